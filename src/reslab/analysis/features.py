@@ -1,0 +1,78 @@
+"""Features of the curves, found by computation: the step at each change of rate, the unrest before it (pure)."""
+
+import math
+import statistics
+from dataclasses import dataclass
+from itertools import pairwise
+
+import polars as pl
+
+REACH = 5
+"""Epochs looked at on each side of a change of rate, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateChange:
+    """A fall of the rate after `epoch` completed epochs; errors are means over `reach` epochs on each side."""
+
+    epoch: int
+    rate_before: float
+    rate_after: float
+    error_before: float
+    error_after: float
+    reach: int
+
+    @property
+    def drop(self) -> float:
+        """Points by which the error fell."""
+        return self.error_before - self.error_after
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """Epochs `first` to `last` of one rate; `unrest` is the typical step of the error from epoch to epoch."""
+
+    first: int
+    last: int
+    rate: float
+    unrest: float | None
+
+
+def rate_changes(rates: pl.DataFrame, errors: pl.DataFrame) -> list[RateChange]:
+    """Find where the rate falls and how the error steps there, from two mean curves (epoch, mean)."""
+    error = dict(zip(errors["epoch"].to_list(), errors["mean"].to_list(), strict=True))
+    changes = []
+    for before, after in pairwise(_phases(rates)):
+        reach = min(REACH, before[1] - before[0] + 1, after[1] - after[0] + 1)
+        left = [error[epoch] for epoch in range(before[1] - reach + 1, before[1] + 1) if epoch in error]
+        right = [error[epoch] for epoch in range(after[0], after[0] + reach) if epoch in error]
+        if after[2] < before[2] and left and right:
+            means = statistics.fmean(left), statistics.fmean(right)
+            changes.append(RateChange(before[1], before[2], after[2], *means, reach))
+    return changes
+
+
+def phases(rates: pl.DataFrame, errors: pl.DataFrame) -> list[Phase]:
+    """Return the phases of constant rate, with the unrest of the error in the second half of each.
+
+    The first half is left out because the error still falls there, which is not unrest.
+    """
+    error = dict(zip(errors["epoch"].to_list(), errors["mean"].to_list(), strict=True))
+    found = []
+    for first, last, rate in _phases(rates):
+        half = [error[epoch] for epoch in range((first + last + 1) // 2, last + 1) if epoch in error]
+        steps = [after - before for before, after in pairwise(half)]
+        unrest = math.sqrt(statistics.fmean(step * step for step in steps)) if len(steps) >= 3 else None
+        found.append(Phase(first, last, rate, unrest))
+    return found
+
+
+def _phases(rates: pl.DataFrame) -> list[tuple[int, int, float]]:
+    """Return first epoch, last epoch and rate of each stretch of constant rate."""
+    stretches: list[tuple[int, int, float]] = []
+    for epoch, rate in zip(rates["epoch"].to_list(), rates["mean"].to_list(), strict=True):
+        if stretches and math.isclose(stretches[-1][2], rate, rel_tol=1e-6) and stretches[-1][1] == epoch - 1:
+            stretches[-1] = (stretches[-1][0], epoch, rate)
+        else:
+            stretches.append((epoch, epoch, rate))
+    return stretches

@@ -1,0 +1,82 @@
+"""The runs of one recipe, gathered: what every chart, table and sentence is made from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from reslab.analysis.summary import (
+    Summary,
+    Window,
+    WindowFigures,
+    mean_curve,
+    settled_window,
+    summarise,
+    window_figures,
+)
+from reslab.analysis.tidy import Tables
+from reslab.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The runs of a recipe under a label; `seeds` were asked for, `runs` and `epochs` are what there is."""
+
+    label: str
+    recipe: Recipe
+    seeds: tuple[int, ...]
+    runs: pl.DataFrame
+    epochs: pl.DataFrame
+
+    @property
+    def finished(self) -> pl.DataFrame:
+        """The runs that reached the end of their schedule."""
+        return self.runs.filter(pl.col("status") == "finished")
+
+    @property
+    def num_finished(self) -> int:
+        """How many runs reached the end of their schedule."""
+        return self.finished.height
+
+    def last_epoch(self, column: str) -> Summary:
+        """Summarise a figure of the last epoch over the finished runs."""
+        return summarise(self.finished[column].to_list())
+
+    def curve(self, column: str) -> pl.DataFrame:
+        """Return the mean curve of `column` over the seeds, diverged runs left out unless there are no others."""
+        return mean_curve(self.drawn_epochs, column)
+
+    @property
+    def drawn_epochs(self) -> pl.DataFrame:
+        """The epochs that curves are drawn from: all but those of diverged and failed runs, if there are others."""
+        sound = self.runs.filter(~pl.col("status").is_in(["diverged", "failed"]))
+        epochs = self.epochs.filter(pl.col("run_id").is_in(sound["run_id"].to_list()))
+        return epochs if epochs.height else self.epochs
+
+    def fact(self, column: str) -> object:
+        """Return the first known value of a column that is the same for all runs of a recipe, or None."""
+        known = self.runs[column].drop_nulls()
+        return known[0] if known.len() else None
+
+    def number(self, column: str) -> int | None:
+        """Return `fact` as a whole number."""
+        value = self.fact(column)
+        return value if isinstance(value, int) else None
+
+    @property
+    def window(self) -> Window | None:
+        """The window of epochs in which the assignment's tables look at this recipe."""
+        return settled_window(self.recipe, self.number("num_train"))
+
+    def in_window(self, column: str) -> WindowFigures | None:
+        """Return minimum, maximum and mean, over the window, of the mean curve of the finished runs."""
+        if self.window is None:
+            return None
+        ids = self.finished["run_id"].to_list()
+        return window_figures(mean_curve(self.epochs.filter(pl.col("run_id").is_in(ids)), column), self.window)
+
+
+def gather(tables: Tables, label: str, recipe: Recipe, seeds: Sequence[int]) -> Group:
+    """Gather the runs of a recipe and these seeds from the tables."""
+    mine = (pl.col("recipe_id") == recipe.id) & pl.col("seed").is_in(list(seeds))
+    return Group(label, recipe, tuple(seeds), tables.runs.filter(mine), tables.epochs.filter(mine))

@@ -1,0 +1,98 @@
+"""Means, spreads, mean curves and windows of epochs, each with the number of seeds behind it (pure)."""
+
+import math
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import polars as pl
+
+from reslab.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Some values in brief; `mean`, `low` and `high` are None without values, `sd` (n-1) without two."""
+
+    n: int
+    mean: float | None = None
+    sd: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Completed epochs from `first` to `last`, both included."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class WindowFigures:
+    """Minimum, maximum and mean of a mean curve over a window."""
+
+    low: float
+    high: float
+    mean: float
+
+
+def summarise(values: Iterable[float | None]) -> Summary:
+    """Return the summary of the values that are there; a missing one is left out, never a zero."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return Summary(0)
+    spread = statistics.stdev(known) if len(known) > 1 else None
+    return Summary(len(known), statistics.fmean(known), spread, min(known), max(known))
+
+
+def mean_curve(epochs: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Return epoch, mean, sd (null for one seed), low, high and n of `column`, over the runs that reached the epoch."""
+    value = pl.col(column)
+    return (
+        epochs.filter(value.is_not_null())
+        .group_by("epoch")
+        .agg(
+            mean=value.mean(),
+            sd=value.std(ddof=1),
+            low=value.min(),
+            high=value.max(),
+            n=value.len().cast(pl.Int64),
+        )
+        .sort("epoch")
+    )
+
+
+def schedule_epochs(recipe: Recipe, num_train: int | None) -> tuple[float, float, float] | None:
+    """Return first drop, second drop and length in epochs; None where they are iterations of unknown epochs."""
+    places = (recipe.first_drop, recipe.second_drop, recipe.length)
+    if recipe.schedule_unit == "epochs":
+        return places
+    if not num_train:
+        return None
+    iterations_an_epoch = math.ceil(num_train / recipe.batch_size)
+    first, second, length = (place / iterations_an_epoch for place in places)
+    return first, second, length
+
+
+def settled_window(recipe: Recipe, num_train: int | None) -> Window | None:
+    """Return the window of the assignment's tables, scaled to this recipe's schedule.
+
+    The assignment looked from epoch 90 to the end, its rate first dropping after epoch 81; another schedule is
+    looked at from the same place relative to its own first drop (82 epochs: from 46, its drop being at 41).
+    """
+    places = schedule_epochs(recipe, num_train)
+    if places is None:
+        return None
+    first_drop, _, length = places
+    last = max(1, math.ceil(length - 1e-9))
+    return Window(min(last, max(1, math.floor(first_drop * 90 / 81 + 0.5))), last)
+
+
+def window_figures(curve: pl.DataFrame, window: Window) -> WindowFigures | None:
+    """Return minimum, maximum and mean of a mean curve over the window; None unless the curve covers all of it."""
+    inside = curve.filter(pl.col("epoch").is_between(window.first, window.last))["mean"].to_list()
+    if len(inside) != window.last - window.first + 1:
+        return None
+    return WindowFigures(min(inside), max(inside), statistics.fmean(inside))

@@ -1,0 +1,177 @@
+"""Read run directories into two tidy tables: one row a run, and one row a run and epoch."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from reslab.errors import ResLabError
+from reslab.lab.store import RunFiles, find_runs, run_files
+from reslab.recipe import Recipe, Run, to_mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A run directory that could not be read, and why."""
+
+    path: Path
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What lies in the run directories: `runs` has the columns of RUN_SCHEMA, `epochs` those of EPOCH_SCHEMA.
+
+    Figures of the last epoch are null unless the run is finished: an unfinished run has no result, only a curve.
+    """
+
+    runs: pl.DataFrame
+    epochs: pl.DataFrame
+    problems: tuple[Problem, ...] = ()
+
+
+_KINDS: dict[Any, type[pl.DataType]] = {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean}
+_LAST_EPOCH = ("train_loss", "train_error", "test_loss", "test_error", "holdout_loss", "holdout_error")
+
+RUN_SCHEMA: dict[str, type[pl.DataType]] = {
+    "run_id": pl.String,
+    "recipe_id": pl.String,
+    "seed": pl.Int64,
+    "status": pl.String,
+    **{field.name: _KINDS[field.type] for field in fields(Recipe)},
+    "epochs": pl.Int64,
+    "iterations": pl.Int64,
+    **dict.fromkeys(_LAST_EPOCH, pl.Float64),
+    "seconds": pl.Float64,
+    "images_per_second": pl.Float64,
+    "parameters": pl.Int64,
+    "multiply_adds": pl.Int64,
+    "weights_sha256": pl.String,
+    "data_fingerprint": pl.String,
+    "data_official": pl.Boolean,
+    "num_train": pl.Int64,
+    "num_holdout": pl.Int64,
+    "num_test": pl.Int64,
+    "num_classes": pl.Int64,
+    "attempts": pl.Int64,
+    "started": pl.String,
+    "device": pl.String,
+    "device_name": pl.String,
+    "threads": pl.Int64,
+    "platform": pl.String,
+    "reslab": pl.String,
+    "commit": pl.String,
+    "dirty": pl.Boolean,
+    "source_digest": pl.String,
+    "python": pl.String,
+    "torch": pl.String,
+    "numpy": pl.String,
+    "failure_kind": pl.String,
+    "failure_message": pl.String,
+    "failure_epoch": pl.Int64,
+    "failure_iteration": pl.Int64,
+}
+"""Columns of `Tables.runs`; `epochs` and `iterations` are completed ones, `started` is of the first attempt."""
+
+EPOCH_SCHEMA: dict[str, type[pl.DataType]] = {
+    "run_id": pl.String,
+    "recipe_id": pl.String,
+    "seed": pl.Int64,
+    "epoch": pl.Int64,
+    "iteration": pl.Int64,
+    "rate": pl.Float64,
+    **dict.fromkeys(_LAST_EPOCH, pl.Float64),
+    "seconds": pl.Float64,
+    "images_per_second": pl.Float64,
+    "peak_memory_bytes": pl.Int64,
+}
+"""Columns of `Tables.epochs`; an epoch is counted when it is completed, from 1."""
+
+
+def read_tables(root: Path, runs: Sequence[Run] | None = None) -> Tables:
+    """Read these runs below `root`, or every run found there.
+
+    A run asked for that has no directory is a row with status pending.  A directory that cannot be read is
+    listed in `problems`; where the run is known it is also a row, with status unreadable.
+    """
+    places: list[tuple[RunFiles, Run | None]] = []
+    if runs is not None:
+        places = [(run_files(root, run), run) for run in dict.fromkeys(runs)]
+    elif root.is_dir():
+        places = [(files, None) for files in find_runs(root)]
+    run_rows: list[dict[str, Any]] = []
+    epoch_rows: list[dict[str, Any]] = []
+    problems: list[Problem] = []
+    for files, asked in places:
+        run = asked
+        try:
+            run = files.read_run() if run is None else run
+            row, epochs = _read_run(files, run)
+        except ResLabError as error:
+            problems.append(Problem(files.path, str(error)))
+            if run is None:
+                continue
+            row, epochs = {**_identity(run), **to_mapping(run.recipe), "status": "unreadable"}, []
+        run_rows.append(row)
+        epoch_rows.extend(epochs)
+    return Tables(_frame(run_rows, RUN_SCHEMA), _frame(epoch_rows, EPOCH_SCHEMA), tuple(problems))
+
+
+def select(tables: Tables, runs: Iterable[Run]) -> Tables:
+    """Return the rows of these runs only, in the order of the tables."""
+    ids = list({run.id for run in runs})
+    wanted = pl.col("run_id").is_in(ids)
+    return Tables(tables.runs.filter(wanted), tables.epochs.filter(wanted), tables.problems)
+
+
+def _read_run(files: RunFiles, run: Run) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    identity = _identity(run)
+    status = files.status()
+    by_epoch = {line["epoch"]: line for line in files.metrics()}
+    lines = [{**line, **identity} for _, line in sorted(by_epoch.items())]
+    result = (files.result() if status == "finished" else None) or {}
+    provenance = files.provenance() or {}
+    failure = (files.failure() if status != "finished" else None) or {}
+    data = provenance.get("data") or {}
+    attempts = provenance.get("attempts") or []
+    latest = lines[-1] if lines else {}
+    row = {
+        **to_mapping(run.recipe),
+        "epochs": latest.get("epoch", 0),
+        "iterations": latest.get("iteration", 0),
+        "seconds": sum(line.get("seconds") or 0.0 for line in lines) if lines else None,
+        "images_per_second": _middle([line.get("images_per_second") for line in lines]),
+        **{name: value for name, value in result.items() if name in RUN_SCHEMA},
+        "data_fingerprint": data.get("fingerprint"),
+        "data_official": data.get("official"),
+        **{name: data.get(name) for name in ("num_train", "num_holdout", "num_test", "num_classes")},
+        "attempts": len(attempts),
+        **{name: value for name, value in (attempts[-1] if attempts else {}).items() if name in RUN_SCHEMA},
+        "started": attempts[0].get("started") if attempts else None,
+        **{f"failure_{name}": failure.get(name) for name in ("kind", "message", "epoch", "iteration")},
+        **identity,
+        "status": status,
+    }
+    return row, lines
+
+
+def _identity(run: Run) -> dict[str, Any]:
+    return {"run_id": run.id, "recipe_id": run.recipe.id, "seed": run.seed}
+
+
+def _middle(values: list[float | None]) -> float | None:
+    """Return the median: the first epoch, slowed by warming up, does not count more than another."""
+    known = sorted(value for value in values if value is not None)
+    return known[len(known) // 2] if known else None
+
+
+def _frame(rows: list[dict[str, Any]], schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
+    columns = {name: [_finite(row.get(name)) for row in rows] for name in schema}
+    return pl.DataFrame(columns, schema=dict(schema), strict=False)
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,69 @@
+"""The command line: its verbs, their exit codes, and nothing that Python could not do in one call."""
+
+import sys
+
+from cyclopts import App, CycloptsError
+
+from reslab import __version__
+from reslab.errors import ResLabError
+
+OK, CRASHED, USAGE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+
+EPILOGUE = """\
+Exit codes: 0 ok, 2 usage, 3 some runs failed, 4 data, 5 checkpoint, 8 locked, 130 interrupted.
+
+Examples:
+  reslab run depth --dataset digits --depths 8,14,20 --seeds 2 --epochs 10
+  reslab run depth --dry-run
+  reslab train --preset paper --depth 56 --seed 1
+  reslab report --out report
+"""
+
+app = App(
+    name="reslab",
+    help="A laboratory for deep residual learning: ask a question, train the runs that answer it, read the report.",
+    help_epilogue=EPILOGUE,
+    help_format="plaintext",
+    version=__version__,
+    result_action="return_value",
+)
+data = App(name="data", help="Fetch, import and list the images.", help_epilogue="", help_format="plaintext")
+
+COMMANDS = {
+    "run": ("reslab.cli.study:run", "Train what a study still needs, and write its report."),
+    "status": ("reslab.cli.study:status", "Show how the runs stand."),
+    "report": ("reslab.cli.study:report", "Write the report from the runs there are."),
+    "train": ("reslab.cli.train:train", "Train one run, or go on with it."),
+    "evaluate": ("reslab.cli.evaluate:evaluate", "Measure a trained run, or weights from elsewhere."),
+    "models": ("reslab.cli.facts:models", "List networks with their parameters and multiply-adds."),
+    "presets": ("reslab.cli.facts:presets", "Show the published recipes and where they come from."),
+    "doctor": ("reslab.cli.facts:doctor", "Tell what this machine has, and what ResLab makes of it."),
+}
+DATA_COMMANDS = {
+    "fetch": ("reslab.cli.data:fetch", "Download the official archive of a data set."),
+    "import": ("reslab.cli.data:import_", "Check images that you have, then keep a copy."),
+    "list": ("reslab.cli.data:list_", "List the data sets and whether they are here."),
+}
+
+for _name, (_path, _help) in COMMANDS.items():
+    app.command(_path, name=_name, help=_help, help_epilogue="")
+for _name, (_path, _help) in DATA_COMMANDS.items():
+    data.command(_path, name=_name, help=_help, help_epilogue="")
+app.command(data)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code; what a user can mend is printed without a traceback."""
+    try:
+        code = app(arguments, exit_on_error=False, print_error=True)
+    except CycloptsError:
+        return USAGE
+    except ResLabError as error:
+        print(f"reslab: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("reslab: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        return OK
+    return code if isinstance(code, int) else OK

@@ -1,0 +1,93 @@
+"""Flags that several verbs share, and a recipe's fields as flags."""
+
+import ast
+import inspect
+import os
+from dataclasses import field, make_dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from reslab.presets import preset_recipe
+from reslab.recipe import Recipe, field_names, stretch, vary
+
+Runs = Annotated[Path, Parameter(name="--runs", env_var="RESLAB_RUNS", help="Folder of all runs.")]
+DataRoot = Annotated[
+    Path | None,
+    Parameter(name="--data-root", env_var="RESLAB_DATA", help="Folder of the images; default: the user's cache."),
+]
+Device = Annotated[str, Parameter(name="--device", help="auto, cpu, cuda, cuda:N or mps.")]
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for scripts.")]
+Activations = Annotated[
+    bool,
+    Parameter(
+        name="--checkpoint-activations",
+        negative="",
+        help="Less memory for more time, same numbers: for depth 1202.",
+    ),
+]
+
+
+@cache
+def _field_help() -> dict[str, str]:
+    """Return the docstring below each field of `Recipe`."""
+    body = ast.parse(inspect.cleandoc(inspect.getsource(Recipe))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    pairs = zip(body.body, body.body[1:], strict=False)
+    return {
+        one.target.id: two.value.value
+        for one, two in pairs
+        if isinstance(one, ast.AnnAssign)
+        and isinstance(one.target, ast.Name)
+        and isinstance(two, ast.Expr)
+        and isinstance(two.value, ast.Constant)
+        and isinstance(two.value.value, str)
+    }
+
+
+def _flag(name: str, kind: Any) -> Any:
+    return Annotated[kind | None, Parameter(help=_field_help()[name], negative=_negative(name, kind))]
+
+
+def _negative(name: str, kind: Any) -> str:
+    return f"--no-{name.replace('_', '-')}" if kind is bool else ""
+
+
+if TYPE_CHECKING:
+
+    class RecipeFlags:
+        """Every field of a recipe as an optional flag, with the help that stands below the field."""
+
+else:
+    RecipeFlags = make_dataclass(
+        "RecipeFlags",
+        [(name, _flag(name, Recipe.__dataclass_fields__[name].type), field(default=None)) for name in field_names()],
+        kw_only=True,
+        namespace={"__module__": __name__},
+    )
+
+RecipeFields = Annotated[RecipeFlags | None, Parameter(name="*", group="Recipe (default: the preset's)")]
+
+
+def recipe_from_flags(preset: str, flags: RecipeFlags | None, epochs: float | None, device: str) -> Recipe:
+    """Return the preset's recipe with the given fields changed; `epochs` stretches its schedule first.
+
+    Where no precision is given it is the one that is fast on this machine.
+    """
+    given = {name: value for name in field_names() if (value := getattr(flags, name, None)) is not None}
+    base = preset_recipe(preset, dataset=given.get("dataset", "cifar10"), depth=given.get("depth", 20))
+    if epochs is not None:
+        base = stretch(base, epochs)
+    given.setdefault("precision", default_precision(device))
+    return vary(base, **given)
+
+
+def default_precision(device: str) -> str:
+    """Return the precision that is fast on this machine; RESLAB_PRECISION overrides."""
+    if chosen := os.environ.get("RESLAB_PRECISION"):
+        return chosen
+    from reslab.training.hardware import fast_precision, pick_device
+
+    return fast_precision(pick_device(device))

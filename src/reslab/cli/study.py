@@ -1,0 +1,301 @@
+"""The verbs `run`, `status` and `report`: a question asked, how its runs stand, and what they say."""
+
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from reslab.cli import INTERRUPTED, OK, SOME_FAILED
+from reslab.cli.console import Board, duration, print_json, print_table, size
+from reslab.cli.flags import Activations, AsJson, DataRoot, Device, Runs, default_precision
+from reslab.cli.lists import names, whole_numbers
+from reslab.data.sources import check_present
+from reslab.errors import ResLabError
+from reslab.lab.launch import launch, share_threads
+from reslab.lab.planner import Planned, estimate_seconds, in_order, known_speeds, plan
+from reslab.lab.store import RunFiles, find_runs, run_files
+from reslab.report.write import write_report
+from reslab.studies.catalogue import ask
+from reslab.studies.custom import read_study
+from reslab.studies.record import record
+from reslab.studies.study import Options, Study
+
+Out = Annotated[Path, Parameter(name="--out", help="Folder of the report.")]
+SEQUENCE = "with commas between them"
+
+
+def run(
+    study: str,
+    *,
+    seeds: int | None = None,
+    depths: Annotated[str | None, Parameter(help=f"Depths to train, {SEQUENCE}: 20,56,110.")] = None,
+    dataset: Annotated[str | None, Parameter(help=f"Data sets, {SEQUENCE}: cifar10,cifar100.")] = None,
+    epochs: float | None = None,
+    preset: str | None = None,
+    precision: str | None = None,
+    runs: Runs = Path("runs"),
+    out: Out = Path("report"),
+    data_root: DataRoot = None,
+    device: Device = "auto",
+    jobs: int | None = None,
+    checkpoint_seconds: float = 60.0,
+    checkpoint_activations: Activations = False,
+    time_limit: float | None = None,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    no_report: Annotated[bool, Parameter(negative="")] = False,
+    json: AsJson = False,
+) -> int:
+    """Train what a study still needs, and write its report.
+
+    The same command goes on where it was interrupted, and trains nothing where all is done.  For example:
+
+      reslab run depth --dataset cifar10 --depths 20,56 --seeds 3
+
+      reslab run my-study.toml --dry-run
+
+    Parameters
+    ----------
+    study
+        A study's name (depth), or the TOML file of your own.
+    seeds
+        Number of seeds, from 0 on.
+    epochs
+        Length of every run, the schedule stretched to it.
+    preset
+        Published recipe to start from.
+    precision
+        fp32 or bf16; default: the fast one here.
+    jobs
+        Runs at a time; default: one for each core, or one on a GPU.
+    checkpoint_seconds
+        Time between checkpoints within an epoch.
+    time_limit
+        Stop after so many minutes, with checkpoints.
+    dry_run
+        Only tell what would train, how long it would take and how much disk it needs.
+    no_report
+        Train only.
+    """
+    asked = _study(study, seeds, depths, dataset, epochs, preset, precision, device)
+    planned = plan(runs, asked.runs())
+    todo = in_order(planned)
+    jobs = _check_jobs(jobs, device, len(todo))
+    facts = _plan_facts(asked, planned, runs, jobs, device)
+    if dry_run:
+        _show_plan(facts, planned, json=json)
+        return OK
+    for name in {item.recipe.dataset for item in todo}:
+        check_present(name, data_root)
+    record(runs, asked)
+    stop = _Stop(None if time_limit is None else 60 * time_limit)
+    if todo:
+        if not json:
+            _announce(facts)
+        work = {item.run.id: (item.work, item.work_left) for item in planned if item.run in set(todo)}
+        arguments = _worker_arguments(data_root, device, jobs, checkpoint_seconds, checkpoint_activations)
+        with Board(work) as board:
+            launch(runs, todo, jobs=jobs, arguments=arguments, on_event=board, stop=stop)
+    elif not json:
+        print(f"{asked.title}: all {len(planned)} runs are done; nothing to train")
+    statuses = {item.id: run_files(runs, item).status() for item in asked.runs()}
+    written = None if no_report else write_report(runs, out)
+    failed = [run for run, status in statuses.items() if status == "failed"]
+    if json:
+        print_json({"study": asked.name, "runs": statuses, "report": None if written is None else str(written.html)})
+    else:
+        _conclude(runs, statuses, failed, None if written is None else written.html)
+    if stop.interrupted:
+        return INTERRUPTED
+    return SOME_FAILED if failed else OK
+
+
+def status(*, runs: Runs = Path("runs"), json: AsJson = False) -> int:
+    """Show how the runs stand: status, epochs, last test error, speed."""
+    rows: list[dict[str, Any]] = []
+    for files in find_runs(runs):
+        metrics = files.metrics()
+        last = metrics[-1] if metrics else {}
+        failure = files.failure() or {}
+        rows.append(
+            {
+                "run": files.read_run().id,
+                "status": files.status(),
+                "epochs": len(metrics),
+                "test_error": last.get("test_error"),
+                "images_per_second": last.get("images_per_second"),
+                "message": failure.get("message"),
+            }
+        )
+    if json:
+        print_json(rows)
+        return OK
+    if not rows:
+        print(f"there are no runs in {runs}; `reslab run depth --dataset digits` makes some")
+        return OK
+    print_table(
+        ["run", "status", "epochs", "test error in %", "images/s", ""],
+        [
+            [
+                row["run"],
+                row["status"],
+                str(row["epochs"]),
+                "-" if row["test_error"] is None else f"{row['test_error']:.2f}",
+                "-" if row["images_per_second"] is None else f"{row['images_per_second']:,.0f}",
+                row["message"] or "",
+            ]
+            for row in rows
+        ],
+    )
+    return OK
+
+
+def report(*studies: str, runs: Runs = Path("runs"), out: Out = Path("report"), json: AsJson = False) -> int:
+    """Write the report from the runs there are: of the named studies, or of all that were asked.
+
+    For example:
+
+      reslab report depth --runs runs --out report
+    """
+    if not runs.is_dir():
+        raise ResLabError(f"there is no folder {runs}; say with --runs where the runs are")
+    written = write_report(runs, out, list(studies) or None)
+    if json:
+        print_json({"html": str(written.html), "markdown": str(written.markdown)})
+    else:
+        print(f"{written.html}\n{written.markdown}")
+    return OK
+
+
+class _Stop:
+    """Becomes true at Ctrl-C, SIGTERM or the time limit; a second Ctrl-C ends the program at once."""
+
+    def __init__(self, limit_seconds: float | None) -> None:
+        self._clock = time.monotonic
+        self._end = None if limit_seconds is None else self._clock() + limit_seconds
+        self.interrupted = False
+        signal.signal(signal.SIGINT, self._on_signal)
+        signal.signal(signal.SIGTERM, self._on_signal)
+
+    def __call__(self) -> bool:
+        return self.interrupted or (self._end is not None and self._clock() >= self._end)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.interrupted and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.interrupted = True
+
+
+def _study(
+    study: str,
+    seeds: int | None,
+    depths: str | None,
+    dataset: str | None,
+    epochs: float | None,
+    preset: str | None,
+    precision: str | None,
+    device: str,
+) -> Study:
+    if seeds is not None and seeds < 1:
+        raise ResLabError(f"--seeds must be 1 or more, not {seeds}")
+    chosen = precision or default_precision(device)
+    if study.endswith(".toml"):
+        given = {"--depths": depths, "--preset": preset}
+        for flag, value in given.items():
+            if value is not None:
+                raise ResLabError(f"{flag} does not go with a study of your own: write it into {study}")
+        return read_study(Path(study), datasets=names(dataset), epochs=epochs, seeds=seeds, precision=precision)
+    defaults = Options()
+    return ask(
+        study,
+        Options(
+            preset=preset or defaults.preset,
+            datasets=names(dataset),
+            depths=None if depths is None else whole_numbers("depths", depths),
+            epochs=epochs,
+            seeds=seeds or defaults.seeds,
+            precision=chosen,
+        ),
+    )
+
+
+def _check_jobs(jobs: int | None, device: str, num_runs: int) -> int:
+    if jobs is not None and jobs < 1:
+        raise ResLabError(f"--jobs must be 1 or more, not {jobs}")
+    if jobs is None:
+        from reslab.training.hardware import pick_device, usable_cores
+
+        # One thread a run trains more images in all than all threads on one run.
+        jobs = usable_cores() if pick_device(device).type == "cpu" else 1
+    return max(1, min(jobs, num_runs))
+
+
+def _worker_arguments(
+    data_root: Path | None, device: str, jobs: int, checkpoint_seconds: float, checkpoint_activations: bool
+) -> list[str]:
+    from reslab.training.hardware import usable_cores
+
+    arguments = [
+        "--device",
+        device,
+        "--threads",
+        str(share_threads(usable_cores(), jobs)),
+        "--checkpoint-seconds",
+        str(checkpoint_seconds),
+    ]
+    if data_root is not None:
+        arguments += ["--data-root", str(data_root)]
+    return arguments + (["--checkpoint-activations"] if checkpoint_activations else [])
+
+
+def _plan_facts(study: Study, planned: list[Planned], root: Path, jobs: int, device: str) -> dict[str, Any]:
+    todo = in_order(planned)
+    speeds = known_speeds(root)
+    for precision in {item.recipe.precision for item in todo} - speeds.keys():
+        from reslab.lab.speed import measure
+        from reslab.training.hardware import usable_cores
+
+        speeds[precision] = measure(device, precision, threads=share_threads(usable_cores(), jobs), jobs=jobs)
+    return {
+        "study": study.name,
+        "title": study.title,
+        "num_runs": len(planned),
+        "num_to_train": len(todo),
+        "jobs": jobs,
+        "seconds": estimate_seconds(planned, speeds, jobs),
+        "disk_bytes": sum(item.disk_bytes for item in planned),
+    }
+
+
+def _show_plan(facts: dict[str, Any], planned: list[Planned], *, json: bool) -> None:
+    if json:
+        rows = [{"run": item.run.id, "status": item.status, "epochs_done": item.epochs_done} for item in planned]
+        print_json({**facts, "runs": rows})
+        return
+    print_table(
+        ["run", "status", "epochs done"],
+        [[item.run.id, item.status, str(item.epochs_done)] for item in planned],
+    )
+    print()
+    _announce(facts)
+
+
+def _announce(facts: dict[str, Any]) -> None:
+    print(
+        f"{facts['title']}: {facts['num_to_train']} of {facts['num_runs']} runs to train, {facts['jobs']} at a time; "
+        f"about {duration(facts['seconds'])}, {size(facts['disk_bytes'])} of disk",
+        flush=True,
+    )
+
+
+def _conclude(root: Path, statuses: Mapping[str, str], failed: list[str], page: Path | None) -> None:
+    counts = {status: list(statuses.values()).count(status) for status in dict.fromkeys(statuses.values())}
+    print("Runs: " + ", ".join(f"{count} {status}" for status, count in counts.items()))
+    for run in failed:
+        failure = RunFiles(root / run).failure() or {}
+        print(f"  {run}: {failure.get('message')}")
+    if page is not None:
+        print(f"Report: {page}")

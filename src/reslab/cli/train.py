@@ -1,0 +1,92 @@
+"""The verb `train`: one run, made or continued."""
+
+import statistics
+from pathlib import Path
+from typing import Any
+
+from reslab.cli import INTERRUPTED, OK, SOME_FAILED
+from reslab.cli.console import Board, print_json
+from reslab.cli.flags import Activations, AsJson, DataRoot, Device, RecipeFields, Runs, recipe_from_flags
+from reslab.data.sources import check_present
+from reslab.lab.store import RunFiles, run_files
+from reslab.recipe import Run
+
+
+def train(
+    *,
+    preset: str = "assignment",
+    epochs: float | None = None,
+    seed: int = 0,
+    runs: Runs = Path("runs"),
+    data_root: DataRoot = None,
+    device: Device = "auto",
+    threads: int | None = None,
+    checkpoint_seconds: float = 60.0,
+    checkpoint_activations: Activations = False,
+    json: AsJson = False,
+    recipe: RecipeFields = None,
+) -> int:
+    """Train one run: made anew, continued where it was interrupted, or left alone where it has ended.
+
+    The recipe is the preset's with the given fields changed.  For example:
+
+      reslab train --dataset digits --depth 8 --epochs 5
+
+      reslab train --preset paper --depth 110 --seed 2 --data-root ~/cifar
+
+    Parameters
+    ----------
+    preset
+        Published recipe to start from: paper, assignment, fb-resnet-torch, akamaster, hysts or tf-models.
+    epochs
+        Train for so many epochs, the preset's schedule stretched to them.
+    seed
+        Seed of initialisation, order and augmentation.
+    threads
+        Threads of the processor; default: all.
+    checkpoint_seconds
+        Time between checkpoints within an epoch.
+    """
+    from reslab.lab.execute import Settings, execute
+    from reslab.lab.worker import StopRequest
+
+    run = Run(recipe_from_flags(preset, recipe, epochs, device), seed)
+    check_present(run.recipe.dataset, data_root)
+    files = run_files(runs, run)
+    files.create(run)
+    settings = Settings(data_root, device, threads, checkpoint_seconds, checkpoint_activations)
+    with Board({run.id: (1.0, 1.0)}) as board:
+        status = execute(files, settings, on_event=board, stop=StopRequest())
+    facts = _facts(run, files, status)
+    if json:
+        print_json(facts)
+    else:
+        _print(facts, files)
+    return {"finished": OK, "interrupted": INTERRUPTED}.get(status, SOME_FAILED)
+
+
+def _facts(run: Run, files: RunFiles, status: str) -> dict[str, Any]:
+    rows = files.metrics()
+    last = rows[-1] if rows else {}
+    return {
+        "run": run.id,
+        "dir": str(files.path),
+        "status": status,
+        "epochs": len(rows),
+        "train_error": last.get("train_error"),
+        "test_error": last.get("test_error"),
+        "images_per_second": statistics.median(row["images_per_second"] for row in rows) if rows else None,
+    }
+
+
+def _print(facts: dict[str, Any], files: RunFiles) -> None:
+    if facts["status"] == "diverged":
+        failure = files.failure() or {}
+        print(f"{facts['run']} diverged: {failure.get('message')}")
+    elif facts["test_error"] is None:
+        print(f"{facts['run']} is {facts['status']}, before its first epoch ended")
+    else:
+        print(
+            f"{facts['run']} is {facts['status']} after {facts['epochs']} epochs: test error "
+            f"{facts['test_error']:.2f}%, {facts['images_per_second']:,.0f} images/s.  {facts['dir']}"
+        )

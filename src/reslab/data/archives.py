@@ -1,0 +1,89 @@
+"""The files of a folder or an archive, which is read member by member and never extracted."""
+
+import gzip
+import io
+import tarfile
+import zlib
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from reslab.errors import DataError
+
+MAX_FILE_BYTES = 256 * 2**20
+"""Longer files are refused: the largest of CIFAR's is 155 MB."""
+
+
+def read_files(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, BinaryIO]]:
+    """Yield the name and the open content of each wanted file in a folder or a .tar.gz archive.
+
+    Files are wanted by their last name, whatever folder an archive has them in.  Raises `DataError` where the
+    path is missing, is no such archive, is truncated, or has a member that a well-meant archive never has: an
+    absolute path, one with `..`, a link, a device, the same file twice.
+    """
+    if path.is_dir():
+        yield from _read_folder(path, wanted)
+    elif path.is_file():
+        yield from _read_archive(path, wanted)
+    else:
+        raise DataError(f"there is no file or folder {path}")
+
+
+def _read_folder(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, BinaryIO]]:
+    for name in wanted:
+        file = path / name
+        if not file.is_file():
+            continue
+        _check_size(file.stat().st_size, str(file))
+        with file.open("rb") as content:
+            yield name, content
+
+
+def _read_archive(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, BinaryIO]]:
+    members = _members(path, wanted)
+    while True:
+        try:
+            found = next(members, None)
+        except (EOFError, zlib.error, OSError, tarfile.TarError) as error:
+            raise DataError(
+                f"{path} is no whole .tar.gz archive: truncated or damaged ({error}); get it again"
+            ) from error
+        if found is None:
+            return
+        yield found
+
+
+def _members(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, BinaryIO]]:
+    seen: set[str] = set()
+    with gzip.open(path) as unzipped:
+        with tarfile.open(fileobj=unzipped, mode="r:") as archive:
+            for member in archive:
+                _check_member(member, path)
+                name = PurePosixPath(member.name).name
+                if not member.isfile() or name not in wanted:
+                    continue
+                if name in seen:
+                    raise DataError(f"{path} holds {name} twice: refused")
+                seen.add(name)
+                _check_size(member.size, f"{path}: {member.name}")
+                content = archive.extractfile(member)
+                assert content is not None
+                pixels = content.read()
+                if len(pixels) != member.size:
+                    raise EOFError(f"{member.name} ends early")
+                yield name, io.BytesIO(pixels)
+        while unzipped.read(2**20):  # to the end, where gzip's checksum is
+            pass
+
+
+def _check_member(member: tarfile.TarInfo, path: Path) -> None:
+    place = PurePosixPath(member.name)
+    if place.is_absolute() or ".." in place.parts or "\\" in member.name:
+        raise DataError(f"{path} has a member {member.name!r} that points outside the archive: refused")
+    if not (member.isfile() or member.isdir()):
+        raise DataError(f"{path} has a member {member.name!r} that is a link or a device: refused")
+
+
+def _check_size(num_bytes: int, where: str) -> None:
+    if num_bytes > MAX_FILE_BYTES:
+        raise DataError(f"{where} has {num_bytes:,} bytes, more than any file of CIFAR: refused")

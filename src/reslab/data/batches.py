@@ -1,0 +1,253 @@
+"""Batches on the device: cropped, mirrored and normalised whole, from pixels kept as uint8."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from reslab.data.images import ImageSet
+from reslab.data.normalisation import Normaliser, per_image_bound
+from reslab.errors import ResLabError
+from reslab.recipe import random_stream
+
+
+class TrainBatches:
+    """The training images, shuffled and augmented anew in each epoch; the last batch may be smaller.
+
+    Each image is mirrored or not (`mirror` random or none), padded by `crop_padding` on each side, and
+    cropped to its size at one of (2 x crop_padding + 1)^2 offsets, all equally likely (He et al. 2016,
+    section 4.2).  Padded pixels are zero after normalisation (`padding` mean) or 0 before it (black); a mean
+    image is subtracted where the pixel came from.  All chance comes from the seed and the epoch, drawn on the
+    CPU, so that every device and every version of NumPy sees the same images.
+    """
+
+    def __init__(
+        self,
+        images: ImageSet,
+        normaliser: Normaliser,
+        *,
+        batch_size: int,
+        crop_padding: int,
+        padding: str,
+        mirror: str,
+        seed: int,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        channels_last: bool = False,
+    ) -> None:
+        if batch_size < 1 or crop_padding < 0:
+            raise ResLabError("batch_size must be 1 or more, and crop_padding 0 or more")
+        if padding not in ("mean", "black"):
+            raise ResLabError(f"padding must be mean or black, not {padding!r}")
+        if mirror not in ("random", "none"):
+            raise ResLabError(f"mirror must be random or none, not {mirror!r}")
+        self.num_images = len(images)
+        self.num_batches = -(-self.num_images // batch_size)
+        self._batch_size = batch_size
+        self._crop_padding = crop_padding
+        self._mirrors = mirror == "random"
+        self._seed = seed
+        self._device = torch.device(device)
+        self._images, self._labels = _to_device(images, self._device)
+        self._normalise = _Normalise(
+            normaliser,
+            images.image_shape,
+            crop_padding=crop_padding,
+            padding=padding,
+            mirrors=self._mirrors,
+            device=self._device,
+            dtype=dtype,
+            channels_last=channels_last,
+        )
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield images (B x C x H x W) and labels (int64, B) of an epoch, counted from 0.
+
+        `start` leaves out that many batches; the others are what they would have been.  No image is copied to
+        or from the device, which is never waited for.
+        """
+        order, rows, columns, mirrored = (draw.to(self._device) for draw in self._draw(epoch))
+        windows = (mirrored * self._num_offsets + rows) * self._num_offsets + columns
+        padded, everyone = self._padded()
+        for batch in range(start, self.num_batches):
+            part = slice(batch * self._batch_size, (batch + 1) * self._batch_size)
+            places = order[part]
+            pixels = self._images.index_select(0, places)
+            if self._mirrors:
+                pixels = torch.where(mirrored[part, None, None, None] > 0, pixels.flip(3), pixels)
+            if self._crop_padding:
+                pixels = self._crop(padded, everyone, pixels, rows[part], columns[part])
+            yield self._normalise(pixels, windows[part]), self._labels.index_select(0, places)
+
+    @property
+    def _num_offsets(self) -> int:
+        return 2 * self._crop_padding + 1
+
+    def _draw(self, epoch: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the epoch's order and, for each place in it, the crop's row and column and 1 if mirrored."""
+        count = self.num_images
+        order = np.argsort(_random_words(count, self._seed, "order", epoch), kind="stable")
+        offsets = _random_words(2 * count, self._seed, "crop", epoch) % np.uint64(self._num_offsets)
+        mirrored = np.zeros(count, dtype=np.uint64)
+        if self._mirrors:
+            mirrored = _random_words(count, self._seed, "mirror", epoch) >> np.uint64(63)
+        draws = (order, offsets[:count], offsets[count:], mirrored)
+        return tuple(torch.from_numpy(draw.astype(np.int64)) for draw in draws)  # type: ignore[return-value]
+
+    def _padded(self) -> tuple[Tensor, Tensor]:
+        """Return room for a padded batch, its border 0 for good, and the numbers of the images in it."""
+        channels, height, width = self._images.shape[1:]
+        extra = 2 * self._crop_padding
+        size = (min(self._batch_size, self.num_images), channels, height + extra, width + extra)
+        padded = torch.zeros(size if extra else (0,), dtype=torch.uint8, device=self._device)
+        return padded, torch.arange(size[0], device=self._device)
+
+    def _crop(self, padded: Tensor, everyone: Tensor, pixels: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        count, _, height, width = pixels.shape
+        edge = self._crop_padding
+        padded[:count, :, edge : edge + height, edge : edge + width] = pixels
+        crops = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view: B x C x offsets x offsets x H x W
+        return crops[everyone[:count], :, rows, columns]
+
+
+class EvaluationBatches:
+    """Images unaugmented and in their order: iterates over images (B x C x H x W) and labels (int64, B)."""
+
+    def __init__(
+        self,
+        images: ImageSet,
+        normaliser: Normaliser,
+        *,
+        batch_size: int = 500,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        channels_last: bool = False,
+    ) -> None:
+        if batch_size < 1:
+            raise ResLabError("batch_size must be 1 or more")
+        self.num_images = len(images)
+        self.num_batches = -(-self.num_images // batch_size)
+        self._batch_size = batch_size
+        where = torch.device(device)
+        self._images, self._labels = _to_device(images, where)
+        self._normalise = _Normalise(
+            normaliser,
+            images.image_shape,
+            crop_padding=0,
+            padding="mean",
+            mirrors=False,
+            device=where,
+            dtype=dtype,
+            channels_last=channels_last,
+        )
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for start in range(0, self.num_images, self._batch_size):
+            part = slice(start, start + self._batch_size)
+            yield self._normalise(self._images[part], None), self._labels[part]
+
+
+class _Normalise:
+    """Pixels of a cropped batch to the network's input.
+
+    A crop's shift depends on its window (mirrored or not, row and column of the offset) where a mean image
+    moves with the pixels or the border must come out as zero; then there is a table with the shift image of
+    every window.
+    """
+
+    def __init__(
+        self,
+        normaliser: Normaliser,
+        image_shape: tuple[int, int, int],
+        *,
+        crop_padding: int,
+        padding: str,
+        mirrors: bool,
+        device: torch.device,
+        dtype: torch.dtype,
+        channels_last: bool,
+    ) -> None:
+        self._dtype = dtype
+        self._memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self._table = self._inside = self._shift = self._scale = None
+        pads_with_mean = crop_padding > 0 and padding == "mean"
+        if normaliser.shift is None or normaliser.scale is None or normaliser.border is None:
+            self._bound = per_image_bound(int(np.prod(image_shape)))
+            if pads_with_mean:
+                ones = np.ones((1, *image_shape[1:]), dtype=np.float32)
+                inside = _windows(ones, np.zeros((1, 1, 1), dtype=np.float32), crop_padding, mirrors)
+                self._inside = torch.from_numpy(inside > 0).to(device)
+                self._num_inside = self._inside.sum(dim=(1, 2, 3)) * image_shape[0]
+            return
+        self._scale = torch.from_numpy(normaliser.scale).to(device)
+        moves = normaliser.shift.shape[1:] != (1, 1) and (mirrors or crop_padding > 0)
+        if moves or pads_with_mean:
+            border = np.zeros_like(normaliser.border) if padding == "mean" else normaliser.border
+            image = np.broadcast_to(normaliser.shift, image_shape)
+            self._table = torch.from_numpy(_windows(image, border, crop_padding, mirrors)).to(device)
+        else:
+            self._shift = torch.from_numpy(normaliser.shift).to(device)
+
+    def __call__(self, pixels: Tensor, windows: Tensor | None) -> Tensor:
+        """Return the input of a batch; `windows` (B) are needed where anything was cropped or mirrored."""
+        if self._scale is None:
+            values = self._by_own_statistics(pixels, windows)
+        elif self._table is not None and windows is not None:
+            values = torch.sub(pixels, self._table.index_select(0, windows)).mul_(self._scale)
+        else:
+            assert self._shift is not None
+            values = torch.sub(pixels, self._shift).mul_(self._scale)
+        return values.to(dtype=self._dtype, memory_format=self._memory_format)
+
+    def _by_own_statistics(self, pixels: Tensor, windows: Tensor | None) -> Tensor:
+        """Standardise each image; padded pixels count as black, or as the image's mean, which becomes zero.
+
+        Sums are exact, so that no device's order of summation shows.
+        """
+        values = pixels.float()
+        size = values[0].numel()
+        # within a row of up to 256 pixels, float32 holds every sum of squares exactly
+        sums = values.sum(dim=3).long().sum(dim=(1, 2))
+        squares = values.square().sum(dim=3).long().sum(dim=(1, 2))
+        inside = None if self._inside is None or windows is None else self._inside.index_select(0, windows)
+        counts = torch.full_like(sums, size)
+        if inside is not None and windows is not None:
+            counts = self._num_inside.index_select(0, windows)
+        mean = sums.float() / counts.float()
+        variance = (counts * squares - sums.square()).float() / (counts * size).float()
+        # torch's root of float32 is not always the nearest one on a CPU; by way of float64, which MPS lacks, it is
+        wide = variance if variance.device.type == "mps" else variance.double()
+        scale = 1 / wide.sqrt().float().clamp(min=self._bound)
+        values.sub_(mean[:, None, None, None]).mul_(scale[:, None, None, None])
+        return values if inside is None else torch.where(inside, values, 0.0)
+
+
+def _to_device(images: ImageSet, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the images and labels there; on the CPU they share the image set's memory and are only read."""
+    arrays = (np.require(array, requirements=["C", "W"]) for array in (images.images, images.labels))
+    pixels, labels = (torch.from_numpy(array).to(device) for array in arrays)
+    return pixels, labels
+
+
+def _windows(
+    image: NDArray[np.float32], border: NDArray[np.float32], crop_padding: int, mirrors: bool
+) -> NDArray[np.float32]:
+    """Return what each crop sees of an image in its border: (mirrored, row, column) flattened x C x H x W."""
+    channels, height, width = image.shape
+    edge = crop_padding
+    padded = np.empty((channels, height + 2 * edge, width + 2 * edge), dtype=np.float32)
+    crops = []
+    for turned in (image, image[:, :, ::-1]) if mirrors else (image,):
+        padded[:] = border
+        padded[:, edge : edge + height, edge : edge + width] = turned
+        for row in range(2 * edge + 1):
+            for column in range(2 * edge + 1):
+                crops.append(padded[:, row : row + height, column : column + width].copy())
+    return np.stack(crops)
+
+
+def _random_words(count: int, seed: int, purpose: str, epoch: int) -> NDArray[np.uint64]:
+    """Return raw 64-bit words of a counter-based generator, whose stream NumPy promises never to change."""
+    return np.random.Philox(key=random_stream(seed, purpose, epoch)).random_raw(count)

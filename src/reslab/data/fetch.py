@@ -1,0 +1,249 @@
+"""Get the archives: download them from a list of mirrors, take them from a local path, say what is there."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from reslab.data.cifar import LABELS, Layout, read_cifar
+from reslab.data.images import Dataset
+from reslab.data.mirrors import DOWNLOADS, Download
+from reslab.data.sizes import SIZES
+from reslab.data.sources import NAMES, check_name, find, load, places
+from reslab.errors import DataError, LockedError, ResLabError
+
+Progress = Callable[[int, int], None]
+"""Told the bytes that are there and the bytes of the whole, again and again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What `import_path` did: the images it found, where they are kept, and whether they are the official ones.
+
+    `was_there` tells that the same images were kept there already and nothing was copied.
+    """
+
+    name: str
+    path: Path
+    official: bool
+    was_there: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Available:
+    """A data set as `reslab data list` shows it.
+
+    `path` is None for the digits, which need none, and where nothing was found.  `official` is None where
+    there is nothing, or it cannot be read; then `problem` says why.  The numbers are the official ones where
+    there is nothing.
+    """
+
+    name: str
+    num_train: int
+    num_test: int
+    num_classes: int
+    path: Path | None
+    official: bool | None
+    problem: str | None
+
+
+def fetch(
+    name: str,
+    data_root: Path | None = None,
+    *,
+    mirrors: Sequence[str] = (),
+    progress: Progress | None = None,
+    notice: Callable[[str], None] | None = None,
+    downloads: Mapping[str, Download] = DOWNLOADS,
+) -> Path:
+    """Download a data set's archive into the data root, unless it is there, and return its path.
+
+    Base URLs are tried in order: `mirrors`, those in RESLAB_MIRRORS (separated by commas), and the archive's
+    own; `notice` hears why one failed.  What an interrupted download left is continued, at the next mirror or
+    the next time.  The archive appears whole or not at all, and only with the right SHA-256.  Raises
+    `DataError` where no mirror delivers, and `LockedError` while another process downloads to the same place.
+    """
+    check_name(name)
+    if name not in LABELS:
+        raise DataError(f"{name} comes with ResLab's own dependencies: there is nothing to fetch")
+    download = downloads[LABELS[name][0]]
+    extra = [mirror.strip() for mirror in os.environ.get("RESLAB_MIRRORS", "").split(",")]
+    bases = dict.fromkeys([*mirrors, *(mirror for mirror in extra if mirror), *download.mirrors])
+    with _data_root(data_root) as root:
+        path = root / download.file
+        if path.is_file() and _has_hash(path, download):
+            return path
+        failures = []
+        for base in bases:
+            url = f"{base.rstrip('/')}/{download.file}"
+            failure = _try_mirror(url, path, download, progress)
+            if failure is None:
+                return path
+            failures.append(f"{url}: {failure}")
+            if notice is not None:
+                notice(failures[-1])
+    raise DataError(
+        f"no mirror delivered {download.file}.  Name another in RESLAB_MIRRORS (base URLs, separated by commas), "
+        f"or get the file in any other way and use `reslab data import PATH`.  Tried:\n  " + "\n  ".join(failures)
+    )
+
+
+def import_path(path: Path, data_root: Path | None = None, *, allow_unofficial: bool = False) -> Imported:
+    """Check an archive or an unpacked folder by reading it whole, then keep a copy in the data root.
+
+    Any of CIFAR's official versions will do, under any name; it is kept under its official one.  The copy
+    appears whole or not at all, and never replaces other images.  Raises `DataError` where the path cannot be
+    read, the images are not the official ones (unless `allow_unofficial`), or other ones are there already.
+    """
+    layout, datasets = read_cifar(path)
+    official = all(dataset.official for dataset in datasets.values())
+    if not official and not allow_unofficial:
+        first = datasets[layout.images]
+        raise DataError(
+            f"{path} can be read as {layout.images} ({len(first.train):,} training and {len(first.test):,} test "
+            "images), but these are not the official images and labels.  To keep them all the same: --force"
+        )
+    with _data_root(data_root) as root:
+        target = root / (layout.folder if path.is_dir() else layout.archive)
+        was_there = target.exists()
+        if was_there:
+            _check_same(target, layout, datasets)
+        else:
+            _copy(path, target, layout)
+    return Imported(layout.images, target, official, was_there)
+
+
+def available(data_root: Path | None = None) -> list[Available]:
+    """Return what there is of each data set; what is there is read whole, which takes a second or a few."""
+    return [_look(name, data_root) for name in NAMES]
+
+
+def _look(name: str, data_root: Path | None) -> Available:
+    path = find(name, data_root)
+    size = SIZES[name]
+    nothing = (name, size.num_train, size.num_test, size.num_classes, path, None)
+    if path is None and name in LABELS:
+        return Available(*nothing, problem=None)
+    try:
+        dataset = load(name, data_root)
+    except DataError as error:
+        return Available(*nothing, problem=str(error))
+    counts = (len(dataset.train), len(dataset.test), dataset.num_classes)
+    return Available(name, *counts, path, dataset.official, problem=None)
+
+
+@contextmanager
+def _data_root(data_root: Path | None) -> Iterator[Path]:
+    """Make the folder that data is kept in, hold it against other processes, and put its troubles in words."""
+    candidates = places(data_root)
+    if not candidates:
+        raise DataError("there is no folder to keep data in: give --data-root or set RESLAB_DATA")
+    root = candidates[0]
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / ".reslab-data.lock", timeout=0):
+            yield root
+    except Timeout as error:
+        raise LockedError(f"another reslab is fetching or importing data into {root}; try again later") from error
+    except ResLabError:
+        raise
+    except OSError as error:
+        raise DataError(f"cannot keep data in {root}: {error}") from error
+
+
+def _try_mirror(url: str, path: Path, download: Download, progress: Progress | None) -> str | None:
+    """Download from one mirror to the path; return None, or in words why it failed."""
+    import pooch
+    import requests
+
+    pooch.get_logger().setLevel("WARNING")  # progress is the caller's to show
+    part = path.with_name(f".{path.name}.part")
+    resumed = part.is_file()
+
+    def deliver(url: str, output: str, _pooch: object) -> None:
+        _download_part(url, part, download.num_bytes, progress)
+        part.replace(output)
+
+    try:
+        pooch.retrieve(url, f"sha256:{download.sha256}", path.name, path.parent, downloader=deliver)
+    except requests.RequestException as error:
+        return _in_words(error)
+    except ValueError:  # pooch's for a wrong hash, whose file it has removed
+        if resumed:  # the part may be to blame, and it is gone: once more, from the start
+            return _try_mirror(url, path, download, progress)
+        return "the file has a wrong SHA-256, so it is not the official archive: refused and removed"
+    return None
+
+
+def _in_words(error: OSError) -> str:
+    import requests
+
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"the server answers {error.response.status_code} {error.response.reason}"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection broke"
+    if isinstance(error, requests.ConnectionError | requests.Timeout):
+        return "the server cannot be reached, or fell silent"
+    return str(error)
+
+
+def _download_part(url: str, part: Path, num_bytes: int, progress: Progress | None) -> None:
+    """Complete the part file from the URL, from its end on where the server can.
+
+    A broken connection leaves what came, for the next mirror; a file of another length is refused before it
+    starts.
+    """
+    import requests
+
+    done = part.stat().st_size if part.is_file() else 0
+    if done >= num_bytes:  # complete, or never right: the hash will tell
+        return
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
+    with requests.get(url, headers=headers, stream=True, timeout=(10, 60)) as response:
+        response.raise_for_status()
+        is_rest = response.headers.get("Content-Range", "").startswith(f"bytes {done}-")
+        if response.status_code != 206 or not is_rest:
+            done = 0
+        length = response.headers.get("Content-Length")
+        if length is not None and done + int(length) != num_bytes:
+            raise requests.RequestException(f"has {done + int(length):,} bytes instead of {num_bytes:,}: refused")
+        with part.open("ab" if done else "wb") as file:
+            for chunk in response.iter_content(2**14):
+                file.write(chunk)
+                done += len(chunk)
+                if progress is not None:
+                    progress(done, num_bytes)
+                if done > num_bytes:
+                    break
+
+
+def _has_hash(path: Path, download: Download) -> bool:
+    import pooch
+
+    return bool(pooch.file_hash(str(path), alg="sha256") == download.sha256)
+
+
+def _check_same(target: Path, layout: Layout, datasets: dict[str, Dataset]) -> None:
+    try:
+        _, there = read_cifar(target, layout.images)
+    except DataError as error:
+        raise DataError(f"{target} exists already and cannot be read; move it away first ({error})") from error
+    if any(there[name].fingerprint != dataset.fingerprint for name, dataset in datasets.items()):
+        raise DataError(f"{target} exists already and holds other images; move it away first")
+
+
+def _copy(path: Path, target: Path, layout: Layout) -> None:
+    unfinished = target.with_name(f".{target.name}.importing")
+    if unfinished.is_dir():
+        shutil.rmtree(unfinished)
+    if path.is_dir():
+        unfinished.mkdir()
+        for file in layout.files:
+            shutil.copyfile(path / file, unfinished / file)
+    else:
+        shutil.copyfile(path, unfinished)
+    unfinished.rename(target)

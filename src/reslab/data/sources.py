@@ -1,0 +1,78 @@
+"""Where images are found: the data set of a name from the data root, or the reason why there is none."""
+
+import os
+from pathlib import Path
+
+from reslab.data.cifar import LABELS, LAYOUTS, read_cifar
+from reslab.data.digits import load_digits
+from reslab.data.images import Dataset
+from reslab.errors import DataError
+
+NAMES = ("digits", *LABELS)
+"""The data sets that `load` knows."""
+
+
+def load(name: str, data_root: Path | None = None) -> Dataset:
+    """Return a data set: digits, cifar10, cifar100 or cifar100-coarse, its images in canonical order.
+
+    CIFAR is looked for in `data_root` if given, else where RESLAB_DATA says and then in the user's cache, as
+    an unpacked folder or as an archive under their official names.  The digits need no file.  Raises
+    `DataError` where there is none, or it is damaged.
+    """
+    check_present(name, data_root)
+    path = find(name, data_root)
+    return load_digits() if path is None else read_cifar(path, LABELS[name][0])[1][name]
+
+
+def check_present(name: str, data_root: Path | None = None) -> None:
+    """Raise `DataError` where `load` would find no images of this name; none is read."""
+    check_name(name)
+    if name in LABELS and find(name, data_root) is None:
+        raise DataError(_missing(name, data_root))
+
+
+def find(name: str, data_root: Path | None = None) -> Path | None:
+    """Return the folder or archive that `load` would read, or None; the digits have none."""
+    if name not in LABELS:
+        return None
+    layouts = [layout for layout in LAYOUTS if layout.images == LABELS[name][0]]
+    for place in places(data_root):
+        for layout in layouts:  # an unpacked folder loads several times faster than an archive
+            if (place / layout.folder).is_dir():
+                return place / layout.folder
+        for layout in layouts:
+            if (place / layout.archive).is_file():
+                return place / layout.archive
+    return None
+
+
+def places(data_root: Path | None = None) -> list[Path]:
+    """Return the folders that images are looked for in, first things first."""
+    if data_root is not None:
+        return [data_root]
+    told = os.environ.get("RESLAB_DATA")
+    return [*([Path(told).expanduser()] if told else []), *_cache()]
+
+
+def check_name(name: str) -> None:
+    """Raise `DataError` unless there is a data set of this name."""
+    if name not in NAMES:
+        raise DataError(f"there is no data set {name!r}; there are {', '.join(NAMES)}")
+
+
+def _cache() -> list[Path]:
+    """Return the user's cache; a compute node without platformdirs has none, and needs RESLAB_DATA."""
+    try:
+        from platformdirs import user_cache_path
+    except ImportError:
+        return []
+    return [user_cache_path("reslab")]
+
+
+def _missing(name: str, data_root: Path | None) -> str:
+    looked = " and ".join(str(place) for place in places(data_root)) or "RESLAB_DATA, which is not set"
+    return (
+        f"there are no images of {name} in {looked}.  `reslab data fetch {LABELS[name][0]}` downloads them; "
+        "`reslab data import PATH` takes an archive or a folder that you have; --data-root or RESLAB_DATA "
+        "says where else to look"
+    )

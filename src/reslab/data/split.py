@@ -1,0 +1,64 @@
+"""Which images are trained on and which are held out: stratified by class, nested, always the same."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reslab.data.images import Dataset, ImageSet
+from reslab.errors import ResLabError
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The images of a run: to train on, to measure on while choosing (if any), and to test on."""
+
+    train: ImageSet
+    holdout: ImageSet | None
+    test: ImageSet
+
+
+def split(dataset: Dataset, *, train_share: float = 1.0, holdout: int = 0) -> Split:
+    """Return `holdout` training images set aside, and `train_share` (0 to 1) of those that remain.
+
+    Each class has its share of both, to within one image.  With one `holdout`, a smaller share lies wholly
+    inside a larger.  No seed has a say: images are taken in the data set's own order, which for
+    `sources.load` follows their content alone.  Raises `ResLabError` where the hold-out takes all images,
+    or a class is left with none.
+    """
+    labels = dataset.train.labels
+    if not 0 < train_share <= 1:
+        raise ResLabError(f"train_share must be above 0 and at most 1, not {train_share}")
+    if not 0 <= holdout < len(labels):
+        raise ResLabError(
+            f"holdout must be from 0 to {len(labels) - 1:,} for the {len(labels):,} training images of "
+            f"{dataset.name}, not {holdout:,}"
+        )
+    order = _stratified(np.arange(len(labels)), labels)
+    held, rest = order[:holdout], np.sort(order[holdout:])
+    num_train = math.floor(train_share * len(rest) + 0.5)
+    train = _stratified(rest, labels)[:num_train]
+    counts = np.bincount(labels[train], minlength=dataset.num_classes)
+    if not counts.all():
+        empty = dataset.class_names[int(np.argmin(counts))]
+        raise ResLabError(
+            f"train_share {train_share:g} of {len(rest):,} images of {dataset.name} leaves no image of class "
+            f"{empty!r} to train on; take a larger share or a smaller hold-out"
+        )
+    return Split(_part(dataset.train, train), _part(dataset.train, held) if holdout else None, dataset.test)
+
+
+def _stratified(places: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the places in an order whose every beginning has each class in proportion, within one image."""
+    by_class = places[np.argsort(labels[places], kind="stable")]
+    classes = labels[by_class]
+    counts = np.bincount(classes)
+    first = np.cumsum(counts) - counts
+    ranks = np.arange(len(classes)) - first[classes]
+    progress = (2 * ranks + 1) / (2 * counts[classes])
+    return by_class[np.lexsort([classes, progress])]
+
+
+def _part(images: ImageSet, places: NDArray[np.int64]) -> ImageSet:
+    return images if len(places) == len(images) else images.take(np.sort(places))

@@ -1,0 +1,25 @@
+"""What can go wrong for a user, by the exit code that the command line gives it."""
+
+
+class ResLabError(ValueError):
+    """A user's mistake or a fact of their machine: the message says what was wrong and what to do."""
+
+    exit_code = 2
+
+
+class DataError(ResLabError):
+    """Images are missing, damaged, or not what they should be."""
+
+    exit_code = 4
+
+
+class CheckpointError(ResLabError):
+    """Saved weights or a checkpoint are missing, damaged, or do not fit the network."""
+
+    exit_code = 5
+
+
+class LockedError(ResLabError):
+    """Another process holds the run."""
+
+    exit_code = 8

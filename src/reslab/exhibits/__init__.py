@@ -1,0 +1,1 @@
+"""Charts, tables and prose as values, made from tidy tables; rendering is the report's."""

@@ -1,0 +1,103 @@
+"""What a report is made of: headings, prose, figures and tables, as values that any output can render.
+
+Text is plain.  `[[key]]` in prose and captions stands for the number of a figure or table of the same study, as
+in "Figure 3"; each renderer escapes everything else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading below the study's own; level 3 or 4."""
+
+    kind: ClassVar[str] = "heading"
+    text: str
+    level: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Prose:
+    """A paragraph."""
+
+    kind: ClassVar[str] = "prose"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bullets:
+    """A list of short paragraphs."""
+
+    kind: ClassVar[str] = "bullets"
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A paragraph set apart, as on runs that are missing."""
+
+    kind: ClassVar[str] = "note"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command to type."""
+
+    kind: ClassVar[str] = "command"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One chart of a figure: a Vega-Lite specification without data or width, and its named data sets.
+
+    Data sets of the same name in one report must be the same; they are written once.
+    """
+
+    title: str
+    chart: Mapping[str, Any]
+    datasets: Mapping[str, list[Row]]
+
+    def specification(self, width: int | str) -> dict[str, Any]:
+        """Return the whole Vega-Lite specification at a width in pixels, or "container"."""
+        return {**self.chart, "width": width, "datasets": dict(self.datasets)}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Panels side by side under one caption that stands alone."""
+
+    kind: ClassVar[str] = "figure"
+    key: str
+    title: str
+    caption: str
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table."""
+
+    title: str
+    align: Literal["left", "right"] = "right"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of text, None where there is no value, under a caption that stands alone; notes go below."""
+
+    kind: ClassVar[str] = "table"
+    key: str
+    title: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str | None, ...], ...]
+    notes: tuple[str, ...] = ()
+
+
+Block = Heading | Prose | Bullets | Note | Command | Figure | Table

@@ -1,0 +1,277 @@
+"""Charts over the epochs: the rate, training and test error, and the form of the paper's figure 6."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import altair as alt
+import polars as pl
+
+from reslab.analysis.groups import Group
+from reslab.exhibits.blocks import Figure, Panel, Row
+from reslab.exhibits.style import colours, legend, panel, picking, shapes, zooming
+from reslab.exhibits.wording import counted, dataset_name, listing, network_name, seeds_behind
+
+Reading = Literal["train", "test"]
+
+_READING = {"train": "Training error (%)", "test": "Test error (%)"}
+
+
+def datasets_of(groups: Sequence[Group]) -> list[str]:
+    """Return the data sets of some groups, in order."""
+    return list(dict.fromkeys(group.recipe.dataset for group in groups))
+
+
+def on_dataset(groups: Sequence[Group], dataset: str) -> list[Group]:
+    """Return the groups on a data set."""
+    return [group for group in groups if group.recipe.dataset == dataset]
+
+
+def error_figure(key: str, groups: Sequence[Group], reading: Reading, label: Callable[[Group], str]) -> Figure | None:
+    """Return error against epoch with a band over the seeds, a panel for each data set; None without curves."""
+    drawn = [group for group in groups if group.epochs.height]
+    if not drawn:
+        return None
+    panels = tuple(
+        _error_panel(key, dataset, on_dataset(drawn, dataset), reading, label) for dataset in datasets_of(drawn)
+    )
+    what = {
+        "train": "running training error, measured during each epoch on augmented images",
+        "test": "test error, measured after each epoch",
+    }[reading]
+    caption = (
+        f"{_READING[reading].removesuffix(' (%)')} against completed epochs on {_names(drawn)}: {what}.  "
+        f"{_behind(drawn)}  The vertical axis is logarithmic."
+    )
+    return Figure(key, f"{'Training' if reading == 'train' else 'Test'} curves", caption, panels)
+
+
+def paper_figure(key: str, groups: Sequence[Group], label: Callable[[Group], str]) -> Figure | None:
+    """Return the form of the paper's figure 6, training error dashed and test error bold; None without curves."""
+    drawn = [group for group in groups if group.epochs.height]
+    if not drawn:
+        return None
+    panels = tuple(_paper_panel(key, dataset, on_dataset(drawn, dataset), label) for dataset in datasets_of(drawn))
+    caption = (
+        f"Training on {_names(drawn)} in the form of the paper's figure 6: thin dashed lines are the training "
+        f"error, bold lines the test error, each the mean of {_seeds(drawn)}.  Errors above the axis are cut off."
+    )
+    return Figure(key, "Training and test error together", caption, panels)
+
+
+def rate_figure(key: str, groups: Sequence[Group]) -> Figure | None:
+    """Return the learning rate against the epoch, one line for each schedule that differs; None without curves."""
+    schedules: dict[tuple[tuple[int, float], ...], list[Group]] = {}
+    for group in groups:
+        longest = group.epochs.filter(pl.col("rate").is_not_null()).sort("epoch", "seed").unique("epoch", keep="first")
+        steps = tuple(longest.sort("epoch").select("epoch", "rate").rows())
+        if steps:
+            _schedule_of(schedules, steps).append(group)
+    if not schedules:
+        return None
+    named = [(_schedule_label(members, len(schedules)), steps) for steps, members in schedules.items()]
+    rows: list[Row] = [
+        {"label": label, "epoch": epoch, "rate": rate} for label, steps in named for epoch, rate in steps
+    ]
+    labels, rates = list(dict.fromkeys(label for label, _ in named)), [row["rate"] for row in rows]
+    chart = (
+        alt.Chart(alt.NamedData(name=key))
+        .mark_line(interpolate="step-before", strokeWidth=2)
+        .encode(
+            x=_epoch_axis(max(row["epoch"] for row in rows)),
+            y=alt.Y("rate:Q", title="Learning rate", scale=alt.Scale(type="log"), axis=_log_axis(rates)),
+            color=_colour(labels) if len(labels) > 1 else alt.value(colours(2)[1]),
+            strokeDash=alt.StrokeDash("label:N", legend=None, sort=labels),
+            tooltip=[alt.Tooltip("label:N", title="runs"), "epoch:Q", alt.Tooltip("rate:Q", format="~g")],
+        )
+    )
+    caption = "Learning rate at the end of each epoch, as recorded during training; logarithmic axis.  " + (
+        "All runs follow one schedule." if len(named) == 1 else "Each line is one schedule."
+    )
+    return Figure(key, "Learning rate", caption, (panel("", chart, {key: rows}, height=180),))
+
+
+def curve_rows(groups: Sequence[Group], label: Callable[[Group], str]) -> list[Row]:
+    """Return label, epoch, n, and mean, low, high and sd of training and test error, a row a group and epoch."""
+    rows: list[Row] = []
+    for group in groups:
+        curves = {reading: group.curve(f"{reading}_error") for reading in ("train", "test")}
+        last = group.drawn_epochs["epoch"].to_list()
+        by_epoch: dict[int, Row] = {}
+        for reading, curve in curves.items():
+            for point in curve.iter_rows(named=True):
+                row = by_epoch.setdefault(point["epoch"], {"label": label(group), "epoch": point["epoch"]})
+                row |= {
+                    "n": point["n"],
+                    reading: _short(point["mean"]),
+                    f"{reading}_low": _short(point["low"]),
+                    f"{reading}_high": _short(point["high"]),
+                }
+                if point["sd"] is not None:
+                    row[f"{reading}_sd"] = _short(point["sd"])
+        marked = _marked(max(last, default=0))
+        for epoch, row in sorted(by_epoch.items()):
+            rows.append({**row, "marked": 1} if epoch in marked else row)
+    return rows
+
+
+def _error_panel(
+    key: str, dataset: str, groups: Sequence[Group], reading: Reading, label: Callable[[Group], str]
+) -> Panel:
+    name, rows = _shared_rows(key, dataset, groups, label)
+    labels = [label(group) for group in groups]
+    images = max(group.number(f"num_{reading}") or 0 for group in groups)
+    floor = 50 / images if images else 0.001
+    above = {at: f"max(datum.{reading}{at}, {floor:.6g})" for at in ("", "_low", "_high")}
+    base = (
+        alt.Chart(alt.NamedData(name=name))
+        .transform_filter(f"isValid(datum.{reading})")
+        .transform_calculate(drawn=above[""], drawn_low=above["_low"], drawn_high=above["_high"])
+        .encode(x=_epoch_axis(max(row["epoch"] for row in rows)), color=_colour(labels))
+    )
+    drawn = [max(row[f"{reading}{at}"], floor) for row in rows if reading in row for at in ("_low", "_high")]
+    scale, axis = alt.Scale(type="log", nice=False), _log_axis(drawn)
+    y = alt.Y("drawn:Q", title=_READING[reading], scale=scale, axis=axis)
+    low = alt.Y("drawn_low:Q", title=_READING[reading], scale=scale, axis=axis)
+    pick, zoom = picking(), zooming()
+    band = base.mark_area(clip=True).encode(
+        y=low, y2=alt.Y2("drawn_high:Q"), opacity=alt.condition(pick, alt.value(0.22), alt.value(0.02))
+    )
+    faded = alt.condition(pick, alt.value(1), alt.value(0.1))
+    line = base.mark_line(strokeWidth=1.8, clip=True).encode(y=y, opacity=faded)
+    marks = (
+        base.transform_filter("datum.marked")
+        .mark_point(filled=True, size=55, clip=True)
+        .encode(y=y, shape=_shape(labels), opacity=faded)
+    )
+    chart = alt.layer(band, line, marks, _hover(base, y, reading)).add_params(pick, zoom)
+    return panel(dataset_name(dataset), chart, {name: rows})
+
+
+def _paper_panel(key: str, dataset: str, groups: Sequence[Group], label: Callable[[Group], str]) -> Panel:
+    name, rows = _shared_rows(key, dataset, groups, label)
+    labels = [label(group) for group in groups]
+    final = [row["test"] for row in _last_rows(rows) if "test" in row]
+    top = max(20, 10 * math.ceil(2 * max(final, default=10) / 10))
+    base = alt.Chart(alt.NamedData(name=name)).encode(
+        x=_epoch_axis(max(row["epoch"] for row in rows)), color=_colour(labels)
+    )
+    scale = alt.Scale(domain=[0, min(top, 100)])
+    pick, zoom = picking(), zooming()
+    faded = alt.condition(pick, alt.value(1), alt.value(0.1))
+    train = base.mark_line(strokeDash=[4, 3], strokeWidth=1.1, clip=True).encode(
+        y=alt.Y("train:Q", title="Error (%)", scale=scale), opacity=faded
+    )
+    y = alt.Y("test:Q", title="Error (%)", scale=scale)
+    test = base.mark_line(strokeWidth=2.6, clip=True).encode(y=y, opacity=faded)
+    marks = (
+        base.transform_filter("datum.marked")
+        .mark_point(filled=True, size=60, clip=True)
+        .encode(y=y, shape=_shape(labels), opacity=faded)
+    )
+    chart = alt.layer(train, test, marks, _hover(base, y, "test")).add_params(pick, zoom)
+    return panel(dataset_name(dataset), chart, {name: rows})
+
+
+def _hover(base: alt.Chart, y: alt.Y, reading: Reading) -> Any:
+    """Return invisible points, the nearest of which shows itself and its figures under the pointer."""
+    near = alt.selection_point(name="near", on="pointerover", nearest=True, empty=False, clear="pointerout")
+    return (
+        base.mark_point(filled=True, size=80, clip=True)
+        .encode(
+            y=y,
+            opacity=alt.condition(near, alt.value(1), alt.value(0)),
+            tooltip=[
+                alt.Tooltip("label:N", title="runs"),
+                alt.Tooltip("epoch:Q", title="epoch"),
+                alt.Tooltip("test:Q", title="test error, %", format=".2f"),
+                alt.Tooltip("test_sd:Q", title="± sd (test)", format=".2f"),
+                alt.Tooltip("train:Q", title="training error, %", format=".3f"),
+                alt.Tooltip("n:Q", title="seeds"),
+            ],
+        )
+        .add_params(near)
+    )
+
+
+def _shared_rows(
+    key: str, dataset: str, groups: Sequence[Group], label: Callable[[Group], str]
+) -> tuple[str, list[Row]]:
+    """Return the curves of a data set under a name that all figures of the study share."""
+    study = key.rpartition("/")[0]
+    return f"{study}/{dataset}", curve_rows(groups, label)
+
+
+def _last_rows(rows: Sequence[Row]) -> list[Row]:
+    return list({row["label"]: row for row in rows}.values())
+
+
+def _epoch_axis(last: int) -> alt.X:
+    scale = alt.Scale(domain=[0, max(1.01 * last, 1.1)], nice=False)
+    return alt.X(
+        "epoch:Q", title="Epoch", scale=scale, axis=alt.Axis(grid=False, tickMinStep=1, tickCount=9, format="d")
+    )
+
+
+def _log_axis(values: Sequence[float]) -> alt.Axis:
+    """Return an axis with ticks at 1, 2 and 5 of each power of ten, or at the powers alone where they are many."""
+    low, high = min(values), max(values)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    factors = (1, 2, 3, 5, 7) if high < 20 * low else (1, 2, 5) if high < 400 * low else (1,)
+    ticks = [float(f"{factor * 10.0**power:.3g}") for power in powers for factor in factors]
+    inside = [tick for tick in ticks if 0.999 * low <= tick <= 1.001 * high]
+    return alt.Axis(format="~g", values=inside)
+
+
+def _colour(labels: Sequence[str]) -> alt.Color:
+    scale = alt.Scale(domain=list(labels), range=colours(len(labels)))
+    return alt.Color("label:N", scale=scale, legend=legend(labels))
+
+
+def _shape(labels: Sequence[str]) -> alt.Shape:
+    scale = alt.Scale(domain=list(labels), range=shapes(len(labels)))
+    return alt.Shape("label:N", scale=scale, legend=legend(labels))
+
+
+def _marked(last: int) -> set[int]:
+    """Return the epochs at which a curve carries its mark: about eight, and the last."""
+    step = max(1, round(last / 8))
+    return set(range(last, 0, -step))
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.5g}")
+
+
+def _schedule_of(schedules: dict[Any, list[Group]], steps: tuple[tuple[int, float], ...]) -> list[Group]:
+    """Return the groups that share a schedule with these steps, as far as both have come."""
+    for known in list(schedules):
+        common = min(len(known), len(steps))
+        if known[:common] == steps[:common]:
+            members = schedules.pop(known)
+            return schedules.setdefault(max(known, steps, key=len), members)
+    return schedules.setdefault(steps, [])
+
+
+def _schedule_label(members: Sequence[Group], num_schedules: int) -> str:
+    if num_schedules == 1:
+        return "all runs"
+    networks = list(dict.fromkeys(network_name(group.recipe) for group in members))
+    if len({group.label for group in members}) <= 3:
+        return listing(group.label for group in members)
+    return listing(networks) if len(networks) <= 4 else counted(len(members), "variant")
+
+
+def _names(groups: Sequence[Group]) -> str:
+    return listing(dataset_name(dataset) for dataset in datasets_of(groups))
+
+
+def _seeds(groups: Sequence[Group]) -> str:
+    return seeds_behind([group.drawn_epochs["seed"].n_unique() for group in groups])
+
+
+def _behind(groups: Sequence[Group]) -> str:
+    counts = [group.drawn_epochs["seed"].n_unique() for group in groups]
+    if max(counts) == 1:
+        return "One seed each, so no spread can be shown."
+    return f"Lines are means of {seeds_behind(counts)}, bands reach from the lowest seed to the highest."

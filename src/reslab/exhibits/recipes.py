@@ -1,0 +1,165 @@
+"""A recipe in words: only what plays a part in it, with units, and what differs between variants said so."""
+
+from collections.abc import Callable, Sequence
+
+from reslab.analysis.groups import Group
+from reslab.analysis.summary import schedule_epochs
+from reslab.exhibits.blocks import Column, Table
+from reslab.exhibits.wording import dataset_name, listing, network_name, number, percent, whole
+from reslab.recipe import Recipe
+
+_NORMALISATION = {
+    "pixel-mean": "per-pixel mean subtracted, no division",
+    "channel": "mean and standard deviation of each channel",
+    "channel-2023": "mean of each channel, divided by 0.2023, 0.1994, 0.2010",
+    "imagenet": "ImageNet's channel means and standard deviations",
+    "per-image": "mean and standard deviation of each image",
+}
+_SHORTCUT = {
+    "A": "A: identity, new channels zero",
+    "A-centred": "A: identity, new channels zero, half on each side",
+    "B": "B: projection where the size changes",
+    "C": "C: projection everywhere",
+    "none": "none",
+}
+_INITIALISATION = {
+    "he-fan-in": "He, fan-in",
+    "he-fan-out": "He, fan-out; linear layer uniform",
+}
+
+
+def recipe_table(key: str, groups: Sequence[Group]) -> Table:
+    """Return the recipes of all groups as one table: a row an aspect, its values, and whose they are if they differ."""
+    rows: list[tuple[str | None, ...]] = []
+    for aspect, describe in ASPECTS:
+        described = [(group, describe(group.recipe)) for group in groups]
+        values = list(dict.fromkeys(text for _, text in described if text is not None))
+        if not values:
+            continue
+        if len(values) == 1 and all(text is not None for _, text in described):
+            rows.append((aspect, values[0]))
+        elif aspect in _SELF_EXPLAINING:
+            rows.append((aspect, listing(values)))
+        else:
+            parts = [f"{text} ({_whose(described, text)})" for text in values]
+            rows.append((aspect, "; ".join(parts)))
+    seeds = list(dict.fromkeys(group.seeds for group in groups))
+    shown = seeds[0] if len(seeds) == 1 else sorted({seed for own in seeds for seed in own})
+    rows.append(("Seeds", listing(str(seed) for seed in shown) + ("" if len(seeds) == 1 else ", not all of each")))
+    return Table(
+        key,
+        "The recipe",
+        "Everything that can change a number in these runs, and the seeds.",
+        (Column("Aspect", "left"), Column("Value", "left")),
+        tuple(rows),
+    )
+
+
+def differences(recipe: Recipe, other: Recipe) -> list[tuple[str, str, str]]:
+    """Return (aspect, here, there) for each aspect in which two recipes differ, leaving out what is compared."""
+    found = []
+    for aspect, describe in ASPECTS:
+        here, there = describe(recipe) or "none", describe(other) or "none"
+        if aspect not in _SELF_EXPLAINING and here != there and not _same_schedule(aspect, recipe, other):
+            found.append((aspect, here, there))
+    return found
+
+
+def schedule_words(recipe: Recipe) -> str:
+    """Return the length of the training and the places of the drops in the recipe's own unit."""
+    unit = recipe.schedule_unit
+    first, second, length = (_place(place) for place in (recipe.first_drop, recipe.second_drop, recipe.length))
+    factor = number(recipe.drop_factor)
+    if recipe.drop_factor == 1:
+        return f"{length} {unit}, rate constant"
+    return f"{length} {unit}; rate multiplied by {factor} after {first} and {second}"
+
+
+def _place(place: float) -> str:
+    return whole(int(place)) or "" if place == int(place) else number(round(place, 2))
+
+
+def _network(recipe: Recipe) -> str:
+    return network_name(recipe)
+
+
+def _augmentation(recipe: Recipe) -> str:
+    padded = {"mean": "the mean", "black": "black"}[recipe.padding]
+    crop = f"random crop after padding {recipe.crop_padding} pixels with {padded}" if recipe.crop_padding else None
+    mirror = "random mirror image" if recipe.mirror == "random" else None
+    return listing([part for part in (crop, mirror) if part]) or "none"
+
+
+def _share(recipe: Recipe) -> str | None:
+    share = None if recipe.train_share == 1 else f"{percent(recipe.train_share)} of the training images"
+    held = f"{whole(recipe.holdout)} of them held out to measure on" if recipe.holdout else None
+    return "; ".join(part for part in (share, held) if part) or None
+
+
+def _optimiser(recipe: Recipe) -> str:
+    form = "Nesterov momentum" if recipe.nesterov else "momentum"
+    return f"stochastic gradient descent, {form} {number(recipe.momentum)}"
+
+
+def _decay(recipe: Recipe) -> str:
+    scope = "all parameters" if recipe.decay_scope == "all" else "weights only"
+    return f"{number(recipe.weight_decay)} on {scope}" if recipe.weight_decay else "none"
+
+
+def _warmup(recipe: Recipe) -> str | None:
+    if recipe.warmup == "none":
+        return None
+    rate = f"rate {number(recipe.warmup_rate)}"
+    if recipe.warmup == "fixed":
+        return f"{rate} for {_place(recipe.warmup_length)} {recipe.schedule_unit}"
+    return f"{rate} until the training error is below {number(recipe.warmup_error)}%"
+
+
+ASPECTS: tuple[tuple[str, Callable[[Recipe], str | None]], ...] = (
+    ("Data set", lambda recipe: dataset_name(recipe.dataset)),
+    ("Training images", _share),
+    ("Normalisation", lambda recipe: _NORMALISATION[recipe.normalisation]),
+    ("Augmentation", _augmentation),
+    ("Network", _network),
+    ("Shortcut", lambda recipe: None if recipe.family == "plain" else _SHORTCUT[recipe.shortcut]),
+    ("Initialisation", lambda recipe: _INITIALISATION[recipe.initialisation]),
+    ("Optimiser", _optimiser),
+    ("Weight decay", _decay),
+    ("Batch size", lambda recipe: f"{recipe.batch_size} images"),
+    ("Learning rate", lambda recipe: number(recipe.learning_rate)),
+    ("Schedule", schedule_words),
+    ("Warm-up", _warmup),
+    ("Label smoothing", lambda recipe: number(recipe.label_smoothing) if recipe.label_smoothing else None),
+    ("Precision", lambda recipe: recipe.precision),
+)
+"""The aspects of a recipe in the order of the table, each with its words; None where it plays no part."""
+
+_SELF_EXPLAINING = ("Data set", "Network")
+
+
+def _whose(described: Sequence[tuple[Group, str | None]], text: str) -> str:
+    """Return which groups have a value, by the shortest name that tells them from the others."""
+    holders = [group for group, own in described if own == text]
+    others = [group for group, own in described if own != text]
+    names: tuple[Callable[[Group], str], ...] = (
+        lambda group: dataset_name(group.recipe.dataset),
+        lambda group: network_name(group.recipe),
+    )
+    for name in names:
+        mine = dict.fromkeys(name(group) for group in holders)
+        if not set(mine) & {name(group) for group in others}:
+            return listing(mine)
+    return listing(group.label for group in holders)
+
+
+def _same_schedule(aspect: str, recipe: Recipe, other: Recipe) -> bool:
+    """Return whether two schedules are one within an epoch, as 164 epochs and 64,000 iterations on CIFAR are."""
+    if aspect != "Schedule":
+        return False
+    here, there = schedule_epochs(recipe, _CIFAR_IMAGES), schedule_epochs(other, _CIFAR_IMAGES)
+    if here is None or there is None or recipe.drop_factor != other.drop_factor:
+        return False
+    return all(abs(first - second) <= 1 for first, second in zip(here, there, strict=True))
+
+
+_CIFAR_IMAGES = 50_000

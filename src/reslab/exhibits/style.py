@@ -1,0 +1,93 @@
+"""How all charts look: colours that colour-blind readers tell apart, marks that survive a grey printer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+from altair.typing import ChartType
+
+from reslab.exhibits.blocks import Panel, Row
+
+OKABE_ITO = ("#e69f00", "#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#777777")
+"""Okabe and Ito's palette, light beside dark, without the black and yellow that vanish on some backgrounds."""
+
+VIRIDIS = ("#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b")
+
+SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
+
+HEIGHT = 300
+"""Height of a panel's plot in pixels."""
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', Arial, sans-serif"
+
+CONFIG: dict[str, Any] = {
+    "font": FONT,
+    "background": "transparent",
+    "view": {"stroke": None},
+    "axis": {
+        "labelFontSize": 12,
+        "titleFontSize": 12.5,
+        "titleFontWeight": "normal",
+        "titlePadding": 8,
+        "labelColor": "#444",
+        "titleColor": "#222",
+        "gridColor": "#e4e4e4",
+        "domainColor": "#999",
+        "tickColor": "#999",
+        "labelOverlap": True,
+    },
+    "legend": {
+        "labelFontSize": 12.5,
+        "labelColor": "#222",
+        "labelLimit": 420,
+        "symbolSize": 90,
+        "symbolStrokeWidth": 2,
+        "columnPadding": 18,
+        "title": None,
+    },
+}
+
+
+def colours(count: int) -> list[str]:
+    """Return so many colours: the palette as far as it goes, else steps along viridis."""
+    if count <= len(OKABE_ITO):
+        return list(OKABE_ITO[:count])
+    places = [index * (len(VIRIDIS) - 1) / (count - 1) for index in range(count)]
+    return [_between(place) for place in places]
+
+
+def shapes(count: int) -> list[str]:
+    """Return so many shapes, repeating after eight."""
+    return [SHAPES[index % len(SHAPES)] for index in range(count)]
+
+
+def legend(labels: Sequence[str]) -> alt.Legend:
+    """Return a legend above the plot, in as many columns as its longest label leaves room for."""
+    longest = max((len(label) for label in labels), default=1)
+    return alt.Legend(orient="top", columns=max(1, min(len(labels), 48 // (longest + 4))), symbolOpacity=1)
+
+
+def panel(title: str, chart: ChartType, datasets: dict[str, list[Row]], height: int = HEIGHT) -> Panel:
+    """Return a finished panel: the chart in the common style, with its data sets beside it."""
+    specification = chart.to_dict()
+    specification["height"] = height
+    specification["config"] = CONFIG
+    specification["autosize"] = {"type": "fit-x", "contains": "padding"}
+    return Panel(title, specification, datasets)
+
+
+def picking() -> alt.Parameter:
+    """Return the selection behind a legend whose entries can be clicked to fade the others."""
+    return alt.selection_point(name="picked", fields=["label"], bind="legend")
+
+
+def zooming() -> alt.Parameter:
+    """Return the selection that drags and zooms; the wheel alone goes on scrolling the page."""
+    return alt.selection_interval(name="zoomed", bind="scales", zoom="wheel![event.shiftKey]")
+
+
+def _between(place: float) -> str:
+    low = min(int(place), len(VIRIDIS) - 2)
+    share = place - low
+    pairs = [(int(VIRIDIS[low][at : at + 2], 16), int(VIRIDIS[low + 1][at : at + 2], 16)) for at in (1, 3, 5)]
+    return "#" + "".join(f"{round(first + share * (second - first)):02x}" for first, second in pairs)

@@ -1,0 +1,122 @@
+"""Numbers and names as readers expect them: units, signs, lists, and the usual names of things."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from reslab.analysis.summary import Summary
+from reslab.recipe import Recipe
+
+DATASET_NAMES = {
+    "digits": "digits",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "cifar100-coarse": "CIFAR-100 (20 superclasses)",
+}
+
+FAMILY_NAMES = {"residual": "ResNet", "plain": "plain"}
+
+SOURCE_NAMES = {
+    "paper": "Paper",
+    "assignment": "Assignment",
+    "akamaster": "akamaster",
+    "gcr": "gcr",
+    "tf-models": "tf/models",
+    "hysts": "hysts",
+    "a-martyn": "a-martyn",
+}
+"""How the sources of published figures are called in tables and charts."""
+
+MINUS = "\N{MINUS SIGN}"
+
+_NUMERALS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
+def dataset_name(dataset: str) -> str:
+    """Return a data set's usual name."""
+    return DATASET_NAMES.get(dataset, dataset)
+
+
+def network_name(recipe: Recipe) -> str:
+    """Return a network's usual name, as in ResNet-20."""
+    return f"{FAMILY_NAMES.get(recipe.family, recipe.family)}-{recipe.depth}"
+
+
+def points(value: float | None) -> str | None:
+    """Return an error, or a difference of errors, with two decimals; None stays None."""
+    return None if value is None else _minus(f"{value:.2f}")
+
+
+def spread(summary: Summary) -> str | None:
+    """Return mean ± standard deviation, as far as there are values for each."""
+    if summary.mean is None:
+        return None
+    return f"{summary.mean:.2f}" if summary.sd is None else f"{summary.mean:.2f} ± {summary.sd:.2f}"
+
+
+def with_n(summary: Summary) -> str | None:
+    """Return mean ± standard deviation with the number of seeds."""
+    text = spread(summary)
+    return None if text is None else f"{text} (n = {summary.n})"
+
+
+def whole(value: int | None) -> str | None:
+    """Return a count with separators."""
+    return None if value is None else f"{value:,}"
+
+
+def number(value: float) -> str:
+    """Return a setting with as many digits as it needs, never as a power of ten: 0.0001, 128, 163.84."""
+    return _minus(f"{value:.10f}".rstrip("0").rstrip(".")) if abs(value) < 1e15 else f"{value:g}"
+
+
+def percent(value: float) -> str:
+    """Return a share of one in percent."""
+    return f"{100 * value:.3g}%"
+
+
+def duration(seconds: float | None) -> str | None:
+    """Return a time in the units it is felt in."""
+    if seconds is None:
+        return None
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours:,} h {minutes} min"
+
+
+def rate(images_per_second: float | None) -> str | None:
+    """Return a throughput with three significant digits."""
+    if images_per_second is None or images_per_second <= 0:
+        return None
+    digits = max(0, 2 - math.floor(math.log10(images_per_second)))
+    return f"{round(images_per_second, 2 - math.floor(math.log10(images_per_second))):,.{digits}f}"
+
+
+def listing(items: Iterable[str]) -> str:
+    """Return a list in words: a, b and c."""
+    words = list(items)
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def counted(number_of: int, noun: str, plural: str | None = None) -> str:
+    """Return a small number in words with its noun: three seeds, one run, 18 runs."""
+    name = noun if number_of == 1 else plural or f"{noun}s"
+    return f"{_NUMERALS[number_of] if 0 <= number_of < len(_NUMERALS) else f'{number_of:,}'} {name}"
+
+
+def seeds_behind(counts: Sequence[int]) -> str:
+    """Return how many seeds stand behind some means: three seeds, one to three seeds."""
+    low, high = min(counts), max(counts)
+    return counted(high, "seed") if low == high else f"{_NUMERALS[low] if low < 13 else low} to {counted(high, 'seed')}"
+
+
+def opened(text: str) -> str:
+    """Return a sentence with a capital at its start."""
+    return text[:1].upper() + text[1:]
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", MINUS)

@@ -1,0 +1,1 @@
+"""Runs on disk and their execution: the store, one run, workers, and the plan of many."""

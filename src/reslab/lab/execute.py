@@ -1,0 +1,312 @@
+"""One run, from its folder: trained from where it stands to its end, each epoch written as it comes.
+
+python -m reslab.lab.execute RUN_DIR [RUN_DIR ...]     on a compute node, with a source checkout
+python -m reslab.lab.execute -                         a worker: folders come in as lines, events go out as JSON
+"""
+
+import contextlib
+import hashlib
+import shutil
+import statistics
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reslab.data import sources
+from reslab.data.batches import EvaluationBatches, TrainBatches
+from reslab.data.images import Dataset
+from reslab.data.normalisation import fit
+from reslab.data.split import split
+from reslab.errors import DataError, ResLabError
+from reslab.lab.provenance import attempt, describe_data
+from reslab.lab.store import FORMAT, RunFiles, Status, writing
+from reslab.models.complexity import multiply_adds, parameters
+from reslab.models.networks import build
+from reslab.models.weights import save_weights
+from reslab.recipe import Recipe, Run
+from reslab.training import loop
+from reslab.training.checkpoint import load_checkpoint, restore, save_checkpoint
+from reslab.training.hardware import make_deterministic, peak_memory_bytes, pick_device
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a run is executed: nothing here can change its numbers beyond the order of floating-point sums."""
+
+    data_root: Path | None = None
+    device: str = "auto"
+    threads: int | None = None
+    checkpoint_seconds: float = 60.0
+    """Time between checkpoints within an epoch; at the end of an epoch a tenth of it is enough."""
+    checkpoint_activations: bool = False
+    """Keep the input of each block only and compute the rest again: less memory, more time, the same bits."""
+
+
+def execute(
+    files: RunFiles,
+    settings: Settings = Settings(),
+    *,
+    on_event: Callable[[Event], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Status:
+    """Train a run to its end, or until `stop()`; do nothing if it has ended.  Returns how it then stands.
+
+    Events are dicts with `event` (start, progress, epoch, end) and `run`.  What fails is written to
+    failure.json and raised again: `ResLabError` for what a user can mend, anything else as it came.
+    """
+    run = files.read_run()
+    if files.path.resolve().parts[-2:] != tuple(run.id.split("/")):
+        raise ResLabError(
+            f"{files.path} is not {run.id}, as its run.json would have it: the recipe was edited, or the run was made "
+            "by a version of ResLab with other numerics.  Train it anew with reslab train"
+        )
+    status: Status | None = files.ended()
+    if status is None:
+        with files.lock():
+            status = files.ended() or _attempt(files, run, settings, on_event, stop)
+    _emit(on_event, run, "end", status=status)
+    return status
+
+
+def _attempt(
+    files: RunFiles, run: Run, settings: Settings, on_event: Callable[[Event], None], stop: Callable[[], bool]
+) -> Status:
+    files.remove("failure.json")
+    try:
+        return _train(files, run, settings, partial(_emit, on_event, run), stop)
+    except Exception as error:
+        _write_failure(files, run, _kind(error), error)
+        _emit(on_event, run, "end", status="failed", message=str(error) or repr(error))
+        raise
+
+
+class _Interrupted(Exception):  # noqa: N818
+    """A stop was asked for while evaluating."""
+
+
+def _train(
+    files: RunFiles, run: Run, settings: Settings, emit: Callable[..., None], stop: Callable[[], bool]
+) -> Status:
+    recipe = run.recipe
+    device = pick_device(settings.device)
+    make_deterministic()
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    dataset = _load(recipe.dataset, settings.data_root)
+    module, images, evaluations = assemble(run, dataset, device, settings.checkpoint_activations)
+    state = loop.start(module, recipe, images.num_batches, device)
+    if (saved := load_checkpoint(files.checkpoints)) is not None:
+        restore(state, saved)
+    num_rows = state.schedule.epochs_done(state.iteration) - bool(_at_epoch_end(state) and state.totals.images)
+    files.keep_metrics(num_rows)
+    _write_provenance(files, run, dataset, device, state.iteration)
+    emit(
+        "start",
+        iteration=state.iteration,
+        num_iterations=state.schedule.num_iterations,
+        num_epochs=state.schedule.num_epochs,
+    )
+
+    saved_at = reported_at = time.monotonic()
+    stoppable = {name: _until(stop, batches) for name, batches in evaluations.items()}
+    try:
+        for event in loop.train(state, recipe, images, stoppable, device=device, clock=time.perf_counter):
+            now = time.monotonic()
+            match event:
+                case loop.Diverged():
+                    _write_divergence(files, run, event)
+                    return "diverged"
+                case loop.EpochRecord():
+                    row = {**event.row(), "peak_memory_bytes": peak_memory_bytes(device)}
+                    files.append_metrics(row)
+                    emit("epoch", **row)
+                    due = now - saved_at >= settings.checkpoint_seconds / 10
+                case loop.Tick():
+                    due = now - saved_at >= settings.checkpoint_seconds
+                    if now - reported_at >= 0.25:
+                        emit("progress", iteration=state.iteration)
+                        reported_at = now
+            stopping = stop()
+            if due or stopping:
+                _save(files, state)
+                saved_at = time.monotonic()
+            if stopping and state.iteration < state.schedule.num_iterations:
+                return "interrupted"
+    except _Interrupted:
+        _save(files, state)
+        return "interrupted"
+    _finish(files, run, module, dataset)
+    return "finished"
+
+
+def assemble(
+    run: Run, dataset: Dataset, device: torch.device, checkpoint_activations: bool = False
+) -> tuple[nn.Module, TrainBatches, dict[str, EvaluationBatches]]:
+    """Return a run's network as it is before training, its training batches and what it is measured on."""
+    recipe = run.recipe
+    parts = split(dataset, train_share=recipe.train_share, holdout=recipe.holdout)
+    normaliser = fit(recipe.normalisation, parts.train)
+    layout: dict[str, Any] = {"device": device, "dtype": torch.float32, "channels_last": True}
+    images = TrainBatches(
+        parts.train,
+        normaliser,
+        batch_size=recipe.batch_size,
+        crop_padding=recipe.crop_padding,
+        padding=recipe.padding,
+        mirror=recipe.mirror,
+        seed=run.seed,
+        **layout,
+    )
+    measured = {"test": parts.test} | ({"holdout": parts.holdout} if parts.holdout is not None else {})
+    evaluations = {name: EvaluationBatches(part, normaliser, **layout) for name, part in measured.items()}
+    module = build_network(recipe, len(dataset.class_names), run.seed, checkpoint_activations)
+    module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return module, images, evaluations
+
+
+def build_network(recipe: Recipe, num_classes: int, seed: int, checkpoint_activations: bool = False) -> nn.Module:
+    """Return the network of a recipe with the weights it starts from."""
+    return build(
+        recipe.family,
+        recipe.depth,
+        recipe.shortcut,
+        num_classes,
+        initialisation=recipe.initialisation,
+        seed=seed,
+        checkpoint_activations=checkpoint_activations,
+    )
+
+
+def _save(files: RunFiles, state: loop.State) -> None:
+    with writing(files.checkpoints):
+        save_checkpoint(files.checkpoints, state)
+
+
+def _at_epoch_end(state: loop.State) -> bool:
+    done = state.schedule.epochs_done
+    return done(state.iteration) != done(state.iteration - 1)
+
+
+@lru_cache(maxsize=2)
+def _load(name: str, data_root: Path | None) -> Dataset:
+    return sources.load(name, data_root)
+
+
+def _until(stop: Callable[[], bool], batches: Iterable[tuple[Tensor, Tensor]]) -> Iterable[tuple[Tensor, Tensor]]:
+    """Return batches that can be iterated over again and again, and that end by `_Interrupted` on a stop."""
+
+    class Stoppable:
+        def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+            for batch in batches:
+                if stop():
+                    raise _Interrupted
+                yield batch
+
+    return Stoppable()
+
+
+def _write_provenance(files: RunFiles, run: Run, dataset: Dataset, device: torch.device, iteration: int) -> None:
+    data = describe_data(run.recipe, dataset)
+    before = files.provenance()
+    if before is not None and before["data"]["fingerprint"] != data["fingerprint"]:
+        raise DataError(
+            f"the images of {dataset.name} are not those that {run.id} began with (their fingerprints differ); use the "
+            "same --data-root, or another --runs folder"
+        )
+    attempts = [] if before is None else before["attempts"]
+    files.write(
+        "provenance.json",
+        {"format": FORMAT, "data": data, "attempts": [*attempts, attempt(device, iteration)]},
+    )
+
+
+def _finish(files: RunFiles, run: Run, module: nn.Module, dataset: Dataset) -> None:
+    rows = files.metrics()
+    last = rows[-1]
+    with writing(files.path):
+        save_weights(module, files.weights)
+    measured: Event = {
+        name: last[name]
+        for name in ("train_loss", "train_error", "test_loss", "test_error", "holdout_loss", "holdout_error")
+        if name in last
+    }
+    files.write(
+        "result.json",
+        {
+            "format": FORMAT,
+            "run": run.id,
+            "status": "finished",
+            "epochs": last["epoch"],
+            "iterations": last["iteration"],
+            **measured,
+            "seconds": sum(row["seconds"] for row in rows),
+            "images_per_second": statistics.median(row["images_per_second"] for row in rows),
+            "parameters": parameters(module),
+            "multiply_adds": multiply_adds(module, tuple(dataset.train.images.shape[1:])),
+            "weights_sha256": hashlib.sha256(files.weights.read_bytes()).hexdigest(),
+        },
+    )
+    shutil.rmtree(files.checkpoints, ignore_errors=True)
+
+
+def _write_divergence(files: RunFiles, run: Run, event: loop.Diverged) -> None:
+    message = (
+        f"the loss was not finite after {event.iteration} iterations, in epoch {event.epoch}, at base rate "
+        f"{run.recipe.learning_rate:g}"
+    )
+    files.write(
+        "failure.json",
+        _failure(run, "diverged", message, None, epoch=event.epoch, iteration=event.iteration),
+    )
+    shutil.rmtree(files.checkpoints, ignore_errors=True)
+
+
+def _write_failure(files: RunFiles, run: Run, kind: str, error: Exception) -> None:
+    trace = None if isinstance(error, ResLabError) else traceback.format_exc()
+    last = {"epoch": 0, "iteration": 0}
+    with contextlib.suppress(ResLabError):  # damaged metrics may be the very error
+        last = [last, *files.metrics()][-1]
+    with contextlib.suppress(ResLabError):  # where the disk is full, the error that is raised must do
+        files.write(
+            "failure.json",
+            _failure(run, kind, str(error) or repr(error), trace, epoch=last["epoch"], iteration=last["iteration"]),
+        )
+
+
+def _failure(run: Run, kind: str, message: str, trace: str | None, *, epoch: int, iteration: int) -> Event:
+    return {
+        "format": FORMAT,
+        "run": run.id,
+        "kind": kind,
+        "message": message,
+        "traceback": trace,
+        "epoch": epoch,
+        "iteration": iteration,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _kind(error: Exception) -> str:
+    starved = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    return "out-of-memory" if starved else "error"
+
+
+def _emit(on_event: Callable[[Event], None], run: Run, event: str, **values: Any) -> None:
+    on_event({"event": event, "run": run.id, **values})
+
+
+if __name__ == "__main__":
+    import sys
+
+    from reslab.lab.worker import main
+
+    sys.exit(main())

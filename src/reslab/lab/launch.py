@@ -1,0 +1,198 @@
+"""Many runs on this machine: worker processes that each train one run after the other, and what they report."""
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reslab.errors import ResLabError
+from reslab.lab.store import FORMAT, RunFiles, run_files
+from reslab.recipe import Run
+
+Event = dict[str, Any]
+
+PATIENCE_SECONDS = 60.0
+"""How long a worker may take to write its checkpoint and leave before it is killed."""
+
+
+def launch(
+    root: Path,
+    runs: Sequence[Run],
+    *,
+    jobs: int,
+    arguments: Sequence[str] = (),
+    on_event: Callable[[Event], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Train runs in order, `jobs` at a time, each below `root`; return whether all were tried.
+
+    `arguments` go to `python -m reslab.lab.execute`.  Events are those of `reslab.lab.execute`, and
+    `settled` when a run is left, whatever its end.  A run that fails, even one that takes its process with it,
+    never keeps the others from being trained.  On `stop()` every run at hand is checkpointed and left.
+    """
+    waiting = deque(runs)
+    for run in runs:
+        run_files(root, run).create(run)
+    events: queue.Queue[tuple[_Worker, Event | None]] = queue.Queue()
+    workers = [_Worker(arguments, events) for _ in range(min(jobs, len(runs)))]
+    stopping_since: float | None = None
+    try:
+        while any(worker.alive for worker in workers):
+            for worker in workers:
+                if worker.alive and worker.run is None and not worker.leaving:
+                    worker.take(root, waiting.popleft() if waiting and stopping_since is None else None)
+            if stop() and stopping_since is None:
+                stopping_since = time.monotonic()
+                for worker in workers:
+                    worker.ask_to_stop()
+            if stopping_since is not None and time.monotonic() - stopping_since > PATIENCE_SECONDS:
+                for worker in workers:
+                    worker.kill()
+            with contextlib.suppress(queue.Empty):
+                worker, event = events.get(timeout=0.1)
+                if event is None:
+                    lost = worker.bury()
+                    if lost is not None:
+                        on_event(_write_loss(root, lost, worker))
+                    if waiting and stopping_since is None:
+                        workers[workers.index(worker)] = _Worker(arguments, events)
+                else:
+                    if event["event"] == "settled" and worker.run is not None:
+                        event["run"] = worker.run.id
+                        worker.run = None
+                    on_event(event)
+    finally:
+        for worker in workers:
+            worker.kill()
+        for worker in workers:
+            worker.bury()
+    return not waiting and stopping_since is None
+
+
+def share_threads(cores: int, jobs: int) -> int:
+    """Return the threads of each of `jobs` processes on so many cores."""
+    return max(1, cores // jobs)
+
+
+@dataclass(eq=False)
+class _Worker:
+    """A worker process, fed by lines and read by a thread."""
+
+    arguments: Sequence[str]
+    events: "queue.Queue[tuple[_Worker, Event | None]]"
+    run: Run | None = None
+    alive: bool = True
+    leaving: bool = False
+    asked: bool = False
+    errors: deque[str] = field(default_factory=lambda: deque(maxlen=40))
+
+    def __post_init__(self) -> None:
+        # In a session of its own, so that Ctrl-C reaches the launcher alone, which then asks in order.
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "reslab.lab.execute", "-", *self.arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        self._log = threading.Thread(target=self._read_errors, daemon=True)
+        self._log.start()
+        self._reader = threading.Thread(target=self._read_events, daemon=True)
+        self._reader.start()
+
+    def take(self, root: Path, run: Run | None) -> None:
+        """Give the worker a run, or let it leave."""
+        assert self.process.stdin is not None
+        self.run = run
+        with contextlib.suppress(BrokenPipeError):  # it has died; the reader will say so
+            if run is None:
+                self.leaving = True
+                self.process.stdin.close()
+            else:
+                self.process.stdin.write(f"{run_files(root, run).path}\n")
+                self.process.stdin.flush()
+
+    def ask_to_stop(self) -> None:
+        """Ask the worker to checkpoint its run and leave."""
+        self.asked = True
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        if not self.leaving:
+            self.leaving = True
+            with contextlib.suppress(BrokenPipeError):
+                assert self.process.stdin is not None
+                self.process.stdin.close()
+
+    def kill(self) -> None:
+        """End the process at once."""
+        if self.process.poll() is None:
+            self.process.kill()
+
+    def bury(self) -> Run | None:
+        """Note the process's end; return the run that it took along, if any."""
+        self.process.wait()
+        self.alive = False
+        for reader in (self._log, self._reader):
+            reader.join(timeout=1)
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            with contextlib.suppress(BrokenPipeError):
+                assert pipe is not None
+                pipe.close()
+        lost, self.run = self.run, None
+        return None if self.asked else lost
+
+    def _read_events(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            try:
+                self.events.put((self, json.loads(line)))
+            except ValueError:
+                self.errors.append(line)
+        self.events.put((self, None))
+
+    def _read_errors(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.errors.append(line)
+
+
+def _write_loss(root: Path, run: Run, worker: _Worker) -> Event:
+    """Write down that a worker died with its run, unless the run itself could; return the event that tells it."""
+    code = worker.process.returncode
+    files: RunFiles = run_files(root, run)
+    if code < 0:
+        name = signal.Signals(-code).name
+        hint = ": often the system running out of memory; try a smaller --jobs" if name == "SIGKILL" else ""
+        message = f"its process was ended by {name}{hint}"
+    else:
+        message = f"its process ended with exit code {code}"
+    with contextlib.suppress(ResLabError):
+        if files.ended() is not None or files.failure() is not None:
+            return {"event": "settled", "run": run.id, "message": message, "exit_code": 1}
+        rows = files.metrics()
+        files.write(
+            "failure.json",
+            {
+                "format": FORMAT,
+                "run": run.id,
+                "kind": "killed",
+                "message": message,
+                "traceback": "".join(worker.errors) or None,
+                "epoch": rows[-1]["epoch"] if rows else 0,
+                "iteration": rows[-1]["iteration"] if rows else 0,
+                "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            },
+        )
+    return {"event": "settled", "run": run.id, "message": message, "exit_code": 1}

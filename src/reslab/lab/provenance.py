@@ -1,0 +1,76 @@
+"""Where a run's numbers come from: code, versions, machine and images."""
+
+import hashlib
+import platform
+import subprocess
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import reslab
+from reslab.data.images import Dataset
+from reslab.data.split import split
+from reslab.recipe import Recipe
+from reslab.training.hardware import device_name
+
+
+def attempt(device: torch.device, iteration: int) -> dict[str, Any]:
+    """Describe an attempt at a run that starts now, after `iteration` completed iterations."""
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "from_iteration": iteration,
+        "reslab": reslab.__version__,
+        **_source(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "device": device.type,
+        "device_name": device_name(device),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def describe_data(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
+    """Describe the images that a recipe trains and measures on."""
+    parts = split(dataset, train_share=recipe.train_share, holdout=recipe.holdout)
+    return {
+        "name": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "official": dataset.official,
+        "num_train": len(parts.train.labels),
+        "num_holdout": len(parts.holdout.labels) if parts.holdout is not None else 0,
+        "num_test": len(parts.test.labels),
+        "num_classes": len(dataset.class_names),
+    }
+
+
+@cache
+def _source() -> dict[str, Any]:
+    """Return the commit and whether files differ from it, where there is a checkout, and a digest of the source."""
+    package = Path(reslab.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
+    checkout = package.parents[1]
+    commit = _git(checkout, "rev-parse", "HEAD") if (checkout / ".git").exists() else None
+    changes = _git(checkout, "status", "--porcelain", "--untracked-files=no") if commit else None
+    return {
+        "commit": commit,
+        "dirty": None if changes is None else bool(changes),
+        "source_digest": digest.hexdigest(),
+    }
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,207 @@
+"""The folder of a run: its plain files, read and written; the files are the truth, and status is read from them.
+
+    run.json            recipe, seed, SEMANTICS: written first
+    provenance.json     data fingerprint, and for each attempt: start, versions, commit, device
+    metrics.jsonl       one line an epoch, appended whole
+    checkpoint/         see `reslab.training.checkpoint`; gone when the run is finished
+    weights.safetensors the trained network
+    result.json         written last: its presence means finished
+    failure.json        how the last attempt failed, or that the run diverged
+
+Imports no torch, so that a report can be made where there is none.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from reslab.errors import LockedError, ResLabError
+from reslab.files import Json, read_json, write_json
+from reslab.recipe import SEMANTICS, Recipe, Run, to_mapping
+
+FORMAT = 1
+
+Status = Literal["finished", "diverged", "failed", "running", "interrupted", "pending"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFiles:
+    """The files of one run."""
+
+    path: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / "checkpoint"
+
+    @property
+    def weights(self) -> Path:
+        """File of the trained weights, there once the run is finished."""
+        return self.path / "weights.safetensors"
+
+    def read_run(self) -> Run:
+        """Return the recipe and seed; raise `ResLabError` where run.json is missing, damaged or too new."""
+        content = self._read("run.json")
+        if content is None:
+            raise ResLabError(f"{self.path} is not the folder of a run: it has no run.json")
+        try:
+            if content["format"] > FORMAT:
+                raise ResLabError(f"{self.path} was written by a newer ResLab; update this one")
+            return Run(Recipe.from_mapping(content["recipe"]), content["seed"])
+        except (KeyError, TypeError) as error:
+            raise ResLabError(f"{self.path / 'run.json'} is not a run's: {error!r}") from None
+
+    def status(self) -> Status:
+        """Return how the run stands, read from its files."""
+        if (ended := self.ended()) is not None:
+            return ended
+        if self._is_locked():
+            return "running"
+        if self.failure() is not None:
+            return "failed"
+        begun = self.metrics() or self.checkpoints.exists()
+        return "interrupted" if begun else "pending"
+
+    def ended(self) -> Literal["finished", "diverged"] | None:
+        """Return how the run ended, or None while there is something left to train."""
+        if self.result() is not None:
+            return "finished"
+        failure = self.failure()
+        return "diverged" if failure is not None and failure.get("kind") == "diverged" else None
+
+    def metrics(self) -> list[Json]:
+        """Return the lines of metrics.jsonl; a last line that was cut off does not count."""
+        path = self.path / "metrics.jsonl"
+        content = path.read_bytes() if path.exists() else b""
+        rows: list[Json] = []
+        for number, line in enumerate(content.split(b"\n")[:-1], start=1):
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                raise ResLabError(f"{path} is damaged in line {number}") from None
+        return rows
+
+    def result(self) -> Json | None:
+        """Return result.json, or None while the run is not finished."""
+        return self._read("result.json")
+
+    def failure(self) -> Json | None:
+        """Return failure.json, or None."""
+        return self._read("failure.json")
+
+    def provenance(self) -> Json | None:
+        """Return provenance.json, or None before the first attempt."""
+        return self._read("provenance.json")
+
+    def create(self, run: Run) -> None:
+        """Make the folder and run.json, unless they are there."""
+        if (self.path / "run.json").exists():
+            return
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        self.write(
+            "run.json",
+            {
+                "format": FORMAT,
+                "run": run.id,
+                "semantics": SEMANTICS,
+                "recipe": to_mapping(run.recipe),
+                "seed": run.seed,
+            },
+        )
+
+    def write(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write a JSON file of the run, whole or not at all."""
+        with writing(self.path):
+            write_json(self.path / name, content)
+
+    def remove(self, name: str) -> None:
+        """Remove a file of the run, if it is there."""
+        with writing(self.path):
+            (self.path / name).unlink(missing_ok=True)
+
+    def append_metrics(self, row: Mapping[str, Any]) -> None:
+        """Append one line to metrics.jsonl and see it on the disk."""
+        with writing(self.path), (self.path / "metrics.jsonl").open("ab") as file:
+            file.write(json.dumps(row, allow_nan=False).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def keep_metrics(self, num_rows: int) -> None:
+        """Cut metrics.jsonl after so many lines: what a checkpoint has not seen is trained again."""
+        path = self.path / "metrics.jsonl"
+        content = path.read_bytes() if path.exists() else b""
+        lines = content.split(b"\n")[:-1]
+        if len(lines) < num_rows:
+            raise ResLabError(f"{path} has {len(lines)} lines where the checkpoint has seen {num_rows}")
+        length = sum(len(line) + 1 for line in lines[:num_rows])
+        if length != len(content):
+            with writing(self.path):
+                os.truncate(path, length)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run for this process; raise `LockedError` where another does.  Freed when the process ends."""
+        with writing(self.path):
+            lock = FileLock(self._lock_path, timeout=1)
+            try:
+                lock.acquire()
+                for rest in self.path.glob(".*.*.[0-9]*"):  # of files whose writing a kill cut short
+                    rest.unlink(missing_ok=True)
+            except Timeout:
+                raise LockedError(
+                    f"{self.path} is being trained by another process; wait for it, or use another --runs folder"
+                ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @property
+    def _lock_path(self) -> Path:
+        return self.path / ".lock"
+
+    def _is_locked(self) -> bool:
+        if not self._lock_path.exists():
+            return False
+        lock = FileLock(self._lock_path, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            return True
+        except OSError:  # another user's: whoever may not write the lock cannot ask it
+            return False
+        lock.release()
+        return False
+
+    def _read(self, name: str) -> Json | None:
+        return read_json(self.path / name)
+
+
+def run_files(root: Path, run: Run) -> RunFiles:
+    """Return the files of a run below the folder of all runs, whether they are there or not."""
+    return RunFiles(root / run.id)
+
+
+def find_runs(root: Path) -> list[RunFiles]:
+    """Return all runs below a folder, sorted by name and seed."""
+    found = [path.parent for path in root.glob("*/seed*/run.json")]
+    return [RunFiles(path) for path in sorted(found, key=lambda path: (path.parent.name, len(path.name), path.name))]
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what keeps a file of the run at `path` from being written into a `ResLabError`."""
+    try:
+        yield
+    except OSError as error:
+        raise ResLabError(
+            f"cannot write to {path}: {error.strerror or error}; choose another folder with --runs, or free this one"
+        ) from error

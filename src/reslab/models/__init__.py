@@ -1,0 +1,1 @@
+"""Networks, what they cost, and their weights on disk."""

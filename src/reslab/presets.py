@@ -1,0 +1,305 @@
+"""The published recipes, as data: each with where its numbers stand and what a recipe cannot say of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reslab.errors import ResLabError
+from reslab.recipe import Recipe, Scalar, stretch, vary
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A published recipe, at the depth 20 of CIFAR-10."""
+
+    name: str
+    recipe: Recipe
+    source: str
+    """Address of the paper or repository."""
+    notes: tuple[str, ...]
+    """What the source leaves open, and what it does that no field of a recipe expresses."""
+    evidence: Mapping[str, str]
+    """Place in the source, by the fields of the recipe that it settles (several separated by spaces)."""
+
+
+def preset_recipe(name: str, *, dataset: str = "cifar10", depth: int = 20) -> Recipe:
+    """Return the preset's recipe for a data set and a depth; an unknown name raises `ResLabError`.
+
+    The deep networks get the source's warm-up.  On digits nothing is mirrored, for a mirrored digit is
+    another sign, and a batch has 32 images, for with 128 the 1,442 images make only 12 iterations an epoch.
+    """
+    if name not in PRESETS:
+        raise ResLabError(f"there is no preset {name!r}; the presets are {', '.join(PRESETS)}")
+    changes: dict[str, Scalar] = {"dataset": dataset, "depth": depth}
+    if name == "paper" and depth >= 110:
+        changes |= {"warmup": "until-error", "warmup_rate": 0.01, "warmup_error": 80.0}
+    if name == "akamaster" and depth in (110, 1202):
+        changes |= {"warmup": "fixed", "warmup_rate": 0.01, "warmup_length": 1.0}
+    if dataset == "digits":
+        changes |= {"mirror": "none", "batch_size": 32}
+    recipe = vary(PRESETS[name].recipe, **changes)
+    if dataset == "digits" and recipe.schedule_unit == "iterations":
+        return stretch(recipe, 164)  # for 64,000 iterations would be 1,390 epochs of the digits
+    return recipe
+
+
+_PAPER = Preset(
+    name="paper",
+    source="https://arxiv.org/abs/1512.03385",
+    recipe=Recipe(
+        normalisation="pixel-mean",
+        crop_padding=4,
+        padding="mean",
+        mirror="random",
+        shortcut="A",
+        initialisation="he-fan-in",
+        batch_size=128,
+        learning_rate=0.1,
+        momentum=0.9,
+        nesterov=False,
+        weight_decay=1e-4,
+        decay_scope="all",
+        schedule_unit="iterations",
+        length=64_000,
+        first_drop=32_000,
+        second_drop=48_000,
+        drop_factor=0.1,
+    ),
+    notes=(
+        "The schedule was fixed on a split of 45,000 training and 5,000 validation images; the paper "
+        "does not say whether the networks of table 6 were then trained on all 50,000.  Here they are; "
+        "holdout=5000 gives the split.",
+        "The paper does not say what the weight decay applies to (here: everything; fb.resnet.torch takes "
+        "it that only the convolutions' weights decayed), nor which form the momentum has (here: not "
+        "Nesterov's).",
+        "The paper does not say whether the mean is subtracted before the image is padded; here padded "
+        "pixels are zero after it.",
+        "The figure of depth 110 that the paper prints first, 6.43, is the best of five runs.",
+        "On depth 1202 the paper says only that it is trained as described above; here that includes the "
+        "warm-up of depth 110.",
+    ),
+    evidence={
+        "normalisation": "section 4.2: per-pixel mean subtracted",
+        "crop_padding mirror": "section 4.2: 4 pixels padded on each side, a 32x32 crop of that or its flip",
+        "padding": "not stated",
+        "shortcut": "section 4.2: identity shortcuts in all cases (option A)",
+        "initialisation": "section 4.2 refers to He et al. 2015, section 2.2, equation 10",
+        "batch_size weight_decay momentum": "section 4.2: 128, 0.0001 and 0.9",
+        "nesterov decay_scope": "not stated",
+        "learning_rate drop_factor": "section 4.2: 0.1, divided by 10",
+        "schedule_unit first_drop second_drop length": "section 4.2: 32k, 48k and 64k iterations",
+        "warmup warmup_rate warmup_error": "section 4.2, depth 110: 0.01 until the training error is below "
+        "80% (about 400 iterations)",
+    },
+)
+
+_ASSIGNMENT = Preset(
+    name="assignment",
+    source="https://github.com/bearpaw/pytorch-classification",
+    recipe=Recipe(
+        normalisation="channel-2023",
+        crop_padding=4,
+        padding="black",
+        mirror="random",
+        shortcut="B",
+        initialisation="he-fan-out",
+        batch_size=128,
+        learning_rate=0.1,
+        momentum=0.9,
+        nesterov=False,
+        weight_decay=1e-4,
+        decay_scope="all",
+        schedule_unit="epochs",
+        length=164,
+        first_drop=81,
+        second_drop=122,
+        drop_factor=0.1,
+    ),
+    notes=(
+        "The assignment's report states the rates, schedule, batch, momentum and decay; the rest is from the "
+        "code it is based on.  Its curves go to epoch 350, the rate staying at a hundredth.",
+        "Earlier versions of that code take bottleneck blocks from depth 44 on, so that what they call 56 "
+        "and 110 has 83 and 164 layers; later ones take two-layer blocks unless told otherwise.  Which one "
+        "the report used is not known; here depth means depth.",
+        "The same mean and standard deviation are used for CIFAR-10 and CIFAR-100; the deviation is that of "
+        "single images averaged, not that of all pixels.",
+    ),
+    evidence={
+        "learning_rate batch_size momentum weight_decay drop_factor": "the report, section 3; TRAINING.md",
+        "schedule_unit first_drop second_drop length": "the report, sections 3 and 5; TRAINING.md, "
+        "ResNet-110; cifar.py counts epochs from 0, so the rate falls after 81 and 122",
+        "nesterov decay_scope": "cifar.py: SGD over model.parameters(), Nesterov's form not asked for",
+        "normalisation": "cifar.py: mean (.4914, .4822, .4465), deviation (.2023, .1994, .2010)",
+        "crop_padding padding mirror": "cifar.py: RandomCrop(32, padding=4) before the normalisation; flip",
+        "shortcut": "models/cifar/resnet.py: 1x1 convolution and batch norm where the size changes",
+        "initialisation": "models/cifar/resnet.py: normal, sqrt(2 / (k k out)); linear layer as torch does",
+    },
+)
+
+_FB = Preset(
+    name="fb-resnet-torch",
+    source="https://github.com/facebookarchive/fb.resnet.torch",
+    recipe=Recipe(
+        normalisation="channel",
+        crop_padding=4,
+        padding="mean",
+        mirror="random",
+        shortcut="A",
+        initialisation="he-fan-out",
+        batch_size=128,
+        learning_rate=0.1,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=1e-4,
+        decay_scope="all",
+        schedule_unit="epochs",
+        length=164,
+        first_drop=80,
+        second_drop=121,
+        drop_factor=0.1,
+    ),
+    notes=(
+        "Epochs are counted from 1 and the rate of epoch 81 is the lower one, so that it falls after 80 and "
+        "121 completed epochs.",
+        "The linear layer's bias starts at zero; here, with he-fan-out, it is uniform as its weights are.",
+    ),
+    evidence={
+        "normalisation": "datasets/cifar10.lua: mean (125.3, 123.0, 113.9), deviation (63.0, 62.1, 66.7)",
+        "crop_padding padding mirror": "datasets/cifar10.lua: ColorNormalize, flip, RandomCrop(32, 4)",
+        "shortcut": "TRAINING.md: A is used for all CIFAR-10 experiments",
+        "initialisation": "models/resnet.lua: normal, sqrt(2 / (k k out)); the linear layer as torch does",
+        "batch_size": "TRAINING.md: -batchSize 128",
+        "learning_rate momentum weight_decay": "opts.lua: 0.1, 0.9, 1e-4",
+        "nesterov": "train.lua: nesterov = true, dampening 0",
+        "decay_scope": "README.md, Notes: applied to all weights and biases; train.lua: getParameters()",
+        "schedule_unit first_drop second_drop drop_factor": "train.lua: epoch >= 81, epoch >= 122, 0.1 each",
+        "length": "opts.lua: 164 epochs for CIFAR",
+    },
+)
+
+_AKAMASTER = Preset(
+    name="akamaster",
+    source="https://github.com/akamaster/pytorch_resnet_cifar10",
+    recipe=Recipe(
+        normalisation="imagenet",
+        crop_padding=4,
+        padding="black",
+        mirror="random",
+        shortcut="A-centred",
+        initialisation="he-fan-in",
+        batch_size=128,
+        learning_rate=0.1,
+        momentum=0.9,
+        nesterov=False,
+        weight_decay=1e-4,
+        decay_scope="all",
+        schedule_unit="epochs",
+        length=200,
+        first_drop=100,
+        second_drop=150,
+        drop_factor=0.1,
+    ),
+    notes=(
+        "The linear layer's bias is left as torch draws it, uniform; here, with he-fan-in, it is zero.",
+        "The warm-up of depths 110 and 1202 sets the rate by hand and leaves it to the scheduler to restore "
+        "it: that worked with the torch of its day, but with today's the rate stays a tenth to the end.",
+        "Its published errors are those of the best epoch on the test set.",
+    ),
+    evidence={
+        "normalisation": "trainer.py: ImageNet's mean (.485, .456, .406) and deviation (.229, .224, .225)",
+        "crop_padding padding mirror": "trainer.py: flip, RandomCrop(32, 4), then the normalisation",
+        "shortcut": "resnet.py: every second pixel, channels // 4 zero channels on both sides",
+        "initialisation": "resnet.py: kaiming_normal_ on convolutions and linear layer (fan in)",
+        "batch_size learning_rate momentum weight_decay": "trainer.py: 128, 0.1, 0.9, 1e-4",
+        "nesterov decay_scope": "trainer.py: SGD over model.parameters(), Nesterov's form not asked for",
+        "schedule_unit first_drop second_drop length drop_factor": "trainer.py: drops at 100 and 150 of 200",
+        "warmup warmup_rate warmup_length": "trainer.py: depths 110 and 1202, a tenth of the rate in epoch 1",
+    },
+)
+
+_HYSTS = Preset(
+    name="hysts",
+    source="https://github.com/hysts/pytorch_resnet",
+    recipe=Recipe(
+        normalisation="channel",
+        crop_padding=4,
+        padding="black",
+        mirror="random",
+        shortcut="B",
+        initialisation="he-fan-out",
+        batch_size=128,
+        learning_rate=0.1,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=1e-4,
+        decay_scope="all",
+        schedule_unit="epochs",
+        length=160,
+        first_drop=80,
+        second_drop=120,
+        drop_factor=0.1,
+    ),
+    notes=(
+        "The linear layer's bias starts at zero; here, with he-fan-out, it is uniform as its weights are.",
+        "The scheduler steps before each epoch, which with the torch of its day makes the rate fall after 80 "
+        "and 120 completed epochs.",
+        "Its file dataloader.py was not at hand: normalisation, crop and padding are those of the same "
+        "author's pytorch_resnet_preact, which also leaves out the smaller last batch of an epoch.",
+    ),
+    evidence={
+        "normalisation crop_padding padding mirror": "pytorch_resnet_preact/dataloader.py (see the notes)",
+        "shortcut": "resnet.py: 1x1 convolution and batch norm where the number of channels changes",
+        "initialisation": "resnet.py: kaiming_normal_, fan out, on convolutions; linear layer as torch does",
+        "batch_size learning_rate momentum nesterov weight_decay": "main.py: 128, 0.1, 0.9, True, 1e-4",
+        "decay_scope": "main.py: SGD over model.parameters()",
+        "schedule_unit first_drop second_drop length drop_factor": "main.py: 80 and 120 of 160 epochs, 0.1",
+    },
+)
+
+_TF = Preset(
+    name="tf-models",
+    source="https://github.com/tensorflow/models/tree/master/official/r1/resnet",
+    recipe=Recipe(
+        normalisation="per-image",
+        crop_padding=4,
+        padding="black",
+        mirror="random",
+        shortcut="B",
+        initialisation="he-fan-in",
+        batch_size=128,
+        learning_rate=0.1,
+        momentum=0.9,
+        nesterov=False,
+        weight_decay=2e-4,
+        decay_scope="all",
+        schedule_unit="epochs",
+        length=182,
+        first_drop=91,
+        second_drop=136,
+        drop_factor=0.1,
+    ),
+    notes=(
+        "Its first block has a projection shortcut too, where nothing changes size: 288 parameters more than "
+        "shortcut B.",
+        "Its convolutions are drawn with half the variance (truncated normal, 1 / inputs), its linear layer "
+        "by Glorot's rule; he-fan-in is the nearest here.",
+        "Its running statistics keep 0.997 of themselves at each iteration; here 0.9.",
+        "Its batches run on across the ends of epochs, and the drops are at 91 and 136 times 390.625 "
+        "iterations; here an epoch ends with a smaller batch.",
+        "The networks are the paper's (version 1); version 2, with batch norm before the convolutions, is an "
+        "option that was the default until September 2018.",
+    ),
+    evidence={
+        "normalisation padding": "cifar10_main.py: per_image_standardization of the padded, cropped image",
+        "crop_padding mirror": "cifar10_main.py: 4 more pixels on each side, random crop, random flip",
+        "shortcut": "resnet_model.py: projection and batch norm in the first block of a stage",
+        "initialisation": "resnet_model.py: variance_scaling_initializer with its defaults (see the notes)",
+        "batch_size length": "cifar10_main.py: 128, 182 epochs",
+        "learning_rate drop_factor": "resnet_run_loop.py: 0.1 for batches of 128; cifar10_main.py: 0.1 each",
+        "momentum nesterov": "cifar10_main.py: 0.9; resnet_run_loop.py: MomentumOptimizer, not Nesterov's",
+        "weight_decay decay_scope": "cifar10_main.py: 2e-4, on all variables",
+        "schedule_unit first_drop second_drop": "cifar10_main.py: boundaries 91, 136 and 182 epochs",
+    },
+)
+
+PRESETS: dict[str, Preset] = {preset.name: preset for preset in (_PAPER, _ASSIGNMENT, _FB, _AKAMASTER, _HYSTS, _TF)}
+"""The presets by name."""

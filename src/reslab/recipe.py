@@ -1,0 +1,295 @@
+"""A recipe says everything that can change a number; a run is a recipe and a seed.
+
+A recipe is flat, one scalar a field, so that it is a row of a table, a set of command-line flags and a line
+in a diff.  What cannot change a number (device index, worker processes, how often a log is written) is not in it.
+"""
+
+import contextlib
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+from reslab.errors import ResLabError
+
+SEMANTICS = 1
+"""Raised by any change of the numerics that no field of `Recipe` shows; part of every run's identity."""
+
+Scalar = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How a network is trained, whole.
+
+    Errors and shares are explained by field; lengths of the schedule are in `schedule_unit`.  An impossible
+    value raises `ResLabError` with the allowed ones.
+    """
+
+    dataset: str = "cifar10"
+    """Images: digits, cifar10, cifar100 or cifar100-coarse."""
+    train_share: float = 1.0
+    """Share of the training images used, in (0, 1]; stratified by class, and a smaller share lies inside a larger."""
+    holdout: int = 0
+    """Training images set aside to measure on, stratified by class (the paper: 5000)."""
+    normalisation: str = "pixel-mean"
+    """pixel-mean (subtracted, no division), channel (mean and std), channel-2023, imagenet, or per-image."""
+    crop_padding: int = 4
+    """Pixels padded on each side before a random crop of the original size; 0 for no crop."""
+    padding: str = "mean"
+    """Padded pixels: mean (zero after normalisation) or black (zero before it)."""
+    mirror: str = "random"
+    """Horizontal mirror images in training: random or none."""
+
+    family: str = "residual"
+    """Network: residual or plain (the same without shortcuts)."""
+    depth: int = 20
+    """Weighted layers, 6n+2."""
+    shortcut: str = "A"
+    """Where the size changes: A (identity, zero channels appended), A-centred (on both sides), B (projection); \
+or C (projection everywhere).  A plain network has none."""
+    initialisation: str = "he-fan-in"
+    """Weights of the convolutions and the linear layer: he-fan-in, or he-fan-out with the linear layer uniform."""
+
+    batch_size: int = 128
+    """Images per iteration; the last batch of an epoch may be smaller."""
+    learning_rate: float = 0.1
+    """Base rate of stochastic gradient descent."""
+    momentum: float = 0.9
+    """Momentum of stochastic gradient descent."""
+    nesterov: bool = False
+    """Nesterov's form of the momentum."""
+    weight_decay: float = 1e-4
+    """L2 penalty, added to the gradient."""
+    decay_scope: str = "all"
+    """What decays: all parameters, or weights only (no biases, no batch norm)."""
+    label_smoothing: float = 0.0
+    """Share of the target spread evenly over the classes, in [0, 1)."""
+
+    schedule_unit: str = "epochs"
+    """Unit of the schedule's lengths: epochs or iterations."""
+    length: float = 164
+    """Length of the training."""
+    first_drop: float = 81
+    """When the rate is first multiplied by `drop_factor`; counted in completed units."""
+    second_drop: float = 122
+    """When it is multiplied by it again."""
+    drop_factor: float = 0.1
+    """Factor of each drop."""
+    warmup: str = "none"
+    """Start at `warmup_rate`: none, until-error (running training error of the last epoch's worth of iterations \
+falls below `warmup_error`), or fixed (for `warmup_length`)."""
+    warmup_rate: float = 0.01
+    """Rate of the warm-up."""
+    warmup_error: float = 80.0
+    """Training error in percent that ends an until-error warm-up."""
+    warmup_length: float = 1
+    """Length of a fixed warm-up."""
+
+    precision: str = "fp32"
+    """Arithmetic of convolutions and activations: fp32 or bf16 (weights and statistics stay fp32)."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            _set(self, field.name, _coerce(field.name, field.type, getattr(self, field.name)))
+        _check(self)
+        for name, value in _irrelevant(self).items():
+            _set(self, name, value)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """Make a recipe from a mapping of field names; an unknown name raises `ResLabError`."""
+        known = field_names()
+        for name in values:
+            if name not in known:
+                raise ResLabError(f"a recipe has no field {name!r}; its fields are {', '.join(known)}")
+        return cls(**values)
+
+    @property
+    def network(self) -> str:
+        """The network's usual name, as in resnet20 or plain56."""
+        return f"{'resnet' if self.family == 'residual' else self.family}{self.depth}"
+
+    @property
+    def id(self) -> str:
+        """Name and short SHA-256 of the canonical JSON, e.g. cifar10-resnet20-3f9a1c2b."""
+        digest = hashlib.sha256(canonical_json(self).encode()).hexdigest()
+        return f"{self.dataset}-{self.network}-{digest[:8]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One training: a recipe and a seed, 0 or more."""
+
+    recipe: Recipe
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
+            raise ResLabError(f"seed must be a whole number from 0 to {2**32 - 1}, not {self.seed!r}")
+
+    @property
+    def id(self) -> str:
+        """Folder of the run below the folder of all runs, e.g. cifar10-resnet20-3f9a1c2b/seed0."""
+        return f"{self.recipe.id}/seed{self.seed}"
+
+
+def field_names() -> tuple[str, ...]:
+    """Return the names of a recipe's fields, in order."""
+    return tuple(field.name for field in fields(Recipe))
+
+
+def to_mapping(recipe: Recipe) -> dict[str, Scalar]:
+    """Return a recipe as a dict of scalars, in the order of its fields."""
+    return {name: getattr(recipe, name) for name in field_names()}
+
+
+def canonical_json(recipe: Recipe) -> str:
+    """Return the text that a recipe's identity is the hash of.
+
+    A field added after the first release is left out while it has the value that changes nothing.
+    """
+    values = to_mapping(recipe)
+    for name, neutral in ADDED_LATER.items():
+        if values[name] == neutral:
+            del values[name]
+    return json.dumps({"semantics": SEMANTICS, **values}, sort_keys=True, separators=(",", ":"))
+
+
+def vary(recipe: Recipe, **changes: Scalar) -> Recipe:
+    """Return the recipe with some fields changed; an unknown field or value raises `ResLabError`."""
+    if recipe.family == "plain" and changes.get("family") == "residual":
+        changes = {"shortcut": "A", **changes}  # a plain recipe has forgotten which
+    return Recipe.from_mapping({**to_mapping(recipe), **changes})
+
+
+def stretch(recipe: Recipe, epochs: float) -> Recipe:
+    """Return the recipe at another length in epochs, its drops at the same shares of it.
+
+    Drops are rounded to whole epochs, halves upwards (82 epochs of 81/122 in 164 give 41/61), unless that
+    would put both at one place or one at an end, as in trainings of two or three epochs.
+    """
+    if not epochs > 0 or not math.isfinite(epochs):
+        raise ResLabError(f"epochs must be above 0, not {epochs!r}")
+    shares = [recipe.first_drop / recipe.length, recipe.second_drop / recipe.length]
+    if recipe.schedule_unit == "epochs" and recipe.length == epochs:
+        return recipe
+    exact = [share * epochs for share in shares]
+    whole = [float(math.floor(drop + 0.5)) for drop in exact]
+    distinct = 0 < whole[0] < whole[1] < epochs
+    first, second = whole if distinct else exact
+    warmup_length = recipe.warmup_length
+    if recipe.schedule_unit == "iterations":
+        warmup_length *= epochs / recipe.length
+    return vary(
+        recipe,
+        schedule_unit="epochs",
+        length=epochs,
+        first_drop=first,
+        second_drop=second,
+        warmup_length=warmup_length,
+    )
+
+
+def differing_fields(recipes: list[Recipe]) -> tuple[str, ...]:
+    """Return the names of the fields in which the recipes are not all alike, in order."""
+    return tuple(name for name in field_names() if len({getattr(recipe, name) for recipe in recipes}) > 1)
+
+
+def random_stream(seed: int, purpose: str, epoch: int = 0) -> int:
+    """Return the 64-bit key of a random stream, by a hash: no two (seed, purpose, epoch) share one."""
+    digest = hashlib.sha256(f"{seed}/{purpose}/{epoch}".encode()).digest()
+    return int.from_bytes(digest[:8], "little")
+
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "dataset": ("digits", "cifar10", "cifar100", "cifar100-coarse"),
+    "normalisation": ("pixel-mean", "channel", "channel-2023", "imagenet", "per-image"),
+    "padding": ("mean", "black"),
+    "mirror": ("random", "none"),
+    "family": ("residual", "plain"),
+    "shortcut": ("A", "A-centred", "B", "C", "none"),
+    "initialisation": ("he-fan-in", "he-fan-out"),
+    "decay_scope": ("all", "weights"),
+    "schedule_unit": ("epochs", "iterations"),
+    "warmup": ("none", "until-error", "fixed"),
+    "precision": ("fp32", "bf16"),
+}
+"""The allowed values of the fields that name something."""
+
+ADDED_LATER: dict[str, Scalar] = {}
+"""Fields younger than the first release, each with the value that changes nothing."""
+
+_set = object.__setattr__
+
+_KINDS: dict[Any, tuple[type, str]] = {
+    str: (str, "text"),
+    int: (int, "a whole number"),
+    float: (float, "a number"),
+    bool: (bool, "true or false"),
+}
+
+
+def _coerce(name: str, kind: Any, value: Any) -> Scalar:
+    python, words = _KINDS[kind]
+    if python is float and isinstance(value, int | float) and not isinstance(value, bool):
+        with contextlib.suppress(OverflowError):
+            value = float(value) + 0.0  # -0.0 is 0.0
+    if not isinstance(value, python) or (python is int and isinstance(value, bool)):
+        raise ResLabError(f"{name} must be {words}, not {value!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ResLabError(f"{name} must be a finite number, not {value!r}")
+    if name in CHOICES and value not in CHOICES[name]:
+        raise ResLabError(f"{name} must be one of {', '.join(CHOICES[name])}; not {value!r}")
+    return value  # type: ignore[no-any-return]
+
+
+def _check(recipe: Recipe) -> None:
+    def require(holds: bool, message: str) -> None:
+        if not holds:
+            raise ResLabError(message)
+
+    depth = recipe.depth
+    require(
+        depth >= 8 and depth % 6 == 2,
+        f"depth must be 6n+2, as in 8, 14, 20, 32, 44, 56, 110 or 1202; not {depth}",
+    )
+    require(
+        recipe.family == "plain" or recipe.shortcut != "none",
+        "a residual network needs a shortcut: A, A-centred, B or C",
+    )
+    require(0 < recipe.train_share <= 1, f"train_share must be above 0 and at most 1, not {recipe.train_share}")
+    require(recipe.holdout >= 0, f"holdout must be 0 or more, not {recipe.holdout}")
+    require(0 <= recipe.crop_padding <= 16, f"crop_padding must be 0 to 16, not {recipe.crop_padding}")
+    require(recipe.batch_size >= 1, f"batch_size must be 1 or more, not {recipe.batch_size}")
+    require(recipe.learning_rate > 0, f"learning_rate must be above 0, not {recipe.learning_rate}")
+    require(0 <= recipe.momentum < 1, f"momentum must be at least 0 and below 1, not {recipe.momentum}")
+    require(recipe.momentum > 0 or not recipe.nesterov, "nesterov needs a momentum above 0")
+    require(recipe.weight_decay >= 0, f"weight_decay must be 0 or more, not {recipe.weight_decay}")
+    require(0 <= recipe.label_smoothing < 1, f"label_smoothing must be in [0, 1), not {recipe.label_smoothing}")
+    require(
+        0 < recipe.first_drop <= recipe.second_drop <= recipe.length,
+        "the schedule must have 0 < first_drop <= second_drop <= length, not "
+        f"{recipe.first_drop:g}, {recipe.second_drop:g} and {recipe.length:g} {recipe.schedule_unit}",
+    )
+    require(0 < recipe.drop_factor <= 1, f"drop_factor must be above 0 and at most 1, not {recipe.drop_factor}")
+    require(recipe.warmup_rate > 0, f"warmup_rate must be above 0, not {recipe.warmup_rate}")
+    require(0 < recipe.warmup_error <= 100, f"warmup_error must be in (0, 100], not {recipe.warmup_error}")
+    require(recipe.warmup_length > 0, f"warmup_length must be above 0, not {recipe.warmup_length}")
+
+
+def _irrelevant(recipe: Recipe) -> dict[str, Scalar]:
+    """Return the fields that play no part in this recipe with the value they get, so that equal means equal."""
+    plain = {"shortcut": "none"} if recipe.family == "plain" else {}
+    uncropped = {"padding": "mean"} if recipe.crop_padding == 0 else {}
+    used = {
+        "none": (),
+        "until-error": ("warmup_rate", "warmup_error"),
+        "fixed": ("warmup_rate", "warmup_length"),
+    }
+    defaults = {"warmup_rate": 0.01, "warmup_error": 80.0, "warmup_length": 1.0}
+    unused = {name: value for name, value in defaults.items() if name not in used[recipe.warmup]}
+    undecayed = {"decay_scope": "all"} if recipe.weight_decay == 0 else {}
+    return {**plain, **uncropped, **undecayed, **unused}

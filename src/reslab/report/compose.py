@@ -1,0 +1,95 @@
+"""Put a report together from the run directories: the studies asked, runs beside them, the appendix."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from reslab import __version__
+from reslab.analysis.tidy import Tables, read_tables, select
+from reslab.errors import ResLabError
+from reslab.exhibits.blocks import Block, Bullets, Command, Note, Prose
+from reslab.exhibits.tables import runs_table
+from reslab.exhibits.wording import counted, opened
+from reslab.report.document import Document, Section
+from reslab.studies.catalogue import ANSWERS, STUDIES, nearest
+from reslab.studies.general import others
+from reslab.studies.record import recorded
+from reslab.studies.study import Study
+
+
+def compose(runs_root: Path, names: Sequence[str] | None = None) -> Document:
+    """Return the report on these studies, or on everything below the folder of all runs.
+
+    A name that was never asked raises `ResLabError`.
+    """
+    tables = read_tables(runs_root)
+    asked = _in_order(recorded(runs_root))
+    beside = others(tables, asked)
+    studies = [*asked, *([beside] if beside is not None else [])]
+    if names is not None:
+        studies = _named(names, studies, runs_root)
+    if not studies:
+        return _nothing(tables)
+    shown = select(tables, [run for study in studies for run in study.runs()])
+    sections = [Section(study.name, study.title, tuple(ANSWERS[study.kind](study, tables))) for study in studies]
+    return Document(
+        title=studies[0].title if len(studies) == 1 else "Report",
+        summary=_summary(studies, shown),
+        sections=(*sections, _appendix(shown)),
+    )
+
+
+def _in_order(studies: Sequence[Study]) -> list[Study]:
+    """Return ResLab's own studies in their order, then the user's by name; a kind unknown here raises an error."""
+    own = list(STUDIES)
+    for study in studies:
+        if study.kind not in ANSWERS:
+            raise ResLabError(f"the study {study.name} was asked by a newer ResLab; update this one")
+    return sorted(studies, key=lambda study: (own.index(study.name) if study.name in own else len(own), study.name))
+
+
+def _named(names: Sequence[str], studies: Sequence[Study], runs_root: Path) -> list[Study]:
+    known = {study.name: study for study in studies}
+    for name in names:
+        if name in known:
+            continue
+        if name in STUDIES:
+            raise ResLabError(f"the study {name} has not been run under {runs_root}; run it: reslab run {name}")
+        there = f"there are {', '.join(known)}" if known else "nothing has been run there"
+        raise ResLabError(f"no study {name!r}{nearest(name, list(known))} under {runs_root}; {there}")
+    return [known[name] for name in dict.fromkeys(names)]
+
+
+def _summary(studies: Sequence[Study], tables: Tables) -> str:
+    asked = len({run for study in studies for run in study.runs()})
+    finished = tables.runs.filter(pl.col("status") == "finished").height
+    parts = opened(counted(asked, "run"))
+    done = "all finished" if finished == asked else f"{finished:,} of them finished"
+    return f"{parts}, {done}.  Written by ResLab {__version__} from the run directories alone."
+
+
+def _appendix(tables: Tables) -> Section:
+    blocks: list[Block] = [_unreadable(tables)] if tables.problems else []
+    if tables.runs.height:
+        blocks.append(runs_table("runs", tables.runs.sort("recipe_id", "seed")))
+    else:
+        blocks.append(Prose("No run has been started."))
+    return Section("appendix", "Appendix: every run", tuple(blocks))
+
+
+def _unreadable(tables: Tables) -> Note:
+    what = counted(len(tables.problems), "run folder")
+    return Note(f"{opened(what)} could not be read: {'; '.join(problem.message for problem in tables.problems)}.")
+
+
+def _nothing(tables: Tables) -> Document:
+    blocks: tuple[Block, ...] = (
+        *((_unreadable(tables),) if tables.problems else ()),
+        Prose("There are no runs here, so there is nothing to report.  A small study of a minute or two:"),
+        Command("reslab run depth --dataset digits --depths 8,14,20 --seeds 2 --epochs 10"),
+        Prose("The question of the assignment, in full:"),
+        Command("reslab run depth"),
+        Bullets(("reslab run --help lists the studies and what can be changed about them.",)),
+    )
+    return Document("Report", "Nothing has been run yet.", (Section("start", "Nothing has been run yet", blocks),))

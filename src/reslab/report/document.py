@@ -1,0 +1,104 @@
+"""A report as a value: sections of blocks, with figures and tables numbered through, ready for any renderer."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from reslab.exhibits.blocks import Block, Figure, Heading, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A chapter of the report; keys of its figures and tables are unique within it."""
+
+    key: str
+    title: str
+    blocks: tuple[Block, ...]
+
+    @property
+    def headings(self) -> list[Heading]:
+        """The headings that belong in the contents."""
+        return [block for block in self.blocks if isinstance(block, Heading) and block.level == 3]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A whole report."""
+
+    title: str
+    summary: str
+    sections: tuple[Section, ...]
+
+    def numbers(self) -> dict[str, str]:
+        """Return the number of every figure and table, as in "Figure 3", by `anchor`."""
+        found: dict[str, str] = {}
+        counts = {"Figure": 0, "Table": 0}
+        for section in self.sections:
+            for block in section.blocks:
+                if isinstance(block, Figure | Table):
+                    word = "Figure" if isinstance(block, Figure) else "Table"
+                    counts[word] += 1
+                    found[anchor(section, block.key)] = f"{word} {counts[word]}"
+        return found
+
+
+def anchor(section: Section, key: str) -> str:
+    """Return the name under which an exhibit is found in the whole report; also a file name's beginning."""
+    return f"{section.key}-{key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of text: plain, or the number of an exhibit with its anchor, or an address on the web."""
+
+    kind: Literal["text", "reference", "link"]
+    text: str
+    target: str = ""
+
+
+_PIECES = re.compile(r"\[\[([a-z0-9-]+)\]\]|(https?://[^\s<>\"']*[^\s<>\"'.,;:)])")
+
+
+def pieces(text: str, section: Section, numbers: dict[str, str]) -> Iterator[Piece]:
+    """Split text at references and addresses; a reference to nothing stays the text it is."""
+    at = 0
+    for match in _PIECES.finditer(text):
+        key, address = match.groups()
+        target = anchor(section, key) if key else ""
+        if key and target not in numbers:
+            continue
+        if match.start() > at:
+            yield Piece("text", typeset(text[at : match.start()]))
+        yield Piece("reference", numbers[target], target) if key else Piece("link", address, address)
+        at = match.end()
+    if at < len(text):
+        yield Piece("text", typeset(text[at:]))
+
+
+def typeset(text: str) -> str:
+    """Return text with the apostrophes and quotation marks of print."""
+    text = re.sub(r"(?<=\w)'", "\N{RIGHT SINGLE QUOTATION MARK}", text)
+    return re.sub(r'"([^"]*)"', "\N{LEFT DOUBLE QUOTATION MARK}\\1\N{RIGHT DOUBLE QUOTATION MARK}", text)
+
+
+def slug(text: str) -> str:
+    """Return a heading as part of an anchor."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def letter(index: int, count: int) -> str:
+    """Return (a), (b) … for one of several panels, nothing for a single one."""
+    return f"({chr(ord('a') + index)})" if count > 1 else ""
+
+
+def contents(sections: Sequence[Section]) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """Return anchor, title and (anchor, text) of the headings of each section."""
+    return [
+        (
+            section.key,
+            section.title,
+            [(f"{section.key}-{slug(heading.text)}", heading.text) for heading in section.headings],
+        )
+        for section in sections
+    ]

@@ -1,0 +1,104 @@
+"""The report as one self-contained page with interactive charts."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import vl_convert
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from reslab.exhibits.blocks import Figure, Panel, Row
+from reslab.report.document import Document, Section, anchor, contents, letter, pieces, slug, typeset
+
+
+def render_html(document: Document) -> str:
+    """Return the whole page; the same document gives the same text."""
+    numbers = document.numbers()
+    charts, pool = _charts(document)
+    environment = Environment(
+        loader=PackageLoader("reslab.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["rich"] = lambda text, section: _rich(text, section, numbers)
+    environment.filters["typeset"] = typeset
+    environment.globals.update(anchor=anchor, slug=slug, letter=letter, numbers=numbers, panel_height=_height)
+    template = environment.get_template("page.html")
+    return template.render(
+        document=document,
+        contents=contents(document.sections),
+        charts=_json(charts),
+        pool=_json(pool),
+        has_charts=bool(charts),
+        library=Markup(_library()) if charts else "",
+    )
+
+
+def _rich(text: str, section: Section, numbers: dict[str, str]) -> Markup:
+    """Return text as HTML: escaped, with its references and addresses as links."""
+    parts = []
+    for piece in pieces(text, section, numbers):
+        if piece.kind == "text":
+            parts.append(escape(piece.text))
+        elif piece.kind == "reference":
+            parts.append(Markup('<a class="reference" href="#{}">{}</a>').format(piece.target, piece.text))
+        else:
+            parts.append(Markup('<a href="{}" rel="noreferrer">{}</a>').format(piece.target, piece.text))
+    return Markup("").join(parts)
+
+
+def _height(panel: Panel) -> int:
+    """Return about how high a chart will be, so that the page does not jump when it is drawn."""
+    height = panel.chart.get("height")
+    return height + 80 if isinstance(height, int) else 200
+
+
+def _charts(document: Document) -> tuple[dict[str, Any], list[Any]]:
+    """Return each panel's specification by its place, and the data sets they share, each once."""
+    charts: dict[str, Any] = {}
+    pool: dict[str, int] = {}
+    for section in document.sections:
+        for block in section.blocks:
+            if not isinstance(block, Figure):
+                continue
+            for index, panel in enumerate(block.panels):
+                places = {
+                    name: pool.setdefault(_json(_columns(rows)), len(pool)) for name, rows in panel.datasets.items()
+                }
+                charts[f"{anchor(section, block.key)}-{index}"] = {
+                    "specification": {**panel.chart, "width": "container"},
+                    "datasets": places,
+                }
+    return charts, [Raw(text) for text in pool]
+
+
+class Raw(str):
+    """JSON that is already text."""
+
+
+def _columns(rows: list[Row]) -> Mapping[str, Any]:
+    """Return rows as names and lists of values, which is half as long as objects that repeat the names."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return {"names": names, "rows": [[row.get(name) for name in names] for row in rows]}
+
+
+def _json(value: Any) -> str:
+    """Return JSON that may stand in a script element: no character of it can end the element."""
+    if isinstance(value, list) and value and isinstance(value[0], Raw):
+        return f"[{','.join(value)}]"
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _library() -> str:
+    """Return Vega, Vega-Lite and Vega-Embed as one script, from the installed wheel: no network."""
+    return (
+        str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+        .replace("</script", "<\\/script")
+        .replace("<!--", "<\\!--")
+    )

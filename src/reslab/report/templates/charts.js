@@ -1,0 +1,43 @@
+"use strict";
+(() => {
+  const read = (id) => JSON.parse(document.getElementById(id).textContent);
+  const pool = read("pool");
+  const charts = read("charts");
+  const coarse = window.matchMedia("(pointer: coarse)").matches;
+
+  const rows = (place) =>
+    pool[place].rows.map((row) => Object.fromEntries(pool[place].names.map((name, at) => [name, row[at]])));
+
+  // A finger that scrolls the page must not drag a chart along, so touch screens get charts that stay put.
+  const still = (part) => {
+    if (part.params) part.params = part.params.filter((param) => param.bind !== "scales");
+    (part.layer || []).forEach(still);
+  };
+
+  const draw = (host) => {
+    if (host.dataset.drawn) return;
+    host.dataset.drawn = "yes";
+    const chart = charts[host.dataset.chart];
+    const specification = structuredClone(chart.specification);
+    specification.datasets = Object.fromEntries(
+      Object.entries(chart.datasets).map(([name, place]) => [name, rows(place)]),
+    );
+    if (coarse) still(specification);
+    const actions = { export: true, source: false, compiled: false, editor: false };
+    window
+      .vegaEmbed(host, specification, { mode: "vega-lite", renderer: "svg", actions, downloadFileName: host.dataset.chart })
+      .then(() => { host.style.minHeight = ""; })
+      .catch((error) => { host.textContent = `This chart could not be drawn: ${error.message}`; });
+  };
+
+  const hosts = [...document.querySelectorAll("[data-chart]")];
+  const seen = new IntersectionObserver(
+    (entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => {
+      seen.unobserve(entry.target);
+      draw(entry.target);
+    }),
+    { rootMargin: "800px" },
+  );
+  hosts.forEach((host) => seen.observe(host));
+  window.addEventListener("beforeprint", () => hosts.forEach(draw));
+})();

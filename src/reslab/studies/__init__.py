@@ -1,0 +1,1 @@
+"""One file a question: what varies, what was expected, what the report shows and says."""

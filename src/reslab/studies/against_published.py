@@ -1,0 +1,108 @@
+"""How runs compare with the paper's and the assignment's figures, and in what their protocols differ."""
+
+from collections.abc import Sequence
+
+from reslab.analysis.groups import Group
+from reslab.exhibits.blocks import Block, Bullets, Column, Prose, Table
+from reslab.exhibits.curves import datasets_of, on_dataset
+from reslab.exhibits.recipes import differences
+from reslab.exhibits.wording import counted, dataset_name, listing, network_name, points, with_n
+from reslab.presets import PRESETS, preset_recipe
+from reslab.published import in_words as figure_in_words
+from reslab.published import published
+from reslab.studies.verdicts import in_words, why_not_comparable, with_published
+
+
+def against_paper(done: Sequence[Group]) -> list[Block]:
+    """Return the comparison for groups with finished runs, or why there is none, and a table of the differences."""
+    blocks: list[Block] = []
+    for dataset in datasets_of(done):
+        own = on_dataset(done, dataset)
+        reasons = {group.label: why_not_comparable(group) for group in own}
+        apart = [group for group in own if reasons[group.label] is not None]
+        alike = [group for group in own if reasons[group.label] is None]
+        for reason in dict.fromkeys(reasons[group.label] for group in apart):
+            concerned = [group for group in apart if reasons[group.label] == reason]
+            blocks.append(Prose(_does_not_apply(dataset, str(reason), concerned)))
+        if alike:
+            blocks += _alike(dataset, alike)
+    compared = [group for group in done if why_not_comparable(group) is None]
+    if compared:
+        blocks += _protocol(compared)
+    return blocks
+
+
+def _does_not_apply(dataset: str, reason: str, groups: Sequence[Group]) -> str:
+    text = f"On {dataset_name(dataset)} the comparison with published figures does not apply: {reason}."
+    depths = [group.recipe.depth for group in groups]
+    known = [one for depth in depths for one in published(dataset=dataset, depth=depth, source="paper")]
+    if not known:
+        return text
+    theirs = listing(f"{figure_in_words(one)} with {one.depth} layers" for one in known)
+    return f"{text}  For its full training the paper gives {theirs} (test error in percent)."
+
+
+def _alike(dataset: str, groups: Sequence[Group]) -> list[Block]:
+    items = []
+    for group in groups:
+        depth, name = group.recipe.depth, network_name(group.recipe)
+        measured = with_n(group.last_epoch("test_error"))
+        sentences = []
+        for one in published(dataset=dataset, depth=depth, source="paper", family=group.recipe.family):
+            found = with_published(group, one)
+            assert found is not None
+            theirs = f"the paper's {figure_in_words(one)}"
+            sentences.append(f"{measured}, {in_words(found, theirs)}")
+        figures = group.in_window("test_error")
+        for one in published(dataset=dataset, depth=depth, source="assignment", family=group.recipe.family):
+            if figures is not None and one.low is not None and one.high is not None:
+                inside = "inside" if one.low <= figures.mean <= one.high else "outside"
+                sentences.append(
+                    f"the mean over the assignment's window, {points(figures.mean)}, is {inside} the assignment's "
+                    f"range ({points(one.low)} to {points(one.high)}, mean {points(one.error)})"
+                )
+        if sentences:
+            items.append(f"{name}: {'; '.join(sentences)}.")
+    name = dataset_name(dataset)
+    if not items:
+        return [Prose(f"For {name} at these depths no figures are published.")]
+    lead = f"On {name}, test error of the last epoch in percent:"
+    if not published(dataset=dataset, source="paper"):
+        lead = f"The paper has no figures for {name}; the assignment has:"
+    single = any(
+        one.standard_deviation is None
+        for group in groups
+        for one in published(dataset=dataset, depth=group.recipe.depth, source="paper")
+    )
+    interval = (
+        "Where the paper gives no spread, the interval is that of one more run of ours: its own run is taken to vary "
+        "as ours do."
+    )
+    return [Prose(lead), Bullets(tuple(items)), *([Prose(interval)] if single else [])]
+
+
+def _protocol(groups: Sequence[Group]) -> list[Block]:
+    """Return how the recipes differ from the paper's, which is as much of a why as this study can give."""
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for group in groups:
+        paper = preset_recipe("paper", dataset=group.recipe.dataset, depth=group.recipe.depth)
+        for aspect in differences(group.recipe, paper):
+            rows.setdefault(aspect, []).append(network_name(group.recipe))
+    if not rows:
+        return [Prose("The recipe is the paper's own: only chance and what the paper leaves unsaid can differ.")]
+    everyone = list(dict.fromkeys(network_name(group.recipe) for group in groups))
+    table = Table(
+        "protocol",
+        "Differences from the paper's protocol",
+        f"Where the recipe of these runs differs from the paper's ({PRESETS['paper'].source}).",
+        (Column("Aspect", "left"), Column("Here", "left"), Column("Paper", "left"), Column("Networks", "left")),
+        tuple(
+            (aspect, here, paper, "all" if set(names) == set(everyone) else listing(dict.fromkeys(names)))
+            for (aspect, here, paper), names in rows.items()
+        ),
+    )
+    text = (
+        f"Why: the recipe is not quite the paper's; [[protocol]] lists {counted(len(rows), 'difference')}.  Each may "
+        "move the error, and none was varied alone here, so this study cannot say what any one of them is worth."
+    )
+    return [Prose(text), table]

@@ -1,0 +1,108 @@
+"""What can be recognised in curves, found by computation: steps at changes of rate, unrest, the gap at the end."""
+
+from collections.abc import Sequence
+
+from reslab.analysis.features import RateChange, phases, rate_changes
+from reslab.analysis.groups import Group
+from reslab.exhibits.blocks import Block, Column, Prose, Table
+from reslab.exhibits.curves import datasets_of, on_dataset
+from reslab.exhibits.wording import counted, dataset_name, listing, network_name, number, points
+
+
+def curve_features(done: Sequence[Group]) -> list[Block]:
+    """Return what the curves of groups with finished runs show: a table of steps, and sentences on it."""
+    changes = [(group, rate_changes(group.curve("rate"), group.curve("test_error"))) for group in done]
+    table = _steps_table(changes)
+    if table is None:
+        return [Prose("The rate was constant, so that no change of it can show in the curves.")]
+    blocks: list[Block] = [table]
+    for place in range(max(len(found) for _, found in changes)):
+        blocks.append(Prose(_steps_words(place, [found[place] for _, found in changes if len(found) > place])))
+    return [*blocks, *_unrest(done), *_gaps(done)]
+
+
+def _steps_table(changes: Sequence[tuple[Group, Sequence[RateChange]]]) -> Table | None:
+    rows = tuple(
+        (
+            group.label,
+            str(change.epoch),
+            number(float(f"{change.rate_after:.4g}")),
+            points(change.error_before),
+            points(change.error_after),
+            points(change.error_after - change.error_before),
+        )
+        for group, found in changes
+        for change in found
+    )
+    if not rows:
+        return None
+    columns = (
+        Column("Runs", "left"),
+        *map(Column, ("After epoch", "Rate becomes", "Error before (%)", "Error after (%)", "Step (points)")),
+    )
+    reach = max(change.reach for _, found in changes for change in found)
+    caption = (
+        "What the test error does where the rate changes, found in the mean curves: mean errors of the "
+        f"{counted(reach, 'epoch')} before and after the change, or of fewer where a phase is shorter."
+    )
+    return Table("steps", "Steps at the changes of rate", caption, columns, rows)
+
+
+def _steps_words(place: int, found: Sequence[RateChange]) -> str:
+    ordinal = ("first", "second", "third")[place] if place < 3 else f"{place + 1}th"
+    drops = [change.drop for change in found]
+    epochs = listing(dict.fromkeys(str(change.epoch) for change in found))
+    where = f"At the {ordinal} change of rate (after epoch {epochs}; [[steps]], [[test]])"
+    falling = sum(drop > 0 for drop in drops)
+    changed = _range([-drop for drop in drops])
+    if falling == len(drops):
+        sharpest = ", the sharpest feature of the curves" if place == 0 and min(drops) > 1 else ""
+        which = "every test curve falls" if len(drops) > 1 else "the test curve falls"
+        return f"{where} {which}, by {_range(drops)} points{sharpest}."
+    if falling == 0:
+        which = "no test curve falls" if len(drops) > 1 else "the test curve does not fall"
+        return f"{where} {which}: the step is {changed} points."
+    return f"{where} {falling} of {len(drops)} test curves fall: the steps are {changed} points."
+
+
+def _unrest(done: Sequence[Group]) -> list[Block]:
+    """Return how much the test error moves from epoch to epoch at the first rate and at the last."""
+    pairs = []
+    for group in done:
+        found = phases(group.curve("rate"), group.curve("test_error"))
+        moves = [phase.unrest for phase in found if phase.unrest is not None]
+        if len(moves) > 1:
+            pairs.append((moves[0], moves[-1]))
+    if not pairs:
+        return []
+    first, last = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    text = (
+        f"From one epoch to the next the mean test error moves by {_range(first)} points in the second half of the "
+        f"first phase, and by {_range(last)} in that of the last"
+    )
+    quieter = all(after < before for before, after in pairs)
+    reason = ", as if the high rate threw the weights about too far to settle" if quieter else ""
+    return [Prose(f"{text}{reason}.")]
+
+
+def _gaps(done: Sequence[Group]) -> list[Block]:
+    parts = []
+    for dataset in datasets_of(done):
+        own = on_dataset(done, dataset)
+        listed = listing(f"{points(gap(group))} for {network_name(group.recipe)}" for group in own)
+        parts.append(f"on {dataset_name(dataset)} {listed}")
+    text = "At the last epoch the test error exceeds the training error, in points, by"
+    return [Prose(f"{text}: {'; '.join(parts)} ([[together]]).")]
+
+
+def gap(group: Group) -> float:
+    """Return by how many points the mean test error of the last epoch exceeds the training error."""
+    train, test = group.last_epoch("train_error").mean, group.last_epoch("test_error").mean
+    assert train is not None
+    assert test is not None
+    return test - train
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = points(min(values)), points(max(values))
+    return str(low) if low == high else f"{low} to {high}"

@@ -1,0 +1,226 @@
+"""A study of the user's own, read from a TOML file.
+
+    name = "wide-batches"               # names the record and the place in the report
+    title = "Do wide batches hurt?"     # optional, as are all that follow up to [recipe]
+    question = "..."
+    expectation = "..."
+    preset = "assignment"
+    dataset = "cifar10"
+    depth = 20
+    epochs = 20                         # stretches the schedule
+    seeds = 3                           # or a list, as in [0, 1, 7]
+
+    [recipe]                            # fields of the recipe, the same for all variants
+    weight_decay = 5e-4
+
+    [vary]                              # a grid: every combination is a variant
+    batch_size = [64, 128, 256]
+
+    [[variants]]                        # or variants one by one; with a grid, each is combined with it
+    label = "plain"
+    family = "plain"
+
+`preset`, `dataset`, `depth` and `epochs` may stand in [vary] and [[variants]] too.
+"""
+
+import itertools
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from reslab.errors import ResLabError
+from reslab.presets import preset_recipe
+from reslab.recipe import CHOICES, Recipe, Scalar, field_names, stretch, vary
+from reslab.studies.catalogue import STUDIES, nearest
+from reslab.studies.general import CUSTOM, factor
+from reslab.studies.study import NAME, Study, Variant
+
+_TEXTS = ("name", "title", "question", "expectation")
+_BASE: dict[str, Scalar] = {"preset": "assignment", "dataset": "cifar10", "depth": 20}
+_KEYS = (*_TEXTS, *_BASE, "epochs", "seeds", "recipe", "vary", "variants")
+_VARIED = tuple(dict.fromkeys(("preset", "epochs", *field_names())))
+
+
+def read_study(
+    path: Path,
+    *,
+    datasets: tuple[str, ...] | None = None,
+    epochs: float | None = None,
+    seeds: int | None = None,
+    precision: str | None = None,
+) -> Study:
+    """Read a study from a TOML file; the keyword arguments take the place of what it says.
+
+    Raises `ResLabError` with the key and the allowed values where something is wrong, or with the line where the
+    file is not TOML.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ResLabError(f"cannot read {path}: {error.strerror or error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ResLabError(f"{path} is not TOML: {error}") from None
+    given = {"epochs": epochs, "seeds": seeds}
+    content |= {name: value for name, value in given.items() if value is not None}
+    try:
+        return _study(content, datasets, precision)
+    except ResLabError as error:
+        raise ResLabError(f"{path}: {error}") from None
+
+
+def _study(content: Mapping[str, Any], datasets: tuple[str, ...] | None, precision: str | None) -> Study:
+    for key in content:
+        if key not in _KEYS:
+            raise ResLabError(
+                f"{key}: there is no such key{nearest(key, list(_KEYS))}; the keys are {', '.join(_KEYS)}"
+            )
+    texts = {key: _text(content, key) for key in _TEXTS}
+    name = texts["name"]
+    if not NAME.fullmatch(name):
+        raise ResLabError(
+            f"name: needed, of small letters, digits and hyphens, as in wide-batches; not {content.get('name')!r}"
+        )
+    if name in (*STUDIES, "other-runs"):
+        raise ResLabError(f"name: {name!r} is one of ResLab's own; choose another")
+    base = {**_BASE, **{key: content[key] for key in (*_BASE, "epochs") if key in content}}
+    fixed = _table(content, "recipe")
+    _check_fields("[recipe]", fixed, field_names())
+    if precision is not None:
+        fixed["precision"] = precision
+    grid = _grid(content)
+    if datasets is not None:
+        grid = (
+            {**grid, "dataset": list(datasets)}
+            if len(datasets) > 1
+            else {k: v for k, v in grid.items() if k != "dataset"}
+        )
+        base |= {"dataset": datasets[0]}
+        fixed.pop("dataset", None)
+    return Study(
+        name=name,
+        title=texts["title"] or name,
+        question=texts["question"],
+        expectation=texts["expectation"],
+        variants=tuple(_variants(base, fixed, grid, _listed(content))),
+        seeds=_seeds(content.get("seeds", 3)),
+        kind=CUSTOM,
+    )
+
+
+def _variants(
+    base: Mapping[str, Any],
+    fixed: Mapping[str, Any],
+    grid: Mapping[str, list[Any]],
+    listed: list[tuple[str, dict[str, Any]]],
+) -> list[Variant]:
+    variants = []
+    for label, own in listed:
+        for values in itertools.product(*grid.values()):
+            combination = dict(zip(grid, values, strict=True))
+            for key in combination:
+                if key in own:
+                    raise ResLabError(f"[[variants]] {label!r}: {key} is in [vary] too; keep it in one of them")
+            factors = {**own, **combination}
+            where = f"[[variants]] {label!r}" if own else "[vary]" if combination else "[recipe]"
+            try:
+                recipe = _recipe({**base, **fixed, **factors})
+            except ResLabError as error:
+                raise ResLabError(f"{_place(error, where, base, fixed, factors)}: {error}") from None
+            words = ", ".join(
+                [*([label] if label else []), *(factor(key, value) for key, value in combination.items())]
+            )
+            variants.append(Variant(words or "as the recipe", recipe, tuple(factors.items())))
+    return variants
+
+
+def _recipe(values: Mapping[str, Any]) -> Recipe:
+    fields = dict(values)
+    preset, dataset, depth = fields.pop("preset"), fields.pop("dataset"), fields.pop("depth")
+    epochs = fields.pop("epochs", None)
+    Recipe(dataset=dataset, depth=depth)
+    recipe = preset_recipe(preset, dataset=dataset, depth=depth)
+    if epochs is not None:
+        if isinstance(epochs, bool) or not isinstance(epochs, int | float):
+            raise ResLabError(f"epochs must be a number above 0, not {epochs!r}")
+        recipe = stretch(recipe, epochs)
+    return vary(recipe, **fields)
+
+
+def _place(
+    error: ResLabError, where: str, base: Mapping[str, Any], fixed: Mapping[str, Any], factors: Mapping[str, Any]
+) -> str:
+    """Return the part of the file that a message about a recipe is about, by the key it begins with."""
+    key = str(error).split(" ", 1)[0]
+    if key in factors:
+        return where
+    if key in fixed:
+        return "[recipe]"
+    return key if key in base else where
+
+
+def _grid(content: Mapping[str, Any]) -> dict[str, list[Any]]:
+    grid = _table(content, "vary")
+    _check_fields("[vary]", grid, _VARIED)
+    for key, values in grid.items():
+        if not isinstance(values, list) or not values:
+            allowed = f" of {', '.join(CHOICES[key])}" if key in CHOICES else ""
+            raise ResLabError(f"[vary] {key}: must be a list{allowed} with at least one value, not {values!r}")
+        for value in values:
+            if isinstance(value, list | dict):
+                raise ResLabError(f"[vary] {key}: its values are single ones, not {value!r}")
+    return grid
+
+
+def _listed(content: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the listed variants as (label, fields); one without label or fields where none are listed."""
+    listed = content.get("variants", [{}])
+    if not isinstance(listed, list) or not listed or not all(isinstance(own, dict) for own in listed):
+        raise ResLabError("variants: write each as a table under its own [[variants]] line")
+    if "variants" not in content:
+        return [("", {})]
+    found = []
+    for number, own in enumerate(listed, start=1):
+        label = own.get("label")
+        if not isinstance(label, str) or not label.strip():
+            raise ResLabError(f"[[variants]] number {number}: label: needed, some text")
+        fields = {key: value for key, value in own.items() if key != "label"}
+        _check_fields(f"[[variants]] {label!r}", fields, _VARIED)
+        found.append((label.strip(), fields))
+    return found
+
+
+def _seeds(value: Any) -> tuple[int, ...]:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return tuple(range(value))
+    if isinstance(value, list) and value and all(_is_seed(seed) for seed in value) and len(set(value)) == len(value):
+        return tuple(value)
+    raise ResLabError(
+        f"seeds: must be how many (1 or more) or a list of different whole numbers from 0, as in [0, 1, 7]; not {value!r}"
+    )
+
+
+def _is_seed(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**32
+
+
+def _text(content: Mapping[str, Any], key: str) -> str:
+    value = content.get(key, "")
+    if not isinstance(value, str):
+        raise ResLabError(f"{key}: must be text in quotes, not {value!r}")
+    return value.strip()
+
+
+def _table(content: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = content.get(key, {})
+    if not isinstance(value, dict):
+        raise ResLabError(f"{key}: must be a table, its fields below a line [{key}]; not {value!r}")
+    return dict(value)
+
+
+def _check_fields(where: str, fields: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    for key in fields:
+        if key not in known:
+            raise ResLabError(
+                f"{where} {key}: there is no such field{nearest(key, list(known))}; the fields are {', '.join(known)}"
+            )

@@ -1,0 +1,191 @@
+"""The assignment's five questions on depth, answered in words that the measured figures choose."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import polars as pl
+
+from reslab.analysis.groups import Group
+from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
+from reslab.exhibits.curves import datasets_of, on_dataset
+from reslab.exhibits.wording import dataset_name, listing, network_name, opened, points, whole, with_n
+from reslab.studies.against_published import against_paper
+from reslab.studies.curve_features import curve_features, gap
+from reslab.studies.verdicts import between, epochs_words, in_words, step, why_not_comparable
+
+Label = Callable[[Group], str]
+
+
+def answers(groups: Sequence[Group]) -> list[Block]:
+    """Return questions and answers; a question that these runs cannot answer says what would."""
+    done = [group for group in groups if group.num_finished]
+    blocks: list[Block] = [Heading("The questions, answered")]
+    if not done:
+        return [*blocks, Prose("No run has finished, so there is nothing to answer with yet.")]
+    blocks += [Heading("What are the complete curves, and what is the final accuracy?", 4), *_final(done)]
+    blocks += [Heading("How do the results compare with the paper's?  Why are they better or worse?", 4)]
+    blocks += against_paper(done)
+    blocks += [Heading("How does performance change with the number of layers?  Why?", 4), *_by_depth(groups)]
+    blocks += [Heading("What can be recognised in the curves?", 4), *curve_features(done)]
+    if any(dataset.startswith("cifar") for dataset in datasets_of(groups)):
+        blocks += [Heading("What is the major difference between CIFAR-10 and CIFAR-100?", 4), *_two_datasets(done)]
+    return blocks
+
+
+def _final(done: Sequence[Group]) -> list[Block]:
+    finals = listing(f"[[final-{dataset}]]" for dataset in datasets_of(done))
+    items = []
+    for dataset in datasets_of(done):
+        parts = []
+        for group in on_dataset(done, dataset):
+            summary = group.last_epoch("test_error")
+            assert summary.mean is not None
+            parts.append(f"{network_name(group.recipe)} {with_n(summary)}, an accuracy of {100 - summary.mean:.2f}%")
+        items.append(f"{opened(dataset_name(dataset))}, test error of the last epoch in percent: {'; '.join(parts)}.")
+    text = f"The curves are in [[train]], [[test]] and [[together]], the final figures in {finals}."
+    return [Prose(text), Bullets(tuple(items))]
+
+
+def _by_depth(groups: Sequence[Group]) -> list[Block]:
+    done = [group for group in groups if group.num_finished]
+    blocks: list[Block] = []
+    for dataset in datasets_of(done):
+        own = sorted(on_dataset(done, dataset), key=lambda group: group.recipe.depth)
+        name = dataset_name(dataset)
+        if len(own) < 2:
+            blocks.append(Prose(f"On {name} only one depth has finished, so there is nothing to compare."))
+            continue
+        items = [_step_words(first, second) for first, second in pairwise(own)]
+        blocks += [Prose(f"On {name} ([[final]], [[final-{dataset}]]):"), Bullets(tuple(items))]
+        whole_way = f"from {own[0].recipe.depth} to {own[-1].recipe.depth} layers altogether, "
+        blocks.append(Prose(opened((whole_way if len(own) > 2 else "") + _why(own[0], own[-1]))))
+    blocks += _lost(groups)
+    if any(why_not_comparable(group) and group.recipe.dataset != "digits" for group in done):
+        text = (
+            "These trainings are not the full ones; deeper networks take longer to train, so that the order of depths "
+            "may differ at the end of a full schedule."
+        )
+        blocks.append(Prose(text))
+    return blocks
+
+
+def _lost(groups: Sequence[Group]) -> list[Block]:
+    """Return which means leave out runs that diverged, and so flatter their networks."""
+    parts = []
+    for group in groups:
+        diverged = group.runs.filter(pl.col("status") == "diverged").height
+        if diverged:
+            parts.append(f"{diverged} of {len(group.seeds)} runs of {group.label}")
+    if not parts:
+        return []
+    return [Prose(f"Diverged: {listing(parts)}.  They are in none of the means, which flatters these networks.")]
+
+
+def _step_words(first: Group, second: Group) -> str:
+    test, train = between(first, second), between(first, second, "train_error")
+    assert test is not None
+    assert train is not None
+    more = ""
+    before, after = first.number("parameters"), second.number("parameters")
+    if before and after:
+        more = f", {after / before:.1f} times the parameters"
+    layers = f"{first.recipe.depth} to {second.recipe.depth} layers{more}"
+    return f"{layers}: the test error is {in_words(test)}; the training error is {in_words(train)}."
+
+
+def _why(first: Group, last: Group) -> str:
+    """Return what the two errors together say about the reason."""
+    test, train = between(first, last), between(first, last, "train_error")
+    assert test is not None
+    assert train is not None
+    deep, shallow = network_name(last.recipe), network_name(first.recipe)
+    if test.margin is None:
+        return "there are too few seeds to tell a difference from chance, and no reason should be given for it."
+    better, worse = test.resolved and test.value < 0, test.resolved and test.value > 0
+    fits_better, fits_worse = train.resolved and train.value < 0, train.resolved and train.value > 0
+    if better and fits_better:
+        return (
+            f"the test error is {in_words(test)}.  {deep} fits the training images better too: the added layers are "
+            "put to use, there is no degradation of the kind that plain networks show, and what is learnt carries "
+            "over to new images."
+        )
+    if better and fits_worse:
+        return (
+            f"the test error is {in_words(test)} although the training error is higher: {deep} fits the training "
+            f"images less closely than {shallow} but generalises better."
+        )
+    if better:
+        return (
+            f"the test error is {in_words(test)}, while the training errors cannot be told apart: {deep} does not "
+            "measurably fit the training images better, it generalises better."
+        )
+    if fits_worse:
+        also = ", and so is its test error" if worse else ""
+        return (
+            f"the training error of {deep} is higher than that of {shallow}{also}.  That is not overfitting: within "
+            "this schedule the deeper network is harder to train."
+        )
+    if worse and fits_better:
+        return (
+            f"the test error of {deep} is higher although its training error is lower: the added layers fit the "
+            "training images and not what new images share with them, which is overfitting."
+        )
+    if worse:
+        return f"the test error of {deep} is higher; the training errors cannot be told apart, which leaves the reason open."
+    if fits_better:
+        return (
+            f"{deep} fits the training images better, but with these seeds its test error cannot be told from that "
+            f"of {shallow}: what the added layers learn does not measurably carry over."
+        )
+    return (
+        f"neither error of {deep} can be told from that of {shallow} with so few seeds, and no reason should be given "
+        "for an effect that is not shown."
+    )
+
+
+def _two_datasets(done: Sequence[Group]) -> list[Block]:
+    ten, hundred = on_dataset(done, "cifar10"), on_dataset(done, "cifar100")
+    missing = [name for name, own in (("CIFAR-10", ten), ("CIFAR-100", hundred)) if not own]
+    if missing:
+        return [Prose(f"The question needs finished runs on both; on {listing(missing)} there are none.")]
+    items = []
+    for first in ten:
+        for second in hundred:
+            if first.recipe.depth == second.recipe.depth:
+                items.append(_pair_words(first, second))
+    gains = []
+    for own in (ten, hundred):
+        ends = sorted(own, key=lambda group: group.recipe.depth)
+        found = between(ends[0], ends[-1])
+        if len(ends) > 1 and found is not None:
+            depths = f"{ends[-1].recipe.depth} rather than {ends[0].recipe.depth} layers"
+            gains.append(f"on {dataset_name(ends[0].recipe.dataset)} the test error with {depths} is {in_words(found)}")
+    blocks: list[Block] = [Bullets(tuple(items))] if items else []
+    if gains:
+        blocks.append(Prose(f"Depth: {'; '.join(gains)}."))
+    return [*blocks, Prose(_per_class(ten[0], hundred[0]))]
+
+
+def _pair_words(first: Group, second: Group) -> str:
+    low, high = first.last_epoch("test_error").mean, second.last_epoch("test_error").mean
+    assert low is not None
+    assert high is not None
+    times = f", {high / low:.1f} times as many" if low > step(first) else ""
+    gaps = listing(f"{points(gap(group))} on {dataset_name(group.recipe.dataset)}" for group in (first, second))
+    return (
+        f"{network_name(first.recipe)}: {points(low)}% of the test images wrong on CIFAR-10, {points(high)}% on "
+        f"CIFAR-100{times}; the points by which the test error exceeds the training error are {gaps}."
+    )
+
+
+def _per_class(ten: Group, hundred: Group) -> str:
+    shares = []
+    for group in (ten, hundred):
+        images, classes = group.number("num_train"), group.number("num_classes")
+        if images and classes:
+            shares.append(f"{whole(images // classes)} training images for each of {classes} classes")
+    sizes = f"CIFAR-10 has {shares[0]}, CIFAR-100 {shares[1]}" if len(shares) == 2 else "CIFAR-100 has more classes"
+    return (
+        f"{sizes}.  So it has both more classes to tell apart and fewer images of each to learn from; this study "
+        f"changes the two together and cannot tell which matters more.  Schedule: {epochs_words(hundred)}."
+    )

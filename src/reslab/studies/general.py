@@ -1,0 +1,150 @@
+"""The answer to any comparison: what varied, the curves by variant, final figures, differences to the first."""
+
+from collections.abc import Sequence
+
+from reslab.analysis.groups import Group
+from reslab.analysis.tidy import Tables
+from reslab.exhibits.blocks import Block, Bullets, Column, Heading, Prose, Table
+from reslab.exhibits.curves import datasets_of, error_figure, on_dataset, rate_figure
+from reslab.exhibits.finals import by_variant_figure
+from reslab.exhibits.tables import variant_table
+from reslab.exhibits.wording import counted, dataset_name, network_name, number, opened
+from reslab.recipe import Recipe, Scalar, differing_fields
+from reslab.studies.sections import opening, progress, what_was_run
+from reslab.studies.study import Study, Variant
+from reslab.studies.verdicts import between, in_words
+
+CUSTOM = "custom"
+OTHERS = "others"
+
+
+def answer(study: Study, tables: Tables) -> list[Block]:
+    """Return the report's part on a study of the user's own, or on runs that belong to no study."""
+    groups = study.groups(tables)
+    blocks = opening(study)
+    if study.kind == CUSTOM:
+        blocks += progress(groups, f"reslab run {study.name}.toml")
+    else:
+        blocks += progress(groups, "reslab train --help")
+    varied = _varied(study)
+    blocks += [*([varied] if varied is not None else []), *what_was_run(groups, _label)]
+    figures = (
+        rate_figure("rate", groups),
+        error_figure("train", groups, "train", _label),
+        error_figure("test", groups, "test", _label),
+    )
+    drawn = [figure for figure in figures if figure is not None]
+    if drawn:
+        blocks += [Heading("Curves"), *drawn]
+    final = by_variant_figure("final", groups, _label)
+    if final is not None:
+        blocks += [Heading("Results"), final, variant_table("final-figures", groups, _label)]
+    if study.kind == CUSTOM and final is not None:
+        blocks += _differences(groups)
+    return blocks
+
+
+def others(tables: Tables, studies: Sequence[Study]) -> Study | None:
+    """Return a study of every run in the tables that belongs to none of the studies; None where there is none."""
+    known = {run.id for study in studies for run in study.runs()}
+    seeds: dict[Recipe, list[int]] = {}
+    for row in tables.runs.sort("recipe_id", "seed").iter_rows(named=True):
+        if row["run_id"] not in known:
+            recipe = Recipe.from_mapping({name: row[name] for name in Recipe.__dataclass_fields__})
+            seeds.setdefault(recipe, []).append(row["seed"])
+    if not seeds:
+        return None
+    names = labels(list(seeds))
+    variants = tuple(
+        Variant(name, recipe, seeds=tuple(own)) for name, (recipe, own) in zip(names, seeds.items(), strict=True)
+    )
+    every = sorted({seed for own in seeds.values() for seed in own})
+    return Study(
+        name="other-runs",
+        title="Other runs",
+        question="Runs that belong to no study, as from reslab train.",
+        expectation="",
+        variants=variants,
+        seeds=tuple(every),
+        kind=OTHERS,
+    )
+
+
+def labels(recipes: Sequence[Recipe]) -> list[str]:
+    """Return a different, short label for each of some different recipes: the network, and what else differs."""
+    fields = [name for name in differing_fields(list(recipes)) if name not in ("family", "depth", "dataset")]
+    several = len({recipe.dataset for recipe in recipes}) > 1
+    found = []
+    for recipe in recipes:
+        parts = [network_name(recipe), *([dataset_name(recipe.dataset)] if several else [])]
+        parts += [factor(name, getattr(recipe, name)) for name in fields]
+        found.append(", ".join(parts))
+    return found
+
+
+def factor(name: str, value: Scalar) -> str:
+    """Return a field and its value in words: learning rate 0.1, no nesterov."""
+    words = name.replace("_", " ")
+    if name == "dataset":
+        return dataset_name(str(value))
+    if isinstance(value, bool):
+        return words if value else f"no {words}"
+    return f"{words} {number(value) if isinstance(value, int | float) else value}"
+
+
+def _label(group: Group) -> str:
+    return group.label
+
+
+def _varied(study: Study) -> Table | None:
+    """Return the factors as a table, a row a variant; None where the variants have none."""
+    names = list(dict.fromkeys(name for variant in study.variants for name, _ in variant.factors))
+    if not names:
+        return None
+    rows = []
+    for variant in study.variants:
+        own = dict(variant.factors)
+        cells = [_cell(own[name]) if name in own else None for name in names]
+        rows.append((variant.label, *cells))
+    columns = (Column("Variant", "left"), *(Column(opened(name.replace("_", " ")), "left") for name in names))
+    caption = f"The {counted(len(rows), 'variant')} of this study and what is particular about each."
+    return Table("varied", "What varied", caption, columns, tuple(rows))
+
+
+def _cell(value: Scalar) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return number(value) if isinstance(value, int | float) else str(value)
+
+
+def _differences(groups: Sequence[Group]) -> list[Block]:
+    """Return each variant against the first finished one of its data set, as cautiously as its seeds are few."""
+    blocks: list[Block] = []
+    num_compared = 0
+    for dataset in datasets_of(groups):
+        done = [group for group in on_dataset(groups, dataset) if group.num_finished]
+        if len(done) < 2:
+            continue
+        first, *rest = done
+        items = []
+        for group in rest:
+            found = between(first, group)
+            if found is not None:
+                items.append(f"{group.label}: {in_words(found)}.")
+        num_compared += len(items)
+        where = f" on {dataset_name(dataset)}" if len(datasets_of(groups)) > 1 else ""
+        lead = f"Last-epoch test error{where}, compared with {first.label}:"
+        blocks += [Prose(lead), Bullets(tuple(items))]
+    if not blocks:
+        return [
+            Heading("Differences"),
+            Prose("Fewer than two variants have finished runs, so there is nothing to compare."),
+        ]
+    if num_compared > 1:
+        blocks.append(
+            Prose(
+                f"{opened(counted(num_compared, 'comparison'))} were made, each at 95%: the more there are, the likelier that "
+                "one of them looks real by chance."
+            )
+        )
+    return [Heading("Differences"), *blocks]

@@ -1,0 +1,60 @@
+"""Studies that were asked, kept as plain files below the runs, so that a report knows what belongs to it."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from reslab.errors import ResLabError
+from reslab.files import read_json, write_json
+from reslab.recipe import Recipe, to_mapping
+from reslab.studies.study import Study, Variant
+
+FORMAT = 1
+
+
+def record(root: Path, study: Study) -> Path:
+    """Write the study below the folder of all runs and return the file; the last question of a name stays."""
+    path = _folder(root) / f"{study.name}.json"
+    variants = [{**asdict(variant), "recipe": to_mapping(variant.recipe)} for variant in study.variants]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, {"format": FORMAT, **asdict(study), "variants": variants})
+    except OSError as error:
+        raise ResLabError(
+            f"cannot write {path}: {error.strerror or error}; choose another folder with --runs"
+        ) from error
+    return path
+
+
+def recorded(root: Path) -> list[Study]:
+    """Return the studies recorded below the folder of all runs, by name."""
+    return [_read(path) for path in sorted(_folder(root).glob("*.json"))]
+
+
+def _folder(root: Path) -> Path:
+    return root / "studies"
+
+
+def _read(path: Path) -> Study:
+    content = read_json(path)
+    try:
+        if content is None:
+            raise ResLabError("it is gone")
+        if content.pop("format") > FORMAT:
+            raise ResLabError("it was written by a newer ResLab; update this one")
+        variants = tuple(_variant(values) for values in content.pop("variants"))
+        return Study(**{**content, "variants": variants, "seeds": tuple(content["seeds"])})
+    except ResLabError as error:
+        raise ResLabError(f"{path} cannot be used: {error}") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise ResLabError(f"{path} is damaged ({error!r}); remove it and ask the study again") from None
+
+
+def _variant(values: dict[str, Any]) -> Variant:
+    seeds = values["seeds"]
+    return Variant(
+        label=values["label"],
+        recipe=Recipe.from_mapping(values["recipe"]),
+        factors=tuple((name, value) for name, value in values["factors"]),
+        seeds=None if seeds is None else tuple(seeds),
+    )

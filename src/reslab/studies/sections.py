@@ -1,0 +1,89 @@
+"""Sections that every study's part of the report has: how far it has come, what was run, on what."""
+
+from collections.abc import Callable, Sequence
+
+from reslab.analysis.groups import Group
+from reslab.analysis.summary import schedule_epochs
+from reslab.exhibits.blocks import Block, Command, Heading, Note, Prose
+from reslab.exhibits.curves import datasets_of
+from reslab.exhibits.recipes import recipe_table
+from reslab.exhibits.tables import data_table, speed_table
+from reslab.exhibits.wording import counted, listing, number, opened
+from reslab.studies.study import Study
+
+_STATUS_WORDS = {
+    "running": "running",
+    "interrupted": "interrupted",
+    "pending": "not started",
+    "failed": "failed",
+    "diverged": "diverged",
+    "unreadable": "not readable",
+}
+
+
+def opening(study: Study) -> list[Block]:
+    """Return the question and what was expected before it was asked."""
+    blocks: list[Block] = [Prose(study.question)] if study.question else []
+    return blocks + ([Prose(f"Expected: {study.expectation}")] if study.expectation else [])
+
+
+def progress(groups: Sequence[Group], command: str) -> list[Block]:
+    """Return how many runs have finished, and each that has not, by name; `command` goes on with them."""
+    asked = sum(len(group.seeds) for group in groups)
+    done = sum(group.num_finished for group in groups)
+    if done == asked:
+        return [Prose(opened(f"{_all(asked)} finished."))]
+    unfinished: dict[str, list[str]] = {}
+    for group in groups:
+        for status, names in _unfinished(group).items():
+            unfinished.setdefault(status, []).extend(names)
+    parts = [
+        f"{words}: {listing(unfinished[status])}" for status, words in _STATUS_WORDS.items() if status in unfinished
+    ]
+    note = Note(f"{done} of {asked} runs have finished.  {opened('; '.join(parts))}.")
+    goes_on = set(unfinished) - {"diverged", "running"}
+    return [note, Prose("The same command goes on where it stopped:"), Command(command)] if goes_on else [note]
+
+
+def what_was_run(groups: Sequence[Group], label: Callable[[Group], str]) -> list[Block]:
+    """Return the recipe, the images and the machines."""
+    blocks: list[Block] = [Heading("What was run"), recipe_table("recipe", groups)]
+    tables = (data_table("images", groups), speed_table("machines", groups, label))
+    return blocks + [table for table in tables if table is not None]
+
+
+def short_label(groups: Sequence[Group]) -> Callable[[Group], str]:
+    """Return the function that names a group as briefly as its place in a study allows.
+
+    Where all labels end in the name of the data set and a chart is of one data set, that name is left out.
+    """
+    if len(datasets_of(groups)) == 1:
+        return lambda group: group.label
+    return lambda group: group.label.split(", CIFAR-")[0].split(", digits")[0]
+
+
+def _all(asked: int) -> str:
+    return "the one run" if asked == 1 else f"all {counted(asked, 'run')}"
+
+
+def _unfinished(group: Group) -> dict[str, list[str]]:
+    """Return the names of a group's unfinished runs by status, with how far each has come."""
+    rows = {row["seed"]: row for row in group.runs.iter_rows(named=True)}
+    found: dict[str, list[str]] = {}
+    for seed in group.seeds:
+        row = rows.get(seed, {"status": "pending", "epochs": 0})
+        if row["status"] != "finished":
+            found.setdefault(row["status"], []).append(f"{group.label} seed {seed}{_how_far(group, row)}")
+    return found
+
+
+def _how_far(group: Group, row: dict[str, object]) -> str:
+    if row["status"] in ("pending", "unreadable"):
+        return ""
+    if row["status"] in ("diverged", "failed"):
+        message = f", {str(row['failure_message']).rstrip('.')}" if row["failure_message"] else ""
+        where = row["failure_iteration"]
+        return f" (after {row['epochs']} epochs{f', iteration {where}' if where is not None else ''}{message})"
+    places = schedule_epochs(group.recipe, group.number("num_train"))
+    of = f" of {number(round(places[2], 2))}" if places else ""
+    return f" (epoch {row['epochs']}{of})"

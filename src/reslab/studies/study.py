@@ -1,0 +1,97 @@
+"""A study is a question and the runs that answer it, as values."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from reslab.analysis.groups import Group, gather
+from reslab.analysis.tidy import Tables
+from reslab.errors import ResLabError
+from reslab.exhibits.blocks import Block
+from reslab.recipe import Recipe, Run, Scalar
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+"""What a study may be called: it names a file and a place in the report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a user may change about a study that ResLab brings; None means what the study itself proposes."""
+
+    preset: str = "assignment"
+    datasets: tuple[str, ...] | None = None
+    depths: tuple[int, ...] | None = None
+    epochs: float | None = None
+    seeds: int = 3
+    precision: str = "fp32"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One of the things compared: a recipe, and what is particular about it as (name, value) pairs.
+
+    `seeds` are its own where they are not the study's.
+    """
+
+    label: str
+    recipe: Recipe
+    factors: tuple[tuple[str, Scalar], ...] = ()
+    seeds: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A question, what was expected before it was asked, and the variants and seeds that answer it.
+
+    `kind` names the code that answers (see `reslab.studies.catalogue`).  Variants have different labels and
+    different recipes; anything else raises `ResLabError`.
+    """
+
+    name: str
+    title: str
+    question: str
+    expectation: str
+    variants: tuple[Variant, ...]
+    seeds: tuple[int, ...]
+    kind: str
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise ResLabError(
+                f"a study's name is made of small letters, digits and hyphens, as in wide-batches; not {self.name!r}"
+            )
+        if not self.variants:
+            raise ResLabError(f"the study {self.name} has no variants")
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
+            raise ResLabError(f"the study {self.name} needs one or more different seeds, not {list(self.seeds)}")
+        for what, values in (
+            ("label", [variant.label for variant in self.variants]),
+            ("recipe", [variant.recipe.id for variant in self.variants]),
+        ):
+            for value in values:
+                if values.count(value) > 1:
+                    raise ResLabError(f"two variants of the study {self.name} have the same {what}: {value}")
+
+    def runs(self) -> tuple[Run, ...]:
+        """Return each run once, one seed of everything before the second seed of anything."""
+        ordered = [self.seeds_of(variant) for variant in self.variants]
+        rounds = max(len(seeds) for seeds in ordered)
+        runs = [
+            Run(variant.recipe, seeds[place])
+            for place in range(rounds)
+            for variant, seeds in zip(self.variants, ordered, strict=True)
+            if place < len(seeds)
+        ]
+        return tuple(dict.fromkeys(runs))
+
+    def seeds_of(self, variant: Variant) -> tuple[int, ...]:
+        """Return the seeds of a variant: its own or the study's."""
+        return self.seeds if variant.seeds is None else variant.seeds
+
+    def groups(self, tables: Tables) -> list[Group]:
+        """Return what there is of each variant, in order."""
+        return [gather(tables, variant.label, variant.recipe, self.seeds_of(variant)) for variant in self.variants]
+
+
+Answer = Callable[[Study, Tables], list[Block]]
+"""What a study's kind provides: its part of the report, from whatever has been run; keys are unique within it."""

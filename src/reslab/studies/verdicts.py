@@ -1,0 +1,87 @@
+"""Differences put into words that their uncertainty supports, and which comparisons apply at all."""
+
+from reslab.analysis.comparison import Difference, difference, from_single
+from reslab.analysis.groups import Group
+from reslab.analysis.summary import Summary, schedule_epochs
+from reslab.exhibits.wording import counted, dataset_name, number, points
+from reslab.published import Published, published
+
+FULL_SCHEDULE_IMAGES = 64_000 * 128
+"""Images seen in the paper's training: 64,000 iterations of 128 (He et al. 2016, section 4.2)."""
+
+_ALMOST = 0.95
+
+
+def step(group: Group) -> float:
+    """Return what one image of the test set is worth, in percent; 0 where its size is unknown."""
+    images = group.number("num_test")
+    return 100 / images if images else 0.0
+
+
+def between(first: Group, second: Group, column: str = "test_error") -> Difference | None:
+    """Compare last-epoch figures of two groups: second minus first."""
+    per_image = max(step(first), step(second)) if column == "test_error" else 0.0
+    return difference(first.last_epoch(column), second.last_epoch(column), per_image)
+
+
+def with_published(group: Group, one: Published) -> Difference | None:
+    """Compare a group's last-epoch test error with a published figure, whose own spread is used if it has one."""
+    measured = group.last_epoch("test_error")
+    if one.standard_deviation is not None and one.n is not None and one.n > 1:
+        return difference(Summary(one.n, one.error, one.standard_deviation), measured, step(group))
+    return from_single(one.error, measured, step(group))
+
+
+def in_words(found: Difference, than: str = "") -> str:
+    """Return size, direction and certainty of a difference of errors; `than` is what it is a difference to."""
+    direction = "lower" if found.value < 0 else "higher"
+    size = f"{points(abs(found.value))} points {direction}{f' than {than}' if than else ''}"
+    if found.margin is None:
+        return f"{size}, which one seed cannot tell from chance"
+    interval = f"95% interval {_signed(found.value - found.margin)} to {_signed(found.value + found.margin)}"
+    if found.resolved:
+        return f"{size} ({interval})"
+    return f"{size}, not resolvable with {_seeds(found)} ({interval})"
+
+
+def why_not_comparable(group: Group) -> str | None:
+    """Return why published figures do not apply to a group, as a clause; None where they do."""
+    recipe = group.recipe
+    name = dataset_name(recipe.dataset)
+    if not published(dataset=recipe.dataset, family=recipe.family):
+        return f"there are no published figures for {'plain networks on ' if recipe.family == 'plain' else ''}{name}"
+    if group.fact("data_official") is False:
+        return f"the images are not the official ones of {name}"
+    if recipe.train_share < 1:
+        return "only a part of the training images was used"
+    share = schedule_share(group)
+    if share is not None and share < _ALMOST:
+        return f"the schedule is shortened to {epochs_words(group)}, {share:.2g} of the images seen in the paper's training"
+    return None
+
+
+def schedule_share(group: Group) -> float | None:
+    """Return the images seen in the whole schedule as a share of the paper's; None before any attempt."""
+    num_train = group.number("num_train")
+    places = schedule_epochs(group.recipe, num_train)
+    return places[2] * num_train / FULL_SCHEDULE_IMAGES if places and num_train else None
+
+
+def epochs_words(group: Group) -> str:
+    """Return the length of a group's schedule in epochs."""
+    places = schedule_epochs(group.recipe, group.number("num_train"))
+    if places is None:
+        return f"{number(group.recipe.length)} {group.recipe.schedule_unit}"
+    length = round(places[2], 1)
+    return f"{number(length)} {'epoch' if length == 1 else 'epochs'}"
+
+
+def _signed(value: float) -> str:
+    text = points(value) or ""
+    return text if value < 0 else f"+{text}"
+
+
+def _seeds(found: Difference) -> str:
+    if found.n_first in (1, found.n_second):
+        return counted(found.n_second, "seed")
+    return f"{found.n_first} and {counted(found.n_second, 'seed')}"

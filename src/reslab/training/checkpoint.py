@@ -1,0 +1,130 @@
+"""Checkpoints: a training's state on disk, whole or not at all, and checked when it is read back.
+
+Each checkpoint is a folder named by its iteration, with weights and momentum in safetensors, the rest in
+state.json, and a manifest of SHA-256 sums that is written last: without it, the folder does not count.
+The one before is kept until the next is complete.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from reslab.errors import CheckpointError
+from reslab.files import sync_folder, write_whole
+from reslab.training.loop import State
+from reslab.training.optimiser import load_momentum, momentum_buffers
+from reslab.training.step import Totals
+
+WEIGHTS, MOMENTUM, STATE, MANIFEST = (
+    "weights.safetensors",
+    "optimiser.safetensors",
+    "state.json",
+    "manifest.json",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A checkpoint read back and checked."""
+
+    weights: Mapping[str, Tensor]
+    momentum: Mapping[str, Tensor]
+    state: Mapping[str, Any]
+
+    @property
+    def iteration(self) -> int:
+        """Iterations completed when it was taken."""
+        return int(self.state["iteration"])
+
+
+def save_checkpoint(folder: Path, state: State) -> Path:
+    """Write the state below `folder` and remove all but the newest two; return the new checkpoint's folder."""
+    path = folder / f"{state.iteration:09d}"
+    if path.exists():
+        (path / MANIFEST).unlink(missing_ok=True)  # first: what a kill leaves of the folder must not count
+        shutil.rmtree(path)
+    path.mkdir(parents=True)
+    contents = {
+        WEIGHTS: save(tensors(state.module.state_dict())),
+        MOMENTUM: save(tensors(momentum_buffers(state.module, state.optimiser))),
+        STATE: json.dumps(
+            {
+                "iteration": state.iteration,
+                "rate": state.rate,
+                "warming": state.warming,
+                "totals": state.totals.to_mapping(),
+                "seconds": state.seconds,
+            }
+        ).encode(),
+    }
+    for name, content in contents.items():
+        write_whole(path / name, content)
+    manifest = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    write_whole(path / MANIFEST, json.dumps(manifest, indent=1).encode())
+    sync_folder(folder)
+    for old in _folders(folder)[:-2]:
+        shutil.rmtree(old, ignore_errors=True)
+    return path
+
+
+def load_checkpoint(folder: Path) -> Saved | None:
+    """Read the newest whole checkpoint below `folder`; None where none was ever completed.
+
+    An older one serves where the newest is damaged.  Raises `CheckpointError` if all complete ones are.
+    """
+    problems = []
+    for path in reversed(_folders(folder)):
+        if not (path / MANIFEST).exists():
+            continue  # its writing was cut short
+        try:
+            return _read(path)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as problem:
+            problems.append(f"{path}: {problem}")
+    if problems:
+        raise CheckpointError(
+            "no checkpoint of this run can be read back: "
+            + "; ".join(problems)
+            + f".  Remove {folder} to train the run again from its beginning"
+        )
+    return None
+
+
+def restore(state: State, saved: Saved) -> None:
+    """Put a saved training into a fresh `state` of the same recipe."""
+    try:
+        state.module.load_state_dict(dict(saved.weights))
+    except RuntimeError as error:
+        raise CheckpointError(f"the checkpoint is not of this network: {error}") from None
+    load_momentum(state.module, state.optimiser, saved.momentum)
+    values = saved.state
+    state.iteration, state.rate = values["iteration"], values["rate"]
+    state.warming, state.seconds = values["warming"], values["seconds"]
+    device = state.totals.loss.device
+    state.totals = Totals.from_mapping(values["totals"], device)
+
+
+def tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return named tensors as safetensors wants them: on the CPU, laid out plainly."""
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.name.isdigit()) if folder.exists() else []
+
+
+def _read(path: Path) -> Saved:
+    manifest = json.loads((path / MANIFEST).read_text())
+    contents = {}
+    for name, digest in manifest.items():
+        contents[name] = (path / name).read_bytes()
+        if hashlib.sha256(contents[name]).hexdigest() != digest:
+            raise CheckpointError(f"{name} is not what was written (its SHA-256 differs)")
+    return Saved(load(contents[WEIGHTS]), load(contents[MOMENTUM]), json.loads(contents[STATE]))

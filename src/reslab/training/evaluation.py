@@ -1,0 +1,67 @@
+"""Loss, error and confusion of a network on images, in one pass."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from reslab.training.hardware import arithmetic
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What a network does on a set of images: mean loss in nats, and counts of (true class, predicted class)."""
+
+    loss: float
+    confusion: tuple[tuple[int, ...], ...]
+
+    @property
+    def num_images(self) -> int:
+        """Images evaluated."""
+        return sum(map(sum, self.confusion))
+
+    @property
+    def error(self) -> float:
+        """Share of images not put in their class, in percent."""
+        num_right = sum(row[i] for i, row in enumerate(self.confusion))
+        return 100 * (self.num_images - num_right) / self.num_images
+
+    @property
+    def error_by_class(self) -> tuple[float | None, ...]:
+        """Error in percent of each true class; None for a class without images."""
+        return tuple(100 * (sum(row) - row[i]) / sum(row) if sum(row) else None for i, row in enumerate(self.confusion))
+
+
+def evaluate(module: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, precision: str) -> Evaluation:
+    """Evaluate a network, in evaluation mode, on batches of images N x C x H x W and labels N.
+
+    The device is read once, at the end.  The module is left in the mode it was found in.
+    """
+    was_training = module.training
+    module.eval()
+    loss: Tensor | None = None
+    confusion: Tensor | None = None
+    try:
+        with torch.inference_mode():
+            for images, labels in batches:
+                with arithmetic(images.device, precision):
+                    logits = module(images)
+                logits = logits.float()
+                classes = torch.arange(logits.shape[1], device=images.device)
+                batch_loss = F.cross_entropy(logits, labels, reduction="sum")
+                pairs = _one_hot(labels, classes).T @ _one_hot(logits.argmax(1), classes)
+                loss = batch_loss if loss is None else loss + batch_loss
+                confusion = pairs if confusion is None else confusion + pairs
+    finally:
+        module.train(was_training)
+    assert loss is not None
+    assert confusion is not None
+    counts = confusion.long().tolist()
+    return Evaluation(loss=loss.item() / sum(map(sum, counts)), confusion=tuple(map(tuple, counts)))
+
+
+def _one_hot(labels: Tensor, classes: Tensor) -> Tensor:
+    # By comparison: torch's own one_hot reads the device, and a histogram on it adds in a random order.
+    return (labels[:, None] == classes).float()

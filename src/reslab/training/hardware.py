@@ -1,0 +1,93 @@
+"""What this machine computes with: the device, the fast precision on it, its name and its peak memory."""
+
+import contextlib
+import os
+import platform
+import resource
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import torch
+
+from reslab.errors import ResLabError
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """Return the device called auto, cpu, cuda, cuda:1 or mps; auto is the first of cuda, mps, cpu that is here."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    kind, _, index = name.partition(":")
+    available = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count(),
+        "mps": int(torch.backends.mps.is_available()),
+    }
+    if kind not in available or not (index == "" or index.isdigit()):
+        raise ResLabError(f"device must be auto, cpu, cuda, cuda:N or mps; not {name!r}")
+    if int(index or 0) >= available[kind]:
+        raise ResLabError(f"device {name} is not on this machine; try --device auto")
+    return torch.device(name)
+
+
+def fast_precision(device: torch.device) -> str:
+    """Return bf16 where the processor multiplies it natively (AVX-512 bf16, AMX, NVIDIA from Ampere on), else fp32."""
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"
+    if device.type == "cpu":
+        native = {"avx512_bf16", "amx_bf16"} & cpu_features()
+        return "bf16" if native else "fp32"
+    return "fp32"
+
+
+def arithmetic(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """Return the context in which a network computes in `precision`; weights stay fp32 in both."""
+    if precision == "bf16":
+        return torch.autocast(device.type, torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def make_deterministic() -> None:
+    """Let the same seed give the same bits: no algorithm that is chosen by timing or adds in a random order."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing reads it, and filling takes time
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def cpu_features() -> frozenset[str]:
+    """Return the processor's feature flags as Linux names them; empty where they cannot be read."""
+    for line in _cpu_lines():
+        if line.startswith(("flags", "Features")):
+            return frozenset(line.partition(":")[2].split())
+    return frozenset()
+
+
+def device_name(device: torch.device) -> str:
+    """Return the name of the processor or graphics card, for people."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    for line in _cpu_lines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def usable_cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """Return the most memory taken so far: the card's on CUDA, otherwise this process's resident set."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _cpu_lines() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []

@@ -1,0 +1,198 @@
+"""The loop: iterations and epochs of a training as a stream of records, from any iteration on.
+
+It touches no disk and asks no clock but the one it is given; who consumes the stream decides what is
+written, when a checkpoint is taken and when to stop.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from reslab.recipe import Recipe
+from reslab.training.evaluation import evaluate
+from reslab.training.optimiser import make_optimiser
+from reslab.training.schedule import Schedule, make_schedule
+from reslab.training.step import Totals, TrainingStep
+
+Batches = Iterable[tuple[Tensor, Tensor]]
+
+
+class TrainingImages(Protocol):
+    """Augmented batches of the training images, the same for the same epoch whenever they are asked for."""
+
+    @property
+    def num_images(self) -> int:
+        """Images of an epoch."""
+
+    @property
+    def num_batches(self) -> int:
+        """Batches of an epoch."""
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of an epoch (from 0), leaving out the first `start`."""
+
+
+@dataclass(slots=True)
+class State:
+    """A training at some iteration: all that is needed to go on as if it had never stopped."""
+
+    module: nn.Module
+    optimiser: torch.optim.SGD
+    schedule: Schedule
+    totals: Totals
+    warming: bool
+    iteration: int = 0
+    """Completed iterations."""
+    rate: float = 0.0
+    """Learning rate of the last of them."""
+    seconds: float = 0.0
+    """Time spent on training in the epoch so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """An iteration is over."""
+
+    iteration: int
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """An epoch is over: what it gave.  Errors in percent, losses in nats; None where a loss is not finite."""
+
+    epoch: int
+    iteration: int
+    rate: float
+    train_loss: float | None
+    train_error: float
+    measured: Mapping[str, float | None] = field(default_factory=dict)
+    """Loss and error of each evaluation by name, as in test_loss, test_error."""
+    seconds: float = 0.0
+    images_per_second: float = 0.0
+
+    def row(self) -> dict[str, float | int | None]:
+        """Return the record flat, as one line of a table."""
+        return {
+            "epoch": self.epoch,
+            "iteration": self.iteration,
+            "rate": self.rate,
+            "train_loss": self.train_loss,
+            "train_error": self.train_error,
+            **self.measured,
+            "seconds": self.seconds,
+            "images_per_second": self.images_per_second,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Diverged:
+    """The loss of the iteration after `iteration` completed ones was not finite; nothing was updated with it."""
+
+    epoch: int
+    iteration: int
+
+
+Event = Tick | EpochRecord | Diverged
+
+
+def start(module: nn.Module, recipe: Recipe, iterations_per_epoch: int, device: torch.device) -> State:
+    """Return a training at its first iteration."""
+    schedule = make_schedule(recipe, iterations_per_epoch)
+    return State(
+        module=module,
+        optimiser=make_optimiser(module, recipe),
+        schedule=schedule,
+        totals=Totals.zero(device),
+        warming=recipe.warmup != "none",
+    )
+
+
+def train(
+    state: State,
+    recipe: Recipe,
+    images: TrainingImages,
+    evaluations: Mapping[str, Batches],
+    *,
+    device: torch.device,
+    clock: Callable[[], float],
+) -> Iterator[Event]:
+    """Train from where `state` stands to the end of its schedule, changing it in place.
+
+    Yields a `Tick` after each iteration, an `EpochRecord` after each epoch, and at a loss that is not finite a
+    `Diverged`, which is the last.  At each event, and while the evaluations are iterated over, the state is whole,
+    so that it can be saved.
+    """
+    schedule = state.schedule
+    step = TrainingStep(
+        state.module,
+        state.optimiser,
+        label_smoothing=recipe.label_smoothing,
+        precision=recipe.precision,
+        device=device,
+    )
+    finish = partial(_finish_epoch, state, evaluations, recipe.precision, device, clock)
+    at_end = schedule.epochs_done(state.iteration) != schedule.epochs_done(state.iteration - 1)
+    if at_end and state.totals.images:
+        yield finish()  # the training stopped after the epoch's last iteration, before its figures were made
+    while state.iteration < schedule.num_iterations:
+        epoch, done = divmod(state.iteration, schedule.iterations_per_epoch)
+        state.module.train()
+        last = clock()
+        for batch, labels in images.batches(epoch, done):
+            state.rate = schedule.rate(state.iteration, warming=state.warming)
+            step(batch, labels, state.rate, state.totals)
+            if device.type != "cuda" and state.totals.stopped.item():
+                break
+            state.iteration += 1
+            state.warming = schedule.still_warming(state.iteration, warming=state.warming)
+            state.seconds += clock() - last
+            if state.iteration == schedule.epoch_end(epoch):
+                break
+            yield Tick(state.iteration)
+            last = clock()
+        if state.totals.stopped.item():
+            updates = int(state.totals.updates.item())
+            yield Diverged(epoch + 1, epoch * schedule.iterations_per_epoch + updates)
+            return
+        yield finish()
+
+
+def _finish_epoch(
+    state: State,
+    evaluations: Mapping[str, Batches],
+    precision: str,
+    device: torch.device,
+    clock: Callable[[], float],
+) -> EpochRecord:
+    begun = clock()
+    totals = state.totals
+    loss, wrong = totals.loss.item(), int(totals.wrong.item())  # the device is read here, once an epoch
+    training_seconds = state.seconds + clock() - begun
+    train_error = 100 * wrong / totals.images
+    measured: dict[str, float | None] = {}
+    for name, batches in evaluations.items():
+        evaluation = evaluate(state.module, batches, precision=precision)
+        measured[f"{name}_loss"] = _finite(evaluation.loss)
+        measured[f"{name}_error"] = evaluation.error
+    record = EpochRecord(
+        epoch=state.schedule.epochs_done(state.iteration),
+        iteration=state.iteration,
+        rate=state.rate,
+        train_loss=_finite(loss / totals.images),
+        train_error=train_error,
+        measured=measured,
+        seconds=state.seconds + clock() - begun,
+        images_per_second=totals.images / training_seconds,
+    )
+    state.warming = state.schedule.still_warming(state.iteration, warming=state.warming, train_error=train_error)
+    state.totals, state.seconds = Totals.zero(device), 0.0
+    return record
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

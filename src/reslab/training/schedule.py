@@ -1,0 +1,75 @@
+"""The learning rate of every iteration, as a function of the iteration alone (and of whether it still warms up)."""
+
+import math
+from dataclasses import dataclass
+
+from reslab.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A recipe's schedule counted in iterations; an iteration's number is that of the ones completed before it."""
+
+    base_rate: float
+    drops: tuple[int, int]
+    drop_factor: float
+    num_iterations: int
+    iterations_per_epoch: int
+    warmup: str
+    warmup_rate: float
+    warmup_error: float
+    warmup_iterations: int
+
+    @property
+    def num_epochs(self) -> int:
+        """Passes over the training images, the last of which may be cut short."""
+        return math.ceil(self.num_iterations / self.iterations_per_epoch)
+
+    def epochs_done(self, iteration: int) -> int:
+        """Return the number of epochs whose last iteration is among the first `iteration` ones."""
+        done, rest = divmod(iteration, self.iterations_per_epoch)
+        return done + (rest > 0 and iteration >= self.num_iterations)
+
+    def epoch_end(self, epoch: int) -> int:
+        """Return the number of iterations completed when `epoch` (from 0) ends."""
+        return min((epoch + 1) * self.iterations_per_epoch, self.num_iterations)
+
+    def rate(self, iteration: int, *, warming: bool) -> float:
+        """Return the learning rate of an iteration (from 0); `warming` says that the warm-up has not ended."""
+        if warming:
+            return self.warmup_rate
+        num_drops = sum(iteration >= drop for drop in self.drops)
+        return self.base_rate / (1 / self.drop_factor) ** num_drops  # 0.1 / 10 is 0.01; 0.1 * 0.1 is not
+
+    def still_warming(self, iteration: int, *, warming: bool, train_error: float | None = None) -> bool:
+        """Say whether the warm-up goes on after `iteration` completed ones.
+
+        `train_error` (percent) is that of an epoch just completed.  He et al. 2016, section 4.2, warm up
+        "until the training error is below 80%"; we look at the end of each epoch, and whatever the error, no
+        warm-up outlasts the first drop.
+        """
+        if not warming or iteration >= self.drops[0]:
+            return False
+        if self.warmup == "fixed":
+            return iteration < self.warmup_iterations
+        return train_error is None or train_error >= self.warmup_error
+
+
+def make_schedule(recipe: Recipe, iterations_per_epoch: int) -> Schedule:
+    """Return the schedule of a recipe for a training set that takes so many iterations an epoch."""
+    unit = iterations_per_epoch if recipe.schedule_unit == "epochs" else 1
+
+    def iterations(length: float) -> int:
+        return max(1, round(length * unit))
+
+    return Schedule(
+        base_rate=recipe.learning_rate,
+        drops=(iterations(recipe.first_drop), iterations(recipe.second_drop)),
+        drop_factor=recipe.drop_factor,
+        num_iterations=iterations(recipe.length),
+        iterations_per_epoch=iterations_per_epoch,
+        warmup=recipe.warmup,
+        warmup_rate=recipe.warmup_rate,
+        warmup_error=recipe.warmup_error,
+        warmup_iterations=iterations(recipe.warmup_length) if recipe.warmup == "fixed" else 0,
+    )

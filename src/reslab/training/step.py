@@ -1,0 +1,95 @@
+"""One step of stochastic gradient descent, and the sums that an epoch's figures are made from.
+
+Nothing here reads the device while an epoch runs, except on the CPU, where reading costs nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from reslab.training.hardware import arithmetic
+from reslab.training.optimiser import set_rate
+
+
+@dataclass(slots=True)
+class Totals:
+    """Sums over the iterations of an epoch so far, on the device, and whether it has diverged."""
+
+    loss: Tensor
+    wrong: Tensor
+    updates: Tensor
+    stopped: Tensor
+    """1 once a loss was not finite, else 0."""
+    images: int = 0
+
+    @classmethod
+    def zero(cls, device: torch.device) -> Self:
+        """Start an epoch's sums."""
+        return cls.from_mapping({"loss": 0.0, "wrong": 0, "updates": 0, "stopped": 0.0, "images": 0}, device)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any], device: torch.device) -> Self:
+        """Go on from what `to_mapping` gave."""
+        return cls(
+            # MPS has no float64.
+            loss=torch.tensor(
+                values["loss"], dtype=torch.float32 if device.type == "mps" else torch.float64, device=device
+            ),
+            wrong=torch.tensor(values["wrong"], device=device),
+            updates=torch.tensor(values["updates"], device=device),
+            stopped=torch.tensor(values["stopped"], dtype=torch.float32, device=device),
+            images=values["images"],
+        )
+
+    def to_mapping(self) -> dict[str, float | int]:
+        """Return the sums as plain numbers (reads the device)."""
+        return {
+            "loss": self.loss.item(),
+            "wrong": int(self.wrong.item()),
+            "updates": int(self.updates.item()),
+            "stopped": self.stopped.item(),
+            "images": self.images,
+        }
+
+
+class TrainingStep:
+    """Loss, gradient and update of one batch; a loss that is not finite stops its update and all later ones."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        optimiser: torch.optim.SGD,
+        *,
+        label_smoothing: float,
+        precision: str,
+        device: torch.device,
+    ) -> None:
+        self._module = module
+        self._optimiser = optimiser
+        self._label_smoothing = label_smoothing
+        self._precision = precision
+        self._device = device
+
+    def __call__(self, images: Tensor, labels: Tensor, rate: float, totals: Totals) -> None:
+        """Train on images N x C x H x W with labels N at `rate`, and add to the epoch's totals."""
+        self._optimiser.zero_grad(set_to_none=True)
+        with arithmetic(self._device, self._precision):
+            logits = self._module(images)
+        logits = logits.float()
+        loss = F.cross_entropy(logits, labels, label_smoothing=self._label_smoothing)
+        loss.backward()  # type: ignore[no-untyped-call]
+        totals.stopped = torch.maximum(totals.stopped, (~loss.detach().isfinite()).float())
+        if self._device.type != "cuda" and totals.stopped.item():
+            return
+        set_rate(self._optimiser, rate)
+        # The fused optimiser skips its update where found_inf is 1, without asking the host.
+        self._optimiser.found_inf = totals.stopped  # type: ignore[attr-defined]
+        self._optimiser.step()
+        totals.updates += 1 - totals.stopped.long()
+        totals.loss += loss.detach() * len(images)
+        totals.wrong += (logits.detach().argmax(1) != labels).sum()
+        totals.images += len(images)

@@ -1,0 +1,82 @@
+"""Parameters and multiply-adds against the paper's table 6 and known exact figures."""
+
+import pytest
+import torch
+from torch import nn
+
+from reslab.errors import ResLabError
+from reslab.models.complexity import PAPER_DEPTHS, catalogue, multiply_adds, parameters
+from reslab.models.networks import build, skeleton
+
+PARAMETERS_A = {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018, 110: 1_727_962, 1202: 19_421_274}
+PARAMETERS_B = {20: 272_474, 32: 466_906, 44: 661_338, 56: 855_770, 110: 1_730_714, 1202: 19_424_026}
+PAPER_MILLIONS = {20: "0.27", 32: "0.46", 44: "0.66", 56: "0.85", 110: "1.7", 1202: "19.4"}
+MULTIPLY_ADDS_B_MILLIONS = {20: "40.81", 32: "69.12", 44: "97.44", 56: "125.75"}
+
+
+@pytest.mark.parametrize("depth", PAPER_DEPTHS)
+def test_parameters_are_exact_and_round_to_the_papers(depth: int) -> None:
+    assert parameters(skeleton("residual", depth, "A", 10)) == PARAMETERS_A[depth]
+    assert parameters(skeleton("residual", depth, "B", 10)) == PARAMETERS_B[depth]
+    digits = len(PAPER_MILLIONS[depth].partition(".")[2])
+    assert f"{PARAMETERS_A[depth] / 1e6:.{digits}f}" == PAPER_MILLIONS[depth]
+
+
+@pytest.mark.parametrize("depth", MULTIPLY_ADDS_B_MILLIONS)
+def test_multiply_adds_are_the_known_ones(depth: int) -> None:
+    assert f"{multiply_adds(skeleton('residual', depth, 'B', 10)) / 1e6:.2f}" == MULTIPLY_ADDS_B_MILLIONS[depth]
+
+
+def test_a_hundred_classes_cost_a_wider_linear_layer() -> None:
+    ten, hundred = (skeleton("residual", 20, "A", classes) for classes in (10, 100))
+    assert parameters(hundred) - parameters(ten) == 5_850
+    assert multiply_adds(hundred) - multiply_adds(ten) == 90 * 64
+
+
+def test_plain_networks_cost_what_shortcut_a_costs() -> None:
+    plain, residual = skeleton("plain", 56, "none", 10), skeleton("residual", 56, "A", 10)
+    assert parameters(plain) == parameters(residual)
+    assert multiply_adds(plain) == multiply_adds(residual)
+
+
+def test_multiply_adds_by_hand() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, groups=1), nn.Conv2d(4, 6, 1, stride=2, groups=2))
+    assert multiply_adds(network, (3, 8, 8)) == 8 * 8 * 4 * 9 * 3 + 4 * 4 * 6 * 2
+    assert multiply_adds(nn.Sequential(nn.Flatten(), nn.Linear(48, 5)), (3, 4, 4)) == 240
+
+
+def test_counting_changes_nothing() -> None:
+    network = build("residual", 8, "A", 10, initialisation="he-fan-in", seed=0)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    multiply_adds(network)
+    assert network.training
+    assert all(not module._forward_hooks for module in network.modules())
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_the_catalogue_has_every_network_as_counted_one_by_one() -> None:
+    rows = catalogue(depths=(8, 20, 56), num_classes=(10, 20))
+    assert len(rows) == 3 * 4 * 2
+    for row in rows:
+        depth, shortcut, classes = row["depth"], row["shortcut"], row["num_classes"]
+        assert isinstance(depth, int)
+        assert isinstance(classes, int)
+        network = skeleton(str(row["family"]), depth, str(shortcut), classes)
+        assert row["parameters"] == parameters(network)
+        assert row["multiply_adds"] == multiply_adds(network)
+        assert (row["family"] == "plain") == (shortcut == "none")
+        assert list(row) == ["family", "depth", "shortcut", "num_classes", "parameters", "multiply_adds"]
+
+
+def test_the_catalogue_of_the_papers_depths() -> None:
+    rows = catalogue()
+    for shortcut, expected in (("A", PARAMETERS_A), ("B", PARAMETERS_B)):
+        found = {
+            row["depth"]: row["parameters"] for row in rows if row["shortcut"] == shortcut and row["num_classes"] == 10
+        }
+        assert found == expected
+
+
+def test_the_catalogue_refuses_an_impossible_depth() -> None:
+    with pytest.raises(ResLabError, match="6n"):
+        catalogue(depths=(21,))

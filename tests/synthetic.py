@@ -1,0 +1,170 @@
+"""Synthetic run directories with planted truths, as the training side would have left them."""
+
+import json
+import math
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reslab.recipe import SEMANTICS, Recipe, Run, to_mapping
+
+PARAMETERS = {8: 78_042, 14: 175_258, 20: 272_474, 32: 466_906, 56: 855_770, 110: 1_730_714}
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Where the curves of a run end, and how far one seed strays from another at the end (points)."""
+
+    test_error: float
+    train_error: float
+    noise: float = 0.0
+
+
+def write_run(
+    root: Path,
+    run: Run,
+    truth: Truth,
+    *,
+    stop_after: int | None = None,
+    failure: dict[str, Any] | None = None,
+    official: bool = True,
+    epoch_seconds: float = 31.5,
+) -> Path:
+    """Write the directory of a run: finished, or stopped after some epochs, or with a failure after them."""
+    recipe = run.recipe
+    folder = root / run.id
+    folder.mkdir(parents=True)
+    num_train, num_test, classes = _sizes(recipe.dataset)
+    used = int(num_train * recipe.train_share) - recipe.holdout
+    a_pass = math.ceil(used / recipe.batch_size)
+    in_epochs = 1 if recipe.schedule_unit == "epochs" else a_pass
+    length = math.ceil(recipe.length / in_epochs)
+    _write(
+        folder / "run.json",
+        {"format": 1, "run": run.id, "semantics": SEMANTICS, "recipe": to_mapping(recipe), "seed": run.seed},
+    )
+    _write(
+        folder / "provenance.json",
+        {
+            "format": 1,
+            "data": {
+                "name": recipe.dataset,
+                "fingerprint": f"{len(recipe.dataset):02d}ab34cd56ef78901234",
+                "official": official,
+                "num_train": used,
+                "num_holdout": recipe.holdout,
+                "num_test": num_test,
+                "num_classes": classes,
+            },
+            "attempts": [_ATTEMPT],
+        },
+    )
+    lines = _curve(run, truth, length, a_pass, in_epochs, classes, epoch_seconds, used)
+    lines = lines[: length if stop_after is None else stop_after]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    if failure is not None:
+        _write(folder / "failure.json", {"format": 1, "run": run.id, "traceback": None, **failure})
+    elif stop_after is None:
+        last = lines[-1]
+        _write(
+            folder / "result.json",
+            {
+                "format": 1,
+                "run": run.id,
+                "status": "finished",
+                "epochs": last["epoch"],
+                "iterations": last["iteration"],
+                **{name: last[name] for name in ("train_loss", "train_error", "test_loss", "test_error")},
+                "seconds": sum(line["seconds"] for line in lines),
+                "images_per_second": 1593.2,
+                "parameters": PARAMETERS.get(recipe.depth, 1000),
+                "multiply_adds": 40_810_000,
+                "weights_sha256": "0" * 64,
+            },
+        )
+    return folder
+
+
+def _curve(
+    run: Run, truth: Truth, length: int, a_pass: int, in_epochs: int, classes: int, seconds: float, used: int
+) -> list[dict[str, Any]]:
+    recipe = run.recipe
+    chance = 100 * (1 - 1 / classes)
+    stray = random.Random(run.seed).gauss(0, truth.noise) if truth.noise else 0.0
+    generator = random.Random(f"{run.id}")
+    first, second = recipe.first_drop / in_epochs, recipe.second_drop / in_epochs
+    lines = []
+    for epoch in range(1, length + 1):
+        drops = (epoch > first) + (epoch > second)
+        level = (2.1, 1.08, 1.0)[drops]
+        start = (0, first, second)[drops]
+        falling = math.exp(-(epoch - start) / (0.03 * length + 1))
+        test = truth.test_error * level + (chance - truth.test_error * 2.1) * falling * (0.8, 0.03, 0.005)[drops]
+        train = (
+            truth.train_error * (level * 6, 3.0, 1.0)[drops]
+            + (chance - truth.train_error)
+            * falling
+            * (
+                0.85,
+                0.02,
+                0.002,
+            )[drops]
+        )
+        wobble = generator.gauss(0, truth.noise * (6, 0.8, 0.3)[drops]) if epoch < length else 0.0
+        test = min(chance, max(0.0, test + wobble + stray))
+        train = min(chance, max(0.0, train + wobble * 0.2 + stray * 0.2))
+        if epoch == length:
+            test, train = truth.test_error + stray, truth.train_error + stray * 0.2
+        lines.append(
+            {
+                "epoch": epoch,
+                "iteration": epoch * a_pass,
+                "rate": recipe.learning_rate * recipe.drop_factor**drops,
+                "train_loss": train / 30,
+                "train_error": train,
+                "test_loss": test / 25,
+                "test_error": test,
+                "seconds": seconds,
+                "images_per_second": used / seconds,
+                "peak_memory_bytes": 300_000_000,
+            }
+        )
+    return lines
+
+
+def _sizes(dataset: str) -> tuple[int, int, int]:
+    """Return training images, test images and classes."""
+    return {
+        "digits": (1437, 360, 10),
+        "cifar10": (50_000, 10_000, 10),
+        "cifar100": (50_000, 10_000, 100),
+        "cifar100-coarse": (50_000, 10_000, 20),
+    }[dataset]
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content))
+
+
+_ATTEMPT = {
+    "started": "2026-03-04T05:06:07Z",
+    "from_iteration": 0,
+    "reslab": "0.1.0",
+    "commit": "0123456789abcdef0123456789abcdef01234567",
+    "dirty": False,
+    "source_digest": "fedcba9876543210",
+    "python": "3.11.9",
+    "torch": "2.13.0",
+    "numpy": "2.3.1",
+    "platform": "Linux-6.1-x86_64",
+    "device": "cpu",
+    "device_name": "Some Processor 9000",
+    "threads": 2,
+}
+
+
+def small(depth: int = 8, **changes: Any) -> Recipe:
+    """Return a recipe of twelve epochs on digits."""
+    values = {"dataset": "digits", "mirror": "none", "batch_size": 32, "length": 12, "first_drop": 6, "second_drop": 9}
+    return Recipe.from_mapping({**values, "depth": depth, **changes})

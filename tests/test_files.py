@@ -1,0 +1,91 @@
+"""Files: whole or not at all, and JSON refused in words."""
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from reslab.errors import ResLabError
+from reslab.files import read_json, sync_folder, write_json, write_whole
+
+
+def test_a_file_is_written_and_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file.bin"
+    write_whole(path, b"first")
+    write_whole(path, b"second, longer")
+    assert path.read_bytes() == b"second, longer"
+    assert os.listdir(tmp_path) == ["file.bin"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    path = tmp_path / "file.json"
+    write_json(path, {"a": 1})
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    if call == "fsync":
+        monkeypatch.setattr(os, "fsync", full)
+    else:
+        monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_json(path, {"a": 2})
+    monkeypatch.undo()
+    assert read_json(path) == {"a": 1}
+    assert os.listdir(tmp_path) == ["file.json"]
+
+
+def test_the_content_is_on_the_disk_before_the_name_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file.bin"
+    calls: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def note_sync(handle: int) -> None:
+        calls.append("sync")
+        fsync(handle)
+
+    def note_replace(self: Path, target: Path) -> Path:
+        calls.append("rename")
+        assert self.read_bytes() == b"content"
+        assert not target.exists()
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(Path, "replace", note_replace)
+    write_whole(path, b"content")
+    assert calls == ["sync", "rename", "sync"]
+
+
+def test_a_number_that_is_not_finite_is_no_json(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "file.json", {"loss": float("nan")})
+    assert os.listdir(tmp_path) == []
+
+
+def test_json_goes_there_and_back(tmp_path: Path) -> None:
+    content = {"ä": [1, 0.1, None, True], "nested": {"x": "y"}}
+    write_json(tmp_path / "file.json", content)
+    assert read_json(tmp_path / "file.json") == content
+    assert (tmp_path / "file.json").read_bytes().endswith(b"}\n")
+    assert json.loads((tmp_path / "file.json").read_bytes()) == content
+
+
+def test_no_file_is_none(tmp_path: Path) -> None:
+    assert read_json(tmp_path / "missing.json") is None
+
+
+@pytest.mark.parametrize("content", [b"", b'{"a": 1', b"[1]", b"7", b"\xff\xfe{}"])
+def test_damaged_json_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "run.json"
+    path.write_bytes(content)
+    with pytest.raises(ResLabError, match=r"run\.json is damaged") as caught:
+        read_json(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_synced_is_no_error(tmp_path: Path) -> None:
+    sync_folder(tmp_path / "missing")
+    sync_folder(tmp_path)

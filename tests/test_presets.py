@@ -1,0 +1,107 @@
+"""The presets: each number once more, and how they adapt to a depth and a data set."""
+
+from dataclasses import fields
+
+import pytest
+
+from reslab.errors import ResLabError
+from reslab.presets import PRESETS, preset_recipe
+from reslab.recipe import Recipe, stretch, to_mapping
+
+# name: normalisation, padding, shortcut, initialisation, Nesterov, decay, unit, first drop, second drop, length
+TABLE = {
+    "paper": ("pixel-mean", "mean", "A", "he-fan-in", False, 1e-4, "iterations", 32_000, 48_000, 64_000),
+    "assignment": ("channel-2023", "black", "B", "he-fan-out", False, 1e-4, "epochs", 81, 122, 164),
+    "fb-resnet-torch": ("channel", "mean", "A", "he-fan-out", True, 1e-4, "epochs", 80, 121, 164),
+    "akamaster": ("imagenet", "black", "A-centred", "he-fan-in", False, 1e-4, "epochs", 100, 150, 200),
+    "hysts": ("channel", "black", "B", "he-fan-out", True, 1e-4, "epochs", 80, 120, 160),
+    "tf-models": ("per-image", "black", "B", "he-fan-in", False, 2e-4, "epochs", 91, 136, 182),
+}
+
+UNSETTLED = {"dataset", "train_share", "holdout", "family", "depth", "label_smoothing", "precision"}
+WARMUP = {"warmup", "warmup_rate", "warmup_error", "warmup_length"}
+
+
+def test_the_presets_are_the_six() -> None:
+    assert list(PRESETS) == list(TABLE)
+    assert all(preset.name == name for name, preset in PRESETS.items())
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_every_preset_is_as_published(name: str) -> None:
+    recipe = preset_recipe(name)
+    assert TABLE[name] == (
+        recipe.normalisation,
+        recipe.padding,
+        recipe.shortcut,
+        recipe.initialisation,
+        recipe.nesterov,
+        recipe.weight_decay,
+        recipe.schedule_unit,
+        recipe.first_drop,
+        recipe.second_drop,
+        recipe.length,
+    )
+    common = (recipe.batch_size, recipe.learning_rate, recipe.momentum, recipe.drop_factor, recipe.crop_padding)
+    assert common == (128, 0.1, 0.9, 0.1, 4)
+    assert (recipe.mirror, recipe.decay_scope, recipe.warmup, recipe.precision) == ("random", "all", "none", "fp32")
+    assert (recipe.dataset, recipe.depth, recipe.holdout, recipe.train_share) == ("cifar10", 20, 0, 1)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_every_number_has_its_place_in_the_source(name: str) -> None:
+    preset = PRESETS[name]
+    assert preset.source.startswith("https://")
+    assert preset.notes
+    settled = [field for key in preset.evidence for field in key.split()]
+    assert len(settled) == len(set(settled))
+    known = {field.name for field in fields(Recipe)}
+    assert set(settled) | WARMUP | UNSETTLED == known
+    deep = preset_recipe(name, depth=110)
+    assert (deep.warmup == "none") == ("warmup" not in settled)
+
+
+def test_the_warm_up_is_for_the_depths_that_the_source_names() -> None:
+    for depth, warm in ((20, False), (56, False), (110, True), (116, True), (1202, True)):
+        paper = preset_recipe("paper", depth=depth)
+        assert (paper.warmup, paper.warmup_rate, paper.warmup_error) == (
+            "until-error" if warm else "none",
+            0.01,
+            80,
+        )
+    for depth, warm in ((56, False), (104, False), (110, True), (116, False), (1202, True)):
+        akamaster = preset_recipe("akamaster", depth=depth)
+        assert (akamaster.warmup, akamaster.warmup_rate, akamaster.warmup_length) == (
+            "fixed" if warm else "none",
+            0.01,
+            1,
+        )
+    assert all(
+        preset_recipe(name, depth=110).warmup == "none" for name in PRESETS if name not in ("paper", "akamaster")
+    )
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_only_what_should_changes_with_the_data_set(name: str) -> None:
+    ten = to_mapping(preset_recipe(name, depth=56))
+    hundred = to_mapping(preset_recipe(name, dataset="cifar100", depth=56))
+    digits = to_mapping(preset_recipe(name, dataset="digits", depth=56))
+    assert {field for field in ten if ten[field] != hundred[field]} == {"dataset"}
+    schedule = {"schedule_unit", "length", "first_drop", "second_drop"} if name == "paper" else set()
+    assert {field for field in ten if ten[field] != digits[field]} == {"dataset", "mirror", "batch_size"} | schedule
+    assert (digits["mirror"], digits["batch_size"]) == ("none", 32)
+
+
+def test_other_lengths_keep_the_shares() -> None:
+    short = stretch(preset_recipe("paper"), 164)
+    assert (short.schedule_unit, short.first_drop, short.second_drop) == ("epochs", 82, 123)
+    assert stretch(preset_recipe("assignment"), 164) == preset_recipe("assignment")
+
+
+def test_mistakes_are_named() -> None:
+    with pytest.raises(ResLabError, match="no preset 'kaiming'; the presets are paper, assignment, fb-resnet"):
+        preset_recipe("kaiming")
+    with pytest.raises(ResLabError, match=r"depth must be 6n\+2"):
+        preset_recipe("paper", depth=18)
+    with pytest.raises(ResLabError, match="dataset must be one of digits, cifar10"):
+        preset_recipe("paper", dataset="mnist")

@@ -1,0 +1,281 @@
+"""Identity, canonical form and checks of recipes, and the random streams."""
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reslab import recipe as recipe_module
+from reslab.errors import ResLabError
+from reslab.presets import PRESETS, preset_recipe
+from reslab.recipe import (
+    Recipe,
+    Run,
+    Scalar,
+    canonical_json,
+    differing_fields,
+    field_names,
+    random_stream,
+    stretch,
+    to_mapping,
+    vary,
+)
+
+GOLDEN = Path(__file__).parent / "golden" / "recipe_ids.json"
+
+
+def golden_recipes() -> dict[str, Recipe]:
+    named = {
+        f"{preset} {dataset} {depth}": preset_recipe(preset, dataset=dataset, depth=depth)
+        for preset in PRESETS
+        for dataset in ("cifar10", "cifar100")
+        for depth in (20, 32, 44, 56, 110, 1202)
+    }
+    named |= {f"{preset} digits 8": preset_recipe(preset, dataset="digits", depth=8) for preset in PRESETS}
+    base = preset_recipe("assignment")
+    return named | {
+        "defaults": Recipe(),
+        "plain": vary(base, family="plain"),
+        "coarse labels": vary(base, dataset="cifar100-coarse"),
+        "a fifth": vary(base, train_share=0.2),
+        "bf16": vary(base, precision="bf16"),
+        "10 epochs": stretch(base, 10),
+        "2 epochs": stretch(base, 2),
+        "everything else": vary(
+            base,
+            holdout=5000,
+            normalisation="imagenet",
+            crop_padding=0,
+            mirror="none",
+            shortcut="C",
+            batch_size=64,
+            learning_rate=0.05,
+            momentum=0.8,
+            nesterov=True,
+            weight_decay=5e-4,
+            decay_scope="weights",
+            label_smoothing=0.1,
+            schedule_unit="iterations",
+            length=1000,
+            first_drop=500,
+            second_drop=750,
+            drop_factor=0.2,
+            warmup="fixed",
+            warmup_rate=0.001,
+            warmup_length=100,
+        ),
+    }
+
+
+def test_no_id_may_move() -> None:
+    """A changed id orphans everybody's runs: a new field goes to ADDED_LATER, new numerics raise SEMANTICS."""
+    assert {name: recipe.id for name, recipe in golden_recipes().items()} == json.loads(GOLDEN.read_text())
+
+
+def test_the_golden_recipes_tell_their_ids_apart() -> None:
+    recipes = golden_recipes()
+    assert len(set(recipes.values())) == len({recipe.id for recipe in recipes.values()}) >= len(recipes) - 1
+
+
+def test_the_id_names_the_network_and_the_run() -> None:
+    assert Recipe().id.startswith("cifar10-resnet20-")
+    assert len(Recipe().id) == len("cifar10-resnet20-") + 8
+    plain = Recipe(family="plain", depth=56, dataset="cifar100")
+    assert plain.id.startswith("cifar100-plain56-")
+    assert Run(plain, 3).id == f"{plain.id}/seed3"
+
+
+OTHER_VALUES: dict[str, Scalar] = {
+    "dataset": "cifar100",
+    "train_share": 0.5,
+    "holdout": 5000,
+    "normalisation": "channel",
+    "crop_padding": 3,
+    "padding": "black",
+    "mirror": "none",
+    "family": "plain",
+    "depth": 56,
+    "shortcut": "B",
+    "initialisation": "he-fan-out",
+    "batch_size": 64,
+    "learning_rate": 0.2,
+    "momentum": 0.8,
+    "nesterov": True,
+    "weight_decay": 5e-4,
+    "decay_scope": "weights",
+    "label_smoothing": 0.1,
+    "schedule_unit": "iterations",
+    "length": 200,
+    "first_drop": 82,
+    "second_drop": 123,
+    "drop_factor": 0.2,
+    "warmup": "fixed",
+    "warmup_rate": 0.02,
+    "warmup_error": 70,
+    "warmup_length": 2,
+    "precision": "bf16",
+}
+
+
+@pytest.mark.parametrize("name", field_names())
+def test_every_field_is_part_of_the_identity(name: str) -> None:
+    base = Recipe(warmup="fixed" if name == "warmup_length" else "until-error")
+    changed = vary(base, **{name: OTHER_VALUES[name]})
+    assert changed.id.rpartition("-")[2] != base.id.rpartition("-")[2]
+
+
+def test_what_plays_no_part_is_neutral() -> None:
+    assert Recipe(family="plain", shortcut="B") == Recipe(family="plain", shortcut="none")
+    assert Recipe(crop_padding=0, padding="black") == Recipe(crop_padding=0, padding="mean")
+    unused: dict[str, Scalar] = {"warmup_rate": 0.02, "warmup_error": 50, "warmup_length": 3}
+    assert vary(Recipe(), **unused) == Recipe()
+    fixed = vary(Recipe(), warmup="fixed", **unused)
+    assert (fixed.warmup_rate, fixed.warmup_error, fixed.warmup_length) == (0.02, 80, 3)
+    until = vary(Recipe(), warmup="until-error", **unused)
+    assert (until.warmup_rate, until.warmup_error, until.warmup_length) == (0.02, 50, 1)
+    assert vary(fixed, warmup="none").id == Recipe().id
+
+
+def test_equal_numbers_of_other_types_are_the_same_recipe() -> None:
+    assert Recipe(length=164, train_share=1).id == Recipe(length=164.0, train_share=1.0).id
+    assert isinstance(Recipe(length=164).length, float)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("depth", 18, r"depth must be 6n\+2, as in 8, 14, 20, 32, 44, 56, 110 or 1202; not 18"),
+        ("depth", 2, r"depth must be 6n\+2"),
+        ("depth", 20.0, "depth must be a whole number, not 20.0"),
+        ("depth", True, "depth must be a whole number, not True"),
+        ("nesterov", 1, "nesterov must be true or false, not 1"),
+        ("learning_rate", True, "learning_rate must be a number, not True"),
+        ("learning_rate", "0.1", "learning_rate must be a number, not '0.1'"),
+        ("learning_rate", float("nan"), "learning_rate must be a finite number"),
+        ("length", float("inf"), "length must be a finite number"),
+        ("dataset", "mnist", "dataset must be one of digits, cifar10, cifar100, cifar100-coarse; not 'mnist'"),
+        ("dataset", 10, "dataset must be text, not 10"),
+        ("shortcut", "none", "a residual network needs a shortcut: A, A-centred, B or C"),
+        ("shortcut", "D", "shortcut must be one of"),
+        ("train_share", 0, "train_share must be above 0 and at most 1, not 0.0"),
+        ("train_share", 1.1, "train_share must be above 0"),
+        ("holdout", -1, "holdout must be 0 or more, not -1"),
+        ("crop_padding", 17, "crop_padding must be 0 to 16, not 17"),
+        ("batch_size", 0, "batch_size must be 1 or more, not 0"),
+        ("learning_rate", 0, "learning_rate must be above 0, not 0.0"),
+        ("momentum", 1, "momentum must be at least 0 and below 1, not 1.0"),
+        ("weight_decay", -1e-4, "weight_decay must be 0 or more"),
+        ("label_smoothing", 1, "label_smoothing must be in"),
+        ("first_drop", 0, "the schedule must have 0 < first_drop <= second_drop <= length, not 0, 122 and 164 epochs"),
+        ("first_drop", 123, "not 123, 122 and 164 epochs"),
+        ("second_drop", 165, "not 81, 165 and 164 epochs"),
+        ("drop_factor", 0, "drop_factor must be above 0"),
+        ("warmup_rate", 0, "warmup_rate must be above 0"),
+        ("warmup_error", 101, "warmup_error must be in"),
+        ("warmup_length", 0, "warmup_length must be above 0"),
+    ],
+)
+def test_impossible_values_are_refused_in_words(field: str, value: object, message: str) -> None:
+    with pytest.raises(ResLabError, match=message):
+        Recipe.from_mapping({field: value})
+
+
+def test_nesterov_needs_momentum() -> None:
+    with pytest.raises(ResLabError, match="nesterov needs a momentum above 0"):
+        Recipe(momentum=0, nesterov=True)
+
+
+def test_an_unknown_field_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ResLabError, match=r"no field 'lr'; its fields are dataset, train_share, .*, precision"):
+        Recipe.from_mapping({"lr": 0.1})
+    with pytest.raises(ResLabError, match="no field 'lr'"):
+        vary(Recipe(), lr=0.1)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.0, True, "0"])
+def test_impossible_seeds_are_refused(seed: int) -> None:
+    with pytest.raises(ResLabError, match="seed must be a whole number from 0 to 4294967295"):
+        Run(Recipe(), seed)
+
+
+def test_a_recipe_survives_json() -> None:
+    for recipe in golden_recipes().values():
+        again = Recipe.from_mapping(json.loads(json.dumps(to_mapping(recipe))))
+        assert again == recipe
+        assert again.id == recipe.id
+
+
+def test_differing_fields_come_in_order() -> None:
+    base = Recipe()
+    assert differing_fields([base, base]) == ()
+    assert differing_fields([base, vary(base, precision="bf16", depth=56)]) == ("depth", "precision")
+
+
+@pytest.mark.parametrize(
+    ("epochs", "drops"),
+    [(164, (81, 122)), (82, (41, 61)), (328, (162, 244)), (16, (8, 12)), (10, (5, 7)), (4, (2, 3))],
+)
+def test_stretch_rounds_the_drops_to_whole_epochs(epochs: int, drops: tuple[int, int]) -> None:
+    recipe = stretch(preset_recipe("assignment"), epochs)
+    assert (recipe.first_drop, recipe.second_drop, recipe.length) == (*drops, epochs)
+    assert recipe.schedule_unit == "epochs"
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 0.5])
+def test_stretch_keeps_the_drops_of_very_short_trainings_apart(epochs: float) -> None:
+    recipe = stretch(preset_recipe("assignment"), epochs)
+    assert recipe.first_drop == pytest.approx(81 / 164 * epochs) or epochs == 3
+    assert 0 < recipe.first_drop < recipe.second_drop < recipe.length == epochs
+
+
+@given(epochs=st.integers(4, 2000), preset=st.sampled_from(sorted(PRESETS)))
+def test_stretch_rounds_halves_upwards_exactly(epochs: int, preset: str) -> None:
+    recipe = preset_recipe(preset)
+    stretched = stretch(recipe, epochs)
+    for before, after in ((recipe.first_drop, stretched.first_drop), (recipe.second_drop, stretched.second_drop)):
+        share = Fraction(before) / Fraction(recipe.length)
+        assert abs(Fraction(after) - share * epochs) <= Fraction(1, 2)
+        if (share * epochs).denominator == 2:
+            assert after > share * epochs
+
+
+@pytest.mark.parametrize("epochs", [0, -1, float("nan"), float("inf")])
+def test_stretch_refuses_impossible_lengths(epochs: float) -> None:
+    with pytest.raises(ResLabError, match="epochs must be above 0"):
+        stretch(Recipe(), epochs)
+
+
+def test_a_field_added_later_leaves_old_ids_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {name: recipe.id for name, recipe in golden_recipes().items()}
+    monkeypatch.setitem(recipe_module.ADDED_LATER, "label_smoothing", 0.0)
+    assert "label_smoothing" not in canonical_json(Recipe())
+    assert '"label_smoothing":0.1' in canonical_json(Recipe(label_smoothing=0.1))
+    after = {name: recipe.id for name, recipe in golden_recipes().items()}
+    # Left out where neutral: as if the field had not been there.  Kept where not: the id of before.
+    assert {name for name in before if before[name] == after[name]} == {"everything else"}
+    assert Recipe().id != Recipe(label_smoothing=0.1).id
+
+
+def test_fields_added_later_have_their_neutral_value_by_default() -> None:
+    for name, neutral in recipe_module.ADDED_LATER.items():
+        assert getattr(Recipe(), name) == neutral
+
+
+def test_new_semantics_make_new_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = Recipe().id
+    monkeypatch.setattr(recipe_module, "SEMANTICS", recipe_module.SEMANTICS + 1)
+    assert Recipe().id != before
+
+
+def test_random_streams_do_not_collide() -> None:
+    purposes = ("initialisation", "order", "crops")
+    keys = {random_stream(s, purpose, epoch) for s in range(60) for purpose in purposes for epoch in range(60)}
+    assert len(keys) == 60 * 60 * len(purposes)
+    assert all(0 <= key < 2**64 for key in keys)
+
+
+def test_random_streams_are_fixed_for_ever() -> None:
+    assert random_stream(0, "initialisation") == random_stream(0, "initialisation", 0) == 13255386935999947131
