@@ -11,12 +11,16 @@ from reslab.errors import ResLabError
 from reslab.files import read_json, sync_folder, write_json, write_whole
 
 
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 def test_a_file_is_written_and_replaced_whole(tmp_path: Path) -> None:
     path = tmp_path / "file.bin"
     write_whole(path, b"first")
     write_whole(path, b"second, longer")
     assert path.read_bytes() == b"second, longer"
-    assert os.listdir(tmp_path) == ["file.bin"]
+    assert names(tmp_path) == ["file.bin"]
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
@@ -35,7 +39,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
         write_json(path, {"a": 2})
     monkeypatch.undo()
     assert read_json(path) == {"a": 1}
-    assert os.listdir(tmp_path) == ["file.json"]
+    assert names(tmp_path) == ["file.json"]
 
 
 def test_the_content_is_on_the_disk_before_the_name_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +66,7 @@ def test_the_content_is_on_the_disk_before_the_name_shows_it(tmp_path: Path, mon
 def test_a_number_that_is_not_finite_is_no_json(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(tmp_path / "file.json", {"loss": float("nan")})
-    assert os.listdir(tmp_path) == []
+    assert names(tmp_path) == []
 
 
 def test_json_goes_there_and_back(tmp_path: Path) -> None:

@@ -29,24 +29,28 @@ class Recipe:
     """
 
     dataset: str = "cifar10"
-    """Images: digits, cifar10, cifar100 or cifar100-coarse."""
+    """Images: digits, cifar10, cifar100, cifar100-coarse, or imagefolder (a folder a class, of your own)."""
     train_share: float = 1.0
     """Share of the training images used, in (0, 1]; stratified by class, and a smaller share lies inside a larger."""
     holdout: int = 0
     """Training images set aside to measure on, stratified by class (the paper: 5000)."""
+    image_size: int = 32
+    """Height and width in pixels that images of imagefolder are cropped to; those of the other sets are 32 x 32."""
     normalisation: str = "pixel-mean"
     """pixel-mean (subtracted, no division), channel (mean and std), channel-2023, imagenet, or per-image."""
     crop_padding: int = 4
-    """Pixels padded on each side before a random crop of the original size; 0 for no crop."""
+    """Pixels padded on each side before a random crop of the original size; 0 for no crop.  Plays no part with \
+imagefolder, whose random crops are resized."""
     padding: str = "mean"
     """Padded pixels: mean (zero after normalisation) or black (zero before it)."""
     mirror: str = "random"
     """Horizontal mirror images in training: random or none."""
 
     family: str = "residual"
-    """Network: residual or plain (the same without shortcuts)."""
+    """Network: residual or plain (the same without shortcuts), of 6n+2 layers; or a larger one for ImageNet: imagenet \
+(stride in the 3x3 convolution of a bottleneck) or imagenet-1x1 (in its first 1x1, as in the paper)."""
     depth: int = 20
-    """Weighted layers, 6n+2."""
+    """Weighted layers, 6n+2.  For imagenet and imagenet-1x1: 18, 34, 50, 101 or 152."""
     shortcut: str = "A"
     """Where the size changes: A (identity, zero channels appended), A-centred (on both sides), B (projection); \
 or C (projection everywhere).  A plain network has none."""
@@ -109,7 +113,9 @@ falls below `warmup_error`), or fixed (for `warmup_length`)."""
 
     @property
     def network(self) -> str:
-        """The network's usual name, as in resnet20 or plain56."""
+        """The network's name, as in resnet20, plain56 or imagenet-resnet50."""
+        if self.family in IMAGENET_FAMILIES:
+            return f"{self.family}-resnet{self.depth}"  # there is a resnet50 of 6n+2 layers, too
         return f"{'resnet' if self.family == 'residual' else self.family}{self.depth}"
 
     @property
@@ -198,6 +204,15 @@ def differing_fields(recipes: list[Recipe]) -> tuple[str, ...]:
     return tuple(name for name in field_names() if len({getattr(recipe, name) for recipe in recipes}) > 1)
 
 
+def check_depth(family: str, depth: int) -> None:
+    """Raise `ResLabError` unless there is a network of this family and depth."""
+    if family in IMAGENET_FAMILIES:
+        if depth not in IMAGENET_DEPTHS:
+            raise ResLabError(f"depth must be 18, 34, 50, 101 or 152 for a network of family {family}; not {depth}")
+    elif depth < 8 or depth % 6 != 2:
+        raise ResLabError(f"depth must be 6n+2, as in 8, 14, 20, 32, 44, 56, 110 or 1202; not {depth}")
+
+
 def random_stream(seed: int, purpose: str, epoch: int = 0) -> int:
     """Return the 64-bit key of a random stream, by a hash: no two (seed, purpose, epoch) share one."""
     digest = hashlib.sha256(f"{seed}/{purpose}/{epoch}".encode()).digest()
@@ -205,11 +220,11 @@ def random_stream(seed: int, purpose: str, epoch: int = 0) -> int:
 
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "dataset": ("digits", "cifar10", "cifar100", "cifar100-coarse"),
+    "dataset": ("digits", "cifar10", "cifar100", "cifar100-coarse", "imagefolder"),
     "normalisation": ("pixel-mean", "channel", "channel-2023", "imagenet", "per-image"),
     "padding": ("mean", "black"),
     "mirror": ("random", "none"),
-    "family": ("residual", "plain"),
+    "family": ("residual", "plain", "imagenet", "imagenet-1x1"),
     "shortcut": ("A", "A-centred", "B", "C", "none"),
     "initialisation": ("he-fan-in", "he-fan-out"),
     "decay_scope": ("all", "weights"),
@@ -219,7 +234,16 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 """The allowed values of the fields that name something."""
 
-ADDED_LATER: dict[str, Scalar] = {}
+IMAGENET_FAMILIES = ("imagenet", "imagenet-1x1")
+"""The families of He et al. 2016, table 1, whose depths are `IMAGENET_DEPTHS`."""
+
+IMAGENET_DEPTHS = (18, 34, 50, 101, 152)
+"""The first two have basic blocks, the others bottlenecks."""
+
+UNMEASURED = ("channel-2023", "imagenet", "per-image")
+"""Normalisations that need no pass over the training images: those that imagefolder can have."""
+
+ADDED_LATER: dict[str, Scalar] = {"image_size": 32}
 """Fields younger than the first release, each with the value that changes nothing."""
 
 _set = object.__setattr__
@@ -251,15 +275,23 @@ def _check(recipe: Recipe) -> None:
         if not holds:
             raise ResLabError(message)
 
-    depth = recipe.depth
-    require(
-        depth >= 8 and depth % 6 == 2,
-        f"depth must be 6n+2, as in 8, 14, 20, 32, 44, 56, 110 or 1202; not {depth}",
-    )
+    check_depth(recipe.family, recipe.depth)
     require(
         recipe.family == "plain" or recipe.shortcut != "none",
         "a residual network needs a shortcut: A, A-centred, B or C",
     )
+    if recipe.dataset == "imagefolder":
+        require(recipe.image_size >= 32, f"image_size must be 32 or more, not {recipe.image_size}")
+        require(
+            recipe.normalisation in UNMEASURED,
+            f"normalisation of imagefolder must be one of {', '.join(UNMEASURED)}, for measuring would take a pass "
+            f"over all its files; not {recipe.normalisation!r}",
+        )
+    else:
+        require(
+            recipe.image_size == 32,
+            f"image_size is for imagefolder; the images of {recipe.dataset} are 32 x 32, not {recipe.image_size}",
+        )
     require(0 < recipe.train_share <= 1, f"train_share must be above 0 and at most 1, not {recipe.train_share}")
     require(recipe.holdout >= 0, f"holdout must be 0 or more, not {recipe.holdout}")
     require(0 <= recipe.crop_padding <= 16, f"crop_padding must be 0 to 16, not {recipe.crop_padding}")
@@ -283,7 +315,10 @@ def _check(recipe: Recipe) -> None:
 def _irrelevant(recipe: Recipe) -> dict[str, Scalar]:
     """Return the fields that play no part in this recipe with the value they get, so that equal means equal."""
     plain = {"shortcut": "none"} if recipe.family == "plain" else {}
-    uncropped = {"padding": "mean"} if recipe.crop_padding == 0 else {}
+    # Basic blocks have no 1x1 convolution to put the stride in.
+    basic = {"family": "imagenet"} if recipe.family == "imagenet-1x1" and recipe.depth < 50 else {}
+    resized = {"crop_padding": 0} if recipe.dataset == "imagefolder" else {}
+    uncropped = {"padding": "mean"} if resized or recipe.crop_padding == 0 else {}
     used = {
         "none": (),
         "until-error": ("warmup_rate", "warmup_error"),
@@ -292,4 +327,4 @@ def _irrelevant(recipe: Recipe) -> dict[str, Scalar]:
     defaults = {"warmup_rate": 0.01, "warmup_error": 80.0, "warmup_length": 1.0}
     unused = {name: value for name, value in defaults.items() if name not in used[recipe.warmup]}
     undecayed = {"decay_scope": "all"} if recipe.weight_decay == 0 else {}
-    return {**plain, **uncropped, **undecayed, **unused}
+    return {**plain, **basic, **resized, **uncropped, **undecayed, **unused}

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reslab.errors import ResLabError
-from reslab.models.networks import Block, ZeroPadding, build, initialise, skeleton
+from reslab.models.blocks import Block, ZeroPadding
+from reslab.models.networks import build, initialise, skeleton
 
 KINDS = [
     ("residual", "A"),
@@ -252,7 +253,7 @@ def test_input_channels_and_classes_are_free() -> None:
     [
         (("residual", 18, "A", 10), r"depth must be 6n\+2.*not 18"),
         (("residual", 2, "A", 10), r"depth must be 6n\+2.*not 2"),
-        (("dense", 20, "A", 10), "family must be one of residual, plain; not 'dense'"),
+        (("dense", 20, "A", 10), "family must be one of residual, plain, imagenet, imagenet-1x1; not 'dense'"),
         (("residual", 20, "D", 10), "shortcut must be one of A, A-centred, B, C"),
         (("residual", 20, "none", 10), "a residual network needs a shortcut"),
         (("plain", 20, "none", 0), "at least one class"),

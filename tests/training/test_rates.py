@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
-from training_fakes import CPU
+from training_fakes import CPU, ticking
 
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe
@@ -69,8 +69,7 @@ def rates(
         if saved is not None:
             restore(state, saved)
             assert len(recorder.rates) == state.iteration
-        now = iter(range(10**9)).__next__
-        for event in loop.train(state, recipe, Nothing(), {}, device=CPU, clock=lambda: float(now())):
+        for event in loop.train(state, recipe, Nothing(), {}, device=CPU, clock=ticking()):
             if isinstance(event, loop.EpochRecord):
                 records.append(event.rate)
             if state.iteration in waiting:

@@ -17,6 +17,9 @@ from reslab.analysis.summary import (
 from reslab.analysis.tidy import Tables
 from reslab.recipe import Recipe
 
+LOST = frozenset({"diverged", "failed"})
+"""Statuses of runs that will not reach the end of their schedule as they are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -38,6 +41,11 @@ class Group:
         """How many runs reached the end of their schedule."""
         return self.finished.height
 
+    @property
+    def has_result(self) -> bool:
+        """Whether a finished run has errors to show; one that ended in numbers that are not finite has none."""
+        return all(self.last_epoch(column).mean is not None for column in ("train_error", "test_error"))
+
     def last_epoch(self, column: str) -> Summary:
         """Summarise a figure of the last epoch over the finished runs."""
         return summarise(self.finished[column].to_list())
@@ -49,7 +57,7 @@ class Group:
     @property
     def drawn_epochs(self) -> pl.DataFrame:
         """The epochs that curves are drawn from: all but those of diverged and failed runs, if there are others."""
-        sound = self.runs.filter(~pl.col("status").is_in(["diverged", "failed"]))
+        sound = self.runs.filter(~pl.col("status").is_in(sorted(LOST)))
         epochs = self.epochs.filter(pl.col("run_id").is_in(sound["run_id"].to_list()))
         return epochs if epochs.height else self.epochs
 

@@ -1,6 +1,7 @@
 """Read run directories into two tidy tables: one row a run, and one row a run and epoch."""
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,7 +16,7 @@ from reslab.recipe import Recipe, Run, to_mapping
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A run directory that could not be read, and why."""
+    """A run directory that could not be read, and why, with paths from the folder of all runs on."""
 
     path: Path
     message: str
@@ -111,7 +112,7 @@ def read_tables(root: Path, runs: Sequence[Run] | None = None) -> Tables:
             run = files.read_run() if run is None else run
             row, epochs = _read_run(files, run)
         except ResLabError as error:
-            problems.append(Problem(files.path, str(error)))
+            problems.append(Problem(files.path, str(error).replace(f"{root}{os.sep}", "")))
             if run is None:
                 continue
             row, epochs = {**_identity(run), **to_mapping(run.recipe), "status": "unreadable"}, []

@@ -35,6 +35,8 @@ COMMANDS = {
     "report": ("reslab.cli.study:report", "Write the report from the runs there are."),
     "train": ("reslab.cli.train:train", "Train one run, or go on with it."),
     "evaluate": ("reslab.cli.evaluate:evaluate", "Measure a trained run, or weights from elsewhere."),
+    "bench": ("reslab.cli.bench:bench", "Measure how fast this machine trains, beside the textbook's way."),
+    "diagnose": ("reslab.cli.diagnose:diagnose", "Measure why a trained run is as it is."),
     "models": ("reslab.cli.facts:models", "List networks with their parameters and multiply-adds."),
     "presets": ("reslab.cli.facts:presets", "Show the published recipes and where they come from."),
     "doctor": ("reslab.cli.facts:doctor", "Tell what this machine has, and what ResLab makes of it."),

@@ -20,8 +20,8 @@ def evaluate(
     *,
     weights: Path | None = None,
     preset: str = "assignment",
-    dataset: str = "cifar10",
-    depth: int = 20,
+    dataset: str | None = None,
+    depth: int | None = None,
     shortcut: str | None = None,
     precision: Literal["fp32", "bf16"] | None = None,
     runs: Runs = Path("runs"),
@@ -46,9 +46,9 @@ def evaluate(
     preset
         Whose normalisation and shortcut the weights were trained with.
     dataset
-        digits, cifar10, cifar100 or cifar100-coarse.
+        digits, cifar10, cifar100, cifar100-coarse or imagefolder; default: the preset's.
     depth
-        Depth of the network, 6n+2.
+        Depth of the network, 6n+2, or that of an ImageNet network; default: the preset's, 20 or 50.
     shortcut
         A, A-centred, B or C; default: what the weights have, else the preset's.
     precision
@@ -103,7 +103,7 @@ def _of_file(path: Path, recipe: Recipe, shortcut: str | None) -> _Trained:
 def _measure(what: _Trained, precision: str | None, data_root: Path | None, device: str) -> dict[str, Any]:
     import torch
 
-    from reslab.data.sources import load
+    from reslab.data.sources import load_any
     from reslab.lab.execute import assemble
     from reslab.models.weights import load_into
     from reslab.recipe import Run
@@ -112,7 +112,7 @@ def _measure(what: _Trained, precision: str | None, data_root: Path | None, devi
 
     place: torch.device = pick_device(device)
     make_deterministic()
-    dataset = load(what.recipe.dataset, data_root)
+    dataset = load_any(what.recipe.dataset, data_root)
     module, _, parts = assemble(Run(what.recipe), dataset, place)
     load_into(module, what.weights)
     evaluation = measure(module, parts["test"], precision=precision or what.recipe.precision)

@@ -77,7 +77,8 @@ def recipe_from_flags(preset: str, flags: RecipeFlags | None, epochs: float | No
     Where no precision is given it is the one that is fast on this machine.
     """
     given = {name: value for name in field_names() if (value := getattr(flags, name, None)) is not None}
-    base = preset_recipe(preset, dataset=given.get("dataset", "cifar10"), depth=given.get("depth", 20))
+    chosen = {name: given[name] for name in ("dataset", "depth", "family") if name in given}
+    base = preset_recipe(preset, **chosen)
     if epochs is not None:
         base = stretch(base, epochs)
     given.setdefault("precision", default_precision(device))

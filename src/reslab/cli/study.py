@@ -81,7 +81,7 @@ def run(
         Train only.
     """
     asked = _study(study, seeds, depths, dataset, epochs, preset, precision, device)
-    planned = plan(runs, asked.runs())
+    planned = plan(runs, asked.runs(), data_root)
     todo = in_order(planned)
     jobs = _check_jobs(jobs, device, len(todo))
     facts = _plan_facts(asked, planned, runs, jobs, device)

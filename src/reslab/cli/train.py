@@ -37,7 +37,7 @@ def train(
     Parameters
     ----------
     preset
-        Published recipe to start from: paper, assignment, fb-resnet-torch, akamaster, hysts or tf-models.
+        Published recipe to start from: paper, assignment, fb-resnet-torch, akamaster, hysts, tf-models or imagenet.
     epochs
         Train for so many epochs, the preset's schedule stretched to them.
     seed

@@ -51,7 +51,7 @@ class TrainBatches:
         self._seed = seed
         self._device = torch.device(device)
         self._images, self._labels = _to_device(images, self._device)
-        self._normalise = _Normalise(
+        self._normalise = Normalise(
             normaliser,
             images.image_shape,
             crop_padding=crop_padding,
@@ -88,11 +88,11 @@ class TrainBatches:
     def _draw(self, epoch: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the epoch's order and, for each place in it, the crop's row and column and 1 if mirrored."""
         count = self.num_images
-        order = np.argsort(_random_words(count, self._seed, "order", epoch), kind="stable")
-        offsets = _random_words(2 * count, self._seed, "crop", epoch) % np.uint64(self._num_offsets)
+        order = np.argsort(random_words(count, self._seed, "order", epoch), kind="stable")
+        offsets = random_words(2 * count, self._seed, "crop", epoch) % np.uint64(self._num_offsets)
         mirrored = np.zeros(count, dtype=np.uint64)
         if self._mirrors:
-            mirrored = _random_words(count, self._seed, "mirror", epoch) >> np.uint64(63)
+            mirrored = random_words(count, self._seed, "mirror", epoch) >> np.uint64(63)
         draws = (order, offsets[:count], offsets[count:], mirrored)
         return tuple(torch.from_numpy(draw.astype(np.int64)) for draw in draws)  # type: ignore[return-value]
 
@@ -132,7 +132,7 @@ class EvaluationBatches:
         self._batch_size = batch_size
         where = torch.device(device)
         self._images, self._labels = _to_device(images, where)
-        self._normalise = _Normalise(
+        self._normalise = Normalise(
             normaliser,
             images.image_shape,
             crop_padding=0,
@@ -149,7 +149,7 @@ class EvaluationBatches:
             yield self._normalise(self._images[part], None), self._labels[part]
 
 
-class _Normalise:
+class Normalise:
     """Pixels of a cropped batch to the network's input.
 
     A crop's shift depends on its window (mirrored or not, row and column of the offset) where a mean image
@@ -248,6 +248,6 @@ def _windows(
     return np.stack(crops)
 
 
-def _random_words(count: int, seed: int, purpose: str, epoch: int) -> NDArray[np.uint64]:
+def random_words(count: int, seed: int, purpose: str, epoch: int) -> NDArray[np.uint64]:
     """Return raw 64-bit words of a counter-based generator, whose stream NumPy promises never to change."""
     return np.random.Philox(key=random_stream(seed, purpose, epoch)).random_raw(count)

@@ -63,13 +63,22 @@ def fit(kind: str, train: ImageSet) -> Normaliser:
             raise DataError(f"channel {int(np.argmin(deviation))} is the same in all pixels: nothing to divide by")
         return _by_channel(kind, mean, deviation)
     if kind in CONSTANTS:
-        mean, deviation = (np.array(values) for values in CONSTANTS[kind])
-        if train.image_shape[0] != len(mean):
-            raise DataError(f"{kind} is for {len(mean)} channels, and these images have {train.image_shape[0]}")
-        return _by_channel(kind, mean, deviation)
+        num_channels = len(CONSTANTS[kind][0])
+        if train.image_shape[0] != num_channels:
+            raise DataError(f"{kind} is for {num_channels} channels, and these images have {train.image_shape[0]}")
+        return unmeasured(kind)
+    if kind == "per-image":
+        return unmeasured(kind)
+    raise ResLabError(f"normalisation must be one of {', '.join(KINDS)}; not {kind!r}")
+
+
+def unmeasured(kind: str) -> Normaliser:
+    """Return a normaliser for three channels that no image has a say in: one of CONSTANTS, or per-image."""
     if kind == "per-image":
         return Normaliser(kind, None, None, None)
-    raise ResLabError(f"normalisation must be one of {', '.join(KINDS)}; not {kind!r}")
+    if kind not in CONSTANTS:
+        raise ResLabError(f"normalisation must be per-image or one of {', '.join(CONSTANTS)}; not {kind!r}")
+    return _by_channel(kind, *(np.array(values) for values in CONSTANTS[kind]))
 
 
 def channel_statistics(train: ImageSet) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

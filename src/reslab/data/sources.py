@@ -5,11 +5,13 @@ from pathlib import Path
 
 from reslab.data.cifar import LABELS, LAYOUTS, read_cifar
 from reslab.data.digits import load_digits
+from reslab.data.folders import NAME as IMAGEFOLDER
+from reslab.data.folders import Folders, check_parts, find_root, read_folders
 from reslab.data.images import Dataset
 from reslab.errors import DataError
 
 NAMES = ("digits", *LABELS)
-"""The data sets that `load` knows."""
+"""The data sets that `load` knows; `load_any` also knows imagefolder."""
 
 
 def load(name: str, data_root: Path | None = None) -> Dataset:
@@ -24,8 +26,29 @@ def load(name: str, data_root: Path | None = None) -> Dataset:
     return load_digits() if path is None else read_cifar(path, LABELS[name][0])[1][name]
 
 
+def load_any(name: str, data_root: Path | None = None) -> Dataset | Folders:
+    """Return a data set as `load` does, or the image folder in `data_root`, whose images stay in their files."""
+    if name != IMAGEFOLDER:
+        return load(name, data_root)
+    return read_folders(folder_root(data_root))
+
+
+def folder_root(data_root: Path | None = None) -> Path:
+    """Return the image folder, looked for as `load` looks for CIFAR; raises `DataError` where there is none."""
+    root = find_root(places(data_root))
+    if root is None:
+        raise DataError(
+            f"there is no image folder in {_looked(data_root)}: ROOT/train/CLASS/*.jpg and ROOT/test/CLASS/*.jpg (or "
+            "val) are needed; --data-root ROOT or RESLAB_DATA says where"
+        )
+    return root
+
+
 def check_present(name: str, data_root: Path | None = None) -> None:
-    """Raise `DataError` where `load` would find no images of this name; none is read."""
+    """Raise `DataError` where `load_any` would find no images of this name; none is read."""
+    if name == IMAGEFOLDER:
+        check_parts(folder_root(data_root))
+        return
     check_name(name)
     if name in LABELS and find(name, data_root) is None:
         raise DataError(_missing(name, data_root))
@@ -69,10 +92,13 @@ def _cache() -> list[Path]:
     return [user_cache_path("reslab")]
 
 
+def _looked(data_root: Path | None) -> str:
+    return " and ".join(str(place) for place in places(data_root)) or "RESLAB_DATA, which is not set"
+
+
 def _missing(name: str, data_root: Path | None) -> str:
-    looked = " and ".join(str(place) for place in places(data_root)) or "RESLAB_DATA, which is not set"
     return (
-        f"there are no images of {name} in {looked}.  `reslab data fetch {LABELS[name][0]}` downloads them; "
-        "`reslab data import PATH` takes an archive or a folder that you have; --data-root or RESLAB_DATA "
+        f"there are no images of {name} in {_looked(data_root)}.  `reslab data fetch {LABELS[name][0]}` "
+        "downloads them; `reslab data import PATH` takes an archive or a folder that you have; --data-root or RESLAB_DATA "
         "says where else to look"
     )

@@ -2,24 +2,55 @@
 
 import math
 from dataclasses import dataclass
+from typing import Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reslab.data.images import Dataset, ImageSet
 from reslab.errors import ResLabError
 
 
+class Images(Protocol):
+    """Labelled images, wherever their pixels are."""
+
+    @property
+    def labels(self) -> NDArray[np.int64]: ...
+
+    def __len__(self) -> int: ...
+
+    def take(self, indices: NDArray[np.int64], /) -> Self: ...
+
+
+AnyImages = TypeVar("AnyImages", bound=Images)
+SomeImages_co = TypeVar("SomeImages_co", bound=Images, covariant=True)
+
+
+class Divided(Protocol[SomeImages_co]):
+    """A data set: training and test images, and its names."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def train(self) -> SomeImages_co: ...
+
+    @property
+    def test(self) -> SomeImages_co: ...
+
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+
+
 @dataclass(frozen=True, slots=True)
-class Split:
+class Split(Generic[AnyImages]):
     """The images of a run: to train on, to measure on while choosing (if any), and to test on."""
 
-    train: ImageSet
-    holdout: ImageSet | None
-    test: ImageSet
+    train: AnyImages
+    holdout: AnyImages | None
+    test: AnyImages
 
 
-def split(dataset: Dataset, *, train_share: float = 1.0, holdout: int = 0) -> Split:
+def split(dataset: Divided[AnyImages], *, train_share: float = 1.0, holdout: int = 0) -> Split[AnyImages]:
     """Return `holdout` training images set aside, and `train_share` (0 to 1) of those that remain.
 
     Each class has its share of both, to within one image.  With one `holdout`, a smaller share lies wholly
@@ -39,7 +70,7 @@ def split(dataset: Dataset, *, train_share: float = 1.0, holdout: int = 0) -> Sp
     held, rest = order[:holdout], np.sort(order[holdout:])
     num_train = math.floor(train_share * len(rest) + 0.5)
     train = _stratified(rest, labels)[:num_train]
-    counts = np.bincount(labels[train], minlength=dataset.num_classes)
+    counts = np.bincount(labels[train], minlength=len(dataset.class_names))
     if not counts.all():
         empty = dataset.class_names[int(np.argmin(counts))]
         raise ResLabError(
@@ -60,5 +91,5 @@ def _stratified(places: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray
     return by_class[np.lexsort([classes, progress])]
 
 
-def _part(images: ImageSet, places: NDArray[np.int64]) -> ImageSet:
+def _part(images: AnyImages, places: NDArray[np.int64]) -> AnyImages:
     return images if len(places) == len(images) else images.take(np.sort(places))

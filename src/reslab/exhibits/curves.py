@@ -1,18 +1,21 @@
 """Charts over the epochs: the rate, training and test error, and the form of the paper's figure 6."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import altair as alt
 import polars as pl
 
-from reslab.analysis.groups import Group
+from reslab.analysis.groups import LOST, Group
 from reslab.exhibits.blocks import Figure, Panel, Row
 from reslab.exhibits.style import colours, legend, panel, picking, shapes, zooming
-from reslab.exhibits.wording import counted, dataset_name, listing, network_name, seeds_behind
+from reslab.exhibits.wording import counted, dataset_name, listing, number, seeds_behind
 
 Reading = Literal["train", "test"]
+
+Steps = tuple[tuple[int, float], ...]
+"""A schedule as it was recorded: (epoch, rate)."""
 
 _READING = {"train": "Training error (%)", "test": "Test error (%)"}
 
@@ -41,7 +44,7 @@ def error_figure(key: str, groups: Sequence[Group], reading: Reading, label: Cal
     }[reading]
     caption = (
         f"{_READING[reading].removesuffix(' (%)')} against completed epochs on {_names(drawn)}: {what}.  "
-        f"{_behind(drawn)}  The vertical axis is logarithmic."
+        f"{_behind(drawn)}  The vertical axis is logarithmic.{_short_of(drawn)}"
     )
     return Figure(key, f"{'Training' if reading == 'train' else 'Test'} curves", caption, panels)
 
@@ -54,14 +57,14 @@ def paper_figure(key: str, groups: Sequence[Group], label: Callable[[Group], str
     panels = tuple(_paper_panel(key, dataset, on_dataset(drawn, dataset), label) for dataset in datasets_of(drawn))
     caption = (
         f"Training on {_names(drawn)} in the form of the paper's figure 6: thin dashed lines are the training "
-        f"error, bold lines the test error, each the mean of {_seeds(drawn)}.  Errors above the axis are cut off."
+        f"error, bold lines the test error, {_seeds(drawn)}.  Errors above the axis are cut off.{_short_of(drawn)}"
     )
     return Figure(key, "Training and test error together", caption, panels)
 
 
 def rate_figure(key: str, groups: Sequence[Group]) -> Figure | None:
     """Return the learning rate against the epoch, one line for each schedule that differs; None without curves."""
-    schedules: dict[tuple[tuple[int, float], ...], list[Group]] = {}
+    schedules: dict[Steps, list[Group]] = {}
     for group in groups:
         longest = group.epochs.filter(pl.col("rate").is_not_null()).sort("epoch", "seed").unique("epoch", keep="first")
         steps = tuple(longest.sort("epoch").select("epoch", "rate").rows())
@@ -69,7 +72,7 @@ def rate_figure(key: str, groups: Sequence[Group]) -> Figure | None:
             _schedule_of(schedules, steps).append(group)
     if not schedules:
         return None
-    named = [(_schedule_label(members, len(schedules)), steps) for steps, members in schedules.items()]
+    named = list(zip(_schedule_labels(schedules), schedules, strict=True))
     rows: list[Row] = [
         {"label": label, "epoch": epoch, "rate": rate} for label, steps in named for epoch, rate in steps
     ]
@@ -79,7 +82,7 @@ def rate_figure(key: str, groups: Sequence[Group]) -> Figure | None:
         .mark_line(interpolate="step-before", strokeWidth=2)
         .encode(
             x=_epoch_axis(max(row["epoch"] for row in rows)),
-            y=alt.Y("rate:Q", title="Learning rate", scale=alt.Scale(type="log"), axis=_log_axis(rates)),
+            y=_log_y("rate", "Learning rate", rates),
             color=_colour(labels) if len(labels) > 1 else alt.value(colours(2)[1]),
             strokeDash=alt.StrokeDash("label:N", legend=None, sort=labels),
             tooltip=[alt.Tooltip("label:N", title="runs"), "epoch:Q", alt.Tooltip("rate:Q", format="~g")],
@@ -130,9 +133,7 @@ def _error_panel(
         .encode(x=_epoch_axis(max(row["epoch"] for row in rows)), color=_colour(labels))
     )
     drawn = [max(row[f"{reading}{at}"], floor) for row in rows if reading in row for at in ("_low", "_high")]
-    scale, axis = alt.Scale(type="log", nice=False), _log_axis(drawn)
-    y = alt.Y("drawn:Q", title=_READING[reading], scale=scale, axis=axis)
-    low = alt.Y("drawn_low:Q", title=_READING[reading], scale=scale, axis=axis)
+    y, low = (_log_y(field, _READING[reading], drawn) for field in ("drawn", "drawn_low"))
     pick, zoom = picking(), zooming()
     band = base.mark_area(clip=True).encode(
         y=low, y2=alt.Y2("drawn_high:Q"), opacity=alt.condition(pick, alt.value(0.22), alt.value(0.02))
@@ -207,20 +208,25 @@ def _last_rows(rows: Sequence[Row]) -> list[Row]:
 
 
 def _epoch_axis(last: int) -> alt.X:
+    """Return an axis with ticks at whole epochs only, nine at most."""
     scale = alt.Scale(domain=[0, max(1.01 * last, 1.1)], nice=False)
-    return alt.X(
-        "epoch:Q", title="Epoch", scale=scale, axis=alt.Axis(grid=False, tickMinStep=1, tickCount=9, format="d")
-    )
+    step = next(step for step in (1, 2, 5, 10, 20, 25, 50, 100, 200, 500, last) if last <= 9 * step)
+    ticks = list(range(0, last + 1, step))
+    return alt.X("epoch:Q", title="Epoch", scale=scale, axis=alt.Axis(grid=False, values=ticks, format="d"))
 
 
-def _log_axis(values: Sequence[float]) -> alt.Axis:
-    """Return an axis with ticks at 1, 2 and 5 of each power of ten, or at the powers alone where they are many."""
+def _log_y(field: str, title: str, values: Sequence[float]) -> alt.Y:
+    """Return a logarithmic axis from a round number to a round number, ticks between them as dense as there is room."""
     low, high = min(values), max(values)
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    factors = (1, 2, 3, 5, 7) if high < 20 * low else (1, 2, 5) if high < 400 * low else (1,)
+    narrow, middle, wide = (1, 1.5, 2, 3, 4, 5, 6, 7, 8), (1, 2, 3, 5, 7), (1, 2, 5)
+    factors = narrow if high < 4 * low else middle if high < 20 * low else wide if high < 400 * low else (1,)
+    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
     ticks = [float(f"{factor * 10.0**power:.3g}") for power in powers for factor in factors]
-    inside = [tick for tick in ticks if 0.999 * low <= tick <= 1.001 * high]
-    return alt.Axis(format="~g", values=inside)
+    bottom = max((tick for tick in ticks if tick <= low * 1.001), default=low)
+    top = min((tick for tick in ticks if tick >= high * 0.999 and tick > bottom), default=high)
+    inside = [tick for tick in ticks if bottom <= tick <= top]
+    scale = alt.Scale(type="log", domain=[bottom, top], nice=False)
+    return alt.Y(f"{field}:Q", title=title, scale=scale, axis=alt.Axis(format="~g", values=inside))
 
 
 def _colour(labels: Sequence[str]) -> alt.Color:
@@ -243,7 +249,7 @@ def _short(value: float) -> float:
     return float(f"{value:.5g}")
 
 
-def _schedule_of(schedules: dict[Any, list[Group]], steps: tuple[tuple[int, float], ...]) -> list[Group]:
+def _schedule_of(schedules: dict[Steps, list[Group]], steps: Steps) -> list[Group]:
     """Return the groups that share a schedule with these steps, as far as both have come."""
     for known in list(schedules):
         common = min(len(known), len(steps))
@@ -253,13 +259,17 @@ def _schedule_of(schedules: dict[Any, list[Group]], steps: tuple[tuple[int, floa
     return schedules.setdefault(steps, [])
 
 
-def _schedule_label(members: Sequence[Group], num_schedules: int) -> str:
-    if num_schedules == 1:
-        return "all runs"
-    networks = list(dict.fromkeys(network_name(group.recipe) for group in members))
-    if len({group.label for group in members}) <= 3:
-        return listing(group.label for group in members)
-    return listing(networks) if len(networks) <= 4 else counted(len(members), "variant")
+def _schedule_labels(schedules: Mapping[Steps, Sequence[Group]]) -> list[str]:
+    """Return a label for each schedule: by its first rate where these differ, else by whose it is."""
+    if len(schedules) == 1:
+        return ["all runs"]
+    first = [steps[0][1] for steps in schedules]
+    if len(set(first)) == len(first):
+        return [f"from {number(rate)}" for rate in first]
+    return [
+        members[0].label if len(members) == 1 else f"{members[0].label} and {counted(len(members) - 1, 'other')}"
+        for members in schedules.values()
+    ]
 
 
 def _names(groups: Sequence[Group]) -> str:
@@ -267,11 +277,27 @@ def _names(groups: Sequence[Group]) -> str:
 
 
 def _seeds(groups: Sequence[Group]) -> str:
-    return seeds_behind([group.drawn_epochs["seed"].n_unique() for group in groups])
+    counts = _counts(groups)
+    return "of one seed each" if max(counts) == 1 else f"each the mean of {seeds_behind(counts)}"
 
 
 def _behind(groups: Sequence[Group]) -> str:
-    counts = [group.drawn_epochs["seed"].n_unique() for group in groups]
+    counts = _counts(groups)
     if max(counts) == 1:
         return "One seed each, so no spread can be shown."
     return f"Lines are means of {seeds_behind(counts)}, bands reach from the lowest seed to the highest."
+
+
+def _counts(groups: Sequence[Group]) -> list[int]:
+    return [group.drawn_epochs["seed"].n_unique() for group in groups]
+
+
+def _short_of(groups: Sequence[Group]) -> str:
+    """Return what a reader needs to know about the curves of runs that have not finished."""
+    states = {state for group in groups for state in group.runs["status"].to_list()}
+    unfinished = "  Runs that have not finished are drawn as far as they have come." if states & _UNDER_WAY else ""
+    lost = "  Diverged and failed runs are left out of a mean if there are others." if states & LOST else ""
+    return unfinished + lost
+
+
+_UNDER_WAY = {"running", "interrupted"}

@@ -17,7 +17,7 @@ SEEDS = "each seed"
 
 def by_depth_figure(key: str, groups: Sequence[Group], beside: Sequence[Published]) -> Figure | None:
     """Return last-epoch test error against depth with published figures beside it; None without a finished run."""
-    done = [group for group in groups if group.num_finished]
+    done = [group for group in groups if group.has_result]
     if not done:
         return None
     shown = [one for one in beside if any(one.dataset == group.recipe.dataset for group in done)]
@@ -28,15 +28,15 @@ def by_depth_figure(key: str, groups: Sequence[Group], beside: Sequence[Publishe
     caption = _caption("by depth", done)
     if shown:
         caption += (
-            f"  Other marks are published figures ({listing(sources)}), whose protocols are given with the tables; "
-            "a thin bar on one is its published range or standard deviation."
+            f"  The other marks are published figures ({listing(sources)}), whose protocols are given with the tables; "
+            "a bar is a published range or standard deviation."
         )
     return Figure(key, "Final test error by depth", caption, panels)
 
 
 def by_variant_figure(key: str, groups: Sequence[Group], label: Callable[[Group], str]) -> Figure | None:
     """Return last-epoch test error by variant, a panel for each data set; None without a finished run."""
-    done = [group for group in groups if group.num_finished]
+    done = [group for group in groups if group.has_result]
     if not done:
         return None
     panels = tuple(_variant_panel(key, dataset, on_dataset(done, dataset), label) for dataset in datasets_of(done))
@@ -46,10 +46,11 @@ def by_variant_figure(key: str, groups: Sequence[Group], label: Callable[[Group]
 def _caption(how: str, done: Sequence[Group]) -> str:
     names = listing(dataset_name(dataset) for dataset in datasets_of(done))
     seeds = seeds_behind([group.num_finished for group in done])
-    spread = "" if all(group.num_finished < 2 for group in done) else ", the long bar their standard deviation"
+    several = any(group.num_finished > 1 for group in done)
+    bar = ", its bar their standard deviation" if several else ""
     return (
-        f"Test error of the last epoch {how} on {names}, {seeds} each: every small dot is a run, "
-        f"the large mark their mean{spread}."
+        f"Test error of the last epoch {how} on {names}, {seeds} each: every grey dot is a run, the blue one their "
+        f"mean{bar}."
     )
 
 
@@ -66,9 +67,12 @@ def _depth_panel(
         means.append(_mean(group, {"place": place, "label": MEASURED}))
         means += _dots(group, {"place": place, "label": SEEDS})
     means += [_published(one) for one in own]
-    name = f"{key}/{dataset}"
+    name, scale = f"{key}/{dataset}", _error_scale(means)
     x = alt.X("place:N", title="Depth (layers)", sort=[str(depth) for depth in depths])
-    offset = alt.XOffset("label:N", sort=lanes, scale=alt.Scale(domain=lanes, paddingOuter=0.2))
+    empty = [" " * (count + 1) for count in range(max(2, 8 - len(lanes)))]
+    side = len(empty) // 2
+    spread = [*empty[:side], *lanes, *empty[side:]]  # few marks at a depth stand together, not a depth apart
+    offset = alt.XOffset("label:N", sort=spread, scale=alt.Scale(domain=spread))
     known = [MEASURED, SEEDS, *sources]
     looks = {lane: look for lane, *look in zip(known, _lane_colours(len(known)), _lane_shapes(len(known)), strict=True)}
     colour = alt.Color(
@@ -81,11 +85,11 @@ def _depth_panel(
     bars = (
         base.transform_filter("isValid(datum.low)")
         .mark_rule(strokeWidth=1.6)
-        .encode(y=_error_y("low"), y2=alt.Y2("high:Q"))
+        .encode(y=alt.Y("low:Q", title=_TITLE, scale=scale), y2=alt.Y2("high:Q"))
     )
     size = alt.condition(f"datum.label == '{SEEDS}'", alt.value(40), alt.value(110))
     marks = base.mark_point(filled=True, opacity=1).encode(
-        y=_error_y("error"), shape=shape, size=size, tooltip=_TOOLTIP
+        y=alt.Y("error:Q", title=_TITLE, scale=scale), shape=shape, size=size, tooltip=_TOOLTIP
     )
     return panel(dataset_name(dataset), alt.layer(bars, marks), {name: means})
 
@@ -95,7 +99,7 @@ def _variant_panel(key: str, dataset: str, groups: Sequence[Group], label: Calla
     for group in groups:
         rows.append(_mean(group, {"place": label(group), "label": MEASURED}))
         rows += _dots(group, {"place": label(group), "label": SEEDS})
-    name = f"{key}/{dataset}"
+    name, scale = f"{key}/{dataset}", _error_scale(rows)
     y = alt.Y("place:N", title=None, sort=[label(group) for group in groups])
     lanes, (blue, grey) = [MEASURED, SEEDS], _lane_colours(2)
     base = alt.Chart(alt.NamedData(name=name)).encode(
@@ -105,17 +109,21 @@ def _variant_panel(key: str, dataset: str, groups: Sequence[Group], label: Calla
     bars = (
         base.transform_filter("isValid(datum.low)")
         .mark_rule(strokeWidth=1.6)
-        .encode(x=_error_x("low"), x2=alt.X2("high:Q"))
+        .encode(x=alt.X("low:Q", title=_TITLE, scale=scale, axis=alt.Axis(tickCount=8)), x2=alt.X2("high:Q"))
     )
     size = alt.condition(f"datum.label == '{SEEDS}'", alt.value(40), alt.value(110))
     marks = base.mark_point(filled=True, opacity=1).encode(
-        x=_error_x("error"), yOffset=alt.YOffset("label:N", sort=lanes), size=size, tooltip=_TOOLTIP
+        x=alt.X("error:Q", title=_TITLE, scale=scale, axis=alt.Axis(tickCount=8)),
+        yOffset=alt.YOffset("label:N", sort=lanes),
+        size=size,
+        tooltip=_TOOLTIP,
     )
     bars = bars.encode(yOffset=alt.YOffset("label:N", sort=lanes))
     height = max(120, 44 * len(groups))
     return panel(dataset_name(dataset), alt.layer(bars, marks), {name: rows}, height)
 
 
+_TITLE = "Test error (%)"
 _TOOLTIP = [
     alt.Tooltip("place:N", title="at"),
     alt.Tooltip("label:N", title="source"),
@@ -127,16 +135,12 @@ _TOOLTIP = [
 ]
 
 
-def _error_scale() -> alt.Scale:
-    return alt.Scale(zero=False, nice=True, padding=12)
-
-
-def _error_y(field: str) -> alt.Y:
-    return alt.Y(f"{field}:Q", title="Test error (%)", scale=_error_scale())
-
-
-def _error_x(field: str) -> alt.X:
-    return alt.X(f"{field}:Q", title="Test error (%)", scale=_error_scale())
+def _error_scale(rows: Sequence[Row]) -> alt.Scale:
+    """Return a scale around all marks and bars, at least a point wide; an error axis need not begin at zero."""
+    values = [row[name] for row in rows for name in ("error", "low", "high") if row.get(name) is not None]
+    low, high = min(values), max(values)
+    margin = max(0.06 * (high - low), (1 - (high - low)) / 2, 0)
+    return alt.Scale(domain=[max(0, low - margin), high + margin], nice=True, zero=False)
 
 
 def _dots(group: Group, place: Row) -> list[Row]:

@@ -41,8 +41,7 @@ def recipe_table(key: str, groups: Sequence[Group]) -> Table:
         elif aspect in _SELF_EXPLAINING:
             rows.append((aspect, listing(values)))
         else:
-            parts = [f"{text} ({_whose(described, text)})" for text in values]
-            rows.append((aspect, "; ".join(parts)))
+            rows.append((aspect, _by(described, values)))
     seeds = list(dict.fromkeys(group.seeds for group in groups))
     shown = seeds[0] if len(seeds) == 1 else sorted({seed for own in seeds for seed in own})
     rows.append(("Seeds", listing(str(seed) for seed in shown) + ("" if len(seeds) == 1 else ", not all of each")))
@@ -137,19 +136,19 @@ ASPECTS: tuple[tuple[str, Callable[[Recipe], str | None]], ...] = (
 _SELF_EXPLAINING = ("Data set", "Network")
 
 
-def _whose(described: Sequence[tuple[Group, str | None]], text: str) -> str:
-    """Return which groups have a value, by the shortest name that tells them from the others."""
-    holders = [group for group, own in described if own == text]
-    others = [group for group, own in described if own != text]
+def _by(described: Sequence[tuple[Group, str | None]], values: Sequence[str]) -> str:
+    """Return values with whose they are, where data set or network tells that, else the values alone."""
     names: tuple[Callable[[Group], str], ...] = (
         lambda group: dataset_name(group.recipe.dataset),
         lambda group: network_name(group.recipe),
     )
     for name in names:
-        mine = dict.fromkeys(name(group) for group in holders)
-        if not set(mine) & {name(group) for group in others}:
-            return listing(mine)
-    return listing(group.label for group in holders)
+        holders = {text: list(dict.fromkeys(name(group) for group, own in described if own == text)) for text in values}
+        everyone = [one for own in holders.values() for one in own]
+        silent = {name(group) for group, own in described if own is None}
+        if len(everyone) == len(set(everyone)) and not silent & set(everyone):
+            return "; ".join(f"{text} ({listing(own)})" for text, own in holders.items())
+    return f"{'; '.join(values)} (by variant)"
 
 
 def _same_schedule(aspect: str, recipe: Recipe, other: Recipe) -> bool:

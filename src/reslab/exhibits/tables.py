@@ -77,7 +77,7 @@ def final_table(key: str, groups: Sequence[Group]) -> Table:
         *map(Column, ("Parameters", "Seeds", "Training error (%)", "Test error (%)")),
     )
     caption = (
-        f"Errors of the last epoch on {dataset}, mean ± standard deviation (of n - 1) over the finished seeds; the "
+        f"Errors of the last epoch on {dataset}, mean ± sample standard deviation over the finished seeds; the "
         "training error is the running one of the last epoch, on augmented images."
     )
     return Table(key, f"Last-epoch errors on {dataset}", caption, columns, rows)
@@ -106,8 +106,8 @@ def published_table(key: str, groups: Sequence[Group], beside: Sequence[Publishe
         *(Column(f"{network_name(group.recipe)} (%)") for group in groups),
     )
     caption = (
-        f"Test error on {dataset} in percent: measured here, mean ± standard deviation over n seeds, and published.  "
-        "Sources read their runs differently; the best epoch on the test set flatters."
+        f"Test error on {dataset} in percent: measured here, mean ± sample standard deviation over n seeds, and "
+        "published.  Sources read their runs differently; the best epoch on the test set flatters."
     )
     title = f"Test errors on {dataset} beside published ones"
     return Table(key, title, caption, columns, tuple(rows), _sources(beside))
@@ -130,7 +130,7 @@ def variant_table(key: str, groups: Sequence[Group], label: Callable[[Group], st
         Column("Data set", "left"),
         *map(Column, ("Seeds", "Training error (%)", "Test error (%)")),
     )
-    caption = "Errors of the last epoch, mean ± standard deviation (of n - 1) over the finished seeds of each variant."
+    caption = "Errors of the last epoch, mean ± sample standard deviation over the finished seeds of each variant."
     return Table(key, "Last-epoch errors", caption, columns, rows)
 
 
@@ -205,7 +205,7 @@ def runs_table(key: str, runs: pl.DataFrame) -> Table:
             whole(row["epochs"]),
             points(row["test_error"]),
             duration(row["seconds"]),
-            (row["started"] or "")[:16].replace("T", " ") or None,
+            (row["started"] or "")[:16].replace("T", "\N{NO-BREAK SPACE}") or None,
             _commit(row["commit"], row["dirty"], row["source_digest"]),
             row["device_name"],
         )

@@ -110,7 +110,10 @@ def counted(number_of: int, noun: str, plural: str | None = None) -> str:
 def seeds_behind(counts: Sequence[int]) -> str:
     """Return how many seeds stand behind some means: three seeds, one to three seeds."""
     low, high = min(counts), max(counts)
-    return counted(high, "seed") if low == high else f"{_NUMERALS[low] if low < 13 else low} to {counted(high, 'seed')}"
+    if low == high:
+        return counted(high, "seed")
+    first = _NUMERALS[low] if low < len(_NUMERALS) else str(low)
+    return f"{first} {'or' if high == low + 1 else 'to'} {counted(high, 'seed')}"
 
 
 def opened(text: str) -> str:

@@ -20,14 +20,12 @@ import torch
 from torch import Tensor, nn
 
 from reslab.data import sources
-from reslab.data.batches import EvaluationBatches, TrainBatches
-from reslab.data.images import Dataset
-from reslab.data.normalisation import fit
-from reslab.data.split import split
+from reslab.data.serving import AnyDataset, AnyEvaluationBatches, AnyTrainBatches, serve
 from reslab.errors import DataError, ResLabError
 from reslab.lab.provenance import attempt, describe_data
 from reslab.lab.store import FORMAT, RunFiles, Status, writing
 from reslab.models.complexity import multiply_adds, parameters
+from reslab.models.fused import fused
 from reslab.models.networks import build
 from reslab.models.weights import save_weights
 from reslab.recipe import Recipe, Run
@@ -73,6 +71,8 @@ def execute(
     if status is None:
         with files.lock():
             status = files.ended() or _attempt(files, run, settings, on_event, stop)
+    if status in ("finished", "diverged"):
+        shutil.rmtree(files.checkpoints, ignore_errors=True)
     _emit(on_event, run, "end", status=status)
     return status
 
@@ -144,33 +144,18 @@ def _train(
     except _Interrupted:
         _save(files, state)
         return "interrupted"
-    _finish(files, run, module, dataset)
+    _finish(files, run, module)
     return "finished"
 
 
 def assemble(
-    run: Run, dataset: Dataset, device: torch.device, checkpoint_activations: bool = False
-) -> tuple[nn.Module, TrainBatches, dict[str, EvaluationBatches]]:
+    run: Run, dataset: AnyDataset, device: torch.device, checkpoint_activations: bool = False
+) -> tuple[nn.Module, AnyTrainBatches, dict[str, AnyEvaluationBatches]]:
     """Return a run's network as it is before training, its training batches and what it is measured on."""
-    recipe = run.recipe
-    parts = split(dataset, train_share=recipe.train_share, holdout=recipe.holdout)
-    normaliser = fit(recipe.normalisation, parts.train)
-    layout: dict[str, Any] = {"device": device, "dtype": torch.float32, "channels_last": True}
-    images = TrainBatches(
-        parts.train,
-        normaliser,
-        batch_size=recipe.batch_size,
-        crop_padding=recipe.crop_padding,
-        padding=recipe.padding,
-        mirror=recipe.mirror,
-        seed=run.seed,
-        **layout,
-    )
-    measured = {"test": parts.test} | ({"holdout": parts.holdout} if parts.holdout is not None else {})
-    evaluations = {name: EvaluationBatches(part, normaliser, **layout) for name, part in measured.items()}
-    module = build_network(recipe, len(dataset.class_names), run.seed, checkpoint_activations)
+    served = serve(run, dataset, device)
+    module = fused(build_network(run.recipe, len(dataset.class_names), run.seed, checkpoint_activations))
     module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return module, images, evaluations
+    return module, served.train, served.evaluations
 
 
 def build_network(recipe: Recipe, num_classes: int, seed: int, checkpoint_activations: bool = False) -> nn.Module:
@@ -197,8 +182,8 @@ def _at_epoch_end(state: loop.State) -> bool:
 
 
 @lru_cache(maxsize=2)
-def _load(name: str, data_root: Path | None) -> Dataset:
-    return sources.load(name, data_root)
+def _load(name: str, data_root: Path | None) -> AnyDataset:
+    return sources.load_any(name, data_root)
 
 
 def _until(stop: Callable[[], bool], batches: Iterable[tuple[Tensor, Tensor]]) -> Iterable[tuple[Tensor, Tensor]]:
@@ -214,7 +199,7 @@ def _until(stop: Callable[[], bool], batches: Iterable[tuple[Tensor, Tensor]]) -
     return Stoppable()
 
 
-def _write_provenance(files: RunFiles, run: Run, dataset: Dataset, device: torch.device, iteration: int) -> None:
+def _write_provenance(files: RunFiles, run: Run, dataset: AnyDataset, device: torch.device, iteration: int) -> None:
     data = describe_data(run.recipe, dataset)
     before = files.provenance()
     if before is not None and before["data"]["fingerprint"] != data["fingerprint"]:
@@ -229,7 +214,7 @@ def _write_provenance(files: RunFiles, run: Run, dataset: Dataset, device: torch
     )
 
 
-def _finish(files: RunFiles, run: Run, module: nn.Module, dataset: Dataset) -> None:
+def _finish(files: RunFiles, run: Run, module: nn.Module) -> None:
     rows = files.metrics()
     last = rows[-1]
     with writing(files.path):
@@ -251,11 +236,10 @@ def _finish(files: RunFiles, run: Run, module: nn.Module, dataset: Dataset) -> N
             "seconds": sum(row["seconds"] for row in rows),
             "images_per_second": statistics.median(row["images_per_second"] for row in rows),
             "parameters": parameters(module),
-            "multiply_adds": multiply_adds(module, tuple(dataset.train.images.shape[1:])),
+            "multiply_adds": multiply_adds(module, (3, run.recipe.image_size, run.recipe.image_size)),
             "weights_sha256": hashlib.sha256(files.weights.read_bytes()).hexdigest(),
         },
     )
-    shutil.rmtree(files.checkpoints, ignore_errors=True)
 
 
 def _write_divergence(files: RunFiles, run: Run, event: loop.Diverged) -> None:
@@ -267,7 +251,6 @@ def _write_divergence(files: RunFiles, run: Run, event: loop.Diverged) -> None:
         "failure.json",
         _failure(run, "diverged", message, None, epoch=event.epoch, iteration=event.iteration),
     )
-    shutil.rmtree(files.checkpoints, ignore_errors=True)
 
 
 def _write_failure(files: RunFiles, run: Run, kind: str, error: Exception) -> None:

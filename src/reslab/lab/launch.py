@@ -156,9 +156,12 @@ class _Worker:
     def _read_events(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            try:
-                self.events.put((self, json.loads(line)))
-            except ValueError:
+            event = None
+            with contextlib.suppress(ValueError):
+                event = json.loads(line)
+            if isinstance(event, dict) and "event" in event:
+                self.events.put((self, event))
+            else:  # a library's chatter
                 self.errors.append(line)
         self.events.put((self, None))
 

@@ -5,9 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reslab.data.sizes import SIZES
+from reslab.data.folders import count
+from reslab.data.sizes import SIZES, Size
+from reslab.data.sources import folder_root
+from reslab.errors import ResLabError
+from reslab.files import Json
 from reslab.lab.store import Status, find_runs, run_files
-from reslab.recipe import Recipe, Run
+from reslab.recipe import IMAGENET_FAMILIES, Recipe, Run
 
 EVALUATION_COST = 1 / 3
 """Work of looking at an image, as a share of that of training on it: the forward pass without the backward."""
@@ -25,9 +29,13 @@ class Planned:
     disk_bytes: int
 
 
-def plan(root: Path, runs: Iterable[Run]) -> list[Planned]:
-    """Return what each run still needs, from the files below `root`."""
-    return [_plan(root, run) for run in runs]
+def plan(root: Path, runs: Iterable[Run], data_root: Path | None = None) -> list[Planned]:
+    """Return what each run still needs, from the files below `root`.
+
+    The images of imagefolder are counted in `data_root`; raises `DataError` where they are not there.
+    """
+    sizes: dict[str, Size] = dict(SIZES)
+    return [_plan(root, run, sizes, data_root) for run in runs]
 
 
 def in_order(planned: Sequence[Planned]) -> list[Run]:
@@ -40,8 +48,10 @@ def known_speeds(root: Path) -> dict[str, float]:
     """Return the work per second of the runs below `root`, by precision: the median of their medians."""
     speeds: dict[str, list[float]] = {}
     for files in find_runs(root):
-        recipe = files.read_run().recipe
-        rows = files.metrics()
+        try:
+            recipe, rows = files.read_run().recipe, files.metrics()
+        except ResLabError:
+            continue  # a damaged run is told of where it is asked for; the others know the speed
         if rows:
             speed = sorted(row["images_per_second"] for row in rows)[len(rows) // 2]
             speeds.setdefault(recipe.precision, []).append(speed * work_per_image(recipe))
@@ -59,7 +69,10 @@ def estimate_seconds(planned: Sequence[Planned], speeds: Mapping[str, float], jo
 
 def work_per_image(recipe: Recipe) -> float:
     """Return the work of training on an image: all inner layers of a CIFAR network cost the same."""
-    return recipe.depth - 1
+    pixels = (recipe.image_size / 32) ** 2
+    if recipe.family in IMAGENET_FAMILIES:
+        return _IMAGENET_COSTS[recipe.depth][0] * 1e9 * (32 / 224) ** 2 * pixels / _LAYER_MULTIPLY_ADDS
+    return (recipe.depth - 1) * pixels
 
 
 def num_epochs(recipe: Recipe, iterations_per_epoch: int) -> float:
@@ -67,13 +80,20 @@ def num_epochs(recipe: Recipe, iterations_per_epoch: int) -> float:
     return recipe.length if recipe.schedule_unit == "epochs" else recipe.length / iterations_per_epoch
 
 
-def _plan(root: Path, run: Run) -> Planned:
+_LAYER_MULTIPLY_ADDS = 16 * 16 * 9 * 32 * 32
+"""Of an inner layer of a CIFAR network, for an image of 32 x 32."""
+
+_IMAGENET_COSTS = {18: (1.81, 11.7), 34: (3.66, 21.8), 50: (4.09, 25.6), 101: (7.80, 44.5), 152: (11.51, 60.2)}
+"""Multiply-adds in thousand millions, for an image of 224 x 224, and parameters in millions, by depth."""
+
+
+def _plan(root: Path, run: Run, sizes: dict[str, Size], data_root: Path | None) -> Planned:
     files = run_files(root, run)
     recipe = run.recipe
     known = (files.path / "run.json").exists()
     status: Status = files.status() if known else "pending"
     rows = files.metrics() if known else []
-    size = SIZES[recipe.dataset]
+    size = _size(recipe, files.provenance() if known else None, sizes, data_root)
     num_train = math.floor((size.num_train - recipe.holdout) * recipe.train_share + 0.5)
     epochs = num_epochs(recipe, -(-num_train // recipe.batch_size))
     measured = size.num_test + recipe.holdout
@@ -84,7 +104,20 @@ def _plan(root: Path, run: Run) -> Planned:
     return Planned(run, status, len(rows), work, work * (1 - share_done), 0 if share_done == 1 else disk)
 
 
+def _size(recipe: Recipe, provenance: Json | None, sizes: dict[str, Size], data_root: Path | None) -> Size:
+    """Return how many images there are: the run's own count if it has begun, else that of the folder, counted once."""
+    if recipe.dataset not in sizes and provenance is not None:
+        found = provenance["data"]
+        num_train = round(found["num_train"] / recipe.train_share) + found["num_holdout"]
+        return Size(num_train, found["num_test"], found["num_classes"])
+    if recipe.dataset not in sizes:
+        sizes[recipe.dataset] = count(folder_root(data_root))
+    return sizes[recipe.dataset]
+
+
 def _num_parameters(recipe: Recipe) -> int:
-    """Return the parameters of a CIFAR network to within a few percent, without building it."""
+    """Return the parameters of a network to within a few percent, without building it."""
+    if recipe.family in IMAGENET_FAMILIES:
+        return int(_IMAGENET_COSTS[recipe.depth][1] * 1e6)
     n = (recipe.depth - 2) // 6
     return 9 * 2 * n * (16**2 + 32**2 + 64**2) + 10_000

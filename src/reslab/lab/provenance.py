@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 import reslab
-from reslab.data.images import Dataset
-from reslab.data.split import split
+from reslab.data.serving import AnyDataset, AnyImages
+from reslab.data.split import Split, split
+from reslab.kernels.build import kernels
 from reslab.recipe import Recipe
 from reslab.training.hardware import device_name
 
@@ -32,12 +33,13 @@ def attempt(device: torch.device, iteration: int) -> dict[str, Any]:
         "device": device.type,
         "device_name": device_name(device),
         "threads": torch.get_num_threads(),
+        "kernels": kernels().reason,
     }
 
 
-def describe_data(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
+def describe_data(recipe: Recipe, dataset: AnyDataset) -> dict[str, Any]:
     """Describe the images that a recipe trains and measures on."""
-    parts = split(dataset, train_share=recipe.train_share, holdout=recipe.holdout)
+    parts: Split[AnyImages] = split(dataset, train_share=recipe.train_share, holdout=recipe.holdout)
     return {
         "name": dataset.name,
         "fingerprint": dataset.fingerprint,

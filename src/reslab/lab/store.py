@@ -6,6 +6,7 @@
     checkpoint/         see `reslab.training.checkpoint`; gone when the run is finished
     weights.safetensors the trained network
     result.json         written last: its presence means finished
+    diagnostics.json    what `reslab.lab.diagnose` measured on the trained network
     failure.json        how the last attempt failed, or that the run diverged
 
 Imports no torch, so that a report can be made where there is none.
@@ -82,10 +83,10 @@ class RunFiles:
         content = path.read_bytes() if path.exists() else b""
         rows: list[Json] = []
         for number, line in enumerate(content.split(b"\n")[:-1], start=1):
-            try:
-                rows.append(json.loads(line))
-            except ValueError:
-                raise ResLabError(f"{path} is damaged in line {number}") from None
+            row = _parse(line)
+            if not isinstance(row, dict):
+                raise ResLabError(f"{path} is damaged in line {number}")
+            rows.append(row)
         return rows
 
     def result(self) -> Json | None:
@@ -99,6 +100,10 @@ class RunFiles:
     def provenance(self) -> Json | None:
         """Return provenance.json, or None before the first attempt."""
         return self._read("provenance.json")
+
+    def diagnostics(self) -> Json | None:
+        """Return diagnostics.json, or None before anything was measured."""
+        return self._read("diagnostics.json")
 
     def create(self, run: Run) -> None:
         """Make the folder and run.json, unless they are there."""
@@ -194,6 +199,13 @@ def find_runs(root: Path) -> list[RunFiles]:
     """Return all runs below a folder, sorted by name and seed."""
     found = [path.parent for path in root.glob("*/seed*/run.json")]
     return [RunFiles(path) for path in sorted(found, key=lambda path: (path.parent.name, len(path.name), path.name))]
+
+
+def _parse(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
 
 
 @contextmanager

@@ -1,12 +1,15 @@
-"""What a network costs: its parameters and its multiply-adds, counted exactly."""
+"""What a network is made of and what it costs: sizes, blocks, parameters and multiply-adds, counted exactly."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from reslab.models import networks
+from reslab.models.imagenet import has_bottlenecks
+from reslab.recipe import IMAGENET_DEPTHS, check_depth
 
 PAPER_DEPTHS = (20, 32, 44, 56, 110, 1202)
 """Depths of He et al. 2016, table 6."""
@@ -17,28 +20,28 @@ def parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def multiply_adds(module: nn.Module, image_shape: tuple[int, int, int] = (3, 32, 32)) -> int:
+def multiply_adds(
+    module: nn.Module, image_shape: tuple[int, int, int] = (3, 32, 32), *, batch_norm: bool = False
+) -> int:
     """Return the multiply-adds of the convolutions and linear layers for one image of C x H x W.
 
-    This is what He et al. 2016, table 1, call FLOPs.  Biases, batch norm, activations, additions and pooling
-    are not counted.  The module is not run and not changed: a copy without memory is.
+    This is what He et al. 2016, table 1, call FLOPs.  Biases, activations, additions and pooling are not counted,
+    nor is batch norm, unless `batch_norm` asks for two operations for each of its values, as some counters have it.
+    The module is not run and not changed: a copy without memory is.
     """
     total = 0
 
-    def count(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
+    def count(layer: nn.Module, output: Tensor) -> None:
         nonlocal total
         if isinstance(layer, nn.Conv2d):
             area = layer.kernel_size[0] * layer.kernel_size[1]
             total += output.numel() * area * layer.in_channels // layer.groups
         elif isinstance(layer, nn.Linear):
             total += output.numel() * layer.in_features
+        elif batch_norm and isinstance(layer, nn.BatchNorm2d):
+            total += 2 * output.numel()
 
-    outline = copy.deepcopy(module).to(device="meta").eval()
-    for layer in outline.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            layer.register_forward_hook(count)
-    with torch.no_grad():
-        outline(torch.empty(1, *image_shape, device="meta"))
+    _watch(module, image_shape, lambda _, layer, output: count(layer, output))
     return total
 
 
@@ -58,7 +61,7 @@ def catalogue(
             family = "plain" if shortcut == "none" else "residual"
             two, three = (_cost(family, depth, shortcut, classes) for depth in (14, 20))
             for depth in depths:
-                networks.require_depth(depth)
+                check_depth(family, depth)
                 # All blocks but the first of a stage are alike, so that the costs are linear in the depth;
                 # a network of depth 1202 would take seconds to count.
                 steps = (depth - 14) // 6
@@ -76,6 +79,95 @@ def catalogue(
     return rows
 
 
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """A column of He et al. 2016, table 1, for images of 224 x 224 and 1000 classes."""
+
+    family: str
+    depth: int
+    sizes: dict[str, int]
+    """Height of the output of each stage: conv1, conv2_x to conv5_x and the classifier."""
+    blocks: dict[str, str]
+    """What each stage is made of, as in [1x1, 64; 3x3, 64; 1x1, 256] x 3."""
+    parameters: int
+    multiply_adds: int
+    multiply_adds_and_batch_norm: int
+    """With two operations for each value that is normalised; cut to one decimal, these are the paper's figures."""
+
+
+def architecture(family: str, depth: int) -> Architecture:
+    """Return what a network for ImageNet is made of, read off the network itself."""
+    network = networks.skeleton(family, depth, "B", 1000)
+    image_shape = (3, 224, 224)
+    stages = {"conv1": "conv1", **{f"layer{place}": f"conv{place + 1}_x" for place in (1, 2, 3, 4)}, "fc": "classifier"}
+    sizes: dict[str, int] = {}
+
+    def note(name: str, _: nn.Module, output: Tensor) -> None:
+        if name in stages:
+            sizes[stages[name]] = output.shape[2] if output.ndim == 4 else 1
+
+    _watch(network, image_shape, note)
+    blocks = {"conv1": _in_words(network.conv1)}
+    for place in (1, 2, 3, 4):
+        stage = network.get_submodule(f"layer{place}")
+        assert isinstance(stage, nn.Sequential)
+        layers = [layer for name, layer in stage[-1].named_children() if name.startswith("conv")]
+        blocks[f"conv{place + 1}_x"] = f"[{'; '.join(_in_words(layer) for layer in layers)}] x {len(stage)}"
+    blocks["conv2_x"] = f"3x3 max pool, stride 2; {blocks['conv2_x']}"
+    blocks["classifier"] = f"average pool, {network.fc.out_features}-d linear"
+    return Architecture(
+        family,
+        depth,
+        sizes,
+        blocks,
+        parameters(network),
+        multiply_adds(network, image_shape),
+        multiply_adds(network, image_shape, batch_norm=True),
+    )
+
+
+def imagenet_catalogue(
+    *, depths: Iterable[int] = IMAGENET_DEPTHS, num_classes: Iterable[int] = (1000,)
+) -> list[dict[str, str | int]]:
+    """Return rows like those of `catalogue` for the networks of table 1, shortcut B, and images of 224 x 224.
+
+    Those without a bottleneck have no row in the family imagenet-1x1: it would be the same network.
+    """
+    rows: list[dict[str, str | int]] = []
+    for classes in num_classes:
+        for depth in depths:
+            for family in ("imagenet", "imagenet-1x1") if has_bottlenecks(depth) else ("imagenet",):
+                network = networks.skeleton(family, depth, "B", classes)
+                rows.append(
+                    {
+                        "family": family,
+                        "depth": depth,
+                        "shortcut": "B",
+                        "num_classes": classes,
+                        "parameters": parameters(network),
+                        "multiply_adds": multiply_adds(network, (3, 224, 224)),
+                    }
+                )
+    return rows
+
+
 def _cost(family: str, depth: int, shortcut: str, num_classes: int) -> tuple[int, int]:
     network = networks.skeleton(family, depth, shortcut, num_classes)
     return parameters(network), multiply_adds(network)
+
+
+def _watch(
+    module: nn.Module, image_shape: tuple[int, int, int], note: Callable[[str, nn.Module, Tensor], None]
+) -> None:
+    """Call `note` with the name, the module and the output of every part, as one image passes a copy without memory."""
+    outline = copy.deepcopy(module).to(device="meta").eval()
+    for name, layer in outline.named_modules():
+        layer.register_forward_hook(lambda part, _, output, name=name: note(name, part, output))
+    with torch.no_grad():
+        outline(torch.empty(1, *image_shape, device="meta"))
+
+
+def _in_words(layer: nn.Module) -> str:
+    assert isinstance(layer, nn.Conv2d)
+    height, width = layer.kernel_size
+    return f"{height}x{width}, {layer.out_channels}" + (f", stride {layer.stride[0]}" if layer.stride[0] > 1 else "")

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from reslab.errors import CheckpointError
 from reslab.files import write_whole
+from reslab.recipe import IMAGENET_DEPTHS
 
 Weights = dict[str, Tensor]
 
@@ -74,15 +75,23 @@ def infer_shortcut(state: Mapping[str, Tensor]) -> str:
 
     A and A-centred, and a plain network, have the same weights and cannot be told apart.
     """
-    if any(name.startswith("layer1.") and ".downsample." in name for name in state):
+    everywhere = "layer1.1.downsample." if _is_imagenet(state) else "layer1."  # bottlenecks widen in layer1.0
+    if any(name.startswith(everywhere) and ".downsample." in name for name in state):
         return "C"
     return "B" if any(".downsample." in name for name in state) else "A"
 
 
 def infer_depth(state: Mapping[str, Tensor]) -> int | None:
-    """Return the depth by the number of blocks in the first stage, or None where there are none."""
-    blocks = {match[1] for name in state if (match := re.match(r"layer1\.(\d+)\.conv1\.weight$", name))}
-    return 6 * len(blocks) + 2 if blocks else None
+    """Return the depth by the numbers of blocks in the stages, or None where no network of ours has these."""
+    stages = [
+        len({match[1] for name in state if (match := re.match(rf"layer{stage}\.(\d+)\.conv1\.weight$", name))})
+        for stage in (1, 2, 3, 4)
+    ]
+    if _is_imagenet(state):
+        layers = 3 if any(name.endswith(".conv3.weight") for name in state) else 2
+        depth = layers * sum(stages) + 2
+        return depth if depth in IMAGENET_DEPTHS else None
+    return 6 * stages[0] + 2 if stages[0] else None
 
 
 def save_weights(module_or_state: nn.Module | Mapping[str, Tensor], path: Path) -> None:
@@ -148,3 +157,7 @@ def _kind(value: Tensor) -> tuple[bool, bool]:
 def _some(names: list[str], limit: int = 6) -> str:
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(name[:120] for name in names[:limit]) + more
+
+
+def _is_imagenet(state: Mapping[str, Tensor]) -> bool:
+    return any(name.startswith("layer4.") for name in state)

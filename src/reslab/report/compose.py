@@ -8,7 +8,7 @@ import polars as pl
 from reslab import __version__
 from reslab.analysis.tidy import Tables, read_tables, select
 from reslab.errors import ResLabError
-from reslab.exhibits.blocks import Block, Bullets, Command, Note, Prose
+from reslab.exhibits.blocks import Block, Command, Note, Prose
 from reslab.exhibits.tables import runs_table
 from reslab.exhibits.wording import counted, opened
 from reslab.report.document import Document, Section
@@ -90,6 +90,7 @@ def _nothing(tables: Tables) -> Document:
         Command("reslab run depth --dataset digits --depths 8,14,20 --seeds 2 --epochs 10"),
         Prose("The question of the assignment, in full:"),
         Command("reslab run depth"),
-        Bullets(("reslab run --help lists the studies and what can be changed about them.",)),
+        Prose("Other studies, and what can be changed about them:"),
+        Command("reslab run --help"),
     )
     return Document("Report", "Nothing has been run yet.", (Section("start", "Nothing has been run yet", blocks),))

@@ -94,8 +94,15 @@ def _draw(block: Figure, section: Section) -> dict[str, str]:
     for panel, name in zip(block.panels, _file_names(block, section), strict=True):
         specification = panel.specification(width)
         specification["config"] = {**specification["config"], "background": "white"}
-        drawn[name] = str(vl_convert.vegalite_to_svg(specification))
+        drawn[name] = _renumber(str(vl_convert.vegalite_to_svg(specification)))
     return drawn
+
+
+def _renumber(svg: str) -> str:
+    """Return the drawing with its clip paths numbered from 1: the converter counts on from one chart to the next."""
+    found = dict.fromkeys(re.findall(r"\bclip\d+\b", svg))
+    places = {name: f"clip{number}" for number, name in enumerate(found, start=1)}
+    return re.sub(r"\bclip\d+\b", lambda match: places[match.group()], svg)
 
 
 def _file_names(block: Figure, section: Section) -> Sequence[str]:

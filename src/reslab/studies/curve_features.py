@@ -17,7 +17,9 @@ def curve_features(done: Sequence[Group]) -> list[Block]:
         return [Prose("The rate was constant, so that no change of it can show in the curves.")]
     blocks: list[Block] = [table]
     for place in range(max(len(found) for _, found in changes)):
-        blocks.append(Prose(_steps_words(place, [found[place] for _, found in changes if len(found) > place])))
+        here = [(group, found[place]) for group, found in changes if len(found) > place]
+        stands_out = all(_stands_out(group, change) for group, change in here)
+        blocks.append(Prose(_steps_words(place, [change for _, change in here], stands_out)))
     return [*blocks, *_unrest(done), *_gaps(done)]
 
 
@@ -48,7 +50,7 @@ def _steps_table(changes: Sequence[tuple[Group, Sequence[RateChange]]]) -> Table
     return Table("steps", "Steps at the changes of rate", caption, columns, rows)
 
 
-def _steps_words(place: int, found: Sequence[RateChange]) -> str:
+def _steps_words(place: int, found: Sequence[RateChange], stands_out: bool) -> str:
     ordinal = ("first", "second", "third")[place] if place < 3 else f"{place + 1}th"
     drops = [change.drop for change in found]
     epochs = listing(dict.fromkeys(str(change.epoch) for change in found))
@@ -56,13 +58,23 @@ def _steps_words(place: int, found: Sequence[RateChange]) -> str:
     falling = sum(drop > 0 for drop in drops)
     changed = _range([-drop for drop in drops])
     if falling == len(drops):
-        sharpest = ", the sharpest feature of the curves" if place == 0 and min(drops) > 1 else ""
+        sharp = (
+            ", each time more than three times its usual move from one epoch to the next before" if stands_out else ""
+        )
         which = "every test curve falls" if len(drops) > 1 else "the test curve falls"
-        return f"{where} {which}, by {_range(drops)} points{sharpest}."
+        return f"{where} {which}, by {_range(drops)} points{sharp}."
     if falling == 0:
         which = "no test curve falls" if len(drops) > 1 else "the test curve does not fall"
         return f"{where} {which}: the step is {changed} points."
     return f"{where} {falling} of {len(drops)} test curves fall: the steps are {changed} points."
+
+
+def _stands_out(group: Group, change: RateChange) -> bool:
+    """Return whether a step is more than three times the unrest of the phase before it."""
+    for phase in phases(group.curve("rate"), group.curve("test_error")):
+        if phase.last == change.epoch:
+            return phase.unrest is not None and change.drop > 3 * phase.unrest
+    return False
 
 
 def _unrest(done: Sequence[Group]) -> list[Block]:

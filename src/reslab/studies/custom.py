@@ -196,7 +196,8 @@ def _seeds(value: Any) -> tuple[int, ...]:
     if isinstance(value, list) and value and all(_is_seed(seed) for seed in value) and len(set(value)) == len(value):
         return tuple(value)
     raise ResLabError(
-        f"seeds: must be how many (1 or more) or a list of different whole numbers from 0, as in [0, 1, 7]; not {value!r}"
+        "seeds: must be how many (1 or more) or a list of different whole numbers from 0, as in [0, 1, 7]; "
+        f"not {value!r}"
     )
 
 

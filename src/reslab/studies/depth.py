@@ -49,7 +49,12 @@ def ask(options: Options) -> Study:
 def answer(study: Study, tables: Tables) -> list[Block]:
     """Return the report's part on depth: what was run, curves, the assignment's tables, its questions answered."""
     groups = study.groups(tables)
-    blocks = [*opening(study), *progress(groups, f"reslab run {study.name}"), *what_was_run(groups, _label(groups))]
+    blocks = [
+        *opening(study),
+        *depth_answers.in_short(groups),
+        *progress(groups),
+        *what_was_run(groups, _label(groups)),
+    ]
     if not any(group.epochs.height for group in groups):
         return blocks
     figures = (
@@ -84,7 +89,7 @@ def _expectation(datasets: Sequence[str], depths: Sequence[int]) -> str:
 
 
 def _results(groups: Sequence[Group]) -> list[Block]:
-    if not any(group.num_finished for group in groups):
+    if not any(group.has_result for group in groups):
         return []
     beside = [one for group in groups if why_not_comparable(group) is None for one in _published(group)]
     figure = by_depth_figure("final", groups, beside)

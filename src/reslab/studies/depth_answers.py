@@ -8,17 +8,17 @@ import polars as pl
 from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
 from reslab.exhibits.curves import datasets_of, on_dataset
-from reslab.exhibits.wording import dataset_name, listing, network_name, opened, points, whole, with_n
+from reslab.exhibits.wording import dataset_name, listing, network_name, opened, points, spread, whole, with_n
 from reslab.studies.against_published import against_paper
 from reslab.studies.curve_features import curve_features, gap
-from reslab.studies.verdicts import between, epochs_words, in_words, step, why_not_comparable
+from reslab.studies.verdicts import between, in_words, step, why_not_comparable
 
 Label = Callable[[Group], str]
 
 
 def answers(groups: Sequence[Group]) -> list[Block]:
     """Return questions and answers; a question that these runs cannot answer says what would."""
-    done = [group for group in groups if group.num_finished]
+    done = [group for group in groups if group.has_result]
     blocks: list[Block] = [Heading("The questions, answered")]
     if not done:
         return [*blocks, Prose("No run has finished, so there is nothing to answer with yet.")]
@@ -30,6 +30,23 @@ def answers(groups: Sequence[Group]) -> list[Block]:
     if any(dataset.startswith("cifar") for dataset in datasets_of(groups)):
         blocks += [Heading("What is the major difference between CIFAR-10 and CIFAR-100?", 4), *_two_datasets(done)]
     return blocks
+
+
+def in_short(groups: Sequence[Group]) -> list[Block]:
+    """Return the answer in a sentence for each data set with two depths or more, or nothing yet."""
+    sentences = []
+    done = [group for group in groups if group.has_result]
+    for dataset in datasets_of(done):
+        own = sorted(on_dataset(done, dataset), key=lambda group: group.recipe.depth)
+        found = between(own[0], own[-1])
+        if len(own) > 1 and found is not None:
+            ends = []
+            for group in (own[0], own[-1]):
+                summary = group.last_epoch("test_error")
+                ends.append(f"{spread(summary)}% with {group.recipe.depth} layers (n = {summary.n})")
+            name = dataset_name(dataset)
+            sentences.append(f"On {name} the test error is {listing(ends)}, {in_words(found)}.")
+    return [Prose(f"In short.  {'  '.join(sentences)}")] if sentences else []
 
 
 def _final(done: Sequence[Group]) -> list[Block]:
@@ -47,7 +64,7 @@ def _final(done: Sequence[Group]) -> list[Block]:
 
 
 def _by_depth(groups: Sequence[Group]) -> list[Block]:
-    done = [group for group in groups if group.num_finished]
+    done = [group for group in groups if group.has_result]
     blocks: list[Block] = []
     for dataset in datasets_of(done):
         own = sorted(on_dataset(done, dataset), key=lambda group: group.recipe.depth)
@@ -60,7 +77,8 @@ def _by_depth(groups: Sequence[Group]) -> list[Block]:
         whole_way = f"from {own[0].recipe.depth} to {own[-1].recipe.depth} layers altogether, "
         blocks.append(Prose(opened((whole_way if len(own) > 2 else "") + _why(own[0], own[-1]))))
     blocks += _lost(groups)
-    if any(why_not_comparable(group) and group.recipe.dataset != "digits" for group in done):
+    compared = len({group.recipe.depth for group in done}) > 1
+    if compared and any(why_not_comparable(group) and group.recipe.dataset != "digits" for group in done):
         text = (
             "These trainings are not the full ones; deeper networks take longer to train, so that the order of depths "
             "may differ at the end of a full schedule."
@@ -131,7 +149,7 @@ def _why(first: Group, last: Group) -> str:
             "training images and not what new images share with them, which is overfitting."
         )
     if worse:
-        return f"the test error of {deep} is higher; the training errors cannot be told apart, which leaves the reason open."
+        return f"the test error of {deep} is higher; the training errors cannot be told apart, so the reason is open."
     if fits_better:
         return (
             f"{deep} fits the training images better, but with these seeds its test error cannot be told from that "
@@ -186,6 +204,6 @@ def _per_class(ten: Group, hundred: Group) -> str:
             shares.append(f"{whole(images // classes)} training images for each of {classes} classes")
     sizes = f"CIFAR-10 has {shares[0]}, CIFAR-100 {shares[1]}" if len(shares) == 2 else "CIFAR-100 has more classes"
     return (
-        f"{sizes}.  So it has both more classes to tell apart and fewer images of each to learn from; this study "
-        f"changes the two together and cannot tell which matters more.  Schedule: {epochs_words(hundred)}."
+        f"{sizes}.  So CIFAR-100 has both more classes to tell apart and fewer images of each to learn from; this "
+        "study changes the two together and cannot tell which matters more."
     )

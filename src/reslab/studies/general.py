@@ -21,11 +21,7 @@ OTHERS = "others"
 def answer(study: Study, tables: Tables) -> list[Block]:
     """Return the report's part on a study of the user's own, or on runs that belong to no study."""
     groups = study.groups(tables)
-    blocks = opening(study)
-    if study.kind == CUSTOM:
-        blocks += progress(groups, f"reslab run {study.name}.toml")
-    else:
-        blocks += progress(groups, "reslab train --help")
+    blocks = [*opening(study), *progress(groups)]
     varied = _varied(study)
     blocks += [*([varied] if varied is not None else []), *what_was_run(groups, _label)]
     figures = (
@@ -122,7 +118,7 @@ def _differences(groups: Sequence[Group]) -> list[Block]:
     blocks: list[Block] = []
     num_compared = 0
     for dataset in datasets_of(groups):
-        done = [group for group in on_dataset(groups, dataset) if group.num_finished]
+        done = [group for group in on_dataset(groups, dataset) if group.has_result]
         if len(done) < 2:
             continue
         first, *rest = done
@@ -143,8 +139,8 @@ def _differences(groups: Sequence[Group]) -> list[Block]:
     if num_compared > 1:
         blocks.append(
             Prose(
-                f"{opened(counted(num_compared, 'comparison'))} were made, each at 95%: the more there are, the likelier that "
-                "one of them looks real by chance."
+                f"{opened(counted(num_compared, 'comparison'))} were made, each at 95%: the more there are, the "
+                "likelier that one of them looks real by chance."
             )
         )
     return [Heading("Differences"), *blocks]

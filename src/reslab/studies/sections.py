@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import schedule_epochs
-from reslab.exhibits.blocks import Block, Command, Heading, Note, Prose
-from reslab.exhibits.curves import datasets_of
+from reslab.exhibits.blocks import Block, Bullets, Heading, Note, Prose
 from reslab.exhibits.recipes import recipe_table
 from reslab.exhibits.tables import data_table, speed_table
-from reslab.exhibits.wording import counted, listing, number, opened
+from reslab.exhibits.wording import counted, number, opened
 from reslab.studies.study import Study
 
 _STATUS_WORDS = {
@@ -27,8 +26,8 @@ def opening(study: Study) -> list[Block]:
     return blocks + ([Prose(f"Expected: {study.expectation}")] if study.expectation else [])
 
 
-def progress(groups: Sequence[Group], command: str) -> list[Block]:
-    """Return how many runs have finished, and each that has not, by name; `command` goes on with them."""
+def progress(groups: Sequence[Group]) -> list[Block]:
+    """Return how many runs have finished, and each that has not, by name."""
     asked = sum(len(group.seeds) for group in groups)
     done = sum(group.num_finished for group in groups)
     if done == asked:
@@ -37,12 +36,17 @@ def progress(groups: Sequence[Group], command: str) -> list[Block]:
     for group in groups:
         for status, names in _unfinished(group).items():
             unfinished.setdefault(status, []).extend(names)
-    parts = [
-        f"{words}: {listing(unfinished[status])}" for status, words in _STATUS_WORDS.items() if status in unfinished
+    items = [
+        f"{opened(_STATUS_WORDS[status])}: {'; '.join(unfinished[status])}."
+        for status in _STATUS_WORDS
+        if status in unfinished
     ]
-    note = Note(f"{done} of {asked} runs have finished.  {opened('; '.join(parts))}.")
-    goes_on = set(unfinished) - {"diverged", "running"}
-    return [note, Prose("The same command goes on where it stopped:"), Command(command)] if goes_on else [note]
+    again = (
+        "  The command that asked this, given again, goes on where it stopped."
+        if set(unfinished) - {"diverged"}
+        else ""
+    )
+    return [Note(f"{done} of {asked} runs have finished.{again}"), Bullets(tuple(items))]
 
 
 def what_was_run(groups: Sequence[Group], label: Callable[[Group], str]) -> list[Block]:
@@ -50,16 +54,6 @@ def what_was_run(groups: Sequence[Group], label: Callable[[Group], str]) -> list
     blocks: list[Block] = [Heading("What was run"), recipe_table("recipe", groups)]
     tables = (data_table("images", groups), speed_table("machines", groups, label))
     return blocks + [table for table in tables if table is not None]
-
-
-def short_label(groups: Sequence[Group]) -> Callable[[Group], str]:
-    """Return the function that names a group as briefly as its place in a study allows.
-
-    Where all labels end in the name of the data set and a chart is of one data set, that name is left out.
-    """
-    if len(datasets_of(groups)) == 1:
-        return lambda group: group.label
-    return lambda group: group.label.split(", CIFAR-")[0].split(", digits")[0]
 
 
 def _all(asked: int) -> str:

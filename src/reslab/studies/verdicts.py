@@ -3,7 +3,7 @@
 from reslab.analysis.comparison import Difference, difference, from_single
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import Summary, schedule_epochs
-from reslab.exhibits.wording import counted, dataset_name, number, points
+from reslab.exhibits.wording import counted, dataset_name, number, percent, points
 from reslab.published import Published, published
 
 FULL_SCHEDULE_IMAGES = 64_000 * 128
@@ -56,7 +56,8 @@ def why_not_comparable(group: Group) -> str | None:
         return "only a part of the training images was used"
     share = schedule_share(group)
     if share is not None and share < _ALMOST:
-        return f"the schedule is shortened to {epochs_words(group)}, {share:.2g} of the images seen in the paper's training"
+        seen = percent(share)
+        return f"the schedule is shortened to {epochs_words(group)}, with {seen} of the images of the paper's training"
     return None
 
 

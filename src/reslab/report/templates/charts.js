@@ -14,6 +14,12 @@
     (part.layer || []).forEach(still);
   };
 
+  // On a narrow screen a legend of several columns would be cut off.
+  const narrow = (part) => {
+    Object.values(part.encoding || {}).forEach(({ legend }) => { if (legend?.columns > 1) legend.columns -= 1; });
+    (part.layer || []).forEach(narrow);
+  };
+
   const draw = (host) => {
     if (host.dataset.drawn) return;
     host.dataset.drawn = "yes";
@@ -23,6 +29,7 @@
       Object.entries(chart.datasets).map(([name, place]) => [name, rows(place)]),
     );
     if (coarse) still(specification);
+    if (host.clientWidth < 400) narrow(specification);
     const actions = { export: true, source: false, compiled: false, editor: false };
     window
       .vegaEmbed(host, specification, { mode: "vega-lite", renderer: "svg", actions, downloadFileName: host.dataset.chart })
@@ -39,5 +46,12 @@
     { rootMargin: "800px" },
   );
   hosts.forEach((host) => seen.observe(host));
-  window.addEventListener("beforeprint", () => hosts.forEach(draw));
+
+  // What is far down the page is drawn when there is time, so that printing finds it there.
+  const idle = window.requestIdleCallback || ((then) => setTimeout(then, 50));
+  const rest = () => {
+    const host = hosts.find((one) => !one.dataset.drawn);
+    if (host) { draw(host); idle(rest); }
+  };
+  window.addEventListener("load", () => idle(rest));
 })();

@@ -1,0 +1,97 @@
+"""The verb `bench`: how fast this machine trains, beside the textbook's way and the machine's ceiling."""
+
+import sys
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from reslab.cli import OK
+from reslab.cli.console import duration, print_json, print_table
+from reslab.cli.flags import AsJson, Device, default_precision
+from reslab.cli.lists import names, whole_numbers
+from reslab.errors import ResLabError
+from reslab.lab.planner import estimate_seconds, plan
+from reslab.recipe import CHOICES
+from reslab.studies.catalogue import STUDIES, ask
+from reslab.studies.study import Options
+
+
+def bench(
+    *,
+    depths: Annotated[str, Parameter(help="Depths to measure, as in 20,56,110.")] = "20",
+    batch_sizes: Annotated[str, Parameter(help="Batch sizes to measure, as in 64,128.")] = "128",
+    precisions: Annotated[str | None, Parameter(help="fp32, bf16 or both; default: the fast one here.")] = None,
+    rounds: int = 5,
+    device: Device = "auto",
+    json: AsJson = False,
+) -> int:
+    """Measure how fast this machine trains, from uint8 pixels to updated weights.
+
+    In each round our step and the textbook's (transforms image by image in loader workers, eager fp32) take turns;
+    figures are medians over the rounds.  For example:
+
+      reslab bench --depths 20,56 --precisions fp32,bf16
+
+    Parameters
+    ----------
+    rounds
+        Rounds of four steps each.
+    """
+    from pathlib import Path
+
+    from reslab.lab.bench import as_row, machine
+    from reslab.lab.bench import bench as measure
+    from reslab.training.hardware import make_deterministic, pick_device
+
+    if rounds < 1:
+        raise ResLabError(f"--rounds must be 1 or more, not {rounds}")
+    chosen = names(precisions) or (default_precision(device),)
+    for precision in chosen:
+        if precision not in CHOICES["precision"]:
+            raise ResLabError(f"--precisions takes {' and '.join(CHOICES['precision'])}, not {precision!r}")
+    place = pick_device(device)
+    make_deterministic()
+    facts = machine(place)
+    speeds = list(
+        measure(
+            depths=whole_numbers("depths", depths),
+            batch_sizes=whole_numbers("batch-sizes", batch_sizes),
+            precisions=chosen,
+            device=place,
+            rounds=rounds,
+            on_progress=lambda words: print(words, file=sys.stderr, flush=True),
+        )
+    )
+    best = max(speeds, key=lambda speed: speed.images_per_second * (speed.depth - 1))
+    work = {best.precision: best.images_per_second * (best.depth - 1)}
+    studies = {}
+    for name in STUDIES:
+        planned = plan(Path("/nonexistent"), ask(name, Options(precision=best.precision)).runs())
+        studies[name] = {"runs": len(planned), "seconds": estimate_seconds(planned, work, 1)}
+    rows: list[dict[str, Any]] = [as_row(speed) for speed in speeds]
+    if json:
+        print_json({"machine": facts, "speeds": rows, "studies": studies})
+        return OK
+    print(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items()) + "\n")
+    print_table(
+        ["depth", "batch", "precision", "images/s", "textbook", "ratio", "of ceiling", "epoch of 50,000"],
+        [
+            [
+                str(row["depth"]),
+                str(row["batch_size"]),
+                row["precision"],
+                f"{row['images_per_second']:,.0f}",
+                f"{row['textbook_images_per_second']:,.0f}",
+                f"{row['ratio']:.2f}",
+                f"{100 * row['share']:.0f}%",
+                duration(row["epoch_seconds"]),
+            ]
+            for row in rows
+        ],
+    )
+    print("\nStudies at full length, three seeds, one run at a time:")
+    print_table(
+        ["study", "runs", "time"],
+        [[name, str(study["runs"]), duration(study["seconds"])] for name, study in studies.items()],
+    )
+    return OK

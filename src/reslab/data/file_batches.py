@@ -1,0 +1,214 @@
+"""Batches from image files: decoded, cropped and resized in threads ahead of the training, normalised on the device."""
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from reslab.data.batches import Normalise, random_words
+from reslab.data.folders import FileSet
+from reslab.data.normalisation import Normaliser
+from reslab.errors import DataError
+from reslab.recipe import random_stream
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+AREA = (0.08, 1.0)
+"""Share of an image's area that a random crop has, at least and at most."""
+
+RATIO = (3 / 4, 4 / 3)
+"""Width of a random crop in its heights, at least and at most."""
+
+NUM_TRIES = 10
+"""Random crops drawn before the central one is taken, where none fits into the image."""
+
+NUM_AHEAD = 2
+"""Batches under way while one is trained on."""
+
+EVALUATION_RESIZE = 256 / 224
+"""Shorter side of an image that is measured on, in sides of its central crop."""
+
+_Pixels = NDArray[np.uint8]
+
+
+class FileTrainBatches:
+    """The training images in files, shuffled and augmented anew in each epoch; the last batch may be smaller.
+
+    A crop of 8% to 100% of the image's area, its sides between 3:4 and 4:3, is resized to `image_size` and mirrored or
+    not (`mirror` random or none): the usual way since Szegedy et al. 2015.  An image's chance comes from the seed, the
+    epoch and its place in the set alone, so that neither the number of threads nor a stop changes a pixel.  `workers`
+    threads decode (None: as many as torch computes with).  A file that cannot be decoded raises `DataError`.
+    """
+
+    def __init__(
+        self,
+        images: FileSet,
+        normaliser: Normaliser,
+        *,
+        image_size: int,
+        batch_size: int,
+        mirror: str,
+        seed: int,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        channels_last: bool = False,
+        workers: int | None = None,
+    ) -> None:
+        self.num_images = len(images)
+        self.num_batches = -(-self.num_images // batch_size)
+        self._batch_size = batch_size
+        self._size = image_size
+        self._mirrors = mirror == "random"
+        self._seed = seed
+        self._source = _Source(images, normaliser, image_size, torch.device(device), dtype, channels_last, workers)
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield images (B x 3 x S x S) and labels (int64, B) of an epoch, counted from 0, without the first `start`."""
+        order = np.argsort(random_words(self.num_images, self._seed, "order", epoch), kind="stable")
+        first = start * self._batch_size
+        places = (order[at : at + self._batch_size] for at in range(first, len(order), self._batch_size))
+        key = random_stream(self._seed, "augmentation", epoch)
+        yield from self._source.serve(places, partial(_augment, size=self._size, key=key, mirrors=self._mirrors))
+
+
+class FileEvaluationBatches:
+    """Images in files, in their order: resized to a shorter side of 256/224 of `image_size`, the centre cropped."""
+
+    def __init__(
+        self,
+        images: FileSet,
+        normaliser: Normaliser,
+        *,
+        image_size: int,
+        batch_size: int = 100,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        channels_last: bool = False,
+        workers: int | None = None,
+    ) -> None:
+        self.num_images = len(images)
+        self.num_batches = -(-self.num_images // batch_size)
+        self._batch_size = batch_size
+        self._size = image_size
+        self._source = _Source(images, normaliser, image_size, torch.device(device), dtype, channels_last, workers)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        order = np.arange(self.num_images)
+        places = (order[at : at + self._batch_size] for at in range(0, len(order), self._batch_size))
+        yield from self._source.serve(places, lambda image, _: central_crop(image, self._size))
+
+
+def random_crop(width: int, height: int, chances: Sequence[float]) -> tuple[int, int, int, int]:
+    """Return left, top, right and bottom of a random crop; `chances` are 40 numbers from 0 to 1, without 1.
+
+    Area and logarithm of the ratio are uniform; where ten of them do not fit, the crop is central and as large as the
+    ratios allow.
+    """
+    for place in range(0, 4 * NUM_TRIES, 4):
+        share, shape, across, down = chances[place : place + 4]
+        area = width * height * (AREA[0] + share * (AREA[1] - AREA[0]))
+        ratio = math.exp(math.log(RATIO[0]) + shape * (math.log(RATIO[1]) - math.log(RATIO[0])))
+        wide, high = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < wide <= width and 0 < high <= height:
+            left, top = int(across * (width - wide + 1)), int(down * (height - high + 1))
+            return left, top, left + wide, top + high
+    wide = max(1, min(width, round(height * RATIO[1])))
+    high = max(1, min(height, round(width / RATIO[0])))
+    left, top = (width - wide) // 2, (height - high) // 2
+    return left, top, left + wide, top + high
+
+
+def central_crop(image: "Image", size: int) -> _Pixels:
+    """Return the central `size` x `size` pixels of the image, resized to a shorter side of 256/224 of it: H x W x 3."""
+    shorter = round(EVALUATION_RESIZE * size)
+    width, height = (int(shorter * side / min(image.size)) for side in image.size)
+    left, top = round((width - size) / 2), round((height - size) / 2)
+    resized = image.resize((width, height), _bilinear())
+    return np.asarray(resized.crop((left, top, left + size, top + size)))
+
+
+def _augment(image: "Image", place: int, *, size: int, key: int, mirrors: bool) -> _Pixels:
+    words = np.random.Philox(key=key, counter=[0, 0, 0, place]).random_raw(4 * NUM_TRIES + 1)
+    chances = ((words >> np.uint64(11)) * 2.0**-53).tolist()
+    pixels = np.asarray(image.crop(random_crop(*image.size, chances[1:])).resize((size, size), _bilinear()))
+    return pixels[:, ::-1] if mirrors and chances[0] < 0.5 else pixels
+
+
+class _Source:
+    """Files to batches on the device."""
+
+    def __init__(
+        self,
+        images: FileSet,
+        normaliser: Normaliser,
+        image_size: int,
+        device: torch.device,
+        dtype: torch.dtype,
+        channels_last: bool,
+        workers: int | None,
+    ) -> None:
+        self._images = images
+        self._device = device
+        self._workers = workers or torch.get_num_threads()
+        self._normalise = Normalise(
+            normaliser,
+            (3, image_size, image_size),
+            crop_padding=0,
+            padding="mean",
+            mirrors=False,
+            device=device,
+            dtype=dtype,
+            channels_last=channels_last,
+        )
+
+    def serve(
+        self, batches: Iterable[NDArray[np.int64]], crop: Callable[["Image", int], _Pixels]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the images at these places, cropped, and their labels; `NUM_AHEAD` batches are prepared meanwhile."""
+
+        def prepare(place: int) -> _Pixels:
+            return crop(_decode(self._images, place), place)
+
+        waiting: deque[tuple[NDArray[np.int64], list[Future[_Pixels]]]] = deque()
+        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="images")
+        try:
+            for places in batches:
+                waiting.append((places, [pool.submit(prepare, place) for place in places.tolist()]))
+                if len(waiting) > NUM_AHEAD:
+                    yield self._to_device(*waiting.popleft())
+            while waiting:
+                yield self._to_device(*waiting.popleft())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _to_device(self, places: NDArray[np.int64], images: list[Future[_Pixels]]) -> tuple[Tensor, Tensor]:
+        pixels = torch.from_numpy(np.stack([image.result() for image in images])).to(self._device)
+        labels = torch.from_numpy(self._images.labels[places]).to(self._device)
+        return self._normalise(pixels.permute(0, 3, 1, 2), None), labels
+
+
+def _decode(images: FileSet, place: int) -> "Image":
+    path = images.path(place)
+    try:
+        from PIL import Image
+    except ImportError:
+        raise DataError("image files are decoded by Pillow, which is not installed: pip install pillow") from None
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except Exception as error:  # damaged files raise nearly anything
+        raise DataError(f"{path} cannot be decoded ({error}); replace it or take it away") from error
+
+
+def _bilinear() -> "Image.Resampling":  # type: ignore[name-defined]
+    from PIL import Image
+
+    return Image.Resampling.BILINEAR

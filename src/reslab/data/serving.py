@@ -1,0 +1,93 @@
+"""A data set as a run's batches: the one place that knows which kinds of images there are."""
+
+from dataclasses import dataclass
+
+import torch
+
+from reslab.data.batches import EvaluationBatches, TrainBatches
+from reslab.data.file_batches import FileEvaluationBatches, FileTrainBatches
+from reslab.data.folders import FileSet, Folders
+from reslab.data.images import Dataset, ImageSet
+from reslab.data.normalisation import Normaliser, fit, unmeasured
+from reslab.data.split import Split, split
+from reslab.recipe import Recipe, Run
+
+AnyImages = ImageSet | FileSet
+AnyDataset = Dataset | Folders
+AnyTrainBatches = TrainBatches | FileTrainBatches
+AnyEvaluationBatches = EvaluationBatches | FileEvaluationBatches
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a run is trained on, and by name (test, holdout if there is one) what it is measured on."""
+
+    train: AnyTrainBatches
+    evaluations: dict[str, AnyEvaluationBatches]
+
+
+def serve(run: Run, dataset: AnyDataset, device: torch.device) -> Served:
+    """Return a run's batches, in float32 and channels last, on the device."""
+    recipe = run.recipe
+    parts: Split[AnyImages] = split(dataset, train_share=recipe.train_share, holdout=recipe.holdout)
+    normaliser = _normaliser(recipe, parts.train)
+    measured = {"test": parts.test} | ({"holdout": parts.holdout} if parts.holdout is not None else {})
+    return Served(
+        _train_batches(run, parts.train, normaliser, device),
+        {name: _evaluation_batches(recipe, images, normaliser, device, None) for name, images in measured.items()},
+    )
+
+
+def unaugmented(run: Run, dataset: AnyDataset, device: torch.device, batch_size: int) -> AnyEvaluationBatches:
+    """Return a run's training images as those that it is measured on are served."""
+    parts: Split[AnyImages] = split(dataset, train_share=run.recipe.train_share, holdout=run.recipe.holdout)
+    return _evaluation_batches(run.recipe, parts.train, _normaliser(run.recipe, parts.train), device, batch_size)
+
+
+def _normaliser(recipe: Recipe, train: AnyImages) -> Normaliser:
+    return unmeasured(recipe.normalisation) if isinstance(train, FileSet) else fit(recipe.normalisation, train)
+
+
+def _train_batches(run: Run, images: AnyImages, normaliser: Normaliser, device: torch.device) -> AnyTrainBatches:
+    recipe = run.recipe
+    if isinstance(images, FileSet):
+        return FileTrainBatches(
+            images,
+            normaliser,
+            image_size=recipe.image_size,
+            batch_size=recipe.batch_size,
+            mirror=recipe.mirror,
+            seed=run.seed,
+            device=device,
+            channels_last=True,
+        )
+    return TrainBatches(
+        images,
+        normaliser,
+        batch_size=recipe.batch_size,
+        crop_padding=recipe.crop_padding,
+        padding=recipe.padding,
+        mirror=recipe.mirror,
+        seed=run.seed,
+        device=device,
+        channels_last=True,
+    )
+
+
+def _evaluation_batches(
+    recipe: Recipe,
+    images: AnyImages,
+    normaliser: Normaliser,
+    device: torch.device,
+    batch_size: int | None,
+) -> AnyEvaluationBatches:
+    if isinstance(images, FileSet):
+        return FileEvaluationBatches(
+            images,
+            normaliser,
+            image_size=recipe.image_size,
+            batch_size=batch_size or 100,
+            device=device,
+            channels_last=True,
+        )
+    return EvaluationBatches(images, normaliser, batch_size=batch_size or 500, device=device, channels_last=True)

@@ -1,0 +1,122 @@
+"""The curvature of the training loss: the extreme eigenvalues of its Hessian, and the rate that they allow."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from reslab.diagnostics.measuring import Batches, Loss, cross_entropy, flat, measuring
+from reslab.errors import ResLabError
+from reslab.recipe import random_stream
+
+
+@dataclass(frozen=True, slots=True)
+class Curvature:
+    """Largest and smallest eigenvalue of a symmetric matrix; one of its eigenvalues is within `residual` of each.
+
+    `converged` says whether the largest one's residual is within the tolerance asked for.
+    """
+
+    largest: float
+    residual: float
+    smallest: float
+    smallest_residual: float
+    iterations: int
+    converged: bool
+
+
+def hessian_extremes(
+    module: nn.Module,
+    batches: Batches,
+    *,
+    seed: int = 0,
+    max_iterations: int = 30,
+    tolerance: float = 0.01,
+    loss: Loss = cross_entropy,
+) -> Curvature:
+    """Return the extreme eigenvalues of the Hessian of the mean loss on these images, by all parameters.
+
+    Found by Lanczos iteration on products of the Hessian with a vector (differentiating twice), one batch at a time.
+    Batch norm uses the statistics of each batch: this is the loss that training descends.  With the running averages it
+    would be another function, one that changes with the length of the weights.  The batches are iterated over once an
+    iteration and must stay the same.  Weight decay would add itself to every eigenvalue.
+    """
+    kept = [(images, labels) for images, labels in batches]
+    if not kept:
+        raise ResLabError("there are no images to measure on")
+    parameters = list(module.parameters())
+    num_images = sum(len(labels) for _, labels in kept)
+
+    def product(vector: Tensor) -> Tensor:
+        total = torch.zeros_like(vector)
+        for images, labels in kept:
+            with torch.enable_grad():
+                value = loss(module(images), labels) * (len(labels) / num_images)
+                total += hessian_product(value, parameters, vector)
+        return total
+
+    generator = torch.Generator().manual_seed(random_stream(seed, "curvature"))
+    size = sum(parameter.numel() for parameter in parameters)
+    start = torch.randn(size, generator=generator).to(parameters[0])
+    with measuring(module, batch_statistics=True):
+        return extreme_eigenvalues(product, start, max_iterations=max_iterations, tolerance=tolerance)
+
+
+def hessian_product(loss: Tensor, parameters: Sequence[Tensor], vector: Tensor) -> Tensor:
+    """Return the Hessian of a scalar by these parameters, times a vector as long as all of them together."""
+    gradients = torch.autograd.grad(loss, parameters, create_graph=True)
+    parts = vector.split([parameter.numel() for parameter in parameters])
+    shaped = [part.view(parameter.shape) for part, parameter in zip(parts, parameters, strict=True)]
+    products = torch.autograd.grad(gradients, parameters, shaped, materialize_grads=True)
+    return flat(products)
+
+
+def extreme_eigenvalues(
+    product: Callable[[Tensor], Tensor], start: Tensor, *, max_iterations: int = 30, tolerance: float = 0.01
+) -> Curvature:
+    """Return the extreme eigenvalues of the symmetric matrix that `product` multiplies by (Lanczos 1950).
+
+    Each vector is made orthogonal to all before it, so that no eigenvalue shows twice; they are kept, one an iteration.
+    Stops when the residual of the largest eigenvalue is within `tolerance` times its size.
+    """
+    num_iterations = min(max_iterations, start.numel())
+    basis = [start / torch.linalg.vector_norm(start)]
+    diagonal: list[float] = []
+    beside: list[float] = []
+    while True:
+        image = product(basis[-1])
+        diagonal.append(torch.dot(image, basis[-1]).item())
+        for _ in range(2):  # once leaves as much as rounding made of it
+            for vector in basis:
+                image = image - torch.dot(image, vector) * vector
+        beside.append(torch.linalg.vector_norm(image).item())
+        small = np.diag(diagonal) + np.diag(beside[:-1], 1) + np.diag(beside[:-1], -1)
+        if not np.isfinite(small).all():
+            raise ResLabError("the loss or its derivatives are not finite: there is no curvature to measure")
+        values, vectors = np.linalg.eigh(small)
+        residuals = beside[-1] * np.abs(vectors[-1])
+        converged = bool(residuals[-1] <= tolerance * abs(values[-1]))
+        exhausted = beside[-1] <= 1e-12 * max(1e-300, float(np.abs(values).max()))
+        if converged or exhausted or len(diagonal) == num_iterations:
+            break
+        basis.append(image / beside[-1])
+    return Curvature(
+        largest=float(values[-1]),
+        residual=float(residuals[-1]),
+        smallest=float(values[0]),
+        smallest_residual=float(residuals[0]),
+        iterations=len(diagonal),
+        converged=converged or exhausted,
+    )
+
+
+def stability_limit(rate: float, momentum: float = 0.0, *, nesterov: bool = False) -> float:
+    """Return the curvature above which gradient descent on a quadratic, without noise, runs away.
+
+    2 (1 + momentum) / rate, with Nesterov's form 2 (1 + momentum) / ((1 + 2 momentum) rate): Cohen et al. 2021, "Gradient
+    Descent on Neural Networks Typically Occurs at the Edge of Stability", section 2 and appendix B.
+    """
+    limit = 2 * (1 + momentum) / rate
+    return limit / (1 + 2 * momentum) if nesterov else limit

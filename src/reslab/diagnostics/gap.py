@@ -1,0 +1,42 @@
+"""How much better a network does on the images it was trained on, both measured in the same way."""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from reslab.diagnostics.measuring import Batches
+from reslab.training.evaluation import evaluate
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Errors in percent and losses in nats of the same weights on training and test images, and test minus training."""
+
+    train_error: float
+    test_error: float
+    error_gap: float
+    train_loss: float
+    test_loss: float
+    loss_gap: float
+    num_train: int
+    num_test: int
+
+
+def train_test_gap(module: nn.Module, train: Batches, test: Batches, *, precision: str = "fp32") -> Gap:
+    """Measure the final weights on both, in evaluation mode.
+
+    The training error of a learning curve is another thing: it is of augmented images, of weights that change while it
+    is added up, and of batch norm by batch.  Give the training images as they are, without augmentation.
+    """
+    seen = evaluate(module, train, precision=precision)
+    unseen = evaluate(module, test, precision=precision)
+    return Gap(
+        train_error=seen.error,
+        test_error=unseen.error,
+        error_gap=unseen.error - seen.error,
+        train_loss=seen.loss,
+        test_loss=unseen.loss,
+        loss_gap=unseen.loss - seen.loss,
+        num_train=seen.num_images,
+        num_test=unseen.num_images,
+    )

@@ -1,0 +1,66 @@
+"""How large the gradient of each layer is: whether it vanishes on its way back."""
+
+import math
+import statistics
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from reslab.diagnostics.measuring import Batches, Loss, cross_entropy, gradient, measuring
+from reslab.errors import ResLabError
+
+
+@dataclass(frozen=True, slots=True)
+class LayerGradient:
+    """Gradient of the loss by one layer's weights, biases and batch norm left out."""
+
+    layer: int
+    """Place among the weighted layers, from 1; a projection shortcut has that of the layer before it."""
+    name: str
+    gradient_norm: float
+    """Euclidean norm, the mean over batches."""
+    standard_deviation: float
+    """Of the norm from batch to batch; 0 for a single one."""
+    weight_norm: float
+    relative: float
+    """gradient_norm / weight_norm: times the rate, the share of itself by which a step changes the layer."""
+
+
+def gradient_norms(module: nn.Module, batches: Batches, loss: Loss = cross_entropy) -> tuple[LayerGradient, ...]:
+    """Return the norm of the gradient of each convolution and linear layer, in the order of the network.
+
+    Batch norm uses the statistics of the batch, as in training: this is the gradient that a step follows, weight
+    decay left out.  (He et al. 2016, section 4.1: with batch norm the gradients of a plain network "exhibit healthy
+    norms".)  Where batch norm follows a layer, its gradient shrinks as its weights grow, so that weights of another
+    size show as gradients of another size.
+    """
+    weights = {name: part.weight for name, part in module.named_modules() if isinstance(part, nn.Conv2d | nn.Linear)}
+    places = {id(parameter): place for place, parameter in enumerate(module.parameters())}
+    norms: dict[str, list[float]] = {name: [] for name in weights}
+    with measuring(module, batch_statistics=True):
+        for images, labels in batches:
+            gradients = gradient(module, images, labels, loss)
+            for name, weight in weights.items():
+                norms[name].append(_norm(gradients[places[id(weight)]]))
+    if not all(norms.values()):
+        raise ResLabError("there are no images to measure on")
+    found, layer = [], 0
+    for name, weight in weights.items():
+        layer += "downsample" not in name  # torchvision's name for a projection shortcut
+        norm, weight_norm = statistics.fmean(norms[name]), _norm(weight.detach())
+        found.append(
+            LayerGradient(
+                layer=layer,
+                name=name,
+                gradient_norm=norm,
+                standard_deviation=statistics.stdev(norms[name]) if len(norms[name]) > 1 else 0.0,
+                weight_norm=weight_norm,
+                relative=norm / weight_norm if weight_norm else math.inf,
+            )
+        )
+    return tuple(found)
+
+
+def _norm(tensor: Tensor) -> float:
+    return float(torch.linalg.vector_norm(tensor).item())

@@ -1,0 +1,287 @@
+"""All diagnostics by name, each with what it asks and where it comes from, measured within a budget."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from torch import Tensor, nn
+
+from reslab.diagnostics.curvature import hessian_extremes, stability_limit
+from reslab.diagnostics.gap import train_test_gap
+from reslab.diagnostics.gradients import gradient_norms
+from reslab.diagnostics.measuring import Batches, Loss, cross_entropy, first
+from reslab.diagnostics.noise_scale import gradient_noise_scale
+from reslab.diagnostics.responses import layer_responses
+from reslab.diagnostics.surface import loss_surface
+from reslab.errors import ResLabError
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """What is measured: a trained network, the same before training, the images, and how it was trained.
+
+    All batches can be iterated over again and again, always the same.
+    """
+
+    final: nn.Module
+    initial: nn.Module
+    train: Batches
+    """Training images without augmentation, in batches of the training's size."""
+    augmented: Batches
+    """Augmented batches, each drawn independently of the others, as many as are asked for."""
+    test: Batches
+    batch_size: int
+    seed: int = 0
+    """Of random directions and starting vectors."""
+    loss: Loss = cross_entropy
+    """What training descended, weight decay left out."""
+    first_rate: float = 0.1
+    last_rate: float = 0.001
+    momentum: float = 0.9
+    nesterov: bool = False
+    precision: str = "fp32"
+    """Of the gap only, so that it compares with the run's own figures; all else is measured in fp32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much is measured, in images; a larger budget gives steadier numbers of the same quantities."""
+
+    gap_images: int
+    response_images: int
+    gradient_images: int
+    noise_batches: int
+    curvature_images: int
+    lanczos_iterations: int
+    surface_images: int
+    surface_points: int
+
+
+BUDGETS = {
+    "quick": Budget(
+        gap_images=1000,
+        response_images=500,
+        gradient_images=256,
+        noise_batches=16,
+        curvature_images=128,
+        lanczos_iterations=12,
+        surface_images=100,
+        surface_points=9,
+    ),
+    "standard": Budget(
+        gap_images=5000,
+        response_images=1000,
+        gradient_images=512,
+        noise_batches=32,
+        curvature_images=256,
+        lanczos_iterations=20,
+        surface_images=256,
+        surface_points=11,
+    ),
+    "thorough": Budget(
+        gap_images=50_000,
+        response_images=10_000,
+        gradient_images=4096,
+        noise_batches=256,
+        curvature_images=2048,
+        lanczos_iterations=60,
+        surface_images=1000,
+        surface_points=25,
+    ),
+}
+"""Budgets by name, the smaller first."""
+
+NUM_GROUPS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """A measurement: what it asks, the paper and figure that it stands on, and how it is made."""
+
+    question: str
+    source: str
+    measure: Callable[[Subject, Budget], Json]
+    """Gives `settings` and the results `final` and, for some, `initial`."""
+
+
+def diagnose(
+    subject: Subject, which: Iterable[str], budget: str, clock: Callable[[], float]
+) -> Iterator[tuple[str, Json]]:
+    """Yield each diagnostic's name with what was found: budget, seconds, settings, and results by moment.
+
+    What is found are values for JSON; a number that is not finite is None.  Unknown names raise `ResLabError`.
+    """
+    names = tuple(which)
+    check_names(names, budget)
+    for name in names:
+        begun = clock()
+        found = plain(DIAGNOSTICS[name].measure(subject, BUDGETS[budget]))
+        yield name, {"budget": budget, "seconds": clock() - begun, **found}
+
+
+def check_names(which: Iterable[str], budget: str) -> None:
+    """Raise `ResLabError` for a diagnostic or a budget that there is not."""
+    for name in which:
+        if name not in DIAGNOSTICS:
+            raise ResLabError(f"there is no diagnostic {name!r}; there are {', '.join(DIAGNOSTICS)}")
+    if budget not in BUDGETS:
+        raise ResLabError(f"budget must be one of {', '.join(BUDGETS)}; not {budget!r}")
+
+
+def plain(value: Any) -> Any:
+    """Return a value for JSON: tuples as lists, and numbers that are not finite as None."""
+    if isinstance(value, dict):
+        return {name: plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _gap(subject: Subject, budget: Budget) -> Json:
+    train, test = first(subject.train, budget.gap_images), first(subject.test, budget.gap_images)
+    found = train_test_gap(subject.final, train, test, precision=subject.precision)
+    return {
+        "settings": {"num_images": _count(train), "batch_norm": "running", "precision": subject.precision},
+        "final": asdict(found),
+    }
+
+
+def _responses(subject: Subject, budget: Budget) -> Json:
+    batches = first(subject.train, budget.response_images)
+    found = layer_responses(subject.final, batches)
+    return {
+        "settings": {"num_images": _count(batches), "batch_norm": "running"},
+        "final": {"layers": [asdict(each) for each in found]},
+    }
+
+
+def _gradients(subject: Subject, budget: Budget) -> Json:
+    num_batches = _whole_batches(subject, budget.gradient_images)
+    batches = list(islice(subject.augmented, num_batches))
+    norms = partial(gradient_norms, batches=batches, loss=subject.loss)
+    return {
+        "settings": {
+            "num_images": _count(batches),
+            "batch_size": subject.batch_size,
+            "batch_norm": "batch",
+            "augmented": True,
+        },
+        **{name: {"layers": [asdict(each) for each in norms(module)]} for name, module in _moments(subject)},
+    }
+
+
+def _noise_scale(subject: Subject, budget: Budget) -> Json:
+    num_batches = budget.noise_batches
+    estimate = partial(
+        gradient_noise_scale,
+        batches=subject.augmented,
+        num_groups=NUM_GROUPS,
+        batches_per_group=num_batches // NUM_GROUPS,
+        loss=subject.loss,
+    )
+    return {
+        "settings": {
+            "num_images": num_batches * subject.batch_size,
+            "batch_size": subject.batch_size,
+            "groups": NUM_GROUPS,
+            "batch_norm": "batch",
+            "augmented": True,
+        },
+        "final": asdict(estimate(subject.final)),
+    }
+
+
+def _curvature(subject: Subject, budget: Budget) -> Json:
+    batches = list(islice(subject.train, _whole_batches(subject, budget.curvature_images)))
+    rates = {"initial": subject.first_rate, "final": subject.last_rate}
+    extremes = partial(
+        hessian_extremes,
+        batches=batches,
+        seed=subject.seed,
+        max_iterations=budget.lanczos_iterations,
+        loss=subject.loss,
+    )
+    return {
+        "settings": {
+            "num_images": _count(batches),
+            "batch_size": subject.batch_size,
+            "batch_norm": "batch",
+            "seed": subject.seed,
+            "tolerance": 0.01,
+        },
+        **{
+            name: {
+                **asdict(extremes(module)),
+                "rate": rates[name],
+                "stability_limit": stability_limit(rates[name], subject.momentum, nesterov=subject.nesterov),
+            }
+            for name, module in _moments(subject)
+        },
+    }
+
+
+def _surface(subject: Subject, budget: Budget) -> Json:
+    batches = first(subject.train, budget.surface_images)
+    found = loss_surface(subject.final, batches, seed=subject.seed, num_points=budget.surface_points)
+    return {
+        "settings": {
+            "num_images": _count(batches),
+            "batch_norm": "running",
+            "seed": subject.seed,
+            "normalisation": "filter",
+        },
+        "final": asdict(found),
+    }
+
+
+DIAGNOSTICS = {
+    "gap": Diagnostic(
+        "How much better is the network on the images that it was trained on?",
+        "He et al. 2016, section 4.2 and figure 6: training and test error",
+        _gap,
+    ),
+    "responses": Diagnostic(
+        "How strongly does each layer respond?",
+        "He et al. 2016, figure 7: standard deviation of layer responses",
+        _responses,
+    ),
+    "gradients": Diagnostic(
+        "Do gradients vanish on their way back?",
+        "He et al. 2016, section 4.1: gradients of plain networks with batch norm have healthy norms",
+        _gradients,
+    ),
+    "noise-scale": Diagnostic(
+        "How many images can a batch hold before more of them stop helping?",
+        "McCandlish et al. 2018, equation 2.9 and appendix A.1: simple gradient noise scale",
+        _noise_scale,
+    ),
+    "curvature": Diagnostic(
+        "How sharp is the minimum, beside what the learning rate allows?",
+        "Cohen et al. 2021, section 2: largest Hessian eigenvalue against the stability limit",
+        _curvature,
+    ),
+    "surface": Diagnostic(
+        "What does the loss look like around the weights?",
+        "Li et al. 2018, section 4 and figure 5: filter-normalised random directions",
+        _surface,
+    ),
+}
+"""The diagnostics by name, the quick ones first."""
+
+
+def _moments(subject: Subject) -> tuple[tuple[str, nn.Module], ...]:
+    return ("initial", subject.initial), ("final", subject.final)
+
+
+def _whole_batches(subject: Subject, num_images: int) -> int:
+    """Return how many batches hold about so many images: batch norm by batch wants them whole."""
+    return max(1, round(num_images / subject.batch_size))
+
+
+def _count(batches: list[tuple[Tensor, Tensor]]) -> int:
+    return sum(len(labels) for _, labels in batches)

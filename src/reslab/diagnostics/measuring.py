@@ -1,0 +1,74 @@
+"""What all measurements share: a network left as it was found, bit for bit, and the first so many images of batches."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from reslab.errors import ResLabError
+
+Batches = Iterable[tuple[Tensor, Tensor]]
+"""Images N x C x H x W and labels N, on the module's device."""
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Mean loss of logits N x classes and labels N."""
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean cross-entropy in nats."""
+    return F.cross_entropy(logits, labels)
+
+
+@contextmanager
+def measuring(module: nn.Module, *, batch_statistics: bool) -> Iterator[None]:
+    """Hold a network in evaluation mode while it is measured; modes, buffers and gradient flags come back after.
+
+    With `batch_statistics`, batch norm normalises by the batch as in training; its running averages, which that
+    moves, come back too.  Nothing here touches `grad`.
+    """
+    modes = [(part, part.training) for part in module.modules()]
+    flags = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
+    buffers = [(buffer, buffer.clone()) for buffer in module.buffers()] if batch_statistics else []
+    try:
+        module.eval()
+        for part in module.modules():
+            if batch_statistics and isinstance(part, nn.modules.batchnorm._BatchNorm):
+                part.train()
+        for parameter in module.parameters():
+            parameter.requires_grad_(True)
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+        for parameter, flag in flags:
+            parameter.requires_grad_(flag)
+        with torch.no_grad():
+            for buffer, value in buffers:
+                buffer.copy_(value)
+
+
+def first(batches: Batches, num_images: int) -> list[tuple[Tensor, Tensor]]:
+    """Return the first `num_images` images in their batches, the last batch cut; fewer where there are fewer."""
+    taken, missing = [], num_images
+    for images, labels in batches:
+        taken.append((images[:missing], labels[:missing]))
+        missing -= len(taken[-1][1])
+        if missing <= 0:
+            break
+    if not taken:
+        raise ResLabError("there are no images to measure on")
+    return taken
+
+
+def gradient(module: nn.Module, images: Tensor, labels: Tensor, loss: Loss) -> tuple[Tensor, ...]:
+    """Return the gradient of the mean loss by each parameter, in their order; `grad` is not touched."""
+    with torch.enable_grad():
+        value = loss(module(images), labels)
+        return torch.autograd.grad(value, list(module.parameters()))
+
+
+def flat(tensors: Sequence[Tensor]) -> Tensor:
+    """Return tensors as one vector."""
+    return torch.cat([tensor.reshape(-1) for tensor in tensors])

@@ -1,0 +1,87 @@
+"""Compile the C++ beside this file with the machine's own compiler, once, and load it.
+
+The library is plain C with pointers: no header of torch, so that compiling takes two seconds, and no Python.
+"""
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+
+SOURCE = Path(__file__).with_name("norm.cpp")
+FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """The loaded library, or None and why there is none."""
+
+    library: ctypes.CDLL | None
+    reason: str
+
+
+@cache
+def kernels() -> Kernels:
+    """Return the kernels for this machine, compiled now if they never were; RESLAB_KERNELS=0 does without.
+
+    Kept in the user's cache, by a hash of the source, the compiler and the processor.
+    """
+    if os.environ.get("RESLAB_KERNELS") == "0":
+        return Kernels(None, "switched off by RESLAB_KERNELS=0")
+    if sys.platform != "linux":
+        return Kernels(None, f"not tried on {sys.platform}")
+    compiler = os.environ.get("CXX") or next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
+    if compiler is None:
+        return Kernels(None, "there is no C++ compiler")
+    openmp = next(iter(sorted((Path(torch.__file__).parent / "lib").glob("libgomp*.so*"))), None)
+    if openmp is None:
+        return Kernels(None, "torch brings no OpenMP library to share threads with")
+    try:
+        path = _cache() / f"norm-{_key(compiler)}.so"
+        if not path.exists():
+            _compile(compiler, openmp, path)
+        return Kernels(ctypes.CDLL(str(path)), f"compiled by {compiler}")
+    except (OSError, subprocess.SubprocessError) as error:
+        said = getattr(error, "stderr", None)
+        return Kernels(None, f"{compiler} failed: {(said or str(error)).strip()[:300]}")
+
+
+def _compile(compiler: str, openmp: Path, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        made, linked = Path(folder) / "norm.o", Path(folder) / "norm.so"
+        _call(compiler, *FLAGS, *_vector_width(), "-fopenmp", "-c", str(SOURCE), "-o", str(made))
+        # Linked by path to the OpenMP library that torch has loaded: two of them would fight for the cores.
+        _call(compiler, "-shared", str(made), str(openmp), "-o", str(linked))
+        linked.replace(path)  # another process may have been as fast: either file will do
+
+
+def _vector_width() -> tuple[str, ...]:
+    is_x86 = platform.machine() in ("x86_64", "AMD64")
+    return ("-mprefer-vector-width=512",) if is_x86 else ()
+
+
+def _call(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+
+
+def _key(compiler: str) -> str:
+    version = subprocess.run([compiler, "--version"], check=True, capture_output=True, text=True, timeout=10).stdout
+    cpuinfo = Path("/proc/cpuinfo")
+    flags = [line for line in cpuinfo.read_text().splitlines() if line.startswith(("flags", "Features"))][:1]
+    parts = (SOURCE.read_text(), *FLAGS, version, torch.__version__, *flags)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "reslab" / "kernels"

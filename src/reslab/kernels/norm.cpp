@@ -1,0 +1,293 @@
+// Batch norm in training mode with what follows it, addition of a shortcut and ReLU, in two passes over the maps
+// forward and two backward.
+//
+// Maps are channels-last: rows of C numbers, C being 16, 32 or a multiple of 64, in float or bfloat16; all sums and
+// coefficients are float or double.  A row is treated as part of a "wide row" of W = max(C, 64) numbers, so that
+// every inner loop runs over 64 numbers and becomes vector instructions whatever C is.  Threads get equal parts of
+// the wide rows and their sums are added in order: the same number of threads gives the same bits.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+namespace {
+
+using bfloat = uint16_t;
+constexpr int BLOCK = 64;   // numbers of an inner loop
+constexpr int CHUNK = 128;  // wide rows added up in float before the sum goes on in double
+
+inline float wide(float value) { return value; }
+inline float wide(bfloat value) {
+  uint32_t bits = static_cast<uint32_t>(value) << 16;
+  float result;
+  std::memcpy(&result, &bits, sizeof result);
+  return result;
+}
+
+template <class T> inline T narrow(float value);
+template <> inline float narrow<float>(float value) { return value; }
+template <> inline bfloat narrow<bfloat>(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  bits += 0x7fff + ((bits >> 16) & 1);  // to nearest, ties to even
+  return static_cast<bfloat>(bits >> 16);
+}
+
+struct Shape {
+  int64_t rows;  // wide rows
+  int width;     // numbers of one
+  int channels;
+  int threads;
+};
+
+Shape shape_of(int64_t numbers, int channels, int threads) {
+  int width = std::max(channels, BLOCK);
+  return {numbers / width, width, channels, threads};
+}
+
+// Calls body(first row, end row, thread) on equal parts of the rows.
+template <class Body> void in_parallel(const Shape& shape, Body body) {
+#ifdef _OPENMP
+#pragma omp parallel num_threads(shape.threads)
+  {
+    int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
+    body(shape.rows * thread / threads, shape.rows * (thread + 1) / threads, static_cast<int>(thread));
+  }
+#else
+  body(int64_t{0}, shape.rows, 0);
+#endif
+}
+
+// Two sums for each channel, over all rows, from what body adds up over some rows of one block of columns.
+template <class Body> std::vector<double> sums(const Shape& shape, Body body) {
+  std::vector<double> parts(static_cast<size_t>(shape.threads) * 2 * shape.width, 0.0);
+  in_parallel(shape, [&](int64_t first, int64_t end, int thread) {
+    double* part = parts.data() + static_cast<size_t>(thread) * 2 * shape.width;
+    for (int64_t start = first; start < end; start += CHUNK) {
+      int64_t stop = std::min<int64_t>(start + CHUNK, end);
+      for (int column = 0; column < shape.width; column += BLOCK) {
+        float one[BLOCK] = {}, two[BLOCK] = {};
+        body(start, stop, column, one, two);
+        for (int i = 0; i < BLOCK; i++) {
+          part[column + i] += one[i];
+          part[shape.width + column + i] += two[i];
+        }
+      }
+    }
+  });
+  std::vector<double> total(2 * shape.channels, 0.0);
+  for (int thread = 0; thread < shape.threads; thread++) {
+    const double* part = parts.data() + static_cast<size_t>(thread) * 2 * shape.width;
+    for (int i = 0; i < shape.width; i++) {
+      total[i % shape.channels] += part[i];
+      total[shape.channels + i % shape.channels] += part[shape.width + i];
+    }
+  }
+  return total;
+}
+
+// What forward leaves for backward, each of `width` numbers: mean, 1 / deviation, and the scale and shift that
+// normalise.
+struct Saved {
+  float *mean, *inverse, *scale, *shift;
+  Saved(float* start, int width)
+      : mean(start), inverse(start + width), scale(start + 2 * width), shift(start + 3 * width) {}
+};
+
+template <class T, bool ADD, bool RELU>
+void normalise(const Shape& shape, const T* maps, const T* shortcut, T* out, const Saved& saved) {
+  in_parallel(shape, [&](int64_t first, int64_t end, int) {
+    for (int column = 0; column < shape.width; column += BLOCK) {
+      float scale[BLOCK], shift[BLOCK];
+      std::memcpy(scale, saved.scale + column, sizeof scale);
+      std::memcpy(shift, saved.shift + column, sizeof shift);
+      for (int64_t row = first; row < end; row++) {
+        const int64_t place = row * shape.width + column;
+        const T* __restrict in = maps + place;
+        const T* __restrict add = shortcut + place;
+        T* __restrict to = out + place;
+        for (int i = 0; i < BLOCK; i++) {
+          float value = wide(in[i]) * scale[i] + shift[i];
+          if (ADD) value += wide(add[i]);
+          if (RELU) value = value < 0 ? 0 : value;  // keeps what is not a number
+          to[i] = narrow<T>(value);
+        }
+      }
+    }
+  });
+}
+
+template <class T>
+void forward(const Shape& shape, const T* maps, const T* shortcut, T* out, const float* gamma, const float* beta,
+             float* running_mean, float* running_var, double momentum, double epsilon, float* saved_numbers,
+             bool relu) {
+  Saved saved(saved_numbers, shape.width);
+  auto total = sums(shape, [&](int64_t start, int64_t stop, int column, float* sum, float* squares) {
+    for (int64_t row = start; row < stop; row++) {
+      const T* __restrict in = maps + row * shape.width + column;
+      for (int i = 0; i < BLOCK; i++) {
+        float value = wide(in[i]);
+        sum[i] += value;
+        squares[i] += value * value;
+      }
+    }
+  });
+  const double count = static_cast<double>(shape.rows) * shape.width / shape.channels;
+  for (int c = 0; c < shape.channels; c++) {
+    double mean = total[c] / count;
+    double variance = std::max(total[shape.channels + c] / count - mean * mean, 0.0);
+    double inverse = 1 / std::sqrt(variance + epsilon);
+    double unbiased = variance * (count / (count - 1));
+    running_mean[c] = static_cast<float>((1 - momentum) * running_mean[c] + momentum * mean);
+    running_var[c] = static_cast<float>((1 - momentum) * running_var[c] + momentum * unbiased);
+    for (int i = c; i < shape.width; i += shape.channels) {
+      saved.mean[i] = static_cast<float>(mean);
+      saved.inverse[i] = static_cast<float>(inverse);
+      saved.scale[i] = static_cast<float>(gamma[c] * inverse);
+      saved.shift[i] = static_cast<float>(beta[c] - mean * gamma[c] * inverse);
+    }
+  }
+  if (shortcut != nullptr) {
+    normalise<T, true, true>(shape, maps, shortcut, out, saved);
+  } else if (relu) {
+    normalise<T, false, true>(shape, maps, maps, out, saved);
+  } else {
+    normalise<T, false, false>(shape, maps, maps, out, saved);
+  }
+}
+
+// The gradient before the ReLU: of one or two gradients behind it, where the output was above zero.
+template <class T, bool TWO, bool RELU>
+inline float before_relu(const T* one, const T* two, int i, float output) {
+  float gradient = wide(one[i]);
+  if (TWO) gradient += wide(two[i]);
+  return RELU && !(output > 0) ? 0.0f : gradient;
+}
+
+// KEEP: there was a shortcut, so that the output says where the ReLU was open, and the gradient before it, which is
+// the shortcut's too, is written down.  Otherwise both are worked out again from the maps.
+template <class T, bool TWO, bool RELU, bool KEEP>
+void backward(const Shape& shape, const T* one, const T* two, const T* out, const T* maps, T* kept, T* to,
+              const float* gamma, float* saved_numbers, float* gamma_gradient, float* beta_gradient) {
+  Saved saved(saved_numbers, shape.width);
+  auto total = sums(shape, [&](int64_t start, int64_t stop, int column, float* sum, float* products) {
+    float mean[BLOCK], scale[BLOCK], shift[BLOCK];
+    std::memcpy(mean, saved.mean + column, sizeof mean);
+    std::memcpy(scale, saved.scale + column, sizeof scale);
+    std::memcpy(shift, saved.shift + column, sizeof shift);
+    for (int64_t row = start; row < stop; row++) {
+      const int64_t place = row * shape.width + column;
+      const T* __restrict in = maps + place;
+      const T* __restrict from_one = one + place;
+      const T* __restrict from_two = two + place;
+      const T* __restrict after = out + place;
+      T* __restrict keep = kept + place;
+      for (int i = 0; i < BLOCK; i++) {
+        float value = wide(in[i]);
+        float output = KEEP ? wide(after[i]) : value * scale[i] + shift[i];
+        float gradient = before_relu<T, TWO, RELU>(from_one, from_two, i, output);
+        if (KEEP) {
+          T rounded = narrow<T>(gradient);
+          keep[i] = rounded;
+          gradient = wide(rounded);
+        }
+        sum[i] += gradient;
+        products[i] += gradient * (value - mean[i]);
+      }
+    }
+  });
+  const double count = static_cast<double>(shape.rows) * shape.width / shape.channels;
+  std::vector<float> slope(shape.width), pull(shape.width), level(shape.width);
+  for (int c = 0; c < shape.channels; c++) {
+    double inverse = saved.inverse[c], of_beta = total[c], of_gamma = total[shape.channels + c] * inverse;
+    gamma_gradient[c] = static_cast<float>(of_gamma);
+    beta_gradient[c] = static_cast<float>(of_beta);
+    double steep = gamma[c] * inverse, back = -steep * inverse * of_gamma / count;
+    for (int i = c; i < shape.width; i += shape.channels) {
+      slope[i] = static_cast<float>(steep);
+      pull[i] = static_cast<float>(back);
+      level[i] = static_cast<float>(-steep * of_beta / count - back * saved.mean[c]);
+    }
+  }
+  in_parallel(shape, [&](int64_t first, int64_t end, int) {
+    for (int column = 0; column < shape.width; column += BLOCK) {
+      float a[BLOCK], b[BLOCK], c[BLOCK], scale[BLOCK], shift[BLOCK];
+      std::memcpy(a, slope.data() + column, sizeof a);
+      std::memcpy(b, pull.data() + column, sizeof b);
+      std::memcpy(c, level.data() + column, sizeof c);
+      std::memcpy(scale, saved.scale + column, sizeof scale);
+      std::memcpy(shift, saved.shift + column, sizeof shift);
+      for (int64_t row = first; row < end; row++) {
+        const int64_t place = row * shape.width + column;
+        const T* __restrict in = maps + place;
+        const T* __restrict from_one = one + place;
+        const T* __restrict from_two = two + place;
+        const T* __restrict keep = kept + place;
+        T* __restrict result = to + place;
+        for (int i = 0; i < BLOCK; i++) {
+          float value = wide(in[i]);
+          float gradient = KEEP ? wide(keep[i])
+                                : before_relu<T, TWO, RELU>(from_one, from_two, i, value * scale[i] + shift[i]);
+          result[i] = narrow<T>(a[i] * gradient + b[i] * value + c[i]);
+        }
+      }
+    }
+  });
+}
+
+template <class T>
+void choose_backward(const Shape& shape, const T* one, const T* two, const T* out, const T* maps, T* kept, T* to,
+                     const float* gamma, float* saved, float* gamma_gradient, float* beta_gradient, bool relu) {
+  const T* second = two == nullptr ? one : two;
+  auto call = [&](auto function) {
+    function(shape, one, second, out == nullptr ? maps : out, maps, kept == nullptr ? to : kept, to, gamma, saved,
+             gamma_gradient, beta_gradient);
+  };
+  if (kept != nullptr) {
+    two == nullptr ? call(backward<T, false, true, true>) : call(backward<T, true, true, true>);
+  } else if (relu) {
+    two == nullptr ? call(backward<T, false, true, false>) : call(backward<T, true, true, false>);
+  } else {
+    two == nullptr ? call(backward<T, false, false, false>) : call(backward<T, true, false, false>);
+  }
+}
+
+}  // namespace
+
+extern "C" {
+
+void reslab_norm_forward(int is_bfloat, int64_t numbers, int channels, int threads, const void* maps,
+                         const void* shortcut, void* out, const float* gamma, const float* beta, float* running_mean,
+                         float* running_var, double momentum, double epsilon, float* saved, int relu) {
+  Shape shape = shape_of(numbers, channels, threads);
+  if (is_bfloat) {
+    forward(shape, static_cast<const bfloat*>(maps), static_cast<const bfloat*>(shortcut), static_cast<bfloat*>(out),
+            gamma, beta, running_mean, running_var, momentum, epsilon, saved, relu != 0);
+  } else {
+    forward(shape, static_cast<const float*>(maps), static_cast<const float*>(shortcut), static_cast<float*>(out),
+            gamma, beta, running_mean, running_var, momentum, epsilon, saved, relu != 0);
+  }
+}
+
+void reslab_norm_backward(int is_bfloat, int64_t numbers, int channels, int threads, const void* one, const void* two,
+                          const void* out, const void* maps, void* kept, void* to, const float* gamma, float* saved,
+                          float* gamma_gradient, float* beta_gradient, int relu) {
+  Shape shape = shape_of(numbers, channels, threads);
+  if (is_bfloat) {
+    choose_backward(shape, static_cast<const bfloat*>(one), static_cast<const bfloat*>(two),
+                    static_cast<const bfloat*>(out), static_cast<const bfloat*>(maps), static_cast<bfloat*>(kept),
+                    static_cast<bfloat*>(to), gamma, saved, gamma_gradient, beta_gradient, relu != 0);
+  } else {
+    choose_backward(shape, static_cast<const float*>(one), static_cast<const float*>(two),
+                    static_cast<const float*>(out), static_cast<const float*>(maps), static_cast<float*>(kept),
+                    static_cast<float*>(to), gamma, saved, gamma_gradient, beta_gradient, relu != 0);
+  }
+}
+
+}  // extern "C"

@@ -1,0 +1,136 @@
+"""Batch norm with addition and ReLU as one operation of autograd, by our own kernels."""
+
+import ctypes
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reslab.kernels.build import kernels
+
+
+def usable(norm: nn.BatchNorm2d, maps: Tensor) -> bool:
+    """Say whether the kernels can do this: on the CPU, float32 or bfloat16, with a fit number of channels."""
+    channels = norm.num_features
+    return (
+        maps.device.type == "cpu"
+        and maps.dtype in (torch.float32, torch.bfloat16)
+        and (channels in (16, 32) or channels % 64 == 0)
+        and maps.numel() % 64 == 0
+        and kernels().library is not None
+    )
+
+
+def norm_relu(norm: nn.BatchNorm2d, maps: Tensor) -> Tensor:
+    """Return relu(norm(maps)) in training mode; maps are N x C x H x W, channels-last."""
+    out: Tensor = _Norm.apply(maps, None, *_arguments(norm), True, False)  # type: ignore[no-untyped-call]
+    return out
+
+
+def norm_only(norm: nn.BatchNorm2d, maps: Tensor) -> Tensor:
+    """Return norm(maps) in training mode."""
+    out: Tensor = _Norm.apply(maps, None, *_arguments(norm), False, False)  # type: ignore[no-untyped-call]
+    return out
+
+
+def norm_relu_twice(norm: nn.BatchNorm2d, maps: Tensor) -> tuple[Tensor, Tensor]:
+    """Return relu(norm(maps)) as two tensors of one memory, for two uses.
+
+    Their gradients are added within the kernel, not before it.
+    """
+    one, two = _Norm.apply(maps, None, *_arguments(norm), True, True)  # type: ignore[no-untyped-call]
+    return one, two
+
+
+def norm_add_relu_twice(norm: nn.BatchNorm2d, maps: Tensor, shortcut: Tensor) -> tuple[Tensor, Tensor]:
+    """Return relu(norm(maps) + shortcut) as two tensors of one memory, for two uses."""
+    shortcut = shortcut.to(maps.dtype).contiguous(memory_format=torch.channels_last)
+    one, two = _Norm.apply(maps, shortcut, *_arguments(norm), True, True)  # type: ignore[no-untyped-call]
+    return one, two
+
+
+def _arguments(norm: nn.BatchNorm2d) -> tuple[Any, ...]:
+    assert norm.num_batches_tracked is not None
+    norm.num_batches_tracked.add_(1)
+    return norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.momentum, norm.eps
+
+
+class _Norm(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        maps: Tensor,
+        shortcut: Tensor | None,
+        gamma: Tensor,
+        beta: Tensor,
+        running_mean: Tensor,
+        running_var: Tensor,
+        momentum: float,
+        epsilon: float,
+        relu: bool,
+        twice: bool,
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        maps = maps.contiguous(memory_format=torch.channels_last)
+        channels = maps.shape[1]
+        out = torch.empty_like(maps)
+        saved = torch.empty(4 * max(channels, 64))
+        _library().reslab_norm_forward(
+            *_shape(maps),
+            _at(maps),
+            _at(shortcut),
+            _at(out),
+            _at(gamma),
+            _at(beta),
+            _at(running_mean),
+            _at(running_var),
+            ctypes.c_double(momentum),
+            ctypes.c_double(epsilon),
+            _at(saved),
+            int(relu),
+        )
+        ctx.save_for_backward(maps, out if shortcut is not None else None, gamma, saved)
+        ctx.relu = relu
+        return (out, out.view_as(out)) if twice else out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        maps, out, gamma, saved = ctx.saved_tensors
+        given = [
+            gradient.to(maps.dtype).contiguous(memory_format=torch.channels_last)
+            for gradient in gradients
+            if gradient is not None
+        ]
+        one, two = given[0], given[1] if len(given) > 1 else None
+        to = torch.empty_like(maps)
+        kept = torch.empty_like(maps) if out is not None else None
+        gamma_gradient, beta_gradient = torch.empty_like(gamma), torch.empty_like(gamma)
+        _library().reslab_norm_backward(
+            *_shape(maps),
+            _at(one),
+            _at(two),
+            _at(out),
+            _at(maps),
+            _at(kept),
+            _at(to),
+            _at(gamma),
+            _at(saved),
+            _at(gamma_gradient),
+            _at(beta_gradient),
+            int(ctx.relu),
+        )
+        return to, kept, gamma_gradient, beta_gradient, None, None, None, None, None, None
+
+
+def _library() -> ctypes.CDLL:
+    library = kernels().library
+    assert library is not None
+    return library
+
+
+def _shape(maps: Tensor) -> tuple[Any, ...]:
+    is_bfloat = int(maps.dtype == torch.bfloat16)
+    return is_bfloat, ctypes.c_int64(maps.numel()), maps.shape[1], torch.get_num_threads()
+
+
+def _at(tensor: Tensor | None) -> ctypes.c_void_p:
+    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())

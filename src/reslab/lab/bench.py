@@ -1,0 +1,192 @@
+"""How fast this machine trains, beside the textbook's way on the same machine and the machine's own ceiling."""
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from reslab.data.batches import TrainBatches
+from reslab.data.images import ImageSet
+from reslab.data.normalisation import fit
+from reslab.kernels.build import kernels
+from reslab.lab.execute import build_network
+from reslab.lab.textbook import Textbook
+from reslab.models.complexity import multiply_adds
+from reslab.models.fused import fused
+from reslab.presets import preset_recipe
+from reslab.recipe import Recipe, vary
+from reslab.training import hardware
+from reslab.training.loop import start
+from reslab.training.step import TrainingStep
+
+NUM_IMAGES = 12_800
+EPOCH_IMAGES = 50_000
+PASSES = 3
+"""Work of a training step in forward passes: the backward pass multiplies twice as much."""
+MATRIX = {"cpu": 2048, "cuda": 8192, "mps": 4096}
+"""Size of the square matrices whose product measures the ceiling."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """One network's speed in images a second, from uint8 pixels to updated weights; medians over the rounds.
+
+    `ratio` is the median of the rounds' ratios to the textbook's, `share` the arithmetic done as a share of the
+    measured rate of matrix products in that precision.
+    """
+
+    depth: int
+    batch_size: int
+    precision: str
+    images_per_second: float
+    textbook_images_per_second: float
+    ratio: float
+    share: float
+    epoch_seconds: float
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """Describe the machine that is measured."""
+    return {
+        "device": device.type,
+        "device_name": hardware.device_name(device),
+        "cores": hardware.usable_cores(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "kernels": kernels().reason,
+        "load": os.getloadavg()[0],
+    }
+
+
+def bench(
+    *,
+    depths: Sequence[int],
+    batch_sizes: Sequence[int],
+    precisions: Sequence[str],
+    device: torch.device,
+    rounds: int = 5,
+    num_steps: int = 4,
+    on_progress: Callable[[str], None] = lambda _: None,
+) -> Iterator[Speed]:
+    """Measure each combination: in each round our step and the textbook's in turn, `num_steps` steps each."""
+    images = _noise()
+    ceilings = {precision: matrix_rate(device, precision) for precision in precisions}
+    for precision, rate in ceilings.items():
+        on_progress(f"matrix products in {precision}: {rate / 1e9:,.0f} GFLOP/s")
+    for depth in depths:
+        for batch_size in batch_sizes:
+            textbook: Callable[[int], None] | None = None
+            for precision in precisions:
+                recipe = vary(preset_recipe("assignment", depth=depth), batch_size=batch_size, precision=precision)
+                if textbook is None:
+                    workers = min(2, hardware.usable_cores())
+                    textbook = Textbook(build_network(recipe, 10, 0), images, batch_size, device, workers)
+                ours = _ours(recipe, images, device)
+                speed = _compare(recipe, ours, textbook, ceilings[precision], device, rounds, num_steps)
+                on_progress(f"ResNet-{depth}, batch {batch_size}, {precision}: {speed.images_per_second:,.0f} images/s")
+                yield speed
+
+
+def matrix_rate(device: torch.device, precision: str) -> float:
+    """Return the rate of a large matrix product in floating-point operations a second; the best of five."""
+    size = MATRIX[device.type]
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    one, two = (torch.randn(size, size).to(device, dtype) for _ in range(2))
+
+    def product(num: int) -> None:
+        for _ in range(num):
+            torch.mm(one, two)
+
+    product(2)
+    return 2 * size**3 / min(_timed(product, 1, device) for _ in range(5))
+
+
+def as_row(speed: Speed) -> dict[str, Any]:
+    """Return a speed as one row of a table."""
+    return asdict(speed)
+
+
+def _compare(
+    recipe: Recipe,
+    ours: Callable[[int], None],
+    textbook: Callable[[int], None],
+    ceiling: float,
+    device: torch.device,
+    rounds: int,
+    num_steps: int,
+) -> Speed:
+    for way in (ours, textbook):
+        _timed(way, 2, device)
+    pairs = [(_timed(ours, num_steps, device), _timed(textbook, num_steps, device)) for _ in range(rounds)]
+    num_images = num_steps * recipe.batch_size
+    rate = num_images / statistics.median(mine for mine, _ in pairs)
+    network = build_network(recipe, 10, 0)
+    return Speed(
+        depth=recipe.depth,
+        batch_size=recipe.batch_size,
+        precision=recipe.precision,
+        images_per_second=rate,
+        textbook_images_per_second=num_images / statistics.median(theirs for _, theirs in pairs),
+        ratio=statistics.median(theirs / mine for mine, theirs in pairs),
+        share=rate * 2 * PASSES * multiply_adds(network) / ceiling,
+        epoch_seconds=EPOCH_IMAGES / rate,
+    )
+
+
+def _ours(recipe: Recipe, images: ImageSet, device: torch.device) -> Callable[[int], None]:
+    batches = TrainBatches(
+        images,
+        fit(recipe.normalisation, images),
+        batch_size=recipe.batch_size,
+        crop_padding=recipe.crop_padding,
+        padding=recipe.padding,
+        mirror=recipe.mirror,
+        seed=0,
+        device=device,
+        channels_last=True,
+    )
+    module = fused(build_network(recipe, 10, 0))
+    module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module.train()
+    state = start(module, recipe, batches.num_batches, device)
+    step = TrainingStep(module, state.optimiser, label_smoothing=0.0, precision=recipe.precision, device=device)
+
+    def endless() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        epoch = 0
+        while True:
+            yield from batches.batches(epoch)
+            epoch += 1
+
+    source = endless()
+
+    def train(num_steps: int) -> None:
+        for _ in range(num_steps):
+            pixels, labels = next(source)
+            step(pixels, labels, 0.01, state.totals)
+
+    return train
+
+
+def _timed(train: Callable[[int], None], num_steps: int, device: torch.device) -> float:
+    _wait(device)
+    begun = time.perf_counter()
+    train(num_steps)
+    _wait(device)
+    return time.perf_counter() - begun
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def _noise() -> ImageSet:
+    pixels = np.random.Generator(np.random.Philox(0)).integers(0, 256, (NUM_IMAGES, 3, 32, 32), dtype=np.uint8)
+    return ImageSet(pixels, np.arange(NUM_IMAGES) % 10)

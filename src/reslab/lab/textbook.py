@@ -1,0 +1,74 @@
+"""The training that tutorials show, to measure against: images one at a time in loader workers, an eager fp32 step."""
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from reslab.data.images import ImageSet
+
+MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
+
+
+class TransformedImages(TorchDataset[tuple[Tensor, int]]):
+    """Images padded, cropped, mirrored, scaled and normalised one at a time, as they are asked for."""
+
+    def __init__(self, images: ImageSet) -> None:
+        self._pixels = images.images.transpose(0, 2, 3, 1)
+        self._labels = images.labels
+        self._mean = torch.tensor(MEAN).reshape(3, 1, 1)
+        self._std = torch.tensor(STD).reshape(3, 1, 1)
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        padded = np.pad(self._pixels[index], ((4, 4), (4, 4), (0, 0)))
+        top, left = random.randint(0, 8), random.randint(0, 8)
+        pixels = padded[top : top + 32, left : left + 32]
+        if random.random() < 0.5:
+            pixels = pixels[:, ::-1]
+        image = torch.from_numpy(pixels.transpose(2, 0, 1).copy()).float().div_(255)
+        return image.sub_(self._mean).div_(self._std), int(self._labels[index])
+
+
+class Textbook:
+    """A training of `module` in the textbook's manner, any number of steps at a time."""
+
+    def __init__(
+        self, module: nn.Module, images: ImageSet, batch_size: int, device: torch.device, workers: int
+    ) -> None:
+        self._module = module.to(device).train()
+        self._device = device
+        self._optimiser = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
+        loader: DataLoader[Any] = DataLoader(
+            TransformedImages(images),
+            batch_size,
+            shuffle=True,
+            drop_last=True,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=device.type == "cuda",
+        )
+        self._batches = self._endless(loader)
+
+    def __call__(self, num_steps: int) -> None:
+        """Train for so many steps."""
+        for _ in range(num_steps):
+            images, labels = next(self._batches)
+            loss = F.cross_entropy(self._module(images.to(self._device)), labels.to(self._device))
+            self._optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            self._optimiser.step()
+            loss.item()
+
+    @staticmethod
+    def _endless(loader: "DataLoader[Any]") -> Iterator[tuple[Tensor, Tensor]]:
+        while True:
+            yield from loader

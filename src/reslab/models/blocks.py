@@ -1,0 +1,141 @@
+"""What the residual and plain networks are made of: blocks, shortcuts, stages of blocks."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions, each with batch norm, and a shortcut around them (figure 2 of the paper)."""
+
+    def __init__(self, in_channels: int, channels: int, stride: int, shortcut: str) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, channels, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.plain = shortcut == "none"
+        self.downsample = _shortcut(in_channels, channels, stride, shortcut)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = self.bn2(self.conv2(y))
+        if not self.plain:
+            y = y + (x if self.downsample is None else self.downsample(x))
+        return F.relu(y, inplace=True)
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 and 1x1 convolutions, a quarter of the filters in the first two, and a shortcut (figure 5).
+
+    The stride is in the 3x3 convolution, or in the first 1x1 (`stride_first`), as the paper has it.
+    """
+
+    def __init__(
+        self, in_channels: int, channels: int, stride: int, shortcut: str, *, stride_first: bool = False
+    ) -> None:
+        super().__init__()
+        narrow = channels // 4
+        first, second = (stride, 1) if stride_first else (1, stride)
+        self.conv1 = nn.Conv2d(in_channels, narrow, 1, stride=first, bias=False)
+        self.bn1 = nn.BatchNorm2d(narrow)
+        self.conv2 = nn.Conv2d(narrow, narrow, 3, stride=second, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(narrow)
+        self.conv3 = nn.Conv2d(narrow, channels, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(channels)
+        self.plain = shortcut == "none"
+        self.downsample = _shortcut(in_channels, channels, stride, shortcut)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
+        y = self.bn3(self.conv3(y))
+        if not self.plain:
+            y = y + (x if self.downsample is None else self.downsample(x))
+        return F.relu(y, inplace=True)
+
+
+class _Checkpointed(nn.Module):
+    """Keeps only the input of a block for the backward pass and computes the rest again."""
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def forward(self, x: Tensor) -> Tensor:
+        if not torch.is_grad_enabled():
+            return super().forward(x)  # type: ignore[no-any-return]
+        y: Tensor = checkpoint(
+            super().forward,
+            x,
+            use_reentrant=False,
+            preserve_rng_state=False,
+            context_fn=self._contexts,
+        )
+        return y
+
+    def _contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        return nullcontext(), _keeping_statistics(self)
+
+
+class CheckpointedBlock(_Checkpointed, Block):
+    """A block that keeps only its input for the backward pass and computes the rest again."""
+
+
+class CheckpointedBottleneck(_Checkpointed, Bottleneck):
+    """A bottleneck that keeps only its input for the backward pass and computes the rest again."""
+
+
+class ZeroPadding(nn.Module):
+    """Shortcut A: the identity at every second pixel where the stride is 2, and zero channels for those that are new.
+
+    The zeros come after the old channels, or half before and half after them (`centred`).  No parameters.
+    """
+
+    def __init__(self, in_channels: int, channels: int, stride: int, *, centred: bool) -> None:
+        super().__init__()
+        new = channels - in_channels
+        self.before = new // 2 if centred else 0
+        self.after = new - self.before
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x[:, :, :: self.stride, :: self.stride]
+        return F.pad(x, (0, 0, 0, 0, self.before, self.after))
+
+
+def make_stage(
+    block: Callable[[int, int, int, str], nn.Module],
+    num_blocks: int,
+    in_channels: int,
+    channels: int,
+    stride: int,
+    shortcut: str,
+) -> nn.Sequential:
+    """Return blocks one after the other, the first of which has the stride and changes the number of channels."""
+    first = block(in_channels, channels, stride, shortcut)
+    return nn.Sequential(first, *(block(channels, channels, 1, shortcut) for _ in range(num_blocks - 1)))
+
+
+def _shortcut(in_channels: int, channels: int, stride: int, shortcut: str) -> nn.Module | None:
+    """Return what the shortcut does to its input; None where that is nothing, or where there is none."""
+    same_size = stride == 1 and in_channels == channels
+    if shortcut == "none" or (same_size and shortcut != "C"):
+        return None
+    if shortcut in ("B", "C"):
+        projection = nn.Conv2d(in_channels, channels, 1, stride=stride, bias=False)
+        return nn.Sequential(projection, nn.BatchNorm2d(channels))
+    return ZeroPadding(in_channels, channels, stride, centred=shortcut == "A-centred")
+
+
+@contextmanager
+def _keeping_statistics(block: nn.Module) -> Iterator[None]:
+    """Undo what a second forward pass does to batch norm's running statistics, also where it stops early."""
+    kept = [(buffer, buffer.clone()) for buffer in block.buffers()]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in kept:
+                buffer.copy_(value)

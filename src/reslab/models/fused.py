@@ -1,0 +1,58 @@
+"""The forward pass of a CIFAR network in training, with each batch norm fused with what follows it.
+
+The mathematics and the parameters are those of `reslab.models.networks`; only where roundings fall differs.
+"""
+
+from typing import cast
+
+from torch import Tensor, nn
+
+from reslab.kernels.norm import norm_add_relu_twice, norm_only, norm_relu, norm_relu_twice, usable
+from reslab.models.blocks import Block, CheckpointedBlock, ZeroPadding
+from reslab.models.networks import ResNet
+
+
+def fused(network: nn.Module) -> nn.Module:
+    """Let a network use the kernels in training from now on, if it is one they are made for; return it.
+
+    Networks that checkpoint their activations are left as they are, as are second derivatives: the kernels
+    have a first one only.
+    """
+    checkpoints = any(isinstance(module, CheckpointedBlock) for module in network.modules())
+    if type(network) is ResNet and not checkpoints:
+        network.__class__ = FusedResNet  # the same modules, another way through them
+    return network
+
+
+class FusedResNet(ResNet):
+    """A network that uses the kernels in training wherever they are usable, and else computes as it always does."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        first = self.conv1(images)
+        if not (self.training and usable(self.bn1, first)):
+            return super().forward(images)
+        blocks = [cast(Block, block) for stage in (self.layer1, self.layer2, self.layer3) for block in stage]
+        x, shortcut = norm_relu_twice(self.bn1, first)
+        for block in blocks:
+            x, shortcut = _forward(block, x, shortcut)
+        logits: Tensor = self.fc(x.mean(dim=(2, 3)))
+        return logits
+
+
+def _forward(block: Block, x: Tensor, shortcut: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a block's output as two tensors, one for the next convolution and one for the next shortcut."""
+    y = block.conv2(norm_relu(block.bn1, block.conv1(x)))
+    if block.plain:
+        out = norm_relu(block.bn2, y)
+        return out, out
+    return norm_add_relu_twice(block.bn2, y, _shortcut(block.downsample, shortcut))
+
+
+def _shortcut(downsample: nn.Module | None, x: Tensor) -> Tensor:
+    if downsample is None:
+        return x
+    if isinstance(downsample, ZeroPadding):
+        padded: Tensor = downsample(x)
+        return padded
+    convolution, norm = cast(nn.Sequential, downsample)
+    return norm_only(cast(nn.BatchNorm2d, norm), convolution(x))

@@ -1,0 +1,68 @@
+"""Differences and their intervals, against Student's table and arithmetic by hand."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reslab.analysis.comparison import difference, from_single
+from reslab.analysis.summary import summarise
+
+T_2, T_4 = 4.3026527, 2.7764451
+"""Student's t, two-sided 95%, for 2 and 4 degrees of freedom."""
+
+
+def test_two_means_by_hand() -> None:
+    found = difference(summarise([1.0, 2.0, 3.0]), summarise([4.0, 5.0, 6.0]))
+    assert found is not None
+    assert found.value == 3.0
+    assert found.margin == pytest.approx(T_4 * math.sqrt(2 / 3), rel=1e-6)
+    assert found.resolved
+
+
+def test_a_difference_inside_its_margin_is_not_resolved() -> None:
+    found = difference(summarise([1.0, 2.0, 3.0]), summarise([3.0, 4.0, 5.0]))
+    assert found is not None
+    assert not found.resolved
+
+
+def test_one_seed_has_no_margin_and_resolves_nothing() -> None:
+    found = difference(summarise([1.0]), summarise([9.0, 9.1, 9.2]))
+    assert found is not None
+    assert found.margin is None
+    assert not found.resolved
+
+
+def test_no_value_no_difference() -> None:
+    assert difference(summarise([]), summarise([1.0, 2.0])) is None
+    assert from_single(8.0, summarise([None])) is None
+
+
+def test_seeds_that_agree_by_chance_still_have_the_spread_of_one_image() -> None:
+    same, other = summarise([2.0, 2.0]), summarise([2.3, 2.3])
+    exact, coarse = difference(same, other), difference(same, other, resolution=0.28)
+    assert exact is not None
+    assert coarse is not None
+    assert exact.resolved
+    assert coarse.margin == pytest.approx(T_2 * 0.28 / math.sqrt(12), rel=1e-6)
+    assert not coarse.resolved
+
+
+def test_a_single_published_run_is_compared_with_one_more_of_ours() -> None:
+    found = from_single(8.0, summarise([8.0, 9.0, 10.0]))
+    assert found is not None
+    assert found.value == 1.0
+    assert found.margin == pytest.approx(T_2 * math.sqrt(4 / 3), rel=1e-6)
+
+
+errors = st.lists(st.floats(0, 100), min_size=2, max_size=5)
+
+
+@given(errors, errors)
+def test_the_other_way_round_is_the_same_with_the_other_sign(first: list[float], second: list[float]) -> None:
+    there, back = difference(summarise(first), summarise(second)), difference(summarise(second), summarise(first))
+    assert there is not None
+    assert back is not None
+    assert there.value == -back.value
+    assert there.margin == pytest.approx(back.margin)

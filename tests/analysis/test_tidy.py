@@ -1,0 +1,131 @@
+"""Run directories to tables: every status, torn lines, missing and damaged files."""
+
+from pathlib import Path
+
+import polars as pl
+
+from reslab.analysis.tidy import EPOCH_SCHEMA, RUN_SCHEMA, read_tables, select
+from reslab.recipe import Run, field_names
+from synthetic import Truth, small, write_run
+
+TRUTH = Truth(test_error=3.0, train_error=1.0)
+DIVERGED = {"kind": "diverged", "message": "the loss is not finite", "epoch": 4, "iteration": 200, "time": "t"}
+
+
+def test_a_finished_run_is_a_row_with_recipe_figures_and_origin(tmp_path: Path) -> None:
+    run = Run(small(14, learning_rate=0.05), 3)
+    write_run(tmp_path, run, TRUTH)
+
+    row = read_tables(tmp_path).runs.row(0, named=True)
+
+    assert (row["run_id"], row["recipe_id"], row["seed"], row["status"]) == (run.id, run.recipe.id, 3, "finished")
+    assert {name: row[name] for name in field_names()} == {name: getattr(run.recipe, name) for name in field_names()}
+    assert (row["epochs"], row["iterations"], row["test_error"]) == (12, 12 * 45, 3.0)
+    assert (row["parameters"], row["num_train"], row["num_classes"]) == (175_258, 1437, 10)
+    assert (row["device_name"], row["attempts"], row["started"]) == ("Some Processor 9000", 1, "2026-03-04T05:06:07Z")
+    assert row["failure_kind"] is None
+
+
+def test_every_epoch_is_a_row(tmp_path: Path) -> None:
+    run = Run(small(), 0)
+    write_run(tmp_path, run, TRUTH)
+
+    epochs = read_tables(tmp_path).epochs
+
+    assert epochs["epoch"].to_list() == list(range(1, 13))
+    assert epochs["run_id"].unique().to_list() == [run.id]
+    assert epochs["rate"].n_unique() == 3
+    assert epochs["holdout_error"].null_count() == 12
+
+
+def test_a_torn_last_line_is_no_epoch(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, Run(small(), 0), TRUTH, stop_after=5)
+    metrics = folder / "metrics.jsonl"
+    metrics.write_text(metrics.read_text() + '{"epoch": 6, "iterat')
+
+    tables = read_tables(tmp_path)
+
+    assert tables.epochs["epoch"].to_list() == [1, 2, 3, 4, 5]
+    assert tables.runs["status"].to_list() == ["interrupted"]
+    assert tables.runs["epochs"].to_list() == [5]
+
+
+def test_an_unfinished_run_has_no_last_epoch_figures(tmp_path: Path) -> None:
+    write_run(tmp_path, Run(small(), 0), TRUTH, stop_after=5)
+    row = read_tables(tmp_path).runs.row(0, named=True)
+    assert row["test_error"] is None
+    assert row["train_error"] is None
+    assert row["parameters"] is None
+    assert row["seconds"] == 5 * 31.5
+
+
+def test_a_diverged_run_says_where_and_why(tmp_path: Path) -> None:
+    write_run(tmp_path, Run(small(), 0), TRUTH, stop_after=4, failure=DIVERGED)
+    row = read_tables(tmp_path).runs.row(0, named=True)
+    assert (row["status"], row["failure_kind"], row["failure_iteration"]) == ("diverged", "diverged", 200)
+    assert row["test_error"] is None
+
+
+def test_a_run_asked_for_that_is_not_there_is_pending(tmp_path: Path) -> None:
+    runs = [Run(small(), 0), Run(small(), 1)]
+    write_run(tmp_path, runs[0], TRUTH)
+
+    tables = read_tables(tmp_path, [*runs, runs[0]])
+
+    assert tables.runs["status"].to_list() == ["finished", "pending"]
+    assert tables.runs["test_error"].to_list() == [3.0, None]
+    assert tables.runs["epochs"].to_list() == [12, 0]
+
+
+def test_nothing_run_gives_empty_tables_of_the_same_columns(tmp_path: Path) -> None:
+    for root in (tmp_path, tmp_path / "not-there"):
+        tables = read_tables(root)
+        assert tables.runs.schema == pl.Schema(RUN_SCHEMA)
+        assert tables.epochs.schema == pl.Schema(EPOCH_SCHEMA)
+        assert (tables.runs.height, tables.epochs.height, tables.problems) == (0, 0, ())
+
+
+def test_a_damaged_run_json_is_a_problem_and_no_row(tmp_path: Path) -> None:
+    write_run(tmp_path, Run(small(), 0), TRUTH)
+    folder = tmp_path / "broken" / "seed0"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text("{")
+
+    tables = read_tables(tmp_path)
+
+    assert tables.runs.height == 1
+    (problem,) = tables.problems
+    assert problem.path == folder
+    assert problem.message.startswith("broken/seed0/run.json is damaged")
+
+
+def test_damaged_metrics_make_a_run_unreadable_not_the_report(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, Run(small(), 0), TRUTH)
+    (folder / "metrics.jsonl").write_text("{}x\n{}\n")
+
+    tables = read_tables(tmp_path)
+
+    assert tables.runs["status"].to_list() == ["unreadable"]
+    assert tables.runs["test_error"].to_list() == [None]
+    assert len(tables.problems) == 1
+
+
+def test_a_number_that_is_none_is_null(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, Run(small(), 0), TRUTH, stop_after=2)
+    text = (folder / "metrics.jsonl").read_text().splitlines()
+    broken = '{"epoch": 3, "iteration": 135, "rate": 0.1, "train_error": NaN, "test_error": Infinity}'
+    (folder / "metrics.jsonl").write_text("\n".join([*text, broken]) + "\n")
+
+    last = read_tables(tmp_path).epochs.row(2, named=True)
+
+    assert last["train_error"] is None
+    assert last["test_error"] is None
+
+
+def test_select_keeps_the_runs_asked_for(tmp_path: Path) -> None:
+    runs = [Run(small(), seed) for seed in range(3)]
+    for run in runs:
+        write_run(tmp_path, run, TRUTH)
+    chosen = select(read_tables(tmp_path), runs[1:])
+    assert chosen.runs["seed"].to_list() == [1, 2]
+    assert chosen.epochs["seed"].unique().sort().to_list() == [1, 2]

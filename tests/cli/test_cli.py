@@ -1,0 +1,250 @@
+"""The command line: every verb's help, its exit codes, its JSON, and what it says to mistakes."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from reslab.cli import COMMANDS, DATA_COMMANDS, app, main
+from reslab.presets import preset_recipe
+from reslab.recipe import Run, field_names, stretch, vary
+
+ROOT = Path(__file__).parents[2]
+TINY = ["--dataset", "digits", "--depth", "8", "--epochs", "1", "--precision", "fp32", "--threads", "1"]
+
+Reslab = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def reslab(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Reslab:
+    """Return a function that runs a command line in an empty folder and returns code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("RESLAB_RUNS", "RESLAB_DATA", "RESLAB_PRECISION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(list(arguments))
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of runs that holds one finished run of `TINY`."""
+    root = tmp_path_factory.mktemp("trained")
+    assert main(["train", *TINY, "--runs", str(root)]) == 0
+    return root
+
+
+def tiny_run() -> Run:
+    recipe = stretch(preset_recipe("assignment", dataset="digits", depth=8), 1)
+    return Run(vary(recipe, precision="fp32"))
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), *(["data", name] for name in DATA_COMMANDS)])
+def test_every_verb_has_help(reslab: Reslab, command: list[str]) -> None:
+    code, out, _ = reslab(*command, "--help")
+    assert code == 0
+    assert " ".join(["Usage: reslab", *command]) in out
+
+
+def test_each_field_of_the_recipe_is_a_flag_with_help(reslab: Reslab) -> None:
+    _, out, _ = reslab("train", "--help")
+    for name in field_names():
+        assert f"--{name.replace('_', '-')}" in out
+    assert "Weighted layers, 6n+2." in out
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/studies.md", "docs/architecture.md", "Makefile"])
+def test_the_commands_in_the_documents_can_be_parsed(document: str) -> None:
+    text = (ROOT / document).read_text()
+    lines = re.findall(r"^\s*(?:\$\(BIN\)/)?reslab (.+)$", text, flags=re.MULTILINE)
+    for line in lines:
+        arguments = shlex.split(line, comments=True)
+        app.parse_args(arguments, exit_on_error=False, print_error=False)
+    assert lines or document != "README.md"
+
+
+def test_help_is_quick() -> None:
+    script = "import sys; from reslab.cli import main; main(['--help']); print(sorted(sys.modules), file=sys.stderr)"
+    begun = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert time.perf_counter() - begun < 5  # says that nothing hangs; what makes it quick is below
+    for slow in ("torch", "polars", "altair", "scipy", "numpy"):
+        assert f"'{slow}'" not in done.stderr
+
+
+def test_train_prints_one_object_and_does_nothing_twice(reslab: Reslab, trained: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in trained.rglob("*") if path.is_file()}
+    code, out, _ = reslab("train", *TINY, "--runs", str(trained), "--json")
+    facts = json.loads(out)
+    assert code == 0
+    assert facts["run"] == tiny_run().id
+    assert facts["dir"] == str(trained / tiny_run().id)
+    assert facts["status"] == "finished"
+    assert facts["epochs"] == 1
+    assert 0 <= facts["test_error"] <= 100
+    assert facts["images_per_second"] > 0
+    assert {path: path.stat().st_mtime_ns for path in trained.rglob("*") if path.is_file()} == before
+
+
+def test_evaluate_gives_the_run_s_own_error(reslab: Reslab, trained: Path) -> None:
+    result = json.loads((trained / tiny_run().id / "result.json").read_text())
+    code, out, _ = reslab("evaluate", tiny_run().id, "--runs", str(trained), "--json")
+    facts = json.loads(out)
+    assert code == 0
+    assert facts["test_error"] == result["test_error"]
+    assert facts["test_loss"] == pytest.approx(result["test_loss"], rel=1e-6)
+    assert facts["num_images"] == sum(map(sum, facts["confusion"])) == 355
+    assert len(facts["per_class"]) == 10
+    num_wrong = sum(row["error"] * row["num_images"] / 100 for row in facts["per_class"])
+    assert num_wrong == pytest.approx(facts["test_error"] * 355 / 100)
+
+
+def test_evaluate_takes_weights_from_elsewhere(reslab: Reslab, trained: Path) -> None:
+    weights = trained / tiny_run().id / "weights.safetensors"
+    result = json.loads((weights.parent / "result.json").read_text())
+    code, out, _ = reslab(
+        "evaluate", "--weights", str(weights), "--dataset", "digits", "--depth", "8", "--preset", "assignment", "--json"
+    )
+    assert code == 0
+    assert json.loads(out)["test_error"] == result["test_error"]
+
+
+def test_evaluate_refuses_weights_of_another_depth(reslab: Reslab, trained: Path) -> None:
+    weights = str(trained / tiny_run().id / "weights.safetensors")
+    code, _, err = reslab("evaluate", "--weights", weights, "--dataset", "digits", "--depth", "14")
+    assert code == 5
+    assert "they are of depth 8, it is of depth 14" in err
+    assert "layer1.1.conv1.weight" in err
+
+
+def test_models_prints_the_paper_s_figures(reslab: Reslab) -> None:
+    code, out, _ = reslab("models", "--json")
+    rows = json.loads(out)
+    assert code == 0
+    keys = ["family", "depth", "shortcut", "num_classes", "parameters", "multiply_adds"]
+    assert all(list(row) == keys for row in rows)
+    found = {(row["depth"], row["shortcut"], row["num_classes"]): row["parameters"] for row in rows}
+    assert found[20, "A", 10] == 269_722
+    assert found[1202, "B", 10] == 19_424_026
+    assert found[110, "A", 100] == 1_727_962 + 5_850
+
+
+def test_status_report_and_doctor_print_facts(reslab: Reslab, trained: Path, tmp_path: Path) -> None:
+    code, out, _ = reslab("status", "--runs", str(trained), "--json")
+    rows: list[dict[str, Any]] = json.loads(out)
+    assert code == 0
+    assert [(row["run"], row["status"], row["epochs"]) for row in rows] == [(tiny_run().id, "finished", 1)]
+    code, out, _ = reslab("report", "--runs", str(trained), "--out", str(tmp_path / "report"), "--json")
+    assert code == 0
+    assert Path(json.loads(out)["html"]).read_text().startswith("<!doctype html>")
+    code, out, _ = reslab("doctor", "--json")
+    assert code == 0
+    assert json.loads(out)["images"]["digits"] is True
+
+
+def test_a_study_trains_what_is_missing_and_nothing_twice(reslab: Reslab, tmp_path: Path) -> None:
+    ask = ["run", "depth", "--dataset", "digits", "--depths", "8", "--epochs", "1", "--precision", "fp32", "--seeds"]
+    code, out, _ = reslab(*ask, "2", "--dry-run", "--json")
+    plan = json.loads(out)
+    assert code == 0
+    assert (plan["num_runs"], plan["num_to_train"]) == (2, 2)
+    assert plan["seconds"] > 0
+    assert plan["disk_bytes"] > 100_000
+    assert not (tmp_path / "runs").exists()
+    code, out, _ = reslab(*ask, "1", "--json")
+    assert code == 0
+    assert list(json.loads(out)["runs"].values()) == ["finished"]
+    assert (tmp_path / "report" / "index.html").exists()
+    code, out, _ = reslab(*ask, "2", "--dry-run", "--json")
+    assert json.loads(out)["num_to_train"] == 1
+
+
+def test_a_study_of_one_s_own(reslab: Reslab, tmp_path: Path) -> None:
+    (tmp_path / "rates.toml").write_text(
+        'name = "rates"\nquestion = "?"\ndataset = "digits"\ndepth = 8\nepochs = 2\nseeds = 2\n'
+        "[vary]\nlearning_rate = [0.1, 0.05]\n"
+    )
+    code, out, _ = reslab("run", "rates.toml", "--dry-run", "--json")
+    assert code == 0
+    assert json.loads(out)["num_runs"] == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["run", "dpeth"], 2, "there is no study 'dpeth' (did you mean 'depth'?)"),
+        (["train", "--depth", "21"], 2, "depth must be 6n+2, as in 8, 14, 20"),
+        (["train", "--dataset", "mnist"], 2, "dataset must be one of digits, cifar10"),
+        (["train", "--preset", "papre"], 2, "there is no preset 'papre'; the presets are paper"),
+        (["train", "--dataset", "cifar10"], 4, "`reslab data fetch cifar10` downloads them"),
+        (["run", "depth", "--dataset", "cifar100"], 4, "there are no images of cifar100"),
+        (["run", "broken.toml"], 2, "broken.toml is not TOML: "),
+        (["run", "missing.toml"], 2, "cannot read missing.toml: No such file"),
+        (["run", "depth", "--depths", "20,x"], 2, "--depths takes whole numbers with commas between them"),
+        (["run", "depth", "--seeds", "0"], 2, "--seeds must be 1 or more"),
+        (["run", "depth", "--dataset", "digits", "--jobs", "0"], 2, "--jobs must be 1 or more"),
+        (["report", "--runs", "nowhere"], 2, "there is no folder nowhere"),
+        (["evaluate", "nothing"], 2, "there is no run 'nothing'"),
+        (["evaluate"], 2, "evaluate takes either a run or --weights FILE"),
+        (["evaluate", "--weights", "none.th"], 5, "cannot read weights from none.th: there is no such file"),
+        (["train", "--device", "tpu"], 2, "device must be auto, cpu, cuda"),
+        (["train", *TINY, "--runs", "a-file"], 2, "choose another folder with --runs"),
+        (["data", "import", "nothing.tar.gz"], 4, "nothing.tar.gz"),
+        (["frobnicate"], 2, "frobnicate"),
+        (["train", "--frobnicate", "1"], 2, "--frobnicate"),
+        (["train", "--depth", "many"], 2, "many"),
+    ],
+)
+def test_mistakes_are_answered(reslab: Reslab, tmp_path: Path, arguments: list[str], code: int, words: str) -> None:
+    (tmp_path / "broken.toml").write_text("question = \n")
+    (tmp_path / "a-file").write_text("")
+    got, out, err = reslab(*arguments)
+    assert words in " ".join((out + err).split())
+    assert got == code
+    assert "Traceback" not in out + err
+
+
+def test_two_trainings_of_one_run(reslab: Reslab, tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / tiny_run().id
+    folder.mkdir(parents=True)
+    with FileLock(folder / ".lock"):
+        code, _, err = reslab("train", *TINY)
+    assert code == 8
+    assert "is being trained by another process" in err
+    assert not (folder / "failure.json").exists()
+
+
+def test_a_failed_run_gives_exit_code_3(reslab: Reslab, tmp_path: Path) -> None:
+    ask = [
+        "run",
+        "depth",
+        "--dataset",
+        "digits",
+        "--depths",
+        "8",
+        "--epochs",
+        "1",
+        "--precision",
+        "fp32",
+        "--seeds",
+        "1",
+    ]
+    folder = tmp_path / "runs" / tiny_run().id
+    folder.mkdir(parents=True)
+    (folder / "checkpoint").write_text("in the way")
+    code, out, _ = reslab(*ask, "--checkpoint-seconds", "0")
+    assert code == 3
+    assert "1 failed" in out

@@ -1,0 +1,118 @@
+"""Charts as specifications: what they are drawn from, what they leave out, and that they are the same each time."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from reslab.analysis.groups import Group, gather
+from reslab.analysis.tidy import read_tables
+from reslab.exhibits.curves import curve_rows, error_figure, paper_figure, rate_figure
+from reslab.exhibits.finals import by_depth_figure, by_variant_figure
+from reslab.exhibits.style import colours
+from reslab.published import Published
+from reslab.recipe import Run
+from synthetic import Truth, small, write_run
+
+
+def _label(group: Group) -> str:
+    return group.label
+
+
+@pytest.fixture
+def groups(tmp_path: Path) -> list[Group]:
+    """Return depth 8 with two finished seeds, depth 14 with one that was interrupted, depth 20 never started."""
+    for seed in (0, 1):
+        write_run(tmp_path, Run(small(8), seed), Truth(3.0, 1.0, 0.2))
+    write_run(tmp_path, Run(small(14), 0), Truth(2.0, 0.5), stop_after=7)
+    tables = read_tables(tmp_path)
+    return [gather(tables, f"ResNet-{depth}", small(depth), (0, 1)) for depth in (8, 14, 20)]
+
+
+def test_rows_are_means_with_their_range(groups: list[Group]) -> None:
+    rows = curve_rows(groups, _label)
+    shallow = [row for row in rows if row["label"] == "ResNet-8"]
+    assert [row["epoch"] for row in shallow] == list(range(1, 13))
+    assert all(row["n"] == 2 and row["test_low"] <= row["test"] <= row["test_high"] for row in shallow)
+    assert [row["n"] for row in rows if row["label"] == "ResNet-14"] == [1] * 7
+    assert not [row for row in rows if row["label"] == "ResNet-20"]
+
+
+def test_figures_are_the_same_each_time(groups: list[Group]) -> None:
+    def drawn() -> str:
+        figures = [
+            rate_figure("rate", groups),
+            error_figure("train", groups, "train", _label),
+            error_figure("test", groups, "test", _label),
+            paper_figure("together", groups, _label),
+            by_depth_figure("final", groups, []),
+            by_variant_figure("variants", groups, _label),
+        ]
+        return json.dumps([[dict(panel.specification(400)) for panel in figure.panels] for figure in figures if figure])
+
+    first = drawn()
+    assert first.count('"$schema"') == 6
+    assert drawn() == first
+
+
+def test_captions_tell_seeds_data_and_what_is_unfinished(groups: list[Group]) -> None:
+    figure = error_figure("test", groups, "test", _label)
+    assert figure is not None
+    assert "on digits" in figure.caption
+    assert "one or two seeds" in figure.caption
+    assert "have not finished" in figure.caption
+    final = by_depth_figure("final", groups, [])
+    assert final is not None
+    assert "two seeds each" in final.caption
+    assert "published" not in final.caption
+
+
+def test_a_final_chart_has_every_finished_seed_and_no_unfinished_one(groups: list[Group]) -> None:
+    figure = by_depth_figure("final", groups, [])
+    assert figure is not None
+    (rows,) = figure.panels[0].datasets.values()
+    assert [(row["place"], row.get("seed")) for row in rows] == [("8", None), ("8", 0), ("8", 1)]
+
+
+def test_published_figures_are_marks_of_their_own(groups: list[Group]) -> None:
+    known = Published(source="paper", citation="c", dataset="digits", depth=8, error=2.5, standard_deviation=0.5, n=5)
+    figure = by_depth_figure("final", groups, [known])
+    assert figure is not None
+    (rows,) = figure.panels[0].datasets.values()
+    assert rows[-1] == {"place": "8", "label": "Paper", "error": 2.5, "low": 2.0, "high": 3.0}
+    assert "(Paper)" in figure.caption
+
+
+def test_nothing_run_draws_nothing(tmp_path: Path) -> None:
+    nothing = [gather(read_tables(tmp_path), "it", small(8), (0,))]
+    assert rate_figure("rate", nothing) is None
+    assert error_figure("test", nothing, "test", _label) is None
+    assert paper_figure("together", nothing, _label) is None
+    assert by_depth_figure("final", nothing, []) is None
+    assert by_variant_figure("final", nothing, _label) is None
+
+
+def test_an_error_of_zero_can_be_drawn_on_a_logarithmic_axis(tmp_path: Path) -> None:
+    write_run(tmp_path, Run(small(8), 0), Truth(0.0, 0.0))
+    groups = [gather(read_tables(tmp_path), "it", small(8), (0,))]
+    figure = error_figure("train", groups, "train", _label)
+    assert figure is not None
+    axes = [layer["encoding"]["y"]["scale"] for layer in figure.panels[0].chart["layer"]]
+    assert all(scale["type"] == "log" and scale["domain"][0] > 0 for scale in axes)
+
+
+def test_schedules_that_differ_are_lines_of_their_own(tmp_path: Path) -> None:
+    for rate in (0.1, 0.2):
+        write_run(tmp_path, Run(small(8, learning_rate=rate), 0), Truth(3.0, 1.0))
+    tables = read_tables(tmp_path)
+    groups = [gather(tables, f"rate {rate}", small(8, learning_rate=rate), (0,)) for rate in (0.1, 0.2)]
+    figure = rate_figure("rate", groups)
+    assert figure is not None
+    (rows,) = figure.panels[0].datasets.values()
+    assert {row["label"] for row in rows} == {"from 0.1", "from 0.2"}
+    assert "Each line is one schedule" in figure.caption
+
+
+@pytest.mark.parametrize("count", [1, 3, 7, 8, 30])
+def test_every_series_has_its_own_colour(count: int) -> None:
+    assert len(set(colours(count))) == count

@@ -1,0 +1,59 @@
+"""Recipes in words: what plays no part is not named, and what differs is."""
+
+from pathlib import Path
+
+from reslab.analysis.groups import Group, gather
+from reslab.analysis.tidy import read_tables
+from reslab.exhibits.recipes import differences, recipe_table, schedule_words
+from reslab.presets import preset_recipe
+from reslab.recipe import Recipe, vary
+from synthetic import small
+
+
+def _groups(root: Path, *recipes: Recipe) -> list[Group]:
+    tables = read_tables(root)
+    return [gather(tables, f"number {place}", recipe, (0, 1)) for place, recipe in enumerate(recipes)]
+
+
+def _rows(groups: list[Group]) -> dict[str | None, str | None]:
+    return {row[0]: row[1] for row in recipe_table("recipe", groups).rows}
+
+
+def test_only_what_plays_a_part_is_a_row(tmp_path: Path) -> None:
+    rows = _rows(_groups(tmp_path, small(8)))
+    assert {"Warm-up", "Label smoothing", "Training images"}.isdisjoint(rows)
+    assert rows["Network"] == "ResNet-8"
+    assert rows["Schedule"] == "12 epochs; rate multiplied by 0.1 after 6 and 9"
+    assert rows["Seeds"] == "0 and 1"
+
+
+def test_a_plain_network_has_no_row_on_shortcuts(tmp_path: Path) -> None:
+    rows = _rows(_groups(tmp_path, small(8, family="plain")))
+    assert "Shortcut" not in rows
+    assert rows["Network"] == "plain-8"
+
+
+def test_what_differs_says_whose_it_is(tmp_path: Path) -> None:
+    shallow, deep = preset_recipe("paper", depth=20), preset_recipe("paper", depth=110)
+    rows = _rows(_groups(tmp_path, shallow, deep))
+    assert rows["Network"] == "ResNet-20 and ResNet-110"
+    assert rows["Warm-up"] == "rate 0.01 until the training error is below 80% (ResNet-110)"
+
+
+def test_what_neither_data_set_nor_network_tells_is_by_variant(tmp_path: Path) -> None:
+    rows = _rows(_groups(tmp_path, small(8, learning_rate=0.1), small(8, learning_rate=0.2)))
+    assert rows["Learning rate"] == "0.1; 0.2 (by variant)"
+
+
+def test_the_assignments_schedule_is_the_papers_within_an_epoch() -> None:
+    aspects = [aspect for aspect, _, _ in differences(preset_recipe("assignment"), preset_recipe("paper"))]
+    assert "Schedule" not in aspects
+    assert {"Normalisation", "Shortcut", "Initialisation"} <= set(aspects)
+    short = vary(preset_recipe("assignment"), length=82, first_drop=41, second_drop=61)
+    assert "Schedule" in [aspect for aspect, _, _ in differences(short, preset_recipe("paper"))]
+
+
+def test_schedules_in_their_own_unit() -> None:
+    assert schedule_words(preset_recipe("paper")) == (
+        "64,000 iterations; rate multiplied by 0.1 after 32,000 and 48,000"
+    )

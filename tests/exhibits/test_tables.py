@@ -1,0 +1,90 @@
+"""Tables of figures: counts of seeds, dashes for what is not there, published figures beside."""
+
+from pathlib import Path
+
+import pytest
+
+from reslab.analysis.groups import Group, gather
+from reslab.analysis.tidy import Tables, read_tables
+from reslab.exhibits.tables import (
+    data_table,
+    final_table,
+    published_table,
+    runs_table,
+    speed_table,
+    variant_table,
+    window_table,
+)
+from reslab.published import Published
+from reslab.recipe import Run
+from synthetic import Truth, small, write_run
+
+THEIRS = Published(
+    source="assignment", citation="a report", dataset="digits", depth=8, error=3.2, low=3.0, high=3.5, protocol="a mean"
+)
+
+
+def _label(group: Group) -> str:
+    return group.label
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Tables:
+    """Return depth 8 with seeds 0 and 1, and depth 14 with seed 0 interrupted."""
+    for seed in (0, 1):
+        write_run(tmp_path, Run(small(8), seed), Truth(3.0 + seed, 1.0))
+    write_run(tmp_path, Run(small(14), 0), Truth(2.0, 0.5), stop_after=7)
+    return read_tables(tmp_path)
+
+
+@pytest.fixture
+def groups(tables: Tables) -> list[Group]:
+    """Return both depths, three seeds asked of each."""
+    return [gather(tables, f"ResNet-{depth}", small(depth), (0, 1, 2)) for depth in (8, 14)]
+
+
+def test_final_figures_are_mean_spread_and_seeds(groups: list[Group]) -> None:
+    assert final_table("final", groups).rows == (
+        ("ResNet-8", "78,042", "2 of 3", "1.00 ± 0.00", "3.50 ± 0.71"),
+        ("ResNet-14", None, "0 of 3", None, None),
+    )
+    assert variant_table("final", groups, _label).rows[1] == ("ResNet-14", "digits", "0 of 3", None, None)
+
+
+def test_the_window_is_named_and_leaves_out_what_is_unfinished(groups: list[Group]) -> None:
+    table = window_table("window", groups, [THEIRS])
+    assert table is not None
+    assert table.title == "Test error on digits, epochs 7 to 12"
+    (row,) = table.rows
+    assert (row[0], row[1], row[2], row[-1]) == ("ResNet-8", "2 of 3", "3.50", "3.20 (3.00 to 3.50)")
+    assert window_table("window", groups[1:], []) is None
+
+
+def test_published_figures_stand_below_the_measured(groups: list[Group]) -> None:
+    table = published_table("published", groups, [THEIRS])
+    assert table is not None
+    assert table.rows == (
+        ("This study", "last epoch", "3.50 ± 0.71 (n = 2)", None),
+        ("Assignment", "a mean", "3.20 (3.00 to 3.50)", None),
+    )
+    assert table.notes == ("Assignment: a report.",)
+    assert published_table("published", groups, []) is None
+
+
+def test_images_and_machines(groups: list[Group]) -> None:
+    images, machines = data_table("images", groups), speed_table("machines", groups, _label)
+    assert images is not None
+    assert machines is not None
+    assert [row[:4] for row in images.rows] == [("digits", "10", "1,437", "360")]
+    assert machines.rows[0] == ("ResNet-8", "Some Processor 9000", "2", "1,590", "31.5 s", "6 min 18 s")
+    assert machines.rows[1][-1] is None
+
+
+def test_the_appendix_has_every_run(tables: Tables) -> None:
+    rows = runs_table("runs", tables.runs).rows
+    assert [(row[2], row[3], row[4]) for row in rows] == [
+        ("interrupted", "7", None),
+        ("finished", "12", "3.00"),
+        ("finished", "12", "4.00"),
+    ]
+    assert rows[0][7] == "0123456789"

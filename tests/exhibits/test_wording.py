@@ -1,0 +1,52 @@
+"""Numbers and lists as a reader sees them."""
+
+import pytest
+
+from reslab.analysis.summary import summarise
+from reslab.exhibits import wording
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0001, "0.0001"), (0.1, "0.1"), (128, "128"), (163.84, "163.84"), (-0.5, "\N{MINUS SIGN}0.5")]
+)
+def test_settings_are_never_powers_of_ten(value: float, text: str) -> None:
+    assert wording.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, None),
+        (12.34, "12.3 s"),
+        (59.99, "60.0 s"),
+        (245, "4 min 5 s"),
+        (11_520, "3 h 12 min"),
+        (3599.9, "1 h 0 min"),
+    ],
+)
+def test_durations(seconds: float | None, text: str | None) -> None:
+    assert wording.duration(seconds) == text
+
+
+def test_spreads_say_no_more_than_there_is() -> None:
+    assert wording.with_n(summarise([])) is None
+    assert wording.with_n(summarise([8.4])) == "8.40 (n = 1)"
+    assert wording.with_n(summarise([8.0, 9.0])) == "8.50 ± 0.71 (n = 2)"
+
+
+def test_lists_and_counts() -> None:
+    assert wording.listing([]) == ""
+    assert wording.listing(["a"]) == "a"
+    assert wording.listing(["a", "b", "c"]) == "a, b and c"
+    assert wording.counted(1, "run") == "one run"
+    assert wording.counted(18, "run") == "18 runs"
+    assert wording.seeds_behind([3, 3]) == "three seeds"
+    assert wording.seeds_behind([2, 3]) == "two or three seeds"
+    assert wording.seeds_behind([1, 3]) == "one to three seeds"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, None), (0.0, None), (1593.2, "1,590"), (95.26, "95.3"), (4.518, "4.52")]
+)
+def test_rates_have_three_digits(value: float | None, text: str | None) -> None:
+    assert wording.rate(value) == text

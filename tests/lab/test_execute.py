@@ -1,0 +1,335 @@
+"""One run in this process: its files, what failed, and what is refused."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lab_runs import make, outcome, small, timeless
+
+from reslab.data.images import Dataset
+from reslab.data.sources import load
+from reslab.errors import CheckpointError, DataError, ResLabError
+from reslab.lab import execute as execution
+from reslab.lab.execute import Settings, execute
+from reslab.lab.store import RunFiles
+from reslab.models.weights import load_into, read_weights
+from reslab.training import checkpoint, loop
+from reslab.training.evaluation import evaluate
+
+pytestmark = pytest.mark.usefixtures("torch_settings")
+
+QUICK = Settings(device="cpu", threads=1)
+METRICS = [
+    "epoch",
+    "iteration",
+    "rate",
+    "train_loss",
+    "train_error",
+    "test_loss",
+    "test_error",
+    "holdout_loss",
+    "holdout_error",
+    "seconds",
+    "images_per_second",
+    "peak_memory_bytes",
+]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFiles, list[dict[str, Any]]]:
+    """Return a run of two epochs with a hold-out, trained, and its events."""
+    files = make(tmp_path_factory.mktemp("finished"), small(2, holdout=40))
+    seen: list[dict[str, Any]] = []
+    assert execute(files, QUICK, on_event=seen.append) == "finished"
+    return files, seen
+
+
+def stopping_after(count: int) -> Callable[[], bool]:
+    """Return a stop that is asked for when it is looked at for the n-th time."""
+    left = iter(range(count))
+    return lambda: next(left, None) is None
+
+
+def test_the_files_are_the_documented_ones(finished: tuple[RunFiles, object]) -> None:
+    files, _ = finished
+    names = sorted(path.name for path in files.path.iterdir())
+    assert names == [".lock", "metrics.jsonl", "provenance.json", "result.json", "run.json", "weights.safetensors"]
+    rows, result, provenance = files.metrics(), files.result(), files.provenance()
+    assert result is not None
+    assert provenance is not None
+    assert [list(row) for row in rows] == [METRICS, METRICS]
+    assert [(row["epoch"], row["iteration"]) for row in rows] == [(1, 5), (2, 10)]
+    assert result["weights_sha256"] == hashlib.sha256(files.weights.read_bytes()).hexdigest()
+    assert result["run"] == files.read_run().id
+    assert (result["format"], result["status"], result["epochs"], result["iterations"]) == (1, "finished", 2, 10)
+    for name in METRICS[3:9]:
+        assert result[name] == rows[-1][name]
+    assert result["seconds"] == pytest.approx(sum(row["seconds"] for row in rows))
+    assert result["parameters"] == 78_042  # shortcut B
+    assert result["multiply_adds"] > 10_000_000
+    data = provenance["data"]
+    digits = load("digits")
+    assert data["fingerprint"] == digits.fingerprint
+    assert (data["num_train"], data["num_holdout"]) == (140, 40)
+    assert data["num_test"] == len(digits.test)
+    assert [entry["from_iteration"] for entry in provenance["attempts"]] == [0]
+
+
+def test_events_tell_the_training(finished: tuple[RunFiles, list[dict[str, Any]]]) -> None:
+    files, seen = finished
+    kinds = [event["event"] for event in seen if event["event"] != "progress"]
+    assert kinds == ["start", "epoch", "epoch", "end"]
+    assert {event["run"] for event in seen} == {files.read_run().id}
+    assert (seen[0]["iteration"], seen[0]["num_iterations"], seen[0]["num_epochs"]) == (0, 10, 2)
+    epochs = [{key: event[key] for key in METRICS} for event in seen if event["event"] == "epoch"]
+    assert epochs == files.metrics()
+    assert seen[-1]["status"] == "finished"
+    json.dumps(seen)  # they go to another process as JSON
+
+
+def test_the_weights_are_those_that_were_measured(finished: tuple[RunFiles, object]) -> None:
+    files, _ = finished
+    run = files.read_run()
+    module, _, evaluations = execution.assemble(run, load("digits"), torch.device("cpu"))
+    load_into(module, read_weights(files.weights))
+    for name in ("test", "holdout"):
+        again = evaluate(module, evaluations[name], precision=run.recipe.precision)
+        assert again.loss == pytest.approx(files.metrics()[-1][f"{name}_loss"], rel=1e-6)
+        assert again.error == files.metrics()[-1][f"{name}_error"]
+
+
+def test_doing_it_again_trains_nothing(finished: tuple[RunFiles, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    files, _ = finished
+    before = {path: path.stat().st_mtime_ns for path in files.path.iterdir()}
+    monkeypatch.setattr(execution, "_train", None)
+    seen: list[dict[str, Any]] = []
+    assert execute(files, QUICK, on_event=seen.append) == "finished"
+    assert {path: path.stat().st_mtime_ns for path in files.path.iterdir()} == before
+    assert [event["event"] for event in seen] == ["end"]
+
+
+def test_the_same_run_elsewhere_has_the_same_bits_and_another_seed_has_others(
+    finished: tuple[RunFiles, object], tmp_path: Path
+) -> None:
+    files, _ = finished
+    recipe = files.read_run().recipe
+    torch.manual_seed(12345)  # global randomness has no say
+    again, other = make(tmp_path, recipe), make(tmp_path, recipe, seed=1)
+    for each in (again, other):
+        execute(each, replace(QUICK, checkpoint_activations=True))
+    assert outcome(again) == outcome(files)
+    assert outcome(other)[0] != outcome(files)[0]
+
+
+@pytest.mark.parametrize("looks", [4, 5, 8, 13])
+def test_a_stop_at_any_look_is_followed_by_the_same_bits(
+    finished: tuple[RunFiles, object], tmp_path: Path, looks: int
+) -> None:
+    """The stop is looked at after each iteration, each epoch and before each batch that is measured."""
+    whole, _ = finished
+    files = make(tmp_path, whole.read_run().recipe)
+    statuses = []
+    for _ in range(20):
+        statuses.append(execute(files, QUICK, stop=stopping_after(looks)))
+        if statuses[-1] == "finished":
+            break
+        assert files.status() == "interrupted"
+    assert statuses[-1] == "finished"
+    assert set(statuses[:-1]) <= {"interrupted"}
+    assert len(statuses) > 1 or looks > 12
+    assert outcome(files) == outcome(whole)
+
+
+def test_a_run_cut_short_in_its_last_epoch_has_a_record_of_it(tmp_path: Path) -> None:
+    recipe = small(2, schedule_unit="iterations", length=7, first_drop=3, second_drop=6)
+    files = make(tmp_path, recipe)
+    execute(files, QUICK)
+    assert [(row["epoch"], row["iteration"]) for row in files.metrics()] == [(1, 5), (2, 7)]
+    assert [row["rate"] for row in files.metrics()] == [0.01, 0.001]
+
+
+def test_an_edited_recipe_is_refused(tmp_path: Path) -> None:
+    files = make(tmp_path, small(2))
+    content = json.loads((files.path / "run.json").read_text())
+    content["recipe"]["learning_rate"] = 0.3
+    (files.path / "run.json").write_text(json.dumps(content))
+    with pytest.raises(ResLabError, match="the recipe was edited"):
+        execute(files, QUICK)
+    assert sorted(path.name for path in files.path.iterdir()) == ["run.json"]
+
+
+def test_a_copied_folder_is_refused(tmp_path: Path) -> None:
+    files = make(tmp_path, small(2))
+    copy = RunFiles(files.path.with_name("seed1"))
+    files.path.rename(copy.path)
+    with pytest.raises(ResLabError, match=r"seed1 is not .*seed0, as its run\.json"):
+        execute(copy, QUICK)
+
+
+def test_images_that_have_changed_between_attempts_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = make(tmp_path, small(2))
+    assert execute(files, QUICK, stop=stopping_after(3)) == "interrupted"
+    real = load("digits")
+
+    def changed(name: str, root: Path | None) -> Dataset:
+        return replace(real, fingerprint="0" * 64)
+
+    monkeypatch.setattr(execution, "_load", changed)
+    with pytest.raises(DataError, match=r"fingerprints differ.*same --data-root") as caught:
+        execute(files, QUICK)
+    assert caught.value.exit_code == 4
+    failure = files.failure()
+    assert failure is not None
+    assert (failure["kind"], failure["traceback"]) == ("error", None)
+    assert "fingerprints differ" in failure["message"]
+    monkeypatch.undo()
+    assert execute(files, QUICK) == "finished"  # with the right images it goes on
+    assert files.failure() is None
+
+
+def test_missing_images_are_a_failure_in_the_users_words(tmp_path: Path) -> None:
+    files = make(tmp_path, small(2, dataset="cifar10"))
+    with pytest.raises(DataError, match="reslab data fetch cifar10"):
+        execute(files, replace(QUICK, data_root=tmp_path))
+    failure = files.failure()
+    assert failure is not None
+    assert "reslab data fetch cifar10" in failure["message"]
+    assert failure["traceback"] is None
+    assert files.status() == "failed"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (MemoryError("no more"), "out-of-memory"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "out-of-memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), "out-of-memory"),
+        (RuntimeError("some kernel"), "error"),
+        (KeyError(), "error"),
+    ],
+)
+def test_what_failed_is_written_down_and_cleared_by_the_next_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, kind: str
+) -> None:
+    files = make(tmp_path, small(1))
+    train = loop.train
+
+    def failing(*arguments: Any, **options: Any) -> Iterator[object]:
+        for event in train(*arguments, **options):
+            yield event
+            if event.iteration == 2:
+                raise error
+
+    monkeypatch.setattr(loop, "train", failing)
+    seen: list[dict[str, Any]] = []
+    with pytest.raises(type(error)):
+        execute(files, QUICK, on_event=seen.append)
+    failure = files.failure()
+    assert failure is not None
+    assert failure["kind"] == kind
+    assert failure["message"] == (str(error) or repr(error))
+    assert "Traceback (most recent call last)" in failure["traceback"]
+    assert type(error).__name__ in failure["traceback"]
+    assert (failure["epoch"], failure["iteration"], failure["run"]) == (0, 0, files.read_run().id)
+    assert files.status() == "failed"
+    assert (seen[-1]["event"], seen[-1]["status"]) == ("end", "failed")
+    assert seen[-1]["message"]
+    monkeypatch.undo()
+    assert execute(files, QUICK) == "finished"
+    assert files.failure() is None
+
+
+def test_a_full_disk_is_told_in_words_and_loses_nothing(
+    finished: tuple[RunFiles, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, _ = finished
+    files = make(tmp_path, whole.read_run().recipe)
+    assert execute(files, QUICK, stop=stopping_after(3)) == "interrupted"
+
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "write_whole", full)
+        with pytest.raises(ResLabError, match=r"cannot write to .*checkpoint: No space left on device"):
+            execute(files, QUICK, stop=stopping_after(2))
+    failure = files.failure()
+    assert failure is not None
+    assert "No space left" in failure["message"]
+    with monkeypatch.context() as patch:  # not even for the failure
+        patch.setattr("reslab.files.write_whole", full)
+        patch.setattr(checkpoint, "write_whole", full)
+        with pytest.raises(ResLabError, match="No space left on device"):
+            execute(files, QUICK, stop=stopping_after(2))
+    assert execute(files, QUICK) == "finished"
+    assert outcome(files) == outcome(whole)
+
+
+def test_a_read_only_run_is_refused_in_words(
+    open_folder: Path, read_only: Callable[[Path], AbstractContextManager[None]]
+) -> None:
+    files = make(open_folder, small(1))
+    with (
+        read_only(open_folder),
+        pytest.raises(ResLabError, match=r"cannot write to .*seed0: Permission denied; choose"),
+    ):
+        execute(files, QUICK)
+    assert files.status() == "pending"
+
+
+def test_a_finished_run_in_a_read_only_folder_is_just_finished(
+    finished: tuple[RunFiles, object],
+    open_folder: Path,
+    read_only: Callable[[Path], AbstractContextManager[None]],
+) -> None:
+    files = make(open_folder, small(1))
+    files.write("result.json", {"status": "finished"})
+    with read_only(open_folder):
+        assert execute(files, QUICK) == "finished"
+
+
+def test_damaged_checkpoints_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    files = make(tmp_path, small(2))
+    execute(files, QUICK, stop=stopping_after(3))
+    for path in files.checkpoints.glob("*/weights.safetensors"):
+        path.write_bytes(b"damaged")
+    with pytest.raises(CheckpointError, match=f"Remove {files.checkpoints} to train the run again"):
+        execute(files, QUICK)
+    assert files.status() == "failed"
+
+
+def test_damaged_metrics_are_refused_and_the_failure_is_still_written(tmp_path: Path) -> None:
+    files = make(tmp_path, small(3))
+    assert execute(files, replace(QUICK, checkpoint_seconds=0.0), stop=stopping_after(14)) == "interrupted"
+    path = files.path / "metrics.jsonl"
+    assert len(files.metrics()) == 2
+    path.write_bytes(b"{" + path.read_bytes())
+    with pytest.raises(ResLabError, match=r"metrics\.jsonl is damaged in line 1"):
+        execute(files, QUICK)
+    failure = files.failure()
+    assert failure is not None
+    assert "damaged in line 1" in failure["message"]
+
+
+def test_metrics_that_no_checkpoint_has_seen_are_trained_again(
+    finished: tuple[RunFiles, object], tmp_path: Path
+) -> None:
+    whole, _ = finished
+    files = make(tmp_path, whole.read_run().recipe)
+    execute(files, QUICK, stop=stopping_after(3))
+    for row in whole.metrics():
+        files.append_metrics({**row, "train_loss": 99.0})
+    assert execute(files, QUICK) == "finished"
+    assert timeless(files.metrics()) == timeless(whole.metrics())
+
+
+def test_an_unknown_device_is_refused(tmp_path: Path) -> None:
+    files = make(tmp_path, small(1))
+    with pytest.raises(ResLabError, match="device must be auto"):
+        execute(files, Settings(device="gpu"))

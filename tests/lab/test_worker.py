@@ -1,0 +1,44 @@
+"""The worker as a program, on a machine that has little more than torch."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from lab_runs import make, small
+
+BARE = """
+import runpy, sys
+absent = ["altair", "cyclopts", "jinja2", "platformdirs", "polars", "pooch", "rich", "scipy", "vl_convert"]
+for name in absent:
+    sys.modules[name] = None
+sys.argv[0] = "reslab.lab.execute"
+code = None
+try:
+    runpy.run_module("reslab.lab.execute", run_name="__main__")
+except SystemExit as end:
+    code = end.code
+import json
+loaded = sorted({name.split(".")[0] for name, module in sys.modules.items() if module is not None})
+print(json.dumps({"code": code, "loaded": [name for name in loaded if name in [*absent, "sklearn", "pandas"]]}))
+"""
+
+
+def test_a_bare_compute_node_trains_and_goes_on_after_a_failure(tmp_path: Path) -> None:
+    missing = make(tmp_path, small(1, dataset="cifar10"))
+    digits = make(tmp_path, small(1))
+    nowhere = tmp_path / "nowhere"
+    command = [sys.executable, "-W", "error", "-c", BARE, str(missing.path), str(nowhere), str(digits.path)]
+    options = ["--device", "cpu", "--threads", "1", "--data-root", str(tmp_path)]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    *events, last = (json.loads(line) for line in done.stdout.splitlines())
+    assert last == {"code": 2, "loaded": []}  # the last failure's; nothing was imported but torch and its kin
+    assert digits.status() == "finished"
+    assert missing.status() == "failed"
+    settled = [(event["folder"], event["exit_code"]) for event in events if event["event"] == "settled"]
+    assert settled == [(str(missing.path), 4), (str(nowhere), 2), (str(digits.path), 0)]
+    messages = [event["message"] for event in events if event["event"] == "settled"]
+    assert "no images of cifar10" in messages[0]
+    assert "no run.json" in messages[1]
+    assert done.stderr == ""

@@ -1,0 +1,40 @@
+"""References, addresses, and the marks of print."""
+
+from reslab.exhibits.blocks import Column, Figure, Heading, Table
+from reslab.report.document import Document, Piece, Section, contents, pieces, typeset
+
+TABLE = Table("a", "A table", "c", (Column("x"),), (("1",),))
+SECTION = Section("one", "One", (Heading("What was run"), TABLE, Figure("b", "t", "c", ()), Heading("Deeper", 4)))
+OTHER = Section("two", "Two", (TABLE,))
+DOCUMENT = Document("t", "s", (SECTION, OTHER))
+
+
+def test_numbers_run_through_all_sections() -> None:
+    assert DOCUMENT.numbers() == {"one-a": "Table 1", "one-b": "Figure 1", "two-a": "Table 2"}
+
+
+def test_a_reference_is_to_the_exhibit_of_its_own_section() -> None:
+    found = list(pieces("see [[a]], not [[b]].", OTHER, DOCUMENT.numbers()))
+    assert found == [
+        Piece("text", "see "),
+        Piece("reference", "Table 2", "two-a"),
+        Piece("text", ", not [[b]]."),
+    ]
+
+
+def test_an_address_is_a_link_without_the_stop_behind_it() -> None:
+    found = list(pieces("(https://arxiv.org/abs/1512.03385).", SECTION, {}))
+    assert [piece.text for piece in found] == ["(", "https://arxiv.org/abs/1512.03385", ")."]
+    assert found[1].kind == "link"
+
+
+def test_no_other_scheme_is_a_link() -> None:
+    assert [piece.kind for piece in pieces("javascript:alert(1) ftp://x.y", SECTION, {})] == ["text"]
+
+
+def test_the_marks_of_print() -> None:
+    assert typeset('the paper\'s "best"') == "the paper\u2019s \u201cbest\u201d"
+
+
+def test_contents_are_sections_and_their_main_headings() -> None:
+    assert contents(DOCUMENT.sections) == [("one", "One", [("one-what-was-run", "What was run")]), ("two", "Two", [])]

@@ -1,0 +1,159 @@
+"""The whole report: pure, self-contained, safe, and there whatever has been run."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from reslab.errors import ResLabError
+from reslab.recipe import Run
+from reslab.report.compose import compose
+from reslab.report.html import render_html
+from reslab.report.write import ReportFiles, write_report
+from reslab.studies import depth
+from reslab.studies.record import record
+from reslab.studies.study import Options, Study, Variant
+from synthetic import Truth, small, write_run
+
+HOSTILE = '</script><script>alert("1")</script> & [[test]] `x` | *y* \'"'
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with an unfinished study of depth, a study with a hostile title, and a run of no study."""
+    root = tmp_path_factory.mktemp("runs")
+    asked = depth.ask(Options(datasets=("digits",), depths=(8, 14), epochs=12, seeds=2))
+    record(root, asked)
+    for run in asked.runs()[:3]:
+        write_run(root, run, Truth(3.0, 1.0, 0.2))
+    hostile = Study("bad", HOSTILE, HOSTILE, HOSTILE, (Variant(HOSTILE, small(20)),), (0,), "custom")
+    record(root, hostile)
+    write_run(root, hostile.runs()[0], Truth(2.0, 1.0))
+    write_run(root, Run(small(26), 4), Truth(2.0, 1.0))
+    return root
+
+
+@pytest.fixture(scope="module")
+def written(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> ReportFiles:
+    """Return the report on those runs."""
+    return write_report(runs, tmp_path_factory.mktemp("report"))
+
+
+def test_the_same_runs_give_the_same_bytes(runs: Path, written: ReportFiles, tmp_path: Path) -> None:
+    again = write_report(runs, tmp_path / "new" / "folder")
+    assert again.html.read_bytes() == written.html.read_bytes()
+    assert again.markdown.read_bytes() == written.markdown.read_bytes()
+    assert [path.name for path in again.figures] == [path.name for path in written.figures]
+    assert [path.read_bytes() for path in again.figures] == [path.read_bytes() for path in written.figures]
+
+
+def test_the_page_fetches_nothing(written: ReportFiles) -> None:
+    page = written.html.read_text()
+    outside_scripts = re.sub(r"<script\b.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.search(r"<script[^>]*\ssrc=", page)
+    assert not re.search(r"<(img|iframe|object|embed|source|video|audio)\b", outside_scripts)
+    assert re.findall(r'<link\b[^>]*href="([^"]*)"', outside_scripts) == ["data:,"]
+    assert "@import" not in outside_scripts
+    assert "url(" not in outside_scripts
+    assert page.count("vegaEmbed=") == 1
+
+
+def test_a_hostile_title_is_text_everywhere(written: ReportFiles) -> None:
+    page = written.html.read_text()
+    assert "<script>alert" not in page
+    assert "&lt;/script&gt;&lt;script&gt;alert" in page
+    assert "<script>" not in written.markdown.read_text()
+    for path in written.figures:
+        assert "<script" not in path.read_text()
+
+
+def test_the_data_of_the_charts_can_be_read_and_each_set_is_there_once(written: ReportFiles) -> None:
+    page = written.html.read_text()
+    pool, charts = (
+        json.loads(match)
+        for match in re.findall(r'<script id="\w+" type="application/json">(.*?)</script>', page, flags=re.DOTALL)
+    )
+    used = {place for chart in charts.values() for place in chart["datasets"].values()}
+    assert used == set(range(len(pool)))
+    assert len({json.dumps(one) for one in pool}) == len(pool)
+    assert len(pool) < len(charts)
+    assert set(re.findall(r'data-chart="([^"]*)"', page)) == set(charts)
+
+
+def test_figures_and_tables_are_numbered_through_and_references_lead_to_them(written: ReportFiles) -> None:
+    page = re.sub(r"<script\b.*?</script>", "", written.html.read_text(), flags=re.DOTALL)
+    for word in ("Figure", "Table"):
+        numbers = [int(number) for number in re.findall(rf"<b>{word} (\d+)\.", page)]
+        assert numbers == list(range(1, len(numbers) + 1))
+    targets = set(re.findall(r'href="#([^"]*)"', page))
+    assert targets <= set(re.findall(r'\bid="([^"]*)"', page))
+    assert "depth-test" in targets
+
+
+def test_markdown_shows_every_figure_file(written: ReportFiles) -> None:
+    text = written.markdown.read_text()
+    shown = re.findall(r"!\[[^\n]*\]\(figures/([^)]*)\)", text)
+    assert sorted(shown) == sorted(path.name for path in written.figures)
+    assert all(path.read_text().startswith("<svg") for path in written.figures)
+
+
+def test_every_part_is_there(written: ReportFiles) -> None:
+    text = written.markdown.read_text()
+    assert "6 runs, 5 of them finished" in text.replace("Six runs", "6 runs")
+    assert "3 of 4 runs have finished" in text
+    assert "## How does depth change the error?" in text
+    assert "## Other runs" in text
+    assert "## Appendix: every run" in text
+    assert not re.search(r"\[\[[a-z0-9-]+\]\]", text.replace("[[test]]", ""))
+
+
+def test_only_the_studies_asked_for(runs: Path) -> None:
+    document = compose(runs, ["depth"])
+    assert [section.key for section in document.sections] == ["depth", "appendix"]
+    assert document.title == "How does depth change the error?"
+
+
+def test_a_study_never_asked_is_named(runs: Path, tmp_path: Path) -> None:
+    with pytest.raises(ResLabError, match=r"no study 'dept' \(did you mean 'depth'\?\)"):
+        compose(runs, ["dept"])
+    with pytest.raises(ResLabError, match=r"depth has not been run .*reslab run depth"):
+        compose(tmp_path, ["depth"])
+    with pytest.raises(ResLabError, match="nothing has been run there"):
+        compose(tmp_path, ["mine"])
+
+
+@pytest.mark.parametrize("make", [True, False])
+def test_nothing_run_still_gives_a_report_that_says_what_to_run(tmp_path: Path, make: bool) -> None:
+    root = tmp_path / "runs"
+    if make:
+        root.mkdir()
+    files = write_report(root, tmp_path / "report")
+    page = files.html.read_text()
+    assert "Nothing has been run yet" in page
+    assert "reslab run depth --dataset digits" in page
+    assert "vegaEmbed" not in page
+    assert files.figures == ()
+
+
+def test_a_study_asked_and_not_yet_begun(tmp_path: Path) -> None:
+    record(tmp_path, depth.ask(Options(datasets=("digits",), depths=(8,), seeds=2)))
+    page = render_html(compose(tmp_path))
+    assert "0 of 2 runs have finished." in page
+    assert "Not started: ResNet-8, digits seed 0; ResNet-8, digits seed 1." in page
+    assert "No run has been started." in page
+
+
+def test_a_damaged_run_folder_is_named_and_the_rest_reported(tmp_path: Path) -> None:
+    write_run(tmp_path, Run(small(8), 0), Truth(3.0, 1.0))
+    (tmp_path / "broken" / "seed0").mkdir(parents=True)
+    (tmp_path / "broken" / "seed0" / "run.json").write_text("{")
+    page = render_html(compose(tmp_path))
+    assert "One run folder could not be read: broken/seed0/run.json is damaged" in page
+    assert "ResNet-8" in page
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(ResLabError, match=r"cannot write the report to .*taken.*--out"):
+        write_report(tmp_path / "runs", tmp_path / "taken")

@@ -1,0 +1,122 @@
+"""A user's own study: what a TOML file can say, and each message it can earn."""
+
+from pathlib import Path
+
+import pytest
+
+from reslab.errors import ResLabError
+from reslab.presets import preset_recipe
+from reslab.recipe import stretch, vary
+from reslab.studies.custom import read_study
+from reslab.studies.study import Study
+
+BASE = 'name = "mine"\ndataset = "digits"\ndepth = 8\nepochs = 10\n'
+
+
+def _read(folder: Path, text: str) -> Study:
+    path = folder / "study.toml"
+    path.write_text(text)
+    return read_study(path)
+
+
+def test_a_file_without_grid_or_variants_is_one_variant(tmp_path: Path) -> None:
+    study = _read(tmp_path, BASE)
+    (variant,) = study.variants
+    assert variant.recipe == stretch(preset_recipe("assignment", dataset="digits", depth=8), 10)
+    assert (study.name, study.title, study.seeds, study.kind) == ("mine", "mine", (0, 1, 2), "custom")
+
+
+def test_a_grid_is_every_combination(tmp_path: Path) -> None:
+    study = _read(tmp_path, BASE + "seeds = [0, 7]\n[vary]\nlearning_rate = [0.1, 0.2]\nbatch_size = [16, 32]\n")
+    assert [variant.label for variant in study.variants] == [
+        "learning rate 0.1, batch size 16",
+        "learning rate 0.1, batch size 32",
+        "learning rate 0.2, batch size 16",
+        "learning rate 0.2, batch size 32",
+    ]
+    assert study.variants[1].factors == (("learning_rate", 0.1), ("batch_size", 32))
+    assert study.seeds == (0, 7)
+    assert len(study.runs()) == 8
+
+
+def test_listed_variants_are_combined_with_the_grid(tmp_path: Path) -> None:
+    text = '[vary]\ndepth = [8, 14]\n[[variants]]\nlabel = "with"\n[[variants]]\nlabel = "without"\nfamily = "plain"\n'
+    study = _read(tmp_path, BASE + text)
+    assert [(variant.label, variant.recipe.network) for variant in study.variants] == [
+        ("with, depth 8", "resnet8"),
+        ("with, depth 14", "resnet14"),
+        ("without, depth 8", "plain8"),
+        ("without, depth 14", "plain14"),
+    ]
+
+
+def test_preset_and_epochs_can_vary(tmp_path: Path) -> None:
+    study = _read(tmp_path, BASE + '[vary]\npreset = ["paper", "hysts"]\nepochs = [4, 8]\n')
+    assert [variant.recipe.length for variant in study.variants] == [4, 8, 4, 8]
+    assert study.variants[2].recipe == stretch(preset_recipe("hysts", dataset="digits", depth=8), 4)
+
+
+def test_the_recipe_table_holds_for_all_variants(tmp_path: Path) -> None:
+    study = _read(tmp_path, BASE + "[recipe]\nweight_decay = 0.0005\n[vary]\nlearning_rate = [0.1, 0.2]\n")
+    assert {variant.recipe.weight_decay for variant in study.variants} == {0.0005}
+
+
+def test_the_command_line_takes_the_place_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(BASE + "seeds = 3\n")
+    study = read_study(path, datasets=("cifar10", "cifar100"), epochs=2, seeds=1, precision="bf16")
+    recipes = [variant.recipe for variant in study.variants]
+    assert [recipe.dataset for recipe in recipes] == ["cifar10", "cifar100"]
+    assert {(recipe.length, recipe.precision) for recipe in recipes} == {(2.0, "bf16")}
+    assert study.seeds == (0,)
+    alone = read_study(path, datasets=("cifar10",)).variants[0].recipe
+    assert alone == stretch(preset_recipe("assignment", depth=8), 10)
+    assert vary(alone, dataset="digits") != alone
+
+
+MISTAKES = [
+    ("name = \ndepth = 8", "is not TOML: .*line 1"),
+    ("depth = 8", "name: needed"),
+    ('name = "Not This"', "name: needed, of small letters, digits and hyphens.*'Not This'"),
+    ('name = "depth"', "name: 'depth' is one of ResLab's own"),
+    ("name = 3", "name: must be text in quotes, not 3"),
+    (BASE + "dept = 8", r"dept: there is no such key \(did you mean 'depth'\?\); the keys are name, title"),
+    (BASE + "seeds = 0", r"seeds: must be how many \(1 or more\) or a list.*not 0"),
+    (BASE + "seeds = [1, 1]", "seeds: .*different whole numbers"),
+    (BASE + 'seeds = "three"', "seeds: .*not 'three'"),
+    (BASE.replace("digits", "digit"), "dataset: dataset must be one of digits, cifar10"),
+    (BASE.replace("= 8", "= 9"), r"depth: depth must be 6n\+2"),
+    (BASE.replace("= 10", "= -1"), "epochs: epochs must be above 0"),
+    (BASE.replace("= 10", '= "ten"'), "epochs: epochs must be a number above 0, not 'ten'"),
+    (BASE + 'preset = "papers"', "preset 'papers'.*the presets are paper, assignment"),
+    (BASE + "recipe = 3", r"recipe: must be a table, its fields below a line \[recipe\]"),
+    (BASE + "[recipe]\nrate = 0.1", r"\[recipe\] rate: there is no such field.*the fields are dataset"),
+    (BASE + "[recipe]\nmomentum = 2", r"\[recipe\]: momentum must be at least 0 and below 1"),
+    (BASE + "[recipe]\nepochs = 2", r"\[recipe\] epochs: there is no such field"),
+    (BASE + '[vary]\nshortcut = "A"', r"\[vary\] shortcut: must be a list of A, A-centred, B, C.*not 'A'"),
+    (BASE + "[vary]\nshortcut = []", r"\[vary\] shortcut: must be a list"),
+    (BASE + "[vary]\nmomentum = [[0.1]]", r"\[vary\] momentum: its values are single ones"),
+    (BASE + '[vary]\nshortcut = ["A", "D"]', r"\[vary\]: shortcut must be one of A, A-centred, B, C.*not 'D'"),
+    (BASE + "[vary]\nlearning_rates = [1]", r"\[vary\] learning_rates: .*did you mean 'learning_rate'\?"),
+    (BASE + "[vary]\nmomentum = [0.9, 0.9]", "two variants of the study mine have the same label: momentum 0.9"),
+    (BASE + "[variants]\nlabel = 1", r"variants: write each as a table under its own \[\[variants\]\] line"),
+    (BASE + "[[variants]]\ndepth = 14", r"\[\[variants\]\] number 1: label: needed"),
+    (BASE + '[[variants]]\nlabel = "a"\nx = 1', r"\[\[variants\]\] 'a' x: there is no such field"),
+    (BASE + '[[variants]]\nlabel = "a"\nbatch_size = 0', r"\[\[variants\]\] 'a': batch_size must be 1 or more"),
+    (
+        BASE + '[vary]\ndepth = [8]\n[[variants]]\nlabel = "a"\ndepth = 14',
+        r"\[\[variants\]\] 'a': depth is in \[vary\] too",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), MISTAKES)
+def test_a_mistake_is_named_with_its_key_and_what_is_allowed(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ResLabError, match=message) as caught:
+        _read(tmp_path, text)
+    assert str(caught.value).startswith(str(tmp_path / "study.toml"))
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ResLabError, match=r"cannot read .*nowhere\.toml: No such file"):
+        read_study(tmp_path / "nowhere.toml")

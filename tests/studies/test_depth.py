@@ -1,0 +1,198 @@
+"""The study of depth: what it asks, and the words that planted truths lead it to."""
+
+from pathlib import Path
+
+import pytest
+
+from reslab.analysis.tidy import read_tables
+from reslab.exhibits.blocks import Block, Bullets, Figure, Note, Prose, Table
+from reslab.presets import preset_recipe
+from reslab.studies.depth import answer, ask
+from reslab.studies.study import Options, Study
+from synthetic import Truth, write_run
+
+DIGITS = Options(datasets=("digits",), depths=(8, 14), epochs=12, seeds=2)
+CIFAR = Options(datasets=("cifar10",), depths=(20, 56), seeds=3)
+DIVERGED = {"kind": "diverged", "message": "the loss is not finite", "epoch": 4, "iteration": 200, "time": "t"}
+
+
+def test_the_question_of_the_assignment() -> None:
+    study = ask(Options())
+    assert [dict(variant.factors) for variant in study.variants] == [
+        {"dataset": dataset, "depth": depth} for dataset in ("cifar10", "cifar100") for depth in (20, 56, 110)
+    ]
+    assert study.variants[0].recipe == preset_recipe("assignment")
+    assert (len(study.runs()), study.seeds) == (18, (0, 1, 2))
+    assert "8.75 with 20 layers, 6.97 with 56 layers and 6.61 with 110 layers" in study.expectation
+
+
+def test_options_change_what_is_asked() -> None:
+    study = ask(Options(preset="hysts", datasets=("digits",), depths=(14, 8), epochs=10, seeds=1, precision="bf16"))
+    assert [variant.recipe.depth for variant in study.variants] == [8, 14]
+    assert {(variant.recipe.length, variant.recipe.precision) for variant in study.variants} == {(10.0, "bf16")}
+    assert study.variants[0].recipe.nesterov
+    assert "CIFAR" not in study.expectation
+
+
+def test_two_points_with_little_noise_are_resolved(tmp_path: Path) -> None:
+    words = _words(tmp_path, CIFAR, {20: Truth(8.5, 0.6, 0.05), 56: Truth(6.5, 0.1, 0.05)})
+    assert "2.00 points lower (95% interval" in words
+    assert "In short.  On CIFAR-10 the test error is 8.5" in words
+    assert "fits the training images better too" in words
+    assert "not resolvable" not in _section(words, "20 to 56 layers")
+
+
+def test_no_difference_is_said_to_be_not_resolvable(tmp_path: Path) -> None:
+    words = _words(tmp_path, CIFAR, {20: Truth(7.5, 0.5, 0.2), 56: Truth(7.45, 0.5, 0.2)})
+    assert "not resolvable with three seeds" in _section(words, "20 to 56 layers")
+    assert "no reason should be given" in words
+
+
+def test_a_deeper_network_that_trains_worse_is_degradation_not_overfitting(tmp_path: Path) -> None:
+    words = _words(tmp_path, CIFAR, {20: Truth(8.0, 0.6, 0.05), 56: Truth(12.0, 6.0, 0.05)})
+    assert "not overfitting" in words
+    assert "harder to train" in words
+
+
+def test_a_deeper_network_that_only_fits_better_is_overfitting(tmp_path: Path) -> None:
+    words = _words(tmp_path, CIFAR, {20: Truth(8.0, 0.6, 0.05), 56: Truth(9.0, 0.1, 0.05)})
+    assert "which is overfitting" in words
+
+
+def test_one_seed_tells_nothing_from_chance(tmp_path: Path) -> None:
+    options = Options(datasets=("cifar10",), depths=(20, 56), seeds=1)
+    words = _words(tmp_path, options, {20: Truth(8.0, 0.6), 56: Truth(7.0, 0.1)})
+    assert "which one seed cannot tell from chance" in words
+    assert "too few seeds to tell a difference from chance" in words
+
+
+def test_a_full_schedule_is_compared_with_the_paper(tmp_path: Path) -> None:
+    blocks = _blocks(tmp_path, CIFAR, {20: Truth(8.74, 0.6, 0.05), 56: Truth(5.0, 0.1, 0.05)})
+    words = _text(blocks)
+    assert "than the paper's 8.75, not resolvable with three seeds" in words
+    assert "points lower than the paper's 6.97 (95% interval" in words
+    tables = {block.key: block for block in blocks if isinstance(block, Table)}
+    assert {"published-cifar10", "window-cifar10", "final-cifar10", "protocol"} <= set(tables)
+    assert [row[0] for row in tables["published-cifar10"].rows][:3] == ["This study", "Paper", "Assignment"]
+
+
+def test_a_shortened_schedule_is_not(tmp_path: Path) -> None:
+    options = Options(datasets=("cifar10",), depths=(20, 56), epochs=4, seeds=2)
+    blocks = _blocks(tmp_path, options, {20: Truth(30.0, 30.0, 0.2), 56: Truth(28.0, 30.0, 0.2)})
+    words = _text(blocks)
+    assert "does not apply: the schedule is shortened to 4 epochs, with 2.44% of the images" in words
+    assert "not the full ones" in words
+    assert not [block for block in blocks if isinstance(block, Table) and block.key.startswith("published")]
+    (final,) = [block for block in blocks if isinstance(block, Figure) and block.key == "final"]
+    assert "Paper" not in str(final.panels[0].datasets)
+
+
+def test_images_that_are_not_the_official_ones_are_not(tmp_path: Path) -> None:
+    study = ask(CIFAR)
+    for run in study.runs():
+        write_run(tmp_path, run, Truth(8.0, 0.6, 0.05), official=False)
+    assert "the images are not the official ones of CIFAR-10" in _text(answer(study, read_tables(tmp_path)))
+
+
+def test_digits_are_told_without_cifar(tmp_path: Path) -> None:
+    blocks = _blocks(tmp_path, DIGITS, {8: Truth(3.0, 1.0, 0.05), 14: Truth(2.0, 0.5, 0.05)})
+    words = _text(blocks)
+    assert "there are no published figures for digits" in words
+    assert "CIFAR" not in words
+    assert "not the full ones" not in words
+
+
+def test_the_steps_at_the_drops_are_found(tmp_path: Path) -> None:
+    blocks = _blocks(tmp_path, CIFAR, {20: Truth(8.0, 0.6, 0.05), 56: Truth(7.0, 0.1, 0.05)})
+    (steps,) = [block for block in blocks if isinstance(block, Table) and block.key == "steps"]
+    assert [row[:3] for row in steps.rows] == [
+        ("ResNet-20, CIFAR-10", "81", "0.01"),
+        ("ResNet-20, CIFAR-10", "122", "0.001"),
+        ("ResNet-56, CIFAR-10", "81", "0.01"),
+        ("ResNet-56, CIFAR-10", "122", "0.001"),
+    ]
+    assert "every test curve falls" in _text(blocks)
+
+
+def test_both_data_sets_are_told_apart(tmp_path: Path) -> None:
+    options = Options(depths=(20,), seeds=2)
+    study = ask(options)
+    truths = {"cifar10": Truth(8.0, 0.5, 0.05), "cifar100": Truth(32.0, 12.5, 0.05)}
+    for run in study.runs():
+        write_run(tmp_path, run, truths[run.recipe.dataset])
+    words = _text(answer(study, read_tables(tmp_path)))
+    assert "4.0 times as many" in words
+    assert "5,000 training images for each of 10 classes, CIFAR-100 500 training images for each of 100" in words
+    assert "cannot tell which matters more" in words
+
+
+def test_an_unfinished_study_names_what_is_missing(tmp_path: Path) -> None:
+    study = ask(CIFAR)
+    runs = {(run.recipe.depth, run.seed): run for run in study.runs()}
+    for place in ((20, 0), (20, 1), (56, 0)):
+        write_run(tmp_path, runs[place], Truth(8.0, 0.6, 0.1))
+    write_run(tmp_path, runs[20, 2], Truth(8.0, 0.6), stop_after=40)
+    write_run(tmp_path, runs[56, 1], Truth(8.0, 0.6), stop_after=4, failure=DIVERGED)
+
+    blocks = answer(study, read_tables(tmp_path))
+
+    words = _text(blocks)
+    assert next(block.text for block in blocks if isinstance(block, Note)).startswith("3 of 6 runs have finished.")
+    assert "Interrupted: ResNet-20, CIFAR-10 seed 2 (epoch 40 of 164)." in words
+    assert "Not started: ResNet-56, CIFAR-10 seed 2." in words
+    assert "Diverged: ResNet-56, CIFAR-10 seed 1 (after 4 epochs, iteration 200, the loss is not finite)." in words
+    assert "Diverged: 1 of 3 runs of ResNet-56, CIFAR-10." in words
+    (final,) = [block for block in blocks if isinstance(block, Table) and block.key == "final-cifar10"]
+    assert [row[2] for row in final.rows] == ["2 of 3", "1 of 3"]
+
+
+@pytest.mark.parametrize("stop_after", [None, 0, 3])
+def test_nothing_finished_says_so_and_is_never_a_zero(tmp_path: Path, stop_after: int | None) -> None:
+    study = ask(DIGITS)
+    if stop_after is not None:
+        write_run(tmp_path, study.runs()[0], Truth(3.0, 1.0), stop_after=stop_after)
+    blocks = answer(study, read_tables(tmp_path))
+    assert "0 of 4 runs have finished." in _text(blocks)
+    assert ("nothing to answer with yet" in _text(blocks)) == (stop_after == 3)
+    assert not [block for block in blocks if isinstance(block, Table) and block.key.startswith("final")]
+
+
+def test_everything_diverged_is_a_result(tmp_path: Path) -> None:
+    study = ask(DIGITS)
+    for run in study.runs():
+        write_run(tmp_path, run, Truth(90.0, 90.0), stop_after=4, failure=DIVERGED)
+    words = _text(answer(study, read_tables(tmp_path)))
+    assert "0 of 4 runs have finished." in words
+    assert words.count("the loss is not finite") == 4
+
+
+def _blocks(root: Path, options: Options, truths: dict[int, Truth]) -> list[Block]:
+    study = _written(root, options, truths)
+    return answer(study, read_tables(root))
+
+
+def _words(root: Path, options: Options, truths: dict[int, Truth]) -> str:
+    return _text(_blocks(root, options, truths))
+
+
+def _written(root: Path, options: Options, truths: dict[int, Truth]) -> Study:
+    study = ask(options)
+    for run in study.runs():
+        write_run(root, run, truths[run.recipe.depth])
+    return study
+
+
+def _text(blocks: list[Block]) -> str:
+    lines: list[str] = []
+    for block in blocks:
+        if isinstance(block, Prose | Note):
+            lines.append(block.text)
+        elif isinstance(block, Bullets):
+            lines.extend(block.items)
+    return "\n".join(lines)
+
+
+def _section(words: str, start: str) -> str:
+    """Return the line that begins with some words."""
+    (line,) = [line for line in words.split("\n") if line.startswith(start)]
+    return line.split(";")[0]

@@ -1,0 +1,54 @@
+"""A study written down is read back whole, or refused with what to do."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from reslab.errors import ResLabError
+from reslab.studies.record import record, recorded
+from reslab.studies.study import Study, Variant
+from synthetic import small
+
+STUDY = Study(
+    "mine",
+    "A title",
+    "Why?",
+    "Because.",
+    (Variant("a", small(8), (("depth", 8), ("nesterov", False))), Variant("b", small(14), seeds=(4,))),
+    (0, 1),
+    "custom",
+)
+
+
+def test_what_is_recorded_is_read_back(tmp_path: Path) -> None:
+    path = record(tmp_path, STUDY)
+    assert path == tmp_path / "studies" / "mine.json"
+    assert recorded(tmp_path) == [STUDY]
+    assert [file.name for file in path.parent.iterdir()] == ["mine.json"]
+
+
+def test_the_last_question_of_a_name_stays(tmp_path: Path) -> None:
+    record(tmp_path, STUDY)
+    later = Study("mine", "Another", "", "", (Variant("c", small(20)),), (0,), "custom")
+    record(tmp_path, later)
+    assert recorded(tmp_path) == [later]
+
+
+def test_nothing_recorded_is_an_empty_list(tmp_path: Path) -> None:
+    assert recorded(tmp_path / "nowhere") == []
+
+
+def test_a_damaged_record_is_named(tmp_path: Path) -> None:
+    path = record(tmp_path, STUDY)
+    for damage, words in (("{", "mine.json is damaged"), ('{"format": 1}', "remove it and ask the study again")):
+        path.write_text(damage)
+        with pytest.raises(ResLabError, match=words):
+            recorded(tmp_path)
+
+
+def test_a_record_of_a_newer_format_asks_for_an_update(tmp_path: Path) -> None:
+    path = record(tmp_path, STUDY)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 99}))
+    with pytest.raises(ResLabError, match="newer ResLab"):
+        recorded(tmp_path)

@@ -1,0 +1,219 @@
+"""Checkpoints: exact, whole or not at all, and the one before where the newest is damaged."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from training_fakes import CPU, Images, begin, bits, events, network, recipe
+
+from reslab.errors import CheckpointError
+from reslab.files import write_whole
+from reslab.training import checkpoint
+from reslab.training.checkpoint import load_checkpoint, restore, save_checkpoint
+from reslab.training.loop import State, start
+
+pytestmark = pytest.mark.usefixtures("torch_settings")
+
+FILES = ["manifest.json", "optimiser.safetensors", "state.json", "weights.safetensors"]
+
+
+def trained(iterations: int) -> State:
+    """Return a training after so many iterations, of 11."""
+    of, images = recipe(warmup="until-error"), Images()
+    state = begin(of, images)
+    for _ in events(state, of, images):
+        if state.iteration == iterations:
+            return state
+    raise AssertionError
+
+
+def saved_at(folder: Path, *iterations: int) -> list[Path]:
+    return [save_checkpoint(folder, trained(iteration)) for iteration in iterations]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_state_goes_there_and_back_exactly(tmp_path: Path) -> None:
+    state = trained(6)
+    path = save_checkpoint(tmp_path, state)
+    assert path == tmp_path / "000000006"
+    assert names(path) == FILES
+    saved = load_checkpoint(tmp_path)
+    assert saved is not None
+    assert saved.iteration == 6
+    fresh = begin(recipe(warmup="until-error"), Images(), seed=5)
+    assert bits(fresh) != bits(state)
+    restore(fresh, saved)
+    assert bits(fresh) == bits(state)
+    assert fresh.totals.to_mapping() == state.totals.to_mapping()
+    assert (fresh.iteration, fresh.rate, fresh.warming, fresh.seconds) == (6, state.rate, state.warming, state.seconds)
+    assert state.totals.images > 0
+    assert state.seconds > 0
+
+
+def test_weights_and_momentum_come_back_in_the_layout_of_the_network(tmp_path: Path) -> None:
+    """The fused optimiser reads memory as it lies: a momentum laid out otherwise would be another one."""
+    state = trained(6)
+    save_checkpoint(tmp_path, state)
+    fresh = begin(recipe(), Images(), seed=5)
+    saved = load_checkpoint(tmp_path)
+    assert saved is not None
+    restore(fresh, saved)
+    for parameter in fresh.module.parameters():
+        assert fresh.optimiser.state[parameter]["momentum_buffer"].stride() == parameter.stride()
+    convolution = next(fresh.module.parameters())
+    assert convolution.is_contiguous(memory_format=torch.channels_last)
+    assert not convolution.is_contiguous()
+
+
+def test_a_state_before_the_first_step_has_no_momentum(tmp_path: Path) -> None:
+    state = begin(recipe(), Images())
+    save_checkpoint(tmp_path, state)
+    saved = load_checkpoint(tmp_path)
+    assert saved is not None
+    assert saved.momentum == {}
+    fresh = begin(recipe(), Images(), seed=5)
+    restore(fresh, saved)
+    assert bits(fresh) == bits(state)
+
+
+def test_no_checkpoint_is_none(tmp_path: Path) -> None:
+    assert load_checkpoint(tmp_path / "missing") is None
+    assert load_checkpoint(tmp_path) is None
+
+
+def test_the_newest_two_are_kept_in_order_of_number_not_of_text(tmp_path: Path) -> None:
+    saved_at(tmp_path, 2, 6, 10)
+    assert names(tmp_path) == ["000000006", "000000010"]
+    saved = load_checkpoint(tmp_path)
+    assert saved is not None
+    assert saved.iteration == 10
+
+
+def test_one_whose_writing_was_cut_short_does_not_count(tmp_path: Path) -> None:
+    _, newest = saved_at(tmp_path, 2, 6)
+    (newest / "manifest.json").unlink()
+    saved = load_checkpoint(tmp_path)
+    assert saved is not None
+    assert saved.iteration == 2
+    shutil.rmtree(tmp_path / "000000002")
+    assert load_checkpoint(tmp_path) is None
+
+
+@pytest.mark.parametrize("cut", range(4))
+def test_a_write_that_fails_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: int) -> None:
+    save_checkpoint(tmp_path, trained(2))
+    state, written = trained(6), 0
+
+    def full(path: Path, content: bytes) -> None:
+        nonlocal written
+        if written == cut:
+            raise OSError(28, "No space left on device")
+        written += 1
+        write_whole(path, content)
+
+    monkeypatch.setattr(checkpoint, "write_whole", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_checkpoint(tmp_path, state)
+    saved = load_checkpoint(tmp_path)
+    assert saved is not None
+    assert saved.iteration == 2
+    monkeypatch.undo()
+    save_checkpoint(tmp_path, state)  # there is room again: in the same place
+    saved = load_checkpoint(tmp_path)
+    assert saved is not None
+    assert saved.iteration == 6
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", ["flipped", "cut", "emptied", "gone"])
+def test_where_the_newest_is_damaged_the_one_before_serves(tmp_path: Path, name: str, damage: str) -> None:
+    _, newest = saved_at(tmp_path, 2, 6)
+    hurt(newest / name, damage)
+    saved = load_checkpoint(tmp_path)
+    assert saved is not None
+    assert saved.iteration == 2
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "{}", '{"weights.safetensors": 1}'])
+def test_a_manifest_that_is_no_manifest_is_damage(tmp_path: Path, content: str) -> None:
+    _, newest = saved_at(tmp_path, 2, 6)
+    (newest / "manifest.json").write_text(content)
+    saved = load_checkpoint(tmp_path)
+    assert saved is not None
+    assert saved.iteration == 2
+
+
+def test_where_all_are_damaged_the_folder_is_named(tmp_path: Path) -> None:
+    for path in saved_at(tmp_path, 2, 6):
+        hurt(path / "weights.safetensors", "flipped")
+    with pytest.raises(CheckpointError, match="SHA-256") as caught:
+        load_checkpoint(tmp_path)
+    message = str(caught.value)
+    assert f"Remove {tmp_path} to train the run again" in message
+    assert "000000002" in message
+    assert "000000006" in message
+
+
+def test_replacing_one_that_is_killed_midway_does_not_leave_a_damaged_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An evaluation that was broken off and done again saves at one iteration twice."""
+    state = trained(6)
+    save_checkpoint(tmp_path, state)
+    real, removed = os.unlink, 0
+
+    class KilledError(BaseException):
+        pass
+
+    def dying(*arguments: object, **options: object) -> None:
+        nonlocal removed
+        if removed == 2:
+            raise KilledError
+        removed += 1
+        real(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "unlink", dying)
+    with pytest.raises(KilledError):
+        save_checkpoint(tmp_path, state)
+    monkeypatch.undo()
+    assert load_checkpoint(tmp_path) is None
+    save_checkpoint(tmp_path, state)
+    saved = load_checkpoint(tmp_path)
+    assert saved is not None
+    assert saved.iteration == 6
+
+
+@pytest.mark.parametrize("other", [network(width=8), nn.Linear(3, 3)])
+def test_another_network_is_refused(tmp_path: Path, other: nn.Module) -> None:
+    saved_at(tmp_path, 6)
+    saved = load_checkpoint(tmp_path)
+    assert saved is not None
+    state = start(other, recipe(), 4, CPU)
+    with pytest.raises(CheckpointError, match="not of this network"):
+        restore(state, saved)
+
+
+def test_the_manifest_is_the_sums_of_the_files(tmp_path: Path) -> None:
+    (path,) = saved_at(tmp_path, 2)
+    manifest = json.loads((path / "manifest.json").read_text())
+    assert sorted(manifest) == [name for name in FILES if name != "manifest.json"]
+    assert all(len(digest) == 64 for digest in manifest.values())
+
+
+def hurt(path: Path, damage: str) -> None:
+    """Damage a file in one of the ways that disks and people do."""
+    content = path.read_bytes()
+    if damage == "gone" and path.name != "manifest.json":
+        path.unlink()
+    elif damage == "flipped":
+        middle = len(content) // 2
+        path.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+    else:
+        path.write_bytes(b"" if damage == "emptied" else content[: len(content) // 2])

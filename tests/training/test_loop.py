@@ -1,0 +1,279 @@
+"""The loop: what it records, and that a training stopped anywhere goes on as if it had not been."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from training_fakes import (
+    BATCH,
+    CPU,
+    NUM_IMAGES,
+    PER_EPOCH,
+    Images,
+    begin,
+    bits,
+    events,
+    measuring_batches,
+    recipe,
+    reloaded,
+    ticking,
+)
+
+from reslab.recipe import Recipe
+from reslab.training.evaluation import evaluate
+from reslab.training.loop import Batches, Diverged, EpochRecord, Event, State, Tick
+from reslab.training.schedule import make_schedule
+
+pytestmark = pytest.mark.usefixtures("torch_settings")
+
+ENDS = [4, 8, 11]
+
+
+def timeless(found: list[Event]) -> list[EpochRecord]:
+    """Return the records without what a clock had a say in."""
+    return [replace(event, seconds=0.0, images_per_second=0.0) for event in found if isinstance(event, EpochRecord)]
+
+
+def advance(state: State, of: Recipe, images: Images, iteration: int) -> list[Event]:
+    """Train until so many iterations are completed."""
+    found: list[Event] = []
+    for event in events(state, of, images):
+        found.append(event)
+        if state.iteration == iteration:
+            return found
+    raise AssertionError(f"iteration {iteration} never came")
+
+
+def undisturbed(of: Recipe) -> tuple[State, list[Event]]:
+    state, images = begin(of, Images()), Images()
+    return state, list(events(state, of, images))
+
+
+def test_events_come_in_order() -> None:
+    state, found = undisturbed(recipe())
+    kinds = [type(event) for event in found]
+    a_pass = [Tick, Tick, Tick, EpochRecord]
+    assert kinds == [*a_pass, *a_pass, Tick, Tick, EpochRecord]
+    assert [event.iteration for event in found] == list(range(1, 12))
+    assert [event.epoch for event in found if isinstance(event, EpochRecord)] == [1, 2, 3]
+    assert state.iteration == 11
+
+
+def test_an_epochs_record_is_what_its_steps_gave() -> None:
+    of = recipe(holdout=5)
+    images, state = Images(), begin(recipe(), Images())
+    evaluations = {"test": measuring_batches(), "holdout": measuring_batches(seed=8)}
+    records = [event for event in events(state, of, images, evaluations) if isinstance(event, EpochRecord)]
+    schedule = make_schedule(of, PER_EPOCH)
+    for record, end, count in zip(records, ENDS, [NUM_IMAGES, NUM_IMAGES, 3 * BATCH], strict=True):
+        assert record.iteration == end
+        assert record.rate == schedule.rate(end - 1, warming=False)
+        wrong = record.train_error * count / 100
+        assert wrong == pytest.approx(round(wrong), abs=1e-9)  # of the images that were trained on, so many
+        assert list(record.measured) == ["test_loss", "test_error", "holdout_loss", "holdout_error"]
+    assert [record.rate for record in records] == [0.05, 0.005, 0.0005]
+    for name, batches in evaluations.items():
+        last = evaluate(state.module, batches, precision="fp32")
+        assert records[-1].measured[f"{name}_loss"] == last.loss
+        assert records[-1].measured[f"{name}_error"] == last.error
+    assert records[-1].measured["test_loss"] != records[-1].measured["holdout_loss"]
+    losses = [record.train_loss for record in records if record.train_loss is not None]
+    assert len(losses) == 3
+    assert losses[0] > losses[1] > losses[2]
+
+
+def test_a_row_is_flat_and_in_order() -> None:
+    record = EpochRecord(2, 8, 0.1, 0.5, 25.0, {"test_loss": 0.6, "test_error": 30.0}, 3.0, 700.0)
+    assert list(record.row().items()) == [
+        ("epoch", 2),
+        ("iteration", 8),
+        ("rate", 0.1),
+        ("train_loss", 0.5),
+        ("train_error", 25.0),
+        ("test_loss", 0.6),
+        ("test_error", 30.0),
+        ("seconds", 3.0),
+        ("images_per_second", 700.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        recipe(),
+        recipe(nesterov=True, warmup="until-error", warmup_error=60.0, length=11, decay_scope="weights"),
+        recipe(momentum=0.0, schedule_unit="epochs", length=2.5, first_drop=1, second_drop=2),
+        recipe(precision="bf16", warmup="fixed", warmup_length=3),
+    ],
+    ids=["momentum", "warm-up", "no momentum", "bf16"],
+)
+def test_a_training_goes_on_from_every_iteration_as_if_it_had_not_stopped(of: Recipe, tmp_path: Path) -> None:
+    images = Images()
+    whole, found = undisturbed(of)
+    for iteration in range(whole.schedule.num_iterations + 1):
+        state = begin(of, images)
+        before = advance(state, of, images, iteration) if iteration else []
+        state = reloaded(state, of, images, tmp_path / str(iteration))
+        after = list(events(state, of, images))
+        assert bits(state) == bits(whole)
+        assert timeless(before + after) == timeless(found)
+        assert [event.iteration for event in before + after] == list(range(1, whole.schedule.num_iterations + 1))
+
+
+def test_a_training_stopped_at_every_iteration_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    of, images = recipe(warmup="until-error", warmup_error=90.0), Images()
+    whole, found = undisturbed(of)
+    state, seen = begin(of, images), []
+    for iteration in range(1, 12):
+        seen += advance(state, of, images, iteration)
+        state = reloaded(state, of, images, tmp_path)
+    seen += list(events(state, of, images))
+    assert bits(state) == bits(whole)
+    assert timeless(seen) == timeless(found)
+
+
+class StoppedError(Exception):
+    """Raised where a user's stop would be."""
+
+
+class Stopping:
+    """Evaluation batches that are broken off before the n-th of all that are asked for."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for batch in measuring_batches():
+            if self.left == 0:
+                raise StoppedError
+            self.left -= 1
+            yield batch
+
+
+@pytest.mark.parametrize("at", range(12))
+def test_a_training_stopped_while_measuring_goes_on_as_if_it_had_not(at: int, tmp_path: Path) -> None:
+    """Two evaluations of two batches in each of three epochs: stopped before each batch in turn."""
+    of, images = recipe(warmup="until-error", warmup_error=70.0), Images()
+    whole_state = begin(of, images)
+    both: dict[str, Batches] = {"test": measuring_batches(), "holdout": measuring_batches()}
+    whole = list(events(whole_state, of, images, both))
+    stopping = Stopping(at)
+    state, found = begin(of, images), list[Event]()
+    with pytest.raises(StoppedError):
+        found.extend(events(state, of, images, {"test": stopping, "holdout": stopping}))
+    assert state.iteration == ENDS[at // 4]
+    assert state.module.training  # left as it was, though the evaluation was broken off
+    state = reloaded(state, of, images, tmp_path)
+    found += list(events(state, of, images, both))
+    assert bits(state) == bits(whole_state)
+    assert timeless(found) == timeless(whole)
+
+
+def test_time_is_the_clocks_and_only_that_of_training_and_measuring() -> None:
+    now = [0.0]
+
+    class Slow(Images):
+        def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+            for batch in super().batches(epoch, start):
+                now[0] += 2.0
+                yield batch
+
+    class SlowTest:
+        def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+            now[0] += 30.0
+            yield from measuring_batches()
+
+    of, images = recipe(), Slow()
+    records = []
+    for event in events(begin(of, images), of, images, {"test": SlowTest()}, clock=lambda: now[0]):
+        now[0] += 1000.0  # whoever consumes the events takes their time
+        if isinstance(event, EpochRecord):
+            records.append(event)
+    assert [record.seconds for record in records] == [38.0, 38.0, 36.0]
+    assert [record.images_per_second for record in records] == [22 / 8, 22 / 8, 18 / 6]
+
+
+def test_the_seconds_of_an_epoch_outlast_a_stop(tmp_path: Path) -> None:
+    of, images = recipe(), Images()
+    whole = [event for event in undisturbed(of)[1] if isinstance(event, EpochRecord)]
+    state = begin(of, images)
+    advance(state, of, images, 6)
+    assert state.seconds > 0
+    state = reloaded(state, of, images, tmp_path)
+    record = next(event for event in events(state, of, images, clock=ticking()) if isinstance(event, EpochRecord))
+    assert record.seconds == whole[1].seconds
+
+
+class Poisoned(Images):
+    """Images whose batch at one iteration makes the loss infinite."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at = at
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        for number, (images, labels) in enumerate(super().batches(epoch, start), start=start):
+            yield images * (math.nan if epoch * PER_EPOCH + number == self.at else 1.0), labels
+
+
+@pytest.mark.parametrize("at", range(11))
+def test_a_loss_that_is_not_finite_ends_the_training_before_its_update(at: int) -> None:
+    of = recipe()
+    state, images = begin(of, Images()), Poisoned(at)
+    found = list(events(state, of, images))
+    assert found[-1] == Diverged(epoch=at // PER_EPOCH + 1, iteration=at)
+    assert [event.iteration for event in found[:-1]] == list(range(1, at + 1))
+    healthy = begin(of, Images())
+    if at:
+        advance(healthy, of, Images(), at)
+    trained = dict(healthy.module.named_parameters())
+    assert all(torch.equal(value, trained[name]) for name, value in state.module.named_parameters())
+
+
+def test_a_divergence_after_a_stop_has_the_right_iteration(tmp_path: Path) -> None:
+    of, images = recipe(), Poisoned(7)
+    state = begin(of, images)
+    advance(state, of, images, 6)
+    state = reloaded(state, of, images, tmp_path)
+    assert list(events(state, of, images)) == [Tick(7), Diverged(epoch=2, iteration=7)]
+
+
+def test_a_test_loss_that_is_not_finite_is_none_and_ends_nothing() -> None:
+    images, labels = measuring_batches()[0]
+    of, training = recipe(), Images()
+    found = list(events(begin(of, training), of, training, {"test": [(images * math.inf, labels)]}))
+    records = [event for event in found if isinstance(event, EpochRecord)]
+    assert len(records) == 3
+    assert records[0].measured["test_loss"] is None
+    assert records[0].measured["test_error"] is not None
+
+
+def test_a_finished_training_has_nothing_left_to_say() -> None:
+    of, images = recipe(), Images()
+    state, _ = undisturbed(of)
+    before = bits(state)
+    assert list(events(state, of, images)) == []
+    assert bits(state) == before
+
+
+def test_no_batch_is_trained_on_in_evaluation_mode() -> None:
+    of, images = recipe(), Images()
+    state = begin(of, images)
+    modes: list[bool] = []
+
+    def note(module: nn.Module, _inputs: object, _output: object) -> None:
+        modes.append(module.training)
+
+    state.module.register_forward_hook(note)
+    list(events(state, of, images))
+    assert modes == [*[True] * 4, False, False, *[True] * 4, False, False, *[True] * 3, False, False]
+
+
+def test_the_device_is_the_one_given() -> None:
+    state = begin(recipe(), Images())
+    assert state.totals.loss.device == CPU
+    assert state.totals.loss.dtype == torch.float64
