@@ -1,5 +1,7 @@
 """The fused way through a network against the plain one: the same losses to rounding, the same names."""
 
+import statistics
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -24,45 +26,53 @@ def batch(seed: int, num_images: int = 16) -> tuple[Tensor, Tensor]:
     return images, torch.randint(0, 10, (num_images,), generator=generator)
 
 
-def losses(module: nn.Module, num_steps: int, rate: float) -> list[float]:
-    optimiser = torch.optim.SGD(module.parameters(), rate, momentum=0.9, weight_decay=1e-4)
-    found = []
-    for step in range(num_steps):
-        images, labels = batch(step)
-        loss = F.cross_entropy(module(images), labels)
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        found.append(loss.item())
-    return found
+def gradient(module: nn.Module, images: Tensor, labels: Tensor, *, half: bool = False) -> tuple[float, Tensor]:
+    module.zero_grad()
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        logits = module(images)
+    loss = F.cross_entropy(logits if logits.dtype == torch.float64 else logits.float(), labels)
+    loss.backward()  # type: ignore[no-untyped-call]
+    return loss.item(), torch.cat([parameter.grad.flatten() for parameter in module.parameters()])  # type: ignore[union-attr]
+
+
+def far(found: Tensor, wanted: Tensor) -> float:
+    return float((found.double() - wanted).norm() / wanted.norm())
 
 
 @needs_kernels
 @pytest.mark.parametrize(("family", "shortcut"), KINDS)
-def test_twenty_steps_lose_the_same(family: str, shortcut: str) -> None:
+def test_each_of_twenty_steps_has_the_same_loss_and_gradient(family: str, shortcut: str) -> None:
+    """From the same weights at each step: twenty steps on end are chaotic, also between fp32 and float64."""
     plain, fast = network(family, shortcut), fused(network(family, shortcut))
     assert type(fast) is FusedResNet
-    wanted, found = losses(plain, 20, 0.01), losses(fast, 20, 0.01)
-    assert found == pytest.approx(wanted, rel=1e-5)
-    for (name, one), (other, two) in zip(plain.state_dict().items(), fast.state_dict().items(), strict=True):
-        assert name == other
-        assert torch.allclose(one, two, rtol=1e-3, atol=1e-4)
+    exact = network(family, shortcut).double()
+    optimiser = torch.optim.SGD(plain.parameters(), 0.1, momentum=0.9, weight_decay=1e-4)
+    distances = []
+    for step in range(20):
+        fast.load_state_dict(plain.state_dict())
+        exact.load_state_dict(plain.state_dict())
+        images, labels = batch(step)
+        loss, slope = gradient(plain, images, labels)
+        fast_loss, fast_slope = gradient(fast, images, labels)
+        optimiser.step()
+        assert fast_loss == pytest.approx(loss, rel=1e-5)
+        _, truth = gradient(exact, images.double(), labels)
+        distances.append((far(slope, truth), far(fast_slope, truth)))
+        for (name, one), (other, two) in zip(plain.named_buffers(), fast.named_buffers(), strict=True):
+            assert name == other
+            assert torch.allclose(one, two, rtol=1e-4, atol=1e-5)
+    # A ReLU that opens on one side only moves a gradient by a thousandth, in either way: hence medians.
+    of_plain, of_fast = (statistics.median(column) for column in zip(*distances, strict=True))
+    assert of_fast < max(2 * of_plain, 1e-5)
 
 
 @needs_kernels
-def test_bf16_stays_as_near_to_fp32_as_the_plain_way() -> None:
+def test_bf16_stays_as_near_to_the_truth_as_the_plain_way() -> None:
     images, labels = batch(0, 64)
-
-    def gradient(module: nn.Module, *, half: bool) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            logits = module(images)
-        F.cross_entropy(logits.float(), labels).backward()
-        return torch.cat([parameter.grad.flatten() for parameter in module.parameters() if parameter.grad is not None])
-
-    exact = gradient(network(), half=False)
-    plain = (gradient(network(), half=True) - exact).norm() / exact.norm()
-    fast = (gradient(fused(network()), half=True) - exact).norm() / exact.norm()
-    assert fast < 1.1 * plain
+    _, truth = gradient(network().double(), images.double(), labels)
+    _, plain = gradient(network(), images, labels, half=True)
+    _, fast = gradient(fused(network()), images, labels, half=True)
+    assert far(fast, truth) < 1.1 * far(plain, truth)
 
 
 def test_evaluation_is_the_plain_one_bit_for_bit() -> None:

@@ -110,12 +110,11 @@ def _noise_scale(entry: dict[str, Any]) -> str:
 
 
 def _curvature(entry: dict[str, Any]) -> str:
-    parts = [
-        f"{_number(found['largest'])} ± {_number(found['residual'])} at the {when} "
-        f"(rate {found['rate']:g} allows {_number(found['stability_limit'])})"
-        for when, found in (("start", entry["initial"]), ("end", entry["final"]))
-    ]
-    return "largest eigenvalue " + ", ".join(parts)
+    final = entry["final"]
+    return (
+        f"largest eigenvalue {_number(final['largest'])} ± {_number(final['residual'])}; the last rate, "
+        f"{final['rate']:g}, allows {_number(final['stability_limit'])}"
+    )
 
 
 def _surface(entry: dict[str, Any]) -> str:

@@ -13,31 +13,82 @@ from reslab.cli.console import print_json, print_table, size
 from reslab.cli.flags import AsJson, DataRoot, Runs
 from reslab.cli.lists import whole_numbers
 from reslab.presets import PRESETS, preset_recipe
-from reslab.recipe import Scalar, differing_fields, field_names, to_mapping
+from reslab.recipe import IMAGENET_DEPTHS, IMAGENET_FAMILIES, Scalar, differing_fields, field_names, to_mapping
 
 
 def models(
     *,
-    depths: Annotated[str, Parameter(help="Depths to list, as in 20,56,110.")] = "20,32,44,56,110,1202",
-    classes: Annotated[str, Parameter(help="Numbers of classes to list.")] = "10,100",
+    depths: Annotated[
+        str | None, Parameter(help="Depths to list, as in 20,56,110 or 18,50; default: the paper's.")
+    ] = None,
+    classes: Annotated[
+        str | None, Parameter(help="Numbers of classes to list; default: 10,100, and 1000 for ImageNet.")
+    ] = None,
+    table_1: Annotated[
+        bool, Parameter(negative="", help="Show what the networks for ImageNet are made of, stage by stage.")
+    ] = False,
     json: AsJson = False,
 ) -> int:
-    """List networks with their parameters and multiply-adds for one 32x32 image.
+    """List networks with their parameters and multiply-adds for one image.
 
-    Counted on the networks themselves; He et al. 2016, section 4.2.  For example:
+    Counted on the networks themselves; He et al. 2016, section 4.2 (images of 32x32) and table 1 (224x224).  For
+    example:
 
       reslab models --depths 20,56 --classes 10 --json
-    """
-    from reslab.models.complexity import catalogue
 
-    rows = catalogue(depths=whole_numbers("depths", depths), num_classes=whole_numbers("classes", classes))
+      reslab models --table-1
+    """
+    from reslab.models import complexity
+
+    if table_1:
+        return _table_1(json=json)
+    asked = None if depths is None else whole_numbers("depths", depths)
+    num_classes = None if classes is None else whole_numbers("classes", classes)
+    # A depth of neither family is refused by the first; 50 and 152 are depths of both.
+    small = complexity.PAPER_DEPTHS if asked is None else [one for one in asked if one % 6 == 2 or not _is_large(one)]
+    large = IMAGENET_DEPTHS if asked is None else [one for one in asked if _is_large(one)]
+    rows = complexity.catalogue(depths=small, num_classes=num_classes or (10, 100))
+    larger = complexity.imagenet_catalogue(depths=large, num_classes=num_classes or (1000,))
     if json:
-        print_json(rows)
+        print_json(rows + larger)
         return OK
-    columns = list(rows[0])
+    columns = [*(rows + larger)[0], "image"]
+    sized = [({**row, "image": side}) for part, side in ((rows, "32x32"), (larger, "224x224")) for row in part]
     print_table(
         [column.replace("_", "-") for column in columns],
-        [[f"{value:,}" if isinstance(value, int) else value for value in row.values()] for row in rows],
+        [[f"{value:,}" if isinstance(value, int) else value for value in row.values()] for row in sized],
+    )
+    return OK
+
+
+def _is_large(depth: int) -> bool:
+    return depth in IMAGENET_DEPTHS
+
+
+def _table_1(*, json: bool) -> int:
+    from dataclasses import asdict
+
+    from reslab.models.complexity import architecture
+
+    columns = {family: [architecture(family, depth) for depth in IMAGENET_DEPTHS] for family in IMAGENET_FAMILIES}
+    if json:
+        print_json([asdict(column) for family in columns.values() for column in family])
+        return OK
+    first = columns[IMAGENET_FAMILIES[0]]
+    rows = [
+        [stage, str(side), *(column.blocks[stage].replace("; [", "\n[").replace("; ", "\n ") for column in first)]
+        for stage, side in first[0].sizes.items()
+    ]
+    for words, family in (("stride in the 3x3", "imagenet"), ("stride in the 1x1", "imagenet-1x1")):
+        costs = [(column.multiply_adds, column.multiply_adds_and_batch_norm) for column in columns[family]]
+        rows.append([f"G multiply-adds, {words}", "", *(f"{plain / 1e9:.2f}" for plain, _ in costs)])
+        rows.append(["  and batch norm", "", *(f"{whole / 1e9:.2f}" for _, whole in costs)])
+    rows.append(["M parameters", "", *(f"{column.parameters / 1e6:.2f}" for column in first)])
+    print_table(["stage", "output", *(f"{depth} layers" for depth in IMAGENET_DEPTHS)], rows)
+    print(
+        "\nMultiply-adds are those of convolutions and linear layers; below them, with two operations for each value that\n"
+        "batch norm normalises: with the stride in the 1x1 and cut to one decimal, the figures of the paper's table 1.\n"
+        "The first block of conv3_x, conv4_x and conv5_x has stride 2."
     )
     return OK
 

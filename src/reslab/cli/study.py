@@ -207,7 +207,14 @@ def _study(
         for flag, value in given.items():
             if value is not None:
                 raise ResLabError(f"{flag} does not go with a study of your own: write it into {study}")
-        return read_study(Path(study), datasets=names(dataset), epochs=epochs, seeds=seeds, precision=precision)
+        return read_study(
+            Path(study),
+            datasets=names(dataset),
+            epochs=epochs,
+            seeds=seeds,
+            precision=precision,
+            default_precision=chosen,
+        )
     defaults = Options()
     return ask(
         study,

@@ -99,6 +99,6 @@ def _looked(data_root: Path | None) -> str:
 def _missing(name: str, data_root: Path | None) -> str:
     return (
         f"there are no images of {name} in {_looked(data_root)}.  `reslab data fetch {LABELS[name][0]}` "
-        "downloads them; `reslab data import PATH` takes an archive or a folder that you have; --data-root or RESLAB_DATA "
-        "says where else to look"
+        "downloads them; `reslab data import PATH` takes an archive or a folder that you have; --data-root or "
+        "RESLAB_DATA says where else to look"
     )

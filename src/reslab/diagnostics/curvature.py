@@ -40,8 +40,8 @@ def hessian_extremes(
 
     Found by Lanczos iteration on products of the Hessian with a vector (differentiating twice), one batch at a time.
     Batch norm uses the statistics of each batch: this is the loss that training descends.  With the running averages it
-    would be another function, one that changes with the length of the weights.  The batches are iterated over once an
-    iteration and must stay the same.  Weight decay would add itself to every eigenvalue.
+    would be another function, one that changes with the length of the weights.  The kinks of ReLU have no second
+    derivative and count nothing.  Weight decay would add itself to every eigenvalue.
     """
     kept = [(images, labels) for images, labels in batches]
     if not kept:
@@ -67,7 +67,7 @@ def hessian_extremes(
 def hessian_product(loss: Tensor, parameters: Sequence[Tensor], vector: Tensor) -> Tensor:
     """Return the Hessian of a scalar by these parameters, times a vector as long as all of them together."""
     gradients = torch.autograd.grad(loss, parameters, create_graph=True)
-    parts = vector.split([parameter.numel() for parameter in parameters])
+    parts = torch.split(vector, [parameter.numel() for parameter in parameters])
     shaped = [part.view(parameter.shape) for part, parameter in zip(parts, parameters, strict=True)]
     products = torch.autograd.grad(gradients, parameters, shaped, materialize_grads=True)
     return flat(products)
@@ -115,8 +115,8 @@ def extreme_eigenvalues(
 def stability_limit(rate: float, momentum: float = 0.0, *, nesterov: bool = False) -> float:
     """Return the curvature above which gradient descent on a quadratic, without noise, runs away.
 
-    2 (1 + momentum) / rate, with Nesterov's form 2 (1 + momentum) / ((1 + 2 momentum) rate): Cohen et al. 2021, "Gradient
-    Descent on Neural Networks Typically Occurs at the Edge of Stability", section 2 and appendix B.
+    2 (1 + momentum) / rate, with Nesterov's form 2 (1 + momentum) / ((1 + 2 momentum) rate): Cohen et al. 2021,
+    "Gradient Descent on Neural Networks Typically Occurs at the Edge of Stability", section 2 and appendix B.
     """
     limit = 2 * (1 + momentum) / rate
     return limit / (1 + 2 * momentum) if nesterov else limit

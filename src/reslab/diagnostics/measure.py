@@ -40,8 +40,8 @@ class Subject:
     """Of random directions and starting vectors."""
     loss: Loss = cross_entropy
     """What training descended, weight decay left out."""
-    first_rate: float = 0.1
     last_rate: float = 0.001
+    """Learning rate of the last iteration."""
     momentum: float = 0.9
     nesterov: bool = False
     precision: str = "fp32"
@@ -64,23 +64,23 @@ class Budget:
 
 BUDGETS = {
     "quick": Budget(
-        gap_images=1000,
-        response_images=500,
-        gradient_images=256,
+        gap_images=400,
+        response_images=200,
+        gradient_images=128,
         noise_batches=16,
-        curvature_images=128,
-        lanczos_iterations=12,
-        surface_images=100,
-        surface_points=9,
+        curvature_images=64,
+        lanczos_iterations=10,
+        surface_images=64,
+        surface_points=7,
     ),
     "standard": Budget(
-        gap_images=5000,
+        gap_images=3000,
         response_images=1000,
         gradient_images=512,
-        noise_batches=32,
+        noise_batches=24,
         curvature_images=256,
-        lanczos_iterations=20,
-        surface_images=256,
+        lanczos_iterations=16,
+        surface_images=128,
         surface_points=11,
     ),
     "thorough": Budget(
@@ -97,6 +97,7 @@ BUDGETS = {
 """Budgets by name, the smaller first."""
 
 NUM_GROUPS = 8
+TOLERANCE = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,8 @@ def _gradients(subject: Subject, budget: Budget) -> Json:
             "batch_norm": "batch",
             "augmented": True,
         },
-        **{name: {"layers": [asdict(each) for each in norms(module)]} for name, module in _moments(subject)},
+        "initial": {"layers": [asdict(each) for each in norms(subject.initial)]},
+        "final": {"layers": [asdict(each) for each in norms(subject.final)]},
     }
 
 
@@ -198,12 +200,12 @@ def _noise_scale(subject: Subject, budget: Budget) -> Json:
 
 def _curvature(subject: Subject, budget: Budget) -> Json:
     batches = list(islice(subject.train, _whole_batches(subject, budget.curvature_images)))
-    rates = {"initial": subject.first_rate, "final": subject.last_rate}
-    extremes = partial(
-        hessian_extremes,
-        batches=batches,
+    found = hessian_extremes(
+        subject.final,
+        batches,
         seed=subject.seed,
         max_iterations=budget.lanczos_iterations,
+        tolerance=TOLERANCE,
         loss=subject.loss,
     )
     return {
@@ -212,15 +214,12 @@ def _curvature(subject: Subject, budget: Budget) -> Json:
             "batch_size": subject.batch_size,
             "batch_norm": "batch",
             "seed": subject.seed,
-            "tolerance": 0.01,
+            "tolerance": TOLERANCE,
         },
-        **{
-            name: {
-                **asdict(extremes(module)),
-                "rate": rates[name],
-                "stability_limit": stability_limit(rates[name], subject.momentum, nesterov=subject.nesterov),
-            }
-            for name, module in _moments(subject)
+        "final": {
+            **asdict(found),
+            "rate": subject.last_rate,
+            "stability_limit": stability_limit(subject.last_rate, subject.momentum, nesterov=subject.nesterov),
         },
     }
 
@@ -272,10 +271,6 @@ DIAGNOSTICS = {
     ),
 }
 """The diagnostics by name, the quick ones first."""
-
-
-def _moments(subject: Subject) -> tuple[tuple[str, nn.Module], ...]:
-    return ("initial", subject.initial), ("final", subject.final)
 
 
 def _whole_batches(subject: Subject, num_images: int) -> int:

@@ -26,7 +26,8 @@ def measuring(module: nn.Module, *, batch_statistics: bool) -> Iterator[None]:
     """Hold a network in evaluation mode while it is measured; modes, buffers and gradient flags come back after.
 
     With `batch_statistics`, batch norm normalises by the batch as in training; its running averages, which that
-    moves, come back too.  Nothing here touches `grad`.
+    moves, come back too.  The network itself stays in evaluation mode even then, so that a forward pass that was made
+    faster for training, and may have no second derivative, is not used.  Nothing here touches `grad`.
     """
     modes = [(part, part.training) for part in module.modules()]
     flags = [(parameter, parameter.requires_grad) for parameter in module.parameters()]

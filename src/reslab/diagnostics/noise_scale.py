@@ -1,4 +1,4 @@
-"""The simple gradient noise scale: how many images a batch can hold before it stops helping (McCandlish et al. 2018)."""
+"""The simple gradient noise scale: how many images of a batch are not yet one too many (McCandlish et al. 2018)."""
 
 import math
 from collections.abc import Callable

@@ -79,7 +79,8 @@ def filter_normalised_direction(module: nn.Module, seed: int, which: int = 0) ->
 
 
 def _filter_norms(weight: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(weight, dim=tuple(range(1, weight.ndim)), keepdim=True)
+    norms: Tensor = torch.linalg.vector_norm(weight, dim=tuple(range(1, weight.ndim)), keepdim=True)
+    return norms
 
 
 def _evaluate(

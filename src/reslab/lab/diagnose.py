@@ -13,10 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reslab.data import sources
-from reslab.data.batches import EvaluationBatches, TrainBatches
-from reslab.data.images import Dataset
-from reslab.data.normalisation import fit
-from reslab.data.split import split
+from reslab.data.serving import AnyTrainBatches, unaugmented
 from reslab.diagnostics.measure import BUDGETS, DIAGNOSTICS, Subject, check_names, diagnose
 from reslab.errors import CheckpointError, DataError
 from reslab.files import Json
@@ -26,10 +23,12 @@ from reslab.models.weights import load_into, read_weights
 from reslab.recipe import Run
 from reslab.training.hardware import device_name, make_deterministic, pick_device
 
+DEFAULTS = Settings()
+
 
 def diagnose_run(
     files: RunFiles,
-    settings: Settings = Settings(),
+    settings: Settings = DEFAULTS,
     which: Iterable[str] | None = None,
     *,
     budget: str = "standard",
@@ -39,9 +38,9 @@ def diagnose_run(
     """Measure what diagnostics.json does not hold yet, write it there one by one, and return its content.
 
     An entry of the same or a larger budget counts as there; `force` measures all of `which` again (None: every
-    diagnostic).  Entries of other weights than the run's are dropped.  Events are dicts with `event` "diagnosed", `run`,
-    `diagnostic` and `seconds`.  Raises `CheckpointError` where the run has no trained weights, `DataError` where its
-    images are not here or not the same.
+    diagnostic).  Entries of other weights than the run's are dropped.  Events are dicts with `event` "diagnosed",
+    `run`, `diagnostic` and `seconds`.  Raises `CheckpointError` where the run has no trained weights, `DataError`
+    where its images are not here or not the same.
     """
     names = tuple(DIAGNOSTICS) if which is None else tuple(dict.fromkeys(which))
     check_names(names, budget)
@@ -97,7 +96,7 @@ def _covers(entry: Json | None, budget: str) -> bool:
 
 def _subject(files: RunFiles, run: Run, settings: Settings, device: torch.device) -> Subject:
     recipe = run.recipe
-    dataset = sources.load(recipe.dataset, settings.data_root)
+    dataset = sources.load_any(recipe.dataset, settings.data_root)
     provenance = files.provenance()
     if provenance is not None and provenance["data"]["fingerprint"] != dataset.fingerprint:
         raise DataError(
@@ -112,13 +111,12 @@ def _subject(files: RunFiles, run: Run, settings: Settings, device: torch.device
     return Subject(
         final=final,
         initial=initial,
-        train=_unaugmented(run, dataset, batch_size, device),
+        train=unaugmented(run, dataset, device, batch_size),
         augmented=_Independent(augmented, after=rows[-1]["epoch"]),
         test=evaluations["test"],
         batch_size=batch_size,
         seed=run.seed,
         loss=partial(F.cross_entropy, label_smoothing=recipe.label_smoothing),
-        first_rate=recipe.learning_rate if recipe.warmup == "none" else recipe.warmup_rate,
         last_rate=rows[-1]["rate"],
         momentum=recipe.momentum,
         nesterov=recipe.nesterov,
@@ -126,16 +124,10 @@ def _subject(files: RunFiles, run: Run, settings: Settings, device: torch.device
     )
 
 
-def _unaugmented(run: Run, dataset: Dataset, batch_size: int, device: torch.device) -> EvaluationBatches:
-    parts = split(dataset, train_share=run.recipe.train_share, holdout=run.recipe.holdout)
-    normaliser = fit(run.recipe.normalisation, parts.train)
-    return EvaluationBatches(parts.train, normaliser, batch_size=batch_size, device=device, channels_last=True)
-
-
 class _Independent:
-    """The first batch of each epoch that would follow the training: drawn independently, unlike batches of one epoch."""
+    """The first batch of each epoch that would follow the training: drawn independently, as batches of one are not."""
 
-    def __init__(self, images: TrainBatches, after: int) -> None:
+    def __init__(self, images: AnyTrainBatches, after: int) -> None:
         self._images, self._after = images, after
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:

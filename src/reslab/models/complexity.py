@@ -31,17 +31,11 @@ def multiply_adds(
     """
     total = 0
 
-    def count(layer: nn.Module, output: Tensor) -> None:
+    def note(_: str, layer: nn.Module, output: Tensor) -> None:
         nonlocal total
-        if isinstance(layer, nn.Conv2d):
-            area = layer.kernel_size[0] * layer.kernel_size[1]
-            total += output.numel() * area * layer.in_channels // layer.groups
-        elif isinstance(layer, nn.Linear):
-            total += output.numel() * layer.in_features
-        elif batch_norm and isinstance(layer, nn.BatchNorm2d):
-            total += 2 * output.numel()
+        total += _operations(layer, output) if batch_norm or not isinstance(layer, nn.BatchNorm2d) else 0
 
-    _watch(module, image_shape, lambda _, layer, output: count(layer, output))
+    _watch(module, image_shape, note)
     return total
 
 
@@ -98,15 +92,20 @@ class Architecture:
 def architecture(family: str, depth: int) -> Architecture:
     """Return what a network for ImageNet is made of, read off the network itself."""
     network = networks.skeleton(family, depth, "B", 1000)
-    image_shape = (3, 224, 224)
     stages = {"conv1": "conv1", **{f"layer{place}": f"conv{place + 1}_x" for place in (1, 2, 3, 4)}, "fc": "classifier"}
     sizes: dict[str, int] = {}
+    plain, norms = 0, 0
 
-    def note(name: str, _: nn.Module, output: Tensor) -> None:
+    def note(name: str, layer: nn.Module, output: Tensor) -> None:
+        nonlocal plain, norms
+        if isinstance(layer, nn.BatchNorm2d):
+            norms += _operations(layer, output)
+        else:
+            plain += _operations(layer, output)
         if name in stages:
             sizes[stages[name]] = output.shape[2] if output.ndim == 4 else 1
 
-    _watch(network, image_shape, note)
+    _watch(network, (3, 224, 224), note)
     blocks = {"conv1": _in_words(network.conv1)}
     for place in (1, 2, 3, 4):
         stage = network.get_submodule(f"layer{place}")
@@ -115,15 +114,7 @@ def architecture(family: str, depth: int) -> Architecture:
         blocks[f"conv{place + 1}_x"] = f"[{'; '.join(_in_words(layer) for layer in layers)}] x {len(stage)}"
     blocks["conv2_x"] = f"3x3 max pool, stride 2; {blocks['conv2_x']}"
     blocks["classifier"] = f"average pool, {network.fc.out_features}-d linear"
-    return Architecture(
-        family,
-        depth,
-        sizes,
-        blocks,
-        parameters(network),
-        multiply_adds(network, image_shape),
-        multiply_adds(network, image_shape, batch_norm=True),
-    )
+    return Architecture(family, depth, sizes, blocks, parameters(network), plain, plain + norms)
 
 
 def imagenet_catalogue(
@@ -154,6 +145,16 @@ def imagenet_catalogue(
 def _cost(family: str, depth: int, shortcut: str, num_classes: int) -> tuple[int, int]:
     network = networks.skeleton(family, depth, shortcut, num_classes)
     return parameters(network), multiply_adds(network)
+
+
+def _operations(layer: nn.Module, output: Tensor) -> int:
+    """Return the multiply-adds of a convolution or linear layer, and for batch norm one of each for each value."""
+    if isinstance(layer, nn.Conv2d):
+        area = layer.kernel_size[0] * layer.kernel_size[1]
+        return output.numel() * area * layer.in_channels // layer.groups
+    if isinstance(layer, nn.Linear):
+        return output.numel() * layer.in_features
+    return 2 * output.numel() if isinstance(layer, nn.BatchNorm2d) else 0
 
 
 def _watch(

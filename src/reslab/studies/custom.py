@@ -49,8 +49,11 @@ def read_study(
     epochs: float | None = None,
     seeds: int | None = None,
     precision: str | None = None,
+    default_precision: str = "fp32",
 ) -> Study:
     """Read a study from a TOML file; the keyword arguments take the place of what it says.
+
+    `default_precision` is that of a file that names none.
 
     Raises `ResLabError` with the key and the allowed values where something is wrong, or with the line where the
     file is not TOML.
@@ -64,12 +67,14 @@ def read_study(
     given = {"epochs": epochs, "seeds": seeds}
     content |= {name: value for name, value in given.items() if value is not None}
     try:
-        return _study(content, datasets, precision)
+        return _study(content, datasets, precision, default_precision)
     except ResLabError as error:
         raise ResLabError(f"{path}: {error}") from None
 
 
-def _study(content: Mapping[str, Any], datasets: tuple[str, ...] | None, precision: str | None) -> Study:
+def _study(
+    content: Mapping[str, Any], datasets: tuple[str, ...] | None, precision: str | None, default_precision: str
+) -> Study:
     for key in content:
         if key not in _KEYS:
             raise ResLabError(
@@ -88,6 +93,7 @@ def _study(content: Mapping[str, Any], datasets: tuple[str, ...] | None, precisi
     _check_fields("[recipe]", fixed, field_names())
     if precision is not None:
         fixed["precision"] = precision
+    fixed.setdefault("precision", default_precision)
     grid = _grid(content)
     if datasets is not None:
         grid = (
