@@ -18,12 +18,12 @@ TABLE = {
     "tf-models": ("per-image", "black", "B", "he-fan-in", False, 2e-4, "epochs", 91, 136, 182),
 }
 
-UNSETTLED = {"dataset", "train_share", "holdout", "family", "depth", "label_smoothing", "precision"}
+UNSETTLED = {"dataset", "train_share", "holdout", "image_size", "family", "depth", "label_smoothing", "precision"}
 WARMUP = {"warmup", "warmup_rate", "warmup_error", "warmup_length"}
 
 
-def test_the_presets_are_the_six() -> None:
-    assert list(PRESETS) == list(TABLE)
+def test_the_presets_are_six_for_cifar_and_one_for_imagenet() -> None:
+    assert list(PRESETS) == [*TABLE, "imagenet"]
     assert all(preset.name == name for name, preset in PRESETS.items())
 
 
@@ -46,6 +46,25 @@ def test_every_preset_is_as_published(name: str) -> None:
     assert common == (128, 0.1, 0.9, 0.1, 4)
     assert (recipe.mirror, recipe.decay_scope, recipe.warmup, recipe.precision) == ("random", "all", "none", "fp32")
     assert (recipe.dataset, recipe.depth, recipe.holdout, recipe.train_share) == ("cifar10", 20, 0, 1)
+
+
+def test_imagenets_preset_is_section_3_4_with_the_usual_schedule() -> None:
+    recipe = preset_recipe("imagenet")
+    assert (recipe.dataset, recipe.image_size, recipe.normalisation) == ("imagefolder", 224, "imagenet")
+    assert (recipe.family, recipe.depth, recipe.shortcut, recipe.initialisation) == ("imagenet", 50, "B", "he-fan-in")
+    assert (recipe.batch_size, recipe.learning_rate, recipe.momentum, recipe.weight_decay) == (256, 0.1, 0.9, 1e-4)
+    assert (recipe.first_drop, recipe.second_drop, recipe.length, recipe.schedule_unit) == (30, 60, 90, "epochs")
+    assert (recipe.mirror, recipe.nesterov, recipe.drop_factor, recipe.warmup) == ("random", False, 0.1, "none")
+    settled = {field for key in PRESETS["imagenet"].evidence for field in key.split()}
+    assert settled | WARMUP | UNSETTLED == {field.name for field in fields(Recipe)}
+
+
+def test_presets_take_another_data_set_depth_or_family() -> None:
+    folder = preset_recipe("assignment", dataset="imagefolder", family="imagenet", depth=18)
+    assert (folder.network, folder.image_size, folder.crop_padding) == ("imagenet-resnet18", 32, 0)
+    digits = preset_recipe("imagenet", dataset="digits", depth=18)
+    assert (digits.image_size, digits.mirror, digits.batch_size) == (32, "none", 32)
+    assert preset_recipe("assignment", family="plain").shortcut == "none"
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -77,7 +96,7 @@ def test_the_warm_up_is_for_the_depths_that_the_source_names() -> None:
             1,
         )
     assert all(
-        preset_recipe(name, depth=110).warmup == "none" for name in PRESETS if name not in ("paper", "akamaster")
+        preset_recipe(name, depth=110).warmup == "none" for name in TABLE if name not in ("paper", "akamaster")
     )
 
 

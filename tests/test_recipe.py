@@ -24,17 +24,20 @@ from reslab.recipe import (
     vary,
 )
 
+CIFAR_PRESETS = [name for name, preset in PRESETS.items() if preset.recipe.dataset == "cifar10"]
+
 GOLDEN = Path(__file__).parent / "golden" / "recipe_ids.json"
 
 
 def golden_recipes() -> dict[str, Recipe]:
     named = {
         f"{preset} {dataset} {depth}": preset_recipe(preset, dataset=dataset, depth=depth)
-        for preset in PRESETS
+        for preset in CIFAR_PRESETS
         for dataset in ("cifar10", "cifar100")
         for depth in (20, 32, 44, 56, 110, 1202)
     }
-    named |= {f"{preset} digits 8": preset_recipe(preset, dataset="digits", depth=8) for preset in PRESETS}
+    named |= {f"{preset} digits 8": preset_recipe(preset, dataset="digits", depth=8) for preset in CIFAR_PRESETS}
+    named |= {f"imagenet {depth}": preset_recipe("imagenet", depth=depth) for depth in (18, 34, 50, 101, 152)}
     base = preset_recipe("assignment")
     return named | {
         "defaults": Recipe(),
@@ -42,6 +45,9 @@ def golden_recipes() -> dict[str, Recipe]:
         "coarse labels": vary(base, dataset="cifar100-coarse"),
         "a fifth": vary(base, train_share=0.2),
         "bf16": vary(base, precision="bf16"),
+        "imagenet, stride in the 1x1": preset_recipe("imagenet", family="imagenet-1x1"),
+        "an image folder at 32": preset_recipe("assignment", dataset="imagefolder"),
+        "imagenet on digits": preset_recipe("imagenet", dataset="digits", depth=18),
         "10 epochs": stretch(base, 10),
         "2 epochs": stretch(base, 2),
         "everything else": vary(
@@ -92,6 +98,7 @@ OTHER_VALUES: dict[str, Scalar] = {
     "dataset": "cifar100",
     "train_share": 0.5,
     "holdout": 5000,
+    "image_size": 64,
     "normalisation": "channel",
     "crop_padding": 3,
     "padding": "black",
@@ -123,6 +130,8 @@ OTHER_VALUES: dict[str, Scalar] = {
 @pytest.mark.parametrize("name", field_names())
 def test_every_field_is_part_of_the_identity(name: str) -> None:
     base = Recipe(warmup="fixed" if name == "warmup_length" else "until-error")
+    if name == "image_size":
+        base = vary(base, dataset="imagefolder", normalisation="imagenet")
     changed = vary(base, **{name: OTHER_VALUES[name]})
     assert changed.id.rpartition("-")[2] != base.id.rpartition("-")[2]
 
@@ -156,7 +165,7 @@ def test_equal_numbers_of_other_types_are_the_same_recipe() -> None:
         ("learning_rate", "0.1", "learning_rate must be a number, not '0.1'"),
         ("learning_rate", float("nan"), "learning_rate must be a finite number"),
         ("length", float("inf"), "length must be a finite number"),
-        ("dataset", "mnist", "dataset must be one of digits, cifar10, cifar100, cifar100-coarse; not 'mnist'"),
+        ("dataset", "mnist", "dataset must be one of digits, cifar10, cifar100, cifar100-coarse, imagefolder; not 'mnist'"),
         ("dataset", 10, "dataset must be text, not 10"),
         ("shortcut", "none", "a residual network needs a shortcut: A, A-centred, B or C"),
         ("shortcut", "D", "shortcut must be one of"),
@@ -181,6 +190,39 @@ def test_equal_numbers_of_other_types_are_the_same_recipe() -> None:
 def test_impossible_values_are_refused_in_words(field: str, value: object, message: str) -> None:
     with pytest.raises(ResLabError, match=message):
         Recipe.from_mapping({field: value})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"family": "imagenet"}, "depth must be 18, 34, 50, 101 or 152 for a network of family imagenet; not 20"),
+        ({"family": "imagenet-1x1", "depth": 56}, "family imagenet-1x1; not 56"),
+        ({"family": "residual", "depth": 18}, r"depth must be 6n\+2"),
+        ({"family": "imagenet", "depth": 18, "shortcut": "none"}, "a residual network needs a shortcut"),
+        ({"image_size": 64}, "image_size is for imagefolder; the images of cifar10 are 32 x 32, not 64"),
+        ({"dataset": "imagefolder"}, "normalisation of imagefolder must be one of channel-2023, imagenet, per-image"),
+        (
+            {"dataset": "imagefolder", "normalisation": "imagenet", "image_size": 31},
+            "image_size must be 32 or more, not 31",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_refused_in_words(values: dict[str, Scalar], message: str) -> None:
+    with pytest.raises(ResLabError, match=message):
+        Recipe.from_mapping(values)
+
+
+def test_equal_networks_and_images_have_one_recipe() -> None:
+    basic = {family: preset_recipe("imagenet", family=family, depth=34) for family in ("imagenet", "imagenet-1x1")}
+    assert basic["imagenet"] == basic["imagenet-1x1"]
+    assert preset_recipe("imagenet") != preset_recipe("imagenet", family="imagenet-1x1")
+    cropped = vary(preset_recipe("imagenet"), crop_padding=4, padding="black")
+    assert cropped == preset_recipe("imagenet")  # the crops of imagefolder are resized, not padded
+
+
+def test_networks_of_both_families_have_names_of_their_own() -> None:
+    assert preset_recipe("imagenet").network == "imagenet-resnet50"
+    assert preset_recipe("assignment", depth=50).network == "resnet50"
 
 
 def test_nesterov_needs_momentum() -> None:

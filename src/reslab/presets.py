@@ -31,18 +31,19 @@ def preset_recipe(
     """
     if name not in PRESETS:
         raise ResLabError(f"there is no preset {name!r}; the presets are {', '.join(PRESETS)}")
-    preset = PRESETS[name].recipe
-    dataset, depth = dataset or preset.dataset, preset.depth if depth is None else depth
-    changes: dict[str, Scalar] = {"dataset": dataset, "depth": depth, "family": family or preset.family}
-    if dataset != "imagefolder":
+    asked = {"dataset": dataset, "depth": depth, "family": family}
+    changes: dict[str, Scalar] = {field: value for field, value in asked.items() if value is not None}
+    if changes.get("dataset", "imagefolder") != "imagefolder":
         changes |= {"image_size": 32}
+    recipe = vary(PRESETS[name].recipe, **changes)
+    dataset, depth, changes = recipe.dataset, recipe.depth, {}
     if name == "paper" and depth >= 110:
         changes |= {"warmup": "until-error", "warmup_rate": 0.01, "warmup_error": 80.0}
     if name == "akamaster" and depth in (110, 1202):
         changes |= {"warmup": "fixed", "warmup_rate": 0.01, "warmup_length": 1.0}
     if dataset == "digits":
         changes |= {"mirror": "none", "batch_size": 32}
-    recipe = vary(preset, **changes)
+    recipe = vary(recipe, **changes)
     if dataset == "digits" and recipe.schedule_unit == "iterations":
         return stretch(recipe, 164)  # for 64,000 iterations would be 1,390 epochs of the digits
     return recipe

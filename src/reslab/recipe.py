@@ -166,7 +166,7 @@ def canonical_json(recipe: Recipe) -> str:
 
 def vary(recipe: Recipe, **changes: Scalar) -> Recipe:
     """Return the recipe with some fields changed; an unknown field or value raises `ResLabError`."""
-    if recipe.family == "plain" and changes.get("family") == "residual":
+    if recipe.family == "plain" and changes.get("family", "plain") != "plain":
         changes = {"shortcut": "A", **changes}  # a plain recipe has forgotten which
     return Recipe.from_mapping({**to_mapping(recipe), **changes})
 

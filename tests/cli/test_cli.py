@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
+from folder_fakes import write_folders
+
 from reslab.cli import COMMANDS, DATA_COMMANDS, app, main
 from reslab.presets import preset_recipe
 from reslab.recipe import Run, field_names, stretch, vary
@@ -140,6 +143,54 @@ def test_models_prints_the_paper_s_figures(reslab: Reslab) -> None:
     assert found[20, "A", 10] == 269_722
     assert found[1202, "B", 10] == 19_424_026
     assert found[110, "A", 100] == 1_727_962 + 5_850
+    assert found[50, "B", 1000] == 25_557_032
+    families = {row["depth"]: row["multiply_adds"] for row in rows if row["family"] == "imagenet-1x1"}
+    assert list(families) == [50, 101, 152]
+    assert families[50] == 3_857_973_248
+
+
+def test_models_lists_the_depths_asked_for(reslab: Reslab) -> None:
+    code, out, _ = reslab("models", "--depths", "20,56", "--classes", "10", "--json")
+    assert code == 0
+    assert [(row["depth"], row["shortcut"]) for row in json.loads(out)] == [
+        (depth, shortcut) for shortcut in ("A", "B", "C", "none") for depth in (20, 56)
+    ]
+    _, out, _ = reslab("models", "--depths", "18", "--json")
+    assert [(row["family"], row["num_classes"]) for row in json.loads(out)] == [("imagenet", 1000)]
+    code, _, err = reslab("models", "--depths", "19")
+    assert code == 2
+    assert "depth must be 6n+2" in err
+
+
+def test_models_shows_table_1(reslab: Reslab) -> None:
+    code, out, _ = reslab("models", "--table-1")
+    assert code == 0
+    assert re.search(r"and batch norm +1\.82 +3\.67 +4\.11 +7\.83 +11\.56", out)
+    assert re.search(r"M parameters +11\.69 +21\.80 +25\.56 +44\.55 +60\.19", out)
+    _, out, _ = reslab("models", "--table-1", "--json")
+    columns = json.loads(out)
+    assert [column["depth"] for column in columns] == [18, 34, 50, 101, 152] * 2
+    assert all(list(column["sizes"].values()) == [112, 56, 28, 14, 7, 1] for column in columns)
+
+
+def test_an_image_folder_from_the_command_line(reslab: Reslab, tmp_path: Path) -> None:
+    root = write_folders(tmp_path / "images", num_train=2, num_test=1)
+    tiny = ["--depth", "18", "--image-size", "32", "--epochs", "1", "--batch-size", "3", "--precision", "fp32"]
+    data = ["--data-root", str(root), "--json"]
+    code, out, err = reslab("train", "--preset", "imagenet", "--dataset", "imagefolder", *tiny, "--threads", "1", *data)
+    assert code == 0, err
+    facts = json.loads(out)
+    assert facts["run"].startswith("imagefolder-imagenet-resnet18-")
+    code, out, _ = reslab("evaluate", facts["run"], *data)
+    assert code == 0
+    assert json.loads(out)["test_error"] == facts["test_error"]
+    weights = ["--weights", str(tmp_path / facts["dir"] / "weights.safetensors"), "--preset", "imagenet"]
+    code, out, _ = reslab("evaluate", *weights, "--depth", "18", *data)
+    assert code == 0
+    assert json.loads(out)["num_images"] == 3
+    code, _, err = reslab("train", "--preset", "imagenet", *tiny, "--data-root", str(tmp_path))
+    assert code == 4
+    assert "there is no image folder in" in err
 
 
 def test_status_report_and_doctor_print_facts(reslab: Reslab, trained: Path, tmp_path: Path) -> None:

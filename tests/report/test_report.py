@@ -10,6 +10,7 @@ from reslab.errors import ResLabError
 from reslab.recipe import Run
 from reslab.report.compose import compose
 from reslab.report.html import render_html
+from reslab.report.pictures import draw
 from reslab.report.write import ReportFiles, write_report
 from reslab.studies import depth
 from reslab.studies.record import record
@@ -52,7 +53,10 @@ def test_the_page_fetches_nothing(written: ReportFiles) -> None:
     page = written.html.read_text()
     outside_scripts = re.sub(r"<script\b.*?</script>", "", page, flags=re.DOTALL)
     assert not re.search(r"<script[^>]*\ssrc=", page)
-    assert not re.search(r"<(img|iframe|object|embed|source|video|audio)\b", outside_scripts)
+    assert not re.search(r"<(iframe|object|embed|source|video|audio)\b", outside_scripts)
+    images = re.findall(r'<img[^>]*\ssrc="([^"]{20})', outside_scripts)
+    assert len(images) == len(written.figures)
+    assert set(images) == {"data:image/svg+xml,%"}
     assert re.findall(r'<link\b[^>]*href="([^"]*)"', outside_scripts) == ["data:,"]
     assert "@import" not in outside_scripts
     assert "url(" not in outside_scripts
@@ -138,7 +142,7 @@ def test_nothing_run_still_gives_a_report_that_says_what_to_run(tmp_path: Path, 
 
 def test_a_study_asked_and_not_yet_begun(tmp_path: Path) -> None:
     record(tmp_path, depth.ask(Options(datasets=("digits",), depths=(8,), seeds=2)))
-    page = render_html(compose(tmp_path))
+    page = render_html(compose(tmp_path), draw(compose(tmp_path)))
     assert "0 of 2 runs have finished." in page
     assert "Not started: ResNet-8, digits seed 0; ResNet-8, digits seed 1." in page
     assert "No run has been started." in page
@@ -148,7 +152,7 @@ def test_a_damaged_run_folder_is_named_and_the_rest_reported(tmp_path: Path) -> 
     write_run(tmp_path, Run(small(8), 0), Truth(3.0, 1.0))
     (tmp_path / "broken" / "seed0").mkdir(parents=True)
     (tmp_path / "broken" / "seed0" / "run.json").write_text("{")
-    page = render_html(compose(tmp_path))
+    page = render_html(compose(tmp_path), draw(compose(tmp_path)))
     assert "One run folder could not be read: broken/seed0/run.json is damaged" in page
     assert "ResNet-8" in page
 

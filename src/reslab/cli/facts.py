@@ -86,9 +86,9 @@ def _table_1(*, json: bool) -> int:
     rows.append(["M parameters", "", *(f"{column.parameters / 1e6:.2f}" for column in first)])
     print_table(["stage", "output", *(f"{depth} layers" for depth in IMAGENET_DEPTHS)], rows)
     print(
-        "\nMultiply-adds are those of convolutions and linear layers; below them, with two operations for each value that\n"
-        "batch norm normalises: with the stride in the 1x1 and cut to one decimal, the figures of the paper's table 1.\n"
-        "The first block of conv3_x, conv4_x and conv5_x has stride 2."
+        "\nMultiply-adds are those of convolutions and linear layers; below them, with two operations for each value\n"
+        "that batch norm normalises: with the stride in the 1x1, and cut to one decimal, the figures of the paper's\n"
+        "table 1.  The first block of conv3_x, conv4_x and conv5_x has stride 2."
     )
     return OK
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from reslab.diagnostics.measuring import Batches
+from reslab.diagnostics.measuring import Batches, measuring
 from reslab.training.evaluation import evaluate
 
 
@@ -28,8 +28,9 @@ def train_test_gap(module: nn.Module, train: Batches, test: Batches, *, precisio
     The training error of a learning curve is another thing: it is of augmented images, of weights that change while it
     is added up, and of batch norm by batch.  Give the training images as they are, without augmentation.
     """
-    seen = evaluate(module, train, precision=precision)
-    unseen = evaluate(module, test, precision=precision)
+    with measuring(module, batch_statistics=False):
+        seen = evaluate(module, train, precision=precision)
+        unseen = evaluate(module, test, precision=precision)
     return Gap(
         train_error=seen.error,
         test_error=unseen.error,

@@ -70,7 +70,7 @@ BUDGETS = {
         noise_batches=16,
         curvature_images=64,
         lanczos_iterations=10,
-        surface_images=64,
+        surface_images=50,
         surface_points=7,
     ),
     "standard": Budget(

@@ -85,6 +85,8 @@ def _network(recipe: Recipe) -> str:
 def _augmentation(recipe: Recipe) -> str:
     padded = {"mean": "the mean", "black": "black"}[recipe.padding]
     crop = f"random crop after padding {recipe.crop_padding} pixels with {padded}" if recipe.crop_padding else None
+    if recipe.dataset == "imagefolder":
+        crop = f"random crop of 8% to 100% of the area, resized to {recipe.image_size} x {recipe.image_size} pixels"
     mirror = "random mirror image" if recipe.mirror == "random" else None
     return listing([part for part in (crop, mirror) if part]) or "none"
 

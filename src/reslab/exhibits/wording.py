@@ -11,9 +11,15 @@ DATASET_NAMES = {
     "cifar10": "CIFAR-10",
     "cifar100": "CIFAR-100",
     "cifar100-coarse": "CIFAR-100 (20 superclasses)",
+    "imagefolder": "image folder",
 }
 
-FAMILY_NAMES = {"residual": "ResNet", "plain": "plain"}
+FAMILY_NAMES = {
+    "residual": "ResNet",
+    "plain": "plain",
+    "imagenet": "ImageNet ResNet",
+    "imagenet-1x1": "ImageNet ResNet (stride in the 1x1)",
+}
 
 SOURCE_NAMES = {
     "paper": "Paper",

@@ -1,6 +1,7 @@
 """The report as one self-contained page with interactive charts."""
 
 import json
+import urllib.parse
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,12 +9,16 @@ import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from reslab.exhibits.blocks import Figure, Panel, Row
+from reslab.exhibits.blocks import Figure, Row
 from reslab.report.document import Document, Section, anchor, contents, letter, pieces, slug, typeset
+from reslab.report.pictures import names
 
 
-def render_html(document: Document) -> str:
-    """Return the whole page; the same document gives the same text."""
+def render_html(document: Document, pictures: Mapping[str, str]) -> str:
+    """Return the whole page; the same document gives the same text.
+
+    `pictures` are the charts by name: what is seen until a chart is alive, or where there is no JavaScript.
+    """
     numbers = document.numbers()
     charts, pool = _charts(document)
     environment = Environment(
@@ -25,7 +30,8 @@ def render_html(document: Document) -> str:
     )
     environment.filters["rich"] = lambda text, section: _rich(text, section, numbers)
     environment.filters["typeset"] = typeset
-    environment.globals.update(anchor=anchor, slug=slug, letter=letter, numbers=numbers, panel_height=_height)
+    environment.globals.update(anchor=anchor, slug=slug, letter=letter, names=names, numbers=numbers)
+    environment.globals["pictures"] = {name: _data_address(svg) for name, svg in pictures.items()}
     template = environment.get_template("page.html")
     return template.render(
         document=document,
@@ -50,10 +56,9 @@ def _rich(text: str, section: Section, numbers: dict[str, str]) -> Markup:
     return Markup("").join(parts)
 
 
-def _height(panel: Panel) -> int:
-    """Return about how high a chart will be, so that the page does not jump when it is drawn."""
-    height = panel.chart.get("height")
-    return height + 80 if isinstance(height, int) else 200
+def _data_address(svg: str) -> str:
+    """Return a drawing as an address that holds it: in an element of its own, its names clash with nobody's."""
+    return "data:image/svg+xml," + urllib.parse.quote(svg, safe=" ='/:;,()!*-._~@$")
 
 
 def _charts(document: Document) -> tuple[dict[str, Any], list[Any]]:
@@ -64,11 +69,11 @@ def _charts(document: Document) -> tuple[dict[str, Any], list[Any]]:
         for block in section.blocks:
             if not isinstance(block, Figure):
                 continue
-            for index, panel in enumerate(block.panels):
+            for panel, name in zip(block.panels, names(block, section), strict=True):
                 places = {
-                    name: pool.setdefault(_json(_columns(rows)), len(pool)) for name, rows in panel.datasets.items()
+                    data: pool.setdefault(_json(_columns(rows)), len(pool)) for data, rows in panel.datasets.items()
                 }
-                charts[f"{anchor(section, block.key)}-{index}"] = {
+                charts[name] = {
                     "specification": {**panel.chart, "width": "container"},
                     "datasets": places,
                 }

@@ -9,6 +9,7 @@ from reslab.files import write_whole
 from reslab.report.compose import compose
 from reslab.report.html import render_html
 from reslab.report.markdown import render_markdown
+from reslab.report.pictures import draw
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,9 @@ def write_report(runs_root: Path, out: Path, studies: Sequence[str] | None = Non
     a folder that cannot be written.
     """
     document = compose(runs_root, studies)
-    markdown = render_markdown(document)
-    contents = {"index.html": render_html(document), "report.md": markdown.text}
-    contents |= {f"figures/{name}": svg for name, svg in markdown.figures.items()}
+    pictures = draw(document)
+    contents = {"index.html": render_html(document, pictures), "report.md": render_markdown(document)}
+    contents |= {f"figures/{name}.svg": svg for name, svg in pictures.items()}
     try:
         for name, text in contents.items():
             (out / name).parent.mkdir(parents=True, exist_ok=True)
@@ -40,5 +41,5 @@ def write_report(runs_root: Path, out: Path, studies: Sequence[str] | None = Non
             f"cannot write the report to {out}: {error.strerror or error}; choose another folder with --out"
         ) from error
     return ReportFiles(
-        out / "index.html", out / "report.md", tuple(out / "figures" / name for name in markdown.figures)
+        out / "index.html", out / "report.md", tuple(out / "figures" / f"{name}.svg" for name in pictures)
     )

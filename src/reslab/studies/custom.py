@@ -144,8 +144,7 @@ def _recipe(values: Mapping[str, Any]) -> Recipe:
     fields = dict(values)
     preset, dataset, depth = fields.pop("preset"), fields.pop("dataset"), fields.pop("depth")
     epochs = fields.pop("epochs", None)
-    Recipe(dataset=dataset, depth=depth)
-    recipe = preset_recipe(preset, dataset=dataset, depth=depth)
+    recipe = preset_recipe(preset, dataset=dataset, depth=depth, family=fields.get("family"))
     if epochs is not None:
         if isinstance(epochs, bool) or not isinstance(epochs, int | float):
             raise ResLabError(f"epochs must be a number above 0, not {epochs!r}")

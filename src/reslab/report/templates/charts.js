@@ -31,10 +31,12 @@
     if (coarse) still(specification);
     if (host.clientWidth < 400) narrow(specification);
     const actions = { export: true, source: false, compiled: false, editor: false };
+    const live = host.appendChild(document.createElement("div"));
+    live.className = "waiting";
     window
-      .vegaEmbed(host, specification, { mode: "vega-lite", renderer: "svg", actions, downloadFileName: host.dataset.chart })
-      .then(() => { host.style.minHeight = ""; })
-      .catch((error) => { host.textContent = `This chart could not be drawn: ${error.message}`; });
+      .vegaEmbed(live, specification, { mode: "vega-lite", renderer: "svg", actions, downloadFileName: host.dataset.chart })
+      .then(() => { host.querySelector("img").remove(); live.classList.remove("waiting"); })
+      .catch(() => live.remove()); // the picture stays
   };
 
   const hosts = [...document.querySelectorAll("[data-chart]")];

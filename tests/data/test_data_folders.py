@@ -1,0 +1,146 @@
+"""Image folders: what is found, in which order, by which fingerprint, and what is said of those that will not do."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from folder_fakes import COLOURS, write_folders
+
+from reslab.data.folders import check_parts, count, find_root, read_folders
+from reslab.data.sizes import Size
+from reslab.data.sources import check_present, load_any
+from reslab.data.split import split
+from reslab.errors import DataError
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write_folders(tmp_path / "set")
+
+
+def test_all_images_are_found_with_the_class_of_their_folder(root: Path) -> None:
+    (root / "train" / "apple" / "notes.txt").write_text("no image")
+    (root / "train" / "apple" / ".hidden.jpg").write_text("no image")
+    (root / "train" / "apple" / "more").mkdir()
+    shutil.copy(root / "train" / "apple" / "0.png", root / "train" / "apple" / "more" / "extra.PNG")
+    dataset = read_folders(root)
+    assert dataset.class_names == tuple(COLOURS)
+    assert (len(dataset.train), len(dataset.test), dataset.num_classes) == (19, 6, 3)
+    assert count(root) == Size(19, 6, 3)
+    assert "apple/more/extra.PNG" in dataset.train.names
+    for place, name in enumerate(dataset.train.names):
+        assert dataset.class_names[dataset.train.labels[place]] == name.partition("/")[0]
+        assert dataset.train.path(place).is_file()
+    assert not dataset.official
+
+
+def test_the_order_is_the_names_alone_and_mixes_the_classes(root: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    for path in sorted(root.rglob("*"), reverse=True):
+        if path.is_file():
+            target = elsewhere / path.relative_to(root)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+    one, other = read_folders(root), read_folders(elsewhere)
+    assert one.train.names == other.train.names
+    assert one.fingerprint == other.fingerprint
+    assert len(set(one.train.labels[:6].tolist())) > 1
+
+
+def test_the_fingerprint_sees_what_changes(root: Path) -> None:
+    seen = {read_folders(root).fingerprint}
+    path = root / "train" / "sea" / "0.png"
+    content = bytearray(path.read_bytes())
+    content[-20] ^= 1
+    path.write_bytes(content)  # as many bytes as before
+    seen.add(read_folders(root).fingerprint)
+    path.rename(path.with_name("renamed.png"))
+    seen.add(read_folders(root).fingerprint)
+    (root / "val" / "sea" / "0.png").unlink()
+    seen.add(read_folders(root).fingerprint)
+    assert len(seen) == 4
+
+
+def test_shares_and_hold_outs_are_stratified(root: Path) -> None:
+    parts = split(read_folders(root), train_share=0.5, holdout=6)
+    assert parts.holdout is not None
+    assert np.bincount(parts.train.labels).tolist() == [2, 2, 2]
+    assert np.bincount(parts.holdout.labels).tolist() == [2, 2, 2]
+    assert not set(parts.train.names) & set(parts.holdout.names)
+
+
+def test_a_test_folder_comes_before_val_unless_it_has_no_classes(root: Path) -> None:
+    (root / "test").mkdir()
+    (root / "test" / "unlabelled.jpg").write_text("")
+    assert read_folders(root).test.folder == root / "val"
+    write_folders(root / "other", num_test=1, measured="test")
+    shutil.copytree(root / "other" / "test", root / "test", dirs_exist_ok=True)
+    assert read_folders(root).test.folder == root / "test"
+    assert len(read_folders(root).test) == 3
+
+
+def test_the_root_is_the_folder_itself_or_imagefolder_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_root([tmp_path]) is None
+    root = write_folders(tmp_path / "imagefolder")
+    assert find_root([tmp_path / "nothing", tmp_path]) == root
+    assert find_root([root]) == root
+    monkeypatch.setenv("RESLAB_DATA", str(tmp_path))
+    assert len(load_any("imagefolder").train.labels) == 18
+    check_present("imagefolder")
+
+
+def no_measured(root: Path) -> None:
+    shutil.rmtree(root / "val")
+
+
+def no_classes(root: Path) -> None:
+    shutil.rmtree(root / "train")
+    (root / "train").mkdir()
+
+
+def empty_class(root: Path) -> None:
+    shutil.rmtree(root / "train" / "leaf")
+    (root / "train" / "leaf").mkdir()
+
+
+def other_classes(root: Path) -> None:
+    (root / "val" / "leaf").rename(root / "val" / "leaves")
+
+
+def dangling(root: Path) -> None:
+    (root / "train" / "leaf" / "gone.jpg").symlink_to(root / "nothing.jpg")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (no_measured, "none to measure on: there must be a folder test or val"),
+        (no_classes, r"train has no folders: there must be one for each class"),
+        (empty_class, r"train/leaf has no images \(files ending in \.jpg"),
+        (other_classes, "must have the same classes; 2 of them are in one only, leaf, leaves"),
+        (dangling, "cannot read .*gone.jpg: No such file"),
+    ],
+)
+def test_what_is_missing_is_said(root: Path, damage: Callable[[Path], None], message: str) -> None:
+    check_parts(root)
+    damage(root)
+    with pytest.raises(DataError, match=message):
+        read_folders(root)
+    if damage in (no_measured, no_classes):
+        with pytest.raises(DataError, match=message):
+            check_present("imagefolder", root)
+
+
+def test_no_folder_at_all(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"there is no image folder in .*: ROOT/train/CLASS/\*\.jpg"):
+        load_any("imagefolder", tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")
+def test_a_folder_that_may_not_be_read(root: Path) -> None:
+    (root / "train" / "leaf").chmod(0)
+    with pytest.raises(DataError, match="cannot read"):
+        read_folders(root)

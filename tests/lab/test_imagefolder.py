@@ -1,0 +1,125 @@
+"""A network for ImageNet on an image folder: trained, stopped and resumed, evaluated, planned, and what goes wrong."""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from lab_runs import make, outcome
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
+from folder_fakes import write_folders
+
+from reslab.data.sources import load
+from reslab.errors import DataError
+from reslab.lab.execute import Settings, execute
+from reslab.lab.planner import plan, work_per_image
+from reslab.lab.store import RunFiles
+from reslab.models.complexity import multiply_adds, parameters
+from reslab.models.networks import skeleton
+from reslab.presets import preset_recipe
+from reslab.recipe import IMAGENET_DEPTHS, Recipe, Run, stretch, vary
+
+RECIPE: Recipe = vary(
+    stretch(preset_recipe("imagenet", depth=18), 2), image_size=32, batch_size=4, learning_rate=0.02, holdout=3
+)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folders(tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture
+def quick(images: Path, torch_settings: None) -> Settings:
+    return Settings(data_root=images, device="cpu", threads=1)
+
+
+@pytest.fixture(scope="module")
+def whole(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunFiles]:
+    import torch
+
+    threads, exact = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    files = make(tmp_path_factory.mktemp("whole"), RECIPE)
+    assert execute(files, Settings(data_root=images, device="cpu", threads=1)) == "finished"
+    yield files
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(exact)
+
+
+def test_a_run_says_what_it_trained_and_on_what(whole: RunFiles) -> None:
+    result, provenance = whole.result(), whole.provenance()
+    assert result is not None
+    assert provenance is not None
+    network = skeleton("imagenet", 18, "B", 3)
+    assert result["parameters"] == parameters(network)
+    assert result["multiply_adds"] == multiply_adds(network, (3, 32, 32))
+    assert (result["epochs"], result["iterations"]) == (2, 8)
+    counts = {key: provenance["data"][key] for key in ("num_train", "num_holdout", "num_test", "num_classes")}
+    assert counts == {"num_train": 15, "num_holdout": 3, "num_test": 6, "num_classes": 3}
+    assert 0 <= result["holdout_error"] <= 100
+
+
+@pytest.mark.parametrize("after", [2, 4, 5])
+def test_a_run_stopped_anywhere_ends_with_the_same_bits(
+    whole: RunFiles, quick: Settings, tmp_path: Path, after: int
+) -> None:
+    files = make(tmp_path, RECIPE)
+    asked = 0
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked >= after
+
+    assert execute(files, quick, stop=stop) == "interrupted"
+    assert execute(files, quick) == "finished"
+    assert outcome(files) == outcome(whole)
+
+
+def test_a_damaged_image_fails_the_run_by_name(quick: Settings, tmp_path: Path) -> None:
+    root = write_folders(tmp_path / "images")
+    (root / "train" / "sea" / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    files = make(tmp_path, RECIPE)
+    with pytest.raises(DataError, match=r"train/sea/0\.png cannot be decoded"):
+        execute(files, replace(quick, data_root=root))
+    failure = files.failure()
+    assert failure is not None
+    assert failure["kind"] == "error"
+    assert failure["traceback"] is None
+    assert "0.png cannot be decoded" in failure["message"]
+
+
+def test_other_images_are_refused_on_resuming(whole: RunFiles, quick: Settings, tmp_path: Path) -> None:
+    files = make(tmp_path, RECIPE)
+    files.write("provenance.json", whole.provenance() or {})
+    root = write_folders(tmp_path / "images", num_train=5)
+    with pytest.raises(DataError, match="the images of imagefolder are not those"):
+        execute(files, replace(quick, data_root=root))
+
+
+def test_a_plan_counts_the_folder_or_asks_the_run(whole: RunFiles, images: Path, tmp_path: Path) -> None:
+    run = Run(RECIPE)
+    (item,) = plan(tmp_path, [run], images)
+    assert item.work == pytest.approx(2 * (15 + (6 + 3) / 3) * work_per_image(RECIPE))
+    assert item.disk_bytes > 5 * 4 * 11e6
+    root = whole.path.parents[1]
+    assert [one.status for one in plan(root, [run], tmp_path / "nowhere")] == ["finished"]
+    with pytest.raises(DataError, match="there is no image folder in"):
+        plan(tmp_path, [run], tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("depth", IMAGENET_DEPTHS)
+def test_the_planners_costs_are_those_of_the_networks(depth: int) -> None:
+    recipe = preset_recipe("imagenet", depth=depth)
+    counted = multiply_adds(skeleton("imagenet", depth, "B", 1000), (3, 224, 224))
+    layer = 16 * 16 * 9 * 32 * 32  # multiply-adds of an inner layer of a CIFAR network
+    assert work_per_image(recipe) * layer == pytest.approx(counted, rel=0.01)
+    assert work_per_image(vary(recipe, image_size=112)) == pytest.approx(work_per_image(recipe) / 4)
+
+
+def test_files_are_not_loaded_into_memory(images: Path) -> None:
+    with pytest.raises(DataError, match="there is no data set 'imagefolder'; there are digits"):
+        load("imagefolder", images)
