@@ -68,7 +68,7 @@ def test_killed_at_twenty_random_instants(zygote: Zygote, tmp_path: Path, precis
         attempt = zygote.start(files.path, checkpoint_seconds=0.02)
         if kills % 4:  # most in training, some while it starts
             attempt.wait_for("start")
-            time.sleep(chance.uniform(0, seconds / 6))
+            time.sleep(chance.uniform(0, seconds / 3))
         else:
             time.sleep(chance.uniform(0, 0.1))
         attempt.send(signal.SIGKILL)

@@ -34,6 +34,7 @@ class Attempt:
         while self.code is None:
             event = self._events.get(timeout=max(0.01, end - time.monotonic()))
             if event["event"] == "exited":
+                assert event["code"] is not None, "the process that forks is gone"
                 self.code = int(event["code"])
             else:
                 yield event
@@ -75,7 +76,9 @@ class Zygote:
         order = {"folder": str(folder), "dies_after": dies_after, "settings": {"threads": 1, **settings}}
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        return Attempt(self._events.get(timeout=60)["pid"], self._events)
+        event = self._events.get(timeout=60)
+        assert event["event"] == "forked", f"the process that forks is gone, or its last child is not: {event}"
+        return Attempt(event["pid"], self._events)
 
     def close(self) -> None:
         """End the process."""
@@ -90,13 +93,18 @@ class Zygote:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             self._events.put(json.loads(line))
+        self._events.put({"event": "exited", "code": None})
 
 
 def main() -> None:
     """Fork a child for each line that comes in, one at a time."""
-    from reslab.lab import execute, worker
+    from reslab.kernels.build import kernels
+    from reslab.lab import execute, provenance, worker
 
+    # Once for all children: what takes time and runs no torch operation.
     execute._load("digits", None)
+    provenance._source()
+    kernels()
     for line in sys.stdin:
         order = json.loads(line)
         sys.stdout.flush()

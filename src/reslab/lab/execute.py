@@ -46,7 +46,7 @@ class Settings:
     checkpoint_seconds: float = 60.0
     """Time between checkpoints within an epoch; at the end of an epoch a tenth of it is enough."""
     checkpoint_activations: bool = False
-    """Keep the input of each block only and compute the rest again: less memory, more time, the same bits."""
+    """Keep the input of each block only and compute the rest again: less memory, more time."""
 
 
 def execute(

@@ -1,0 +1,159 @@
+"""The diagnostics of a run on disk: what is measured, when it is measured again, and what cannot be."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lab_runs import make, small
+
+from reslab.cli import main
+from reslab.diagnostics.measure import DIAGNOSTICS
+from reslab.errors import CheckpointError, DataError, ResLabError
+from reslab.lab.diagnose import diagnose_run
+from reslab.lab.execute import Settings, execute
+from reslab.lab.store import RunFiles
+
+SETTINGS = Settings(device="cpu", threads=1)
+CHEAP = ("gap", "responses", "gradients")
+
+pytestmark = pytest.mark.usefixtures("torch_settings")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> RunFiles:
+    """Return a finished run of ResNet-8 on a tenth of the digits."""
+    files = make(tmp_path_factory.mktemp("trained"), small(2, precision="fp32", batch_size=16))
+    exact, threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+    assert execute(files, SETTINGS) == "finished"
+    torch.use_deterministic_algorithms(exact)
+    torch.set_num_threads(threads)
+    return files
+
+
+@pytest.fixture
+def run(trained: RunFiles, tmp_path: Path) -> RunFiles:
+    """Return a copy of the finished run, with no diagnostics yet."""
+    folder = tmp_path / "runs" / trained.path.parent.name / trained.path.name
+    shutil.copytree(trained.path, folder)
+    return RunFiles(folder)
+
+
+def timeless(content: dict[str, Any]) -> dict[str, Any]:
+    return {name: {**entry, "seconds": None} for name, entry in content["diagnostics"].items()}
+
+
+def test_all_of_a_run(run: RunFiles) -> None:
+    content = diagnose_run(run, SETTINGS, budget="quick")
+    assert content == run.diagnostics()
+    assert content["format"] == 1
+    assert content["run"] == run.read_run().id
+    assert list(content["diagnostics"]) == list(DIAGNOSTICS)
+    result = run.result()
+    assert result is not None
+    assert content["weights_sha256"] == result["weights_sha256"]
+    entries = {name: entry["final"] for name, entry in content["diagnostics"].items()}
+    assert entries["gap"]["test_error"] == result["test_error"]
+    assert entries["gap"]["test_loss"] == pytest.approx(result["test_loss"], rel=1e-6)
+    assert len(entries["responses"]["layers"]) == 7
+    assert [layer["layer"] for layer in entries["gradients"]["layers"]] == list(range(1, 9))
+    assert entries["noise-scale"]["batch_size"] == 16
+    last = run.metrics()[-1]["rate"]
+    assert entries["curvature"]["stability_limit"] == pytest.approx(2 * 1.9 / last)
+    for entry in content["diagnostics"].values():
+        assert entry["machine"]["device"] == "cpu"
+        assert entry["machine"]["threads"] == 1
+
+
+def test_the_start_is_that_of_the_run(run: RunFiles) -> None:
+    """Gradients at the start are of the weights that the seed gives, whatever became of them."""
+    layers = diagnose_run(run, SETTINGS, ["gradients"], budget="quick")["diagnostics"]["gradients"]
+    others = make(run.path.parents[2] / "other", small(2, precision="fp32", batch_size=16), seed=1)
+    execute(others, SETTINGS)
+    other = diagnose_run(others, SETTINGS, ["gradients"], budget="quick")["diagnostics"]["gradients"]
+    norms = [[each["weight_norm"] for each in entry["initial"]["layers"]] for entry in (layers, other)]
+    assert norms[0] != norms[1]
+    expected = (2 / (9 * 3)) ** 0.5 * (16 * 27) ** 0.5  # He et al. 2015: deviation of the first layer's 432 weights
+    assert norms[0][0] == pytest.approx(expected, rel=0.15)
+
+
+def test_asking_again_measures_what_is_missing(run: RunFiles) -> None:
+    events: list[dict[str, Any]] = []
+    first = diagnose_run(run, SETTINGS, ["gap"], budget="quick", on_event=events.append)
+    second = diagnose_run(run, SETTINGS, CHEAP, budget="quick", on_event=events.append)
+    assert [event["diagnostic"] for event in events] == ["gap", "responses", "gradients"]
+    assert events[0]["seconds"] == first["diagnostics"]["gap"]["seconds"]
+    assert second["diagnostics"]["gap"] == first["diagnostics"]["gap"]
+    before = (run.path / "diagnostics.json").stat().st_mtime_ns
+    assert diagnose_run(run, SETTINGS, CHEAP, budget="quick", on_event=events.append) == second
+    assert (run.path / "diagnostics.json").stat().st_mtime_ns == before
+    assert len(events) == 3
+
+    again = diagnose_run(run, SETTINGS, CHEAP, budget="quick", force=True, on_event=events.append)
+    assert len(events) == 6
+    assert timeless(again) == timeless(second)
+
+
+def test_a_larger_budget_measures_again_and_a_smaller_does_not(run: RunFiles) -> None:
+    budgets = []
+    for budget in ("quick", "standard", "quick"):
+        content = diagnose_run(run, SETTINGS, ["responses"], budget=budget)
+        budgets.append(content["diagnostics"]["responses"]["budget"])
+    assert budgets == ["quick", "standard", "standard"]
+
+
+def test_what_was_measured_on_other_weights_is_dropped(run: RunFiles) -> None:
+    content = diagnose_run(run, SETTINGS, ["gap", "responses"], budget="quick")
+    run.write("diagnostics.json", {**content, "weights_sha256": "0" * 64})
+    assert list(diagnose_run(run, SETTINGS, ["gap"], budget="quick")["diagnostics"]) == ["gap"]
+
+
+def test_an_unfinished_run(tmp_path: Path) -> None:
+    files = make(tmp_path, small(2))
+    with pytest.raises(
+        CheckpointError, match="no trained weights to measure: it is pending; train it to its end first"
+    ):
+        diagnose_run(files, SETTINGS)
+    files.write("failure.json", {"format": 1, "kind": "diverged", "message": "", "traceback": None})
+    with pytest.raises(CheckpointError, match="no trained weights to measure: it diverged$"):
+        diagnose_run(files, SETTINGS)
+
+
+def test_weights_that_are_not_the_run_s(run: RunFiles) -> None:
+    with run.weights.open("ab") as file:
+        file.write(b" ")
+    with pytest.raises(CheckpointError, match="not what the run ended with"):
+        diagnose_run(run, SETTINGS, ["gap"])
+
+
+def test_images_that_are_not_the_run_s(run: RunFiles) -> None:
+    provenance = run.provenance()
+    assert provenance is not None
+    provenance["data"]["fingerprint"] = "0" * 64
+    run.write("provenance.json", provenance)
+    with pytest.raises(DataError, match="not those that .* was trained on"):
+        diagnose_run(run, SETTINGS, ["gap"])
+
+
+def test_names_that_there_are_not(run: RunFiles) -> None:
+    with pytest.raises(ResLabError, match="there is no diagnostic 'sharpness'"):
+        diagnose_run(run, SETTINGS, ["sharpness"])
+    assert run.diagnostics() is None
+
+
+def test_the_verb(run: RunFiles, capsys: pytest.CaptureFixture[str]) -> None:
+    root, name = run.path.parents[1], run.read_run().id
+    common = ["--runs", str(root), "--device", "cpu", "--threads", "1", "--budget", "quick"]
+    assert main(["diagnose", name, "--which", "gap,responses", *common, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == run.diagnostics()
+    assert main(["diagnose", str(run.path), *common]) == 0
+    out = capsys.readouterr().out
+    for diagnostic in DIAGNOSTICS:
+        assert diagnostic in out
+    assert "largest eigenvalue" in out
+    assert main(["diagnose", name, "--which", "gap,sharpness", *common]) == 2
+    assert "there is no diagnostic 'sharpness'" in capsys.readouterr().err
+    assert main(["diagnose", "nothing", *common]) == 2
+    assert "there is no run 'nothing'" in capsys.readouterr().err
