@@ -95,9 +95,7 @@ def test_the_warm_up_is_for_the_depths_that_the_source_names() -> None:
             0.01,
             1,
         )
-    assert all(
-        preset_recipe(name, depth=110).warmup == "none" for name in TABLE if name not in ("paper", "akamaster")
-    )
+    assert all(preset_recipe(name, depth=110).warmup == "none" for name in TABLE if name not in ("paper", "akamaster"))
 
 
 @pytest.mark.parametrize("name", TABLE)

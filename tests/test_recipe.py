@@ -165,7 +165,11 @@ def test_equal_numbers_of_other_types_are_the_same_recipe() -> None:
         ("learning_rate", "0.1", "learning_rate must be a number, not '0.1'"),
         ("learning_rate", float("nan"), "learning_rate must be a finite number"),
         ("length", float("inf"), "length must be a finite number"),
-        ("dataset", "mnist", "dataset must be one of digits, cifar10, cifar100, cifar100-coarse, imagefolder; not 'mnist'"),
+        (
+            "dataset",
+            "mnist",
+            "dataset must be one of digits, cifar10, cifar100, cifar100-coarse, imagefolder; not 'mnist'",
+        ),
         ("dataset", 10, "dataset must be text, not 10"),
         ("shortcut", "none", "a residual network needs a shortcut: A, A-centred, B or C"),
         ("shortcut", "D", "shortcut must be one of"),

@@ -13,9 +13,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
 from folder_fakes import write_folders
-
 from reslab.cli import COMMANDS, DATA_COMMANDS, app, main
 from reslab.presets import preset_recipe
 from reslab.recipe import Run, field_names, stretch, vary

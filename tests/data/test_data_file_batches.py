@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from folder_fakes import write_folders
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
+from folder_fakes import write_folders
 from reslab.data.file_batches import FileEvaluationBatches, FileTrainBatches, central_crop, random_crop
 from reslab.data.folders import FileSet, read_folders
 from reslab.data.normalisation import unmeasured

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from folder_fakes import COLOURS, write_folders
 
+from folder_fakes import COLOURS, write_folders
 from reslab.data.folders import check_parts, count, find_root, read_folders
 from reslab.data.sizes import Size
 from reslab.data.sources import check_present, load_any

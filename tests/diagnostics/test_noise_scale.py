@@ -39,7 +39,7 @@ def planted(seed: int, *, signal: float = 1.0, num_groups: int = 8, per_group: i
 
 
 def test_both_parts_are_unbiased_and_their_errors_are_what_they_say() -> None:
-    found = [planted(seed) for seed in range(200)]
+    found = [planted(seed) for seed in range(120)]
     parts = (
         ([(each.squared_gradient_norm, each.squared_gradient_norm_error) for each in found], TRUE_NORM),
         ([(each.trace, each.trace_error) for each in found], TRUE_TRACE),
@@ -48,15 +48,15 @@ def test_both_parts_are_unbiased_and_their_errors_are_what_they_say() -> None:
         estimates, errors = np.array(pairs).T
         spread = estimates.std(ddof=1)
         assert abs(estimates.mean() - truth) < 3 * spread / np.sqrt(len(estimates))
-        assert np.sqrt((errors**2).mean()) == pytest.approx(spread, rel=0.2)
+        assert np.sqrt((errors**2).mean()) == pytest.approx(spread, rel=0.25)
         within = np.mean(np.abs(estimates - truth) < 2.36 * errors)  # Student's t with 7 degrees of freedom: 95%
         assert 0.88 <= within <= 0.99
 
 
 def test_the_noise_scale_is_within_its_stated_uncertainty() -> None:
     truth = TRUE_TRACE / TRUE_NORM
-    found = [planted(seed, per_group=16) for seed in range(100)]
-    assert sum(each.noise_scale is not None for each in found) >= 95
+    found = [planted(seed, per_group=16) for seed in range(60)]
+    assert sum(each.noise_scale is not None for each in found) >= 55
     within = [
         abs(each.noise_scale - truth) < 2.36 * each.noise_scale_error
         for each in found

@@ -15,6 +15,8 @@ from lab_runs import make, outcome, small, timeless
 from reslab.data.images import Dataset
 from reslab.data.sources import load
 from reslab.errors import CheckpointError, DataError, ResLabError
+from reslab.kernels import norm
+from reslab.kernels.build import Kernels
 from reslab.lab import execute as execution
 from reslab.lab.execute import Settings, execute
 from reslab.lab.store import RunFiles
@@ -122,9 +124,19 @@ def test_the_same_run_elsewhere_has_the_same_bits_and_another_seed_has_others(
     torch.manual_seed(12345)  # global randomness has no say
     again, other = make(tmp_path, recipe), make(tmp_path, recipe, seed=1)
     for each in (again, other):
-        execute(each, replace(QUICK, checkpoint_activations=True))
+        execute(each, QUICK)
     assert outcome(again) == outcome(files)
     assert outcome(other)[0] != outcome(files)[0]
+
+
+def test_saving_memory_changes_no_bit_where_there_are_no_kernels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(norm, "kernels", lambda: Kernels(None, "none in this test"))
+    whole, saving = make(tmp_path / "whole", small(1)), make(tmp_path / "saving", small(1))
+    execute(whole, QUICK)
+    execute(saving, replace(QUICK, checkpoint_activations=True))
+    assert outcome(saving) == outcome(whole)
 
 
 @pytest.mark.parametrize("looks", [4, 5, 8, 13])

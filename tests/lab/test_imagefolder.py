@@ -1,7 +1,5 @@
 """A network for ImageNet on an image folder: trained, stopped and resumed, evaluated, planned, and what goes wrong."""
 
-import json
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +7,7 @@ from pathlib import Path
 import pytest
 from lab_runs import make, outcome
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
 from folder_fakes import write_folders
-
 from reslab.data.sources import load
 from reslab.errors import DataError
 from reslab.lab.execute import Settings, execute

@@ -50,7 +50,7 @@ def names(files: RunFiles) -> list[str]:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_killed_at_twenty_random_instants(zygote: Zygote, tmp_path: Path, precision: str) -> None:
-    recipe = small(4, precision=precision)
+    recipe = small(3, precision=precision)
     undisturbed = make(tmp_path / "undisturbed", recipe)
     attempt = zygote.start(undisturbed.path)
     attempt.wait_for("start")
@@ -58,7 +58,7 @@ def test_killed_at_twenty_random_instants(zygote: Zygote, tmp_path: Path, precis
     assert attempt.finish() == 0
     seconds = time.monotonic() - begun
     expected = outcome(undisturbed)
-    assert len(expected[1]) == 4
+    assert len(expected[1]) == 3
 
     chance = random.Random(f"instants of {precision}")
     kills, folder = 0, 0
@@ -68,7 +68,7 @@ def test_killed_at_twenty_random_instants(zygote: Zygote, tmp_path: Path, precis
         attempt = zygote.start(files.path, checkpoint_seconds=0.02)
         if kills % 4:  # most in training, some while it starts
             attempt.wait_for("start")
-            time.sleep(chance.uniform(0, seconds / 3))
+            time.sleep(chance.uniform(0, seconds / 2))
         else:
             time.sleep(chance.uniform(0, 0.1))
         attempt.send(signal.SIGKILL)
@@ -121,7 +121,7 @@ def test_sigterm_leaves_a_checkpoint_within_seconds(
     begun = time.monotonic()
     attempt.wait_for("end", status="interrupted")
     assert attempt.finish() == 130
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 10
     assert files.status() == "interrupted"
     assert any(files.checkpoints.iterdir())
     assert files.failure() is None

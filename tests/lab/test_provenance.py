@@ -10,6 +10,7 @@ from lab_runs import small
 
 import reslab
 from reslab.data.sources import load
+from reslab.kernels.build import kernels
 from reslab.lab import provenance
 from reslab.lab.provenance import attempt, describe_data
 
@@ -28,6 +29,7 @@ FIELDS = [
     "device",
     "device_name",
     "threads",
+    "kernels",
 ]
 
 
@@ -58,11 +60,16 @@ def test_outside_a_checkout_there_is_no_commit_but_a_digest(monkeypatch: pytest.
     provenance._source.cache_clear()
     assert attempt(CPU, 0)["source_digest"] == first["source_digest"]
     (package / "__init__.py").write_text("one = 2\n")
+    (package / "kernel.cpp").write_text("int one = 1;\n")
     provenance._source.cache_clear()
-    assert attempt(CPU, 0)["source_digest"] != first["source_digest"]
+    second = attempt(CPU, 0)["source_digest"]
+    (package / "kernel.cpp").write_text("int one = 2;\n")
+    provenance._source.cache_clear()
+    assert len({first["source_digest"], second, attempt(CPU, 0)["source_digest"]}) == 3
 
 
 def test_without_git_there_is_no_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels()  # found while there is a compiler, and kept
     monkeypatch.setenv("PATH", "")
     found = attempt(CPU, 0)
     assert (found["commit"], found["dirty"]) == (None, None)

@@ -127,7 +127,9 @@ def test_checkpointed_activations_change_no_bit(depth: int, images: Tensor, torc
         outcomes.append((loss, [p.grad for p in network.parameters()], network.state_dict()))
     (loss, gradients, state), (loss2, gradients2, state2) = outcomes
     assert torch.equal(loss, loss2)
-    assert all(a is not None and b is not None and torch.equal(a, b) for a, b in zip(gradients, gradients2, strict=True))
+    assert all(
+        a is not None and b is not None and torch.equal(a, b) for a, b in zip(gradients, gradients2, strict=True)
+    )
     assert all(torch.equal(state[name], state2[name]) for name in state)
 
 

@@ -1,7 +1,6 @@
 """Checkpoints: exact, whole or not at all, and the one before where the newest is damaged."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -167,19 +166,15 @@ def test_replacing_one_that_is_killed_midway_does_not_leave_a_damaged_one(
     """An evaluation that was broken off and done again saves at one iteration twice."""
     state = trained(6)
     save_checkpoint(tmp_path, state)
-    real, removed = os.unlink, 0
 
     class KilledError(BaseException):
         pass
 
-    def dying(*arguments: object, **options: object) -> None:
-        nonlocal removed
-        if removed == 2:
-            raise KilledError
-        removed += 1
-        real(*arguments, **options)  # type: ignore[arg-type]
+    def dying(path: Path) -> None:
+        (path / "weights.safetensors").unlink()
+        raise KilledError
 
-    monkeypatch.setattr(os, "unlink", dying)
+    monkeypatch.setattr(shutil, "rmtree", dying)
     with pytest.raises(KilledError):
         save_checkpoint(tmp_path, state)
     monkeypatch.undo()

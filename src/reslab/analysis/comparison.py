@@ -1,26 +1,43 @@
 """Differences of means over few seeds, and whether they can be resolved (pure)."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scipy.special import stdtrit
 
-from reslab.analysis.summary import Summary
+from reslab.analysis.summary import Summary, summarise
+
+PAIRS_NEEDED = 5
+"""Seeds from which on pairs are compared.  With fewer, a paired comparison gives up more certainty with its degrees of
+freedom (two instead of four, for three seeds) than seeds that resemble each other could give back; the unpaired
+interval then errs on the side of caution."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Second minus first; `margin` is half the 95% interval, None where the spread is unknown."""
+    """Second minus first; `margin` is half the 95% interval, None where the spread is unknown.
+
+    `sd` is what one seed varies by: pooled over both, or of the differences of pairs where `paired`.
+    """
 
     value: float
     margin: float | None
     n_first: int
     n_second: int
+    sd: float | None = None
+    freedom: int = 0
+    paired: bool = False
 
     @property
     def resolved(self) -> bool:
         """Whether the 95% interval leaves out zero."""
         return self.margin is not None and abs(self.value) > self.margin
+
+    @property
+    def error(self) -> float | None:
+        """Standard error of the value."""
+        return None if self.margin is None else self.margin / _quantile(self.freedom)
 
 
 def difference(first: Summary, second: Summary, resolution: float = 0.0) -> Difference | None:
@@ -36,8 +53,27 @@ def difference(first: Summary, second: Summary, resolution: float = 0.0) -> Diff
     if first.sd is None or second.sd is None:
         return Difference(value, None, first.n, second.n)
     variance = ((first.n - 1) * first.sd**2 + (second.n - 1) * second.sd**2) / freedom
-    error = math.sqrt(max(variance, resolution**2 / 12) * (1 / first.n + 1 / second.n))
-    return Difference(value, _quantile(freedom) * error, first.n, second.n)
+    sd = math.sqrt(max(variance, resolution**2 / 12))
+    error = sd * math.sqrt(1 / first.n + 1 / second.n)
+    return Difference(value, _quantile(freedom) * error, first.n, second.n, sd, freedom)
+
+
+def paired_difference(
+    first: Mapping[int, float], second: Mapping[int, float], resolution: float = 0.0
+) -> Difference | None:
+    """Compare values by seed, over the seeds that both have, by Student's interval of their differences.
+
+    None where they share no seed.  For `resolution` see `difference`; the difference of two values rounds twice.
+    """
+    found = summarise(second[seed] - first[seed] for seed in sorted(first.keys() & second.keys()))
+    if found.mean is None:
+        return None
+    if found.sd is None:
+        return Difference(found.mean, None, found.n, found.n, paired=True)
+    sd = math.sqrt(max(found.sd**2, resolution**2 / 6))
+    freedom = found.n - 1
+    margin = _quantile(freedom) * sd / math.sqrt(found.n)
+    return Difference(found.mean, margin, found.n, found.n, sd, freedom, paired=True)
 
 
 def from_single(published: float, measured: Summary, resolution: float = 0.0) -> Difference | None:
@@ -50,8 +86,9 @@ def from_single(published: float, measured: Summary, resolution: float = 0.0) ->
     value = measured.mean - published
     if measured.sd is None:
         return Difference(value, None, 1, measured.n)
-    spread = math.sqrt(max(measured.sd**2, resolution**2 / 12) * (1 + 1 / measured.n))
-    return Difference(value, _quantile(measured.n - 1) * spread, 1, measured.n)
+    sd = math.sqrt(max(measured.sd**2, resolution**2 / 12))
+    margin = _quantile(measured.n - 1) * sd * math.sqrt(1 + 1 / measured.n)
+    return Difference(value, margin, 1, measured.n, sd, measured.n - 1)
 
 
 def _quantile(freedom: int) -> float:

@@ -1,4 +1,4 @@
-"""Features of the curves, found by computation: the step at each change of rate, the unrest before it (pure)."""
+"""Features of the curves, found by computation: steps at changes of rate, unrest, where a curve settles (pure)."""
 
 import math
 import statistics
@@ -65,6 +65,43 @@ def phases(rates: pl.DataFrame, errors: pl.DataFrame) -> list[Phase]:
         unrest = math.sqrt(statistics.fmean(step * step for step in steps)) if len(steps) >= 3 else None
         found.append(Phase(first, last, rate, unrest))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a curve ends: from `settled` completed epochs on it stays within `tolerance` points of its last value.
+
+    `lowest` is its least value, at `lowest_epoch`; `overshoot` is how far it ends above that.
+    """
+
+    settled: int
+    tolerance: float
+    lowest: float
+    lowest_epoch: int
+    last: float
+
+    @property
+    def overshoot(self) -> float:
+        """Points by which the curve rises again after its lowest place."""
+        return self.last - self.lowest
+
+
+TOLERANCE = 0.5
+"""Points from the last value within which a curve counts as no longer improving."""
+
+
+def ending(errors: pl.DataFrame, tolerance: float = TOLERANCE) -> Ending | None:
+    """Find where a mean curve (epoch, mean) stops improving and how far it rises again; None without epochs.
+
+    A curve stops improving at the first epoch from which on it is never more than `tolerance` above its last value.
+    """
+    epochs, means = errors["epoch"].to_list(), errors["mean"].to_list()
+    if not epochs:
+        return None
+    above = [place for place, mean in enumerate(means) if mean > means[-1] + tolerance]
+    settled = epochs[above[-1] + 1] if above else epochs[0]
+    lowest = min(range(len(means)), key=lambda place: means[place])
+    return Ending(settled, tolerance, means[lowest], epochs[lowest], means[-1])
 
 
 def _phases(rates: pl.DataFrame) -> list[tuple[int, int, float]]:

@@ -1,10 +1,11 @@
 """The runs of one recipe, gathered: what every chart, table and sentence is made from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
+from reslab.analysis.diagnoses import Diagnoses
 from reslab.analysis.summary import (
     Summary,
     Window,
@@ -30,6 +31,7 @@ class Group:
     seeds: tuple[int, ...]
     runs: pl.DataFrame
     epochs: pl.DataFrame
+    diagnoses: Diagnoses = field(default_factory=Diagnoses)
 
     @property
     def finished(self) -> pl.DataFrame:
@@ -45,6 +47,11 @@ class Group:
     def has_result(self) -> bool:
         """Whether a finished run has errors to show; one that ended in numbers that are not finite has none."""
         return all(self.last_epoch(column).mean is not None for column in ("train_error", "test_error"))
+
+    @property
+    def num_diverged(self) -> int:
+        """How many runs diverged."""
+        return self.runs.filter(pl.col("status") == "diverged").height
 
     def last_epoch(self, column: str) -> Summary:
         """Summarise a figure of the last epoch over the finished runs."""
@@ -87,4 +94,7 @@ class Group:
 def gather(tables: Tables, label: str, recipe: Recipe, seeds: Sequence[int]) -> Group:
     """Gather the runs of a recipe and these seeds from the tables."""
     mine = (pl.col("recipe_id") == recipe.id) & pl.col("seed").is_in(list(seeds))
-    return Group(label, recipe, tuple(seeds), tables.runs.filter(mine), tables.epochs.filter(mine))
+    runs = tables.runs.filter(mine)
+    return Group(
+        label, recipe, tuple(seeds), runs, tables.epochs.filter(mine), tables.diagnoses.of(runs["run_id"].to_list())
+    )

@@ -3,12 +3,13 @@
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from reslab.analysis.diagnoses import Diagnoses, tidy
 from reslab.errors import ResLabError
 from reslab.lab.store import RunFiles, find_runs, run_files
 from reslab.recipe import Recipe, Run, to_mapping
@@ -32,6 +33,7 @@ class Tables:
     runs: pl.DataFrame
     epochs: pl.DataFrame
     problems: tuple[Problem, ...] = ()
+    diagnoses: Diagnoses = field(default_factory=Diagnoses)
 
 
 _KINDS: dict[Any, type[pl.DataType]] = {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean}
@@ -106,6 +108,7 @@ def read_tables(root: Path, runs: Sequence[Run] | None = None) -> Tables:
     run_rows: list[dict[str, Any]] = []
     epoch_rows: list[dict[str, Any]] = []
     problems: list[Problem] = []
+    diagnosed: dict[str, Mapping[str, Any]] = {}
     for files, asked in places:
         run = asked
         try:
@@ -118,14 +121,20 @@ def read_tables(root: Path, runs: Sequence[Run] | None = None) -> Tables:
             row, epochs = {**_identity(run), **to_mapping(run.recipe), "status": "unreadable"}, []
         run_rows.append(row)
         epoch_rows.extend(epochs)
-    return Tables(_frame(run_rows, RUN_SCHEMA), _frame(epoch_rows, EPOCH_SCHEMA), tuple(problems))
+        if row["status"] == "finished":
+            try:
+                diagnosed |= _diagnosed(files, row)
+            except ResLabError as error:
+                problems.append(Problem(files.path, str(error).replace(f"{root}{os.sep}", "")))
+    frames = _frame(run_rows, RUN_SCHEMA), _frame(epoch_rows, EPOCH_SCHEMA)
+    return Tables(*frames, tuple(problems), tidy(diagnosed))
 
 
 def select(tables: Tables, runs: Iterable[Run]) -> Tables:
     """Return the rows of these runs only, in the order of the tables."""
     ids = list({run.id for run in runs})
     wanted = pl.col("run_id").is_in(ids)
-    return Tables(tables.runs.filter(wanted), tables.epochs.filter(wanted), tables.problems)
+    return Tables(tables.runs.filter(wanted), tables.epochs.filter(wanted), tables.problems, tables.diagnoses.of(ids))
 
 
 def _read_run(files: RunFiles, run: Run) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -157,6 +166,18 @@ def _read_run(files: RunFiles, run: Run) -> tuple[dict[str, Any], list[dict[str,
         "status": status,
     }
     return row, lines
+
+
+def _diagnosed(files: RunFiles, row: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return what was measured on the run's own weights, by its id; nothing where that was on others."""
+    content = files.diagnostics()
+    if content is None or content.get("weights_sha256") != row["weights_sha256"]:
+        return {}
+    try:
+        tidy({row["run_id"]: content})
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise ResLabError(f"{files.path / 'diagnostics.json'} is damaged ({error!r}); measure again") from None
+    return {row["run_id"]: content}
 
 
 def _identity(run: Run) -> dict[str, Any]:

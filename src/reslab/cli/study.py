@@ -14,7 +14,7 @@ from reslab.cli.console import Board, duration, print_json, print_table, size
 from reslab.cli.flags import Activations, AsJson, DataRoot, Device, Runs, default_precision
 from reslab.cli.lists import names, whole_numbers
 from reslab.data.sources import check_present
-from reslab.errors import ResLabError
+from reslab.errors import LockedError, ResLabError
 from reslab.lab.launch import launch, share_threads
 from reslab.lab.planner import Planned, estimate_seconds, in_order, known_speeds, plan
 from reslab.lab.store import RunFiles, find_runs, run_files
@@ -110,7 +110,9 @@ def run(
         _conclude(runs, statuses, failed, None if written is None else written.html)
     if stop.interrupted:
         return INTERRUPTED
-    return SOME_FAILED if failed else OK
+    if failed:
+        return SOME_FAILED
+    return LockedError.exit_code if "running" in statuses.values() else OK
 
 
 def status(*, runs: Runs = Path("runs"), json: AsJson = False) -> int:

@@ -21,6 +21,7 @@ def load(name: str, data_root: Path | None = None) -> Dataset:
     an unpacked folder or as an archive under their official names.  The digits need no file.  Raises
     `DataError` where there is none, or it is damaged.
     """
+    check_name(name)
     check_present(name, data_root)
     path = find(name, data_root)
     return load_digits() if path is None else read_cifar(path, LABELS[name][0])[1][name]

@@ -9,7 +9,7 @@ import polars as pl
 
 from reslab.analysis.groups import LOST, Group
 from reslab.exhibits.blocks import Figure, Panel, Row
-from reslab.exhibits.style import colours, legend, panel, picking, shapes, zooming
+from reslab.exhibits.style import colours, legend, log_y, panel, picking, shapes, zooming
 from reslab.exhibits.wording import counted, dataset_name, listing, number, seeds_behind
 
 Reading = Literal["train", "test"]
@@ -82,7 +82,7 @@ def rate_figure(key: str, groups: Sequence[Group]) -> Figure | None:
         .mark_line(interpolate="step-before", strokeWidth=2)
         .encode(
             x=_epoch_axis(max(row["epoch"] for row in rows)),
-            y=_log_y("rate", "Learning rate", rates),
+            y=log_y("rate", "Learning rate", rates),
             color=_colour(labels) if len(labels) > 1 else alt.value(colours(2)[1]),
             strokeDash=alt.StrokeDash("label:N", legend=None, sort=labels),
             tooltip=[alt.Tooltip("label:N", title="runs"), "epoch:Q", alt.Tooltip("rate:Q", format="~g")],
@@ -133,7 +133,7 @@ def _error_panel(
         .encode(x=_epoch_axis(max(row["epoch"] for row in rows)), color=_colour(labels))
     )
     drawn = [max(row[f"{reading}{at}"], floor) for row in rows if reading in row for at in ("_low", "_high")]
-    y, low = (_log_y(field, _READING[reading], drawn) for field in ("drawn", "drawn_low"))
+    y, low = (log_y(field, _READING[reading], drawn) for field in ("drawn", "drawn_low"))
     pick, zoom = picking(), zooming()
     band = base.mark_area(clip=True).encode(
         y=low, y2=alt.Y2("drawn_high:Q"), opacity=alt.condition(pick, alt.value(0.22), alt.value(0.02))
@@ -213,20 +213,6 @@ def _epoch_axis(last: int) -> alt.X:
     step = next(step for step in (1, 2, 5, 10, 20, 25, 50, 100, 200, 500, last) if last <= 9 * step)
     ticks = list(range(0, last + 1, step))
     return alt.X("epoch:Q", title="Epoch", scale=scale, axis=alt.Axis(grid=False, values=ticks, format="d"))
-
-
-def _log_y(field: str, title: str, values: Sequence[float]) -> alt.Y:
-    """Return a logarithmic axis from a round number to a round number, ticks between them as dense as there is room."""
-    low, high = min(values), max(values)
-    narrow, middle, wide = (1, 1.5, 2, 3, 4, 5, 6, 7, 8), (1, 2, 3, 5, 7), (1, 2, 5)
-    factors = narrow if high < 4 * low else middle if high < 20 * low else wide if high < 400 * low else (1,)
-    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
-    ticks = [float(f"{factor * 10.0**power:.3g}") for power in powers for factor in factors]
-    bottom = max((tick for tick in ticks if tick <= low * 1.001), default=low)
-    top = min((tick for tick in ticks if tick >= high * 0.999 and tick > bottom), default=high)
-    inside = [tick for tick in ticks if bottom <= tick <= top]
-    scale = alt.Scale(type="log", domain=[bottom, top], nice=False)
-    return alt.Y(f"{field}:Q", title=title, scale=scale, axis=alt.Axis(format="~g", values=inside))
 
 
 def _colour(labels: Sequence[str]) -> alt.Color:

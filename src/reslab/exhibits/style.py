@@ -1,5 +1,6 @@
 """How all charts look: colours that colour-blind readers tell apart, marks that survive a grey printer."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -74,6 +75,20 @@ def panel(title: str, chart: ChartType, datasets: dict[str, list[Row]], height: 
     specification["config"] = CONFIG
     specification["autosize"] = {"type": "fit-x", "contains": "padding"}
     return Panel(title, specification, datasets)
+
+
+def log_y(field: str, title: str, values: Sequence[float]) -> alt.Y:
+    """Return a logarithmic axis from a round number to a round number, ticks between them as dense as there is room."""
+    low, high = min(values), max(values)
+    narrow, middle, wide = (1, 1.5, 2, 3, 4, 5, 6, 7, 8), (1, 2, 3, 5, 7), (1, 2, 5)
+    factors = narrow if high < 4 * low else middle if high < 20 * low else wide if high < 400 * low else (1,)
+    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
+    ticks = [float(f"{factor * 10.0**power:.3g}") for power in powers for factor in factors]
+    bottom = max((tick for tick in ticks if tick <= low * 1.001), default=low)
+    top = min((tick for tick in ticks if tick >= high * 0.999 and tick > bottom), default=high)
+    inside = [tick for tick in ticks if bottom <= tick <= top]
+    scale = alt.Scale(type="log", domain=[bottom, top], nice=False)
+    return alt.Y(f"{field}:Q", title=title, scale=scale, axis=alt.Axis(format="~g", values=inside))
 
 
 def picking() -> alt.Parameter:

@@ -1,4 +1,4 @@
-"""Tables of figures: last epoch, windows of epochs, data, machines, and every single run."""
+"""Tables of figures: last epoch, data, machines, and every single run."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,54 +9,16 @@ from reslab.analysis.summary import summarise
 from reslab.exhibits.blocks import Column, Table
 from reslab.exhibits.curves import datasets_of, on_dataset
 from reslab.exhibits.wording import (
-    SOURCE_NAMES,
     dataset_name,
     duration,
     listing,
     network_name,
-    number,
+    of_asked,
     points,
     rate,
     spread,
     whole,
-    with_n,
 )
-from reslab.published import Published
-
-
-def window_table(key: str, groups: Sequence[Group], beside: Sequence[Published]) -> Table | None:
-    """Return the assignment's table for one data set: minimum, maximum and mean of the mean curve over a window.
-
-    `beside` are the published figures that these runs may be compared with.  None without a finished run.
-    """
-    done = [group for group in groups if group.in_window("test_error")]
-    window = done[0].window if done else None
-    if window is None:
-        return None
-    dataset = dataset_name(done[0].recipe.dataset)
-    paper = {one.depth: one for one in beside if one.source == "paper"}
-    theirs = {one.depth: one for one in beside if one.source == "assignment"}
-    columns = [Column("Network", "left"), *map(Column, ("Seeds", "Minimum (%)", "Maximum (%)", "Mean (%)"))]
-    columns += [Column("Assignment (%)")] if theirs else []
-    columns += [Column("Paper (%)")] if paper else []
-    rows = []
-    for group in done:
-        figures = group.in_window("test_error")
-        assert figures is not None
-        row = [network_name(group.recipe), _of(group), points(figures.low), points(figures.high), points(figures.mean)]
-        row += [_published(theirs.get(group.recipe.depth))] if theirs else []
-        row += [_published(paper.get(group.recipe.depth))] if paper else []
-        rows.append(tuple(row))
-    length = number(window.last)
-    caption = (
-        f"Test error on {dataset}: the mean over the seeds at each epoch, and of that curve the minimum, maximum and "
-        f"mean from epoch {window.first} to epoch {length}.  "
-        "The window starts one ninth past the first drop of the rate, as epoch 90 does in the assignment's schedule."
-    )
-    notes = ("Assignment: mean (minimum to maximum) over its epochs 90 to 350.",) if theirs else ()
-    return Table(
-        key, f"Test error on {dataset}, epochs {window.first} to {length}", caption, tuple(columns), tuple(rows), notes
-    )
 
 
 def final_table(key: str, groups: Sequence[Group]) -> Table:
@@ -66,7 +28,7 @@ def final_table(key: str, groups: Sequence[Group]) -> Table:
         (
             network_name(group.recipe),
             whole(group.number("parameters")),
-            _of(group),
+            of_asked(group),
             spread(group.last_epoch("train_error")),
             spread(group.last_epoch("test_error")),
         )
@@ -83,43 +45,13 @@ def final_table(key: str, groups: Sequence[Group]) -> Table:
     return Table(key, f"Last-epoch errors on {dataset}", caption, columns, rows)
 
 
-def published_table(key: str, groups: Sequence[Group], beside: Sequence[Published]) -> Table | None:
-    """Return the last-epoch test errors of one data set's groups above the published ones; None where there are none.
-
-    A column is a network, a row a source with what it measured.
-    """
-    if not beside:
-        return None
-    dataset = dataset_name(groups[0].recipe.dataset)
-    rows: list[tuple[str | None, ...]] = [
-        ("This study", "last epoch", *(with_n(group.last_epoch("test_error")) for group in groups))
-    ]
-    for source in dict.fromkeys(one.source for one in beside):
-        own = [one for one in beside if one.source == source]
-        by_depth = {one.depth: one for one in own}
-        protocol = min((one.protocol for one in own), key=len)
-        cells = (_published(by_depth.get(group.recipe.depth)) for group in groups)
-        rows.append((SOURCE_NAMES.get(source, source), protocol, *cells))
-    columns = (
-        Column("Source", "left"),
-        Column("What was measured", "left"),
-        *(Column(f"{network_name(group.recipe)} (%)") for group in groups),
-    )
-    caption = (
-        f"Test error on {dataset} in percent: measured here, mean ± sample standard deviation over n seeds, and "
-        "published.  Sources read their runs differently; the best epoch on the test set flatters."
-    )
-    title = f"Test errors on {dataset} beside published ones"
-    return Table(key, title, caption, columns, tuple(rows), _sources(beside))
-
-
 def variant_table(key: str, groups: Sequence[Group], label: Callable[[Group], str]) -> Table:
     """Return last-epoch errors of any groups, a row each, whatever their data set and network."""
     rows = tuple(
         (
             label(group),
             dataset_name(group.recipe.dataset),
-            _of(group),
+            of_asked(group),
             spread(group.last_epoch("train_error")),
             spread(group.last_epoch("test_error")),
         )
@@ -228,34 +160,6 @@ def runs_table(key: str, runs: pl.DataFrame) -> Table:
         ),
         rows,
     )
-
-
-def _of(group: Group) -> str:
-    done, asked = group.num_finished, len(group.seeds)
-    return str(done) if done == asked else f"{done} of {asked}"
-
-
-def _published(one: Published | None) -> str | None:
-    """Return a published figure with its spread or range, two decimals throughout."""
-    if one is None:
-        return None
-    if one.standard_deviation is not None:
-        n = f" (n = {one.n})" if one.n else ""
-        return f"{one.error:.2f} ± {one.standard_deviation:.2f}{n}"
-    return f"{one.error:.2f}" + ("" if one.low is None or one.high is None else f" ({one.low:.2f} to {one.high:.2f})")
-
-
-def _sources(beside: Sequence[Published]) -> tuple[str, ...]:
-    """Return a note for each source: its citation, and what its protocols add to the shortest one."""
-    notes = []
-    for source in dict.fromkeys(one.source for one in beside):
-        own = [one for one in beside if one.source == source]
-        citation = listing(dict.fromkeys(one.citation for one in own))
-        protocols = dict.fromkeys(one.protocol for one in own)
-        shortest = min(protocols, key=len)
-        further = "".join(f"; {protocol}" for protocol in protocols if protocol != shortest)
-        notes.append(f"{SOURCE_NAMES.get(source, source)}: {citation}{further}.")
-    return tuple(notes)
 
 
 def _commit(commit: str | None, dirty: bool | None, digest: str | None) -> str | None:

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterable, Sequence
 
+from reslab.analysis.comparison import Difference
+from reslab.analysis.groups import Group
 from reslab.analysis.summary import Summary
 from reslab.recipe import Recipe
 
@@ -63,6 +65,25 @@ def with_n(summary: Summary) -> str | None:
     """Return mean ± standard deviation with the number of seeds."""
     text = spread(summary)
     return None if text is None else f"{text} (n = {summary.n})"
+
+
+def signed(value: float) -> str:
+    """Return a difference with its sign and two decimals."""
+    text = points(value) or ""
+    return text if text.startswith(MINUS) else f"+{text}"
+
+
+def interval(found: Difference) -> str | None:
+    """Return the 95% interval of a difference; None where it is unknown."""
+    if found.margin is None:
+        return None
+    return f"{signed(found.value - found.margin)} to {signed(found.value + found.margin)}"
+
+
+def of_asked(group: Group) -> str:
+    """Return how many runs of a group have finished, and of how many where some have not."""
+    done, asked = group.num_finished, len(group.seeds)
+    return str(done) if done == asked else f"{done} of {asked}"
 
 
 def whole(value: int | None) -> str | None:

@@ -7,7 +7,8 @@ from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Heading
 from reslab.exhibits.curves import datasets_of, error_figure, on_dataset, paper_figure, rate_figure
 from reslab.exhibits.finals import by_depth_figure
-from reslab.exhibits.tables import final_table, published_table, window_table
+from reslab.exhibits.tables import final_table
+from reslab.exhibits.windows import published_table, window_table
 from reslab.exhibits.wording import dataset_name, listing, network_name
 from reslab.presets import preset_recipe
 from reslab.published import Published, published

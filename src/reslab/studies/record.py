@@ -43,7 +43,8 @@ def _read(path: Path) -> Study:
         if content.pop("format") > FORMAT:
             raise ResLabError("it was written by a newer ResLab; update this one")
         variants = tuple(_variant(values) for values in content.pop("variants"))
-        return Study(**{**content, "variants": variants, "seeds": tuple(content["seeds"])})
+        diagnostics = tuple(content.get("diagnostics", ()))  # records of earlier versions have none
+        return Study(**{**content, "variants": variants, "seeds": tuple(content["seeds"]), "diagnostics": diagnostics})
     except ResLabError as error:
         raise ResLabError(f"{path} cannot be used: {error}") from None
     except (KeyError, TypeError, ValueError) as error:

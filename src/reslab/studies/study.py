@@ -1,7 +1,7 @@
 """A study is a question and the runs that answer it, as values."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from reslab.analysis.groups import Group, gather
@@ -43,8 +43,9 @@ class Variant:
 class Study:
     """A question, what was expected before it was asked, and the variants and seeds that answer it.
 
-    `kind` names the code that answers (see `reslab.studies.catalogue`).  Variants have different labels and
-    different recipes; anything else raises `ResLabError`.
+    `kind` names the code that answers (see `reslab.studies.catalogue`); `diagnostics` are those of
+    `reslab diagnose` that the answer rests on.  Variants have different labels and different recipes; anything else
+    raises `ResLabError`.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Study:
     variants: tuple[Variant, ...]
     seeds: tuple[int, ...]
     kind: str
+    diagnostics: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
@@ -74,15 +76,7 @@ class Study:
 
     def runs(self) -> tuple[Run, ...]:
         """Return each run once, one seed of everything before the second seed of anything."""
-        ordered = [self.seeds_of(variant) for variant in self.variants]
-        rounds = max(len(seeds) for seeds in ordered)
-        runs = [
-            Run(variant.recipe, seeds[place])
-            for place in range(rounds)
-            for variant, seeds in zip(self.variants, ordered, strict=True)
-            if place < len(seeds)
-        ]
-        return tuple(dict.fromkeys(runs))
+        return _seed_by_seed([(variant.recipe, self.seeds_of(variant)) for variant in self.variants])
 
     def seeds_of(self, variant: Variant) -> tuple[int, ...]:
         """Return the seeds of a variant: its own or the study's."""
@@ -91,6 +85,32 @@ class Study:
     def groups(self, tables: Tables) -> list[Group]:
         """Return what there is of each variant, in order."""
         return [gather(tables, variant.label, variant.recipe, self.seeds_of(variant)) for variant in self.variants]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one command asks: one study, or several that are to be read together; runs that they share train once."""
+
+    name: str
+    title: str
+    studies: tuple[Study, ...]
+
+    def runs(self) -> tuple[Run, ...]:
+        """Return each run once, one seed of everything before the second seed of anything."""
+        return _seed_by_seed(
+            [(variant.recipe, study.seeds_of(variant)) for study in self.studies for variant in study.variants]
+        )
+
+    @property
+    def num_shared(self) -> int:
+        """How many runs are saved because studies share them."""
+        return sum(len(study.runs()) for study in self.studies) - len(self.runs())
+
+
+def _seed_by_seed(asked: Sequence[tuple[Recipe, tuple[int, ...]]]) -> tuple[Run, ...]:
+    rounds = max(len(seeds) for _, seeds in asked)
+    runs = [Run(recipe, seeds[place]) for place in range(rounds) for recipe, seeds in asked if place < len(seeds)]
+    return tuple(dict.fromkeys(runs))
 
 
 Answer = Callable[[Study, Tables], list[Block]]

@@ -1,0 +1,125 @@
+"""What `reslab diagnose` measured on runs, as tidy tables: a row a layer, a figure, a point of a surface (pure)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+Rows = list[dict[str, Any]]
+
+LAYER_SCHEMA: dict[str, type[pl.DataType]] = {
+    "run_id": pl.String,
+    "diagnostic": pl.String,
+    "moment": pl.String,
+    "layer": pl.Int64,
+    "name": pl.String,
+    "value": pl.Float64,
+}
+"""Of responses the value is the standard deviation, of gradients the norm; `moment` is initial or final."""
+
+FIGURE_SCHEMA: dict[str, type[pl.DataType]] = {
+    "run_id": pl.String,
+    "diagnostic": pl.String,
+    "quantity": pl.String,
+    "value": pl.Float64,
+}
+"""Single figures of the trained network, as of the gap, the noise scale and the curvature."""
+
+POINT_SCHEMA: dict[str, type[pl.DataType]] = {
+    "run_id": pl.String,
+    "first": pl.Float64,
+    "second": pl.Float64,
+    "loss": pl.Float64,
+    "error": pl.Float64,
+}
+"""Points of a loss surface; the loss is null where it is not finite."""
+
+_BY_LAYER = {"responses": "standard_deviation", "gradients": "gradient_norm"}
+
+
+def _empty(schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
+    return pl.DataFrame(schema=dict(schema))
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnoses:
+    """Tables of LAYER_SCHEMA, FIGURE_SCHEMA and POINT_SCHEMA."""
+
+    layers: pl.DataFrame = field(default_factory=lambda: _empty(LAYER_SCHEMA))
+    figures: pl.DataFrame = field(default_factory=lambda: _empty(FIGURE_SCHEMA))
+    points: pl.DataFrame = field(default_factory=lambda: _empty(POINT_SCHEMA))
+
+    def of(self, run_ids: Iterable[str]) -> "Diagnoses":
+        """Return the rows of these runs."""
+        mine = pl.col("run_id").is_in(list(run_ids))
+        return Diagnoses(self.layers.filter(mine), self.figures.filter(mine), self.points.filter(mine))
+
+    def values(self, diagnostic: str, quantity: str) -> list[float]:
+        """Return one figure of every run that has it."""
+        wanted = (pl.col("diagnostic") == diagnostic) & (pl.col("quantity") == quantity)
+        return list(self.figures.filter(wanted)["value"].drop_nulls().to_list())
+
+    def by_layer(self, diagnostic: str, moment: str = "final") -> pl.DataFrame:
+        """Return layer, value (mean over the runs) and n; the projections of shortcuts are left out."""
+        wanted = (pl.col("diagnostic") == diagnostic) & (pl.col("moment") == moment)
+        return (
+            self.layers.filter(wanted & ~pl.col("name").str.contains("downsample") & pl.col("value").is_not_null())
+            .group_by("layer")
+            .agg(value=pl.col("value").mean(), n=pl.col("run_id").n_unique().cast(pl.Int64))
+            .sort("layer")
+        )
+
+
+def tidy(contents: Mapping[str, Mapping[str, Any]]) -> Diagnoses:
+    """Return the tables of the contents of some runs' diagnostics.json, by run id."""
+    layers: Rows = []
+    figures: Rows = []
+    points: Rows = []
+    for run_id, content in contents.items():
+        for diagnostic, entry in content["diagnostics"].items():
+            about = {"run_id": run_id, "diagnostic": diagnostic}
+            if diagnostic in _BY_LAYER:
+                layers += _layers(about, entry)
+            elif diagnostic == "surface":
+                points += _points(run_id, entry["final"])
+            else:
+                figures += [{**about, "quantity": name, "value": value} for name, value in _numbers(entry["final"])]
+    return Diagnoses(_frame(layers, LAYER_SCHEMA), _frame(figures, FIGURE_SCHEMA), _frame(points, POINT_SCHEMA))
+
+
+def _layers(about: dict[str, str], entry: Mapping[str, Any]) -> Rows:
+    value = _BY_LAYER[about["diagnostic"]]
+    return [
+        {**about, "moment": moment, "layer": layer["layer"], "name": layer["name"], "value": layer[value]}
+        for moment in ("initial", "final")
+        if moment in entry
+        for layer in entry[moment]["layers"]
+    ]
+
+
+def _points(run_id: str, surface: Mapping[str, Any]) -> Rows:
+    steps = surface["steps"]
+    return [
+        {
+            "run_id": run_id,
+            "first": steps[row],
+            "second": steps[column],
+            "loss": loss,
+            "error": surface["error"][row][column],
+        }
+        for row, losses in enumerate(surface["loss"])
+        for column, loss in enumerate(losses)
+    ]
+
+
+def _numbers(values: Mapping[str, Any]) -> list[tuple[str, float]]:
+    return [
+        (name, float(value))
+        for name, value in values.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+
+
+def _frame(rows: Rows, schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
+    return pl.DataFrame({name: [row[name] for row in rows] for name in schema}, schema=dict(schema), strict=False)

@@ -1,0 +1,48 @@
+"""Three readings of every run: its last epoch, the best on the hold-out, the best on the test set (pure)."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from reslab.analysis.groups import Group
+from reslab.analysis.summary import Summary, summarise
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Test errors of the finished runs of a group, read in three ways; `optimism` is last minus best, run by run.
+
+    `chosen` is the test error of the epoch with the lowest hold-out error; it has no values without a hold-out.
+    Epochs are means over the runs.
+    """
+
+    last: Summary
+    chosen: Summary
+    best: Summary
+    optimism: Summary
+    best_epoch: float | None
+
+
+def readings(group: Group) -> Readings:
+    """Read the finished runs of a group; of equally good epochs the first counts."""
+    finished = group.finished.select("run_id", "test_error").rename({"test_error": "last"})
+    rows = finished.join(_by_run(group.epochs), on="run_id", how="left")
+    epochs = rows["best_epoch"].drop_nulls().to_list()
+    return Readings(
+        last=summarise(rows["last"].to_list()),
+        chosen=summarise(rows["chosen"].to_list()),
+        best=summarise(rows["best"].to_list()),
+        optimism=summarise((rows["last"] - rows["best"]).to_list()),
+        best_epoch=sum(epochs) / len(epochs) if epochs else None,
+    )
+
+
+def _by_run(epochs: pl.DataFrame) -> pl.DataFrame:
+    """Return run_id, best, best_epoch and chosen, a row a run."""
+    known = epochs.filter(pl.col("test_error").is_not_null()).sort("run_id", "epoch")
+    best = known.group_by("run_id").agg(
+        best=pl.col("test_error").min(), best_epoch=pl.col("epoch").get(pl.col("test_error").arg_min())
+    )
+    held = known.filter(pl.col("holdout_error").is_not_null())
+    chosen = held.group_by("run_id").agg(chosen=pl.col("test_error").get(pl.col("holdout_error").arg_min()))
+    return best.join(chosen, on="run_id", how="left")

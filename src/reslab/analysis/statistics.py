@@ -1,0 +1,121 @@
+"""Verdicts on differences: lower, higher, equal within a margin, or open, corrected for their number (pure)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from scipy.special import nctdtr, stdtr, stdtrit
+
+from reslab.analysis.comparison import Difference
+
+LEVEL = 0.05
+"""Chance of a false verdict that is accepted: for all comparisons of a study together where it says better or worse."""
+
+MARGIN = 0.5
+"""Points within which two errors count as equal: less than a third of what the paper's ResNet-56 gains on its ResNet-20,
+and about the least that three seeds of the usual spread (0.15 points) can be expected to show."""
+
+POWER = 0.8
+MOST_SEEDS = 1000
+
+Kind = Literal["lower", "higher", "equal", "open", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a difference supports.
+
+    `kind` is "lower" or "higher" (resolved after correction), "equal" (within `margin`), "open" (neither can be
+    shown), or "unknown" (a single seed).  `p` and the `adjusted` p are two-sided, None where unknown; `within` says
+    whether the difference is shown to be smaller than the margin, which a resolved one can be, too.  `seeds` of each
+    would resolve a difference of this size with a power of 80%; None where resolved, unknown, or above 1,000.
+    """
+
+    kind: Kind
+    difference: Difference
+    margin: float
+    p: float | None = None
+    adjusted: float | None = None
+    within: bool = False
+    seeds: int | None = None
+
+    @property
+    def resolved(self) -> bool:
+        """Whether a direction is shown."""
+        return self.kind in ("lower", "higher")
+
+
+def judge(differences: Sequence[Difference], margin: float = MARGIN) -> list[Verdict]:
+    """Return a verdict for each of the comparisons of a study, corrected for their number by Holm's method."""
+    known = [one for one in differences if one.margin is not None]
+    adjusted = dict(zip(map(id, known), holm([p_value(one) for one in known]), strict=True))
+    return [_verdict(one, adjusted.get(id(one)), margin) for one in differences]
+
+
+def p_value(found: Difference) -> float:
+    """Return the two-sided p of Student's test that there is no difference, for one whose spread is known."""
+    error = found.error
+    assert error is not None
+    if error == 0:
+        return 1.0 if found.value == 0 else 0.0
+    return float(2 * stdtr(found.freedom, -abs(found.value) / error))
+
+
+def equal_within(found: Difference, margin: float) -> bool:
+    """Return whether two one-sided tests both show that the difference is smaller than the margin (TOST)."""
+    if found.error is None:
+        return False
+    reach = float(stdtrit(found.freedom, 1 - LEVEL)) * found.error
+    return abs(found.value) + reach < margin
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """Return p-values adjusted by Holm's step-down method: the chance of one false finding among all of them."""
+    order = sorted(range(len(values)), key=lambda place: values[place])
+    adjusted, highest = [0.0] * len(values), 0.0
+    for rank, place in enumerate(order):
+        highest = max(highest, min(1.0, (len(values) - rank) * values[place]))
+        adjusted[place] = highest
+    return adjusted
+
+
+def seeds_to_resolve(found: Difference) -> int | None:
+    """Return how many seeds of each would show a difference of this size; None where above 1,000 or unknowable.
+
+    With them, one comparison of this size and spread is shown at the level of 5% with a power of 80%.
+    """
+    if found.sd is None or found.value == 0:
+        return None
+    size = math.inf if found.sd == 0 else abs(found.value) / found.sd
+
+    def enough(n: int) -> bool:
+        return _power(size, n, paired=found.paired) >= POWER
+
+    if not enough(MOST_SEEDS):
+        return None
+    low, high = 1, MOST_SEEDS
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def _power(size: float, n: int, *, paired: bool) -> float:
+    if n < 2:
+        return 0.0
+    freedom, shift = (n - 1, size * math.sqrt(n)) if paired else (2 * n - 2, size * math.sqrt(n / 2))
+    if shift > 30:  # certain, and beyond what the function below is made for
+        return 1.0
+    return 1 - float(nctdtr(freedom, shift, stdtrit(freedom, 1 - LEVEL / 2)))
+
+
+def _verdict(found: Difference, adjusted: float | None, margin: float) -> Verdict:
+    if adjusted is None:
+        return Verdict("unknown", found, margin)
+    p, within = p_value(found), equal_within(found, margin)
+    if adjusted < LEVEL:
+        return Verdict("lower" if found.value < 0 else "higher", found, margin, p, adjusted, within)
+    if within:
+        return Verdict("equal", found, margin, p, adjusted, within)
+    return Verdict("open", found, margin, p, adjusted, within, seeds_to_resolve(found))

@@ -1,0 +1,122 @@
+"""Tables of how runs are read and compared: three readings of every run, and comparisons with their verdicts."""
+
+from collections.abc import Callable, Sequence
+
+from reslab.analysis.groups import Group
+from reslab.analysis.judgement import Compared
+from reslab.analysis.readings import readings
+from reslab.analysis.statistics import MARGIN, Verdict
+from reslab.exhibits.blocks import Column, Table
+from reslab.exhibits.curves import datasets_of
+from reslab.exhibits.wording import counted, dataset_name, interval, listing, number, of_asked, signed, spread
+
+Label = Callable[[Group], str]
+
+
+def readings_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
+    """Return the three readings of every group's finished runs side by side; None without a finished run."""
+    read = [(group, readings(group)) for group in groups if group.has_result]
+    if not read:
+        return None
+    held = any(found.chosen.n for _, found in read)
+    columns = [Column("Runs", "left"), Column("Seeds"), Column("Last epoch (%)")]
+    columns += [Column("Best on the hold-out (%)")] if held else []
+    columns += [Column("Best on the test set (%)"), Column("at epoch"), Column("Optimism (points)")]
+    rows = []
+    for group, found in read:
+        row = [label(group), of_asked(group), spread(found.last)]
+        row += [spread(found.chosen)] if held else []
+        row += [spread(found.best), _epoch(found.best_epoch), spread(found.optimism)]
+        rows.append(tuple(row))
+    names = listing(dataset_name(dataset) for dataset in datasets_of(groups))
+    hold_out = (
+        "the epoch with the lowest hold-out error; " if held else "there was no hold-out to choose an epoch with; "
+    )
+    caption = (
+        f"Test error on {names}, read in {'three' if held else 'two'} ways, mean ± sample standard deviation: the last "
+        f"epoch, which is the headline; {hold_out}and the best epoch, chosen with the test set, "
+        "which flatters.  The optimism is what that choice gains: last minus best of the same run.  Its epoch is the "
+        "mean over the seeds."
+    )
+    return Table(key, f"{'Three' if held else 'Two'} readings of every run", caption, tuple(columns), tuple(rows))
+
+
+def comparison_table(key: str, compared: Sequence[Compared], name: Callable[[Compared], str]) -> Table | None:
+    """Return every comparison with its interval and verdict, a row each; None where none has two finished sides."""
+    listed = [one for one in compared if one.test is not None or _diverged(one)]
+    if not any(one.test for one in listed):
+        return None
+    rows = tuple((name(one), *_figures(one.test), verdict_words(one)) for one in listed)
+    columns = (
+        Column("Compared", "left"),
+        *map(Column, ("Seeds", "Difference (points)", "95% interval", "p", "p, corrected")),
+        Column("Verdict", "left"),
+    )
+    tested = [one.test for one in listed if one.test is not None and one.test.p is not None]
+    paired = [verdict for verdict in tested if verdict.difference.paired]
+    how = (
+        "by pairs of equal seeds, which share first weights and order of images"
+        if tested and len(paired) == len(tested)
+        else "as independent groups" + (", or by pairs of equal seeds where marked †" if paired else "")
+    )
+    caption = (
+        f"Differences of the last-epoch test error, compared by Student's test {how}.  The p-values are corrected for "
+        f"the {counted(len(tested), 'comparison')} of this study by Holm's method; a direction is shown where the "
+        f"corrected one is below 0.05.  Equal means shown to differ by less than {number(MARGIN)} points (two "
+        "one-sided tests, 5% each).  Where neither is shown, the verdict says how many seeds of each would show a difference of "
+        "this size (5%, power 80%)."
+    )
+    return Table(key, "Comparisons and verdicts", caption, columns, rows)
+
+
+def verdict_words(one: Compared) -> str:
+    """Return a verdict in the words of a table's cell, diverged runs first."""
+    lost = [
+        f"{group.label} diverged in {group.num_diverged} of {len(group.seeds)} seeds"
+        for group in (one.first, one.second)
+        if group.num_diverged
+    ]
+    return "; ".join([*lost, *([_kind(one.test)] if one.test is not None else [])])
+
+
+def _kind(verdict: Verdict) -> str:
+    match verdict.kind:
+        case "lower" | "higher":
+            return f"{verdict.kind}, by less than {number(verdict.margin)} points" if verdict.within else verdict.kind
+        case "equal":
+            return f"equal within {number(verdict.margin)} points"
+        case "unknown":
+            return "one seed: not testable"
+        case "open":
+            more = (
+                f"; about {verdict.seeds:,} seeds would" if verdict.seeds else "; no number of seeds up to 1,000 would"
+            )
+            return f"not resolvable{more}"
+
+
+def _figures(verdict: Verdict | None) -> tuple[str | None, ...]:
+    if verdict is None:
+        return (None,) * 5
+    found = verdict.difference
+    seeds = str(found.n_first) if found.n_first == found.n_second else f"{found.n_first}, {found.n_second}"
+    return (
+        seeds + ("†" if found.paired else ""),
+        signed(found.value),
+        interval(found),
+        _p(verdict.p),
+        _p(verdict.adjusted),
+    )
+
+
+def _p(value: float | None) -> str | None:
+    if value is None:
+        return None
+    return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+
+
+def _epoch(value: float | None) -> str | None:
+    return None if value is None else number(round(value))
+
+
+def _diverged(one: Compared) -> bool:
+    return bool(one.first.num_diverged or one.second.num_diverged)
