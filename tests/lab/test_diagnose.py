@@ -12,8 +12,9 @@ from lab_runs import make, small
 from reslab.cli import main
 from reslab.diagnostics.measure import DIAGNOSTICS
 from reslab.errors import CheckpointError, DataError, ResLabError
+from reslab.lab.assembly import build_network
 from reslab.lab.diagnose import diagnose_run
-from reslab.lab.execute import Settings, build_network, execute
+from reslab.lab.execute import Settings, execute
 from reslab.lab.store import RunFiles
 from reslab.models.weights import read_weights
 

@@ -18,6 +18,7 @@ from reslab.errors import CheckpointError, DataError, ResLabError
 from reslab.kernels import norm
 from reslab.kernels.build import Kernels
 from reslab.lab import execute as execution
+from reslab.lab.assembly import assemble
 from reslab.lab.execute import Settings, execute
 from reslab.lab.store import RunFiles
 from reslab.models.weights import load_into, read_weights
@@ -98,7 +99,7 @@ def test_events_tell_the_training(finished: tuple[RunFiles, list[dict[str, Any]]
 def test_the_weights_are_those_that_were_measured(finished: tuple[RunFiles, object]) -> None:
     files, _ = finished
     run = files.read_run()
-    module, _, evaluations = execution.assemble(run, load("digits"), torch.device("cpu"))
+    module, _, evaluations = assemble(run, load("digits"), torch.device("cpu"))
     load_into(module, read_weights(files.weights))
     for name in ("test", "holdout"):
         again = evaluate(module, evaluations[name], precision=run.recipe.precision)

@@ -104,7 +104,7 @@ def _measure(what: _Trained, precision: str | None, data_root: Path | None, devi
     import torch
 
     from reslab.data.sources import load_any
-    from reslab.lab.execute import assemble
+    from reslab.lab.assembly import assemble
     from reslab.models.weights import load_into
     from reslab.recipe import Run
     from reslab.training.evaluation import evaluate as measure

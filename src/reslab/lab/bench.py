@@ -14,7 +14,7 @@ from reslab.data.batches import TrainBatches
 from reslab.data.images import ImageSet
 from reslab.data.normalisation import fit
 from reslab.kernels.build import kernels
-from reslab.lab.execute import build_network
+from reslab.lab.assembly import build_network
 from reslab.lab.textbook import Textbook
 from reslab.models.complexity import multiply_adds
 from reslab.models.fused import fused

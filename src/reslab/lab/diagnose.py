@@ -17,7 +17,8 @@ from reslab.data.serving import AnyTrainBatches, unaugmented
 from reslab.diagnostics.measure import BUDGETS, DIAGNOSTICS, Subject, check_names, diagnose
 from reslab.errors import CheckpointError, DataError
 from reslab.files import Json
-from reslab.lab.execute import Settings, assemble
+from reslab.lab.assembly import assemble
+from reslab.lab.execute import Settings
 from reslab.lab.store import FORMAT, RunFiles
 from reslab.models.weights import load_into, read_weights
 from reslab.recipe import Run

@@ -20,15 +20,14 @@ import torch
 from torch import Tensor, nn
 
 from reslab.data import sources
-from reslab.data.serving import AnyDataset, AnyEvaluationBatches, AnyTrainBatches, serve
+from reslab.data.serving import AnyDataset
 from reslab.errors import DataError, ResLabError
+from reslab.lab.assembly import assemble
 from reslab.lab.provenance import attempt, describe_data
 from reslab.lab.store import FORMAT, RunFiles, Status, writing
 from reslab.models.complexity import multiply_adds, parameters
-from reslab.models.fused import fused
-from reslab.models.networks import build
 from reslab.models.weights import save_weights
-from reslab.recipe import Recipe, Run
+from reslab.recipe import Run
 from reslab.training import loop
 from reslab.training.checkpoint import load_checkpoint, restore, save_checkpoint
 from reslab.training.hardware import make_deterministic, peak_memory_bytes, pick_device
@@ -84,7 +83,9 @@ def _attempt(
     try:
         return _train(files, run, settings, partial(_emit, on_event, run), stop)
     except Exception as error:
-        _write_failure(files, run, _kind(error), error)
+        trace = None if isinstance(error, ResLabError) else traceback.format_exc()
+        with contextlib.suppress(ResLabError):  # where the disk is full, the error that is raised must do
+            files.fail(_kind(error), str(error) or repr(error), trace)
         _emit(on_event, run, "end", status="failed", message=str(error) or repr(error))
         raise
 
@@ -123,7 +124,11 @@ def _train(
             now = time.monotonic()
             match event:
                 case loop.Diverged():
-                    _write_divergence(files, run, event)
+                    message = (
+                        f"the loss was not finite after {event.iteration} iterations, in epoch {event.epoch}, at base "
+                        f"rate {recipe.learning_rate:g}"
+                    )
+                    files.fail("diverged", message, at=(event.epoch, event.iteration))
                     return "diverged"
                 case loop.EpochRecord():
                     row = {**event.row(), "peak_memory_bytes": peak_memory_bytes(device)}
@@ -146,29 +151,6 @@ def _train(
         return "interrupted"
     _finish(files, run, module)
     return "finished"
-
-
-def assemble(
-    run: Run, dataset: AnyDataset, device: torch.device, checkpoint_activations: bool = False
-) -> tuple[nn.Module, AnyTrainBatches, dict[str, AnyEvaluationBatches]]:
-    """Return a run's network as it is before training, its training batches and what it is measured on."""
-    served = serve(run, dataset, device)
-    module = fused(build_network(run.recipe, len(dataset.class_names), run.seed, checkpoint_activations))
-    module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return module, served.train, served.evaluations
-
-
-def build_network(recipe: Recipe, num_classes: int, seed: int, checkpoint_activations: bool = False) -> nn.Module:
-    """Return the network of a recipe with the weights it starts from."""
-    return build(
-        recipe.family,
-        recipe.depth,
-        recipe.shortcut,
-        num_classes,
-        initialisation=recipe.initialisation,
-        seed=seed,
-        checkpoint_activations=checkpoint_activations,
-    )
 
 
 def _save(files: RunFiles, state: loop.State) -> None:
@@ -240,42 +222,6 @@ def _finish(files: RunFiles, run: Run, module: nn.Module) -> None:
             "weights_sha256": hashlib.sha256(files.weights.read_bytes()).hexdigest(),
         },
     )
-
-
-def _write_divergence(files: RunFiles, run: Run, event: loop.Diverged) -> None:
-    message = (
-        f"the loss was not finite after {event.iteration} iterations, in epoch {event.epoch}, at base rate "
-        f"{run.recipe.learning_rate:g}"
-    )
-    files.write(
-        "failure.json",
-        _failure(run, "diverged", message, None, epoch=event.epoch, iteration=event.iteration),
-    )
-
-
-def _write_failure(files: RunFiles, run: Run, kind: str, error: Exception) -> None:
-    trace = None if isinstance(error, ResLabError) else traceback.format_exc()
-    last = {"epoch": 0, "iteration": 0}
-    with contextlib.suppress(ResLabError):  # damaged metrics may be the very error
-        last = [last, *files.metrics()][-1]
-    with contextlib.suppress(ResLabError):  # where the disk is full, the error that is raised must do
-        files.write(
-            "failure.json",
-            _failure(run, kind, str(error) or repr(error), trace, epoch=last["epoch"], iteration=last["iteration"]),
-        )
-
-
-def _failure(run: Run, kind: str, message: str, trace: str | None, *, epoch: int, iteration: int) -> Event:
-    return {
-        "format": FORMAT,
-        "run": run.id,
-        "kind": kind,
-        "message": message,
-        "traceback": trace,
-        "epoch": epoch,
-        "iteration": iteration,
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
 
 
 def _kind(error: Exception) -> str:

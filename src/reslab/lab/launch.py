@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from reslab.errors import ResLabError
-from reslab.lab.store import FORMAT, RunFiles, run_files
+from reslab.lab.store import RunFiles, run_files
 from reslab.recipe import Run
 
 Event = dict[str, Any]
@@ -184,18 +184,5 @@ def _write_loss(root: Path, run: Run, worker: _Worker) -> Event:
     with contextlib.suppress(ResLabError):
         if files.ended() is not None or files.failure() is not None:
             return {"event": "settled", "run": run.id, "message": message, "exit_code": 1}
-        rows = files.metrics()
-        files.write(
-            "failure.json",
-            {
-                "format": FORMAT,
-                "run": run.id,
-                "kind": "killed",
-                "message": message,
-                "traceback": "".join(worker.errors) or None,
-                "epoch": rows[-1]["epoch"] if rows else 0,
-                "iteration": rows[-1]["iteration"] if rows else 0,
-                "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            },
-        )
+        files.fail("killed", message, "".join(worker.errors) or None)
     return {"event": "settled", "run": run.id, "message": message, "exit_code": 1}

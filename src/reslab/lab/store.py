@@ -12,8 +12,10 @@
 Imports no torch, so that a report can be made where there is none.
 """
 
+import contextlib
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -126,6 +128,29 @@ class RunFiles:
         """Write a JSON file of the run, whole or not at all."""
         with writing(self.path):
             write_json(self.path / name, content)
+
+    def fail(self, kind: str, message: str, trace: str | None = None, at: tuple[int, int] | None = None) -> None:
+        """Write failure.json: its kind is diverged, out-of-memory, killed or error.
+
+        `at` are the epoch and the completed iterations; where they are not given, those of the last epoch written.
+        """
+        rows: list[Json] = []
+        with contextlib.suppress(ResLabError):  # damaged metrics may be the very failure
+            rows = self.metrics()
+        epoch, iteration = at or ((rows[-1]["epoch"], rows[-1]["iteration"]) if rows else (0, 0))
+        self.write(
+            "failure.json",
+            {
+                "format": FORMAT,
+                "run": "/".join(self.path.resolve().parts[-2:]),
+                "kind": kind,
+                "message": message,
+                "traceback": trace,
+                "epoch": epoch,
+                "iteration": iteration,
+                "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            },
+        )
 
     def remove(self, name: str) -> None:
         """Remove a file of the run, if it is there."""

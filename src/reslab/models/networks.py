@@ -34,7 +34,7 @@ def build(
     The arguments are those of `Recipe`; a plain network has no shortcuts, whatever `shortcut` says.
     The network takes images N x in_channels x H x W and gives logits N x num_classes.  With
     `checkpoint_activations` each block keeps only its input and is computed again in the backward pass:
-    less memory, the same numbers.  An impossible value raises `ResLabError`.
+    less memory, the same mathematics.  An impossible value raises `ResLabError`.
     """
     network = skeleton(
         family,

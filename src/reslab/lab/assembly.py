@@ -1,0 +1,32 @@
+"""The parts of a run put together: its network, the batches it trains on and those it is measured on."""
+
+import torch
+from torch import nn
+
+from reslab.data.serving import AnyDataset, AnyEvaluationBatches, AnyTrainBatches, serve
+from reslab.models.fused import fused
+from reslab.models.networks import build
+from reslab.recipe import Recipe, Run
+
+
+def assemble(
+    run: Run, dataset: AnyDataset, device: torch.device, checkpoint_activations: bool = False
+) -> tuple[nn.Module, AnyTrainBatches, dict[str, AnyEvaluationBatches]]:
+    """Return a run's network as it is before training, its training batches and what it is measured on."""
+    served = serve(run, dataset, device)
+    module = fused(build_network(run.recipe, len(dataset.class_names), run.seed, checkpoint_activations))
+    module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return module, served.train, served.evaluations
+
+
+def build_network(recipe: Recipe, num_classes: int, seed: int, checkpoint_activations: bool = False) -> nn.Module:
+    """Return the network of a recipe with the weights it starts from."""
+    return build(
+        recipe.family,
+        recipe.depth,
+        recipe.shortcut,
+        num_classes,
+        initialisation=recipe.initialisation,
+        seed=seed,
+        checkpoint_activations=checkpoint_activations,
+    )
