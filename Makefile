@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check format results-report clean
+.PHONY: install demo test check format clean
 
 install: $(STAMP)
 

@@ -67,7 +67,10 @@ def test_each_field_of_the_recipe_is_a_flag_with_help(reslab: Reslab) -> None:
     assert "Weighted layers, 6n+2." in out
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/studies.md", "docs/architecture.md", "Makefile"])
+DOCUMENTS = ["Makefile", "README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_the_commands_in_the_documents_can_be_parsed(document: str) -> None:
     text = (ROOT / document).read_text()
     lines = re.findall(r"^\s*(?:\$\(BIN\)/)?reslab (.+)$", text, flags=re.MULTILINE)

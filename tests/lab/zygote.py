@@ -28,7 +28,7 @@ class Attempt:
         self.code: int | None = None
         self._events = events
 
-    def events(self, until: float = 60.0) -> Iterator[Event]:
+    def events(self, until: float = 240.0) -> Iterator[Event]:
         """Yield what the child reports, to its end; fail where that takes too long."""
         end = time.monotonic() + until
         while self.code is None:
@@ -76,7 +76,7 @@ class Zygote:
         order = {"folder": str(folder), "dies_after": dies_after, "settings": {"threads": 1, **settings}}
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        event = self._events.get(timeout=60)
+        event = self._events.get(timeout=240)
         assert event["event"] == "forked", f"the process that forks is gone, or its last child is not: {event}"
         return Attempt(event["pid"], self._events)
 
@@ -85,7 +85,7 @@ class Zygote:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        self._process.wait(timeout=60)
+        self._process.wait(timeout=240)
         self._reader.join()
         self._process.stdout.close()
 

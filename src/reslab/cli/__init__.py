@@ -30,9 +30,9 @@ app = App(
 data = App(name="data", help="Fetch, import and list the images.", help_epilogue="", help_format="plaintext")
 
 COMMANDS = {
-    "run": ("reslab.cli.study:run", "Train what a study still needs, and write its report."),
-    "status": ("reslab.cli.study:status", "Show how the runs stand."),
-    "report": ("reslab.cli.study:report", "Write the report from the runs there are."),
+    "run": ("reslab.cli.run:run", "Train what a study still needs, and write its report."),
+    "status": ("reslab.cli.overview:status", "Show how the runs stand."),
+    "report": ("reslab.cli.overview:report", "Write the report from the runs there are."),
     "train": ("reslab.cli.train:train", "Train one run, or go on with it."),
     "evaluate": ("reslab.cli.evaluate:evaluate", "Measure a trained run, or weights from elsewhere."),
     "bench": ("reslab.cli.bench:bench", "Measure how fast this machine trains, beside the textbook's way."),

@@ -8,8 +8,7 @@ from reslab.cli import OK
 from reslab.cli.console import duration, print_json, print_table
 from reslab.cli.flags import AsJson, DataRoot, Device, Runs
 from reslab.cli.lists import names
-from reslab.errors import ResLabError
-from reslab.lab.store import RunFiles
+from reslab.lab.store import find_run
 
 
 def diagnose(
@@ -46,7 +45,7 @@ def diagnose(
     from reslab.lab.diagnose import diagnose_run
     from reslab.lab.execute import Settings
 
-    files = _find(run, runs)
+    files = find_run(run, runs)
     asked = names(which)
     settings = Settings(data_root=data_root, device=device, threads=threads)
     content = diagnose_run(files, settings, asked, budget=budget, force=force)
@@ -55,14 +54,6 @@ def diagnose(
     else:
         _print(content, asked)
     return OK
-
-
-def _find(run: str, root: Path) -> RunFiles:
-    candidates = [Path(run), root / run, root / run / "seed0"]
-    found = next((path for path in candidates if (path / "run.json").exists()), None)
-    if found is None:
-        raise ResLabError(f"there is no run {run!r} here or in {root}; `reslab status` lists the runs")
-    return RunFiles(found)
 
 
 def _print(content: dict[str, Any], asked: tuple[str, ...] | None) -> None:

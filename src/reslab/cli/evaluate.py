@@ -8,7 +8,7 @@ from reslab.cli import OK
 from reslab.cli.console import print_json, print_table
 from reslab.cli.flags import AsJson, DataRoot, Device, Runs
 from reslab.errors import CheckpointError, ResLabError
-from reslab.lab.store import RunFiles
+from reslab.lab.store import find_run
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, vary
 
@@ -76,14 +76,10 @@ class _Trained:
 
 
 def _of_run(run: str, root: Path) -> _Trained:
-    candidates = [Path(run), root / run, root / run / "seed0"]
-    found = next((path for path in candidates if (path / "run.json").exists()), None)
-    if found is None:
-        raise ResLabError(f"there is no run {run!r} here or in {root}; `reslab status` lists the runs")
-    files = RunFiles(found)
+    files = find_run(run, root)
     recipe = files.read_run().recipe
     if not files.weights.exists():
-        raise CheckpointError(f"{found} has no trained weights: it is {files.status()}")
+        raise CheckpointError(f"{files.path} has no trained weights: it is {files.status()}")
     from reslab.models.weights import read_weights
 
     return _Trained(recipe, read_weights(files.weights))

@@ -14,6 +14,7 @@ from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, field_names, stretch, vary
 
 Runs = Annotated[Path, Parameter(name="--runs", env_var="RESLAB_RUNS", help="Folder of all runs.")]
+Out = Annotated[Path, Parameter(name="--out", help="Folder of the report.")]
 DataRoot = Annotated[
     Path | None,
     Parameter(name="--data-root", env_var="RESLAB_DATA", help="Folder of the images; default: the user's cache."),

@@ -49,32 +49,27 @@ def hessian_extremes(
     parameters = list(module.parameters())
     num_images = sum(len(labels) for _, labels in kept)
 
-    def gradients(images: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
-        with torch.enable_grad():
-            value = loss(module(images), labels) * (len(labels) / num_images)
-            return torch.autograd.grad(value, parameters, create_graph=True)
+    def product(vector: Tensor) -> Tensor:
+        total = torch.zeros_like(vector)
+        for images, labels in kept:
+            with torch.enable_grad():
+                value = loss(module(images), labels) * (len(labels) / num_images)
+                total += hessian_product(value, parameters, vector)
+        return total
 
     generator = torch.Generator().manual_seed(random_stream(seed, "curvature"))
     size = sum(parameter.numel() for parameter in parameters)
     start = torch.randn(size, generator=generator).to(parameters[0])
     with measuring(module, batch_statistics=True):
-        # A single batch is differentiated once, for its graph is there anyway; of several, one is there at a time.
-        held = gradients(*kept[0]) if len(kept) == 1 else None
-
-        def product(vector: Tensor) -> Tensor:
-            if held is not None:
-                return _differentiate(held, parameters, vector, again=True)
-            total = torch.zeros_like(vector)
-            for batch in kept:
-                total += _differentiate(gradients(*batch), parameters, vector)
-            return total
-
         return extreme_eigenvalues(product, start, max_iterations=max_iterations, tolerance=tolerance)
 
 
 def hessian_product(loss: Tensor, parameters: Sequence[Tensor], vector: Tensor) -> Tensor:
     """Return the Hessian of a scalar by these parameters, times a vector as long as all of them together."""
-    return _differentiate(torch.autograd.grad(loss, parameters, create_graph=True), parameters, vector)
+    gradients = torch.autograd.grad(loss, parameters, create_graph=True)
+    parts = torch.split(vector, [parameter.numel() for parameter in parameters])
+    shaped = [part.view(parameter.shape) for part, parameter in zip(parts, parameters, strict=True)]
+    return flat(torch.autograd.grad(gradients, parameters, shaped, materialize_grads=True))
 
 
 def extreme_eigenvalues(
@@ -124,12 +119,3 @@ def stability_limit(rate: float, momentum: float = 0.0, *, nesterov: bool = Fals
     """
     limit = 2 * (1 + momentum) / rate
     return limit / (1 + 2 * momentum) if nesterov else limit
-
-
-def _differentiate(
-    gradients: Sequence[Tensor], parameters: Sequence[Tensor], vector: Tensor, *, again: bool = False
-) -> Tensor:
-    """Return the derivative of gradients along a vector; `again` keeps their graph for another time."""
-    parts = torch.split(vector, [parameter.numel() for parameter in parameters])
-    shaped = [part.view(parameter.shape) for part, parameter in zip(parts, parameters, strict=True)]
-    return flat(torch.autograd.grad(gradients, parameters, shaped, retain_graph=again, materialize_grads=True))

@@ -220,6 +220,17 @@ def run_files(root: Path, run: Run) -> RunFiles:
     return RunFiles(root / run.id)
 
 
+def find_run(name: str, root: Path) -> RunFiles:
+    """Return the run of an id below `root`, or in a folder; a recipe's id alone means seed 0.
+
+    Raises `ResLabError` where there is none.
+    """
+    for path in (Path(name), root / name, root / name / "seed0"):
+        if (path / "run.json").exists():
+            return RunFiles(path)
+    raise ResLabError(f"there is no run {name!r} here or in {root}; `reslab status` lists the runs")
+
+
 def find_runs(root: Path) -> list[RunFiles]:
     """Return all runs below a folder, sorted by name and seed."""
     found = [path.parent for path in root.glob("*/seed*/run.json")]

@@ -1,4 +1,4 @@
-"""The verbs `run`, `status` and `report`: a question asked, how its runs stand, and what they say."""
+"""The verb `run`: a question asked, what it still needs trained, and the report written."""
 
 import signal
 import time
@@ -11,20 +11,19 @@ from cyclopts import Parameter
 
 from reslab.cli import INTERRUPTED, OK, SOME_FAILED
 from reslab.cli.console import Board, duration, print_json, print_table, size
-from reslab.cli.flags import Activations, AsJson, DataRoot, Device, Runs, default_precision
+from reslab.cli.flags import Activations, AsJson, DataRoot, Device, Out, Runs, default_precision
 from reslab.cli.lists import names, whole_numbers
 from reslab.data.sources import check_present
 from reslab.errors import LockedError, ResLabError
 from reslab.lab.launch import launch, share_threads
 from reslab.lab.planner import Planned, estimate_seconds, in_order, known_speeds, plan
-from reslab.lab.store import RunFiles, find_runs, run_files
+from reslab.lab.store import RunFiles, run_files
 from reslab.report.write import write_report
 from reslab.studies.catalogue import ask
 from reslab.studies.custom import read_study
 from reslab.studies.record import record
 from reslab.studies.study import Options, Study
 
-Out = Annotated[Path, Parameter(name="--out", help="Folder of the report.")]
 SEQUENCE = "with commas between them"
 
 
@@ -113,63 +112,6 @@ def run(
     if failed:
         return SOME_FAILED
     return LockedError.exit_code if "running" in statuses.values() else OK
-
-
-def status(*, runs: Runs = Path("runs"), json: AsJson = False) -> int:
-    """Show how the runs stand: status, epochs, last test error, speed."""
-    rows: list[dict[str, Any]] = []
-    for files in find_runs(runs):
-        metrics = files.metrics()
-        last = metrics[-1] if metrics else {}
-        failure = files.failure() or {}
-        rows.append(
-            {
-                "run": files.read_run().id,
-                "status": files.status(),
-                "epochs": len(metrics),
-                "test_error": last.get("test_error"),
-                "images_per_second": last.get("images_per_second"),
-                "message": failure.get("message"),
-            }
-        )
-    if json:
-        print_json(rows)
-        return OK
-    if not rows:
-        print(f"there are no runs in {runs}; `reslab run depth --dataset digits` makes some")
-        return OK
-    print_table(
-        ["run", "status", "epochs", "test error in %", "images/s", ""],
-        [
-            [
-                row["run"],
-                row["status"],
-                str(row["epochs"]),
-                "-" if row["test_error"] is None else f"{row['test_error']:.2f}",
-                "-" if row["images_per_second"] is None else f"{row['images_per_second']:,.0f}",
-                row["message"] or "",
-            ]
-            for row in rows
-        ],
-    )
-    return OK
-
-
-def report(*studies: str, runs: Runs = Path("runs"), out: Out = Path("report"), json: AsJson = False) -> int:
-    """Write the report from the runs there are: of the named studies, or of all that were asked.
-
-    For example:
-
-      reslab report depth --runs runs --out report
-    """
-    if not runs.is_dir():
-        raise ResLabError(f"there is no folder {runs}; say with --runs where the runs are")
-    written = write_report(runs, out, list(studies) or None)
-    if json:
-        print_json({"html": str(written.html), "markdown": str(written.markdown)})
-    else:
-        print(f"{written.html}\n{written.markdown}")
-    return OK
 
 
 class _Stop:

@@ -1,0 +1,68 @@
+"""The verbs `status` and `report`: how the runs stand, and what they say."""
+
+from pathlib import Path
+from typing import Any
+
+from reslab.cli import OK
+from reslab.cli.console import print_json, print_table
+from reslab.cli.flags import AsJson, Out, Runs
+from reslab.errors import ResLabError
+from reslab.lab.store import find_runs
+from reslab.report.write import write_report
+
+
+def status(*, runs: Runs = Path("runs"), json: AsJson = False) -> int:
+    """Show how the runs stand: status, epochs, last test error, speed."""
+    rows: list[dict[str, Any]] = []
+    for files in find_runs(runs):
+        metrics = files.metrics()
+        last = metrics[-1] if metrics else {}
+        failure = files.failure() or {}
+        rows.append(
+            {
+                "run": files.read_run().id,
+                "status": files.status(),
+                "epochs": len(metrics),
+                "test_error": last.get("test_error"),
+                "images_per_second": last.get("images_per_second"),
+                "message": failure.get("message"),
+            }
+        )
+    if json:
+        print_json(rows)
+        return OK
+    if not rows:
+        print(f"there are no runs in {runs}; `reslab run depth --dataset digits` makes some")
+        return OK
+    print_table(
+        ["run", "status", "epochs", "test error in %", "images/s", ""],
+        [
+            [
+                row["run"],
+                row["status"],
+                str(row["epochs"]),
+                "-" if row["test_error"] is None else f"{row['test_error']:.2f}",
+                "-" if row["images_per_second"] is None else f"{row['images_per_second']:,.0f}",
+                row["message"] or "",
+            ]
+            for row in rows
+        ],
+    )
+    return OK
+
+
+def report(*studies: str, runs: Runs = Path("runs"), out: Out = Path("report"), json: AsJson = False) -> int:
+    """Write the report from the runs there are: of the named studies, or of all that were asked.
+
+    For example:
+
+      reslab report depth --runs runs --out report
+    """
+    if not runs.is_dir():
+        raise ResLabError(f"there is no folder {runs}; say with --runs where the runs are")
+    written = write_report(runs, out, list(studies) or None)
+    if json:
+        print_json({"html": str(written.html), "markdown": str(written.markdown)})
+    else:
+        print(f"{written.html}\n{written.markdown}")
+    return OK
