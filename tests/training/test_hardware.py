@@ -93,3 +93,10 @@ def test_memory_and_cores_are_those_of_this_process() -> None:
     assert peak_memory_bytes(CPU) >= 0.9 * resident
     assert peak_memory_bytes(CPU) < 100 * resident
     assert 1 <= usable_cores() <= (os.cpu_count() or 1)
+
+
+def test_keeping_freed_memory_changes_no_number() -> None:
+    noise = torch.randn(64, 64, 64, generator=torch.Generator().manual_seed(0))
+    before = (noise @ noise).sum()
+    hardware.keep_freed_memory()
+    assert (noise @ noise).sum() == before

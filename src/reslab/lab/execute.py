@@ -30,7 +30,7 @@ from reslab.models.weights import save_weights
 from reslab.recipe import Run
 from reslab.training import loop
 from reslab.training.checkpoint import load_checkpoint, restore, save_checkpoint
-from reslab.training.hardware import make_deterministic, peak_memory_bytes, pick_device
+from reslab.training.hardware import keep_freed_memory, make_deterministic, peak_memory_bytes, pick_device
 
 Event = dict[str, Any]
 
@@ -100,6 +100,7 @@ def _train(
     recipe = run.recipe
     device = pick_device(settings.device)
     make_deterministic()
+    keep_freed_memory()
     if settings.threads:
         torch.set_num_threads(settings.threads)
     dataset = _load(recipe.dataset, settings.data_root)

@@ -8,7 +8,7 @@ from reslab.lab.planner import work_per_image
 from reslab.models.fused import fused
 from reslab.models.networks import build
 from reslab.recipe import Recipe, vary
-from reslab.training.hardware import pick_device
+from reslab.training.hardware import keep_freed_memory, pick_device
 from reslab.training.loop import start
 from reslab.training.step import TrainingStep
 
@@ -21,6 +21,7 @@ def measure(device_name: str, precision: str, *, threads: int | None, jobs: int)
     Trains ResNet-20 on noise for a few steps of 128 images, after one to warm up: a few seconds.
     """
     device = pick_device(device_name)
+    keep_freed_memory()
     before = torch.get_num_threads()
     if threads:
         torch.set_num_threads(threads)
