@@ -14,11 +14,15 @@ PARAMETERS = {8: 78_042, 14: 175_258, 20: 272_474, 32: 466_906, 56: 855_770, 110
 
 @dataclass(frozen=True)
 class Truth:
-    """Where the curves of a run end, and how far one seed strays from another at the end (points)."""
+    """Where the curves of a run end, and how far one seed strays from another at the end (points).
+
+    A seed strays alike in all recipes, unless it is `own`.
+    """
 
     test_error: float
     train_error: float
     noise: float = 0.0
+    own: bool = False
 
 
 def write_run(
@@ -91,7 +95,7 @@ def _curve(
 ) -> list[dict[str, Any]]:
     recipe = run.recipe
     chance = 100 * (1 - 1 / classes)
-    stray = random.Random(run.seed).gauss(0, truth.noise) if truth.noise else 0.0
+    stray = random.Random(f"stray {run.id}" if truth.own else run.seed).gauss(0, truth.noise) if truth.noise else 0.0
     generator = random.Random(f"{run.id}")
     first, second = recipe.first_drop / in_epochs, recipe.second_drop / in_epochs
     lines = []
@@ -168,3 +172,21 @@ def small(depth: int = 8, **changes: Any) -> Recipe:
     """Return a recipe of twelve epochs on digits."""
     values = {"dataset": "digits", "mirror": "none", "batch_size": 32, "length": 12, "first_drop": 6, "second_drop": 9}
     return Recipe.from_mapping({**values, "depth": depth, **changes})
+
+
+def write_diagnostics(folder: Path, **diagnostics: dict[str, Any]) -> None:
+    """Write what would have been measured on the weights of a finished synthetic run, by diagnostic (_ for -)."""
+    entries = {name.replace("_", "-"): {"budget": "quick", **entry} for name, entry in diagnostics.items()}
+    _write(
+        folder / "diagnostics.json",
+        {"format": 1, "run": "/".join(folder.parts[-2:]), "weights_sha256": "0" * 64, "diagnostics": entries},
+    )
+
+
+def layers(quantity: str, values: list[float]) -> dict[str, Any]:
+    """Return the entry of one moment of a diagnostic by layer."""
+    return {
+        "layers": [
+            {"layer": place, "name": f"layer{place}", quantity: value} for place, value in enumerate(values, start=1)
+        ]
+    }

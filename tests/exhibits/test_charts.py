@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
+import altair as alt
 import pytest
 
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.curves import curve_rows, error_figure, paper_figure, rate_figure
+from reslab.exhibits.factors import spread_out
 from reslab.exhibits.finals import by_depth_figure, by_variant_figure
 from reslab.exhibits.style import colours
 from reslab.published import Published
@@ -51,6 +53,9 @@ def test_figures_are_the_same_each_time(groups: list[Group]) -> None:
         return json.dumps([[dict(panel.specification(400)) for panel in figure.panels] for figure in figures if figure])
 
     first = drawn()
+    for specification in json.loads(first):
+        for one in specification:
+            alt.Chart.from_dict(one)  # checks it against Vega-Lite's own schema
     assert first.count('"$schema"') == 6
     assert drawn() == first
 
@@ -79,8 +84,37 @@ def test_published_figures_are_marks_of_their_own(groups: list[Group]) -> None:
     figure = by_depth_figure("final", groups, [known])
     assert figure is not None
     (rows,) = figure.panels[0].datasets.values()
-    assert rows[-1] == {"place": "8", "label": "Paper", "error": 2.5, "low": 2.0, "high": 3.0}
+    expected = {"place": "8", "label": "Paper", "error": 2.5, "low": 2.0, "high": 3.0}
+    assert {name: rows[-1][name] for name in expected} == expected
     assert "(Paper)" in figure.caption
+
+
+def test_seeds_of_equal_error_do_not_hide_each_other(tmp_path: Path) -> None:
+    for seed in (0, 1, 2):
+        write_run(tmp_path, Run(small(8), seed), Truth(3.0, 1.0))
+    groups = [gather(read_tables(tmp_path), "it", small(8), (0, 1, 2))]
+    for figure in (by_depth_figure("depth", groups, []), by_variant_figure("variant", groups, _label)):
+        assert figure is not None
+        (rows,) = figure.panels[0].datasets.values()
+        assert len({(row["error"], row["at"]) for row in rows}) == 4
+
+
+def test_values_close_together_get_lanes_of_their_own() -> None:
+    assert spread_out([1.0, 2.0, 1.05, 2.05, 1.1, 3.0], 0.2) == [0, 0, 1, 1, 2, 0]
+
+
+def test_very_many_epochs_are_thinned_and_the_caption_says_so(tmp_path: Path) -> None:
+    recipes = [small(8, length=400, first_drop=200, second_drop=300, learning_rate=rate) for rate in (0.1, 0.2, 0.3)]
+    for recipe in recipes:
+        write_run(tmp_path, Run(recipe, 0), Truth(3.0, 1.0))
+    tables = read_tables(tmp_path)
+    groups = [gather(tables, str(recipe.learning_rate), recipe, (0,)) for recipe in recipes]
+    rows = curve_rows(groups, _label)
+    assert len(rows) < 800
+    assert {1, 2, 5, 400} <= {row["epoch"] for row in rows}
+    figure = error_figure("test", groups, "test", _label)
+    assert figure is not None
+    assert "Not every epoch is drawn" in figure.caption
 
 
 def test_nothing_run_draws_nothing(tmp_path: Path) -> None:

@@ -9,12 +9,11 @@ from reslab.analysis.tidy import Tables, read_tables
 from reslab.exhibits.tables import (
     data_table,
     final_table,
-    published_table,
     runs_table,
     speed_table,
     variant_table,
-    window_table,
 )
+from reslab.exhibits.windows import published_table, window_table
 from reslab.published import Published
 from reslab.recipe import Run
 from synthetic import Truth, small, write_run

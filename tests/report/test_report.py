@@ -10,7 +10,8 @@ from reslab.errors import ResLabError
 from reslab.recipe import Run
 from reslab.report.compose import compose
 from reslab.report.html import render_html
-from reslab.report.pictures import draw
+from reslab.report.markdown import render_markdown
+from reslab.report.pictures import charts, draw
 from reslab.report.write import ReportFiles, write_report
 from reslab.studies import depth
 from reslab.studies.record import record
@@ -45,6 +46,7 @@ def test_the_same_runs_give_the_same_bytes(runs: Path, written: ReportFiles, tmp
     again = write_report(runs, tmp_path / "new" / "folder")
     assert again.html.read_bytes() == written.html.read_bytes()
     assert again.markdown.read_bytes() == written.markdown.read_bytes()
+    assert again.pdf.read_bytes() == written.pdf.read_bytes()
     assert [path.name for path in again.figures] == [path.name for path in written.figures]
     assert [path.read_bytes() for path in again.figures] == [path.read_bytes() for path in written.figures]
 
@@ -138,11 +140,13 @@ def test_nothing_run_still_gives_a_report_that_says_what_to_run(tmp_path: Path, 
     assert "reslab run depth --dataset digits" in page
     assert "vegaEmbed" not in page
     assert files.figures == ()
+    assert not (tmp_path / "report" / "figures").exists()
+    assert files.pdf.read_bytes().startswith(b"%PDF")
 
 
 def test_a_study_asked_and_not_yet_begun(tmp_path: Path) -> None:
     record(tmp_path, depth.ask(Options(datasets=("digits",), depths=(8,), seeds=2)))
-    page = render_html(compose(tmp_path), draw(compose(tmp_path)))
+    page = render_html(compose(tmp_path), draw(charts(compose(tmp_path))))
     assert "0 of 2 runs have finished." in page
     assert "Not started: ResNet-8, digits seed 0; ResNet-8, digits seed 1." in page
     assert "No run has been started." in page
@@ -152,7 +156,7 @@ def test_a_damaged_run_folder_is_named_and_the_rest_reported(tmp_path: Path) -> 
     write_run(tmp_path, Run(small(8), 0), Truth(3.0, 1.0))
     (tmp_path / "broken" / "seed0").mkdir(parents=True)
     (tmp_path / "broken" / "seed0" / "run.json").write_text("{")
-    page = render_html(compose(tmp_path), draw(compose(tmp_path)))
+    page = render_html(compose(tmp_path), draw(charts(compose(tmp_path))))
     assert "One run folder could not be read: broken/seed0/run.json is damaged" in page
     assert "ResNet-8" in page
 
@@ -161,3 +165,37 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(ResLabError, match=r"cannot write the report to .*taken.*--out"):
         write_report(tmp_path / "runs", tmp_path / "taken")
+
+
+def test_a_title_and_an_author_are_in_the_page_and_the_markdown(runs: Path) -> None:
+    document = compose(runs, ["depth"], title=f"On {HOSTILE}", author="A. <Author>")
+    page, text = render_html(document, draw(charts(document))), render_markdown(document)
+    assert "<title>On &lt;/script&gt;" in page
+    assert '<p class="author">A. &lt;Author&gt;</p>' in page
+    assert "<h2>How does depth change the error?</h2>" in page  # a title of its own needs the chapter's as well
+    assert text.startswith("# On &lt;/script&gt;")
+    assert "A. &lt;Author&gt;" in text
+    plain = compose(runs, ["depth"])
+    assert 'name="author"' not in render_html(plain, draw(charts(plain)))
+
+
+def test_the_sources_cited_are_listed_in_the_page_and_the_markdown(written: ReportFiles) -> None:
+    page, text = written.html.read_text(), written.markdown.read_text()
+    assert '<a class="reference" href="#reference-arxiv-org-abs-1512-03385">[1]</a>' in page
+    assert '<li id="reference-arxiv-org-abs-1512-03385">K. He, X. Zhang, S. Ren, J. Sun' in page
+    assert "## References\n\n\\[1\\] K. He" in text
+
+
+def test_the_appendix_names_the_software(written: ReportFiles) -> None:
+    text = written.markdown.read_text()
+    assert "| 5 | 0.1.0 | 3.11.9 | 2.13.0 | 2.3.1 | Linux-6.1-x86\\_64 | cpu | 2 |" in text
+
+
+def test_a_second_report_leaves_no_picture_of_the_first(runs: Path, tmp_path: Path) -> None:
+    first = write_report(runs, tmp_path)
+    mine = tmp_path / "figures" / "mine.svg"
+    mine.write_text("<svg/>")
+    second = write_report(runs, tmp_path, ["depth"])
+    assert set(second.figures) < set(first.figures)
+    left = set((tmp_path / "figures").glob("*.svg"))
+    assert left == {*second.figures, mine}

@@ -42,8 +42,14 @@ def test_two_points_with_little_noise_are_resolved(tmp_path: Path) -> None:
     assert "not resolvable" not in _section(words, "20 to 56 layers")
 
 
-def test_no_difference_is_said_to_be_not_resolvable(tmp_path: Path) -> None:
-    words = _words(tmp_path, CIFAR, {20: Truth(7.5, 0.5, 0.2), 56: Truth(7.45, 0.5, 0.2)})
+def test_no_difference_is_said_to_be_equality_where_that_is_shown(tmp_path: Path) -> None:
+    words = _words(tmp_path, CIFAR, {20: Truth(7.5, 0.5, 0.1), 56: Truth(7.45, 0.5, 0.1)})
+    assert "equal within 0.5 points" in _section(words, "20 to 56 layers")
+    assert "neither help nor harm" in words
+
+
+def test_a_difference_lost_in_noise_is_said_to_be_not_resolvable(tmp_path: Path) -> None:
+    words = _words(tmp_path, CIFAR, {20: Truth(7.5, 0.5, 0.6), 56: Truth(7.0, 0.5, 0.6)})
     assert "not resolvable with three seeds" in _section(words, "20 to 56 layers")
     assert "no reason should be given" in words
 
@@ -141,7 +147,7 @@ def test_an_unfinished_study_names_what_is_missing(tmp_path: Path) -> None:
     assert "Interrupted: ResNet-20, CIFAR-10 seed 2 (epoch 40 of 164)." in words
     assert "Not started: ResNet-56, CIFAR-10 seed 2." in words
     assert "Diverged: ResNet-56, CIFAR-10 seed 1 (after 4 epochs, iteration 200, the loss is not finite)." in words
-    assert "Diverged: 1 of 3 runs of ResNet-56, CIFAR-10." in words
+    assert "ResNet-56, CIFAR-10 diverged in 1 of 3 seeds." in words
     (final,) = [block for block in blocks if isinstance(block, Table) and block.key == "final-cifar10"]
     assert [row[2] for row in final.rows] == ["2 of 3", "1 of 3"]
 

@@ -1,6 +1,7 @@
 """A study written down is read back whole, or refused with what to do."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ STUDY = Study(
     (Variant("a", small(8), (("depth", 8), ("nesterov", False))), Variant("b", small(14), seeds=(4,))),
     (0, 1),
     "custom",
+    ("gap", "responses"),
 )
 
 
@@ -26,6 +28,14 @@ def test_what_is_recorded_is_read_back(tmp_path: Path) -> None:
     assert path == tmp_path / "studies" / "mine.json"
     assert recorded(tmp_path) == [STUDY]
     assert [file.name for file in path.parent.iterdir()] == ["mine.json"]
+
+
+def test_a_record_from_before_diagnostics_were_recorded_wants_none(tmp_path: Path) -> None:
+    path = record(tmp_path, STUDY)
+    content = json.loads(path.read_text())
+    del content["diagnostics"]
+    path.write_text(json.dumps(content))
+    assert recorded(tmp_path) == [replace(STUDY, diagnostics=())]
 
 
 def test_the_last_question_of_a_name_stays(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The runs of one recipe, gathered: what every chart, table and sentence is made from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
 import polars as pl
 
@@ -18,6 +19,8 @@ from reslab.analysis.summary import (
 from reslab.analysis.tidy import Tables
 from reslab.recipe import Recipe
 
+T = TypeVar("T")
+
 LOST = frozenset({"diverged", "failed"})
 """Statuses of runs that will not reach the end of their schedule as they are."""
 
@@ -32,6 +35,7 @@ class Group:
     runs: pl.DataFrame
     epochs: pl.DataFrame
     diagnoses: Diagnoses = field(default_factory=Diagnoses)
+    _known: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def finished(self) -> pl.DataFrame:
@@ -55,11 +59,11 @@ class Group:
 
     def last_epoch(self, column: str) -> Summary:
         """Summarise a figure of the last epoch over the finished runs."""
-        return summarise(self.finished[column].to_list())
+        return self._once(f"last {column}", lambda: summarise(self.finished[column].to_list()))
 
     def curve(self, column: str) -> pl.DataFrame:
         """Return the mean curve of `column` over the seeds, diverged runs left out unless there are no others."""
-        return mean_curve(self.drawn_epochs, column)
+        return self._once(f"curve {column}", lambda: mean_curve(self.drawn_epochs, column))
 
     @property
     def drawn_epochs(self) -> pl.DataFrame:
@@ -85,10 +89,20 @@ class Group:
 
     def in_window(self, column: str) -> WindowFigures | None:
         """Return minimum, maximum and mean, over the window, of the mean curve of the finished runs."""
-        if self.window is None:
+        window = self.window
+        if window is None:
             return None
+        return self._once(f"window {column}", lambda: window_figures(self._finished_curve(column), window))
+
+    def _finished_curve(self, column: str) -> pl.DataFrame:
         ids = self.finished["run_id"].to_list()
-        return window_figures(mean_curve(self.epochs.filter(pl.col("run_id").is_in(ids)), column), self.window)
+        return mean_curve(self.epochs.filter(pl.col("run_id").is_in(ids)), column)
+
+    def _once(self, name: str, compute: Callable[[], T]) -> T:
+        """Return what was computed under this name before, or compute it: a report asks for the same many times."""
+        if name not in self._known:
+            self._known[name] = compute()
+        return cast(T, self._known[name])
 
 
 def gather(tables: Tables, label: str, recipe: Recipe, seeds: Sequence[int]) -> Group:

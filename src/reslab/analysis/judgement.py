@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from reslab.analysis.comparison import PAIRS_NEEDED, Difference, difference, paired_difference
 from reslab.analysis.groups import Group
-from reslab.analysis.statistics import Verdict, judge
+from reslab.analysis.statistics import MARGIN, Verdict, judge
 from reslab.recipe import Recipe
 
 SHARED_BY_SEED = ("dataset", "train_share", "holdout", "family", "depth", "shortcut", "initialisation")
@@ -23,7 +23,10 @@ class Compared:
 
 
 def compare(pairs: Iterable[tuple[Group, Group]]) -> list[Compared]:
-    """Compare groups in pairs; Holm's correction is over all of these, test and training errors apart."""
+    """Compare groups in pairs; Holm's correction is over all of these, test and training errors apart.
+
+    Training errors are not called equal: the margin is one of test errors, and training errors may all lie within it.
+    """
     listed = list(pairs)
     test, train = (_verdicts(listed, column) for column in ("test_error", "train_error"))
     return [Compared(*pair, test[place], train[place]) for place, pair in enumerate(listed)]
@@ -56,7 +59,8 @@ def step(group: Group) -> float:
 def _verdicts(pairs: list[tuple[Group, Group]], column: str) -> dict[int, Verdict | None]:
     found = {place: between(*pair, column) for place, pair in enumerate(pairs)}
     known = {place: one for place, one in found.items() if one is not None}
-    judged = dict(zip(known, judge(list(known.values())), strict=True))
+    margin = MARGIN if column == "test_error" else 0.0
+    judged = dict(zip(known, judge(list(known.values()), margin), strict=True))
     return {place: judged.get(place) for place in found}
 
 

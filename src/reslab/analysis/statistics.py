@@ -13,8 +13,8 @@ LEVEL = 0.05
 """Chance of a false verdict that is accepted: for all comparisons of a study together where it says better or worse."""
 
 MARGIN = 0.5
-"""Points within which two errors count as equal: less than a third of what the paper's ResNet-56 gains on its ResNet-20,
-and about the least that three seeds of the usual spread (0.15 points) can be expected to show."""
+"""Points within which two errors count as equal: less than a third of what the paper's ResNet-56 gains on its
+ResNet-20, and about the least that three seeds of the usual spread (0.15 points) can be expected to show."""
 
 POWER = 0.8
 MOST_SEEDS = 1000
@@ -50,7 +50,7 @@ def judge(differences: Sequence[Difference], margin: float = MARGIN) -> list[Ver
     """Return a verdict for each of the comparisons of a study, corrected for their number by Holm's method."""
     known = [one for one in differences if one.margin is not None]
     adjusted = dict(zip(map(id, known), holm([p_value(one) for one in known]), strict=True))
-    return [_verdict(one, adjusted.get(id(one)), margin) for one in differences]
+    return [_verdict(one, adjusted.get(id(one)), margin, len(known)) for one in differences]
 
 
 def p_value(found: Difference) -> float:
@@ -80,17 +80,18 @@ def holm(values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def seeds_to_resolve(found: Difference) -> int | None:
+def seeds_to_resolve(found: Difference, num_compared: int = 1) -> int | None:
     """Return how many seeds of each would show a difference of this size; None where above 1,000 or unknowable.
 
-    With them, one comparison of this size and spread is shown at the level of 5% with a power of 80%.
+    With them, a difference of this size and spread is shown with a power of 80% at the level of 5%, divided by the
+    number of comparisons: the strictest that Holm's method can ask of one of them.
     """
     if found.sd is None or found.value == 0:
         return None
     size = math.inf if found.sd == 0 else abs(found.value) / found.sd
 
     def enough(n: int) -> bool:
-        return _power(size, n, paired=found.paired) >= POWER
+        return _power(size, n, LEVEL / num_compared, paired=found.paired) >= POWER
 
     if not enough(MOST_SEEDS):
         return None
@@ -101,16 +102,16 @@ def seeds_to_resolve(found: Difference) -> int | None:
     return high
 
 
-def _power(size: float, n: int, *, paired: bool) -> float:
+def _power(size: float, n: int, level: float, *, paired: bool) -> float:
     if n < 2:
         return 0.0
     freedom, shift = (n - 1, size * math.sqrt(n)) if paired else (2 * n - 2, size * math.sqrt(n / 2))
     if shift > 30:  # certain, and beyond what the function below is made for
         return 1.0
-    return 1 - float(nctdtr(freedom, shift, stdtrit(freedom, 1 - LEVEL / 2)))
+    return 1 - float(nctdtr(freedom, shift, stdtrit(freedom, 1 - level / 2)))
 
 
-def _verdict(found: Difference, adjusted: float | None, margin: float) -> Verdict:
+def _verdict(found: Difference, adjusted: float | None, margin: float, num_compared: int) -> Verdict:
     if adjusted is None:
         return Verdict("unknown", found, margin)
     p, within = p_value(found), equal_within(found, margin)
@@ -118,4 +119,4 @@ def _verdict(found: Difference, adjusted: float | None, margin: float) -> Verdic
         return Verdict("lower" if found.value < 0 else "higher", found, margin, p, adjusted, within)
     if within:
         return Verdict("equal", found, margin, p, adjusted, within)
-    return Verdict("open", found, margin, p, adjusted, within, seeds_to_resolve(found))
+    return Verdict("open", found, margin, p, adjusted, within, seeds_to_resolve(found, num_compared))

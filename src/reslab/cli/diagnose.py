@@ -1,6 +1,7 @@
 """The verb `diagnose`: why a trained run is as it is."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,7 +9,10 @@ from reslab.cli import OK
 from reslab.cli.console import duration, print_json, print_table
 from reslab.cli.flags import AsJson, DataRoot, Device, Runs
 from reslab.cli.lists import names
-from reslab.lab.store import find_run
+from reslab.errors import ResLabError
+from reslab.lab.store import RunFiles, find_run, run_files
+from reslab.recipe import Run
+from reslab.studies.study import Plan
 
 
 def diagnose(
@@ -54,6 +58,43 @@ def diagnose(
     else:
         _print(content, asked)
     return OK
+
+
+def diagnose_plan(
+    plan: Plan, root: Path, data_root: Path | None, device: str, stop: Callable[[], bool] = lambda: False
+) -> None:
+    """Measure what the plan's studies ask for, on the first seed of each of their variants that has finished.
+
+    What cannot be measured is told and left: the report says what is missing.
+    """
+    wanted: dict[Run, list[str]] = {}
+    for study in plan.studies:
+        for variant in study.variants if study.diagnostics else ():
+            run = Run(variant.recipe, study.seeds_of(variant)[0])
+            wanted.setdefault(run, []).extend(name for name in study.diagnostics)
+    todo = {run: found for run, names in wanted.items() if (found := _missing(run_files(root, run), names))}
+    if not todo:
+        return
+    from reslab.lab.diagnose import diagnose_run
+    from reslab.lab.execute import Settings
+
+    settings = Settings(data_root=data_root, device=device)
+    for number, (run, missing) in enumerate(todo.items(), start=1):
+        if stop():
+            return
+        print(f"why, {number} of {len(todo)}: {run.id}  {', '.join(missing)}", file=sys.stderr, flush=True)
+        budget = "quick" if run.recipe.dataset == "digits" else "standard"
+        try:
+            diagnose_run(run_files(root, run), settings, missing, budget=budget)
+        except (ResLabError, RuntimeError) as error:
+            print(f"{run.id} could not be measured: {error}", file=sys.stderr, flush=True)
+
+
+def _missing(files: RunFiles, names: Iterable[str]) -> list[str]:
+    if not files.weights.exists() or files.ended() != "finished":
+        return []
+    there = (files.diagnostics() or {}).get("diagnostics", {})
+    return [name for name in dict.fromkeys(names) if name not in there]
 
 
 def _print(content: dict[str, Any], asked: tuple[str, ...] | None) -> None:

@@ -51,18 +51,34 @@ def status(*, runs: Runs = Path("runs"), json: AsJson = False) -> int:
     return OK
 
 
-def report(*studies: str, runs: Runs = Path("runs"), out: Out = Path("report"), json: AsJson = False) -> int:
+def report(
+    *studies: str,
+    runs: Runs = Path("runs"),
+    out: Out = Path("report"),
+    title: str | None = None,
+    author: str | None = None,
+    json: AsJson = False,
+) -> int:
     """Write the report from the runs there are: of the named studies, or of all that were asked.
 
     For example:
 
-      reslab report depth --runs runs --out report
+      reslab report depth --runs runs --out report --author "A. Student"
+
+    Parameters
+    ----------
+    studies
+        Names of studies; default: all that were asked.
+    title
+        Title of the report.
+    author
+        Author of the report.
     """
     if not runs.is_dir():
         raise ResLabError(f"there is no folder {runs}; say with --runs where the runs are")
-    written = write_report(runs, out, list(studies) or None)
+    written = write_report(runs, out, list(studies) or None, title=title, author=author)
     if json:
-        print_json({"html": str(written.html), "markdown": str(written.markdown)})
+        print_json({"html": str(written.html), "markdown": str(written.markdown), "pdf": str(written.pdf)})
     else:
-        print(f"{written.html}\n{written.markdown}")
+        print(f"{written.html}\n{written.markdown}\n{written.pdf}")
     return OK

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from reslab.cli import INTERRUPTED, OK, SOME_FAILED
 from reslab.cli.console import Board, duration, print_json, print_table, size
+from reslab.cli.diagnose import diagnose_plan
 from reslab.cli.flags import Activations, AsJson, DataRoot, Device, Out, Runs, default_precision
 from reslab.cli.lists import names, whole_numbers
 from reslab.data.sources import check_present
@@ -19,10 +20,10 @@ from reslab.lab.launch import launch, share_threads
 from reslab.lab.planner import Planned, estimate_seconds, in_order, known_speeds, plan
 from reslab.lab.store import RunFiles, run_files
 from reslab.report.write import write_report
-from reslab.studies.catalogue import ask
+from reslab.studies.catalogue import alone, ask_all
 from reslab.studies.custom import read_study
 from reslab.studies.record import record
-from reslab.studies.study import Options, Study
+from reslab.studies.study import Options, Plan
 
 SEQUENCE = "with commas between them"
 
@@ -46,6 +47,9 @@ def run(
     time_limit: float | None = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     no_report: Annotated[bool, Parameter(negative="")] = False,
+    no_diagnose: Annotated[bool, Parameter(negative="")] = False,
+    title: str | None = None,
+    author: str | None = None,
     json: AsJson = False,
 ) -> int:
     """Train what a study still needs, and write its report.
@@ -59,7 +63,8 @@ def run(
     Parameters
     ----------
     study
-        A study's name (depth), or the TOML file of your own.
+        A study's name (depth, learning-rate, epochs, data-size, batch-size, degradation, shortcuts, fidelity),
+        assignment for the five that the assignment asks for, or the TOML file of your own.
     seeds
         Number of seeds, from 0 on.
     epochs
@@ -77,9 +82,15 @@ def run(
     dry_run
         Only tell what would train, how long it would take and how much disk it needs.
     no_report
-        Train only.
+        Write no report.
+    no_diagnose
+        Do not measure the why (see `reslab diagnose`) on the first seed of the runs whose study asks for it.
+    title
+        Title of the report.
+    author
+        Author of the report.
     """
-    asked = _study(study, seeds, depths, dataset, epochs, preset, precision, device)
+    asked = _plan(study, seeds, depths, dataset, epochs, preset, precision, device)
     planned = plan(runs, asked.runs(), data_root)
     todo = in_order(planned)
     jobs = _check_jobs(jobs, device, len(todo))
@@ -89,7 +100,8 @@ def run(
         return OK
     for name in {item.recipe.dataset for item in todo}:
         check_present(name, data_root)
-    record(runs, asked)
+    for member in asked.studies:
+        record(runs, member)
     stop = _Stop(None if time_limit is None else 60 * time_limit)
     if todo:
         if not json:
@@ -100,8 +112,10 @@ def run(
             launch(runs, todo, jobs=jobs, arguments=arguments, on_event=board, stop=stop)
     elif not json:
         print(f"{asked.title}: all {len(planned)} runs are done; nothing to train")
+    if not no_diagnose:
+        diagnose_plan(asked, runs, data_root, device, stop)
     statuses = {item.id: run_files(runs, item).status() for item in asked.runs()}
-    written = None if no_report else write_report(runs, out)
+    written = None if no_report else write_report(runs, out, title=title, author=author)
     failed = [run for run, status in statuses.items() if status == "failed"]
     if json:
         print_json({"study": asked.name, "runs": statuses, "report": None if written is None else str(written.html)})
@@ -133,7 +147,7 @@ class _Stop:
         self.interrupted = True
 
 
-def _study(
+def _plan(
     study: str,
     seeds: int | None,
     depths: str | None,
@@ -142,7 +156,7 @@ def _study(
     preset: str | None,
     precision: str | None,
     device: str,
-) -> Study:
+) -> Plan:
     if seeds is not None and seeds < 1:
         raise ResLabError(f"--seeds must be 1 or more, not {seeds}")
     chosen = precision or default_precision(device)
@@ -151,7 +165,7 @@ def _study(
         for flag, value in given.items():
             if value is not None:
                 raise ResLabError(f"{flag} does not go with a study of your own: write it into {study}")
-        return read_study(
+        own = read_study(
             Path(study),
             datasets=names(dataset),
             epochs=epochs,
@@ -159,8 +173,9 @@ def _study(
             precision=precision,
             default_precision=chosen,
         )
+        return alone(own)
     defaults = Options()
-    return ask(
+    return ask_all(
         study,
         Options(
             preset=preset or defaults.preset,
@@ -202,7 +217,7 @@ def _worker_arguments(
     return arguments + (["--checkpoint-activations"] if checkpoint_activations else [])
 
 
-def _plan_facts(study: Study, planned: list[Planned], root: Path, jobs: int, device: str) -> dict[str, Any]:
+def _plan_facts(asked: Plan, planned: list[Planned], root: Path, jobs: int, device: str) -> dict[str, Any]:
     todo = in_order(planned)
     speeds = known_speeds(root)
     for precision in {item.recipe.precision for item in todo} - speeds.keys():
@@ -211,9 +226,10 @@ def _plan_facts(study: Study, planned: list[Planned], root: Path, jobs: int, dev
 
         speeds[precision] = measure(device, precision, threads=share_threads(usable_cores(), jobs), jobs=jobs)
     return {
-        "study": study.name,
-        "title": study.title,
+        "study": asked.name,
+        "title": asked.title,
         "num_runs": len(planned),
+        "num_shared": asked.num_shared,
         "num_to_train": len(todo),
         "jobs": jobs,
         "seconds": estimate_seconds(planned, speeds, jobs),
@@ -236,10 +252,15 @@ def _show_plan(facts: dict[str, Any], planned: list[Planned], *, json: bool) -> 
 
 def _announce(facts: dict[str, Any]) -> None:
     print(
-        f"{facts['title']}: {facts['num_to_train']} of {facts['num_runs']} runs to train, {facts['jobs']} at a time; "
+        f"{facts['title']}: {facts['num_to_train']} of {facts['num_runs']} runs to train{_shared(facts)}, "
+        f"{facts['jobs']} at a time; "
         f"about {duration(facts['seconds'])}, {size(facts['disk_bytes'])} of disk",
         flush=True,
     )
+
+
+def _shared(facts: dict[str, Any]) -> str:
+    return f" ({facts['num_shared']} more are shared between studies)" if facts["num_shared"] else ""
 
 
 def _conclude(root: Path, statuses: Mapping[str, str], failed: list[str], page: Path | None) -> None:

@@ -9,10 +9,19 @@ import polars as pl
 
 from reslab.analysis.groups import LOST, Group
 from reslab.exhibits.blocks import Figure, Panel, Row
-from reslab.exhibits.style import colours, legend, log_y, panel, picking, shapes, zooming
+from reslab.exhibits.style import colours, faded, legend, log_y, panel, picking, shapes, unchecked, zooming
 from reslab.exhibits.wording import counted, dataset_name, listing, number, seeds_behind
 
 Reading = Literal["train", "test"]
+
+Rows = dict[str, list[Row]]
+"""Curves by data set, as `curve_rows` gives them."""
+
+MOST_POINTS = 800
+"""Of the curves of a panel: more cannot be told apart in it, and make the page slow."""
+
+BEGINNING = 5
+"""Epochs at the start that are always drawn."""
 
 Steps = tuple[tuple[int, float], ...]
 """A schedule as it was recorded: (epoch, rate)."""
@@ -30,13 +39,20 @@ def on_dataset(groups: Sequence[Group], dataset: str) -> list[Group]:
     return [group for group in groups if group.recipe.dataset == dataset]
 
 
-def error_figure(key: str, groups: Sequence[Group], reading: Reading, label: Callable[[Group], str]) -> Figure | None:
-    """Return error against epoch with a band over the seeds, a panel for each data set; None without curves."""
+@unchecked
+def error_figure(
+    key: str, groups: Sequence[Group], reading: Reading, label: Callable[[Group], str], known: Rows | None = None
+) -> Figure | None:
+    """Return error against epoch with a band over the seeds, a panel for each data set; None without curves.
+
+    `known` are the curves by data set, where another figure has drawn them before.
+    """
+    known = {} if known is None else known
     drawn = [group for group in groups if group.epochs.height]
     if not drawn:
         return None
     panels = tuple(
-        _error_panel(key, dataset, on_dataset(drawn, dataset), reading, label) for dataset in datasets_of(drawn)
+        _error_panel(key, dataset, on_dataset(drawn, dataset), reading, label, known) for dataset in datasets_of(drawn)
     )
     what = {
         "train": "running training error, measured during each epoch on augmented images",
@@ -49,12 +65,18 @@ def error_figure(key: str, groups: Sequence[Group], reading: Reading, label: Cal
     return Figure(key, f"{'Training' if reading == 'train' else 'Test'} curves", caption, panels)
 
 
-def paper_figure(key: str, groups: Sequence[Group], label: Callable[[Group], str]) -> Figure | None:
+@unchecked
+def paper_figure(
+    key: str, groups: Sequence[Group], label: Callable[[Group], str], known: Rows | None = None
+) -> Figure | None:
     """Return the form of the paper's figure 6, training error dashed and test error bold; None without curves."""
+    known = {} if known is None else known
     drawn = [group for group in groups if group.epochs.height]
     if not drawn:
         return None
-    panels = tuple(_paper_panel(key, dataset, on_dataset(drawn, dataset), label) for dataset in datasets_of(drawn))
+    panels = tuple(
+        _paper_panel(key, dataset, on_dataset(drawn, dataset), label, known) for dataset in datasets_of(drawn)
+    )
     caption = (
         f"Training on {_names(drawn)} in the form of the paper's figure 6: thin dashed lines are the training "
         f"error, bold lines the test error, {_seeds(drawn)}.  Errors above the axis are cut off.{_short_of(drawn)}"
@@ -62,6 +84,7 @@ def paper_figure(key: str, groups: Sequence[Group], label: Callable[[Group], str
     return Figure(key, "Training and test error together", caption, panels)
 
 
+@unchecked
 def rate_figure(key: str, groups: Sequence[Group]) -> Figure | None:
     """Return the learning rate against the epoch, one line for each schedule that differs; None without curves."""
     schedules: dict[Steps, list[Group]] = {}
@@ -95,8 +118,12 @@ def rate_figure(key: str, groups: Sequence[Group]) -> Figure | None:
 
 
 def curve_rows(groups: Sequence[Group], label: Callable[[Group], str]) -> list[Row]:
-    """Return label, epoch, n, and mean, low, high and sd of training and test error, a row a group and epoch."""
+    """Return label, epoch, n, and mean, low, high and sd of training and test error, a row a group and epoch.
+
+    Where there are very many, every second epoch is left out, or more (see `drawn_every`).
+    """
     rows: list[Row] = []
+    stride = drawn_every(groups)
     for group in groups:
         curves = {reading: group.curve(f"{reading}_error") for reading in ("train", "test")}
         last = group.drawn_epochs["epoch"].to_list()
@@ -113,15 +140,28 @@ def curve_rows(groups: Sequence[Group], label: Callable[[Group], str]) -> list[R
                 if point["sd"] is not None:
                     row[f"{reading}_sd"] = _short(point["sd"])
         marked = _marked(max(last, default=0))
+        kept = marked | {epoch for epoch in by_epoch if epoch % stride == 0 or epoch <= BEGINNING}
         for epoch, row in sorted(by_epoch.items()):
-            rows.append({**row, "marked": 1} if epoch in marked else row)
+            if epoch in kept:
+                rows.append({**row, "marked": 1} if epoch in marked else row)
     return rows
 
 
+def drawn_every(groups: Sequence[Group]) -> int:
+    """Return the stride of epochs at which curves are drawn, so that a panel has about `MOST_POINTS` points."""
+    points = sum(group.drawn_epochs["epoch"].n_unique() for group in groups)
+    return max(1, math.ceil(points / MOST_POINTS))
+
+
 def _error_panel(
-    key: str, dataset: str, groups: Sequence[Group], reading: Reading, label: Callable[[Group], str]
+    key: str,
+    dataset: str,
+    groups: Sequence[Group],
+    reading: Reading,
+    label: Callable[[Group], str],
+    known: Rows,
 ) -> Panel:
-    name, rows = _shared_rows(key, dataset, groups, label)
+    name, rows = _shared_rows(key, dataset, groups, label, known)
     labels = [label(group) for group in groups]
     images = max(group.number(f"num_{reading}") or 0 for group in groups)
     floor = 50 / images if images else 0.001
@@ -135,22 +175,19 @@ def _error_panel(
     drawn = [max(row[f"{reading}{at}"], floor) for row in rows if reading in row for at in ("_low", "_high")]
     y, low = (log_y(field, _READING[reading], drawn) for field in ("drawn", "drawn_low"))
     pick, zoom = picking(), zooming()
-    band = base.mark_area(clip=True).encode(
-        y=low, y2=alt.Y2("drawn_high:Q"), opacity=alt.condition(pick, alt.value(0.22), alt.value(0.02))
-    )
-    faded = alt.condition(pick, alt.value(1), alt.value(0.1))
-    line = base.mark_line(strokeWidth=1.8, clip=True).encode(y=y, opacity=faded)
+    band = base.mark_area(clip=True).encode(y=low, y2=alt.Y2("drawn_high:Q"), opacity=faded(0.02, 0.22))
+    line = base.mark_line(strokeWidth=1.8, clip=True).encode(y=y, opacity=faded())
     marks = (
         base.transform_filter("datum.marked")
         .mark_point(filled=True, size=55, clip=True)
-        .encode(y=y, shape=_shape(labels), opacity=faded)
+        .encode(y=y, shape=_shape(labels), opacity=faded())
     )
     chart = alt.layer(band, line, marks, _hover(base, y, reading)).add_params(pick, zoom)
     return panel(dataset_name(dataset), chart, {name: rows})
 
 
-def _paper_panel(key: str, dataset: str, groups: Sequence[Group], label: Callable[[Group], str]) -> Panel:
-    name, rows = _shared_rows(key, dataset, groups, label)
+def _paper_panel(key: str, dataset: str, groups: Sequence[Group], label: Callable[[Group], str], known: Rows) -> Panel:
+    name, rows = _shared_rows(key, dataset, groups, label, known)
     labels = [label(group) for group in groups]
     final = [row["test"] for row in _last_rows(rows) if "test" in row]
     top = max(20, 10 * math.ceil(2 * max(final, default=10) / 10))
@@ -159,16 +196,15 @@ def _paper_panel(key: str, dataset: str, groups: Sequence[Group], label: Callabl
     )
     scale = alt.Scale(domain=[0, min(top, 100)])
     pick, zoom = picking(), zooming()
-    faded = alt.condition(pick, alt.value(1), alt.value(0.1))
     train = base.mark_line(strokeDash=[4, 3], strokeWidth=1.1, clip=True).encode(
-        y=alt.Y("train:Q", title="Error (%)", scale=scale), opacity=faded
+        y=alt.Y("train:Q", title="Error (%)", scale=scale), opacity=faded()
     )
     y = alt.Y("test:Q", title="Error (%)", scale=scale)
-    test = base.mark_line(strokeWidth=2.6, clip=True).encode(y=y, opacity=faded)
+    test = base.mark_line(strokeWidth=2.6, clip=True).encode(y=y, opacity=faded())
     marks = (
         base.transform_filter("datum.marked")
         .mark_point(filled=True, size=60, clip=True)
-        .encode(y=y, shape=_shape(labels), opacity=faded)
+        .encode(y=y, shape=_shape(labels), opacity=faded())
     )
     chart = alt.layer(train, test, marks, _hover(base, y, "test")).add_params(pick, zoom)
     return panel(dataset_name(dataset), chart, {name: rows})
@@ -181,7 +217,7 @@ def _hover(base: alt.Chart, y: alt.Y, reading: Reading) -> Any:
         base.mark_point(filled=True, size=80, clip=True)
         .encode(
             y=y,
-            opacity=alt.condition(near, alt.value(1), alt.value(0)),
+            opacity=alt.OpacityValue(0, condition={"param": "near", "value": 1, "empty": False}),
             tooltip=[
                 alt.Tooltip("label:N", title="runs"),
                 alt.Tooltip("epoch:Q", title="epoch"),
@@ -196,11 +232,13 @@ def _hover(base: alt.Chart, y: alt.Y, reading: Reading) -> Any:
 
 
 def _shared_rows(
-    key: str, dataset: str, groups: Sequence[Group], label: Callable[[Group], str]
+    key: str, dataset: str, groups: Sequence[Group], label: Callable[[Group], str], known: Rows
 ) -> tuple[str, list[Row]]:
     """Return the curves of a data set under a name that all figures of the study share."""
     study = key.rpartition("/")[0]
-    return f"{study}/{dataset}", curve_rows(groups, label)
+    if dataset not in known:
+        known[dataset] = curve_rows(groups, label)
+    return f"{study}/{dataset}", known[dataset]
 
 
 def _last_rows(rows: Sequence[Row]) -> list[Row]:
@@ -232,7 +270,7 @@ def _marked(last: int) -> set[int]:
 
 
 def _short(value: float) -> float:
-    return float(f"{value:.5g}")
+    return float(f"{value:.4g}")
 
 
 def _schedule_of(schedules: dict[Steps, list[Group]], steps: Steps) -> list[Group]:
@@ -270,8 +308,15 @@ def _seeds(groups: Sequence[Group]) -> str:
 def _behind(groups: Sequence[Group]) -> str:
     counts = _counts(groups)
     if max(counts) == 1:
-        return "One seed each, so no spread can be shown."
-    return f"Lines are means of {seeds_behind(counts)}, bands reach from the lowest seed to the highest."
+        return f"One seed each, so no spread can be shown.{_thinned(groups)}"
+    text = f"Lines are means of {seeds_behind(counts)}, bands reach from the lowest seed to the highest."
+    return text + _thinned(groups)
+
+
+def _thinned(groups: Sequence[Group]) -> str:
+    """Return which epochs are drawn where not all are."""
+    stride = max(drawn_every(on_dataset(groups, dataset)) for dataset in datasets_of(groups))
+    return "" if stride == 1 else f"  Not every epoch is drawn, but at least one of every {stride}."
 
 
 def _counts(groups: Sequence[Group]) -> list[int]:

@@ -9,7 +9,7 @@ import altair as alt
 from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Figure, Panel, Row
 from reslab.exhibits.curves import datasets_of, on_dataset
-from reslab.exhibits.style import OKABE_ITO, SHAPES, legend, log_y, panel
+from reslab.exhibits.style import OKABE_ITO, SHAPES, legend, log_y, panel, unchecked
 from reslab.exhibits.wording import dataset_name, listing, seeds_behind
 
 MEASURED = "this study, mean"
@@ -42,6 +42,7 @@ class Mark:
     high: float | None = None
 
 
+@unchecked
 def factor_figure(
     key: str,
     groups: Sequence[Group],
@@ -142,7 +143,7 @@ def _panel(
     offset = alt.XOffset("at:Q", scale=alt.Scale(domain=[-1, 1]))
     base = alt.Chart(alt.NamedData(name=name)).encode(x=x, xOffset=offset, color=colour)
     bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.6).encode(y=low, y2=alt.Y2("high:Q"))
-    size = alt.condition(f"datum.label == '{SEEDS}'", alt.value(34), alt.value(100))
+    size = alt.SizeValue(100, condition={"test": f"datum.label == '{SEEDS}'", "value": 34})
     points = base.mark_point(filled=True, opacity=1).encode(y=y, shape=shape, size=size, tooltip=_TOOLTIP)
     which = {"test": "test", "train": "training"}[reading]
     words = f"{dataset_name(dataset)}, {which}" if named else dataset_name(dataset)
@@ -153,12 +154,12 @@ def _rows(
     groups: Sequence[Group], axis: Axis, own: Sequence[Mark], lanes: Sequence[str], num_places: int, column: str
 ) -> list[Row]:
     """Return a row a mark; `at` is where in its place it stands, from -1 to 1."""
-    apart = min(0.42, 1.5 / max(1, len(lanes)))
-    dot = min(0.16, 0.04 * num_places)
+    apart = min(0.75, 1.5 / max(1, len(lanes)))
+    beside, dot = max(0.4 * apart, 0.06 * num_places), 0.045 * num_places  # about nine and seven pixels
     centre = {lane: apart * (index - (len(lanes) - 1) / 2) - apart * 0.15 for index, lane in enumerate(lanes)}
     means = [(group, mean_row(group, column)) for group in groups]
-    values: list[float] = [row.get(end, row["error"]) for _, row in means for end in ("low", "high")]
-    reach = 0.025 * max(1.0, max(values) - min(values))
+    values: list[Any] = [row.get(end, row["error"]) for _, row in means for end in ("low", "high")]
+    reach = 0.025 * max(0.2 if column == "train_error" else 1.0, max(values) - min(values))
     rows: list[Row] = []
     for group, row in means:
         place, lane = axis.place(group), axis.series(group)
@@ -166,7 +167,7 @@ def _rows(
         finished = group.finished.sort("seed").drop_nulls(column)
         errors = finished[column].to_list()
         for seed, error, shift in zip(finished["seed"].to_list(), errors, spread_out(errors, reach), strict=True):
-            at = round(centre[lane] + max(0.4 * apart, 1.5 * dot) + dot * shift, 3)
+            at = round(centre[lane] + beside + dot * shift, 3)
             rows.append({"place": place, "label": SEEDS, "at": at, "seed": seed, "error": round(error, 4)})
     for mark in own:
         row = {"place": mark.place, "label": mark.source, "at": round(centre[mark.source], 3), "error": mark.error}
@@ -175,13 +176,14 @@ def _rows(
 
 
 def _error_axis(field: str, title: str, rows: Sequence[Row]) -> alt.Y:
-    """Return an axis around all marks and bars, at least a point wide; logarithmic where they differ many times."""
+    """Return an axis around all marks and bars; logarithmic where they differ many times, else not too narrow."""
     values = [row[name] for row in rows for name in ("error", "low", "high") if name in row]
     low, high = min(values), max(values)
     lowest = min(row["error"] for row in rows)
     if lowest > 0 and high > LOGARITHMIC_FROM * lowest and low > 0.2 * lowest:
         return log_y(field, title, [low, high])
-    margin = max(0.06 * (high - low), (1 - (high - low)) / 2)
+    least = 0.2 if title.startswith("Training") else 1.0
+    margin = max(0.06 * (high - low), (least - (high - low)) / 2)
     return alt.Y(
         f"{field}:Q", title=title, scale=alt.Scale(domain=[max(0, low - margin), high + margin], nice=True, zero=False)
     )

@@ -8,7 +8,7 @@ from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Figure, Panel, Row
 from reslab.exhibits.curves import datasets_of, on_dataset
 from reslab.exhibits.factors import MEASURED, SEEDS, Axis, Mark, factor_figure, mean_row, spread_out
-from reslab.exhibits.style import OKABE_ITO, legend, panel
+from reslab.exhibits.style import OKABE_ITO, legend, panel, unchecked
 from reslab.exhibits.wording import SOURCE_NAMES, dataset_name, listing, seeds_behind
 from reslab.published import Published
 
@@ -36,6 +36,7 @@ def marks(beside: Sequence[Published], place: Callable[[Published], str] = lambd
     return found
 
 
+@unchecked
 def by_variant_figure(key: str, groups: Sequence[Group], label: Callable[[Group], str]) -> Figure | None:
     """Return last-epoch test error by variant, a panel for each data set; None without a finished run."""
     done = [group for group in groups if group.has_result]
@@ -84,7 +85,7 @@ def _variant_panel(key: str, dataset: str, groups: Sequence[Group], label: Calla
         .mark_rule(strokeWidth=1.6)
         .encode(x=alt.X("low:Q", title="Test error (%)", scale=scale), x2=alt.X2("high:Q"))
     )
-    size = alt.condition(f"datum.label == '{SEEDS}'", alt.value(40), alt.value(110))
+    size = alt.SizeValue(110, condition={"test": f"datum.label == '{SEEDS}'", "value": 40})
     points = base.mark_point(filled=True, opacity=1).encode(x=x, size=size, tooltip=_TOOLTIP)
     return panel(dataset_name(dataset), alt.layer(bars, points), {name: rows}, max(120, 40 * len(groups)))
 

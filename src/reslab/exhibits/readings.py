@@ -63,8 +63,8 @@ def comparison_table(key: str, compared: Sequence[Compared], name: Callable[[Com
         f"Differences of the last-epoch test error, compared by Student's test {how}.  The p-values are corrected for "
         f"the {counted(len(tested), 'comparison')} of this study by Holm's method; a direction is shown where the "
         f"corrected one is below 0.05.  Equal means shown to differ by less than {number(MARGIN)} points (two "
-        "one-sided tests, 5% each).  Where neither is shown, the verdict says how many seeds of each would show a difference of "
-        "this size (5%, power 80%)."
+        "one-sided tests, 5% each).  Where neither is shown, the verdict says how many seeds of each would show a "
+        "difference of this size with a power of 80%, after correction."
     )
     return Table(key, "Comparisons and verdicts", caption, columns, rows)
 

@@ -54,6 +54,24 @@ def recipe_table(key: str, groups: Sequence[Group]) -> Table:
     )
 
 
+def schedule_table(key: str, groups: Sequence[Group]) -> Table:
+    """Return the counterpart of the assignment's table 5: the lengths of training and the places of the drops."""
+    schedules: dict[str, tuple[str, str, str]] = {}
+    for group in groups:
+        places = schedule_epochs(group.recipe, group.number("num_train"))
+        unit = "epochs" if places else group.recipe.schedule_unit
+        found = places or (group.recipe.first_drop, group.recipe.second_drop, group.recipe.length)
+        first, second, length = (_place(round(place, 1)) for place in found)
+        schedules[schedule_words(group.recipe)] = (f"{length} {unit}", first, second)
+    return Table(
+        key,
+        "Lengths of training",
+        "The lengths of training that are compared, and the completed epochs after which the rate drops.",
+        (Column("Length", "left"), Column("First drop after"), Column("Second drop after")),
+        tuple(dict.fromkeys(schedules.values())),
+    )
+
+
 def differences(recipe: Recipe, other: Recipe) -> list[tuple[str, str, str]]:
     """Return (aspect, here, there) for each aspect in which two recipes differ, leaving out what is compared."""
     found = []

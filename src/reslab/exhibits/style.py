@@ -6,6 +6,7 @@ from typing import Any
 
 import altair as alt
 from altair.typing import ChartType
+from altair.utils.schemapi import debug_mode
 
 from reslab.exhibits.blocks import Panel, Row
 
@@ -49,6 +50,10 @@ CONFIG: dict[str, Any] = {
 }
 
 
+unchecked = debug_mode(False)
+"""Decorates what makes a figure: altair's checks of each part take longer than all else, and the tests make them."""
+
+
 def colours(count: int) -> list[str]:
     """Return so many colours: the palette as far as it goes, else steps along viridis."""
     if count <= len(OKABE_ITO):
@@ -70,7 +75,7 @@ def legend(labels: Sequence[str]) -> alt.Legend:
 
 def panel(title: str, chart: ChartType, datasets: dict[str, list[Row]], height: int = HEIGHT) -> Panel:
     """Return a finished panel: the chart in the common style, with its data sets beside it."""
-    specification = chart.to_dict()
+    specification = chart.to_dict(validate=False)  # the tests do, once and for all
     specification["height"] = height
     specification["config"] = CONFIG
     specification["autosize"] = {"type": "fit-x", "contains": "padding"}
@@ -94,6 +99,11 @@ def log_y(field: str, title: str, values: Sequence[float]) -> alt.Y:
 def picking() -> alt.Parameter:
     """Return the selection behind a legend whose entries can be clicked to fade the others."""
     return alt.selection_point(name="picked", fields=["label"], bind="legend")
+
+
+def faded(low: float = 0.1, high: float = 1) -> alt.OpacityValue:
+    """Return the opacity of marks that fade where the legend has picked others (see `picking`)."""
+    return alt.OpacityValue(low, condition={"param": "picked", "value": high})
 
 
 def zooming() -> alt.Parameter:

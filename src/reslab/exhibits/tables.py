@@ -127,6 +127,44 @@ def speed_table(key: str, groups: Sequence[Group], label: Callable[[Group], str]
     )
 
 
+def size_table(key: str, groups: Sequence[Group], label: Callable[[Group], str]) -> Table | None:
+    """Return parameters and multiply-adds of the networks; None before a finished run."""
+    rows = tuple(
+        (label(group), whole(group.number("parameters")), f"{adds / 1e6:.2f}")
+        for group in groups
+        if (adds := group.number("multiply_adds")) is not None
+    )
+    if not rows:
+        return None
+    columns = (Column("Network", "left"), Column("Parameters"), Column("Multiply-adds (millions)"))
+    caption = "Trained parameters, and multiplications with additions for one image, of each network."
+    return Table(key, "Sizes of the networks", caption, columns, rows)
+
+
+def cost_table(key: str, groups: Sequence[Group], label: Callable[[Group], str]) -> Table | None:
+    """Return speed, memory and time of each group's runs; None before a completed epoch."""
+    rows: list[tuple[str | None, ...]] = []
+    for group in groups:
+        if group.epochs.height:
+            peak = summarise(group.epochs["peak_memory_bytes"].drop_nulls().to_list()).high
+            rows.append(
+                (
+                    label(group),
+                    rate(summarise(group.runs["images_per_second"].to_list()).mean),
+                    duration(_median(group.epochs["seconds"].drop_nulls().to_list() or [0.0])),
+                    None if peak is None else f"{peak / 2**20:,.0f}",
+                )
+            )
+    if not rows:
+        return None
+    columns = (Column("Runs", "left"), *map(Column, ("Images a second", "An epoch", "Peak memory (MiB)")))
+    caption = (
+        "What the runs took: training images a second (mean over the runs), median time of an epoch with its test, and "
+        "the most memory that a run held (on a processor, that of the whole process)."
+    )
+    return Table(key, "Speed and memory", caption, columns, tuple(rows))
+
+
 def runs_table(key: str, runs: pl.DataFrame) -> Table:
     """Return every run with its seed, status, figures and origin: the appendix."""
     rows = tuple(

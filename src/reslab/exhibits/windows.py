@@ -26,6 +26,11 @@ def same_depth(group: Group, one: Published) -> bool:
     return one.depth == group.recipe.depth
 
 
+def nothing(group: Group, one: Published) -> bool:
+    """Return that no published figure is of what a group varies."""
+    return False
+
+
 def network(group: Group) -> str:
     """Return the name of a group's network."""
     return network_name(group.recipe)

@@ -123,9 +123,12 @@ def rate(images_per_second: float | None) -> str | None:
 
 
 def listing(items: Iterable[str]) -> str:
-    """Return a list in words: a, b and c."""
+    """Return a list in words: a, b and c; or, where an item has commas of its own: a, b; and c."""
     words = list(items)
-    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+    if len(words) < 2:
+        return "".join(words)
+    comma, last = ("; ", "; and ") if any(", " in word for word in words) else (", ", " and ")
+    return last.join([comma.join(words[:-1]), words[-1]])
 
 
 def counted(number_of: int, noun: str, plural: str | None = None) -> str:

@@ -1,6 +1,8 @@
 """Put a report together from the run directories: the studies asked, runs beside them, the appendix."""
 
+import contextlib
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -8,20 +10,23 @@ import polars as pl
 from reslab import __version__
 from reslab.analysis.tidy import Tables, read_tables, select
 from reslab.errors import ResLabError
-from reslab.exhibits.blocks import Block, Command, Note, Prose
-from reslab.exhibits.tables import runs_table
+from reslab.exhibits.blocks import Block, Command, Prose
 from reslab.exhibits.wording import counted, opened
+from reslab.report.appendix import appendix, unreadable
 from reslab.report.document import Document, Section
+from reslab.report.references import cited
 from reslab.studies.catalogue import ANSWERS, STUDIES, nearest
 from reslab.studies.general import others
 from reslab.studies.record import recorded
 from reslab.studies.study import Study
 
 
-def compose(runs_root: Path, names: Sequence[str] | None = None) -> Document:
+def compose(
+    runs_root: Path, names: Sequence[str] | None = None, *, title: str | None = None, author: str | None = None
+) -> Document:
     """Return the report on these studies, or on everything below the folder of all runs.
 
-    A name that was never asked raises `ResLabError`.
+    Without a title the report gets its own.  A name that was never asked raises `ResLabError`.
     """
     tables = read_tables(runs_root)
     asked = _in_order(recorded(runs_root))
@@ -30,13 +35,17 @@ def compose(runs_root: Path, names: Sequence[str] | None = None) -> Document:
     if names is not None:
         studies = _named(names, studies, runs_root)
     if not studies:
-        return _nothing(tables)
+        return _nothing(tables, title, author)
     shown = select(tables, [run for study in studies for run in study.runs()])
     sections = [Section(study.name, study.title, tuple(ANSWERS[study.kind](study, tables))) for study in studies]
-    return Document(
-        title=studies[0].title if len(studies) == 1 else "Report",
-        summary=_summary(studies, shown),
-        sections=(*sections, _appendix(shown)),
+    return cited(
+        Document(
+            title=title or (studies[0].title if len(studies) == 1 else "Report"),
+            summary=_summary(studies, shown),
+            sections=(*sections, appendix(shown)),
+            author=author or "",
+            dated=_dated(shown),
+        )
     )
 
 
@@ -69,23 +78,21 @@ def _summary(studies: Sequence[Study], tables: Tables) -> str:
     return f"{parts}, {done}.  Written by ResLab {__version__} from the run directories alone."
 
 
-def _appendix(tables: Tables) -> Section:
-    blocks: list[Block] = [_unreadable(tables)] if tables.problems else []
-    if tables.runs.height:
-        blocks.append(runs_table("runs", tables.runs.sort("recipe_id", "seed")))
-    else:
-        blocks.append(Prose("No run has been started."))
-    return Section("appendix", "Appendix: every run", tuple(blocks))
+def _dated(tables: Tables) -> str:
+    """Return when the runs were started, in words; nothing before any was."""
+    days = set()
+    for text in tables.runs["started"].drop_nulls().to_list():
+        with contextlib.suppress(ValueError):
+            days.add(datetime.fromisoformat(text).date())
+    if not days:
+        return ""
+    first, last = (f"{day.day} {day:%B %Y}" for day in (min(days), max(days)))
+    return f"Runs started on {first}" if first == last else f"Runs started from {first} to {last}"
 
 
-def _unreadable(tables: Tables) -> Note:
-    what = counted(len(tables.problems), "run folder")
-    return Note(f"{opened(what)} could not be read: {'; '.join(problem.message for problem in tables.problems)}.")
-
-
-def _nothing(tables: Tables) -> Document:
+def _nothing(tables: Tables, title: str | None, author: str | None) -> Document:
     blocks: tuple[Block, ...] = (
-        *((_unreadable(tables),) if tables.problems else ()),
+        *unreadable(tables),
         Prose("There are no runs here, so there is nothing to report.  A small study of a minute or two:"),
         Command("reslab run depth --dataset digits --depths 8,14,20 --seeds 2 --epochs 10"),
         Prose("The question of the assignment, in full:"),
@@ -93,4 +100,5 @@ def _nothing(tables: Tables) -> Document:
         Prose("Other studies, and what can be changed about them:"),
         Command("reslab run --help"),
     )
-    return Document("Report", "Nothing has been run yet.", (Section("start", "Nothing has been run yet", blocks),))
+    section = Section("start", "Nothing has been run yet", blocks)
+    return Document(title or "Report", "Nothing has been run yet.", (section,), author or "")

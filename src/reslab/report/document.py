@@ -15,11 +15,27 @@ class Section:
     key: str
     title: str
     blocks: tuple[Block, ...]
+    appendix: bool = False
 
     @property
     def headings(self) -> list[Heading]:
         """The headings that belong in the contents."""
         return [block for block in self.blocks if isinstance(block, Heading) and block.level == 3]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A source that the report cites."""
+
+    key: str
+    text: str
+    address: str = ""
+    """On the web; empty where it has none."""
+
+    @property
+    def anchor(self) -> str:
+        """The name under which its entry is found in the whole report."""
+        return f"reference-{self.key}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +45,14 @@ class Document:
     title: str
     summary: str
     sections: tuple[Section, ...]
+    author: str = ""
+    dated: str = ""
+    """When the runs were made, in words; never today's date."""
+    references: tuple[Reference, ...] = ()
+    """The sources cited, in the order of their numbers."""
 
     def numbers(self) -> dict[str, str]:
-        """Return the number of every figure and table, as in "Figure 3", by `anchor`."""
+        """Return the number of every figure and table, as in "Figure 3", and of every source, by `anchor`."""
         found: dict[str, str] = {}
         counts = {"Figure": 0, "Table": 0}
         for section in self.sections:
@@ -40,6 +61,7 @@ class Document:
                     word = "Figure" if isinstance(block, Figure) else "Table"
                     counts[word] += 1
                     found[anchor(section, block.key)] = f"{word} {counts[word]}"
+        found |= {source.anchor: str(number) for number, source in enumerate(self.references, start=1)}
         return found
 
 
@@ -50,30 +72,47 @@ def anchor(section: Section, key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of text: plain, or the number of an exhibit with its anchor, or an address on the web."""
+    """A stretch of text: plain, or the number of an exhibit or source with its anchor, or an address on the web."""
 
     kind: Literal["text", "reference", "link"]
     text: str
     target: str = ""
 
 
-_PIECES = re.compile(r"\[\[([a-z0-9-]+)\]\]|(https?://[^\s<>\"']*[^\s<>\"'.,;:)])")
+_PIECES = re.compile(
+    r"\[\[(?P<exhibit>[a-z0-9-]+)\]\]"
+    r"|\[\[@(?P<source>[a-z0-9-]+)(?: (?P<place>[^\[\]]+))?\]\]"
+    r"|(?P<address>https?://[^\s<>\"']*[^\s<>\"'.,;:)])"
+)
 
 
 def pieces(text: str, section: Section, numbers: dict[str, str]) -> Iterator[Piece]:
-    """Split text at references and addresses; a reference to nothing stays the text it is."""
+    """Split text at references and addresses; a reference to nothing stays the text it is.
+
+    `[[key]]` refers to an exhibit of the section, `[[@key]]` to a source, `[[@key table 6]]` to a place in it.
+    """
     at = 0
     for match in _PIECES.finditer(text):
-        key, address = match.groups()
-        target = anchor(section, key) if key else ""
-        if key and target not in numbers:
+        piece = _piece(match.groupdict(), section, numbers)
+        if piece is None:
             continue
         if match.start() > at:
             yield Piece("text", typeset(text[at : match.start()]))
-        yield Piece("reference", numbers[target], target) if key else Piece("link", address, address)
+        yield piece
         at = match.end()
     if at < len(text):
         yield Piece("text", typeset(text[at:]))
+
+
+def _piece(found: dict[str, str | None], section: Section, numbers: dict[str, str]) -> Piece | None:
+    exhibit, source, place, address = (found[name] for name in ("exhibit", "source", "place", "address"))
+    if address:
+        return Piece("link", address, address)
+    target = anchor(section, exhibit) if exhibit else Reference(source or "", "").anchor
+    if target not in numbers:
+        return None
+    text = numbers[target] if exhibit else f"[{numbers[target]}{f', {place}' if place else ''}]"
+    return Piece("reference", text, target)
 
 
 def typeset(text: str) -> str:

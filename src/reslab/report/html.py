@@ -3,6 +3,7 @@
 import json
 import urllib.parse
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import vl_convert
@@ -100,6 +101,7 @@ def _json(value: Any) -> str:
     return text
 
 
+@cache
 def _library() -> str:
     """Return Vega, Vega-Lite and Vega-Embed as one script, from the installed wheel: no network."""
     bundle = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its stub forgets the default

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from reslab.exhibits.blocks import Block, Bullets, Command, Figure, Heading, Note, Prose, Table
-from reslab.report.document import Document, Section, anchor, letter, pieces, typeset
+from reslab.report.document import Document, Reference, Section, anchor, letter, pieces, typeset
 from reslab.report.pictures import names
 
 MISSING = "\N{EN DASH}"
@@ -14,19 +14,23 @@ MISSING = "\N{EN DASH}"
 def render_markdown(document: Document) -> str:
     """Return the whole report, which refers to its charts as figures/NAME.svg; see `reslab.report.pictures`."""
     numbers = document.numbers()
-    parts = [f"# {_escape(document.title)}", _escape(document.summary)]
+    byline = [_escape(document.author)] if document.author else []
+    parts = [f"# {_escape(document.title)}", *byline, _escape(document.summary)]
     for section in document.sections:
         if section.title != document.title:
             parts.append(f"## {_escape(section.title)}")
         for block in section.blocks:
             parts.extend(_block(block, section, numbers))
+    if document.references:
+        parts.append("## References")
+        parts += [f"\\[{number}\\] {_reference(source)}" for number, source in enumerate(document.references, start=1)]
     return "\n\n".join(parts) + "\n"
 
 
 def _block(block: Block, section: Section, numbers: dict[str, str]) -> Iterator[str]:
     def rich(text: str) -> str:
         return "".join(
-            _escape(piece.text) if piece.kind == "text" else piece.text for piece in pieces(text, section, numbers)
+            piece.text if piece.kind == "link" else _escape(piece.text) for piece in pieces(text, section, numbers)
         )
 
     match block:
@@ -52,6 +56,10 @@ def _block(block: Block, section: Section, numbers: dict[str, str]) -> Iterator[
             yield f"**{number}. {_escape(typeset(block.title))}.** {rich(block.caption)}"
             yield _table(block)
             yield from (rich(note) for note in block.notes)
+
+
+def _reference(source: Reference) -> str:
+    return ", ".join(part for part in (_escape(typeset(source.text)), source.address) if part)
 
 
 def _panels(block: Figure) -> str:

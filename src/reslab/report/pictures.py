@@ -1,27 +1,30 @@
 """The charts of a report as pictures, drawn once for every renderer that shows them."""
 
-import re
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
 
-import vl_convert
-
-from reslab.exhibits.blocks import Figure
+from reslab.exhibits.blocks import Figure, Panel
 from reslab.report.document import Document, Section, anchor, letter
+from reslab.report.drawing import draw_charts
 
-WIDTH = 460
-"""Width of a panel among several, in pixels; a single one is wider."""
+WIDTH = 380
+"""Width of a panel among several, in pixels, chosen so that two side by side on paper can still be read."""
 
 WIDE = 720
+"""Width of a single panel."""
 
 
-def draw(document: Document) -> dict[str, str]:
-    """Return the SVG of each chart by its name (see `names`); the same document gives the same drawings."""
-    drawn: dict[str, str] = {}
+def charts(document: Document) -> dict[str, str]:
+    """Return the Vega-Lite specification (JSON) of each picture of the report, by its name (see `names`)."""
+    found: dict[str, str] = {}
     for section in document.sections:
         for block in section.blocks:
             if isinstance(block, Figure):
-                drawn |= dict(zip(names(block, section), _panels(block), strict=True))
-    return drawn
+                found |= dict(zip(names(block, section), _specifications(block), strict=True))
+    return found
 
 
 def names(block: Figure, section: Section) -> Sequence[str]:
@@ -31,18 +34,59 @@ def names(block: Figure, section: Section) -> Sequence[str]:
     return [f"{anchor(section, block.key)}{f'-{place}' if place else ''}" for place in places]
 
 
-def _panels(block: Figure) -> Sequence[str]:
+def fingerprint(chart: str) -> str:
+    """Return what tells a specification from every other, and this converter from another version of it."""
+    return hashlib.sha256(f"{version('vl-convert-python')}\n{chart}".encode()).hexdigest()
+
+
+def draw(specifications: Mapping[str, str], known: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the SVG of each specification by the same name.
+
+    `known` are drawings made before, by the fingerprint of what they were made from: they are used again.
+    """
+    drawn = dict(known or {})
+    wanted = {fingerprint(text): text for text in specifications.values()}
+    missing = {key: text for key, text in wanted.items() if key not in drawn}
+    drawn |= dict(zip(missing, draw_charts(list(missing.values())), strict=True))
+    return {name: drawn[fingerprint(text)] for name, text in specifications.items()}
+
+
+def _specifications(block: Figure) -> list[str]:
     width = WIDTH if len(block.panels) > 1 else WIDE
-    drawn = []
-    for panel in block.panels:
-        specification = panel.specification(width)
-        specification["config"] = {**specification["config"], "background": "white"}
-        drawn.append(_renumber(str(vl_convert.vegalite_to_svg(specification))))
-    return drawn
+    return [_specification(panel, width) for panel in block.panels]
 
 
-def _renumber(svg: str) -> str:
-    """Return the drawing with its clip paths numbered from 1: the converter counts on from one chart to the next."""
-    found = dict.fromkeys(re.findall(r"\bclip\d+\b", svg))
-    places = {name: f"clip{number}" for number, name in enumerate(found, start=1)}
-    return re.sub(r"\bclip\d+\b", lambda match: places[match.group()], svg)
+def _specification(panel: Panel, width: int) -> str:
+    whole = Panel(panel.title, _still(panel.chart), panel.datasets).specification(width)
+    config = whole["config"]
+    limit = min(config["legend"].get("labelLimit", width), width - 50)
+    legend = {**config["legend"], "labelLimit": limit}
+    whole["config"] = {**config, "background": "white", "aria": False, "legend": legend}
+    return json.dumps(whole, separators=(",", ":"), allow_nan=False)
+
+
+def _still(part: Any) -> Any:
+    """Return a specification without what only a pointer brings to life: most of a drawing's size and time."""
+    if isinstance(part, list):
+        return [_still(one) for one in part]
+    if not isinstance(part, Mapping):
+        return part
+    kept = {key: _still(_settled(value)) for key, value in part.items() if key not in ("params", "tooltip")}
+    if "layer" in kept:
+        kept["layer"] = [layer for layer in kept["layer"] if not _invisible(layer)]
+    return kept
+
+
+def _settled(channel: Any) -> Any:
+    """Return a channel that depends on a selection as it is while nothing has been selected."""
+    condition = channel.get("condition") if isinstance(channel, Mapping) else None
+    if not isinstance(condition, Mapping) or "param" not in condition:
+        return channel
+    if condition.get("empty", True):
+        return {key: value for key, value in condition.items() if key not in ("param", "empty")}
+    return {key: value for key, value in channel.items() if key != "condition"}
+
+
+def _invisible(layer: Mapping[str, Any]) -> bool:
+    opacity = layer.get("encoding", {}).get("opacity", {})
+    return "value" in opacity and opacity["value"] == 0

@@ -1,4 +1,4 @@
-"""Write the report of a folder of runs: the page, the Markdown, and its figures."""
+"""Write the report of a folder of runs: the page, the Markdown with its figures, and the typeset PDF."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +7,11 @@ from pathlib import Path
 from reslab.errors import ResLabError
 from reslab.files import write_whole
 from reslab.report.compose import compose
+from reslab.report.earlier import pictures_before, tidy_up
 from reslab.report.html import render_html
 from reslab.report.markdown import render_markdown
-from reslab.report.pictures import draw
+from reslab.report.pdf import render_pdf
+from reslab.report.pictures import charts, draw, fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,28 +20,47 @@ class ReportFiles:
 
     html: Path
     markdown: Path
+    pdf: Path
     figures: tuple[Path, ...]
 
 
-def write_report(runs_root: Path, out: Path, studies: Sequence[str] | None = None) -> ReportFiles:
-    """Write index.html, report.md and figures/*.svg into `out`, from the run directories and nothing else.
+def write_report(
+    runs_root: Path,
+    out: Path,
+    studies: Sequence[str] | None = None,
+    *,
+    title: str | None = None,
+    author: str | None = None,
+) -> ReportFiles:
+    """Write index.html, report.md, report.pdf and figures/*.svg into `out`, from the run directories and nothing else.
 
     `studies` names what to report on; None means every study that was asked, and the runs beside them.  The same
-    run directories give the same files, byte for byte.  Raises `ResLabError` for a study that was never asked, or
-    a folder that cannot be written.
+    run directories give the same files, byte for byte.  Pictures of an earlier report that this one does not show are
+    removed, if nobody has changed them.  Raises `ResLabError` for a study that was never asked, or a folder that cannot
+    be written.
     """
-    document = compose(runs_root, studies)
-    pictures = draw(document)
-    contents = {"index.html": render_html(document, pictures), "report.md": render_markdown(document)}
-    contents |= {f"figures/{name}.svg": svg for name, svg in pictures.items()}
+    document = compose(runs_root, studies, title=title, author=author)
+    specifications = charts(document)
+    figures = out / "figures"
+    pictures = draw(specifications, pictures_before(figures))
+    contents = {
+        **{f"figures/{name}.svg": svg.encode() for name, svg in pictures.items()},
+        "report.md": render_markdown(document).encode(),
+        "report.pdf": render_pdf(document, pictures),
+        "index.html": render_html(document, pictures).encode(),
+    }
     try:
-        for name, text in contents.items():
+        for name, content in contents.items():
             (out / name).parent.mkdir(parents=True, exist_ok=True)
-            write_whole(out / name, text.encode())
+            write_whole(out / name, content)
+        tidy_up(figures, pictures, {name: fingerprint(text) for name, text in specifications.items()})
     except OSError as error:
         raise ResLabError(
             f"cannot write the report to {out}: {error.strerror or error}; choose another folder with --out"
         ) from error
     return ReportFiles(
-        out / "index.html", out / "report.md", tuple(out / "figures" / f"{name}.svg" for name in pictures)
+        html=out / "index.html",
+        markdown=out / "report.md",
+        pdf=out / "report.pdf",
+        figures=tuple(figures / f"{name}.svg" for name in pictures),
     )

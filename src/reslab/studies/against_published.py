@@ -32,6 +32,18 @@ def against_paper(done: Sequence[Group]) -> list[Block]:
     return blocks
 
 
+def not_comparable(done: Sequence[Group]) -> list[Block]:
+    """Return why the assignment's figures do not apply to these groups, by data set."""
+    reasons = []
+    for dataset in datasets_of(done):
+        reason = next(
+            (why for group in on_dataset(done, dataset) if (why := why_not_comparable(group)) is not None),
+            "the assignment has no figures of these networks at these settings",
+        )
+        reasons.append(f"On {dataset_name(dataset)} the comparison does not apply: {reason}.")
+    return [Prose("  ".join(reasons))]
+
+
 def _does_not_apply(dataset: str, reason: str, groups: Sequence[Group]) -> str:
     text = f"On {dataset_name(dataset)} the comparison with published figures does not apply: {reason}."
     depths = [group.recipe.depth for group in groups]

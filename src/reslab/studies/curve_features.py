@@ -1,15 +1,16 @@
 """What can be recognised in curves, found by computation: steps at changes of rate, unrest, the gap at the end."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from reslab.analysis.features import RateChange, phases, rate_changes
 from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Block, Column, Prose, Table
 from reslab.exhibits.curves import datasets_of, on_dataset
-from reslab.exhibits.wording import counted, dataset_name, listing, network_name, number, points
+from reslab.exhibits.windows import network
+from reslab.exhibits.wording import counted, dataset_name, listing, number, points
 
 
-def curve_features(done: Sequence[Group]) -> list[Block]:
+def curve_features(done: Sequence[Group], label: Callable[[Group], str] = network) -> list[Block]:
     """Return what the curves of groups with finished runs show: a table of steps, and sentences on it."""
     changes = [(group, rate_changes(group.curve("rate"), group.curve("test_error"))) for group in done]
     table = _steps_table(changes)
@@ -20,7 +21,7 @@ def curve_features(done: Sequence[Group]) -> list[Block]:
         here = [(group, found[place]) for group, found in changes if len(found) > place]
         stands_out = all(_stands_out(group, change) for group, change in here)
         blocks.append(Prose(_steps_words(place, [change for _, change in here], stands_out)))
-    return [*blocks, *_unrest(done), *_gaps(done)]
+    return [*blocks, *_unrest(done), *_gaps(done, label)]
 
 
 def _steps_table(changes: Sequence[tuple[Group, Sequence[RateChange]]]) -> Table | None:
@@ -97,11 +98,11 @@ def _unrest(done: Sequence[Group]) -> list[Block]:
     return [Prose(f"{text}{reason}.")]
 
 
-def _gaps(done: Sequence[Group]) -> list[Block]:
+def _gaps(done: Sequence[Group], label: Callable[[Group], str]) -> list[Block]:
     parts = []
     for dataset in datasets_of(done):
         own = on_dataset(done, dataset)
-        listed = listing(f"{points(gap(group))} for {network_name(group.recipe)}" for group in own)
+        listed = listing(f"{points(gap(group))} for {label(group)}" for group in own)
         parts.append(f"on {dataset_name(dataset)} {listed}")
     text = "At the last epoch the test error exceeds the training error, in points, by"
     return [Prose(f"{text}: {'; '.join(parts)} ([[together]]).")]

@@ -3,20 +3,22 @@
 from collections.abc import Sequence
 
 from reslab.analysis.groups import Group
+from reslab.analysis.judgement import compare
 from reslab.analysis.tidy import Tables
-from reslab.exhibits.blocks import Block, Heading
-from reslab.exhibits.curves import datasets_of, error_figure, on_dataset, paper_figure, rate_figure
+from reslab.exhibits.blocks import Block, Heading, Prose
+from reslab.exhibits.curves import datasets_of, on_dataset
 from reslab.exhibits.finals import by_depth_figure
 from reslab.exhibits.tables import final_table
 from reslab.exhibits.windows import published_table, window_table
 from reslab.exhibits.wording import dataset_name, listing, network_name
-from reslab.presets import preset_recipe
 from reslab.published import Published, published
-from reslab.recipe import Recipe, stretch, vary
 from reslab.studies import depth_answers
+from reslab.studies.chapter import curves, verdicts
+from reslab.studies.designs import base_recipe
 from reslab.studies.sections import opening, progress, what_was_run
 from reslab.studies.study import Options, Study, Variant
 from reslab.studies.verdicts import why_not_comparable
+from reslab.studies.why import why
 
 NAME = "depth"
 DEPTHS = (20, 56, 110)
@@ -34,7 +36,7 @@ def ask(options: Options) -> Study:
         )
         for dataset in dict.fromkeys(datasets)
         for depth in sorted(set(depths))
-        for recipe in (_recipe(options, dataset, depth),)
+        for recipe in (base_recipe(options, dataset, depth),)
     )
     return Study(
         name=NAME,
@@ -44,37 +46,34 @@ def ask(options: Options) -> Study:
         variants=variants,
         seeds=tuple(range(options.seeds)),
         kind=NAME,
+        diagnostics=("responses", "gap"),
     )
 
 
 def answer(study: Study, tables: Tables) -> list[Block]:
     """Return the report's part on depth: what was run, curves, the assignment's tables, its questions answered."""
     groups = study.groups(tables)
+    compared = compare(depth_answers.pairs(groups))
+    sentences = depth_answers.in_short(groups, compared)
     blocks = [
         *opening(study),
-        *depth_answers.in_short(groups),
+        *([Prose(f"In short.  {'  '.join(sentences)}")] if sentences else []),
         *progress(groups),
         *what_was_run(groups, _label(groups)),
     ]
     if not any(group.epochs.height for group in groups):
         return blocks
-    figures = (
-        rate_figure("rate", groups),
-        error_figure("train", groups, "train", _network),
-        error_figure("test", groups, "test", _network),
-        paper_figure("together", groups, _network),
-    )
-    blocks += [Heading("Curves"), *(figure for figure in figures if figure is not None)]
+    blocks += [Heading("Curves"), *curves(groups, _network)]
     results = _results(groups)
     if results:
-        blocks += [Heading("Results"), *results]
-    return blocks + depth_answers.answers(groups)
+        blocks += [Heading("Results"), *results, *verdicts(groups, compared, _network)]
+    return blocks + why(study, groups, _network) + depth_answers.answers(groups, compared)
 
 
-def _recipe(options: Options, dataset: str, depth: int) -> Recipe:
-    recipe = preset_recipe(options.preset, dataset=dataset, depth=depth)
-    recipe = recipe if options.epochs is None else stretch(recipe, options.epochs)
-    return vary(recipe, precision=options.precision)
+def short(study: Study, tables: Tables) -> list[str]:
+    """Return the answer in a sentence for each data set."""
+    groups = study.groups(tables)
+    return depth_answers.in_short(groups, compare(depth_answers.pairs(groups)))
 
 
 def _expectation(datasets: Sequence[str], depths: Sequence[int]) -> str:

@@ -1,22 +1,45 @@
 """The assignment's five questions on depth, answered in words that the measured figures choose."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
-import polars as pl
-
 from reslab.analysis.groups import Group
+from reslab.analysis.judgement import Compared, step
+from reslab.analysis.statistics import Verdict
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
 from reslab.exhibits.curves import datasets_of, on_dataset
 from reslab.exhibits.wording import dataset_name, listing, network_name, opened, points, spread, whole, with_n
 from reslab.studies.against_published import against_paper
+from reslab.studies.comparing import diverged_words, higher, lower, missing_words
 from reslab.studies.curve_features import curve_features, gap
-from reslab.studies.verdicts import between, in_words, step, why_not_comparable
+from reslab.studies.designs import within
+from reslab.studies.verdicts import verdict_words, why_not_comparable
 
 Label = Callable[[Group], str]
 
 
-def answers(groups: Sequence[Group]) -> list[Block]:
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A comparison with both verdicts, as two finished groups have them."""
+
+    first: Group
+    second: Group
+    test: Verdict
+    train: Verdict
+
+
+def pairs(groups: Sequence[Group]) -> list[tuple[Group, Group]]:
+    """Return the comparisons: each depth with the next of its data set, and the least with the greatest."""
+
+    def find(own: Sequence[Group]) -> list[tuple[Group, Group]]:
+        ordered = _by_depths([group for group in own if group.has_result])
+        return [*pairwise(ordered), *([(ordered[0], ordered[-1])] if len(ordered) > 2 else [])]
+
+    return within(groups, find)
+
+
+def answers(groups: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
     """Return questions and answers; a question that these runs cannot answer says what would."""
     done = [group for group in groups if group.has_result]
     blocks: list[Block] = [Heading("The questions, answered")]
@@ -25,28 +48,31 @@ def answers(groups: Sequence[Group]) -> list[Block]:
     blocks += [Heading("What are the complete curves, and what is the final accuracy?", 4), *_final(done)]
     blocks += [Heading("How do the results compare with the paper's?  Why are they better or worse?", 4)]
     blocks += against_paper(done)
-    blocks += [Heading("How does performance change with the number of layers?  Why?", 4), *_by_depth(groups)]
+    blocks += [Heading("How does performance change with the number of layers?  Why?", 4), *_by_depth(groups, compared)]
     blocks += [Heading("What can be recognised in the curves?", 4), *curve_features(done)]
     if any(dataset.startswith("cifar") for dataset in datasets_of(groups)):
-        blocks += [Heading("What is the major difference between CIFAR-10 and CIFAR-100?", 4), *_two_datasets(done)]
+        blocks += [
+            Heading("What is the major difference between CIFAR-10 and CIFAR-100?", 4),
+            *_two_datasets(done, compared),
+        ]
     return blocks
 
 
-def in_short(groups: Sequence[Group]) -> list[Block]:
-    """Return the answer in a sentence for each data set with two depths or more, or nothing yet."""
+def in_short(groups: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
+    """Return the answer in a sentence for each data set with two depths or more, none before they have finished."""
     sentences = []
     done = [group for group in groups if group.has_result]
     for dataset in datasets_of(done):
-        own = sorted(on_dataset(done, dataset), key=lambda group: group.recipe.depth)
-        found = between(own[0], own[-1])
-        if len(own) > 1 and found is not None:
+        own = _by_depths(on_dataset(done, dataset))
+        found = _found(compared, own[0], own[-1])
+        if found is not None:
             ends = []
             for group in (own[0], own[-1]):
                 summary = group.last_epoch("test_error")
                 ends.append(f"{spread(summary)}% with {group.recipe.depth} layers (n = {summary.n})")
             name = dataset_name(dataset)
-            sentences.append(f"On {name} the test error is {listing(ends)}, {in_words(found)}.")
-    return [Prose(f"In short.  {'  '.join(sentences)}")] if sentences else []
+            sentences.append(f"On {name} the test error is {listing(ends)}, {verdict_words(found.test)}.")
+    return sentences
 
 
 def _final(done: Sequence[Group]) -> list[Block]:
@@ -63,22 +89,22 @@ def _final(done: Sequence[Group]) -> list[Block]:
     return [Prose(text), Bullets(tuple(items))]
 
 
-def _by_depth(groups: Sequence[Group]) -> list[Block]:
+def _by_depth(groups: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
     done = [group for group in groups if group.has_result]
     blocks: list[Block] = []
     for dataset in datasets_of(done):
-        own = sorted(on_dataset(done, dataset), key=lambda group: group.recipe.depth)
+        own = _by_depths(on_dataset(done, dataset))
         name = dataset_name(dataset)
         if len(own) < 2:
             blocks.append(Prose(f"On {name} only one depth has finished, so there is nothing to compare."))
             continue
-        items = [_step_words(first, second) for first, second in pairwise(own)]
+        items = [_step_words(_known(compared, first, second)) for first, second in pairwise(own)]
         blocks += [Prose(f"On {name} ([[final]], [[final-{dataset}]]):"), Bullets(tuple(items))]
         whole_way = f"from {own[0].recipe.depth} to {own[-1].recipe.depth} layers altogether, "
-        blocks.append(Prose(opened((whole_way if len(own) > 2 else "") + _why(own[0], own[-1]))))
-    blocks += _lost(groups)
-    compared = len({group.recipe.depth for group in done}) > 1
-    if compared and any(why_not_comparable(group) and group.recipe.dataset != "digits" for group in done):
+        blocks.append(Prose(opened((whole_way if len(own) > 2 else "") + _why(_known(compared, own[0], own[-1])))))
+    blocks += [*diverged_words(groups), *missing_words(groups)]
+    several = len({group.recipe.depth for group in done}) > 1
+    if several and any(why_not_comparable(group) and group.recipe.dataset != "digits" for group in done):
         text = (
             "These trainings are not the full ones; deeper networks take longer to train, so that the order of depths "
             "may differ at the end of a full schedule."
@@ -87,54 +113,39 @@ def _by_depth(groups: Sequence[Group]) -> list[Block]:
     return blocks
 
 
-def _lost(groups: Sequence[Group]) -> list[Block]:
-    """Return which means leave out runs that diverged, and so flatter their networks."""
-    parts = []
-    for group in groups:
-        diverged = group.runs.filter(pl.col("status") == "diverged").height
-        if diverged:
-            parts.append(f"{diverged} of {len(group.seeds)} runs of {group.label}")
-    if not parts:
-        return []
-    return [Prose(f"Diverged: {listing(parts)}.  They are in none of the means, which flatters these networks.")]
-
-
-def _step_words(first: Group, second: Group) -> str:
-    test, train = between(first, second), between(first, second, "train_error")
-    assert test is not None
-    assert train is not None
+def _step_words(one: Judged) -> str:
+    first, second = one.first, one.second
     more = ""
     before, after = first.number("parameters"), second.number("parameters")
     if before and after:
         more = f", {after / before:.1f} times the parameters"
     layers = f"{first.recipe.depth} to {second.recipe.depth} layers{more}"
-    return f"{layers}: the test error is {in_words(test)}; the training error is {in_words(train)}."
+    return f"{layers}: the test error is {verdict_words(one.test)}; the training error is {verdict_words(one.train)}."
 
 
-def _why(first: Group, last: Group) -> str:
+def _why(one: Judged) -> str:
     """Return what the two errors together say about the reason."""
-    test, train = between(first, last), between(first, last, "train_error")
-    assert test is not None
-    assert train is not None
-    deep, shallow = network_name(last.recipe), network_name(first.recipe)
-    if test.margin is None:
+    test, train = one.test, one.train
+    deep, shallow = network_name(one.second.recipe), network_name(one.first.recipe)
+    if test.kind == "unknown":
         return "there are too few seeds to tell a difference from chance, and no reason should be given for it."
-    better, worse = test.resolved and test.value < 0, test.resolved and test.value > 0
-    fits_better, fits_worse = train.resolved and train.value < 0, train.resolved and train.value > 0
+    better, worse = lower(test), higher(test)
+    fits_better, fits_worse = lower(train), higher(train)
     if better and fits_better:
         return (
-            f"the test error is {in_words(test)}.  {deep} fits the training images better too: the added layers are "
+            f"the test error is {verdict_words(test)}.  {deep} fits the training images better too: the added layers "
+            "are "
             "put to use, there is no degradation of the kind that plain networks show, and what is learnt carries "
             "over to new images."
         )
     if better and fits_worse:
         return (
-            f"the test error is {in_words(test)} although the training error is higher: {deep} fits the training "
+            f"the test error is {verdict_words(test)} although the training error is higher: {deep} fits the training "
             f"images less closely than {shallow} but generalises better."
         )
     if better:
         return (
-            f"the test error is {in_words(test)}, while the training errors cannot be told apart: {deep} does not "
+            f"the test error is {verdict_words(test)}, while the training errors cannot be told apart: {deep} does not "
             "measurably fit the training images better, it generalises better."
         )
     if fits_worse:
@@ -150,6 +161,8 @@ def _why(first: Group, last: Group) -> str:
         )
     if worse:
         return f"the test error of {deep} is higher; the training errors cannot be told apart, so the reason is open."
+    if test.kind == "equal" and not fits_better:
+        return f"the test error of {deep} is {verdict_words(test)}: the added layers neither help nor harm."
     if fits_better:
         return (
             f"{deep} fits the training images better, but with these seeds its test error cannot be told from that "
@@ -161,7 +174,7 @@ def _why(first: Group, last: Group) -> str:
     )
 
 
-def _two_datasets(done: Sequence[Group]) -> list[Block]:
+def _two_datasets(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
     ten, hundred = on_dataset(done, "cifar10"), on_dataset(done, "cifar100")
     missing = [name for name, own in (("CIFAR-10", ten), ("CIFAR-100", hundred)) if not own]
     if missing:
@@ -173,11 +186,13 @@ def _two_datasets(done: Sequence[Group]) -> list[Block]:
                 items.append(_pair_words(first, second))
     gains = []
     for own in (ten, hundred):
-        ends = sorted(own, key=lambda group: group.recipe.depth)
-        found = between(ends[0], ends[-1])
-        if len(ends) > 1 and found is not None:
+        ends = _by_depths(own)
+        found = _found(compared, ends[0], ends[-1])
+        if found is not None:
             depths = f"{ends[-1].recipe.depth} rather than {ends[0].recipe.depth} layers"
-            gains.append(f"on {dataset_name(ends[0].recipe.dataset)} the test error with {depths} is {in_words(found)}")
+            gains.append(
+                f"on {dataset_name(ends[0].recipe.dataset)} the test error with {depths} is {verdict_words(found.test)}"
+            )
     blocks: list[Block] = [Bullets(tuple(items))] if items else []
     if gains:
         blocks.append(Prose(f"Depth: {'; '.join(gains)}."))
@@ -205,5 +220,23 @@ def _per_class(ten: Group, hundred: Group) -> str:
     sizes = f"CIFAR-10 has {shares[0]}, CIFAR-100 {shares[1]}" if len(shares) == 2 else "CIFAR-100 has more classes"
     return (
         f"{sizes}.  So CIFAR-100 has both more classes to tell apart and fewer images of each to learn from; this "
-        "study changes the two together and cannot tell which matters more."
+        "study changes the two together and cannot tell which matters more; the study data-size does."
     )
+
+
+def _found(compared: Sequence[Compared], first: Group, second: Group) -> Judged | None:
+    for one in compared:
+        same = (one.first.label, one.second.label) == (first.label, second.label)
+        if same and one.test is not None and one.train is not None:
+            return Judged(first, second, one.test, one.train)
+    return None
+
+
+def _known(compared: Sequence[Compared], first: Group, second: Group) -> Judged:
+    found = _found(compared, first, second)
+    assert found is not None
+    return found
+
+
+def _by_depths(groups: Sequence[Group]) -> list[Group]:
+    return sorted(groups, key=lambda group: group.recipe.depth)

@@ -3,16 +3,20 @@
 from collections.abc import Sequence
 
 from reslab.analysis.groups import Group
+from reslab.analysis.judgement import compare
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Bullets, Column, Heading, Prose, Table
-from reslab.exhibits.curves import datasets_of, error_figure, on_dataset, rate_figure
+from reslab.exhibits.curves import datasets_of, error_figure, rate_figure
 from reslab.exhibits.finals import by_variant_figure
 from reslab.exhibits.tables import variant_table
 from reslab.exhibits.wording import counted, dataset_name, network_name, number, opened
 from reslab.recipe import Recipe, Scalar, differing_fields
+from reslab.studies.chapter import verdicts
+from reslab.studies.comparing import diverged_words, missing_words
+from reslab.studies.designs import within
 from reslab.studies.sections import opening, progress, what_was_run
 from reslab.studies.study import Study, Variant
-from reslab.studies.verdicts import between, in_words
+from reslab.studies.verdicts import verdict_words
 
 CUSTOM = "custom"
 OTHERS = "others"
@@ -115,32 +119,23 @@ def _cell(value: Scalar) -> str:
 
 def _differences(groups: Sequence[Group]) -> list[Block]:
     """Return each variant against the first finished one of its data set, as cautiously as its seeds are few."""
+    compared = compare(within(groups, _with_first))
+    if not any(one.test for one in compared):
+        nothing = "Fewer than two variants have finished runs, so there is nothing to compare."
+        return [Heading("Differences"), Prose(nothing), *diverged_words(groups)]
     blocks: list[Block] = []
-    num_compared = 0
     for dataset in datasets_of(groups):
-        done = [group for group in on_dataset(groups, dataset) if group.has_result]
-        if len(done) < 2:
-            continue
-        first, *rest = done
-        items = []
-        for group in rest:
-            found = between(first, group)
-            if found is not None:
-                items.append(f"{group.label}: {in_words(found)}.")
-        num_compared += len(items)
-        where = f" on {dataset_name(dataset)}" if len(datasets_of(groups)) > 1 else ""
-        lead = f"Last-epoch test error{where}, compared with {first.label}:"
-        blocks += [Prose(lead), Bullets(tuple(items))]
-    if not blocks:
-        return [
-            Heading("Differences"),
-            Prose("Fewer than two variants have finished runs, so there is nothing to compare."),
-        ]
-    if num_compared > 1:
-        blocks.append(
-            Prose(
-                f"{opened(counted(num_compared, 'comparison'))} were made, each at 95%: the more there are, the "
-                "likelier that one of them looks real by chance."
-            )
-        )
-    return [Heading("Differences"), *blocks]
+        own = [one for one in compared if one.first.recipe.dataset == dataset and one.test is not None]
+        items = [f"{one.second.label}: {verdict_words(one.test)}." for one in own if one.test is not None]
+        if items:
+            where = f" on {dataset_name(dataset)}" if len(datasets_of(groups)) > 1 else ""
+            lead = f"Last-epoch test error{where}, compared with {own[0].first.label} ([[comparisons]]):"
+            blocks += [Prose(lead), Bullets(tuple(items))]
+    tables = verdicts(groups, compared, _label)
+    return [Heading("Differences"), *tables, *blocks, *diverged_words(groups), *missing_words(groups)]
+
+
+def _with_first(own: Sequence[Group]) -> list[tuple[Group, Group]]:
+    done = [group for group in own if group.has_result or group.num_diverged]
+    first = next((group for group in done if group.has_result), None)
+    return [] if first is None else [(first, group) for group in done if group is not first]

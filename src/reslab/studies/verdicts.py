@@ -2,26 +2,16 @@
 
 from reslab.analysis.comparison import Difference, difference, from_single
 from reslab.analysis.groups import Group
+from reslab.analysis.judgement import step
+from reslab.analysis.statistics import Verdict
 from reslab.analysis.summary import Summary, schedule_epochs
-from reslab.exhibits.wording import counted, dataset_name, number, percent, points
+from reslab.exhibits.wording import counted, dataset_name, interval, number, percent, points
 from reslab.published import Published, published
 
 FULL_SCHEDULE_IMAGES = 64_000 * 128
 """Images seen in the paper's training: 64,000 iterations of 128 (He et al. 2016, section 4.2)."""
 
 _ALMOST = 0.95
-
-
-def step(group: Group) -> float:
-    """Return what one image of the test set is worth, in percent; 0 where its size is unknown."""
-    images = group.number("num_test")
-    return 100 / images if images else 0.0
-
-
-def between(first: Group, second: Group, column: str = "test_error") -> Difference | None:
-    """Compare last-epoch figures of two groups: second minus first."""
-    per_image = max(step(first), step(second)) if column == "test_error" else 0.0
-    return difference(first.last_epoch(column), second.last_epoch(column), per_image)
 
 
 def with_published(group: Group, one: Published) -> Difference | None:
@@ -34,14 +24,30 @@ def with_published(group: Group, one: Published) -> Difference | None:
 
 def in_words(found: Difference, than: str = "") -> str:
     """Return size, direction and certainty of a difference of errors; `than` is what it is a difference to."""
-    direction = "lower" if found.value < 0 else "higher"
-    size = f"{points(abs(found.value))} points {direction}{f' than {than}' if than else ''}"
+    size = f"{_size(found)}{f' than {than}' if than else ''}"
     if found.margin is None:
         return f"{size}, which one seed cannot tell from chance"
-    interval = f"95% interval {_signed(found.value - found.margin)} to {_signed(found.value + found.margin)}"
     if found.resolved:
-        return f"{size} ({interval})"
-    return f"{size}, not resolvable with {_seeds(found)} ({interval})"
+        return f"{size} (95% interval {interval(found)})"
+    return f"{size}, not resolvable with {_seeds(found)} (95% interval {interval(found)})"
+
+
+def verdict_words(verdict: Verdict) -> str:
+    """Return a difference of errors with what it supports after correction for how many are compared."""
+    found, margin = verdict.difference, number(verdict.margin)
+    size = _size(found)
+    match verdict.kind:
+        case "unknown":
+            return f"{size}, which one seed cannot tell from chance"
+        case "lower" | "higher":
+            small = f", and shown to be less than {margin} points" if verdict.within else ""
+            return f"{size} (95% interval {interval(found)}){small}"
+        case "equal":
+            return f"equal within {margin} points ({size}; 95% interval {interval(found)})"
+        case "open":
+            corrected = " once corrected for the number of comparisons" if found.resolved else ""
+            more = f"; about {verdict.seeds:,} of each would resolve it" if verdict.seeds else ""
+            return f"{size}, not resolvable with {_seeds(found)}{corrected} (95% interval {interval(found)}{more})"
 
 
 def why_not_comparable(group: Group) -> str | None:
@@ -77,9 +83,10 @@ def epochs_words(group: Group) -> str:
     return f"{number(length)} {'epoch' if length == 1 else 'epochs'}"
 
 
-def _signed(value: float) -> str:
-    text = points(value) or ""
-    return text if value < 0 else f"+{text}"
+def _size(found: Difference) -> str:
+    if points(abs(found.value)) == points(0.0):
+        return "no difference to two decimals"
+    return f"{points(abs(found.value))} points {'lower' if found.value < 0 else 'higher'}"
 
 
 def _seeds(found: Difference) -> str:

@@ -1,0 +1,261 @@
+"""What `reslab diagnose` measured, as charts and tables: responses, gradients, curvature, noise scale, surface, gap."""
+
+from collections.abc import Callable, Sequence
+
+import altair as alt
+import polars as pl
+
+from reslab.analysis.groups import Group
+from reslab.analysis.summary import Summary, summarise
+from reslab.exhibits.blocks import Column, Figure, Panel, Row, Table
+from reslab.exhibits.curves import datasets_of, on_dataset
+from reslab.exhibits.style import VIRIDIS, colours, legend, log_y, panel, shapes, unchecked
+from reslab.exhibits.wording import dataset_name, seeds_behind
+
+Label = Callable[[Group], str]
+
+MOST_SURFACES = 4
+
+_FIVE = alt.Axis(tickCount=5, grid=False)
+
+
+@unchecked
+def responses_figure(key: str, groups: Sequence[Group], label: Label) -> Figure | None:
+    """Return the counterpart of the paper's figure 7, layer by layer; None where no responses were measured."""
+    panels = [
+        _layer_panel(f"{key}/{dataset}", dataset_name(dataset), own, label, "responses", "final", "Standard deviation")
+        for dataset, own in _having(groups, "responses")
+    ]
+    if not panels:
+        return None
+    caption = (
+        "Standard deviation of the responses of each 3x3 layer of the trained networks, after batch norm and before "
+        f"addition or ReLU, on training images ({_behind(groups, 'responses')}); the form of the paper's figure 7.  In "
+        "a residual network it says how much a layer changes what passes through it."
+    )
+    return Figure(key, "Layer responses", caption, tuple(panels))
+
+
+@unchecked
+def gradients_figure(key: str, groups: Sequence[Group], label: Label) -> Figure | None:
+    """Return the gradient norm of each layer before and after training; None where no gradients were measured."""
+    panels = [
+        _layer_panel(
+            f"{key}/{dataset}/{moment}",
+            f"{dataset_name(dataset)}, {words} training",
+            own,
+            label,
+            "gradients",
+            moment,
+            "Gradient norm",
+        )
+        for dataset, own in _having(groups, "gradients")
+        for moment, words in (("initial", "before"), ("final", "after"))
+    ]
+    if not panels:
+        return None
+    caption = (
+        "Norm of the gradient of the loss by each layer's weights, from the first layer to the last, before and after "
+        f"training ({_behind(groups, 'gradients')}); logarithmic axis.  Gradients that vanish on their way back would "
+        "fall by orders of magnitude towards the first layer."
+    )
+    return Figure(key, "Gradient norms by layer", caption, tuple(panels))
+
+
+@unchecked
+def surface_figure(key: str, groups: Sequence[Group], label: Label) -> Figure | None:
+    """Return the loss around the weights of one run of each group, four at most; None where none was measured."""
+    have = [group for group in groups if group.diagnoses.points.height][:MOST_SURFACES]
+    if not have:
+        return None
+    drawn = [(group, _one_surface(group)) for group in have]
+    every = [value for _, points in drawn for value in points["loss"].drop_nulls().to_list() if value > 0]
+    if not every:
+        return None
+    scale = alt.Scale(type="log", domain=[min(every), max(every)], range=list(VIRIDIS), clamp=True)
+    panels = tuple(
+        _surface_panel(f"{key}/{place}", label(group), points, scale) for place, (group, points) in enumerate(drawn)
+    )
+    caption = (
+        "Loss (mean nats, logarithmic colours, one scale for all panels) on a plane around the trained weights of one "
+        "run each, along two random directions whose filters are as long as the network's own; the middle is the "
+        "trained network.  Blank where the loss is not finite.  Two directions of very many: a comparison of networks "
+        "measured alike, not a map."
+    )
+    return Figure(key, "Loss surfaces", caption, panels)
+
+
+def curvature_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
+    """Return the largest eigenvalue of the Hessian beside what the rate allows; None where it was not measured."""
+    rows = tuple(
+        (
+            label(group),
+            str(largest.n),
+            _short(largest),
+            _short(measured(group, "curvature", "stability_limit")),
+            _short(measured(group, "curvature", "rate")),
+        )
+        for group in groups
+        for largest in (measured(group, "curvature", "largest"),)
+        if largest.n
+    )
+    if not rows:
+        return None
+    columns = (
+        Column("Runs", "left"),
+        *map(Column, ("Seeds measured", "Largest eigenvalue", "Stability limit", "Last rate")),
+    )
+    caption = (
+        "Largest eigenvalue of the Hessian of the training loss at the end, beside the curvature above which gradient "
+        "descent at the last rate runs away: 2 (1 + momentum) / rate, another figure where the momentum is "
+        "Nesterov's.  Training in small batches settles below it, so that a value far below is no sign of a rate that "
+        "is too small."
+    )
+    return Table(key, "Curvature and rate", caption, columns, rows)
+
+
+def noise_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
+    """Return the gradient noise scale beside the batch size; None where it was not measured."""
+    rows = []
+    for group in groups:
+        scale, least = (measured(group, "noise-scale", name) for name in ("noise_scale", "at_least"))
+        if scale.n or least.n:
+            rows.append(
+                (label(group), str(group.recipe.batch_size), str(max(scale.n, least.n)), _short(scale), _short(least))
+            )
+    if not rows:
+        return None
+    columns = (
+        Column("Runs", "left"),
+        *map(Column, ("Batch size", "Seeds measured", "Noise scale (images)", "At least (images)")),
+    )
+    caption = (
+        "Gradient noise scale of the trained networks, in images: a batch much smaller than this averages little of "
+        "the noise away, one much larger wastes images (McCandlish et al. 2018).  Where the gradient is lost in its "
+        "noise, as it often is at the end of a training, there is only a lower bound."
+    )
+    return Table(key, "Noise scale and batch size", caption, columns, tuple(rows))
+
+
+def gap_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
+    """Return errors of the final weights on training and test images as they are; None where not measured."""
+    rows = tuple(
+        (
+            label(group),
+            str(gap.n),
+            _points(measured(group, "gap", "train_error")),
+            _points(measured(group, "gap", "test_error")),
+            _points(gap),
+        )
+        for group in groups
+        for gap in (measured(group, "gap", "error_gap"),)
+        if gap.n
+    )
+    if not rows:
+        return None
+    columns = (
+        Column("Runs", "left"),
+        *map(Column, ("Seeds measured", "Training error (%)", "Test error (%)", "Gap (points)")),
+    )
+    caption = (
+        "Errors of the final weights on training images without augmentation and on test images, and the gap between "
+        "them; on samples of the images, so that the test errors differ a little from those of the whole test set."
+    )
+    return Table(key, "Train-test gap of the final weights", caption, columns, rows)
+
+
+def measured(group: Group, diagnostic: str, quantity: str) -> Summary:
+    """Summarise one measured figure over a group's runs."""
+    return summarise(group.diagnoses.values(diagnostic, quantity))
+
+
+def _layer_panel(
+    name: str, title: str, groups: Sequence[Group], label: Label, diagnostic: str, moment: str, unit: str
+) -> Panel:
+    rows: list[Row] = []
+    for group in groups:
+        found = group.diagnoses.by_layer(diagnostic, moment)
+        pairs = found.select("layer", "value").rows()
+        marked = set(range(len(pairs) - 1, -1, -max(1, len(pairs) // 8)))
+        rows += [
+            {"label": label(group), "layer": layer, "value": float(f"{value:.4g}")}
+            | ({"marked": 1} if place in marked else {})
+            for place, (layer, value) in enumerate(pairs)
+        ]
+    labels = [label(group) for group in groups]
+    positive = [row["value"] for row in rows if row["value"] > 0] or [1.0]
+    spread_out = max(positive) > 8 * min(positive)
+    kept = [row for row in rows if row["value"] > 0] if spread_out else rows
+    y = log_y("value", unit, positive) if spread_out else alt.Y("value:Q", title=unit)
+    base = alt.Chart(alt.NamedData(name=name)).encode(
+        x=alt.X("layer:Q", title="Layer", axis=alt.Axis(grid=False, format="d")),
+        y=y,
+        color=alt.Color("label:N", scale=alt.Scale(domain=labels, range=colours(len(labels))), legend=legend(labels)),
+    )
+    shape = alt.Shape("label:N", scale=alt.Scale(domain=labels, range=shapes(len(labels))), legend=legend(labels))
+    tooltip = [alt.Tooltip("label:N", title="runs"), "layer:Q", alt.Tooltip("value:Q", format=".3~g")]
+    chart = alt.layer(
+        base.mark_line(strokeWidth=1.4),
+        base.transform_filter("datum.marked")
+        .mark_point(filled=True, size=45, opacity=1)
+        .encode(shape=shape, tooltip=tooltip),
+    )
+    return panel(title, chart, {name: kept})
+
+
+def _surface_panel(name: str, title: str, points: pl.DataFrame, scale: alt.Scale) -> Panel:
+    steps = sorted(set(points["first"].to_list()))
+    half = (steps[1] - steps[0]) / 2
+    rows: list[Row] = [
+        {
+            "x": round(second - half, 4),
+            "x2": round(second + half, 4),
+            "y": round(first - half, 4),
+            "y2": round(first + half, 4),
+            "loss": float(f"{loss:.4g}"),
+            "error": round(error, 2),
+        }
+        for first, second, loss, error in points.select("first", "second", "loss", "error").rows()
+        if loss is not None
+    ]
+    chart = (
+        alt.Chart(alt.NamedData(name=name))
+        .mark_rect()
+        .encode(
+            x=alt.X("x:Q", title="Step along the first direction", axis=_FIVE, scale=alt.Scale(nice=False, zero=False)),
+            x2="x2:Q",
+            y=alt.Y("y:Q", title="Along the second", axis=_FIVE, scale=alt.Scale(nice=False, zero=False)),
+            y2="y2:Q",
+            color=alt.Color("loss:Q", scale=scale, legend=alt.Legend(orient="right", title="loss", format="~g")),
+            tooltip=[alt.Tooltip("loss:Q", format=".3~g"), alt.Tooltip("error:Q", title="error, %")],
+        )
+    )
+    return panel(title, chart, {name: rows})
+
+
+def _one_surface(group: Group) -> pl.DataFrame:
+    """Return the points of the first run that has a surface: two surfaces cannot be averaged."""
+    points = group.diagnoses.points
+    return points.filter(pl.col("run_id") == min(points["run_id"].to_list()))
+
+
+def _having(groups: Sequence[Group], diagnostic: str) -> list[tuple[str, list[Group]]]:
+    have = [group for group in groups if diagnostic in group.diagnoses.layers["diagnostic"]]
+    return [(dataset, on_dataset(have, dataset)) for dataset in datasets_of(have)]
+
+
+def _behind(groups: Sequence[Group], diagnostic: str) -> str:
+    counts = [
+        group.diagnoses.layers.filter(pl.col("diagnostic") == diagnostic)["run_id"].n_unique()
+        for _, own in _having(groups, diagnostic)
+        for group in own
+    ]
+    return f"{seeds_behind(counts)} each"
+
+
+def _short(summary: Summary) -> str | None:
+    return None if summary.mean is None else f"{summary.mean:,.3g}" if summary.mean < 1000 else f"{summary.mean:,.0f}"
+
+
+def _points(summary: Summary) -> str | None:
+    return None if summary.mean is None else f"{summary.mean:.2f}"

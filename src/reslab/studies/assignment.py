@@ -1,0 +1,118 @@
+"""The whole assignment as one plan, required and optional tasks, and its questions answered in order."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from reslab.analysis.tidy import Tables
+from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
+from reslab.exhibits.wording import counted, listing, opened
+from reslab.studies import batch_size, data_size, depth, epochs, learning_rate
+from reslab.studies.study import Options, Plan, Study
+
+NAME = "assignment"
+TITLE = "The assignment: what decides how well a residual network does"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A part of the assignment: its question, what asks it, its answer in sentences, and where the evidence stands."""
+
+    name: str
+    question: str
+    ask: Callable[[Options], Study]
+    short: Callable[[Study, Tables], list[str]]
+    evidence: tuple[str, ...]
+    """Keys of the exhibits of the study that the answer rests on."""
+
+
+TASKS = (
+    Task(
+        depth.NAME,
+        "Required: how does performance change with the number of layers?",
+        depth.ask,
+        depth.short,
+        ("final", "comparisons", "test"),
+    ),
+    Task(
+        learning_rate.NAME,
+        "Optional: what does the learning rate do?",
+        learning_rate.ask,
+        learning_rate.short,
+        ("final", "comparisons"),
+    ),
+    Task(
+        epochs.NAME, "Optional: what does the number of epochs do?", epochs.ask, epochs.short, ("final", "comparisons")
+    ),
+    Task(
+        data_size.NAME,
+        "Optional: what does the size of the data set do?",
+        data_size.ask,
+        data_size.short,
+        ("final", "comparisons"),
+    ),
+    Task(
+        batch_size.NAME,
+        "Optional: what does the batch size do?",
+        batch_size.ask,
+        batch_size.short,
+        ("final", "comparisons"),
+    ),
+)
+
+
+def ask_all(options: Options) -> Plan:
+    """Return all tasks as a plan; runs that they share train once.
+
+    Depths, where given, stand for the assignment's 20, 56 and 110: the tasks on the rate and the batch size take
+    the first, that on the epochs the first two, that on the size of the data the second.
+    """
+    return Plan(NAME, TITLE, tuple(task.ask(_options(task, options)) for task in TASKS))
+
+
+def opening(studies: Sequence[Study], tables: Tables) -> list[Block]:
+    """Return the assignment's questions in order, answered in short from the studies asked; nothing below two of them.
+
+    Exhibits are referred to by study and key, as in [[depth-final]].
+    """
+    known = {study.name: study for study in studies}
+    asked = [task for task in TASKS if task.name in known]
+    if len(asked) < 2:
+        return []
+    blocks: list[Block] = [_lead([known[task.name] for task in asked])]
+    for task in asked:
+        sentences = task.short(known[task.name], tables)
+        blocks.append(Heading(task.question))
+        if sentences:
+            where = listing(f"[[{task.name}-{key}]]" for key in task.evidence)
+            blocks += [Bullets(tuple(sentences)), Prose(f"Evidence: {where}.")]
+        else:
+            blocks.append(Prose("No run that answers this has finished."))
+    left = [task.name for task in TASKS if task.name not in known]
+    if left:
+        blocks.append(Prose(f"Not asked yet: {listing(left)}."))
+    return blocks
+
+
+def _lead(studies: Sequence[Study]) -> Prose:
+    runs = {run for study in studies for run in study.runs()}
+    shared = sum(len(study.runs()) for study in studies) - len(runs)
+    saved = f"; {counted(shared, 'run')} that several chapters need were trained once" if shared else ""
+    return Prose(
+        f"{opened(counted(len(studies), 'chapter'))} answer the questions of the assignment, from "
+        f"{counted(len(runs), 'run')}"
+        f"{saved}.  A direction is given only where it stands after correction for all comparisons of its chapter; "
+        "equal means shown to be so within half a point; not told apart means that these seeds show neither."
+    )
+
+
+def _options(task: Task, options: Options) -> Options:
+    if options.depths is None:
+        return options
+    depths = tuple(sorted(set(options.depths)))
+    chosen = {
+        learning_rate.NAME: depths[:1],
+        batch_size.NAME: depths[:1],
+        epochs.NAME: depths[:2],
+        data_size.NAME: depths[1:2] or depths[:1],
+    }
+    return replace(options, depths=chosen.get(task.name, depths))

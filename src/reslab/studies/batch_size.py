@@ -1,0 +1,190 @@
+"""What does the batch size do?  The assignment's section 7: half and twice the batch, the rate kept or scaled."""
+
+from collections.abc import Sequence
+
+from reslab.analysis.groups import Group
+from reslab.analysis.judgement import Compared
+from reslab.analysis.summary import summarise
+from reslab.analysis.tidy import Tables
+from reslab.exhibits.blocks import Block, Bullets, Heading, Prose, Table
+from reslab.exhibits.curves import datasets_of, on_dataset
+from reslab.exhibits.factors import Axis, factor_figure
+from reslab.exhibits.tables import cost_table
+from reslab.exhibits.windows import window_table
+from reslab.exhibits.wording import dataset_name, network_name, number, rate
+from reslab.recipe import Recipe, vary
+from reslab.studies.chapter import Chapter, in_short, write
+from reslab.studies.comparing import compared_words, higher, reference_words, shown, sorted_words
+from reslab.studies.designs import BOTH, base_recipe, labelled, seeds, several_networks, times, variants, within
+from reslab.studies.study import Options, Study
+
+NAME = "batch-size"
+DEPTHS = (20,)
+FACTORS = (0.5, 1.0, 2.0)
+
+SAME, SCALED = "rate the same", "rate in proportion"
+
+
+def ask(options: Options) -> Study:
+    """Return the study of the batch size as the options have it; every run sees as many images."""
+    asked = []
+    for dataset in options.datasets or BOTH:
+        for depth in options.depths or DEPTHS:
+            base = base_recipe(options, dataset, depth)
+            for factor in FACTORS:
+                for scaled in (False, True):
+                    recipe = _batches(base, factor, scaled=scaled)
+                    parts = [f"batch {recipe.batch_size} at rate {number(recipe.learning_rate)}"]
+                    factors = (
+                        ("dataset", dataset),
+                        ("depth", depth),
+                        ("batch_times", factor),
+                        ("rate_in_proportion", scaled),
+                    )
+                    asked.append((labelled(parts, recipe), recipe, factors))
+    return Study(
+        name=NAME,
+        title="What does the batch size do?",
+        question="How do the errors change with the batch size, at the same number of images seen, with the rate kept "
+        "and with the rate in proportion to the batch?",
+        expectation="little difference where the rate follows the batch, for the steps then add up to about the same; "
+        "the assignment finds little difference at one rate, too.",
+        variants=variants(asked),
+        seeds=seeds(options),
+        kind=NAME,
+        diagnostics=("noise-scale",),
+    )
+
+
+def answer(study: Study, tables: Tables) -> list[Block]:
+    """Return the report's chapter on the batch size."""
+    return write(study, tables, _chapter(study))
+
+
+def short(study: Study, tables: Tables) -> list[str]:
+    """Return the answer in a sentence for each data set."""
+    return in_short(study, tables, _chapter(study))
+
+
+def _batches(base: Recipe, factor: float, *, scaled: bool) -> Recipe:
+    size = max(1, round(base.batch_size * factor))
+    changed = vary(base, batch_size=size)
+    if base.schedule_unit == "iterations" and factor != 1:
+        places = (base.length, base.first_drop, base.second_drop)
+        length, first, second = (round(place / factor) for place in places)
+        changed = vary(changed, length=length, first_drop=first, second_drop=second)
+    return vary(changed, learning_rate=times(base.learning_rate, factor)) if scaled else changed
+
+
+def _chapter(study: Study) -> Chapter:
+    base = {variant.recipe for variant in study.variants if dict(variant.factors)["batch_times"] == 1}
+    rates = {(recipe.dataset, recipe.depth): recipe.learning_rate for recipe in base}
+    many = len({variant.recipe.depth for variant in study.variants}) > 1
+
+    def label(group: Group) -> str:
+        text = f"batch {group.recipe.batch_size} at rate {number(group.recipe.learning_rate)}"
+        return f"{text}, {network_name(group.recipe)}" if many else text
+
+    def series(group: Group) -> str:
+        usual = rates[group.recipe.dataset, group.recipe.depth]
+        text = SAME if group.recipe.learning_rate == usual else SCALED
+        return f"{text}, {network_name(group.recipe)}" if many else text
+
+    def pairs(groups: Sequence[Group]) -> list[tuple[Group, Group]]:
+        return within(
+            groups,
+            lambda own: [
+                (first, second)
+                for first in own
+                if first.recipe in base
+                for second in own
+                if second.recipe.depth == first.recipe.depth and second is not first
+            ],
+        )
+
+    def results(groups: Sequence[Group]) -> list[Block]:
+        axis = Axis("Batch size (images)", lambda group: str(group.recipe.batch_size), series)
+        figure = factor_figure("final", groups, axis, (), ("test", "train"))
+        tables: list[Table | None] = [
+            window_table(f"window-{dataset}", on_dataset(groups, dataset), [], label, heading="Training")
+            for dataset in datasets_of(groups)
+        ]
+        tables.append(cost_table("cost", groups, lambda group: group.label))
+        return [*([figure] if figure is not None else []), *(table for table in tables if table is not None)]
+
+    def short(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
+        return [
+            f"On {dataset_name(first.recipe.dataset)}, compared with {reference_words(first, label)}, the test error "
+            f"is {sorted_words(own, label)}."
+            for first in done
+            if (own := [one for one in compared if one.first.label == first.label])
+        ]
+
+    def answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
+        blocks: list[Block] = [Heading("What is the effect of the batch size?", 4)]
+        for chosen, lead in (
+            (SAME, "At the same rate, so that a larger batch takes fewer steps of the same rate:"),
+            (SCALED, "With the rate in proportion to the batch:"),
+        ):
+            own = [one for one in compared if series(one.second).startswith(chosen)]
+            items = [compared_words(one, f"{one.second.label} against {label(one.first)}") for one in own]
+            blocks += [Prose(f"{lead}  ([[final]], [[comparisons]])"), Bullets(tuple(items))] if items else []
+        blocks += [Heading("Why?", 4), *_reasons(compared)]
+        blocks += [Heading("Is a large batch faster?", 4), *_speed(done)]
+        note = (
+            "The assignment gives curves of this only (its figures 14 and 15), no figures and no depth; "
+            "[[train]] and [[test]] are their counterparts."
+        )
+        return [*blocks, Prose(note)]
+
+    return Chapter(label=label, pairs=pairs, results=results, short=short, answers=answers)
+
+
+def _reasons(compared: Sequence[Compared]) -> list[Block]:
+    same = [one for one in compared if one.second.recipe.learning_rate == one.first.recipe.learning_rate]
+    scaled = [one for one in compared if one.second.recipe.learning_rate != one.first.recipe.learning_rate]
+    moved_same, moved_scaled = shown(same), shown(scaled)
+    if not same or not scaled or not any(one.test for one in compared):
+        return [Prose("Not enough has finished to compare the two ways of setting the rate.")]
+    if moved_same and not moved_scaled:
+        text = (
+            "The batch changes the error at one rate, and no change is shown once the rate follows it: what matters "
+            "here is the rate for each image, and the batch through it."
+        )
+    elif moved_scaled and not moved_same:
+        text = (
+            "With the rate kept, no change is shown; with the rate in proportion there is one: within this range the "
+            "rate matters more than the batch."
+        )
+    elif moved_same and moved_scaled:
+        unfit = [one for one in moved_same + moved_scaled if higher(one.test) and higher(one.train)]
+        text = "The error changes both ways, so that the rate alone does not explain what the batch does."
+        text += (
+            "  Where it is higher, the training error is higher too: less is learnt in the same number of images."
+            if unfit and all(higher(one.train) for one in moved_same + moved_scaled if higher(one.test))
+            else ""
+        )
+    else:
+        text = "No change of the test error is shown, so that there is nothing to give a reason for."
+    return [Prose(text)]
+
+
+def _speed(done: Sequence[Group]) -> list[Block]:
+    """Return training images a second by batch size, from the runs themselves."""
+    parts = []
+    for dataset in datasets_of(done):
+        own = on_dataset(done, dataset)
+        by_size: dict[int, list[float]] = {}
+        for group in own if not several_networks(own) else own[:0]:
+            values = group.runs["images_per_second"].drop_nulls().to_list()
+            by_size.setdefault(group.recipe.batch_size, []).extend(values)
+        speeds = [f"{rate(summarise(values).mean)} with {size}" for size, values in sorted(by_size.items()) if values]
+        if len(speeds) > 1:
+            parts.append(f"on {dataset_name(dataset)} {', '.join(speeds)}")
+    if not parts:
+        return [Prose("What each took is in [[cost]].")]
+    text = (
+        f"Training images a second, by images in a batch: {'; '.join(parts)} ([[cost]]).  Runs that shared a machine "
+        "with others at the time are slower for that, so that small differences say nothing."
+    )
+    return [Prose(text)]

@@ -1,0 +1,100 @@
+"""The chapter that a study of one factor has in the report: what all such chapters share, in one order."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from reslab.analysis.groups import Group
+from reslab.analysis.judgement import Compared, compare
+from reslab.analysis.tidy import Tables
+from reslab.exhibits.blocks import Block, Heading, Prose
+from reslab.exhibits.curves import Rows, datasets_of, error_figure, paper_figure, rate_figure
+from reslab.exhibits.readings import comparison_table, readings_table
+from reslab.exhibits.wording import dataset_name
+from reslab.studies.comparing import Label, diverged_words, missing_words
+from reslab.studies.curve_features import curve_features
+from reslab.studies.sections import opening, progress, what_was_run
+from reslab.studies.study import Study
+from reslab.studies.why import why
+
+Groups = Sequence[Group]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chapter:
+    """What is a study's own in its chapter.
+
+    `label` names a group among those of its data set; `pairs` are the comparisons, each (what with, what);
+    `results` are figures and tables of the last epoch; `short` is the answer in a sentence for each data set;
+    `answers` are questions and answers.  The last three are asked only where a run has finished.
+    """
+
+    label: Label
+    pairs: Callable[[Groups], list[tuple[Group, Group]]]
+    results: Callable[[Groups], list[Block]]
+    short: Callable[[Groups, Sequence[Compared]], list[str]]
+    answers: Callable[[Groups, Sequence[Compared]], list[Block]]
+
+
+def write(study: Study, tables: Tables, chapter: Chapter) -> list[Block]:
+    """Return the whole chapter, from whatever has been run."""
+    groups = study.groups(tables)
+    compared = compare(chapter.pairs(groups))
+    done = [group for group in groups if group.has_result]
+    sentences = chapter.short(done, compared) if done else []
+    blocks = [
+        *opening(study),
+        *([Prose(f"In short.  {'  '.join(sentences)}")] if sentences else []),
+        *progress(groups),
+        *what_was_run(groups, _full),
+    ]
+    if not any(group.epochs.height for group in groups):
+        return blocks
+    blocks += [Heading("Curves"), *curves(groups, chapter.label)]
+    heading = Heading("The questions, answered")
+    if not done:
+        return [*blocks, heading, *_nothing(groups)]
+    blocks += [Heading("Results"), *chapter.results(groups), *verdicts(groups, compared, chapter.label)]
+    blocks += why(study, groups, chapter.label)
+    blocks += [heading, *chapter.answers(done, compared), *diverged_words(groups), *missing_words(groups)]
+    return [*blocks, Heading("What can be recognised in the curves?", 4), *curve_features(done, chapter.label)]
+
+
+def in_short(study: Study, tables: Tables, chapter: Chapter) -> list[str]:
+    """Return the answer in sentences, none where nothing has finished."""
+    groups = study.groups(tables)
+    done = [group for group in groups if group.has_result]
+    return chapter.short(done, compare(chapter.pairs(groups))) if done else []
+
+
+def curves(groups: Groups, label: Label) -> list[Block]:
+    """Return the rate, the training and test curves, and both together in the form of the paper's figure 6."""
+    known: Rows = {}
+    figures = (
+        rate_figure("rate", groups),
+        error_figure("train", groups, "train", label, known),
+        error_figure("test", groups, "test", label, known),
+        paper_figure("together", groups, label, known),
+    )
+    return [figure for figure in figures if figure is not None]
+
+
+def verdicts(groups: Groups, compared: Sequence[Compared], label: Label) -> list[Block]:
+    """Return the readings of every run and the comparisons with their verdicts."""
+    several = len(datasets_of(groups)) > 1
+
+    def name(one: Compared) -> str:
+        if one.first.recipe.dataset != one.second.recipe.dataset:
+            return f"{one.second.label} against {one.first.label}"
+        text = f"{label(one.second)} against {label(one.first)}"
+        return f"{text}, {dataset_name(one.first.recipe.dataset)}" if several else text
+
+    tables = (readings_table("readings", groups, _full), comparison_table("comparisons", compared, name))
+    return [table for table in tables if table is not None]
+
+
+def _nothing(groups: Groups) -> list[Block]:
+    return [Prose("No run has finished, so there is nothing to answer with yet."), *diverged_words(groups)]
+
+
+def _full(group: Group) -> str:
+    return group.label

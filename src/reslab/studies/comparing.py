@@ -1,0 +1,106 @@
+"""Comparisons with their verdicts, put into sentences that the verdicts choose."""
+
+from collections.abc import Callable, Sequence
+
+from reslab.analysis.groups import Group
+from reslab.analysis.judgement import Compared
+from reslab.analysis.statistics import MARGIN, Verdict
+from reslab.exhibits.blocks import Block, Prose
+from reslab.exhibits.wording import listing, number, opened, spread
+from reslab.studies.verdicts import verdict_words
+
+Label = Callable[[Group], str]
+
+
+def compared_words(one: Compared, what: str) -> str:
+    """Return a comparison as a sentence on test and training error; `what` names what is compared with what."""
+    if one.test is None or one.train is None:
+        return f"{what}: nothing to compare{_lost([one.first, one.second])}."
+    return (
+        f"{what}: the test error is {verdict_words(one.test)}; the training error is {verdict_words(one.train)}"
+        f"{_lost([one.first, one.second])}."
+    )
+
+
+def sorted_words(compared: Sequence[Compared], label: Label) -> str:
+    """Return which variants are lower, higher, equal or not told apart, in one clause each; the first is the same."""
+    clauses = []
+    for kind, words in _KINDS:
+        own = [one for one in compared if one.test is not None and one.test.kind == kind]
+        if own:
+            clauses.append(f"{words} with {listing(_with_size(one, label) for one in own)}")
+    groups = list({one.second.label: one.second for one in compared if one.second.num_diverged}.values())
+    if groups:
+        listed = listing(f"{label(group)} in {group.num_diverged} of {len(group.seeds)} seeds" for group in groups)
+        clauses.append(f"diverged: {listed}")
+    return "; ".join(clauses)
+
+
+def reference_words(group: Group, label: Label) -> str:
+    """Return the variant that others are compared with, and its error."""
+    summary = group.last_epoch("test_error")
+    return f"{label(group)} ({spread(summary)}%, n = {summary.n})"
+
+
+def diverged_words(groups: Sequence[Group]) -> list[Block]:
+    """Return which runs diverged, as the result that it is; nothing where none did."""
+    lost = [group for group in groups if group.num_diverged]
+    if not lost:
+        return []
+    listed = listing(f"{group.label} diverged in {group.num_diverged} of {len(group.seeds)} seeds" for group in lost)
+    survivors = any(group.num_finished for group in lost)
+    note = "  Means are of the seeds that finished, which flatters these variants." if survivors else ""
+    return [Prose(f"{opened(listed)}.{note}")]
+
+
+def missing_words(groups: Sequence[Group]) -> list[Block]:
+    """Return which variants have fewer finished seeds than were asked for, not counting those that diverged."""
+    short = [group for group in groups if group.num_finished + group.num_diverged < len(group.seeds)]
+    if not short:
+        return []
+    listed = listing(
+        f"{group.label} ({group.num_finished} of {len(group.seeds)} seeds, missing {_missing(group)})"
+        for group in short
+    )
+    return [Prose(f"Not all seeds have finished: {listed}.  Their figures are of those that have.")]
+
+
+def lower(verdict: Verdict | None) -> bool:
+    """Return whether the second is shown to be lower."""
+    return verdict is not None and verdict.kind == "lower"
+
+
+def higher(verdict: Verdict | None) -> bool:
+    """Return whether the second is shown to be higher."""
+    return verdict is not None and verdict.kind == "higher"
+
+
+def shown(compared: Sequence[Compared]) -> list[Compared]:
+    """Return the comparisons that show a direction in the test error."""
+    return [one for one in compared if one.test is not None and one.test.resolved]
+
+
+_KINDS = (
+    ("lower", "lower"),
+    ("higher", "higher"),
+    ("equal", f"equal within {number(MARGIN)} points"),
+    ("open", "not told apart"),
+    ("unknown", "of one seed only, and so not testable,"),
+)
+
+
+def _with_size(one: Compared, label: Label) -> str:
+    assert one.test is not None
+    size = abs(one.test.difference.value)
+    return f"{label(one.second)} (by {size:.2f})" if one.test.resolved else label(one.second)
+
+
+def _missing(group: Group) -> str:
+    there = set(group.finished["seed"].to_list())
+    return listing(str(seed) for seed in group.seeds if seed not in there)
+
+
+def _lost(groups: Sequence[Group]) -> str:
+    lost = [group for group in groups if group.num_diverged]
+    listed = listing(f"{group.label} diverged in {group.num_diverged} of {len(group.seeds)} seeds" for group in lost)
+    return f" ({listed})" if lost else ""

@@ -1,0 +1,203 @@
+"""What does the number of images do?  The assignment's section 6; and what makes CIFAR-100 hard: images or classes."""
+
+from collections.abc import Iterator, Sequence
+
+from reslab.analysis.groups import Group
+from reslab.analysis.judgement import Compared
+from reslab.analysis.tidy import Tables
+from reslab.exhibits.blocks import Block, Bullets, Column, Heading, Prose, Table
+from reslab.exhibits.curves import datasets_of, on_dataset
+from reslab.exhibits.factors import Axis, factor_figure
+from reslab.exhibits.finals import marks
+from reslab.exhibits.windows import beside_table, window_table
+from reslab.exhibits.wording import dataset_name, network_name, number, points, whole
+from reslab.published import Published, published
+from reslab.recipe import Recipe, vary
+from reslab.studies.against_published import not_comparable
+from reslab.studies.chapter import Chapter, in_short, write
+from reslab.studies.comparing import reference_words, sorted_words
+from reslab.studies.designs import BOTH, Factors, base_recipe, labelled, lengthened, seeds, variants
+from reslab.studies.images_and_classes import PASSES, SAMPLES, across, amount, images_or_classes, samples_or_passes
+from reslab.studies.study import Options, Study
+from reslab.studies.verdicts import why_not_comparable
+
+NAME = "data-size"
+DEPTHS = (56,)
+SHARES = {0.5: "1/2", 0.2: "1/5"}
+FEW = 0.1
+"""Share of CIFAR-10 that has as many images of a class as CIFAR-100: 500."""
+
+
+def ask(options: Options) -> Study:
+    """Return the study of the number of images as the options have it."""
+    datasets, depths = options.datasets or BOTH, options.depths or DEPTHS
+    asked = [one for dataset in datasets for depth in depths for one in _of(options, dataset, depth)]
+    return Study(
+        name=NAME,
+        title="What does the number of images do?",
+        question="How do the errors change with a half and a fifth of the training images, at as many samples seen and "
+        "at as many passes?  And is CIFAR-100 harder for its classes, or for its few images of each?",
+        expectation="fewer images give higher test errors and lower training errors, the more so where each is seen "
+        "more often.  The assignment supposes that CIFAR-100 is harder because it has fewer images of each class.",
+        variants=variants(asked),
+        seeds=seeds(options),
+        kind=NAME,
+        diagnostics=("gap",),
+    )
+
+
+def answer(study: Study, tables: Tables) -> list[Block]:
+    """Return the report's chapter on the number of images."""
+    return write(study, tables, _chapter(study))
+
+
+def short(study: Study, tables: Tables) -> list[str]:
+    """Return the answer in a sentence for each data set."""
+    return in_short(study, tables, _chapter(study))
+
+
+def _of(options: Options, dataset: str, depth: int) -> Iterator[tuple[str, Recipe, Factors]]:
+    base = base_recipe(options, dataset, depth)
+    about: Factors = (("dataset", dataset), ("depth", depth))
+    yield labelled(["all images"], base), base, (*about, ("share", 1.0))
+    for share, name in SHARES.items():
+        for kept in (SAMPLES, PASSES):
+            recipe = cut(base, share, kept)
+            yield (
+                labelled([f"{name} of the images ({kept})"], recipe),
+                recipe,
+                (*about, ("share", share), ("kept", kept)),
+            )
+    if dataset == "cifar10":
+        recipe = cut(base, FEW, SAMPLES)
+        text = f"1/10 of the images ({SAMPLES})"
+        yield labelled([text], recipe), recipe, (*about, ("share", FEW), ("kept", SAMPLES))
+    if dataset == "cifar100":
+        recipe = base_recipe(options, "cifar100-coarse", depth)
+        yield labelled(["all images"], recipe), recipe, (("dataset", recipe.dataset), ("depth", depth), ("share", 1.0))
+
+
+def cut(base: Recipe, share: float, kept: str) -> Recipe:
+    """Return the recipe on a share of the images, its schedule such that samples, or passes, are as many as before."""
+    recipe = vary(base, train_share=share)
+    in_epochs = base.schedule_unit == "epochs"
+    if kept == SAMPLES:
+        return lengthened(recipe, 1 / share) if in_epochs else recipe
+    return recipe if in_epochs else lengthened(recipe, share)
+
+
+def _chapter(study: Study) -> Chapter:
+    kept_by = {variant.recipe: str(dict(variant.factors).get("kept", SAMPLES)) for variant in study.variants}
+    many = len({variant.recipe.depth for variant in study.variants}) > 1
+
+    def kept(group: Group) -> str:
+        return kept_by[group.recipe]
+
+    def label(group: Group) -> str:
+        text = "all images" if group.recipe.train_share == 1 else f"{share_name(group)}, {kept(group)}"
+        return f"{text}, {network_name(group.recipe)}" if many else text
+
+    def pairs(groups: Sequence[Group]) -> list[tuple[Group, Group]]:
+        found = []
+        for first in groups:
+            for second in groups:
+                here, there = first.recipe, second.recipe
+                if (here.dataset, here.depth) != (there.dataset, there.depth) or second is first:
+                    continue
+                part_of_all = here.train_share == 1 > there.train_share
+                both_ways = here.train_share == there.train_share and (kept(first), kept(second)) == (SAMPLES, PASSES)
+                if part_of_all or both_ways:
+                    found.append((first, second))
+        return found + across(groups)
+
+    def results(groups: Sequence[Group]) -> list[Block]:
+        figure = factor_figure(
+            "final",
+            groups,
+            Axis("Share of the training images", share_name, lambda group: _series(group, kept(group), many)),
+            () if many else marks(_published(groups), lambda one: _NAMES[one.train_share or 1.0]),
+            ("test", "train"),
+        )
+        blocks: list[Block] = [_amounts("amounts", groups), *([figure] if figure is not None else [])]
+        for dataset in datasets_of(groups):
+            own, theirs = on_dataset(groups, dataset), [one for one in _published(groups) if one.dataset == dataset]
+            tables = (
+                beside_table(f"final-{dataset}", own, theirs, label, heading="Images", matches=_same),
+                window_table(f"window-{dataset}", own, [], label, heading="Images"),
+            )
+            blocks += [table for table in tables if table is not None]
+        return blocks
+
+    def in_sentences(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
+        sentences = []
+        for first in done:
+            own = [one for one in compared if one.first.label == first.label and one.second.recipe.train_share < 1]
+            own = [one for one in own if one.second.recipe.dataset == first.recipe.dataset]
+            if first.recipe.train_share == 1 and own:
+                on = f"On {dataset_name(first.recipe.dataset)}, compared with {reference_words(first, label)}"
+                sentences.append(f"{on}, the test error is {sorted_words(own, label)}.")
+        return sentences
+
+    def answered(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
+        blocks = [*amount(compared, label), *samples_or_passes(compared, kept_by), *images_or_classes(done, compared)]
+        return [*blocks, Heading("How do the results compare with the assignment's?", 4), *_beside(done)]
+
+    return Chapter(label=label, pairs=pairs, results=results, short=in_sentences, answers=answered)
+
+
+_NAMES = {1.0: "all", **SHARES, FEW: "1/10"}
+
+
+def share_name(group: Group) -> str:
+    """Return a group's share of the training images as a fraction."""
+    return _NAMES[group.recipe.train_share]
+
+
+def _series(group: Group, kept: str, many: bool) -> str:
+    return f"{kept}, {network_name(group.recipe)}" if many else kept
+
+
+def _amounts(key: str, groups: Sequence[Group]) -> Table:
+    """Return how many images there are, in all and of each class, by data set and share."""
+    rows: dict[tuple[str, str], tuple[str | None, ...]] = {}
+    for group in groups:
+        images, classes = group.number("num_train"), group.number("num_classes")
+        of_each = number(round(images / classes, 1)) if images and classes else None
+        place = (dataset_name(group.recipe.dataset), share_name(group))
+        if place not in rows or of_each:
+            rows[place] = (*place, whole(images), whole(classes), of_each)
+    columns = (Column("Data set", "left"), *map(Column, ("Share", "Images", "Classes", "Images of a class")))
+    caption = (
+        "The training images of each variant: the shares are drawn evenly from each class, the smaller inside the "
+        "larger."
+    )
+    return Table(key, "Training images", caption, columns, tuple(rows.values()))
+
+
+def _published(groups: Sequence[Group]) -> list[Published]:
+    """Return the assignment's figures for the data sets whose training on all images may be compared with."""
+    whole_sets = {group.recipe.dataset for group in groups if why_not_comparable(group) is None}
+    known = [one for dataset in datasets_of(groups) for one in published(dataset=dataset, varying="train_share")]
+    return [one for one in known if one.dataset in whole_sets]
+
+
+def _same(group: Group, one: Published) -> bool:
+    return one.train_share == group.recipe.train_share
+
+
+def _beside(done: Sequence[Group]) -> list[Block]:
+    known = _published(done)
+    items = []
+    for group in done:
+        for one in known:
+            mean = group.last_epoch("test_error").mean
+            if _same(group, one) and one.dataset == group.recipe.dataset and mean is not None:
+                items.append(f"{group.label}: {points(mean)}, the assignment's {points(one.error)}.")
+    if not items:
+        return not_comparable([group for group in done if group.recipe.train_share == 1] or done)
+    lead = (
+        "Last-epoch test error in percent.  The assignment states neither depth nor epoch, nor whether fewer images "
+        "were "
+        "seen more often; its errors on all images are about those of its ResNet-56."
+    )
+    return [Prose(lead), Bullets(tuple(items))]

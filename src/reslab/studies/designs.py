@@ -1,0 +1,68 @@
+"""How studies are designed: base recipes from the options, schedules made longer, variants named and listed once."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from reslab.analysis.groups import Group
+from reslab.exhibits.curves import datasets_of, on_dataset
+from reslab.exhibits.wording import dataset_name, network_name
+from reslab.presets import preset_recipe
+from reslab.recipe import Recipe, Scalar, stretch, vary
+from reslab.studies.study import Options, Variant
+
+BOTH = ("cifar10", "cifar100")
+"""The data sets of the assignment."""
+
+Factors = tuple[tuple[str, Scalar], ...]
+
+
+def base_recipe(options: Options, dataset: str, depth: int, family: str | None = None) -> Recipe:
+    """Return the recipe from which a study's own factors follow: the preset, at the length and precision asked for."""
+    recipe = preset_recipe(options.preset, dataset=dataset, depth=depth, family=family)
+    recipe = recipe if options.epochs is None else stretch(recipe, options.epochs)
+    return vary(recipe, precision=options.precision)
+
+
+def lengthened(recipe: Recipe, factor: float) -> Recipe:
+    """Return the recipe with its schedule so many times as long, in its own unit."""
+    if factor == 1:
+        return recipe
+    if recipe.schedule_unit == "epochs":
+        return stretch(recipe, recipe.length * factor)
+    places = (recipe.length, recipe.first_drop, recipe.second_drop)
+    length, first, second = (round(place * factor) for place in places)
+    return vary(recipe, length=length, first_drop=first, second_drop=second)
+
+
+def times(value: float, factor: float) -> float:
+    """Return a setting times a factor, without the last digits of binary fractions: 0.1 times 0.2 is 0.02."""
+    return float(f"{value * factor:.12g}")
+
+
+def variants(asked: Iterable[tuple[str, Recipe, Factors]]) -> tuple[Variant, ...]:
+    """Return a variant for each (label, recipe, factors); a recipe that came before is left out."""
+    found: dict[Recipe, Variant] = {}
+    for label, recipe, factors in asked:
+        found.setdefault(recipe, Variant(label, recipe, factors))
+    return tuple(found.values())
+
+
+def labelled(parts: Sequence[str], recipe: Recipe) -> str:
+    """Return a label that stands alone: what is particular, the network, the data set."""
+    return ", ".join([*parts, network_name(recipe), dataset_name(recipe.dataset)])
+
+
+def seeds(options: Options) -> tuple[int, ...]:
+    """Return the seeds asked for."""
+    return tuple(range(options.seeds))
+
+
+def within(
+    groups: Sequence[Group], find: Callable[[Sequence[Group]], list[tuple[Group, Group]]]
+) -> list[tuple[Group, Group]]:
+    """Return the pairs that `find` finds among the groups of each data set."""
+    return [pair for dataset in datasets_of(groups) for pair in find(on_dataset(groups, dataset))]
+
+
+def several_networks(groups: Sequence[Group]) -> bool:
+    """Return whether labels have to name the network."""
+    return len({(group.recipe.family, group.recipe.depth) for group in groups}) > 1

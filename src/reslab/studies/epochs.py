@@ -1,0 +1,222 @@
+"""What does the length of the training do?  The assignment's section 5: half, once and twice the epochs."""
+
+from collections.abc import Sequence
+
+from reslab.analysis.features import ending
+from reslab.analysis.groups import Group
+from reslab.analysis.judgement import Compared
+from reslab.analysis.tidy import Tables
+from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
+from reslab.exhibits.curves import datasets_of, on_dataset
+from reslab.exhibits.factors import Axis, factor_figure
+from reslab.exhibits.finals import marks
+from reslab.exhibits.recipes import schedule_table
+from reslab.exhibits.windows import beside_table, window_table
+from reslab.exhibits.wording import dataset_name, listing, network_name, number, points
+from reslab.published import Published, published
+from reslab.studies.against_published import not_comparable
+from reslab.studies.chapter import Chapter, in_short, write
+from reslab.studies.comparing import compared_words, higher, lower, reference_words, sorted_words
+from reslab.studies.designs import BOTH, base_recipe, labelled, lengthened, seeds, variants, within
+from reslab.studies.study import Options, Study
+from reslab.studies.verdicts import epochs_words, why_not_comparable
+
+NAME = "epochs"
+DEPTHS = (20, 56)
+FACTORS = (0.5, 1.0, 2.0)
+
+
+def ask(options: Options) -> Study:
+    """Return the study of the number of epochs as the options have it."""
+    asked = []
+    for dataset in options.datasets or BOTH:
+        for depth in options.depths or DEPTHS:
+            for factor in FACTORS:
+                recipe = lengthened(base_recipe(options, dataset, depth), factor)
+                unit = f"{number(recipe.length)} {recipe.schedule_unit}"
+                factors = (("dataset", dataset), ("depth", depth), ("schedule_times", factor))
+                asked.append((labelled([unit], recipe), recipe, factors))
+    return Study(
+        name=NAME,
+        title="What does the number of epochs do?",
+        question="How do the errors change when the whole schedule is half as long, or twice as long?",
+        expectation="longer training fits the training images better and helps the test error, by less the longer it "
+        "is already.  The assignment also supposes that too long a training lets the test error rise again.",
+        variants=variants(asked),
+        seeds=seeds(options),
+        kind=NAME,
+        diagnostics=("gap",),
+    )
+
+
+def answer(study: Study, tables: Tables) -> list[Block]:
+    """Return the report's chapter on the number of epochs."""
+    return write(study, tables, _chapter(study))
+
+
+def short(study: Study, tables: Tables) -> list[str]:
+    """Return the answer in a sentence for each data set and network."""
+    return in_short(study, tables, _chapter(study))
+
+
+def _chapter(study: Study) -> Chapter:
+    base = {variant.recipe for variant in study.variants if dict(variant.factors)["schedule_times"] == 1}
+
+    def pairs(groups: Sequence[Group]) -> list[tuple[Group, Group]]:
+        return within(
+            groups,
+            lambda own: [
+                (first, second)
+                for first in own
+                if first.recipe in base
+                for second in own
+                if second.recipe.depth == first.recipe.depth and second is not first
+            ],
+        )
+
+    def short(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
+        return [
+            f"On {dataset_name(first.recipe.dataset)}, compared with {reference_words(first, _label)}, the test error "
+            f"is {sorted_words(own, _length)}."
+            for first in done
+            if (own := [one for one in compared if one.first.label == first.label])
+        ]
+
+    def answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
+        items = [compared_words(one, f"{one.second.label} against {_length(one.first)}") for one in compared]
+        return [
+            Heading("What is the effect of the number of epochs?", 4),
+            Bullets(tuple(items)),
+            Heading("Why?", 4),
+            *_reasons(compared),
+            Heading("Does the test error rise again in a long training?", 4),
+            *_overtraining(done, compared),
+            Heading("How do the results compare with the assignment's?", 4),
+            *_beside(done),
+        ]
+
+    def results(groups: Sequence[Group]) -> list[Block]:
+        shown = [one for group in groups for one in _published(group)]
+        axis = Axis("Length (epochs)", _epochs, lambda group: network_name(group.recipe))
+        several = {one.depth for one in shown}
+        beside = marks(shown, lambda one: number(one.epochs or 0))
+        figure = factor_figure("final", groups, axis, beside if len(several) == 1 else (), ("test", "train"))
+        blocks: list[Block] = [schedule_table("schedules", groups), *([figure] if figure is not None else [])]
+        for dataset in datasets_of(groups):
+            own = on_dataset(groups, dataset)
+            theirs = [one for group in own for one in _published(group)]
+            tables = (
+                beside_table(f"final-{dataset}", own, theirs, _label, heading="Training", matches=_same),
+                window_table(f"window-{dataset}", own, [], _label, heading="Training"),
+            )
+            blocks += [table for table in tables if table is not None]
+        return blocks
+
+    return Chapter(label=_label, pairs=pairs, results=results, short=short, answers=answers)
+
+
+def _published(group: Group) -> list[Published]:
+    """Return the assignment's figure at a group's length, where the full training may be compared with."""
+    if group.recipe.schedule_unit != "epochs":
+        return []
+    known = published(dataset=group.recipe.dataset, depth=group.recipe.depth, varying="epochs")
+    return [one for one in known if _same(group, one)] if why_not_comparable(group) is None else []
+
+
+def _same(group: Group, one: Published) -> bool:
+    return (one.epochs, one.depth) == (group.recipe.length, group.recipe.depth)
+
+
+def _reasons(compared: Sequence[Compared]) -> list[Block]:
+    known = [one for one in compared if one.test is not None and one.train is not None]
+    both = [one for one in known if lower(one.test) and lower(one.train)]
+    fit_only = [one for one in known if lower(one.train) and higher(one.test)]
+    unresolved = [one for one in known if lower(one.train) and one.test is not None and not one.test.resolved]
+    under = [one for one in known if higher(one.test) and higher(one.train)]
+    parts = []
+    if under:
+        parts.append(
+            f"{listing(one.second.label for one in under)}: both errors are higher than in the training as long as "
+            "usual, so that the shorter one ends before it has learnt what it could."
+        )
+    if both:
+        parts.append(
+            f"{listing(one.second.label for one in both)}: both errors are lower than in the training as long as "
+            "usual; what more is learnt carries over to new images."
+        )
+    if fit_only:
+        parts.append(
+            f"{listing(one.second.label for one in fit_only)}: the training error is lower and the test error higher, "
+            "which is overfitting."
+        )
+    if unresolved:
+        parts.append(
+            f"{listing(one.second.label for one in unresolved)}: the training error is lower than in the training as "
+            "long as usual, but for the test error no difference is shown: more of the training images are learnt, "
+            "and that does not measurably carry over."
+        )
+    if not parts:
+        return [Prose("No difference is shown, so that there is nothing to give a reason for.")]
+    return [Bullets(tuple(parts))]
+
+
+def _overtraining(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
+    """Return whether test errors rise towards the end, and whether the longest training is worse."""
+    items = []
+    for group in done:
+        found = ending(group.curve("test_error"))
+        if found is not None:
+            items.append(
+                f"{group.label}: within {number(found.tolerance)} points of its last value from epoch {found.settled} "
+                f"on; lowest in epoch {found.lowest_epoch}, and {points(found.overshoot)} points above that at the end."
+            )
+    rising = [
+        one
+        for one in compared
+        if one.second.recipe.length > one.first.recipe.length and higher(one.test) and not higher(one.train)
+    ]
+    longer = [one for one in compared if one.second.recipe.length > one.first.recipe.length and one.test is not None]
+    if rising:
+        verdict = f"Longer training is shown to do worse: {listing(one.second.label for one in rising)}."
+    elif longer and all(one.test is not None and one.test.kind in ("lower", "equal") for one in longer):
+        verdict = "In no case does a longer training do worse: that it must in the end is not borne out here."
+    elif longer:
+        verdict = "No longer training is shown to do worse; nor is it shown of all that they do not."
+    else:
+        verdict = "The longer trainings have not finished, so that this cannot be said."
+    lead = (
+        "The mean test curves ([[test]]).  The lowest of many epochs lies below the last by chance alone, so that a "
+        "small distance is no sign of a rise:"
+    )
+    return [Prose(verdict), Prose(lead), Bullets(tuple(items))]
+
+
+def _beside(done: Sequence[Group]) -> list[Block]:
+    items = []
+    for group in done:
+        for one in _published(group):
+            mean = group.last_epoch("test_error").mean
+            assert mean is not None
+            items.append(
+                f"{_label(group)}, {dataset_name(one.dataset)}: {points(mean)}, the assignment's {points(one.error)} "
+                f"({points(mean - one.error)} points apart)."
+            )
+    if not items:
+        return not_comparable(done)
+    lead = (
+        "Last-epoch test error in percent; the assignment does not say which epoch its figures are of, or of how many "
+        "runs:"
+    )
+    return [Prose(lead), Bullets(tuple(items))]
+
+
+def _length(group: Group) -> str:
+    return epochs_words(group)
+
+
+def _epochs(group: Group) -> str:
+    return epochs_words(group).split(" ")[0]
+
+
+def _label(group: Group) -> str:
+    return f"{network_name(group.recipe)}, {epochs_words(group)}"

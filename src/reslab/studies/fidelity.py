@@ -1,0 +1,197 @@
+"""What is each deviation between the published recipes worth?  One change at a time from the base."""
+
+from collections.abc import Iterator, Sequence
+
+from reslab.analysis.groups import Group
+from reslab.analysis.judgement import Compared
+from reslab.analysis.tidy import Tables
+from reslab.errors import ResLabError
+from reslab.exhibits.blocks import Block, Bullets, Column, Heading, Prose, Table
+from reslab.exhibits.curves import datasets_of, on_dataset
+from reslab.exhibits.finals import by_variant_figure
+from reslab.exhibits.recipes import differences
+from reslab.exhibits.windows import window_table
+from reslab.exhibits.wording import counted, dataset_name, listing, network_name, number, opened
+from reslab.presets import PRESETS
+from reslab.recipe import Recipe, Scalar, vary
+from reslab.studies.chapter import Chapter, in_short, write
+from reslab.studies.comparing import compared_words, reference_words, sorted_words
+from reslab.studies.designs import BOTH, base_recipe, labelled, seeds, several_networks, variants, within
+from reslab.studies.study import Options, Study
+
+NAME = "fidelity"
+DEPTHS = (20,)
+BASE = "base"
+VARIED = ("normalisation", "shortcut", "padding", "initialisation", "nesterov", "weight_decay")
+"""The fields in which the published recipes differ beside the schedule, each varied to the value of every other."""
+
+UNSTATED = "left open by the paper"
+
+
+def ask(options: Options) -> Study:
+    """Return the study of the deviations as the options have it."""
+    asked = []
+    for dataset in options.datasets or BOTH:
+        for depth in options.depths or DEPTHS:
+            base = base_recipe(options, dataset, depth)
+            for label, whose, recipe in ((BASE, options.preset, base), *_changes(base)):
+                factors = (("dataset", dataset), ("depth", depth), ("change", label), ("as_in", whose))
+                asked.append((labelled([label], recipe), recipe, factors))
+    return Study(
+        name=NAME,
+        title="What is each deviation between the published recipes worth?",
+        question=f"How does the test error change when one thing at a time of the recipe of {options.preset} is done "
+        "as another published recipe does it?",
+        expectation="no single deviation matters as much as ten layers do: published figures of different recipes "
+        "differ by a few tenths of a point, about as much as seeds do.",
+        variants=variants(asked),
+        seeds=seeds(options),
+        kind=NAME,
+    )
+
+
+def answer(study: Study, tables: Tables) -> list[Block]:
+    """Return the report's chapter on the deviations."""
+    return write(study, tables, _chapter(study))
+
+
+def short(study: Study, tables: Tables) -> list[str]:
+    """Return the answer in a sentence for each data set."""
+    return in_short(study, tables, _chapter(study))
+
+
+def _changes(base: Recipe) -> Iterator[tuple[str, str, Recipe]]:
+    """Yield label, whose recipe does so, and recipe, for each deviation that there is from the base."""
+    published = {name: preset.recipe for name, preset in PRESETS.items() if preset.recipe.dataset != "imagefolder"}
+    for field in VARIED:
+        whose: dict[Scalar, list[str]] = {}
+        for name, recipe in published.items():
+            whose.setdefault(getattr(recipe, field), []).append(name)
+        for value, names in whose.items():
+            if value != getattr(base, field):
+                yield _words(field, value), listing(names), vary(base, **{field: value})
+    if base.decay_scope == "all":
+        yield "decay on weights only", UNSTATED, vary(base, decay_scope="weights")
+    try:
+        early = vary(base, first_drop=base.first_drop - _one(base), second_drop=base.second_drop - _one(base))
+        yield "drops an epoch earlier", "fb-resnet-torch", early
+    except ResLabError:
+        pass  # a schedule of an epoch or two has no room for it
+    if base.depth >= 110 and base.warmup == "none":
+        yield "warm-up until the error is below 80%", "paper", vary(base, warmup="until-error")
+    if base.warmup != "none":
+        yield "no warm-up", "assignment", vary(base, warmup="none")
+
+
+def _one(recipe: Recipe) -> float:
+    """Return an epoch in the unit of the schedule; in iterations that of CIFAR's 50,000 images."""
+    return 1.0 if recipe.schedule_unit == "epochs" else float(-(-50_000 // recipe.batch_size))
+
+
+def _words(field: str, value: Scalar) -> str:
+    """Return a change in a few words, short enough to stand beside a chart."""
+    name = {"normalisation": "input", "initialisation": "start", "weight_decay": "decay"}.get(field, field)
+    if isinstance(value, bool):
+        return ("" if value else "no ") + "Nesterov momentum"
+    return f"{name} {number(value) if isinstance(value, int | float) else value}"
+
+
+def _chapter(study: Study) -> Chapter:
+    about = {variant.recipe: dict(variant.factors) for variant in study.variants}
+    many = len({variant.recipe.depth for variant in study.variants}) > 1
+
+    def label(group: Group) -> str:
+        text = str(about[group.recipe]["change"])
+        return f"{text}, {network_name(group.recipe)}" if many else text
+
+    def is_base(group: Group) -> bool:
+        return about[group.recipe]["change"] == BASE
+
+    def pairs(groups: Sequence[Group]) -> list[tuple[Group, Group]]:
+        return within(
+            groups,
+            lambda own: [
+                (first, second)
+                for first in own
+                if is_base(first)
+                for second in own
+                if second.recipe.depth == first.recipe.depth and second is not first
+            ],
+        )
+
+    def results(groups: Sequence[Group]) -> list[Block]:
+        figure = by_variant_figure("final", groups, label)
+        tables: list[Table | None] = [_deviations("deviations", groups, about)]
+        tables += [
+            window_table(f"window-{dataset}", on_dataset(groups, dataset), [], label, heading="Change")
+            for dataset in datasets_of(groups)
+        ]
+        return [*([figure] if figure is not None else []), *(table for table in tables if table is not None)]
+
+    def in_sentences(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
+        several = several_networks(done)
+        sentences = []
+        for first in done:
+            own = [one for one in compared if one.first.label == first.label]
+            if own:
+                on = (
+                    f"On {dataset_name(first.recipe.dataset)}{f' with {network_name(first.recipe)}' if several else ''}"
+                )
+                found = sorted_words(own, lambda group: str(about[group.recipe]["change"]))
+                sentences.append(f"{on}, compared with {reference_words(first, label)}, the test error is {found}.")
+        return sentences
+
+    def answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
+        blocks: list[Block] = [Heading("What is each deviation worth?", 4)]
+        for first in done:
+            own = [one for one in compared if one.first.label == first.label]
+            items = [
+                compared_words(
+                    one,
+                    f"{opened(str(about[one.second.recipe]['change']))} (as in {about[one.second.recipe]['as_in']})",
+                )
+                for one in own
+            ]
+            if items:
+                lead = f"{opened(first.label)}, against which each change is compared"
+                blocks += [Prose(f"{lead} ([[final]], [[deviations]], [[comparisons]]):"), Bullets(tuple(items))]
+        return [*blocks, *_together(compared)]
+
+    return Chapter(label=label, pairs=pairs, results=results, short=in_sentences, answers=answers)
+
+
+def _together(compared: Sequence[Compared]) -> list[Block]:
+    """Return how many deviations are shown to matter, and what one change at a time cannot say."""
+    known = [one.test for one in compared if one.test is not None]
+    if not known:
+        return []
+    kinds = {kind: sum(verdict.kind == kind for verdict in known) for kind in ("lower", "higher", "equal")}
+    resolved, equal = kinds["lower"] + kinds["higher"], kinds["equal"]
+    rest = len(known) - resolved - equal
+    parts = [
+        f"{counted(resolved, 'change')} shown to move the test error",
+        f"{equal} shown to be equal",
+        f"{rest} open",
+    ]
+    text = (
+        f"Of {counted(len(known), 'comparison')}: {', '.join(parts)}.  Each change was made alone: whether two "
+        "together "
+        "do more than both apart is not said by this."
+    )
+    return [Heading("Do the recipes differ in effect?", 4), Prose(text)]
+
+
+def _deviations(key: str, groups: Sequence[Group], about: dict[Recipe, dict[str, Scalar]]) -> Table:
+    """Return what each change is, in words, and whose recipe does so, a row a change."""
+    rows: dict[str, tuple[str | None, ...]] = {}
+    for first in groups:
+        for group in groups:
+            change = str(about[group.recipe]["change"])
+            same = (group.recipe.dataset, group.recipe.depth) == (first.recipe.dataset, first.recipe.depth)
+            if about[first.recipe]["change"] == BASE and same and change != BASE:
+                found = differences(group.recipe, first.recipe)
+                here, there = (listing(one[place] for one in found) or None for place in (1, 2))
+                rows.setdefault(change, (opened(change), here, there, str(about[group.recipe]["as_in"])))
+    columns = ("Change", "Changed", "Base", "As in")
+    caption = "The changes, one at a time, and the published recipes that do so."
+    return Table(key, "Deviations", caption, tuple(Column(name, "left") for name in columns), tuple(rows.values()))

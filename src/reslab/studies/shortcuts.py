@@ -1,0 +1,126 @@
+"""What are shortcuts with parameters worth?  Options A, B and C of the paper, on small images."""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+from reslab.analysis.groups import Group
+from reslab.analysis.judgement import Compared
+from reslab.analysis.tidy import Tables
+from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
+from reslab.exhibits.curves import datasets_of, on_dataset
+from reslab.exhibits.factors import Axis, factor_figure
+from reslab.exhibits.tables import size_table
+from reslab.exhibits.windows import beside_table, nothing, window_table
+from reslab.exhibits.wording import dataset_name, network_name
+from reslab.recipe import vary
+from reslab.studies.chapter import Chapter, in_short, write
+from reslab.studies.comparing import compared_words, reference_words, shown, sorted_words
+from reslab.studies.designs import BOTH, base_recipe, labelled, seeds, several_networks, variants, within
+from reslab.studies.study import Options, Study
+
+NAME = "shortcuts"
+DEPTHS = (20, 56)
+SHORTCUTS = ("A", "B", "C")
+
+
+def ask(options: Options) -> Study:
+    """Return the study of shortcuts as the options have it."""
+    asked = []
+    for dataset in options.datasets or BOTH:
+        for depth in options.depths or DEPTHS:
+            for shortcut in SHORTCUTS:
+                recipe = vary(base_recipe(options, dataset, depth), shortcut=shortcut)
+                factors = (("dataset", dataset), ("depth", depth), ("shortcut", shortcut))
+                asked.append((labelled([f"shortcut {shortcut}"], recipe), recipe, factors))
+    return Study(
+        name=NAME,
+        title="What are shortcuts with parameters worth?",
+        question="How do the errors differ between identity shortcuts with zero channels (A), projections where the "
+        "size changes (B), and projections everywhere (C)?",
+        expectation="small differences.  On ImageNet the paper finds B a little better than A and C marginally better "
+        "than B, takes the gain of C to be that of its parameters, and concludes that projections are not "
+        "essential; on CIFAR-10 it uses A only.",
+        variants=variants(asked),
+        seeds=seeds(options),
+        kind=NAME,
+    )
+
+
+def answer(study: Study, tables: Tables) -> list[Block]:
+    """Return the report's chapter on shortcuts."""
+    return write(study, tables, CHAPTER)
+
+
+def short(study: Study, tables: Tables) -> list[str]:
+    """Return the answer in a sentence for each data set and network."""
+    return in_short(study, tables, CHAPTER)
+
+
+def _pairs(groups: Sequence[Group]) -> list[tuple[Group, Group]]:
+    return within(
+        groups,
+        lambda own: [
+            (first, second) for first, second in combinations(own, 2) if first.recipe.depth == second.recipe.depth
+        ],
+    )
+
+
+def _results(groups: Sequence[Group]) -> list[Block]:
+    axis = Axis("Depth (layers)", lambda group: str(group.recipe.depth), _shortcut)
+    figure = factor_figure("final", groups, axis, (), ("test", "train"))
+    blocks: list[Block] = [figure] if figure is not None else []
+    sizes = size_table("sizes", groups, lambda group: group.label)
+    blocks += [sizes] if sizes is not None else []
+    for dataset in datasets_of(groups):
+        own = on_dataset(groups, dataset)
+        tables = (
+            beside_table(f"final-{dataset}", own, [], _label, heading="Network", matches=nothing),
+            window_table(f"window-{dataset}", own, [], _label),
+        )
+        blocks += [table for table in tables if table is not None]
+    return blocks
+
+
+def _short(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
+    several = several_networks(done)
+    sentences = []
+    for first in done:
+        own = [one for one in compared if one.first.label == first.label]
+        if first.recipe.shortcut == SHORTCUTS[0] and own:
+            on = f"On {dataset_name(first.recipe.dataset)}{f' with {network_name(first.recipe)}' if several else ''}"
+            sentences.append(
+                f"{on}, compared with {reference_words(first, _shortcut)}, the test error is "
+                f"{sorted_words(own, _shortcut)}."
+            )
+    return sentences
+
+
+def _answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
+    blocks: list[Block] = [Heading("Do projections pay?", 4)]
+    for dataset in datasets_of(done):
+        own = [one for one in compared if one.first.recipe.dataset == dataset]
+        items = [compared_words(one, f"{_label(one.second)} against {_shortcut(one.first)}") for one in own]
+        blocks += [Prose(f"On {dataset_name(dataset)} ([[final]], [[comparisons]]):"), Bullets(tuple(items))]
+    if not any(one.test for one in compared):
+        return blocks
+    moved = shown(compared)
+    text = (
+        "No difference between shortcuts is shown: that projections are not essential agrees with this, but an effect "
+        "too "
+        "small for these seeds would look the same."
+        if not moved
+        else "Where shortcuts differ, they differ in parameters too ([[sizes]]): a gain of B or C may be that of its "
+        "parameters, which these runs do not tell apart."
+    )
+    return [*blocks, Heading("Why?", 4), Prose(text)]
+
+
+def _shortcut(group: Group) -> str:
+    return f"shortcut {group.recipe.shortcut}"
+
+
+def _label(group: Group) -> str:
+    return f"{network_name(group.recipe)}, {_shortcut(group)}"
+
+
+CHAPTER = Chapter(label=_label, pairs=_pairs, results=_results, short=_short, answers=_answers)

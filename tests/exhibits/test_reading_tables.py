@@ -1,0 +1,82 @@
+"""Tables of readings, of comparisons, and of figures beside the assignment's."""
+
+from pathlib import Path
+
+from reslab.analysis.groups import Group, gather
+from reslab.analysis.judgement import Compared, compare
+from reslab.analysis.tidy import read_tables
+from reslab.exhibits.readings import comparison_table, readings_table
+from reslab.exhibits.windows import beside_table, nothing, window_table
+from reslab.published import Published
+from reslab.recipe import Run
+from synthetic import Truth, small, write_run
+
+FAILURE = {"kind": "diverged", "message": "the loss is not finite", "epoch": 4, "iteration": 200, "time": "t"}
+
+
+def _groups(root: Path) -> list[Group]:
+    truths = {8: Truth(8.0, 1.0, 0.1), 14: Truth(6.0, 0.5, 0.1)}
+    for depth, truth in truths.items():
+        for seed in (0, 1, 2):
+            if (depth, seed) == (14, 2):
+                write_run(root, Run(small(depth), seed), truth, stop_after=4, failure=FAILURE)
+            else:
+                write_run(root, Run(small(depth), seed), truth)
+    tables = read_tables(root)
+    return [gather(tables, f"ResNet-{depth}", small(depth), (0, 1, 2)) for depth in truths]
+
+
+def _label(group: Group) -> str:
+    return group.label
+
+
+def _name(one: Compared) -> str:
+    return f"{one.second.label} against {one.first.label}"
+
+
+def test_readings_stand_side_by_side(tmp_path: Path) -> None:
+    table = readings_table("readings", _groups(tmp_path), _label)
+    assert table is not None
+    titles = [column.title for column in table.columns]
+    assert titles == [
+        "Runs", "Seeds", "Last epoch (%)", "Best on the test set (%)", "at epoch", "Optimism (points)"
+    ]  # fmt: skip
+    assert [row[1] for row in table.rows] == ["3", "2 of 3"]
+    assert "no hold-out" in table.caption
+
+
+def test_comparisons_tell_what_diverged_and_what_is_shown(tmp_path: Path) -> None:
+    first, second = _groups(tmp_path)
+    table = comparison_table("comparisons", compare([(first, second)]), _name)
+    assert table is not None
+    (row,) = table.rows
+    assert row[:2] == ("ResNet-14 against ResNet-8", "3, 2")
+    assert str(row[2]).startswith("\N{MINUS SIGN}2.0")
+    assert row[-1] == "ResNet-14 diverged in 1 of 3 seeds; lower"
+
+
+def test_windows_of_different_lengths_are_given_row_by_row(tmp_path: Path) -> None:
+    for length in (12, 24):
+        recipe = small(8, length=length, first_drop=length / 2, second_drop=length * 3 / 4)
+        write_run(tmp_path, Run(recipe, 0), Truth(3.0, 1.0))
+    tables = read_tables(tmp_path)
+    recipes = [small(8), small(8, length=24, first_drop=12, second_drop=18)]
+    groups = [gather(tables, f"{recipe.length:g} epochs", recipe, (0,)) for recipe in recipes]
+    table = window_table("window", groups, [], _label, heading="Training")
+    assert table is not None
+    assert [row[:2] for row in table.rows] == [("12 epochs", "7 to 12"), ("24 epochs", "13 to 24")]
+
+
+def test_the_assignments_training_error_has_a_column_where_there_is_one(tmp_path: Path) -> None:
+    one = Published(
+        source="assignment", citation="a table", dataset="digits", depth=8, error=3.2, train_error=0.6, epochs=12
+    )
+    groups = _groups(tmp_path)
+    table = beside_table(
+        "final", groups, [one], _label, heading="Network", matches=lambda g, p: g.recipe.depth == p.depth
+    )
+    assert table is not None
+    assert [row[-2:] for row in table.rows] == [("0.60", "3.20"), (None, None)]
+    plain = beside_table("final", groups, [], _label, heading="Network", matches=nothing)
+    assert plain is not None
+    assert len(plain.columns) == 4

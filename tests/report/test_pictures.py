@@ -1,0 +1,138 @@
+"""Pictures: still, small, drawn once, and never an old one in place of a new one."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reslab.exhibits.blocks import Figure, Panel
+from reslab.report.document import Document, Section
+from reslab.report.drawing import BATCH, draw_charts, tidied
+from reslab.report.earlier import MANIFEST, pictures_before, tidy_up
+from reslab.report.pictures import charts, draw, fingerprint
+
+
+def document(label: str = "a") -> Document:
+    """Return a report of one chart with everything that moves: picking, zooming, and points under the pointer."""
+    picked = {"condition": {"param": "picked", "value": 0.9}, "value": 0.1}
+    near = {"condition": {"param": "near", "empty": False, "value": 1}, "value": 0}
+    place = {"x": {"field": "x", "type": "quantitative"}, "y": {"field": "y", "type": "quantitative"}}
+    chart: dict[str, Any] = {
+        "data": {"name": "d"},
+        "config": {"legend": {"labelLimit": 420}},
+        "height": 100,
+        "params": [{"name": "zoomed", "select": "interval", "bind": "scales"}],
+        "layer": [
+            {
+                "mark": "line",
+                "encoding": {**place, "opacity": picked},
+                "params": [{"name": "picked", "select": "point"}],
+            },
+            {
+                "mark": {"type": "point", "tooltip": True},
+                "encoding": {**place, "opacity": near, "tooltip": [{"field": "x"}]},
+                "params": [{"name": "near", "select": "point"}],
+            },
+        ],
+    }
+    panel = Panel(label, chart, {"d": [{"x": index, "y": index, "label": label} for index in range(5)]})
+    return Document("t", "s", (Section("one", "t", (Figure("f", "t", "c", (panel,)),)),))
+
+
+def specification(label: str) -> str:
+    values = [{"x": 1.23456, "label": label}]
+    encoding = {"x": {"field": "x", "type": "quantitative"}, "y": {"field": "label", "type": "nominal"}}
+    return json.dumps({"data": {"values": values}, "mark": {"type": "bar", "clip": True}, "encoding": encoding})
+
+
+def test_a_picture_has_nothing_that_only_a_pointer_shows() -> None:
+    chart = json.loads(charts(document())["one-f"])
+    assert "params" not in json.dumps(chart)
+    assert "tooltip" not in json.dumps(chart)
+    assert [layer["encoding"]["opacity"] for layer in chart["layer"]] == [{"value": 0.9}]
+    assert 'opacity="0.9"' in draw(charts(document()))["one-f"]
+
+
+def test_the_chart_itself_keeps_all_that_moves() -> None:
+    given = document()
+    charts(given)
+    figure = given.sections[0].blocks[0]
+    assert isinstance(figure, Figure)
+    assert len(figure.panels[0].chart["layer"]) == 2
+    assert figure.panels[0].chart["params"]
+
+
+def test_many_charts_are_drawn_in_order_and_as_one_would_be() -> None:
+    wanted = [specification(f"label {index}") for index in range(2 * BATCH)]
+    drawn = draw_charts(wanted)
+    assert all(f"label {index}" in svg for index, svg in enumerate(drawn))
+    assert drawn[-1] == draw_charts(wanted[-1:])[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "short"),
+    [
+        ("M0.04,45.26L10.1,62.75L9.9,62.75Z", "M0,45.3l10.1,17.5-.2,0Z"),
+        ("M1,2L1.5,-2.5M3,4", "M1,2l.5-4.5M3,4"),
+        ("M0,0h320v300.1234h-320Z", "M0,0h320v300.12h-320Z"),
+        ("M4.743,0A4.743,4.743,0,1,1,-4.743,0", "M4.74,0A4.74,4.74,0,1,1,-4.74,0"),
+        ("M1e-7,0L2,2", "M1e-7,0L2,2"),
+        ("", ""),
+    ],
+)
+def test_a_path_is_written_in_short_steps(path: str, short: str) -> None:
+    assert tidied(f'<path d="{path}"/>') == f'<path d="{short}"/>'
+
+
+def test_a_long_path_does_not_drift() -> None:
+    points = [(index / 3, index / 7) for index in range(1000)]
+    short = tidied('<path d="M' + "L".join(f"{x:.4f},{y:.4f}" for x, y in points) + '"/>')
+    start, _, steps = short.partition("l")
+    numbers = [float(number) for number in re.findall(r"-?\d*\.\d|-?\d+", steps)]
+    assert start == '<path d="M0,0'
+    assert sum(numbers[::2]) == pytest.approx(points[-1][0], abs=0.06)
+    assert sum(numbers[1::2]) == pytest.approx(points[-1][1], abs=0.06)
+
+
+def test_words_in_a_picture_are_not_taken_for_its_parts() -> None:
+    label = 'clip77 d="1.23456"'
+    svg = draw_charts([specification(label)])[0]
+    assert f">{label}<" in svg
+    assert 'clip-path="url(#clip1)"' in svg
+
+
+def test_a_drawing_made_before_is_used_only_for_the_same_specification() -> None:
+    wanted = charts(document("a"))
+    known = {fingerprint(wanted["one-f"]): "<svg>known</svg>"}
+    assert draw(wanted, known)["one-f"] == "<svg>known</svg>"
+    assert "known" not in draw(charts(document("b")), known)["one-f"]
+
+
+def test_an_edited_picture_is_neither_used_again_nor_removed(tmp_path: Path) -> None:
+    tidy_up(tmp_path, {"a": "<svg>a</svg>", "b": "<svg>b</svg>"}, {"a": "1", "b": "2"})
+    (tmp_path / "a.svg").write_text("<svg>a</svg>")
+    (tmp_path / "b.svg").write_text("<svg>mine</svg>")
+    assert pictures_before(tmp_path) == {"1": "<svg>a</svg>"}
+    tidy_up(tmp_path, {}, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["b.svg"]
+
+
+def test_a_manifest_cannot_reach_out_of_its_folder(tmp_path: Path) -> None:
+    outside = tmp_path / "x.svg"
+    outside.write_text("<svg/>")
+    folder = tmp_path / "figures"
+    folder.mkdir()
+    (folder / "x.svg").write_text("<svg/>")
+    tidy_up(folder, {"x": "<svg/>"}, {"x": "1"})
+    manifest = folder / MANIFEST
+    manifest.write_text(manifest.read_text().replace('"x.svg"', '"../x.svg"'))
+    tidy_up(folder, {"y": "<svg/>"}, {"y": "2"})
+    assert outside.exists()
+
+
+def test_a_damaged_manifest_is_no_manifest(tmp_path: Path) -> None:
+    for content in ("{", "[]", '{"format": 1, "pictures": [1]}', '{"format": 99, "pictures": {"a.svg": {}}}'):
+        (tmp_path / MANIFEST).write_text(content)
+        assert pictures_before(tmp_path) == {}

@@ -1,0 +1,201 @@
+"""Chapters on planted truths: the words that they lead to, with whatever is missing, diverged or not measured."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reslab.analysis.tidy import read_tables
+from reslab.exhibits.blocks import Block, Bullets, Command, Figure, Note, Prose, Table
+from reslab.recipe import Recipe
+from reslab.studies.assignment import opening
+from reslab.studies.catalogue import ANSWERS, STUDIES, ask, ask_all
+from reslab.studies.study import Options, Study
+from synthetic import Truth, layers, write_diagnostics, write_run
+
+DIVERGED = {"kind": "diverged", "message": "the loss is not finite", "epoch": 4, "iteration": 200, "time": "t"}
+RATES = Options(datasets=("cifar10",), depths=(20,), seeds=3)
+NOISE = 0.15
+
+Plant = Callable[[Recipe], Truth]
+
+
+def test_a_planted_half_point_is_found_and_no_effect_is_not_claimed(tmp_path: Path) -> None:
+    def truth(recipe: Recipe) -> Truth:
+        return Truth(9.5 if recipe.learning_rate == 0.01 else 8.5, 0.5, 0.05, own=True)
+
+    words = _words(_blocks(tmp_path, ask("learning-rate", RATES), truth))
+    assert "compared with rate 0.1 (8.5" in words
+    short = next(line for line in words.splitlines() if line.startswith("In short."))
+    assert "higher with 0.01 (by " in short
+    assert "equal within 0.5 points with 0.02, 0.05, 0.2, 0.5 and 1" in short
+    assert "lower" not in short
+    assert "Rates higher than the base that do worse" not in words
+
+
+def test_three_seeds_of_usual_noise_find_half_a_point(tmp_path: Path) -> None:
+    options = Options(datasets=("cifar10",), depths=(20, 56), seeds=3)
+    study = ask("depth", options)
+    words = _words(_blocks(tmp_path, study, lambda recipe: Truth({20: 8.5, 56: 8.0}[recipe.depth], 0.5, NOISE)))
+    assert "0.50 points lower (95% interval" in words
+
+
+def test_a_diverged_rate_is_a_result_and_a_missing_seed_is_said(tmp_path: Path) -> None:
+    study = ask("learning-rate", RATES)
+    for run in study.runs():
+        rate = run.recipe.learning_rate
+        if rate == 1.0 and run.seed > 0:
+            write_run(tmp_path, run, Truth(90.0, 90.0), stop_after=4, failure=DIVERGED)
+        elif (rate, run.seed) != (0.5, 2):
+            write_run(tmp_path, run, Truth(8.5, 0.5, 0.05, own=True))
+    blocks = ANSWERS[study.kind](study, read_tables(tmp_path))
+    words = _words(blocks)
+    assert "diverged: 1 in 2 of 3 seeds" in words
+    assert "Rate 1, ResNet-20, CIFAR-10 diverged in 2 of 3 seeds." in words
+    assert "rate 0.5, ResNet-20, CIFAR-10 (2 of 3 seeds, missing 2)" in words
+    (table,) = [block for block in blocks if isinstance(block, Table) and block.key == "comparisons"]
+    last = table.rows[-1]
+    assert last[0] == "rate 1 against rate 0.1"
+    assert last[-1] == "rate 1, ResNet-20, CIFAR-10 diverged in 2 of 3 seeds; one seed: not testable"
+
+
+def test_everything_diverged_at_a_rate_has_no_figures(tmp_path: Path) -> None:
+    study = ask("learning-rate", RATES)
+    for run in study.runs():
+        if run.recipe.learning_rate == 1.0:
+            write_run(tmp_path, run, Truth(90.0, 90.0), stop_after=4, failure=DIVERGED)
+        else:
+            write_run(tmp_path, run, Truth(8.5, 0.5, 0.05, own=True))
+    blocks = ANSWERS[study.kind](study, read_tables(tmp_path))
+    assert "diverged: 1 in 3 of 3 seeds" in _words(blocks)
+    (table,) = [block for block in blocks if isinstance(block, Table) and block.key == "comparisons"]
+    assert table.rows[-1][1:] == (None, None, None, None, None, "rate 1, ResNet-20, CIFAR-10 diverged in 3 of 3 seeds")
+
+
+def test_too_high_a_rate_that_fits_worse_is_a_matter_of_optimisation(tmp_path: Path) -> None:
+    def truth(recipe: Recipe) -> Truth:
+        high = recipe.learning_rate == 1.0
+        return Truth(12.0 if high else 8.5, 6.0 if high else 0.5, 0.05, own=True)
+
+    words = _words(_blocks(tmp_path, ask("learning-rate", RATES), truth))
+    assert "Rates higher than the base that do worse: 1 (CIFAR-10).  Their training errors are higher too" in words
+
+
+def test_plain_networks_degrade_and_residual_ones_do_not(tmp_path: Path) -> None:
+    def truth(recipe: Recipe) -> Truth:
+        slope = 0.05 if recipe.family == "plain" else -0.03
+        return Truth(8.5 + slope * (recipe.depth - 20), 2.0 + slope * (recipe.depth - 20), 0.05, own=True)
+
+    options = Options(datasets=("cifar10",), depths=(20, 56), seeds=3)
+    words = _words(_blocks(tmp_path, ask("degradation", options), truth))
+    assert "Plain networks degrade from 20 to 56 layers: the training error itself rises, and so does the test" in words
+    assert "Residual networks do not degrade from 20 to 56 layers: the training error falls" in words
+    assert "The why was not measured." in words
+
+
+def test_what_was_measured_is_shown_and_said(tmp_path: Path) -> None:
+    study = ask("degradation", Options(datasets=("cifar10",), depths=(20, 56), seeds=1))
+    for run in study.runs():
+        folder = write_run(tmp_path, run, Truth(8.5, 0.5))
+        steps = [-0.5, 0.0, 0.5]
+        loss = [[4.0, 3.0, 4.0], [3.0, 1.0, 3.0], [4.0, 3.0, 4.0]]
+        vanishing = run.recipe.family == "plain" and run.recipe.depth == 56
+        norms = [1e-4] * 10 + [1.0] * 10 if vanishing else [0.5] * 20
+        write_diagnostics(
+            folder,
+            responses={"final": layers("standard_deviation", [2.0] * 19)},
+            gradients={moment: layers("gradient_norm", norms) for moment in ("initial", "final")},
+            surface={"final": {"steps": steps, "loss": loss, "error": loss}},
+        )
+    blocks = ANSWERS[study.kind](study, read_tables(tmp_path))
+    figures = {block.key for block in blocks if isinstance(block, Figure)}
+    assert {"responses", "gradients", "surface"} <= figures
+    words = _words(blocks)
+    assert "Below 0.01, and so vanished: plain-56, CIFAR-10." in words
+    assert "the mean over the layers is 2.00 in plain-20" in words
+    assert "by 2 nats for plain-20, CIFAR-10" in words
+    assert "not measured" not in words
+
+
+def test_what_was_not_measured_names_the_command(tmp_path: Path) -> None:
+    study = ask("batch-size", Options(datasets=("digits",), depths=(8,), epochs=6, seeds=1))
+    blocks = _blocks(tmp_path, study, lambda recipe: Truth(3.0, 1.0))
+    (command,) = [block for block in blocks if isinstance(block, Command)]
+    assert command.text.startswith("reslab diagnose digits-resnet8-")
+    assert command.text.endswith("/seed0 --which noise-scale")
+
+
+def test_images_and_classes_are_told_apart(tmp_path: Path) -> None:
+    def truth(recipe: Recipe) -> Truth:
+        if recipe.dataset == "cifar10":
+            return Truth(8.0 if recipe.train_share == 1 else 20.0, 0.5, 0.05, own=True)
+        return Truth({"cifar100": 32.0, "cifar100-coarse": 22.0}[recipe.dataset], 9.0, 0.05, own=True)
+
+    study = ask("data-size", Options(depths=(20,), seeds=2))
+    words = _words(_blocks(tmp_path, study, truth))
+    assert "cutting CIFAR-10 to 500 images of a class accounts for 1" in words
+    assert "in 20 superclasses rather than 100 classes" in words
+
+
+def test_reduced_trainings_and_digits_are_compared_with_nothing_published(tmp_path: Path) -> None:
+    plan = ask_all("assignment", Options(datasets=("digits",), depths=(8, 14), epochs=6, seeds=2))
+    for run in plan.runs():
+        write_run(tmp_path, run, Truth(3.0, 1.0, 0.1, own=True))
+    tables = read_tables(tmp_path)
+    for study in plan.studies:
+        blocks = ANSWERS[study.kind](study, tables)
+        words = _words(blocks)
+        assert "the assignment's range" not in words
+        for table in [block for block in blocks if isinstance(block, Table)]:
+            assert not [column.title for column in table.columns if column.title.startswith("Assignment")]
+    short = _words(opening(plan.studies, tables))
+    assert "3 runs that several chapters need" not in short
+    assert "that several chapters need were trained once" in short
+    assert "[[learning-rate-final]]" in short
+    assert opening(plan.studies[:1], tables) == []
+
+
+@pytest.mark.parametrize("name", list(STUDIES))
+@pytest.mark.parametrize("stop_after", [None, 0, 3])
+def test_nothing_finished_says_so_and_makes_nothing_up(tmp_path: Path, name: str, stop_after: int | None) -> None:
+    study = ask(name, Options(datasets=("digits",), depths=(8, 14), epochs=6, seeds=2))
+    if stop_after is not None:
+        write_run(tmp_path, study.runs()[0], Truth(3.0, 1.0), stop_after=stop_after)
+    blocks = ANSWERS[study.kind](study, read_tables(tmp_path))
+    assert f"0 of {len(study.runs())} runs have finished." in _words(blocks)
+    assert not [block for block in blocks if isinstance(block, Table) and block.key in ("comparisons", "readings")]
+
+
+@pytest.mark.parametrize("name", list(STUDIES))
+def test_one_seed_and_some_missing_is_told_without_a_verdict(tmp_path: Path, name: str) -> None:
+    study = ask(name, Options(datasets=("cifar10",), depths=(20, 32, 56), epochs=6, seeds=1))
+    for run in study.runs()[:-1]:
+        write_run(tmp_path, run, Truth(20.0, 10.0))
+    blocks = ANSWERS[study.kind](study, read_tables(tmp_path))
+    keys = [block.key for block in blocks if isinstance(block, Figure | Table)]
+    assert len(keys) == len(set(keys))
+    assert {"final", "readings", "comparisons"} <= set(keys)
+    words = _words(blocks)
+    assert "which one seed cannot tell from chance" in words
+    for reference in _references(words):
+        assert reference in keys, reference
+
+
+def _blocks(root: Path, study: Study, truth: Plant) -> list[Block]:
+    for run in study.runs():
+        write_run(root, run, truth(run.recipe))
+    return ANSWERS[study.kind](study, read_tables(root))
+
+
+def _words(blocks: list[Block]) -> str:
+    lines: list[str] = []
+    for block in blocks:
+        if isinstance(block, Prose | Note):
+            lines.append(block.text)
+        elif isinstance(block, Bullets):
+            lines.extend(block.items)
+    return "\n".join(lines)
+
+
+def _references(words: str) -> list[str]:
+    return [part.partition("]]")[0] for part in words.split("[[")[1:]]
