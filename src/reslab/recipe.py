@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from reslab.errors import ResLabError
 
@@ -133,7 +133,7 @@ class Run:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
+        if type(self.seed) is not int or not 0 <= self.seed < 2**32:
             raise ResLabError(f"seed must be a whole number from 0 to {2**32 - 1}, not {self.seed!r}")
 
     @property
@@ -267,7 +267,7 @@ def _coerce(name: str, kind: Any, value: Any) -> Scalar:
         raise ResLabError(f"{name} must be a finite number, not {value!r}")
     if name in CHOICES and value not in CHOICES[name]:
         raise ResLabError(f"{name} must be one of {', '.join(CHOICES[name])}; not {value!r}")
-    return value  # type: ignore[no-any-return]
+    return cast(Scalar, value)
 
 
 def _check(recipe: Recipe) -> None:

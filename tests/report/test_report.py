@@ -14,6 +14,7 @@ from reslab.report.markdown import render_markdown
 from reslab.report.pictures import charts, draw
 from reslab.report.write import ReportFiles, write_report
 from reslab.studies import depth
+from reslab.studies.catalogue import ask_all
 from reslab.studies.record import record
 from reslab.studies.study import Options, Study, Variant
 from synthetic import Truth, small, write_run
@@ -199,3 +200,18 @@ def test_a_second_report_leaves_no_picture_of_the_first(runs: Path, tmp_path: Pa
     assert set(second.figures) < set(first.figures)
     left = set((tmp_path / "figures").glob("*.svg"))
     assert left == {*second.figures, mine}
+
+
+def test_the_assignment_opens_with_its_questions(tmp_path: Path) -> None:
+    options = Options(datasets=("digits",), depths=(8, 14), epochs=4, seeds=2)
+    plan = ask_all("assignment", options)
+    for study in plan.studies:
+        record(tmp_path, study)
+    for run in plan.runs():
+        write_run(tmp_path, run, Truth(3.0 + run.recipe.learning_rate, 1.0, 0.1))
+    document = compose(tmp_path, ["assignment"])
+    assert document.title == plan.title
+    assert [section.key for section in document.sections][:2] == ["assignment", "depth"]
+    text = render_markdown(document)
+    assert "Evidence: Figure" in text
+    assert "[[" not in text.replace("\\", "")

@@ -112,7 +112,7 @@ def test_what_was_measured_is_shown_and_said(tmp_path: Path) -> None:
     assert {"responses", "gradients", "surface"} <= figures
     words = _words(blocks)
     assert "Below 0.01, and so vanished: plain-56, CIFAR-10." in words
-    assert "the mean over the layers is 2.00 in plain-20" in words
+    assert "the mean over the layers ([[responses]]) is 2.00 in plain-20" in words
     assert "by 2 nats for plain-20, CIFAR-10" in words
     assert "not measured" not in words
 

@@ -69,9 +69,12 @@ def _variant_panel(key: str, dataset: str, groups: Sequence[Group], label: Calla
             {"place": label(group), "label": SEEDS, "seed": seed, "error": round(error, 4), "at": 0.3 + 0.3 * lane}
             for seed, error, lane in zip(finished["seed"].to_list(), errors, lanes, strict=True)
         ]
+    room = min(260, 7.5 * max(len(label(group)) for group in groups))  # for fonts wider than the one measured with
     name, lanes_shown = f"{key}/{dataset}", [MEASURED, SEEDS]
     base = alt.Chart(alt.NamedData(name=name)).encode(
-        y=alt.Y("place:N", title=None, sort=[label(group) for group in groups]).axis(labelLimit=260, grid=True),
+        y=alt.Y("place:N", title=None, sort=[label(group) for group in groups]).axis(
+            labelLimit=260, minExtent=room, grid=True
+        ),
         yOffset=alt.YOffset("at:Q", scale=alt.Scale(domain=[-1, 1])),
         color=alt.Color(
             "label:N",
@@ -79,7 +82,7 @@ def _variant_panel(key: str, dataset: str, groups: Sequence[Group], label: Calla
             legend=legend(lanes_shown),
         ),
     )
-    x = alt.X("error:Q", title="Test error (%)", scale=scale, axis=alt.Axis(tickCount=8))
+    x = alt.X("error:Q", title="Test error (%)", scale=scale, axis=alt.Axis(tickCount=5))
     bars = (
         base.transform_filter("isValid(datum.low)")
         .mark_rule(strokeWidth=1.6)

@@ -15,6 +15,7 @@ from reslab.exhibits.wording import counted, opened
 from reslab.report.appendix import appendix, unreadable
 from reslab.report.document import Document, Section
 from reslab.report.references import cited
+from reslab.studies import assignment
 from reslab.studies.catalogue import ANSWERS, STUDIES, nearest
 from reslab.studies.general import others
 from reslab.studies.record import recorded
@@ -33,20 +34,29 @@ def compose(
     beside = others(tables, asked)
     studies = [*asked, *([beside] if beside is not None else [])]
     if names is not None:
-        studies = _named(names, studies, runs_root)
+        studies = _named(_members(names, studies), studies, runs_root)
     if not studies:
         return _nothing(tables, title, author)
     shown = select(tables, [run for study in studies for run in study.runs()])
-    sections = [Section(study.name, study.title, tuple(ANSWERS[study.kind](study, tables))) for study in studies]
+    chapters = [Section(study.name, study.title, tuple(ANSWERS[study.kind](study, tables))) for study in studies]
+    questions = tuple(assignment.opening(studies, tables))
+    first = [Section(assignment.NAME, "The questions in order", questions)] if questions else []
     return cited(
         Document(
-            title=title or (studies[0].title if len(studies) == 1 else "Report"),
+            title=title or _title(studies),
             summary=_summary(studies, shown),
-            sections=(*sections, appendix(shown)),
+            sections=(*first, *chapters, appendix(shown)),
             author=author or "",
             dated=_dated(shown),
         )
     )
+
+
+def _title(studies: Sequence[Study]) -> str:
+    if len(studies) == 1:
+        return studies[0].title
+    whole = {task.name for task in assignment.TASKS} <= {study.name for study in studies}
+    return assignment.TITLE if whole else "Report"
 
 
 def _in_order(studies: Sequence[Study]) -> list[Study]:
@@ -56,6 +66,18 @@ def _in_order(studies: Sequence[Study]) -> list[Study]:
         if study.kind not in ANSWERS:
             raise ResLabError(f"the study {study.name} was asked by a newer ResLab; update this one")
     return sorted(studies, key=lambda study: (own.index(study.name) if study.name in own else len(own), study.name))
+
+
+def _members(names: Sequence[str], studies: Sequence[Study]) -> list[str]:
+    """Return the names with that of a plan replaced by those of its studies that were asked."""
+    there = {study.name for study in studies}
+    tasks = [task.name for task in assignment.TASKS]
+    expanded = [
+        member
+        for name in names
+        for member in ([task for task in tasks if task in there] or tasks if name == assignment.NAME else [name])
+    ]
+    return list(dict.fromkeys(expanded))
 
 
 def _named(names: Sequence[str], studies: Sequence[Study], runs_root: Path) -> list[Study]:

@@ -89,7 +89,8 @@ _PIECES = re.compile(
 def pieces(text: str, section: Section, numbers: dict[str, str]) -> Iterator[Piece]:
     """Split text at references and addresses; a reference to nothing stays the text it is.
 
-    `[[key]]` refers to an exhibit of the section, `[[@key]]` to a source, `[[@key table 6]]` to a place in it.
+    `[[key]]` refers to an exhibit of the section, `[[section-key]]` to one of another,
+    `[[@key]]` to a source, `[[@key table 6]]` to a place in it.
     """
     at = 0
     for match in _PIECES.finditer(text):
@@ -109,6 +110,8 @@ def _piece(found: dict[str, str | None], section: Section, numbers: dict[str, st
     if address:
         return Piece("link", address, address)
     target = anchor(section, exhibit) if exhibit else Reference(source or "", "").anchor
+    if exhibit and target not in numbers:
+        target = exhibit  # of another section
     if target not in numbers:
         return None
     text = numbers[target] if exhibit else f"[{numbers[target]}{f', {place}' if place else ''}]"

@@ -7,7 +7,7 @@ from reslab.analysis.judgement import Compared
 from reslab.analysis.statistics import MARGIN, Verdict
 from reslab.exhibits.blocks import Block, Prose
 from reslab.exhibits.wording import listing, number, opened, spread
-from reslab.studies.verdicts import verdict_words
+from reslab.studies.verdicts import training_words, verdict_words
 
 Label = Callable[[Group], str]
 
@@ -17,7 +17,7 @@ def compared_words(one: Compared, what: str) -> str:
     if one.test is None or one.train is None:
         return f"{what}: nothing to compare{_lost([one.first, one.second])}."
     return (
-        f"{what}: the test error is {verdict_words(one.test)}; the training error is {verdict_words(one.train)}"
+        f"{what}: the test error is {verdict_words(one.test)}; {training_words(one.train)}"
         f"{_lost([one.first, one.second])}."
     )
 

@@ -94,7 +94,7 @@ def _chapter(study: Study) -> Chapter:
         return kept_by[group.recipe]
 
     def label(group: Group) -> str:
-        text = "all images" if group.recipe.train_share == 1 else f"{share_name(group)}, {kept(group)}"
+        text = "all images" if group.recipe.train_share == 1 else f"{share_name(group)} ({kept(group)})"
         return f"{text}, {network_name(group.recipe)}" if many else text
 
     def pairs(groups: Sequence[Group]) -> list[tuple[Group, Group]]:

@@ -11,7 +11,7 @@ from reslab.exhibits.curves import datasets_of, on_dataset
 from reslab.exhibits.factors import Axis, factor_figure
 from reslab.exhibits.finals import marks
 from reslab.exhibits.windows import beside_table, network, nothing, published_table, window_table
-from reslab.exhibits.wording import FAMILY_NAMES, dataset_name, network_name
+from reslab.exhibits.wording import FAMILY_NAMES, dataset_name, listing, network_name
 from reslab.published import published
 from reslab.studies.against_published import not_comparable
 from reslab.studies.chapter import Chapter, in_short, write
@@ -161,11 +161,14 @@ def _depth_words(one: Compared) -> str:
 
 
 def _reason(done: Sequence[Group]) -> str:
-    if any(group.diagnoses.layers.height for group in done):
-        return (
-            "What was measured on the networks is above: whether gradients vanish is said with [[gradients]], how much "
-            "each layer responds with [[responses]]."
-        )
+    measured = {name for group in done for name in group.diagnoses.layers["diagnostic"].to_list()}
+    said = {
+        "gradients": "whether gradients vanish is said with [[gradients]]",
+        "responses": "how much each layer responds is shown in [[responses]]",
+    }
+    parts = [text for name, text in said.items() if name in measured]
+    if parts:
+        return f"What was measured on the networks is above: {listing(parts)}."
     return "The curves say that it happens, not why; what would is measured on the networks, which was not done."
 
 

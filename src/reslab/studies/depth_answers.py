@@ -14,7 +14,7 @@ from reslab.studies.against_published import against_paper
 from reslab.studies.comparing import diverged_words, higher, lower, missing_words
 from reslab.studies.curve_features import curve_features, gap
 from reslab.studies.designs import within
-from reslab.studies.verdicts import verdict_words, why_not_comparable
+from reslab.studies.verdicts import training_words, verdict_words, why_not_comparable
 
 Label = Callable[[Group], str]
 
@@ -120,7 +120,7 @@ def _step_words(one: Judged) -> str:
     if before and after:
         more = f", {after / before:.1f} times the parameters"
     layers = f"{first.recipe.depth} to {second.recipe.depth} layers{more}"
-    return f"{layers}: the test error is {verdict_words(one.test)}; the training error is {verdict_words(one.train)}."
+    return f"{layers}: the test error is {verdict_words(one.test)}; {training_words(one.train)}."
 
 
 def _why(one: Judged) -> str:

@@ -50,6 +50,13 @@ def verdict_words(verdict: Verdict) -> str:
             return f"{size}, not resolvable with {_seeds(found)}{corrected} (95% interval {interval(found)}{more})"
 
 
+def training_words(verdict: Verdict) -> str:
+    """Return what is shown of the training errors, as a clause: they support a reason, and need no count of seeds."""
+    if verdict.kind == "open":
+        return f"the training errors cannot be told apart (95% interval {interval(verdict.difference)})"
+    return f"the training error is {verdict_words(verdict)}"
+
+
 def why_not_comparable(group: Group) -> str | None:
     """Return why published figures do not apply to a group, as a clause; None where they do."""
     recipe = group.recipe
@@ -85,7 +92,7 @@ def epochs_words(group: Group) -> str:
 
 def _size(found: Difference) -> str:
     if points(abs(found.value)) == points(0.0):
-        return "no difference to two decimals"
+        return "equal to two decimals"
     return f"{points(abs(found.value))} points {'lower' if found.value < 0 else 'higher'}"
 
 

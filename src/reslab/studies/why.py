@@ -50,12 +50,12 @@ def _responses(groups: Sequence[Group], label: Label) -> list[Block]:
         }
         if means:
             listed = listing(f"{value:.2f} in {name}" for name, value in means.items())
-            sentences.append(f"On {dataset_name(dataset)} the mean over the layers is {listed}.")
+            sentences.append(f"On {dataset_name(dataset)} the mean over the layers ([[responses]]) is {listed}.")
     text = (
         "Where deeper networks respond less in each layer, each layer changes less of what passes through it, which "
         "is what the paper found in its figure 7."
     )
-    return [figure, Prose(f"{'  '.join(sentences)}  {text}  ([[responses]])")]
+    return [figure, Prose(f"{'  '.join(sentences)}  {text}")]
 
 
 def _gradients(groups: Sequence[Group], label: Label) -> list[Block]:
