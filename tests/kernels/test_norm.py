@@ -33,7 +33,8 @@ def norm_of(channels: int) -> nn.BatchNorm2d:
 def far(found: Tensor | None, wanted: Tensor | None) -> float:
     assert found is not None
     assert wanted is not None
-    return float((found.double() - wanted.double()).norm() / wanted.double().norm())
+    difference = (found.detach().double() - wanted.detach().double()).norm()
+    return float(difference / wanted.detach().double().norm())
 
 
 @needs_kernels

@@ -35,7 +35,7 @@ def bench(
     Parameters
     ----------
     rounds
-        Rounds of four steps each.
+        Rounds of sixteen steps each.
     """
     from pathlib import Path
 

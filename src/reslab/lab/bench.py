@@ -26,6 +26,8 @@ from reslab.training.step import TrainingStep
 
 NUM_IMAGES = 12_800
 EPOCH_IMAGES = 50_000
+WAITING_BATCHES, PAUSE_SECONDS = 4, 1.0
+"""Batches that two loader workers keep ready, and the time that they take to make them."""
 PASSES = 3
 """Work of a training step in forward passes: the backward pass multiplies twice as much."""
 MATRIX = {"cpu": 2048, "cuda": 8192, "mps": 4096}
@@ -70,7 +72,7 @@ def bench(
     precisions: Sequence[str],
     device: torch.device,
     rounds: int = 5,
-    num_steps: int = 4,
+    num_steps: int = 16,
     on_progress: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Speed]:
     """Measure each combination: in each round our step and the textbook's in turn, `num_steps` steps each."""
@@ -123,7 +125,10 @@ def _compare(
         _timed(way, 2, device)
     pairs = []
     for _ in range(rounds):
-        pairs.append((_timed(ours, num_steps, device), _timed(textbook, num_steps, device)))
+        mine = _timed(ours, num_steps, device)
+        textbook(WAITING_BATCHES)  # uses up what its workers have made in the meantime
+        pairs.append((mine, _timed(textbook, num_steps, device)))
+        time.sleep(PAUSE_SECONDS)  # lets them make it again, so that they do not take our step's time
         # The ceiling is the best product of all rounds: the machine may have been busy at any one of them.
         ceilings[recipe.precision] = max(ceilings[recipe.precision], matrix_rate(device, recipe.precision))
     num_images = num_steps * recipe.batch_size
