@@ -1,6 +1,7 @@
 """The verb `bench`: how fast this machine trains, beside the textbook's way and the machine's ceiling."""
 
 import sys
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -39,8 +40,8 @@ def bench(
     """
     from pathlib import Path
 
-    from reslab.lab.bench import as_row, machine
     from reslab.lab.bench import bench as measure
+    from reslab.lab.bench import machine
     from reslab.training.hardware import make_deterministic, pick_device
 
     if rounds < 1:
@@ -68,7 +69,7 @@ def bench(
     for name in STUDIES:
         planned = plan(Path("/nonexistent"), ask(name, Options(precision=best.precision)).runs())
         studies[name] = {"runs": len(planned), "seconds": estimate_seconds(planned, work, 1)}
-    rows: list[dict[str, Any]] = [as_row(speed) for speed in speeds]
+    rows: list[dict[str, Any]] = [asdict(speed) for speed in speeds]
     if json:
         print_json({"machine": facts, "speeds": rows, "studies": studies})
         return OK

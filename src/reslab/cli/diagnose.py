@@ -71,7 +71,7 @@ def diagnose_plan(
     for study in plan.studies:
         for variant in study.variants if study.diagnostics else ():
             run = Run(variant.recipe, study.seeds_of(variant)[0])
-            wanted.setdefault(run, []).extend(name for name in study.diagnostics)
+            wanted.setdefault(run, []).extend(study.diagnostics)
     todo = {run: found for run, names in wanted.items() if (found := _missing(run_files(root, run), names))}
     if not todo:
         return

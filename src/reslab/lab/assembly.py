@@ -14,9 +14,17 @@ def assemble(
 ) -> tuple[nn.Module, AnyTrainBatches, dict[str, AnyEvaluationBatches]]:
     """Return a run's network as it is before training, its training batches and what it is measured on."""
     served = serve(run, dataset, device)
-    module = fused(build_network(run.recipe, len(dataset.class_names), run.seed, checkpoint_activations))
-    module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module = training_network(run.recipe, len(dataset.class_names), run.seed, device, checkpoint_activations)
     return module, served.train, served.evaluations
+
+
+def training_network(
+    recipe: Recipe, num_classes: int, seed: int, device: torch.device, checkpoint_activations: bool = False
+) -> nn.Module:
+    """Return the network as it is trained: on the device, channels-last, with the kernels where they serve."""
+    module = fused(build_network(recipe, num_classes, seed, checkpoint_activations))
+    module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return module
 
 
 def build_network(recipe: Recipe, num_classes: int, seed: int, checkpoint_activations: bool = False) -> nn.Module:

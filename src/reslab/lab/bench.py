@@ -4,7 +4,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,9 @@ from reslab.data.batches import TrainBatches
 from reslab.data.images import ImageSet
 from reslab.data.normalisation import fit
 from reslab.kernels.build import kernels
-from reslab.lab.assembly import build_network
+from reslab.lab.assembly import build_network, training_network
 from reslab.lab.textbook import Textbook
 from reslab.models.complexity import multiply_adds
-from reslab.models.fused import fused
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, vary
 from reslab.training import hardware
@@ -107,11 +106,6 @@ def matrix_rate(device: torch.device, precision: str) -> float:
     return 2 * size**3 / min(_timed(product, 1, device) for _ in range(5))
 
 
-def as_row(speed: Speed) -> dict[str, Any]:
-    """Return a speed as one row of a table."""
-    return asdict(speed)
-
-
 def _compare(
     recipe: Recipe,
     ours: Callable[[int], None],
@@ -158,9 +152,7 @@ def _ours(recipe: Recipe, images: ImageSet, device: torch.device) -> Callable[[i
         device=device,
         channels_last=True,
     )
-    module = fused(build_network(recipe, 10, 0))
-    module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    module.train()
+    module = training_network(recipe, 10, 0, device).train()
     state = start(module, recipe, batches.num_batches, device)
     step = TrainingStep(module, state.optimiser, label_smoothing=0.0, precision=recipe.precision, device=device)
 

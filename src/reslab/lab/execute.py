@@ -108,7 +108,9 @@ def _train(
     state = loop.start(module, recipe, images.num_batches, device)
     if (saved := load_checkpoint(files.checkpoints)) is not None:
         restore(state, saved)
-    num_rows = state.schedule.epochs_done(state.iteration) - bool(_at_epoch_end(state) and state.totals.images)
+    num_rows = state.schedule.epochs_done(state.iteration) - bool(
+        state.schedule.ends_epoch(state.iteration) and state.totals.images
+    )
     files.keep_metrics(num_rows)
     _write_provenance(files, run, dataset, device, state.iteration)
     emit(
@@ -157,11 +159,6 @@ def _train(
 def _save(files: RunFiles, state: loop.State) -> None:
     with writing(files.checkpoints):
         save_checkpoint(files.checkpoints, state)
-
-
-def _at_epoch_end(state: loop.State) -> bool:
-    done = state.schedule.epochs_done
-    return done(state.iteration) != done(state.iteration - 1)
 
 
 @lru_cache(maxsize=2)

@@ -4,9 +4,8 @@ import time
 
 import torch
 
+from reslab.lab.assembly import training_network
 from reslab.lab.planner import work_per_image
-from reslab.models.fused import fused
-from reslab.models.networks import build
 from reslab.recipe import Recipe, vary
 from reslab.training.hardware import keep_freed_memory, pick_device
 from reslab.training.loop import start
@@ -26,8 +25,7 @@ def measure(device_name: str, precision: str, *, threads: int | None, jobs: int)
     if threads:
         torch.set_num_threads(threads)
     recipe = vary(Recipe(), precision=precision)
-    module = build(recipe.family, recipe.depth, recipe.shortcut, 10, initialisation=recipe.initialisation, seed=0)
-    fused(module).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module = training_network(recipe, 10, 0, device)
     state = start(module, recipe, 1, device)
     step = TrainingStep(module, state.optimiser, label_smoothing=0.0, precision=precision, device=device)
     images = torch.randn(recipe.batch_size, 3, 32, 32, generator=torch.Generator().manual_seed(0))

@@ -136,8 +136,7 @@ def train(
         device=device,
     )
     finish = partial(_finish_epoch, state, evaluations, recipe.precision, device, clock)
-    at_end = schedule.epochs_done(state.iteration) != schedule.epochs_done(state.iteration - 1)
-    if at_end and state.totals.images:
+    if schedule.ends_epoch(state.iteration) and state.totals.images:
         yield finish()  # the training stopped after the epoch's last iteration, before its figures were made
     while state.iteration < schedule.num_iterations:
         epoch, done = divmod(state.iteration, schedule.iterations_per_epoch)

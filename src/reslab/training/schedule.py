@@ -30,6 +30,10 @@ class Schedule:
         done, rest = divmod(iteration, self.iterations_per_epoch)
         return done + (rest > 0 and iteration >= self.num_iterations)
 
+    def ends_epoch(self, iteration: int) -> bool:
+        """Say whether the last of the first `iteration` iterations is the last of an epoch."""
+        return self.epochs_done(iteration) != self.epochs_done(iteration - 1)
+
     def epoch_end(self, epoch: int) -> int:
         """Return the number of iterations completed when `epoch` (from 0) ends."""
         return min((epoch + 1) * self.iterations_per_epoch, self.num_iterations)
