@@ -1,0 +1,27 @@
+"""The benchmark: its rows follow from what it times."""
+
+import pytest
+import torch
+
+from reslab.lab.bench import EPOCH_IMAGES, bench
+
+
+@pytest.mark.filterwarnings(
+    "ignore:.*multi-threaded, use of fork:DeprecationWarning"
+)  # the textbook's loader, from Python 3.12 on
+def test_a_row_for_each_precision() -> None:
+    speeds = list(
+        bench(
+            depths=[8],
+            batch_sizes=[16],
+            precisions=["fp32", "bf16"],
+            device=torch.device("cpu"),
+            rounds=1,
+            num_steps=1,
+        )
+    )
+    assert [(speed.depth, speed.batch_size, speed.precision) for speed in speeds] == [(8, 16, "fp32"), (8, 16, "bf16")]
+    for speed in speeds:
+        assert speed.ratio == pytest.approx(speed.images_per_second / speed.textbook_images_per_second)
+        assert speed.epoch_seconds == pytest.approx(EPOCH_IMAGES / speed.images_per_second)
+        assert speed.share > 0
