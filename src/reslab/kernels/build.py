@@ -16,8 +16,9 @@ from functools import cache
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-SOURCE = Path(__file__).with_name("norm.cpp")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("norm.cpp", "convolution.cpp"))
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
 
 
@@ -27,6 +28,8 @@ class Kernels:
 
     library: ctypes.CDLL | None
     reason: str
+    multiplies_bfloat16: bool = False
+    """Whether the library was compiled for a processor with dot products of bfloat16."""
 
 
 @cache
@@ -46,22 +49,37 @@ def kernels() -> Kernels:
     if openmp is None:
         return Kernels(None, "torch brings no OpenMP library to share threads with")
     try:
-        path = _cache() / f"norm-{_key(compiler)}.so"
+        path = _cache() / f"kernels-{_key(compiler)}.so"
         if not path.exists():
             _compile(compiler, openmp, path)
-        return Kernels(ctypes.CDLL(str(path)), f"compiled by {compiler}")
+        loaded = ctypes.CDLL(str(path))
+        return Kernels(loaded, f"compiled by {compiler}", bool(loaded.reslab_convolution_usable()))
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", None)
         return Kernels(None, f"{compiler} failed: {(said or str(error)).strip()[:300]}")
 
 
+def library() -> ctypes.CDLL:
+    """Return the loaded library; ask `kernels` first whether there is one."""
+    loaded = kernels().library
+    assert loaded is not None
+    return loaded
+
+
+def at(tensor: Tensor | None) -> ctypes.c_void_p:
+    """Return where a tensor's numbers are, as the library takes it; None is a null pointer."""
+    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
+
+
 def _compile(compiler: str, openmp: Path, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        made, linked = Path(folder) / "norm.o", Path(folder) / "norm.so"
-        _call(compiler, *FLAGS, *_vector_width(), "-fopenmp", "-c", str(SOURCE), "-o", str(made))
+        linked = Path(folder) / "kernels.so"
+        made = [Path(folder) / f"{source.stem}.o" for source in SOURCES]
+        for source, to in zip(SOURCES, made, strict=True):
+            _call(compiler, *FLAGS, *_vector_width(), "-fopenmp", "-c", str(source), "-o", str(to))
         # Linked by path to the OpenMP library that torch has loaded: two of them would fight for the cores.
-        _call(compiler, "-shared", str(made), str(openmp), "-o", str(linked))
+        _call(compiler, "-shared", *map(str, made), str(openmp), "-o", str(linked))
         linked.replace(path)  # another process may have been as fast: either file will do
 
 
@@ -78,7 +96,7 @@ def _key(compiler: str) -> str:
     version = subprocess.run([compiler, "--version"], check=True, capture_output=True, text=True, timeout=10).stdout
     cpuinfo = Path("/proc/cpuinfo")
     flags = [line for line in cpuinfo.read_text().splitlines() if line.startswith(("flags", "Features"))][:1]
-    parts = (SOURCE.read_text(), *FLAGS, version, torch.__version__, *flags)
+    parts = (*(source.read_text() for source in SOURCES), *FLAGS, version, torch.__version__, *flags)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

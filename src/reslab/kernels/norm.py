@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reslab.kernels.build import kernels
+from reslab.kernels.build import at, kernels, library
 
 
 def usable(norm: nn.BatchNorm2d, maps: Tensor) -> bool:
@@ -74,18 +74,18 @@ class _Norm(torch.autograd.Function):
         channels = maps.shape[1]
         out = torch.empty_like(maps)
         saved = torch.empty(4 * max(channels, 64))
-        _library().reslab_norm_forward(
+        library().reslab_norm_forward(
             *_shape(maps),
-            _at(maps),
-            _at(shortcut),
-            _at(out),
-            _at(gamma),
-            _at(beta),
-            _at(running_mean),
-            _at(running_var),
+            at(maps),
+            at(shortcut),
+            at(out),
+            at(gamma),
+            at(beta),
+            at(running_mean),
+            at(running_var),
             ctypes.c_double(momentum),
             ctypes.c_double(epsilon),
-            _at(saved),
+            at(saved),
             int(relu),
         )
         ctx.save_for_backward(maps, out if shortcut is not None else None, gamma, saved)
@@ -104,33 +104,23 @@ class _Norm(torch.autograd.Function):
         to = torch.empty_like(maps)
         kept = torch.empty_like(maps) if out is not None else None
         gamma_gradient, beta_gradient = torch.empty_like(gamma), torch.empty_like(gamma)
-        _library().reslab_norm_backward(
+        library().reslab_norm_backward(
             *_shape(maps),
-            _at(one),
-            _at(two),
-            _at(out),
-            _at(maps),
-            _at(kept),
-            _at(to),
-            _at(gamma),
-            _at(saved),
-            _at(gamma_gradient),
-            _at(beta_gradient),
+            at(one),
+            at(two),
+            at(out),
+            at(maps),
+            at(kept),
+            at(to),
+            at(gamma),
+            at(saved),
+            at(gamma_gradient),
+            at(beta_gradient),
             int(ctx.relu),
         )
         return to, kept, gamma_gradient, beta_gradient, None, None, None, None, None, None
 
 
-def _library() -> ctypes.CDLL:
-    library = kernels().library
-    assert library is not None
-    return library
-
-
 def _shape(maps: Tensor) -> tuple[Any, ...]:
     is_bfloat = int(maps.dtype == torch.bfloat16)
     return is_bfloat, ctypes.c_int64(maps.numel()), maps.shape[1], torch.get_num_threads()
-
-
-def _at(tensor: Tensor | None) -> ctypes.c_void_p:
-    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())

@@ -7,6 +7,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from reslab.kernels.convolution import convolve
 from reslab.kernels.norm import norm_add_relu_twice, norm_only, norm_relu, norm_relu_twice, usable
 from reslab.models.blocks import Block, CheckpointedBlock, ZeroPadding
 from reslab.models.networks import ResNet
@@ -41,7 +42,7 @@ class FusedResNet(ResNet):
 
 def _forward(block: Block, x: Tensor, shortcut: Tensor) -> tuple[Tensor, Tensor]:
     """Return a block's output as two tensors, one for the next convolution and one for the next shortcut."""
-    y = block.conv2(norm_relu(block.bn1, block.conv1(x)))
+    y = convolve(block.conv2, norm_relu(block.bn1, convolve(block.conv1, x)))
     if block.plain:
         out = norm_relu(block.bn2, y)
         return out, out
