@@ -31,6 +31,7 @@ def reslab(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     for name in ("RESLAB_RUNS", "RESLAB_DATA", "RESLAB_PRECISION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("reslab.lab.speed._side_by_side", lambda device, precision, jobs: 30_000 / jobs)
 
     def run(*arguments: str) -> tuple[int, str, str]:
         code = main(list(arguments))

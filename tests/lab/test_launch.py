@@ -14,7 +14,7 @@ from lab_runs import outcome, small, wait_for
 
 from reslab.errors import ResLabError
 from reslab.lab import launch as launching
-from reslab.lab.launch import launch, share_threads
+from reslab.lab.launch import launch
 from reslab.lab.store import run_files
 from reslab.recipe import Run
 
@@ -242,8 +242,3 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_starts(tmp_p
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(ResLabError, match="cannot write to"):
         launch(tmp_path / "runs", [Run(small(1))], jobs=1)
-
-
-@pytest.mark.parametrize(("cores", "jobs", "threads"), [(2, 1, 2), (2, 2, 1), (2, 3, 1), (16, 3, 5), (1, 1, 1)])
-def test_threads_are_shared_out(cores: int, jobs: int, threads: int) -> None:
-    assert share_threads(cores, jobs) == threads

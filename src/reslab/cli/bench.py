@@ -11,8 +11,8 @@ from reslab.cli.console import duration, print_json, print_table
 from reslab.cli.flags import AsJson, Device, default_precision
 from reslab.cli.lists import names, whole_numbers
 from reslab.errors import ResLabError
-from reslab.lab.planner import estimate_seconds, plan
-from reslab.recipe import CHOICES
+from reslab.lab.planner import estimate_seconds, plan, work_per_image
+from reslab.recipe import CHOICES, Recipe
 from reslab.studies.catalogue import STUDIES, ask
 from reslab.studies.study import Options
 
@@ -42,7 +42,8 @@ def bench(
 
     from reslab.lab.bench import bench as measure
     from reslab.lab.bench import machine
-    from reslab.training.hardware import make_deterministic, pick_device
+    from reslab.lab.speed import best_jobs, candidates, work_per_second
+    from reslab.training.hardware import pick_device
 
     if rounds < 1:
         raise ResLabError(f"--rounds must be 1 or more, not {rounds}")
@@ -51,7 +52,6 @@ def bench(
         if precision not in CHOICES["precision"]:
             raise ResLabError(f"--precisions takes {' and '.join(CHOICES['precision'])}, not {precision!r}")
     place = pick_device(device)
-    make_deterministic()
     facts = machine(place)
     speeds = list(
         measure(
@@ -63,15 +63,17 @@ def bench(
             on_progress=lambda words: print(words, file=sys.stderr, flush=True),
         )
     )
-    best = max(speeds, key=lambda speed: speed.images_per_second * (speed.depth - 1))
-    work = {best.precision: best.images_per_second * (best.depth - 1)}
+    fast = default_precision(device)
+    work = {number: work_per_second(device, fast, number, again=True) for number in candidates(device)}
+    jobs = best_jobs(device, fast, max(work))
+    together = {number: number * each / work_per_image(Recipe()) for number, each in work.items()}
     studies = {}
     for name in STUDIES:
-        planned = plan(Path("/nonexistent"), ask(name, Options(precision=best.precision)).runs())
-        studies[name] = {"runs": len(planned), "seconds": estimate_seconds(planned, work, 1)}
+        planned = plan(Path("/nonexistent"), ask(name, Options(precision=fast)).runs())
+        studies[name] = {"runs": len(planned), "seconds": estimate_seconds(planned, {fast: work[jobs]}, jobs)}
     rows: list[dict[str, Any]] = [asdict(speed) for speed in speeds]
     if json:
-        print_json({"machine": facts, "speeds": rows, "studies": studies})
+        print_json({"machine": facts, "speeds": rows, "side_by_side": together, "jobs": jobs, "studies": studies})
         return OK
     print(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items()) + "\n")
     print_table(
@@ -90,7 +92,12 @@ def bench(
             for row in rows
         ],
     )
-    print("\nStudies at full length, three seeds, one run at a time:")
+    print(f"\nRuns side by side (ResNet-20, batch 128, {fast}):")
+    print_table(
+        ["runs at a time", "images/s in all"],
+        [[f"{number}{' (chosen)' if number == jobs else ''}", f"{rate:,.0f}"] for number, rate in together.items()],
+    )
+    print(f"\nStudies at full length, three seeds, {jobs} at a time:")
     print_table(
         ["study", "runs", "time"],
         [[name, str(study["runs"]), duration(study["seconds"])] for name, study in studies.items()],

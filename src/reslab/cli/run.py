@@ -1,8 +1,11 @@
 """The verb `run`: a question asked, what it still needs trained, and the report written."""
 
 import signal
+import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -16,9 +19,10 @@ from reslab.cli.flags import Activations, AsJson, DataRoot, Device, Out, Runs, d
 from reslab.cli.lists import names, whole_numbers
 from reslab.data.sources import check_present
 from reslab.errors import LockedError, ResLabError
-from reslab.lab.launch import launch, share_threads
+from reslab.lab.launch import launch
 from reslab.lab.planner import Planned, estimate_seconds, in_order, known_speeds, plan
 from reslab.lab.store import RunFiles, run_files
+from reslab.recipe import Run
 from reslab.report.write import write_report
 from reslab.studies.catalogue import alone, ask_all
 from reslab.studies.custom import read_study
@@ -26,6 +30,7 @@ from reslab.studies.record import record
 from reslab.studies.study import Options, Plan
 
 SEQUENCE = "with commas between them"
+MEASURING = "Measuring how fast this machine trains, for some seconds; it is remembered ..."
 
 
 def run(
@@ -74,7 +79,7 @@ def run(
     precision
         fp32 or bf16; default: the fast one here.
     jobs
-        Runs at a time; default: one for each core, or one on a GPU.
+        Runs at a time; default: as many as train the most images in all, by measurement.
     checkpoint_seconds
         Time between checkpoints within an epoch.
     time_limit
@@ -93,13 +98,14 @@ def run(
     asked = _plan(study, seeds, depths, dataset, epochs, preset, precision, device)
     planned = plan(runs, asked.runs(), data_root)
     todo = in_order(planned)
-    jobs = _check_jobs(jobs, device, len(todo))
+    if not dry_run:
+        for name in {item.recipe.dataset for item in todo}:
+            check_present(name, data_root)
+    jobs = _check_jobs(jobs, device, todo)
     facts = _plan_facts(asked, planned, runs, jobs, device)
     if dry_run:
         _show_plan(facts, planned, json=json)
         return OK
-    for name in {item.recipe.dataset for item in todo}:
-        check_present(name, data_root)
     for member in asked.studies:
         record(runs, member)
     stop = _Stop(None if time_limit is None else 60 * time_limit)
@@ -188,27 +194,38 @@ def _plan(
     )
 
 
-def _check_jobs(jobs: int | None, device: str, num_runs: int) -> int:
+def _check_jobs(jobs: int | None, device: str, todo: list[Run]) -> int:
     if jobs is not None and jobs < 1:
         raise ResLabError(f"--jobs must be 1 or more, not {jobs}")
-    if jobs is None:
-        from reslab.training.hardware import pick_device, usable_cores
+    if jobs is None and len(todo) > 1:
+        from reslab.lab.speed import best_jobs
 
-        # One thread a run trains more images in all than all threads on one run.
-        jobs = usable_cores() if pick_device(device).type == "cpu" else 1
-    return max(1, min(jobs, num_runs))
+        with _measuring():
+            jobs = best_jobs(device, todo[0].recipe.precision, len(todo))
+    return max(1, min(jobs or 1, len(todo)))
+
+
+@contextmanager
+def _measuring() -> Iterator[None]:
+    """Say what takes the time, if it takes any; standard output is kept for what was asked for."""
+    timer = threading.Timer(1.0, lambda: print(MEASURING, file=sys.stderr, flush=True))
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _worker_arguments(
     data_root: Path | None, device: str, jobs: int, checkpoint_seconds: float, checkpoint_activations: bool
 ) -> list[str]:
-    from reslab.training.hardware import usable_cores
+    from reslab.lab.speed import share_threads
 
     arguments = [
         "--device",
         device,
         "--threads",
-        str(share_threads(usable_cores(), jobs)),
+        str(share_threads(jobs)),
         "--checkpoint-seconds",
         str(checkpoint_seconds),
     ]
@@ -221,10 +238,10 @@ def _plan_facts(asked: Plan, planned: list[Planned], root: Path, jobs: int, devi
     todo = in_order(planned)
     speeds = known_speeds(root)
     for precision in {item.recipe.precision for item in todo} - speeds.keys():
-        from reslab.lab.speed import measure
-        from reslab.training.hardware import usable_cores
+        from reslab.lab.speed import work_per_second
 
-        speeds[precision] = measure(device, precision, threads=share_threads(usable_cores(), jobs), jobs=jobs)
+        with _measuring():
+            speeds[precision] = work_per_second(device, precision, jobs)
     return {
         "study": asked.name,
         "title": asked.title,

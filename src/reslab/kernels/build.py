@@ -18,6 +18,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from reslab.files import user_cache
+
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("norm.cpp", "convolution.cpp"))
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
 
@@ -30,6 +32,8 @@ class Kernels:
     reason: str
     multiplies_bfloat16: bool = False
     """Whether the library was compiled for a processor with dot products of bfloat16."""
+    key: str = ""
+    """Differs wherever source, compiler or processor do."""
 
 
 @cache
@@ -49,11 +53,12 @@ def kernels() -> Kernels:
     if openmp is None:
         return Kernels(None, "torch brings no OpenMP library to share threads with")
     try:
-        path = _cache() / f"kernels-{_key(compiler)}.so"
+        key = _key(compiler)
+        path = user_cache() / "kernels" / f"{key}.so"
         if not path.exists():
             _compile(compiler, openmp, path)
         loaded = ctypes.CDLL(str(path))
-        return Kernels(loaded, f"compiled by {compiler}", bool(loaded.reslab_convolution_usable()))
+        return Kernels(loaded, f"compiled by {compiler}", bool(loaded.reslab_convolution_usable()), key)
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", None)
         return Kernels(None, f"{compiler} failed: {(said or str(error)).strip()[:300]}")
@@ -98,8 +103,3 @@ def _key(compiler: str) -> str:
     flags = [line for line in cpuinfo.read_text().splitlines() if line.startswith(("flags", "Features"))][:1]
     parts = (*(source.read_text() for source in SOURCES), *FLAGS, version, torch.__version__, *flags)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-
-
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "reslab" / "kernels"

@@ -18,10 +18,12 @@ def convolve(convolution: nn.Conv2d, maps: Tensor) -> Tensor:
     Where the kernel cannot do it (it needs bfloat16 and a processor that multiplies it), this is
     `convolution(maps)`.
     """
-    if not _usable(convolution, maps):
-        out: Tensor = convolution(maps)
-        return out
-    return _Convolution.apply(maps, convolution.weight, convolution.stride[0])  # type: ignore[no-untyped-call]
+    out: Tensor
+    if _usable(convolution, maps):
+        out = _Convolution.apply(maps, convolution.weight, convolution.stride[0])  # type: ignore[no-untyped-call]
+    else:
+        out = convolution(maps)
+    return out
 
 
 def _usable(convolution: nn.Conv2d, maps: Tensor) -> bool:

@@ -7,23 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 
-from reslab.data.batches import TrainBatches
-from reslab.data.images import ImageSet
-from reslab.data.normalisation import fit
 from reslab.kernels.build import kernels
-from reslab.lab.assembly import build_network, training_network
-from reslab.lab.textbook import Textbook
+from reslab.lab.assembly import build_network
+from reslab.lab.speed import noise, trainer
+from reslab.lab.textbook import TextbookProcess
 from reslab.models.complexity import multiply_adds
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, vary
 from reslab.training import hardware
-from reslab.training.loop import start
-from reslab.training.step import TrainingStep
 
-NUM_IMAGES = 12_800
 EPOCH_IMAGES = 50_000
 WAITING_BATCHES, PAUSE_SECONDS = 4, 1.0
 """Batches that two loader workers keep ready, and the time that they take to make them."""
@@ -74,22 +68,28 @@ def bench(
     num_steps: int = 16,
     on_progress: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Speed]:
-    """Measure each combination: in each round our step and the textbook's in turn, `num_steps` steps each."""
-    hardware.keep_freed_memory()  # for the textbook's way too, which is in this process
-    images = _noise()
+    """Measure each combination: in each round our step and the textbook's in turn, `num_steps` steps each.
+
+    Ours runs in this process, set up as a worker is; the textbook's in one of its own, as its users run it.
+    """
+    hardware.keep_freed_memory()
+    hardware.make_deterministic()
+    images = noise()
+    workers = min(2, hardware.usable_cores())
     ceilings = {precision: matrix_rate(device, precision) for precision in precisions}
     for depth in depths:
         for batch_size in batch_sizes:
-            textbook: Callable[[int], None] | None = None
-            for precision in precisions:
-                recipe = vary(preset_recipe("assignment", depth=depth), batch_size=batch_size, precision=precision)
-                if textbook is None:
-                    workers = min(2, hardware.usable_cores())
-                    textbook = Textbook(build_network(recipe, 10, 0), images, batch_size, device, workers)
-                ours = _ours(recipe, images, device)
-                speed = _compare(recipe, ours, textbook, ceilings, device, rounds, num_steps)
-                on_progress(f"ResNet-{depth}, batch {batch_size}, {precision}: {speed.images_per_second:,.0f} images/s")
-                yield speed
+            recipe = vary(preset_recipe("assignment", depth=depth), batch_size=batch_size)
+            with TextbookProcess(recipe, images, device, workers) as textbook:
+                for precision in precisions:
+                    chosen = vary(recipe, precision=precision)
+                    speed = _compare(
+                        chosen, trainer(chosen, images, device), textbook, ceilings, device, rounds, num_steps
+                    )
+                    on_progress(
+                        f"ResNet-{depth}, batch {batch_size}, {precision}: {speed.images_per_second:,.0f} images/s"
+                    )
+                    yield speed
 
 
 def matrix_rate(device: torch.device, precision: str) -> float:
@@ -109,19 +109,19 @@ def matrix_rate(device: torch.device, precision: str) -> float:
 def _compare(
     recipe: Recipe,
     ours: Callable[[int], None],
-    textbook: Callable[[int], None],
+    textbook: Callable[[int], float],
     ceilings: dict[str, float],
     device: torch.device,
     rounds: int,
     num_steps: int,
 ) -> Speed:
-    for way in (ours, textbook):
-        _timed(way, 2, device)
+    ours(2)
+    textbook(2)
     pairs = []
     for _ in range(rounds):
         mine = _timed(ours, num_steps, device)
         textbook(WAITING_BATCHES)  # uses up what its workers have made in the meantime
-        pairs.append((mine, _timed(textbook, num_steps, device)))
+        pairs.append((mine, textbook(num_steps)))
         time.sleep(PAUSE_SECONDS)  # lets them make it again, so that they do not take our step's time
         # The ceiling is the best product of all rounds: the machine may have been busy at any one of them.
         ceilings[recipe.precision] = max(ceilings[recipe.precision], matrix_rate(device, recipe.precision))
@@ -140,38 +140,6 @@ def _compare(
     )
 
 
-def _ours(recipe: Recipe, images: ImageSet, device: torch.device) -> Callable[[int], None]:
-    batches = TrainBatches(
-        images,
-        fit(recipe.normalisation, images),
-        batch_size=recipe.batch_size,
-        crop_padding=recipe.crop_padding,
-        padding=recipe.padding,
-        mirror=recipe.mirror,
-        seed=0,
-        device=device,
-        channels_last=True,
-    )
-    module = training_network(recipe, 10, 0, device).train()
-    state = start(module, recipe, batches.num_batches, device)
-    step = TrainingStep(module, state.optimiser, label_smoothing=0.0, precision=recipe.precision, device=device)
-
-    def endless() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        epoch = 0
-        while True:
-            yield from batches.batches(epoch)
-            epoch += 1
-
-    source = endless()
-
-    def train(num_steps: int) -> None:
-        for _ in range(num_steps):
-            pixels, labels = next(source)
-            step(pixels, labels, 0.01, state.totals)
-
-    return train
-
-
 def _timed(train: Callable[[int], None], num_steps: int, device: torch.device) -> float:
     _wait(device)
     begun = time.perf_counter()
@@ -185,8 +153,3 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
-
-
-def _noise() -> ImageSet:
-    pixels = np.random.Generator(np.random.Philox(0)).integers(0, 256, (NUM_IMAGES, 3, 32, 32), dtype=np.uint8)
-    return ImageSet(pixels, np.arange(NUM_IMAGES) % 10)

@@ -79,11 +79,6 @@ def launch(
     return not waiting and stopping_since is None
 
 
-def share_threads(cores: int, jobs: int) -> int:
-    """Return the threads of each of `jobs` processes on so many cores."""
-    return max(1, cores // jobs)
-
-
 @dataclass(eq=False)
 class _Worker:
     """A worker process, fed by lines and read by a thread."""

@@ -1,8 +1,12 @@
 """The training that tutorials show, to measure against: images one at a time in loader workers, an eager fp32 step."""
 
+import multiprocessing
 import random
+import time
 from collections.abc import Iterator
-from typing import Any
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -12,6 +16,9 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from reslab.data.images import ImageSet
+from reslab.errors import ResLabError
+from reslab.lab.assembly import build_network
+from reslab.recipe import Recipe
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 
@@ -72,3 +79,49 @@ class Textbook:
     def _endless(loader: "DataLoader[Any]") -> Iterator[tuple[Tensor, Tensor]]:
         while True:
             yield from loader
+
+
+class TextbookProcess:
+    """The textbook's training in a process of its own, with none of our settings; it waits between calls."""
+
+    def __init__(self, recipe: Recipe, images: ImageSet, device: torch.device, workers: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, other = context.Pipe()
+        self._process = context.Process(target=_serve, args=(other, recipe, images, device, workers))
+        self._process.start()
+        other.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __call__(self, num_steps: int) -> float:
+        """Train for so many steps and return the seconds that they took."""
+        try:
+            self._connection.send(num_steps)
+            seconds: float = self._connection.recv()
+        except (EOFError, OSError):
+            self._process.join(timeout=5)
+            raise ResLabError(
+                f"the textbook's training ended with exit code {self._process.exitcode}; see what it said above"
+            ) from None
+        return seconds
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()  # it leaves when nobody asks any more
+        self._process.join(timeout=10)
+        if self._process.is_alive():
+            self._process.kill()
+
+
+def _serve(connection: Connection, recipe: Recipe, images: ImageSet, device: torch.device, workers: int) -> None:
+    train = Textbook(build_network(recipe, 10, 0), images, recipe.batch_size, device, workers)
+    while True:
+        try:
+            num_steps = connection.recv()
+        except EOFError:
+            return
+        begun = time.perf_counter()
+        train(num_steps)
+        connection.send(time.perf_counter() - begun)
