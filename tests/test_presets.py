@@ -19,6 +19,7 @@ TABLE = {
 }
 
 UNSETTLED = {"dataset", "train_share", "holdout", "image_size", "family", "depth", "label_smoothing", "precision"}
+UNSETTLED |= {"optimiser", "muon_rate", "muon_momentum", "schedule"}  # SGD and steps everywhere
 WARMUP = {"warmup", "warmup_rate", "warmup_error", "warmup_length"}
 
 

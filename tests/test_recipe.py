@@ -124,6 +124,10 @@ OTHER_VALUES: dict[str, Scalar] = {
     "warmup_error": 70,
     "warmup_length": 2,
     "precision": "bf16",
+    "schedule": "linear",
+    "optimiser": "muon",
+    "muon_rate": 0.05,
+    "muon_momentum": 0.6,
 }
 
 
@@ -132,6 +136,8 @@ def test_every_field_is_part_of_the_identity(name: str) -> None:
     base = Recipe(warmup="fixed" if name == "warmup_length" else "until-error")
     if name == "image_size":
         base = vary(base, dataset="imagefolder", normalisation="imagenet")
+    if name.startswith("muon"):
+        base = vary(base, optimiser="muon")
     changed = vary(base, **{name: OTHER_VALUES[name]})
     assert changed.id.rpartition("-")[2] != base.id.rpartition("-")[2]
 
@@ -292,6 +298,19 @@ def test_stretch_rounds_halves_upwards_exactly(epochs: int, preset: str) -> None
 def test_stretch_refuses_impossible_lengths(epochs: float) -> None:
     with pytest.raises(ResLabError, match="epochs must be above 0"):
         stretch(Recipe(), epochs)
+
+
+def test_a_linear_schedule_has_no_drops_and_stretches_with_its_warm_up() -> None:
+    linear = Recipe(schedule="linear", length=16, first_drop=3, second_drop=4, warmup="linear", warmup_length=2)
+    assert (linear.first_drop, linear.second_drop) == (16, 16)
+    assert linear == vary(linear, first_drop=7, second_drop=9, drop_factor=0.3)
+    long = stretch(linear, 40)
+    assert (long.length, long.warmup_length, long.schedule) == (40, 5, "linear")
+
+
+def test_a_linear_warm_up_ends_before_the_training() -> None:
+    with pytest.raises(ResLabError, match="a linear warm-up must be shorter than the training, not 16 of 16 epochs"):
+        Recipe(schedule="linear", length=16, warmup="linear", warmup_length=16)
 
 
 def test_a_field_added_later_leaves_old_ids_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,9 +42,11 @@ class Recipe:
     """Pixels padded on each side before a random crop of the original size; 0 for no crop.  Plays no part with \
 imagefolder, whose random crops are resized."""
     padding: str = "mean"
-    """Padded pixels: mean (zero after normalisation) or black (zero before it)."""
+    """Padded pixels: mean (zero after normalisation), black (zero before it) or reflect (the image mirrored at its \
+edge)."""
     mirror: str = "random"
-    """Horizontal mirror images in training: random or none."""
+    """Horizontal mirror images in training: random, alternating (each image drawn once, then every second epoch) or \
+none."""
 
     family: str = "residual"
     """Network: residual or plain (the same without shortcuts), of 6n+2 layers; or a larger one for ImageNet: imagenet \
@@ -59,6 +61,12 @@ or C (projection everywhere).  A plain network has none."""
 
     batch_size: int = 128
     """Images per iteration; the last batch of an epoch may be smaller."""
+    optimiser: str = "sgd"
+    """sgd, or muon: the 3x3 convolutions within the blocks by orthogonalised momentum, all else by SGD."""
+    muon_rate: float = 0.02
+    """Base rate of Muon: the share by which a step turns the weights of a convolution."""
+    muon_momentum: float = 0.95
+    """Momentum of Muon, of Nesterov's form."""
     learning_rate: float = 0.1
     """Base rate of stochastic gradient descent."""
     momentum: float = 0.9
@@ -76,6 +84,8 @@ or C (projection everywhere).  A plain network has none."""
     """Unit of the schedule's lengths: epochs or iterations."""
     length: float = 164
     """Length of the training."""
+    schedule: str = "step"
+    """How the rate falls: step (by `drop_factor`, at two drops) or linear (after the warm-up, to zero at the end)."""
     first_drop: float = 81
     """When the rate is first multiplied by `drop_factor`; counted in completed units."""
     second_drop: float = 122
@@ -84,13 +94,14 @@ or C (projection everywhere).  A plain network has none."""
     """Factor of each drop."""
     warmup: str = "none"
     """Start at `warmup_rate`: none, until-error (running training error of the last epoch's worth of iterations \
-falls below `warmup_error`), or fixed (for `warmup_length`)."""
+falls below `warmup_error`), or fixed (for `warmup_length`); or linear: rise from zero to the base rate \
+over `warmup_length`."""
     warmup_rate: float = 0.01
     """Rate of the warm-up."""
     warmup_error: float = 80.0
     """Training error in percent that ends an until-error warm-up."""
     warmup_length: float = 1
-    """Length of a fixed warm-up."""
+    """Length of a fixed or linear warm-up."""
 
     precision: str = "fp32"
     """Arithmetic of convolutions and activations: fp32 or bf16 (weights and statistics stay fp32)."""
@@ -187,7 +198,7 @@ def stretch(recipe: Recipe, epochs: float) -> Recipe:
     distinct = 0 < whole[0] < whole[1] < epochs
     first, second = whole if distinct else exact
     warmup_length = recipe.warmup_length
-    if recipe.schedule_unit == "iterations":
+    if recipe.schedule_unit == "iterations" or recipe.warmup == "linear":
         warmup_length *= epochs / recipe.length
     return vary(
         recipe,
@@ -222,14 +233,16 @@ def random_stream(seed: int, purpose: str, epoch: int = 0) -> int:
 CHOICES: dict[str, tuple[str, ...]] = {
     "dataset": ("digits", "cifar10", "cifar100", "cifar100-coarse", "imagefolder"),
     "normalisation": ("pixel-mean", "channel", "channel-2023", "imagenet", "per-image"),
-    "padding": ("mean", "black"),
-    "mirror": ("random", "none"),
+    "padding": ("mean", "black", "reflect"),
+    "mirror": ("random", "alternating", "none"),
     "family": ("residual", "plain", "imagenet", "imagenet-1x1"),
     "shortcut": ("A", "A-centred", "B", "C", "none"),
     "initialisation": ("he-fan-in", "he-fan-out"),
+    "optimiser": ("sgd", "muon"),
     "decay_scope": ("all", "weights"),
     "schedule_unit": ("epochs", "iterations"),
-    "warmup": ("none", "until-error", "fixed"),
+    "schedule": ("step", "linear"),
+    "warmup": ("none", "until-error", "fixed", "linear"),
     "precision": ("fp32", "bf16"),
 }
 """The allowed values of the fields that name something."""
@@ -243,7 +256,13 @@ IMAGENET_DEPTHS = (18, 34, 50, 101, 152)
 UNMEASURED = ("channel-2023", "imagenet", "per-image")
 """Normalisations that need no pass over the training images: those that imagefolder can have."""
 
-ADDED_LATER: dict[str, Scalar] = {"image_size": 32}
+ADDED_LATER: dict[str, Scalar] = {
+    "image_size": 32,
+    "schedule": "step",
+    "optimiser": "sgd",
+    "muon_rate": 0.02,
+    "muon_momentum": 0.95,
+}
 """Fields younger than the first release, each with the value that changes nothing."""
 
 _set = object.__setattr__
@@ -281,6 +300,7 @@ def _check(recipe: Recipe) -> None:
         "a residual network needs a shortcut: A, A-centred, B or C",
     )
     if recipe.dataset == "imagefolder":
+        require(recipe.mirror != "alternating", "images of imagefolder are mirrored at random or not at all")
         require(recipe.image_size >= 32, f"image_size must be 32 or more, not {recipe.image_size}")
         require(
             recipe.normalisation in UNMEASURED,
@@ -299,10 +319,13 @@ def _check(recipe: Recipe) -> None:
     require(recipe.learning_rate > 0, f"learning_rate must be above 0, not {recipe.learning_rate}")
     require(0 <= recipe.momentum < 1, f"momentum must be at least 0 and below 1, not {recipe.momentum}")
     require(recipe.momentum > 0 or not recipe.nesterov, "nesterov needs a momentum above 0")
+    require(recipe.muon_rate > 0, f"muon_rate must be above 0, not {recipe.muon_rate}")
+    require(0 <= recipe.muon_momentum < 1, f"muon_momentum must be at least 0 and below 1, not {recipe.muon_momentum}")
     require(recipe.weight_decay >= 0, f"weight_decay must be 0 or more, not {recipe.weight_decay}")
     require(0 <= recipe.label_smoothing < 1, f"label_smoothing must be in [0, 1), not {recipe.label_smoothing}")
+    require(recipe.length > 0, f"length must be above 0, not {recipe.length}")
     require(
-        0 < recipe.first_drop <= recipe.second_drop <= recipe.length,
+        recipe.schedule != "step" or 0 < recipe.first_drop <= recipe.second_drop <= recipe.length,
         "the schedule must have 0 < first_drop <= second_drop <= length, not "
         f"{recipe.first_drop:g}, {recipe.second_drop:g} and {recipe.length:g} {recipe.schedule_unit}",
     )
@@ -310,6 +333,11 @@ def _check(recipe: Recipe) -> None:
     require(recipe.warmup_rate > 0, f"warmup_rate must be above 0, not {recipe.warmup_rate}")
     require(0 < recipe.warmup_error <= 100, f"warmup_error must be in (0, 100], not {recipe.warmup_error}")
     require(recipe.warmup_length > 0, f"warmup_length must be above 0, not {recipe.warmup_length}")
+    require(
+        recipe.warmup != "linear" or recipe.warmup_length < recipe.length,
+        f"a linear warm-up must be shorter than the training, not {recipe.warmup_length:g} of {recipe.length:g} "
+        f"{recipe.schedule_unit}",
+    )
 
 
 def _irrelevant(recipe: Recipe) -> dict[str, Scalar]:
@@ -323,8 +351,13 @@ def _irrelevant(recipe: Recipe) -> dict[str, Scalar]:
         "none": (),
         "until-error": ("warmup_rate", "warmup_error"),
         "fixed": ("warmup_rate", "warmup_length"),
+        "linear": ("warmup_length",),
     }
     defaults = {"warmup_rate": 0.01, "warmup_error": 80.0, "warmup_length": 1.0}
     unused = {name: value for name, value in defaults.items() if name not in used[recipe.warmup]}
+    muonless = {"muon_rate": 0.02, "muon_momentum": 0.95} if recipe.optimiser != "muon" else {}
+    undropped: dict[str, Scalar] = {}
+    if recipe.schedule != "step":
+        undropped = {"first_drop": recipe.length, "second_drop": recipe.length, "drop_factor": 0.1}
     undecayed = {"decay_scope": "all"} if recipe.weight_decay == 0 else {}
-    return {**plain, **basic, **resized, **uncropped, **undecayed, **unused}
+    return {**plain, **basic, **resized, **uncropped, **undropped, **muonless, **undecayed, **unused}

@@ -47,6 +47,9 @@ def reference(
     order = sorted(range(count), key=lambda place: keys[place])
     offsets = [word % (2 * edge + 1) for word in words(2 * count, seed, "crop", epoch)]
     turned = [mirror == "random" and word >= 2**63 for word in words(count, seed, "mirror", epoch)]
+    if mirror == "alternating":
+        first = words(count, seed, "mirror", 0)
+        turned = [(first[place] >= 2**63) != (epoch % 2 == 1) for place in order]
     made = [
         augment(
             images.images[place],
@@ -70,6 +73,8 @@ def augment(
     shift, scale = None, None
     if normaliser.shift is None:
         shift, scale = own_statistics(image[:, :, ::-1] if turned else image, row, column, padding)
+    if padding == "reflect":
+        return by_reflection(image, normaliser, row=row, column=column, turned=turned)
     for channel, y, x in product(range(channels), range(height), range(width)):
         from_y, from_x = y + row, x + column
         inside = 0 <= from_y < height and 0 <= from_x < width
@@ -88,6 +93,28 @@ def augment(
         subtracted = whole[channel, from_y, from_x] if inside else normaliser.border[channel, 0, 0]
         result[channel, y, x] = (pixel - subtracted) * normaliser.scale[channel, 0, 0]
     return result
+
+
+def by_reflection(
+    image: NDArray[np.uint8], normaliser: Normaliser, *, row: int, column: int, turned: bool
+) -> NDArray[np.float32]:
+    """Return one image as `augment` does, what is outside its edge being what is as far inside."""
+    channels, height, width = image.shape
+
+    def inside(place: int, size: int) -> int:
+        return -place if place < 0 else 2 * (size - 1) - place if place >= size else place
+
+    crop, shift = np.zeros_like(image), np.zeros(image.shape, np.float32)
+    whole = None if normaliser.shift is None else np.broadcast_to(normaliser.shift, image.shape)
+    for channel, y, x in product(range(channels), range(height), range(width)):
+        at_y, at_x = inside(y + row, height), inside(x + column, width)
+        crop[channel, y, x] = image[channel, at_y, width - 1 - at_x if turned else at_x]
+        if whole is not None:
+            shift[channel, y, x] = whole[channel, at_y, width - 1 - at_x if turned else at_x]
+    if whole is None or normaliser.scale is None:
+        mean, one_over = own_statistics(crop, 0, 0, "black")
+        return (crop - mean) * one_over
+    return (crop.astype(np.float32) - shift) * normaliser.scale
 
 
 def own_statistics(image: NDArray[np.uint8], row: int, column: int, padding: str) -> tuple[np.float32, np.float32]:
@@ -110,13 +137,13 @@ def collect(batches: TrainBatches, epoch: int, start: int = 0) -> tuple[NDArray[
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("padding", ["mean", "black"])
+@pytest.mark.parametrize("padding", ["mean", "black", "reflect"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_batches_equal_the_reference_bit_for_bit(kind: str, padding: str, device: str) -> None:
     images = image_set(23, shape=(3, 6, 5))
     images.images[4] = 9  # constant: per-image must not divide by zero
     normaliser = fit(kind, images)
-    for edge, mirror in ((2, "random"), (0, "random"), (2, "none"), (0, "none"), (4, "random")):
+    for edge, mirror in ((2, "random"), (0, "random"), (2, "none"), (0, "none"), (4, "alternating")):
         batches = TrainBatches(
             images,
             normaliser,
@@ -204,6 +231,24 @@ def test_mirrored_share_is_about_a_half() -> None:
     )
     mirrored = sum(float(part[:, 0, 0, 1].sum()) for part, _ in batches.batches(0))
     assert 0.46 < mirrored / count < 0.54
+
+
+def test_alternating_mirrors_show_both_sides_of_an_image_in_two_epochs() -> None:
+    pixels = np.zeros((40, 1, 1, 2), np.uint8)
+    pixels[:, 0, 0, 0] = np.arange(40) + 1
+    batches = TrainBatches(
+        ImageSet(pixels, np.zeros(40, np.int64)),
+        Normaliser("identity", *(np.full((1, 1, 1), value, np.float32) for value in (0, 1, 0))),
+        batch_size=40,
+        crop_padding=0,
+        padding="mean",
+        mirror="alternating",
+        seed=1,
+    )
+    seen = [collect(batches, epoch)[0] for epoch in range(3)]
+    turned = [{int(image.max()): bool(image[0, 0, 1]) for image in epoch} for epoch in seen]
+    assert all(turned[0][name] != turned[1][name] and turned[0][name] == turned[2][name] for name in range(1, 41))
+    assert 8 < sum(turned[0].values()) < 32
 
 
 def test_each_epoch_has_every_image_once_in_another_order() -> None:
@@ -338,8 +383,8 @@ def test_impossible_batches_say_why() -> None:
     for name, value, message in (
         ("batch_size", 0, "batch_size must be 1 or more"),
         ("crop_padding", -1, "crop_padding 0 or more"),
-        ("padding", "grey", "padding must be mean or black, not 'grey'"),
-        ("mirror", "always", "mirror must be random or none, not 'always'"),
+        ("padding", "grey", "padding must be one of mean, black, reflect; not 'grey'"),
+        ("mirror", "always", "mirror must be one of random, alternating, none; not 'always'"),
     ):
         settings_: dict[str, int | str] = {"batch_size": 2, "crop_padding": 1, "padding": "mean", "mirror": "none"}
         settings_[name] = value

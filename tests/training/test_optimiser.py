@@ -1,11 +1,24 @@
 """The optimiser of a recipe, and momentum by name."""
 
+import math
+from pathlib import Path
+
 import pytest
 import torch
-from training_fakes import network, recipe
+from torch import Tensor, nn
+from training_fakes import Images, begin, bits, events, network, recipe, reloaded
 
 from reslab.errors import CheckpointError
-from reslab.training.optimiser import load_momentum, make_optimiser, momentum_buffers, set_rate
+from reslab.models.networks import build
+from reslab.training.optimiser import (
+    Muon,
+    inner_convolutions,
+    load_momentum,
+    make_optimiser,
+    momentum_buffers,
+    orthogonalised,
+    set_rate,
+)
 
 pytestmark = pytest.mark.usefixtures("torch_settings")
 
@@ -44,3 +57,97 @@ def test_momentum_that_does_not_fit_is_refused() -> None:
         load_momentum(module, optimiser, {**right, "5.bias": torch.ones(7)})
     load_momentum(module, optimiser, right)
     assert all(torch.equal(value, right[name]) for name, value in momentum_buffers(module, optimiser).items())
+
+
+def test_muon_trains_the_inner_convolutions() -> None:
+    module = build("residual", 8, "B", 10, initialisation="he-fan-in", seed=0)
+    names = {id(parameter): name for name, parameter in module.named_parameters()}
+    assert [names[id(weight)] for weight in inner_convolutions(module)] == [
+        f"layer{stage}.0.conv{place}.weight" for stage in (1, 2, 3) for place in (1, 2)
+    ]
+
+
+def test_orthogonalised_matrices_keep_their_singular_directions() -> None:
+    generator = torch.Generator().manual_seed(0)
+    matrices = torch.randn(3, 16, 144, generator=generator)
+    left, _, right = torch.linalg.svd(matrices, full_matrices=False)
+    singular = left.mT @ orthogonalised(matrices) @ right.mT
+    diagonal = singular.diagonal(dim1=1, dim2=2)
+    assert diagonal.min() > 0.6
+    assert diagonal.max() < 1.3
+    assert (singular - torch.diag_embed(diagonal)).abs().max() < 1e-4
+
+
+def _muon(seed: int = 0) -> tuple[nn.Sequential, Muon, nn.Parameter]:
+    module = network(seed, width=8)
+    optimiser = make_optimiser(module, recipe(optimiser="muon", muon_rate=0.1, muon_momentum=0.5, learning_rate=0.05))
+    assert isinstance(optimiser, Muon)
+    (weight,) = inner_convolutions(module)
+    return module, optimiser, weight
+
+
+def _given(module: nn.Module, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in module.parameters():
+        parameter.grad = torch.randn(parameter.shape, generator=generator).to(memory_format=torch.preserve_format)
+
+
+def test_two_steps_of_muon_are_those_of_its_definition() -> None:
+    module, optimiser, weight = _muon()
+    momentum = torch.zeros(8, 18)
+    for seed, rate in ((1, 0.05), (2, 0.025)):
+        _given(module, seed)
+        assert weight.grad is not None
+        gradient, before = weight.grad.reshape(8, 18), weight.detach().reshape(8, 18).clone()
+        momentum = 0.5 * momentum + 0.5 * gradient
+        direction = orthogonalised((0.5 * gradient + 0.5 * momentum)[None])[0]
+        size = math.sqrt(8)
+        turned = size * before / before.norm() - (rate / 0.05) * 0.1 * size * direction / direction.norm()
+        set_rate(optimiser, rate)
+        optimiser.step()
+        torch.testing.assert_close(weight.detach().reshape(8, 18), turned, rtol=1e-5, atol=1e-6)
+        assert weight.grad is not None  # as the others' are
+
+
+def test_the_rest_is_trained_by_sgd() -> None:
+    module, optimiser, _ = _muon()
+    other = network(0, width=8)
+    plain = make_optimiser(other, recipe(learning_rate=0.05))
+    for seed in (1, 2):
+        for one, of in ((module, optimiser), (other, plain)):
+            _given(one, seed)
+            of.step()
+    pairs = list(zip(module.parameters(), other.parameters(), strict=True))
+    assert not torch.equal(*pairs[0])
+    assert all(torch.equal(one, two) for one, two in pairs[1:])
+
+
+def test_muon_leaves_everything_where_the_loss_was_not_finite() -> None:
+    module, optimiser, _ = _muon()
+    _given(module, 1)
+    optimiser.step()
+    before = [parameter.detach().clone() for parameter in module.parameters()]
+    momentum = {name: value.clone() for name, value in momentum_buffers(module, optimiser).items()}
+    for parameter in module.parameters():
+        parameter.grad = torch.full_like(parameter, math.nan)
+    optimiser.found_inf = torch.ones(())  # type: ignore[attr-defined]
+    optimiser.step()
+    assert all(torch.equal(one, two) for one, two in zip(module.parameters(), before, strict=True))
+    conv = "0.weight"
+    assert torch.equal(momentum_buffers(module, optimiser)[conv], momentum[conv])
+
+
+@pytest.mark.parametrize("cut", [1, 4, 6])
+def test_a_training_by_muon_continues_bit_for_bit(cut: int, tmp_path: Path) -> None:
+    of, images = recipe(optimiser="muon", schedule="linear", warmup="linear", warmup_length=3), Images()
+    whole = begin(of, images)
+    list(events(whole, of, images))
+    state = begin(of, images)
+    for _ in events(state, of, images):
+        if state.iteration == cut:
+            break
+    fresh = reloaded(state, of, images, tmp_path)
+    list(events(fresh, of, images))
+    found: dict[str, list[float]] = bits(fresh)
+    assert found == bits(whole)
+    assert isinstance(fresh.optimiser.state[next(fresh.module.parameters())]["momentum_buffer"], Tensor)

@@ -137,3 +137,27 @@ def test_epochs_tile_the_iterations(per_epoch: int, length: float, unit: str) ->
     exact = length * (per_epoch if unit == "epochs" else 1)
     assert math.isclose(schedule.num_iterations, max(1, exact), abs_tol=0.5)
     assert schedule.drops[0] <= schedule.drops[1] <= schedule.num_iterations
+
+
+def test_a_linear_schedule_rises_from_zero_and_falls_to_it() -> None:
+    recipe = Recipe(schedule="linear", warmup="linear", warmup_length=2, length=10, learning_rate=0.4)
+    schedule = make_schedule(recipe, 5)
+    rates = []
+    warming = True
+    for iteration in range(50):
+        warming = schedule.still_warming(iteration, warming=warming)
+        rates.append(schedule.rate(iteration, warming=warming))
+    assert rates[:10] == pytest.approx([0.04 * place for place in range(1, 11)])
+    assert rates[10:] == pytest.approx([0.4 * left / 40 for left in range(40, 0, -1)])
+
+
+def test_a_linear_schedule_without_warm_up_starts_at_its_base_rate() -> None:
+    schedule = make_schedule(Recipe(schedule="linear", length=4, learning_rate=0.2), 1)
+    assert [cold(schedule, iteration) for iteration in range(4)] == pytest.approx([0.2, 0.15, 0.1, 0.05])
+
+
+def test_linear_and_stepped_go_with_either_warm_up() -> None:
+    stepped = make_schedule(Recipe(warmup="linear", warmup_length=2), 1)
+    assert [stepped.rate(place, warming=place < 2) for place in (0, 1, 2)] == pytest.approx([0.05, 0.1, 0.1])
+    fixed = make_schedule(Recipe(schedule="linear", length=10, warmup="fixed", warmup_length=2), 1)
+    assert [fixed.rate(place, warming=place < 2) for place in (0, 1, 2, 9)] == pytest.approx([0.01, 0.01, 0.1, 0.0125])

@@ -9,6 +9,8 @@ import polars as pl
 
 REACH = 5
 """Epochs looked at on each side of a change of rate, at most."""
+DROPS = 2
+"""Of the rate, in a schedule that has any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,10 @@ class Phase:
 
 
 def rate_changes(rates: pl.DataFrame, errors: pl.DataFrame) -> list[RateChange]:
-    """Find where the rate falls and how the error steps there, from two mean curves (epoch, mean)."""
+    """Find where the rate falls and how the error steps there, from two mean curves (epoch, mean).
+
+    A rate that falls more often than a schedule has drops falls gradually, and has no such places.
+    """
     error = dict(zip(errors["epoch"].to_list(), errors["mean"].to_list(), strict=True))
     changes = []
     for before, after in pairwise(_phases(rates)):
@@ -49,7 +54,7 @@ def rate_changes(rates: pl.DataFrame, errors: pl.DataFrame) -> list[RateChange]:
         if after[2] < before[2] and left and right:
             means = statistics.fmean(left), statistics.fmean(right)
             changes.append(RateChange(before[1], before[2], after[2], *means, reach))
-    return changes
+    return changes if len(changes) <= DROPS else []
 
 
 def phases(rates: pl.DataFrame, errors: pl.DataFrame) -> list[Phase]:

@@ -10,17 +10,18 @@ from torch import Tensor
 from reslab.data.images import ImageSet
 from reslab.data.normalisation import Normaliser, per_image_bound
 from reslab.errors import ResLabError
-from reslab.recipe import random_stream
+from reslab.recipe import CHOICES, random_stream
 
 
 class TrainBatches:
     """The training images, shuffled and augmented anew in each epoch; the last batch may be smaller.
 
-    Each image is mirrored or not (`mirror` random or none), padded by `crop_padding` on each side, and
-    cropped to its size at one of (2 x crop_padding + 1)^2 offsets, all equally likely (He et al. 2016,
-    section 4.2).  Padded pixels are zero after normalisation (`padding` mean) or 0 before it (black); a mean
-    image is subtracted where the pixel came from.  All chance comes from the seed and the epoch, drawn on the
-    CPU, so that every device and every version of NumPy sees the same images.
+    Each image is mirrored or not (`mirror` random; alternating: drawn for the first epoch, then the other way in each
+    next one; or none), padded by `crop_padding` on each side, and cropped to its size at one of
+    (2 x crop_padding + 1)^2 offsets, all equally likely (He et al. 2016, section 4.2).  Padded pixels are zero after
+    normalisation (`padding` mean), 0 before it (black) or the image mirrored at its edge (reflect); a mean image is
+    subtracted where the pixel came from.  All chance comes from the seed and the epoch, drawn on the CPU, so that
+    every device and every version of NumPy sees the same images.
     """
 
     def __init__(
@@ -39,15 +40,16 @@ class TrainBatches:
     ) -> None:
         if batch_size < 1 or crop_padding < 0:
             raise ResLabError("batch_size must be 1 or more, and crop_padding 0 or more")
-        if padding not in ("mean", "black"):
-            raise ResLabError(f"padding must be mean or black, not {padding!r}")
-        if mirror not in ("random", "none"):
-            raise ResLabError(f"mirror must be random or none, not {mirror!r}")
+        for name, value in (("padding", padding), ("mirror", mirror)):
+            if value not in CHOICES[name]:
+                raise ResLabError(f"{name} must be one of {', '.join(CHOICES[name])}; not {value!r}")
         self.num_images = len(images)
         self.num_batches = -(-self.num_images // batch_size)
         self._batch_size = batch_size
         self._crop_padding = crop_padding
-        self._mirrors = mirror == "random"
+        self._reflects = padding == "reflect"
+        self._mirrors = mirror != "none"
+        self._alternates = mirror == "alternating"
         self._seed = seed
         self._device = torch.device(device)
         self._images, self._labels = _to_device(images, self._device)
@@ -91,7 +93,10 @@ class TrainBatches:
         order = np.argsort(random_words(count, self._seed, "order", epoch), kind="stable")
         offsets = random_words(2 * count, self._seed, "crop", epoch) % np.uint64(self._num_offsets)
         mirrored = np.zeros(count, dtype=np.uint64)
-        if self._mirrors:
+        if self._alternates:
+            first = random_words(count, self._seed, "mirror", 0) >> np.uint64(63)
+            mirrored = first[order] ^ np.uint64(epoch % 2)
+        elif self._mirrors:
             mirrored = random_words(count, self._seed, "mirror", epoch) >> np.uint64(63)
         draws = (order, offsets[:count], offsets[count:], mirrored)
         return tuple(torch.from_numpy(draw.astype(np.int64)) for draw in draws)  # type: ignore[return-value]
@@ -108,6 +113,10 @@ class TrainBatches:
         count, _, height, width = pixels.shape
         edge = self._crop_padding
         padded[:count, :, edge : edge + height, edge : edge + width] = pixels
+        if self._reflects:
+            for side in (padded[:count, :, edge : edge + height], padded[:count].mT):
+                side[..., :edge] = side[..., edge + 1 : 2 * edge + 1].flip(-1)
+                side[..., -edge:] = side[..., -2 * edge - 1 : -edge - 1].flip(-1)
         crops = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view: B x C x offsets x offsets x H x W
         return crops[everyone[:count], :, rows, columns]
 
@@ -184,7 +193,7 @@ class Normalise:
         self._scale = torch.from_numpy(normaliser.scale).to(device)
         moves = normaliser.shift.shape[1:] != (1, 1) and (mirrors or crop_padding > 0)
         if moves or pads_with_mean:
-            border = np.zeros_like(normaliser.border) if padding == "mean" else normaliser.border
+            border = {"mean": np.zeros_like(normaliser.border), "black": normaliser.border, "reflect": None}[padding]
             image = np.broadcast_to(normaliser.shift, image_shape)
             self._table = torch.from_numpy(_windows(image, border, crop_padding, mirrors)).to(device)
         else:
@@ -232,16 +241,22 @@ def _to_device(images: ImageSet, device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 def _windows(
-    image: NDArray[np.float32], border: NDArray[np.float32], crop_padding: int, mirrors: bool
+    image: NDArray[np.float32], border: NDArray[np.float32] | None, crop_padding: int, mirrors: bool
 ) -> NDArray[np.float32]:
-    """Return what each crop sees of an image in its border: (mirrored, row, column) flattened x C x H x W."""
+    """Return what each crop sees of an image in its border: (mirrored, row, column) flattened x C x H x W.
+
+    Without a border the image is reflected.
+    """
     channels, height, width = image.shape
     edge = crop_padding
     padded = np.empty((channels, height + 2 * edge, width + 2 * edge), dtype=np.float32)
     crops = []
     for turned in (image, image[:, :, ::-1]) if mirrors else (image,):
-        padded[:] = border
-        padded[:, edge : edge + height, edge : edge + width] = turned
+        if border is None:
+            padded[:] = np.pad(turned, ((0, 0), (edge, edge), (edge, edge)), mode="reflect")
+        else:
+            padded[:] = border
+            padded[:, edge : edge + height, edge : edge + width] = turned
         for row in range(2 * edge + 1):
             for column in range(2 * edge + 1):
                 crops.append(padded[:, row : row + height, column : column + width].copy())

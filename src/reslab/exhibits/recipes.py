@@ -87,6 +87,8 @@ def schedule_words(recipe: Recipe) -> str:
     unit = recipe.schedule_unit
     first, second, length = (_place(place) for place in (recipe.first_drop, recipe.second_drop, recipe.length))
     factor = number(recipe.drop_factor)
+    if recipe.schedule == "linear":
+        return f"{length} {unit}; rate falling linearly to zero"
     if recipe.drop_factor == 1:
         return f"{length} {unit}, rate constant"
     return f"{length} {unit}; rate multiplied by {factor} after {first} and {second}"
@@ -101,11 +103,13 @@ def _network(recipe: Recipe) -> str:
 
 
 def _augmentation(recipe: Recipe) -> str:
-    padded = {"mean": "the mean", "black": "black"}[recipe.padding]
-    crop = f"random crop after padding {recipe.crop_padding} pixels with {padded}" if recipe.crop_padding else None
+    padded = {"mean": "with the mean", "black": "with black", "reflect": "by reflection"}[recipe.padding]
+    crop = f"random crop after padding {recipe.crop_padding} pixels {padded}" if recipe.crop_padding else None
     if recipe.dataset == "imagefolder":
         crop = f"random crop of 8% to 100% of the area, resized to {recipe.image_size} x {recipe.image_size} pixels"
-    mirror = "random mirror image" if recipe.mirror == "random" else None
+    mirror = {"random": "random mirror image", "alternating": "mirror image every second epoch", "none": None}[
+        recipe.mirror
+    ]
     return listing([part for part in (crop, mirror) if part]) or "none"
 
 
@@ -117,7 +121,11 @@ def _share(recipe: Recipe) -> str | None:
 
 def _optimiser(recipe: Recipe) -> str:
     form = "Nesterov momentum" if recipe.nesterov else "momentum"
-    return f"stochastic gradient descent, {form} {number(recipe.momentum)}"
+    sgd = f"stochastic gradient descent, {form} {number(recipe.momentum)}"
+    if recipe.optimiser == "muon":
+        muon = f"Muon, momentum {number(recipe.muon_momentum)}, rate {number(recipe.muon_rate)}"
+        return f"{muon} (3x3 convolutions within the blocks); {sgd} (the rest)"
+    return sgd
 
 
 def _decay(recipe: Recipe) -> str:
@@ -128,6 +136,8 @@ def _decay(recipe: Recipe) -> str:
 def _warmup(recipe: Recipe) -> str | None:
     if recipe.warmup == "none":
         return None
+    if recipe.warmup == "linear":
+        return f"rate rising from zero over {_place(recipe.warmup_length)} {recipe.schedule_unit}"
     rate = f"rate {number(recipe.warmup_rate)}"
     if recipe.warmup == "fixed":
         return f"{rate} for {_place(recipe.warmup_length)} {recipe.schedule_unit}"

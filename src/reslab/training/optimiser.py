@@ -1,6 +1,8 @@
-"""Stochastic gradient descent as a recipe describes it, and its momentum by parameter name."""
+"""Stochastic gradient descent and Muon as a recipe describes them, and their momentum by parameter name."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +12,7 @@ from reslab.recipe import Recipe
 
 
 def make_optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """Return fused SGD over the module's parameters; with decay_scope "weights", biases and norms do not decay."""
+    """Return the optimiser over the module's parameters; with decay_scope "weights", biases and norms do not decay."""
     decayed: list[nn.Parameter] = []
     free: list[nn.Parameter] = []
     for parameter in module.parameters():
@@ -19,13 +21,91 @@ def make_optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
         {"params": decayed, "weight_decay": recipe.weight_decay},
         {"params": free, "weight_decay": 0.0},
     ]
-    return torch.optim.SGD(
-        [group for group in groups if group["params"]],
-        lr=recipe.learning_rate,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-        fused=True,
-    )
+    groups = [group for group in groups if group["params"]]
+    if recipe.optimiser == "muon":
+        return Muon(groups, inner_convolutions(module), recipe)
+    return torch.optim.SGD(groups, **_sgd(recipe))
+
+
+def inner_convolutions(module: nn.Module) -> list[nn.Parameter]:
+    """Return the weights that Muon trains: of the 3x3 convolutions but the first; a norm follows each of them."""
+    return [
+        parameter
+        for name, parameter in module.named_parameters()
+        if parameter.ndim == 4 and parameter.shape[2:] == (3, 3) and name != "conv1.weight"
+    ]
+
+
+class Muon(torch.optim.SGD):
+    """SGD, but for some convolutions Muon (Jordan et al. 2024): momentum, orthogonalised, as the direction of the step.
+
+    A batch norm follows each of these convolutions, so that the size of their weights plays no part: before
+    every step they are brought to the size of an orthogonal matrix, and the rate is the share by which a step turns
+    them.  They do not decay.
+    """
+
+    def __init__(self, groups: list[dict[str, Any]], convolutions: Sequence[nn.Parameter], recipe: Recipe) -> None:
+        super().__init__(groups, **_sgd(recipe))
+        self._ratio = recipe.muon_rate / recipe.learning_rate
+        self._momentum = recipe.muon_momentum
+        self._alike: dict[tuple[int, int], list[nn.Parameter]] = {}
+        for weight in convolutions:  # those of one shape are worked on as one batch of matrices
+            self._alike.setdefault((len(weight), weight[0].numel()), []).append(weight)
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Update all parameters at the rate that was set last."""
+        gradients = {weight: weight.grad for weights in self._alike.values() for weight in weights}
+        for weight in gradients:
+            weight.grad = None  # SGD passes over what has none
+        super().step(closure)
+        for shape, weights in self._alike.items():
+            self._turn(shape, weights, [gradients[weight] for weight in weights])
+        for weight, gradient in gradients.items():
+            weight.grad = gradient
+
+    def _turn(self, shape: tuple[int, int], weights: list[nn.Parameter], gradients: Iterable[Tensor | None]) -> None:
+        size = math.sqrt(min(shape))  # of an orthogonal matrix
+        gradient = torch.stack([one.reshape(shape) for one in gradients if one is not None])
+        momenta = [self.state[weight].setdefault("momentum_buffer", torch.zeros_like(weight)) for weight in weights]
+        momentum = torch.stack([one.reshape(shape) for one in momenta]).lerp_(gradient, 1 - self._momentum)
+        direction = orthogonalised(gradient.lerp(momentum, self._momentum))
+        direction *= size / direction.norm(dim=(1, 2), keepdim=True)
+        before = torch.stack([weight.reshape(shape) for weight in weights])
+        rate = self._ratio * self.param_groups[0]["lr"]
+        after = before * (size / before.norm(dim=(1, 2), keepdim=True)) - rate * direction
+        # As fused SGD does: no update where the loss was not finite, without asking the host.
+        stopped: Tensor | None = getattr(self, "found_inf", None)
+        if stopped is not None:
+            after, momentum = (
+                torch.where(stopped > 0, torch.stack([one.reshape(shape) for one in old]), new)
+                for old, new in ((weights, after), (momenta, momentum))
+            )
+        for place, (weight, buffer) in enumerate(zip(weights, momenta, strict=True)):
+            weight.copy_(after[place].reshape(weight.shape))
+            buffer.copy_(momentum[place].reshape(weight.shape))
+
+
+def orthogonalised(matrices: Tensor) -> Tensor:
+    """Return the nearest orthogonal matrices, N x rows x columns, roughly: singular values from 0.7 to 1.2.
+
+    Five steps of the quintic Newton-Schulz iteration with the coefficients of Jordan et al. 2024.
+    """
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x: Tensor = matrices / (matrices.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    for _ in range(5):
+        square = x @ x.mT
+        x = a * x + (b * square + c * square @ square) @ x
+    return x
+
+
+def _sgd(recipe: Recipe) -> dict[str, Any]:
+    return {
+        "lr": recipe.learning_rate,
+        "momentum": recipe.momentum,
+        "nesterov": recipe.nesterov,
+        "fused": True,
+    }
 
 
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:

@@ -11,6 +11,7 @@ class Schedule:
     """A recipe's schedule counted in iterations; an iteration's number is that of the ones completed before it."""
 
     base_rate: float
+    shape: str
     drops: tuple[int, int]
     drop_factor: float
     num_iterations: int
@@ -41,7 +42,11 @@ class Schedule:
     def rate(self, iteration: int, *, warming: bool) -> float:
         """Return the learning rate of an iteration (from 0); `warming` says that the warm-up has not ended."""
         if warming:
-            return self.warmup_rate
+            risen = (iteration + 1) / self.warmup_iterations if self.warmup == "linear" else 1.0
+            return self.warmup_rate * risen
+        if self.shape == "linear":
+            left = self.num_iterations - iteration
+            return self.base_rate * left / (self.num_iterations - self.warmup_iterations)
         num_drops = sum(iteration >= drop for drop in self.drops)
         return self.base_rate / (1 / self.drop_factor) ** num_drops  # 0.1 / 10 is 0.01; 0.1 * 0.1 is not
 
@@ -54,7 +59,7 @@ class Schedule:
         """
         if not warming or iteration >= self.drops[0]:
             return False
-        if self.warmup == "fixed":
+        if self.warmup in ("fixed", "linear"):
             return iteration < self.warmup_iterations
         return train_error is None or train_error >= self.warmup_error
 
@@ -68,12 +73,13 @@ def make_schedule(recipe: Recipe, iterations_per_epoch: int) -> Schedule:
 
     return Schedule(
         base_rate=recipe.learning_rate,
+        shape=recipe.schedule,
         drops=(iterations(recipe.first_drop), iterations(recipe.second_drop)),
         drop_factor=recipe.drop_factor,
         num_iterations=iterations(recipe.length),
         iterations_per_epoch=iterations_per_epoch,
         warmup=recipe.warmup,
-        warmup_rate=recipe.warmup_rate,
+        warmup_rate=recipe.learning_rate if recipe.warmup == "linear" else recipe.warmup_rate,
         warmup_error=recipe.warmup_error,
-        warmup_iterations=iterations(recipe.warmup_length) if recipe.warmup == "fixed" else 0,
+        warmup_iterations=iterations(recipe.warmup_length) if recipe.warmup in ("fixed", "linear") else 0,
     )
