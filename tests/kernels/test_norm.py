@@ -124,39 +124,3 @@ def restored_threads() -> Iterator[None]:
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture
-def fresh_search() -> Iterator[None]:
-    kernels.cache_clear()
-    yield
-    kernels.cache_clear()
-
-
-def test_without_a_compiler_there_is_a_reason(
-    fresh_search: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.delenv("CXX", raising=False)
-    monkeypatch.delenv("RESLAB_KERNELS", raising=False)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("sys.platform", "linux")
-    assert kernels().library is None
-    assert kernels().reason == "there is no C++ compiler"
-
-
-def test_a_compiler_that_fails_is_quoted(fresh_search: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    compiler = tmp_path / "c++"
-    compiler.write_text("#!/bin/sh\n[ $1 = --version ] && exit 0\necho no such option >&2\nexit 1\n")
-    compiler.chmod(0o755)
-    monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.delenv("RESLAB_KERNELS", raising=False)
-    monkeypatch.setenv("CXX", str(compiler))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    found = kernels()
-    assert found.library is None
-    assert "no such option" in found.reason or "torch brings no OpenMP" in found.reason
-
-
-def test_they_can_be_switched_off(fresh_search: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RESLAB_KERNELS", "0")
-    assert kernels().library is None

@@ -64,6 +64,7 @@ class Board:
         self._lengths: dict[str, int] = {}
         self._epochs: dict[str, int] = {}
         self._tasks: dict[str, TaskID] = {}
+        self._preparing: dict[str, TaskID] = {}
         self._said: dict[str, float] = {}
         self._begun = time.monotonic()
         self._first_step: tuple[float, float] | None = None
@@ -88,6 +89,8 @@ class Board:
         """Take an event in."""
         run = event["run"]
         match event["event"]:
+            case "preparing":
+                self._prepare(run, event["words"])
             case "start":
                 self._lengths[run], self._epochs[run] = event["num_iterations"], event["num_epochs"]
                 self._advance(run, event["iteration"])
@@ -108,6 +111,11 @@ class Board:
             case "settled" if event["exit_code"] and not event.get("reported"):
                 self._say(run, f"FAILED: {event['message']}", force=True)
 
+    def _prepare(self, run: str, words: str) -> None:
+        self._say(run, words, force=True)
+        if self._bars is not None:
+            self._preparing[run] = self._bars.add_task(f"{run}  {words}", total=None)
+
     def _finish(self, run: str, event: Event) -> None:
         if event["status"] == "finished":
             self._left[run] = 0.0
@@ -127,6 +135,8 @@ class Board:
             self._first_step = (time.monotonic(), sum(self._left.values()))
         if self._bars is None:
             return
+        if run in self._preparing:
+            self._bars.remove_task(self._preparing.pop(run))
         if run not in self._tasks:
             self._tasks[run] = self._bars.add_task(run, total=self._lengths[run], completed=iteration)
         self._bars.update(self._tasks[run], completed=iteration)

@@ -42,26 +42,23 @@ def kernels() -> Kernels:
 
     Kept in the user's cache, by a hash of the source, the compiler and the processor.
     """
-    if os.environ.get("RESLAB_KERNELS") == "0":
-        return Kernels(None, "switched off by RESLAB_KERNELS=0")
-    if sys.platform != "linux":
-        return Kernels(None, f"not tried on {sys.platform}")
-    compiler = os.environ.get("CXX") or next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
-    if compiler is None:
-        return Kernels(None, "there is no C++ compiler")
-    openmp = next(iter(sorted((Path(torch.__file__).parent / "lib").glob("libgomp*.so*"))), None)
-    if openmp is None:
-        return Kernels(None, "torch brings no OpenMP library to share threads with")
+    tools = _tools()
+    if isinstance(tools, str):
+        return Kernels(None, tools)
     try:
-        key = _key(compiler)
-        path = user_cache() / "kernels" / f"{key}.so"
-        if not path.exists():
-            _compile(compiler, openmp, path)
-        loaded = ctypes.CDLL(str(path))
-        return Kernels(loaded, f"compiled by {compiler}", bool(loaded.reslab_convolution_usable()), key)
+        if not tools.path.exists():
+            _compile(tools)
+        loaded = ctypes.CDLL(str(tools.path))
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", None)
-        return Kernels(None, f"{compiler} failed: {(said or str(error)).strip()[:300]}")
+        return Kernels(None, f"{tools.compiler} failed: {(said or str(error)).strip()[:300]}")
+    return Kernels(loaded, f"compiled by {tools.compiler}", bool(loaded.reslab_convolution_usable()), tools.path.stem)
+
+
+def must_compile() -> bool:
+    """Say whether the next call of `kernels` compiles, which takes some seconds."""
+    tools = _tools()
+    return not isinstance(tools, str) and not tools.path.exists()
 
 
 def library() -> ctypes.CDLL:
@@ -76,16 +73,43 @@ def at(tensor: Tensor | None) -> ctypes.c_void_p:
     return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
 
 
-def _compile(compiler: str, openmp: Path, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+@dataclass(frozen=True, slots=True)
+class _Tools:
+    compiler: str
+    openmp: Path
+    path: Path
+    """Of the compiled library, whether it is there or not."""
+
+
+@cache
+def _tools() -> _Tools | str:
+    """Return what to compile with, or why that cannot be."""
+    if os.environ.get("RESLAB_KERNELS") == "0":
+        return "switched off by RESLAB_KERNELS=0"
+    if sys.platform != "linux":
+        return f"not tried on {sys.platform}"
+    compiler = os.environ.get("CXX") or next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
+    if compiler is None:
+        return "there is no C++ compiler"
+    openmp = next(iter(sorted((Path(torch.__file__).parent / "lib").glob("libgomp*.so*"))), None)
+    if openmp is None:
+        return "torch brings no OpenMP library to share threads with"
+    try:
+        return _Tools(compiler, openmp, user_cache() / "kernels" / f"{_key(compiler)}.so")
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"{compiler} failed: {error}"
+
+
+def _compile(tools: _Tools) -> None:
+    tools.path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=tools.path.parent) as folder:
         linked = Path(folder) / "kernels.so"
         made = [Path(folder) / f"{source.stem}.o" for source in SOURCES]
         for source, to in zip(SOURCES, made, strict=True):
-            _call(compiler, *FLAGS, *_vector_width(), "-fopenmp", "-c", str(source), "-o", str(to))
+            _call(tools.compiler, *FLAGS, *_vector_width(), "-fopenmp", "-c", str(source), "-o", str(to))
         # Linked by path to the OpenMP library that torch has loaded: two of them would fight for the cores.
-        _call(compiler, "-shared", *map(str, made), str(openmp), "-o", str(linked))
-        linked.replace(path)  # another process may have been as fast: either file will do
+        _call(tools.compiler, "-shared", *map(str, made), str(tools.openmp), "-o", str(linked))
+        linked.replace(tools.path)  # another process may have been as fast: either file will do
 
 
 def _vector_width() -> tuple[str, ...]:

@@ -1,0 +1,20 @@
+"""What the board says of runs, where there is no terminal to draw bars on."""
+
+import pytest
+
+from reslab.cli.console import Board
+
+
+def test_the_board_says_what_a_run_does(capsys: pytest.CaptureFixture[str]) -> None:
+    epoch = {"epoch": 2, "iteration": 20, "train_error": 12.34, "test_error": 23.45, "images_per_second": 1234.5}
+    with Board({"one": (1.0, 1.0)}) as board:
+        board({"event": "preparing", "run": "one", "words": "compiles its kernels, once"})
+        board({"event": "start", "run": "one", "iteration": 10, "num_iterations": 20, "num_epochs": 2})
+        board({"event": "progress", "run": "one", "iteration": 15})
+        board({"event": "epoch", "run": "one", **epoch})
+        board({"event": "end", "run": "one", "status": "finished"})
+    assert capsys.readouterr().err.splitlines() == [
+        "one  compiles its kernels, once",
+        "one  starts, from iteration 10",
+        "one  epoch 2/2  train 12.34%  test 23.45%  1,234 images/s",
+    ]
