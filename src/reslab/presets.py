@@ -1,4 +1,4 @@
-"""The published recipes, as data: each with where its numbers stand and what a recipe cannot say of it."""
+"""The recipes by name, as data: the published ones, each with where its numbers stand, and a fast one of our own."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from reslab.recipe import Recipe, Scalar, stretch, vary
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A published recipe, at the depth 20 of CIFAR-10, or 50 of an image folder."""
+    """A recipe, at the depth 20 of CIFAR-10, or 50 of an image folder."""
 
     name: str
     recipe: Recipe
@@ -19,6 +19,8 @@ class Preset:
     """What the source leaves open, and what it does that no field of a recipe expresses."""
     evidence: Mapping[str, str]
     """Place in the source, by the fields of the recipe that it settles (several separated by spaces)."""
+    published: bool = True
+    """Whether the recipe is the source's; otherwise it is ours, and the source what it draws on."""
 
 
 def preset_recipe(

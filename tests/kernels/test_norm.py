@@ -1,7 +1,6 @@
 """The fused kernels against torch's own operations, in float64 where it matters."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch

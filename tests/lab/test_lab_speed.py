@@ -4,14 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
+from reslab import host
 from reslab.errors import ResLabError
 from reslab.lab import speed
-from reslab.lab.planner import work_per_image
-from reslab.recipe import Recipe, vary
-from reslab.training import hardware
-from reslab.training.step import Totals, TrainingStep
 
 Measured = list[tuple[str, str, int]]
 
@@ -26,7 +22,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Measured:
         return {1: 100.0, 2: 80.0, 4: 30.0}[jobs]
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(hardware, "usable_cores", lambda: 4)
+    monkeypatch.setattr(host, "usable_cores", lambda: 4)
+    monkeypatch.setattr(host, "is_busy", lambda: False)
     monkeypatch.setattr(speed, "_side_by_side", side_by_side)
     return measured
 
@@ -54,9 +51,24 @@ def test_a_damaged_memory_is_measured_again(machine: Measured, tmp_path: Path) -
     assert len(machine) == 2
 
 
+def test_what_is_measured_on_a_busy_machine_is_not_remembered(
+    machine: Measured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "is_busy", lambda: True)
+    assert speed.best_jobs("cpu", "fp32", most=100) == 4
+    assert machine == []
+    assert speed.work_per_second("cpu", "fp32", 4) == 30
+    assert speed.work_per_second("cpu", "fp32", 4) == 30
+    assert len(machine) == 2
+    monkeypatch.setattr(host, "is_busy", lambda: False)
+    assert speed.best_jobs("cpu", "fp32", most=100) == 2
+    monkeypatch.setattr(host, "is_busy", lambda: True)
+    assert speed.best_jobs("cpu", "fp32", most=100) == 2
+
+
 @pytest.mark.parametrize(("cores", "jobs", "threads"), [(2, 1, 2), (2, 2, 1), (2, 3, 1), (16, 3, 5), (1, 1, 1)])
 def test_threads_are_shared_out(cores: int, jobs: int, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hardware, "usable_cores", lambda: cores)
+    monkeypatch.setattr(host, "usable_cores", lambda: cores)
     assert speed.share_threads(jobs) == threads
 
 
@@ -73,33 +85,3 @@ def test_a_process_that_dies_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(ResLabError, match=r"exit code 1; say how many runs train at a time with --jobs"):
         speed._side_by_side("cpu", "fp32", 1)
-
-
-@pytest.mark.usefixtures("torch_settings")
-def test_a_process_tells_its_speed_in_the_planners_work(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    steps: list[int] = []
-    clock = iter([10.0, 10.0, 13.0, 14.0])
-    monkeypatch.setattr(speed, "trainer", lambda recipe, images, device: steps.append)
-    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
-    monkeypatch.setattr(sys.stdin, "readline", lambda: "go\n", raising=False)
-    speed._main("cpu", "fp32", "1")
-    said = capsys.readouterr().out.split()
-    assert said == ["ready", str(2 * 128 * work_per_image(Recipe()) / 4)]
-    assert steps == [speed.WARM_UP, 2]
-
-
-@pytest.mark.usefixtures("torch_settings")
-def test_the_trainer_trains(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[torch.Size] = []
-
-    step = TrainingStep.__call__
-
-    def watched(self: TrainingStep, images: torch.Tensor, labels: torch.Tensor, rate: float, totals: Totals) -> None:
-        seen.append(images.shape)
-        step(self, images, labels, rate, totals)
-
-    monkeypatch.setattr(TrainingStep, "__call__", watched)
-    speed.trainer(vary(Recipe(), depth=8, batch_size=16), speed.noise(), torch.device("cpu"))(2)
-    assert seen == [(16, 3, 32, 32)] * 2

@@ -140,13 +140,14 @@ def doctor(*, runs: Runs = Path("runs"), data_root: DataRoot = None, json: AsJso
 
     import torch
 
+    from reslab import host
     from reslab.data.sources import NAMES, find
     from reslab.kernels.build import kernels
     from reslab.training import hardware
 
     device = hardware.pick_device()
     free = shutil.disk_usage(next(path for path in (runs.absolute(), *runs.absolute().parents) if path.exists()))
-    features = hardware.cpu_features()
+    features = host.cpu_features()
     facts: dict[str, Any] = {
         "reslab": importlib.metadata.version("reslab"),
         "python": platform.python_version(),
@@ -154,7 +155,7 @@ def doctor(*, runs: Runs = Path("runs"), data_root: DataRoot = None, json: AsJso
         "platform": platform.platform(),
         "device": str(device),
         "device_name": hardware.device_name(device),
-        "cores": hardware.usable_cores(),
+        "cores": host.usable_cores(),
         "processor_has": sorted(features & {"avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile", "asimd", "bf16"}),
         "precision": hardware.fast_precision(device),
         "kernels": kernels().reason,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from reslab import host
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, field_names, stretch, vary
 
@@ -27,6 +28,15 @@ Activations = Annotated[
         name="--checkpoint-activations",
         negative="",
         help="Less memory for more time, same numbers: for depth 1202.",
+    ),
+]
+
+KeepEpochs = Annotated[
+    str | None,
+    Parameter(
+        name="--keep-epochs",
+        help="Epochs after which the weights are kept, for `reslab diagnose RUN --epoch`, as in 1,41,82, or none; "
+        "default: the first, and the last before each drop of the rate.",
     ),
 ]
 
@@ -90,6 +100,8 @@ def default_precision(device: str) -> str:
     """Return the precision that is fast on this machine; RESLAB_PRECISION overrides."""
     if chosen := os.environ.get("RESLAB_PRECISION"):
         return chosen
+    if host.computes_on_cpu(device):
+        return host.cpu_precision()
     from reslab.training.hardware import fast_precision, pick_device
 
     return fast_precision(pick_device(device))

@@ -14,11 +14,13 @@ import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from reslab.files import user_cache
+from reslab.host import cpu_features, torch_folder, torch_version
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("norm.cpp", "convolution.cpp"))
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
@@ -32,8 +34,6 @@ class Kernels:
     reason: str
     multiplies_bfloat16: bool = False
     """Whether the library was compiled for a processor with dot products of bfloat16."""
-    key: str = ""
-    """Differs wherever source, compiler or processor do."""
 
 
 @cache
@@ -52,7 +52,13 @@ def kernels() -> Kernels:
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", None)
         return Kernels(None, f"{tools.compiler} failed: {(said or str(error)).strip()[:300]}")
-    return Kernels(loaded, f"compiled by {tools.compiler}", bool(loaded.reslab_convolution_usable()), tools.path.stem)
+    return Kernels(loaded, f"compiled by {tools.compiler}", bool(loaded.reslab_convolution_usable()))
+
+
+def source_key() -> str:
+    """Return what tells these kernels from those of another source, compiler or processor; nothing is compiled."""
+    tools = _tools()
+    return tools if isinstance(tools, str) else tools.path.stem
 
 
 def must_compile() -> bool:
@@ -68,7 +74,7 @@ def library() -> ctypes.CDLL:
     return loaded
 
 
-def at(tensor: Tensor | None) -> ctypes.c_void_p:
+def at(tensor: "Tensor | None") -> ctypes.c_void_p:
     """Return where a tensor's numbers are, as the library takes it; None is a null pointer."""
     return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
 
@@ -91,7 +97,8 @@ def _tools() -> _Tools | str:
     compiler = os.environ.get("CXX") or next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
     if compiler is None:
         return "there is no C++ compiler"
-    openmp = next(iter(sorted((Path(torch.__file__).parent / "lib").glob("libgomp*.so*"))), None)
+    torch = torch_folder()
+    openmp = None if torch is None else next(iter(sorted((torch / "lib").glob("libgomp*.so*"))), None)
     if openmp is None:
         return "torch brings no OpenMP library to share threads with"
     try:
@@ -123,7 +130,6 @@ def _call(*command: str) -> None:
 
 def _key(compiler: str) -> str:
     version = subprocess.run([compiler, "--version"], check=True, capture_output=True, text=True, timeout=10).stdout
-    cpuinfo = Path("/proc/cpuinfo")
-    flags = [line for line in cpuinfo.read_text().splitlines() if line.startswith(("flags", "Features"))][:1]
-    parts = (*(source.read_text() for source in SOURCES), *FLAGS, version, torch.__version__, *flags)
+    flags = sorted(cpu_features())
+    parts = (*(source.read_text() for source in SOURCES), *FLAGS, version, torch_version(), *flags)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
+from reslab import host
 from reslab.kernels.build import kernels
 from reslab.lab.assembly import build_network
-from reslab.lab.speed import noise, trainer
+from reslab.lab.stepping import noise, trainer
 from reslab.lab.textbook import TextbookProcess
 from reslab.models.complexity import multiply_adds
 from reslab.presets import preset_recipe
@@ -50,7 +51,7 @@ def machine(device: torch.device) -> dict[str, Any]:
     return {
         "device": device.type,
         "device_name": hardware.device_name(device),
-        "cores": hardware.usable_cores(),
+        "cores": host.usable_cores(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "kernels": kernels().reason,
@@ -75,7 +76,7 @@ def bench(
     hardware.keep_freed_memory()
     hardware.make_deterministic()
     images = noise()
-    workers = min(2, hardware.usable_cores())
+    workers = min(2, host.usable_cores())
     ceilings = {precision: matrix_rate(device, precision) for precision in precisions}
     for depth in depths:
         for batch_size in batch_sizes:

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import re
 import subprocess
 import sys
@@ -11,13 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import vl_convert
 
+from reslab.host import usable_cores
+
 BATCH = 6
 """Charts that are worth a process of their own, which takes about half a second to start."""
 
 
 def draw_charts(specifications: Sequence[str]) -> list[str]:
     """Return the SVG of each Vega-Lite specification (JSON); the same specification gives the same drawing."""
-    count = min(_usable_cores(), len(specifications) // BATCH)
+    count = min(usable_cores(), len(specifications) // BATCH)
     if count < 2:
         return [_draw(text) for text in specifications]
     shares = [specifications[start::count] for start in range(count)]
@@ -96,10 +97,6 @@ def _steps(line: str) -> str:
 def _tenths(count: int) -> str:
     sign, whole, tenth = "-" if count < 0 else "", *divmod(abs(count), 10)
     return f"{sign}{whole or ''}.{tenth}" if tenth else f"{sign}{whole}"
-
-
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 if __name__ == "__main__":

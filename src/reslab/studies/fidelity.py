@@ -62,7 +62,11 @@ def short(study: Study, tables: Tables) -> list[str]:
 
 def _changes(base: Recipe) -> Iterator[tuple[str, str, Recipe]]:
     """Yield label, whose recipe does so, and recipe, for each deviation that there is from the base."""
-    published = {name: preset.recipe for name, preset in PRESETS.items() if preset.recipe.dataset != "imagefolder"}
+    published = {
+        name: preset.recipe
+        for name, preset in PRESETS.items()
+        if preset.published and preset.recipe.dataset != "imagefolder"
+    }
     for field in VARIED:
         whose: dict[Scalar, list[str]] = {}
         for name, recipe in published.items():

@@ -7,11 +7,11 @@ import platform
 import resource
 import sys
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 import torch
 
 from reslab.errors import ResLabError
+from reslab.host import cpu_name, cpu_precision
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -35,10 +35,7 @@ def fast_precision(device: torch.device) -> str:
     """Return bf16 where the processor multiplies it natively (AVX-512 bf16, AMX, NVIDIA from Ampere on), else fp32."""
     if device.type == "cuda":
         return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"
-    if device.type == "cpu":
-        native = {"avx512_bf16", "amx_bf16"} & cpu_features()
-        return "bf16" if native else "fp32"
-    return "fp32"
+    return cpu_precision() if device.type == "cpu" else "fp32"
 
 
 def arithmetic(device: torch.device, precision: str) -> AbstractContextManager[object]:
@@ -75,27 +72,9 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """glibc's names of what `mallopt` sets (malloc.h)."""
 
 
-def cpu_features() -> frozenset[str]:
-    """Return the processor's feature flags as Linux names them; empty where they cannot be read."""
-    for line in _cpu_lines():
-        if line.startswith(("flags", "Features")):
-            return frozenset(line.partition(":")[2].split())
-    return frozenset()
-
-
 def device_name(device: torch.device) -> str:
     """Return the name of the processor or graphics card, for people."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    for line in _cpu_lines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def usable_cores() -> int:
-    """Return the number of processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
 
 
 def peak_memory_bytes(device: torch.device) -> int:
@@ -104,8 +83,3 @@ def peak_memory_bytes(device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
-
-
-def _cpu_lines() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []

@@ -1,0 +1,90 @@
+"""Training steps on noise, from uint8 pixels to updated weights: what every measurement of speed times.
+
+python -m reslab.lab.stepping DEVICE PRECISION THREADS     says ready, waits for a line, and says how fast it trained
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+
+from reslab.data.batches import TrainBatches
+from reslab.data.images import ImageSet
+from reslab.data.normalisation import fit
+from reslab.lab.assembly import training_network
+from reslab.lab.planner import work_per_image
+from reslab.recipe import Recipe, vary
+from reslab.training import hardware
+from reslab.training.loop import start
+from reslab.training.step import TrainingStep
+
+NUM_IMAGES = 12_800
+SECONDS = 2.0
+"""How long a process trains for the measurement, after `WARM_UP` steps."""
+WARM_UP = 3
+
+
+def trainer(recipe: Recipe, images: ImageSet, device: torch.device) -> Callable[[int], None]:
+    """Return a function that trains a network of the recipe for so many steps, and has ended when it returns."""
+    batches = TrainBatches(
+        images,
+        fit(recipe.normalisation, images),
+        batch_size=recipe.batch_size,
+        crop_padding=recipe.crop_padding,
+        padding=recipe.padding,
+        mirror=recipe.mirror,
+        seed=0,
+        device=device,
+        channels_last=True,
+    )
+    module = training_network(recipe, 10, 0, device).train()
+    state = start(module, recipe, batches.num_batches, device)
+    step = TrainingStep(module, state.optimiser, label_smoothing=0.0, precision=recipe.precision, device=device)
+
+    def endless() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        epoch = 0
+        while True:
+            yield from batches.batches(epoch)
+            epoch += 1
+
+    source = endless()
+
+    def train(num_steps: int) -> None:
+        for _ in range(num_steps):
+            pixels, labels = next(source)
+            step(pixels, labels, 0.01, state.totals)
+        state.totals.loss.item()  # waits for the device
+
+    return train
+
+
+def noise() -> ImageSet:
+    """Return images to measure on; what they show plays no part."""
+    pixels = np.random.Generator(np.random.Philox(0)).integers(0, 256, (NUM_IMAGES, 3, 32, 32), dtype=np.uint8)
+    return ImageSet(pixels, np.arange(NUM_IMAGES) % 10)
+
+
+def main(device_name: str, precision: str, threads: str) -> None:
+    """Say that all is ready, train on a sign, and say how fast that went."""
+    device = hardware.pick_device(device_name)
+    hardware.keep_freed_memory()
+    hardware.make_deterministic()
+    torch.set_num_threads(int(threads))
+    recipe = vary(Recipe(), precision=precision)
+    train = trainer(recipe, noise(), device)
+    train(WARM_UP)
+    print("ready", flush=True)
+    if not sys.stdin.readline():
+        return
+    begun, steps = time.perf_counter(), 0
+    while time.perf_counter() - begun < SECONDS:
+        train(2)
+        steps += 2
+    images = steps * recipe.batch_size
+    print(images * work_per_image(recipe) / (time.perf_counter() - begun), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
