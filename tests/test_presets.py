@@ -23,8 +23,9 @@ UNSETTLED |= {"optimiser", "muon_rate", "muon_momentum", "schedule"}  # SGD and 
 WARMUP = {"warmup", "warmup_rate", "warmup_error", "warmup_length"}
 
 
-def test_the_presets_are_six_for_cifar_and_one_for_imagenet() -> None:
-    assert list(PRESETS) == [*TABLE, "imagenet"]
+def test_the_presets_are_six_for_cifar_one_for_imagenet_and_our_own() -> None:
+    assert list(PRESETS) == [*TABLE, "imagenet", "fast"]
+    assert [name for name, preset in PRESETS.items() if not preset.published] == ["fast"]
     assert all(preset.name == name for name, preset in PRESETS.items())
 
 
@@ -58,6 +59,18 @@ def test_imagenets_preset_is_section_3_4_with_the_usual_schedule() -> None:
     assert (recipe.mirror, recipe.nesterov, recipe.drop_factor, recipe.warmup) == ("random", False, 0.1, "none")
     settled = {field for key in PRESETS["imagenet"].evidence for field in key.split()}
     assert settled | WARMUP | UNSETTLED == {field.name for field in fields(Recipe)}
+
+
+def test_the_fast_preset_changes_no_network_and_takes_a_tenth_of_the_epochs() -> None:
+    fast, paper = preset_recipe("fast"), preset_recipe("paper")
+    for field in ("family", "depth", "shortcut", "initialisation", "batch_size", "label_smoothing"):
+        assert getattr(fast, field) == getattr(paper, field)
+    assert (fast.length, fast.schedule_unit) == (16, "epochs")
+    settled = [field for key in PRESETS["fast"].evidence for field in key.split()]
+    known = {field.name for field in fields(Recipe)}
+    unused = {"first_drop", "second_drop", "drop_factor"}
+    assert set(settled) | WARMUP | UNSETTLED | unused == known
+    assert preset_recipe("fast", dataset="digits").mirror == "none"
 
 
 def test_presets_take_another_data_set_depth_or_family() -> None:

@@ -1,15 +1,18 @@
 """The verb `train`: one run, made or continued."""
 
+import math
 import statistics
 from pathlib import Path
 from typing import Any
 
 from reslab.cli import INTERRUPTED, OK, SOME_FAILED
 from reslab.cli.console import Board, print_json
-from reslab.cli.flags import Activations, AsJson, DataRoot, Device, RecipeFields, Runs, recipe_from_flags
+from reslab.cli.flags import Activations, AsJson, DataRoot, Device, KeepEpochs, RecipeFields, Runs, recipe_from_flags
 from reslab.data.sources import check_present
+from reslab.errors import ResLabError
 from reslab.lab.store import RunFiles, run_files
-from reslab.recipe import Run
+from reslab.recipe import Recipe, Run
+from reslab.training.schedule import parse_epochs
 
 
 def train(
@@ -23,6 +26,7 @@ def train(
     threads: int | None = None,
     checkpoint_seconds: float = 60.0,
     checkpoint_activations: Activations = False,
+    keep_epochs: KeepEpochs = None,
     json: AsJson = False,
     recipe: RecipeFields = None,
 ) -> int:
@@ -37,7 +41,7 @@ def train(
     Parameters
     ----------
     preset
-        Published recipe to start from: paper, assignment, fb-resnet-torch, akamaster, hysts, tf-models or imagenet.
+        Recipe to start from: paper, assignment, fb-resnet-torch, akamaster, hysts, tf-models, imagenet, or fast (ours).
     epochs
         Train for so many epochs, the preset's schedule stretched to them.
     seed
@@ -51,10 +55,11 @@ def train(
     from reslab.lab.worker import StopRequest
 
     run = Run(recipe_from_flags(preset, recipe, epochs, device), seed)
+    kept = None if keep_epochs is None else _kept(run.recipe, keep_epochs)
     check_present(run.recipe.dataset, data_root)
     files = run_files(runs, run)
     files.create(run)
-    settings = Settings(data_root, device, threads, checkpoint_seconds, checkpoint_activations)
+    settings = Settings(data_root, device, threads, checkpoint_seconds, checkpoint_activations, kept)
     with Board({run.id: (1.0, 1.0)}) as board:
         status = execute(files, settings, on_event=board, stop=StopRequest())
     facts = _facts(run, files, status)
@@ -63,6 +68,14 @@ def train(
     else:
         _print(facts, files)
     return {"finished": OK, "interrupted": INTERRUPTED}.get(status, SOME_FAILED)
+
+
+def _kept(recipe: Recipe, keep_epochs: str) -> tuple[int, ...]:
+    """Return the epochs in the text; one that the training does not reach is a slip, where a study's runs differ."""
+    kept = parse_epochs(keep_epochs)
+    if kept and recipe.schedule_unit == "epochs" and kept[-1] > math.ceil(recipe.length):
+        raise ResLabError(f"--keep-epochs: there is no epoch {kept[-1]} in a training of {recipe.length:g}")
+    return kept
 
 
 def _facts(run: Run, files: RunFiles, status: str) -> dict[str, Any]:
