@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check format clean
+.PHONY: install demo test check format clean results-report
 
 install: $(STAMP)
 
@@ -25,6 +25,9 @@ check: install
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+results-report: install
+	$(BIN)/reslab report --runs results/runs --out results/report --title "Our own curves" --author "The authors of ResLab"
 
 format: install
 	$(BIN)/ruff format

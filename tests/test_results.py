@@ -1,0 +1,65 @@
+"""The published records: whole, unedited, and with weights that err as they say."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from reslab.lab.store import RunFiles, find_runs
+
+ROOT = Path(__file__).parents[1] / "results" / "runs"
+RUNS = find_runs(ROOT)
+WITH_WEIGHTS = [files for files in RUNS if files.weights.exists()]
+MOST_BYTES = 25 * 10**6
+
+
+def _name(files: RunFiles) -> str:
+    return "/".join(files.path.parts[-2:])
+
+
+@pytest.mark.parametrize("files", RUNS, ids=_name)
+def test_a_record_is_whole_and_says_one_thing(files: RunFiles) -> None:
+    run = files.read_run()
+    assert run.id == _name(files)
+    assert files.ended() is not None
+    rows, result = files.metrics(), files.result()
+    if result is not None:
+        assert [row["epoch"] for row in rows] == list(range(1, result["epochs"] + 1))
+        assert {name: rows[-1][name] for name in ("train_error", "test_error", "test_loss")} == {
+            name: result[name] for name in ("train_error", "test_error", "test_loss")
+        }
+    provenance = files.provenance()
+    assert provenance is not None
+    assert provenance["data"]["official"]
+    assert provenance["attempts"]
+
+
+def test_the_weights_are_those_of_the_records_and_few() -> None:
+    assert sum(files.weights.stat().st_size for files in WITH_WEIGHTS) <= MOST_BYTES
+    for files in WITH_WEIGHTS:
+        result = files.result()
+        assert result is not None
+        assert hashlib.sha256(files.weights.read_bytes()).hexdigest() == result["weights_sha256"]
+
+
+def test_nothing_else_lies_beside_the_records() -> None:
+    known = {"run.json", "provenance.json", "metrics.jsonl", "diagnostics.json", "failure.json", "result.json"}
+    found = {path.name for files in RUNS for path in files.path.iterdir()}
+    assert found <= known | {"weights.safetensors"}
+
+
+@pytest.mark.cifar
+@pytest.mark.parametrize("files", WITH_WEIGHTS, ids=_name)
+def test_published_weights_err_as_published(files: RunFiles, capsys: pytest.CaptureFixture[str]) -> None:
+    """Within one image in a thousand: another processor adds in another order."""
+    from reslab.cli import main
+    from reslab.data.sources import find
+
+    dataset = files.read_run().recipe.dataset
+    if find(dataset) is None:
+        pytest.skip(f"the images of {dataset} are not here")
+    assert main(["evaluate", str(files.path), "--json"]) == 0
+    result = files.result()
+    assert result is not None
+    assert json.loads(capsys.readouterr().out)["test_error"] == pytest.approx(result["test_error"], abs=0.1)
