@@ -174,13 +174,21 @@ def small(depth: int = 8, **changes: Any) -> Recipe:
     return Recipe.from_mapping({**values, "depth": depth, **changes})
 
 
-def write_diagnostics(folder: Path, **diagnostics: dict[str, Any]) -> None:
-    """Write what would have been measured on the weights of a finished synthetic run, by diagnostic (_ for -)."""
-    entries = {name.replace("_", "-"): {"budget": "quick", **entry} for name, entry in diagnostics.items()}
-    _write(
-        folder / "diagnostics.json",
-        {"format": 1, "run": "/".join(folder.parts[-2:]), "weights_sha256": "0" * 64, "diagnostics": entries},
-    )
+def write_diagnostics(
+    folder: Path, epochs: dict[int, dict[str, dict[str, Any]]] | None = None, **diagnostics: dict[str, Any]
+) -> None:
+    """Write what would have been measured on a finished synthetic run, by diagnostic (_ for -).
+
+    `diagnostics` are of its trained weights, `epochs` of those kept before.
+    """
+
+    def entries(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        named = {name.replace("_", "-"): {"budget": "quick", **entry} for name, entry in found.items()}
+        return {"weights_sha256": "0" * 64, "diagnostics": named}
+
+    about = {"format": 1, "run": "/".join(folder.parts[-2:]), **entries(diagnostics)}
+    during = {str(epoch): entries(found) for epoch, found in (epochs or {}).items()}
+    _write(folder / "diagnostics.json", {**about, "epochs": during} if epochs else about)
 
 
 def layers(quantity: str, values: list[float]) -> dict[str, Any]:

@@ -2,11 +2,16 @@
 
 import hashlib
 import json
+from itertools import product
 from pathlib import Path
+from statistics import mean, stdev
 
 import pytest
 
 from reslab.lab.store import RunFiles, find_runs
+from reslab.presets import PRESETS, preset_recipe
+from reslab.published import published
+from reslab.recipe import Recipe, stretch, vary
 
 ROOT = Path(__file__).parents[1] / "results" / "runs"
 RUNS = find_runs(ROOT)
@@ -47,6 +52,41 @@ def test_nothing_else_lies_beside_the_records() -> None:
     known = {"run.json", "provenance.json", "metrics.jsonl", "diagnostics.json", "failure.json", "result.json"}
     found = {path.name for files in RUNS for path in files.path.iterdir()}
     assert found <= known | {"weights.safetensors"}
+
+
+def _readme_rows() -> list[str]:
+    """Return a row for each preset, as it is or at 16 epochs, of which there are finished runs."""
+    errors: dict[Recipe, list[float]] = {}
+    for files in RUNS:
+        if (result := files.result()) is not None:
+            errors.setdefault(files.read_run().recipe, []).append(result["test_error"])
+    rows = []
+    for name, length in product(PRESETS, (None, 16.0)):
+        for recipe, values in errors.items():
+            asked = preset_recipe(name, dataset=recipe.dataset, depth=recipe.depth, family=recipe.family)
+            asked = vary(asked if length is None else stretch(asked, length), precision=recipe.precision)
+            if recipe != asked or (length is not None and preset_recipe(name).length == length):
+                continue
+            spread = f" ± {stdev(values):.2f}" if len(values) > 1 else ""
+            beside = [
+                f"{found[0].error:.2f}" if found else "-"
+                for source in ("paper", "assignment")
+                for found in [published(dataset=recipe.dataset, depth=recipe.depth, source=source)]
+            ]
+            rows.append(
+                f"| ResNet-{recipe.depth}, {recipe.dataset.upper().replace('CIFAR', 'CIFAR-')} | `{name}`, "
+                f"{recipe.length:g} {recipe.schedule_unit} | {mean(values):.2f}{spread} ({len(values)}) | "
+                f"{' | '.join(beside)} |"
+            )
+    return rows
+
+
+@pytest.mark.skipif(not RUNS, reason="there are no records")
+def test_the_table_in_the_readme_is_that_of_the_records() -> None:
+    text = (ROOT.parents[1] / "README.md").read_text()
+    rows = _readme_rows()
+    assert rows
+    assert [row for row in text.splitlines() if row.startswith("| ResNet-")] == rows
 
 
 @pytest.mark.cifar

@@ -104,6 +104,22 @@ def test_train_prints_one_object_and_does_nothing_twice(reslab: Reslab, trained:
     assert {path: path.stat().st_mtime_ns for path in trained.rglob("*") if path.is_file()} == before
 
 
+def test_weights_are_kept_where_a_command_asks_for_it(reslab: Reslab, tmp_path: Path) -> None:
+    size = ["--dataset", "digits", "--epochs", "3", "--precision", "fp32"]
+    fields = ["--depth", "8", "--train-share", "0.1"]
+    code, out, err = reslab("train", *size, *fields, "--threads", "1", "--keep-epochs", "2", "--json")
+    assert code == 0, err
+    assert [path.name for path in (Path(json.loads(out)["dir"]) / "weights").iterdir()] == ["epoch0002.safetensors"]
+    ask = ["run", "depth", *size, "--depths", "8", "--seeds", "1", "--no-report", "--no-diagnose", "--json"]
+    _, out, _ = reslab(*ask, "--dry-run")
+    _, none, _ = reslab(*ask, "--dry-run", "--keep-epochs", "none")
+    assert json.loads(out)["disk_bytes"] > json.loads(none)["disk_bytes"] + 2 * 4 * 70_000
+    code, out, err = reslab(*ask, "--keep-epochs", "1")
+    assert code == 0, err
+    (run,) = json.loads(out)["runs"]
+    assert [path.name for path in (tmp_path / "runs" / run / "weights").iterdir()] == ["epoch0001.safetensors"]
+
+
 def test_evaluate_gives_the_run_s_own_error(reslab: Reslab, trained: Path) -> None:
     result = json.loads((trained / tiny_run().id / "result.json").read_text())
     code, out, _ = reslab("evaluate", tiny_run().id, "--runs", str(trained), "--json")
@@ -249,6 +265,9 @@ def test_a_study_of_one_s_own(reslab: Reslab, tmp_path: Path) -> None:
         (["run", "depth", "--depths", "20,x"], 2, "--depths takes whole numbers with commas between them"),
         (["run", "depth", "--seeds", "0"], 2, "--seeds must be 1 or more"),
         (["run", "depth", "--dataset", "digits", "--jobs", "0"], 2, "--jobs must be 1 or more"),
+        (["run", "depth", "--keep-epochs", "1;2"], 2, "epochs to keep are whole numbers from 1 with commas"),
+        (["train", *TINY, "--keep-epochs", "0"], 2, "epochs to keep are whole numbers from 1 with commas"),
+        (["train", *TINY, "--keep-epochs", "1,5"], 2, "--keep-epochs: there is no epoch 5 in a training of 1"),
         (["report", "--runs", "nowhere"], 2, "there is no folder nowhere"),
         (["evaluate", "nothing"], 2, "there is no run 'nothing'"),
         (["evaluate"], 2, "evaluate takes either a run or --weights FILE"),

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from itertools import count, cycle, islice
 from typing import Any
 
@@ -76,8 +77,17 @@ def test_figures_are_of_the_right_network_and_images(found: dict[str, Any]) -> N
     assert found["noise-scale"]["final"]["num_batches"] == budget.noise_batches
 
 
+def test_without_the_network_before_training_its_gradients_are_left_out(found: dict[str, Any]) -> None:
+    ticks = count()
+    (entry,) = dict(
+        diagnose(replace(subject(), initial=None), ["gradients"], "quick", lambda: float(next(ticks)))
+    ).values()
+    assert entry == {name: value for name, value in found["gradients"].items() if name != "initial"}
+
+
 def test_measuring_changes_neither_network() -> None:
     own = subject()
+    assert own.initial is not None
     before = everything(own.final), everything(own.initial)
     for _ in diagnose(own, DIAGNOSTICS, "quick", lambda: 0.0):
         pass

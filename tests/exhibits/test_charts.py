@@ -8,9 +8,10 @@ import pytest
 
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
-from reslab.exhibits.curves import curve_rows, error_figure, paper_figure, rate_figure
+from reslab.exhibits.curves import error_figure, paper_figure
 from reslab.exhibits.factors import spread_out
 from reslab.exhibits.finals import by_depth_figure, by_variant_figure
+from reslab.exhibits.rates import rate_figure
 from reslab.exhibits.style import colours
 from reslab.published import Published
 from reslab.recipe import Run
@@ -29,15 +30,6 @@ def groups(tmp_path: Path) -> list[Group]:
     write_run(tmp_path, Run(small(14), 0), Truth(2.0, 0.5), stop_after=7)
     tables = read_tables(tmp_path)
     return [gather(tables, f"ResNet-{depth}", small(depth), (0, 1)) for depth in (8, 14, 20)]
-
-
-def test_rows_are_means_with_their_range(groups: list[Group]) -> None:
-    rows = curve_rows(groups, _label)
-    shallow = [row for row in rows if row["label"] == "ResNet-8"]
-    assert [row["epoch"] for row in shallow] == list(range(1, 13))
-    assert all(row["n"] == 2 and row["test_low"] <= row["test"] <= row["test_high"] for row in shallow)
-    assert [row["n"] for row in rows if row["label"] == "ResNet-14"] == [1] * 7
-    assert not [row for row in rows if row["label"] == "ResNet-20"]
 
 
 def test_figures_are_the_same_each_time(groups: list[Group]) -> None:
@@ -103,20 +95,6 @@ def test_values_close_together_get_lanes_of_their_own() -> None:
     assert spread_out([1.0, 2.0, 1.05, 2.05, 1.1, 3.0], 0.2) == [0, 0, 1, 1, 2, 0]
 
 
-def test_very_many_epochs_are_thinned_and_the_caption_says_so(tmp_path: Path) -> None:
-    recipes = [small(8, length=400, first_drop=200, second_drop=300, learning_rate=rate) for rate in (0.1, 0.2, 0.3)]
-    for recipe in recipes:
-        write_run(tmp_path, Run(recipe, 0), Truth(3.0, 1.0))
-    tables = read_tables(tmp_path)
-    groups = [gather(tables, str(recipe.learning_rate), recipe, (0,)) for recipe in recipes]
-    rows = curve_rows(groups, _label)
-    assert len(rows) < 800
-    assert {1, 2, 5, 400} <= {row["epoch"] for row in rows}
-    figure = error_figure("test", groups, "test", _label)
-    assert figure is not None
-    assert "Not every epoch is drawn" in figure.caption
-
-
 def test_nothing_run_draws_nothing(tmp_path: Path) -> None:
     nothing = [gather(read_tables(tmp_path), "it", small(8), (0,))]
     assert rate_figure("rate", nothing) is None
@@ -133,18 +111,6 @@ def test_an_error_of_zero_can_be_drawn_on_a_logarithmic_axis(tmp_path: Path) -> 
     assert figure is not None
     axes = [layer["encoding"]["y"]["scale"] for layer in figure.panels[0].chart["layer"]]
     assert all(scale["type"] == "log" and scale["domain"][0] > 0 for scale in axes)
-
-
-def test_schedules_that_differ_are_lines_of_their_own(tmp_path: Path) -> None:
-    for rate in (0.1, 0.2):
-        write_run(tmp_path, Run(small(8, learning_rate=rate), 0), Truth(3.0, 1.0))
-    tables = read_tables(tmp_path)
-    groups = [gather(tables, f"rate {rate}", small(8, learning_rate=rate), (0,)) for rate in (0.1, 0.2)]
-    figure = rate_figure("rate", groups)
-    assert figure is not None
-    (rows,) = figure.panels[0].datasets.values()
-    assert {row["label"] for row in rows} == {"from 0.1", "from 0.2"}
-    assert "Each line is one schedule" in figure.caption
 
 
 @pytest.mark.parametrize("count", [1, 3, 7, 8, 30])

@@ -23,7 +23,7 @@ def test_only_what_plays_a_part_is_a_row(tmp_path: Path) -> None:
     rows = _rows(_groups(tmp_path, small(8)))
     assert {"Warm-up", "Label smoothing", "Training images"}.isdisjoint(rows)
     assert rows["Network"] == "ResNet-8"
-    assert rows["Schedule"] == "12 epochs; rate multiplied by 0.1 after 6 and 9"
+    assert rows["Schedule"] == "12 epochs, rate multiplied by 0.1 after 6 and 9"
     assert rows["Seeds"] == "0 and 1"
 
 
@@ -55,5 +55,5 @@ def test_the_assignments_schedule_is_the_papers_within_an_epoch() -> None:
 
 def test_schedules_in_their_own_unit() -> None:
     assert schedule_words(preset_recipe("paper")) == (
-        "64,000 iterations; rate multiplied by 0.1 after 32,000 and 48,000"
+        "64,000 iterations, rate multiplied by 0.1 after 32,000 and 48,000"
     )

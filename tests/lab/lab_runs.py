@@ -32,10 +32,11 @@ def timeless(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{key: value for key, value in row.items() if key not in TIMED} for row in rows]
 
 
-def outcome(files: RunFiles) -> tuple[bytes, list[str]]:
-    """Return a finished run's weights and metrics, to be compared bit for bit."""
+def outcome(files: RunFiles) -> tuple[bytes, list[str], dict[int, bytes]]:
+    """Return a finished run's weights, metrics and kept weights by epoch, to be compared bit for bit."""
     assert files.status() == "finished", files.failure()
-    return files.weights.read_bytes(), [json.dumps(row) for row in timeless(files.metrics())]
+    kept = {epoch: files.epoch_weights(epoch).read_bytes() for epoch in files.kept_epochs()}
+    return files.weights.read_bytes(), [json.dumps(row) for row in timeless(files.metrics())], kept
 
 
 def wait_for(holds: Callable[[], object], seconds: float = 60.0) -> None:

@@ -1,5 +1,6 @@
 """The diagnostics of a run on disk: what is measured, when it is measured again, and what cannot be."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -12,6 +13,7 @@ from lab_runs import make, small
 from reslab.cli import main
 from reslab.diagnostics.measure import DIAGNOSTICS
 from reslab.errors import CheckpointError, DataError, ResLabError
+from reslab.lab import diagnose as diagnosis
 from reslab.lab.assembly import build_network
 from reslab.lab.diagnose import diagnose_run
 from reslab.lab.execute import Settings, execute
@@ -115,6 +117,80 @@ def test_what_was_measured_on_other_weights_is_dropped(run: RunFiles) -> None:
     assert list(diagnose_run(run, SETTINGS, ["gap"], budget="quick")["diagnostics"]) == ["gap"]
 
 
+def test_an_epoch_in_between_is_measured_on_the_weights_that_were_kept(run: RunFiles) -> None:
+    events: list[dict[str, Any]] = []
+    content = diagnose_run(run, SETTINGS, (*CHEAP, "curvature"), epochs=[1], budget="quick", on_event=events.append)
+    assert [(event["epoch"], event["diagnostic"]) for event in events] == [(1, name) for name in (*CHEAP, "curvature")]
+    assert content == run.diagnostics()
+    assert content["diagnostics"] == {}  # those of the trained weights, which nobody asked for
+    found = content["epochs"]["1"]
+    assert list(content["epochs"]) == ["1"]
+    assert found["weights_sha256"] == hashlib.sha256(run.epoch_weights(1).read_bytes()).hexdigest()
+    first, entries = run.metrics()[0], found["diagnostics"]
+    assert entries["gap"]["final"]["test_error"] == first["test_error"]
+    assert entries["gap"]["final"]["test_loss"] == pytest.approx(first["test_loss"], rel=1e-6)
+    assert entries["curvature"]["final"]["rate"] == first["rate"] != run.metrics()[-1]["rate"]
+    assert "initial" not in entries["gradients"]
+    weights = read_weights(run.epoch_weights(1))
+    for layer in entries["gradients"]["final"]["layers"]:
+        length = torch.linalg.vector_norm(weights[f"{layer['name']}.weight"]).item()
+        assert layer["weight_norm"] == pytest.approx(length, rel=1e-5)
+
+
+def test_batches_of_an_epoch_are_those_that_would_follow_it(run: RunFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    real = diagnosis._Independent
+
+    def noted(images: Any, after: int) -> Any:
+        asked.append(after)
+        return real(images, after)
+
+    monkeypatch.setattr(diagnosis, "_Independent", noted)
+    diagnose_run(run, SETTINGS, ["gradients"], epochs=[1], budget="quick")
+    diagnose_run(run, SETTINGS, ["gradients"], budget="quick")
+    assert asked == [1, 2]
+
+
+def test_budget_force_and_weights_hold_for_each_epoch_alone(run: RunFiles) -> None:
+    def measure(**options: Any) -> tuple[Any, list[Any]]:
+        events: list[dict[str, Any]] = []
+        content = diagnose_run(run, SETTINGS, ["responses"], on_event=events.append, **options)
+        return content, [event["epoch"] for event in events]
+
+    _, measured = measure(budget="quick")
+    assert measured == [None]
+    first, measured = measure(budget="quick", epochs=[1])
+    assert measured == [1]
+    assert measure(budget="quick", epochs=[1]) == (first, [])
+    again, measured = measure(budget="quick", epochs=[1], force=True)
+    assert measured == [1]
+    assert timeless(again["epochs"]["1"]) == timeless(first["epochs"]["1"])
+    larger, measured = measure(budget="standard", epochs=[1])
+    assert measured == [1]
+    assert larger["epochs"]["1"]["diagnostics"]["responses"]["budget"] == "standard"
+    assert larger["diagnostics"]["responses"]["budget"] == "quick"
+
+    other = {**larger, "epochs": {"1": {**larger["epochs"]["1"], "weights_sha256": "0" * 64}}}
+    run.write("diagnostics.json", other)
+    content = diagnose_run(run, SETTINGS, ["gap"], epochs=[1], budget="quick")
+    assert list(content["epochs"]["1"]["diagnostics"]) == ["gap"]
+    assert content["diagnostics"] == larger["diagnostics"]
+    run.write("diagnostics.json", {**content, "weights_sha256": "0" * 64})
+    assert "epochs" not in diagnose_run(run, SETTINGS, ["gap"], budget="quick")  # they are of another training
+
+
+def test_an_epoch_whose_weights_were_not_kept(run: RunFiles) -> None:
+    run.append_metrics({**run.metrics()[-1], "epoch": 3})
+    with pytest.raises(CheckpointError, match=r"no weights of epoch 2: it kept those of 1\..* --keep-epochs 2$"):
+        diagnose_run(run, SETTINGS, ["gap"], epochs=[1, 2])
+    with pytest.raises(CheckpointError, match=r"epoch 3 is the last of .*: it is measured without --epoch$"):
+        diagnose_run(run, SETTINGS, ["gap"], epochs=[3])
+    shutil.rmtree(run.path / "weights")
+    with pytest.raises(CheckpointError, match=r"no weights of epoch 1: it kept none\."):
+        diagnose_run(run, SETTINGS, ["gap"], epochs=[1])
+    assert run.diagnostics() is None
+
+
 def test_an_unfinished_run(tmp_path: Path) -> None:
     files = make(tmp_path, small(2))
     with pytest.raises(
@@ -157,6 +233,31 @@ def test_the_verb(run: RunFiles, capsys: pytest.CaptureFixture[str]) -> None:
     assert "there is no diagnostic 'sharpness'" in capsys.readouterr().err
     assert main(["diagnose", "nothing", *common]) == 2
     assert "there is no run 'nothing'" in capsys.readouterr().err
+
+
+def test_the_verb_measures_epochs(run: RunFiles, capsys: pytest.CaptureFixture[str]) -> None:
+    common = [
+        "diagnose",
+        str(run.path),
+        "--which",
+        "gradients",
+        "--device",
+        "cpu",
+        "--threads",
+        "1",
+        "--budget",
+        "quick",
+    ]
+    assert main([*common, "--epoch", "1"]) == 0
+    out = capsys.readouterr().out
+    assert f"{run.read_run().id} after epoch 1\n" in out
+    assert "in the first of 8 layers" in out
+    assert main([*common, "--epoch", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == run.diagnostics()
+    assert main([*common, "--epoch", "1,7"]) == 5
+    assert "no weights of epoch 7: it kept those of 1." in capsys.readouterr().err
+    assert main([*common, "--epoch", "first"]) == 2
+    assert "--epoch takes whole numbers" in capsys.readouterr().err
 
 
 def test_the_verb_says_what_was_found(trained: RunFiles, capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,7 +62,8 @@ def stopping_after(count: int) -> Callable[[], bool]:
 def test_the_files_are_the_documented_ones(finished: tuple[RunFiles, object]) -> None:
     files, _ = finished
     names = sorted(path.name for path in files.path.iterdir())
-    assert names == [".lock", "metrics.jsonl", "provenance.json", "result.json", "run.json", "weights.safetensors"]
+    whole = [".lock", "metrics.jsonl", "provenance.json", "result.json", "run.json", "weights", "weights.safetensors"]
+    assert names == whole
     rows, result, provenance = files.metrics(), files.result(), files.provenance()
     assert result is not None
     assert provenance is not None
@@ -105,6 +106,39 @@ def test_the_weights_are_those_that_were_measured(finished: tuple[RunFiles, obje
         again = evaluate(module, evaluations[name], precision=run.recipe.precision)
         assert again.loss == pytest.approx(files.metrics()[-1][f"{name}_loss"], rel=1e-6)
         assert again.error == files.metrics()[-1][f"{name}_error"]
+
+
+def test_weights_are_kept_at_the_milestones_and_are_those_that_were_measured(finished: tuple[RunFiles, object]) -> None:
+    files, _ = finished
+    assert files.kept_epochs() == (1,)
+    run = files.read_run()
+    module, _, evaluations = assemble(run, load("digits"), torch.device("cpu"))
+    load_into(module, read_weights(files.epoch_weights(1)))
+    again = evaluate(module, evaluations["test"], precision=run.recipe.precision)
+    assert again.loss == pytest.approx(files.metrics()[0]["test_loss"], rel=1e-6)
+    assert again.error == files.metrics()[0]["test_error"]
+
+
+@pytest.mark.parametrize(("asked", "kept"), [((), ()), ((2, 3, 9), (2,)), (None, (1, 2))])
+def test_weights_are_kept_where_asked_but_for_the_last_epoch(
+    tmp_path: Path, asked: tuple[int, ...] | None, kept: tuple[int, ...]
+) -> None:
+    files = make(tmp_path, small(3))
+    execute(files, replace(QUICK, keep_epochs=asked))
+    assert files.kept_epochs() == kept
+    assert (files.path / "weights").exists() == bool(kept)
+
+
+def test_weights_are_on_the_disk_before_the_epoch_is_written_down(tmp_path: Path) -> None:
+    files = make(tmp_path, small(3))
+    seen: list[tuple[int, ...]] = []
+
+    def look(event: dict[str, Any]) -> None:
+        if event["event"] == "epoch":
+            seen.append(files.kept_epochs())
+
+    execute(files, replace(QUICK, checkpoint_seconds=0.0), on_event=look)
+    assert seen == [(1,), (1, 2), (1, 2)]
 
 
 def test_doing_it_again_trains_nothing(finished: tuple[RunFiles, object], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,10 +16,21 @@ from reslab.errors import LockedError
 from reslab.lab.execute import execute
 from reslab.lab.store import RunFiles
 
-DOCUMENTED = [".lock", "metrics.jsonl", "provenance.json", "result.json", "run.json", "weights.safetensors"]
+DOCUMENTED = [
+    ".lock",
+    "metrics.jsonl",
+    "provenance.json",
+    "result.json",
+    "run.json",
+    "weights",
+    "weights.safetensors",
+    "weights/epoch0001.safetensors",
+    "weights/epoch0002.safetensors",
+]
+"""Of three epochs, the first two are kept: before the first drop of the rate, and before the second."""
 NUM_KILLS = 20
 
-Outcome = tuple[bytes, list[str]]
+Outcome = tuple[bytes, list[str], dict[int, bytes]]
 Undisturbed = Callable[[int], Outcome]
 
 
@@ -45,7 +56,7 @@ def undisturbed(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Und
 
 
 def names(files: RunFiles) -> list[str]:
-    return sorted(path.name for path in files.path.iterdir())
+    return sorted(path.relative_to(files.path).as_posix() for path in files.path.rglob("*"))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -59,6 +70,7 @@ def test_killed_at_twenty_random_instants(zygote: Zygote, tmp_path: Path, precis
     seconds = time.monotonic() - begun
     expected = outcome(undisturbed)
     assert len(expected[1]) == 3
+    assert list(expected[2]) == [1, 2]
 
     chance = random.Random(f"instants of {precision}")
     kills, folder = 0, 0

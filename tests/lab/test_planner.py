@@ -53,6 +53,14 @@ def test_work_is_counted_in_images_of_one_layer(tmp_path: Path) -> None:
     assert not any(tmp_path.iterdir())  # planning makes nothing
 
 
+def test_kept_weights_are_counted_in_the_disk_space(tmp_path: Path) -> None:
+    runs = [cifar(depth=20, epochs=164)]
+    sizes = [plan(tmp_path, runs, keep_epochs=kept)[0].disk_bytes for kept in ((), (7,), (1, 81, 122, 164), None)]
+    each = sizes[1] - sizes[0]
+    assert each == pytest.approx(4 * 272_474, rel=0.12)
+    assert [size - sizes[0] for size in sizes] == [0, each, 3 * each, 3 * each]  # the last is no epoch before the last
+
+
 def test_a_hold_out_and_a_share_change_the_work(tmp_path: Path) -> None:
     (item,) = plan(tmp_path, [cifar(depth=20, epochs=4, holdout=5000, train_share=0.5)])
     assert item.work == pytest.approx(4 * (22_500 + 15_000 / 3) * 19)

@@ -239,6 +239,21 @@ def test_what_a_kill_left_half_written_goes_with_the_next_attempt(tmp_path: Path
         assert sorted(path.name for path in files.path.iterdir()) == [".lock", "run.json"]
 
 
+def test_kept_weights_are_found_by_epoch(tmp_path: Path) -> None:
+    files = make(tmp_path, RUN.recipe)
+    assert files.kept_epochs() == ()
+    (files.path / "weights").mkdir()
+    assert files.epoch_weights(41) == files.path / "weights" / "epoch0041.safetensors"
+    for epoch in (12345, 41, 1):
+        files.epoch_weights(epoch).write_bytes(b"")
+    for name in (".epoch0002.safetensors.4242", "epoch2.safetensors", "epoch0003.safetensors.bak"):
+        (files.path / "weights" / name).write_bytes(b"half")
+    assert files.kept_epochs() == (1, 41, 12345)
+    with files.lock():
+        assert not list((files.path / "weights").glob(".*"))
+    assert files.status() == "pending"
+
+
 def test_a_read_only_folder_of_runs_is_refused_in_words(
     open_folder: Path, read_only: Callable[[Path], AbstractContextManager[None]]
 ) -> None:

@@ -26,15 +26,16 @@ print(json.dumps({"code": code, "loaded": [name for name in loaded if name in [*
 
 def test_a_bare_compute_node_trains_and_goes_on_after_a_failure(tmp_path: Path) -> None:
     missing = make(tmp_path, small(1, dataset="cifar10"))
-    digits = make(tmp_path, small(1))
+    digits = make(tmp_path, small(2))
     nowhere = tmp_path / "nowhere"
     command = [sys.executable, "-W", "error", "-c", BARE, str(missing.path), str(nowhere), str(digits.path)]
-    options = ["--device", "cpu", "--threads", "1", "--data-root", str(tmp_path)]
+    options = ["--device", "cpu", "--threads", "1", "--data-root", str(tmp_path), "--keep-epochs", "none"]
     done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     *events, last = (json.loads(line) for line in done.stdout.splitlines())
     assert last == {"code": 2, "loaded": []}  # the last failure's; nothing was imported but torch and its kin
     assert digits.status() == "finished"
+    assert digits.kept_epochs() == ()
     assert missing.status() == "failed"
     settled = [(event["folder"], event["exit_code"]) for event in events if event["event"] == "settled"]
     assert settled == [(str(missing.path), 4), (str(nowhere), 2), (str(digits.path), 0)]

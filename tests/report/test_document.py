@@ -1,7 +1,7 @@
 """References, addresses, and the marks of print."""
 
-from reslab.exhibits.blocks import Column, Figure, Heading, Table
-from reslab.report.document import Document, Piece, Section, contents, pieces, typeset
+from reslab.exhibits.blocks import Column, Figure, Heading, Panel, Table
+from reslab.report.document import Document, Piece, Section, contents, pieces, rows, typeset
 
 TABLE = Table("a", "A table", "c", (Column("x"),), (("1",),))
 SECTION = Section("one", "One", (Heading("What was run"), TABLE, Figure("b", "t", "c", ()), Heading("Deeper", 4)))
@@ -34,7 +34,17 @@ def test_no_other_scheme_is_a_link() -> None:
 
 def test_the_marks_of_print() -> None:
     assert typeset('the paper\'s "best"') == "the paper\u2019s \u201cbest\u201d"
+    assert typeset("8.75 ± 0.16 (n = 5)") == "8.75\u00a0±\u00a00.16 (n\u00a0=\u00a05)"
+    assert typeset("mean ± deviation") == "mean ± deviation"
 
 
 def test_contents_are_sections_and_their_main_headings() -> None:
     assert contents(DOCUMENT.sections) == [("one", "One", [("one-what-was-run", "What was run")]), ("two", "Two", [])]
+
+
+def test_figures_of_one_panel_that_follow_each_other_stand_in_twos() -> None:
+    one, two, three = (Figure(key, "t", "c", (Panel("p", {}, {}),)) for key in ("one", "two", "three"))
+    several = Figure("several", "t", "c", (Panel("p", {}, {}), Panel("q", {}, {})))
+    assert list(rows([one, two, three])) == [(one, two), (three,)]
+    assert list(rows([one, TABLE, two, several, three])) == [(one,), (TABLE,), (two,), (several,), (three,)]
+    assert list(rows([])) == []

@@ -157,5 +157,12 @@ def test_a_figure_of_any_number_of_panels(count: int) -> None:
     assert len(queried(document, dict.fromkeys(places, PICTURE), "image")) == count
 
 
+def test_figures_side_by_side_keep_their_numbers_and_captions() -> None:
+    pair = [Figure(key, f"Title {key}", "Words. " * size, (Panel("", {}, {}),)) for key, size in (("f", 1), ("g", 30))]
+    found = queried(one_section(*pair), dict.fromkeys(("one-f", "one-g"), PICTURE), "figure")
+    assert [one["label"] for one in found] == ["<one-f>", "<one-g>"]
+    assert ["Title f" in said(found[0]["caption"]), "Title g" in said(found[1]["caption"])] == [True, True]
+
+
 def test_the_date_is_that_of_the_runs(study: Document) -> None:
     assert study.dated == "Runs started on 4 March 2026"

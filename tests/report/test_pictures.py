@@ -11,7 +11,7 @@ from reslab.exhibits.blocks import Figure, Panel
 from reslab.report.document import Document, Section
 from reslab.report.drawing import BATCH, draw_charts, tidied
 from reslab.report.earlier import MANIFEST, pictures_before, tidy_up
-from reslab.report.pictures import charts, draw, fingerprint
+from reslab.report.pictures import WIDE, WIDTH, charts, draw, fingerprint
 
 
 def document(label: str = "a") -> Document:
@@ -53,6 +53,15 @@ def test_a_picture_has_nothing_that_only_a_pointer_shows() -> None:
     assert "tooltip" not in json.dumps(chart)
     assert [layer["encoding"]["opacity"] for layer in chart["layer"]] == [{"value": 0.9}]
     assert 'opacity="0.9"' in draw(charts(document()))["one-f"]
+
+
+def test_a_chart_beside_another_is_drawn_narrower_than_one_alone() -> None:
+    (first,) = document().sections[0].blocks
+    assert isinstance(first, Figure)
+    beside = Document("t", "s", (Section("one", "t", (first, Figure("g", "t", "c", first.panels))),))
+    alone = json.loads(charts(document())["one-f"])["width"]
+    assert {json.loads(chart)["width"] for chart in charts(beside).values()} == {WIDTH}
+    assert alone == WIDE > WIDTH
 
 
 def test_the_chart_itself_keeps_all_that_moves() -> None:

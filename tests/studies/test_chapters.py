@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -111,10 +112,62 @@ def test_what_was_measured_is_shown_and_said(tmp_path: Path) -> None:
     figures = {block.key for block in blocks if isinstance(block, Figure)}
     assert {"responses", "gradients", "surface"} <= figures
     words = _words(blocks)
-    assert "Below 0.01, and so vanished: plain-56, CIFAR-10." in words
+    assert "Below 0.01, and so vanished: plain-56, CIFAR-10 (before training and at the end)." in words
+    assert "Between the start and the end of training it was not measured." in words
     assert "the mean over the layers ([[responses]]) is 2.00 in plain-20" in words
     assert "by 2 nats for plain-20, CIFAR-10" in words
-    assert "not measured" not in words
+    assert "The why was not measured" not in words
+
+
+@pytest.mark.parametrize(("low", "all_networks"), [(1e-4, True), (0.2, True), (0.2, False), (1e-4, False)])
+def test_gradients_during_training_are_said(tmp_path: Path, low: float, all_networks: bool) -> None:
+    study = ask("degradation", Options(datasets=("cifar10",), depths=(20, 56), seeds=1))
+    for run in study.runs():
+        plain = run.recipe.family == "plain" and run.recipe.depth == 56
+
+        def norms(first: float) -> dict[str, Any]:
+            return layers("gradient_norm", [first] * 10 + [1.0] * 10)
+
+        during = {1: {"gradients": {"final": norms(0.5)}}, 81: {"gradients": {"final": norms(low if plain else 0.4)}}}
+        write_diagnostics(
+            write_run(tmp_path, run, Truth(8.5, 0.5)),
+            during if all_networks or plain else None,
+            gradients={moment: norms(0.5) for moment in ("initial", "final")},
+        )
+    words = _words(ANSWERS[study.kind](study, read_tables(tmp_path)))
+    assert "Before training the gradient of the first quarter" in words
+    assert "is 0.5 for plain-20, CIFAR-10; 0.5 for plain-56" in words
+    assert f"After epochs 1 and 81 it is from {low:.2g} (plain-56, CIFAR-10, after epoch 81) to 0.5 (" in words
+    assert "At the end it is from 0.5 (" in words
+    vanished = "Below 0.01, and so vanished: plain-56, CIFAR-10 (after epoch 81)." in words
+    assert vanished == (low < 0.01)
+    assert ("None is below 0.01" in words) != vanished
+    assert ("measured before training, after epochs 1 and 81, and at the end." in words) != vanished
+    unseen = "During training it was not measured on plain-20, CIFAR-10; ResNet-20, CIFAR-10; and ResNet-56" in words
+    assert unseen != all_networks
+    assert ("Whatever trouble there is has another cause" in words) == (all_networks and not vanished)
+
+
+def test_gradients_before_and_after_training_say_nothing_of_between(tmp_path: Path) -> None:
+    study = ask("degradation", Options(datasets=("cifar10",), depths=(20,), seeds=1))
+    for run in study.runs():
+        both = {moment: layers("gradient_norm", [0.5] * 20) for moment in ("initial", "final")}
+        write_diagnostics(write_run(tmp_path, run, Truth(8.5, 0.5)), gradients=both)
+    words = _words(ANSWERS[study.kind](study, read_tables(tmp_path)))
+    assert (
+        "in any of these networks before training and at the end; what happens in between, this does not say" in words
+    )
+    assert "Whatever trouble" not in words
+
+
+def test_responses_of_an_epoch_alone_are_not_referred_to(tmp_path: Path) -> None:
+    study = ask("degradation", Options(datasets=("cifar10",), depths=(20,), seeds=1))
+    for run in study.runs():
+        during = {1: {"responses": {"final": layers("standard_deviation", [2.0] * 19)}}}
+        write_diagnostics(write_run(tmp_path, run, Truth(8.5, 0.5)), during)
+    words = _words(ANSWERS[study.kind](study, read_tables(tmp_path)))
+    assert "[[responses]]" not in words
+    assert "The why was not measured." in words
 
 
 def test_what_was_not_measured_names_the_command(tmp_path: Path) -> None:

@@ -48,6 +48,15 @@ def test_no_difference_is_said_to_be_equality_where_that_is_shown(tmp_path: Path
     assert "neither help nor harm" in words
 
 
+def test_a_step_that_is_shown_is_in_short_where_the_whole_way_is_not(tmp_path: Path) -> None:
+    truths = {20: Truth(9.0, 3.0, 0.1), 56: Truth(4.0, 1.0, 0.1), 110: Truth(8.9, 3.0, 8.0, own=True)}
+    options = Options(datasets=("cifar10",), depths=(20, 56, 110), seeds=3)
+    words = _words(tmp_path, options, truths)
+    short = next(line for line in words.split("\n") if line.startswith("In short."))
+    assert "not resolvable" in short
+    assert "; but from 20 to 56 layers 5.00 points lower" in short
+
+
 def test_a_difference_lost_in_noise_is_said_to_be_not_resolvable(tmp_path: Path) -> None:
     words = _words(tmp_path, CIFAR, {20: Truth(7.5, 0.5, 0.6), 56: Truth(7.0, 0.5, 0.6)})
     assert "not resolvable with three seeds" in _section(words, "20 to 56 layers")
@@ -112,10 +121,10 @@ def test_the_steps_at_the_drops_are_found(tmp_path: Path) -> None:
     blocks = _blocks(tmp_path, CIFAR, {20: Truth(8.0, 0.6, 0.05), 56: Truth(7.0, 0.1, 0.05)})
     (steps,) = [block for block in blocks if isinstance(block, Table) and block.key == "steps"]
     assert [row[:3] for row in steps.rows] == [
-        ("ResNet-20, CIFAR-10", "81", "0.01"),
-        ("ResNet-20, CIFAR-10", "122", "0.001"),
-        ("ResNet-56, CIFAR-10", "81", "0.01"),
-        ("ResNet-56, CIFAR-10", "122", "0.001"),
+        ("ResNet-20", "81", "0.01"),
+        ("ResNet-20", "122", "0.001"),
+        ("ResNet-56", "81", "0.01"),
+        ("ResNet-56", "122", "0.001"),
     ]
     assert "every test curve falls" in _text(blocks)
 

@@ -20,6 +20,7 @@ STUDY = Study(
     (0, 1),
     "custom",
     ("gap", "responses"),
+    ("responses",),
 )
 
 
@@ -33,9 +34,9 @@ def test_what_is_recorded_is_read_back(tmp_path: Path) -> None:
 def test_a_record_from_before_diagnostics_were_recorded_wants_none(tmp_path: Path) -> None:
     path = record(tmp_path, STUDY)
     content = json.loads(path.read_text())
-    del content["diagnostics"]
+    del content["diagnostics"], content["diagnostics_during"]
     path.write_text(json.dumps(content))
-    assert recorded(tmp_path) == [replace(STUDY, diagnostics=())]
+    assert recorded(tmp_path) == [replace(STUDY, diagnostics=(), diagnostics_during=())]
 
 
 def test_the_last_question_of_a_name_stays(tmp_path: Path) -> None:

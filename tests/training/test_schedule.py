@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reslab.errors import ResLabError
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, stretch, vary
-from reslab.training.schedule import Schedule, make_schedule
+from reslab.training.schedule import Schedule, make_schedule, parse_epochs
 
 PER_EPOCH = 391
 """Iterations in an epoch of CIFAR: 50,000 images in batches of 128, the last one smaller."""
@@ -161,3 +162,59 @@ def test_linear_and_stepped_go_with_either_warm_up() -> None:
     assert [stepped.rate(place, warming=place < 2) for place in (0, 1, 2)] == pytest.approx([0.05, 0.1, 0.1])
     fixed = make_schedule(Recipe(schedule="linear", length=10, warmup="fixed", warmup_length=2), 1)
     assert [fixed.rate(place, warming=place < 2) for place in (0, 1, 2, 9)] == pytest.approx([0.01, 0.01, 0.1, 0.0125])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "milestones"),
+    [
+        (preset_recipe("paper"), (1, 81, 122)),  # after 31,671 of 32,000 iterations, and 47,702 of 48,000
+        (preset_recipe("assignment"), (1, 81, 122)),
+        (preset_recipe("akamaster"), (1, 100, 150)),
+        (stretch(preset_recipe("assignment"), 10), (1, 5, 7)),
+        (stretch(preset_recipe("assignment"), 3), (1, 2)),
+        (stretch(preset_recipe("assignment"), 2), (1,)),
+        (stretch(preset_recipe("assignment"), 1), ()),
+        (stretch(preset_recipe("assignment"), 0.5), ()),
+        (Recipe(first_drop=164.0, second_drop=164.0), (1,)),  # no drop lies inside the training
+        (Recipe(length=10.0, first_drop=4.94, second_drop=7.44), (1, 4, 7)),
+        (Recipe(drop_factor=1.0), (1,)),  # nor is one by nothing a drop
+        (Recipe(schedule="linear", length=10), (1, 5)),
+        (Recipe(schedule="linear", length=3), (1,)),
+        (Recipe(schedule="linear", length=2), (1,)),
+        (Recipe(schedule="linear", length=1), ()),
+    ],
+)
+def test_milestones_are_the_first_epoch_and_those_before_the_rate_drops(
+    recipe: Recipe, milestones: tuple[int, ...]
+) -> None:
+    assert make_schedule(recipe, PER_EPOCH).milestones() == milestones
+
+
+@given(per_epoch=st.integers(1, 50), length=st.floats(0.02, 40), share=st.floats(0.01, 1))
+def test_milestones_are_ended_before_the_rate_drops_and_never_the_last(
+    per_epoch: int, length: float, share: float
+) -> None:
+    schedule = make_schedule(Recipe(length=length, first_drop=share * length, second_drop=length), per_epoch)
+    milestones = schedule.milestones()
+    assert list(milestones) == sorted(set(milestones))
+    assert all(1 <= epoch < schedule.num_epochs for epoch in milestones)
+    assert all(schedule.epoch_end(epoch - 1) <= schedule.drops[0] for epoch in milestones if epoch > 1)
+    assert bool(milestones) == (schedule.num_epochs > 1)
+
+
+def test_epochs_that_a_training_does_not_go_on_from_are_left_out() -> None:
+    schedule = make_schedule(stretch(preset_recipe("assignment"), 4), PER_EPOCH)
+    assert schedule.inner((1, 3, 4, 82)) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "epochs"), [("1,41,82", (1, 41, 82)), (" 7 ", (7,)), ("5,2, 5", (2, 5)), ("none", ())]
+)
+def test_epochs_are_read_from_a_list(text: str, epochs: tuple[int, ...]) -> None:
+    assert parse_epochs(text) == epochs
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "1,,2", "1.5", "all", "1,none", "²"])
+def test_what_is_no_list_of_epochs_is_refused(text: str) -> None:
+    with pytest.raises(ResLabError, match=r"epochs to keep are whole numbers from 1 with commas between them, .* none"):
+        parse_epochs(text)

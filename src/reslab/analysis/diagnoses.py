@@ -1,5 +1,6 @@
 """What `reslab diagnose` measured on runs, as tidy tables: a row a layer, a figure, a point of a surface (pure)."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,7 @@ LAYER_SCHEMA: dict[str, type[pl.DataType]] = {
     "name": pl.String,
     "value": pl.Float64,
 }
-"""Of responses the value is the standard deviation, of gradients the norm; `moment` is initial or final."""
+"""Of responses the value is the standard deviation, of gradients the norm; `moment` is initial, epoch 41 or final."""
 
 FIGURE_SCHEMA: dict[str, type[pl.DataType]] = {
     "run_id": pl.String,
@@ -60,6 +61,11 @@ class Diagnoses:
         wanted = (pl.col("diagnostic") == diagnostic) & (pl.col("quantity") == quantity)
         return list(self.figures.filter(wanted)["value"].drop_nulls().to_list())
 
+    def moments(self, diagnostic: str) -> list[str]:
+        """Return the moments at which a diagnostic by layer was measured on any run, the earliest first."""
+        wanted = (pl.col("diagnostic") == diagnostic) & pl.col("value").is_not_null()
+        return sorted(self.layers.filter(wanted)["moment"].unique().to_list(), key=moment_order)
+
     def by_layer(self, diagnostic: str, moment: str = "final") -> pl.DataFrame:
         """Return layer, value (mean over the runs) and n; the projections of shortcuts are left out."""
         wanted = (pl.col("diagnostic") == diagnostic) & (pl.col("moment") == moment)
@@ -71,8 +77,17 @@ class Diagnoses:
         )
 
 
+def moment_order(moment: str) -> float:
+    """Return what sorts moments in time: the epochs that had passed, without end for the last."""
+    ends = {"initial": 0.0, "final": math.inf}
+    return ends[moment] if moment in ends else float(moment.removeprefix("epoch "))
+
+
 def tidy(contents: Mapping[str, Mapping[str, Any]]) -> Diagnoses:
-    """Return the tables of the contents of some runs' diagnostics.json, by run id."""
+    """Return the tables of the contents of some runs' diagnostics.json, by run id.
+
+    Of the epochs before the last, what is measured by layer is read: figures and surfaces are of the trained network.
+    """
     layers: Rows = []
     figures: Rows = []
     points: Rows = []
@@ -80,21 +95,27 @@ def tidy(contents: Mapping[str, Mapping[str, Any]]) -> Diagnoses:
         for diagnostic, entry in content["diagnostics"].items():
             about = {"run_id": run_id, "diagnostic": diagnostic}
             if diagnostic in _BY_LAYER:
-                layers += _layers(about, entry)
+                layers += _layers(about, entry, {"initial": "initial", "final": "final"})
             elif diagnostic == "surface":
                 points += _points(run_id, entry["final"])
             else:
                 figures += [{**about, "quantity": name, "value": value} for name, value in _numbers(entry["final"])]
+        for epoch, found in content.get("epochs", {}).items():
+            for diagnostic, entry in found["diagnostics"].items():
+                if diagnostic in _BY_LAYER:
+                    about = {"run_id": run_id, "diagnostic": diagnostic}
+                    layers += _layers(about, entry, {"final": f"epoch {int(epoch)}"})
     return Diagnoses(_frame(layers, LAYER_SCHEMA), _frame(figures, FIGURE_SCHEMA), _frame(points, POINT_SCHEMA))
 
 
-def _layers(about: dict[str, str], entry: Mapping[str, Any]) -> Rows:
+def _layers(about: dict[str, str], entry: Mapping[str, Any], moments: Mapping[str, str]) -> Rows:
+    """Return the rows of an entry; `moments` gives what its weights are called in the table."""
     value = _BY_LAYER[about["diagnostic"]]
     return [
         {**about, "moment": moment, "layer": layer["layer"], "name": layer["name"], "value": layer[value]}
-        for moment in ("initial", "final")
-        if moment in entry
-        for layer in entry[moment]["layers"]
+        for weights, moment in moments.items()
+        if weights in entry
+        for layer in entry[weights]["layers"]
     ]
 
 

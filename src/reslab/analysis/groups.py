@@ -112,3 +112,13 @@ def gather(tables: Tables, label: str, recipe: Recipe, seeds: Sequence[int]) -> 
     return Group(
         label, recipe, tuple(seeds), runs, tables.epochs.filter(mine), tables.diagnoses.of(runs["run_id"].to_list())
     )
+
+
+def datasets_of(groups: Sequence[Group]) -> list[str]:
+    """Return the data sets of some groups, in order."""
+    return list(dict.fromkeys(group.recipe.dataset for group in groups))
+
+
+def on_dataset(groups: Sequence[Group], dataset: str) -> list[Group]:
+    """Return the groups on a data set."""
+    return [group for group in groups if group.recipe.dataset == dataset]

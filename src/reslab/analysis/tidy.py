@@ -175,7 +175,7 @@ def _diagnosed(files: RunFiles, row: Mapping[str, Any]) -> dict[str, Mapping[str
         return {}
     try:
         tidy({row["run_id"]: content})
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ResLabError(f"{files.path / 'diagnostics.json'} is damaged ({error!r}); measure again") from None
     return {row["run_id"]: content}
 

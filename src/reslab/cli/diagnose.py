@@ -1,14 +1,14 @@
 """The verb `diagnose`: why a trained run is as it is."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 from reslab.cli import OK
 from reslab.cli.console import duration, print_json, print_table
 from reslab.cli.flags import AsJson, DataRoot, Device, Runs
-from reslab.cli.lists import names
+from reslab.cli.lists import names, whole_numbers
 from reslab.errors import ResLabError
 from reslab.lab.store import RunFiles, find_run, run_files
 from reslab.recipe import Run
@@ -19,6 +19,7 @@ def diagnose(
     run: str,
     *,
     which: str | None = None,
+    epoch: str | None = None,
     budget: Literal["quick", "standard", "thorough"] = "standard",
     force: bool = False,
     runs: Runs = Path("runs"),
@@ -33,12 +34,17 @@ def diagnose(
 
       reslab diagnose cifar10-resnet20-3f9a1c2b/seed0 --which responses,gradients
 
+      reslab diagnose cifar10-resnet20-3f9a1c2b/seed0 --which gradients --epoch 1,81
+
     Parameters
     ----------
     run
         A run's id, or its folder.
     which
         Some of gap, responses, gradients, noise-scale, curvature, surface, with commas between; default: all.
+    epoch
+        Measure the weights that were kept after these epochs, as in 1,81 (see `reslab train --keep-epochs`); default:
+        the trained ones.
     budget
         How many images are measured: quick (for small images), standard, or thorough (for a graphics card).
     force
@@ -51,12 +57,17 @@ def diagnose(
 
     files = find_run(run, runs)
     asked = names(which)
+    epochs = None if epoch is None else tuple(dict.fromkeys(whole_numbers("epoch", epoch)))
     settings = Settings(data_root=data_root, device=device, threads=threads)
-    content = diagnose_run(files, settings, asked, budget=budget, force=force)
+    content = diagnose_run(files, settings, asked, epochs=epochs, budget=budget, force=force)
     if json:
         print_json(content)
-    else:
-        _print(content, asked)
+        return OK
+    if epochs is None:
+        _print(content["run"], content["diagnostics"], asked)
+    for place, number in enumerate(epochs or ()):
+        print(end="\n" if place else "")
+        _print(f"{content['run']} after epoch {number}", content["epochs"][str(number)]["diagnostics"], asked)
     return OK
 
 
@@ -65,45 +76,65 @@ def diagnose_plan(
 ) -> None:
     """Measure what the plan's studies ask for, on the first seed of each of their variants that has finished.
 
-    What cannot be measured is told and left: the report says what is missing.
+    What they ask for during training is measured on the weights of every epoch that were kept.  What cannot be
+    measured is told and left: the report says what is missing.
     """
-    wanted: dict[Run, list[str]] = {}
+    at_end: dict[Run, list[str]] = {}
+    during: dict[Run, list[str]] = {}
     for study in plan.studies:
-        for variant in study.variants if study.diagnostics else ():
+        for variant in study.variants:
             run = Run(variant.recipe, study.seeds_of(variant)[0])
-            wanted.setdefault(run, []).extend(study.diagnostics)
-    todo = {run: found for run, names in wanted.items() if (found := _missing(run_files(root, run), names))}
+            at_end.setdefault(run, []).extend(study.diagnostics)
+            during.setdefault(run, []).extend(study.diagnostics_during)
+    todo = [
+        (run, epochs, missing)
+        for run in at_end
+        for epochs, missing in _missing(run_files(root, run), at_end[run], during[run])
+    ]
     if not todo:
         return
     from reslab.lab.diagnose import diagnose_run
     from reslab.lab.execute import Settings
 
     settings = Settings(data_root=data_root, device=device)
-    for number, (run, missing) in enumerate(todo.items(), start=1):
+    for number, (run, epochs, missing) in enumerate(todo, start=1):
         if stop():
             return
-        print(f"why, {number} of {len(todo)}: {run.id}  {', '.join(missing)}", file=sys.stderr, flush=True)
+        what = ", ".join(missing) + (f" after epochs {', '.join(map(str, epochs))}" if epochs else "")
+        print(f"why, {number} of {len(todo)}: {run.id}  {what}", file=sys.stderr, flush=True)
         budget = "quick" if run.recipe.dataset == "digits" else "standard"
         try:
-            diagnose_run(run_files(root, run), settings, missing, budget=budget)
+            diagnose_run(run_files(root, run), settings, missing, epochs=epochs, budget=budget)
         except (ResLabError, RuntimeError) as error:
             print(f"{run.id} could not be measured: {error}", file=sys.stderr, flush=True)
 
 
-def _missing(files: RunFiles, names: Iterable[str]) -> list[str]:
+def _missing(
+    files: RunFiles, at_end: list[str], during: list[str]
+) -> Iterator[tuple[tuple[int, ...] | None, list[str]]]:
+    """Yield what was not measured yet: on a run's trained weights (None), and after epochs whose weights it kept."""
     if not files.weights.exists() or files.ended() != "finished":
-        return []
-    there = (files.diagnostics() or {}).get("diagnostics", {})
-    return [name for name in dict.fromkeys(names) if name not in there]
+        return
+    content = files.diagnostics() or {}
+    if missing := _absent(content, at_end):
+        yield None, missing
+    by_epoch = {epoch: content.get("epochs", {}).get(str(epoch), {}) for epoch in files.kept_epochs()}
+    if epochs := tuple(epoch for epoch, found in by_epoch.items() if _absent(found, during)):
+        yield epochs, list(dict.fromkeys(during))
 
 
-def _print(content: dict[str, Any], asked: tuple[str, ...] | None) -> None:
+def _absent(content: dict[str, Any], wanted: list[str]) -> list[str]:
+    there = content.get("diagnostics", {})
+    return [name for name in dict.fromkeys(wanted) if name not in there]
+
+
+def _print(title: str, entries: dict[str, Any], asked: tuple[str, ...] | None) -> None:
     from reslab.diagnostics.measure import DIAGNOSTICS
 
-    print(f"{content['run']}\n")
+    print(f"{title}\n")
     rows = [
         [name, DIAGNOSTICS[name].question, _ANSWERS[name](entry), duration(entry["seconds"])]
-        for name, entry in content["diagnostics"].items()
+        for name, entry in entries.items()
         if asked is None or name in asked
     ]
     print_table(["diagnostic", "question", "found", "time"], rows)
@@ -123,10 +154,13 @@ def _responses(entry: dict[str, Any]) -> str:
 
 
 def _gradients(entry: dict[str, Any]) -> str:
-    layers = entry["initial"]["layers"]
-    before, after = (entry[moment]["layers"] for moment in ("initial", "final"))
+    after = entry["final"]["layers"]
+    if "initial" not in entry:  # of an epoch in between
+        values = [_number(after[place]["gradient_norm"]) for place in (0, -1)]
+        return f"norm {values[0]} in the first of {after[-1]['layer']} layers, {values[1]} in the last"
+    before = entry["initial"]["layers"]
     return (
-        f"norm in the first of {layers[-1]['layer']} layers {_number(before[0]['gradient_norm'])} at the start, "
+        f"norm in the first of {before[-1]['layer']} layers {_number(before[0]['gradient_norm'])} at the start, "
         f"{_number(after[0]['gradient_norm'])} at the end; in the last {_number(before[-1]['gradient_norm'])} and "
         f"{_number(after[-1]['gradient_norm'])}"
     )

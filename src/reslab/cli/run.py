@@ -15,7 +15,7 @@ from cyclopts import Parameter
 from reslab.cli import INTERRUPTED, OK, SOME_FAILED
 from reslab.cli.console import Board, duration, print_json, print_table, size
 from reslab.cli.diagnose import diagnose_plan
-from reslab.cli.flags import Activations, AsJson, DataRoot, Device, Out, Runs, default_precision
+from reslab.cli.flags import Activations, AsJson, DataRoot, Device, KeepEpochs, Out, Runs, default_precision
 from reslab.cli.lists import names, whole_numbers
 from reslab.data.sources import check_present
 from reslab.errors import LockedError, ResLabError
@@ -23,11 +23,11 @@ from reslab.lab.launch import launch
 from reslab.lab.planner import Planned, estimate_seconds, in_order, known_speeds, plan
 from reslab.lab.store import RunFiles, run_files
 from reslab.recipe import Run
-from reslab.report.write import write_report
 from reslab.studies.catalogue import alone, ask_all
 from reslab.studies.custom import read_study
 from reslab.studies.record import record
 from reslab.studies.study import Options, Plan
+from reslab.training.schedule import parse_epochs
 
 SEQUENCE = "with commas between them"
 MEASURING = "Measuring how fast this machine trains, for some seconds; it is remembered ..."
@@ -49,6 +49,7 @@ def run(
     jobs: int | None = None,
     checkpoint_seconds: float = 60.0,
     checkpoint_activations: Activations = False,
+    keep_epochs: KeepEpochs = None,
     time_limit: float | None = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     no_report: Annotated[bool, Parameter(negative="")] = False,
@@ -75,7 +76,7 @@ def run(
     epochs
         Length of every run, the schedule stretched to it.
     preset
-        Published recipe to start from.
+        Recipe to start from; see reslab presets.
     precision
         fp32 or bf16; default: the fast one here.
     jobs
@@ -96,7 +97,8 @@ def run(
         Author of the report.
     """
     asked = _plan(study, seeds, depths, dataset, epochs, preset, precision, device)
-    planned = plan(runs, asked.runs(), data_root)
+    kept = None if keep_epochs is None else parse_epochs(keep_epochs)
+    planned = plan(runs, asked.runs(), data_root, kept)
     todo = in_order(planned)
     if not dry_run:
         for name in {item.recipe.dataset for item in todo}:
@@ -113,7 +115,7 @@ def run(
         if not json:
             _announce(facts)
         work = {item.run.id: (item.work, item.work_left) for item in planned if item.run in set(todo)}
-        arguments = _worker_arguments(data_root, device, jobs, checkpoint_seconds, checkpoint_activations)
+        arguments = _worker_arguments(data_root, device, jobs, checkpoint_seconds, checkpoint_activations, kept)
         with Board(work) as board:
             launch(runs, todo, jobs=jobs, arguments=arguments, on_event=board, stop=stop)
     elif not json:
@@ -121,7 +123,11 @@ def run(
     if not no_diagnose:
         diagnose_plan(asked, runs, data_root, device, stop)
     statuses = {item.id: run_files(runs, item).status() for item in asked.runs()}
-    written = None if no_report else write_report(runs, out, title=title, author=author)
+    written = None
+    if not no_report:
+        from reslab.report.write import write_report
+
+        written = write_report(runs, out, title=title, author=author)
     failed = [run for run, status in statuses.items() if status == "failed"]
     if json:
         print_json({"study": asked.name, "runs": statuses, "report": None if written is None else str(written.html)})
@@ -217,7 +223,12 @@ def _measuring() -> Iterator[None]:
 
 
 def _worker_arguments(
-    data_root: Path | None, device: str, jobs: int, checkpoint_seconds: float, checkpoint_activations: bool
+    data_root: Path | None,
+    device: str,
+    jobs: int,
+    checkpoint_seconds: float,
+    checkpoint_activations: bool,
+    kept: tuple[int, ...] | None,
 ) -> list[str]:
     from reslab.lab.speed import share_threads
 
@@ -231,6 +242,8 @@ def _worker_arguments(
     ]
     if data_root is not None:
         arguments += ["--data-root", str(data_root)]
+    if kept is not None:
+        arguments += ["--keep-epochs", ",".join(map(str, kept)) or "none"]
     return arguments + (["--checkpoint-activations"] if checkpoint_activations else [])
 
 

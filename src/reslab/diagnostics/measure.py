@@ -23,13 +23,13 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
-    """What is measured: a trained network, the same before training, the images, and how it was trained.
+    """What is measured: a trained network, the same before training (or None), the images, and how it was trained.
 
     All batches can be iterated over again and again, always the same.
     """
 
     final: nn.Module
-    initial: nn.Module
+    initial: nn.Module | None
     train: Batches
     """Training images without augmentation, in batches of the training's size."""
     augmented: Batches
@@ -172,8 +172,11 @@ def _gradients(subject: Subject, budget: Budget) -> Json:
             "batch_norm": "batch",
             "augmented": True,
         },
-        "initial": {"layers": [asdict(each) for each in norms(subject.initial)]},
-        "final": {"layers": [asdict(each) for each in norms(subject.final)]},
+        **{
+            moment: {"layers": [asdict(each) for each in norms(module)]}
+            for moment, module in (("initial", subject.initial), ("final", subject.final))
+            if module is not None
+        },
     }
 
 

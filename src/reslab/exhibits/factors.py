@@ -6,9 +6,8 @@ from typing import Any, Literal
 
 import altair as alt
 
-from reslab.analysis.groups import Group
+from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.exhibits.blocks import Figure, Panel, Row
-from reslab.exhibits.curves import datasets_of, on_dataset
 from reslab.exhibits.style import OKABE_ITO, SHAPES, legend, log_y, panel, unchecked
 from reslab.exhibits.wording import dataset_name, listing, seeds_behind
 

@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 
 import altair as alt
 
-from reslab.analysis.groups import Group
+from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.exhibits.blocks import Figure, Panel, Row
-from reslab.exhibits.curves import datasets_of, on_dataset
 from reslab.exhibits.factors import MEASURED, SEEDS, Axis, Mark, factor_figure, mean_row, spread_out
 from reslab.exhibits.style import OKABE_ITO, legend, panel, unchecked
 from reslab.exhibits.wording import SOURCE_NAMES, dataset_name, listing, seeds_behind

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-from reslab.analysis.groups import Group
+from reslab.analysis.groups import Group, datasets_of
 from reslab.analysis.judgement import Compared
 from reslab.analysis.readings import readings
 from reslab.analysis.statistics import MARGIN, Verdict
 from reslab.exhibits.blocks import Column, Table
-from reslab.exhibits.curves import datasets_of
 from reslab.exhibits.wording import counted, dataset_name, interval, listing, number, of_asked, signed, spread
 
 Label = Callable[[Group], str]

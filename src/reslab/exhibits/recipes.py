@@ -88,10 +88,10 @@ def schedule_words(recipe: Recipe) -> str:
     first, second, length = (_place(place) for place in (recipe.first_drop, recipe.second_drop, recipe.length))
     factor = number(recipe.drop_factor)
     if recipe.schedule == "linear":
-        return f"{length} {unit}; rate falling linearly to zero"
+        return f"{length} {unit}, rate falling linearly to zero"
     if recipe.drop_factor == 1:
         return f"{length} {unit}, rate constant"
-    return f"{length} {unit}; rate multiplied by {factor} after {first} and {second}"
+    return f"{length} {unit}, rate multiplied by {factor} after {first} and {second}"
 
 
 def _place(place: float) -> str:

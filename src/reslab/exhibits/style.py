@@ -17,7 +17,7 @@ VIRIDIS = ("#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#3
 
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
 
-HEIGHT = 300
+HEIGHT = 260
 """Height of a panel's plot in pixels."""
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', Arial, sans-serif"
@@ -94,6 +94,20 @@ def log_y(field: str, title: str, values: Sequence[float]) -> alt.Y:
     inside = [tick for tick in ticks if bottom <= tick <= top]
     scale = alt.Scale(type="log", domain=[bottom, top], nice=False)
     return alt.Y(f"{field}:Q", title=title, scale=scale, axis=alt.Axis(format="~g", values=inside))
+
+
+def epoch_axis(last: int) -> alt.X:
+    """Return an axis of epochs with ticks at whole epochs only, nine at most."""
+    scale = alt.Scale(domain=[0, max(1.01 * last, 1.1)], nice=False)
+    step = next(step for step in (1, 2, 5, 10, 20, 25, 50, 100, 200, 500, last) if last <= 9 * step)
+    ticks = list(range(0, last + 1, step))
+    return alt.X("epoch:Q", title="Epoch", scale=scale, axis=alt.Axis(grid=False, values=ticks, format="d"))
+
+
+def colour_of(labels: Sequence[str]) -> alt.Color:
+    """Return the channel that tells series apart by colour, with its legend."""
+    scale = alt.Scale(domain=list(labels), range=colours(len(labels)))
+    return alt.Color("label:N", scale=scale, legend=legend(labels))
 
 
 def picking() -> alt.Parameter:

@@ -4,10 +4,9 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
-from reslab.analysis.groups import Group
+from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.summary import summarise
 from reslab.exhibits.blocks import Column, Table
-from reslab.exhibits.curves import datasets_of, on_dataset
 from reslab.exhibits.wording import (
     dataset_name,
     duration,

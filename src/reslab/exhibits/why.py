@@ -5,16 +5,19 @@ from collections.abc import Callable, Sequence
 import altair as alt
 import polars as pl
 
+from reslab.analysis.diagnoses import moment_order
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import Summary, summarise
 from reslab.exhibits.blocks import Column, Figure, Panel, Row, Table
 from reslab.exhibits.curves import datasets_of, on_dataset
 from reslab.exhibits.style import VIRIDIS, colours, legend, log_y, panel, shapes, unchecked
-from reslab.exhibits.wording import dataset_name, seeds_behind
+from reslab.exhibits.wording import dataset_name, listing, seeds_behind
 
 Label = Callable[[Group], str]
 
 MOST_SURFACES = 4
+MOST_MOMENTS = 5
+"""Panels of a data set at most."""
 
 _FIVE = alt.Axis(tickCount=5, grid=False)
 
@@ -22,42 +25,53 @@ _FIVE = alt.Axis(tickCount=5, grid=False)
 @unchecked
 def responses_figure(key: str, groups: Sequence[Group], label: Label) -> Figure | None:
     """Return the counterpart of the paper's figure 7, layer by layer; None where no responses were measured."""
-    panels = [
-        _layer_panel(f"{key}/{dataset}", dataset_name(dataset), own, label, "responses", "final", "Standard deviation")
-        for dataset, own in _having(groups, "responses")
-    ]
+    panels = []
+    for dataset, own in _having(groups, "responses", "final"):
+        y, (rows,) = _on_one_axis("Standard deviation", [_layer_rows(own, label, "responses", "final")])
+        panels.append(_layer_panel(f"{key}/{dataset}", dataset_name(dataset), [*map(label, own)], rows, y))
     if not panels:
         return None
     caption = (
         "Standard deviation of the responses of each 3x3 layer of the trained networks, after batch norm and before "
-        f"addition or ReLU, on training images ({_behind(groups, 'responses')}); the form of the paper's figure 7.  In "
-        "a residual network it says how much a layer changes what passes through it."
+        f"addition or ReLU, on training images ({_behind(groups, 'responses', 'final')}); the form of the paper's "
+        "figure 7.  In a residual network it says how much a layer changes what passes through it."
     )
     return Figure(key, "Layer responses", caption, tuple(panels))
 
 
 @unchecked
 def gradients_figure(key: str, groups: Sequence[Group], label: Label) -> Figure | None:
-    """Return the gradient norm of each layer before and after training; None where no gradients were measured."""
-    panels = [
-        _layer_panel(
-            f"{key}/{dataset}/{moment}",
-            f"{dataset_name(dataset)}, {words} training",
-            own,
-            label,
-            "gradients",
-            moment,
-            "Gradient norm",
-        )
-        for dataset, own in _having(groups, "gradients")
-        for moment, words in (("initial", "before"), ("final", "after"))
-    ]
+    """Return the gradient norm of each layer at the moments measured; None where no gradients were measured.
+
+    There are `MOST_MOMENTS` panels a data set at most, on one axis: the first and last moments, others spread between.
+    """
+    panels: list[Panel] = []
+    said: list[str] = []
+    left_out = False
+    for dataset, own in _having(groups, "gradients"):
+        every = moments_of(own, "gradients")
+        shown = _spread(every, MOST_MOMENTS)
+        left_out |= len(shown) < len(every)
+        said += [moment for moment in shown if moment not in said]
+        y, drawn = _on_one_axis("Gradient norm", [_layer_rows(own, label, "gradients", moment) for moment in shown])
+        panels += [
+            _layer_panel(
+                f"{key}/{dataset}/{moment.replace(' ', '-')}",
+                f"{dataset_name(dataset)}, {moment_words([moment])}",
+                [*map(label, own)],
+                rows,
+                y,
+            )
+            for moment, rows in zip(shown, drawn, strict=True)
+        ]
     if not panels:
         return None
+    when = moment_words(sorted(said, key=moment_order))
+    thinned = "  Not every epoch that was measured is drawn." if left_out else ""
     caption = (
-        "Norm of the gradient of the loss by each layer's weights, from the first layer to the last, before and after "
-        f"training ({_behind(groups, 'gradients')}); logarithmic axis.  Gradients that vanish on their way back would "
-        "fall by orders of magnitude towards the first layer."
+        f"Norm of the gradient of the loss by each layer's weights, from the first layer to the last, {when} "
+        f"({_behind(groups, 'gradients')}); one axis for the panels of a data set.{thinned}  Gradients that vanish "
+        "on their way back would fall by orders of magnitude towards the first layer."
     )
     return Figure(key, "Gradient norms by layer", caption, tuple(panels))
 
@@ -169,9 +183,21 @@ def measured(group: Group, diagnostic: str, quantity: str) -> Summary:
     return summarise(group.diagnoses.values(diagnostic, quantity))
 
 
-def _layer_panel(
-    name: str, title: str, groups: Sequence[Group], label: Label, diagnostic: str, moment: str, unit: str
-) -> Panel:
+def moments_of(groups: Sequence[Group], diagnostic: str) -> list[str]:
+    """Return the moments at which any of the groups' runs was measured, the earliest first."""
+    return sorted({moment for group in groups for moment in group.diagnoses.moments(diagnostic)}, key=moment_order)
+
+
+def moment_words(moments: Sequence[str]) -> str:
+    """Return some moments in words: before training, after epochs 1 and 81, and at the end."""
+    epochs = [moment.removeprefix("epoch ") for moment in moments if moment.startswith("epoch ")]
+    parts = ["before training"] if "initial" in moments else []
+    parts += [f"after epoch{'s' if len(epochs) > 1 else ''} {listing(epochs)}"] if epochs else []
+    parts += ["at the end"] if "final" in moments else []
+    return listing(parts) if len(epochs) < 2 or len(parts) < 2 else ", ".join([*parts[:-1], f"and {parts[-1]}"])
+
+
+def _layer_rows(groups: Sequence[Group], label: Label, diagnostic: str, moment: str) -> list[Row]:
     rows: list[Row] = []
     for group in groups:
         found = group.diagnoses.by_layer(diagnostic, moment)
@@ -182,11 +208,18 @@ def _layer_panel(
             | ({"marked": 1} if place in marked else {})
             for place, (layer, value) in enumerate(pairs)
         ]
-    labels = [label(group) for group in groups]
-    positive = [row["value"] for row in rows if row["value"] > 0] or [1.0]
-    spread_out = max(positive) > 8 * min(positive)
-    kept = [row for row in rows if row["value"] > 0] if spread_out else rows
-    y = log_y("value", unit, positive) if spread_out else alt.Y("value:Q", title=unit)
+    return rows
+
+
+def _on_one_axis(unit: str, panels: list[list[Row]]) -> tuple[alt.Y, list[list[Row]]]:
+    """Return one axis for the rows of some panels, logarithmic where they are spread out, and those it has room for."""
+    positive = [row["value"] for rows in panels for row in rows if row["value"] > 0] or [1.0]
+    if max(positive) > 8 * min(positive):
+        return log_y("value", unit, positive), [[row for row in rows if row["value"] > 0] for rows in panels]
+    return alt.Y("value:Q", title=unit, scale=alt.Scale(domain=[0, max(positive)], nice=True)), panels
+
+
+def _layer_panel(name: str, title: str, labels: list[str], rows: list[Row], y: alt.Y) -> Panel:
     base = alt.Chart(alt.NamedData(name=name)).encode(
         x=alt.X("layer:Q", title="Layer", axis=alt.Axis(grid=False, format="d")),
         y=y,
@@ -200,7 +233,7 @@ def _layer_panel(
         .mark_point(filled=True, size=45, opacity=1)
         .encode(shape=shape, tooltip=tooltip),
     )
-    return panel(title, chart, {name: kept})
+    return panel(title, chart, {name: rows})
 
 
 def _surface_panel(name: str, title: str, points: pl.DataFrame, scale: alt.Scale) -> Panel:
@@ -239,16 +272,30 @@ def _one_surface(group: Group) -> pl.DataFrame:
     return points.filter(pl.col("run_id") == min(points["run_id"].to_list()))
 
 
-def _having(groups: Sequence[Group], diagnostic: str) -> list[tuple[str, list[Group]]]:
-    have = [group for group in groups if diagnostic in group.diagnoses.layers["diagnostic"]]
+def _spread(moments: list[str], most: int) -> list[str]:
+    """Return so many at most, the first and the last among them, the others spread evenly between."""
+    if len(moments) <= most:
+        return moments
+    return [moments[round(place * (len(moments) - 1) / (most - 1))] for place in range(most)]
+
+
+def _having(groups: Sequence[Group], diagnostic: str, moment: str | None = None) -> list[tuple[str, list[Group]]]:
+    """Return by data set the groups on which a diagnostic by layer was measured, at that moment or (None) at any."""
+    have = [
+        group
+        for group in groups
+        if (moments := group.diagnoses.moments(diagnostic)) and (moment is None or moment in moments)
+    ]
     return [(dataset, on_dataset(have, dataset)) for dataset in datasets_of(have)]
 
 
-def _behind(groups: Sequence[Group], diagnostic: str) -> str:
+def _behind(groups: Sequence[Group], diagnostic: str, moment: str | None = None) -> str:
+    """Return how many seeds stand behind each mean, at that moment or (None) at any."""
     counts = [
-        group.diagnoses.layers.filter(pl.col("diagnostic") == diagnostic)["run_id"].n_unique()
-        for _, own in _having(groups, diagnostic)
-        for group in own
+        max(group.diagnoses.by_layer(diagnostic, one)["n"].to_list(), default=0)
+        for group in groups
+        for one in group.diagnoses.moments(diagnostic)
+        if moment in (None, one)
     ]
     return f"{seeds_behind(counts)} each"
 

@@ -1,11 +1,13 @@
-"""The diagnostics of a finished run: its weights, and those that it began with, measured on its own images."""
+"""The diagnostics of a finished run: its weights, at its end or at epochs before, measured on its own images."""
 
 import copy
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import count, islice
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -32,42 +34,87 @@ def diagnose_run(
     settings: Settings = DEFAULTS,
     which: Iterable[str] | None = None,
     *,
+    epochs: Iterable[int] | None = None,
     budget: str = "standard",
     force: bool = False,
     on_event: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> Json:
     """Measure what diagnostics.json does not hold yet, write it there one by one, and return its content.
 
-    An entry of the same or a larger budget counts as there; `force` measures all of `which` again (None: every
-    diagnostic).  Entries of other weights than the run's are dropped.  Events are dicts with `event` "diagnosed",
-    `run`, `diagnostic` and `seconds`.  Raises `CheckpointError` where the run has no trained weights, `DataError`
-    where its images are not here or not the same.
+    Measured are the trained weights or, with `epochs`, those that were kept after these epochs.  An entry of the same
+    or a larger budget counts as there; `force` measures all of `which` again (None: every diagnostic).  Entries of
+    other weights than the run's are dropped.  Events are dicts with `event` "diagnosed", `run`, `epoch` (None: the
+    end), `diagnostic` and `seconds`.  Raises `CheckpointError` where the run has no such weights, `DataError` where
+    its images are not here or not the same.
     """
     names = tuple(DIAGNOSTICS) if which is None else tuple(dict.fromkeys(which))
     check_names(names, budget)
     run = files.read_run()
     digest = _weights_digest(files)
     content = _found(files, run, digest)
-    missing = [name for name in names if force or not _covers(content["diagnostics"].get(name), budget)]
+    moments = [_Moment(None, files.weights, digest)] if epochs is None else [_kept(files, epoch) for epoch in epochs]
+    missing = {
+        moment: wanted
+        for moment in moments
+        if (wanted := [name for name in names if force or not _covers(_entries(content, moment).get(name), budget)])
+    }
     if not missing:
         return content
     device = pick_device(settings.device)
     make_deterministic()
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    subject = _subject(files, run, settings, device)
+    subject = _subjects(files, run, settings, device)
     machine = {
         "device": device.type,
         "device_name": device_name(device),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
-    for name, entry in diagnose(subject, missing, budget, time.perf_counter):
-        content = _found(files, run, digest)  # anew: another process may have measured something else
-        content["diagnostics"][name] = {**entry, "machine": machine}
-        files.write("diagnostics.json", content)
-        on_event({"event": "diagnosed", "run": run.id, "diagnostic": name, "seconds": entry["seconds"]})
+    for moment, wanted in missing.items():
+        for name, entry in diagnose(subject(moment), wanted, budget, time.perf_counter):
+            content = _found(files, run, digest)  # anew: another process may have measured something else
+            _entries(content, moment)[name] = {**entry, "machine": machine}
+            files.write("diagnostics.json", content)
+            about = {"run": run.id, "epoch": moment.epoch, "diagnostic": name, "seconds": entry["seconds"]}
+            on_event({"event": "diagnosed", **about})
     return content
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """Weights of a run: those after some epoch, or the trained ones (None)."""
+
+    epoch: int | None
+    weights: Path
+    digest: str
+
+
+def _kept(files: RunFiles, epoch: int) -> _Moment:
+    path, kept = files.epoch_weights(epoch), files.kept_epochs()
+    if epoch not in kept:
+        if epoch == len(files.metrics()):
+            raise CheckpointError(f"epoch {epoch} is the last of {files.path}: it is measured without --epoch")
+        there = f"it kept those of {', '.join(map(str, kept))}" if kept else "it kept none"
+        raise CheckpointError(
+            f"{files.path} has no weights of epoch {epoch}: {there}.  Others are kept only while a run trains, with "
+            f"reslab train --keep-epochs {epoch}"
+        )
+    return _Moment(epoch, path, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def _entries(content: Json, moment: _Moment) -> Json:
+    """Return the entries of a moment within `content`, to be added to; those of other weights are dropped."""
+    found = content
+    if moment.epoch is not None:
+        by_epoch: dict[str, Json] = content.get("epochs", {})
+        found = by_epoch.get(str(moment.epoch), {})
+        if found.get("weights_sha256") != moment.digest:
+            found = {"weights_sha256": moment.digest, "diagnostics": {}}
+        by_epoch[str(moment.epoch)] = found
+        content["epochs"] = dict(sorted(by_epoch.items(), key=lambda item: int(item[0])))
+    entries: Json = found["diagnostics"]
+    return entries
 
 
 def _weights_digest(files: RunFiles) -> str:
@@ -95,7 +142,8 @@ def _covers(entry: Json | None, budget: str) -> bool:
     return entry is not None and sizes.index(entry["budget"]) >= sizes.index(budget)
 
 
-def _subject(files: RunFiles, run: Run, settings: Settings, device: torch.device) -> Subject:
+def _subjects(files: RunFiles, run: Run, settings: Settings, device: torch.device) -> Callable[[_Moment], Subject]:
+    """Return what gives the subject of each moment; the images are read once for all."""
     recipe = run.recipe
     dataset = sources.load_any(recipe.dataset, settings.data_root)
     provenance = files.provenance()
@@ -105,28 +153,34 @@ def _subject(files: RunFiles, run: Run, settings: Settings, device: torch.device
             "the same --data-root"
         )
     initial, augmented, evaluations = assemble(run, dataset, device)
-    final = copy.deepcopy(initial)
-    load_into(final, read_weights(files.weights))
     batch_size = min(recipe.batch_size, augmented.num_images)
+    train = unaugmented(run, dataset, device, batch_size)
     rows = files.metrics()
-    return Subject(
-        final=final,
-        initial=initial,
-        train=unaugmented(run, dataset, device, batch_size),
-        augmented=_Independent(augmented, after=rows[-1]["epoch"]),
-        test=evaluations["test"],
-        batch_size=batch_size,
-        seed=run.seed,
-        loss=partial(F.cross_entropy, label_smoothing=recipe.label_smoothing),
-        last_rate=rows[-1]["rate"],
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-        precision=recipe.precision,
-    )
+
+    def subject(moment: _Moment) -> Subject:
+        final = copy.deepcopy(initial)
+        load_into(final, read_weights(moment.weights))
+        row = rows[-1] if moment.epoch is None else rows[moment.epoch - 1]
+        return Subject(
+            final=final,
+            initial=initial if moment.epoch is None else None,
+            train=train,
+            augmented=_Independent(augmented, after=row["epoch"]),
+            test=evaluations["test"],
+            batch_size=batch_size,
+            seed=run.seed,
+            loss=partial(F.cross_entropy, label_smoothing=recipe.label_smoothing),
+            last_rate=row["rate"],
+            momentum=recipe.momentum,
+            nesterov=recipe.nesterov,
+            precision=recipe.precision,
+        )
+
+    return subject
 
 
 class _Independent:
-    """The first batch of each epoch that would follow the training: drawn independently, as batches of one are not."""
+    """The first batch of each epoch that follows: drawn independently, as batches of one are not."""
 
     def __init__(self, images: AnyTrainBatches, after: int) -> None:
         self._images, self._after = images, after

@@ -22,6 +22,8 @@ from torch import Tensor, nn
 from reslab.data import sources
 from reslab.data.serving import AnyDataset
 from reslab.errors import DataError, ResLabError
+from reslab.files import sync_folder
+from reslab.kernels.build import kernels, must_compile
 from reslab.lab.assembly import assemble
 from reslab.lab.provenance import attempt, describe_data
 from reslab.lab.store import FORMAT, RunFiles, Status, writing
@@ -46,6 +48,8 @@ class Settings:
     """Time between checkpoints within an epoch; at the end of an epoch a tenth of it is enough."""
     checkpoint_activations: bool = False
     """Keep the input of each block only and compute the rest again: less memory, more time."""
+    keep_epochs: tuple[int, ...] | None = None
+    """Epochs after which the weights are kept, where the training goes on; None: its schedule's milestones."""
 
 
 def execute(
@@ -57,7 +61,7 @@ def execute(
 ) -> Status:
     """Train a run to its end, or until `stop()`; do nothing if it has ended.  Returns how it then stands.
 
-    Events are dicts with `event` (start, progress, epoch, end) and `run`.  What fails is written to
+    Events are dicts with `event` (preparing, start, progress, epoch, end) and `run`.  What fails is written to
     failure.json and raised again: `ResLabError` for what a user can mend, anything else as it came.
     """
     run = files.read_run()
@@ -103,6 +107,9 @@ def _train(
     keep_freed_memory()
     if settings.threads:
         torch.set_num_threads(settings.threads)
+    if must_compile():
+        emit("preparing", words="compiles its kernels, once")
+        kernels()
     dataset = _load(recipe.dataset, settings.data_root)
     module, images, evaluations = assemble(run, dataset, device, settings.checkpoint_activations)
     state = loop.start(module, recipe, images.num_batches, device)
@@ -120,6 +127,7 @@ def _train(
         num_epochs=state.schedule.num_epochs,
     )
 
+    keep = state.schedule.milestones() if settings.keep_epochs is None else state.schedule.inner(settings.keep_epochs)
     saved_at = reported_at = time.monotonic()
     stoppable = {name: _until(stop, batches) for name, batches in evaluations.items()}
     try:
@@ -134,6 +142,8 @@ def _train(
                     files.fail("diverged", message, at=(event.epoch, event.iteration))
                     return "diverged"
                 case loop.EpochRecord():
+                    if event.epoch in keep:  # before a checkpoint can be past it: no kill loses them
+                        _keep_weights(files, module, event.epoch)
                     row = {**event.row(), "peak_memory_bytes": peak_memory_bytes(device)}
                     files.append_metrics(row)
                     emit("epoch", **row)
@@ -159,6 +169,14 @@ def _train(
 def _save(files: RunFiles, state: loop.State) -> None:
     with writing(files.checkpoints):
         save_checkpoint(files.checkpoints, state)
+
+
+def _keep_weights(files: RunFiles, module: nn.Module, epoch: int) -> None:
+    path = files.epoch_weights(epoch)
+    with writing(path.parent):
+        path.parent.mkdir(exist_ok=True)
+        sync_folder(files.path)
+        save_weights(module, path)
 
 
 @lru_cache(maxsize=2)

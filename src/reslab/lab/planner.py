@@ -12,6 +12,7 @@ from reslab.errors import ResLabError
 from reslab.files import Json
 from reslab.lab.store import Status, find_runs, run_files
 from reslab.recipe import IMAGENET_FAMILIES, Recipe, Run
+from reslab.training.schedule import make_schedule
 
 EVALUATION_COST = 1 / 3
 """Work of looking at an image, as a share of that of training on it: the forward pass without the backward."""
@@ -29,13 +30,16 @@ class Planned:
     disk_bytes: int
 
 
-def plan(root: Path, runs: Iterable[Run], data_root: Path | None = None) -> list[Planned]:
+def plan(
+    root: Path, runs: Iterable[Run], data_root: Path | None = None, keep_epochs: tuple[int, ...] | None = None
+) -> list[Planned]:
     """Return what each run still needs, from the files below `root`.
 
-    The images of imagefolder are counted in `data_root`; raises `DataError` where they are not there.
+    The images of imagefolder are counted in `data_root`; raises `DataError` where they are not there.  `keep_epochs`
+    are those of `reslab.lab.execute.Settings`: weights on the disk.
     """
     sizes: dict[str, Size] = dict(SIZES)
-    return [_plan(root, run, sizes, data_root) for run in runs]
+    return [_plan(root, run, sizes, data_root, keep_epochs) for run in runs]
 
 
 def in_order(planned: Sequence[Planned]) -> list[Run]:
@@ -87,7 +91,9 @@ _IMAGENET_COSTS = {18: (1.81, 11.7), 34: (3.66, 21.8), 50: (4.09, 25.6), 101: (7
 """Multiply-adds in thousand millions, for an image of 224 x 224, and parameters in millions, by depth."""
 
 
-def _plan(root: Path, run: Run, sizes: dict[str, Size], data_root: Path | None) -> Planned:
+def _plan(
+    root: Path, run: Run, sizes: dict[str, Size], data_root: Path | None, keep_epochs: tuple[int, ...] | None
+) -> Planned:
     files = run_files(root, run)
     recipe = run.recipe
     known = (files.path / "run.json").exists()
@@ -95,12 +101,14 @@ def _plan(root: Path, run: Run, sizes: dict[str, Size], data_root: Path | None) 
     rows = files.metrics() if known else []
     size = _size(recipe, files.provenance() if known else None, sizes, data_root)
     num_train = math.floor((size.num_train - recipe.holdout) * recipe.train_share + 0.5)
-    epochs = num_epochs(recipe, -(-num_train // recipe.batch_size))
+    schedule = make_schedule(recipe, max(1, -(-num_train // recipe.batch_size)))
+    epochs = num_epochs(recipe, schedule.iterations_per_epoch)
     measured = size.num_test + recipe.holdout
     work = epochs * (num_train + EVALUATION_COST * measured) * work_per_image(recipe)
     share_done = 1.0 if status in ("finished", "diverged") else min(1.0, len(rows) / epochs)
+    num_kept = len(schedule.milestones() if keep_epochs is None else schedule.inner(keep_epochs))
     # Weights, and while training two checkpoints of weights and momentum; a line of metrics an epoch.
-    disk = _num_parameters(recipe) * 4 * 5 + int(400 * epochs) + 10_000
+    disk = _num_parameters(recipe) * 4 * (5 + num_kept) + int(400 * epochs) + 10_000
     return Planned(run, status, len(rows), work, work * (1 - share_done), 0 if share_done == 1 else disk)
 
 

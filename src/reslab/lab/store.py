@@ -5,8 +5,9 @@
     metrics.jsonl       one line an epoch, appended whole
     checkpoint/         see `reslab.training.checkpoint`; gone when the run is finished
     weights.safetensors the trained network
+    weights/            those of the network at some epochs before, as epoch0041.safetensors: after 41 epochs
     result.json         written last: its presence means finished
-    diagnostics.json    what `reslab.lab.diagnose` measured on the trained network
+    diagnostics.json    what `reslab.lab.diagnose` measured on these weights
     failure.json        how the last attempt failed, or that the run diverged
 
 Imports no torch, so that a report can be made where there is none.
@@ -15,6 +16,7 @@ Imports no torch, so that a report can be made where there is none.
 import contextlib
 import json
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +31,8 @@ from reslab.files import Json, read_json, write_json
 from reslab.recipe import SEMANTICS, Recipe, Run, to_mapping
 
 FORMAT = 1
+
+_EPOCH_WEIGHTS = re.compile(r"epoch(\d{4,})\.safetensors")
 
 Status = Literal["finished", "diverged", "failed", "running", "interrupted", "pending"]
 
@@ -48,6 +52,15 @@ class RunFiles:
     def weights(self) -> Path:
         """File of the trained weights, there once the run is finished."""
         return self.path / "weights.safetensors"
+
+    def epoch_weights(self, epoch: int) -> Path:
+        """File of the weights after so many epochs, there if they were kept."""
+        return self.path / "weights" / f"epoch{epoch:04d}.safetensors"
+
+    def kept_epochs(self) -> tuple[int, ...]:
+        """Return after how many epochs weights were kept, in order; those at the end do not count."""
+        names = [path.name for path in (self.path / "weights").glob("epoch*.safetensors")]
+        return tuple(sorted(int(match[1]) for name in names if (match := _EPOCH_WEIGHTS.fullmatch(name))))
 
     def read_run(self) -> Run:
         """Return the recipe and seed; raise `ResLabError` where run.json is missing, damaged or too new."""
@@ -183,8 +196,9 @@ class RunFiles:
             lock = FileLock(self._lock_path, timeout=1)
             try:
                 lock.acquire()
-                for rest in self.path.glob(".*.*.[0-9]*"):  # of files whose writing a kill cut short
-                    rest.unlink(missing_ok=True)
+                for folder in (self.path, self.path / "weights"):
+                    for rest in folder.glob(".*.*.[0-9]*"):  # of files whose writing a kill cut short
+                        rest.unlink(missing_ok=True)
             except Timeout:
                 raise LockedError(
                     f"{self.path} is being trained by another process; wait for it, or use another --runs folder"

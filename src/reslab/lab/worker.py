@@ -12,6 +12,7 @@ from types import FrameType
 from reslab.errors import ResLabError
 from reslab.lab.execute import Event, Settings, execute
 from reslab.lab.store import RunFiles
+from reslab.training.schedule import parse_epochs
 
 INTERRUPTED = 130
 
@@ -79,6 +80,14 @@ def main() -> int:
     parser.add_argument("--threads", type=int, help="threads of the processor")
     parser.add_argument("--checkpoint-seconds", type=float, default=60.0)
     parser.add_argument("--checkpoint-activations", action="store_true")
+    parser.add_argument("--keep-epochs", type=_epochs, help="epochs whose weights are kept, as in 1,41,82, or none")
     arguments = vars(parser.parse_args())
     folders = arguments.pop("folders")
     return work(sys.stdin if folders == ["-"] else folders, Settings(**arguments), StopRequest())
+
+
+def _epochs(text: str) -> tuple[int, ...]:
+    try:
+        return parse_epochs(text)
+    except ResLabError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

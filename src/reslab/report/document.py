@@ -1,7 +1,7 @@
 """A report as a value: sections of blocks, with figures and tables numbered through, ready for any renderer."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -119,9 +119,33 @@ def _piece(found: dict[str, str | None], section: Section, numbers: dict[str, st
 
 
 def typeset(text: str) -> str:
-    """Return text with the apostrophes and quotation marks of print."""
+    """Return text with the apostrophes, quotation marks and unbroken figures of print."""
     text = re.sub(r"(?<=\w)'", "\N{RIGHT SINGLE QUOTATION MARK}", text)
-    return re.sub(r'"([^"]*)"', "\N{LEFT DOUBLE QUOTATION MARK}\\1\N{RIGHT DOUBLE QUOTATION MARK}", text)
+    text = re.sub(r'"([^"]*)"', "\N{LEFT DOUBLE QUOTATION MARK}\\1\N{RIGHT DOUBLE QUOTATION MARK}", text)
+    return re.sub(r"(?<=\d) (±) (?=\d)|\b(n =) (?=\d)", _held, text)
+
+
+def _held(match: re.Match[str]) -> str:
+    """Return what a line must not be broken within."""
+    return match.group().replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def rows(blocks: Iterable[Block]) -> Iterator[tuple[Block, ...]]:
+    """Yield blocks one by one, but figures of one panel that follow each other in twos: they stand side by side."""
+    waiting: Figure | None = None
+    for block in blocks:
+        single = block if isinstance(block, Figure) and len(block.panels) == 1 else None
+        if waiting is not None and single is not None:
+            yield waiting, single
+            waiting = None
+            continue
+        if waiting is not None:
+            yield (waiting,)
+        waiting = single
+        if single is None:
+            yield (block,)
+    if waiting is not None:
+        yield (waiting,)
 
 
 def slug(text: str) -> str:

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from reslab.exhibits.blocks import Figure, Row
-from reslab.report.document import Document, Section, anchor, contents, letter, pieces, slug, typeset
+from reslab.report.document import Document, Section, anchor, contents, letter, pieces, rows, slug, typeset
 from reslab.report.pictures import names
 
 
@@ -31,7 +31,7 @@ def render_html(document: Document, pictures: Mapping[str, str]) -> str:
     )
     environment.filters["rich"] = lambda text, section: _rich(text, section, numbers)
     environment.filters["typeset"] = typeset
-    environment.globals.update(anchor=anchor, slug=slug, letter=letter, names=names, numbers=numbers)
+    environment.globals.update(anchor=anchor, slug=slug, letter=letter, names=names, numbers=numbers, rows=rows)
     environment.globals["pictures"] = {name: _data_address(svg) for name, svg in pictures.items()}
     template = environment.get_template("page.html")
     return template.render(

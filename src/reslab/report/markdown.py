@@ -14,7 +14,7 @@ MISSING = "\N{EN DASH}"
 def render_markdown(document: Document) -> str:
     """Return the whole report, which refers to its charts as figures/NAME.svg; see `reslab.report.pictures`."""
     numbers = document.numbers()
-    byline = [_escape(document.author)] if document.author else []
+    byline = [_escape(line) for line in (document.author, document.dated) if line]
     parts = [f"# {_escape(document.title)}", *byline, _escape(document.summary)]
     for section in document.sections:
         if section.title != document.title:

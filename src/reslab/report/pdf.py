@@ -13,7 +13,7 @@ from typing import Any
 import typst
 
 from reslab.exhibits.blocks import Block, Bullets, Column, Command, Figure, Heading, Note, Prose, Table
-from reslab.report.document import Document, Reference, Section, anchor, letter, pieces, typeset
+from reslab.report.document import Document, Reference, Section, anchor, letter, pieces, rows, typeset
 from reslab.report.pictures import names
 
 Json = dict[str, Any]
@@ -62,8 +62,12 @@ def _section(section: Section, document: Document, numbers: dict[str, str]) -> J
     return {
         "title": None if section.title == document.title else _clean(typeset(section.title)),
         "appendix": section.appendix,
-        "blocks": [_block(block, section, numbers) for block in section.blocks],
+        "blocks": [_row([_block(block, section, numbers) for block in row]) for row in rows(section.blocks)],
     }
+
+
+def _row(blocks: list[Json]) -> Json:
+    return blocks[0] if len(blocks) == 1 else {"kind": "pair", "figures": blocks}
 
 
 def _block(block: Block, section: Section, numbers: dict[str, str]) -> Json:

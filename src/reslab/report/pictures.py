@@ -7,23 +7,26 @@ from importlib.metadata import version
 from typing import Any
 
 from reslab.exhibits.blocks import Figure, Panel
-from reslab.report.document import Document, Section, anchor, letter
+from reslab.report.document import Document, Section, anchor, letter, rows
 from reslab.report.drawing import draw_charts
 
 WIDTH = 380
-"""Width of a panel among several, in pixels, chosen so that two side by side on paper can still be read."""
+"""Width of one of two panels side by side, in pixels, chosen so that on paper it can still be read."""
 
 WIDE = 720
-"""Width of a single panel."""
+"""Width of a panel that has the page to itself."""
 
 
 def charts(document: Document) -> dict[str, str]:
     """Return the Vega-Lite specification (JSON) of each picture of the report, by its name (see `names`)."""
     found: dict[str, str] = {}
     for section in document.sections:
-        for block in section.blocks:
-            if isinstance(block, Figure):
-                found |= dict(zip(names(block, section), _specifications(block), strict=True))
+        for row in rows(section.blocks):
+            for block in row:
+                if isinstance(block, Figure):
+                    width = WIDE if len(row) == len(block.panels) == 1 else WIDTH
+                    drawn = [_specification(panel, width) for panel in block.panels]
+                    found |= dict(zip(names(block, section), drawn, strict=True))
     return found
 
 
@@ -49,11 +52,6 @@ def draw(specifications: Mapping[str, str], known: Mapping[str, str] | None = No
     missing = {key: text for key, text in wanted.items() if key not in drawn}
     drawn |= dict(zip(missing, draw_charts(list(missing.values())), strict=True))
     return {name: drawn[fingerprint(text)] for name, text in specifications.items()}
-
-
-def _specifications(block: Figure) -> list[str]:
-    width = WIDTH if len(block.panels) > 1 else WIDE
-    return [_specification(panel, width) for panel in block.panels]
 
 
 def _specification(panel: Panel, width: int) -> str:

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from reslab.analysis.groups import Group
+from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.exhibits.blocks import Block, Bullets, Column, Prose, Table
-from reslab.exhibits.curves import datasets_of, on_dataset
 from reslab.exhibits.recipes import differences
 from reslab.exhibits.wording import counted, dataset_name, listing, network_name, points, with_n
 from reslab.presets import PRESETS, preset_recipe

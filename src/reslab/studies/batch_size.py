@@ -2,20 +2,19 @@
 
 from collections.abc import Sequence
 
-from reslab.analysis.groups import Group
+from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.judgement import Compared
 from reslab.analysis.summary import summarise
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose, Table
-from reslab.exhibits.curves import datasets_of, on_dataset
 from reslab.exhibits.factors import Axis, factor_figure
 from reslab.exhibits.tables import cost_table
 from reslab.exhibits.windows import window_table
-from reslab.exhibits.wording import dataset_name, network_name, number, rate
+from reslab.exhibits.wording import dataset_name, network_name, number, opened, rate
 from reslab.recipe import Recipe, vary
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import compared_words, higher, reference_words, shown, sorted_words
-from reslab.studies.designs import BOTH, base_recipe, labelled, seeds, several_networks, times, variants, within
+from reslab.studies.comparing import compared_words, higher, placed, reference_words, shown, sorted_words
+from reslab.studies.designs import bases, labelled, seeds, several_networks, times, variants, where, with_base
 from reslab.studies.study import Options, Study
 
 NAME = "batch-size"
@@ -28,20 +27,13 @@ SAME, SCALED = "rate the same", "rate in proportion"
 def ask(options: Options) -> Study:
     """Return the study of the batch size as the options have it; every run sees as many images."""
     asked = []
-    for dataset in options.datasets or BOTH:
-        for depth in options.depths or DEPTHS:
-            base = base_recipe(options, dataset, depth)
-            for factor in FACTORS:
-                for scaled in (False, True):
-                    recipe = _batches(base, factor, scaled=scaled)
-                    parts = [f"batch {recipe.batch_size} at rate {number(recipe.learning_rate)}"]
-                    factors = (
-                        ("dataset", dataset),
-                        ("depth", depth),
-                        ("batch_times", factor),
-                        ("rate_in_proportion", scaled),
-                    )
-                    asked.append((labelled(parts, recipe), recipe, factors))
+    for base in bases(options, DEPTHS):
+        for factor in FACTORS:
+            for scaled in (False, True):
+                recipe = _batches(base, factor, scaled=scaled)
+                parts = [f"batch {recipe.batch_size} at rate {number(recipe.learning_rate)}"]
+                factors = (*where(base), ("batch_times", factor), ("rate_in_proportion", scaled))
+                asked.append((labelled(parts, recipe), recipe, factors))
     return Study(
         name=NAME,
         title="What does the batch size do?",
@@ -90,18 +82,6 @@ def _chapter(study: Study) -> Chapter:
         text = SAME if group.recipe.learning_rate == usual else SCALED
         return f"{text}, {network_name(group.recipe)}" if many else text
 
-    def pairs(groups: Sequence[Group]) -> list[tuple[Group, Group]]:
-        return within(
-            groups,
-            lambda own: [
-                (first, second)
-                for first in own
-                if first.recipe in base
-                for second in own
-                if second.recipe.depth == first.recipe.depth and second is not first
-            ],
-        )
-
     def results(groups: Sequence[Group]) -> list[Block]:
         axis = Axis("Batch size (images)", lambda group: str(group.recipe.batch_size), series)
         figure = factor_figure("final", groups, axis, (), ("test", "train"))
@@ -109,7 +89,7 @@ def _chapter(study: Study) -> Chapter:
             window_table(f"window-{dataset}", on_dataset(groups, dataset), [], label, heading="Training")
             for dataset in datasets_of(groups)
         ]
-        tables.append(cost_table("cost", groups, lambda group: group.label))
+        tables.append(cost_table("cost", groups, placed(groups, label)))
         return [*([figure] if figure is not None else []), *(table for table in tables if table is not None)]
 
     def short(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
@@ -123,21 +103,23 @@ def _chapter(study: Study) -> Chapter:
     def answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
         blocks: list[Block] = [Heading("What is the effect of the batch size?", 4)]
         for chosen, lead in (
-            (SAME, "At the same rate, so that a larger batch takes fewer steps of the same rate:"),
-            (SCALED, "With the rate in proportion to the batch:"),
+            (SAME, "At the same rate, so that a larger batch takes fewer steps of it"),
+            (SCALED, "With the rate in proportion to the batch"),
         ):
             own = [one for one in compared if series(one.second).startswith(chosen)]
-            items = [compared_words(one, f"{one.second.label} against {label(one.first)}") for one in own]
-            blocks += [Prose(f"{lead}  ([[final]], [[comparisons]])"), Bullets(tuple(items))] if items else []
+            items = [compared_words(one, f"{opened(one.second.label)} against {label(one.first)}") for one in own]
+            blocks += [Prose(f"{lead} ([[final]], [[comparisons]]):"), Bullets(tuple(items))] if items else []
         blocks += [Heading("Why?", 4), *_reasons(compared)]
         blocks += [Heading("Is a large batch faster?", 4), *_speed(done)]
         note = (
-            "The assignment gives curves of this only (its figures 14 and 15), no figures and no depth; "
-            "[[train]] and [[test]] are their counterparts."
+            "The assignment shows this as curves only (its figures 14 and 15), without numbers and without naming the "
+            "depth; [[train]] and [[test]] are their counterparts."
         )
         return [*blocks, Prose(note)]
 
-    return Chapter(label=label, pairs=pairs, results=results, short=short, answers=answers)
+    return Chapter(
+        label=label, pairs=lambda groups: with_base(groups, base), results=results, short=short, answers=answers
+    )
 
 
 def _reasons(compared: Sequence[Compared]) -> list[Block]:

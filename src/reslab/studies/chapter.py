@@ -3,14 +3,15 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from reslab.analysis.groups import Group
+from reslab.analysis.groups import Group, datasets_of
 from reslab.analysis.judgement import Compared, compare
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Heading, Prose
-from reslab.exhibits.curves import Rows, datasets_of, error_figure, paper_figure, rate_figure
+from reslab.exhibits.curves import Rows, error_figure, paper_figure
+from reslab.exhibits.rates import rate_figure
 from reslab.exhibits.readings import comparison_table, readings_table
 from reslab.exhibits.wording import dataset_name
-from reslab.studies.comparing import Label, diverged_words, missing_words
+from reslab.studies.comparing import Label, diverged_words, missing_words, placed
 from reslab.studies.curve_features import curve_features
 from reslab.studies.sections import opening, progress, what_was_run
 from reslab.studies.study import Study
@@ -45,7 +46,7 @@ def write(study: Study, tables: Tables, chapter: Chapter) -> list[Block]:
         *opening(study),
         *([Prose(f"In short.  {'  '.join(sentences)}")] if sentences else []),
         *progress(groups),
-        *what_was_run(groups, _full),
+        *what_was_run(groups, placed(groups, chapter.label)),
     ]
     if not any(group.epochs.height for group in groups):
         return blocks
@@ -67,34 +68,34 @@ def in_short(study: Study, tables: Tables, chapter: Chapter) -> list[str]:
 
 
 def curves(groups: Groups, label: Label) -> list[Block]:
-    """Return the rate, the training and test curves, and both together in the form of the paper's figure 6."""
+    """Return the rate, the training and test curves, and both together in the form of the paper's figure 6.
+
+    On one data set the rate comes last: then the training curves stand beside those of the test on the page.
+    """
     known: Rows = {}
-    figures = (
-        rate_figure("rate", groups),
+    rate = rate_figure("rate", groups)
+    errors = (
         error_figure("train", groups, "train", label, known),
         error_figure("test", groups, "test", label, known),
         paper_figure("together", groups, label, known),
     )
+    figures = (*errors, rate) if len(datasets_of(groups)) == 1 else (rate, *errors)
     return [figure for figure in figures if figure is not None]
 
 
 def verdicts(groups: Groups, compared: Sequence[Compared], label: Label) -> list[Block]:
     """Return the readings of every run and the comparisons with their verdicts."""
-    several = len(datasets_of(groups)) > 1
+    full = placed(groups, label)
 
     def name(one: Compared) -> str:
         if one.first.recipe.dataset != one.second.recipe.dataset:
-            return f"{one.second.label} against {one.first.label}"
+            return f"{full(one.second)} against {full(one.first)}"
         text = f"{label(one.second)} against {label(one.first)}"
-        return f"{text}, {dataset_name(one.first.recipe.dataset)}" if several else text
+        return f"{text}, {dataset_name(one.first.recipe.dataset)}" if len(datasets_of(groups)) > 1 else text
 
-    tables = (readings_table("readings", groups, _full), comparison_table("comparisons", compared, name))
+    tables = (readings_table("readings", groups, full), comparison_table("comparisons", compared, name))
     return [table for table in tables if table is not None]
 
 
 def _nothing(groups: Groups) -> list[Block]:
     return [Prose("No run has finished, so there is nothing to answer with yet."), *diverged_words(groups)]
-
-
-def _full(group: Group) -> str:
-    return group.label

@@ -2,14 +2,26 @@
 
 from collections.abc import Callable, Sequence
 
-from reslab.analysis.groups import Group
+from reslab.analysis.groups import Group, datasets_of
 from reslab.analysis.judgement import Compared
 from reslab.analysis.statistics import MARGIN, Verdict
 from reslab.exhibits.blocks import Block, Prose
-from reslab.exhibits.wording import listing, number, opened, spread
+from reslab.exhibits.wording import dataset_name, listing, number, opened, spread
 from reslab.studies.verdicts import training_words, verdict_words
 
 Label = Callable[[Group], str]
+
+
+def placed(groups: Sequence[Group], label: Label) -> Label:
+    """Return a label that tells these groups apart in one table: with the data set, where there are several."""
+    if len(datasets_of(groups)) == 1:
+        return label
+
+    def name(group: Group) -> str:
+        text, dataset = label(group), dataset_name(group.recipe.dataset)
+        return text if dataset in text else f"{text}, {dataset}"
+
+    return name
 
 
 def compared_words(one: Compared, what: str) -> str:

@@ -1,19 +1,22 @@
 """What can be recognised in curves, found by computation: steps at changes of rate, unrest, the gap at the end."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from reslab.analysis.features import RateChange, phases, rate_changes
-from reslab.analysis.groups import Group
+from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.exhibits.blocks import Block, Column, Prose, Table
-from reslab.exhibits.curves import datasets_of, on_dataset
 from reslab.exhibits.windows import network
 from reslab.exhibits.wording import counted, dataset_name, listing, number, points
+from reslab.studies.comparing import Label, placed
+
+MOST_LISTED = 8
+"""Groups of a data set whose figures are listed one by one in a sentence."""
 
 
-def curve_features(done: Sequence[Group], label: Callable[[Group], str] = network) -> list[Block]:
+def curve_features(done: Sequence[Group], label: Label = network) -> list[Block]:
     """Return what the curves of groups with finished runs show: a table of steps, and sentences on it."""
     changes = [(group, rate_changes(group.curve("rate"), group.curve("test_error"))) for group in done]
-    table = _steps_table(changes)
+    table = _steps_table(changes, placed(done, label))
     if table is None:
         return [Prose("The rate was constant, so that no change of it can show in the curves.")]
     blocks: list[Block] = [table]
@@ -24,10 +27,10 @@ def curve_features(done: Sequence[Group], label: Callable[[Group], str] = networ
     return [*blocks, *_unrest(done), *_gaps(done, label)]
 
 
-def _steps_table(changes: Sequence[tuple[Group, Sequence[RateChange]]]) -> Table | None:
+def _steps_table(changes: Sequence[tuple[Group, Sequence[RateChange]]], label: Label) -> Table | None:
     rows = tuple(
         (
-            group.label,
+            label(group),
             str(change.epoch),
             number(float(f"{change.rate_after:.4g}")),
             points(change.error_before),
@@ -54,8 +57,9 @@ def _steps_table(changes: Sequence[tuple[Group, Sequence[RateChange]]]) -> Table
 def _steps_words(place: int, found: Sequence[RateChange], stands_out: bool) -> str:
     ordinal = ("first", "second", "third")[place] if place < 3 else f"{place + 1}th"
     drops = [change.drop for change in found]
-    epochs = listing(dict.fromkeys(str(change.epoch) for change in found))
-    where = f"At the {ordinal} change of rate (after epoch {epochs}; [[steps]], [[test]])"
+    epochs = sorted({change.epoch for change in found})
+    after = f"epoch{'s' if len(epochs) > 1 else ''} {listing(str(epoch) for epoch in epochs)}"
+    where = f"At the {ordinal} change of rate (after {after}; [[steps]], [[test]])"
     falling = sum(drop > 0 for drop in drops)
     changed = _range([-drop for drop in drops])
     if falling == len(drops):
@@ -98,14 +102,24 @@ def _unrest(done: Sequence[Group]) -> list[Block]:
     return [Prose(f"{text}{reason}.")]
 
 
-def _gaps(done: Sequence[Group], label: Callable[[Group], str]) -> list[Block]:
+def _gaps(done: Sequence[Group], label: Label) -> list[Block]:
+    """Return by how much the errors differ at the end, of each group or where there are many of the extremes."""
     parts = []
     for dataset in datasets_of(done):
         own = on_dataset(done, dataset)
-        listed = listing(f"{points(gap(group))} for {label(group)}" for group in own)
+        if len(own) > MOST_LISTED:
+            ends = min(own, key=gap), max(own, key=gap)
+            listed = "from " + " to ".join(f"{points(gap(group))} ({label(group)})" for group in ends)
+        else:
+            listed = listing(f"{points(gap(group))} for {label(group)}" for group in own)
         parts.append(f"on {dataset_name(dataset)} {listed}")
-    text = "At the last epoch the test error exceeds the training error, in points, by"
-    return [Prose(f"{text}: {'; '.join(parts)} ([[together]]).")]
+    text = f"At the last epoch test error less training error is, in points: {'; '.join(parts)} ([[together]])."
+    if any(gap(group) < 0 for group in done):
+        text += (
+            "  It is below zero where training errors, measured on augmented images while the weights were still "
+            "changing, are the higher ones."
+        )
+    return [Prose(text)]
 
 
 def gap(group: Group) -> float:

@@ -44,6 +44,7 @@ def ask(options: Options) -> Study:
         seeds=seeds(options),
         kind=NAME,
         diagnostics=("responses", "gradients", "surface", "gap"),
+        diagnostics_during=("gradients",),
     )
 
 
@@ -161,12 +162,10 @@ def _depth_words(one: Compared) -> str:
 
 
 def _reason(done: Sequence[Group]) -> str:
-    measured = {name for group in done for name in group.diagnoses.layers["diagnostic"].to_list()}
-    said = {
-        "gradients": "whether gradients vanish is said with [[gradients]]",
-        "responses": "how much each layer responds is shown in [[responses]]",
-    }
-    parts = [text for name, text in said.items() if name in measured]
+    gradients = any(group.diagnoses.moments("gradients") for group in done)
+    responses = any("final" in group.diagnoses.moments("responses") for group in done)
+    parts = ["whether gradients vanish is said with [[gradients]]"] if gradients else []
+    parts += ["how much each layer responds is shown in [[responses]]"] if responses else []
     if parts:
         return f"What was measured on the networks is above: {listing(parts)}."
     return "The curves say that it happens, not why; what would is measured on the networks, which was not done."

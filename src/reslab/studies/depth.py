@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from reslab.analysis.groups import Group
+from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.judgement import compare
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Heading, Prose
-from reslab.exhibits.curves import datasets_of, on_dataset
 from reslab.exhibits.finals import by_depth_figure
 from reslab.exhibits.tables import final_table
 from reslab.exhibits.windows import published_table, window_table
@@ -14,6 +13,7 @@ from reslab.exhibits.wording import dataset_name, listing, network_name
 from reslab.published import Published, published
 from reslab.studies import depth_answers
 from reslab.studies.chapter import curves, verdicts
+from reslab.studies.comparing import placed
 from reslab.studies.designs import base_recipe
 from reslab.studies.sections import opening, progress, what_was_run
 from reslab.studies.study import Options, Study, Variant
@@ -59,7 +59,7 @@ def answer(study: Study, tables: Tables) -> list[Block]:
         *opening(study),
         *([Prose(f"In short.  {'  '.join(sentences)}")] if sentences else []),
         *progress(groups),
-        *what_was_run(groups, _label(groups)),
+        *what_was_run(groups, placed(groups, _network)),
     ]
     if not any(group.epochs.height for group in groups):
         return blocks
@@ -109,7 +109,3 @@ def _published(group: Group) -> list[Published]:
 
 def _network(group: Group) -> str:
     return network_name(group.recipe)
-
-
-def _label(groups: Sequence[Group]) -> depth_answers.Label:
-    return _network if len(datasets_of(groups)) == 1 else lambda group: group.label

@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from reslab.analysis.groups import Group
+from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.judgement import Compared, step
 from reslab.analysis.statistics import Verdict
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
-from reslab.exhibits.curves import datasets_of, on_dataset
 from reslab.exhibits.wording import dataset_name, listing, network_name, opened, points, spread, whole, with_n
 from reslab.studies.against_published import against_paper
 from reslab.studies.comparing import diverged_words, higher, lower, missing_words
@@ -71,8 +70,21 @@ def in_short(groups: Sequence[Group], compared: Sequence[Compared]) -> list[str]
                 summary = group.last_epoch("test_error")
                 ends.append(f"{spread(summary)}% with {group.recipe.depth} layers (n = {summary.n})")
             name = dataset_name(dataset)
-            sentences.append(f"On {name} the test error is {listing(ends)}, {verdict_words(found.test)}.")
+            text = f"On {name} the test error is {listing(ends)}, {verdict_words(found.test)}"
+            sentences.append(f"{text}{_shown_between(compared, own)}.")
     return sentences
+
+
+def _shown_between(compared: Sequence[Compared], own: Sequence[Group]) -> str:
+    """Return the steps from one depth to the next that are shown, where the whole way is not."""
+    whole_way = _known(compared, own[0], own[-1])
+    steps = [_known(compared, first, second) for first, second in pairwise(own)] if len(own) > 2 else []
+    found = [
+        f"from {one.first.recipe.depth} to {one.second.recipe.depth} layers {verdict_words(one.test)}"
+        for one in steps
+        if one.test.resolved
+    ]
+    return f"; but {listing(found)}" if found and not whole_way.test.resolved else ""
 
 
 def _final(done: Sequence[Group]) -> list[Block]:

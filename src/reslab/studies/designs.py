@@ -1,9 +1,8 @@
 """How studies are designed: base recipes from the options, schedules made longer, variants named and listed once."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
-from reslab.analysis.groups import Group
-from reslab.exhibits.curves import datasets_of, on_dataset
+from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.exhibits.wording import dataset_name, network_name
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, Scalar, stretch, vary
@@ -20,6 +19,20 @@ def base_recipe(options: Options, dataset: str, depth: int, family: str | None =
     recipe = preset_recipe(options.preset, dataset=dataset, depth=depth, family=family)
     recipe = recipe if options.epochs is None else stretch(recipe, options.epochs)
     return vary(recipe, precision=options.precision)
+
+
+def bases(options: Options, depths: Sequence[int]) -> list[Recipe]:
+    """Return the base recipe on each data set at each depth: those asked for, else the assignment's and `depths`."""
+    return [
+        base_recipe(options, dataset, depth)
+        for dataset in options.datasets or BOTH
+        for depth in options.depths or depths
+    ]
+
+
+def where(base: Recipe) -> Factors:
+    """Return the factors that every variant of a base shares with it."""
+    return (("dataset", base.dataset), ("depth", base.depth))
 
 
 def lengthened(recipe: Recipe, factor: float) -> Recipe:
@@ -61,6 +74,20 @@ def within(
 ) -> list[tuple[Group, Group]]:
     """Return the pairs that `find` finds among the groups of each data set."""
     return [pair for dataset in datasets_of(groups) for pair in find(on_dataset(groups, dataset))]
+
+
+def with_base(groups: Sequence[Group], base: Collection[Recipe]) -> list[tuple[Group, Group]]:
+    """Return the comparisons of each base with every other group of its data set and depth."""
+    return within(
+        groups,
+        lambda own: [
+            (first, second)
+            for first in own
+            if first.recipe in base
+            for second in own
+            if second.recipe.depth == first.recipe.depth and second is not first
+        ],
+    )
 
 
 def several_networks(groups: Sequence[Group]) -> bool:

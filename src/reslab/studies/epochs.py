@@ -3,21 +3,20 @@
 from collections.abc import Sequence
 
 from reslab.analysis.features import ending
-from reslab.analysis.groups import Group
+from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.judgement import Compared
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
-from reslab.exhibits.curves import datasets_of, on_dataset
 from reslab.exhibits.factors import Axis, factor_figure
 from reslab.exhibits.finals import marks
 from reslab.exhibits.recipes import schedule_table
 from reslab.exhibits.windows import beside_table, window_table
-from reslab.exhibits.wording import dataset_name, listing, network_name, number, points
+from reslab.exhibits.wording import dataset_name, listing, network_name, number, opened, points
 from reslab.published import Published, published
 from reslab.studies.against_published import not_comparable
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import compared_words, higher, lower, reference_words, sorted_words
-from reslab.studies.designs import BOTH, base_recipe, labelled, lengthened, seeds, variants, within
+from reslab.studies.comparing import compared_words, higher, lower, placed, reference_words, sorted_words
+from reslab.studies.designs import bases, labelled, lengthened, seeds, variants, where, with_base
 from reslab.studies.study import Options, Study
 from reslab.studies.verdicts import epochs_words, why_not_comparable
 
@@ -29,13 +28,11 @@ FACTORS = (0.5, 1.0, 2.0)
 def ask(options: Options) -> Study:
     """Return the study of the number of epochs as the options have it."""
     asked = []
-    for dataset in options.datasets or BOTH:
-        for depth in options.depths or DEPTHS:
-            for factor in FACTORS:
-                recipe = lengthened(base_recipe(options, dataset, depth), factor)
-                unit = f"{number(recipe.length)} {recipe.schedule_unit}"
-                factors = (("dataset", dataset), ("depth", depth), ("schedule_times", factor))
-                asked.append((labelled([unit], recipe), recipe, factors))
+    for base in bases(options, DEPTHS):
+        for factor in FACTORS:
+            recipe = lengthened(base, factor)
+            length = f"{number(recipe.length)} {recipe.schedule_unit}"
+            asked.append((labelled([length], recipe), recipe, (*where(base), ("schedule_times", factor))))
     return Study(
         name=NAME,
         title="What does the number of epochs do?",
@@ -62,18 +59,6 @@ def short(study: Study, tables: Tables) -> list[str]:
 def _chapter(study: Study) -> Chapter:
     base = {variant.recipe for variant in study.variants if dict(variant.factors)["schedule_times"] == 1}
 
-    def pairs(groups: Sequence[Group]) -> list[tuple[Group, Group]]:
-        return within(
-            groups,
-            lambda own: [
-                (first, second)
-                for first in own
-                if first.recipe in base
-                for second in own
-                if second.recipe.depth == first.recipe.depth and second is not first
-            ],
-        )
-
     def short(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
         return [
             f"On {dataset_name(first.recipe.dataset)}, compared with {reference_words(first, _label)}, the test error "
@@ -83,7 +68,8 @@ def _chapter(study: Study) -> Chapter:
         ]
 
     def answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
-        items = [compared_words(one, f"{one.second.label} against {_length(one.first)}") for one in compared]
+        name = placed(done, _label)
+        items = [compared_words(one, f"{name(one.second)} against {_length(one.first)}") for one in compared]
         return [
             Heading("What is the effect of the number of epochs?", 4),
             Bullets(tuple(items)),
@@ -97,7 +83,7 @@ def _chapter(study: Study) -> Chapter:
 
     def results(groups: Sequence[Group]) -> list[Block]:
         shown = [one for group in groups for one in _published(group)]
-        axis = Axis("Length (epochs)", _epochs, lambda group: network_name(group.recipe))
+        axis = Axis("Length of training (epochs)", _epochs, lambda group: network_name(group.recipe))
         several = {one.depth for one in shown}
         beside = marks(shown, lambda one: number(one.epochs or 0))
         figure = factor_figure("final", groups, axis, beside if len(several) == 1 else (), ("test", "train"))
@@ -112,7 +98,9 @@ def _chapter(study: Study) -> Chapter:
             blocks += [table for table in tables if table is not None]
         return blocks
 
-    return Chapter(label=_label, pairs=pairs, results=results, short=short, answers=answers)
+    return Chapter(
+        label=_label, pairs=lambda groups: with_base(groups, base), results=results, short=short, answers=answers
+    )
 
 
 def _published(group: Group) -> list[Published]:
@@ -163,12 +151,18 @@ def _reasons(compared: Sequence[Compared]) -> list[Block]:
 def _overtraining(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
     """Return whether test errors rise towards the end, and whether the longest training is worse."""
     items = []
+    name = placed(done, _label)
     for group in done:
         found = ending(group.curve("test_error"))
         if found is not None:
+            end = (
+                f"lowest in epoch {found.lowest_epoch}, and {points(found.overshoot)} points above that at the end"
+                if points(found.overshoot) != points(0.0)
+                else "lowest at the end"
+            )
             items.append(
-                f"{group.label}: within {number(found.tolerance)} points of its last value from epoch {found.settled} "
-                f"on; lowest in epoch {found.lowest_epoch}, and {points(found.overshoot)} points above that at the end."
+                f"{opened(name(group))}: within {number(found.tolerance)} points of its last value from epoch "
+                f"{found.settled} on; {end}."
             )
     rising = [
         one
@@ -185,8 +179,8 @@ def _overtraining(done: Sequence[Group], compared: Sequence[Compared]) -> list[B
     else:
         verdict = "The longer trainings have not finished, so that this cannot be said."
     lead = (
-        "The mean test curves ([[test]]).  The lowest of many epochs lies below the last by chance alone, so that a "
-        "small distance is no sign of a rise:"
+        "How the mean test curves end ([[test]]); the lowest of many epochs lies below the last by chance alone, so "
+        "that a small distance is no sign of a rise:"
     )
     return [Prose(verdict), Prose(lead), Bullets(tuple(items))]
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from reslab.analysis.groups import Group
+from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.judgement import Compared
 from reslab.analysis.tidy import Tables
 from reslab.errors import ResLabError
 from reslab.exhibits.blocks import Block, Bullets, Column, Heading, Prose, Table
-from reslab.exhibits.curves import datasets_of, on_dataset
 from reslab.exhibits.finals import by_variant_figure
 from reslab.exhibits.recipes import differences
 from reslab.exhibits.windows import window_table
@@ -16,7 +15,7 @@ from reslab.presets import PRESETS
 from reslab.recipe import Recipe, Scalar, vary
 from reslab.studies.chapter import Chapter, in_short, write
 from reslab.studies.comparing import compared_words, reference_words, sorted_words
-from reslab.studies.designs import BOTH, base_recipe, labelled, seeds, several_networks, variants, within
+from reslab.studies.designs import bases, labelled, seeds, several_networks, variants, where, with_base
 from reslab.studies.study import Options, Study
 
 NAME = "fidelity"
@@ -31,12 +30,9 @@ UNSTATED = "left open by the paper"
 def ask(options: Options) -> Study:
     """Return the study of the deviations as the options have it."""
     asked = []
-    for dataset in options.datasets or BOTH:
-        for depth in options.depths or DEPTHS:
-            base = base_recipe(options, dataset, depth)
-            for label, whose, recipe in ((BASE, options.preset, base), *_changes(base)):
-                factors = (("dataset", dataset), ("depth", depth), ("change", label), ("as_in", whose))
-                asked.append((labelled([label], recipe), recipe, factors))
+    for base in bases(options, DEPTHS):
+        for label, whose, recipe in ((BASE, options.preset, base), *_changes(base)):
+            asked.append((labelled([label], recipe), recipe, (*where(base), ("change", label), ("as_in", whose))))
     return Study(
         name=NAME,
         title="What is each deviation between the published recipes worth?",
@@ -102,26 +98,12 @@ def _words(field: str, value: Scalar) -> str:
 
 def _chapter(study: Study) -> Chapter:
     about = {variant.recipe: dict(variant.factors) for variant in study.variants}
+    base = {recipe for recipe, factors in about.items() if factors["change"] == BASE}
     many = len({variant.recipe.depth for variant in study.variants}) > 1
 
     def label(group: Group) -> str:
         text = str(about[group.recipe]["change"])
         return f"{text}, {network_name(group.recipe)}" if many else text
-
-    def is_base(group: Group) -> bool:
-        return about[group.recipe]["change"] == BASE
-
-    def pairs(groups: Sequence[Group]) -> list[tuple[Group, Group]]:
-        return within(
-            groups,
-            lambda own: [
-                (first, second)
-                for first in own
-                if is_base(first)
-                for second in own
-                if second.recipe.depth == first.recipe.depth and second is not first
-            ],
-        )
 
     def results(groups: Sequence[Group]) -> list[Block]:
         figure = by_variant_figure("final", groups, label)
@@ -152,7 +134,7 @@ def _chapter(study: Study) -> Chapter:
             items = [
                 compared_words(
                     one,
-                    f"{opened(str(about[one.second.recipe]['change']))} (as in {about[one.second.recipe]['as_in']})",
+                    f"{opened(str(about[one.second.recipe]['change']))} ({_source(about[one.second.recipe])})",
                 )
                 for one in own
             ]
@@ -161,7 +143,14 @@ def _chapter(study: Study) -> Chapter:
                 blocks += [Prose(f"{lead} ([[final]], [[deviations]], [[comparisons]]):"), Bullets(tuple(items))]
         return [*blocks, *_together(compared)]
 
-    return Chapter(label=label, pairs=pairs, results=results, short=in_sentences, answers=answers)
+    return Chapter(
+        label=label, pairs=lambda groups: with_base(groups, base), results=results, short=in_sentences, answers=answers
+    )
+
+
+def _source(factors: dict[str, Scalar]) -> str:
+    whose = str(factors["as_in"])
+    return whose if whose == UNSTATED else f"as in {whose}"
 
 
 def _together(compared: Sequence[Compared]) -> list[Block]:

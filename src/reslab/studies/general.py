@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from reslab.analysis.groups import Group
+from reslab.analysis.groups import Group, datasets_of
 from reslab.analysis.judgement import compare
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Bullets, Column, Heading, Prose, Table
-from reslab.exhibits.curves import datasets_of, error_figure, rate_figure
+from reslab.exhibits.curves import error_figure
 from reslab.exhibits.finals import by_variant_figure
+from reslab.exhibits.rates import rate_figure
 from reslab.exhibits.tables import variant_table
 from reslab.exhibits.wording import counted, dataset_name, network_name, number, opened
 from reslab.recipe import Recipe, Scalar, differing_fields
@@ -29,9 +30,9 @@ def answer(study: Study, tables: Tables) -> list[Block]:
     varied = _varied(study)
     blocks += [*([varied] if varied is not None else []), *what_was_run(groups, _label)]
     figures = (
-        rate_figure("rate", groups),
         error_figure("train", groups, "train", _label),
         error_figure("test", groups, "test", _label),
+        rate_figure("rate", groups),
     )
     drawn = [figure for figure in figures if figure is not None]
     if drawn:

@@ -42,7 +42,7 @@ def amount(compared: Sequence[Compared], label: Label) -> list[Block]:
     if not own:
         return [*blocks, Prose("No training on all images has finished, which the others are compared with.")]
     items = [compared_words(one, f"{one.second.label} against {label(one.first)}") for one in own]
-    blocks += [Prose("[[final]] and [[comparisons]]:"), Bullets(tuple(items))]
+    blocks += [Prose("Against the training on all images ([[final]], [[comparisons]]):"), Bullets(tuple(items))]
     worse = [one for one in own if higher(one.test)]
     overfit = [one for one in worse if lower(one.train)]
     if overfit and len(overfit) == len(worse):

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 from reslab.analysis.features import phases
-from reslab.analysis.groups import Group
+from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.judgement import Compared
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
-from reslab.exhibits.curves import datasets_of, on_dataset
 from reslab.exhibits.factors import Axis, factor_figure
 from reslab.exhibits.finals import marks
 from reslab.exhibits.windows import window_table
@@ -17,16 +16,7 @@ from reslab.recipe import vary
 from reslab.studies.against_published import not_comparable
 from reslab.studies.chapter import Chapter, in_short, write
 from reslab.studies.comparing import compared_words, higher, lower, reference_words, sorted_words
-from reslab.studies.designs import (
-    BOTH,
-    base_recipe,
-    labelled,
-    seeds,
-    several_networks,
-    times,
-    variants,
-    within,
-)
+from reslab.studies.designs import bases, labelled, seeds, several_networks, times, variants, where, with_base
 from reslab.studies.study import Options, Study
 from reslab.studies.verdicts import verdict_words, why_not_comparable
 
@@ -38,13 +28,11 @@ FACTORS = (1 / 10, 1 / 5, 1 / 2, 1.0, 2.0, 5.0, 10.0)
 def ask(options: Options) -> Study:
     """Return the study of the learning rate as the options have it."""
     asked = []
-    for dataset in options.datasets or BOTH:
-        for depth in options.depths or DEPTHS:
-            base = base_recipe(options, dataset, depth)
-            for factor in FACTORS:
-                recipe = vary(base, learning_rate=times(base.learning_rate, factor))
-                label = labelled([f"rate {number(recipe.learning_rate)}"], recipe)
-                asked.append((label, recipe, (("dataset", dataset), ("depth", depth), ("rate_times", factor))))
+    for base in bases(options, DEPTHS):
+        for factor in FACTORS:
+            recipe = vary(base, learning_rate=times(base.learning_rate, factor))
+            label = labelled([f"rate {number(recipe.learning_rate)}"], recipe)
+            asked.append((label, recipe, (*where(base), ("rate_times", factor))))
     return Study(
         name=NAME,
         title="What does the learning rate do?",
@@ -76,18 +64,6 @@ def _chapter(study: Study) -> Chapter:
         rate = f"rate {number(group.recipe.learning_rate)}"
         return f"{rate}, {network_name(group.recipe)}" if many else rate
 
-    def pairs(groups: Sequence[Group]) -> list[tuple[Group, Group]]:
-        return within(
-            groups,
-            lambda own: [
-                (first, second)
-                for first in own
-                if first.recipe in base
-                for second in own
-                if second.recipe.depth == first.recipe.depth and second is not first
-            ],
-        )
-
     def short(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
         sentences = []
         for first in done:
@@ -110,7 +86,9 @@ def _chapter(study: Study) -> Chapter:
             *_beside(done),
         ]
 
-    return Chapter(label=label, pairs=pairs, results=_results, short=short, answers=answers)
+    return Chapter(
+        label=label, pairs=lambda groups: with_base(groups, base), results=_results, short=short, answers=answers
+    )
 
 
 def _results(groups: Sequence[Group]) -> list[Block]:

@@ -11,6 +11,9 @@ from reslab.studies.study import Study, Variant
 
 FORMAT = 1
 
+_ADDED_LATER = ("diagnostics", "diagnostics_during")
+"""Lists that records of earlier versions do not have."""
+
 
 def record(root: Path, study: Study) -> Path:
     """Write the study below the folder of all runs and return the file; the last question of a name stays."""
@@ -43,8 +46,10 @@ def _read(path: Path) -> Study:
         if content.pop("format") > FORMAT:
             raise ResLabError("it was written by a newer ResLab; update this one")
         variants = tuple(_variant(values) for values in content.pop("variants"))
-        diagnostics = tuple(content.get("diagnostics", ()))  # records of earlier versions have none
-        return Study(**{**content, "variants": variants, "seeds": tuple(content["seeds"]), "diagnostics": diagnostics})
+        values = {**content, "variants": variants, "seeds": tuple(content["seeds"])}
+        for name in _ADDED_LATER:
+            values[name] = tuple(content.get(name, ()))
+        return Study(**values)
     except ResLabError as error:
         raise ResLabError(f"{path} cannot be used: {error}") from None
     except (KeyError, TypeError, ValueError) as error:

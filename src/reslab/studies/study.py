@@ -44,7 +44,8 @@ class Study:
     """A question, what was expected before it was asked, and the variants and seeds that answer it.
 
     `kind` names the code that answers (see `reslab.studies.catalogue`); `diagnostics` are those of
-    `reslab diagnose` that the answer rests on.  Variants have different labels and different recipes; anything else
+    `reslab diagnose` that the answer rests on, `diagnostics_during` those of them that are measured at the epochs whose
+    weights were kept, too.  Variants have different labels and different recipes; anything else
     raises `ResLabError`.
     """
 
@@ -56,6 +57,7 @@ class Study:
     seeds: tuple[int, ...]
     kind: str
     diagnostics: tuple[str, ...] = ()
+    diagnostics_during: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):

@@ -46,14 +46,15 @@ def verdict_words(verdict: Verdict) -> str:
             return f"equal within {margin} points ({size}; 95% interval {interval(found)})"
         case "open":
             corrected = " once corrected for the number of comparisons" if found.resolved else ""
-            more = f"; about {verdict.seeds:,} of each would resolve it" if verdict.seeds else ""
+            more = f"; about {verdict.seeds:,} seeds of each would resolve it" if verdict.seeds else ""
             return f"{size}, not resolvable with {_seeds(found)}{corrected} (95% interval {interval(found)}{more})"
 
 
 def training_words(verdict: Verdict) -> str:
     """Return what is shown of the training errors, as a clause: they support a reason, and need no count of seeds."""
     if verdict.kind == "open":
-        return f"the training errors cannot be told apart (95% interval {interval(verdict.difference)})"
+        corrected = " once corrected for the number of comparisons" if verdict.difference.resolved else ""
+        return f"the training errors cannot be told apart{corrected} (95% interval {interval(verdict.difference)})"
     return f"the training error is {verdict_words(verdict)}"
 
 
@@ -99,4 +100,4 @@ def _size(found: Difference) -> str:
 def _seeds(found: Difference) -> str:
     if found.n_first in (1, found.n_second):
         return counted(found.n_second, "seed")
-    return f"{found.n_first} and {counted(found.n_second, 'seed')}"
+    return f"{counted(found.n_first, 'seed').partition(' ')[0]} and {counted(found.n_second, 'seed')}"

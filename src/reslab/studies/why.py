@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
+from reslab.analysis.diagnoses import moment_order
 from reslab.analysis.groups import Group
 from reslab.exhibits import why as exhibits
 from reslab.exhibits.blocks import Block, Command, Heading, Prose
 from reslab.exhibits.curves import datasets_of, on_dataset
-from reslab.exhibits.why import measured
-from reslab.exhibits.wording import dataset_name, listing
+from reslab.exhibits.why import measured, moment_words
+from reslab.exhibits.wording import dataset_name, listing, opened
 from reslab.studies.study import Study
 
 Label = Callable[[Group], str]
@@ -62,20 +63,85 @@ def _gradients(groups: Sequence[Group], label: Label) -> list[Block]:
     figure = exhibits.gradients_figure("gradients", groups, label)
     if figure is None:
         return []
-    shares = {group.label: share for group in groups if (share := _reaching(group)) is not None}
-    gone = [name for name, share in shares.items() if share < VANISHED]
-    listed = listing(f"{share:.2g} for {name}" for name, share in shares.items())
-    verdict = (
-        f"Below {VANISHED:g}, and so vanished: {listing(gone)}."
-        if gone
-        else f"None is below {VANISHED:g}: before training, gradients do not vanish on their way back in any of these "
-        "networks.  Whatever trouble there is has another cause, as the paper holds of its plain networks."
+    shares = {
+        (group.label, moment): share
+        for group in groups
+        for moment in group.diagnoses.moments("gradients")
+        if (share := _reaching(group, moment)) is not None
+    }
+    if not shares:
+        return [figure]
+    return [figure, Prose("  ".join([_shares_words(shares), _vanished_words(shares)]))]
+
+
+Shares = dict[tuple[str, str], float]
+"""How much gradient reaches the first layers, by a group's label and the moment."""
+
+
+def _shares_words(shares: Shares) -> str:
+    """Return what was measured before, during and at the end of training, and of which networks it was not."""
+    epochs = _epochs(shares)
+    subject = (
+        "the gradient of the first quarter of the inner layers, as a share of that of the last quarter (medians; "
+        "[[gradients]]),"
     )
-    text = (
-        "The gradient of the first quarter of the inner layers, as a share of that of the last quarter (medians, "
-        f"before training; [[gradients]]), is {listed}.  {verdict}"
-    )
-    return [figure, Prose(text)]
+    sentences = []
+    for moments in (["initial"], epochs, ["final"]):
+        found = {key: share for key, share in shares.items() if key[1] in moments}
+        if found:
+            values = _each(found) if moments == ["initial"] else _from_to(found)
+            sentences.append(opened(f"{moment_words(moments)} {subject} is {values}."))
+            subject = "it"
+    if not epochs:
+        sentences.append("Between the start and the end of training it was not measured.")
+    elif unseen := _unseen(shares):
+        sentences.append(f"During training it was not measured on {listing(unseen)}.")
+    return "  ".join(sentences)
+
+
+def _each(shares: Shares) -> str:
+    return listing(f"{share:.2g} for {name}" for (name, _), share in shares.items())
+
+
+def _from_to(shares: Shares) -> str:
+    """Return the smallest and the largest, and of what they are: with the moment where there are several."""
+    several = len({moment for _, moment in shares}) > 1
+    ends = [
+        f"{shares[name, moment]:.2g} ({name}{f', {moment_words([moment])}' if several else ''})"
+        for name, moment in (min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__))
+    ]
+    return f"from {ends[0]} to {ends[1]}" if len(shares) > 1 else ends[0]
+
+
+def _vanished_words(shares: Shares) -> str:
+    """Return of which networks the gradient vanished, and when; or that it did at none of the moments measured."""
+    gone: dict[str, list[str]] = {}
+    for (name, moment), share in shares.items():
+        if share < VANISHED:
+            gone.setdefault(name, []).append(moment)
+    if gone:
+        return (
+            f"Below {VANISHED:g}, and so vanished: "
+            + "; ".join(f"{name} ({moment_words(moments)})" for name, moments in gone.items())
+            + "."
+        )
+    moments = sorted({moment for _, moment in shares}, key=moment_order)
+    text = f"None is below {VANISHED:g}: gradients do not vanish on their way back in any of these networks"
+    if not _epochs(shares):
+        return f"{text} {moment_words(moments)}; what happens in between, this does not say."
+    text += f", measured {moment_words(moments)}."
+    cause = "Whatever trouble there is has another cause, as the paper holds of its plain networks."
+    return text if _unseen(shares) else f"{text}  {cause}"
+
+
+def _unseen(shares: Shares) -> list[str]:
+    """Return the networks on which nothing was measured between the start and the end of training."""
+    during = {name for name, moment in shares if moment.startswith("epoch ")}
+    return [name for name in dict.fromkeys(name for name, _ in shares) if name not in during]
+
+
+def _epochs(shares: Shares) -> list[str]:
+    return sorted({moment for _, moment in shares if moment.startswith("epoch ")}, key=moment_order)
 
 
 def _surface(groups: Sequence[Group], label: Label) -> list[Block]:
@@ -163,9 +229,9 @@ def _mean_response(group: Group) -> float:
     return statistics.fmean(group.diagnoses.by_layer("responses")["value"].to_list())
 
 
-def _reaching(group: Group) -> float | None:
-    """Return the median gradient of the first quarter of the inner layers over that of the last, before training."""
-    values = group.diagnoses.by_layer("gradients", "initial")["value"].to_list()[1:-1]
+def _reaching(group: Group, moment: str) -> float | None:
+    """Return the median gradient of the first quarter of the inner layers over that of the last."""
+    values = group.diagnoses.by_layer("gradients", moment)["value"].to_list()[1:-1]
     quarter = len(values) // 4
     if not quarter:
         return None

@@ -1,8 +1,10 @@
 """The learning rate of every iteration, as a function of the iteration alone (and of whether it still warms up)."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from reslab.errors import ResLabError
 from reslab.recipe import Recipe
 
 
@@ -38,6 +40,23 @@ class Schedule:
     def epoch_end(self, epoch: int) -> int:
         """Return the number of iterations completed when `epoch` (from 0) ends."""
         return min((epoch + 1) * self.iterations_per_epoch, self.num_iterations)
+
+    def milestones(self) -> tuple[int, ...]:
+        """Return the epochs (from 1) after which a training is worth a look: never the last, after which it is over.
+
+        They are the first one and the last whole one before each drop of the rate, or that at half of a rate that
+        falls all the time.
+        """
+        if self.shape == "linear":
+            turns = [self.num_epochs // 2]
+        else:
+            drops = [drop for drop in self.drops if drop < self.num_iterations and self.drop_factor < 1]
+            turns = [drop // self.iterations_per_epoch for drop in drops]
+        return self.inner(sorted({1, *turns}))
+
+    def inner(self, epochs: Iterable[int]) -> tuple[int, ...]:
+        """Return those of some epochs (from 1) after which the training goes on."""
+        return tuple(epoch for epoch in epochs if 1 <= epoch < self.num_epochs)
 
     def rate(self, iteration: int, *, warming: bool) -> float:
         """Return the learning rate of an iteration (from 0); `warming` says that the warm-up has not ended."""
@@ -83,3 +102,15 @@ def make_schedule(recipe: Recipe, iterations_per_epoch: int) -> Schedule:
         warmup_error=recipe.warmup_error,
         warmup_iterations=iterations(recipe.warmup_length) if recipe.warmup in ("fixed", "linear") else 0,
     )
+
+
+def parse_epochs(text: str) -> tuple[int, ...]:
+    """Return the epochs (from 1) in a text as in 1,41,82, sorted, and none for "none"; raise `ResLabError`."""
+    if text.strip() == "none":
+        return ()
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+        raise ResLabError(
+            f"epochs to keep are whole numbers from 1 with commas between them, as in 1,41,82, or none; not {text!r}"
+        )
+    return tuple(sorted({int(part) for part in parts}))

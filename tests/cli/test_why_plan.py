@@ -1,0 +1,89 @@
+"""What `reslab run` measures after its runs: what their studies ask for, at the end and after the epochs kept."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reslab.cli.diagnose import diagnose_plan
+from reslab.errors import CheckpointError
+from reslab.lab.store import run_files
+from reslab.recipe import Run
+from reslab.studies.study import Plan, Study, Variant
+from synthetic import Truth, layers, small, write_diagnostics, write_run
+
+BOTH = ("gap", "gradients")
+NORMS = {"final": layers("gradient_norm", [1.0])}
+
+Asked = list[tuple[int, tuple[str, ...], tuple[int, ...] | None]]
+
+
+def _plan(during: tuple[str, ...] = ("gradients",), at_end: tuple[str, ...] = BOTH) -> Plan:
+    variants = tuple(Variant(f"depth {depth}", small(depth)) for depth in (8, 14))
+    study = Study("mine", "", "", "", variants, (0, 1), "custom", at_end, during)
+    again = Study("again", "", "", "", variants[:1], (0,), "custom", ("gap",))
+    return Plan("both", "", (study, again))
+
+
+def _run(root: Path, depth: int, kept: tuple[int, ...] = (), seed: int = 0) -> Path:
+    run = Run(small(depth), seed)
+    folder = write_run(root, run, Truth(3.0, 1.0))
+    files = run_files(root, run)
+    (folder / "weights").mkdir()
+    for path in (files.weights, *map(files.epoch_weights, kept)):
+        path.write_bytes(b"")
+    return folder
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """Return what is asked to be measured, as (depth, names, epochs), in order; depth 14 cannot be."""
+    seen: Asked = []
+
+    def note(files: Any, settings: Any, which: Any, *, epochs: Any, budget: str) -> None:
+        assert budget == "quick"
+        run = files.read_run()
+        assert run.seed == 0
+        seen.append((run.recipe.depth, tuple(which), epochs))
+        if run.recipe.depth == 14:
+            raise CheckpointError("cannot")
+
+    monkeypatch.setattr("reslab.lab.diagnose.diagnose_run", note)
+    return seen
+
+
+def test_the_first_seed_is_measured_at_the_end_and_after_the_epochs_that_it_kept(
+    tmp_path: Path, asked: Asked, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _run(tmp_path, 8, (1, 6))
+    _run(tmp_path, 8, (1, 6), seed=1)
+    _run(tmp_path, 14)
+    diagnose_plan(_plan(), tmp_path, None, "cpu")
+    assert asked == [(8, BOTH, None), (8, ("gradients",), (1, 6)), (14, BOTH, None)]
+    said = capsys.readouterr().err
+    assert "why, 2 of 3: " in said
+    assert "gradients after epochs 1, 6" in said
+    assert "could not be measured: cannot" in said
+
+
+def test_what_was_measured_is_not_measured_again(tmp_path: Path, asked: Asked) -> None:
+    folder = _run(tmp_path, 8, (1, 6, 9))
+    write_diagnostics(folder, {6: {"gradients": NORMS}, 9: {"responses": NORMS}}, gap={}, gradients={})
+    diagnose_plan(_plan(), tmp_path, None, "cpu")
+    assert asked == [(8, ("gradients",), (1, 9))]
+
+
+def test_a_study_that_asks_for_nothing_during_training_measures_the_end_only(tmp_path: Path, asked: Asked) -> None:
+    _run(tmp_path, 8, (1, 6))
+    diagnose_plan(_plan(during=()), tmp_path, None, "cpu")
+    assert asked == [(8, BOTH, None)]
+    asked.clear()
+    diagnose_plan(_plan(during=(), at_end=()), tmp_path, None, "cpu")
+    assert asked == [(8, ("gap",), None)]  # the other study's
+
+
+def test_a_run_that_has_not_finished_is_not_measured(tmp_path: Path, asked: Asked) -> None:
+    folder = _run(tmp_path, 8, (1,))
+    (folder / "result.json").unlink()
+    diagnose_plan(_plan(), tmp_path, None, "cpu")
+    assert asked == []

@@ -1,0 +1,88 @@
+"""What curves are drawn from: means with their range, epochs thinned, and not more series than can be told apart."""
+
+from pathlib import Path
+
+import pytest
+
+from reslab.analysis.groups import Group, gather
+from reslab.analysis.tidy import read_tables
+from reslab.exhibits.curve_rows import curve_rows, telling
+from reslab.exhibits.curves import error_figure
+from reslab.recipe import Run
+from synthetic import Truth, small, write_run
+
+
+def _label(group: Group) -> str:
+    return group.label
+
+
+@pytest.fixture
+def groups(tmp_path: Path) -> list[Group]:
+    """Return depth 8 with two finished seeds, depth 14 with one that was interrupted, depth 20 never started."""
+    for seed in (0, 1):
+        write_run(tmp_path, Run(small(8), seed), Truth(3.0, 1.0, 0.2))
+    write_run(tmp_path, Run(small(14), 0), Truth(2.0, 0.5), stop_after=7)
+    tables = read_tables(tmp_path)
+    return [gather(tables, f"ResNet-{depth}", small(depth), (0, 1)) for depth in (8, 14, 20)]
+
+
+def test_rows_are_means_with_their_range(groups: list[Group]) -> None:
+    rows = curve_rows(groups, _label)
+    shallow = [row for row in rows if row["label"] == "ResNet-8"]
+    assert [row["epoch"] for row in shallow] == list(range(1, 13))
+    assert all(row["n"] == 2 and row["test_low"] <= row["test"] <= row["test_high"] for row in shallow)
+    assert [row["n"] for row in rows if row["label"] == "ResNet-14"] == [1] * 7
+    assert not [row for row in rows if row["label"] == "ResNet-20"]
+
+
+def test_very_many_epochs_are_thinned_and_the_caption_says_so(tmp_path: Path) -> None:
+    recipes = [small(8, length=400, first_drop=200, second_drop=300, learning_rate=rate) for rate in (0.1, 0.2, 0.3)]
+    for recipe in recipes:
+        write_run(tmp_path, Run(recipe, 0), Truth(3.0, 1.0))
+    tables = read_tables(tmp_path)
+    groups = [gather(tables, str(recipe.learning_rate), recipe, (0,)) for recipe in recipes]
+    rows = curve_rows(groups, _label)
+    assert len(rows) < 800
+    assert {1, 2, 5, 400} <= {row["epoch"] for row in rows}
+    figure = error_figure("test", groups, "test", _label)
+    assert figure is not None
+    assert "Not every epoch is drawn" in figure.caption
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> list[Group]:
+    """Return eleven variants on each of two data sets, in the order of their errors but for the first."""
+    errors = [4.0, *(1.0 + 0.5 * index for index in range(10))]
+    recipes = [
+        (dataset, f"variant {index}", small(8, dataset=dataset, learning_rate=0.1 + 0.01 * index), error)
+        for dataset in ("digits", "cifar10")
+        for index, error in enumerate(errors)
+    ]
+    for _, _, recipe, error in recipes:
+        write_run(tmp_path, Run(recipe, 0), Truth(error, 1.0))
+    tables = read_tables(tmp_path)
+    return [gather(tables, f"{name}, {dataset}", recipe, (0,)) for dataset, name, recipe, _ in recipes]
+
+
+def _variant(group: Group) -> str:
+    return group.label.partition(",")[0]
+
+
+def test_where_curves_are_too_many_the_first_and_the_extremes_are_drawn(many: list[Group]) -> None:
+    drawn = telling(many, _variant)
+    expected = [f"variant {index}" for index in (0, 1, 2, 3, 8, 9, 10)]
+    assert [_variant(group) for group in drawn] == expected * 2
+    figure = error_figure("test", many, "test", _variant)
+    assert figure is not None
+    assert "Of eleven variants the first is drawn" in figure.caption
+    for panel in figure.panels:
+        (rows,) = panel.datasets.values()
+        assert list(dict.fromkeys(row["label"] for row in rows)) == expected
+
+
+def test_curves_that_can_be_told_apart_are_all_drawn(many: list[Group]) -> None:
+    few = many[:9]
+    assert telling(few, _variant) == few
+    figure = error_figure("test", few, "test", _variant)
+    assert figure is not None
+    assert "the first is drawn" not in figure.caption
