@@ -30,6 +30,16 @@ def test_a_citation_becomes_its_number_and_place() -> None:
     assert listed == ['K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition", CVPR 2016']
 
 
+def test_what_the_diagnostics_stand_on_is_cited_where_it_is_named() -> None:
+    shown, listed = read(
+        (Prose("A scale (McCandlish et al. 2018); a plane (Li et al. 2018); an edge, Cohen et al. 2021."),)
+    )
+    assert shown == [
+        ["A scale (McCandlish et al. 2018 [1]); a plane (Li et al. 2018 [2]); an edge, Cohen et al. 2021 [3]."]
+    ]
+    assert [text.split(",")[0] for text in listed] == ["McCandlish et al.", "Li et al.", "Cohen et al."]
+
+
 def test_every_source_of_the_published_figures_and_recipes_is_recognised() -> None:
     for text in {result.citation for result in RESULTS} | {preset.source for preset in PRESETS.values()}:
         shown, listed = read((Prose(f"See {text}."),))

@@ -119,6 +119,18 @@ def test_what_was_measured_is_shown_and_said(tmp_path: Path) -> None:
     assert "The why was not measured" not in words
 
 
+@pytest.mark.parametrize(("deep", "said"), [(1.0, "The deeper a residual network is, the less"), (2.0, "is not seen")])
+def test_what_the_responses_say_of_depth_is_said(tmp_path: Path, deep: float, said: str) -> None:
+    study = ask("degradation", Options(datasets=("cifar10",), depths=(20, 56), seeds=1))
+    for run in study.runs():
+        value = deep if run.recipe.depth == 56 else 2.0
+        write_diagnostics(
+            write_run(tmp_path, run, Truth(8.5, 0.5)),
+            responses={"final": layers("standard_deviation", [value] * 19)},
+        )
+    assert said in _words(ANSWERS[study.kind](study, read_tables(tmp_path)))
+
+
 @pytest.mark.parametrize(("low", "all_networks"), [(1e-4, True), (0.2, True), (0.2, False), (1e-4, False)])
 def test_gradients_during_training_are_said(tmp_path: Path, low: float, all_networks: bool) -> None:
     study = ask("degradation", Options(datasets=("cifar10",), depths=(20, 56), seeds=1))

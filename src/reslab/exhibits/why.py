@@ -93,8 +93,8 @@ def surface_figure(key: str, groups: Sequence[Group], label: Label) -> Figure | 
     caption = (
         "Loss (mean nats, logarithmic colours, one scale for all panels) on a plane around the trained weights of one "
         "run each, along two random directions whose filters are as long as the network's own; the middle is the "
-        "trained network.  Blank where the loss is not finite.  Two directions of very many: a comparison of networks "
-        "measured alike, not a map."
+        "trained network (the method of Li et al. 2018).  Blank where the loss is not finite.  Two directions of very "
+        "many: a comparison of networks measured alike, not a map."
     )
     return Figure(key, "Loss surfaces", caption, panels)
 
@@ -121,9 +121,9 @@ def curvature_table(key: str, groups: Sequence[Group], label: Label) -> Table | 
     )
     caption = (
         "Largest eigenvalue of the Hessian of the training loss at the end, beside the curvature above which gradient "
-        "descent at the last rate runs away: 2 (1 + momentum) / rate, another figure where the momentum is "
-        "Nesterov's.  Training in small batches settles below it, so that a value far below is no sign of a rate that "
-        "is too small."
+        "descent at the last rate runs away (Cohen et al. 2021): 2 (1 + momentum) / rate, another figure where the "
+        "momentum is Nesterov's.  Training in small batches settles below it, so that a value far below is no sign of "
+        "a rate that is too small."
     )
     return Table(key, "Curvature and rate", caption, columns, rows)
 

@@ -19,6 +19,25 @@ _SPOKEN = {
 }
 """How prose names a source without citing it, by the source's short name."""
 
+_LITERATURE = (
+    (
+        "McCandlish et al., An Empirical Model of Large-Batch Training, 2018",
+        "https://arxiv.org/abs/1812.06162",
+        r"\bMcCandlish et al\. 2018\b",
+    ),
+    (
+        "Li et al., Visualizing the Loss Landscape of Neural Nets, 2018",
+        "https://arxiv.org/abs/1712.09913",
+        r"\bLi et al\. 2018\b",
+    ),
+    (
+        "Cohen et al., Gradient Descent on Neural Networks Typically Occurs at the Edge of Stability, 2021",
+        "https://arxiv.org/abs/2103.00065",
+        r"\bCohen et al\. 2021\b",
+    ),
+)
+"""What the diagnostics stand on: title, address, and how prose names it."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Source:
@@ -113,6 +132,9 @@ def _sources() -> list[_Source]:
     for preset in PRESETS.values():
         _, _, path = preset.source.partition("://")
         source = _source(path.removeprefix("github.com/"), preset.source, None)
+        found.setdefault(source.reference.key, source)
+    for title, address, spoken in _LITERATURE:
+        source = _source(title, address, spoken)
         found.setdefault(source.reference.key, source)
     return sorted(found.values(), key=lambda source: -len(source.reference.address))
 

@@ -3,6 +3,7 @@
 import math
 import statistics
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import polars as pl
 
@@ -52,11 +53,26 @@ def _responses(groups: Sequence[Group], label: Label) -> list[Block]:
         if means:
             listed = listing(f"{value:.2f} in {name}" for name, value in means.items())
             sentences.append(f"On {dataset_name(dataset)} the mean over the layers ([[responses]]) is {listed}.")
-    text = (
-        "Where deeper networks respond less in each layer, each layer changes less of what passes through it, which "
-        "is what the paper found in its figure 7."
-    )
-    return [figure, Prose(f"{'  '.join(sentences)}  {text}")]
+        sentences += _responding(on_dataset(groups, dataset))
+    return [figure, Prose("  ".join(sentences))]
+
+
+def _responding(groups: Sequence[Group]) -> list[str]:
+    """Return whether the deeper of the residual networks respond less, as the paper's do."""
+    means = {
+        group.recipe.depth: _mean_response(group)
+        for group in groups
+        if group.recipe.family == "residual" and group.diagnoses.by_layer("responses").height
+    }
+    if len(means) < 2:
+        return []
+    ordered = [means[depth] for depth in sorted(means)]
+    if all(deeper < shallower for shallower, deeper in pairwise(ordered)):
+        return [
+            "The deeper a residual network is, the less its layers respond: each changes less of what passes through "
+            "it, which is what the paper found in its figure 7."
+        ]
+    return ["That deeper residual networks respond less in each layer, as in the paper's figure 7, is not seen here."]
 
 
 def _gradients(groups: Sequence[Group], label: Label) -> list[Block]:
