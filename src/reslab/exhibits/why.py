@@ -11,7 +11,7 @@ from reslab.analysis.summary import Summary, summarise
 from reslab.exhibits.blocks import Column, Figure, Panel, Row, Table
 from reslab.exhibits.curves import datasets_of, on_dataset
 from reslab.exhibits.style import VIRIDIS, colours, legend, log_y, panel, shapes, unchecked
-from reslab.exhibits.wording import dataset_name, listing, seeds_behind
+from reslab.exhibits.wording import dataset_name, listing, points, seeds_behind
 
 Label = Callable[[Group], str]
 
@@ -305,4 +305,4 @@ def _short(summary: Summary) -> str | None:
 
 
 def _points(summary: Summary) -> str | None:
-    return None if summary.mean is None else f"{summary.mean:.2f}"
+    return points(summary.mean)

@@ -48,7 +48,8 @@ def work(folders: Iterable[str], settings: Settings, stop: StopRequest) -> int:
 
     def report(event: Event) -> None:
         try:
-            print(json.dumps(event), flush=True)
+            sys.stdout.write(json.dumps(event) + "\n")  # in one piece, even where output is unbuffered
+            sys.stdout.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             stop.ask()

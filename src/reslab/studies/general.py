@@ -108,7 +108,8 @@ def _varied(study: Study) -> Table | None:
         cells = [_cell(own[name]) if name in own else None for name in names]
         rows.append((variant.label, *cells))
     columns = (Column("Variant", "left"), *(Column(opened(name.replace("_", " ")), "left") for name in names))
-    caption = f"The {counted(len(rows), 'variant')} of this study and what is particular about each."
+    each = "each" if len(rows) > 1 else "it"
+    caption = f"The {counted(len(rows), 'variant')} of this study and what is particular about {each}."
     return Table("varied", "What varied", caption, columns, tuple(rows))
 
 
