@@ -110,12 +110,12 @@ def main() -> None:
         sys.stdout.flush()
         pid = os.fork()
         if pid == 0:
+            # By the child, and in one write: it comes before all that the child reports into the same pipe.
+            os.write(1, (json.dumps({"event": "forked", "pid": os.getpid()}) + "\n").encode())
             if order["dies_after"] is not None:
                 _die_after(order["dies_after"])
             settings = execute.Settings(device="cpu", **order["settings"])
             os._exit(worker.work([order["folder"]], settings, worker.StopRequest()))
-        # In one write, for the child writes to the same pipe.
-        os.write(1, (json.dumps({"event": "forked", "pid": pid}) + "\n").encode())
         _, status = os.waitpid(pid, 0)
         os.write(1, (json.dumps({"event": "exited", "code": os.waitstatus_to_exitcode(status)}) + "\n").encode())
 
