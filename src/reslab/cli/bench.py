@@ -42,7 +42,7 @@ def bench(
 
     from reslab.lab.bench import bench as measure
     from reslab.lab.bench import machine
-    from reslab.lab.speed import best_jobs, candidates, work_per_second
+    from reslab.lab.speed import candidates, work_per_second
     from reslab.training.hardware import pick_device
 
     if rounds < 1:
@@ -65,7 +65,7 @@ def bench(
     )
     fast = default_precision(device)
     work = {number: work_per_second(device, fast, number, again=True) for number in candidates(device)}
-    jobs = best_jobs(device, fast, max(work))
+    jobs = max(work, key=lambda number: number * work[number])
     together = {number: number * each / work_per_image(Recipe()) for number, each in work.items()}
     studies = {}
     for name in STUDIES:

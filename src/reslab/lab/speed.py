@@ -23,13 +23,13 @@ from reslab.kernels.build import source_key
 def work_per_second(device: str, precision: str, jobs: int, *, again: bool = False) -> float:
     """Return the speed of one of `jobs` processes that train ResNet-20 side by side, in the planner's work.
 
-    Takes some seconds the first time, and whenever `again` is asked for.  What is measured on a busy machine is not
-    remembered.
+    Takes some seconds the first time, and whenever `again` is asked for.  What is measured on a busy machine without
+    being asked for is not remembered.
     """
     path = _memory(device, precision)
     speeds = _remembered(path)
     if again or jobs not in speeds:
-        keep = not host.is_busy()
+        keep = again or not host.is_busy()
         speeds[jobs] = _side_by_side(device, precision, jobs)
         if keep:
             with contextlib.suppress(OSError):  # a cache that cannot be written is no reason to stop
