@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reslab.analysis.groups import Group, gather
+from reslab.analysis.tidy import read_tables
 from reslab.recipe import SEMANTICS, Recipe, Run, to_mapping
 
 PARAMETERS = {8: 78_042, 14: 175_258, 20: 272_474, 32: 466_906, 56: 855_770, 110: 1_730_714}
@@ -172,6 +174,15 @@ def small(depth: int = 8, **changes: Any) -> Recipe:
     """Return a recipe of twelve epochs on digits."""
     values = {"dataset": "digits", "mirror": "none", "batch_size": 32, "length": 12, "first_drop": 6, "second_drop": 9}
     return Recipe.from_mapping({**values, "depth": depth, **changes})
+
+
+def three_depths(root: Path) -> list[Group]:
+    """Return depth 8 with two finished seeds, depth 14 with one that was interrupted, depth 20 never started."""
+    for seed in (0, 1):
+        write_run(root, Run(small(8), seed), Truth(3.0, 1.0, 0.2))
+    write_run(root, Run(small(14), 0), Truth(2.0, 0.5), stop_after=7)
+    tables = read_tables(root)
+    return [gather(tables, f"ResNet-{depth}", small(depth), (0, 1)) for depth in (8, 14, 20)]
 
 
 def write_diagnostics(

@@ -9,7 +9,7 @@ from reslab.analysis.tidy import read_tables
 from reslab.exhibits.curve_rows import curve_rows, telling
 from reslab.exhibits.curves import error_figure
 from reslab.recipe import Run
-from synthetic import Truth, small, write_run
+from synthetic import Truth, small, three_depths, write_run
 
 
 def _label(group: Group) -> str:
@@ -18,12 +18,7 @@ def _label(group: Group) -> str:
 
 @pytest.fixture
 def groups(tmp_path: Path) -> list[Group]:
-    """Return depth 8 with two finished seeds, depth 14 with one that was interrupted, depth 20 never started."""
-    for seed in (0, 1):
-        write_run(tmp_path, Run(small(8), seed), Truth(3.0, 1.0, 0.2))
-    write_run(tmp_path, Run(small(14), 0), Truth(2.0, 0.5), stop_after=7)
-    tables = read_tables(tmp_path)
-    return [gather(tables, f"ResNet-{depth}", small(depth), (0, 1)) for depth in (8, 14, 20)]
+    return three_depths(tmp_path)
 
 
 def test_rows_are_means_with_their_range(groups: list[Group]) -> None:

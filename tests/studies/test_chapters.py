@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chapter_words import words_of
 
 from reslab.analysis.tidy import read_tables
-from reslab.exhibits.blocks import Block, Bullets, Command, Figure, Note, Prose, Table
+from reslab.exhibits.blocks import Block, Command, Figure, Table
 from reslab.recipe import Recipe
 from reslab.studies.assignment import opening
 from reslab.studies.catalogue import ANSWERS, STUDIES, ask, ask_all
@@ -25,7 +26,7 @@ def test_a_planted_half_point_is_found_and_no_effect_is_not_claimed(tmp_path: Pa
     def truth(recipe: Recipe) -> Truth:
         return Truth(9.5 if recipe.learning_rate == 0.01 else 8.5, 0.5, 0.05, own=True)
 
-    words = _words(_blocks(tmp_path, ask("learning-rate", RATES), truth))
+    words = words_of(_blocks(tmp_path, ask("learning-rate", RATES), truth))
     assert "compared with rate 0.1 (8.5" in words
     short = next(line for line in words.splitlines() if line.startswith("In short."))
     assert "higher with 0.01 (by " in short
@@ -37,7 +38,7 @@ def test_a_planted_half_point_is_found_and_no_effect_is_not_claimed(tmp_path: Pa
 def test_three_seeds_of_usual_noise_find_half_a_point(tmp_path: Path) -> None:
     options = Options(datasets=("cifar10",), depths=(20, 56), seeds=3)
     study = ask("depth", options)
-    words = _words(_blocks(tmp_path, study, lambda recipe: Truth({20: 8.5, 56: 8.0}[recipe.depth], 0.5, NOISE)))
+    words = words_of(_blocks(tmp_path, study, lambda recipe: Truth({20: 8.5, 56: 8.0}[recipe.depth], 0.5, NOISE)))
     assert "0.50 points lower (95% interval" in words
 
 
@@ -50,7 +51,7 @@ def test_a_diverged_rate_is_a_result_and_a_missing_seed_is_said(tmp_path: Path) 
         elif (rate, run.seed) != (0.5, 2):
             write_run(tmp_path, run, Truth(8.5, 0.5, 0.05, own=True))
     blocks = ANSWERS[study.kind](study, read_tables(tmp_path))
-    words = _words(blocks)
+    words = words_of(blocks)
     assert "diverged: 1 in 2 of 3 seeds" in words
     assert "Rate 1, ResNet-20, CIFAR-10 diverged in 2 of 3 seeds." in words
     assert "rate 0.5, ResNet-20, CIFAR-10 (2 of 3 seeds, missing 2)" in words
@@ -68,7 +69,7 @@ def test_everything_diverged_at_a_rate_has_no_figures(tmp_path: Path) -> None:
         else:
             write_run(tmp_path, run, Truth(8.5, 0.5, 0.05, own=True))
     blocks = ANSWERS[study.kind](study, read_tables(tmp_path))
-    assert "diverged: 1 in 3 of 3 seeds" in _words(blocks)
+    assert "diverged: 1 in 3 of 3 seeds" in words_of(blocks)
     (table,) = [block for block in blocks if isinstance(block, Table) and block.key == "comparisons"]
     assert table.rows[-1][1:] == (None, None, None, None, None, "rate 1, ResNet-20, CIFAR-10 diverged in 3 of 3 seeds")
 
@@ -78,7 +79,7 @@ def test_too_high_a_rate_that_fits_worse_is_a_matter_of_optimisation(tmp_path: P
         high = recipe.learning_rate == 1.0
         return Truth(12.0 if high else 8.5, 6.0 if high else 0.5, 0.05, own=True)
 
-    words = _words(_blocks(tmp_path, ask("learning-rate", RATES), truth))
+    words = words_of(_blocks(tmp_path, ask("learning-rate", RATES), truth))
     assert "Rates higher than the base that do worse: 1 (CIFAR-10).  Their training errors are higher too" in words
 
 
@@ -88,7 +89,7 @@ def test_plain_networks_degrade_and_residual_ones_do_not(tmp_path: Path) -> None
         return Truth(8.5 + slope * (recipe.depth - 20), 2.0 + slope * (recipe.depth - 20), 0.05, own=True)
 
     options = Options(datasets=("cifar10",), depths=(20, 56), seeds=3)
-    words = _words(_blocks(tmp_path, ask("degradation", options), truth))
+    words = words_of(_blocks(tmp_path, ask("degradation", options), truth))
     assert "Plain networks degrade from 20 to 56 layers: the training error itself rises, and so does the test" in words
     assert "Residual networks do not degrade from 20 to 56 layers: the training error falls" in words
     assert "The why was not measured." in words
@@ -111,7 +112,7 @@ def test_what_was_measured_is_shown_and_said(tmp_path: Path) -> None:
     blocks = ANSWERS[study.kind](study, read_tables(tmp_path))
     figures = {block.key for block in blocks if isinstance(block, Figure)}
     assert {"responses", "gradients", "surface"} <= figures
-    words = _words(blocks)
+    words = words_of(blocks)
     assert "Below 0.01, and so vanished: plain-56, CIFAR-10 (before training and at the end)." in words
     assert "Between the start and the end of training it was not measured." in words
     assert "the mean over the layers ([[responses]]) is 2.00 in plain-20" in words
@@ -128,7 +129,7 @@ def test_what_the_responses_say_of_depth_is_said(tmp_path: Path, deep: float, sa
             write_run(tmp_path, run, Truth(8.5, 0.5)),
             responses={"final": layers("standard_deviation", [value] * 19)},
         )
-    assert said in _words(ANSWERS[study.kind](study, read_tables(tmp_path)))
+    assert said in words_of(ANSWERS[study.kind](study, read_tables(tmp_path)))
 
 
 @pytest.mark.parametrize(("low", "all_networks"), [(1e-4, True), (0.2, True), (0.2, False), (1e-4, False)])
@@ -146,7 +147,7 @@ def test_gradients_during_training_are_said(tmp_path: Path, low: float, all_netw
             during if all_networks or plain else None,
             gradients={moment: norms(0.5) for moment in ("initial", "final")},
         )
-    words = _words(ANSWERS[study.kind](study, read_tables(tmp_path)))
+    words = words_of(ANSWERS[study.kind](study, read_tables(tmp_path)))
     assert "Before training the gradient of the first quarter" in words
     assert "is 0.5 for plain-20, CIFAR-10; 0.5 for plain-56" in words
     assert f"After epochs 1 and 81 it is from {low:.2g} (plain-56, CIFAR-10, after epoch 81) to 0.5 (" in words
@@ -165,7 +166,7 @@ def test_gradients_before_and_after_training_say_nothing_of_between(tmp_path: Pa
     for run in study.runs():
         both = {moment: layers("gradient_norm", [0.5] * 20) for moment in ("initial", "final")}
         write_diagnostics(write_run(tmp_path, run, Truth(8.5, 0.5)), gradients=both)
-    words = _words(ANSWERS[study.kind](study, read_tables(tmp_path)))
+    words = words_of(ANSWERS[study.kind](study, read_tables(tmp_path)))
     assert (
         "in any of these networks before training and at the end; what happens in between, this does not say" in words
     )
@@ -177,7 +178,7 @@ def test_responses_of_an_epoch_alone_are_not_referred_to(tmp_path: Path) -> None
     for run in study.runs():
         during = {1: {"responses": {"final": layers("standard_deviation", [2.0] * 19)}}}
         write_diagnostics(write_run(tmp_path, run, Truth(8.5, 0.5)), during)
-    words = _words(ANSWERS[study.kind](study, read_tables(tmp_path)))
+    words = words_of(ANSWERS[study.kind](study, read_tables(tmp_path)))
     assert "[[responses]]" not in words
     assert "The why was not measured." in words
 
@@ -197,7 +198,7 @@ def test_images_and_classes_are_told_apart(tmp_path: Path) -> None:
         return Truth({"cifar100": 32.0, "cifar100-coarse": 22.0}[recipe.dataset], 9.0, 0.05, own=True)
 
     study = ask("data-size", Options(depths=(20,), seeds=2))
-    words = _words(_blocks(tmp_path, study, truth))
+    words = words_of(_blocks(tmp_path, study, truth))
     assert "cutting CIFAR-10 to 500 images of a class accounts for 1" in words
     assert "in 20 superclasses rather than 100 classes" in words
 
@@ -209,11 +210,11 @@ def test_reduced_trainings_and_digits_are_compared_with_nothing_published(tmp_pa
     tables = read_tables(tmp_path)
     for study in plan.studies:
         blocks = ANSWERS[study.kind](study, tables)
-        words = _words(blocks)
+        words = words_of(blocks)
         assert "the assignment's range" not in words
         for table in [block for block in blocks if isinstance(block, Table)]:
             assert not [column.title for column in table.columns if column.title.startswith("Assignment")]
-    short = _words(opening(plan.studies, tables))
+    short = words_of(opening(plan.studies, tables))
     assert "3 runs that several chapters need" not in short
     assert "that several chapters need were trained once" in short
     assert "[[learning-rate-final]]" in short
@@ -227,7 +228,7 @@ def test_nothing_finished_says_so_and_makes_nothing_up(tmp_path: Path, name: str
     if stop_after is not None:
         write_run(tmp_path, study.runs()[0], Truth(3.0, 1.0), stop_after=stop_after)
     blocks = ANSWERS[study.kind](study, read_tables(tmp_path))
-    assert f"0 of {len(study.runs())} runs have finished." in _words(blocks)
+    assert f"0 of {len(study.runs())} runs have finished." in words_of(blocks)
     assert not [block for block in blocks if isinstance(block, Table) and block.key in ("comparisons", "readings")]
 
 
@@ -240,7 +241,7 @@ def test_one_seed_and_some_missing_is_told_without_a_verdict(tmp_path: Path, nam
     keys = [block.key for block in blocks if isinstance(block, Figure | Table)]
     assert len(keys) == len(set(keys))
     assert {"final", "readings", "comparisons"} <= set(keys)
-    words = _words(blocks)
+    words = words_of(blocks)
     assert "which one seed cannot tell from chance" in words
     for reference in _references(words):
         assert reference in keys, reference
@@ -250,16 +251,6 @@ def _blocks(root: Path, study: Study, truth: Plant) -> list[Block]:
     for run in study.runs():
         write_run(root, run, truth(run.recipe))
     return ANSWERS[study.kind](study, read_tables(root))
-
-
-def _words(blocks: list[Block]) -> str:
-    lines: list[str] = []
-    for block in blocks:
-        if isinstance(block, Prose | Note):
-            lines.append(block.text)
-        elif isinstance(block, Bullets):
-            lines.extend(block.items)
-    return "\n".join(lines)
 
 
 def _references(words: str) -> list[str]:

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+from chapter_words import words_of
 
 from reslab.analysis.tidy import read_tables
-from reslab.exhibits.blocks import Block, Bullets, Figure, Note, Prose, Table
+from reslab.exhibits.blocks import Block, Figure, Note, Table
 from reslab.presets import preset_recipe
 from reslab.studies.depth import answer, ask
 from reslab.studies.study import Options, Study
@@ -83,7 +84,7 @@ def test_one_seed_tells_nothing_from_chance(tmp_path: Path) -> None:
 
 def test_a_full_schedule_is_compared_with_the_paper(tmp_path: Path) -> None:
     blocks = _blocks(tmp_path, CIFAR, {20: Truth(8.74, 0.6, 0.05), 56: Truth(5.0, 0.1, 0.05)})
-    words = _text(blocks)
+    words = words_of(blocks)
     assert "than the paper's 8.75, not resolvable with three seeds" in words
     assert "points lower than the paper's 6.97 (95% interval" in words
     tables = {block.key: block for block in blocks if isinstance(block, Table)}
@@ -94,7 +95,7 @@ def test_a_full_schedule_is_compared_with_the_paper(tmp_path: Path) -> None:
 def test_a_shortened_schedule_is_not(tmp_path: Path) -> None:
     options = Options(datasets=("cifar10",), depths=(20, 56), epochs=4, seeds=2)
     blocks = _blocks(tmp_path, options, {20: Truth(30.0, 30.0, 0.2), 56: Truth(28.0, 30.0, 0.2)})
-    words = _text(blocks)
+    words = words_of(blocks)
     assert "does not apply: the schedule is shortened to 4 epochs, with 2.44% of the images" in words
     assert "not the full ones" in words
     assert not [block for block in blocks if isinstance(block, Table) and block.key.startswith("published")]
@@ -106,12 +107,12 @@ def test_images_that_are_not_the_official_ones_are_not(tmp_path: Path) -> None:
     study = ask(CIFAR)
     for run in study.runs():
         write_run(tmp_path, run, Truth(8.0, 0.6, 0.05), official=False)
-    assert "the images are not the official ones of CIFAR-10" in _text(answer(study, read_tables(tmp_path)))
+    assert "the images are not the official ones of CIFAR-10" in words_of(answer(study, read_tables(tmp_path)))
 
 
 def test_digits_are_told_without_cifar(tmp_path: Path) -> None:
     blocks = _blocks(tmp_path, DIGITS, {8: Truth(3.0, 1.0, 0.05), 14: Truth(2.0, 0.5, 0.05)})
-    words = _text(blocks)
+    words = words_of(blocks)
     assert "there are no published figures for digits" in words
     assert "CIFAR" not in words
     assert "not the full ones" not in words
@@ -126,7 +127,7 @@ def test_the_steps_at_the_drops_are_found(tmp_path: Path) -> None:
         ("ResNet-56", "81", "0.01"),
         ("ResNet-56", "122", "0.001"),
     ]
-    assert "every test curve falls" in _text(blocks)
+    assert "every test curve falls" in words_of(blocks)
 
 
 def test_both_data_sets_are_told_apart(tmp_path: Path) -> None:
@@ -135,7 +136,7 @@ def test_both_data_sets_are_told_apart(tmp_path: Path) -> None:
     truths = {"cifar10": Truth(8.0, 0.5, 0.05), "cifar100": Truth(32.0, 12.5, 0.05)}
     for run in study.runs():
         write_run(tmp_path, run, truths[run.recipe.dataset])
-    words = _text(answer(study, read_tables(tmp_path)))
+    words = words_of(answer(study, read_tables(tmp_path)))
     assert "4.0 times as many" in words
     assert "5,000 training images for each of 10 classes, CIFAR-100 500 training images for each of 100" in words
     assert "cannot tell which matters more" in words
@@ -151,7 +152,7 @@ def test_an_unfinished_study_names_what_is_missing(tmp_path: Path) -> None:
 
     blocks = answer(study, read_tables(tmp_path))
 
-    words = _text(blocks)
+    words = words_of(blocks)
     assert next(block.text for block in blocks if isinstance(block, Note)).startswith("3 of 6 runs have finished.")
     assert "Interrupted: ResNet-20, CIFAR-10 seed 2 (epoch 40 of 164)." in words
     assert "Not started: ResNet-56, CIFAR-10 seed 2." in words
@@ -167,8 +168,8 @@ def test_nothing_finished_says_so_and_is_never_a_zero(tmp_path: Path, stop_after
     if stop_after is not None:
         write_run(tmp_path, study.runs()[0], Truth(3.0, 1.0), stop_after=stop_after)
     blocks = answer(study, read_tables(tmp_path))
-    assert "0 of 4 runs have finished." in _text(blocks)
-    assert ("nothing to answer with yet" in _text(blocks)) == (stop_after == 3)
+    assert "0 of 4 runs have finished." in words_of(blocks)
+    assert ("nothing to answer with yet" in words_of(blocks)) == (stop_after == 3)
     assert not [block for block in blocks if isinstance(block, Table) and block.key.startswith("final")]
 
 
@@ -176,7 +177,7 @@ def test_everything_diverged_is_a_result(tmp_path: Path) -> None:
     study = ask(DIGITS)
     for run in study.runs():
         write_run(tmp_path, run, Truth(90.0, 90.0), stop_after=4, failure=DIVERGED)
-    words = _text(answer(study, read_tables(tmp_path)))
+    words = words_of(answer(study, read_tables(tmp_path)))
     assert "0 of 4 runs have finished." in words
     assert words.count("the loss is not finite") == 4
 
@@ -187,7 +188,7 @@ def _blocks(root: Path, options: Options, truths: dict[int, Truth]) -> list[Bloc
 
 
 def _words(root: Path, options: Options, truths: dict[int, Truth]) -> str:
-    return _text(_blocks(root, options, truths))
+    return words_of(_blocks(root, options, truths))
 
 
 def _written(root: Path, options: Options, truths: dict[int, Truth]) -> Study:
@@ -195,16 +196,6 @@ def _written(root: Path, options: Options, truths: dict[int, Truth]) -> Study:
     for run in study.runs():
         write_run(root, run, truths[run.recipe.depth])
     return study
-
-
-def _text(blocks: list[Block]) -> str:
-    lines: list[str] = []
-    for block in blocks:
-        if isinstance(block, Prose | Note):
-            lines.append(block.text)
-        elif isinstance(block, Bullets):
-            lines.extend(block.items)
-    return "\n".join(lines)
 
 
 def _section(words: str, start: str) -> str:

@@ -64,7 +64,6 @@ class Board:
         self._lengths: dict[str, int] = {}
         self._epochs: dict[str, int] = {}
         self._tasks: dict[str, TaskID] = {}
-        self._preparing: dict[str, TaskID] = {}
         self._said: dict[str, float] = {}
         self._begun = time.monotonic()
         self._first_step: tuple[float, float] | None = None
@@ -114,7 +113,7 @@ class Board:
     def _prepare(self, run: str, words: str) -> None:
         self._say(run, words, force=True)
         if self._bars is not None:
-            self._preparing[run] = self._bars.add_task(f"{run}  {words}", total=None)
+            self._tasks[run] = self._bars.add_task(f"{run}  {words}", total=None)
 
     def _finish(self, run: str, event: Event) -> None:
         if event["status"] == "finished":
@@ -135,11 +134,10 @@ class Board:
             self._first_step = (time.monotonic(), sum(self._left.values()))
         if self._bars is None:
             return
-        if run in self._preparing:
-            self._bars.remove_task(self._preparing.pop(run))
         if run not in self._tasks:
             self._tasks[run] = self._bars.add_task(run, total=self._lengths[run], completed=iteration)
-        self._bars.update(self._tasks[run], completed=iteration)
+        # What it was preparing until now shows no length, and other words.
+        self._bars.update(self._tasks[run], description=run, total=self._lengths[run], completed=iteration)
         self._show_total()
 
     def _show_total(self) -> None:

@@ -33,7 +33,7 @@ def serve(run: Run, dataset: AnyDataset, device: torch.device) -> Served:
     normaliser = _normaliser(recipe, parts.train)
     measured = {"test": parts.test} | ({"holdout": parts.holdout} if parts.holdout is not None else {})
     return Served(
-        _train_batches(run, parts.train, normaliser, device),
+        train_batches(run, parts.train, normaliser, device),
         {name: _evaluation_batches(recipe, images, normaliser, device, None) for name, images in measured.items()},
     )
 
@@ -48,7 +48,8 @@ def _normaliser(recipe: Recipe, train: AnyImages) -> Normaliser:
     return unmeasured(recipe.normalisation) if isinstance(train, FileSet) else fit(recipe.normalisation, train)
 
 
-def _train_batches(run: Run, images: AnyImages, normaliser: Normaliser, device: torch.device) -> AnyTrainBatches:
+def train_batches(run: Run, images: AnyImages, normaliser: Normaliser, device: torch.device) -> AnyTrainBatches:
+    """Return the augmented batches that a run trains on."""
     recipe = run.recipe
     if isinstance(images, FileSet):
         return FileTrainBatches(

@@ -23,8 +23,6 @@ from reslab.exhibits.style import (
 )
 from reslab.exhibits.wording import counted, dataset_name, listing, seeds_behind
 
-__all__ = ["Reading", "Rows", "datasets_of", "error_figure", "on_dataset", "paper_figure"]
-
 Reading = Literal["train", "test"]
 
 Rows = dict[str, list[Row]]

@@ -6,10 +6,9 @@ import altair as alt
 import polars as pl
 
 from reslab.analysis.diagnoses import moment_order
-from reslab.analysis.groups import Group
+from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.summary import Summary, summarise
 from reslab.exhibits.blocks import Column, Figure, Panel, Row, Table
-from reslab.exhibits.curves import datasets_of, on_dataset
 from reslab.exhibits.style import VIRIDIS, colours, legend, log_y, panel, shapes, unchecked
 from reslab.exhibits.wording import dataset_name, listing, points, seeds_behind
 

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
-from reslab.data.batches import TrainBatches
 from reslab.data.images import ImageSet
 from reslab.data.normalisation import fit
+from reslab.data.serving import train_batches
 from reslab.lab.assembly import training_network
 from reslab.lab.planner import work_per_image
-from reslab.recipe import Recipe, vary
+from reslab.recipe import Recipe, Run, vary
 from reslab.training import hardware
 from reslab.training.loop import start
 from reslab.training.step import TrainingStep
@@ -28,17 +28,7 @@ WARM_UP = 3
 
 def trainer(recipe: Recipe, images: ImageSet, device: torch.device) -> Callable[[int], None]:
     """Return a function that trains a network of the recipe for so many steps, and has ended when it returns."""
-    batches = TrainBatches(
-        images,
-        fit(recipe.normalisation, images),
-        batch_size=recipe.batch_size,
-        crop_padding=recipe.crop_padding,
-        padding=recipe.padding,
-        mirror=recipe.mirror,
-        seed=0,
-        device=device,
-        channels_last=True,
-    )
+    batches = train_batches(Run(recipe), images, fit(recipe.normalisation, images), device)
     module = training_network(recipe, 10, 0, device).train()
     state = start(module, recipe, batches.num_batches, device)
     step = TrainingStep(module, state.optimiser, label_smoothing=0.0, precision=recipe.precision, device=device)

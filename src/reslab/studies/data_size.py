@@ -15,7 +15,7 @@ from reslab.recipe import Recipe, vary
 from reslab.studies.against_published import not_comparable
 from reslab.studies.chapter import Chapter, in_short, write
 from reslab.studies.comparing import reference_words, sorted_words
-from reslab.studies.designs import BOTH, Factors, base_recipe, labelled, lengthened, seeds, variants
+from reslab.studies.designs import Factors, base_recipe, bases, labelled, lengthened, seeds, variants, where
 from reslab.studies.images_and_classes import PASSES, SAMPLES, across, amount, images_or_classes, samples_or_passes
 from reslab.studies.study import Options, Study
 from reslab.studies.verdicts import why_not_comparable
@@ -29,8 +29,7 @@ FEW = 0.1
 
 def ask(options: Options) -> Study:
     """Return the study of the number of images as the options have it."""
-    datasets, depths = options.datasets or BOTH, options.depths or DEPTHS
-    asked = [one for dataset in datasets for depth in depths for one in _of(options, dataset, depth)]
+    asked = [one for base in bases(options, DEPTHS) for one in _of(options, base)]
     return Study(
         name=NAME,
         title="What does the number of images do?",
@@ -55,25 +54,23 @@ def short(study: Study, tables: Tables) -> list[str]:
     return in_short(study, tables, _chapter(study))
 
 
-def _of(options: Options, dataset: str, depth: int) -> Iterator[tuple[str, Recipe, Factors]]:
-    base = base_recipe(options, dataset, depth)
-    about: Factors = (("dataset", dataset), ("depth", depth))
-    yield labelled(["all images"], base), base, (*about, ("share", 1.0))
+def _of(options: Options, base: Recipe) -> Iterator[tuple[str, Recipe, Factors]]:
+    yield labelled(["all images"], base), base, (*where(base), ("share", 1.0))
     for share, name in SHARES.items():
         for kept in (SAMPLES, PASSES):
             recipe = cut(base, share, kept)
             yield (
                 labelled([f"{name} of the images ({kept})"], recipe),
                 recipe,
-                (*about, ("share", share), ("kept", kept)),
+                (*where(base), ("share", share), ("kept", kept)),
             )
-    if dataset == "cifar10":
+    if base.dataset == "cifar10":
         recipe = cut(base, FEW, SAMPLES)
         text = f"1/10 of the images ({SAMPLES})"
-        yield labelled([text], recipe), recipe, (*about, ("share", FEW), ("kept", SAMPLES))
-    if dataset == "cifar100":
-        recipe = base_recipe(options, "cifar100-coarse", depth)
-        yield labelled(["all images"], recipe), recipe, (("dataset", recipe.dataset), ("depth", depth), ("share", 1.0))
+        yield labelled([text], recipe), recipe, (*where(base), ("share", FEW), ("kept", SAMPLES))
+    if base.dataset == "cifar100":
+        recipe = base_recipe(options, "cifar100-coarse", base.depth)
+        yield labelled(["all images"], recipe), recipe, (*where(recipe), ("share", 1.0))
 
 
 def cut(base: Recipe, share: float, kept: str) -> Recipe:

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from reslab.analysis.groups import Group
+from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.judgement import Compared
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
-from reslab.exhibits.curves import datasets_of, on_dataset
 from reslab.exhibits.factors import Axis, factor_figure
 from reslab.exhibits.finals import marks
 from reslab.exhibits.windows import beside_table, network, nothing, published_table, window_table

@@ -2,16 +2,15 @@
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 import polars as pl
 
 from reslab.analysis.diagnoses import moment_order
-from reslab.analysis.groups import Group
+from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.exhibits import why as exhibits
 from reslab.exhibits.blocks import Block, Command, Heading, Prose
-from reslab.exhibits.curves import datasets_of, on_dataset
 from reslab.exhibits.why import measured, moment_words
 from reslab.exhibits.wording import dataset_name, listing, opened
 from reslab.studies.study import Study
@@ -45,25 +44,22 @@ def _responses(groups: Sequence[Group], label: Label) -> list[Block]:
         return []
     sentences = []
     for dataset in datasets_of(groups):
-        means = {
-            label(group): _mean_response(group)
+        means = [
+            (group, _mean_response(group))
             for group in on_dataset(groups, dataset)
             if group.diagnoses.by_layer("responses").height
-        }
+        ]
         if means:
-            listed = listing(f"{value:.2f} in {name}" for name, value in means.items())
+            listed = listing(f"{mean:.2f} in {label(group)}" for group, mean in means)
             sentences.append(f"On {dataset_name(dataset)} the mean over the layers ([[responses]]) is {listed}.")
-        sentences += _responding(on_dataset(groups, dataset))
+        sentences += _responding(
+            {group.recipe.depth: mean for group, mean in means if group.recipe.family == "residual"}
+        )
     return [figure, Prose("  ".join(sentences))]
 
 
-def _responding(groups: Sequence[Group]) -> list[str]:
-    """Return whether the deeper of the residual networks respond less, as the paper's do."""
-    means = {
-        group.recipe.depth: _mean_response(group)
-        for group in groups
-        if group.recipe.family == "residual" and group.diagnoses.by_layer("responses").height
-    }
+def _responding(means: Mapping[int, float]) -> list[str]:
+    """Return whether the deeper of the residual networks respond less, as the paper's do, from the means by depth."""
     if len(means) < 2:
         return []
     ordered = [means[depth] for depth in sorted(means)]

@@ -55,7 +55,12 @@ class Muon(torch.optim.SGD):
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Update all parameters at the rate that was set last."""
-        gradients = {weight: weight.grad for weights in self._alike.values() for weight in weights}
+        gradients = {
+            weight: weight.grad
+            for weights in self._alike.values()
+            for weight in weights
+            if weight.grad is not None  # every one has a gradient after a backward pass
+        }
         for weight in gradients:
             weight.grad = None  # SGD passes over what has none
         super().step(closure)
@@ -64,23 +69,23 @@ class Muon(torch.optim.SGD):
         for weight, gradient in gradients.items():
             weight.grad = gradient
 
-    def _turn(self, shape: tuple[int, int], weights: list[nn.Parameter], gradients: Iterable[Tensor | None]) -> None:
+    def _turn(self, shape: tuple[int, int], weights: list[nn.Parameter], gradients: Iterable[Tensor]) -> None:
+        def stacked(ones: Iterable[Tensor]) -> Tensor:
+            return torch.stack([one.reshape(shape) for one in ones])
+
         size = math.sqrt(min(shape))  # of an orthogonal matrix
-        gradient = torch.stack([one.reshape(shape) for one in gradients if one is not None])
         momenta = [self.state[weight].setdefault("momentum_buffer", torch.zeros_like(weight)) for weight in weights]
-        momentum = torch.stack([one.reshape(shape) for one in momenta]).lerp_(gradient, 1 - self._momentum)
+        gradient, weight_before, momentum_before = stacked(gradients), stacked(weights), stacked(momenta)
+        momentum = momentum_before.lerp(gradient, 1 - self._momentum)
         direction = orthogonalised(gradient.lerp(momentum, self._momentum))
         direction *= size / direction.norm(dim=(1, 2), keepdim=True)
-        before = torch.stack([weight.reshape(shape) for weight in weights])
         rate = self._ratio * self.param_groups[0]["lr"]
-        after = before * (size / before.norm(dim=(1, 2), keepdim=True)) - rate * direction
+        after = weight_before * (size / weight_before.norm(dim=(1, 2), keepdim=True)) - rate * direction
         # As fused SGD does: no update where the loss was not finite, without asking the host.
         stopped: Tensor | None = getattr(self, "found_inf", None)
         if stopped is not None:
-            after, momentum = (
-                torch.where(stopped > 0, torch.stack([one.reshape(shape) for one in old]), new)
-                for old, new in ((weights, after), (momenta, momentum))
-            )
+            after = torch.where(stopped > 0, weight_before, after)
+            momentum = torch.where(stopped > 0, momentum_before, momentum)
         for place, (weight, buffer) in enumerate(zip(weights, momenta, strict=True)):
             weight.copy_(after[place].reshape(weight.shape))
             buffer.copy_(momentum[place].reshape(weight.shape))
