@@ -12,7 +12,7 @@ from reslab.exhibits.curves import error_figure, paper_figure
 from reslab.exhibits.factors import spread_out
 from reslab.exhibits.finals import by_depth_figure, by_variant_figure
 from reslab.exhibits.rates import rate_figure
-from reslab.exhibits.style import colours
+from reslab.exhibits.style import colours, legend
 from reslab.published import Published
 from reslab.recipe import Run
 from synthetic import Truth, small, three_depths, write_run
@@ -111,3 +111,29 @@ def test_an_error_of_zero_can_be_drawn_on_a_logarithmic_axis(tmp_path: Path) -> 
 @pytest.mark.parametrize("count", [1, 3, 7, 8, 30])
 def test_every_series_has_its_own_colour(count: int) -> None:
     assert len(set(colours(count))) == count
+
+
+@pytest.mark.parametrize(("test_error", "cut"), [(3.0, True), (60.0, False)])
+def test_only_what_is_cut_off_is_said_to_be(tmp_path: Path, test_error: float, cut: bool) -> None:
+    write_run(tmp_path, Run(small(8)), Truth(test_error, 1.0))
+    figure = paper_figure("together", [gather(read_tables(tmp_path), "it", small(8), (0,))], _label)
+    assert figure is not None
+    assert ("Errors above the axis are cut off." in figure.caption) == cut
+
+
+def test_a_legend_has_as_many_columns_as_its_labels_leave_room_for() -> None:
+    for longest, columns in ((9, 3), (12, 3), (13, 2), (22, 2), (23, 1)):
+        assert legend(["x" * longest] * 4).to_dict()["columns"] == columns
+    assert legend(["x"]).to_dict()["columns"] == 1
+
+
+def test_dashes_are_in_the_legend_of_the_rate(tmp_path: Path) -> None:
+    recipes = [small(8, learning_rate=rate) for rate in (0.1, 0.2)]
+    for recipe in recipes:
+        write_run(tmp_path, Run(recipe), Truth(3.0, 1.0))
+    tables = read_tables(tmp_path)
+    figure = rate_figure("rate", [gather(tables, recipe.id, recipe, (0,)) for recipe in recipes])
+    assert figure is not None
+    colour, dash = (figure.panels[0].chart["encoding"][channel] for channel in ("color", "strokeDash"))
+    assert colour["legend"] == dash["legend"]  # else there are two of them
+    assert colour["scale"]["domain"] == dash["scale"]["domain"]

@@ -69,7 +69,7 @@ def test_where_curves_are_too_many_the_first_and_the_extremes_are_drawn(many: li
     assert [_variant(group) for group in drawn] == expected * 2
     figure = error_figure("test", many, "test", _variant)
     assert figure is not None
-    assert "Of eleven variants the first is drawn" in figure.caption
+    assert "Drawn are the first of eleven variants, and of the others the three with the lowest" in figure.caption
     for panel in figure.panels:
         (rows,) = panel.datasets.values()
         assert list(dict.fromkeys(row["label"] for row in rows)) == expected
@@ -80,4 +80,4 @@ def test_curves_that_can_be_told_apart_are_all_drawn(many: list[Group]) -> None:
     assert telling(few, _variant) == few
     figure = error_figure("test", few, "test", _variant)
     assert figure is not None
-    assert "the first is drawn" not in figure.caption
+    assert "Drawn are" not in figure.caption

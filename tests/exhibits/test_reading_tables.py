@@ -39,7 +39,7 @@ def test_readings_stand_side_by_side(tmp_path: Path) -> None:
     assert table is not None
     titles = [column.title for column in table.columns]
     assert titles == [
-        "Runs", "Seeds", "Last epoch (%)", "Best on the test set (%)", "at epoch", "Optimism (points)"
+        "Runs", "Seeds", "Last epoch (%)", "Best on the test set (%)", "Best epoch", "Optimism (points)"
     ]  # fmt: skip
     assert [row[1] for row in table.rows] == ["3", "2 of 3"]
     assert "no hold-out" in table.caption

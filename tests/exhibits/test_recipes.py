@@ -4,7 +4,7 @@ from pathlib import Path
 
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
-from reslab.exhibits.recipes import differences, recipe_table, schedule_words
+from reslab.exhibits.recipes import differences, recipe_table, schedule_table, schedule_words
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, vary
 from synthetic import small
@@ -51,6 +51,27 @@ def test_the_assignments_schedule_is_the_papers_within_an_epoch() -> None:
     assert {"Normalisation", "Shortcut", "Initialisation"} <= set(aspects)
     short = vary(preset_recipe("assignment"), length=82, first_drop=41, second_drop=61)
     assert "Schedule" in [aspect for aspect, _, _ in differences(short, preset_recipe("paper"))]
+
+
+def test_an_epoch_of_schedule_is_a_difference_where_it_is_the_question() -> None:
+    base = preset_recipe("assignment")
+    early = vary(base, first_drop=base.first_drop - 0.5, second_drop=base.second_drop - 0.5)
+    assert differences(early, base) == []
+    (found,) = differences(early, base, epochs_apart=0)
+    assert found[0] == "Schedule"
+    assert "80.5" in found[1]
+    assert differences(vary(base, first_drop=base.first_drop - 1), base)
+    assert differences(base, base, epochs_apart=0) == []
+
+
+def test_lengths_of_training_are_rows_with_even_decimals(tmp_path: Path) -> None:
+    short = small(8, length=3, first_drop=1.5, second_drop=2.25)
+    groups = _groups(tmp_path, short, small(8), small(14), small(8, first_drop=5))
+    assert schedule_table("schedules", groups).rows == (
+        ("3 epochs", "1.5", "2.2"),
+        ("12 epochs", "6.0", "9.0"),
+        ("12 epochs", "5.0", "9.0"),
+    )
 
 
 def test_schedules_in_their_own_unit() -> None:

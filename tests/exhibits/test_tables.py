@@ -1,5 +1,6 @@
 """Tables of figures: counts of seeds, dashes for what is not there, published figures beside."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -75,8 +76,34 @@ def test_images_and_machines(groups: list[Group]) -> None:
     assert images is not None
     assert machines is not None
     assert [row[:4] for row in images.rows] == [("digits", "10", "1,437", "360")]
-    assert machines.rows[0] == ("ResNet-8", "Some Processor 9000", "2", "1,590", "31.5 s", "6 min 18 s")
-    assert machines.rows[1][-1] is None
+    assert [column.title for column in images.columns][-1] == "Fingerprint"  # of digits none is official or not
+    assert machines.rows[0] == ("ResNet-8", "1,590", "31.5 s", "6 min 18 s", "286")
+    assert machines.rows[1][-2] is None
+    assert machines.caption.endswith("All ran on Some Processor 9000, two threads each.")
+
+
+def test_machines_that_differ_have_a_column(tmp_path: Path) -> None:
+    for seed, device in enumerate(("One Processor", "Another")):
+        folder = write_run(tmp_path, Run(small(8 + 6 * seed), 0), Truth(3.0, 1.0))
+        provenance = json.loads((folder / "provenance.json").read_text())
+        provenance["attempts"][0]["device_name"] = device
+        (folder / "provenance.json").write_text(json.dumps(provenance))
+    tables = read_tables(tmp_path)
+    table = speed_table("machines", [gather(tables, "it", small(depth), (0,)) for depth in (8, 14)], _label)
+    assert table is not None
+    assert [row[1:3] for row in table.rows] == [("One Processor", "2"), ("Another", "2")]
+    assert "All ran on" not in table.caption
+
+
+def test_shares_of_the_images_are_one_row_and_official_images_say_so(tmp_path: Path) -> None:
+    recipes = [small(8, dataset="cifar10", train_share=share) for share in (1.0, 0.5)]
+    for recipe in recipes:
+        write_run(tmp_path, Run(recipe), Truth(3.0, 1.0))
+    tables = read_tables(tmp_path)
+    table = data_table("images", [gather(tables, "it", recipe, (0,)) for recipe in recipes])
+    assert table is not None
+    ((name, _, images, _, _, official),) = table.rows
+    assert (name, images, official) == ("CIFAR-10", "25,000 to 50,000", "yes")
 
 
 def test_the_appendix_has_every_run(tables: Tables) -> None:
@@ -87,3 +114,5 @@ def test_the_appendix_has_every_run(tables: Tables) -> None:
         ("finished", "12", "4.00"),
     ]
     assert rows[0][7] == "0123456789"
+    assert len(rows[0]) == 8
+    assert "All ran on Some Processor 9000." in runs_table("runs", tables.runs).caption

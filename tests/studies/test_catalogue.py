@@ -135,7 +135,7 @@ def test_fidelity_changes_one_thing_at_a_time() -> None:
                   if getattr(one.recipe, name) != getattr(base.recipe, name)]  # fmt: skip
         assert len(fields) == 1 or fields == ["first_drop", "second_drop"]
     names = {str(dict(one.factors)["change"]) for one in changed}
-    assert {"input pixel-mean", "shortcut A", "padding mean", "start he-fan-in", "Nesterov momentum", "decay 0.0002",
+    assert {"input pixel-mean", "shortcut A", "padding mean", "start He fan-in", "Nesterov momentum", "decay 0.0002",
             "decay on weights only", "drops an epoch earlier"} <= names  # fmt: skip
     assert not [name for name in names if "warm-up" in name]
     deep = ask("fidelity", Options(datasets=("cifar10",), depths=(110,)))

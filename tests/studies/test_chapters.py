@@ -8,7 +8,7 @@ import pytest
 from chapter_words import words_of
 
 from reslab.analysis.tidy import read_tables
-from reslab.exhibits.blocks import Block, Command, Figure, Table
+from reslab.exhibits.blocks import Block, Command, Figure, Heading, Table
 from reslab.recipe import Recipe
 from reslab.studies.assignment import opening
 from reslab.studies.catalogue import ANSWERS, STUDIES, ask, ask_all
@@ -80,7 +80,7 @@ def test_too_high_a_rate_that_fits_worse_is_a_matter_of_optimisation(tmp_path: P
         return Truth(12.0 if high else 8.5, 6.0 if high else 0.5, 0.05, own=True)
 
     words = words_of(_blocks(tmp_path, ask("learning-rate", RATES), truth))
-    assert "Rates higher than the base that do worse: 1 (CIFAR-10).  Their training errors are higher too" in words
+    assert "Rates higher than the base that do worse: 1.  Their training errors are higher too" in words
 
 
 def test_plain_networks_degrade_and_residual_ones_do_not(tmp_path: Path) -> None:
@@ -92,7 +92,32 @@ def test_plain_networks_degrade_and_residual_ones_do_not(tmp_path: Path) -> None
     words = words_of(_blocks(tmp_path, ask("degradation", options), truth))
     assert "Plain networks degrade from 20 to 56 layers: the training error itself rises, and so does the test" in words
     assert "Residual networks do not degrade from 20 to 56 layers: the training error falls" in words
+    assert "the reason lies in how they are trained, and not in overfitting" in words
+    assert "which was not done" in words
     assert "The why was not measured." in words
+
+
+def test_a_degradation_that_is_not_shown_gets_no_reason(tmp_path: Path) -> None:
+    study = ask("degradation", Options(datasets=("cifar10",), depths=(20, 56), seeds=3))
+    words = words_of(_blocks(tmp_path, study, lambda recipe: Truth(8.5, 2.0, 0.3, own=True)))
+    assert "That plain networks degrade is not shown here, so that there is nothing to give a reason for." in words
+    assert "the reason lies in how they are trained" not in words
+
+
+def test_how_test_curves_end_is_a_table(tmp_path: Path) -> None:
+    study = ask("epochs", Options(datasets=("digits",), depths=(8,), epochs=12, seeds=2))
+    blocks = _blocks(tmp_path, study, lambda recipe: Truth(3.0, 1.0))
+    (table,) = [block for block in blocks if isinstance(block, Table) and block.key == "endings"]
+    assert [row[0] for row in table.rows] == ["ResNet-8, 6 epochs", "ResNet-8, 12 epochs", "ResNet-8, 24 epochs"]
+    assert [row[2:] for row in table.rows] == [("6", "0.00"), ("12", "0.00"), ("24", "0.00")]
+    assert "within 0.5 points of its last value" in table.caption
+    assert "In no case does a longer training do worse" in words_of(blocks)
+
+
+def test_longer_trainings_that_nothing_is_shown_of_are_open(tmp_path: Path) -> None:
+    study = ask("epochs", Options(datasets=("digits",), depths=(8,), epochs=12, seeds=2))
+    words = words_of(_blocks(tmp_path, study, lambda recipe: Truth(9.0, 1.0, 3.0, own=True)))
+    assert "Of one comparison with longer trainings none shows them to do as well or better, and one is open." in words
 
 
 def test_what_was_measured_is_shown_and_said(tmp_path: Path) -> None:
@@ -113,10 +138,10 @@ def test_what_was_measured_is_shown_and_said(tmp_path: Path) -> None:
     figures = {block.key for block in blocks if isinstance(block, Figure)}
     assert {"responses", "gradients", "surface"} <= figures
     words = words_of(blocks)
-    assert "Below 0.01, and so vanished: plain-56, CIFAR-10 (before training and at the end)." in words
+    assert "Below 0.01, and so vanished: plain-56 (before training and at the end)." in words
     assert "Between the start and the end of training it was not measured." in words
     assert "the mean over the layers ([[responses]]) is 2.00 in plain-20" in words
-    assert "by 2 nats for plain-20, CIFAR-10" in words
+    assert "by 2.0 nats for plain-20, 2.0 nats for plain-56" in words
     assert "The why was not measured" not in words
 
 
@@ -149,14 +174,14 @@ def test_gradients_during_training_are_said(tmp_path: Path, low: float, all_netw
         )
     words = words_of(ANSWERS[study.kind](study, read_tables(tmp_path)))
     assert "Before training the gradient of the first quarter" in words
-    assert "is 0.5 for plain-20, CIFAR-10; 0.5 for plain-56" in words
-    assert f"After epochs 1 and 81 it is from {low:.2g} (plain-56, CIFAR-10, after epoch 81) to 0.5 (" in words
+    assert "is 0.50 for plain-20, 0.50 for plain-56" in words
+    assert f"After epochs 1 and 81 it is from {low:.2g} (plain-56, after epoch 81) to 0.5 (" in words
     assert "At the end it is from 0.5 (" in words
-    vanished = "Below 0.01, and so vanished: plain-56, CIFAR-10 (after epoch 81)." in words
+    vanished = "Below 0.01, and so vanished: plain-56 (after epoch 81)." in words
     assert vanished == (low < 0.01)
     assert ("None is below 0.01" in words) != vanished
     assert ("measured before training, after epochs 1 and 81, and at the end." in words) != vanished
-    unseen = "During training it was not measured on plain-20, CIFAR-10; ResNet-20, CIFAR-10; and ResNet-56" in words
+    unseen = "During training it was not measured on plain-20, ResNet-20 and ResNet-56" in words
     assert unseen != all_networks
     assert ("Whatever trouble there is has another cause" in words) == (all_networks and not vanished)
 
@@ -200,7 +225,144 @@ def test_images_and_classes_are_told_apart(tmp_path: Path) -> None:
     study = ask("data-size", Options(depths=(20,), seeds=2))
     words = words_of(_blocks(tmp_path, study, truth))
     assert "cutting CIFAR-10 to 500 images of a class accounts for 1" in words
+    assert "Neither part is twice the other: both play a part." in words
     assert "in 20 superclasses rather than 100 classes" in words
+
+
+def test_what_the_images_asked_cannot_answer_is_not_posed(tmp_path: Path) -> None:
+    study = ask("data-size", Options(datasets=("digits",), depths=(8,), epochs=6, seeds=2))
+    assert "CIFAR" not in study.question + study.expectation
+    blocks = _blocks(tmp_path, study, lambda recipe: Truth(3.0, 1.0, 0.1, own=True))
+    assert not [block for block in blocks if isinstance(block, Heading) and "CIFAR" in block.text]
+    (table,) = [block for block in blocks if isinstance(block, Table) and block.key == "amounts"]
+    assert [column.title for column in table.columns] == ["Share", "Images", "Classes", "Images of a class"]
+    assert "1/2 (same samples) against all images" in words_of(blocks)
+    assert "is CIFAR-100 harder for its classes" in ask("data-size", Options()).question
+
+
+@pytest.mark.parametrize("datasets", [("cifar10",), ("cifar10", "cifar100")])
+def test_what_was_measured_names_the_data_set_only_among_several(tmp_path: Path, datasets: tuple[str, ...]) -> None:
+    study = ask("learning-rate", Options(datasets=datasets, depths=(20,), seeds=1))
+    for run in study.runs():
+        figures = {"largest": 1 / run.recipe.learning_rate, "stability_limit": 1000.0, "rate": 0.001}
+        write_diagnostics(write_run(tmp_path, run, Truth(8.5, 0.5)), curvature={"final": figures})
+    blocks = ANSWERS[study.kind](study, read_tables(tmp_path))
+    (table,) = [block for block in blocks if isinstance(block, Table) and block.key == "curvature"]
+    assert table.rows[0][0] == ("rate 0.01" if len(datasets) == 1 else "rate 0.01, CIFAR-10")
+    words = words_of(blocks)
+    assert "from 0.001 (rate 1" in words
+    assert "The higher the rate, the smaller the eigenvalue" in words
+    assert "At the end, then, no rate is too high for the curvature" in words
+
+
+def test_eigenvalues_above_the_limit_or_out_of_order_support_no_such_words(tmp_path: Path) -> None:
+    study = ask("learning-rate", RATES)
+    for run in study.runs():
+        figures = {"largest": 2000.0 if run.recipe.learning_rate == 1 else 5.0, "stability_limit": 1000.0, "rate": 0.1}
+        write_diagnostics(write_run(tmp_path, run, Truth(8.5, 0.5)), curvature={"final": figures})
+    words = words_of(ANSWERS[study.kind](study, read_tables(tmp_path)))
+    assert "to 2 (rate 1) times the stability limit" in words
+    assert "The higher the rate" not in words
+    assert "no rate is too high" not in words
+
+
+def test_an_epoch_of_schedule_is_told_as_the_difference_that_it_is(tmp_path: Path) -> None:
+    study = ask("fidelity", Options(datasets=("cifar10",), depths=(20,), seeds=1))
+    blocks = _blocks(tmp_path, study, lambda recipe: Truth(8.5, 0.5))
+    (table,) = [block for block in blocks if isinstance(block, Table) and block.key == "deviations"]
+    rows = {row[0]: row[1:] for row in table.rows}
+    changed, base = rows["Drops an epoch earlier"][:2]
+    assert "after 80 and 121" in str(changed)
+    assert "after 81 and 122" in str(base)
+    assert all(None not in row for row in rows.values())
+    assert "of the schedule here" not in table.caption
+    (recipe,) = [block for block in blocks if isinstance(block, Table) and block.key == "recipe"]
+    assert recipe.title == "The recipe of the base"
+    assert not [row for row in recipe.rows if "by variant" in str(row[1])]
+
+
+def test_an_epoch_of_a_short_schedule_is_told_to_be_much_of_it(tmp_path: Path) -> None:
+    study = ask("fidelity", Options(datasets=("digits",), depths=(8,), epochs=8, seeds=2))
+
+    def truth(recipe: Recipe) -> Truth:
+        return Truth(9.0 if recipe.nesterov else 3.0, 1.0, 0.01, own=True)
+
+    blocks = _blocks(tmp_path, study, truth)
+    (table,) = [block for block in blocks if isinstance(block, Table) and block.key == "deviations"]
+    assert "An epoch is 12.5% of the schedule here, and 0.61% of the assignment's." in table.caption
+    words = words_of(blocks)
+    assert "comparisons one shows a change of the test error, " in words
+    assert "compared with the base (" in words
+
+
+@pytest.mark.parametrize(
+    ("middle", "said"),
+    [
+        (11.0, "So the greater part goes with the classes; the assignment supposes the number of images of each."),
+        (30.0, "So the greater part goes with the number of images of each class, as the assignment supposes."),
+        (33.0, "accounts for 25."),
+    ],
+)
+def test_the_greater_part_of_the_distance_is_named(tmp_path: Path, middle: float, said: str) -> None:
+    def truth(recipe: Recipe) -> Truth:
+        if recipe.dataset == "cifar10":
+            return Truth(8.0 if recipe.train_share == 1 else middle, 0.5)
+        return Truth(32.0, 9.0)
+
+    words = words_of(_blocks(tmp_path, ask("data-size", Options(depths=(20,), seeds=2)), truth))
+    assert said in words
+    assert ("greater part" in words) == (middle < 32)
+
+
+def test_what_fewer_images_do_has_the_reason_that_the_training_errors_show(tmp_path: Path) -> None:
+    def truth(recipe: Recipe) -> Truth:
+        if recipe.train_share == 1:
+            return Truth(8.0, 2.0, 0.02, own=True)
+        train = {0.5: 1.0, 0.2: 5.0, 0.1: 2.0}[recipe.train_share]
+        return Truth(14.0, train, 0.02, own=True)
+
+    words = words_of(_blocks(tmp_path, ask("data-size", RATES), truth))
+    less = "The test error is higher and the training error lower with these: 1/2 (same samples) and 1/2 (same passes)."
+    assert less in words
+    assert "Both errors are higher with these: 1/5 (same samples) and 1/5 (same passes)." in words
+    open_ = "no difference of the training errors is shown, with these: 1/10 (same samples).  The reason is open there."
+    assert open_ in words
+
+
+@pytest.mark.parametrize(
+    ("noise", "errors", "said"),
+    [
+        (0.01, (8.0, 8.0, 8.0), "All are shown to be equal within 0.5 points: projections are not essential here."),
+        (2.0, (8.0, 8.0, 8.0), "an effect too small for these seeds would look the same"),
+        (0.01, (8.0, 7.0, 8.0), "a gain of B or C may be that of its parameters"),
+    ],
+)
+def test_what_shortcuts_show_of_projections(
+    tmp_path: Path, noise: float, errors: tuple[float, float, float], said: str
+) -> None:
+    def truth(recipe: Recipe) -> Truth:
+        return Truth(errors["ABC".index(recipe.shortcut)], 1.0, noise, own=True)
+
+    assert said in words_of(_blocks(tmp_path, ask("shortcuts", RATES), truth))
+
+
+def test_a_mean_outside_the_assignments_range_is_said_to_be_above_or_below(tmp_path: Path) -> None:
+    def truth(recipe: Recipe) -> Truth:
+        return Truth(30.0 if recipe.learning_rate == 0.5 else 0.5, 0.1, 0.01)
+
+    words = words_of(_blocks(tmp_path, ask("learning-rate", RATES), truth))
+    assert "above the assignment's range (8.19 to 12.23" in words
+    assert "below the assignment's range (10.79 to 11.17" in words
+
+
+def test_worse_rates_are_listed_by_data_set(tmp_path: Path) -> None:
+    def truth(recipe: Recipe) -> Truth:
+        high = recipe.learning_rate >= 0.5
+        return Truth(12.0 if high else 8.5, 6.0 if high else 0.5, 0.05, own=True)
+
+    study = ask("learning-rate", Options(datasets=("cifar10", "cifar100"), depths=(20,), seeds=3))
+    words = words_of(_blocks(tmp_path, study, truth))
+    assert "Rates higher than the base that do worse: on CIFAR-10 0.5 and 1; on CIFAR-100 0.5 and 1." in words
 
 
 def test_reduced_trainings_and_digits_are_compared_with_nothing_published(tmp_path: Path) -> None:
@@ -218,7 +380,11 @@ def test_reduced_trainings_and_digits_are_compared_with_nothing_published(tmp_pa
     assert "3 runs that several chapters need" not in short
     assert "that several chapters need were trained once" in short
     assert "[[learning-rate-final]]" in short
+    assert "the comparison with the paper and its reasons, what can be recognised in the curves" in short
     assert opening(plan.studies[:1], tables) == []
+    assert "Beyond the assignment" not in " ".join(_headings(opening(plan.studies, tables)))
+    further = [*plan.studies, ask("shortcuts", Options(datasets=("digits",), depths=(8,), epochs=6, seeds=2))]
+    assert _headings(opening(further, tables))[-1].startswith("Beyond the assignment: what are shortcuts")
 
 
 @pytest.mark.parametrize("name", list(STUDIES))
@@ -251,6 +417,10 @@ def _blocks(root: Path, study: Study, truth: Plant) -> list[Block]:
     for run in study.runs():
         write_run(root, run, truth(run.recipe))
     return ANSWERS[study.kind](study, read_tables(root))
+
+
+def _headings(blocks: list[Block]) -> list[str]:
+    return [block.text for block in blocks if isinstance(block, Heading)]
 
 
 def _references(words: str) -> list[str]:

@@ -41,7 +41,7 @@ def test_runs_on_several_data_sets_are_named_with_theirs(tmp_path: Path) -> None
 
 def test_a_training_error_above_the_test_error_is_explained(tmp_path: Path) -> None:
     words, _ = _found(tmp_path, {small(8): Truth(1.0, 3.0)})
-    assert "test error less training error is, in points: on digits \N{MINUS SIGN}2" in words[-1]
+    assert "Test error less training error at the last epoch, in points: on digits \N{MINUS SIGN}2" in words[-1]
     assert "It is below zero where training errors" in words[-1]
 
 

@@ -122,9 +122,9 @@ def test_the_steps_at_the_drops_are_found(tmp_path: Path) -> None:
     blocks = _blocks(tmp_path, CIFAR, {20: Truth(8.0, 0.6, 0.05), 56: Truth(7.0, 0.1, 0.05)})
     (steps,) = [block for block in blocks if isinstance(block, Table) and block.key == "steps"]
     assert [row[:3] for row in steps.rows] == [
-        ("ResNet-20", "81", "0.01"),
+        ("ResNet-20", "81", "0.010"),
         ("ResNet-20", "122", "0.001"),
-        ("ResNet-56", "81", "0.01"),
+        ("ResNet-56", "81", "0.010"),
         ("ResNet-56", "122", "0.001"),
     ]
     assert "every test curve falls" in words_of(blocks)

@@ -48,12 +48,12 @@ def error_figure(
         _error_panel(key, dataset, on_dataset(drawn, dataset), reading, label, known) for dataset in datasets_of(drawn)
     )
     what = {
-        "train": "running training error, measured during each epoch on augmented images",
-        "test": "test error, measured after each epoch",
+        "train": "during each epoch, on augmented images",
+        "test": "after each epoch",
     }[reading]
     caption = (
-        f"{_READING[reading].removesuffix(' (%)')} against completed epochs on {_names(drawn)}: {what}.  "
-        f"{_behind(drawn)}  The vertical axis is logarithmic.{_chosen(begun, drawn)}{_short_of(drawn)}"
+        f"{_READING[reading].removesuffix(' (%)')} on {_names(drawn)}, measured {what}; logarithmic axis.  "
+        f"{_behind(drawn)}{_chosen(begun, drawn)}{_short_of(drawn)}"
     )
     return Figure(key, f"{'Training' if reading == 'train' else 'Test'} curves", caption, panels)
 
@@ -71,7 +71,7 @@ def paper_figure(key: str, groups: Sequence[Group], label: Label, known: Rows | 
     )
     caption = (
         f"Training on {_names(drawn)} in the form of the paper's figure 6: thin dashed lines are the training "
-        f"error, bold lines the test error, {_seeds(drawn)}.  Errors above the axis are cut off."
+        f"error, bold lines the test error, {_seeds(drawn)}.{_cut_off(known)}"
         f"{_chosen(begun, drawn)}{_short_of(drawn)}"
     )
     return Figure(key, "Training and test error together", caption, panels)
@@ -113,12 +113,10 @@ def _error_panel(
 def _paper_panel(key: str, dataset: str, groups: Sequence[Group], label: Label, known: Rows) -> Panel:
     name, rows = _shared_rows(key, dataset, groups, label, known)
     labels = [label(group) for group in groups]
-    final = [row["test"] for row in _last_rows(rows) if "test" in row]
-    top = max(20, 10 * math.ceil(2 * max(final, default=10) / 10))
     base = alt.Chart(alt.NamedData(name=name)).encode(
         x=epoch_axis(max(row["epoch"] for row in rows)), color=colour_of(labels)
     )
-    scale = alt.Scale(domain=[0, min(top, 100)])
+    scale = alt.Scale(domain=[0, _top(rows)])
     pick, zoom = picking(), zooming()
     train = base.mark_line(strokeDash=[4, 3], strokeWidth=1.1, clip=True).encode(
         y=alt.Y("train:Q", title="Error (%)", scale=scale), opacity=faded()
@@ -163,6 +161,18 @@ def _shared_rows(key: str, dataset: str, groups: Sequence[Group], label: Label, 
     return f"{study}/{dataset}", known[dataset]
 
 
+def _top(rows: Sequence[Row]) -> float:
+    """Return where the axis of the form of figure 6 ends: about twice the largest error that a curve ends with."""
+    final = [row["test"] for row in _last_rows(rows) if "test" in row]
+    return min(100, max(20, 10 * math.ceil(2 * max(final, default=10) / 10)))
+
+
+def _cut_off(known: Rows) -> str:
+    """Return that errors lie above an axis, where any does."""
+    above = any(max(row.get("train", 0), row.get("test", 0)) > _top(rows) for rows in known.values() for row in rows)
+    return "  Errors above the axis are cut off." if above else ""
+
+
 def _last_rows(rows: Sequence[Row]) -> list[Row]:
     return list({row["label"]: row for row in rows}.values())
 
@@ -185,7 +195,7 @@ def _behind(groups: Sequence[Group]) -> str:
     counts = _counts(groups)
     if max(counts) == 1:
         return f"One seed each, so no spread can be shown.{_thinned(groups)}"
-    text = f"Lines are means of {seeds_behind(counts)}, bands reach from the lowest seed to the highest."
+    text = f"Lines are means of {seeds_behind(counts)}, bands reach from the lowest to the highest seed."
     return text + _thinned(groups)
 
 
@@ -202,10 +212,10 @@ def _chosen(begun: Sequence[Group], drawn: Sequence[Group]) -> str:
     datasets = datasets_of(begun)
     most = max(len(on_dataset(begun, dataset)) for dataset in datasets)
     ranked = ", by their mean rank on the data sets" if len(datasets) > 1 else ""
-    few = counted(EXTREMES, "variant")
+    few = counted(EXTREMES, "variant").partition(" ")[0]
     return (
-        f"  Of {counted(most, 'variant')} the first is drawn, and of the others the {few} that end with the lowest "
-        f"test error and the {few} that end with the highest{ranked}."
+        f"  Drawn are the first of {counted(most, 'variant')}, and of the others the {few} with the lowest and the "
+        f"{few} with the highest last test error{ranked}."
     )
 
 

@@ -11,6 +11,9 @@ from reslab.exhibits.style import OKABE_ITO, legend, panel, unchecked
 from reslab.exhibits.wording import SOURCE_NAMES, dataset_name, listing, seeds_behind
 from reslab.published import Published
 
+ROW = 28
+"""Height of one of several variants in pixels."""
+
 DEPTH = Axis("Depth (layers)", lambda group: str(group.recipe.depth))
 
 
@@ -47,7 +50,7 @@ def by_variant_figure(key: str, groups: Sequence[Group], label: Callable[[Group]
     bar = ", its bar their standard deviation" if several else ""
     caption = (
         f"Test error of the last epoch by variant on {names}, {seeds_behind([group.num_finished for group in done])} "
-        f"each: every grey dot is a run, the blue one their mean{bar}."
+        f"each: every small grey dot is a run, the large one above it their mean{bar}."
     )
     return Figure(key, "Final test error by variant", caption, panels)
 
@@ -89,7 +92,7 @@ def _variant_panel(key: str, dataset: str, groups: Sequence[Group], label: Calla
     )
     size = alt.SizeValue(110, condition={"test": f"datum.label == '{SEEDS}'", "value": 40})
     points = base.mark_point(filled=True, opacity=1).encode(x=x, size=size, tooltip=_TOOLTIP)
-    return panel(dataset_name(dataset), alt.layer(bars, points), {name: rows}, max(120, 40 * len(groups)))
+    return panel(dataset_name(dataset), alt.layer(bars, points), {name: rows}, max(120, ROW * len(groups)))
 
 
 _TOOLTIP = [

@@ -7,7 +7,7 @@ import polars as pl
 
 from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Figure, Row
-from reslab.exhibits.style import colour_of, colours, epoch_axis, log_y, panel, unchecked
+from reslab.exhibits.style import colour_of, colours, epoch_axis, legend, log_y, panel, unchecked
 from reslab.exhibits.wording import counted, number
 
 Steps = tuple[tuple[int, float], ...]
@@ -39,8 +39,10 @@ def rate_figure(key: str, groups: Sequence[Group]) -> Figure | None:
         .encode(
             x=epoch_axis(max(row["epoch"] for row in rows)),
             y=log_y("rate", "Learning rate", rates),
-            color=colour_of(labels) if len(labels) > 1 else alt.value(colours(2)[1]),
-            strokeDash=alt.StrokeDash("label:N", legend=None, sort=labels),
+            color=colour_of(labels).legend(_dashes(labels)) if len(labels) > 1 else alt.value(colours(2)[1]),
+            strokeDash=alt.StrokeDash(
+                "label:N", scale=alt.Scale(domain=labels), legend=_dashes(labels) if len(labels) > 1 else None
+            ),
             tooltip=[alt.Tooltip("label:N", title="runs"), "epoch:Q", alt.Tooltip("rate:Q", format="~g")],
         )
     )
@@ -48,6 +50,11 @@ def rate_figure(key: str, groups: Sequence[Group]) -> Figure | None:
         "All runs follow one schedule." if len(named) == 1 else "Each line is one schedule."
     )
     return Figure(key, "Learning rate", caption, (panel("", chart, {key: rows}, height=180),))
+
+
+def _dashes(labels: Sequence[str]) -> alt.Legend:
+    """Return the legend with lines long enough to show how they are dashed."""
+    return legend(labels, symbolSize=700)
 
 
 def _schedule_of(schedules: dict[Steps, list[Group]], steps: Steps) -> list[Group]:

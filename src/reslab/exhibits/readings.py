@@ -20,7 +20,7 @@ def readings_table(key: str, groups: Sequence[Group], label: Label) -> Table | N
     held = any(found.chosen.n for _, found in read)
     columns = [Column("Runs", "left"), Column("Seeds"), Column("Last epoch (%)")]
     columns += [Column("Best on the hold-out (%)")] if held else []
-    columns += [Column("Best on the test set (%)"), Column("at epoch"), Column("Optimism (points)")]
+    columns += [Column("Best on the test set (%)"), Column("Best epoch"), Column("Optimism (points)")]
     rows = []
     for group, found in read:
         row = [label(group), of_asked(group), spread(found.last)]
@@ -34,8 +34,8 @@ def readings_table(key: str, groups: Sequence[Group], label: Label) -> Table | N
     caption = (
         f"Test error on {names}, read in {'three' if held else 'two'} ways, mean ± sample standard deviation: the last "
         f"epoch, which is the headline; {hold_out}and the best epoch, chosen with the test set, "
-        "which flatters.  The optimism is what that choice gains: last minus best of the same run.  Its epoch is the "
-        "mean over the seeds."
+        "which flatters.  The optimism is what that choice gains: last minus best of the same run.  The best epoch is "
+        "the mean over the seeds."
     )
     return Table(key, f"{'Three' if held else 'Two'} readings of every run", caption, tuple(columns), tuple(rows))
 
@@ -48,7 +48,7 @@ def comparison_table(key: str, compared: Sequence[Compared], name: Callable[[Com
     rows = tuple((name(one), *_figures(one.test), verdict_words(one)) for one in listed)
     columns = (
         Column("Compared", "left"),
-        *map(Column, ("Seeds", "Difference (points)", "95% interval", "p", "p, corrected")),
+        *map(Column, ("Seeds", "Difference (points)", "95% interval", "p", "Corrected p")),
         Column("Verdict", "left"),
     )
     tested = [one.test for one in listed if one.test is not None and one.test.p is not None]
@@ -62,8 +62,8 @@ def comparison_table(key: str, compared: Sequence[Compared], name: Callable[[Com
         f"Differences of the last-epoch test error, compared by Student's test {how}.  The p-values are corrected for "
         f"the {counted(len(tested), 'comparison')} of this study by Holm's method; a direction is shown where the "
         f"corrected one is below 0.05.  Equal means shown to differ by less than {number(MARGIN)} points (two "
-        "one-sided tests, 5% each).  Where neither is shown, the verdict says how many seeds of each would show a "
-        "difference of this size with a power of 80%, after correction."
+        "one-sided tests, 5% each).  Where neither is shown the verdict is open, with how many seeds of each would "
+        "show a difference of this size (power of 80%, after correction)."
     )
     return Table(key, "Comparisons and verdicts", caption, columns, rows)
 
@@ -87,10 +87,7 @@ def _kind(verdict: Verdict) -> str:
         case "unknown":
             return "one seed: not testable"
         case "open":
-            more = (
-                f"; about {verdict.seeds:,} seeds would" if verdict.seeds else "; no number of seeds up to 1,000 would"
-            )
-            return f"not resolvable{more}"
+            return f"open ({f'about {verdict.seeds:,}' if verdict.seeds else 'over 1,000'} seeds)"
 
 
 def _figures(verdict: Verdict | None) -> tuple[str | None, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import schedule_epochs
 from reslab.exhibits.blocks import Column, Table
-from reslab.exhibits.wording import dataset_name, listing, network_name, number, percent, whole
+from reslab.exhibits.wording import dataset_name, listing, network_name, number, percent, settings, whole
 from reslab.recipe import Recipe
 
 _NORMALISATION = {
@@ -56,29 +56,37 @@ def recipe_table(key: str, groups: Sequence[Group]) -> Table:
 
 def schedule_table(key: str, groups: Sequence[Group]) -> Table:
     """Return the counterpart of the assignment's table 5: the lengths of training and the places of the drops."""
-    schedules: dict[str, tuple[str, str, str]] = {}
+    schedules: dict[tuple[str, float, float], None] = {}  # in order, each once
     for group in groups:
         places = schedule_epochs(group.recipe, group.number("num_train"))
         unit = "epochs" if places else group.recipe.schedule_unit
         found = places or (group.recipe.first_drop, group.recipe.second_drop, group.recipe.length)
-        first, second, length = (_place(round(place, 1)) for place in found)
-        schedules[schedule_words(group.recipe)] = (f"{length} {unit}", first, second)
+        first, second, length = (round(place, 1) for place in found)
+        schedules[f"{_place(length)} {unit}", first, second] = None
+    lengths, firsts, seconds = zip(*schedules, strict=True)
     return Table(
         key,
         "Lengths of training",
         "The lengths of training that are compared, and the completed epochs after which the rate drops.",
         (Column("Length", "left"), Column("First drop after"), Column("Second drop after")),
-        tuple(dict.fromkeys(schedules.values())),
+        tuple(zip(lengths, settings(firsts), settings(seconds), strict=True)),
     )
 
 
-def differences(recipe: Recipe, other: Recipe) -> list[tuple[str, str, str]]:
-    """Return (aspect, here, there) for each aspect in which two recipes differ, leaving out what is compared."""
+def differences(recipe: Recipe, other: Recipe, *, epochs_apart: float = 1.0) -> list[tuple[str, str, str]]:
+    """Return (aspect, here, there) for each aspect in which two recipes differ, leaving out what is compared.
+
+    Schedules whose places lie less than `epochs_apart` from each other count as one, as 164 epochs and 64,000
+    iterations on CIFAR do; with 0 none but equal ones do.
+    """
     found = []
     for aspect, describe in ASPECTS:
         here, there = describe(recipe) or "none", describe(other) or "none"
-        if aspect not in _SELF_EXPLAINING and here != there and not _same_schedule(aspect, recipe, other):
-            found.append((aspect, here, there))
+        if aspect in _SELF_EXPLAINING or here == there:
+            continue
+        if aspect == "Schedule" and _same_schedule(recipe, other, epochs_apart):
+            continue
+        found.append((aspect, here, there))
     return found
 
 
@@ -181,14 +189,12 @@ def _by(described: Sequence[tuple[Group, str | None]], values: Sequence[str]) ->
     return f"{'; '.join(values)} (by variant)"
 
 
-def _same_schedule(aspect: str, recipe: Recipe, other: Recipe) -> bool:
-    """Return whether two schedules are one within an epoch, as 164 epochs and 64,000 iterations on CIFAR are."""
-    if aspect != "Schedule":
-        return False
+def _same_schedule(recipe: Recipe, other: Recipe, epochs_apart: float) -> bool:
+    """Return whether the places of two schedules lie less than so many epochs of CIFAR's images from each other."""
     here, there = schedule_epochs(recipe, _CIFAR_IMAGES), schedule_epochs(other, _CIFAR_IMAGES)
     if here is None or there is None or recipe.drop_factor != other.drop_factor:
         return False
-    return all(abs(first - second) <= 1 for first, second in zip(here, there, strict=True))
+    return all(abs(first - second) < epochs_apart for first, second in zip(here, there, strict=True))
 
 
 _CIFAR_IMAGES = 50_000

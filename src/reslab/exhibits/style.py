@@ -17,7 +17,10 @@ VIRIDIS = ("#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#3
 
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
 
-HEIGHT = 260
+MOST_IN_TWO_COLUMNS = 22
+"""Characters that a legend's longest label may have for two of them to stand side by side."""
+
+HEIGHT = 240
 """Height of a panel's plot in pixels."""
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', Arial, sans-serif"
@@ -67,10 +70,11 @@ def shapes(count: int) -> list[str]:
     return [SHAPES[index % len(SHAPES)] for index in range(count)]
 
 
-def legend(labels: Sequence[str]) -> alt.Legend:
-    """Return a legend above the plot, in as many columns as its longest label leaves room for."""
+def legend(labels: Sequence[str], **more: Any) -> alt.Legend:
+    """Return a legend above the plot, with as many columns as its labels leave room for; `more` is as altair has it."""
     longest = max((len(label) for label in labels), default=1)
-    return alt.Legend(orient="top", columns=max(1, min(len(labels), 48 // (longest + 4))), symbolOpacity=1)
+    columns = max(48 // (longest + 4), 2 if longest <= MOST_IN_TWO_COLUMNS else 1)
+    return alt.Legend(orient="top", columns=min(len(labels), columns), symbolOpacity=1, **more)
 
 
 def panel(title: str, chart: ChartType, datasets: dict[str, list[Row]], height: int = HEIGHT) -> Panel:

@@ -8,6 +8,7 @@ from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.summary import summarise
 from reslab.exhibits.blocks import Column, Table
 from reslab.exhibits.wording import (
+    counted,
     dataset_name,
     duration,
     listing,
@@ -71,35 +72,38 @@ def data_table(key: str, groups: Sequence[Group]) -> Table | None:
     for dataset in datasets_of(groups):
         seen = pl.concat([group.runs for group in on_dataset(groups, dataset)])
         seen = seen.filter(pl.col("data_fingerprint").is_not_null())
-        columns = ["data_fingerprint", "data_official", "num_classes", "num_train", "num_test"]
-        for fingerprint, official, classes, train, test in seen.select(columns).unique(maintain_order=True).rows():
+        same = seen.group_by("data_fingerprint", "data_official", "num_classes", "num_test", maintain_order=True)
+        counted_images = same.agg(fewest=pl.col("num_train").min(), most=pl.col("num_train").max())
+        for fingerprint, official, classes, test, fewest, most in counted_images.rows():
+            train = whole(most) if fewest == most else f"{whole(fewest)} to {whole(most)}"
             verdict = None if dataset == "digits" or official is None else "yes" if official else "no"
-            rows.append((dataset_name(dataset), whole(classes), whole(train), whole(test), fingerprint[:12], verdict))
+            rows.append((dataset_name(dataset), whole(classes), train, whole(test), fingerprint[:12], verdict))
     if not rows:
         return None
-    return Table(
-        key,
-        "Images",
-        "Images trained and tested on.  The fingerprint is the start of a hash of all pixels and labels, by which the "
-        "official images are known.",
-        (
-            Column("Data set", "left"),
-            *map(Column, ("Classes", "Training images", "Test images")),
-            Column("Fingerprint", "left"),
-            Column("Official", "left"),
-        ),
-        tuple(rows),
+    columns = (
+        Column("Data set", "left"),
+        *map(Column, ("Classes", "Training images", "Test images")),
+        Column("Fingerprint", "left"),
+        Column("Official", "left"),
     )
+    caption = "Images trained and tested on.  The fingerprint is the start of a hash of all pixels and labels"
+    if all(row[-1] is None for row in rows):
+        return Table(key, "Images", f"{caption}.", columns[:-1], tuple(row[:-1] for row in rows))
+    return Table(key, "Images", f"{caption}, by which the official images are known.", columns, tuple(rows))
 
 
 def speed_table(key: str, groups: Sequence[Group], label: Callable[[Group], str]) -> Table | None:
-    """Return where the groups ran and how fast; None before a completed epoch."""
+    """Return where the groups ran, how fast and in how much memory; None before a completed epoch.
+
+    Machine and threads have columns where they differ, else the caption says them.
+    """
     rows: list[tuple[str | None, ...]] = []
     for group in groups:
         timed = group.epochs.filter(pl.col("seconds").is_not_null())
         if not timed.height:
             continue
         per_run = group.runs.filter(pl.col("status") == "finished")["seconds"].to_list()
+        peak = summarise(group.epochs["peak_memory_bytes"].drop_nulls().to_list()).high
         rows.append(
             (
                 label(group),
@@ -108,21 +112,27 @@ def speed_table(key: str, groups: Sequence[Group], label: Callable[[Group], str]
                 rate(summarise(group.runs["images_per_second"].to_list()).mean),
                 duration(_median(timed["seconds"].to_list())),
                 duration(summarise(per_run).mean),
+                None if peak is None else f"{peak / 2**20:,.0f}",
             )
         )
     if not rows:
         return None
+    columns = (
+        Column("Runs", "left"),
+        Column("Machine", "left"),
+        *map(Column, ("Threads", "Images a second", "An epoch", "A run", "Peak memory (MiB)")),
+    )
+    caption = (
+        "What the runs took: training images a second (mean over the runs), median time of an epoch with its test, "
+        "mean time of a finished run, and the most memory that one held (on a processor, that of the whole process)."
+    )
+    machine, threads = rows[0][1:3]
+    if machine is None or any(row[1:3] != (machine, threads) for row in rows):
+        return Table(key, "Machines and times", caption, columns, tuple(rows))
+    with_threads = f", {counted(int(threads), 'thread')} each" if threads and threads.isdecimal() else ""
+    slim = tuple((row[0], *row[3:]) for row in rows)
     return Table(
-        key,
-        "Machines and times",
-        "Where the runs ran and how fast: training images a second (mean over the runs), and median time of an "
-        "epoch with its test; the last column is the mean time of a finished run.",
-        (
-            Column("Runs", "left"),
-            Column("Machine", "left"),
-            *map(Column, ("Threads", "Images a second", "An epoch", "A run")),
-        ),
-        tuple(rows),
+        key, "Machines and times", f"{caption}  All ran on {machine}{with_threads}.", (columns[0], *columns[3:]), slim
     )
 
 
@@ -140,33 +150,9 @@ def size_table(key: str, groups: Sequence[Group], label: Callable[[Group], str])
     return Table(key, "Sizes of the networks", caption, columns, rows)
 
 
-def cost_table(key: str, groups: Sequence[Group], label: Callable[[Group], str]) -> Table | None:
-    """Return speed, memory and time of each group's runs; None before a completed epoch."""
-    rows: list[tuple[str | None, ...]] = []
-    for group in groups:
-        if group.epochs.height:
-            peak = summarise(group.epochs["peak_memory_bytes"].drop_nulls().to_list()).high
-            rows.append(
-                (
-                    label(group),
-                    rate(summarise(group.runs["images_per_second"].to_list()).mean),
-                    duration(_median(group.epochs["seconds"].drop_nulls().to_list() or [0.0])),
-                    None if peak is None else f"{peak / 2**20:,.0f}",
-                )
-            )
-    if not rows:
-        return None
-    columns = (Column("Runs", "left"), *map(Column, ("Images a second", "An epoch", "Peak memory (MiB)")))
-    caption = (
-        "What the runs took: training images a second (mean over the runs), median time of an epoch with its test, and "
-        "the most memory that a run held (on a processor, that of the whole process)."
-    )
-    return Table(key, "Speed and memory", caption, columns, tuple(rows))
-
-
 def runs_table(key: str, runs: pl.DataFrame) -> Table:
-    """Return every run with its seed, status, figures and origin: the appendix."""
-    rows = tuple(
+    """Return every run with its seed, status, figures and origin: the appendix; one machine for all is said once."""
+    rows: list[tuple[str | None, ...]] = [
         (
             row["recipe_id"],
             str(row["seed"]),
@@ -179,24 +165,26 @@ def runs_table(key: str, runs: pl.DataFrame) -> Table:
             row["device_name"],
         )
         for row in runs.iter_rows(named=True)
+    ]
+    columns = (
+        Column("Recipe", "left"),
+        Column("Seed"),
+        Column("Status", "left"),
+        *map(Column, ("Epochs", "Test error (%)", "Time")),
+        Column("Started", "left"),
+        Column("Code", "left"),
+        Column("Machine", "left"),
     )
-    return Table(
-        key,
-        "All runs",
+    caption = (
         "Every run of this report: its recipe's id, seed and status, completed epochs, last-epoch test error (finished "
-        "runs only), training time, start (UTC), the code it ran (commit, with + where changed since, or digest of the "
-        "sources) and its machine.",
-        (
-            Column("Recipe", "left"),
-            Column("Seed"),
-            Column("Status", "left"),
-            *map(Column, ("Epochs", "Test error (%)", "Time")),
-            Column("Started", "left"),
-            Column("Code", "left"),
-            Column("Machine", "left"),
-        ),
-        rows,
+        "runs only), training time, start (UTC), and the code it ran (commit, with + where changed since, or digest of "
+        "the sources)."
     )
+    machines = {row[-1] for row in rows}
+    if len(machines) == 1 and None not in machines:
+        rows, columns = [row[:-1] for row in rows], columns[:-1]
+        caption += f"  All ran on {machines.pop()}."
+    return Table(key, "All runs", caption, columns, tuple(rows))
 
 
 def _commit(commit: str | None, dirty: bool | None, digest: str | None) -> str | None:

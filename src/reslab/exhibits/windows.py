@@ -72,8 +72,8 @@ def window_table(
     where = one_window if len(windows) == 1 else "over the epochs given"
     caption = (
         f"Test error on {dataset}: the mean over the seeds at each epoch, and of that curve the minimum, maximum and "
-        f"mean {where}.  "
-        "The window starts one ninth past the first drop of the rate, as epoch 90 does in the assignment's schedule."
+        f"mean {where}.  The window starts one ninth past the first drop of the rate, as epoch 90 does in the "
+        "assignment's schedule."
     )
     theirs = listing(dict.fromkeys(one.protocol for one in beside if one.source == "assignment"))
     notes = (f"Assignment: mean (minimum to maximum); {theirs}.",) if theirs else ()

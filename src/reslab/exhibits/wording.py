@@ -51,7 +51,7 @@ def network_name(recipe: Recipe) -> str:
 
 def points(value: float | None) -> str | None:
     """Return an error, or a difference of errors, with two decimals; None stays None."""
-    return None if value is None else _minus(f"{value:.2f}")
+    return None if value is None else _minus(f"{value:z.2f}")
 
 
 def spread(summary: Summary) -> str | None:
@@ -68,9 +68,9 @@ def with_n(summary: Summary) -> str | None:
 
 
 def signed(value: float) -> str:
-    """Return a difference with its sign and two decimals."""
+    """Return a difference with two decimals and its sign, where it has one."""
     text = points(value) or ""
-    return text if text.startswith(MINUS) else f"+{text}"
+    return text if text.startswith(MINUS) or text == points(0) else f"+{text}"
 
 
 def interval(found: Difference) -> str | None:
@@ -92,8 +92,21 @@ def whole(value: int | None) -> str | None:
 
 
 def number(value: float) -> str:
-    """Return a setting with as many digits as it needs, never as a power of ten: 0.0001, 128, 163.84."""
-    return _minus(f"{value:.10f}".rstrip("0").rstrip(".")) if abs(value) < 1e15 else f"{value:g}"
+    """Return a setting with as many digits as it needs, never as a power of ten: 0.0001, 128, 1,640, 163.84."""
+    return _minus(f"{value:,.10f}".rstrip("0").rstrip(".")) if abs(value) < 1e15 else f"{value:g}"
+
+
+def evenly(values: Sequence[float | None]) -> list[str | None]:
+    """Return the figures of a column with as many decimals each: the smallest keeps two digits, with four at most."""
+    sizes = [abs(value) for value in values if value]
+    decimals = min(4, max(0, 1 - math.floor(math.log10(min(sizes))))) if sizes else 0
+    return [None if value is None else _minus(f"{value:,.{decimals}f}") for value in values]
+
+
+def settings(values: Sequence[float | None]) -> list[str | None]:
+    """Return the settings of a column with as many decimals each as the one that has most: 0.10, 0.05."""
+    decimals = max((len(number(value).partition(".")[2]) for value in values if value is not None), default=0)
+    return [None if value is None else _minus(f"{value:,.{decimals}f}") for value in values]
 
 
 def percent(value: float) -> str:
@@ -135,6 +148,12 @@ def counted(number_of: int, noun: str, plural: str | None = None) -> str:
     """Return a small number in words with its noun: three seeds, one run, 18 runs."""
     name = noun if number_of == 1 else plural or f"{noun}s"
     return f"{_NUMERALS[number_of] if 0 <= number_of < len(_NUMERALS) else f'{number_of:,}'} {name}"
+
+
+def that_do(number_of: int, one: str, more: str) -> str:
+    """Return how many do something: none shows, one shows, two show."""
+    amount = "none" if number_of == 0 else counted(number_of, "thing").partition(" ")[0]
+    return f"{amount} {one if number_of < 2 else more}"
 
 
 def seeds_behind(counts: Sequence[int]) -> str:

@@ -15,6 +15,7 @@ from reslab.exhibits.wording import counted, opened
 from reslab.report.appendix import appendix, unreadable
 from reslab.report.document import Document, Section
 from reslab.report.references import cited
+from reslab.report.repeated import said_once
 from reslab.studies import assignment
 from reslab.studies.catalogue import ANSWERS, STUDIES, nearest
 from reslab.studies.general import others
@@ -45,7 +46,7 @@ def compose(
         Document(
             title=title or _title(studies),
             summary=_summary(studies, shown),
-            sections=(*first, *chapters, appendix(shown)),
+            sections=(*first, *said_once(chapters), appendix(shown)),
             author=author or "",
             dated=_dated(shown),
         )

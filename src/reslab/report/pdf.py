@@ -13,7 +13,7 @@ from typing import Any
 import typst
 
 from reslab.exhibits.blocks import Block, Bullets, Column, Command, Figure, Heading, Note, Prose, Table
-from reslab.report.document import Document, Reference, Section, anchor, letter, pieces, rows, typeset
+from reslab.report.document import Document, Piece, Reference, Section, anchor, letter, pieces, rows, typeset
 from reslab.report.pictures import names
 
 Json = dict[str, Any]
@@ -72,10 +72,7 @@ def _row(blocks: list[Json]) -> Json:
 
 def _block(block: Block, section: Section, numbers: dict[str, str]) -> Json:
     def rich(text: str) -> list[Json]:
-        return [
-            {"kind": piece.kind, "text": _clean(piece.text), "target": piece.target}
-            for piece in pieces(text, section, numbers)
-        ]
+        return [_piece(piece) for piece in pieces(text, section, numbers)]
 
     match block:
         case Heading():
@@ -100,6 +97,14 @@ def _block(block: Block, section: Section, numbers: dict[str, str]) -> Json:
                 "rows": [[*map(_cell, block.columns, row)] for row in block.rows],
                 "notes": [rich(note) for note in block.notes],
             }
+
+
+def _piece(piece: Piece) -> Json:
+    """Return a stretch of text; the number of an exhibit stays in one line."""
+    text = _clean(piece.text)
+    if piece.kind == "reference" and not text.startswith("["):
+        text = text.replace(" ", "\N{NO-BREAK SPACE}")
+    return {"kind": piece.kind, "text": text, "target": piece.target}
 
 
 def _exhibit(block: Figure | Table, section: Section, numbers: dict[str, str]) -> Json:

@@ -7,8 +7,8 @@ from reslab.exhibits.blocks import Block, Bullets, Column, Prose, Table
 from reslab.exhibits.recipes import differences
 from reslab.exhibits.wording import counted, dataset_name, listing, network_name, points, with_n
 from reslab.presets import PRESETS, preset_recipe
+from reslab.published import Published, published
 from reslab.published import in_words as figure_in_words
-from reslab.published import published
 from reslab.studies.verdicts import in_words, why_not_comparable, with_published
 
 
@@ -43,6 +43,13 @@ def not_comparable(done: Sequence[Group]) -> list[Block]:
     return [Prose("  ".join(reasons))]
 
 
+def where_in(mean: float, one: Published) -> str:
+    """Return where a mean lies of a published range, which the figure must have: inside, above or below it."""
+    assert one.low is not None
+    assert one.high is not None
+    return "above" if mean > one.high else "below" if mean < one.low else "inside"
+
+
 def _does_not_apply(dataset: str, reason: str, groups: Sequence[Group]) -> str:
     text = f"On {dataset_name(dataset)} the comparison with published figures does not apply: {reason}."
     depths = [group.recipe.depth for group in groups]
@@ -67,10 +74,9 @@ def _alike(dataset: str, groups: Sequence[Group]) -> list[Block]:
         figures = group.in_window("test_error")
         for one in published(dataset=dataset, depth=depth, source="assignment", family=group.recipe.family):
             if figures is not None and one.low is not None and one.high is not None:
-                inside = "inside" if one.low <= figures.mean <= one.high else "outside"
                 sentences.append(
-                    f"the mean over the assignment's window, {points(figures.mean)}, is {inside} the assignment's "
-                    f"range ({points(one.low)} to {points(one.high)}, mean {points(one.error)})"
+                    f"the mean over the assignment's window, {points(figures.mean)}, is {where_in(figures.mean, one)} "
+                    f"the assignment's range ({points(one.low)} to {points(one.high)}, mean {points(one.error)})"
                 )
         if sentences:
             items.append(f"{name}: {'; '.join(sentences)}.")
@@ -114,6 +120,7 @@ def _protocol(groups: Sequence[Group]) -> list[Block]:
     )
     text = (
         f"Why: the recipe is not quite the paper's; [[protocol]] lists {counted(len(rows), 'difference')}.  Each may "
-        "move the error, and none was varied alone here, so this study cannot say what any one of them is worth."
+        "move the error, and none was varied alone here, so this study cannot say what any one of them is worth; the "
+        "study fidelity varies them one at a time."
     )
     return [Prose(text), table]

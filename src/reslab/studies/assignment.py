@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
 from reslab.exhibits.wording import counted, listing, opened
-from reslab.studies import batch_size, data_size, depth, epochs, learning_rate
+from reslab.studies import batch_size, data_size, degradation, depth, epochs, fidelity, learning_rate, shortcuts
 from reslab.studies.study import Options, Plan, Study
 
 NAME = "assignment"
@@ -23,6 +23,8 @@ class Task:
     short: Callable[[Study, Tables], list[str]]
     evidence: tuple[str, ...]
     """Keys of the exhibits of the study that the answer rests on."""
+    further: str = ""
+    """Which other questions of the assignment its chapter answers."""
 
 
 TASKS = (
@@ -32,6 +34,9 @@ TASKS = (
         depth.ask,
         depth.short,
         ("final", "comparisons", "test"),
+        "The chapter on depth ends with the other questions of this task, each answered: the complete curves and the "
+        "final accuracy, the comparison with the paper and its reasons, what can be recognised in the curves, and, "
+        "where both were asked, what separates CIFAR-10 from CIFAR-100.",
     ),
     Task(
         learning_rate.NAME,
@@ -60,6 +65,32 @@ TASKS = (
 )
 
 
+BEYOND = (
+    Task(
+        degradation.NAME,
+        "Beyond the assignment: do plain networks degrade with depth?",
+        degradation.ask,
+        degradation.short,
+        ("final", "comparisons"),
+    ),
+    Task(
+        shortcuts.NAME,
+        "Beyond the assignment: what are shortcuts with parameters worth?",
+        shortcuts.ask,
+        shortcuts.short,
+        ("final", "comparisons"),
+    ),
+    Task(
+        fidelity.NAME,
+        "Beyond the assignment: what are the deviations between published recipes worth?",
+        fidelity.ask,
+        fidelity.short,
+        ("final", "comparisons"),
+    ),
+)
+"""Questions that the assignment does not ask, but that its answers lead to."""
+
+
 def ask_all(options: Options) -> Plan:
     """Return all tasks as a plan; runs that they share train once.
 
@@ -79,12 +110,13 @@ def opening(studies: Sequence[Study], tables: Tables) -> list[Block]:
     if len(asked) < 2:
         return []
     blocks: list[Block] = [_lead([known[task.name] for task in asked])]
-    for task in asked:
+    for task in (*asked, *(task for task in BEYOND if task.name in known)):
         sentences = task.short(known[task.name], tables)
         blocks.append(Heading(task.question))
         if sentences:
             where = listing(f"[[{task.name}-{key}]]" for key in task.evidence)
-            blocks += [Bullets(tuple(sentences)), Prose(f"Evidence: {where}.")]
+            further = f"  {task.further}" if task.further else ""
+            blocks += [Bullets(tuple(sentences)), Prose(f"Evidence: {where}.{further}")]
         else:
             blocks.append(Prose("No run that answers this has finished."))
     left = [task.name for task in TASKS if task.name not in known]

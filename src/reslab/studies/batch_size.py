@@ -8,7 +8,6 @@ from reslab.analysis.summary import summarise
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose, Table
 from reslab.exhibits.factors import Axis, factor_figure
-from reslab.exhibits.tables import cost_table
 from reslab.exhibits.windows import window_table
 from reslab.exhibits.wording import dataset_name, network_name, number, opened, rate
 from reslab.recipe import Recipe, vary
@@ -89,7 +88,6 @@ def _chapter(study: Study) -> Chapter:
             window_table(f"window-{dataset}", on_dataset(groups, dataset), [], label, heading="Training")
             for dataset in datasets_of(groups)
         ]
-        tables.append(cost_table("cost", groups, placed(groups, label)))
         return [*([figure] if figure is not None else []), *(table for table in tables if table is not None)]
 
     def short(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
@@ -101,16 +99,18 @@ def _chapter(study: Study) -> Chapter:
         ]
 
     def answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
+        name = placed(done, label)
         blocks: list[Block] = [Heading("What is the effect of the batch size?", 4)]
         for chosen, lead in (
             (SAME, "At the same rate, so that a larger batch takes fewer steps of it"),
             (SCALED, "With the rate in proportion to the batch"),
         ):
             own = [one for one in compared if series(one.second).startswith(chosen)]
-            items = [compared_words(one, f"{opened(one.second.label)} against {label(one.first)}") for one in own]
+            items = [compared_words(one, f"{opened(name(one.second))} against {label(one.first)}") for one in own]
             blocks += [Prose(f"{lead} ([[final]], [[comparisons]]):"), Bullets(tuple(items))] if items else []
         blocks += [Heading("Why?", 4), *_reasons(compared)]
         blocks += [Heading("Is a large batch faster?", 4), *_speed(done)]
+        blocks += [Heading("How do the results compare with the assignment's?", 4)]
         note = (
             "The assignment shows this as curves only (its figures 14 and 15), without numbers and without naming the "
             "depth; [[train]] and [[test]] are their counterparts."
@@ -164,9 +164,9 @@ def _speed(done: Sequence[Group]) -> list[Block]:
         if len(speeds) > 1:
             parts.append(f"on {dataset_name(dataset)} {', '.join(speeds)}")
     if not parts:
-        return [Prose("What each took is in [[cost]].")]
+        return [Prose("What each took is in [[machines]].")]
     text = (
-        f"Training images a second, by images in a batch: {'; '.join(parts)} ([[cost]]).  Runs that shared a machine "
-        "with others at the time are slower for that, so that small differences say nothing."
+        f"Training images a second, by images in a batch: {'; '.join(parts)} ([[machines]]).  Runs that shared a "
+        "machine with others at the time are slower for that, so that small differences say nothing."
     )
     return [Prose(text)]

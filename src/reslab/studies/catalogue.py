@@ -58,8 +58,7 @@ def ask(name: str, options: Options) -> Study:
 
 
 def ask_all(name: str, options: Options) -> Plan:
-    """Return the plan of this name, or the study of this name as a plan of one; an unknown name raises "
-    "`ResLabError`."""
+    """Return the plan of this name, or the study of this name as a plan of one; an unknown one raises `ResLabError`."""
     return PLANS[name](options) if name in PLANS else alone(ask(name, options))
 
 

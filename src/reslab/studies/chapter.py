@@ -11,7 +11,7 @@ from reslab.exhibits.curves import Rows, error_figure, paper_figure
 from reslab.exhibits.rates import rate_figure
 from reslab.exhibits.readings import comparison_table, readings_table
 from reslab.exhibits.wording import dataset_name
-from reslab.studies.comparing import Label, diverged_words, missing_words, placed
+from reslab.studies.comparing import Label, against, diverged_words, missing_words, placed
 from reslab.studies.curve_features import curve_features
 from reslab.studies.sections import opening, progress, what_was_run
 from reslab.studies.study import Study
@@ -34,6 +34,8 @@ class Chapter:
     results: Callable[[Groups], list[Block]]
     short: Callable[[Groups, Sequence[Compared]], list[str]]
     answers: Callable[[Groups, Sequence[Compared]], list[Block]]
+    base: Callable[[Group], bool] | None = None
+    """Says whose recipe is told in full, where the results tell how the others differ from it; None means of all."""
 
 
 def write(study: Study, tables: Tables, chapter: Chapter) -> list[Block]:
@@ -46,7 +48,7 @@ def write(study: Study, tables: Tables, chapter: Chapter) -> list[Block]:
         *opening(study),
         *([Prose(f"In short.  {'  '.join(sentences)}")] if sentences else []),
         *progress(groups),
-        *what_was_run(groups, placed(groups, chapter.label)),
+        *what_was_run(groups, placed(groups, chapter.label), chapter.base),
     ]
     if not any(group.epochs.height for group in groups):
         return blocks
@@ -68,18 +70,18 @@ def in_short(study: Study, tables: Tables, chapter: Chapter) -> list[str]:
 
 
 def curves(groups: Groups, label: Label) -> list[Block]:
-    """Return the rate, the training and test curves, and both together in the form of the paper's figure 6.
+    """Return the training and test curves, both together in the form of the paper's figure 6, and the rate.
 
-    On one data set the rate comes last: then the training curves stand beside those of the test on the page.
+    The rate, which is the smallest, comes last: on one data set the training curves then stand beside those of the
+    test, and on several it finds room on the page of the results.
     """
     known: Rows = {}
-    rate = rate_figure("rate", groups)
-    errors = (
+    figures = (
         error_figure("train", groups, "train", label, known),
         error_figure("test", groups, "test", label, known),
         paper_figure("together", groups, label, known),
+        rate_figure("rate", groups),
     )
-    figures = (*errors, rate) if len(datasets_of(groups)) == 1 else (rate, *errors)
     return [figure for figure in figures if figure is not None]
 
 
@@ -90,7 +92,7 @@ def verdicts(groups: Groups, compared: Sequence[Compared], label: Label) -> list
     def name(one: Compared) -> str:
         if one.first.recipe.dataset != one.second.recipe.dataset:
             return f"{full(one.second)} against {full(one.first)}"
-        text = f"{label(one.second)} against {label(one.first)}"
+        text = against(one, label)
         return f"{text}, {dataset_name(one.first.recipe.dataset)}" if len(datasets_of(groups)) > 1 else text
 
     tables = (readings_table("readings", groups, full), comparison_table("comparisons", compared, name))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from reslab.analysis.groups import Group, datasets_of
+from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.judgement import Compared
 from reslab.analysis.statistics import MARGIN, Verdict
 from reslab.exhibits.blocks import Block, Prose
@@ -24,6 +24,15 @@ def placed(groups: Sequence[Group], label: Label) -> Label:
     return name
 
 
+def by_dataset(groups: Sequence[Group], label: Label) -> str:
+    """Return a list of groups in words, by data set where there are several: on CIFAR-10 a and b; on CIFAR-100 c."""
+    datasets = datasets_of(groups)
+    if len(datasets) < 2:
+        return listing(label(group) for group in groups)
+    parts = [(dataset_name(name), listing(label(group) for group in on_dataset(groups, name))) for name in datasets]
+    return "; ".join(f"on {name} {listed}" for name, listed in parts)
+
+
 def compared_words(one: Compared, what: str) -> str:
     """Return a comparison as a sentence on test and training error; `what` names what is compared with what."""
     if one.test is None or one.train is None:
@@ -32,6 +41,19 @@ def compared_words(one: Compared, what: str) -> str:
         f"{what}: the test error is {verdict_words(one.test)}; {training_words(one.train)}"
         f"{_lost([one.first, one.second])}."
     )
+
+
+def against(one: Compared, label: Label) -> str:
+    """Return what is compared with what, in which the second need not repeat how the first begins.
+
+    As in "ResNet-8, 2 epochs against 4 epochs".
+    """
+    what, other = label(one.second), label(one.first).split(", ")
+    for part in what.split(", "):
+        if len(other) < 2 or other[0] != part:
+            break
+        other = other[1:]
+    return f"{what} against {', '.join(other)}"
 
 
 def sorted_words(compared: Sequence[Compared], label: Label) -> str:

@@ -6,7 +6,7 @@ from reslab.analysis.features import RateChange, phases, rate_changes
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.exhibits.blocks import Block, Column, Prose, Table
 from reslab.exhibits.windows import network
-from reslab.exhibits.wording import counted, dataset_name, listing, number, points
+from reslab.exhibits.wording import counted, dataset_name, listing, points, settings, whole
 from reslab.studies.comparing import Label, placed
 
 MOST_LISTED = 8
@@ -28,20 +28,21 @@ def curve_features(done: Sequence[Group], label: Label = network) -> list[Block]
 
 
 def _steps_table(changes: Sequence[tuple[Group, Sequence[RateChange]]], label: Label) -> Table | None:
+    flat = [(group, change) for group, found in changes for change in found]
+    if not flat:
+        return None
+    rates = settings([float(f"{change.rate_after:.4g}") for _, change in flat])
     rows = tuple(
         (
             label(group),
-            str(change.epoch),
-            number(float(f"{change.rate_after:.4g}")),
+            whole(change.epoch),
+            rate,
             points(change.error_before),
             points(change.error_after),
             points(change.error_after - change.error_before),
         )
-        for group, found in changes
-        for change in found
+        for (group, change), rate in zip(flat, rates, strict=True)
     )
-    if not rows:
-        return None
     columns = (
         Column("Runs", "left"),
         *map(Column, ("After epoch", "Rate becomes", "Error before (%)", "Error after (%)", "Step (points)")),
@@ -58,7 +59,7 @@ def _steps_words(place: int, found: Sequence[RateChange], stands_out: bool) -> s
     ordinal = ("first", "second", "third")[place] if place < 3 else f"{place + 1}th"
     drops = [change.drop for change in found]
     epochs = sorted({change.epoch for change in found})
-    after = f"epoch{'s' if len(epochs) > 1 else ''} {listing(str(epoch) for epoch in epochs)}"
+    after = f"epoch{'s' if len(epochs) > 1 else ''} {listing(f'{epoch:,}' for epoch in epochs)}"
     where = f"At the {ordinal} change of rate (after {after}; [[steps]], [[test]])"
     falling = sum(drop > 0 for drop in drops)
     changed = _range([-drop for drop in drops])
@@ -113,7 +114,7 @@ def _gaps(done: Sequence[Group], label: Label) -> list[Block]:
         else:
             listed = listing(f"{points(gap(group))} for {label(group)}" for group in own)
         parts.append(f"on {dataset_name(dataset)} {listed}")
-    text = f"At the last epoch test error less training error is, in points: {'; '.join(parts)} ([[together]])."
+    text = f"Test error less training error at the last epoch, in points: {'; '.join(parts)} ([[together]])."
     if any(gap(group) < 0 for group in done):
         text += (
             "  It is below zero where training errors, measured on augmented images while the weights were still "

@@ -9,7 +9,7 @@ from reslab.exhibits.blocks import Block, Bullets, Column, Heading, Prose, Table
 from reslab.exhibits.factors import Axis, factor_figure
 from reslab.exhibits.finals import marks
 from reslab.exhibits.windows import beside_table, window_table
-from reslab.exhibits.wording import dataset_name, network_name, number, points, whole
+from reslab.exhibits.wording import dataset_name, network_name, opened, points, settings, whole
 from reslab.published import Published, published
 from reslab.recipe import Recipe, vary
 from reslab.studies.against_published import not_comparable
@@ -18,6 +18,7 @@ from reslab.studies.comparing import reference_words, sorted_words
 from reslab.studies.designs import Factors, base_recipe, bases, labelled, lengthened, seeds, variants, where
 from reslab.studies.images_and_classes import PASSES, SAMPLES, across, amount, images_or_classes, samples_or_passes
 from reslab.studies.study import Options, Study
+from reslab.studies.two_datasets import HUNDRED
 from reslab.studies.verdicts import why_not_comparable
 
 NAME = "data-size"
@@ -30,13 +31,21 @@ FEW = 0.1
 def ask(options: Options) -> Study:
     """Return the study of the number of images as the options have it."""
     asked = [one for base in bases(options, DEPTHS) for one in _of(options, base)]
+    question = (
+        "How do the errors change with a half and a fifth of the training images, at as many samples seen and at as "
+        "many passes?"
+    )
+    expectation = (
+        "fewer images give higher test errors and lower training errors, the more so where each is seen more often."
+    )
+    if any(recipe.dataset == HUNDRED for _, recipe, _ in asked):
+        question += "  And is CIFAR-100 harder for its classes, or for its few images of each?"
+        expectation += "  The assignment supposes that CIFAR-100 is harder because it has fewer images of each class."
     return Study(
         name=NAME,
         title="What does the number of images do?",
-        question="How do the errors change with a half and a fifth of the training images, at as many samples seen and "
-        "at as many passes?  And is CIFAR-100 harder for its classes, or for its few images of each?",
-        expectation="fewer images give higher test errors and lower training errors, the more so where each is seen "
-        "more often.  The assignment supposes that CIFAR-100 is harder because it has fewer images of each class.",
+        question=question,
+        expectation=expectation,
         variants=variants(asked),
         seeds=seeds(options),
         kind=NAME,
@@ -68,7 +77,7 @@ def _of(options: Options, base: Recipe) -> Iterator[tuple[str, Recipe, Factors]]
         recipe = cut(base, FEW, SAMPLES)
         text = f"1/10 of the images ({SAMPLES})"
         yield labelled([text], recipe), recipe, (*where(base), ("share", FEW), ("kept", SAMPLES))
-    if base.dataset == "cifar100":
+    if base.dataset == HUNDRED:
         recipe = base_recipe(options, "cifar100-coarse", base.depth)
         yield labelled(["all images"], recipe), recipe, (*where(recipe), ("share", 1.0))
 
@@ -135,7 +144,8 @@ def _chapter(study: Study) -> Chapter:
         return sentences
 
     def answered(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
-        blocks = [*amount(compared, label), *samples_or_passes(compared, kept_by), *images_or_classes(done, compared)]
+        blocks = [*amount(done, compared, label), *samples_or_passes(done, compared, label, kept_by)]
+        blocks += images_or_classes(done, compared) if any(recipe.dataset == HUNDRED for recipe in kept_by) else []
         return [*blocks, Heading("How do the results compare with the assignment's?", 4), *_beside(done)]
 
     return Chapter(label=label, pairs=pairs, results=results, short=in_sentences, answers=answered)
@@ -155,19 +165,26 @@ def _series(group: Group, kept: str, many: bool) -> str:
 
 def _amounts(key: str, groups: Sequence[Group]) -> Table:
     """Return how many images there are, in all and of each class, by data set and share."""
-    rows: dict[tuple[str, str], tuple[str | None, ...]] = {}
+    known: dict[tuple[str, str], tuple[int | None, int | None]] = {}
     for group in groups:
-        images, classes = group.number("num_train"), group.number("num_classes")
-        of_each = number(round(images / classes, 1)) if images and classes else None
         place = (dataset_name(group.recipe.dataset), share_name(group))
-        if place not in rows or of_each:
-            rows[place] = (*place, whole(images), whole(classes), of_each)
+        if None in known.get(place, (None,)):
+            known[place] = group.number("num_train"), group.number("num_classes")
+    of_each = settings(
+        [round(images / classes, 1) if images and classes else None for images, classes in known.values()]
+    )
+    rows = [
+        (*place, whole(images), whole(classes), each)
+        for (place, (images, classes)), each in zip(known.items(), of_each, strict=True)
+    ]
     columns = (Column("Data set", "left"), *map(Column, ("Share", "Images", "Classes", "Images of a class")))
+    several = len(datasets_of(groups)) > 1
+    columns, shown = (columns, rows) if several else (columns[1:], [row[1:] for row in rows])
     caption = (
         "The training images of each variant: the shares are drawn evenly from each class, the smaller inside the "
         "larger."
     )
-    return Table(key, "Training images", caption, columns, tuple(rows.values()))
+    return Table(key, "Training images", caption, columns, tuple(shown))
 
 
 def _published(groups: Sequence[Group]) -> list[Published]:
@@ -188,12 +205,11 @@ def _beside(done: Sequence[Group]) -> list[Block]:
         for one in known:
             mean = group.last_epoch("test_error").mean
             if _same(group, one) and one.dataset == group.recipe.dataset and mean is not None:
-                items.append(f"{group.label}: {points(mean)}, the assignment's {points(one.error)}.")
+                items.append(f"{opened(group.label)}: {points(mean)}, the assignment's {points(one.error)}.")
     if not items:
         return not_comparable([group for group in done if group.recipe.train_share == 1] or done)
     lead = (
         "Last-epoch test error in percent.  The assignment states neither depth nor epoch, nor whether fewer images "
-        "were "
-        "seen more often; its errors on all images are about those of its ResNet-56."
+        "were seen more often; its errors on all images are about those of its ResNet-56."
     )
     return [Prose(lead), Bullets(tuple(items))]

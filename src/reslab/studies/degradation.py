@@ -10,7 +10,7 @@ from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
 from reslab.exhibits.factors import Axis, factor_figure
 from reslab.exhibits.finals import marks
 from reslab.exhibits.windows import beside_table, network, nothing, published_table, window_table
-from reslab.exhibits.wording import FAMILY_NAMES, dataset_name, listing, network_name
+from reslab.exhibits.wording import FAMILY_NAMES, dataset_name, listing, network_name, opened
 from reslab.published import published
 from reslab.studies.against_published import not_comparable
 from reslab.studies.chapter import Chapter, in_short, write
@@ -42,7 +42,7 @@ def ask(options: Options) -> Study:
         variants=variants(asked),
         seeds=seeds(options),
         kind=NAME,
-        diagnostics=("responses", "gradients", "surface", "gap"),
+        diagnostics=("responses", "gap", "gradients", "surface"),
         diagnostics_during=("gradients",),
     )
 
@@ -116,13 +116,13 @@ def _answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]
     for dataset in datasets_of(done):
         own = [one for one in compared if one.first.recipe.dataset == dataset]
         items = [
-            compared_words(one, f"{network_name(one.second.recipe)} against {network_name(one.first.recipe)}")
+            compared_words(one, f"{opened(network_name(one.second.recipe))} against {network_name(one.first.recipe)}")
             for one in own
         ]
         blocks += [Prose(f"On {dataset_name(dataset)} ([[final]], [[comparisons]]):"), Bullets(tuple(items))]
         blocks += [Prose(text) for one in _ends(compared, dataset) if (text := _depth_words(one))]
     blocks.append(Heading("Why?", 4))
-    blocks.append(Prose(_reason(done)))
+    blocks.append(Prose(_reason(done, compared)))
     apart = not_comparable(done) if all(why_not_comparable(group) is not None for group in done) else []
     return [*blocks, *([Heading("How do the results compare with the paper's?", 4), *apart] if apart else [])]
 
@@ -160,14 +160,23 @@ def _depth_words(one: Compared) -> str:
     return f"Whether {name.lower()} networks degrade {layers} is not shown: their training errors cannot be told apart."
 
 
-def _reason(done: Sequence[Group]) -> str:
+def _reason(done: Sequence[Group], compared: Sequence[Compared]) -> str:
+    """Return whether there is a degradation to give a reason for, and which measurements speak of it."""
+    ends = [one for dataset in datasets_of(done) for one in _ends(compared, dataset) if _family(one.first) == "plain"]
+    if any(higher(one.train) for one in ends):
+        text = (
+            "The deeper plain networks fit even the training images less well: the reason lies in how they are "
+            "trained, and not in overfitting."
+        )
+    else:
+        text = "That plain networks degrade is not shown here, so that there is nothing to give a reason for."
     gradients = any(group.diagnoses.moments("gradients") for group in done)
     responses = any("final" in group.diagnoses.moments("responses") for group in done)
-    parts = ["whether gradients vanish is said with [[gradients]]"] if gradients else []
-    parts += ["how much each layer responds is shown in [[responses]]"] if responses else []
+    parts = ["whether gradients vanish ([[gradients]])"] if gradients else []
+    parts += ["how much each layer responds ([[responses]])"] if responses else []
     if parts:
-        return f"What was measured on the networks is above: {listing(parts)}."
-    return "The curves say that it happens, not why; what would is measured on the networks, which was not done."
+        return f"{text}  Measured on the networks, and told above, is {listing(parts)}."
+    return f"{text}  What would tell more is measured on the networks, which was not done."
 
 
 def _family(group: Group) -> str:

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from reslab.analysis.groups import Group, datasets_of, on_dataset
-from reslab.analysis.judgement import Compared, step
+from reslab.analysis.judgement import Compared
 from reslab.analysis.statistics import Verdict
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
-from reslab.exhibits.wording import dataset_name, listing, network_name, opened, points, spread, whole, with_n
+from reslab.exhibits.wording import dataset_name, listing, network_name, opened, spread, with_n
 from reslab.studies.against_published import against_paper
 from reslab.studies.comparing import diverged_words, higher, lower, missing_words
-from reslab.studies.curve_features import curve_features, gap
+from reslab.studies.curve_features import curve_features
 from reslab.studies.designs import within
+from reslab.studies.two_datasets import HUNDRED, TEN, two_datasets
 from reslab.studies.verdicts import training_words, verdict_words, why_not_comparable
 
 Label = Callable[[Group], str]
@@ -49,11 +50,9 @@ def answers(groups: Sequence[Group], compared: Sequence[Compared]) -> list[Block
     blocks += against_paper(done)
     blocks += [Heading("How does performance change with the number of layers?  Why?", 4), *_by_depth(groups, compared)]
     blocks += [Heading("What can be recognised in the curves?", 4), *curve_features(done)]
-    if any(dataset.startswith("cifar") for dataset in datasets_of(groups)):
-        blocks += [
-            Heading("What is the major difference between CIFAR-10 and CIFAR-100?", 4),
-            *_two_datasets(done, compared),
-        ]
+    if {TEN, HUNDRED} <= set(datasets_of(groups)):
+        heading = Heading("What is the major difference between CIFAR-10 and CIFAR-100?", 4)
+        blocks += [heading, *two_datasets(done, compared)]
     return blocks
 
 
@@ -146,9 +145,8 @@ def _why(one: Judged) -> str:
     if better and fits_better:
         return (
             f"the test error is {verdict_words(test)}.  {deep} fits the training images better too: the added layers "
-            "are "
-            "put to use, there is no degradation of the kind that plain networks show, and what is learnt carries "
-            "over to new images."
+            "are put to use, there is no degradation of the kind that plain networks show, and what is learnt "
+            "carries over to new images."
         )
     if better and fits_worse:
         return (
@@ -183,56 +181,6 @@ def _why(one: Judged) -> str:
     return (
         f"neither error of {deep} can be told from that of {shallow} with so few seeds, and no reason should be given "
         "for an effect that is not shown."
-    )
-
-
-def _two_datasets(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
-    ten, hundred = on_dataset(done, "cifar10"), on_dataset(done, "cifar100")
-    missing = [name for name, own in (("CIFAR-10", ten), ("CIFAR-100", hundred)) if not own]
-    if missing:
-        return [Prose(f"The question needs finished runs on both; on {listing(missing)} there are none.")]
-    items = []
-    for first in ten:
-        for second in hundred:
-            if first.recipe.depth == second.recipe.depth:
-                items.append(_pair_words(first, second))
-    gains = []
-    for own in (ten, hundred):
-        ends = _by_depths(own)
-        found = _found(compared, ends[0], ends[-1])
-        if found is not None:
-            depths = f"{ends[-1].recipe.depth} rather than {ends[0].recipe.depth} layers"
-            gains.append(
-                f"on {dataset_name(ends[0].recipe.dataset)} the test error with {depths} is {verdict_words(found.test)}"
-            )
-    blocks: list[Block] = [Bullets(tuple(items))] if items else []
-    if gains:
-        blocks.append(Prose(f"Depth: {'; '.join(gains)}."))
-    return [*blocks, Prose(_per_class(ten[0], hundred[0]))]
-
-
-def _pair_words(first: Group, second: Group) -> str:
-    low, high = first.last_epoch("test_error").mean, second.last_epoch("test_error").mean
-    assert low is not None
-    assert high is not None
-    times = f", {high / low:.1f} times as many" if low > step(first) else ""
-    gaps = listing(f"{points(gap(group))} on {dataset_name(group.recipe.dataset)}" for group in (first, second))
-    return (
-        f"{network_name(first.recipe)}: {points(low)}% of the test images wrong on CIFAR-10, {points(high)}% on "
-        f"CIFAR-100{times}; the points by which the test error exceeds the training error are {gaps}."
-    )
-
-
-def _per_class(ten: Group, hundred: Group) -> str:
-    shares = []
-    for group in (ten, hundred):
-        images, classes = group.number("num_train"), group.number("num_classes")
-        if images and classes:
-            shares.append(f"{whole(images // classes)} training images for each of {classes} classes")
-    sizes = f"CIFAR-10 has {shares[0]}, CIFAR-100 {shares[1]}" if len(shares) == 2 else "CIFAR-100 has more classes"
-    return (
-        f"{sizes}.  So CIFAR-100 has both more classes to tell apart and fewer images of each to learn from; this "
-        "study changes the two together and cannot tell which matters more; the study data-size does."
     )
 
 

@@ -6,12 +6,12 @@ from reslab.analysis.features import ending
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.judgement import Compared
 from reslab.analysis.tidy import Tables
-from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
+from reslab.exhibits.blocks import Block, Bullets, Column, Heading, Prose, Table
 from reslab.exhibits.factors import Axis, factor_figure
 from reslab.exhibits.finals import marks
 from reslab.exhibits.recipes import schedule_table
 from reslab.exhibits.windows import beside_table, window_table
-from reslab.exhibits.wording import dataset_name, listing, network_name, number, opened, points
+from reslab.exhibits.wording import counted, dataset_name, listing, network_name, number, points, that_do
 from reslab.published import Published, published
 from reslab.studies.against_published import not_comparable
 from reslab.studies.chapter import Chapter, in_short, write
@@ -74,7 +74,7 @@ def _chapter(study: Study) -> Chapter:
             Heading("What is the effect of the number of epochs?", 4),
             Bullets(tuple(items)),
             Heading("Why?", 4),
-            *_reasons(compared),
+            *_reasons(done, compared),
             Heading("Does the test error rise again in a long training?", 4),
             *_overtraining(done, compared),
             Heading("How do the results compare with the assignment's?", 4),
@@ -115,7 +115,8 @@ def _same(group: Group, one: Published) -> bool:
     return (one.epochs, one.depth) == (group.recipe.length, group.recipe.depth)
 
 
-def _reasons(compared: Sequence[Compared]) -> list[Block]:
+def _reasons(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
+    name = placed(done, _label)
     known = [one for one in compared if one.test is not None and one.train is not None]
     both = [one for one in known if lower(one.test) and lower(one.train)]
     fit_only = [one for one in known if lower(one.train) and higher(one.test)]
@@ -124,22 +125,22 @@ def _reasons(compared: Sequence[Compared]) -> list[Block]:
     parts = []
     if under:
         parts.append(
-            f"{listing(one.second.label for one in under)}: both errors are higher than in the training as long as "
+            f"{listing(name(one.second) for one in under)}: both errors are higher than in the training as long as "
             "usual, so that the shorter one ends before it has learnt what it could."
         )
     if both:
         parts.append(
-            f"{listing(one.second.label for one in both)}: both errors are lower than in the training as long as "
+            f"{listing(name(one.second) for one in both)}: both errors are lower than in the training as long as "
             "usual; what more is learnt carries over to new images."
         )
     if fit_only:
         parts.append(
-            f"{listing(one.second.label for one in fit_only)}: the training error is lower and the test error higher, "
+            f"{listing(name(one.second) for one in fit_only)}: the training error is lower and the test error higher, "
             "which is overfitting."
         )
     if unresolved:
         parts.append(
-            f"{listing(one.second.label for one in unresolved)}: the training error is lower than in the training as "
+            f"{listing(name(one.second) for one in unresolved)}: the training error is lower than in the training as "
             "long as usual, but for the test error no difference is shown: more of the training images are learnt, "
             "and that does not measurably carry over."
         )
@@ -150,20 +151,6 @@ def _reasons(compared: Sequence[Compared]) -> list[Block]:
 
 def _overtraining(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
     """Return whether test errors rise towards the end, and whether the longest training is worse."""
-    items = []
-    name = placed(done, _label)
-    for group in done:
-        found = ending(group.curve("test_error"))
-        if found is not None:
-            end = (
-                f"lowest in epoch {found.lowest_epoch}, and {points(found.overshoot)} points above that at the end"
-                if points(found.overshoot) != points(0.0)
-                else "lowest at the end"
-            )
-            items.append(
-                f"{opened(name(group))}: within {number(found.tolerance)} points of its last value from epoch "
-                f"{found.settled} on; {end}."
-            )
     rising = [
         one
         for one in compared
@@ -175,14 +162,35 @@ def _overtraining(done: Sequence[Group], compared: Sequence[Compared]) -> list[B
     elif longer and all(one.test is not None and one.test.kind in ("lower", "equal") for one in longer):
         verdict = "In no case does a longer training do worse: that it must in the end is not borne out here."
     elif longer:
-        verdict = "No longer training is shown to do worse; nor is it shown of all that they do not."
+        good = sum(one.test is not None and one.test.kind in ("lower", "equal") for one in longer)
+        verdict = (
+            f"No longer training is shown to do worse.  Of {counted(len(longer), 'comparison')} with longer trainings "
+            f"{that_do(good, 'shows', 'show')} them to do as well or better, and "
+            f"{that_do(len(longer) - good, 'is', 'are')} open."
+        )
     else:
         verdict = "The longer trainings have not finished, so that this cannot be said."
-    lead = (
-        "How the mean test curves end ([[test]]); the lowest of many epochs lies below the last by chance alone, so "
-        "that a small distance is no sign of a rise:"
+    return [Prose(verdict), *_endings(done)]
+
+
+def _endings(done: Sequence[Group]) -> list[Block]:
+    """Return where each mean test curve settles and where it is lowest; nothing where none can be said to end."""
+    found = [(group, end) for group in done if (end := ending(group.curve("test_error"))) is not None]
+    if not found:
+        return []
+    name = placed(done, _label)
+    rows = tuple((name(group), str(end.settled), str(end.lowest_epoch), points(end.overshoot)) for group, end in found)
+    columns = (
+        Column("Training", "left"),
+        *map(Column, ("Settled from epoch", "Lowest in epoch", "Above that at the end (points)")),
     )
-    return [Prose(verdict), Prose(lead), Bullets(tuple(items))]
+    tolerance = number(found[0][1].tolerance)
+    caption = (
+        f"Of each mean test curve: from which epoch on it stays within {tolerance} points of its last value, the epoch "
+        "in which it is lowest, and by how much it then rises until the end.  The lowest of many epochs lies below the "
+        "last by chance alone, so that a small rise is no sign of overfitting."
+    )
+    return [Table("endings", "How the test curves end", caption, columns, rows)]
 
 
 def _beside(done: Sequence[Group]) -> list[Block]:
@@ -193,7 +201,7 @@ def _beside(done: Sequence[Group]) -> list[Block]:
             assert mean is not None
             items.append(
                 f"{_label(group)}, {dataset_name(one.dataset)}: {points(mean)}, the assignment's {points(one.error)} "
-                f"({points(mean - one.error)} points apart)."
+                f"({points(abs(mean - one.error))} points {'higher' if mean >= one.error else 'lower'} here)."
             )
     if not items:
         return not_comparable(done)

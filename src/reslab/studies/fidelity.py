@@ -10,7 +10,7 @@ from reslab.exhibits.blocks import Block, Bullets, Column, Heading, Prose, Table
 from reslab.exhibits.finals import by_variant_figure
 from reslab.exhibits.recipes import differences
 from reslab.exhibits.windows import window_table
-from reslab.exhibits.wording import counted, dataset_name, listing, network_name, number, opened
+from reslab.exhibits.wording import counted, dataset_name, listing, network_name, number, opened, percent, that_do
 from reslab.presets import PRESETS
 from reslab.recipe import Recipe, Scalar, vary
 from reslab.studies.chapter import Chapter, in_short, write
@@ -21,6 +21,9 @@ from reslab.studies.study import Options, Study
 NAME = "fidelity"
 DEPTHS = (20,)
 BASE = "base"
+EARLY = "drops an epoch earlier"
+MUCH = 0.02
+"""Share of a schedule from which on an epoch is more than the published recipes differ by."""
 VARIED = ("normalisation", "shortcut", "padding", "initialisation", "nesterov", "weight_decay")
 """The fields in which the published recipes differ beside the schedule, each varied to the value of every other."""
 
@@ -36,8 +39,8 @@ def ask(options: Options) -> Study:
     return Study(
         name=NAME,
         title="What is each deviation between the published recipes worth?",
-        question=f"How does the test error change when one thing at a time of the recipe of {options.preset} is done "
-        "as another published recipe does it?",
+        question="How does the test error change when one thing at a time in the base, the recipe of the preset "
+        f"{options.preset}, is done as another published recipe does it?",
         expectation="no single deviation matters as much as ten layers do: published figures of different recipes "
         "differ by a few tenths of a point, about as much as seeds do.",
         variants=variants(asked),
@@ -74,7 +77,7 @@ def _changes(base: Recipe) -> Iterator[tuple[str, str, Recipe]]:
         yield "decay on weights only", UNSTATED, vary(base, decay_scope="weights")
     try:
         early = vary(base, first_drop=base.first_drop - _one(base), second_drop=base.second_drop - _one(base))
-        yield "drops an epoch earlier", "fb-resnet-torch", early
+        yield EARLY, "fb-resnet-torch", early
     except ResLabError:
         pass  # a schedule of an epoch or two has no room for it
     if base.depth >= 110 and base.warmup == "none":
@@ -93,7 +96,10 @@ def _words(field: str, value: Scalar) -> str:
     name = {"normalisation": "input", "initialisation": "start", "weight_decay": "decay"}.get(field, field)
     if isinstance(value, bool):
         return ("" if value else "no ") + "Nesterov momentum"
-    return f"{name} {number(value) if isinstance(value, int | float) else value}"
+    return f"{name} {number(value) if isinstance(value, int | float) else _NAMED.get(value, value)}"
+
+
+_NAMED = {"imagenet": "ImageNet", "he-fan-in": "He fan-in", "he-fan-out": "He fan-out"}
 
 
 def _chapter(study: Study) -> Chapter:
@@ -124,7 +130,7 @@ def _chapter(study: Study) -> Chapter:
                     f"On {dataset_name(first.recipe.dataset)}{f' with {network_name(first.recipe)}' if several else ''}"
                 )
                 found = sorted_words(own, lambda group: str(about[group.recipe]["change"]))
-                sentences.append(f"{on}, compared with {reference_words(first, label)}, the test error is {found}.")
+                sentences.append(f"{on}, compared with the {reference_words(first, label)}, the test error is {found}.")
         return sentences
 
     def answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
@@ -139,12 +145,17 @@ def _chapter(study: Study) -> Chapter:
                 for one in own
             ]
             if items:
-                lead = f"{opened(first.label)}, against which each change is compared"
-                blocks += [Prose(f"{lead} ([[final]], [[deviations]], [[comparisons]]):"), Bullets(tuple(items))]
+                lead = f"Each change compared with {first.label} ([[final]], [[deviations]], [[comparisons]]):"
+                blocks += [Prose(lead), Bullets(tuple(items))]
         return [*blocks, *_together(compared)]
 
     return Chapter(
-        label=label, pairs=lambda groups: with_base(groups, base), results=results, short=in_sentences, answers=answers
+        label=label,
+        pairs=lambda groups: with_base(groups, base),
+        results=results,
+        short=in_sentences,
+        answers=answers,
+        base=lambda group: group.recipe in base,
     )
 
 
@@ -162,14 +173,13 @@ def _together(compared: Sequence[Compared]) -> list[Block]:
     resolved, equal = kinds["lower"] + kinds["higher"], kinds["equal"]
     rest = len(known) - resolved - equal
     parts = [
-        f"{counted(resolved, 'change')} shown to move the test error",
-        f"{equal} shown to be equal",
-        f"{rest} open",
+        f"{that_do(resolved, 'shows', 'show')} a change of the test error",
+        f"{that_do(equal, 'shows', 'show')} that the error stays equal",
+        f"{that_do(rest, 'is', 'are')} open",
     ]
     text = (
-        f"Of {counted(len(known), 'comparison')}: {', '.join(parts)}.  Each change was made alone: whether two "
-        "together "
-        "do more than both apart is not said by this."
+        f"Of {counted(len(known), 'comparison')} {listing(parts)}.  Each change was made alone: whether two together "
+        "do more than both apart, this does not say."
     )
     return [Heading("Do the recipes differ in effect?", 4), Prose(text)]
 
@@ -182,9 +192,18 @@ def _deviations(key: str, groups: Sequence[Group], about: dict[Recipe, dict[str,
             change = str(about[group.recipe]["change"])
             same = (group.recipe.dataset, group.recipe.depth) == (first.recipe.dataset, first.recipe.depth)
             if about[first.recipe]["change"] == BASE and same and change != BASE:
-                found = differences(group.recipe, first.recipe)
+                found = differences(group.recipe, first.recipe, epochs_apart=0)
                 here, there = (listing(one[place] for one in found) or None for place in (1, 2))
                 rows.setdefault(change, (opened(change), here, there, str(about[group.recipe]["as_in"])))
     columns = ("Change", "Changed", "Base", "As in")
-    caption = "The changes, one at a time, and the published recipes that do so."
+    caption = f"The changes, one at a time, and the published recipes that do so.{_share_of_an_epoch(about)}"
     return Table(key, "Deviations", caption, tuple(Column(name, "left") for name in columns), tuple(rows.values()))
+
+
+def _share_of_an_epoch(about: dict[Recipe, dict[str, Scalar]]) -> str:
+    """Return how much of these schedules an epoch is, where that is far more than of the published ones."""
+    shares = {_one(recipe) / recipe.length for recipe, factors in about.items() if factors["change"] == EARLY}
+    if not shares or max(shares) < MUCH:
+        return ""
+    theirs = percent(_one(PRESETS["assignment"].recipe) / PRESETS["assignment"].recipe.length)
+    return f"  An epoch is {percent(max(shares))} of the schedule here, and {theirs} of the assignment's."

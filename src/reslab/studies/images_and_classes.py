@@ -1,36 +1,35 @@
 """What fewer images do, in words: how many, how often seen, and whether classes or images make CIFAR-100 hard."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from reslab.analysis.groups import Group
 from reslab.analysis.judgement import Compared
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
-from reslab.exhibits.wording import dataset_name, listing, network_name, points, spread, whole
+from reslab.exhibits.wording import dataset_name, listing, network_name, opened, points, spread, whole
 from reslab.recipe import Recipe
-from reslab.studies.comparing import compared_words, higher, lower
+from reslab.studies.comparing import Label, by_dataset, compared_words, higher, lower, placed
+from reslab.studies.two_datasets import HUNDRED, TEN
 from reslab.studies.verdicts import verdict_words
 
 SAMPLES, PASSES = "same samples", "same passes"
 """What the schedule of a part of the images keeps: images seen in all, or times that each is seen."""
-
-Label = Callable[[Group], str]
 
 
 def across(groups: Sequence[Group]) -> list[tuple[Group, Group]]:
     """Return the comparisons between data sets: as many images of a class, and as many images of fewer classes."""
     found = []
     for hundred in groups:
-        if (hundred.recipe.dataset, hundred.recipe.train_share) != ("cifar100", 1):
+        if (hundred.recipe.dataset, hundred.recipe.train_share) != (HUNDRED, 1):
             continue
         for other in groups:
             if other.recipe.depth == hundred.recipe.depth:
-                few = other.recipe.dataset == "cifar10" and other.recipe.train_share < 0.15
+                few = other.recipe.dataset == TEN and other.recipe.train_share < 0.15
                 if few or other.recipe.dataset == "cifar100-coarse":
                     found.append((hundred, other))
     return found
 
 
-def amount(compared: Sequence[Compared], label: Label) -> list[Block]:
+def amount(done: Sequence[Group], compared: Sequence[Compared], label: Label) -> list[Block]:
     """Return the effect of having fewer images, and what the two errors say about its reason."""
     own = [
         one
@@ -41,33 +40,39 @@ def amount(compared: Sequence[Compared], label: Label) -> list[Block]:
     blocks: list[Block] = [Heading("What is the effect of the number of images?", 4)]
     if not own:
         return [*blocks, Prose("No training on all images has finished, which the others are compared with.")]
-    items = [compared_words(one, f"{one.second.label} against {label(one.first)}") for one in own]
+    name = placed(done, label)
+    items = [compared_words(one, f"{opened(name(one.second))} against {label(one.first)}") for one in own]
     blocks += [Prose("Against the training on all images ([[final]], [[comparisons]]):"), Bullets(tuple(items))]
-    worse = [one for one in own if higher(one.test)]
-    overfit = [one for one in worse if lower(one.train)]
-    if overfit and len(overfit) == len(worse):
-        text = (
-            "Wherever fewer images are shown to give a higher test error, the training error is lower: the few images "
-            "are learnt all the better, and what is learnt carries over less.  That is overfitting."
-        )
-    elif overfit:
-        text = (
-            f"With {listing(one.second.label for one in overfit)} the training error is lower and the test error "
-            "higher, "
-            "which is overfitting; elsewhere the training error is not lower, so that fewer steps play a part."
-        )
-    elif worse:
-        text = (
-            "Where fewer images are shown to give a higher test error, the training error is not lower: the training "
-            "is "
-            "also too short there, and overfitting is not shown."
-        )
-    else:
-        text = "No higher test error is shown with fewer images."
-    return [*blocks, Prose(text)]
+    return [*blocks, Prose("  ".join(_reasons([one for one in own if higher(one.test)], label)))]
 
 
-def samples_or_passes(compared: Sequence[Compared], kept: Mapping[Recipe, str]) -> list[Block]:
+def _reasons(worse: Sequence[Compared], label: Label) -> list[str]:
+    """Return what the training errors say about higher test errors, in a sentence for each case that there is."""
+    sides = ([one for one in worse if lower(one.train)], [one for one in worse if higher(one.train)])
+    rest = [one for one in worse if not lower(one.train) and not higher(one.train)]
+    fewer, weaker, open_ = (by_dataset([one.second for one in own], label) for own in (*sides, rest))
+    sentences = []
+    if fewer:
+        sentences.append(
+            f"The test error is higher and the training error lower with these: {fewer}.  The few images are learnt "
+            "all the better, and what is learnt carries over less: that is overfitting."
+        )
+    if weaker:
+        sentences.append(
+            f"Both errors are higher with these: {weaker}.  Even the images that there are are learnt less "
+            "well, so that the training is also too short there."
+        )
+    if open_:
+        sentences.append(
+            f"The test error is higher, and no difference of the training errors is shown, with these: {open_}.  The "
+            "reason is open there."
+        )
+    return sentences or ["With these seeds no higher test error with fewer images stands after correction."]
+
+
+def samples_or_passes(
+    done: Sequence[Group], compared: Sequence[Compared], label: Label, kept: Mapping[Recipe, str]
+) -> list[Block]:
     """Return whether seeing few images more often helps: as many passes against as many samples."""
     own = [
         one
@@ -79,29 +84,27 @@ def samples_or_passes(compared: Sequence[Compared], kept: Mapping[Recipe, str]) 
     heading = Heading("Are there too few images, or too few steps?", 4)
     if not any(one.test for one in own):
         return [heading, Prose("Not enough has finished to compare as many samples with as many passes.")]
-    items = [compared_words(one, f"{one.second.label}, against the {SAMPLES}") for one in own]
+    name = placed(done, label)
+    items = [compared_words(one, f"{opened(name(one.second))} against the {SAMPLES}") for one in own]
     steps = [one for one in own if higher(one.test)]
     text = (
-        f"Fewer steps cost something of their own in {listing(one.second.label for one in steps)}: comparing data "
-        "sizes "
-        "at as many passes mixes the two."
+        f"Fewer steps cost something of their own in {listing(name(one.second) for one in steps)}: comparing data "
+        "sizes at as many passes mixes the two."
         if steps
-        else "Fewer steps are not shown to cost anything of their own here."
+        else "That fewer steps cost something of their own is not shown here."
     )
     return [heading, Bullets(tuple(items)), Prose(text)]
 
 
 def images_or_classes(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
-    """Return what separates CIFAR-10 from CIFAR-100: images of a class, or classes; nothing without both."""
-    if not any(group.recipe.dataset.startswith("cifar") for group in done):
-        return []
+    """Return what separates CIFAR-10 from CIFAR-100, images of a class or classes, as far as runs have finished."""
     heading = Heading("Is CIFAR-100 harder for its classes, or for its few images of each?", 4)
     blocks: list[Block] = []
     for one in compared:
         if one.first.recipe.dataset != one.second.recipe.dataset and one.test is not None:
             blocks.append(Prose(_across_words(one)))
     for all_of_ten in done:
-        if (all_of_ten.recipe.dataset, all_of_ten.recipe.train_share) == ("cifar10", 1):
+        if (all_of_ten.recipe.dataset, all_of_ten.recipe.train_share) == (TEN, 1):
             blocks += _shares(all_of_ten, done)
     if not blocks:
         return [heading, Prose("This needs finished runs on both CIFAR-10 and CIFAR-100; not all are there.")]
@@ -125,31 +128,40 @@ def _across_words(one: Compared) -> str:
     return (
         f"CIFAR-10 with as many images of a class as CIFAR-100, {_of_each(other)} ({network_name(hundred.recipe)}, "
         f"{both}): the test error is {verdict}.  With images of a class alike, what is left are the classes: ten "
-        "against a "
-        "hundred."
+        "against a hundred."
     )
 
 
 def _shares(ten: Group, done: Sequence[Group]) -> list[Block]:
     """Return how the distance from CIFAR-10 to CIFAR-100 divides at CIFAR-10 with few images of a class."""
     depth = ten.recipe.depth
-    few = [group for group in done if group.recipe.dataset == "cifar10" and group.recipe.train_share < 0.15]
-    hundred = [group for group in done if (group.recipe.dataset, group.recipe.train_share) == ("cifar100", 1)]
+    few = [group for group in done if group.recipe.dataset == TEN and group.recipe.train_share < 0.15]
+    hundred = [group for group in done if (group.recipe.dataset, group.recipe.train_share) == (HUNDRED, 1)]
     middle = next((group for group in few if group.recipe.depth == depth), None)
     far = next((group for group in hundred if group.recipe.depth == depth), None)
     if middle is None or far is None:
         return []
     means = [group.last_epoch("test_error").mean for group in (ten, middle, far)]
     low, between, high = (mean or 0.0 for mean in means)
+    by_images, by_classes = between - low, high - between
     text = (
-        f"From {dataset_name('cifar10')} to {dataset_name('cifar100')} the test error of {network_name(ten.recipe)} "
-        "goes "
+        f"From {dataset_name(TEN)} to {dataset_name(HUNDRED)} the test error of {network_name(ten.recipe)} goes "
         f"from {points(low)}% to {points(high)}%.  On the way, cutting CIFAR-10 to {_of_each(middle)} images of a "
-        "class "
-        f"accounts for {points(between - low)} points, and the rest, more classes of other things, for "
-        f"{points(high - between)} ([[final]])."
+        f"class accounts for {points(by_images)} points, and the rest, more classes of other things, for "
+        f"{points(by_classes)} ([[final]]).{_greater_part(by_images, by_classes)}"
     )
     return [Prose(text)]
+
+
+def _greater_part(by_images: float, by_classes: float) -> str:
+    """Return which of two parts of the distance is at least twice the other, and what the assignment supposes of it."""
+    if min(by_images, by_classes) <= 0:
+        return ""
+    if by_classes >= 2 * by_images:
+        return "  So the greater part goes with the classes; the assignment supposes the number of images of each."
+    if by_images >= 2 * by_classes:
+        return "  So the greater part goes with the number of images of each class, as the assignment supposes."
+    return "  Neither part is twice the other: both play a part."
 
 
 def _of_each(group: Group) -> str:

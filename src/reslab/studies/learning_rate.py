@@ -13,9 +13,9 @@ from reslab.exhibits.windows import window_table
 from reslab.exhibits.wording import dataset_name, listing, network_name, number, points, spread
 from reslab.published import Published, published
 from reslab.recipe import vary
-from reslab.studies.against_published import not_comparable
+from reslab.studies.against_published import not_comparable, where_in
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import compared_words, higher, lower, reference_words, sorted_words
+from reslab.studies.comparing import by_dataset, compared_words, higher, lower, placed, reference_words, sorted_words
 from reslab.studies.designs import bases, labelled, seeds, several_networks, times, variants, where, with_base
 from reslab.studies.study import Options, Study
 from reslab.studies.verdicts import verdict_words, why_not_comparable
@@ -146,13 +146,14 @@ def _effect(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
 def _reasons(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
     """Return what the training errors and the unrest of the curves say about rates that are worse."""
     blocks: list[Block] = []
+    name = placed(done, _rate)
     for side, words in ((-1, "lower"), (1, "higher")):
         worse = [one for one in compared if higher(one.test) and _side(one) == side]
         if not worse:
             continue
         unfit = [one for one in worse if higher(one.train)]
         fit = [one for one in worse if lower(one.train)]
-        listed = listing(f"{_rate(one.second)} ({dataset_name(one.second.recipe.dataset)})" for one in worse)
+        listed = by_dataset([one.second for one in worse], _rate)
         text = f"Rates {words} than the base that do worse: {listed}.  "
         if len(unfit) == len(worse):
             text += (
@@ -161,11 +162,17 @@ def _reasons(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]
             )
         elif fit:
             text += (
-                f"With {listing(_rate(one.second) for one in fit)} the training error is lower all the same: what is "
+                f"With {listing(name(one.second) for one in fit)} the training error is lower all the same: what is "
                 "learnt there carries over less to new images."
             )
+        elif unfit:
+            text += (
+                f"With {listing(name(one.second) for one in unfit)} the training error is shown to be higher too: "
+                "there the weights have not arrived where the base rate takes them, which is a matter of optimisation "
+                "and not of overfitting.  For the others the reason is open."
+            )
         else:
-            text += "Their training errors are not all shown to be higher, so that the reason is open."
+            text += "Their training errors are not shown to be higher, so that the reason is open."
         blocks.append(Prose(text))
     if not blocks:
         blocks.append(
@@ -201,10 +208,10 @@ def _beside(done: Sequence[Group]) -> list[Block]:
             figures = group.in_window("test_error")
             if figures is None or one.low is None or one.high is None:
                 continue
-            inside = "inside" if one.low <= figures.mean <= one.high else "outside"
             items.append(
                 f"{dataset_name(one.dataset)}, rate {_rate(group)}: mean over the window {points(figures.mean)}, "
-                f"{inside} the assignment's range ({points(one.low)} to {points(one.high)}, mean {points(one.error)})."
+                f"{where_in(figures.mean, one)} the assignment's range ({points(one.low)} to {points(one.high)}, mean "
+                f"{points(one.error)})."
             )
     if items:
         windows = listing(f"[[window-{dataset}]]" for dataset in datasets_of(done))

@@ -1,6 +1,7 @@
 """Sections that every study's part of the report has: how far it has come, what was run, on what."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import schedule_epochs
@@ -49,9 +50,18 @@ def progress(groups: Sequence[Group]) -> list[Block]:
     return [Note(f"{done} of {asked} runs have finished.{again}"), Bullets(tuple(items))]
 
 
-def what_was_run(groups: Sequence[Group], label: Callable[[Group], str]) -> list[Block]:
-    """Return the recipe, the images and the machines."""
-    blocks: list[Block] = [Heading("What was run"), recipe_table("recipe", groups)]
+def what_was_run(
+    groups: Sequence[Group], label: Callable[[Group], str], base: Callable[[Group], bool] | None = None
+) -> list[Block]:
+    """Return the recipe, that of the base alone where the results tell how others differ, the images, the machines."""
+    recipe = recipe_table("recipe", groups)
+    if base is not None:
+        told = recipe_table("recipe", [group for group in groups if base(group)])
+        caption = (
+            "Everything that can change a number in the runs of the base, and the seeds; the results give changes."
+        )
+        recipe = replace(told, title="The recipe of the base", caption=caption)
+    blocks: list[Block] = [Heading("What was run"), recipe]
     tables = (data_table("images", groups), speed_table("machines", groups, label))
     return blocks + [table for table in tables if table is not None]
 

@@ -5,15 +5,16 @@ from itertools import combinations
 
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.judgement import Compared
+from reslab.analysis.statistics import MARGIN
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
 from reslab.exhibits.factors import Axis, factor_figure
 from reslab.exhibits.tables import size_table
 from reslab.exhibits.windows import beside_table, nothing, window_table
-from reslab.exhibits.wording import dataset_name, network_name
+from reslab.exhibits.wording import dataset_name, network_name, number
 from reslab.recipe import vary
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import compared_words, reference_words, shown, sorted_words
+from reslab.studies.comparing import compared_words, placed, reference_words, shown, sorted_words
 from reslab.studies.designs import BOTH, base_recipe, labelled, seeds, several_networks, variants, within
 from reslab.studies.study import Options, Study
 
@@ -68,7 +69,7 @@ def _results(groups: Sequence[Group]) -> list[Block]:
     axis = Axis("Depth (layers)", lambda group: str(group.recipe.depth), _shortcut)
     figure = factor_figure("final", groups, axis, (), ("test", "train"))
     blocks: list[Block] = [figure] if figure is not None else []
-    sizes = size_table("sizes", groups, lambda group: group.label)
+    sizes = size_table("sizes", groups, placed(groups, _label))
     blocks += [sizes] if sizes is not None else []
     for dataset in datasets_of(groups):
         own = on_dataset(groups, dataset)
@@ -102,16 +103,29 @@ def _answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]
         blocks += [Prose(f"On {dataset_name(dataset)} ([[final]], [[comparisons]]):"), Bullets(tuple(items))]
     if not any(one.test for one in compared):
         return blocks
-    moved = shown(compared)
-    text = (
-        "No difference between shortcuts is shown: that projections are not essential agrees with this, but an effect "
-        "too "
-        "small for these seeds would look the same."
-        if not moved
-        else "Where shortcuts differ, they differ in parameters too ([[sizes]]): a gain of B or C may be that of its "
-        "parameters, which these runs do not tell apart."
+    return [*blocks, Heading("Why?", 4), Prose(_reason(compared))]
+
+
+def _reason(compared: Sequence[Compared]) -> str:
+    """Return what differences between shortcuts, or their equality, or neither, say about projections."""
+    known = [one for one in compared if one.test is not None]
+    equal = sum(one.test is not None and one.test.kind == "equal" for one in known)
+    if shown(compared):
+        return (
+            "Where shortcuts differ, they differ in parameters too ([[sizes]]): a gain of B or C may be that of its "
+            "parameters, which these runs do not tell apart."
+        )
+    if equal == len(known):
+        return f"All are shown to be equal within {number(MARGIN)} points: projections are not essential here."
+    some = (
+        f", and {equal} of {len(known)} comparisons are shown to be equal within {number(MARGIN)} points"
+        if equal
+        else ""
     )
-    return [*blocks, Heading("Why?", 4), Prose(text)]
+    return (
+        f"No difference between shortcuts is shown{some}: that projections are not essential agrees with this, but an "
+        "effect too small for these seeds would look the same."
+    )
 
 
 def _shortcut(group: Group) -> str:

@@ -93,7 +93,7 @@ def epochs_words(group: Group) -> str:
 
 def _size(found: Difference) -> str:
     if points(abs(found.value)) == points(0.0):
-        return "equal to two decimals"
+        return "the same to two decimals"
     return f"{points(abs(found.value))} points {'lower' if found.value < 0 else 'higher'}"
 
 

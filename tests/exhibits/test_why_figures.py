@@ -8,7 +8,7 @@ import altair as alt
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Figure
-from reslab.exhibits.why import gradients_figure, moment_words, moments_of, responses_figure
+from reslab.exhibits.why_figures import gradients_figure, moment_words, moments_of, responses_figure
 from reslab.recipe import Run
 from synthetic import Truth, layers, small, write_diagnostics, write_run
 
@@ -70,13 +70,12 @@ def test_nothing_measured_in_between_has_no_panel(tmp_path: Path) -> None:
     assert "before training and at the end (one seed each)" in figure.caption
 
 
-def test_five_panels_at_most_and_the_caption_says_what_is_left_out(tmp_path: Path) -> None:
+def test_four_panels_at_most_and_the_caption_says_what_is_left_out(tmp_path: Path) -> None:
     figure = _figure(_group(tmp_path, 8, dict.fromkeys(range(1, 10), 1.0)))
     assert [panel.title.removeprefix("digits, ") for panel in figure.panels] == [
         "before training",
-        "after epoch 2",
-        "after epoch 5",
-        "after epoch 8",
+        "after epoch 3",
+        "after epoch 7",
         "at the end",
     ]
     assert "Not every epoch that was measured is drawn." in figure.caption

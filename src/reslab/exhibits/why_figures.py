@@ -1,4 +1,4 @@
-"""What `reslab diagnose` measured, as charts and tables: responses, gradients, curvature, noise scale, surface, gap."""
+"""What `reslab diagnose` measured by layer and around the weights, as charts: responses, gradients, loss surface."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,15 +7,14 @@ import polars as pl
 
 from reslab.analysis.diagnoses import moment_order
 from reslab.analysis.groups import Group, datasets_of, on_dataset
-from reslab.analysis.summary import Summary, summarise
-from reslab.exhibits.blocks import Column, Figure, Panel, Row, Table
+from reslab.exhibits.blocks import Figure, Panel, Row
 from reslab.exhibits.style import VIRIDIS, colours, legend, log_y, panel, shapes, unchecked
-from reslab.exhibits.wording import dataset_name, listing, points, seeds_behind
+from reslab.exhibits.wording import dataset_name, listing, seeds_behind
 
 Label = Callable[[Group], str]
 
 MOST_SURFACES = 4
-MOST_MOMENTS = 5
+MOST_MOMENTS = 4
 """Panels of a data set at most."""
 
 _FIVE = alt.Axis(tickCount=5, grid=False)
@@ -98,90 +97,6 @@ def surface_figure(key: str, groups: Sequence[Group], label: Label) -> Figure | 
     return Figure(key, "Loss surfaces", caption, panels)
 
 
-def curvature_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
-    """Return the largest eigenvalue of the Hessian beside what the rate allows; None where it was not measured."""
-    rows = tuple(
-        (
-            label(group),
-            str(largest.n),
-            _short(largest),
-            _short(measured(group, "curvature", "stability_limit")),
-            _short(measured(group, "curvature", "rate")),
-        )
-        for group in groups
-        for largest in (measured(group, "curvature", "largest"),)
-        if largest.n
-    )
-    if not rows:
-        return None
-    columns = (
-        Column("Runs", "left"),
-        *map(Column, ("Seeds measured", "Largest eigenvalue", "Stability limit", "Last rate")),
-    )
-    caption = (
-        "Largest eigenvalue of the Hessian of the training loss at the end, beside the curvature above which gradient "
-        "descent at the last rate runs away (Cohen et al. 2021): 2 (1 + momentum) / rate, another figure where the "
-        "momentum is Nesterov's.  Training in small batches settles below it, so that a value far below is no sign of "
-        "a rate that is too small."
-    )
-    return Table(key, "Curvature and rate", caption, columns, rows)
-
-
-def noise_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
-    """Return the gradient noise scale beside the batch size; None where it was not measured."""
-    rows = []
-    for group in groups:
-        scale, least = (measured(group, "noise-scale", name) for name in ("noise_scale", "at_least"))
-        if scale.n or least.n:
-            rows.append(
-                (label(group), str(group.recipe.batch_size), str(max(scale.n, least.n)), _short(scale), _short(least))
-            )
-    if not rows:
-        return None
-    columns = (
-        Column("Runs", "left"),
-        *map(Column, ("Batch size", "Seeds measured", "Noise scale (images)", "At least (images)")),
-    )
-    caption = (
-        "Gradient noise scale of the trained networks, in images: a batch much smaller than this averages little of "
-        "the noise away, one much larger wastes images (McCandlish et al. 2018).  Where the gradient is lost in its "
-        "noise, as it often is at the end of a training, there is only a lower bound."
-    )
-    return Table(key, "Noise scale and batch size", caption, columns, tuple(rows))
-
-
-def gap_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
-    """Return errors of the final weights on training and test images as they are; None where not measured."""
-    rows = tuple(
-        (
-            label(group),
-            str(gap.n),
-            _points(measured(group, "gap", "train_error")),
-            _points(measured(group, "gap", "test_error")),
-            _points(gap),
-        )
-        for group in groups
-        for gap in (measured(group, "gap", "error_gap"),)
-        if gap.n
-    )
-    if not rows:
-        return None
-    columns = (
-        Column("Runs", "left"),
-        *map(Column, ("Seeds measured", "Training error (%)", "Test error (%)", "Gap (points)")),
-    )
-    caption = (
-        "Errors of the final weights on training images without augmentation and on test images, and the gap between "
-        "them; on samples of the images, so that the test errors differ a little from those of the whole test set."
-    )
-    return Table(key, "Train-test gap of the final weights", caption, columns, rows)
-
-
-def measured(group: Group, diagnostic: str, quantity: str) -> Summary:
-    """Summarise one measured figure over a group's runs."""
-    return summarise(group.diagnoses.values(diagnostic, quantity))
-
-
 def moments_of(groups: Sequence[Group], diagnostic: str) -> list[str]:
     """Return the moments at which any of the groups' runs was measured, the earliest first."""
     return sorted({moment for group in groups for moment in group.diagnoses.moments(diagnostic)}, key=moment_order)
@@ -238,12 +153,13 @@ def _layer_panel(name: str, title: str, labels: list[str], rows: list[Row], y: a
 def _surface_panel(name: str, title: str, points: pl.DataFrame, scale: alt.Scale) -> Panel:
     steps = sorted(set(points["first"].to_list()))
     half = (steps[1] - steps[0]) / 2
+    over = 1.03 * half  # so that no hairlines show between the rectangles
     rows: list[Row] = [
         {
             "x": round(second - half, 4),
-            "x2": round(second + half, 4),
+            "x2": round(second + over, 4),
             "y": round(first - half, 4),
-            "y2": round(first + half, 4),
+            "y2": round(first + over, 4),
             "loss": float(f"{loss:.4g}"),
             "error": round(error, 2),
         }
@@ -297,11 +213,3 @@ def _behind(groups: Sequence[Group], diagnostic: str, moment: str | None = None)
         if moment in (None, one)
     ]
     return f"{seeds_behind(counts)} each"
-
-
-def _short(summary: Summary) -> str | None:
-    return None if summary.mean is None else f"{summary.mean:,.3g}" if summary.mean < 1000 else f"{summary.mean:,.0f}"
-
-
-def _points(summary: Summary) -> str | None:
-    return points(summary.mean)

@@ -1,0 +1,94 @@
+"""What `reslab diagnose` measured as single figures of a network, as tables: curvature, noise scale, train-test gap."""
+
+from collections.abc import Callable, Sequence
+
+from reslab.analysis.groups import Group
+from reslab.analysis.summary import Summary, summarise
+from reslab.exhibits.blocks import Column, Table
+from reslab.exhibits.wording import evenly, points, settings
+
+Label = Callable[[Group], str]
+
+
+def curvature_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
+    """Return the largest eigenvalue of the Hessian beside what the rate allows; None where it was not measured."""
+    quantities = ("largest", "stability_limit", "rate")
+    found = [(group, [measured(group, "curvature", quantity) for quantity in quantities]) for group in groups]
+    found = [(group, figures) for group, figures in found if figures[0].n]
+    if not found:
+        return None
+    largest, limit, rate = ([figures[place].mean for _, figures in found] for place in range(3))
+    texts = zip(evenly(largest), evenly(limit), settings(rate), strict=True)
+    rows = tuple((label(group), str(figures[0].n), *text) for (group, figures), text in zip(found, texts, strict=True))
+    columns = (
+        Column("Runs", "left"),
+        *map(Column, ("Seeds measured", "Largest eigenvalue", "Stability limit", "Last rate")),
+    )
+    caption = (
+        "Largest eigenvalue of the Hessian of the training loss at the end, beside the curvature above which gradient "
+        "descent at the last rate runs away (Cohen et al. 2021): 2 (1 + momentum) / rate, another figure where the "
+        "momentum is Nesterov's.  Training in small batches settles below it, so that a value far below is no sign of "
+        "a rate that is too small."
+    )
+    return Table(key, "Curvature and rate", caption, columns, rows)
+
+
+def noise_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
+    """Return the gradient noise scale beside the batch size; None where it was not measured."""
+    found = [
+        (group, [measured(group, "noise-scale", name) for name in ("noise_scale", "at_least")]) for group in groups
+    ]
+    found = [(group, figures) for group, figures in found if any(one.n for one in figures)]
+    if not found:
+        return None
+    scale, least = (evenly([figures[place].mean for _, figures in found]) for place in range(2))
+    rows = tuple(
+        (label(group), str(group.recipe.batch_size), str(max(one.n for one in figures)), *text)
+        for (group, figures), text in zip(found, zip(scale, least, strict=True), strict=True)
+    )
+    columns = (
+        Column("Runs", "left"),
+        *map(Column, ("Batch size", "Seeds measured", "Noise scale (images)", "At least (images)")),
+    )
+    caption = (
+        "Gradient noise scale of the trained networks, in images: a batch much smaller than this averages little of "
+        "the noise away, one much larger wastes images (McCandlish et al. 2018).  Where the gradient is lost in its "
+        "noise, as it often is at the end of a training, there is only a lower bound."
+    )
+    return Table(key, "Noise scale and batch size", caption, columns, rows)
+
+
+def gap_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
+    """Return errors of the final weights on training and test images as they are; None where not measured."""
+    rows = tuple(
+        (
+            label(group),
+            str(gap.n),
+            _points(measured(group, "gap", "train_error")),
+            _points(measured(group, "gap", "test_error")),
+            _points(gap),
+        )
+        for group in groups
+        for gap in (measured(group, "gap", "error_gap"),)
+        if gap.n
+    )
+    if not rows:
+        return None
+    columns = (
+        Column("Runs", "left"),
+        *map(Column, ("Seeds measured", "Training error (%)", "Test error (%)", "Gap (points)")),
+    )
+    caption = (
+        "Errors of the final weights on training images without augmentation and on test images, and the gap between "
+        "them; on samples of the images, so that the test errors differ a little from those of the whole test set."
+    )
+    return Table(key, "Train-test gap of the final weights", caption, columns, rows)
+
+
+def measured(group: Group, diagnostic: str, quantity: str) -> Summary:
+    """Summarise one measured figure over a group's runs."""
+    return summarise(group.diagnoses.values(diagnostic, quantity))
+
+
+def _points(summary: Summary) -> str | None:
+    return points(summary.mean)

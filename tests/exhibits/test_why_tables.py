@@ -1,0 +1,59 @@
+"""Tables of what was measured on trained networks: figures with even decimals, and only of what was measured."""
+
+from pathlib import Path
+from typing import Any
+
+from reslab.analysis.groups import Group, gather
+from reslab.analysis.tidy import read_tables
+from reslab.exhibits.why_tables import curvature_table, gap_table, measured, noise_table
+from reslab.recipe import Run
+from synthetic import Truth, small, write_diagnostics, write_run
+
+
+def _label(group: Group) -> str:
+    return group.label
+
+
+def _groups(root: Path, diagnostic: str, found: dict[float, dict[str, Any]]) -> list[Group]:
+    """Return a group of one run for each rate, on which the diagnostic measured these figures, and one unmeasured."""
+    for rate, figures in found.items():
+        folder = write_run(root, Run(small(learning_rate=rate)), Truth(3.0, 1.0))
+        write_diagnostics(folder, None, **{diagnostic: {"final": figures}})
+    write_run(root, Run(small(learning_rate=0.7)), Truth(3.0, 1.0))
+    tables = read_tables(root)
+    return [gather(tables, f"rate {rate}", small(learning_rate=rate), (0,)) for rate in (*found, 0.7)]
+
+
+def test_eigenvalues_have_even_decimals(tmp_path: Path) -> None:
+    values = {0.1: (73.184, 38_000.0, 0.0001), 0.2: (11.296, 7_600.0, 0.0005), 0.5: (0.7384, 380.0, 0.01)}
+    found = {
+        rate: {"largest": largest, "stability_limit": limit, "rate": last}
+        for rate, (largest, limit, last) in values.items()
+    }
+    groups = _groups(tmp_path, "curvature", found)
+    table = curvature_table("curvature", groups, _label)
+    assert table is not None
+    assert table.rows == (
+        ("rate 0.1", "1", "73.18", "38,000", "0.0001"),
+        ("rate 0.2", "1", "11.30", "7,600", "0.0005"),
+        ("rate 0.5", "1", "0.74", "380", "0.0100"),
+    )
+    assert measured(groups[-1], "curvature", "largest").n == 0
+    assert curvature_table("curvature", groups[-1:], _label) is None
+
+
+def test_a_noise_scale_may_be_a_lower_bound_only(tmp_path: Path) -> None:
+    found = {0.1: {"noise_scale": 445.16, "at_least": 347.8}, 0.2: {"at_least": 61.3}}
+    groups = _groups(tmp_path, "noise_scale", found)
+    table = noise_table("noise", groups, _label)
+    assert table is not None
+    assert table.rows == (("rate 0.1", "32", "1", "445", "348"), ("rate 0.2", "32", "1", None, "61"))
+    assert noise_table("noise", groups[-1:], _label) is None
+
+
+def test_the_gap_is_in_points(tmp_path: Path) -> None:
+    groups = _groups(tmp_path, "gap", {0.1: {"train_error": 3.75, "test_error": 2.25, "error_gap": -1.5}})
+    table = gap_table("gap", groups, _label)
+    assert table is not None
+    assert table.rows == (("rate 0.1", "1", "3.75", "2.25", "\N{MINUS SIGN}1.50"),)
+    assert gap_table("gap", groups[-1:], _label) is None
