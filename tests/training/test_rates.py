@@ -25,11 +25,14 @@ class Nothing:
     num_images = PER_EPOCH * IMAGES_PER_STEP
     num_batches = PER_EPOCH
 
-    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    def draws(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, ...]]:
         """Yield the same empty batch."""
-        empty = torch.empty(0), torch.empty(0)
         for _ in range(start, PER_EPOCH):
-            yield empty
+            yield (torch.empty(0),)
+
+    def render(self, draw: Tensor) -> tuple[Tensor, Tensor]:
+        """Return an empty batch."""
+        return draw, draw
 
 
 class Recorder:

@@ -36,6 +36,14 @@ class Images:
             part = order[number * self.batch_size : (number + 1) * self.batch_size]
             yield self.images[part].to(memory_format=torch.channels_last), self.labels[part]
 
+    def draws(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, ...]]:
+        """Yield the batches themselves."""
+        return self.batches(epoch, start)
+
+    def render(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return a batch as it is."""
+        return images, labels
+
 
 def recipe(**changes: Scalar) -> Recipe:
     """Return a recipe of 11 iterations, which are 2 epochs and 3 of the 4 batches of a third."""

@@ -90,6 +90,8 @@ class Board:
         match event["event"]:
             case "preparing":
                 self._prepare(run, event["words"])
+            case "remark":
+                self._say(run, event["words"], force=True, lasting=True)
             case "start":
                 self._lengths[run], self._epochs[run] = event["num_iterations"], event["num_epochs"]
                 self._advance(run, event["iteration"])
@@ -108,7 +110,7 @@ class Board:
             case "end":
                 self._finish(run, event)
             case "settled" if event["exit_code"] and not event.get("reported"):
-                self._say(run, f"FAILED: {event['message']}", force=True)
+                self._say(run, f"FAILED: {event['message']}", force=True, lasting=True)
 
     def _prepare(self, run: str, words: str) -> None:
         self._say(run, words, force=True)
@@ -121,9 +123,10 @@ class Board:
             self._show_total()
         if event["status"] == "diverged":
             self._left[run] = 0.0
-            self._say(run, "diverged: the loss was no longer a finite number", force=True)
+            self._say(run, "diverged: the loss was no longer a finite number", force=True, lasting=True)
         elif event["status"] == "interrupted":
-            self._say(run, "stopped, with a checkpoint; the same command goes on from it", force=True)
+            words = "stopped, with a checkpoint; the same command goes on from it"
+            self._say(run, words, force=True, lasting=True)
         if self._bars is not None and (task := self._tasks.pop(run, None)) is not None:
             self._bars.remove_task(task)
 
@@ -158,12 +161,13 @@ class Board:
         seconds = self.seconds_left()
         return f"  (all done in about {duration(seconds)})" if seconds else ""
 
-    def _say(self, run: str, words: str, *, force: bool) -> None:
+    def _say(self, run: str, words: str, *, force: bool, lasting: bool = False) -> None:
+        """Print a line of a run, not too often unless by `force`; where there are bars, only what is `lasting`."""
         now = time.monotonic()
         if self._quiet or (not force and now - self._said.get(run, 0.0) < PLAIN_SECONDS):
             return
         if self._bars is not None:
-            if "FAILED" in words or "diverged" in words or "stopped" in words:
+            if lasting:
                 self._bars.console.print(f"{run}  {words}", highlight=False, markup=False)
             return
         self._said[run] = now

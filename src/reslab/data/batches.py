@@ -53,6 +53,7 @@ class TrainBatches:
         self._seed = seed
         self._device = torch.device(device)
         self._images, self._labels = _to_device(images, self._device)
+        self._padded, self._everyone = self._room_for_padded()
         self._normalise = Normalise(
             normaliser,
             images.image_shape,
@@ -70,18 +71,25 @@ class TrainBatches:
         `start` leaves out that many batches; the others are what they would have been.  No image is copied to
         or from the device, which is never waited for.
         """
-        order, rows, columns, mirrored = (draw.to(self._device) for draw in self._draw(epoch))
-        windows = (mirrored * self._num_offsets + rows) * self._num_offsets + columns
-        padded, everyone = self._padded()
+        for draw in self.draws(epoch, start):
+            yield self.render(*draw)
+
+    def draws(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, ...]]:
+        """Yield what `render` makes each batch from: the images' places, rows, columns and 1 if mirrored (int64, B)."""
+        draws = [draw.to(self._device) for draw in self._draw(epoch)]
         for batch in range(start, self.num_batches):
             part = slice(batch * self._batch_size, (batch + 1) * self._batch_size)
-            places = order[part]
-            pixels = self._images.index_select(0, places)
-            if self._mirrors:
-                pixels = torch.where(mirrored[part, None, None, None] > 0, pixels.flip(3), pixels)
-            if self._crop_padding:
-                pixels = self._crop(padded, everyone, pixels, rows[part], columns[part])
-            yield self._normalise(pixels, windows[part]), self._labels.index_select(0, places)
+            yield tuple(draw[part] for draw in draws)
+
+    def render(self, places: Tensor, rows: Tensor, columns: Tensor, mirrored: Tensor) -> tuple[Tensor, Tensor]:
+        """Return a batch's images and labels; nothing but the arguments tells one batch from another."""
+        pixels = self._images.index_select(0, places)
+        if self._mirrors:
+            pixels = torch.where(mirrored[:, None, None, None] > 0, pixels.flip(3), pixels)
+        if self._crop_padding:
+            pixels = self._crop(pixels, rows, columns)
+        windows = (mirrored * self._num_offsets + rows) * self._num_offsets + columns
+        return self._normalise(pixels, windows), self._labels.index_select(0, places)
 
     @property
     def _num_offsets(self) -> int:
@@ -101,7 +109,7 @@ class TrainBatches:
         draws = (order, offsets[:count], offsets[count:], mirrored)
         return tuple(torch.from_numpy(draw.astype(np.int64)) for draw in draws)  # type: ignore[return-value]
 
-    def _padded(self) -> tuple[Tensor, Tensor]:
+    def _room_for_padded(self) -> tuple[Tensor, Tensor]:
         """Return room for a padded batch, its border 0 for good, and the numbers of the images in it."""
         channels, height, width = self._images.shape[1:]
         extra = 2 * self._crop_padding
@@ -109,16 +117,17 @@ class TrainBatches:
         padded = torch.zeros(size if extra else (0,), dtype=torch.uint8, device=self._device)
         return padded, torch.arange(size[0], device=self._device)
 
-    def _crop(self, padded: Tensor, everyone: Tensor, pixels: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    def _crop(self, pixels: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         count, _, height, width = pixels.shape
         edge = self._crop_padding
-        padded[:count, :, edge : edge + height, edge : edge + width] = pixels
+        padded = self._padded[:count]
+        padded[:, :, edge : edge + height, edge : edge + width] = pixels
         if self._reflects:
-            for side in (padded[:count, :, edge : edge + height], padded[:count].mT):
+            for side in (padded[:, :, edge : edge + height], padded.mT):
                 side[..., :edge] = side[..., edge + 1 : 2 * edge + 1].flip(-1)
                 side[..., -edge:] = side[..., -2 * edge - 1 : -edge - 1].flip(-1)
         crops = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view: B x C x offsets x offsets x H x W
-        return crops[everyone[:count], :, rows, columns]
+        return crops[self._everyone[:count], :, rows, columns]
 
 
 class EvaluationBatches:

@@ -72,11 +72,20 @@ class FileTrainBatches:
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield images (B x 3 x S x S) and labels (int64, B) of an epoch, counted from 0, without the first `start`."""
+        for draw in self.draws(epoch, start):
+            yield self.render(*draw)
+
+    def draws(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, ...]]:
+        """Yield what `render` makes each batch from: its pixels (uint8, B x S x S x 3) and labels, on the device."""
         order = np.argsort(random_words(self.num_images, self._seed, "order", epoch), kind="stable")
         first = start * self._batch_size
         places = (order[at : at + self._batch_size] for at in range(first, len(order), self._batch_size))
         key = random_stream(self._seed, "augmentation", epoch)
         yield from self._source.serve(places, partial(_augment, size=self._size, key=key, mirrors=self._mirrors))
+
+    def render(self, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return a batch's images and labels."""
+        return self._source.normalised(pixels), labels
 
 
 class FileEvaluationBatches:
@@ -103,7 +112,8 @@ class FileEvaluationBatches:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         order = np.arange(self.num_images)
         places = (order[at : at + self._batch_size] for at in range(0, len(order), self._batch_size))
-        yield from self._source.serve(places, lambda image, _: central_crop(image, self._size))
+        for pixels, labels in self._source.serve(places, lambda image, _: central_crop(image, self._size)):
+            yield self._source.normalised(pixels), labels
 
 
 def random_crop(width: int, height: int, chances: Sequence[float]) -> tuple[int, int, int, int]:
@@ -172,7 +182,7 @@ class _Source:
     def serve(
         self, batches: Iterable[NDArray[np.int64]], crop: Callable[["Image", int], _Pixels]
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the images at these places, cropped, and their labels; `NUM_AHEAD` batches are prepared meanwhile."""
+        """Yield the pixels at these places, cropped, and the labels; `NUM_AHEAD` batches are prepared meanwhile."""
 
         def prepare(place: int) -> _Pixels:
             return crop(_decode(self._images, place), place)
@@ -192,7 +202,11 @@ class _Source:
     def _to_device(self, places: NDArray[np.int64], images: list[Future[_Pixels]]) -> tuple[Tensor, Tensor]:
         pixels = torch.from_numpy(np.stack([image.result() for image in images])).to(self._device)
         labels = torch.from_numpy(self._images.labels[places]).to(self._device)
-        return self._normalise(pixels.permute(0, 3, 1, 2), None), labels
+        return pixels, labels
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """Return pixels B x S x S x 3 as the network's input."""
+        return self._normalise(pixels.permute(0, 3, 1, 2), None)
 
 
 def _decode(images: FileSet, place: int) -> "Image":

@@ -32,7 +32,14 @@ from reslab.models.weights import save_weights
 from reslab.recipe import Run
 from reslab.training import loop
 from reslab.training.checkpoint import load_checkpoint, restore, save_checkpoint
-from reslab.training.hardware import keep_freed_memory, make_deterministic, peak_memory_bytes, pick_device
+from reslab.training.hardware import (
+    keep_freed_memory,
+    make_deterministic,
+    on_stream,
+    peak_memory_bytes,
+    pick_device,
+    stream_of_its_own,
+)
 
 Event = dict[str, Any]
 
@@ -61,7 +68,7 @@ def execute(
 ) -> Status:
     """Train a run to its end, or until `stop()`; do nothing if it has ended.  Returns how it then stands.
 
-    Events are dicts with `event` (preparing, start, progress, epoch, end) and `run`.  What fails is written to
+    Events are dicts with `event` (preparing, start, remark, progress, epoch, end) and `run`.  What fails is written to
     failure.json and raised again: `ResLabError` for what a user can mend, anything else as it came.
     """
     run = files.read_run()
@@ -85,7 +92,8 @@ def _attempt(
 ) -> Status:
     files.remove("failure.json")
     try:
-        return _train(files, run, settings, partial(_emit, on_event, run), stop)
+        with on_stream(stream_of_its_own(pick_device(settings.device))):
+            return _train(files, run, settings, partial(_emit, on_event, run), stop)
     except Exception as error:
         trace = None if isinstance(error, ResLabError) else traceback.format_exc()
         with contextlib.suppress(ResLabError):  # where the disk is full, the error that is raised must do
@@ -148,6 +156,9 @@ def _train(
                     files.append_metrics(row)
                     emit("epoch", **row)
                     due = now - saved_at >= settings.checkpoint_seconds / 10
+                case loop.Remark():
+                    emit("remark", words=event.words)
+                    continue
                 case loop.Tick():
                     due = now - saved_at >= settings.checkpoint_seconds
                     if now - reported_at >= 0.25:

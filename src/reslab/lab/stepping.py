@@ -17,8 +17,8 @@ from reslab.lab.assembly import training_network
 from reslab.lab.planner import work_per_image
 from reslab.recipe import Recipe, Run, vary
 from reslab.training import hardware
-from reslab.training.loop import start
-from reslab.training.step import TrainingStep
+from reslab.training.loop import make_step, start
+from reslab.training.recorded import Draw
 
 NUM_IMAGES = 12_800
 SECONDS = 2.0
@@ -28,24 +28,26 @@ WARM_UP = 3
 
 def trainer(recipe: Recipe, images: ImageSet, device: torch.device) -> Callable[[int], None]:
     """Return a function that trains a network of the recipe for so many steps, and has ended when it returns."""
-    batches = train_batches(Run(recipe), images, fit(recipe.normalisation, images), device)
-    module = training_network(recipe, 10, 0, device).train()
-    state = start(module, recipe, batches.num_batches, device)
-    step = TrainingStep(module, state.optimiser, label_smoothing=0.0, precision=recipe.precision, device=device)
+    stream = hardware.stream_of_its_own(device)
+    with hardware.on_stream(stream):
+        batches = train_batches(Run(recipe), images, fit(recipe.normalisation, images), device)
+        module = training_network(recipe, 10, 0, device).train()
+        state = start(module, recipe, batches.num_batches, device)
+        step = make_step(state, recipe, batches.render, device)
 
-    def endless() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def endless() -> Iterator[Draw]:
         epoch = 0
         while True:
-            yield from batches.batches(epoch)
+            yield from batches.draws(epoch)
             epoch += 1
 
     source = endless()
 
     def train(num_steps: int) -> None:
-        for _ in range(num_steps):
-            pixels, labels = next(source)
-            step(pixels, labels, 0.01, state.totals)
-        state.totals.loss.item()  # waits for the device
+        with hardware.on_stream(stream):
+            for _ in range(num_steps):
+                step(next(source), 0.01, state.totals)
+            state.totals.loss.item()  # waits for the device
 
     return train
 

@@ -45,6 +45,16 @@ def arithmetic(device: torch.device, precision: str) -> AbstractContextManager[o
     return contextlib.nullcontext()
 
 
+def stream_of_its_own(device: torch.device) -> "torch.cuda.Stream | None":
+    """Return a new stream of a CUDA device, whose work runs beside that of others; None elsewhere."""
+    return torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+
+
+def on_stream(stream: "torch.cuda.Stream | None") -> AbstractContextManager[object]:
+    """Return the context in which work goes to a stream, if there is one."""
+    return contextlib.nullcontext() if stream is None else torch.cuda.stream(stream)
+
+
 def make_deterministic() -> None:
     """Let the same seed give the same bits: no algorithm that is chosen by timing or adds in a random order."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from reslab.recipe import Recipe
 from reslab.training.evaluation import evaluate
-from reslab.training.optimiser import make_optimiser
+from reslab.training.optimiser import hold_rate_on, make_optimiser, momentum_buffers
+from reslab.training.recorded import DirectStep, Draw, RecordedStep, Render, cuda_graph
 from reslab.training.schedule import Schedule, make_schedule
 from reslab.training.step import Totals, TrainingStep
 
@@ -23,7 +24,10 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 
 
 class TrainingImages(Protocol):
-    """Augmented batches of the training images, the same for the same epoch whenever they are asked for."""
+    """Augmented batches of the training images, the same for the same epoch whenever they are asked for.
+
+    A batch comes in two parts: which images they are and how they are augmented, and the work on the device.
+    """
 
     @property
     def num_images(self) -> int:
@@ -33,8 +37,12 @@ class TrainingImages(Protocol):
     def num_batches(self) -> int:
         """Batches of an epoch."""
 
-    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches of an epoch (from 0), leaving out the first `start`."""
+    def draws(self, epoch: int, start: int = 0) -> Iterator[Draw]:
+        """Yield what the batches of an epoch (from 0) are made from, leaving out the first `start`."""
+
+    @property
+    def render(self) -> Render:
+        """Make a batch's images and labels from a draw."""
 
 
 @dataclass(slots=True)
@@ -52,6 +60,11 @@ class State:
     """Learning rate of the last of them."""
     seconds: float = 0.0
     """Time spent on training in the epoch so far."""
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Return all that a step changes on the device, but for the totals."""
+        momentum = momentum_buffers(self.module, self.optimiser)
+        return (*self.module.parameters(), *self.module.buffers(), *momentum.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +110,44 @@ class Diverged:
     iteration: int
 
 
-Event = Tick | EpochRecord | Diverged
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something that a user should know of how the training goes; it changes no number."""
+
+    iteration: int
+    words: str
+
+
+Event = Tick | EpochRecord | Diverged | Remark
 
 
 def start(module: nn.Module, recipe: Recipe, iterations_per_epoch: int, device: torch.device) -> State:
     """Return a training at its first iteration."""
     schedule = make_schedule(recipe, iterations_per_epoch)
+    optimiser = make_optimiser(module, recipe)
+    if device.type == "cuda":
+        hold_rate_on(device, optimiser)
     return State(
         module=module,
-        optimiser=make_optimiser(module, recipe),
+        optimiser=optimiser,
         schedule=schedule,
         totals=Totals.zero(device),
         warming=recipe.warmup != "none",
     )
+
+
+def make_step(state: State, recipe: Recipe, render: Render, device: torch.device) -> DirectStep:
+    """Return the step that trains `state`, whose weights, momentum and totals it keeps; on CUDA it is recorded."""
+    step = TrainingStep(
+        state.module,
+        state.optimiser,
+        label_smoothing=recipe.label_smoothing,
+        precision=recipe.precision,
+        device=device,
+    )
+    if device.type == "cuda":
+        return RecordedStep(step, render, state.tensors, cuda_graph)
+    return DirectStep(step, render)
 
 
 def train(
@@ -123,33 +161,30 @@ def train(
 ) -> Iterator[Event]:
     """Train from where `state` stands to the end of its schedule, changing it in place.
 
-    Yields a `Tick` after each iteration, an `EpochRecord` after each epoch, and at a loss that is not finite a
-    `Diverged`, which is the last.  At each event, and while the evaluations are iterated over, the state is whole,
-    so that it can be saved.
+    Yields a `Tick` after each iteration, an `EpochRecord` after each epoch, a `Remark` where there is one, and at a
+    loss that is not finite a `Diverged`, which is the last.  At each event, and while the evaluations are iterated
+    over, the state is whole, so that it can be saved.
     """
     schedule = state.schedule
-    step = TrainingStep(
-        state.module,
-        state.optimiser,
-        label_smoothing=recipe.label_smoothing,
-        precision=recipe.precision,
-        device=device,
-    )
-    finish = partial(_finish_epoch, state, evaluations, recipe.precision, device, clock)
+    step = make_step(state, recipe, images.render, device)
+    finish = partial(_finish_epoch, state, evaluations, recipe.precision, clock)
     if schedule.ends_epoch(state.iteration) and state.totals.images:
         yield finish()  # the training stopped after the epoch's last iteration, before its figures were made
     while state.iteration < schedule.num_iterations:
         epoch, done = divmod(state.iteration, schedule.iterations_per_epoch)
         state.module.train()
         last = clock()
-        for batch, labels in images.batches(epoch, done):
+        for draw in images.draws(epoch, done):
             state.rate = schedule.rate(state.iteration, warming=state.warming)
-            step(batch, labels, state.rate, state.totals)
+            step(draw, state.rate, state.totals)
             if device.type != "cuda" and state.totals.stopped.item():
                 break
             state.iteration += 1
             state.warming = schedule.still_warming(state.iteration, warming=state.warming)
             state.seconds += clock() - last
+            if step.remark is not None:
+                yield Remark(state.iteration, step.remark)
+                step.remark = None
             if state.iteration == schedule.epoch_end(epoch):
                 break
             yield Tick(state.iteration)
@@ -165,7 +200,6 @@ def _finish_epoch(
     state: State,
     evaluations: Mapping[str, Batches],
     precision: str,
-    device: torch.device,
     clock: Callable[[], float],
 ) -> EpochRecord:
     begun = clock()
@@ -189,7 +223,8 @@ def _finish_epoch(
         images_per_second=totals.images / training_seconds,
     )
     state.warming = state.schedule.still_warming(state.iteration, warming=state.warming, train_error=train_error)
-    state.totals, state.seconds = Totals.zero(device), 0.0
+    state.totals.clear()
+    state.seconds = 0.0
     return record
 
 

@@ -116,6 +116,16 @@ def _sgd(recipe: Recipe) -> dict[str, Any]:
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     """Set the learning rate of the next step."""
     for group in optimiser.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
+def hold_rate_on(device: torch.device, optimiser: torch.optim.Optimizer) -> None:
+    """Keep the learning rate as a tensor on the device, where a recorded step reads it whenever it is replayed."""
+    rate = torch.tensor(optimiser.param_groups[0]["lr"], dtype=torch.float32, device=device)
+    for group in optimiser.param_groups:
         group["lr"] = rate
 
 

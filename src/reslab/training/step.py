@@ -45,6 +45,16 @@ class Totals:
             images=values["images"],
         )
 
+    def clear(self) -> None:
+        """Start the next epoch's sums, in the same tensors."""
+        for total in self.tensors():
+            total.zero_()
+        self.images = 0
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Return what is summed on the device."""
+        return self.loss, self.wrong, self.updates, self.stopped
+
     def to_mapping(self) -> dict[str, float | int]:
         """Return the sums as plain numbers (reads the device)."""
         return {
@@ -76,20 +86,28 @@ class TrainingStep:
 
     def __call__(self, images: Tensor, labels: Tensor, rate: float, totals: Totals) -> None:
         """Train on images N x C x H x W with labels N at `rate`, and add to the epoch's totals."""
+        self.set_rate(rate)
+        self.update(images, labels, totals)
+        totals.images += len(images)
+
+    def set_rate(self, rate: float) -> None:
+        """Set the rate of the next updates."""
+        set_rate(self._optimiser, rate)
+
+    def update(self, images: Tensor, labels: Tensor, totals: Totals) -> None:
+        """Do what is done on the device, at the rate that was set, in place: all but the count of the images."""
         self._optimiser.zero_grad(set_to_none=True)
         with arithmetic(self._device, self._precision):
             logits = self._module(images)
         logits = logits.float()
         loss = F.cross_entropy(logits, labels, label_smoothing=self._label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]
-        totals.stopped = torch.maximum(totals.stopped, (~loss.detach().isfinite()).float())
+        torch.maximum(totals.stopped, (~loss.detach().isfinite()).float(), out=totals.stopped)
         if self._device.type != "cuda" and totals.stopped.item():
             return
-        set_rate(self._optimiser, rate)
         # The fused optimiser skips its update where found_inf is 1, without asking the host.
         self._optimiser.found_inf = totals.stopped  # type: ignore[attr-defined]
         self._optimiser.step()
         totals.updates += 1 - totals.stopped.long()
         totals.loss += loss.detach() * len(images)
         totals.wrong += (logits.detach().argmax(1) != labels).sum()
-        totals.images += len(images)

@@ -1,0 +1,209 @@
+"""Recorded steps: replayed they are the direct ones to the bit, and where they are not, they are not used.
+
+There need be no graphics card: a recorder of our own keeps the operations with the very tensors they were done on,
+and does them again on these, which is what a CUDA graph does.  Whatever a step would decide or make anew in Python is
+frozen by it too.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from training_fakes import CPU, Images, begin, bits, recipe
+
+from reslab.data.batches import TrainBatches
+from reslab.data.digits import load_digits
+from reslab.data.normalisation import fit
+from reslab.models.networks import build
+from reslab.recipe import Recipe
+from reslab.training.hardware import on_stream, stream_of_its_own
+from reslab.training.loop import State, make_step, start
+from reslab.training.optimiser import hold_rate_on
+from reslab.training.recorded import DirectStep, Draw, RecordedStep
+from reslab.training.step import Totals, TrainingStep
+
+pytestmark = pytest.mark.usefixtures("torch_settings")
+
+RECIPES = {
+    "momentum": recipe(),
+    "no momentum": recipe(momentum=0.0),
+    "nesterov": recipe(nesterov=True, decay_scope="weights", label_smoothing=0.1),
+    "muon": recipe(optimiser="muon", muon_rate=0.05, nesterov=True),
+    "bf16": recipe(precision="bf16"),
+}
+
+
+class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Keeps every operation with its arguments and results."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.done: list[tuple[Any, Any, Any, Any]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        self.done.append((func, args, kwargs or {}, result))
+        return result
+
+    def again(self) -> None:
+        """Do the operations again, into the same results."""
+        with torch.no_grad():
+            for func, args, kwargs, result in self.done:
+                for old, new in zip(tree_leaves(result), tree_leaves(func(*args, **kwargs)), strict=True):
+                    if isinstance(old, Tensor) and old.data_ptr() != new.data_ptr():
+                        old.copy_(new)
+
+
+def recorder(changed: Callable[[], Iterable[Tensor]]) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Return a recorder; as a CUDA graph's does, it leaves the tensors of `changed()` as they were."""
+
+    def record(function: Callable[[], None]) -> Callable[[], None]:
+        tensors = list(changed())
+        before = [tensor.detach().clone() for tensor in tensors]
+        operations = Operations()
+        with operations:
+            function()
+        with torch.no_grad():
+            for tensor, value in zip(tensors, before, strict=True):
+                tensor.copy_(value)
+        return operations.again
+
+    return record
+
+
+def stepper(state: State, of: Recipe) -> TrainingStep:
+    return TrainingStep(
+        state.module, state.optimiser, label_smoothing=of.label_smoothing, precision=of.precision, device=CPU
+    )
+
+
+def recorded(state: State, of: Recipe, images: Images | TrainBatches) -> RecordedStep:
+    hold_rate_on(CPU, state.optimiser)
+    return RecordedStep(
+        stepper(state, of),
+        images.render,
+        state.tensors,
+        recorder(lambda: (*state.tensors(), *state.totals.tensors())),
+    )
+
+
+def go(state: State, step: DirectStep, draws: Iterable[Draw]) -> list[dict[str, float | int]]:
+    """Train on draws at a rate that changes at each; return the totals after each epoch of four."""
+    state.module.train()
+    totals = []
+    for number, draw in enumerate(draws):
+        step(draw, 0.05 / (1 + number), state.totals)
+        if number % 4 == 3:
+            totals.append(state.totals.to_mapping())
+            state.totals.clear()
+    return totals
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_replayed_steps_are_the_direct_ones_to_the_bit(name: str) -> None:
+    of, images = RECIPES[name], Images()
+    draws = [draw for epoch in range(3) for draw in images.draws(epoch)]  # of 6, 6, 6 and 4 images
+    direct, replayed = begin(of, images), begin(of, images)
+    step = recorded(replayed, of, images)
+    expected = go(direct, DirectStep(stepper(direct, of), images.render), draws)
+    assert go(replayed, step, draws) == expected
+    assert bits(replayed) == bits(direct)
+    assert step.remark is None
+    assert expected[0]["images"] == 22
+
+
+def test_the_recording_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    of, images = recipe(), Images()
+    state = begin(of, images)
+    step = recorded(state, of, images)
+    calls: list[int] = []
+    update = TrainingStep.update
+
+    def watched(self: TrainingStep, images: Tensor, labels: Tensor, totals: Totals) -> None:
+        calls.append(len(images))
+        update(self, images, labels, totals)
+
+    monkeypatch.setattr(TrainingStep, "update", watched)
+    go(state, step, (draw for epoch in range(2) for draw in images.draws(epoch)))
+    # One directly, two to record and to check, none for the third; then the smaller batch; then that again only.
+    assert calls == [6, 6, 6, 4, 4]
+
+
+def test_augmentation_is_replayed_too() -> None:
+    of, digits = recipe(), load_digits().train
+    ended = []
+    for is_recorded in (False, True):
+        images = TrainBatches(
+            digits,
+            fit("channel", digits),
+            batch_size=400,
+            crop_padding=2,
+            padding="reflect",
+            mirror="alternating",
+            seed=3,
+        )
+        module = build("residual", 8, "A", 10, initialisation="he-fan-in", seed=0)
+        state = start(module, of, images.num_batches, CPU)
+        step = recorded(state, of, images) if is_recorded else DirectStep(stepper(state, of), images.render)
+        go(state, step, (draw for epoch in range(2) for draw in images.draws(epoch)))
+        assert step.remark is None
+        ended.append(bits(state))
+    assert ended[0] == ended[1]
+
+
+def test_a_recording_that_gives_other_bits_is_not_used() -> None:
+    of, images = recipe(), Images()
+    direct, state = begin(of, images), begin(of, images)
+    step = recorded(state, of, images)
+    honest = step._recorder
+
+    def wrong(function: Callable[[], None]) -> Callable[[], None]:
+        replay = honest(function)
+
+        def nearly() -> None:
+            replay()
+            with torch.no_grad():
+                next(state.module.parameters()).mul_(1.000001)
+
+        return nearly
+
+    step._recorder = wrong
+    draws = [draw for epoch in range(3) for draw in images.draws(epoch)]
+    assert go(state, step, draws) == go(direct, DirectStep(stepper(direct, of), images.render), draws)
+    assert bits(state) == bits(direct)
+    assert step.remark is not None
+    assert "other bits" in step.remark
+
+
+def test_what_cannot_be_recorded_is_done_directly_and_said() -> None:
+    of, images = recipe(), Images()
+    direct, state = begin(of, images), begin(of, images)
+    step = recorded(state, of, images)
+
+    def refuses(function: Callable[[], None]) -> Callable[[], None]:
+        raise RuntimeError("operation not permitted when stream is capturing\nand more")
+
+    step._recorder = refuses
+    draws = [draw for epoch in range(2) for draw in images.draws(epoch)]
+    assert go(state, step, draws) == go(direct, DirectStep(stepper(direct, of), images.render), draws)
+    assert bits(state) == bits(direct)
+    assert step.remark is not None
+    assert "operation not permitted" in step.remark
+    assert "and more" not in step.remark
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a graphics card")
+def test_a_cuda_graph_is_recorded_and_used() -> None:
+    device = torch.device("cuda")
+    of, images = recipe(), Images()
+    with on_stream(stream_of_its_own(device)):
+        module = begin(of, images).module.to(device)
+        state = start(module, of, images.num_batches, device)
+        step = make_step(state, of, images.render, device)
+        draws = (tuple(part.to(device) for part in draw) for epoch in range(3) for draw in images.draws(epoch))
+        go(state, step, draws)
+    assert step.remark is None
