@@ -84,6 +84,20 @@ def test_two_processes_measure_and_leave(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert (tmp_path / "signs").read_text() == "go\ngo\n"
 
 
+def test_runs_on_a_card_share_a_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    worker = tmp_path / "worker"
+    worker.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\necho ready\nread sign\necho 30\n')
+    worker.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(worker))
+    monkeypatch.setattr(speed, "_place", lambda device: (device, "a card"))
+    assert speed._side_by_side("cuda", "bf16", 3) == 10
+    assert speed._side_by_side("cpu", "bf16", 3) == 30
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert [line.split()[-1] for line in asked] == ["3", "1", "1", "1"]
+    assert speed.runs_each("cuda", 4) == 4
+    assert speed.runs_each("cpu", 4) == 1
+
+
 def test_a_process_that_dies_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(ResLabError, match=r"exit code 1; say how many runs train at a time with --jobs"):

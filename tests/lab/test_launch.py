@@ -79,7 +79,7 @@ def test_failures_and_kills_leave_the_other_runs_alone(tmp_path: Path, monkeypat
     def kill_the_long_one() -> None:
         try:
             wait_for(lambda: seen.has("epoch", long) and seen.settled().get(missing.id) == 4)
-            (holder,) = [worker for worker in known if worker.run == long]
+            (holder,) = [worker for worker in known if long in worker.runs.values()]
             holder.process.send_signal(signal.SIGKILL)
             wait_for(lambda: len(seen.settled()) == 4)
         finally:
@@ -105,6 +105,37 @@ def test_failures_and_kills_leave_the_other_runs_alone(tmp_path: Path, monkeypat
     assert lost["epoch"] == len(run_files(tmp_path, long).metrics()) >= 1
     assert "reslab data fetch cifar10" in failed["message"]
     assert workers(tmp_path) == []
+
+
+def test_runs_that_share_a_process_are_what_they_are_alone(tmp_path: Path) -> None:
+    runs = [Run(small(2), seed) for seed in range(3)] + [Run(small(2, dataset="cifar10"))]
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    for root, each in ((alone, 1), (together, 3)):
+        seen = Seen()
+        assert launch(root, runs, jobs=each, runs_each=each, arguments=arguments(tmp_path), on_event=seen)
+        assert seen.settled() == {**{run.id: 0 for run in runs[:3]}, runs[3].id: 4}
+    for run in runs[:3]:
+        assert outcome(run_files(together, run)) == outcome(run_files(alone, run))
+
+
+def test_a_process_of_several_runs_stops_with_a_checkpoint_of_each(tmp_path: Path) -> None:
+    runs = [Run(small(400), seed) for seed in range(2)]
+    seen, names = Seen(), set[int]()
+
+    class Known(launching._Worker):
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            names.add(self.process.pid)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(launching, "_Worker", Known)
+        begun = lambda: all(seen.has("epoch", run) for run in runs)  # noqa: E731
+        assert not launch(tmp_path, runs, jobs=2, runs_each=2, arguments=arguments(tmp_path), on_event=seen, stop=begun)
+    assert len(names) == 1
+    for run in runs:
+        files = run_files(tmp_path, run)
+        assert files.status() == "interrupted"
+        assert any(files.checkpoints.glob("*/manifest.json"))
 
 
 def test_a_stop_leaves_checkpoints_and_a_second_launch_finishes(tmp_path: Path) -> None:
@@ -204,8 +235,9 @@ def test_what_a_run_itself_has_written_outlasts_the_death_of_its_process(
 
 
 def test_lines_that_are_no_events_are_passed_over(tmp_path: Path, stand_in: DeadOnArrival) -> None:
-    settled = json.dumps({"event": "settled", "folder": "", "message": "", "exit_code": 0})
-    stand_in.does(f"read folder; echo 'some library says hello'; echo 7; echo '{settled}'; read folder; exit 0")
+    settled = json.dumps({"event": "settled", "folder": "FOLDER", "message": "", "exit_code": 0})
+    tell = f"echo '{settled}' | sed \"s:FOLDER:$folder:\""
+    stand_in.does(f"read folder; echo 'some library says hello'; echo 7; {tell}; read folder; exit 0")
     seen = Seen()
     run = Run(small(1))
     assert launch(tmp_path, [run], jobs=1, on_event=seen)

@@ -1,6 +1,8 @@
 """The steps that measurements of speed time."""
 
 import sys
+import threading
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -24,6 +26,33 @@ def test_a_process_tells_its_speed_in_the_planners_work(
     said = capsys.readouterr().out.split()
     assert said == ["ready", str(2 * 128 * work_per_image(Recipe()) / 4)]
     assert steps == [stepping.WARM_UP, 2]
+
+
+@pytest.mark.usefixtures("torch_settings")
+def test_runs_in_one_process_are_measured_together(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun: list[int] = []
+    together = threading.Barrier(3, timeout=20)
+
+    def trainer(*_: object) -> Callable[[int], None]:
+        begun.append(0)
+        mine = len(begun) - 1
+
+        def train(num_steps: int) -> None:
+            begun[mine] += num_steps
+            if begun[mine] == stepping.WARM_UP + 2:
+                together.wait()  # each waits until the others train too
+
+        return train
+
+    monkeypatch.setattr(stepping, "trainer", trainer)
+    monkeypatch.setattr(stepping, "SECONDS", 0.01)
+    monkeypatch.setattr(sys.stdin, "readline", lambda: "go\n", raising=False)
+    stepping.main("cpu", "fp32", "1", "3")
+    assert min(begun) >= stepping.WARM_UP + 2
+    assert len(begun) == 3
+    assert float(capsys.readouterr().out.split()[1]) > 0
 
 
 @pytest.mark.usefixtures("torch_settings")

@@ -112,12 +112,15 @@ def run(
         record(runs, member)
     stop = _Stop(None if time_limit is None else 60 * time_limit)
     if todo:
+        from reslab.lab.speed import runs_each
+
         if not json:
             _announce(facts)
         work = {item.run.id: (item.work, item.work_left) for item in planned if item.run in set(todo)}
         arguments = _worker_arguments(data_root, device, jobs, checkpoint_seconds, checkpoint_activations, kept)
+        shared = runs_each(device, jobs)
         with Board(work) as board:
-            launch(runs, todo, jobs=jobs, arguments=arguments, on_event=board, stop=stop)
+            launch(runs, todo, jobs=jobs, runs_each=shared, arguments=arguments, on_event=board, stop=stop)
     elif not json:
         print(f"{asked.title}: all {len(planned)} runs are done; nothing to train")
     if not no_diagnose:

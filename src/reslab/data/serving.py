@@ -91,4 +91,5 @@ def _evaluation_batches(
             device=device,
             channels_last=True,
         )
-    return EvaluationBatches(images, normaliser, batch_size=batch_size or 500, device=device, channels_last=True)
+    usual = 2_500 if device.type == "cuda" else 500  # a card waits for launches, a processor for memory
+    return EvaluationBatches(images, normaliser, batch_size=batch_size or usual, device=device, channels_last=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import queue
 import signal
@@ -30,27 +31,36 @@ def launch(
     runs: Sequence[Run],
     *,
     jobs: int,
+    runs_each: int = 1,
     arguments: Sequence[str] = (),
     on_event: Callable[[Event], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> bool:
     """Train runs in order, `jobs` at a time, each below `root`; return whether all were tried.
 
-    `arguments` go to `python -m reslab.lab.execute`.  Events are those of `reslab.lab.execute`, and
-    `settled` when a run is left, whatever its end.  A run that fails, even one that takes its process with it,
-    never keeps the others from being trained.  On `stop()` every run at hand is checkpointed and left.
+    A process has `runs_each` of them at a time: more than one where they share a card.  `arguments` go to `python -m
+    reslab.lab.execute`.  Events are those of `reslab.lab.execute`, and `settled` when a run is left, whatever its end.
+    A run that fails, even one that takes its process with it, never keeps the others from being trained.  On `stop()`
+    every run at hand is checkpointed and left.
     """
     waiting = deque(runs)
     for run in runs:
         run_files(root, run).create(run)
     events: queue.Queue[tuple[_Worker, Event | None]] = queue.Queue()
-    workers = [_Worker(arguments, events) for _ in range(min(jobs, len(runs)))]
+
+    def hire() -> _Worker:
+        shared = ("--side-by-side", str(runs_each)) if runs_each > 1 else ()
+        return _Worker([*arguments, *shared], events, runs_each)
+
+    workers = [hire() for _ in range(math.ceil(min(jobs, len(runs)) / runs_each))]
     stopping_since: float | None = None
     try:
         while any(worker.alive for worker in workers):
             for worker in workers:
-                if worker.alive and worker.run is None and not worker.leaving:
-                    worker.take(root, waiting.popleft() if waiting and stopping_since is None else None)
+                while worker.has_room and waiting and stopping_since is None:
+                    worker.take(root, waiting.popleft())
+                if worker.has_room and not worker.runs:
+                    worker.leave()
             if stop() and stopping_since is None:
                 stopping_since = time.monotonic()
                 for worker in workers:
@@ -61,15 +71,13 @@ def launch(
             with contextlib.suppress(queue.Empty):
                 worker, event = events.get(timeout=0.1)
                 if event is None:
-                    lost = worker.bury()
-                    if lost is not None:
+                    for lost in worker.bury():
                         on_event(_write_loss(root, lost, worker))
                     if waiting and stopping_since is None:
-                        workers[workers.index(worker)] = _Worker(arguments, events)
+                        workers[workers.index(worker)] = hire()
                 else:
-                    if event["event"] == "settled" and worker.run is not None:
-                        event["run"] = worker.run.id
-                        worker.run = None
+                    if event["event"] == "settled" and event["folder"] in worker.runs:
+                        event["run"] = worker.runs.pop(event["folder"]).id
                     on_event(event)
     finally:
         for worker in workers:
@@ -85,7 +93,10 @@ class _Worker:
 
     arguments: Sequence[str]
     events: "queue.Queue[tuple[_Worker, Event | None]]"
-    run: Run | None = None
+    most: int = 1
+    """Runs that it has at a time."""
+    runs: dict[str, Run] = field(default_factory=dict)
+    """Those that it has, by folder."""
     alive: bool = True
     leaving: bool = False
     asked: bool = False
@@ -107,36 +118,42 @@ class _Worker:
         self._reader = threading.Thread(target=self._read_events, daemon=True)
         self._reader.start()
 
-    def take(self, root: Path, run: Run | None) -> None:
-        """Give the worker a run, or let it leave."""
+    @property
+    def has_room(self) -> bool:
+        """Say whether the worker could take a run."""
+        return self.alive and not self.leaving and len(self.runs) < self.most
+
+    def take(self, root: Path, run: Run) -> None:
+        """Give the worker a run."""
         assert self.process.stdin is not None
-        self.run = run
+        folder = str(run_files(root, run).path)
+        self.runs[folder] = run
         with contextlib.suppress(BrokenPipeError):  # it has died; the reader will say so
-            if run is None:
-                self.leaving = True
-                self.process.stdin.close()
-            else:
-                self.process.stdin.write(f"{run_files(root, run).path}\n")
-                self.process.stdin.flush()
+            self.process.stdin.write(f"{folder}\n")
+            self.process.stdin.flush()
+
+    def leave(self) -> None:
+        """Let the worker leave, once it has ended what it has."""
+        assert self.process.stdin is not None
+        self.leaving = True
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
 
     def ask_to_stop(self) -> None:
-        """Ask the worker to checkpoint its run and leave."""
+        """Ask the worker to checkpoint its runs and leave."""
         self.asked = True
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         if not self.leaving:
-            self.leaving = True
-            with contextlib.suppress(BrokenPipeError):
-                assert self.process.stdin is not None
-                self.process.stdin.close()
+            self.leave()
 
     def kill(self) -> None:
         """End the process at once."""
         if self.process.poll() is None:
             self.process.kill()
 
-    def bury(self) -> Run | None:
-        """Note the process's end; return the run that it took along, if any."""
+    def bury(self) -> list[Run]:
+        """Note the process's end; return the runs that it took along."""
         self.process.wait()
         self.alive = False
         for reader in (self._log, self._reader):
@@ -145,8 +162,9 @@ class _Worker:
             with contextlib.suppress(BrokenPipeError):
                 assert pipe is not None
                 pipe.close()
-        lost, self.run = self.run, None
-        return None if self.asked else lost
+        lost = [] if self.asked else list(self.runs.values())
+        self.runs.clear()
+        return lost
 
     def _read_events(self) -> None:
         assert self.process.stdout is not None

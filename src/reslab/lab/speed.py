@@ -52,10 +52,12 @@ def best_jobs(device: str, precision: str, most: int) -> int:
 
 
 def candidates(device: str) -> tuple[int, ...]:
-    """Return the numbers of processes worth comparing: one, half the cores, each core; up to four share a card."""
+    """Return the numbers of runs at a time worth comparing: one, half the cores, each core; up to six share a card."""
     kind, _ = _place(device)
     cores = host.usable_cores()
-    return tuple(sorted({1, max(1, cores // 2), cores})) if kind == "cpu" else (1, 2, 4) if kind == "cuda" else (1,)
+    return (
+        tuple(sorted({1, max(1, cores // 2), cores})) if kind == "cpu" else (1, 2, 3, 4, 6) if kind == "cuda" else (1,)
+    )
 
 
 def share_threads(jobs: int) -> int:
@@ -63,12 +65,18 @@ def share_threads(jobs: int) -> int:
     return max(1, host.usable_cores() // jobs)
 
 
+def runs_each(device: str, jobs: int) -> int:
+    """Return how many of `jobs` runs share a process: all on a CUDA card, where processes only take turns; else one."""
+    return jobs if _place(device)[0] == "cuda" else 1
+
+
 def _side_by_side(device: str, precision: str, jobs: int) -> float:
-    command = [sys.executable, "-m", "reslab.lab.stepping", device, precision, str(share_threads(jobs))]
+    each = runs_each(device, jobs)
+    command = [sys.executable, "-m", "reslab.lab.stepping", device, precision, str(share_threads(jobs)), str(each)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     processes = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
-        for _ in range(jobs)
+        for _ in range(jobs // each)
     ]
     try:
         heard = [_line(process) for process in processes]  # each is ready

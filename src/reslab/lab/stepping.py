@@ -1,11 +1,14 @@
 """Training steps on noise, from uint8 pixels to updated weights: what every measurement of speed times.
 
-python -m reslab.lab.stepping DEVICE PRECISION THREADS     says ready, waits for a line, and says how fast it trained
+python -m reslab.lab.stepping DEVICE PRECISION THREADS [RUNS]   says ready, waits for a line, says how fast it trained
+
+Several runs train side by side in this process, as they do on a card.
 """
 
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -58,24 +61,30 @@ def noise() -> ImageSet:
     return ImageSet(pixels, np.arange(NUM_IMAGES) % 10)
 
 
-def main(device_name: str, precision: str, threads: str) -> None:
+def main(device_name: str, precision: str, threads: str, runs: str = "1") -> None:
     """Say that all is ready, train on a sign, and say how fast that went."""
     device = hardware.pick_device(device_name)
     hardware.keep_freed_memory()
     hardware.make_deterministic()
     torch.set_num_threads(int(threads))
     recipe = vary(Recipe(), precision=precision)
-    train = trainer(recipe, noise(), device)
-    train(WARM_UP)
+    trainers = [trainer(recipe, noise(), device) for _ in range(int(runs))]
+    for train in trainers:
+        train(WARM_UP)
     print("ready", flush=True)
     if not sys.stdin.readline():
         return
+    with ThreadPoolExecutor(len(trainers)) as pool:
+        rates = list(pool.map(_steps_per_second, trainers))
+    print(sum(rates) * recipe.batch_size * work_per_image(recipe), flush=True)
+
+
+def _steps_per_second(train: Callable[[int], None]) -> float:
     begun, steps = time.perf_counter(), 0
     while time.perf_counter() - begun < SECONDS:
         train(2)
         steps += 2
-    images = steps * recipe.batch_size
-    print(images * work_per_image(recipe) / (time.perf_counter() - begun), flush=True)
+    return steps / (time.perf_counter() - begun)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 
@@ -39,37 +41,46 @@ class StopRequest:
         self._asked = True
 
 
-def work(folders: Iterable[str], settings: Settings, stop: StopRequest) -> int:
+def work(folders: Iterable[str], settings: Settings, stop: StopRequest, side_by_side: int = 1) -> int:
     """Train the runs in `folders`, reporting each event as a line of JSON; return the exit code.
 
-    A run that fails does not keep the next from being trained.  When nobody reads the events any more, the
-    run at hand is checkpointed and left.
+    So many of them are trained side by side, each in a thread of its own: on a card, in a stream of its own.  A run
+    that fails does not keep the others from being trained.  When nobody reads the events any more, the runs at hand
+    are checkpointed and left.
     """
+    telling = threading.Lock()
 
     def report(event: Event) -> None:
         try:
-            sys.stdout.write(json.dumps(event) + "\n")  # in one piece, even where output is unbuffered
-            sys.stdout.flush()
+            with telling:
+                sys.stdout.write(json.dumps(event) + "\n")  # in one piece, even where output is unbuffered
+                sys.stdout.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             stop.ask()
 
-    code = 0
-    for line in folders:
+    def train(line: str) -> int:
         if stop():
-            break
+            return 0
         folder = Path(line.strip())
+        code, message = 0, ""
         try:
             execute(RunFiles(folder), settings, on_event=report, stop=stop)
         except ResLabError as error:
-            code = error.exit_code
-            report({"event": "settled", "folder": str(folder), "message": str(error), "exit_code": code})
+            code, message = error.exit_code, str(error)
         except Exception as error:  # what it was is in failure.json; the next run may do better
-            code = 1
-            report({"event": "settled", "folder": str(folder), "message": repr(error), "exit_code": code})
-        else:
-            report({"event": "settled", "folder": str(folder), "message": "", "exit_code": 0})
-    return INTERRUPTED if stop() else code
+            code, message = 1, repr(error)
+        report({"event": "settled", "folder": str(folder), "message": message, "exit_code": code})
+        return code
+
+    if side_by_side == 1:
+        codes = [train(line) for line in folders]
+    else:
+        with ThreadPoolExecutor(side_by_side) as pool:
+            under_way = [pool.submit(train, line) for line in folders]
+        codes = [one.result() for one in under_way]
+    failures = [code for code in codes if code]
+    return INTERRUPTED if stop() else failures[-1] if failures else 0
 
 
 def main() -> int:
@@ -79,12 +90,13 @@ def main() -> int:
     parser.add_argument("--data-root", type=Path, help="where the images are")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument("--threads", type=int, help="threads of the processor")
+    parser.add_argument("--side-by-side", type=int, default=1, help="runs at a time, which share the device")
     parser.add_argument("--checkpoint-seconds", type=float, default=60.0)
     parser.add_argument("--checkpoint-activations", action="store_true")
     parser.add_argument("--keep-epochs", type=_epochs, help="epochs whose weights are kept, as in 1,41,82, or none")
     arguments = vars(parser.parse_args())
-    folders = arguments.pop("folders")
-    return work(sys.stdin if folders == ["-"] else folders, Settings(**arguments), StopRequest())
+    folders, side_by_side = arguments.pop("folders"), arguments.pop("side_by_side")
+    return work(sys.stdin if folders == ["-"] else folders, Settings(**arguments), StopRequest(), side_by_side)
 
 
 def _epochs(text: str) -> tuple[int, ...]:
