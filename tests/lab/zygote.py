@@ -100,6 +100,7 @@ def main() -> None:
     """Fork a child for each line that comes in, one at a time."""
     from reslab.kernels.build import kernels
     from reslab.lab import execute, provenance, worker
+    from reslab.lab.stopping import StopRequest
 
     # Once for all children: what takes time and runs no torch operation.
     execute._load("digits", None)
@@ -115,7 +116,7 @@ def main() -> None:
             if order["dies_after"] is not None:
                 _die_after(order["dies_after"])
             settings = execute.Settings(device="cpu", **order["settings"])
-            os._exit(worker.work([order["folder"]], settings, worker.StopRequest()))
+            os._exit(worker.work([order["folder"]], settings, StopRequest()))
         _, status = os.waitpid(pid, 0)
         os.write(1, (json.dumps({"event": "exited", "code": os.waitstatus_to_exitcode(status)}) + "\n").encode())
 

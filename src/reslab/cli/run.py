@@ -1,13 +1,10 @@
 """The verb `run`: a question asked, what it still needs trained, and the report written."""
 
-import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -21,6 +18,7 @@ from reslab.data.sources import check_present
 from reslab.errors import LockedError, ResLabError
 from reslab.lab.launch import launch
 from reslab.lab.planner import Planned, estimate_seconds, in_order, known_speeds, plan
+from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles, run_files
 from reslab.recipe import Run
 from reslab.studies.catalogue import alone, ask_all
@@ -110,7 +108,7 @@ def run(
         return OK
     for member in asked.studies:
         record(runs, member)
-    stop = _Stop(None if time_limit is None else 60 * time_limit)
+    stop = StopRequest(None if time_limit is None else 60 * time_limit)
     if todo:
         from reslab.lab.speed import runs_each
 
@@ -141,25 +139,6 @@ def run(
     if failed:
         return SOME_FAILED
     return LockedError.exit_code if "running" in statuses.values() else OK
-
-
-class _Stop:
-    """Becomes true at Ctrl-C, SIGTERM or the time limit; a second Ctrl-C ends the program at once."""
-
-    def __init__(self, limit_seconds: float | None) -> None:
-        self._clock = time.monotonic
-        self._end = None if limit_seconds is None else self._clock() + limit_seconds
-        self.interrupted = False
-        signal.signal(signal.SIGINT, self._on_signal)
-        signal.signal(signal.SIGTERM, self._on_signal)
-
-    def __call__(self) -> bool:
-        return self.interrupted or (self._end is not None and self._clock() >= self._end)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.interrupted and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.interrupted = True
 
 
 def _plan(

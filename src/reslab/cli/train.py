@@ -10,6 +10,7 @@ from reslab.cli.console import Board, print_json
 from reslab.cli.flags import Activations, AsJson, DataRoot, Device, KeepEpochs, RecipeFields, Runs, recipe_from_flags
 from reslab.data.sources import check_present
 from reslab.errors import ResLabError
+from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles, run_files
 from reslab.recipe import Recipe, Run
 from reslab.training.schedule import parse_epochs
@@ -52,7 +53,6 @@ def train(
         Time between checkpoints within an epoch.
     """
     from reslab.lab.execute import Settings, execute
-    from reslab.lab.worker import StopRequest
 
     run = Run(recipe_from_flags(preset, recipe, epochs, device), seed)
     kept = None if keep_epochs is None else _kept(run.recipe, keep_epochs)

@@ -3,42 +3,19 @@
 import argparse
 import json
 import os
-import signal
 import sys
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import FrameType
 
 from reslab.errors import ResLabError
 from reslab.lab.execute import Event, Settings, execute
+from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles
 from reslab.training.schedule import parse_epochs
 
 INTERRUPTED = 130
-
-
-class StopRequest:
-    """Becomes true at Ctrl-C or SIGTERM, or when told; a second Ctrl-C ends the process at once."""
-
-    def __init__(self) -> None:
-        self._asked = False
-        signal.signal(signal.SIGTERM, self._on_signal)
-        signal.signal(signal.SIGINT, self._on_signal)
-
-    def __call__(self) -> bool:
-        """Say whether to stop."""
-        return self._asked
-
-    def ask(self) -> None:
-        """Ask for the stop."""
-        self._asked = True
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self._asked = True
 
 
 def work(folders: Iterable[str], settings: Settings, stop: StopRequest, side_by_side: int = 1) -> int:

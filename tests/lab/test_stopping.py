@@ -1,0 +1,48 @@
+"""The wish to stop: by a signal, by a limit, or told."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from reslab.lab.stopping import StopRequest
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Put back the process's own handling of signals."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_asks_and_a_second_ctrl_c_ends(number: signal.Signals) -> None:
+    stop = StopRequest()
+    assert not stop()
+    os.kill(os.getpid(), number)
+    assert stop()
+    assert stop.interrupted
+    os.kill(os.getpid(), signal.SIGTERM)  # no more than the first
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_limit_stops_without_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    stop = StopRequest(60.0)
+    now[0] = 159.0
+    assert not stop()
+    now[0] = 160.0
+    assert stop()
+    assert not stop.interrupted
+
+
+def test_it_can_be_told() -> None:
+    stop = StopRequest()
+    stop.ask()
+    assert stop()
