@@ -55,6 +55,21 @@ def test_comparisons_tell_what_diverged_and_what_is_shown(tmp_path: Path) -> Non
     assert row[-1] == "ResNet-14 diverged in 1 of 3 seeds; lower"
 
 
+def test_where_nothing_can_be_tested_no_test_is_told_of(tmp_path: Path) -> None:
+    for depth in (8, 14):
+        write_run(tmp_path, Run(small(depth), 0), Truth(depth / 2, 1.0))
+    tables = read_tables(tmp_path)
+    first, second = (gather(tables, f"ResNet-{depth}", small(depth), (0,)) for depth in (8, 14))
+    table = comparison_table("comparisons", compare([(first, second)]), _name)
+    assert table is not None
+    assert table.rows[0][-1] == "one seed: not testable"
+    assert "takes two seeds" in table.caption
+    assert "Holm" not in table.caption
+    tested = comparison_table("comparisons", compare([tuple(_groups(tmp_path / "more"))]), _name)  # type: ignore[list-item]
+    assert tested is not None
+    assert "the one comparison of this study by Holm" in tested.caption
+
+
 def test_windows_of_different_lengths_are_given_row_by_row(tmp_path: Path) -> None:
     for length in (12, 24):
         recipe = small(8, length=length, first_drop=length / 2, second_drop=length * 3 / 4)

@@ -65,6 +65,11 @@ def comparison_table(key: str, compared: Sequence[Compared], name: Callable[[Com
         "one-sided tests, 5% each).  Where neither is shown the verdict is open, with how many seeds of each would "
         "show a difference of this size (power of 80%, after correction)."
     )
+    if not tested:
+        caption = (
+            "Differences of the last-epoch test error.  None of them can be tested, which takes two seeds or more of "
+            "each: they are what these runs gave, and say nothing of others."
+        )
     return Table(key, "Comparisons and verdicts", caption, columns, rows)
 
 
