@@ -169,7 +169,12 @@ def _top(rows: Sequence[Row]) -> float:
 
 def _cut_off(known: Rows) -> str:
     """Return that errors lie above an axis, where any does."""
-    above = any(max(row.get("train", 0), row.get("test", 0)) > _top(rows) for rows in known.values() for row in rows)
+    above = any(
+        max(row.get("train", 0), row.get("test", 0)) > top
+        for rows in known.values()
+        for top in (_top(rows),)
+        for row in rows
+    )
     return "  Errors above the axis are cut off." if above else ""
 
 

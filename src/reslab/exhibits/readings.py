@@ -52,25 +52,29 @@ def comparison_table(key: str, compared: Sequence[Compared], name: Callable[[Com
         Column("Verdict", "left"),
     )
     tested = [one.test for one in listed if one.test is not None and one.test.p is not None]
+    return Table(key, "Comparisons and verdicts", _how_compared(tested), columns, rows)
+
+
+def _how_compared(tested: Sequence[Verdict]) -> str:
+    """Return a caption that says how differences were tested, or that none could be."""
+    if not tested:
+        return (
+            "Differences of the last-epoch test error.  None of them can be tested, which takes two seeds or more of "
+            "each: they are what these runs gave, and say nothing of others."
+        )
     paired = [verdict for verdict in tested if verdict.difference.paired]
     how = (
         "by pairs of equal seeds, which share first weights and order of images"
-        if tested and len(paired) == len(tested)
+        if len(paired) == len(tested)
         else "as independent groups" + (", or by pairs of equal seeds where marked †" if paired else "")
     )
-    caption = (
+    return (
         f"Differences of the last-epoch test error, compared by Student's test {how}.  The p-values are corrected for "
         f"the {counted(len(tested), 'comparison')} of this study by Holm's method; a direction is shown where the "
         f"corrected one is below 0.05.  Equal means shown to differ by less than {number(MARGIN)} points (two "
         "one-sided tests, 5% each).  Where neither is shown the verdict is open, with how many seeds of each would "
         "show a difference of this size (power of 80%, after correction)."
     )
-    if not tested:
-        caption = (
-            "Differences of the last-epoch test error.  None of them can be tested, which takes two seeds or more of "
-            "each: they are what these runs gave, and say nothing of others."
-        )
-    return Table(key, "Comparisons and verdicts", caption, columns, rows)
 
 
 def verdict_words(one: Compared) -> str:

@@ -33,6 +33,14 @@ def by_dataset(groups: Sequence[Group], label: Label) -> str:
     return "; ".join(f"on {name} {listed}" for name, listed in parts)
 
 
+def comparison_of(compared: Sequence[Compared], first: Group, second: Group) -> Compared | None:
+    """Return the comparison of two groups, the second against the first, if it was made."""
+    for one in compared:
+        if (one.first.label, one.second.label) == (first.label, second.label):
+            return one
+    return None
+
+
 def compared_words(one: Compared, what: str) -> str:
     """Return a comparison as a sentence on test and training error; `what` names what is compared with what."""
     if one.test is None or one.train is None:

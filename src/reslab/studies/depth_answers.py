@@ -10,7 +10,7 @@ from reslab.analysis.statistics import Verdict
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
 from reslab.exhibits.wording import dataset_name, listing, network_name, opened, spread, with_n
 from reslab.studies.against_published import against_paper
-from reslab.studies.comparing import diverged_words, higher, lower, missing_words
+from reslab.studies.comparing import comparison_of, diverged_words, higher, lower, missing_words
 from reslab.studies.curve_features import curve_features
 from reslab.studies.designs import within
 from reslab.studies.two_datasets import HUNDRED, TEN, two_datasets
@@ -185,11 +185,10 @@ def _why(one: Judged) -> str:
 
 
 def _found(compared: Sequence[Compared], first: Group, second: Group) -> Judged | None:
-    for one in compared:
-        same = (one.first.label, one.second.label) == (first.label, second.label)
-        if same and one.test is not None and one.train is not None:
-            return Judged(first, second, one.test, one.train)
-    return None
+    one = comparison_of(compared, first, second)
+    if one is None or one.test is None or one.train is None:
+        return None
+    return Judged(first, second, one.test, one.train)
 
 
 def _known(compared: Sequence[Compared], first: Group, second: Group) -> Judged:

@@ -6,6 +6,7 @@ from reslab.analysis.groups import Group, on_dataset
 from reslab.analysis.judgement import Compared, step
 from reslab.exhibits.blocks import Block, Bullets, Prose
 from reslab.exhibits.wording import dataset_name, listing, network_name, points, whole
+from reslab.studies.comparing import comparison_of
 from reslab.studies.curve_features import gap
 from reslab.studies.verdicts import verdict_words
 
@@ -30,13 +31,12 @@ def two_datasets(done: Sequence[Group], compared: Sequence[Compared]) -> list[Bl
 def _gain_words(own: Sequence[Group], compared: Sequence[Compared]) -> str:
     """Return what the greatest depth is worth on a data set, against the least; nothing where there is only one."""
     ordered = sorted(own, key=lambda group: group.recipe.depth)
-    ends = ordered[0], ordered[-1]
-    for one in compared:
-        if (one.first.label, one.second.label) == (ends[0].label, ends[1].label) and one.test is not None:
-            depths = f"{ends[1].recipe.depth} rather than {ends[0].recipe.depth} layers"
-            name = dataset_name(ends[0].recipe.dataset)
-            return f"on {name} the test error with {depths} is {verdict_words(one.test)}"
-    return ""
+    first, last = ordered[0], ordered[-1]
+    one = comparison_of(compared, first, last)
+    if one is None or one.test is None:
+        return ""
+    depths = f"{last.recipe.depth} rather than {first.recipe.depth} layers"
+    return f"on {dataset_name(first.recipe.dataset)} the test error with {depths} is {verdict_words(one.test)}"
 
 
 def _pair_words(first: Group, second: Group) -> str:
