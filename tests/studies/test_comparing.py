@@ -1,5 +1,6 @@
 """Comparisons in words: names that do not repeat themselves, and lists by data set."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,16 +9,20 @@ from reslab.analysis.groups import Group, gather
 from reslab.analysis.judgement import Compared, compare
 from reslab.analysis.tidy import read_tables
 from reslab.recipe import Run
-from reslab.studies.comparing import against, by_dataset
+from reslab.studies.comparing import against, by_dataset, in_sentences
 from synthetic import Truth, small, write_run
 
 
-def _groups(root: Path, *names: str, dataset: str = "digits") -> list[Group]:
+def _groups(
+    root: Path, *names: str, dataset: str = "digits", num_seeds: int = 1, errors: Sequence[float] = ()
+) -> list[Group]:
     found = []
     for place, name in enumerate(names):
         recipe = small(8, dataset=dataset, learning_rate=0.1 + place)
-        write_run(root, Run(recipe), Truth(3.0, 1.0))
-        found.append(gather(read_tables(root), name, recipe, (0,)))
+        truth = Truth(errors[place] if errors else 3.0, 1.0, noise=0.01, own=True)
+        for seed in range(num_seeds):
+            write_run(root, Run(recipe, seed), truth)
+        found.append(gather(read_tables(root), name, recipe, tuple(range(num_seeds))))
     return found
 
 
@@ -47,3 +52,21 @@ def test_a_list_names_the_data_set_only_among_several(tmp_path: Path) -> None:
     assert by_dataset([], _label) == ""
     others = _groups(tmp_path / "b", "z", dataset="cifar10")
     assert by_dataset([*digits, *others], _label) == "on digits x and y; on CIFAR-10 z"
+
+
+def test_of_one_seed_the_figures_are_said_and_no_direction(tmp_path: Path) -> None:
+    base, low, high = groups = _groups(tmp_path, "base", "low", "high", errors=(3.0, 2.0, 5.0))
+    (sentence,) = in_sentences(groups, compare([(base, low), (base, high)]), _label, lambda group: f"the {group.label}")
+    figures = [f"{group.last_epoch('test_error').mean:.2f}%" for group in groups]
+    assert sentence == (
+        f"On digits the test error of base ({figures[0]}, n = 1) stands beside {figures[1]} with the low and "
+        f"{figures[2]} with the high; of one seed, no difference can be tested."
+    )
+
+
+def test_of_several_seeds_the_direction_is_said(tmp_path: Path) -> None:
+    base, low = groups = _groups(tmp_path, "base", "low", num_seeds=3, errors=(3.0, 2.0))
+    (sentence,) = in_sentences(groups, compare([(base, low)]), _label)
+    assert sentence.startswith("On digits, compared with base (")
+    assert "the test error is lower with low (by " in sentence
+    assert in_sentences(groups, [], _label) == []

@@ -12,7 +12,7 @@ from reslab.exhibits.windows import window_table
 from reslab.exhibits.wording import dataset_name, network_name, number, opened, rate
 from reslab.recipe import Recipe, vary
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import compared_words, higher, placed, reference_words, shown, sorted_words
+from reslab.studies.comparing import compared_words, higher, in_sentences, placed, shown
 from reslab.studies.designs import bases, labelled, seeds, several_networks, times, variants, where, with_base
 from reslab.studies.study import Options, Study
 
@@ -91,12 +91,7 @@ def _chapter(study: Study) -> Chapter:
         return [*([figure] if figure is not None else []), *(table for table in tables if table is not None)]
 
     def short(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
-        return [
-            f"On {dataset_name(first.recipe.dataset)}, compared with {reference_words(first, label)}, the test error "
-            f"is {sorted_words(own, label)}."
-            for first in done
-            if (own := [one for one in compared if one.first.label == first.label])
-        ]
+        return in_sentences(done, compared, label)
 
     def answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
         name = placed(done, label)

@@ -6,7 +6,8 @@ from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.judgement import Compared
 from reslab.analysis.statistics import MARGIN, Verdict
 from reslab.exhibits.blocks import Block, Prose
-from reslab.exhibits.wording import dataset_name, listing, number, opened, spread
+from reslab.exhibits.wording import dataset_name, listing, network_name, number, opened, spread
+from reslab.studies.designs import several_networks
 from reslab.studies.verdicts import training_words, verdict_words
 
 Label = Callable[[Group], str]
@@ -64,18 +65,58 @@ def against(one: Compared, label: Label) -> str:
     return f"{what} against {', '.join(other)}"
 
 
-def sorted_words(compared: Sequence[Compared], label: Label) -> str:
+def in_sentences(
+    done: Sequence[Group],
+    compared: Sequence[Compared],
+    reference: Label,
+    label: Label | None = None,
+    *,
+    name_networks: bool = False,
+) -> list[str]:
+    """Return a sentence for each group that others are compared with: how their test errors stand to its own.
+
+    `reference` names that group and `label` the others, by default alike; with `name_networks` a sentence names the
+    network, where there are several.
+    """
+    named = name_networks and several_networks(done)
+    sentences = []
+    for first in done:
+        own = [one for one in compared if one.first.label == first.label]
+        if own:
+            on = f"On {dataset_name(first.recipe.dataset)}{f' with {network_name(first.recipe)}' if named else ''}"
+            sentences.append(f"{on}{_standing(own, reference_words(first, reference), label or reference)}.")
+    return sentences
+
+
+def _standing(own: Sequence[Compared], reference: str, label: Label) -> str:
+    verdicts = [one.test for one in own if one.test is not None]
+    if not verdicts or any(verdict.kind != "unknown" for verdict in verdicts):
+        return f", compared with {reference}, the test error is {_sorted(own, label)}"
+    listed = listing(
+        f"{spread(one.second.last_epoch('test_error'))}% with {label(one.second)}"
+        for one in own
+        if one.test is not None
+    )
+    diverged = _diverged(own, label)
+    figures = f" the test error of {reference} stands beside {listed}; of one seed, no difference can be tested"
+    return f"{figures}{f'; {diverged}' if diverged else ''}"
+
+
+def _sorted(compared: Sequence[Compared], label: Label) -> str:
     """Return which variants are lower, higher, equal or not told apart, in one clause each; the first is the same."""
     clauses = []
     for kind, words in _KINDS:
         own = [one for one in compared if one.test is not None and one.test.kind == kind]
         if own:
             clauses.append(f"{words} with {listing(_with_size(one, label) for one in own)}")
+    diverged = _diverged(compared, label)
+    return "; ".join([*clauses, *([diverged] if diverged else [])])
+
+
+def _diverged(compared: Sequence[Compared], label: Label) -> str:
     groups = list({one.second.label: one.second for one in compared if one.second.num_diverged}.values())
-    if groups:
-        listed = listing(f"{label(group)} in {group.num_diverged} of {len(group.seeds)} seeds" for group in groups)
-        clauses.append(f"diverged: {listed}")
-    return "; ".join(clauses)
+    listed = listing(f"{label(group)} in {group.num_diverged} of {len(group.seeds)} seeds" for group in groups)
+    return f"diverged: {listed}" if groups else ""
 
 
 def reference_words(group: Group, label: Label) -> str:
@@ -127,7 +168,7 @@ _KINDS = (
     ("higher", "higher"),
     ("equal", f"equal within {number(MARGIN)} points"),
     ("open", "not told apart"),
-    ("unknown", "of one seed only, and so not testable,"),
+    ("unknown", "of one seed, so that nothing can be tested,"),
 )
 
 

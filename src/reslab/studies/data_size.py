@@ -14,7 +14,7 @@ from reslab.published import Published, published
 from reslab.recipe import Recipe, vary
 from reslab.studies.against_published import not_comparable
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import reference_words, sorted_words
+from reslab.studies.comparing import in_sentences
 from reslab.studies.designs import Factors, base_recipe, bases, labelled, lengthened, seeds, variants, where
 from reslab.studies.images_and_classes import PASSES, SAMPLES, across, amount, images_or_classes, samples_or_passes
 from reslab.studies.study import Options, Study
@@ -133,22 +133,21 @@ def _chapter(study: Study) -> Chapter:
             blocks += [table for table in tables if table is not None]
         return blocks
 
-    def in_sentences(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
-        sentences = []
-        for first in done:
-            own = [one for one in compared if one.first.label == first.label and one.second.recipe.train_share < 1]
-            own = [one for one in own if one.second.recipe.dataset == first.recipe.dataset]
-            if first.recipe.train_share == 1 and own:
-                on = f"On {dataset_name(first.recipe.dataset)}, compared with {reference_words(first, label)}"
-                sentences.append(f"{on}, the test error is {sorted_words(own, label)}.")
-        return sentences
+    def short(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
+        shares = [
+            one
+            for one in compared
+            if one.second.recipe.train_share < one.first.recipe.train_share == 1
+            and one.second.recipe.dataset == one.first.recipe.dataset
+        ]
+        return in_sentences(done, shares, label)
 
     def answered(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
         blocks = [*amount(done, compared, label), *samples_or_passes(done, compared, label, kept_by)]
         blocks += images_or_classes(done, compared) if any(recipe.dataset == HUNDRED for recipe in kept_by) else []
         return [*blocks, Heading("How do the results compare with the assignment's?", 4), *_beside(done)]
 
-    return Chapter(label=label, pairs=pairs, results=results, short=in_sentences, answers=answered)
+    return Chapter(label=label, pairs=pairs, results=results, short=short, answers=answered)
 
 
 _NAMES = {1.0: "all", **SHARES, FEW: "1/10"}

@@ -15,7 +15,7 @@ from reslab.exhibits.wording import counted, dataset_name, listing, network_name
 from reslab.published import Published, published
 from reslab.studies.against_published import not_comparable
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import compared_words, higher, lower, placed, reference_words, sorted_words
+from reslab.studies.comparing import compared_words, higher, in_sentences, lower, placed
 from reslab.studies.designs import bases, labelled, lengthened, seeds, variants, where, with_base
 from reslab.studies.study import Options, Study
 from reslab.studies.verdicts import epochs_words, why_not_comparable
@@ -60,12 +60,7 @@ def _chapter(study: Study) -> Chapter:
     base = {variant.recipe for variant in study.variants if dict(variant.factors)["schedule_times"] == 1}
 
     def short(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
-        return [
-            f"On {dataset_name(first.recipe.dataset)}, compared with {reference_words(first, _label)}, the test error "
-            f"is {sorted_words(own, _length)}."
-            for first in done
-            if (own := [one for one in compared if one.first.label == first.label])
-        ]
+        return in_sentences(done, compared, _label, _length)
 
     def answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
         name = placed(done, _label)

@@ -10,12 +10,12 @@ from reslab.exhibits.blocks import Block, Bullets, Column, Heading, Prose, Table
 from reslab.exhibits.finals import by_variant_figure
 from reslab.exhibits.recipes import differences
 from reslab.exhibits.windows import window_table
-from reslab.exhibits.wording import counted, dataset_name, listing, network_name, number, opened, percent, that_do
+from reslab.exhibits.wording import counted, listing, network_name, number, opened, percent, that_do
 from reslab.presets import PRESETS
 from reslab.recipe import Recipe, Scalar, vary
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import compared_words, reference_words, sorted_words
-from reslab.studies.designs import bases, labelled, seeds, several_networks, variants, where, with_base
+from reslab.studies.comparing import compared_words, in_sentences
+from reslab.studies.designs import bases, labelled, seeds, variants, where, with_base
 from reslab.studies.study import Options, Study
 
 NAME = "fidelity"
@@ -120,18 +120,14 @@ def _chapter(study: Study) -> Chapter:
         ]
         return [*([figure] if figure is not None else []), *(table for table in tables if table is not None)]
 
-    def in_sentences(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
-        several = several_networks(done)
-        sentences = []
-        for first in done:
-            own = [one for one in compared if one.first.label == first.label]
-            if own:
-                on = (
-                    f"On {dataset_name(first.recipe.dataset)}{f' with {network_name(first.recipe)}' if several else ''}"
-                )
-                found = sorted_words(own, lambda group: str(about[group.recipe]["change"]))
-                sentences.append(f"{on}, compared with the {reference_words(first, label)}, the test error is {found}.")
-        return sentences
+    def short(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
+        return in_sentences(
+            done,
+            compared,
+            lambda group: f"the {label(group)}",
+            lambda group: str(about[group.recipe]["change"]),
+            name_networks=True,
+        )
 
     def answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
         blocks: list[Block] = [Heading("What is each deviation worth?", 4)]
@@ -153,7 +149,7 @@ def _chapter(study: Study) -> Chapter:
         label=label,
         pairs=lambda groups: with_base(groups, base),
         results=results,
-        short=in_sentences,
+        short=short,
         answers=answers,
         base=lambda group: group.recipe in base,
     )

@@ -15,7 +15,7 @@ from reslab.published import Published, published
 from reslab.recipe import vary
 from reslab.studies.against_published import not_comparable, where_in
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import by_dataset, compared_words, higher, lower, placed, reference_words, sorted_words
+from reslab.studies.comparing import by_dataset, compared_words, higher, in_sentences, lower, placed
 from reslab.studies.designs import bases, labelled, seeds, several_networks, times, variants, where, with_base
 from reslab.studies.study import Options, Study
 from reslab.studies.verdicts import verdict_words, why_not_comparable
@@ -65,16 +65,7 @@ def _chapter(study: Study) -> Chapter:
         return f"{rate}, {network_name(group.recipe)}" if many else rate
 
     def short(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
-        sentences = []
-        for first in done:
-            own = [one for one in compared if one.first.label == first.label]
-            if own:
-                name = dataset_name(first.recipe.dataset)
-                found = sorted_words(own, lambda group: number(group.recipe.learning_rate))
-                sentences.append(
-                    f"On {name}, compared with {reference_words(first, label)}, the test error is {found}."
-                )
-        return sentences
+        return in_sentences(done, compared, label, _rate)
 
     def answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
         return [

@@ -14,8 +14,8 @@ from reslab.exhibits.windows import beside_table, nothing, window_table
 from reslab.exhibits.wording import dataset_name, network_name, number
 from reslab.recipe import vary
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import compared_words, placed, reference_words, shown, sorted_words
-from reslab.studies.designs import BOTH, base_recipe, labelled, seeds, several_networks, variants, within
+from reslab.studies.comparing import compared_words, in_sentences, placed, shown
+from reslab.studies.designs import BOTH, base_recipe, labelled, seeds, variants, within
 from reslab.studies.study import Options, Study
 
 NAME = "shortcuts"
@@ -82,17 +82,8 @@ def _results(groups: Sequence[Group]) -> list[Block]:
 
 
 def _short(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
-    several = several_networks(done)
-    sentences = []
-    for first in done:
-        own = [one for one in compared if one.first.label == first.label]
-        if first.recipe.shortcut == SHORTCUTS[0] and own:
-            on = f"On {dataset_name(first.recipe.dataset)}{f' with {network_name(first.recipe)}' if several else ''}"
-            sentences.append(
-                f"{on}, compared with {reference_words(first, _shortcut)}, the test error is "
-                f"{sorted_words(own, _shortcut)}."
-            )
-    return sentences
+    with_first = [one for one in compared if one.first.recipe.shortcut == SHORTCUTS[0]]
+    return in_sentences(done, with_first, _shortcut, name_networks=True)
 
 
 def _answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
