@@ -241,6 +241,16 @@ def test_a_study_trains_what_is_missing_and_nothing_twice(reslab: Reslab, tmp_pa
     assert json.loads(out)["num_to_train"] == 1
 
 
+def test_an_estimate_made_on_a_busy_machine_says_so(reslab: Reslab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reslab.host.is_busy", lambda: True)
+    ask = ["run", "depth", "--dataset", "digits", "--depths", "8", "--seeds", "2", "--precision", "fp32", "--dry-run"]
+    assert "measured while the machine had other work" in reslab(*ask)[1]
+    monkeypatch.setattr("reslab.host.is_busy", lambda: False)
+    assert "had other work" not in reslab(*ask)[1]
+    monkeypatch.setattr("reslab.host.is_busy", lambda: True)  # what is remembered was measured on a quiet one
+    assert json.loads(reslab(*ask, "--json")[1])["measured_on_busy_machine"] is False
+
+
 def test_a_study_of_one_s_own(reslab: Reslab, tmp_path: Path) -> None:
     (tmp_path / "rates.toml").write_text(
         'name = "rates"\nquestion = "?"\ndataset = "digits"\ndepth = 8\nepochs = 2\nseeds = 2\n'

@@ -58,9 +58,11 @@ def test_what_is_measured_on_a_busy_machine_is_not_remembered(
     assert speed.best_jobs("cpu", "fp32", most=100) == 4
     assert machine == []
     assert speed.work_per_second("cpu", "fp32", 4) == 30
+    assert not speed.is_measured("cpu", "fp32", 4)
     assert speed.work_per_second("cpu", "fp32", 4) == 30
     assert len(machine) == 2
     speed.work_per_second("cpu", "fp32", 4, again=True)
+    assert speed.is_measured("cpu", "fp32", 4)
     speed.work_per_second("cpu", "fp32", 4)
     assert len(machine) == 3
     monkeypatch.setattr(host, "is_busy", lambda: False)

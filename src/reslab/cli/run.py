@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from reslab import host
 from reslab.cli import INTERRUPTED, OK, SOME_FAILED
 from reslab.cli.console import Board, duration, print_json, print_table, size
 from reslab.cli.diagnose import diagnose_plan
@@ -29,6 +30,7 @@ from reslab.training.schedule import parse_epochs
 
 SEQUENCE = "with commas between them"
 MEASURING = "Measuring how fast this machine trains, for some seconds; it is remembered ..."
+BUSY = " (measured while the machine had other work: without it, less)"
 
 
 def run(
@@ -232,9 +234,11 @@ def _worker_arguments(
 def _plan_facts(asked: Plan, planned: list[Planned], root: Path, jobs: int, device: str) -> dict[str, Any]:
     todo = in_order(planned)
     speeds = known_speeds(root)
+    on_busy_machine = False
     for precision in {item.recipe.precision for item in todo} - speeds.keys():
-        from reslab.lab.speed import work_per_second
+        from reslab.lab.speed import is_measured, work_per_second
 
+        on_busy_machine |= host.is_busy() and not is_measured(device, precision, jobs)
         with _measuring():
             speeds[precision] = work_per_second(device, precision, jobs)
     return {
@@ -245,6 +249,7 @@ def _plan_facts(asked: Plan, planned: list[Planned], root: Path, jobs: int, devi
         "num_to_train": len(todo),
         "jobs": jobs,
         "seconds": estimate_seconds(planned, speeds, jobs),
+        "measured_on_busy_machine": on_busy_machine,
         "disk_bytes": sum(item.disk_bytes for item in planned),
     }
 
@@ -266,7 +271,8 @@ def _announce(facts: dict[str, Any]) -> None:
     print(
         f"{facts['title']}: {facts['num_to_train']} of {facts['num_runs']} runs to train{_shared(facts)}, "
         f"{facts['jobs']} at a time; "
-        f"about {duration(facts['seconds'])}, {size(facts['disk_bytes'])} of disk",
+        f"about {duration(facts['seconds'])}{BUSY if facts['measured_on_busy_machine'] else ''}, "
+        f"{size(facts['disk_bytes'])} of disk",
         flush=True,
     )
 

@@ -38,6 +38,11 @@ def work_per_second(device: str, precision: str, jobs: int, *, again: bool = Fal
     return speeds[jobs]
 
 
+def is_measured(device: str, precision: str, jobs: int) -> bool:
+    """Return whether `work_per_second` is remembered, so that it need not measure."""
+    return jobs in _remembered(_memory(device, precision))
+
+
 def best_jobs(device: str, precision: str, most: int) -> int:
     """Return how many runs at a time, at most `most`, train the most images in all.
 
