@@ -110,6 +110,25 @@ def test_damaged_metrics_make_a_run_unreadable_not_the_report(tmp_path: Path) ->
     assert len(tables.problems) == 1
 
 
+def test_a_finished_run_with_epochs_missing_is_unreadable(tmp_path: Path) -> None:
+    run = Run(small(), 0)
+    folder = write_run(tmp_path, run, TRUTH)
+    lines = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (folder / "metrics.jsonl").write_text("".join(lines[:-1]))
+    assert read_tables(tmp_path, [run]).runs["status"].to_list() == ["unreadable"]
+
+
+def test_an_edited_recipe_is_no_run_of_its_new_name(tmp_path: Path) -> None:
+    run = Run(small(), 0)
+    folder = write_run(tmp_path, run, TRUTH)
+    text = (folder / "run.json").read_text()
+    (folder / "run.json").write_text(text.replace('"learning_rate": 0.1', '"learning_rate": 0.2'))
+    tables = read_tables(tmp_path)
+    assert tables.runs.height == 0
+    assert "the recipe was edited" in tables.problems[0].message
+    assert read_tables(tmp_path, [run]).runs["status"].to_list() == ["unreadable"]
+
+
 def test_a_number_that_is_none_is_null(tmp_path: Path) -> None:
     folder = write_run(tmp_path, Run(small(), 0), TRUTH, stop_after=2)
     text = (folder / "metrics.jsonl").read_text().splitlines()

@@ -244,6 +244,28 @@ def test_lines_that_are_no_events_are_passed_over(tmp_path: Path, stand_in: Dead
     assert seen.settled() == {run.id: 0}
 
 
+def test_a_process_whose_card_failed_is_replaced(tmp_path: Path, stand_in: DeadOnArrival) -> None:
+    settled = json.dumps({"event": "settled", "folder": "FOLDER", "message": "", "exit_code": 0})
+    tell = f"echo '{settled}' | sed \"s:FOLDER:$folder:\""
+    count = f"echo started >> {tmp_path}/started"
+    spoiled = 'echo \'{"event": "spoiled"}\''
+    stand_in.does(f"{count}; while read folder; do {spoiled}; {tell}; done")
+    seen = Seen()
+    runs = [Run(small(1), seed) for seed in range(3)]
+    assert launch(tmp_path, runs, jobs=1, on_event=seen)
+    assert seen.settled() == {run.id: 0 for run in runs}
+    assert (tmp_path / "started").read_text().count("started") == 3
+
+
+def test_a_run_that_nobody_gave_is_passed_over(tmp_path: Path, stand_in: DeadOnArrival) -> None:
+    odd = json.dumps({"event": "settled", "folder": "elsewhere", "message": "", "exit_code": 0})
+    settled = json.dumps({"event": "settled", "folder": "FOLDER", "message": "", "exit_code": 0})
+    stand_in.does(f"while read folder; do echo '{odd}'; echo '{settled}' | sed \"s:FOLDER:$folder:\"; done")
+    seen, run = Seen(), Run(small(1))
+    assert launch(tmp_path, [run], jobs=1, on_event=seen)
+    assert seen.settled() == {run.id: 0}
+
+
 def test_an_error_of_whoever_listens_leaves_no_process(tmp_path: Path, stand_in: DeadOnArrival) -> None:
     stand_in.does('read folder; echo \'{"event": "start"}\'; exec sleep 600.25')
 

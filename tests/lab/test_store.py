@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -206,6 +207,46 @@ def test_metrics_shorter_than_the_checkpoint_are_refused(tmp_path: Path) -> None
         files.keep_metrics(3)
 
 
+def test_damage_in_what_a_checkpoint_has_seen_is_told_before_training_goes_on(tmp_path: Path) -> None:
+    files = with_metrics(tmp_path, 3)
+    lines = (files.path / "metrics.jsonl").read_bytes().splitlines(keepends=True)
+    (files.path / "metrics.jsonl").write_bytes(b"".join([b"{]\n", *lines[1:]]))
+    with pytest.raises(ResLabError, match=r"damaged in line 1; remove the folder .* to train the run anew"):
+        files.keep_metrics(2)
+    files.keep_metrics(0)
+    assert files.metrics() == []
+
+
+def test_files_that_do_not_belong_together_are_told_of(tmp_path: Path) -> None:
+    files = with_metrics(tmp_path, 3)
+    assert files.check() == RUN
+    files.write("result.json", {"status": "finished", "epochs": 4})
+    with pytest.raises(ResLabError, match=r"it has 3 lines, and the run ended after 4; remove the folder"):
+        files.check()
+    files.write("result.json", {"status": "finished", "epochs": 3})
+    assert files.check() == RUN
+    moved = files.path.rename(files.path.with_name("seed7"))
+    with pytest.raises(ResLabError, match="the recipe was edited"):
+        RunFiles(moved).check()
+
+
+def test_a_file_that_is_added_to_is_one_process_s_at_a_time(tmp_path: Path) -> None:
+    files, added = make(tmp_path, RUN.recipe), 20
+
+    def add() -> None:
+        for _ in range(added):
+            with files.changing("diagnostics.json"):
+                before = files.diagnostics() or {"n": 0}
+                files.write("diagnostics.json", {"n": before["n"] + 1})
+
+    threads = [threading.Thread(target=add) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert files.diagnostics() == {"n": 2 * added}
+
+
 def test_two_processes_cannot_hold_a_run(tmp_path: Path) -> None:
     files = make(tmp_path, RUN.recipe)
     with holder(files) as process:
@@ -235,8 +276,11 @@ def test_what_a_kill_left_half_written_goes_with_the_next_attempt(tmp_path: Path
     files = make(tmp_path, RUN.recipe)
     for name in (".weights.safetensors.4242", ".result.json.17"):
         (files.path / name).write_bytes(b"half")
+        os.utime(files.path / name, (0, 0))
+    written = files.path / f".diagnostics.json.{os.getpid()}"  # by another process, now
+    written.write_bytes(b"half")
     with files.lock():
-        assert sorted(path.name for path in files.path.iterdir()) == [".lock", "run.json"]
+        assert sorted(path.name for path in files.path.iterdir()) == [written.name, ".lock", "run.json"]
 
 
 def test_kept_weights_are_found_by_epoch(tmp_path: Path) -> None:
@@ -248,6 +292,7 @@ def test_kept_weights_are_found_by_epoch(tmp_path: Path) -> None:
         files.epoch_weights(epoch).write_bytes(b"")
     for name in (".epoch0002.safetensors.4242", "epoch2.safetensors", "epoch0003.safetensors.bak"):
         (files.path / "weights" / name).write_bytes(b"half")
+        os.utime(files.path / "weights" / name, (0, 0))
     assert files.kept_epochs() == (1, 41, 12345)
     with files.lock():
         assert not list((files.path / "weights").glob(".*"))

@@ -160,29 +160,49 @@ def test_where_all_are_damaged_the_folder_is_named(tmp_path: Path) -> None:
     assert "000000006" in message
 
 
-def test_replacing_one_that_is_killed_midway_does_not_leave_a_damaged_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("cut", range(4))
+def test_one_saved_again_at_its_iteration_is_never_without_a_whole_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: int
 ) -> None:
-    """An evaluation that was broken off and done again saves at one iteration twice."""
+    """An evaluation that was broken off and done again saves at one iteration twice; a kill comes at any file."""
     state = trained(6)
     save_checkpoint(tmp_path, state)
 
     class KilledError(BaseException):
         pass
 
-    def dying(path: Path) -> None:
-        (path / "weights.safetensors").unlink()
-        raise KilledError
+    written = 0
 
-    monkeypatch.setattr(shutil, "rmtree", dying)
+    def dying(path: Path, content: bytes) -> None:
+        nonlocal written
+        if written == cut:
+            raise KilledError
+        written += 1
+        write_whole(path, content)
+
+    monkeypatch.setattr(checkpoint, "write_whole", dying)
     with pytest.raises(KilledError):
         save_checkpoint(tmp_path, state)
     monkeypatch.undo()
-    assert load_checkpoint(tmp_path) is None
-    save_checkpoint(tmp_path, state)
     saved = load_checkpoint(tmp_path)
     assert saved is not None
     assert saved.iteration == 6
+    state.seconds += 1000.0
+    assert save_checkpoint(tmp_path, state).name == "000000006.1"
+    saved = load_checkpoint(tmp_path)
+    assert saved is not None
+    assert saved.state["seconds"] == state.seconds
+    assert save_checkpoint(tmp_path, state).name == "000000006.2"
+    assert names(tmp_path) == ["000000006.1", "000000006.2"]
+    assert names(save_checkpoint(tmp_path, trained(10))) == FILES
+    assert names(tmp_path) == ["000000006.2", "000000010"]
+
+
+def test_what_was_cut_short_does_not_take_the_place_of_a_whole_one(tmp_path: Path) -> None:
+    _, cut_short = saved_at(tmp_path, 2, 6)
+    (cut_short / "manifest.json").unlink()
+    saved_at(tmp_path, 10)
+    assert names(tmp_path) == ["000000002", "000000010"]
 
 
 @pytest.mark.parametrize("other", [network(width=8), nn.Linear(3, 3)])

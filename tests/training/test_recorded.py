@@ -5,6 +5,8 @@ and does them again on these, which is what a CUDA graph does.  Whatever a step 
 frozen by it too.
 """
 
+import math
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -20,7 +22,7 @@ from reslab.data.digits import load_digits
 from reslab.data.normalisation import fit
 from reslab.models.networks import build
 from reslab.recipe import Recipe
-from reslab.training.hardware import on_stream, stream_of_its_own
+from reslab.training.hardware import make_deterministic, on_stream, stream_of_its_own
 from reslab.training.loop import State, make_step, start
 from reslab.training.optimiser import hold_rate_on
 from reslab.training.recorded import DirectStep, Draw, RecordedStep, Recorder
@@ -190,14 +192,82 @@ def test_what_cannot_be_recorded_is_done_directly_and_said() -> None:
     assert "and more" not in remark
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a graphics card")
-def test_a_cuda_graph_is_recorded_and_used() -> None:
-    device = torch.device("cuda")
+def test_what_a_failed_recording_held_is_let_go_of_before_the_direct_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[weakref.ref[Tensor]] = []
+    alive: list[int] = []
+
+    def runs_out_of_memory(function: Callable[[], None]) -> Callable[[], None]:
+        alive.append(-1)  # from here on updates are part of a recording
+        function()
+        raise AssertionError("unreachable")
+
+    update = TrainingStep.update
+
+    def watched(self: TrainingStep, images: Tensor, labels: Tensor, totals: Totals) -> None:
+        if alive == [-1]:
+            alive.clear()
+            activations = self._module(images)
+            held.append(weakref.ref(activations))
+            raise RuntimeError("")
+        if held:
+            alive.append(sum(one() is not None for one in held))
+        update(self, images, labels, totals)
+
+    monkeypatch.setattr(TrainingStep, "update", watched)
     of, images = recipe(), Images()
-    with on_stream(stream_of_its_own(device)):
-        module = begin(of, images).module.to(device)
-        state = start(module, of, images.num_batches, device)
-        step = make_step(state, of, images.render, device)
-        draws = (tuple(part.to(device) for part in draw) for epoch in range(3) for draw in images.draws(epoch))
-        go(state, step, draws)
+    state = begin(of, images)
+    step = recorded(state, of, images, runs_out_of_memory)
+    go(state, step, images.draws(0))
+    assert alive
+    assert set(alive) == {0}
+    assert step.remark is not None
+    assert "RuntimeError" in step.remark
+
+
+def test_a_loss_that_is_not_finite_is_no_fault_of_the_recording() -> None:
+    of, images = recipe(), Images()
+    state = begin(of, images)
+    with torch.no_grad():
+        next(state.module.parameters()).fill_(math.inf)
+    step = recorded(state, of, images)
+    go(state, step, images.draws(0))
     assert step.remark is None
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a graphics card")
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_cuda_graph_is_recorded_used_and_the_direct_steps_to_the_bit(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_deterministic()
+    device = torch.device("cuda")
+    of, images = RECIPES[name], Images()
+    updates: list[int] = []
+    update = TrainingStep.update
+
+    def watched(self: TrainingStep, images: Tensor, labels: Tensor, totals: Totals) -> None:
+        updates.append(len(images))
+        update(self, images, labels, totals)
+
+    monkeypatch.setattr(TrainingStep, "update", watched)
+    ended = []
+    for is_recorded in (False, True):
+        updates.clear()
+        with on_stream(stream_of_its_own(device)):
+            state = start(begin(of, images).module.to(device), of, images.num_batches, device)
+            step = make_step(state, of, images.render, device)
+            if not is_recorded:
+                direct = TrainingStep(
+                    state.module,
+                    state.optimiser,
+                    label_smoothing=of.label_smoothing,
+                    precision=of.precision,
+                    device=device,
+                )
+                step = DirectStep(direct, images.render)
+            draws = (tuple(part.to(device) for part in draw) for epoch in range(3) for draw in images.draws(epoch))
+            totals = go(state, step, draws)
+        assert step.remark is None
+        ended.append((bits(state), totals))
+    assert updates == [6, 6, 6, 4, 4, 4]
+    assert ended[0] == ended[1]

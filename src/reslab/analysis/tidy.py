@@ -112,11 +112,14 @@ def read_tables(root: Path, runs: Sequence[Run] | None = None) -> Tables:
     for files, asked in places:
         run = asked
         try:
-            run = files.read_run() if run is None else run
+            if run is None:
+                run = files.read_run()
+            if (files.path / "run.json").exists():
+                files.check()
             row, epochs = _read_run(files, run)
         except ResLabError as error:
             problems.append(Problem(files.path, str(error).replace(f"{root}{os.sep}", "")))
-            if run is None:
+            if run is None or not files.is_of(run):
                 continue
             row, epochs = {**_identity(run), **to_mapping(run.recipe), "status": "unreadable"}, []
         run_rows.append(row)

@@ -79,7 +79,7 @@ def _of_run(run: str, root: Path) -> _Trained:
     files = find_run(run, root)
     recipe = files.read_run().recipe
     if not files.weights.exists():
-        raise CheckpointError(f"{files.path} has no trained weights: it is {files.status()}")
+        raise CheckpointError(f"{files.path} has no trained weights: {files.why_no_weights()}")
     from reslab.models.weights import read_weights
 
     return _Trained(recipe, read_weights(files.weights))

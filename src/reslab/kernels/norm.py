@@ -1,36 +1,38 @@
-"""Batch norm with addition and ReLU as one operation of autograd, by our own kernels."""
+"""Batch norm with addition and ReLU as one operation of autograd, by our own kernels.
+
+Where the kernels cannot do it, torch's operations do.
+"""
 
 import ctypes
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from reslab.kernels.build import at, kernels, library
 
 
 def usable(norm: nn.BatchNorm2d, maps: Tensor) -> bool:
-    """Say whether the kernels can do this: on the CPU, float32 or bfloat16, with a fit number of channels."""
+    """Say whether the kernels can do this: on the CPU, float32 or bfloat16, with fit numbers of channels and pixels."""
     channels = norm.num_features
     return (
         maps.device.type == "cpu"
         and maps.dtype in (torch.float32, torch.bfloat16)
         and (channels in (16, 32) or channels % 64 == 0)
-        and maps.numel() % 64 == 0
+        and maps.numel() % max(channels, 64) == 0
         and kernels().library is not None
     )
 
 
 def norm_relu(norm: nn.BatchNorm2d, maps: Tensor) -> Tensor:
     """Return relu(norm(maps)) in training mode; maps are N x C x H x W, channels-last."""
-    out: Tensor = _Norm.apply(maps, None, *_arguments(norm), True, False)  # type: ignore[no-untyped-call]
-    return out
+    return _one(norm, maps, relu=True)
 
 
 def norm_only(norm: nn.BatchNorm2d, maps: Tensor) -> Tensor:
     """Return norm(maps) in training mode."""
-    out: Tensor = _Norm.apply(maps, None, *_arguments(norm), False, False)  # type: ignore[no-untyped-call]
-    return out
+    return _one(norm, maps, relu=False)
 
 
 def norm_relu_twice(norm: nn.BatchNorm2d, maps: Tensor) -> tuple[Tensor, Tensor]:
@@ -38,15 +40,29 @@ def norm_relu_twice(norm: nn.BatchNorm2d, maps: Tensor) -> tuple[Tensor, Tensor]
 
     Their gradients are added within the kernel, not before it.
     """
-    one, two = _Norm.apply(maps, None, *_arguments(norm), True, True)  # type: ignore[no-untyped-call]
-    return one, two
+    return _two(norm, maps, None)
 
 
 def norm_add_relu_twice(norm: nn.BatchNorm2d, maps: Tensor, shortcut: Tensor) -> tuple[Tensor, Tensor]:
     """Return relu(norm(maps) + shortcut) as two tensors of one memory, for two uses."""
-    shortcut = shortcut.to(maps.dtype).contiguous(memory_format=torch.channels_last)
-    one, two = _Norm.apply(maps, shortcut, *_arguments(norm), True, True)  # type: ignore[no-untyped-call]
-    return one, two
+    return _two(norm, maps, shortcut.to(maps.dtype).contiguous(memory_format=torch.channels_last))
+
+
+def _one(norm: nn.BatchNorm2d, maps: Tensor, *, relu: bool) -> Tensor:
+    out: Tensor
+    if usable(norm, maps):
+        out = _Norm.apply(maps, None, *_arguments(norm), relu, False)  # type: ignore[no-untyped-call]
+    else:
+        out = F.relu(norm(maps)) if relu else norm(maps)
+    return out
+
+
+def _two(norm: nn.BatchNorm2d, maps: Tensor, shortcut: Tensor | None) -> tuple[Tensor, Tensor]:
+    if usable(norm, maps):
+        one, two = _Norm.apply(maps, shortcut, *_arguments(norm), True, True)  # type: ignore[no-untyped-call]
+        return one, two
+    out = F.relu(norm(maps) if shortcut is None else norm(maps) + shortcut)
+    return out, out
 
 
 def _arguments(norm: nn.BatchNorm2d) -> tuple[Any, ...]:
@@ -90,6 +106,7 @@ class _Norm(torch.autograd.Function):
         )
         ctx.save_for_backward(maps, out if shortcut is not None else None, gamma, saved)
         ctx.relu = relu
+        ctx.set_materialize_grads(False)  # the last block's output has one use, whose gradient is all there is
         return (out, out.view_as(out)) if twice else out
 
     @staticmethod

@@ -73,9 +73,10 @@ def diagnose_run(
     }
     for moment, wanted in missing.items():
         for name, entry in diagnose(subject(moment), wanted, budget, time.perf_counter):
-            content = _found(files, run, digest)  # anew: another process may have measured something else
-            _entries(content, moment)[name] = {**entry, "machine": machine}
-            files.write("diagnostics.json", content)
+            with files.changing("diagnostics.json"):
+                content = _found(files, run, digest)  # anew: another process may have measured something else
+                _entries(content, moment)[name] = {**entry, "machine": machine}
+                files.write("diagnostics.json", content)
             about = {"run": run.id, "epoch": moment.epoch, "diagnostic": name, "seconds": entry["seconds"]}
             on_event({"event": "diagnosed", **about})
     return content
@@ -120,10 +121,7 @@ def _entries(content: Json, moment: _Moment) -> Json:
 def _weights_digest(files: RunFiles) -> str:
     result = files.result()
     if result is None or not files.weights.exists():
-        status = files.status()
-        why = "it diverged" if status == "diverged" else f"it is {status}"
-        hint = "" if status == "diverged" else "; train it to its end first"
-        raise CheckpointError(f"{files.path} has no trained weights to measure: {why}{hint}")
+        raise CheckpointError(f"{files.path} has no trained weights to measure: {files.why_no_weights()}")
     digest = hashlib.sha256(files.weights.read_bytes()).hexdigest()
     if digest != result["weights_sha256"]:
         raise CheckpointError(f"{files.weights} is not what the run ended with (its SHA-256 differs)")

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import shutil
 import statistics
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -71,12 +72,7 @@ def execute(
     Events are dicts with `event` (preparing, start, remark, progress, epoch, end) and `run`.  What fails is written to
     failure.json and raised again: `ResLabError` for what a user can mend, anything else as it came.
     """
-    run = files.read_run()
-    if files.path.resolve().parts[-2:] != tuple(run.id.split("/")):
-        raise ResLabError(
-            f"{files.path} is not {run.id}, as its run.json would have it: the recipe was edited, or the run was made "
-            "by a version of ResLab with other numerics.  Train it anew with reslab train"
-        )
+    run = files.check()
     status: Status | None = files.ended()
     if status is None:
         with files.lock():
@@ -99,6 +95,11 @@ def _attempt(
         with contextlib.suppress(ResLabError):  # where the disk is full, the error that is raised must do
             files.fail(_kind(error), str(error) or repr(error), trace)
         _emit(on_event, run, "end", status="failed", message=str(error) or repr(error))
+        if _kind(error) == "out-of-memory":
+            raise ResLabError(
+                f"the memory is not enough for {run.id}; try --checkpoint-activations, or fewer runs at a time "
+                f"(--jobs).  It said: {(str(error).splitlines() or [repr(error)])[0]}"
+            ) from error
         raise
 
 
@@ -113,11 +114,12 @@ def _train(
     device = pick_device(settings.device)
     make_deterministic()
     keep_freed_memory()
-    if settings.threads:
+    if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     if must_compile():
         emit("preparing", words="compiles its kernels, once")
-        kernels()
+        with _LOADING:
+            kernels()
     dataset = _load(recipe.dataset, settings.data_root)
     module, images, evaluations = assemble(run, dataset, device, settings.checkpoint_activations)
     state = loop.start(module, recipe, images.num_batches, device)
@@ -190,8 +192,17 @@ def _keep_weights(files: RunFiles, module: nn.Module, epoch: int) -> None:
         save_weights(module, path)
 
 
-@lru_cache(maxsize=2)
+_LOADING = threading.Lock()
+"""Runs side by side want the same images: the first reads them, the others wait."""
+
+
 def _load(name: str, data_root: Path | None) -> AnyDataset:
+    with _LOADING:
+        return _read(name, data_root)
+
+
+@lru_cache(maxsize=2)
+def _read(name: str, data_root: Path | None) -> AnyDataset:
     return sources.load_any(name, data_root)
 
 
@@ -224,6 +235,8 @@ def _write_provenance(files: RunFiles, run: Run, dataset: AnyDataset, device: to
 
 
 def _finish(files: RunFiles, run: Run, module: nn.Module) -> None:
+    if files.check() != run or files.provenance() is None:
+        raise ResLabError(f"files of {files.path} were removed or changed while it was trained; train it anew")
     rows = files.metrics()
     last = rows[-1]
     with writing(files.path):

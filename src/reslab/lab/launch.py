@@ -40,7 +40,8 @@ def launch(
 
     A process has `runs_each` of them at a time: more than one where they share a card.  `arguments` go to `python -m
     reslab.lab.execute`.  Events are those of `reslab.lab.execute`, and `settled` when a run is left, whatever its end.
-    A run that fails, even one that takes its process with it, never keeps the others from being trained.  On `stop()`
+    A run that fails, even one that takes its process with it, never keeps the others from being trained; a process
+    whose card has failed is replaced.  On `stop()`
     every run at hand is checkpointed and left.
     """
     waiting = deque(runs)
@@ -75,10 +76,12 @@ def launch(
                         on_event(_write_loss(root, lost, worker))
                     if waiting and stopping_since is None:
                         workers[workers.index(worker)] = hire()
-                else:
-                    if event["event"] == "settled" and event["folder"] in worker.runs:
-                        event["run"] = worker.runs.pop(event["folder"]).id
+                elif event["event"] == "spoiled":
+                    worker.leave()
+                elif event["event"] != "settled":
                     on_event(event)
+                elif (settled := worker.runs.pop(event["folder"], None)) is not None:
+                    on_event({**event, "run": settled.id})
     finally:
         for worker in workers:
             worker.kill()

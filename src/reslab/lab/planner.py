@@ -97,6 +97,8 @@ def _plan(
     files = run_files(root, run)
     recipe = run.recipe
     known = (files.path / "run.json").exists()
+    if known:
+        files.check()
     status: Status = files.status() if known else "pending"
     rows = files.metrics() if known else []
     size = _size(recipe, files.provenance() if known else None, sizes, data_root)

@@ -18,7 +18,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +27,12 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from reslab.errors import LockedError, ResLabError
-from reslab.files import Json, read_json, write_json
+from reslab.files import Json, read_json, sync_folder, write_json
 from reslab.recipe import SEMANTICS, Recipe, Run, to_mapping
 
 FORMAT = 1
+
+_WRITTEN_WITHIN_SECONDS = 3600.0
 
 _EPOCH_WEIGHTS = re.compile(r"epoch(\d{4,})\.safetensors")
 
@@ -66,13 +68,36 @@ class RunFiles:
         """Return the recipe and seed; raise `ResLabError` where run.json is missing, damaged or too new."""
         content = self._read("run.json")
         if content is None:
-            raise ResLabError(f"{self.path} is not the folder of a run: it has no run.json")
+            raise ResLabError(f"{self.path} is not the folder of a run: it has no run.json; {self._anew}")
         try:
             if content["format"] > FORMAT:
                 raise ResLabError(f"{self.path} was written by a newer ResLab; update this one")
             return Run(Recipe.from_mapping(content["recipe"]), content["seed"])
         except (KeyError, TypeError) as error:
-            raise ResLabError(f"{self.path / 'run.json'} is not a run's: {error!r}") from None
+            raise ResLabError(f"{self.path / 'run.json'} is not a run's: {error!r}; {self._anew}") from None
+
+    def is_of(self, run: Run) -> bool:
+        """Return whether the folder has the run's name."""
+        return self.path.resolve().parts[-2:] == tuple(run.id.split("/"))
+
+    def check(self) -> Run:
+        """Return the run, once its files have been looked at: whether they belong to it and agree.
+
+        Raises `ResLabError` with what to do where they do not.
+        """
+        run = self.read_run()
+        if not self.is_of(run):
+            raise ResLabError(
+                f"{self.path} is not {run.id}, as its run.json would have it: the recipe was edited, or the run was "
+                f"made by a version of ResLab with other numerics; {self._anew}"
+            )
+        result, num_rows = self.result(), len(self._metrics_lines())
+        if result is not None and result.get("epochs", num_rows) != num_rows:
+            raise ResLabError(
+                f"{self._metrics} is damaged: it has {num_rows} lines, and the run ended after "
+                f"{result['epochs']}; {self._anew}"
+            )
+        return run
 
     def status(self) -> Status:
         """Return how the run stands, read from its files."""
@@ -92,17 +117,19 @@ class RunFiles:
         failure = self.failure()
         return "diverged" if failure is not None and failure.get("kind") == "diverged" else None
 
+    def why_no_weights(self) -> str:
+        """Return why there are no trained weights, as a clause, and what to do about it."""
+        match self.status():
+            case "finished":
+                return f"they were removed; {self._anew}"
+            case "diverged":
+                return "it diverged"
+            case status:
+                return f"it is {status}; train it to its end first"
+
     def metrics(self) -> list[Json]:
         """Return the lines of metrics.jsonl; a last line that was cut off does not count."""
-        path = self.path / "metrics.jsonl"
-        content = path.read_bytes() if path.exists() else b""
-        rows: list[Json] = []
-        for number, line in enumerate(content.split(b"\n")[:-1], start=1):
-            row = _parse(line)
-            if not isinstance(row, dict):
-                raise ResLabError(f"{path} is damaged in line {number}")
-            rows.append(row)
-        return rows
+        return self._rows(self._metrics_lines())
 
     def result(self) -> Json | None:
         """Return result.json, or None while the run is not finished."""
@@ -172,22 +199,25 @@ class RunFiles:
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         """Append one line to metrics.jsonl and see it on the disk."""
-        with writing(self.path), (self.path / "metrics.jsonl").open("ab") as file:
-            file.write(json.dumps(row, allow_nan=False).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        with writing(self.path):
+            with self._metrics.open("ab") as file:
+                file.write(json.dumps(row, allow_nan=False).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            sync_folder(self.path)  # the first line makes the file
 
     def keep_metrics(self, num_rows: int) -> None:
         """Cut metrics.jsonl after so many lines: what a checkpoint has not seen is trained again."""
-        path = self.path / "metrics.jsonl"
-        content = path.read_bytes() if path.exists() else b""
-        lines = content.split(b"\n")[:-1]
+        lines = self._metrics_lines()
         if len(lines) < num_rows:
-            raise ResLabError(f"{path} has {len(lines)} lines where the checkpoint has seen {num_rows}")
+            raise ResLabError(
+                f"{self._metrics} has {len(lines)} lines where the checkpoint has seen {num_rows}; {self._anew}"
+            )
+        self._rows(lines[:num_rows])  # what is damaged is said now, not when all has been trained
         length = sum(len(line) + 1 for line in lines[:num_rows])
-        if length != len(content):
+        if self._metrics.exists() and length != self._metrics.stat().st_size:
             with writing(self.path):
-                os.truncate(path, length)
+                os.truncate(self._metrics, length)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -197,8 +227,8 @@ class RunFiles:
             try:
                 lock.acquire()
                 for folder in (self.path, self.path / "weights"):
-                    for rest in folder.glob(".*.*.[0-9]*"):  # of files whose writing a kill cut short
-                        rest.unlink(missing_ok=True)
+                    for rest in folder.glob(".*.*.[0-9]*"):
+                        _remove_if_old(rest)
             except Timeout:
                 raise LockedError(
                     f"{self.path} is being trained by another process; wait for it, or use another --runs folder"
@@ -207,6 +237,37 @@ class RunFiles:
             yield
         finally:
             lock.release()
+
+    @contextmanager
+    def changing(self, name: str) -> Iterator[None]:
+        """Hold a JSON file that is read, added to and written again; others wait.  Freed when the process ends."""
+        with writing(self.path):
+            lock = FileLock(self.path / f".{name}.lock")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @property
+    def _metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def _anew(self) -> str:
+        return f"remove the folder {self.path} to train the run anew"
+
+    def _metrics_lines(self) -> list[bytes]:
+        return self._metrics.read_bytes().split(b"\n")[:-1] if self._metrics.exists() else []
+
+    def _rows(self, lines: Sequence[bytes]) -> list[Json]:
+        rows: list[Json] = []
+        for number, line in enumerate(lines, start=1):
+            row = _parse(line)
+            if not isinstance(row, dict):
+                raise ResLabError(f"{self._metrics} is damaged in line {number}; {self._anew}")
+            rows.append(row)
+        return rows
 
     @property
     def _lock_path(self) -> Path:
@@ -226,7 +287,10 @@ class RunFiles:
         return False
 
     def _read(self, name: str) -> Json | None:
-        return read_json(self.path / name)
+        try:
+            return read_json(self.path / name)
+        except ResLabError as error:
+            raise ResLabError(f"{error}; {self._anew}") from None
 
 
 def run_files(root: Path, run: Run) -> RunFiles:
@@ -249,6 +313,13 @@ def find_runs(root: Path) -> list[RunFiles]:
     """Return all runs below a folder, sorted by name and seed."""
     found = [path.parent for path in root.glob("*/seed*/run.json")]
     return [RunFiles(path) for path in sorted(found, key=lambda path: (path.parent.name, len(path.name), path.name))]
+
+
+def _remove_if_old(rest: Path) -> None:
+    """Remove what a kill left of a file that was being written, and not what another process is writing."""
+    with contextlib.suppress(FileNotFoundError):
+        if time.time() - rest.stat().st_mtime > _WRITTEN_WITHIN_SECONDS:
+            rest.unlink()
 
 
 def _parse(line: bytes) -> Any:

@@ -39,7 +39,7 @@ def work(folders: Iterable[str], settings: Settings, stop: StopRequest, side_by_
     def train(line: str) -> int:
         if stop():
             return 0
-        folder = Path(line.strip())
+        folder = Path(line.rstrip("\n"))
         code, message = 0, ""
         try:
             execute(RunFiles(folder), settings, on_event=report, stop=stop)
@@ -47,6 +47,8 @@ def work(folders: Iterable[str], settings: Settings, stop: StopRequest, side_by_
             code, message = error.exit_code, str(error)
         except Exception as error:  # what it was is in failure.json; the next run may do better
             code, message = 1, repr(error)
+            if "CUDA error" in message:  # it stays for the life of the process, whatever is tried next
+                report({"event": "spoiled"})
         report({"event": "settled", "folder": str(folder), "message": message, "exit_code": code})
         return code
 

@@ -2,11 +2,13 @@
 
 Each checkpoint is a folder named by its iteration, with weights and momentum in safetensors, the rest in
 state.json, and a manifest of SHA-256 sums that is written last: without it, the folder does not count.
-The one before is kept until the next is complete.
+The one before is kept until the next is complete, also where both are of one iteration (saved during an epoch's
+evaluation and after it): the later one's name then ends in .1.
 """
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +32,8 @@ WEIGHTS, MOMENTUM, STATE, MANIFEST = (
     "manifest.json",
 )
 
+_NAME = re.compile(r"\d+(\.\d+)?", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True)
 class Saved:
@@ -47,10 +51,11 @@ class Saved:
 
 def save_checkpoint(folder: Path, state: State) -> Path:
     """Write the state below `folder` and remove all but the newest two; return the new checkpoint's folder."""
-    path = folder / f"{state.iteration:09d}"
-    if path.exists():
-        (path / MANIFEST).unlink(missing_ok=True)  # first: what a kill leaves of the folder must not count
-        shutil.rmtree(path)
+    for rest in _folders(folder):
+        if not (rest / MANIFEST).exists():  # its writing was cut short
+            shutil.rmtree(rest)
+    before = [_order(path)[1] for path in _folders(folder) if _order(path)[0] == state.iteration]
+    path = folder / (f"{state.iteration:09d}" + (f".{before[-1] + 1}" if before else ""))
     path.mkdir(parents=True)
     contents = {
         WEIGHTS: save(tensors(state.module.state_dict())),
@@ -71,6 +76,7 @@ def save_checkpoint(folder: Path, state: State) -> Path:
     write_whole(path / MANIFEST, json.dumps(manifest, indent=1).encode())
     sync_folder(folder)
     for old in _folders(folder)[:-2]:
+        (old / MANIFEST).unlink(missing_ok=True)  # first: what a kill leaves of the folder must not count
         shutil.rmtree(old, ignore_errors=True)
     return path
 
@@ -117,7 +123,14 @@ def tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.name.isdigit()) if folder.exists() else []
+    """Return the folders of checkpoints, oldest first."""
+    there = folder.iterdir() if folder.exists() else ()
+    return sorted((path for path in there if _NAME.fullmatch(path.name)), key=_order)
+
+
+def _order(path: Path) -> tuple[int, int]:
+    iteration, _, again = path.name.partition(".")
+    return int(iteration), int(again or 0)
 
 
 def _read(path: Path) -> Saved:

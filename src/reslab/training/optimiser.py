@@ -74,7 +74,10 @@ class Muon(torch.optim.SGD):
             return torch.stack([one.reshape(shape) for one in ones])
 
         size = math.sqrt(min(shape))  # of an orthogonal matrix
-        momenta = [self.state[weight].setdefault("momentum_buffer", torch.zeros_like(weight)) for weight in weights]
+        for weight in weights:
+            if "momentum_buffer" not in self.state[weight]:
+                self.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
+        momenta = [self.state[weight]["momentum_buffer"] for weight in weights]
         gradient, weight_before, momentum_before = stacked(gradients), stacked(weights), stacked(momenta)
         momentum = momentum_before.lerp(gradient, 1 - self._momentum)
         direction = orthogonalised(gradient.lerp(momentum, self._momentum))

@@ -4,6 +4,7 @@ On a graphics card these networks wait for the launches of their kernels, not fo
 begins with the pixels and ends with the updated weights; the host only says which images are next, and at which rate.
 """
 
+import gc
 import threading
 from collections.abc import Callable, Iterable
 
@@ -81,10 +82,10 @@ class RecordedStep(DirectStep):
         def step() -> None:
             self._step.update(*self._render(*self._inputs), totals)
 
-        try:
-            replay = self._recorder(step)
-        except RuntimeError as error:
-            self._give_up(f"it cannot be recorded here ({str(error).splitlines()[0]})")
+        replay, problem = self._try(step)
+        if replay is None:
+            self._give_up(f"it cannot be recorded here ({problem})")
+            _release(totals.loss.device)  # what the failed recording held
             step()
             return
         tensors = [*self._state(), *totals.tensors()]
@@ -95,10 +96,20 @@ class RecordedStep(DirectStep):
             for tensor, value in zip(tensors, before, strict=True):
                 tensor.copy_(value)
         step()
+        if totals.stopped.item():
+            return  # the loss was not finite: nothing to compare, and no step to come that would count
         if all(torch.equal(one, other) for one, other in zip(tensors, replayed, strict=True)):
             self._replay = replay
+            _release(totals.loss.device)  # what the direct steps held: a recording has memory of its own
         else:
             self._give_up("replayed it gave other bits")
+
+    def _try(self, step: Callable[[], None]) -> tuple[Callable[[], None] | None, str]:
+        """Record the step, or return why not; the error, which holds all that was recorded, is let go of."""
+        try:
+            return self._recorder(step), ""
+        except RuntimeError as error:
+            return None, (str(error).splitlines() or [repr(error)])[0]
 
     def _give_up(self, reason: str) -> None:
         self._gave_up = True
@@ -114,6 +125,14 @@ def cuda_graph(function: Callable[[], None]) -> Callable[[], None]:
     ):
         function()
     return graph.replay
+
+
+def _release(device: torch.device) -> None:
+    """Give back memory that nothing uses any more."""
+    gc.collect()
+    if device.type == "cuda":
+        with _RECORDING:
+            torch.cuda.empty_cache()
 
 
 def _copies(tensors: Iterable[Tensor]) -> list[Tensor]:
