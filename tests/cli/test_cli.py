@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -275,6 +276,10 @@ def test_a_study_of_one_s_own(reslab: Reslab, tmp_path: Path) -> None:
         (["run", "depth", "--depths", "20,x"], 2, "--depths takes whole numbers with commas between them"),
         (["run", "depth", "--seeds", "0"], 2, "--seeds must be 1 or more"),
         (["run", "depth", "--dataset", "digits", "--jobs", "0"], 2, "--jobs must be 1 or more"),
+        (["run", "depth", "--time-limit", "-3", "--dry-run"], 2, "--time-limit must be 0 or more, not -3"),
+        (["train", "--threads", "-2"], 2, "--threads must be 1 or more, not -2"),
+        (["train", *TINY, "--checkpoint-seconds", "nan"], 2, "--checkpoint-seconds must be 0 or more, not nan"),
+        (["train", *TINY, "--device", "cpu:"], 2, "device must be auto, cpu, cuda"),
         (["run", "depth", "--keep-epochs", "1;2"], 2, "epochs to keep are whole numbers from 1 with commas"),
         (["train", *TINY, "--keep-epochs", "0"], 2, "epochs to keep are whole numbers from 1 with commas"),
         (["train", *TINY, "--keep-epochs", "1,5"], 2, "--keep-epochs: there is no epoch 5 in a training of 1"),
@@ -297,6 +302,33 @@ def test_mistakes_are_answered(reslab: Reslab, tmp_path: Path, arguments: list[s
     assert words in " ".join((out + err).split())
     assert got == code
     assert "Traceback" not in out + err
+
+
+def test_a_slip_leaves_no_failed_run(reslab: Reslab, tmp_path: Path) -> None:
+    code, _, err = reslab("train", *TINY, "--holdout", "5000")
+    assert code in (2, 4)
+    assert "holdout" in err
+    assert not list((tmp_path / "runs").glob("*/seed0"))
+
+
+def test_a_damaged_run_does_not_hide_the_others(reslab: Reslab, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "runs")
+    (tmp_path / "runs" / "broken" / "seed0").mkdir(parents=True)
+    (tmp_path / "runs" / "broken" / "seed0" / "run.json").write_text("{")
+    code, out, _ = reslab("status", "--json")
+    assert code == 0
+    rows = {row["run"]: row for row in json.loads(out)}
+    assert rows["broken/seed0"]["status"] == "unreadable"
+    assert "remove the folder" in rows["broken/seed0"]["message"]
+    assert rows[tiny_run().id]["status"] == "finished"
+    assert "unreadable" in reslab("status")[1]
+
+
+def test_out_of_time_is_not_done(reslab: Reslab) -> None:
+    ask = ["run", "depth", "--dataset", "digits", "--depths", "8", "--epochs", "1", "--seeds", "1", "--no-report"]
+    code, out, _ = reslab(*ask, "--time-limit", "0")
+    assert "1 pending" in out
+    assert code == 130
 
 
 def test_two_trainings_of_one_run(reslab: Reslab, tmp_path: Path) -> None:

@@ -406,7 +406,7 @@ def test_runs_side_by_side_read_their_images_once(monkeypatch: pytest.MonkeyPatc
         time.sleep(0.05)
         return real
 
-    monkeypatch.setattr(execution.sources, "load_any", slow)
+    monkeypatch.setattr("reslab.data.sources.load_any", slow)
     execution._read.cache_clear()
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: execution._load("digits", None), range(4)))

@@ -10,7 +10,8 @@ from reslab.errors import ResLabError
 OK, CRASHED, USAGE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 EPILOGUE = """\
-Exit codes: 0 ok, 2 usage, 3 some runs failed, 4 data, 5 checkpoint, 8 locked, 130 interrupted.
+Exit codes: 0 ok, 1 a fault in ResLab, 2 usage, 3 some runs failed (train: or diverged), 4 data, 5 checkpoint, \
+8 locked, 130 interrupted or out of time, with something left to train.
 
 Examples:
   reslab run depth --dataset digits --depths 8,14,20 --seeds 2 --epochs 10

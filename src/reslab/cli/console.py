@@ -12,6 +12,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Table
 from rich.text import Text
 
+from reslab.errors import LockedError
+
 Event = dict[str, Any]
 
 PLAIN_SECONDS = 5.0
@@ -109,6 +111,8 @@ class Board:
                 )
             case "end":
                 self._finish(run, event)
+            case "settled" if event["exit_code"] == LockedError.exit_code:
+                self._say(run, event["message"], force=True, lasting=True)
             case "settled" if event["exit_code"] and not event.get("reported"):
                 self._say(run, f"FAILED: {event['message']}", force=True, lasting=True)
 

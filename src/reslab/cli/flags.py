@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import math
 import os
 from dataclasses import field, make_dataclass
 from functools import cache
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from reslab import host
+from reslab.errors import ResLabError
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, field_names, stretch, vary
 
@@ -94,6 +96,12 @@ def recipe_from_flags(preset: str, flags: RecipeFlags | None, epochs: float | No
         base = stretch(base, epochs)
     given.setdefault("precision", default_precision(device))
     return vary(base, **given)
+
+
+def check_least(flag: str, value: float | None, least: int) -> None:
+    """Raise `ResLabError` where a flag was given less than `least`, or no finite number."""
+    if value is not None and not least <= value < math.inf:
+        raise ResLabError(f"{flag} must be {least} or more, not {value:g}")
 
 
 def default_precision(device: str) -> str:

@@ -7,7 +7,7 @@ from reslab.cli import OK
 from reslab.cli.console import print_json, print_table
 from reslab.cli.flags import AsJson, Out, Runs
 from reslab.errors import ResLabError
-from reslab.lab.store import find_runs
+from reslab.lab.store import RunFiles, find_runs
 from reslab.report.write import write_report
 
 
@@ -15,19 +15,11 @@ def status(*, runs: Runs = Path("runs"), json: AsJson = False) -> int:
     """Show how the runs stand: status, epochs, last test error, speed."""
     rows: list[dict[str, Any]] = []
     for files in find_runs(runs):
-        metrics = files.metrics()
-        last = metrics[-1] if metrics else {}
-        failure = files.failure() or {}
-        rows.append(
-            {
-                "run": files.read_run().id,
-                "status": files.status(),
-                "epochs": len(metrics),
-                "test_error": last.get("test_error"),
-                "images_per_second": last.get("images_per_second"),
-                "message": failure.get("message"),
-            }
-        )
+        try:
+            rows.append(_row(files))
+        except ResLabError as error:  # one that is damaged does not hide the others
+            name = "/".join(files.path.parts[-2:])
+            rows.append({**dict.fromkeys(_COLUMNS), "run": name, "status": "unreadable", "message": str(error)})
     if json:
         print_json(rows)
         return OK
@@ -40,7 +32,7 @@ def status(*, runs: Runs = Path("runs"), json: AsJson = False) -> int:
             [
                 row["run"],
                 row["status"],
-                str(row["epochs"]),
+                "-" if row["epochs"] is None else str(row["epochs"]),
                 "-" if row["test_error"] is None else f"{row['test_error']:.2f}",
                 "-" if row["images_per_second"] is None else f"{row['images_per_second']:,.0f}",
                 row["message"] or "",
@@ -49,6 +41,16 @@ def status(*, runs: Runs = Path("runs"), json: AsJson = False) -> int:
         ],
     )
     return OK
+
+
+_COLUMNS = ("run", "status", "epochs", "test_error", "images_per_second", "message")
+
+
+def _row(files: RunFiles) -> dict[str, Any]:
+    run, metrics, failure = files.check(), files.metrics(), files.failure() or {}
+    last = metrics[-1] if metrics else {}
+    measured = (last.get("test_error"), last.get("images_per_second"))
+    return dict(zip(_COLUMNS, (run.id, files.status(), len(metrics), *measured, failure.get("message")), strict=True))
 
 
 def report(

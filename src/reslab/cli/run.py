@@ -13,7 +13,17 @@ from reslab import host
 from reslab.cli import INTERRUPTED, OK, SOME_FAILED
 from reslab.cli.console import Board, duration, print_json, print_table, size
 from reslab.cli.diagnose import diagnose_plan
-from reslab.cli.flags import Activations, AsJson, DataRoot, Device, KeepEpochs, Out, Runs, default_precision
+from reslab.cli.flags import (
+    Activations,
+    AsJson,
+    DataRoot,
+    Device,
+    KeepEpochs,
+    Out,
+    Runs,
+    check_least,
+    default_precision,
+)
 from reslab.cli.lists import names, whole_numbers
 from reslab.data.sources import check_present
 from reslab.errors import LockedError, ResLabError
@@ -29,7 +39,7 @@ from reslab.studies.study import Options, Plan
 from reslab.training.schedule import parse_epochs
 
 SEQUENCE = "with commas between them"
-MEASURING = "Measuring how fast this machine trains, for some seconds; it is remembered ..."
+MEASURING = "Measuring how fast this machine trains, for some seconds; "
 BUSY = " (measured while the machine had other work: without it, less)"
 
 
@@ -96,6 +106,8 @@ def run(
     author
         Author of the report.
     """
+    check_least("--checkpoint-seconds", checkpoint_seconds, 0)
+    check_least("--time-limit", time_limit, 0)
     asked = _plan(study, seeds, depths, dataset, epochs, preset, precision, device)
     kept = None if keep_epochs is None else parse_epochs(keep_epochs)
     planned = plan(runs, asked.runs(), data_root, kept)
@@ -106,7 +118,7 @@ def run(
     jobs = _check_jobs(jobs, device, todo)
     facts = _plan_facts(asked, planned, runs, jobs, device)
     if dry_run:
-        _show_plan(facts, planned, json=json)
+        _show_plan(facts, planned, asked, json=json)
         return OK
     for member in asked.studies:
         record(runs, member)
@@ -122,7 +134,8 @@ def run(
         with Board(work) as board:
             launch(runs, todo, jobs=jobs, runs_each=shared, arguments=arguments, on_event=board, stop=stop)
     elif not json:
-        print(f"{asked.title}: all {len(planned)} runs are done; nothing to train")
+        done = "its run is" if len(planned) == 1 else f"all {len(planned)} runs are"
+        print(f"{asked.title}: {done} done; nothing to train")
     if not no_diagnose:
         diagnose_plan(asked, runs, data_root, device, stop)
     statuses = {item.id: run_files(runs, item).status() for item in asked.runs()}
@@ -136,7 +149,7 @@ def run(
         print_json({"study": asked.name, "runs": statuses, "report": None if written is None else str(written.html)})
     else:
         _conclude(runs, statuses, failed, None if written is None else written.html)
-    if stop.interrupted:
+    if stop.interrupted or (stop() and {"interrupted", "pending"} & set(statuses.values())):
         return INTERRUPTED
     if failed:
         return SOME_FAILED
@@ -153,8 +166,7 @@ def _plan(
     precision: str | None,
     device: str,
 ) -> Plan:
-    if seeds is not None and seeds < 1:
-        raise ResLabError(f"--seeds must be 1 or more, not {seeds}")
+    check_least("--seeds", seeds, 1)
     chosen = precision or default_precision(device)
     if study.endswith(".toml"):
         given = {"--depths": depths, "--preset": preset}
@@ -185,8 +197,7 @@ def _plan(
 
 
 def _check_jobs(jobs: int | None, device: str, todo: list[Run]) -> int:
-    if jobs is not None and jobs < 1:
-        raise ResLabError(f"--jobs must be 1 or more, not {jobs}")
+    check_least("--jobs", jobs, 1)
     if jobs is None and len(todo) > 1:
         from reslab.lab.speed import best_jobs
 
@@ -198,7 +209,8 @@ def _check_jobs(jobs: int | None, device: str, todo: list[Run]) -> int:
 @contextmanager
 def _measuring() -> Iterator[None]:
     """Say what takes the time, if it takes any; standard output is kept for what was asked for."""
-    timer = threading.Timer(1.0, lambda: print(MEASURING, file=sys.stderr, flush=True))
+    kept = "roughly, for it has other work ..." if host.is_busy() else "it is remembered ..."
+    timer = threading.Timer(1.0, lambda: print(MEASURING + kept, file=sys.stderr, flush=True))
     timer.start()
     try:
         yield
@@ -254,14 +266,23 @@ def _plan_facts(asked: Plan, planned: list[Planned], root: Path, jobs: int, devi
     }
 
 
-def _show_plan(facts: dict[str, Any], planned: list[Planned], *, json: bool) -> None:
+def _show_plan(facts: dict[str, Any], planned: list[Planned], asked: Plan, *, json: bool) -> None:
+    labels = {variant.recipe: variant.label for study in reversed(asked.studies) for variant in study.variants}
+    rows: list[dict[str, Any]] = [
+        {
+            "run": item.run.id,
+            "what": labels[item.run.recipe],
+            "status": item.status,
+            "epochs_done": item.epochs_done,
+        }
+        for item in planned
+    ]
     if json:
-        rows = [{"run": item.run.id, "status": item.status, "epochs_done": item.epochs_done} for item in planned]
         print_json({**facts, "runs": rows})
         return
     print_table(
-        ["run", "status", "epochs done"],
-        [[item.run.id, item.status, str(item.epochs_done)] for item in planned],
+        ["run", "what it is", "status", "epochs done"],
+        [[str(value) for value in row.values()] for row in rows],
     )
     print()
     _announce(facts)

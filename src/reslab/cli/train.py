@@ -1,13 +1,24 @@
 """The verb `train`: one run, made or continued."""
 
 import math
+import shutil
 import statistics
 from pathlib import Path
 from typing import Any
 
 from reslab.cli import INTERRUPTED, OK, SOME_FAILED
 from reslab.cli.console import Board, print_json
-from reslab.cli.flags import Activations, AsJson, DataRoot, Device, KeepEpochs, RecipeFields, Runs, recipe_from_flags
+from reslab.cli.flags import (
+    Activations,
+    AsJson,
+    DataRoot,
+    Device,
+    KeepEpochs,
+    RecipeFields,
+    Runs,
+    check_least,
+    recipe_from_flags,
+)
 from reslab.data.sources import check_present
 from reslab.errors import ResLabError
 from reslab.lab.stopping import StopRequest
@@ -54,14 +65,22 @@ def train(
     """
     from reslab.lab.execute import Settings, execute
 
+    check_least("--threads", threads, 1)
+    check_least("--checkpoint-seconds", checkpoint_seconds, 0)
     run = Run(recipe_from_flags(preset, recipe, epochs, device), seed)
     kept = None if keep_epochs is None else _kept(run.recipe, keep_epochs)
     check_present(run.recipe.dataset, data_root)
     files = run_files(runs, run)
+    is_new = not files.path.exists()
     files.create(run)
     settings = Settings(data_root, device, threads, checkpoint_seconds, checkpoint_activations, kept)
-    with Board({run.id: (1.0, 1.0)}) as board:
-        status = execute(files, settings, on_event=board, stop=StopRequest())
+    try:
+        with Board({run.id: (1.0, 1.0)}) as board:
+            status = execute(files, settings, on_event=board, stop=StopRequest())
+    except ResLabError:
+        if is_new and not (files.path / "provenance.json").exists():
+            shutil.rmtree(files.path, ignore_errors=True)  # a slip in the command: nothing has been trained
+        raise
     facts = _facts(run, files, status)
     if json:
         print_json(facts)
@@ -99,7 +118,8 @@ def _print(facts: dict[str, Any], files: RunFiles) -> None:
     elif facts["test_error"] is None:
         print(f"{facts['run']} is {facts['status']}, before its first epoch ended")
     else:
+        epochs = f"{facts['epochs']} epoch{'' if facts['epochs'] == 1 else 's'}"
         print(
-            f"{facts['run']} is {facts['status']} after {facts['epochs']} epochs: test error "
+            f"{facts['run']} is {facts['status']} after {epochs}: test error "
             f"{facts['test_error']:.2f}%, {facts['images_per_second']:,.0f} images/s.  {facts['dir']}"
         )
