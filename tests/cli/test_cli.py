@@ -304,6 +304,15 @@ def test_mistakes_are_answered(reslab: Reslab, tmp_path: Path, arguments: list[s
     assert "Traceback" not in out + err
 
 
+def test_weights_of_a_plain_network_are_measured_as_such_where_told(reslab: Reslab, tmp_path: Path) -> None:
+    assert reslab("train", *TINY, "--family", "plain")[0] == 0
+    (weights,) = (tmp_path / "runs").glob("*/seed0/weights.safetensors")
+    error = json.loads((weights.parent / "result.json").read_text())["test_error"]
+    ask = ["evaluate", "--weights", str(weights), "--dataset", "digits", "--depth", "8", "--json"]
+    assert json.loads(reslab(*ask, "--family", "plain")[1])["test_error"] == error
+    assert json.loads(reslab(*ask)[1])["test_error"] != error
+
+
 def test_a_slip_leaves_no_failed_run(reslab: Reslab, tmp_path: Path) -> None:
     code, _, err = reslab("train", *TINY, "--holdout", "5000")
     assert code in (2, 4)

@@ -215,3 +215,11 @@ def test_the_assignment_opens_with_its_questions(tmp_path: Path) -> None:
     text = render_markdown(document)
     assert "Evidence: Figure" in text
     assert "[[" not in text.replace("\\", "")
+
+
+def test_a_page_of_somebody_else_s_is_not_overwritten(runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("important")
+    with pytest.raises(ResLabError, match="choose another folder with --out"):
+        write_report(runs, tmp_path)
+    assert (tmp_path / "index.html").read_text() == "important"
+    assert not (tmp_path / "report.md").exists()

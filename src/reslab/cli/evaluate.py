@@ -22,6 +22,7 @@ def evaluate(
     preset: str = "assignment",
     dataset: str | None = None,
     depth: int | None = None,
+    family: str | None = None,
     shortcut: str | None = None,
     precision: Literal["fp32", "bf16"] | None = None,
     runs: Runs = Path("runs"),
@@ -49,6 +50,9 @@ def evaluate(
         digits, cifar10, cifar100, cifar100-coarse or imagefolder; default: the preset's.
     depth
         Depth of the network, 6n+2, or that of an ImageNet network; default: the preset's, 20 or 50.
+    family
+        residual, plain, imagenet or imagenet-1x1; default: the preset's.  Weights of a plain network look like those
+        of a residual one with shortcut A, so that only you can tell.
     shortcut
         A, A-centred, B or C; default: what the weights have, else the preset's.
     precision
@@ -60,7 +64,7 @@ def evaluate(
         what = _of_run(run, runs)
     else:
         assert weights is not None
-        what = _of_file(weights, preset_recipe(preset, dataset=dataset, depth=depth), shortcut)
+        what = _of_file(weights, preset_recipe(preset, dataset=dataset, depth=depth, family=family), shortcut)
     facts = _measure(what, precision, data_root, device)
     if json:
         print_json(facts)

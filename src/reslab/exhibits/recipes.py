@@ -92,7 +92,7 @@ def differences(recipe: Recipe, other: Recipe, *, epochs_apart: float = 1.0) -> 
 
 def schedule_words(recipe: Recipe) -> str:
     """Return the length of the training and the places of the drops in the recipe's own unit."""
-    unit = recipe.schedule_unit
+    unit = recipe.schedule_unit.removesuffix("s") if recipe.length == 1 else recipe.schedule_unit
     first, second, length = (_place(place) for place in (recipe.first_drop, recipe.second_drop, recipe.length))
     factor = number(recipe.drop_factor)
     if recipe.schedule == "linear":

@@ -39,6 +39,7 @@ def write_report(
     removed, if nobody has changed them.  Raises `ResLabError` for a study that was never asked, or a folder that cannot
     be written.
     """
+    _check_place(out)
     document = compose(runs_root, studies, title=title, author=author)
     specifications = charts(document)
     figures = out / "figures"
@@ -64,3 +65,18 @@ def write_report(
         pdf=out / "report.pdf",
         figures=tuple(figures / f"{name}.svg" for name in pictures),
     )
+
+
+def _check_place(out: Path) -> None:
+    """Raise `ResLabError` where a page of somebody else's would be written over."""
+    page = out / "index.html"
+    try:
+        is_foreign = page.exists() and page.stat().st_size > 0 and _BRAND not in page.read_text(errors="replace")
+    except OSError:
+        return  # writing will say what is wrong
+    if is_foreign:
+        raise ResLabError(f"{page} is no report of ResLab's and would be overwritten; choose another folder with --out")
+
+
+_BRAND = '<p class="brand">ResLab</p>'
+"""What every page of ours has, see templates/page.html."""

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from reslab.analysis.groups import Group, datasets_of, on_dataset
+from reslab.errors import ResLabError
 from reslab.exhibits.wording import dataset_name, network_name
-from reslab.presets import preset_recipe
-from reslab.recipe import Recipe, Scalar, stretch, vary
+from reslab.presets import PRESETS, preset_recipe
+from reslab.recipe import IMAGENET_FAMILIES, Recipe, Scalar, stretch, vary
 from reslab.studies.study import Options, Variant
 
 BOTH = ("cifar10", "cifar100")
@@ -22,7 +23,16 @@ def base_recipe(options: Options, dataset: str, depth: int, family: str | None =
 
 
 def bases(options: Options, depths: Sequence[int]) -> list[Recipe]:
-    """Return the base recipe on each data set at each depth: those asked for, else the assignment's and `depths`."""
+    """Return the base recipe on each data set at each depth: those asked for, else the assignment's and `depths`.
+
+    Raises `ResLabError` where the preset is of ImageNet's networks, which have other depths and other images.
+    """
+    preset = PRESETS.get(options.preset)
+    if preset is not None and preset.recipe.family in IMAGENET_FAMILIES and not (options.depths and options.datasets):
+        raise ResLabError(
+            f"the preset {options.preset} is of ImageNet's networks: say which, as in --depths 18,34, and on which "
+            "images, as in --dataset imagefolder"
+        )
     return [
         base_recipe(options, dataset, depth)
         for dataset in options.datasets or BOTH

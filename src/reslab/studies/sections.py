@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import schedule_epochs
@@ -42,12 +43,14 @@ def progress(groups: Sequence[Group]) -> list[Block]:
         for status in _STATUS_WORDS
         if status in unfinished
     ]
-    again = (
-        "  The command that asked this, given again, goes on where it stopped."
-        if set(unfinished) - {"diverged"}
-        else ""
-    )
-    return [Note(f"{done} of {asked} runs have finished.{again}"), Bullets(tuple(items))]
+    text = f"{done} of {asked} runs have finished."
+    if set(unfinished) == {"diverged"}:
+        return [Prose(f"{text}  The others diverged, so that nothing is left to train."), Bullets(tuple(items))]
+    if set(unfinished) - {"diverged", "unreadable"}:
+        text += "  The command that asked this, given again, goes on where it stopped."
+    if "unreadable" in unfinished:
+        text += "  Where a run is not readable, its folder must be removed first; then the command trains it anew."
+    return [Note(text), Bullets(tuple(items))]
 
 
 def what_was_run(
@@ -81,13 +84,15 @@ def _unfinished(group: Group) -> dict[str, list[str]]:
     return found
 
 
-def _how_far(group: Group, row: dict[str, object]) -> str:
+def _how_far(group: Group, row: dict[str, Any]) -> str:
     if row["status"] in ("pending", "unreadable"):
         return ""
-    if row["status"] in ("diverged", "failed"):
+    where = row["failure_iteration"]
+    if row["status"] == "diverged":
+        return "" if where is None else f" (after {where:,} iterations)"
+    if row["status"] == "failed":
         message = f", {str(row['failure_message']).rstrip('.')}" if row["failure_message"] else ""
-        where = row["failure_iteration"]
-        return f" (after {row['epochs']} epochs{f', iteration {where}' if where is not None else ''}{message})"
+        return f" (after {row['epochs']} epochs{'' if where is None else f', {where:,} iterations'}{message})"
     places = schedule_epochs(group.recipe, group.number("num_train"))
     of = f" of {number(round(places[2], 2))}" if places else ""
     return f" (epoch {row['epochs']}{of})"
