@@ -1,6 +1,6 @@
 """Compile the C++ beside this file with the machine's own compiler, once, and load it.
 
-The library is plain C with pointers: no header of torch, so that compiling takes two seconds, and no Python.
+The library is plain C with pointers: no header of torch, so that compiling takes seconds, and no Python.
 """
 
 import ctypes
@@ -11,8 +11,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from reslab.host import cpu_features, torch_folder, torch_version
 if TYPE_CHECKING:
     from torch import Tensor
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("norm.cpp", "convolution.cpp"))
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("norm.cpp", "convolution.cpp", "winograd.cpp"))
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
 
 
@@ -32,8 +33,10 @@ class Kernels:
 
     library: ctypes.CDLL | None
     reason: str
+    multiplies_float: bool = False
+    """Whether the library was compiled for a processor with AVX-512, so that it convolves in float32."""
     multiplies_bfloat16: bool = False
-    """Whether the library was compiled for a processor with dot products of bfloat16."""
+    """Whether that processor also has dot products of bfloat16."""
 
 
 @cache
@@ -52,7 +55,8 @@ def kernels() -> Kernels:
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", None)
         return Kernels(None, f"{tools.compiler} failed: {(said or str(error)).strip()[:300]}")
-    return Kernels(loaded, f"compiled by {tools.compiler}", bool(loaded.reslab_convolution_usable()))
+    usable = map(bool, (loaded.reslab_winograd_usable(), loaded.reslab_convolution_usable()))
+    return Kernels(loaded, f"compiled by {tools.compiler}", *usable)
 
 
 def source_key() -> str:
@@ -112,11 +116,15 @@ def _compile(tools: _Tools) -> None:
     with tempfile.TemporaryDirectory(dir=tools.path.parent) as folder:
         linked = Path(folder) / "kernels.so"
         made = [Path(folder) / f"{source.stem}.o" for source in SOURCES]
-        for source, to in zip(SOURCES, made, strict=True):
-            _call(tools.compiler, *FLAGS, *_vector_width(), "-fopenmp", "-c", str(source), "-o", str(to))
+        with ThreadPoolExecutor(len(SOURCES)) as pool:  # a compiler each: they take several seconds in turn
+            list(pool.map(partial(_compile_one, tools.compiler), SOURCES, made))
         # Linked by path to the OpenMP library that torch has loaded: two of them would fight for the cores.
         _call(tools.compiler, "-shared", *map(str, made), str(tools.openmp), "-o", str(linked))
         linked.replace(tools.path)  # another process may have been as fast: either file will do
+
+
+def _compile_one(compiler: str, source: Path, to: Path) -> None:
+    _call(compiler, *FLAGS, *_vector_width(), "-fopenmp", "-c", str(source), "-o", str(to))
 
 
 def _vector_width() -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""3x3 convolution whose weights get their gradient from our own kernel; all else in it is torch's."""
+"""3x3 convolution by our own kernels where they are faster than torch's; all else in it is torch's."""
 
 import ctypes
 from typing import Any
@@ -13,10 +13,11 @@ LANES = 16
 
 
 def convolve(convolution: nn.Conv2d, maps: Tensor) -> Tensor:
-    """Return convolution(maps), N x C x H x W, with a gradient of the weights as exact as float32 sums make it.
+    """Return convolution(maps), N x C x H x W, in float32 or, with its products of bfloat16, in bfloat16.
 
-    Where the kernel cannot do it (it needs bfloat16 and a processor that multiplies it), this is
-    `convolution(maps)`.
+    With stride 1 it is Winograd's way of convolving, which multiplies 16 times for each 36 of the direct way; sums are
+    float32, and so is the gradient of the weights.  Where the kernels cannot do it (they need a processor with AVX-512
+    and, for bfloat16, its dot products), this is `convolution(maps)`.
     """
     out: Tensor
     if _usable(convolution, maps):
@@ -29,12 +30,14 @@ def convolve(convolution: nn.Conv2d, maps: Tensor) -> Tensor:
 def _usable(convolution: nn.Conv2d, maps: Tensor) -> bool:
     stride = convolution.stride[0]
     return (
-        maps.dtype == torch.bfloat16
-        and maps.device.type == "cpu"
-        and kernels().multiplies_bfloat16
+        maps.device.type == "cpu"
+        and (
+            (maps.dtype == torch.bfloat16 and stride in (1, 2) and kernels().multiplies_bfloat16)
+            or (maps.dtype == torch.float32 and stride == 1 and kernels().multiplies_float)
+        )
+        and convolution.weight.dtype == torch.float32
         and convolution.kernel_size == (3, 3)
         and convolution.padding == (1, 1)
-        and stride in (1, 2)
         and convolution.in_channels % LANES == convolution.out_channels % LANES == 0
         and maps.shape[2] % (2 * stride) == maps.shape[3] % (2 * stride) == 0
     )
@@ -43,32 +46,88 @@ def _usable(convolution: nn.Conv2d, maps: Tensor) -> bool:
 class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, maps: Tensor, weight: Tensor, stride: int) -> Tensor:
-        maps = maps.contiguous(memory_format=torch.channels_last)
-        narrow = weight.to(maps.dtype, memory_format=torch.channels_last)
-        ctx.save_for_backward(maps, narrow)
+        maps, weight = _channels_last(maps), _channels_last(weight)
+        ctx.save_for_backward(maps, weight)
         ctx.stride = stride
-        return F.conv2d(maps, narrow, stride=stride, padding=1)
+        if stride == 1:
+            return _winograd(maps, weight, back=False)
+        return F.conv2d(maps, weight.to(maps.dtype), stride=stride, padding=1)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
-        maps, narrow = ctx.saved_tensors
-        gradient = gradients[0].contiguous(memory_format=torch.channels_last)
-        stride, one = [ctx.stride] * 2, [1, 1]
-        of_maps = torch.ops.aten.convolution_backward(
-            gradient, maps, narrow, None, stride, one, one, False, [0, 0], 1, [True, False, False]
-        )[0]
-        of_weight = torch.empty(narrow.shape, memory_format=torch.channels_last)
-        images, channels, height, width = maps.shape
+        maps, weight = ctx.saved_tensors
+        gradient = _channels_last(gradients[0])
+        if ctx.stride == 1:
+            of_maps = _winograd(gradient, weight, back=True)
+        else:
+            stride, one = [ctx.stride] * 2, [1, 1]
+            of_maps = torch.ops.aten.convolution_backward(
+                gradient, maps, weight.to(maps.dtype), None, stride, one, one, False, [0, 0], 1, [True, False, False]
+            )[0]
+        return of_maps, _of_weight(maps, gradient, weight, ctx.stride), None
+
+
+def _winograd(maps: Tensor, weight: Tensor, *, back: bool) -> Tensor:
+    """Return maps convolved with the weight or, `back`, with the weight turned round and its channels exchanged."""
+    images, channels, height, width = maps.shape
+    leaving = weight.shape[1 if back else 0]
+    out = torch.empty((images, leaving, height, width), dtype=maps.dtype, memory_format=torch.channels_last)
+    library().reslab_winograd(
+        int(maps.dtype == torch.bfloat16),
+        ctypes.c_int64(images),
+        height,
+        width,
+        channels,
+        leaving,
+        torch.get_num_threads(),
+        at(maps),
+        at(weight),
+        int(back),
+        at(out),
+    )
+    return out
+
+
+def _of_weight(maps: Tensor, gradient: Tensor, weight: Tensor, stride: int) -> Tensor:
+    """Return the gradient of the weight, in float32, from the maps and the gradient of the output."""
+    images, channels, height, width = maps.shape
+    to = torch.empty_like(weight)
+    is_bfloat = maps.dtype == torch.bfloat16
+    # In float32 with few channels, the transforms cost what the products save.
+    worth = is_bfloat or min(channels, len(weight)) > LANES
+    if stride == 1 and width % 4 == 0 and worth:
+        library().reslab_winograd_weights(
+            int(is_bfloat),
+            ctypes.c_int64(images),
+            height,
+            width,
+            channels,
+            len(weight),
+            torch.get_num_threads(),
+            at(maps),
+            at(gradient),
+            at(to),
+        )
+    elif is_bfloat:
         library().reslab_convolution_weights(
             ctypes.c_int64(images),
             height,
             width,
             channels,
-            len(narrow),
-            ctx.stride,
+            len(weight),
+            stride,
             torch.get_num_threads(),
             at(maps),
             at(gradient),
-            at(of_weight),
+            at(to),
         )
-        return of_maps, of_weight, None
+    else:
+        one = [1, 1]
+        to = torch.ops.aten.convolution_backward(
+            gradient, maps, weight, None, one, one, one, False, [0, 0], 1, [False, True, False]
+        )[1]
+    return to
+
+
+def _channels_last(tensor: Tensor) -> Tensor:
+    return tensor.contiguous(memory_format=torch.channels_last)
