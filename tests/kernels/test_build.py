@@ -1,5 +1,6 @@
 """How the kernels are found, compiled and gone without."""
 
+import ctypes
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def test_without_a_compiler_there_is_a_reason(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.delenv("CXX")
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     assert kernels().library is None
-    assert kernels().reason == "there is no C++ compiler"
+    assert kernels().words == "none: there is no C++ compiler"
     assert not must_compile()
 
 
@@ -68,6 +69,13 @@ def test_what_is_compiled_is_not_compiled_again() -> None:
     tools.path.parent.mkdir(parents=True)
     tools.path.write_bytes(b"")
     assert not must_compile()
+
+
+def test_they_say_what_they_do() -> None:
+    library = ctypes.CDLL(None)
+    assert build.Kernels(library, "by c++").words == "batch norm; by c++"
+    assert "convolution (Winograd) in fp32;" in build.Kernels(library, "by c++", True).words
+    assert "convolution (Winograd) in fp32 and bf16;" in build.Kernels(library, "by c++", True, True).words
 
 
 def test_any_change_of_the_source_is_another_library(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:

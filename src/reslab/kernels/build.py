@@ -38,6 +38,17 @@ class Kernels:
     multiplies_bfloat16: bool = False
     """Whether that processor also has dot products of bfloat16."""
 
+    @property
+    def words(self) -> str:
+        """What these kernels do on this machine, or why there are none."""
+        if self.library is None:
+            return f"none: {self.reason}"
+        precisions = [
+            name for name, has in (("fp32", self.multiplies_float), ("bf16", self.multiplies_bfloat16)) if has
+        ]
+        convolution = f", 3x3 convolution (Winograd) in {' and '.join(precisions)}" if precisions else ""
+        return f"batch norm{convolution}; {self.reason}"
+
 
 @cache
 def kernels() -> Kernels:

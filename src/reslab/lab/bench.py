@@ -54,7 +54,7 @@ def machine(device: torch.device) -> dict[str, Any]:
         "cores": host.usable_cores(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
-        "kernels": kernels().reason,
+        "kernels": kernels().words,
         "load": os.getloadavg()[0],
     }
 
