@@ -1,10 +1,15 @@
 """The convolution by our kernels, against torch's in float64: exact on integers, near to rounding on real numbers."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from reslab import host
+from reslab.kernels import build
 from reslab.kernels.build import kernels
 from reslab.kernels.convolution import convolve
 
@@ -15,7 +20,9 @@ DTYPES = [
         torch.bfloat16,
         marks=pytest.mark.skipif(not kernels().multiplies_bfloat16, reason="no dot products of bfloat16 here"),
     ),
-    pytest.param(torch.float32, marks=pytest.mark.skipif(not kernels().multiplies_float, reason="no AVX-512 here")),
+    pytest.param(
+        torch.float32, marks=pytest.mark.skipif(not kernels().multiplies_float, reason="neither AVX-512 nor AVX2 here")
+    ),
 ]
 
 
@@ -69,7 +76,7 @@ def _far(found: Tensor, wanted: Tensor) -> float:
 
 
 @pytest.fixture(params=[1, 2, 3])
-def _threads(request: pytest.FixtureRequest) -> object:
+def _threads(request: pytest.FixtureRequest) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
     yield
@@ -152,3 +159,29 @@ def test_what_the_kernel_cannot_do_is_left_to_torch(case: str) -> None:
     assert torch.equal(of_maps, leaf.grad)
     assert of_weight is not None
     assert torch.equal(found, of_weight)
+
+
+@pytest.fixture
+def _smaller_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Compile the kernels as for a processor with AVX2 and no more."""
+    monkeypatch.setattr(build, "FLAGS", tuple(f.replace("native", "haswell") for f in build.FLAGS))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for cached in (build.kernels, build._tools):
+        cached.cache_clear()
+    yield
+    monkeypatch.undo()
+    for cached in (build.kernels, build._tools):
+        cached.cache_clear()
+
+
+@pytest.mark.skipif(
+    kernels().library is None or not {"avx2", "fma", "avx512f"} <= host.cpu_features(),
+    reason="no larger processor than that, or no compiler",
+)
+@pytest.mark.usefixtures("_smaller_processor")
+def test_a_processor_without_avx512_does_it_too() -> None:
+    assert kernels().words.startswith("batch norm, 3x3 convolution (Winograd) in fp32;")
+    for shape in STRIDE_ONE:
+        case = _case(shape, torch.float32, integers=True)
+        for found, wanted in zip(_results(*case), _truth(*case), strict=True):
+            assert torch.equal(found, wanted.float())

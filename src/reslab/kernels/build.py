@@ -23,6 +23,7 @@ from reslab.host import cpu_features, torch_folder, torch_version
 if TYPE_CHECKING:
     from torch import Tensor
 
+HEADERS = (Path(__file__).with_name("numbers.h"),)
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("norm.cpp", "convolution.cpp", "winograd.cpp"))
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
 
@@ -34,9 +35,9 @@ class Kernels:
     library: ctypes.CDLL | None
     reason: str
     multiplies_float: bool = False
-    """Whether the library was compiled for a processor with AVX-512, so that it convolves in float32."""
+    """Whether the library was compiled for a processor with AVX-512 or AVX2, so that it convolves in float32."""
     multiplies_bfloat16: bool = False
-    """Whether that processor also has dot products of bfloat16."""
+    """Whether that processor also has AVX-512's dot products of bfloat16."""
 
     @property
     def words(self) -> str:
@@ -66,7 +67,7 @@ def kernels() -> Kernels:
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", None)
         return Kernels(None, f"{tools.compiler} failed: {(said or str(error)).strip()[:300]}")
-    usable = map(bool, (loaded.reslab_winograd_usable(), loaded.reslab_convolution_usable()))
+    usable = map(bool, (loaded.reslab_winograd_lanes(), loaded.reslab_convolution_usable()))
     return Kernels(loaded, f"compiled by {tools.compiler}", *usable)
 
 
@@ -150,5 +151,5 @@ def _call(*command: str) -> None:
 def _key(compiler: str) -> str:
     version = subprocess.run([compiler, "--version"], check=True, capture_output=True, text=True, timeout=10).stdout
     flags = sorted(cpu_features())
-    parts = (*(source.read_text() for source in SOURCES), *FLAGS, version, torch_version(), *flags)
+    parts = (*(path.read_text() for path in (*HEADERS, *SOURCES)), *FLAGS, version, torch_version(), *flags)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -16,8 +16,8 @@ def convolve(convolution: nn.Conv2d, maps: Tensor) -> Tensor:
     """Return convolution(maps), N x C x H x W, in float32 or, with its products of bfloat16, in bfloat16.
 
     With stride 1 it is Winograd's way of convolving, which multiplies 16 times for each 36 of the direct way; sums are
-    float32, and so is the gradient of the weights.  Where the kernels cannot do it (they need a processor with AVX-512
-    and, for bfloat16, its dot products), this is `convolution(maps)`.
+    float32, and so is the gradient of the weights.  Where the kernels cannot do it (they need a processor with AVX2 or,
+    for bfloat16, AVX-512 with its dot products), this is `convolution(maps)`.
     """
     out: Tensor
     if _usable(convolution, maps):
