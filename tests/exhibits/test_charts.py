@@ -137,3 +137,23 @@ def test_dashes_are_in_the_legend_of_the_rate(tmp_path: Path) -> None:
     colour, dash = (figure.panels[0].chart["encoding"][channel] for channel in ("color", "strokeDash"))
     assert colour["legend"] == dash["legend"]  # else there are two of them
     assert colour["scale"]["domain"] == dash["scale"]["domain"]
+
+
+def test_a_series_looks_the_same_in_each_panel_of_a_figure(tmp_path: Path) -> None:
+    rates = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)  # more than the palette has, without the first no more
+    groups = []
+    for dataset, own in (("cifar10", rates), ("cifar100", rates[1:])):
+        recipes = [small(20, dataset=dataset, mirror="half", learning_rate=rate) for rate in own]
+        for recipe in recipes:
+            write_run(tmp_path, Run(recipe, 0), Truth(20.0, 10.0))
+        groups += [(f"{recipe.learning_rate}", recipe) for recipe in recipes]
+    tables = read_tables(tmp_path)
+    figure = error_figure("test", [gather(tables, name, recipe, (0,)) for name, recipe in groups], "test", _label)
+    assert figure is not None
+    looks = []
+    for panel in figure.panels:
+        (marks,) = [layer for layer in panel.chart["layer"] if "shape" in layer["encoding"]]
+        scales = [marks["encoding"][channel]["scale"] for channel in ("color", "shape")]
+        looks.append([dict(zip(scale["domain"], scale["range"], strict=True)) for scale in scales])
+    for first, second in zip(*looks, strict=True):
+        assert second == {label: look for label, look in first.items() if label != "0.01"}
