@@ -143,7 +143,7 @@ def test_a_series_looks_the_same_in_each_panel_of_a_figure(tmp_path: Path) -> No
     rates = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)  # more than the palette has, without the first no more
     groups = []
     for dataset, own in (("cifar10", rates), ("cifar100", rates[1:])):
-        recipes = [small(20, dataset=dataset, mirror="half", learning_rate=rate) for rate in own]
+        recipes = [small(20, dataset=dataset, mirror="random", learning_rate=rate) for rate in own]
         for recipe in recipes:
             write_run(tmp_path, Run(recipe, 0), Truth(20.0, 10.0))
         groups += [(f"{recipe.learning_rate}", recipe) for recipe in recipes]
@@ -157,3 +157,16 @@ def test_a_series_looks_the_same_in_each_panel_of_a_figure(tmp_path: Path) -> No
         looks.append([dict(zip(scale["domain"], scale["range"], strict=True)) for scale in scales])
     for first, second in zip(*looks, strict=True):
         assert second == {label: look for label, look in first.items() if label != "0.01"}
+
+
+def test_a_seed_alone_is_one_mark_and_no_mean(tmp_path: Path) -> None:
+    for depth in (8, 14):
+        write_run(tmp_path, Run(small(depth), 0), Truth(3.0, 1.0))
+    tables = read_tables(tmp_path)
+    groups = [gather(tables, f"ResNet-{depth}", small(depth), (0,)) for depth in (8, 14)]
+    for figure in (by_depth_figure("final", groups, []), by_variant_figure("variants", groups, _label)):
+        assert figure is not None
+        assert "one seed each, so no spread can be shown." in figure.caption
+        (rows,) = figure.panels[0].datasets.values()
+        assert [row["label"] for row in rows] == ["this study"] * 2
+        assert "each seed" not in str(figure.panels[0].chart["layer"][-1]["encoding"]["color"])
