@@ -87,7 +87,7 @@ def _alike(dataset: str, groups: Sequence[Group]) -> list[Block]:
     if not published(dataset=dataset, source="paper"):
         lead = f"The paper has no figures for {name}; the assignment has:"
     single = any(
-        one.standard_deviation is None
+        one.standard_deviation is None and group.num_finished > 1
         for group in groups
         for one in published(dataset=dataset, depth=group.recipe.depth, source="paper")
     )

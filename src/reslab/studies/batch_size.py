@@ -12,7 +12,7 @@ from reslab.exhibits.windows import window_table
 from reslab.exhibits.wording import dataset_name, network_name, number, opened, rate
 from reslab.recipe import Recipe, vary
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import compared_words, higher, in_sentences, placed, shown
+from reslab.studies.comparing import UNTESTED, compared_words, higher, in_sentences, placed, shown, untested
 from reslab.studies.designs import bases, labelled, seeds, several_networks, times, variants, where, with_base
 from reslab.studies.study import Options, Study
 
@@ -123,7 +123,9 @@ def _reasons(compared: Sequence[Compared]) -> list[Block]:
     moved_same, moved_scaled = shown(same), shown(scaled)
     if not same or not scaled or not any(one.test for one in compared):
         return [Prose("Not enough has finished to compare the two ways of setting the rate.")]
-    if moved_same and not moved_scaled:
+    if untested(compared):
+        text = UNTESTED
+    elif moved_same and not moved_scaled:
         text = (
             "The batch changes the error at one rate, and no change is shown once the rate follows it: what matters "
             "here is the rate for each image, and the batch through it."

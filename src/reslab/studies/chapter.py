@@ -61,7 +61,7 @@ def write(study: Study, tables: Tables, chapter: Chapter) -> list[Block]:
         return [*blocks, heading, *_nothing(groups)]
     blocks += [Heading("Results"), *chapter.results(groups), *verdicts(groups, compared, chapter.label)]
     blocks += why(study, groups, chapter.label)
-    blocks += [heading, *chapter.answers(done, compared), *diverged_words(groups), *missing_words(groups)]
+    blocks += [heading, *diverged_words(groups), *missing_words(groups), *chapter.answers(done, compared)]
     return [*blocks, Heading("What can be recognised in the curves?", 4), *curve_features(done, chapter.label)]
 
 

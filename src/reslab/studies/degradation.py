@@ -14,7 +14,7 @@ from reslab.exhibits.wording import FAMILY_NAMES, dataset_name, listing, network
 from reslab.published import published
 from reslab.studies.against_published import not_comparable
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import compared_words, higher, lower
+from reslab.studies.comparing import UNTESTED, compared_words, higher, lower, untested
 from reslab.studies.designs import BOTH, base_recipe, labelled, seeds, variants, within
 from reslab.studies.study import Options, Study
 from reslab.studies.verdicts import verdict_words, why_not_comparable
@@ -114,13 +114,15 @@ def _short(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
 def _answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
     blocks: list[Block] = [Heading("Do plain networks degrade with depth, and residual ones not?", 4)]
     for dataset in datasets_of(done):
-        own = [one for one in compared if one.first.recipe.dataset == dataset]
+        own = [one for one in compared if one.first.recipe.dataset == dataset and one.test is not None]
         items = [
             compared_words(one, f"{opened(network_name(one.second.recipe))} against {network_name(one.first.recipe)}")
             for one in own
         ]
-        blocks += [Prose(f"On {dataset_name(dataset)} ([[final]], [[comparisons]]):"), Bullets(tuple(items))]
-        blocks += [Prose(text) for one in _ends(compared, dataset) if (text := _depth_words(one))]
+        verdicts = [text for one in _ends(compared, dataset) if (text := _depth_words(one))]
+        lead = f"On {dataset_name(dataset)} ([[final]], [[comparisons]]):"
+        blocks += [Prose("  ".join([lead.removesuffix(":") + ".", *verdicts]) if verdicts else lead)]
+        blocks += [Bullets(tuple(items))] if items else []
     blocks.append(Heading("Why?", 4))
     blocks.append(Prose(_reason(done, compared)))
     apart = not_comparable(done) if all(why_not_comparable(group) is not None for group in done) else []
@@ -149,6 +151,8 @@ def _depth_words(one: Compared) -> str:
         return ""
     name = _family(one.first).capitalize()
     layers = f"from {one.first.recipe.depth} to {one.second.recipe.depth} layers"
+    if one.train.kind == "unknown":
+        return f"Whether {name.lower()} networks degrade {layers} cannot be tested with one seed."
     if higher(one.train):
         also = ", and so does the test error" if higher(one.test) else ""
         return f"{name} networks degrade {layers}: the training error itself rises{also}, which is not overfitting."
@@ -163,7 +167,9 @@ def _depth_words(one: Compared) -> str:
 def _reason(done: Sequence[Group], compared: Sequence[Compared]) -> str:
     """Return whether there is a degradation to give a reason for, and which measurements speak of it."""
     ends = [one for dataset in datasets_of(done) for one in _ends(compared, dataset) if _family(one.first) == "plain"]
-    if any(higher(one.train) for one in ends):
+    if untested(ends):
+        text = UNTESTED
+    elif any(higher(one.train) for one in ends):
         text = (
             "The deeper plain networks fit even the training images less well: the reason lies in how they are "
             "trained, and not in overfitting."

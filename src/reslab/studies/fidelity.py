@@ -14,7 +14,7 @@ from reslab.exhibits.wording import counted, listing, network_name, number, open
 from reslab.presets import PRESETS
 from reslab.recipe import Recipe, Scalar, vary
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import compared_words, in_sentences
+from reslab.studies.comparing import compared_words, in_sentences, untested
 from reslab.studies.designs import bases, labelled, seeds, variants, where, with_base
 from reslab.studies.study import Options, Study
 
@@ -165,6 +165,9 @@ def _together(compared: Sequence[Compared]) -> list[Block]:
     known = [one.test for one in compared if one.test is not None]
     if not known:
         return []
+    heading = Heading("Do the recipes differ in effect?", 4)
+    if untested(compared):
+        return [heading, Prose("With one seed no difference can be tested.")]
     kinds = {kind: sum(verdict.kind == kind for verdict in known) for kind in ("lower", "higher", "equal")}
     resolved, equal = kinds["lower"] + kinds["higher"], kinds["equal"]
     rest = len(known) - resolved - equal
@@ -177,7 +180,7 @@ def _together(compared: Sequence[Compared]) -> list[Block]:
         f"Of {counted(len(known), 'comparison')} {listing(parts)}.  Each change was made alone: whether two together "
         "do more than both apart, this does not say."
     )
-    return [Heading("Do the recipes differ in effect?", 4), Prose(text)]
+    return [heading, Prose(text)]
 
 
 def _deviations(key: str, groups: Sequence[Group], about: dict[Recipe, dict[str, Scalar]]) -> Table:

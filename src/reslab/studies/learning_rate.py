@@ -15,7 +15,16 @@ from reslab.published import Published, published
 from reslab.recipe import vary
 from reslab.studies.against_published import not_comparable, where_in
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import by_dataset, compared_words, higher, in_sentences, lower, placed
+from reslab.studies.comparing import (
+    UNTESTED,
+    by_dataset,
+    compared_words,
+    higher,
+    in_sentences,
+    lower,
+    placed,
+    untested,
+)
 from reslab.studies.designs import bases, labelled, seeds, several_networks, times, variants, where, with_base
 from reslab.studies.study import Options, Study
 from reslab.studies.verdicts import verdict_words, why_not_comparable
@@ -144,7 +153,7 @@ def _reasons(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]
             continue
         unfit = [one for one in worse if higher(one.train)]
         fit = [one for one in worse if lower(one.train)]
-        listed = by_dataset([one.second for one in worse], _rate)
+        listed = by_dataset([one.second for one in worse], _rate, done)
         text = f"Rates {words} than the base that do worse: {listed}.  "
         if len(unfit) == len(worse):
             text += (
@@ -165,7 +174,9 @@ def _reasons(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]
         else:
             text += "Their training errors are not shown to be higher, so that the reason is open."
         blocks.append(Prose(text))
-    if not blocks:
+    if untested(compared):
+        blocks.append(Prose(UNTESTED))
+    elif not blocks:
         blocks.append(
             Prose("No rate is shown to do worse than the base, so that there is nothing to give a reason for.")
         )

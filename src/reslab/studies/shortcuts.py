@@ -14,7 +14,7 @@ from reslab.exhibits.windows import beside_table, nothing, window_table
 from reslab.exhibits.wording import dataset_name, network_name, number
 from reslab.recipe import vary
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import compared_words, in_sentences, placed, shown
+from reslab.studies.comparing import UNTESTED, compared_words, in_sentences, placed, shown, untested
 from reslab.studies.designs import BOTH, base_recipe, labelled, seeds, variants, within
 from reslab.studies.study import Options, Study
 
@@ -99,6 +99,8 @@ def _answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]
 
 def _reason(compared: Sequence[Compared]) -> str:
     """Return what differences between shortcuts, or their equality, or neither, say about projections."""
+    if untested(compared):
+        return UNTESTED
     known = [one for one in compared if one.test is not None]
     equal = sum(one.test is not None and one.test.kind == "equal" for one in known)
     if shown(compared):
@@ -114,8 +116,8 @@ def _reason(compared: Sequence[Compared]) -> str:
         else ""
     )
     return (
-        f"No difference between shortcuts is shown{some}: that projections are not essential agrees with this, but an "
-        "effect too small for these seeds would look the same."
+        f"No difference of the test error between shortcuts is shown{some}: that projections are not essential agrees "
+        "with this, but an effect too small for these seeds would look the same."
     )
 
 
