@@ -229,6 +229,54 @@ def test_images_and_classes_are_told_apart(tmp_path: Path) -> None:
     assert "in 20 superclasses rather than 100 classes" in words
 
 
+def test_of_one_seed_neither_images_nor_classes_are_said_to_matter_more(tmp_path: Path) -> None:
+    def truth(recipe: Recipe) -> Truth:
+        return Truth({"cifar10": 8.0, "cifar100": 32.0, "cifar100-coarse": 22.0}[recipe.dataset], 9.0)
+
+    blocks = _blocks(tmp_path, ask("data-size", Options(depths=(20,), seeds=1)), truth)
+    words = words_of(blocks)
+    assert "With one seed neither part can be tested." in words
+    assert "part goes with" not in words
+    assert "With one seed no difference can be tested, so that no reason is given for any." in words
+    (final,) = [block for block in blocks if isinstance(block, Figure) and block.key == "final"]
+    assert not [panel.title for panel in final.panels if "superclasses" in panel.title]
+
+
+def test_lists_name_their_data_set_though_they_have_one_only(tmp_path: Path) -> None:
+    def truth(recipe: Recipe) -> Truth:
+        worse = recipe.dataset == "cifar10" and recipe.learning_rate == 1.0
+        return Truth(12.0 if worse else 8.5, 6.0 if worse else 0.5, 0.05, own=True)
+
+    study = ask("learning-rate", Options(datasets=("cifar10", "cifar100"), depths=(20,), seeds=3))
+    words = words_of(_blocks(tmp_path, study, truth))
+    assert "Rates higher than the base that do worse: on CIFAR-10 1.  Their" in words
+
+
+@pytest.mark.parametrize(("longest", "said"), [(8.5, "does not carry over"), (7.9, "these seeds do not show")])
+def test_what_is_learnt_more_and_not_shown_to_carry_over(tmp_path: Path, longest: float, said: str) -> None:
+    study = ask("epochs", Options(datasets=("cifar10",), depths=(20,), seeds=3))
+
+    def truth(recipe: Recipe) -> Truth:
+        noise = 0.05 if longest == 8.5 else 0.4
+        return Truth(longest if recipe.length > 200 else 8.5, 0.5 if recipe.length > 200 else 4.5, noise, own=True)
+
+    words = words_of(_blocks(tmp_path, study, truth))
+    assert "328 epochs: the training error is lower than at the usual length" in words
+    assert said in words
+
+
+def test_of_what_nothing_has_finished_no_figures_are_promised(tmp_path: Path) -> None:
+    study = ask("degradation", Options(datasets=("cifar10",), depths=(20, 56), seeds=2))
+    for run in study.runs():
+        if (run.recipe.family, run.recipe.depth) != ("plain", 56):
+            write_run(tmp_path, run, Truth(8.5, 0.5, 0.05))
+    words = words_of(ANSWERS[study.kind](study, read_tables(tmp_path)))
+    assert "No run has finished of plain-56, CIFAR-10: what follows is without it." in words
+    assert "Their figures are of those that have" not in words
+    assert "Plain-56 against" not in words
+    assert "of plain networks not all depths have finished" in words
+
+
 def test_what_the_images_asked_cannot_answer_is_not_posed(tmp_path: Path) -> None:
     study = ask("data-size", Options(datasets=("digits",), depths=(8,), epochs=6, seeds=2))
     assert "CIFAR" not in study.question + study.expectation
@@ -382,6 +430,9 @@ def test_reduced_trainings_and_digits_are_compared_with_nothing_published(tmp_pa
     assert "[[learning-rate-final]]" in short
     assert "the comparison with the paper and its reasons, what can be recognised in the curves" in short
     assert opening(plan.studies[:1], tables) == []
+    assert "A direction is given only where" in short
+    alone = ask_all("assignment", Options(datasets=("digits",), depths=(8, 14), epochs=6, seeds=1))
+    assert "Each variant was asked with one seed" in words_of(opening(alone.studies, tables))
     assert "Beyond the assignment" not in " ".join(_headings(opening(plan.studies, tables)))
     further = [*plan.studies, ask("shortcuts", Options(datasets=("digits",), depths=(8,), epochs=6, seeds=2))]
     assert _headings(opening(further, tables))[-1].startswith("Beyond the assignment: what are shortcuts")

@@ -15,6 +15,7 @@ from reslab.studies.verdicts import in_words, why_not_comparable, with_published
 def against_paper(done: Sequence[Group]) -> list[Block]:
     """Return the comparison for groups with finished runs, or why there is none, and a table of the differences."""
     blocks: list[Block] = []
+    longer: dict[float, tuple[int, int]] = {}
     for dataset in datasets_of(done):
         own = on_dataset(done, dataset)
         reasons = {group.label: why_not_comparable(group) for group in own}
@@ -24,7 +25,8 @@ def against_paper(done: Sequence[Group]) -> list[Block]:
             concerned = [group for group in apart if reasons[group.label] == reason]
             blocks.append(Prose(_does_not_apply(dataset, str(reason), concerned)))
         if alike:
-            blocks += _alike(dataset, alike)
+            blocks += _alike(dataset, alike, longer)
+    blocks += [Prose(_longer_window(last, window)) for last, window in longer.items()]
     compared = [group for group in done if why_not_comparable(group) is None]
     if compared:
         blocks += _protocol(compared, _shown_apart(compared))
@@ -72,9 +74,9 @@ def _does_not_apply(dataset: str, reason: str, groups: Sequence[Group]) -> str:
     return f"{text}  For its full training the paper gives {theirs} (test error in percent)."
 
 
-def _alike(dataset: str, groups: Sequence[Group]) -> list[Block]:
+def _alike(dataset: str, groups: Sequence[Group], longer: dict[float, tuple[int, int]]) -> list[Block]:
+    """Return the comparison on one data set; into `longer` go published windows that end later, by where ours end."""
     items = []
-    longer: dict[float, tuple[int, int]] = {}
     for group in groups:
         depth, name = group.recipe.depth, network_name(group.recipe)
         measured = with_n(group.last_epoch("test_error"))
@@ -115,17 +117,15 @@ def _alike(dataset: str, groups: Sequence[Group]) -> list[Block]:
         "Where the paper gives no spread, the interval is that of one more run of ours: its own run is taken to vary "
         "as ours do."
     )
-    notes = [Prose(interval)] if single else []
-    notes += [Prose(_longer_window(last, window)) for last, window in longer.items()]
-    return [Prose(lead), Bullets(tuple(items)), *notes]
+    return [Prose(lead), Bullets(tuple(items)), *([Prose(interval)] if single else [])]
 
 
 def _longer_window(last: float, window: tuple[int, int]) -> str:
     """Return why a mean over fewer epochs, which end at the last, is the higher one."""
     return (
-        f"The assignment's range is of epochs {window[0]} to {window[1]}, ours ends with the training at epoch "
-        f"{number(last)}: a greater part of it lies before the second drop of the rate, where errors are higher, so "
-        "that its mean is the higher one by its making."
+        f"The assignment's range is over epochs {window[0]} to {window[1]}; the means here end with the training at "
+        f"epoch {number(last)}.  More of the shorter window lies before the second drop of the rate, where errors are "
+        "higher, so that its mean is higher for that alone."
     )
 
 

@@ -107,6 +107,9 @@ def _short(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
             for one in _ends(compared, dataset)
             if one.test is not None
         ]
+        known = {_family(one.first) for one in _ends(compared, dataset) if one.test is not None}
+        without = [family for family in FAMILIES if family not in known and len(known) > 0]
+        parts += [f"of {listing(without)} networks not all depths have finished"] if without else []
         sentences += [f"On {dataset_name(dataset)} {'; '.join(parts)}."] if parts else []
     return sentences
 
