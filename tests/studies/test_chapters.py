@@ -459,7 +459,8 @@ def test_one_seed_and_some_missing_is_told_without_a_verdict(tmp_path: Path, nam
     assert len(keys) == len(set(keys))
     assert {"final", "readings", "comparisons"} <= set(keys)
     words = words_of(blocks)
-    assert "one seed cannot tell" in words
+    assert "one seed cannot tell" in words.lower()
+    assert words.lower().count("one seed cannot tell") < 6
     if name != "depth":
         assert "With one seed " in words
     for reference in _references(words):

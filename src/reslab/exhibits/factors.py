@@ -171,7 +171,8 @@ def _rows(
     """Return a row a mark; `at` is where in its place it stands, from -1 to 1."""
     apart = min(0.75, 1.5 / max(1, len(lanes)))
     beside, dot = max(0.4 * apart, 0.06 * num_places), 0.045 * num_places  # about nine and seven pixels
-    centre = {lane: apart * (index - (len(lanes) - 1) / 2) - apart * 0.15 for index, lane in enumerate(lanes)}
+    left = apart * 0.15 if any(group.num_finished > 1 for group in groups) else 0  # where dots stand beside
+    centre = {lane: apart * (index - (len(lanes) - 1) / 2) - left for index, lane in enumerate(lanes)}
     means = [(group, mean_row(group, column)) for group in groups]
     values: list[Any] = [row.get(end, row["error"]) for _, row in means for end in ("low", "high")]
     reach = 0.025 * max(0.2 if column == "train_error" else 1.0, max(values) - min(values))

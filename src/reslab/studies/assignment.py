@@ -120,7 +120,7 @@ def opening(studies: Sequence[Study], tables: Tables) -> list[Block]:
             further = f"  {task.further}" if task.further else ""
             blocks += [Bullets(tuple(sentences)), Prose(f"Evidence: {where}.{further}")]
         else:
-            blocks.append(Prose("No run that answers this has finished."))
+            blocks.append(Prose("What has finished does not answer this yet."))
     left = [task.name for task in TASKS if task.name not in known]
     if left:
         blocks.append(Prose(f"Not asked yet: {listing(left)}."))

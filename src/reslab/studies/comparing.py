@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.judgement import Compared
 from reslab.analysis.statistics import MARGIN, Verdict
-from reslab.exhibits.blocks import Block, Prose
+from reslab.exhibits.blocks import Block, Bullets, Prose
 from reslab.exhibits.wording import dataset_name, listing, network_name, number, opened, spread
 from reslab.studies.designs import several_networks
 from reslab.studies.verdicts import both_words
@@ -55,12 +55,21 @@ def comparison_of(compared: Sequence[Compared], first: Group, second: Group) -> 
     return None
 
 
-def compared_words(one: Compared, what: str) -> str:
+def told(compared: Sequence[Compared], what: Callable[[Compared], str]) -> list[Block]:
+    """Return comparisons as a list, each a sentence on test and training error; `what` names what is compared."""
+    if not compared:
+        return []
+    alone = untested(compared)
+    items = tuple(compared_words(one, what(one), caution=not alone) for one in compared)
+    return [Bullets(items), *([Prose("One seed cannot tell any of these differences from chance.")] if alone else [])]
+
+
+def compared_words(one: Compared, what: str, *, caution: bool = True) -> str:
     """Return a comparison as a sentence on test and training error; `what` names what is compared with what."""
     lost = _lost([one.first, one.second])
     if one.test is None or one.train is None:
         return f"{what}: not all of it has finished{lost}."
-    return f"{what}: {both_words(one.test, one.train)}{lost}."
+    return f"{what}: {both_words(one.test, one.train, caution=caution)}{lost}."
 
 
 def against(one: Compared, label: Label) -> str:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.judgement import Compared
 from reslab.analysis.tidy import Tables
-from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
+from reslab.exhibits.blocks import Block, Heading, Prose
 from reslab.exhibits.factors import Axis, factor_figure
 from reslab.exhibits.finals import marks
 from reslab.exhibits.windows import beside_table, network, nothing, published_table, window_table
@@ -14,7 +14,7 @@ from reslab.exhibits.wording import FAMILY_NAMES, dataset_name, listing, network
 from reslab.published import published
 from reslab.studies.against_published import not_comparable
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import UNTESTED, compared_words, higher, lower, untested
+from reslab.studies.comparing import UNTESTED, higher, lower, told, untested
 from reslab.studies.designs import BOTH, base_recipe, labelled, seeds, variants, within
 from reslab.studies.study import Options, Study
 from reslab.studies.verdicts import verdict_words, why_not_comparable
@@ -118,14 +118,13 @@ def _answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]
     blocks: list[Block] = [Heading("Do plain networks degrade with depth, and residual ones not?", 4)]
     for dataset in datasets_of(done):
         own = [one for one in compared if one.first.recipe.dataset == dataset and one.test is not None]
-        items = [
-            compared_words(one, f"{opened(network_name(one.second.recipe))} against {network_name(one.first.recipe)}")
-            for one in own
-        ]
+        listed = told(
+            own, lambda one: f"{opened(network_name(one.second.recipe))} against {network_name(one.first.recipe)}"
+        )
         verdicts = [text for one in _ends(compared, dataset) if (text := _depth_words(one))]
         lead = f"On {dataset_name(dataset)} ([[final]], [[comparisons]]):"
         blocks += [Prose("  ".join([lead.removesuffix(":") + ".", *verdicts]) if verdicts else lead)]
-        blocks += [Bullets(tuple(items))] if items else []
+        blocks += listed
     blocks.append(Heading("Why?", 4))
     blocks.append(Prose(_reason(done, compared)))
     apart = not_comparable(done) if all(why_not_comparable(group) is not None for group in done) else []

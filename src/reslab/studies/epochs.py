@@ -16,7 +16,7 @@ from reslab.exhibits.wording import counted, dataset_name, listing, network_name
 from reslab.published import Published, published
 from reslab.studies.against_published import not_comparable
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import UNTESTED, compared_words, higher, in_sentences, lower, placed, untested
+from reslab.studies.comparing import UNTESTED, higher, in_sentences, lower, placed, told, untested
 from reslab.studies.designs import bases, labelled, lengthened, seeds, variants, where, with_base
 from reslab.studies.study import Options, Study
 from reslab.studies.verdicts import epochs_words, why_not_comparable
@@ -65,10 +65,9 @@ def _chapter(study: Study) -> Chapter:
 
     def answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
         name = placed(done, _label)
-        items = [compared_words(one, f"{name(one.second)} against {_length(one.first)}") for one in compared]
         return [
             Heading("What is the effect of the number of epochs?", 4),
-            Bullets(tuple(items)),
+            *told(compared, lambda one: f"{name(one.second)} against {_length(one.first)}"),
             Heading("Why?", 4),
             *_reasons(done, compared),
             Heading("Does the test error rise again in a long training?", 4),

@@ -4,19 +4,19 @@ from collections.abc import Mapping, Sequence
 
 from reslab.analysis.groups import Group
 from reslab.analysis.judgement import Compared
-from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
+from reslab.exhibits.blocks import Block, Heading, Prose
 from reslab.exhibits.wording import dataset_name, network_name, opened, points, spread, whole
 from reslab.recipe import Recipe
 from reslab.studies.comparing import (
     UNTESTED,
     Label,
     by_dataset,
-    compared_words,
     comparison_of,
     higher,
     lower,
     placed,
     shown,
+    told,
     untested,
 )
 from reslab.studies.two_datasets import HUNDRED, TEN
@@ -52,8 +52,8 @@ def amount(done: Sequence[Group], compared: Sequence[Compared], label: Label) ->
     if not own:
         return [*blocks, Prose("No training on all images has finished, which the others are compared with.")]
     name = placed(done, label)
-    items = [compared_words(one, f"{opened(name(one.second))} against {label(one.first)}") for one in own]
-    blocks += [Prose("Against the training on all images ([[final]], [[comparisons]]):"), Bullets(tuple(items))]
+    blocks.append(Prose("Against the training on all images ([[final]], [[comparisons]]):"))
+    blocks += told(own, lambda one: f"{opened(name(one.second))} against {label(one.first)}")
     return [*blocks, Prose("  ".join(_reasons(own, done, label)))]
 
 
@@ -99,7 +99,7 @@ def samples_or_passes(
     if not any(one.test for one in own):
         return [heading, Prose("Not enough has finished to compare as many samples with as many passes.")]
     name = placed(done, label)
-    items = [compared_words(one, f"{opened(name(one.second))} against the {SAMPLES}") for one in own]
+    listed = told(own, lambda one: f"{opened(name(one.second))} against the {SAMPLES}")
     steps = [one for one in own if higher(one.test)]
     text = (
         f"Fewer steps cost something of their own with these: {by_dataset([one.second for one in steps], label, done)}."
@@ -109,7 +109,7 @@ def samples_or_passes(
         if untested(own)
         else "That fewer steps cost something of their own is not shown here."
     )
-    return [heading, Bullets(tuple(items)), Prose(text)]
+    return [heading, *listed, Prose(text)]
 
 
 def images_or_classes(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:

@@ -15,16 +15,7 @@ from reslab.published import Published, published
 from reslab.recipe import vary
 from reslab.studies.against_published import not_comparable, where_in
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import (
-    UNTESTED,
-    by_dataset,
-    compared_words,
-    higher,
-    in_sentences,
-    lower,
-    placed,
-    untested,
-)
+from reslab.studies.comparing import UNTESTED, by_dataset, higher, in_sentences, lower, placed, told, untested
 from reslab.studies.designs import bases, labelled, seeds, several_networks, times, variants, where, with_base
 from reslab.studies.study import Options, Study
 from reslab.studies.verdicts import verdict_words, why_not_comparable
@@ -138,8 +129,8 @@ def _effect(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
             (found,) = [one.test for one in own if one.second is best]
             assert found is not None
             text += f"; compared with the base rate of {_rate(first)} it is {verdict_words(found)}"
-        items = [compared_words(one, f"Rate {_rate(one.second)} against {_rate(first)}") for one in own]
-        blocks += [Prose(f"{text} ([[final]], [[comparisons]])."), Bullets(tuple(items))]
+        blocks.append(Prose(f"{text} ([[final]], [[comparisons]])."))
+        blocks += told(own, lambda one: f"Rate {_rate(one.second)} against {_rate(one.first)}")
     return blocks or [Prose("The base rate, which all others are compared with, has no finished run.")]
 
 
