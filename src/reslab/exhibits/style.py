@@ -20,7 +20,7 @@ SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down"
 MOST_IN_TWO_COLUMNS = 22
 """Characters that a legend's longest label may have for two of them to stand side by side."""
 
-HEIGHT = 200
+HEIGHT = 188
 """Height of a panel's plot in pixels."""
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', Arial, sans-serif"
