@@ -33,6 +33,8 @@ class Published:
     """Length of the training, where it is what the table varies."""
     train_share: float | None = None
     """Share of the training images, where it is what the table varies."""
+    window: tuple[int, int] | None = None
+    """First and last of the epochs that the error is the mean over, where it is one over epochs."""
     train_error: float | None = None
     """Training error, where the table has one."""
 
@@ -132,6 +134,7 @@ def _assignment_by_depth(table: str, dataset: str, rows: dict[int, tuple[float, 
             low=low,
             high=high,
             n=3,
+            window=(90, 350),
             protocol="mean, lowest and highest of epochs 90 to 350 of the mean curve of 3 runs",
         )
         for depth, (mean, low, high) in rows.items()
@@ -149,6 +152,7 @@ def _assignment_by_rate(table: str, dataset: str, rows: dict[float, tuple[float,
             low=low,
             high=high,
             learning_rate=rate,
+            window=(90, 160),
             protocol="mean, lowest and highest of epochs 90 to 160",
         )
         for rate, (mean, low, high) in rows.items()

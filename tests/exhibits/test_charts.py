@@ -137,3 +137,36 @@ def test_dashes_are_in_the_legend_of_the_rate(tmp_path: Path) -> None:
     colour, dash = (figure.panels[0].chart["encoding"][channel] for channel in ("color", "strokeDash"))
     assert colour["legend"] == dash["legend"]  # else there are two of them
     assert colour["scale"]["domain"] == dash["scale"]["domain"]
+
+
+def test_a_series_looks_the_same_in_each_panel_of_a_figure(tmp_path: Path) -> None:
+    rates = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)  # more than the palette has, without the first no more
+    groups = []
+    for dataset, own in (("cifar10", rates), ("cifar100", rates[1:])):
+        recipes = [small(20, dataset=dataset, mirror="random", learning_rate=rate) for rate in own]
+        for recipe in recipes:
+            write_run(tmp_path, Run(recipe, 0), Truth(20.0, 10.0))
+        groups += [(f"{recipe.learning_rate}", recipe) for recipe in recipes]
+    tables = read_tables(tmp_path)
+    figure = error_figure("test", [gather(tables, name, recipe, (0,)) for name, recipe in groups], "test", _label)
+    assert figure is not None
+    looks = []
+    for panel in figure.panels:
+        (marks,) = [layer for layer in panel.chart["layer"] if "shape" in layer["encoding"]]
+        scales = [marks["encoding"][channel]["scale"] for channel in ("color", "shape")]
+        looks.append([dict(zip(scale["domain"], scale["range"], strict=True)) for scale in scales])
+    for first, second in zip(*looks, strict=True):
+        assert second == {label: look for label, look in first.items() if label != "0.01"}
+
+
+def test_a_seed_alone_is_one_mark_and_no_mean(tmp_path: Path) -> None:
+    for depth in (8, 14):
+        write_run(tmp_path, Run(small(depth), 0), Truth(3.0, 1.0))
+    tables = read_tables(tmp_path)
+    groups = [gather(tables, f"ResNet-{depth}", small(depth), (0,)) for depth in (8, 14)]
+    for figure in (by_depth_figure("final", groups, []), by_variant_figure("variants", groups, _label)):
+        assert figure is not None
+        assert "one seed each, so no spread can be shown." in figure.caption
+        (rows,) = figure.panels[0].datasets.values()
+        assert [row["label"] for row in rows] == ["this study"] * 2
+        assert "each seed" not in str(figure.panels[0].chart["layer"][-1]["encoding"]["color"])

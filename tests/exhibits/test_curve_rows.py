@@ -6,7 +6,7 @@ import pytest
 
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
-from reslab.exhibits.curve_rows import curve_rows, telling
+from reslab.exhibits.curve_rows import IMAGES_SEEN, curve_rows, panels_of, telling
 from reslab.exhibits.curves import error_figure
 from reslab.recipe import Run
 from synthetic import Truth, small, three_depths, write_run
@@ -81,3 +81,35 @@ def test_curves_that_can_be_told_apart_are_all_drawn(many: list[Group]) -> None:
     figure = error_figure("test", few, "test", _variant)
     assert figure is not None
     assert "Drawn are" not in figure.caption
+
+
+def test_superclasses_stand_in_the_panel_of_their_images_and_alone_have_their_own(tmp_path: Path) -> None:
+    recipes = [small(20, dataset=dataset, mirror="random") for dataset in ("cifar10", "cifar100", "cifar100-coarse")]
+    for recipe in recipes:
+        write_run(tmp_path, Run(recipe, 0), Truth(30.0, 10.0))
+    tables = read_tables(tmp_path)
+    groups = [gather(tables, "all images", recipe, (0,)) for recipe in recipes]
+    assert [(one.title, one.labels) for one in panels_of(groups, _label)] == [
+        ("CIFAR-10", ["all images"]),
+        ("CIFAR-100", ["all images", "20 superclasses"]),
+    ]
+    assert [one.title for one in panels_of(groups[2:], _label)] == ["CIFAR-100 (20 superclasses)"]
+    figure = error_figure("test", groups, "test", _label)
+    assert figure is not None
+    assert [panel.title for panel in figure.panels] == ["CIFAR-10", "CIFAR-100"]
+
+
+def test_curves_can_go_along_the_images_seen(tmp_path: Path) -> None:
+    recipes = [small(8), small(8, train_share=0.5, length=24, first_drop=12, second_drop=18)]
+    for recipe in recipes:
+        write_run(tmp_path, Run(recipe, 0), Truth(3.0, 1.0))
+    tables = read_tables(tmp_path)
+    groups = [gather(tables, str(recipe.train_share), recipe, (0,)) for recipe in recipes]
+    rows = curve_rows(groups, _label, IMAGES_SEEN)
+    ends = [max(row["along"] for row in rows if row["label"] == group.label) for group in groups]
+    assert ends == pytest.approx([12 * 1437 / 1e6, 24 * 718 / 1e6], rel=1e-3)
+    figure = error_figure("test", groups, "test", _label, along=IMAGES_SEEN)
+    assert figure is not None
+    assert "measured after each epoch, against training images seen" in figure.caption
+    assert "Training images seen (millions)" in str(figure.panels[0].chart)
+    assert "along" not in curve_rows(groups, _label)[0]

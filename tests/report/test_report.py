@@ -223,3 +223,11 @@ def test_a_page_of_somebody_else_s_is_not_overwritten(runs: Path, tmp_path: Path
         write_report(runs, tmp_path)
     assert (tmp_path / "index.html").read_text() == "important"
     assert not (tmp_path / "report.md").exists()
+
+
+def test_the_appendix_says_what_each_recipe_is(written: ReportFiles, runs: Path) -> None:
+    text = written.markdown.read_text()
+    table = text.partition("**Table")[2].partition("All recipes")[2].partition("All runs")[0]
+    for layers in (8, 14):
+        (line,) = [line for line in table.splitlines() if f"resnet{layers}-" in line]
+        assert f"ResNet-{layers}, digits | depth" in line

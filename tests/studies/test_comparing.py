@@ -48,10 +48,11 @@ def test_what_both_begin_with_is_said_once(tmp_path: Path, first: str, second: s
 
 def test_a_list_names_the_data_set_only_among_several(tmp_path: Path) -> None:
     digits = _groups(tmp_path / "a", "x", "y")
-    assert by_dataset(digits, _label) == "x and y"
-    assert by_dataset([], _label) == ""
+    assert by_dataset(digits, _label, digits) == "x and y"
+    assert by_dataset([], _label, []) == ""
     others = _groups(tmp_path / "b", "z", dataset="cifar10")
-    assert by_dataset([*digits, *others], _label) == "on digits x and y; on CIFAR-10 z"
+    assert by_dataset([*digits, *others], _label, [*digits, *others]) == "on digits x and y; on CIFAR-10 z"
+    assert by_dataset(digits, _label, [*digits, *others]) == "on digits x and y"
 
 
 def test_of_one_seed_the_figures_are_said_and_no_direction(tmp_path: Path) -> None:

@@ -79,6 +79,9 @@ def test_one_seed_tells_nothing_from_chance(tmp_path: Path) -> None:
     options = Options(datasets=("cifar10",), depths=(20, 56), seeds=1)
     words = _words(tmp_path, options, {20: Truth(8.0, 0.6), 56: Truth(7.0, 0.1)})
     assert "which one seed cannot tell from chance" in words
+    assert "points lower, the training error 0.50 points lower; one seed cannot tell this from chance." in words
+    assert "the interval is that of one more run" not in words
+    assert "no difference from the paper's figures is shown to be more than chance.  Yet the recipe" in words
     assert "too few seeds to tell a difference from chance" in words
 
 
@@ -87,6 +90,9 @@ def test_a_full_schedule_is_compared_with_the_paper(tmp_path: Path) -> None:
     words = words_of(blocks)
     assert "than the paper's 8.75, not resolvable with three seeds" in words
     assert "points lower than the paper's 6.97 (95% interval" in words
+    assert "the assignment's range (8.22 to 8.77, mean 8.39), the last epoch " in words
+    assert words.count("The assignment's range is over epochs 90 to 350; the means here end") == 1
+    assert "Why: the recipe is not quite the paper's" in words
     tables = {block.key: block for block in blocks if isinstance(block, Table)}
     assert {"published-cifar10", "window-cifar10", "final-cifar10", "protocol"} <= set(tables)
     assert [row[0] for row in tables["published-cifar10"].rows][:3] == ["This study", "Paper", "Assignment"]

@@ -2,12 +2,49 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.exhibits.blocks import Row
+from reslab.exhibits.wording import dataset_name
 
 Label = Callable[[Group], str]
+
+WITHIN = {"cifar100-coarse": ("cifar100", "20 superclasses")}
+"""Data sets that are another's images with other labels, and what their curves are called in its panel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Along:
+    """What a training goes along on the horizontal axis, and how far an epoch of a group takes it there."""
+
+    title: str
+    of_epoch: Callable[[Group], float]
+
+
+EPOCHS = Along("Epoch", lambda _: 1.0)
+
+IMAGES_SEEN = Along("Training images seen (millions)", lambda group: (group.number("num_train") or 0) / 1e6)
+"""For trainings on more and fewer images, of which an epoch is more and less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the curves of one panel are: the data set that it is called by, the groups, and their labels in it."""
+
+    dataset: str
+    groups: tuple[Group, ...]
+    label: Label
+
+    @property
+    def title(self) -> str:
+        return dataset_name(self.dataset)
+
+    @property
+    def labels(self) -> list[str]:
+        return [self.label(group) for group in self.groups]
+
 
 MOST_POINTS = 800
 """Of the curves of a panel: more cannot be told apart in it, and make the page slow."""
@@ -22,10 +59,33 @@ EXTREMES = 3
 """Curves drawn at either end where there would be too many."""
 
 
-def curve_rows(groups: Sequence[Group], label: Label) -> list[Row]:
+def panels_of(groups: Sequence[Group], label: Label) -> list[Shared]:
+    """Return the panels for some groups: one a data set, with the same images under other labels in it."""
+    datasets = datasets_of(groups)
+
+    def home(dataset: str) -> str:
+        return WITHIN[dataset][0] if WITHIN.get(dataset, ("",))[0] in datasets else dataset
+
+    found = []
+    for dataset in dict.fromkeys(map(home, datasets)):
+        own = tuple(group for group in groups if home(group.recipe.dataset) == dataset)
+        guests = sum(group.recipe.dataset != dataset for group in own)
+
+        def name(group: Group, dataset: str = dataset, guests: int = guests) -> str:
+            if group.recipe.dataset == dataset:
+                return label(group)
+            other = WITHIN[group.recipe.dataset][1]
+            return other if guests == 1 else f"{label(group)}, {other}"
+
+        found.append(Shared(dataset, own, name))
+    return found
+
+
+def curve_rows(groups: Sequence[Group], label: Label, along: Along = EPOCHS) -> list[Row]:
     """Return label, epoch, n, and mean, low, high and sd of training and test error, a row a group and epoch.
 
-    Where there are very many, every second epoch is left out, or more (see `drawn_every`).
+    Unless it is epochs that they go `along`, a row has how far it is along that, too.  Where there are very many rows,
+    every second epoch is left out, or more (see `drawn_every`).
     """
     rows: list[Row] = []
     stride = drawn_every(groups)
@@ -46,9 +106,11 @@ def curve_rows(groups: Sequence[Group], label: Label) -> list[Row]:
                     row[f"{reading}_sd"] = _short(point["sd"])
         marked = _marked(max(last, default=0))
         kept = marked | {epoch for epoch in by_epoch if epoch % stride == 0 or epoch <= BEGINNING}
+        far = along.of_epoch(group)
         for epoch, row in sorted(by_epoch.items()):
             if epoch in kept:
-                rows.append({**row, "marked": 1} if epoch in marked else row)
+                at = {} if along is EPOCHS else {"along": _short(epoch * far)}
+                rows.append({**row, **at, **({"marked": 1} if epoch in marked else {})})
     return rows
 
 

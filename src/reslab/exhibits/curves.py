@@ -8,16 +8,25 @@ import altair as alt
 
 from reslab.analysis.groups import LOST, Group, datasets_of, on_dataset
 from reslab.exhibits.blocks import Figure, Panel, Row
-from reslab.exhibits.curve_rows import EXTREMES, Label, curve_rows, drawn_every, telling
+from reslab.exhibits.curve_rows import (
+    EPOCHS,
+    EXTREMES,
+    Along,
+    Label,
+    Shared,
+    curve_rows,
+    drawn_every,
+    panels_of,
+    telling,
+)
 from reslab.exhibits.style import (
     colour_of,
     epoch_axis,
     faded,
-    legend,
     log_y,
     panel,
     picking,
-    shapes,
+    shape_of,
     unchecked,
     zooming,
 )
@@ -33,7 +42,12 @@ _READING = {"train": "Training error (%)", "test": "Test error (%)"}
 
 @unchecked
 def error_figure(
-    key: str, groups: Sequence[Group], reading: Reading, label: Label, known: Rows | None = None
+    key: str,
+    groups: Sequence[Group],
+    reading: Reading,
+    label: Label,
+    known: Rows | None = None,
+    along: Along = EPOCHS,
 ) -> Figure | None:
     """Return error against epoch with a band over the seeds, a panel for each data set; None without curves.
 
@@ -44,57 +58,50 @@ def error_figure(
     if not begun:
         return None
     drawn = telling(begun, label)
-    panels = tuple(
-        _error_panel(key, dataset, on_dataset(drawn, dataset), reading, label, known) for dataset in datasets_of(drawn)
-    )
+    shared = panels_of(drawn, label)
+    panels = tuple(_error_panel(key, one, reading, _every(shared), known, along) for one in shared)
     what = {
         "train": "during each epoch, on augmented images",
         "test": "after each epoch",
     }[reading]
     caption = (
-        f"{_READING[reading].removesuffix(' (%)')} on {_names(drawn)}, measured {what}; logarithmic axis.  "
-        f"{_behind(drawn)}{_chosen(begun, drawn)}{_short_of(drawn)}"
+        f"{_READING[reading].removesuffix(' (%)')} on {_names(drawn)}, measured {what}{_against(along)}; "
+        f"logarithmic axis.  {_behind(drawn)}{_chosen(begun, drawn)}{_short_of(drawn)}"
     )
     return Figure(key, f"{'Training' if reading == 'train' else 'Test'} curves", caption, panels)
 
 
 @unchecked
-def paper_figure(key: str, groups: Sequence[Group], label: Label, known: Rows | None = None) -> Figure | None:
+def paper_figure(
+    key: str, groups: Sequence[Group], label: Label, known: Rows | None = None, along: Along = EPOCHS
+) -> Figure | None:
     """Return the form of the paper's figure 6, training error dashed and test error bold; None without curves."""
     known = {} if known is None else known
     begun = [group for group in groups if group.epochs.height]
     if not begun:
         return None
     drawn = telling(begun, label)
-    panels = tuple(
-        _paper_panel(key, dataset, on_dataset(drawn, dataset), label, known) for dataset in datasets_of(drawn)
-    )
+    shared = panels_of(drawn, label)
+    panels = tuple(_paper_panel(key, one, _every(shared), known, along) for one in shared)
     caption = (
-        f"Training on {_names(drawn)} in the form of the paper's figure 6: thin dashed lines are the training "
-        f"error, bold lines the test error, {_seeds(drawn)}.{_cut_off(known)}"
+        f"Training on {_names(drawn)} in the form of the paper's figure 6{_against(along)}: thin dashed lines are the "
+        f"training error, bold lines the test error, {_seeds(drawn)}.{_cut_off(known)}"
         f"{_chosen(begun, drawn)}{_short_of(drawn)}"
     )
     return Figure(key, "Training and test error together", caption, panels)
 
 
-def _error_panel(
-    key: str,
-    dataset: str,
-    groups: Sequence[Group],
-    reading: Reading,
-    label: Label,
-    known: Rows,
-) -> Panel:
-    name, rows = _shared_rows(key, dataset, groups, label, known)
-    labels = [label(group) for group in groups]
-    images = max(group.number(f"num_{reading}") or 0 for group in groups)
+def _error_panel(key: str, shared: Shared, reading: Reading, every: Sequence[str], known: Rows, along: Along) -> Panel:
+    name, rows = _shared_rows(key, shared, known, along)
+    labels = shared.labels
+    images = max(group.number(f"num_{reading}") or 0 for group in shared.groups)
     floor = 50 / images if images else 0.001
     above = {at: f"max(datum.{reading}{at}, {floor:.6g})" for at in ("", "_low", "_high")}
     base = (
         alt.Chart(alt.NamedData(name=name))
         .transform_filter(f"isValid(datum.{reading})")
         .transform_calculate(drawn=above[""], drawn_low=above["_low"], drawn_high=above["_high"])
-        .encode(x=epoch_axis(max(row["epoch"] for row in rows)), color=colour_of(labels))
+        .encode(x=_far(rows, along), color=colour_of(labels, every))
     )
     drawn = [max(row[f"{reading}{at}"], floor) for row in rows if reading in row for at in ("_low", "_high")]
     y, low = (log_y(field, _READING[reading], drawn) for field in ("drawn", "drawn_low"))
@@ -104,18 +111,16 @@ def _error_panel(
     marks = (
         base.transform_filter("datum.marked")
         .mark_point(filled=True, size=55, clip=True)
-        .encode(y=y, shape=_shape(labels), opacity=faded())
+        .encode(y=y, shape=shape_of(labels, every), opacity=faded())
     )
     chart = alt.layer(band, line, marks, _hover(base, y, reading)).add_params(pick, zoom)
-    return panel(dataset_name(dataset), chart, {name: rows})
+    return panel(shared.title, chart, {name: rows})
 
 
-def _paper_panel(key: str, dataset: str, groups: Sequence[Group], label: Label, known: Rows) -> Panel:
-    name, rows = _shared_rows(key, dataset, groups, label, known)
-    labels = [label(group) for group in groups]
-    base = alt.Chart(alt.NamedData(name=name)).encode(
-        x=epoch_axis(max(row["epoch"] for row in rows)), color=colour_of(labels)
-    )
+def _paper_panel(key: str, shared: Shared, every: Sequence[str], known: Rows, along: Along) -> Panel:
+    name, rows = _shared_rows(key, shared, known, along)
+    labels = shared.labels
+    base = alt.Chart(alt.NamedData(name=name)).encode(x=_far(rows, along), color=colour_of(labels, every))
     scale = alt.Scale(domain=[0, _top(rows)])
     pick, zoom = picking(), zooming()
     train = base.mark_line(strokeDash=[4, 3], strokeWidth=1.1, clip=True).encode(
@@ -126,10 +131,10 @@ def _paper_panel(key: str, dataset: str, groups: Sequence[Group], label: Label, 
     marks = (
         base.transform_filter("datum.marked")
         .mark_point(filled=True, size=60, clip=True)
-        .encode(y=y, shape=_shape(labels), opacity=faded())
+        .encode(y=y, shape=shape_of(labels, every), opacity=faded())
     )
     chart = alt.layer(train, test, marks, _hover(base, y, "test")).add_params(pick, zoom)
-    return panel(dataset_name(dataset), chart, {name: rows})
+    return panel(shared.title, chart, {name: rows})
 
 
 def _hover(base: alt.Chart, y: alt.Y, reading: Reading) -> Any:
@@ -153,12 +158,30 @@ def _hover(base: alt.Chart, y: alt.Y, reading: Reading) -> Any:
     )
 
 
-def _shared_rows(key: str, dataset: str, groups: Sequence[Group], label: Label, known: Rows) -> tuple[str, list[Row]]:
-    """Return the curves of a data set under a name that all figures of the study share."""
+def _shared_rows(key: str, shared: Shared, known: Rows, along: Along) -> tuple[str, list[Row]]:
+    """Return the curves of a panel under a name that all figures of the study share."""
     study = key.rpartition("/")[0]
-    if dataset not in known:
-        known[dataset] = curve_rows(groups, label)
-    return f"{study}/{dataset}", known[dataset]
+    if shared.dataset not in known:
+        known[shared.dataset] = curve_rows(shared.groups, shared.label, along)
+    return f"{study}/{shared.dataset}", known[shared.dataset]
+
+
+def _every(panels: Sequence[Shared]) -> list[str]:
+    """Return the labels of a whole figure: first those of the fullest panel, so that orders agree."""
+    fullest = sorted(panels, key=lambda one: -len(one.groups))
+    return list(dict.fromkeys(label for one in fullest for label in one.labels))
+
+
+def _far(rows: Sequence[Row], along: Along) -> alt.X:
+    """Return the horizontal axis: of epochs, or of what else the curves go along."""
+    if along is EPOCHS:
+        return epoch_axis(max(row["epoch"] for row in rows))
+    scale = alt.Scale(domain=[0, 1.01 * max(row["along"] for row in rows)], nice=False)
+    return alt.X("along:Q", title=along.title, scale=scale, axis=alt.Axis(grid=False, tickCount=8, format="~g"))
+
+
+def _against(along: Along) -> str:
+    return "" if along is EPOCHS else f", against {along.title[0].lower()}{along.title[1:].partition(' (')[0]}"
 
 
 def _top(rows: Sequence[Row]) -> float:
@@ -182,11 +205,6 @@ def _last_rows(rows: Sequence[Row]) -> list[Row]:
     return list({row["label"]: row for row in rows}.values())
 
 
-def _shape(labels: Sequence[str]) -> alt.Shape:
-    scale = alt.Scale(domain=list(labels), range=shapes(len(labels)))
-    return alt.Shape("label:N", scale=scale, legend=legend(labels))
-
-
 def _names(groups: Sequence[Group]) -> str:
     return listing(dataset_name(dataset) for dataset in datasets_of(groups))
 
@@ -206,7 +224,7 @@ def _behind(groups: Sequence[Group]) -> str:
 
 def _thinned(groups: Sequence[Group]) -> str:
     """Return which epochs are drawn where not all are."""
-    stride = max(drawn_every(on_dataset(groups, dataset)) for dataset in datasets_of(groups))
+    stride = max(drawn_every(one.groups) for one in panels_of(groups, lambda group: group.label))
     return "" if stride == 1 else f"  Not every epoch is drawn, but at least one of every {stride}."
 
 

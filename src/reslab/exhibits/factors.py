@@ -1,7 +1,7 @@
 """Last-epoch error against what a study varies: every seed a dot that no other hides, means, published figures."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import altair as alt
@@ -11,7 +11,9 @@ from reslab.exhibits.blocks import Figure, Panel, Row
 from reslab.exhibits.style import OKABE_ITO, SHAPES, legend, log_y, panel, unchecked
 from reslab.exhibits.wording import dataset_name, listing, seeds_behind
 
-MEASURED = "this study, mean"
+MEASURED, ALONE = "this study, mean", "this study"
+"""What measured errors are called: means over seeds, or of one seed each."""
+
 SEEDS = "each seed"
 
 Reading = Literal["test", "train"]
@@ -61,6 +63,8 @@ def factor_figure(
         for mark in beside
         if any((mark.dataset, mark.place) == (group.recipe.dataset, axis.place(group)) for group in done)
     ]
+    several = any(group.num_finished > 1 for group in done)
+    axis = axis if several else replace(axis, series=_alone(axis.series))
     sources = list(dict.fromkeys(mark.source for mark in shown))
     series = list(dict.fromkeys(axis.series(group) for group in done))
     panels = tuple(
@@ -70,13 +74,11 @@ def factor_figure(
     )
     names = listing(dataset_name(dataset) for dataset in datasets_of(done))
     seeds = seeds_behind([group.num_finished for group in done])
-    several = any(group.num_finished > 1 for group in done)
     what = listing({"test": "test error", "train": "training error"}[reading] for reading in readings)
     against = axis.title[0].lower() + axis.title[1:]
     caption = (
-        f"{what[0].upper()}{what[1:]} of the last epoch against {against.partition(' (')[0]} on {names}, {seeds} each: "
-        f"every small grey dot is a run, the large mark beside it their mean"
-        f"{', its bar their standard deviation' if several else ''}."
+        f"{what[0].upper()}{what[1:]} of the last epoch against {against.partition(' (')[0]} on {names}, {seeds} each"
+        f"{dots_words('beside') if several else ', so no spread can be shown.'}"
     )
     if sources:
         caption += (
@@ -85,6 +87,18 @@ def factor_figure(
         )
     title = f"Final {'error' if len(readings) > 1 else what} by {against.partition(' (')[0]}"
     return Figure(key, title, caption, panels)
+
+
+def dots_words(where: str) -> str:
+    """Return what a reader is told about the dots of seeds, and of the means which stand beside or above them."""
+    one = "one" if where == "above" else "mark"
+    return (
+        f": every small grey dot is a run, the large {one} {where} them their mean, its bar their standard deviation."
+    )
+
+
+def _alone(series: Callable[[Group], str]) -> Callable[[Group], str]:
+    return lambda group: ALONE if series(group) == MEASURED else series(group)
 
 
 def spread_out(values: Sequence[float], reach: float) -> list[int]:
@@ -126,9 +140,11 @@ def _panel(
     places = list(dict.fromkeys(axis.place(group) for group in groups))
     own = [mark for mark in beside if mark.dataset == dataset] if reading == "test" else []
     known = [*series, SEEDS, *sources]
-    used = {axis.series(group) for group in groups} | {SEEDS} | {mark.source for mark in own}
+    dots = {SEEDS} if any(group.num_finished > 1 for group in done) else set()  # a seed alone is its own mean
+    used = {axis.series(group) for group in groups} | dots | {mark.source for mark in own}
     lanes = [lane for lane in known if lane in used]
     rows = _rows(groups, axis, own, [lane for lane in lanes if lane != SEEDS], len(places), f"{reading}_error")
+    rows = rows if dots else [row for row in rows if row["label"] != SEEDS]
     title = f"{'Test' if reading == 'test' else 'Training'} error (%)"
     y, low = (_error_axis(field, title, rows) for field in ("error", "low"))
     looks = dict(zip(known, zip(_colours(series, sources), _shapes(series, sources), strict=True), strict=True))
@@ -155,7 +171,8 @@ def _rows(
     """Return a row a mark; `at` is where in its place it stands, from -1 to 1."""
     apart = min(0.75, 1.5 / max(1, len(lanes)))
     beside, dot = max(0.4 * apart, 0.06 * num_places), 0.045 * num_places  # about nine and seven pixels
-    centre = {lane: apart * (index - (len(lanes) - 1) / 2) - apart * 0.15 for index, lane in enumerate(lanes)}
+    left = apart * 0.15 if any(group.num_finished > 1 for group in groups) else 0  # where dots stand beside
+    centre = {lane: apart * (index - (len(lanes) - 1) / 2) - left for index, lane in enumerate(lanes)}
     means = [(group, mean_row(group, column)) for group in groups]
     values: list[Any] = [row.get(end, row["error"]) for _, row in means for end in ("low", "high")]
     reach = 0.025 * max(0.2 if column == "train_error" else 1.0, max(values) - min(values))

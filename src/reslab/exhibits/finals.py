@@ -6,7 +6,17 @@ import altair as alt
 
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.exhibits.blocks import Figure, Panel, Row
-from reslab.exhibits.factors import MEASURED, SEEDS, Axis, Mark, factor_figure, mean_row, spread_out
+from reslab.exhibits.factors import (
+    ALONE,
+    MEASURED,
+    SEEDS,
+    Axis,
+    Mark,
+    dots_words,
+    factor_figure,
+    mean_row,
+    spread_out,
+)
 from reslab.exhibits.style import OKABE_ITO, legend, panel, unchecked
 from reslab.exhibits.wording import SOURCE_NAMES, dataset_name, listing, seeds_behind
 from reslab.published import Published
@@ -44,26 +54,32 @@ def by_variant_figure(key: str, groups: Sequence[Group], label: Callable[[Group]
     done = [group for group in groups if group.has_result]
     if not done:
         return None
-    panels = tuple(_variant_panel(key, dataset, on_dataset(done, dataset), label) for dataset in datasets_of(done))
-    names = listing(dataset_name(dataset) for dataset in datasets_of(done))
     several = any(group.num_finished > 1 for group in done)
-    bar = ", its bar their standard deviation" if several else ""
+    panels = tuple(
+        _variant_panel(key, dataset, on_dataset(done, dataset), label, several) for dataset in datasets_of(done)
+    )
+    names = listing(dataset_name(dataset) for dataset in datasets_of(done))
     caption = (
         f"Test error of the last epoch by variant on {names}, {seeds_behind([group.num_finished for group in done])} "
-        f"each: every small grey dot is a run, the large one above it their mean{bar}."
+        f"each{dots_words('above') if several else ', so no spread can be shown.'}"
     )
     return Figure(key, "Final test error by variant", caption, panels)
 
 
-def _variant_panel(key: str, dataset: str, groups: Sequence[Group], label: Callable[[Group], str]) -> Panel:
-    means = [mean_row(group, "test_error") | {"place": label(group), "at": -0.35} for group in groups]
+def _variant_panel(
+    key: str, dataset: str, groups: Sequence[Group], label: Callable[[Group], str], several: bool
+) -> Panel:
+    """Return a panel; where no group has `several` seeds, one mark of each is enough."""
+    at = -0.35 if several else 0
+    means = [mean_row(group, "test_error") | {"place": label(group), "at": at} for group in groups]
     values = [row[name] for row in means for name in ("error", "low", "high") if name in row]
     values += [error for group in groups for error in group.finished["test_error"].drop_nulls().to_list()]
     low, high = min(values), max(values)
     margin = max(0.06 * (high - low), (1 - (high - low)) / 2)
     scale = alt.Scale(domain=[max(0, low - margin), high + margin], nice=True, zero=False)
-    rows: list[Row] = [row | {"label": MEASURED} for row in means]
-    for group in groups:
+    name, lanes_shown = f"{key}/{dataset}", [MEASURED, SEEDS] if several else [ALONE]
+    rows: list[Row] = [row | {"label": lanes_shown[0]} for row in means]
+    for group in groups if several else ():
         finished = group.finished.sort("seed").drop_nulls("test_error")
         errors = finished["test_error"].to_list()
         lanes = spread_out(errors, 0.02 * (high - low + 2 * margin))
@@ -72,7 +88,6 @@ def _variant_panel(key: str, dataset: str, groups: Sequence[Group], label: Calla
             for seed, error, lane in zip(finished["seed"].to_list(), errors, lanes, strict=True)
         ]
     room = min(260, 7.5 * max(len(label(group)) for group in groups))  # for fonts wider than the one measured with
-    name, lanes_shown = f"{key}/{dataset}", [MEASURED, SEEDS]
     base = alt.Chart(alt.NamedData(name=name)).encode(
         y=alt.Y("place:N", title=None, sort=[label(group) for group in groups]).axis(
             labelLimit=260, minExtent=room, grid=True
@@ -80,7 +95,7 @@ def _variant_panel(key: str, dataset: str, groups: Sequence[Group], label: Calla
         yOffset=alt.YOffset("at:Q", scale=alt.Scale(domain=[-1, 1])),
         color=alt.Color(
             "label:N",
-            scale=alt.Scale(domain=lanes_shown, range=[OKABE_ITO[1], OKABE_ITO[-1]]),
+            scale=alt.Scale(domain=lanes_shown, range=[OKABE_ITO[1], OKABE_ITO[-1]][: len(lanes_shown)]),
             legend=legend(lanes_shown),
         ),
     )

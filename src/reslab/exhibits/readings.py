@@ -7,7 +7,17 @@ from reslab.analysis.judgement import Compared
 from reslab.analysis.readings import readings
 from reslab.analysis.statistics import MARGIN, Verdict
 from reslab.exhibits.blocks import Column, Table
-from reslab.exhibits.wording import counted, dataset_name, interval, listing, number, of_asked, signed, spread
+from reslab.exhibits.wording import (
+    counted,
+    dataset_name,
+    interval,
+    listing,
+    number,
+    of_asked,
+    over_seeds,
+    signed,
+    spread,
+)
 
 Label = Callable[[Group], str]
 
@@ -28,14 +38,15 @@ def readings_table(key: str, groups: Sequence[Group], label: Label) -> Table | N
         row += [spread(found.best), _epoch(found.best_epoch), spread(found.optimism)]
         rows.append(tuple(row))
     names = listing(dataset_name(dataset) for dataset in datasets_of(groups))
+    several = any(group.num_finished > 1 for group, _ in read)
+    averaged = "  The best epoch is the mean over the seeds." if several else ""
     hold_out = (
         "the epoch with the lowest hold-out error; " if held else "there was no hold-out to choose an epoch with; "
     )
     caption = (
-        f"Test error on {names}, read in {'three' if held else 'two'} ways, mean ± sample standard deviation: the last "
-        f"epoch, which is the headline; {hold_out}and the best epoch, chosen with the test set, "
-        "which flatters.  The optimism is what that choice gains: last minus best of the same run.  The best epoch is "
-        "the mean over the seeds."
+        f"Test error on {names}, read in {'three' if held else 'two'} ways, {over_seeds(groups)}: the last epoch, "
+        f"which is the headline; {hold_out}and the best epoch, chosen with the test set, which flatters.  The optimism "
+        f"is what that choice gains: last minus best of the same run.{averaged}"
     )
     return Table(key, f"{'Three' if held else 'Two'} readings of every run", caption, tuple(columns), tuple(rows))
 
@@ -45,23 +56,33 @@ def comparison_table(key: str, compared: Sequence[Compared], name: Callable[[Com
     listed = [one for one in compared if one.test is not None or _diverged(one)]
     if not any(one.test for one in listed):
         return None
+    tested = [one.test for one in listed if one.test is not None and one.test.p is not None]
+    if not tested:
+        return _differences_table(key, listed, name)
     rows = tuple((name(one), *_figures(one.test), verdict_words(one)) for one in listed)
     columns = (
         Column("Compared", "left"),
         *map(Column, ("Seeds", "Difference (points)", "95% interval", "p", "Corrected p")),
         Column("Verdict", "left"),
     )
-    tested = [one.test for one in listed if one.test is not None and one.test.p is not None]
     return Table(key, "Comparisons and verdicts", _how_compared(tested), columns, rows)
 
 
+def _differences_table(key: str, listed: Sequence[Compared], name: Callable[[Compared], str]) -> Table:
+    """Return the comparisons of which none can be tested: differences, and what diverged, without verdicts."""
+    rows = [(name(one), *_figures(one.test)[:2], _lost(one) or None) for one in listed]
+    columns = (Column("Compared", "left"), Column("Seeds"), Column("Difference (points)"), Column("Remark", "left"))
+    caption = (
+        "Differences of the last-epoch test error.  None of them can be tested, which takes two seeds or more of each: "
+        "they are what these runs gave, and say nothing of others."
+    )
+    if all(row[-1] is None for row in rows):
+        return Table(key, "Comparisons", caption, columns[:-1], tuple(row[:-1] for row in rows))
+    return Table(key, "Comparisons", caption, columns, tuple(rows))
+
+
 def _how_compared(tested: Sequence[Verdict]) -> str:
-    """Return a caption that says how differences were tested, or that none could be."""
-    if not tested:
-        return (
-            "Differences of the last-epoch test error.  None of them can be tested, which takes two seeds or more of "
-            "each: they are what these runs gave, and say nothing of others."
-        )
+    """Return a caption that says how differences were tested."""
     paired = [verdict for verdict in tested if verdict.difference.paired]
     how = (
         "by pairs of equal seeds, which share first weights and order of images"
@@ -78,13 +99,19 @@ def _how_compared(tested: Sequence[Verdict]) -> str:
 
 
 def verdict_words(one: Compared) -> str:
-    """Return a verdict in the words of a table's cell, diverged runs first."""
-    lost = [
-        f"{group.label} diverged in {group.num_diverged} of {len(group.seeds)} seeds"
-        for group in (one.first, one.second)
+    """Return a verdict in the words of a table's cell, and which side had runs that diverged."""
+    lost = _lost(one)
+    return "; ".join([*([_kind(one.test)] if one.test is not None else []), *([lost] if lost else [])])
+
+
+def _lost(one: Compared) -> str:
+    """Return how many runs of each side diverged, the first side being what the second is compared with."""
+    sides = [(one.second, ""), (one.first, " of the other")]
+    return ", ".join(
+        f"{group.num_diverged} of {len(group.seeds)} seeds{whose} diverged"
+        for group, whose in sides
         if group.num_diverged
-    ]
-    return "; ".join([*lost, *([_kind(one.test)] if one.test is not None else [])])
+    )
 
 
 def _kind(verdict: Verdict) -> str:
@@ -94,7 +121,7 @@ def _kind(verdict: Verdict) -> str:
         case "equal":
             return f"equal within {number(verdict.margin)} points"
         case "unknown":
-            return "one seed: not testable"
+            return "not testable"
         case "open":
             return f"open ({f'about {verdict.seeds:,}' if verdict.seeds else 'over 1,000'} seeds)"
 

@@ -20,7 +20,7 @@ SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down"
 MOST_IN_TWO_COLUMNS = 22
 """Characters that a legend's longest label may have for two of them to stand side by side."""
 
-HEIGHT = 240
+HEIGHT = 188
 """Height of a panel's plot in pixels."""
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', Arial, sans-serif"
@@ -86,8 +86,11 @@ def panel(title: str, chart: ChartType, datasets: dict[str, list[Row]], height: 
     return Panel(title, specification, datasets)
 
 
-def log_y(field: str, title: str, values: Sequence[float]) -> alt.Y:
-    """Return a logarithmic axis from a round number to a round number, ticks between them as dense as there is room."""
+def log_y(field: str, title: str, values: Sequence[float], room: float = 1) -> alt.Y:
+    """Return a logarithmic axis from a round number to a round number, ticks between them as dense as there is room.
+
+    `room` is a factor by which it goes on at both ends, for lines that would else lie on its edge.
+    """
     low, high = min(values), max(values)
     narrow, middle, wide = (1, 1.5, 2, 3, 4, 5, 6, 7, 8), (1, 2, 3, 5, 7), (1, 2, 5)
     factors = narrow if high < 4 * low else middle if high < 20 * low else wide if high < 400 * low else (1,)
@@ -96,7 +99,7 @@ def log_y(field: str, title: str, values: Sequence[float]) -> alt.Y:
     bottom = max((tick for tick in ticks if tick <= low * 1.001), default=low)
     top = min((tick for tick in ticks if tick >= high * 0.999 and tick > bottom), default=high)
     inside = [tick for tick in ticks if bottom <= tick <= top]
-    scale = alt.Scale(type="log", domain=[bottom, top], nice=False)
+    scale = alt.Scale(type="log", domain=[bottom / room, top * room], nice=False)
     return alt.Y(f"{field}:Q", title=title, scale=scale, axis=alt.Axis(format="~g", values=inside))
 
 
@@ -108,10 +111,23 @@ def epoch_axis(last: int) -> alt.X:
     return alt.X("epoch:Q", title="Epoch", scale=scale, axis=alt.Axis(grid=False, values=ticks, format="d"))
 
 
-def colour_of(labels: Sequence[str]) -> alt.Color:
-    """Return the channel that tells series apart by colour, with its legend."""
-    scale = alt.Scale(domain=list(labels), range=colours(len(labels)))
+def colour_of(labels: Sequence[str], among: Sequence[str] | None = None) -> alt.Color:
+    """Return the channel that tells series apart by colour, with its legend.
+
+    `among` are the labels of the whole figure: a series has the same colour in each of its panels.
+    """
+    every = list(labels if among is None else among)
+    looks = dict(zip(every, colours(len(every)), strict=True))
+    scale = alt.Scale(domain=list(labels), range=[looks[label] for label in labels])
     return alt.Color("label:N", scale=scale, legend=legend(labels))
+
+
+def shape_of(labels: Sequence[str], among: Sequence[str] | None = None) -> alt.Shape:
+    """Return the channel that tells series apart by the shape of their marks, likewise."""
+    every = list(labels if among is None else among)
+    looks = dict(zip(every, shapes(len(every)), strict=True))
+    scale = alt.Scale(domain=list(labels), range=[looks[label] for label in labels])
+    return alt.Shape("label:N", scale=scale, legend=legend(labels))
 
 
 def picking() -> alt.Parameter:

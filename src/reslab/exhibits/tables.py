@@ -14,6 +14,7 @@ from reslab.exhibits.wording import (
     listing,
     network_name,
     of_asked,
+    over_seeds,
     points,
     rate,
     spread,
@@ -39,8 +40,8 @@ def final_table(key: str, groups: Sequence[Group]) -> Table:
         *map(Column, ("Parameters", "Seeds", "Training error (%)", "Test error (%)")),
     )
     caption = (
-        f"Errors of the last epoch on {dataset}, mean ± sample standard deviation over the finished seeds; the "
-        "training error is the running one of the last epoch, on augmented images."
+        f"Errors of the last epoch on {dataset}, {over_seeds(groups)}; the training error is the running one of the "
+        "last epoch, on augmented images."
     )
     return Table(key, f"Last-epoch errors on {dataset}", caption, columns, rows)
 
@@ -62,7 +63,7 @@ def variant_table(key: str, groups: Sequence[Group], label: Callable[[Group], st
         Column("Data set", "left"),
         *map(Column, ("Seeds", "Training error (%)", "Test error (%)")),
     )
-    caption = "Errors of the last epoch, mean ± sample standard deviation over the finished seeds of each variant."
+    caption = f"Errors of the last epoch, {over_seeds(groups)}."
     return Table(key, "Last-epoch errors", caption, columns, rows)
 
 

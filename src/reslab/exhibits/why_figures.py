@@ -8,7 +8,7 @@ import polars as pl
 from reslab.analysis.diagnoses import moment_order
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.exhibits.blocks import Figure, Panel, Row
-from reslab.exhibits.style import VIRIDIS, colours, legend, log_y, panel, shapes, unchecked
+from reslab.exhibits.style import VIRIDIS, colour_of, log_y, panel, shape_of, unchecked
 from reslab.exhibits.wording import dataset_name, listing, seeds_behind
 
 Label = Callable[[Group], str]
@@ -24,9 +24,10 @@ _FIVE = alt.Axis(tickCount=5, grid=False)
 def responses_figure(key: str, groups: Sequence[Group], label: Label) -> Figure | None:
     """Return the counterpart of the paper's figure 7, layer by layer; None where no responses were measured."""
     panels = []
+    every = _labels(_having(groups, "responses", "final"), label)
     for dataset, own in _having(groups, "responses", "final"):
         y, (rows,) = _on_one_axis("Standard deviation", [_layer_rows(own, label, "responses", "final")])
-        panels.append(_layer_panel(f"{key}/{dataset}", dataset_name(dataset), [*map(label, own)], rows, y))
+        panels.append(_layer_panel(f"{key}/{dataset}", dataset_name(dataset), [*map(label, own)], every, rows, y))
     if not panels:
         return None
     caption = (
@@ -43,6 +44,7 @@ def gradients_figure(key: str, groups: Sequence[Group], label: Label) -> Figure 
 
     There are `MOST_MOMENTS` panels a data set at most, on one axis: the first and last moments, others spread between.
     """
+    labels = _labels(_having(groups, "gradients"), label)
     panels: list[Panel] = []
     said: list[str] = []
     left_out = False
@@ -57,6 +59,7 @@ def gradients_figure(key: str, groups: Sequence[Group], label: Label) -> Figure 
                 f"{key}/{dataset}/{moment.replace(' ', '-')}",
                 f"{dataset_name(dataset)}, {moment_words([moment])}",
                 [*map(label, own)],
+                labels,
                 rows,
                 y,
             )
@@ -133,19 +136,18 @@ def _on_one_axis(unit: str, panels: list[list[Row]]) -> tuple[alt.Y, list[list[R
     return alt.Y("value:Q", title=unit, scale=alt.Scale(domain=[0, max(positive)], nice=True)), panels
 
 
-def _layer_panel(name: str, title: str, labels: list[str], rows: list[Row], y: alt.Y) -> Panel:
+def _layer_panel(name: str, title: str, labels: list[str], every: list[str], rows: list[Row], y: alt.Y) -> Panel:
     base = alt.Chart(alt.NamedData(name=name)).encode(
         x=alt.X("layer:Q", title="Layer", axis=alt.Axis(grid=False, format="d")),
         y=y,
-        color=alt.Color("label:N", scale=alt.Scale(domain=labels, range=colours(len(labels))), legend=legend(labels)),
+        color=colour_of(labels, every),
     )
-    shape = alt.Shape("label:N", scale=alt.Scale(domain=labels, range=shapes(len(labels))), legend=legend(labels))
     tooltip = [alt.Tooltip("label:N", title="runs"), "layer:Q", alt.Tooltip("value:Q", format=".3~g")]
     chart = alt.layer(
         base.mark_line(strokeWidth=1.4),
         base.transform_filter("datum.marked")
         .mark_point(filled=True, size=45, opacity=1)
-        .encode(shape=shape, tooltip=tooltip),
+        .encode(shape=shape_of(labels, every), tooltip=tooltip),
     )
     return panel(title, chart, {name: rows})
 
@@ -202,6 +204,11 @@ def _having(groups: Sequence[Group], diagnostic: str, moment: str | None = None)
         if (moments := group.diagnoses.moments(diagnostic)) and (moment is None or moment in moments)
     ]
     return [(dataset, on_dataset(have, dataset)) for dataset in datasets_of(have)]
+
+
+def _labels(having: Sequence[tuple[str, list[Group]]], label: Label) -> list[str]:
+    """Return the labels of all panels together, so that a network looks the same in each."""
+    return list(dict.fromkeys(label(group) for _, own in having for group in own))
 
 
 def _behind(groups: Sequence[Group], diagnostic: str, moment: str | None = None) -> str:

@@ -11,6 +11,7 @@ from reslab.exhibits.wording import (
     network_name,
     number,
     of_asked,
+    over_seeds,
     points,
     spread,
     with_n,
@@ -70,10 +71,13 @@ def window_table(
         rows.append((*row, *(published_words(next((one for one in known if one.source == s), None)) for s in sources)))
     one_window = f"from epoch {window.first} to epoch {number(window.last)}"
     where = one_window if len(windows) == 1 else "over the epochs given"
+    several = any(group.num_finished > 1 for group in done)
+    curve = (
+        "the mean over the seeds at each epoch, and of that curve the" if several else "of the curve of one seed the"
+    )
     caption = (
-        f"Test error on {dataset}: the mean over the seeds at each epoch, and of that curve the minimum, maximum and "
-        f"mean {where}.  The window starts one ninth past the first drop of the rate, as epoch 90 does in the "
-        "assignment's schedule."
+        f"Test error on {dataset}: {curve} minimum, maximum and mean {where}.  The window starts one ninth past the "
+        "first drop of the rate, as epoch 90 does in the assignment's schedule."
     )
     theirs = listing(dict.fromkeys(one.protocol for one in beside if one.source == "assignment"))
     notes = (f"Assignment: mean (minimum to maximum); {theirs}.",) if theirs else ()
@@ -108,8 +112,8 @@ def beside_table(
         row += [published_words(known)] if beside else []
         rows.append(tuple(row))
     caption = (
-        f"Errors of the last epoch on {dataset}, mean ± sample standard deviation over the finished seeds; the "
-        "training error is the running one of the last epoch, on augmented images."
+        f"Errors of the last epoch on {dataset}, {over_seeds(done)}; the training error is the running one of the "
+        "last epoch, on augmented images."
     )
     notes = tuple(
         f"Assignment: {one.citation}; {one.protocol}." for one in {one.citation: one for one in beside}.values()
@@ -138,13 +142,14 @@ def published_table(key: str, groups: Sequence[Group], beside: Sequence[Publishe
     columns = (
         Column("Source", "left"),
         Column("What was measured", "left"),
-        *(Column(f"{network_name(group.recipe)} (%)") for group in groups),
+        *(Column(network_name(group.recipe)) for group in groups),
     )
+    of_plain = " of plain networks" if all(group.recipe.family == "plain" for group in groups) else ""
     caption = (
-        f"Test error on {dataset} in percent: measured here, mean ± sample standard deviation over n seeds, and "
-        "published.  Sources read their runs differently; the best epoch on the test set flatters."
+        f"Test error{of_plain} on {dataset} in percent: measured here, {over_seeds(groups)}, and published.  Sources "
+        "read their runs differently; the best epoch on the test set flatters."
     )
-    title = f"Test errors on {dataset} beside published ones"
+    title = f"Test errors{of_plain} on {dataset} beside published ones"
     return Table(key, title, caption, columns, tuple(rows), _sources(beside))
 
 

@@ -165,6 +165,13 @@ def seeds_behind(counts: Sequence[int]) -> str:
     return f"{first} {'or' if high == low + 1 else 'to'} {counted(high, 'seed')}"
 
 
+def over_seeds(groups: Sequence[Group]) -> str:
+    """Return what an error in a table is: mean and standard deviation, or the one figure that one seed gives."""
+    if any(group.num_finished > 1 for group in groups):
+        return "mean ± sample standard deviation over the finished seeds"
+    return "of one seed each"
+
+
 def opened(text: str) -> str:
     """Return a sentence with a capital at its start."""
     return text[:1].upper() + text[1:]

@@ -1,4 +1,4 @@
-"""The appendix: every run with where it comes from, and the software and machines behind them."""
+"""The appendix: what each recipe is, every run with where it comes from, and the software and machines behind them."""
 
 from collections.abc import Sequence
 
@@ -7,21 +7,41 @@ import polars as pl
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Column, Note, Prose, Table
 from reslab.exhibits.tables import runs_table
-from reslab.exhibits.wording import counted, opened
+from reslab.exhibits.wording import counted, listing, opened
 from reslab.report.document import Section
+from reslab.studies.study import Study
 
 _ENVIRONMENT = ("reslab", "python", "torch", "numpy", "platform", "device", "threads")
 
 
-def appendix(tables: Tables) -> Section:
-    """Return the appendix on these runs."""
+def appendix(tables: Tables, studies: Sequence[Study]) -> Section:
+    """Return the appendix on these runs, which the studies asked."""
     blocks: list[Block] = [*unreadable(tables)]
     if tables.runs.height:
+        blocks.append(_recipes(tables, studies))
         blocks.append(runs_table("runs", tables.runs.sort("recipe_id", "seed")))
         blocks += _software(tables.runs)
     else:
         blocks.append(Prose("No run has been started."))
     return Section("appendix", "Appendix: every run", tuple(blocks), appendix=True)
+
+
+def _recipes(tables: Tables, studies: Sequence[Study]) -> Table:
+    """Return what each recipe's id stands for, in the order of the chapters, and which of them it is part of."""
+    begun = set(tables.runs["recipe_id"].to_list())
+    names: dict[str, str] = {}
+    parts: dict[str, list[str]] = {}
+    for study in studies:
+        for variant in study.variants:
+            if variant.recipe.id in begun:
+                names.setdefault(variant.recipe.id, variant.label)
+                parts.setdefault(variant.recipe.id, []).append(study.name)
+    rows = tuple((recipe, name, listing(parts[recipe])) for recipe, name in names.items())
+    columns = (Column("Recipe", "left"), Column("What it is", "left"), Column("Studies", "left"))
+    caption = (
+        "Every recipe that was run: its id, what it is in the first chapter that it is part of, and in which it is."
+    )
+    return Table("recipes", "All recipes", caption, columns, rows)
 
 
 def unreadable(tables: Tables) -> Sequence[Note]:

@@ -46,7 +46,7 @@ def compose(
         Document(
             title=title or _title(studies),
             summary=_summary(studies, shown),
-            sections=(*first, *said_once(chapters), appendix(shown)),
+            sections=(*first, *said_once(chapters), appendix(shown, studies)),
             author=author or "",
             dated=_dated(shown),
         )

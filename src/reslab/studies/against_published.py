@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.exhibits.blocks import Block, Bullets, Column, Prose, Table
 from reslab.exhibits.recipes import differences
-from reslab.exhibits.wording import counted, dataset_name, listing, network_name, points, with_n
+from reslab.exhibits.wording import counted, dataset_name, listing, network_name, number, points, with_n
 from reslab.presets import PRESETS, preset_recipe
 from reslab.published import Published, published
 from reslab.published import in_words as figure_in_words
@@ -15,6 +15,7 @@ from reslab.studies.verdicts import in_words, why_not_comparable, with_published
 def against_paper(done: Sequence[Group]) -> list[Block]:
     """Return the comparison for groups with finished runs, or why there is none, and a table of the differences."""
     blocks: list[Block] = []
+    longer: dict[float, tuple[int, int]] = {}
     for dataset in datasets_of(done):
         own = on_dataset(done, dataset)
         reasons = {group.label: why_not_comparable(group) for group in own}
@@ -24,11 +25,24 @@ def against_paper(done: Sequence[Group]) -> list[Block]:
             concerned = [group for group in apart if reasons[group.label] == reason]
             blocks.append(Prose(_does_not_apply(dataset, str(reason), concerned)))
         if alike:
-            blocks += _alike(dataset, alike)
+            blocks += _alike(dataset, alike, longer)
+    blocks += [Prose(_longer_window(last, window)) for last, window in longer.items()]
     compared = [group for group in done if why_not_comparable(group) is None]
     if compared:
-        blocks += _protocol(compared)
+        blocks += _protocol(compared, _shown_apart(compared))
     return blocks
+
+
+def _shown_apart(groups: Sequence[Group]) -> bool:
+    """Return whether any difference from the paper's figures is more than chance."""
+    return any(
+        found is not None and found.margin is not None and found.resolved
+        for group in groups
+        for one in published(
+            dataset=group.recipe.dataset, depth=group.recipe.depth, source="paper", family=group.recipe.family
+        )
+        for found in (with_published(group, one),)
+    )
 
 
 def not_comparable(done: Sequence[Group]) -> list[Block]:
@@ -60,7 +74,8 @@ def _does_not_apply(dataset: str, reason: str, groups: Sequence[Group]) -> str:
     return f"{text}  For its full training the paper gives {theirs} (test error in percent)."
 
 
-def _alike(dataset: str, groups: Sequence[Group]) -> list[Block]:
+def _alike(dataset: str, groups: Sequence[Group], longer: dict[float, tuple[int, int]]) -> list[Block]:
+    """Return the comparison on one data set; into `longer` go published windows that end later, by where ours end."""
     items = []
     for group in groups:
         depth, name = group.recipe.depth, network_name(group.recipe)
@@ -74,10 +89,17 @@ def _alike(dataset: str, groups: Sequence[Group]) -> list[Block]:
         figures = group.in_window("test_error")
         for one in published(dataset=dataset, depth=depth, source="assignment", family=group.recipe.family):
             if figures is not None and one.low is not None and one.high is not None:
+                own = group.window
+                last = group.last_epoch("test_error").mean
+                assert own is not None
+                assert last is not None
                 sentences.append(
-                    f"the mean over the assignment's window, {points(figures.mean)}, is {where_in(figures.mean, one)} "
-                    f"the assignment's range ({points(one.low)} to {points(one.high)}, mean {points(one.error)})"
+                    f"the mean over epochs {own.first} to {number(own.last)}, {points(figures.mean)}, is "
+                    f"{where_in(figures.mean, one)} the assignment's range ({points(one.low)} to {points(one.high)}, "
+                    f"mean {points(one.error)}), the last epoch {where_in(last, one)} it"
                 )
+                if one.window is not None and own.last < one.window[1]:
+                    longer[own.last] = one.window
         if sentences:
             items.append(f"{name}: {'; '.join(sentences)}.")
     name = dataset_name(dataset)
@@ -87,7 +109,7 @@ def _alike(dataset: str, groups: Sequence[Group]) -> list[Block]:
     if not published(dataset=dataset, source="paper"):
         lead = f"The paper has no figures for {name}; the assignment has:"
     single = any(
-        one.standard_deviation is None
+        one.standard_deviation is None and group.num_finished > 1
         for group in groups
         for one in published(dataset=dataset, depth=group.recipe.depth, source="paper")
     )
@@ -98,8 +120,20 @@ def _alike(dataset: str, groups: Sequence[Group]) -> list[Block]:
     return [Prose(lead), Bullets(tuple(items)), *([Prose(interval)] if single else [])]
 
 
-def _protocol(groups: Sequence[Group]) -> list[Block]:
-    """Return how the recipes differ from the paper's, which is as much of a why as this study can give."""
+def _longer_window(last: float, window: tuple[int, int]) -> str:
+    """Return why a mean over fewer epochs, which end at the last, is the higher one."""
+    return (
+        f"The assignment's range is over epochs {window[0]} to {window[1]}; the means here end with the training at "
+        f"epoch {number(last)}.  More of the shorter window lies before the second drop of the rate, where errors are "
+        "higher, so that its mean is higher for that alone."
+    )
+
+
+def _protocol(groups: Sequence[Group], shown: bool) -> list[Block]:
+    """Return how the recipes differ from the paper's, which is as much of a why as this study can give.
+
+    `shown` says whether any difference of the errors is.
+    """
     rows: dict[tuple[str, str, str], list[str]] = {}
     for group in groups:
         paper = preset_recipe("paper", dataset=group.recipe.dataset, depth=group.recipe.depth)
@@ -118,9 +152,10 @@ def _protocol(groups: Sequence[Group]) -> list[Block]:
             for (aspect, here, paper), names in rows.items()
         ),
     )
+    nothing = "" if shown else "no difference from the paper's figures is shown to be more than chance.  Yet "
     text = (
-        f"Why: the recipe is not quite the paper's; [[protocol]] lists {counted(len(rows), 'difference')}.  Each may "
-        "move the error, and none was varied alone here, so this study cannot say what any one of them is worth; the "
-        "study fidelity varies them one at a time."
+        f"Why: {nothing}the recipe is not quite the paper's; [[protocol]] lists {counted(len(rows), 'difference')}.  "
+        "Each may move the error, and none was varied alone here, so this study cannot say what any one of them is "
+        "worth; the study fidelity varies them one at a time."
     )
     return [Prose(text), table]

@@ -109,8 +109,10 @@ def opening(studies: Sequence[Study], tables: Tables) -> list[Block]:
     asked = [task for task in TASKS if task.name in known]
     if len(asked) < 2:
         return []
-    blocks: list[Block] = [_lead([known[task.name] for task in asked])]
-    for task in (*asked, *(task for task in BEYOND if task.name in known)):
+    beyond = [task for task in BEYOND if task.name in known]
+    alone = all(known[task.name].runs_once() for task in (*asked, *beyond))
+    blocks: list[Block] = [_lead([known[task.name] for task in asked], alone=alone)]
+    for task in (*asked, *beyond):
         sentences = task.short(known[task.name], tables)
         blocks.append(Heading(task.question))
         if sentences:
@@ -118,23 +120,32 @@ def opening(studies: Sequence[Study], tables: Tables) -> list[Block]:
             further = f"  {task.further}" if task.further else ""
             blocks += [Bullets(tuple(sentences)), Prose(f"Evidence: {where}.{further}")]
         else:
-            blocks.append(Prose("No run that answers this has finished."))
+            blocks.append(Prose("What has finished does not answer this yet."))
     left = [task.name for task in TASKS if task.name not in known]
     if left:
         blocks.append(Prose(f"Not asked yet: {listing(left)}."))
     return blocks
 
 
-def _lead(studies: Sequence[Study]) -> Prose:
+def _lead(studies: Sequence[Study], *, alone: bool) -> Prose:
+    """Return what the answers rest on; `alone` is where each variant was asked with one seed."""
     runs = {run for study in studies for run in study.runs()}
     shared = sum(len(study.runs()) for study in studies) - len(runs)
     saved = f"; {counted(shared, 'run')} that several chapters need were trained once" if shared else ""
     return Prose(
         f"{opened(counted(len(studies), 'chapter'))} answer the questions of the assignment, from "
         f"{counted(len(runs), 'run')}"
-        f"{saved}.  A direction is given only where it stands after correction for all comparisons of its chapter; "
-        "equal means shown to be so within half a point; not told apart means that these seeds show neither."
+        f"{saved}.  {_ALONE if alone else _TESTED}"
     )
+
+
+_TESTED = (
+    "A direction is given only where it stands after correction for all comparisons of its chapter; equal means shown "
+    "to be so within half a point; not told apart means that these seeds show neither."
+)
+_ALONE = (
+    "Each variant was asked with one seed, which tells no difference from chance: the figures are what these runs gave."
+)
 
 
 def _options(task: Task, options: Options) -> Options:

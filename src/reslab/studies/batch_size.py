@@ -6,13 +6,13 @@ from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.judgement import Compared
 from reslab.analysis.summary import summarise
 from reslab.analysis.tidy import Tables
-from reslab.exhibits.blocks import Block, Bullets, Heading, Prose, Table
+from reslab.exhibits.blocks import Block, Heading, Prose, Table
 from reslab.exhibits.factors import Axis, factor_figure
 from reslab.exhibits.windows import window_table
 from reslab.exhibits.wording import dataset_name, network_name, number, opened, rate
 from reslab.recipe import Recipe, vary
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import compared_words, higher, in_sentences, placed, shown
+from reslab.studies.comparing import UNTESTED, higher, in_sentences, placed, shown, told, untested
 from reslab.studies.designs import bases, labelled, seeds, several_networks, times, variants, where, with_base
 from reslab.studies.study import Options, Study
 
@@ -101,8 +101,8 @@ def _chapter(study: Study) -> Chapter:
             (SCALED, "With the rate in proportion to the batch"),
         ):
             own = [one for one in compared if series(one.second).startswith(chosen)]
-            items = [compared_words(one, f"{opened(name(one.second))} against {label(one.first)}") for one in own]
-            blocks += [Prose(f"{lead} ([[final]], [[comparisons]]):"), Bullets(tuple(items))] if items else []
+            listed = told(own, lambda one: f"{opened(name(one.second))} against {label(one.first)}")
+            blocks += [Prose(f"{lead} ([[final]], [[comparisons]]):"), *listed] if listed else []
         blocks += [Heading("Why?", 4), *_reasons(compared)]
         blocks += [Heading("Is a large batch faster?", 4), *_speed(done)]
         blocks += [Heading("How do the results compare with the assignment's?", 4)]
@@ -123,7 +123,9 @@ def _reasons(compared: Sequence[Compared]) -> list[Block]:
     moved_same, moved_scaled = shown(same), shown(scaled)
     if not same or not scaled or not any(one.test for one in compared):
         return [Prose("Not enough has finished to compare the two ways of setting the rate.")]
-    if moved_same and not moved_scaled:
+    if untested(compared):
+        text = UNTESTED
+    elif moved_same and not moved_scaled:
         text = (
             "The batch changes the error at one rate, and no change is shown once the rate follows it: what matters "
             "here is the rate for each image, and the batch through it."

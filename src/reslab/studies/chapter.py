@@ -7,6 +7,7 @@ from reslab.analysis.groups import Group, datasets_of
 from reslab.analysis.judgement import Compared, compare
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Heading, Prose
+from reslab.exhibits.curve_rows import EPOCHS, Along
 from reslab.exhibits.curves import Rows, error_figure, paper_figure
 from reslab.exhibits.rates import rate_figure
 from reslab.exhibits.readings import comparison_table, readings_table
@@ -36,6 +37,8 @@ class Chapter:
     answers: Callable[[Groups, Sequence[Compared]], list[Block]]
     base: Callable[[Group], bool] | None = None
     """Says whose recipe is told in full, where the results tell how the others differ from it; None means of all."""
+    along: Along = EPOCHS
+    """What the curves are drawn against."""
 
 
 def write(study: Study, tables: Tables, chapter: Chapter) -> list[Block]:
@@ -52,13 +55,13 @@ def write(study: Study, tables: Tables, chapter: Chapter) -> list[Block]:
     ]
     if not any(group.epochs.height for group in groups):
         return blocks
-    blocks += [Heading("Curves"), *curves(groups, chapter.label)]
+    blocks += [Heading("Curves"), *curves(groups, chapter.label, chapter.along)]
     heading = Heading("The questions, answered")
     if not done:
         return [*blocks, heading, *_nothing(groups)]
     blocks += [Heading("Results"), *chapter.results(groups), *verdicts(groups, compared, chapter.label)]
     blocks += why(study, groups, chapter.label)
-    blocks += [heading, *chapter.answers(done, compared), *diverged_words(groups), *missing_words(groups)]
+    blocks += [heading, *diverged_words(groups), *missing_words(groups), *chapter.answers(done, compared)]
     return [*blocks, Heading("What can be recognised in the curves?", 4), *curve_features(done, chapter.label)]
 
 
@@ -69,7 +72,7 @@ def in_short(study: Study, tables: Tables, chapter: Chapter) -> list[str]:
     return chapter.short(done, compare(chapter.pairs(groups))) if done else []
 
 
-def curves(groups: Groups, label: Label) -> list[Block]:
+def curves(groups: Groups, label: Label, along: Along = EPOCHS) -> list[Block]:
     """Return the training and test curves, both together in the form of the paper's figure 6, and the rate.
 
     The rate, which is the smallest, comes last: on one data set the training curves then stand beside those of the
@@ -77,9 +80,9 @@ def curves(groups: Groups, label: Label) -> list[Block]:
     """
     known: Rows = {}
     figures = (
-        error_figure("train", groups, "train", label, known),
-        error_figure("test", groups, "test", label, known),
-        paper_figure("together", groups, label, known),
+        error_figure("train", groups, "train", label, known, along),
+        error_figure("test", groups, "test", label, known, along),
+        paper_figure("together", groups, label, known, along),
         rate_figure("rate", groups),
     )
     return [figure for figure in figures if figure is not None]

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.judgement import Compared
 from reslab.analysis.statistics import MARGIN, Verdict
-from reslab.exhibits.blocks import Block, Prose
+from reslab.exhibits.blocks import Block, Bullets, Prose
 from reslab.exhibits.wording import dataset_name, listing, network_name, number, opened, spread
 from reslab.studies.designs import several_networks
-from reslab.studies.verdicts import training_words, verdict_words
+from reslab.studies.verdicts import both_words
 
 Label = Callable[[Group], str]
 
@@ -25,13 +25,26 @@ def placed(groups: Sequence[Group], label: Label) -> Label:
     return name
 
 
-def by_dataset(groups: Sequence[Group], label: Label) -> str:
-    """Return a list of groups in words, by data set where there are several: on CIFAR-10 a and b; on CIFAR-100 c."""
+def by_dataset(groups: Sequence[Group], label: Label, among: Sequence[Group]) -> str:
+    """Return a list of groups in words, by data set where those that they are `among` have several.
+
+    As in "on CIFAR-10 a and b; on CIFAR-100 c".
+    """
     datasets = datasets_of(groups)
-    if len(datasets) < 2:
+    if len(datasets_of(among)) < 2:
         return listing(label(group) for group in groups)
     parts = [(dataset_name(name), listing(label(group) for group in on_dataset(groups, name))) for name in datasets]
     return "; ".join(f"on {name} {listed}" for name, listed in parts)
+
+
+UNTESTED = "With one seed no difference can be tested, so that no reason is given for any."
+"""The answer to a question after reasons where there are comparisons and none could be tested."""
+
+
+def untested(compared: Sequence[Compared]) -> bool:
+    """Return whether there are comparisons and none of them could be tested, for want of seeds."""
+    verdicts = [one.test for one in compared if one.test is not None]
+    return bool(verdicts) and all(verdict.kind == "unknown" for verdict in verdicts)
 
 
 def comparison_of(compared: Sequence[Compared], first: Group, second: Group) -> Compared | None:
@@ -42,14 +55,21 @@ def comparison_of(compared: Sequence[Compared], first: Group, second: Group) -> 
     return None
 
 
-def compared_words(one: Compared, what: str) -> str:
+def told(compared: Sequence[Compared], what: Callable[[Compared], str]) -> list[Block]:
+    """Return comparisons as a list, each a sentence on test and training error; `what` names what is compared."""
+    if not compared:
+        return []
+    alone = untested(compared)
+    items = tuple(compared_words(one, what(one), caution=not alone) for one in compared)
+    return [Bullets(items), *([Prose("One seed cannot tell any of these differences from chance.")] if alone else [])]
+
+
+def compared_words(one: Compared, what: str, *, caution: bool = True) -> str:
     """Return a comparison as a sentence on test and training error; `what` names what is compared with what."""
+    lost = _lost([one.first, one.second])
     if one.test is None or one.train is None:
-        return f"{what}: nothing to compare{_lost([one.first, one.second])}."
-    return (
-        f"{what}: the test error is {verdict_words(one.test)}; {training_words(one.train)}"
-        f"{_lost([one.first, one.second])}."
-    )
+        return f"{what}: not all of it has finished{lost}."
+    return f"{what}: {both_words(one.test, one.train, caution=caution)}{lost}."
 
 
 def against(one: Compared, label: Label) -> str:
@@ -89,8 +109,7 @@ def in_sentences(
 
 
 def _standing(own: Sequence[Compared], reference: str, label: Label) -> str:
-    verdicts = [one.test for one in own if one.test is not None]
-    if not verdicts or any(verdict.kind != "unknown" for verdict in verdicts):
+    if not untested(own):
         return f", compared with {reference}, the test error is {_sorted(own, label)}"
     listed = listing(
         f"{spread(one.second.last_epoch('test_error'))}% with {label(one.second)}"
@@ -115,8 +134,8 @@ def _sorted(compared: Sequence[Compared], label: Label) -> str:
 
 def _diverged(compared: Sequence[Compared], label: Label) -> str:
     groups = list({one.second.label: one.second for one in compared if one.second.num_diverged}.values())
-    listed = listing(f"{label(group)} in {group.num_diverged} of {len(group.seeds)} seeds" for group in groups)
-    return f"diverged: {listed}" if groups else ""
+    listed = listing(f"{label(group)} ({group.num_diverged} of {len(group.seeds)} seeds)" for group in groups)
+    return f"diverged with {listed}" if groups else ""
 
 
 def reference_words(group: Group, label: Label) -> str:
@@ -131,21 +150,24 @@ def diverged_words(groups: Sequence[Group]) -> list[Block]:
     if not lost:
         return []
     listed = listing(f"{group.label} diverged in {group.num_diverged} of {len(group.seeds)} seeds" for group in lost)
-    survivors = any(group.num_finished for group in lost)
-    note = "  Means are of the seeds that finished, which flatters these variants." if survivors else ""
+    survivors = [group.label for group in lost if group.num_finished]
+    which = "these variants" if len(survivors) == len(lost) else listing(survivors)
+    note = f"  Means are of the seeds that finished, which flatters {which}." if survivors else ""
     return [Prose(f"{opened(listed)}.{note}")]
 
 
 def missing_words(groups: Sequence[Group]) -> list[Block]:
     """Return which variants have fewer finished seeds than were asked for, not counting those that diverged."""
     short = [group for group in groups if group.num_finished + group.num_diverged < len(group.seeds)]
-    if not short:
-        return []
     listed = listing(
         f"{group.label} ({group.num_finished} of {len(group.seeds)} seeds, missing {_missing(group)})"
         for group in short
+        if group.num_finished
     )
-    return [Prose(f"Not all seeds have finished: {listed}.  Their figures are of those that have.")]
+    none = listing(group.label for group in short if not group.num_finished)
+    texts = [f"Not all seeds have finished: {listed}.  Their figures are of those that have."] if listed else []
+    texts += [f"No run has finished of {none}: what follows is without it."] if none else []
+    return [Prose("  ".join(texts))] if texts else []
 
 
 def lower(verdict: Verdict | None) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from reslab.analysis.features import RateChange, phases, rate_changes
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.exhibits.blocks import Block, Column, Prose, Table
+from reslab.exhibits.curve_rows import telling
 from reslab.exhibits.windows import network
 from reslab.exhibits.wording import counted, dataset_name, listing, points, settings, whole
 from reslab.studies.comparing import Label, placed
@@ -16,7 +17,9 @@ MOST_LISTED = 8
 def curve_features(done: Sequence[Group], label: Label = network) -> list[Block]:
     """Return what the curves of groups with finished runs show: a table of steps, and sentences on it."""
     changes = [(group, rate_changes(group.curve("rate"), group.curve("test_error"))) for group in done]
-    table = _steps_table(changes, placed(done, label))
+    drawn = telling(done, label)
+    listed = [(group, found) for group, found in changes if any(group is one for one in drawn)]
+    table = _steps_table(listed, placed(done, label), len(listed) < len(changes))
     if table is None:
         return [Prose("The rate was constant, so that no change of it can show in the curves.")]
     blocks: list[Block] = [table]
@@ -27,7 +30,8 @@ def curve_features(done: Sequence[Group], label: Label = network) -> list[Block]
     return [*blocks, *_unrest(done), *_gaps(done, label)]
 
 
-def _steps_table(changes: Sequence[tuple[Group, Sequence[RateChange]]], label: Label) -> Table | None:
+def _steps_table(changes: Sequence[tuple[Group, Sequence[RateChange]]], label: Label, chosen: bool) -> Table | None:
+    """Return the steps of each curve, a row a change; `chosen` says that not all curves are among these."""
     flat = [(group, change) for group, found in changes for change in found]
     if not flat:
         return None
@@ -51,6 +55,7 @@ def _steps_table(changes: Sequence[tuple[Group, Sequence[RateChange]]], label: L
     caption = (
         "What the test error does where the rate changes, found in the mean curves: mean errors of the "
         f"{counted(reach, 'epoch')} before and after the change, or of fewer where a phase is shorter."
+        f"{'  Of the curves that [[test]] shows; the text is of all.' if chosen else ''}"
     )
     return Table("steps", "Steps at the changes of rate", caption, columns, rows)
 

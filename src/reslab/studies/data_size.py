@@ -6,6 +6,7 @@ from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.judgement import Compared
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Bullets, Column, Heading, Prose, Table
+from reslab.exhibits.curve_rows import IMAGES_SEEN
 from reslab.exhibits.factors import Axis, factor_figure
 from reslab.exhibits.finals import marks
 from reslab.exhibits.windows import beside_table, window_table
@@ -24,6 +25,7 @@ from reslab.studies.verdicts import why_not_comparable
 NAME = "data-size"
 DEPTHS = (56,)
 SHARES = {0.5: "1/2", 0.2: "1/5"}
+COARSE = "cifar100-coarse"
 FEW = 0.1
 """Share of CIFAR-10 that has as many images of a class as CIFAR-100: 500."""
 
@@ -78,7 +80,7 @@ def _of(options: Options, base: Recipe) -> Iterator[tuple[str, Recipe, Factors]]
         text = f"1/10 of the images ({SAMPLES})"
         yield labelled([text], recipe), recipe, (*where(base), ("share", FEW), ("kept", SAMPLES))
     if base.dataset == HUNDRED:
-        recipe = base_recipe(options, "cifar100-coarse", base.depth)
+        recipe = base_recipe(options, COARSE, base.depth)
         yield labelled(["all images"], recipe), recipe, (*where(recipe), ("share", 1.0))
 
 
@@ -116,9 +118,10 @@ def _chapter(study: Study) -> Chapter:
         return found + across(groups)
 
     def results(groups: Sequence[Group]) -> list[Block]:
+        shared = [group for group in groups if group.recipe.dataset != COARSE]  # superclasses have all images only
         figure = factor_figure(
             "final",
-            groups,
+            shared if any(group.has_result for group in shared) else groups,
             Axis("Share of the training images", share_name, lambda group: _series(group, kept(group), many)),
             () if many else marks(_published(groups), lambda one: _NAMES[one.train_share or 1.0]),
             ("test", "train"),
@@ -147,7 +150,7 @@ def _chapter(study: Study) -> Chapter:
         blocks += images_or_classes(done, compared) if any(recipe.dataset == HUNDRED for recipe in kept_by) else []
         return [*blocks, Heading("How do the results compare with the assignment's?", 4), *_beside(done)]
 
-    return Chapter(label=label, pairs=pairs, results=results, short=short, answers=answered)
+    return Chapter(label=label, pairs=pairs, results=results, short=short, answers=answered, along=IMAGES_SEEN)
 
 
 _NAMES = {1.0: "all", **SHARES, FEW: "1/10"}

@@ -6,7 +6,7 @@ from itertools import pairwise
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.judgement import Compared
 from reslab.analysis.tidy import Tables
-from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
+from reslab.exhibits.blocks import Block, Heading, Prose
 from reslab.exhibits.factors import Axis, factor_figure
 from reslab.exhibits.finals import marks
 from reslab.exhibits.windows import beside_table, network, nothing, published_table, window_table
@@ -14,7 +14,7 @@ from reslab.exhibits.wording import FAMILY_NAMES, dataset_name, listing, network
 from reslab.published import published
 from reslab.studies.against_published import not_comparable
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import compared_words, higher, lower
+from reslab.studies.comparing import UNTESTED, higher, lower, told, untested
 from reslab.studies.designs import BOTH, base_recipe, labelled, seeds, variants, within
 from reslab.studies.study import Options, Study
 from reslab.studies.verdicts import verdict_words, why_not_comparable
@@ -107,6 +107,9 @@ def _short(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
             for one in _ends(compared, dataset)
             if one.test is not None
         ]
+        known = {_family(one.first) for one in _ends(compared, dataset) if one.test is not None}
+        without = [family for family in FAMILIES if family not in known and len(known) > 0]
+        parts += [f"of {listing(without)} networks not all depths have finished"] if without else []
         sentences += [f"On {dataset_name(dataset)} {'; '.join(parts)}."] if parts else []
     return sentences
 
@@ -114,13 +117,14 @@ def _short(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
 def _answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
     blocks: list[Block] = [Heading("Do plain networks degrade with depth, and residual ones not?", 4)]
     for dataset in datasets_of(done):
-        own = [one for one in compared if one.first.recipe.dataset == dataset]
-        items = [
-            compared_words(one, f"{opened(network_name(one.second.recipe))} against {network_name(one.first.recipe)}")
-            for one in own
-        ]
-        blocks += [Prose(f"On {dataset_name(dataset)} ([[final]], [[comparisons]]):"), Bullets(tuple(items))]
-        blocks += [Prose(text) for one in _ends(compared, dataset) if (text := _depth_words(one))]
+        own = [one for one in compared if one.first.recipe.dataset == dataset and one.test is not None]
+        listed = told(
+            own, lambda one: f"{opened(network_name(one.second.recipe))} against {network_name(one.first.recipe)}"
+        )
+        verdicts = [text for one in _ends(compared, dataset) if (text := _depth_words(one))]
+        lead = f"On {dataset_name(dataset)} ([[final]], [[comparisons]]):"
+        blocks += [Prose("  ".join([lead.removesuffix(":") + ".", *verdicts]) if verdicts else lead)]
+        blocks += listed
     blocks.append(Heading("Why?", 4))
     blocks.append(Prose(_reason(done, compared)))
     apart = not_comparable(done) if all(why_not_comparable(group) is not None for group in done) else []
@@ -149,6 +153,8 @@ def _depth_words(one: Compared) -> str:
         return ""
     name = _family(one.first).capitalize()
     layers = f"from {one.first.recipe.depth} to {one.second.recipe.depth} layers"
+    if one.train.kind == "unknown":
+        return f"Whether {name.lower()} networks degrade {layers} cannot be tested with one seed."
     if higher(one.train):
         also = ", and so does the test error" if higher(one.test) else ""
         return f"{name} networks degrade {layers}: the training error itself rises{also}, which is not overfitting."
@@ -163,7 +169,9 @@ def _depth_words(one: Compared) -> str:
 def _reason(done: Sequence[Group], compared: Sequence[Compared]) -> str:
     """Return whether there is a degradation to give a reason for, and which measurements speak of it."""
     ends = [one for dataset in datasets_of(done) for one in _ends(compared, dataset) if _family(one.first) == "plain"]
-    if any(higher(one.train) for one in ends):
+    if untested(ends):
+        text = UNTESTED
+    elif any(higher(one.train) for one in ends):
         text = (
             "The deeper plain networks fit even the training images less well: the reason lies in how they are "
             "trained, and not in overfitting."

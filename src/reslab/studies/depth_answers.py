@@ -14,7 +14,7 @@ from reslab.studies.comparing import comparison_of, diverged_words, higher, lowe
 from reslab.studies.curve_features import curve_features
 from reslab.studies.designs import within
 from reslab.studies.two_datasets import HUNDRED, TEN, two_datasets
-from reslab.studies.verdicts import training_words, verdict_words, why_not_comparable
+from reslab.studies.verdicts import both_words, verdict_words, why_not_comparable
 
 Label = Callable[[Group], str]
 
@@ -45,10 +45,11 @@ def answers(groups: Sequence[Group], compared: Sequence[Compared]) -> list[Block
     blocks: list[Block] = [Heading("The questions, answered")]
     if not done:
         return [*blocks, Prose("No run has finished, so there is nothing to answer with yet.")]
+    blocks += [*diverged_words(groups), *missing_words(groups)]
     blocks += [Heading("What are the complete curves, and what is the final accuracy?", 4), *_final(done)]
     blocks += [Heading("How do the results compare with the paper's?  Why are they better or worse?", 4)]
     blocks += against_paper(done)
-    blocks += [Heading("How does performance change with the number of layers?  Why?", 4), *_by_depth(groups, compared)]
+    blocks += [Heading("How does performance change with the number of layers?  Why?", 4), *_by_depth(done, compared)]
     blocks += [Heading("What can be recognised in the curves?", 4), *curve_features(done)]
     if {TEN, HUNDRED} <= set(datasets_of(groups)):
         heading = Heading("What is the major difference between CIFAR-10 and CIFAR-100?", 4)
@@ -100,8 +101,7 @@ def _final(done: Sequence[Group]) -> list[Block]:
     return [Prose(text), Bullets(tuple(items))]
 
 
-def _by_depth(groups: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
-    done = [group for group in groups if group.has_result]
+def _by_depth(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
     blocks: list[Block] = []
     for dataset in datasets_of(done):
         own = _by_depths(on_dataset(done, dataset))
@@ -113,7 +113,6 @@ def _by_depth(groups: Sequence[Group], compared: Sequence[Compared]) -> list[Blo
         blocks += [Prose(f"On {name} ([[final]], [[final-{dataset}]]):"), Bullets(tuple(items))]
         whole_way = f"from {own[0].recipe.depth} to {own[-1].recipe.depth} layers altogether, "
         blocks.append(Prose(opened((whole_way if len(own) > 2 else "") + _why(_known(compared, own[0], own[-1])))))
-    blocks += [*diverged_words(groups), *missing_words(groups)]
     several = len({group.recipe.depth for group in done}) > 1
     if several and any(why_not_comparable(group) and group.recipe.dataset != "digits" for group in done):
         text = (
@@ -131,7 +130,7 @@ def _step_words(one: Judged) -> str:
     if before and after:
         more = f", {after / before:.1f} times the parameters"
     layers = f"{first.recipe.depth} to {second.recipe.depth} layers{more}"
-    return f"{layers}: the test error is {verdict_words(one.test)}; {training_words(one.train)}."
+    return f"{layers}: {both_words(one.test, one.train)}."
 
 
 def _why(one: Judged) -> str:

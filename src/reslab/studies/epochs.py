@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from reslab.analysis.features import ending
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.judgement import Compared
+from reslab.analysis.statistics import MARGIN
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Bullets, Column, Heading, Prose, Table
 from reslab.exhibits.factors import Axis, factor_figure
@@ -15,7 +16,7 @@ from reslab.exhibits.wording import counted, dataset_name, listing, network_name
 from reslab.published import Published, published
 from reslab.studies.against_published import not_comparable
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import compared_words, higher, in_sentences, lower, placed
+from reslab.studies.comparing import UNTESTED, higher, in_sentences, lower, placed, told, untested
 from reslab.studies.designs import bases, labelled, lengthened, seeds, variants, where, with_base
 from reslab.studies.study import Options, Study
 from reslab.studies.verdicts import epochs_words, why_not_comparable
@@ -64,10 +65,9 @@ def _chapter(study: Study) -> Chapter:
 
     def answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
         name = placed(done, _label)
-        items = [compared_words(one, f"{name(one.second)} against {_length(one.first)}") for one in compared]
         return [
             Heading("What is the effect of the number of epochs?", 4),
-            Bullets(tuple(items)),
+            *told(compared, lambda one: f"{name(one.second)} against {_length(one.first)}"),
             Heading("Why?", 4),
             *_reasons(done, compared),
             Heading("Does the test error rise again in a long training?", 4),
@@ -111,33 +111,43 @@ def _same(group: Group, one: Published) -> bool:
 
 
 def _reasons(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
+    if untested(compared):
+        return [Prose(UNTESTED)]
     name = placed(done, _label)
     known = [one for one in compared if one.test is not None and one.train is not None]
     both = [one for one in known if lower(one.test) and lower(one.train)]
     fit_only = [one for one in known if lower(one.train) and higher(one.test)]
-    unresolved = [one for one in known if lower(one.train) and one.test is not None and not one.test.resolved]
+    equal, open_ = (
+        [one for one in known if lower(one.train) and one.test is not None and one.test.kind == kind]
+        for kind in ("equal", "open")
+    )
     under = [one for one in known if higher(one.test) and higher(one.train)]
     parts = []
     if under:
         parts.append(
-            f"{listing(name(one.second) for one in under)}: both errors are higher than in the training as long as "
-            "usual, so that the shorter one ends before it has learnt what it could."
+            f"{listing(name(one.second) for one in under)}: both errors are higher than at the usual length: "
+            "the training ends before it has learnt what it could."
         )
     if both:
         parts.append(
-            f"{listing(name(one.second) for one in both)}: both errors are lower than in the training as long as "
-            "usual; what more is learnt carries over to new images."
+            f"{listing(name(one.second) for one in both)}: both errors are lower than at the usual length: "
+            "what more is learnt carries over to new images."
         )
     if fit_only:
         parts.append(
             f"{listing(name(one.second) for one in fit_only)}: the training error is lower and the test error higher, "
             "which is overfitting."
         )
-    if unresolved:
+    if equal:
         parts.append(
-            f"{listing(name(one.second) for one in unresolved)}: the training error is lower than in the training as "
-            "long as usual, but for the test error no difference is shown: more of the training images are learnt, "
-            "and that does not measurably carry over."
+            f"{listing(name(one.second) for one in equal)}: the training error is lower than at the usual length and "
+            f"the test error equal within {number(MARGIN)} points: what more is learnt of the training images does not "
+            "carry over."
+        )
+    if open_:
+        parts.append(
+            f"{listing(name(one.second) for one in open_)}: the training error is lower than at the usual length; "
+            "whether what more is learnt carries over to new images, these seeds do not show."
         )
     if not parts:
         return [Prose("No difference is shown, so that there is nothing to give a reason for.")]
@@ -154,6 +164,8 @@ def _overtraining(done: Sequence[Group], compared: Sequence[Compared]) -> list[B
     longer = [one for one in compared if one.second.recipe.length > one.first.recipe.length and one.test is not None]
     if rising:
         verdict = f"Longer training is shown to do worse: {listing(one.second.label for one in rising)}."
+    elif untested(longer):
+        verdict = "With one seed it cannot be tested whether a longer training does worse."
     elif longer and all(one.test is not None and one.test.kind in ("lower", "equal") for one in longer):
         verdict = "In no case does a longer training do worse: that it must in the end is not borne out here."
     elif longer:

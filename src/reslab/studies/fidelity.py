@@ -6,7 +6,7 @@ from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.judgement import Compared
 from reslab.analysis.tidy import Tables
 from reslab.errors import ResLabError
-from reslab.exhibits.blocks import Block, Bullets, Column, Heading, Prose, Table
+from reslab.exhibits.blocks import Block, Column, Heading, Prose, Table
 from reslab.exhibits.finals import by_variant_figure
 from reslab.exhibits.recipes import differences
 from reslab.exhibits.windows import window_table
@@ -14,7 +14,7 @@ from reslab.exhibits.wording import counted, listing, network_name, number, open
 from reslab.presets import PRESETS
 from reslab.recipe import Recipe, Scalar, vary
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import compared_words, in_sentences
+from reslab.studies.comparing import in_sentences, told, untested
 from reslab.studies.designs import bases, labelled, seeds, variants, where, with_base
 from reslab.studies.study import Options, Study
 
@@ -133,16 +133,13 @@ def _chapter(study: Study) -> Chapter:
         blocks: list[Block] = [Heading("What is each deviation worth?", 4)]
         for first in done:
             own = [one for one in compared if one.first.label == first.label]
-            items = [
-                compared_words(
-                    one,
-                    f"{opened(str(about[one.second.recipe]['change']))} ({_source(about[one.second.recipe])})",
-                )
-                for one in own
-            ]
-            if items:
+            listed = told(
+                own,
+                lambda one: f"{opened(str(about[one.second.recipe]['change']))} ({_source(about[one.second.recipe])})",
+            )
+            if listed:
                 lead = f"Each change compared with {first.label} ([[final]], [[deviations]], [[comparisons]]):"
-                blocks += [Prose(lead), Bullets(tuple(items))]
+                blocks += [Prose(lead), *listed]
         return [*blocks, *_together(compared)]
 
     return Chapter(
@@ -165,6 +162,9 @@ def _together(compared: Sequence[Compared]) -> list[Block]:
     known = [one.test for one in compared if one.test is not None]
     if not known:
         return []
+    heading = Heading("Do the recipes differ in effect?", 4)
+    if untested(compared):
+        return [heading, Prose("With one seed no difference can be tested.")]
     kinds = {kind: sum(verdict.kind == kind for verdict in known) for kind in ("lower", "higher", "equal")}
     resolved, equal = kinds["lower"] + kinds["higher"], kinds["equal"]
     rest = len(known) - resolved - equal
@@ -177,7 +177,7 @@ def _together(compared: Sequence[Compared]) -> list[Block]:
         f"Of {counted(len(known), 'comparison')} {listing(parts)}.  Each change was made alone: whether two together "
         "do more than both apart, this does not say."
     )
-    return [Heading("Do the recipes differ in effect?", 4), Prose(text)]
+    return [heading, Prose(text)]
 
 
 def _deviations(key: str, groups: Sequence[Group], about: dict[Recipe, dict[str, Scalar]]) -> Table:

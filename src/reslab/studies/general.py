@@ -40,7 +40,7 @@ def answer(study: Study, tables: Tables) -> list[Block]:
     final = by_variant_figure("final", groups, _label)
     if final is not None:
         blocks += [Heading("Results"), final, variant_table("final-figures", groups, _label)]
-    if study.kind == CUSTOM and final is not None:
+    if study.kind == CUSTOM and final is not None and len(groups) > 1:
         blocks += _differences(groups)
     return blocks
 
@@ -105,15 +105,23 @@ def _varied(study: Study) -> Table | None:
     rows = []
     for variant in study.variants:
         own = dict(variant.factors)
-        cells = [_cell(own[name]) if name in own else None for name in names]
+        cells = [_cell(name, own[name]) if name in own else None for name in names]
         rows.append((variant.label, *cells))
-    columns = (Column("Variant", "left"), *(Column(opened(name.replace("_", " ")), "left") for name in names))
+    columns = (
+        Column("Variant", "left"),
+        *(Column(_TITLES.get(name, opened(name.replace("_", " "))), "left") for name in names),
+    )
     each = "each" if len(rows) > 1 else "it"
     caption = f"The {counted(len(rows), 'variant')} of this study and what is particular about {each}."
     return Table("varied", "What varied", caption, columns, tuple(rows))
 
 
-def _cell(value: Scalar) -> str:
+_TITLES = {"dataset": "Data set"}
+
+
+def _cell(name: str, value: Scalar) -> str:
+    if name == "dataset":
+        return dataset_name(str(value))
     if isinstance(value, bool):
         return "yes" if value else "no"
     return number(value) if isinstance(value, int | float) else str(value)

@@ -4,10 +4,21 @@ from collections.abc import Mapping, Sequence
 
 from reslab.analysis.groups import Group
 from reslab.analysis.judgement import Compared
-from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
-from reslab.exhibits.wording import dataset_name, listing, network_name, opened, points, spread, whole
+from reslab.exhibits.blocks import Block, Heading, Prose
+from reslab.exhibits.wording import dataset_name, network_name, opened, points, spread, whole
 from reslab.recipe import Recipe
-from reslab.studies.comparing import Label, by_dataset, compared_words, higher, lower, placed
+from reslab.studies.comparing import (
+    UNTESTED,
+    Label,
+    by_dataset,
+    comparison_of,
+    higher,
+    lower,
+    placed,
+    shown,
+    told,
+    untested,
+)
 from reslab.studies.two_datasets import HUNDRED, TEN
 from reslab.studies.verdicts import verdict_words
 
@@ -41,16 +52,19 @@ def amount(done: Sequence[Group], compared: Sequence[Compared], label: Label) ->
     if not own:
         return [*blocks, Prose("No training on all images has finished, which the others are compared with.")]
     name = placed(done, label)
-    items = [compared_words(one, f"{opened(name(one.second))} against {label(one.first)}") for one in own]
-    blocks += [Prose("Against the training on all images ([[final]], [[comparisons]]):"), Bullets(tuple(items))]
-    return [*blocks, Prose("  ".join(_reasons([one for one in own if higher(one.test)], label)))]
+    blocks.append(Prose("Against the training on all images ([[final]], [[comparisons]]):"))
+    blocks += told(own, lambda one: f"{opened(name(one.second))} against {label(one.first)}")
+    return [*blocks, Prose("  ".join(_reasons(own, done, label)))]
 
 
-def _reasons(worse: Sequence[Compared], label: Label) -> list[str]:
+def _reasons(compared: Sequence[Compared], done: Sequence[Group], label: Label) -> list[str]:
     """Return what the training errors say about higher test errors, in a sentence for each case that there is."""
+    if untested(compared):
+        return [UNTESTED]
+    worse = [one for one in compared if higher(one.test)]
     sides = ([one for one in worse if lower(one.train)], [one for one in worse if higher(one.train)])
     rest = [one for one in worse if not lower(one.train) and not higher(one.train)]
-    fewer, weaker, open_ = (by_dataset([one.second for one in own], label) for own in (*sides, rest))
+    fewer, weaker, open_ = (by_dataset([one.second for one in own], label, done) for own in (*sides, rest))
     sentences = []
     if fewer:
         sentences.append(
@@ -85,15 +99,17 @@ def samples_or_passes(
     if not any(one.test for one in own):
         return [heading, Prose("Not enough has finished to compare as many samples with as many passes.")]
     name = placed(done, label)
-    items = [compared_words(one, f"{opened(name(one.second))} against the {SAMPLES}") for one in own]
+    listed = told(own, lambda one: f"{opened(name(one.second))} against the {SAMPLES}")
     steps = [one for one in own if higher(one.test)]
     text = (
-        f"Fewer steps cost something of their own in {listing(name(one.second) for one in steps)}: comparing data "
-        "sizes at as many passes mixes the two."
+        f"Fewer steps cost something of their own with these: {by_dataset([one.second for one in steps], label, done)}."
+        "  Comparing data sizes at as many passes mixes the two."
         if steps
+        else "With one seed it cannot be tested whether fewer steps cost something of their own."
+        if untested(own)
         else "That fewer steps cost something of their own is not shown here."
     )
-    return [heading, Bullets(tuple(items)), Prose(text)]
+    return [heading, *listed, Prose(text)]
 
 
 def images_or_classes(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
@@ -105,7 +121,7 @@ def images_or_classes(done: Sequence[Group], compared: Sequence[Compared]) -> li
             blocks.append(Prose(_across_words(one)))
     for all_of_ten in done:
         if (all_of_ten.recipe.dataset, all_of_ten.recipe.train_share) == (TEN, 1):
-            blocks += _shares(all_of_ten, done)
+            blocks += _shares(all_of_ten, done, compared)
     if not blocks:
         return [heading, Prose("This needs finished runs on both CIFAR-10 and CIFAR-100; not all are there.")]
     caution = (
@@ -132,7 +148,7 @@ def _across_words(one: Compared) -> str:
     )
 
 
-def _shares(ten: Group, done: Sequence[Group]) -> list[Block]:
+def _shares(ten: Group, done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
     """Return how the distance from CIFAR-10 to CIFAR-100 divides at CIFAR-10 with few images of a class."""
     depth = ten.recipe.depth
     few = [group for group in done if group.recipe.dataset == TEN and group.recipe.train_share < 0.15]
@@ -144,11 +160,19 @@ def _shares(ten: Group, done: Sequence[Group]) -> list[Block]:
     means = [group.last_epoch("test_error").mean for group in (ten, middle, far)]
     low, between, high = (mean or 0.0 for mean in means)
     by_images, by_classes = between - low, high - between
+    parts = [one for pair in ((ten, middle), (far, middle)) if (one := comparison_of(compared, *pair)) is not None]
+    weight = (
+        "  With one seed neither part can be tested."
+        if untested(parts)
+        else _greater_part(by_images, by_classes)
+        if len(shown(parts)) == 2
+        else "  Not both parts are shown to be more than chance."
+    )
     text = (
         f"From {dataset_name(TEN)} to {dataset_name(HUNDRED)} the test error of {network_name(ten.recipe)} goes "
         f"from {points(low)}% to {points(high)}%.  On the way, cutting CIFAR-10 to {_of_each(middle)} images of a "
         f"class accounts for {points(by_images)} points, and the rest, more classes of other things, for "
-        f"{points(by_classes)} ([[final]]).{_greater_part(by_images, by_classes)}"
+        f"{points(by_classes)} ([[final]]).{weight}"
     )
     return [Prose(text)]
 

@@ -15,7 +15,7 @@ from reslab.published import Published, published
 from reslab.recipe import vary
 from reslab.studies.against_published import not_comparable, where_in
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import by_dataset, compared_words, higher, in_sentences, lower, placed
+from reslab.studies.comparing import UNTESTED, by_dataset, higher, in_sentences, lower, placed, told, untested
 from reslab.studies.designs import bases, labelled, seeds, several_networks, times, variants, where, with_base
 from reslab.studies.study import Options, Study
 from reslab.studies.verdicts import verdict_words, why_not_comparable
@@ -129,8 +129,8 @@ def _effect(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
             (found,) = [one.test for one in own if one.second is best]
             assert found is not None
             text += f"; compared with the base rate of {_rate(first)} it is {verdict_words(found)}"
-        items = [compared_words(one, f"Rate {_rate(one.second)} against {_rate(first)}") for one in own]
-        blocks += [Prose(f"{text} ([[final]], [[comparisons]])."), Bullets(tuple(items))]
+        blocks.append(Prose(f"{text} ([[final]], [[comparisons]])."))
+        blocks += told(own, lambda one: f"Rate {_rate(one.second)} against {_rate(one.first)}")
     return blocks or [Prose("The base rate, which all others are compared with, has no finished run.")]
 
 
@@ -144,7 +144,7 @@ def _reasons(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]
             continue
         unfit = [one for one in worse if higher(one.train)]
         fit = [one for one in worse if lower(one.train)]
-        listed = by_dataset([one.second for one in worse], _rate)
+        listed = by_dataset([one.second for one in worse], _rate, done)
         text = f"Rates {words} than the base that do worse: {listed}.  "
         if len(unfit) == len(worse):
             text += (
@@ -165,7 +165,9 @@ def _reasons(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]
         else:
             text += "Their training errors are not shown to be higher, so that the reason is open."
         blocks.append(Prose(text))
-    if not blocks:
+    if untested(compared):
+        blocks.append(Prose(UNTESTED))
+    elif not blocks:
         blocks.append(
             Prose("No rate is shown to do worse than the base, so that there is nothing to give a reason for.")
         )

@@ -7,14 +7,14 @@ from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.judgement import Compared
 from reslab.analysis.statistics import MARGIN
 from reslab.analysis.tidy import Tables
-from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
+from reslab.exhibits.blocks import Block, Heading, Prose
 from reslab.exhibits.factors import Axis, factor_figure
 from reslab.exhibits.tables import size_table
 from reslab.exhibits.windows import beside_table, nothing, window_table
 from reslab.exhibits.wording import dataset_name, network_name, number
 from reslab.recipe import vary
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import compared_words, in_sentences, placed, shown
+from reslab.studies.comparing import UNTESTED, in_sentences, placed, shown, told, untested
 from reslab.studies.designs import BOTH, base_recipe, labelled, seeds, variants, within
 from reslab.studies.study import Options, Study
 
@@ -90,8 +90,8 @@ def _answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]
     blocks: list[Block] = [Heading("Do projections pay?", 4)]
     for dataset in datasets_of(done):
         own = [one for one in compared if one.first.recipe.dataset == dataset]
-        items = [compared_words(one, f"{_label(one.second)} against {_shortcut(one.first)}") for one in own]
-        blocks += [Prose(f"On {dataset_name(dataset)} ([[final]], [[comparisons]]):"), Bullets(tuple(items))]
+        blocks.append(Prose(f"On {dataset_name(dataset)} ([[final]], [[comparisons]]):"))
+        blocks += told(own, lambda one: f"{_label(one.second)} against {_shortcut(one.first)}")
     if not any(one.test for one in compared):
         return blocks
     return [*blocks, Heading("Why?", 4), Prose(_reason(compared))]
@@ -99,6 +99,8 @@ def _answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]
 
 def _reason(compared: Sequence[Compared]) -> str:
     """Return what differences between shortcuts, or their equality, or neither, say about projections."""
+    if untested(compared):
+        return UNTESTED
     known = [one for one in compared if one.test is not None]
     equal = sum(one.test is not None and one.test.kind == "equal" for one in known)
     if shown(compared):
@@ -114,8 +116,8 @@ def _reason(compared: Sequence[Compared]) -> str:
         else ""
     )
     return (
-        f"No difference between shortcuts is shown{some}: that projections are not essential agrees with this, but an "
-        "effect too small for these seeds would look the same."
+        f"No difference of the test error between shortcuts is shown{some}: that projections are not essential agrees "
+        "with this, but an effect too small for these seeds would look the same."
     )
 
 

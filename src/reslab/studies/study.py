@@ -84,6 +84,10 @@ class Study:
         """Return the seeds of a variant: its own or the study's."""
         return self.seeds if variant.seeds is None else variant.seeds
 
+    def runs_once(self) -> bool:
+        """Return whether every variant has one seed only, so that nothing can be tested."""
+        return all(len(self.seeds_of(variant)) == 1 for variant in self.variants)
+
     def groups(self, tables: Tables) -> list[Group]:
         """Return what there is of each variant, in order."""
         return [gather(tables, variant.label, variant.recipe, self.seeds_of(variant)) for variant in self.variants]

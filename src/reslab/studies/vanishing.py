@@ -65,10 +65,15 @@ def _from_to(shares: Shares) -> str:
     """Return the smallest and the largest, and of what they are: with the moment where there are several."""
     several = len({moment for _, moment in shares}) > 1
     ends = [
-        f"{shares[name, moment]:.2g} ({name}{f', {moment_words([moment])}' if several else ''})"
+        f"{_share(shares[name, moment])} ({name}{f', {moment_words([moment])}' if several else ''})"
         for name, moment in (min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__))
     ]
     return f"from {ends[0]} to {ends[1]}" if len(shares) > 1 else ends[0]
+
+
+def _share(value: float) -> str:
+    """Return a share with two significant digits, zeros at its end included."""
+    return f"{value:#.2g}".removesuffix(".")
 
 
 def _vanished_words(shares: Shares) -> str:

@@ -58,6 +58,17 @@ def training_words(verdict: Verdict) -> str:
     return f"the training error is {verdict_words(verdict)}"
 
 
+def both_words(test: Verdict, train: Verdict, *, caution: bool = True) -> str:
+    """Return a difference of test errors and one of training errors; what one seed cannot tell is said once.
+
+    Without `caution` it is not said, because it is said of several together.
+    """
+    if test.kind == train.kind == "unknown":
+        sizes = f"the test error is {_size(test.difference)}, the training error {_size(train.difference)}"
+        return f"{sizes}; one seed cannot tell this from chance" if caution else sizes
+    return f"the test error is {verdict_words(test)}; {training_words(train)}"
+
+
 def why_not_comparable(group: Group) -> str | None:
     """Return why published figures do not apply to a group, as a clause; None where they do."""
     recipe = group.recipe

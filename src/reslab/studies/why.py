@@ -27,8 +27,11 @@ def why(study: Study, groups: Sequence[Group], label: Label) -> list[Block]:
     if not blocks:
         run = next(run for group in groups for run in group.finished["run_id"].to_list())
         wanted = listing(_NAMES[name] for name in study.diagnostics)
-        blocks = [
-            Prose(f"The why was not measured.  What would show it here: {wanted}.  For one run, and so for each:"),
+        return [
+            Heading("Why: what could be measured on the networks"),
+            Prose(
+                f"Nothing was measured on these networks.  What would help: {wanted}.  For one run, and so for each:"
+            ),
             Command(f"reslab diagnose {run} --which {','.join(study.diagnostics)}"),
         ]
     return [Heading("Why: what was measured on the networks"), *blocks]
@@ -48,7 +51,8 @@ def _responses(groups: Sequence[Group], label: Label) -> list[Block]:
         ]
         if means:
             listed = listing(f"{mean:.2f} in {label(group)}" for group, mean in means)
-            sentences.append(f"On {dataset_name(dataset)} the mean over the layers ([[responses]]) is {listed}.")
+            subject = "it" if sentences else "the mean over the layers ([[responses]])"
+            sentences.append(f"On {dataset_name(dataset)} {subject} is {listed}.")
         found = _responding({group.recipe.depth: mean for group, mean in means if group.recipe.family == "residual"})
         responding |= {dataset_name(dataset): found} if found else {}
     if len(set(responding.values())) == 1:
