@@ -110,7 +110,7 @@ def _tools() -> _Tools | str:
         return "switched off by RESLAB_KERNELS=0"
     if sys.platform != "linux":
         return f"not tried on {sys.platform}"
-    compiler = os.environ.get("CXX") or next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
+    compiler = os.environ.get("CXX") or next(filter(None, map(shutil.which, ("g++", "c++", "clang++"))), None)
     if compiler is None:
         return "there is no C++ compiler"
     torch = torch_folder()
