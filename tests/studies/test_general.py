@@ -91,7 +91,7 @@ def test_a_shorter_preset_at_its_own_length_stands_beside_the_papers_figure_as_a
     words, tables = _fast(tmp_path, vary(recipe, precision="bf16"))
     (short,) = [text for text in words if text.startswith("In short.")]
     assert "the fast recipe brings ResNet-20 in 16 epochs to a test error of 9." in short
-    assert "(n = 3), 0." in short
+    assert "% (n = 3), 0." in short
     assert "points higher than the paper's 8.75" in short
     assert "(95% interval" in short
     assert short.endswith("; it is another recipe of another length.")

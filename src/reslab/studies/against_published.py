@@ -6,7 +6,17 @@ from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.exhibits.blocks import Block, Bullets, Column, Prose, Table
 from reslab.exhibits.recipes import differences
 from reslab.exhibits.windows import published_table
-from reslab.exhibits.wording import counted, dataset_name, listing, network_name, number, percent, points, with_n
+from reslab.exhibits.wording import (
+    counted,
+    dataset_name,
+    listing,
+    network_name,
+    number,
+    percent,
+    points,
+    spread,
+    with_n,
+)
 from reslab.presets import PRESETS, preset_of, preset_recipe
 from reslab.published import Published, published
 from reslab.published import in_words as figure_in_words
@@ -92,13 +102,14 @@ def _papers(group: Group) -> Published | None:
 
 
 def _stands(group: Group) -> str:
-    """Return a group's error in percent and how it stands to the paper's, which there must be."""
+    """Return a group's error and how it stands to the paper's, which there must be."""
     one = _papers(group)
     assert one is not None
     found = with_published(group, one)
     assert found is not None
     apart = in_words(found, f"the paper's {figure_in_words(one)}")
-    return f"{with_n(group.last_epoch('test_error'))}, {apart}"
+    measured = group.last_epoch("test_error")
+    return f"{spread(measured)}% (n = {measured.n}), {apart}"
 
 
 def _beside(name: str, own: Sequence[Group]) -> list[Block]:
@@ -109,7 +120,7 @@ def _beside(name: str, own: Sequence[Group]) -> list[Block]:
         one for group in own for one in published(dataset=dataset, depth=group.recipe.depth, family=group.recipe.family)
     ]
     table = published_table(f"published-{dataset}-{name}", own, known, f"{name} recipe, {length}, last epoch")
-    lead = f"On {dataset_name(dataset)}, test error of the last epoch in percent ([[published-{dataset}-{name}]]):"
+    lead = f"On {dataset_name(dataset)}, test error of the last epoch ([[published-{dataset}-{name}]]):"
     text = (
         f"This is another recipe of another length: {name} as it stands, {length}, with {share} of the images of the "
         "paper's training.  The figures say how near it comes with the same networks, and not whether the paper's "
