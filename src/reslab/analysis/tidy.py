@@ -1,5 +1,6 @@
 """Read run directories into two tidy tables: one row a run, and one row a run and epoch."""
 
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -7,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import polars.selectors as cs
 
 from reslab.analysis.diagnoses import Diagnoses, tidy
 from reslab.errors import ResLabError
@@ -194,7 +194,9 @@ def _middle(values: list[float | None]) -> float | None:
 
 
 def _frame(rows: list[dict[str, Any]], schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
-    """Return rows as a table in which no number is NaN or infinite: those are null."""
-    columns = {name: [row.get(name) for row in rows] for name in schema}
-    frame = pl.DataFrame(columns, schema=dict(schema), strict=False)
-    return frame.with_columns(pl.when(cs.float().is_finite()).then(cs.float()))
+    columns = {name: [_finite(row.get(name)) for row in rows] for name in schema}
+    return pl.DataFrame(columns, schema=dict(schema), strict=False)
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -72,8 +72,7 @@ _NAME = re.compile(r"(?<![\w-])[A-Za-z]+-\d+(?![\w-])")
 
 def _data_address(svg: str) -> str:
     """Return a drawing as an address that holds it: in an element of its own, its names clash with nobody's."""
-    escapes = {ord(character): urllib.parse.quote(character, safe=" ='/:;,()!*-._~@$") for character in set(svg)}
-    return "data:image/svg+xml," + svg.translate(escapes)  # as quote() has it, in a fraction of the time
+    return "data:image/svg+xml," + urllib.parse.quote(svg, safe=" ='/:;,()!*-._~@$")
 
 
 def _charts(document: Document) -> tuple[dict[str, Any], list[Any]]:
