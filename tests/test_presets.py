@@ -5,8 +5,8 @@ from dataclasses import fields
 import pytest
 
 from reslab.errors import ResLabError
-from reslab.presets import PRESETS, preset_recipe
-from reslab.recipe import Recipe, stretch, to_mapping
+from reslab.presets import PRESETS, preset_of, preset_recipe
+from reslab.recipe import Recipe, stretch, to_mapping, vary
 
 # name: normalisation, padding, shortcut, initialisation, Nesterov, decay, unit, first drop, second drop, length
 TABLE = {
@@ -136,3 +136,13 @@ def test_mistakes_are_named() -> None:
         preset_recipe("paper", depth=18)
     with pytest.raises(ResLabError, match="dataset must be one of digits, cifar10"):
         preset_recipe("paper", dataset="mnist")
+
+
+def test_a_preset_is_known_by_its_recipe_whatever_the_precision() -> None:
+    for name in TABLE:
+        found = preset_of(vary(preset_recipe(name, dataset="cifar100", depth=110), precision="bf16"))
+        assert found is PRESETS[name]
+    fast = preset_recipe("fast", dataset="cifar10", depth=20)
+    assert preset_of(fast) is PRESETS["fast"]
+    assert preset_of(stretch(fast, 15)) is None
+    assert preset_of(vary(fast, nesterov=False)) is None

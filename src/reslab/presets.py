@@ -1,5 +1,6 @@
 """The recipes by name, as data: the published ones, each with where its numbers stand, and a fast one of our own."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -49,6 +50,16 @@ def preset_recipe(
     if dataset == "digits" and recipe.schedule_unit == "iterations":
         return stretch(recipe, 164)  # for 64,000 iterations would be 1,390 epochs of the digits
     return recipe
+
+
+def preset_of(recipe: Recipe) -> Preset | None:
+    """Return the preset that a recipe is as it stands, its length included; whatever its precision is."""
+    for name, preset in PRESETS.items():
+        with contextlib.suppress(ResLabError):  # this preset has no such network
+            own = preset_recipe(name, dataset=recipe.dataset, depth=recipe.depth, family=recipe.family)
+            if vary(own, precision=recipe.precision) == recipe:
+                return preset
+    return None
 
 
 _PAPER = Preset(

@@ -50,9 +50,9 @@ def test_comparisons_tell_what_diverged_and_what_is_shown(tmp_path: Path) -> Non
     table = comparison_table("comparisons", compare([(first, second)]), _name)
     assert table is not None
     (row,) = table.rows
-    assert row[:2] == ("ResNet-14 against ResNet-8", "3, 2")
-    assert str(row[2]).startswith("\N{MINUS SIGN}2.0")
-    assert row[-1] == "lower; 1 of 3 seeds diverged"
+    assert [column.title for column in table.columns][:4] == ["Compared", "Verdict", "Seeds", "Difference (points)"]
+    assert row[:3] == ("ResNet-14 against ResNet-8", "lower; 1 of 3 seeds diverged", "3, 2")
+    assert str(row[3]).startswith("\N{MINUS SIGN}2.0")
 
 
 def test_where_nothing_can_be_tested_no_test_is_told_of(tmp_path: Path) -> None:
@@ -82,6 +82,15 @@ def test_windows_of_different_lengths_are_given_row_by_row(tmp_path: Path) -> No
     table = window_table("window", groups, [], _label, heading="Training")
     assert table is not None
     assert [row[:2] for row in table.rows] == [("12 epochs", "7 to 12"), ("24 epochs", "13 to 24")]
+
+
+def test_a_window_of_many_epochs_is_written_as_other_counts_are(tmp_path: Path) -> None:
+    recipe = small(8, length=1600, first_drop=1200, second_drop=1400)
+    write_run(tmp_path, Run(recipe, 0), Truth(3.0, 1.0))
+    table = window_table("window", [gather(read_tables(tmp_path), "long", recipe, (0,))], [], _label)
+    assert table is not None
+    assert table.title.endswith("epochs 1,333 to 1,600")
+    assert "from epoch 1,333 to epoch 1,600" in table.caption
 
 
 def test_the_assignments_training_error_has_a_column_where_there_is_one(tmp_path: Path) -> None:

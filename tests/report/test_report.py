@@ -75,6 +75,14 @@ def test_a_hostile_title_is_text_everywhere(written: ReportFiles) -> None:
         assert "<script" not in path.read_text()
 
 
+def test_no_line_ends_within_a_name(written: ReportFiles) -> None:
+    page = written.html.read_text()
+    assert '<span class="name">ResNet-14</span>' in page
+    table = page[page.index("<tbody>") : page.rindex("</tbody>")]
+    outside_attributes = re.sub(r"<[^<>]*>", lambda tag: "\n" if tag.group() != '<span class="name">' else "\0", table)
+    assert not re.search(r"(?<!\0)\bResNet-\d", outside_attributes)
+
+
 def test_the_data_of_the_charts_can_be_read_and_each_set_is_there_once(written: ReportFiles) -> None:
     page = written.html.read_text()
     pool, charts = (
@@ -149,7 +157,8 @@ def test_a_study_asked_and_not_yet_begun(tmp_path: Path) -> None:
     record(tmp_path, depth.ask(Options(datasets=("digits",), depths=(8,), seeds=2)))
     page = render_html(compose(tmp_path), draw(charts(compose(tmp_path))))
     assert "0 of 2 runs have finished." in page
-    assert "Not started: ResNet-8, digits seed 0; ResNet-8, digits seed 1." in page
+    words = re.sub(r"</?span[^<>]*>", "", page)
+    assert "Not started: ResNet-8, digits seed 0; ResNet-8, digits seed 1." in words
     assert "No run has been started." in page
 
 

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from reslab.analysis.tidy import read_tables
-from reslab.exhibits.blocks import Bullets, Prose, Table
-from reslab.recipe import Recipe, Run
+from reslab.exhibits.blocks import Bullets, Heading, Prose, Table
+from reslab.presets import preset_recipe
+from reslab.recipe import Recipe, Run, vary
 from reslab.studies.general import answer, labels, others
 from reslab.studies.study import Study, Variant
 from synthetic import Truth, small, write_run
@@ -72,3 +73,46 @@ def test_labels_name_what_differs() -> None:
         "ResNet-8, learning rate 0.05, no nesterov",
     ]
     assert labels([small(8), Recipe(depth=8)])[1].startswith("ResNet-8, CIFAR-10")
+
+
+def _fast(root: Path, recipe: Recipe, seeds: int = 3) -> tuple[list[str], list[Table]]:
+    """Return words and tables on one variant, with errors of 9.1 about."""
+    study = Study("fast", "Fast", "How near?", "", (Variant("fast", recipe),), tuple(range(seeds)), "custom")
+    for run in study.runs():
+        write_run(root, run, Truth(9.1, 5.0, 0.1, own=True))
+    blocks = answer(study, read_tables(root))
+    words = [block.text for block in blocks if isinstance(block, Prose | Heading)]
+    words += [item for block in blocks if isinstance(block, Bullets) for item in block.items]
+    return words, [block for block in blocks if isinstance(block, Table)]
+
+
+def test_a_shorter_preset_at_its_own_length_stands_beside_the_papers_figure_as_another_recipe(tmp_path: Path) -> None:
+    recipe = preset_recipe("fast", dataset="cifar10", depth=20)
+    words, tables = _fast(tmp_path, vary(recipe, precision="bf16"))
+    (short,) = [text for text in words if text.startswith("In short.")]
+    assert "the fast recipe brings ResNet-20 in 16 epochs to a test error of 9." in short
+    assert "% (n = 3), 0." in short
+    assert "points higher than the paper's 8.75" in short
+    assert "(95% interval" in short
+    assert short.endswith("; it is another recipe of another length.")
+    assert "How do the results compare with the paper's?" in words
+    (apart,) = [text for text in words if text.startswith("This is another recipe of another length: fast")]
+    assert "16 epochs, with 9.77% of the images of the paper's training" in apart
+    (table,) = [table for table in tables if table.key == "published-cifar10-fast"]
+    assert table.rows[0][:2] == ("This study", "fast recipe, 16 epochs, last epoch")
+    assert ("Paper", "64,000 iterations", "8.75") in table.rows
+
+
+def test_one_seed_of_it_is_not_told_from_chance(tmp_path: Path) -> None:
+    words, _ = _fast(tmp_path, preset_recipe("fast", dataset="cifar10", depth=20), seeds=1)
+    (short,) = [text for text in words if text.startswith("In short.")]
+    assert "which one seed cannot tell from chance" in short
+
+
+def test_a_changed_preset_or_one_without_a_published_figure_stands_beside_none(tmp_path: Path) -> None:
+    recipe = preset_recipe("fast", dataset="cifar10", depth=20)
+    others = (vary(recipe, nesterov=False), vary(recipe, dataset="cifar100"), vary(recipe, depth=26))
+    for place, other in enumerate(others):
+        words, tables = _fast(tmp_path / str(place), other, seeds=1)
+        assert not [text for text in words if "paper" in text]
+        assert not [table for table in tables if table.key.startswith("published")]

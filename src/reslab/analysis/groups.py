@@ -40,7 +40,7 @@ class Group:
     @property
     def finished(self) -> pl.DataFrame:
         """The runs that reached the end of their schedule."""
-        return self.runs.filter(pl.col("status") == "finished")
+        return self._once("finished", lambda: self.runs.filter(pl.col("status") == "finished"))
 
     @property
     def num_finished(self) -> int:
@@ -55,7 +55,7 @@ class Group:
     @property
     def num_diverged(self) -> int:
         """How many runs diverged."""
-        return self.runs.filter(pl.col("status") == "diverged").height
+        return self._once("diverged", lambda: self.runs.filter(pl.col("status") == "diverged").height)
 
     def last_epoch(self, column: str) -> Summary:
         """Summarise a figure of the last epoch over the finished runs."""
@@ -68,14 +68,16 @@ class Group:
     @property
     def drawn_epochs(self) -> pl.DataFrame:
         """The epochs that curves are drawn from: all but those of diverged and failed runs, if there are others."""
+        return self._once("drawn", self._drawn_epochs)
+
+    def _drawn_epochs(self) -> pl.DataFrame:
         sound = self.runs.filter(~pl.col("status").is_in(sorted(LOST)))
         epochs = self.epochs.filter(pl.col("run_id").is_in(sound["run_id"].to_list()))
         return epochs if epochs.height else self.epochs
 
     def fact(self, column: str) -> object:
         """Return the first known value of a column that is the same for all runs of a recipe, or None."""
-        known = self.runs[column].drop_nulls()
-        return known[0] if known.len() else None
+        return self._once(f"fact {column}", lambda: next(iter(self.runs[column].drop_nulls()), None))
 
     def number(self, column: str) -> int | None:
         """Return `fact` as a whole number."""

@@ -113,7 +113,7 @@ def _error_panel(key: str, shared: Shared, reading: Reading, every: Sequence[str
         .mark_point(filled=True, size=55, clip=True)
         .encode(y=y, shape=shape_of(labels, every), opacity=faded())
     )
-    chart = alt.layer(band, line, marks, _hover(base, y, reading)).add_params(pick, zoom)
+    chart = alt.layer(band.add_params(pick, zoom), line, marks, _hover(base, y, reading))
     return panel(shared.title, chart, {name: rows})
 
 
@@ -133,7 +133,7 @@ def _paper_panel(key: str, shared: Shared, every: Sequence[str], known: Rows, al
         .mark_point(filled=True, size=60, clip=True)
         .encode(y=y, shape=shape_of(labels, every), opacity=faded())
     )
-    chart = alt.layer(train, test, marks, _hover(base, y, "test")).add_params(pick, zoom)
+    chart = alt.layer(train.add_params(pick, zoom), test, marks, _hover(base, y, "test"))
     return panel(shared.title, chart, {name: rows})
 
 

@@ -59,11 +59,11 @@ def comparison_table(key: str, compared: Sequence[Compared], name: Callable[[Com
     tested = [one.test for one in listed if one.test is not None and one.test.p is not None]
     if not tested:
         return _differences_table(key, listed, name)
-    rows = tuple((name(one), *_figures(one.test), verdict_words(one)) for one in listed)
+    rows = tuple((name(one), verdict_words(one), *_figures(one.test)) for one in listed)
     columns = (
         Column("Compared", "left"),
+        Column("Verdict", "left"),  # so far to the left that a narrow page shows it
         *map(Column, ("Seeds", "Difference (points)", "95% interval", "p", "Corrected p")),
-        Column("Verdict", "left"),
     )
     return Table(key, "Comparisons and verdicts", _how_compared(tested), columns, rows)
 

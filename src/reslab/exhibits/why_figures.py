@@ -176,7 +176,7 @@ def _surface_panel(name: str, title: str, points: pl.DataFrame, scale: alt.Scale
             x2="x2:Q",
             y=alt.Y("y:Q", title="Along the second", axis=_FIVE, scale=alt.Scale(nice=False, zero=False)),
             y2="y2:Q",
-            color=alt.Color("loss:Q", scale=scale, legend=alt.Legend(orient="right", title="loss", format="~g")),
+            color=alt.Color("loss:Q", scale=scale, legend=alt.Legend(orient="right", title="loss", format=".3~g")),
             tooltip=[alt.Tooltip("loss:Q", format=".3~g"), alt.Tooltip("error:Q", title="error, %")],
         )
     )

@@ -65,11 +65,15 @@ def window_table(
         figures, own = group.in_window("test_error"), group.window
         assert figures is not None
         assert own is not None
-        row = [label(group), *([f"{own.first} to {own.last}"] if len(windows) > 1 else []), of_asked(group)]
+        row = [
+            label(group),
+            *([f"{number(own.first)} to {number(own.last)}"] if len(windows) > 1 else []),
+            of_asked(group),
+        ]
         row += [points(figures.low) or "", points(figures.high) or "", points(figures.mean) or ""]
         known = [one for one in beside if matches(group, one)]
         rows.append((*row, *(published_words(next((one for one in known if one.source == s), None)) for s in sources)))
-    one_window = f"from epoch {window.first} to epoch {number(window.last)}"
+    one_window = f"from epoch {number(window.first)} to epoch {number(window.last)}"
     where = one_window if len(windows) == 1 else "over the epochs given"
     several = any(group.num_finished > 1 for group in done)
     curve = (
@@ -81,7 +85,11 @@ def window_table(
     )
     theirs = listing(dict.fromkeys(one.protocol for one in beside if one.source == "assignment"))
     notes = (f"Assignment: mean (minimum to maximum); {theirs}.",) if theirs else ()
-    title = f"epochs {window.first} to {window.last}" if len(windows) == 1 else "after the first drop of the rate"
+    title = (
+        f"epochs {number(window.first)} to {number(window.last)}"
+        if len(windows) == 1
+        else "after the first drop of the rate"
+    )
     return Table(key, f"Test error on {dataset}, {title}", caption, tuple(columns), tuple(rows), notes)
 
 
@@ -122,16 +130,18 @@ def beside_table(
     return Table(key, title, caption, tuple(columns), tuple(rows), notes)
 
 
-def published_table(key: str, groups: Sequence[Group], beside: Sequence[Published]) -> Table | None:
+def published_table(
+    key: str, groups: Sequence[Group], beside: Sequence[Published], measured: str = "last epoch"
+) -> Table | None:
     """Return the last-epoch test errors of one data set's groups above the published ones; None where there are none.
 
-    A column is a network, a row a source with what it measured.
+    A column is a network, a row a source with what it measured; `measured` is what these groups did.
     """
     if not beside:
         return None
     dataset = dataset_name(groups[0].recipe.dataset)
     rows: list[tuple[str | None, ...]] = [
-        ("This study", "last epoch", *(with_n(group.last_epoch("test_error")) for group in groups))
+        ("This study", measured, *(with_n(group.last_epoch("test_error")) for group in groups))
     ]
     for source in dict.fromkeys(one.source for one in beside):
         own = [one for one in beside if one.source == source]

@@ -1,6 +1,7 @@
 """The report as one self-contained page with interactive charts."""
 
 import json
+import re
 import urllib.parse
 from collections.abc import Mapping
 from functools import cache
@@ -31,6 +32,7 @@ def render_html(document: Document, pictures: Mapping[str, str]) -> str:
     )
     environment.filters["rich"] = lambda text, section: _rich(text, section, numbers)
     environment.filters["typeset"] = typeset
+    environment.filters["named"] = _named
     environment.globals.update(anchor=anchor, slug=slug, letter=letter, names=names, numbers=numbers, rows=rows)
     environment.globals["pictures"] = {name: _data_address(svg) for name, svg in pictures.items()}
     template = environment.get_template("page.html")
@@ -49,12 +51,23 @@ def _rich(text: str, section: Section, numbers: dict[str, str]) -> Markup:
     parts = []
     for piece in pieces(text, section, numbers):
         if piece.kind == "text":
-            parts.append(escape(piece.text))
+            parts.append(_named(piece.text))
         elif piece.kind == "reference":
             parts.append(Markup('<a class="reference" href="#{}">{}</a>').format(piece.target, piece.text))
         else:
             parts.append(Markup('<a href="{}" rel="noreferrer">{}</a>').format(piece.target, piece.text))
     return Markup("").join(parts)
+
+
+def _named(text: str) -> Markup:
+    """Return text as HTML, escaped, in which no line ends within a name such as CIFAR-10: browsers break it there.
+
+    The characters stay what they are, so that the page can be searched for the name.
+    """
+    return Markup(_NAME.sub(r'<span class="name">\g<0></span>', str(escape(text))))
+
+
+_NAME = re.compile(r"(?<![\w-])[A-Za-z]+-\d+(?![\w-])")
 
 
 def _data_address(svg: str) -> str:

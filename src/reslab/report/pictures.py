@@ -16,6 +16,9 @@ WIDTH = 380
 WIDE = 720
 """Width of a panel that has the page to itself."""
 
+FONT = "'Liberation Sans', Arial, Helvetica, sans-serif"
+"""What the converter measures labels in, and fonts of the same widths: in wider ones they would be cut off."""
+
 
 def charts(document: Document) -> dict[str, str]:
     """Return the Vega-Lite specification (JSON) of each picture of the report, by its name (see `names`)."""
@@ -59,7 +62,7 @@ def _specification(panel: Panel, width: int) -> str:
     config = whole["config"]
     limit = min(config["legend"].get("labelLimit", width), width - 50)
     legend = {**config["legend"], "labelLimit": limit}
-    whole["config"] = {**config, "background": "white", "aria": False, "legend": legend}
+    whole["config"] = {**config, "font": FONT, "background": "white", "aria": False, "legend": legend}
     return json.dumps(whole, separators=(",", ":"), allow_nan=False)
 
 

@@ -121,9 +121,9 @@ def _answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]
         listed = told(
             own, lambda one: f"{opened(network_name(one.second.recipe))} against {network_name(one.first.recipe)}"
         )
-        verdicts = [text for one in _ends(compared, dataset) if (text := _depth_words(one))]
-        lead = f"On {dataset_name(dataset)} ([[final]], [[comparisons]]):"
-        blocks += [Prose("  ".join([lead.removesuffix(":") + ".", *verdicts]) if verdicts else lead)]
+        verdicts = "  ".join(text for one in _ends(compared, dataset) if (text := _depth_words(one)))
+        lead = f"On {dataset_name(dataset)} ([[final]], [[comparisons]])"
+        blocks += [Prose(f"{lead}, {verdicts[0].lower()}{verdicts[1:]}" if verdicts else f"{lead}:")]
         blocks += listed
     blocks.append(Heading("Why?", 4))
     blocks.append(Prose(_reason(done, compared)))
@@ -184,7 +184,7 @@ def _reason(done: Sequence[Group], compared: Sequence[Compared]) -> str:
     parts += ["how much each layer responds ([[responses]])"] if responses else []
     if parts:
         return f"{text}  Measured on the networks, and told above, is {listing(parts)}."
-    return f"{text}  What would tell more is measured on the networks, which was not done."
+    return f"{text}  Measurements on the networks would tell more; none was made."
 
 
 def _family(group: Group) -> str:

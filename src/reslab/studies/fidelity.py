@@ -138,7 +138,7 @@ def _chapter(study: Study) -> Chapter:
                 lambda one: f"{opened(str(about[one.second.recipe]['change']))} ({_source(about[one.second.recipe])})",
             )
             if listed:
-                lead = f"Each change compared with {first.label} ([[final]], [[deviations]], [[comparisons]]):"
+                lead = f"Each change compared with the {first.label} ([[final]], [[deviations]], [[comparisons]]):"
                 blocks += [Prose(lead), *listed]
         return [*blocks, *_together(compared)]
 
@@ -154,7 +154,7 @@ def _chapter(study: Study) -> Chapter:
 
 def _source(factors: dict[str, Scalar]) -> str:
     whose = str(factors["as_in"])
-    return whose if whose == UNSTATED else f"as in {whose}"
+    return whose if whose == UNSTATED else f"as in {'the ' if whose.startswith('paper') else ''}{whose}"
 
 
 def _together(compared: Sequence[Compared]) -> list[Block]:

@@ -12,6 +12,7 @@ from reslab.exhibits.rates import rate_figure
 from reslab.exhibits.tables import variant_table
 from reslab.exhibits.wording import counted, dataset_name, network_name, number, opened
 from reslab.recipe import Recipe, Scalar, differing_fields
+from reslab.studies.against_published import another_in_short, another_recipe
 from reslab.studies.chapter import verdicts
 from reslab.studies.comparing import diverged_words, missing_words
 from reslab.studies.designs import within
@@ -26,7 +27,13 @@ OTHERS = "others"
 def answer(study: Study, tables: Tables) -> list[Block]:
     """Return the report's part on a study of the user's own, or on runs that belong to no study."""
     groups = study.groups(tables)
-    blocks = [*opening(study), *progress(groups)]
+    done = [group for group in groups if group.has_result]
+    sentences = another_in_short(done)
+    blocks = [
+        *opening(study),
+        *([Prose(f"In short.  {'  '.join(sentences)}")] if sentences else []),
+        *progress(groups),
+    ]
     varied = _varied(study)
     blocks += [*([varied] if varied is not None else []), *what_was_run(groups, _label)]
     figures = (
@@ -42,7 +49,8 @@ def answer(study: Study, tables: Tables) -> list[Block]:
         blocks += [Heading("Results"), final, variant_table("final-figures", groups, _label)]
     if study.kind == CUSTOM and final is not None and len(groups) > 1:
         blocks += _differences(groups)
-    return blocks
+    beside = another_recipe(done)
+    return [*blocks, *([Heading("How do the results compare with the paper's?"), *beside] if beside else [])]
 
 
 def others(tables: Tables, studies: Sequence[Study]) -> Study | None:

@@ -138,15 +138,19 @@ def _reasons(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]
     """Return what the training errors and the unrest of the curves say about rates that are worse."""
     blocks: list[Block] = []
     name = placed(done, _rate)
+    said = False
     for side, words in ((-1, "lower"), (1, "higher")):
         worse = [one for one in compared if higher(one.test) and _side(one) == side]
         if not worse:
             continue
         unfit = [one for one in worse if higher(one.train)]
         fit = [one for one in worse if lower(one.train)]
-        listed = by_dataset([one.second for one in worse], _rate, done)
+        listed = by_dataset([one.second for one in worse], _named, done)
         text = f"Rates {words} than the base that do worse: {listed}.  "
-        if len(unfit) == len(worse):
+        if len(unfit) == len(worse) and said:
+            text += "Their training errors are higher too, so that the same is to be said of them."
+        elif len(unfit) == len(worse):
+            said = True
             text += (
                 "Their training errors are higher too: the weights have not arrived where the base rate takes them "
                 "within this schedule, which is a matter of optimisation and not of overfitting."
@@ -214,6 +218,10 @@ def _beside(done: Sequence[Group]) -> list[Block]:
 
 def _rate(group: Group) -> str:
     return number(group.recipe.learning_rate)
+
+
+def _named(group: Group) -> str:
+    return f"rate {_rate(group)}"
 
 
 def _side(one: Compared) -> int:

@@ -89,10 +89,14 @@ def _how_far(group: Group, row: dict[str, Any]) -> str:
         return ""
     where = row["failure_iteration"]
     if row["status"] == "diverged":
-        return "" if where is None else f" (after {where:,} iterations)"
+        return "" if where is None else f" (after {_iterations(where)})"
     if row["status"] == "failed":
         message = f", {str(row['failure_message']).rstrip('.')}" if row["failure_message"] else ""
-        return f" (after {row['epochs']} epochs{'' if where is None else f', {where:,} iterations'}{message})"
+        return f" (after {row['epochs']} epochs{'' if where is None else f', {_iterations(where)}'}{message})"
     places = schedule_epochs(group.recipe, group.number("num_train"))
     of = f" of {number(round(places[2], 2))}" if places else ""
     return f" (epoch {row['epochs']}{of})"
+
+
+def _iterations(count: int) -> str:
+    return "1 iteration" if count == 1 else f"{count:,} iterations"

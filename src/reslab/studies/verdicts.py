@@ -11,7 +11,8 @@ from reslab.published import Published, published
 FULL_SCHEDULE_IMAGES = 64_000 * 128
 """Images seen in the paper's training: 64,000 iterations of 128 (He et al. 2016, section 4.2)."""
 
-_ALMOST = 0.95
+ALMOST = 0.95
+"""Share of the paper's training from which on a schedule counts as its length."""
 
 
 def with_published(group: Group, one: Published) -> Difference | None:
@@ -80,7 +81,7 @@ def why_not_comparable(group: Group) -> str | None:
     if recipe.train_share < 1:
         return "only a part of the training images was used"
     share = schedule_share(group)
-    if share is not None and share < _ALMOST:
+    if share is not None and share < ALMOST:
         seen = percent(share)
         return f"the schedule is shortened to {epochs_words(group)}, with {seen} of the images of the paper's training"
     return None

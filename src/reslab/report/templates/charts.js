@@ -29,7 +29,7 @@
       Object.entries(chart.datasets).map(([name, place]) => [name, rows(place)]),
     );
     if (coarse) still(specification);
-    if (host.clientWidth < 400) narrow(specification);
+    if (host.clientWidth < 440) narrow(specification);
     const actions = { export: true, source: false, compiled: false, editor: false };
     const live = host.appendChild(document.createElement("div"));
     live.className = "waiting";
