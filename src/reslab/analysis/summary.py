@@ -80,14 +80,16 @@ def settled_window(recipe: Recipe, num_train: int | None) -> Window | None:
     """Return the window of the assignment's tables, scaled to this recipe's schedule.
 
     The assignment looked from epoch 90 to the end, its rate first dropping after epoch 81; another schedule is
-    looked at from the same place relative to its own first drop (82 epochs: from 46, its drop being at 41).
+    looked at from the same place relative to its own first drop (82 epochs: from 46, its drop being at 41), and a very
+    short one from the first epoch that is wholly behind it.
     """
     places = schedule_epochs(recipe, num_train)
     if places is None:
         return None
     first_drop, _, length = places
     last = max(1, math.ceil(length - 1e-9))
-    return Window(min(last, max(1, math.floor(first_drop * 90 / 81 + 0.5))), last)
+    behind = math.ceil(first_drop - 1e-9) + 1
+    return Window(min(last, max(behind, math.floor(first_drop * 90 / 81 + 0.5))), last)
 
 
 def window_figures(curve: pl.DataFrame, window: Window) -> WindowFigures | None:

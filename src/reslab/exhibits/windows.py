@@ -81,7 +81,7 @@ def window_table(
     )
     caption = (
         f"Test error on {dataset}: {curve} minimum, maximum and mean {where}.  The window starts one ninth past the "
-        "first drop of the rate, as epoch 90 does in the assignment's schedule."
+        "first drop of the rate, as epoch 90 does in the assignment's schedule, and in any case behind it."
     )
     theirs = listing(dict.fromkeys(one.protocol for one in beside if one.source == "assignment"))
     notes = (f"Assignment: mean (minimum to maximum); {theirs}.",) if theirs else ()

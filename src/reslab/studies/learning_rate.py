@@ -124,7 +124,7 @@ def _effect(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
         rates = [first, *(one.second for one in own)]
         best = min(rates, key=lambda group: group.last_epoch("test_error").mean or 0.0)
         on = f"On {dataset_name(first.recipe.dataset)} with {network_name(first.recipe)}"
-        text = f"{on} the lowest mean is that of rate {_rate(best)}, {spread(best.last_epoch('test_error'))}%"
+        text = f"{on} the lowest test error is that of rate {_rate(best)}, {spread(best.last_epoch('test_error'))}%"
         if best is not first:
             (found,) = [one.test for one in own if one.second is best]
             assert found is not None
