@@ -60,10 +60,7 @@ class _Convolution(torch.autograd.Function):
         if ctx.stride == 1:
             of_maps = _winograd(gradient, weight, back=True)
         else:
-            stride, one = [ctx.stride] * 2, [1, 1]
-            of_maps = torch.ops.aten.convolution_backward(
-                gradient, maps, weight.to(maps.dtype), None, stride, one, one, False, [0, 0], 1, [True, False, False]
-            )[0]
+            of_maps = _by_torch(maps, gradient, weight, ctx.stride, [True, False, False])[0]
         return of_maps, _of_weight(maps, gradient, weight, ctx.stride), None
 
 
@@ -95,38 +92,26 @@ def _of_weight(maps: Tensor, gradient: Tensor, weight: Tensor, stride: int) -> T
     is_bfloat = maps.dtype == torch.bfloat16
     # In float32 with few channels, the transforms cost what the products save.
     worth = is_bfloat or min(channels, len(weight)) > LANES
+    sizes = (ctypes.c_int64(images), height, width, channels, len(weight))
+    places = (torch.get_num_threads(), at(maps), at(gradient), at(to))
     if stride == 1 and width % 4 == 0 and worth:
-        library().reslab_winograd_weights(
-            int(is_bfloat),
-            ctypes.c_int64(images),
-            height,
-            width,
-            channels,
-            len(weight),
-            torch.get_num_threads(),
-            at(maps),
-            at(gradient),
-            at(to),
-        )
+        library().reslab_winograd_weights(int(is_bfloat), *sizes, *places)
     elif is_bfloat:
-        library().reslab_convolution_weights(
-            ctypes.c_int64(images),
-            height,
-            width,
-            channels,
-            len(weight),
-            stride,
-            torch.get_num_threads(),
-            at(maps),
-            at(gradient),
-            at(to),
-        )
+        library().reslab_convolution_weights(*sizes, stride, *places)
     else:
-        one = [1, 1]
-        to = torch.ops.aten.convolution_backward(
-            gradient, maps, weight, None, one, one, one, False, [0, 0], 1, [False, True, False]
-        )[1]
+        to = _by_torch(maps, gradient, weight, stride, [False, True, False])[1]
     return to
+
+
+def _by_torch(
+    maps: Tensor, gradient: Tensor, weight: Tensor, stride: int, which: list[bool]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return torch's gradients of maps, weight and bias, of which only those in `which` are worked out."""
+    one = [1, 1]
+    gradients: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
+        gradient, maps, weight.to(maps.dtype), None, [stride, stride], one, one, False, [0, 0], 1, which
+    )
+    return gradients
 
 
 def _channels_last(tensor: Tensor) -> Tensor:
