@@ -2,11 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reslab.analysis.comparison import difference, from_single
+from reslab.analysis.comparison import by_images_alone, difference, from_single
 from reslab.analysis.summary import summarise
 
 T_2, T_4 = 4.3026527, 2.7764451
@@ -54,6 +55,12 @@ def test_a_single_published_run_is_compared_with_one_more_of_ours() -> None:
     assert found is not None
     assert found.value == 1.0
     assert found.margin == pytest.approx(T_2 * math.sqrt(4 / 3), rel=1e-6)
+
+
+def test_equal_networks_differ_by_the_draw_of_images_as_often_as_it_says() -> None:
+    counts = np.random.default_rng(0).binomial(10_000, 0.14, (20_000, 2)) / 100
+    beyond = np.abs(counts[:, 0] - counts[:, 1]) > by_images_alone(14.0, 14.0, 10_000)
+    assert beyond.mean() == pytest.approx(0.05, abs=0.005)
 
 
 errors = st.lists(st.floats(0, 100), min_size=2, max_size=5)

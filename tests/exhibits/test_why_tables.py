@@ -49,6 +49,10 @@ def test_a_noise_scale_may_be_a_lower_bound_only(tmp_path: Path) -> None:
     assert table is not None
     assert table.rows == (("rate 0.1", "32", "1", "445", "348"), ("rate 0.2", "32", "1", None, "61"))
     assert noise_table("noise", groups[-1:], _label) is None
+    bounds = noise_table("noise", groups[1:], _label)
+    assert bounds is not None
+    assert [column.title for column in bounds.columns][2:] == ["Seeds measured", "At least (images)"]
+    assert bounds.rows == (("rate 0.2", "32", "1", "61"),)
 
 
 def test_the_gap_is_in_points(tmp_path: Path) -> None:

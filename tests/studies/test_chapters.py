@@ -443,6 +443,30 @@ def test_reduced_trainings_and_digits_are_compared_with_nothing_published(tmp_pa
     assert _headings(opening(further, tables))[-1].startswith("Beyond the assignment: what are shortcuts")
 
 
+def test_what_is_not_comparable_is_said_of_all_lengths_and_all_data_sets(tmp_path: Path) -> None:
+    tenth = ask("epochs", Options(datasets=("cifar10",), depths=(20,), epochs=16, seeds=1))
+    assert (
+        "does not apply: the schedules are shortened to 8, 16 and 32 epochs, with 4.88% to 19.5% of the images of the "
+        "paper's training." in words_of(_blocks(tmp_path / "tenth", tenth, lambda recipe: Truth(14.0, 11.0)))
+    )
+    full = ask("epochs", Options(datasets=("cifar100",), depths=(20,), seeds=1))
+    words = words_of(_blocks(tmp_path / "full", full, lambda recipe: Truth(33.0, 11.0)))
+    assert "On CIFAR-100 the comparison does not apply: the assignment has no figures of these networks" in words
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_speeds_of_batches_say_whether_all_ran_the_same_code(tmp_path: Path, other: bool) -> None:
+    study = ask("batch-size", Options(datasets=("cifar10",), depths=(20,), epochs=4, seeds=1))
+    for run in study.runs():
+        folder = write_run(tmp_path, run, Truth(14.0, 11.0))
+        if other and run.recipe.batch_size == 64:
+            path = folder / "provenance.json"
+            path.write_text(path.read_text().replace('"source_digest": "', '"source_digest": "0'))
+    words = words_of(ANSWERS[study.kind](study, read_tables(tmp_path)))
+    assert "Training images a second, by images in a batch: on CIFAR-10 " in words
+    assert ("Nor were they all made with the same version of ResLab." in words) == other
+
+
 @pytest.mark.parametrize("name", list(STUDIES))
 @pytest.mark.parametrize("stop_after", [None, 0, 3])
 def test_nothing_finished_says_so_and_makes_nothing_up(tmp_path: Path, name: str, stop_after: int | None) -> None:

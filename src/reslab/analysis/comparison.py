@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtrit
 
 from reslab.analysis.summary import Summary, summarise
 
@@ -89,6 +89,15 @@ def from_single(published: float, measured: Summary, resolution: float = 0.0) ->
     sd = math.sqrt(max(measured.sd**2, resolution**2 / 12))
     margin = _quantile(measured.n - 1) * sd * math.sqrt(1 + 1 / measured.n)
     return Difference(value, margin, 1, measured.n, sd, measured.n - 1)
+
+
+def by_images_alone(first: float, second: float, images: int) -> float:
+    """Return by how many points networks of these errors (%) may differ, at 95%, by the draw of the test images alone.
+
+    That is the normal approximation for independent binomial counts, and so on the side of caution: networks tend to
+    fail on the same images.  It is no test of a difference, for what seeds vary by is not in it.
+    """
+    return float(ndtri(0.975)) * math.sqrt((first * (100 - first) + second * (100 - second)) / images)
 
 
 def _quantile(freedom: int) -> float:

@@ -41,15 +41,14 @@ def noise_table(key: str, groups: Sequence[Group], label: Label) -> Table | None
     found = [(group, figures) for group, figures in found if any(one.n for one in figures)]
     if not found:
         return None
-    scale, least = (evenly([figures[place].mean for _, figures in found]) for place in range(2))
+    names = ("Noise scale (images)", "At least (images)")
+    shown = {name: evenly([figures[place].mean for _, figures in found]) for place, name in enumerate(names)}
+    shown = {name: texts for name, texts in shown.items() if any(text is not None for text in texts)}
     rows = tuple(
-        (label(group), str(group.recipe.batch_size), str(max(one.n for one in figures)), *text)
-        for (group, figures), text in zip(found, zip(scale, least, strict=True), strict=True)
+        (label(group), str(group.recipe.batch_size), str(max(one.n for one in figures)), *texts)
+        for (group, figures), texts in zip(found, zip(*shown.values(), strict=True), strict=True)
     )
-    columns = (
-        Column("Runs", "left"),
-        *map(Column, ("Batch size", "Seeds measured", "Noise scale (images)", "At least (images)")),
-    )
+    columns = (Column("Runs", "left"), *map(Column, ("Batch size", "Seeds measured", *shown)))
     caption = (
         "Gradient noise scale of the trained networks, in images: a batch much smaller than this averages little of "
         "the noise away, one much larger wastes images (McCandlish et al. 2018).  Where the gradient is lost in its "

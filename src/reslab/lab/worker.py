@@ -63,7 +63,7 @@ def work(folders: Iterable[str], settings: Settings, stop: StopRequest, side_by_
 
 
 def main() -> int:
-    """Parse the command line of `python -m reslab.lab.worker` and work."""
+    """Parse the command line of `python -m reslab.lab.execute`, by which `reslab` starts workers, and work."""
     parser = argparse.ArgumentParser(prog="python -m reslab.lab.execute", description=__doc__)
     parser.add_argument("folders", nargs="+", metavar="RUN_DIR", help="folders of runs, or - to read them as lines")
     parser.add_argument("--data-root", type=Path, help="where the images are")

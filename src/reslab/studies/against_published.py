@@ -36,12 +36,11 @@ def against_paper(done: Sequence[Group]) -> list[Block]:
     longer: dict[float, tuple[int, int]] = {}
     for dataset in datasets_of(done):
         own = on_dataset(done, dataset)
-        reasons = {group.label: why_not_comparable(group) for group in own}
-        apart = [group for group in own if reasons[group.label] is not None]
-        alike = [group for group in own if reasons[group.label] is None]
-        for reason in dict.fromkeys(reasons[group.label] for group in apart):
-            concerned = [group for group in apart if reasons[group.label] == reason]
-            blocks.append(Prose(_does_not_apply(dataset, str(reason), concerned)))
+        apart = [group for group in own if why_not_comparable(group) is not None]
+        alike = [group for group in own if why_not_comparable(group) is None]
+        reason = why_not_comparable(*apart)
+        if reason is not None:
+            blocks.append(Prose(_does_not_apply(dataset, reason, apart)))
         if alike:
             blocks += _alike(dataset, alike, longer)
     blocks += [Prose(_longer_window(last, window)) for last, window in longer.items()]
@@ -139,11 +138,9 @@ def not_comparable(done: Sequence[Group]) -> list[Block]:
     """Return why the assignment's figures do not apply to these groups, by data set."""
     reasons = []
     for dataset in datasets_of(done):
-        reason = next(
-            (why for group in on_dataset(done, dataset) if (why := why_not_comparable(group)) is not None),
-            "the assignment has no figures of these networks at these settings",
-        )
-        reasons.append(f"On {dataset_name(dataset)} the comparison does not apply: {reason}.")
+        reason = why_not_comparable(*on_dataset(done, dataset))
+        unknown = "the assignment has no figures of these networks at these settings"
+        reasons.append(f"On {dataset_name(dataset)} the comparison does not apply: {reason or unknown}.")
     return [Prose("  ".join(reasons))]
 
 

@@ -9,7 +9,7 @@ from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Heading, Prose, Table
 from reslab.exhibits.factors import Axis, factor_figure
 from reslab.exhibits.windows import window_table
-from reslab.exhibits.wording import dataset_name, network_name, number, opened, rate
+from reslab.exhibits.wording import dataset_name, listing, network_name, number, opened, rate
 from reslab.recipe import Recipe, vary
 from reslab.studies.chapter import Chapter, in_short, write
 from reslab.studies.comparing import UNTESTED, higher, in_sentences, placed, shown, told, untested
@@ -166,4 +166,18 @@ def _speed(done: Sequence[Group]) -> list[Block]:
         f"Training images a second, by images in a batch: {'; '.join(parts)} ([[machines]]).  Runs that shared a "
         "machine with others at the time are slower for that, so that small differences say nothing."
     )
-    return [Prose(text)]
+    differing = listing(words for column, words in _MADE_WITH if _differs(done, column))
+    return [Prose(f"{text}  Nor were they all made with the same {differing}." if differing else text)]
+
+
+_MADE_WITH = (
+    ("source_digest", "version of ResLab"),
+    ("torch", "version of PyTorch"),
+    ("device_name", "machine"),
+    ("threads", "number of threads"),
+)
+"""Columns of the runs that have a part in their speed, and what they are."""
+
+
+def _differs(groups: Sequence[Group], column: str) -> bool:
+    return len({value for group in groups for value in group.finished[column].drop_nulls().to_list()}) > 1

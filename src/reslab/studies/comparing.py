@@ -2,11 +2,22 @@
 
 from collections.abc import Callable, Sequence
 
+from reslab.analysis.comparison import by_images_alone
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.judgement import Compared
 from reslab.analysis.statistics import MARGIN, Verdict
 from reslab.exhibits.blocks import Block, Bullets, Prose
-from reslab.exhibits.wording import dataset_name, listing, network_name, number, opened, spread
+from reslab.exhibits.wording import (
+    counted,
+    dataset_name,
+    listing,
+    network_name,
+    number,
+    opened,
+    points,
+    spread,
+    that_do,
+)
 from reslab.studies.designs import several_networks
 from reslab.studies.verdicts import both_words
 
@@ -61,7 +72,30 @@ def told(compared: Sequence[Compared], what: Callable[[Compared], str]) -> list[
         return []
     alone = untested(compared)
     items = tuple(compared_words(one, what(one), caution=not alone) for one in compared)
-    return [Bullets(items), *([Prose("One seed cannot tell any of these differences from chance.")] if alone else [])]
+    return [Bullets(items), *([Prose(_of_one_seed(compared))] if alone else [])]
+
+
+def _of_one_seed(compared: Sequence[Compared]) -> str:
+    """Return what can be said of differences of single runs: how many the draw of the test images could explain."""
+    caution = "One seed cannot tell any of these differences from chance."
+    known = [one for one in compared if one.test is not None and one.first.number("num_test")]
+    if not known:
+        return caution
+    reach = max(by_images_alone(*_errors(one), one.first.number("num_test") or 1) for one in known)
+    larger = sum(abs(one.test.difference.value) > reach for one in known if one.test is not None)
+    if len(known) == 1:
+        sizes = f"this one is {'larger' if larger else 'not larger'}"
+    else:
+        sizes = f"of these {counted(len(known), 'difference')} {that_do(larger, 'is', 'are')} larger"
+    return (
+        f"{caution}  As a scale: by the draw of the test images alone, two networks with equal chances of an error may "
+        f"come out {points(reach)} points apart (95%); {sizes}."
+    )
+
+
+def _errors(one: Compared) -> tuple[float, float]:
+    first, second = (group.last_epoch("test_error").mean for group in (one.first, one.second))
+    return first or 0.0, second or 0.0
 
 
 def compared_words(one: Compared, what: str, *, caution: bool = True) -> str:

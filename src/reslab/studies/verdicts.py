@@ -1,11 +1,13 @@
 """Differences put into words that their uncertainty supports, and which comparisons apply at all."""
 
+from collections.abc import Sequence
+
 from reslab.analysis.comparison import Difference, difference, from_single
 from reslab.analysis.groups import Group
 from reslab.analysis.judgement import step
 from reslab.analysis.statistics import Verdict
 from reslab.analysis.summary import Summary, schedule_epochs
-from reslab.exhibits.wording import counted, dataset_name, interval, number, percent, points
+from reslab.exhibits.wording import counted, dataset_name, interval, listing, number, percent, points
 from reslab.published import Published, published
 
 FULL_SCHEDULE_IMAGES = 64_000 * 128
@@ -70,21 +72,38 @@ def both_words(test: Verdict, train: Verdict, *, caution: bool = True) -> str:
     return f"the test error is {verdict_words(test)}; {training_words(train)}"
 
 
-def why_not_comparable(group: Group) -> str | None:
-    """Return why published figures do not apply to a group, as a clause; None where they do."""
+def why_not_comparable(*groups: Group) -> str | None:
+    """Return why published figures apply to none of these groups, as a clause; None where they do to one of them."""
+    reasons = [_unlike(group) for group in groups]
+    short = [group for group, reason in zip(groups, reasons, strict=True) if reason is None]
+    if any(not _shortened(group) for group in short):
+        return None
+    others = [reason for reason in dict.fromkeys(reasons) if reason is not None]
+    return listing([*([_shortened_words(short)] if short else []), *others]) or None
+
+
+def _unlike(group: Group) -> str | None:
+    """Return in what else than its length a group is unlike all published ones; None where it is like them."""
     recipe = group.recipe
     name = dataset_name(recipe.dataset)
     if not published(dataset=recipe.dataset, family=recipe.family):
         return f"there are no published figures for {'plain networks on ' if recipe.family == 'plain' else ''}{name}"
     if group.fact("data_official") is False:
         return f"the images are not the official ones of {name}"
-    if recipe.train_share < 1:
-        return "only a part of the training images was used"
+    return "only a part of the training images was used" if recipe.train_share < 1 else None
+
+
+def _shortened(group: Group) -> bool:
     share = schedule_share(group)
-    if share is not None and share < ALMOST:
-        seen = percent(share)
-        return f"the schedule is shortened to {epochs_words(group)}, with {seen} of the images of the paper's training"
-    return None
+    return share is not None and share < ALMOST
+
+
+def _shortened_words(groups: Sequence[Group]) -> str:
+    """Return how long the schedules of groups that are shortened are, in epochs and beside the paper's."""
+    shares = sorted({schedule_share(group) or 0.0 for group in groups})
+    seen = " to ".join(dict.fromkeys(percent(share) for share in (shares[0], shares[-1])))
+    schedules = "the schedule is" if len(shares) == 1 else "the schedules are"
+    return f"{schedules} shortened to {epochs_words(*groups)}, with {seen} of the images of the paper's training"
 
 
 def schedule_share(group: Group) -> float | None:
@@ -94,13 +113,13 @@ def schedule_share(group: Group) -> float | None:
     return places[2] * num_train / FULL_SCHEDULE_IMAGES if places and num_train else None
 
 
-def epochs_words(group: Group) -> str:
-    """Return the length of a group's schedule in epochs."""
-    places = schedule_epochs(group.recipe, group.number("num_train"))
-    if places is None:
-        return f"{number(group.recipe.length)} {group.recipe.schedule_unit}"
-    length = round(places[2], 1)
-    return f"{number(length)} {'epoch' if length == 1 else 'epochs'}"
+def epochs_words(*groups: Group) -> str:
+    """Return the lengths of the groups' schedules in epochs, from the shortest on."""
+    known = [schedule_epochs(group.recipe, group.number("num_train")) for group in groups]
+    lengths = sorted({round(places[2], 1) for places in known if places is not None})
+    if not lengths:
+        return f"{number(groups[0].recipe.length)} {groups[0].recipe.schedule_unit}"
+    return f"{listing(number(length) for length in lengths)} {'epoch' if lengths == [1] else 'epochs'}"
 
 
 def _size(found: Difference) -> str:
