@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-
 from chapter_words import words_of
 
 from reslab.analysis.groups import Group, gather
