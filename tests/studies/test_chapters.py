@@ -239,7 +239,7 @@ def test_of_one_seed_neither_images_nor_classes_are_said_to_matter_more(tmp_path
     words = words_of(blocks)
     assert "With one seed neither part can be tested." in words
     assert "part goes with" not in words
-    assert "With one seed no difference can be tested, so that no reason is given for any." in words
+    assert "With one seed no difference can be tested, so that no reason can be shown for any." in words
     (final,) = [block for block in blocks if isinstance(block, Figure) and block.key == "final"]
     assert not [panel.title for panel in final.panels if "superclasses" in panel.title]
 

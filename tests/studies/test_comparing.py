@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from chapter_words import words_of
 
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.judgement import Compared, compare
 from reslab.analysis.tidy import read_tables
 from reslab.recipe import Run
-from reslab.studies.comparing import against, by_dataset, in_sentences, told
+from reslab.studies.comparing import against, by_dataset, in_sentences
 from synthetic import Truth, small, write_run
 
 
@@ -64,15 +63,6 @@ def test_of_one_seed_the_figures_are_said_and_no_direction(tmp_path: Path) -> No
         f"On digits the test error of base ({figures[0]}, n = 1) stands beside {figures[1]} with the low and "
         f"{figures[2]} with the high; of one seed, no difference can be tested."
     )
-
-
-def test_of_one_seed_differences_stand_beside_what_the_test_images_alone_may_do(tmp_path: Path) -> None:
-    base, near, far = _groups(tmp_path, "base", "near", "far", errors=(14.0, 14.4, 38.0), dataset="cifar10")
-    words = words_of(told(compare([(base, near), (base, far)]), lambda one: one.second.label))
-    # At 14 and 38% of 10,000 images: 1.96 * sqrt(14 * 86 + 38 * 62) / 100 points.
-    assert "may come out 1.17 points apart (95%); of these two differences one is larger." in words
-    alone = words_of(told(compare([(base, near)]), lambda one: one.second.label))
-    assert "may come out 0.97 points apart (95%); this one is not larger." in alone
 
 
 def test_of_several_seeds_the_direction_is_said(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from reslab.exhibits.windows import window_table
 from reslab.exhibits.wording import dataset_name, listing, network_name, number, opened, rate
 from reslab.recipe import Recipe, vary
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import UNTESTED, higher, in_sentences, placed, shown, told, untested
+from reslab.studies.comparing import Label, higher, in_sentences, placed, shown, told
 from reslab.studies.designs import bases, labelled, seeds, several_networks, times, variants, where, with_base
+from reslab.studies.one_seed import reasons_supposed, untested
 from reslab.studies.study import Options, Study
 
 NAME = "batch-size"
@@ -103,7 +104,7 @@ def _chapter(study: Study) -> Chapter:
             own = [one for one in compared if series(one.second).startswith(chosen)]
             listed = told(own, lambda one: f"{opened(name(one.second))} against {label(one.first)}")
             blocks += [Prose(f"{lead} ([[final]], [[comparisons]]):"), *listed] if listed else []
-        blocks += [Heading("Why?", 4), *_reasons(compared)]
+        blocks += [Heading("Why?", 4), *_reasons(compared, name)]
         blocks += [Heading("Is a large batch faster?", 4), *_speed(done)]
         blocks += [Heading("How do the results compare with the assignment's?", 4)]
         note = (
@@ -117,14 +118,14 @@ def _chapter(study: Study) -> Chapter:
     )
 
 
-def _reasons(compared: Sequence[Compared]) -> list[Block]:
+def _reasons(compared: Sequence[Compared], name: Label) -> list[Block]:
     same = [one for one in compared if one.second.recipe.learning_rate == one.first.recipe.learning_rate]
     scaled = [one for one in compared if one.second.recipe.learning_rate != one.first.recipe.learning_rate]
     moved_same, moved_scaled = shown(same), shown(scaled)
     if not same or not scaled or not any(one.test for one in compared):
         return [Prose("Not enough has finished to compare the two ways of setting the rate.")]
     if untested(compared):
-        text = UNTESTED
+        text = reasons_supposed(compared, lambda own: listing(name(one.second) for one in own))
     elif moved_same and not moved_scaled:
         text = (
             "The batch changes the error at one rate, and no change is shown once the rate follows it: what matters "

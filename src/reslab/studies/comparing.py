@@ -2,23 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-from reslab.analysis.comparison import by_images_alone
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.judgement import Compared
 from reslab.analysis.statistics import MARGIN, Verdict
 from reslab.exhibits.blocks import Block, Bullets, Prose
-from reslab.exhibits.wording import (
-    counted,
-    dataset_name,
-    listing,
-    network_name,
-    number,
-    opened,
-    points,
-    spread,
-    that_do,
-)
+from reslab.exhibits.wording import dataset_name, listing, network_name, number, opened, spread
 from reslab.studies.designs import several_networks
+from reslab.studies.one_seed import on_what_scale, untested
 from reslab.studies.verdicts import both_words
 
 Label = Callable[[Group], str]
@@ -48,16 +38,6 @@ def by_dataset(groups: Sequence[Group], label: Label, among: Sequence[Group]) ->
     return "; ".join(f"on {name} {listed}" for name, listed in parts)
 
 
-UNTESTED = "With one seed no difference can be tested, so that no reason is given for any."
-"""The answer to a question after reasons where there are comparisons and none could be tested."""
-
-
-def untested(compared: Sequence[Compared]) -> bool:
-    """Return whether there are comparisons and none of them could be tested, for want of seeds."""
-    verdicts = [one.test for one in compared if one.test is not None]
-    return bool(verdicts) and all(verdict.kind == "unknown" for verdict in verdicts)
-
-
 def comparison_of(compared: Sequence[Compared], first: Group, second: Group) -> Compared | None:
     """Return the comparison of two groups, the second against the first, if it was made."""
     for one in compared:
@@ -72,30 +52,7 @@ def told(compared: Sequence[Compared], what: Callable[[Compared], str]) -> list[
         return []
     alone = untested(compared)
     items = tuple(compared_words(one, what(one), caution=not alone) for one in compared)
-    return [Bullets(items), *([Prose(_of_one_seed(compared))] if alone else [])]
-
-
-def _of_one_seed(compared: Sequence[Compared]) -> str:
-    """Return what can be said of differences of single runs: how many the draw of the test images could explain."""
-    caution = "One seed cannot tell any of these differences from chance."
-    known = [one for one in compared if one.test is not None and one.first.number("num_test")]
-    if not known:
-        return caution
-    reach = max(by_images_alone(*_errors(one), one.first.number("num_test") or 1) for one in known)
-    larger = sum(abs(one.test.difference.value) > reach for one in known if one.test is not None)
-    if len(known) == 1:
-        sizes = f"this one is {'larger' if larger else 'not larger'}"
-    else:
-        sizes = f"of these {counted(len(known), 'difference')} {that_do(larger, 'is', 'are')} larger"
-    return (
-        f"{caution}  As a scale: by the draw of the test images alone, two networks with equal chances of an error may "
-        f"come out {points(reach)} points apart (95%); {sizes}."
-    )
-
-
-def _errors(one: Compared) -> tuple[float, float]:
-    first, second = (group.last_epoch("test_error").mean for group in (one.first, one.second))
-    return first or 0.0, second or 0.0
+    return [Bullets(items), *([Prose(on_what_scale(compared))] if alone else [])]
 
 
 def compared_words(one: Compared, what: str, *, caution: bool = True) -> str:

@@ -13,6 +13,7 @@ from reslab.studies.against_published import against_paper
 from reslab.studies.comparing import comparison_of, diverged_words, higher, lower, missing_words
 from reslab.studies.curve_features import curve_features
 from reslab.studies.designs import within
+from reslab.studies.one_seed import reasons_supposed, untested
 from reslab.studies.two_datasets import HUNDRED, TEN, two_datasets
 from reslab.studies.verdicts import both_words, verdict_words, why_not_comparable
 
@@ -112,7 +113,12 @@ def _by_depth(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block
         items = [_step_words(_known(compared, first, second)) for first, second in pairwise(own)]
         blocks += [Prose(f"On {name} ([[final]], [[final-{dataset}]]):"), Bullets(tuple(items))]
         whole_way = f"from {own[0].recipe.depth} to {own[-1].recipe.depth} layers altogether, "
-        blocks.append(Prose(opened((whole_way if len(own) > 2 else "") + _why(_known(compared, own[0], own[-1])))))
+        ends = comparison_of(compared, own[0], own[-1])
+        if ends is not None and untested([ends]):
+            text = reasons_supposed([ends], _layers)
+        else:
+            text = opened((whole_way if len(own) > 2 else "") + _why(_known(compared, own[0], own[-1])))
+        blocks.append(Prose(text))
     several = len({group.recipe.depth for group in done}) > 1
     if several and any(why_not_comparable(group) and group.recipe.dataset != "digits" for group in done):
         text = (
@@ -121,6 +127,10 @@ def _by_depth(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block
         )
         blocks.append(Prose(text))
     return blocks
+
+
+def _layers(compared: Sequence[Compared]) -> str:
+    return listing(f"{one.second.recipe.depth} layers" for one in compared)
 
 
 def _step_words(one: Judged) -> str:
@@ -137,8 +147,6 @@ def _why(one: Judged) -> str:
     """Return what the two errors together say about the reason."""
     test, train = one.test, one.train
     deep, shallow = network_name(one.second.recipe), network_name(one.first.recipe)
-    if test.kind == "unknown":
-        return "there are too few seeds to tell a difference from chance, and no reason should be given for it."
     better, worse = lower(test), higher(test)
     fits_better, fits_worse = lower(train), higher(train)
     if better and fits_better:

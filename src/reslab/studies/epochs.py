@@ -16,8 +16,9 @@ from reslab.exhibits.wording import counted, dataset_name, listing, network_name
 from reslab.published import Published, published
 from reslab.studies.against_published import not_comparable
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import UNTESTED, higher, in_sentences, lower, placed, told, untested
+from reslab.studies.comparing import higher, in_sentences, lower, placed, told
 from reslab.studies.designs import bases, labelled, lengthened, seeds, variants, where, with_base
+from reslab.studies.one_seed import reasons_supposed, untested
 from reslab.studies.study import Options, Study
 from reslab.studies.verdicts import epochs_words, why_not_comparable
 
@@ -111,9 +112,9 @@ def _same(group: Group, one: Published) -> bool:
 
 
 def _reasons(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
-    if untested(compared):
-        return [Prose(UNTESTED)]
     name = placed(done, _label)
+    if untested(compared):
+        return [Prose(reasons_supposed(compared, lambda own: listing(name(one.second) for one in own)))]
     known = [one for one in compared if one.test is not None and one.train is not None]
     both = [one for one in known if lower(one.test) and lower(one.train)]
     fit_only = [one for one in known if lower(one.train) and higher(one.test)]

@@ -14,8 +14,9 @@ from reslab.exhibits.wording import counted, listing, network_name, number, open
 from reslab.presets import PRESETS
 from reslab.recipe import Recipe, Scalar, vary
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import in_sentences, told, untested
+from reslab.studies.comparing import in_sentences, told
 from reslab.studies.designs import bases, labelled, seeds, variants, where, with_base
+from reslab.studies.one_seed import untested
 from reslab.studies.study import Options, Study
 
 NAME = "fidelity"

@@ -7,18 +7,8 @@ from reslab.analysis.judgement import Compared
 from reslab.exhibits.blocks import Block, Heading, Prose
 from reslab.exhibits.wording import dataset_name, network_name, opened, points, spread, whole
 from reslab.recipe import Recipe
-from reslab.studies.comparing import (
-    UNTESTED,
-    Label,
-    by_dataset,
-    comparison_of,
-    higher,
-    lower,
-    placed,
-    shown,
-    told,
-    untested,
-)
+from reslab.studies.comparing import Label, by_dataset, comparison_of, higher, lower, placed, shown, told
+from reslab.studies.one_seed import reasons_supposed, untested
 from reslab.studies.two_datasets import HUNDRED, TEN
 from reslab.studies.verdicts import verdict_words
 
@@ -60,7 +50,7 @@ def amount(done: Sequence[Group], compared: Sequence[Compared], label: Label) ->
 def _reasons(compared: Sequence[Compared], done: Sequence[Group], label: Label) -> list[str]:
     """Return what the training errors say about higher test errors, in a sentence for each case that there is."""
     if untested(compared):
-        return [UNTESTED]
+        return [reasons_supposed(compared, lambda own: by_dataset([one.second for one in own], label, done))]
     worse = [one for one in compared if higher(one.test)]
     sides = ([one for one in worse if lower(one.train)], [one for one in worse if higher(one.train)])
     rest = [one for one in worse if not lower(one.train) and not higher(one.train)]

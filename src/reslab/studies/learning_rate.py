@@ -15,8 +15,9 @@ from reslab.published import Published, published
 from reslab.recipe import vary
 from reslab.studies.against_published import not_comparable, where_in
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import UNTESTED, by_dataset, higher, in_sentences, lower, placed, told, untested
+from reslab.studies.comparing import by_dataset, higher, in_sentences, lower, placed, told
 from reslab.studies.designs import bases, labelled, seeds, several_networks, times, variants, where, with_base
+from reslab.studies.one_seed import reasons_supposed, untested
 from reslab.studies.study import Options, Study
 from reslab.studies.verdicts import verdict_words, why_not_comparable
 
@@ -170,7 +171,8 @@ def _reasons(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]
             text += "Their training errors are not shown to be higher, so that the reason is open."
         blocks.append(Prose(text))
     if untested(compared):
-        blocks.append(Prose(UNTESTED))
+        supposed = reasons_supposed(compared, lambda own: by_dataset([one.second for one in own], _named, done))
+        blocks.append(Prose(supposed))
     elif not blocks:
         blocks.append(
             Prose("No rate is shown to do worse than the base, so that there is nothing to give a reason for.")

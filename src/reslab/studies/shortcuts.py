@@ -11,11 +11,12 @@ from reslab.exhibits.blocks import Block, Heading, Prose
 from reslab.exhibits.factors import Axis, factor_figure
 from reslab.exhibits.tables import size_table
 from reslab.exhibits.windows import beside_table, nothing, window_table
-from reslab.exhibits.wording import dataset_name, network_name, number
+from reslab.exhibits.wording import dataset_name, listing, network_name, number
 from reslab.recipe import vary
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import UNTESTED, in_sentences, placed, shown, told, untested
+from reslab.studies.comparing import in_sentences, placed, shown, told
 from reslab.studies.designs import BOTH, base_recipe, labelled, seeds, variants, within
+from reslab.studies.one_seed import reasons_supposed, untested
 from reslab.studies.study import Options, Study
 
 NAME = "shortcuts"
@@ -100,7 +101,7 @@ def _answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]
 def _reason(compared: Sequence[Compared]) -> str:
     """Return what differences between shortcuts, or their equality, or neither, say about projections."""
     if untested(compared):
-        return UNTESTED
+        return reasons_supposed(compared, lambda own: listing(_label(one.second) for one in own))
     known = [one for one in compared if one.test is not None]
     equal = sum(one.test is not None and one.test.kind == "equal" for one in known)
     if shown(compared):
