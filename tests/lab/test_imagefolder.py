@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lab_runs import make, outcome
@@ -94,6 +95,26 @@ def test_other_images_are_refused_on_resuming(whole: RunFiles, quick: Settings, 
     root = write_folders(tmp_path / "images", num_train=5)
     with pytest.raises(DataError, match="the images of imagefolder are not those"):
         execute(files, replace(quick, data_root=root))
+
+
+def test_more_images_are_refused_before_anything_of_the_run_is_changed(
+    whole: RunFiles, quick: Settings, tmp_path: Path
+) -> None:
+    """With more images, the checkpoint is of fewer epochs: what it counts must not cut the metrics."""
+    files = make(tmp_path, RECIPE)
+    epochs = 0
+
+    def count(event: dict[str, Any]) -> None:
+        nonlocal epochs
+        epochs += event["event"] == "epoch"
+
+    assert execute(files, quick, on_event=count, stop=lambda: epochs == 1) == "interrupted"
+    root = write_folders(tmp_path / "images", num_train=12)
+    with pytest.raises(DataError, match="the images of imagefolder are not those"):
+        execute(files, replace(quick, data_root=root))
+    assert len(files.metrics()) == 1
+    assert execute(files, quick) == "finished"
+    assert outcome(files) == outcome(whole)
 
 
 def test_a_plan_counts_the_folder_or_asks_the_run(whole: RunFiles, images: Path, tmp_path: Path) -> None:

@@ -121,6 +121,7 @@ def _train(
         with _LOADING:
             kernels()
     dataset = _load(recipe.dataset, settings.data_root)
+    _check_images(files, run, dataset)
     module, images, evaluations = assemble(run, dataset, device, settings.checkpoint_activations)
     state = loop.start(module, recipe, images.num_batches, device)
     if (saved := load_checkpoint(files.checkpoints)) is not None:
@@ -219,18 +220,26 @@ def _until(stop: Callable[[], bool], batches: Iterable[tuple[Tensor, Tensor]]) -
     return Stoppable()
 
 
-def _write_provenance(files: RunFiles, run: Run, dataset: AnyDataset, device: torch.device, iteration: int) -> None:
-    data = describe_data(run.recipe, dataset)
+def _check_images(files: RunFiles, run: Run, dataset: AnyDataset) -> None:
+    """Raise `DataError` where a run began with other images; to be asked before any of its files is changed."""
     before = files.provenance()
-    if before is not None and before["data"]["fingerprint"] != data["fingerprint"]:
+    if before is not None and before["data"]["fingerprint"] != dataset.fingerprint:
         raise DataError(
             f"the images of {dataset.name} are not those that {run.id} began with (their fingerprints differ); use the "
             "same --data-root, or another --runs folder"
         )
+
+
+def _write_provenance(files: RunFiles, run: Run, dataset: AnyDataset, device: torch.device, iteration: int) -> None:
+    before = files.provenance()
     attempts = [] if before is None else before["attempts"]
     files.write(
         "provenance.json",
-        {"format": FORMAT, "data": data, "attempts": [*attempts, attempt(device, iteration)]},
+        {
+            "format": FORMAT,
+            "data": describe_data(run.recipe, dataset),
+            "attempts": [*attempts, attempt(device, iteration)],
+        },
     )
 
 
