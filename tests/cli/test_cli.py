@@ -340,6 +340,15 @@ def test_out_of_time_is_not_done(reslab: Reslab) -> None:
     assert code == 130
 
 
+def test_the_threads_that_runs_share_are_a_default_only(reslab: Reslab, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[str] = []
+    monkeypatch.setattr("reslab.cli.run.launch", lambda *_, arguments, **options: given.extend(arguments))
+    ask = ["run", "depth", "--dataset", "digits", "--depths", "8", "--epochs", "1", "--seeds", "1", "--no-report"]
+    reslab(*ask, "--no-diagnose")
+    assert "--default-threads" in given
+    assert "--threads" not in given
+
+
 def test_two_trainings_of_one_run(reslab: Reslab, tmp_path: Path) -> None:
     folder = tmp_path / "runs" / tiny_run().id
     folder.mkdir(parents=True)

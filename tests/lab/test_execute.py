@@ -344,6 +344,42 @@ def test_a_finished_run_in_a_read_only_folder_is_just_finished(
         assert execute(files, QUICK) == "finished"
 
 
+def test_a_run_goes_on_with_the_threads_that_it_had(finished: tuple[RunFiles, object], tmp_path: Path) -> None:
+    """A launcher shares the cores between the runs that are left: other threads would give other last bits."""
+    whole, _ = finished
+    files = make(tmp_path, whole.read_run().recipe)
+    assert execute(files, QUICK, stop=stopping_after(3)) == "interrupted"
+    seen: list[dict[str, Any]] = []
+    shared = Settings(device="cpu", default_threads=2)
+    assert execute(files, shared, on_event=seen.append) == "finished"
+    assert outcome(files) == outcome(whole)
+    assert [one["threads"] for one in (files.provenance() or {})["attempts"]] == [1, 1]
+    assert "remark" not in [event["event"] for event in seen]
+    assert torch.get_num_threads() == 1  # those of the test: the next run of the process has its own
+
+
+@pytest.mark.parametrize(
+    ("settings", "threads"),
+    [
+        (Settings(device="cpu", default_threads=2, threads=1), 1),
+        (Settings(device="cpu", default_threads=2), 3),
+        (Settings(device="cpu"), 3),
+    ],
+)
+def test_threads_that_are_asked_for_count_and_too_many_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings, threads: int
+) -> None:
+    monkeypatch.setattr(execution, "usable_cores", lambda: 2)
+    files = make(tmp_path, small(1))
+    assert execute(files, Settings(device="cpu", default_threads=3), stop=stopping_after(1)) == "interrupted"
+    seen: list[dict[str, Any]] = []
+    assert execute(files, settings, on_event=seen.append) == "finished"
+    assert [one["threads"] for one in (files.provenance() or {})["attempts"]] == [3, threads]
+    remarks = [event["words"] for event in seen if event["event"] == "remark"]
+    assert len(remarks) == (threads == 3)
+    assert all("the 3 threads that it had" in words for words in remarks)
+
+
 def test_damaged_checkpoints_are_refused_with_what_to_do(tmp_path: Path) -> None:
     files = make(tmp_path, small(2))
     execute(files, QUICK, stop=stopping_after(3))

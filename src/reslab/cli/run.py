@@ -231,7 +231,7 @@ def _worker_arguments(
     arguments = [
         "--device",
         device,
-        "--threads",
+        "--default-threads",
         str(share_threads(jobs)),
         "--checkpoint-seconds",
         str(checkpoint_seconds),

@@ -24,6 +24,7 @@ from reslab.data import sources
 from reslab.data.serving import AnyDataset
 from reslab.errors import DataError, ResLabError
 from reslab.files import sync_folder
+from reslab.host import usable_cores
 from reslab.kernels.build import kernels, must_compile
 from reslab.lab.assembly import assemble
 from reslab.lab.provenance import attempt, describe_data
@@ -32,7 +33,7 @@ from reslab.models.complexity import multiply_adds, parameters
 from reslab.models.weights import save_weights
 from reslab.recipe import Run
 from reslab.training import loop
-from reslab.training.checkpoint import load_checkpoint, restore, save_checkpoint
+from reslab.training.checkpoint import MANIFEST, load_checkpoint, restore, save_checkpoint
 from reslab.training.hardware import (
     keep_freed_memory,
     make_deterministic,
@@ -58,6 +59,8 @@ class Settings:
     """Keep the input of each block only and compute the rest again: less memory, more time."""
     keep_epochs: tuple[int, ...] | None = None
     """Epochs after which the weights are kept, where the training goes on; None: its schedule's milestones."""
+    default_threads: int | None = None
+    """Threads where `threads` says nothing, and the run does not go on from a checkpoint on the processor."""
 
 
 def execute(
@@ -88,7 +91,8 @@ def _attempt(
 ) -> Status:
     files.remove("failure.json")
     try:
-        with on_stream(stream_of_its_own(pick_device(settings.device))):
+        device = pick_device(settings.device)
+        with on_stream(stream_of_its_own(device)), _computing_with(_threads(files, settings, device)):
             return _train(files, run, settings, partial(_emit, on_event, run), stop)
     except Exception as error:
         trace = None if isinstance(error, ResLabError) else traceback.format_exc()
@@ -103,6 +107,27 @@ def _attempt(
         raise
 
 
+def _threads(files: RunFiles, settings: Settings, device: torch.device) -> int | None:
+    """Return the threads to compute with, None for torch's own: a resumed run goes on with those that it had."""
+    attempts = (files.provenance() or {}).get("attempts")
+    is_resumed = attempts and any(files.checkpoints.glob(f"*/{MANIFEST}"))
+    if settings.threads is None and is_resumed and device.type == attempts[-1]["device"] == "cpu":
+        return int(attempts[-1]["threads"])
+    return settings.threads or settings.default_threads
+
+
+@contextlib.contextmanager
+def _computing_with(threads: int | None) -> Iterator[None]:
+    """Compute with so many threads of the processor, and then as before: a worker trains other runs after this one."""
+    before = torch.get_num_threads()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class _Interrupted(Exception):  # noqa: N818
     """A stop was asked for while evaluating."""
 
@@ -114,8 +139,6 @@ def _train(
     device = pick_device(settings.device)
     make_deterministic()
     keep_freed_memory()
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
     if must_compile():
         emit("preparing", words="compiles its kernels, once")
         with _LOADING:
@@ -137,6 +160,9 @@ def _train(
         num_iterations=state.schedule.num_iterations,
         num_epochs=state.schedule.num_epochs,
     )
+    threads = torch.get_num_threads()
+    if saved is not None and settings.threads is None and threads > usable_cores():
+        emit("remark", words=f"goes on with the {threads} threads that it had, for the same bits: more than cores here")
 
     keep = state.schedule.milestones() if settings.keep_epochs is None else state.schedule.inner(settings.keep_epochs)
     saved_at = reported_at = time.monotonic()
