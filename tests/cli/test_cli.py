@@ -242,6 +242,25 @@ def test_a_study_trains_what_is_missing_and_nothing_twice(reslab: Reslab, tmp_pa
     assert json.loads(out)["num_to_train"] == 1
 
 
+def test_folders_are_prepared_for_a_cluster(reslab: Reslab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reslab.lab.speed._side_by_side", None)  # nothing is measured
+    ask = ["run", "depth", "--dataset", "digits", "--depths", "8,14", "--epochs", "1", "--precision", "fp32"]
+    code, out, err = reslab(*ask, "--seeds", "2", "--prepare")
+    assert (code, err) == (0, "")
+    folders = out.splitlines()
+    names = [(Path(name).parts[1].split("-")[1], Path(name).name) for name in folders]
+    assert names == [("resnet14", "seed0"), ("resnet8", "seed0"), ("resnet14", "seed1"), ("resnet8", "seed1")]
+    assert [path.name for folder in folders for path in Path(folder).iterdir()] == ["run.json"] * 4
+    assert (tmp_path / "runs" / "studies" / "depth.json").exists()
+    assert not (tmp_path / "report").exists()
+    (tmp_path / folders[1] / "result.json").write_text("{}")  # as if it had finished
+    code, out, _ = reslab(*ask, "--seeds", "2", "--prepare", "--json")
+    assert json.loads(out) == {"study": "depth", "folders": [folders[0], *folders[2:]]}
+    for folder in folders:
+        (tmp_path / folder / "result.json").write_text("{}")
+    assert reslab(*ask, "--seeds", "2", "--prepare") == (0, "", "")
+
+
 def test_an_estimate_made_on_a_busy_machine_says_so(reslab: Reslab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reslab.host.is_busy", lambda: True)
     ask = ["run", "depth", "--dataset", "digits", "--depths", "8", "--seeds", "2", "--precision", "fp32", "--dry-run"]
@@ -277,6 +296,7 @@ def test_a_study_of_one_s_own(reslab: Reslab, tmp_path: Path) -> None:
         (["run", "depth", "--seeds", "0"], 2, "--seeds must be 1 or more"),
         (["run", "depth", "--dataset", "digits", "--jobs", "0"], 2, "--jobs must be 1 or more"),
         (["run", "depth", "--time-limit", "-3", "--dry-run"], 2, "--time-limit must be 0 or more, not -3"),
+        (["run", "depth", "--prepare", "--dry-run"], 2, "choose one of them"),
         (["train", "--threads", "-2"], 2, "--threads must be 1 or more, not -2"),
         (["train", *TINY, "--checkpoint-seconds", "nan"], 2, "--checkpoint-seconds must be 0 or more, not nan"),
         (["train", *TINY, "--device", "cpu:"], 2, "device must be auto, cpu, cuda"),

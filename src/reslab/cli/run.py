@@ -62,6 +62,7 @@ def run(
     keep_epochs: KeepEpochs = None,
     time_limit: float | None = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
+    prepare: Annotated[bool, Parameter(negative="")] = False,
     no_report: Annotated[bool, Parameter(negative="")] = False,
     no_diagnose: Annotated[bool, Parameter(negative="")] = False,
     title: str | None = None,
@@ -97,6 +98,8 @@ def run(
         Stop after so many minutes, with checkpoints.
     dry_run
         Only tell what would train, how long it would take and how much disk it needs.
+    prepare
+        Only make the folders of what would train, and list them: python -m reslab.lab.execute FOLDER trains one.
     no_report
         Write no report.
     no_diagnose
@@ -108,10 +111,15 @@ def run(
     """
     check_least("--checkpoint-seconds", checkpoint_seconds, 0)
     check_least("--time-limit", time_limit, 0)
+    if dry_run and prepare:
+        raise ResLabError("--dry-run changes nothing and --prepare makes folders; choose one of them")
     asked = _plan(study, seeds, depths, dataset, epochs, preset, precision, device)
     kept = None if keep_epochs is None else parse_epochs(keep_epochs)
     planned = plan(runs, asked.runs(), data_root, kept)
     todo = in_order(planned)
+    if prepare:
+        _prepare(asked, runs, todo, json=json)
+        return OK
     if not dry_run:
         for name in {item.recipe.dataset for item in todo}:
             check_present(name, data_root)
@@ -194,6 +202,20 @@ def _plan(
             precision=chosen,
         ),
     )
+
+
+def _prepare(asked: Plan, root: Path, todo: list[Run], *, json: bool) -> None:
+    """Make the folders of the runs to train, and print them in their order."""
+    for member in asked.studies:
+        record(root, member)
+    places = [run_files(root, item) for item in todo]
+    for item, files in zip(todo, places, strict=True):
+        files.create(item)
+    folders = [str(files.path) for files in places]
+    if json:
+        print_json({"study": asked.name, "folders": folders})
+    else:
+        print(*folders, sep="\n", end="\n" if folders else "")
 
 
 def _check_jobs(jobs: int | None, device: str, todo: list[Run]) -> int:
