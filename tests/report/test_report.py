@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from reslab.errors import ResLabError
+from reslab.files import write_whole
 from reslab.recipe import Run
 from reslab.report.compose import compose
 from reslab.report.html import render_html
@@ -226,12 +227,34 @@ def test_the_assignment_opens_with_its_questions(tmp_path: Path) -> None:
     assert "[[" not in text.replace("\\", "")
 
 
-def test_a_page_of_somebody_else_s_is_not_overwritten(runs: Path, tmp_path: Path) -> None:
-    (tmp_path / "index.html").write_text("important")
-    with pytest.raises(ResLabError, match="choose another folder with --out"):
+@pytest.mark.parametrize("name", ["index.html", "report.md", "report.pdf", "figures/FIRST"])
+def test_what_is_somebody_else_s_is_not_overwritten(
+    runs: Path, written: ReportFiles, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name.replace("FIRST", written.figures[0].name)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("important")
+    with pytest.raises(ResLabError, match=f"{path.name} is no report of ResLab's .*choose another folder with --out"):
         write_report(runs, tmp_path)
-    assert (tmp_path / "index.html").read_text() == "important"
-    assert not (tmp_path / "report.md").exists()
+    assert [one for one in tmp_path.rglob("*") if one.is_file()] == [path]
+    assert path.read_text() == "important"
+
+
+def test_a_report_that_was_cut_short_is_written_again(
+    runs: Path, written: ReportFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class CutError(Exception):
+        pass
+
+    def cut(path: Path, content: bytes) -> None:
+        write_whole(path, content)
+        if path.name == "report.md":
+            raise CutError
+
+    with monkeypatch.context() as patch, pytest.raises(CutError):
+        patch.setattr("reslab.report.write.write_whole", cut)
+        write_report(runs, tmp_path)
+    assert write_report(runs, tmp_path).pdf.read_bytes() == written.pdf.read_bytes()
 
 
 def test_the_appendix_says_what_each_recipe_is(written: ReportFiles, runs: Path) -> None:

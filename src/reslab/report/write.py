@@ -37,18 +37,19 @@ def write_report(
     `studies` names what to report on; None means every study that was asked, and the runs beside them.  The same
     run directories give the same files, byte for byte.  Pictures of an earlier report that this one does not show are
     removed, if nobody has changed them.  Raises `ResLabError` for a study that was never asked, or a folder that cannot
-    be written.
+    be written or holds files of somebody else's under these names.
     """
-    _check_place(out)
+    _check_place(out, ("index.html", "report.md", "report.pdf"))
     document = compose(runs_root, studies, title=title, author=author)
     specifications = charts(document)
+    _check_place(out, [f"figures/{name}.svg" for name in specifications])
     figures = out / "figures"
     pictures = draw(specifications, pictures_before(figures))
     contents = {
+        "index.html": render_html(document, pictures).encode(),  # first: it tells that the others are ours
         **{f"figures/{name}.svg": svg.encode() for name, svg in pictures.items()},
         "report.md": render_markdown(document).encode(),
         "report.pdf": render_pdf(document, pictures),
-        "index.html": render_html(document, pictures).encode(),
     }
     try:
         for name, content in contents.items():
@@ -67,15 +68,20 @@ def write_report(
     )
 
 
-def _check_place(out: Path) -> None:
-    """Raise `ResLabError` where a page of somebody else's would be written over."""
+def _check_place(out: Path, names: Sequence[str]) -> None:
+    """Raise `ResLabError` where files would be written over and no page of ours tells that they are a report's."""
     page = out / "index.html"
     try:
-        is_foreign = page.exists() and page.stat().st_size > 0 and _BRAND not in page.read_text(errors="replace")
+        if page.exists() and _BRAND in page.read_text(errors="replace"):
+            return
+        foreign = [out / name for name in names if (out / name).exists() and (out / name).stat().st_size > 0]
     except OSError:
         return  # writing will say what is wrong
-    if is_foreign:
-        raise ResLabError(f"{page} is no report of ResLab's and would be overwritten; choose another folder with --out")
+    if foreign:
+        raise ResLabError(
+            f"{foreign[0]} is no report of ResLab's and would be overwritten; choose another folder with --out, or move "
+            "it away"
+        )
 
 
 _BRAND = '<p class="brand">ResLab</p>'
