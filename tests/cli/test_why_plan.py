@@ -87,3 +87,13 @@ def test_a_run_that_has_not_finished_is_not_measured(tmp_path: Path, asked: Aske
     (folder / "result.json").unlink()
     diagnose_plan(_plan(), tmp_path, None, "cpu")
     assert asked == []
+
+
+def test_what_was_measured_and_is_damaged_keeps_no_other_run_from_being_measured(
+    tmp_path: Path, asked: Asked, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (_run(tmp_path, 8) / "diagnostics.json").write_text("{")
+    _run(tmp_path, 14)
+    diagnose_plan(_plan(), tmp_path, None, "cpu")
+    assert asked == [(14, BOTH, None)]
+    assert "diagnostics.json is damaged" in capsys.readouterr().err

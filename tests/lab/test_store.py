@@ -230,6 +230,17 @@ def test_files_that_do_not_belong_together_are_told_of(tmp_path: Path) -> None:
         RunFiles(moved).check()
 
 
+@pytest.mark.parametrize("name", ["diagnostics.json", "failure.json", "result.json"])
+def test_no_training_is_thrown_away_for_a_file_that_can_be_made_again(tmp_path: Path, name: str) -> None:
+    files = make(tmp_path, RUN.recipe)
+    (files.path / name).write_text("{")
+    read = {"diagnostics.json": files.diagnostics, "failure.json": files.failure, "result.json": files.result}[name]
+    with pytest.raises(ResLabError, match=f"{name} is damaged: .*; remove ") as caught:
+        read()
+    assert ("remove the folder" in str(caught.value)) == (name == "result.json")
+    assert ("remove this file" in str(caught.value)) == (name != "result.json")
+
+
 def test_a_file_that_is_added_to_is_one_process_s_at_a_time(tmp_path: Path) -> None:
     files, added = make(tmp_path, RUN.recipe), 20
 

@@ -86,11 +86,12 @@ def diagnose_plan(
             run = Run(variant.recipe, study.seeds_of(variant)[0])
             at_end.setdefault(run, []).extend(study.diagnostics)
             during.setdefault(run, []).extend(study.diagnostics_during)
-    todo = [
-        (run, epochs, missing)
-        for run in at_end
-        for epochs, missing in _missing(run_files(root, run), at_end[run], during[run])
-    ]
+    todo: list[tuple[Run, tuple[int, ...] | None, list[str]]] = []
+    for run in at_end:
+        try:
+            todo += [(run, *what) for what in _missing(run_files(root, run), at_end[run], during[run])]
+        except ResLabError as error:
+            _tell(run, error)
     if not todo:
         return
     from reslab.lab.diagnose import diagnose_run
@@ -106,7 +107,11 @@ def diagnose_plan(
         try:
             diagnose_run(run_files(root, run), settings, missing, epochs=epochs, budget=budget)
         except (ResLabError, RuntimeError) as error:
-            print(f"{run.id} could not be measured: {error}", file=sys.stderr, flush=True)
+            _tell(run, error)
+
+
+def _tell(run: Run, error: Exception) -> None:
+    print(f"{run.id} could not be measured: {error}", file=sys.stderr, flush=True)
 
 
 def _missing(

@@ -34,6 +34,12 @@ FORMAT = 1
 
 _WRITTEN_WITHIN_SECONDS = 3600.0
 
+_MADE_AGAIN = {
+    "diagnostics.json": "remove this file to measure again; the training is whole",
+    "failure.json": "remove this file; then the run goes on from its checkpoint, where it has one",
+}
+"""What to do about damaged files that no training is lost with."""
+
 _EPOCH_WEIGHTS = re.compile(r"epoch(\d{4,})\.safetensors")
 
 Status = Literal["finished", "diverged", "failed", "running", "interrupted", "pending"]
@@ -290,7 +296,7 @@ class RunFiles:
         try:
             return read_json(self.path / name)
         except ResLabError as error:
-            raise ResLabError(f"{error}; {self._anew}") from None
+            raise ResLabError(f"{error}; {_MADE_AGAIN.get(name, self._anew)}") from None
 
 
 def run_files(root: Path, run: Run) -> RunFiles:
