@@ -23,3 +23,7 @@ class LockedError(ResLabError):
     """Another process holds the run."""
 
     exit_code = 8
+
+
+class ReplacedError(ResLabError):
+    """The folder of a run was removed or replaced while it was trained."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from lab_runs import make, outcome, small, timeless
 
 from reslab.data.images import Dataset
 from reslab.data.sources import load
-from reslab.errors import CheckpointError, DataError, ResLabError
+from reslab.errors import CheckpointError, DataError, ReplacedError, ResLabError
 from reslab.kernels import norm
 from reslab.kernels.build import Kernels
 from reslab.lab import execute as execution
@@ -431,6 +432,28 @@ def test_a_folder_removed_while_it_is_trained_does_not_end_as_finished(tmp_path:
     with pytest.raises(ResLabError, match="removed or changed while it was trained"):
         execute(files, QUICK, on_event=remove)
     assert files.result() is None
+
+
+@pytest.mark.parametrize("checkpoint_seconds", [0.0, 60.0])
+@pytest.mark.parametrize("is_made_anew", [False, True])
+def test_a_folder_that_is_another_s_by_now_is_left_alone(
+    tmp_path: Path, is_made_anew: bool, checkpoint_seconds: float
+) -> None:
+    files = make(tmp_path, small(3))
+
+    def replace_it(event: dict[str, Any]) -> None:
+        if event["event"] == "epoch" and event["epoch"] == 1:
+            shutil.rmtree(files.path)
+            if is_made_anew:
+                make(tmp_path, small(3))
+                with files.lock():
+                    pass
+
+    settings = replace(QUICK, checkpoint_seconds=checkpoint_seconds)
+    with pytest.raises(ReplacedError, match=r"seed0 was removed or replaced while it was trained"):
+        execute(files, settings, on_event=replace_it)
+    assert files.path.exists() == is_made_anew
+    assert sorted(path.name for path in files.path.glob("*")) == ([".lock", "run.json"] if is_made_anew else [])
 
 
 def test_runs_side_by_side_read_their_images_once(monkeypatch: pytest.MonkeyPatch) -> None:

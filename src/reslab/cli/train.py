@@ -20,7 +20,7 @@ from reslab.cli.flags import (
     recipe_from_flags,
 )
 from reslab.data.sources import check_present
-from reslab.errors import ResLabError
+from reslab.errors import LockedError, ReplacedError, ResLabError
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles, run_files
 from reslab.recipe import Recipe, Run
@@ -77,6 +77,8 @@ def train(
     try:
         with Board({run.id: (1.0, 1.0)}) as board:
             status = execute(files, settings, on_event=board, stop=StopRequest())
+    except (LockedError, ReplacedError):
+        raise  # the folder is another process's
     except ResLabError:
         if is_new and not (files.path / "provenance.json").exists():
             shutil.rmtree(files.path, ignore_errors=True)  # a slip in the command: nothing has been trained

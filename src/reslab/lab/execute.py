@@ -78,8 +78,8 @@ def execute(
     run = files.check()
     status: Status | None = files.ended()
     if status is None:
-        with files.lock():
-            status = files.ended() or _attempt(files, run, settings, on_event, stop)
+        with files.lock() as held:
+            status = held.ended() or _attempt(held, run, settings, on_event, stop)
     if status in ("finished", "diverged"):
         shutil.rmtree(files.checkpoints, ignore_errors=True)
     _emit(on_event, run, "end", status=status)
@@ -207,12 +207,14 @@ def _train(
 
 
 def _save(files: RunFiles, state: loop.State) -> None:
+    files.check_held()
     with writing(files.checkpoints):
         save_checkpoint(files.checkpoints, state)
 
 
 def _keep_weights(files: RunFiles, module: nn.Module, epoch: int) -> None:
     path = files.epoch_weights(epoch)
+    files.check_held()
     with writing(path.parent):
         path.parent.mkdir(exist_ok=True)
         sync_folder(files.path)
@@ -270,6 +272,7 @@ def _write_provenance(files: RunFiles, run: Run, dataset: AnyDataset, device: to
 
 
 def _finish(files: RunFiles, run: Run, module: nn.Module) -> None:
+    files.check_held()
     if files.check() != run or files.provenance() is None:
         raise ResLabError(f"files of {files.path} were removed or changed while it was trained; train it anew")
     rows = files.metrics()

@@ -20,13 +20,13 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from filelock import FileLock, Timeout
 
-from reslab.errors import LockedError, ResLabError
+from reslab.errors import LockedError, ReplacedError, ResLabError
 from reslab.files import Json, read_json, sync_folder, write_json
 from reslab.recipe import SEMANTICS, Recipe, Run, to_mapping
 
@@ -50,6 +50,8 @@ class RunFiles:
     """The files of one run."""
 
     path: Path
+    held: tuple[int, int] | None = field(default=None, compare=False)
+    """Which file the lock is, where this process holds it: a folder made anew has another."""
 
     @property
     def checkpoints(self) -> Path:
@@ -172,6 +174,7 @@ class RunFiles:
 
     def write(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a JSON file of the run, whole or not at all."""
+        self.check_held()
         with writing(self.path):
             write_json(self.path / name, content)
 
@@ -200,11 +203,13 @@ class RunFiles:
 
     def remove(self, name: str) -> None:
         """Remove a file of the run, if it is there."""
+        self.check_held()
         with writing(self.path):
             (self.path / name).unlink(missing_ok=True)
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         """Append one line to metrics.jsonl and see it on the disk."""
+        self.check_held()
         with writing(self.path):
             with self._metrics.open("ab") as file:
                 file.write(json.dumps(row, allow_nan=False).encode() + b"\n")
@@ -214,6 +219,7 @@ class RunFiles:
 
     def keep_metrics(self, num_rows: int) -> None:
         """Cut metrics.jsonl after so many lines: what a checkpoint has not seen is trained again."""
+        self.check_held()
         lines = self._metrics_lines()
         if len(lines) < num_rows:
             raise ResLabError(
@@ -226,12 +232,16 @@ class RunFiles:
                 os.truncate(self._metrics, length)
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the run for this process; raise `LockedError` where another does.  Freed when the process ends."""
+    def lock(self) -> Iterator[Self]:
+        """Hold the run for this process; raise `LockedError` where another does.  Freed when the process ends.
+
+        Gives the files as they are held: written to by these, a folder that was removed or made anew is left alone.
+        """
         with writing(self.path):
             lock = FileLock(self._lock_path, timeout=1)
             try:
                 lock.acquire()
+                held = _identity(self._lock_path)
                 for folder in (self.path, self.path / "weights"):
                     for rest in folder.glob(".*.*.[0-9]*"):
                         _remove_if_old(rest)
@@ -240,9 +250,23 @@ class RunFiles:
                     f"{self.path} is being trained by another process; wait for it, or use another --runs folder"
                 ) from None
         try:
-            yield
+            yield replace(self, held=held)
         finally:
             lock.release()
+
+    def check_held(self) -> None:
+        """Raise `ReplacedError` where the folder that this process holds is no longer there, or is another."""
+        if self.held is None:
+            return
+        try:
+            is_same = _identity(self._lock_path) == self.held
+        except OSError:
+            is_same = False
+        if not is_same:
+            raise ReplacedError(
+                f"the folder {self.path} was removed or replaced while it was trained; what this process had trained "
+                "is gone, and the same command trains the run as the folder now has it"
+            )
 
     @contextmanager
     def changing(self, name: str) -> Iterator[None]:
@@ -319,6 +343,11 @@ def find_runs(root: Path) -> list[RunFiles]:
     """Return all runs below a folder, sorted by name and seed."""
     found = [path.parent for path in root.glob("*/seed*/run.json")]
     return [RunFiles(path) for path in sorted(found, key=lambda path: (path.parent.name, len(path.name), path.name))]
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _remove_if_old(rest: Path) -> None:
