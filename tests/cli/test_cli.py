@@ -134,6 +134,25 @@ def test_evaluate_gives_the_run_s_own_error(reslab: Reslab, trained: Path) -> No
     assert num_wrong == pytest.approx(facts["test_error"] * 355 / 100)
 
 
+def test_evaluate_measures_what_the_run_ended_with_on_its_own_images(
+    reslab: Reslab, trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained, tmp_path / "runs")
+    folder = tmp_path / "runs" / tiny_run().id
+    provenance = json.loads((folder / "provenance.json").read_text())
+    other = {**provenance, "data": {**provenance["data"], "fingerprint": "0" * 64}}
+    (folder / "provenance.json").write_text(json.dumps(other))
+    code, _, err = reslab("evaluate", tiny_run().id)
+    assert code == 4
+    assert "are not those that" in err
+    (folder / "provenance.json").write_text(json.dumps(provenance))
+    result = json.loads((folder / "result.json").read_text())
+    (folder / "result.json").write_text(json.dumps({**result, "weights_sha256": "0" * 64}))
+    code, _, err = reslab("evaluate", tiny_run().id)
+    assert code == 5
+    assert "is not what the run ended with" in err
+
+
 def test_evaluate_takes_weights_from_elsewhere(reslab: Reslab, trained: Path) -> None:
     weights = trained / tiny_run().id / "weights.safetensors"
     result = json.loads((weights.parent / "result.json").read_text())

@@ -8,7 +8,7 @@ from reslab.cli import OK
 from reslab.cli.console import print_json, print_table
 from reslab.cli.flags import AsJson, DataRoot, Device, Runs
 from reslab.errors import CheckpointError, ResLabError
-from reslab.lab.store import find_run
+from reslab.lab.store import RunFiles, find_run
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, vary
 
@@ -77,6 +77,8 @@ def evaluate(
 class _Trained:
     recipe: Recipe
     weights: dict[str, Any]
+    files: RunFiles | None = None
+    """Of the run that they are of."""
 
 
 def _of_run(run: str, root: Path) -> _Trained:
@@ -84,9 +86,11 @@ def _of_run(run: str, root: Path) -> _Trained:
     recipe = files.read_run().recipe
     if not files.weights.exists():
         raise CheckpointError(f"{files.path} has no trained weights: {files.why_no_weights()}")
+    from reslab.lab.diagnose import weights_digest
     from reslab.models.weights import read_weights
 
-    return _Trained(recipe, read_weights(files.weights))
+    weights_digest(files)
+    return _Trained(recipe, read_weights(files.weights), files)
 
 
 def _of_file(path: Path, recipe: Recipe, shortcut: str | None) -> _Trained:
@@ -105,6 +109,7 @@ def _measure(what: _Trained, precision: str | None, data_root: Path | None, devi
 
     from reslab.data.sources import load_any
     from reslab.lab.assembly import assemble
+    from reslab.lab.diagnose import check_images
     from reslab.models.weights import load_into
     from reslab.recipe import Run
     from reslab.training.evaluation import evaluate as measure
@@ -113,6 +118,8 @@ def _measure(what: _Trained, precision: str | None, data_root: Path | None, devi
     place: torch.device = pick_device(device)
     make_deterministic()
     dataset = load_any(what.recipe.dataset, data_root)
+    if what.files is not None:
+        check_images(what.files, what.files.read_run(), dataset)
     module, _, parts = assemble(Run(what.recipe), dataset, place)
     load_into(module, what.weights)
     evaluation = measure(module, parts["test"], precision=precision or what.recipe.precision)

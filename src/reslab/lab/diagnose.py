@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reslab.data import sources
-from reslab.data.serving import AnyTrainBatches, unaugmented
+from reslab.data.serving import AnyDataset, AnyTrainBatches, unaugmented
 from reslab.diagnostics.measure import BUDGETS, DIAGNOSTICS, Subject, check_names, diagnose
 from reslab.errors import CheckpointError, DataError
 from reslab.files import Json
@@ -50,7 +50,7 @@ def diagnose_run(
     names = tuple(DIAGNOSTICS) if which is None else tuple(dict.fromkeys(which))
     check_names(names, budget)
     run = files.read_run()
-    digest = _weights_digest(files)
+    digest = weights_digest(files)
     content = _found(files, run, digest)
     moments = [_Moment(None, files.weights, digest)] if epochs is None else [_kept(files, epoch) for epoch in epochs]
     missing = {
@@ -118,14 +118,28 @@ def _entries(content: Json, moment: _Moment) -> Json:
     return entries
 
 
-def _weights_digest(files: RunFiles) -> str:
+def weights_digest(files: RunFiles) -> str:
+    """Return the SHA-256 of a run's trained weights; raise `CheckpointError` where they are not what it ended with."""
     result = files.result()
     if result is None or not files.weights.exists():
         raise CheckpointError(f"{files.path} has no trained weights to measure: {files.why_no_weights()}")
     digest = hashlib.sha256(files.weights.read_bytes()).hexdigest()
     if digest != result["weights_sha256"]:
-        raise CheckpointError(f"{files.weights} is not what the run ended with (its SHA-256 differs)")
+        raise CheckpointError(
+            f"{files.weights} is not what the run ended with (its SHA-256 differs); put back a copy, or remove "
+            f"the folder {files.path} to train the run anew"
+        )
     return digest
+
+
+def check_images(files: RunFiles, run: Run, dataset: AnyDataset) -> None:
+    """Raise `DataError` where these are not the images that a run was trained on."""
+    provenance = files.provenance()
+    if provenance is not None and provenance["data"]["fingerprint"] != dataset.fingerprint:
+        raise DataError(
+            f"the images of {dataset.name} are not those that {run.id} was trained on (their fingerprints differ); use "
+            "the same --data-root"
+        )
 
 
 def _found(files: RunFiles, run: Run, digest: str) -> Json:
@@ -144,12 +158,7 @@ def _subjects(files: RunFiles, run: Run, settings: Settings, device: torch.devic
     """Return what gives the subject of each moment; the images are read once for all."""
     recipe = run.recipe
     dataset = sources.load_any(recipe.dataset, settings.data_root)
-    provenance = files.provenance()
-    if provenance is not None and provenance["data"]["fingerprint"] != dataset.fingerprint:
-        raise DataError(
-            f"the images of {dataset.name} are not those that {run.id} was trained on (their fingerprints differ); use "
-            "the same --data-root"
-        )
+    check_images(files, run, dataset)
     initial, augmented, evaluations = assemble(run, dataset, device)
     batch_size = min(recipe.batch_size, augmented.num_images)
     train = unaugmented(run, dataset, device, batch_size)
