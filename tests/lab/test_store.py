@@ -217,6 +217,23 @@ def test_damage_in_what_a_checkpoint_has_seen_is_told_before_training_goes_on(tm
     assert files.metrics() == []
 
 
+def test_a_run_may_be_kept_elsewhere_behind_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = make(tmp_path / "store", RUN.recipe, RUN.seed).path
+    kept = kept.rename(tmp_path / "kept")
+    files = run_files(tmp_path / "runs", RUN)
+    files.path.parent.mkdir(parents=True)
+    files.path.symlink_to(kept)
+    assert files.check() == RUN
+    files.fail("error", "some")
+    assert (files.failure() or {})["run"] == RUN.id
+    (tmp_path / "mine").symlink_to(make(tmp_path / "other", RUN.recipe, RUN.seed).path)
+    assert RunFiles(tmp_path / "mine").check() == RUN
+    monkeypatch.chdir(files.path.parent)
+    assert RunFiles(Path(files.path.name)).check() == RUN
+    with pytest.raises(ResLabError, match="the recipe was edited"):
+        RunFiles(kept).check()
+
+
 def test_files_that_do_not_belong_together_are_told_of(tmp_path: Path) -> None:
     files = with_metrics(tmp_path, 3)
     assert files.check() == RUN

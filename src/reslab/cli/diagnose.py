@@ -87,9 +87,9 @@ def diagnose_plan(
             at_end.setdefault(run, []).extend(study.diagnostics)
             during.setdefault(run, []).extend(study.diagnostics_during)
     todo: list[tuple[Run, tuple[int, ...] | None, list[str]]] = []
-    for run in at_end:
+    for run, wanted in at_end.items():
         try:
-            todo += [(run, *what) for what in _missing(run_files(root, run), at_end[run], during[run])]
+            todo += [(run, *what) for what in _missing(run_files(root, run), wanted, during[run])]
         except ResLabError as error:
             _tell(run, error)
     if not todo:

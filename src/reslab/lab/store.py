@@ -85,8 +85,9 @@ class RunFiles:
             raise ResLabError(f"{self.path / 'run.json'} is not a run's: {error!r}; {self._anew}") from None
 
     def is_of(self, run: Run) -> bool:
-        """Return whether the folder has the run's name."""
-        return self.path.resolve().parts[-2:] == tuple(run.id.split("/"))
+        """Return whether the folder has the run's name, by which it may be a link to where it is kept."""
+        names = (Path(os.path.normpath(self.path.absolute())), self.path.resolve())  # as it is called, and as it is
+        return tuple(run.id.split("/")) in [name.parts[-2:] for name in names]
 
     def check(self) -> Run:
         """Return the run, once its files have been looked at: whether they belong to it and agree.
@@ -184,14 +185,16 @@ class RunFiles:
         `at` are the epoch and the completed iterations; where they are not given, those of the last epoch written.
         """
         rows: list[Json] = []
-        with contextlib.suppress(ResLabError):  # damaged metrics may be the very failure
+        name = "/".join(self.path.resolve().parts[-2:])
+        with contextlib.suppress(ResLabError):  # damaged files may be the very failure
+            name = self.read_run().id
             rows = self.metrics()
         epoch, iteration = at or ((rows[-1]["epoch"], rows[-1]["iteration"]) if rows else (0, 0))
         self.write(
             "failure.json",
             {
                 "format": FORMAT,
-                "run": "/".join(self.path.resolve().parts[-2:]),
+                "run": name,
                 "kind": kind,
                 "message": message,
                 "traceback": trace,

@@ -79,8 +79,8 @@ def _check_place(out: Path, names: Sequence[str]) -> None:
         return  # writing will say what is wrong
     if foreign:
         raise ResLabError(
-            f"{foreign[0]} is no report of ResLab's and would be overwritten; choose another folder with --out, or move "
-            "it away"
+            f"{foreign[0]} is no report of ResLab's and would be overwritten; choose another folder with --out, or "
+            "move it away"
         )
 
 
