@@ -1,6 +1,7 @@
 """How the kernels are found, compiled and gone without."""
 
 import ctypes
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +45,17 @@ def test_a_compiler_that_fails_is_quoted() -> None:
     found = kernels()
     assert found.library is None
     assert "no such option" in found.reason or "torch brings no OpenMP" in found.reason
+
+
+def test_ctrl_c_does_not_reach_the_compilers(machine: Path, tmp_path: Path) -> None:
+    """A terminal sends it to the session that it belongs to."""
+    script = f"#!/bin/sh\n[ $1 = --version ] && exit 0\nps -o sid= -p $$ >> {tmp_path}/sessions\nexit 1\n"
+    machine.write_text(script)
+    if "torch brings no OpenMP" in kernels().reason:
+        pytest.skip(kernels().reason)
+    sessions = (tmp_path / "sessions").read_text().split()
+    assert sessions
+    assert str(os.getsid(0)) not in sessions
 
 
 @pytest.mark.usefixtures("machine")

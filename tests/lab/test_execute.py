@@ -196,6 +196,15 @@ def test_a_stop_at_any_look_is_followed_by_the_same_bits(
     assert outcome(files) == outcome(whole)
 
 
+def test_a_stop_while_all_is_made_ready_takes_no_step(tmp_path: Path) -> None:
+    files = make(tmp_path, small(2))
+    seen: list[dict[str, Any]] = []
+    assert execute(files, QUICK, on_event=seen.append, stop=lambda: True) == "interrupted"
+    assert [event["event"] for event in seen] == ["end"]
+    assert sorted(path.name for path in files.path.iterdir()) == [".lock", "run.json"]
+    assert files.status() == "pending"
+
+
 def test_a_run_cut_short_in_its_last_epoch_has_a_record_of_it(tmp_path: Path) -> None:
     recipe = small(2, schedule_unit="iterations", length=7, first_drop=3, second_drop=6)
     files = make(tmp_path, recipe)

@@ -1,5 +1,6 @@
 """The measured speed: in the planner's unit, remembered, and what the number of runs at a time is chosen by."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -79,11 +80,13 @@ def test_threads_are_shared_out(cores: int, jobs: int, threads: int, monkeypatch
 
 def test_two_processes_measure_and_leave(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     worker = tmp_path / "worker"
-    worker.write_text(f"#!/bin/sh\necho ready\nread sign\necho $sign >> {tmp_path}/signs\necho 12.5\n")
+    noted = f"echo $sign >> {tmp_path}/signs\nps -o sid= -p $$ >> {tmp_path}/sessions"
+    worker.write_text(f"#!/bin/sh\necho ready\nread sign\n{noted}\necho 12.5\n")
     worker.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(worker))
     assert speed._side_by_side("cpu", "fp32", 2) == 12.5
     assert (tmp_path / "signs").read_text() == "go\ngo\n"
+    assert str(os.getsid(0)) not in (tmp_path / "sessions").read_text().split()  # Ctrl-C reaches this process alone
 
 
 def test_runs_on_a_card_share_a_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

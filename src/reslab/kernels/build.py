@@ -145,7 +145,8 @@ def _vector_width() -> tuple[str, ...]:
 
 
 def _call(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    # In a session of its own, so that Ctrl-C asks the training to stop and does not take its kernels.
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=120, start_new_session=True)
 
 
 def _key(compiler: str) -> str:

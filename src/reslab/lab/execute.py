@@ -149,6 +149,8 @@ def _train(
     state = loop.start(module, recipe, images.num_batches, device)
     if (saved := load_checkpoint(files.checkpoints)) is not None:
         restore(state, saved)
+    if stop():  # asked for while all was made ready
+        return "interrupted"
     num_rows = state.schedule.epochs_done(state.iteration) - bool(
         state.schedule.ends_epoch(state.iteration) and state.totals.images
     )

@@ -80,7 +80,15 @@ def _side_by_side(device: str, precision: str, jobs: int) -> float:
     command = [sys.executable, "-m", "reslab.lab.stepping", device, precision, str(share_threads(jobs)), str(each)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     processes = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        # In sessions of their own: Ctrl-C ends this process, which ends them, and they say nothing of it.
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+            start_new_session=True,
+        )
         for _ in range(jobs // each)
     ]
     try:
