@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reslab.errors import ResLabError
+from reslab.errors import ResLabError, UnreadableError
 from reslab.files import read_json, sync_folder, write_json, write_whole
 
 
@@ -93,3 +93,9 @@ def test_damaged_json_is_refused_by_name(tmp_path: Path, content: bytes) -> None
 def test_a_folder_that_cannot_be_synced_is_no_error(tmp_path: Path) -> None:
     sync_folder(tmp_path / "missing")
     sync_folder(tmp_path)
+
+
+def test_a_file_that_cannot_be_read_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "file.json").mkdir()
+    with pytest.raises(UnreadableError, match=r"file\.json cannot be read: Is a directory; see to its permissions"):
+        read_json(tmp_path / "file.json")

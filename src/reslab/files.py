@@ -3,11 +3,11 @@
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from reslab.errors import ResLabError
+from reslab.errors import ResLabError, UnreadableError
 
 Json = dict[str, Any]
 
@@ -35,12 +35,31 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_whole(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
 
 
-def read_json(path: Path) -> Json | None:
-    """Return a JSON object, or None where there is no such file; raise `ResLabError` where it is damaged."""
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what keeps a file that is there from being read into an `UnreadableError`."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UnreadableError(
+            f"{path} cannot be read: {error.strerror or error}; see to its permissions and its disk"
+        ) from error
+
+
+def read_json(path: Path) -> Json | None:
+    """Return a JSON object, or None where there is no such file; raise `ResLabError` where it is damaged.
+
+    Raises `UnreadableError` where the system does not let it be read.
+    """
+    try:
+        with reading(path):
+            content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
+    except UnreadableError:
+        raise
     except ValueError as error:
         raise ResLabError(f"{path} is damaged: {error}") from None
     if not isinstance(content, dict):

@@ -315,6 +315,8 @@ def test_a_study_of_one_s_own(reslab: Reslab, tmp_path: Path) -> None:
         (["run", "depth", "--seeds", "0"], 2, "--seeds must be 1 or more"),
         (["run", "depth", "--dataset", "digits", "--jobs", "0"], 2, "--jobs must be 1 or more"),
         (["run", "depth", "--time-limit", "-3", "--dry-run"], 2, "--time-limit must be 0 or more, not -3"),
+        (["run", "depth", "--dataset", ""], 2, "--dataset takes names with commas between them, not ''"),
+        (["run", "own.toml", "--dataset", " , "], 2, "--dataset takes names with commas between them"),
         (["run", "depth", "--prepare", "--dry-run"], 2, "choose one of them"),
         (["train", "--threads", "-2"], 2, "--threads must be 1 or more, not -2"),
         (["train", *TINY, "--checkpoint-seconds", "nan"], 2, "--checkpoint-seconds must be 0 or more, not nan"),
@@ -336,6 +338,7 @@ def test_a_study_of_one_s_own(reslab: Reslab, tmp_path: Path) -> None:
 )
 def test_mistakes_are_answered(reslab: Reslab, tmp_path: Path, arguments: list[str], code: int, words: str) -> None:
     (tmp_path / "broken.toml").write_text("question = \n")
+    (tmp_path / "own.toml").write_text('name = "own"')
     (tmp_path / "a-file").write_text("")
     got, out, err = reslab(*arguments)
     assert words in " ".join((out + err).split())
@@ -363,13 +366,19 @@ def test_a_damaged_run_does_not_hide_the_others(reslab: Reslab, trained: Path, t
     shutil.copytree(trained, tmp_path / "runs")
     (tmp_path / "runs" / "broken" / "seed0").mkdir(parents=True)
     (tmp_path / "runs" / "broken" / "seed0" / "run.json").write_text("{")
+    unreadable = tmp_path / "runs" / "unreadable" / "seed0"
+    (unreadable / "run.json").mkdir(parents=True)
     code, out, _ = reslab("status", "--json")
     assert code == 0
     rows = {row["run"]: row for row in json.loads(out)}
     assert rows["broken/seed0"]["status"] == "unreadable"
     assert "remove the folder" in rows["broken/seed0"]["message"]
+    assert f"{unreadable.relative_to(tmp_path)}/run.json cannot be read" in rows["unreadable/seed0"]["message"]
+    assert "remove" not in rows["unreadable/seed0"]["message"]
     assert rows[tiny_run().id]["status"] == "finished"
     assert "unreadable" in reslab("status")[1]
+    assert reslab("report", "--out", str(tmp_path / "report"))[0] == 0
+    assert "cannot be read: Is a directory" in (tmp_path / "report" / "report.md").read_text()
 
 
 def test_out_of_time_is_not_done(reslab: Reslab) -> None:

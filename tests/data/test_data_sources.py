@@ -1,5 +1,6 @@
 """CIFAR read from each official version, in any order, and everything that must be refused."""
 
+import errno
 import gzip
 import io
 import os
@@ -164,6 +165,22 @@ def test_an_archive_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / PYTHON.archive).write_text("<html>try again later</html>")
     with pytest.raises(DataError, match=r"no whole \.tar\.gz archive"):
         load("cifar10", tmp_path)
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "archive"])
+def test_a_file_that_cannot_be_read_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: bool
+) -> None:
+    folder = write_folder(tmp_path / "made", PYTHON, parts(PYTHON))
+    path = pack(folder, tmp_path / PYTHON.archive) if packed else folder
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(gzip, "open", refuse)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(DataError, match=f"{path}.* cannot be read: Permission denied; see to its permissions"):
+        list(read_files(path, set(PYTHON.files)))
 
 
 def test_a_changed_byte_is_found_by_the_archives_own_checksum(tmp_path: Path) -> None:

@@ -187,6 +187,13 @@ def test_a_damaged_line_is_refused_with_its_number(tmp_path: Path, damage: bytes
         files.metrics()
 
 
+def test_metrics_that_cannot_be_read_are_told_of(tmp_path: Path) -> None:
+    files = make(tmp_path, RUN.recipe)
+    (files.path / "metrics.jsonl").mkdir()
+    with pytest.raises(ResLabError, match=r"metrics\.jsonl cannot be read: Is a directory"):
+        files.check()
+
+
 def test_a_metric_that_is_not_finite_is_never_written(tmp_path: Path) -> None:
     files = make(tmp_path, RUN.recipe)
     with pytest.raises(ValueError, match="JSON compliant"):

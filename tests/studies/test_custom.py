@@ -89,6 +89,11 @@ MISTAKES = [
     (BASE.replace("= 10", "= -1"), "epochs: epochs must be above 0"),
     (BASE.replace("= 10", '= "ten"'), "epochs: epochs must be a number above 0, not 'ten'"),
     (BASE + 'preset = "papers"', "preset 'papers'.*the presets are paper, assignment"),
+    (
+        BASE + 'preset = ["paper", "fast"]',
+        r"preset: preset must be text in quotes, one of paper, assignment.*\['paper'",
+    ),
+    (BASE + "[vary]\npreset = [1, 2]", r"\[vary\]: preset must be text in quotes.* not 1"),
     (BASE + "recipe = 3", r"recipe: must be a table, its fields below a line \[recipe\]"),
     (BASE + "[recipe]\nrate = 0.1", r"\[recipe\] rate: there is no such field.*the fields are dataset"),
     (BASE + "[recipe]\nmomentum = 2", r"\[recipe\]: momentum must be at least 0 and below 1"),

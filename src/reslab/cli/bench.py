@@ -47,7 +47,7 @@ def bench(
 
     if rounds < 1:
         raise ResLabError(f"--rounds must be 1 or more, not {rounds}")
-    chosen = names(precisions) or (default_precision(device),)
+    chosen = names("precisions", precisions) or (default_precision(device),)
     for precision in chosen:
         if precision not in CHOICES["precision"]:
             raise ResLabError(f"--precisions takes {' and '.join(CHOICES['precision'])}, not {precision!r}")

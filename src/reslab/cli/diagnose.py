@@ -56,7 +56,7 @@ def diagnose(
     from reslab.lab.execute import Settings
 
     files = find_run(run, runs)
-    asked = names(which)
+    asked = names("which", which)
     epochs = None if epoch is None else tuple(dict.fromkeys(whole_numbers("epoch", epoch)))
     settings = Settings(data_root=data_root, device=device, threads=threads)
     content = diagnose_run(files, settings, asked, epochs=epochs, budget=budget, force=force)

@@ -3,20 +3,25 @@
 from reslab.errors import ResLabError
 
 
-def names(text: str | None) -> tuple[str, ...] | None:
-    """Return the parts between commas, or None for None."""
+def names(flag: str, text: str | None) -> tuple[str, ...] | None:
+    """Return the parts between commas, or None for None; raise `ResLabError` naming the flag where there are none."""
     if text is None:
         return None
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    if not (parts := _parts(text)):
+        raise ResLabError(f"--{flag} takes names with commas between them, not {text!r}; leave it out for the default")
+    return parts
 
 
 def whole_numbers(flag: str, text: str) -> tuple[int, ...]:
     """Return the whole numbers between commas; raise `ResLabError` naming the flag where they are none."""
-    parts = names(text) or ()
     try:
-        numbers = tuple(int(part) for part in parts)
+        numbers = tuple(int(part) for part in _parts(text))
     except ValueError:
         numbers = ()
     if not numbers:
         raise ResLabError(f"--{flag} takes whole numbers with commas between them, as in 20,56; not {text!r}")
     return numbers
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -183,7 +183,7 @@ def _plan(
                 raise ResLabError(f"{flag} does not go with a study of your own: write it into {study}")
         own = read_study(
             Path(study),
-            datasets=names(dataset),
+            datasets=names("dataset", dataset),
             epochs=epochs,
             seeds=seeds,
             precision=precision,
@@ -195,7 +195,7 @@ def _plan(
         study,
         Options(
             preset=preset or defaults.preset,
-            datasets=names(dataset),
+            datasets=names("dataset", dataset),
             depths=None if depths is None else whole_numbers("depths", depths),
             epochs=epochs,
             seeds=seeds or defaults.seeds,

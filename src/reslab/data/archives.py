@@ -32,11 +32,14 @@ def read_files(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, Binar
 def _read_folder(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, BinaryIO]]:
     for name in wanted:
         file = path / name
-        if not file.is_file():
-            continue
-        _check_size(file.stat().st_size, str(file))
-        with file.open("rb") as content:
-            yield name, content
+        try:
+            if not file.is_file():
+                continue
+            _check_size(file.stat().st_size, str(file))
+            content = file.read_bytes()
+        except OSError as error:
+            raise _unreadable(file, error) from error
+        yield name, io.BytesIO(content)
 
 
 def _read_archive(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, BinaryIO]]:
@@ -45,6 +48,8 @@ def _read_archive(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, Bi
         try:
             found = next(members, None)
         except (EOFError, zlib.error, OSError, tarfile.TarError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise _unreadable(path, error) from error
             raise DataError(
                 f"{path} is no whole .tar.gz archive: truncated or damaged ({error}); get it again"
             ) from error
@@ -82,6 +87,10 @@ def _check_member(member: tarfile.TarInfo, path: Path) -> None:
         raise DataError(f"{path} has a member {member.name!r} that points outside the archive: refused")
     if not (member.isfile() or member.isdir()):
         raise DataError(f"{path} has a member {member.name!r} that is a link or a device: refused")
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    return DataError(f"{path} cannot be read: {error.strerror or error}; see to its permissions and its disk")
 
 
 def _check_size(num_bytes: int, where: str) -> None:

@@ -26,8 +26,8 @@ from typing import Any, Literal, Self
 
 from filelock import FileLock, Timeout
 
-from reslab.errors import LockedError, ReplacedError, ResLabError
-from reslab.files import Json, read_json, sync_folder, write_json
+from reslab.errors import LockedError, ReplacedError, ResLabError, UnreadableError
+from reslab.files import Json, read_json, reading, sync_folder, write_json
 from reslab.recipe import SEMANTICS, Recipe, Run, to_mapping
 
 FORMAT = 1
@@ -291,7 +291,11 @@ class RunFiles:
         return f"remove the folder {self.path} to train the run anew"
 
     def _metrics_lines(self) -> list[bytes]:
-        return self._metrics.read_bytes().split(b"\n")[:-1] if self._metrics.exists() else []
+        try:
+            with reading(self._metrics):
+                return self._metrics.read_bytes().split(b"\n")[:-1]
+        except FileNotFoundError:
+            return []
 
     def _rows(self, lines: Sequence[bytes]) -> list[Json]:
         rows: list[Json] = []
@@ -322,6 +326,8 @@ class RunFiles:
     def _read(self, name: str) -> Json | None:
         try:
             return read_json(self.path / name)
+        except UnreadableError:
+            raise
         except ResLabError as error:
             raise ResLabError(f"{error}; {_MADE_AGAIN.get(name, self._anew)}") from None
 

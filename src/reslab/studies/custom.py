@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from reslab.errors import ResLabError
-from reslab.presets import preset_recipe
+from reslab.presets import PRESETS, preset_recipe
 from reslab.recipe import CHOICES, Recipe, Scalar, field_names, stretch, vary
 from reslab.studies.catalogue import STUDIES, nearest
 from reslab.studies.general import CUSTOM, factor
@@ -144,6 +144,8 @@ def _recipe(values: Mapping[str, Any]) -> Recipe:
     fields = dict(values)
     preset, dataset, depth = fields.pop("preset"), fields.pop("dataset"), fields.pop("depth")
     epochs = fields.pop("epochs", None)
+    if not isinstance(preset, str):
+        raise ResLabError(f"preset must be text in quotes, one of {', '.join(PRESETS)}; not {preset!r}")
     recipe = preset_recipe(preset, dataset=dataset, depth=depth, family=fields.get("family"))
     if epochs is not None:
         if isinstance(epochs, bool) or not isinstance(epochs, int | float):
