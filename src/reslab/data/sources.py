@@ -24,7 +24,14 @@ def load(name: str, data_root: Path | None = None) -> Dataset:
     check_name(name)
     check_present(name, data_root)
     path = find(name, data_root)
-    return load_digits() if path is None else read_cifar(path, LABELS[name][0])[1][name]
+    if path is None:
+        return load_digits()
+    try:
+        return read_cifar(path, LABELS[name][0])[1][name]
+    except DataError as error:
+        if not path.is_dir():
+            raise
+        raise DataError(f"{error}.  The folder {path} is read before any archive: move it away first") from error
 
 
 def load_any(name: str, data_root: Path | None = None) -> Dataset | Folders:
