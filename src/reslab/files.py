@@ -67,6 +67,11 @@ def read_json(path: Path) -> Json | None:
     return content
 
 
+def printable(text: str) -> str:
+    """Return the text with what no output can take, as of names that are not UTF-8, written as backslash escapes."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def sync_folder(folder: Path) -> None:
     """See the names in a folder on the disk, where the system can do that."""
     with contextlib.suppress(OSError):

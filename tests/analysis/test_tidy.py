@@ -1,5 +1,6 @@
 """Run directories to tables: every status, torn lines, missing and damaged files."""
 
+import os
 from pathlib import Path
 
 import polars as pl
@@ -64,6 +65,17 @@ def test_a_diverged_run_says_where_and_why(tmp_path: Path) -> None:
     row = read_tables(tmp_path).runs.row(0, named=True)
     assert (row["status"], row["failure_kind"], row["failure_iteration"]) == ("diverged", "diverged", 200)
     assert row["test_error"] is None
+
+
+def test_what_no_output_can_take_is_escaped(tmp_path: Path) -> None:
+    """Names that are not UTF-8 come into messages, also of a process that wrote them down as they were."""
+    name = os.fsdecode(b"caf\xe9")
+    write_run(tmp_path, Run(small(), 0), TRUTH, stop_after=4, failure={**DIVERGED, "message": f"no {name}"})
+    (tmp_path / name / "seed0").mkdir(parents=True)
+    (tmp_path / name / "seed0" / "run.json").write_text("{")
+    tables = read_tables(tmp_path)
+    assert tables.runs["failure_message"].to_list() == [r"no caf\udce9"]
+    assert tables.problems[0].message.startswith(r"caf\udce9/seed0/run.json is damaged")
 
 
 def test_a_run_asked_for_that_is_not_there_is_pending(tmp_path: Path) -> None:

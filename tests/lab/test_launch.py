@@ -1,10 +1,12 @@
 """Many runs at once: failures that stay their own, stops that lose nothing, and nobody left behind."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -190,8 +192,9 @@ class DeadOnArrival:
         monkeypatch.setattr(sys, "executable", str(self._path))
 
     def does(self, script: str) -> None:
-        """Let the workers run a shell script."""
-        self._path.write_text(f"#!/bin/sh\n{script}\n")
+        """Let the workers run a shell script, in which `take` reads a folder."""
+        take = """take() { read -r line || return 1; folder=$(echo "$line" | tr -d '"'); }"""
+        self._path.write_text(f"#!/bin/sh\n{take}\n{script}\n")
         self._path.chmod(0o755)
 
 
@@ -226,7 +229,7 @@ def test_workers_that_cannot_start_fail_each_run_with_what_they_said(tmp_path: P
 def test_what_a_run_itself_has_written_outlasts_the_death_of_its_process(
     tmp_path: Path, stand_in: DeadOnArrival, name: str, content: str, status: str
 ) -> None:
-    stand_in.does(f"read folder; echo '{content}' > \"$folder/{name}\"; kill -9 $$")
+    stand_in.does(f"take; echo '{content}' > \"$folder/{name}\"; kill -9 $$")
     run = Run(small(1))
     assert launch(tmp_path, [run], jobs=1)
     files = run_files(tmp_path, run)
@@ -237,11 +240,33 @@ def test_what_a_run_itself_has_written_outlasts_the_death_of_its_process(
 def test_lines_that_are_no_events_are_passed_over(tmp_path: Path, stand_in: DeadOnArrival) -> None:
     settled = json.dumps({"event": "settled", "folder": "FOLDER", "message": "", "exit_code": 0})
     tell = f"echo '{settled}' | sed \"s:FOLDER:$folder:\""
-    stand_in.does(f"read folder; echo 'some library says hello'; echo 7; {tell}; read folder; exit 0")
+    stand_in.does(f"take; echo 'some library says hello'; echo 7; {tell}; take; exit 0")
     seen = Seen()
     run = Run(small(1))
     assert launch(tmp_path, [run], jobs=1, on_event=seen)
     assert seen.settled() == {run.id: 0}
+
+
+def test_output_in_any_encoding_is_no_hindrance(tmp_path: Path, stand_in: DeadOnArrival) -> None:
+    settled = json.dumps({"event": "settled", "folder": "FOLDER", "message": "", "exit_code": 0})
+    tell = f"echo '{settled}' | sed \"s:FOLDER:$folder:\""
+    stand_in.does(f"take; printf 'caf\\351\\n'; printf 'caf\\351\\n' >&2; {tell}; take; exit 0")
+    seen, run = Seen(), Run(small(1))
+    assert launch(tmp_path, [run], jobs=1, on_event=seen)
+    assert seen.settled() == {run.id: 0}
+
+
+@pytest.mark.parametrize("name", ["two\nlines", 'a "quoted" one', os.fsdecode(b"caf\xe9")])
+def test_a_folder_of_any_name_is_trained_in(tmp_path: Path, name: str) -> None:
+    root, run = tmp_path / name, Run(small(1, dataset="cifar10"))
+    seen = Seen()
+    end = time.monotonic() + 60
+    assert launch(root, [run], jobs=1, arguments=arguments(root), on_event=seen, stop=lambda: time.monotonic() > end)
+    assert seen.settled() == {run.id: 4}  # it has no images
+    failure = run_files(root, run).failure()
+    assert failure is not None
+    assert "reslab data fetch cifar10" in failure["message"]
+    assert failure["message"].encode()
 
 
 def test_a_process_whose_card_failed_is_replaced(tmp_path: Path, stand_in: DeadOnArrival) -> None:
@@ -249,7 +274,7 @@ def test_a_process_whose_card_failed_is_replaced(tmp_path: Path, stand_in: DeadO
     tell = f"echo '{settled}' | sed \"s:FOLDER:$folder:\""
     count = f"echo started >> {tmp_path}/started"
     spoiled = 'echo \'{"event": "spoiled"}\''
-    stand_in.does(f"{count}; while read folder; do {spoiled}; {tell}; done")
+    stand_in.does(f"{count}; while take; do {spoiled}; {tell}; done")
     seen = Seen()
     runs = [Run(small(1), seed) for seed in range(3)]
     assert launch(tmp_path, runs, jobs=1, on_event=seen)
@@ -260,14 +285,14 @@ def test_a_process_whose_card_failed_is_replaced(tmp_path: Path, stand_in: DeadO
 def test_a_run_that_nobody_gave_is_passed_over(tmp_path: Path, stand_in: DeadOnArrival) -> None:
     odd = json.dumps({"event": "settled", "folder": "elsewhere", "message": "", "exit_code": 0})
     settled = json.dumps({"event": "settled", "folder": "FOLDER", "message": "", "exit_code": 0})
-    stand_in.does(f"while read folder; do echo '{odd}'; echo '{settled}' | sed \"s:FOLDER:$folder:\"; done")
+    stand_in.does(f"while take; do echo '{odd}'; echo '{settled}' | sed \"s:FOLDER:$folder:\"; done")
     seen, run = Seen(), Run(small(1))
     assert launch(tmp_path, [run], jobs=1, on_event=seen)
     assert seen.settled() == {run.id: 0}
 
 
 def test_an_error_of_whoever_listens_leaves_no_process(tmp_path: Path, stand_in: DeadOnArrival) -> None:
-    stand_in.does('read folder; echo \'{"event": "start"}\'; exec sleep 600.25')
+    stand_in.does('take; echo \'{"event": "start"}\'; exec sleep 600.25')
 
     def failing(_: dict[str, Any]) -> None:
         raise RuntimeError("no terminal")
@@ -281,7 +306,7 @@ def test_a_worker_that_does_not_leave_is_killed_in_the_end(
     tmp_path: Path, stand_in: DeadOnArrival, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("reslab.lab.launch.PATIENCE_SECONDS", 0.3)
-    stand_in.does("trap '' TERM; read folder; echo '{\"event\": \"start\"}'; while true; do sleep 0.05; done")
+    stand_in.does("trap '' TERM; take; echo '{\"event\": \"start\"}'; while true; do sleep 0.05; done")
     seen = Seen()
     stop: Callable[[], bool] = lambda: len(seen.events) > 0  # noqa: E731
     assert not launch(tmp_path, [Run(small(1))], jobs=1, on_event=seen, stop=stop)

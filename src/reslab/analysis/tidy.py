@@ -11,6 +11,7 @@ import polars as pl
 
 from reslab.analysis.diagnoses import Diagnoses, tidy
 from reslab.errors import ResLabError
+from reslab.files import printable
 from reslab.lab.store import RunFiles, find_runs, run_files
 from reslab.recipe import Recipe, Run, to_mapping
 
@@ -118,7 +119,7 @@ def read_tables(root: Path, runs: Sequence[Run] | None = None) -> Tables:
                 files.check()
             row, epochs = _read_run(files, run)
         except ResLabError as error:
-            problems.append(Problem(files.path, str(error).replace(f"{root}{os.sep}", "")))
+            problems.append(Problem(files.path, printable(str(error).replace(f"{root}{os.sep}", ""))))
             if run is None or not files.is_of(run):
                 continue
             row, epochs = {**_identity(run), **to_mapping(run.recipe), "status": "unreadable"}, []
@@ -128,7 +129,7 @@ def read_tables(root: Path, runs: Sequence[Run] | None = None) -> Tables:
             try:
                 diagnosed |= _diagnosed(files, row)
             except ResLabError as error:
-                problems.append(Problem(files.path, str(error).replace(f"{root}{os.sep}", "")))
+                problems.append(Problem(files.path, printable(str(error).replace(f"{root}{os.sep}", ""))))
     frames = _frame(run_rows, RUN_SCHEMA), _frame(epoch_rows, EPOCH_SCHEMA)
     return Tables(*frames, tuple(problems), tidy(diagnosed))
 
@@ -194,9 +195,11 @@ def _middle(values: list[float | None]) -> float | None:
 
 
 def _frame(rows: list[dict[str, Any]], schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
-    columns = {name: [_finite(row.get(name)) for row in rows] for name in schema}
+    columns = {name: [_showable(row.get(name)) for row in rows] for name in schema}
     return pl.DataFrame(columns, schema=dict(schema), strict=False)
 
 
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _showable(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return printable(value) if isinstance(value, str) else value

@@ -1,7 +1,7 @@
 """One run, from its folder: trained from where it stands to its end, each epoch written as it comes.
 
 python -m reslab.lab.execute RUN_DIR [RUN_DIR ...]     on a compute node, with a source checkout
-python -m reslab.lab.execute -                         a worker: folders come in as lines, events go out as JSON
+python -m reslab.lab.execute -                         a worker: folders come in as lines, plain or JSON, events go out
 """
 
 import contextlib

@@ -113,6 +113,7 @@ class _Worker:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            errors="replace",  # what libraries print may be in any encoding; what is ours is ASCII
             start_new_session=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
@@ -127,12 +128,12 @@ class _Worker:
         return self.alive and not self.leaving and len(self.runs) < self.most
 
     def take(self, root: Path, run: Run) -> None:
-        """Give the worker a run."""
+        """Give the worker a run: its folder as a line of JSON, whatever characters are in its name."""
         assert self.process.stdin is not None
         folder = str(run_files(root, run).path)
         self.runs[folder] = run
         with contextlib.suppress(BrokenPipeError):  # it has died; the reader will say so
-            self.process.stdin.write(f"{folder}\n")
+            self.process.stdin.write(f"{json.dumps(folder)}\n")
             self.process.stdin.flush()
 
     def leave(self) -> None:

@@ -27,7 +27,7 @@ from typing import Any, Literal, Self
 from filelock import FileLock, Timeout
 
 from reslab.errors import LockedError, ReplacedError, ResLabError, UnreadableError
-from reslab.files import Json, read_json, reading, sync_folder, write_json
+from reslab.files import Json, printable, read_json, reading, sync_folder, write_json
 from reslab.recipe import SEMANTICS, Recipe, Run, to_mapping
 
 FORMAT = 1
@@ -196,8 +196,8 @@ class RunFiles:
                 "format": FORMAT,
                 "run": name,
                 "kind": kind,
-                "message": message,
-                "traceback": trace,
+                "message": printable(message),
+                "traceback": None if trace is None else printable(trace),
                 "epoch": epoch,
                 "iteration": iteration,
                 "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

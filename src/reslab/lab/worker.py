@@ -1,6 +1,7 @@
 """A process that trains runs one after the other, and stops when it is asked to, with a checkpoint."""
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -36,10 +37,10 @@ def work(folders: Iterable[str], settings: Settings, stop: StopRequest, side_by_
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             stop.ask()
 
-    def train(line: str) -> int:
+    def train(name: str) -> int:
         if stop():
             return 0
-        folder = Path(line.rstrip("\n"))
+        folder = Path(name)
         code, message = 0, ""
         try:
             execute(RunFiles(folder), settings, on_event=report, stop=stop)
@@ -53,10 +54,10 @@ def work(folders: Iterable[str], settings: Settings, stop: StopRequest, side_by_
         return code
 
     if side_by_side == 1:
-        codes = [train(line) for line in folders]
+        codes = [train(name) for name in folders]
     else:
         with ThreadPoolExecutor(side_by_side) as pool:
-            under_way = [pool.submit(train, line) for line in folders]
+            under_way = [pool.submit(train, name) for name in folders]
         codes = [one.result() for one in under_way]
     failures = [code for code in codes if code]
     return INTERRUPTED if stop() else failures[-1] if failures else 0
@@ -65,7 +66,9 @@ def work(folders: Iterable[str], settings: Settings, stop: StopRequest, side_by_
 def main() -> int:
     """Parse the command line of `python -m reslab.lab.execute`, by which `reslab` starts workers, and work."""
     parser = argparse.ArgumentParser(prog="python -m reslab.lab.execute", description=__doc__)
-    parser.add_argument("folders", nargs="+", metavar="RUN_DIR", help="folders of runs, or - to read them as lines")
+    parser.add_argument(
+        "folders", nargs="+", metavar="RUN_DIR", help="folders of runs, or - to read them as lines, plain or JSON"
+    )
     parser.add_argument("--data-root", type=Path, help="where the images are")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument("--threads", type=int, help="threads of the processor, whatever a run had before")
@@ -76,7 +79,17 @@ def main() -> int:
     parser.add_argument("--keep-epochs", type=_epochs, help="epochs whose weights are kept, as in 1,41,82, or none")
     arguments = vars(parser.parse_args())
     folders, side_by_side = arguments.pop("folders"), arguments.pop("side_by_side")
-    return work(sys.stdin if folders == ["-"] else folders, Settings(**arguments), StopRequest(), side_by_side)
+    given = map(_folder, sys.stdin) if folders == ["-"] else folders
+    return work(given, Settings(**arguments), StopRequest(), side_by_side)
+
+
+def _folder(line: str) -> str:
+    """Return the folder that a line names: as a string of JSON, as the launcher writes it, or as it is."""
+    line = line.rstrip("\n")
+    with contextlib.suppress(ValueError):
+        if isinstance(name := json.loads(line), str):
+            return name
+    return line
 
 
 def _epochs(text: str) -> tuple[int, ...]:
