@@ -397,6 +397,23 @@ def test_the_threads_that_runs_share_are_a_default_only(reslab: Reslab, monkeypa
     assert "--threads" not in given
 
 
+@pytest.mark.parametrize("verb", ["run", "train"])
+def test_nobody_reads_on_and_nothing_is_lost(tmp_path: Path, verb: str) -> None:
+    """As in `reslab run ... 2>&1 | head -2`."""
+    ask = {"run": ["depth", "--depths", "8", "--seeds", "1", "--no-report"], "train": ["--depth", "8"]}[verb]
+    script = "import sys; from reslab.cli import main; sys.exit(main(sys.argv[1:]))"
+    size = ["--dataset", "digits", "--epochs", "3000", "--precision", "fp32", "--runs", str(tmp_path)]
+    command = [sys.executable, "-c", script, verb, *ask, *size]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        assert any("starts" in line for line in process.stdout)
+        process.stdout.close()
+        assert process.wait(timeout=120) == 130
+    (folder,) = tmp_path.glob("*/seed0")
+    assert list(folder.glob("checkpoint/*/manifest.json"))
+    assert not (folder / "failure.json").exists()
+
+
 def test_two_trainings_of_one_run(reslab: Reslab, tmp_path: Path) -> None:
     folder = tmp_path / "runs" / tiny_run().id
     folder.mkdir(parents=True)

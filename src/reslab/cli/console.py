@@ -1,11 +1,13 @@
 """What a person sees while runs train: bars with an estimate on a terminal, plain lines elsewhere."""
 
+import contextlib
 import json
+import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
@@ -23,6 +25,30 @@ PLAIN_SECONDS = 5.0
 def print_json(value: Any) -> None:
     """Print a value for scripts, on standard output."""
     print(json.dumps(value, indent=1))
+
+
+def aside(words: str) -> bool:
+    """Print a line on standard error; return False where nobody reads it any more: it and what follows go nowhere."""
+    try:
+        print(words, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        _close(sys.stderr)
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def heard_or_not() -> Iterator[None]:
+    """Print within this what is no reason to stop where nobody reads standard output any more."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _close(sys.stdout)
+
+
+def _close(stream: TextIO) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def print_table(columns: list[str], rows: list[list[str]]) -> None:
@@ -58,8 +84,18 @@ def size(num_bytes: float) -> str:
 class Board:
     """Progress of some runs, each with its work in any common unit, fed by the events of `reslab.lab`."""
 
-    def __init__(self, work: Mapping[str, tuple[float, float]], *, quiet: bool = False) -> None:
-        """Show runs by id; `work` gives what each run is in all and what is left of it."""
+    def __init__(
+        self,
+        work: Mapping[str, tuple[float, float]],
+        *,
+        quiet: bool = False,
+        on_closed: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Show runs by id; `work` gives what each run is in all and what is left of it.
+
+        `on_closed` is called where nobody reads standard error any more, as in `2>&1 | head`.
+        """
+        self._on_closed = on_closed
         self._work = dict(work)
         self._left = {run: left for run, (_, left) in work.items()}
         self._total_left = sum(self._left.values())
@@ -176,7 +212,8 @@ class Board:
                 self._bars.console.print(f"{run}  {words}", highlight=False, markup=False)
             return
         self._said[run] = now
-        print(f"{run}  {words}", file=sys.stderr, flush=True)
+        if not aside(f"{run}  {words}"):
+            self._on_closed()
 
     def _make_bars(self) -> Progress:
         return Progress(

@@ -1,12 +1,11 @@
 """The verb `diagnose`: why a trained run is as it is."""
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 from reslab.cli import OK
-from reslab.cli.console import duration, print_json, print_table
+from reslab.cli.console import aside, duration, print_json, print_table
 from reslab.cli.flags import AsJson, DataRoot, Device, Runs
 from reslab.cli.lists import names, whole_numbers
 from reslab.errors import ResLabError
@@ -102,7 +101,7 @@ def diagnose_plan(
         if stop():
             return
         what = ", ".join(missing) + (f" after epochs {', '.join(map(str, epochs))}" if epochs else "")
-        print(f"why, {number} of {len(todo)}: {run.id}  {what}", file=sys.stderr, flush=True)
+        aside(f"why, {number} of {len(todo)}: {run.id}  {what}")
         budget = "quick" if run.recipe.dataset == "digits" else "standard"
         try:
             diagnose_run(run_files(root, run), settings, missing, epochs=epochs, budget=budget)
@@ -111,7 +110,7 @@ def diagnose_plan(
 
 
 def _tell(run: Run, error: Exception) -> None:
-    print(f"{run.id} could not be measured: {error}", file=sys.stderr, flush=True)
+    aside(f"{run.id} could not be measured: {error}")
 
 
 def _missing(

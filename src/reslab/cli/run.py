@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from reslab import host
 from reslab.cli import INTERRUPTED, OK, SOME_FAILED
-from reslab.cli.console import Board, duration, print_json, print_table, size
+from reslab.cli.console import Board, duration, heard_or_not, print_json, print_table, size
 from reslab.cli.diagnose import diagnose_plan
 from reslab.cli.flags import (
     Activations,
@@ -135,15 +135,17 @@ def run(
         from reslab.lab.speed import runs_each
 
         if not json:
-            _announce(facts)
+            with heard_or_not():
+                _announce(facts)
         work = {item.run.id: (item.work, item.work_left) for item in planned if item.run in set(todo)}
         arguments = _worker_arguments(data_root, device, jobs, checkpoint_seconds, checkpoint_activations, kept)
         shared = runs_each(device, jobs)
-        with Board(work) as board:
+        with Board(work, on_closed=stop.ask) as board:
             launch(runs, todo, jobs=jobs, runs_each=shared, arguments=arguments, on_event=board, stop=stop)
     elif not json:
         done = "its run is" if len(planned) == 1 else f"all {len(planned)} runs are"
-        print(f"{asked.title}: {done} done; nothing to train")
+        with heard_or_not():
+            print(f"{asked.title}: {done} done; nothing to train")
     if not no_diagnose:
         diagnose_plan(asked, runs, data_root, device, stop)
     statuses = {item.id: run_files(runs, item).status() for item in asked.runs()}
@@ -153,10 +155,12 @@ def run(
 
         written = write_report(runs, out, title=title, author=author)
     failed = [run for run, status in statuses.items() if status == "failed"]
-    if json:
-        print_json({"study": asked.name, "runs": statuses, "report": None if written is None else str(written.html)})
-    else:
-        _conclude(runs, statuses, failed, None if written is None else written.html)
+    page = None if written is None else written.html
+    with heard_or_not():
+        if json:
+            print_json({"study": asked.name, "runs": statuses, "report": None if page is None else str(page)})
+        else:
+            _conclude(runs, statuses, failed, page)
     if stop.interrupted or (stop() and {"interrupted", "pending"} & set(statuses.values())):
         return INTERRUPTED
     if failed:

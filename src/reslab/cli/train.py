@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reslab.cli import INTERRUPTED, OK, SOME_FAILED
-from reslab.cli.console import Board, print_json
+from reslab.cli.console import Board, heard_or_not, print_json
 from reslab.cli.flags import (
     Activations,
     AsJson,
@@ -74,9 +74,10 @@ def train(
     is_new = not files.path.exists()
     files.create(run)
     settings = Settings(data_root, device, threads, checkpoint_seconds, checkpoint_activations, kept)
+    stop = StopRequest()
     try:
-        with Board({run.id: (1.0, 1.0)}) as board:
-            status = execute(files, settings, on_event=board, stop=StopRequest())
+        with Board({run.id: (1.0, 1.0)}, on_closed=stop.ask) as board:
+            status = execute(files, settings, on_event=board, stop=stop)
     except (LockedError, ReplacedError):
         raise  # the folder is another process's
     except ResLabError:
@@ -84,10 +85,11 @@ def train(
             shutil.rmtree(files.path, ignore_errors=True)  # a slip in the command: nothing has been trained
         raise
     facts = _facts(run, files, status)
-    if json:
-        print_json(facts)
-    else:
-        _print(facts, files)
+    with heard_or_not():
+        if json:
+            print_json(facts)
+        else:
+            _print(facts, files)
     return {"finished": OK, "interrupted": INTERRUPTED}.get(status, SOME_FAILED)
 
 
