@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,25 @@ def test_a_larger_budget_measures_again_and_a_smaller_does_not(run: RunFiles) ->
         content = diagnose_run(run, SETTINGS, ["responses"], budget=budget)
         budgets.append(content["diagnostics"]["responses"]["budget"])
     assert budgets == ["quick", "standard", "standard"]
+
+
+@pytest.mark.parametrize(("meanwhile", "kept"), [("thorough", "thorough"), ("quick", "standard")])
+def test_what_another_process_measured_meanwhile_with_a_larger_budget_stays(
+    run: RunFiles, monkeypatch: pytest.MonkeyPatch, meanwhile: str, kept: str
+) -> None:
+    def measured(subject: Any, names: Any, budget: str, clock: Any) -> Iterator[tuple[str, Any]]:
+        theirs = {"gap": {"budget": meanwhile, "seconds": 9.0}}
+        result = run.result() or {}
+        run.write(
+            "diagnostics.json",
+            {"format": 1, "run": "", "weights_sha256": result["weights_sha256"], "diagnostics": theirs},
+        )
+        yield "gap", {"budget": budget, "seconds": 1.0}
+
+    monkeypatch.setattr("reslab.lab.diagnose.diagnose", measured)
+    content = diagnose_run(run, SETTINGS, ["gap"], budget="standard")
+    assert content["diagnostics"]["gap"]["budget"] == kept
+    assert run.diagnostics() == content
 
 
 def test_what_was_measured_on_other_weights_is_dropped(run: RunFiles) -> None:

@@ -74,9 +74,11 @@ def diagnose_run(
     for moment, wanted in missing.items():
         for name, entry in diagnose(subject(moment), wanted, budget, time.perf_counter):
             with files.changing("diagnostics.json"):
-                content = _found(files, run, digest)  # anew: another process may have measured something else
-                _entries(content, moment)[name] = {**entry, "machine": machine}
-                files.write("diagnostics.json", content)
+                content = _found(files, run, digest)  # anew: another process may have measured something, even this
+                entries = _entries(content, moment)
+                if force or not _covers(entries.get(name), budget):
+                    entries[name] = {**entry, "machine": machine}
+                    files.write("diagnostics.json", content)
             about = {"run": run.id, "epoch": moment.epoch, "diagnostic": name, "seconds": entry["seconds"]}
             on_event({"event": "diagnosed", **about})
     return content
