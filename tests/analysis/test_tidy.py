@@ -1,5 +1,6 @@
 """Run directories to tables: every status, torn lines, missing and damaged files."""
 
+import json
 import os
 from pathlib import Path
 
@@ -76,6 +77,24 @@ def test_what_no_output_can_take_is_escaped(tmp_path: Path) -> None:
     tables = read_tables(tmp_path)
     assert tables.runs["failure_message"].to_list() == [r"no caf\udce9"]
     assert tables.problems[0].message.startswith(r"caf\udce9/seed0/run.json is damaged")
+
+
+def test_a_run_is_made_by_all_attempts_whose_iterations_it_has(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, Run(small(), 0), TRUTH)
+    content = json.loads((folder / "provenance.json").read_text())
+    (first,) = content["attempts"]
+    content["attempts"] = [
+        {**first, "threads": 8, "commit": "lost", "torch": "0"},  # all that it did was trained again
+        {**first, "dirty": True},
+        {**first, "from_iteration": 90, "threads": 4},  # this as well
+        {**first, "from_iteration": 60, "threads": 1, "commit": "f" * 40, "device_name": "Another"},
+    ]
+    (folder / "provenance.json").write_text(json.dumps(content))
+    row = read_tables(tmp_path).runs.row(0, named=True)
+    assert row["threads"] == "2, 1"
+    assert row["commit"] == f"{first['commit']}, {'f' * 40}"
+    assert row["device_name"] == "Some Processor 9000, Another"
+    assert (row["torch"], row["dirty"], row["attempts"]) == ("2.13.0", True, 4)
 
 
 def test_a_run_asked_for_that_is_not_there_is_pending(tmp_path: Path) -> None:

@@ -95,6 +95,21 @@ def test_machines_that_differ_have_a_column(tmp_path: Path) -> None:
     assert "All ran on" not in table.caption
 
 
+def test_a_run_of_two_machines_is_not_said_to_be_of_one(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, Run(small()), Truth(3.0, 1.0))
+    provenance = json.loads((folder / "provenance.json").read_text())
+    (first,) = provenance["attempts"]
+    later = {"from_iteration": 60, "device_name": "Another", "threads": 1, "commit": "f" * 40, "dirty": True}
+    provenance["attempts"] = [first, {**first, **later}]
+    (folder / "provenance.json").write_text(json.dumps(provenance))
+    tables = read_tables(tmp_path)
+    table = speed_table("machines", [gather(tables, "it", small(), (0,))], _label)
+    assert table is not None
+    assert "All ran on Some Processor 9000 and Another." in table.caption
+    (row,) = runs_table("runs", tables.runs).rows
+    assert row[7:] == ("0123456789+, ffffffffff+", "Some Processor 9000, Another")
+
+
 def test_shares_of_the_images_are_one_row_and_official_images_say_so(tmp_path: Path) -> None:
     recipes = [small(8, dataset="cifar10", train_share=share) for share in (1.0, 0.5)]
     for recipe in recipes:

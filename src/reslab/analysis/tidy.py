@@ -40,6 +40,9 @@ class Tables:
 _KINDS: dict[Any, type[pl.DataType]] = {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean}
 _LAST_EPOCH = ("train_loss", "train_error", "test_loss", "test_error", "holdout_loss", "holdout_error")
 
+SEPARATOR = ", "
+"""Between the values of a column that has several for a run."""
+
 RUN_SCHEMA: dict[str, type[pl.DataType]] = {
     "run_id": pl.String,
     "recipe_id": pl.String,
@@ -64,7 +67,7 @@ RUN_SCHEMA: dict[str, type[pl.DataType]] = {
     "started": pl.String,
     "device": pl.String,
     "device_name": pl.String,
-    "threads": pl.Int64,
+    "threads": pl.String,
     "platform": pl.String,
     "reslab": pl.String,
     "commit": pl.String,
@@ -78,7 +81,24 @@ RUN_SCHEMA: dict[str, type[pl.DataType]] = {
     "failure_epoch": pl.Int64,
     "failure_iteration": pl.Int64,
 }
-"""Columns of `Tables.runs`; `epochs` and `iterations` are completed ones, `started` is of the first attempt."""
+"""Columns of `Tables.runs`; `epochs` and `iterations` are completed ones, `started` is of the first attempt.
+
+Code, versions and machine (`MADE_WITH`) are those of all attempts that the run is made of, with commas between where
+they differ; `dirty` is whether any had changed sources.
+"""
+
+MADE_WITH = (
+    "device",
+    "device_name",
+    "threads",
+    "platform",
+    "reslab",
+    "commit",
+    "source_digest",
+    "python",
+    "torch",
+    "numpy",
+)
 
 EPOCH_SCHEMA: dict[str, type[pl.DataType]] = {
     "run_id": pl.String,
@@ -163,13 +183,27 @@ def _read_run(files: RunFiles, run: Run) -> tuple[dict[str, Any], list[dict[str,
         "data_official": data.get("official"),
         **{name: data.get(name) for name in ("num_train", "num_holdout", "num_test", "num_classes")},
         "attempts": len(attempts),
-        **{name: value for name, value in (attempts[-1] if attempts else {}).items() if name in RUN_SCHEMA},
+        **_made_with(attempts),
         "started": attempts[0].get("started") if attempts else None,
         **{f"failure_{name}": failure.get(name) for name in ("kind", "message", "epoch", "iteration")},
         **identity,
         "status": status,
     }
     return row, lines
+
+
+def _made_with(attempts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the columns on code and machine, of the attempts whose iterations are part of the run as it stands."""
+    parts: list[Mapping[str, Any]] = []
+    for one in reversed(attempts):  # what came after the checkpoint that the next one began from was trained again
+        if not parts or one.get("from_iteration", 0) < parts[0].get("from_iteration", 0):
+            parts.insert(0, one)
+    found = {name: dict.fromkeys(one[name] for one in parts if one.get(name) is not None) for name in MADE_WITH}
+    known = [one["dirty"] for one in parts if one.get("dirty") is not None]
+    return {
+        **{name: SEPARATOR.join(map(str, values)) or None for name, values in found.items()},
+        "dirty": any(known) if known else None,
+    }
 
 
 def _diagnosed(files: RunFiles, row: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

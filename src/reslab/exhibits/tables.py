@@ -6,6 +6,7 @@ import polars as pl
 
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.summary import summarise
+from reslab.analysis.tidy import SEPARATOR
 from reslab.exhibits.blocks import Column, Table
 from reslab.exhibits.wording import (
     counted,
@@ -108,8 +109,8 @@ def speed_table(key: str, groups: Sequence[Group], label: Callable[[Group], str]
         rows.append(
             (
                 label(group),
-                listing(dict.fromkeys(group.runs["device_name"].drop_nulls().to_list())) or None,
-                listing(dict.fromkeys(str(count) for count in group.runs["threads"].drop_nulls().to_list())) or None,
+                listing(_each(group.runs["device_name"])) or None,
+                listing(_each(group.runs["threads"])) or None,
                 rate(summarise(group.runs["images_per_second"].to_list()).mean),
                 duration(_median(timed["seconds"].to_list())),
                 duration(summarise(per_run).mean),
@@ -182,16 +183,20 @@ def runs_table(key: str, runs: pl.DataFrame) -> Table:
         "the sources)."
     )
     machines = {row[-1] for row in rows}
-    if len(machines) == 1 and None not in machines:
+    if len(machines) == 1 and len(_each(runs["device_name"])) == 1:
         rows, columns = [row[:-1] for row in rows], columns[:-1]
         caption += f"  All ran on {machines.pop()}."
     return Table(key, "All runs", caption, columns, tuple(rows))
 
 
 def _commit(commit: str | None, dirty: bool | None, digest: str | None) -> str | None:
-    if commit:
-        return commit[:10] + ("+" if dirty else "")
-    return digest[:10] if digest else None
+    mark = "+" if commit and dirty else ""
+    return SEPARATOR.join(part[:10] + mark for part in (commit or digest or "").split(SEPARATOR)) or None
+
+
+def _each(column: pl.Series) -> list[str]:
+    """Return the different values of a column in which a run may have several."""
+    return list(dict.fromkeys(part for value in column.drop_nulls().to_list() for part in value.split(SEPARATOR)))
 
 
 def _median(values: list[float]) -> float:

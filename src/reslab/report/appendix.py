@@ -73,7 +73,7 @@ def _software(runs: pl.DataFrame) -> list[Table]:
         Column("Threads"),
     )
     caption = (
-        "The software that the runs were made with and what they ran on, by number of runs, as the last start of each "
-        "run recorded it."
+        "The software that the runs were made with and what they ran on, by number of runs, as the starts of each run "
+        "recorded it: with commas between where a run went on with another."
     )
     return [Table("software", "Software", caption, columns, rows)]
