@@ -98,7 +98,10 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"recipe": {"colour": 3}}, "no field 'colour'"),
+        (
+            {"recipe": {"colour": 3}},
+            r"seed0/run\.json: .*no field 'colour'.*Written by a newer ResLab\? Update this one",
+        ),
         ({"recipe": {"depth": 21}}, "depth must be 6n"),
         ({"recipe": 7}, "not a run's"),
         ({"seed": "x"}, "seed must be"),

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -225,6 +226,19 @@ def test_the_assignment_opens_with_its_questions(tmp_path: Path) -> None:
     text = render_markdown(document)
     assert "Evidence: Figure" in text
     assert "[[" not in text.replace("\\", "")
+
+
+def test_a_record_that_cannot_be_used_keeps_no_report_from_being_written(runs: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(runs, tmp_path / "runs")
+    (root / "studies" / "bad.json").write_text("{")
+    odd = {**json.loads((root / "studies" / "depth.json").read_text()), "name": "odd", "kind": "odd"}
+    (root / "studies" / "odd.json").write_text(json.dumps(odd))
+    text = write_report(root, tmp_path / "report").markdown.read_text()
+    assert "Two study records could not be read: studies/bad.json is damaged" in text
+    assert "the study odd was asked by a newer ResLab; update this one" in text
+    assert "ResNet-14" in text
+    with pytest.raises(ResLabError, match=r"studies/bad\.json is damaged.*remove it and ask the study again"):
+        write_report(root, tmp_path / "report", ["bad"])
 
 
 @pytest.mark.parametrize("name", ["index.html", "report.md", "report.pdf", "figures/FIRST"])

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from reslab.errors import ResLabError
 from reslab.studies.record import record, recorded
 from reslab.studies.study import Study, Variant
 from synthetic import small
@@ -27,7 +26,7 @@ STUDY = Study(
 def test_what_is_recorded_is_read_back(tmp_path: Path) -> None:
     path = record(tmp_path, STUDY)
     assert path == tmp_path / "studies" / "mine.json"
-    assert recorded(tmp_path) == [STUDY]
+    assert recorded(tmp_path) == ([STUDY], ())
     assert [file.name for file in path.parent.iterdir()] == ["mine.json"]
 
 
@@ -36,30 +35,35 @@ def test_a_record_from_before_diagnostics_were_recorded_wants_none(tmp_path: Pat
     content = json.loads(path.read_text())
     del content["diagnostics"], content["diagnostics_during"]
     path.write_text(json.dumps(content))
-    assert recorded(tmp_path) == [replace(STUDY, diagnostics=(), diagnostics_during=())]
+    assert recorded(tmp_path) == ([replace(STUDY, diagnostics=(), diagnostics_during=())], ())
 
 
 def test_the_last_question_of_a_name_stays(tmp_path: Path) -> None:
     record(tmp_path, STUDY)
     later = Study("mine", "Another", "", "", (Variant("c", small(20)),), (0,), "custom")
     record(tmp_path, later)
-    assert recorded(tmp_path) == [later]
+    assert recorded(tmp_path) == ([later], ())
 
 
 def test_nothing_recorded_is_an_empty_list(tmp_path: Path) -> None:
-    assert recorded(tmp_path / "nowhere") == []
+    assert recorded(tmp_path / "nowhere") == ([], ())
 
 
-def test_a_damaged_record_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["{", '{"format": 1}', "[]"])
+def test_a_damaged_record_is_named_and_hides_no_other(tmp_path: Path, damage: str) -> None:
     path = record(tmp_path, STUDY)
-    for damage, words in (("{", "mine.json is damaged"), ('{"format": 1}', "remove it and ask the study again")):
-        path.write_text(damage)
-        with pytest.raises(ResLabError, match=words):
-            recorded(tmp_path)
+    other = replace(STUDY, name="other")
+    record(tmp_path, other)
+    path.write_text(damage)
+    found, (problem,) = recorded(tmp_path)
+    assert found == [other]
+    assert problem.path == path
+    assert problem.message.startswith("studies/mine.json is damaged")
+    assert problem.message.endswith("remove it and ask the study again")
 
 
 def test_a_record_of_a_newer_format_asks_for_an_update(tmp_path: Path) -> None:
     path = record(tmp_path, STUDY)
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 99}))
-    with pytest.raises(ResLabError, match="newer ResLab"):
-        recorded(tmp_path)
+    (problem,) = recorded(tmp_path)[1]
+    assert "newer ResLab; update this one" in problem.message

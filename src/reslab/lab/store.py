@@ -80,9 +80,17 @@ class RunFiles:
         try:
             if content["format"] > FORMAT:
                 raise ResLabError(f"{self.path} was written by a newer ResLab; update this one")
-            return Run(Recipe.from_mapping(content["recipe"]), content["seed"])
+            return self._run_of(content)
         except (KeyError, TypeError) as error:
             raise ResLabError(f"{self.path / 'run.json'} is not a run's: {error!r}; {self._anew}") from None
+
+    def _run_of(self, content: Json) -> Run:
+        try:
+            return Run(Recipe.from_mapping(content["recipe"]), content["seed"])
+        except ResLabError as error:
+            raise ResLabError(
+                f"{self.path / 'run.json'}: {error}.  Written by a newer ResLab? Update this one; else {self._anew}"
+            ) from None
 
     def is_of(self, run: Run) -> bool:
         """Return whether the folder has the run's name, by which it may be a link to where it is kept."""

@@ -45,10 +45,12 @@ def _recipes(tables: Tables, studies: Sequence[Study]) -> Table:
 
 
 def unreadable(tables: Tables) -> Sequence[Note]:
-    """Return a note on the run folders that could not be read; nothing where all could be."""
+    """Return a note on the run folders and records of studies that could not be read; nothing where all could be."""
     if not tables.problems:
         return ()
-    what = counted(len(tables.problems), "run folder")
+    num_records = sum(problem.path.suffix == ".json" for problem in tables.problems)
+    parts = ((len(tables.problems) - num_records, "run folder"), (num_records, "study record"))
+    what = listing(counted(number, name) for number, name in parts if number)
     reasons = "; ".join(problem.message for problem in tables.problems)
     return (Note(f"{opened(what)} could not be read: {reasons}."),)
 

@@ -2,13 +2,14 @@
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 
 from reslab import __version__
-from reslab.analysis.tidy import Tables, read_tables, select
+from reslab.analysis.tidy import Problem, Tables, read_tables, select
 from reslab.errors import ResLabError
 from reslab.exhibits.blocks import Block, Command, Prose
 from reslab.exhibits.wording import counted, opened
@@ -19,7 +20,7 @@ from reslab.report.repeated import said_once
 from reslab.studies import assignment
 from reslab.studies.catalogue import ANSWERS, STUDIES, nearest
 from reslab.studies.general import others
-from reslab.studies.record import recorded
+from reslab.studies.record import record_path, recorded
 from reslab.studies.study import Study
 
 
@@ -31,7 +32,11 @@ def compose(
     Without a title the report gets its own.  A name that was never asked raises `ResLabError`.
     """
     tables = read_tables(runs_root)
-    asked = _in_order(recorded(runs_root))
+    asked, unusable = _asked(runs_root)
+    for problem in unusable:
+        if problem.path.stem in (names or ()):
+            raise ResLabError(problem.message)
+    tables = replace(tables, problems=(*tables.problems, *unusable))
     beside = others(tables, asked)
     studies = [*asked, *([beside] if beside is not None else [])]
     if names is not None:
@@ -60,12 +65,22 @@ def _title(studies: Sequence[Study]) -> str:
     return assignment.TITLE if whole else "Report"
 
 
+def _asked(runs_root: Path) -> tuple[list[Study], list[Problem]]:
+    """Return the studies that were asked, in order, and the records that cannot be used here."""
+    found, damaged = recorded(runs_root)
+    newer = [
+        Problem(
+            record_path(runs_root, study.name), f"the study {study.name} was asked by a newer ResLab; update this one"
+        )
+        for study in found
+        if study.kind not in ANSWERS
+    ]
+    return _in_order([study for study in found if study.kind in ANSWERS]), [*damaged, *newer]
+
+
 def _in_order(studies: Sequence[Study]) -> list[Study]:
-    """Return ResLab's own studies in their order, then the user's by name; a kind unknown here raises an error."""
+    """Return ResLab's own studies in their order, then the user's by name."""
     own = list(STUDIES)
-    for study in studies:
-        if study.kind not in ANSWERS:
-            raise ResLabError(f"the study {study.name} was asked by a newer ResLab; update this one")
     return sorted(studies, key=lambda study: (own.index(study.name) if study.name in own else len(own), study.name))
 
 

@@ -1,11 +1,13 @@
 """Studies that were asked, kept as plain files below the runs, so that a report knows what belongs to it."""
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from reslab.errors import ResLabError
-from reslab.files import read_json, write_json
+from reslab.analysis.tidy import Problem
+from reslab.errors import ResLabError, UnreadableError
+from reslab.files import printable, read_json, write_json
 from reslab.recipe import Recipe, to_mapping
 from reslab.studies.study import Study, Variant
 
@@ -17,7 +19,7 @@ _ADDED_LATER = ("diagnostics", "diagnostics_during")
 
 def record(root: Path, study: Study) -> Path:
     """Write the study below the folder of all runs and return the file; the last question of a name stays."""
-    path = _folder(root) / f"{study.name}.json"
+    path = record_path(root, study.name)
     variants = [{**asdict(variant), "recipe": to_mapping(variant.recipe)} for variant in study.variants]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,9 +31,21 @@ def record(root: Path, study: Study) -> Path:
     return path
 
 
-def recorded(root: Path) -> list[Study]:
-    """Return the studies recorded below the folder of all runs, by name."""
-    return [_read(path) for path in sorted(_folder(root).glob("*.json"))]
+def record_path(root: Path, name: str) -> Path:
+    """Return the file that a study of this name is recorded in."""
+    return _folder(root) / f"{name}.json"
+
+
+def recorded(root: Path) -> tuple[list[Study], tuple[Problem, ...]]:
+    """Return the studies recorded below the folder of all runs, by name, and the records that cannot be used."""
+    studies: list[Study] = []
+    problems: list[Problem] = []
+    for path in sorted(_folder(root).glob("*.json")):
+        try:
+            studies.append(_read(path))
+        except ResLabError as error:
+            problems.append(Problem(path, printable(str(error).replace(f"{root}{os.sep}", ""))))
+    return studies, tuple(problems)
 
 
 def _folder(root: Path) -> Path:
@@ -39,7 +53,12 @@ def _folder(root: Path) -> Path:
 
 
 def _read(path: Path) -> Study:
-    content = read_json(path)
+    try:
+        content = read_json(path)
+    except UnreadableError:
+        raise
+    except ResLabError as error:
+        raise ResLabError(f"{error}; remove it and ask the study again") from None
     try:
         if content is None:
             raise ResLabError("it is gone")
