@@ -109,10 +109,10 @@ def _attempt(
 
 def _threads(files: RunFiles, settings: Settings, device: torch.device) -> int | None:
     """Return the threads to compute with, None for torch's own: a resumed run goes on with those that it had."""
-    attempts = (files.provenance() or {}).get("attempts")
-    is_resumed = attempts and any(files.checkpoints.glob(f"*/{MANIFEST}"))
-    if settings.threads is None and is_resumed and device.type == attempts[-1]["device"] == "cpu":
-        return int(attempts[-1]["threads"])
+    last = ((files.provenance() or {}).get("attempts") or [{}])[-1]
+    is_resumed = any(files.checkpoints.glob(f"*/{MANIFEST}"))
+    if settings.threads is None and is_resumed and device.type == last.get("device") == "cpu" and last.get("threads"):
+        return int(last["threads"])
     return settings.threads or settings.default_threads
 
 
