@@ -32,7 +32,7 @@ def test_a_planted_half_point_is_found_and_no_effect_is_not_claimed(tmp_path: Pa
     assert "higher with 0.01 (by " in short
     assert "equal within 0.5 points with 0.02, 0.05, 0.2, 0.5 and 1" in short
     assert "lower" not in short
-    assert "Rates higher than the base that do worse" not in words
+    assert "higher (rate 1" not in words
 
 
 def test_three_seeds_of_usual_noise_find_half_a_point(tmp_path: Path) -> None:
@@ -80,7 +80,9 @@ def test_too_high_a_rate_that_fits_worse_is_a_matter_of_optimisation(tmp_path: P
         return Truth(12.0 if high else 8.5, 6.0 if high else 0.5, 0.05, own=True)
 
     words = words_of(_blocks(tmp_path, ask("learning-rate", RATES), truth))
-    assert "Rates higher than the base that do worse: rate 1.  Their training errors are higher too" in words
+    assert (
+        "Where both errors are higher (rate 1), the training images themselves are learnt less well, which is" in words
+    )
 
 
 def test_plain_networks_degrade_and_residual_ones_do_not(tmp_path: Path) -> None:
@@ -226,7 +228,7 @@ def test_images_and_classes_are_told_apart(tmp_path: Path) -> None:
 
     study = ask("data-size", Options(depths=(20,), seeds=2))
     words = words_of(_blocks(tmp_path, study, truth))
-    assert "cutting CIFAR-10 to 500 images of a class accounts for 1" in words
+    assert "cutting CIFAR-10 to 500 images of a class, seen ten times as often, takes 1" in words
     assert "Neither part is twice the other: both play a part." in words
     assert "in 20 superclasses rather than 100 classes" in words
 
@@ -251,10 +253,16 @@ def test_lists_name_their_data_set_though_they_have_one_only(tmp_path: Path) -> 
 
     study = ask("learning-rate", Options(datasets=("cifar10", "cifar100"), depths=(20,), seeds=3))
     words = words_of(_blocks(tmp_path, study, truth))
-    assert "Rates higher than the base that do worse: on CIFAR-10 rate 1.  Their" in words
+    assert "Where both errors are higher (on CIFAR-10 rate 1), the" in words
 
 
-@pytest.mark.parametrize(("longest", "said"), [(8.5, "does not carry over"), (7.9, "these seeds do not show")])
+@pytest.mark.parametrize(
+    ("longest", "said"),
+    [
+        (8.5, "what more is learnt of the training images carries over by less"),
+        (7.9, "these seeds do not show"),
+    ],
+)
 def test_what_is_learnt_more_and_not_shown_to_carry_over(tmp_path: Path, longest: float, said: str) -> None:
     study = ask("epochs", Options(datasets=("cifar10",), depths=(20,), seeds=3))
 
@@ -263,7 +271,7 @@ def test_what_is_learnt_more_and_not_shown_to_carry_over(tmp_path: Path, longest
         return Truth(longest if recipe.length > 200 else 8.5, 0.5 if recipe.length > 200 else 4.5, noise, own=True)
 
     words = words_of(_blocks(tmp_path, study, truth))
-    assert "328 epochs: the training error is lower than at the usual length" in words
+    assert "training error lower (ResNet-20, 328 epochs)" in words or "training error is lower" in words
     assert said in words
 
 
@@ -348,9 +356,12 @@ def test_an_epoch_of_a_short_schedule_is_told_to_be_much_of_it(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("middle", "said"),
     [
-        (11.0, "So the greater part goes with the classes; the assignment supposes the number of images of each."),
+        (
+            11.0,
+            "So the greater part goes with the classes and what comes with them; the assignment",
+        ),
         (30.0, "So the greater part goes with the number of images of each class, as the assignment supposes."),
-        (33.0, "accounts for 25."),
+        (33.0, "takes 25."),
     ],
 )
 def test_the_greater_part_of_the_distance_is_named(tmp_path: Path, middle: float, said: str) -> None:
@@ -372,10 +383,10 @@ def test_what_fewer_images_do_has_the_reason_that_the_training_errors_show(tmp_p
         return Truth(14.0, train, 0.02, own=True)
 
     words = words_of(_blocks(tmp_path, ask("data-size", RATES), truth))
-    less = "The test error is higher and the training error lower with these: 1/2 (same samples) and 1/2 (same passes)."
+    less = "Where the test error is higher and the training error lower (1/2 (same samples) and 1/2 (same passes))"
     assert less in words
-    assert "Both errors are higher with these: 1/5 (same samples) and 1/5 (same passes)." in words
-    open_ = "no difference of the training errors is shown, with these: 1/10 (same samples).  The reason is open there."
+    assert "Where both errors are higher (1/5 (same samples) and 1/5 (same passes)), the training images" in words
+    open_ = "Where the test error is higher and the training error not shown to differ (1/10 (same samples)), what is"
     assert open_ in words
 
 
@@ -413,8 +424,7 @@ def test_worse_rates_are_listed_by_data_set(tmp_path: Path) -> None:
     study = ask("learning-rate", Options(datasets=("cifar10", "cifar100"), depths=(20,), seeds=3))
     words = words_of(_blocks(tmp_path, study, truth))
     assert (
-        "Rates higher than the base that do worse: on CIFAR-10 rate 0.5 and rate 1; on CIFAR-100 rate 0.5 and rate 1."
-        in words
+        "Where both errors are higher (on CIFAR-10 rate 0.5 and rate 1; on CIFAR-100 rate 0.5 and rate 1), the" in words
     )
 
 
@@ -464,7 +474,7 @@ def test_speeds_of_batches_say_whether_all_ran_the_same_code(tmp_path: Path, oth
             path.write_text(path.read_text().replace('"source_digest": "', '"source_digest": "0'))
     words = words_of(ANSWERS[study.kind](study, read_tables(tmp_path)))
     assert "Training images a second, by images in a batch: on CIFAR-10 " in words
-    assert ("Nor were they all made with the same version of ResLab." in words) == other
+    assert ("Nor were they all made with the same version of ResLab, so that" in words) == other
 
 
 @pytest.mark.parametrize("name", list(STUDIES))

@@ -16,7 +16,7 @@ MOST_LISTED = 8
 
 def curve_features(done: Sequence[Group], label: Label = network) -> list[Block]:
     """Return what the curves of groups with finished runs show: a table of steps, and sentences on it."""
-    changes = [(group, rate_changes(group.curve("rate"), group.curve("test_error"))) for group in done]
+    changes = [(group, _changes(group)) for group in done]
     drawn = telling(done, label)
     listed = [(group, found) for group, found in changes if any(group is one for one in drawn)]
     table = _steps_table(listed, placed(done, label), len(listed) < len(changes))
@@ -28,6 +28,10 @@ def curve_features(done: Sequence[Group], label: Label = network) -> list[Block]
         stands_out = all(_stands_out(group, change) for group, change in here)
         blocks.append(Prose(_steps_words(place, [change for _, change in here], stands_out)))
     return [*blocks, *_unrest(done), *_gaps(done, label)]
+
+
+def _changes(group: Group) -> list[RateChange]:
+    return rate_changes(group.finished_curve("rate"), group.finished_curve("test_error"))
 
 
 def _steps_table(changes: Sequence[tuple[Group, Sequence[RateChange]]], label: Label, chosen: bool) -> Table | None:
@@ -82,7 +86,7 @@ def _steps_words(place: int, found: Sequence[RateChange], stands_out: bool) -> s
 
 def _stands_out(group: Group, change: RateChange) -> bool:
     """Return whether a step is more than three times the unrest of the phase before it."""
-    for phase in phases(group.curve("rate"), group.curve("test_error")):
+    for phase in phases(group.finished_curve("rate"), group.finished_curve("test_error")):
         if phase.last == change.epoch:
             return phase.unrest is not None and change.drop > 3 * phase.unrest
     return False
@@ -92,7 +96,7 @@ def _unrest(done: Sequence[Group]) -> list[Block]:
     """Return how much the test error moves from epoch to epoch at the first rate and at the last."""
     pairs = []
     for group in done:
-        found = phases(group.curve("rate"), group.curve("test_error"))
+        found = phases(group.finished_curve("rate"), group.finished_curve("test_error"))
         moves = [phase.unrest for phase in found if phase.unrest is not None]
         if len(moves) > 1:
             pairs.append((moves[0], moves[-1]))

@@ -14,9 +14,9 @@ from reslab.exhibits.wording import FAMILY_NAMES, dataset_name, listing, network
 from reslab.published import published
 from reslab.studies.against_published import not_comparable
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import against, higher, lower, told
+from reslab.studies.comparing import higher, lower, told
 from reslab.studies.designs import BOTH, base_recipe, labelled, seeds, variants, within
-from reslab.studies.one_seed import reasons_supposed, untested
+from reslab.studies.reasons import UNTESTED, untested
 from reslab.studies.study import Options, Study
 from reslab.studies.verdicts import verdict_words, why_not_comparable
 
@@ -171,7 +171,7 @@ def _reason(done: Sequence[Group], compared: Sequence[Compared]) -> str:
     """Return whether there is a degradation to give a reason for, and which measurements speak of it."""
     ends = [one for dataset in datasets_of(done) for one in _ends(compared, dataset) if _family(one.first) == "plain"]
     if untested(ends):
-        text = reasons_supposed(ends, lambda own: listing(against(one, network) for one in own))
+        text = UNTESTED
     elif any(higher(one.train) for one in ends):
         text = (
             "The deeper plain networks fit even the training images less well: the reason lies in how they are "
