@@ -47,7 +47,7 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a run is executed: nothing here changes its numbers but by rounding (device, threads, fewer activations)."""
+    """How a run is executed: nothing here changes its numbers by more than rounding."""
 
     data_root: Path | None = None
     device: str = "auto"
