@@ -47,7 +47,7 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a run is executed: nothing here can change its numbers beyond the order of floating-point sums."""
+    """How a run is executed: nothing here changes its numbers by more than rounding."""
 
     data_root: Path | None = None
     device: str = "auto"

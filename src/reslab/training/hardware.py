@@ -1,4 +1,4 @@
-"""What this machine computes with: the device, the fast precision on it, its name and its peak memory."""
+"""What this machine computes with, and how: device, fast precision, streams, the same bits for a seed, memory, name."""
 
 import contextlib
 import ctypes
