@@ -58,6 +58,19 @@ def test_a_step_that_is_shown_is_in_short_where_the_whole_way_is_not(tmp_path: P
     assert "; but from 20 to 56 layers 5.00 points lower" in short
 
 
+def test_a_step_against_the_whole_way_is_in_short_and_has_its_own_reason(tmp_path: Path) -> None:
+    truths = {20: Truth(9.0, 3.0, 0.05), 56: Truth(7.0, 1.0, 0.05), 110: Truth(8.0, 2.0, 0.05)}
+    words = _words(tmp_path, Options(datasets=("cifar10",), depths=(20, 56, 110), seeds=3), truths)
+    short = next(line for line in words.split("\n") if line.startswith("In short."))
+    assert "% with 56 layers (n = 3)" in short
+    assert "; from 20 to 110 layers it is 1.00 points lower" in short
+    assert "; but from 56 to 110 layers 1.00 points higher" in short
+    assert (
+        "Where both errors are lower (20 to 56 layers and 20 to 110 layers), the added layers are put to use" in words
+    )
+    assert "Where both errors are higher (56 to 110 layers), the deeper network is harder to train" in words
+
+
 def test_a_difference_lost_in_noise_is_said_to_be_not_resolvable(tmp_path: Path) -> None:
     words = _words(tmp_path, CIFAR, {20: Truth(7.5, 0.5, 0.6), 56: Truth(7.0, 0.5, 0.6)})
     assert "not resolvable with three seeds" in _section(words, "20 to 56 layers")

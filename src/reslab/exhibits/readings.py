@@ -93,9 +93,10 @@ def _how_compared(tested: Sequence[Verdict]) -> str:
     return (
         f"Differences of the last-epoch test error, compared by {test} {how}.  The p-values are corrected for the "
         f"{counted(len(tested), 'comparison')} of this study by Holm's method; a direction is shown where the "
-        f"corrected one is below 0.05.  Equal means shown to differ by less than {number(MARGIN)} points (two one-sided "
-        "tests of 5% each, which is that the 90% interval lies within them).  Where neither is shown the verdict is open, "
-        "with how many seeds of each would show a difference of this size, if it has it, four times in five."
+        f"corrected one is below 0.05.  Equal means shown to differ by less than {number(MARGIN)} points (two tests of "
+        "5% each, one for each side, which is that the 90% interval lies within them).  Where neither is shown the "
+        "verdict is open, with how many seeds of each would show a difference of this size, if it has it, four times "
+        "in five."
     )
 
 

@@ -14,7 +14,7 @@ from reslab.exhibits.wording import dataset_name, listing, network_name, number,
 from reslab.recipe import Recipe, vary
 from reslab.studies.chapter import Chapter, in_short, write
 from reslab.studies.comparing import in_sentences, placed, shown, told
-from reslab.studies.designs import bases, labelled, seeds, several_networks, times, variants, where, with_base
+from reslab.studies.designs import at_rate, bases, labelled, seeds, several_networks, variants, where, with_base
 from reslab.studies.reasons import nothing_beside, reasons, untested
 from reslab.studies.study import Options, Study
 
@@ -66,7 +66,7 @@ def _batches(base: Recipe, factor: float, *, scaled: bool) -> Recipe:
         places = (base.length, base.first_drop, base.second_drop)
         length, first, second = (round(place / factor) for place in places)
         changed = vary(changed, length=length, first_drop=first, second_drop=second)
-    return vary(changed, learning_rate=times(base.learning_rate, factor)) if scaled else changed
+    return at_rate(changed, factor) if scaled else changed
 
 
 def _chapter(study: Study) -> Chapter:

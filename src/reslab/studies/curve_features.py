@@ -21,7 +21,9 @@ def curve_features(done: Sequence[Group], label: Label = network) -> list[Block]
     listed = [(group, found) for group, found in changes if any(group is one for one in drawn)]
     table = _steps_table(listed, placed(done, label), len(listed) < len(changes))
     if table is None:
-        return [Prose("The rate was constant, so that no change of it can show in the curves.")]
+        gradual = any(group.recipe.schedule == "linear" for group in done)
+        how = "The rate falls steadily" if gradual else "The rate was constant"
+        return [Prose(f"{how}, so that no change of it can show in the curves."), *_gaps(done, label)]
     blocks: list[Block] = [table]
     for place in range(max(len(found) for _, found in changes)):
         here = [(group, found[place]) for group, found in changes if len(found) > place]
@@ -58,7 +60,8 @@ def _steps_table(changes: Sequence[tuple[Group, Sequence[RateChange]]], label: L
     reach = max(change.reach for _, found in changes for change in found)
     caption = (
         "What the test error does where the rate changes, found in the mean curves: mean errors of the "
-        f"{counted(reach, 'epoch')} before and after the change, or of fewer where a phase is shorter."
+        f"{counted(reach, 'epoch')} before and after the change, or of fewer where a phase is shorter; steps are of "
+        "errors before rounding."
         f"{'  Of the curves that [[test]] shows; the text is of all.' if chosen else ''}"
     )
     return Table("steps", "Steps at the changes of rate", caption, columns, rows)

@@ -50,7 +50,7 @@ def answers(groups: Sequence[Group], compared: Sequence[Compared]) -> list[Block
     blocks += [Heading("What are the complete curves, and what is the final accuracy?", 4), *_final(done)]
     blocks += [Heading("How do the results compare with the paper's?  Why are they better or worse?", 4)]
     blocks += against_paper(done)
-    blocks += [Heading("How does performance change with the number of layers?  Why?", 4), *_by_depth(done, compared)]
+    blocks += [Heading("How does performance change with the number of layers?  Why?", 4), *_by_depth(groups, compared)]
     blocks += [Heading("What can be recognised in the curves?", 4), *curve_features(done)]
     if {TEN, HUNDRED} <= set(datasets_of(groups)):
         heading = Heading("What is the major difference between CIFAR-10 and CIFAR-100?", 4)
@@ -103,13 +103,15 @@ def _final(done: Sequence[Group]) -> list[Block]:
     return [Prose(text), Bullets(tuple(items))]
 
 
-def _by_depth(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
+def _by_depth(groups: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
+    done = [group for group in groups if group.has_result]
     blocks: list[Block] = []
     for dataset in datasets_of(done):
         own = _by_depths(on_dataset(done, dataset))
         name = dataset_name(dataset)
         if len(own) < 2:
-            blocks.append(Prose(f"On {name} only one depth has finished, so there is nothing to compare."))
+            alone = "was asked" if len(on_dataset(groups, dataset)) == 1 else "has finished"
+            blocks.append(Prose(f"On {name} only one depth {alone}, so there is nothing to compare."))
             continue
         items = [_step_words(_known(compared, first, second)) for first, second in pairwise(own)]
         blocks += [Prose(f"On {name} ([[final]], [[final-{dataset}]]):"), Bullets(tuple(items))]

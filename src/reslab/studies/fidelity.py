@@ -127,7 +127,6 @@ def _chapter(study: Study) -> Chapter:
             compared,
             lambda group: f"the {label(group)}",
             lambda group: str(about[group.recipe]["change"]),
-            name_networks=True,
         )
 
     def answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:

@@ -12,11 +12,10 @@ from reslab.exhibits.finals import marks
 from reslab.exhibits.windows import window_table
 from reslab.exhibits.wording import dataset_name, listing, network_name, number, points, spread
 from reslab.published import Published, published
-from reslab.recipe import vary
 from reslab.studies.against_published import not_comparable, where_in
 from reslab.studies.chapter import Chapter, in_short, write
 from reslab.studies.comparing import by_dataset, in_sentences, told
-from reslab.studies.designs import bases, labelled, seeds, several_networks, times, variants, where, with_base
+from reslab.studies.designs import at_rate, bases, labelled, seeds, several_networks, variants, where, with_base
 from reslab.studies.reasons import NOTHING_BESIDE, reasons
 from reslab.studies.study import Options, Study
 from reslab.studies.verdicts import verdict_words, why_not_comparable
@@ -31,7 +30,7 @@ def ask(options: Options) -> Study:
     asked = []
     for base in bases(options, DEPTHS):
         for factor in FACTORS:
-            recipe = vary(base, learning_rate=times(base.learning_rate, factor))
+            recipe = at_rate(base, factor)
             label = labelled([f"rate {number(recipe.learning_rate)}"], recipe)
             asked.append((label, recipe, (*where(base), ("rate_times", factor))))
     return Study(
@@ -192,7 +191,3 @@ def _rate(group: Group) -> str:
 
 def _named(group: Group) -> str:
     return f"rate {_rate(group)}"
-
-
-def _side(one: Compared) -> int:
-    return 1 if one.second.recipe.learning_rate > one.first.recipe.learning_rate else -1

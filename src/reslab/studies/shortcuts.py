@@ -84,7 +84,7 @@ def _results(groups: Sequence[Group]) -> list[Block]:
 
 def _short(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
     with_first = [one for one in compared if one.first.recipe.shortcut == SHORTCUTS[0]]
-    return in_sentences(done, with_first, _shortcut, name_networks=True)
+    return in_sentences(done, with_first, _shortcut)
 
 
 def _answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:

@@ -81,7 +81,7 @@ def why_not_comparable(*groups: Group) -> str | None:
     if reasons.count(None) > len(short):
         return None
     others = [reason for reason in dict.fromkeys(reasons) if reason is not None]
-    return listing([*([_shortened_words(short)] if short else []), *others]) or None
+    return listing([*([shortened_words(short)] if short else []), *others]) or None
 
 
 def _unlike(group: Group) -> str | None:
@@ -101,7 +101,7 @@ def is_shortened(group: Group) -> bool:
     return _unlike(group) is None and share is not None and share < ALMOST
 
 
-def _shortened_words(groups: Sequence[Group]) -> str:
+def shortened_words(groups: Sequence[Group]) -> str:
     """Return how long the schedules of groups that are shortened are, in epochs and beside the paper's."""
     shares = sorted({schedule_share(group) or 0.0 for group in groups})
     seen = " to ".join(dict.fromkeys(percent(share) for share in (shares[0], shares[-1])))
