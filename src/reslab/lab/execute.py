@@ -39,7 +39,7 @@ from reslab.training.hardware import (
     on_stream,
     peak_memory_bytes,
     pick_device,
-    stream_of_its_own,
+    stream_of_this_thread,
 )
 
 Event = dict[str, Any]
@@ -88,7 +88,7 @@ def _attempt(
 ) -> Status:
     files.remove("failure.json")
     try:
-        with on_stream(stream_of_its_own(pick_device(settings.device))):
+        with on_stream(stream_of_this_thread(pick_device(settings.device))):
             return _train(files, run, settings, partial(_emit, on_event, run), stop)
     except Exception as error:
         trace = None if isinstance(error, ResLabError) else traceback.format_exc()
@@ -116,7 +116,7 @@ def _train(
     keep_freed_memory()
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
-    if must_compile():
+    if device.type == "cpu" and must_compile():
         emit("preparing", words="compiles its kernels, once")
         with _LOADING:
             kernels()
