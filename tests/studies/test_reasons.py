@@ -44,6 +44,8 @@ def test_differences_stand_beside_what_the_test_images_alone_may_do(tmp_path: Pa
     )
     alone = _compared(tmp_path / "alone", (14.4, 11.0))
     assert on_what_scale(alone).endswith("0.97 points apart (95%); this difference is not larger.")
+    far = _compared(tmp_path / "far", (38.0, 38.0), (40.0, 38.0))
+    assert on_what_scale(far).endswith("; all of these two differences are larger.")
     assert on_what_scale([]) == CAUTION
 
 

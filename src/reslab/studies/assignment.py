@@ -10,7 +10,7 @@ from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
 from reslab.exhibits.wording import counted, listing, opened
 from reslab.studies import batch_size, data_size, degradation, depth, epochs, fidelity, learning_rate, shortcuts
 from reslab.studies.study import Options, Plan, Study
-from reslab.studies.verdicts import is_shortened, shortened_words
+from reslab.studies.verdicts import is_shortened, shortened_words, why_not_comparable
 
 NAME = "assignment"
 TITLE = "The assignment: what decides how well a residual network does"
@@ -146,12 +146,13 @@ def _lead(studies: Sequence[Study], tables: Tables) -> Prose:
 
 
 def _shortened(studies: Sequence[Study], tables: Tables) -> str:
-    """Return that schedules are shortened, where they are, as a sentence."""
-    done = [group for study in studies for group in study.groups(tables) if group.has_result]
-    short = [group for group in done if is_shortened(group)]
+    """Return that schedules are shortened, in those studies that have none at full length, as a sentence."""
+    done = [[group for group in study.groups(tables) if group.has_result] for study in studies]
+    apart = [groups for groups in done if groups and why_not_comparable(*groups) is not None]
+    short = [group for groups in apart for group in groups if is_shortened(group)]
     if not short:
         return ""
-    some = "in some of them " if len(short) < len(done) else ""
+    some = "in some of them " if len(apart) < sum(map(bool, done)) else ""
     return opened(f"{some}{shortened_words(short)}: what is found so need not be found at full length.  ")
 
 

@@ -79,6 +79,8 @@ def on_what_scale(compared: Sequence[Compared]) -> str:
     reaches = " to ".join(dict.fromkeys((ends[0], ends[-1])))
     if len(found) == 1:
         sizes = f"this difference is {'larger' if larger else 'not larger'}"
+    elif larger == len(found):
+        sizes = f"all of these {counted(larger, 'difference')} are larger"
     else:
         sizes = f"of these {counted(len(found), 'difference')} {that_do(larger, 'is', 'are')} larger"
     return (
