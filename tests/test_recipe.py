@@ -77,7 +77,7 @@ def golden_recipes() -> dict[str, Recipe]:
 
 
 def test_no_id_may_move() -> None:
-    """A changed id orphans everybody's runs: a new field goes to ADDED_LATER, new numerics raise SEMANTICS."""
+    """A changed id orphans everybody's runs: a new field goes to ADDED_LATER; see SEMANTICS for what may move them."""
     assert {name: recipe.id for name, recipe in golden_recipes().items()} == json.loads(GOLDEN.read_text())
 
 

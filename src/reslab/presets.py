@@ -406,7 +406,8 @@ _FAST = Preset(
         "chosen on 5,000 training images held out; docs/notebook.md lists what was tried.",
         "From the source come the ideas of Muon with weights of fixed size, of alternating mirrors, and of "
         "reflected edges of 2 pixels; its network, its initialisation and what it does to a test image play no part.",
-        "An error made with it stands in no table of the paper's recipe: it is compared with its own kind.",
+        "An error made with it is put beside the paper's figure as that of another recipe of another length; it does "
+        "not show whether the paper's own training gives that figure again.",
     ),
     evidence={
         "normalisation": "as fb-resnet-torch has it",

@@ -1,7 +1,8 @@
-"""A recipe says everything that can change a number; a run is a recipe and a seed.
+"""A recipe says all that decides what a training comes to, up to rounding; a run is a recipe and a seed.
 
 A recipe is flat, one scalar a field, so that it is a row of a table, a set of command-line flags and a line
-in a diff.  What cannot change a number (device index, worker processes, how often a log is written) is not in it.
+in a diff.  What changes no number (worker processes, how often a checkpoint is taken), or only how numbers are rounded
+(device, threads, kernels), is not in it.
 """
 
 import contextlib
@@ -15,7 +16,10 @@ from typing import Any, Self, cast
 from reslab.errors import ResLabError
 
 SEMANTICS = 1
-"""Raised by any change of the numerics that no field of `Recipe` shows; part of every run's identity."""
+"""Raised by a change of the mathematics that no field of `Recipe` shows, and not by one of rounding.
+
+It is part of what every id is the hash of: raising it gives all runs new ids.
+"""
 
 Scalar = str | int | float | bool
 
@@ -93,13 +97,13 @@ or C (projection everywhere).  A plain network has none."""
     drop_factor: float = 0.1
     """Factor of each drop."""
     warmup: str = "none"
-    """Start at `warmup_rate`: none, until-error (running training error of the last epoch's worth of iterations \
-falls below `warmup_error`), or fixed (for `warmup_length`); or linear: rise from zero to the base rate \
-over `warmup_length`."""
+    """Start at `warmup_rate`: none, until-error (until a finished epoch has a training error below `warmup_error`), \
+or fixed (for `warmup_length`); or linear: rise from zero to the base rate over `warmup_length`.  No warm-up outlasts \
+the first drop."""
     warmup_rate: float = 0.01
     """Rate of the warm-up."""
     warmup_error: float = 80.0
-    """Training error in percent that ends an until-error warm-up."""
+    """Training error in percent, looked at once an epoch, that ends an until-error warm-up."""
     warmup_length: float = 1
     """Length of a fixed or linear warm-up."""
 

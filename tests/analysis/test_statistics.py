@@ -33,7 +33,7 @@ def _share(verdicts: list[Verdict], kind: str) -> float:
 
 def test_half_a_point_is_found_with_three_seeds_of_usual_noise() -> None:
     found = _verdicts(-0.5)
-    assert _share(found, "lower") > 0.8
+    assert _share(found, "lower") > 0.7
     assert _share(found, "higher") == 0
 
 
@@ -56,11 +56,21 @@ def test_twelve_comparisons_without_an_effect_claim_one_no_more_often_than_one_d
     assert families / DRAWS < 0.09
 
 
-def test_p_is_students() -> None:
+def test_a_spread_twenty_times_the_other_claims_no_more_than_the_level_allows() -> None:
+    generator, found = random.Random(20), []
+    for _ in range(5 * DRAWS):
+        quiet, wild = summarise(_draw(generator, 8.0, 3)), summarise(_draw(generator, 8.0, 3, 3.0))
+        one = difference(quiet, wild)
+        assert one is not None
+        found.append(one.resolved)
+    assert sum(found) / len(found) < 0.07  # with one spread pooled over both it is 0.11
+
+
+def test_p_is_welchs() -> None:
     first, second = [8.1, 8.3, 8.2], [7.5, 7.9, 7.6]
     found = difference(summarise(first), summarise(second))
     assert found is not None
-    assert p_value(found) == pytest.approx(stats.ttest_ind(first, second).pvalue)
+    assert p_value(found) == pytest.approx(stats.ttest_ind(first, second, equal_var=False).pvalue)
 
 
 def test_pairs_are_students_too() -> None:

@@ -12,6 +12,7 @@ from reslab.exhibits.blocks import Block, Command, Figure, Heading, Table
 from reslab.recipe import Recipe
 from reslab.studies.assignment import opening
 from reslab.studies.catalogue import ANSWERS, STUDIES, ask, ask_all
+from reslab.studies.reasons import NOTHING_BESIDE
 from reslab.studies.study import Options, Study
 from synthetic import Truth, layers, write_diagnostics, write_run
 
@@ -32,7 +33,7 @@ def test_a_planted_half_point_is_found_and_no_effect_is_not_claimed(tmp_path: Pa
     assert "higher with 0.01 (by " in short
     assert "equal within 0.5 points with 0.02, 0.05, 0.2, 0.5 and 1" in short
     assert "lower" not in short
-    assert "Rates higher than the base that do worse" not in words
+    assert "higher (rate 1" not in words
 
 
 def test_three_seeds_of_usual_noise_find_half_a_point(tmp_path: Path) -> None:
@@ -80,7 +81,9 @@ def test_too_high_a_rate_that_fits_worse_is_a_matter_of_optimisation(tmp_path: P
         return Truth(12.0 if high else 8.5, 6.0 if high else 0.5, 0.05, own=True)
 
     words = words_of(_blocks(tmp_path, ask("learning-rate", RATES), truth))
-    assert "Rates higher than the base that do worse: rate 1.  Their training errors are higher too" in words
+    assert (
+        "Where both errors are higher (rate 1), the training images themselves are learnt less well, which is" in words
+    )
 
 
 def test_plain_networks_degrade_and_residual_ones_do_not(tmp_path: Path) -> None:
@@ -147,7 +150,9 @@ def test_what_was_measured_is_shown_and_said(tmp_path: Path) -> None:
     assert "Nothing was measured on these networks" not in words
 
 
-@pytest.mark.parametrize(("deep", "said"), [(1.0, "The deeper a residual network is, the less"), (2.0, "is not seen")])
+@pytest.mark.parametrize(
+    ("deep", "said"), [(1.0, "runs, the deeper a residual network is, the less"), (2.0, "do not show that deeper")]
+)
 def test_what_the_responses_say_of_depth_is_said(tmp_path: Path, deep: float, said: str) -> None:
     study = ask("degradation", Options(datasets=("cifar10",), depths=(20, 56), seeds=1))
     for run in study.runs():
@@ -226,7 +231,7 @@ def test_images_and_classes_are_told_apart(tmp_path: Path) -> None:
 
     study = ask("data-size", Options(depths=(20,), seeds=2))
     words = words_of(_blocks(tmp_path, study, truth))
-    assert "cutting CIFAR-10 to 500 images of a class accounts for 1" in words
+    assert "cutting CIFAR-10 to 500 images of a class, seen ten times as often, takes 1" in words
     assert "Neither part is twice the other: both play a part." in words
     assert "in 20 superclasses rather than 100 classes" in words
 
@@ -251,10 +256,16 @@ def test_lists_name_their_data_set_though_they_have_one_only(tmp_path: Path) -> 
 
     study = ask("learning-rate", Options(datasets=("cifar10", "cifar100"), depths=(20,), seeds=3))
     words = words_of(_blocks(tmp_path, study, truth))
-    assert "Rates higher than the base that do worse: on CIFAR-10 rate 1.  Their" in words
+    assert "Where both errors are higher (on CIFAR-10 rate 1), the" in words
 
 
-@pytest.mark.parametrize(("longest", "said"), [(8.5, "does not carry over"), (7.9, "these seeds do not show")])
+@pytest.mark.parametrize(
+    ("longest", "said"),
+    [
+        (8.5, "what more is learnt of the training images carries over by less"),
+        (7.9, "these seeds do not show"),
+    ],
+)
 def test_what_is_learnt_more_and_not_shown_to_carry_over(tmp_path: Path, longest: float, said: str) -> None:
     study = ask("epochs", Options(datasets=("cifar10",), depths=(20,), seeds=3))
 
@@ -263,7 +274,7 @@ def test_what_is_learnt_more_and_not_shown_to_carry_over(tmp_path: Path, longest
         return Truth(longest if recipe.length > 200 else 8.5, 0.5 if recipe.length > 200 else 4.5, noise, own=True)
 
     words = words_of(_blocks(tmp_path, study, truth))
-    assert "328 epochs: the training error is lower than at the usual length" in words
+    assert "training error lower (ResNet-20, 328 epochs)" in words or "training error is lower" in words
     assert said in words
 
 
@@ -348,9 +359,12 @@ def test_an_epoch_of_a_short_schedule_is_told_to_be_much_of_it(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("middle", "said"),
     [
-        (11.0, "So the greater part goes with the classes; the assignment supposes the number of images of each."),
+        (
+            11.0,
+            "So the greater part goes with the classes and what comes with them; the assignment",
+        ),
         (30.0, "So the greater part goes with the number of images of each class, as the assignment supposes."),
-        (33.0, "accounts for 25."),
+        (33.0, "takes 25."),
     ],
 )
 def test_the_greater_part_of_the_distance_is_named(tmp_path: Path, middle: float, said: str) -> None:
@@ -372,10 +386,10 @@ def test_what_fewer_images_do_has_the_reason_that_the_training_errors_show(tmp_p
         return Truth(14.0, train, 0.02, own=True)
 
     words = words_of(_blocks(tmp_path, ask("data-size", RATES), truth))
-    less = "The test error is higher and the training error lower with these: 1/2 (same samples) and 1/2 (same passes)."
+    less = "Where the test error is higher and the training error lower (1/2 (same samples) and 1/2 (same passes))"
     assert less in words
-    assert "Both errors are higher with these: 1/5 (same samples) and 1/5 (same passes)." in words
-    open_ = "no difference of the training errors is shown, with these: 1/10 (same samples).  The reason is open there."
+    assert "Where both errors are higher (1/5 (same samples) and 1/5 (same passes)), the training images" in words
+    open_ = "Where the test error is higher and the training error not shown to differ (1/10 (same samples)), what is"
     assert open_ in words
 
 
@@ -413,8 +427,7 @@ def test_worse_rates_are_listed_by_data_set(tmp_path: Path) -> None:
     study = ask("learning-rate", Options(datasets=("cifar10", "cifar100"), depths=(20,), seeds=3))
     words = words_of(_blocks(tmp_path, study, truth))
     assert (
-        "Rates higher than the base that do worse: on CIFAR-10 rate 0.5 and rate 1; on CIFAR-100 rate 0.5 and rate 1."
-        in words
+        "Where both errors are higher (on CIFAR-10 rate 0.5 and rate 1; on CIFAR-100 rate 0.5 and rate 1), the" in words
     )
 
 
@@ -435,7 +448,7 @@ def test_reduced_trainings_and_digits_are_compared_with_nothing_published(tmp_pa
     assert "[[learning-rate-final]]" in short
     assert "the comparison with the paper and its reasons, what can be recognised in the curves" in short
     assert opening(plan.studies[:1], tables) == []
-    assert "A direction is given only where" in short
+    assert "A difference is called shown only where" in short
     alone = ask_all("assignment", Options(datasets=("digits",), depths=(8, 14), epochs=6, seeds=1))
     assert "Each variant was asked with one seed" in words_of(opening(alone.studies, tables))
     assert "Beyond the assignment" not in " ".join(_headings(opening(plan.studies, tables)))
@@ -464,7 +477,7 @@ def test_speeds_of_batches_say_whether_all_ran_the_same_code(tmp_path: Path, oth
             path.write_text(path.read_text().replace('"source_digest": "', '"source_digest": "0'))
     words = words_of(ANSWERS[study.kind](study, read_tables(tmp_path)))
     assert "Training images a second, by images in a batch: on CIFAR-10 " in words
-    assert ("Nor were they all made with the same version of ResLab." in words) == other
+    assert ("Nor were they all made with the same version of ResLab, so that" in words) == other
 
 
 @pytest.mark.parametrize("name", list(STUDIES))
@@ -494,6 +507,90 @@ def test_one_seed_and_some_missing_is_told_without_a_verdict(tmp_path: Path, nam
         assert "With one seed " in words
     for reference in _references(words):
         assert reference in keys, reference
+
+
+def test_a_base_that_stands_alone_denies_nothing(tmp_path: Path) -> None:
+    for name in ("learning-rate", "batch-size", "data-size"):
+        study = ask(name, Options(datasets=("cifar10",), depths=(20,), epochs=6, seeds=3))
+        (base,) = {run.recipe for run in study.runs()} & {run.recipe for run in ask("depth", _alone()).runs()}
+        root = tmp_path / name
+        for run in study.runs():
+            if run.recipe == base:
+                write_run(root, run, Truth(14.0, 11.0, 0.1))
+        words = words_of(ANSWERS[study.kind](study, read_tables(root)))
+        assert NOTHING_BESIDE in words
+        assert "In short." not in words
+        for denied in ("has no finished run", "there is nothing to give a reason for", "stands after correction"):
+            assert denied not in words
+
+
+def _alone() -> Options:
+    return Options(datasets=("cifar10",), depths=(20,), epochs=6, seeds=3)
+
+
+def test_a_longer_training_that_is_worse_in_both_errors_is_said_to_be(tmp_path: Path) -> None:
+    study = ask("epochs", Options(datasets=("cifar10",), depths=(20,), seeds=3))
+
+    def truth(recipe: Recipe) -> Truth:
+        worse = recipe.length > 200
+        return Truth(12.0 if worse else 8.5, 4.0 if worse else 1.0, 0.05, own=True)
+
+    words = words_of(_blocks(tmp_path, study, truth))
+    assert "Longer training is shown to do worse: 328 epochs" in words
+    assert "No longer training is shown to do worse" not in words
+
+
+def test_a_better_rate_has_a_reason_too(tmp_path: Path) -> None:
+    def truth(recipe: Recipe) -> Truth:
+        better = recipe.learning_rate == 0.2
+        return Truth(7.0 if better else 8.5, 0.2 if better else 0.6, 0.02, own=True)
+
+    words = words_of(_blocks(tmp_path, ask("learning-rate", RATES), truth))
+    assert "Where both errors are lower (rate 0.2), more is learnt, and it carries over to new images." in words
+
+
+@pytest.mark.parametrize(
+    ("same", "scaled", "noise", "said"),
+    [
+        (10.0, 8.5, 0.05, "what matters here is the rate for each image, and the batch through it"),
+        (8.5, 10.0, 0.05, "the rate matters more than the batch"),
+        (10.0, 10.0, 0.05, "the rate alone does not explain what the batch does"),
+        (8.5, 8.5, 0.05, "neither the batch nor the rate matters more"),
+        (10.0, 8.5, 0.5, "Whether the batch matters apart from the rate, these seeds do not show."),
+    ],
+)
+def test_rate_and_batch_are_told_apart_only_where_both_ways_show_enough(
+    tmp_path: Path, same: float, scaled: float, noise: float, said: str
+) -> None:
+    def truth(recipe: Recipe) -> Truth:
+        usual = recipe.batch_size == 128
+        return Truth(8.5 if usual else same if recipe.learning_rate == 0.1 else scaled, 1.0, noise, own=True)
+
+    assert said in words_of(_blocks(tmp_path, ask("batch-size", RATES), truth))
+
+
+def test_the_opening_says_that_schedules_are_shortened_and_how_much_has_finished(tmp_path: Path) -> None:
+    plan = ask_all("assignment", Options(datasets=("cifar10",), depths=(20, 56), epochs=16, seeds=1))
+    depth = plan.studies[0]
+    for run in depth.runs():
+        write_run(tmp_path, run, Truth(14.0, 11.0))
+    short = words_of(opening(plan.studies, read_tables(tmp_path)))
+    assert f"from {len(depth.runs())} of {len(plan.runs())} runs" in short
+    assert "The schedule is shortened to 16 epochs, with 9.77% of the images of the paper's training: what" in short
+    assert "On CIFAR-10 the test error is 14.00% with 20 layers (n = 1) and 14.00% with 56 layers" in short
+
+
+def test_a_plain_network_that_diverged_is_the_result(tmp_path: Path) -> None:
+    study = ask("degradation", Options(datasets=("cifar10",), depths=(20, 56), seeds=2))
+    for run in study.runs():
+        if (run.recipe.family, run.recipe.depth) == ("plain", 56):
+            write_run(tmp_path, run, Truth(90.0, 90.0), stop_after=4, failure=DIVERGED)
+        else:
+            write_run(tmp_path, run, Truth(8.5, 0.5, 0.05))
+    words = words_of(ANSWERS[study.kind](study, read_tables(tmp_path)))
+    assert "; plain-56 diverged." in words
+    assert "not all depths have finished" not in words
+    assert "Plain networks cannot be compared here: plain-56 diverged." in words
 
 
 def _blocks(root: Path, study: Study, truth: Plant) -> list[Block]:

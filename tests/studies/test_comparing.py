@@ -60,14 +60,14 @@ def test_of_one_seed_the_figures_are_said_and_no_direction(tmp_path: Path) -> No
     (sentence,) = in_sentences(groups, compare([(base, low), (base, high)]), _label, lambda group: f"the {group.label}")
     figures = [f"{group.last_epoch('test_error').mean:.2f}%" for group in groups]
     assert sentence == (
-        f"On digits the test error of base ({figures[0]}, n = 1) stands beside {figures[1]} with the low and "
-        f"{figures[2]} with the high; of one seed, no difference can be tested."
+        f"On digits with ResNet-8 the test error of base ({figures[0]}, n = 1) stands beside {figures[1]} with the "
+        f"low and {figures[2]} with the high; of one seed, no difference can be tested."
     )
 
 
 def test_of_several_seeds_the_direction_is_said(tmp_path: Path) -> None:
     base, low = groups = _groups(tmp_path, "base", "low", num_seeds=3, errors=(3.0, 2.0))
     (sentence,) = in_sentences(groups, compare([(base, low)]), _label)
-    assert sentence.startswith("On digits, compared with base (")
+    assert sentence.startswith("On digits with ResNet-8, compared with base (")
     assert "the test error is lower with low (by " in sentence
     assert in_sentences(groups, [], _label) == []

@@ -50,6 +50,15 @@ def test_listed_variants_are_combined_with_the_grid(tmp_path: Path) -> None:
     ]
 
 
+def test_the_example_in_the_documents_is_what_they_say_of_it(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "studies.md").read_text()
+    study = _read(tmp_path, text.partition("```toml\n")[2].partition("```")[0])
+    assert "2 x 9 = 18 variants" in text
+    assert len(study.variants) == 18
+    assert {variant.recipe.nesterov for variant in study.variants} == {True}
+    assert {variant.recipe.normalisation for variant in study.variants} == {"channel-2023", "pixel-mean"}
+
+
 def test_preset_and_epochs_can_vary(tmp_path: Path) -> None:
     study = _read(tmp_path, BASE + '[vary]\npreset = ["paper", "hysts"]\nepochs = [4, 8]\n')
     assert [variant.recipe.length for variant in study.variants] == [4, 8, 4, 8]

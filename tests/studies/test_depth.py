@@ -39,14 +39,14 @@ def test_two_points_with_little_noise_are_resolved(tmp_path: Path) -> None:
     words = _words(tmp_path, CIFAR, {20: Truth(8.5, 0.6, 0.05), 56: Truth(6.5, 0.1, 0.05)})
     assert "2.00 points lower (95% interval" in words
     assert "In short.  On CIFAR-10 the test error is 8.5" in words
-    assert "fits the training images better too" in words
+    assert "Where both errors are lower (20 to 56 layers), the added layers are put to use" in words
     assert "not resolvable" not in _section(words, "20 to 56 layers")
 
 
 def test_no_difference_is_said_to_be_equality_where_that_is_shown(tmp_path: Path) -> None:
     words = _words(tmp_path, CIFAR, {20: Truth(7.5, 0.5, 0.1), 56: Truth(7.45, 0.5, 0.1)})
     assert "equal within 0.5 points" in _section(words, "20 to 56 layers")
-    assert "neither help nor harm" in words
+    assert "the added layers help or harm by less than 0.5 points" in words
 
 
 def test_a_step_that_is_shown_is_in_short_where_the_whole_way_is_not(tmp_path: Path) -> None:
@@ -58,10 +58,23 @@ def test_a_step_that_is_shown_is_in_short_where_the_whole_way_is_not(tmp_path: P
     assert "; but from 20 to 56 layers 5.00 points lower" in short
 
 
+def test_a_step_against_the_whole_way_is_in_short_and_has_its_own_reason(tmp_path: Path) -> None:
+    truths = {20: Truth(9.0, 3.0, 0.05), 56: Truth(7.0, 1.0, 0.05), 110: Truth(8.0, 2.0, 0.05)}
+    words = _words(tmp_path, Options(datasets=("cifar10",), depths=(20, 56, 110), seeds=3), truths)
+    short = next(line for line in words.split("\n") if line.startswith("In short."))
+    assert "% with 56 layers (n = 3)" in short
+    assert "; from 20 to 110 layers it is 1.00 points lower" in short
+    assert "; but from 56 to 110 layers 1.00 points higher" in short
+    assert (
+        "Where both errors are lower (20 to 56 layers and 20 to 110 layers), the added layers are put to use" in words
+    )
+    assert "Where both errors are higher (56 to 110 layers), the deeper network is harder to train" in words
+
+
 def test_a_difference_lost_in_noise_is_said_to_be_not_resolvable(tmp_path: Path) -> None:
     words = _words(tmp_path, CIFAR, {20: Truth(7.5, 0.5, 0.6), 56: Truth(7.0, 0.5, 0.6)})
     assert "not resolvable with three seeds" in _section(words, "20 to 56 layers")
-    assert "no reason should be given" in words
+    assert "nothing to give a reason for" in words
 
 
 def test_a_deeper_network_that_trains_worse_is_degradation_not_overfitting(tmp_path: Path) -> None:
@@ -82,7 +95,7 @@ def test_one_seed_tells_nothing_from_chance(tmp_path: Path) -> None:
     assert "points lower, the training error 0.50 points lower; one seed cannot tell this from chance." in words
     assert "the interval is that of one more run" not in words
     assert "no difference from the paper's figures is shown to be more than chance.  Yet the recipe" in words
-    assert "explains, then where both errors are lower (56 layers), more is learnt, and it carries over" in words
+    assert "explains, then where both errors are lower (20 to 56 layers), the added layers are put to use" in words
 
 
 def test_a_full_schedule_is_compared_with_the_paper(tmp_path: Path) -> None:

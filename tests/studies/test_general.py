@@ -35,7 +35,7 @@ def test_differences_are_to_the_first_and_cautious(tmp_path: Path) -> None:
     (items,) = [block.items for block in blocks if isinstance(block, Bullets)]
     assert "Last-epoch test error, compared with rate 0.1 ([[comparisons]]):" in texts
     assert items[0].startswith("rate 0.2: 2.00 points higher (95% interval")
-    assert items[1].startswith("rate 0.4: equal within 0.5 points (0.05 points higher; 95% interval")
+    assert items[1].startswith("rate 0.4: equal within 0.5 points (0.05 points higher; 90% interval")
     (table,) = [block for block in blocks if isinstance(block, Table) and block.key == "comparisons"]
     assert "corrected for the two comparisons of this study" in table.caption
 

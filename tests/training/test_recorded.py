@@ -126,8 +126,8 @@ def test_the_recording_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(TrainingStep, "update", watched)
     go(state, step, (draw for epoch in range(2) for draw in images.draws(epoch)))
-    # One directly, two to record and to check, none for the third; then the smaller batch; then that again only.
-    assert calls == [6, 6, 6, 4, 4]
+    # One directly, two to record and to check, none for the third; then the smaller batch, likewise.
+    assert calls == [6, 6, 6, 4, 4, 4]
 
 
 def test_augmentation_is_replayed_too() -> None:
@@ -192,6 +192,22 @@ def test_what_cannot_be_recorded_is_done_directly_and_said() -> None:
     assert "and more" not in remark
 
 
+def test_a_recording_that_was_spoiled_is_tried_again() -> None:
+    tries: list[int] = []
+
+    def spoiled_once(state: State) -> Recorder:
+        def record(function: Callable[[], None]) -> Callable[[], None]:
+            tries.append(1)
+            if len(tries) == 1:
+                raise RuntimeError("operation failed due to a previous error during capture")
+            return recorder(state)(function)
+
+        return record
+
+    assert trained_as_directly(spoiled_once) is None
+    assert len(tries) == 3  # twice for one size of batch, once for the other
+
+
 def test_what_a_failed_recording_held_is_let_go_of_before_the_direct_step(monkeypatch: pytest.MonkeyPatch) -> None:
     held: list[weakref.ref[Tensor]] = []
     alive: list[int] = []
@@ -229,9 +245,16 @@ def test_a_loss_that_is_not_finite_is_no_fault_of_the_recording() -> None:
     state = begin(of, images)
     with torch.no_grad():
         next(state.module.parameters()).fill_(math.inf)
-    step = recorded(state, of, images)
-    go(state, step, images.draws(0))
+    tries: list[int] = []
+
+    def counted(function: Callable[[], None]) -> Callable[[], None]:
+        tries.append(1)
+        return recorder(state)(function)
+
+    step = recorded(state, of, images, counted)
+    go(state, step, (draw for epoch in range(3) for draw in images.draws(epoch)))
     assert step.remark is None
+    assert len(tries) == 1  # what would not count is not recorded again and again
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a graphics card")
@@ -269,5 +292,5 @@ def test_a_cuda_graph_is_recorded_used_and_the_direct_steps_to_the_bit(
             totals = go(state, step, draws)
         assert step.remark is None
         ended.append((bits(state), totals))
-    assert updates == [6, 6, 6, 4, 4, 4]
+    assert updates == [6, 6, 6, 4, 4, 4]  # and none of the third epoch
     assert ended[0] == ended[1]

@@ -1,7 +1,7 @@
 """Differences of means over few seeds, and whether they can be resolved (pure)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scipy.special import ndtri, stdtrit
@@ -18,7 +18,8 @@ interval then errs on the side of caution."""
 class Difference:
     """Second minus first; `margin` is half the 95% interval, None where the spread is unknown.
 
-    `sd` is what one seed varies by: pooled over both, or of the differences of pairs where `paired`.
+    `sd` is what one seed varies by: on average of both, or of the differences of pairs where `paired`; `freedom` are
+    the degrees of freedom of the interval.
     """
 
     value: float
@@ -26,7 +27,7 @@ class Difference:
     n_first: int
     n_second: int
     sd: float | None = None
-    freedom: int = 0
+    freedom: float = 0.0
     paired: bool = False
 
     @property
@@ -39,23 +40,36 @@ class Difference:
         """Standard error of the value."""
         return None if self.margin is None else self.margin / _quantile(self.freedom)
 
+    def reach(self, level: float) -> float | None:
+        """Return half the interval of another level than 95%, None where the spread is unknown."""
+        return None if self.error is None else _quantile(self.freedom, level) * self.error
+
 
 def difference(first: Summary, second: Summary, resolution: float = 0.0) -> Difference | None:
-    """Compare two means by Student's interval with a pooled standard deviation; None where one has no value.
+    """Compare two means by Welch's interval, each with the spread of its own seeds; None where one has no value.
 
-    `resolution` is the step in which the values can differ (one image of the test set, in percent): where all
-    seeds agree by chance, their spread counts as that of rounding to this step.
+    A spread pooled over both would find differences too often where one varies far more than the other, as a rate at
+    the edge of divergence does.  `resolution` is the step in which the values can differ (one image of the test set, in
+    percent): where all seeds agree by chance, their spread counts as that of rounding to this step.
     """
     if first.mean is None or second.mean is None:
         return None
     value = second.mean - first.mean
-    freedom = first.n + second.n - 2
     if first.sd is None or second.sd is None:
         return Difference(value, None, first.n, second.n)
-    variance = ((first.n - 1) * first.sd**2 + (second.n - 1) * second.sd**2) / freedom
-    sd = math.sqrt(max(variance, resolution**2 / 12))
-    error = sd * math.sqrt(1 / first.n + 1 / second.n)
-    return Difference(value, _quantile(freedom) * error, first.n, second.n, sd, freedom)
+    variances = [max(side.sd**2, resolution**2 / 12) for side in (first, second) if side.sd is not None]
+    parts = [variance / side.n for variance, side in zip(variances, (first, second), strict=True)]
+    freedom = _welch(parts, (first.n, second.n))
+    margin = _quantile(freedom) * math.sqrt(sum(parts))
+    return Difference(value, margin, first.n, second.n, math.sqrt(sum(variances) / 2), freedom)
+
+
+def _welch(parts: Sequence[float], counts: Sequence[int]) -> float:
+    """Return the degrees of freedom of Welch and Satterthwaite, from the variances of both means."""
+    total = sum(parts)
+    if total == 0:
+        return float(sum(counts) - len(counts))
+    return 1 / sum((part / total) ** 2 / (n - 1) for part, n in zip(parts, counts, strict=True))
 
 
 def paired_difference(
@@ -100,5 +114,5 @@ def by_images_alone(first: float, second: float, images: int) -> float:
     return float(ndtri(0.975)) * math.sqrt((first * (100 - first) + second * (100 - second)) / images)
 
 
-def _quantile(freedom: int) -> float:
-    return float(stdtrit(freedom, 0.975))
+def _quantile(freedom: float, level: float = 0.95) -> float:
+    return float(stdtrit(freedom, 0.5 + level / 2))

@@ -94,7 +94,11 @@ class Group:
         window = self.window
         if window is None:
             return None
-        return self._once(f"window {column}", lambda: window_figures(self._finished_curve(column), window))
+        return self._once(f"window {column}", lambda: window_figures(self.finished_curve(column), window))
+
+    def finished_curve(self, column: str) -> pl.DataFrame:
+        """Return the mean curve of `column` over the finished runs, so that each epoch is of the same ones."""
+        return self._once(f"finished {column}", lambda: self._finished_curve(column))
 
     def _finished_curve(self, column: str) -> pl.DataFrame:
         ids = self.finished["run_id"].to_list()

@@ -16,6 +16,9 @@ MARGIN = 0.5
 """Points within which two errors count as equal: less than a third of what the paper's ResNet-56 gains on its
 ResNet-20, and about the least that three seeds of the usual spread (0.15 points) can be expected to show."""
 
+EQUAL_LEVEL = 1 - 2 * LEVEL
+"""Level of the interval that lies within the margin where two are equal."""
+
 POWER = 0.8
 MOST_SEEDS = 1000
 
@@ -54,7 +57,7 @@ def judge(differences: Sequence[Difference], margin: float = MARGIN) -> list[Ver
 
 
 def p_value(found: Difference) -> float:
-    """Return the two-sided p of Student's test that there is no difference, for one whose spread is known."""
+    """Return the two-sided p of the t-test that there is no difference, for one whose spread is known."""
     error = found.error
     assert error is not None
     if error == 0:
@@ -63,11 +66,12 @@ def p_value(found: Difference) -> float:
 
 
 def equal_within(found: Difference, margin: float) -> bool:
-    """Return whether two one-sided tests both show that the difference is smaller than the margin (TOST)."""
-    if found.error is None:
-        return False
-    reach = float(stdtrit(found.freedom, 1 - LEVEL)) * found.error
-    return abs(found.value) + reach < margin
+    """Return whether two one-sided tests of 5% each show that the difference is smaller than the margin (TOST).
+
+    They do where its 90% interval lies within the margin.
+    """
+    reach = found.reach(EQUAL_LEVEL)
+    return reach is not None and abs(found.value) + reach < margin
 
 
 def holm(values: Sequence[float]) -> list[float]:

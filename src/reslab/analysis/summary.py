@@ -81,10 +81,11 @@ def settled_window(recipe: Recipe, num_train: int | None) -> Window | None:
 
     The assignment looked from epoch 90 to the end, its rate first dropping after epoch 81; another schedule is
     looked at from the same place relative to its own first drop (82 epochs: from 46, its drop being at 41), and a very
-    short one from the first epoch that is wholly behind it.
+    short one from the first epoch that is wholly behind it.  None where the rate has no drops, or the length in epochs
+    is unknown.
     """
     places = schedule_epochs(recipe, num_train)
-    if places is None:
+    if places is None or recipe.schedule == "linear":
         return None
     first_drop, _, length = places
     last = max(1, math.ceil(length - 1e-9))

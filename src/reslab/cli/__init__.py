@@ -39,7 +39,7 @@ COMMANDS = {
     "bench": ("reslab.cli.bench:bench", "Measure how fast this machine trains, beside the textbook's way."),
     "diagnose": ("reslab.cli.diagnose:diagnose", "Measure why a trained run is as it is."),
     "models": ("reslab.cli.facts:models", "List networks with their parameters and multiply-adds."),
-    "presets": ("reslab.cli.facts:presets", "Show the published recipes and where they come from."),
+    "presets": ("reslab.cli.facts:presets", "Show the published recipes and a fast one of ours, with their sources."),
     "doctor": ("reslab.cli.facts:doctor", "Tell what this machine has, and what ResLab makes of it."),
 }
 DATA_COMMANDS = {

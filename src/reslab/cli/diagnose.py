@@ -45,7 +45,7 @@ def diagnose(
         Measure the weights that were kept after these epochs, as in 1,81 (see `reslab train --keep-epochs`); default:
         the trained ones.
     budget
-        How many images are measured: quick (for small images), standard, or thorough (for a graphics card).
+        How much is measured: quick for small demonstrations, standard for a laptop, thorough for a graphics card.
     force
         Measure again what was measured before.
     threads

@@ -94,7 +94,7 @@ def _table_1(*, json: bool) -> int:
 
 
 def presets(name: str | None = None, *, json: AsJson = False) -> int:
-    """Show the published recipes beside each other, or one of them with its sources and what it cannot express.
+    """Show the published recipes and the fast one of ours beside each other, or one with its sources and notes.
 
     For example:
 

@@ -29,7 +29,7 @@ Activations = Annotated[
     Parameter(
         name="--checkpoint-activations",
         negative="",
-        help="Less memory for more time, same numbers: for depth 1202.",
+        help="Less memory for more time, for depth 1202; numbers agree to rounding.",
     ),
 ]
 
@@ -38,7 +38,7 @@ KeepEpochs = Annotated[
     Parameter(
         name="--keep-epochs",
         help="Epochs after which the weights are kept, for `reslab diagnose RUN --epoch`, as in 1,41,82, or none; "
-        "default: the first, and the last before each drop of the rate.",
+        "default: the first, and the last before each drop of the rate, or that at half of a linear schedule.",
     ),
 ]
 

@@ -47,8 +47,12 @@ def run(
     study: str,
     *,
     seeds: int | None = None,
-    depths: Annotated[str | None, Parameter(help=f"Depths to train, {SEQUENCE}: 20,56,110.")] = None,
-    dataset: Annotated[str | None, Parameter(help=f"Data sets, {SEQUENCE}: cifar10,cifar100.")] = None,
+    depths: Annotated[
+        str | None, Parameter(help=f"Depths to train, {SEQUENCE}; default: the study's.  Not with a TOML file.")
+    ] = None,
+    dataset: Annotated[
+        str | None, Parameter(help=f"Data sets, {SEQUENCE}; default: cifar10,cifar100, or the TOML file's.")
+    ] = None,
     epochs: float | None = None,
     preset: str | None = None,
     precision: str | None = None,
@@ -83,13 +87,13 @@ def run(
         A study's name (depth, learning-rate, epochs, data-size, batch-size, degradation, shortcuts, fidelity),
         assignment for the five that the assignment asks for, or the TOML file of your own.
     seeds
-        Number of seeds, from 0 on.
+        Number of seeds, from 0 on; default: 3, or the TOML file's.
     epochs
-        Length of every run, the schedule stretched to it.
+        Length of every run, the schedule stretched to it; default: the preset's, or the TOML file's.
     preset
-        Recipe to start from; see reslab presets.
+        Recipe to start from (see reslab presets); default: assignment.  Not with a TOML file.
     precision
-        fp32 or bf16; default: the fast one here.
+        fp32 or bf16, part of a run's id; default: the TOML file's, else RESLAB_PRECISION, else the fast one here.
     jobs
         Runs at a time; default: as many as train the most images in all, by measurement.
     checkpoint_seconds

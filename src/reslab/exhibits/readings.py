@@ -84,17 +84,19 @@ def _differences_table(key: str, listed: Sequence[Compared], name: Callable[[Com
 def _how_compared(tested: Sequence[Verdict]) -> str:
     """Return a caption that says how differences were tested."""
     paired = [verdict for verdict in tested if verdict.difference.paired]
+    test = "Student's test" if len(paired) == len(tested) else "Welch's test"
     how = (
         "by pairs of equal seeds, which share first weights and order of images"
         if len(paired) == len(tested)
         else "as independent groups" + (", or by pairs of equal seeds where marked †" if paired else "")
     )
     return (
-        f"Differences of the last-epoch test error, compared by Student's test {how}.  The p-values are corrected for "
-        f"the {counted(len(tested), 'comparison')} of this study by Holm's method; a direction is shown where the "
-        f"corrected one is below 0.05.  Equal means shown to differ by less than {number(MARGIN)} points (two "
-        "one-sided tests, 5% each).  Where neither is shown the verdict is open, with how many seeds of each would "
-        "show a difference of this size (power of 80%, after correction)."
+        f"Differences of the last-epoch test error, compared by {test} {how}.  The p-values are corrected for the "
+        f"{counted(len(tested), 'comparison')} of this study by Holm's method; a direction is shown where the "
+        f"corrected one is below 0.05.  Equal means shown to differ by less than {number(MARGIN)} points (two tests of "
+        "5% each, one for each side, which is that the 90% interval lies within them).  Where neither is shown the "
+        "verdict is open, with how many seeds of each would show a difference of this size, if it has it, four times "
+        "in five."
     )
 
 

@@ -48,7 +48,7 @@ def recipe_table(key: str, groups: Sequence[Group]) -> Table:
     return Table(
         key,
         "The recipe",
-        "Everything that can change a number in these runs, and the seeds.",
+        "All that is meant to change a number in these runs, and the seeds.",
         (Column("Aspect", "left"), Column("Value", "left")),
         tuple(rows),
     )
@@ -56,13 +56,14 @@ def recipe_table(key: str, groups: Sequence[Group]) -> Table:
 
 def schedule_table(key: str, groups: Sequence[Group]) -> Table:
     """Return the counterpart of the assignment's table 5: the lengths of training and the places of the drops."""
-    schedules: dict[tuple[str, float, float], None] = {}  # in order, each once
+    schedules: dict[tuple[str, float | None, float | None], None] = {}  # in order, each once
     for group in groups:
         places = schedule_epochs(group.recipe, group.number("num_train"))
         unit = "epochs" if places else group.recipe.schedule_unit
         found = places or (group.recipe.first_drop, group.recipe.second_drop, group.recipe.length)
         first, second, length = (round(place, 1) for place in found)
-        schedules[f"{_place(length)} {unit}", first, second] = None
+        drops = (None, None) if group.recipe.schedule == "linear" else (first, second)
+        schedules[f"{_place(length)} {unit}", *drops] = None
     lengths, firsts, seconds = zip(*schedules, strict=True)
     return Table(
         key,

@@ -73,11 +73,10 @@ def signed(value: float) -> str:
     return text if text.startswith(MINUS) or text == points(0) else f"+{text}"
 
 
-def interval(found: Difference) -> str | None:
-    """Return the 95% interval of a difference; None where it is unknown."""
-    if found.margin is None:
-        return None
-    return f"{signed(found.value - found.margin)} to {signed(found.value + found.margin)}"
+def interval(found: Difference, level: float = 0.95) -> str | None:
+    """Return the interval of a difference; None where it is unknown."""
+    reach = found.reach(level)
+    return None if reach is None else f"{signed(found.value - reach)} to {signed(found.value + reach)}"
 
 
 def of_asked(group: Group) -> str:

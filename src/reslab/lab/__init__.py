@@ -1,1 +1,1 @@
-"""Runs on disk and their execution: the store, one run, workers, and the plan of many."""
+"""Runs on disk and their execution: store, provenance, one run, workers, the plan of many, speed, diagnostics."""

@@ -24,6 +24,8 @@ WAITING_BATCHES, PAUSE_SECONDS = 4, 1.0
 """Batches that two loader workers keep ready, and the time that they take to make them."""
 PASSES = 3
 """Work of a training step in forward passes: the backward pass multiplies twice as much."""
+STEPS = {"cpu": 1, "cuda": 16, "mps": 1}
+"""As many times the textbook's steps are ours that are timed at once: on a card few of them take no time to measure."""
 MATRIX = {"cpu": 2048, "cuda": 8192, "mps": 4096}
 """Size of the square matrices whose product measures the ceiling."""
 
@@ -54,7 +56,7 @@ def machine(device: torch.device) -> dict[str, Any]:
         "cores": host.usable_cores(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
-        "kernels": kernels().words,
+        "kernels": kernels().words if device.type == "cpu" else "those of PyTorch",
         "load": os.getloadavg()[0],
     }
 
@@ -69,7 +71,7 @@ def bench(
     num_steps: int = 16,
     on_progress: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Speed]:
-    """Measure each combination: in each round our step and the textbook's in turn, `num_steps` steps each.
+    """Measure each combination: in each round our steps and the textbook's in turn, `num_steps` of the latter.
 
     Ours runs in this process, set up as a worker is; the textbook's in one of its own, as its users run it.
     """
@@ -97,7 +99,7 @@ def matrix_rate(device: torch.device, precision: str) -> float:
     """Return the rate of a large matrix product in floating-point operations a second; the best of five."""
     size = MATRIX[device.type]
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    one, two = (torch.randn(size, size).to(device, dtype) for _ in range(2))
+    one, two = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
 
     def product(num: int) -> None:
         for _ in range(num):
@@ -118,23 +120,23 @@ def _compare(
 ) -> Speed:
     ours(2)
     textbook(2)
+    our_steps = num_steps * STEPS[device.type]
     pairs = []
     for _ in range(rounds):
-        mine = _timed(ours, num_steps, device)
+        mine = _timed(ours, our_steps, device) / our_steps
         textbook(WAITING_BATCHES)  # uses up what its workers have made in the meantime
-        pairs.append((mine, textbook(num_steps)))
+        pairs.append((mine, textbook(num_steps) / num_steps))
         time.sleep(PAUSE_SECONDS)  # lets them make it again, so that they do not take our step's time
         # The ceiling is the best product of all rounds: the machine may have been busy at any one of them.
         ceilings[recipe.precision] = max(ceilings[recipe.precision], matrix_rate(device, recipe.precision))
-    num_images = num_steps * recipe.batch_size
-    rate = num_images / statistics.median(mine for mine, _ in pairs)
+    rate = recipe.batch_size / statistics.median(mine for mine, _ in pairs)
     network = build_network(recipe, 10, 0)
     return Speed(
         depth=recipe.depth,
         batch_size=recipe.batch_size,
         precision=recipe.precision,
         images_per_second=rate,
-        textbook_images_per_second=num_images / statistics.median(theirs for _, theirs in pairs),
+        textbook_images_per_second=recipe.batch_size / statistics.median(theirs for _, theirs in pairs),
         ratio=statistics.median(theirs / mine for mine, theirs in pairs),
         share=rate * 2 * PASSES * multiply_adds(network) / ceilings[recipe.precision],
         epoch_seconds=EPOCH_IMAGES / rate,

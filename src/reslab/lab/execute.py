@@ -40,7 +40,7 @@ from reslab.training.hardware import (
     on_stream,
     peak_memory_bytes,
     pick_device,
-    stream_of_its_own,
+    stream_of_this_thread,
 )
 
 Event = dict[str, Any]
@@ -48,7 +48,7 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a run is executed: nothing here can change its numbers beyond the order of floating-point sums."""
+    """How a run is executed: nothing here changes its numbers by more than rounding."""
 
     data_root: Path | None = None
     device: str = "auto"
@@ -92,7 +92,7 @@ def _attempt(
     files.remove("failure.json")
     try:
         device = pick_device(settings.device)
-        with on_stream(stream_of_its_own(device)), _computing_with(_threads(files, settings, device)):
+        with on_stream(stream_of_this_thread(device)), _computing_with(_threads(files, settings, device)):
             return _train(files, run, settings, partial(_emit, on_event, run), stop)
     except Exception as error:
         trace = None if isinstance(error, ResLabError) else traceback.format_exc()
@@ -139,7 +139,7 @@ def _train(
     device = pick_device(settings.device)
     make_deterministic()
     keep_freed_memory()
-    if must_compile():
+    if device.type == "cpu" and must_compile():
         emit("preparing", words="compiles its kernels, once")
         with _LOADING:
             kernels()

@@ -1,4 +1,7 @@
-"""Many runs on this machine: worker processes that each train one run after the other, and what they report."""
+"""Many runs on this machine: workers that train them one after the other, or several side by side on a card.
+
+A worker is a process; what it reports comes as events.
+"""
 
 import contextlib
 import json

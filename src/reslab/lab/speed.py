@@ -1,8 +1,10 @@
 """How fast this machine trains, by processes that train side by side: measured once and remembered.
 
-One measurement serves whoever asks: the estimates before anything has run, the choice of how many runs train at a
-time, and `reslab bench`.  It is kept in the user's cache until the machine, torch or ResLab changes.  Imports no torch,
-so that a command whose runs train elsewhere starts without it.
+It serves the choice of how many runs train at a time, the estimates where no run of that precision is there to tell the
+speed, and what `reslab bench` says of runs side by side and of studies.  Bench measures anew; its table beside the
+textbook's way is a measurement of its own (`reslab.lab.bench`).  What is measured is kept in the user's cache until the
+device, the number of cores, torch, the kernels or ResLab's version change.  Imports no torch, so that a command whose
+runs train elsewhere starts without it.
 """
 
 import contextlib

@@ -116,6 +116,7 @@ class TextbookProcess:
 
 
 def _serve(connection: Connection, recipe: Recipe, images: ImageSet, device: torch.device, workers: int) -> None:
+    torch.backends.cudnn.allow_tf32 = False  # on a card convolutions are fp32 only so, and ours are
     train = Textbook(build_network(recipe, 10, 0), images, recipe.batch_size, device, workers)
     while True:
         try:

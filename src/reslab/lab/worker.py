@@ -1,4 +1,4 @@
-"""A process that trains runs one after the other, and stops when it is asked to, with a checkpoint."""
+"""A process that trains runs, one after the other or several side by side; asked to stop, it leaves checkpoints."""
 
 import argparse
 import contextlib

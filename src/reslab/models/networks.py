@@ -136,7 +136,11 @@ class ResNet(nn.Module):
         self.fc = nn.Linear(wide, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        x = F.relu(self.bn1(self.conv1(images)), inplace=True)
+        return self._after_first(self.conv1(images))
+
+    def _after_first(self, x: Tensor) -> Tensor:
+        """Return the logits from the output of the first convolution."""
+        x = F.relu(self.bn1(x), inplace=True)
         x = self.layer1(x)
         x = self.layer2(x)
         x = self.layer3(x)

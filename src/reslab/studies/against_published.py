@@ -15,6 +15,7 @@ from reslab.exhibits.wording import (
     percent,
     points,
     spread,
+    that_do,
     with_n,
 )
 from reslab.presets import PRESETS, preset_of, preset_recipe
@@ -218,6 +219,23 @@ def _longer_window(last: float, window: tuple[int, int]) -> str:
     )
 
 
+def _others_too(groups: Sequence[Group]) -> str:
+    """Return how many other published trainings of these networks lie below the paper's own figures."""
+    below = total = 0
+    for group in groups:
+        recipe, papers = group.recipe, _papers(group)
+        if papers is not None:
+            others = published(dataset=recipe.dataset, depth=recipe.depth, family=recipe.family)
+            errors = [one.error for one in others if one.source != "paper"]
+            below, total = below + sum(error < papers.error for error in errors), total + len(errors)
+    if not total:
+        return ""
+    return (
+        f"  Of {counted(total, 'figure')} that others publish of these networks {that_do(below, 'lies', 'lie')} below "
+        "the paper's own, read as each of them reads its runs."
+    )
+
+
 def _protocol(groups: Sequence[Group], shown: bool) -> list[Block]:
     """Return how the recipes differ from the paper's, which is as much of a why as this study can give.
 
@@ -245,6 +263,6 @@ def _protocol(groups: Sequence[Group], shown: bool) -> list[Block]:
     text = (
         f"Why: {nothing}the recipe is not quite the paper's; [[protocol]] lists {counted(len(rows), 'difference')}.  "
         "Each may move the error, and none was varied alone here, so this study cannot say what any one of them is "
-        "worth; the study fidelity varies them one at a time."
+        f"worth; `reslab run fidelity` varies them one at a time.{_others_too(groups)}"
     )
     return [Prose(text), table]

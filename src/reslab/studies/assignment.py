@@ -3,11 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import polars as pl
+
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
 from reslab.exhibits.wording import counted, listing, opened
 from reslab.studies import batch_size, data_size, degradation, depth, epochs, fidelity, learning_rate, shortcuts
 from reslab.studies.study import Options, Plan, Study
+from reslab.studies.verdicts import is_shortened, shortened_words, why_not_comparable
 
 NAME = "assignment"
 TITLE = "The assignment: what decides how well a residual network does"
@@ -110,38 +113,58 @@ def opening(studies: Sequence[Study], tables: Tables) -> list[Block]:
     if len(asked) < 2:
         return []
     beyond = [task for task in BEYOND if task.name in known]
-    alone = all(known[task.name].runs_once() for task in (*asked, *beyond))
-    blocks: list[Block] = [_lead([known[task.name] for task in asked], alone=alone)]
+    blocks: list[Block] = [_lead([known[task.name] for task in asked], tables)]
     for task in (*asked, *beyond):
-        sentences = task.short(known[task.name], tables)
+        study = known[task.name]
+        sentences = task.short(study, tables)
         blocks.append(Heading(task.question))
         if sentences:
             where = listing(f"[[{task.name}-{key}]]" for key in task.evidence)
-            further = f"  {task.further}" if task.further else ""
-            blocks += [Bullets(tuple(sentences)), Prose(f"Evidence: {where}.{further}")]
+            blocks += [Bullets(tuple(sentences)), Prose(f"Evidence: {where}.  {task.further}".rstrip())]
         else:
-            blocks.append(Prose("What has finished does not answer this yet."))
-    left = [task.name for task in TASKS if task.name not in known]
-    if left:
-        blocks.append(Prose(f"Not asked yet: {listing(left)}."))
+            left = len(study.runs()) - len(_finished([study], tables))
+            text = "What has finished does not answer this yet." if left else "What was asked does not answer this."
+            blocks.append(Prose(text if left == len(study.runs()) else f"{text}  {task.further}".rstrip()))
+    left_out = [task.name for task in TASKS if task.name not in known]
+    if left_out:
+        blocks.append(Prose(f"Not asked yet: {listing(left_out)}."))
     return blocks
 
 
-def _lead(studies: Sequence[Study], *, alone: bool) -> Prose:
-    """Return what the answers rest on; `alone` is where each variant was asked with one seed."""
+def _lead(studies: Sequence[Study], tables: Tables) -> Prose:
+    """Return what the answers rest on: how many runs, of which length, and of how many seeds."""
     runs = {run for study in studies for run in study.runs()}
     shared = sum(len(study.runs()) for study in studies) - len(runs)
     saved = f"; {counted(shared, 'run')} that several chapters need were trained once" if shared else ""
+    done = len(_finished(studies, tables))
+    amount = counted(done, "run") if done == len(runs) else f"{done:,} of {len(runs):,} runs"
+    alone = all(study.runs_once() for study in studies)
     return Prose(
-        f"{opened(counted(len(studies), 'chapter'))} answer the questions of the assignment, from "
-        f"{counted(len(runs), 'run')}"
-        f"{saved}.  {_ALONE if alone else _TESTED}"
+        f"{opened(counted(len(studies), 'chapter'))} answer the questions of the assignment, from {amount}{saved}.  "
+        f"{_shortened(studies, tables)}{_ALONE if alone else _TESTED}"
     )
 
 
+def _shortened(studies: Sequence[Study], tables: Tables) -> str:
+    """Return that schedules are shortened, in those studies that have none at full length, as a sentence."""
+    done = [[group for group in study.groups(tables) if group.has_result] for study in studies]
+    apart = [groups for groups in done if groups and why_not_comparable(*groups) is not None]
+    short = [group for groups in apart for group in groups if is_shortened(group)]
+    if not short:
+        return ""
+    some = "in some of them " if len(apart) < sum(map(bool, done)) else ""
+    return opened(f"{some}{shortened_words(short)}: what is found so need not be found at full length.  ")
+
+
+def _finished(studies: Sequence[Study], tables: Tables) -> set[str]:
+    """Return the ids of the runs of these studies that have finished."""
+    done = tables.runs.filter(pl.col("status") == "finished")["run_id"].to_list()
+    return {run.id for study in studies for run in study.runs()} & set(done)
+
+
 _TESTED = (
-    "A direction is given only where it stands after correction for all comparisons of its chapter; equal means shown "
-    "to be so within half a point; not told apart means that these seeds show neither."
+    "A difference is called shown only where it stands after correction for all comparisons of its chapter; equal "
+    "means shown to be so within half a point; not told apart, or not resolvable, means that these seeds show neither."
 )
 _ALONE = (
     "Each variant was asked with one seed, which tells no difference from chance: the figures are what these runs gave."

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.judgement import Compared
+from reslab.analysis.statistics import MARGIN
 from reslab.analysis.summary import summarise
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Heading, Prose, Table
@@ -12,9 +13,9 @@ from reslab.exhibits.windows import window_table
 from reslab.exhibits.wording import dataset_name, listing, network_name, number, opened, rate
 from reslab.recipe import Recipe, vary
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import Label, higher, in_sentences, placed, shown, told
-from reslab.studies.designs import bases, labelled, seeds, several_networks, times, variants, where, with_base
-from reslab.studies.one_seed import reasons_supposed, untested
+from reslab.studies.comparing import in_sentences, placed, shown, told
+from reslab.studies.designs import at_rate, bases, labelled, seeds, several_networks, variants, where, with_base
+from reslab.studies.reasons import nothing_beside, reasons, untested
 from reslab.studies.study import Options, Study
 
 NAME = "batch-size"
@@ -65,7 +66,7 @@ def _batches(base: Recipe, factor: float, *, scaled: bool) -> Recipe:
         places = (base.length, base.first_drop, base.second_drop)
         length, first, second = (round(place / factor) for place in places)
         changed = vary(changed, length=length, first_drop=first, second_drop=second)
-    return vary(changed, learning_rate=times(base.learning_rate, factor)) if scaled else changed
+    return at_rate(changed, factor) if scaled else changed
 
 
 def _chapter(study: Study) -> Chapter:
@@ -104,7 +105,8 @@ def _chapter(study: Study) -> Chapter:
             own = [one for one in compared if series(one.second).startswith(chosen)]
             listed = told(own, lambda one: f"{opened(name(one.second))} against {label(one.first)}")
             blocks += [Prose(f"{lead} ([[final]], [[comparisons]]):"), *listed] if listed else []
-        blocks += [Heading("Why?", 4), *_reasons(compared, name)]
+        blocks += [Heading("Why?", 4), *reasons(compared, lambda own: listing(name(one.second) for one in own))]
+        blocks += _rate_or_batch(compared)
         blocks += [Heading("Is a large batch faster?", 4), *_speed(done)]
         blocks += [Heading("How do the results compare with the assignment's?", 4)]
         note = (
@@ -118,35 +120,36 @@ def _chapter(study: Study) -> Chapter:
     )
 
 
-def _reasons(compared: Sequence[Compared], name: Label) -> list[Block]:
+def _rate_or_batch(compared: Sequence[Compared]) -> list[Block]:
+    """Return whether the batch matters apart from the rate, as far as both ways of setting the rate show it."""
     same = [one for one in compared if one.second.recipe.learning_rate == one.first.recipe.learning_rate]
     scaled = [one for one in compared if one.second.recipe.learning_rate != one.first.recipe.learning_rate]
-    moved_same, moved_scaled = shown(same), shown(scaled)
-    if not same or not scaled or not any(one.test for one in compared):
+    if nothing_beside(same) or nothing_beside(scaled):
         return [Prose("Not enough has finished to compare the two ways of setting the rate.")]
     if untested(compared):
-        text = reasons_supposed(compared, lambda own: listing(name(one.second) for one in own))
-    elif moved_same and not moved_scaled:
+        return []
+    within = f"stays equal within {number(MARGIN)} points"
+    if shown(same) and _all_equal(scaled):
         text = (
-            "The batch changes the error at one rate, and no change is shown once the rate follows it: what matters "
-            "here is the rate for each image, and the batch through it."
+            f"With the rate kept the batch changes the test error, and with the rate in proportion the error {within}: "
+            "what matters here is the rate for each image, and the batch through it."
         )
-    elif moved_scaled and not moved_same:
+    elif shown(scaled) and _all_equal(same):
         text = (
-            "With the rate kept, no change is shown; with the rate in proportion there is one: within this range the "
-            "rate matters more than the batch."
+            f"With the rate kept the test error {within}, and with the rate in proportion it changes: within this "
+            "range the rate matters more than the batch."
         )
-    elif moved_same and moved_scaled:
-        unfit = [one for one in moved_same + moved_scaled if higher(one.test) and higher(one.train)]
-        text = "The error changes both ways, so that the rate alone does not explain what the batch does."
-        text += (
-            "  Where it is higher, the training error is higher too: less is learnt in the same number of images."
-            if unfit and all(higher(one.train) for one in moved_same + moved_scaled if higher(one.test))
-            else ""
-        )
+    elif shown(same) and shown(scaled):
+        text = "The test error changes both ways, so that the rate alone does not explain what the batch does."
+    elif _all_equal(compared):
+        text = f"The test error {within} both ways: within this range neither the batch nor the rate matters more."
     else:
-        text = "No change of the test error is shown, so that there is nothing to give a reason for."
+        text = "Whether the batch matters apart from the rate, these seeds do not show."
     return [Prose(text)]
+
+
+def _all_equal(compared: Sequence[Compared]) -> bool:
+    return all(one.test is not None and one.test.kind == "equal" for one in compared)
 
 
 def _speed(done: Sequence[Group]) -> list[Block]:
@@ -168,7 +171,9 @@ def _speed(done: Sequence[Group]) -> list[Block]:
         "machine with others at the time are slower for that, so that small differences say nothing."
     )
     differing = listing(words for column, words in _MADE_WITH if _differs(done, column))
-    return [Prose(f"{text}  Nor were they all made with the same {differing}." if differing else text)]
+    if differing:
+        text += f"  Nor were they all made with the same {differing}, so that these figures are not of the batch alone."
+    return [Prose(text)]
 
 
 _MADE_WITH = (

@@ -7,8 +7,7 @@ from reslab.analysis.judgement import Compared
 from reslab.analysis.statistics import MARGIN, Verdict
 from reslab.exhibits.blocks import Block, Bullets, Prose
 from reslab.exhibits.wording import dataset_name, listing, network_name, number, opened, spread
-from reslab.studies.designs import several_networks
-from reslab.studies.one_seed import on_what_scale, untested
+from reslab.studies.reasons import nothing_beside, on_what_scale, untested
 from reslab.studies.verdicts import both_words
 
 Label = Callable[[Group], str]
@@ -81,25 +80,25 @@ def in_sentences(
     compared: Sequence[Compared],
     reference: Label,
     label: Label | None = None,
-    *,
-    name_networks: bool = False,
 ) -> list[str]:
     """Return a sentence for each group that others are compared with: how their test errors stand to its own.
 
-    `reference` names that group and `label` the others, by default alike; with `name_networks` a sentence names the
-    network, where there are several.
+    `reference` names that group and `label` the others, by default alike; a sentence names the network where the label
+    does not.
     """
-    named = name_networks and several_networks(done)
     sentences = []
     for first in done:
         own = [one for one in compared if one.first.label == first.label]
-        if own:
-            on = f"On {dataset_name(first.recipe.dataset)}{f' with {network_name(first.recipe)}' if named else ''}"
+        if any(one.test is not None or one.second.num_diverged for one in own):
+            network = network_name(first.recipe)
+            on = f"On {dataset_name(first.recipe.dataset)}{'' if network in reference(first) else f' with {network}'}"
             sentences.append(f"{on}{_standing(own, reference_words(first, reference), label or reference)}.")
     return sentences
 
 
 def _standing(own: Sequence[Compared], reference: str, label: Label) -> str:
+    if nothing_beside(own):
+        return f", compared with {reference}, {_diverged(own, label)}"
     if not untested(own):
         return f", compared with {reference}, the test error is {_sorted(own, label)}"
     listed = listing(
@@ -126,7 +125,7 @@ def _sorted(compared: Sequence[Compared], label: Label) -> str:
 def _diverged(compared: Sequence[Compared], label: Label) -> str:
     groups = list({one.second.label: one.second for one in compared if one.second.num_diverged}.values())
     listed = listing(f"{label(group)} ({group.num_diverged} of {len(group.seeds)} seeds)" for group in groups)
-    return f"diverged with {listed}" if groups else ""
+    return f"training diverged with {listed}" if groups else ""
 
 
 def reference_words(group: Group, label: Label) -> str:

@@ -16,18 +16,24 @@ MOST_LISTED = 8
 
 def curve_features(done: Sequence[Group], label: Label = network) -> list[Block]:
     """Return what the curves of groups with finished runs show: a table of steps, and sentences on it."""
-    changes = [(group, rate_changes(group.curve("rate"), group.curve("test_error"))) for group in done]
+    changes = [(group, _changes(group)) for group in done]
     drawn = telling(done, label)
     listed = [(group, found) for group, found in changes if any(group is one for one in drawn)]
     table = _steps_table(listed, placed(done, label), len(listed) < len(changes))
     if table is None:
-        return [Prose("The rate was constant, so that no change of it can show in the curves.")]
+        gradual = any(group.recipe.schedule == "linear" for group in done)
+        how = "The rate falls steadily" if gradual else "The rate was constant"
+        return [Prose(f"{how}, so that no change of it can show in the curves."), *_gaps(done, label)]
     blocks: list[Block] = [table]
     for place in range(max(len(found) for _, found in changes)):
         here = [(group, found[place]) for group, found in changes if len(found) > place]
         stands_out = all(_stands_out(group, change) for group, change in here)
         blocks.append(Prose(_steps_words(place, [change for _, change in here], stands_out)))
     return [*blocks, *_unrest(done), *_gaps(done, label)]
+
+
+def _changes(group: Group) -> list[RateChange]:
+    return rate_changes(group.finished_curve("rate"), group.finished_curve("test_error"))
 
 
 def _steps_table(changes: Sequence[tuple[Group, Sequence[RateChange]]], label: Label, chosen: bool) -> Table | None:
@@ -54,7 +60,8 @@ def _steps_table(changes: Sequence[tuple[Group, Sequence[RateChange]]], label: L
     reach = max(change.reach for _, found in changes for change in found)
     caption = (
         "What the test error does where the rate changes, found in the mean curves: mean errors of the "
-        f"{counted(reach, 'epoch')} before and after the change, or of fewer where a phase is shorter."
+        f"{counted(reach, 'epoch')} before and after the change, or of fewer where a phase is shorter; steps are of "
+        "errors before rounding."
         f"{'  Of the curves that [[test]] shows; the text is of all.' if chosen else ''}"
     )
     return Table("steps", "Steps at the changes of rate", caption, columns, rows)
@@ -82,7 +89,7 @@ def _steps_words(place: int, found: Sequence[RateChange], stands_out: bool) -> s
 
 def _stands_out(group: Group, change: RateChange) -> bool:
     """Return whether a step is more than three times the unrest of the phase before it."""
-    for phase in phases(group.curve("rate"), group.curve("test_error")):
+    for phase in phases(group.finished_curve("rate"), group.finished_curve("test_error")):
         if phase.last == change.epoch:
             return phase.unrest is not None and change.drop > 3 * phase.unrest
     return False
@@ -92,7 +99,7 @@ def _unrest(done: Sequence[Group]) -> list[Block]:
     """Return how much the test error moves from epoch to epoch at the first rate and at the last."""
     pairs = []
     for group in done:
-        found = phases(group.curve("rate"), group.curve("test_error"))
+        found = phases(group.finished_curve("rate"), group.finished_curve("test_error"))
         moves = [phase.unrest for phase in found if phase.unrest is not None]
         if len(moves) > 1:
             pairs.append((moves[0], moves[-1]))

@@ -38,7 +38,8 @@ def ask(options: Options) -> Study:
         "many passes?"
     )
     expectation = (
-        "fewer images give higher test errors and lower training errors, the more so where each is seen more often."
+        "fewer images give higher test errors and lower training errors, and the training errors are the lower "
+        "the more often each image is seen."
     )
     if any(recipe.dataset == HUNDRED for _, recipe, _ in asked):
         question += "  And is CIFAR-100 harder for its classes, or for its few images of each?"

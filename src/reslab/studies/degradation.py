@@ -14,9 +14,9 @@ from reslab.exhibits.wording import FAMILY_NAMES, dataset_name, listing, network
 from reslab.published import published
 from reslab.studies.against_published import not_comparable
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import against, higher, lower, told
+from reslab.studies.comparing import higher, lower, told
 from reslab.studies.designs import BOTH, base_recipe, labelled, seeds, variants, within
-from reslab.studies.one_seed import reasons_supposed, untested
+from reslab.studies.reasons import UNTESTED, nothing_beside, untested
 from reslab.studies.study import Options, Study
 from reslab.studies.verdicts import verdict_words, why_not_comparable
 
@@ -110,9 +110,18 @@ def _short(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
         ]
         known = {_family(one.first) for one in _ends(compared, dataset) if one.test is not None}
         without = [family for family in FAMILIES if family not in known and len(known) > 0]
-        parts += [f"of {listing(without)} networks not all depths have finished"] if without else []
+        parts += [_missing(compared, dataset, family) for family in without]
         sentences += [f"On {dataset_name(dataset)} {'; '.join(parts)}."] if parts else []
     return sentences
+
+
+def _missing(compared: Sequence[Compared], dataset: str, family: str) -> str:
+    """Return why the depths of a family cannot be compared: the ends diverged, or have not finished."""
+    ends = [one for one in _ends(compared, dataset) if _family(one.first) == family]
+    lost = {group.label: group for one in ends for group in (one.first, one.second) if group.num_diverged}
+    if lost:
+        return listing(f"{network(group)} diverged" for group in lost.values())
+    return f"of {family} networks not all depths have finished"
 
 
 def _answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
@@ -170,8 +179,11 @@ def _depth_words(one: Compared) -> str:
 def _reason(done: Sequence[Group], compared: Sequence[Compared]) -> str:
     """Return whether there is a degradation to give a reason for, and which measurements speak of it."""
     ends = [one for dataset in datasets_of(done) for one in _ends(compared, dataset) if _family(one.first) == "plain"]
-    if untested(ends):
-        text = reasons_supposed(ends, lambda own: listing(against(one, network) for one in own))
+    if nothing_beside(ends):
+        told = listing(_missing([one], one.first.recipe.dataset, "plain") for one in ends)
+        text = f"Plain networks cannot be compared here: {told}." if told else "No plain networks were compared."
+    elif untested(ends):
+        text = UNTESTED
     elif any(higher(one.train) for one in ends):
         text = (
             "The deeper plain networks fit even the training images less well: the reason lies in how they are "

@@ -6,16 +6,16 @@ from itertools import pairwise
 
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.judgement import Compared
-from reslab.analysis.statistics import Verdict
+from reslab.analysis.statistics import MARGIN, Verdict
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
-from reslab.exhibits.wording import dataset_name, listing, network_name, opened, spread, with_n
+from reslab.exhibits.wording import dataset_name, listing, network_name, number, opened, spread, with_n
 from reslab.studies.against_published import against_paper
-from reslab.studies.comparing import comparison_of, diverged_words, higher, lower, missing_words
+from reslab.studies.comparing import comparison_of, diverged_words, missing_words
 from reslab.studies.curve_features import curve_features
 from reslab.studies.designs import within
-from reslab.studies.one_seed import reasons_supposed, untested
+from reslab.studies.reasons import reasons
 from reslab.studies.two_datasets import HUNDRED, TEN, two_datasets
-from reslab.studies.verdicts import both_words, verdict_words, why_not_comparable
+from reslab.studies.verdicts import both_words, is_shortened, verdict_words
 
 Label = Callable[[Group], str]
 
@@ -50,7 +50,7 @@ def answers(groups: Sequence[Group], compared: Sequence[Compared]) -> list[Block
     blocks += [Heading("What are the complete curves, and what is the final accuracy?", 4), *_final(done)]
     blocks += [Heading("How do the results compare with the paper's?  Why are they better or worse?", 4)]
     blocks += against_paper(done)
-    blocks += [Heading("How does performance change with the number of layers?  Why?", 4), *_by_depth(done, compared)]
+    blocks += [Heading("How does performance change with the number of layers?  Why?", 4), *_by_depth(groups, compared)]
     blocks += [Heading("What can be recognised in the curves?", 4), *curve_features(done)]
     if {TEN, HUNDRED} <= set(datasets_of(groups)):
         heading = Heading("What is the major difference between CIFAR-10 and CIFAR-100?", 4)
@@ -66,26 +66,27 @@ def in_short(groups: Sequence[Group], compared: Sequence[Compared]) -> list[str]
         own = _by_depths(on_dataset(done, dataset))
         found = _found(compared, own[0], own[-1])
         if found is not None:
-            ends = []
-            for group in (own[0], own[-1]):
+            each = []
+            for group in own:
                 summary = group.last_epoch("test_error")
-                ends.append(f"{spread(summary)}% with {group.recipe.depth} layers (n = {summary.n})")
+                each.append(f"{spread(summary)}% with {group.recipe.depth} layers (n = {summary.n})")
             name = dataset_name(dataset)
-            text = f"On {name} the test error is {listing(ends)}, {verdict_words(found.test)}"
+            way = f"; from {own[0].recipe.depth} to {own[-1].recipe.depth} layers it is" if len(own) > 2 else ","
+            text = f"On {name} the test error is {listing(each)}{way} {verdict_words(found.test)}"
             sentences.append(f"{text}{_shown_between(compared, own)}.")
     return sentences
 
 
 def _shown_between(compared: Sequence[Compared], own: Sequence[Group]) -> str:
-    """Return the steps from one depth to the next that are shown, where the whole way is not."""
+    """Return the steps from one depth to the next that are shown where the whole way is not, or that go against it."""
     whole_way = _known(compared, own[0], own[-1])
     steps = [_known(compared, first, second) for first, second in pairwise(own)] if len(own) > 2 else []
     found = [
         f"from {one.first.recipe.depth} to {one.second.recipe.depth} layers {verdict_words(one.test)}"
         for one in steps
-        if one.test.resolved
+        if one.test.resolved and one.test.kind != whole_way.test.kind
     ]
-    return f"; but {listing(found)}" if found and not whole_way.test.resolved else ""
+    return f"; but {listing(found)}" if found else ""
 
 
 def _final(done: Sequence[Group]) -> list[Block]:
@@ -102,25 +103,23 @@ def _final(done: Sequence[Group]) -> list[Block]:
     return [Prose(text), Bullets(tuple(items))]
 
 
-def _by_depth(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
+def _by_depth(groups: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
+    done = [group for group in groups if group.has_result]
     blocks: list[Block] = []
     for dataset in datasets_of(done):
         own = _by_depths(on_dataset(done, dataset))
         name = dataset_name(dataset)
         if len(own) < 2:
-            blocks.append(Prose(f"On {name} only one depth has finished, so there is nothing to compare."))
+            alone = "was asked" if len(on_dataset(groups, dataset)) == 1 else "has finished"
+            blocks.append(Prose(f"On {name} only one depth {alone}, so there is nothing to compare."))
             continue
         items = [_step_words(_known(compared, first, second)) for first, second in pairwise(own)]
         blocks += [Prose(f"On {name} ([[final]], [[final-{dataset}]]):"), Bullets(tuple(items))]
-        whole_way = f"from {own[0].recipe.depth} to {own[-1].recipe.depth} layers altogether, "
-        ends = comparison_of(compared, own[0], own[-1])
-        if ends is not None and untested([ends]):
-            text = reasons_supposed([ends], _layers)
-        else:
-            text = opened((whole_way if len(own) > 2 else "") + _why(_known(compared, own[0], own[-1])))
-        blocks.append(Prose(text))
+        steps = list(pairwise(own)) + ([(own[0], own[-1])] if len(own) > 2 else [])
+        found = [one for pair in steps if (one := comparison_of(compared, *pair)) is not None]
+        blocks += reasons(found, _layers, _MEANINGS)
     several = len({group.recipe.depth for group in done}) > 1
-    if several and any(why_not_comparable(group) and group.recipe.dataset != "digits" for group in done):
+    if several and any(is_shortened(group) for group in done):
         text = (
             "These trainings are not the full ones; deeper networks take longer to train, so that the order of depths "
             "may differ at the end of a full schedule."
@@ -130,7 +129,24 @@ def _by_depth(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block
 
 
 def _layers(compared: Sequence[Compared]) -> str:
-    return listing(f"{one.second.recipe.depth} layers" for one in compared)
+    return listing(f"{one.first.recipe.depth} to {one.second.recipe.depth} layers" for one in compared)
+
+
+_LESS = f"the added layers help or harm by less than {number(MARGIN)} points"
+_MEANINGS = {
+    (
+        "lower",
+        "lower",
+    ): "the added layers are put to use, without the degradation of plain networks: more "
+    "is learnt, and it carries over to new images",
+    ("higher", "higher"): "the deeper network is harder to train within this schedule, which is not overfitting",
+    ("higher", "lower"): "the added layers fit the training images and not what new images share with them, which is "
+    "overfitting",
+    ("equal", "open"): _LESS,
+    ("equal", "lower"): f"{_LESS}, though they fit the training images better",
+    ("equal", "higher"): f"{_LESS}, though the deeper network is harder to train within this schedule",
+    ("open", "higher"): "the deeper network is harder to train within this schedule, which is not overfitting",
+}
 
 
 def _step_words(one: Judged) -> str:
@@ -141,54 +157,6 @@ def _step_words(one: Judged) -> str:
         more = f", {after / before:.1f} times the parameters"
     layers = f"{first.recipe.depth} to {second.recipe.depth} layers{more}"
     return f"{layers}: {both_words(one.test, one.train)}."
-
-
-def _why(one: Judged) -> str:
-    """Return what the two errors together say about the reason."""
-    test, train = one.test, one.train
-    deep, shallow = network_name(one.second.recipe), network_name(one.first.recipe)
-    better, worse = lower(test), higher(test)
-    fits_better, fits_worse = lower(train), higher(train)
-    if better and fits_better:
-        return (
-            f"the test error is {verdict_words(test)}.  {deep} fits the training images better too: the added layers "
-            "are put to use, there is no degradation of the kind that plain networks show, and what is learnt "
-            "carries over to new images."
-        )
-    if better and fits_worse:
-        return (
-            f"the test error is {verdict_words(test)} although the training error is higher: {deep} fits the training "
-            f"images less closely than {shallow} but generalises better."
-        )
-    if better:
-        return (
-            f"the test error is {verdict_words(test)}, while the training errors cannot be told apart: {deep} does not "
-            "measurably fit the training images better, it generalises better."
-        )
-    if fits_worse:
-        also = ", and so is its test error" if worse else ""
-        return (
-            f"the training error of {deep} is higher than that of {shallow}{also}.  That is not overfitting: within "
-            "this schedule the deeper network is harder to train."
-        )
-    if worse and fits_better:
-        return (
-            f"the test error of {deep} is higher although its training error is lower: the added layers fit the "
-            "training images and not what new images share with them, which is overfitting."
-        )
-    if worse:
-        return f"the test error of {deep} is higher; the training errors cannot be told apart, so the reason is open."
-    if test.kind == "equal" and not fits_better:
-        return f"the test error of {deep} is {verdict_words(test)}: the added layers neither help nor harm."
-    if fits_better:
-        return (
-            f"{deep} fits the training images better, but with these seeds its test error cannot be told from that "
-            f"of {shallow}: what the added layers learn does not measurably carry over."
-        )
-    return (
-        f"neither error of {deep} can be told from that of {shallow} with so few seeds, and no reason should be given "
-        "for an effect that is not shown."
-    )
 
 
 def _found(compared: Sequence[Compared], first: Group, second: Group) -> Judged | None:

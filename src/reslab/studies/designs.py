@@ -61,6 +61,16 @@ def times(value: float, factor: float) -> float:
     return float(f"{value * factor:.12g}")
 
 
+def at_rate(recipe: Recipe, factor: float) -> Recipe:
+    """Return a recipe with its learning rate times a factor; Muon's, which goes along with it, likewise."""
+    rate, muon = times(recipe.learning_rate, factor), times(recipe.muon_rate, factor)
+    return (
+        vary(recipe, learning_rate=rate, muon_rate=muon)
+        if recipe.optimiser == "muon"
+        else vary(recipe, learning_rate=rate)
+    )
+
+
 def variants(asked: Iterable[tuple[str, Recipe, Factors]]) -> tuple[Variant, ...]:
     """Return a variant for each (label, recipe, factors); a recipe that came before is left out."""
     found: dict[Recipe, Variant] = {}

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from reslab.analysis.features import ending
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.judgement import Compared
-from reslab.analysis.statistics import MARGIN
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Bullets, Column, Heading, Prose, Table
 from reslab.exhibits.factors import Axis, factor_figure
@@ -16,9 +15,9 @@ from reslab.exhibits.wording import counted, dataset_name, listing, network_name
 from reslab.published import Published, published
 from reslab.studies.against_published import not_comparable
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import higher, in_sentences, lower, placed, told
+from reslab.studies.comparing import higher, in_sentences, placed, told
 from reslab.studies.designs import bases, labelled, lengthened, seeds, variants, where, with_base
-from reslab.studies.one_seed import reasons_supposed, untested
+from reslab.studies.reasons import reasons, untested
 from reslab.studies.study import Options, Study
 from reslab.studies.verdicts import epochs_words, why_not_comparable
 
@@ -70,7 +69,7 @@ def _chapter(study: Study) -> Chapter:
             Heading("What is the effect of the number of epochs?", 4),
             *told(compared, lambda one: f"{name(one.second)} against {_length(one.first)}"),
             Heading("Why?", 4),
-            *_reasons(done, compared),
+            *reasons(compared, lambda own: listing(name(one.second) for one in own)),
             Heading("Does the test error rise again in a long training?", 4),
             *_overtraining(done, compared),
             Heading("How do the results compare with the assignment's?", 4),
@@ -111,58 +110,10 @@ def _same(group: Group, one: Published) -> bool:
     return (one.epochs, one.depth) == (group.recipe.length, group.recipe.depth)
 
 
-def _reasons(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
-    name = placed(done, _label)
-    if untested(compared):
-        return [Prose(reasons_supposed(compared, lambda own: listing(name(one.second) for one in own)))]
-    known = [one for one in compared if one.test is not None and one.train is not None]
-    both = [one for one in known if lower(one.test) and lower(one.train)]
-    fit_only = [one for one in known if lower(one.train) and higher(one.test)]
-    equal, open_ = (
-        [one for one in known if lower(one.train) and one.test is not None and one.test.kind == kind]
-        for kind in ("equal", "open")
-    )
-    under = [one for one in known if higher(one.test) and higher(one.train)]
-    parts = []
-    if under:
-        parts.append(
-            f"{listing(name(one.second) for one in under)}: both errors are higher than at the usual length: "
-            "the training ends before it has learnt what it could."
-        )
-    if both:
-        parts.append(
-            f"{listing(name(one.second) for one in both)}: both errors are lower than at the usual length: "
-            "what more is learnt carries over to new images."
-        )
-    if fit_only:
-        parts.append(
-            f"{listing(name(one.second) for one in fit_only)}: the training error is lower and the test error higher, "
-            "which is overfitting."
-        )
-    if equal:
-        parts.append(
-            f"{listing(name(one.second) for one in equal)}: the training error is lower than at the usual length and "
-            f"the test error equal within {number(MARGIN)} points: what more is learnt of the training images does not "
-            "carry over."
-        )
-    if open_:
-        parts.append(
-            f"{listing(name(one.second) for one in open_)}: the training error is lower than at the usual length; "
-            "whether what more is learnt carries over to new images, these seeds do not show."
-        )
-    if not parts:
-        return [Prose("No difference is shown, so that there is nothing to give a reason for.")]
-    return [Bullets(tuple(parts))]
-
-
 def _overtraining(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
     """Return whether test errors rise towards the end, and whether the longest training is worse."""
-    rising = [
-        one
-        for one in compared
-        if one.second.recipe.length > one.first.recipe.length and higher(one.test) and not higher(one.train)
-    ]
     longer = [one for one in compared if one.second.recipe.length > one.first.recipe.length and one.test is not None]
+    rising = [one for one in longer if higher(one.test)]
     if rising:
         verdict = f"Longer training is shown to do worse: {listing(one.second.label for one in rising)}."
     elif untested(longer):
@@ -183,7 +134,7 @@ def _overtraining(done: Sequence[Group], compared: Sequence[Compared]) -> list[B
 
 def _endings(done: Sequence[Group]) -> list[Block]:
     """Return where each mean test curve settles and where it is lowest; nothing where none can be said to end."""
-    found = [(group, end) for group in done if (end := ending(group.curve("test_error"))) is not None]
+    found = [(group, end) for group in done if (end := ending(group.finished_curve("test_error"))) is not None]
     if not found:
         return []
     name = placed(done, _label)

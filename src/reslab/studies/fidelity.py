@@ -16,7 +16,7 @@ from reslab.recipe import Recipe, Scalar, vary
 from reslab.studies.chapter import Chapter, in_short, write
 from reslab.studies.comparing import in_sentences, told
 from reslab.studies.designs import bases, labelled, seeds, variants, where, with_base
-from reslab.studies.one_seed import untested
+from reslab.studies.reasons import untested
 from reslab.studies.study import Options, Study
 
 NAME = "fidelity"
@@ -127,7 +127,6 @@ def _chapter(study: Study) -> Chapter:
             compared,
             lambda group: f"the {label(group)}",
             lambda group: str(about[group.recipe]["change"]),
-            name_networks=True,
         )
 
     def answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:

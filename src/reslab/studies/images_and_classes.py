@@ -7,8 +7,8 @@ from reslab.analysis.judgement import Compared
 from reslab.exhibits.blocks import Block, Heading, Prose
 from reslab.exhibits.wording import dataset_name, network_name, opened, points, spread, whole
 from reslab.recipe import Recipe
-from reslab.studies.comparing import Label, by_dataset, comparison_of, higher, lower, placed, shown, told
-from reslab.studies.one_seed import reasons_supposed, untested
+from reslab.studies.comparing import Label, by_dataset, comparison_of, higher, placed, shown, told
+from reslab.studies.reasons import reasons, untested
 from reslab.studies.two_datasets import HUNDRED, TEN
 from reslab.studies.verdicts import verdict_words
 
@@ -44,34 +44,7 @@ def amount(done: Sequence[Group], compared: Sequence[Compared], label: Label) ->
     name = placed(done, label)
     blocks.append(Prose("Against the training on all images ([[final]], [[comparisons]]):"))
     blocks += told(own, lambda one: f"{opened(name(one.second))} against {label(one.first)}")
-    return [*blocks, Prose("  ".join(_reasons(own, done, label)))]
-
-
-def _reasons(compared: Sequence[Compared], done: Sequence[Group], label: Label) -> list[str]:
-    """Return what the training errors say about higher test errors, in a sentence for each case that there is."""
-    if untested(compared):
-        return [reasons_supposed(compared, lambda own: by_dataset([one.second for one in own], label, done))]
-    worse = [one for one in compared if higher(one.test)]
-    sides = ([one for one in worse if lower(one.train)], [one for one in worse if higher(one.train)])
-    rest = [one for one in worse if not lower(one.train) and not higher(one.train)]
-    fewer, weaker, open_ = (by_dataset([one.second for one in own], label, done) for own in (*sides, rest))
-    sentences = []
-    if fewer:
-        sentences.append(
-            f"The test error is higher and the training error lower with these: {fewer}.  The few images are learnt "
-            "all the better, and what is learnt carries over less: that is overfitting."
-        )
-    if weaker:
-        sentences.append(
-            f"Both errors are higher with these: {weaker}.  Even the images that there are are learnt less "
-            "well, so that the training is also too short there."
-        )
-    if open_:
-        sentences.append(
-            f"The test error is higher, and no difference of the training errors is shown, with these: {open_}.  The "
-            "reason is open there."
-        )
-    return sentences or ["With these seeds no higher test error with fewer images stands after correction."]
+    return [*blocks, *reasons(own, lambda some: by_dataset([one.second for one in some], label, done))]
 
 
 def samples_or_passes(
@@ -115,8 +88,9 @@ def images_or_classes(done: Sequence[Group], compared: Sequence[Compared]) -> li
     if not blocks:
         return [heading, Prose("This needs finished runs on both CIFAR-10 and CIFAR-100; not all are there.")]
     caution = (
-        "The data sets differ in more than these numbers: other things are shown in their images, and the superclasses "
-        "of CIFAR-100 hold things less alike than the classes of CIFAR-10."
+        "The data sets differ in more than these numbers: with as many images of a class, that of ten classes has a "
+        "tenth of the images, and in as many steps sees each ten times as often; other things are shown, and the "
+        "superclasses of CIFAR-100 hold things less alike than the classes of CIFAR-10."
     )
     return [heading, *blocks, Prose(caution)]
 
@@ -133,8 +107,8 @@ def _across_words(one: Compared) -> str:
         )
     return (
         f"CIFAR-10 with as many images of a class as CIFAR-100, {_of_each(other)} ({network_name(hundred.recipe)}, "
-        f"{both}): the test error is {verdict}.  With images of a class alike, what is left are the classes: ten "
-        "against a hundred."
+        f"{both}): the test error is {verdict}.  With as many images of a class, the classes are left, ten against "
+        "a hundred, and with them a tenth of the images in all, each seen ten times as often."
     )
 
 
@@ -161,8 +135,8 @@ def _shares(ten: Group, done: Sequence[Group], compared: Sequence[Compared]) -> 
     text = (
         f"From {dataset_name(TEN)} to {dataset_name(HUNDRED)} the test error of {network_name(ten.recipe)} goes "
         f"from {points(low)}% to {points(high)}%.  On the way, cutting CIFAR-10 to {_of_each(middle)} images of a "
-        f"class accounts for {points(by_images)} points, and the rest, more classes of other things, for "
-        f"{points(by_classes)} ([[final]]).{weight}"
+        f"class, seen ten times as often, takes {points(by_images)} points, and the rest, ten times the classes and "
+        f"images of other things, {points(by_classes)} ([[final]]).{weight}"
     )
     return [Prose(text)]
 
@@ -172,7 +146,10 @@ def _greater_part(by_images: float, by_classes: float) -> str:
     if min(by_images, by_classes) <= 0:
         return ""
     if by_classes >= 2 * by_images:
-        return "  So the greater part goes with the classes; the assignment supposes the number of images of each."
+        return (
+            "  So the greater part goes with the classes and what comes with them; the assignment supposes the number "
+            "of images of each."
+        )
     if by_images >= 2 * by_classes:
         return "  So the greater part goes with the number of images of each class, as the assignment supposes."
     return "  Neither part is twice the other: both play a part."

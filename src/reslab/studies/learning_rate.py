@@ -12,12 +12,11 @@ from reslab.exhibits.finals import marks
 from reslab.exhibits.windows import window_table
 from reslab.exhibits.wording import dataset_name, listing, network_name, number, points, spread
 from reslab.published import Published, published
-from reslab.recipe import vary
 from reslab.studies.against_published import not_comparable, where_in
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import by_dataset, higher, in_sentences, lower, placed, told
-from reslab.studies.designs import bases, labelled, seeds, several_networks, times, variants, where, with_base
-from reslab.studies.one_seed import reasons_supposed, untested
+from reslab.studies.comparing import by_dataset, in_sentences, told
+from reslab.studies.designs import at_rate, bases, labelled, seeds, several_networks, variants, where, with_base
+from reslab.studies.reasons import NOTHING_BESIDE, reasons
 from reslab.studies.study import Options, Study
 from reslab.studies.verdicts import verdict_words, why_not_comparable
 
@@ -31,7 +30,7 @@ def ask(options: Options) -> Study:
     asked = []
     for base in bases(options, DEPTHS):
         for factor in FACTORS:
-            recipe = vary(base, learning_rate=times(base.learning_rate, factor))
+            recipe = at_rate(base, factor)
             label = labelled([f"rate {number(recipe.learning_rate)}"], recipe)
             asked.append((label, recipe, (*where(base), ("rate_times", factor))))
     return Study(
@@ -73,7 +72,8 @@ def _chapter(study: Study) -> Chapter:
             Heading("What is the effect of the learning rate?", 4),
             *_effect(done, compared),
             Heading("Why?", 4),
-            *_reasons(done, compared),
+            *reasons(compared, lambda own: by_dataset([one.second for one in own], _named, done)),
+            *_unrest(done),
             Heading("How do the results compare with the assignment's?", 4),
             *_beside(done),
         ]
@@ -132,72 +132,33 @@ def _effect(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
             text += f"; compared with the base rate of {_rate(first)} it is {verdict_words(found)}"
         blocks.append(Prose(f"{text} ([[final]], [[comparisons]])."))
         blocks += told(own, lambda one: f"Rate {_rate(one.second)} against {_rate(one.first)}")
-    return blocks or [Prose("The base rate, which all others are compared with, has no finished run.")]
+    based = {one.first.label for one in compared} & {group.label for group in done}
+    without = NOTHING_BESIDE if based else "The base rate, which all others are compared with, has no finished run."
+    return blocks or [Prose(without)]
 
 
-def _reasons(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
-    """Return what the training errors and the unrest of the curves say about rates that are worse."""
-    blocks: list[Block] = []
-    name = placed(done, _rate)
-    said = False
-    for side, words in ((-1, "lower"), (1, "higher")):
-        worse = [one for one in compared if higher(one.test) and _side(one) == side]
-        if not worse:
-            continue
-        unfit = [one for one in worse if higher(one.train)]
-        fit = [one for one in worse if lower(one.train)]
-        listed = by_dataset([one.second for one in worse], _named, done)
-        text = f"Rates {words} than the base that do worse: {listed}.  "
-        if len(unfit) == len(worse) and said:
-            text += "Their training errors are higher too, so that the same is to be said of them."
-        elif len(unfit) == len(worse):
-            said = True
-            text += (
-                "Their training errors are higher too: the weights have not arrived where the base rate takes them "
-                "within this schedule, which is a matter of optimisation and not of overfitting."
-            )
-        elif fit:
-            text += (
-                f"With {listing(name(one.second) for one in fit)} the training error is lower all the same: what is "
-                "learnt there carries over less to new images."
-            )
-        elif unfit:
-            text += (
-                f"With {listing(name(one.second) for one in unfit)} the training error is shown to be higher too: "
-                "there the weights have not arrived where the base rate takes them, which is a matter of optimisation "
-                "and not of overfitting.  For the others the reason is open."
-            )
-        else:
-            text += "Their training errors are not shown to be higher, so that the reason is open."
-        blocks.append(Prose(text))
-    if untested(compared):
-        supposed = reasons_supposed(compared, lambda own: by_dataset([one.second for one in own], _named, done))
-        blocks.append(Prose(supposed))
-    elif not blocks:
-        blocks.append(
-            Prose("No rate is shown to do worse than the base, so that there is nothing to give a reason for.")
-        )
-    unrest = _unrest(done)
-    return [*blocks, *([Prose(unrest)] if unrest else [])]
-
-
-def _unrest(done: Sequence[Group]) -> str:
-    """Return how the unrest of the test error before the first drop goes with the rate."""
+def _unrest(done: Sequence[Group]) -> list[Block]:
+    """Return how the unrest of the test error before the first drop goes with the rate, of each network."""
     parts = []
-    for dataset in datasets_of(done):
-        own = sorted(on_dataset(done, dataset), key=lambda group: group.recipe.learning_rate)
+    many = several_networks(done)
+    for dataset, depth in dict.fromkeys((group.recipe.dataset, group.recipe.depth) for group in done):
+        own = [group for group in on_dataset(done, dataset) if group.recipe.depth == depth]
+        own.sort(key=lambda group: group.recipe.learning_rate)
         moves = []
         for group in own:
-            found = phases(group.curve("rate"), group.curve("test_error"))
+            found = phases(group.finished_curve("rate"), group.finished_curve("test_error"))
             if found and found[0].unrest is not None:
                 moves.append((group, found[0].unrest))
         if len(moves) > 1:
             ends = [f"{points(move)} points at rate {_rate(group)}" for group, move in (moves[0], moves[-1])]
-            parts.append(f"on {dataset_name(dataset)} by {listing(ends)}")
+            which = f" with {network_name(own[0].recipe)}" if many else ""
+            parts.append(f"on {dataset_name(dataset)}{which} by {listing(ends)}")
     if not parts:
-        return ""
-    listed = "; ".join(parts)
-    return f"Before the rate first drops, the mean test error moves from one epoch to the next {listed} ([[test]])."
+        return []
+    moves_by = "; ".join(parts)
+    return [
+        Prose(f"Before the rate first drops, the test error moves from one epoch to the next {moves_by} ([[test]]).")
+    ]
 
 
 def _beside(done: Sequence[Group]) -> list[Block]:
@@ -207,14 +168,20 @@ def _beside(done: Sequence[Group]) -> list[Block]:
             figures = group.in_window("test_error")
             if figures is None or one.low is None or one.high is None:
                 continue
+            window = group.window
+            assert window is not None
             items.append(
-                f"{dataset_name(one.dataset)}, rate {_rate(group)}: mean over the window {points(figures.mean)}, "
+                f"{dataset_name(one.dataset)}, rate {_rate(group)}: mean over epochs {number(window.first)} to "
+                f"{number(window.last)} {points(figures.mean)}, "
                 f"{where_in(figures.mean, one)} the assignment's range ({points(one.low)} to {points(one.high)}, mean "
                 f"{points(one.error)})."
             )
     if items:
         windows = listing(f"[[window-{dataset}]]" for dataset in datasets_of(done))
-        return [Prose(f"Over the same window of epochs ({windows}), test error in percent:"), Bullets(tuple(items))]
+        theirs = {one.window for group in done for one in _published(group) if one.window is not None}
+        over = f"; the assignment's are over epochs {listing(f'{first} to {last}' for first, last in sorted(theirs))}"
+        lead = f"Test error in percent, over the same part of the schedule ({windows}{over if theirs else ''}):"
+        return [Prose(lead), Bullets(tuple(items))]
     return not_comparable(done)
 
 
@@ -224,7 +191,3 @@ def _rate(group: Group) -> str:
 
 def _named(group: Group) -> str:
     return f"rate {_rate(group)}"
-
-
-def _side(one: Compared) -> int:
-    return 1 if one.second.recipe.learning_rate > one.first.recipe.learning_rate else -1

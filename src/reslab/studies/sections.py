@@ -61,7 +61,7 @@ def what_was_run(
     if base is not None:
         told = recipe_table("recipe", [group for group in groups if base(group)])
         caption = (
-            "Everything that can change a number in the runs of the base, and the seeds; the results give changes."
+            "All that is meant to change a number in the runs of the base, and the seeds; the results give changes."
         )
         recipe = replace(told, title="The recipe of the base", caption=caption)
     blocks: list[Block] = [Heading("What was run"), recipe]

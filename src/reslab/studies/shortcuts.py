@@ -14,9 +14,9 @@ from reslab.exhibits.windows import beside_table, nothing, window_table
 from reslab.exhibits.wording import dataset_name, listing, network_name, number
 from reslab.recipe import vary
 from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import in_sentences, placed, shown, told
+from reslab.studies.comparing import higher, in_sentences, lower, placed, told
 from reslab.studies.designs import BOTH, base_recipe, labelled, seeds, variants, within
-from reslab.studies.one_seed import reasons_supposed, untested
+from reslab.studies.reasons import reasons, untested
 from reslab.studies.study import Options, Study
 
 NAME = "shortcuts"
@@ -84,7 +84,7 @@ def _results(groups: Sequence[Group]) -> list[Block]:
 
 def _short(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
     with_first = [one for one in compared if one.first.recipe.shortcut == SHORTCUTS[0]]
-    return in_sentences(done, with_first, _shortcut, name_networks=True)
+    return in_sentences(done, with_first, _shortcut)
 
 
 def _answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
@@ -95,20 +95,25 @@ def _answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]
         blocks += told(own, lambda one: f"{_label(one.second)} against {_shortcut(one.first)}")
     if not any(one.test for one in compared):
         return blocks
+    if untested(compared):
+        return [*blocks, Heading("Why?", 4), *reasons(compared, _listed)]
     return [*blocks, Heading("Why?", 4), Prose(_reason(compared))]
 
 
 def _reason(compared: Sequence[Compared]) -> str:
     """Return what differences between shortcuts, or their equality, or neither, say about projections."""
-    if untested(compared):
-        return reasons_supposed(compared, lambda own: listing(_label(one.second) for one in own))
     known = [one for one in compared if one.test is not None]
     equal = sum(one.test is not None and one.test.kind == "equal" for one in known)
-    if shown(compared):
-        return (
-            "Where shortcuts differ, they differ in parameters too ([[sizes]]): a gain of B or C may be that of its "
-            "parameters, which these runs do not tell apart."
+    sentences = []
+    if better := [one for one in known if lower(one.test)]:
+        sentences.append(
+            f"More projections have the lower error with {_listed(better)}.  They have more parameters too "
+            "([[sizes]]): a gain of B or C may be that of its parameters, which these runs do not tell apart."
         )
+    if worse := [one for one in known if higher(one.test)]:
+        sentences.append(f"They have the higher error with {_listed(worse)}, in spite of their parameters.")
+    if sentences:
+        return "  ".join(sentences)
     if equal == len(known):
         return f"All are shown to be equal within {number(MARGIN)} points: projections are not essential here."
     some = (
@@ -120,6 +125,10 @@ def _reason(compared: Sequence[Compared]) -> str:
         f"No difference of the test error between shortcuts is shown{some}: that projections are not essential agrees "
         "with this, but an effect too small for these seeds would look the same."
     )
+
+
+def _listed(compared: Sequence[Compared]) -> str:
+    return listing(f"{_label(one.second)} against {_shortcut(one.first)}" for one in compared)
 
 
 def _shortcut(group: Group) -> str:

@@ -60,5 +60,5 @@ def _per_class(ten: Group, hundred: Group) -> str:
     sizes = f"CIFAR-10 has {shares[0]}, CIFAR-100 {shares[1]}" if len(shares) == 2 else "CIFAR-100 has more classes"
     return (
         f"{sizes}.  So CIFAR-100 has both more classes to tell apart and fewer images of each to learn from; this "
-        "study changes the two together and cannot tell which matters more; the study data-size does."
+        "study changes the two together and cannot tell which matters more; the study data-size goes some way to it."
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from reslab.analysis.comparison import Difference, difference, from_single
 from reslab.analysis.groups import Group
 from reslab.analysis.judgement import step
-from reslab.analysis.statistics import Verdict
+from reslab.analysis.statistics import EQUAL_LEVEL, Verdict
 from reslab.analysis.summary import Summary, schedule_epochs
 from reslab.exhibits.wording import counted, dataset_name, interval, listing, number, percent, points
 from reslab.published import Published, published
@@ -43,13 +43,15 @@ def verdict_words(verdict: Verdict) -> str:
         case "unknown":
             return f"{size}, which one seed cannot tell from chance"
         case "lower" | "higher":
-            small = f", and shown to be less than {margin} points" if verdict.within else ""
+            narrow = f" (90% interval {interval(found, EQUAL_LEVEL)})"
+            small = f", and shown to be less than {margin} points{narrow}" if verdict.within else ""
             return f"{size} (95% interval {interval(found)}){small}"
         case "equal":
-            return f"equal within {margin} points ({size}; 95% interval {interval(found)})"
+            return f"equal within {margin} points ({size}; 90% interval {interval(found, EQUAL_LEVEL)})"
         case "open":
             corrected = " once corrected for the number of comparisons" if found.resolved else ""
-            more = f"; about {verdict.seeds:,} seeds of each would resolve it" if verdict.seeds else ""
+            seeds = f"about {verdict.seeds:,} seeds of each would mostly show it" if verdict.seeds else ""
+            more = f"; if it is of this size, {seeds}" if seeds else ""
             return f"{size}, not resolvable with {_seeds(found)}{corrected} (95% interval {interval(found)}{more})"
 
 
@@ -75,11 +77,11 @@ def both_words(test: Verdict, train: Verdict, *, caution: bool = True) -> str:
 def why_not_comparable(*groups: Group) -> str | None:
     """Return why published figures apply to none of these groups, as a clause; None where they do to one of them."""
     reasons = [_unlike(group) for group in groups]
-    short = [group for group, reason in zip(groups, reasons, strict=True) if reason is None]
-    if any(not _shortened(group) for group in short):
+    short = [group for group in groups if is_shortened(group)]
+    if reasons.count(None) > len(short):
         return None
     others = [reason for reason in dict.fromkeys(reasons) if reason is not None]
-    return listing([*([_shortened_words(short)] if short else []), *others]) or None
+    return listing([*([shortened_words(short)] if short else []), *others]) or None
 
 
 def _unlike(group: Group) -> str | None:
@@ -93,12 +95,13 @@ def _unlike(group: Group) -> str | None:
     return "only a part of the training images was used" if recipe.train_share < 1 else None
 
 
-def _shortened(group: Group) -> bool:
+def is_shortened(group: Group) -> bool:
+    """Return whether a group's length is all that keeps published figures from applying; not where it is unknown."""
     share = schedule_share(group)
-    return share is not None and share < ALMOST
+    return _unlike(group) is None and share is not None and share < ALMOST
 
 
-def _shortened_words(groups: Sequence[Group]) -> str:
+def shortened_words(groups: Sequence[Group]) -> str:
     """Return how long the schedules of groups that are shortened are, in epochs and beside the paper's."""
     shares = sorted({schedule_share(group) or 0.0 for group in groups})
     seen = " to ".join(dict.fromkeys(percent(share) for share in (shares[0], shares[-1])))

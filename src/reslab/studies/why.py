@@ -11,7 +11,7 @@ from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.exhibits.blocks import Block, Command, Heading, Prose
 from reslab.exhibits.why_figures import MOST_SURFACES, responses_figure, surface_figure
 from reslab.exhibits.why_tables import curvature_table, gap_table, measured, noise_table
-from reslab.exhibits.wording import dataset_name, evenly, listing
+from reslab.exhibits.wording import dataset_name, evenly, listing, opened
 from reslab.studies.comparing import Label, placed
 from reslab.studies.study import Study
 from reslab.studies.vanishing import gradients
@@ -69,10 +69,12 @@ def _responding(means: Mapping[int, float]) -> str:
     ordered = [means[depth] for depth in sorted(means)]
     if all(deeper < shallower for shallower, deeper in pairwise(ordered)):
         return (
-            "The deeper a residual network is, the less its layers respond: each changes less of what passes through "
-            "it, which is what the paper found in its figure 7."
+            "In these runs, the deeper a residual network is, the less its layers respond: each changes less of what "
+            "passes through it, which is what the paper found in its figure 7."
         )
-    return "That deeper residual networks respond less in each layer, as in the paper's figure 7, is not seen here."
+    return (
+        "These runs do not show that deeper residual networks respond less in each layer, as in the paper's figure 7."
+    )
 
 
 def _surface(groups: Sequence[Group], label: Label) -> list[Block]:
@@ -144,22 +146,31 @@ def _noise(groups: Sequence[Group], label: Label) -> list[Block]:
     table = noise_table("noise", groups, name)
     if table is None:
         return []
-    above: list[str] = []
-    below: list[str] = []
+    sides: dict[str, list[str]] = {}
     for group in groups:
-        found = [measured(group, "noise-scale", quantity).mean for quantity in ("noise_scale", "at_least")]
-        size = next((value for value in found if value is not None), None)
+        scale, least = (measured(group, "noise-scale", quantity).mean for quantity in ("noise_scale", "at_least"))
+        size, batch = (least if scale is None else scale), group.recipe.batch_size
         if size is not None:
-            (above if size > group.recipe.batch_size else below).append(name(group))
-    if above and below:
-        found_where = f"above the batch size: {listing(above)}; below it: {listing(below)}"
-    else:
-        found_where = f"{'above' if above else 'below'} the batch size{' in all of them' if len(groups) > 1 else ''}"
-    text = f"The noise scale, or what it is at least, is {found_where} ([[noise]])."
-    if above:
+            side = "above" if size > batch else "below" if scale is not None else "unknown"
+            sides.setdefault(side, []).append(name(group))
+    words = {
+        "above": "the noise scale, or what it is at least, is above the batch size",
+        "below": "it is below the batch size",
+        "unknown": "it is not known to be above or below the batch size",
+    }
+    if list(sides) == ["below"]:
+        words["below"] = "the noise scale is below the batch size"
+    of_all = len(groups) > 1 and len(sides) == 1
+    parts = [
+        f"{told}{' in all of them' if of_all else f' ({listing(sides[side])})' if len(sides) > 1 else ''}"
+        for side, told in words.items()
+        if side in sides
+    ]
+    text = opened(f"{'; '.join(parts)} ([[noise]]).")
+    if "above" in sides:
         text += (
-            "  There a larger batch would still average noise away at the end of training; whether that noise is "
-            "itself of use, this does not say."
+            "  Where it is above, a larger batch would still average noise away at the end of training; whether that "
+            "noise is itself of use, this does not say."
         )
     return [table, Prose(text)]
 

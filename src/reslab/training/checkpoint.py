@@ -2,8 +2,8 @@
 
 Each checkpoint is a folder named by its iteration, with weights and momentum in safetensors, the rest in
 state.json, and a manifest of SHA-256 sums that is written last: without it, the folder does not count.
-The one before is kept until the next is complete, also where both are of one iteration (saved during an epoch's
-evaluation and after it): the later one's name then ends in .1.
+The newest two are kept: an older one goes when a newer one is complete.  Two can be of one iteration (saved during an
+epoch's evaluation and after it): the later one's name then ends in .1.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""What this machine computes with: the device, the fast precision on it, its name and its peak memory."""
+"""What this machine computes with, and how: device, fast precision, streams, the same bits for a seed, memory, name."""
 
 import contextlib
 import ctypes
@@ -6,6 +6,7 @@ import os
 import platform
 import resource
 import sys
+import threading
 from contextlib import AbstractContextManager
 
 import torch
@@ -48,6 +49,23 @@ def arithmetic(device: torch.device, precision: str) -> AbstractContextManager[o
 def stream_of_its_own(device: torch.device) -> "torch.cuda.Stream | None":
     """Return a new stream of a CUDA device, whose work runs beside that of others; None elsewhere."""
     return torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+
+
+def stream_of_this_thread(device: torch.device) -> "torch.cuda.Stream | None":
+    """Return this thread's stream of a CUDA device, the same at every call; None elsewhere.
+
+    PyTorch deals out a few dozen streams in turn: a thread that asked for a new one with every run would in time get
+    one that another thread is using.
+    """
+    if device.type != "cuda":
+        return None
+    known: dict[str, torch.cuda.Stream] = vars(_OF_THREAD)
+    if str(device) not in known:
+        known[str(device)] = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    return known[str(device)]
+
+
+_OF_THREAD = threading.local()
 
 
 def on_stream(stream: "torch.cuda.Stream | None") -> AbstractContextManager[object]:

@@ -4,9 +4,11 @@ On a graphics card these networks wait for the launches of their kernels, not fo
 begins with the pixels and ends with the updated weights; the host only says which images are next, and at which rate.
 """
 
+import contextlib
 import gc
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -19,6 +21,9 @@ Render = Callable[..., tuple[Tensor, Tensor]]
 """Makes images N x C x H x W and labels N from a draw."""
 Recorder = Callable[[Callable[[], None]], Callable[[], None]]
 """Records what a function does on the device, without doing it; returns what does it."""
+
+ATTEMPTS = 3
+"""Times that a recording is tried."""
 
 _RECORDING = threading.Lock()
 """Recording waits for the whole device, which nothing else that is being recorded may meet."""
@@ -40,7 +45,7 @@ class DirectStep:
 
 
 class RecordedStep(DirectStep):
-    """Steps replayed, once two batches of a size have come on end; those of another size are done directly.
+    """Steps replayed, once a batch of their size has come before; the first of each size is done directly.
 
     Before a recording is relied on, it is checked: the same step is done both ways from the same state, and unless all
     of `state()` (weights, statistics, momentum) and the totals agree to the bit, every step is done directly,
@@ -53,41 +58,43 @@ class RecordedStep(DirectStep):
         super().__init__(step, render)
         self._state = state
         self._recorder = recorder
-        self._last_size = 0
-        self._inputs: Draw = ()
-        self._replay: Callable[[], None] | None = None
+        self._recordings: dict[int, Recording | None] = {}
+        """By size of the batch; None where one has come and none is recorded yet."""
         self._gave_up = False
 
     def __call__(self, draw: Draw, rate: float, totals: Totals) -> None:
         """Train on the batch of a draw at `rate`, and add to the epoch's totals: the same object at every call."""
-        size, last = len(draw[0]), self._last_size
-        self._last_size = size
-        if self._replay is not None and size == len(self._inputs[0]):
-            for place, part in zip(self._inputs, draw, strict=True):
-                place.copy_(part)
-            self._step.set_rate(rate)
-            self._replay()
-            totals.images += size
-        elif self._replay is None and size == last and not self._gave_up:
-            self._step.set_rate(rate)
-            self._record(draw, totals)
-            totals.images += size
-        else:
+        size = len(draw[0])
+        if self._gave_up:
             super().__call__(draw, rate, totals)
+        elif size not in self._recordings:
+            with _RECORDING:  # what the device's libraries make at their first call must not meet a recording
+                super().__call__(draw, rate, totals)
+            self._recordings[size] = None
+        else:
+            self._step.set_rate(rate)
+            recording = self._recordings[size]
+            if recording is None:
+                self._recordings[size] = self._record(draw, totals)
+            else:
+                for place, part in zip(recording.inputs, draw, strict=True):
+                    place.copy_(part)
+                recording.replay()
+            totals.images += size
 
-    def _record(self, draw: Draw, totals: Totals) -> None:
-        """Do the step, and record it for the next ones if that comes to the same."""
-        self._inputs = tuple(part.clone() for part in draw)
+    def _record(self, draw: Draw, totals: Totals) -> "Recording | None":
+        """Do the step, and return a recording for the next ones if that comes to the same."""
+        inputs = tuple(part.clone() for part in draw)
 
         def step() -> None:
-            self._step.update(*self._render(*self._inputs), totals)
+            self._step.update(*self._render(*inputs), totals)
 
         replay, problem = self._try(step)
         if replay is None:
             self._give_up(f"it cannot be recorded here ({problem})")
             _release(totals.loss.device)  # what the failed recording held
             step()
-            return
+            return None
         tensors = [*self._state(), *totals.tensors()]
         before = _copies(tensors)
         replay()
@@ -97,41 +104,62 @@ class RecordedStep(DirectStep):
                 tensor.copy_(value)
         step()
         if totals.stopped.item():
-            return  # the loss was not finite: nothing to compare, and no step to come that would count
+            self._gave_up = True  # the loss was not finite: nothing to compare, and no step to come that would count
+            return None
         if all(torch.equal(one, other) for one, other in zip(tensors, replayed, strict=True)):
-            self._replay = replay
             _release(totals.loss.device)  # what the direct steps held: a recording has memory of its own
-        else:
-            self._give_up("replayed it gave other bits")
+            return Recording(inputs, replay)
+        self._give_up("replayed it gave other bits")
+        return None
 
     def _try(self, step: Callable[[], None]) -> tuple[Callable[[], None] | None, str]:
-        """Record the step, or return why not; the error, which holds all that was recorded, is let go of."""
-        try:
-            return self._recorder(step), ""
-        except RuntimeError as error:
-            return None, (str(error).splitlines() or [repr(error)])[0]
+        """Record the step, or return why not; the errors, which hold all that was recorded, are let go of.
+
+        It is tried more than once: whatever else waits for the whole card at that moment spoils a recording.
+        """
+        problem = ""
+        for _ in range(ATTEMPTS):
+            try:
+                return self._recorder(step), ""
+            except RuntimeError as error:
+                problem = (str(error).splitlines() or [repr(error)])[0]
+        return None, problem
 
     def _give_up(self, reason: str) -> None:
         self._gave_up = True
         self.remark = f"steps are done one kernel after the other, which is slower: {reason}"
 
 
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A step as it was recorded: it reads `inputs`, which stay where they are, whenever it is replayed."""
+
+    inputs: Draw
+    replay: Callable[[], None]
+
+
 def cuda_graph(function: Callable[[], None]) -> Callable[[], None]:
     """Record what a function launches on the current CUDA stream, which must not be the device's default one."""
     graph = torch.cuda.CUDAGraph()
+    _SPOILED.append(graph)
     with (
         _RECORDING,
         torch.cuda.graph(graph, stream=torch.cuda.current_stream(), capture_error_mode="thread_local"),
     ):
         function()
+    _SPOILED.remove(graph)
     return graph.replay
+
+
+_SPOILED: list[torch.cuda.CUDAGraph] = []
+"""Graphs that could not be recorded to their end: torch's memory may still ask them what is theirs."""
 
 
 def _release(device: torch.device) -> None:
     """Give back memory that nothing uses any more."""
     gc.collect()
     if device.type == "cuda":
-        with _RECORDING:
+        with _RECORDING, contextlib.suppress(RuntimeError):  # after a spoiled recording torch may refuse to
             torch.cuda.empty_cache()
 
 

@@ -1,6 +1,7 @@
-"""One step of stochastic gradient descent, and the sums that an epoch's figures are made from.
+"""One step of the optimiser, SGD with Muon or without, and the sums that an epoch's figures are made from.
 
-Nothing here reads the device while an epoch runs, except on the CPU, where reading costs nothing.
+On CUDA nothing here reads the device while an epoch runs.  Elsewhere each step reads whether the loss was finite: on
+the CPU that costs nothing, on MPS it waits for the step.
 """
 
 from collections.abc import Mapping
