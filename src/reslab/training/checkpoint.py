@@ -56,8 +56,11 @@ def save_checkpoint(folder: Path, state: State) -> Path:
             shutil.rmtree(rest)
     before = [_order(path)[1] for path in _folders(folder) if _order(path)[0] == state.iteration]
     path = folder / (f"{state.iteration:09d}" + (f".{before[-1] + 1}" if before else ""))
-    folder.mkdir(exist_ok=True)  # and none above it: that of a run which was removed stays so
-    path.mkdir()
+    try:
+        path.mkdir()
+    except FileNotFoundError:  # the first checkpoint; no folder above is made: that of a run which was removed stays so
+        folder.mkdir()
+        path.mkdir()
     contents = {
         WEIGHTS: save(tensors(state.module.state_dict())),
         MOMENTUM: save(tensors(momentum_buffers(state.module, state.optimiser))),
