@@ -261,6 +261,29 @@ def test_a_study_trains_what_is_missing_and_nothing_twice(reslab: Reslab, tmp_pa
     assert json.loads(out)["num_to_train"] == 1
 
 
+def test_somebody_else_s_report_is_found_before_anything_trains(reslab: Reslab, tmp_path: Path) -> None:
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "report.pdf").write_text("my thesis")
+    ask = [
+        "run",
+        "depth",
+        "--dataset",
+        "digits",
+        "--depths",
+        "8",
+        "--epochs",
+        "1",
+        "--seeds",
+        "1",
+        "--precision",
+        "fp32",
+    ]
+    code, _, err = reslab(*ask)
+    assert code == 2
+    assert "report.pdf is no report of ResLab's" in err
+    assert not (tmp_path / "runs").exists()
+
+
 def test_folders_are_prepared_for_a_cluster(reslab: Reslab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reslab.lab.speed._side_by_side", None)  # nothing is measured
     ask = ["run", "depth", "--dataset", "digits", "--depths", "8,14", "--epochs", "1", "--precision", "fp32"]

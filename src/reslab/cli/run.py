@@ -32,6 +32,7 @@ from reslab.lab.planner import Planned, estimate_seconds, in_order, known_speeds
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles, run_files
 from reslab.recipe import Run
+from reslab.report.earlier import check_place
 from reslab.studies.catalogue import alone, ask_all
 from reslab.studies.custom import read_study
 from reslab.studies.record import record
@@ -127,6 +128,8 @@ def run(
     if not dry_run:
         for name in {item.recipe.dataset for item in todo}:
             check_present(name, data_root)
+        if not no_report:
+            check_place(out)
     jobs = _check_jobs(jobs, device, todo)
     facts = _plan_facts(asked, planned, runs, jobs, device)
     if dry_run:

@@ -17,6 +17,8 @@ from reslab.lab.store import RunFiles
 from reslab.training.schedule import parse_epochs
 
 INTERRUPTED = 130
+_SPOILED = ("CUDA error", "INTERNAL ASSERT")
+"""What an error says that stays for the life of the process, whatever is tried next."""
 
 
 def work(folders: Iterable[str], settings: Settings, stop: StopRequest, side_by_side: int = 1) -> int:
@@ -48,7 +50,7 @@ def work(folders: Iterable[str], settings: Settings, stop: StopRequest, side_by_
             code, message = error.exit_code, str(error)
         except Exception as error:  # what it was is in failure.json; the next run may do better
             code, message = 1, repr(error)
-            if "CUDA error" in message:  # it stays for the life of the process, whatever is tried next
+            if any(words in message for words in _SPOILED):
                 report({"event": "spoiled"})
         report({"event": "settled", "folder": str(folder), "message": message, "exit_code": code})
         return code

@@ -1,9 +1,9 @@
-"""What an earlier report left in the folder: pictures to use again, and files that nobody shows any more."""
+"""What lies where a report goes: somebody else's files, pictures to use again, files that nobody shows any more."""
 
 import contextlib
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,12 @@ MANIFEST = "manifest.json"
 """Lists the pictures that ResLab wrote into the folder, with what each was drawn from."""
 
 FORMAT = 1
+
+TEXTS = ("index.html", "report.md", "report.pdf")
+"""What a report consists of, beside its figures."""
+
+_BRAND = '<p class="brand">ResLab</p>'
+"""What every page of ours has, see templates/page.html."""
 
 _NAME = re.compile(r"[\w-][\w.-]*\.svg")
 
@@ -73,3 +79,19 @@ def _unchanged(path: Path, entry: Mapping[str, Any]) -> bytes | None:
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def check_place(out: Path, names: Sequence[str] = TEXTS) -> None:
+    """Raise `ResLabError` where files would be written over and no page of ours tells that they are a report's."""
+    page = out / "index.html"
+    try:
+        if page.exists() and _BRAND in page.read_text(errors="replace"):
+            return
+        foreign = [out / name for name in names if (out / name).exists() and (out / name).stat().st_size > 0]
+    except OSError:
+        return  # writing will say what is wrong
+    if foreign:
+        raise ResLabError(
+            f"{foreign[0]} is no report of ResLab's and would be overwritten; choose another folder with --out, or "
+            "move it away"
+        )

@@ -7,7 +7,7 @@ from pathlib import Path
 from reslab.errors import ResLabError
 from reslab.files import write_whole
 from reslab.report.compose import compose
-from reslab.report.earlier import pictures_before, tidy_up
+from reslab.report.earlier import check_place, pictures_before, tidy_up
 from reslab.report.html import render_html
 from reslab.report.markdown import render_markdown
 from reslab.report.pdf import render_pdf
@@ -39,10 +39,10 @@ def write_report(
     removed, if nobody has changed them.  Raises `ResLabError` for a study that was never asked, or a folder that cannot
     be written or holds files of somebody else's under these names.
     """
-    _check_place(out, ("index.html", "report.md", "report.pdf"))
+    check_place(out)
     document = compose(runs_root, studies, title=title, author=author)
     specifications = charts(document)
-    _check_place(out, [f"figures/{name}.svg" for name in specifications])
+    check_place(out, [f"figures/{name}.svg" for name in specifications])
     figures = out / "figures"
     pictures = draw(specifications, pictures_before(figures))
     contents = {
@@ -66,23 +66,3 @@ def write_report(
         pdf=out / "report.pdf",
         figures=tuple(figures / f"{name}.svg" for name in pictures),
     )
-
-
-def _check_place(out: Path, names: Sequence[str]) -> None:
-    """Raise `ResLabError` where files would be written over and no page of ours tells that they are a report's."""
-    page = out / "index.html"
-    try:
-        if page.exists() and _BRAND in page.read_text(errors="replace"):
-            return
-        foreign = [out / name for name in names if (out / name).exists() and (out / name).stat().st_size > 0]
-    except OSError:
-        return  # writing will say what is wrong
-    if foreign:
-        raise ResLabError(
-            f"{foreign[0]} is no report of ResLab's and would be overwritten; choose another folder with --out, or "
-            "move it away"
-        )
-
-
-_BRAND = '<p class="brand">ResLab</p>'
-"""What every page of ours has, see templates/page.html."""
