@@ -312,9 +312,9 @@ def test_the_lock_is_freed_by_an_error(tmp_path: Path) -> None:
 
 def test_what_a_kill_left_half_written_goes_with_the_next_attempt(tmp_path: Path) -> None:
     files = make(tmp_path, RUN.recipe)
-    for name in (".weights.safetensors.4242", ".result.json.17"):
+    for name in (".weights.safetensors.4242", ".result.json.17", ".failure.json.17"):
         (files.path / name).write_bytes(b"half")
-        os.utime(files.path / name, (0, 0))
+    os.utime(files.path / ".failure.json.17", (0, 0))
     written = files.path / f".diagnostics.json.{os.getpid()}"  # by another process, now
     written.write_bytes(b"half")
     with files.lock():
@@ -330,7 +330,6 @@ def test_kept_weights_are_found_by_epoch(tmp_path: Path) -> None:
         files.epoch_weights(epoch).write_bytes(b"")
     for name in (".epoch0002.safetensors.4242", "epoch2.safetensors", "epoch0003.safetensors.bak"):
         (files.path / "weights" / name).write_bytes(b"half")
-        os.utime(files.path / "weights" / name, (0, 0))
     assert files.kept_epochs() == (1, 41, 12345)
     with files.lock():
         assert not list((files.path / "weights").glob(".*"))

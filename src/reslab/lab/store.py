@@ -33,6 +33,8 @@ from reslab.recipe import SEMANTICS, Recipe, Run, to_mapping
 FORMAT = 1
 
 _WRITTEN_WITHIN_SECONDS = 3600.0
+_WRITTEN_WITHOUT_LOCK = ("run.json", "failure.json", "diagnostics.json")
+"""What others than the holder of the lock may be writing."""
 
 _MADE_AGAIN = {
     "diagnostics.json": "remove this file to measure again; the training is whole",
@@ -255,7 +257,7 @@ class RunFiles:
                 held = _identity(self._lock_path)
                 for folder in (self.path, self.path / "weights"):
                     for rest in folder.glob(".*.*.[0-9]*"):
-                        _remove_if_old(rest)
+                        _remove_rest(rest)
             except Timeout:
                 raise LockedError(
                     f"{self.path} is being trained by another process; wait for it, or use another --runs folder"
@@ -367,10 +369,11 @@ def _identity(path: Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def _remove_if_old(rest: Path) -> None:
+def _remove_rest(rest: Path) -> None:
     """Remove what a kill left of a file that was being written, and not what another process is writing."""
     with contextlib.suppress(FileNotFoundError):
-        if time.time() - rest.stat().st_mtime > _WRITTEN_WITHIN_SECONDS:
+        others = any(rest.name.startswith(f".{name}.") for name in _WRITTEN_WITHOUT_LOCK)
+        if not others or time.time() - rest.stat().st_mtime > _WRITTEN_WITHIN_SECONDS:
             rest.unlink()
 
 
