@@ -70,7 +70,7 @@ def what_was_run(
 
 
 def _all(asked: int) -> str:
-    return "the one run" if asked == 1 else f"all {counted(asked, 'run')}"
+    return {1: "the one run", 2: "both runs"}.get(asked, f"all {counted(asked, 'run')}")
 
 
 def _unfinished(group: Group) -> dict[str, list[str]]:
