@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import polars as pl
 
@@ -22,6 +22,11 @@ class Problem:
 
     path: Path
     message: str
+
+    @classmethod
+    def of(cls, path: Path, error: Exception, root: Path) -> Self:
+        """Return what an error says of a path below the folder of all runs."""
+        return cls(path, printable(str(error).replace(f"{root}{os.sep}", "")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +144,7 @@ def read_tables(root: Path, runs: Sequence[Run] | None = None) -> Tables:
                 files.check()
             row, epochs = _read_run(files, run)
         except ResLabError as error:
-            problems.append(Problem(files.path, printable(str(error).replace(f"{root}{os.sep}", ""))))
+            problems.append(Problem.of(files.path, error, root))
             if run is None or not files.is_of(run):
                 continue
             row, epochs = {**_identity(run), **to_mapping(run.recipe), "status": "unreadable"}, []
@@ -149,7 +154,7 @@ def read_tables(root: Path, runs: Sequence[Run] | None = None) -> Tables:
             try:
                 diagnosed |= _diagnosed(files, row)
             except ResLabError as error:
-                problems.append(Problem(files.path, printable(str(error).replace(f"{root}{os.sep}", ""))))
+                problems.append(Problem.of(files.path, error, root))
     frames = _frame(run_rows, RUN_SCHEMA), _frame(epoch_rows, EPOCH_SCHEMA)
     return Tables(*frames, tuple(problems), tidy(diagnosed))
 

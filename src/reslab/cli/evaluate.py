@@ -109,7 +109,7 @@ def _measure(what: _Trained, precision: str | None, data_root: Path | None, devi
 
     from reslab.data.sources import load_any
     from reslab.lab.assembly import assemble
-    from reslab.lab.diagnose import check_images
+    from reslab.lab.diagnose import check_trained_on
     from reslab.models.weights import load_into
     from reslab.recipe import Run
     from reslab.training.evaluation import evaluate as measure
@@ -119,7 +119,7 @@ def _measure(what: _Trained, precision: str | None, data_root: Path | None, devi
     make_deterministic()
     dataset = load_any(what.recipe.dataset, data_root)
     if what.files is not None:
-        check_images(what.files, what.files.read_run(), dataset)
+        check_trained_on(what.files, dataset)
     module, _, parts = assemble(Run(what.recipe), dataset, place)
     load_into(module, what.weights)
     evaluation = measure(module, parts["test"], precision=precision or what.recipe.precision)

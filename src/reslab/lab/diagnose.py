@@ -17,10 +17,11 @@ from torch.nn import functional as F
 from reslab.data import sources
 from reslab.data.serving import AnyDataset, AnyTrainBatches, unaugmented
 from reslab.diagnostics.measure import BUDGETS, DIAGNOSTICS, Subject, check_names, diagnose
-from reslab.errors import CheckpointError, DataError
+from reslab.errors import CheckpointError
 from reslab.files import Json
 from reslab.lab.assembly import assemble
 from reslab.lab.execute import Settings
+from reslab.lab.provenance import check_images
 from reslab.lab.store import FORMAT, RunFiles
 from reslab.models.weights import load_into, read_weights
 from reslab.recipe import Run
@@ -134,14 +135,9 @@ def weights_digest(files: RunFiles) -> str:
     return digest
 
 
-def check_images(files: RunFiles, run: Run, dataset: AnyDataset) -> None:
+def check_trained_on(files: RunFiles, dataset: AnyDataset) -> None:
     """Raise `DataError` where these are not the images that a run was trained on."""
-    provenance = files.provenance()
-    if provenance is not None and provenance["data"]["fingerprint"] != dataset.fingerprint:
-        raise DataError(
-            f"the images of {dataset.name} are not those that {run.id} was trained on (their fingerprints differ); use "
-            "the same --data-root"
-        )
+    check_images(files, dataset, "was trained on", "use the same --data-root")
 
 
 def _found(files: RunFiles, run: Run, digest: str) -> Json:
@@ -160,7 +156,7 @@ def _subjects(files: RunFiles, run: Run, settings: Settings, device: torch.devic
     """Return what gives the subject of each moment; the images are read once for all."""
     recipe = run.recipe
     dataset = sources.load_any(recipe.dataset, settings.data_root)
-    check_images(files, run, dataset)
+    check_trained_on(files, dataset)
     initial, augmented, evaluations = assemble(run, dataset, device)
     batch_size = min(recipe.batch_size, augmented.num_images)
     train = unaugmented(run, dataset, device, batch_size)

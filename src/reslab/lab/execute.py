@@ -22,12 +22,12 @@ from torch import Tensor, nn
 
 from reslab.data import sources
 from reslab.data.serving import AnyDataset
-from reslab.errors import DataError, ResLabError
+from reslab.errors import ResLabError
 from reslab.files import sync_folder
 from reslab.host import usable_cores
 from reslab.kernels.build import kernels, must_compile
 from reslab.lab.assembly import assemble
-from reslab.lab.provenance import attempt, describe_data
+from reslab.lab.provenance import attempt, check_images, describe_data
 from reslab.lab.store import FORMAT, RunFiles, Status, writing
 from reslab.models.complexity import multiply_adds, parameters
 from reslab.models.weights import save_weights
@@ -144,7 +144,8 @@ def _train(
         with _LOADING:
             kernels()
     dataset = _load(recipe.dataset, settings.data_root)
-    _check_images(files, run, dataset)
+    # Before any of its files is changed:
+    check_images(files, dataset, "began with", "use the same --data-root, or another --runs folder")
     module, images, evaluations = assemble(run, dataset, device, settings.checkpoint_activations)
     state = loop.start(module, recipe, images.num_batches, device)
     if (saved := load_checkpoint(files.checkpoints)) is not None:
@@ -248,16 +249,6 @@ def _until(stop: Callable[[], bool], batches: Iterable[tuple[Tensor, Tensor]]) -
                 yield batch
 
     return Stoppable()
-
-
-def _check_images(files: RunFiles, run: Run, dataset: AnyDataset) -> None:
-    """Raise `DataError` where a run began with other images; to be asked before any of its files is changed."""
-    before = files.provenance()
-    if before is not None and before["data"]["fingerprint"] != dataset.fingerprint:
-        raise DataError(
-            f"the images of {dataset.name} are not those that {run.id} began with (their fingerprints differ); use the "
-            "same --data-root, or another --runs folder"
-        )
 
 
 def _write_provenance(files: RunFiles, run: Run, dataset: AnyDataset, device: torch.device, iteration: int) -> None:

@@ -14,7 +14,9 @@ import torch
 import reslab
 from reslab.data.serving import AnyDataset, AnyImages
 from reslab.data.split import Split, split
+from reslab.errors import DataError
 from reslab.kernels.build import kernels
+from reslab.lab.store import RunFiles
 from reslab.recipe import Recipe
 from reslab.training.hardware import device_name
 
@@ -35,6 +37,16 @@ def attempt(device: torch.device, iteration: int) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "kernels": kernels().words if device.type == "cpu" else "those of PyTorch",
     }
+
+
+def check_images(files: RunFiles, dataset: AnyDataset, relation: str, remedy: str) -> None:
+    """Raise `DataError` where a run was begun with other images; `relation` says what it did with its own."""
+    before = files.provenance()
+    if before is not None and before["data"]["fingerprint"] != dataset.fingerprint:
+        raise DataError(
+            f"the images of {dataset.name} are not those that {files.read_run().id} {relation} (their fingerprints "
+            f"differ); {remedy}"
+        )
 
 
 def describe_data(recipe: Recipe, dataset: AnyDataset) -> dict[str, Any]:

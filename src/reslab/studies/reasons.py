@@ -74,7 +74,7 @@ def on_what_scale(compared: Sequence[Compared]) -> str:
     found = [(one, reach) for one in compared if (reach := _reach(one, "test_error")) is not None]
     if not found:
         return CAUTION
-    larger = sum(_side(one, "test_error") != 0 for one, _ in found)
+    larger = sum(_side(one, "test_error") != "open" for one, _ in found)
     ends = sorted({points(reach) or "" for _, reach in found}, key=float)
     reaches = " to ".join(dict.fromkeys((ends[0], ends[-1])))
     if len(found) == 1:
@@ -94,8 +94,7 @@ def _supposed(compared: Sequence[Compared], listed: Listed, words: Mapping[Kinds
     cases: dict[Kinds, list[Compared]] = {}
     for one in compared:
         if one.test is not None and one.train is not None:
-            kinds = tuple(_SIDES[_side(one, column)] for column in _IMAGES)
-            cases.setdefault((kinds[0], kinds[1]), []).append(one)
+            cases.setdefault((_side(one, "test_error"), _side(one, "train_error")), []).append(one)
     parts = [
         f"where {_where(kinds, 'about the same')} ({listed(cases[kinds])}), {meaning}"
         for kinds, meaning in words.items()
@@ -120,7 +119,6 @@ def _where(kinds: Kinds, same: str) -> str:
 
 
 _IMAGES = {"test_error": "num_test", "train_error": "num_train"}
-_SIDES = {1: "higher", -1: "lower", 0: "open"}
 
 
 def _reach(one: Compared, column: str) -> float | None:
@@ -132,8 +130,9 @@ def _reach(one: Compared, column: str) -> float | None:
     return by_images_alone(errors[0], errors[1], min(images[0], images[1]))
 
 
-def _side(one: Compared, column: str) -> int:
-    """Return 1 or -1 where the second error is the higher or the lower by more than its reach, else 0."""
+def _side(one: Compared, column: str) -> str:
+    """Return whether the second error is higher or lower by more than its reach, as a verdict's kind; else open."""
     verdict, reach = one.test if column == "test_error" else one.train, _reach(one, column)
-    value = 0.0 if verdict is None or reach is None else verdict.difference.value
-    return 0 if reach is None or abs(value) <= reach else 1 if value > 0 else -1
+    if verdict is None or reach is None or abs(verdict.difference.value) <= reach:
+        return "open"
+    return "higher" if verdict.difference.value > 0 else "lower"

@@ -1,13 +1,12 @@
 """Studies that were asked, kept as plain files below the runs, so that a report knows what belongs to it."""
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from reslab.analysis.tidy import Problem
 from reslab.errors import ResLabError, UnreadableError
-from reslab.files import printable, read_json, write_json
+from reslab.files import read_json, write_json
 from reslab.recipe import Recipe, to_mapping
 from reslab.studies.study import Study, Variant
 
@@ -44,7 +43,7 @@ def recorded(root: Path) -> tuple[list[Study], tuple[Problem, ...]]:
         try:
             studies.append(_read(path))
         except ResLabError as error:
-            problems.append(Problem(path, printable(str(error).replace(f"{root}{os.sep}", ""))))
+            problems.append(Problem.of(path, error, root))
     return studies, tuple(problems)
 
 
