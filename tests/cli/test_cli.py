@@ -22,6 +22,9 @@ from reslab.recipe import Run, field_names, stretch, vary
 ROOT = Path(__file__).parents[2]
 TINY = ["--dataset", "digits", "--depth", "8", "--epochs", "1", "--precision", "fp32", "--threads", "1"]
 
+RUN_TINY = "run depth --dataset digits --depths 8 --epochs 1 --seeds 1 --precision fp32".split()
+"""One run of one epoch, as a study."""
+
 Reslab = Callable[..., tuple[int, str, str]]
 
 
@@ -264,21 +267,7 @@ def test_a_study_trains_what_is_missing_and_nothing_twice(reslab: Reslab, tmp_pa
 def test_somebody_else_s_report_is_found_before_anything_trains(reslab: Reslab, tmp_path: Path) -> None:
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "report.pdf").write_text("my thesis")
-    ask = [
-        "run",
-        "depth",
-        "--dataset",
-        "digits",
-        "--depths",
-        "8",
-        "--epochs",
-        "1",
-        "--seeds",
-        "1",
-        "--precision",
-        "fp32",
-    ]
-    code, _, err = reslab(*ask)
+    code, _, err = reslab(*RUN_TINY)
     assert code == 2
     assert "report.pdf is no report of ResLab's" in err
     assert not (tmp_path / "runs").exists()
@@ -448,23 +437,9 @@ def test_two_trainings_of_one_run(reslab: Reslab, tmp_path: Path) -> None:
 
 
 def test_a_failed_run_gives_exit_code_3(reslab: Reslab, tmp_path: Path) -> None:
-    ask = [
-        "run",
-        "depth",
-        "--dataset",
-        "digits",
-        "--depths",
-        "8",
-        "--epochs",
-        "1",
-        "--precision",
-        "fp32",
-        "--seeds",
-        "1",
-    ]
     folder = tmp_path / "runs" / tiny_run().id
     folder.mkdir(parents=True)
     (folder / "checkpoint").write_text("in the way")
-    code, out, _ = reslab(*ask, "--checkpoint-seconds", "0")
+    code, out, _ = reslab(*RUN_TINY, "--checkpoint-seconds", "0")
     assert code == 3
     assert "1 failed" in out
