@@ -22,7 +22,20 @@ from reslab.recipe import Run, field_names, stretch, vary
 ROOT = Path(__file__).parents[2]
 TINY = ["--dataset", "digits", "--depth", "8", "--epochs", "1", "--precision", "fp32", "--threads", "1"]
 
-RUN_TINY = "run depth --dataset digits --depths 8 --epochs 1 --seeds 1 --precision fp32".split()
+RUN_TINY = [
+    "run",
+    "depth",
+    "--dataset",
+    "digits",
+    "--depths",
+    "8",
+    "--epochs",
+    "1",
+    "--seeds",
+    "1",
+    "--precision",
+    "fp32",
+]
 """One run of one epoch, as a study."""
 
 Reslab = Callable[..., tuple[int, str, str]]
