@@ -1,6 +1,7 @@
 """Batches on the device: cropped, mirrored and normalised whole, from pixels kept as uint8."""
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from reslab.data.images import ImageSet
 from reslab.data.normalisation import Normaliser, per_image_bound
 from reslab.errors import ResLabError
+from reslab.kernels.gpu_layer import available
 from reslab.recipe import CHOICES, random_stream
 
 
@@ -64,6 +66,10 @@ class TrainBatches:
             dtype=dtype,
             channels_last=channels_last,
         )
+        self._worker = ThreadPoolExecutor(1) if self._device.type == "cuda" else None
+        self._ahead: tuple[int, Future[Tensor] | None] = (0, None)
+        # One kernel in place of some twenty, to the same bits.
+        self._by_kernel = available(self._device) and self._normalise.has_kernel
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield images (B x C x H x W) and labels (int64, B) of an epoch, counted from 0.
@@ -74,15 +80,19 @@ class TrainBatches:
         for draw in self.draws(epoch, start):
             yield self.render(*draw)
 
-    def draws(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, ...]]:
-        """Yield what `render` makes each batch from: the images' places, rows, columns and 1 if mirrored (int64, B)."""
-        draws = [draw.to(self._device) for draw in self._draw(epoch)]
+    def draws(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor]]:
+        """Yield what `render` makes each batch from: each image's place, row, column and 1 if mirrored (int64, B x 4)."""
+        draws = self._drawn(epoch)
         for batch in range(start, self.num_batches):
-            part = slice(batch * self._batch_size, (batch + 1) * self._batch_size)
-            yield tuple(draw[part] for draw in draws)
+            yield (draws[batch * self._batch_size : (batch + 1) * self._batch_size],)
 
-    def render(self, places: Tensor, rows: Tensor, columns: Tensor, mirrored: Tensor) -> tuple[Tensor, Tensor]:
-        """Return a batch's images and labels; nothing but the arguments tells one batch from another."""
+    def render(self, draw: Tensor) -> tuple[Tensor, Tensor]:
+        """Return a batch's images and labels; nothing but the draw tells one batch from another."""
+        if self._by_kernel:
+            return self._normalise.by_kernel(
+                self._images, self._labels, draw, edge=self._crop_padding, reflects=self._reflects
+            )
+        places, rows, columns, mirrored = draw.unbind(1)
         pixels = self._images.index_select(0, places)
         if self._mirrors:
             pixels = torch.where(mirrored[:, None, None, None] > 0, pixels.flip(3), pixels)
@@ -95,7 +105,16 @@ class TrainBatches:
     def _num_offsets(self) -> int:
         return 2 * self._crop_padding + 1
 
-    def _draw(self, epoch: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _drawn(self, epoch: int) -> Tensor:
+        """Return an epoch's draws on the device; while a card works on them, the next epoch's are made."""
+        if self._worker is None:
+            return self._draw(epoch).to(self._device)
+        ready, ahead = self._ahead
+        draws = ahead.result() if ahead is not None and ready == epoch else self._draw(epoch)
+        self._ahead = epoch + 1, self._worker.submit(self._draw, epoch + 1)
+        return draws.to(self._device)
+
+    def _draw(self, epoch: int) -> Tensor:
         """Return the epoch's order and, for each place in it, the crop's row and column and 1 if mirrored."""
         count = self.num_images
         order = np.argsort(random_words(count, self._seed, "order", epoch), kind="stable")
@@ -107,7 +126,7 @@ class TrainBatches:
         elif self._mirrors:
             mirrored = random_words(count, self._seed, "mirror", epoch) >> np.uint64(63)
         draws = (order, offsets[:count], offsets[count:], mirrored)
-        return tuple(torch.from_numpy(draw.astype(np.int64)) for draw in draws)  # type: ignore[return-value]
+        return torch.from_numpy(np.stack([draw.astype(np.int64) for draw in draws], axis=1))
 
     def _room_for_padded(self) -> tuple[Tensor, Tensor]:
         """Return room for a padded batch, its border 0 for good, and the numbers of the images in it."""
@@ -190,6 +209,7 @@ class Normalise:
         self._dtype = dtype
         self._memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self._table = self._inside = self._shift = self._scale = None
+        self._for_kernel: tuple[Tensor, Tensor] | None = None
         pads_with_mean = crop_padding > 0 and padding == "mean"
         if normaliser.shift is None or normaliser.scale is None or normaliser.border is None:
             self._bound = per_image_bound(int(np.prod(image_shape)))
@@ -207,6 +227,26 @@ class Normalise:
             self._table = torch.from_numpy(_windows(image, border, crop_padding, mirrors)).to(device)
         else:
             self._shift = torch.from_numpy(normaliser.shift).to(device)
+
+    @property
+    def has_kernel(self) -> bool:
+        """Whether `by_kernel` makes what is asked for: images that are not normalised by their own statistics."""
+        is_usual = self._dtype == torch.float32 and self._memory_format == torch.channels_last
+        return is_usual and self._scale is not None
+
+    def by_kernel(
+        self, pixels: Tensor, labels: Tensor, draw: Tensor, *, edge: int, reflects: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Return the input and the labels of a draw of a batch on a graphics card, mirrored, cropped and normalised."""
+        from reslab.kernels.gpu_images import render
+
+        assert self._scale is not None
+        if self._for_kernel is None:
+            shape = pixels.shape[1:]
+            shifts = self._shift.expand(1, *shape) if self._table is None and self._shift is not None else self._table
+            assert shifts is not None
+            self._for_kernel = shifts.contiguous(), self._scale.expand(shape).contiguous()
+        return render(pixels, labels, draw, *self._for_kernel, edge=edge, reflects=reflects)
 
     def __call__(self, pixels: Tensor, windows: Tensor | None) -> Tensor:
         """Return the input of a batch; `windows` (B) are needed where anything was cropped or mirrored."""

@@ -1,20 +1,23 @@
-"""The forward pass of a CIFAR network in training, with each batch norm fused with what follows it.
+"""The forward pass of a CIFAR network with each batch norm fused with what comes before or after it.
 
 The mathematics and the parameters are those of `reslab.models.networks`; only where roundings fall differs.
 """
 
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
+from reslab.kernels import gpu_layer
 from reslab.kernels.convolution import convolve
 from reslab.kernels.norm import norm_add_relu_twice, norm_only, norm_relu, norm_relu_twice, usable
 from reslab.models.blocks import Block, CheckpointedBlock, ZeroPadding
+from reslab.models.gpu_network import GPUNetwork
 from reslab.models.networks import ResNet
 
 
 def fused(network: nn.Module) -> nn.Module:
-    """Let a network use the kernels in training from now on, if it is one they are made for; return it.
+    """Let a network use the kernels from now on, if it is one they are made for; return it.
 
     Networks that checkpoint their activations are left as they are, as are second derivatives: the kernels
     have a first one only.
@@ -26,9 +29,17 @@ def fused(network: nn.Module) -> nn.Module:
 
 
 class FusedResNet(ResNet):
-    """A network that uses the kernels in training wherever they are usable, and else computes as it always does."""
+    """A network that uses the kernels wherever they are usable, and else computes as it always does.
+
+    They are for training on the processor, and for training and evaluation on a graphics card.
+    """
 
     def forward(self, images: Tensor) -> Tensor:
+        on_gpu = self._gpu_network(images)
+        if on_gpu is not None:
+            network, dtype = on_gpu
+            logits: Tensor = self.fc(network(images, dtype, training=self.training))
+            return logits
         first = self.conv1(images)
         if not (self.training and usable(self.bn1, first)):
             return self._after_first(first)
@@ -36,8 +47,21 @@ class FusedResNet(ResNet):
         x, shortcut = norm_relu_twice(self.bn1, first)
         for block in blocks:
             x, shortcut = _forward(block, x, shortcut)
-        logits: Tensor = self.fc(x.mean(dim=(2, 3)))
+        logits = self.fc(x.mean(dim=(2, 3)))
         return logits
+
+    def _gpu_network(self, images: Tensor) -> tuple[GPUNetwork, torch.dtype] | None:
+        """Return the network as the graphics card's kernels see it, and what they multiply in; None without them."""
+        device = images.device
+        if not gpu_layer.available(device) or not images.dtype == self.fc.weight.dtype == torch.float32:
+            return None
+        dtype = gpu_layer.multiplied(device)
+        if dtype is None:
+            return None
+        known: GPUNetwork | None = vars(self).get("_on_gpu")
+        if known is None or known.device != device:
+            known = self.__dict__["_on_gpu"] = GPUNetwork(self, device)
+        return known, dtype
 
 
 def _forward(block: Block, x: Tensor, shortcut: Tensor) -> tuple[Tensor, Tensor]:

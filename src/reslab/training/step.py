@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from reslab.kernels.gpu_layer import available
 from reslab.training.hardware import arithmetic
 from reslab.training.optimiser import set_rate
 
@@ -100,15 +101,25 @@ class TrainingStep:
         self._optimiser.zero_grad(set_to_none=True)
         with arithmetic(self._device, self._precision):
             logits = self._module(images)
+        if available(self._device):
+            from reslab.kernels.gpu_loss import cross_entropy
+
+            sums = {"loss": totals.loss, "wrong": totals.wrong, "updates": totals.updates, "stopped": totals.stopped}
+            logits.backward(cross_entropy(logits.detach(), labels, self._label_smoothing, **sums))
+            self._update(totals)
+            return
         logits = logits.float()
         loss = F.cross_entropy(logits, labels, label_smoothing=self._label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.maximum(totals.stopped, (~loss.detach().isfinite()).float(), out=totals.stopped)
         if self._device.type != "cuda" and totals.stopped.item():
             return
-        # The fused optimiser skips its update where found_inf is 1, without asking the host.
-        self._optimiser.found_inf = totals.stopped  # type: ignore[attr-defined]
-        self._optimiser.step()
+        self._update(totals)
         totals.updates += 1 - totals.stopped.long()
         totals.loss += loss.detach() * len(images)
         totals.wrong += (logits.detach().argmax(1) != labels).sum()
+
+    def _update(self, totals: Totals) -> None:
+        # The fused optimiser skips its update where found_inf is 1, without asking the host.
+        self._optimiser.found_inf = totals.stopped  # type: ignore[attr-defined]
+        self._optimiser.step()

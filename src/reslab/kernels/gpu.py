@@ -1,0 +1,357 @@
+"""What a convolution with batch norm needs on a graphics card, as Triton kernels.
+
+Maps are channels-last: rows of pixels, columns of channels.  A convolution is a product of matrices, put together on the
+fly from `TAPS` positions of its filter at a time.  What is summed over all pixels (the statistics of a batch, the
+gradients of parameters) is stored in pieces, one a program, which the kernel after it puts together, always in the same
+order: the same input gives the same bits, and no program waits for another.
+"""
+
+import os
+
+import triton
+import triton.language as tl
+
+WIDEN = tl.constexpr(os.environ.get("TRITON_INTERPRET") == "1")
+"""Triton's interpreter multiplies no bfloat16: there, products are of float32."""
+
+
+@triton.jit
+def product(a, b, acc):
+    """Return acc + a @ b; float32 is multiplied as it is, not as TF32."""
+    if WIDEN:
+        return tl.dot(a.to(tl.float32), b.to(tl.float32), acc, input_precision="ieee")
+    else:
+        return tl.dot(a, b, acc, input_precision="ieee")
+
+
+@triton.jit
+def block_of(H: tl.constexpr, W: tl.constexpr, LINES: tl.constexpr, ROWS: tl.constexpr):
+    """Return the first image and the first line of this program's block of ROWS pixels, LINES lines of each image."""
+    BLOCKS: tl.constexpr = H // LINES
+    program = tl.program_id(0)
+    return program // BLOCKS * (ROWS // (LINES * W)), program % BLOCKS * LINES
+
+
+@triton.jit
+def convolved(
+    maps, weight, rows, is_row,
+    C: tl.constexpr, K: tl.constexpr, H: tl.constexpr, W: tl.constexpr, SIDE: tl.constexpr, STRIDE: tl.constexpr,
+    TAPS: tl.constexpr, DEPTH: tl.constexpr, LINES: tl.constexpr, STAGES: tl.constexpr,
+):  # fmt: skip
+    """Return maps N x H x W x C convolved with weight K x SIDE x SIDE x C, at these rows of the output, in float32.
+
+    DEPTH is the power of two that holds TAPS x C.  With LINES, `maps` is a descriptor of blocks of so many lines, and
+    the rows are one block.
+    """
+    OUT_H: tl.constexpr = (H - 1) // STRIDE + 1
+    OUT_W: tl.constexpr = (W - 1) // STRIDE + 1
+    PAD: tl.constexpr = SIDE // 2
+    column = rows % OUT_W * STRIDE - PAD
+    line = rows // OUT_W % OUT_H * STRIDE - PAD
+    image = rows // (OUT_W * OUT_H) * (H * W)
+    channels = tl.arange(0, K)
+    inner = tl.arange(0, DEPTH)
+    acc = tl.zeros((rows.shape[0], K), tl.float32)
+    if LINES > 0:
+        first, top = block_of(H, W, LINES, rows.shape[0])
+        for tap in tl.range(0, SIDE * SIDE, num_stages=STAGES):
+            a = maps.load([first, top + tap // SIDE - PAD, tap % SIDE - PAD, 0]).reshape(rows.shape[0], C)
+            b = tl.load(weight + channels[None, :] * (SIDE * SIDE * C) + tap * C + inner[:, None])
+            acc = product(a, b, acc)
+    elif TAPS == 1:
+        for tap in tl.range(0, SIDE * SIDE, num_stages=STAGES):
+            y = line + tap // SIDE
+            x = column + tap % SIDE
+            inside = (y >= 0) & (y < H) & (x >= 0) & (x < W) & is_row
+            at = (image + y * W + x) * C
+            a = tl.load(maps + at[:, None] + inner[None, :], mask=inside[:, None], other=0.0)
+            b = tl.load(weight + channels[None, :] * (SIDE * SIDE * C) + tap * C + inner[:, None])
+            acc = product(a, b, acc)
+    else:
+        entry, tap_of = inner % C, inner // C
+        for step in tl.range(0, SIDE * SIDE // TAPS, num_stages=STAGES):
+            tap = step * TAPS + tap_of
+            y = line[:, None] + (tap // SIDE)[None, :]
+            x = column[:, None] + (tap % SIDE)[None, :]
+            inside = (y >= 0) & (y < H) & (x >= 0) & (x < W) & is_row[:, None] & (tap_of < TAPS)[None, :]
+            at = (image[:, None] + y * W + x) * C + entry[None, :]
+            a = tl.load(maps + at, mask=inside, other=0.0)
+            b_at = channels[None, :] * (SIDE * SIDE * C) + (tap * C + entry)[:, None]
+            b = tl.load(weight + b_at, mask=(tap_of < TAPS)[:, None], other=0.0)
+            acc = product(a, b, acc)
+    return acc
+
+
+@triton.jit
+def evaluate_layer(
+    maps, weight, shortcut, out, gamma, beta, running_mean, running_var, epsilon, num_rows,
+    C: tl.constexpr, K: tl.constexpr, H: tl.constexpr, W: tl.constexpr, SIDE: tl.constexpr, STRIDE: tl.constexpr,
+    TAPS: tl.constexpr, DEPTH: tl.constexpr, ADDS: tl.constexpr, RELU: tl.constexpr, ROWS: tl.constexpr,
+    LINES: tl.constexpr, STAGES: tl.constexpr,
+):  # fmt: skip
+    """Convolve, normalise by the running statistics, add a shortcut, take the positive part."""
+    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    is_row = rows < num_rows
+    acc = convolved(maps, weight, rows, is_row, C, K, H, W, SIDE, STRIDE, TAPS, DEPTH, LINES, STAGES)
+    channels = tl.arange(0, K)
+    at = rows[:, None] * K + channels[None, :]
+    scale = tl.load(gamma + channels) / tl.sqrt(tl.load(running_var + channels) + epsilon)
+    values = (acc - tl.load(running_mean + channels)[None, :]) * scale[None, :] + tl.load(beta + channels)[None, :]
+    if ADDS:
+        values += tl.load(shortcut + at, mask=is_row[:, None], other=0.0).to(tl.float32)
+    if RELU:
+        values = tl.maximum(values, 0.0)
+    tl.store(out + at, values.to(out.dtype.element_ty), mask=is_row[:, None])
+
+
+@triton.jit
+def convolve(
+    maps, weight, out, pieces, num_rows,
+    C: tl.constexpr, K: tl.constexpr, H: tl.constexpr, W: tl.constexpr, SIDE: tl.constexpr, STRIDE: tl.constexpr,
+    TAPS: tl.constexpr, DEPTH: tl.constexpr, ROWS: tl.constexpr, LINES: tl.constexpr, STAGES: tl.constexpr,
+):  # fmt: skip
+    """Convolve; each program's piece has, by channel, the mean of its rows and their squared deviations from it."""
+    program = tl.program_id(0)
+    rows = program * ROWS + tl.arange(0, ROWS)
+    is_row = rows < num_rows
+    acc = convolved(maps, weight, rows, is_row, C, K, H, W, SIDE, STRIDE, TAPS, DEPTH, LINES, STAGES)
+    channels = tl.arange(0, K)
+    result = acc.to(out.dtype.element_ty)
+    tl.store(out + rows[:, None] * K + channels[None, :], result, mask=is_row[:, None])
+    values = result.to(tl.float32)
+    count = tl.minimum(num_rows - program * ROWS, ROWS)
+    mean = tl.sum(values, 0) / count
+    off = tl.where(is_row[:, None], values - mean[None, :], 0.0)
+    tl.store(pieces + program * (2 * K) + channels, mean)
+    tl.store(pieces + program * (2 * K) + K + channels, tl.sum(off * off, 0))
+
+
+@triton.jit
+def normalise(
+    maps, pieces, shortcut, out, saved, gamma, beta, running_mean, running_var, tracked, momentum, epsilon,
+    num_rows, num_pieces, rows_each,
+    C: tl.constexpr, ADDS: tl.constexpr, RELU: tl.constexpr, ROWS: tl.constexpr, PIECES: tl.constexpr,
+):  # fmt: skip
+    """Normalise maps, rows x C, by their own statistics, from pieces of `convolve`; add a shortcut; positive part.
+
+    Mean and inverse deviation go to `saved`, 2 x C, and into the running statistics.
+    """
+    channels = tl.arange(0, C)
+    near = tl.load(pieces + channels)  # sums are of distances from some mean, so that nothing cancels
+    total = tl.zeros((C,), tl.float32)
+    squares = tl.zeros((C,), tl.float32)
+    for first in range(0, num_pieces, PIECES):
+        piece = first + tl.arange(0, PIECES)
+        is_piece = (piece < num_pieces)[:, None]
+        share = tl.where(piece < num_pieces, tl.minimum(num_rows - piece * rows_each, rows_each), 0)
+        at = pieces + piece[:, None] * (2 * C) + channels[None, :]
+        apart = tl.load(at, mask=is_piece, other=0.0) - near[None, :]
+        within = tl.load(at + C, mask=is_piece, other=0.0)
+        weighted = share.to(tl.float32)[:, None] * apart
+        total += tl.sum(weighted, 0)
+        squares += tl.sum(within + weighted * apart, 0)
+    mean = near + total / num_rows
+    squares -= total * total / num_rows
+    inverse = 1 / tl.sqrt(squares / num_rows + epsilon)
+    if tl.program_id(0) == 0:
+        tl.store(saved + channels, mean)
+        tl.store(saved + C + channels, inverse)
+        old = tl.load(running_mean + channels)
+        tl.store(running_mean + channels, old + momentum * (mean - old))
+        old = tl.load(running_var + channels)
+        tl.store(running_var + channels, old + momentum * (squares / tl.maximum(num_rows - 1, 1) - old))
+        tl.store(tracked, tl.load(tracked) + 1)
+
+    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    at = rows[:, None] * C + channels[None, :]
+    is_row = (rows < num_rows)[:, None]
+    scale = tl.load(gamma + channels) * inverse
+    values = tl.load(maps + at, mask=is_row, other=0.0).to(tl.float32)
+    values = (values - mean[None, :]) * scale[None, :] + tl.load(beta + channels)[None, :]
+    if ADDS:
+        values += tl.load(shortcut + at, mask=is_row, other=0.0).to(tl.float32)
+    if RELU:
+        values = tl.maximum(values, 0.0)
+    tl.store(out + at, values.to(out.dtype.element_ty), mask=is_row)
+
+
+@triton.jit
+def through_relu(
+    gradient, out, maps, to, saved, gamma, beta, pieces, program, rows, is_row,
+    C: tl.constexpr, ADDS: tl.constexpr, RELU: tl.constexpr,
+):  # fmt: skip
+    """Store a norm's output's gradient, rows x C, where the output (after a shortcut, if it ADDS one) is positive.
+
+    The program's piece has its sum, which is the gradient of beta, and its sum with the normalised maps, that of gamma.
+    """
+    channels = tl.arange(0, C)
+    at = rows[:, None] * C + channels[None, :]
+    inverse = tl.load(saved + C + channels)
+    apart = tl.load(maps + at, mask=is_row[:, None], other=0.0).to(tl.float32) - tl.load(saved + channels)[None, :]
+    if RELU:
+        if ADDS:
+            positive = tl.load(out + at, mask=is_row[:, None], other=0.0).to(tl.float32) > 0
+        else:
+            scale = tl.load(gamma + channels) * inverse
+            positive = apart * scale[None, :] + tl.load(beta + channels)[None, :] > 0
+        gradient = tl.where(positive, gradient, 0.0)
+    result = gradient.to(to.dtype.element_ty)
+    tl.store(to + at, result, mask=is_row[:, None])
+    gradient = tl.where(is_row[:, None], result.to(tl.float32), 0.0)
+    tl.store(pieces + program * (2 * C) + channels, tl.sum(gradient, 0))
+    tl.store(pieces + program * (2 * C) + C + channels, tl.sum(gradient * apart, 0) * inverse)
+
+
+@triton.jit
+def norm_gradient(
+    gradient, out, maps, to, saved, gamma, beta, pieces, num_rows,
+    C: tl.constexpr, ADDS: tl.constexpr, RELU: tl.constexpr, POOL: tl.constexpr, ROWS: tl.constexpr,
+):  # fmt: skip
+    """Do `through_relu` with a gradient that is there: that of the mean of every POOL rows."""
+    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    is_row = rows < num_rows
+    at = (rows // POOL)[:, None] * C + tl.arange(0, C)[None, :]
+    given = tl.load(gradient + at, mask=is_row[:, None], other=0.0).to(tl.float32) * (1.0 / POOL)
+    through_relu(given, out, maps, to, saved, gamma, beta, pieces, tl.program_id(0), rows, is_row, C, ADDS, RELU)
+
+
+@triton.jit
+def norm_input_gradient(
+    gradient, maps, to, saved, gamma, pieces, to_gamma, to_beta, num_rows, num_pieces,
+    C: tl.constexpr, ROWS: tl.constexpr, PIECES: tl.constexpr,
+):  # fmt: skip
+    """Make the gradients of gamma, beta and the norm's input, rows x C, from what `through_relu` left."""
+    channels = tl.arange(0, C)
+    of_beta = tl.zeros((C,), tl.float32)
+    of_gamma = tl.zeros((C,), tl.float32)
+    for first in range(0, num_pieces, PIECES):
+        piece = (first + tl.arange(0, PIECES))[:, None]
+        place = pieces + piece * (2 * C) + channels[None, :]
+        of_beta += tl.sum(tl.load(place, mask=piece < num_pieces, other=0.0), 0)
+        of_gamma += tl.sum(tl.load(place + C, mask=piece < num_pieces, other=0.0), 0)
+    if tl.program_id(0) == 0:
+        tl.store(to_beta + channels, of_beta)
+        tl.store(to_gamma + channels, of_gamma)
+
+    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    at = rows[:, None] * C + channels[None, :]
+    is_row = (rows < num_rows)[:, None]
+    inverse = tl.load(saved + C + channels)
+    scale = tl.load(gamma + channels) * inverse
+    slope = of_gamma / num_rows * inverse
+    apart = tl.load(maps + at, mask=is_row, other=0.0).to(tl.float32) - tl.load(saved + channels)[None, :]
+    given = tl.load(gradient + at, mask=is_row, other=0.0).to(tl.float32)
+    values = (given - (of_beta / num_rows)[None, :] - apart * slope[None, :]) * scale[None, :]
+    tl.store(to + at, values.to(to.dtype.element_ty), mask=is_row)
+
+
+@triton.jit
+def maps_gradient(
+    gradient, weight, more, to, out_before, maps_before, saved_before, gamma_before, beta_before, pieces, num_rows,
+    C: tl.constexpr, K: tl.constexpr, H: tl.constexpr, W: tl.constexpr, SIDE: tl.constexpr, STRIDE: tl.constexpr,
+    MORE: tl.constexpr, BEFORE: tl.constexpr, ADDS: tl.constexpr, ROWS: tl.constexpr, LINES: tl.constexpr,
+    STAGES: tl.constexpr,
+):  # fmt: skip
+    """Make the gradient of a convolution's input, N x H x W x C, from that of its output, of K channels.
+
+    `more` is what its other use gives.  With BEFORE it is taken through the layer before, as `through_relu` does.
+    """
+    OUT_H: tl.constexpr = (H - 1) // STRIDE + 1
+    OUT_W: tl.constexpr = (W - 1) // STRIDE + 1
+    PAD: tl.constexpr = SIDE // 2
+    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    is_row = rows < num_rows
+    column = rows % W + PAD
+    line = rows // W % H + PAD
+    image = rows // (W * H) * OUT_H
+    channels = tl.arange(0, C)
+    inner = tl.arange(0, K)
+    acc = tl.zeros((ROWS, C), tl.float32)
+    if LINES > 0:
+        first, top = block_of(H, W, LINES, ROWS)
+        for tap in tl.range(0, SIDE * SIDE, num_stages=STAGES):
+            a = gradient.load([first, top + PAD - tap // SIDE, PAD - tap % SIDE, 0]).reshape(ROWS, K)
+            b = tl.load(weight + inner[:, None] * (SIDE * SIDE * C) + tap * C + channels[None, :])
+            acc = product(a, b, acc)
+    else:
+        for tap in tl.range(0, SIDE * SIDE, num_stages=STAGES):
+            y = line - tap // SIDE
+            x = column - tap % SIDE
+            inside = (y >= 0) & (x >= 0) & is_row
+            if STRIDE > 1:
+                inside = inside & (y % STRIDE == 0) & (x % STRIDE == 0)
+                y = y // STRIDE
+                x = x // STRIDE
+            inside = inside & (y < OUT_H) & (x < OUT_W)
+            at = ((image + y) * OUT_W + x) * K
+            a = tl.load(gradient + at[:, None] + inner[None, :], mask=inside[:, None], other=0.0)
+            b = tl.load(weight + inner[:, None] * (SIDE * SIDE * C) + tap * C + channels[None, :])
+            acc = product(a, b, acc)
+    at = rows[:, None] * C + channels[None, :]
+    if MORE:
+        acc += tl.load(more + at, mask=is_row[:, None], other=0.0).to(tl.float32)
+    if BEFORE:
+        through_relu(
+            acc, out_before, maps_before, to, saved_before, gamma_before, beta_before, pieces, tl.program_id(0), rows,
+            is_row, C, ADDS, True,
+        )  # fmt: skip
+    else:
+        tl.store(to + at, acc.to(to.dtype.element_ty), mask=is_row[:, None])
+
+
+@triton.jit
+def weight_gradient(
+    maps, gradient, pieces, num_rows, rows_each,
+    C: tl.constexpr, K: tl.constexpr, H: tl.constexpr, W: tl.constexpr, SIDE: tl.constexpr, STRIDE: tl.constexpr,
+    TAPS: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, STAGES: tl.constexpr,
+):  # fmt: skip
+    """Make the gradient of a weight, K x SIDE x SIDE x C in float32, of `rows_each` pixels a piece.
+
+    Program (i, j) makes positions j x TAPS and following of piece i; WIDTH is the power of two that holds TAPS x C.
+    """
+    OUT_H: tl.constexpr = (H - 1) // STRIDE + 1
+    OUT_W: tl.constexpr = (W - 1) // STRIDE + 1
+    PAD: tl.constexpr = SIDE // 2
+    piece, group = tl.program_id(0), tl.program_id(1)
+    channels = tl.arange(0, K)
+    wide = tl.arange(0, WIDTH)
+    entry, tap_of = wide % C, wide // C
+    tap = group * TAPS + tap_of
+    is_tap = tap_of < TAPS
+    acc = tl.zeros((K, WIDTH), tl.float32)
+    for first in tl.range(piece * rows_each, (piece + 1) * rows_each, ROWS, num_stages=STAGES):
+        rows = first + tl.arange(0, ROWS)
+        is_row = rows < num_rows
+        column = rows % OUT_W * STRIDE - PAD
+        line = rows // OUT_W % OUT_H * STRIDE - PAD
+        image = rows // (OUT_W * OUT_H) * (H * W)
+        y = line[:, None] + (tap // SIDE)[None, :]
+        x = column[:, None] + (tap % SIDE)[None, :]
+        inside = (y >= 0) & (y < H) & (x >= 0) & (x < W) & is_row[:, None] & is_tap[None, :]
+        b = tl.load(maps + (image[:, None] + y * W + x) * C + entry[None, :], mask=inside, other=0.0)
+        a = tl.load(gradient + rows[None, :] * K + channels[:, None], mask=is_row[None, :], other=0.0)
+        acc = product(a, b, acc)
+    to = pieces + piece * (K * SIDE * SIDE * C) + channels[:, None] * (SIDE * SIDE * C) + (tap * C + entry)[None, :]
+    tl.store(to, acc, mask=is_tap[None, :])
+
+
+@triton.jit
+def add_pieces(pieces, to, table, PIECES: tl.constexpr, COLUMNS: tl.constexpr):
+    """Add the pieces of many sums, all float32.
+
+    A program's row of the table has the places of its first piece and of its sum, its columns, the numbers from one
+    piece to the next, and how many pieces there are.
+    """
+    row = table + tl.program_id(0) * 5
+    start = tl.multiple_of(tl.load(row), 16)
+    end = tl.multiple_of(tl.load(row + 1), 16)
+    size = tl.load(row + 2)
+    apart = tl.multiple_of(tl.load(row + 3), 16)
+    num_pieces = tl.load(row + 4)
+    columns = tl.arange(0, COLUMNS)
+    total = tl.zeros((PIECES, COLUMNS), tl.float32)
+    for first in range(0, num_pieces, PIECES):
+        piece = first + tl.arange(0, PIECES)
+        is_here = (piece < num_pieces)[:, None] & (columns < size)[None, :]
+        total += tl.load(pieces + start + piece[:, None] * apart + columns[None, :], mask=is_here, other=0.0)
+    tl.store(to + end + columns, tl.sum(total, 0), mask=columns < size)
