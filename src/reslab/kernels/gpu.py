@@ -25,23 +25,14 @@ def product(a, b, acc):
 
 
 @triton.jit
-def block_of(H: tl.constexpr, W: tl.constexpr, LINES: tl.constexpr, ROWS: tl.constexpr):
-    """Return the first image and the first line of this program's block of ROWS pixels, LINES lines of each image."""
-    BLOCKS: tl.constexpr = H // LINES
-    program = tl.program_id(0)
-    return program // BLOCKS * (ROWS // (LINES * W)), program % BLOCKS * LINES
-
-
-@triton.jit
 def convolved(
     maps, weight, rows, is_row,
     C: tl.constexpr, K: tl.constexpr, H: tl.constexpr, W: tl.constexpr, SIDE: tl.constexpr, STRIDE: tl.constexpr,
-    TAPS: tl.constexpr, DEPTH: tl.constexpr, LINES: tl.constexpr, STAGES: tl.constexpr,
+    TAPS: tl.constexpr, DEPTH: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
     """Return maps N x H x W x C convolved with weight K x SIDE x SIDE x C, at these rows of the output, in float32.
 
-    DEPTH is the power of two that holds TAPS x C.  With LINES, `maps` is a descriptor of blocks of so many lines, and
-    the rows are one block.
+    DEPTH is the power of two that holds TAPS x C.
     """
     OUT_H: tl.constexpr = (H - 1) // STRIDE + 1
     OUT_W: tl.constexpr = (W - 1) // STRIDE + 1
@@ -52,13 +43,7 @@ def convolved(
     channels = tl.arange(0, K)
     inner = tl.arange(0, DEPTH)
     acc = tl.zeros((rows.shape[0], K), tl.float32)
-    if LINES > 0:
-        first, top = block_of(H, W, LINES, rows.shape[0])
-        for tap in tl.range(0, SIDE * SIDE, num_stages=STAGES):
-            a = maps.load([first, top + tap // SIDE - PAD, tap % SIDE - PAD, 0]).reshape(rows.shape[0], C)
-            b = tl.load(weight + channels[None, :] * (SIDE * SIDE * C) + tap * C + inner[:, None])
-            acc = product(a, b, acc)
-    elif TAPS == 1:
+    if TAPS == 1:
         for tap in tl.range(0, SIDE * SIDE, num_stages=STAGES):
             y = line + tap // SIDE
             x = column + tap % SIDE
@@ -87,12 +72,12 @@ def evaluate_layer(
     maps, weight, shortcut, out, gamma, beta, running_mean, running_var, epsilon, num_rows,
     C: tl.constexpr, K: tl.constexpr, H: tl.constexpr, W: tl.constexpr, SIDE: tl.constexpr, STRIDE: tl.constexpr,
     TAPS: tl.constexpr, DEPTH: tl.constexpr, ADDS: tl.constexpr, RELU: tl.constexpr, ROWS: tl.constexpr,
-    LINES: tl.constexpr, STAGES: tl.constexpr,
+    STAGES: tl.constexpr,
 ):  # fmt: skip
     """Convolve, normalise by the running statistics, add a shortcut, take the positive part."""
     rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     is_row = rows < num_rows
-    acc = convolved(maps, weight, rows, is_row, C, K, H, W, SIDE, STRIDE, TAPS, DEPTH, LINES, STAGES)
+    acc = convolved(maps, weight, rows, is_row, C, K, H, W, SIDE, STRIDE, TAPS, DEPTH, STAGES)
     channels = tl.arange(0, K)
     at = rows[:, None] * K + channels[None, :]
     scale = tl.load(gamma + channels) / tl.sqrt(tl.load(running_var + channels) + epsilon)
@@ -108,13 +93,13 @@ def evaluate_layer(
 def convolve(
     maps, weight, out, pieces, num_rows,
     C: tl.constexpr, K: tl.constexpr, H: tl.constexpr, W: tl.constexpr, SIDE: tl.constexpr, STRIDE: tl.constexpr,
-    TAPS: tl.constexpr, DEPTH: tl.constexpr, ROWS: tl.constexpr, LINES: tl.constexpr, STAGES: tl.constexpr,
+    TAPS: tl.constexpr, DEPTH: tl.constexpr, ROWS: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
     """Convolve; each program's piece has, by channel, the mean of its rows and their squared deviations from it."""
     program = tl.program_id(0)
     rows = program * ROWS + tl.arange(0, ROWS)
     is_row = rows < num_rows
-    acc = convolved(maps, weight, rows, is_row, C, K, H, W, SIDE, STRIDE, TAPS, DEPTH, LINES, STAGES)
+    acc = convolved(maps, weight, rows, is_row, C, K, H, W, SIDE, STRIDE, TAPS, DEPTH, STAGES)
     channels = tl.arange(0, K)
     result = acc.to(out.dtype.element_ty)
     tl.store(out + rows[:, None] * K + channels[None, :], result, mask=is_row[:, None])
@@ -129,12 +114,13 @@ def convolve(
 @triton.jit
 def normalise(
     maps, pieces, shortcut, out, saved, gamma, beta, running_mean, running_var, tracked, momentum, epsilon,
-    num_rows, num_pieces, rows_each,
+    num_rows, num_pieces, piece_rows, rows_each,
     C: tl.constexpr, ADDS: tl.constexpr, RELU: tl.constexpr, ROWS: tl.constexpr, PIECES: tl.constexpr,
 ):  # fmt: skip
     """Normalise maps, rows x C, by their own statistics, from pieces of `convolve`; add a shortcut; positive part.
 
-    Mean and inverse deviation go to `saved`, 2 x C, and into the running statistics.
+    Mean and inverse deviation go to `saved`, 2 x C, and into the running statistics.  A program puts all pieces
+    together for itself, and then works on `rows_each` rows.
     """
     channels = tl.arange(0, C)
     near = tl.load(pieces + channels)  # sums are of distances from some mean, so that nothing cancels
@@ -143,7 +129,7 @@ def normalise(
     for first in range(0, num_pieces, PIECES):
         piece = first + tl.arange(0, PIECES)
         is_piece = (piece < num_pieces)[:, None]
-        share = tl.where(piece < num_pieces, tl.minimum(num_rows - piece * rows_each, rows_each), 0)
+        share = tl.where(piece < num_pieces, tl.minimum(num_rows - piece * piece_rows, piece_rows), 0)
         at = pieces + piece[:, None] * (2 * C) + channels[None, :]
         apart = tl.load(at, mask=is_piece, other=0.0) - near[None, :]
         within = tl.load(at + C, mask=is_piece, other=0.0)
@@ -162,17 +148,20 @@ def normalise(
         tl.store(running_var + channels, old + momentum * (squares / tl.maximum(num_rows - 1, 1) - old))
         tl.store(tracked, tl.load(tracked) + 1)
 
-    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    at = rows[:, None] * C + channels[None, :]
-    is_row = (rows < num_rows)[:, None]
     scale = tl.load(gamma + channels) * inverse
-    values = tl.load(maps + at, mask=is_row, other=0.0).to(tl.float32)
-    values = (values - mean[None, :]) * scale[None, :] + tl.load(beta + channels)[None, :]
-    if ADDS:
-        values += tl.load(shortcut + at, mask=is_row, other=0.0).to(tl.float32)
-    if RELU:
-        values = tl.maximum(values, 0.0)
-    tl.store(out + at, values.to(out.dtype.element_ty), mask=is_row)
+    offset = tl.load(beta + channels)
+    start = tl.program_id(0) * rows_each
+    for first in range(start, tl.minimum(start + rows_each, num_rows), ROWS):
+        rows = first + tl.arange(0, ROWS)
+        at = rows[:, None] * C + channels[None, :]
+        is_row = (rows < num_rows)[:, None]
+        values = tl.load(maps + at, mask=is_row, other=0.0).to(tl.float32)
+        values = (values - mean[None, :]) * scale[None, :] + offset[None, :]
+        if ADDS:
+            values += tl.load(shortcut + at, mask=is_row, other=0.0).to(tl.float32)
+        if RELU:
+            values = tl.maximum(values, 0.0)
+        tl.store(out + at, values.to(out.dtype.element_ty), mask=is_row)
 
 
 @triton.jit
@@ -217,10 +206,13 @@ def norm_gradient(
 
 @triton.jit
 def norm_input_gradient(
-    gradient, maps, to, saved, gamma, pieces, to_gamma, to_beta, num_rows, num_pieces,
+    gradient, maps, to, saved, gamma, pieces, to_gamma, to_beta, num_rows, num_pieces, rows_each,
     C: tl.constexpr, ROWS: tl.constexpr, PIECES: tl.constexpr,
 ):  # fmt: skip
-    """Make the gradients of gamma, beta and the norm's input, rows x C, from what `through_relu` left."""
+    """Make the gradients of gamma, beta and the norm's input, rows x C, from what `through_relu` left.
+
+    A program puts all pieces together for itself, and then works on `rows_each` rows.
+    """
     channels = tl.arange(0, C)
     of_beta = tl.zeros((C,), tl.float32)
     of_gamma = tl.zeros((C,), tl.float32)
@@ -233,24 +225,27 @@ def norm_input_gradient(
         tl.store(to_beta + channels, of_beta)
         tl.store(to_gamma + channels, of_gamma)
 
-    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    at = rows[:, None] * C + channels[None, :]
-    is_row = (rows < num_rows)[:, None]
+    mean = tl.load(saved + channels)
     inverse = tl.load(saved + C + channels)
     scale = tl.load(gamma + channels) * inverse
     slope = of_gamma / num_rows * inverse
-    apart = tl.load(maps + at, mask=is_row, other=0.0).to(tl.float32) - tl.load(saved + channels)[None, :]
-    given = tl.load(gradient + at, mask=is_row, other=0.0).to(tl.float32)
-    values = (given - (of_beta / num_rows)[None, :] - apart * slope[None, :]) * scale[None, :]
-    tl.store(to + at, values.to(to.dtype.element_ty), mask=is_row)
+    offset = of_beta / num_rows
+    start = tl.program_id(0) * rows_each
+    for first in range(start, tl.minimum(start + rows_each, num_rows), ROWS):
+        rows = first + tl.arange(0, ROWS)
+        at = rows[:, None] * C + channels[None, :]
+        is_row = (rows < num_rows)[:, None]
+        apart = tl.load(maps + at, mask=is_row, other=0.0).to(tl.float32) - mean[None, :]
+        given = tl.load(gradient + at, mask=is_row, other=0.0).to(tl.float32)
+        values = (given - offset[None, :] - apart * slope[None, :]) * scale[None, :]
+        tl.store(to + at, values.to(to.dtype.element_ty), mask=is_row)
 
 
 @triton.jit
 def maps_gradient(
     gradient, weight, more, to, out_before, maps_before, saved_before, gamma_before, beta_before, pieces, num_rows,
     C: tl.constexpr, K: tl.constexpr, H: tl.constexpr, W: tl.constexpr, SIDE: tl.constexpr, STRIDE: tl.constexpr,
-    MORE: tl.constexpr, BEFORE: tl.constexpr, ADDS: tl.constexpr, ROWS: tl.constexpr, LINES: tl.constexpr,
-    STAGES: tl.constexpr,
+    MORE: tl.constexpr, BEFORE: tl.constexpr, ADDS: tl.constexpr, ROWS: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
     """Make the gradient of a convolution's input, N x H x W x C, from that of its output, of K channels.
 
@@ -267,26 +262,19 @@ def maps_gradient(
     channels = tl.arange(0, C)
     inner = tl.arange(0, K)
     acc = tl.zeros((ROWS, C), tl.float32)
-    if LINES > 0:
-        first, top = block_of(H, W, LINES, ROWS)
-        for tap in tl.range(0, SIDE * SIDE, num_stages=STAGES):
-            a = gradient.load([first, top + PAD - tap // SIDE, PAD - tap % SIDE, 0]).reshape(ROWS, K)
-            b = tl.load(weight + inner[:, None] * (SIDE * SIDE * C) + tap * C + channels[None, :])
-            acc = product(a, b, acc)
-    else:
-        for tap in tl.range(0, SIDE * SIDE, num_stages=STAGES):
-            y = line - tap // SIDE
-            x = column - tap % SIDE
-            inside = (y >= 0) & (x >= 0) & is_row
-            if STRIDE > 1:
-                inside = inside & (y % STRIDE == 0) & (x % STRIDE == 0)
-                y = y // STRIDE
-                x = x // STRIDE
-            inside = inside & (y < OUT_H) & (x < OUT_W)
-            at = ((image + y) * OUT_W + x) * K
-            a = tl.load(gradient + at[:, None] + inner[None, :], mask=inside[:, None], other=0.0)
-            b = tl.load(weight + inner[:, None] * (SIDE * SIDE * C) + tap * C + channels[None, :])
-            acc = product(a, b, acc)
+    for tap in tl.range(0, SIDE * SIDE, num_stages=STAGES):
+        y = line - tap // SIDE
+        x = column - tap % SIDE
+        inside = (y >= 0) & (x >= 0) & is_row
+        if STRIDE > 1:
+            inside = inside & (y % STRIDE == 0) & (x % STRIDE == 0)
+            y = y // STRIDE
+            x = x // STRIDE
+        inside = inside & (y < OUT_H) & (x < OUT_W)
+        at = ((image + y) * OUT_W + x) * K
+        a = tl.load(gradient + at[:, None] + inner[None, :], mask=inside[:, None], other=0.0)
+        b = tl.load(weight + inner[:, None] * (SIDE * SIDE * C) + tap * C + channels[None, :])
+        acc = product(a, b, acc)
     at = rows[:, None] * C + channels[None, :]
     if MORE:
         acc += tl.load(more + at, mask=is_row[:, None], other=0.0).to(tl.float32)

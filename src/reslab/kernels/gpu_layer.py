@@ -10,8 +10,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-ELEMENTS = 4096
-"""Numbers that a program works on where each is worked on alone, and that it adds at a time."""
+ELEMENTS = 8192
+"""Numbers that a program works on at a time, at most, where each is worked on alone."""
+PROGRAMS = 128
+"""Programs that share all rows where each puts the same pieces together first: about as many as a card has processors."""
 COLUMNS = 64
 """Sums that a program adds up from their pieces."""
 
@@ -58,9 +60,9 @@ class Layer:
         out = sizes.out(maps)
         tile = Tile.of_convolution(sizes)
         gpu.evaluate_layer[(_up(sizes.rows_out, tile.rows),)](
-            sizes.blocks(maps, tile), self.weight, shortcut, out, norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.eps,
+            maps, self.weight, shortcut, out, norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.eps,
             sizes.rows_out, *sizes.constants, *sizes.taps(1), shortcut is not None, relu,
-            tile.rows, sizes.lines(tile), tile.stages, num_warps=tile.warps,
+            tile.rows, tile.stages, num_warps=tile.warps,
         )  # fmt: skip
         return out
 
@@ -74,15 +76,15 @@ class Layer:
         num_rows, channels = sizes.rows_out, sizes.leaving
         pieces = Pieces.of(num_rows, tile.rows, channels, maps.device)
         gpu.convolve[(pieces.number,)](
-            sizes.blocks(maps, tile), self.weight, convolved, pieces.values, num_rows, *sizes.constants,
-            *sizes.taps(1), tile.rows, sizes.lines(tile), tile.stages, num_warps=tile.warps,
+            maps, self.weight, convolved, pieces.values, num_rows, *sizes.constants,
+            *sizes.taps(1), tile.rows, tile.stages, num_warps=tile.warps,
         )  # fmt: skip
         saved = torch.empty(2 * channels, device=maps.device)
-        rows = ELEMENTS // channels
-        gpu.normalise[(_up(num_rows, rows),)](
+        programs, each, rows = _shares(num_rows, channels)
+        gpu.normalise[(programs,)](
             convolved, pieces.values, shortcut, out, saved, norm.weight, norm.bias, norm.running_mean,
             norm.running_var, norm.num_batches_tracked, norm.momentum, norm.eps, num_rows, pieces.number, tile.rows,
-            channels, shortcut is not None, relu, rows, ELEMENTS // channels,
+            each, channels, shortcut is not None, relu, rows, ELEMENTS // channels, num_warps=8,
         )  # fmt: skip
         return Done(self, sizes, maps, convolved, out, saved, shortcut is not None, relu)
 
@@ -110,8 +112,9 @@ class Done:
         pieces = Pieces.of(num_rows, rows, channels, self.out.device)
         to = torch.empty_like(self.out)
         gpu.norm_gradient[(pieces.number,)](
-            gradient, *self._for_relu(to), pieces.values, num_rows, channels, self.adds, self.relu, pool, rows
-        )
+            gradient, *self._for_relu(to), pieces.values, num_rows, channels, self.adds, self.relu, pool, rows,
+            num_warps=8,
+        )  # fmt: skip
         return Passed(to, pieces)
 
     def of_convolved(self, passed: "Passed") -> tuple[Tensor, Tensor, Tensor]:
@@ -120,10 +123,11 @@ class Done:
 
         norm, channels = self.layer.norm, self.sizes.leaving
         to, of_gamma, of_beta = (torch.empty_like(like) for like in (self.convolved, norm.weight, norm.bias))
-        rows = ELEMENTS // channels
-        gpu.norm_input_gradient[(_up(self.sizes.rows_out, rows),)](
+        num_rows = self.sizes.rows_out
+        programs, each, rows = _shares(num_rows, channels)
+        gpu.norm_input_gradient[(programs,)](
             passed.gradient, self.convolved, to, self.saved, norm.weight, passed.pieces.values, of_gamma, of_beta,
-            self.sizes.rows_out, passed.pieces.number, channels, rows, ELEMENTS // channels,
+            num_rows, passed.pieces.number, each, channels, rows, ELEMENTS // channels, num_warps=8,
         )  # fmt: skip
         return to, of_gamma, of_beta
 
@@ -156,9 +160,9 @@ class Done:
 
         out, maps, to, saved, gamma, beta = before
         gpu.maps_gradient[(_up(self.sizes.rows_in, tile.rows),)](
-            self.sizes.blocks(gradient, tile), self.layer.weight, more, to, out, maps, saved, gamma, beta, pieces,
+            gradient, self.layer.weight, more, to, out, maps, saved, gamma, beta, pieces,
             self.sizes.rows_in, *self.sizes.constants, more is not None, is_through, adds,
-            tile.rows, self.sizes.lines(tile), tile.stages, num_warps=tile.warps,
+            tile.rows, tile.stages, num_warps=tile.warps,
         )  # fmt: skip
 
     def of_weight(self, of_convolved: Tensor, pieces: Tensor) -> None:
@@ -290,27 +294,6 @@ class Sizes:
         taps = self.side**2 if self.channels < 16 else wanted if self.side > 1 else 1
         return taps, max(16, 1 << (taps * self.channels - 1).bit_length())
 
-    def lines(self, tile: "Tile") -> int:
-        """Return the lines of each image that a tile's rows are made up of; 0 where they are to be loaded singly."""
-        fits = (
-            tile.blocks
-            and self.channels >= 16
-            and (self.side, self.stride) == (3, 1)
-            and self.width & (self.width - 1) == self.height & (self.height - 1) == 0
-            and tile.rows >= self.width
-        )
-        return min(self.height, tile.rows // self.width) if fits else 0
-
-    def blocks(self, maps: Tensor, tile: "Tile") -> Any:
-        """Return maps N x C x H x W as blocks of a tile's rows, which have zeros where they reach over an edge."""
-        lines = self.lines(tile)
-        if not lines:
-            return maps
-        from triton.tools.tensor_descriptor import TensorDescriptor
-
-        block = [tile.rows // (lines * self.width), lines, self.width, maps.shape[1]]
-        return TensorDescriptor.from_tensor(maps.permute(0, 2, 3, 1), block)
-
     def split(self, tile: "Tile") -> tuple[int, int]:
         """Return the number of pieces that a weight's gradient is made in, and the rows of each."""
         each = _up(_up(self.rows_out, tile.pieces), tile.rows) * tile.rows
@@ -327,7 +310,6 @@ class Tile:
     rows: int
     warps: int = 4
     stages: int = 4
-    blocks: bool = False
     pieces: int = 1
     taps: int = 1
 
@@ -348,17 +330,25 @@ class Tile:
 
 
 TILES = {
-    ("convolution", 16): (256, 4, 3, True),
+    ("convolution", 16): (256, 4, 2),
     ("convolution", 32): (256, 8, 4),
-    ("convolution", 64): (128, 8, 4),
-    ("maps", 16): (256, 4, 3, True),
-    ("maps", 32): (128, 8, 4),
+    ("convolution", 64): (64, 4, 4),
+    ("maps", 16): (256, 4, 2),
+    ("maps", 32): (256, 8, 4),
     ("maps", 64): (64, 4, 4),
-    ("weight", 16): (64, 4, 4, False, 128, 3),
-    ("weight", 32): (64, 4, 2, False, 32, 1),
-    ("weight", 64): (32, 4, 4, False, 16, 1),
+    ("weight", 16): (64, 4, 4, 128, 3),
+    ("weight", 32): (64, 4, 2, 32, 1),
+    ("weight", 64): (32, 4, 4, 16, 1),
 }
 
 
 def _up(number: int, by: int) -> int:
     return -(-number // by)
+
+
+def _shares(num_rows: int, channels: int) -> tuple[int, int, int]:
+    """Return how many programs share the rows, how many rows each has, and on how many it works at a time."""
+    share = max(1, num_rows * channels // PROGRAMS)
+    rows = max(16, min(ELEMENTS, 1 << (share.bit_length() - 1)) // channels)
+    each = _up(_up(num_rows, PROGRAMS), rows) * rows
+    return _up(num_rows, each), each, rows

@@ -168,7 +168,7 @@ class _Beside:
     @contextlib.contextmanager
     def started(self) -> Iterator[None]:
         """Let work begin there, after all that was asked for before."""
-        if self._stream is None or not OVERLAPS:
+        if self._stream is None:
             yield
             return
         self._stream.wait_stream(torch.cuda.current_stream(self._device))
@@ -177,12 +177,11 @@ class _Beside:
 
     def ended(self) -> None:
         """Let all later work wait for it."""
-        if self._stream is not None and OVERLAPS:
+        if self._stream is not None:
             torch.cuda.current_stream(self._device).wait_stream(self._stream)
 
 
 _OF_THREAD = threading.local()
-OVERLAPS = True
 
 
 def _projects(block: Block) -> bool:

@@ -101,6 +101,7 @@ class TrainingStep:
         self._optimiser.zero_grad(set_to_none=True)
         with arithmetic(self._device, self._precision):
             logits = self._module(images)
+        logits = logits.float()
         if available(self._device):
             from reslab.kernels.gpu_loss import cross_entropy
 
@@ -108,7 +109,6 @@ class TrainingStep:
             logits.backward(cross_entropy(logits.detach(), labels, self._label_smoothing, **sums))
             self._update(totals)
             return
-        logits = logits.float()
         loss = F.cross_entropy(logits, labels, label_smoothing=self._label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.maximum(totals.stopped, (~loss.detach().isfinite()).float(), out=totals.stopped)
