@@ -81,7 +81,7 @@ class TrainBatches:
             yield self.render(*draw)
 
     def draws(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor]]:
-        """Yield what `render` makes each batch from: each image's place, row, column and 1 if mirrored (int64, B x 4)."""
+        """Yield what `render` makes each batch from: an image's place, row, column and 1 if mirrored (int64, B x 4)."""
         draws = self._drawn(epoch)
         for batch in range(start, self.num_batches):
             yield (draws[batch * self._batch_size : (batch + 1) * self._batch_size],)

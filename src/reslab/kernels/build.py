@@ -14,6 +14,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 HEADERS = (Path(__file__).with_name("numbers.h"),)
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("norm.cpp", "convolution.cpp", "winograd.cpp"))
+SWITCHED_OFF = "switched off by RESLAB_KERNELS=0"
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
 
 
@@ -77,6 +79,31 @@ def source_key() -> str:
     return tools if isinstance(tools, str) else tools.path.stem
 
 
+def gpu_source_key() -> str:
+    """Return what tells a graphics card's kernels from those of another source or Triton; "" without them."""
+    if gpu_reason():
+        return ""
+    digest = hashlib.sha256(triton_version().encode())
+    for path in sorted(Path(__file__).parent.glob("gpu*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def gpu_reason() -> str:
+    """Say why no kernels of ours are used on a graphics card from Ampere on; "" where they are."""
+    if os.environ.get("RESLAB_KERNELS") == "0":
+        return SWITCHED_OFF
+    return "" if triton_version() else "Triton is not installed"
+
+
+def triton_version() -> str:
+    """Return the version of Triton; "" without it."""
+    try:
+        return version("triton")
+    except PackageNotFoundError:
+        return ""
+
+
 def must_compile() -> bool:
     """Say whether the next call of `kernels` compiles, which takes some seconds."""
     tools = _tools()
@@ -107,7 +134,7 @@ class _Tools:
 def _tools() -> _Tools | str:
     """Return what to compile with, or why that cannot be."""
     if os.environ.get("RESLAB_KERNELS") == "0":
-        return "switched off by RESLAB_KERNELS=0"
+        return SWITCHED_OFF
     if sys.platform != "linux":
         return f"not tried on {sys.platform}"
     compiler = os.environ.get("CXX") or next(filter(None, map(shutil.which, ("g++", "c++", "clang++"))), None)

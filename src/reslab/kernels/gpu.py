@@ -1,9 +1,9 @@
 """What a convolution with batch norm needs on a graphics card, as Triton kernels.
 
-Maps are channels-last: rows of pixels, columns of channels.  A convolution is a product of matrices, put together on the
-fly from `TAPS` positions of its filter at a time.  What is summed over all pixels (the statistics of a batch, the
-gradients of parameters) is stored in pieces, one a program, which the kernel after it puts together, always in the same
-order: the same input gives the same bits, and no program waits for another.
+Maps are channels-last: rows of pixels, columns of channels.  A convolution is a product of matrices, put together on
+the fly from `TAPS` positions of its filter at a time.  What is summed over all pixels (the statistics of a batch, the
+gradients of parameters) is stored in pieces, one a program, which the kernel after it puts together, always in the
+same order: the same input gives the same bits, and no program waits for another.
 """
 
 import os
@@ -19,9 +19,8 @@ WIDEN = tl.constexpr(os.environ.get("TRITON_INTERPRET") == "1")
 def product(a, b, acc):
     """Return acc + a @ b; float32 is multiplied as it is, not as TF32."""
     if WIDEN:
-        return tl.dot(a.to(tl.float32), b.to(tl.float32), acc, input_precision="ieee")
-    else:
-        return tl.dot(a, b, acc, input_precision="ieee")
+        a, b = a.to(tl.float32), b.to(tl.float32)
+    return tl.dot(a, b, acc, input_precision="ieee")
 
 
 @triton.jit

@@ -42,8 +42,8 @@ def render(
     """Return images B x C x H x W in float32, channels-last, and labels, of a draw B x 4.
 
     A draw is an image's place among `pixels` (uint8, N x C x H x W), the row and column of its crop, each from 0 to
-    2 x edge, and 1 if mirrored.  `scales` is C x H x W; `shifts` is 1 x C x H x W, or one for each window: the two ways of
-    mirroring, the rows and the columns.
+    2 x edge, and 1 if mirrored.  `scales` is C x H x W; `shifts` is 1 x C x H x W, or one for each window: mirrored or
+    not, each row, each column.
     """
     _, channels, height, width = pixels.shape
     number = len(draw)

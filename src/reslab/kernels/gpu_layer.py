@@ -1,29 +1,42 @@
 """A convolution, its batch norm and what follows on a graphics card: forward, evaluation and gradients, by Triton."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
+from reslab.kernels.build import gpu_reason, triton_version
+
 ELEMENTS = 8192
 """Numbers that a program works on at a time, at most, where each is worked on alone."""
 PROGRAMS = 128
-"""Programs that share all rows where each puts the same pieces together first: about as many as a card has processors."""
+"""Programs that share all rows where each puts the same pieces together first: as many as a large card can run."""
 COLUMNS = 64
 """Sums that a program adds up from their pieces."""
 
 
 @cache
 def available(device: torch.device) -> bool:
-    """Say whether the kernels run on a device: NVIDIA's from Ampere on, with Triton; RESLAB_KERNELS=0 does without."""
-    if os.environ.get("RESLAB_KERNELS") == "0" or find_spec("triton") is None:
-        return False
-    return device.type == "cuda" and torch.version.hip is None and torch.cuda.get_device_capability(device) >= (8, 0)
+    """Say whether the kernels run on a device: NVIDIA's from Ampere on, with Triton, unless RESLAB_KERNELS is 0."""
+    return device.type == "cuda" and not _reason(device)
+
+
+def words(device: torch.device) -> str:
+    """Say which kernels a graphics card uses."""
+    if reason := _reason(device):
+        return f"those of PyTorch: {reason}"
+    return f"convolution with batch norm, images and loss by Triton {triton_version()}; else those of PyTorch"
+
+
+def _reason(device: torch.device) -> str:
+    if device.type != "cuda" or torch.version.hip is not None:
+        return "ours are for NVIDIA's cards"
+    if torch.cuda.get_device_capability(device) < (8, 0):
+        return "ours are for cards from Ampere on"
+    return gpu_reason()
 
 
 def multiplied(device: torch.device) -> torch.dtype | None:

@@ -41,8 +41,8 @@ def _cross_entropy(
         slope = (exponentials / total[:, None] - wanted) / num_rows
         tl.store(gradient + at, slope.to(gradient.dtype.element_ty), mask=is_here)
     sum_of_losses = tl.sum(loss, 0)
-    is_bad = (sum_of_losses != sum_of_losses) | (tl.abs(sum_of_losses) == float("inf"))
-    stops = tl.maximum(tl.load(stopped), is_bad.to(tl.float32))
+    is_finite = tl.abs(sum_of_losses) < float("inf")  # nor is what is not a number
+    stops = tl.maximum(tl.load(stopped), 1 - is_finite.to(tl.float32))
     tl.store(stopped, stops)
     tl.store(total_updates, tl.load(total_updates) + (1 - stops).to(tl.int64))
     tl.store(total_loss, tl.load(total_loss) + sum_of_losses.to(tl.float64))

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from reslab import host
-from reslab.kernels.build import kernels
 from reslab.lab.assembly import build_network
+from reslab.lab.provenance import kernel_words
 from reslab.lab.stepping import noise, trainer
 from reslab.lab.textbook import TextbookProcess
 from reslab.models.complexity import multiply_adds
@@ -56,7 +56,7 @@ def machine(device: torch.device) -> dict[str, Any]:
         "cores": host.usable_cores(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
-        "kernels": kernels().words if device.type == "cpu" else "those of PyTorch",
+        "kernels": kernel_words(device),
         "load": os.getloadavg()[0],
     }
 

@@ -16,6 +16,7 @@ from reslab.data.serving import AnyDataset, AnyImages
 from reslab.data.split import Split, split
 from reslab.errors import DataError
 from reslab.kernels.build import kernels
+from reslab.kernels.gpu_layer import words as gpu_words
 from reslab.lab.store import RunFiles
 from reslab.recipe import Recipe
 from reslab.training.hardware import device_name
@@ -35,8 +36,13 @@ def attempt(device: torch.device, iteration: int) -> dict[str, Any]:
         "device": device.type,
         "device_name": device_name(device),
         "threads": torch.get_num_threads(),
-        "kernels": kernels().words if device.type == "cpu" else "those of PyTorch",
+        "kernels": kernel_words(device),
     }
+
+
+def kernel_words(device: torch.device) -> str:
+    """Say which kernels a device uses."""
+    return kernels().words if device.type == "cpu" else gpu_words(device)
 
 
 def check_images(files: RunFiles, dataset: AnyDataset, relation: str, remedy: str) -> None:

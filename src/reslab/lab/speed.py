@@ -19,7 +19,7 @@ import reslab
 from reslab import host
 from reslab.errors import ResLabError
 from reslab.files import read_json, user_cache, write_json
-from reslab.kernels.build import source_key
+from reslab.kernels.build import gpu_source_key, source_key
 
 
 def work_per_second(device: str, precision: str, jobs: int, *, again: bool = False) -> float:
@@ -124,11 +124,12 @@ def _remembered(path: Path) -> dict[int, float]:
 
 
 def _memory(device: str, precision: str) -> Path:
+    place = _place(device)
     facts = (
-        *_place(device),
+        *place,
         host.usable_cores(),
         host.torch_version(),
-        source_key(),
+        gpu_source_key() if place[0] == "cuda" else source_key(),
         reslab.__version__,
         precision,
     )

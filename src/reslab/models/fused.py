@@ -4,6 +4,7 @@ The mathematics and the parameters are those of `reslab.models.networks`; only w
 """
 
 from typing import cast
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -35,10 +36,11 @@ class FusedResNet(ResNet):
     """
 
     def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor
         on_gpu = self._gpu_network(images)
         if on_gpu is not None:
             network, dtype = on_gpu
-            logits: Tensor = self.fc(network(images, dtype, training=self.training))
+            logits = self.fc(network(images, dtype, training=self.training))
             return logits
         first = self.conv1(images)
         if not (self.training and usable(self.bn1, first)):
@@ -58,10 +60,14 @@ class FusedResNet(ResNet):
         dtype = gpu_layer.multiplied(device)
         if dtype is None:
             return None
-        known: GPUNetwork | None = vars(self).get("_on_gpu")
+        known = _ON_GPU.get(self)
         if known is None or known.device != device:
-            known = self.__dict__["_on_gpu"] = GPUNetwork(self, device)
+            known = _ON_GPU[self] = GPUNetwork(self, device)
         return known, dtype
+
+
+_ON_GPU: WeakKeyDictionary[FusedResNet, GPUNetwork] = WeakKeyDictionary()
+"""What the networks that live have on a card: not in the modules, which are copied and saved."""
 
 
 def _forward(block: Block, x: Tensor, shortcut: Tensor) -> tuple[Tensor, Tensor]:

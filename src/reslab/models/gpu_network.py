@@ -91,7 +91,7 @@ class _Network(torch.autograd.Function):
         return x.mean(dim=(2, 3))
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         network, stem, blocks, all_done = ctx.kept
         ctx.kept = None  # nothing is needed twice
@@ -159,11 +159,9 @@ class _Beside:
         self._stream = None
         if device.type == "cuda":
             streams: dict[str, torch.cuda.Stream] = vars(_OF_THREAD)
-            first = torch.cuda.current_stream(device)
-            key = f"{device}, {first.priority}"
-            if key not in streams:  # PyTorch has a few dozen and deals them out in turn
-                streams[key] = torch.cuda.Stream(device, priority=first.priority)  # type: ignore[no-untyped-call]
-            self._stream = streams[key]
+            if str(device) not in streams:  # PyTorch has a few dozen and deals them out in turn
+                streams[str(device)] = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+            self._stream = streams[str(device)]
 
     @contextlib.contextmanager
     def started(self) -> Iterator[None]:

@@ -55,21 +55,17 @@ def stream_of_this_thread(device: torch.device) -> "torch.cuda.Stream | None":
     """Return this thread's stream of a CUDA device, the same at every call; None elsewhere.
 
     PyTorch deals out a few dozen streams in turn: a thread that asked for a new one with every run would in time get
-    one that another thread is using.  The first thread's goes before the others' on the card: of several runs side by
-    side one is done early, not all of them late.
+    one that another thread is using.
     """
     if device.type != "cuda":
         return None
     known: dict[str, torch.cuda.Stream] = vars(_OF_THREAD)
     if str(device) not in known:
-        goes_first = _LEAD.acquire(blocking=False)
-        known[str(device)] = torch.cuda.Stream(device, priority=-1 if goes_first else 0)  # type: ignore[no-untyped-call]
+        known[str(device)] = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     return known[str(device)]
 
 
 _OF_THREAD = threading.local()
-_LEAD = threading.Lock()
-"""Taken once, by the thread whose work goes first."""
 
 
 def on_stream(stream: "torch.cuda.Stream | None") -> AbstractContextManager[object]:

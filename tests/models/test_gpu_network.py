@@ -1,0 +1,79 @@
+"""A whole network by the graphics card's kernels against the plain one in float64."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gpu_interpreter import DEVICE, distance
+from reslab.kernels import gpu_layer
+from reslab.models.complexity import multiply_adds
+from reslab.models.fused import fused
+from reslab.models.networks import build
+
+KINDS = [("residual", "A-centred"), ("residual", "B"), ("plain", "none")]
+
+
+@pytest.fixture(autouse=True)
+def _on_this_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_layer, "available", lambda device: device.type == DEVICE.type)
+
+
+def network(family: str, shortcut: str) -> nn.Module:
+    module = build(family, 8, shortcut, 10, initialisation="he-fan-in", seed=0)
+    return module.to(DEVICE, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def batch() -> tuple[Tensor, Tensor]:
+    images = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    return images.to(DEVICE), torch.tensor([1, 2, 3, 4], device=DEVICE)
+
+
+def gradient(module: nn.Module, images: Tensor, labels: Tensor) -> tuple[float, Tensor]:
+    module.zero_grad()
+    loss = F.cross_entropy(module(images), labels)
+    loss.backward()  # type: ignore[no-untyped-call]
+    return loss.item(), torch.cat([parameter.grad.flatten() for parameter in module.parameters()])  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("family", "shortcut"), KINDS)
+def test_a_step_and_an_evaluation_are_the_same(family: str, shortcut: str) -> None:
+    images, labels = batch()
+    plain, fast = network(family, shortcut).double(), fused(network(family, shortcut))
+    loss, slope = gradient(plain, images.double(), labels)
+    fast_loss, fast_slope = gradient(fast, images, labels)
+    assert fast_loss == pytest.approx(loss, rel=1e-6)
+    assert distance(fast_slope, slope) < 1e-5
+    for (name, one), (other, two) in zip(plain.named_buffers(), fast.named_buffers(), strict=True):
+        assert name == other
+        assert distance(two, one) < 1e-5
+    with torch.inference_mode():
+        assert distance(fast.eval()(images), plain.eval()(images.double())) < 1e-5
+
+
+def test_the_same_step_gives_the_same_bits_and_leaves_the_module_as_it_was() -> None:
+    images, labels = batch()
+    module = fused(network("residual", "B"))
+    names = set(vars(module))
+    first, second = gradient(module, images, labels), gradient(module, images, labels)
+    assert first[0] == second[0]
+    assert torch.equal(first[1], second[1])
+    assert set(vars(module)) == names
+    copy.deepcopy(module)
+    assert multiply_adds(module) > 0
+
+
+def test_bf16_is_as_near_to_the_truth_as_the_plain_way() -> None:
+    images, labels = batch()
+    module = fused(network("residual", "B"))
+    with torch.autocast(DEVICE.type, torch.bfloat16):
+        loss, _ = gradient(module, images, labels)
+    assert loss == pytest.approx(gradient(network("residual", "B").double(), images.double(), labels)[0], rel=1e-2)
+
+
+def test_what_the_kernels_are_not_made_for_goes_the_plain_way() -> None:
+    module, (images, _) = fused(network("residual", "B")), batch()
+    plain = network("residual", "B")
+    assert torch.equal(module.double()(images.double()), plain.double()(images.double()))
