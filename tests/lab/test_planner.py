@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab_runs import make, small
+from lab_runs import make as make_files
+from lab_runs import small
 
 from reslab.lab.planner import (
     Planned,
@@ -15,8 +16,17 @@ from reslab.lab.planner import (
     plan,
     work_per_image,
 )
+from reslab.lab.store import RunFiles
 from reslab.presets import preset_recipe
-from reslab.recipe import Run, Scalar, stretch, vary
+from reslab.recipe import Recipe, Run, Scalar, stretch, vary
+
+HERE = ("cpu", "a processor")
+
+
+def make(root: Path, recipe: Recipe, device: str = HERE[0], name: str = HERE[1]) -> RunFiles:
+    files = make_files(root, recipe)
+    files.write("provenance.json", {"format": 1, "attempts": [{"device": device, "device_name": name}]})
+    return files
 
 
 def cifar(depth: int = 20, seed: int = 0, epochs: float = 10, **changes: Scalar) -> Run:
@@ -126,7 +136,7 @@ def test_each_precision_has_its_speed() -> None:
 
 
 def test_speeds_are_medians_of_what_was_measured(tmp_path: Path) -> None:
-    assert known_speeds(tmp_path) == {}
+    assert known_speeds(tmp_path, HERE) == {}
     for depth, speeds in ((20, [1.0, 700.0, 800.0]), (56, [200.0]), (110, [90.0, 100.0, 9.0])):
         files = make(tmp_path, cifar(depth).recipe)
         for epoch, speed in enumerate(speeds, start=1):
@@ -134,13 +144,24 @@ def test_speeds_are_medians_of_what_was_measured(tmp_path: Path) -> None:
     files = make(tmp_path, cifar(20, precision="bf16").recipe)
     files.append_metrics(row(1, 1000.0))
     make(tmp_path, cifar(44).recipe)  # nothing measured yet
-    assert known_speeds(tmp_path) == {"fp32": sorted([700 * 19, 200 * 55, 90 * 109])[1], "bf16": 1000 * 19}
+    assert known_speeds(tmp_path, HERE) == {"fp32": sorted([700 * 19, 200 * 55, 90 * 109])[1], "bf16": 1000 * 19}
+
+
+def test_the_speed_of_another_machine_is_not_that_of_this_one(tmp_path: Path) -> None:
+    """A folder of runs moves from a card to a processor and back; and a time may be missing."""
+    for depth, device, name, speed in ((20, "cuda", "a card", 9e4), (56, "cpu", "another processor", 70.0)):
+        files = make(tmp_path, cifar(depth).recipe, device, name)
+        files.append_metrics(row(1, speed))
+    files = make(tmp_path, cifar(110).recipe)
+    files.append_metrics({**row(1, 1.0), "images_per_second": None})
+    assert known_speeds(tmp_path, HERE) == {}
+    assert known_speeds(tmp_path, ("cuda", "a card")) == {"fp32": 9e4 * 19}
 
 
 def test_a_damaged_run_does_not_keep_others_from_being_planned(tmp_path: Path) -> None:
     make(tmp_path, cifar(20).recipe).append_metrics(row(1, 10.0))
     (make(tmp_path, cifar(56).recipe).path / "run.json").write_text("{")
-    assert known_speeds(tmp_path) == {"fp32": 190.0}
+    assert known_speeds(tmp_path, HERE) == {"fp32": 190.0}
 
 
 def test_work_is_that_of_the_inner_layers() -> None:

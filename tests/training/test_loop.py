@@ -25,7 +25,7 @@ from training_fakes import (
 
 from reslab.recipe import Recipe
 from reslab.training.evaluation import evaluate
-from reslab.training.loop import Batches, Diverged, EpochRecord, Event, State, Tick
+from reslab.training.loop import Batches, Diverged, EpochRecord, Event, State, Tick, make_step, train
 from reslab.training.schedule import make_schedule
 
 pytestmark = pytest.mark.usefixtures("torch_settings")
@@ -195,6 +195,20 @@ def test_time_is_the_clocks_and_only_that_of_training_and_measuring() -> None:
             records.append(event)
     assert [record.seconds for record in records] == [38.0, 38.0, 36.0]
     assert [record.images_per_second for record in records] == [22 / 8, 22 / 8, 18 / 6]
+
+
+def test_a_card_works_on_while_others_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There the time between two ticks counts whole: what was asked of the card is done in it."""
+    of, images, now = recipe(), Images(), [0.0]
+    state = begin(of, images)
+    direct = make_step(state, of, images.render, CPU)
+    monkeypatch.setattr("reslab.training.loop.make_step", lambda *_: direct)
+    found = []
+    for event in train(state, of, images, {}, device=torch.device("cuda"), clock=lambda: now[0]):
+        now[0] += 10.0
+        if isinstance(event, EpochRecord):
+            found.append(event.seconds)
+    assert found == [30.0, 30.0, 20.0]  # the ticks between the iterations of 4, 4 and 3
 
 
 def test_the_seconds_of_an_epoch_outlast_a_stop(tmp_path: Path) -> None:

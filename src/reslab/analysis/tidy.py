@@ -181,7 +181,7 @@ def _read_run(files: RunFiles, run: Run) -> tuple[dict[str, Any], list[dict[str,
         **to_mapping(run.recipe),
         "epochs": latest.get("epoch", 0),
         "iterations": latest.get("iteration", 0),
-        "seconds": sum(line.get("seconds") or 0.0 for line in lines) if lines else None,
+        "seconds": _sum([line.get("seconds") for line in lines]),
         "images_per_second": _middle([line.get("images_per_second") for line in lines]),
         **{name: value for name, value in result.items() if name in RUN_SCHEMA},
         "data_fingerprint": data.get("fingerprint"),
@@ -225,6 +225,12 @@ def _diagnosed(files: RunFiles, row: Mapping[str, Any]) -> dict[str, Mapping[str
 
 def _identity(run: Run) -> dict[str, Any]:
     return {"run_id": run.id, "recipe_id": run.recipe.id, "seed": run.seed}
+
+
+def _sum(values: list[float | None]) -> float | None:
+    """Return the sum; None where there is nothing, or something is not known."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known and len(known) == len(values) else None
 
 
 def _middle(values: list[float | None]) -> float | None:

@@ -29,6 +29,7 @@ from reslab.data.sources import check_present
 from reslab.errors import LockedError, ResLabError
 from reslab.lab.launch import launch
 from reslab.lab.planner import Planned, estimate_seconds, in_order, known_speeds, plan
+from reslab.lab.speed import is_measured, place, work_per_second
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles, run_files
 from reslab.recipe import Run
@@ -278,11 +279,9 @@ def _worker_arguments(
 
 def _plan_facts(asked: Plan, planned: list[Planned], root: Path, jobs: int, device: str) -> dict[str, Any]:
     todo = in_order(planned)
-    speeds = known_speeds(root)
+    speeds = known_speeds(root, place(device))
     on_busy_machine = False
     for precision in {item.recipe.precision for item in todo} - speeds.keys():
-        from reslab.lab.speed import is_measured, work_per_second
-
         on_busy_machine |= host.is_busy() and not is_measured(device, precision, jobs)
         with _measuring():
             speeds[precision] = work_per_second(device, precision, jobs)

@@ -48,16 +48,21 @@ def in_order(planned: Sequence[Planned]) -> list[Run]:
     return [item.run for item in sorted(todo, key=lambda item: (item.run.seed, -item.work_left))]
 
 
-def known_speeds(root: Path) -> dict[str, float]:
-    """Return the work per second of the runs below `root`, by precision: the median of their medians."""
+def known_speeds(root: Path, machine: tuple[str, str]) -> dict[str, float]:
+    """Return the work per second of the runs below `root`, by precision: the median of their medians.
+
+    They are those last trained on this machine: device (cpu, cuda ...) and its name.
+    """
     speeds: dict[str, list[float]] = {}
     for files in find_runs(root):
         try:
-            recipe, rows = files.read_run().recipe, files.metrics()
+            recipe, rows, provenance = files.read_run().recipe, files.metrics(), files.provenance() or {}
         except ResLabError:
             continue  # a damaged run is told of where it is asked for; the others know the speed
-        if rows:
-            speed = sorted(row["images_per_second"] for row in rows)[len(rows) // 2]
+        last = (provenance.get("attempts") or [{}])[-1]
+        measured = sorted(row["images_per_second"] for row in rows if row.get("images_per_second") is not None)
+        if measured and (last.get("device"), last.get("device_name")) == machine:
+            speed = measured[len(measured) // 2]
             speeds.setdefault(recipe.precision, []).append(speed * work_per_image(recipe))
     return {precision: sorted(values)[len(values) // 2] for precision, values in speeds.items()}
 

@@ -60,7 +60,7 @@ def best_jobs(device: str, precision: str, most: int) -> int:
 
 def candidates(device: str) -> tuple[int, ...]:
     """Return the numbers of runs at a time worth comparing: one, half the cores, each core; up to six share a card."""
-    kind, _ = _place(device)
+    kind, _ = place(device)
     cores = host.usable_cores()
     return (
         tuple(sorted({1, max(1, cores // 2), cores})) if kind == "cpu" else (1, 2, 3, 4, 6) if kind == "cuda" else (1,)
@@ -74,7 +74,7 @@ def share_threads(jobs: int) -> int:
 
 def runs_each(device: str, jobs: int) -> int:
     """Return how many of `jobs` runs share a process: all on a CUDA card, where processes only take turns; else one."""
-    return jobs if _place(device)[0] == "cuda" else 1
+    return jobs if place(device)[0] == "cuda" else 1
 
 
 def _side_by_side(device: str, precision: str, jobs: int) -> float:
@@ -124,23 +124,24 @@ def _remembered(path: Path) -> dict[int, float]:
 
 
 def _memory(device: str, precision: str) -> Path:
-    place = _place(device)
+    kind, name = place(device)
     facts = (
-        *place,
+        kind,
+        name,
         host.usable_cores(),
         host.torch_version(),
-        gpu_source_key() if place[0] == "cuda" else source_key(),
+        gpu_source_key() if kind == "cuda" else source_key(),
         reslab.__version__,
         precision,
     )
     return user_cache() / "speed" / f"{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}.json"
 
 
-def _place(device: str) -> tuple[str, str]:
+def place(device: str) -> tuple[str, str]:
     """Return kind and name of what is computed with."""
     if host.computes_on_cpu(device):
         return "cpu", host.cpu_name()
     from reslab.training.hardware import device_name, pick_device
 
-    place = pick_device(device)
-    return place.type, device_name(place)
+    chosen = pick_device(device)
+    return chosen.type, device_name(chosen)
