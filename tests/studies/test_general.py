@@ -103,6 +103,21 @@ def test_a_shorter_preset_at_its_own_length_stands_beside_the_papers_figure_as_a
     assert ("Paper", "64,000 iterations", "8.75") in table.rows
 
 
+def test_a_preset_at_the_papers_length_is_compared_with_the_paper(tmp_path: Path) -> None:
+    words, tables = _fast(tmp_path, preset_recipe("assignment", dataset="cifar10", depth=20))
+    (short,) = [text for text in words if text.startswith("In short.")]
+    assert "the assignment recipe at its full length (164 epochs) brings ResNet-20 to a test error of 9." in short
+    assert "points higher than the paper's 8.75" in short
+    assert "another recipe" not in short
+    assert "On CIFAR-10, test error of the last epoch in percent:" in words
+    assert [table.key for table in tables if table.key in ("published-cifar10", "protocol")] == [
+        "published-cifar10",
+        "protocol",
+    ]
+    (table,) = [table for table in tables if table.key == "published-cifar10"]
+    assert ("Paper", "64,000 iterations", "8.75") in table.rows
+
+
 def test_one_seed_of_it_is_not_told_from_chance(tmp_path: Path) -> None:
     words, _ = _fast(tmp_path, preset_recipe("fast", dataset="cifar10", depth=20), seeds=1)
     (short,) = [text for text in words if text.startswith("In short.")]

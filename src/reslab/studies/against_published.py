@@ -63,6 +63,42 @@ def _shown_apart(groups: Sequence[Group]) -> bool:
     )
 
 
+def as_published(done: Sequence[Group]) -> list[Block]:
+    """Return how groups of a preset as it stands, at about the length of the paper's training, compare with it.
+
+    Nothing where there are none of which the paper has a figure.
+    """
+    own = _at_full_length(done)
+    tables = []
+    for dataset in datasets_of(own):
+        alike = on_dataset(own, dataset)
+        known = [
+            one
+            for group in alike
+            for one in published(dataset=dataset, depth=group.recipe.depth, family=group.recipe.family)
+        ]
+        tables.append(published_table(f"published-{dataset}", alike, known))
+    return [*(table for table in tables if table is not None), *against_paper(own)] if own else []
+
+
+def as_published_in_short(done: Sequence[Group]) -> list[str]:
+    """Return in a sentence each how such groups stand to the paper's figures."""
+    return [
+        f"On {dataset_name(group.recipe.dataset)} the {preset.name} recipe at its full length ({epochs_words(group)}) "
+        f"brings {network_name(group.recipe)} to a test error of {_stands(group)}."
+        for group in _at_full_length(done)
+        if (preset := preset_of(group.recipe)) is not None
+    ]
+
+
+def _at_full_length(done: Sequence[Group]) -> list[Group]:
+    return [
+        group
+        for group in done
+        if preset_of(group.recipe) is not None and _papers(group) is not None and why_not_comparable(group) is None
+    ]
+
+
 def another_recipe(done: Sequence[Group]) -> list[Block]:
     """Return how groups of a preset that is shorter than the paper's training stand beside the published figures.
 

@@ -12,7 +12,7 @@ from reslab.exhibits.rates import rate_figure
 from reslab.exhibits.tables import variant_table
 from reslab.exhibits.wording import counted, dataset_name, network_name, number, opened
 from reslab.recipe import Recipe, Scalar, differing_fields
-from reslab.studies.against_published import another_in_short, another_recipe
+from reslab.studies.against_published import another_in_short, another_recipe, as_published, as_published_in_short
 from reslab.studies.chapter import verdicts
 from reslab.studies.comparing import diverged_words, missing_words
 from reslab.studies.designs import within
@@ -28,7 +28,7 @@ def answer(study: Study, tables: Tables) -> list[Block]:
     """Return the report's part on a study of the user's own, or on runs that belong to no study."""
     groups = study.groups(tables)
     done = [group for group in groups if group.has_result]
-    sentences = another_in_short(done)
+    sentences = as_published_in_short(done) + another_in_short(done)
     blocks = [
         *opening(study),
         *([Prose(f"In short.  {'  '.join(sentences)}")] if sentences else []),
@@ -49,7 +49,7 @@ def answer(study: Study, tables: Tables) -> list[Block]:
         blocks += [Heading("Results"), final, variant_table("final-figures", groups, _label)]
     if study.kind == CUSTOM and final is not None and len(groups) > 1:
         blocks += _differences(groups)
-    beside = another_recipe(done)
+    beside = as_published(done) + another_recipe(done)
     return [*blocks, *([Heading("How do the results compare with the paper's?"), *beside] if beside else [])]
 
 
