@@ -74,7 +74,7 @@ def _source() -> dict[str, Any]:
     """Return the commit and whether files differ from it, where there is a checkout, and a digest of the source."""
     package = Path(reslab.__file__).parent
     digest = hashlib.sha256()
-    for path in sorted(path for path in package.rglob("*") if path.suffix in (".py", ".cpp")):
+    for path in sorted(path for path in package.rglob("*") if path.suffix in (".py", ".cpp", ".h")):
         digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
     checkout = package.parents[1]
     commit = _git(checkout, "rev-parse", "HEAD") if (checkout / ".git").exists() else None
