@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gpu_interpreter import DEVICE, distance
-from reslab.kernels.gpu_layer import Layer, Sizes, Tile, WeightGradients, cast
+from reslab.kernels.gpu_layer import PROGRAM_BYTES, Layer, Sizes, Tile, WeightGradients, cast, failure
 
 BOUND = {torch.float32: 2e-6, torch.bfloat16: 2e-2}
 
@@ -173,6 +173,39 @@ def test_weights_are_cast_all_at_once_and_hold_no_gradient() -> None:
             assert torch.equal(half, weight.detach().to(dtype))
             assert half.is_contiguous(memory_format=torch.channels_last)
             assert not half.requires_grad
+
+
+@pytest.mark.parametrize("dtype", BOUND)
+@pytest.mark.parametrize(
+    ("channels", "leaving", "stride", "side"),
+    [(3, 16, 1, 3), (16, 16, 1, 3), (16, 32, 2, 3), (32, 32, 1, 3), (32, 64, 2, 3), (64, 64, 1, 3), (32, 64, 2, 1)],
+)
+def test_stages_fit_into_a_programs_memory(
+    channels: int, leaving: int, stride: int, side: int, dtype: torch.dtype
+) -> None:
+    sizes = Sizes(128, channels, leaving, 32, 32, side, stride)
+    tile = Tile.of_convolution(sizes, dtype)
+    inner = sizes.taps(1)[1]
+    assert (tile.stages - 1) * (tile.rows * inner + inner * leaving) * dtype.itemsize <= PROGRAM_BYTES
+    if channels >= 16:
+        tile = Tile.of_maps_gradient(sizes, dtype)
+        assert tile.stages > 1
+        assert (tile.stages - 1) * (tile.rows * leaving + leaving * channels) * dtype.itemsize <= PROGRAM_BYTES
+    tile = Tile.of_weight_gradient(sizes)
+    columns = leaving + sizes.taps(tile.taps)[1]
+    assert (tile.stages - 1) * tile.rows * columns * dtype.itemsize <= PROGRAM_BYTES
+
+
+def test_where_triton_does_not_work_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert failure(DEVICE) == ""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("Failed to find C compiler.\nPlease specify one")
+
+    monkeypatch.setattr("reslab.kernels.gpu.add_pieces", {(1,): broken})
+    failure.cache_clear()
+    assert failure(DEVICE) == "Triton does not work here (Failed to find C compiler.)"
+    failure.cache_clear()
 
 
 @pytest.mark.parametrize(("images", "size"), [(1, 1), (1, 8), (37, 32), (128, 32)])

@@ -142,7 +142,7 @@ def doctor(*, runs: Runs = Path("runs"), data_root: DataRoot = None, json: AsJso
 
     from reslab import host
     from reslab.data.sources import NAMES, find
-    from reslab.kernels.build import kernels
+    from reslab.lab.provenance import kernel_words
     from reslab.training import hardware
 
     device = hardware.pick_device()
@@ -158,7 +158,7 @@ def doctor(*, runs: Runs = Path("runs"), data_root: DataRoot = None, json: AsJso
         "cores": host.usable_cores(),
         "processor_has": sorted(features & {"avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile", "asimd", "bf16"}),
         "precision": hardware.fast_precision(device),
-        "kernels": kernels().words,
+        "kernels": kernel_words(device),
         "runs": str(runs),
         "runs_writable": _is_writable(runs),
         "free_bytes": free.free,
@@ -171,7 +171,7 @@ def doctor(*, runs: Runs = Path("runs"), data_root: DataRoot = None, json: AsJso
     print(f"Trains on {facts['device']} ({facts['device_name']}), {facts['cores']} cores")
     print(f"Processor has {', '.join(facts['processor_has']) or 'no vector extension that ResLab knows'}")
     print(f"Precision by default: {facts['precision']}, the fast one here")
-    print(f"Kernels of our own for the CPU: {facts['kernels']}")
+    print(f"Kernels: {facts['kernels']}")
     writable = "writable" if facts["runs_writable"] else "NOT WRITABLE: choose another with --runs"
     print(f"Runs go to {facts['runs']} ({writable}, {size(facts['free_bytes'])} free)")
     for name, here in facts["images"].items():

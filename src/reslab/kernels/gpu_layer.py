@@ -1,7 +1,8 @@
 """A convolution, its batch norm and what follows on a graphics card: forward, evaluation and gradients, by Triton."""
 
+import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Self
 
@@ -14,6 +15,8 @@ ELEMENTS = 8192
 """Numbers that a program works on at a time, at most, where each is worked on alone."""
 PROGRAMS = 128
 """Programs that share all rows where each puts the same pieces together first: as many as a large card can run."""
+PROGRAM_BYTES = 96 * 1024
+"""Memory that a program of the smallest of these cards can share, rounded down."""
 COLUMNS = 64
 """Sums that a program adds up from their pieces."""
 
@@ -36,7 +39,25 @@ def _reason(device: torch.device) -> str:
         return "ours are for NVIDIA's cards"
     if torch.cuda.get_device_capability(device) < (8, 0):
         return "ours are for cards from Ampere on"
-    return gpu_reason()
+    return gpu_reason() or failure(device)
+
+
+@cache
+def failure(device: torch.device) -> str:
+    """Return what keeps Triton from compiling and running a kernel on a device, in words; "" where nothing does.
+
+    Where there is no C compiler, for one, it cannot make what launches its kernels.
+    """
+    try:
+        from reslab.kernels import gpu
+
+        pieces, table = torch.ones(3 * 16, device=device), torch.tensor([0, 0, 16, 16, 3], device=device)
+        sums = torch.zeros(16, device=device)
+        with torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext():
+            gpu.add_pieces[(1,)](pieces, sums, table, 16, COLUMNS)
+        return "" if sums.tolist() == [3.0] * 16 else "Triton adds wrongly here"
+    except Exception as error:  # whatever it is, torch's operations serve
+        return f"Triton does not work here ({(str(error).splitlines() or [repr(error)])[0]})"
 
 
 def multiplied(device: torch.device) -> torch.dtype | None:
@@ -71,7 +92,7 @@ class Layer:
 
         norm, sizes = self.norm, Sizes.of(maps, self.convolution)
         out = sizes.out(maps)
-        tile = Tile.of_convolution(sizes)
+        tile = Tile.of_convolution(sizes, maps.dtype)
         gpu.evaluate_layer[(_up(sizes.rows_out, tile.rows),)](
             maps, self.weight, shortcut, out, norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.eps,
             sizes.rows_out, *sizes.constants, *sizes.taps(1), shortcut is not None, relu,
@@ -85,7 +106,7 @@ class Layer:
 
         norm, sizes = self.norm, Sizes.of(maps, self.convolution)
         convolved, out = sizes.out(maps), sizes.out(maps)
-        tile = Tile.of_convolution(sizes)
+        tile = Tile.of_convolution(sizes, maps.dtype)
         num_rows, channels = sizes.rows_out, sizes.leaving
         pieces = Pieces.of(num_rows, tile.rows, channels, maps.device)
         gpu.convolve[(pieces.number,)](
@@ -147,14 +168,14 @@ class Done:
     def of_maps(self, of_convolved: Tensor) -> Tensor:
         """Return the gradient of the maps."""
         to = torch.empty_like(self.maps)
-        tile = Tile.of_maps_gradient(self.sizes)
+        tile = Tile.of_maps_gradient(self.sizes, to.dtype)
         self._of_maps(of_convolved, None, (None, None, to, None, None, None), None, False, False, tile)
         return to
 
     def of_norm_before(self, of_convolved: Tensor, more: Tensor | None, before: "Done") -> "Passed":
         """Add `more` to the gradient of the maps, and take it through the ReLU of the layer whose output they are."""
         to = torch.empty_like(self.maps)
-        tile = Tile.of_maps_gradient(self.sizes)
+        tile = Tile.of_maps_gradient(self.sizes, to.dtype)
         pieces = Pieces.of(self.sizes.rows_in, tile.rows, self.sizes.channels, to.device)
         self._of_maps(of_convolved, more, before._for_relu(to), pieces.values, True, before.adds, tile)
         return Passed(to, pieces)
@@ -327,19 +348,24 @@ class Tile:
     taps: int = 1
 
     @classmethod
-    def of_convolution(cls, sizes: Sizes) -> Self:
+    def of_convolution(cls, sizes: Sizes, dtype: torch.dtype) -> Self:
         """Return it for a convolution."""
-        return cls(*TILES["convolution", sizes.leaving])
+        return cls(*TILES["convolution", sizes.leaving]).fit(sizes.taps(1)[1], sizes.leaving, dtype)
 
     @classmethod
-    def of_maps_gradient(cls, sizes: Sizes) -> Self:
+    def of_maps_gradient(cls, sizes: Sizes, dtype: torch.dtype) -> Self:
         """Return it for the gradient of a convolution's input."""
-        return cls(*TILES["maps", sizes.channels])
+        return cls(*TILES["maps", sizes.channels]).fit(sizes.leaving, sizes.channels, dtype)
 
     @classmethod
     def of_weight_gradient(cls, sizes: Sizes) -> Self:
         """Return it for the gradient of a convolution's weight."""
         return cls(*TILES["weight", sizes.leaving])
+
+    def fit(self, inner: int, columns: int, dtype: torch.dtype) -> Self:
+        """Return it with no more stages of rows x inner times inner x columns than the memory of a program holds."""
+        stage = (self.rows + columns) * inner * dtype.itemsize
+        return replace(self, stages=max(1, min(self.stages, 1 + PROGRAM_BYTES // stage)))  # one is in registers
 
 
 TILES = {
