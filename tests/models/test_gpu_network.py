@@ -74,6 +74,31 @@ def test_bf16_is_as_near_to_the_truth_as_the_plain_way() -> None:
 
 
 def test_what_the_kernels_are_not_made_for_goes_the_plain_way() -> None:
-    module, (images, _) = fused(network("residual", "B")), batch()
-    plain = network("residual", "B")
-    assert torch.equal(module.double()(images.double()), plain.double()(images.double()))
+    """Other types; gradients of the images, or in evaluation; norms in another mode; hooks; many input channels."""
+    module, plain, (images, _) = fused(network("residual", "B")), network("residual", "B"), batch()
+    assert torch.equal(module.eval()(images), plain.eval()(images))  # with gradients, as the diagnostics do
+    seen: list[Tensor] = []
+    handle = module.conv1.register_forward_hook(lambda *arguments: seen.append(arguments[2]))  # type: ignore[union-attr]
+    with torch.no_grad():
+        module(images)
+    assert len(seen) == 1
+    handle.remove()
+    for one in (module, plain):
+        one.train()
+        one.bn1.eval()  # type: ignore[union-attr]
+    assert torch.equal(module(images), plain(images))
+    module.train()
+    wanted = images.clone().requires_grad_()
+    module(wanted).sum().backward()
+    assert wanted.grad is not None
+    assert torch.equal(module.double()(images.double()), plain.train().double()(images.double()))
+    wide = fused(build("residual", 8, "B", 10, initialisation="he-fan-in", seed=0, in_channels=17)).to(DEVICE)
+    assert wide(torch.randn(2, 17, 8, 8, device=DEVICE)).isfinite().all()
+
+
+def test_a_second_backward_pass_says_what_is_missing() -> None:
+    images, labels = batch()
+    loss = F.cross_entropy(fused(network("plain", "none"))(images), labels)
+    loss.backward(retain_graph=True)  # type: ignore[no-untyped-call]
+    with pytest.raises(RuntimeError, match="do the forward pass again"):
+        loss.backward()  # type: ignore[no-untyped-call]

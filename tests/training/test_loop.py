@@ -198,17 +198,25 @@ def test_time_is_the_clocks_and_only_that_of_training_and_measuring() -> None:
 
 
 def test_a_card_works_on_while_others_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There the time between two ticks counts whole: what was asked of the card is done in it."""
+    """There the time between two ticks counts whole, and the wait at the end: in them is done what was asked of it."""
     of, images, now = recipe(), Images(), [0.0]
     state = begin(of, images)
     direct = make_step(state, of, images.render, CPU)
     monkeypatch.setattr("reslab.training.loop.make_step", lambda *_: direct)
+    item = Tensor.item
+
+    def slow_item(self: Tensor) -> float | int:
+        now[0] += 7.0 if self is state.totals.stopped else 0.0
+        return item(self)
+
+    monkeypatch.setattr(Tensor, "item", slow_item)
     found = []
     for event in train(state, of, images, {}, device=torch.device("cuda"), clock=lambda: now[0]):
         now[0] += 10.0
         if isinstance(event, EpochRecord):
             found.append(event.seconds)
-    assert found == [30.0, 30.0, 20.0]  # the ticks between the iterations of 4, 4 and 3
+    # The ticks between the iterations of 4, 4 and 3, and a wait in each of these (as on the CPU) and one at the end.
+    assert found == [30.0 + 4 * 7 + 7, 30.0 + 4 * 7 + 7, 20.0 + 3 * 7 + 7]
 
 
 def test_the_seconds_of_an_epoch_outlast_a_stop(tmp_path: Path) -> None:

@@ -203,6 +203,8 @@ def _made_with(attempts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for one in reversed(attempts):  # what came after the checkpoint that the next one began from was trained again
         if not parts or one.get("from_iteration", 0) < parts[0].get("from_iteration", 0):
             parts.insert(0, one)
+    if any(one.get("commit") for one in parts):  # where one attempt has none, its source still has a digest
+        parts = [{**one, "commit": one.get("commit") or one.get("source_digest")} for one in parts]
     found = {name: dict.fromkeys(one[name] for one in parts if one.get(name) is not None) for name in MADE_WITH}
     known = [one["dirty"] for one in parts if one.get("dirty") is not None]
     return {

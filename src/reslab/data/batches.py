@@ -11,7 +11,7 @@ from torch import Tensor
 from reslab.data.images import ImageSet
 from reslab.data.normalisation import Normaliser, per_image_bound
 from reslab.errors import ResLabError
-from reslab.kernels.gpu_layer import available
+from reslab.kernels.gpu_layer import available, on_device
 from reslab.recipe import CHOICES, random_stream
 
 
@@ -246,7 +246,8 @@ class Normalise:
             shifts = self._shift.expand(1, *shape) if self._table is None and self._shift is not None else self._table
             assert shifts is not None
             self._for_kernel = shifts.contiguous(), self._scale.expand(shape).contiguous()
-        return render(pixels, labels, draw, *self._for_kernel, edge=edge, reflects=reflects)
+        with on_device(pixels.device):
+            return render(pixels, labels, draw, *self._for_kernel, edge=edge, reflects=reflects)
 
     def __call__(self, pixels: Tensor, windows: Tensor | None) -> Tensor:
         """Return the input of a batch; `windows` (B) are needed where anything was cropped or mirrored."""

@@ -40,13 +40,12 @@ def readings_table(key: str, groups: Sequence[Group], label: Label) -> Table | N
     names = listing(dataset_name(dataset) for dataset in datasets_of(groups))
     several = any(group.num_finished > 1 for group, _ in read)
     averaged = "  The best epoch is the mean over the seeds." if several else ""
-    hold_out = (
-        "the epoch with the lowest hold-out error; " if held else "there was no hold-out to choose an epoch with; "
-    )
+    hold_out = "; the epoch with the lowest hold-out error;" if held else ""
+    without = "" if held else "  There was no hold-out to choose an epoch with."
     caption = (
         f"Test error on {names}, read in {'three' if held else 'two'} ways, {over_seeds(groups)}: the last epoch, "
-        f"which is the headline; {hold_out}and the best epoch, chosen with the test set, which flatters.  The optimism "
-        f"is what that choice gains: last minus best of the same run.{averaged}"
+        f"which is the headline{hold_out} and the best epoch, chosen with the test set, which flatters.  The optimism "
+        f"is what that choice gains: last minus best of the same run.{averaged}{without}"
     )
     return Table(key, f"{'Three' if held else 'Two'} readings of every run", caption, tuple(columns), tuple(rows))
 

@@ -64,7 +64,7 @@ def variant_table(key: str, groups: Sequence[Group], label: Callable[[Group], st
         Column("Data set", "left"),
         *map(Column, ("Seeds", "Training error (%)", "Test error (%)")),
     )
-    caption = f"Errors of the last epoch, {over_seeds(groups)}."
+    caption = f"Errors of the last epoch, training errors on its augmented images, {over_seeds(groups)}."
     return Table(key, "Last-epoch errors", caption, columns, rows)
 
 
@@ -101,9 +101,9 @@ def speed_table(key: str, groups: Sequence[Group], label: Callable[[Group], str]
     """
     rows: list[tuple[str | None, ...]] = []
     for group in groups:
-        timed = group.epochs.filter(pl.col("seconds").is_not_null())
-        if not timed.height:
+        if not group.epochs.height:
             continue
+        timed = group.epochs["seconds"].drop_nulls().to_list()
         per_run = group.runs.filter(pl.col("status") == "finished")["seconds"].to_list()
         peak = summarise(group.epochs["peak_memory_bytes"].drop_nulls().to_list()).high
         rows.append(
@@ -112,7 +112,7 @@ def speed_table(key: str, groups: Sequence[Group], label: Callable[[Group], str]
                 listing(_each(group.runs["device_name"])) or None,
                 listing(_each(group.runs["threads"])) or None,
                 rate(summarise(group.runs["images_per_second"].to_list()).mean),
-                duration(_median(timed["seconds"].to_list())),
+                duration(_median(timed)) if timed else None,
                 duration(summarise(per_run).mean),
                 None if peak is None else f"{peak / 2**20:,.0f}",
             )
@@ -126,8 +126,11 @@ def speed_table(key: str, groups: Sequence[Group], label: Callable[[Group], str]
     )
     caption = (
         "What the runs took: training images a second (mean over the runs), median time of an epoch with its test, "
-        "mean time of a finished run, and the most memory that one held (on a processor, that of the whole process)."
+        "mean time of a finished run, and the most memory that one held (of a process's runs together, on a processor "
+        "with all else in it)."
     )
+    if any(row[4] is None for row in rows):
+        caption += "  A dash is a time that was not recorded."
     machine, threads = rows[0][1:3]
     if machine is None or any(row[1:3] != (machine, threads) for row in rows):
         return Table(key, "Machines and times", caption, columns, tuple(rows))

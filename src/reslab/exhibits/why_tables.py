@@ -79,7 +79,7 @@ def gap_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
     )
     caption = (
         "Errors of the final weights on training images without augmentation and on test images, and the gap between "
-        "them; on samples of the images, so that the test errors differ a little from those of the whole test set."
+        "them.  Both are on samples of the images, so that an error may be a point or two from that of all of them."
     )
     return Table(key, "Train-test gap of the final weights", caption, columns, rows)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Self
@@ -25,6 +26,11 @@ COLUMNS = 64
 def available(device: torch.device) -> bool:
     """Say whether the kernels run on a device: NVIDIA's from Ampere on, with Triton, unless RESLAB_KERNELS is 0."""
     return device.type == "cuda" and not _reason(device)
+
+
+def on_device(device: torch.device) -> AbstractContextManager[object]:
+    """Return the context in which Triton starts kernels on this device, and not on the first."""
+    return torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
 
 
 def words(device: torch.device) -> str:
@@ -53,7 +59,7 @@ def failure(device: torch.device) -> str:
 
         pieces, table = torch.ones(3 * 16, device=device), torch.tensor([0, 0, 16, 16, 3], device=device)
         sums = torch.zeros(16, device=device)
-        with torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext():
+        with on_device(device):
             gpu.add_pieces[(1,)](pieces, sums, table, 16, COLUMNS)
         return "" if sums.tolist() == [3.0] * 16 else "Triton adds wrongly here"
     except Exception as error:  # whatever it is, torch's operations serve

@@ -21,6 +21,8 @@ from reslab.errors import ResLabError
 from reslab.files import read_json, user_cache, write_json
 from reslab.kernels.build import gpu_source_key, source_key
 
+MOST_SIDE_BY_SIDE = 16
+
 
 def work_per_second(device: str, precision: str, jobs: int, *, again: bool = False) -> float:
     """Return the speed of one of `jobs` processes that train ResNet-20 side by side, in the planner's work.
@@ -73,8 +75,11 @@ def share_threads(jobs: int) -> int:
 
 
 def runs_each(device: str, jobs: int) -> int:
-    """Return how many of `jobs` runs share a process: all on a CUDA card, where processes only take turns; else one."""
-    return jobs if place(device)[0] == "cuda" else 1
+    """Return how many of `jobs` runs share a process: on a CUDA card, where processes only take turns, all; else one.
+
+    But no more than have two streams each to themselves, of those that PyTorch deals out.
+    """
+    return min(jobs, MOST_SIDE_BY_SIDE) if place(device)[0] == "cuda" else 1
 
 
 def _side_by_side(device: str, precision: str, jobs: int) -> float:
@@ -91,7 +96,7 @@ def _side_by_side(device: str, precision: str, jobs: int) -> float:
             env=environment,
             start_new_session=True,
         )
-        for _ in range(jobs // each)
+        for _ in range(-(-jobs // each))
     ]
     try:
         heard = [_line(process) for process in processes]  # each is ready

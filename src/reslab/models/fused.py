@@ -14,7 +14,7 @@ from reslab.kernels.convolution import convolve
 from reslab.kernels.norm import norm_add_relu_twice, norm_only, norm_relu, norm_relu_twice, usable
 from reslab.models.blocks import Block, CheckpointedBlock, ZeroPadding
 from reslab.models.gpu_network import GPUNetwork
-from reslab.models.networks import ResNet
+from reslab.models.networks import STAGE_CHANNELS, ResNet
 
 
 def fused(network: nn.Module) -> nn.Module:
@@ -32,7 +32,8 @@ def fused(network: nn.Module) -> nn.Module:
 class FusedResNet(ResNet):
     """A network that uses the kernels wherever they are usable, and else computes as it always does.
 
-    They are for training on the processor, and for training and evaluation on a graphics card.
+    They are for training on the processor, and for training and `torch.inference_mode` on a graphics card: whoever
+    differentiates a network in evaluation mode, or looks into it by hooks, gets the plain one.
     """
 
     def forward(self, images: Tensor) -> Tensor:
@@ -43,7 +44,7 @@ class FusedResNet(ResNet):
             logits = self.fc(network(images, dtype, training=self.training))
             return logits
         first = self.conv1(images)
-        if not (self.training and usable(self.bn1, first)):
+        if not (self.training and usable(self.bn1, first) and self._is_in_one_mode()):
             return self._after_first(first)
         blocks = [cast(Block, block) for stage in (self.layer1, self.layer2, self.layer3) for block in stage]
         x, shortcut = norm_relu_twice(self.bn1, first)
@@ -57,6 +58,9 @@ class FusedResNet(ResNet):
         device = images.device
         if not gpu_layer.available(device) or not images.dtype == self.fc.weight.dtype == torch.float32:
             return None
+        is_usual = not images.requires_grad if self.training else torch.is_inference_mode_enabled()
+        if not (is_usual and self._fits(images)):
+            return None
         dtype = gpu_layer.multiplied(device)
         if dtype is None:
             return None
@@ -65,7 +69,17 @@ class FusedResNet(ResNet):
             known = _ON_GPU[self] = GPUNetwork(self, device)
         return known, dtype
 
+    def _fits(self, images: Tensor) -> bool:
+        """Say whether the kernels can do it: few input channels, places that 32 bits hold, one mode."""
+        rows = len(images) * images.shape[2] * images.shape[3]
+        return images.shape[1] <= MOST_INPUT_CHANNELS and rows * STAGE_CHANNELS[0] < 2**31 and self._is_in_one_mode()
 
+    def _is_in_one_mode(self) -> bool:
+        """Say whether all norms train or evaluate as the network does."""
+        return all(module.training == self.training for module in self.modules() if isinstance(module, nn.BatchNorm2d))
+
+
+MOST_INPUT_CHANNELS = 4
 _ON_GPU: WeakKeyDictionary[FusedResNet, GPUNetwork] = WeakKeyDictionary()
 """What the networks that live have on a card: not in the modules, which are copied and saved."""
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from reslab.kernels.gpu_layer import Done, Layer, Passed, WeightGradients
+from reslab.kernels.gpu_layer import Done, Layer, Passed, WeightGradients, on_device
 from reslab.kernels.gpu_layer import cast as cast_weights
 from reslab.models.blocks import Block, ZeroPadding
 from reslab.models.networks import ResNet
@@ -39,6 +39,10 @@ class GPUNetwork:
 
     def __call__(self, images: Tensor, dtype: torch.dtype, *, training: bool) -> Tensor:
         """Return the mean of the last maps of images N x C x H x W, N x 64, multiplied in `dtype`."""
+        with on_device(self.device):
+            return self._pooled(images, dtype, training)
+
+    def _pooled(self, images: Tensor, dtype: torch.dtype, training: bool) -> Tensor:
         weights = cast_weights([convolution.weight for convolution, _ in self.pairs], dtype)
         layers = [Layer(*pair, weight) for pair, weight in zip(self.pairs, weights, strict=True)]
         images = images.to(dtype).contiguous(memory_format=torch.channels_last)
@@ -93,8 +97,10 @@ class _Network(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        if ctx.kept is None:
+            raise RuntimeError("what this gradient needs is gone after the first time; do the forward pass again")
         network, stem, blocks, all_done = ctx.kept
-        ctx.kept = None  # nothing is needed twice
+        ctx.kept = None
         backward = _Backward(network, all_done)
         last = blocks[-1].second
         passed = last.of_norm(gradient.to(last.out.dtype).contiguous(), pool=last.out.shape[2] * last.out.shape[3])

@@ -9,6 +9,7 @@ from reslab.exhibits.blocks import Block, Column, Note, Prose, Table
 from reslab.exhibits.tables import runs_table
 from reslab.exhibits.wording import counted, listing, opened
 from reslab.report.document import Section
+from reslab.studies.general import CUSTOM
 from reslab.studies.study import Study
 
 _ENVIRONMENT = ("reslab", "python", "torch", "numpy", "platform", "device", "threads")
@@ -34,7 +35,8 @@ def _recipes(tables: Tables, studies: Sequence[Study]) -> Table:
     for study in studies:
         for variant in study.variants:
             if variant.recipe.id in begun:
-                names.setdefault(variant.recipe.id, variant.label)
+                label = variant.label if study.kind != CUSTOM else f"{variant.label}, by the recipe of {study.name}"
+                names.setdefault(variant.recipe.id, label)
                 parts.setdefault(variant.recipe.id, []).append(study.name)
     rows = tuple((recipe, name, listing(parts[recipe])) for recipe, name in names.items())
     columns = (Column("Recipe", "left"), Column("What it is", "left"), Column("Studies", "left"))

@@ -266,6 +266,12 @@ def _others_too(groups: Sequence[Group]) -> str:
             below, total = below + sum(error < papers.error for error in errors), total + len(errors)
     if not total:
         return ""
+    if below == total:
+        figures = "The one figure" if total == 1 else f"All {counted(total, 'figure')}"
+        return (
+            f"  {figures} that others publish of these networks {'lies' if total == 1 else 'lie'} below the paper's "
+            "own, too, read as each of them reads its runs."
+        )
     return (
         f"  Of {counted(total, 'figure')} that others publish of these networks {that_do(below, 'lies', 'lie')} below "
         "the paper's own, read as each of them reads its runs."
@@ -299,6 +305,6 @@ def _protocol(groups: Sequence[Group], shown: bool) -> list[Block]:
     text = (
         f"Why: {nothing}the recipe is not quite the paper's; [[protocol]] lists {counted(len(rows), 'difference')}.  "
         "Each may move the error, and none was varied alone here, so this study cannot say what any one of them is "
-        f"worth; `reslab run fidelity` varies them one at a time.{_others_too(groups)}"
+        f"worth; the study fidelity varies such differences one at a time.{_others_too(groups)}"
     )
     return [Prose(text), table]

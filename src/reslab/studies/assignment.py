@@ -9,6 +9,7 @@ from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
 from reslab.exhibits.wording import counted, listing, opened
 from reslab.studies import batch_size, data_size, degradation, depth, epochs, fidelity, learning_rate, shortcuts
+from reslab.studies.general import OTHERS
 from reslab.studies.study import Options, Plan, Study
 from reslab.studies.verdicts import is_shortened, shortened_words, why_not_comparable
 
@@ -128,14 +129,19 @@ def opening(studies: Sequence[Study], tables: Tables) -> list[Block]:
     left_out = [task.name for task in TASKS if task.name not in known]
     if left_out:
         blocks.append(Prose(f"Not asked yet: {listing(left_out)}."))
+    of_tasks = {task.name for task in (*TASKS, *BEYOND)}
+    further = [study.title for study in studies if study.name not in of_tasks and study.kind != OTHERS]
+    if further:
+        blocks.append(Prose(f"Further chapters: {'; '.join(further)}."))
     return blocks
 
 
 def _lead(studies: Sequence[Study], tables: Tables) -> Prose:
     """Return what the answers rest on: how many runs, of which length, and of how many seeds."""
     runs = {run for study in studies for run in study.runs()}
-    shared = sum(len(study.runs()) for study in studies) - len(runs)
-    saved = f"; {counted(shared, 'run')} that several chapters need were trained once" if shared else ""
+    shared = sum(sum(run in study.runs() for study in studies) > 1 for run in runs)
+    saved = f"; {counted(shared, 'run')} that several chapters need {'was' if shared == 1 else 'were'} trained once"
+    saved = saved if shared else ""
     done = len(_finished(studies, tables))
     amount = counted(done, "run") if done == len(runs) else f"{done:,} of {len(runs):,} runs"
     alone = all(study.runs_once() for study in studies)
@@ -153,7 +159,9 @@ def _shortened(studies: Sequence[Study], tables: Tables) -> str:
     if not short:
         return ""
     some = "in some of them " if len(apart) < sum(map(bool, done)) else ""
-    return opened(f"{some}{shortened_words(short)}: what is found so need not be found at full length.  ")
+    parts = any(group.recipe.train_share < 1 for groups in apart for group in groups)
+    whose = " (of runs on all images)" if parts else ""
+    return opened(f"{some}{shortened_words(short)}{whose}: what is found so need not be found at full length.  ")
 
 
 def _finished(studies: Sequence[Study], tables: Tables) -> set[str]:

@@ -29,7 +29,7 @@ def curve_features(done: Sequence[Group], label: Label = network) -> list[Block]
         here = [(group, found[place]) for group, found in changes if len(found) > place]
         stands_out = all(_stands_out(group, change) for group, change in here)
         blocks.append(Prose(_steps_words(place, [change for _, change in here], stands_out)))
-    return [*blocks, *_unrest(done), *_gaps(done, label)]
+    return [*blocks, *_unrest(done, label), *_gaps(done, label)]
 
 
 def _changes(group: Group) -> list[RateChange]:
@@ -95,24 +95,28 @@ def _stands_out(group: Group, change: RateChange) -> bool:
     return False
 
 
-def _unrest(done: Sequence[Group]) -> list[Block]:
+def _unrest(done: Sequence[Group], label: Label) -> list[Block]:
     """Return how much the test error moves from epoch to epoch at the first rate and at the last."""
     pairs = []
     for group in done:
         found = phases(group.finished_curve("rate"), group.finished_curve("test_error"))
         moves = [phase.unrest for phase in found if phase.unrest is not None]
         if len(moves) > 1:
-            pairs.append((moves[0], moves[-1]))
+            pairs.append((group, moves[0], moves[-1]))
     if not pairs:
         return []
-    first, last = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    first, last = [before for _, before, _ in pairs], [after for _, _, after in pairs]
     text = (
         f"From one epoch to the next the mean test error moves by {_range(first)} points in the second half of the "
         f"first phase, and by {_range(last)} in that of the last"
     )
-    quieter = all(after < before for before, after in pairs)
-    reason = ", as if the high rate threw the weights about too far to settle" if quieter else ""
-    return [Prose(f"{text}{reason}.")]
+    quieter = all(after < before for _, before, after in pairs)
+    reason = ": at the lower rate it is quieter" if quieter else ""
+    whose = ""
+    if len(pairs) < len(done):
+        known = listing(label(group) for group, _, _ in pairs)
+        whose = f"  That is of {known}; in the others a phase is too short to tell."
+    return [Prose(f"{text}{reason}.{whose}")]
 
 
 def _gaps(done: Sequence[Group], label: Label) -> list[Block]:

@@ -13,7 +13,7 @@ from reslab.studies.against_published import against_paper
 from reslab.studies.comparing import comparison_of, diverged_words, missing_words
 from reslab.studies.curve_features import curve_features
 from reslab.studies.designs import within
-from reslab.studies.reasons import reasons
+from reslab.studies.reasons import on_what_scale, reasons, untested
 from reslab.studies.two_datasets import HUNDRED, TEN, two_datasets
 from reslab.studies.verdicts import both_words, is_shortened, verdict_words
 
@@ -117,7 +117,16 @@ def _by_depth(groups: Sequence[Group], compared: Sequence[Compared]) -> list[Blo
         blocks += [Prose(f"On {name} ([[final]], [[final-{dataset}]]):"), Bullets(tuple(items))]
         steps = list(pairwise(own)) + ([(own[0], own[-1])] if len(own) > 2 else [])
         found = [one for pair in steps if (one := comparison_of(compared, *pair)) is not None]
+        if untested(found):
+            blocks.append(Prose(on_what_scale(found)))
         blocks += reasons(found, _layers, _MEANINGS)
+    cold = [group for group in done if group.recipe.depth == WARMED_UP and group.recipe.warmup == "none"]
+    if cold:
+        text = (
+            f"The paper warms ResNet-{WARMED_UP} up: its rate is 0.01 until the training error is below 80%.  These "
+            "runs have no warm-up, which may have a part in how it stands to the others."
+        )
+        blocks.append(Prose(text))
     several = len({group.recipe.depth for group in done}) > 1
     if several and any(is_shortened(group) for group in done):
         text = (
@@ -126,6 +135,10 @@ def _by_depth(groups: Sequence[Group], compared: Sequence[Compared]) -> list[Blo
         )
         blocks.append(Prose(text))
     return blocks
+
+
+WARMED_UP = 110
+"""Layers of the network that the paper warms up (section 4.2)."""
 
 
 def _layers(compared: Sequence[Compared]) -> str:

@@ -146,8 +146,8 @@ def _endings(done: Sequence[Group]) -> list[Block]:
     tolerance = number(found[0][1].tolerance)
     caption = (
         f"Of each mean test curve: from which epoch on it stays within {tolerance} points of its last value, the epoch "
-        "in which it is lowest, and by how much it then rises until the end.  The lowest of many epochs lies below the "
-        "last by chance alone, so that a small rise is no sign of overfitting."
+        "in which it is lowest, and by how much it then rises until the end.  The lowest of many epochs can lie below "
+        "the last by chance alone, so that a small rise is no sign of overfitting."
     )
     return [Table("endings", "How the test curves end", caption, columns, rows)]
 

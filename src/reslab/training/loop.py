@@ -191,7 +191,10 @@ def train(
             yield Tick(state.iteration)
             if device.type != "cuda":  # a card works on while whoever hears of the tick does something else
                 last = clock()
-        if state.totals.stopped.item():
+        last = clock()
+        stopped = state.totals.stopped.item()  # where the card is waited for
+        state.seconds += clock() - last
+        if stopped:
             updates = int(state.totals.updates.item())
             yield Diverged(epoch + 1, epoch * schedule.iterations_per_epoch + updates)
             return

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from reslab.kernels.gpu_layer import available
+from reslab.kernels.gpu_layer import available, on_device
 from reslab.training.hardware import arithmetic
 from reslab.training.optimiser import set_rate
 
@@ -106,7 +106,9 @@ class TrainingStep:
             from reslab.kernels.gpu_loss import cross_entropy
 
             sums = {"loss": totals.loss, "wrong": totals.wrong, "updates": totals.updates, "stopped": totals.stopped}
-            logits.backward(cross_entropy(logits.detach(), labels, self._label_smoothing, **sums))
+            with on_device(self._device):
+                gradient = cross_entropy(logits.detach(), labels, self._label_smoothing, **sums)
+            logits.backward(gradient)
             self._update(totals)
             return
         loss = F.cross_entropy(logits, labels, label_smoothing=self._label_smoothing)
