@@ -8,7 +8,7 @@ from reslab.exhibits.blocks import Block, Column, Prose, Table
 from reslab.exhibits.curve_rows import telling
 from reslab.exhibits.windows import network
 from reslab.exhibits.wording import counted, dataset_name, listing, points, settings, whole
-from reslab.studies.comparing import Label, placed
+from reslab.studies.comparing import Label, by_dataset, placed
 
 MOST_LISTED = 8
 """Groups of a data set whose figures are listed one by one in a sentence."""
@@ -114,8 +114,8 @@ def _unrest(done: Sequence[Group], label: Label) -> list[Block]:
     reason = ": at the lower rate it is quieter" if quieter else ""
     whose = ""
     if len(pairs) < len(done):
-        known = listing(label(group) for group, _, _ in pairs)
-        whose = f"  That is of {known}; in the others a phase is too short to tell."
+        known = by_dataset([group for group, _, _ in pairs], label, done)
+        whose = f"  Told of are those whose phases are long enough: {known}."
     return [Prose(f"{text}{reason}.{whose}")]
 
 
