@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gpu_interpreter import DEVICE, distance
-from reslab.kernels.gpu_layer import PROGRAM_BYTES, Layer, Sizes, Tile, WeightGradients, cast, failure
+from reslab.kernels.gpu_device import failure
+from reslab.kernels.gpu_layer import Layer, WeightGradients, cast
+from reslab.kernels.gpu_sizes import PROGRAM_BYTES, Sizes, Tile
 
 BOUND = {torch.float32: 2e-6, torch.bfloat16: 2e-2}
 

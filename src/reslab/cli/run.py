@@ -1,17 +1,13 @@
 """The verb `run`: a question asked, what it still needs trained, and the report written."""
 
-import sys
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
-from reslab import host
 from reslab.cli import INTERRUPTED, OK, SOME_FAILED
-from reslab.cli.console import Board, duration, heard_or_not, print_json, print_table, size
+from reslab.cli.console import Board, heard_or_not, print_json
 from reslab.cli.diagnose import diagnose_plan
 from reslab.cli.flags import (
     Activations,
@@ -25,11 +21,11 @@ from reslab.cli.flags import (
     default_precision,
 )
 from reslab.cli.lists import names, whole_numbers
+from reslab.cli.planning import announce, choose_jobs, plan_facts, show_plan
 from reslab.data.sources import check_present
 from reslab.errors import LockedError, ResLabError
 from reslab.lab.launch import launch
-from reslab.lab.planner import Planned, estimate_seconds, in_order, known_speeds, plan
-from reslab.lab.speed import is_measured, place, work_per_second
+from reslab.lab.planner import in_order, plan
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles, run_files
 from reslab.recipe import Run
@@ -41,8 +37,6 @@ from reslab.studies.study import Options, Plan
 from reslab.training.schedule import parse_epochs
 
 SEQUENCE = "with commas between them"
-MEASURING = "Measuring how fast this machine trains, for some seconds; "
-BUSY = " (measured while the machine had other work: without it, less)"
 
 
 def run(
@@ -131,10 +125,10 @@ def run(
             check_present(name, data_root)
         if not no_report:
             check_place(out)
-    jobs = _check_jobs(jobs, device, todo)
-    facts = _plan_facts(asked, planned, runs, jobs, device)
+    jobs = choose_jobs(jobs, device, todo)
+    facts = plan_facts(asked, planned, runs, jobs, device)
     if dry_run:
-        _show_plan(facts, planned, asked, json=json)
+        show_plan(facts, planned, asked, json=json)
         return OK
     for member in asked.studies:
         record(runs, member)
@@ -144,7 +138,7 @@ def run(
 
         if not json:
             with heard_or_not():
-                _announce(facts)
+                announce(facts)
         work = {item.run.id: (item.work, item.work_left) for item in planned if item.run in set(todo)}
         arguments = _worker_arguments(data_root, device, jobs, checkpoint_seconds, checkpoint_activations, kept)
         shared = runs_each(device, jobs)
@@ -230,28 +224,6 @@ def _prepare(asked: Plan, root: Path, todo: list[Run], *, json: bool) -> None:
         print(*folders, sep="\n", end="\n" if folders else "")
 
 
-def _check_jobs(jobs: int | None, device: str, todo: list[Run]) -> int:
-    check_least("--jobs", jobs, 1)
-    if jobs is None and len(todo) > 1:
-        from reslab.lab.speed import best_jobs
-
-        with _measuring():
-            jobs = best_jobs(device, todo[0].recipe.precision, len(todo))
-    return max(1, min(jobs or 1, len(todo)))
-
-
-@contextmanager
-def _measuring() -> Iterator[None]:
-    """Say what takes the time, if it takes any; standard output is kept for what was asked for."""
-    kept = "roughly, for it has other work ..." if host.is_busy() else "it is remembered ..."
-    timer = threading.Timer(1.0, lambda: print(MEASURING + kept, file=sys.stderr, flush=True))
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
 def _worker_arguments(
     data_root: Path | None,
     device: str,
@@ -275,63 +247,6 @@ def _worker_arguments(
     if kept is not None:
         arguments += ["--keep-epochs", ",".join(map(str, kept)) or "none"]
     return arguments + (["--checkpoint-activations"] if checkpoint_activations else [])
-
-
-def _plan_facts(asked: Plan, planned: list[Planned], root: Path, jobs: int, device: str) -> dict[str, Any]:
-    todo = in_order(planned)
-    speeds = known_speeds(root, place(device))
-    on_busy_machine = False
-    for precision in {item.recipe.precision for item in todo} - speeds.keys():
-        on_busy_machine |= host.is_busy() and not is_measured(device, precision, jobs)
-        with _measuring():
-            speeds[precision] = work_per_second(device, precision, jobs)
-    return {
-        "study": asked.name,
-        "title": asked.title,
-        "num_runs": len(planned),
-        "num_shared": asked.num_shared,
-        "num_to_train": len(todo),
-        "jobs": jobs,
-        "seconds": estimate_seconds(planned, speeds, jobs),
-        "measured_on_busy_machine": on_busy_machine,
-        "disk_bytes": sum(item.disk_bytes for item in planned),
-    }
-
-
-def _show_plan(facts: dict[str, Any], planned: list[Planned], asked: Plan, *, json: bool) -> None:
-    labels = {variant.recipe: variant.label for study in reversed(asked.studies) for variant in study.variants}
-    rows: list[dict[str, Any]] = [
-        {
-            "run": item.run.id,
-            "what": labels[item.run.recipe],
-            "status": item.status,
-            "epochs_done": item.epochs_done,
-        }
-        for item in planned
-    ]
-    if json:
-        print_json({**facts, "runs": rows})
-        return
-    print_table(
-        ["run", "what it is", "status", "epochs done"],
-        [[str(value) for value in row.values()] for row in rows],
-    )
-    print()
-    _announce(facts)
-
-
-def _announce(facts: dict[str, Any]) -> None:
-    print(
-        f"{facts['title']}: {facts['num_to_train']} of {facts['num_runs']} runs to train{_shared(facts)}, "
-        f"{facts['jobs']} at a time; "
-        f"about {duration(facts['seconds'])}{BUSY if facts['measured_on_busy_machine'] else ''}, "
-        f"{size(facts['disk_bytes'])} of disk",
-        flush=True,
-    )
-
-
-def _shared(facts: dict[str, Any]) -> str:
-    return f" ({facts['num_shared']} more are shared between studies)" if facts["num_shared"] else ""
 
 
 def _conclude(root: Path, statuses: Mapping[str, str], failed: list[str], page: Path | None) -> None:

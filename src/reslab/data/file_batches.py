@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reslab.data.batches import Normalise, random_words
+from reslab.data.batches import random_words
 from reslab.data.folders import FileSet
 from reslab.data.normalisation import Normaliser
+from reslab.data.normalise import Normalise
 from reslab.errors import DataError
 from reslab.recipe import random_stream
 

@@ -1,76 +1,13 @@
 """A convolution, its batch norm and what follows on a graphics card: forward, evaluation and gradients, by Triton."""
 
-import contextlib
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from reslab.kernels.build import gpu_reason, triton_version
-
-ELEMENTS = 8192
-"""Numbers that a program works on at a time, at most, where each is worked on alone."""
-PROGRAMS = 128
-"""Programs that share all rows where each puts the same pieces together first: as many as a large card can run."""
-PROGRAM_BYTES = 96 * 1024
-"""Memory that a program of the smallest of these cards can share, rounded down."""
-COLUMNS = 64
-"""Sums that a program adds up from their pieces."""
-
-
-@cache
-def available(device: torch.device) -> bool:
-    """Say whether the kernels run on a device: NVIDIA's from Ampere on, with Triton, unless RESLAB_KERNELS is 0."""
-    return device.type == "cuda" and not _reason(device)
-
-
-def on_device(device: torch.device) -> AbstractContextManager[object]:
-    """Return the context in which Triton starts kernels on this device, and not on the first."""
-    return torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
-
-
-def words(device: torch.device) -> str:
-    """Say which kernels a graphics card uses."""
-    if reason := _reason(device):
-        return f"those of PyTorch: {reason}"
-    return f"convolution with batch norm, images and loss by Triton {triton_version()}; else those of PyTorch"
-
-
-def _reason(device: torch.device) -> str:
-    if device.type != "cuda" or torch.version.hip is not None:
-        return "ours are for NVIDIA's cards"
-    if torch.cuda.get_device_capability(device) < (8, 0):
-        return "ours are for cards from Ampere on"
-    return gpu_reason() or failure(device)
-
-
-@cache
-def failure(device: torch.device) -> str:
-    """Return what keeps Triton from compiling and running a kernel on a device, in words; "" where nothing does.
-
-    Where there is no C compiler, for one, it cannot make what launches its kernels.
-    """
-    try:
-        from reslab.kernels import gpu
-
-        pieces, table = torch.ones(3 * 16, device=device), torch.tensor([0, 0, 16, 16, 3], device=device)
-        sums = torch.zeros(16, device=device)
-        with on_device(device):
-            gpu.add_pieces[(1,)](pieces, sums, table, 16, COLUMNS)
-        return "" if sums.tolist() == [3.0] * 16 else "Triton adds wrongly here"
-    except Exception as error:  # whatever it is, torch's operations serve
-        return f"Triton does not work here ({(str(error).splitlines() or [repr(error)])[0]})"
-
-
-def multiplied(device: torch.device) -> torch.dtype | None:
-    """Return the type in which float32 maps are to be multiplied: bfloat16 under its autocast; None for another."""
-    if not torch.is_autocast_enabled(device.type):
-        return torch.float32
-    return torch.bfloat16 if torch.get_autocast_dtype(device.type) == torch.bfloat16 else None
+from reslab.kernels.gpu_sizes import COLUMNS, ELEMENTS, Sizes, Tile, shares, up
 
 
 def cast(weights: Sequence[Tensor], dtype: torch.dtype) -> list[Tensor]:
@@ -99,7 +36,7 @@ class Layer:
         norm, sizes = self.norm, Sizes.of(maps, self.convolution)
         out = sizes.out(maps)
         tile = Tile.of_convolution(sizes, maps.dtype)
-        gpu.evaluate_layer[(_up(sizes.rows_out, tile.rows),)](
+        gpu.evaluate_layer[(up(sizes.rows_out, tile.rows),)](
             maps, self.weight, shortcut, out, norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.eps,
             sizes.rows_out, *sizes.constants, *sizes.taps(1), shortcut is not None, relu,
             tile.rows, tile.stages, num_warps=tile.warps,
@@ -120,7 +57,7 @@ class Layer:
             *sizes.taps(1), tile.rows, tile.stages, num_warps=tile.warps,
         )  # fmt: skip
         saved = torch.empty(2 * channels, device=maps.device)
-        programs, each, rows = _shares(num_rows, channels)
+        programs, each, rows = shares(num_rows, channels)
         gpu.normalise[(programs,)](
             convolved, pieces.values, shortcut, out, saved, norm.weight, norm.bias, norm.running_mean,
             norm.running_var, norm.num_batches_tracked, norm.momentum, norm.eps, num_rows, pieces.number, tile.rows,
@@ -134,7 +71,7 @@ class Done:
     """A layer's forward pass: what its gradients are made from."""
 
     layer: Layer
-    sizes: "Sizes"
+    sizes: Sizes
     maps: Tensor
     convolved: Tensor
     out: Tensor
@@ -164,7 +101,7 @@ class Done:
         norm, channels = self.layer.norm, self.sizes.leaving
         to, of_gamma, of_beta = (torch.empty_like(like) for like in (self.convolved, norm.weight, norm.bias))
         num_rows = self.sizes.rows_out
-        programs, each, rows = _shares(num_rows, channels)
+        programs, each, rows = shares(num_rows, channels)
         gpu.norm_input_gradient[(programs,)](
             passed.gradient, self.convolved, to, self.saved, norm.weight, passed.pieces.values, of_gamma, of_beta,
             num_rows, passed.pieces.number, each, channels, rows, ELEMENTS // channels, num_warps=8,
@@ -194,12 +131,12 @@ class Done:
         pieces: Tensor | None,
         is_through: bool,
         adds: bool,
-        tile: "Tile",
+        tile: Tile,
     ) -> None:
         from reslab.kernels import gpu
 
         out, maps, to, saved, gamma, beta = before
-        gpu.maps_gradient[(_up(self.sizes.rows_in, tile.rows),)](
+        gpu.maps_gradient[(up(self.sizes.rows_in, tile.rows),)](
             gradient, self.layer.weight, more, to, out, maps, saved, gamma, beta, pieces,
             self.sizes.rows_in, *self.sizes.constants, more is not None, is_through, adds,
             tile.rows, tile.stages, num_warps=tile.warps,
@@ -233,7 +170,7 @@ class Pieces:
     @classmethod
     def of(cls, num_rows: int, rows_each: int, channels: int, device: torch.device) -> Self:
         """Return room for them."""
-        number = _up(num_rows, rows_each)
+        number = up(num_rows, rows_each)
         return cls(torch.empty(number * 2 * channels, device=device), number)
 
 
@@ -248,7 +185,7 @@ class Passed:
 class WeightGradients:
     """Room for the gradients of all weights, in pieces, and the way to add the pieces up: one launch for them all."""
 
-    def __init__(self, all_sizes: Sequence["Sizes"], device: torch.device) -> None:
+    def __init__(self, all_sizes: Sequence[Sizes], device: torch.device) -> None:
         self._places: list[tuple[int, int]] = []
         """Of each weight the place of its first piece and that of its sum."""
         self._shapes = [(sizes.leaving, sizes.side, sizes.side, sizes.channels) for sizes in all_sizes]
@@ -279,121 +216,3 @@ class WeightGradients:
             sums[end : end + shape[0] * shape[1] * shape[2] * shape[3]].view(shape).permute(0, 3, 1, 2)
             for (_, end), shape in zip(self._places, self._shapes, strict=True)
         ]
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """The sizes of a convolution's maps and filters."""
-
-    images: int
-    channels: int
-    leaving: int
-    height: int
-    width: int
-    side: int
-    stride: int
-
-    @classmethod
-    def of(cls, maps: Tensor, convolution: nn.Conv2d) -> Self:
-        """Return those of a convolution of maps N x C x H x W."""
-        images, channels, height, width = maps.shape
-        return cls(
-            images, channels, convolution.out_channels, height, width, convolution.kernel_size[0], convolution.stride[0]
-        )
-
-    @property
-    def constants(self) -> tuple[int, ...]:
-        """What the kernels are compiled for."""
-        return self.channels, self.leaving, self.height, self.width, self.side, self.stride
-
-    @property
-    def size_out(self) -> tuple[int, int, int, int]:
-        """N x K x H x W of the output."""
-        return self.images, self.leaving, (self.height - 1) // self.stride + 1, (self.width - 1) // self.stride + 1
-
-    @property
-    def rows_in(self) -> int:
-        """Pixels of the input."""
-        return self.images * self.height * self.width
-
-    @property
-    def rows_out(self) -> int:
-        """Pixels of the output."""
-        images, _, height, width = self.size_out
-        return images * height * width
-
-    def out(self, maps: Tensor) -> Tensor:
-        """Return room for the output."""
-        return torch.empty(self.size_out, dtype=maps.dtype, device=maps.device, memory_format=torch.channels_last)
-
-    def taps(self, wanted: int) -> tuple[int, int]:
-        """Return the positions of the filter that are worked on at a time, and the power of two that holds them.
-
-        With the three channels of an image these are all.
-        """
-        taps = self.side**2 if self.channels < 16 else wanted if self.side > 1 else 1
-        return taps, max(16, 1 << (taps * self.channels - 1).bit_length())
-
-    def split(self, tile: "Tile") -> tuple[int, int]:
-        """Return the number of pieces that a weight's gradient is made in, and the rows of each."""
-        each = _up(_up(self.rows_out, tile.pieces), tile.rows) * tile.rows
-        return _up(self.rows_out, each), each
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """How a product of matrices is divided among programs, by what was fastest on an H100.
-
-    A program works on so many rows; that of a weight's gradient on so many at a time, in so many pieces for all rows.
-    """
-
-    rows: int
-    warps: int = 4
-    stages: int = 4
-    pieces: int = 1
-    taps: int = 1
-
-    @classmethod
-    def of_convolution(cls, sizes: Sizes, dtype: torch.dtype) -> Self:
-        """Return it for a convolution."""
-        return cls(*TILES["convolution", sizes.leaving]).fit(sizes.taps(1)[1], sizes.leaving, dtype)
-
-    @classmethod
-    def of_maps_gradient(cls, sizes: Sizes, dtype: torch.dtype) -> Self:
-        """Return it for the gradient of a convolution's input."""
-        return cls(*TILES["maps", sizes.channels]).fit(sizes.leaving, sizes.channels, dtype)
-
-    @classmethod
-    def of_weight_gradient(cls, sizes: Sizes) -> Self:
-        """Return it for the gradient of a convolution's weight."""
-        return cls(*TILES["weight", sizes.leaving])
-
-    def fit(self, inner: int, columns: int, dtype: torch.dtype) -> Self:
-        """Return it with no more stages of rows x inner times inner x columns than the memory of a program holds."""
-        stage = (self.rows + columns) * inner * dtype.itemsize
-        return replace(self, stages=max(1, min(self.stages, 1 + PROGRAM_BYTES // stage)))  # one is in registers
-
-
-TILES = {
-    ("convolution", 16): (256, 4, 2),
-    ("convolution", 32): (256, 8, 4),
-    ("convolution", 64): (64, 4, 4),
-    ("maps", 16): (256, 4, 2),
-    ("maps", 32): (256, 8, 4),
-    ("maps", 64): (64, 4, 4),
-    ("weight", 16): (64, 4, 4, 128, 3),
-    ("weight", 32): (64, 4, 2, 32, 1),
-    ("weight", 64): (32, 4, 4, 16, 1),
-}
-
-
-def _up(number: int, by: int) -> int:
-    return -(-number // by)
-
-
-def _shares(num_rows: int, channels: int) -> tuple[int, int, int]:
-    """Return how many programs share the rows, how many rows each has, and on how many it works at a time."""
-    share = max(1, num_rows * channels // PROGRAMS)
-    rows = max(16, min(ELEMENTS, 1 << (share.bit_length() - 1)) // channels)
-    each = _up(_up(num_rows, PROGRAMS), rows) * rows
-    return _up(num_rows, each), each, rows

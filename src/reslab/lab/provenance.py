@@ -16,7 +16,7 @@ from reslab.data.serving import AnyDataset, AnyImages
 from reslab.data.split import Split, split
 from reslab.errors import DataError
 from reslab.kernels.build import kernels
-from reslab.kernels.gpu_layer import words as gpu_words
+from reslab.kernels.gpu_device import words as gpu_words
 from reslab.lab.store import RunFiles
 from reslab.recipe import Recipe
 from reslab.training.hardware import device_name

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from reslab.kernels import gpu_layer
+from reslab.kernels import gpu_device
 from reslab.kernels.convolution import convolve
 from reslab.kernels.norm import norm_add_relu_twice, norm_only, norm_relu, norm_relu_twice, usable
 from reslab.models.blocks import Block, CheckpointedBlock, ZeroPadding
@@ -56,12 +56,12 @@ class FusedResNet(ResNet):
     def _gpu_network(self, images: Tensor) -> tuple[GPUNetwork, torch.dtype] | None:
         """Return the network as the graphics card's kernels see it, and what they multiply in; None without them."""
         device = images.device
-        if not gpu_layer.available(device) or not images.dtype == self.fc.weight.dtype == torch.float32:
+        if not gpu_device.available(device) or not images.dtype == self.fc.weight.dtype == torch.float32:
             return None
         is_usual = not images.requires_grad if self.training else torch.is_inference_mode_enabled()
         if not (is_usual and self._fits(images)):
             return None
-        dtype = gpu_layer.multiplied(device)
+        dtype = gpu_device.multiplied(device)
         if dtype is None:
             return None
         known = _ON_GPU.get(self)

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from reslab.kernels.gpu_layer import Done, Layer, Passed, WeightGradients, on_device
+from reslab.kernels.gpu_device import on_device
+from reslab.kernels.gpu_layer import Done, Layer, Passed, WeightGradients
 from reslab.kernels.gpu_layer import cast as cast_weights
 from reslab.models.blocks import Block, ZeroPadding
 from reslab.models.networks import ResNet

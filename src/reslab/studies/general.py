@@ -12,7 +12,7 @@ from reslab.exhibits.rates import rate_figure
 from reslab.exhibits.tables import variant_table
 from reslab.exhibits.wording import counted, dataset_name, network_name, number, opened
 from reslab.recipe import Recipe, Scalar, differing_fields
-from reslab.studies.against_published import another_in_short, another_recipe, as_published, as_published_in_short
+from reslab.studies.against_presets import another_in_short, another_recipe, as_published, as_published_in_short
 from reslab.studies.chapter import verdicts
 from reslab.studies.comparing import diverged_words, missing_words
 from reslab.studies.designs import within

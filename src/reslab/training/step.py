@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from reslab.kernels.gpu_layer import available, on_device
+from reslab.kernels.gpu_device import available, on_device
 from reslab.training.hardware import arithmetic
 from reslab.training.optimiser import set_rate
 
