@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gpu_interpreter import DEVICE, distance
-from reslab.kernels import gpu_device
+from reslab.kernels import gpu_device, gpu_layer
 from reslab.models.complexity import multiply_adds
 from reslab.models.fused import fused
 from reslab.models.networks import build
@@ -19,6 +19,8 @@ KINDS = [("residual", "A-centred"), ("residual", "B"), ("plain", "none")]
 @pytest.fixture(autouse=True)
 def _on_this_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_device, "available", lambda device: device.type == DEVICE.type)
+    if DEVICE.type == "cpu":
+        monkeypatch.setattr(gpu_layer, "COLUMNS", 2048)  # few programs: the interpreter does one after the other
 
 
 def network(family: str, shortcut: str) -> nn.Module:
