@@ -9,9 +9,11 @@ from torch.nn import functional as F
 
 from gpu_interpreter import DEVICE, distance
 from reslab.kernels import gpu_device, gpu_layer
+from reslab.lab.assembly import make_ready
 from reslab.models.complexity import multiply_adds
 from reslab.models.fused import fused
 from reslab.models.networks import build
+from reslab.presets import preset_recipe
 
 KINDS = [("residual", "A-centred"), ("residual", "B"), ("plain", "none")]
 
@@ -96,6 +98,33 @@ def test_what_the_kernels_are_not_made_for_goes_the_plain_way() -> None:
     assert torch.equal(module.double()(images.double()), plain.train().double()(images.double()))
     wide = fused(build("residual", 8, "B", 10, initialisation="he-fan-in", seed=0, in_channels=17)).to(DEVICE)
     assert wide(torch.randn(2, 17, 8, 8, device=DEVICE)).isfinite().all()
+
+
+def test_kernels_are_made_ready_on_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And where they give an error, all networks do without them, and it is said why."""
+    monkeypatch.setattr("reslab.lab.assembly.available", lambda device: device not in gpu_device._GIVEN_UP)
+    monkeypatch.setattr(gpu_device, "available", lambda device: device not in gpu_device._GIVEN_UP)
+    monkeypatch.setattr(gpu_device, "_GIVEN_UP", {torch.device("meta"): "no kernels"})
+    recipe = preset_recipe("assignment", dataset="digits", depth=8)
+    module = fused(network("residual", "B"))
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    assert make_ready(module, recipe, DEVICE) == ""
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+
+    class StarvedError(Exception):
+        pass
+
+    def starved(*_: object, **__: object) -> None:
+        raise StarvedError("out of resource: shared memory\nReduce it")
+
+    monkeypatch.setattr(gpu_layer.Done, "of_weight", starved)
+    said = "kernels are those of PyTorch, which are slower: Triton's gave an error (out of resource: shared memory)"
+    assert make_ready(module, recipe, DEVICE) == said
+    images, labels = batch()
+    assert gradient(module, images, labels)[0] == pytest.approx(
+        gradient(network("residual", "B"), images, labels)[0], rel=1e-5
+    )
+    assert make_ready(module, recipe, DEVICE) == ""
 
 
 def test_a_second_backward_pass_says_what_is_missing() -> None:

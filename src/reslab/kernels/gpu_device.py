@@ -9,11 +9,19 @@ import torch
 from reslab.kernels.build import gpu_reason, triton_version
 from reslab.kernels.gpu_sizes import COLUMNS
 
+_GIVEN_UP: dict[torch.device, str] = {}
+"""Why kernels are not used on a device, where that was found out by trying."""
 
-@cache
+
 def available(device: torch.device) -> bool:
     """Say whether the kernels run on a device: NVIDIA's from Ampere on, with Triton, unless RESLAB_KERNELS is 0."""
-    return device.type == "cuda" and not _reason(device)
+    return device.type == "cuda" and device not in _GIVEN_UP and not _reason(device)
+
+
+def give_up(device: torch.device, error: Exception) -> str:
+    """Use no kernels on a device from now on, for an error that they gave; return in words what it was."""
+    _GIVEN_UP[device] = f"Triton's gave an error ({_first_line(error)})"
+    return _GIVEN_UP[device]
 
 
 def on_device(device: torch.device) -> AbstractContextManager[object]:
@@ -23,11 +31,12 @@ def on_device(device: torch.device) -> AbstractContextManager[object]:
 
 def words(device: torch.device) -> str:
     """Say which kernels a graphics card uses."""
-    if reason := _reason(device):
+    if reason := _GIVEN_UP.get(device) or _reason(device):
         return f"those of PyTorch: {reason}"
     return f"convolution with batch norm, images and loss by Triton {triton_version()}; else those of PyTorch"
 
 
+@cache
 def _reason(device: torch.device) -> str:
     if device.type != "cuda" or torch.version.hip is not None:
         return "ours are for NVIDIA's cards"
@@ -51,7 +60,11 @@ def failure(device: torch.device) -> str:
             gpu.add_pieces[(1,)](pieces, sums, table, 16, COLUMNS)
         return "" if sums.tolist() == [3.0] * 16 else "Triton adds wrongly here"
     except Exception as error:  # whatever it is, torch's operations serve
-        return f"Triton does not work here ({(str(error).splitlines() or [repr(error)])[0]})"
+        return f"Triton does not work here ({_first_line(error)})"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [repr(error)])[0]
 
 
 def multiplied(device: torch.device) -> torch.dtype | None:

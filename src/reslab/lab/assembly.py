@@ -1,12 +1,16 @@
 """The parts of a run put together: its network, the batches it trains on and those it is measured on."""
 
+import copy
+
 import torch
 from torch import nn
 
 from reslab.data.serving import AnyDataset, AnyEvaluationBatches, AnyTrainBatches, serve
-from reslab.models.fused import fused
+from reslab.kernels.gpu_device import available, give_up
+from reslab.models.fused import FusedResNet, fused
 from reslab.models.networks import build
 from reslab.recipe import Recipe, Run
+from reslab.training.hardware import arithmetic
 
 
 def assemble(
@@ -25,6 +29,27 @@ def training_network(
     module = fused(build_network(recipe, num_classes, seed, checkpoint_activations))
     module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return module
+
+
+def make_ready(module: nn.Module, recipe: Recipe, device: torch.device) -> str:
+    """Compile what a network needs on a graphics card, by a step and an evaluation of a copy of it.
+
+    Takes some 20 seconds the first time on a machine.  Where that fails, the network and all later ones do without the
+    card's kernels, and what is returned says why.
+    """
+    if not (isinstance(module, FusedResNet) and available(device)):
+        return ""
+    twin = copy.deepcopy(module).train()
+    size = recipe.image_size
+    images = torch.zeros(2, module.conv1.in_channels, size, size, device=device)
+    try:
+        with arithmetic(device, recipe.precision):
+            twin(images).float().sum().backward()
+        with torch.inference_mode(), arithmetic(device, recipe.precision):
+            twin.eval()(images).sum().item()
+    except Exception as error:  # torch's operations may do it
+        return f"kernels are those of PyTorch, which are slower: {give_up(device, error)}"
+    return ""
 
 
 def build_network(recipe: Recipe, num_classes: int, seed: int, checkpoint_activations: bool = False) -> nn.Module:

@@ -26,7 +26,7 @@ from reslab.errors import ResLabError
 from reslab.files import sync_folder
 from reslab.host import usable_cores
 from reslab.kernels.build import kernels, must_compile
-from reslab.lab.assembly import assemble
+from reslab.lab.assembly import assemble, make_ready
 from reslab.lab.provenance import attempt, check_images, describe_data
 from reslab.lab.store import FORMAT, RunFiles, Status, writing
 from reslab.models.complexity import multiply_adds, parameters
@@ -147,6 +147,11 @@ def _train(
     # Before any of its files is changed:
     check_images(files, dataset, "began with", "use the same --data-root, or another --runs folder")
     module, images, evaluations = assemble(run, dataset, device, settings.checkpoint_activations)
+    problem = ""
+    if device.type == "cuda":
+        emit("preparing", words="makes its kernels ready, which takes a while the first time")
+        with _LOADING:  # the others find them ready
+            problem = make_ready(module, recipe, device)
     state = loop.start(module, recipe, images.num_batches, device)
     if (saved := load_checkpoint(files.checkpoints)) is not None:
         restore(state, saved)
@@ -163,6 +168,8 @@ def _train(
         num_iterations=state.schedule.num_iterations,
         num_epochs=state.schedule.num_epochs,
     )
+    if problem:
+        emit("remark", words=problem)
     threads = torch.get_num_threads()
     if saved is not None and settings.threads is None and threads > usable_cores():
         emit("remark", words=f"goes on with the {threads} threads that it had, for the same bits: more than cores here")
