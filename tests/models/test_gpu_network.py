@@ -14,6 +14,7 @@ from reslab.models.complexity import multiply_adds
 from reslab.models.fused import fused
 from reslab.models.networks import build
 from reslab.presets import preset_recipe
+from reslab.recipe import vary
 
 KINDS = [("residual", "A-centred"), ("residual", "B"), ("plain", "none")]
 
@@ -105,7 +106,7 @@ def test_kernels_are_made_ready_on_a_copy(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("reslab.lab.assembly.available", lambda device: device not in gpu_device._GIVEN_UP)
     monkeypatch.setattr(gpu_device, "available", lambda device: device not in gpu_device._GIVEN_UP)
     monkeypatch.setattr(gpu_device, "_GIVEN_UP", {torch.device("meta"): "no kernels"})
-    recipe = preset_recipe("assignment", dataset="digits", depth=8)
+    recipe = vary(preset_recipe("assignment", dataset="digits", depth=8), batch_size=4)
     module = fused(network("residual", "B"))
     before = {name: value.clone() for name, value in module.state_dict().items()}
     assert make_ready(module, recipe, DEVICE) == ""

@@ -41,7 +41,7 @@ def make_ready(module: nn.Module, recipe: Recipe, device: torch.device) -> str:
         return ""
     twin = copy.deepcopy(module).train()
     size = recipe.image_size
-    images = torch.zeros(2, module.conv1.in_channels, size, size, device=device)
+    images = torch.zeros(recipe.batch_size, module.conv1.in_channels, size, size, device=device)
     try:
         with arithmetic(device, recipe.precision):
             twin(images).float().sum().backward()
