@@ -67,6 +67,16 @@ def convolved(
 
 
 @triton.jit
+def finish(values, shortcut, out, at, is_here, ADDS: tl.constexpr, RELU: tl.constexpr):
+    """Add a shortcut to what was normalised, take the positive part, and store it."""
+    if ADDS:
+        values += tl.load(shortcut + at, mask=is_here, other=0.0).to(tl.float32)
+    if RELU:
+        values = tl.maximum(values, 0.0)
+    tl.store(out + at, values.to(out.dtype.element_ty), mask=is_here)
+
+
+@triton.jit
 def evaluate_layer(
     maps, weight, shortcut, out, gamma, beta, running_mean, running_var, epsilon, num_rows,
     C: tl.constexpr, K: tl.constexpr, H: tl.constexpr, W: tl.constexpr, SIDE: tl.constexpr, STRIDE: tl.constexpr,
@@ -81,11 +91,7 @@ def evaluate_layer(
     at = rows[:, None] * K + channels[None, :]
     scale = tl.load(gamma + channels) / tl.sqrt(tl.load(running_var + channels) + epsilon)
     values = (acc - tl.load(running_mean + channels)[None, :]) * scale[None, :] + tl.load(beta + channels)[None, :]
-    if ADDS:
-        values += tl.load(shortcut + at, mask=is_row[:, None], other=0.0).to(tl.float32)
-    if RELU:
-        values = tl.maximum(values, 0.0)
-    tl.store(out + at, values.to(out.dtype.element_ty), mask=is_row[:, None])
+    finish(values, shortcut, out, at, is_row[:, None], ADDS, RELU)
 
 
 @triton.jit
@@ -156,11 +162,7 @@ def normalise(
         is_row = (rows < num_rows)[:, None]
         values = tl.load(maps + at, mask=is_row, other=0.0).to(tl.float32)
         values = (values - mean[None, :]) * scale[None, :] + offset[None, :]
-        if ADDS:
-            values += tl.load(shortcut + at, mask=is_row, other=0.0).to(tl.float32)
-        if RELU:
-            values = tl.maximum(values, 0.0)
-        tl.store(out + at, values.to(out.dtype.element_ty), mask=is_row)
+        finish(values, shortcut, out, at, is_row, ADDS, RELU)
 
 
 @triton.jit

@@ -1,6 +1,7 @@
 """Whether a graphics card runs our kernels, and if not, why; and in which type it multiplies."""
 
 import contextlib
+import threading
 from contextlib import AbstractContextManager
 from functools import cache
 
@@ -27,6 +28,24 @@ def give_up(device: torch.device, error: Exception) -> str:
 def on_device(device: torch.device) -> AbstractContextManager[object]:
     """Return the context in which Triton starts kernels on this device, and not on the first."""
     return torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
+
+
+def stream_of_thread(device: torch.device, name: str) -> "torch.cuda.Stream | None":
+    """Return this thread's stream of that name on a CUDA device, the same at every call; None elsewhere.
+
+    PyTorch deals out a few dozen streams in turn: a thread that asked for a new one with every run would in time get
+    one that another thread is using.
+    """
+    if device.type != "cuda":
+        return None
+    known: dict[str, torch.cuda.Stream] = vars(_OF_THREAD)
+    key = f"{name} {device}"
+    if key not in known:
+        known[key] = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    return known[key]
+
+
+_OF_THREAD = threading.local()
 
 
 def words(device: torch.device) -> str:

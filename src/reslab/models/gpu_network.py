@@ -6,16 +6,14 @@ same kernel takes on through the ReLU before.  The gradients of the weights are 
 """
 
 import contextlib
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from reslab.kernels.gpu_device import on_device
+from reslab.kernels.gpu_device import on_device, stream_of_thread
 from reslab.kernels.gpu_layer import Done, Layer, Passed, WeightGradients
 from reslab.kernels.gpu_layer import cast as cast_weights
 from reslab.models.blocks import Block, ZeroPadding
@@ -29,12 +27,12 @@ class GPUNetwork:
         stages = (network.layer1, network.layer2, network.layer3)
         self.device = device
         self.blocks = [cast(Block, block) for stage in stages for block in stage]
+        self.stem = network.conv1
         self.pairs = [(network.conv1, network.bn1)]
         for block in self.blocks:
             self.pairs += [(block.conv1, block.bn1), (block.conv2, block.bn2)]
-            if isinstance(block.downsample, nn.Sequential):
-                convolution, norm = block.downsample
-                self.pairs.append((cast(nn.Conv2d, convolution), cast(nn.BatchNorm2d, norm)))
+            if (projection := _projection(block)) is not None:
+                self.pairs.append((projection, cast(nn.BatchNorm2d, cast(nn.Sequential, block.downsample)[1])))
         self.beside = _Beside(device)
         self._weight_gradients: dict[tuple[int, ...], WeightGradients] = {}
 
@@ -45,7 +43,7 @@ class GPUNetwork:
 
     def _pooled(self, images: Tensor, dtype: torch.dtype, training: bool) -> Tensor:
         weights = cast_weights([convolution.weight for convolution, _ in self.pairs], dtype)
-        layers = [Layer(*pair, weight) for pair, weight in zip(self.pairs, weights, strict=True)]
+        layers = {pair[0]: Layer(*pair, weight) for pair, weight in zip(self.pairs, weights, strict=True)}
         images = images.to(dtype).contiguous(memory_format=torch.channels_last)
         if training:
             parameters = [
@@ -53,46 +51,39 @@ class GPUNetwork:
             ]
             pooled: Tensor = _Network.apply(self, layers, images, *parameters)  # type: ignore[no-untyped-call]
             return pooled
-        ordered = iter(layers)
-        x = next(ordered).evaluate(images)
+        x = layers[self.stem].evaluate(images)
         for block in self.blocks:
-            first, second = next(ordered), next(ordered)
-            shortcut = next(ordered).evaluate(x, relu=False) if _projects(block) else _identity(block, x)
-            x = second.evaluate(first.evaluate(x), shortcut)
+            projection = _projection(block)
+            shortcut = _identity(block, x) if projection is None else layers[projection].evaluate(x, relu=False)
+            x = layers[block.conv2].evaluate(layers[block.conv1].evaluate(x), shortcut)
         return x.mean(dim=(2, 3))
 
-    def weight_gradients(self, done: list[Done]) -> WeightGradients:
-        """Return the way to make the weights' gradients, set up once for maps of these sizes."""
-        key = tuple(done[0].maps.shape)
+    def weight_gradients(self, done: Mapping[nn.Conv2d, Done]) -> WeightGradients:
+        """Return the way to make the weights' gradients, in the order of `pairs`, once for maps of these sizes."""
+        key = tuple(done[self.stem].maps.shape)
         if key not in self._weight_gradients:
-            self._weight_gradients[key] = WeightGradients([one.sizes for one in done], self.device)
+            all_sizes = [done[convolution].sizes for convolution, _ in self.pairs]
+            self._weight_gradients[key] = WeightGradients(all_sizes, self.device)
         return self._weight_gradients[key]
-
-
-@dataclass(frozen=True, slots=True)
-class _DoneBlock:
-    block: Block
-    first: Done
-    second: Done
-    projection: Done | None
 
 
 class _Network(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, network: GPUNetwork, layers: list[Layer], images: Tensor, *_: Tensor) -> Tensor:
-        ordered = iter(layers)
-        stem = next(ordered).train(images)
-        x, blocks, all_done = stem.out, [], [stem]
+    def forward(ctx: Any, network: GPUNetwork, layers: Mapping[nn.Conv2d, Layer], images: Tensor, *_: Tensor) -> Tensor:
+        done: dict[nn.Conv2d, Done] = {}
+
+        def train(convolution: nn.Conv2d, x: Tensor, shortcut: Tensor | None = None, *, relu: bool = True) -> Tensor:
+            done[convolution] = layers[convolution].train(x, shortcut, relu=relu)
+            return done[convolution].out
+
+        x = train(network.stem, images)
         for block in network.blocks:
-            layer, second_layer = next(ordered), next(ordered)
-            first = layer.train(x)
-            projection = next(ordered).train(x, relu=False) if _projects(block) else None
-            second = second_layer.train(first.out, _identity(block, x) if projection is None else projection.out)
-            blocks.append(_DoneBlock(block, first, second, projection))
-            all_done += [first, second, *([] if projection is None else [projection])]
-            x = second.out
-        network.weight_gradients(all_done)  # sets them up: during a recording, nothing can
-        ctx.kept = network, stem, blocks, all_done
+            projection = _projection(block)
+            first = train(block.conv1, x)
+            shortcut = _identity(block, x) if projection is None else train(projection, x, relu=False)
+            x = train(block.conv2, first, shortcut)
+        network.weight_gradients(done)  # sets them up: during a recording, nothing can
+        ctx.kept = network, done
         return x.mean(dim=(2, 3))
 
     @staticmethod
@@ -100,50 +91,52 @@ class _Network(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         if ctx.kept is None:
             raise RuntimeError("what this gradient needs is gone after the first time; do the forward pass again")
-        network, stem, blocks, all_done = ctx.kept
+        network, done = ctx.kept
         ctx.kept = None
-        backward = _Backward(network, all_done)
-        last = blocks[-1].second
+        backward = _Backward(network, done)
+        outputs = [done[network.stem], *(done[block.conv2] for block in network.blocks)]
+        last = outputs[-1]
         passed = last.of_norm(gradient.to(last.out.dtype).contiguous(), pool=last.out.shape[2] * last.out.shape[3])
-        before = [stem, *(block.second for block in blocks[:-1])]
-        for done, input_layer in zip(reversed(blocks), reversed(before), strict=True):
-            of_second = backward.layer(done.second, passed)
-            more = backward.shortcut(done, passed.gradient)
-            of_first = backward.layer(done.first, done.second.of_norm_before(of_second, None, done.first))
-            passed = done.first.of_norm_before(of_first, more, input_layer)
-        backward.layer(stem, passed)
+        for block, before in zip(reversed(network.blocks), reversed(outputs[:-1]), strict=True):
+            first, second = done[block.conv1], done[block.conv2]
+            of_second = backward.layer(second, passed)
+            more = backward.shortcut(block, passed.gradient)
+            of_first = backward.layer(first, second.of_norm_before(of_second, None, first))
+            passed = first.of_norm_before(of_first, more, before)
+        backward.layer(done[network.stem], passed)
         return None, None, None, *backward.gradients()
 
 
 class _Backward:
     """A backward pass: the gradients of parameters as they come."""
 
-    def __init__(self, network: GPUNetwork, all_done: list[Done]) -> None:
+    def __init__(self, network: GPUNetwork, done: Mapping[nn.Conv2d, Done]) -> None:
         self._beside = network.beside
-        self._way = network.weight_gradients(all_done)
-        self._room = self._way.room()
-        self._place = {id(done): place for place, done in enumerate(all_done)}
-        self._of_norms: list[tuple[Tensor, Tensor]] = [()] * len(all_done)  # type: ignore[list-item]
+        self._done = done
+        self._way = network.weight_gradients(done)
+        self._pieces = self._way.room()
+        self._room = dict(zip((convolution for convolution, _ in network.pairs), self._pieces, strict=True))
+        self._of_norms: dict[nn.Conv2d, tuple[Tensor, Tensor]] = {}
         self._in_use: list[Tensor] = []
         """What is read beside: kept until that has come to an end."""
 
     def layer(self, done: Done, passed: Passed) -> Tensor:
         """Return the gradient of what a layer convolved; its parameters' are made."""
-        of_convolved, *of_norm = done.of_convolved(passed)
-        place = self._place[id(done)]
-        self._of_norms[place] = (of_norm[0], of_norm[1])
+        convolution = done.layer.convolution
+        of_convolved, of_gamma, of_beta = done.of_convolved(passed)
+        self._of_norms[convolution] = of_gamma, of_beta
         self._in_use.append(of_convolved)
         with self._beside.started():
-            done.of_weight(of_convolved, self._room[place])
+            done.of_weight(of_convolved, self._room[convolution])
         return of_convolved
 
-    def shortcut(self, done: _DoneBlock, gradient: Tensor) -> Tensor | None:
+    def shortcut(self, block: Block, gradient: Tensor) -> Tensor | None:
         """Return what a block's shortcut gives to the gradient of its input."""
-        block = done.block
-        if done.projection is not None:
-            return done.projection.of_maps(self.layer(done.projection, done.projection.of_norm(gradient)))
+        if (projection := _projection(block)) is not None:
+            done = self._done[projection]
+            return done.of_maps(self.layer(done, done.of_norm(gradient)))
         if isinstance(block.downsample, ZeroPadding):
-            padding, maps = block.downsample, done.first.maps
+            padding, maps = block.downsample, self._done[block.conv1].maps
             more = torch.zeros_like(maps)
             real = slice(padding.before, padding.before + maps.shape[1])
             more[:, :, :: padding.stride, :: padding.stride] = gradient[:, real]
@@ -154,8 +147,8 @@ class _Backward:
         """Return all parameters' gradients: of each layer's weight, gamma and beta."""
         self._beside.ended()
         self._in_use.clear()
-        weights = self._way.add(self._room)
-        return [part for weight, of_norm in zip(weights, self._of_norms, strict=True) for part in (weight, *of_norm)]
+        weights = zip(self._room, self._way.add(self._pieces), strict=True)
+        return [part for convolution, weight in weights for part in (weight, *self._of_norms[convolution])]
 
 
 class _Beside:
@@ -163,12 +156,7 @@ class _Beside:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._stream = None
-        if device.type == "cuda":
-            streams: dict[str, torch.cuda.Stream] = vars(_OF_THREAD)
-            if str(device) not in streams:  # PyTorch has a few dozen and deals them out in turn
-                streams[str(device)] = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-            self._stream = streams[str(device)]
+        self._stream = stream_of_thread(device, "second")
 
     @contextlib.contextmanager
     def started(self) -> Iterator[None]:
@@ -186,11 +174,9 @@ class _Beside:
             torch.cuda.current_stream(self._device).wait_stream(self._stream)
 
 
-_OF_THREAD = threading.local()
-
-
-def _projects(block: Block) -> bool:
-    return isinstance(block.downsample, nn.Sequential)
+def _projection(block: Block) -> nn.Conv2d | None:
+    """Return the convolution of a block's shortcut, where it has one."""
+    return cast(nn.Conv2d, block.downsample[0]) if isinstance(block.downsample, nn.Sequential) else None
 
 
 def _identity(block: Block, x: Tensor) -> Tensor | None:

@@ -8,8 +8,7 @@ from reslab.exhibits.windows import published_table
 from reslab.exhibits.wording import dataset_name, network_name, percent, spread
 from reslab.presets import preset_of
 from reslab.published import in_words as figure_in_words
-from reslab.published import published
-from reslab.studies.against_published import ONE_MORE, against_paper, papers_figure
+from reslab.studies.against_published import ONE_MORE, against_paper, figures_of, papers_figure
 from reslab.studies.verdicts import ALMOST, epochs_words, in_words, schedule_share, why_not_comparable, with_published
 
 
@@ -22,11 +21,7 @@ def as_published(done: Sequence[Group]) -> list[Block]:
     tables = []
     for dataset in datasets_of(own):
         alike = on_dataset(own, dataset)
-        known = [
-            one
-            for group in alike
-            for one in published(dataset=dataset, depth=group.recipe.depth, family=group.recipe.family)
-        ]
+        known = [one for group in alike for one in figures_of(group)]
         tables.append(published_table(f"published-{dataset}", alike, known))
     return [*(table for table in tables if table is not None), *against_paper(own)] if own else []
 
@@ -99,9 +94,7 @@ def _beside(name: str, own: Sequence[Group]) -> list[Block]:
     """Return the groups of one preset and data set beside the published figures."""
     dataset = own[0].recipe.dataset
     length, share = epochs_words(own[0]), percent(schedule_share(own[0]) or 0.0)
-    known = [
-        one for group in own for one in published(dataset=dataset, depth=group.recipe.depth, family=group.recipe.family)
-    ]
+    known = [one for group in own for one in figures_of(group)]
     table = published_table(f"published-{dataset}-{name}", own, known, f"{name} recipe, {length}, last epoch")
     lead = f"On {dataset_name(dataset)}, test error of the last epoch ([[published-{dataset}-{name}]]):"
     text = (

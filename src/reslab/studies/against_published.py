@@ -50,17 +50,20 @@ def _shown_apart(groups: Sequence[Group]) -> bool:
     return any(
         found is not None and found.margin is not None and found.resolved
         for group in groups
-        for one in published(
-            dataset=group.recipe.dataset, depth=group.recipe.depth, source="paper", family=group.recipe.family
-        )
+        for one in figures_of(group, "paper")
         for found in (with_published(group, one),)
     )
 
 
 def papers_figure(group: Group) -> Published | None:
     """Return the paper's figure of a group's network and images, if it has one."""
+    return next(iter(figures_of(group, "paper")), None)
+
+
+def figures_of(group: Group, source: str | None = None) -> list[Published]:
+    """Return the published figures of a group's network and images."""
     recipe = group.recipe
-    return next(iter(published(dataset=recipe.dataset, depth=recipe.depth, source="paper", family=recipe.family)), None)
+    return published(dataset=recipe.dataset, depth=recipe.depth, source=source, family=recipe.family)
 
 
 def not_comparable(done: Sequence[Group]) -> list[Block]:
@@ -94,16 +97,16 @@ def _alike(dataset: str, groups: Sequence[Group], longer: dict[float, tuple[int,
     """Return the comparison on one data set; into `longer` go published windows that end later, by where ours end."""
     items = []
     for group in groups:
-        depth, name = group.recipe.depth, network_name(group.recipe)
+        name = network_name(group.recipe)
         measured = with_n(group.last_epoch("test_error"))
         sentences = []
-        for one in published(dataset=dataset, depth=depth, source="paper", family=group.recipe.family):
+        for one in figures_of(group, "paper"):
             found = with_published(group, one)
             assert found is not None
             theirs = f"the paper's {figure_in_words(one)}"
             sentences.append(f"{measured}, {in_words(found, theirs)}")
         figures = group.in_window("test_error")
-        for one in published(dataset=dataset, depth=depth, source="assignment", family=group.recipe.family):
+        for one in figures_of(group, "assignment"):
             if figures is not None and one.low is not None and one.high is not None:
                 own = group.window
                 last = group.last_epoch("test_error").mean
@@ -151,10 +154,9 @@ def _others_too(groups: Sequence[Group]) -> str:
     """Return how many other published trainings of these networks lie below the paper's own figures."""
     below = total = 0
     for group in groups:
-        recipe, papers = group.recipe, papers_figure(group)
+        papers = papers_figure(group)
         if papers is not None:
-            others = published(dataset=recipe.dataset, depth=recipe.depth, family=recipe.family)
-            errors = [one.error for one in others if one.source != "paper"]
+            errors = [one.error for one in figures_of(group) if one.source != "paper"]
             below, total = below + sum(error < papers.error for error in errors), total + len(errors)
     if not total:
         return ""

@@ -11,8 +11,7 @@ from reslab.exhibits.factors import Axis, factor_figure
 from reslab.exhibits.finals import marks
 from reslab.exhibits.windows import beside_table, network, nothing, published_table, window_table
 from reslab.exhibits.wording import FAMILY_NAMES, dataset_name, listing, network_name, opened
-from reslab.published import published
-from reslab.studies.against_published import not_comparable
+from reslab.studies.against_published import figures_of, not_comparable
 from reslab.studies.chapter import Chapter, in_short, write
 from reslab.studies.comparing import higher, lower, told
 from reslab.studies.designs import BOTH, base_recipe, labelled, seeds, variants, within
@@ -75,12 +74,7 @@ def _pairs(groups: Sequence[Group]) -> list[tuple[Group, Group]]:
 
 
 def _results(groups: Sequence[Group]) -> list[Block]:
-    beside = [
-        one
-        for group in groups
-        if why_not_comparable(group) is None
-        for one in published(dataset=group.recipe.dataset, depth=group.recipe.depth, family=group.recipe.family)
-    ]
+    beside = [one for group in groups if why_not_comparable(group) is None for one in figures_of(group)]
     plain_or_paper = [one for one in beside if one.family == "plain" or one.source == "paper"]
     axis = Axis("Depth (layers)", lambda group: str(group.recipe.depth), _family)
     ordered = sorted(groups, key=lambda group: group.recipe.depth)

@@ -10,8 +10,9 @@ from reslab.exhibits.finals import by_depth_figure
 from reslab.exhibits.tables import final_table
 from reslab.exhibits.windows import published_table, window_table
 from reslab.exhibits.wording import dataset_name, listing, network_name
-from reslab.published import Published, published
+from reslab.published import published
 from reslab.studies import depth_answers
+from reslab.studies.against_published import figures_of
 from reslab.studies.chapter import curves, verdicts
 from reslab.studies.comparing import placed
 from reslab.studies.designs import base_recipe
@@ -91,7 +92,7 @@ def _expectation(datasets: Sequence[str], depths: Sequence[int]) -> str:
 def _results(groups: Sequence[Group]) -> list[Block]:
     if not any(group.has_result for group in groups):
         return []
-    beside = [one for group in groups if why_not_comparable(group) is None for one in _published(group)]
+    beside = [one for group in groups if why_not_comparable(group) is None for one in figures_of(group)]
     figure = by_depth_figure("final", groups, beside)
     blocks: list[Block] = [figure] if figure is not None else []
     for dataset in datasets_of(groups):
@@ -101,10 +102,6 @@ def _results(groups: Sequence[Group]) -> list[Block]:
         tables = (final_table(f"final-{dataset}", own), published_beside, window)
         blocks += [table for table in tables if table is not None]
     return blocks
-
-
-def _published(group: Group) -> list[Published]:
-    return published(dataset=group.recipe.dataset, depth=group.recipe.depth, family=group.recipe.family)
 
 
 def _network(group: Group) -> str:

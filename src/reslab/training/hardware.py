@@ -6,13 +6,13 @@ import os
 import platform
 import resource
 import sys
-import threading
 from contextlib import AbstractContextManager
 
 import torch
 
 from reslab.errors import ResLabError
 from reslab.host import cpu_name, cpu_precision
+from reslab.kernels.gpu_device import stream_of_thread
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -52,20 +52,8 @@ def stream_of_its_own(device: torch.device) -> "torch.cuda.Stream | None":
 
 
 def stream_of_this_thread(device: torch.device) -> "torch.cuda.Stream | None":
-    """Return this thread's stream of a CUDA device, the same at every call; None elsewhere.
-
-    PyTorch deals out a few dozen streams in turn: a thread that asked for a new one with every run would in time get
-    one that another thread is using.
-    """
-    if device.type != "cuda":
-        return None
-    known: dict[str, torch.cuda.Stream] = vars(_OF_THREAD)
-    if str(device) not in known:
-        known[str(device)] = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-    return known[str(device)]
-
-
-_OF_THREAD = threading.local()
+    """Return this thread's stream of a CUDA device, the same at every call; None elsewhere."""
+    return stream_of_thread(device, "first")
 
 
 def on_stream(stream: "torch.cuda.Stream | None") -> AbstractContextManager[object]:
