@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from reslab.analysis.comparisons import Compared, compare
 from reslab.analysis.groups import Group, gather
-from reslab.analysis.judgement import Compared, compare
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.readings import comparison_table, readings_table
 from reslab.exhibits.windows import beside_table, nothing, window_table

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from reslab.analysis.comparisons import Compared, compare
 from reslab.analysis.groups import Group, gather
-from reslab.analysis.judgement import Compared, compare
 from reslab.analysis.tidy import read_tables
 from reslab.recipe import Run
 from reslab.studies.comparing import against, by_dataset, in_sentences

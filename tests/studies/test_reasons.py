@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from chapter_words import words_of
 
+from reslab.analysis.comparisons import Compared, compare
 from reslab.analysis.groups import Group, gather
-from reslab.analysis.judgement import Compared, compare
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.wording import listing
 from reslab.recipe import Run

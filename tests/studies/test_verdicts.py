@@ -1,7 +1,7 @@
 """Verdicts in words: what correction takes away is said, and counts of seeds read as words."""
 
-from reslab.analysis.comparison import Difference
-from reslab.analysis.statistics import Verdict
+from reslab.analysis.differences import Difference
+from reslab.analysis.verdicts import Verdict
 from reslab.studies.verdicts import training_words, verdict_words
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
+from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, datasets_of
-from reslab.analysis.judgement import Compared
 from reslab.analysis.readings import readings
-from reslab.analysis.statistics import MARGIN, Verdict
+from reslab.analysis.verdicts import MARGIN, Verdict
 from reslab.exhibits.blocks import Column, Table
 from reslab.exhibits.wording import (
     counted,

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from reslab.analysis.comparison import Difference
+from reslab.analysis.differences import Difference
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import Summary
 from reslab.recipe import Recipe

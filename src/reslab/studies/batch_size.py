@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, datasets_of, on_dataset
-from reslab.analysis.judgement import Compared
-from reslab.analysis.statistics import MARGIN
 from reslab.analysis.summary import summarise
 from reslab.analysis.tidy import Tables
+from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.blocks import Block, Heading, Prose, Table
 from reslab.exhibits.factors import Axis, factor_figure
 from reslab.exhibits.windows import window_table

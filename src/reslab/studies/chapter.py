@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from reslab.analysis.comparisons import Compared, compare
 from reslab.analysis.groups import Group, datasets_of
-from reslab.analysis.judgement import Compared, compare
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Heading, Prose
 from reslab.exhibits.curve_rows import EPOCHS, Along

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
+from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, datasets_of, on_dataset
-from reslab.analysis.judgement import Compared
-from reslab.analysis.statistics import MARGIN, Verdict
+from reslab.analysis.verdicts import MARGIN, Verdict
 from reslab.exhibits.blocks import Block, Bullets, Prose
 from reslab.exhibits.wording import dataset_name, listing, network_name, number, opened, spread
 from reslab.studies.reasons import nothing_beside, on_what_scale, untested

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, datasets_of, on_dataset
-from reslab.analysis.judgement import Compared
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Heading, Prose
 from reslab.exhibits.factors import Axis, factor_figure

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from reslab.analysis.comparisons import compare
 from reslab.analysis.groups import Group, datasets_of, on_dataset
-from reslab.analysis.judgement import compare
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Heading, Prose
 from reslab.exhibits.finals import by_depth_figure

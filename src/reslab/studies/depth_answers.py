@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, datasets_of, on_dataset
-from reslab.analysis.judgement import Compared
-from reslab.analysis.statistics import MARGIN, Verdict
+from reslab.analysis.verdicts import MARGIN, Verdict
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
 from reslab.exhibits.wording import dataset_name, listing, network_name, number, opened, spread, with_n
 from reslab.studies.against_published import against_paper

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from reslab.analysis.comparisons import Compared
 from reslab.analysis.features import ending
 from reslab.analysis.groups import Group, datasets_of, on_dataset
-from reslab.analysis.judgement import Compared
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Bullets, Column, Heading, Prose, Table
 from reslab.exhibits.factors import Axis, factor_figure

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, datasets_of, on_dataset
-from reslab.analysis.judgement import Compared
 from reslab.analysis.tidy import Tables
 from reslab.errors import ResLabError
 from reslab.exhibits.blocks import Block, Column, Heading, Prose, Table

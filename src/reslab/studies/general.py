@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from reslab.analysis.comparisons import compare
 from reslab.analysis.groups import Group, datasets_of
-from reslab.analysis.judgement import compare
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Bullets, Column, Heading, Prose, Table
 from reslab.exhibits.curves import error_figure

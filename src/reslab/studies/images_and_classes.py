@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group
-from reslab.analysis.judgement import Compared
 from reslab.exhibits.blocks import Block, Heading, Prose
 from reslab.exhibits.wording import dataset_name, network_name, opened, points, spread, whole
 from reslab.recipe import Recipe

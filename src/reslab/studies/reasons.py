@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from reslab.analysis.comparison import by_images_alone
-from reslab.analysis.judgement import Compared
-from reslab.analysis.statistics import MARGIN
+from reslab.analysis.comparisons import Compared
+from reslab.analysis.differences import by_images_alone
+from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.blocks import Block, Bullets, Prose
 from reslab.exhibits.wording import counted, number, points, that_do
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from itertools import combinations
 
+from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, datasets_of, on_dataset
-from reslab.analysis.judgement import Compared
-from reslab.analysis.statistics import MARGIN
 from reslab.analysis.tidy import Tables
+from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.blocks import Block, Heading, Prose
 from reslab.exhibits.factors import Axis, factor_figure
 from reslab.exhibits.tables import size_table

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from reslab.analysis.comparisons import Compared, step
 from reslab.analysis.groups import Group, on_dataset
-from reslab.analysis.judgement import Compared, step
 from reslab.exhibits.blocks import Block, Bullets, Prose
 from reslab.exhibits.wording import dataset_name, listing, network_name, points, whole
 from reslab.studies.comparing import comparison_of

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from reslab.analysis.comparison import Difference, difference, from_single
+from reslab.analysis.comparisons import step
+from reslab.analysis.differences import Difference, difference, from_single
 from reslab.analysis.groups import Group
-from reslab.analysis.judgement import step
-from reslab.analysis.statistics import EQUAL_LEVEL, Verdict
 from reslab.analysis.summary import Summary, schedule_epochs
+from reslab.analysis.verdicts import EQUAL_LEVEL, Verdict
 from reslab.exhibits.wording import counted, dataset_name, interval, listing, number, percent, points
 from reslab.published import Published, published
 

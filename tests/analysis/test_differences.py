@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reslab.analysis.comparison import by_images_alone, difference, from_single
+from reslab.analysis.differences import by_images_alone, difference, from_single
 from reslab.analysis.summary import summarise
 
 T_2, T_4 = 4.3026527, 2.7764451

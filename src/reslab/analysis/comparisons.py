@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from reslab.analysis.comparison import PAIRS_NEEDED, Difference, difference, paired_difference
+from reslab.analysis.differences import PAIRS_NEEDED, Difference, difference, paired_difference
 from reslab.analysis.groups import Group
-from reslab.analysis.statistics import MARGIN, Verdict, judge
+from reslab.analysis.verdicts import MARGIN, Verdict, judge
 from reslab.recipe import Recipe
 
 SHARED_BY_SEED = ("dataset", "train_share", "holdout", "family", "depth", "shortcut", "initialisation")

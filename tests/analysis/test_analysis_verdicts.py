@@ -5,9 +5,9 @@ import random
 import pytest
 from scipy import stats
 
-from reslab.analysis.comparison import Difference, difference, paired_difference
-from reslab.analysis.statistics import Verdict, equal_within, holm, judge, p_value, seeds_to_resolve
+from reslab.analysis.differences import Difference, difference, paired_difference
 from reslab.analysis.summary import summarise
+from reslab.analysis.verdicts import Verdict, equal_within, holm, judge, p_value, seeds_to_resolve
 
 DRAWS = 200
 

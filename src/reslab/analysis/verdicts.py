@@ -7,7 +7,7 @@ from typing import Literal
 
 from scipy.special import nctdtr, stdtr, stdtrit
 
-from reslab.analysis.comparison import Difference
+from reslab.analysis.differences import Difference
 
 LEVEL = 0.05
 """Chance of a false verdict that is accepted: for all comparisons of a study together where it says better or worse."""

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from reslab.analysis.comparison import Difference
+from reslab.analysis.comparisons import between, compare, share_seeds
+from reslab.analysis.differences import Difference
 from reslab.analysis.groups import Group, gather
-from reslab.analysis.judgement import between, compare, share_seeds
 from reslab.analysis.tidy import read_tables
 from reslab.recipe import Recipe, Run
 from synthetic import Truth, small, write_run
