@@ -8,11 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from profiles import DEEP, WHY_SKIPPED
+
 NOBODY = 65534
 if not Path("/dev/nvidia0").exists():
     os.environ["TRITON_INTERPRET"] = (
         "1"  # read at Triton's first import: the card's kernels are tested on the processor
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is marked `deep`, unless the profile is."""
+    for item in items:
+        if not DEEP and item.get_closest_marker("deep"):
+            item.add_marker(pytest.mark.skip(reason=WHY_SKIPPED))
 
 
 @pytest.fixture

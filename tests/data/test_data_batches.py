@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from data_fakes import image_set
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -174,7 +174,6 @@ def test_real_sizes_equal_the_reference_too(kind: str) -> None:
     assert found[1] == expected[1]
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.integers(1, 12), st.integers(1, 9), st.integers(0, 3), st.integers(0, 2**32 - 1), st.integers(0, 400))
 def test_any_sizes_equal_the_reference(count: int, batch_size: int, edge: int, seed: int, epoch: int) -> None:
     images = image_set(count, shape=(1, 3, 4))

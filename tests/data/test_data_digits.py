@@ -1,7 +1,7 @@
 """The digits: exact enlargement, fixed split, known content."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -50,7 +50,6 @@ def test_channels_are_alike() -> None:
     assert np.array_equal(images[:, 0], images[:, 2])
 
 
-@settings(max_examples=50, deadline=None)
 @given(arrays(np.uint8, (1, 3, 2), elements=st.integers(0, 16)))
 def test_enlargement_is_bilinear_between_centres_of_pixels(scans: NDArray[np.uint8]) -> None:
     enlarged = enlarge(scans)[0]

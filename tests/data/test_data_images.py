@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from data_fakes import image_set
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from reslab.data.images import Dataset, ImageSet, canonical_order, fingerprint, make_dataset, pixel_digests
@@ -40,7 +40,6 @@ def test_made_up_images_are_not_official() -> None:
     assert isinstance(dataset, Dataset)
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.permutations(range(12)), st.permutations(range(5)))
 def test_the_fingerprint_does_not_depend_on_the_order(train_order: list[int], test_order: list[int]) -> None:
     train, test = image_set(12, shape=(3, 4, 4)), image_set(5, shape=(3, 4, 4), seed=1)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from data_fakes import image_set
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -50,7 +50,6 @@ def test_a_share_is_of_what_the_hold_out_leaves() -> None:
     assert sizes == [450, 225, 90]
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.integers(0, 3), min_size=40, max_size=120),
     st.integers(0, 12),
