@@ -242,6 +242,12 @@ def test_an_image_folder_from_the_command_line(reslab: Reslab, tmp_path: Path) -
     code, out, _ = reslab("evaluate", *weights, "--depth", "18", *data)
     assert code == 0
     assert json.loads(out)["num_images"] == 3
+    code, out, _ = reslab("data", "check", *data)
+    assert (code, json.loads(out)["num_train"]) == (0, 6)
+    (root / "val" / "sea" / "0.png").write_bytes(b"")
+    code, _, err = reslab("data", "check", *data)
+    assert code == 4
+    assert "val/sea/0.png cannot be decoded" in err
     code, _, err = reslab("train", "--preset", "imagenet", *tiny, "--data-root", str(tmp_path))
     assert code == 4
     assert "there is no image folder in" in err

@@ -89,6 +89,15 @@ def test_a_damaged_image_fails_the_run_by_name(quick: Settings, tmp_path: Path) 
     assert "0.png cannot be decoded" in failure["message"]
 
 
+def test_a_damaged_image_to_measure_on_is_named_before_anything_is_trained(quick: Settings, tmp_path: Path) -> None:
+    root = write_folders(tmp_path / "images")
+    (root / "val" / "sea" / "0.png").write_bytes(b"")
+    files = make(tmp_path, RECIPE)
+    with pytest.raises(DataError, match=r"val/sea/0\.png cannot be decoded"):
+        execute(files, replace(quick, data_root=root))
+    assert files.provenance() is None
+
+
 def test_other_images_are_refused_on_resuming(whole: RunFiles, quick: Settings, tmp_path: Path) -> None:
     files = make(tmp_path, RECIPE)
     files.write("provenance.json", whole.provenance() or {})

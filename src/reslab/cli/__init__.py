@@ -28,7 +28,7 @@ app = App(
     version=__version__,
     result_action="return_value",
 )
-data = App(name="data", help="Fetch, import and list the images.", help_epilogue="", help_format="plaintext")
+data = App(name="data", help="Fetch, import, check and list the images.", help_epilogue="", help_format="plaintext")
 
 COMMANDS = {
     "run": ("reslab.cli.run:run", "Train what a study still needs, and write its report."),
@@ -45,6 +45,7 @@ COMMANDS = {
 DATA_COMMANDS = {
     "fetch": ("reslab.cli.data:fetch", "Download the official archive of a data set."),
     "import": ("reslab.cli.data:import_", "Check images that you have, then keep a copy."),
+    "check": ("reslab.cli.data:check", "Decode every file of an image folder, and name those that will not do."),
     "list": ("reslab.cli.data:list_", "List the data sets and whether they are here."),
 }
 

@@ -1,5 +1,6 @@
-"""The verbs `data fetch`, `data import` and `data list`: getting the images, and looking at what is here."""
+"""The verbs `data fetch`, `import`, `check` and `list`: getting the images, and looking at what is here."""
 
+import math
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -88,6 +89,30 @@ def import_(
     else:
         words = "was there already" if kept.was_there else "is kept"
         print(f"{kept.name} {words} in {kept.path}{'' if kept.official else ' (not the official images)'}")
+    return OK
+
+
+def check(*, data_root: DataRoot = None, json: AsJson = False) -> int:
+    """Decode every file of the image folder, and name those that will not do.
+
+    A training tries files for some seconds only; in a large set a wrong one may end it hours later.  For example:
+
+      reslab data check --data-root ~/flowers
+    """
+    from reslab.data.folders import check_decodes, read_folders
+    from reslab.data.sources import folder_root
+
+    root = folder_root(data_root)
+    dataset = read_folders(root)
+    check_decodes(dataset, seconds=math.inf)
+    counts = {"num_train": len(dataset.train), "num_test": len(dataset.test), "num_classes": dataset.num_classes}
+    if json:
+        print_json({"path": str(root), **counts})
+    else:
+        print(
+            f"{root}: {counts['num_train']:,} images to train on and {counts['num_test']:,} to measure on, of "
+            f"{counts['num_classes']:,} classes; all can be decoded"
+        )
     return OK
 
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reslab.data.batches import random_words
+from reslab.data.decoding import decode
 from reslab.data.folders import FileSet
 from reslab.data.normalisation import Normaliser
 from reslab.data.normalise import Normalise
-from reslab.errors import DataError
 from reslab.recipe import random_stream
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class _Source:
         """Yield the pixels at these places, cropped, and the labels; `NUM_AHEAD` batches are prepared meanwhile."""
 
         def prepare(place: int) -> _Pixels:
-            return crop(_decode(self._images, place), place)
+            return crop(decode(self._images.path(place)), place)
 
         waiting: deque[tuple[NDArray[np.int64], list[Future[_Pixels]]]] = deque()
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="images")
@@ -208,19 +208,6 @@ class _Source:
     def normalised(self, pixels: Tensor) -> Tensor:
         """Return pixels B x S x S x 3 as the network's input."""
         return self._normalise(pixels.permute(0, 3, 1, 2), None)
-
-
-def _decode(images: FileSet, place: int) -> "Image":
-    path = images.path(place)
-    try:
-        from PIL import Image
-    except ImportError:
-        raise DataError("image files are decoded by Pillow, which is not installed: pip install pillow") from None
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except Exception as error:  # damaged files raise nearly anything
-        raise DataError(f"{path} cannot be decoded ({error}); replace it or take it away") from error
 
 
 def _bilinear() -> "Image.Resampling":  # type: ignore[name-defined]

@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from reslab.data.decoding import CHECK_SECONDS, VERSION, check_files
 from reslab.data.sizes import Size
 from reslab.errors import DataError
+from reslab.host import usable_cores
 
 NAME = "imagefolder"
 """What the recipe calls any such data set."""
@@ -74,9 +76,9 @@ def read_folders(root: Path) -> Folders:
 
     Labels follow the names of the classes, sorted, as torchvision has them.  The images are in the order of a hash of
     their names: always the same, and any beginning of it is as good as a random sample.  The fingerprint covers the
-    classes, the names and sizes of all files, and the content of the first 1,000 of each part (all of a small set); a
-    file beyond those that is changed without changing its size goes unseen.  Raises `DataError` where a part, a class
-    or the images of a class are missing, or the parts have other classes.
+    classes, the names and sizes of all files, the content of the first 1,000 of each part (all of a small set), and
+    the version of `reslab.data.decoding`; a file beyond those that is changed without changing its size goes unseen.
+    Raises `DataError` where a part, a class or the images of a class are missing, or the parts have other classes.
     """
     folders = root / "train", _measured(root)
     parts, sizes = zip(*(_scan(folder) for folder in folders), strict=True)
@@ -87,10 +89,17 @@ def read_folders(root: Path) -> Folders:
             f"{folders[0]} and {folders[1]} must have the same classes; {len(odd)} of them are in one only, "
             f"{', '.join(odd[:5])}{' and others' if len(odd) > 5 else ''}"
         )
-    whole = hashlib.sha256("\0".join(classes).encode("utf-8", "surrogateescape"))
+    whole = hashlib.sha256(f"decoding {VERSION}\n".encode())
+    whole.update("\0".join(classes).encode("utf-8", "surrogateescape"))
     for part, images, num_bytes in zip(("train", "test"), (train, test), sizes, strict=True):
         whole.update(_fingerprint(part, images, num_bytes))
     return Folders(train, test, tuple(classes), whole.hexdigest())
+
+
+def check_decodes(dataset: Folders, seconds: float = CHECK_SECONDS) -> None:
+    """Decode files for so long, those to measure on first; raise `DataError` that names those that will not do."""
+    paths = (images.path(place) for images in (dataset.test, dataset.train) for place in range(len(images)))
+    check_files(paths, workers=usable_cores(), seconds=seconds)
 
 
 def count(root: Path) -> Size:

@@ -21,6 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from reslab.data import sources
+from reslab.data.folders import NAME as IMAGEFOLDER
+from reslab.data.folders import Folders, check_decodes
 from reslab.data.serving import AnyDataset
 from reslab.errors import ResLabError
 from reslab.files import sync_folder
@@ -143,6 +145,8 @@ def _train(
         emit("preparing", words="compiles its kernels, once")
         with _LOADING:
             kernels()
+    if recipe.dataset == IMAGEFOLDER:
+        emit("preparing", words="tries its image files, for some seconds at most")
     dataset = _load(recipe.dataset, settings.data_root)
     # Before any of its files is changed:
     check_images(files, dataset, "began with", "use the same --data-root, or another --runs folder")
@@ -242,7 +246,10 @@ def _load(name: str, data_root: Path | None) -> AnyDataset:
 
 @lru_cache(maxsize=2)
 def _read(name: str, data_root: Path | None) -> AnyDataset:
-    return sources.load_any(name, data_root)
+    dataset = sources.load_any(name, data_root)
+    if isinstance(dataset, Folders):
+        check_decodes(dataset)
+    return dataset
 
 
 def _until(stop: Callable[[], bool], batches: Iterable[tuple[Tensor, Tensor]]) -> Iterable[tuple[Tensor, Tensor]]:

@@ -1,0 +1,219 @@
+"""An image file as upright RGB pixels of 8 bits, whatever it is stored as; what has no defined range is refused.
+
+Pillow decodes.  It cuts grey values above 255 off, drops transparency and warns on standard error; here none of that
+happens.
+"""
+
+import itertools
+import logging
+import re
+import time
+import warnings
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from reslab.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+VERSION = 2
+"""Part of an image folder's fingerprint: raised when the same files decode to other pixels."""
+
+FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "PPM", "TIFF", "GIF", "MPO", "JPEG2000", "AVIF")
+"""What a file may hold, whatever its name ends in; Pillow's others include PostScript, which is a program."""
+
+CHECK_SECONDS = 10.0
+"""How long files are tried before a training begins."""
+
+NUM_NAMED = 5
+"""Files that will not do, named in one message."""
+
+_ORIENTATION = 0x0112
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
+
+# ICC's Lab (white D50) to linear sRGB (white D65): http://www.brucelindbloom.com, Bradford-adapted.
+_WHITE = np.array([0.96422, 1.0, 0.82521])
+_XYZ_TO_RGB = np.array(
+    [
+        [3.1338561, -1.6168667, -0.4906146],
+        [-0.9787684, 1.9161415, 0.0334540],
+        [0.0719453, -0.2289914, 1.4052427],
+    ]
+)
+
+
+def decode(path: Path) -> "Image":
+    """Return a file's first image, upright, in mode RGB.
+
+    Grey of 16 bits is scaled to 8; what is transparent lies on white; the turn that EXIF states is made, as any viewer
+    makes it; an embedded colour profile is ignored.  Raises `DataError`, which names the file, where it cannot be
+    decoded whole, or holds numbers whose black and white are not defined.
+    """
+    try:
+        from PIL import Image
+    except ImportError:
+        raise DataError("image files are decoded by Pillow, which is not installed: pip install pillow") from None
+    _keep_quiet()
+    try:
+        # Opened here, since of a path Pillow maps TIFF files into memory, and shears those that EXIF turns sideways.
+        with path.open("rb") as file, Image.open(file, formats=_formats()) as image:
+            image.load()
+            if reason := _undefined(image):
+                raise DataError(
+                    f"{path} holds {reason}, and nothing says which of them are black and white; save it with 8 or 16 "
+                    "unsigned bits a channel, or take it away"
+                )
+            return _upright(image, to_rgb(image))
+    except DataError:
+        raise
+    except Exception as error:  # damaged files raise nearly anything
+        raise DataError(f"{path} cannot be decoded ({_words(error, path)}); replace it or take it away") from error
+
+
+def to_rgb(image: "Image") -> "Image":
+    """Return an image in mode RGB: scaled to 8 bits, and laid on white where it is transparent."""
+    if image.mode.startswith("I"):
+        return _grey(image)
+    if image.mode == "LAB":
+        return _lab(image)
+    if image.mode == "La":
+        image = image.convert("LA")
+    if image.has_transparency_data:
+        return _on_white(image.convert("RGBA"))
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def check_files(paths: Iterable[Path], *, workers: int, seconds: float = CHECK_SECONDS) -> None:
+    """Decode files until they or the time are at an end; raise `DataError` that names those that will not do.
+
+    What is not reached is decoded first in the training, hours later where there are many files.
+    """
+    problems: list[str] = []
+    end = time.monotonic() + seconds
+    remaining = iter(paths)
+    with ThreadPoolExecutor(workers, thread_name_prefix="images") as pool:
+        while chunk := list(itertools.islice(remaining, 8 * workers)):
+            problems += filter(None, pool.map(_problem, chunk))
+            if time.monotonic() > end or len(problems) > NUM_NAMED:
+                break
+    if len(problems) == 1:
+        raise DataError(problems[0])
+    if problems:
+        more = "\n  and others" if len(problems) > NUM_NAMED else ""
+        raise DataError("some image files will not do:\n  " + "\n  ".join(problems[:NUM_NAMED]) + more)
+
+
+def _problem(path: Path) -> str | None:
+    try:
+        decode(path)
+    except DataError as error:
+        return str(error)
+    return None
+
+
+def _undefined(image: "Image") -> str | None:
+    """Say which numbers an image holds where their black and white are not defined."""
+    tags = getattr(image, "tag_v2", {})
+    if image.mode == "F":
+        return "floating-point numbers"
+    if set(tags.get(_SAMPLE_FORMAT, (1,))) == {2}:
+        return "signed numbers"
+    if image.mode == "I" and image.format not in ("PNG", "PPM"):  # those two have 16 bits, in some releases as mode I
+        return "whole numbers of 32 bits"
+    return None
+
+
+def _grey(image: "Image") -> "Image":
+    from PIL import Image
+
+    tags = getattr(image, "tag_v2", {})
+    white = 2 ** int(tags.get(_BITS_PER_SAMPLE, (16,))[0]) - 1
+    values = np.asarray(image).astype(np.int64)
+    grey = (255 * values + white // 2) // white
+    if tags.get(_PHOTOMETRIC) == 0:  # white is zero: Pillow turns that round for 8 bits only
+        grey = 255 - grey
+    if (clear := image.info.get("transparency")) is not None:
+        grey[values == clear] = 255
+    return Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).convert("RGB")
+
+
+def _lab(image: "Image") -> "Image":
+    from PIL import Image
+
+    stored = np.asarray(image)
+    lightness, (a, b) = stored[..., 0] * (100 / 255), np.moveaxis(stored[..., 1:].view(np.int8).astype(float), -1, 0)
+    middle = (lightness + 16) / 116
+    roots = np.stack([middle + a / 500, middle, middle - b / 200], axis=-1)
+    linear = np.where(roots > 6 / 29, roots**3, (roots - 4 / 29) * 3 * (6 / 29) ** 2) * _WHITE @ _XYZ_TO_RGB.T
+    linear = np.clip(linear, 0, 1)
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return Image.fromarray((255 * encoded + 0.5).astype(np.uint8))
+
+
+def _on_white(image: "Image") -> "Image":
+    from PIL import Image
+
+    white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, image).convert("RGB")
+
+
+def _upright(image: "Image", pixels: "Image") -> "Image":
+    """Turn the pixels as the file's EXIF says; one that cannot be read says nothing."""
+    from PIL.Image import Transpose
+
+    try:
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # damaged EXIF raises nearly anything
+        return pixels
+    turns = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    turn = turns.get(orientation)
+    return pixels if turn is None else pixels.transpose(turn)
+
+
+def _words(error: Exception, path: Path) -> str:
+    """Return what went wrong, without the path, which the message begins with."""
+    from PIL import UnidentifiedImageError
+    from PIL.Image import DecompressionBombError
+
+    if isinstance(error, UnidentifiedImageError):
+        return "no image of a known format"
+    if isinstance(error, DecompressionBombError):
+        return "it has more pixels than any photograph, as files have that are made to fill the memory"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return (str(error).splitlines() or [type(error).__name__])[0].replace(str(path), "it")
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _keep_quiet() -> None:
+    """Keep what Pillow has to say of single files out of our lines: what matters is raised."""
+    logger = logging.getLogger("PIL")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())  # without any, Python prints its errors
+    # For the whole process and not within a context: files are decoded in threads, which share the filters.
+    if not any(action == "ignore" and module == _PILLOW for action, _, _, module, _ in warnings.filters):
+        warnings.filterwarnings("ignore", module=_PILLOW.pattern)
+
+
+_PILLOW = re.compile(r"PIL(\.|$)")
