@@ -17,6 +17,8 @@ from reslab.data.decoding import check_files, decode, to_rgb
 from reslab.errors import DataError
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(8, 32)
+BEST: dict[str, dict[str, Any]] = {"webp": {"lossless": True}, "jpg": {"quality": 100}}
+"""How to save so that nothing, or next to nothing, is lost."""
 WIDE = (RAMP * 257.0).astype(np.uint16)
 
 
@@ -68,8 +70,7 @@ FILES = [
 @pytest.mark.parametrize(("mode", "ending"), FILES)
 def test_a_ramp_stays_the_ramp_in_every_file(tmp_path: Path, mode: str, ending: str) -> None:
     path = tmp_path / f"ramp.{ending}"
-    options = {"lossless": True} if ending == "webp" else {"quality": 100} if ending == "jpg" else {}
-    ramp(mode).save(path, **options)
+    ramp(mode).save(path, **BEST.get(ending, {}))
     assert off(decode(path)) <= (3 if ending == "jpg" else 1)
 
 
@@ -165,7 +166,7 @@ def test_what_is_transparent_lies_on_white(tmp_path: Path) -> None:
     alpha[..., :3] = 0
     expected = 255 - RAMP.astype(int)
     for ending in ("png", "tiff", "webp"):
-        Image.fromarray(alpha).save(tmp_path / f"alpha.{ending}", **({"lossless": True} if ending == "webp" else {}))
+        Image.fromarray(alpha).save(tmp_path / f"alpha.{ending}", **BEST.get(ending, {}))
         assert off(decode(tmp_path / f"alpha.{ending}"), expected) <= 1
     Image.fromarray(alpha[..., 2:]).save(tmp_path / "grey.png")
     assert off(decode(tmp_path / "grey.png"), expected) <= 1
@@ -200,16 +201,14 @@ def test_images_stand_upright(tmp_path: Path, orientation: int, ending: str) -> 
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / f"turned.{ending}"
-    options: dict[str, Any] = {"jpg": {"quality": 100}, "webp": {"lossless": True}}.get(ending, {})
-    Image.fromarray(np.ascontiguousarray(stored)).save(path, exif=exif, **options)
+    Image.fromarray(np.ascontiguousarray(stored)).save(path, exif=exif, **BEST.get(ending, {}))
     assert off(decode(path), scene) <= 8
 
 
 def test_the_first_of_several_images_is_taken(tmp_path: Path) -> None:
     first, second = Image.fromarray(RAMP), Image.fromarray(255 - RAMP)
     for ending in ("png", "webp", "tiff", "gif"):
-        options = {"lossless": True} if ending == "webp" else {}
-        first.save(tmp_path / f"many.{ending}", save_all=True, append_images=[second], **options)
+        first.save(tmp_path / f"many.{ending}", save_all=True, append_images=[second], **BEST.get(ending, {}))
         (tmp_path / f"many.{ending}").rename(tmp_path / "many.png")  # what it holds counts, and not its name
         assert off(decode(tmp_path / "many.png")) <= 1
 
