@@ -18,7 +18,7 @@ demo: install
 	$(BIN)/reslab run depth --dataset digits --depths 8,14,20 --seeds 2 --epochs 10 --runs runs --out report
 
 test: install
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: install
 	$(BIN)/ruff format --check

@@ -9,12 +9,24 @@ from pathlib import Path
 import pytest
 
 from profiles import DEEP, WHY_SKIPPED
+from reslab.files import user_cache
+from reslab.kernels.build import kernels
 
 NOBODY = 65534
 if not Path("/dev/nvidia0").exists():
     os.environ["TRITON_INTERPRET"] = (
         "1"  # read at Triton's first import: the card's kernels are tested on the processor
     )
+# Read when libgomp is loaded, here and in processes that the tests start.  Two test processes of two threads each on
+# two cores wait for each other most of the time; tests of several threads ask for them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the kernels once, where they never were, before several processes need them at the same time."""
+    if getattr(config.option, "numprocesses", None):
+        kernels()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,6 +46,17 @@ def torch_settings() -> Iterator[None]:
     yield
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(exact)
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a user's cache for this test alone, in which there is nothing but the compiled kernels."""
+    compiled = user_cache() / "kernels"
+    compiled.mkdir(parents=True, exist_ok=True)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    user_cache().mkdir(parents=True)
+    (user_cache() / "kernels").symlink_to(compiled)
+    return user_cache()
 
 
 @pytest.fixture

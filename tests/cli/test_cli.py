@@ -42,13 +42,15 @@ Reslab = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def reslab(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Reslab:
+def reslab(
+    tmp_path: Path, empty_cache: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Reslab:
     """Return a function that runs a command line in an empty folder and returns code, output and errors."""
     monkeypatch.chdir(tmp_path)
     for name in ("RESLAB_RUNS", "RESLAB_DATA", "RESLAB_PRECISION"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("reslab.lab.speed._side_by_side", lambda device, precision, jobs: 30_000 / jobs)
+    monkeypatch.setattr("reslab.lab.speed.share_threads", lambda jobs: 1)  # other tests run beside
 
     def run(*arguments: str) -> tuple[int, str, str]:
         code = main(list(arguments))
@@ -429,18 +431,23 @@ def test_the_threads_that_runs_share_are_a_default_only(reslab: Reslab, monkeypa
 
 
 @pytest.mark.parametrize("verb", ["run", "train"])
+@pytest.mark.usefixtures("empty_cache")
 def test_nobody_reads_on_and_nothing_is_lost(tmp_path: Path, verb: str) -> None:
     """As in `reslab run ... 2>&1 | head -2`."""
     ask = {"run": ["depth", "--depths", "8", "--seeds", "1", "--no-report"], "train": ["--depth", "8"]}[verb]
-    script = "import sys; from reslab.cli import main; sys.exit(main(sys.argv[1:]))"
-    size = ["--dataset", "digits", "--epochs", "3000", "--precision", "fp32", "--runs", str(tmp_path)]
+    script = (
+        "import sys; from reslab.cli import main; from reslab.lab import speed\n"
+        "speed._side_by_side = lambda device, precision, jobs: 30_000 / jobs\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    size = ["--dataset", "digits", "--epochs", "3000", "--precision", "fp32", "--runs", str(tmp_path / "runs")]
     command = [sys.executable, "-c", script, verb, *ask, *size]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         assert any("starts" in line for line in process.stdout)
         process.stdout.close()
         assert process.wait(timeout=120) == 130
-    (folder,) = tmp_path.glob("*/seed0")
+    (folder,) = tmp_path.glob("runs/*/seed0")
     assert list(folder.glob("checkpoint/*/manifest.json"))
     assert not (folder / "failure.json").exists()
 

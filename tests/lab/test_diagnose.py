@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from lab_runs import make, small
 
 from reslab.cli import main
-from reslab.diagnostics.measure import DIAGNOSTICS
+from reslab.diagnostics.measure import BUDGETS, DIAGNOSTICS
 from reslab.errors import CheckpointError, DataError, ResLabError
 from reslab.lab import diagnose as diagnosis
 from reslab.lab.assembly import build_network
@@ -27,8 +28,17 @@ CHEAP = ("gap", "responses", "gradients")
 pytestmark = pytest.mark.usefixtures("torch_settings")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small_budget() -> Iterator[None]:
+    """Make the smallest budget smaller: what a diagnostic finds is tested with the diagnostics."""
+    small = replace(BUDGETS["quick"], curvature_images=16, lanczos_iterations=3, surface_images=16, surface_points=3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BUDGETS, "quick", small)
+        yield
+
+
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> RunFiles:
+def trained(small_budget: None, tmp_path_factory: pytest.TempPathFactory) -> RunFiles:
     """Return a finished run of ResNet-8 on a tenth of the digits, with all of its diagnostics."""
     files = make(tmp_path_factory.mktemp("trained"), small(2, precision="fp32", batch_size=16))
     exact, threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()

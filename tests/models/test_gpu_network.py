@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gpu_interpreter import DEVICE, distance
-from reslab.kernels import gpu_device, gpu_layer
+from reslab.kernels import gpu_device, gpu_layer, gpu_sizes
 from reslab.lab.assembly import make_ready
 from reslab.models.complexity import multiply_adds
 from reslab.models.fused import fused
@@ -23,7 +23,9 @@ KINDS = [("residual", "A-centred"), ("residual", "B"), ("plain", "none")]
 def _on_this_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_device, "available", lambda device: device.type == DEVICE.type)
     if DEVICE.type == "cpu":
-        monkeypatch.setattr(gpu_layer, "COLUMNS", 2048)  # few programs: the interpreter does one after the other
+        # Few programs, of which the interpreter does one after the other.
+        monkeypatch.setattr(gpu_layer, "COLUMNS", 2048)
+        monkeypatch.setattr(gpu_sizes, "PROGRAMS", 2)
 
 
 def network(family: str, shortcut: str) -> nn.Module:
@@ -106,7 +108,7 @@ def test_kernels_are_made_ready_on_a_copy(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("reslab.lab.assembly.available", lambda device: device not in gpu_device._GIVEN_UP)
     monkeypatch.setattr(gpu_device, "available", lambda device: device not in gpu_device._GIVEN_UP)
     monkeypatch.setattr(gpu_device, "_GIVEN_UP", {torch.device("meta"): "no kernels"})
-    recipe = vary(preset_recipe("assignment", dataset="digits", depth=8), batch_size=4)
+    recipe = vary(preset_recipe("assignment", dataset="digits", depth=8), batch_size=1)
     module = fused(network("residual", "B"))
     before = {name: value.clone() for name, value in module.state_dict().items()}
     assert make_ready(module, recipe, DEVICE) == ""
