@@ -80,9 +80,3 @@ def sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def user_cache() -> Path:
-    """Return the folder for what can be made again: compiled kernels, measured speeds."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "reslab"

@@ -87,6 +87,8 @@ def test_the_root_is_the_folder_itself_or_imagefolder_in_it(tmp_path: Path, monk
     root = write_folders(tmp_path / "imagefolder")
     assert find_root([tmp_path / "nothing", tmp_path]) == root
     assert find_root([root]) == root
+    assert find_root([root / "train"]) == find_root([root / "val"]) == root
+    assert find_root([tmp_path / "train"]) is None
     monkeypatch.setenv("RESLAB_DATA", str(tmp_path))
     assert len(load_any("imagefolder").train.labels) == 18
     check_present("imagefolder")

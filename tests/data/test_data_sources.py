@@ -5,6 +5,7 @@ import gzip
 import io
 import os
 import pickle
+import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,8 @@ from reslab.data.cifar import LAYOUTS, Layout, read_cifar
 from reslab.data.images import fingerprint
 from reslab.data.normalisation import channel_statistics
 from reslab.data.pickles import read_pickle
-from reslab.data.sources import find, load, places
+from reslab.data.places import keeping_place, places
+from reslab.data.sources import find, load
 from reslab.errors import DataError
 
 PYTHON = LAYOUT["cifar-10-batches-py"]
@@ -143,6 +145,43 @@ def test_without_a_data_root_the_environment_and_then_the_cache_are_looked_in(
     assert find("cifar10", tmp_path / "given") is None
     monkeypatch.delenv("RESLAB_DATA")
     assert places() == [cache]
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "archive"])
+@pytest.mark.parametrize("layout", LAYOUTS, ids=[layout.folder for layout in LAYOUTS])
+def test_a_data_root_may_be_the_folder_or_the_archive_itself(tmp_path: Path, layout: Layout, packed: bool) -> None:
+    itself = write_folder(tmp_path, layout, parts(layout))
+    if packed:
+        itself = pack(itself, tmp_path / layout.archive)
+        shutil.rmtree(tmp_path / layout.folder)
+    assert load(layout.images, itself).fingerprint == load(layout.images, tmp_path).fingerprint
+    renamed = itself.rename(tmp_path / "renamed")
+    assert find(layout.images, renamed) == renamed
+    assert len(load(layout.images, renamed).train) > 0
+
+
+def test_next_to_a_data_set_the_others_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ten = write_folder(tmp_path, PYTHON, parts(PYTHON))
+    hundred = LAYOUT["cifar-100-python"]
+    other = pack(write_folder(tmp_path / "made", hundred, parts(hundred)), tmp_path / hundred.archive)
+    monkeypatch.setenv("RESLAB_DATA", str(ten))
+    assert find("cifar100") == other
+    assert find("cifar10", other) == ten
+    assert find("cifar10", tmp_path / "made" / hundred.folder) is None
+    assert keeping_place(ten) == keeping_place(other) == keeping_place() == tmp_path
+
+
+def test_a_cache_that_cannot_be_written_gives_way_to_a_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.delenv("RESLAB_DATA", raising=False)
+    monkeypatch.setattr("reslab.data.places.temporary_folder", lambda: tmp_path / "temporary")
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "file" / name)
+    assert keeping_place() == tmp_path / "temporary"
+    write_folder(tmp_path / "temporary", PYTHON, parts(PYTHON))
+    assert find("cifar10") == tmp_path / "temporary" / PYTHON.folder
 
 
 def test_an_unknown_name_is_refused() -> None:

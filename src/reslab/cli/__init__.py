@@ -5,6 +5,7 @@ import sys
 from cyclopts import App, CycloptsError
 
 from reslab import __version__
+from reslab.cache import settle_home
 from reslab.errors import ResLabError
 
 OK, CRASHED, USAGE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -59,6 +60,7 @@ app.command(data)
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code; what a user can mend is printed without a traceback."""
     try:
+        settle_home()
         code = app(arguments, exit_on_error=False, print_error=True)
     except CycloptsError:
         return USAGE

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from reslab.cli import OK
-from reslab.cli.console import duration, print_json, print_table
+from reslab.cli.console import duration, print_json, print_table, remark_cache
 from reslab.cli.flags import AsJson, Device, default_precision
 from reslab.cli.lists import names, whole_numbers
 from reslab.errors import ResLabError
@@ -51,6 +51,7 @@ def bench(
     for precision in chosen:
         if precision not in CHOICES["precision"]:
             raise ResLabError(f"--precisions takes {' and '.join(CHOICES['precision'])}, not {precision!r}")
+    remark_cache()
     place = pick_device(device)
     facts = machine(place)
     speeds = list(

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Table
 from rich.text import Text
 
+from reslab.cache import remark
 from reslab.errors import LockedError
 
 Event = dict[str, Any]
@@ -35,6 +36,12 @@ def aside(words: str) -> bool:
         _close(sys.stderr)
         return False
     return True
+
+
+def remark_cache() -> None:
+    """Say where kernels, speeds and images are kept where that is not the user's cache."""
+    if words := remark():
+        aside(f"reslab: {words}")
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from reslab.cli import OK
-from reslab.cli.console import print_json, print_table
+from reslab.cli.console import print_json, print_table, remark_cache
 from reslab.cli.flags import AsJson, DataRoot
 
 
@@ -36,6 +36,9 @@ def fetch(
         cifar10, cifar100 or cifar100-coarse (the same archive).
     """
     from reslab.data.fetch import fetch as fetch_archive
+
+    if data_root is None:
+        remark_cache()
 
     bars = Progress(
         TextColumn("{task.description}"),
@@ -83,6 +86,8 @@ def import_(
     """
     from reslab.data.fetch import import_path
 
+    if data_root is None:
+        remark_cache()
     kept = import_path(path, data_root, allow_unofficial=force)
     if json:
         print_json({"name": kept.name, "path": str(kept.path), "official": kept.official, "was_there": kept.was_there})

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from reslab.cli import OK
-from reslab.cli.console import aside, duration, print_json, print_table
+from reslab.cli.console import aside, duration, print_json, print_table, remark_cache
 from reslab.cli.flags import AsJson, DataRoot, Device, Runs
 from reslab.cli.lists import names, whole_numbers
 from reslab.errors import ResLabError
@@ -58,6 +58,7 @@ def diagnose(
     asked = names("which", which)
     epochs = None if epoch is None else tuple(dict.fromkeys(whole_numbers("epoch", epoch)))
     settings = Settings(data_root=data_root, device=device, threads=threads)
+    remark_cache()
     content = diagnose_run(files, settings, asked, epochs=epochs, budget=budget, force=force)
     if json:
         print_json(content)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from reslab.cli import OK
-from reslab.cli.console import print_json, print_table
+from reslab.cli.console import print_json, print_table, remark_cache
 from reslab.cli.flags import AsJson, DataRoot, Device, Runs
 from reslab.errors import CheckpointError, ResLabError
 from reslab.lab.store import RunFiles, find_run
@@ -115,6 +115,7 @@ def _measure(what: _Trained, precision: str | None, data_root: Path | None, devi
     from reslab.training.evaluation import evaluate as measure
     from reslab.training.hardware import make_deterministic, pick_device
 
+    remark_cache()
     place: torch.device = pick_device(device)
     make_deterministic()
     dataset = load_any(what.recipe.dataset, data_root)

@@ -140,7 +140,7 @@ def doctor(*, runs: Runs = Path("runs"), data_root: DataRoot = None, json: AsJso
 
     import torch
 
-    from reslab import host
+    from reslab import cache, host
     from reslab.data.sources import NAMES, find
     from reslab.lab.provenance import kernel_words
     from reslab.training import hardware
@@ -162,6 +162,8 @@ def doctor(*, runs: Runs = Path("runs"), data_root: DataRoot = None, json: AsJso
         "runs": str(runs),
         "runs_writable": _is_writable(runs),
         "free_bytes": free.free,
+        "cache": str(cache.home_cache()),
+        "cache_problem": cache.remark(),
         "images": {name: name == "digits" or find(name, data_root) is not None for name in NAMES},
     }
     if json:
@@ -174,6 +176,7 @@ def doctor(*, runs: Runs = Path("runs"), data_root: DataRoot = None, json: AsJso
     print(f"Kernels: {facts['kernels']}")
     writable = "writable" if facts["runs_writable"] else "NOT WRITABLE: choose another with --runs"
     print(f"Runs go to {facts['runs']} ({writable}, {size(facts['free_bytes'])} free)")
+    print(f"Cache: {facts['cache_problem'] or facts['cache']}")
     for name, here in facts["images"].items():
         print(f"Images of {name}: {'here' if here else f'not here; try reslab data fetch {name}'}")
     return OK

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from reslab.cli import INTERRUPTED, OK, SOME_FAILED
-from reslab.cli.console import Board, heard_or_not, print_json
+from reslab.cli.console import Board, heard_or_not, print_json, remark_cache
 from reslab.cli.diagnose import diagnose_plan
 from reslab.cli.flags import (
     Activations,
@@ -125,6 +125,7 @@ def run(
             check_present(name, data_root)
         if not no_report:
             check_place(out)
+    remark_cache()
     jobs = choose_jobs(jobs, device, todo)
     facts = plan_facts(asked, planned, runs, jobs, device)
     if dry_run:

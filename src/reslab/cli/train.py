@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reslab.cli import INTERRUPTED, OK, SOME_FAILED
-from reslab.cli.console import Board, heard_or_not, print_json
+from reslab.cli.console import Board, heard_or_not, print_json, remark_cache
 from reslab.cli.flags import (
     Activations,
     AsJson,
@@ -70,6 +70,7 @@ def train(
     run = Run(recipe_from_flags(preset, recipe, epochs, device), seed)
     kept = None if keep_epochs is None else _kept(run.recipe, keep_epochs)
     check_present(run.recipe.dataset, data_root)
+    remark_cache()
     files = run_files(runs, run)
     is_new = not files.path.exists()
     files.create(run)

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from reslab.data.cifar import LABELS, Layout, read_cifar
+from reslab.data.cifar import LABELS, LAYOUTS, Layout, read_cifar
 from reslab.data.images import Dataset
 from reslab.data.mirrors import DOWNLOADS, Download
+from reslab.data.places import cifar_in, keeping_place
 from reslab.data.sizes import SIZES
-from reslab.data.sources import NAMES, check_name, find, load, places
+from reslab.data.sources import NAMES, check_name, find, load
 from reslab.errors import DataError, LockedError, ResLabError
 
 Progress = Callable[[int, int], None]
@@ -99,6 +100,7 @@ def import_path(path: Path, data_root: Path | None = None, *, allow_unofficial: 
     appears whole or not at all, and never replaces other images.  Raises `DataError` where the path cannot be
     read, the images are not the official ones (unless `allow_unofficial`), or other ones are there already.
     """
+    _check_not_around(path)
     layout, datasets = read_cifar(path)
     official = all(dataset.official for dataset in datasets.values())
     if not official and not allow_unofficial:
@@ -139,10 +141,7 @@ def _look(name: str, data_root: Path | None) -> Available:
 @contextmanager
 def _data_root(data_root: Path | None) -> Iterator[Path]:
     """Make the folder that data is kept in, hold it against other processes, and put its troubles in words."""
-    candidates = places(data_root)
-    if not candidates:
-        raise DataError("there is no folder to keep data in: give --data-root or set RESLAB_DATA")
-    root = candidates[0]
+    root = keeping_place(data_root)
     try:
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / ".reslab-data.lock", timeout=0):
@@ -153,6 +152,17 @@ def _data_root(data_root: Path | None) -> Iterator[Path]:
         raise
     except OSError as error:
         raise DataError(f"cannot keep data in {root}: {error}") from error
+
+
+def _check_not_around(path: Path) -> None:
+    """Raise `DataError` for a folder that only holds what can be imported."""
+    inside = dict.fromkeys(cifar_in(path, layout.images) for layout in LAYOUTS)
+    held = [place for place in inside if place is not None and place != path]
+    if held and path not in inside:
+        raise DataError(
+            f"{path} is a folder around what can be imported; name one: "
+            + " or ".join(f"reslab data import {place}" for place in held)
+        )
 
 
 def _try_mirror(url: str, path: Path, download: Download, progress: Progress | None) -> str | None:

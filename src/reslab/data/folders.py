@@ -66,9 +66,13 @@ class Folders:
 
 
 def find_root(places: Iterable[Path]) -> Path | None:
-    """Return the first PLACE/imagefolder or PLACE that has a folder train, or None."""
-    roots = [root for place in places for root in (place / NAME, place)]
+    """Return the first PLACE/imagefolder or PLACE that has a folder train, or None; ROOT/train stands for ROOT."""
+    roots = [root for place in places for root in (place / NAME, place, *_above(place))]
     return next((root for root in roots if (root / "train").is_dir()), None)
+
+
+def _above(part: Path) -> tuple[Path, ...]:
+    return (part.parent,) if part.name in ("train", "test", "val") and part.is_dir() else ()
 
 
 def read_folders(root: Path) -> Folders:

@@ -1,13 +1,13 @@
 """Where images are found: the data set of a name from the data root, or the reason why there is none."""
 
-import os
 from pathlib import Path
 
-from reslab.data.cifar import LABELS, LAYOUTS, read_cifar
+from reslab.data.cifar import LABELS, read_cifar
 from reslab.data.digits import load_digits
 from reslab.data.folders import NAME as IMAGEFOLDER
 from reslab.data.folders import Folders, check_parts, find_root, read_folders
 from reslab.data.images import Dataset
+from reslab.data.places import cifar_in, looked, places
 from reslab.errors import DataError
 
 NAMES = ("digits", *LABELS)
@@ -29,7 +29,7 @@ def load(name: str, data_root: Path | None = None) -> Dataset:
     try:
         return read_cifar(path, LABELS[name][0])[1][name]
     except DataError as error:
-        if not path.is_dir():
+        if not path.is_dir() or path == data_root:
             raise
         raise DataError(f"{error}.  The folder {path} is read before any archive: move it away first") from error
 
@@ -46,8 +46,9 @@ def folder_root(data_root: Path | None = None) -> Path:
     root = find_root(places(data_root))
     if root is None:
         raise DataError(
-            f"there is no image folder in {_looked(data_root)}: ROOT/train/CLASS/*.jpg and ROOT/test/CLASS/*.jpg (or "
-            "val) are needed; --data-root ROOT or RESLAB_DATA says where"
+            f"there is no image folder in {looked(data_root)}: ROOT/train/CLASS/*.jpg and ROOT/test/CLASS/*.jpg (or "
+            "val) are needed, the classes of one folder divided between the two; --data-root ROOT or RESLAB_DATA says "
+            "where"
         )
     return root
 
@@ -66,23 +67,8 @@ def find(name: str, data_root: Path | None = None) -> Path | None:
     """Return the folder or archive that `load` would read, or None; the digits have none."""
     if name not in LABELS:
         return None
-    layouts = [layout for layout in LAYOUTS if layout.images == LABELS[name][0]]
-    for place in places(data_root):
-        for layout in layouts:  # an unpacked folder loads several times faster than an archive
-            if (place / layout.folder).is_dir():
-                return place / layout.folder
-        for layout in layouts:
-            if (place / layout.archive).is_file():
-                return place / layout.archive
-    return None
-
-
-def places(data_root: Path | None = None) -> list[Path]:
-    """Return the folders that images are looked for in, first things first."""
-    if data_root is not None:
-        return [data_root]
-    told = os.environ.get("RESLAB_DATA")
-    return [*([Path(told).expanduser()] if told else []), *_cache()]
+    found = (cifar_in(place, LABELS[name][0]) for place in places(data_root))
+    return next(filter(None, found), None)
 
 
 def check_name(name: str) -> None:
@@ -91,22 +77,9 @@ def check_name(name: str) -> None:
         raise DataError(f"there is no data set {name!r}; there are {', '.join(NAMES)}")
 
 
-def _cache() -> list[Path]:
-    """Return the user's cache; a compute node without platformdirs has none, and needs RESLAB_DATA."""
-    try:
-        from platformdirs import user_cache_path
-    except ImportError:
-        return []
-    return [user_cache_path("reslab")]
-
-
-def _looked(data_root: Path | None) -> str:
-    return " and ".join(str(place) for place in places(data_root)) or "RESLAB_DATA, which is not set"
-
-
 def _missing(name: str, data_root: Path | None) -> str:
     return (
-        f"there are no images of {name} in {_looked(data_root)}.  `reslab data fetch {LABELS[name][0]}` "
+        f"there are no images of {name} in {looked(data_root)}.  `reslab data fetch {LABELS[name][0]}` "
         "downloads them; `reslab data import PATH` takes an archive or a folder that you have; --data-root or "
         "RESLAB_DATA says where else to look"
     )

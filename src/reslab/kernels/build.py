@@ -18,7 +18,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reslab.files import user_cache
+from reslab.cache import cached
+from reslab.errors import ResLabError
 from reslab.host import cpu_features, torch_folder, torch_version
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Kernels:
 def kernels() -> Kernels:
     """Return the kernels for this machine, compiled now if they never were; RESLAB_KERNELS=0 does without.
 
-    Kept in the user's cache, by a hash of the source, the compiler and the processor.
+    Kept in the user's cache (`reslab.cache`), by a hash of the source, the compiler and the processor.
     """
     tools = _tools()
     if isinstance(tools, str):
@@ -145,7 +146,9 @@ def _tools() -> _Tools | str:
     if openmp is None:
         return "torch brings no OpenMP library to share threads with"
     try:
-        return _Tools(compiler, openmp, user_cache() / "kernels" / f"{_key(compiler)}.so")
+        return _Tools(compiler, openmp, cached("kernels", f"{_key(compiler)}.so"))
+    except ResLabError as error:
+        return str(error)
     except (OSError, subprocess.SubprocessError) as error:
         return f"{compiler} failed: {error}"
 
@@ -158,12 +161,12 @@ def _compile(tools: _Tools) -> None:
         with ThreadPoolExecutor(len(SOURCES)) as pool:  # a compiler each: they take several seconds in turn
             list(pool.map(partial(_compile_one, tools.compiler), SOURCES, made))
         # Linked by path to the OpenMP library that torch has loaded: two of them would fight for the cores.
-        _call(tools.compiler, "-shared", *map(str, made), str(tools.openmp), "-o", str(linked))
+        _call(tools.compiler, "-shared", *map(str, made), str(tools.openmp), "-o", str(linked), scratch=Path(folder))
         linked.replace(tools.path)  # another process may have been as fast: either file will do
 
 
 def _compile_one(compiler: str, source: Path, to: Path) -> None:
-    _call(compiler, *FLAGS, *_vector_width(), "-fopenmp", "-c", str(source), "-o", str(to))
+    _call(compiler, *FLAGS, *_vector_width(), "-fopenmp", "-c", str(source), "-o", str(to), scratch=to.parent)
 
 
 def _vector_width() -> tuple[str, ...]:
@@ -171,9 +174,12 @@ def _vector_width() -> tuple[str, ...]:
     return ("-mprefer-vector-width=512",) if is_x86 else ()
 
 
-def _call(*command: str) -> None:
+def _call(*command: str, scratch: Path) -> None:
     # In a session of its own, so that Ctrl-C asks the training to stop and does not take its kernels.
-    subprocess.run(command, check=True, capture_output=True, text=True, timeout=120, start_new_session=True)
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    subprocess.run(
+        command, check=True, capture_output=True, text=True, timeout=120, start_new_session=True, env=environment
+    )
 
 
 def _key(compiler: str) -> str:

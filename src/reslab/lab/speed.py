@@ -17,8 +17,9 @@ from pathlib import Path
 
 import reslab
 from reslab import host
+from reslab.cache import cached
 from reslab.errors import ResLabError
-from reslab.files import read_json, user_cache, write_json
+from reslab.files import read_json, write_json
 from reslab.kernels.build import gpu_source_key, source_key
 
 MOST_SIDE_BY_SIDE = 16
@@ -35,7 +36,7 @@ def work_per_second(device: str, precision: str, jobs: int, *, again: bool = Fal
     if again or jobs not in speeds:
         keep = again or not host.is_busy()
         speeds[jobs] = _side_by_side(device, precision, jobs)
-        if keep:
+        if keep and path is not None:
             with contextlib.suppress(OSError):  # a cache that cannot be written is no reason to stop
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_json(path, {str(number): speed for number, speed in speeds.items()})
@@ -121,14 +122,17 @@ def _line(process: "subprocess.Popen[str]") -> str:
     return line
 
 
-def _remembered(path: Path) -> dict[int, float]:
+def _remembered(path: Path | None) -> dict[int, float]:
+    if path is None:
+        return {}
     try:
         return {int(jobs): float(speed) for jobs, speed in (read_json(path) or {}).items()}
     except (ResLabError, ValueError, TypeError):
         return {}  # what is damaged is measured again
 
 
-def _memory(device: str, precision: str) -> Path:
+def _memory(device: str, precision: str) -> Path | None:
+    """Return the file that remembers; None where no folder takes it."""
     kind, name = place(device)
     facts = (
         kind,
@@ -139,7 +143,9 @@ def _memory(device: str, precision: str) -> Path:
         reslab.__version__,
         precision,
     )
-    return user_cache() / "speed" / f"{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}.json"
+    with contextlib.suppress(ResLabError):
+        return cached("speed", f"{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}.json")
+    return None
 
 
 def place(device: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from reslab.cache import settle_home
 from reslab.errors import ResLabError
 from reslab.lab.execute import Event, Settings, execute
 from reslab.lab.stopping import StopRequest
@@ -81,6 +82,7 @@ def main() -> int:
     parser.add_argument("--keep-epochs", type=_epochs, help="epochs whose weights are kept, as in 1,41,82, or none")
     arguments = vars(parser.parse_args())
     folders, side_by_side = arguments.pop("folders"), arguments.pop("side_by_side")
+    settle_home()
     given = map(_folder, sys.stdin) if folders == ["-"] else folders
     return work(given, Settings(**arguments), StopRequest(), side_by_side)
 
