@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from profiles import DEEP, WHY_SKIPPED
-from reslab.files import user_cache
+from reslab.cache import user_cache
 from reslab.kernels.build import kernels
 
 NOBODY = 65534
