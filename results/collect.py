@@ -10,7 +10,15 @@ from pathlib import Path
 from reslab.lab.store import RunFiles, find_runs
 
 HERE = Path(__file__).parent / "runs"
-RECORDS = ("run.json", "provenance.json", "metrics.jsonl", "diagnostics.json", "failure.json", "result.json")
+RECORDS = (
+    "run.json",
+    "provenance.json",
+    "metrics.jsonl",
+    "diagnostics.json",
+    "failure.json",
+    "manifest.json",
+    "result.json",
+)
 """The last one says that the run is whole, and is copied last."""
 
 
@@ -20,7 +28,7 @@ def collect(runs: Path, to: Path, with_weights: frozenset[str]) -> list[str]:
     for files in find_runs(runs):
         if files.ended() is None:
             continue
-        run = files.read_run()
+        run = files.check()
         folder = to / run.id
         folder.mkdir(parents=True, exist_ok=True)
         names = [*RECORDS[:-1]]

@@ -1,14 +1,15 @@
 """Files: whole or not at all, and JSON refused in words."""
 
 import errno
+import hashlib
 import json
 import os
 from pathlib import Path
 
 import pytest
 
-from reslab.errors import ResLabError, UnreadableError
-from reslab.files import read_json, sync_folder, write_json, write_whole
+from reslab.errors import DamagedError, ResLabError, UnreadableError
+from reslab.files import file_sha256, read_json, signed, sync_folder, write_json, write_whole
 
 
 def names(folder: Path) -> list[str]:
@@ -99,3 +100,22 @@ def test_a_file_that_cannot_be_read_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "file.json").mkdir()
     with pytest.raises(UnreadableError, match=r"file\.json cannot be read: Is a directory; see to its permissions"):
         read_json(tmp_path / "file.json")
+
+
+def test_a_signed_object_is_checked_when_it_is_read(tmp_path: Path) -> None:
+    path, content = tmp_path / "file.json", {"ä": [1, 0.1, None], "nested": {"x": 1e-5}}
+    write_json(path, signed(content))
+    assert read_json(path) == read_json(path, must_be_signed=True) == content
+    path.write_text(path.read_text().replace("0.1", "0.2"))
+    with pytest.raises(DamagedError, match=r"file\.json is damaged: it is not what was written"):
+        read_json(path)
+    write_json(path, content)
+    assert read_json(path) == content  # of an older version
+    with pytest.raises(DamagedError, match="not what was written"):
+        read_json(path, must_be_signed=True)
+
+
+def test_the_sum_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abc")
+    assert file_sha256(tmp_path / "file") == hashlib.sha256(b"abc").hexdigest()
+    assert file_sha256(tmp_path / "missing") is None

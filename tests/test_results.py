@@ -8,6 +8,7 @@ from statistics import mean, stdev
 
 import pytest
 
+from reslab.lab.manifest import RECORDS
 from reslab.lab.store import RunFiles, find_runs
 from reslab.presets import PRESETS, preset_recipe
 from reslab.published import published
@@ -28,6 +29,7 @@ def test_a_record_is_whole_and_says_one_thing(files: RunFiles) -> None:
     run = files.read_run()
     assert run.id == _name(files)
     assert files.ended() is not None
+    files.check_files()  # by their manifest, where they have one
     rows, result = files.metrics(), files.result()
     if result is not None:
         assert [row["epoch"] for row in rows] == list(range(1, result["epochs"] + 1))
@@ -49,7 +51,7 @@ def test_the_weights_are_those_of_the_records_and_few() -> None:
 
 
 def test_nothing_else_lies_beside_the_records() -> None:
-    known = {"run.json", "provenance.json", "metrics.jsonl", "diagnostics.json", "failure.json", "result.json"}
+    known = {*RECORDS, "diagnostics.json", "manifest.json"}
     found = {path.name for files in RUNS for path in files.path.iterdir()}
     assert found <= known | {"weights.safetensors"}
 

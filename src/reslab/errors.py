@@ -19,6 +19,10 @@ class CheckpointError(ResLabError):
     exit_code = 5
 
 
+class DamagedError(CheckpointError):
+    """A file is not what was written to it."""
+
+
 class UnreadableError(ResLabError):
     """A file is there and the system does not let it be read: what is in it may be whole."""
 

@@ -1,15 +1,19 @@
 """Files written whole or not at all, and JSON objects read with an error a user can act on."""
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from reslab.errors import ResLabError, UnreadableError
+from reslab.errors import DamagedError, ResLabError, UnreadableError
 
 Json = dict[str, Any]
+
+DIGEST = "digest"
+NOT_AS_WRITTEN = "it is not what was written (its SHA-256 differs)"
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -32,7 +36,17 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON object whole or not at all; a number that is not finite raises ValueError."""
-    write_whole(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+    write_whole(path, json_bytes(content))
+
+
+def json_bytes(content: Mapping[str, Any]) -> bytes:
+    """Return a JSON object as `write_json` writes it."""
+    return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
+
+
+def signed(content: Mapping[str, Any]) -> Json:
+    """Return a JSON object with the SHA-256 of its content, which `read_json` checks and leaves out again."""
+    return {**content, DIGEST: _digest(content)}
 
 
 @contextlib.contextmanager
@@ -48,10 +62,22 @@ def reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-def read_json(path: Path) -> Json | None:
-    """Return a JSON object, or None where there is no such file; raise `ResLabError` where it is damaged.
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what keeps a file of the run at `path` from being written into a `ResLabError`."""
+    try:
+        yield
+    except OSError as error:
+        raise ResLabError(
+            f"cannot write to {path}: {error.strerror or error}; choose another folder with --runs, or free this one"
+        ) from error
 
-    Raises `UnreadableError` where the system does not let it be read.
+
+def read_json(path: Path, *, must_be_signed: bool = False) -> Json | None:
+    """Return a JSON object, or None where there is no such file; raise `DamagedError` where it is damaged.
+
+    An object that is `signed` is checked; damaged is also one that is not, where it must be.  Raises `UnreadableError`
+    where the system does not let it be read.
     """
     try:
         with reading(path):
@@ -61,10 +87,22 @@ def read_json(path: Path) -> Json | None:
     except UnreadableError:
         raise
     except ValueError as error:
-        raise ResLabError(f"{path} is damaged: {error}") from None
+        raise DamagedError(f"{path} is damaged: {error}") from None
     if not isinstance(content, dict):
-        raise ResLabError(f"{path} is damaged: it should hold a JSON object")
+        raise DamagedError(f"{path} is damaged: it should hold a JSON object")
+    digest = content.pop(DIGEST, None)
+    if (digest is not None or must_be_signed) and digest != _digest(content):
+        raise DamagedError(f"{path} is damaged: {NOT_AS_WRITTEN}")
     return content
+
+
+def file_sha256(path: Path) -> str | None:
+    """Return the SHA-256 of a file's content, in hexadecimal; None where there is no such file."""
+    try:
+        with reading(path), path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return None
 
 
 def printable(text: str) -> str:
@@ -80,3 +118,7 @@ def sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from folder_fakes import write_folders
 from reslab.cli import COMMANDS, DATA_COMMANDS, app, main
+from reslab.lab.store import RunFiles
 from reslab.presets import preset_recipe
 from reslab.recipe import Run, field_names, stretch, vary
 
@@ -157,15 +158,15 @@ def test_evaluate_measures_what_the_run_ended_with_on_its_own_images(
 ) -> None:
     shutil.copytree(trained, tmp_path / "runs")
     folder = tmp_path / "runs" / tiny_run().id
-    provenance = json.loads((folder / "provenance.json").read_text())
+    files = RunFiles(folder)
+    provenance = files.provenance() or {}
     other = {**provenance, "data": {**provenance["data"], "fingerprint": "0" * 64}}
-    (folder / "provenance.json").write_text(json.dumps(other))
+    files.write("provenance.json", other)
     code, _, err = reslab("evaluate", tiny_run().id)
     assert code == 4
     assert "are not those that" in err
-    (folder / "provenance.json").write_text(json.dumps(provenance))
-    result = json.loads((folder / "result.json").read_text())
-    (folder / "result.json").write_text(json.dumps({**result, "weights_sha256": "0" * 64}))
+    files.write("provenance.json", provenance)
+    files.write("result.json", {**(files.result() or {}), "weights_sha256": "0" * 64})
     code, _, err = reslab("evaluate", tiny_run().id)
     assert code == 5
     assert "is not what the run ended with" in err

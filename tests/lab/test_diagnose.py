@@ -210,7 +210,11 @@ def test_budget_force_and_weights_hold_for_each_epoch_alone(run: RunFiles) -> No
 
 
 def test_an_epoch_whose_weights_were_not_kept(run: RunFiles) -> None:
-    run.append_metrics({**run.metrics()[-1], "epoch": 3})
+    rows = run.metrics()
+    for name in ("manifest.json", "metrics.jsonl"):  # one epoch more, as if it had been trained
+        (run.path / name).rename(run.path / f".{name}")
+    for row in [*rows, {**rows[-1], "epoch": 3}]:
+        run.append_metrics(row)
     with pytest.raises(CheckpointError, match=r"no weights of epoch 2: it kept those of 1\..* --keep-epochs 2$"):
         diagnose_run(run, SETTINGS, ["gap"], epochs=[1, 2])
     with pytest.raises(CheckpointError, match=r"epoch 3 is the last of .*: it is measured without --epoch$"):

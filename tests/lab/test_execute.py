@@ -21,6 +21,7 @@ from reslab.errors import CheckpointError, DataError, ReplacedError, ResLabError
 from reslab.kernels import norm
 from reslab.kernels.build import Kernels
 from reslab.lab import execute as execution
+from reslab.lab import manifest
 from reslab.lab.assembly import assemble
 from reslab.lab.execute import Settings, execute
 from reslab.lab.store import RunFiles
@@ -67,8 +68,9 @@ def stopping_after(count: int) -> Callable[[], bool]:
 def test_the_files_are_the_documented_ones(finished: tuple[RunFiles, object]) -> None:
     files, _ = finished
     names = sorted(path.name for path in files.path.iterdir())
-    whole = [".lock", "metrics.jsonl", "provenance.json", "result.json", "run.json", "weights", "weights.safetensors"]
-    assert names == whole
+    whole = [".lock", "manifest.json", "metrics.jsonl", "provenance.json", "result.json", "run.json"]
+    assert names == [*whole, "weights", "weights.safetensors"]
+    assert manifest.verify(files.path) == []
     rows, result, provenance = files.metrics(), files.result(), files.provenance()
     assert result is not None
     assert provenance is not None

@@ -13,11 +13,13 @@ from lab_runs import make, outcome, small, wait_for
 from zygote import Zygote
 
 from reslab.errors import LockedError
+from reslab.lab import manifest
 from reslab.lab.execute import execute
 from reslab.lab.store import RunFiles
 
 DOCUMENTED = [
     ".lock",
+    "manifest.json",
     "metrics.jsonl",
     "provenance.json",
     "result.json",
@@ -97,6 +99,7 @@ def test_killed_at_twenty_random_instants(zygote: Zygote, tmp_path: Path, precis
         assert zygote.start(files.path).finish() == 0
     assert outcome(files) == expected
     assert names(files) == DOCUMENTED
+    assert manifest.verify(files.path) == []
     for path in sorted(tmp_path.glob("[0-9]*/*/seed0/provenance.json")):
         resumed |= {entry["from_iteration"] for entry in json.loads(path.read_text())["attempts"]}
     assert len(resumed) >= 4, f"all attempts began at {resumed}"
@@ -120,6 +123,7 @@ def test_killed_at_random_changes_of_the_disk(
     assert zygote.start(files.path).finish() == 0  # removes what a kill after the last line of all has left
     assert outcome(files) == undisturbed(3)
     assert names(files) == DOCUMENTED
+    assert manifest.verify(files.path) == []
 
 
 @pytest.mark.parametrize("moment", ["start", "epoch"])
@@ -176,7 +180,8 @@ def test_a_diverged_run_is_a_result_and_is_not_tried_again(zygote: Zygote, tmp_p
     assert failure["epoch"] == 1
     assert f"not finite after {failure['iteration']} iterations" in failure["message"]
     assert files.status() == "diverged"
-    assert names(files) == [".lock", "failure.json", "provenance.json", "run.json"]
+    assert names(files) == [".lock", "failure.json", "manifest.json", "provenance.json", "run.json"]
+    assert manifest.verify(files.path) == []
     before = {path: path.stat().st_mtime_ns for path in files.path.iterdir()}
     attempt = zygote.start(files.path)
     attempt.wait_for("end", status="diverged")

@@ -1,11 +1,13 @@
 """A study written down is read back whole, or refused with what to do."""
 
 import json
+import random
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from reslab.files import read_json, signed, write_json
 from reslab.studies.record import record, recorded
 from reslab.studies.study import Study, Variant
 from synthetic import small
@@ -33,7 +35,8 @@ def test_what_is_recorded_is_read_back(tmp_path: Path) -> None:
 def test_a_record_from_before_diagnostics_were_recorded_wants_none(tmp_path: Path) -> None:
     path = record(tmp_path, STUDY)
     content = json.loads(path.read_text())
-    del content["diagnostics"], content["diagnostics_during"]
+    del content["diagnostics"], content["diagnostics_during"], content["digest"]
+    content["format"] = 1
     path.write_text(json.dumps(content))
     assert recorded(tmp_path) == ([replace(STUDY, diagnostics=(), diagnostics_during=())], ())
 
@@ -64,6 +67,17 @@ def test_a_damaged_record_is_named_and_hides_no_other(tmp_path: Path, damage: st
 
 def test_a_record_of_a_newer_format_asks_for_an_update(tmp_path: Path) -> None:
     path = record(tmp_path, STUDY)
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 99}))
+    write_json(path, signed({**(read_json(path) or {}), "format": 99}))
     (problem,) = recorded(tmp_path)[1]
     assert "newer ResLab; update this one" in problem.message
+
+
+def test_a_flipped_bit_changes_no_question_unseen(tmp_path: Path) -> None:
+    path, chance = record(tmp_path, STUDY), random.Random(0)
+    before = path.read_bytes()
+    for _ in range(300):
+        content = bytearray(before)
+        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        path.write_bytes(content)
+        found, problems = recorded(tmp_path)
+        assert found == [STUDY] or len(problems) == 1

@@ -8,10 +8,10 @@ from reslab import __version__
 from reslab.cache import settle_home
 from reslab.errors import ResLabError
 
-OK, CRASHED, USAGE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+OK, CRASHED, USAGE, SOME_FAILED, DAMAGED, INTERRUPTED = 0, 1, 2, 3, 5, 130
 
 EPILOGUE = """\
-Exit codes: 0 ok, 1 a fault in ResLab, 2 usage, 3 some runs failed (train: or diverged), 4 data, 5 checkpoint, \
+Exit codes: 0 ok, 1 a fault in ResLab, 2 usage, 3 some runs failed (train: or diverged), 4 data, 5 damaged files, \
 8 locked, 130 interrupted or out of time, with something left to train.
 
 Examples:

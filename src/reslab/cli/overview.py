@@ -1,28 +1,43 @@
 """The verbs `status` and `report`: how the runs stand, and what they say."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from reslab.cli import OK
-from reslab.cli.console import print_json, print_table
+from cyclopts import Parameter
+
+from reslab.cli import DAMAGED, OK
+from reslab.cli.console import aside, print_json, print_table
 from reslab.cli.flags import AsJson, Out, Runs
 from reslab.errors import ResLabError
 from reslab.lab.store import RunFiles, find_runs
-from reslab.report.write import write_report
+from reslab.report.write import ReportFiles, write_report
 
 
-def status(*, runs: Runs = Path("runs"), json: AsJson = False) -> int:
-    """Show how the runs stand: status, epochs, last test error, speed."""
+def status(
+    *,
+    verify: Annotated[bool, Parameter(negative="")] = False,
+    runs: Runs = Path("runs"),
+    json: AsJson = False,
+) -> int:
+    """Show how the runs stand: status, epochs, last test error, speed.
+
+    Parameters
+    ----------
+    verify
+        Read every file of the runs that have ended, weights too, and tell which are not what was written; the exit
+        code is then 5 where one is damaged.
+    """
     rows: list[dict[str, Any]] = []
     for files in find_runs(runs):
         try:
-            rows.append(_row(files))
+            rows.append(_row(files, verify))
         except ResLabError as error:  # one that is damaged does not hide the others
             name = "/".join(files.path.parts[-2:])
             rows.append({**dict.fromkeys(_COLUMNS), "run": name, "status": "unreadable", "message": str(error)})
+    code = DAMAGED if verify and any(row["status"] == "unreadable" for row in rows) else OK
     if json:
         print_json(rows)
-        return OK
+        return code
     if not rows:
         print(f"there are no runs in {runs}; `reslab run depth --dataset digits` makes some")
         return OK
@@ -40,17 +55,34 @@ def status(*, runs: Runs = Path("runs"), json: AsJson = False) -> int:
             for row in rows
         ],
     )
-    return OK
+    return code
 
 
 _COLUMNS = ("run", "status", "epochs", "test_error", "images_per_second", "message")
 
 
-def _row(files: RunFiles) -> dict[str, Any]:
+def _row(files: RunFiles, verify: bool) -> dict[str, Any]:
     run, metrics, failure = files.check(), files.metrics(), files.failure() or {}
     last = metrics[-1] if metrics else {}
+    found = [_verified(files) if verify and files.ended() is not None else None, failure.get("message")]
+    message = "; ".join(words for words in found if words) or None
     measured = (last.get("test_error"), last.get("images_per_second"))
-    return dict(zip(_COLUMNS, (run.id, files.status(), len(metrics), *measured, failure.get("message")), strict=True))
+    return dict(zip(_COLUMNS, (run.id, files.status(), len(metrics), *measured, message), strict=True))
+
+
+def _verified(files: RunFiles) -> str:
+    """Return how the files of an ended run agree with its manifest; raise `DamagedError` where one is damaged."""
+    problems = files.check_files()
+    if any(problem.kind == "unsealed" for problem in problems):
+        return "without a manifest"
+    missing = ", ".join(problem.name for problem in problems)
+    return f"whole, but without {missing}" if missing else "whole"
+
+
+def tell_left_out(written: ReportFiles) -> None:
+    """Say on standard error what a report leaves out because it could not be read."""
+    for reason in written.left_out:
+        aside(f"reslab: left out of the report: {reason}")
 
 
 def report(
@@ -79,6 +111,7 @@ def report(
     if not runs.is_dir():
         raise ResLabError(f"there is no folder {runs}; say with --runs where the runs are")
     written = write_report(runs, out, list(studies) or None, title=title, author=author)
+    tell_left_out(written)
     if json:
         print_json({"html": str(written.html), "markdown": str(written.markdown), "pdf": str(written.pdf)})
     else:

@@ -21,6 +21,7 @@ from reslab.cli.flags import (
     default_precision,
 )
 from reslab.cli.lists import names, whole_numbers
+from reslab.cli.overview import tell_left_out
 from reslab.cli.planning import announce, choose_jobs, plan_facts, show_plan
 from reslab.data.sources import check_present
 from reslab.errors import LockedError, ResLabError
@@ -133,6 +134,8 @@ def run(
         return OK
     for member in asked.studies:
         record(runs, member)
+    for item in planned:
+        run_files(runs, item.run).seal()
     stop = StopRequest(None if time_limit is None else 60 * time_limit)
     if todo:
         from reslab.lab.speed import runs_each
@@ -157,6 +160,7 @@ def run(
         from reslab.report.write import write_report
 
         written = write_report(runs, out, title=title, author=author)
+        tell_left_out(written)
     failed = [run for run, status in statuses.items() if status == "failed"]
     page = None if written is None else written.html
     with heard_or_not():

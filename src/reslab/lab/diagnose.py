@@ -21,6 +21,7 @@ from reslab.errors import CheckpointError
 from reslab.files import Json
 from reslab.lab.assembly import assemble
 from reslab.lab.execute import Settings
+from reslab.lab.manifest import RECORDS
 from reslab.lab.provenance import check_images
 from reslab.lab.store import FORMAT, RunFiles
 from reslab.models.weights import load_into, read_weights
@@ -52,6 +53,7 @@ def diagnose_run(
     check_names(names, budget)
     run = files.read_run()
     digest = weights_digest(files)
+    files.seal()
     content = _found(files, run, digest)
     moments = [_Moment(None, files.weights, digest)] if epochs is None else [_kept(files, epoch) for epoch in epochs]
     missing = {
@@ -104,6 +106,7 @@ def _kept(files: RunFiles, epoch: int) -> _Moment:
             f"{files.path} has no weights of epoch {epoch}: {there}.  Others are kept only while a run trains, with "
             f"reslab train --keep-epochs {epoch}"
         )
+    files.check_files([path.relative_to(files.path).as_posix()])
     return _Moment(epoch, path, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
@@ -122,10 +125,14 @@ def _entries(content: Json, moment: _Moment) -> Json:
 
 
 def weights_digest(files: RunFiles) -> str:
-    """Return the SHA-256 of a run's trained weights; raise `CheckpointError` where they are not what it ended with."""
+    """Return the SHA-256 of a run's trained weights; raise `CheckpointError` where they are not what it ended with.
+
+    Raises `ResLabError` where its records are damaged.
+    """
     result = files.result()
     if result is None or not files.weights.exists():
         raise CheckpointError(f"{files.path} has no trained weights to measure: {files.why_no_weights()}")
+    files.check_files(RECORDS)
     digest = hashlib.sha256(files.weights.read_bytes()).hexdigest()
     if digest != result["weights_sha256"]:
         raise CheckpointError(

@@ -5,8 +5,6 @@ python -m reslab.lab.execute -                         a worker: folders come in
 """
 
 import contextlib
-import hashlib
-import shutil
 import statistics
 import threading
 import time
@@ -25,12 +23,13 @@ from reslab.data.folders import NAME as IMAGEFOLDER
 from reslab.data.folders import Folders, check_decodes
 from reslab.data.serving import AnyDataset
 from reslab.errors import ResLabError
-from reslab.files import sync_folder
+from reslab.files import file_sha256, sync_folder, writing
 from reslab.host import usable_cores
 from reslab.kernels.build import kernels, must_compile
+from reslab.lab import manifest
 from reslab.lab.assembly import assemble, make_ready
 from reslab.lab.provenance import attempt, check_images, describe_data
-from reslab.lab.store import FORMAT, RunFiles, Status, writing
+from reslab.lab.store import FORMAT, RunFiles, Status
 from reslab.models.complexity import multiply_adds, parameters
 from reslab.models.weights import save_weights
 from reslab.recipe import Run
@@ -83,7 +82,8 @@ def execute(
         with files.lock() as held:
             status = held.ended() or _attempt(held, run, settings, on_event, stop)
     if status in ("finished", "diverged"):
-        shutil.rmtree(files.checkpoints, ignore_errors=True)
+        files.seal()  # one that an older version has ended
+        files.tidy()
     _emit(on_event, run, "end", status=status)
     return status
 
@@ -91,7 +91,8 @@ def execute(
 def _attempt(
     files: RunFiles, run: Run, settings: Settings, on_event: Callable[[Event], None], stop: Callable[[], bool]
 ) -> Status:
-    files.remove("failure.json")
+    for name in ("failure.json", manifest.NAME):  # a kill may have come between the manifest and the end
+        files.remove(name)
     try:
         device = pick_device(settings.device)
         with on_stream(stream_of_this_thread(device)), _computing_with(_threads(files, settings, device)):
@@ -190,7 +191,7 @@ def _train(
                         f"the loss was not finite after {event.iteration} iterations, in epoch {event.epoch}, at base "
                         f"rate {recipe.learning_rate:g}"
                     )
-                    files.fail("diverged", message, at=(event.epoch, event.iteration))
+                    files.diverge(message, at=(event.epoch, event.iteration))
                     return "diverged"
                 case loop.EpochRecord():
                     if event.epoch in keep:  # before a checkpoint can be past it: no kill loses them
@@ -291,7 +292,7 @@ def _finish(files: RunFiles, run: Run, module: nn.Module) -> None:
         for name in ("train_loss", "train_error", "test_loss", "test_error", "holdout_loss", "holdout_error")
         if name in last
     }
-    files.write(
+    files.end(
         "result.json",
         {
             "format": FORMAT,
@@ -304,7 +305,7 @@ def _finish(files: RunFiles, run: Run, module: nn.Module) -> None:
             "images_per_second": statistics.median(row["images_per_second"] for row in rows),
             "parameters": parameters(module),
             "multiply_adds": multiply_adds(module, (3, run.recipe.image_size, run.recipe.image_size)),
-            "weights_sha256": hashlib.sha256(files.weights.read_bytes()).hexdigest(),
+            "weights_sha256": file_sha256(files.weights),
         },
     )
 

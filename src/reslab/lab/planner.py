@@ -56,7 +56,7 @@ def known_speeds(root: Path, machine: tuple[str, str]) -> dict[str, float]:
     speeds: dict[str, list[float]] = {}
     for files in find_runs(root):
         try:
-            recipe, rows, provenance = files.read_run().recipe, files.metrics(), files.provenance() or {}
+            recipe, rows, provenance = files.check().recipe, files.metrics(), files.provenance() or {}
         except ResLabError:
             continue  # a damaged run is told of where it is asked for; the others know the speed
         last = (provenance.get("attempts") or [{}])[-1]

@@ -2,45 +2,56 @@
 
     run.json            recipe, seed, SEMANTICS: written first
     provenance.json     data fingerprint, and for each attempt: start, versions, commit, device
-    metrics.jsonl       one line an epoch, appended whole
+    metrics.jsonl       one line an epoch, appended whole; see `reslab.lab.metrics`
     checkpoint/         see `reslab.training.checkpoint`; gone when the run is finished
     weights.safetensors the trained network
     weights/            those of the network at some epochs before, as epoch0041.safetensors: after 41 epochs
     result.json         written last: its presence means finished
     diagnostics.json    what `reslab.lab.diagnose` measured on these weights
     failure.json        how the last attempt failed, or that the run diverged
+    manifest.json       see `reslab.lab.manifest`: vouches for all files of a run that has ended
 
 Imports no torch, so that a report can be made where there is none.
 """
 
 import contextlib
-import json
 import os
 import re
+import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from filelock import FileLock, Timeout
-
-from reslab.errors import LockedError, ReplacedError, ResLabError, UnreadableError
-from reslab.files import Json, printable, read_json, reading, sync_folder, write_json
+from reslab.errors import DamagedError, ResLabError
+from reslab.files import (
+    NOT_AS_WRITTEN,
+    Json,
+    file_sha256,
+    json_bytes,
+    printable,
+    read_json,
+    signed,
+    write_json,
+    write_whole,
+    writing,
+)
+from reslab.lab import locks, manifest, metrics
 from reslab.recipe import SEMANTICS, Recipe, Run, to_mapping
 
 FORMAT = 1
 
-_WRITTEN_WITHIN_SECONDS = 3600.0
-_WRITTEN_WITHOUT_LOCK = ("run.json", "failure.json", "diagnostics.json")
-"""What others than the holder of the lock may be writing."""
-
 _MADE_AGAIN = {
     "diagnostics.json": "remove this file to measure again; the training is whole",
     "failure.json": "remove this file; then the run goes on from its checkpoint, where it has one",
+    "manifest.json": "where the other files are to be trusted, remove this one: `reslab train` writes it anew",
 }
 """What to do about damaged files that no training is lost with."""
+
+_SIGNED = ("provenance.json", "failure.json")
+"""What is read before the run has ended, when no manifest vouches for it yet."""
 
 _EPOCH_WEIGHTS = re.compile(r"epoch(\d{4,})\.safetensors")
 
@@ -52,7 +63,7 @@ class RunFiles:
     """The files of one run."""
 
     path: Path
-    held: tuple[int, int] | None = field(default=None, compare=False)
+    held: locks.Identity | None = field(default=None, compare=False)
     """Which file the lock is, where this process holds it: a folder made anew has another."""
 
     @property
@@ -110,19 +121,40 @@ class RunFiles:
                 f"{self.path} is not {run.id}, as its run.json would have it: the recipe was edited, or the run was "
                 f"made by a version of ResLab with other numerics; {self._anew}"
             )
-        result, num_rows = self.result(), len(self._metrics_lines())
+        result, num_rows = self.result(), metrics.count(self.path)
         if result is not None and result.get("epochs", num_rows) != num_rows:
-            raise ResLabError(
-                f"{self._metrics} is damaged: it has {num_rows} lines, and the run ended after "
+            raise DamagedError(
+                f"{self.path / metrics.NAME} is damaged: it has {num_rows} lines, and the run ended after "
                 f"{result['epochs']}; {self._anew}"
             )
+        if self.ended() is not None:
+            self.check_files(manifest.RECORDS)
         return run
+
+    def check_files(self, names: Collection[str] | None = None) -> list[manifest.Problem]:
+        """Raise `DamagedError` where one of these files of an ended run is not what its manifest says; default: any.
+
+        Returns what may be as it is: files that are not there, or that there is no manifest.
+        """
+        problems = manifest.verify(self.path, names)
+        for problem in problems:
+            if problem.is_damage:
+                remedy = _MADE_AGAIN.get(problem.name, f"put back a copy, or {self._anew}")
+                raise DamagedError(f"{self.path / problem.name} is damaged: {problem.words}; {remedy}")
+        if names is None and self.weights.exists() and not self.has_its_weights():
+            raise DamagedError(f"{self.weights} is damaged: {NOT_AS_WRITTEN}; put back a copy, or {self._anew}")
+        return problems
+
+    def has_its_weights(self) -> bool:
+        """Say whether the weights are those that the run ended with, or it ended without any."""
+        result = self.result()
+        return result is None or file_sha256(self.weights) == result.get("weights_sha256")
 
     def status(self) -> Status:
         """Return how the run stands, read from its files."""
         if (ended := self.ended()) is not None:
             return ended
-        if self._is_locked():
+        if locks.is_held(self.path):
             return "running"
         if self.failure() is not None:
             return "failed"
@@ -148,7 +180,7 @@ class RunFiles:
 
     def metrics(self) -> list[Json]:
         """Return the lines of metrics.jsonl; a last line that was cut off does not count."""
-        return self._rows(self._metrics_lines())
+        return metrics.read(self.path, self._anew)
 
     def result(self) -> Json | None:
         """Return result.json, or None while the run is not finished."""
@@ -164,6 +196,7 @@ class RunFiles:
 
     def diagnostics(self) -> Json | None:
         """Return diagnostics.json, or None before anything was measured."""
+        self.check_files(["diagnostics.json"])
         return self._read("diagnostics.json")
 
     def create(self, run: Run) -> None:
@@ -184,35 +217,70 @@ class RunFiles:
         )
 
     def write(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write a JSON file of the run, whole or not at all."""
+        """Write a JSON file of the run, whole or not at all; the manifest of an ended run stays true."""
         self.check_held()
+        if not manifest.exists(self.path):
+            with writing(self.path):
+                write_json(self.path / name, _signed(name, content))
+            return
+        with self.changing(manifest.NAME), writing(self.path):
+            manifest.add(self.path, name, json_bytes(_signed(name, content)))
+
+    def end(self, name: Literal["result.json", "failure.json"], content: Mapping[str, Any]) -> None:
+        """Write the file that ends the run, and right before it the manifest of all of the run's files."""
+        self.check_held()
+        last = json_bytes(_signed(name, content))
         with writing(self.path):
-            write_json(self.path / name, content)
+            manifest.seal(self.path, {name: last})
+            write_whole(self.path / name, last)
+
+    def seal(self) -> None:
+        """Write the manifest of an ended run that has none, as those of older versions have, if its weights are right.
+
+        Where nothing can be written, it stays without one.
+        """
+        if manifest.exists(self.path) or self.ended() is None or not self.is_of(self.read_run()):
+            return
+        self.check()
+        if not self.has_its_weights():
+            return
+        with contextlib.suppress(ResLabError), self.lock(), writing(self.path):
+            manifest.seal(self.path, {})
+
+    def tidy(self) -> None:
+        """Remove what is not needed any more once the run has ended."""
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            metrics.forget_sums(self.path)
 
     def fail(self, kind: str, message: str, trace: str | None = None, at: tuple[int, int] | None = None) -> None:
-        """Write failure.json: its kind is diverged, out-of-memory, killed or error.
+        """Write failure.json of a run that can be tried again: its kind is out-of-memory, killed or error.
 
         `at` are the epoch and the completed iterations; where they are not given, those of the last epoch written.
         """
+        self.write("failure.json", self._failure(kind, message, trace, at))
+
+    def diverge(self, message: str, at: tuple[int, int]) -> None:
+        """End the run as diverged at an epoch, after so many iterations."""
+        self.end("failure.json", self._failure("diverged", message, None, at))
+
+    def _failure(self, kind: str, message: str, trace: str | None, at: tuple[int, int] | None) -> Json:
         rows: list[Json] = []
         name = "/".join(self.path.resolve().parts[-2:])
         with contextlib.suppress(ResLabError):  # damaged files may be the very failure
             name = self.read_run().id
             rows = self.metrics()
         epoch, iteration = at or ((rows[-1]["epoch"], rows[-1]["iteration"]) if rows else (0, 0))
-        self.write(
-            "failure.json",
-            {
-                "format": FORMAT,
-                "run": name,
-                "kind": kind,
-                "message": printable(message),
-                "traceback": None if trace is None else printable(trace),
-                "epoch": epoch,
-                "iteration": iteration,
-                "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            },
-        )
+        return {
+            "format": FORMAT,
+            "run": name,
+            "kind": kind,
+            "message": printable(message),
+            "traceback": None if trace is None else printable(trace),
+            "epoch": epoch,
+            "iteration": iteration,
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
 
     def remove(self, name: str) -> None:
         """Remove a file of the run, if it is there."""
@@ -223,26 +291,12 @@ class RunFiles:
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         """Append one line to metrics.jsonl and see it on the disk."""
         self.check_held()
-        with writing(self.path):
-            with self._metrics.open("ab") as file:
-                file.write(json.dumps(row, allow_nan=False).encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            sync_folder(self.path)  # the first line makes the file
+        metrics.append(self.path, row)
 
     def keep_metrics(self, num_rows: int) -> None:
         """Cut metrics.jsonl after so many lines: what a checkpoint has not seen is trained again."""
         self.check_held()
-        lines = self._metrics_lines()
-        if len(lines) < num_rows:
-            raise ResLabError(
-                f"{self._metrics} has {len(lines)} lines where the checkpoint has seen {num_rows}; {self._anew}"
-            )
-        self._rows(lines[:num_rows])  # what is damaged is said now, not when all has been trained
-        length = sum(len(line) + 1 for line in lines[:num_rows])
-        if self._metrics.exists() and length != self._metrics.stat().st_size:
-            with writing(self.path):
-                os.truncate(self._metrics, length)
+        metrics.cut(self.path, num_rows, self._anew)
 
     @contextmanager
     def lock(self) -> Iterator[Self]:
@@ -250,96 +304,27 @@ class RunFiles:
 
         Gives the files as they are held: written to by these, a folder that was removed or made anew is left alone.
         """
-        with writing(self.path):
-            lock = FileLock(self._lock_path, timeout=1)
-            try:
-                lock.acquire()
-                held = _identity(self._lock_path)
-                for folder in (self.path, self.path / "weights"):
-                    for rest in folder.glob(".*.*.[0-9]*"):
-                        _remove_rest(rest)
-            except Timeout:
-                raise LockedError(
-                    f"{self.path} is being trained by another process; wait for it, or use another --runs folder"
-                ) from None
-        try:
-            yield replace(self, held=held)
-        finally:
-            lock.release()
+        with locks.hold(self.path) as identity:
+            yield replace(self, held=identity)
 
     def check_held(self) -> None:
         """Raise `ReplacedError` where the folder that this process holds is no longer there, or is another."""
-        if self.held is None:
-            return
-        try:
-            is_same = _identity(self._lock_path) == self.held
-        except OSError:
-            is_same = False
-        if not is_same:
-            raise ReplacedError(
-                f"the folder {self.path} was removed or replaced while it was trained; what this process had trained "
-                "is gone, and the same command trains the run as the folder now has it"
-            )
+        if self.held is not None:
+            locks.check_same(self.path, self.held)
 
-    @contextmanager
-    def changing(self, name: str) -> Iterator[None]:
-        """Hold a JSON file that is read, added to and written again; others wait.  Freed when the process ends."""
-        with writing(self.path):
-            lock = FileLock(self.path / f".{name}.lock")
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
-
-    @property
-    def _metrics(self) -> Path:
-        return self.path / "metrics.jsonl"
+    def changing(self, name: str) -> AbstractContextManager[None]:
+        """Hold a file that is read, added to and written again; others wait.  Freed when the process ends."""
+        return locks.changing(self.path, name)
 
     @property
     def _anew(self) -> str:
         return f"remove the folder {self.path} to train the run anew"
 
-    def _metrics_lines(self) -> list[bytes]:
-        try:
-            with reading(self._metrics):
-                return self._metrics.read_bytes().split(b"\n")[:-1]
-        except FileNotFoundError:
-            return []
-
-    def _rows(self, lines: Sequence[bytes]) -> list[Json]:
-        rows: list[Json] = []
-        for number, line in enumerate(lines, start=1):
-            row = _parse(line)
-            if not isinstance(row, dict):
-                raise ResLabError(f"{self._metrics} is damaged in line {number}; {self._anew}")
-            rows.append(row)
-        return rows
-
-    @property
-    def _lock_path(self) -> Path:
-        return self.path / ".lock"
-
-    def _is_locked(self) -> bool:
-        if not self._lock_path.exists():
-            return False
-        lock = FileLock(self._lock_path, timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            return True
-        except OSError:  # another user's: whoever may not write the lock cannot ask it
-            return False
-        lock.release()
-        return False
-
     def _read(self, name: str) -> Json | None:
         try:
             return read_json(self.path / name)
-        except UnreadableError:
-            raise
-        except ResLabError as error:
-            raise ResLabError(f"{error}; {_MADE_AGAIN.get(name, self._anew)}") from None
+        except DamagedError as error:
+            raise DamagedError(f"{error}; {_MADE_AGAIN.get(name, self._anew)}") from None
 
 
 def run_files(root: Path, run: Run) -> RunFiles:
@@ -364,32 +349,5 @@ def find_runs(root: Path) -> list[RunFiles]:
     return [RunFiles(path) for path in sorted(found, key=lambda path: (path.parent.name, len(path.name), path.name))]
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_dev, found.st_ino
-
-
-def _remove_rest(rest: Path) -> None:
-    """Remove what a kill left of a file that was being written, and not what another process is writing."""
-    with contextlib.suppress(FileNotFoundError):
-        others = any(rest.name.startswith(f".{name}.") for name in _WRITTEN_WITHOUT_LOCK)
-        if not others or time.time() - rest.stat().st_mtime > _WRITTEN_WITHIN_SECONDS:
-            rest.unlink()
-
-
-def _parse(line: bytes) -> Any:
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn what keeps a file of the run at `path` from being written into a `ResLabError`."""
-    try:
-        yield
-    except OSError as error:
-        raise ResLabError(
-            f"cannot write to {path}: {error.strerror or error}; choose another folder with --runs, or free this one"
-        ) from error
+def _signed(name: str, content: Mapping[str, Any]) -> Mapping[str, Any]:
+    return signed(content) if name in _SIGNED else content

@@ -54,6 +54,7 @@ def compose(
             sections=(*first, *said_once(chapters), appendix(shown, studies)),
             author=author or "",
             dated=_dated(shown),
+            left_out=_left_out(tables),
         )
     )
 
@@ -116,6 +117,10 @@ def _summary(studies: Sequence[Study], tables: Tables) -> str:
     return f"{parts}, {done}.  Written by ResLab {__version__} from the run directories alone."
 
 
+def _left_out(tables: Tables) -> tuple[str, ...]:
+    return tuple(problem.message for problem in tables.problems)
+
+
 def _dated(tables: Tables) -> str:
     """Return when the runs were started, in words; nothing before any was."""
     days = set()
@@ -139,4 +144,6 @@ def _nothing(tables: Tables, title: str | None, author: str | None) -> Document:
         Command("reslab run --help"),
     )
     section = Section("start", "Nothing has been run yet", blocks)
-    return Document(title or "Report", "Nothing has been run yet.", (section,), author or "")
+    return Document(
+        title or "Report", "Nothing has been run yet.", (section,), author or "", left_out=_left_out(tables)
+    )

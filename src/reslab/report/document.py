@@ -50,6 +50,8 @@ class Document:
     """When the runs were made, in words; never today's date."""
     references: tuple[Reference, ...] = ()
     """The sources cited, in the order of their numbers."""
+    left_out: tuple[str, ...] = ()
+    """What could not be read and is not in the report: why, of each."""
 
     def numbers(self) -> dict[str, str]:
         """Return the number of every figure and table, as in "Figure 3", and of every source, by `anchor`."""

@@ -22,6 +22,8 @@ class ReportFiles:
     markdown: Path
     pdf: Path
     figures: tuple[Path, ...]
+    left_out: tuple[str, ...]
+    """What could not be read and is not in the report: why, of each."""
 
 
 def write_report(
@@ -65,4 +67,5 @@ def write_report(
         markdown=out / "report.md",
         pdf=out / "report.pdf",
         figures=tuple(figures / f"{name}.svg" for name in pictures),
+        left_out=document.left_out,
     )

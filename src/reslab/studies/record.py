@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from reslab.analysis.tidy import Problem
-from reslab.errors import ResLabError, UnreadableError
-from reslab.files import read_json, write_json
+from reslab.errors import DamagedError, ResLabError
+from reslab.files import read_json, signed, write_json
 from reslab.recipe import Recipe, to_mapping
 from reslab.studies.study import Study, Variant
 
-FORMAT = 1
+FORMAT = 2
+"""1 had no SHA-256 of the content."""
 
 _ADDED_LATER = ("diagnostics", "diagnostics_during")
 """Lists that records of earlier versions do not have."""
@@ -22,7 +23,7 @@ def record(root: Path, study: Study) -> Path:
     variants = [{**asdict(variant), "recipe": to_mapping(variant.recipe)} for variant in study.variants]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, {"format": FORMAT, **asdict(study), "variants": variants})
+        write_json(path, signed({"format": FORMAT, **asdict(study), "variants": variants}))
     except OSError as error:
         raise ResLabError(
             f"cannot write {path}: {error.strerror or error}; choose another folder with --runs"
@@ -54,10 +55,8 @@ def _folder(root: Path) -> Path:
 def _read(path: Path) -> Study:
     try:
         content = read_json(path)
-    except UnreadableError:
-        raise
-    except ResLabError as error:
-        raise ResLabError(f"{error}; remove it and ask the study again") from None
+    except DamagedError as error:
+        raise DamagedError(f"{error}; remove it and ask the study again") from None
     try:
         if content is None:
             raise ResLabError("it is gone")
@@ -71,7 +70,7 @@ def _read(path: Path) -> Study:
     except ResLabError as error:
         raise ResLabError(f"{path} cannot be used: {error}") from None
     except (KeyError, TypeError, ValueError) as error:
-        raise ResLabError(f"{path} is damaged ({error!r}); remove it and ask the study again") from None
+        raise DamagedError(f"{path} is damaged ({error!r}); remove it and ask the study again") from None
 
 
 def _variant(values: dict[str, Any]) -> Variant:

@@ -1,0 +1,104 @@
+"""A run's metrics.jsonl, a line an epoch, and metrics.sha256, which vouches for each line until the run has ended.
+
+A line's sum is on the disk before the line is: there may be sums too many, never too few.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reslab.errors import DamagedError, ResLabError
+from reslab.files import NOT_AS_WRITTEN, Json, reading, sync_folder, write_whole, writing
+
+NAME = "metrics.jsonl"
+SUMS = "metrics.sha256"
+
+
+def read(folder: Path, remedy: str) -> list[Json]:
+    """Return the lines as objects; a last line that was cut off does not count.
+
+    Raises `DamagedError` for a damaged line; `remedy` is what to do about it.
+    """
+    try:
+        return _rows(folder, _lines(folder / NAME), remedy)
+    except DamagedError:  # or the run goes on just now, and cuts them
+        return _rows(folder, _lines(folder / NAME), remedy)
+
+
+def count(folder: Path) -> int:
+    """Return the number of lines."""
+    return len(_lines(folder / NAME))
+
+
+def append(folder: Path, row: Mapping[str, Any]) -> None:
+    """Append a line and see it on the disk."""
+    line = json.dumps(row, allow_nan=False).encode()
+    with writing(folder):
+        _append(folder / SUMS, _sum(line))
+        _append(folder / NAME, line)
+        sync_folder(folder)  # the first line makes the file
+
+
+def cut(folder: Path, num_rows: int, remedy: str) -> None:
+    """Cut the metrics after so many lines; raise `ResLabError` where there are not so many, or one is damaged."""
+    path = folder / NAME
+    lines = _lines(path)
+    if len(lines) < num_rows:
+        raise ResLabError(f"{path} has {len(lines)} lines where the checkpoint has seen {num_rows}; {remedy}")
+    kept = lines[:num_rows]
+    _rows(folder, kept, remedy)  # what is damaged is said now, not when all has been trained
+    with writing(folder):
+        if not path.exists():
+            forget_sums(folder)
+            return
+        length = sum(len(line) + 1 for line in kept)
+        if length != path.stat().st_size:
+            os.truncate(path, length)
+        write_whole(folder / SUMS, b"".join(_sum(line) + b"\n" for line in kept))
+
+
+def forget_sums(folder: Path) -> None:
+    """Remove metrics.sha256, once a manifest vouches for the metrics."""
+    (folder / SUMS).unlink(missing_ok=True)
+
+
+def _rows(folder: Path, lines: Sequence[bytes], remedy: str) -> list[Json]:
+    rows: list[Json] = []
+    sums = _lines(folder / SUMS)
+    for number, line in enumerate(lines, start=1):
+        row = _parse(line)
+        if not isinstance(row, dict):
+            raise DamagedError(f"{folder / NAME} is damaged in line {number}; {remedy}")
+        if sums and sums[number - 1 : number] != [_sum(line)]:
+            raise DamagedError(f"{folder / NAME} is damaged in line {number}: {NOT_AS_WRITTEN}; {remedy}")
+        rows.append(row)
+    return rows
+
+
+def _lines(path: Path) -> list[bytes]:
+    try:
+        with reading(path):
+            return path.read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return []
+
+
+def _append(path: Path, line: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(line + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sum(line: bytes) -> bytes:
+    return hashlib.sha256(line).hexdigest().encode()
+
+
+def _parse(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
