@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reslab.errors import ResLabError
-from reslab.files import write_whole
+from reslab.files import read_json, signed, write_json, write_whole
 from reslab.recipe import Run
 from reslab.report.compose import compose
 from reslab.report.html import render_html
@@ -231,8 +231,8 @@ def test_the_assignment_opens_with_its_questions(tmp_path: Path) -> None:
 def test_a_record_that_cannot_be_used_keeps_no_report_from_being_written(runs: Path, tmp_path: Path) -> None:
     root = shutil.copytree(runs, tmp_path / "runs")
     (root / "studies" / "bad.json").write_text("{")
-    odd = {**json.loads((root / "studies" / "depth.json").read_text()), "name": "odd", "kind": "odd"}
-    (root / "studies" / "odd.json").write_text(json.dumps(odd))
+    odd = {**(read_json(root / "studies" / "depth.json") or {}), "name": "odd", "kind": "odd"}
+    write_json(root / "studies" / "odd.json", signed(odd))
     text = write_report(root, tmp_path / "report").markdown.read_text()
     assert "Two study records could not be read: studies/bad.json is damaged" in text
     assert "the study odd was asked by a newer ResLab; update this one" in text
