@@ -215,6 +215,7 @@ def test_an_epoch_whose_weights_were_not_kept(run: RunFiles) -> None:
         (run.path / name).rename(run.path / f".{name}")
     for row in [*rows, {**rows[-1], "epoch": 3}]:
         run.append_metrics(row)
+    run.write("result.json", {**(run.result() or {}), "epochs": 3})
     with pytest.raises(CheckpointError, match=r"no weights of epoch 2: it kept those of 1\..* --keep-epochs 2$"):
         diagnose_run(run, SETTINGS, ["gap"], epochs=[1, 2])
     with pytest.raises(CheckpointError, match=r"epoch 3 is the last of .*: it is measured without --epoch$"):
