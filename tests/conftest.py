@@ -49,6 +49,17 @@ def torch_settings() -> Iterator[None]:
 
 
 @pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Compute on two threads, so that work is shared between them, and leave their number as it was."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a user's cache for this test alone, in which there is nothing but the compiled kernels."""
     compiled = user_cache() / "kernels"

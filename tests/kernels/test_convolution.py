@@ -13,6 +13,8 @@ from reslab.kernels import build
 from reslab.kernels.build import kernels
 from reslab.kernels.convolution import convolve
 
+pytestmark = pytest.mark.usefixtures("two_threads")
+
 STRIDE_ONE = [(16, 16, 32, 1), (32, 32, 16, 1), (64, 64, 8, 1), (48, 16, 4, 1), (16, 32, 6, 1), (128, 16, 4, 1)]
 STRIDE_TWO = [(16, 32, 32, 2), (32, 64, 16, 2), (48, 16, 4, 2)]
 DTYPES = [
@@ -76,11 +78,8 @@ def _far(found: Tensor, wanted: Tensor) -> float:
 
 
 @pytest.fixture(params=[1, 2, 3])
-def _threads(request: pytest.FixtureRequest) -> Iterator[None]:
-    before = torch.get_num_threads()
+def _threads(request: pytest.FixtureRequest, two_threads: None) -> None:
     torch.set_num_threads(request.param)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.usefixtures("_threads")

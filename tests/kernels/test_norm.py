@@ -1,7 +1,5 @@
 """The fused kernels against torch's own operations, in float64 where it matters."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,6 +8,7 @@ from torch.nn import functional as F
 from reslab.kernels.build import kernels
 from reslab.kernels.norm import norm_add_relu_twice, norm_only, norm_relu, norm_relu_twice, usable
 
+pytestmark = pytest.mark.usefixtures("two_threads")
 needs_kernels = pytest.mark.skipif(kernels().library is None, reason=kernels().reason)
 SHAPES = [(5, 16, 8, 8), (3, 32, 4, 4), (2, 64, 4, 4), (2, 192, 4, 4), (37, 16, 2, 2)]
 TOLERANCE = {torch.float32: 2e-6, torch.bfloat16: 1e-2}
@@ -89,7 +88,7 @@ def test_a_large_mean_does_not_drown_the_variance() -> None:
 
 @needs_kernels
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_the_same_threads_give_the_same_bits(threads: int, restored_threads: None) -> None:
+def test_the_same_threads_give_the_same_bits(threads: int) -> None:
     torch.set_num_threads(threads)
     results = []
     for _ in range(3):
@@ -116,10 +115,3 @@ def test_where_the_kernels_are_usable() -> None:
     assert not usable(nn.BatchNorm2d(24), torch.zeros(8, 24, 2, 2))
     assert not usable(nn.BatchNorm2d(16), torch.zeros(1, 16, 1, 1))
     assert not usable(nn.BatchNorm2d(16), torch.zeros(4, 16, 2, 2, dtype=torch.float64))
-
-
-@pytest.fixture
-def restored_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)

@@ -11,6 +11,7 @@ from reslab.kernels.build import kernels
 from reslab.models.fused import FusedResNet, fused
 from reslab.models.networks import build
 
+pytestmark = pytest.mark.usefixtures("two_threads")
 needs_kernels = pytest.mark.skipif(kernels().library is None, reason=kernels().reason)
 KINDS = [("residual", "A"), ("residual", "A-centred"), ("residual", "B"), ("residual", "C"), ("plain", "none")]
 
@@ -40,11 +41,9 @@ def far(found: Tensor, wanted: Tensor) -> float:
 
 
 @needs_kernels
-@pytest.mark.usefixtures("torch_settings")
-@pytest.mark.parametrize(("family", "shortcut", "threads"), [(*kind, 1 + (kind[1] == "A")) for kind in KINDS])
-def test_each_of_twenty_steps_has_the_same_loss_and_gradient(family: str, shortcut: str, threads: int) -> None:
+@pytest.mark.parametrize(("family", "shortcut"), KINDS)
+def test_each_of_twenty_steps_has_the_same_loss_and_gradient(family: str, shortcut: str) -> None:
     """From the same weights at each step: twenty steps on end are chaotic, also between fp32 and float64."""
-    torch.set_num_threads(threads)
     plain, fast = network(family, shortcut), fused(network(family, shortcut))
     assert type(fast) is FusedResNet
     exact = network(family, shortcut).double()
