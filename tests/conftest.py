@@ -65,7 +65,7 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     compiled = user_cache() / "kernels"
     compiled.mkdir(parents=True, exist_ok=True)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    user_cache().mkdir(parents=True)
+    user_cache().mkdir(parents=True, exist_ok=True)
     (user_cache() / "kernels").symlink_to(compiled)
     return user_cache()
 

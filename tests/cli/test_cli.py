@@ -23,6 +23,19 @@ from reslab.recipe import Run, field_names, stretch, vary
 ROOT = Path(__file__).parents[2]
 TINY = ["--dataset", "digits", "--depth", "8", "--epochs", "1", "--precision", "fp32", "--threads", "1"]
 
+SMALL_STUDY = """
+name = "small"
+question = "?"
+dataset = "digits"
+depth = 8
+seeds = 1
+[recipe]
+train_share = 0.1
+[vary]
+learning_rate = [0.1]
+"""
+"""A study of one run on a tenth of the digits, as a TOML file."""
+
 RUN_TINY = [
     "run",
     "depth",
@@ -126,11 +139,12 @@ def test_train_prints_one_object_and_does_nothing_twice(reslab: Reslab, trained:
 
 def test_weights_are_kept_where_a_command_asks_for_it(reslab: Reslab, tmp_path: Path) -> None:
     size = ["--dataset", "digits", "--epochs", "3", "--precision", "fp32"]
-    fields = ["--depth", "8", "--train-share", "0.1"]
+    fields = ["--depth", "8", "--train-share", "0.1", "--runs", "train"]
     code, out, err = reslab("train", *size, *fields, "--threads", "1", "--keep-epochs", "2", "--json")
     assert code == 0, err
     assert [path.name for path in (Path(json.loads(out)["dir"]) / "weights").iterdir()] == ["epoch0002.safetensors"]
-    ask = ["run", "depth", *size, "--depths", "8", "--seeds", "1", "--no-report", "--no-diagnose", "--json"]
+    (tmp_path / "small.toml").write_text(SMALL_STUDY)
+    ask = ["run", "small.toml", *size, "--no-report", "--no-diagnose", "--json"]
     _, out, _ = reslab(*ask, "--dry-run")
     _, none, _ = reslab(*ask, "--dry-run", "--keep-epochs", "none")
     assert json.loads(out)["disk_bytes"] > json.loads(none)["disk_bytes"] + 2 * 4 * 70_000
@@ -435,7 +449,9 @@ def test_the_threads_that_runs_share_are_a_default_only(reslab: Reslab, monkeypa
 @pytest.mark.usefixtures("empty_cache")
 def test_nobody_reads_on_and_nothing_is_lost(tmp_path: Path, verb: str) -> None:
     """As in `reslab run ... 2>&1 | head -2`."""
-    ask = {"run": ["depth", "--depths", "8", "--seeds", "1", "--no-report"], "train": ["--depth", "8"]}[verb]
+    study = tmp_path / "small.toml"
+    study.write_text(SMALL_STUDY)
+    ask = {"run": [str(study), "--no-report"], "train": ["--depth", "8", "--train-share", "0.1"]}[verb]
     script = (
         "import sys; from reslab.cli import main; from reslab.lab import speed\n"
         "speed._side_by_side = lambda device, precision, jobs: 30_000 / jobs\n"
