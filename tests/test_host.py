@@ -22,6 +22,58 @@ def test_cores_are_those_of_this_process() -> None:
     assert 1 <= host.usable_cores() <= (os.cpu_count() or 1)
 
 
+GROUPS = {
+    "none": ("0::/\n", {"cpu.max": "max 100000\n"}, None),
+    "version 2": ("0::/\n", {"cpu.max": "150000 100000\n"}, 1.5),
+    "version 2, of a group above": (
+        "0::/user/session\n",
+        {"user/session/cpu.max": "max 100000\n", "user/cpu.max": "25000 50000\n"},
+        0.5,
+    ),
+    "version 1": (
+        "9:memory:/a\n4:cpu,cpuacct:/a/b\n0::/a\n",
+        {"cpu,cpuacct/a/b/cpu.cfs_quota_us": "300000\n", "cpu,cpuacct/a/b/cpu.cfs_period_us": "100000\n"},
+        3.0,
+    ),
+    "version 1, none": (
+        "4:cpu:/\n0::/\n",
+        {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"},
+        None,
+    ),
+    "version 1, in a container, whose group is the root of what it sees": (
+        "4:cpu,cpuacct:/docker/0123\n",
+        {"cpu/cpu.cfs_quota_us": "150000\n", "cpu/cpu.cfs_period_us": "100000\n"},
+        1.5,
+    ),
+    "damaged": ("0::/\nwhat\n\n", {"cpu.max": "many\n"}, None),
+    "no groups": ("", {}, None),
+}
+
+
+@pytest.mark.parametrize("case", GROUPS)
+def test_the_limit_of_a_container_is_read(tmp_path: Path, case: str) -> None:
+    groups, files, limit = GROUPS[case]
+    (tmp_path / "proc" / "self").mkdir(parents=True)
+    (tmp_path / "proc" / "self" / "cgroup").write_text(groups)
+    for name, content in files.items():
+        path = tmp_path / "groups" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    assert host.cores_in_time(tmp_path / "proc", tmp_path / "groups") == limit
+    assert host.cores_in_time(tmp_path / "nowhere", tmp_path / "groups") is None
+
+
+@pytest.mark.parametrize(
+    ("limit", "cores"), [(None, 8), (0.5, 1), (1.0, 1), (1.2, 1), (1.25, 2), (1.5, 2), (3.0, 3), (64.0, 8)]
+)
+def test_a_limit_is_worth_as_many_cores_as_make_use_of_it(
+    limit: float | None, cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(host, "cores_in_time", lambda: limit)
+    assert host.usable_cores() == cores
+
+
 def test_torch_is_found_without_its_import() -> None:
     import torch
 

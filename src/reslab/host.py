@@ -4,15 +4,42 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 NATIVE_BF16 = frozenset({"avx512_bf16", "amx_bf16"})
 """Processor features that multiply bfloat16."""
 
 
 def usable_cores() -> int:
-    """Return the number of processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the number of processor cores that this process may use: what a container's limit is worth, too.
+
+    Two threads in the time of 1.25 cores are faster than one thread, with less they are not: hence the quarter.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = cores_in_time()
+    return cores if limit is None else min(cores, max(1, int(limit + 0.75)))
+
+
+def cores_in_time(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> float | None:
+    """Return how many cores' time Linux's control groups leave this process, as in 1.5; None for no limit.
+
+    The least of its group and those above, of versions 1 and 2.
+    """
+    limits: list[float] = []
+    for line in _lines(proc / "self" / "cgroup"):
+        _, _, of = line.partition(":")
+        controllers, _, path = of.partition(":")
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        root = groups / controllers if (groups / controllers).exists() else groups / "cpu"
+        group = PurePosixPath(path)
+        for folder in (root / str(above).lstrip("/") for above in (group, *group.parents)):
+            fields = " ".join(
+                line for name in ("cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us") for line in _lines(folder / name)
+            ).split()
+            if len(fields) == 2 and all(map(str.isdecimal, fields)) and int(fields[1]):  # max and -1 are no limit
+                limits.append(int(fields[0]) / int(fields[1]))
+    return min(limits, default=None)
 
 
 def is_busy() -> bool:
@@ -61,5 +88,11 @@ def computes_on_cpu(device: str) -> bool:
 
 
 def _cpu_lines() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []
+    return _lines(Path("/proc/cpuinfo"))
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return []

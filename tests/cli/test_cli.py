@@ -280,7 +280,12 @@ def test_status_report_and_doctor_print_facts(reslab: Reslab, trained: Path, tmp
     assert Path(json.loads(out)["html"]).read_text().startswith("<!doctype html>")
     code, out, _ = reslab("doctor", "--json")
     assert code == 0
-    assert json.loads(out)["images"]["digits"] is True
+    facts = json.loads(out)
+    assert facts["images"]["digits"] is True
+    assert 1 <= facts["threads"] <= facts["cores"]
+    assert isinstance(facts["threads_follow_load"], bool)
+    code, out, _ = reslab("doctor")
+    assert re.search(r"^Threads: \d+, (fewer while other work has the cores|from a run's start to its end)$", out, re.M)
 
 
 def test_a_study_trains_what_is_missing_and_nothing_twice(reslab: Reslab, tmp_path: Path) -> None:

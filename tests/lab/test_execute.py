@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -22,6 +23,7 @@ from reslab.kernels import norm
 from reslab.kernels.build import Kernels
 from reslab.lab import execute as execution
 from reslab.lab import manifest
+from reslab.lab import threads as lab_threads
 from reslab.lab.assembly import assemble
 from reslab.lab.execute import Settings, execute
 from reslab.lab.store import RunFiles
@@ -358,6 +360,12 @@ def test_a_finished_run_in_a_read_only_folder_is_just_finished(
         assert execute(files, QUICK) == "finished"
 
 
+@pytest.fixture
+def _bits_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lab_threads, "thread_invariant", lambda *_: False)
+
+
+@pytest.mark.usefixtures("_bits_depend_on_threads")
 def test_a_run_goes_on_with_the_threads_that_it_had(finished: tuple[RunFiles, object], tmp_path: Path) -> None:
     """A launcher shares the cores between the runs that are left: other threads would give other last bits."""
     whole, _ = finished
@@ -372,6 +380,7 @@ def test_a_run_goes_on_with_the_threads_that_it_had(finished: tuple[RunFiles, ob
     assert torch.get_num_threads() == 1  # those of the test: the next run of the process has its own
 
 
+@pytest.mark.usefixtures("_bits_depend_on_threads")
 @pytest.mark.parametrize(
     ("settings", "threads"),
     [
@@ -392,6 +401,47 @@ def test_threads_that_are_asked_for_count_and_too_many_are_told(
     remarks = [event["words"] for event in seen if event["event"] == "remark"]
     assert len(remarks) == (threads == 3)
     assert all("the 3 threads that it had" in words for words in remarks)
+
+
+class Following:
+    """Threads that change at every look, and what they were made with."""
+
+    def __init__(self, threads: int, most: int, cores: int) -> None:
+        self.made.append((threads, most, cores))
+        torch.set_num_threads(threads)
+        self._next = cycle((2, 1, 3))
+
+    made: ClassVar[list[tuple[int, int, int]]] = []
+
+    def look(self) -> None:
+        torch.set_num_threads(next(self._next))
+
+
+@pytest.fixture
+def following(monkeypatch: pytest.MonkeyPatch) -> type[Following]:
+    """Let runs follow a load that changes all the time, as if their bits did not depend on threads."""
+    Following.made = []
+    monkeypatch.setattr(lab_threads, "thread_invariant", lambda *_: True)
+    monkeypatch.setattr(lab_threads, "FollowingThreads", Following)
+    monkeypatch.setattr(lab_threads, "can_follow_load", lambda most: most == 4)
+    monkeypatch.setattr(execution, "most_threads", lambda: 4)
+    monkeypatch.setattr(lab_threads, "usable_cores", lambda: 5)
+    return Following
+
+
+def test_threads_follow_the_load_where_bits_do_not_depend_on_them(tmp_path: Path, following: type[Following]) -> None:
+    """A run goes on with its share of the cores, whatever it had before, and may grow beyond."""
+    files = make(tmp_path, small(1))
+    assert execute(files, Settings(device="cpu", threads=1), stop=stopping_after(2)) == "interrupted"
+    assert following.made == []
+    assert execute(files, Settings(device="cpu", default_threads=2), stop=stopping_after(2)) == "interrupted"
+    seen: list[dict[str, Any]] = []
+    assert execute(files, Settings(device="cpu", default_threads=9), on_event=seen.append) == "finished"
+    assert following.made == [(2, 4, 5), (4, 4, 5)]
+    attempts = [(one["threads"], one["threads_follow_load"]) for one in (files.provenance() or {})["attempts"]]
+    assert attempts == [(1, False), (2, True), (4, True)]
+    assert "remark" not in [event["event"] for event in seen]
+    assert torch.get_num_threads() == 1  # those of the test: the next run of the process has its own
 
 
 def test_damaged_checkpoints_are_refused_with_what_to_do(tmp_path: Path) -> None:

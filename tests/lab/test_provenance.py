@@ -29,6 +29,7 @@ FIELDS = [
     "device",
     "device_name",
     "threads",
+    "threads_follow_load",
     "kernels",
 ]
 

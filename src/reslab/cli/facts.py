@@ -13,7 +13,7 @@ from reslab.cli.console import print_json, print_table, size
 from reslab.cli.flags import AsJson, DataRoot, Runs
 from reslab.cli.lists import whole_numbers
 from reslab.presets import PRESETS, preset_recipe
-from reslab.recipe import IMAGENET_DEPTHS, IMAGENET_FAMILIES, Scalar, differing_fields, field_names, to_mapping
+from reslab.recipe import IMAGENET_DEPTHS, IMAGENET_FAMILIES, Recipe, Scalar, differing_fields, field_names, to_mapping
 
 
 def models(
@@ -142,10 +142,15 @@ def doctor(*, runs: Runs = Path("runs"), data_root: DataRoot = None, json: AsJso
 
     from reslab import cache, host
     from reslab.data.sources import NAMES, find
+    from reslab.lab.assembly import training_network
     from reslab.lab.provenance import kernel_words
+    from reslab.lab.threads import are_free, can_follow_load
     from reslab.training import hardware
 
-    device = hardware.pick_device()
+    device, most = hardware.pick_device(), hardware.most_threads()
+    precision = hardware.fast_precision(device)
+    invariant = are_free(device, training_network(Recipe(), 10, 0, device), precision)
+    follows = invariant and can_follow_load(most)
     free = shutil.disk_usage(next(path for path in (runs.absolute(), *runs.absolute().parents) if path.exists()))
     features = host.cpu_features()
     facts: dict[str, Any] = {
@@ -157,8 +162,10 @@ def doctor(*, runs: Runs = Path("runs"), data_root: DataRoot = None, json: AsJso
         "device_name": hardware.device_name(device),
         "cores": host.usable_cores(),
         "processor_has": sorted(features & {"avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile", "asimd", "bf16"}),
-        "precision": hardware.fast_precision(device),
+        "precision": precision,
         "kernels": kernel_words(device),
+        "threads": most,
+        "threads_follow_load": follows,
         "runs": str(runs),
         "runs_writable": _is_writable(runs),
         "free_bytes": free.free,
@@ -174,6 +181,9 @@ def doctor(*, runs: Runs = Path("runs"), data_root: DataRoot = None, json: AsJso
     print(f"Processor has {', '.join(facts['processor_has']) or 'no vector extension that ResLab knows'}")
     print(f"Precision by default: {facts['precision']}, the fast one here")
     print(f"Kernels: {facts['kernels']}")
+    if device.type == "cpu":
+        rule = "fewer while other work has the cores" if follows else "from a run's start to its end"
+        print(f"Threads: {facts['threads']}, {rule}")
     writable = "writable" if facts["runs_writable"] else "NOT WRITABLE: choose another with --runs"
     print(f"Runs go to {facts['runs']} ({writable}, {size(facts['free_bytes'])} free)")
     print(f"Cache: {facts['cache_problem'] or facts['cache']}")

@@ -30,14 +30,16 @@ from reslab.lab import manifest
 from reslab.lab.assembly import assemble, make_ready
 from reslab.lab.provenance import attempt, check_images, describe_data
 from reslab.lab.store import FORMAT, RunFiles, Status
+from reslab.lab.threads import are_free, computing_with, first_threads, follow_load
 from reslab.models.complexity import multiply_adds, parameters
 from reslab.models.weights import save_weights
 from reslab.recipe import Run
 from reslab.training import loop
-from reslab.training.checkpoint import MANIFEST, load_checkpoint, restore, save_checkpoint
+from reslab.training.checkpoint import load_checkpoint, restore, save_checkpoint
 from reslab.training.hardware import (
     keep_freed_memory,
     make_deterministic,
+    most_threads,
     on_stream,
     peak_memory_bytes,
     pick_device,
@@ -61,7 +63,7 @@ class Settings:
     keep_epochs: tuple[int, ...] | None = None
     """Epochs after which the weights are kept, where the training goes on; None: its schedule's milestones."""
     default_threads: int | None = None
-    """Threads where `threads` says nothing, and the run does not go on from a checkpoint on the processor."""
+    """Threads to begin with where `threads` says nothing: this run's share of the cores."""
 
 
 def execute(
@@ -95,8 +97,10 @@ def _attempt(
         files.remove(name)
     try:
         device = pick_device(settings.device)
-        with on_stream(stream_of_this_thread(device)), _computing_with(_threads(files, settings, device)):
-            return _train(files, run, settings, partial(_emit, on_event, run), stop)
+        threads = first_threads(files, device, settings.threads, settings.default_threads)
+        most = most_threads()
+        with on_stream(stream_of_this_thread(device)), computing_with(threads):
+            return _train(files, run, settings, most, partial(_emit, on_event, run), stop)
     except Exception as error:
         trace = None if isinstance(error, ResLabError) else traceback.format_exc()
         with contextlib.suppress(ResLabError):  # where the disk is full, the error that is raised must do
@@ -110,33 +114,17 @@ def _attempt(
         raise
 
 
-def _threads(files: RunFiles, settings: Settings, device: torch.device) -> int | None:
-    """Return the threads to compute with, None for torch's own: a resumed run goes on with those that it had."""
-    last = ((files.provenance() or {}).get("attempts") or [{}])[-1]
-    is_resumed = any(files.checkpoints.glob(f"*/{MANIFEST}"))
-    if settings.threads is None and is_resumed and device.type == last.get("device") == "cpu" and last.get("threads"):
-        return int(last["threads"])
-    return settings.threads or settings.default_threads
-
-
-@contextlib.contextmanager
-def _computing_with(threads: int | None) -> Iterator[None]:
-    """Compute with so many threads of the processor, and then as before: a worker trains other runs after this one."""
-    before = torch.get_num_threads()
-    if threads is not None:
-        torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 class _Interrupted(Exception):  # noqa: N818
     """A stop was asked for while evaluating."""
 
 
 def _train(
-    files: RunFiles, run: Run, settings: Settings, emit: Callable[..., None], stop: Callable[[], bool]
+    files: RunFiles,
+    run: Run,
+    settings: Settings,
+    most: int,
+    emit: Callable[..., None],
+    stop: Callable[[], bool],
 ) -> Status:
     recipe = run.recipe
     device = pick_device(settings.device)
@@ -152,6 +140,8 @@ def _train(
     # Before any of its files is changed:
     check_images(files, dataset, "began with", "use the same --data-root, or another --runs folder")
     module, images, evaluations = assemble(run, dataset, device, settings.checkpoint_activations)
+    is_free = settings.threads is None and are_free(device, module, recipe.precision)
+    following = follow_load(most, settings.default_threads) if is_free else None
     problem = ""
     if device.type == "cuda":
         emit("preparing", words="makes its kernels ready, which takes a while the first time")
@@ -166,7 +156,7 @@ def _train(
         state.schedule.ends_epoch(state.iteration) and state.totals.images
     )
     files.keep_metrics(num_rows)
-    _write_provenance(files, run, dataset, device, state.iteration)
+    _write_provenance(files, run, dataset, attempt(device, state.iteration, threads_follow_load=following is not None))
     emit(
         "start",
         iteration=state.iteration,
@@ -176,7 +166,7 @@ def _train(
     if problem:
         emit("remark", words=problem)
     threads = torch.get_num_threads()
-    if saved is not None and settings.threads is None and threads > usable_cores():
+    if saved is not None and settings.threads is None and not is_free and threads > usable_cores():
         emit("remark", words=f"goes on with the {threads} threads that it had, for the same bits: more than cores here")
 
     keep = state.schedule.milestones() if settings.keep_epochs is None else state.schedule.inner(settings.keep_epochs)
@@ -204,6 +194,8 @@ def _train(
                     emit("remark", words=event.words)
                     continue
                 case loop.Tick():
+                    if following is not None:
+                        following.look()
                     due = now - saved_at >= settings.checkpoint_seconds
                     if now - reported_at >= 0.25:
                         emit("progress", iteration=state.iteration)
@@ -266,7 +258,7 @@ def _until(stop: Callable[[], bool], batches: Iterable[tuple[Tensor, Tensor]]) -
     return Stoppable()
 
 
-def _write_provenance(files: RunFiles, run: Run, dataset: AnyDataset, device: torch.device, iteration: int) -> None:
+def _write_provenance(files: RunFiles, run: Run, dataset: AnyDataset, this_attempt: dict[str, Any]) -> None:
     before = files.provenance()
     attempts = [] if before is None else before["attempts"]
     files.write(
@@ -274,7 +266,7 @@ def _write_provenance(files: RunFiles, run: Run, dataset: AnyDataset, device: to
         {
             "format": FORMAT,
             "data": describe_data(run.recipe, dataset),
-            "attempts": [*attempts, attempt(device, iteration)],
+            "attempts": [*attempts, this_attempt],
         },
     )
 

@@ -22,8 +22,11 @@ from reslab.recipe import Recipe
 from reslab.training.hardware import device_name
 
 
-def attempt(device: torch.device, iteration: int) -> dict[str, Any]:
-    """Describe an attempt at a run that starts now, after `iteration` completed iterations."""
+def attempt(device: torch.device, iteration: int, *, threads_follow_load: bool = False) -> dict[str, Any]:
+    """Describe an attempt at a run that starts now, after `iteration` completed iterations.
+
+    `threads` are those that it starts with; where they follow the machine's load, it may compute with others later.
+    """
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "from_iteration": iteration,
@@ -36,6 +39,7 @@ def attempt(device: torch.device, iteration: int) -> dict[str, Any]:
         "device": device.type,
         "device_name": device_name(device),
         "threads": torch.get_num_threads(),
+        "threads_follow_load": threads_follow_load,
         "kernels": kernel_words(device),
     }
 

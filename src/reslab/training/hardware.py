@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 import torch
 
 from reslab.errors import ResLabError
-from reslab.host import cpu_name, cpu_precision
+from reslab.host import cpu_name, cpu_precision, usable_cores
 from reslab.kernels.gpu_device import stream_of_thread
 
 
@@ -59,6 +59,15 @@ def stream_of_this_thread(device: torch.device) -> "torch.cuda.Stream | None":
 def on_stream(stream: "torch.cuda.Stream | None") -> AbstractContextManager[object]:
     """Return the context in which work goes to a stream, if there is one."""
     return contextlib.nullcontext() if stream is None else torch.cuda.stream(stream)
+
+
+def most_threads() -> int:
+    """Return the threads to compute with at most: torch's own choice, within what a container's limit leaves.
+
+    Who sets OMP_NUM_THREADS has chosen.
+    """
+    threads = torch.get_num_threads()
+    return threads if "OMP_NUM_THREADS" in os.environ else min(threads, usable_cores())
 
 
 def make_deterministic() -> None:
