@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
-from reslab.analysis.comparisons import between, compare, share_seeds
+import pytest
+
+from reslab.analysis.comparisons import between, compare, compare_with_published, share_seeds
 from reslab.analysis.differences import Difference
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
+from reslab.published import published
 from reslab.recipe import Recipe, Run
 from synthetic import Truth, small, write_run
 
@@ -54,3 +57,92 @@ def test_nothing_finished_has_no_verdict_and_does_not_count(tmp_path: Path) -> N
     assert with_it[0].test == without[0].test
     assert with_it[0].test is not None
     assert with_it[0].test.kind == "lower"
+
+
+def _rates(errors: list[list[float]]) -> dict[Recipe, list[float]]:
+    return {small(8, dataset="cifar10", learning_rate=0.1 + 0.01 * place): row for place, row in enumerate(errors)}
+
+
+def _planted(root: Path, errors: dict[Recipe, list[float]]) -> list[Group]:
+    for recipe, row in errors.items():
+        for seed, error in enumerate(row):
+            write_run(root, Run(recipe, seed), Truth(error, error / 2))
+    tables = read_tables(root)
+    return [gather(tables, recipe.id, recipe, tuple(range(len(row)))) for recipe, row in errors.items()]
+
+
+CALM = [[8.26, 8.50], [8.52, 8.37], [8.41, 8.22], [8.29, 8.51], [8.60, 8.44], [8.35, 8.48]]
+"""Two seeds of six recipes that are all alike, with a spread of 0.1."""
+
+
+def test_two_seeds_resolve_half_a_point_by_the_spread_of_the_study(tmp_path: Path) -> None:
+    groups = _planted(tmp_path, _rates([*CALM, [9.09, 8.89]]))
+    compared = compare([(groups[0], group) for group in groups[1:]])
+    found = compared[-1].test
+    assert found is not None
+    assert found.kind == "higher"
+    assert found.difference.shared
+    assert not found.difference.assumed
+    alone = between(groups[0], groups[-1])
+    assert alone is not None
+    assert not alone.resolved
+    assert not any(one.test is not None and one.test.resolved for one in compared[:-1])
+
+
+def test_a_single_seed_is_given_the_spread_of_the_rest_of_the_report(tmp_path: Path) -> None:
+    elsewhere = {small(14, dataset="cifar10"): [7.9, 8.1, 8.0]}
+    groups = _planted(tmp_path, {**_rates([[8.4], [32.0], [8.5]]), **elsewhere})
+    far, near = (one.test for one in compare([(groups[0], groups[1]), (groups[0], groups[2])]))
+    assert far is not None
+    assert near is not None
+    assert (far.kind, near.kind) == ("higher", "open")
+    assert far.difference.assumed
+    assert near.difference.margin is not None
+    assert far.difference.margin is not None
+    assert far.difference.margin > near.difference.margin  # errors of a third vary more than those of a twelfth
+
+
+def test_a_single_seed_with_nothing_beside_it_stays_untested(tmp_path: Path) -> None:
+    groups = _planted(tmp_path, _rates([[8.4], [32.0]]))
+    (found,) = compare([(groups[0], groups[1])])
+    assert found.test is not None
+    assert found.test.kind == "unknown"
+
+
+def test_the_one_seed_left_of_several_that_diverged_is_given_no_calm_spread(tmp_path: Path) -> None:
+    edge = small(8, dataset="cifar10", learning_rate=1.0)
+    failure = {"kind": "diverged", "message": "", "epoch": 1, "iteration": 10, "time": "2026-01-01T00:00:00Z"}
+    write_run(tmp_path, Run(edge, 1), Truth(8.4, 4.0), stop_after=1, failure=failure)
+    groups = _planted(tmp_path, {**_rates(CALM), edge: [8.4]})
+    last = gather(read_tables(tmp_path), "edge", edge, (0, 1))
+    (found,) = compare([(groups[0], last)])
+    assert found.test is not None
+    assert found.test.kind == "unknown"
+
+
+def test_two_images_are_no_difference(tmp_path: Path) -> None:
+    groups = _planted(tmp_path, _rates([[8.40, 8.40], [8.42, 8.42]]))
+    (found,) = compare([(groups[0], groups[1])])
+    assert found.test is not None
+    assert not found.test.resolved
+
+
+def test_single_published_runs_are_draws_and_corrected_for_their_number(tmp_path: Path) -> None:
+    papers = [one for one in published(dataset="cifar10", source="paper") if one.depth in (20, 32, 44, 56)]
+    recipes = {
+        small(one.depth or 0, dataset="cifar10"): [one.error - shift for shift in (0.25, 0.35, 0.45)] for one in papers
+    }
+    groups = _planted(tmp_path, recipes)
+    one, *_ = compare_with_published([(groups[0], papers[0])])
+    several = compare_with_published(list(zip(groups, papers, strict=True)))
+    assert one is not None
+    assert several[0] is not None
+    assert one.difference.value == pytest.approx(-0.35)
+    assert one.difference.freedom > 2  # by the spread of the report
+    assert one.difference.freedom == several[0].difference.freedom
+    assert one.adjusted == one.p
+    smallest = min(several, key=lambda verdict: (verdict and verdict.p) or 1.0)
+    assert smallest is not None
+    assert smallest.p is not None
+    assert smallest.adjusted == pytest.approx(4 * smallest.p)
+    assert compare_with_published([(gather(read_tables(tmp_path), "none", small(110), (0,)), papers[0])]) == [None]

@@ -46,7 +46,7 @@ def test_seeds_that_agree_by_chance_still_have_the_spread_of_one_image() -> None
     assert exact is not None
     assert coarse is not None
     assert exact.resolved
-    assert coarse.margin == pytest.approx(T_2 * 0.28 / math.sqrt(12), rel=1e-6)
+    assert coarse.margin == pytest.approx(T_2 * 0.28, rel=1e-6)
     assert not coarse.resolved
 
 

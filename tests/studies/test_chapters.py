@@ -110,7 +110,7 @@ def test_a_degradation_that_is_not_shown_gets_no_reason(tmp_path: Path) -> None:
 
 
 def test_how_test_curves_end_is_a_table(tmp_path: Path) -> None:
-    study = ask("epochs", Options(datasets=("digits",), depths=(8,), epochs=12, seeds=2))
+    study = ask("epochs", Options(datasets=("cifar10",), depths=(8,), epochs=12, seeds=2))
     blocks = _blocks(tmp_path, study, lambda recipe: Truth(3.0, 1.0))
     (table,) = [block for block in blocks if isinstance(block, Table) and block.key == "endings"]
     assert [row[0] for row in table.rows] == ["ResNet-8, 6 epochs", "ResNet-8, 12 epochs", "ResNet-8, 24 epochs"]

@@ -1,15 +1,38 @@
-"""Pairs of groups compared by their last-epoch errors, with verdicts corrected for how many there are (pure)."""
+"""Pairs of groups compared by their last-epoch errors, with verdicts corrected for how many there are (pure).
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+The spread of seeds is shared: among the groups compared where enough of them have two seeds, else among all recipes of
+the report.  A group with a single seed is given the spread of the others, and its comparisons say so; but not the one
+that is left of several that diverged.
+"""
 
-from reslab.analysis.differences import PAIRS_NEEDED, Difference, difference, paired_difference
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+import polars as pl
+
+from reslab.analysis.differences import (
+    PAIRS_NEEDED,
+    Difference,
+    difference,
+    from_single,
+    own_spread,
+    own_variance,
+    paired_difference,
+    with_spreads,
+)
 from reslab.analysis.groups import Group
+from reslab.analysis.spread import Own, Prior, Spread, common, fit, share, stands_out
+from reslab.analysis.summary import Summary, summarise
+from reslab.analysis.tidy import Tables
 from reslab.analysis.verdicts import MARGIN, Verdict, judge
+from reslab.published import Published
 from reslab.recipe import Recipe
 
 SHARED_BY_SEED = ("dataset", "train_share", "holdout", "family", "depth", "shortcut", "initialisation")
 """What two recipes must share for one seed to give both the same first weights and the same order of images."""
+
+_IMAGES = {"test_error": "num_test", "train_error": "num_train"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +59,24 @@ def between(first: Group, second: Group, column: str = "test_error") -> Differen
     """Compare last-epoch figures of two groups, second minus first: paired by seed where that is sound and pays.
 
     Pairs are compared where one seed gives both recipes the same first weights and order of images, and both have
-    five seeds or more; else the comparison is that of independent groups.
+    five seeds or more; else the comparison is that of independent groups, each with its own spread.
     """
-    per_image = max(step(first), step(second)) if column == "test_error" else 0.0
-    here, there = (_by_seed(group, column) for group in (first, second))
-    if share_seeds(first.recipe, second.recipe) and len(here.keys() & there.keys()) >= PAIRS_NEEDED:
-        return paired_difference(here, there, per_image)
-    return difference(first.last_epoch(column), second.last_epoch(column), per_image)
+    return _paired(first, second, column) or difference(
+        first.last_epoch(column), second.last_epoch(column), max(step(first, column), step(second, column))
+    )
+
+
+def compare_with_published(pairs: Sequence[tuple[Group, Published]]) -> list[Verdict | None]:
+    """Judge groups' test errors against published ones, ours minus theirs; Holm's correction is over all of these.
+
+    A published mean with a spread over runs is compared by both spreads.  A single published run is one draw: the
+    interval is that of one more run of ours.  None where a group has no finished run.
+    """
+    spreads = shared_spreads([group for group, _ in pairs], "test_error")
+    found = {place: spreads.from_published(group, one) for place, (group, one) in enumerate(pairs)}
+    known = {place: one for place, one in found.items() if one is not None}
+    judged = dict(zip(known, judge(list(known.values())), strict=True))
+    return [judged.get(place) for place in range(len(pairs))]
 
 
 def share_seeds(first: Recipe, second: Recipe) -> bool:
@@ -50,18 +84,139 @@ def share_seeds(first: Recipe, second: Recipe) -> bool:
     return all(getattr(first, name) == getattr(second, name) for name in SHARED_BY_SEED)
 
 
-def step(group: Group) -> float:
-    """Return what one image of the test set is worth, in percent; 0 where its size is unknown."""
-    images = group.number("num_test")
+def step(group: Group, column: str = "test_error") -> float:
+    """Return what one image is worth, of the test set or of those trained on, in percent; 0 where it is not known."""
+    images = group.number(_IMAGES[column])
     return 100 / images if images else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class SharedSpreads:
+    """The spreads of some groups in one of their errors, by recipe id, as far as they are known.
+
+    `moderated` are the recipes whose own spread was drawn towards the others', `assumed` those of a single seed that
+    were given theirs; `basis` are the degrees of freedom of all that this was estimated from.
+    """
+
+    spreads: Mapping[str, Spread]
+    moderated: frozenset[str] = frozenset()
+    assumed: frozenset[str] = frozenset()
+    basis: float = float("inf")
+
+    def between(self, first: Group, second: Group, column: str) -> Difference | None:
+        """Compare two of the groups, second minus first."""
+        names = first.recipe.id, second.recipe.id
+        sides = first.last_epoch(column), second.last_epoch(column)
+        leaning = self.moderated | self.assumed
+        basis = self.basis if leaning.intersection(names) else float("inf")
+        found = with_spreads(*sides, [self.spreads.get(name) for name in names], basis)
+        return self._marked(found, names)
+
+    def from_published(self, group: Group, one: Published) -> Difference | None:
+        """Compare the test error of one of the groups with a published one, ours minus theirs."""
+        name, measured = group.recipe.id, group.last_epoch("test_error")
+        own = self.spreads.get(name)
+        if one.standard_deviation is None or one.n is None or one.n < 2:
+            return self._marked(from_single(one.error, measured, spread=own), (name,))
+        theirs = Summary(one.n, one.error, one.standard_deviation)
+        found = with_spreads(theirs, measured, [own_spread(theirs, step(group)), own])
+        return self._marked(found, (name,))
+
+    def _marked(self, found: Difference | None, names: tuple[str, ...]) -> Difference | None:
+        if found is None or found.margin is None:
+            return found
+        shared, assumed = (bool(own.intersection(names)) for own in (self.moderated, self.assumed))
+        return replace(found, shared=shared, assumed=assumed)
+
+
+def shared_spreads(groups: Sequence[Group], column: str) -> SharedSpreads:
+    """Return what seeds vary by in each of the groups, each leaning on the others or on the rest of the report."""
+    distinct = {group.recipe.id: group for group in groups if group.last_epoch(column).n}
+    own = {name: one for name, group in distinct.items() if (one := _own(group, column)) is not None}
+    prior, apart = common(list(own.values()))
+    if prior is None:
+        prior, apart = _from_report(list(distinct.values()), list(own.values()), column)
+    leaning = dict(zip(own, share(list(own.values()), prior, apart), strict=True))
+    moderated = frozenset(name for place, name in enumerate(own) if prior is not None and place not in apart)
+    spreads = {
+        name: leaning.get(name) or own_spread(group.last_epoch(column), step(group, column))
+        for name, group in distinct.items()
+    }
+    lent = prior or _pooled([group.tables for group in distinct.values()], column)
+    assumed = set()
+    for name, group in distinct.items():
+        summary, images = group.last_epoch(column), group.number(_IMAGES[column])
+        if lent is not None and summary.n == 1 and images and not group.num_diverged:
+            spreads[name] = lent.assume(_unit(summary, images))
+            assumed.add(name)
+    known = {name: spread for name, spread in spreads.items() if spread is not None}
+    basis = lent.basis if lent is not None else float("inf")
+    return SharedSpreads(known, moderated, frozenset(assumed), basis)
+
+
+def _from_report(groups: Sequence[Group], own: Sequence[Own], column: str) -> tuple[Prior | None, frozenset[int]]:
+    """Return what all recipes of the report have in common, and which of these groups vary far more than they."""
+    prior, _ = common(_of_report([group.tables for group in groups], column))
+    if prior is None:
+        return None, frozenset()
+    return prior, frozenset(place for place, one in enumerate(own) if stands_out(one, prior, len(own)))
+
+
+def _pooled(tables: Sequence[Tables | None], column: str) -> Prior | None:
+    """Return the pooled spread of whichever recipes of the report have two seeds; None where none has."""
+    found = _of_report(tables, column)
+    return fit(found) if found else None
+
+
+def _of_report(tables: Sequence[Tables | None], column: str) -> list[Own]:
+    """Return what the seeds of each recipe of a report vary by, where there are two."""
+    known = next((one for one in tables if one is not None), None)
+    if known is None:
+        return []
+    rows = known.runs.filter((pl.col("status") == "finished") & pl.col(column).is_not_null())
+    found = []
+    for (_, images), runs in rows.group_by("recipe_id", _IMAGES[column], maintain_order=True):
+        one = _own_of(summarise(runs[column].to_list()), cast(int | None, images))
+        found += [one] if one is not None else []
+    return found
+
+
+def _own(group: Group, column: str) -> Own | None:
+    return _own_of(group.last_epoch(column), group.number(_IMAGES[column]))
+
+
+def _own_of(summary: Summary, images: int | None) -> Own | None:
+    """Return what some seeds vary by; None for a single one, and where it is not known of how many images."""
+    if summary.sd is None or not images:
+        return None
+    return Own(own_variance(summary.sd, 100 / images), summary.n - 1, _unit(summary, images))
+
+
+def _unit(summary: Summary, images: int) -> float:
+    """Return the variance of an error in percent by the draw of so many images, one more of them right and one wrong.
+
+    Without these two it would be zero where all are right.
+    """
+    assert summary.mean is not None
+    share_wrong = (summary.mean / 100 * images + 1) / (images + 2)
+    return 100**2 * share_wrong * (1 - share_wrong) / images
+
+
 def _verdicts(pairs: list[tuple[Group, Group]], column: str) -> dict[int, Verdict | None]:
-    found = {place: between(*pair, column) for place, pair in enumerate(pairs)}
+    spreads = shared_spreads([group for pair in pairs for group in pair], column)
+    found = {place: _paired(*pair, column) or spreads.between(*pair, column) for place, pair in enumerate(pairs)}
     known = {place: one for place, one in found.items() if one is not None}
     margin = MARGIN if column == "test_error" else 0.0
     judged = dict(zip(known, judge(list(known.values()), margin), strict=True))
     return {place: judged.get(place) for place in found}
+
+
+def _paired(first: Group, second: Group, column: str) -> Difference | None:
+    """Compare two groups by seed; None where that is not sound, or does not pay."""
+    here, there = (_by_seed(group, column) for group in (first, second))
+    if not share_seeds(first.recipe, second.recipe) or len(here.keys() & there.keys()) < PAIRS_NEEDED:
+        return None
+    return paired_difference(here, there, max(step(first, column), step(second, column)))
 
 
 def _by_seed(group: Group, column: str) -> dict[int, float]:

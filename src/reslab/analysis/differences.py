@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from scipy.special import ndtri, stdtrit
 
+from reslab.analysis.spread import Spread
 from reslab.analysis.summary import Summary, summarise
 
 PAIRS_NEEDED = 5
@@ -19,7 +20,8 @@ class Difference:
     """Second minus first; `margin` is half the 95% interval, None where the spread is unknown.
 
     `sd` is what one seed varies by: on average of both, or of the differences of pairs where `paired`; `freedom` are
-    the degrees of freedom of the interval.
+    the degrees of freedom of the interval.  `shared` says that the spread was moderated by that of other groups, and
+    `assumed` that a single seed was given theirs.
     """
 
     value: float
@@ -29,6 +31,8 @@ class Difference:
     sd: float | None = None
     freedom: float = 0.0
     paired: bool = False
+    shared: bool = False
+    assumed: bool = False
 
     @property
     def resolved(self) -> bool:
@@ -50,26 +54,50 @@ def difference(first: Summary, second: Summary, resolution: float = 0.0) -> Diff
 
     A spread pooled over both would find differences too often where one varies far more than the other, as a rate at
     the edge of divergence does.  `resolution` is the step in which the values can differ (one image of the test set, in
-    percent): where all seeds agree by chance, their spread counts as that of rounding to this step.
+    percent): see `own_variance`.
+    """
+    return with_spreads(first, second, [own_spread(side, resolution) for side in (first, second)])
+
+
+def with_spreads(
+    first: Summary, second: Summary, spreads: Sequence[Spread | None], basis: float = math.inf
+) -> Difference | None:
+    """Compare two means as `difference` does, with spreads that may be known from elsewhere, too.
+
+    `basis` are the degrees of freedom of all that the spreads were estimated from: more the interval cannot have.
     """
     if first.mean is None or second.mean is None:
         return None
-    value = second.mean - first.mean
-    if first.sd is None or second.sd is None:
-        return Difference(value, None, first.n, second.n)
-    variances = [max(side.sd**2, resolution**2 / 12) for side in (first, second) if side.sd is not None]
-    parts = [variance / side.n for variance, side in zip(variances, (first, second), strict=True)]
-    freedom = _welch(parts, (first.n, second.n))
-    margin = _quantile(freedom) * math.sqrt(sum(parts))
-    return Difference(value, margin, first.n, second.n, math.sqrt(sum(variances) / 2), freedom)
+    value, counts = second.mean - first.mean, (first.n, second.n)
+    known = [spread for spread in spreads if spread is not None]
+    if len(known) < 2:
+        return Difference(value, None, *counts)
+    parts = [spread.variance / n for spread, n in zip(known, counts, strict=True)]
+    freedom = min(_welch(parts, [spread.freedom for spread in known]), basis)
+    sd = math.sqrt(sum(spread.variance for spread in known) / 2)
+    return Difference(value, _quantile(freedom) * math.sqrt(sum(parts)), *counts, sd, freedom)
 
 
-def _welch(parts: Sequence[float], counts: Sequence[int]) -> float:
+def own_spread(side: Summary, resolution: float = 0.0) -> Spread | None:
+    """Return the spread of a group's own seeds; None where it has a single one."""
+    return None if side.sd is None else Spread(own_variance(side.sd, resolution), side.n - 1)
+
+
+def own_variance(sd: float, resolution: float) -> float:
+    """Return the variance of seeds, at least that of one step of `resolution` (one image, in percent).
+
+    Seeds that agree to the last image do so by chance: in two groups of two seeds each, both pairs would one time in
+    twenty if the spread were 1.25 images.
+    """
+    return max(sd, resolution) ** 2
+
+
+def _welch(parts: Sequence[float], freedoms: Sequence[float]) -> float:
     """Return the degrees of freedom of Welch and Satterthwaite, from the variances of both means."""
     total = sum(parts)
     if total == 0:
-        return float(sum(counts) - len(counts))
-    return 1 / sum((part / total) ** 2 / (n - 1) for part, n in zip(parts, counts, strict=True))
+        return sum(freedoms)
+    return 1 / sum((part / total) ** 2 / freedom for part, freedom in zip(parts, freedoms, strict=True))
 
 
 def paired_difference(
@@ -84,25 +112,27 @@ def paired_difference(
         return None
     if found.sd is None:
         return Difference(found.mean, None, found.n, found.n, paired=True)
-    sd = math.sqrt(max(found.sd**2, resolution**2 / 6))
+    sd = math.sqrt(max(found.sd**2, 2 * resolution**2))
     freedom = found.n - 1
     margin = _quantile(freedom) * sd / math.sqrt(found.n)
     return Difference(found.mean, margin, found.n, found.n, sd, freedom, paired=True)
 
 
-def from_single(published: float, measured: Summary, resolution: float = 0.0) -> Difference | None:
+def from_single(
+    published: float, measured: Summary, resolution: float = 0.0, spread: Spread | None = None
+) -> Difference | None:
     """Compare measured runs with one published run: the interval is that of one more run of ours, 95%.
 
-    The published run's own spread is unknown and is taken to be that of the measured ones.
+    The published run's own spread is unknown and is taken to be that of the measured ones, or the one given.
     """
     if measured.mean is None:
         return None
-    value = measured.mean - published
-    if measured.sd is None:
+    value, known = measured.mean - published, spread or own_spread(measured, resolution)
+    if known is None:
         return Difference(value, None, 1, measured.n)
-    sd = math.sqrt(max(measured.sd**2, resolution**2 / 12))
-    margin = _quantile(measured.n - 1) * sd * math.sqrt(1 + 1 / measured.n)
-    return Difference(value, margin, 1, measured.n, sd, measured.n - 1)
+    sd = math.sqrt(known.variance)
+    margin = _quantile(known.freedom) * sd * math.sqrt(1 + 1 / measured.n)
+    return Difference(value, margin, 1, measured.n, sd, known.freedom)
 
 
 def by_images_alone(first: float, second: float, images: int) -> float:

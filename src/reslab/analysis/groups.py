@@ -35,6 +35,8 @@ class Group:
     runs: pl.DataFrame
     epochs: pl.DataFrame
     diagnoses: Diagnoses = field(default_factory=Diagnoses)
+    tables: Tables | None = field(default=None, repr=False, compare=False)
+    """All runs of the report that these are part of."""
     _known: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -115,9 +117,8 @@ def gather(tables: Tables, label: str, recipe: Recipe, seeds: Sequence[int]) -> 
     """Gather the runs of a recipe and these seeds from the tables."""
     mine = (pl.col("recipe_id") == recipe.id) & pl.col("seed").is_in(list(seeds))
     runs = tables.runs.filter(mine)
-    return Group(
-        label, recipe, tuple(seeds), runs, tables.epochs.filter(mine), tables.diagnoses.of(runs["run_id"].to_list())
-    )
+    diagnoses = tables.diagnoses.of(runs["run_id"].to_list())
+    return Group(label, recipe, tuple(seeds), runs, tables.epochs.filter(mine), diagnoses, tables)
 
 
 def datasets_of(groups: Sequence[Group]) -> list[str]:

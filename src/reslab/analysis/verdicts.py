@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from scipy.special import nctdtr, stdtr, stdtrit
+from scipy.special import chdtri, nctdtr, stdtr, stdtrit
 
 from reslab.analysis.differences import Difference
 
@@ -18,6 +18,9 @@ ResNet-20, and about the least that three seeds of the usual spread (0.15 points
 
 EQUAL_LEVEL = 1 - 2 * LEVEL
 """Level of the interval that lies within the margin where two are equal."""
+
+SPREAD_LEVEL = 0.8
+"""Level of the interval of the spread that a range of seeds rests on."""
 
 POWER = 0.8
 MOST_SEEDS = 1000
@@ -33,6 +36,7 @@ class Verdict:
     shown), or "unknown" (a single seed).  `p` and the `adjusted` p are two-sided, None where unknown; `within` says
     whether the difference is shown to be smaller than the margin, which a resolved one can be, too.  `seeds` of each
     would resolve a difference of this size with a power of 80%; None where resolved, unknown, or above 1,000.
+    `seeds_range` are fewest and most of them by what the spread may be (80% interval), the most None above 1,000.
     """
 
     kind: Kind
@@ -42,6 +46,7 @@ class Verdict:
     adjusted: float | None = None
     within: bool = False
     seeds: int | None = None
+    seeds_range: tuple[int, int | None] | None = None
 
     @property
     def resolved(self) -> bool:
@@ -84,6 +89,18 @@ def holm(values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def seeds_range(found: Difference, num_compared: int = 1) -> tuple[int, int | None] | None:
+    """Return `seeds_to_resolve` by the smallest and the largest spread that the runs allow (80% interval)."""
+    if found.sd is None or found.freedom <= 0:
+        return None
+    tails = [(1 - SPREAD_LEVEL) / 2, (1 + SPREAD_LEVEL) / 2]
+    least, most = (
+        replace(found, sd=found.sd * math.sqrt(found.freedom / float(chdtri(found.freedom, tail)))) for tail in tails
+    )
+    fewest = seeds_to_resolve(least, num_compared)
+    return None if fewest is None else (fewest, seeds_to_resolve(most, num_compared))
+
+
 def seeds_to_resolve(found: Difference, num_compared: int = 1) -> int | None:
     """Return how many seeds of each would show a difference of this size; None where above 1,000 or unknowable.
 
@@ -123,4 +140,5 @@ def _verdict(found: Difference, adjusted: float | None, margin: float, num_compa
         return Verdict("lower" if found.value < 0 else "higher", found, margin, p, adjusted, within)
     if within:
         return Verdict("equal", found, margin, p, adjusted, within)
-    return Verdict("open", found, margin, p, adjusted, within, seeds_to_resolve(found, num_compared))
+    seeds = seeds_to_resolve(found, num_compared)
+    return Verdict("open", found, margin, p, adjusted, within, seeds, seeds_range(found, num_compared))
