@@ -1,0 +1,70 @@
+"""What a trained network said of each test image, as a file of the run: its class, and how sure it was.
+
+predictions.safetensors has three tensors of N, in the data set's own order, which follows the images' content alone,
+so that one place is the same image in every run on these images: `label` and `predicted` (uint8, or int16 above 256
+classes) and `confidence` (uint8, the probability of the predicted class in 255ths).  Its metadata are the names of the
+classes.
+Imports no torch.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from reslab.errors import CheckpointError
+from reslab.files import write_whole
+
+NAME = "predictions.safetensors"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """True and predicted classes of N images (int64), the probability of each prediction in [0, 1], and class names."""
+
+    labels: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    class_names: tuple[str, ...]
+
+    @property
+    def wrong(self) -> NDArray[np.bool_]:
+        """Which images were put into another class than theirs."""
+        return self.predicted != self.labels
+
+    @property
+    def error(self) -> float:
+        """Share of these images, in percent."""
+        return 100 * float(self.wrong.mean())
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Write the file, whole or not at all; the folder must exist."""
+    kind = np.uint8 if len(predictions.class_names) <= 256 else np.int16
+    tensors = {
+        "label": predictions.labels.astype(kind),
+        "predicted": predictions.predicted.astype(kind),
+        "confidence": np.rint(255 * predictions.confidence).astype(np.uint8),
+    }
+    names = {"class_names": json.dumps(predictions.class_names)}
+    write_whole(path, safetensors.numpy.save(tensors, metadata=names))
+
+
+def read_predictions(path: Path) -> Predictions | None:
+    """Return what is in the file, None where there is none; raise `CheckpointError` where it is damaged."""
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            names = tuple(json.loads(file.metadata()["class_names"]))
+            label, predicted, confidence = (file.get_tensor(name) for name in ("label", "predicted", "confidence"))
+    except FileNotFoundError:
+        return None
+    except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}); `reslab evaluate RUN` writes it anew") from None
+    fits = label.ndim == 1 and label.shape == predicted.shape == confidence.shape and len(label) > 0
+    if not fits or max(label.max(), predicted.max()) >= len(names) or min(label.min(), predicted.min()) < 0:
+        raise CheckpointError(f"{path} is damaged: its tensors do not agree; `reslab evaluate RUN` writes it anew")
+    return Predictions(label.astype(np.int64), predicted.astype(np.int64), confidence / 255, names)

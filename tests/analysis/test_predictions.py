@@ -1,0 +1,137 @@
+"""Readings of predictions, against planted ones: what is shared, what is whose, and where errors go."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from reslab.analysis.predictions import (
+    SUPERCLASSES,
+    always_wrong,
+    calibration,
+    confusion,
+    error_by_class,
+    mcnemar,
+    mean_overlap,
+    overlap,
+    vote,
+    within_superclass,
+    worst_confusions,
+)
+from reslab.errors import CheckpointError
+from reslab.lab.predictions import Predictions, read_predictions, write_predictions
+
+NAMES = tuple("abcde")
+LABELS = np.arange(1000) % 5
+
+
+def _predictions(wrong: NDArray[np.bool_], sure: float = 0.8) -> Predictions:
+    """Return predictions that put exactly these images into the next class."""
+    predicted = np.where(wrong, (LABELS + 1) % 5, LABELS)
+    return Predictions(LABELS, predicted, np.full(len(LABELS), sure), NAMES)
+
+
+def _where(*ranges: tuple[int, int]) -> NDArray[np.bool_]:
+    wrong = np.zeros(len(LABELS), dtype=bool)
+    for first, end in ranges:
+        wrong[first:end] = True
+    return wrong
+
+
+def test_errors_in_common_are_counted_against_chance() -> None:
+    found = overlap(_predictions(_where((0, 100))), _predictions(_where((40, 240))))
+    assert (found.first, found.second, found.both, found.num_images) == (100, 200, 60, 1000)
+    assert found.by_chance == 20
+    assert found.share == 0.6
+
+
+def test_independent_errors_are_shared_by_chance_alone() -> None:
+    chance = np.random.default_rng(0)
+    shares = [overlap(*(_predictions(chance.random(1000) < 0.3) for _ in range(2))) for _ in range(200)]
+    assert np.mean([one.both for one in shares]) == pytest.approx(np.mean([one.by_chance for one in shares]), rel=0.02)
+
+
+def test_mcnemar_by_hand() -> None:
+    found = mcnemar(_predictions(_where((0, 6), (500, 600))), _predictions(_where((500, 600), (900, 901))))
+    assert (found.only_first, found.only_second) == (6, 1)
+    assert found.p == pytest.approx(2 * (1 + 7) / 2**7)  # both tails of seven tosses
+    assert mcnemar(_predictions(_where()), _predictions(_where())).p == 1
+
+
+def test_mcnemar_errs_as_often_as_it_says() -> None:
+    chance = np.random.default_rng(1)
+    small = [mcnemar(*(_predictions(chance.random(1000) < 0.3) for _ in range(2))).p < 0.05 for _ in range(400)]
+    assert 0.02 < np.mean(small) < 0.07
+
+
+def test_confusion_and_classes() -> None:
+    predictions = _predictions(_where((0, 50)))  # ten images of each class
+    counts = confusion(predictions)
+    assert counts.sum() == 1000
+    assert [counts[row, (row + 1) % 5] for row in range(5)] == [10] * 5
+    assert error_by_class([predictions, _predictions(_where())]) == dict.fromkeys(NAMES, 2.5)
+    a_for_b = worst_confusions([_predictions(_where((0, 1), (5, 6)))])
+    assert a_for_b == [("a", "b", 2.0)]
+
+
+def test_a_vote_outvotes_and_confidence_breaks_ties() -> None:
+    right, wrong = _predictions(_where()), _predictions(_where((0, 100)))
+    assert vote([right, right, wrong]) == 0
+    assert vote([wrong, wrong, right]) == 10
+    assert vote([_predictions(_where(), 0.9), _predictions(_where((0, 100)), 0.6)]) == 0
+    assert vote([_predictions(_where(), 0.5), _predictions(_where((0, 100)), 0.6)]) == 10
+
+
+def test_images_that_all_get_wrong_come_surest_first() -> None:
+    confidence = np.full(1000, 0.5)
+    confidence[7] = 0.99
+    one = Predictions(LABELS, np.where(_where((5, 9)), (LABELS + 2) % 5, LABELS), confidence, NAMES)
+    assert list(always_wrong([one, _predictions(_where((6, 20)))])) == [7, 6, 8]
+
+
+def test_errors_within_superclasses() -> None:
+    labels = np.array([0, 0, 1, 2, 3])
+    predicted = np.array([1, 2, 0, 2, 0])  # two of four errors stay within (0, 1) and (2, 3)
+    found = within_superclass(Predictions(labels, predicted, np.ones(5), NAMES[:4]), (0, 0, 1, 1))
+    assert found == (0.5, pytest.approx(1 / 3))
+    assert sorted(np.bincount(SUPERCLASSES)) == [5] * 20
+
+
+def test_calibration_by_hand() -> None:
+    assert calibration(_predictions(_where((0, 200)), 0.8)) == pytest.approx(0, abs=1e-9)
+    assert calibration(_predictions(_where((0, 500)), 0.8)) == pytest.approx(30)
+
+
+def test_different_images_are_refused() -> None:
+    other = Predictions(LABELS[::-1].copy(), LABELS, np.ones(1000), NAMES)
+    with pytest.raises(ValueError, match="different images"):
+        overlap(_predictions(_where()), other)
+
+
+def test_all_pairs_count_alike() -> None:
+    three = {"0": _predictions(_where((0, 10))), "1": _predictions(_where((0, 10))), "2": _predictions(_where((5, 15)))}
+    assert mean_overlap(three) == pytest.approx((1 + 0.5 + 0.5) / 3)
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.safetensors"
+    write_predictions(path, _predictions(_where((3, 40)), 0.8))
+    found = read_predictions(path)
+    assert found is not None
+    assert found.error == pytest.approx(3.7)
+    assert found.confidence[0] == pytest.approx(0.8, abs=1 / 255)
+    assert found.class_names == NAMES
+    assert path.stat().st_size < 3_500
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(CheckpointError, match="damaged"):
+        read_predictions(path)
+    assert read_predictions(tmp_path / "nothing") is None
+
+
+@pytest.mark.cifar
+def test_superclasses_are_those_of_the_official_labels() -> None:
+    from reslab.data.sources import load
+
+    fine, coarse = load("cifar100").test, load("cifar100-coarse").test
+    assert [SUPERCLASSES[label] for label in fine.labels] == list(coarse.labels)
