@@ -16,6 +16,7 @@ RECORDS = (
     "metrics.jsonl",
     "diagnostics.json",
     "failure.json",
+    "predictions.safetensors",
     "manifest.json",
     "result.json",
 )

@@ -94,7 +94,7 @@ def test_errors_within_superclasses() -> None:
     labels = np.array([0, 0, 1, 2, 3])
     predicted = np.array([1, 2, 0, 2, 0])  # two of four errors stay within (0, 1) and (2, 3)
     found = within_superclass(Predictions(labels, predicted, np.ones(5), NAMES[:4]), (0, 0, 1, 1))
-    assert found == (0.5, pytest.approx(1 / 3))
+    assert found == pytest.approx((0.5, 1 / 3))
     assert sorted(np.bincount(SUPERCLASSES)) == [5] * 20
 
 

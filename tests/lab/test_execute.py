@@ -16,6 +16,7 @@ import pytest
 import torch
 from lab_runs import make, outcome, small, timeless
 
+from reslab.data.digits import load_digits
 from reslab.data.images import Dataset
 from reslab.data.sources import load
 from reslab.errors import CheckpointError, DataError, ReplacedError, ResLabError
@@ -26,6 +27,7 @@ from reslab.lab import manifest
 from reslab.lab import threads as lab_threads
 from reslab.lab.assembly import assemble
 from reslab.lab.execute import Settings, execute
+from reslab.lab.predictions import read_predictions
 from reslab.lab.store import RunFiles
 from reslab.models.complexity import multiply_adds
 from reslab.models.networks import skeleton
@@ -67,10 +69,22 @@ def stopping_after(count: int) -> Callable[[], bool]:
     return lambda: next(left, None) is None
 
 
+def test_predictions_are_those_of_the_network_at_the_end(finished: tuple[RunFiles, object]) -> None:
+    files, _ = finished
+    found, result = read_predictions(files.predictions), files.result()
+    assert found is not None
+    assert result is not None
+    assert found.error == pytest.approx(result["test_error"])
+    assert len(found.labels) == 355
+    assert found.class_names == load_digits().class_names
+    assert found.confidence.min() > 0.1 - 1 / 255  # the largest of ten probabilities
+
+
 def test_the_files_are_the_documented_ones(finished: tuple[RunFiles, object]) -> None:
     files, _ = finished
     names = sorted(path.name for path in files.path.iterdir())
-    whole = [".lock", "manifest.json", "metrics.jsonl", "provenance.json", "result.json", "run.json"]
+    whole = [".lock", "manifest.json", "metrics.jsonl", "predictions.safetensors"]
+    whole += ["provenance.json", "result.json", "run.json"]
     assert names == [*whole, "weights", "weights.safetensors"]
     assert manifest.verify(files.path) == []
     rows, result, provenance = files.metrics(), files.result(), files.provenance()

@@ -21,6 +21,7 @@ DOCUMENTED = [
     ".lock",
     "manifest.json",
     "metrics.jsonl",
+    "predictions.safetensors",
     "provenance.json",
     "result.json",
     "run.json",

@@ -1,16 +1,21 @@
 """The parts of a run put together: its network, the batches it trains on and those it is measured on."""
 
 import copy
+from collections.abc import Iterable, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from reslab.data.serving import AnyDataset, AnyEvaluationBatches, AnyTrainBatches, serve
 from reslab.kernels.gpu_device import available, give_up
+from reslab.lab.predictions import Predictions
 from reslab.models.fused import FusedResNet, fused
 from reslab.models.networks import build
 from reslab.recipe import Recipe, Run
+from reslab.training.evaluation import predict
 from reslab.training.hardware import arithmetic
+
+Batch = tuple[Tensor, Tensor]
 
 
 def assemble(
@@ -20,6 +25,14 @@ def assemble(
     served = serve(run, dataset, device)
     module = training_network(run.recipe, len(dataset.class_names), run.seed, device, checkpoint_activations)
     return module, served.train, served.evaluations
+
+
+def predicted(
+    module: nn.Module, batches: AnyEvaluationBatches | Iterable[Batch], class_names: Sequence[str], precision: str
+) -> Predictions:
+    """Return what a network says of each image of some batches."""
+    labels, classes, confidence = predict(module, batches, precision=precision)
+    return Predictions(labels.numpy(), classes.numpy(), confidence.double().numpy(), tuple(class_names))
 
 
 def training_network(

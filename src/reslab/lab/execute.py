@@ -27,7 +27,8 @@ from reslab.files import file_sha256, sync_folder, writing
 from reslab.host import usable_cores
 from reslab.kernels.build import kernels, must_compile
 from reslab.lab import manifest
-from reslab.lab.assembly import assemble, make_ready
+from reslab.lab.assembly import assemble, make_ready, predicted
+from reslab.lab.predictions import Predictions, write_predictions
 from reslab.lab.provenance import attempt, check_images, describe_data
 from reslab.lab.store import FORMAT, RunFiles, Status
 from reslab.lab.threads import are_free, computing_with, first_threads, follow_load
@@ -206,10 +207,11 @@ def _train(
                 saved_at = time.monotonic()
             if stopping and state.iteration < state.schedule.num_iterations:
                 return "interrupted"
+        predictions = predicted(module, stoppable["test"], dataset.class_names, recipe.precision)
     except _Interrupted:
         _save(files, state)
         return "interrupted"
-    _finish(files, run, module)
+    _finish(files, run, module, predictions)
     return "finished"
 
 
@@ -271,7 +273,7 @@ def _write_provenance(files: RunFiles, run: Run, dataset: AnyDataset, this_attem
     )
 
 
-def _finish(files: RunFiles, run: Run, module: nn.Module) -> None:
+def _finish(files: RunFiles, run: Run, module: nn.Module, predictions: Predictions) -> None:
     files.check_held()
     if files.check() != run or files.provenance() is None:
         raise ResLabError(f"files of {files.path} were removed or changed while it was trained; train it anew")
@@ -279,6 +281,7 @@ def _finish(files: RunFiles, run: Run, module: nn.Module) -> None:
     last = rows[-1]
     with writing(files.path):
         save_weights(module, files.weights)
+        write_predictions(files.predictions, predictions)
     measured: Event = {
         name: last[name]
         for name in ("train_loss", "train_error", "test_loss", "test_error", "holdout_loss", "holdout_error")

@@ -34,7 +34,7 @@ class Predictions:
     @property
     def wrong(self) -> NDArray[np.bool_]:
         """Which images were put into another class than theirs."""
-        return self.predicted != self.labels
+        return np.not_equal(self.predicted, self.labels)
 
     @property
     def error(self) -> float:

@@ -5,6 +5,7 @@
     metrics.jsonl       one line an epoch, appended whole; see `reslab.lab.metrics`
     checkpoint/         see `reslab.training.checkpoint`; gone when the run is finished
     weights.safetensors the trained network
+    predictions.safetensors  see `reslab.lab.predictions`
     weights/            those of the network at some epochs before, as epoch0041.safetensors: after 41 epochs
     result.json         written last: its presence means finished
     diagnostics.json    what `reslab.lab.diagnose` measured on these weights
@@ -75,6 +76,11 @@ class RunFiles:
     def weights(self) -> Path:
         """File of the trained weights, there once the run is finished."""
         return self.path / "weights.safetensors"
+
+    @property
+    def predictions(self) -> Path:
+        """File of what the trained network says of each test image; runs of older versions have none."""
+        return self.path / "predictions.safetensors"
 
     def epoch_weights(self, epoch: int) -> Path:
         """File of the weights after so many epochs, there if they were kept."""

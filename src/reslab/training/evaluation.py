@@ -62,6 +62,29 @@ def evaluate(module: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, pre
     return Evaluation(loss=loss.item() / sum(map(sum, counts)), confusion=tuple(map(tuple, counts)))
 
 
+def predict(
+    module: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, precision: str
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return labels, predicted classes (int64 of N) and the probability of each prediction (float32 of N), on the CPU.
+
+    Batches and modes are as with `evaluate`.
+    """
+    was_training = module.training
+    module.eval()
+    parts: list[tuple[Tensor, Tensor, Tensor]] = []
+    try:
+        with torch.inference_mode():
+            for images, labels in batches:
+                with arithmetic(images.device, precision):
+                    logits = module(images)
+                confidence, predicted = logits.float().softmax(1).max(1)
+                parts.append((labels, predicted, confidence))
+    finally:
+        module.train(was_training)
+    labels, predicted, confidence = (torch.cat(column).cpu() for column in zip(*parts, strict=True))
+    return labels, predicted, confidence
+
+
 def _one_hot(labels: Tensor, classes: Tensor) -> Tensor:
     # By comparison: torch's own one_hot reads the device, and a histogram on it adds in a random order.
     return (labels[:, None] == classes).float()
