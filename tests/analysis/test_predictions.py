@@ -131,7 +131,9 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 
 @pytest.mark.cifar
 def test_superclasses_are_those_of_the_official_labels() -> None:
-    from reslab.data.sources import load
+    from reslab.data.sources import find, load
 
+    if find("cifar100") is None:
+        pytest.skip("the images of cifar100 are not here")
     fine, coarse = load("cifar100").test, load("cifar100-coarse").test
     assert [SUPERCLASSES[label] for label in fine.labels] == list(coarse.labels)
