@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -472,6 +473,27 @@ def test_nobody_reads_on_and_nothing_is_lost(tmp_path: Path, verb: str) -> None:
     (folder,) = tmp_path.glob("runs/*/seed0")
     assert list(folder.glob("checkpoint/*/manifest.json"))
     assert not (folder / "failure.json").exists()
+
+
+def test_ctrl_c_while_the_why_is_measured_is_answered_at_once(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "runs")
+    script = "import sys; from reslab.cli import main; sys.exit(main(sys.argv[1:]))"
+    ask = ["diagnose", tiny_run().id, "--which", "responses,surface", "--budget", "thorough", "--runs", "runs"]
+    command = [sys.executable, "-c", script, *ask]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        assert process.stderr is not None
+        assert any("surface, " in line for line in process.stderr)
+        begun = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+        assert process.wait(timeout=60) == 130
+        assert time.monotonic() - begun < 10  # on any machine; a batch takes a few hundredths of a second
+    assert (
+        f"interrupted; what was measured whole is kept, and this goes on with the rest:  reslab {' '.join(ask)}" in said
+    )
+    assert "Traceback" not in said
+    content = json.loads((tmp_path / "runs" / tiny_run().id / "diagnostics.json").read_text())
+    assert list(content["diagnostics"]) == ["responses"]
 
 
 def test_two_trainings_of_one_run(reslab: Reslab, tmp_path: Path) -> None:

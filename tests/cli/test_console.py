@@ -18,3 +18,22 @@ def test_the_board_says_what_a_run_does(capsys: pytest.CaptureFixture[str]) -> N
         "one  starts, from iteration 10",
         "one  epoch 2/2  train 12.34%  test 23.45%  1,234 images/s",
     ]
+
+
+def test_the_board_says_how_far_a_measurement_is_and_when_all_are_done(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    with Board({"one": (2.0, 2.0), "two": (1.0, 1.0)}) as board:
+        for share in (0.0, 0.25, 0.5):
+            board({"event": "measuring", "run": "one", "diagnostic": "gap", "share": share})
+            now += 3
+        now += 1
+        board({"event": "end", "run": "one", "status": "finished"})
+        board({"event": "measuring", "run": "two", "diagnostic": "surface", "share": 0.5})
+    assert capsys.readouterr().err.splitlines() == [
+        "one  gap, 0%",
+        "one  gap, 50%  (all done in about 12 s)",
+        "two  surface, 50%  (all done in about 2 s)",
+    ]

@@ -1,12 +1,16 @@
 """What `reslab run` measures after its runs: what their studies ask for, at the end and after the epochs kept."""
 
+import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reslab.cli.diagnose import diagnose_plan
+from reslab.cli.measuring import diagnose_plan
 from reslab.errors import CheckpointError
+from reslab.lab.stopping import StopRequest
 from reslab.lab.store import run_files
 from reslab.recipe import Run
 from reslab.studies.study import Plan, Study, Variant
@@ -36,11 +40,20 @@ def _run(root: Path, depth: int, kept: tuple[int, ...] = (), seed: int = 0) -> P
 
 
 @pytest.fixture
+def stop() -> Iterator[StopRequest]:
+    """Return a request that real signals reach; their handlers come back."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield StopRequest()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     """Return what is asked to be measured, as (depth, names, epochs), in order; depth 14 cannot be."""
     seen: Asked = []
 
-    def note(files: Any, settings: Any, which: Any, *, epochs: Any, budget: str) -> None:
+    def note(files: Any, settings: Any, which: Any, *, epochs: Any, budget: str, on_event: Any) -> None:
         assert budget == "quick"
         run = files.read_run()
         assert run.seed == 0
@@ -53,12 +66,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 
 
 def test_the_first_seed_is_measured_at_the_end_and_after_the_epochs_that_it_kept(
-    tmp_path: Path, asked: Asked, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, asked: Asked, stop: StopRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _run(tmp_path, 8, (1, 6))
     _run(tmp_path, 8, (1, 6), seed=1)
     _run(tmp_path, 14)
-    diagnose_plan(_plan(), tmp_path, None, "cpu")
+    diagnose_plan(_plan(), tmp_path, None, "cpu", stop)
     assert asked == [(8, BOTH, None), (8, ("gradients",), (1, 6)), (14, BOTH, None)]
     said = capsys.readouterr().err
     assert "why, 2 of 3: " in said
@@ -66,34 +79,76 @@ def test_the_first_seed_is_measured_at_the_end_and_after_the_epochs_that_it_kept
     assert "could not be measured: cannot" in said
 
 
-def test_what_was_measured_is_not_measured_again(tmp_path: Path, asked: Asked) -> None:
+def test_what_was_measured_is_not_measured_again(tmp_path: Path, asked: Asked, stop: StopRequest) -> None:
     folder = _run(tmp_path, 8, (1, 6, 9))
     write_diagnostics(folder, {6: {"gradients": NORMS}, 9: {"responses": NORMS}}, gap={}, gradients={})
-    diagnose_plan(_plan(), tmp_path, None, "cpu")
+    diagnose_plan(_plan(), tmp_path, None, "cpu", stop)
     assert asked == [(8, ("gradients",), (1, 9))]
 
 
-def test_a_study_that_asks_for_nothing_during_training_measures_the_end_only(tmp_path: Path, asked: Asked) -> None:
+def test_a_study_that_asks_for_nothing_during_training_measures_the_end_only(
+    tmp_path: Path, asked: Asked, stop: StopRequest
+) -> None:
     _run(tmp_path, 8, (1, 6))
-    diagnose_plan(_plan(during=()), tmp_path, None, "cpu")
+    diagnose_plan(_plan(during=()), tmp_path, None, "cpu", stop)
     assert asked == [(8, BOTH, None)]
     asked.clear()
-    diagnose_plan(_plan(during=(), at_end=()), tmp_path, None, "cpu")
+    diagnose_plan(_plan(during=(), at_end=()), tmp_path, None, "cpu", stop)
     assert asked == [(8, ("gap",), None)]  # the other study's
 
 
-def test_a_run_that_has_not_finished_is_not_measured(tmp_path: Path, asked: Asked) -> None:
+def test_a_run_that_has_not_finished_is_not_measured(tmp_path: Path, asked: Asked, stop: StopRequest) -> None:
     folder = _run(tmp_path, 8, (1,))
     (folder / "result.json").unlink()
-    diagnose_plan(_plan(), tmp_path, None, "cpu")
+    diagnose_plan(_plan(), tmp_path, None, "cpu", stop)
     assert asked == []
 
 
 def test_what_was_measured_and_is_damaged_keeps_no_other_run_from_being_measured(
-    tmp_path: Path, asked: Asked, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, asked: Asked, stop: StopRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (_run(tmp_path, 8) / "diagnostics.json").write_text("{")
     _run(tmp_path, 14)
-    diagnose_plan(_plan(), tmp_path, None, "cpu")
+    diagnose_plan(_plan(), tmp_path, None, "cpu", stop)
     assert asked == [(14, BOTH, None)]
     assert "diagnostics.json is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_measuring_at_once_and_what_is_left_is_said(
+    tmp_path: Path,
+    stop: StopRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+) -> None:
+    folder = _run(tmp_path, 8, (1, 6))
+    _run(tmp_path, 14)
+    seen = []
+
+    def measure(files: Any, settings: Any, which: Any, *, epochs: Any, budget: str, on_event: Any) -> None:
+        seen.append(epochs)
+        on_event({"event": "measuring", "run": "", "epoch": None, "diagnostic": "gap", "share": 0.0})
+        if epochs:
+            write_diagnostics(folder, {1: {"gradients": NORMS}}, gap={}, gradients={})
+            os.kill(os.getpid(), number)
+            pytest.fail("went on")
+
+    monkeypatch.setattr("reslab.lab.diagnose.diagnose_run", measure)
+    assert not diagnose_plan(_plan(), tmp_path, None, "cpu", stop)
+    assert stop.interrupted
+    assert seen == [None, (1, 6)]
+    said = capsys.readouterr().err
+    assert "why, 1 of 3: digits-resnet8-" in said
+    assert "interrupted, with 3 measurements of 2 runs left to make.  This goes on with them:  reslab" in said
+
+
+def test_out_of_time_is_said_too(
+    tmp_path: Path, stop: StopRequest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _run(tmp_path, 8)
+    _run(tmp_path, 14)
+    monkeypatch.setattr("reslab.lab.diagnose.diagnose_run", lambda *_, **__: setattr(stop, "_end", 0.0))
+    assert not diagnose_plan(_plan(), tmp_path, None, "cpu", stop)
+    assert not stop.interrupted
+    assert "out of time, with 2 measurements of 1 run left to make" in capsys.readouterr().err

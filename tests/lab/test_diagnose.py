@@ -101,17 +101,42 @@ def test_asking_again_measures_what_is_missing(run: RunFiles) -> None:
     events: list[dict[str, Any]] = []
     first = diagnose_run(run, SETTINGS, ["gap"], budget="quick", on_event=events.append)
     second = diagnose_run(run, SETTINGS, CHEAP, budget="quick", on_event=events.append)
-    assert [event["diagnostic"] for event in events] == ["gap", "responses", "gradients"]
-    assert events[0]["seconds"] == first["diagnostics"]["gap"]["seconds"]
+    assert list(dict.fromkeys(event["diagnostic"] for event in events)) == ["gap", "responses", "gradients"]
+    shares = [event["share"] for event in events]
+    parts = [shares[: shares.index(1.0) + 1], shares[shares.index(1.0) + 1 :]]  # of either call
+    for part in parts:
+        assert (part[0], part[-1]) == (0.0, 1.0)
+        assert part == sorted(part)
     assert second["diagnostics"]["gap"] == first["diagnostics"]["gap"]
     before = (run.path / "diagnostics.json").stat().st_mtime_ns
     assert diagnose_run(run, SETTINGS, CHEAP, budget="quick", on_event=events.append) == second
     assert (run.path / "diagnostics.json").stat().st_mtime_ns == before
-    assert len(events) == 3
-
+    num_events = len(events)
     again = diagnose_run(run, SETTINGS, CHEAP, budget="quick", force=True, on_event=events.append)
-    assert len(events) == 6
+    assert {event["diagnostic"] for event in events[num_events:]} == set(CHEAP)
     assert timeless(again) == timeless(second)
+
+
+@pytest.mark.parametrize("name", list(DIAGNOSTICS))
+def test_a_measurement_ended_half_way_loses_itself_only(
+    run: RunFiles, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A stop comes between any two batches, within every diagnostic."""
+    monkeypatch.setattr("reslab.lab.diagnose.TELL_SECONDS", 0.0)
+
+    heard = []
+
+    def end(event: dict[str, Any]) -> None:
+        heard.append(event["diagnostic"])
+        # After the first batch, where there are several; else before the only one.
+        if heard.count(name) == (2 if name in ("responses", "gradients") else 3):
+            raise KeyboardInterrupt
+
+    which = ["responses", name] if name != "responses" else ["responses"]
+    with pytest.raises(KeyboardInterrupt):
+        diagnose_run(run, SETTINGS, which, budget="quick", on_event=end)
+    assert list((run.diagnostics() or {"diagnostics": {}})["diagnostics"]) == which[:-1]
+    assert list(diagnose_run(run, SETTINGS, which, budget="quick")["diagnostics"]) == which
 
 
 def test_a_larger_budget_measures_again_and_a_smaller_does_not(run: RunFiles) -> None:
@@ -150,7 +175,8 @@ def test_what_was_measured_on_other_weights_is_dropped(run: RunFiles) -> None:
 def test_an_epoch_in_between_is_measured_on_the_weights_that_were_kept(run: RunFiles) -> None:
     events: list[dict[str, Any]] = []
     content = diagnose_run(run, SETTINGS, (*CHEAP, "curvature"), epochs=[1], budget="quick", on_event=events.append)
-    assert [(event["epoch"], event["diagnostic"]) for event in events] == [(1, name) for name in (*CHEAP, "curvature")]
+    told = dict.fromkeys((event["epoch"], event["diagnostic"]) for event in events)
+    assert list(told) == [(1, name) for name in (*CHEAP, "curvature")]
     assert content == run.diagnostics()
     assert content["diagnostics"] == {}  # those of the trained weights, which nobody asked for
     found = content["epochs"]["1"]
@@ -185,7 +211,7 @@ def test_budget_force_and_weights_hold_for_each_epoch_alone(run: RunFiles) -> No
     def measure(**options: Any) -> tuple[Any, list[Any]]:
         events: list[dict[str, Any]] = []
         content = diagnose_run(run, SETTINGS, ["responses"], on_event=events.append, **options)
-        return content, [event["epoch"] for event in events]
+        return content, list(dict.fromkeys(event["epoch"] for event in events))
 
     _, measured = measure(budget="quick")
     assert measured == [None]

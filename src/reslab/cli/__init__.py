@@ -1,5 +1,6 @@
 """The command line: its verbs, their exit codes, and nothing that Python could not do in one call."""
 
+import shlex
 import sys
 
 from cyclopts import App, CycloptsError
@@ -57,8 +58,17 @@ for _name, (_path, _help) in DATA_COMMANDS.items():
 app.command(data)
 
 
+_given: list[str] = []
+
+
+def command() -> str:
+    """Return the command line that is being run, to be given again."""
+    return shlex.join(["reslab", *_given])
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code; what a user can mend is printed without a traceback."""
+    _given[:] = sys.argv[1:] if arguments is None else arguments
     try:
         settle_home()
         code = app(arguments, exit_on_error=False, print_error=True)

@@ -144,6 +144,10 @@ class Board:
                 self._say(run, f"starts{resumed}", force=True)
             case "progress":
                 self._advance(run, event["iteration"])
+            case "measuring":
+                self._lengths[run] = 1
+                self._advance(run, event["share"])
+                self._say(run, f"{event['diagnostic']}, {event['share']:.0%}{self._outlook()}", force=False)
             case "epoch":
                 self._advance(run, event["iteration"])
                 self._say(
@@ -178,7 +182,7 @@ class Board:
         if self._bars is not None and (task := self._tasks.pop(run, None)) is not None:
             self._bars.remove_task(task)
 
-    def _advance(self, run: str, iteration: int) -> None:
+    def _advance(self, run: str, iteration: float) -> None:
         whole, _ = self._work[run]
         self._left[run] = whole * (1 - iteration / self._lengths[run])
         if self._first_step is None:
@@ -186,7 +190,7 @@ class Board:
         if self._bars is None:
             return
         if run not in self._tasks:
-            self._tasks[run] = self._bars.add_task(run, total=self._lengths[run], completed=iteration)
+            self._tasks[run] = self._bars.add_task(run, total=self._lengths[run])
         # What it was preparing until now shows no length, and other words.
         self._bars.update(self._tasks[run], description=run, total=self._lengths[run], completed=iteration)
         self._show_total()

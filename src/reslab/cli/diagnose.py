@@ -1,17 +1,16 @@
 """The verb `diagnose`: why a trained run is as it is."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from reslab.cli import OK
-from reslab.cli.console import aside, duration, print_json, print_table, remark_cache
+from reslab.cli import INTERRUPTED, OK, command
+from reslab.cli.console import Board, aside, duration, print_json, print_table, remark_cache
 from reslab.cli.flags import AsJson, DataRoot, Device, Runs
 from reslab.cli.lists import names, whole_numbers
-from reslab.errors import ResLabError
-from reslab.lab.store import RunFiles, find_run, run_files
-from reslab.recipe import Run
-from reslab.studies.study import Plan
+from reslab.cli.measuring import heard
+from reslab.lab.stopping import StopRequest
+from reslab.lab.store import find_run
 
 
 def diagnose(
@@ -59,7 +58,16 @@ def diagnose(
     epochs = None if epoch is None else tuple(dict.fromkeys(whole_numbers("epoch", epoch)))
     settings = Settings(data_root=data_root, device=device, threads=threads)
     remark_cache()
-    content = diagnose_run(files, settings, asked, epochs=epochs, budget=budget, force=force)
+    stop = StopRequest()
+    name = files.read_run().id
+    try:
+        with stop.at_once(), Board({name: (1.0, 1.0)}, on_closed=stop.ask) as board:
+            content = diagnose_run(
+                files, settings, asked, epochs=epochs, budget=budget, force=force, on_event=heard(board, name, stop)
+            )
+    except KeyboardInterrupt:
+        aside(f"reslab: interrupted; what was measured whole is kept, and this goes on with the rest:  {command()}")
+        return INTERRUPTED
     if json:
         print_json(content)
         return OK
@@ -69,68 +77,6 @@ def diagnose(
         print(end="\n" if place else "")
         _print(f"{content['run']} after epoch {number}", content["epochs"][str(number)]["diagnostics"], asked)
     return OK
-
-
-def diagnose_plan(
-    plan: Plan, root: Path, data_root: Path | None, device: str, stop: Callable[[], bool] = lambda: False
-) -> None:
-    """Measure what the plan's studies ask for, on the first seed of each of their variants that has finished.
-
-    What they ask for during training is measured on the weights of every epoch that were kept.  What cannot be
-    measured is told and left: the report says what is missing.
-    """
-    at_end: dict[Run, list[str]] = {}
-    during: dict[Run, list[str]] = {}
-    for study in plan.studies:
-        for variant in study.variants:
-            run = Run(variant.recipe, study.seeds_of(variant)[0])
-            at_end.setdefault(run, []).extend(study.diagnostics)
-            during.setdefault(run, []).extend(study.diagnostics_during)
-    todo: list[tuple[Run, tuple[int, ...] | None, list[str]]] = []
-    for run, wanted in at_end.items():
-        try:
-            todo += [(run, *what) for what in _missing(run_files(root, run), wanted, during[run])]
-        except ResLabError as error:
-            _tell(run, error)
-    if not todo:
-        return
-    from reslab.lab.diagnose import diagnose_run
-    from reslab.lab.execute import Settings
-
-    settings = Settings(data_root=data_root, device=device)
-    for number, (run, epochs, missing) in enumerate(todo, start=1):
-        if stop():
-            return
-        what = ", ".join(missing) + (f" after epochs {', '.join(map(str, epochs))}" if epochs else "")
-        aside(f"why, {number} of {len(todo)}: {run.id}  {what}")
-        budget = "quick" if run.recipe.dataset == "digits" else "standard"
-        try:
-            diagnose_run(run_files(root, run), settings, missing, epochs=epochs, budget=budget)
-        except (ResLabError, RuntimeError) as error:
-            _tell(run, error)
-
-
-def _tell(run: Run, error: Exception) -> None:
-    aside(f"{run.id} could not be measured: {error}")
-
-
-def _missing(
-    files: RunFiles, at_end: list[str], during: list[str]
-) -> Iterator[tuple[tuple[int, ...] | None, list[str]]]:
-    """Yield what was not measured yet: on a run's trained weights (None), and after epochs whose weights it kept."""
-    if not files.weights.exists() or files.ended() != "finished":
-        return
-    content = files.diagnostics() or {}
-    if missing := _absent(content, at_end):
-        yield None, missing
-    by_epoch = {epoch: content.get("epochs", {}).get(str(epoch), {}) for epoch in files.kept_epochs()}
-    if epochs := tuple(epoch for epoch, found in by_epoch.items() if _absent(found, during)):
-        yield epochs, list(dict.fromkeys(during))
-
-
-def _absent(content: dict[str, Any], wanted: list[str]) -> list[str]:
-    there = content.get("diagnostics", {})
-    return [name for name in dict.fromkeys(wanted) if name not in there]
 
 
 def _print(title: str, entries: dict[str, Any], asked: tuple[str, ...] | None) -> None:

@@ -8,7 +8,6 @@ from cyclopts import Parameter
 
 from reslab.cli import INTERRUPTED, OK, SOME_FAILED
 from reslab.cli.console import Board, heard_or_not, print_json, remark_cache
-from reslab.cli.diagnose import diagnose_plan
 from reslab.cli.flags import (
     Activations,
     AsJson,
@@ -21,6 +20,7 @@ from reslab.cli.flags import (
     default_precision,
 )
 from reslab.cli.lists import names, whole_numbers
+from reslab.cli.measuring import diagnose_plan
 from reslab.cli.overview import tell_left_out
 from reslab.cli.planning import announce, choose_jobs, plan_facts, show_plan
 from reslab.data.sources import check_present
@@ -152,8 +152,10 @@ def run(
         done = "its run is" if len(planned) == 1 else f"all {len(planned)} runs are"
         with heard_or_not():
             print(f"{asked.title}: {done} done; nothing to train")
-    if not no_diagnose:
+    if not no_diagnose and not stop.interrupted:
         diagnose_plan(asked, runs, data_root, device, stop)
+        if stop.interrupted:  # nothing to be saved: the answer is at once
+            return INTERRUPTED
     statuses = {item.id: run_files(runs, item).status() for item in asked.runs()}
     written = None
     if not no_report:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from reslab.diagnostics.measuring import Batches, Loss, cross_entropy, flat, measuring
+from reslab.diagnostics.measuring import Batches, Loss, Tick, cross_entropy, flat, measuring, unwatched, watched
 from reslab.errors import ResLabError
 from reslab.recipe import random_stream
 
@@ -35,6 +35,7 @@ def hessian_extremes(
     max_iterations: int = 30,
     tolerance: float = 0.01,
     loss: Loss = cross_entropy,
+    tick: Tick = unwatched,
 ) -> Curvature:
     """Return the extreme eigenvalues of the Hessian of the mean loss on these images, by all parameters.
 
@@ -51,7 +52,7 @@ def hessian_extremes(
 
     def product(vector: Tensor) -> Tensor:
         total = torch.zeros_like(vector)
-        for images, labels in kept:
+        for images, labels in watched(kept, tick):
             with torch.enable_grad():
                 value = loss(module(images), labels) * (len(labels) / num_images)
                 total += hessian_product(value, parameters, vector)

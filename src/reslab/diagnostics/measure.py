@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from reslab.diagnostics.curvature import hessian_extremes, stability_limit
 from reslab.diagnostics.gap import train_test_gap
-from reslab.diagnostics.gradients import gradient_norms
-from reslab.diagnostics.measuring import Batches, Loss, cross_entropy, first
+from reslab.diagnostics.gradients import LayerGradient, gradient_norms
+from reslab.diagnostics.measuring import Batches, Loss, Tick, cross_entropy, first, unwatched, watched
 from reslab.diagnostics.noise_scale import gradient_noise_scale
 from reslab.diagnostics.responses import layer_responses
 from reslab.diagnostics.surface import loss_surface
@@ -46,6 +46,8 @@ class Subject:
     nesterov: bool = False
     precision: str = "fp32"
     """Of the gap only, so that it compares with the run's own figures; all else is measured in fp32."""
+    tick: Tick = unwatched
+    """Hears of each batch before it is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,8 @@ def plain(value: Any) -> Any:
 
 def _gap(subject: Subject, budget: Budget) -> Json:
     train, test = first(subject.train, budget.gap_images), first(subject.test, budget.gap_images)
-    found = train_test_gap(subject.final, train, test, precision=subject.precision)
+    parts = (watched(part, subject.tick) for part in (train, test))
+    found = train_test_gap(subject.final, *parts, precision=subject.precision)
     return {
         "settings": {"num_images": _count(train), "batch_norm": "running", "precision": subject.precision},
         "final": asdict(found),
@@ -154,7 +157,7 @@ def _gap(subject: Subject, budget: Budget) -> Json:
 
 def _responses(subject: Subject, budget: Budget) -> Json:
     batches = first(subject.train, budget.response_images)
-    found = layer_responses(subject.final, batches)
+    found = layer_responses(subject.final, watched(batches, subject.tick))
     return {
         "settings": {"num_images": _count(batches), "batch_norm": "running"},
         "final": {"layers": [asdict(each) for each in found]},
@@ -162,9 +165,8 @@ def _responses(subject: Subject, budget: Budget) -> Json:
 
 
 def _gradients(subject: Subject, budget: Budget) -> Json:
-    num_batches = _whole_batches(subject, budget.gradient_images)
+    num_batches = _whole_batches(subject.batch_size, budget.gradient_images)
     batches = list(islice(subject.augmented, num_batches))
-    norms = partial(gradient_norms, batches=batches, loss=subject.loss)
     return {
         "settings": {
             "num_images": _count(batches),
@@ -173,7 +175,7 @@ def _gradients(subject: Subject, budget: Budget) -> Json:
             "augmented": True,
         },
         **{
-            moment: {"layers": [asdict(each) for each in norms(module)]}
+            moment: {"layers": [asdict(each) for each in _norms(subject, module, batches)]}
             for moment, module in (("initial", subject.initial), ("final", subject.final))
             if module is not None
         },
@@ -184,7 +186,7 @@ def _noise_scale(subject: Subject, budget: Budget) -> Json:
     num_batches = budget.noise_batches
     estimate = partial(
         gradient_noise_scale,
-        batches=subject.augmented,
+        batches=watched(subject.augmented, subject.tick),
         num_groups=NUM_GROUPS,
         batches_per_group=num_batches // NUM_GROUPS,
         loss=subject.loss,
@@ -202,7 +204,7 @@ def _noise_scale(subject: Subject, budget: Budget) -> Json:
 
 
 def _curvature(subject: Subject, budget: Budget) -> Json:
-    batches = list(islice(subject.train, _whole_batches(subject, budget.curvature_images)))
+    batches = list(islice(subject.train, _whole_batches(subject.batch_size, budget.curvature_images)))
     found = hessian_extremes(
         subject.final,
         batches,
@@ -210,6 +212,7 @@ def _curvature(subject: Subject, budget: Budget) -> Json:
         max_iterations=budget.lanczos_iterations,
         tolerance=TOLERANCE,
         loss=subject.loss,
+        tick=subject.tick,
     )
     return {
         "settings": {
@@ -229,7 +232,7 @@ def _curvature(subject: Subject, budget: Budget) -> Json:
 
 def _surface(subject: Subject, budget: Budget) -> Json:
     batches = first(subject.train, budget.surface_images)
-    found = loss_surface(subject.final, batches, seed=subject.seed, num_points=budget.surface_points)
+    found = loss_surface(subject.final, batches, seed=subject.seed, num_points=budget.surface_points, tick=subject.tick)
     return {
         "settings": {
             "num_images": _count(batches),
@@ -275,10 +278,31 @@ DIAGNOSTICS = {
 }
 """The diagnostics by name, the quick ones first."""
 
+PASSES = {"gap": 1, "responses": 2, "gradients": 6, "noise-scale": 6, "curvature": 10, "surface": 2}
+"""About what one image costs each, in forward passes of the gap's (ResNet-20 to 110, two cores)."""
 
-def _whole_batches(subject: Subject, num_images: int) -> int:
+
+def cost(name: str, budget: str, batch_size: int, *, is_end: bool = True) -> float:
+    """Return about how long a diagnostic takes, in forward passes of one image; an epoch's gradients are once only."""
+    size = BUDGETS[budget]
+    images = {
+        "gap": 2 * size.gap_images,
+        "responses": size.response_images,
+        "gradients": _whole_batches(batch_size, size.gradient_images) * batch_size * (1 + is_end),
+        "noise-scale": size.noise_batches * batch_size,
+        "curvature": _whole_batches(batch_size, size.curvature_images) * batch_size * size.lanczos_iterations,
+        "surface": size.surface_images * size.surface_points**2,
+    }
+    return PASSES[name] * images[name]
+
+
+def _norms(subject: Subject, module: nn.Module, batches: Batches) -> tuple[LayerGradient, ...]:
+    return gradient_norms(module, watched(batches, subject.tick), subject.loss)
+
+
+def _whole_batches(batch_size: int, num_images: int) -> int:
     """Return how many batches hold about so many images: batch norm by batch wants them whole."""
-    return max(1, round(num_images / subject.batch_size))
+    return max(1, round(num_images / batch_size))
 
 
 def _count(batches: list[tuple[Tensor, Tensor]]) -> int:

@@ -16,6 +16,21 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 """Mean loss of logits N x classes and labels N."""
 
 
+Tick = Callable[[int], None]
+"""Told the number of images of each batch before the network sees it; may raise to stop the measurement."""
+
+
+def unwatched(num_images: int) -> None:
+    """Take no notice."""
+
+
+def watched(batches: Batches, tick: Tick) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the batches, each after a tick."""
+    for images, labels in batches:
+        tick(len(labels))
+        yield images, labels
+
+
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the mean cross-entropy in nats."""
     return F.cross_entropy(logits, labels)

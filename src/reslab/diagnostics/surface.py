@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from reslab.diagnostics.measuring import Batches, measuring
+from reslab.diagnostics.measuring import Batches, Tick, measuring, unwatched, watched
 from reslab.errors import ResLabError
 from reslab.recipe import random_stream
 
@@ -27,7 +27,13 @@ class Surface:
 
 
 def loss_surface(
-    module: nn.Module, batches: Batches, *, seed: int = 0, num_points: int = 11, reach: float = 1.0
+    module: nn.Module,
+    batches: Batches,
+    *,
+    seed: int = 0,
+    num_points: int = 11,
+    reach: float = 1.0,
+    tick: Tick = unwatched,
 ) -> Surface:
     """Measure loss and error on `num_points` (odd) by as many places, from -reach to reach along each direction.
 
@@ -49,7 +55,9 @@ def loss_surface(
         found = [
             [
                 _evaluate(
-                    module, {name: weights[name] + row * first[name] + column * second[name] for name in weights}, kept
+                    module,
+                    {name: weights[name] + row * first[name] + column * second[name] for name in weights},
+                    watched(kept, tick),
                 )
                 for column in steps
             ]
@@ -83,9 +91,7 @@ def _filter_norms(weight: Tensor) -> Tensor:
     return norms
 
 
-def _evaluate(
-    module: nn.Module, weights: dict[str, Tensor], batches: list[tuple[Tensor, Tensor]]
-) -> tuple[float, float]:
+def _evaluate(module: nn.Module, weights: dict[str, Tensor], batches: Batches) -> tuple[float, float]:
     loss, num_wrong, num_images = 0.0, 0, 0
     for images, labels in batches:
         logits = functional_call(module, weights, (images,))

@@ -2,9 +2,10 @@
 
 import copy
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
@@ -16,7 +17,7 @@ from torch.nn import functional as F
 
 from reslab.data import sources
 from reslab.data.serving import AnyDataset, AnyTrainBatches, unaugmented
-from reslab.diagnostics.measure import BUDGETS, DIAGNOSTICS, Subject, check_names, diagnose
+from reslab.diagnostics.measure import BUDGETS, DIAGNOSTICS, PASSES, Subject, check_names, cost, diagnose
 from reslab.errors import CheckpointError
 from reslab.files import Json
 from reslab.lab.assembly import assemble
@@ -29,6 +30,9 @@ from reslab.recipe import Run
 from reslab.training.hardware import device_name, make_deterministic, pick_device
 
 DEFAULTS = Settings()
+
+TELL_SECONDS = 0.25
+"""Least time between two events of one measurement."""
 
 
 def diagnose_run(
@@ -45,9 +49,10 @@ def diagnose_run(
 
     Measured are the trained weights or, with `epochs`, those that were kept after these epochs.  An entry of the same
     or a larger budget counts as there; `force` measures all of `which` again (None: every diagnostic).  Entries of
-    other weights than the run's are dropped.  Events are dicts with `event` "diagnosed", `run`, `epoch` (None: the
-    end), `diagnostic` and `seconds`.  Raises `CheckpointError` where the run has no such weights, `DataError` where
-    its images are not here or not the same.
+    other weights than the run's are dropped.  Events are dicts with `event` "measuring", `run`, `epoch` (None: the
+    end), `diagnostic` and `share`, from 0 to 1, of all that is to be measured.  KeyboardInterrupt, and whatever
+    `on_event` raises, ends it at once: what was measured whole is kept.  Raises `CheckpointError` where the run has
+    no such weights, `DataError` where its images are not here or not the same.
     """
     names = tuple(DIAGNOSTICS) if which is None else tuple(dict.fromkeys(which))
     check_names(names, budget)
@@ -74,16 +79,24 @@ def diagnose_run(
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
+    costs = {
+        (moment, name): cost(name, budget, run.recipe.batch_size, is_end=moment.epoch is None)
+        for moment, wanted in missing.items()
+        for name in wanted
+    }
+    watch = _Watch(run, costs, on_event)
     for moment, wanted in missing.items():
-        for name, entry in diagnose(subject(moment), wanted, budget, time.perf_counter):
+        measured = replace(subject(moment), tick=watch.tick)
+        for name in wanted:
+            watch.begin(moment, name)
+            ((_, entry),) = diagnose(measured, (name,), budget, time.perf_counter)
             with files.changing("diagnostics.json"):
                 content = _found(files, run, digest)  # anew: another process may have measured something, even this
                 entries = _entries(content, moment)
                 if force or not _covers(entries.get(name), budget):
                     entries[name] = {**entry, "machine": machine}
                     files.write("diagnostics.json", content)
-            about = {"run": run.id, "epoch": moment.epoch, "diagnostic": name, "seconds": entry["seconds"]}
-            on_event({"event": "diagnosed", **about})
+            watch.end()
     return content
 
 
@@ -94,6 +107,39 @@ class _Moment:
     epoch: int | None
     weights: Path
     digest: str
+
+
+class _Watch:
+    """How far a measurement has come, told now and then."""
+
+    def __init__(self, run: Run, costs: dict[tuple[_Moment, str], float], on_event: Callable[[Json], None]) -> None:
+        self._run, self._costs, self._on_event = run, costs, on_event
+        self._total = sum(costs.values())
+        self._done = self._within = 0.0
+        self._told = -math.inf
+
+    def begin(self, moment: _Moment, name: str) -> None:
+        """Go on to a diagnostic."""
+        self._moment, self._name, self._within = moment, name, 0.0
+        self._tell()
+
+    def tick(self, num_images: int) -> None:
+        """Count images that are about to be measured."""
+        if time.monotonic() - self._told >= TELL_SECONDS:
+            self._tell()
+        self._within += PASSES[self._name] * num_images
+
+    def end(self) -> None:
+        """Count a diagnostic as done; some need less than was allowed for."""
+        self._done += self._costs[self._moment, self._name]
+        self._within = 0.0
+        self._tell()
+
+    def _tell(self) -> None:
+        self._told = time.monotonic()
+        done = self._done + min(self._within, self._costs[self._moment, self._name])
+        about = {"run": self._run.id, "epoch": self._moment.epoch, "diagnostic": self._name}
+        self._on_event({"event": "measuring", **about, "share": done / self._total})
 
 
 def _kept(files: RunFiles, epoch: int) -> _Moment:

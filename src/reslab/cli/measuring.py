@@ -1,0 +1,162 @@
+"""The why of a plan's runs, measured after their training: what is missing, how long it takes, what a stop leaves."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reslab.cli import command
+from reslab.cli.console import Board, aside
+from reslab.errors import ResLabError
+from reslab.lab.stopping import StopRequest
+from reslab.lab.store import RunFiles, run_files
+from reslab.recipe import Run
+from reslab.studies.study import Plan
+
+
+def diagnose_plan(plan: Plan, root: Path, data_root: Path | None, device: str, stop: StopRequest) -> bool:
+    """Measure what the plan's studies ask for, on the first seed of each of their variants that has finished.
+
+    What they ask for during training is measured on the weights of every epoch that were kept.  What cannot be
+    measured is told and left: the report says what is missing.  Return False where a stop was asked for before all
+    was measured; a signal ends it at once, and is told what is left.
+    """
+    todo = list(_todo(plan, root))
+    if not todo:
+        return True
+    if stop():
+        return False
+    left = list(todo)
+    with contextlib.suppress(KeyboardInterrupt), stop.at_once():
+        _measure(todo, left, root, data_root, device, stop)
+    if left:
+        why = "interrupted" if stop.interrupted else "out of time"
+        num_left = sum(_num_left(root, item) for item in left)
+        num_runs = len({item.run for item in left})
+        aside(
+            f"reslab: {why}, with {num_left} measurement{_s(num_left)} of {num_runs} run{_s(num_runs)} left to make.  "
+            f"This goes on with them:  {command()}"
+        )
+    return not left
+
+
+def heard(board: Board, name: str, stop: Callable[[], bool]) -> Callable[[dict[str, Any]], None]:
+    """Return what shows a measurement under a name, and ends it where a stop is asked for."""
+
+    def hear(event: dict[str, Any]) -> None:
+        board({**event, "run": name})
+        if stop():
+            raise KeyboardInterrupt
+
+    return hear
+
+
+@dataclass(frozen=True, slots=True)
+class _Measurement:
+    """What is to be measured of a run: at its end (None), or after some epochs."""
+
+    run: Run
+    epochs: tuple[int, ...] | None
+    names: list[str]
+
+    @property
+    def words(self) -> str:
+        """What is to be measured."""
+        return ", ".join(self.names) + (f" after epochs {', '.join(map(str, self.epochs))}" if self.epochs else "")
+
+    @property
+    def budget(self) -> str:
+        """How much is measured."""
+        return "quick" if self.run.recipe.dataset == "digits" else "standard"
+
+
+def _num_left(root: Path, item: _Measurement) -> int:
+    """Return how many diagnostics of an item are not there yet: of the one under way, some may be."""
+    content = run_files(root, item.run).diagnostics() or {}
+    moments = [content] if item.epochs is None else [content.get("epochs", {}).get(str(at), {}) for at in item.epochs]
+    return sum(len(_absent(moment, item.names)) for moment in moments)
+
+
+def _todo(plan: Plan, root: Path) -> Iterator[_Measurement]:
+    at_end: dict[Run, list[str]] = {}
+    during: dict[Run, list[str]] = {}
+    for study in plan.studies:
+        for variant in study.variants:
+            run = Run(variant.recipe, study.seeds_of(variant)[0])
+            at_end.setdefault(run, []).extend(study.diagnostics)
+            during.setdefault(run, []).extend(study.diagnostics_during)
+    for run, wanted in at_end.items():
+        try:
+            for epochs, missing in _missing(run_files(root, run), wanted, during[run]):
+                yield _Measurement(run, epochs, missing)
+        except ResLabError as error:
+            _tell(run, error)
+
+
+def _measure(
+    todo: list[_Measurement],
+    left: list[_Measurement],
+    root: Path,
+    data_root: Path | None,
+    device: str,
+    stop: StopRequest,
+) -> None:
+    """Measure in order, taking what is done from `left`."""
+    from reslab.diagnostics.measure import cost
+    from reslab.lab.diagnose import diagnose_run
+    from reslab.lab.execute import Settings
+    from reslab.lab.planner import work_per_image
+
+    def work(item: _Measurement) -> float:
+        recipe = item.run.recipe
+        costs = (cost(name, item.budget, recipe.batch_size, is_end=item.epochs is None) for name in item.names)
+        return work_per_image(recipe) * sum(costs) * len(item.epochs or (None,))
+
+    settings = Settings(data_root=data_root, device=device)
+    named = {f"why, {number} of {len(todo)}: {item.run.id}": item for number, item in enumerate(todo, start=1)}
+    with Board({name: (work(item), work(item)) for name, item in named.items()}, on_closed=stop.ask) as board:
+        for name, item in named.items():
+            if stop():
+                return
+            board({"event": "preparing", "run": name, "words": item.words})
+            try:
+                diagnose_run(
+                    run_files(root, item.run),
+                    settings,
+                    item.names,
+                    epochs=item.epochs,
+                    budget=item.budget,
+                    on_event=heard(board, name, stop),
+                )
+            except (ResLabError, RuntimeError) as error:
+                _tell(item.run, error)
+            left.remove(item)
+            board({"event": "end", "run": name, "status": "finished"})
+
+
+def _tell(run: Run, error: Exception) -> None:
+    aside(f"{run.id} could not be measured: {error}")
+
+
+def _missing(
+    files: RunFiles, at_end: list[str], during: list[str]
+) -> Iterator[tuple[tuple[int, ...] | None, list[str]]]:
+    """Yield what was not measured yet: on a run's trained weights (None), and after epochs whose weights it kept."""
+    if not files.weights.exists() or files.ended() != "finished":
+        return
+    content = files.diagnostics() or {}
+    if missing := _absent(content, at_end):
+        yield None, missing
+    by_epoch = {epoch: content.get("epochs", {}).get(str(epoch), {}) for epoch in files.kept_epochs()}
+    if epochs := tuple(epoch for epoch, found in by_epoch.items() if _absent(found, during)):
+        yield epochs, list(dict.fromkeys(during))
+
+
+def _absent(content: dict[str, Any], wanted: list[str]) -> list[str]:
+    there = content.get("diagnostics", {})
+    return [name for name in dict.fromkeys(wanted) if name not in there]
+
+
+def _s(number: int) -> str:
+    return "" if number == 1 else "s"
