@@ -483,11 +483,10 @@ def test_ctrl_c_while_the_why_is_measured_is_answered_at_once(trained: Path, tmp
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
         assert process.stderr is not None
         assert any("surface, " in line for line in process.stderr)
-        begun = time.monotonic()
         process.send_signal(signal.SIGINT)
         said = process.stderr.read()
-        assert process.wait(timeout=60) == 130
-        assert time.monotonic() - begun < 10  # on any machine; a batch takes a few hundredths of a second
+        assert process.wait() == 130
+    assert "surface, 50%" not in said  # of 625 points, one of which takes a few hundredths of a second
     assert (
         f"interrupted; what was measured whole is kept, and this goes on with the rest:  reslab {' '.join(ask)}" in said
     )
