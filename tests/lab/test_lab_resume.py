@@ -12,6 +12,7 @@ import pytest
 from lab_runs import make, outcome, small, wait_for
 from zygote import Zygote
 
+from profiles import DEEP
 from reslab.errors import LockedError
 from reslab.lab import manifest
 from reslab.lab.execute import execute
@@ -31,7 +32,7 @@ DOCUMENTED = [
     "weights/epoch0002.safetensors",
 ]
 """Of three epochs, the first two are kept: before the first drop of the rate, and before the second."""
-NUM_KILLS = 20
+NUM_KILLS = 200 if DEEP else 20
 
 Outcome = tuple[bytes, list[str], dict[int, bytes]]
 Undisturbed = Callable[[int], Outcome]
@@ -63,7 +64,7 @@ def names(files: RunFiles) -> list[str]:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_killed_at_twenty_random_instants(zygote: Zygote, tmp_path: Path, precision: str) -> None:
+def test_killed_at_random_instants(zygote: Zygote, tmp_path: Path, precision: str) -> None:
     recipe = small(3, precision=precision)
     undisturbed = make(tmp_path / "undisturbed", recipe)
     attempt = zygote.start(undisturbed.path)
