@@ -35,6 +35,7 @@ def write_run(
     stop_after: int | None = None,
     failure: dict[str, Any] | None = None,
     official: bool = True,
+    fingerprint: str | None = None,
     epoch_seconds: float = 31.5,
 ) -> Path:
     """Write the directory of a run: finished, or stopped after some epochs, or with a failure after them."""
@@ -56,7 +57,7 @@ def write_run(
             "format": 1,
             "data": {
                 "name": recipe.dataset,
-                "fingerprint": f"{len(recipe.dataset):02d}ab34cd56ef78901234",
+                "fingerprint": fingerprint or f"{len(recipe.dataset):02d}ab34cd56ef78901234",
                 "official": official,
                 "num_train": used,
                 "num_holdout": recipe.holdout,
@@ -146,6 +147,7 @@ def _sizes(dataset: str) -> tuple[int, int, int]:
         "cifar10": (50_000, 10_000, 10),
         "cifar100": (50_000, 10_000, 100),
         "cifar100-coarse": (50_000, 10_000, 20),
+        "imagefolder": (600, 200, 3),
     }[dataset]
 
 

@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from reslab.errors import ResLabError
-from reslab.presets import PRESETS, preset_of, preset_recipe
+from reslab.presets import PRESETS, muon_left, preset_of, preset_recipe
 from reslab.recipe import Recipe, stretch, to_mapping, vary
 
 # name: normalisation, padding, shortcut, initialisation, Nesterov, decay, unit, first drop, second drop, length
@@ -19,7 +19,7 @@ TABLE = {
 }
 
 UNSETTLED = {"dataset", "train_share", "holdout", "image_size", "family", "depth", "label_smoothing", "precision"}
-UNSETTLED |= {"optimiser", "muon_rate", "muon_momentum", "schedule"}  # SGD and steps everywhere
+UNSETTLED |= {"images", "optimiser", "muon_rate", "muon_momentum", "schedule"}  # SGD and steps everywhere
 WARMUP = {"warmup", "warmup_rate", "warmup_error", "warmup_length"}
 
 
@@ -146,3 +146,69 @@ def test_a_preset_is_known_by_its_recipe_whatever_the_precision() -> None:
     assert preset_of(fast) is PRESETS["fast"]
     assert preset_of(stretch(fast, 15)) is None
     assert preset_of(vary(fast, nesterov=False)) is None
+
+
+def test_muons_rate_that_was_left_behind_is_told_with_the_one_that_goes_along() -> None:
+    fast = preset_recipe("fast")
+    assert muon_left(fast) == muon_left(preset_recipe("assignment")) == ""
+    assert muon_left(vary(preset_recipe("assignment"), learning_rate=0.2)) == ""
+    words = muon_left(vary(fast, learning_rate=0.2))
+    assert "learning_rate 0.2 is that of SGD alone" in words
+    assert "stays at 0.025 (muon_rate 0.05 would keep their proportion)" in words
+    assert muon_left(vary(fast, learning_rate=0.2, muon_rate=0.05)) == ""
+    assert muon_left(vary(fast, muon_rate=0.01)) == ""
+    assert "stays at 0.02 (muon_rate 0.04" in muon_left(vary(Recipe(), optimiser="muon", learning_rate=0.2))
+
+
+def _drops_of_its_day(milestones: tuple[int, int]) -> list[int]:
+    """Return after how many completed epochs akamaster's loop sees a lower rate, with MultiStepLR before PyTorch 1.1.
+
+    Making it sets the rate of epoch 0 and leaves the count at -1; each later call, without an argument, adds one.
+    """
+    count, drops = -1, []
+    for completed in range(1, 201):
+        before = sum(count >= milestone for milestone in milestones)
+        count += 1
+        if sum(count >= milestone for milestone in milestones) > before:
+            drops.append(completed)
+    return drops
+
+
+def test_what_follows_akamaster_is_what_its_scheduler_did() -> None:
+    (deviation,) = PRESETS["akamaster"].deviations
+    recipe = preset_recipe("akamaster")
+    there = _drops_of_its_day((int(recipe.first_drop), int(recipe.second_drop)))
+    assert there == [101, 151] == list(deviation.follow.values())
+    assert f"after {there[0]} and {there[1]} completed epochs" in deviation.theirs
+    followed = vary(recipe, **deviation.follow)
+    assert (followed.first_drop, followed.second_drop, followed.length) == (101, 151, 200)
+
+
+def test_hysts_leaves_out_the_last_images_of_an_epoch() -> None:
+    (deviation,) = PRESETS["hysts"].deviations
+    batch = preset_recipe("hysts").batch_size
+    there, here = 50_000 // batch, -(-50_000 // batch)
+    assert f"{there} batches of {batch}: the last {50_000 - there * batch} images" in deviation.theirs
+    assert f"{here} batches, the last of {50_000 - there * batch} images" in deviation.ours
+    assert f"{100 * (here - there) / there:.2f}% more iterations" in deviation.basis
+
+
+def test_tf_models_drops_at_iterations_of_its_own() -> None:
+    """piecewise_constant keeps the rate while the step, counted from 0, is not above the boundary."""
+    (deviation,) = PRESETS["tf-models"].deviations
+    recipe = preset_recipe("tf-models")
+    epochs = (recipe.first_drop, recipe.second_drop)
+    there = [int(50_000 / 128 * epoch) + 1 for epoch in epochs]
+    here = [int(epoch) * 391 for epoch in epochs]
+    assert f"after {there[0]:,} and {there[1]:,} iterations" in deviation.theirs
+    assert f"after {here[0]:,} and {here[1]:,} iterations" in deviation.ours
+    assert all(abs(128 * count - 50_000 * epoch) <= 128 for count, epoch in zip(there, epochs, strict=True))
+    assert f"{100 * (here[0] - there[0]) / there[0]:.1f}% more iterations" in deviation.basis
+
+
+def test_every_deviation_has_a_price_and_fields_that_a_recipe_takes() -> None:
+    for name, preset in PRESETS.items():
+        for deviation in preset.deviations:
+            assert 0 < deviation.points < 0.19
+            assert all((deviation.theirs, deviation.ours, deviation.basis))
+            assert vary(preset_recipe(name), **deviation.follow) != preset_recipe(name) or not deviation.follow

@@ -96,6 +96,7 @@ def test_the_id_names_the_network_and_the_run() -> None:
 
 OTHER_VALUES: dict[str, Scalar] = {
     "dataset": "cifar100",
+    "images": "0123456789abcdef",
     "train_share": 0.5,
     "holdout": 5000,
     "image_size": 64,
@@ -134,7 +135,7 @@ OTHER_VALUES: dict[str, Scalar] = {
 @pytest.mark.parametrize("name", field_names())
 def test_every_field_is_part_of_the_identity(name: str) -> None:
     base = Recipe(warmup="fixed" if name == "warmup_length" else "until-error")
-    if name == "image_size":
+    if name in ("image_size", "images"):
         base = vary(base, dataset="imagefolder", normalisation="imagenet")
     if name.startswith("muon"):
         base = vary(base, optimiser="muon")
@@ -144,6 +145,7 @@ def test_every_field_is_part_of_the_identity(name: str) -> None:
 
 def test_what_plays_no_part_is_neutral() -> None:
     assert Recipe(family="plain", shortcut="B") == Recipe(family="plain", shortcut="none")
+    assert Recipe(images="0123456789abcdef") == Recipe()
     assert Recipe(crop_padding=0, padding="black") == Recipe(crop_padding=0, padding="mean")
     unused: dict[str, Scalar] = {"warmup_rate": 0.02, "warmup_error": 50, "warmup_length": 3}
     assert vary(Recipe(), **unused) == Recipe()
@@ -177,6 +179,7 @@ def test_equal_numbers_of_other_types_are_the_same_recipe() -> None:
             "dataset must be one of digits, cifar10, cifar100, cifar100-coarse, imagefolder; not 'mnist'",
         ),
         ("dataset", 10, "dataset must be text, not 10"),
+        ("images", "flowers", "images must be the first 16 hexadecimal digits of a fingerprint, not 'flowers'"),
         ("shortcut", "none", "a residual network needs a shortcut: A, A-centred, B or C"),
         ("shortcut", "D", "shortcut must be one of"),
         ("train_share", 0, "train_share must be above 0 and at most 1, not 0.0"),

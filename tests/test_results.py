@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from itertools import product
 from pathlib import Path
 from statistics import mean, stdev
@@ -107,3 +108,26 @@ def test_published_weights_err_as_published(files: RunFiles, capsys: pytest.Capt
     result = files.result()
     assert result is not None
     assert json.loads(capsys.readouterr().out)["test_error"] == pytest.approx(result["test_error"], abs=0.2)
+
+
+def test_the_prices_of_deviating_presets_follow_from_the_records() -> None:
+    """By ResNet-20 on CIFAR-10 with the assignment's recipe: 164 epochs (three seeds) and 16."""
+    base = preset_recipe("assignment")
+    whole, short = [], []
+    for files in RUNS:
+        recipe = files.read_run().recipe
+        if vary(recipe, precision="fp32") == base:
+            whole.append([row["test_error"] for row in files.metrics()])
+        if vary(recipe, precision="fp32") == stretch(base, 16):
+            short.append(files.metrics()[-1]["test_error"])
+    assert len(whole) == 3
+    last = [errors[-1] for errors in whole]
+    assert f"{stdev(last):.2f}" == "0.19"
+    (akamaster,), (hysts,), (tf) = (PRESETS[name].deviations for name in ("akamaster", "hysts", "tf-models"))
+    an_epoch = mean((mean(errors[40:60]) - mean(errors[60:80])) / 20 for errors in whole)
+    assert akamaster.points == round(an_epoch, 2)
+    assert f"{akamaster.points} points an epoch" in akamaster.basis
+    power = math.log(mean(last) / mean(short)) / math.log(164 / 16)
+    for deviation, share in ((hysts, 1 / 390), (tf[0], 34 / 35_547)):
+        assert f"the power of {power:.2f}" in deviation.basis
+        assert -power * share * mean(last) <= deviation.points

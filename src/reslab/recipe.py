@@ -9,10 +9,12 @@ import contextlib
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self, cast
 
+from reslab.datasets import DATASETS, SHORT, images_used, is_named, known
 from reslab.errors import ResLabError
 
 SEMANTICS = 1
@@ -34,6 +36,9 @@ class Recipe:
 
     dataset: str = "cifar10"
     """Images: digits, cifar10, cifar100, cifar100-coarse, or imagefolder (a folder a class, of your own)."""
+    images: str = ""
+    """Which images, for a set that its name does not tell: the first 16 digits of their fingerprint.  ResLab fills it \
+in from the data root; a set known by its name has none."""
     train_share: float = 1.0
     """Share of the training images used, in (0, 1]; stratified by class, and a smaller share lies inside a larger."""
     holdout: int = 0
@@ -123,7 +128,7 @@ the first drop."""
         known = field_names()
         for name in values:
             if name not in known:
-                raise ResLabError(f"a recipe has no field {name!r}; its fields are {', '.join(known)}")
+                raise ResLabError(f"a recipe has no field {name!r}; its fields are {', '.join(written_fields())}")
         return cls(**values)
 
     @property
@@ -160,6 +165,11 @@ class Run:
 def field_names() -> tuple[str, ...]:
     """Return the names of a recipe's fields, in order."""
     return tuple(field.name for field in fields(Recipe))
+
+
+def written_fields() -> tuple[str, ...]:
+    """Return the names of the fields that a user may write, in order: all but those that ResLab fills in."""
+    return tuple(name for name in field_names() if name not in FILLED_IN)
 
 
 def to_mapping(recipe: Recipe) -> dict[str, Scalar]:
@@ -214,6 +224,14 @@ def stretch(recipe: Recipe, epochs: float) -> Recipe:
     )
 
 
+def images_trained_on(recipe: Recipe) -> int | None:
+    """Return how many images a recipe trains on; None where the name of its data set does not tell."""
+    size = known(recipe.dataset).size
+    if size is None:
+        return None
+    return images_used(size.num_train, train_share=recipe.train_share, holdout=recipe.holdout)
+
+
 def differing_fields(recipes: list[Recipe]) -> tuple[str, ...]:
     """Return the names of the fields in which the recipes are not all alike, in order."""
     return tuple(name for name in field_names() if len({getattr(recipe, name) for recipe in recipes}) > 1)
@@ -228,6 +246,11 @@ def check_depth(family: str, depth: int) -> None:
         raise ResLabError(f"depth must be 6n+2, as in 8, 14, 20, 32, 44, 56, 110 or 1202; not {depth}")
 
 
+def unhandled(field: str, value: str) -> ResLabError:
+    """Return the error of code that has no case for a value: it must not do what another value asks for."""
+    return ResLabError(f"ResLab knows of {field} {value}, but not what to do with it")
+
+
 def random_stream(seed: int, purpose: str, epoch: int = 0) -> int:
     """Return the 64-bit key of a random stream, by a hash: no two (seed, purpose, epoch) share one."""
     digest = hashlib.sha256(f"{seed}/{purpose}/{epoch}".encode()).digest()
@@ -235,7 +258,7 @@ def random_stream(seed: int, purpose: str, epoch: int = 0) -> int:
 
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "dataset": ("digits", "cifar10", "cifar100", "cifar100-coarse", "imagefolder"),
+    "dataset": tuple(DATASETS),
     "normalisation": ("pixel-mean", "channel", "channel-2023", "imagenet", "per-image"),
     "padding": ("mean", "black", "reflect"),
     "mirror": ("random", "alternating", "none"),
@@ -260,7 +283,11 @@ IMAGENET_DEPTHS = (18, 34, 50, 101, 152)
 UNMEASURED = ("channel-2023", "imagenet", "per-image")
 """Normalisations that need no pass over the training images: those that imagefolder can have."""
 
+FILLED_IN = ("images",)
+"""Fields that a user never writes: ResLab finds their values where it plans."""
+
 ADDED_LATER: dict[str, Scalar] = {
+    "images": "",
     "image_size": 32,
     "schedule": "step",
     "optimiser": "sgd",
@@ -270,6 +297,7 @@ ADDED_LATER: dict[str, Scalar] = {
 """Fields younger than the first release, each with the value that changes nothing."""
 
 _set = object.__setattr__
+_FINGERPRINT = re.compile(rf"[0-9a-f]{{{SHORT}}}")
 
 _KINDS: dict[Any, tuple[type, str]] = {
     str: (str, "text"),
@@ -300,10 +328,14 @@ def _check(recipe: Recipe) -> None:
 
     check_depth(recipe.family, recipe.depth)
     require(
+        not recipe.images or _FINGERPRINT.fullmatch(recipe.images) is not None,
+        f"images must be the first {SHORT} hexadecimal digits of a fingerprint, not {recipe.images!r}",
+    )
+    require(
         recipe.family == "plain" or recipe.shortcut != "none",
         "a residual network needs a shortcut: A, A-centred, B or C",
     )
-    if recipe.dataset == "imagefolder":
+    if known(recipe.dataset).layout == "folders":
         require(recipe.mirror != "alternating", "images of imagefolder are mirrored at random or not at all")
         require(recipe.image_size >= 32, f"image_size must be 32 or more, not {recipe.image_size}")
         require(
@@ -346,10 +378,11 @@ def _check(recipe: Recipe) -> None:
 
 def _irrelevant(recipe: Recipe) -> dict[str, Scalar]:
     """Return the fields that play no part in this recipe with the value they get, so that equal means equal."""
+    named = {"images": ""} if is_named(recipe.dataset) else {}
     plain = {"shortcut": "none"} if recipe.family == "plain" else {}
     # Basic blocks have no 1x1 convolution to put the stride in.
     basic = {"family": "imagenet"} if recipe.family == "imagenet-1x1" and recipe.depth < 50 else {}
-    resized = {"crop_padding": 0} if recipe.dataset == "imagefolder" else {}
+    resized = {"crop_padding": 0} if known(recipe.dataset).layout == "folders" else {}
     uncropped = {"padding": "mean"} if resized or recipe.crop_padding == 0 else {}
     used = {
         "none": (),
@@ -364,4 +397,4 @@ def _irrelevant(recipe: Recipe) -> dict[str, Scalar]:
     if recipe.schedule != "step":
         undropped = {"first_drop": recipe.length, "second_drop": recipe.length, "drop_factor": 0.1}
     undecayed = {"decay_scope": "all"} if recipe.weight_decay == 0 else {}
-    return {**plain, **basic, **resized, **uncropped, **undropped, **muonless, **undecayed, **unused}
+    return {**named, **plain, **basic, **resized, **uncropped, **undropped, **muonless, **undecayed, **unused}

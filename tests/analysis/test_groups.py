@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from reslab.analysis.groups import Group, gather
+from reslab.analysis.groups import Group, gather, on_same_images
 from reslab.analysis.tidy import read_tables
-from reslab.recipe import Run
+from reslab.recipe import Run, vary
 from synthetic import Truth, small, write_run
 
 DIVERGED = {"kind": "diverged", "message": "the loss is not finite", "epoch": 4, "iteration": 200, "time": "t"}
@@ -55,3 +55,48 @@ def test_a_run_that_ended_in_numbers_that_are_not_finite_has_no_result(tmp_path:
     group = _group(tmp_path)
     assert group.num_finished == 1
     assert not group.has_result
+
+
+OTHER = "f" * 64
+
+
+def _both(root: Path) -> list[Group]:
+    tables = read_tables(root)
+    return on_same_images([gather(tables, str(depth), small(depth), (0, 1, 2)) for depth in (8, 14)])
+
+
+def test_runs_of_one_name_on_other_images_than_the_official_ones_count_nowhere(tmp_path: Path) -> None:
+    """Whatever their number, and within a recipe as between two that are compared."""
+    write_run(tmp_path, Run(small(), 0), Truth(3.0, 1.0))
+    for seed in (1, 2):
+        write_run(tmp_path, Run(small(), seed), Truth(50.0, 1.0), official=False, fingerprint=OTHER)
+    write_run(tmp_path, Run(small(14), 0), Truth(60.0, 1.0), official=False, fingerprint=OTHER)
+    eight, fourteen = _both(tmp_path)
+    assert (eight.num_finished, eight.last_epoch("test_error").mean) == (1, 3.0)
+    assert eight.curve("test_error")["n"].to_list() == [1] * 12
+    assert eight.apart["seed"].to_list() == [1, 2]
+    assert (fourteen.num_finished, fourteen.has_result, fourteen.apart["seed"].to_list()) == (0, False, [0])
+
+
+def test_where_none_are_official_most_runs_count_and_of_equally_many_the_first(tmp_path: Path) -> None:
+    write_run(tmp_path, Run(small(), 0), Truth(3.0, 1.0), official=False, fingerprint="a" * 64)
+    write_run(tmp_path, Run(small(), 1), Truth(4.0, 1.0), official=False, fingerprint=OTHER)
+    assert _both(tmp_path)[0].last_epoch("test_error").mean == 3.0
+    write_run(tmp_path, Run(small(), 2), Truth(6.0, 1.0), official=False, fingerprint=OTHER)
+    assert _both(tmp_path)[0].last_epoch("test_error").mean == 5.0
+
+
+def test_runs_that_have_not_begun_are_on_no_images_yet(tmp_path: Path) -> None:
+    write_run(tmp_path, Run(small(), 0), Truth(3.0, 1.0))
+    (write_run(tmp_path, Run(small(), 1), Truth(3.0, 1.0), stop_after=0) / "provenance.json").unlink()
+    (group, _) = _both(tmp_path)
+    assert (group.runs.height, group.apart.height) == (2, 0)
+
+
+def test_each_data_set_has_images_of_its_own(tmp_path: Path) -> None:
+    hundred = vary(small(14), dataset="cifar100")
+    write_run(tmp_path, Run(small(), 0), Truth(3.0, 1.0))
+    write_run(tmp_path, Run(hundred, 0), Truth(4.0, 1.0), official=False, fingerprint=OTHER)
+    tables = read_tables(tmp_path)
+    groups = on_same_images([gather(tables, "one", small(), (0,)), gather(tables, "two", hundred, (0,))])
+    assert [group.num_finished for group in groups] == [1, 1]

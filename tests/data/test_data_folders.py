@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from folder_fakes import COLOURS, write_folders
+from reslab.data import folders
 from reslab.data.folders import check_parts, count, find_root, read_folders
-from reslab.data.sizes import Size
-from reslab.data.sources import check_present, load_any
+from reslab.data.sources import check_present, identified, load_any
 from reslab.data.split import split
+from reslab.datasets import SHORT, Size
 from reslab.errors import DataError
+from reslab.presets import preset_recipe
+from reslab.recipe import Recipe, vary
 
 
 @pytest.fixture
@@ -50,18 +53,105 @@ def test_the_order_is_the_names_alone_and_mixes_the_classes(root: Path, tmp_path
     assert len(set(one.train.labels[:6].tolist())) > 1
 
 
-def test_the_fingerprint_sees_what_changes(root: Path) -> None:
-    seen = {read_folders(root).fingerprint}
+def change_a_byte(root: Path) -> None:
     path = root / "train" / "sea" / "0.png"
+    status, content = path.stat(), bytearray(path.read_bytes())
+    content[-20] ^= 1
+    path.write_bytes(content)  # as many bytes as before, and as old
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def change_a_test_image(root: Path) -> None:
+    path = root / "val" / "leaf" / "0.png"
+    path.write_bytes(path.read_bytes() + b"\0")
+
+
+def add(root: Path) -> None:
+    shutil.copy(root / "train" / "sea" / "0.png", root / "train" / "sea" / "more.png")
+
+
+def remove(root: Path) -> None:
+    (root / "train" / "sea" / "0.png").unlink()
+
+
+def rename(root: Path) -> None:
+    (root / "train" / "sea" / "0.png").rename(root / "train" / "sea" / "renamed.png")
+
+
+def move_to_another_class(root: Path) -> None:
+    (root / "train" / "sea" / "0.png").rename(root / "train" / "leaf" / "moved.png")
+
+
+def move_to_the_other_part(root: Path) -> None:
+    (root / "train" / "sea" / "0.png").rename(root / "val" / "sea" / "moved.png")
+
+
+def swap_the_classes(root: Path) -> None:
+    """The same images under the same names of files, each in the other class."""
+    for part in ("train", "val"):
+        (root / part / "sea").rename(root / part / "was-sea")
+        (root / part / "leaf").rename(root / part / "sea")
+        (root / part / "was-sea").rename(root / part / "leaf")
+
+
+def rename_a_class(root: Path) -> None:
+    for part in ("train", "val"):
+        (root / part / "sea").rename(root / part / "water")
+
+
+CHANGES: list[Callable[[Path], None]] = [
+    change_a_byte,
+    change_a_test_image,
+    add,
+    remove,
+    rename,
+    move_to_another_class,
+    move_to_the_other_part,
+    swap_the_classes,
+    rename_a_class,
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_is_changed_is_another_set(root: Path, change: Callable[[Path], None]) -> None:
+    before = read_folders(root)
+    change(root)
+    after = read_folders(root)
+    assert before.fingerprint != after.fingerprint
+    base = vary(preset_recipe("assignment", dataset="imagefolder"), images=before.fingerprint[:SHORT])
+    assert base.id != vary(base, images=after.fingerprint[:SHORT]).id
+    assert identified(base, root).images == after.fingerprint[:SHORT]
+
+
+def test_another_place_other_times_and_other_files_beside_are_the_same_set(root: Path, tmp_path: Path) -> None:
+    before = read_folders(root).fingerprint
+    elsewhere = tmp_path / "deep" / "elsewhere"
+    shutil.copytree(root, elsewhere)
+    os.utime(elsewhere / "train" / "sea" / "0.png", (1, 1))
+    (elsewhere / "train" / "notes.txt").write_text("no image")
+    (elsewhere / "val").rename(elsewhere / "test")
+    assert read_folders(elsewhere).fingerprint == before
+
+
+def test_files_beyond_those_that_once_counted_are_in_the_fingerprint(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Earlier versions read the first files of each part only: their fingerprint is still known, and known apart."""
+    monkeypatch.setattr(folders, "FORMERLY_HASHED", 3)
+    before = read_folders(root)
+    path = before.train.path(10)
     content = bytearray(path.read_bytes())
     content[-20] ^= 1
-    path.write_bytes(content)  # as many bytes as before
-    seen.add(read_folders(root).fingerprint)
-    path.rename(path.with_name("renamed.png"))
-    seen.add(read_folders(root).fingerprint)
-    (root / "val" / "sea" / "0.png").unlink()
-    seen.add(read_folders(root).fingerprint)
-    assert len(seen) == 4
+    path.write_bytes(content)
+    changed = read_folders(root)
+    assert changed.former == before.former
+    assert len({changed.fingerprint, before.fingerprint, before.former}) == 3
+
+
+def test_the_name_of_a_set_that_has_one_needs_no_images(tmp_path: Path) -> None:
+    assert identified(Recipe(), tmp_path) == Recipe()
+    with pytest.raises(DataError, match="there is no image folder in"):
+        identified(preset_recipe("imagenet"), tmp_path)
 
 
 def test_shares_and_hold_outs_are_stratified(root: Path) -> None:

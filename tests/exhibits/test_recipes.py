@@ -64,6 +64,21 @@ def test_an_epoch_of_schedule_is_a_difference_where_it_is_the_question() -> None
     assert differences(base, base, epochs_apart=0) == []
 
 
+def test_iterations_are_epochs_of_the_data_set_and_of_the_part_of_it_that_is_trained_on() -> None:
+    def differ(iterations: Recipe, epochs: float) -> bool:
+        places = {"length": epochs, "first_drop": epochs / 2, "second_drop": 0.75 * epochs}
+        return differences(vary(iterations, schedule_unit="epochs", **places), iterations, epochs_apart=0.01) != []
+
+    paper = preset_recipe("paper")  # 64,000 iterations
+    assert not differ(paper, 64_000 / 391)
+    assert differ(vary(paper, holdout=5_000), 64_000 / 391)
+    assert not differ(vary(paper, holdout=5_000), 64_000 / 352)
+    assert not differ(vary(paper, train_share=0.2), 64_000 / 79)
+    assert not differ(vary(paper, dataset="digits"), 64_000 / 12)
+    folder = vary(paper, dataset="imagefolder", normalisation="imagenet")
+    assert differ(folder, 64_000 / 391)  # whose size no name tells
+
+
 def test_lengths_of_training_are_rows_with_even_decimals(tmp_path: Path) -> None:
     short = small(8, length=3, first_drop=1.5, second_drop=2.25)
     groups = _groups(tmp_path, short, small(8), small(14), small(8, first_drop=5))

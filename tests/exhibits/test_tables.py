@@ -131,3 +131,13 @@ def test_the_appendix_has_every_run(tables: Tables) -> None:
     assert rows[0][7] == "0123456789"
     assert len(rows[0]) == 8
     assert "All ran on Some Processor 9000." in runs_table("runs", tables.runs).caption
+
+
+def test_the_images_of_each_run_are_told_where_one_name_has_several(tmp_path: Path) -> None:
+    write_run(tmp_path, Run(small(), 0), Truth(3.0, 1.0))
+    assert "Images" not in [column.title for column in runs_table("runs", read_tables(tmp_path).runs).columns]
+    write_run(tmp_path, Run(small(), 1), Truth(3.0, 1.0), official=False, fingerprint="f" * 64)
+    table = runs_table("runs", read_tables(tmp_path).runs)
+    place = [column.title for column in table.columns].index("Images")
+    assert [row[place] for row in table.rows] == ["06ab34cd56ef7890", "f" * 16]
+    assert all(len(row) == len(table.columns) for row in table.rows)

@@ -1,5 +1,6 @@
 """A network for ImageNet on an image folder: trained, stopped and resumed, evaluated, planned, and what goes wrong."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +10,12 @@ import pytest
 from lab_runs import make, outcome
 
 from folder_fakes import write_folders
-from reslab.data.sources import load
-from reslab.errors import DataError
+from reslab.data.folders import read_folders
+from reslab.data.sources import identified, load, load_any
+from reslab.errors import CheckpointError, DataError
 from reslab.lab.execute import Settings, execute
 from reslab.lab.planner import plan, work_per_image
+from reslab.lab.provenance import check_classes, check_trained_on
 from reslab.lab.store import RunFiles
 from reslab.models.complexity import multiply_adds, parameters
 from reslab.models.networks import skeleton
@@ -55,6 +58,7 @@ def test_a_run_says_what_it_trained_and_on_what(whole: RunFiles) -> None:
     assert result["multiply_adds"] == multiply_adds(network, (3, 32, 32))
     assert (result["epochs"], result["iterations"]) == (2, 8)
     counts = {key: provenance["data"][key] for key in ("num_train", "num_holdout", "num_test", "num_classes")}
+    assert provenance["data"]["classes"] == ["apple", "leaf", "sea"]
     assert counts == {"num_train": 15, "num_holdout": 3, "num_test": 6, "num_classes": 3}
     assert 0 <= result["holdout_error"] <= 100
 
@@ -104,6 +108,66 @@ def test_other_images_are_refused_on_resuming(whole: RunFiles, quick: Settings, 
     root = write_folders(tmp_path / "images", num_train=5)
     with pytest.raises(DataError, match="the images of imagefolder are not those"):
         execute(files, replace(quick, data_root=root))
+
+
+def test_a_run_is_of_the_images_that_its_recipe_holds(quick: Settings, images: Path, tmp_path: Path) -> None:
+    """Also before its first attempt: the folder may have been made on another machine, or the images changed."""
+    files = make(tmp_path, identified(RECIPE, images))
+    other = write_folders(tmp_path / "images", num_train=5)
+    with pytest.raises(
+        DataError, match=rf"are not those that imagefolder-.* began with: the fingerprint of those in {other} is"
+    ):
+        execute(files, replace(quick, data_root=other))
+    assert files.provenance() is None
+    assert make(tmp_path, identified(RECIPE, other)).path != files.path
+
+
+def test_what_a_run_was_trained_on_is_asked_wherever_its_weights_are_used(
+    whole: RunFiles, images: Path, tmp_path: Path
+) -> None:
+    """Other images, other classes of the same number, and images that cannot be told for want of provenance."""
+    check_trained_on(whole, load_any("imagefolder", images))
+    fewer = write_folders(tmp_path / "fewer", num_train=5)
+    renamed = write_folders(tmp_path / "renamed")
+    for part in ("train", "val"):
+        (renamed / part / "sea").rename(renamed / part / "water")
+    for other in (fewer, renamed):
+        with pytest.raises(DataError, match=r"are not those that .* was trained on: the fingerprint of those in .* is"):
+            check_trained_on(whole, load_any("imagefolder", other))
+    copy = tmp_path / "copies" / whole.path.parent.name / whole.path.name
+    shutil.copytree(whole.path, copy)
+    (copy / "provenance.json").unlink()
+    with pytest.raises(DataError, match="does not say which images it was trained on"):
+        check_trained_on(RunFiles(copy), load_any("imagefolder", images))
+
+
+def test_a_run_of_an_earlier_version_is_known_as_one(whole: RunFiles, images: Path, tmp_path: Path) -> None:
+    """The files are the same, and the pixels that they were decoded to may not be: a word, not a number."""
+    old = RunFiles(tmp_path / whole.path.parent.name / whole.path.name)
+    shutil.copytree(whole.path, old.path)
+    dataset, provenance = read_folders(images), whole.provenance() or {}
+    provenance["data"]["fingerprint"] = dataset.former
+    old.write("provenance.json", provenance)
+    with pytest.raises(DataError, match=r"though the files are the same: an earlier .* --weights .*safetensors"):
+        check_trained_on(old, dataset)
+
+
+def test_classes_of_other_names_or_in_another_order_are_told(whole: RunFiles, images: Path, tmp_path: Path) -> None:
+    dataset = load_any("imagefolder", images)
+    check_classes(whole, dataset)
+    for classes, words in (
+        (["apple", "leaf", "water"], r"\(the classes differ: sea, water are in one of them only\)"),
+        (["leaf", "apple", "sea"], r"\(its classes come in another order\)"),
+    ):
+        copy = RunFiles(tmp_path / classes[0] / whole.path.parent.name / whole.path.name)
+        shutil.copytree(whole.path, copy.path)
+        provenance = whole.provenance() or {}
+        provenance["data"] |= {"classes": classes, "fingerprint": "f" * 64}
+        copy.write("provenance.json", provenance)
+        with pytest.raises(CheckpointError, match=words):
+            check_classes(copy, dataset)
+        with pytest.raises(DataError, match=words):
+            check_trained_on(copy, dataset)
 
 
 def test_more_images_are_refused_before_anything_of_the_run_is_changed(

@@ -31,6 +31,7 @@ FIELDS = [
     "threads",
     "threads_follow_load",
     "kernels",
+    "checkpoint_activations",
 ]
 
 
@@ -41,12 +42,12 @@ def fresh() -> None:
 
 
 def test_an_attempt_tells_code_versions_and_machine() -> None:
-    found = attempt(CPU, 17)
+    found = attempt(CPU, 17, kernels_used="some")
     assert list(found) == FIELDS
     assert found["from_iteration"] == 17
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", found["started"])
     assert (found["reslab"], found["torch"], found["numpy"]) == (reslab.__version__, torch.__version__, np.__version__)
-    assert found["device"] == "cpu"
+    assert (found["device"], found["kernels"], found["checkpoint_activations"]) == ("cpu", "some", False)
     assert found["threads"] == torch.get_num_threads()
     assert re.fullmatch(r"[0-9a-f]{64}", found["source_digest"])
 
@@ -56,23 +57,23 @@ def test_outside_a_checkout_there_is_no_commit_but_a_digest(monkeypatch: pytest.
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("one = 1\n")
     monkeypatch.setattr(reslab, "__file__", str(package / "__init__.py"))
-    first = attempt(CPU, 0)
+    first = attempt(CPU, 0, kernels_used="some")
     assert (first["commit"], first["dirty"]) == (None, None)
     provenance._source.cache_clear()
-    assert attempt(CPU, 0)["source_digest"] == first["source_digest"]
+    assert attempt(CPU, 0, kernels_used="some")["source_digest"] == first["source_digest"]
     (package / "__init__.py").write_text("one = 2\n")
     (package / "kernel.cpp").write_text("int one = 1;\n")
     provenance._source.cache_clear()
-    second = attempt(CPU, 0)["source_digest"]
+    second = attempt(CPU, 0, kernels_used="some")["source_digest"]
     (package / "kernel.cpp").write_text("int one = 2;\n")
     provenance._source.cache_clear()
-    assert len({first["source_digest"], second, attempt(CPU, 0)["source_digest"]}) == 3
+    assert len({first["source_digest"], second, attempt(CPU, 0, kernels_used="some")["source_digest"]}) == 3
 
 
 def test_without_git_there_is_no_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     kernels()  # found while there is a compiler, and kept
     monkeypatch.setenv("PATH", "")
-    found = attempt(CPU, 0)
+    found = attempt(CPU, 0, kernels_used="some")
     assert (found["commit"], found["dirty"]) == (None, None)
 
 

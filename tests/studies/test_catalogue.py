@@ -3,7 +3,9 @@
 import pytest
 
 from reslab.errors import ResLabError
-from reslab.recipe import stretch
+from reslab.presets import preset_recipe
+from reslab.recipe import stretch, vary
+from reslab.studies import fidelity
 from reslab.studies.catalogue import ANSWERS, PLANS, STUDIES, ask, ask_all
 from reslab.studies.study import Options
 
@@ -140,6 +142,23 @@ def test_fidelity_changes_one_thing_at_a_time() -> None:
     assert not [name for name in names if "warm-up" in name]
     deep = ask("fidelity", Options(datasets=("cifar10",), depths=(110,)))
     assert [one for one in deep.variants if "warm-up" in one.label]
+
+
+def test_an_epoch_of_fidelity_is_one_of_the_images_that_are_trained_on() -> None:
+    """In iterations of the data set, its hold-out and share; where no name tells how many, nothing is moved by one."""
+    paper = preset_recipe("paper")
+    folder = vary(paper, dataset="imagefolder", normalisation="imagenet")
+    digits = vary(paper, dataset="digits", batch_size=32)
+    parts = {"holdout": 5_000, "train_share": 0.5}
+    found = {}
+    for name, base in {"whole": paper, "part": vary(paper, **parts), "digits": digits, "folder": folder}.items():
+        moved = [recipe.first_drop for label, _, recipe in fidelity._changes(base) if label == fidelity.EARLY]
+        found[name] = [base.first_drop - drop for drop in moved]
+    assert found == {"whole": [391], "part": [176], "digits": [46], "folder": []}
+    own = ask("fidelity", Options(datasets=("imagefolder",), depths=(8,), preset="assignment", epochs=10))
+    labels = [variant.label for variant in own.variants]
+    assert any(fidelity.EARLY in label for label in labels)
+    assert not any("pixel-mean" in label for label in labels)
 
 
 def test_degradation_and_shortcuts_vary_what_they_say() -> None:

@@ -4,8 +4,11 @@ from pathlib import Path
 
 from reslab.analysis.groups import gather
 from reslab.analysis.tidy import read_tables
-from reslab.recipe import vary
-from reslab.studies.designs import BOTH, bases, where, with_base
+from reslab.exhibits.blocks import Prose
+from reslab.presets import preset_recipe
+from reslab.recipe import Recipe, vary
+from reslab.studies.catalogue import ask
+from reslab.studies.designs import BOTH, bases, muon_words, where, with_base
 from reslab.studies.study import Options
 
 
@@ -15,6 +18,29 @@ def test_there_is_a_base_on_every_data_set_at_every_depth() -> None:
     ]
     (own,) = bases(Options(datasets=("digits",), depths=(8,)), (20, 56))
     assert where(own) == (("dataset", "digits"), ("depth", 8))
+
+
+def muon(tmp_path: Path, *rates: tuple[float, float]) -> str:
+    """Return what is said of recipes with these rates of SGD and Muon."""
+    fast = preset_recipe("fast", dataset="digits", depth=8)
+    recipes = [vary(fast, learning_rate=sgd, muon_rate=own) for sgd, own in rates]
+    groups = [gather(read_tables(tmp_path), recipe.id, recipe, (0,)) for recipe in recipes]
+    return " ".join(block.text for block in muon_words(groups) if isinstance(block, Prose))
+
+
+def test_what_muons_rate_does_is_said_where_the_learning_rate_is_varied(tmp_path: Path) -> None:
+    assert "is 0.025 throughout: the rates given are SGD's" in muon(tmp_path, (0.1, 0.025), (0.2, 0.025))
+    along = muon(tmp_path, *((recipe.learning_rate, recipe.muon_rate) for recipe in fast_rates()))
+    assert "goes in proportion with the rates given, which are SGD's: it is 0.0025 to 0.25." in along
+    assert "is 0.025 and 0.03, not in proportion" in muon(tmp_path, (0.1, 0.025), (0.2, 0.03))
+    assert muon(tmp_path, (0.1, 0.025), (0.1, 0.05)) == ""
+    sgd = [vary(base, learning_rate=rate) for base in bases(Options(datasets=("digits",)), (8,)) for rate in (0.1, 1.0)]
+    assert muon_words([gather(read_tables(tmp_path), recipe.id, recipe, (0,)) for recipe in sgd]) == []
+
+
+def fast_rates() -> list[Recipe]:
+    study = ask("learning-rate", Options(preset="fast", datasets=("digits",), depths=(8,)))
+    return [variant.recipe for variant in study.variants]
 
 
 def test_each_base_is_compared_with_what_has_its_data_set_and_depth(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from reslab.analysis.tidy import read_tables
-from reslab.exhibits.blocks import Bullets, Heading, Prose, Table
+from reslab.exhibits.blocks import Bullets, Heading, Note, Prose, Table
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, Run, vary
 from reslab.studies.general import answer, labels, others
@@ -63,6 +63,46 @@ def test_runs_of_no_study_make_one_of_their_own(tmp_path: Path) -> None:
     assert len(found.runs()) == 2
     assert others(tables, [STUDY, found]) is None
     assert answer(found, tables)
+
+
+def test_runs_of_no_study_on_different_images_are_never_one_mean(tmp_path: Path) -> None:
+    """Two image folders, their images in the recipe or, of an earlier version, in the provenance alone; and an archive
+    that was changed between two seeds."""
+    folder = vary(small(8), dataset="imagefolder", normalisation="imagenet")
+    for number, images in enumerate(("a" * 16, "b" * 16)):
+        own = vary(folder, images=images)
+        write_run(tmp_path, Run(own, 0), Truth(3.0, 1.0), official=False, fingerprint=images * 4)
+        write_run(tmp_path, Run(folder, number), Truth(4.0, 1.0), official=False, fingerprint=images * 4)
+        other = {"official": False, "fingerprint": "f" * 64} if number else {"official": True}
+        write_run(tmp_path, Run(small(8), number), Truth(5.0, 1.0), **other)
+    tables = read_tables(tmp_path)
+    found = others(tables, [])
+    assert found is not None
+    gathered = {group.label: group.runs["data_fingerprint"].n_unique() for group in found.groups(tables)}
+    assert len(gathered) == 6
+    assert set(gathered.values()) == {1}
+    assert sum(name.startswith("ResNet-8, image folder") for name in gathered) == 4
+    assert sum("images aaaaaaaaaaaaaaaa" in name for name in gathered) == 2
+    assert any("official images" in name for name in gathered)
+    assert any("images ffffffffffffffff" in name for name in gathered)
+    assert answer(found, tables)
+
+
+def test_a_study_says_which_runs_are_on_other_images_and_leaves_them_out(tmp_path: Path) -> None:
+    for run in STUDY.runs():
+        other = run.seed == 2 and run.recipe.learning_rate == 0.1
+        truth = Truth(60.0 if other else 3.0, 1.0)
+        write_run(tmp_path, run, truth, official=not other, fingerprint="f" * 64 if other else None)
+    blocks = answer(STUDY, read_tables(tmp_path))
+    (note,) = [block.text for block in blocks if isinstance(block, Note)]
+    assert note.startswith("8 of 9 runs have finished.")
+    assert "Where a run is on other images, its folder must be removed" in note
+    items = next(block.items for block in blocks if isinstance(block, Bullets))
+    assert items == (
+        "Trained on other images than the rest, and counted nowhere: rate 0.1 seed 2 (fingerprint ffffffffffffffff).",
+    )
+    (table,) = [block for block in blocks if isinstance(block, Table) and block.key == "final-figures"]
+    assert table.rows[0][2:] == ("2 of 3", "1.00 ± 0.00", "3.00 ± 0.00")
 
 
 def test_labels_name_what_differs() -> None:

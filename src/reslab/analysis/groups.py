@@ -1,7 +1,8 @@
 """The runs of one recipe, gathered: what every chart, table and sentence is made from."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
 import polars as pl
@@ -27,7 +28,10 @@ LOST = frozenset({"diverged", "failed"})
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The runs of a recipe under a label; `seeds` were asked for, `runs` and `epochs` are what there is."""
+    """The runs of a recipe under a label; `seeds` were asked for, `runs` and `epochs` are what there is.
+
+    All `runs` are on the same images; those on others are `apart`, and count nowhere.
+    """
 
     label: str
     recipe: Recipe
@@ -37,6 +41,7 @@ class Group:
     diagnoses: Diagnoses = field(default_factory=Diagnoses)
     tables: Tables | None = field(default=None, repr=False, compare=False)
     """All runs of the report that these are part of."""
+    apart: pl.DataFrame = field(default_factory=pl.DataFrame)
     _known: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -119,6 +124,44 @@ def gather(tables: Tables, label: str, recipe: Recipe, seeds: Sequence[int]) -> 
     runs = tables.runs.filter(mine)
     diagnoses = tables.diagnoses.of(runs["run_id"].to_list())
     return Group(label, recipe, tuple(seeds), runs, tables.epochs.filter(mine), diagnoses, tables)
+
+
+def on_same_images(groups: Sequence[Group]) -> list[Group]:
+    """Return the groups with the runs set apart that are not on the images of the rest, data set by data set.
+
+    A name is no proof: an archive may have been changed between two runs.  The images that count are the official ones,
+    else those of most runs, of equally many the first; a run that has not begun is on none yet.
+    """
+    counting = {name: _counting_images(on_dataset(groups, name)) for name in datasets_of(groups)}
+    return [_without_others(group, counting[group.recipe.dataset]) for group in groups]
+
+
+def _counting_images(groups: Sequence[Group]) -> str | None:
+    """Return the fingerprint of the images that count for groups of one data set; None where no run has begun."""
+    rows: list[tuple[str, bool | None]] = [
+        row
+        for group in groups
+        for row in group.runs.select("data_fingerprint", "data_official").iter_rows()
+        if row[0] is not None
+    ]
+    if not rows:
+        return None
+    number = Counter(fingerprint for fingerprint, _ in rows)
+    official = {fingerprint for fingerprint, is_official in rows if is_official}
+    return max(number, key=lambda fingerprint: (fingerprint in official, number[fingerprint]))
+
+
+def _without_others(group: Group, fingerprint: str | None) -> Group:
+    if fingerprint is None:
+        return group
+    is_other = (pl.col("data_fingerprint") != fingerprint).fill_null(value=False)
+    apart = group.runs.filter(is_other)
+    if not apart.height:
+        return group
+    runs = group.runs.filter(~is_other)
+    ids = runs["run_id"].to_list()
+    epochs = group.epochs.filter(pl.col("run_id").is_in(ids))
+    return replace(group, runs=runs, epochs=epochs, diagnoses=group.diagnoses.of(ids), apart=apart, _known={})
 
 
 def datasets_of(groups: Sequence[Group]) -> list[str]:

@@ -109,7 +109,7 @@ def _measure(what: _Trained, precision: str | None, data_root: Path | None, devi
 
     from reslab.data.sources import load_any
     from reslab.lab.assembly import assemble
-    from reslab.lab.diagnose import check_trained_on
+    from reslab.lab.provenance import check_trained_on
     from reslab.models.weights import load_into
     from reslab.recipe import Run
     from reslab.training.evaluation import evaluate as measure

@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import platform
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,15 @@ from reslab.cli.console import print_json, print_table, size
 from reslab.cli.flags import AsJson, DataRoot, Runs
 from reslab.cli.lists import whole_numbers
 from reslab.presets import PRESETS, preset_recipe
-from reslab.recipe import IMAGENET_DEPTHS, IMAGENET_FAMILIES, Recipe, Scalar, differing_fields, field_names, to_mapping
+from reslab.recipe import (
+    IMAGENET_DEPTHS,
+    IMAGENET_FAMILIES,
+    Recipe,
+    Scalar,
+    differing_fields,
+    to_mapping,
+    written_fields,
+)
 
 
 def models(
@@ -66,8 +75,6 @@ def _is_large(depth: int) -> bool:
 
 
 def _table_1(*, json: bool) -> int:
-    from dataclasses import asdict
-
     from reslab.models.complexity import architecture
 
     columns = {family: [architecture(family, depth) for depth in IMAGENET_DEPTHS] for family in IMAGENET_FAMILIES}
@@ -116,12 +123,13 @@ def presets(name: str | None = None, *, json: AsJson = False) -> int:
                     "recipe": to_mapping(preset.recipe),
                     "evidence": dict(preset.evidence),
                     "notes": list(preset.notes),
+                    "deviations": [asdict(one) for one in preset.deviations],
                 }
                 for preset in chosen
             ]
         )
         return OK
-    fields = differing_fields([preset.recipe for preset in chosen]) if name is None else field_names()
+    fields = differing_fields([preset.recipe for preset in chosen]) if name is None else written_fields()
     rows = [[field, *(_plain(getattr(preset.recipe, field)) for preset in chosen)] for field in fields]
     print_table(["field", *(preset.name for preset in chosen)], rows)
     if name is not None:
@@ -131,6 +139,14 @@ def presets(name: str | None = None, *, json: AsJson = False) -> int:
         print("\nNotes:")
         for note in chosen[0].notes:
             print(f"  - {note}")
+        for one in chosen[0].deviations:
+            flags = " ".join(f"--{field.replace('_', '-')} {_plain(value)}" for field, value in one.follow.items())
+            print(f"\nDeviates from its source:\n  there: {one.theirs}\n  here: {one.ours}")
+            print(f"  worth: {one.points:g} points of test error at most: {one.basis}")
+            print(f"  to follow the source: {flags or 'no field of a recipe does'}")
+    else:
+        deviating = [preset.name for preset in chosen if preset.deviations]
+        print(f"\nSchedules of {', '.join(deviating)} deviate from their sources; reslab presets NAME says by what")
     return OK
 
 

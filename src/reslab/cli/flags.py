@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from reslab import host
 from reslab.errors import ResLabError
 from reslab.presets import preset_recipe
-from reslab.recipe import Recipe, field_names, stretch, vary
+from reslab.recipe import Recipe, stretch, vary, written_fields
 
 Runs = Annotated[Path, Parameter(name="--runs", env_var="RESLAB_RUNS", help="Folder of all runs.")]
 Out = Annotated[Path, Parameter(name="--out", help="Folder of the report.")]
@@ -71,12 +71,12 @@ def _negative(name: str, kind: Any) -> str:
 if TYPE_CHECKING:
 
     class RecipeFlags:
-        """Every field of a recipe as an optional flag, with the help that stands below the field."""
+        """The fields of a recipe that a user may write, as optional flags with the help that stands below each."""
 
 else:
     RecipeFlags = make_dataclass(
         "RecipeFlags",
-        [(name, _flag(name, Recipe.__dataclass_fields__[name].type), field(default=None)) for name in field_names()],
+        [(name, _flag(name, Recipe.__dataclass_fields__[name].type), field(default=None)) for name in written_fields()],
         kw_only=True,
         namespace={"__module__": __name__},
     )
@@ -89,7 +89,7 @@ def recipe_from_flags(preset: str, flags: RecipeFlags | None, epochs: float | No
 
     Where no precision is given it is the one that is fast on this machine.
     """
-    given = {name: value for name in field_names() if (value := getattr(flags, name, None)) is not None}
+    given = {name: value for name in written_fields() if (value := getattr(flags, name, None)) is not None}
     chosen = {name: given[name] for name in ("dataset", "depth", "family") if name in given}
     base = preset_recipe(preset, **chosen)
     if epochs is not None:

@@ -8,8 +8,10 @@ from cyclopts import Parameter
 from reslab.cli import DAMAGED, OK
 from reslab.cli.console import aside, print_json, print_table
 from reslab.cli.flags import AsJson, Out, Runs
+from reslab.datasets import SHORT
 from reslab.errors import ResLabError
 from reslab.lab.store import RunFiles, find_runs
+from reslab.recipe import Run
 from reslab.report.write import ReportFiles, write_report
 
 
@@ -19,7 +21,7 @@ def status(
     runs: Runs = Path("runs"),
     json: AsJson = False,
 ) -> int:
-    """Show how the runs stand: status, epochs, last test error, speed.
+    """Show how the runs stand: status, epochs, last test error, speed, and which images where no name tells it.
 
     Parameters
     ----------
@@ -42,7 +44,7 @@ def status(
         print(f"there are no runs in {runs}; `reslab run depth --dataset digits` makes some")
         return OK
     print_table(
-        ["run", "status", "epochs", "test error in %", "images/s", ""],
+        ["run", "status", "epochs", "test error in %", "images/s", "images", ""],
         [
             [
                 row["run"],
@@ -50,6 +52,7 @@ def status(
                 "-" if row["epochs"] is None else str(row["epochs"]),
                 "-" if row["test_error"] is None else f"{row['test_error']:.2f}",
                 "-" if row["images_per_second"] is None else f"{row['images_per_second']:,.0f}",
+                row["images"] or "",
                 row["message"] or "",
             ]
             for row in rows
@@ -58,7 +61,7 @@ def status(
     return code
 
 
-_COLUMNS = ("run", "status", "epochs", "test_error", "images_per_second", "message")
+_COLUMNS = ("run", "status", "epochs", "test_error", "images_per_second", "images", "message")
 
 
 def _row(files: RunFiles, verify: bool) -> dict[str, Any]:
@@ -66,7 +69,7 @@ def _row(files: RunFiles, verify: bool) -> dict[str, Any]:
     last = metrics[-1] if metrics else {}
     found = [_verified(files) if verify and files.ended() is not None else None, failure.get("message")]
     message = "; ".join(words for words in found if words) or None
-    measured = (last.get("test_error"), last.get("images_per_second"))
+    measured = (last.get("test_error"), last.get("images_per_second"), _images(files, run))
     return dict(zip(_COLUMNS, (run.id, files.status(), len(metrics), *measured, message), strict=True))
 
 
@@ -83,6 +86,14 @@ def tell_left_out(written: ReportFiles) -> None:
     """Say on standard error what a report leaves out because it could not be read."""
     for reason in written.left_out:
         aside(f"reslab: left out of the report: {reason}")
+
+
+def _images(files: RunFiles, run: Run) -> str | None:
+    """Return the start of the fingerprint of a run's images; None for those that its data set's name tells."""
+    found = (files.provenance() or {}).get("data") or {}
+    if found.get("official") or not found.get("fingerprint"):
+        return run.recipe.images or None
+    return str(found["fingerprint"])[:SHORT]
 
 
 def report(

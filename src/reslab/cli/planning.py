@@ -10,6 +10,7 @@ from typing import Any
 from reslab import host
 from reslab.cli.console import duration, print_json, print_table, size
 from reslab.cli.flags import check_least
+from reslab.cli.own_images import OwnImages
 from reslab.lab.planner import Planned, estimate_seconds, in_order, known_speeds
 from reslab.lab.speed import best_jobs, is_measured, place, work_per_second
 from reslab.recipe import Run
@@ -40,8 +41,10 @@ def _measuring() -> Iterator[None]:
         timer.cancel()
 
 
-def plan_facts(asked: Plan, planned: list[Planned], root: Path, jobs: int, device: str) -> dict[str, Any]:
-    """Return what is to train, how long that takes and how much disk it needs."""
+def plan_facts(
+    asked: Plan, planned: list[Planned], own: list[OwnImages], root: Path, jobs: int, device: str
+) -> dict[str, Any]:
+    """Return what is to train, on which images of the user's own, how long that takes and how much disk it needs."""
     todo = in_order(planned)
     speeds = known_speeds(root, place(device))
     on_busy_machine = False
@@ -59,10 +62,11 @@ def plan_facts(asked: Plan, planned: list[Planned], root: Path, jobs: int, devic
         "seconds": estimate_seconds(planned, speeds, jobs),
         "measured_on_busy_machine": on_busy_machine,
         "disk_bytes": sum(item.disk_bytes for item in planned),
+        "images": [one.facts() for one in own],
     }
 
 
-def show_plan(facts: dict[str, Any], planned: list[Planned], asked: Plan, *, json: bool) -> None:
+def show_plan(facts: dict[str, Any], planned: list[Planned], own: list[OwnImages], asked: Plan, *, json: bool) -> None:
     """Print a plan, run by run."""
     labels = {variant.recipe: variant.label for study in reversed(asked.studies) for variant in study.variants}
     rows: list[dict[str, Any]] = [
@@ -82,6 +86,8 @@ def show_plan(facts: dict[str, Any], planned: list[Planned], asked: Plan, *, jso
         [[str(value) for value in row.values()] for row in rows],
     )
     print()
+    for one in own:
+        print(f"Images: {one.words}")
     announce(facts)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from reslab.cli import INTERRUPTED, OK, SOME_FAILED
-from reslab.cli.console import Board, heard_or_not, print_json, remark_cache
+from reslab.cli.console import Board, aside, heard_or_not, print_json, remark_cache
 from reslab.cli.flags import (
     Activations,
     AsJson,
@@ -22,6 +22,7 @@ from reslab.cli.flags import (
 from reslab.cli.lists import names, whole_numbers
 from reslab.cli.measuring import diagnose_plan
 from reslab.cli.overview import tell_left_out
+from reslab.cli.own_images import fingerprints, look_at, tell_former
 from reslab.cli.planning import announce, choose_jobs, plan_facts, show_plan
 from reslab.data.sources import check_present
 from reslab.errors import LockedError, ResLabError
@@ -29,6 +30,7 @@ from reslab.lab.launch import launch
 from reslab.lab.planner import in_order, plan
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles, run_files
+from reslab.presets import muon_left
 from reslab.recipe import Run
 from reslab.report.earlier import check_place
 from reslab.studies.catalogue import alone, ask_all
@@ -116,6 +118,11 @@ def run(
         raise ResLabError("--dry-run changes nothing and --prepare makes folders; choose one of them")
     asked = _plan(study, seeds, depths, dataset, epochs, preset, precision, device)
     kept = None if keep_epochs is None else parse_epochs(keep_epochs)
+    for words in dict.fromkeys(filter(None, (muon_left(item.recipe) for item in asked.runs()))):
+        aside(f"remark: {words}")
+    own = look_at((item.recipe.dataset for item in asked.runs()), data_root)
+    asked = asked.on_images(fingerprints(own))
+    tell_former(runs, asked.runs())
     planned = plan(runs, asked.runs(), data_root, kept)
     todo = in_order(planned)
     if prepare:
@@ -128,9 +135,9 @@ def run(
             check_place(out)
     remark_cache()
     jobs = choose_jobs(jobs, device, todo)
-    facts = plan_facts(asked, planned, runs, jobs, device)
+    facts = plan_facts(asked, planned, own, runs, jobs, device)
     if dry_run:
-        show_plan(facts, planned, asked, json=json)
+        show_plan(facts, planned, own, asked, json=json)
         return OK
     for member in asked.studies:
         record(runs, member)

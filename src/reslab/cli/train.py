@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reslab.cli import INTERRUPTED, OK, SOME_FAILED
-from reslab.cli.console import Board, heard_or_not, print_json, remark_cache
+from reslab.cli.console import Board, aside, heard_or_not, print_json, remark_cache
 from reslab.cli.flags import (
     Activations,
     AsJson,
@@ -19,11 +19,13 @@ from reslab.cli.flags import (
     check_least,
     recipe_from_flags,
 )
+from reslab.cli.own_images import fingerprints, look_at, tell_former
 from reslab.data.sources import check_present
 from reslab.errors import LockedError, ReplacedError, ResLabError
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles, run_files
-from reslab.recipe import Recipe, Run
+from reslab.presets import muon_left
+from reslab.recipe import Recipe, Run, vary
 from reslab.training.schedule import parse_epochs
 
 
@@ -71,6 +73,13 @@ def train(
     kept = None if keep_epochs is None else _kept(run.recipe, keep_epochs)
     check_present(run.recipe.dataset, data_root)
     remark_cache()
+    own = look_at([run.recipe.dataset], data_root)
+    run = Run(vary(run.recipe, images=fingerprints(own).get(run.recipe.dataset, "")), seed)
+    for one in own:
+        aside(one.words)
+    tell_former(runs, [run])
+    if words := muon_left(run.recipe):
+        aside(f"remark: {words}")
     files = run_files(runs, run)
     is_new = not files.path.exists()
     files.create(run)
@@ -109,6 +118,7 @@ def _facts(run: Run, files: RunFiles, status: str) -> dict[str, Any]:
         "run": run.id,
         "dir": str(files.path),
         "status": status,
+        "images": run.recipe.images or None,
         "epochs": len(rows),
         "train_error": last.get("train_error"),
         "test_error": last.get("test_error"),

@@ -50,8 +50,8 @@ class TrainBatches:
         self.num_batches = -(-self.num_images // batch_size)
         self._batch_size = batch_size
         self._crop_padding = crop_padding
-        self._reflects = padding == "reflect"
-        self._mirrors = mirror != "none"
+        self._reflects = {"mean": False, "black": False, "reflect": True}[padding]
+        self._mirrors = {"random": True, "alternating": True, "none": False}[mirror]
         self._alternates = mirror == "alternating"
         self._seed = seed
         self._device = torch.device(device)
@@ -71,6 +71,11 @@ class TrainBatches:
         self._ahead: tuple[int, Future[Tensor] | None] = (0, None)
         # One kernel in place of some twenty, to the same bits.
         self._by_kernel = available(self._device) and self._normalise.has_kernel
+
+    @property
+    def uses_kernel(self) -> bool:
+        """Whether a kernel of ours makes the images of a batch."""
+        return self._by_kernel
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield images (B x C x H x W) and labels (int64, B) of an epoch, counted from 0.

@@ -13,8 +13,8 @@ from reslab.data.cifar import LABELS, LAYOUTS, Layout, read_cifar
 from reslab.data.images import Dataset
 from reslab.data.mirrors import DOWNLOADS, Download
 from reslab.data.places import cifar_in, keeping_place
-from reslab.data.sizes import SIZES
 from reslab.data.sources import NAMES, check_name, find, load
+from reslab.datasets import known
 from reslab.errors import DataError, LockedError, ResLabError
 
 Progress = Callable[[int, int], None]
@@ -126,7 +126,8 @@ def available(data_root: Path | None = None) -> list[Available]:
 
 def _look(name: str, data_root: Path | None) -> Available:
     path = find(name, data_root)
-    size = SIZES[name]
+    size = known(name).size
+    assert size is not None
     nothing = (name, size.num_train, size.num_test, size.num_classes, path, None)
     if path is None and name in LABELS:
         return Available(*nothing, problem=None)

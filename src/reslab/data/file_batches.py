@@ -67,7 +67,7 @@ class FileTrainBatches:
         self.num_batches = -(-self.num_images // batch_size)
         self._batch_size = batch_size
         self._size = image_size
-        self._mirrors = mirror == "random"
+        self._mirrors = {"random": True, "none": False}[mirror]
         self._seed = seed
         self._source = _Source(images, normaliser, image_size, torch.device(device), dtype, channels_last, workers)
 

@@ -6,7 +6,7 @@ ROOT/test/CLASS/*.jpg     the images to measure on; ROOT/val/CLASS/*.jpg where t
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reslab.data.decoding import CHECK_SECONDS, VERSION, check_files
-from reslab.data.sizes import Size
+from reslab.data.file_digests import digests, key_of
+from reslab.datasets import Size
 from reslab.errors import DataError
 from reslab.host import usable_cores
 
@@ -24,8 +25,11 @@ NAME = "imagefolder"
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
 """Endings of image files, in small or capital letters; other files are passed over."""
 
-NUM_HASHED = 1000
-"""Files of each part whose content is in the fingerprint."""
+FORMERLY_HASHED = 1000
+"""Files of each part whose content was in the fingerprints of ResLab before all were."""
+
+Progress = Callable[[int, int], None]
+"""Told how many files were read and how many there are, again and again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,14 +54,23 @@ class FileSet:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Folders:
-    """A data set in files, with what a `Dataset` has."""
+    """A data set in files, with what a `Dataset` has.
+
+    `former` is the fingerprint that earlier versions gave the same files, which they decoded otherwise.
+    """
 
     train: FileSet
     test: FileSet
     class_names: tuple[str, ...]
     fingerprint: str
+    former: str
     name: str = NAME
     official: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """The folder that it was read from."""
+        return self.train.folder.parent
 
     @property
     def num_classes(self) -> int:
@@ -75,29 +88,37 @@ def _above(part: Path) -> tuple[Path, ...]:
     return (part.parent,) if part.name in ("train", "test", "val") and part.is_dir() else ()
 
 
-def read_folders(root: Path) -> Folders:
+def read_folders(root: Path, progress: Progress | None = None) -> Folders:
     """Return the data set below a folder; no image is decoded.
 
     Labels follow the names of the classes, sorted, as torchvision has them.  The images are in the order of a hash of
     their names: always the same, and any beginning of it is as good as a random sample.  The fingerprint covers the
-    classes, the names and sizes of all files, the content of the first 1,000 of each part (all of a small set), and
-    the version of `reslab.data.decoding`; a file beyond those that is changed without changing its size goes unseen.
+    classes, the part, class, name and content of every file, and the version of `reslab.data.decoding`; where the
+    folder lies, and when it was written, is not in it.  All files are read for it once (see
+    `reslab.data.file_digests`); `progress` hears how far that is.
     Raises `DataError` where a part, a class or the images of a class are missing, or the parts have other classes.
     """
     folders = root / "train", _measured(root)
-    parts, sizes = zip(*(_scan(folder) for folder in folders), strict=True)
-    (classes, train), (others, test) = parts
+    (classes, train, train_files), (others, test, test_files) = (_scan(folder) for folder in folders)
     if classes != others:
         odd = sorted(set(classes) ^ set(others))
         raise DataError(
             f"{folders[0]} and {folders[1]} must have the same classes; {len(odd)} of them are in one only, "
             f"{', '.join(odd[:5])}{' and others' if len(odd) > 5 else ''}"
         )
-    whole = hashlib.sha256(f"decoding {VERSION}\n".encode())
-    whole.update("\0".join(classes).encode("utf-8", "surrogateescape"))
-    for part, images, num_bytes in zip(("train", "test"), (train, test), sizes, strict=True):
-        whole.update(_fingerprint(part, images, num_bytes))
-    return Folders(train, test, tuple(classes), whole.hexdigest())
+    paths = [part.path(place) for part in (train, test) for place in range(len(part))]
+    content = digests(root, paths, [key for _, key in train_files + test_files], progress)
+    parts = (
+        ("train", train, train_files, content[: len(train)]),
+        ("test", test, test_files, content[len(train) :]),
+    )
+    names = "\0".join(classes).encode("utf-8", "surrogateescape")
+    whole, former = hashlib.sha256(f"decoding {VERSION}\n".encode() + names), hashlib.sha256(names)
+    for part, images, files, own in parts:
+        sizes = [num_bytes for num_bytes, _ in files]
+        whole.update(_fingerprint(part, images, sizes, own))
+        former.update(_fingerprint(part, images, sizes, own[:FORMERLY_HASHED]))
+    return Folders(train, test, tuple(classes), whole.hexdigest(), former.hexdigest())
 
 
 def check_decodes(dataset: Folders, seconds: float = CHECK_SECONDS) -> None:
@@ -108,7 +129,7 @@ def check_decodes(dataset: Folders, seconds: float = CHECK_SECONDS) -> None:
 
 def count(root: Path) -> Size:
     """Return how many images and classes there are below a folder; raises `DataError` as `read_folders` does."""
-    (classes, train), (_, test) = (_scan(folder)[0] for folder in (root / "train", _measured(root)))
+    (classes, train, _), (_, test, _) = (_scan(folder) for folder in (root / "train", _measured(root)))
     return Size(len(train), len(test), len(classes))
 
 
@@ -143,25 +164,29 @@ def _subfolders(folder: Path) -> list[str]:
         raise DataError(f"cannot read {folder}: {error.strerror}") from error
 
 
-def _scan(folder: Path) -> tuple[tuple[list[str], FileSet], list[int]]:
-    """Return the classes and the images of a part in their order, and the sizes of the files in bytes."""
+_File = tuple[int, bytes]
+"""Size of a file in bytes, and what it is recognised by."""
+
+
+def _scan(folder: Path) -> tuple[list[str], FileSet, list[_File]]:
+    """Return the classes and the images of a part in their order, and what is known of each file."""
     classes = _classes(folder)
-    found: list[tuple[bytes, str, int, int]] = []
+    found: list[tuple[bytes, str, int, _File]] = []
     for label, name in enumerate(classes):
         own = _images(folder, name)
         if not own:
             raise DataError(
                 f"{folder / name} has no images (files ending in {', '.join(SUFFIXES)}); every class needs at least one"
             )
-        found += [(_digest(image), image, label, num_bytes) for image, num_bytes in own]
+        found += [(_digest(image), image, label, file) for image, file in own]
     found.sort()
     labels = np.array([label for _, _, label, _ in found], dtype=np.int64)
     images = FileSet(folder, tuple(image for _, image, _, _ in found), labels)
-    return (classes, images), [num_bytes for *_, num_bytes in found]
+    return classes, images, [file for *_, file in found]
 
 
-def _images(folder: Path, name: str) -> list[tuple[str, int]]:
-    """Return the image files in or below a class's folder, by their paths below `folder`, and their sizes."""
+def _images(folder: Path, name: str) -> list[tuple[str, _File]]:
+    """Return the image files in or below a class's folder, by their paths below `folder`."""
 
     def fail(error: OSError) -> None:
         raise DataError(f"cannot read {error.filename}: {error.strerror}") from error
@@ -172,9 +197,10 @@ def _images(folder: Path, name: str) -> list[tuple[str, int]]:
         for file in files:
             if file.lower().endswith(SUFFIXES) and not file.startswith("."):
                 try:
-                    found.append((f"{below}/{file}", (Path(where) / file).stat().st_size))
+                    status = (Path(where) / file).stat()
                 except OSError as error:
                     fail(error)
+                found.append((f"{below}/{file}", (status.st_size, key_of(status))))
     return found
 
 
@@ -182,13 +208,10 @@ def _digest(name: str) -> bytes:
     return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
 
 
-def _fingerprint(part: str, images: FileSet, sizes: list[int]) -> bytes:
+def _fingerprint(part: str, images: FileSet, sizes: list[int], content: list[bytes]) -> bytes:
     whole = hashlib.sha256(f"{part} {len(images)}\n".encode())
     for name, num_bytes in zip(images.names, sizes, strict=True):
         whole.update(_digest(name) + num_bytes.to_bytes(8, "little"))
-    for place in range(min(NUM_HASHED, len(images))):
-        try:
-            whole.update(hashlib.sha256(images.path(place).read_bytes()).digest())
-        except OSError as error:
-            raise DataError(f"cannot read {images.path(place)}: {error.strerror}") from error
+    for digest in content:
+        whole.update(digest)
     return whole.digest()

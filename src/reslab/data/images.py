@@ -10,15 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from reslab.datasets import DATASETS
 from reslab.errors import DataError
-
-OFFICIAL_FINGERPRINTS = {
-    "digits": "35caf2701618f8a07dec0dbe8a2629572a5016b3b46868a63f0b11e4bca2f1ed",
-    "cifar10": "45b0f268002de6fa443322a88ddcced043d80b9553cdd0a13a4d33f337d7be53",
-    "cifar100": "86b8ec2625b98c31557474c07b119300f63a81a1c9615bfc94943b3044a3c1ff",
-    "cifar100-coarse": "57192dc6d5d613a5b7aa5243a16846893e6f1f5e5de6a4d465807719a9aeb00d",
-}
-"""Fingerprints of the data sets as published, by name (measured on the official archives)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,7 +93,7 @@ def make_dataset(
     """Return the data set with its fingerprint; `digests` are the pixel digests of both parts if known."""
     known = digests or (pixel_digests(train.images), pixel_digests(test.images))
     found = _fingerprint([("train", train, known[0]), ("test", test, known[1])])
-    return Dataset(name, train, test, class_names, found, found == OFFICIAL_FINGERPRINTS.get(name))
+    return Dataset(name, train, test, class_names, found, name in DATASETS and found == DATASETS[name].fingerprint)
 
 
 def fingerprint(train: ImageSet, test: ImageSet) -> str:

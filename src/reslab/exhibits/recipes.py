@@ -6,7 +6,7 @@ from reslab.analysis.groups import Group
 from reslab.analysis.summary import schedule_epochs
 from reslab.exhibits.blocks import Column, Table
 from reslab.exhibits.wording import dataset_name, listing, network_name, number, percent, settings, whole
-from reslab.recipe import Recipe
+from reslab.recipe import Recipe, images_trained_on, unhandled
 
 _NORMALISATION = {
     "pixel-mean": "per-pixel mean subtracted, no division",
@@ -98,6 +98,8 @@ def schedule_words(recipe: Recipe) -> str:
     factor = number(recipe.drop_factor)
     if recipe.schedule == "linear":
         return f"{length} {unit}, rate falling linearly to zero"
+    if recipe.schedule != "step":
+        raise unhandled("schedule", recipe.schedule)
     if recipe.drop_factor == 1:
         return f"{length} {unit}, rate constant"
     return f"{length} {unit}, rate multiplied by {factor} after {first} and {second}"
@@ -105,6 +107,10 @@ def schedule_words(recipe: Recipe) -> str:
 
 def _place(place: float) -> str:
     return whole(int(place)) or "" if place == int(place) else number(round(place, 2))
+
+
+def _images(recipe: Recipe) -> str:
+    return dataset_name(recipe.dataset) + (f", images {recipe.images}" if recipe.images else "")
 
 
 def _network(recipe: Recipe) -> str:
@@ -131,14 +137,16 @@ def _share(recipe: Recipe) -> str | None:
 def _optimiser(recipe: Recipe) -> str:
     form = "Nesterov momentum" if recipe.nesterov else "momentum"
     sgd = f"stochastic gradient descent, {form} {number(recipe.momentum)}"
+    if recipe.optimiser == "sgd":
+        return sgd
     if recipe.optimiser == "muon":
         muon = f"Muon, momentum {number(recipe.muon_momentum)}, rate {number(recipe.muon_rate)}"
         return f"{muon} (3x3 convolutions within the blocks); {sgd} (the rest)"
-    return sgd
+    raise unhandled("optimiser", recipe.optimiser)
 
 
 def _decay(recipe: Recipe) -> str:
-    scope = "all parameters" if recipe.decay_scope == "all" else "weights only"
+    scope = {"all": "all parameters", "weights": "weights only"}[recipe.decay_scope]
     return f"{number(recipe.weight_decay)} on {scope}" if recipe.weight_decay else "none"
 
 
@@ -150,11 +158,13 @@ def _warmup(recipe: Recipe) -> str | None:
     rate = f"rate {number(recipe.warmup_rate)}"
     if recipe.warmup == "fixed":
         return f"{rate} for {_place(recipe.warmup_length)} {recipe.schedule_unit}"
-    return f"{rate} until the training error is below {number(recipe.warmup_error)}%"
+    if recipe.warmup == "until-error":
+        return f"{rate} until the training error is below {number(recipe.warmup_error)}%"
+    raise unhandled("warm-up", recipe.warmup)
 
 
 ASPECTS: tuple[tuple[str, Callable[[Recipe], str | None]], ...] = (
-    ("Data set", lambda recipe: dataset_name(recipe.dataset)),
+    ("Data set", _images),
     ("Training images", _share),
     ("Normalisation", lambda recipe: _NORMALISATION[recipe.normalisation]),
     ("Augmentation", _augmentation),
@@ -191,11 +201,11 @@ def _by(described: Sequence[tuple[Group, str | None]], values: Sequence[str]) ->
 
 
 def _same_schedule(recipe: Recipe, other: Recipe, epochs_apart: float) -> bool:
-    """Return whether the places of two schedules lie less than so many epochs of CIFAR's images from each other."""
-    here, there = schedule_epochs(recipe, _CIFAR_IMAGES), schedule_epochs(other, _CIFAR_IMAGES)
+    """Return whether the places of two schedules lie less than so many epochs from each other.
+
+    Iterations on a data set whose name does not tell its size are no known epochs.
+    """
+    here, there = (schedule_epochs(one, images_trained_on(one)) for one in (recipe, other))
     if here is None or there is None or recipe.drop_factor != other.drop_factor:
         return False
     return all(abs(first - second) < epochs_apart for first, second in zip(here, there, strict=True))
-
-
-_CIFAR_IMAGES = 50_000

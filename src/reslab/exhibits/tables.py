@@ -7,6 +7,7 @@ import polars as pl
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.summary import summarise
 from reslab.analysis.tidy import SEPARATOR
+from reslab.datasets import SHORT, is_named
 from reslab.exhibits.blocks import Column, Table
 from reslab.exhibits.wording import (
     counted,
@@ -78,7 +79,8 @@ def data_table(key: str, groups: Sequence[Group]) -> Table | None:
         counted_images = same.agg(fewest=pl.col("num_train").min(), most=pl.col("num_train").max())
         for fingerprint, official, classes, test, fewest, most in counted_images.rows():
             train = whole(most) if fewest == most else f"{whole(fewest)} to {whole(most)}"
-            verdict = None if dataset == "digits" or official is None else "yes" if official else "no"
+            asked = dataset != "digits" and is_named(dataset)  # images of the user's own are never the official ones
+            verdict = ("yes" if official else "no") if asked and official is not None else None
             rows.append((dataset_name(dataset), whole(classes), train, whole(test), fingerprint[:12], verdict))
     if not rows:
         return None
@@ -167,6 +169,7 @@ def runs_table(key: str, runs: pl.DataFrame) -> Table:
             duration(row["seconds"]),
             (row["started"] or "")[:16].replace("T", "\N{NO-BREAK SPACE}") or None,
             _commit(row["commit"], row["dirty"], row["source_digest"]),
+            (row["data_fingerprint"] or "")[:SHORT] or None,
             row["device_name"],
         )
         for row in runs.iter_rows(named=True)
@@ -178,6 +181,7 @@ def runs_table(key: str, runs: pl.DataFrame) -> Table:
         *map(Column, ("Epochs", "Test error (%)", "Time")),
         Column("Started", "left"),
         Column("Code", "left"),
+        Column("Images", "left"),
         Column("Machine", "left"),
     )
     caption = (
@@ -189,7 +193,24 @@ def runs_table(key: str, runs: pl.DataFrame) -> Table:
     if len(machines) == 1 and len(_each(runs["device_name"])) == 1:
         rows, columns = [row[:-1] for row in rows], columns[:-1]
         caption += f"  All ran on {machines.pop()}."
+    if not _several_sets(runs):
+        rows, columns = (
+            [(*row[:_IMAGES], *row[_IMAGES + 1 :]) for row in rows],
+            (*columns[:_IMAGES], *columns[_IMAGES + 1 :]),
+        )
+    else:
+        caption += "  Images are told by the start of their fingerprint."
     return Table(key, "All runs", caption, columns, tuple(rows))
+
+
+_IMAGES = 8
+"""Place of the column that tells the images of a run."""
+
+
+def _several_sets(runs: pl.DataFrame) -> bool:
+    """Return whether runs on a data set of one name are on different images."""
+    sets = runs.filter(pl.col("data_fingerprint").is_not_null()).select("dataset", "data_fingerprint").unique()
+    return sets.height > sets["dataset"].n_unique()
 
 
 def _commit(commit: str | None, dirty: bool | None, digest: str | None) -> str | None:

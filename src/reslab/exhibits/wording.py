@@ -6,15 +6,8 @@ from collections.abc import Iterable, Sequence
 from reslab.analysis.differences import Difference
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import Summary
+from reslab.datasets import known
 from reslab.recipe import Recipe
-
-DATASET_NAMES = {
-    "digits": "digits",
-    "cifar10": "CIFAR-10",
-    "cifar100": "CIFAR-100",
-    "cifar100-coarse": "CIFAR-100 (20 superclasses)",
-    "imagefolder": "image folder",
-}
 
 FAMILY_NAMES = {
     "residual": "ResNet",
@@ -41,12 +34,12 @@ _NUMERALS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight
 
 def dataset_name(dataset: str) -> str:
     """Return a data set's usual name."""
-    return DATASET_NAMES.get(dataset, dataset)
+    return known(dataset).words
 
 
 def network_name(recipe: Recipe) -> str:
     """Return a network's usual name, as in ResNet-20."""
-    return f"{FAMILY_NAMES.get(recipe.family, recipe.family)}-{recipe.depth}"
+    return f"{FAMILY_NAMES[recipe.family]}-{recipe.depth}"
 
 
 def points(value: float | None) -> str | None:

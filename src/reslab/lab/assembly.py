@@ -6,10 +6,13 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from reslab.data.batches import TrainBatches
 from reslab.data.serving import AnyDataset, AnyEvaluationBatches, AnyTrainBatches, serve
+from reslab.kernels.build import kernels, triton_version
 from reslab.kernels.gpu_device import available, give_up
+from reslab.kernels.gpu_device import words as gpu_words
 from reslab.lab.predictions import Predictions
-from reslab.models.fused import FusedResNet, fused
+from reslab.models.fused import FusedResNet, fused, why_plain
 from reslab.models.networks import build
 from reslab.recipe import Recipe, Run
 from reslab.training.evaluation import predict
@@ -42,6 +45,20 @@ def training_network(
     module = fused(build_network(recipe, num_classes, seed, checkpoint_activations))
     module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return module
+
+
+def kernels_used(module: nn.Module, images: AnyTrainBatches, device: torch.device) -> str:
+    """Say which kernels of ours train this network on these images, as far as that is settled before it does."""
+    why = why_plain(module)
+    if device.type == "cpu":
+        return f"none for this network: {why}" if why and kernels().library is not None else kernels().words
+    if not available(device):
+        return gpu_words(device)
+    convolution = [] if why else ["convolution with batch norm"]
+    augmented = ["images"] if isinstance(images, TrainBatches) and images.uses_kernel else []
+    before = ", ".join([*convolution, *augmented])
+    rest = f"; none for this network: {why}" if why else ""
+    return f"{f'{before} and ' if before else ''}loss by Triton {triton_version()}; else those of PyTorch{rest}"
 
 
 def make_ready(module: nn.Module, recipe: Recipe, device: torch.device) -> str:

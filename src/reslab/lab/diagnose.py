@@ -16,14 +16,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reslab.data import sources
-from reslab.data.serving import AnyDataset, AnyTrainBatches, unaugmented
+from reslab.data.serving import AnyTrainBatches, unaugmented
 from reslab.diagnostics.measure import BUDGETS, DIAGNOSTICS, PASSES, Subject, check_names, cost, diagnose
-from reslab.errors import CheckpointError
+from reslab.errors import CheckpointError, DataError
 from reslab.files import Json
 from reslab.lab.assembly import assemble
 from reslab.lab.execute import Settings
 from reslab.lab.manifest import RECORDS
-from reslab.lab.provenance import check_images
+from reslab.lab.provenance import check_trained_on
 from reslab.lab.store import FORMAT, RunFiles
 from reslab.models.weights import load_into, read_weights
 from reslab.recipe import Run
@@ -67,6 +67,7 @@ def diagnose_run(
         if (wanted := [name for name in names if force or not _covers(_entries(content, moment).get(name), budget)])
     }
     if not missing:
+        _check_given(files, run, settings)
         return content
     device = pick_device(settings.device)
     make_deterministic()
@@ -188,9 +189,15 @@ def weights_digest(files: RunFiles) -> str:
     return digest
 
 
-def check_trained_on(files: RunFiles, dataset: AnyDataset) -> None:
-    """Raise `DataError` where these are not the images that a run was trained on."""
-    check_images(files, dataset, "was trained on", "use the same --data-root")
+def _check_given(files: RunFiles, run: Run, settings: Settings) -> None:
+    """Raise `DataError` where the data root that was given has other images; what needs none goes without any."""
+    if settings.data_root is None:
+        return
+    try:
+        sources.check_present(run.recipe.dataset, settings.data_root)
+    except DataError:
+        return
+    check_trained_on(files, sources.load_any(run.recipe.dataset, settings.data_root))
 
 
 def _found(files: RunFiles, run: Run, digest: str) -> Json:

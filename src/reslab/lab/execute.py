@@ -27,7 +27,7 @@ from reslab.files import file_sha256, sync_folder, writing
 from reslab.host import usable_cores
 from reslab.kernels.build import kernels, must_compile
 from reslab.lab import manifest
-from reslab.lab.assembly import assemble, make_ready, predicted
+from reslab.lab.assembly import assemble, kernels_used, make_ready, predicted
 from reslab.lab.predictions import Predictions, write_predictions
 from reslab.lab.provenance import attempt, check_images, describe_data
 from reslab.lab.store import FORMAT, RunFiles, Status
@@ -157,7 +157,14 @@ def _train(
         state.schedule.ends_epoch(state.iteration) and state.totals.images
     )
     files.keep_metrics(num_rows)
-    _write_provenance(files, run, dataset, attempt(device, state.iteration, threads_follow_load=following is not None))
+    this_attempt = attempt(
+        device,
+        state.iteration,
+        kernels_used=kernels_used(module, images, device),
+        checkpoint_activations=settings.checkpoint_activations,
+        threads_follow_load=following is not None,
+    )
+    _write_provenance(files, run, dataset, this_attempt)
     emit(
         "start",
         iteration=state.iteration,

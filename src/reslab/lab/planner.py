@@ -1,13 +1,12 @@
 """What a list of runs still needs: which would train, how long it takes and how much disk, from measured speeds."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from reslab.data.folders import count
-from reslab.data.sizes import SIZES, Size
 from reslab.data.sources import folder_root
+from reslab.datasets import DATASETS, Size, images_used
 from reslab.errors import ResLabError
 from reslab.files import Json
 from reslab.lab.store import Status, find_runs, run_files
@@ -38,7 +37,7 @@ def plan(
     The images of imagefolder are counted in `data_root`; raises `DataError` where they are not there.  `keep_epochs`
     are those of `reslab.lab.execute.Settings`: weights on the disk.
     """
-    sizes: dict[str, Size] = dict(SIZES)
+    sizes = {name: known.size for name, known in DATASETS.items() if known.size is not None}
     return [_plan(root, run, sizes, data_root, keep_epochs) for run in runs]
 
 
@@ -107,7 +106,7 @@ def _plan(
     status: Status = files.status() if known else "pending"
     rows = files.metrics() if known else []
     size = _size(recipe, files.provenance() if known else None, sizes, data_root)
-    num_train = math.floor((size.num_train - recipe.holdout) * recipe.train_share + 0.5)
+    num_train = images_used(size.num_train, train_share=recipe.train_share, holdout=recipe.holdout)
     schedule = make_schedule(recipe, max(1, -(-num_train // recipe.batch_size)))
     epochs = num_epochs(recipe, schedule.iterations_per_epoch)
     measured = size.num_test + recipe.holdout

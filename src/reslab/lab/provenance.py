@@ -12,9 +12,12 @@ import numpy as np
 import torch
 
 import reslab
+from reslab.data.folders import Folders
 from reslab.data.serving import AnyDataset, AnyImages
 from reslab.data.split import Split, split
-from reslab.errors import DataError
+from reslab.datasets import SHORT, is_named
+from reslab.errors import CheckpointError, DataError
+from reslab.files import Json
 from reslab.kernels.build import kernels
 from reslab.kernels.gpu_device import words as gpu_words
 from reslab.lab.store import RunFiles
@@ -22,10 +25,18 @@ from reslab.recipe import Recipe
 from reslab.training.hardware import device_name
 
 
-def attempt(device: torch.device, iteration: int, *, threads_follow_load: bool = False) -> dict[str, Any]:
+def attempt(
+    device: torch.device,
+    iteration: int,
+    *,
+    kernels_used: str,
+    checkpoint_activations: bool = False,
+    threads_follow_load: bool = False,
+) -> dict[str, Any]:
     """Describe an attempt at a run that starts now, after `iteration` completed iterations.
 
-    `threads` are those that it starts with; where they follow the machine's load, it may compute with others later.
+    `kernels_used` are those that serve its network and images (see `reslab.lab.assembly`).  `threads` are those that it
+    starts with; where they follow the machine's load, it may compute with others later.
     """
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -40,27 +51,79 @@ def attempt(device: torch.device, iteration: int, *, threads_follow_load: bool =
         "device_name": device_name(device),
         "threads": torch.get_num_threads(),
         "threads_follow_load": threads_follow_load,
-        "kernels": kernel_words(device),
+        "kernels": kernels_used,
+        "checkpoint_activations": checkpoint_activations,
     }
 
 
 def kernel_words(device: torch.device) -> str:
-    """Say which kernels a device uses."""
+    """Say which kernels a device has; what a run uses of them is `reslab.lab.assembly.kernels_used`."""
     return kernels().words if device.type == "cpu" else gpu_words(device)
 
 
 def check_images(files: RunFiles, dataset: AnyDataset, relation: str, remedy: str) -> None:
-    """Raise `DataError` where a run was begun with other images; `relation` says what it did with its own."""
-    before = files.provenance()
-    if before is not None and before["data"]["fingerprint"] != dataset.fingerprint:
+    """Raise `DataError` where a run is of other images, by its recipe or by what it was begun with.
+
+    `relation` says what it did with its own.
+    """
+    run, begun_with = files.read_run(), _begun_with(files)
+    if begun_with in ("", dataset.fingerprint) and dataset.fingerprint.startswith(run.recipe.images):
+        return
+    which = f"the images of {dataset.name} are not those that {run.id} {relation}"
+    if isinstance(dataset, Folders) and begun_with == dataset.former:
         raise DataError(
-            f"the images of {dataset.name} are not those that {files.read_run().id} {relation} (their fingerprints "
-            f"differ); {remedy}"
+            f"{which}, though the files are the same: an earlier ResLab decoded some kinds of files to other pixels.  "
+            f"`reslab evaluate --weights {files.weights}` measures its weights on the pixels of this version"
         )
+    raise DataError(
+        f"{which}: the fingerprint of those{_where(dataset)} is {dataset.fingerprint[:SHORT]}, and not "
+        f"{(begun_with or run.recipe.images)[:SHORT]}{_other_classes(files, dataset)}; {remedy}"
+    )
+
+
+def check_trained_on(files: RunFiles, dataset: AnyDataset) -> None:
+    """Raise `DataError` where these are not the images that a run was trained on, or that cannot be told."""
+    if not (_begun_with(files) or files.read_run().recipe.images or dataset.official):
+        raise DataError(
+            f"{files.path} does not say which images it was trained on (its provenance.json is gone), and these are "
+            f"not the official images of {dataset.name}"
+        )
+    check_images(files, dataset, "was trained on", "use the same --data-root")
+
+
+def check_classes(files: RunFiles, dataset: AnyDataset) -> None:
+    """Raise `CheckpointError` where a run's weights know other classes than the images have, or in another order."""
+    if words := _other_classes(files, dataset):
+        raise CheckpointError(f"the weights of {files.read_run().id} are not for these images{words}")
+
+
+def _other_classes(files: RunFiles, dataset: AnyDataset) -> str:
+    """Return how the classes that a run was begun with differ from these; "" where they do not, or are not known."""
+    classes, here = _data(files).get("classes"), list(dataset.class_names)
+    if classes is None or classes == here:
+        return ""
+    odd = sorted(set(classes) ^ set(here))
+    if not odd:
+        return " (its classes come in another order)"
+    shown = ", ".join(odd[:5]) + (" and others" if len(odd) > 5 else "")
+    return f" (the classes differ: {shown} {'is' if len(odd) == 1 else 'are'} in one of them only)"
+
+
+def _begun_with(files: RunFiles) -> str:
+    """Return the fingerprint of the images that a run was begun with; "" before its first attempt."""
+    return str(_data(files).get("fingerprint") or "")
+
+
+def _data(files: RunFiles) -> Json:
+    return (files.provenance() or {}).get("data") or {}
+
+
+def _where(dataset: AnyDataset) -> str:
+    return f" in {dataset.folder}" if isinstance(dataset, Folders) else ""
 
 
 def describe_data(recipe: Recipe, dataset: AnyDataset) -> dict[str, Any]:
-    """Describe the images that a recipe trains and measures on."""
+    """Describe the images that a recipe trains and measures on, and their classes where no name tells them."""
     parts: Split[AnyImages] = split(dataset, train_share=recipe.train_share, holdout=recipe.holdout)
     return {
         "name": dataset.name,
@@ -70,6 +133,7 @@ def describe_data(recipe: Recipe, dataset: AnyDataset) -> dict[str, Any]:
         "num_holdout": len(parts.holdout.labels) if parts.holdout is not None else 0,
         "num_test": len(parts.test.labels),
         "num_classes": len(dataset.class_names),
+        **({} if is_named(dataset.name) else {"classes": list(dataset.class_names)}),
     }
 
 

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from reslab.recipe import unhandled
+
 
 class Block(nn.Module):
     """Two 3x3 convolutions, each with batch norm, and a shortcut around them (figure 2 of the paper)."""
@@ -126,6 +128,8 @@ def _shortcut(in_channels: int, channels: int, stride: int, shortcut: str) -> nn
     if shortcut in ("B", "C"):
         projection = nn.Conv2d(in_channels, channels, 1, stride=stride, bias=False)
         return nn.Sequential(projection, nn.BatchNorm2d(channels))
+    if shortcut not in ("A", "A-centred"):
+        raise unhandled("shortcut", shortcut)
     return ZeroPadding(in_channels, channels, stride, centred=shortcut == "A-centred")
 
 

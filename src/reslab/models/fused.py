@@ -39,6 +39,15 @@ def thread_invariant(module: nn.Module, precision: str) -> bool:
     return False
 
 
+def why_plain(network: nn.Module) -> str:
+    """Say why a network that `fused` was given does without the kernels; "" where it uses them."""
+    if isinstance(network, FusedResNet):
+        return ""
+    if any(isinstance(module, CheckpointedBlock) for module in network.modules()):
+        return "its activations are checkpointed"
+    return "they are for the networks for images of 32 x 32"
+
+
 class FusedResNet(ResNet):
     """A network that uses the kernels wherever they are usable, and else computes as it always does.
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from reslab.errors import ResLabError
 from reslab.models.blocks import Block, CheckpointedBlock, make_stage
 from reslab.models.imagenet import ImageNetResNet
-from reslab.recipe import CHOICES, IMAGENET_FAMILIES, check_depth, random_stream
+from reslab.recipe import CHOICES, IMAGENET_FAMILIES, check_depth, random_stream, unhandled
 
 STAGE_CHANNELS = (16, 32, 64)
 """Filters of the three stages, on maps of 32x32, 16x16 and 8x8."""
@@ -77,13 +77,15 @@ def skeleton(
                 in_channels=in_channels,
                 checkpoint_activations=checkpoint_activations,
             )
-        return ResNet(
-            num_blocks=(depth - 2) // 6,
-            shortcut="none" if family == "plain" else shortcut,
-            num_classes=num_classes,
-            in_channels=in_channels,
-            block=CheckpointedBlock if checkpoint_activations else Block,
-        )
+        if family in ("residual", "plain"):
+            return ResNet(
+                num_blocks=(depth - 2) // 6,
+                shortcut="none" if family == "plain" else shortcut,
+                num_classes=num_classes,
+                in_channels=in_channels,
+                block=CheckpointedBlock if checkpoint_activations else Block,
+            )
+    raise unhandled("family", family)
 
 
 @torch.no_grad()
@@ -97,6 +99,8 @@ def initialise(network: nn.Module, initialisation: str, seed: int) -> None:
     and seed start with the same weights on their main path whatever their shortcuts.
     """
     _require_choice("initialisation", initialisation)
+    if initialisation not in ("he-fan-in", "he-fan-out"):
+        raise unhandled("initialisation", initialisation)
     generator = torch.Generator().manual_seed(random_stream(seed, "initialisation"))
     modules = sorted(network.named_modules(), key=lambda item: "downsample" in item[0])
     for _, module in modules:

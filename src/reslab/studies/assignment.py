@@ -9,8 +9,7 @@ from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
 from reslab.exhibits.wording import counted, listing, opened
 from reslab.studies import batch_size, data_size, degradation, depth, epochs, fidelity, learning_rate, shortcuts
-from reslab.studies.general import OTHERS
-from reslab.studies.study import Options, Plan, Study
+from reslab.studies.study import OTHERS, Options, Plan, Study
 from reslab.studies.verdicts import is_shortened, shortened_words, why_not_comparable
 
 NAME = "assignment"

@@ -14,7 +14,17 @@ from reslab.exhibits.wording import dataset_name, listing, network_name, number,
 from reslab.recipe import Recipe, vary
 from reslab.studies.chapter import Chapter, in_short, write
 from reslab.studies.comparing import in_sentences, placed, shown, told
-from reslab.studies.designs import at_rate, bases, labelled, seeds, several_networks, variants, where, with_base
+from reslab.studies.designs import (
+    at_rate,
+    bases,
+    labelled,
+    muon_words,
+    seeds,
+    several_networks,
+    variants,
+    where,
+    with_base,
+)
 from reslab.studies.reasons import nothing_beside, reasons, untested
 from reslab.studies.study import Options, Study
 
@@ -90,7 +100,8 @@ def _chapter(study: Study) -> Chapter:
             window_table(f"window-{dataset}", on_dataset(groups, dataset), [], label, heading="Training")
             for dataset in datasets_of(groups)
         ]
-        return [*([figure] if figure is not None else []), *(table for table in tables if table is not None)]
+        exhibits = [one for one in (figure, *tables) if one is not None]
+        return [*muon_words(groups), *exhibits]
 
     def short(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
         return in_sentences(done, compared, label)

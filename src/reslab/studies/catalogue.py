@@ -16,7 +16,7 @@ from reslab.studies import (
     learning_rate,
     shortcuts,
 )
-from reslab.studies.study import Answer, Options, Plan, Study
+from reslab.studies.study import OTHERS, Answer, Options, Plan, Study
 
 STUDIES: dict[str, Callable[[Options], Study]] = {
     depth.NAME: depth.ask,
@@ -43,7 +43,7 @@ ANSWERS: dict[str, Answer] = {
     shortcuts.NAME: shortcuts.answer,
     fidelity.NAME: fidelity.answer,
     general.CUSTOM: general.answer,
-    general.OTHERS: general.answer,
+    OTHERS: general.answer,
 }
 """What answers each kind of study."""
 

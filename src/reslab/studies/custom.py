@@ -31,7 +31,7 @@ from typing import Any
 
 from reslab.errors import ResLabError
 from reslab.presets import PRESETS, preset_recipe
-from reslab.recipe import CHOICES, Recipe, Scalar, field_names, stretch, vary
+from reslab.recipe import CHOICES, Recipe, Scalar, stretch, vary, written_fields
 from reslab.studies.catalogue import STUDIES, nearest
 from reslab.studies.general import CUSTOM, factor
 from reslab.studies.study import NAME, Study, Variant
@@ -39,7 +39,7 @@ from reslab.studies.study import NAME, Study, Variant
 _TEXTS = ("name", "title", "question", "expectation")
 _BASE: dict[str, Scalar] = {"preset": "assignment", "dataset": "cifar10", "depth": 20}
 _KEYS = (*_TEXTS, *_BASE, "epochs", "seeds", "recipe", "vary", "variants")
-_VARIED = tuple(dict.fromkeys(("preset", "epochs", *field_names())))
+_VARIED = tuple(dict.fromkeys(("preset", "epochs", *written_fields())))
 
 
 def read_study(
@@ -90,7 +90,7 @@ def _study(
         raise ResLabError(f"name: {name!r} is one of ResLab's own; choose another")
     base = {**_BASE, **{key: content[key] for key in (*_BASE, "epochs") if key in content}}
     fixed = _table(content, "recipe")
-    _check_fields("[recipe]", fixed, field_names())
+    _check_fields("[recipe]", fixed, written_fields())
     if precision is not None:
         fixed["precision"] = precision
     fixed.setdefault("precision", default_precision)

@@ -4,7 +4,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.errors import ResLabError
-from reslab.exhibits.wording import dataset_name, network_name
+from reslab.exhibits.blocks import Block, Prose
+from reslab.exhibits.wording import dataset_name, listing, network_name, number
 from reslab.presets import PRESETS, preset_recipe
 from reslab.recipe import IMAGENET_FAMILIES, Recipe, Scalar, stretch, vary
 from reslab.studies.study import Options, Variant
@@ -69,6 +70,24 @@ def at_rate(recipe: Recipe, factor: float) -> Recipe:
         if recipe.optimiser == "muon"
         else vary(recipe, learning_rate=rate)
     )
+
+
+def muon_words(groups: Sequence[Group]) -> list[Block]:
+    """Return what Muon's rate does while the learning rate, which is SGD's, is varied; nothing where it does not play.
+
+    Only what was varied may be told of as such.
+    """
+    trained = [group.recipe for group in groups if group.recipe.optimiser == "muon"]
+    if len({recipe.learning_rate for recipe in trained}) < 2:
+        return []
+    rates = sorted({recipe.muon_rate for recipe in trained})
+    what = "Muon's rate, by which the 3x3 convolutions within the blocks are trained,"
+    if len(rates) == 1:
+        return [Prose(f"{what} is {number(rates[0])} throughout: the rates given are SGD's, of all other weights.")]
+    if len({f"{recipe.muon_rate / recipe.learning_rate:.6g}" for recipe in trained}) == 1:
+        ends = f"{number(rates[0])} to {number(rates[-1])}"
+        return [Prose(f"{what} goes in proportion with the rates given, which are SGD's: it is {ends}.")]
+    return [Prose(f"{what} is {listing(map(number, rates))}, not in proportion with the rates given, which are SGD's.")]
 
 
 def variants(asked: Iterable[tuple[str, Recipe, Factors]]) -> tuple[Variant, ...]:

@@ -1,10 +1,12 @@
 """What is each deviation between the published recipes worth?  One change at a time from the base."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.tidy import Tables
+from reslab.datasets import is_named
 from reslab.errors import ResLabError
 from reslab.exhibits.blocks import Block, Column, Heading, Prose, Table
 from reslab.exhibits.finals import by_variant_figure
@@ -12,7 +14,7 @@ from reslab.exhibits.recipes import differences
 from reslab.exhibits.windows import window_table
 from reslab.exhibits.wording import counted, listing, network_name, number, opened, percent, that_do
 from reslab.presets import PRESETS
-from reslab.recipe import Recipe, Scalar, vary
+from reslab.recipe import Recipe, Scalar, images_trained_on, vary
 from reslab.studies.chapter import Chapter, in_short, write
 from reslab.studies.comparing import in_sentences, told
 from reslab.studies.designs import bases, labelled, seeds, variants, where, with_base
@@ -63,9 +65,7 @@ def short(study: Study, tables: Tables) -> list[str]:
 def _changes(base: Recipe) -> Iterator[tuple[str, str, Recipe]]:
     """Yield label, whose recipe does so, and recipe, for each deviation that there is from the base."""
     published = {
-        name: preset.recipe
-        for name, preset in PRESETS.items()
-        if preset.published and preset.recipe.dataset != "imagefolder"
+        name: preset.recipe for name, preset in PRESETS.items() if preset.published and is_named(preset.recipe.dataset)
     }
     for field in VARIED:
         whose: dict[Scalar, list[str]] = {}
@@ -73,23 +73,26 @@ def _changes(base: Recipe) -> Iterator[tuple[str, str, Recipe]]:
             whose.setdefault(getattr(recipe, field), []).append(name)
         for value, names in whose.items():
             if value != getattr(base, field):
-                yield _words(field, value), listing(names), vary(base, **{field: value})
+                with contextlib.suppress(ResLabError):  # images of the user's own are not measured to normalise them
+                    yield _words(field, value), listing(names), vary(base, **{field: value})
     if base.decay_scope == "all":
         yield "decay on weights only", UNSTATED, vary(base, decay_scope="weights")
-    try:
-        early = vary(base, first_drop=base.first_drop - _one(base), second_drop=base.second_drop - _one(base))
-        yield EARLY, "fb-resnet-torch", early
-    except ResLabError:
-        pass  # a schedule of an epoch or two has no room for it
+    if (epoch := _one(base)) is not None:
+        with contextlib.suppress(ResLabError):  # a schedule of an epoch or two has no room for it
+            early = vary(base, first_drop=base.first_drop - epoch, second_drop=base.second_drop - epoch)
+            yield EARLY, "fb-resnet-torch", early
     if base.depth >= 110 and base.warmup == "none":
         yield "warm-up until the error is below 80%", "paper", vary(base, warmup="until-error")
     if base.warmup != "none":
         yield "no warm-up", "assignment", vary(base, warmup="none")
 
 
-def _one(recipe: Recipe) -> float:
-    """Return an epoch in the unit of the schedule; in iterations that of CIFAR's 50,000 images."""
-    return 1.0 if recipe.schedule_unit == "epochs" else float(-(-50_000 // recipe.batch_size))
+def _one(recipe: Recipe) -> float | None:
+    """Return an epoch in the unit of the schedule; None for iterations on images whose number no name tells."""
+    if recipe.schedule_unit == "epochs":
+        return 1.0
+    images = images_trained_on(recipe)
+    return None if images is None else float(-(-images // recipe.batch_size))
 
 
 def _words(field: str, value: Scalar) -> str:
@@ -198,8 +201,9 @@ def _deviations(key: str, groups: Sequence[Group], about: dict[Recipe, dict[str,
 
 def _share_of_an_epoch(about: dict[Recipe, dict[str, Scalar]]) -> str:
     """Return how much of these schedules an epoch is, where that is far more than of the published ones."""
-    shares = {_one(recipe) / recipe.length for recipe, factors in about.items() if factors["change"] == EARLY}
+    early = [recipe for recipe, factors in about.items() if factors["change"] == EARLY]
+    shares = {epoch / recipe.length for recipe in early if (epoch := _one(recipe)) is not None}
     if not shares or max(shares) < MUCH:
         return ""
-    theirs = percent(_one(PRESETS["assignment"].recipe) / PRESETS["assignment"].recipe.length)
+    theirs = percent(1 / PRESETS["assignment"].recipe.length)  # which counts in epochs
     return f"  An epoch is {percent(max(shares))} of the schedule here, and {theirs} of the assignment's."

@@ -1,27 +1,28 @@
 """The answer to any comparison: what varied, the curves by variant, final figures, differences to the first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from reslab.analysis.comparisons import compare
 from reslab.analysis.groups import Group, datasets_of
 from reslab.analysis.tidy import Tables
+from reslab.datasets import SHORT, is_named
 from reslab.exhibits.blocks import Block, Bullets, Column, Heading, Prose, Table
 from reslab.exhibits.curves import error_figure
 from reslab.exhibits.finals import by_variant_figure
 from reslab.exhibits.rates import rate_figure
 from reslab.exhibits.tables import variant_table
 from reslab.exhibits.wording import counted, dataset_name, network_name, number, opened
-from reslab.recipe import Recipe, Scalar, differing_fields
+from reslab.recipe import FILLED_IN, Recipe, Scalar, differing_fields
 from reslab.studies.against_presets import another_in_short, another_recipe, as_published, as_published_in_short
 from reslab.studies.chapter import verdicts
 from reslab.studies.comparing import diverged_words, missing_words
-from reslab.studies.designs import within
+from reslab.studies.designs import muon_words, within
 from reslab.studies.sections import opening, progress, what_was_run
-from reslab.studies.study import Study, Variant
+from reslab.studies.study import OTHERS, Study, Variant
 from reslab.studies.verdicts import verdict_words
 
 CUSTOM = "custom"
-OTHERS = "others"
 
 
 def answer(study: Study, tables: Tables) -> list[Block]:
@@ -35,7 +36,7 @@ def answer(study: Study, tables: Tables) -> list[Block]:
         *progress(groups),
     ]
     varied = _varied(study)
-    blocks += [*([varied] if varied is not None else []), *what_was_run(groups, _label)]
+    blocks += [*([varied] if varied is not None else []), *what_was_run(groups, _label), *muon_words(groups)]
     figures = (
         error_figure("train", groups, "train", _label),
         error_figure("test", groups, "test", _label),
@@ -54,18 +55,21 @@ def answer(study: Study, tables: Tables) -> list[Block]:
 
 
 def others(tables: Tables, studies: Sequence[Study]) -> Study | None:
-    """Return a study of every run in the tables that belongs to none of the studies; None where there is none."""
+    """Return a study of every run in the tables that belongs to none of the studies; None where there is none.
+
+    Runs of one recipe on different images are different variants.
+    """
     known = {run.id for study in studies for run in study.runs()}
-    seeds: dict[Recipe, list[int]] = {}
+    seeds: dict[tuple[Recipe, str], list[int]] = {}
     for row in tables.runs.sort("recipe_id", "seed").iter_rows(named=True):
         if row["run_id"] not in known:
             recipe = Recipe.from_mapping({name: row[name] for name in Recipe.__dataclass_fields__})
-            seeds.setdefault(recipe, []).append(row["seed"])
+            seeds.setdefault((recipe, _images(row)), []).append(row["seed"])
     if not seeds:
         return None
-    names = labels(list(seeds))
+    names = labels(*map(list, zip(*seeds, strict=True)))
     variants = tuple(
-        Variant(name, recipe, seeds=tuple(own)) for name, (recipe, own) in zip(names, seeds.items(), strict=True)
+        Variant(name, recipe, seeds=tuple(own)) for name, ((recipe, _), own) in zip(names, seeds.items(), strict=True)
     )
     every = sorted({seed for own in seeds.values() for seed in own})
     return Study(
@@ -79,16 +83,34 @@ def others(tables: Tables, studies: Sequence[Study]) -> Study | None:
     )
 
 
-def labels(recipes: Sequence[Recipe]) -> list[str]:
-    """Return a different, short label for each of some different recipes: the network, and what else differs."""
-    fields = [name for name in differing_fields(list(recipes)) if name not in ("family", "depth", "dataset")]
+def labels(recipes: Sequence[Recipe], images: Sequence[str] | None = None) -> list[str]:
+    """Return a different, short label for each of some recipes: the network, and what else differs.
+
+    `images` are those of each, by the start of their fingerprint; "" are those that the data set's name tells.
+    """
+    fields = [name for name in differing_fields(list(recipes)) if name not in _TOLD_OTHERWISE]
     several = len({recipe.dataset for recipe in recipes}) > 1
+    pairs = list(zip(recipes, images or [recipe.images for recipe in recipes], strict=True))
     found = []
-    for recipe in recipes:
+    for recipe, own in pairs:
         parts = [network_name(recipe), *([dataset_name(recipe.dataset)] if several else [])]
         parts += [factor(name, getattr(recipe, name)) for name in fields]
+        if len({other for one, other in pairs if one.dataset == recipe.dataset}) > 1:
+            official = "official images" if is_named(recipe.dataset) else "unknown images"
+            former = not (is_named(recipe.dataset) or recipe.images)
+            parts.append(f"images {own}{', of an earlier ResLab' if former else ''}" if own else official)
         found.append(", ".join(parts))
     return found
+
+
+_TOLD_OTHERWISE = ("family", "depth", "dataset", *FILLED_IN)
+
+
+def _images(row: Mapping[str, Any]) -> str:
+    """Return the start of the fingerprint of a run's images; "" for those that its data set's name tells."""
+    if row["data_official"] or row["data_fingerprint"] is None:
+        return str(row["images"])
+    return str(row["data_fingerprint"])[:SHORT]
 
 
 def factor(name: str, value: Scalar) -> str:

@@ -15,7 +15,17 @@ from reslab.published import Published, published
 from reslab.studies.against_published import not_comparable, where_in
 from reslab.studies.chapter import Chapter, in_short, write
 from reslab.studies.comparing import by_dataset, in_sentences, told
-from reslab.studies.designs import at_rate, bases, labelled, seeds, several_networks, variants, where, with_base
+from reslab.studies.designs import (
+    at_rate,
+    bases,
+    labelled,
+    muon_words,
+    seeds,
+    several_networks,
+    variants,
+    where,
+    with_base,
+)
 from reslab.studies.reasons import NOTHING_BESIDE, reasons
 from reslab.studies.study import Options, Study
 from reslab.studies.verdicts import verdict_words, why_not_comparable
@@ -90,7 +100,7 @@ def _results(groups: Sequence[Group]) -> list[Block]:
     )
     shown = [one for group in groups for one in _published(group)]
     figure = factor_figure("final", groups, axis, marks(shown, lambda one: number(one.learning_rate or 0)))
-    blocks: list[Block] = [figure] if figure is not None else []
+    blocks: list[Block] = [*muon_words(groups), *([figure] if figure is not None else [])]
     for dataset in datasets_of(groups):
         own = on_dataset(groups, dataset)
         theirs = [one for group in own for one in _published(group)]

@@ -6,6 +6,7 @@ from typing import Any
 
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import schedule_epochs
+from reslab.datasets import SHORT
 from reslab.exhibits.blocks import Block, Bullets, Heading, Note, Prose
 from reslab.exhibits.recipes import recipe_table
 from reslab.exhibits.tables import data_table, speed_table
@@ -19,6 +20,7 @@ _STATUS_WORDS = {
     "failed": "failed",
     "diverged": "diverged",
     "unreadable": "not readable",
+    "apart": "trained on other images than the rest, and counted nowhere",
 }
 
 
@@ -46,8 +48,10 @@ def progress(groups: Sequence[Group]) -> list[Block]:
     text = f"{done} of {asked} runs have finished."
     if set(unfinished) == {"diverged"}:
         return [Prose(f"{text}  The others diverged, so that nothing is left to train."), Bullets(tuple(items))]
-    if set(unfinished) - {"diverged", "unreadable"}:
+    if set(unfinished) - {"diverged", "unreadable", "apart"}:
         text += "  The command that asked this, given again, goes on where it stopped."
+    if "apart" in unfinished:
+        text += "  Where a run is on other images, its folder must be removed; then the command trains it anew."
     if "unreadable" in unfinished:
         text += "  Where a run is not readable, its folder must be removed first; then the command trains it anew."
     return [Note(text), Bullets(tuple(items))]
@@ -76,6 +80,7 @@ def _all(asked: int) -> str:
 def _unfinished(group: Group) -> dict[str, list[str]]:
     """Return the names of a group's unfinished runs by status, with how far each has come."""
     rows = {row["seed"]: row for row in group.runs.iter_rows(named=True)}
+    rows |= {row["seed"]: {**row, "status": "apart"} for row in group.apart.iter_rows(named=True)}
     found: dict[str, list[str]] = {}
     for seed in group.seeds:
         row = rows.get(seed, {"status": "pending", "epochs": 0})
@@ -87,6 +92,8 @@ def _unfinished(group: Group) -> dict[str, list[str]]:
 def _how_far(group: Group, row: dict[str, Any]) -> str:
     if row["status"] in ("pending", "unreadable"):
         return ""
+    if row["status"] == "apart":
+        return f" (fingerprint {row['data_fingerprint'][:SHORT]})"
     where = row["failure_iteration"]
     if row["status"] == "diverged":
         return "" if where is None else f" (after {_iterations(where)})"

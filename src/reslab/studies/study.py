@@ -1,17 +1,22 @@
 """A study is a question and the runs that answer it, as values."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
-from reslab.analysis.groups import Group, gather
+from reslab.analysis.groups import Group, gather, on_same_images
 from reslab.analysis.tidy import Tables
 from reslab.errors import ResLabError
 from reslab.exhibits.blocks import Block
-from reslab.recipe import Recipe, Run, Scalar
+from reslab.recipe import Recipe, Run, Scalar, vary
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 """What a study may be called: it names a file and a place in the report."""
+
+
+OTHERS = "others"
+"""The kind of what is no question but a gathering: runs of no study, each variant on images of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +50,8 @@ class Study:
 
     `kind` names the code that answers (see `reslab.studies.catalogue`); `diagnostics` are those of
     `reslab diagnose` that the answer rests on, `diagnostics_during` those of them that are measured at the epochs whose
-    weights were kept, too.  Variants have different labels and different recipes; anything else
-    raises `ResLabError`.
+    weights were kept, too.  Variants have different labels and, but for `OTHERS`, different recipes;
+    anything else raises `ResLabError`.
     """
 
     name: str
@@ -70,7 +75,7 @@ class Study:
             raise ResLabError(f"the study {self.name} needs one or more different seeds, not {list(self.seeds)}")
         for what, values in (
             ("label", [variant.label for variant in self.variants]),
-            ("recipe", [variant.recipe.id for variant in self.variants]),
+            ("recipe", [variant.recipe.id for variant in self.variants if self.kind != OTHERS]),
         ):
             for value in values:
                 if values.count(value) > 1:
@@ -79,6 +84,14 @@ class Study:
     def runs(self) -> tuple[Run, ...]:
         """Return each run once, one seed of everything before the second seed of anything."""
         return _seed_by_seed([(variant.recipe, self.seeds_of(variant)) for variant in self.variants])
+
+    def on_images(self, images: Mapping[str, str]) -> Self:
+        """Return the study on these images, by the data sets whose names do not tell them (see `Recipe.images`)."""
+        variants = [
+            replace(variant, recipe=vary(variant.recipe, images=images.get(variant.recipe.dataset, "")))
+            for variant in self.variants
+        ]
+        return replace(self, variants=tuple(variants))
 
     def seeds_of(self, variant: Variant) -> tuple[int, ...]:
         """Return the seeds of a variant: its own or the study's."""
@@ -89,8 +102,9 @@ class Study:
         return all(len(self.seeds_of(variant)) == 1 for variant in self.variants)
 
     def groups(self, tables: Tables) -> list[Group]:
-        """Return what there is of each variant, in order."""
-        return [gather(tables, variant.label, variant.recipe, self.seeds_of(variant)) for variant in self.variants]
+        """Return what there is of each variant, in order; where they are compared, all on the same images."""
+        found = [gather(tables, variant.label, variant.recipe, self.seeds_of(variant)) for variant in self.variants]
+        return found if self.kind == OTHERS else on_same_images(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +120,10 @@ class Plan:
         return _seed_by_seed(
             [(variant.recipe, study.seeds_of(variant)) for study in self.studies for variant in study.variants]
         )
+
+    def on_images(self, images: Mapping[str, str]) -> Self:
+        """Return the plan on these images, as `Study.on_images` does."""
+        return replace(self, studies=tuple(study.on_images(images) for study in self.studies))
 
     @property
     def num_shared(self) -> int:

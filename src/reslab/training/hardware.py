@@ -13,6 +13,7 @@ import torch
 from reslab.errors import ResLabError
 from reslab.host import cpu_name, cpu_precision, usable_cores
 from reslab.kernels.gpu_device import stream_of_thread
+from reslab.recipe import unhandled
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -41,9 +42,12 @@ def fast_precision(device: torch.device) -> str:
 
 def arithmetic(device: torch.device, precision: str) -> AbstractContextManager[object]:
     """Return the context in which a network computes in `precision`; weights stay fp32 in both."""
-    if precision == "bf16":
-        return torch.autocast(device.type, torch.bfloat16)
-    return contextlib.nullcontext()
+    match precision:
+        case "bf16":
+            return torch.autocast(device.type, torch.bfloat16)
+        case "fp32":
+            return contextlib.nullcontext()
+    raise unhandled("precision", precision)
 
 
 def stream_of_its_own(device: torch.device) -> "torch.cuda.Stream | None":

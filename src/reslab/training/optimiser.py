@@ -1,30 +1,41 @@
 """Stochastic gradient descent and Muon as a recipe describes them, and their momentum by parameter name."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from reslab.errors import CheckpointError
-from reslab.recipe import Recipe
+from reslab.recipe import Recipe, unhandled
 
 
 def make_optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
     """Return the optimiser over the module's parameters; with decay_scope "weights", biases and norms do not decay."""
+    decays = _DECAYS[recipe.decay_scope]
     decayed: list[nn.Parameter] = []
     free: list[nn.Parameter] = []
     for parameter in module.parameters():
-        (decayed if recipe.decay_scope == "all" or parameter.ndim > 1 else free).append(parameter)
+        (decayed if decays(parameter) else free).append(parameter)
     groups = [
         {"params": decayed, "weight_decay": recipe.weight_decay},
         {"params": free, "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
-    if recipe.optimiser == "muon":
-        return Muon(groups, inner_convolutions(module), recipe)
-    return torch.optim.SGD(groups, **_sgd(recipe))
+    match recipe.optimiser:
+        case "muon":
+            return Muon(groups, inner_convolutions(module), recipe)
+        case "sgd":
+            return torch.optim.SGD(groups, **_sgd(recipe))
+    raise unhandled("optimiser", recipe.optimiser)
+
+
+_DECAYS: dict[str, Callable[[nn.Parameter], bool]] = {
+    "all": lambda parameter: True,
+    "weights": lambda parameter: parameter.ndim > 1,
+}
+"""Whether a parameter decays, by `decay_scope`."""
 
 
 def inner_convolutions(module: nn.Module) -> list[nn.Parameter]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reslab.errors import ResLabError
-from reslab.recipe import Recipe
+from reslab.recipe import Recipe, unhandled
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,10 @@ class Schedule:
 
 def make_schedule(recipe: Recipe, iterations_per_epoch: int) -> Schedule:
     """Return the schedule of a recipe for a training set that takes so many iterations an epoch."""
-    unit = iterations_per_epoch if recipe.schedule_unit == "epochs" else 1
+    unit = {"epochs": iterations_per_epoch, "iterations": 1}[recipe.schedule_unit]
+    has_length = {"none": False, "until-error": False, "fixed": True, "linear": True}[recipe.warmup]
+    if recipe.schedule not in ("step", "linear"):
+        raise unhandled("schedule", recipe.schedule)
 
     def iterations(length: float) -> int:
         return max(1, round(length * unit))
@@ -100,7 +103,7 @@ def make_schedule(recipe: Recipe, iterations_per_epoch: int) -> Schedule:
         warmup=recipe.warmup,
         warmup_rate=recipe.learning_rate if recipe.warmup == "linear" else recipe.warmup_rate,
         warmup_error=recipe.warmup_error,
-        warmup_iterations=iterations(recipe.warmup_length) if recipe.warmup in ("fixed", "linear") else 0,
+        warmup_iterations=iterations(recipe.warmup_length) if has_length else 0,
     )
 
 

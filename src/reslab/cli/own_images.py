@@ -1,0 +1,97 @@
+"""Images that no name tells: looked at before anything is planned, so that each set of them has runs of its own."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reslab.cli.console import PLAIN_SECONDS, aside
+from reslab.datasets import SHORT, is_named, known
+from reslab.recipe import Run, vary
+
+QUIET_SECONDS = 2.0
+"""Reading that takes no longer is not told of."""
+
+SHOWN_CLASSES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class OwnImages:
+    """A set of the user's own images, as a plan shows it."""
+
+    dataset: str
+    folder: Path
+    fingerprint: str
+    num_train: int
+    num_test: int
+    class_names: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """The set in a line."""
+        shown = ", ".join(self.class_names[:SHOWN_CLASSES])
+        more = ", ..." if len(self.class_names) > SHOWN_CLASSES else ""
+        return (
+            f"{known(self.dataset).words} {self.folder}: {self.num_train:,} training and {self.num_test:,} test "
+            f"images, {len(self.class_names)} classes ({shown}{more}), fingerprint {self.fingerprint}"
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Return the set for scripts."""
+        return {
+            "dataset": self.dataset,
+            "folder": str(self.folder),
+            "fingerprint": self.fingerprint,
+            "num_train": self.num_train,
+            "num_test": self.num_test,
+            "num_classes": len(self.class_names),
+        }
+
+
+def look_at(datasets: Iterable[str], data_root: Path | None) -> list[OwnImages]:
+    """Return those of the data sets whose names do not tell their images, as they lie in the data root.
+
+    Reads all their files the first time, and tells how far that is; raises `DataError` where they are not there.
+    """
+    asked = [name for name in dict.fromkeys(datasets) if not is_named(name)]
+    if not asked:
+        return []
+    from reslab.data.folders import Folders
+    from reslab.data.sources import load_any
+
+    found = []
+    for name in asked:
+        dataset = load_any(name, data_root, _Progress())
+        assert isinstance(dataset, Folders)
+        counts = (len(dataset.train), len(dataset.test))
+        found.append(
+            OwnImages(name, dataset.folder.absolute(), dataset.fingerprint[:SHORT], *counts, dataset.class_names)
+        )
+    return found
+
+
+def fingerprints(own: Iterable[OwnImages]) -> dict[str, str]:
+    """Return what recipes hold of these images, by data set."""
+    return {one.dataset: one.fingerprint for one in own}
+
+
+def tell_former(root: Path, runs: Iterable[Run]) -> None:
+    """Tell of runs that an earlier version left of the same recipes, which do not say of which images they are."""
+    for run in runs:
+        former = Run(vary(run.recipe, images=""), run.seed)
+        if run.recipe.images and (root / former.id / "run.json").exists():
+            aside(
+                f"remark: {former.id} is of an earlier ResLab, whose ids did not tell image folders apart; it stays as "
+                f"it is, and {run.id} is another run"
+            )
+
+
+class _Progress:
+    def __init__(self) -> None:
+        self._next = time.monotonic() + QUIET_SECONDS
+
+    def __call__(self, done: int, total: int) -> None:
+        if (now := time.monotonic()) >= self._next:
+            aside(f"reads each image once, to know the set again: {done:,} of {total:,} ({done / total:.0%})")
+            self._next = now + PLAIN_SECONDS
