@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from reslab.errors import CheckpointError
+from reslab.models.fitting import infer_depth, infer_shortcut
 from reslab.models.networks import build
-from reslab.models.weights import infer_depth, infer_shortcut, load_into, read_weights, save_weights
+from reslab.models.weights import load_into, read_weights, save_weights
 
 State = dict[str, Tensor]
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import sys
 import time
@@ -24,8 +25,16 @@ PLAIN_SECONDS = 5.0
 
 
 def print_json(value: Any) -> None:
-    """Print a value for scripts, on standard output."""
-    print(json.dumps(value, indent=1))
+    """Print a value for scripts, on standard output; what is no finite number is null, for JSON has no other word."""
+    print(json.dumps(_without_nan(value), indent=1, allow_nan=False))
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nan(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def aside(words: str) -> bool:

@@ -1,16 +1,13 @@
 """The verb `evaluate`: error, loss and confusions of a trained run, or of weights from elsewhere."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from reslab.cli import OK
-from reslab.cli.console import print_json, print_table, remark_cache
+from reslab.cli.console import aside, print_json, print_table, remark_cache
 from reslab.cli.flags import AsJson, DataRoot, Device, Runs
-from reslab.errors import CheckpointError, ResLabError
-from reslab.lab.store import RunFiles, find_run
-from reslab.presets import preset_recipe
-from reslab.recipe import Recipe, vary
+from reslab.errors import ResLabError
+from reslab.lab.store import find_run
 
 NUM_CONFUSIONS = 10
 
@@ -19,11 +16,13 @@ def evaluate(
     run: str | None = None,
     *,
     weights: Path | None = None,
-    preset: str = "assignment",
+    entry: str | None = None,
+    preset: str | None = None,
     dataset: str | None = None,
     depth: int | None = None,
     family: str | None = None,
     shortcut: str | None = None,
+    normalisation: str | None = None,
     precision: Literal["fp32", "bf16"] | None = None,
     runs: Runs = Path("runs"),
     data_root: DataRoot = None,
@@ -32,40 +31,58 @@ def evaluate(
 ) -> int:
     """Measure a trained run, or weights from elsewhere, on the test images.
 
-    Weights are read without running anything in them.  For example:
+    Nothing in a file of weights is run.  Depth, classes and projections are read from it.  What it cannot tell
+    (shortcut A, A-centred or none, the normalisation), and no flag or run.json beside it says, is measured each way;
+    all are shown, the best first.  For example:
 
       reslab evaluate cifar10-resnet20-3f9a1c2b/seed0
 
-      reslab evaluate --weights resnet20.th --depth 20 --preset akamaster
+      reslab evaluate --weights resnet20.th
+
+      reslab evaluate --weights resnet20.th --preset akamaster
 
     Parameters
     ----------
     run
         A run's id, or its folder.
     weights
-        A safetensors or torch file, in place of a run.
+        A file of torch's, safetensors or .npz, in place of a run.
+    entry
+        Which weights of a file that holds several, as in state_dict_ema.
     preset
-        Whose normalisation and shortcut the weights were trained with.
+        Whose normalisation, and shortcut where it fits, the weights were trained with.
     dataset
-        digits, cifar10, cifar100, cifar100-coarse or imagefolder; default: the preset's.
+        digits, cifar10, cifar100, cifar100-coarse or imagefolder; default: what the number of classes suggests.
     depth
-        Depth of the network, 6n+2, or that of an ImageNet network; default: the preset's, 20 or 50.
+        Depth of the network; default: the file's.
     family
-        residual, plain, imagenet or imagenet-1x1; default: the preset's.  Weights of a plain network look like those
-        of a residual one with shortcut A, so that only you can tell.
+        residual, plain, imagenet or imagenet-1x1.
     shortcut
-        A, A-centred, B or C; default: what the weights have, else the preset's.
+        A, A-centred, B or C.
+    normalisation
+        pixel-mean, channel, channel-2023, imagenet or per-image.
     precision
         fp32 or bf16; default: that of the run, else fp32.
     """
     if (run is None) == (weights is None):
         raise ResLabError("evaluate takes either a run or --weights FILE")
+    said: dict[str, Any] = {"preset": preset, "dataset": dataset, "depth": depth, "family": family}
+    said |= {"shortcut": shortcut, "normalisation": normalisation, "entry": entry}
+    from reslab.lab.evaluate import evaluate_run, evaluate_weights
+
+    remark_cache()
     if run is not None:
-        what = _of_run(run, runs)
+        if given := [f"--{name}" for name, value in said.items() if value is not None]:
+            raise ResLabError(f"a run knows its own recipe; {' and '.join(given)} is for --weights FILE")
+        found = evaluate_run(find_run(run, runs), precision=precision, data_root=data_root, device=device)
     else:
         assert weights is not None
-        what = _of_file(weights, preset_recipe(preset, dataset=dataset, depth=depth, family=family), shortcut)
-    facts = _measure(what, precision, data_root, device)
+        found = evaluate_weights(
+            weights, **said, precision=precision, data_root=data_root, device=device, on_progress=aside
+        )
+    facts = found.to_mapping()
+    for remark in facts["remarks"]:
+        aside(f"reslab: {remark}")
     if json:
         print_json(facts)
     else:
@@ -73,77 +90,14 @@ def evaluate(
     return OK
 
 
-@dataclass(frozen=True, slots=True)
-class _Trained:
-    recipe: Recipe
-    weights: dict[str, Any]
-    files: RunFiles | None = None
-    """Of the run that they are of."""
-
-
-def _of_run(run: str, root: Path) -> _Trained:
-    files = find_run(run, root)
-    recipe = files.read_run().recipe
-    if not files.weights.exists():
-        raise CheckpointError(f"{files.path} has no trained weights: {files.why_no_weights()}")
-    from reslab.lab.diagnose import weights_digest
-    from reslab.models.weights import read_weights
-
-    weights_digest(files)
-    return _Trained(recipe, read_weights(files.weights), files)
-
-
-def _of_file(path: Path, recipe: Recipe, shortcut: str | None) -> _Trained:
-    from reslab.models.weights import infer_shortcut, read_weights
-
-    weights = read_weights(path)
-    if shortcut is None:
-        inferred = infer_shortcut(weights)
-        # Shortcuts without parameters look alike: there the preset decides.
-        shortcut = recipe.shortcut if inferred == "A" and recipe.shortcut.startswith("A") else inferred
-    return _Trained(vary(recipe, shortcut=shortcut), weights)
-
-
-def _measure(what: _Trained, precision: str | None, data_root: Path | None, device: str) -> dict[str, Any]:
-    import torch
-
-    from reslab.data.sources import load_any
-    from reslab.lab.assembly import assemble
-    from reslab.lab.provenance import check_trained_on
-    from reslab.models.weights import load_into
-    from reslab.recipe import Run
-    from reslab.training.evaluation import evaluate as measure
-    from reslab.training.hardware import make_deterministic, pick_device
-
-    remark_cache()
-    place: torch.device = pick_device(device)
-    make_deterministic()
-    dataset = load_any(what.recipe.dataset, data_root)
-    if what.files is not None:
-        check_trained_on(what.files, dataset)
-    module, _, parts = assemble(Run(what.recipe), dataset, place)
-    load_into(module, what.weights)
-    evaluation = measure(module, parts["test"], precision=precision or what.recipe.precision)
-    return {
-        "dataset": dataset.name,
-        "test_error": evaluation.error,
-        "test_loss": evaluation.loss,
-        "num_images": evaluation.num_images,
-        "per_class": [
-            {"class": name, "num_images": sum(row), "error": error}
-            for name, row, error in zip(
-                dataset.class_names, evaluation.confusion, evaluation.error_by_class, strict=True
-            )
-        ],
-        "confusion": [list(row) for row in evaluation.confusion],
-    }
-
-
 def _print(facts: dict[str, Any]) -> None:
+    loss = "not finite" if facts["test_loss"] is None else f"{facts['test_loss']:.4f} nats"
     print(
-        f"{facts['dataset']}: test error {facts['test_error']:.2f}%, test loss {facts['test_loss']:.4f} nats, "
-        f"{facts['num_images']:,} images\n"
+        f"{facts['dataset']}: test error {facts['test_error']:.2f}%, test loss {loss}, {facts['num_images']:,} images\n"
     )
+    _print_known(facts)
+    if len(facts["candidates"]) > 1:
+        _print_candidates(facts["candidates"])
     names = [row["class"] for row in facts["per_class"]]
     confusion = facts["confusion"]
     columns = ["class", "error in %"]
@@ -158,3 +112,38 @@ def _print(facts: dict[str, Any]) -> None:
     print(f"\nThe {NUM_CONFUSIONS} most frequent confusions")
     worst = sorted(pairs, reverse=True)[:NUM_CONFUSIONS]
     print_table(["class", "taken for", "images"], [[names[i], names[j], str(count)] for count, i, j in worst])
+
+
+def _print_known(facts: dict[str, Any]) -> None:
+    by = facts["decided_by"]
+    shortcut = "none" if facts["family"] == "plain" else facts["shortcut"]
+    where = [facts["weights"], f"SHA-256 {facts['weights_sha256'][:16]}"]
+    where += [f"entry {facts['entry']}"] if facts["entry"] != "top" else []
+    where += [f"without {facts['prefix']}. before the names"] if facts["prefix"] else []
+    rows = [
+        ["data set", facts["dataset"], by["dataset"]],
+        ["network", f"{facts['network']}, {facts['num_classes']} classes", by["network"]],
+        ["family", facts["family"], by["family"]],
+        ["shortcut", shortcut, by["shortcut"]],
+        ["normalisation", facts["normalisation"], by["normalisation"]],
+        ["precision", facts["precision"], by["precision"]],
+    ]
+    print_table(["", "", "decided by"], rows)
+    print(f"weights: {', '.join(where)}\n")
+
+
+def _print_candidates(candidates: list[dict[str, Any]]) -> None:
+    print("All that the weights fit, the best first; the flags choose one of them")
+    rows = [
+        [
+            one["network"],
+            "none" if one["family"] == "plain" else one["shortcut"],
+            one["normalisation"],
+            f"{one['test_error']:.2f}",
+            f"{one['num_images']:,}",
+            one["flags"],
+        ]
+        for one in candidates
+    ]
+    print_table(["network", "shortcut", "normalisation", "error in %", "images", "flags"], rows)
+    print()

@@ -172,7 +172,7 @@ class EvaluationBatches:
             raise ResLabError("batch_size must be 1 or more")
         self.num_images = len(images)
         self.num_batches = -(-self.num_images // batch_size)
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         where = torch.device(device)
         self._images, self._labels = _to_device(images, where)
         self._normalise = Normalise(
@@ -187,8 +187,8 @@ class EvaluationBatches:
         )
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for start in range(0, self.num_images, self._batch_size):
-            part = slice(start, start + self._batch_size)
+        for start in range(0, self.num_images, self.batch_size):
+            part = slice(start, start + self.batch_size)
             yield self._normalise(self._images[part], None), self._labels[part]
 
 

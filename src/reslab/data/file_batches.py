@@ -106,13 +106,13 @@ class FileEvaluationBatches:
     ) -> None:
         self.num_images = len(images)
         self.num_batches = -(-self.num_images // batch_size)
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._size = image_size
         self._source = _Source(images, normaliser, image_size, torch.device(device), dtype, channels_last, workers)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         order = np.arange(self.num_images)
-        places = (order[at : at + self._batch_size] for at in range(0, len(order), self._batch_size))
+        places = (order[at : at + self.batch_size] for at in range(0, len(order), self.batch_size))
         for pixels, labels in self._source.serve(places, lambda image, _: central_crop(image, self._size)):
             yield self._source.normalised(pixels), labels
 

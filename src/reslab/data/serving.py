@@ -17,6 +17,9 @@ AnyDataset = Dataset | Folders
 AnyTrainBatches = TrainBatches | FileTrainBatches
 AnyEvaluationBatches = EvaluationBatches | FileEvaluationBatches
 
+_CPU_BATCH, _CUDA_BATCH = 500, 2_500
+"""Images measured at a time: a processor waits for memory, a card for launches."""
+
 
 @dataclass(frozen=True, slots=True)
 class Served:
@@ -36,6 +39,12 @@ def serve(run: Run, dataset: AnyDataset, device: torch.device) -> Served:
         train_batches(run, parts.train, normaliser, device),
         {name: _evaluation_batches(recipe, images, normaliser, device, None) for name, images in measured.items()},
     )
+
+
+def test_batches(recipe: Recipe, dataset: AnyDataset, device: torch.device) -> AnyEvaluationBatches:
+    """Return the test images as a run of the recipe would be measured on them, without its training batches."""
+    parts: Split[AnyImages] = split(dataset, train_share=recipe.train_share, holdout=recipe.holdout)
+    return _evaluation_batches(recipe, parts.test, _normaliser(recipe, parts.train), device, None)
 
 
 def unaugmented(run: Run, dataset: AnyDataset, device: torch.device, batch_size: int) -> AnyEvaluationBatches:
@@ -91,5 +100,5 @@ def _evaluation_batches(
             device=device,
             channels_last=True,
         )
-    usual = 2_500 if device.type == "cuda" else 500  # a card waits for launches, a processor for memory
+    usual = _CUDA_BATCH if device.type == "cuda" else _CPU_BATCH
     return EvaluationBatches(images, normaliser, batch_size=batch_size or usual, device=device, channels_last=True)

@@ -1,44 +1,70 @@
-"""Weights in and out: safetensors and torch files, read without executing anything in them."""
+"""Weights in and out: read from files of every form in circulation without running anything in them, fitted, saved."""
 
-import re
-import warnings
+import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from reslab.errors import CheckpointError
-from reslab.files import write_whole
-from reslab.recipe import IMAGENET_DEPTHS
+from reslab.files import reading, write_whole
+from reslab.models.choosing import choose
+from reslab.models.containers import read_content
+from reslab.models.entries import check_anything, find_entries, listed
+from reslab.models.fitting import infer_depth, misfits
+from reslab.models.hostile import HostileError
 
 Weights = dict[str, Tensor]
 
-NESTS = ("state_dict", "model_state_dict", "model", "net")
-"""Entries under which the checkpoints in circulation keep their weights."""
+
+@dataclass(frozen=True, slots=True)
+class WeightsFile:
+    """Weights by the names that our networks use, on the CPU, and where in the file they were."""
+
+    weights: Weights
+    entry: str
+    """The entry that they are, as in state_dict; top where they are the file's only content."""
+    prefix: str
+    """What was taken off all names, as in module; empty for nothing."""
+    remarks: tuple[str, ...]
+    """What a reader of the figures should know: what was left out, numbers that are not finite."""
+    sha256: str
+    """Of the file."""
 
 
 def read_weights(path: Path) -> Weights:
-    """Return the weights in a file by the names that our networks use, on the CPU.
+    """Return the weights in a file as `read_weights_file` finds them."""
+    return read_weights_file(path).weights
 
-    Read are safetensors and torch files, also with the weights in an entry such as state_dict, with module.
-    before the names (nn.DataParallel), linear for fc, or shortcut for downsample.  Torch files are read with
-    `weights_only`, so that nothing in them runs.  Anything else raises `CheckpointError`.
+
+def read_weights_file(path: Path, entry: str | None = None) -> WeightsFile:
+    """Return the weights in a file by the names that our networks use, on the CPU; nothing in the file is run.
+
+    Read are safetensors, torch's files of every age, plain pickles and NumPy's .npz.  Weights are found in any entry,
+    however deep, also with something before their names (module., encoder_q.), and with the names that others give
+    (linear or head.fc for fc, shortcut for downsample).  Objects beside them are passed over.  Where the file holds
+    several networks, `entry` says which; without it that raises `ResLabError`, with the list.  What is no file of
+    weights, is damaged, or would run a program when opened by others raises `CheckpointError`.
     """
     if not path.is_file():
         found = "it is a folder" if path.is_dir() else "there is no such file"
-        raise CheckpointError(f"cannot read weights from {path}: {found}")
-    content = _read_safetensors(path) if _is_safetensors(path) else _read_torch(path)
-    weights: Weights = {}
-    for name, value in _unnested(content, path).items():
-        ours = _our_name(name)
-        if ours in weights:
-            raise CheckpointError(f"{path} holds {ours} twice, under two names")
-        weights[ours] = value
-    return weights
+        raise CheckpointError(f"cannot read weights from {path}: {found}{_inside(path)}")
+    try:
+        with reading(path):
+            with path.open("rb") as file:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            root, storages = read_content(path)
+        contents = find_entries(root, storages)
+        check_anything(contents)
+        chosen, remarks = choose(contents, entry, path)
+        weights = {name: array.read() for name, array in chosen.arrays.items()}
+    except CheckpointError as error:
+        safely = " that can be read safely" if isinstance(error, HostileError) else ""
+        raise CheckpointError(f"{path} is no file of weights{safely}: {error}") from error
+    return WeightsFile(weights, chosen.label, chosen.prefix, (*remarks, *_not_finite(weights)), sha256)
 
 
 def load_into(module: nn.Module, state: Mapping[str, Tensor]) -> None:
@@ -48,50 +74,18 @@ def load_into(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     `num_batches_tracked`, which older files lack and nothing here uses, may be missing.
     """
     own = module.state_dict()
-    missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
-    unexpected = [name for name in state if name not in own]
-    misshapen = [
-        f"{name} is {_shape(state[name])}, should be {_shape(value)}"
-        for name, value in own.items()
-        if name in state and (state[name].shape != value.shape or _kind(state[name]) != _kind(value))
-    ]
-    if missing or unexpected or misshapen:
+    found = misfits(own, state)
+    if found:
         lines = ["the weights do not fit this network"]
         theirs, ours = infer_depth(state), infer_depth(own)
         if theirs != ours and theirs is not None and ours is not None:
             lines[0] += f": they are of depth {theirs}, it is of depth {ours}"
-        for words, names in (("missing", missing), ("unexpected", unexpected), ("other shape", misshapen)):
-            if names:
-                lines.append(f"  {words} ({len(names)}): {_some(names)}")
+        lines += [f"  {words} ({len(names)}): {listed(names)}" for words, names in found]
         raise CheckpointError("\n".join(lines))
     with torch.no_grad():
         for name, value in own.items():
             if name in state:
                 value.copy_(state[name])
-
-
-def infer_shortcut(state: Mapping[str, Tensor]) -> str:
-    """Return which shortcut the weights are of: C, B, or A where none has parameters.
-
-    A and A-centred, and a plain network, have the same weights and cannot be told apart.
-    """
-    everywhere = "layer1.1.downsample." if _is_imagenet(state) else "layer1."  # bottlenecks widen in layer1.0
-    if any(name.startswith(everywhere) and ".downsample." in name for name in state):
-        return "C"
-    return "B" if any(".downsample." in name for name in state) else "A"
-
-
-def infer_depth(state: Mapping[str, Tensor]) -> int | None:
-    """Return the depth by the numbers of blocks in the stages, or None where no network of ours has these."""
-    stages = [
-        len({match[1] for name in state if (match := re.match(rf"layer{stage}\.(\d+)\.conv1\.weight$", name))})
-        for stage in (1, 2, 3, 4)
-    ]
-    if _is_imagenet(state):
-        layers = 3 if any(name.endswith(".conv3.weight") for name in state) else 2
-        depth = layers * sum(stages) + 2
-        return depth if depth in IMAGENET_DEPTHS else None
-    return 6 * stages[0] + 2 if stages[0] else None
 
 
 def save_weights(module_or_state: nn.Module | Mapping[str, Tensor], path: Path) -> None:
@@ -101,63 +95,22 @@ def save_weights(module_or_state: nn.Module | Mapping[str, Tensor], path: Path) 
     write_whole(path, safetensors.torch.save(tensors))
 
 
-def _is_safetensors(path: Path) -> bool:
-    """Tell by the content, for suffixes lie: a length of eight bytes, then JSON."""
-    with path.open("rb") as file:
-        return file.read(9)[8:] == b"{"
+def _not_finite(weights: Weights) -> list[str]:
+    counts = {
+        name: num
+        for name, value in weights.items()
+        if value.is_floating_point() and (num := int((~torch.isfinite(value)).sum()))
+    }
+    if not counts:
+        return []
+    where = listed(f"{name} ({num:,} of {weights[name].numel():,})" for name, num in counts.items())
+    return [f"{sum(counts.values()):,} weights are not finite numbers (NaN or infinite): {where}"]
 
 
-def _read_safetensors(path: Path) -> Any:
-    try:
-        return safetensors.torch.load_file(path)
-    except (safetensors.SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged or no safetensors file: {error}") from error
-
-
-def _read_torch(path: Path) -> Any:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's advice on old formats is not for our user
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged or hostile file can raise anything; nothing of it has run
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise CheckpointError(
-            f"{path} is no file of weights that can be read safely: it is damaged, not torch's, or holds "
-            f"more than tensors ({reason[:200]})"
-        ) from error
-
-
-def _unnested(content: Any, path: Path) -> Weights:
-    for _ in NESTS:  # not for ever: a pickled dict can hold itself
-        nests = [name for name in NESTS if isinstance(content, Mapping) and name in content]
-        content = content[nests[0]] if nests else content
-    if not isinstance(content, Mapping) or not content:
-        raise CheckpointError(f"{path} holds no weights: neither named tensors nor one of {', '.join(NESTS)}")
-    for name, value in content.items():
-        if not (isinstance(name, str) and isinstance(value, Tensor) and value.layout == torch.strided):
-            raise CheckpointError(f"{path} holds no plain weights: its entry {name!r} is no dense tensor")
-    return dict(content)
-
-
-def _our_name(name: str) -> str:
-    name = re.sub(r"^(module\.|_orig_mod\.)+", "", name)
-    name = re.sub(r"^linear\.", "fc.", name)
-    return re.sub(r"\.shortcut\.([01])\.", r".downsample.\1.", name)
-
-
-def _shape(value: Tensor) -> str:
-    shape = "x".join(map(str, value.shape)) or "a single number"
-    return f"{shape} of {str(value.dtype).removeprefix('torch.')}"
-
-
-def _kind(value: Tensor) -> tuple[bool, bool]:
-    return value.is_floating_point(), value.is_complex()
-
-
-def _some(names: list[str], limit: int = 6) -> str:
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(name[:120] for name in names[:limit]) + more
-
-
-def _is_imagenet(state: Mapping[str, Tensor]) -> bool:
-    return any(name.startswith("layer4.") for name in state)
+def _inside(path: Path) -> str:
+    if not path.is_dir():
+        return ""
+    suffixes = (".safetensors", ".pth", ".pt", ".th", ".ckpt", ".bin", ".pyth", ".tar", ".npz")
+    found = sorted(one.name for one in path.iterdir() if one.suffix in suffixes)
+    run = "; it is a run's: reslab evaluate FOLDER" if (path / "run.json").is_file() else ""
+    return run or (f"; in it are {listed(found)}" if found else "")

@@ -23,15 +23,28 @@ class Evaluation:
         return sum(map(sum, self.confusion))
 
     @property
+    def num_wrong(self) -> int:
+        """Images not put in their class."""
+        return self.num_images - sum(row[i] for i, row in enumerate(self.confusion))
+
+    @property
     def error(self) -> float:
         """Share of images not put in their class, in percent."""
-        num_right = sum(row[i] for i, row in enumerate(self.confusion))
-        return 100 * (self.num_images - num_right) / self.num_images
+        return 100 * self.num_wrong / self.num_images
 
     @property
     def error_by_class(self) -> tuple[float | None, ...]:
         """Error in percent of each true class; None for a class without images."""
         return tuple(100 * (sum(row) - row[i]) / sum(row) if sum(row) else None for i, row in enumerate(self.confusion))
+
+    def __add__(self, other: "Evaluation") -> "Evaluation":
+        """Return what the network does on both sets of images together."""
+        total = self.loss * self.num_images + other.loss * other.num_images
+        confusion = tuple(
+            tuple(one + two for one, two in zip(row, more, strict=True))
+            for row, more in zip(self.confusion, other.confusion, strict=True)
+        )
+        return Evaluation(total / (self.num_images + other.num_images), confusion)
 
 
 def evaluate(module: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, precision: str) -> Evaluation:

@@ -1,0 +1,239 @@
+"""Which networks weights from elsewhere may be of: what flags, presets, a run.json and the file say or leave open."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reslab.data.sizes import SIZES
+from reslab.errors import CheckpointError, ResLabError
+from reslab.lab.store import RunFiles
+from reslab.models.fitting import infer_classes, infer_depth, infer_families, infer_shortcut
+from reslab.models.networks import skeleton
+from reslab.models.weights import WeightsFile, load_into
+from reslab.presets import preset_recipe
+from reslab.recipe import CHOICES, IMAGENET_FAMILIES, UNMEASURED, Recipe, Scalar, vary
+
+DEFAULT_PRESET = "assignment"
+"""Where no preset is named, what a recipe needs and measuring does not (rates, lengths) is that of this one."""
+
+FILE, RUN = "the file", "run.json beside the weights"
+"""Who can have decided something, beside flags and presets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the user says of the weights; None is nothing."""
+
+    preset: str | None = None
+    dataset: str | None = None
+    depth: int | None = None
+    family: str | None = None
+    shortcut: str | None = None
+    normalisation: str | None = None
+    precision: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A network and a normalisation that the weights fit, and the flags that choose them among the others."""
+
+    recipe: Recipe
+    flags: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """All that the weights may be, and who decided what: by field of the recipe, a few words each."""
+
+    every: tuple[Candidate, ...]
+    decided: dict[str, str]
+    remarks: tuple[str, ...] = ()
+    run: RunFiles | None = None
+    """The run that they are of, where its run.json says so."""
+
+
+@dataclass
+class _Decided:
+    """A choice of values, and by whom it was narrowed."""
+
+    options: tuple[str, ...]
+    by: str = ""
+
+
+def candidates(weights: WeightsFile, path: Path, asked: Asked) -> Candidates:
+    """Return the networks and normalisations that the weights may be of, the usual ones first.
+
+    What the user says comes first, then a preset that the user names, then a run.json beside the weights, then the file
+    itself.  Shortcut A, A-centred and a plain network have the same weights, as have the two families for ImageNet, and
+    no file says how images were normalised: what nobody says stays open, and is one candidate each.  Raises
+    `CheckpointError` where the weights do not fit what was said.
+    """
+    state = weights.weights
+    run, remarks = (None, []) if asked.preset is not None else _run_beside(path, weights)
+    said = None if run is None else run.read_run().recipe
+    dataset, dataset_by = _dataset(state, asked, said)
+    depth = asked.depth or infer_depth(state) or (said.depth if said else 20)
+    families = _families(state, asked, said)
+    shortcuts = _shortcuts(state, asked, said)
+    if asked.shortcut is not None and asked.family is None and asked.shortcut != "none":
+        families = _Decided(tuple(one for one in families.options if one != "plain") or ("residual",), families.by)
+    normalisations = _normalisations(dataset, asked, said)
+    base = said if said is not None and said.dataset == dataset else _base(asked, dataset, depth, families.options[0])
+    if asked.precision is not None:
+        base = vary(base, precision=asked.precision)
+    found = []
+    for family in families.options:
+        for shortcut in ("none",) if family == "plain" else shortcuts.options:
+            for normalisation in normalisations.options:
+                fields: dict[str, Scalar] = {
+                    "family": family,
+                    "depth": depth,
+                    "shortcut": shortcut,
+                    "normalisation": normalisation,
+                }
+                flags = _flags(family, shortcut, normalisation, families, shortcuts, normalisations)
+                found.append(Candidate(vary(base, **fields), flags))
+    _check_fits(found[0].recipe, state, asked)
+    _check_classes(dataset, infer_classes(state))
+    by = {
+        "dataset": dataset_by,
+        "network": "--depth" if asked.depth is not None else FILE,
+        "family": families.by,
+        "shortcut": "--family" if families.options == ("plain",) else shortcuts.by,
+        "normalisation": normalisations.by,
+        "precision": "--precision" if asked.precision else RUN if base is said else "default",
+    }
+    remarks += _also_fits(state, asked, families, shortcuts)
+    return Candidates(tuple(found), by, tuple(remarks), run)
+
+
+def _run_beside(path: Path, weights: WeightsFile) -> tuple[RunFiles | None, list[str]]:
+    """Return the run whose folder the weights lie in, if they may be its own; else why not."""
+    absolute = path.absolute()
+    folders = [absolute.parent, *([absolute.parent.parent] if absolute.parent.name == "weights" else [])]
+    folder = next((one for one in folders if (one / "run.json").is_file()), None)
+    if folder is None:
+        return None, []
+    files = RunFiles(folder)
+    try:
+        recipe = files.read_run().recipe
+    except ResLabError as error:
+        return None, [f"the run.json beside the weights is not used: {error}"]
+    state = weights.weights
+    looks = "A" if recipe.family == "plain" or recipe.shortcut.startswith("A") else recipe.shortcut
+    is_own = (recipe.depth, looks) == (infer_depth(state), infer_shortcut(state)) and recipe.family in infer_families(
+        state
+    )
+    if not is_own:
+        return None, [f"the run.json beside the weights is not used: it is of {recipe.network}, and they are not"]
+    return files, []
+
+
+def _dataset(state: Mapping[str, Any], asked: Asked, said: Recipe | None) -> tuple[str, str]:
+    if asked.dataset is not None:
+        return asked.dataset, "--dataset"
+    if said is not None:
+        return said.dataset, RUN
+    if asked.preset is not None and preset_recipe(asked.preset).dataset == "imagefolder":
+        return "imagefolder", f"preset {asked.preset}"
+    if infer_families(state)[0] in IMAGENET_FAMILIES:
+        return "imagefolder", "default for networks of ImageNet"
+    classes = infer_classes(state)
+    if classes in (None, 10):
+        return "cifar10", "default for 10 classes"
+    for name, size in SIZES.items():
+        if size.num_classes == classes:
+            return name, f"default for {classes} classes"
+    raise ResLabError(f"the weights are of {classes} classes: say with --dataset what images they are for")
+
+
+def _families(state: Mapping[str, Any], asked: Asked, said: Recipe | None) -> _Decided:
+    options = infer_families(state)
+    if asked.family is not None:
+        return _Decided((asked.family,), "--family")
+    if said is not None:
+        return _Decided((said.family,), RUN)
+    if asked.preset is not None:
+        recipe = preset_recipe(asked.preset)
+        is_told = recipe.family in IMAGENET_FAMILIES or recipe.shortcut in _looking_like(infer_shortcut(state))
+        if recipe.family in options and is_told:
+            return _Decided((recipe.family,), FILE if len(options) == 1 else f"preset {asked.preset}")
+    return _Decided(options, FILE if len(options) == 1 else "")
+
+
+def _shortcuts(state: Mapping[str, Any], asked: Asked, said: Recipe | None) -> _Decided:
+    options = _looking_like(infer_shortcut(state))
+    if asked.shortcut is not None:
+        return _Decided((asked.shortcut,), "--shortcut")
+    if len(options) == 1:
+        return _Decided(options, FILE)
+    if said is not None and said.shortcut in options:
+        return _Decided((said.shortcut,), RUN)
+    if asked.preset is not None and (shortcut := preset_recipe(asked.preset).shortcut) in options:
+        return _Decided((shortcut,), f"preset {asked.preset}")
+    return _Decided(options)
+
+
+def _looking_like(shortcut: str) -> tuple[str, ...]:
+    return ("A", "A-centred") if shortcut == "A" else (shortcut,)
+
+
+def _normalisations(dataset: str, asked: Asked, said: Recipe | None) -> _Decided:
+    if asked.normalisation is not None:
+        return _Decided((asked.normalisation,), "--normalisation")
+    if said is not None:
+        return _Decided((said.normalisation,), RUN)
+    if asked.preset is not None:
+        return _Decided((preset_recipe(asked.preset).normalisation,), f"preset {asked.preset}")
+    return _Decided(UNMEASURED if dataset == "imagefolder" else CHOICES["normalisation"])
+
+
+def _base(asked: Asked, dataset: str, depth: int, family: str) -> Recipe:
+    """Return a recipe of the data set and network; its normalisation and shortcut are settled elsewhere."""
+    usual = "imagenet" if dataset == "imagefolder" and family in IMAGENET_FAMILIES else DEFAULT_PRESET
+    return preset_recipe(asked.preset or usual, dataset=dataset, depth=depth, family=family)
+
+
+def _flags(
+    family: str, shortcut: str, normalisation: str, families: _Decided, shortcuts: _Decided, normalisations: _Decided
+) -> str:
+    flags = []
+    several = len(families.options) > 1
+    if several and (family == "plain" or family in IMAGENET_FAMILIES):
+        flags.append(f"--family {family}")
+    if family != "plain" and (len(shortcuts.options) > 1 or (several and family == "residual")):
+        flags.append(f"--shortcut {shortcut}")
+    if len(normalisations.options) > 1:
+        flags.append(f"--normalisation {normalisation}")
+    return " ".join(flags)
+
+
+def _check_fits(recipe: Recipe, state: Mapping[str, Any], asked: Asked) -> None:
+    """Raise `CheckpointError` where the weights do not fit the network, with what was said that may be wrong."""
+    network = skeleton(recipe.family, recipe.depth, recipe.shortcut, infer_classes(state) or 10)
+    try:
+        load_into(network.to_empty(device="cpu"), state)
+    except CheckpointError as error:
+        named = {"--depth": asked.depth, "--family": asked.family, "--shortcut": asked.shortcut}
+        given = [flag for flag, value in named.items() if value is not None]
+        advice = f"\n  without {' and '.join(given)} the file itself decides" if given else ""
+        raise CheckpointError(f"{error}{advice}") from None
+
+
+def _check_classes(dataset: str, classes: int | None) -> None:
+    size = SIZES.get(dataset)
+    if size is not None and classes is not None and size.num_classes != classes:
+        fitting = [name for name, other in SIZES.items() if other.num_classes == classes]
+        advice = f": --dataset {' or '.join(fitting)}" if fitting else "; images of your own: --dataset imagefolder"
+        raise CheckpointError(f"the weights are of {classes} classes, and {dataset} has {size.num_classes}{advice}")
+
+
+def _also_fits(state: Mapping[str, Any], asked: Asked, families: _Decided, shortcuts: _Decided) -> Iterable[str]:
+    """Yield what else the weights fit where a preset decided: it may be another's."""
+    if not (families.by.startswith("preset") or shortcuts.by.startswith("preset")):
+        return
+    others = [f"--shortcut {one}" for one in _looking_like(infer_shortcut(state)) if one not in shortcuts.options]
+    others += [f"--family {one}" for one in infer_families(state) if one not in families.options]
+    if others:
+        yield f"the weights fit {', '.join(others)} as well; preset {asked.preset} decided"

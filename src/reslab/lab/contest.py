@@ -1,0 +1,108 @@
+"""Candidates measured side by side on the test images: all on a few, and on the rest those that may be the best."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from torch import nn
+
+from reslab.data.serving import AnyDataset, AnyEvaluationBatches, test_batches
+from reslab.lab.assembly import training_network
+from reslab.lab.candidates import Candidate
+from reslab.models.weights import Weights, load_into
+from reslab.training.evaluation import Evaluation, evaluate
+from reslab.training.hardware import make_deterministic
+
+FIRST_IMAGES = 500
+"""Images that every candidate is measured on, where there are several; the best go on to all."""
+
+MOST_WHOLE = 6
+"""Candidates that are measured on all images, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A candidate and what it does, on all test images or (not `whole`) on the first of them."""
+
+    candidate: Candidate
+    evaluation: Evaluation
+    whole: bool
+
+
+def measure_candidates(
+    every: Sequence[Candidate],
+    weights: Weights,
+    dataset: AnyDataset,
+    device: torch.device,
+    on_progress: Callable[[str], object] = lambda _: None,
+) -> list[Measured]:
+    """Measure the candidates, the best first: all on the first images, and on the others those that may be the best."""
+    make_deterministic()
+    networks: dict[tuple[str, str], nn.Module] = {}
+    ways = []
+    for candidate in every:
+        recipe = candidate.recipe
+        kind = recipe.family, recipe.shortcut
+        if kind not in networks:
+            networks[kind] = training_network(recipe, len(dataset.class_names), 0, device)
+            load_into(networks[kind], weights)
+        ways.append(_Way(candidate, networks[kind], test_batches(recipe, dataset, device)))
+    if len(ways) > 1:
+        count = min(FIRST_IMAGES, ways[0].num_images)
+        on_progress(f"the weights fit {len(ways)} networks and normalisations; measuring each on {count:,} images")
+        for way in ways:
+            way.go_on(FIRST_IMAGES)
+        left = [way for way in _likely([way.result() for way in ways], ways) if not way.is_whole]
+        if left:
+            on_progress(f"measuring the {'best' if len(left) == 1 else f'{len(left)} best'} on all images")
+    else:
+        left = ways
+    for way in left:
+        way.go_on(way.num_images)
+    return sorted((way.result() for way in ways), key=lambda one: (not one.whole, one.evaluation.error, _loss(one)))
+
+
+def spread(first: Evaluation, second: Evaluation) -> float:
+    """Return the standard error of the difference between two errors, in percent; never quite zero."""
+    shares = [((one.num_wrong + 1) / (one.num_images + 2), one.num_images) for one in (first, second)]
+    return 100 * math.sqrt(sum(share * (1 - share) / count for share, count in shares))
+
+
+class _Way:
+    """A candidate on its way through the test images."""
+
+    def __init__(self, candidate: Candidate, network: nn.Module, batches: AnyEvaluationBatches) -> None:
+        self.candidate = candidate
+        self.num_images = batches.num_images
+        self._network = network
+        self._batch_size = batches.batch_size
+        self._batches = iter(batches)
+        self._so_far: Evaluation | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        return self._so_far is not None and self._so_far.num_images == self.num_images
+
+    def go_on(self, num_images: int) -> None:
+        """Measure on so many images more, in whole batches."""
+        some = islice(self._batches, -(-num_images // self._batch_size))
+        found = evaluate(self._network, some, precision=self.candidate.recipe.precision)
+        self._so_far = found if self._so_far is None else self._so_far + found
+
+    def result(self) -> Measured:
+        assert self._so_far is not None
+        return Measured(self.candidate, self._so_far, self.is_whole)
+
+
+def _likely(results: Sequence[Measured], ways: Sequence[_Way]) -> list[_Way]:
+    """Return the ways that chance may have put behind the best: within three standard errors, the best first."""
+    pairs = sorted(zip(results, ways, strict=True), key=lambda pair: (pair[0].evaluation.error, _loss(pair[0])))
+    best = pairs[0][0].evaluation
+    near = [way for one, way in pairs if one.evaluation.error - best.error <= 3 * spread(one.evaluation, best)]
+    return near[:MOST_WHOLE]
+
+
+def _loss(one: Measured) -> float:
+    return one.evaluation.loss if math.isfinite(one.evaluation.loss) else math.inf

@@ -1,0 +1,201 @@
+"""Error, loss and confusions of a trained run, or of weights from elsewhere under every network that they may be of."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reslab.data.serving import AnyDataset
+from reslab.data.sources import load_any
+from reslab.errors import CheckpointError, DataError
+from reslab.lab.candidates import Asked, Candidate, candidates
+from reslab.lab.contest import Measured, measure_candidates
+from reslab.lab.diagnose import check_trained_on, weights_digest
+from reslab.lab.doubts import suspicious, undecided
+from reslab.lab.store import RunFiles
+from reslab.models.fitting import infer_classes
+from reslab.models.weights import WeightsFile, read_weights_file
+from reslab.recipe import Recipe, vary
+from reslab.training.evaluation import Evaluation
+from reslab.training.hardware import pick_device
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What was measured, the best first, and what is known of it."""
+
+    measured: tuple[Measured, ...]
+    decided: dict[str, str]
+    """Who decided what: dataset, network, family, shortcut, normalisation, precision."""
+    remarks: tuple[str, ...]
+    weights: Path
+    sha256: str
+    entry: str
+    prefix: str
+    class_names: tuple[str, ...]
+
+    @property
+    def recipe(self) -> Recipe:
+        """Recipe of the best."""
+        return self.measured[0].candidate.recipe
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """What the best does on all test images."""
+        return self.measured[0].evaluation
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return all as values for JSON: errors in percent, losses in nats (None where they are no finite number)."""
+        recipe, evaluation = self.recipe, self.evaluation
+        return {
+            "dataset": recipe.dataset,
+            "test_error": evaluation.error,
+            "test_loss": _finite(evaluation.loss),
+            "num_images": evaluation.num_images,
+            **_network(recipe),
+            "num_classes": len(self.class_names),
+            "precision": recipe.precision,
+            "decided_by": self.decided,
+            "weights": str(self.weights),
+            "weights_sha256": self.sha256,
+            "entry": self.entry,
+            "prefix": self.prefix,
+            "remarks": list(self.remarks),
+            "candidates": [
+                {
+                    **_network(one.candidate.recipe),
+                    "test_error": one.evaluation.error,
+                    "test_loss": _finite(one.evaluation.loss),
+                    "num_images": one.evaluation.num_images,
+                    "flags": one.candidate.flags,
+                }
+                for one in self.measured
+            ],
+            "per_class": [
+                {"class": name, "num_images": sum(row), "error": error}
+                for name, row, error in zip(
+                    self.class_names, evaluation.confusion, evaluation.error_by_class, strict=True
+                )
+            ],
+            "confusion": [list(row) for row in evaluation.confusion],
+        }
+
+
+def evaluate_run(
+    files: RunFiles, *, precision: str | None = None, data_root: Path | None = None, device: str = "auto"
+) -> Evaluated:
+    """Measure a run's trained weights on the test images of its own data set.
+
+    Raises `CheckpointError` where the run has no weights or they are not what it ended with, `DataError` where its
+    images are not here or not the same.
+    """
+    recipe = files.read_run().recipe
+    if not files.weights.exists():
+        raise CheckpointError(f"{files.path} has no trained weights: {files.why_no_weights()}")
+    weights_digest(files)
+    weights = read_weights_file(files.weights)
+    dataset = load_any(recipe.dataset, data_root)
+    check_trained_on(files, dataset)
+    asked = recipe if precision is None else vary(recipe, precision=precision)
+    decided = dict.fromkeys(("dataset", "network", "family", "shortcut", "normalisation", "precision"), "run.json")
+    if precision is not None:
+        decided["precision"] = "--precision"
+    measured = measure_candidates([Candidate(asked)], weights.weights, dataset, pick_device(device))
+    return _evaluated(measured, decided, [], weights, files.weights, dataset)
+
+
+def evaluate_weights(
+    path: Path,
+    *,
+    preset: str | None = None,
+    dataset: str | None = None,
+    depth: int | None = None,
+    family: str | None = None,
+    shortcut: str | None = None,
+    normalisation: str | None = None,
+    precision: str | None = None,
+    entry: str | None = None,
+    data_root: Path | None = None,
+    device: str = "auto",
+    on_progress: Callable[[str], object] = lambda _: None,
+) -> Evaluated:
+    """Measure weights from elsewhere on the test images, under every network and normalisation that they may be of.
+
+    What is not said here, by a named preset or by a run.json beside the weights comes from the file, and what the file
+    cannot tell either (`reslab.lab.candidates`) is measured each way: all candidates on the first images, then
+    those that chance may have put behind the best on all (`reslab.lab.contest`).  The best comes first.  `entry` says
+    which weights of a file that holds several.  `on_progress` is called with a line for people.  Raises
+    `ResLabError` and its kin as `reslab.models.weights.read_weights_file` and `reslab.lab.candidates.candidates` do.
+    """
+    place = pick_device(device)
+    weights = read_weights_file(path, entry)
+    asked = Asked(preset, dataset, depth, family, shortcut, normalisation, precision)
+    found = candidates(weights, path, asked)
+    recipe = found.every[0].recipe
+    try:
+        images = load_any(recipe.dataset, data_root)
+    except DataError as error:
+        if not found.decided["dataset"].startswith("default"):
+            raise
+        raise DataError(
+            f"{error}.  {recipe.dataset} is the {found.decided['dataset']}; --dataset says another"
+        ) from error
+    classes = infer_classes(weights.weights)
+    if classes != len(images.class_names):
+        raise CheckpointError(f"the weights are of {classes} classes, and the images of {len(images.class_names)}")
+    remarks = [*weights.remarks, *found.remarks]
+    if found.run is not None and recipe.dataset == found.run.read_run().recipe.dataset:
+        try:
+            check_trained_on(found.run, images)
+        except DataError as error:
+            remarks.append(str(error))
+    measured = measure_candidates(found.every, weights.weights, images, place, on_progress)
+    return _evaluated(measured, _settled(found.decided, measured), remarks, weights, path, images)
+
+
+def _settled(decided: dict[str, str], measured: Sequence[Measured]) -> dict[str, str]:
+    """Return who decided what, with the measurement where nobody else did."""
+    recipes = [one.candidate.recipe for one in measured]
+    found = dict(decided)
+    for name in ("family", "shortcut", "normalisation"):
+        values = {getattr(recipe, name) for recipe in recipes}
+        if not found[name] or len(values) > 1:
+            found[name] = f"best of {len(values)} measured"
+    return found
+
+
+def _evaluated(
+    measured: list[Measured],
+    decided: dict[str, str],
+    remarks: list[str],
+    weights: WeightsFile,
+    path: Path,
+    dataset: AnyDataset,
+) -> Evaluated:
+    doubtful = [*suspicious(measured[0])]
+    remarks = [*remarks, *(doubtful or undecided(measured))]
+    return Evaluated(
+        tuple(measured),
+        decided,
+        tuple(dict.fromkeys(remarks)),
+        path,
+        weights.sha256,
+        weights.entry,
+        weights.prefix,
+        tuple(dataset.class_names),
+    )
+
+
+def _network(recipe: Recipe) -> dict[str, Any]:
+    return {
+        "network": recipe.network,
+        "family": recipe.family,
+        "depth": recipe.depth,
+        "shortcut": recipe.shortcut,
+        "normalisation": recipe.normalisation,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

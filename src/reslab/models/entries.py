@@ -1,0 +1,155 @@
+"""The named arrays in what a file holds, wherever they are; and which of them may be weights of a network of ours."""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from reslab.errors import CheckpointError
+from reslab.inert import Record, Table
+from reslab.models.foreign import printable
+from reslab.models.names import our_name
+from reslab.models.stored import Storages, Stored, parts, stored
+
+MAX_DEPTH = 32
+"""Entries within entries that are looked into."""
+
+_A_LAYER = "layer1.0.conv1.weight"
+"""What every network of ours has, so that names beside it which also begin alike are those of another one."""
+
+TOP = "top"
+"""The label of weights that are no entry of anything."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Arrays under one name, whose own names begin alike: by the names of our networks."""
+
+    label: str
+    """Where they are, as in state_dict_ema or state_dict.encoder_q."""
+    prefix: str
+    """What was taken off their names, as in module; empty for nothing."""
+    arrays: dict[str, Stored]
+    twice: str = ""
+    """A name that two arrays have, where there is one."""
+    unknown: dict[str, Stored] = field(default_factory=dict)
+    """Those that begin alike and have no name of ours, by the names that they have in the file."""
+    outside: tuple[str, ...] = ()
+    """Names beside these, with other beginnings."""
+
+
+@dataclass
+class Contents:
+    """What was found in a file."""
+
+    entries: list[Entry]
+    num_arrays: int
+    """How many arrays there are under any name."""
+    names: list[str]
+    """Some of their names."""
+    modules: list[str]
+    """Classes of whole networks."""
+    top: list[str]
+    """Names of the entries at the top."""
+    odd: str = ""
+    """Why some array is no plain one."""
+
+
+def find_entries(root: Any, storages: Storages) -> Contents:
+    """Return what there is of named arrays, those nearest to the top first; each object is looked at once."""
+    found = Contents([], 0, [], [], [name for name, _ in parts(root) if name is not None][:20])
+    todo: deque[tuple[tuple[str, ...], Any]] = deque([((), root)])
+    seen: set[int] = set()
+    while todo:
+        path, value = todo.popleft()
+        if id(value) in seen or len(path) > MAX_DEPTH:
+            continue
+        seen.add(id(value))
+        if isinstance(value, Record) and _is_module(value):
+            found.modules.append(value.maker)
+            continue
+        arrays: dict[str, Stored] = {}
+        for name, part in _flat(value):
+            array = stored(part, storages)
+            if array is not None and name is not None:
+                arrays[name] = array
+            elif array is None and isinstance(part, Table | Record | list | tuple):
+                todo.append(((*path, name) if name is not None else path, part))
+        if arrays:
+            found.num_arrays += len(arrays)
+            found.names.extend(list(arrays)[: 20 - len(found.names)])
+            found.odd = found.odd or next((array.odd for array in arrays.values() if array.odd), "")
+            found.entries.extend(_by_prefix(".".join(path), arrays))
+    return found
+
+
+def _flat(value: Any) -> Iterable[tuple[str | None, Any]]:
+    """Return the parts of a value; an ordered dict of old is made from a list of pairs."""
+    if isinstance(value, Record) and value.maker == "collections.OrderedDict" and type(value.arguments) is tuple:
+        for pairs in value.arguments[:1]:
+            if type(pairs) is list and all(type(pair) in (list, tuple) and len(pair) == 2 for pair in pairs):
+                return [*parts(Table([(pair[0], pair[1]) for pair in pairs])), *parts(value)]
+    return parts(value)
+
+
+def _is_module(value: Record) -> bool:
+    return isinstance(value.state, Table) and {"_modules", "_parameters"} <= value.state.named().keys()
+
+
+def _by_prefix(path: str, arrays: dict[str, Stored]) -> list[Entry]:
+    """Return the entries among arrays under one name: one for each beginning, the shortest first."""
+    groups: dict[str, dict[str, Stored]] = {}
+    twice: dict[str, str] = {}
+    unknown: dict[str, Stored] = {}
+    for name, array in arrays.items():
+        known = our_name(name)
+        if known is None:
+            unknown[name] = array
+            continue
+        prefix, ours = known
+        if ours.endswith("num_batches_tracked") and (array.shape != () or array.dtype.is_floating_point):
+            continue  # made over with the weights; nothing needs it
+        group = groups.setdefault(prefix, {})
+        if ours in group:
+            twice[prefix] = ours
+        group[ours] = array
+    entries = []
+    for prefix in sorted(groups, key=len):
+        begin = f"{prefix}." if prefix else ""
+        within = {name: array for name, array in unknown.items() if name.startswith(begin)}
+        outside = [name for name in arrays if not name.startswith(begin)]
+        for other, more in groups.items():
+            if other != prefix and other.startswith(begin) and _A_LAYER not in more:  # a part that our networks lack
+                within |= {f"{other}.{name}": array for name, array in more.items()}
+        label = ".".join(part for part in (path, prefix if len(groups) > 1 else "") if part) or TOP
+        entries.append(Entry(label, prefix, groups[prefix], twice.get(prefix, ""), within, tuple(outside)))
+    return entries
+
+
+def mixed(entries: list[Entry]) -> Entry | None:
+    """Return the arrays of several beginnings as one entry, where no two have the same name; else None."""
+    arrays: dict[str, Stored] = {}
+    for entry in entries:
+        if entry.twice or arrays.keys() & entry.arrays.keys():
+            return None
+        arrays |= entry.arrays
+    return Entry(entries[0].label.partition(".")[0], "", arrays, "", {}, ())
+
+
+def listed(names: Iterable[str], most: int = 6) -> str:
+    """Return names from a file as they can be printed, not too many."""
+    every = [printable(name) for name in names]
+    return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
+
+
+def check_anything(found: Contents) -> None:
+    """Raise `CheckpointError`, with a clause about "it", where a file has no named arrays."""
+    if found.entries or found.num_arrays:
+        return
+    if found.modules:
+        raise CheckpointError(
+            f"it holds a whole network (an object of {printable(found.modules[0])}), which only its own program can "
+            "make; save its weights alone: torch.save(model.state_dict(), ...)"
+        )
+    entries = f"its entries are {listed(found.top)}" if found.top else "it has no entries"
+    raise CheckpointError(f"it holds no weights: nowhere in it are there arrays under names ({entries})")
