@@ -41,7 +41,7 @@ def serve(run: Run, dataset: AnyDataset, device: torch.device) -> Served:
     )
 
 
-def test_batches(recipe: Recipe, dataset: AnyDataset, device: torch.device) -> AnyEvaluationBatches:
+def batches_to_measure(recipe: Recipe, dataset: AnyDataset, device: torch.device) -> AnyEvaluationBatches:
     """Return the test images as a run of the recipe would be measured on them, without its training batches."""
     parts: Split[AnyImages] = split(dataset, train_share=recipe.train_share, holdout=recipe.holdout)
     return _evaluation_batches(recipe, parts.test, _normaliser(recipe, parts.train), device, None)

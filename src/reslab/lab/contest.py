@@ -8,7 +8,7 @@ from itertools import islice
 import torch
 from torch import nn
 
-from reslab.data.serving import AnyDataset, AnyEvaluationBatches, test_batches
+from reslab.data.serving import AnyDataset, AnyEvaluationBatches, batches_to_measure
 from reslab.lab.assembly import training_network
 from reslab.lab.candidates import Candidate
 from reslab.models.weights import Weights, load_into
@@ -48,7 +48,7 @@ def measure_candidates(
         if kind not in networks:
             networks[kind] = training_network(recipe, len(dataset.class_names), 0, device)
             load_into(networks[kind], weights)
-        ways.append(_Way(candidate, networks[kind], test_batches(recipe, dataset, device)))
+        ways.append(_Way(candidate, networks[kind], batches_to_measure(recipe, dataset, device)))
     if len(ways) > 1:
         count = min(FIRST_IMAGES, ways[0].num_images)
         on_progress(f"the weights fit {len(ways)} networks and normalisations; measuring each on {count:,} images")
