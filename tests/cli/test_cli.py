@@ -505,7 +505,52 @@ def test_weights_of_a_plain_network_are_measured_as_such_where_told(reslab: Resl
     error = json.loads((weights.parent / "result.json").read_text())["test_error"]
     ask = ["evaluate", "--weights", str(weights), "--dataset", "digits", "--depth", "8", "--json"]
     assert json.loads(reslab(*ask, "--family", "plain")[1])["test_error"] == error
-    assert json.loads(reslab(*ask)[1])["test_error"] != error
+    untold = json.loads(reslab(*ask)[1])
+    assert (untold["test_error"], untold["decided_by"]["family"]) == (error, "run.json beside the weights")
+    assert json.loads(reslab(*ask, "--family", "residual", "--shortcut", "A")[1])["test_error"] != error
+
+
+def test_evaluate_shows_all_that_the_weights_fit(reslab: Reslab, trained: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "weights.safetensors"
+    shutil.copy(trained / tiny_run().id / "weights.safetensors", weights)
+    code, out, err = reslab("evaluate", "--weights", str(weights), "--dataset", "digits")
+    assert code == 0
+    assert "the weights fit 5 networks and normalisations; measuring each on 355 images" in err
+    assert re.search(r"network +resnet8, 10 classes +the file", out)
+    assert re.search(r"shortcut +B +the file", out)
+    assert re.search(r"normalisation +\S+ +best of 5 measured", out)
+    assert len(re.findall(r"resnet8 +B +\S+ +[\d.]+ +355 +--normalisation \S+", out)) == 5
+    _, out, _ = reslab("evaluate", tiny_run().id, "--runs", str(trained))
+    assert re.search(r"normalisation +channel-2023 +run\.json", out)
+    assert "All that the weights fit" not in out
+
+
+def test_evaluate_asks_which_of_several_weights_and_prints_strict_json(reslab: Reslab, tmp_path: Path) -> None:
+    import torch
+
+    from reslab.models.networks import build
+
+    plain, average = (
+        dict(build("residual", 8, "B", 10, initialisation="he-fan-in", seed=seed).state_dict()) for seed in (0, 1)
+    )
+    average["fc.bias"] = average["fc.bias"] * float("nan")
+    torch.save({"state_dict": plain, "ema": average}, tmp_path / "w.pth")
+    ask = ["evaluate", "--weights", "w.pth", "--dataset", "digits", "--normalisation", "channel", "--json"]
+    code, _, err = reslab(*ask)
+    assert code == 2
+    assert "2 networks: state_dict, ema.  Say which with --entry" in err
+    code, out, err = reslab(*ask, "--entry", "ema")
+
+    def refuse(word: str) -> None:
+        raise AssertionError(word)
+
+    facts = json.loads(out, parse_constant=refuse)
+    assert code == 0
+    assert (facts["entry"], facts["test_loss"], facts["candidates"][0]["test_loss"]) == ("ema", None, None)
+    assert "reslab: 10 weights are not finite numbers (NaN or infinite): fc.bias (10 of 10)" in err
+    assert any("fc.bias" in remark for remark in facts["remarks"])
+    code, _, err = reslab("evaluate", "some-run", "--shortcut", "A")
+    assert (code, "--shortcut is for --weights FILE" in err) == (2, True)
 
 
 def test_a_slip_leaves_no_failed_run(reslab: Reslab, tmp_path: Path) -> None:

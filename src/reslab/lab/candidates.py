@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reslab.data.sizes import SIZES
+from reslab.datasets import DATASETS, known
 from reslab.errors import CheckpointError, ResLabError
 from reslab.lab.store import RunFiles
 from reslab.models.fitting import infer_classes, infer_depth, infer_families, infer_shortcut
@@ -142,8 +142,8 @@ def _dataset(state: Mapping[str, Any], asked: Asked, said: Recipe | None) -> tup
     classes = infer_classes(state)
     if classes in (None, 10):
         return "cifar10", "default for 10 classes"
-    for name, size in SIZES.items():
-        if size.num_classes == classes:
+    for name, what in DATASETS.items():
+        if what.size is not None and what.size.num_classes == classes:
             return name, f"default for {classes} classes"
     raise ResLabError(f"the weights are of {classes} classes: say with --dataset what images they are for")
 
@@ -186,7 +186,7 @@ def _normalisations(dataset: str, asked: Asked, said: Recipe | None) -> _Decided
         return _Decided((said.normalisation,), RUN)
     if asked.preset is not None:
         return _Decided((preset_recipe(asked.preset).normalisation,), f"preset {asked.preset}")
-    return _Decided(UNMEASURED if dataset == "imagefolder" else CHOICES["normalisation"])
+    return _Decided(UNMEASURED if known(dataset).layout == "folders" else CHOICES["normalisation"])
 
 
 def _base(asked: Asked, dataset: str, depth: int, family: str) -> Recipe:
@@ -222,9 +222,10 @@ def _check_fits(recipe: Recipe, state: Mapping[str, Any], asked: Asked) -> None:
 
 
 def _check_classes(dataset: str, classes: int | None) -> None:
-    size = SIZES.get(dataset)
+    size = known(dataset).size
     if size is not None and classes is not None and size.num_classes != classes:
-        fitting = [name for name, other in SIZES.items() if other.num_classes == classes]
+        sizes = {name: what.size for name, what in DATASETS.items() if what.size is not None}
+        fitting = [name for name, other in sizes.items() if other.num_classes == classes]
         advice = f": --dataset {' or '.join(fitting)}" if fitting else "; images of your own: --dataset imagefolder"
         raise CheckpointError(f"the weights are of {classes} classes, and {dataset} has {size.num_classes}{advice}")
 

@@ -11,8 +11,9 @@ from reslab.data.sources import load_any
 from reslab.errors import CheckpointError, DataError
 from reslab.lab.candidates import Asked, Candidate, candidates
 from reslab.lab.contest import Measured, measure_candidates
-from reslab.lab.diagnose import check_trained_on, weights_digest
+from reslab.lab.diagnose import weights_digest
 from reslab.lab.doubts import suspicious, undecided
+from reslab.lab.provenance import check_trained_on
 from reslab.lab.store import RunFiles
 from reslab.models.fitting import infer_classes
 from reslab.models.weights import WeightsFile, read_weights_file
