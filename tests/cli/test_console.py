@@ -22,7 +22,6 @@ def test_the_board_says_what_a_run_does(capsys: pytest.CaptureFixture[str]) -> N
     ]
 
 
-<<<<<<< HEAD
 def test_the_board_says_how_far_a_measurement_is_and_when_all_are_done(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -40,8 +39,8 @@ def test_the_board_says_how_far_a_measurement_is_and_when_all_are_done(
         "one  gap, 50%  (all done in about 12 s)",
         "two  surface, 50%  (all done in about 2 s)",
     ]
-=======
+
+
 def test_what_is_no_finite_number_is_null_for_scripts(capsys: pytest.CaptureFixture[str]) -> None:
     print_json({"a": float("nan"), "b": [1.5, (float("inf"), {"c": -float("inf")})], "d": "NaN"})
     assert json.loads(capsys.readouterr().out) == {"a": None, "b": [1.5, [None, {"c": None}]], "d": "NaN"}
->>>>>>> b2a84f0 (Evaluate: tests of the command line, docs, null for what is no finite number in any --json)
