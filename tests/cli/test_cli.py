@@ -329,20 +329,8 @@ def test_a_run_of_an_earlier_version_stays_and_is_told(reslab: Reslab, tmp_path:
     old = Run(vary(recipe, precision="fp32"))
     run_files(tmp_path / "runs", old).create(old)
     tiny = ["--dataset", "imagefolder", "--epochs", "1", "--precision", "fp32", "--data-root", str(root)]
-    ask = [
-        "run",
-        "depth",
-        *tiny,
-        "--depths",
-        "8",
-        "--seeds",
-        "2",
-        "--runs",
-        str(tmp_path / "runs"),
-        "--dry-run",
-        "--json",
-    ]
-    _, out, err = reslab(*ask)
+    place = ["--runs", str(tmp_path / "runs"), "--dry-run", "--json"]
+    _, out, err = reslab("run", "depth", *tiny, "--depths", "8", "--seeds", "2", *place)
     assert err.count("is of an earlier ResLab") == 1
     assert f"remark: {old.id} is of an earlier ResLab" in err
     assert json.loads(out)["num_to_train"] == 2
