@@ -296,6 +296,18 @@ def test_another_image_folder_has_runs_of_its_own(reslab: Reslab, tmp_path: Path
             f"the images of imagefolder are not those that {ids[0]} was trained on: the fingerprint of those in {two}"
             in err
         )
+    weights = ["evaluate", "--weights", str(tmp_path / facts[0][0]["dir"] / "weights.safetensors"), "--data-root"]
+    code, _, err = reslab(*weights, str(two))  # other images of the same classes: an error, and a word
+    assert code == 0
+    assert "was trained on: the fingerprint of those in" in err
+    for part in ("train", "val"):
+        (two / part / "sea").rename(two / part / "water")
+    code, _, err = reslab(*weights, str(two))
+    assert code == 5
+    assert (
+        f"the weights of {ids[0]} are not for these images (the classes differ: sea, water are in one of them only)"
+        in err
+    )
 
 
 def test_a_study_says_on_which_images_it_is_and_has_other_runs_on_others(reslab: Reslab, tmp_path: Path) -> None:

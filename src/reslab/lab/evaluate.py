@@ -13,7 +13,7 @@ from reslab.lab.candidates import Asked, Candidate, candidates
 from reslab.lab.contest import Measured, measure_candidates
 from reslab.lab.diagnose import weights_digest
 from reslab.lab.doubts import suspicious, undecided
-from reslab.lab.provenance import check_trained_on
+from reslab.lab.provenance import check_classes, check_trained_on
 from reslab.lab.store import RunFiles
 from reslab.models.fitting import infer_classes
 from reslab.models.weights import WeightsFile, read_weights_file
@@ -147,6 +147,7 @@ def evaluate_weights(
         raise CheckpointError(f"the weights are of {classes} classes, and the images of {len(images.class_names)}")
     remarks = [*weights.remarks, *found.remarks]
     if found.run is not None and recipe.dataset == found.run.read_run().recipe.dataset:
+        check_classes(found.run, images)  # of other images an error can be told, of other classes none
         try:
             check_trained_on(found.run, images)
         except DataError as error:
