@@ -9,14 +9,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reslab import host
+from reslab.errors import ResLabError
 from reslab.kernels import build
 from reslab.kernels.build import kernels
 from reslab.kernels.convolution import convolve
+from reslab.kernels.norm import usable
 
 pytestmark = pytest.mark.usefixtures("two_threads")
 
 STRIDE_ONE = [(16, 16, 32, 1), (32, 32, 16, 1), (64, 64, 8, 1), (48, 16, 4, 1), (16, 32, 6, 1), (128, 16, 4, 1)]
-STRIDE_TWO = [(16, 32, 32, 2), (32, 64, 16, 2), (48, 16, 4, 2)]
+STRIDE_TWO = [(16, 32, 32, 2), (32, 64, 16, 2), (48, 16, 4, 2), (16, 16, 7, 2)]
+ONE_BY_ONE = [((16, 32, 16, 2), 1), ((32, 64, 5, 2), 1), ((16, 16, 6, 1), 1)]
+FIRST = [(3, 16, 32, 1), (1, 32, 6, 1), (4, 16, 5, 1)]
 DTYPES = [
     pytest.param(
         torch.bfloat16,
@@ -35,17 +39,17 @@ def _tensor(*shape: int, integers: bool, generator: torch.Generator) -> Tensor:
 
 
 def _case(
-    shape: tuple[int, int, int, int], dtype: torch.dtype, *, integers: bool = False, images: int = 7
+    shape: tuple[int, int, int, int], dtype: torch.dtype, *, taps: int = 3, integers: bool = False, images: int = 7
 ) -> tuple[nn.Conv2d, Tensor, Tensor]:
     """Return a convolution, maps and a gradient of its output; integers are such that no way has to round."""
     inputs, outputs, size, stride = shape
     generator = torch.Generator().manual_seed(0)
-    convolution = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+    convolution = nn.Conv2d(inputs, outputs, taps, stride=stride, padding=taps // 2, bias=False)
     with torch.no_grad():
-        weight = _tensor(outputs, inputs, 3, 3, integers=integers, generator=generator)
+        weight = _tensor(outputs, inputs, taps, taps, integers=integers, generator=generator)
         convolution.weight.copy_(4 * weight if integers else weight)
     maps = _tensor(images, inputs, size, size, integers=integers, generator=generator).to(dtype)
-    small = size // stride
+    small = -(-size // stride)
     gradient = _tensor(images, outputs, small, small, integers=integers, generator=generator).to(dtype)
     return convolution, maps.contiguous(memory_format=torch.channels_last), gradient
 
@@ -66,7 +70,7 @@ def _truth(convolution: nn.Conv2d, maps: Tensor, gradient: Tensor) -> tuple[Tens
     """Return the same in float64."""
     weight = convolution.weight.detach().double().requires_grad_()
     wide = maps.double().requires_grad_()
-    out = F.conv2d(wide, weight, stride=convolution.stride, padding=1)
+    out = F.conv2d(wide, weight, stride=convolution.stride, padding=convolution.padding)  # type: ignore[arg-type]
     out.backward(gradient.double())  # type: ignore[no-untyped-call]
     assert wide.grad is not None
     assert weight.grad is not None
@@ -74,7 +78,7 @@ def _truth(convolution: nn.Conv2d, maps: Tensor, gradient: Tensor) -> tuple[Tens
 
 
 def _far(found: Tensor, wanted: Tensor) -> float:
-    return float((found.double() - wanted).norm() / wanted.norm())
+    return float((found.detach().double() - wanted).norm() / wanted.norm())
 
 
 @pytest.fixture(params=[1, 2, 3])
@@ -113,12 +117,12 @@ def test_its_errors_have_no_direction(dtype: torch.dtype) -> None:
 
 
 @pytest.mark.usefixtures("_threads")
-@pytest.mark.parametrize("shape", STRIDE_TWO, ids=str)
-@pytest.mark.parametrize("dtype", DTYPES[:1])
-def test_with_stride_two_the_gradient_of_the_weights_is_that_of_float32(
-    shape: tuple[int, int, int, int], dtype: torch.dtype
+@pytest.mark.parametrize(("shape", "taps"), [*((shape, 3) for shape in STRIDE_TWO), *(ONE_BY_ONE)], ids=str)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_elsewhere_the_gradient_of_the_weights_is_that_of_float32(
+    shape: tuple[int, int, int, int], taps: int, dtype: torch.dtype
 ) -> None:
-    case = _case(shape, dtype)
+    case = _case(shape, dtype, taps=taps)
     with torch.no_grad():
         case[0].weight.copy_(case[0].weight.bfloat16())
     out, of_maps, of_weight = _results(*case)
@@ -130,44 +134,114 @@ def test_with_stride_two_the_gradient_of_the_weights_is_that_of_float32(
     assert _far(of_maps, expected_maps) < 3e-3
 
 
+@pytest.mark.usefixtures("_threads")
+@pytest.mark.parametrize("integers", [True, False])
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(16, 16, 32, 1), (64, 64, 8, 1), (16, 32, 32, 2)], ids=str)
-def test_the_same_threads_give_the_same_bits(shape: tuple[int, int, int, int], dtype: torch.dtype) -> None:
-    case = _case(shape, dtype)
-    assert all(torch.equal(one, two) for one, two in zip(_results(*case), _results(*case), strict=True))
+@pytest.mark.parametrize("shape", FIRST, ids=str)
+def test_a_first_convolution(shape: tuple[int, int, int, int], dtype: torch.dtype, integers: bool) -> None:
+    convolution, images, gradient = _case(shape, torch.float32, integers=integers)
+    gradient = gradient.to(dtype)
+    half = dtype == torch.bfloat16
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        out = convolve(convolution, images)
+    assert type(out.grad_fn).__name__ == "_FirstBackward"
+    out.backward(gradient)  # type: ignore[no-untyped-call]
+    if half:  # what is multiplied is rounded
+        with torch.no_grad():
+            convolution.weight.copy_(convolution.weight.bfloat16())
+        images = images.bfloat16()
+    expected, _, of_weight = _truth(convolution, images, gradient)
+    found = convolution.weight.grad
+    assert found is not None
+    if integers:
+        assert torch.equal(out, expected.to(dtype))
+        assert torch.equal(found, of_weight.float())
+    else:
+        assert _far(out, expected) < (3e-3 if half else 1e-6)
+        assert _far(found, of_weight) < 1e-6
 
 
-@pytest.mark.parametrize("case", ["float64", "three channels", "odd width", "stride 2 in float32", "five by five"])
-def test_what_the_kernel_cannot_do_is_left_to_torch(case: str) -> None:
-    inputs, size = (3, 8) if case == "three channels" else (16, 7 if case == "odd width" else 8)
-    convolution, maps, _ = _case((inputs, 16, size, 1), torch.float32, images=2)
-    if case == "stride 2 in float32":
-        convolution.stride = (2, 2)
-    elif case == "five by five":
-        convolution = nn.Conv2d(inputs, 16, 5, padding=1, bias=False)
-    elif case == "float64":
-        convolution, maps = convolution.double(), maps.double()
-    leaf = maps.clone().requires_grad_()
-    expected = convolution(leaf)
-    gradient = torch.ones_like(expected)
-    expected.backward(gradient)
-    of_weight = convolution.weight.grad
-    out, of_maps, found = _results(convolution, maps, gradient)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("shape", "taps"),
+    [((16, 16, 32, 1), 3), ((64, 64, 8, 1), 3), ((16, 32, 32, 2), 3), ((16, 32, 16, 2), 1), ((3, 16, 32, 1), 3)],
+    ids=str,
+)
+def test_any_number_of_threads_gives_the_same_bits(
+    shape: tuple[int, int, int, int], taps: int, dtype: torch.dtype
+) -> None:
+    """More of them than cores, too, which take each other's pieces."""
+    convolution, maps, gradient = _case(shape, dtype, taps=taps, images=37)
+    maps.requires_grad_(shape[0] > 4)
+    results = []
+    for threads in (1, 2, 2, 3, 7):
+        torch.set_num_threads(threads)
+        convolution.weight.grad = maps.grad = None
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+            out = convolve(convolution, maps)
+        out.backward(gradient)  # type: ignore[no-untyped-call]
+        results.append([out.detach(), convolution.weight.grad, *([maps.grad] if maps.requires_grad else [])])
+    for result in results[1:]:
+        assert all(torch.equal(one, two) for one, two in zip(result, results[0], strict=True))  # type: ignore[arg-type]
+
+
+def _changed(what: str) -> nn.Conv2d:
+    """Return a convolution that differs from what the kernels do in one thing."""
+    if what == "float64":
+        return nn.Conv2d(16, 16, 3, padding=1, bias=False).double()
+    return nn.Conv2d(
+        16,
+        24 if what == "24 filters" else 16,
+        5 if what == "five by five" else 3,
+        stride={"stride 3": 3, "two strides": (1, 2)}.get(what, 1),  # type: ignore[arg-type]
+        padding={"another padding": 0, "two paddings": (1, 0), "padding by name": "same"}.get(what, 1),  # type: ignore[arg-type]
+        dilation=2 if what == "dilation" else 1,
+        groups=4 if what == "groups" else 1,
+        bias=what == "a bias",
+        padding_mode="reflect" if what == "reflection" else "zeros",
+    )
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        *("float64", "24 filters", "five by five", "stride 3", "two strides", "another padding", "two paddings"),
+        *("padding by name", "dilation", "groups", "a bias", "reflection"),
+    ],
+)
+def test_what_the_kernel_cannot_do_is_left_to_torch(what: str) -> None:
+    torch.manual_seed(0)
+    convolution = _changed(what)
+    maps = torch.randn(2, 16, 8, 8, dtype=convolution.weight.dtype)
+    expected = convolution(maps)
+    out = convolve(convolution, maps)
     assert torch.equal(out, expected)
-    assert leaf.grad is not None
-    assert torch.equal(of_maps, leaf.grad)
-    assert of_weight is not None
-    assert torch.equal(found, of_weight)
+    assert type(out.grad_fn) is type(expected.grad_fn)
 
 
-@pytest.fixture
-def _smaller_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Compile the kernels as for a processor with AVX2 and no more."""
-    monkeypatch.setattr(build, "FLAGS", tuple(f.replace("native", "haswell") for f in build.FLAGS))
+def test_a_gradient_of_images_is_left_to_torch() -> None:
+    convolution, images, _ = _case((3, 16, 8, 1), torch.float32)
+    assert type(convolve(convolution, images.requires_grad_()).grad_fn).__name__ == "ConvolutionBackward0"
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 8, 1), (3, 16, 8, 1)], ids=str)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_second_derivative_is_refused(shape: tuple[int, int, int, int], dtype: torch.dtype) -> None:
+    convolution, maps, gradient = _case(shape, dtype)
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        out = convolve(convolution, maps)
+    with pytest.raises(ResLabError, match="no second derivative"):
+        torch.autograd.grad(out, convolution.weight, gradient, create_graph=True)
+
+
+@pytest.fixture(params=["haswell", "x86-64"])
+def smaller_processor(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Compile the kernels as for a processor with AVX2 and no more, or without."""
+    monkeypatch.setattr(build, "FLAGS", tuple(f.replace("native", request.param) for f in build.FLAGS))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for cached in (build.kernels, build._tools):
         cached.cache_clear()
-    yield
+    yield request.param
     monkeypatch.undo()
     for cached in (build.kernels, build._tools):
         cached.cache_clear()
@@ -177,10 +251,18 @@ def _smaller_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     kernels().library is None or not {"avx2", "fma", "avx512f"} <= host.cpu_features(),
     reason="no larger processor than that, or no compiler",
 )
-@pytest.mark.usefixtures("_smaller_processor")
-def test_a_processor_without_avx512_does_it_too() -> None:
+def test_asmaller_processor_does_what_it_can(smaller_processor: str) -> None:
+    if smaller_processor == "x86-64":
+        assert kernels().words.startswith("batch norm; compiled")
+        assert usable(nn.BatchNorm2d(16), torch.zeros(4, 16, 2, 2))
+        return
     assert kernels().words.startswith("batch norm, 3x3 convolution (Winograd) in fp32;")
-    for shape in STRIDE_ONE:
-        case = _case(shape, torch.float32, integers=True)
-        for found, wanted in zip(_results(*case), _truth(*case), strict=True):
-            assert torch.equal(found, wanted.float())
+    for shape, taps in [*((shape, 3) for shape in (*STRIDE_ONE, *STRIDE_TWO, *FIRST)), *ONE_BY_ONE]:
+        convolution, maps, gradient = _case(shape, torch.float32, taps=taps, integers=True)
+        maps.requires_grad_(shape[0] > 4)
+        out = convolve(convolution, maps)
+        out.backward(gradient)  # type: ignore[no-untyped-call]
+        expected, of_maps, of_weight = _truth(convolution, maps.detach(), gradient)
+        assert torch.equal(out, expected.float())
+        assert maps.grad is None or torch.equal(maps.grad, of_maps.float())
+        assert torch.equal(convolution.weight.grad, of_weight.float())  # type: ignore[arg-type]

@@ -1,10 +1,13 @@
 """The fused kernels against torch's own operations, in float64 where it matters."""
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from reslab.errors import ResLabError
 from reslab.kernels.build import kernels
 from reslab.kernels.norm import norm_add_relu_twice, norm_only, norm_relu, norm_relu_twice, usable
 
@@ -87,15 +90,36 @@ def test_a_large_mean_does_not_drown_the_variance() -> None:
 
 
 @needs_kernels
-@pytest.mark.parametrize("threads", [1, 2, 3])
-def test_the_same_threads_give_the_same_bits(threads: int) -> None:
-    torch.set_num_threads(threads)
+@pytest.mark.parametrize("ratio", [1e3, 1e4, -1e4])
+def test_a_mean_of_many_deviations_costs_no_more_than_in_torch(ratio: float) -> None:
+    """Outputs, gradients and statistics, of channels of which one begins with an outlier."""
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.randn(32, 16, 16, 16, generator=generator)
+    maps[0, 3] += 30
+    maps = (maps + ratio).contiguous(memory_format=torch.channels_last)
+    gradient = torch.randn(maps.shape, generator=generator)
+    found: list[list[Tensor | None]] = []
+    for way in (norm_only, lambda norm, maps: norm(maps), lambda norm, maps: norm.double()(maps.double())):
+        norm, leaf = norm_of(16), maps.clone().requires_grad_()
+        out = way(norm, leaf)
+        out.backward(gradient.to(out.dtype))
+        found.append([out, leaf.grad, norm.weight.grad, norm.bias.grad, norm.running_mean, norm.running_var])
+    for ours, torchs, wanted in zip(*found, strict=True):
+        assert far(ours, wanted) < max(far(torchs, wanted), 1e-6)
+
+
+@needs_kernels
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(37, 16, 16, 16), (16, 64, 8, 8)])
+def test_any_number_of_threads_gives_the_same_bits(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    """More of them than cores, too, which take each other's pieces."""
     results = []
-    for _ in range(3):
-        norm, maps = norm_of(16), maps_like((16, 16, 8, 8), torch.float32, 0)
-        out, _ = norm_relu_twice(norm, maps)
+    for threads in (1, 2, 2, 3, 7):
+        torch.set_num_threads(threads)
+        norm, maps, shortcut = norm_of(shape[1]), maps_like(shape, dtype, 0), maps_like(shape, dtype, 1)
+        out, _ = norm_add_relu_twice(norm, maps, shortcut)
         out.sum().backward()  # type: ignore[no-untyped-call]
-        results.append((out.detach(), maps.grad, norm.weight.grad))
+        results.append((out.detach(), maps.grad, shortcut.grad, norm.weight.grad, norm.running_var))
     for result in results[1:]:
         assert all(torch.equal(one, two) for one, two in zip(result, results[0], strict=True))  # type: ignore[arg-type]
 
@@ -110,8 +134,67 @@ def test_what_is_not_a_number_is_not_hidden() -> None:
 
 
 @needs_kernels
+def test_bfloat16_keeps_what_is_not_a_number_whatever_its_bits() -> None:
+    maps = torch.zeros(4, 16, 4, 4).contiguous(memory_format=torch.channels_last)
+    maps[0, 3, 0, 0] = torch.tensor(0x7FFFFFFF, dtype=torch.int32).view(torch.float32)
+    assert norm_relu(norm_of(16), maps.bfloat16())[:, 3].isnan().all()
+
+
+@needs_kernels
 def test_where_the_kernels_are_usable() -> None:
     assert usable(nn.BatchNorm2d(16), torch.zeros(4, 16, 2, 2))
     assert not usable(nn.BatchNorm2d(24), torch.zeros(8, 24, 2, 2))
     assert not usable(nn.BatchNorm2d(16), torch.zeros(1, 16, 1, 1))
     assert not usable(nn.BatchNorm2d(16), torch.zeros(4, 16, 2, 2, dtype=torch.float64))
+    assert not usable(nn.BatchNorm2d(16), torch.zeros(0, 16, 2, 2))
+    assert not usable(nn.BatchNorm2d(16), torch.zeros(16, 2, 2))
+    assert not usable(nn.BatchNorm2d(16).eval(), torch.zeros(4, 16, 2, 2))
+    assert not usable(nn.BatchNorm2d(16).bfloat16(), torch.zeros(4, 16, 2, 2, dtype=torch.bfloat16))
+    assert not usable(nn.BatchNorm2d(16, affine=False), torch.zeros(4, 16, 2, 2))
+    assert not usable(nn.BatchNorm2d(16, track_running_stats=False), torch.zeros(4, 16, 2, 2))
+    assert not usable(nn.BatchNorm2d(16, momentum=None), torch.zeros(4, 16, 2, 2))
+    assert not usable(nn.BatchNorm2d(32), torch.zeros(4, 16, 2, 2))
+    assert not usable(type("Other", (nn.BatchNorm2d,), {})(16), torch.zeros(4, 16, 2, 2))
+
+
+@needs_kernels
+def test_a_module_in_bfloat16_is_torchs() -> None:
+    norm, maps = norm_of(64).bfloat16(), maps_like((4, 64, 4, 4), torch.bfloat16, 0)
+    twin = copy.deepcopy(norm)
+    assert torch.equal(norm_relu(norm, maps), F.relu(twin(maps)))
+    assert torch.equal(norm.running_var, twin.running_var)  # type: ignore[arg-type]
+
+
+@needs_kernels
+def test_another_default_type_is_no_matter() -> None:
+    norm, maps = norm_of(64), maps_like((4, 64, 4, 4), torch.float32, 0)
+    expected = norm_relu(copy.deepcopy(norm), maps)
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        assert torch.equal(norm_relu(norm, maps), expected)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@needs_kernels
+def test_one_value_a_channel_is_refused_as_by_torch() -> None:
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        norm_relu(nn.BatchNorm2d(64), torch.zeros(1, 64, 1, 1))
+
+
+@needs_kernels
+def test_a_shortcut_of_another_shape_or_type_is_torchs_to_add() -> None:
+    norm, maps = norm_of(16), maps_like((4, 16, 4, 4), torch.bfloat16, 0)
+    for shortcut in (torch.ones(4, 16, 1, 1, dtype=torch.bfloat16), torch.ones(4, 16, 4, 4)):
+        twin = copy.deepcopy(norm)
+        out, again = norm_add_relu_twice(norm, maps, shortcut)
+        assert torch.equal(out, F.relu(twin(maps) + shortcut))
+        assert torch.equal(out, again)
+
+
+@needs_kernels
+def test_a_second_derivative_is_refused() -> None:
+    norm, maps = norm_of(16), maps_like((4, 16, 4, 4), torch.float32, 0)
+    out = norm_relu(norm, maps)
+    with pytest.raises(ResLabError, match="no second derivative"):
+        torch.autograd.grad(out.square().sum(), maps, create_graph=True)

@@ -25,8 +25,8 @@ from reslab.host import cpu_features, torch_folder, torch_version
 if TYPE_CHECKING:
     from torch import Tensor
 
-HEADERS = (Path(__file__).with_name("numbers.h"),)
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("norm.cpp", "convolution.cpp", "winograd.cpp"))
+HEADERS = tuple(Path(__file__).with_name(name) for name in ("numbers.h", "pieces.h"))
+SOURCES = tuple(Path(__file__).with_name(f"{name}.cpp") for name in ("norm", "convolution", "first", "winograd"))
 SWITCHED_OFF = "switched off by RESLAB_KERNELS=0"
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
 

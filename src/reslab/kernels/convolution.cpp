@@ -1,33 +1,134 @@
-// The gradient of a 3x3 convolution's weights (padding 1, stride 1 or 2), in bfloat16 with sums in float.
+// The gradient of a convolution's weights, 3x3 with padding 1 or 1x1 without, stride 1 or 2, directly; for where
+// Winograd's way does not serve or does not pay.  Sums are float, also of products of bfloat16.
 //
 // Maps are channels-last.  The processor's dot product takes pairs of bfloat16 along the axis that is summed over,
-// which here is that of the pixels: both maps are first woven, so that a 32-bit number holds one channel of two
-// neighbouring pixels.  A block of the gradient then stays in registers while all pixels of some images go by.
-// Threads get equal parts of the images and their sums are added in order: the same number of threads gives the
-// same bits.
+// which here is that of the pixels: both maps are first woven, so that a 32-bit word holds one channel of two
+// neighbouring pixels.  A word of float is one pixel's, and is read where it is.  A block of the gradient then stays in
+// registers while all pixels of some images go by.  Sums are made in pieces of the images and added in their order
+// (pieces.h): bits do not depend on the number of threads.
 
 #include <algorithm>
 #include <cstdint>
 #include <vector>
 
-#ifdef __AVX512BF16__
+#include "numbers.h"
+#include "pieces.h"
 
-#include <immintrin.h>
-#include <omp.h>
+#ifdef RESLAB_LANES
 
 namespace {
 
-using bfloat = uint16_t;
-constexpr int LANES = 16;    // floats of a register
-constexpr int TAPS = 3;      // of the kernel along one axis
-constexpr int ENOUGH = 512;  // pixels of output that a block of the gradient stays in registers for, at least
+using namespace reslab;
+
+constexpr int ENOUGH = 512;                 // pixels of output that a block stays in registers for, at least
+constexpr int SUMS = REGISTERS_IN_ALL / 2;  // that stay in registers
 
 struct Convolution {
   int64_t images;
-  int height, width, in, out, stride;
-  int rows() const { return height / stride; }
-  int pairs() const { return width / stride / 2; }  // of neighbouring pixels in a row of the output
+  int height, width, in, out, taps, stride, threads;
+  int padding() const { return taps / 2; }
+  int rows() const { return (height - 1) / stride + 1; }
+  int columns() const { return (width - 1) / stride + 1; }
+  int pairs() const { return (columns() + 1) / 2; }  // of neighbouring pixels in a row of the output
 };
+
+// Where words are: a row's in `step`s from its start.
+struct Words {
+  const uint32_t* start;
+  int64_t image, row, step;
+};
+
+// Adds to INPUTS x (REGISTERS * LANES) numbers of the gradient what some rows of the output give for one tap.
+template <class T, int INPUTS, int REGISTERS>
+void add_block(int64_t images, int rows, int num_words, const Words& maps, const Words& gradients, int out, float* to) {
+  Register sum[INPUTS][REGISTERS];
+#pragma GCC unroll 16
+  for (int i = 0; i < INPUTS; i++) {
+#pragma GCC unroll 2
+    for (int r = 0; r < REGISTERS; r++) sum[i][r] = load(to + i * out + r * LANES);
+  }
+  for (int64_t image = 0; image < images; image++) {
+    for (int row = 0; row < rows; row++) {
+      const uint32_t* in = maps.start + image * maps.image + row * maps.row;
+      const uint32_t* back = gradients.start + image * gradients.image + row * gradients.row;
+      for (int word = 0; word < num_words; word++, in += maps.step, back += gradients.step) {
+        Register gradient[REGISTERS];
+#pragma GCC unroll 2
+        for (int r = 0; r < REGISTERS; r++) gradient[r] = load_once(back + r * LANES);
+#pragma GCC unroll 16
+        for (int i = 0; i < INPUTS; i++) {
+#pragma GCC unroll 2
+          for (int r = 0; r < REGISTERS; r++) sum[i][r] = Numbers<T>::multiply(sum[i][r], gradient[r], in[i]);
+        }
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < INPUTS; i++) {
+#pragma GCC unroll 2
+    for (int r = 0; r < REGISTERS; r++) store(to + i * out + r * LANES, sum[i][r]);
+  }
+}
+
+// The outputs [first, end) along an axis of `outputs` whose tap is inside an axis of `inputs`.
+struct Inside {
+  int first, end;
+  Inside(const Convolution& shape, int tap, int inputs, int outputs) {
+    const int before = shape.padding() - tap;  // how far the tap is before the output's pixel
+    first = before > 0 ? (before + shape.stride - 1) / shape.stride : 0;
+    end = std::min(outputs, (inputs - 1 + before) / shape.stride + 1);
+    if (inputs - 1 + before < 0) end = 0;
+  }
+};
+
+// Adds what some images give for one tap: in x out numbers.  Of both maps the words of the first image's first row,
+// and of a row `num_words`, are given.
+template <class T>
+void add_tap(const Convolution& shape, int64_t images, int tap_row, int num_words, Words maps, Words gradients,
+             float* to) {
+  const Inside rows(shape, tap_row, shape.height, shape.rows());
+  if (rows.first >= rows.end || num_words <= 0) return;
+  maps.start += (rows.first * shape.stride + tap_row - shape.padding()) * maps.row;
+  maps.row *= shape.stride;
+  gradients.start += rows.first * gradients.row;
+  const bool two = shape.out % (2 * LANES) == 0;
+  const auto add = two ? add_block<T, SUMS / 2, 2> : add_block<T, SUMS, 1>;
+  const uint32_t *pixels = maps.start, *backs = gradients.start;
+  for (int i = 0; i < shape.in; i += two ? SUMS / 2 : SUMS) {
+    for (int o = 0; o < shape.out; o += two ? 2 * LANES : LANES) {
+      maps.start = pixels + i;
+      gradients.start = backs + o;
+      add(images, rows.end - rows.first, num_words, maps, gradients, shape.out, to + i * shape.out + o);
+    }
+  }
+}
+
+// Adds what some images give: taps x in x out numbers.
+template <class T> struct Adding;
+
+template <> struct Adding<float> {
+  const Convolution& shape;
+
+  void images(int64_t num_images, const float* maps, const float* gradients, float* to) {
+    const auto words = [](const float* numbers) { return reinterpret_cast<const uint32_t*>(numbers); };
+    const int64_t in_row = static_cast<int64_t>(shape.width) * shape.in;
+    const int64_t out_row = static_cast<int64_t>(shape.columns()) * shape.out;
+    for (int column = 0; column < shape.taps; column++) {
+      const Inside columns(shape, column, shape.width, shape.columns());
+      const int64_t first = columns.first * shape.stride + column - shape.padding();
+      const Words pixels{words(maps) + first * shape.in, in_row * shape.height, in_row,
+                         static_cast<int64_t>(shape.stride) * shape.in};
+      const Words backs{words(gradients) + static_cast<int64_t>(columns.first) * shape.out, out_row * shape.rows(),
+                        out_row, shape.out};
+      for (int row = 0; row < shape.taps; row++) {
+        add_tap<float>(shape, num_images, row, columns.end - columns.first, pixels, backs,
+                       to + static_cast<int64_t>(row * shape.taps + column) * shape.in * shape.out);
+      }
+    }
+  }
+};
+
+#ifdef __AVX512BF16__
 
 // 16 channels of two pixels as pairs; a pixel outside the image is null and counts as zero.
 inline __m512i weave(const bfloat* first, const bfloat* second) {
@@ -44,78 +145,57 @@ void weave_rows(const bfloat* maps, int64_t rows, int width, int channels, int p
   for (int64_t row = 0; row < rows; row++, maps += static_cast<int64_t>(width) * channels) {
     for (int pair = 0; pair < pairs; pair++, to += channels) {
       const int first = offset + step * 2 * pair, second = first + step;
+      const auto pixel = [=](int x) { return x < 0 || x >= width ? nullptr : maps + static_cast<int64_t>(x) * channels; };
       for (int c = 0; c < channels; c += LANES) {
-        const bfloat* one = first < 0 ? nullptr : maps + first * channels + c;
-        const bfloat* two = second >= width ? nullptr : maps + second * channels + c;
-        _mm512_storeu_si512(to + c, weave(one, two));
+        const bfloat *one = pixel(first), *two = pixel(second);
+        store(to + c, (Register)weave(one == nullptr ? one : one + c, two == nullptr ? two : two + c));
       }
     }
   }
 }
 
-// Adds to INPUTS x (REGISTERS * LANES) numbers of the gradient what these images give for one tap.
-template <int INPUTS, int REGISTERS>
-void add_block(const Convolution& shape, int64_t images, int tap_row, const uint32_t* maps, const uint32_t* gradients,
-               float* to) {
-  __m512 sum[INPUTS][REGISTERS];
-#pragma GCC unroll 16
-  for (int i = 0; i < INPUTS; i++) {
-#pragma GCC unroll 2
-    for (int r = 0; r < REGISTERS; r++) sum[i][r] = _mm512_loadu_ps(to + i * shape.out + r * LANES);
-  }
-  const int pairs = shape.pairs(), rows = shape.rows();
-  const int first_row = tap_row == 0 ? 1 : 0;  // of the output, whose tap is inside the image
-  const int end_row = tap_row == TAPS - 1 && shape.stride == 1 ? rows - 1 : rows;
-  for (int64_t image = 0; image < images; image++) {
-    for (int row = first_row; row < end_row; row++) {
-      const uint32_t* in = maps + (image * shape.height + row * shape.stride + tap_row - 1) * pairs * shape.in;
-      const uint32_t* back = gradients + (image * rows + row) * pairs * shape.out;
-      for (int pair = 0; pair < pairs; pair++, in += shape.in, back += shape.out) {
-        __m512bh gradient[REGISTERS];
-#pragma GCC unroll 2
-        for (int r = 0; r < REGISTERS; r++) gradient[r] = (__m512bh)_mm512_loadu_si512(back + r * LANES);
-#pragma GCC unroll 16
-        for (int i = 0; i < INPUTS; i++) {
-          const __m512bh pixels = (__m512bh)_mm512_set1_epi32(static_cast<int>(in[i]));
-#pragma GCC unroll 2
-          for (int r = 0; r < REGISTERS; r++) sum[i][r] = _mm512_dpbf16_ps(sum[i][r], gradient[r], pixels);
-        }
-      }
-    }
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < INPUTS; i++) {
-#pragma GCC unroll 2
-    for (int r = 0; r < REGISTERS; r++) _mm512_storeu_ps(to + i * shape.out + r * LANES, sum[i][r]);
-  }
-}
+template <> struct Adding<bfloat> {
+  const Convolution& shape;
+  std::vector<uint32_t> woven, woven_gradients;
 
-// What some images give, added to `to` as TAPS x TAPS x in x out.
-template <int INPUTS, int REGISTERS>
-void add_images(const Convolution& shape, int64_t first, int64_t end, const bfloat* maps, const bfloat* gradients,
-                float* to) {
-  const int pairs = shape.pairs(), rows = shape.rows();
-  const int64_t together = std::max(ENOUGH / (rows * 2 * pairs), 1);
-  std::vector<uint32_t> woven(together * shape.height * pairs * shape.in);
-  std::vector<uint32_t> woven_gradients(together * rows * pairs * shape.out);
-  for (int64_t start = first; start < end; start += together) {
-    const int64_t images = std::min(together, end - start);
-    weave_rows(gradients + start * rows * 2 * pairs * shape.out, images * rows, 2 * pairs, shape.out, pairs, 1, 0,
-               woven_gradients.data());
-    for (int column = 0; column < TAPS; column++) {
-      weave_rows(maps + start * shape.height * shape.width * shape.in, images * shape.height, shape.width, shape.in,
-                 pairs, shape.stride, column - 1, woven.data());
-      for (int row = 0; row < TAPS; row++) {
-        float* tap = to + static_cast<int64_t>(row * TAPS + column) * shape.in * shape.out;
-        for (int i = 0; i < shape.in; i += INPUTS) {
-          for (int o = 0; o < shape.out; o += REGISTERS * LANES) {
-            add_block<INPUTS, REGISTERS>(shape, images, row, woven.data() + i, woven_gradients.data() + o,
-                                         tap + i * shape.out + o);
-          }
-        }
+  void images(int64_t num_images, const bfloat* maps, const bfloat* gradients, float* to) {
+    const int pairs = shape.pairs(), rows = shape.rows();
+    const int64_t in_row = static_cast<int64_t>(pairs) * shape.in, out_row = static_cast<int64_t>(pairs) * shape.out;
+    woven.resize(num_images * shape.height * in_row);
+    woven_gradients.resize(num_images * rows * out_row);
+    weave_rows(gradients, num_images * rows, shape.columns(), shape.out, pairs, 1, 0, woven_gradients.data());
+    for (int column = 0; column < shape.taps; column++) {
+      weave_rows(maps, num_images * shape.height, shape.width, shape.in, pairs, shape.stride, column - shape.padding(),
+                 woven.data());
+      for (int row = 0; row < shape.taps; row++) {
+        add_tap<bfloat>(shape, num_images, row, pairs, {woven.data(), in_row * shape.height, in_row, shape.in},
+                        {woven_gradients.data(), out_row * rows, out_row, shape.out},
+                        to + static_cast<int64_t>(row * shape.taps + column) * shape.in * shape.out);
       }
     }
   }
+};
+
+#endif
+
+template <class T>
+void weights_gradient(const Convolution& shape, const void* all_maps, const void* all_gradients, float* to) {
+  const T *maps = static_cast<const T*>(all_maps), *gradients = static_cast<const T*>(all_gradients);
+  const int64_t in_image = static_cast<int64_t>(shape.height) * shape.width * shape.in;
+  const int64_t out_image = static_cast<int64_t>(shape.rows()) * shape.columns() * shape.out;
+  const int64_t together = std::max(ENOUGH / (shape.rows() * shape.columns()), 1);
+  WeightSums sums(shape.images, shape.taps * shape.taps, shape.in, shape.out);
+  in_pieces(sums.pieces, shape.threads, [&] {
+    return [&, adding = Adding<T>{shape}](int place) mutable {
+      const Piece piece(shape.images, sums.pieces, place);
+      std::fill_n(sums.part(place), sums.size(), 0.0f);
+      for (int64_t image = piece.first; image < piece.end; image += together) {
+        adding.images(std::min(together, piece.end - image), maps + image * in_image, gradients + image * out_image,
+                      sums.part(place));
+      }
+    };
+  });
+  sums.add_up(shape.threads, to);
 }
 
 }  // namespace
@@ -133,36 +213,16 @@ int reslab_convolution_usable() {
 #endif
 }
 
-// maps: images x height x width x in; gradients, of the output: images x height / stride x width / stride x out; to:
-// out x 3 x 3 x in.  Channels are multiples of 16, height and width of 2 * stride.
-void reslab_convolution_weights(int64_t images, int height, int width, int in, int out, int stride, int threads,
-                                const uint16_t* maps, const uint16_t* gradients, float* to) {
+// maps: images x height x width x in; gradients, of the output: images x ceil(height / stride) x ceil(width / stride)
+// x out; to: out x taps x taps x in.  Channels are multiples of 16, taps 1 or 3, stride 1 or 2.
+void reslab_convolution_weights(int is_bfloat, int64_t images, int height, int width, int in, int out, int taps,
+                                int stride, int threads, const void* maps, const void* gradients, float* to) {
+#ifdef RESLAB_LANES
+  const Convolution shape{images, height, width, in, out, taps, stride, threads};
 #ifdef __AVX512BF16__
-  const Convolution shape{images, height, width, in, out, stride};
-  const int64_t size = static_cast<int64_t>(TAPS) * TAPS * in * out;
-  std::vector<float> parts(size * threads, 0.0f);
-#pragma omp parallel num_threads(threads)
-  {
-    const int64_t thread = omp_get_thread_num(), team = omp_get_num_threads();
-    const int64_t first = images * thread / team, end = images * (thread + 1) / team;
-    float* part = parts.data() + size * thread;
-    if (out % (2 * LANES) == 0) {
-      add_images<8, 2>(shape, first, end, maps, gradients, part);
-    } else {
-      add_images<16, 1>(shape, first, end, maps, gradients, part);
-    }
-  }
-  for (int o = 0; o < out; o++) {
-    for (int tap = 0; tap < TAPS * TAPS; tap++) {
-      for (int i = 0; i < in; i++) {
-        float sum = 0;
-        for (int thread = 0; thread < threads; thread++) {
-          sum += parts[size * thread + static_cast<int64_t>(tap * in + i) * out + o];
-        }
-        to[(static_cast<int64_t>(o) * TAPS * TAPS + tap) * in + i] = sum;
-      }
-    }
-  }
+  if (is_bfloat) return weights_gradient<bfloat>(shape, maps, gradients, to);
+#endif
+  weights_gradient<float>(shape, maps, gradients, to);
 #endif
 }
 

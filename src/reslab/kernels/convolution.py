@@ -1,4 +1,7 @@
-"""3x3 convolution by our own kernels where they are faster than torch's; all else in it is torch's."""
+"""Convolutions by our own kernels where they are faster than torch's, or have the same bits with any number of threads.
+
+All else in a convolution is torch's.
+"""
 
 import ctypes
 from typing import Any
@@ -8,39 +11,94 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reslab.kernels.build import at, kernels, library
+from reslab.kernels.derivative import first_only
 
 LANES = 16
+MOST_FIRST_CHANNELS = 4
+"""Of images, for the kernels of a first convolution."""
 
 
 def convolve(convolution: nn.Conv2d, maps: Tensor) -> Tensor:
-    """Return convolution(maps), N x C x H x W, in float32 or, with its products of bfloat16, in bfloat16.
+    """Return convolution(maps), N x C x H x W, in float32 or, under autocast to bfloat16, in bfloat16.
 
-    With stride 1 it is Winograd's way of convolving, which multiplies 16 times for each 36 of the direct way; sums are
-    float32, and so is the gradient of the weights.  Where the kernels cannot do it (they need a processor with AVX2 or,
-    for bfloat16, AVX-512 with its dot products), this is `convolution(maps)`.
+    With 3x3 taps and stride 1 it is Winograd's way of convolving, which multiplies 16 times for each 36 of the direct
+    way, or for images of at most four channels the direct way; sums are float32, and so is the gradient of the weights.
+    With stride 2 or 1x1 taps only the gradient of the weights is ours.  Where the kernels cannot do it (they need a
+    processor with AVX2 or, for bfloat16, AVX-512 with its dot products), this is `convolution(maps)`.  A second
+    derivative is refused.
     """
     out: Tensor
-    if _usable(convolution, maps):
-        out = _Convolution.apply(maps, convolution.weight, convolution.stride[0])  # type: ignore[no-untyped-call]
-    else:
+    dtype = _multiplied(maps)
+    if not _usable(convolution, maps, dtype):
         out = convolution(maps)
+    elif maps.shape[1] <= MOST_FIRST_CHANNELS:
+        out = _First.apply(maps, convolution.weight, dtype)  # type: ignore[no-untyped-call]
+    else:
+        out = _Convolution.apply(maps.to(dtype), convolution.weight, convolution.stride[0])  # type: ignore[no-untyped-call]
     return out
 
 
-def _usable(convolution: nn.Conv2d, maps: Tensor) -> bool:
-    stride = convolution.stride[0]
+def _multiplied(maps: Tensor) -> torch.dtype:
+    """Return the type in which torch would multiply these maps."""
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else maps.dtype
+
+
+def _usable(convolution: nn.Conv2d, maps: Tensor, dtype: torch.dtype) -> bool:
+    weight = convolution.weight
+    taps = weight.shape[2:]
     return (
-        maps.device.type == "cpu"
+        type(convolution) is nn.Conv2d
+        and convolution.bias is None
+        and weight.dtype == torch.float32
+        and (dtype != torch.bfloat16 or torch.is_autocast_enabled("cpu"))  # else torch refuses the weight
+        and (kernels().multiplies_bfloat16 if dtype == torch.bfloat16 else kernels().multiplies_float)
+        and dtype in (torch.float32, torch.bfloat16)
+        and maps.dtype in (torch.float32, torch.bfloat16)
+        and maps.device.type == weight.device.type == "cpu"
+        and maps.ndim == weight.ndim == 4
+        and maps.numel() > 0
+        and maps.shape[1] == weight.shape[1]
+        and weight.shape[0] % LANES == 0
+        and weight.shape[0] > 0
+        and convolution.groups == 1
+        and convolution.dilation == (1, 1)
+        and convolution.padding_mode == "zeros"
+        and convolution.stride in ((1, 1), (2, 2))
+        and ((taps == (3, 3) and convolution.padding == (1, 1)) or (taps == (1, 1) and convolution.padding == (0, 0)))
         and (
-            (maps.dtype == torch.bfloat16 and stride in (1, 2) and kernels().multiplies_bfloat16)
-            or (maps.dtype == torch.float32 and stride == 1 and kernels().multiplies_float)
+            maps.shape[1] % LANES == 0
+            or (
+                maps.shape[1] <= MOST_FIRST_CHANNELS
+                and taps == (3, 3)
+                and convolution.stride == (1, 1)
+                and not maps.requires_grad
+            )
         )
-        and convolution.weight.dtype == torch.float32
-        and convolution.kernel_size == (3, 3)
-        and convolution.padding == (1, 1)
-        and convolution.in_channels % LANES == convolution.out_channels % LANES == 0
-        and maps.shape[2] % (2 * stride) == maps.shape[3] % (2 * stride) == 0
     )
+
+
+class _First(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:
+        images, weight = _channels_last(images.float()), _channels_last(weight)
+        ctx.save_for_backward(images)
+        ctx.dtype = dtype
+        count, _, height, width = images.shape
+        out = _empty(count, len(weight), height, width, dtype)
+        library().reslab_first(*_sizes(dtype, images, len(weight)), _threads(), at(images), at(weight), at(out))
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, None]:
+        first_only()
+        (images,) = ctx.saved_tensors
+        gradient = _channels_last(gradient)
+        leaving = gradient.shape[1]
+        to = _empty(leaving, images.shape[1], 3, 3, torch.float32)
+        library().reslab_first_weights(
+            *_sizes(ctx.dtype, images, leaving), _threads(), at(images), at(gradient), at(to)
+        )
+        return None, to, None
 
 
 class _Convolution(torch.autograd.Function):
@@ -49,69 +107,82 @@ class _Convolution(torch.autograd.Function):
         maps, weight = _channels_last(maps), _channels_last(weight)
         ctx.save_for_backward(maps, weight)
         ctx.stride = stride
-        if stride == 1:
+        if _is_winograds(maps, weight, stride):
             return _winograd(maps, weight, back=False)
-        return F.conv2d(maps, weight.to(maps.dtype), stride=stride, padding=1)
+        return F.conv2d(maps, weight.to(maps.dtype), stride=stride, padding=weight.shape[2] // 2)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None]:
+        first_only()
         maps, weight = ctx.saved_tensors
-        gradient = _channels_last(gradients[0])
-        if ctx.stride == 1:
-            of_maps = _winograd(gradient, weight, back=True)
-        else:
-            of_maps = _by_torch(maps, gradient, weight, ctx.stride, [True, False, False])[0]
+        gradient = _channels_last(gradient)
+        of_maps: Tensor | None = None
+        if ctx.needs_input_grad[0]:
+            if _is_winograds(maps, weight, ctx.stride):
+                of_maps = _winograd(gradient, weight, back=True)
+            else:
+                of_maps = _of_maps_by_torch(maps, gradient, weight, ctx.stride)
         return of_maps, _of_weight(maps, gradient, weight, ctx.stride), None
+
+
+def _is_winograds(maps: Tensor, weight: Tensor, stride: int) -> bool:
+    return stride == 1 and weight.shape[2] == 3 and maps.shape[2] % 2 == maps.shape[3] % 2 == 0
 
 
 def _winograd(maps: Tensor, weight: Tensor, *, back: bool) -> Tensor:
     """Return maps convolved with the weight or, `back`, with the weight turned round and its channels exchanged."""
-    images, channels, height, width = maps.shape
+    images, _, height, width = maps.shape
     leaving = weight.shape[1 if back else 0]
-    out = torch.empty((images, leaving, height, width), dtype=maps.dtype, memory_format=torch.channels_last)
-    library().reslab_winograd(
-        int(maps.dtype == torch.bfloat16),
-        ctypes.c_int64(images),
-        height,
-        width,
-        channels,
-        leaving,
-        torch.get_num_threads(),
-        at(maps),
-        at(weight),
-        int(back),
-        at(out),
-    )
+    out = _empty(images, leaving, height, width, maps.dtype)
+    library().reslab_winograd(*_sizes(maps.dtype, maps, leaving), _threads(), at(maps), at(weight), int(back), at(out))
     return out
 
 
 def _of_weight(maps: Tensor, gradient: Tensor, weight: Tensor, stride: int) -> Tensor:
     """Return the gradient of the weight, in float32, from the maps and the gradient of the output."""
-    images, channels, height, width = maps.shape
-    to = torch.empty_like(weight)
-    is_bfloat = maps.dtype == torch.bfloat16
+    leaving, entering, taps, _ = weight.shape
+    to = _empty(leaving, entering, taps, taps, torch.float32)
+    sizes = _sizes(maps.dtype, maps, leaving)
+    places = (_threads(), at(maps), at(gradient), at(to))
     # In float32 with few channels, the transforms cost what the products save.
-    worth = is_bfloat or min(channels, len(weight)) > LANES
-    sizes = (ctypes.c_int64(images), height, width, channels, len(weight))
-    places = (torch.get_num_threads(), at(maps), at(gradient), at(to))
-    if stride == 1 and width % 4 == 0 and worth:
-        library().reslab_winograd_weights(int(is_bfloat), *sizes, *places)
-    elif is_bfloat:
-        library().reslab_convolution_weights(*sizes, stride, *places)
+    worth = maps.dtype == torch.bfloat16 or min(entering, leaving) > LANES
+    if worth and _is_winograds(maps, weight, stride) and maps.shape[3] % 4 == 0:
+        library().reslab_winograd_weights(*sizes, *places)
     else:
-        to = _by_torch(maps, gradient, weight, stride, [False, True, False])[1]
+        library().reslab_convolution_weights(*sizes, taps, stride, *places)
     return to
 
 
-def _by_torch(
-    maps: Tensor, gradient: Tensor, weight: Tensor, stride: int, which: list[bool]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return torch's gradients of maps, weight and bias, of which only those in `which` are worked out."""
-    one = [1, 1]
+def _of_maps_by_torch(maps: Tensor, gradient: Tensor, weight: Tensor, stride: int) -> Tensor:
+    """Return torch's gradient of the maps, which are asked for their shape only."""
+    padding, one = weight.shape[2] // 2, [1, 1]
     gradients: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
-        gradient, maps, weight.to(maps.dtype), None, [stride, stride], one, one, False, [0, 0], 1, which
+        gradient,
+        maps,
+        weight.to(maps.dtype),
+        None,
+        [stride, stride],
+        [padding, padding],
+        one,
+        False,
+        [0, 0],
+        1,
+        [True, False, False],
     )
-    return gradients
+    return gradients[0]
+
+
+def _sizes(dtype: torch.dtype, maps: Tensor, leaving: int) -> tuple[Any, ...]:
+    images, channels, height, width = maps.shape
+    return int(dtype == torch.bfloat16), ctypes.c_int64(images), height, width, channels, leaving
+
+
+def _threads() -> int:
+    return torch.get_num_threads()
+
+
+def _empty(count: int, channels: int, height: int, width: int, dtype: torch.dtype) -> Tensor:
+    return torch.empty((count, channels, height, width), dtype=dtype, device="cpu", memory_format=torch.channels_last)
 
 
 def _channels_last(tensor: Tensor) -> Tensor:

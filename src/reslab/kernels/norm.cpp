@@ -3,8 +3,11 @@
 //
 // Maps are channels-last: rows of C numbers, C being 16, 32 or a multiple of 64, in float or bfloat16; all sums and
 // coefficients are float or double.  A row is treated as part of a "wide row" of W = max(C, 64) numbers, so that
-// every inner loop runs over 64 numbers and becomes vector instructions whatever C is.  Threads get equal parts of
-// the wide rows and their sums are added in order: the same number of threads gives the same bits.
+// every inner loop runs over 64 numbers and becomes vector instructions whatever C is.  Sums are made in pieces of the
+// wide rows and added in their order (pieces.h): bits do not depend on the number of threads.
+//
+// What is summed are deviations from a number near to the mean, and what is scaled are deviations from the mean, so
+// that a mean of many standard deviations costs no precision.
 
 #include <algorithm>
 #include <cmath>
@@ -12,15 +15,20 @@
 #include <cstring>
 #include <vector>
 
-#ifdef _OPENMP
-#include <omp.h>
+#include "pieces.h"
+
+#ifdef __AVX512BF16__
+#include <immintrin.h>
 #endif
 
 namespace {
 
+using namespace reslab;
 using bfloat = uint16_t;
 constexpr int BLOCK = 64;   // numbers of an inner loop
 constexpr int CHUNK = 128;  // wide rows added up in float before the sum goes on in double
+constexpr int PIECES = 32;  // at most, each of a chunk at least
+constexpr int PROBES = 8;   // wide rows, spread over all, whose average is near to the mean
 
 inline float wide(float value) { return value; }
 inline float wide(bfloat value) {
@@ -36,39 +44,50 @@ template <> inline bfloat narrow<bfloat>(float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);
   bits += 0x7fff + ((bits >> 16) & 1);  // to nearest, ties to even
-  return static_cast<bfloat>(bits >> 16);
+  return value != value ? bfloat{0x7fc0} : static_cast<bfloat>(bits >> 16);
 }
+
+// Writes a block of numbers down.
+template <class T> inline void store_block(T* __restrict to, const float* __restrict from) {
+  for (int i = 0; i < BLOCK; i++) to[i] = narrow<T>(from[i]);
+}
+#ifdef __AVX512BF16__
+template <> inline void store_block<bfloat>(bfloat* __restrict to, const float* __restrict from) {
+#pragma GCC unroll 2
+  for (int i = 0; i < BLOCK; i += 32) {
+    const __m512bh both = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + i + 16), _mm512_loadu_ps(from + i));
+    _mm512_storeu_si512(to + i, (__m512i)both);
+  }
+}
+#endif
 
 struct Shape {
   int64_t rows;  // wide rows
   int width;     // numbers of one
   int channels;
   int threads;
+  int pieces;
 };
 
 Shape shape_of(int64_t numbers, int channels, int threads) {
   int width = std::max(channels, BLOCK);
-  return {numbers / width, width, channels, threads};
+  const int64_t rows = numbers / width;
+  return {rows, width, channels, threads, static_cast<int>(std::clamp<int64_t>(rows / CHUNK, 1, PIECES))};
 }
 
-// Calls body(first row, end row, thread) on equal parts of the rows.
+// Calls body(first row, end row, piece) on pieces of the rows.
 template <class Body> void in_parallel(const Shape& shape, Body body) {
-#ifdef _OPENMP
-#pragma omp parallel num_threads(shape.threads)
-  {
-    int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
-    body(shape.rows * thread / threads, shape.rows * (thread + 1) / threads, static_cast<int>(thread));
-  }
-#else
-  body(int64_t{0}, shape.rows, 0);
-#endif
+  each_piece(shape.pieces, shape.threads, [&](int place) {
+    const Piece piece(shape.rows, shape.pieces, place);
+    body(piece.first, piece.end, place);
+  });
 }
 
 // Two sums for each channel, over all rows, from what body adds up over some rows of one block of columns.
 template <class Body> std::vector<double> sums(const Shape& shape, Body body) {
-  std::vector<double> parts(static_cast<size_t>(shape.threads) * 2 * shape.width, 0.0);
-  in_parallel(shape, [&](int64_t first, int64_t end, int thread) {
-    double* part = parts.data() + static_cast<size_t>(thread) * 2 * shape.width;
+  std::vector<double> parts(static_cast<size_t>(shape.pieces) * 2 * shape.width, 0.0);
+  in_parallel(shape, [&](int64_t first, int64_t end, int piece) {
+    double* part = parts.data() + static_cast<size_t>(piece) * 2 * shape.width;
     for (int64_t start = first; start < end; start += CHUNK) {
       int64_t stop = std::min<int64_t>(start + CHUNK, end);
       for (int column = 0; column < shape.width; column += BLOCK) {
@@ -82,8 +101,8 @@ template <class Body> std::vector<double> sums(const Shape& shape, Body body) {
     }
   });
   std::vector<double> total(2 * shape.channels, 0.0);
-  for (int thread = 0; thread < shape.threads; thread++) {
-    const double* part = parts.data() + static_cast<size_t>(thread) * 2 * shape.width;
+  for (int piece = 0; piece < shape.pieces; piece++) {
+    const double* part = parts.data() + static_cast<size_t>(piece) * 2 * shape.width;
     for (int i = 0; i < shape.width; i++) {
       total[i % shape.channels] += part[i];
       total[shape.channels + i % shape.channels] += part[shape.width + i];
@@ -92,32 +111,60 @@ template <class Body> std::vector<double> sums(const Shape& shape, Body body) {
   return total;
 }
 
-// What forward leaves for backward, each of `width` numbers: mean, 1 / deviation, and the scale and shift that
-// normalise.
+// A number near to the mean of each channel, for each number of a wide row.
+template <class T> std::vector<float> near_mean(const Shape& shape, const T* maps) {
+  std::vector<double> total(shape.channels, 0.0);
+  for (int probe = 0; probe < PROBES; probe++) {
+    const T* row = maps + shape.rows * probe / PROBES * shape.width;
+    for (int i = 0; i < shape.width; i++) total[i % shape.channels] += wide(row[i]);
+  }
+  std::vector<float> near(shape.width);
+  for (int i = 0; i < shape.width; i++) {
+    near[i] = static_cast<float>(total[i % shape.channels] / (PROBES * (shape.width / shape.channels)));
+  }
+  return near;
+}
+
+// What forward leaves for backward, each of `width` numbers: the mean, what its rounding to float left of it,
+// 1 / deviation, and what normalises: (value - mean) * scale + shift.
 struct Saved {
-  float *mean, *inverse, *scale, *shift;
+  float *mean, *rest, *inverse, *scale, *shift;
   Saved(float* start, int width)
-      : mean(start), inverse(start + width), scale(start + 2 * width), shift(start + 3 * width) {}
+      : mean(start),
+        rest(start + width),
+        inverse(start + 2 * width),
+        scale(start + 3 * width),
+        shift(start + 4 * width) {}
+};
+
+// Of a block of columns.
+struct Coefficients {
+  float mean[BLOCK], scale[BLOCK], shift[BLOCK];
+  Coefficients(const Saved& saved, int column) {
+    std::memcpy(mean, saved.mean + column, sizeof mean);
+    std::memcpy(scale, saved.scale + column, sizeof scale);
+    std::memcpy(shift, saved.shift + column, sizeof shift);
+  }
+  float normalised(float value, int i) const { return (value - mean[i]) * scale[i] + shift[i]; }
 };
 
 template <class T, bool ADD, bool RELU>
 void normalise(const Shape& shape, const T* maps, const T* shortcut, T* out, const Saved& saved) {
   in_parallel(shape, [&](int64_t first, int64_t end, int) {
     for (int column = 0; column < shape.width; column += BLOCK) {
-      float scale[BLOCK], shift[BLOCK];
-      std::memcpy(scale, saved.scale + column, sizeof scale);
-      std::memcpy(shift, saved.shift + column, sizeof shift);
+      const Coefficients all(saved, column);
       for (int64_t row = first; row < end; row++) {
         const int64_t place = row * shape.width + column;
         const T* __restrict in = maps + place;
         const T* __restrict add = shortcut + place;
         T* __restrict to = out + place;
+        float values[BLOCK];
         for (int i = 0; i < BLOCK; i++) {
-          float value = wide(in[i]) * scale[i] + shift[i];
+          float value = all.normalised(wide(in[i]), i);
           if (ADD) value += wide(add[i]);
-          if (RELU) value = value < 0 ? 0 : value;  // keeps what is not a number
-          to[i] = narrow<T>(value);
+          values[i] = RELU && value < 0 ? 0 : value;  // keeps what is not a number
         }
+        store_block(to, values);
       }
     }
   });
@@ -128,11 +175,14 @@ void forward(const Shape& shape, const T* maps, const T* shortcut, T* out, const
              float* running_mean, float* running_var, double momentum, double epsilon, float* saved_numbers,
              bool relu) {
   Saved saved(saved_numbers, shape.width);
+  const std::vector<float> near = near_mean(shape, maps);
   auto total = sums(shape, [&](int64_t start, int64_t stop, int column, float* sum, float* squares) {
+    float from[BLOCK];
+    std::memcpy(from, near.data() + column, sizeof from);
     for (int64_t row = start; row < stop; row++) {
       const T* __restrict in = maps + row * shape.width + column;
       for (int i = 0; i < BLOCK; i++) {
-        float value = wide(in[i]);
+        float value = wide(in[i]) - from[i];
         sum[i] += value;
         squares[i] += value * value;
       }
@@ -140,17 +190,18 @@ void forward(const Shape& shape, const T* maps, const T* shortcut, T* out, const
   });
   const double count = static_cast<double>(shape.rows) * shape.width / shape.channels;
   for (int c = 0; c < shape.channels; c++) {
-    double mean = total[c] / count;
-    double variance = std::max(total[shape.channels + c] / count - mean * mean, 0.0);
+    double further = total[c] / count, mean = near[c] + further;
+    double variance = std::max(total[shape.channels + c] / count - further * further, 0.0);
     double inverse = 1 / std::sqrt(variance + epsilon);
     double unbiased = variance * (count / (count - 1));
     running_mean[c] = static_cast<float>((1 - momentum) * running_mean[c] + momentum * mean);
     running_var[c] = static_cast<float>((1 - momentum) * running_var[c] + momentum * unbiased);
     for (int i = c; i < shape.width; i += shape.channels) {
       saved.mean[i] = static_cast<float>(mean);
+      saved.rest[i] = static_cast<float>(mean - saved.mean[i]);
       saved.inverse[i] = static_cast<float>(inverse);
       saved.scale[i] = static_cast<float>(gamma[c] * inverse);
-      saved.shift[i] = static_cast<float>(beta[c] - mean * gamma[c] * inverse);
+      saved.shift[i] = static_cast<float>(beta[c] - saved.rest[i] * gamma[c] * inverse);
     }
   }
   if (shortcut != nullptr) {
@@ -177,10 +228,7 @@ void backward(const Shape& shape, const T* one, const T* two, const T* out, cons
               const float* gamma, float* saved_numbers, float* gamma_gradient, float* beta_gradient) {
   Saved saved(saved_numbers, shape.width);
   auto total = sums(shape, [&](int64_t start, int64_t stop, int column, float* sum, float* products) {
-    float mean[BLOCK], scale[BLOCK], shift[BLOCK];
-    std::memcpy(mean, saved.mean + column, sizeof mean);
-    std::memcpy(scale, saved.scale + column, sizeof scale);
-    std::memcpy(shift, saved.shift + column, sizeof shift);
+    const Coefficients all(saved, column);
     for (int64_t row = start; row < stop; row++) {
       const int64_t place = row * shape.width + column;
       const T* __restrict in = maps + place;
@@ -188,41 +236,40 @@ void backward(const Shape& shape, const T* one, const T* two, const T* out, cons
       const T* __restrict from_two = two + place;
       const T* __restrict after = out + place;
       T* __restrict keep = kept + place;
+      float before[BLOCK];
       for (int i = 0; i < BLOCK; i++) {
-        float value = wide(in[i]);
-        float output = KEEP ? wide(after[i]) : value * scale[i] + shift[i];
-        float gradient = before_relu<T, TWO, RELU>(from_one, from_two, i, output);
-        if (KEEP) {
-          T rounded = narrow<T>(gradient);
-          keep[i] = rounded;
-          gradient = wide(rounded);
-        }
+        float output = KEEP ? wide(after[i]) : all.normalised(wide(in[i]), i);
+        before[i] = before_relu<T, TWO, RELU>(from_one, from_two, i, output);
+      }
+      if (KEEP) store_block(keep, before);
+      for (int i = 0; i < BLOCK; i++) {
+        float gradient = KEEP ? wide(keep[i]) : before[i];
         sum[i] += gradient;
-        products[i] += gradient * (value - mean[i]);
+        products[i] += gradient * (wide(in[i]) - all.mean[i]);
       }
     }
   });
   const double count = static_cast<double>(shape.rows) * shape.width / shape.channels;
   std::vector<float> slope(shape.width), pull(shape.width), level(shape.width);
   for (int c = 0; c < shape.channels; c++) {
-    double inverse = saved.inverse[c], of_beta = total[c], of_gamma = total[shape.channels + c] * inverse;
+    double inverse = saved.inverse[c], of_beta = total[c];
+    double of_gamma = (total[shape.channels + c] - saved.rest[c] * of_beta) * inverse;
     gamma_gradient[c] = static_cast<float>(of_gamma);
     beta_gradient[c] = static_cast<float>(of_beta);
     double steep = gamma[c] * inverse, back = -steep * inverse * of_gamma / count;
     for (int i = c; i < shape.width; i += shape.channels) {
       slope[i] = static_cast<float>(steep);
       pull[i] = static_cast<float>(back);
-      level[i] = static_cast<float>(-steep * of_beta / count - back * saved.mean[c]);
+      level[i] = static_cast<float>(-steep * of_beta / count - back * saved.rest[c]);
     }
   }
   in_parallel(shape, [&](int64_t first, int64_t end, int) {
     for (int column = 0; column < shape.width; column += BLOCK) {
-      float a[BLOCK], b[BLOCK], c[BLOCK], scale[BLOCK], shift[BLOCK];
+      float a[BLOCK], b[BLOCK], c[BLOCK];
       std::memcpy(a, slope.data() + column, sizeof a);
       std::memcpy(b, pull.data() + column, sizeof b);
       std::memcpy(c, level.data() + column, sizeof c);
-      std::memcpy(scale, saved.scale + column, sizeof scale);
-      std::memcpy(shift, saved.shift + column, sizeof shift);
+      const Coefficients all(saved, column);
       for (int64_t row = first; row < end; row++) {
         const int64_t place = row * shape.width + column;
         const T* __restrict in = maps + place;
@@ -230,12 +277,14 @@ void backward(const Shape& shape, const T* one, const T* two, const T* out, cons
         const T* __restrict from_two = two + place;
         const T* __restrict keep = kept + place;
         T* __restrict result = to + place;
+        float values[BLOCK];
         for (int i = 0; i < BLOCK; i++) {
           float value = wide(in[i]);
           float gradient = KEEP ? wide(keep[i])
-                                : before_relu<T, TWO, RELU>(from_one, from_two, i, value * scale[i] + shift[i]);
-          result[i] = narrow<T>(a[i] * gradient + b[i] * value + c[i]);
+                                : before_relu<T, TWO, RELU>(from_one, from_two, i, all.normalised(value, i));
+          values[i] = a[i] * gradient + b[i] * (value - all.mean[i]) + c[i];
         }
+        store_block(result, values);
       }
     }
   });

@@ -11,17 +11,43 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reslab.kernels.build import at, kernels, library
+from reslab.kernels.derivative import first_only
 
 
 def usable(norm: nn.BatchNorm2d, maps: Tensor) -> bool:
-    """Say whether the kernels can do this: on the CPU, float32 or bfloat16, with fit numbers of channels and pixels."""
-    channels = norm.num_features
+    """Say whether the kernels can do this: on the CPU, training, maps of float32 or bfloat16, all else float32.
+
+    Numbers of channels are 16, 32 or a multiple of 64, and the numbers of all maps a multiple of 64.  Where not,
+    torch's operations do it, or raise their own error.
+    """
+    if type(norm) is not nn.BatchNorm2d or maps.ndim != 4:
+        return False
+    images, channels, height, width = maps.shape
+    parameters, buffers = norm._parameters, norm._buffers
     return (
-        maps.device.type == "cpu"
+        norm.training
+        and maps.device.type == "cpu"
         and maps.dtype in (torch.float32, torch.bfloat16)
         and (channels in (16, 32) or channels % 64 == 0)
+        and images * height * width > 1
         and maps.numel() % max(channels, 64) == 0
+        and norm.momentum is not None  # else torch averages over all batches
+        and buffers["num_batches_tracked"] is not None
+        and all(
+            _is_row(row, channels)
+            for row in (parameters["weight"], parameters["bias"], buffers["running_mean"], buffers["running_var"])
+        )
         and kernels().library is not None
+    )
+
+
+def _is_row(row: Tensor | None, channels: int) -> bool:
+    return (
+        row is not None
+        and row.dtype == torch.float32
+        and row.shape == (channels,)
+        and row.device.type == "cpu"
+        and row.is_contiguous()
     )
 
 
@@ -45,7 +71,7 @@ def norm_relu_twice(norm: nn.BatchNorm2d, maps: Tensor) -> tuple[Tensor, Tensor]
 
 def norm_add_relu_twice(norm: nn.BatchNorm2d, maps: Tensor, shortcut: Tensor) -> tuple[Tensor, Tensor]:
     """Return relu(norm(maps) + shortcut) as two tensors of one memory, for two uses."""
-    return _two(norm, maps, shortcut.to(maps.dtype).contiguous(memory_format=torch.channels_last))
+    return _two(norm, maps, shortcut)
 
 
 def _one(norm: nn.BatchNorm2d, maps: Tensor, *, relu: bool) -> Tensor:
@@ -58,7 +84,12 @@ def _one(norm: nn.BatchNorm2d, maps: Tensor, *, relu: bool) -> Tensor:
 
 
 def _two(norm: nn.BatchNorm2d, maps: Tensor, shortcut: Tensor | None) -> tuple[Tensor, Tensor]:
-    if usable(norm, maps):
+    alike = shortcut is None or (shortcut.shape, shortcut.dtype, shortcut.device) == (
+        maps.shape,
+        maps.dtype,
+        maps.device,
+    )
+    if alike and usable(norm, maps):
         one, two = _Norm.apply(maps, shortcut, *_arguments(norm), True, True)  # type: ignore[no-untyped-call]
         return one, two
     out = F.relu(norm(maps) if shortcut is None else norm(maps) + shortcut)
@@ -87,9 +118,11 @@ class _Norm(torch.autograd.Function):
         twice: bool,
     ) -> Tensor | tuple[Tensor, Tensor]:
         maps = maps.contiguous(memory_format=torch.channels_last)
+        if shortcut is not None:
+            shortcut = shortcut.contiguous(memory_format=torch.channels_last)
         channels = maps.shape[1]
         out = torch.empty_like(maps)
-        saved = torch.empty(4 * max(channels, 64))
+        saved = torch.empty(5 * max(channels, 64), dtype=torch.float32, device="cpu")
         library().reslab_norm_forward(
             *_shape(maps),
             at(maps),
@@ -111,6 +144,7 @@ class _Norm(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        first_only()
         maps, out, gamma, saved = ctx.saved_tensors
         given = [
             gradient.to(maps.dtype).contiguous(memory_format=torch.channels_last)

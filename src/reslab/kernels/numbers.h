@@ -44,6 +44,7 @@ template <> struct Numbers<float> {
 
   // A register of one pixel's channels.
   static Register load_pixel(const float* from) { return load(from); }
+  static void store_pixel(float* to, Register pixel) { store(to, pixel); }
   // Those of two pixels.
   static void store_pixels(float* to, int channels, Register first, Register second) {
     store(to, first);
@@ -74,6 +75,9 @@ template <> struct Numbers<bfloat> {
   static Register load_pixel(const bfloat* from) {
     const __m256i narrow = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(narrow), 16));
+  }
+  static void store_pixel(bfloat* to, Register pixel) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), (__m256i)_mm512_cvtneps_pbh(pixel));
   }
   static void store_pixels(bfloat* to, int channels, Register first, Register second) {
     store_halves(to, to + channels, first, second);

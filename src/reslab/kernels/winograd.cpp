@@ -13,19 +13,17 @@
 //         0  1  0 -1            0    0    1           0 -1
 //
 // Maps are channels-last, in float or bfloat16.  Transforms and sums are float; with bfloat16, what is multiplied is
-// rounded to it.  Threads get equal parts of the images and their sums are added in order: the same number of threads
-// gives the same bits.
+// rounded to it.  Sums are made in pieces of the images and added in their order (pieces.h): bits do not depend on the
+// number of threads.
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 
 #include "numbers.h"
+#include "pieces.h"
 
 #ifdef RESLAB_LANES
-
-#include <omp.h>
 
 namespace {
 
@@ -37,19 +35,11 @@ constexpr int TAPS = 9;                         // of a filter
 constexpr int TOGETHER = REGISTERS_IN_ALL / 8;  // tiles whose sums, four each, are in registers at once
 constexpr int BLOCK = 16;                       // tiles that are transformed before they are multiplied, at least
 constexpr int GRADIENT_BLOCK = 64;              // likewise, for the gradient of the weights
+constexpr int PIECES = 32;                      // of the maps, at most
 
-// Memory for numbers of 32 bits at the start of a cache line.
-class Buffer {
- public:
-  explicit Buffer(int64_t words) : start_(std::aligned_alloc(64, (words * 4 + 63) / 64 * 64)) {}
-  ~Buffer() { std::free(start_); }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-  uint32_t* words() { return static_cast<uint32_t*>(start_); }
-  float* floats() { return static_cast<float*>(start_); }
-
- private:
-  void* start_;
+// Memory that is zero to begin with.
+struct Zeros : Buffer {
+  explicit Zeros(int64_t words) : Buffer(words) { std::memset(this->words(), 0, static_cast<size_t>(words) * 4); }
 };
 
 struct Shape {
@@ -182,31 +172,30 @@ template <class T, int WORDS> void convolve(const Shape& shape, const T* maps, c
   const int words = shape.in / Numbers<T>::A_WORD;
   // Places that are a power of two apart would fall on the same lines of the cache.
   const int64_t apart = tiles * words + LANES, sums_apart = (tiles * 2 + 1) * LANES;
-#pragma omp parallel num_threads(shape.threads)
-  {
-    const int64_t thread = omp_get_thread_num(), team = omp_get_num_threads();
-    const int64_t first = shape.rows() * thread / team, end = shape.rows() * (thread + 1) / team;
-    Buffer transformed(PLACES * apart), sums(SIDE * sums_apart);
-    Buffer zero_row(static_cast<int64_t>(shape.width) * shape.in);
-    std::memset(zero_row.words(), 0, static_cast<size_t>(shape.width) * shape.in * sizeof(T));
-    std::memset(transformed.words(), 0, static_cast<size_t>(PLACES) * apart * sizeof(uint32_t));
-    for (int64_t start = first; start < end; start += together) {
-      const int64_t rows = std::min(together, end - start);
-      for (int64_t row = 0; row < rows; row++) {
-        const Rows<T> pixels =
-            pixel_rows(shape, shape.in, maps, reinterpret_cast<const T*>(zero_row.words()), start + row);
-        transform_row<T>(shape, pixels, shape.in, apart, transformed.words() + row * shape.tiles() * words);
-      }
-      for (int o = 0; o < shape.out; o += LANES) {
-        multiply<T, WORDS>(rows * shape.tiles(), transformed.words(), apart,
-                           weights + static_cast<int64_t>(PLACES) * words * o, words, sums.floats(), sums_apart);
+  const int64_t blocks = (shape.rows() + together - 1) / together;
+  const int pieces = static_cast<int>(std::min<int64_t>(blocks, PIECES));
+  in_pieces(pieces, shape.threads, [&] {
+    return [&, zero_row = Zeros(static_cast<int64_t>(shape.width) * shape.in), transformed = Zeros(PLACES * apart),
+            sums = Buffer(SIDE * sums_apart)](int place) mutable {
+      const Piece piece(blocks, pieces, place);
+      for (int64_t block = piece.first; block < piece.end; block++) {
+        const int64_t start = block * together, rows = std::min(together, shape.rows() - start);
         for (int64_t row = 0; row < rows; row++) {
-          write_row<T>(shape, sums.floats() + row * shape.width * LANES, sums_apart,
-                       out + (start + row) * 2 * shape.width * shape.out + o);
+          const Rows<T> pixels =
+              pixel_rows(shape, shape.in, maps, reinterpret_cast<const T*>(zero_row.words()), start + row);
+          transform_row<T>(shape, pixels, shape.in, apart, transformed.words() + row * shape.tiles() * words);
+        }
+        for (int o = 0; o < shape.out; o += LANES) {
+          multiply<T, WORDS>(rows * shape.tiles(), transformed.words(), apart,
+                             weights + static_cast<int64_t>(PLACES) * words * o, words, sums.floats(), sums_apart);
+          for (int64_t row = 0; row < rows; row++) {
+            write_row<T>(shape, sums.floats() + row * shape.width * LANES, sums_apart,
+                         out + (start + row) * 2 * shape.width * shape.out + o);
+          }
         }
       }
-    }
-  }
+    };
+  });
 }
 
 // G of three numbers.
@@ -229,10 +218,12 @@ inline void transform_filters(const Register taps[TAPS], Register to[PLACES]) {
 
 // The transformed weights as `convolve` takes them, from filters[out][tap][in]; `back`: for the gradient of the
 // maps, filters turned round, with the channels of the output coming in and those of the input going out.
-template <class T> void prepare(int in, int out, const float* filters, bool back, uint32_t* to) {
+template <class T> void prepare(int in, int out, int threads, const float* filters, bool back, uint32_t* words) {
   const int entering = back ? out : in, leaving = back ? in : out;
   const int apart = entering / Numbers<T>::A_WORD * LANES;  // words of one place
-  for (int l = 0; l < leaving; l += LANES, to += PLACES * apart) {
+  each_piece(leaving / LANES, threads, [=](int piece) {
+    const int l = piece * LANES;
+    uint32_t* to = words + static_cast<int64_t>(piece) * PLACES * apart;
     for (int e = 0; e < entering; e += 2) {
       Register pair[2][PLACES];
       for (int which = 0; which < 2; which++) {
@@ -251,7 +242,7 @@ template <class T> void prepare(int in, int out, const float* filters, bool back
                                 pair[1][place]);
       }
     }
-  }
+  });
 }
 
 // A y A^T of a row of tiles, in words that are multiplied tile by tile: to[place][tile][channel].
@@ -350,77 +341,64 @@ void add_place(const Shape& shape, int64_t num_words, const uint32_t* pixels, co
   }
 }
 
-// Sums of one thread's rows of tiles: to[place][in][out].
-template <class T>
-void add_rows(const Shape& shape, int64_t first, int64_t end, const T* maps, const T* gradients, float* to) {
-  const int64_t together = shape.rows_together(GRADIENT_BLOCK);
-  const int64_t words = together * shape.tiles() / Numbers<T>::A_WORD;  // of one channel
-  const int64_t in_apart = words * shape.in + LANES, out_apart = words * shape.out + LANES;
-  Buffer pixels(PLACES * in_apart), backs(PLACES * out_apart);
-  Buffer zero_row(static_cast<int64_t>(shape.width) * shape.in);
-  std::memset(zero_row.words(), 0, static_cast<size_t>(shape.width) * shape.in * sizeof(T));
-  for (int64_t start = first; start < end; start += together) {
-    const int64_t rows = std::min(together, end - start);
-    for (int64_t row = 0; row < rows; row++) {
-      const int64_t word = row * shape.tiles() / Numbers<T>::A_WORD;
-      const Rows<T> four = pixel_rows(shape, shape.in, maps, reinterpret_cast<const T*>(zero_row.words()), start + row);
-      transform_pixels<T>(shape, four, in_apart, pixels.words() + word * shape.in);
-      transform_gradients<T>(shape, gradients + (start + row) * 2 * shape.width * shape.out, out_apart,
-                             backs.words() + word * shape.out);
-    }
-    for (int place = 0; place < PLACES; place++) {
-      add_place<T>(shape, rows * shape.tiles() / Numbers<T>::A_WORD, pixels.words() + place * in_apart,
-                   backs.words() + place * out_apart, to + static_cast<int64_t>(place) * shape.in * shape.out);
-    }
-  }
-}
-
-// G^T m G for the numbers m of the 16 places.
-inline void filter_of(const float* m, int64_t apart, float to[TAPS]) {
-  float half[3][SIDE];
+// G^T m G for the numbers m of the 16 places, of a register's channels.
+inline void store_filters(const float* m, int64_t apart, float* to) {
+  Register half[3][SIDE];
+#pragma GCC unroll 4
   for (int x = 0; x < SIDE; x++) {
-    const float m0 = m[x * apart], m1 = m[(SIDE + x) * apart], m2 = m[(2 * SIDE + x) * apart];
-    const float m3 = m[(3 * SIDE + x) * apart], middle = 0.5f * (m1 + m2);
+    const Register m0 = load(m + x * apart), m1 = load(m + (SIDE + x) * apart);
+    const Register m2 = load(m + (2 * SIDE + x) * apart), m3 = load(m + (3 * SIDE + x) * apart);
+    const Register middle = 0.5f * (m1 + m2);
     half[0][x] = m0 + middle;
     half[1][x] = 0.5f * (m1 - m2);
     half[2][x] = middle + m3;
   }
+#pragma GCC unroll 3
   for (int y = 0; y < 3; y++) {
-    const float middle = 0.5f * (half[y][1] + half[y][2]);
-    to[y * 3] = half[y][0] + middle;
-    to[y * 3 + 1] = 0.5f * (half[y][1] - half[y][2]);
-    to[y * 3 + 2] = middle + half[y][3];
+    const Register middle = 0.5f * (half[y][1] + half[y][2]);
+    store(to + y * 3 * apart, half[y][0] + middle);
+    store(to + (y * 3 + 1) * apart, 0.5f * (half[y][1] - half[y][2]));
+    store(to + (y * 3 + 2) * apart, middle + half[y][3]);
   }
 }
 
-template <class T> void weights_gradient(const Shape& shape, const void* maps, const void* gradients, float* to) {
-  const int64_t numbers = static_cast<int64_t>(shape.in) * shape.out, size = PLACES * numbers;
-  Buffer parts(size * shape.threads);
-  std::memset(parts.floats(), 0, static_cast<size_t>(size) * shape.threads * sizeof(float));
-#pragma omp parallel num_threads(shape.threads)
-  {
-    const int64_t thread = omp_get_thread_num(), team = omp_get_num_threads();
-    add_rows<T>(shape, shape.rows() * thread / team, shape.rows() * (thread + 1) / team, static_cast<const T*>(maps),
-                static_cast<const T*>(gradients), parts.floats() + size * thread);
-  }
-  float* total = parts.floats();
-  for (int thread = 1; thread < shape.threads; thread++) {
-    const float* part = parts.floats() + size * thread;
-    for (int64_t i = 0; i < size; i++) total[i] += part[i];
-  }
-  for (int i = 0; i < shape.in; i++) {
-    for (int o = 0; o < shape.out; o++) {
-      float filter[TAPS];
-      filter_of(total + static_cast<int64_t>(i) * shape.out + o, numbers, filter);
-      for (int tap = 0; tap < TAPS; tap++) to[(static_cast<int64_t>(o) * TAPS + tap) * shape.in + i] = filter[tap];
-    }
-  }
+// The gradient of the weights, out x tap x in.
+template <class T> void weights_gradient(const Shape& shape, const T* maps, const T* gradients, float* to) {
+  const int64_t numbers = static_cast<int64_t>(shape.in) * shape.out;
+  const int64_t together = shape.rows_together(GRADIENT_BLOCK);
+  const int64_t words = together * shape.tiles() / Numbers<T>::A_WORD;  // of one channel
+  const int64_t in_apart = words * shape.in + LANES, out_apart = words * shape.out + LANES;
+  WeightSums all(shape.images, TAPS, shape.in, shape.out);
+  in_pieces(all.pieces, shape.threads, [&] {
+    return [&, pixels = Buffer(PLACES * in_apart), backs = Buffer(PLACES * out_apart), sums = Buffer(PLACES * numbers),
+            zero_row = Zeros(static_cast<int64_t>(shape.width) * shape.in)](int place) mutable {
+      const T* zeros = reinterpret_cast<const T*>(zero_row.words());
+      const Piece piece(shape.rows(), all.pieces, place);
+      std::memset(sums.floats(), 0, static_cast<size_t>(PLACES) * numbers * sizeof(float));
+      for (int64_t start = piece.first; start < piece.end; start += together) {
+        const int64_t rows = std::min(together, piece.end - start);
+        for (int64_t row = 0; row < rows; row++) {
+          const int64_t word = row * shape.tiles() / Numbers<T>::A_WORD;
+          transform_pixels<T>(shape, pixel_rows(shape, shape.in, maps, zeros, start + row), in_apart,
+                              pixels.words() + word * shape.in);
+          transform_gradients<T>(shape, gradients + (start + row) * 2 * shape.width * shape.out, out_apart,
+                                 backs.words() + word * shape.out);
+        }
+        for (int i = 0; i < PLACES; i++) {
+          add_place<T>(shape, rows * shape.tiles() / Numbers<T>::A_WORD, pixels.words() + i * in_apart,
+                       backs.words() + i * out_apart, sums.floats() + i * numbers);
+        }
+      }
+      for (int64_t i = 0; i < numbers; i += LANES) store_filters(sums.floats() + i, numbers, all.part(place) + i);
+    };
+  });
+  all.add_up(shape.threads, to);
 }
 
 template <class T>
 void convolve_with(const Shape& shape, const void* maps, const float* filters, bool back, void* out) {
   Buffer weights(static_cast<int64_t>(PLACES) * shape.in * shape.out / Numbers<T>::A_WORD);
-  prepare<T>(back ? shape.out : shape.in, back ? shape.in : shape.out, filters, back, weights.words());
+  prepare<T>(back ? shape.out : shape.in, back ? shape.in : shape.out, shape.threads, filters, back, weights.words());
   const T* from = static_cast<const T*>(maps);
   T* to = static_cast<T*>(out);
   switch (shape.in / Numbers<T>::A_WORD) {
@@ -467,9 +445,9 @@ void reslab_winograd_weights(int is_bfloat, int64_t images, int height, int widt
 #ifdef RESLAB_LANES
   const Shape shape{images, height, width, in, out, threads};
 #ifdef __AVX512BF16__
-  if (is_bfloat) return weights_gradient<bfloat>(shape, maps, gradients, to);
+  if (is_bfloat) return weights_gradient(shape, static_cast<const bfloat*>(maps), static_cast<const bfloat*>(gradients), to);
 #endif
-  weights_gradient<float>(shape, maps, gradients, to);
+  weights_gradient(shape, static_cast<const float*>(maps), static_cast<const float*>(gradients), to);
 #endif
 }
 

@@ -1,0 +1,111 @@
+// Work in pieces whose number depends on its size only, so that sums made piece by piece and added in the order of the
+// pieces have the same bits with any number of threads.
+//
+// Each thread begins with a share of its own, and takes pieces of the others' when that is done: a thread that
+// something else on the machine keeps waiting does not hold the rest.
+
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <vector>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+namespace reslab {
+
+// The piece at this place of `pieces` nearly equal ones, as [first, end).
+struct Piece {
+  int64_t first, end;
+  Piece(int64_t count, int pieces, int place) : first(count * place / pieces), end(count * (place + 1) / pieces) {}
+};
+
+// Where a thread's next piece is; each on a cache line of its own.
+struct alignas(64) Next {
+  std::atomic<int> place{0};
+};
+
+// Calls work() once on each thread for what it needs for itself, and what that returns with each of 0 .. pieces - 1.
+template <class Work> void in_pieces(int pieces, int threads, Work work) {
+#ifdef _OPENMP
+  const int team = std::max(std::min(threads, pieces), 1);
+  if (team > 1) {
+    std::vector<Next> next(team);
+    for (int thread = 0; thread < team; thread++) next[thread].place = pieces * thread / team;
+#pragma omp parallel num_threads(team)
+    {
+      auto body = work();
+      // The team may be smaller than what was asked for: then the shares of those that are missing are taken, too.
+      for (int turn = 0, thread = omp_get_thread_num(); turn < team; turn++, thread = (thread + 1) % team) {
+        const int end = pieces * (thread + 1) / team;
+        for (int place; (place = next[thread].place.fetch_add(1, std::memory_order_relaxed)) < end;) body(place);
+      }
+    }
+    return;
+  }
+#endif
+  auto body = work();
+  for (int place = 0; place < pieces; place++) body(place);
+}
+
+// The same where a thread needs nothing for itself.
+template <class Body> void each_piece(int pieces, int threads, Body body) {
+  in_pieces(pieces, threads, [&] { return body; });
+}
+
+// Memory for numbers of 32 bits at the start of a cache line.
+class Buffer {
+ public:
+  explicit Buffer(int64_t words) : start_(std::aligned_alloc(64, (words * 4 + 63) / 64 * 64)) {}
+  ~Buffer() { std::free(start_); }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  uint32_t* words() { return static_cast<uint32_t*>(start_); }
+  float* floats() { return static_cast<float*>(start_); }
+
+ private:
+  void* start_;
+};
+
+// The gradient of a convolution's weights, taps x in x out numbers, as a sum of pieces.  Many pieces share the work out
+// well, and few are soon added: 16 where all of them take little memory, else 8.
+class WeightSums {
+ public:
+  WeightSums(int64_t images, int taps, int in, int out)
+      : pieces(static_cast<int>(std::min<int64_t>(images, int64_t{taps} * in * out > 16384 ? 8 : 16))),
+        taps_(taps),
+        in_(in),
+        out_(out),
+        parts_(pieces * size()) {}
+  const int pieces;
+  int64_t size() const { return static_cast<int64_t>(taps_) * in_ * out_; }
+  float* part(int piece) { return parts_.floats() + piece * size(); }
+
+  // The sums of all pieces, in their order, as out x taps x in.
+  void add_up(int threads, float* to) {
+    const int rows = taps_ * in_, shares = std::min(rows, 32);
+    in_pieces(shares, threads, [&] {
+      return [&, sum = std::vector<float>(out_)](int place) mutable {
+        const Piece share(rows, shares, place);
+        for (int64_t row = share.first; row < share.end; row++) {
+          std::copy_n(part(0) + row * out_, out_, sum.data());
+          for (int piece = 1; piece < pieces; piece++) {
+            const float* more = part(piece) + row * out_;
+            for (int o = 0; o < out_; o++) sum[o] += more[o];
+          }
+          for (int o = 0; o < out_; o++) to[o * static_cast<int64_t>(rows) + row] = sum[o];
+        }
+      };
+    });
+  }
+
+ private:
+  int taps_, in_, out_;
+  Buffer parts_;
+};
+
+}  // namespace reslab
