@@ -1,15 +1,24 @@
 """The fused way through a network against the plain one: the same losses to rounding, the same names."""
 
 import statistics
+from typing import Any, cast
 
 import pytest
 import torch
+import torch.nn.utils.parametrizations
+import torch.nn.utils.prune
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from reslab.errors import ResLabError
 from reslab.kernels.build import kernels
-from reslab.models.fused import FusedResNet, fused
-from reslab.models.networks import build
+from reslab.models.blocks import Block
+from reslab.models.fused import FusedResNet, fused, thread_invariant
+from reslab.models.networks import ResNet, build
+from reslab.recipe import Recipe
+from reslab.training.evaluation import evaluate
+from reslab.training.optimiser import make_optimiser
+from reslab.training.step import Totals, TrainingStep
 
 pytestmark = pytest.mark.usefixtures("two_threads")
 needs_kernels = pytest.mark.skipif(kernels().library is None, reason=kernels().reason)
@@ -99,6 +108,189 @@ def test_evaluation_is_the_plain_one_bit_for_bit() -> None:
     images, _ = batch(0)
     with torch.inference_mode():
         assert torch.equal(network().eval()(images), fused(network()).eval()(images))
+
+
+def _hooked(module: FusedResNet, how: str) -> list[str]:
+    """Do to some modules what the kernels would pass over; return what will tell of it."""
+    told: list[str] = []
+    names = {part: name for name, part in module.named_modules()}
+
+    def tell(part: nn.Module, *_: object) -> None:
+        if part is not module:
+            told.append(names[part])
+
+    for part in list(names):
+        match how:
+            case "forward":
+                part.register_forward_hook(tell)
+            case "before forward":
+                part.register_forward_pre_hook(tell)
+            case "backward":
+                part.register_full_backward_hook(tell)
+            case _:
+                part.register_full_backward_pre_hook(tell)
+    return told
+
+
+@needs_kernels
+@pytest.mark.parametrize("how", ["forward", "before forward", "backward", "before backward"])
+def test_all_hooks_are_called_in_training(how: str) -> None:
+    module, images, labels = fused(network(depth=8)), *batch(0)
+    assert isinstance(module, FusedResNet)
+    told = _hooked(module, how)
+    gradient(module, images.requires_grad_(), labels)
+    assert sorted(told) == sorted(name for name, _ in module.named_modules() if name)
+
+
+@needs_kernels
+def test_global_hooks_are_called_in_training() -> None:
+    module, images, labels = fused(network(depth=8)), *batch(0)
+    told: list[nn.Module] = []
+    hook = nn.modules.module.register_module_forward_hook(lambda part, *_: told.append(part))
+    try:
+        gradient(module, images, labels)
+    finally:
+        hook.remove()
+    assert set(told) == set(module.modules())
+
+
+class _Halved(nn.Module):
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight / 2
+
+
+class _OtherConvolution(nn.Conv2d):
+    def forward(self, maps: Tensor) -> Tensor:
+        return super().forward(maps) + 1
+
+
+def _meddled(module: nn.Module, what: str) -> nn.Module:
+    block = cast(ResNet, module).layer2[0]
+    assert isinstance(block, Block)
+    match what:
+        case "parametrised":
+            nn.utils.parametrize.register_parametrization(block.conv1, "weight", _Halved())
+        case "weight norm":
+            nn.utils.parametrizations.weight_norm(block.conv2)
+        case "pruned":
+            nn.utils.prune.custom_from_mask(block.conv1, "weight", torch.rand(block.conv1.weight.shape).round())
+        case "another norm":
+            block.bn2 = nn.GroupNorm(2, 32)  # type: ignore[assignment]
+        case "a subclass":
+            block.conv1.__class__ = _OtherConvolution
+        case "another forward":
+            block.conv2.forward = lambda maps: F.conv2d(maps, block.conv2.weight) * 0 + 1  # type: ignore[method-assign]
+            block.conv2.padding = (0, 0)
+            block.bn2 = block.bn2.eval()
+            block.downsample, block.plain = None, True
+        case "two convolutions":
+            block.conv2 = nn.Sequential(block.conv2, nn.Conv2d(32, 32, 1))  # type: ignore[assignment]
+        case "a longer stage":
+            cast(ResNet, module).layer3.append(nn.Dropout(0))
+        case "a longer projection":
+            assert isinstance(block.downsample, nn.Sequential)
+            block.downsample.append(nn.Identity())
+        case "a frozen norm":
+            block.bn1.eval()
+        case "another end":
+            cast(ResNet, module).fc = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))  # type: ignore[assignment]
+        case _:
+            raise AssertionError(what)
+    return module
+
+
+@needs_kernels
+@pytest.mark.parametrize(
+    "what",
+    [
+        *("parametrised", "weight norm", "pruned", "another norm", "a subclass", "another forward", "two convolutions"),
+        *("a longer stage", "a longer projection", "a frozen norm", "another end"),
+    ],
+)
+def test_what_was_done_to_the_modules_is_not_passed_over(what: str) -> None:
+    images, labels = batch(0)
+    results = []
+    for prepare in (lambda module: module, fused):
+        torch.manual_seed(0)
+        results.append(gradient(_meddled(prepare(network(shortcut="B", depth=8)), what), images, labels))
+    (loss, slope), (fast_loss, fast_slope) = results
+    assert fast_loss == loss
+    assert torch.equal(fast_slope, slope)
+
+
+@needs_kernels
+def test_a_second_derivative_of_the_network_is_refused_in_training_and_right_in_evaluation() -> None:
+    module, images, labels = fused(network(depth=8)), *batch(0, 2)
+    parameters = list(module.parameters())
+    with pytest.raises(ResLabError, match="no second derivative"):
+        torch.autograd.grad(F.cross_entropy(module(images), labels), parameters, create_graph=True)
+    curves = []
+    for one in (fused(network(depth=8)).eval(), network(depth=8).eval()):
+        parameters = list(one.parameters())
+        slopes = torch.autograd.grad(F.cross_entropy(one(images), labels), parameters, create_graph=True)
+        curves.append(torch.autograd.grad(sum(slope.square().sum() for slope in slopes), parameters))  # type: ignore[arg-type]
+    assert all(torch.equal(one, two) for one, two in zip(*curves, strict=True))
+
+
+PROMISED = [
+    pytest.param("fp32", marks=pytest.mark.skipif(not kernels().multiplies_float, reason="neither AVX-512 nor AVX2")),
+    pytest.param(
+        "bf16", marks=pytest.mark.skipif(not kernels().multiplies_bfloat16, reason="no dot products of bfloat16")
+    ),
+]
+TRAININGS: list[dict[str, Any]] = [
+    {"shortcut": "A", "depth": 8},
+    {"shortcut": "B", "nesterov": True, "dataset": "cifar100"},
+    {"shortcut": "C", "label_smoothing": 0.1, "dataset": "cifar100"},
+    {"shortcut": "A-centred", "optimiser": "muon", "nesterov": True, "dataset": "cifar100"},
+    {"family": "plain", "shortcut": "none"},
+]
+
+
+def _training(recipe: Recipe, threads: list[int]) -> list[Tensor]:
+    """Return losses, weights and an evaluation after as many steps as there are numbers of threads."""
+    num_classes = 100 if recipe.dataset == "cifar100" else 10
+    module = fused(build(recipe.family, recipe.depth, recipe.shortcut, num_classes, initialisation="he-fan-in", seed=0))
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    assert thread_invariant(module, recipe.precision)
+    optimiser, totals = make_optimiser(module, recipe), Totals.zero(torch.device("cpu"))
+    device = torch.device("cpu")
+    step = TrainingStep(
+        module, optimiser, label_smoothing=recipe.label_smoothing, precision=recipe.precision, device=device
+    )
+    seen = []
+    for place, count in enumerate(threads):
+        torch.set_num_threads(count)
+        images, labels = batch(place, 40 if place % 2 else 64)
+        step(images, labels + (num_classes - 10), 0.1, totals)
+        seen.append(totals.loss.clone())
+    images, labels = batch(99, 100)
+    measured = evaluate(module, [(images, labels)], precision=recipe.precision)
+    return [*seen, *(value.clone() for value in module.state_dict().values()), torch.tensor(measured.loss)]
+
+
+@needs_kernels
+@pytest.mark.parametrize("precision", PROMISED)
+@pytest.mark.parametrize("fields", TRAININGS, ids=str)
+def test_any_number_of_threads_gives_the_same_bits(fields: dict[str, Any], precision: str) -> None:
+    """Also where it changes at every step, and where there are more threads than cores."""
+    recipe = Recipe(**({"depth": 8, "dataset": "cifar10", "precision": precision} | fields))
+    results = [_training(recipe, threads) for threads in ([1, 1, 1], [2, 2, 2], [3, 4, 1], [5, 1, 2])]
+    for result in results[1:]:
+        assert all(torch.equal(one, two) for one, two in zip(result, results[0], strict=True))
+
+
+def test_for_which_networks_any_number_of_threads_gives_the_same_bits() -> None:
+    able = kernels().multiplies_float
+    assert thread_invariant(fused(network()), "fp32") == able
+    assert thread_invariant(fused(network()), "bf16") == kernels().multiplies_bfloat16
+    assert not thread_invariant(network(), "fp32")
+    assert not thread_invariant(fused(build("imagenet", 18, "B", 10, initialisation="he-fan-in", seed=0)), "fp32")
+    checkpointed = build("residual", 8, "A", 10, initialisation="he-fan-in", seed=0, checkpoint_activations=True)
+    assert not thread_invariant(fused(checkpointed), "fp32")
+    hooked = fused(network())
+    hooked.get_submodule("layer1.0.bn1").register_forward_hook(lambda *_: None)
+    assert not thread_invariant(hooked, "fp32")
 
 
 def test_what_is_left_alone() -> None:

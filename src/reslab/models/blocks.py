@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules import module as of_all
 from torch.utils.checkpoint import checkpoint
 
 from reslab.recipe import unhandled
@@ -24,11 +25,11 @@ class Block(nn.Module):
         self.downsample = _shortcut(in_channels, channels, stride, shortcut)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = relu_after(self.bn1, self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
         if not self.plain:
             y = y + (x if self.downsample is None else self.downsample(x))
-        return F.relu(y, inplace=True)
+        return relu_after(self.bn2, y)
 
 
 class Bottleneck(nn.Module):
@@ -53,12 +54,12 @@ class Bottleneck(nn.Module):
         self.downsample = _shortcut(in_channels, channels, stride, shortcut)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
+        y = relu_after(self.bn1, self.bn1(self.conv1(x)))
+        y = relu_after(self.bn2, self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
         if not self.plain:
             y = y + (x if self.downsample is None else self.downsample(x))
-        return F.relu(y, inplace=True)
+        return relu_after(self.bn3, y)
 
 
 class _Checkpointed(nn.Module):
@@ -131,6 +132,25 @@ def _shortcut(in_channels: int, channels: int, stride: int, shortcut: str) -> nn
     if shortcut not in ("A", "A-centred"):
         raise unhandled("shortcut", shortcut)
     return ZeroPadding(in_channels, channels, stride, centred=shortcut == "A-centred")
+
+
+def relu_after(norm: nn.Module, x: Tensor) -> Tensor:
+    """Return relu(x), in place unless a hook may still look at what the norm gave."""
+    return F.relu(x, inplace=not is_watched(norm))
+
+
+def is_watched(module: nn.Module) -> bool:
+    """Say whether a module has hooks of its own, or shares in those of all modules."""
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+        or of_all._global_forward_hooks
+        or of_all._global_forward_pre_hooks
+        or of_all._global_backward_hooks
+        or of_all._global_backward_pre_hooks
+    )
 
 
 @contextmanager

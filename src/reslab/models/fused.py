@@ -3,6 +3,7 @@
 The mathematics and the parameters are those of `reslab.models.networks`; only where roundings fall differs.
 """
 
+from collections.abc import Iterator
 from typing import cast
 from weakref import WeakKeyDictionary
 
@@ -10,9 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from reslab.kernels import gpu_device
-from reslab.kernels.convolution import convolve
-from reslab.kernels.norm import norm_add_relu_twice, norm_only, norm_relu, norm_relu_twice, usable
-from reslab.models.blocks import Block, CheckpointedBlock, ZeroPadding
+from reslab.kernels.build import kernels
+from reslab.kernels.convolution import MOST_FIRST_CHANNELS, convolve
+from reslab.kernels.linear import linear, one_thread
+from reslab.kernels.norm import norm_add_relu_twice, norm_only, norm_relu, norm_relu_twice
+from reslab.models.blocks import Block, CheckpointedBlock, ZeroPadding, is_watched
 from reslab.models.gpu_network import GPUNetwork
 from reslab.models.networks import STAGE_CHANNELS, ResNet
 from reslab.recipe import CHOICES
@@ -21,8 +24,7 @@ from reslab.recipe import CHOICES
 def fused(network: nn.Module) -> nn.Module:
     """Let a network use the kernels from now on, if it is one they are made for; return it.
 
-    Networks that checkpoint their activations are left as they are, as are second derivatives: the kernels
-    have a first one only.
+    Networks that checkpoint their activations are left as they are.
     """
     checkpoints = any(isinstance(module, CheckpointedBlock) for module in network.modules())
     if type(network) is ResNet and not checkpoints:
@@ -33,10 +35,18 @@ def fused(network: nn.Module) -> nn.Module:
 def thread_invariant(module: nn.Module, precision: str) -> bool:
     """Say whether training and evaluating a network on the CPU gives the same bits with any number of threads.
 
-    Where it does, `torch.set_num_threads` may be called between any two steps.
+    Where it does, `torch.set_num_threads` may be called between any two steps.  It does where all sums of a step are
+    made by the kernels, or by torch on one thread: for the networks for 32 x 32 images with at most four channels, on
+    a processor whose kernels convolve in this precision ("fp32", "bf16").
     """
     assert precision in CHOICES["precision"]
-    return False
+    convolves = kernels().multiplies_bfloat16 if precision == "bf16" else kernels().multiplies_float
+    return (
+        convolves
+        and isinstance(module, FusedResNet)
+        and module.conv1.in_channels <= MOST_FIRST_CHANNELS
+        and module.is_as_built()
+    )
 
 
 def why_plain(network: nn.Module) -> str:
@@ -52,25 +62,77 @@ class FusedResNet(ResNet):
     """A network that uses the kernels wherever they are usable, and else computes as it always does.
 
     They are for training on the processor, and for training and `torch.inference_mode` on a graphics card: whoever
-    differentiates a network in evaluation mode, or looks into it by hooks, gets the plain one.
+    differentiates a network in evaluation mode, looks into it by hooks or changes its modules gets the plain one.
     """
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor
+        if type(images) is not Tensor or torch.compiler.is_compiling() or not self.is_as_built():
+            return super().forward(images)
         on_gpu = self._gpu_network(images)
         if on_gpu is not None:
             network, dtype = on_gpu
             logits = self.fc(network(images, dtype, training=self.training))
             return logits
-        first = self.conv1(images)
-        if not (self.training and usable(self.bn1, first) and self._is_in_one_mode()):
-            return self._after_first(first)
-        blocks = [cast(Block, block) for stage in (self.layer1, self.layer2, self.layer3) for block in stage]
-        x, shortcut = norm_relu_twice(self.bn1, first)
-        for block in blocks:
-            x, shortcut = _forward(block, x, shortcut)
-        logits = self.fc(x.mean(dim=(2, 3)))
+        if images.device.type != "cpu" or kernels().library is None:
+            return super().forward(images)
+        if self.training:
+            return self._trained(images)
+        if torch.is_grad_enabled():
+            return super().forward(images)
+        pooled = self._pooled(images)
+        with one_thread():
+            logits = self.fc(pooled)
         return logits
+
+    def is_as_built(self) -> bool:
+        """Say whether nothing was done to the modules that the kernels would miss.
+
+        They are of the types that they were built of, in one mode, with their own way forward and without hooks.
+        """
+        mode = self.training
+        for module, kind in self._parts():
+            if (
+                type(module) is not kind
+                or module.training is not mode
+                or is_watched(module)
+                or "forward" in module.__dict__
+            ):
+                return False
+        return True
+
+    def _parts(self) -> Iterator[tuple[nn.Module | None, type[nn.Module]]]:
+        """Yield the modules, by the dictionaries that they are in, and their types; ask no more after a wrong one."""
+        parts = self._modules
+        yield parts["conv1"], nn.Conv2d
+        yield parts["bn1"], nn.BatchNorm2d
+        yield parts["fc"], nn.Linear
+        for name in ("layer1", "layer2", "layer3"):
+            stage = parts[name]
+            yield stage, nn.Sequential
+            for block in cast(nn.Sequential, stage)._modules.values():
+                yield block, Block
+                of_block = cast(Block, block)._modules
+                yield of_block["conv1"], nn.Conv2d
+                yield of_block["bn1"], nn.BatchNorm2d
+                yield of_block["conv2"], nn.Conv2d
+                yield of_block["bn2"], nn.BatchNorm2d
+                downsample = of_block.get("downsample")
+                if isinstance(downsample, nn.Sequential):
+                    yield downsample, nn.Sequential
+                    of_downsample = list(downsample._modules.values())
+                    yield of_downsample[0] if len(of_downsample) == 2 else None, nn.Conv2d
+                    yield of_downsample[1], nn.BatchNorm2d
+                elif downsample is not None:
+                    yield downsample, ZeroPadding
+
+    def _trained(self, images: Tensor) -> Tensor:
+        """Return the logits in training mode, by the kernels."""
+        x, shortcut = norm_relu_twice(self.bn1, convolve(self.conv1, images))
+        for stage in (self.layer1, self.layer2, self.layer3):
+            for block in stage:
+                x, shortcut = _forward(cast(Block, block), x, shortcut)
+        return linear(self.fc, x.mean(dim=(2, 3)))
 
     def _gpu_network(self, images: Tensor) -> tuple[GPUNetwork, torch.dtype] | None:
         """Return the network as the graphics card's kernels see it, and what they multiply in; None without them."""
@@ -78,7 +140,7 @@ class FusedResNet(ResNet):
         if not gpu_device.available(device) or not images.dtype == self.fc.weight.dtype == torch.float32:
             return None
         is_usual = not images.requires_grad if self.training else torch.is_inference_mode_enabled()
-        if not (is_usual and self._fits(images)):
+        if not (is_usual and _fits(images)):
             return None
         dtype = gpu_device.multiplied(device)
         if dtype is None:
@@ -88,19 +150,16 @@ class FusedResNet(ResNet):
             known = _ON_GPU[self] = GPUNetwork(self, device)
         return known, dtype
 
-    def _fits(self, images: Tensor) -> bool:
-        """Say whether the kernels can do it: few input channels, places that 32 bits hold, one mode."""
-        rows = len(images) * images.shape[2] * images.shape[3]
-        return images.shape[1] <= MOST_INPUT_CHANNELS and rows * STAGE_CHANNELS[0] < 2**31 and self._is_in_one_mode()
-
-    def _is_in_one_mode(self) -> bool:
-        """Say whether all norms train or evaluate as the network does."""
-        return all(module.training == self.training for module in self.modules() if isinstance(module, nn.BatchNorm2d))
-
 
 MOST_INPUT_CHANNELS = 4
 _ON_GPU: WeakKeyDictionary[FusedResNet, GPUNetwork] = WeakKeyDictionary()
 """What the networks that live have on a card: not in the modules, which are copied and saved."""
+
+
+def _fits(images: Tensor) -> bool:
+    """Say whether a card's kernels can do it: few input channels, places that 32 bits hold."""
+    rows = len(images) * images.shape[2] * images.shape[3]
+    return images.shape[1] <= MOST_INPUT_CHANNELS and rows * STAGE_CHANNELS[0] < 2**31
 
 
 def _forward(block: Block, x: Tensor, shortcut: Tensor) -> tuple[Tensor, Tensor]:
@@ -119,4 +178,4 @@ def _shortcut(downsample: nn.Module | None, x: Tensor) -> Tensor:
         padded: Tensor = downsample(x)
         return padded
     convolution, norm = cast(nn.Sequential, downsample)
-    return norm_only(cast(nn.BatchNorm2d, norm), convolution(x))
+    return norm_only(cast(nn.BatchNorm2d, norm), convolve(cast(nn.Conv2d, convolution), x))

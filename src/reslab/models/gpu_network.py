@@ -11,8 +11,8 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
+from reslab.kernels.derivative import first_only
 from reslab.kernels.gpu_device import on_device, stream_of_thread
 from reslab.kernels.gpu_layer import Done, Layer, Passed, WeightGradients
 from reslab.kernels.gpu_layer import cast as cast_weights
@@ -87,8 +87,8 @@ class _Network(torch.autograd.Function):
         return x.mean(dim=(2, 3))
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        first_only()
         if ctx.kept is None:
             raise RuntimeError("what this gradient needs is gone after the first time; do the forward pass again")
         network, done = ctx.kept

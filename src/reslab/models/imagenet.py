@@ -5,7 +5,7 @@ from functools import partial
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from reslab.models.blocks import Block, Bottleneck, CheckpointedBlock, CheckpointedBottleneck, make_stage
+from reslab.models.blocks import Block, Bottleneck, CheckpointedBlock, CheckpointedBottleneck, make_stage, relu_after
 
 NUM_BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 """Blocks of the four stages, conv2_x to conv5_x, by depth."""
@@ -58,7 +58,7 @@ class ImageNetResNet(nn.Module):
         self.fc = nn.Linear(widths[-1], num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        x = F.relu(self.bn1(self.conv1(images)), inplace=True)
+        x = relu_after(self.bn1, self.bn1(self.conv1(images)))
         x = F.max_pool2d(x, 3, stride=2, padding=1)
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             x = stage(x)

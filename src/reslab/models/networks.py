@@ -7,10 +7,9 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from reslab.errors import ResLabError
-from reslab.models.blocks import Block, CheckpointedBlock, make_stage
+from reslab.models.blocks import Block, CheckpointedBlock, make_stage, relu_after
 from reslab.models.imagenet import ImageNetResNet
 from reslab.recipe import CHOICES, IMAGENET_FAMILIES, check_depth, random_stream, unhandled
 
@@ -140,16 +139,16 @@ class ResNet(nn.Module):
         self.fc = nn.Linear(wide, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self._after_first(self.conv1(images))
+        logits: Tensor = self.fc(self._pooled(images))
+        return logits
 
-    def _after_first(self, x: Tensor) -> Tensor:
-        """Return the logits from the output of the first convolution."""
-        x = F.relu(self.bn1(x), inplace=True)
+    def _pooled(self, images: Tensor) -> Tensor:
+        """Return the mean of the last maps, N x 64."""
+        x = relu_after(self.bn1, self.bn1(self.conv1(images)))
         x = self.layer1(x)
         x = self.layer2(x)
         x = self.layer3(x)
-        logits: Tensor = self.fc(x.mean(dim=(2, 3)))
-        return logits
+        return x.mean(dim=(2, 3))
 
 
 def _require_choice(field: str, value: str) -> None:
