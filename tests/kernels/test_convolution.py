@@ -251,7 +251,7 @@ def smaller_processor(request: pytest.FixtureRequest, tmp_path: Path, monkeypatc
     kernels().library is None or not {"avx2", "fma", "avx512f"} <= host.cpu_features(),
     reason="no larger processor than that, or no compiler",
 )
-def test_asmaller_processor_does_what_it_can(smaller_processor: str) -> None:
+def test_a_smaller_processor_does_what_it_can(smaller_processor: str) -> None:
     if smaller_processor == "x86-64":
         assert kernels().words.startswith("batch norm; compiled")
         assert usable(nn.BatchNorm2d(16), torch.zeros(4, 16, 2, 2))

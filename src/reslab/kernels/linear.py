@@ -16,7 +16,8 @@ from reslab.kernels.derivative import first_only
 
 def linear(layer: nn.Linear, rows: Tensor) -> Tensor:
     """Return layer(rows), N x features.  A second derivative is refused."""
-    weight, bias = layer.weight, layer.bias
+    weight: Tensor = layer.weight
+    bias: Tensor | None = layer.bias
     floats = (torch.float32, torch.bfloat16)
     if rows.dtype not in floats or weight.dtype not in floats or rows.device.type != "cpu":
         plain: Tensor = layer(rows)
