@@ -70,7 +70,7 @@ def _truth(convolution: nn.Conv2d, maps: Tensor, gradient: Tensor) -> tuple[Tens
     """Return the same in float64."""
     weight = convolution.weight.detach().double().requires_grad_()
     wide = maps.double().requires_grad_()
-    out = F.conv2d(wide, weight, stride=convolution.stride, padding=convolution.padding)  # type: ignore[arg-type]
+    out = F.conv2d(wide, weight, stride=convolution.stride, padding=convolution.padding)
     out.backward(gradient.double())  # type: ignore[no-untyped-call]
     assert wide.grad is not None
     assert weight.grad is not None

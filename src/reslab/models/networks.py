@@ -148,7 +148,8 @@ class ResNet(nn.Module):
         x = self.layer1(x)
         x = self.layer2(x)
         x = self.layer3(x)
-        return x.mean(dim=(2, 3))
+        pooled: Tensor = x.mean(dim=(2, 3))
+        return pooled
 
 
 def _require_choice(field: str, value: str) -> None:
