@@ -1,5 +1,15 @@
 """What can go wrong for a user, by the exit code that the command line gives it."""
 
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a question after the nearest known name, to stand behind a wrong one, or nothing."""
+    plain = {one.replace("-", "").replace("_", "").lower(): one for one in known}
+    close = difflib.get_close_matches(name.replace("-", "").replace("_", "").lower(), plain, n=1)
+    return f" (did you mean {plain[close[0]]!r}?)" if close else ""
+
 
 class ResLabError(ValueError):
     """A user's mistake or a fact of their machine: the message says what was wrong and what to do."""

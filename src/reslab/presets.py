@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reslab.datasets import DATASETS, is_named
-from reslab.errors import ResLabError
+from reslab.errors import ResLabError, nearest
 from reslab.recipe import Recipe, Scalar, stretch, vary
 
 
@@ -53,7 +53,7 @@ def preset_recipe(
     another sign, and a batch has 32 images, for with 128 the 1,442 images make only 12 iterations an epoch.
     """
     if name not in PRESETS:
-        raise ResLabError(f"there is no preset {name!r}; the presets are {', '.join(PRESETS)}")
+        raise ResLabError(f"there is no preset {name!r}; the presets are {', '.join(PRESETS)}{nearest(name, PRESETS)}")
     asked = {"dataset": dataset, "depth": depth, "family": family}
     changes: dict[str, Scalar] = {field: value for field, value in asked.items() if value is not None}
     if isinstance(dataset, str) and dataset in DATASETS and is_named(dataset):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Self, cast
 
 from reslab.datasets import DATASETS, SHORT, images_used, is_named, known
-from reslab.errors import ResLabError
+from reslab.errors import ResLabError, nearest
 
 SEMANTICS = 1
 """Raised by a change of the mathematics that no field of `Recipe` shows, and not by one of rounding.
@@ -317,7 +317,8 @@ def _coerce(name: str, kind: Any, value: Any) -> Scalar:
     if isinstance(value, float) and not math.isfinite(value):
         raise ResLabError(f"{name} must be a finite number, not {value!r}")
     if name in CHOICES and value not in CHOICES[name]:
-        raise ResLabError(f"{name} must be one of {', '.join(CHOICES[name])}; not {value!r}")
+        close = nearest(str(value), CHOICES[name])
+        raise ResLabError(f"{name} must be one of {', '.join(CHOICES[name])}; not {value!r}{close}")
     return cast(Scalar, value)
 
 

@@ -457,6 +457,16 @@ def test_a_study_of_one_s_own(reslab: Reslab, tmp_path: Path) -> None:
     ("arguments", "code", "words"),
     [
         (["run", "dpeth"], 2, "there is no study 'dpeth' (did you mean 'depth'?)"),
+        (
+            ["run", "depth", "learning-rate"],
+            2,
+            "one study at a time, not depth, learning-rate: reslab run depth; reslab",
+        ),
+        (["train", "--dataset", "cifar-10"], 2, "not 'cifar-10' (did you mean 'cifar10'?)"),
+        (["data", "fetch", "cifar-10"], 4, "cifar100-coarse (did you mean 'cifar10'?)"),
+        (["train", "--preset", "papr"], 2, "fast (did you mean 'paper'?)"),
+        (["train", "--lr", "0"], 2, "learning_rate must be above 0"),
+        (["trian"], 2, 'Did you mean "train"?'),
         (["train", "--depth", "21"], 2, "depth must be 6n+2, as in 8, 14, 20"),
         (["train", "--dataset", "mnist"], 2, "dataset must be one of digits, cifar10"),
         (["train", "--preset", "papre"], 2, "there is no preset 'papre'; the presets are paper"),

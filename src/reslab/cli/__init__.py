@@ -7,6 +7,7 @@ from cyclopts import App, CycloptsError
 
 from reslab import __version__
 from reslab.cache import settle_home
+from reslab.cli.streams import outlive_readers, problem
 from reslab.errors import ResLabError
 
 OK, CRASHED, USAGE, SOME_FAILED, DAMAGED, INTERRUPTED = 0, 1, 2, 3, 5, 130
@@ -67,8 +68,20 @@ def command() -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return its exit code; what a user can mend is printed without a traceback."""
+    """Run the command line and return its exit code; what a user can mend is printed without a traceback.
+
+    A reader of the output that leaves changes neither what is done nor the exit code.
+    """
+    outlive_readers()
     _given[:] = sys.argv[1:] if arguments is None else arguments
+    code = _run(arguments)
+    if lost := problem(sys.stdout):
+        print(f"reslab: the output could not be written: {lost}", file=sys.stderr)
+        return code or USAGE
+    return code
+
+
+def _run(arguments: list[str] | None) -> int:
     try:
         settle_home()
         code = app(arguments, exit_on_error=False, print_error=True)
@@ -80,6 +93,4 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("reslab: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        return OK
     return code if isinstance(code, int) else OK

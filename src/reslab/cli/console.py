@@ -1,14 +1,12 @@
 """What a person sees while runs train: bars with an estimate on a terminal, plain lines elsewhere."""
 
-import contextlib
 import json
 import math
-import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
@@ -16,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reslab.cache import remark
+from reslab.cli.streams import has_left
 from reslab.errors import LockedError
 
 Event = dict[str, Any]
@@ -38,33 +37,15 @@ def _without_nan(value: Any) -> Any:
 
 
 def aside(words: str) -> bool:
-    """Print a line on standard error; return False where nobody reads it any more: it and what follows go nowhere."""
-    try:
-        print(words, file=sys.stderr, flush=True)
-    except BrokenPipeError:
-        _close(sys.stderr)
-        return False
-    return True
+    """Print a line on standard error; return False where nobody reads it any more."""
+    print(words, file=sys.stderr, flush=True)
+    return not has_left(sys.stderr)
 
 
 def remark_cache() -> None:
     """Say where kernels, speeds and images are kept where that is not the user's cache."""
     if words := remark():
         aside(f"reslab: {words}")
-
-
-@contextlib.contextmanager
-def heard_or_not() -> Iterator[None]:
-    """Print within this what is no reason to stop where nobody reads standard output any more."""
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _close(sys.stdout)
-
-
-def _close(stream: TextIO) -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def print_table(columns: list[str], rows: list[list[str]]) -> None:

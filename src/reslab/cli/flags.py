@@ -61,7 +61,8 @@ def _field_help() -> dict[str, str]:
 
 
 def _flag(name: str, kind: Any) -> Any:
-    return Annotated[kind | None, Parameter(help=_field_help()[name], negative=_negative(name, kind))]
+    alias = ["--lr"] if name == "learning_rate" else []  # what many others call it
+    return Annotated[kind | None, Parameter(alias=alias, help=_field_help()[name], negative=_negative(name, kind))]
 
 
 def _negative(name: str, kind: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from reslab.cli import INTERRUPTED, OK, SOME_FAILED
-from reslab.cli.console import Board, aside, heard_or_not, print_json, remark_cache
+from reslab.cli.console import Board, aside, print_json, remark_cache
 from reslab.cli.flags import (
     Activations,
     AsJson,
@@ -44,7 +44,7 @@ SEQUENCE = "with commas between them"
 
 def run(
     study: str,
-    *,
+    *more: str,
     seeds: int | None = None,
     depths: Annotated[
         str | None, Parameter(help=f"Depths to train, {SEQUENCE}; default: the study's.  Not with a TOML file.")
@@ -112,6 +112,12 @@ def run(
     author
         Author of the report.
     """
+    if more:
+        each = "; ".join(f"reslab run {name}" for name in (study, *more))
+        raise ResLabError(
+            f"run takes one study at a time, not {', '.join((study, *more))}: {each}.  "
+            "Runs that they share train once, and the report holds all that were asked"
+        )
     check_least("--checkpoint-seconds", checkpoint_seconds, 0)
     check_least("--time-limit", time_limit, 0)
     if dry_run and prepare:
@@ -148,8 +154,7 @@ def run(
         from reslab.lab.speed import runs_each
 
         if not json:
-            with heard_or_not():
-                announce(facts)
+            announce(facts)
         work = {item.run.id: (item.work, item.work_left) for item in planned if item.run in set(todo)}
         arguments = _worker_arguments(data_root, device, jobs, checkpoint_seconds, checkpoint_activations, kept)
         shared = runs_each(device, jobs)
@@ -157,8 +162,7 @@ def run(
             launch(runs, todo, jobs=jobs, runs_each=shared, arguments=arguments, on_event=board, stop=stop)
     elif not json:
         done = "its run is" if len(planned) == 1 else f"all {len(planned)} runs are"
-        with heard_or_not():
-            print(f"{asked.title}: {done} done; nothing to train")
+        print(f"{asked.title}: {done} done; nothing to train")
     if not no_diagnose and not stop.interrupted:
         diagnose_plan(asked, runs, data_root, device, stop)
         if stop.interrupted:  # nothing to be saved: the answer is at once
@@ -172,11 +176,10 @@ def run(
         tell_left_out(written)
     failed = [run for run, status in statuses.items() if status == "failed"]
     page = None if written is None else written.html
-    with heard_or_not():
-        if json:
-            print_json({"study": asked.name, "runs": statuses, "report": None if page is None else str(page)})
-        else:
-            _conclude(runs, statuses, failed, page)
+    if json:
+        print_json({"study": asked.name, "runs": statuses, "report": None if page is None else str(page)})
+    else:
+        _conclude(runs, statuses, failed, page)
     if stop.interrupted or (stop() and {"interrupted", "pending"} & set(statuses.values())):
         return INTERRUPTED
     if failed:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reslab.cli import INTERRUPTED, OK, SOME_FAILED
-from reslab.cli.console import Board, aside, heard_or_not, print_json, remark_cache
+from reslab.cli.console import Board, aside, print_json, remark_cache
 from reslab.cli.flags import (
     Activations,
     AsJson,
@@ -95,11 +95,10 @@ def train(
             shutil.rmtree(files.path, ignore_errors=True)  # a slip in the command: nothing has been trained
         raise
     facts = _facts(run, files, status)
-    with heard_or_not():
-        if json:
-            print_json(facts)
-        else:
-            _print(facts, files)
+    if json:
+        print_json(facts)
+    else:
+        _print(facts, files)
     return {"finished": OK, "interrupted": INTERRUPTED}.get(status, SOME_FAILED)
 
 

@@ -8,7 +8,7 @@ from reslab.data.folders import Folders, Progress, check_parts, find_root, read_
 from reslab.data.images import Dataset
 from reslab.data.places import cifar_in, looked, places
 from reslab.datasets import DATASETS, SHORT, is_named, known
-from reslab.errors import DataError, ResLabError
+from reslab.errors import DataError, ResLabError, nearest
 from reslab.recipe import Recipe, vary
 
 NAMES = tuple(name for name in DATASETS if is_named(name))
@@ -98,7 +98,7 @@ def find(name: str, data_root: Path | None = None) -> Path | None:
 def check_name(name: str) -> None:
     """Raise `DataError` unless there is a data set of this name."""
     if name not in NAMES:
-        raise DataError(f"there is no data set {name!r}; there are {', '.join(NAMES)}")
+        raise DataError(f"there is no data set {name!r}; there are {', '.join(NAMES)}{nearest(name, NAMES)}")
 
 
 def _unread(name: str) -> ResLabError:

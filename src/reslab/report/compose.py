@@ -10,7 +10,7 @@ import polars as pl
 
 from reslab import __version__
 from reslab.analysis.tidy import Problem, Tables, read_tables, select
-from reslab.errors import ResLabError
+from reslab.errors import ResLabError, nearest
 from reslab.exhibits.blocks import Block, Command, Prose
 from reslab.exhibits.wording import counted, opened
 from reslab.report.appendix import appendix, unreadable
@@ -18,7 +18,7 @@ from reslab.report.document import Document, Section
 from reslab.report.references import cited
 from reslab.report.repeated import said_once
 from reslab.studies import assignment
-from reslab.studies.catalogue import ANSWERS, STUDIES, nearest
+from reslab.studies.catalogue import ANSWERS, STUDIES
 from reslab.studies.general import others
 from reslab.studies.record import record_path, recorded
 from reslab.studies.study import Study

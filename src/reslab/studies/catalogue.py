@@ -1,9 +1,8 @@
 """The studies that ResLab brings, by name, and the code that answers each kind of study."""
 
-import difflib
 from collections.abc import Callable
 
-from reslab.errors import ResLabError
+from reslab.errors import ResLabError, nearest
 from reslab.studies import (
     assignment,
     batch_size,
@@ -70,12 +69,6 @@ def alone(study: Study) -> Plan:
 def names() -> list[str]:
     """Return the names of all studies and plans."""
     return [*STUDIES, *PLANS]
-
-
-def nearest(name: str, known: list[str]) -> str:
-    """Return a question after the nearest known name, or nothing."""
-    close = difflib.get_close_matches(name, known, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _known() -> str:

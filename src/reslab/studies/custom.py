@@ -29,10 +29,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reslab.errors import ResLabError
+from reslab.errors import ResLabError, nearest
 from reslab.presets import PRESETS, preset_recipe
 from reslab.recipe import CHOICES, Recipe, Scalar, stretch, vary, written_fields
-from reslab.studies.catalogue import STUDIES, nearest
+from reslab.studies.catalogue import STUDIES
 from reslab.studies.general import CUSTOM, factor
 from reslab.studies.study import NAME, Study, Variant
 

@@ -1,0 +1,68 @@
+"""Standard output and error that outlive their reader, as in `reslab status | head -1`."""
+
+import io
+import os
+import sys
+from typing import Any
+
+
+def outlive_readers() -> None:
+    """Let what is written after a reader has left go nowhere, without an error, for this process.
+
+    Every library that prints is served alike, and the interpreter's last flush, too.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed from the start, as by >&-
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+        elif stream is getattr(sys, f"__{name}__") and isinstance(stream, io.TextIOWrapper):
+            stream.flush()
+            setattr(sys, name, _outliving(stream))
+
+
+def has_left(stream: Any) -> bool:
+    """Say whether the reader of a stream is known to have left."""
+    pipe = _pipe(stream)
+    return pipe is not None and pipe.reader_left
+
+
+def problem(stream: Any) -> str | None:
+    """Return why what was written to a stream is lost, if it is; no reader is no problem."""
+    stream.flush()
+    pipe = _pipe(stream)
+    return None if pipe is None else pipe.problem
+
+
+def _pipe(stream: Any) -> "_Pipe | None":
+    raw = getattr(getattr(stream, "buffer", None), "raw", None)
+    return raw if isinstance(raw, _Pipe) else None
+
+
+class _Pipe(io.FileIO):
+    """A file that takes everything, and forgets it once nobody reads."""
+
+    reader_left = False
+    problem: str | None = None
+
+    def write(self, content: Any) -> int:
+        try:
+            return super().write(content) or 0
+        except BrokenPipeError:
+            self.reader_left = True
+        except OSError as error:  # as of a full disk
+            self.problem = error.strerror or str(error)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, self.fileno())  # for processes that this one starts, too
+        os.close(null)
+        return len(content)
+
+
+def _outliving(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Pipe(stream.fileno(), "w", closefd=False)),
+        encoding=stream.encoding,
+        errors=stream.errors,
+        newline="",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
