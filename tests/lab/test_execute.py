@@ -48,6 +48,7 @@ METRICS = [
     "test_error",
     "holdout_loss",
     "holdout_error",
+    "weight_norm",
     "seconds",
     "images_per_second",
     "peak_memory_bytes",

@@ -25,7 +25,7 @@ from training_fakes import (
 
 from reslab.recipe import Recipe
 from reslab.training.evaluation import evaluate
-from reslab.training.loop import Batches, Diverged, EpochRecord, Event, State, Tick, make_step, train
+from reslab.training.loop import Batches, Diverged, EpochRecord, Event, State, Tick, make_step, train, weight_norm
 from reslab.training.schedule import make_schedule
 
 pytestmark = pytest.mark.usefixtures("torch_settings")
@@ -87,7 +87,7 @@ def test_an_epochs_record_is_what_its_steps_gave() -> None:
 
 
 def test_a_row_is_flat_and_in_order() -> None:
-    record = EpochRecord(2, 8, 0.1, 0.5, 25.0, {"test_loss": 0.6, "test_error": 30.0}, 3.0, 700.0)
+    record = EpochRecord(2, 8, 0.1, 0.5, 25.0, {"test_loss": 0.6, "test_error": 30.0}, 9.5, 3.0, 700.0)
     assert list(record.row().items()) == [
         ("epoch", 2),
         ("iteration", 8),
@@ -96,6 +96,7 @@ def test_a_row_is_flat_and_in_order() -> None:
         ("train_error", 25.0),
         ("test_loss", 0.6),
         ("test_error", 30.0),
+        ("weight_norm", 9.5),
         ("seconds", 3.0),
         ("images_per_second", 700.0),
     ]
@@ -299,3 +300,10 @@ def test_the_device_is_the_one_given() -> None:
     state = begin(recipe(), Images())
     assert state.totals.loss.device == CPU
     assert state.totals.loss.dtype == torch.float64
+
+
+def test_the_norm_of_the_weights_by_hand() -> None:
+    convolution = nn.Conv2d(1, 1, 2)
+    with torch.no_grad():
+        convolution.weight.copy_(torch.tensor([[[[1.0, 2.0], [4.0, 10.0]]]]))
+    assert weight_norm(nn.Sequential(convolution, nn.BatchNorm2d(1), nn.Linear(3, 1))) == 11

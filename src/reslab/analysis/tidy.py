@@ -113,6 +113,7 @@ EPOCH_SCHEMA: dict[str, type[pl.DataType]] = {
     "iteration": pl.Int64,
     "rate": pl.Float64,
     **dict.fromkeys(_LAST_EPOCH, pl.Float64),
+    "weight_norm": pl.Float64,
     "seconds": pl.Float64,
     "images_per_second": pl.Float64,
     "peak_memory_bytes": pl.Int64,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -85,6 +86,8 @@ class EpochRecord:
     train_error: float
     measured: Mapping[str, float | None] = field(default_factory=dict)
     """Loss and error of each evaluation by name, as in test_loss, test_error."""
+    weight_norm: float | None = None
+    """Euclidean norm of the weights of all convolutions, biases left out."""
     seconds: float = 0.0
     images_per_second: float = 0.0
 
@@ -97,6 +100,7 @@ class EpochRecord:
             "train_loss": self.train_loss,
             "train_error": self.train_error,
             **self.measured,
+            "weight_norm": self.weight_norm,
             "seconds": self.seconds,
             "images_per_second": self.images_per_second,
         }
@@ -224,6 +228,7 @@ def _finish_epoch(
         train_loss=_finite(loss / totals.images),
         train_error=train_error,
         measured=measured,
+        weight_norm=_finite(weight_norm(state.module)),
         seconds=state.seconds + clock() - begun,
         images_per_second=totals.images / training_seconds,
     )
@@ -231,6 +236,19 @@ def _finish_epoch(
     state.totals.clear()
     state.seconds = 0.0
     return record
+
+
+def weight_norm(module: nn.Module) -> float:
+    """Return the Euclidean norm of the weights of all convolutions together.
+
+    Where batch norm follows a convolution its weights act by their direction alone, and a step of rate r turns them as
+    one of r / norm^2 would turn weights of norm 1 (van Laarhoven 2017).
+    """
+    squares = 0.0
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):  # summed by NumPy: torch's order of additions depends on the threads
+            squares += float(np.square(layer.weight.detach().cpu().numpy(), dtype=np.float64).sum())
+    return math.sqrt(squares)
 
 
 def _finite(value: float) -> float | None:
