@@ -11,6 +11,7 @@ import torch
 
 from reslab.cli import main
 from reslab.errors import CheckpointError, DataError, ResLabError
+from reslab.lab import manifest
 from reslab.lab.candidates import Asked, candidates
 from reslab.lab.contest import Measured
 from reslab.lab.doubts import suspicious, undecided
@@ -240,3 +241,18 @@ def test_all_of_it_is_json(found: Evaluated) -> None:
     )
     assert broken.to_mapping()["test_loss"] is None
     json.dumps(broken.to_mapping(), allow_nan=False)
+
+
+def test_a_run_of_an_older_version_gets_its_predictions(trained: RunFiles, tmp_path: Path) -> None:
+    files = RunFiles(tmp_path / trained.path.parent.name / trained.path.name)
+    shutil.copytree(trained.path, files.path)
+    before = files.predictions.read_bytes()
+    for name in (files.predictions.name, manifest.NAME):
+        (files.path / name).unlink()
+    evaluate_run(files)
+    assert files.predictions.read_bytes() == before
+    (files.path / manifest.NAME).unlink(missing_ok=True)
+    files.seal()
+    files.predictions.unlink()
+    evaluate_run(files)
+    assert manifest.verify(files.path) == []

@@ -1,22 +1,25 @@
 """Error, loss and confusions of a trained run, or of weights from elsewhere under every network that they may be of."""
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reslab.data.serving import AnyDataset
+from reslab.data.serving import AnyDataset, batches_to_measure
 from reslab.data.sources import load_any
-from reslab.errors import CheckpointError, DataError
+from reslab.errors import CheckpointError, DataError, ResLabError
+from reslab.lab.assembly import predicted, training_network
 from reslab.lab.candidates import Asked, Candidate, candidates
 from reslab.lab.contest import Measured, measure_candidates
 from reslab.lab.diagnose import weights_digest
 from reslab.lab.doubts import suspicious, undecided
+from reslab.lab.predictions import predictions_bytes
 from reslab.lab.provenance import check_classes, check_trained_on
 from reslab.lab.store import RunFiles
 from reslab.models.fitting import infer_classes
-from reslab.models.weights import WeightsFile, read_weights_file
+from reslab.models.weights import WeightsFile, load_into, read_weights_file
 from reslab.recipe import Recipe, vary
 from reslab.training.evaluation import Evaluation
 from reslab.training.hardware import pick_device
@@ -88,7 +91,8 @@ def evaluate_run(
 ) -> Evaluated:
     """Measure a run's trained weights on the test images of its own data set.
 
-    Raises `CheckpointError` where the run has no weights or they are not what it ended with, `DataError` where its
+    A run without predictions, as an older version left it, gets them.  Raises `CheckpointError` where the run has no
+    weights or they are not what it ended with, `DataError` where its
     images are not here or not the same.
     """
     recipe = files.read_run().recipe
@@ -102,7 +106,15 @@ def evaluate_run(
     decided = dict.fromkeys(("dataset", "network", "family", "shortcut", "normalisation", "precision"), "run.json")
     if precision is not None:
         decided["precision"] = "--precision"
-    measured = measure_candidates([Candidate(asked)], weights.weights, dataset, pick_device(device))
+    place = pick_device(device)
+    measured = measure_candidates([Candidate(asked)], weights.weights, dataset, place)
+    if asked == recipe and not files.predictions.exists():
+        network = training_network(recipe, len(dataset.class_names), 0, place)
+        load_into(network, weights.weights)
+        batches = batches_to_measure(recipe, dataset, place)
+        found = predicted(network, batches, dataset.class_names, recipe.precision)
+        with contextlib.suppress(ResLabError):  # where nothing can be written, nothing is kept
+            files.write_bytes(files.predictions.name, predictions_bytes(found))
     return _evaluated(measured, decided, [], weights, files.weights, dataset)
 
 

@@ -28,7 +28,7 @@ from reslab.host import usable_cores
 from reslab.kernels.build import kernels, must_compile
 from reslab.lab import manifest
 from reslab.lab.assembly import assemble, kernels_used, make_ready, predicted
-from reslab.lab.predictions import Predictions, write_predictions
+from reslab.lab.predictions import Predictions, predictions_bytes
 from reslab.lab.provenance import attempt, check_images, describe_data
 from reslab.lab.store import FORMAT, RunFiles, Status
 from reslab.lab.threads import are_free, computing_with, first_threads, follow_load
@@ -288,7 +288,7 @@ def _finish(files: RunFiles, run: Run, module: nn.Module, predictions: Predictio
     last = rows[-1]
     with writing(files.path):
         save_weights(module, files.weights)
-        write_predictions(files.predictions, predictions)
+    files.write_bytes(files.predictions.name, predictions_bytes(predictions))
     measured: Event = {
         name: last[name]
         for name in ("train_loss", "train_error", "test_loss", "test_error", "holdout_loss", "holdout_error")

@@ -17,7 +17,6 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from reslab.errors import CheckpointError
-from reslab.files import write_whole
 
 NAME = "predictions.safetensors"
 
@@ -42,8 +41,8 @@ class Predictions:
         return 100 * float(self.wrong.mean())
 
 
-def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write the file, whole or not at all; the folder must exist."""
+def predictions_bytes(predictions: Predictions) -> bytes:
+    """Return the content of the file."""
     kind = np.uint8 if len(predictions.class_names) <= 256 else np.int16
     tensors = {
         "label": predictions.labels.astype(kind),
@@ -51,7 +50,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
         "confidence": np.rint(255 * predictions.confidence).astype(np.uint8),
     }
     names = {"class_names": json.dumps(predictions.class_names)}
-    write_whole(path, safetensors.numpy.save(tensors, metadata=names))
+    return safetensors.numpy.save(tensors, metadata=names)
 
 
 def read_predictions(path: Path) -> Predictions | None:

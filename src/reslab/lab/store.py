@@ -35,7 +35,6 @@ from reslab.files import (
     printable,
     read_json,
     signed,
-    write_json,
     write_whole,
     writing,
 )
@@ -224,13 +223,17 @@ class RunFiles:
 
     def write(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a JSON file of the run, whole or not at all; the manifest of an ended run stays true."""
+        self.write_bytes(name, json_bytes(_signed(name, content)))
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Write any file of the run, as `write` does."""
         self.check_held()
         if not manifest.exists(self.path):
             with writing(self.path):
-                write_json(self.path / name, _signed(name, content))
+                write_whole(self.path / name, content)
             return
         with self.changing(manifest.NAME), writing(self.path):
-            manifest.add(self.path, name, json_bytes(_signed(name, content)))
+            manifest.add(self.path, name, content)
 
     def end(self, name: Literal["result.json", "failure.json"], content: Mapping[str, Any]) -> None:
         """Write the file that ends the run, and right before it the manifest of all of the run's files."""
