@@ -50,9 +50,9 @@ def images_per_second(source: Path, threads: str, others: int, options: argparse
             *(() if threads == DEFAULT else ("--threads", threads)),
         ]
         environment = {**os.environ, "PYTHONPATH": str(source)}
-        process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        )
+        said = Path(folder) / "said"
+        with said.open("w") as to:
+            process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=to)
         try:
             _epochs(process, Path(folder))
             time.sleep(options.settle)
@@ -61,11 +61,11 @@ def images_per_second(source: Path, threads: str, others: int, options: argparse
             speeds = _epochs(process, Path(folder), before + 2)[before + 1 :]  # from an epoch that began settled
         finally:
             process.send_signal(signal.SIGKILL)
-            process.communicate()
+            process.wait()
     return statistics.harmonic_mean(speeds)  # of epochs as large as each other
 
 
-def _epochs(process: "subprocess.Popen[str]", root: Path, least: int = 1) -> list[float]:
+def _epochs(process: "subprocess.Popen[bytes]", root: Path, least: int = 1) -> list[float]:
     """Return the speed of each epoch so far, of which there must be some."""
     until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until and process.poll() is None:
@@ -74,8 +74,7 @@ def _epochs(process: "subprocess.Popen[str]", root: Path, least: int = 1) -> lis
             if len(lines) >= least:
                 return [float(json.loads(line)["images_per_second"]) for line in lines]
         time.sleep(0.05)
-    said = process.communicate()[1] if process.poll() is not None else ""
-    raise SystemExit(f"the training gave no figures: {said or f'not in {PATIENCE_SECONDS:g} s'}")
+    raise SystemExit(f"the training gave no figures in {PATIENCE_SECONDS:g} s; it said: {(root / 'said').read_text()}")
 
 
 def measure(options: argparse.Namespace) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from reslab.data.images import Dataset
 from reslab.data.sources import load
 from reslab.errors import CheckpointError, DataError, ReplacedError, ResLabError
 from reslab.kernels import norm
-from reslab.kernels.build import Kernels
+from reslab.kernels.build import Kernels, kernels
 from reslab.lab import execute as execution
 from reslab.lab import manifest
 from reslab.lab import threads as lab_threads
@@ -29,6 +29,7 @@ from reslab.lab.assembly import assemble
 from reslab.lab.execute import Settings, execute
 from reslab.lab.predictions import read_predictions
 from reslab.lab.store import RunFiles
+from reslab.models import fused
 from reslab.models.complexity import multiply_adds
 from reslab.models.networks import skeleton
 from reslab.models.weights import load_into, read_weights
@@ -191,7 +192,8 @@ def test_the_same_run_elsewhere_has_the_same_bits_and_another_seed_has_others(
 def test_saving_memory_changes_no_bit_where_there_are_no_kernels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(norm, "kernels", lambda: Kernels(None, "none in this test"))
+    for module in (fused, norm):
+        monkeypatch.setattr(module, "kernels", lambda: Kernels(None, "none in this test"))
     whole, saving = make(tmp_path / "whole", small(1)), make(tmp_path / "saving", small(1))
     execute(whole, QUICK)
     execute(saving, replace(QUICK, checkpoint_activations=True))
@@ -457,6 +459,26 @@ def test_threads_follow_the_load_where_bits_do_not_depend_on_them(tmp_path: Path
     assert attempts == [(1, False), (2, True), (4, True)]
     assert "remark" not in [event["event"] for event in seen]
     assert torch.get_num_threads() == 1  # those of the test: the next run of the process has its own
+
+
+@pytest.mark.skipif(not kernels().multiplies_float, reason="bits depend on threads without the kernels")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_threads_that_change_while_a_run_goes_on_and_when_it_is_resumed_change_no_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    if precision == "bf16" and not kernels().multiplies_bfloat16:
+        pytest.skip("bits depend on threads without the kernels")
+    recipe = small(2, holdout=40, precision=precision)
+    undisturbed, changing = make(tmp_path / "undisturbed", recipe), make(tmp_path / "changing", recipe)
+    assert execute(undisturbed, QUICK) == "finished"
+    monkeypatch.setattr(lab_threads, "FollowingThreads", Following)
+    monkeypatch.setattr(lab_threads, "can_follow_load", lambda _: True)
+    Following.made = []
+    assert execute(changing, Settings(device="cpu", default_threads=2), stop=stopping_after(4)) == "interrupted"
+    assert execute(changing, Settings(device="cpu", threads=3), stop=stopping_after(3)) == "interrupted"
+    assert execute(changing, Settings(device="cpu")) == "finished"
+    assert len(Following.made) == 2
+    assert outcome(changing) == outcome(undisturbed)
 
 
 def test_damaged_checkpoints_are_refused_with_what_to_do(tmp_path: Path) -> None:

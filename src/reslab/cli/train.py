@@ -61,7 +61,7 @@ def train(
     seed
         Seed of initialisation, order and augmentation.
     threads
-        Threads of the processor; default: all.
+        Threads of the processor; default: as many as other work on the machine leaves cores for.
     checkpoint_seconds
         Time between checkpoints within an epoch.
     """
