@@ -11,8 +11,9 @@ from pathlib import Path
 
 from reslab import host
 from reslab.report.write import write_report
-from reslab.studies.catalogue import STUDIES, ask
-from reslab.studies.record import record
+from reslab.studies.catalogue import ask
+from reslab.studies.questions import QUESTIONS
+from reslab.studies.asked import record
 from reslab.studies.study import Options
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -22,7 +23,7 @@ from synthetic import Truth, write_run
 def plant(root: Path, seeds: int) -> tuple[int, int]:
     """Write the runs of all studies, and the studies; return how many runs and epochs."""
     runs = {}
-    for name in STUDIES:
+    for name in QUESTIONS:
         study = ask(name, Options(seeds=seeds))
         record(root, study)
         runs.update({run.id: run for run in study.runs()})

@@ -8,11 +8,12 @@ import pytest
 
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
-from reslab.exhibits.curves import error_figure, paper_figure
-from reslab.exhibits.factors import spread_out
-from reslab.exhibits.finals import by_depth_figure, by_variant_figure
+from reslab.exhibits.blocks import Figure
+from reslab.exhibits.curves import Curves, error_figure, paper_figure
+from reslab.exhibits.factor_figures import Axis, factor_figure, spread_out
 from reslab.exhibits.rates import rate_figure
 from reslab.exhibits.style import colours, legend
+from reslab.exhibits.variants import by_variant_figure, marks
 from reslab.published import Published
 from reslab.recipe import Run
 from synthetic import Truth, small, three_depths, write_run
@@ -20,6 +21,10 @@ from synthetic import Truth, small, three_depths, write_run
 
 def _label(group: Group) -> str:
     return group.label
+
+
+def _by_depth(key: str, groups: list[Group], known: list[Published]) -> Figure | None:
+    return factor_figure(key, groups, Axis("Depth (layers)", lambda group: str(group.recipe.depth)), marks(known))
 
 
 @pytest.fixture
@@ -31,10 +36,10 @@ def test_figures_are_the_same_each_time(groups: list[Group]) -> None:
     def drawn() -> str:
         figures = [
             rate_figure("rate", groups),
-            error_figure("train", groups, "train", _label),
-            error_figure("test", groups, "test", _label),
-            paper_figure("together", groups, _label),
-            by_depth_figure("final", groups, []),
+            error_figure("train", Curves(groups, _label), "train"),
+            error_figure("test", Curves(groups, _label), "test"),
+            paper_figure("together", Curves(groups, _label)),
+            _by_depth("final", groups, []),
             by_variant_figure("variants", groups, _label),
         ]
         return json.dumps([[dict(panel.specification(400)) for panel in figure.panels] for figure in figures if figure])
@@ -48,19 +53,19 @@ def test_figures_are_the_same_each_time(groups: list[Group]) -> None:
 
 
 def test_captions_tell_seeds_data_and_what_is_unfinished(groups: list[Group]) -> None:
-    figure = error_figure("test", groups, "test", _label)
+    figure = error_figure("test", Curves(groups, _label), "test")
     assert figure is not None
     assert "on digits" in figure.caption
     assert "one or two seeds" in figure.caption
     assert "have not finished" in figure.caption
-    final = by_depth_figure("final", groups, [])
+    final = _by_depth("final", groups, [])
     assert final is not None
     assert "two seeds each" in final.caption
     assert "published" not in final.caption
 
 
 def test_a_final_chart_has_every_finished_seed_and_no_unfinished_one(groups: list[Group]) -> None:
-    figure = by_depth_figure("final", groups, [])
+    figure = _by_depth("final", groups, [])
     assert figure is not None
     (rows,) = figure.panels[0].datasets.values()
     assert [(row["place"], row.get("seed")) for row in rows] == [("8", None), ("8", 0), ("8", 1)]
@@ -68,7 +73,7 @@ def test_a_final_chart_has_every_finished_seed_and_no_unfinished_one(groups: lis
 
 def test_published_figures_are_marks_of_their_own(groups: list[Group]) -> None:
     known = Published(source="paper", citation="c", dataset="digits", depth=8, error=2.5, standard_deviation=0.5, n=5)
-    figure = by_depth_figure("final", groups, [known])
+    figure = _by_depth("final", groups, [known])
     assert figure is not None
     (rows,) = figure.panels[0].datasets.values()
     expected = {"place": "8", "label": "Paper", "error": 2.5, "low": 2.0, "high": 3.0}
@@ -80,7 +85,7 @@ def test_seeds_of_equal_error_do_not_hide_each_other(tmp_path: Path) -> None:
     for seed in (0, 1, 2):
         write_run(tmp_path, Run(small(8), seed), Truth(3.0, 1.0))
     groups = [gather(read_tables(tmp_path), "it", small(8), (0, 1, 2))]
-    for figure in (by_depth_figure("depth", groups, []), by_variant_figure("variant", groups, _label)):
+    for figure in (_by_depth("depth", groups, []), by_variant_figure("variant", groups, _label)):
         assert figure is not None
         (rows,) = figure.panels[0].datasets.values()
         assert len({(row["error"], row["at"]) for row in rows}) == 4
@@ -93,19 +98,52 @@ def test_values_close_together_get_lanes_of_their_own() -> None:
 def test_nothing_run_draws_nothing(tmp_path: Path) -> None:
     nothing = [gather(read_tables(tmp_path), "it", small(8), (0,))]
     assert rate_figure("rate", nothing) is None
-    assert error_figure("test", nothing, "test", _label) is None
-    assert paper_figure("together", nothing, _label) is None
-    assert by_depth_figure("final", nothing, []) is None
+    assert error_figure("test", Curves(nothing, _label), "test") is None
+    assert paper_figure("together", Curves(nothing, _label)) is None
+    assert _by_depth("final", nothing, []) is None
     assert by_variant_figure("final", nothing, _label) is None
 
 
 def test_an_error_of_zero_can_be_drawn_on_a_logarithmic_axis(tmp_path: Path) -> None:
     write_run(tmp_path, Run(small(8), 0), Truth(0.0, 0.0))
     groups = [gather(read_tables(tmp_path), "it", small(8), (0,))]
-    figure = error_figure("train", groups, "train", _label)
+    figure = error_figure("train", Curves(groups, _label), "train")
     assert figure is not None
     axes = [layer["encoding"]["y"]["scale"] for layer in figure.panels[0].chart["layer"]]
-    assert all(scale["type"] == "log" and scale["domain"][0] > 0 for scale in axes)
+    half_an_image = 50 / 1437
+    assert all(scale["type"] == "log" and 0 < scale["domain"][0] < half_an_image for scale in axes)
+    assert "An error of zero is drawn at half an image." in figure.caption
+    other = error_figure("test", Curves([_one(tmp_path / "other")], _label), "test")
+    assert other is not None
+    assert "zero" not in other.caption
+
+
+def _one(root: Path) -> Group:
+    write_run(root, Run(small(8), 0), Truth(3.0, 1.0))
+    return gather(read_tables(root), "it", small(8), (0,))
+
+
+def test_ordered_settings_go_from_dark_to_light() -> None:
+    def light(colour: str) -> int:
+        return sum(int(colour[at : at + 2], 16) for at in (1, 3, 5))
+
+    for count in (2, 3, 7):
+        found = [light(colour) for colour in colours(count, ordered=True)]
+        assert found == sorted(found)
+    assert colours(3) != colours(3, ordered=True)
+
+
+def test_panels_of_one_figure_have_one_kind_of_axis(tmp_path: Path) -> None:
+    errors = {("cifar10", 0.1): 8.0, ("cifar10", 1.0): 80.0, ("cifar100", 0.1): 40.0, ("cifar100", 1.0): 44.0}
+    recipes = {key: small(20, dataset=key[0], mirror="random", learning_rate=key[1]) for key in errors}
+    for key, recipe in recipes.items():
+        write_run(tmp_path, Run(recipe, 0), Truth(errors[key], 5.0))
+    tables = read_tables(tmp_path)
+    groups = [gather(tables, str(key), recipe, (0,)) for key, recipe in recipes.items()]
+    figure = factor_figure("final", groups, Axis("Rate", lambda group: str(group.recipe.learning_rate)))
+    assert figure is not None
+    scales = [panel.chart["layer"][1]["encoding"]["y"]["scale"] for panel in figure.panels]
+    assert [scale.get("type") for scale in scales] == ["log", "log"]
 
 
 @pytest.mark.parametrize("count", [1, 3, 7, 8, 30])
@@ -116,7 +154,7 @@ def test_every_series_has_its_own_colour(count: int) -> None:
 @pytest.mark.parametrize(("test_error", "cut"), [(3.0, True), (60.0, False)])
 def test_only_what_is_cut_off_is_said_to_be(tmp_path: Path, test_error: float, cut: bool) -> None:
     write_run(tmp_path, Run(small(8)), Truth(test_error, 1.0))
-    figure = paper_figure("together", [gather(read_tables(tmp_path), "it", small(8), (0,))], _label)
+    figure = paper_figure("together", Curves([gather(read_tables(tmp_path), "it", small(8), (0,))], _label))
     assert figure is not None
     assert ("Errors above the axis are cut off." in figure.caption) == cut
 
@@ -148,7 +186,9 @@ def test_a_series_looks_the_same_in_each_panel_of_a_figure(tmp_path: Path) -> No
             write_run(tmp_path, Run(recipe, 0), Truth(20.0, 10.0))
         groups += [(f"{recipe.learning_rate}", recipe) for recipe in recipes]
     tables = read_tables(tmp_path)
-    figure = error_figure("test", [gather(tables, name, recipe, (0,)) for name, recipe in groups], "test", _label)
+    figure = error_figure(
+        "test", Curves([gather(tables, name, recipe, (0,)) for name, recipe in groups], _label), "test"
+    )
     assert figure is not None
     looks = []
     for panel in figure.panels:
@@ -164,9 +204,9 @@ def test_a_seed_alone_is_one_mark_and_no_mean(tmp_path: Path) -> None:
         write_run(tmp_path, Run(small(depth), 0), Truth(3.0, 1.0))
     tables = read_tables(tmp_path)
     groups = [gather(tables, f"ResNet-{depth}", small(depth), (0,)) for depth in (8, 14)]
-    for figure in (by_depth_figure("final", groups, []), by_variant_figure("variants", groups, _label)):
+    for figure in (_by_depth("final", groups, []), by_variant_figure("variants", groups, _label)):
         assert figure is not None
-        assert "one seed each, so no spread can be shown." in figure.caption
+        assert "one seed each." in figure.caption
         (rows,) = figure.panels[0].datasets.values()
         assert [row["label"] for row in rows] == ["this study"] * 2
         assert "each seed" not in str(figure.panels[0].chart["layer"][-1]["encoding"]["color"])

@@ -7,7 +7,7 @@ import pytest
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.curve_rows import IMAGES_SEEN, curve_rows, panels_of, telling
-from reslab.exhibits.curves import error_figure
+from reslab.exhibits.curves import Curves, error_figure
 from reslab.recipe import Run
 from synthetic import Truth, small, three_depths, write_run
 
@@ -39,7 +39,7 @@ def test_very_many_epochs_are_thinned_and_the_caption_says_so(tmp_path: Path) ->
     rows = curve_rows(groups, _label)
     assert len(rows) < 800
     assert {1, 2, 5, 400} <= {row["epoch"] for row in rows}
-    figure = error_figure("test", groups, "test", _label)
+    figure = error_figure("test", Curves(groups, _label), "test")
     assert figure is not None
     assert "Not every epoch is drawn" in figure.caption
 
@@ -67,7 +67,7 @@ def test_where_curves_are_too_many_the_first_and_the_extremes_are_drawn(many: li
     drawn = telling(many, _variant)
     expected = [f"variant {index}" for index in (0, 1, 2, 3, 8, 9, 10)]
     assert [_variant(group) for group in drawn] == expected * 2
-    figure = error_figure("test", many, "test", _variant)
+    figure = error_figure("test", Curves(many, _variant), "test")
     assert figure is not None
     assert "Drawn are the first of eleven variants, and of the others the three with the lowest" in figure.caption
     for panel in figure.panels:
@@ -78,7 +78,7 @@ def test_where_curves_are_too_many_the_first_and_the_extremes_are_drawn(many: li
 def test_curves_that_can_be_told_apart_are_all_drawn(many: list[Group]) -> None:
     few = many[:9]
     assert telling(few, _variant) == few
-    figure = error_figure("test", few, "test", _variant)
+    figure = error_figure("test", Curves(few, _variant), "test")
     assert figure is not None
     assert "Drawn are" not in figure.caption
 
@@ -94,7 +94,7 @@ def test_superclasses_stand_in_the_panel_of_their_images_and_alone_have_their_ow
         ("CIFAR-100", ["all images", "20 superclasses"]),
     ]
     assert [one.title for one in panels_of(groups[2:], _label)] == ["CIFAR-100 (20 superclasses)"]
-    figure = error_figure("test", groups, "test", _label)
+    figure = error_figure("test", Curves(groups, _label), "test")
     assert figure is not None
     assert [panel.title for panel in figure.panels] == ["CIFAR-10", "CIFAR-100"]
 
@@ -108,8 +108,8 @@ def test_curves_can_go_along_the_images_seen(tmp_path: Path) -> None:
     rows = curve_rows(groups, _label, IMAGES_SEEN)
     ends = [max(row["along"] for row in rows if row["label"] == group.label) for group in groups]
     assert ends == pytest.approx([12 * 1437 / 1e6, 24 * 718 / 1e6], rel=1e-3)
-    figure = error_figure("test", groups, "test", _label, along=IMAGES_SEEN)
+    figure = error_figure("test", Curves(groups, _label, IMAGES_SEEN), "test")
     assert figure is not None
-    assert "measured after each epoch, against training images seen" in figure.caption
+    assert "after each epoch, against training images seen" in figure.caption
     assert "Training images seen (millions)" in str(figure.panels[0].chart)
     assert "along" not in curve_rows(groups, _label)[0]

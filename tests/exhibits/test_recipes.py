@@ -37,7 +37,7 @@ def test_what_differs_says_whose_it_is(tmp_path: Path) -> None:
     shallow, deep = preset_recipe("paper", depth=20), preset_recipe("paper", depth=110)
     rows = _rows(_groups(tmp_path, shallow, deep))
     assert rows["Network"] == "ResNet-20 and ResNet-110"
-    assert rows["Warm-up"] == "rate 0.01 until the training error is below 80% (ResNet-110)"
+    assert rows["Warm-up"] == ("none (ResNet-20); rate 0.01 until the training error is below 80% (ResNet-110)")
 
 
 def test_what_neither_data_set_nor_network_tells_is_by_variant(tmp_path: Path) -> None:
@@ -93,3 +93,10 @@ def test_schedules_in_their_own_unit() -> None:
     assert schedule_words(preset_recipe("paper")) == (
         "64,000 iterations, rate multiplied by 0.1 after 32,000 and 48,000"
     )
+
+
+def test_a_row_by_variant_lists_what_the_base_does_too(tmp_path: Path) -> None:
+    groups = _groups(tmp_path, small(8), small(8, label_smoothing=0.1), small(8, train_share=0.5))
+    rows = _rows(groups)
+    assert rows["Label smoothing"] == "0; 0.1 (by variant)"
+    assert rows["Training images"] == "all; 50% of the training images (by variant)"

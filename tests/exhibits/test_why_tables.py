@@ -5,7 +5,7 @@ from typing import Any
 
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
-from reslab.exhibits.why_tables import curvature_table, gap_table, measured, noise_table
+from reslab.exhibits.why_tables import curvature_table, figure_of, gap_table, noise_table
 from reslab.recipe import Run
 from synthetic import Truth, small, write_diagnostics, write_run
 
@@ -38,7 +38,7 @@ def test_eigenvalues_have_even_decimals(tmp_path: Path) -> None:
         ("rate 0.2", "1", "11.30", "7,600", "0.0005"),
         ("rate 0.5", "1", "0.74", "380", "0.0100"),
     )
-    assert measured(groups[-1], "curvature", "largest").n == 0
+    assert figure_of(groups[-1], "curvature", "largest").n == 0
     assert curvature_table("curvature", groups[-1:], _label) is None
 
 

@@ -13,8 +13,8 @@ from reslab.report.compose import compose
 from reslab.report.document import Document, Reference, Section
 from reslab.report.pdf import FONT, pdf_data, render_pdf
 from reslab.report.pictures import charts, draw
-from reslab.studies import depth
-from reslab.studies.record import record
+from reslab.studies.asked import record
+from reslab.studies.questions import depth
 from reslab.studies.study import Options
 from synthetic import Truth, write_run
 

@@ -10,7 +10,7 @@ import pytest
 from reslab.exhibits.blocks import Figure, Panel
 from reslab.report.document import Document, Section
 from reslab.report.drawing import BATCH, draw_charts, tidied
-from reslab.report.earlier import MANIFEST, pictures_before, tidy_up
+from reslab.report.existing_files import MANIFEST, pictures_before, tidy_up
 from reslab.report.pictures import WIDE, WIDTH, charts, draw, fingerprint
 
 

@@ -1,8 +1,10 @@
-"""What chapters share is shown once: later ones refer to it, and show what differs."""
+"""What chapters share is told once: later ones refer to it, and tell what differs."""
 
-from reslab.exhibits.blocks import Block, Column, Prose, Table
+import pytest
+
+from reslab.exhibits.blocks import Block, Column, Heading, Prose, Table
 from reslab.report.document import Section
-from reslab.report.repeated import said_once
+from reslab.report.repeated import MOST_IN_WORDS, said_once
 
 Rows = tuple[tuple[str | None, ...], ...]
 
@@ -11,31 +13,42 @@ def _table(key: str, rows: Rows) -> Table:
     return Table(key, key, "A caption.", (Column("Aspect", "left"), Column("Value", "left")), rows)
 
 
-def _second(first: Block, second: Block) -> Block:
-    sections = said_once([Section("depth", "One", (first,)), Section("epochs", "Two", (second,))])
-    assert sections[0].blocks == (first,)
-    (block,) = sections[1].blocks
-    return block
+def _told(*blocks: Block) -> list[Block]:
+    """Return the one block of each section, told after the others."""
+    keys = ("depth", "epochs", "fast")
+    sections = said_once([Section(key, key, (block,)) for key, block in zip(keys, blocks, strict=False)])
+    return [block for section in sections for block in section.blocks]
 
 
-def test_a_recipe_shows_what_differs_from_the_first() -> None:
+def test_a_few_aspects_that_differ_are_a_sentence() -> None:
     first = _table("recipe", (("Network", "ResNet-8"), ("Shortcut", "B"), ("Seeds", "0")))
-    found = _second(first, _table("recipe", (("Network", "plain-8"), ("Warm-up", "one"), ("Seeds", "0"))))
-    assert isinstance(found, Table)
-    assert found.rows == (("Network", "plain-8"), ("Warm-up", "one"), ("Shortcut", "none"))
-    assert found.caption == "What differs from the recipe in [[depth-recipe]]; all else is as there."
+    found = _told(first, _table("recipe", (("Network", "plain-8"), ("Seeds", "0"))))[1]
+    assert found == Prose("The recipe is that of [[depth-recipe]], but for: network plain-8; shortcut none.")
+
+
+def test_many_aspects_that_differ_are_a_table_and_the_next_is_told_by_the_nearest() -> None:
+    first = _table("recipe", tuple((f"Aspect {place}", "a") for place in range(8)))
+    second = _table("recipe", tuple((f"Aspect {place}", "b") for place in range(8)))
+    third = _table("recipe", (("Aspect 0", "c"), *second.rows[1:]))
+    _, other, nearest = _told(first, second, third)
+    assert isinstance(other, Table)
+    assert len(other.rows) > MOST_IN_WORDS
+    assert other.caption == "What differs from the recipe in [[depth-recipe]]; all else is as there."
+    assert nearest == Prose("The recipe is that of [[epochs-recipe]], but for: aspect 0 c.")
 
 
 def test_what_is_the_same_is_referred_to() -> None:
-    for key in ("recipe", "images"):
-        table = _table(key, (("Network", "ResNet-8"),))
-        found = _second(table, table)
-        assert isinstance(found, Prose)
-        assert f"[[depth-{key}]]" in found.text
+    table = _table("recipe", (("Network", "ResNet-8"),))
+    assert _told(table, table)[1] == Prose("The recipe is that of [[depth-recipe]].")
 
 
-def test_images_that_differ_and_other_tables_stay() -> None:
-    other = _table("images", (("Network", "ResNet-14"),))
-    assert _second(_table("images", (("Network", "ResNet-8"),)), other) is other
-    final = _table("final", (("Network", "ResNet-8"),))
-    assert _second(final, final) is final
+@pytest.mark.parametrize("block", [_table("errors", (("a", "b"),)), Heading("Curves")])
+def test_other_tables_and_headings_stay(block: Block) -> None:
+    assert _told(block, block) == [block, block]
+
+
+def test_no_paragraph_is_told_twice() -> None:
+    assert _told(Prose("One seed each."), Prose("One seed each."), Prose("Two.")) == [
+        Prose("One seed each."),
+        Prose("Two."),
+    ]

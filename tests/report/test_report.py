@@ -15,9 +15,9 @@ from reslab.report.html import render_html
 from reslab.report.markdown import render_markdown
 from reslab.report.pictures import charts, draw
 from reslab.report.write import ReportFiles, write_report
-from reslab.studies import depth
+from reslab.studies.asked import record
 from reslab.studies.catalogue import ask_all
-from reslab.studies.record import record
+from reslab.studies.questions import depth
 from reslab.studies.study import Options, Study, Variant
 from synthetic import Truth, small, write_run
 
@@ -105,7 +105,7 @@ def test_figures_and_tables_are_numbered_through_and_references_lead_to_them(wri
         assert numbers == list(range(1, len(numbers) + 1))
     targets = set(re.findall(r'href="#([^"]*)"', page))
     assert targets <= set(re.findall(r'\bid="([^"]*)"', page))
-    assert "depth-test" in targets
+    assert {"appendix-steps", "depth", "bad"} <= targets
 
 
 def test_markdown_shows_every_figure_file(written: ReportFiles) -> None:
@@ -222,10 +222,14 @@ def test_the_assignment_opens_with_its_questions(tmp_path: Path) -> None:
         write_run(tmp_path, run, Truth(3.0 + run.recipe.learning_rate, 1.0, 0.1))
     document = compose(tmp_path, ["assignment"])
     assert document.title == plan.title
-    assert [section.key for section in document.sections][:2] == ["assignment", "depth"]
+    assert [section.key for section in document.sections][:2] == ["opening", "depth"]
     text = render_markdown(document)
-    assert "Evidence: Figure" in text
+    assert "| How does depth change the error? | " in text
     assert "[[" not in text.replace("\\", "")
+    page = render_html(document, draw(charts(document)))
+    assert page.index('<section id="opening"') < page.index("<nav") < page.index('<section id="depth"')
+    assert '<a href="#depth">How does depth change the error?</a>' in page
+    assert '<details id="contents">' in page  # folded, until the page is wide
 
 
 def test_a_record_that_cannot_be_used_keeps_no_report_from_being_written(runs: Path, tmp_path: Path) -> None:

@@ -1,8 +1,12 @@
-"""The words of a chapter, to be looked for in tests."""
+"""The chapter of a study and its words, to be looked for in tests."""
 
 from collections.abc import Iterable
 
+from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Bullets, Note, Prose
+from reslab.studies.catalogue import CHAPTERS
+from reslab.studies.chapter import find, write
+from reslab.studies.study import Study
 
 
 def words_of(blocks: Iterable[Block]) -> str:
@@ -14,3 +18,9 @@ def words_of(blocks: Iterable[Block]) -> str:
         elif isinstance(block, Bullets):
             lines.extend(block.items)
     return "\n".join(lines)
+
+
+def chapter_of(study: Study, tables: Tables) -> list[Block]:
+    """Return the chapter of a study, from whatever has been run."""
+    chapter = CHAPTERS[study.kind](study)
+    return write(find(study, tables, chapter), chapter)

@@ -5,12 +5,12 @@ import pytest
 from reslab.errors import ResLabError
 from reslab.presets import preset_recipe
 from reslab.recipe import stretch, vary
-from reslab.studies import fidelity
-from reslab.studies.catalogue import ANSWERS, PLANS, STUDIES, ask, ask_all
+from reslab.studies.catalogue import CHAPTERS, PLANS, ask, ask_all
+from reslab.studies.questions import QUESTIONS, fidelity
 from reslab.studies.study import Options
 
 
-@pytest.mark.parametrize("name", list(STUDIES))
+@pytest.mark.parametrize("name", list(QUESTIONS))
 @pytest.mark.parametrize(
     "options",
     [
@@ -23,7 +23,7 @@ from reslab.studies.study import Options
 def test_every_study_can_be_asked_with_any_options(name: str, options: Options) -> None:
     study = ask(name, options)
     assert study.name == name
-    assert study.kind in ANSWERS
+    assert study.kind in CHAPTERS
     assert len(study.seeds) == options.seeds
     for variant in study.variants:
         assert variant.recipe.precision == options.precision

@@ -1,53 +1,54 @@
-"""What is said of curves: steps at each place of a change, and the distance of the errors whatever its sign."""
+"""What is said of curves: steps at each drop of the rate, and the distance of the errors whatever its sign."""
 
 from pathlib import Path
 
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
-from reslab.exhibits.blocks import Prose, Table
+from reslab.exhibits.blocks import Prose
 from reslab.recipe import Recipe, Run
-from reslab.studies.curve_features import MOST_LISTED, curve_features
+from reslab.studies.curve_features import curve_features
 from synthetic import Truth, small, write_run
+
+MINUS = "\N{MINUS SIGN}"
 
 
 def _rate(group: Group) -> str:
     return f"rate {group.recipe.learning_rate:g}"
 
 
-def _found(root: Path, recipes: dict[Recipe, Truth]) -> tuple[list[str], list[Table]]:
+def _words(root: Path, recipes: dict[Recipe, Truth]) -> str:
     for recipe, truth in recipes.items():
         write_run(root, Run(recipe, 0), truth)
     tables = read_tables(root)
-    blocks = curve_features([gather(tables, recipe.id, recipe, (0,)) for recipe in recipes], _rate)
-    return (
-        [block.text for block in blocks if isinstance(block, Prose)],
-        [block for block in blocks if isinstance(block, Table)],
-    )
+    (block,) = curve_features([gather(tables, recipe.id, recipe, (0,)) for recipe in recipes], _rate)
+    assert isinstance(block, Prose)
+    return block.text
 
 
-def test_several_places_of_a_change_are_epochs_in_order(tmp_path: Path) -> None:
+def test_several_places_of_a_drop_are_epochs_in_order(tmp_path: Path) -> None:
     recipes = [small(8, learning_rate=0.2), small(8, first_drop=4)]
-    words, (steps,) = _found(tmp_path, dict.fromkeys(recipes, Truth(3.0, 1.0)))
-    assert words[0].startswith("At the first change of rate (after epochs 4 and 6;")
-    assert words[1].startswith("At the second change of rate (after epoch 9;")
-    assert [row[0] for row in steps.rows] == ["rate 0.2", "rate 0.2", "rate 0.1", "rate 0.1"]
-
-
-def test_runs_on_several_data_sets_are_named_with_theirs(tmp_path: Path) -> None:
-    recipes = [small(8), small(8, dataset="cifar10")]
-    _, (steps,) = _found(tmp_path, dict.fromkeys(recipes, Truth(3.0, 1.0)))
-    assert {row[0] for row in steps.rows} == {"rate 0.1, digits", "rate 0.1, CIFAR-10"}
+    words = _words(tmp_path, dict.fromkeys(recipes, Truth(3.0, 1.0)))
+    assert words.startswith(
+        "At the first drop of the rate (after epochs 4 and 6; [[appendix-steps]]) every test curve falls"
+    )
+    assert "At the second drop of the rate (after epoch 9; [[appendix-steps]])" in words
 
 
 def test_a_training_error_above_the_test_error_is_explained(tmp_path: Path) -> None:
-    words, _ = _found(tmp_path, {small(8): Truth(1.0, 3.0)})
-    assert "Test error less training error at the last epoch, in points: on digits \N{MINUS SIGN}2" in words[-1]
-    assert "It is below zero where training errors" in words[-1]
+    words = _words(tmp_path, {small(8): Truth(1.0, 3.0)})
+    assert f"At the end the test error exceeds the training error by {MINUS}2.00 (rate 0.1) points." in words
+    assert "Below zero, the augmented training images are the harder ones." in words
 
 
 def test_of_many_groups_only_the_extremes_are_named(tmp_path: Path) -> None:
-    recipes = [small(8, learning_rate=0.1 + 0.01 * index) for index in range(MOST_LISTED + 1)]
-    words, _ = _found(tmp_path, {recipe: Truth(3.0 + index, 1.0) for index, recipe in enumerate(recipes)})
-    assert "(rate 0.1) to " in words[-1]
-    assert words[-1].count("rate") == 2
-    assert "It is below zero" not in words[-1]
+    recipes = [small(8, learning_rate=0.1 + 0.01 * index) for index in range(9)]
+    words = _words(tmp_path, {recipe: Truth(3.0 + index, 1.0) for index, recipe in enumerate(recipes)})
+    assert "by 2.00 (rate 0.1) to 10.00 (rate 0.18) points." in words
+    assert "Below zero" not in words
+
+
+def test_a_rate_that_falls_steadily_or_not_at_all_has_no_drop(tmp_path: Path) -> None:
+    constant = small(8, drop_factor=1.0)
+    assert "The rate is constant, so no drop of it can show in the curves." in _words(
+        tmp_path, {constant: Truth(3.0, 1.0)}
+    )

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from chapter_words import words_of
+from chapter_words import chapter_of, words_of
 
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Block, Figure, Note, Table
 from reslab.presets import preset_recipe
-from reslab.studies.depth import answer, ask
+from reslab.studies.questions.depth import ask
 from reslab.studies.study import Options, Study
 from synthetic import Truth, write_run
 
@@ -24,7 +24,7 @@ def test_the_question_of_the_assignment() -> None:
     ]
     assert study.variants[0].recipe == preset_recipe("assignment")
     assert (len(study.runs()), study.seeds) == (18, (0, 1, 2))
-    assert "8.75 with 20 layers, 6.97 with 56 layers and 6.61 with 110 layers" in study.expectation
+    assert "8.75% with 20 layers, 6.97% with 56 layers and 6.61% with 110 layers" in study.expectation
 
 
 def test_options_change_what_is_asked() -> None:
@@ -37,15 +37,16 @@ def test_options_change_what_is_asked() -> None:
 
 def test_two_points_with_little_noise_are_resolved(tmp_path: Path) -> None:
     words = _words(tmp_path, CIFAR, {20: Truth(8.5, 0.6, 0.05), 56: Truth(6.5, 0.1, 0.05)})
-    assert "2.00 points lower (95% interval" in words
-    assert "In short.  On CIFAR-10 the test error is 8.5" in words
-    assert "Where both errors are lower (20 to 56 layers), the added layers are put to use" in words
-    assert "not resolvable" not in _section(words, "20 to 56 layers")
+    assert "CIFAR-10: lower with 56 layers.  Against 20 layers (8.5" in words
+    assert "\N{MINUS SIGN}2.00 points (95% interval" in words
+    assert "Both errors lower (20 to 56 layers): the added layers are put to use" in words
+    assert "not resolved" not in next(line for line in words.split("\n") if line.startswith("CIFAR-10: "))
 
 
 def test_no_difference_is_said_to_be_equality_where_that_is_shown(tmp_path: Path) -> None:
     words = _words(tmp_path, CIFAR, {20: Truth(7.5, 0.5, 0.1), 56: Truth(7.45, 0.5, 0.1)})
-    assert "equal within 0.5 points" in _section(words, "20 to 56 layers")
+    assert "CIFAR-10: equal within 0.5 points with 56 layers." in words
+    assert "equal within 0.5 points (\N{MINUS SIGN}0.05; 90% interval" in words
     assert "the added layers help or harm by less than 0.5 points" in words
 
 
@@ -53,27 +54,27 @@ def test_a_step_that_is_shown_is_in_short_where_the_whole_way_is_not(tmp_path: P
     truths = {20: Truth(9.0, 3.0, 0.1), 56: Truth(4.0, 1.0, 0.1), 110: Truth(8.9, 3.0, 8.0, own=True)}
     options = Options(datasets=("cifar10",), depths=(20, 56, 110), seeds=3)
     words = _words(tmp_path, options, truths)
-    short = next(line for line in words.split("\n") if line.startswith("In short."))
-    assert "not resolvable" in short
-    assert "; but from 20 to 56 layers 5.00 points lower" in short
+    (short,) = [line for line in words.split("\n") if line.startswith("CIFAR-10: ")]
+    assert "lower with 56 layers; others not resolved." in short
+    assert "; 56 layers 4.15 ± 0.07%, \N{MINUS SIGN}5.00 points (95% interval" in short
 
 
 def test_a_step_against_the_whole_way_is_in_short_and_has_its_own_reason(tmp_path: Path) -> None:
     truths = {20: Truth(9.0, 3.0, 0.05), 56: Truth(7.0, 1.0, 0.05), 110: Truth(8.0, 2.0, 0.05)}
     words = _words(tmp_path, Options(datasets=("cifar10",), depths=(20, 56, 110), seeds=3), truths)
-    short = next(line for line in words.split("\n") if line.startswith("In short."))
-    assert "% with 56 layers (n = 3)" in short
-    assert "; from 20 to 110 layers it is 1.00 points lower" in short
-    assert "; but from 56 to 110 layers 1.00 points higher" in short
-    assert (
-        "Where both errors are lower (20 to 56 layers and 20 to 110 layers), the added layers are put to use" in words
-    )
-    assert "Where both errors are higher (56 to 110 layers), the deeper network is harder to train" in words
+    first, second = [line for line in words.split("\n") if line.startswith("CIFAR-10: ")]
+    assert first.startswith("CIFAR-10: lower with 110 layers.  Against 20 layers (9.0")
+    assert "\N{MINUS SIGN}1.00 points (95% interval" in first
+    assert second.startswith("CIFAR-10: higher with 110 layers.  Against 56 layers (7.0")
+    assert "+1.00 points (95% interval" in second
+    assert "Both errors lower (20 to 56 layers and 20 to 110 layers): the added layers are put to use" in words
+    assert "Both errors higher (56 to 110 layers): the deeper network is harder to train" in words
 
 
 def test_a_difference_lost_in_noise_is_said_to_be_not_resolvable(tmp_path: Path) -> None:
     words = _words(tmp_path, CIFAR, {20: Truth(7.5, 0.5, 0.6), 56: Truth(7.0, 0.5, 0.6)})
-    assert "not resolvable with three seeds" in _section(words, "20 to 56 layers")
+    assert "CIFAR-10: no difference is resolved." in words
+    assert "\N{MINUS SIGN}0.50 points, not resolved (95% interval" in words
     assert "nothing to give a reason for" in words
 
 
@@ -85,29 +86,32 @@ def test_a_deeper_network_that_trains_worse_is_degradation_not_overfitting(tmp_p
 
 def test_a_deeper_network_that_only_fits_better_is_overfitting(tmp_path: Path) -> None:
     words = _words(tmp_path, CIFAR, {20: Truth(8.0, 0.6, 0.05), 56: Truth(9.0, 0.1, 0.05)})
-    assert "which is overfitting" in words
+    assert "overfitting" in words
+    assert "not overfitting" not in words
 
 
 def test_one_seed_tells_nothing_from_chance(tmp_path: Path) -> None:
     options = Options(datasets=("cifar10",), depths=(20, 56), seeds=1)
     words = _words(tmp_path, options, {20: Truth(8.0, 0.6), 56: Truth(7.0, 0.1)})
-    assert "which one seed cannot tell from chance" in words
-    assert "points lower, the training error 0.50 points lower; one seed cannot tell this from chance." in words
+    assert "CIFAR-10: lowest with 56 layers." in words
+    assert "\N{MINUS SIGN}1.00 points (n = 1)" in words
     assert "the interval is that of one more run" not in words
-    assert "no difference from the paper's figures is shown to be more than chance.  Yet the recipe" in words
-    assert "explains, then where both errors are lower (20 to 56 layers), the added layers are put to use" in words
+    assert "No difference from the paper is resolved: the recipe differs" in words
+    assert "If more seeds confirm the differences that the test images alone do not explain:" in words
+    assert "Both errors lower (20 to 56 layers): the added layers are put to use" in words
 
 
 def test_a_full_schedule_is_compared_with_the_paper(tmp_path: Path) -> None:
     blocks = _blocks(tmp_path, CIFAR, {20: Truth(8.74, 0.6, 0.05), 56: Truth(5.0, 0.1, 0.05)})
     words = words_of(blocks)
-    assert "than the paper's 8.75, not resolvable with three seeds" in words
-    assert "points lower than the paper's 6.97 (95% interval" in words
+    assert ", not resolved (95% interval" in words
+    assert ") against the paper's 8.75;" in words
+    assert ") against the paper's 6.97;" in words
     assert "the assignment's range (8.22 to 8.77, mean 8.39), the last epoch " in words
     assert words.count("The assignment's range is over epochs 90 to 350; the means here end") == 1
-    assert "Why: the recipe is not quite the paper's" in words
+    assert "Why: the recipe differs from the paper's" in words
     tables = {block.key: block for block in blocks if isinstance(block, Table)}
-    assert {"published-cifar10", "window-cifar10", "final-cifar10", "protocol"} <= set(tables)
+    assert {"published-cifar10", "errors", "protocol"} <= set(tables)
     assert [row[0] for row in tables["published-cifar10"].rows][:3] == ["This study", "Paper", "Assignment"]
 
 
@@ -115,8 +119,8 @@ def test_a_shortened_schedule_is_not(tmp_path: Path) -> None:
     options = Options(datasets=("cifar10",), depths=(20, 56), epochs=4, seeds=2)
     blocks = _blocks(tmp_path, options, {20: Truth(30.0, 30.0, 0.2), 56: Truth(28.0, 30.0, 0.2)})
     words = words_of(blocks)
-    assert "does not apply: the schedule is shortened to 4 epochs, with 2.44% of the images" in words
-    assert "not the full ones" in words
+    assert "not compared with published figures: the schedule is shortened to 4 epochs (2.44% of the images" in words
+    assert "Deeper networks take longer to train" in words
     assert not [block for block in blocks if isinstance(block, Table) and block.key.startswith("published")]
     (final,) = [block for block in blocks if isinstance(block, Figure) and block.key == "final"]
     assert "Paper" not in str(final.panels[0].datasets)
@@ -126,7 +130,7 @@ def test_images_that_are_not_the_official_ones_are_not(tmp_path: Path) -> None:
     study = ask(CIFAR)
     for run in study.runs():
         write_run(tmp_path, run, Truth(8.0, 0.6, 0.05), official=False)
-    assert "the images are not the official ones of CIFAR-10" in words_of(answer(study, read_tables(tmp_path)))
+    assert "the images are not the official ones of CIFAR-10" in words_of(chapter_of(study, read_tables(tmp_path)))
 
 
 def test_digits_are_told_without_cifar(tmp_path: Path) -> None:
@@ -134,19 +138,14 @@ def test_digits_are_told_without_cifar(tmp_path: Path) -> None:
     words = words_of(blocks)
     assert "there are no published figures for digits" in words
     assert "CIFAR" not in words
-    assert "not the full ones" not in words
+    assert "Deeper networks take longer to train" not in words
 
 
 def test_the_steps_at_the_drops_are_found(tmp_path: Path) -> None:
     blocks = _blocks(tmp_path, CIFAR, {20: Truth(8.0, 0.6, 0.05), 56: Truth(7.0, 0.1, 0.05)})
-    (steps,) = [block for block in blocks if isinstance(block, Table) and block.key == "steps"]
-    assert [row[:3] for row in steps.rows] == [
-        ("ResNet-20", "81", "0.010"),
-        ("ResNet-20", "122", "0.001"),
-        ("ResNet-56", "81", "0.010"),
-        ("ResNet-56", "122", "0.001"),
-    ]
-    assert "every test curve falls" in words_of(blocks)
+    words = words_of(blocks)
+    assert "At the first drop of the rate (after epoch 81; [[appendix-steps]]) every test curve falls" in words
+    assert "At the second drop of the rate (after epoch 122; [[appendix-steps]]) every test curve falls" in words
 
 
 def test_both_data_sets_are_told_apart(tmp_path: Path) -> None:
@@ -155,10 +154,10 @@ def test_both_data_sets_are_told_apart(tmp_path: Path) -> None:
     truths = {"cifar10": Truth(8.0, 0.5, 0.05), "cifar100": Truth(32.0, 12.5, 0.05)}
     for run in study.runs():
         write_run(tmp_path, run, truths[run.recipe.dataset])
-    words = words_of(answer(study, read_tables(tmp_path)))
+    words = words_of(chapter_of(study, read_tables(tmp_path)))
     assert "4.0 times as many" in words
     assert "5,000 training images for each of 10 classes, CIFAR-100 500 training images for each of 100" in words
-    assert "cannot tell which matters more" in words
+    assert "these runs cannot tell classes from images" in words
 
 
 def test_an_unfinished_study_names_what_is_missing(tmp_path: Path) -> None:
@@ -169,7 +168,7 @@ def test_an_unfinished_study_names_what_is_missing(tmp_path: Path) -> None:
     write_run(tmp_path, runs[20, 2], Truth(8.0, 0.6), stop_after=40)
     write_run(tmp_path, runs[56, 1], Truth(8.0, 0.6), stop_after=4, failure=DIVERGED)
 
-    blocks = answer(study, read_tables(tmp_path))
+    blocks = chapter_of(study, read_tables(tmp_path))
 
     words = words_of(blocks)
     assert next(block.text for block in blocks if isinstance(block, Note)).startswith("3 of 6 runs have finished.")
@@ -177,8 +176,9 @@ def test_an_unfinished_study_names_what_is_missing(tmp_path: Path) -> None:
     assert "Not started: ResNet-56, CIFAR-10 seed 2." in words
     assert "Diverged: ResNet-56, CIFAR-10 seed 1 (after 200 iterations)." in words
     assert "ResNet-56, CIFAR-10 diverged in 1 of 3 seeds." in words
-    (final,) = [block for block in blocks if isinstance(block, Table) and block.key == "final-cifar10"]
-    assert [row[2] for row in final.rows] == ["2 of 3", "1 of 3"]
+    (errors,) = [block for block in blocks if isinstance(block, Table) and block.key == "errors"]
+    assert errors.columns[-1].title == "n"
+    assert [row[-1] for row in errors.rows] == ["2 of 3", "1 of 3"]
 
 
 @pytest.mark.parametrize("stop_after", [None, 0, 3])
@@ -186,17 +186,17 @@ def test_nothing_finished_says_so_and_is_never_a_zero(tmp_path: Path, stop_after
     study = ask(DIGITS)
     if stop_after is not None:
         write_run(tmp_path, study.runs()[0], Truth(3.0, 1.0), stop_after=stop_after)
-    blocks = answer(study, read_tables(tmp_path))
+    blocks = chapter_of(study, read_tables(tmp_path))
     assert "0 of 4 runs have finished." in words_of(blocks)
     assert ("nothing to answer with yet" in words_of(blocks)) == (stop_after == 3)
-    assert not [block for block in blocks if isinstance(block, Table) and block.key.startswith("final")]
+    assert not [block for block in blocks if isinstance(block, Table) and block.key == "errors"]
 
 
 def test_everything_diverged_is_a_result(tmp_path: Path) -> None:
     study = ask(DIGITS)
     for run in study.runs():
         write_run(tmp_path, run, Truth(90.0, 90.0), stop_after=4, failure=DIVERGED)
-    words = words_of(answer(study, read_tables(tmp_path)))
+    words = words_of(chapter_of(study, read_tables(tmp_path)))
     assert "0 of 4 runs have finished." in words
     assert words.count("(after 200 iterations)") == 4
     assert "The others diverged, so that nothing is left to train." in words
@@ -205,7 +205,7 @@ def test_everything_diverged_is_a_result(tmp_path: Path) -> None:
 
 def _blocks(root: Path, options: Options, truths: dict[int, Truth]) -> list[Block]:
     study = _written(root, options, truths)
-    return answer(study, read_tables(root))
+    return chapter_of(study, read_tables(root))
 
 
 def _words(root: Path, options: Options, truths: dict[int, Truth]) -> str:
@@ -217,9 +217,3 @@ def _written(root: Path, options: Options, truths: dict[int, Truth]) -> Study:
     for run in study.runs():
         write_run(root, run, truths[run.recipe.depth])
     return study
-
-
-def _section(words: str, start: str) -> str:
-    """Return the line that begins with some words."""
-    (line,) = [line for line in words.split("\n") if line.startswith(start)]
-    return line.split(";")[0]

@@ -11,7 +11,7 @@ from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.wording import listing
 from reslab.recipe import Run
-from reslab.studies.reasons import CAUTION, NOTHING_BESIDE, UNTESTED, on_what_scale, reasons, untested
+from reslab.studies.reasons import NOTHING_BESIDE, UNTESTED, on_what_scale, reasons, untested
 from synthetic import Truth, small, write_run
 
 BASE = (14.0, 11.0)
@@ -39,42 +39,61 @@ def _words(compared: list[Compared]) -> str:
 def test_differences_stand_beside_what_the_test_images_alone_may_do(tmp_path: Path) -> None:
     several = _compared(tmp_path / "several", (14.4, 11.0), (38.0, 38.0))
     # At 14% and 14.4%, and at 14% and 38%, of 10,000 images: 1.96 * sqrt(14 * 86 + 38 * 62) / 100 points.
-    assert on_what_scale(several).endswith(
-        "two of these errors 0.97 to 1.17 points apart (95%); of these two differences one is larger."
+    assert on_what_scale(several) == (
+        f"{UNTESTED}  10,000 test images alone can put equal networks up to 1.17 points apart (95%); of the two "
+        "differences here one is larger."
     )
     alone = _compared(tmp_path / "alone", (14.4, 11.0))
-    assert on_what_scale(alone).endswith("0.97 points apart (95%); this difference is not larger.")
+    assert on_what_scale(alone).endswith("up to 0.97 points apart (95%); the difference here is not larger.")
     far = _compared(tmp_path / "far", (38.0, 38.0), (40.0, 38.0))
-    assert on_what_scale(far).endswith("; all of these two differences are larger.")
-    assert on_what_scale([]) == CAUTION
+    assert on_what_scale(far).endswith("; all two differences here are larger.")
+    assert on_what_scale([]) == UNTESTED
 
 
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        ((21.0, 20.0), "where both errors are higher (rate 1), the training images themselves are learnt less well"),
+        ((21.0, 20.0), "Both errors higher (rate 1): less is learnt even of the training images"),
         (
             (21.0, 3.0),
-            "higher and the training error lower (rate 1), what is learnt carries over less to new images, which",
+            "Test error higher, training error lower (rate 1): more is learnt of the training images and less",
         ),
-        ((21.0, 11.1), "higher and the training error about the same (rate 1), what is learnt carries over less"),
-        ((10.0, 7.0), "where both errors are lower (rate 1), more is learnt, and it carries over"),
-        ((10.0, 15.0), "lower and the training error higher (rate 1), less is learnt"),
-        ((10.0, 11.1), "lower and the training error about the same (rate 1), what is learnt carries over better"),
+        ((10.0, 7.0), "Both errors lower (rate 1): more is learnt, and it carries over"),
+        ((10.0, 15.0), "Test error lower, training error higher (rate 1): less is learnt"),
     ],
 )
 def test_a_large_difference_has_the_reason_that_both_errors_would_give(
     tmp_path: Path, other: tuple[float, float], said: str
 ) -> None:
     text = _words(_compared(tmp_path, other))
-    assert text.startswith(f"{UNTESTED}  ")
-    assert "Should more seeds confirm the differences" in text
+    assert text.startswith("If more seeds confirm the differences that the test images alone do not explain:")
     assert said in text
+
+
+@pytest.mark.parametrize("other", [(21.0, 11.1), (10.0, 11.1)])
+def test_a_large_difference_without_one_of_the_training_errors_has_no_reason(
+    tmp_path: Path, other: tuple[float, float]
+) -> None:
+    assert _words(_compared(tmp_path, other)) == "No difference is large enough for a reason to be supposed."
+
+
+def test_training_errors_far_apart_and_not_resolved_are_no_reason_and_have_sizes(tmp_path: Path) -> None:
+    groups: list[Group] = []
+    for place, (test, noise) in enumerate(((14.0, 0.02), (21.0, 0.02))):
+        recipe = small(8, dataset="cifar10", learning_rate=0.1 + place)
+        for seed in (0, 1):
+            train = 11.0 if place == 0 else (20.0, 90.0)[seed]
+            write_run(tmp_path, Run(recipe, seed), Truth(test, train, noise, own=True))
+        groups.append(gather(read_tables(tmp_path), f"rate {place}", recipe, (0, 1)))
+    text = _words(compare([(groups[0], groups[1])]))
+    assert text.startswith("Test error higher, training error not resolved (rate 1; training +4")
+    assert text.endswith(" points): no reason is shown.")
+    assert "overfitting" not in text
 
 
 def test_a_small_difference_has_none(tmp_path: Path) -> None:
     near, far = (14.4, 20.0), (38.0, 38.0)
-    assert _words(_compared(tmp_path / "small", near)) == UNTESTED
+    assert _words(_compared(tmp_path / "small", near)) == "No difference is large enough for a reason to be supposed."
     assert "(rate 2)" in (text := _words(_compared(tmp_path / "both", near, far)))
     assert "rate 1" not in text
 
@@ -88,13 +107,16 @@ def test_several_seeds_are_tested(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        ((21.0, 20.0), "Where both errors are higher (rate 1), the training images themselves are learnt less"),
-        ((21.0, 3.0), "higher and the training error lower (rate 1), what is learnt carries over less"),
-        ((10.0, 7.0), "Where both errors are lower (rate 1), more is learnt, and it carries over"),
-        ((10.0, 15.0), "lower and the training error higher (rate 1), less is learnt"),
-        ((14.0, 7.0), "equal within 0.5 points and the training error lower (rate 1), what more is learnt"),
-        ((14.0, 15.0), "equal within 0.5 points and the training error higher (rate 1), less is learnt"),
-        ((14.0, 11.0), "No difference is shown, so that there is nothing to give a reason for."),
+        ((21.0, 20.0), "Both errors higher (rate 1): less is learnt even of the training images"),
+        (
+            (21.0, 3.0),
+            "Test error higher, training error lower (rate 1): more is learnt of the training images and less",
+        ),
+        ((10.0, 7.0), "Both errors lower (rate 1): more is learnt, and it carries over"),
+        ((10.0, 15.0), "Test error lower, training error higher (rate 1): less is learnt"),
+        ((14.0, 7.0), "Test error equal within 0.5 points, training error lower (rate 1): more is learnt"),
+        ((14.0, 15.0), "Test error equal within 0.5 points, training error higher (rate 1): less is learnt"),
+        ((14.0, 11.0), "No difference is resolved, so there is nothing to give a reason for."),
     ],
 )
 def test_what_is_shown_has_a_reason_whichever_way_it_goes(
@@ -113,4 +135,4 @@ def test_where_nothing_stands_beside_the_base_nothing_is_denied(tmp_path: Path) 
 def test_a_study_may_have_words_of_its_own(tmp_path: Path) -> None:
     found = _compared(tmp_path, (14.0, 11.0), seeds=3, noise=0.05)
     text = words_of(reasons(found, _listed, {("equal", "open"): "it does nothing"}))
-    assert text == "Where the test error is equal within 0.5 points (rate 1), it does nothing."
+    assert text == "Test error equal within 0.5 points (rate 1): it does nothing."

@@ -13,7 +13,8 @@ from reslab.cli.lists import names, whole_numbers
 from reslab.errors import ResLabError
 from reslab.lab.planner import estimate_seconds, plan, work_per_image
 from reslab.recipe import CHOICES, Recipe
-from reslab.studies.catalogue import STUDIES, ask
+from reslab.studies.catalogue import ask
+from reslab.studies.questions import QUESTIONS
 from reslab.studies.study import Options
 
 
@@ -69,7 +70,7 @@ def bench(
     jobs = max(work, key=lambda number: number * work[number])
     together = {number: number * each / work_per_image(Recipe()) for number, each in work.items()}
     studies = {}
-    for name in STUDIES:
+    for name in QUESTIONS:
         planned = plan(Path("/nonexistent"), ask(name, Options(precision=fast)).runs())
         studies[name] = {"runs": len(planned), "seconds": estimate_seconds(planned, {fast: work[jobs]}, jobs)}
     rows: list[dict[str, Any]] = [asdict(speed) for speed in speeds]

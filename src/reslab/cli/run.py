@@ -32,10 +32,10 @@ from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles, run_files
 from reslab.presets import muon_left
 from reslab.recipe import Run
-from reslab.report.earlier import check_place
+from reslab.report.existing_files import check_place
+from reslab.studies.asked import record
 from reslab.studies.catalogue import alone, ask_all
 from reslab.studies.custom import read_study
-from reslab.studies.record import record
 from reslab.studies.study import Options, Plan
 from reslab.training.schedule import parse_epochs
 

@@ -70,13 +70,14 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Panels side by side under one caption that stands alone."""
+    """Panels under one caption that stands alone, `columns` of them side by side where there is room."""
 
     kind: ClassVar[str] = "figure"
     key: str
     title: str
     caption: str
     panels: tuple[Panel, ...]
+    columns: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,17 @@ class Column:
 
     title: str
     align: Literal["left", "right"] = "right"
+
+
+class Link(str):
+    """A cell's text that leads to a section or exhibit of the report, named as references name it."""
+
+    target: str
+
+    def __new__(cls, text: str, target: str) -> "Link":
+        made = super().__new__(cls, text)
+        made.target = target
+        return made
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,7 @@ from statistics import fmean
 
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.exhibits.blocks import Row
-from reslab.exhibits.wording import dataset_name
-
-Label = Callable[[Group], str]
+from reslab.exhibits.wording import Label, dataset_name
 
 WITHIN = {"cifar100-coarse": ("cifar100", "20 superclasses")}
 """Data sets that are another's images with other labels, and what their curves are called in its panel."""

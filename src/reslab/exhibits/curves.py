@@ -1,7 +1,8 @@
 """Charts of error over the epochs: training, test, and both in the form of the paper's figure 6."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import altair as alt
@@ -12,7 +13,6 @@ from reslab.exhibits.curve_rows import (
     EPOCHS,
     EXTREMES,
     Along,
-    Label,
     Shared,
     curve_rows,
     drawn_every,
@@ -30,7 +30,7 @@ from reslab.exhibits.style import (
     unchecked,
     zooming,
 )
-from reslab.exhibits.wording import counted, dataset_name, listing, seeds_behind
+from reslab.exhibits.wording import Label, counted, dataset_name, listing, seeds_behind
 
 Reading = Literal["train", "test"]
 
@@ -40,87 +40,101 @@ Rows = dict[str, list[Row]]
 _READING = {"train": "Training error (%)", "test": "Test error (%)"}
 
 
-@unchecked
-def error_figure(
-    key: str,
-    groups: Sequence[Group],
-    reading: Reading,
-    label: Label,
-    known: Rows | None = None,
-    along: Along = EPOCHS,
-) -> Figure | None:
-    """Return error against epoch with a band over the seeds, a panel for each data set; None without curves.
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """What the figures of one study share: its begun groups, their labels, what they go along, and how they look.
 
-    `known` are the curves by data set, where another figure has drawn them before.
+    `ordered` settings have colours from dark to light.  The curves of each data set are computed once.
     """
-    known = {} if known is None else known
-    begun = [group for group in groups if group.epochs.height]
-    if not begun:
+
+    groups: Sequence[Group]
+    label: Label
+    along: Along = EPOCHS
+    ordered: bool = False
+    _rows: Rows = field(default_factory=dict)
+
+    @property
+    def begun(self) -> list[Group]:
+        """The groups that have curves."""
+        return [group for group in self.groups if group.epochs.height]
+
+    @property
+    def drawn(self) -> list[Group]:
+        """The groups whose curves are drawn."""
+        return telling(self.begun, self.label)
+
+    def rows(self, shared: Shared) -> list[Row]:
+        """Return the curves of a panel."""
+        if shared.dataset not in self._rows:
+            self._rows[shared.dataset] = curve_rows(shared.groups, shared.label, self.along)
+        return self._rows[shared.dataset]
+
+    def looks(self, shared: Shared, every: Sequence[str]) -> tuple[alt.Color, alt.Shape]:
+        """Return the colours and shapes of a panel, which are those of the whole figure."""
+        return colour_of(shared.labels, every, ordered=self.ordered), shape_of(shared.labels, every)
+
+
+@unchecked
+def error_figure(key: str, curves: Curves, reading: Reading) -> Figure | None:
+    """Return error against epoch with a band over the seeds, a panel for each data set; None without curves."""
+    if not curves.begun:
         return None
-    drawn = telling(begun, label)
-    shared = panels_of(drawn, label)
-    panels = tuple(_error_panel(key, one, reading, _every(shared), known, along) for one in shared)
-    what = {
-        "train": "during each epoch, on augmented images",
-        "test": "after each epoch",
-    }[reading]
+    drawn = curves.drawn
+    shared = panels_of(drawn, curves.label)
+    panels = tuple(_error_panel(key, one, reading, _every(shared), curves) for one in shared)
+    what = {"train": "during each epoch, on augmented images", "test": "after each epoch"}[reading]
     caption = (
-        f"{_READING[reading].removesuffix(' (%)')} on {_names(drawn)}, measured {what}{_against(along)}; "
-        f"logarithmic axis.  {_behind(drawn)}{_chosen(begun, drawn)}{_short_of(drawn)}"
+        f"{_READING[reading].removesuffix(' (%)')} on {_names(drawn)}, {what}{_against(curves.along)}; logarithmic "
+        f"axis.{_zeros(curves, reading)}  {_behind(drawn)}{_chosen(curves.begun, drawn)}{_short_of(drawn)}"
     )
     return Figure(key, f"{'Training' if reading == 'train' else 'Test'} curves", caption, panels)
 
 
 @unchecked
-def paper_figure(
-    key: str, groups: Sequence[Group], label: Label, known: Rows | None = None, along: Along = EPOCHS
-) -> Figure | None:
+def paper_figure(key: str, curves: Curves) -> Figure | None:
     """Return the form of the paper's figure 6, training error dashed and test error bold; None without curves."""
-    known = {} if known is None else known
-    begun = [group for group in groups if group.epochs.height]
-    if not begun:
+    if not curves.begun:
         return None
-    drawn = telling(begun, label)
-    shared = panels_of(drawn, label)
-    panels = tuple(_paper_panel(key, one, _every(shared), known, along) for one in shared)
+    drawn = curves.drawn
+    shared = panels_of(drawn, curves.label)
+    panels = tuple(_paper_panel(key, one, _every(shared), curves) for one in shared)
     caption = (
-        f"Training on {_names(drawn)} in the form of the paper's figure 6{_against(along)}: thin dashed lines are the "
-        f"training error, bold lines the test error, {_seeds(drawn)}.{_cut_off(known)}"
-        f"{_chosen(begun, drawn)}{_short_of(drawn)}"
+        f"Training on {_names(drawn)} in the form of the paper's figure 6{_against(curves.along)}: thin dashed lines "
+        f"are the training error, bold lines the test error, {_seeds(drawn)}.{_cut_off(map(curves.rows, shared))}"
+        f"{_chosen(curves.begun, drawn)}{_short_of(drawn)}"
     )
     return Figure(key, "Training and test error together", caption, panels)
 
 
-def _error_panel(key: str, shared: Shared, reading: Reading, every: Sequence[str], known: Rows, along: Along) -> Panel:
-    name, rows = _shared_rows(key, shared, known, along)
-    labels = shared.labels
-    images = max(group.number(f"num_{reading}") or 0 for group in shared.groups)
-    floor = 50 / images if images else 0.001
+def _error_panel(key: str, shared: Shared, reading: Reading, every: Sequence[str], curves: Curves) -> Panel:
+    name, rows = f"{key.rpartition('/')[0]}/{shared.dataset}", curves.rows(shared)
+    colour, shape = curves.looks(shared, every)
+    floor = _floor(shared, reading)
     above = {at: f"max(datum.{reading}{at}, {floor:.6g})" for at in ("", "_low", "_high")}
     base = (
         alt.Chart(alt.NamedData(name=name))
         .transform_filter(f"isValid(datum.{reading})")
         .transform_calculate(drawn=above[""], drawn_low=above["_low"], drawn_high=above["_high"])
-        .encode(x=_far(rows, along), color=colour_of(labels, every))
+        .encode(x=_far(rows, curves.along), color=colour)
     )
     drawn = [max(row[f"{reading}{at}"], floor) for row in rows if reading in row for at in ("_low", "_high")]
-    y, low = (log_y(field, _READING[reading], drawn) for field in ("drawn", "drawn_low"))
+    y, low = (log_y(field, _READING[reading], drawn, room=1.03) for field in ("drawn", "drawn_low"))
     pick, zoom = picking(), zooming()
     band = base.mark_area(clip=True).encode(y=low, y2=alt.Y2("drawn_high:Q"), opacity=faded(0.02, 0.22))
     line = base.mark_line(strokeWidth=1.8, clip=True).encode(y=y, opacity=faded())
     marks = (
         base.transform_filter("datum.marked")
         .mark_point(filled=True, size=55, clip=True)
-        .encode(y=y, shape=shape_of(labels, every), opacity=faded())
+        .encode(y=y, shape=shape, opacity=faded())
     )
     chart = alt.layer(band.add_params(pick, zoom), line, marks, _hover(base, y, reading))
     return panel(shared.title, chart, {name: rows})
 
 
-def _paper_panel(key: str, shared: Shared, every: Sequence[str], known: Rows, along: Along) -> Panel:
-    name, rows = _shared_rows(key, shared, known, along)
-    labels = shared.labels
-    base = alt.Chart(alt.NamedData(name=name)).encode(x=_far(rows, along), color=colour_of(labels, every))
+def _paper_panel(key: str, shared: Shared, every: Sequence[str], curves: Curves) -> Panel:
+    name, rows = f"{key.rpartition('/')[0]}/{shared.dataset}", curves.rows(shared)
+    colour, shape = curves.looks(shared, every)
+    base = alt.Chart(alt.NamedData(name=name)).encode(x=_far(rows, curves.along), color=colour)
     scale = alt.Scale(domain=[0, _top(rows)])
     pick, zoom = picking(), zooming()
     train = base.mark_line(strokeDash=[4, 3], strokeWidth=1.1, clip=True).encode(
@@ -131,7 +145,7 @@ def _paper_panel(key: str, shared: Shared, every: Sequence[str], known: Rows, al
     marks = (
         base.transform_filter("datum.marked")
         .mark_point(filled=True, size=60, clip=True)
-        .encode(y=y, shape=shape_of(labels, every), opacity=faded())
+        .encode(y=y, shape=shape, opacity=faded())
     )
     chart = alt.layer(train.add_params(pick, zoom), test, marks, _hover(base, y, "test"))
     return panel(shared.title, chart, {name: rows})
@@ -158,12 +172,17 @@ def _hover(base: alt.Chart, y: alt.Y, reading: Reading) -> Any:
     )
 
 
-def _shared_rows(key: str, shared: Shared, known: Rows, along: Along) -> tuple[str, list[Row]]:
-    """Return the curves of a panel under a name that all figures of the study share."""
-    study = key.rpartition("/")[0]
-    if shared.dataset not in known:
-        known[shared.dataset] = curve_rows(shared.groups, shared.label, along)
-    return f"{study}/{shared.dataset}", known[shared.dataset]
+def _floor(shared: Shared, reading: Reading) -> float:
+    """Return half an image in percent: where an error of zero is drawn."""
+    images = max(group.number(f"num_{reading}") or 0 for group in shared.groups)
+    return 50 / images if images else 0.001
+
+
+def _zeros(curves: Curves, reading: Reading) -> str:
+    """Return where errors of zero are drawn, if there are any."""
+    shown = panels_of(curves.drawn, curves.label)
+    zero = any(row.get(f"{reading}_low") == 0 for one in shown for row in curves.rows(one))
+    return "  An error of zero is drawn at half an image." if zero else ""
 
 
 def _every(panels: Sequence[Shared]) -> list[str]:
@@ -190,13 +209,10 @@ def _top(rows: Sequence[Row]) -> float:
     return min(100, max(20, 10 * math.ceil(2 * max(final, default=10) / 10)))
 
 
-def _cut_off(known: Rows) -> str:
+def _cut_off(panels: Iterable[list[Row]]) -> str:
     """Return that errors lie above an axis, where any does."""
     above = any(
-        max(row.get("train", 0), row.get("test", 0)) > top
-        for rows in known.values()
-        for top in (_top(rows),)
-        for row in rows
+        max(row.get("train", 0), row.get("test", 0)) > top for rows in panels for top in (_top(rows),) for row in rows
     )
     return "  Errors above the axis are cut off." if above else ""
 
@@ -217,7 +233,7 @@ def _seeds(groups: Sequence[Group]) -> str:
 def _behind(groups: Sequence[Group]) -> str:
     counts = _counts(groups)
     if max(counts) == 1:
-        return f"One seed each, so no spread can be shown.{_thinned(groups)}"
+        return f"One seed each.{_thinned(groups)}"
     text = f"Lines are means of {seeds_behind(counts)}, bands reach from the lowest to the highest seed."
     return text + _thinned(groups)
 

@@ -39,7 +39,9 @@ def rate_figure(key: str, groups: Sequence[Group]) -> Figure | None:
         .encode(
             x=epoch_axis(max(row["epoch"] for row in rows)),
             y=log_y("rate", "Learning rate", rates, room=1.25),
-            color=colour_of(labels).legend(_dashes(labels)) if len(labels) > 1 else alt.value(colours(2)[1]),
+            color=colour_of(labels, ordered=True).legend(_dashes(labels))
+            if len(labels) > 1
+            else alt.value(colours(2)[1]),
             strokeDash=alt.StrokeDash(
                 "label:N", scale=alt.Scale(domain=labels), legend=_dashes(labels) if len(labels) > 1 else None
             ),

@@ -33,6 +33,8 @@ def recipe_table(key: str, groups: Sequence[Group]) -> Table:
     rows: list[tuple[str | None, ...]] = []
     for aspect, describe in ASPECTS:
         described = [(group, describe(group.recipe)) for group in groups]
+        if any(text is not None for _, text in described):
+            described = [(group, text or _WITHOUT.get(aspect)) for group, text in described]
         values = list(dict.fromkeys(text for _, text in described if text is not None))
         if not values:
             continue
@@ -183,6 +185,9 @@ ASPECTS: tuple[tuple[str, Callable[[Recipe], str | None]], ...] = (
 """The aspects of a recipe in the order of the table, each with its words; None where it plays no part."""
 
 _SELF_EXPLAINING = ("Data set", "Network")
+
+_WITHOUT = {"Training images": "all", "Warm-up": "none", "Label smoothing": "0"}
+"""What it is called to do without an aspect, beside others that have it."""
 
 
 def _by(described: Sequence[tuple[Group, str | None]], values: Sequence[str]) -> str:

@@ -57,9 +57,9 @@ unchecked = debug_mode(False)
 """Decorates what makes a figure: altair's checks of each part take longer than all else, and the tests make them."""
 
 
-def colours(count: int) -> list[str]:
-    """Return so many colours: the palette as far as it goes, else steps along viridis."""
-    if count <= len(OKABE_ITO):
+def colours(count: int, *, ordered: bool = False) -> list[str]:
+    """Return so many colours: steps along viridis for what is ordered or many, else the palette."""
+    if count <= len(OKABE_ITO) and not (ordered and count > 1):
         return list(OKABE_ITO[:count])
     places = [index * (len(VIRIDIS) - 1) / (count - 1) for index in range(count)]
     return [_between(place) for place in places]
@@ -111,13 +111,14 @@ def epoch_axis(last: int) -> alt.X:
     return alt.X("epoch:Q", title="Epoch", scale=scale, axis=alt.Axis(grid=False, values=ticks, format="d"))
 
 
-def colour_of(labels: Sequence[str], among: Sequence[str] | None = None) -> alt.Color:
+def colour_of(labels: Sequence[str], among: Sequence[str] | None = None, *, ordered: bool = False) -> alt.Color:
     """Return the channel that tells series apart by colour, with its legend.
 
-    `among` are the labels of the whole figure: a series has the same colour in each of its panels.
+    `among` are the labels of the whole figure: a series has the same colour in each of its panels.  Those of `ordered`
+    settings go from dark to light in their order.
     """
     every = list(labels if among is None else among)
-    looks = dict(zip(every, colours(len(every)), strict=True))
+    looks = dict(zip(every, colours(len(every), ordered=ordered), strict=True))
     scale = alt.Scale(domain=list(labels), range=[looks[label] for label in labels])
     return alt.Color("label:N", scale=scale, legend=legend(labels))
 

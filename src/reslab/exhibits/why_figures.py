@@ -1,6 +1,8 @@
 """What `reslab diagnose` measured by layer and around the weights, as charts: responses, gradients, loss surface."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import altair as alt
 import polars as pl
@@ -9,27 +11,37 @@ from reslab.analysis.diagnoses import moment_order
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.exhibits.blocks import Figure, Panel, Row
 from reslab.exhibits.style import VIRIDIS, colour_of, log_y, panel, shape_of, unchecked
-from reslab.exhibits.wording import dataset_name, listing, seeds_behind
-
-Label = Callable[[Group], str]
+from reslab.exhibits.wording import Label, dataset_name, listing, seeds_behind
 
 MOST_SURFACES = 4
 MOST_MOMENTS = 4
 """Panels of a data set at most."""
 
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """The labels of a whole figure, and whether they are of ordered settings."""
+
+    every: list[str]
+    ordered: bool
+
+
 _FIVE = alt.Axis(tickCount=5, grid=False)
 
 
 @unchecked
-def responses_figure(key: str, groups: Sequence[Group], label: Label) -> Figure | None:
+def responses_figure(key: str, groups: Sequence[Group], label: Label, *, ordered: bool = False) -> Figure | None:
     """Return the counterpart of the paper's figure 7, layer by layer; None where no responses were measured."""
-    panels = []
-    every = _labels(_having(groups, "responses", "final"), label)
-    for dataset, own in _having(groups, "responses", "final"):
-        y, (rows,) = _on_one_axis("Standard deviation", [_layer_rows(own, label, "responses", "final")])
-        panels.append(_layer_panel(f"{key}/{dataset}", dataset_name(dataset), [*map(label, own)], every, rows, y))
-    if not panels:
+    having = _having(groups, "responses", "final")
+    if not having:
         return None
+    looks = Looks(_labels(having, label), ordered)
+    drawn = [_layer_rows(own, label, "responses", "final") for _, own in having]
+    axis = _axis_for("Standard deviation", [[rows] for rows in drawn])
+    panels = [
+        _layer_panel(f"{key}/{dataset}", dataset_name(dataset), [*map(label, own)], looks, *axis([rows]))
+        for (dataset, own), rows in zip(having, drawn, strict=True)
+    ]
     caption = (
         "Standard deviation of the responses of each 3x3 layer of the trained networks, after batch norm and before "
         f"addition or ReLU, on training images ({_behind(groups, 'responses', 'final')}); the form of the paper's "
@@ -39,34 +51,36 @@ def responses_figure(key: str, groups: Sequence[Group], label: Label) -> Figure 
 
 
 @unchecked
-def gradients_figure(key: str, groups: Sequence[Group], label: Label) -> Figure | None:
+def gradients_figure(key: str, groups: Sequence[Group], label: Label, *, ordered: bool = False) -> Figure | None:
     """Return the gradient norm of each layer at the moments measured; None where no gradients were measured.
 
     There are `MOST_MOMENTS` panels a data set at most, on one axis: the first and last moments, others spread between.
     """
-    labels = _labels(_having(groups, "gradients"), label)
+    having = _having(groups, "gradients")
+    if not having:
+        return None
+    looks = Looks(_labels(having, label), ordered)
+    shown = {dataset: _spread(moments_of(own, "gradients"), MOST_MOMENTS) for dataset, own in having}
+    left_out = any(len(shown[dataset]) < len(moments_of(own, "gradients")) for dataset, own in having)
+    said = list(dict.fromkeys(moment for moments in shown.values() for moment in moments))
+    drawn = {
+        dataset: [_layer_rows(own, label, "gradients", moment) for moment in shown[dataset]] for dataset, own in having
+    }
+    axis = _axis_for("Gradient norm", list(drawn.values()))
     panels: list[Panel] = []
-    said: list[str] = []
-    left_out = False
-    for dataset, own in _having(groups, "gradients"):
-        every = moments_of(own, "gradients")
-        shown = _spread(every, MOST_MOMENTS)
-        left_out |= len(shown) < len(every)
-        said += [moment for moment in shown if moment not in said]
-        y, drawn = _on_one_axis("Gradient norm", [_layer_rows(own, label, "gradients", moment) for moment in shown])
+    for dataset, own in having:
+        y, *of_moments = axis(drawn[dataset])
         panels += [
             _layer_panel(
                 f"{key}/{dataset}/{moment.replace(' ', '-')}",
                 f"{dataset_name(dataset)}, {moment_words([moment])}",
                 [*map(label, own)],
-                labels,
-                rows,
+                looks,
                 y,
+                rows,
             )
-            for moment, rows in zip(shown, drawn, strict=True)
+            for moment, rows in zip(shown[dataset], of_moments, strict=True)
         ]
-    if not panels:
-        return None
     when = moment_words(sorted(said, key=moment_order))
     thinned = "  Not every epoch that was measured is drawn." if left_out else ""
     caption = (
@@ -128,26 +142,39 @@ def _layer_rows(groups: Sequence[Group], label: Label, diagnostic: str, moment: 
     return rows
 
 
-def _on_one_axis(unit: str, panels: list[list[Row]]) -> tuple[alt.Y, list[list[Row]]]:
-    """Return one axis for the rows of some panels, logarithmic where they are spread out, and those it has room for."""
-    positive = [row["value"] for rows in panels for row in rows if row["value"] > 0] or [1.0]
-    if max(positive) > 8 * min(positive):
-        return log_y("value", unit, positive), [[row for row in rows if row["value"] > 0] for rows in panels]
-    return alt.Y("value:Q", title=unit, scale=alt.Scale(domain=[0, max(positive)], nice=True)), panels
+def _axis_for(unit: str, figure: list[list[list[Row]]]) -> Callable[[list[list[Row]]], tuple[Any, ...]]:
+    """Return what gives the panels of a data set their axis, and the rows that it has room for.
+
+    All panels of the `figure`, given by data set, have one kind of axis: logarithmic where those of any are spread out.
+    """
+    known = [[value for rows in panels for value in _positive(rows)] for panels in figure]
+    logarithmic = any(max(values) > 8 * min(values) for values in known if values)
+
+    def axis(panels: list[list[Row]]) -> tuple[Any, ...]:
+        values = [value for rows in panels for value in _positive(rows)] or [1.0]
+        if logarithmic:
+            return log_y("value", unit, values), *([row for row in rows if row["value"] > 0] for rows in panels)
+        return alt.Y("value:Q", title=unit, scale=alt.Scale(domain=[0, max(values)], nice=True)), *panels
+
+    return axis
 
 
-def _layer_panel(name: str, title: str, labels: list[str], every: list[str], rows: list[Row], y: alt.Y) -> Panel:
+def _positive(rows: list[Row]) -> list[float]:
+    return [row["value"] for row in rows if row["value"] > 0]
+
+
+def _layer_panel(name: str, title: str, labels: list[str], looks: Looks, y: alt.Y, rows: list[Row]) -> Panel:
     base = alt.Chart(alt.NamedData(name=name)).encode(
         x=alt.X("layer:Q", title="Layer", axis=alt.Axis(grid=False, format="d")),
         y=y,
-        color=colour_of(labels, every),
+        color=colour_of(labels, looks.every, ordered=looks.ordered),
     )
     tooltip = [alt.Tooltip("label:N", title="runs"), "layer:Q", alt.Tooltip("value:Q", format=".3~g")]
     chart = alt.layer(
         base.mark_line(strokeWidth=1.4),
         base.transform_filter("datum.marked")
         .mark_point(filled=True, size=45, opacity=1)
-        .encode(shape=shape_of(labels, every), tooltip=tooltip),
+        .encode(shape=shape_of(labels, looks.every), tooltip=tooltip),
     )
     return panel(title, chart, {name: rows})
 

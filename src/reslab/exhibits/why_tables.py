@@ -1,19 +1,17 @@
 """What `reslab diagnose` measured as single figures of a network, as tables: curvature, noise scale, train-test gap."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import Summary, summarise
 from reslab.exhibits.blocks import Column, Table
-from reslab.exhibits.wording import evenly, points, settings
-
-Label = Callable[[Group], str]
+from reslab.exhibits.wording import Label, evenly, points, settings
 
 
 def curvature_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
     """Return the largest eigenvalue of the Hessian beside what the rate allows; None where it was not measured."""
     quantities = ("largest", "stability_limit", "rate")
-    found = [(group, [measured(group, "curvature", quantity) for quantity in quantities]) for group in groups]
+    found = [(group, [figure_of(group, "curvature", quantity) for quantity in quantities]) for group in groups]
     found = [(group, figures) for group, figures in found if figures[0].n]
     if not found:
         return None
@@ -36,7 +34,7 @@ def curvature_table(key: str, groups: Sequence[Group], label: Label) -> Table | 
 def noise_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
     """Return the gradient noise scale beside the batch size; None where it was not measured."""
     found = [
-        (group, [measured(group, "noise-scale", name) for name in ("noise_scale", "at_least")]) for group in groups
+        (group, [figure_of(group, "noise-scale", name) for name in ("noise_scale", "at_least")]) for group in groups
     ]
     found = [(group, figures) for group, figures in found if any(one.n for one in figures)]
     if not found:
@@ -63,12 +61,12 @@ def gap_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
         (
             label(group),
             str(gap.n),
-            _points(measured(group, "gap", "train_error")),
-            _points(measured(group, "gap", "test_error")),
+            _points(figure_of(group, "gap", "train_error")),
+            _points(figure_of(group, "gap", "test_error")),
             _points(gap),
         )
         for group in groups
-        for gap in (measured(group, "gap", "error_gap"),)
+        for gap in (figure_of(group, "gap", "error_gap"),)
         if gap.n
     )
     if not rows:
@@ -84,7 +82,7 @@ def gap_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
     return Table(key, "Train-test gap of the final weights", caption, columns, rows)
 
 
-def measured(group: Group, diagnostic: str, quantity: str) -> Summary:
+def figure_of(group: Group, diagnostic: str, quantity: str) -> Summary:
     """Summarise one measured figure over a group's runs."""
     return summarise(group.diagnoses.values(diagnostic, quantity))
 

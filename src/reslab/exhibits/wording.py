@@ -1,13 +1,16 @@
 """Numbers and names as readers expect them: units, signs, lists, and the usual names of things."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from reslab.analysis.differences import Difference
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import Summary
 from reslab.datasets import known
 from reslab.recipe import Recipe
+
+Label = Callable[[Group], str]
+"""Names a group among others."""
 
 FAMILY_NAMES = {
     "residual": "ResNet",
@@ -66,10 +69,18 @@ def signed(value: float) -> str:
     return text if text.startswith(MINUS) or text == points(0) else f"+{text}"
 
 
-def interval(found: Difference, level: float = 0.95) -> str | None:
-    """Return the interval of a difference; None where it is unknown."""
+def interval(found: Difference, level: float = 0.95, first: float | None = None) -> str | None:
+    """Return the interval of a difference, None where it is unknown.
+
+    `first` is the error (%) that it is a difference to: no interval reaches to errors below 0% or above 100%.
+    """
     reach = found.reach(level)
-    return None if reach is None else f"{signed(found.value - reach)} to {signed(found.value + reach)}"
+    if reach is None:
+        return None
+    low, high = found.value - reach, found.value + reach
+    if first is not None:
+        low, high = max(low, -first), min(high, 100 - first)
+    return f"{signed(low)} to {signed(high)}"
 
 
 def of_asked(group: Group) -> str:

@@ -4,13 +4,16 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from reslab.analysis.groups import Group, gather, on_same_images
 from reslab.analysis.tidy import Tables
+from reslab.exhibits.appendix_tables import data_table, epoch_table, runs_table, speed_table, step_table
 from reslab.exhibits.blocks import Block, Column, Note, Prose, Table
-from reslab.exhibits.tables import runs_table
+from reslab.exhibits.why_tables import gap_table
 from reslab.exhibits.wording import counted, listing, opened
+from reslab.recipe import Recipe
 from reslab.report.document import Section
-from reslab.studies.general import CUSTOM
-from reslab.studies.study import Study
+from reslab.studies.questions.own import CUSTOM
+from reslab.studies.study import OTHERS, Study
 
 _ENVIRONMENT = ("reslab", "python", "torch", "numpy", "platform", "device", "threads")
 
@@ -19,30 +22,56 @@ def appendix(tables: Tables, studies: Sequence[Study]) -> Section:
     """Return the appendix on these runs, which the studies asked."""
     blocks: list[Block] = [*unreadable(tables)]
     if tables.runs.height:
-        blocks.append(_recipes(tables, studies))
+        groups = _groups(tables, studies)
+        looked_up = (
+            data_table("images", groups),
+            epoch_table("epochs", groups, _label),
+            step_table("steps", groups, _label),
+            gap_table("gap", groups, _label),
+            speed_table("machines", groups, _label),
+        )
+        blocks += [table for table in looked_up if table is not None]
+        blocks.append(_recipes(groups, studies))
         blocks.append(runs_table("runs", tables.runs.sort("recipe_id", "seed")))
         blocks += _software(tables.runs)
     else:
         blocks.append(Prose("No run has been started."))
-    return Section("appendix", "Appendix: every run", tuple(blocks), appendix=True)
+    return Section("appendix", "Appendix: every run", tuple(blocks), kind="appendix")
 
 
-def _recipes(tables: Tables, studies: Sequence[Study]) -> Table:
-    """Return what each recipe's id stands for, in the order of the chapters, and which of them it is part of."""
+def _groups(tables: Tables, studies: Sequence[Study]) -> list[Group]:
+    """Return every recipe that was begun, once, under its name in the first study that it is part of.
+
+    Among runs of no study a recipe stands once for each set of images.
+    """
     begun = set(tables.runs["recipe_id"].to_list())
-    names: dict[str, str] = {}
-    parts: dict[str, list[str]] = {}
+    labels: dict[tuple[Recipe, str], str] = {}
+    seeds: dict[tuple[Recipe, str], dict[int, None]] = {}
     for study in studies:
         for variant in study.variants:
             if variant.recipe.id in begun:
-                label = variant.label if study.kind != CUSTOM else f"{variant.label}, by the recipe of {study.name}"
-                names.setdefault(variant.recipe.id, label)
-                parts.setdefault(variant.recipe.id, []).append(study.name)
-    rows = tuple((recipe, name, listing(parts[recipe])) for recipe, name in names.items())
+                key = variant.recipe, variant.label if study.kind == OTHERS else ""
+                label = variant.label if study.kind != CUSTOM else f"{variant.label} ({study.name})"
+                labels.setdefault(key, label)
+                seeds.setdefault(key, {}).update(dict.fromkeys(study.seeds_of(variant)))
+    found = {key: gather(tables, label, key[0], tuple(seeds[key])) for key, label in labels.items()}
+    compared = on_same_images([group for (_, own), group in found.items() if not own])
+    return [*compared, *(group for (_, own), group in found.items() if own)]
+
+
+def _label(group: Group) -> str:
+    return group.label
+
+
+def _recipes(groups: Sequence[Group], studies: Sequence[Study]) -> Table:
+    """Return what each recipe's id stands for, in the order of the chapters, and which of them it is part of."""
+    parts = {
+        group.recipe: [study.name for study in studies if group.recipe in {one.recipe for one in study.variants}]
+        for group in groups
+    }
+    rows = tuple((group.recipe.id, group.label, listing(parts[group.recipe])) for group in groups)
     columns = (Column("Recipe", "left"), Column("What it is", "left"), Column("Studies", "left"))
-    caption = (
-        "Every recipe that was run: its id, what it is in the first chapter that it is part of, and in which it is."
-    )
+    caption = "Every recipe that was run: its id, what it is in the first chapter that it is part of, and its studies."
     return Table("recipes", "All recipes", caption, columns, rows)
 
 

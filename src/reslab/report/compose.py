@@ -18,9 +18,12 @@ from reslab.report.document import Document, Section
 from reslab.report.references import cited
 from reslab.report.repeated import said_once
 from reslab.studies import assignment
-from reslab.studies.catalogue import ANSWERS, STUDIES
-from reslab.studies.general import others
-from reslab.studies.record import record_path, recorded
+from reslab.studies.asked import record_path, recorded
+from reslab.studies.catalogue import CHAPTERS
+from reslab.studies.chapter import answers, find, strip, write
+from reslab.studies.opening import Entry, opening
+from reslab.studies.questions import QUESTIONS
+from reslab.studies.questions.own import others
 from reslab.studies.study import Study
 
 
@@ -44,14 +47,16 @@ def compose(
     if not studies:
         return _nothing(tables, title, author)
     shown = select(tables, [run for study in studies for run in study.runs()])
-    chapters = [Section(study.name, study.title, tuple(ANSWERS[study.kind](study, tables))) for study in studies]
-    questions = tuple(assignment.opening(studies, tables))
-    first = [Section(assignment.NAME, "The questions in order", questions)] if questions else []
+    parts = [(find(study, tables, chapter), chapter) for study in studies for chapter in (CHAPTERS[study.kind](study),)]
+    sections = [Section(found.study.name, found.study.title, tuple(write(found, own))) for found, own in parts]
+    entries = [Entry(found, answers(found, own), strip(found, own)) for found, own in parts]
+    first = tuple(opening(entries))
+    opened_with = [Section("opening", "What was found", first, kind="opening")] if first else []
     return cited(
         Document(
             title=title or _title(studies),
             summary=_summary(studies, shown),
-            sections=(*first, *said_once(chapters), appendix(shown, studies)),
+            sections=(*opened_with, *said_once(sections), appendix(shown, studies)),
             author=author or "",
             dated=_dated(shown),
             left_out=_left_out(tables),
@@ -62,7 +67,7 @@ def compose(
 def _title(studies: Sequence[Study]) -> str:
     if len(studies) == 1:
         return studies[0].title
-    whole = {task.name for task in assignment.TASKS} <= {study.name for study in studies}
+    whole = set(assignment.TASKS) <= {study.name for study in studies}
     return assignment.TITLE if whole else "Report"
 
 
@@ -74,21 +79,21 @@ def _asked(runs_root: Path) -> tuple[list[Study], list[Problem]]:
             record_path(runs_root, study.name), f"the study {study.name} was asked by a newer ResLab; update this one"
         )
         for study in found
-        if study.kind not in ANSWERS
+        if study.kind not in CHAPTERS
     ]
-    return _in_order([study for study in found if study.kind in ANSWERS]), [*damaged, *newer]
+    return _in_order([study for study in found if study.kind in CHAPTERS]), [*damaged, *newer]
 
 
 def _in_order(studies: Sequence[Study]) -> list[Study]:
     """Return ResLab's own studies in their order, then the user's by name."""
-    own = list(STUDIES)
+    own = list(QUESTIONS)
     return sorted(studies, key=lambda study: (own.index(study.name) if study.name in own else len(own), study.name))
 
 
 def _members(names: Sequence[str], studies: Sequence[Study]) -> list[str]:
     """Return the names with that of a plan replaced by those of its studies that were asked."""
     there = {study.name for study in studies}
-    tasks = [task.name for task in assignment.TASKS]
+    tasks = list(assignment.TASKS)
     expanded = [
         member
         for name in names
@@ -102,7 +107,7 @@ def _named(names: Sequence[str], studies: Sequence[Study], runs_root: Path) -> l
     for name in names:
         if name in known:
             continue
-        if name in STUDIES:
+        if name in QUESTIONS:
             raise ResLabError(f"the study {name} has not been run under {runs_root}; run it: reslab run {name}")
         there = f"there are {', '.join(known)}" if known else "nothing has been run there"
         raise ResLabError(f"no study {name!r}{nearest(name, list(known))} under {runs_root}; {there}")

@@ -10,12 +10,16 @@ from reslab.exhibits.blocks import Block, Figure, Heading, Table
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A chapter of the report; keys of its figures and tables are unique within it."""
+    """A part of the report; keys of its figures and tables are unique within it."""
 
     key: str
     title: str
     blocks: tuple[Block, ...]
-    appendix: bool = False
+    kind: Literal["opening", "chapter", "appendix"] = "chapter"
+
+    def heading(self, document_title: str) -> str | None:
+        """Return what stands above the section: nothing above the opening, nor where the document's title says it."""
+        return None if self.kind == "opening" or self.title == document_title else self.title
 
     @property
     def headings(self) -> list[Heading]:
@@ -161,7 +165,7 @@ def letter(index: int, count: int) -> str:
 
 
 def contents(sections: Sequence[Section]) -> list[tuple[str, str, list[tuple[str, str]]]]:
-    """Return anchor, title and (anchor, text) of the headings of each section."""
+    """Return anchor, title and (anchor, text) of the headings of each section but the opening."""
     return [
         (
             section.key,
@@ -169,4 +173,5 @@ def contents(sections: Sequence[Section]) -> list[tuple[str, str, list[tuple[str
             [(f"{section.key}-{slug(heading.text)}", heading.text) for heading in section.headings],
         )
         for section in sections
+        if section.kind != "opening"
     ]

@@ -11,7 +11,7 @@ import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from reslab.exhibits.blocks import Figure, Row
+from reslab.exhibits.blocks import Figure, Link, Row
 from reslab.report.document import Document, Section, anchor, contents, letter, pieces, rows, slug, typeset
 from reslab.report.pictures import names
 
@@ -33,7 +33,15 @@ def render_html(document: Document, pictures: Mapping[str, str]) -> str:
     environment.filters["rich"] = lambda text, section: _rich(text, section, numbers)
     environment.filters["typeset"] = typeset
     environment.filters["named"] = _named
-    environment.globals.update(anchor=anchor, slug=slug, letter=letter, names=names, numbers=numbers, rows=rows)
+    environment.globals.update(
+        is_link=lambda cell: isinstance(cell, Link),
+        anchor=anchor,
+        slug=slug,
+        letter=letter,
+        names=names,
+        numbers=numbers,
+        rows=rows,
+    )
     environment.globals["pictures"] = {name: _data_address(svg) for name, svg in pictures.items()}
     template = environment.get_template("page.html")
     return template.render(

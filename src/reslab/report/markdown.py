@@ -17,8 +17,8 @@ def render_markdown(document: Document) -> str:
     byline = [_escape(line) for line in (document.author, document.dated) if line]
     parts = [f"# {_escape(document.title)}", *byline, _escape(document.summary)]
     for section in document.sections:
-        if section.title != document.title:
-            parts.append(f"## {_escape(section.title)}")
+        heading = section.heading(document.title)
+        parts += [] if heading is None else [f"## {_escape(heading)}"]
         for block in section.blocks:
             parts.extend(_block(block, section, numbers))
     if document.references:
@@ -63,7 +63,7 @@ def _reference(source: Reference) -> str:
 
 
 def _panels(block: Figure) -> str:
-    if len(block.panels) == 1:
+    if len(block.panels) == 1 or block.columns > 2:
         return ""
     return "".join(
         f"{letter(index, len(block.panels))} {_escape(panel.title)}. " for index, panel in enumerate(block.panels)

@@ -12,7 +12,7 @@ from typing import Any
 
 import typst
 
-from reslab.exhibits.blocks import Block, Bullets, Column, Command, Figure, Heading, Note, Prose, Table
+from reslab.exhibits.blocks import Block, Bullets, Column, Command, Figure, Heading, Link, Note, Prose, Table
 from reslab.report.document import Document, Piece, Reference, Section, anchor, letter, pieces, rows, typeset
 from reslab.report.pictures import names
 
@@ -59,9 +59,11 @@ def pdf_data(document: Document, pictures: Mapping[str, str]) -> Json:
 
 
 def _section(section: Section, document: Document, numbers: dict[str, str]) -> Json:
+    heading = section.heading(document.title)
     return {
-        "title": None if section.title == document.title else _clean(typeset(section.title)),
-        "appendix": section.appendix,
+        "title": None if heading is None else _clean(typeset(heading)),
+        "name": section.key,
+        "kind": section.kind,
         "blocks": [_row([_block(block, section, numbers) for block in row]) for row in rows(section.blocks)],
     }
 
@@ -88,6 +90,7 @@ def _block(block: Block, section: Section, numbers: dict[str, str]) -> Json:
                 **_exhibit(block, section, numbers),
                 "caption": rich(block.caption),
                 "panels": [*_panels(block, section)],
+                "columns": block.columns,
             }
         case Table():
             return {
@@ -123,10 +126,15 @@ def _panels(block: Figure, section: Section) -> Iterator[Json]:
         }
 
 
-def _cell(column: Column, cell: str | None) -> str | None:
-    """Return a cell; figures may be broken before a bracket only, as in 8.75 ± 0.16 (n = 5)."""
+def _cell(column: Column, cell: str | None) -> str | Json | None:
+    """Return a cell, or text and target of one that leads somewhere.
+
+    Figures may be broken before a bracket only, as in 8.75 ± 0.16 (n = 5).
+    """
+    if isinstance(cell, Link):
+        return {"text": _clean(typeset(cell)), "target": cell.target}
     if cell is None or column.align == "left":
-        return None if cell is None else _clean(cell)
+        return None if cell is None else _clean(typeset(cell))
     return re.sub(r" (?!\()", "\N{NO-BREAK SPACE}", _clean(cell))
 
 

@@ -27,10 +27,17 @@ def charts(document: Document) -> dict[str, str]:
         for row in rows(section.blocks):
             for block in row:
                 if isinstance(block, Figure):
-                    width = WIDE if len(row) == len(block.panels) == 1 else WIDTH
+                    width = _width(block, alone=len(row) == 1)
                     drawn = [_specification(panel, width) for panel in block.panels]
                     found |= dict(zip(names(block, section), drawn, strict=True))
     return found
+
+
+def _width(block: Figure, *, alone: bool) -> int:
+    """Return the width of a figure's panels, which are side by side where there are several."""
+    if len(block.panels) == 1:
+        return WIDE if alone else WIDTH
+    return WIDTH if block.columns == 2 else WIDE // block.columns
 
 
 def names(block: Figure, section: Section) -> Sequence[str]:

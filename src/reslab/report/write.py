@@ -7,7 +7,7 @@ from pathlib import Path
 from reslab.errors import ResLabError
 from reslab.files import write_whole
 from reslab.report.compose import compose
-from reslab.report.earlier import check_place, pictures_before, tidy_up
+from reslab.report.existing_files import check_place, pictures_before, tidy_up
 from reslab.report.html import render_html
 from reslab.report.markdown import render_markdown
 from reslab.report.pdf import render_pdf

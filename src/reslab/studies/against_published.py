@@ -2,78 +2,164 @@
 
 from collections.abc import Sequence
 
+from reslab.analysis.comparisons import compare_with_published
 from reslab.analysis.groups import Group, datasets_of, on_dataset
-from reslab.exhibits.blocks import Block, Bullets, Column, Prose, Table
+from reslab.analysis.verdicts import Verdict
+from reslab.exhibits.blocks import Block, Bullets, Column, Heading, Prose, Table
+from reslab.exhibits.published_tables import Matches, published_table
 from reslab.exhibits.recipes import differences
+from reslab.exhibits.sizes import NOT_RESOLVED, verdict_words
 from reslab.exhibits.wording import (
+    Label,
     counted,
     dataset_name,
     listing,
     network_name,
     number,
     points,
+    spread,
     that_do,
     with_n,
 )
-from reslab.presets import PRESETS, preset_recipe
-from reslab.published import Published, published
+from reslab.presets import PRESETS, preset_of, preset_recipe
+from reslab.published import Published
 from reslab.published import in_words as figure_in_words
-from reslab.studies.verdicts import (
-    in_words,
+from reslab.studies.answers import Answer, Effect
+from reslab.studies.comparable import (
+    epochs_words,
+    figures_of,
+    is_full,
+    papers_figure,
+    schedule_share,
     why_not_comparable,
-    with_published,
+)
+
+HEADING = "How do the results compare with the paper's?"
+ONE_MORE = (
+    "Where the paper gives one run, the interval is that of one more run of ours: its run is taken to vary as ours do."
 )
 
 
-def against_paper(done: Sequence[Group]) -> list[Block]:
-    """Return the comparison for groups with finished runs, or why there is none, and a table of the differences."""
-    blocks: list[Block] = []
+def against_paper(done: Sequence[Group], *, told: bool = False) -> list[Block]:
+    """Return the comparison with the paper, under its heading, for those groups that it applies to; else nothing.
+
+    `told` says that the differences from the paper have been told.
+    """
+    alike = [group for group in done if why_not_comparable(group) is None]
+    judged = paper_verdicts(alike)
+    items = []
     longer: dict[float, tuple[int, int]] = {}
-    for dataset in datasets_of(done):
-        own = on_dataset(done, dataset)
-        apart = [group for group in own if why_not_comparable(group) is not None]
-        alike = [group for group in own if why_not_comparable(group) is None]
-        reason = why_not_comparable(*apart)
-        if reason is not None:
-            blocks.append(Prose(_does_not_apply(dataset, reason, apart)))
-        if alike:
-            blocks += _alike(dataset, alike, longer)
+    for group in alike:
+        sentences = [] if told else [text for other, text in _beside(judged) if other is group]
+        for one in figures_of(group, "assignment"):
+            figures, window, last = group.in_window("test_error"), group.window, group.last_epoch("test_error").mean
+            if figures is None or window is None or last is None or one.low is None or one.high is None:
+                continue
+            sentences.append(
+                f"mean over epochs {window.first} to {number(window.last)} {points(figures.mean)}, "
+                f"{where_in(figures.mean, one)} the assignment's range ({points(one.low)} to {points(one.high)}, mean "
+                f"{points(one.error)}), the last epoch {where_in(last, one)} it"
+            )
+            if one.window is not None and window.last < one.window[1]:
+                longer[window.last] = one.window
+        if sentences:
+            items.append(f"{network_name(group.recipe)}, {dataset_name(group.recipe.dataset)}: {'; '.join(sentences)}.")
+    tables = _published_tables(alike)
+    if not tables:
+        return []
+    blocks: list[Block] = [Heading(HEADING), *([Bullets(tuple(items))] if items else [])]
+    blocks += [Prose(ONE_MORE)] if any(map(_is_one_run, alike)) else []
     blocks += [Prose(_longer_window(last, window)) for last, window in longer.items()]
-    compared = [group for group in done if why_not_comparable(group) is None]
-    if compared:
-        blocks += _protocol(compared, _shown_apart(compared))
-    return blocks
+    return [*blocks, *tables, *_protocol(alike, any(verdict.resolved for *_, verdict in judged))]
 
 
-def _shown_apart(groups: Sequence[Group]) -> bool:
-    """Return whether any difference from the paper's figures is more than chance."""
-    return any(
-        found is not None and found.margin is not None and found.resolved
-        for group in groups
-        for one in figures_of(group, "paper")
-        for found in (with_published(group, one),)
+def another_recipe(done: Sequence[Group], *, told: bool = False) -> list[Block]:
+    """Return how groups of a preset that is shorter than the paper's training stand beside the published figures.
+
+    Only those that are the preset as it stands, at its own length.  Nothing where there are none.  `told` says that the
+    differences have been told.
+    """
+    own = [group for group in done if _own_length(group) is not None]
+    if not own:
+        return []
+    items = tuple(
+        f"{network_name(group.recipe)}, {dataset_name(group.recipe.dataset)}: {text}."
+        for group, text in _beside(paper_verdicts(own))
     )
+    names = listing(dict.fromkeys(str(_own_length(group)) for group in own))
+    share = " to ".join(dict.fromkeys(f"{100 * (schedule_share(group) or 0):.3g}%" for group in own))
+    text = (
+        f"The {names} recipe is another one than the paper's, and shorter: {epochs_words(*own)}, {share} of the images "
+        "of the paper's training.  What recipe and length each have in a difference, these runs do not say."
+    )
+    tables = [
+        published_table(
+            f"published-{dataset}",
+            alike,
+            [one for group in alike for one in figures_of(group)],
+            f"{names} recipe, {epochs_words(*alike)}, last epoch",
+        )
+        for dataset in datasets_of(own)
+        for alike in (on_dataset(own, dataset),)
+    ]
+    blocks: list[Block] = [Heading(HEADING), *([] if told else [Bullets(items)]), Prose(text)]
+    blocks += [Prose(ONE_MORE)] if any(map(_is_one_run, own)) else []
+    return [*blocks, *(table for table in tables if table is not None)]
 
 
-def papers_figure(group: Group) -> Published | None:
-    """Return the paper's figure of a group's network and images, if it has one."""
-    return next(iter(figures_of(group, "paper")), None)
+def paper_answers(done: Sequence[Group]) -> list[Answer]:
+    """Return how groups of a preset as it stands, at its own length, stand to the paper's figures; one each."""
+    own = [
+        group
+        for group in done
+        if preset_of(group.recipe) is not None and (why_not_comparable(group) is None or _own_length(group) is not None)
+    ]
+    found = []
+    for group, one, verdict in paper_verdicts(own):
+        network, theirs = network_name(group.recipe), f"the paper's {figure_in_words(one)}%"
+        side = _SIDES.get(verdict.kind) or ("below" if verdict.difference.value < 0 else "above")
+        error = f"{spread(group.last_epoch('test_error'))}%"
+        words = f"{network} at {error} in {epochs_words(group)}, {side} {theirs}"
+        effect = Effect(network, error, theirs, "", verdict.difference, verdict, one.error)
+        found.append(Answer(dataset_name(group.recipe.dataset), words, (effect,)))
+    return found
 
 
-def figures_of(group: Group, source: str | None = None) -> list[Published]:
-    """Return the published figures of a group's network and images."""
-    recipe = group.recipe
-    return published(dataset=recipe.dataset, depth=recipe.depth, source=source, family=recipe.family)
+_SIDES = {"lower": "below", "higher": "above", "equal": "equal to", "open": f"{NOT_RESOLVED} from"}
 
 
-def not_comparable(done: Sequence[Group]) -> list[Block]:
-    """Return why the assignment's figures do not apply to these groups, by data set."""
-    reasons = []
-    for dataset in datasets_of(done):
-        reason = why_not_comparable(*on_dataset(done, dataset))
-        unknown = "the assignment has no figures of these networks at these settings"
-        reasons.append(f"On {dataset_name(dataset)} the comparison does not apply: {reason or unknown}.")
-    return [Prose("  ".join(reasons))]
+def paper_verdicts(groups: Sequence[Group]) -> list[tuple[Group, Published, Verdict]]:
+    """Return how groups stand to the paper's figures, corrected for how many there are."""
+    pairs = [(group, one) for group in groups if (one := papers_figure(group)) is not None]
+    judged = zip(pairs, compare_with_published(pairs), strict=True)
+    return [(*pair, verdict) for pair, verdict in judged if verdict is not None]
+
+
+def published_beside(groups: Sequence[Group]) -> list[Published]:
+    """Return the published figures that groups may be compared with, or that the preset which they are aims at."""
+    own = [group for group in groups if why_not_comparable(group) is None or _own_length(group) is not None]
+    return list(dict.fromkeys(one for group in own for one in figures_of(group)))
+
+
+def beside_ranges(groups: Sequence[Group], known: Sequence[Published], matches: Matches, label: Label) -> list[Block]:
+    """Return inside, above or below which published ranges the means over the same epochs lie; nothing without any."""
+    places: dict[str, list[Group]] = {}
+    for group in groups:
+        figures = group.in_window("test_error")
+        for one in known:
+            if figures is not None and one.low is not None and one.high is not None and matches(group, one):
+                places.setdefault(where_in(figures.mean, one), []).append(group)
+    if not places:
+        return []
+    listed = "; ".join(f"{where} it with {listing(map(label, own))}" for where, own in places.items())
+    epochs = sorted({one.window for one in known if one.window is not None})
+    theirs = listing(f"{first} to {last}" for first, last in epochs)
+    return [
+        Prose(
+            "Beside the assignment's range of the test error after the first drop of the rate"
+            f"{f' (its epochs {theirs})' if theirs else ''}, the mean here lies {listed}."
+        )
+    ]
 
 
 def where_in(mean: float, one: Published) -> str:
@@ -83,99 +169,59 @@ def where_in(mean: float, one: Published) -> str:
     return "above" if mean > one.high else "below" if mean < one.low else "inside"
 
 
-def _does_not_apply(dataset: str, reason: str, groups: Sequence[Group]) -> str:
-    text = f"On {dataset_name(dataset)} the comparison with published figures does not apply: {reason}."
-    depths = [group.recipe.depth for group in groups]
-    known = [one for depth in depths for one in published(dataset=dataset, depth=depth, source="paper")]
-    if not known:
-        return text
-    theirs = listing(f"{figure_in_words(one)} with {one.depth} layers" for one in known)
-    return f"{text}  For its full training the paper gives {theirs} (test error in percent)."
+def not_compared(done: Sequence[Group]) -> list[Block]:
+    """Return why these groups are compared with nothing published, where none of them is."""
+    reason = why_not_comparable(*done)
+    return [Prose(f"These runs are not compared with published figures: {reason}.")] if reason else []
 
 
-def _alike(dataset: str, groups: Sequence[Group], longer: dict[float, tuple[int, int]]) -> list[Block]:
-    """Return the comparison on one data set; into `longer` go published windows that end later, by where ours end."""
-    items = []
-    for group in groups:
-        name = network_name(group.recipe)
-        measured = with_n(group.last_epoch("test_error"))
-        sentences = []
-        for one in figures_of(group, "paper"):
-            found = with_published(group, one)
-            assert found is not None
-            theirs = f"the paper's {figure_in_words(one)}"
-            sentences.append(f"{measured}, {in_words(found, theirs)}")
-        figures = group.in_window("test_error")
-        for one in figures_of(group, "assignment"):
-            if figures is not None and one.low is not None and one.high is not None:
-                own = group.window
-                last = group.last_epoch("test_error").mean
-                assert own is not None
-                assert last is not None
-                sentences.append(
-                    f"the mean over epochs {own.first} to {number(own.last)}, {points(figures.mean)}, is "
-                    f"{where_in(figures.mean, one)} the assignment's range ({points(one.low)} to {points(one.high)}, "
-                    f"mean {points(one.error)}), the last epoch {where_in(last, one)} it"
-                )
-                if one.window is not None and own.last < one.window[1]:
-                    longer[own.last] = one.window
-        if sentences:
-            items.append(f"{name}: {'; '.join(sentences)}.")
-    name = dataset_name(dataset)
-    if not items:
-        return [Prose(f"For {name} at these depths no figures are published.")]
-    lead = f"On {name}, test error of the last epoch in percent:"
-    if not published(dataset=dataset, source="paper"):
-        lead = f"The paper has no figures for {name}; the assignment has:"
-    single = any(
-        one.standard_deviation is None and group.num_finished > 1
-        for group in groups
-        for one in published(dataset=dataset, depth=group.recipe.depth, source="paper")
-    )
-    return [Prose(lead), Bullets(tuple(items)), *([Prose(ONE_MORE)] if single else [])]
+def _beside(judged: Sequence[tuple[Group, Published, Verdict]]) -> list[tuple[Group, str]]:
+    """Return each group with its error and how it stands to the paper's, in words."""
+    return [
+        (
+            group,
+            f"{with_n(group.last_epoch('test_error'))}, {verdict_words(verdict, one.error)} against the paper's "
+            f"{figure_in_words(one)}",
+        )
+        for group, one, verdict in judged
+    ]
 
 
-ONE_MORE = (
-    "Where the paper gives no spread, the interval is that of one more run of ours: its own run is taken to vary as "
-    "ours do."
-)
+def _own_length(group: Group) -> str | None:
+    """Return the preset that a group is as it stands, where that is a shorter training with published figures."""
+    share, preset = schedule_share(group), preset_of(group.recipe)
+    if preset is None or share is None or is_full(group) or group.fact("data_official") is False:
+        return None
+    return preset.name if papers_figure(group) is not None else None
+
+
+def _is_one_run(group: Group) -> bool:
+    one = papers_figure(group)
+    return group.num_finished > 1 and one is not None and one.standard_deviation is None
+
+
+def _published_tables(groups: Sequence[Group]) -> list[Block]:
+    tables: list[Table | None] = []
+    for dataset in datasets_of(groups):
+        for family in dict.fromkeys(group.recipe.family for group in on_dataset(groups, dataset)):
+            own = [group for group in on_dataset(groups, dataset) if group.recipe.family == family]
+            name = f"published-{dataset}{'' if family == 'residual' else f'-{family}'}"
+            known = list(dict.fromkeys(one for group in own for one in figures_of(group)))
+            tables.append(published_table(name, own, known))
+    return [table for table in tables if table is not None]
 
 
 def _longer_window(last: float, window: tuple[int, int]) -> str:
-    """Return why a mean over fewer epochs, which end at the last, is the higher one."""
     return (
-        f"The assignment's range is over epochs {window[0]} to {window[1]}; the means here end with the training at "
-        f"epoch {number(last)}.  More of the shorter window lies before the second drop of the rate, where errors are "
-        "higher, so that its mean is higher for that alone."
+        f"The assignment's range is over epochs {window[0]} to {window[1]}; the means here end at epoch {number(last)} "
+        "and have more of the epochs before the second drop of the rate in them, where errors are higher."
     )
 
 
-def _others_too(groups: Sequence[Group]) -> str:
-    """Return how many other published trainings of these networks lie below the paper's own figures."""
-    below = total = 0
-    for group in groups:
-        papers = papers_figure(group)
-        if papers is not None:
-            errors = [one.error for one in figures_of(group) if one.source != "paper"]
-            below, total = below + sum(error < papers.error for error in errors), total + len(errors)
-    if not total:
-        return ""
-    if below == total:
-        figures = "The one figure" if total == 1 else f"All {counted(total, 'figure')}"
-        return (
-            f"  {figures} that others publish of these networks {'lies' if total == 1 else 'lie'} below the paper's "
-            "own, too, read as each of them reads its runs."
-        )
-    return (
-        f"  Of {counted(total, 'figure')} that others publish of these networks {that_do(below, 'lies', 'lie')} below "
-        "the paper's own, read as each of them reads its runs."
-    )
+def _protocol(groups: Sequence[Group], resolved: bool) -> list[Block]:
+    """Return how the recipes differ from the paper's, which is as much of a why as such a study can give.
 
-
-def _protocol(groups: Sequence[Group], shown: bool) -> list[Block]:
-    """Return how the recipes differ from the paper's, which is as much of a why as this study can give.
-
-    `shown` says whether any difference of the errors is.
+    `resolved` says whether any difference of the errors is.
     """
     rows: dict[tuple[str, str, str], list[str]] = {}
     for group in groups:
@@ -184,21 +230,38 @@ def _protocol(groups: Sequence[Group], shown: bool) -> list[Block]:
             rows.setdefault(aspect, []).append(network_name(group.recipe))
     if not rows:
         return [Prose("The recipe is the paper's own: only chance and what the paper leaves unsaid can differ.")]
-    everyone = list(dict.fromkeys(network_name(group.recipe) for group in groups))
+    everyone = {network_name(group.recipe) for group in groups}
+    whose = ["all" if set(names) == everyone else listing(dict.fromkeys(names)) for names in rows.values()]
+    several = set(whose) != {"all"}
+    columns = ("Aspect", "Here", "Paper", *(["Networks"] if several else []))
     table = Table(
         "protocol",
         "Differences from the paper's protocol",
         f"Where the recipe of these runs differs from the paper's ({PRESETS['paper'].source}).",
-        (Column("Aspect", "left"), Column("Here", "left"), Column("Paper", "left"), Column("Networks", "left")),
-        tuple(
-            (aspect, here, paper, "all" if set(names) == set(everyone) else listing(dict.fromkeys(names)))
-            for (aspect, here, paper), names in rows.items()
-        ),
+        tuple(Column(name, "left") for name in columns),
+        tuple((*aspect, *([name] if several else [])) for aspect, name in zip(rows, whose, strict=True)),
     )
-    nothing = "" if shown else "no difference from the paper's figures is shown to be more than chance.  Yet "
     text = (
-        f"Why: {nothing}the recipe is not quite the paper's; [[protocol]] lists {counted(len(rows), 'difference')}.  "
-        "Each may move the error, and none was varied alone here, so this study cannot say what any one of them is "
-        f"worth; the study fidelity varies such differences one at a time.{_others_too(groups)}"
+        f"{'Why' if resolved else 'No difference from the paper is resolved'}: the recipe differs from "
+        f"the paper's in {counted(len(rows), 'aspect')} ([[protocol]]).  None was varied alone here, so this study "
+        f"cannot say what any one of them is worth; the study fidelity can.{_others_too(groups)}"
     )
     return [Prose(text), table]
+
+
+def _others_too(groups: Sequence[Group]) -> str:
+    """Return how many other published trainings of these networks lie below the paper's own figures."""
+    pairs = [
+        (one.error, papers.error)
+        for group in groups
+        if (papers := papers_figure(group)) is not None
+        for one in figures_of(group)
+        if one.source != "paper"
+    ]
+    if not pairs:
+        return ""
+    below = sum(error < theirs for error, theirs in pairs)
+    return (
+        f"  Of the {counted(len(pairs), 'figure')} that others publish for these networks, "
+        f"{that_do(below, 'is', 'are')} below the paper's own."
+    )

@@ -1,106 +1,140 @@
-"""The chapter that a study of one factor has in the report: what all such chapters share, in one order."""
+"""The chapter of every study, in one order: answer, key figure, sizes; then why, curves, and what was run."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 
-from reslab.analysis.comparisons import Compared, compare
-from reslab.analysis.groups import Group, datasets_of
+from reslab.analysis.comparisons import compare
+from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.tidy import Tables
-from reslab.exhibits.blocks import Block, Heading, Prose
-from reslab.exhibits.curve_rows import EPOCHS, Along
-from reslab.exhibits.curves import Rows, error_figure, paper_figure
+from reslab.exhibits.blocks import Block, Bullets, Figure, Heading, Prose, Table
+from reslab.exhibits.curves import Curves, error_figure, paper_figure
+from reslab.exhibits.factor_figures import MEASURED, Axis, Mark, factor_figure
+from reslab.exhibits.overview import Strip
 from reslab.exhibits.rates import rate_figure
-from reslab.exhibits.readings import comparison_table, readings_table
-from reslab.exhibits.wording import dataset_name
-from reslab.studies.comparing import Label, against, diverged_words, missing_words, placed
+from reslab.exhibits.recipes import recipe_table
+from reslab.exhibits.results import comparison_table, errors_table, further
+from reslab.exhibits.variants import by_variant_figure, marks
+from reslab.exhibits.wording import opened
+from reslab.studies.against_published import against_paper, another_recipe, not_compared
+from reslab.studies.answers import Answer
 from reslab.studies.curve_features import curve_features
-from reslab.studies.sections import opening, progress, what_was_run
+from reslab.studies.designs import muon_words
+from reslab.studies.findings import Findings
+from reslab.studies.measured import measured
+from reslab.studies.progress import progress
+from reslab.studies.question import Chapter
+from reslab.studies.reasons import ASSUMED, assumed, on_what_scale, untested
+from reslab.studies.sentences import compared_name, diverged_words, missing_words
 from reslab.studies.study import Study
-from reslab.studies.why import why
-
-Groups = Sequence[Group]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chapter:
-    """What is a study's own in its chapter.
-
-    `label` names a group among those of its data set; `pairs` are the comparisons, each (what with, what);
-    `results` are figures and tables of the last epoch; `short` is the answer in a sentence for each data set;
-    `answers` are questions and answers.  The last three are asked only where a run has finished.
-    """
-
-    label: Label
-    pairs: Callable[[Groups], list[tuple[Group, Group]]]
-    results: Callable[[Groups], list[Block]]
-    short: Callable[[Groups, Sequence[Compared]], list[str]]
-    answers: Callable[[Groups, Sequence[Compared]], list[Block]]
-    base: Callable[[Group], bool] | None = None
-    """Says whose recipe is told in full, where the results tell how the others differ from it; None means of all."""
-    along: Along = EPOCHS
-    """What the curves are drawn against."""
+def find(study: Study, tables: Tables, chapter: Chapter) -> Findings:
+    """Return what a study's groups show, from whatever has been run."""
+    groups = study.groups(tables)
+    return Findings(study, groups, compare(chapter.pairs(groups)), chapter.label, chapter.short or chapter.label)
 
 
-def write(study: Study, tables: Tables, chapter: Chapter) -> list[Block]:
+def answers(found: Findings, chapter: Chapter) -> list[Answer]:
+    """Return the answers of a study, none where nothing has finished."""
+    return chapter.answers(found) if found.done else []
+
+
+def strip(found: Findings, chapter: Chapter) -> Strip:
+    """Return the study's panels of the overview."""
+    axis, title = chapter.axis, opened(chapter.varied)
+    groups = _drawn(found.done, axis)
+    if axis is None:
+        return Strip(title, groups, found.short, lambda _: MEASURED, _marks(found, chapter))
+    return Strip(title, groups, axis.place, axis.series, _marks(found, chapter))
+
+
+def _drawn(groups: Sequence[Group], axis: Axis | None) -> list[Group]:
+    """Return the groups of data sets with several places on the axis; all where no data set has."""
+    if axis is None:
+        return list(groups)
+    wide = [name for name in datasets_of(groups) if len({axis.place(group) for group in on_dataset(groups, name)}) > 1]
+    return [group for group in groups if not wide or group.recipe.dataset in wide]
+
+
+def write(found: Findings, chapter: Chapter) -> list[Block]:
     """Return the whole chapter, from whatever has been run."""
-    groups = study.groups(tables)
-    compared = compare(chapter.pairs(groups))
-    done = [group for group in groups if group.has_result]
-    sentences = chapter.short(done, compared) if done else []
-    blocks = [
-        *opening(study),
-        *([Prose(f"In short.  {'  '.join(sentences)}")] if sentences else []),
-        *progress(groups),
-        *what_was_run(groups, placed(groups, chapter.label), chapter.base),
-    ]
-    if not any(group.epochs.height for group in groups):
-        return blocks
-    blocks += [Heading("Curves"), *curves(groups, chapter.label, chapter.along)]
-    heading = Heading("The questions, answered")
-    if not done:
-        return [*blocks, heading, *_nothing(groups)]
-    blocks += [Heading("Results"), *chapter.results(groups), *verdicts(groups, compared, chapter.label)]
-    blocks += why(study, groups, chapter.label)
-    blocks += [heading, *diverged_words(groups), *missing_words(groups), *chapter.answers(done, compared)]
-    return [*blocks, Heading("What can be recognised in the curves?", 4), *curve_features(done, chapter.label)]
+    study = found.study
+    blocks: list[Block] = [Prose(study.question)] if study.question else []
+    blocks += [Prose(f"Expected: {study.expectation}")] if study.expectation else []
+    if found.done:
+        sentences = tuple(answer.sentence for answer in answers(found, chapter))
+        blocks += [Bullets(sentences)] if sentences else []
+    blocks += [*progress(found.groups), *diverged_words(found.groups)]
+    if found.done:
+        blocks += [*missing_words(found.groups), *_results(found, chapter), *_details(found, chapter)]
+    elif any(group.epochs.height for group in found.groups):
+        blocks.append(Prose("No run has finished, so there is nothing to answer with yet."))
+    return [*blocks, *_curves(found, chapter), *_run(found, chapter)]
 
 
-def in_short(study: Study, tables: Tables, chapter: Chapter) -> list[str]:
-    """Return the answer in sentences, none where nothing has finished."""
-    groups = study.groups(tables)
-    done = [group for group in groups if group.has_result]
-    return chapter.short(done, compare(chapter.pairs(groups))) if done else []
-
-
-def curves(groups: Groups, label: Label, along: Along = EPOCHS) -> list[Block]:
-    """Return the training and test curves, both together in the form of the paper's figure 6, and the rate.
-
-    The rate, which is the smallest, comes last: on one data set the training curves then stand beside those of the
-    test, and on several it finds room on the page of the results.
-    """
-    known: Rows = {}
-    figures = (
-        error_figure("train", groups, "train", label, known, along),
-        error_figure("test", groups, "test", label, known, along),
-        paper_figure("together", groups, label, known, along),
-        rate_figure("rate", groups),
+def _results(found: Findings, chapter: Chapter) -> list[Block]:
+    """Return the key figure and the tables of errors and comparisons; of one group alone other tables say it."""
+    axis, shown = chapter.axis, published_blocks(found, chapter)
+    alone = len(found.groups) == 1 and bool(shown)
+    figure = (
+        by_variant_figure("final", found.groups, chapter.label)
+        if axis is None
+        else factor_figure("final", _drawn(found.groups, axis), axis, _marks(found, chapter), chapter.readings)
     )
-    return [figure for figure in figures if figure is not None]
+    table = errors_table(
+        "errors",
+        found.groups,
+        found.compared,
+        found.full,
+        heading=opened(chapter.varied),
+        beside=chapter.published(found.done),
+        matches=chapter.matches,
+    )
+    rest = further(found.compared)
+    pairs = comparison_table("comparisons", rest, lambda one: compared_name(one, found.groups, chapter.label))
+    shown_first = [] if alone else [*muon_words(found.groups), figure, table]
+    blocks = [*shown_first, pairs, *chapter.exhibits(found)]
+    if untested(found.compared):
+        blocks.append(Prose(on_what_scale(found.compared)))
+    elif assumed(found.compared):
+        blocks.append(Prose(ASSUMED))
+    return [block for block in blocks if block is not None]
 
 
-def verdicts(groups: Groups, compared: Sequence[Compared], label: Label) -> list[Block]:
-    """Return the readings of every run and the comparisons with their verdicts."""
-    full = placed(groups, label)
-
-    def name(one: Compared) -> str:
-        if one.first.recipe.dataset != one.second.recipe.dataset:
-            return f"{full(one.second)} against {full(one.first)}"
-        text = against(one, label)
-        return f"{text}, {dataset_name(one.first.recipe.dataset)}" if len(datasets_of(groups)) > 1 else text
-
-    tables = (readings_table("readings", groups, full), comparison_table("comparisons", compared, name))
-    return [table for table in tables if table is not None]
+def published_blocks(found: Findings, chapter: Chapter) -> list[Block]:
+    """Return how the runs stand to published figures, where any apply."""
+    told = chapter.paper_told
+    return [*against_paper(found.done, told=told), *another_recipe(found.done, told=told)]
 
 
-def _nothing(groups: Groups) -> list[Block]:
-    return [Prose("No run has finished, so there is nothing to answer with yet."), *diverged_words(groups)]
+def _details(found: Findings, chapter: Chapter) -> list[Block]:
+    """Return reasons, what was measured on the networks, published figures, and the questions of the study's own."""
+    reasons = chapter.why(found) if chapter.why is not None and found.compared else []
+    reasons += measured(found.study, found.groups, chapter.label)
+    blocks: list[Block] = [Heading("Why?"), *reasons] if reasons else []
+    blocks += chapter.sections(found)
+    return [*blocks, *published_blocks(found, chapter)]
+
+
+def _curves(found: Findings, chapter: Chapter) -> list[Block]:
+    """Return the training and test curves, the rate where it is not one schedule, and what the curves show."""
+    curves = Curves(found.groups, chapter.label, chapter.along, chapter.ordered)
+    figures: list[Figure | None] = [error_figure("train", curves, "train"), error_figure("test", curves, "test")]
+    figures += [paper_figure("together", curves), rate_figure("rate", found.groups)] if chapter.together else []
+    drawn: list[Block] = [figure for figure in figures if figure is not None]
+    if not drawn:
+        return []
+    return [Heading("Curves"), *drawn, *(curve_features(found.done, chapter.label) if found.done else [])]
+
+
+def _run(found: Findings, chapter: Chapter) -> list[Block]:
+    """Return the recipe, that of the base alone where the exhibits tell how others differ."""
+    table: Table = recipe_table("recipe", found.groups)
+    if chapter.base is not None:
+        told = recipe_table("recipe", [group for group in found.groups if chapter.base(group)])
+        table = replace(told, title="The recipe of the base", caption="The recipe of the base, and the seeds.")
+    return [Heading("What was run"), table, *not_compared(found.done or found.groups)]
+
+
+def _marks(found: Findings, chapter: Chapter) -> Sequence[Mark]:
+    return marks(chapter.published(found.done), chapter.place)

@@ -32,8 +32,8 @@ from typing import Any
 from reslab.errors import ResLabError, nearest
 from reslab.presets import PRESETS, preset_recipe
 from reslab.recipe import CHOICES, Recipe, Scalar, stretch, vary, written_fields
-from reslab.studies.catalogue import STUDIES
-from reslab.studies.general import CUSTOM, factor
+from reslab.studies.questions import QUESTIONS
+from reslab.studies.questions.own import CUSTOM, factor
 from reslab.studies.study import NAME, Study, Variant
 
 _TEXTS = ("name", "title", "question", "expectation")
@@ -86,7 +86,7 @@ def _study(
         raise ResLabError(
             f"name: needed, of small letters, digits and hyphens, as in wide-batches; not {content.get('name')!r}"
         )
-    if name in (*STUDIES, "other-runs"):
+    if name in (*QUESTIONS, "other-runs"):
         raise ResLabError(f"name: {name!r} is one of ResLab's own; choose another")
     base = {**_BASE, **{key: content[key] for key in (*_BASE, "epochs") if key in content}}
     fixed = _table(content, "recipe")

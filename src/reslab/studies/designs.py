@@ -10,7 +10,8 @@ from reslab.presets import PRESETS, preset_recipe
 from reslab.recipe import IMAGENET_FAMILIES, Recipe, Scalar, stretch, vary
 from reslab.studies.study import Options, Variant
 
-BOTH = ("cifar10", "cifar100")
+TEN, HUNDRED = "cifar10", "cifar100"
+BOTH = (TEN, HUNDRED)
 """The data sets of the assignment."""
 
 Factors = tuple[tuple[str, Scalar], ...]

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.differences import by_images_alone
-from reslab.analysis.verdicts import MARGIN
+from reslab.analysis.verdicts import MARGIN, Verdict
 from reslab.exhibits.blocks import Block, Bullets, Prose
-from reslab.exhibits.wording import counted, number, points, that_do
+from reslab.exhibits.wording import counted, number, points, signed, that_do
 
 Listed = Callable[[Sequence[Compared]], str]
 """Lists what is compared, as in "rate 0.2 and rate 0.5"."""
@@ -14,48 +14,49 @@ Listed = Callable[[Sequence[Compared]], str]
 Kinds = tuple[str, str]
 """What is shown of the test error and of the training error: higher, lower, equal or open."""
 
-NOTHING_BESIDE = "Of the variants that are compared with the base, none has finished, or the base has not."
-UNTESTED = "With one seed no difference can be tested, so that no reason can be shown for any."
-CAUTION = "One seed cannot tell any of these differences from chance."
+NOTHING_BESIDE = "Nothing has finished that the base could be compared with, or the base itself has not."
+UNTESTED = "With one seed each, no difference is tested."
+ASSUMED = "Where n is 1, intervals, verdicts and reasons assume that a seed varies as in the runs of this report with "
+"several."
 
 _MEANINGS: dict[Kinds, str] = {
-    ("higher", "higher"): "the training images themselves are learnt less well, which is not overfitting but too "
-    "little training, or training that goes astray",
-    ("higher", "lower"): "what is learnt carries over less to new images, which is overfitting",
-    ("higher", "open"): "what is learnt carries over less to new images, for which these errors give no reason",
+    ("higher", "higher"): "less is learnt even of the training images: too little training, or training that goes "
+    "astray, and not overfitting",
+    ("higher", "lower"): "more is learnt of the training images and less of it carries over: overfitting",
     ("lower", "lower"): "more is learnt, and it carries over to new images",
     ("lower", "higher"): "less is learnt of the training images, and more of it carries over",
-    ("lower", "open"): "what is learnt carries over better to new images, for which these errors give no reason",
-    ("equal", "lower"): "what more is learnt of the training images carries over by less than that",
-    ("equal", "higher"): "less is learnt of the training images, and it costs less than that on new ones",
-    ("open", "lower"): "more is learnt of the training images, and whether it carries over, these seeds do not show",
-    ("open", "higher"): "less is learnt of the training images, and what that costs on new ones, these seeds do not "
-    "show",
+    ("equal", "lower"): "more is learnt of the training images, and too little of it carries over to show",
+    ("equal", "higher"): "less is learnt of the training images, and it costs little on new ones",
+    ("open", "lower"): "more is learnt of the training images; whether it carries over, these seeds do not show",
+    ("open", "higher"): "less is learnt of the training images; what that costs on new ones, these seeds do not show",
 }
 
 
 def reasons(compared: Sequence[Compared], listed: Listed, meanings: Mapping[Kinds, str] | None = None) -> list[Block]:
     """Return what the two errors of each variant say together, or why that cannot be said.
 
-    `meanings` are a study's own words for some cases, or for cases that others have no words for.
+    `meanings` are a study's own words for some cases.  Where a test error differs and no difference of the training
+    errors is resolved, there is no reason: their sizes are given.
     """
     words = {**_MEANINGS, **(meanings or {})}
     if nothing_beside(compared):
         return [Prose(NOTHING_BESIDE)]
     if untested(compared):
-        return [Prose(_supposed(compared, listed, words))]
+        return _supposed(compared, listed, words)
     cases: dict[Kinds, list[Compared]] = {}
     for one in compared:
         if one.test is not None and one.train is not None:
             cases.setdefault((one.test.kind, one.train.kind), []).append(one)
-    sentences = tuple(
-        f"Where {_where(kinds, 'not shown to differ')} ({listed(cases[kinds])}), {meaning}."
-        for kinds, meaning in words.items()
-        if kinds in cases
-    )
+    sentences = [f"{_where(kinds)} ({listed(cases[kinds])}): {words[kinds]}." for kinds in words if kinds in cases]
+    sentences += [
+        f"Test error {kind}, training error not resolved ({_with_training(cases[kind, 'open'], listed)}): no reason is "
+        "shown."
+        for kind in ("higher", "lower")
+        if (kind, "open") in cases and (kind, "open") not in words
+    ]
     if not sentences:
-        return [Prose("No difference is shown, so that there is nothing to give a reason for.")]
-    return [Bullets(sentences)] if len(sentences) > 1 else [Prose(sentences[0])]
+        return [Prose("No difference is resolved, so there is nothing to give a reason for.")]
+    return [Bullets(tuple(sentences))] if len(sentences) > 1 else [Prose(sentences[0])]
 
 
 def nothing_beside(compared: Sequence[Compared]) -> bool:
@@ -69,53 +70,66 @@ def untested(compared: Sequence[Compared]) -> bool:
     return bool(verdicts) and all(verdict.kind == "unknown" for verdict in verdicts)
 
 
+def assumed(compared: Sequence[Compared]) -> bool:
+    """Return whether any comparison is of a single seed, with the spread of others."""
+    return any(one.test is not None and one.test.difference.assumed for one in compared)
+
+
 def on_what_scale(compared: Sequence[Compared]) -> str:
-    """Return that nothing can be tested, and how many differences the draw of the test images could explain."""
+    """Return that nothing is tested, and how many differences the draw of the test images could explain."""
     found = [(one, reach) for one in compared if (reach := _reach(one, "test_error")) is not None]
     if not found:
-        return CAUTION
+        return UNTESTED
     larger = sum(_side(one, "test_error") != "open" for one, _ in found)
-    ends = sorted({points(reach) or "" for _, reach in found}, key=float)
-    reaches = " to ".join(dict.fromkeys((ends[0], ends[-1])))
-    if len(found) == 1:
-        sizes = f"this difference is {'larger' if larger else 'not larger'}"
-    elif larger == len(found):
-        sizes = f"all of these {counted(larger, 'difference')} are larger"
-    else:
-        sizes = f"of these {counted(len(found), 'difference')} {that_do(larger, 'is', 'are')} larger"
-    return (
-        f"{CAUTION}  As a scale: had each network been tested on images of its own, their draw alone could set two of "
-        f"these errors {reaches} points apart (95%); {sizes}."
+    most = points(max(reach for _, reach in found))
+    images = min(group.number("num_test") or 0 for one, _ in found for group in (one.first, one.second))
+    sizes = (
+        f"the difference here is {'larger' if larger else 'not larger'}"
+        if len(found) == 1
+        else f"all {counted(len(found), 'difference')} here are larger"
+        if larger == len(found)
+        else f"of the {counted(len(found), 'difference')} here {that_do(larger, 'is', 'are')} larger"
     )
+    return f"{UNTESTED}  {images:,} test images alone can put equal networks up to {most} points apart (95%); {sizes}."
 
 
-def _supposed(compared: Sequence[Compared], listed: Listed, words: Mapping[Kinds, str]) -> str:
-    """Return that no reason can be shown, and which ones the larger differences would have, if seeds confirmed them."""
+def _supposed(compared: Sequence[Compared], listed: Listed, words: Mapping[Kinds, str]) -> list[Block]:
+    """Return the reasons that the larger differences would have, if seeds confirmed them; nothing without any."""
     cases: dict[Kinds, list[Compared]] = {}
     for one in compared:
         if one.test is not None and one.train is not None:
             cases.setdefault((_side(one, "test_error"), _side(one, "train_error")), []).append(one)
     parts = [
-        f"where {_where(kinds, 'about the same')} ({listed(cases[kinds])}), {meaning}"
-        for kinds, meaning in words.items()
-        if kinds in cases and kinds[0] in ("higher", "lower")
+        f"{_where(kinds)} ({listed(cases[kinds])}): {words[kinds]}."
+        for kinds in words
+        if kinds in cases and "open" not in kinds
     ]
     if not parts:
-        return UNTESTED
-    lead = "Should more seeds confirm the differences that are larger than the draw of the images explains, then"
-    return f"{UNTESTED}  {lead} {'; '.join(parts)}."
+        return [Prose("No difference is large enough for a reason to be supposed.")]
+    return [
+        Prose("If more seeds confirm the differences that the test images alone do not explain:"),
+        Bullets(tuple(parts)),
+    ]
 
 
-def _where(kinds: Kinds, same: str) -> str:
+def _where(kinds: Kinds) -> str:
     test, train = kinds
     if test == train:
-        return f"both errors are {test}"
-    if test == "equal":
-        shown = f"the test error is equal within {number(MARGIN)} points"
-        return shown if train == "open" else f"{shown} and the training error {train}"
-    if test == "open":
-        return f"the training error is {train} and the test error {same}"
-    return f"the test error is {test} and the training error {same if train == 'open' else train}"
+        return f"Both errors {test}"
+    shown = {"equal": f"Test error equal within {number(MARGIN)} points", "open": "Test error not resolved"}
+    text = shown.get(test, f"Test error {test}")
+    return text if train == "open" else f"{text}, training error {train}"
+
+
+def _with_training(compared: Sequence[Compared], listed: Listed) -> str:
+    """Return what is compared, with by how much the training errors differ, resolved or not."""
+    sizes = sorted(verdict.difference.value for one in compared for verdict in _known(one.train))
+    reach = " to ".join(dict.fromkeys(signed(value) for value in (sizes[0], sizes[-1])))
+    return f"{listed(compared)}; training {reach} points"
+
+
+def _known(verdict: Verdict | None) -> list[Verdict]:
+    return [] if verdict is None else [verdict]
 
 
 _IMAGES = {"test_error": "num_test", "train_error": "num_train"}

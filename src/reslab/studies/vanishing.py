@@ -7,8 +7,8 @@ from reslab.analysis.diagnoses import moment_order
 from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Block, Prose
 from reslab.exhibits.why_figures import gradients_figure, moment_words
-from reslab.exhibits.wording import evenly, listing, opened
-from reslab.studies.comparing import Label, placed
+from reslab.exhibits.wording import Label, evenly, listing, opened
+from reslab.studies.sentences import placed
 
 VANISHED = 0.01
 """Share of the last inner layers' gradient below which that of the first ones counts as vanished."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reslab.files import read_json, signed, write_json
-from reslab.studies.record import record, recorded
+from reslab.studies.asked import record, recorded
 from reslab.studies.study import Study, Variant
 from synthetic import small
 

@@ -1,4 +1,4 @@
-"""Tables of figures: counts of seeds, dashes for what is not there, published figures beside."""
+"""Tables that are looked up: other epochs than the last, steps, images, machines, every run."""
 
 import json
 from pathlib import Path
@@ -7,14 +7,9 @@ import pytest
 
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import Tables, read_tables
-from reslab.exhibits.tables import (
-    data_table,
-    final_table,
-    runs_table,
-    speed_table,
-    variant_table,
-)
-from reslab.exhibits.windows import published_table, window_table
+from reslab.exhibits.appendix_tables import data_table, epoch_table, runs_table, speed_table, step_table
+from reslab.exhibits.blocks import Table
+from reslab.exhibits.published_tables import published_table
 from reslab.published import Published
 from reslab.recipe import Run
 from synthetic import Truth, small, write_run
@@ -43,21 +38,41 @@ def groups(tables: Tables) -> list[Group]:
     return [gather(tables, f"ResNet-{depth}", small(depth), (0, 1, 2)) for depth in (8, 14)]
 
 
-def test_final_figures_are_mean_spread_and_seeds(groups: list[Group]) -> None:
-    assert final_table("final", groups).rows == (
-        ("ResNet-8", "78,042", "2 of 3", "1.00 ± 0.00", "3.50 ± 0.71"),
-        ("ResNet-14", None, "0 of 3", None, None),
-    )
-    assert variant_table("final", groups, _label).rows[1] == ("ResNet-14", "digits", "0 of 3", None, None)
-
-
-def test_the_window_is_named_and_leaves_out_what_is_unfinished(groups: list[Group]) -> None:
-    table = window_table("window", groups, [THEIRS])
+def _columns(table: Table | None) -> dict[str, list[str | None]]:
     assert table is not None
-    assert table.title == "Test error on digits, epochs 7 to 12"
-    (row,) = table.rows
-    assert (row[0], row[1], row[2], row[-1]) == ("ResNet-8", "2 of 3", "3.50", "3.20 (3.00 to 3.50)")
-    assert window_table("window", groups[1:], []) is None
+    return {column.title: [row[place] for row in table.rows] for place, column in enumerate(table.columns)}
+
+
+def test_other_epochs_stand_beside_the_last_and_leave_out_what_is_unfinished(groups: list[Group]) -> None:
+    table = epoch_table("epochs", groups, _label)
+    columns = _columns(table)
+    assert columns["Runs"] == ["ResNet-8"]
+    assert columns["n"] == ["2 of 3"]
+    assert columns["Last epoch (%)"] == ["3.50 ± 0.71"]
+    assert columns["Epochs"] == ["7 to 12"]
+    assert columns["Their range (%)"][0] is not None
+    assert "Best on the hold-out (%)" not in columns
+    assert table is not None
+    assert "No run had a hold-out" in table.caption
+    assert epoch_table("epochs", groups[1:], _label) is None
+
+
+def test_windows_of_long_trainings_are_written_as_other_counts_are(tmp_path: Path) -> None:
+    recipe = small(8, length=1600, first_drop=1200, second_drop=1400)
+    write_run(tmp_path, Run(recipe, 0), Truth(3.0, 1.0))
+    columns = _columns(epoch_table("epochs", [gather(read_tables(tmp_path), "long", recipe, (0,))], _label))
+    assert columns["Epochs"] == ["1,333 to 1,600"]
+
+
+def test_steps_are_a_row_a_group_and_the_caption_says_what_they_are_means_of(groups: list[Group]) -> None:
+    table = step_table("steps", groups, _label)
+    columns = _columns(table)
+    assert columns["Runs"] == ["ResNet-8"]
+    assert columns["First drop after epoch"] == ["6"]
+    assert columns["Second drop after epoch"] == ["9"]
+    assert table is not None
+    assert "over the shorter of both phases and five epochs at most" in table.caption
+    assert step_table("steps", groups[1:], _label) is None
 
 
 def test_published_figures_stand_below_the_measured(groups: list[Group]) -> None:
@@ -107,7 +122,7 @@ def test_a_run_of_two_machines_is_not_said_to_be_of_one(tmp_path: Path) -> None:
     assert table is not None
     assert "All ran on Some Processor 9000 and Another." in table.caption
     (row,) = runs_table("runs", tables.runs).rows
-    assert row[7:] == ("0123456789+, ffffffffff+", "Some Processor 9000, Another")
+    assert row[6:] == ("0123456789+, ffffffffff+", "Some Processor 9000, Another")
 
 
 def test_shares_of_the_images_are_one_row_and_official_images_say_so(tmp_path: Path) -> None:

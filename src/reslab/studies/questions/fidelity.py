@@ -4,24 +4,19 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 from reslab.analysis.comparisons import Compared
-from reslab.analysis.groups import Group, datasets_of, on_dataset
-from reslab.analysis.tidy import Tables
+from reslab.analysis.groups import Group
 from reslab.datasets import is_named
 from reslab.errors import ResLabError
 from reslab.exhibits.blocks import Block, Column, Heading, Prose, Table
-from reslab.exhibits.finals import by_variant_figure
 from reslab.exhibits.recipes import differences
-from reslab.exhibits.windows import window_table
 from reslab.exhibits.wording import counted, listing, network_name, number, opened, percent, that_do
 from reslab.presets import PRESETS
 from reslab.recipe import Recipe, Scalar, images_trained_on, vary
-from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import in_sentences, told
 from reslab.studies.designs import bases, labelled, seeds, variants, where, with_base
+from reslab.studies.question import Chapter, Question
 from reslab.studies.reasons import untested
 from reslab.studies.study import Options, Study
 
-NAME = "fidelity"
 DEPTHS = (20,)
 BASE = "base"
 EARLY = "drops an epoch earlier"
@@ -40,26 +35,16 @@ def ask(options: Options) -> Study:
         for label, whose, recipe in ((BASE, options.preset, base), *_changes(base)):
             asked.append((labelled([label], recipe), recipe, (*where(base), ("change", label), ("as_in", whose))))
     return Study(
-        name=NAME,
-        title="What is each deviation between the published recipes worth?",
+        name=QUESTION.name,
+        title=QUESTION.title,
         question="How does the test error change when one thing at a time in the base, the recipe of the preset "
         f"{options.preset}, is done as another published recipe does it?",
-        expectation="no single deviation matters as much as ten layers do: published figures of different recipes "
-        "differ by a few tenths of a point, about as much as seeds do.",
+        expectation="no single deviation matters as much as ten layers: published figures of different recipes differ "
+        "by a few tenths of a point, about as much as seeds do.",
         variants=variants(asked),
         seeds=seeds(options),
-        kind=NAME,
+        kind=QUESTION.name,
     )
-
-
-def answer(study: Study, tables: Tables) -> list[Block]:
-    """Return the report's chapter on the deviations."""
-    return write(study, tables, _chapter(study))
-
-
-def short(study: Study, tables: Tables) -> list[str]:
-    """Return the answer in a sentence for each data set."""
-    return in_short(study, tables, _chapter(study))
 
 
 def _changes(base: Recipe) -> Iterator[tuple[str, str, Recipe]]:
@@ -106,7 +91,8 @@ def _words(field: str, value: Scalar) -> str:
 _NAMED = {"imagenet": "ImageNet", "he-fan-in": "He fan-in", "he-fan-out": "He fan-out"}
 
 
-def _chapter(study: Study) -> Chapter:
+def chapter(study: Study) -> Chapter:
+    """Return what is the deviations' own in their chapter."""
     about = {variant.recipe: dict(variant.factors) for variant in study.variants}
     base = {recipe for recipe, factors in about.items() if factors["change"] == BASE}
     many = len({variant.recipe.depth for variant in study.variants}) > 1
@@ -115,72 +101,44 @@ def _chapter(study: Study) -> Chapter:
         text = str(about[group.recipe]["change"])
         return f"{text}, {network_name(group.recipe)}" if many else text
 
-    def results(groups: Sequence[Group]) -> list[Block]:
-        figure = by_variant_figure("final", groups, label)
-        tables: list[Table | None] = [_deviations("deviations", groups, about)]
-        tables += [
-            window_table(f"window-{dataset}", on_dataset(groups, dataset), [], label, heading="Change")
-            for dataset in datasets_of(groups)
-        ]
-        return [*([figure] if figure is not None else []), *(table for table in tables if table is not None)]
-
-    def short(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
-        return in_sentences(
-            done,
-            compared,
-            lambda group: f"the {label(group)}",
-            lambda group: str(about[group.recipe]["change"]),
-        )
-
-    def answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
-        blocks: list[Block] = [Heading("What is each deviation worth?", 4)]
-        for first in done:
-            own = [one for one in compared if one.first.label == first.label]
-            listed = told(
-                own,
-                lambda one: f"{opened(str(about[one.second.recipe]['change']))} ({_source(about[one.second.recipe])})",
-            )
-            if listed:
-                lead = f"Each change compared with the {first.label} ([[final]], [[deviations]], [[comparisons]]):"
-                blocks += [Prose(lead), *listed]
-        return [*blocks, *_together(compared)]
-
     return Chapter(
         label=label,
         pairs=lambda groups: with_base(groups, base),
-        results=results,
-        short=short,
-        answers=answers,
+        varied="change",
+        exhibits=lambda found: [_deviations("deviations", found.groups, about)],
+        why=None,
+        sections=lambda found: _together(found.compared),
         base=lambda group: group.recipe in base,
+        ordered=False,
     )
 
 
-def _source(factors: dict[str, Scalar]) -> str:
-    whose = str(factors["as_in"])
-    return whose if whose == UNSTATED else f"as in {'the ' if whose.startswith('paper') else ''}{whose}"
+QUESTION = Question(
+    name="fidelity",
+    title="What is each deviation between the published recipes worth?",
+    ask=ask,
+    chapter=chapter,
+)
 
 
 def _together(compared: Sequence[Compared]) -> list[Block]:
     """Return how many deviations are shown to matter, and what one change at a time cannot say."""
     known = [one.test for one in compared if one.test is not None]
-    if not known:
+    if not known or untested(compared):
         return []
-    heading = Heading("Do the recipes differ in effect?", 4)
-    if untested(compared):
-        return [heading, Prose("With one seed no difference can be tested.")]
     kinds = {kind: sum(verdict.kind == kind for verdict in known) for kind in ("lower", "higher", "equal")}
     resolved, equal = kinds["lower"] + kinds["higher"], kinds["equal"]
     rest = len(known) - resolved - equal
     parts = [
         f"{that_do(resolved, 'shows', 'show')} a change of the test error",
         f"{that_do(equal, 'shows', 'show')} that the error stays equal",
-        f"{that_do(rest, 'is', 'are')} open",
+        f"{that_do(rest, 'is', 'are')} not resolved",
     ]
     text = (
         f"Of {counted(len(known), 'comparison')} {listing(parts)}.  Each change was made alone: whether two together "
         "do more than both apart, this does not say."
     )
-    return [heading, Prose(text)]
+    return [Heading("Do the recipes differ in effect?"), Prose(text)]
 
 
 def _deviations(key: str, groups: Sequence[Group], about: dict[Recipe, dict[str, Scalar]]) -> Table:

@@ -1,4 +1,4 @@
-"""Charts of the last epoch: every seed a dot, its mean and spread, and published figures as other marks."""
+"""Last-epoch test error of any variants, a row each, and published figures as marks."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,14 +6,12 @@ import altair as alt
 
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.exhibits.blocks import Figure, Panel, Row
-from reslab.exhibits.factors import (
+from reslab.exhibits.factor_figures import (
     ALONE,
     MEASURED,
     SEEDS,
-    Axis,
     Mark,
     dots_words,
-    factor_figure,
     mean_row,
     spread_out,
 )
@@ -23,16 +21,6 @@ from reslab.published import Published
 
 ROW = 28
 """Height of one of several variants in pixels."""
-
-DEPTH = Axis("Depth (layers)", lambda group: str(group.recipe.depth))
-
-
-def by_depth_figure(key: str, groups: Sequence[Group], beside: Sequence[Published]) -> Figure | None:
-    """Return last-epoch test error against depth with published figures beside it; None without a finished run."""
-    done = sorted((group for group in groups if group.has_result), key=lambda group: group.recipe.depth)
-    return factor_figure(
-        key, [group for dataset in datasets_of(groups) for group in on_dataset(done, dataset)], DEPTH, marks(beside)
-    )
 
 
 def marks(beside: Sequence[Published], place: Callable[[Published], str] = lambda one: str(one.depth)) -> list[Mark]:
@@ -61,7 +49,7 @@ def by_variant_figure(key: str, groups: Sequence[Group], label: Callable[[Group]
     names = listing(dataset_name(dataset) for dataset in datasets_of(done))
     caption = (
         f"Test error of the last epoch by variant on {names}, {seeds_behind([group.num_finished for group in done])} "
-        f"each{dots_words('above') if several else ', so no spread can be shown.'}"
+        f"each{dots_words('above') if several else '.'}"
     )
     return Figure(key, "Final test error by variant", caption, panels)
 

@@ -1,17 +1,13 @@
-"""Sections that every study's part of the report has: how far it has come, what was run, on what."""
+"""How far a study has come: how many of its runs have finished, and each that has not, by name."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import schedule_epochs
 from reslab.datasets import SHORT
-from reslab.exhibits.blocks import Block, Bullets, Heading, Note, Prose
-from reslab.exhibits.recipes import recipe_table
-from reslab.exhibits.tables import data_table, speed_table
-from reslab.exhibits.wording import counted, number, opened
-from reslab.studies.study import Study
+from reslab.exhibits.blocks import Block, Bullets, Note, Prose
+from reslab.exhibits.wording import number, opened
 
 _STATUS_WORDS = {
     "running": "running",
@@ -24,18 +20,12 @@ _STATUS_WORDS = {
 }
 
 
-def opening(study: Study) -> list[Block]:
-    """Return the question and what was expected before it was asked."""
-    blocks: list[Block] = [Prose(study.question)] if study.question else []
-    return blocks + ([Prose(f"Expected: {study.expectation}")] if study.expectation else [])
-
-
 def progress(groups: Sequence[Group]) -> list[Block]:
-    """Return how many runs have finished, and each that has not, by name."""
+    """Return how many runs have finished, and each that has not, by name; nothing where all have."""
     asked = sum(len(group.seeds) for group in groups)
     done = sum(group.num_finished for group in groups)
     if done == asked:
-        return [Prose(opened(f"{_all(asked)} finished."))]
+        return []
     unfinished: dict[str, list[str]] = {}
     for group in groups:
         for status, names in _unfinished(group).items():
@@ -55,26 +45,6 @@ def progress(groups: Sequence[Group]) -> list[Block]:
     if "unreadable" in unfinished:
         text += "  Where a run is not readable, its folder must be removed first; then the command trains it anew."
     return [Note(text), Bullets(tuple(items))]
-
-
-def what_was_run(
-    groups: Sequence[Group], label: Callable[[Group], str], base: Callable[[Group], bool] | None = None
-) -> list[Block]:
-    """Return the recipe, that of the base alone where the results tell how others differ, the images, the machines."""
-    recipe = recipe_table("recipe", groups)
-    if base is not None:
-        told = recipe_table("recipe", [group for group in groups if base(group)])
-        caption = (
-            "All that is meant to change a number in the runs of the base, and the seeds; the results give changes."
-        )
-        recipe = replace(told, title="The recipe of the base", caption=caption)
-    blocks: list[Block] = [Heading("What was run"), recipe]
-    tables = (data_table("images", groups), speed_table("machines", groups, label))
-    return blocks + [table for table in tables if table is not None]
-
-
-def _all(asked: int) -> str:
-    return {1: "the one run", 2: "both runs"}.get(asked, f"all {counted(asked, 'run')}")
 
 
 def _unfinished(group: Group) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ from reslab.analysis.comparisons import Compared, compare
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
 from reslab.recipe import Run
-from reslab.studies.comparing import against, by_dataset, in_sentences
+from reslab.studies.sentences import against, by_dataset
 from synthetic import Truth, small, write_run
 
 
@@ -53,21 +53,3 @@ def test_a_list_names_the_data_set_only_among_several(tmp_path: Path) -> None:
     others = _groups(tmp_path / "b", "z", dataset="cifar10")
     assert by_dataset([*digits, *others], _label, [*digits, *others]) == "on digits x and y; on CIFAR-10 z"
     assert by_dataset(digits, _label, [*digits, *others]) == "on digits x and y"
-
-
-def test_of_one_seed_the_figures_are_said_and_no_direction(tmp_path: Path) -> None:
-    base, low, high = groups = _groups(tmp_path, "base", "low", "high", errors=(3.0, 2.0, 5.0))
-    (sentence,) = in_sentences(groups, compare([(base, low), (base, high)]), _label, lambda group: f"the {group.label}")
-    figures = [f"{group.last_epoch('test_error').mean:.2f}%" for group in groups]
-    assert sentence == (
-        f"On digits with ResNet-8 the test error of base ({figures[0]}, n = 1) stands beside {figures[1]} with the "
-        f"low and {figures[2]} with the high; of one seed, no difference can be tested."
-    )
-
-
-def test_of_several_seeds_the_direction_is_said(tmp_path: Path) -> None:
-    base, low = groups = _groups(tmp_path, "base", "low", num_seeds=3, errors=(3.0, 2.0))
-    (sentence,) = in_sentences(groups, compare([(base, low)]), _label)
-    assert sentence.startswith("On digits with ResNet-8, compared with base (")
-    assert "the test error is lower with low (by " in sentence
-    assert in_sentences(groups, [], _label) == []

@@ -5,30 +5,18 @@ from collections.abc import Sequence
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.summary import summarise
-from reslab.analysis.tidy import Tables
 from reslab.analysis.verdicts import MARGIN
-from reslab.exhibits.blocks import Block, Heading, Prose, Table
-from reslab.exhibits.factors import Axis, factor_figure
-from reslab.exhibits.windows import window_table
-from reslab.exhibits.wording import dataset_name, listing, network_name, number, opened, rate
+from reslab.exhibits.blocks import Block, Heading, Prose
+from reslab.exhibits.factor_figures import Axis
+from reslab.exhibits.wording import dataset_name, listing, network_name, number, rate
 from reslab.recipe import Recipe, vary
-from reslab.studies.chapter import Chapter, in_short, write
-from reslab.studies.comparing import in_sentences, placed, shown, told
-from reslab.studies.designs import (
-    at_rate,
-    bases,
-    labelled,
-    muon_words,
-    seeds,
-    several_networks,
-    variants,
-    where,
-    with_base,
-)
-from reslab.studies.reasons import nothing_beside, reasons, untested
+from reslab.studies.designs import at_rate, bases, labelled, seeds, several_networks, variants, where, with_base
+from reslab.studies.findings import Findings, Groups
+from reslab.studies.question import Chapter, Question
+from reslab.studies.reasons import nothing_beside, untested
+from reslab.studies.sentences import shown
 from reslab.studies.study import Options, Study
 
-NAME = "batch-size"
 DEPTHS = (20,)
 FACTORS = (0.5, 1.0, 2.0)
 
@@ -46,27 +34,17 @@ def ask(options: Options) -> Study:
                 factors = (*where(base), ("batch_times", factor), ("rate_in_proportion", scaled))
                 asked.append((labelled(parts, recipe), recipe, factors))
     return Study(
-        name=NAME,
-        title="What does the batch size do?",
+        name=QUESTION.name,
+        title=QUESTION.title,
         question="How do the errors change with the batch size, at the same number of images seen, with the rate kept "
         "and with the rate in proportion to the batch?",
-        expectation="little difference where the rate follows the batch, for the steps then add up to about the same; "
+        expectation="little difference where the rate follows the batch, for its steps then add up to about the same; "
         "the assignment finds little difference at one rate, too.",
         variants=variants(asked),
         seeds=seeds(options),
-        kind=NAME,
+        kind=QUESTION.name,
         diagnostics=("noise-scale",),
     )
-
-
-def answer(study: Study, tables: Tables) -> list[Block]:
-    """Return the report's chapter on the batch size."""
-    return write(study, tables, _chapter(study))
-
-
-def short(study: Study, tables: Tables) -> list[str]:
-    """Return the answer in a sentence for each data set."""
-    return in_short(study, tables, _chapter(study))
 
 
 def _batches(base: Recipe, factor: float, *, scaled: bool) -> Recipe:
@@ -79,7 +57,8 @@ def _batches(base: Recipe, factor: float, *, scaled: bool) -> Recipe:
     return at_rate(changed, factor) if scaled else changed
 
 
-def _chapter(study: Study) -> Chapter:
+def chapter(study: Study) -> Chapter:
+    """Return what is the batch size's own in its chapter."""
     base = {variant.recipe for variant in study.variants if dict(variant.factors)["batch_times"] == 1}
     rates = {(recipe.dataset, recipe.depth): recipe.learning_rate for recipe in base}
     many = len({variant.recipe.depth for variant in study.variants}) > 1
@@ -93,52 +72,33 @@ def _chapter(study: Study) -> Chapter:
         text = SAME if group.recipe.learning_rate == usual else SCALED
         return f"{text}, {network_name(group.recipe)}" if many else text
 
-    def results(groups: Sequence[Group]) -> list[Block]:
-        axis = Axis("Batch size (images)", lambda group: str(group.recipe.batch_size), series)
-        figure = factor_figure("final", groups, axis, (), ("test", "train"))
-        tables: list[Table | None] = [
-            window_table(f"window-{dataset}", on_dataset(groups, dataset), [], label, heading="Training")
-            for dataset in datasets_of(groups)
-        ]
-        exhibits = [one for one in (figure, *tables) if one is not None]
-        return [*muon_words(groups), *exhibits]
-
-    def short(done: Sequence[Group], compared: Sequence[Compared]) -> list[str]:
-        return in_sentences(done, compared, label)
-
-    def answers(done: Sequence[Group], compared: Sequence[Compared]) -> list[Block]:
-        name = placed(done, label)
-        blocks: list[Block] = [Heading("What is the effect of the batch size?", 4)]
-        for chosen, lead in (
-            (SAME, "At the same rate, so that a larger batch takes fewer steps of it"),
-            (SCALED, "With the rate in proportion to the batch"),
-        ):
-            own = [one for one in compared if series(one.second).startswith(chosen)]
-            listed = told(own, lambda one: f"{opened(name(one.second))} against {label(one.first)}")
-            blocks += [Prose(f"{lead} ([[final]], [[comparisons]]):"), *listed] if listed else []
-        blocks += [Heading("Why?", 4), *reasons(compared, lambda own: listing(name(one.second) for one in own))]
-        blocks += _rate_or_batch(compared)
-        blocks += [Heading("Is a large batch faster?", 4), *_speed(done)]
-        blocks += [Heading("How do the results compare with the assignment's?", 4)]
-        note = (
-            "The assignment shows this as curves only (its figures 14 and 15), without numbers and without naming the "
-            "depth; [[train]] and [[test]] are their counterparts."
-        )
-        return [*blocks, Prose(note)]
-
     return Chapter(
-        label=label, pairs=lambda groups: with_base(groups, base), results=results, short=short, answers=answers
+        label=label,
+        pairs=lambda groups: with_base(groups, base),
+        varied="batch",
+        axis=Axis("Batch size (images)", lambda group: str(group.recipe.batch_size), series),
+        readings=("test", "train"),
+        sections=lambda found: [*_rate_or_batch(found), Heading("Is a large batch faster?"), *_speed(found.done)],
     )
 
 
-def _rate_or_batch(compared: Sequence[Compared]) -> list[Block]:
+QUESTION = Question(name="batch-size", title="What does the batch size do?", ask=ask, chapter=chapter)
+
+
+def _rate_or_batch(found: Findings) -> list[Block]:
     """Return whether the batch matters apart from the rate, as far as both ways of setting the rate show it."""
-    same = [one for one in compared if one.second.recipe.learning_rate == one.first.recipe.learning_rate]
-    scaled = [one for one in compared if one.second.recipe.learning_rate != one.first.recipe.learning_rate]
+    heading = Heading("Does the batch matter, or the rate for each image?")
+    same = [one for one in found.compared if one.second.recipe.learning_rate == one.first.recipe.learning_rate]
+    scaled = [one for one in found.compared if one.second.recipe.learning_rate != one.first.recipe.learning_rate]
     if nothing_beside(same) or nothing_beside(scaled):
-        return [Prose("Not enough has finished to compare the two ways of setting the rate.")]
-    if untested(compared):
-        return []
+        return [heading, Prose("Not enough has finished to compare the two ways of setting the rate.")]
+    if untested(found.compared):
+        reach = [max(abs(one.test.difference.value) for one in own if one.test) for own in (same, scaled)]
+        text = (
+            f"With the rate kept the test error moves by up to {reach[0]:.2f} points, with the rate in proportion by "
+            f"up to {reach[1]:.2f}, in one seed each."
+        )
+        return [heading, Prose(text)]
     within = f"stays equal within {number(MARGIN)} points"
     if shown(same) and _all_equal(scaled):
         text = (
@@ -152,18 +112,18 @@ def _rate_or_batch(compared: Sequence[Compared]) -> list[Block]:
         )
     elif shown(same) and shown(scaled):
         text = "The test error changes both ways, so that the rate alone does not explain what the batch does."
-    elif _all_equal(compared):
+    elif _all_equal(found.compared):
         text = f"The test error {within} both ways: within this range neither the batch nor the rate matters more."
     else:
         text = "Whether the batch matters apart from the rate, these seeds do not show."
-    return [Prose(text)]
+    return [heading, Prose(text)]
 
 
 def _all_equal(compared: Sequence[Compared]) -> bool:
     return all(one.test is not None and one.test.kind == "equal" for one in compared)
 
 
-def _speed(done: Sequence[Group]) -> list[Block]:
+def _speed(done: Groups) -> list[Block]:
     """Return training images a second by batch size, from the runs themselves."""
     parts = []
     for dataset in datasets_of(done):
@@ -176,14 +136,14 @@ def _speed(done: Sequence[Group]) -> list[Block]:
         if len(speeds) > 1:
             parts.append(f"on {dataset_name(dataset)} {', '.join(speeds)}")
     if not parts:
-        return [Prose("What each took is in [[machines]].")]
+        return [Prose("What each took is in [[appendix-machines]].")]
     text = (
-        f"Training images a second, by images in a batch: {'; '.join(parts)} ([[machines]]).  Runs that shared a "
-        "machine with others at the time are slower for that, so that small differences say nothing."
+        f"Training images a second, by images in a batch: {'; '.join(parts)}.  Runs beside others on a machine are "
+        "slower for that, so small differences say nothing."
     )
     differing = listing(words for column, words in _MADE_WITH if _differs(done, column))
     if differing:
-        text += f"  Nor were they all made with the same {differing}, so that these figures are not of the batch alone."
+        text += f"  Nor were they all made with the same {differing}."
     return [Prose(text)]
 
 
@@ -196,5 +156,5 @@ _MADE_WITH = (
 """Columns of the runs that have a part in their speed, and what they are."""
 
 
-def _differs(groups: Sequence[Group], column: str) -> bool:
+def _differs(groups: Groups, column: str) -> bool:
     return len({value for group in groups for value in group.finished[column].drop_nulls().to_list()}) > 1

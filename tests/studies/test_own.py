@@ -1,12 +1,16 @@
 """The answer to any comparison, and to runs that belong to none."""
 
+from dataclasses import replace
 from pathlib import Path
 
+from chapter_words import chapter_of
+
 from reslab.analysis.tidy import read_tables
-from reslab.exhibits.blocks import Bullets, Heading, Note, Prose, Table
+from reslab.exhibits.blocks import Block, Bullets, Figure, Heading, Note, Prose, Table
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, Run, vary
-from reslab.studies.general import answer, labels, others
+from reslab.studies.against_published import HEADING
+from reslab.studies.questions.own import labels, others
 from reslab.studies.study import Study, Variant
 from synthetic import Truth, small, write_run
 
@@ -30,21 +34,33 @@ def _write(root: Path) -> None:
 
 def test_differences_are_to_the_first_and_cautious(tmp_path: Path) -> None:
     _write(tmp_path)
-    blocks = answer(STUDY, read_tables(tmp_path))
-    texts = [block.text for block in blocks if isinstance(block, Prose)]
-    (items,) = [block.items for block in blocks if isinstance(block, Bullets)]
-    assert "Last-epoch test error, compared with rate 0.1 ([[comparisons]]):" in texts
-    assert items[0].startswith("rate 0.2: 2.00 points higher (95% interval")
-    assert items[1].startswith("rate 0.4: equal within 0.5 points (0.05 points higher; 90% interval")
-    (table,) = [block for block in blocks if isinstance(block, Table) and block.key == "comparisons"]
+    blocks = chapter_of(STUDY, read_tables(tmp_path))
+    (short,) = [item for block in blocks if isinstance(block, Bullets) for item in block.items if "digits: " in item]
+    assert short.startswith("digits: higher with rate 0.2; equal within 0.5 points with rate 0.4.  Against rate 0.1 (")
+    assert "+2.00 points (95% interval" in short
+    assert "equal within 0.5 points (+0.05; 90% interval" in short
+    (table,) = [block for block in blocks if isinstance(block, Table) and block.key == "errors"]
     assert "corrected for the two comparisons of this study" in table.caption
 
 
-def test_what_varied_is_a_table(tmp_path: Path) -> None:
-    (varied,) = [
-        block for block in answer(STUDY, read_tables(tmp_path)) if isinstance(block, Table) and block.key == "varied"
-    ]
-    assert varied.rows == (("rate 0.1", "0.1"), ("rate 0.2", "0.2"), ("rate 0.4", "0.4"))
+def test_what_varied_is_a_table_where_labels_do_not_say_it(tmp_path: Path) -> None:
+    named = replace(STUDY, variants=tuple(replace(one, label=f"variant {at}") for at, one in enumerate(STUDY.variants)))
+    (varied,) = [block for block in _chapter(tmp_path, named) if isinstance(block, Table) and block.key == "varied"]
+    assert varied.rows == (("variant 0", "0.1"), ("variant 1", "0.2"), ("variant 2", "0.4"))
+    told = replace(STUDY, variants=tuple(replace(one, label=f"learning {one.label}") for one in STUDY.variants))
+    assert not [block for block in chapter_of(told, read_tables(tmp_path)) if getattr(block, "key", "") == "varied"]
+
+
+def test_one_setting_in_numbers_is_the_axis_of_the_key_figure(tmp_path: Path) -> None:
+    blocks = _chapter(tmp_path, STUDY)
+    (final,) = [block for block in blocks if isinstance(block, Figure) and block.key == "final"]
+    (rows,) = final.panels[0].datasets.values()
+    assert list(dict.fromkeys(row["place"] for row in rows)) == ["0.1", "0.2", "0.4"]
+
+
+def _chapter(root: Path, study: Study) -> list[Block]:
+    _write(root)
+    return chapter_of(study, read_tables(root))
 
 
 def test_runs_of_no_study_make_one_of_their_own(tmp_path: Path) -> None:
@@ -62,7 +78,7 @@ def test_runs_of_no_study_make_one_of_their_own(tmp_path: Path) -> None:
     ]
     assert len(found.runs()) == 2
     assert others(tables, [STUDY, found]) is None
-    assert answer(found, tables)
+    assert chapter_of(found, tables)
 
 
 def test_runs_of_no_study_on_different_images_are_never_one_mean(tmp_path: Path) -> None:
@@ -85,7 +101,7 @@ def test_runs_of_no_study_on_different_images_are_never_one_mean(tmp_path: Path)
     assert sum("images aaaaaaaaaaaaaaaa" in name for name in gathered) == 2
     assert any("official images" in name for name in gathered)
     assert any("images ffffffffffffffff" in name for name in gathered)
-    assert answer(found, tables)
+    assert chapter_of(found, tables)
 
 
 def test_a_study_says_which_runs_are_on_other_images_and_leaves_them_out(tmp_path: Path) -> None:
@@ -93,16 +109,19 @@ def test_a_study_says_which_runs_are_on_other_images_and_leaves_them_out(tmp_pat
         other = run.seed == 2 and run.recipe.learning_rate == 0.1
         truth = Truth(60.0 if other else 3.0, 1.0)
         write_run(tmp_path, run, truth, official=not other, fingerprint="f" * 64 if other else None)
-    blocks = answer(STUDY, read_tables(tmp_path))
+    blocks = chapter_of(STUDY, read_tables(tmp_path))
     (note,) = [block.text for block in blocks if isinstance(block, Note)]
     assert note.startswith("8 of 9 runs have finished.")
     assert "Where a run is on other images, its folder must be removed" in note
-    items = next(block.items for block in blocks if isinstance(block, Bullets))
+    (items,) = [
+        block.items for block in blocks if isinstance(block, Bullets) and block.items[0].startswith("Trained on")
+    ]
     assert items == (
         "Trained on other images than the rest, and counted nowhere: rate 0.1 seed 2 (fingerprint ffffffffffffffff).",
     )
-    (table,) = [block for block in blocks if isinstance(block, Table) and block.key == "final-figures"]
-    assert table.rows[0][2:] == ("2 of 3", "1.00 ± 0.00", "3.00 ± 0.00")
+    (table,) = [block for block in blocks if isinstance(block, Table) and block.key == "errors"]
+    assert table.rows[0][1] == "3.00 ± 0.00"
+    assert table.rows[0][-1] == "2 of 3"
 
 
 def test_labels_name_what_differs() -> None:
@@ -120,7 +139,7 @@ def _fast(root: Path, recipe: Recipe, seeds: int = 3) -> tuple[list[str], list[T
     study = Study("fast", "Fast", "How near?", "", (Variant("fast", recipe),), tuple(range(seeds)), "custom")
     for run in study.runs():
         write_run(root, run, Truth(9.1, 5.0, 0.1, own=True))
-    blocks = answer(study, read_tables(root))
+    blocks = chapter_of(study, read_tables(root))
     words = [block.text for block in blocks if isinstance(block, Prose | Heading)]
     words += [item for block in blocks if isinstance(block, Bullets) for item in block.items]
     return words, [block for block in blocks if isinstance(block, Table)]
@@ -129,39 +148,39 @@ def _fast(root: Path, recipe: Recipe, seeds: int = 3) -> tuple[list[str], list[T
 def test_a_shorter_preset_at_its_own_length_stands_beside_the_papers_figure_as_another_recipe(tmp_path: Path) -> None:
     recipe = preset_recipe("fast", dataset="cifar10", depth=20)
     words, tables = _fast(tmp_path, vary(recipe, precision="bf16"))
-    (short,) = [text for text in words if text.startswith("In short.")]
-    assert "the fast recipe brings ResNet-20 in 16 epochs to a test error of 9." in short
-    assert "% (n = 3), 0." in short
-    assert "points higher than the paper's 8.75" in short
-    assert "(95% interval" in short
-    assert short.endswith("; it is another recipe of another length.")
-    assert "How do the results compare with the paper's?" in words
-    (apart,) = [text for text in words if text.startswith("This is another recipe of another length: fast")]
-    assert "16 epochs, with 9.77% of the images of the paper's training" in apart
-    (table,) = [table for table in tables if table.key == "published-cifar10-fast"]
+    (short,) = [text for text in words if text.startswith("CIFAR-10: ")]
+    assert short.startswith("CIFAR-10: ResNet-20 at 9.")
+    assert "% in 16 epochs, " in short
+    assert "the paper's 8.75%." in short
+    assert " (95% interval" in short
+    assert HEADING in words
+    (apart,) = [text for text in words if text.startswith("The fast recipe is another one than the paper's")]
+    assert "16 epochs, 9.77% of the images of the paper's training" in apart
+    (table,) = [table for table in tables if table.key == "published-cifar10"]
     assert table.rows[0][:2] == ("This study", "fast recipe, 16 epochs, last epoch")
     assert ("Paper", "64,000 iterations", "8.75") in table.rows
+    assert "errors" not in {table.key for table in tables}  # one row, which the table of published ones has
 
 
 def test_a_preset_at_the_papers_length_is_compared_with_the_paper(tmp_path: Path) -> None:
     words, tables = _fast(tmp_path, preset_recipe("assignment", dataset="cifar10", depth=20))
-    (short,) = [text for text in words if text.startswith("In short.")]
-    assert "the assignment recipe at its full length (164 epochs) brings ResNet-20 to a test error of 9." in short
-    assert "points higher than the paper's 8.75" in short
-    assert "another recipe" not in short
-    assert "On CIFAR-10, test error of the last epoch in percent:" in words
-    assert [table.key for table in tables if table.key in ("published-cifar10", "protocol")] == [
-        "published-cifar10",
-        "protocol",
-    ]
+    (short,) = [text for text in words if text.startswith("CIFAR-10: ")]
+    assert short.startswith("CIFAR-10: ResNet-20 at 9.")
+    assert "% in 164 epochs, " in short
+    assert "the paper's 8.75%" in short
+    assert not [text for text in words if "another one than the paper's" in text]
+    assert not [text for text in words if text.startswith("ResNet-20, CIFAR-10: 9.")]  # told in short
+    keys = [table.key for table in tables]
+    assert [key for key in keys if key in ("published-cifar10", "protocol")] == ["published-cifar10", "protocol"]
     (table,) = [table for table in tables if table.key == "published-cifar10"]
     assert ("Paper", "64,000 iterations", "8.75") in table.rows
 
 
-def test_one_seed_of_it_is_not_told_from_chance(tmp_path: Path) -> None:
+def test_one_seed_of_it_has_a_size_and_no_interval(tmp_path: Path) -> None:
     words, _ = _fast(tmp_path, preset_recipe("fast", dataset="cifar10", depth=20), seeds=1)
-    (short,) = [text for text in words if text.startswith("In short.")]
-    assert "which one seed cannot tell from chance" in short
+    (short,) = [text for text in words if text.startswith("CIFAR-10: ")]
+    assert "points (n = 1)" in short
+    assert "interval" not in short
 
 
 def test_a_changed_preset_or_one_without_a_published_figure_stands_beside_none(tmp_path: Path) -> None:
@@ -169,5 +188,5 @@ def test_a_changed_preset_or_one_without_a_published_figure_stands_beside_none(t
     others = (vary(recipe, nesterov=False), vary(recipe, dataset="cifar100"), vary(recipe, depth=26))
     for place, other in enumerate(others):
         words, tables = _fast(tmp_path / str(place), other, seeds=1)
-        assert not [text for text in words if "paper" in text]
+        assert not [text for text in words if "the paper's 8.75" in text]
         assert not [table for table in tables if table.key.startswith("published")]

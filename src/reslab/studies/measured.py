@@ -8,16 +8,16 @@ from itertools import pairwise
 import polars as pl
 
 from reslab.analysis.groups import Group, datasets_of, on_dataset
-from reslab.exhibits.blocks import Block, Command, Heading, Prose
+from reslab.exhibits.blocks import Block, Command, Prose
 from reslab.exhibits.why_figures import MOST_SURFACES, responses_figure, surface_figure
-from reslab.exhibits.why_tables import curvature_table, gap_table, measured, noise_table
-from reslab.exhibits.wording import dataset_name, evenly, listing, opened
-from reslab.studies.comparing import Label, placed
+from reslab.exhibits.why_tables import curvature_table, figure_of, noise_table
+from reslab.exhibits.wording import Label, dataset_name, evenly, listing, opened
+from reslab.studies.sentences import placed
 from reslab.studies.study import Study
 from reslab.studies.vanishing import gradients
 
 
-def why(study: Study, groups: Sequence[Group], label: Label) -> list[Block]:
+def measured(study: Study, groups: Sequence[Group], label: Label) -> list[Block]:
     """Return what was measured of what the study wants, with what it shows; how to measure it where nothing was."""
     if not study.diagnostics or not any(group.num_finished for group in groups):
         return []
@@ -28,13 +28,12 @@ def why(study: Study, groups: Sequence[Group], label: Label) -> list[Block]:
         run = next(run for group in groups for run in group.finished["run_id"].to_list())
         wanted = listing(_NAMES[name] for name in study.diagnostics)
         return [
-            Heading("Why: what could be measured on the networks"),
             Prose(
                 f"Nothing was measured on these networks.  What would help: {wanted}.  For one run, and so for each:"
             ),
             Command(f"reslab diagnose {run} --which {','.join(study.diagnostics)}"),
         ]
-    return [Heading("Why: what was measured on the networks"), *blocks]
+    return blocks
 
 
 def _responses(groups: Sequence[Group], label: Label) -> list[Block]:
@@ -99,7 +98,7 @@ def _curvature(groups: Sequence[Group], label: Label) -> list[Block]:
         return []
     shares = []
     for group in groups:
-        largest, limit = (measured(group, "curvature", quantity).mean for quantity in ("largest", "stability_limit"))
+        largest, limit = (figure_of(group, "curvature", quantity).mean for quantity in ("largest", "stability_limit"))
         if largest is not None and limit:
             shares.append((largest / limit, name(group)))
     if not shares:
@@ -128,7 +127,7 @@ def _flatter(groups: Sequence[Group]) -> str:
     """Return that higher rates end where the loss is less curved, where three rates or more of each network show it."""
     lines: dict[tuple[str, int], dict[float, float]] = {}
     for group in groups:
-        largest = measured(group, "curvature", "largest").mean
+        largest = figure_of(group, "curvature", "largest").mean
         if largest is not None:
             recipe = group.recipe
             lines.setdefault((recipe.dataset, recipe.depth), {})[recipe.learning_rate] = largest
@@ -148,7 +147,7 @@ def _noise(groups: Sequence[Group], label: Label) -> list[Block]:
         return []
     sides: dict[str, list[str]] = {}
     for group in groups:
-        scale, least = (measured(group, "noise-scale", quantity).mean for quantity in ("noise_scale", "at_least"))
+        scale, least = (figure_of(group, "noise-scale", quantity).mean for quantity in ("noise_scale", "at_least"))
         size, batch = (least if scale is None else scale), group.recipe.batch_size
         if size is not None:
             side = "above" if size > batch else "below" if scale is not None else "unknown"
@@ -176,8 +175,10 @@ def _noise(groups: Sequence[Group], label: Label) -> list[Block]:
 
 
 def _gap(groups: Sequence[Group], label: Label) -> list[Block]:
-    table = gap_table("gap", groups, placed(groups, label))
-    return [] if table is None else [table]
+    """Return a reference to the gaps, which the appendix has of all networks."""
+    if not any(figure_of(group, "gap", "error_gap").n for group in groups):
+        return []
+    return [Prose("The errors of the final weights on training images as they are stand in [[appendix-gap]].")]
 
 
 _SECTIONS: dict[str, Callable[[Sequence[Group], Label], list[Block]]] = {

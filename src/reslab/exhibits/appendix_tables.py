@@ -1,20 +1,24 @@
-"""Tables of figures: last epoch, data, machines, and every single run."""
+"""Tables that are looked up rather than read: images, machines, other epochs, steps at drops, every single run."""
 
-from collections.abc import Callable, Sequence
+import statistics
+from collections.abc import Sequence
 
 import polars as pl
 
+from reslab.analysis.features import REACH, RateChange, rate_changes
 from reslab.analysis.groups import Group, datasets_of, on_dataset
+from reslab.analysis.readings import readings
 from reslab.analysis.summary import summarise
 from reslab.analysis.tidy import SEPARATOR
 from reslab.datasets import SHORT, is_named
 from reslab.exhibits.blocks import Column, Table
 from reslab.exhibits.wording import (
+    Label,
     counted,
     dataset_name,
     duration,
     listing,
-    network_name,
+    number,
     of_asked,
     over_seeds,
     points,
@@ -24,49 +28,76 @@ from reslab.exhibits.wording import (
 )
 
 
-def final_table(key: str, groups: Sequence[Group]) -> Table:
-    """Return the last-epoch errors of one data set's groups, a row each."""
-    dataset = dataset_name(groups[0].recipe.dataset)
-    rows = tuple(
-        (
-            network_name(group.recipe),
-            whole(group.number("parameters")),
-            of_asked(group),
-            spread(group.last_epoch("train_error")),
-            spread(group.last_epoch("test_error")),
-        )
-        for group in groups
-    )
-    columns = (
-        Column("Network", "left"),
-        *map(Column, ("Parameters", "Seeds", "Training error (%)", "Test error (%)")),
-    )
+def epoch_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
+    """Return what other epochs than the last would have given: the window after the first drop, and the best epochs."""
+    read = [(group, readings(group)) for group in groups if group.has_result]
+    if not read:
+        return None
+    windows = [group.window for group, _ in read]
+    figures = [group.in_window("test_error") for group, _ in read]
+    columns: dict[str, list[str | None]] = {
+        "n": [of_asked(group) for group, _ in read],
+        "Last epoch (%)": [spread(found.last) for _, found in read],
+        "Epochs": [None if one is None else f"{number(one.first)} to {number(one.last)}" for one in windows],
+        "Mean of these (%)": [None if one is None else points(one.mean) for one in figures],
+        "Their range (%)": [None if one is None else f"{points(one.low)} to {points(one.high)}" for one in figures],
+        "Best on the hold-out (%)": [spread(found.chosen) for _, found in read],
+        "Best on the test set (%)": [spread(found.best) for _, found in read],
+        "Best epoch": [None if one is None else number(round(one)) for _, found in read for one in (found.best_epoch,)],
+        "Optimism (points)": [spread(found.optimism) for _, found in read],
+    }
+    shown = {title: cells for title, cells in columns.items() if any(cell is not None for cell in cells)}
+    held = "" if "Best on the hold-out (%)" in shown else "  No run had a hold-out to choose an epoch with."
     caption = (
-        f"Errors of the last epoch on {dataset}, {over_seeds(groups)}; the training error is the running one of the "
-        "last epoch, on augmented images."
+        f"Test errors at other epochs than the last, which is the headline; {over_seeds(groups)}.  The epochs given "
+        "are those of the assignment's tables, from a ninth past the first drop of the rate to the end: mean and range "
+        "of the mean curve there.  The best epoch is chosen with the test set, which flatters by the optimism: last "
+        f"minus best of the same run.{held}"
     )
-    return Table(key, f"Last-epoch errors on {dataset}", caption, columns, rows)
+    return Table(
+        key,
+        "Other epochs than the last",
+        caption,
+        (Column("Runs", "left"), *map(Column, shown)),
+        tuple(zip([label(group) for group, _ in read], *shown.values(), strict=True)),
+    )
 
 
-def variant_table(key: str, groups: Sequence[Group], label: Callable[[Group], str]) -> Table:
-    """Return last-epoch errors of any groups, a row each, whatever their data set and network."""
+def step_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
+    """Return how the test error steps where the rate drops, a row a group; None where no rate drops."""
+    found = [
+        (group, rate_changes(group.finished_curve("rate"), group.finished_curve("test_error"))) for group in groups
+    ]
+    found = [(group, changes) for group, changes in found if changes]
+    if not found:
+        return None
+    drops = max(len(changes) for _, changes in found)
     rows = tuple(
-        (
-            label(group),
-            dataset_name(group.recipe.dataset),
-            of_asked(group),
-            spread(group.last_epoch("train_error")),
-            spread(group.last_epoch("test_error")),
-        )
-        for group in groups
+        (label(group), *(cell for place in range(drops) for cell in _step_cells(changes, place)))
+        for group, changes in found
     )
-    columns = (
-        Column("Variant", "left"),
-        Column("Data set", "left"),
-        *map(Column, ("Seeds", "Training error (%)", "Test error (%)")),
+    ordinals = ("First", "Second", "Third")
+    columns = [Column("Runs", "left")]
+    for place in range(drops):
+        columns += [Column(f"{ordinals[place]} drop after epoch"), Column("Error before"), Column("Error after")]
+        columns.append(Column("Step"))
+    caption = (
+        f"Mean test error (%) before and after each drop of the rate, over the shorter of both phases and "
+        f"{counted(REACH, 'epoch')} at most, and the step between them in points."
     )
-    caption = f"Errors of the last epoch, training errors on its augmented images, {over_seeds(groups)}."
-    return Table(key, "Last-epoch errors", caption, columns, rows)
+    return Table(key, "Steps at the drops of the rate", caption, tuple(columns), rows)
+
+
+def _step_cells(changes: Sequence[RateChange], place: int) -> tuple[str | None, ...]:
+    if place >= len(changes):
+        return (None,) * 4
+    one = changes[place]
+    return (
+        whole(one.epoch),
+        points(one.error_before),
+        points(one.error_after),
+        points(one.error_after - one.error_before),
+    )
 
 
 def data_table(key: str, groups: Sequence[Group]) -> Table | None:
@@ -96,7 +127,7 @@ def data_table(key: str, groups: Sequence[Group]) -> Table | None:
     return Table(key, "Images", f"{caption}, by which the official images are known.", columns, tuple(rows))
 
 
-def speed_table(key: str, groups: Sequence[Group], label: Callable[[Group], str]) -> Table | None:
+def speed_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
     """Return where the groups ran, how fast and in how much memory; None before a completed epoch.
 
     Machine and threads have columns where they differ, else the caption says them.
@@ -114,7 +145,7 @@ def speed_table(key: str, groups: Sequence[Group], label: Callable[[Group], str]
                 listing(_each(group.runs["device_name"])) or None,
                 listing(_each(group.runs["threads"])) or None,
                 rate(summarise(group.runs["images_per_second"].to_list()).mean),
-                duration(_median(timed)) if timed else None,
+                duration(statistics.median(timed)) if timed else None,
                 duration(summarise(per_run).mean),
                 None if peak is None else f"{peak / 2**20:,.0f}",
             )
@@ -141,20 +172,6 @@ def speed_table(key: str, groups: Sequence[Group], label: Callable[[Group], str]
     return Table(
         key, "Machines and times", f"{caption}  All ran on {machine}{with_threads}.", (columns[0], *columns[3:]), slim
     )
-
-
-def size_table(key: str, groups: Sequence[Group], label: Callable[[Group], str]) -> Table | None:
-    """Return parameters and multiply-adds of the networks; None before a finished run."""
-    rows = tuple(
-        (label(group), whole(group.number("parameters")), f"{adds / 1e6:.2f}")
-        for group in groups
-        if (adds := group.number("multiply_adds")) is not None
-    )
-    if not rows:
-        return None
-    columns = (Column("Network", "left"), Column("Parameters"), Column("Multiply-adds (millions)"))
-    caption = "Trained parameters, and multiplications with additions for one image, of each network."
-    return Table(key, "Sizes of the networks", caption, columns, rows)
 
 
 def runs_table(key: str, runs: pl.DataFrame) -> Table:
@@ -200,6 +217,9 @@ def runs_table(key: str, runs: pl.DataFrame) -> Table:
         )
     else:
         caption += "  Images are told by the start of their fingerprint."
+    if {row[2] for row in rows} == {"finished"}:
+        rows, columns = [(*row[:2], *row[3:]) for row in rows], (*columns[:2], *columns[3:])
+        caption += "  All have finished."
     return Table(key, "All runs", caption, columns, tuple(rows))
 
 
@@ -221,7 +241,3 @@ def _commit(commit: str | None, dirty: bool | None, digest: str | None) -> str |
 def _each(column: pl.Series) -> list[str]:
     """Return the different values of a column in which a run may have several."""
     return list(dict.fromkeys(part for value in column.drop_nulls().to_list() for part in value.split(SEPARATOR)))
-
-
-def _median(values: list[float]) -> float:
-    return sorted(values)[len(values) // 2]

@@ -67,10 +67,13 @@ def factor_figure(
     axis = axis if several else replace(axis, series=_alone(axis.series))
     sources = list(dict.fromkeys(mark.source for mark in shown))
     series = list(dict.fromkeys(axis.series(group) for group in done))
+    look = Look(axis, series, sources, len(readings) > 1)
+    places = [(dataset, reading) for dataset in datasets_of(done) for reading in readings]
+    parts = [(*place, *_rows(done, look, shown, *place)) for place in places]
+    logarithmic = _is_wide([rows for *_, rows in parts])
     panels = tuple(
-        _panel(f"{key}/{dataset}/{reading}", dataset, done, axis, shown, series, sources, reading, len(readings) > 1)
-        for dataset in datasets_of(done)
-        for reading in readings
+        _panel(f"{key}/{dataset}/{reading}", dataset, reading, lanes, rows, look, logarithmic)
+        for dataset, reading, lanes, rows in parts
     )
     names = listing(dataset_name(dataset) for dataset in datasets_of(done))
     seeds = seeds_behind([group.num_finished for group in done])
@@ -78,7 +81,7 @@ def factor_figure(
     against = axis.title[0].lower() + axis.title[1:]
     caption = (
         f"{what[0].upper()}{what[1:]} of the last epoch against {against.partition(' (')[0]} on {names}, {seeds} each"
-        f"{dots_words('beside') if several else ', so no spread can be shown.'}"
+        f"{dots_words('beside') if several else '.'}"
     )
     if sources:
         caption += (
@@ -124,53 +127,52 @@ def mean_row(group: Group, column: str) -> Row:
     return {**row, "low": round(max(0, summary.mean - summary.sd), 4), "high": round(summary.mean + summary.sd, 4)}
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What all panels of a figure share: the axis, one key of series and sources, whether they name their reading."""
+
+    axis: Axis
+    series: Sequence[str]
+    sources: Sequence[str]
+    named: bool
+
+
 def _panel(
-    name: str,
-    dataset: str,
-    done: Sequence[Group],
-    axis: Axis,
-    beside: Sequence[Mark],
-    series: Sequence[str],
-    sources: Sequence[str],
-    reading: Reading,
-    named: bool,
+    name: str, dataset: str, reading: Reading, lanes: Sequence[str], rows: list[Row], look: Look, logarithmic: bool
 ) -> Panel:
-    """Return one panel; `series` and `sources` are those of the whole figure, so that all panels share one key."""
-    groups = on_dataset(done, dataset)
-    places = list(dict.fromkeys(axis.place(group) for group in groups))
-    own = [mark for mark in beside if mark.dataset == dataset] if reading == "test" else []
-    known = [*series, SEEDS, *sources]
-    dots = {SEEDS} if any(group.num_finished > 1 for group in done) else set()  # a seed alone is its own mean
-    used = {axis.series(group) for group in groups} | dots | {mark.source for mark in own}
-    lanes = [lane for lane in known if lane in used]
-    rows = _rows(groups, axis, own, [lane for lane in lanes if lane != SEEDS], len(places), f"{reading}_error")
-    rows = rows if dots else [row for row in rows if row["label"] != SEEDS]
     title = f"{'Test' if reading == 'test' else 'Training'} error (%)"
-    y, low = (_error_axis(field, title, rows) for field in ("error", "low"))
-    looks = dict(zip(known, zip(_colours(series, sources), _shapes(series, sources), strict=True), strict=True))
-    colour = alt.Color(
-        "label:N", scale=alt.Scale(domain=lanes, range=[looks[lane][0] for lane in lanes]), legend=legend(lanes)
-    )
-    shape = alt.Shape(
-        "label:N", scale=alt.Scale(domain=lanes, range=[looks[lane][1] for lane in lanes]), legend=legend(lanes)
-    )
-    x = alt.X("place:N", title=axis.title, sort=places).axis(labelAngle=0, grid=False)
+    y, low = (_error_axis(field, title, rows, logarithmic) for field in ("error", "low"))
+    known = [*look.series, SEEDS, *look.sources]
+    own = zip(_colours(look.series, look.sources), _shapes(look.series, look.sources), strict=True)
+    looks = dict(zip(known, own, strict=True))
+    places = list(dict.fromkeys(row["place"] for row in rows))
+    key = legend(lanes) if len(lanes) > 1 else None
+    colour = alt.Color("label:N", scale=alt.Scale(domain=lanes, range=[looks[lane][0] for lane in lanes]), legend=key)
+    shape = alt.Shape("label:N", scale=alt.Scale(domain=lanes, range=[looks[lane][1] for lane in lanes]), legend=key)
+    x = alt.X("place:N", title=look.axis.title, sort=places).axis(labelAngle=0, grid=False)
     offset = alt.XOffset("at:Q", scale=alt.Scale(domain=[-1, 1]))
     base = alt.Chart(alt.NamedData(name=name)).encode(x=x, xOffset=offset, color=colour)
     bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.6).encode(y=low, y2=alt.Y2("high:Q"))
     size = alt.SizeValue(100, condition={"test": f"datum.label == '{SEEDS}'", "value": 34})
     points = base.mark_point(filled=True, opacity=1).encode(y=y, shape=shape, size=size, tooltip=_TOOLTIP)
     which = {"test": "test", "train": "training"}[reading]
-    words = f"{dataset_name(dataset)}, {which}" if named else dataset_name(dataset)
+    words = f"{dataset_name(dataset)}, {which}" if look.named else dataset_name(dataset)
     return panel(words, alt.layer(bars, points), {name: rows})
 
 
 def _rows(
-    groups: Sequence[Group], axis: Axis, own: Sequence[Mark], lanes: Sequence[str], num_places: int, column: str
-) -> list[Row]:
-    """Return a row a mark; `at` is where in its place it stands, from -1 to 1."""
+    done: Sequence[Group], look: Look, beside: Sequence[Mark], dataset: str, reading: Reading
+) -> tuple[list[str], list[Row]]:
+    """Return the key of one panel and a row a mark; `at` is where in its place it stands, from -1 to 1."""
+    groups, axis, column = on_dataset(done, dataset), look.axis, f"{reading}_error"
+    num_places = len({axis.place(group) for group in groups})
+    own = [mark for mark in beside if mark.dataset == dataset] if reading == "test" else []
+    dots = any(group.num_finished > 1 for group in done)  # a seed alone is its own mean
+    used = {axis.series(group) for group in groups} | ({SEEDS} if dots else set()) | {mark.source for mark in own}
+    known = [lane for lane in (*look.series, SEEDS, *look.sources) if lane in used]
+    lanes = [lane for lane in known if lane != SEEDS]
     apart = min(0.75, 1.5 / max(1, len(lanes)))
-    beside, dot = max(0.4 * apart, 0.06 * num_places), 0.045 * num_places  # about nine and seven pixels
+    aside, dot = max(0.4 * apart, 0.06 * num_places), 0.045 * num_places  # about nine and seven pixels
     left = apart * 0.15 if any(group.num_finished > 1 for group in groups) else 0  # where dots stand beside
     centre = {lane: apart * (index - (len(lanes) - 1) / 2) - left for index, lane in enumerate(lanes)}
     means = [(group, mean_row(group, column)) for group in groups]
@@ -181,23 +183,33 @@ def _rows(
         place, lane = axis.place(group), axis.series(group)
         rows.append({"place": place, "label": lane, "at": round(centre[lane], 3), **row})
         finished = group.finished.sort("seed").drop_nulls(column)
-        errors = finished[column].to_list()
-        for seed, error, shift in zip(finished["seed"].to_list(), errors, spread_out(errors, reach), strict=True):
-            at = round(centre[lane] + beside + dot * shift, 3)
+        errors = finished[column].to_list() if dots else []
+        for seed, error, shift in zip(finished["seed"].to_list(), errors, spread_out(errors, reach), strict=dots):
+            at = round(centre[lane] + aside + dot * shift, 3)
             rows.append({"place": place, "label": SEEDS, "at": at, "seed": seed, "error": round(error, 4)})
     for mark in own:
         row = {"place": mark.place, "label": mark.source, "at": round(centre[mark.source], 3), "error": mark.error}
         rows.append(row if mark.low is None else {**row, "low": mark.low, "high": mark.high})
-    return rows
+    return known, rows
 
 
-def _error_axis(field: str, title: str, rows: Sequence[Row]) -> alt.Y:
-    """Return an axis around all marks and bars; logarithmic where they differ many times, else not too narrow."""
+def _ends(rows: Sequence[Row]) -> tuple[float, float]:
     values = [row[name] for row in rows for name in ("error", "low", "high") if name in row]
-    low, high = min(values), max(values)
-    lowest = min(row["error"] for row in rows)
-    if lowest > 0 and high > LOGARITHMIC_FROM * lowest and low > 0.2 * lowest:
-        return log_y(field, title, [low, high])
+    return min(values), max(values)
+
+
+def _is_wide(panels: Sequence[Sequence[Row]]) -> bool:
+    """Return whether all panels are logarithmic: errors differ many times in one of them, and none is nearly zero."""
+    ends = [(*_ends(rows), min(row["error"] for row in rows)) for rows in panels]
+    wide = any(high > LOGARITHMIC_FROM * lowest for _, high, lowest in ends)
+    return wide and all(lowest > 0 and low > 0.2 * lowest for low, _, lowest in ends)
+
+
+def _error_axis(field: str, title: str, rows: Sequence[Row], logarithmic: bool) -> alt.Y:
+    """Return an axis around all marks and bars, not too narrow."""
+    low, high = _ends(rows)
+    if logarithmic:
+        return log_y(field, title, [low, high], room=1.03)
     least = 0.2 if title.startswith("Training") else 1.0
     margin = max(0.06 * (high - low), (least - (high - low)) / 2)
     return alt.Y(

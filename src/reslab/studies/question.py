@@ -1,0 +1,84 @@
+"""What a question is: what asks it, and what is its own in the chapter that answers it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from reslab.analysis.comparisons import Compared
+from reslab.analysis.groups import Group
+from reslab.exhibits.blocks import Block
+from reslab.exhibits.curve_rows import EPOCHS, Along
+from reslab.exhibits.factor_figures import Axis, Reading
+from reslab.exhibits.published_tables import Matches, same_depth
+from reslab.exhibits.wording import Label
+from reslab.published import Published
+from reslab.studies.answers import Answer, by_base
+from reslab.studies.findings import Findings, Groups, Pairs
+from reslab.studies.reasons import reasons
+from reslab.studies.sentences import by_dataset
+from reslab.studies.study import Options, Study
+
+
+def _why(found: Findings) -> list[Block]:
+    def listed(own: Sequence[Compared]) -> str:
+        return by_dataset([one.second for one in own], found.label, found.done)
+
+    return reasons(found.compared, listed)
+
+
+def _none(found: Findings) -> list[Block]:
+    return []
+
+
+def _unpublished(groups: Groups) -> list[Published]:
+    return []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chapter:
+    """What is a study's own in its chapter; every function but `pairs` is asked only where a run has finished."""
+
+    label: Label
+    """Names a group among those of its data set."""
+    short: Label | None = None
+    """Names a group by what is varied alone, among those that it is compared with; None: as `label` does."""
+    pairs: Callable[[Groups], Pairs]
+    """The comparisons, each (what with, what)."""
+    varied: str
+    """What was varied, in a word or two that head a column."""
+    axis: Axis | None = None
+    """What the key figure has along its horizontal axis; None: a row a variant."""
+    readings: Sequence[Reading] = ("test",)
+    """What the key figure shows: test errors, or training errors, too."""
+    published: Callable[[Groups], list[Published]] = _unpublished
+    """Published figures that these runs may be compared with."""
+    place: Callable[[Published], str] = field(default=lambda one: str(one.depth))
+    """Where a published figure stands along the axis."""
+    matches: Matches = same_depth
+    """Says which published figure stands in a group's row; those of other sources than the assignment do not."""
+    answers: Callable[[Findings], list[Answer]] = by_base
+    exhibits: Callable[[Findings], list[Block]] = _none
+    """Further figures and tables of results."""
+    why: Callable[[Findings], list[Block]] | None = _why
+    """Reasons, under a heading of their own; None where the sections give them."""
+    sections: Callable[[Findings], list[Block]] = _none
+    """Questions of its own, each under its heading."""
+    paper_told: bool = False
+    """Whether the answers already say how these runs stand to the paper's figures."""
+    base: Callable[[Group], bool] | None = None
+    """Says whose recipe is told in full, where the exhibits tell how the others differ from it; None means of all."""
+    along: Along = EPOCHS
+    """What the curves are drawn against."""
+    together: bool = False
+    """Whether training and test curves are also drawn together, in the form of the paper's figure 6."""
+    ordered: bool = True
+    """Whether what is varied has an order, from less to more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A question that ResLab brings: what asks it, and the chapter that answers it."""
+
+    name: str
+    title: str
+    ask: Callable[[Options], Study]
+    chapter: Callable[[Study], Chapter]

@@ -1,0 +1,166 @@
+"""Do plain networks degrade with depth where residual ones do not?  The paper's figure 6."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from reslab.analysis.comparisons import Compared
+from reslab.analysis.groups import Group, datasets_of
+from reslab.exhibits.blocks import Block, Prose
+from reslab.exhibits.factor_figures import Axis
+from reslab.exhibits.published_tables import nothing
+from reslab.exhibits.wording import FAMILY_NAMES, dataset_name, listing, network_name
+from reslab.studies.answers import Answer, Effect
+from reslab.studies.designs import BOTH, base_recipe, labelled, seeds, variants, within
+from reslab.studies.findings import Findings, Groups, Pairs
+from reslab.studies.question import Chapter, Question
+from reslab.studies.questions.depth import comparable_figures
+from reslab.studies.reasons import nothing_beside, untested
+from reslab.studies.sentences import higher, lower
+from reslab.studies.study import Options, Study
+
+DEPTHS = (20, 32, 44, 56)
+FAMILIES = ("plain", "residual")
+
+
+def ask(options: Options) -> Study:
+    """Return the study of degradation as the options have it."""
+    asked = []
+    for dataset in options.datasets or BOTH:
+        for family in FAMILIES:
+            for depth in sorted(set(options.depths or DEPTHS)):
+                recipe = base_recipe(options, dataset, depth, family)
+                factors = (("dataset", dataset), ("family", family), ("depth", depth))
+                asked.append((labelled([], recipe), recipe, factors))
+    return Study(
+        name=QUESTION.name,
+        title=QUESTION.title,
+        question="How do the errors change with depth in plain networks, and how in residual ones?",
+        expectation="deeper plain networks have higher errors, in training too, so that it is not overfitting; deeper "
+        "residual networks have lower ones.  The paper holds that vanishing gradients are unlikely to be the cause.",
+        variants=variants(asked),
+        seeds=seeds(options),
+        kind=QUESTION.name,
+        diagnostics=("responses", "gap", "gradients", "surface"),
+        diagnostics_during=("gradients",),
+    )
+
+
+def chapter(study: Study) -> Chapter:
+    """Return what is degradation's own in its chapter."""
+    return Chapter(
+        label=_network,
+        pairs=_pairs,
+        varied="network",
+        axis=Axis("Depth (layers)", lambda group: str(group.recipe.depth), _family),
+        readings=("train", "test"),
+        published=comparable_figures,
+        matches=nothing,
+        answers=_answers,
+        why=_why,
+        together=True,
+        ordered=False,
+    )
+
+
+QUESTION = Question(name="degradation", title="Do plain networks degrade with depth?", ask=ask, chapter=chapter)
+
+
+def _pairs(groups: Groups) -> Pairs:
+    def find(own: Groups) -> Pairs:
+        pairs = []
+        for family in FAMILIES:
+            line = [group for group in own if group.recipe.family == family]
+            pairs += list(pairwise(line))
+            if len(line) > 2:
+                pairs.append((line[0], line[-1]))
+        plain, residual = ([group for group in own if group.recipe.family == family] for family in FAMILIES)
+        return pairs + [
+            (first, second) for first in plain for second in residual if first.recipe.depth == second.recipe.depth
+        ]
+
+    return within(groups, find)
+
+
+def _answers(found: Findings) -> list[Answer]:
+    """Return an answer for each data set and family, from the least depth to the greatest."""
+    answers = []
+    for dataset in datasets_of(found.done):
+        ends = [one for one in _ends(found.compared, dataset) if one.test is not None]
+        for one in ends:
+            where = f"{dataset_name(dataset)}, {_family(one.first)} networks"
+            answers.append(Answer(where, _depth_words(one), (Effect.of(one, _network),)))
+        without = [name for name in FAMILIES if ends and name not in {_family(one.first) for one in ends}]
+        answers += [
+            Answer(f"{dataset_name(dataset)}, {name} networks", _missing(found.compared, dataset, name))
+            for name in without
+        ]
+    return answers
+
+
+def _missing(compared: Sequence[Compared], dataset: str, family: str) -> str:
+    """Return why the depths of a family cannot be compared: the ends diverged, or have not finished."""
+    ends = [one for one in _ends(compared, dataset) if _family(one.first) == family]
+    lost = {group.label: group for one in ends for group in (one.first, one.second) if group.num_diverged}
+    if lost:
+        return listing(f"{_network(group)} diverged" for group in lost.values())
+    return "not all depths have finished"
+
+
+def _ends(compared: Sequence[Compared], dataset: str) -> list[Compared]:
+    """Return the comparison of the shallowest with the deepest of each family."""
+    found = []
+    for family in FAMILIES:
+        own = [
+            one
+            for one in compared
+            if one.first.recipe.dataset == dataset and one.first.recipe.family == one.second.recipe.family == family
+        ]
+        found += [max(own, key=lambda one: one.second.recipe.depth - one.first.recipe.depth)] if own else []
+    return found
+
+
+def _depth_words(one: Compared) -> str:
+    """Return whether this family degrades: a higher training error with more layers."""
+    layers = f"from {one.first.recipe.depth} to {one.second.recipe.depth} layers"
+    if one.test is None or one.train is None or one.train.kind == "unknown":
+        return f"degradation {layers} is not tested, of one seed"
+    if higher(one.train):
+        also = ", and so does the test error" if higher(one.test) else ""
+        return f"they degrade {layers}: the training error itself rises{also}"
+    if lower(one.train):
+        also = ", and so does the test error" if lower(one.test) else ""
+        return f"they do not degrade {layers}: the training error falls{also}"
+    if higher(one.test):
+        return f"the test error rises {layers}; the training errors are not resolved"
+    return f"degradation {layers} is not resolved"
+
+
+def _why(found: Findings) -> list[Block]:
+    """Return whether there is a degradation to give a reason for."""
+    ends = [
+        one
+        for dataset in datasets_of(found.done)
+        for one in _ends(found.compared, dataset)
+        if _family(one.first) == "plain"
+    ]
+    if nothing_beside(ends):
+        told = listing(_missing([one], one.first.recipe.dataset, "plain") for one in ends)
+        text = f"Plain networks cannot be compared here: {told}." if told else "No plain networks were compared."
+    elif untested(ends):
+        text = "Of one seed each, plain networks are not shown to degrade, and no reason is."
+    elif any(higher(one.train) for one in ends):
+        text = (
+            "The deeper plain networks fit even the training images less well: the reason lies in how they are "
+            "trained, and not in overfitting."
+        )
+    else:
+        text = "Plain networks are not shown to degrade here, so there is nothing to give a reason for."
+    return [Prose(text)]
+
+
+def _network(group: Group) -> str:
+    return network_name(group.recipe)
+
+
+def _family(group: Group) -> str:
+    return "residual" if FAMILY_NAMES[group.recipe.family] == "ResNet" else "plain"

@@ -1,0 +1,199 @@
+"""How does depth change the error?  The required task of the assignment: 20, 56 and 110 layers on CIFAR-10 and -100."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from reslab.analysis.comparisons import Compared, step
+from reslab.analysis.groups import Group, datasets_of, on_dataset
+from reslab.analysis.verdicts import MARGIN
+from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
+from reslab.exhibits.factor_figures import Axis
+from reslab.exhibits.published_tables import nothing
+from reslab.exhibits.wording import dataset_name, listing, network_name, number, points, whole
+from reslab.published import Published, published
+from reslab.studies.answers import Answer, answers_by_base
+from reslab.studies.comparable import figures_of, is_shortened, why_not_comparable
+from reslab.studies.curve_features import gap
+from reslab.studies.designs import BOTH, HUNDRED, TEN, base_recipe, within
+from reslab.studies.findings import Findings, Groups, Pairs
+from reslab.studies.question import Chapter, Question
+from reslab.studies.reasons import reasons
+from reslab.studies.sentences import comparison_of
+from reslab.studies.study import Options, Study, Variant
+
+DEPTHS = (20, 56, 110)
+
+WARMED_UP = 110
+"""Layers of the network that the paper warms up (section 4.2)."""
+
+
+def ask(options: Options) -> Study:
+    """Return the study of depth as the options have it; an impossible value raises `ResLabError`."""
+    datasets, depths = options.datasets or BOTH, options.depths or DEPTHS
+    variants = tuple(
+        Variant(
+            label=f"{network_name(recipe)}, {dataset_name(dataset)}",
+            recipe=recipe,
+            factors=(("dataset", dataset), ("depth", depth)),
+        )
+        for dataset in dict.fromkeys(datasets)
+        for depth in sorted(set(depths))
+        for recipe in (base_recipe(options, dataset, depth),)
+    )
+    return Study(
+        name=QUESTION.name,
+        title=QUESTION.title,
+        question="How do the training and test errors of residual networks change with the number of layers?",
+        expectation=_expectation(datasets, depths),
+        variants=variants,
+        seeds=tuple(range(options.seeds)),
+        kind=QUESTION.name,
+        diagnostics=("responses", "gap"),
+    )
+
+
+def chapter(study: Study) -> Chapter:
+    """Return what is depth's own in its chapter."""
+    return Chapter(
+        label=_network,
+        pairs=_pairs,
+        varied="depth",
+        axis=Axis("Depth (layers)", lambda group: str(group.recipe.depth)),
+        published=comparable_figures,
+        matches=nothing,
+        answers=_answers,
+        why=_why,
+        sections=_two_datasets,
+        together=True,
+    )
+
+
+QUESTION = Question(name="depth", title="How does depth change the error?", ask=ask, chapter=chapter)
+
+
+def comparable_figures(groups: Groups) -> list[Published]:
+    """Return the published figures of the networks of those groups that may be compared with them."""
+    return [one for group in groups if why_not_comparable(group) is None for one in figures_of(group)]
+
+
+def _expectation(datasets: Sequence[str], depths: Sequence[int]) -> str:
+    """Return what the paper leads one to expect, its figures taken from the data."""
+    text = "deeper residual networks have lower errors, in training and in test, with less gained at each step."
+    known = [one for one in published(source="paper", dataset=TEN) if one.depth in depths]
+    if TEN in datasets and len(known) > 1:
+        row = listing(f"{one.error:.2f}% with {one.depth} layers" for one in known)
+        text += f"  The paper's test errors on {dataset_name(TEN)} are {row}."
+    return text
+
+
+def _pairs(groups: Groups) -> Pairs:
+    """Return each depth with the next of its data set, and the least with the greatest."""
+
+    def find(own: Groups) -> Pairs:
+        ordered = _by_depth([group for group in own if group.has_result])
+        return [*pairwise(ordered), *([(ordered[0], ordered[-1])] if len(ordered) > 2 else [])]
+
+    return within(groups, find)
+
+
+def _answers(found: Findings) -> list[Answer]:
+    """Return an answer for each data set: the whole way first, and steps that go against it."""
+    answers = []
+    for dataset in datasets_of(found.done):
+        ordered = _by_depth(on_dataset(found.done, dataset))
+        whole_way = comparison_of(found.compared, ordered[0], ordered[-1])
+        if whole_way is None or whole_way.test is None:
+            continue
+        steps = [one for pair in pairwise(ordered) if (one := comparison_of(found.compared, *pair)) is not None]
+        kind = whole_way.test.kind
+        against = [one for one in steps if one.test and one.test.resolved and one.test.kind != kind]
+        if kind == "unknown":
+            against = [one for one in steps if one.first is ordered[0]]
+        chosen = [whole_way, *(one for one in against if one is not whole_way)]
+        answers += answers_by_base(ordered[:1], [one for one in chosen if one.first is ordered[0]], _layers)
+        further = [one for one in chosen if one.first is not ordered[0]]
+        answers += [answer for one in further for answer in answers_by_base([one.first], [one], _layers)]
+    return answers
+
+
+def _why(found: Findings) -> list[Block]:
+    blocks: list[Block] = []
+    for dataset in datasets_of(found.done):
+        own = [one for one in found.compared if one.first.recipe.dataset == dataset]
+        if not own:
+            continue
+        several = len(datasets_of(found.done)) > 1
+        blocks += [Prose(f"On {dataset_name(dataset)}:")] if several else []
+        blocks += reasons(own, _steps, _MEANINGS)
+    deeper = {group.recipe.depth for group in found.done}
+    notes = []
+    if any(group.recipe.depth == WARMED_UP and group.recipe.warmup == "none" for group in found.done):
+        notes.append(
+            f"The paper trains ResNet-{WARMED_UP} at a rate of 0.01 until the training error is below 80%.  These runs "
+            "have no such warm-up."
+        )
+    if len(deeper) > 1 and any(map(is_shortened, found.done)):
+        notes.append("Deeper networks take longer to train, so a full schedule may order the depths otherwise.")
+    return blocks + ([Prose("  ".join(notes))] if notes else [])
+
+
+def _steps(compared: Sequence[Compared]) -> str:
+    return listing(f"{one.first.recipe.depth} to {one.second.recipe.depth} layers" for one in compared)
+
+
+_LESS = f"the added layers help or harm by less than {number(MARGIN)} points"
+_HARDER = "the deeper network is harder to train within this schedule, which is not overfitting"
+_MEANINGS = {
+    ("lower", "lower"): "the added layers are put to use, without the degradation of plain networks",
+    ("higher", "higher"): _HARDER,
+    (
+        "higher",
+        "lower",
+    ): "the added layers fit the training images and not what new images share with them: overfitting",
+    ("equal", "open"): _LESS,
+    ("equal", "lower"): f"{_LESS}, though they fit the training images better",
+    ("equal", "higher"): f"{_LESS}, though the deeper network is harder to train within this schedule",
+    ("open", "higher"): _HARDER,
+}
+
+
+def _two_datasets(found: Findings) -> list[Block]:
+    """Return what separates CIFAR-10 from CIFAR-100, as far as networks of several depths on both can show it."""
+    if not {TEN, HUNDRED} <= set(datasets_of(found.groups)):
+        return []
+    heading = Heading("What separates CIFAR-10 from CIFAR-100?")
+    ten, hundred = on_dataset(found.done, TEN), on_dataset(found.done, HUNDRED)
+    if not ten or not hundred:
+        missing = listing(dataset_name(name) for name, own in ((TEN, ten), (HUNDRED, hundred)) if not own)
+        return [heading, Prose(f"No run has finished on {missing}.")]
+    pairs = [(first, second) for first in ten for second in hundred if first.recipe.depth == second.recipe.depth]
+    shares = [
+        f"{whole(images // classes)} training images for each of {classes} classes"
+        for images, classes in ((own[0].number("num_train"), own[0].number("num_classes")) for own in (ten, hundred))
+        if images and classes
+    ]
+    text = f"CIFAR-10 has {shares[0]}, CIFAR-100 {shares[1]}.  " if len(shares) == 2 else ""
+    text += "Depth changes neither, so these runs cannot tell classes from images; the study data-size can."
+    return [heading, *([Bullets(tuple(map(_pair_words, pairs)))] if pairs else []), Prose(text)]
+
+
+def _pair_words(pair: tuple[Group, Group]) -> str:
+    first, second = pair
+    low, high = (group.last_epoch("test_error").mean or 0.0 for group in pair)
+    times = f", {high / low:.1f} times as many" if low > step(first) else ""
+    return (
+        f"{network_name(first.recipe)}: {points(low)}% wrong on CIFAR-10, {points(high)}% on CIFAR-100{times}; above "
+        f"the training error by {points(gap(first))} and {points(gap(second))} points."
+    )
+
+
+def _by_depth(groups: Groups) -> list[Group]:
+    return sorted(groups, key=lambda group: group.recipe.depth)
+
+
+def _network(group: Group) -> str:
+    return network_name(group.recipe)
+
+
+def _layers(group: Group) -> str:
+    return f"{group.recipe.depth} layers"

@@ -1,0 +1,194 @@
+"""A study of one's own, and runs that belong to no study: each variant against the first, and the paper's figure."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from reslab.analysis.groups import Group
+from reslab.analysis.tidy import Tables
+from reslab.datasets import SHORT, is_named
+from reslab.exhibits.blocks import Column, Table
+from reslab.exhibits.factor_figures import MEASURED, Axis
+from reslab.exhibits.published_tables import nothing
+from reslab.exhibits.wording import dataset_name, network_name, number, opened
+from reslab.presets import preset_of
+from reslab.published import Published
+from reslab.recipe import FILLED_IN, Recipe, Scalar, differing_fields
+from reslab.studies.against_published import paper_answers, published_beside
+from reslab.studies.answers import by_base
+from reslab.studies.designs import within
+from reslab.studies.findings import Groups, Pairs
+from reslab.studies.question import Chapter
+from reslab.studies.study import OTHERS, Study, Variant
+
+CUSTOM = "custom"
+
+
+def chapter(study: Study) -> Chapter:
+    """Return the chapter of a study of the user's own, or of runs that belong to no study."""
+    axis, place = _axis(study)
+    places: dict[tuple[str, int], list[str]] = {}
+    for variant in study.variants:
+        recipe = variant.recipe
+        places.setdefault((recipe.dataset, recipe.depth), []).append(
+            place(recipe) if axis else _bare(variant.label, recipe)
+        )
+
+    def stands(one: Published) -> str:
+        known = places.get((one.dataset, one.depth or 0), [])
+        return known[0] if len(known) == 1 else ""
+
+    return Chapter(
+        label=_label,
+        short=_short,
+        pairs=_pairs if study.kind == CUSTOM else lambda _: [],
+        varied=axis.title.lower() if axis else _recipe_name(study),
+        paper_told=True,
+        axis=axis,
+        published=published_beside,
+        place=stands,
+        matches=nothing,
+        answers=lambda found: [*by_base(found), *paper_answers(found.done)],
+        exhibits=lambda found: [table for table in (_varied(study),) if table is not None],
+        ordered=axis is not None,
+    )
+
+
+def _axis(study: Study) -> tuple[Axis | None, Callable[[Recipe], str]]:
+    """Return the axis of the one setting that a study varies in numbers, and where a recipe stands on it."""
+    names = {name for variant in study.variants for name, _ in variant.factors if name != "dataset"}
+    name = names.pop() if len(names) == 1 else ""
+    values = {variant.recipe: dict(variant.factors).get(name) for variant in study.variants}
+    known = [value for value in values.values() if isinstance(value, int | float) and not isinstance(value, bool)]
+
+    def place(recipe: Recipe) -> str:
+        value = values[recipe]
+        return number(value) if isinstance(value, int | float) else ""
+
+    if not name or len(known) < len(values) or len(set(known)) < 2:
+        return None, place
+    return Axis(opened(name.replace("_", " ")), lambda group: place(group.recipe), lambda _: MEASURED), place
+
+
+def _pairs(groups: Groups) -> Pairs:
+    """Return each variant against the first finished one of its data set."""
+
+    def with_first(own: Groups) -> Pairs:
+        done = [group for group in own if group.has_result or group.num_diverged]
+        first = next((group for group in done if group.has_result), None)
+        return [] if first is None else [(first, group) for group in done if group is not first]
+
+    return within(groups, with_first)
+
+
+def others(tables: Tables, studies: Sequence[Study]) -> Study | None:
+    """Return a study of every run in the tables that belongs to none of the studies; None where there is none.
+
+    Runs of one recipe on different images are different variants.
+    """
+    known = {run.id for study in studies for run in study.runs()}
+    seeds: dict[tuple[Recipe, str], list[int]] = {}
+    for row in tables.runs.sort("recipe_id", "seed").iter_rows(named=True):
+        if row["run_id"] not in known:
+            recipe = Recipe.from_mapping({name: row[name] for name in Recipe.__dataclass_fields__})
+            seeds.setdefault((recipe, _images(row)), []).append(row["seed"])
+    if not seeds:
+        return None
+    names = labels(*map(list, zip(*seeds, strict=True)))
+    variants = tuple(
+        Variant(name, recipe, seeds=tuple(own)) for name, ((recipe, _), own) in zip(names, seeds.items(), strict=True)
+    )
+    every = sorted({seed for own in seeds.values() for seed in own})
+    return Study(
+        name="other-runs",
+        title="Other runs",
+        question="Runs that belong to no study, as from reslab train.",
+        expectation="",
+        variants=variants,
+        seeds=tuple(every),
+        kind=OTHERS,
+    )
+
+
+def labels(recipes: Sequence[Recipe], images: Sequence[str] | None = None) -> list[str]:
+    """Return a different, short label for each of some recipes: the network, and what else differs.
+
+    `images` are those of each, by the start of their fingerprint; "" are those that the data set's name tells.
+    """
+    fields = [name for name in differing_fields(list(recipes)) if name not in _TOLD_OTHERWISE]
+    several = len({recipe.dataset for recipe in recipes}) > 1
+    pairs = list(zip(recipes, images or [recipe.images for recipe in recipes], strict=True))
+    found = []
+    for recipe, own in pairs:
+        parts = [network_name(recipe), *([dataset_name(recipe.dataset)] if several else [])]
+        parts += [factor(name, getattr(recipe, name)) for name in fields]
+        if len({other for one, other in pairs if one.dataset == recipe.dataset}) > 1:
+            official = "official images" if is_named(recipe.dataset) else "unknown images"
+            former = not (is_named(recipe.dataset) or recipe.images)
+            parts.append(f"images {own}{', of an earlier ResLab' if former else ''}" if own else official)
+        found.append(", ".join(parts))
+    return found
+
+
+_TOLD_OTHERWISE = ("family", "depth", "dataset", *FILLED_IN)
+
+
+def _images(row: Mapping[str, Any]) -> str:
+    """Return the start of the fingerprint of a run's images; "" for those that its data set's name tells."""
+    if row["data_official"] or row["data_fingerprint"] is None:
+        return str(row["images"])
+    return str(row["data_fingerprint"])[:SHORT]
+
+
+def factor(name: str, value: Scalar) -> str:
+    """Return a field and its value in words: learning rate 0.1, no nesterov."""
+    words = name.replace("_", " ")
+    if name == "dataset":
+        return dataset_name(str(value))
+    if isinstance(value, bool):
+        return words if value else f"no {words}"
+    return f"{words} {number(value) if isinstance(value, int | float) else value}"
+
+
+def _label(group: Group) -> str:
+    return group.label
+
+
+def _short(group: Group) -> str:
+    return _bare(group.label, group.recipe)
+
+
+def _bare(label: str, recipe: Recipe) -> str:
+    """Return a label without what its network's name or its data set says; the network where that is all."""
+    said = (dataset_name(recipe.dataset), f"depth {recipe.depth}")
+    return ", ".join(part for part in label.split(", ") if part not in said) or network_name(recipe)
+
+
+def _recipe_name(study: Study) -> str:
+    """Return the name of the preset that all variants are, where they are one as it stands."""
+    presets = {None if (preset := preset_of(variant.recipe)) is None else preset.name for variant in study.variants}
+    name = presets.pop() if len(presets) == 1 else None
+    return f"{name} recipe" if name else "variant"
+
+
+def _varied(study: Study) -> Table | None:
+    """Return the factors as a table, a row a variant; None where the labels tell all of them."""
+    names = list(dict.fromkeys(name for variant in study.variants for name, _ in variant.factors))
+    told = all(factor(name, value) in variant.label for variant in study.variants for name, value in variant.factors)
+    if not names or told:
+        return None
+    rows = []
+    for variant in study.variants:
+        own = dict(variant.factors)
+        cells = [_cell(name, own[name]) if name in own else None for name in names]
+        rows.append((variant.label, *cells))
+    titles = ("Data set" if name == "dataset" else opened(name.replace("_", " ")) for name in names)
+    columns = (Column("Variant", "left"), *(Column(title, "left") for title in titles))
+    return Table("varied", "What varied", "The variants and what is particular about each.", columns, tuple(rows))
+
+
+def _cell(name: str, value: Scalar) -> str:
+    if name == "dataset":
+        return dataset_name(str(value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return number(value) if isinstance(value, int | float) else str(value)

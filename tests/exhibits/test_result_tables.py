@@ -1,0 +1,120 @@
+"""Tables of results: errors with their differences, what is tested and how, figures of the assignment beside."""
+
+from pathlib import Path
+
+from reslab.analysis.comparisons import Compared, compare
+from reslab.analysis.groups import Group, gather
+from reslab.analysis.tidy import read_tables
+from reslab.exhibits.blocks import Table
+from reslab.exhibits.results import comparison_table, errors_table, further
+from reslab.published import Published
+from reslab.recipe import Run
+from synthetic import Truth, small, write_run
+
+FAILURE = {"kind": "diverged", "message": "the loss is not finite", "epoch": 4, "iteration": 200, "time": "t"}
+
+
+def _groups(root: Path) -> list[Group]:
+    truths = {8: Truth(8.0, 1.0, 0.1), 14: Truth(6.0, 0.5, 0.1)}
+    for depth, truth in truths.items():
+        for seed in (0, 1, 2):
+            if (depth, seed) == (14, 2):
+                write_run(root, Run(small(depth), seed), truth, stop_after=4, failure=FAILURE)
+            else:
+                write_run(root, Run(small(depth), seed), truth)
+    tables = read_tables(root)
+    return [gather(tables, f"ResNet-{depth}", small(depth), (0, 1, 2)) for depth in truths]
+
+
+def _single(root: Path, *depths: int) -> list[Group]:
+    for depth in depths:
+        write_run(root, Run(small(depth), 0), Truth(depth / 2, 1.0))
+    tables = read_tables(root)
+    return [gather(tables, f"ResNet-{depth}", small(depth), (0,)) for depth in depths]
+
+
+def _label(group: Group) -> str:
+    return group.label
+
+
+def _name(one: Compared) -> str:
+    return f"{one.second.label} against {one.first.label}"
+
+
+def _columns(table: Table | None) -> dict[str, list[str | None]]:
+    assert table is not None
+    return {column.title: [row[place] for row in table.rows] for place, column in enumerate(table.columns)}
+
+
+def test_the_test_error_comes_first_and_differences_beside_it(tmp_path: Path) -> None:
+    first, second = _groups(tmp_path)
+    table = errors_table("errors", [first, second], compare([(first, second)]), _label)
+    columns = _columns(table)
+    assert list(columns)[:5] == ["Runs", "Test error (%)", "Difference (points)", "95% interval", "Verdict"]
+    assert columns["n"] == ["3", "2 of 3"]
+    assert columns["Difference (points)"][0] is None
+    assert str(columns["Difference (points)"][1]).startswith("\N{MINUS SIGN}2.0")
+    assert columns["Verdict"] == [None, "lower; 1 of 3 seeds diverged"]
+    assert table is not None
+    assert "Differences are to ResNet-8." in table.caption
+    assert "the one comparison of this study by Holm" in table.caption
+
+
+def test_of_one_seed_there_is_a_difference_and_nothing_of_a_test(tmp_path: Path) -> None:
+    first, second = _single(tmp_path, 8, 14)
+    table = errors_table("errors", [first, second], compare([(first, second)]), _label)
+    columns = _columns(table)
+    assert list(columns) == ["Runs", "Test error (%)", "Difference (points)", "Training error (%)"]
+    assert columns["Difference (points)"] == [None, "+3.00"]
+    assert table is not None
+    assert "of one seed each" in table.caption
+    assert "Holm" not in table.caption
+    assert comparison_table("comparisons", compare([(first, second)]), _name) is None
+
+
+def test_what_a_row_has_no_room_for_is_a_further_comparison(tmp_path: Path) -> None:
+    first, second = _groups(tmp_path / "two")
+    (third,) = _single(tmp_path / "one", 20)
+    compared = compare([(first, second), (second, third), (first, third)])
+    assert [_name(one) for one in further(compared)] == ["ResNet-20 against ResNet-8"]
+    columns = _columns(errors_table("errors", [first, second, third], compared, _label))
+    assert columns["Against"] == [None, "ResNet-8", "ResNet-14"]
+
+
+def test_further_comparisons_are_a_table_where_one_is_tested(tmp_path: Path) -> None:
+    first, second = _groups(tmp_path)
+    columns = _columns(comparison_table("comparisons", compare([(first, second)]), _name))
+    assert columns["Compared"] == ["ResNet-14 against ResNet-8"]
+    assert columns["Verdict"] == ["lower; 1 of 3 seeds diverged"]
+
+
+def test_an_interval_ends_where_errors_do(tmp_path: Path) -> None:
+    for depth, error in ((8, 2.0), (14, 5.0)):
+        for seed in (0, 1):
+            write_run(tmp_path, Run(small(depth), seed), Truth(error + 4 * seed, 1.0))
+    tables = read_tables(tmp_path)
+    first, second = (gather(tables, f"ResNet-{depth}", small(depth), (0, 1)) for depth in (8, 14))
+    (interval,) = _columns(errors_table("errors", [first, second], compare([(first, second)]), _label))["95% interval"][
+        1:
+    ]
+    assert str(interval).startswith("\N{MINUS SIGN}4.00 to +")  # the first error is 4%: no other is lower than 0%
+
+
+def test_the_assignments_figures_have_columns_where_they_are_of_the_same(tmp_path: Path) -> None:
+    one = Published(
+        source="assignment", citation="a table", dataset="digits", depth=8, error=3.2, train_error=0.6, epochs=12,
+        low=3.0, high=3.5, window=(7, 12),
+    )  # fmt: skip
+    groups = _groups(tmp_path)
+    columns = _columns(errors_table("errors", groups, [], _label, beside=[one]))
+    assert columns["Assignment, test (%)"] == ["3.20 (3.00 to 3.50)", None]
+    assert columns["Assignment, training (%)"] == ["0.60", None]
+    assert "After the first drop: mean (range)" in columns
+    plain = _columns(errors_table("errors", groups, [], _label))
+    assert not [title for title in plain if title.startswith(("Assignment", "After"))]
+
+
+def test_nothing_finished_is_no_table(tmp_path: Path) -> None:
+    write_run(tmp_path, Run(small(8), 0), Truth(3.0, 1.0), stop_after=3)
+    group = gather(read_tables(tmp_path), "it", small(8), (0,))
+    assert errors_table("errors", [group], [], _label) is None

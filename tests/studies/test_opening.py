@@ -1,0 +1,80 @@
+"""The opening: a row a question with its answer, size and link, the best evidence first, the limits once."""
+
+from pathlib import Path
+
+from chapter_words import words_of
+
+from reslab.analysis.tidy import Tables, read_tables
+from reslab.exhibits.blocks import Block, Figure, Link, Table
+from reslab.presets import preset_recipe
+from reslab.studies.catalogue import CHAPTERS, ask, ask_all
+from reslab.studies.chapter import answers, find, strip
+from reslab.studies.opening import Entry, opening
+from reslab.studies.study import Options, Study, Variant
+from synthetic import Truth, write_run
+
+SHORT = Options(datasets=("cifar10",), depths=(20, 56), epochs=16, seeds=1)
+
+
+def _entry(study: Study, tables: Tables) -> Entry:
+    chapter = CHAPTERS[study.kind](study)
+    found = find(study, tables, chapter)
+    return Entry(found, answers(found, chapter), strip(found, chapter))
+
+
+def _opening(root: Path, *studies: Study, only: tuple[Study, ...] | None = None) -> list[Block]:
+    for run in {run.id: run for study in (studies if only is None else only) for run in study.runs()}.values():
+        write_run(root, run, Truth(14.0 - run.recipe.depth / 56, 11.0, 0.05, own=True))
+    tables = read_tables(root)
+    return opening([_entry(study, tables) for study in studies])
+
+
+def _table(blocks: list[Block]) -> Table:
+    (table,) = [block for block in blocks if isinstance(block, Table)]
+    return table
+
+
+def test_a_row_a_question_leads_to_its_chapter(tmp_path: Path) -> None:
+    blocks = _opening(tmp_path, *ask_all("assignment", SHORT).studies)
+    table = _table(blocks)
+    assert [cell.target for row in table.rows for cell in row if isinstance(cell, Link)] == [
+        "depth", "learning-rate", "epochs", "data-size", "batch-size"
+    ]  # fmt: skip
+    depth = table.rows[0]
+    assert str(depth[0]) == "How does depth change the error?"
+    assert depth[1] == "Lowest with 56 layers (CIFAR-10)"
+    assert str(depth[2]).startswith("56 layers \N{MINUS SIGN}0.")
+    assert str(depth[2]).endswith("; against 20 layers")
+    assert depth[3] == "1"
+    (figure,) = [block for block in blocks if isinstance(block, Figure)]
+    assert figure.panels[0].title == "Depth, CIFAR-10"
+
+
+def test_what_the_runs_cannot_show_is_said_once_and_the_assignment_introduced(tmp_path: Path) -> None:
+    words = words_of(_opening(tmp_path, *ask_all("assignment", SHORT).studies))
+    assert words.count("These runs cannot show") == 1
+    assert "what holds at full length (all saw " in words
+    assert "which differences another seed would turn round (five studies have one seed each)" in words
+    assert "Five questions are tasks of the assignment, a university course's on residual networks" in words
+
+
+def test_full_trainings_and_several_seeds_come_first(tmp_path: Path) -> None:
+    full = Study(
+        "full", "In full", "", "", (Variant("full", preset_recipe("assignment", dataset="cifar10", depth=20)),), (0, 1),
+        "custom",
+    )  # fmt: skip
+    three = ask("batch-size", Options(datasets=("cifar10",), depths=(20,), epochs=16, seeds=2))
+    table = _table(_opening(tmp_path, ask("depth", SHORT), three, full))
+    assert [str(row[0]) for row in table.rows] == [
+        "In full", "What does the batch size do?", "How does depth change the error?"
+    ]  # fmt: skip
+    assert str(table.rows[0][1]).startswith("ResNet-20 at 13.")
+    assert " (" in str(table.rows[1][2])  # intervals
+
+
+def test_one_study_opens_with_its_own_chapter_and_unanswered_ones_are_named(tmp_path: Path) -> None:
+    depth, rate = ask("depth", SHORT), ask("learning-rate", SHORT)
+    batch = ask("batch-size", SHORT)
+    assert _opening(tmp_path / "one", depth) == []
+    words = words_of(_opening(tmp_path / "two", depth, rate, batch, only=(depth, rate)))
+    assert "Not answered by what has finished: What does the batch size do." in words
