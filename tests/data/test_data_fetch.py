@@ -29,6 +29,7 @@ class Mirrors:
 
     def __init__(self, archive: bytes) -> None:
         self.archive = archive
+        self.is_over = threading.Event()
         self.requests: list[tuple[str, str | None]] = []
         mirrors = self
 
@@ -62,6 +63,10 @@ class Mirrors:
             handler.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         handler.send_header("Content-Length", str(len(content) - start))
         handler.end_headers()
+        if mirror == "drip":
+            while not self.is_over.wait(0.05):
+                handler.wfile.write(content[start : start + 1])
+            return
         end = (start + len(content)) // 2 if mirror in ("cut", "wrong-and-cut") else len(content)
         handler.wfile.write(content[start:end])
 
@@ -76,6 +81,7 @@ def mirrors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirrors
     folder = write_folder(tmp_path / "made", PYTHON, parts(PYTHON))
     served = Mirrors(pack(folder, tmp_path / "made.tar.gz").read_bytes())
     yield served
+    served.is_over.set()
     served.server.shutdown()
     served.thread.join()
     served.server.server_close()
@@ -125,6 +131,16 @@ def test_a_broken_download_goes_on_at_the_next_mirror(tmp_path: Path, mirrors: M
     assert path.read_bytes() == mirrors.archive
     reasons = ["the server answers 404 Not Found", "has 26 bytes instead of", "the connection broke"]
     assert [reason in notice for reason, notice in zip(reasons, notices, strict=True)] == [True] * 3
+
+
+def test_a_mirror_that_only_drips_is_left_for_the_next(
+    tmp_path: Path, mirrors: Mirrors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reslab.data.fetch.PATIENCE_SECONDS", 0.3)
+    notices: list[str] = []
+    path = fetch("cifar10", tmp_path, downloads=downloads(mirrors, "drip", "good"), notice=notices.append)
+    assert path.read_bytes() == mirrors.archive
+    assert "sends too slowly" in notices[0]
 
 
 def test_an_interrupted_download_goes_on_the_next_time(tmp_path: Path, mirrors: Mirrors) -> None:

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from data_fakes import CIFAR10_NAMES, LAYOUT, pack, parts, real_cifar, write_folder
 
+from reslab.data import archives
 from reslab.data.archives import read_files
 from reslab.data.cifar import LAYOUTS, Layout, read_cifar
-from reslab.data.images import fingerprint
+from reslab.data.images import fingerprint, make_dataset
 from reslab.data.normalisation import channel_statistics
 from reslab.data.pickles import read_pickle
 from reslab.data.places import keeping_place, places
@@ -277,6 +278,31 @@ def test_a_bomb_is_refused_before_it_is_read(tmp_path: Path) -> None:
         list(read_files(path, {"data_batch_1"}))
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "size", "count", "after"),
+    [
+        ("readme.html", tarfile.REGTYPE, 2**36, 1, 0),
+        ("././@LongLink", tarfile.GNUTYPE_LONGNAME, 2**32, 1, 0),
+        ("pax", tarfile.XHDTYPE, 2**32, 1, 0),
+        ("readme.html", tarfile.REGTYPE, 0, 5000, 0),
+        ("readme.html", tarfile.REGTYPE, 0, 1, 80),
+    ],
+    ids=["long-file", "long-name", "long-header", "many-members", "zeros-after-the-end"],
+)
+def test_what_unpacks_to_more_than_cifar_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: bytes, size: int, count: int, after: int
+) -> None:
+    monkeypatch.setattr(archives, "MAX_ALL_BYTES", 2**26)  # a test need not unpack a gibibyte
+    header = tarfile.TarInfo(name)
+    header.size, header.type = size, kind
+    path, zeros = tmp_path / "bomb.tar.gz", gzip.compress(bytes(2**20))
+    path.write_bytes(
+        gzip.compress(header.tobuf(tarfile.GNU_FORMAT) * count + bytes(1024) * bool(after)) + zeros * after
+    )
+    with pytest.raises(DataError, match="refused"):
+        list(read_files(path, {"data_batch_1"}))
+
+
 class _RunsACommand:
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -397,6 +423,8 @@ def test_the_real_images_are_recognised(name: str) -> None:
     dataset = real_cifar(name)
     num_classes, mean, deviation = OFFICIAL[name]
     assert dataset.official
+    misnamed = ("aeroplane", *dataset.class_names[1:])
+    assert not make_dataset(name, dataset.train, dataset.test, misnamed).official
     assert dataset.num_classes == num_classes
     for part, count in ((dataset.train, 50_000), (dataset.test, 10_000)):
         assert len(part) == count

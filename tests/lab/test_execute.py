@@ -275,6 +275,16 @@ def test_images_that_have_changed_between_attempts_are_refused(tmp_path: Path, m
     assert files.failure() is None
 
 
+def test_images_that_are_not_the_official_ones_are_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = load("digits")
+    for official in (True, False):
+        monkeypatch.setattr(execution, "_load", lambda *_, official=official: replace(real, official=official))
+        seen: list[dict[str, Any]] = []
+        execute(make(tmp_path / str(official), small(1)), QUICK, on_event=seen.append)
+        remarks = [event["words"] for event in seen if event["event"] == "remark"]
+        assert any("not the official images of digits" in words for words in remarks) != official
+
+
 def test_missing_images_are_a_failure_in_the_users_words(tmp_path: Path) -> None:
     files = make(tmp_path, small(2, dataset="cifar10"))
     with pytest.raises(DataError, match="reslab data fetch cifar10"):

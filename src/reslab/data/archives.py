@@ -13,6 +13,12 @@ from reslab.errors import DataError
 MAX_FILE_BYTES = 256 * 2**20
 """Longer files are refused: the largest of CIFAR's is 155 MB."""
 
+MAX_ALL_BYTES = 2**30
+"""What an archive may unpack to: CIFAR's are of 190 MB at most."""
+
+MAX_MEMBERS = 1000
+"""What an archive may hold: CIFAR's have some ten files."""
+
 
 def read_files(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, BinaryIO]]:
     """Yield the name and the open content of each wanted file in a folder or a .tar.gz archive.
@@ -60,9 +66,12 @@ def _read_archive(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, Bi
 
 def _members(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, BinaryIO]]:
     seen: set[str] = set()
-    with gzip.open(path) as unzipped:
-        with tarfile.open(fileobj=unzipped, mode="r:") as archive:
-            for member in archive:
+    with gzip.open(path) as packed:
+        unzipped = _Bounded(packed, path)
+        with tarfile.open(fileobj=unzipped, mode="r:") as archive:  # type: ignore[call-overload]
+            for number, member in enumerate(archive):
+                if number >= MAX_MEMBERS:
+                    raise DataError(f"{path} has more than {MAX_MEMBERS:,} members, unlike CIFAR: refused")
                 _check_member(member, path)
                 name = PurePosixPath(member.name).name
                 if not member.isfile() or name not in wanted:
@@ -79,6 +88,28 @@ def _members(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, BinaryI
                 yield name, io.BytesIO(pixels)
         while unzipped.read(2**20):  # to the end, where gzip's checksum is
             pass
+
+
+class _Bounded:
+    """An unpacked archive that is not read beyond a limit, nor in one piece larger than any of CIFAR's files."""
+
+    def __init__(self, unzipped: gzip.GzipFile, path: Path) -> None:
+        self._unzipped, self._path = unzipped, path
+        self.tell = unzipped.tell
+
+    def read(self, size: int) -> bytes:
+        if size > MAX_FILE_BYTES + tarfile.RECORDSIZE:
+            raise DataError(f"{self._path} has a header of {size:,} bytes: refused")
+        self._check(self.tell() + size)
+        return self._unzipped.read(size)
+
+    def seek(self, offset: int) -> int:
+        self._check(offset)
+        return self._unzipped.seek(offset)
+
+    def _check(self, end: int) -> None:
+        if end > MAX_ALL_BYTES:
+            raise DataError(f"{self._path} unpacks to more than {MAX_ALL_BYTES:,} bytes, unlike CIFAR: refused")
 
 
 def _check_member(member: tarfile.TarInfo, path: Path) -> None:

@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
@@ -17,8 +19,17 @@ from reslab.data.sources import NAMES, check_name, find, load
 from reslab.datasets import known
 from reslab.errors import DataError, LockedError, ResLabError
 
+if TYPE_CHECKING:
+    import requests
+
 Progress = Callable[[int, int], None]
 """Told the bytes that are there and the bytes of the whole, again and again."""
+
+
+PATIENCE_SECONDS = 60.0
+"""In which a mirror must send a piece of the archive; one that only drips is left for the next."""
+
+_PIECE_BYTES = 2**14
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,13 +234,35 @@ def _download_part(url: str, part: Path, num_bytes: int, progress: Progress | No
         if length is not None and done + int(length) != num_bytes:
             raise requests.RequestException(f"has {done + int(length):,} bytes instead of {num_bytes:,}: refused")
         with part.open("ab" if done else "wb") as file:
-            for chunk in response.iter_content(2**14):
+            for chunk in _pieces(response):
                 file.write(chunk)
                 done += len(chunk)
                 if progress is not None:
                     progress(done, num_bytes)
                 if done > num_bytes:
                     break
+
+
+def _pieces(response: "requests.Response") -> Iterator[bytes]:
+    """Yield what comes in pieces of one length; the last may be shorter."""
+    import requests
+    import urllib3
+
+    piece, begun = b"", time.monotonic()
+    try:
+        while got := response.raw.read1(_PIECE_BYTES - len(piece)):
+            piece += got
+            if len(piece) == _PIECE_BYTES:
+                yield piece
+                piece, begun = b"", time.monotonic()
+            elif time.monotonic() - begun > PATIENCE_SECONDS:
+                raise requests.RequestException(f"sends too slowly: {len(piece):,} bytes in {PATIENCE_SECONDS:.0f} s")
+    except urllib3.exceptions.TimeoutError as error:
+        raise requests.Timeout(error) from error
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.exceptions.ChunkedEncodingError(error) from error
+    if piece:
+        yield piece
 
 
 def _has_hash(path: Path, download: Download) -> bool:

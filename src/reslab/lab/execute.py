@@ -22,6 +22,7 @@ from reslab.data import sources
 from reslab.data.folders import NAME as IMAGEFOLDER
 from reslab.data.folders import Folders, check_decodes
 from reslab.data.serving import AnyDataset
+from reslab.datasets import is_named
 from reslab.errors import ResLabError
 from reslab.files import file_sha256, sync_folder, writing
 from reslab.host import usable_cores
@@ -171,6 +172,8 @@ def _train(
         num_iterations=state.schedule.num_iterations,
         num_epochs=state.schedule.num_epochs,
     )
+    if not dataset.official and is_named(recipe.dataset):
+        emit("remark", words=f"these are not the official images of {recipe.dataset}: `reslab data list` tells more")
     if problem:
         emit("remark", words=problem)
     threads = torch.get_num_threads()
