@@ -165,35 +165,47 @@ void multiply(int64_t tiles, const uint32_t* transformed, int64_t apart, const u
   }
 }
 
+// What convolving needs beside maps and weights.
+struct Blocks {
+  int64_t together, apart, sums_apart;  // rows of tiles; words between places, and between their sums
+};
+
+// Convolves rows [first, end) of tiles, with memory for them that is zero to begin with.
+template <class T, int WORDS>
+void convolve_rows(const Shape shape, const Blocks blocks, int64_t first, int64_t end, const T* maps, const T* zeros,
+                   const uint32_t* weights, uint32_t* transformed, float* sums, T* out) {
+  const int words = shape.in / Numbers<T>::A_WORD;
+  for (int64_t start = first; start < end; start += blocks.together) {
+    const int64_t rows = std::min(blocks.together, end - start);
+    for (int64_t row = 0; row < rows; row++) {
+      transform_row<T>(shape, pixel_rows(shape, shape.in, maps, zeros, start + row), shape.in, blocks.apart,
+                       transformed + row * shape.tiles() * words);
+    }
+    for (int o = 0; o < shape.out; o += LANES) {
+      multiply<T, WORDS>(rows * shape.tiles(), transformed, blocks.apart,
+                         weights + static_cast<int64_t>(PLACES) * words * o, words, sums, blocks.sums_apart);
+      for (int64_t row = 0; row < rows; row++) {
+        write_row<T>(shape, sums + row * shape.width * LANES, blocks.sums_apart,
+                     out + (start + row) * 2 * shape.width * shape.out + o);
+      }
+    }
+  }
+}
+
 // Convolves with weights that are transformed already, as words[out / LANES][place][in][LANES].
 template <class T, int WORDS> void convolve(const Shape& shape, const T* maps, const uint32_t* weights, T* out) {
   const int64_t together = shape.rows_together(BLOCK);
   const int64_t tiles = (together * shape.tiles() + TOGETHER - 1) / TOGETHER * TOGETHER;
-  const int words = shape.in / Numbers<T>::A_WORD;
   // Places that are a power of two apart would fall on the same lines of the cache.
-  const int64_t apart = tiles * words + LANES, sums_apart = (tiles * 2 + 1) * LANES;
-  const int64_t blocks = (shape.rows() + together - 1) / together;
-  const int pieces = static_cast<int>(std::min<int64_t>(blocks, PIECES));
+  const Blocks blocks{together, tiles * shape.in / Numbers<T>::A_WORD + LANES, (tiles * 2 + 1) * LANES};
+  const int64_t num_blocks = (shape.rows() + together - 1) / together;
+  const int pieces = static_cast<int>(std::min<int64_t>(num_blocks, PIECES));
   in_pieces(pieces, shape.threads, [&] {
-    return [&, zero_row = Zeros(static_cast<int64_t>(shape.width) * shape.in), transformed = Zeros(PLACES * apart),
-            sums = Buffer(SIDE * sums_apart)](int place) mutable {
-      const Piece piece(blocks, pieces, place);
-      for (int64_t block = piece.first; block < piece.end; block++) {
-        const int64_t start = block * together, rows = std::min(together, shape.rows() - start);
-        for (int64_t row = 0; row < rows; row++) {
-          const Rows<T> pixels =
-              pixel_rows(shape, shape.in, maps, reinterpret_cast<const T*>(zero_row.words()), start + row);
-          transform_row<T>(shape, pixels, shape.in, apart, transformed.words() + row * shape.tiles() * words);
-        }
-        for (int o = 0; o < shape.out; o += LANES) {
-          multiply<T, WORDS>(rows * shape.tiles(), transformed.words(), apart,
-                             weights + static_cast<int64_t>(PLACES) * words * o, words, sums.floats(), sums_apart);
-          for (int64_t row = 0; row < rows; row++) {
-            write_row<T>(shape, sums.floats() + row * shape.width * LANES, sums_apart,
-                         out + (start + row) * 2 * shape.width * shape.out + o);
-          }
-        }
-      }
+    return [&, zeros = Zeros(static_cast<int64_t>(shape.width) * shape.in), transformed = Zeros(PLACES * blocks.apart),
+            sums = Buffer(SIDE * blocks.sums_apart)](int place) mutable {
+      const Piece piece(num_blocks, pieces, place);
+      convolve_rows<T, WORDS>(shape, blocks, piece.first * together, std::min(piece.end * together, shape.rows()), maps,
+                              reinterpret_cast<const T*>(zeros.words()), weights, transformed.words(), sums.floats(), out);
     };
   });
 }
@@ -362,6 +374,34 @@ inline void store_filters(const float* m, int64_t apart, float* to) {
   }
 }
 
+// What the gradient of the weights needs beside the maps, and memory for it.
+struct Products {
+  int64_t together, in_apart, out_apart;  // rows of tiles; words between places
+  uint32_t *pixels, *backs;
+};
+
+// Sums of rows [first, end) of tiles: to[place][in][out].
+template <class T>
+void add_rows(const Shape shape, const Products products, int64_t first, int64_t end, const T* maps, const T* zeros,
+              const T* gradients, float* to) {
+  const int64_t numbers = static_cast<int64_t>(shape.in) * shape.out;
+  std::memset(to, 0, static_cast<size_t>(PLACES) * numbers * sizeof(float));
+  for (int64_t start = first; start < end; start += products.together) {
+    const int64_t rows = std::min(products.together, end - start);
+    for (int64_t row = 0; row < rows; row++) {
+      const int64_t word = row * shape.tiles() / Numbers<T>::A_WORD;
+      transform_pixels<T>(shape, pixel_rows(shape, shape.in, maps, zeros, start + row), products.in_apart,
+                          products.pixels + word * shape.in);
+      transform_gradients<T>(shape, gradients + (start + row) * 2 * shape.width * shape.out, products.out_apart,
+                             products.backs + word * shape.out);
+    }
+    for (int place = 0; place < PLACES; place++) {
+      add_place<T>(shape, rows * shape.tiles() / Numbers<T>::A_WORD, products.pixels + place * products.in_apart,
+                   products.backs + place * products.out_apart, to + place * numbers);
+    }
+  }
+}
+
 // The gradient of the weights, out x tap x in.
 template <class T> void weights_gradient(const Shape& shape, const T* maps, const T* gradients, float* to) {
   const int64_t numbers = static_cast<int64_t>(shape.in) * shape.out;
@@ -371,24 +411,10 @@ template <class T> void weights_gradient(const Shape& shape, const T* maps, cons
   WeightSums all(shape.images, TAPS, shape.in, shape.out);
   in_pieces(all.pieces, shape.threads, [&] {
     return [&, pixels = Buffer(PLACES * in_apart), backs = Buffer(PLACES * out_apart), sums = Buffer(PLACES * numbers),
-            zero_row = Zeros(static_cast<int64_t>(shape.width) * shape.in)](int place) mutable {
-      const T* zeros = reinterpret_cast<const T*>(zero_row.words());
+            zeros = Zeros(static_cast<int64_t>(shape.width) * shape.in)](int place) mutable {
       const Piece piece(shape.rows(), all.pieces, place);
-      std::memset(sums.floats(), 0, static_cast<size_t>(PLACES) * numbers * sizeof(float));
-      for (int64_t start = piece.first; start < piece.end; start += together) {
-        const int64_t rows = std::min(together, piece.end - start);
-        for (int64_t row = 0; row < rows; row++) {
-          const int64_t word = row * shape.tiles() / Numbers<T>::A_WORD;
-          transform_pixels<T>(shape, pixel_rows(shape, shape.in, maps, zeros, start + row), in_apart,
-                              pixels.words() + word * shape.in);
-          transform_gradients<T>(shape, gradients + (start + row) * 2 * shape.width * shape.out, out_apart,
-                                 backs.words() + word * shape.out);
-        }
-        for (int i = 0; i < PLACES; i++) {
-          add_place<T>(shape, rows * shape.tiles() / Numbers<T>::A_WORD, pixels.words() + i * in_apart,
-                       backs.words() + i * out_apart, sums.floats() + i * numbers);
-        }
-      }
+      add_rows<T>(shape, {together, in_apart, out_apart, pixels.words(), backs.words()}, piece.first, piece.end, maps,
+                  reinterpret_cast<const T*>(zeros.words()), gradients, sums.floats());
       for (int64_t i = 0; i < numbers; i += LANES) store_filters(sums.floats() + i, numbers, all.part(place) + i);
     };
   });
