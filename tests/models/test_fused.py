@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reslab.errors import ResLabError
-from reslab.kernels.build import kernels
+from reslab.kernels.build import kernels, library
 from reslab.models.blocks import Block
 from reslab.models.fused import FusedResNet, fused, thread_invariant
 from reslab.models.networks import ResNet, build
@@ -230,8 +230,9 @@ def test_a_second_derivative_of_the_network_is_refused_in_training_and_right_in_
     assert all(torch.equal(one, two) for one, two in zip(*curves, strict=True))
 
 
+HAS_AVX512 = kernels().multiplies_float and library().reslab_winograd_lanes() == 16
 PROMISED = [
-    pytest.param("fp32", marks=pytest.mark.skipif(not kernels().multiplies_float, reason="neither AVX-512 nor AVX2")),
+    pytest.param("fp32", marks=pytest.mark.skipif(not HAS_AVX512, reason="no AVX-512 here")),
     pytest.param(
         "bf16", marks=pytest.mark.skipif(not kernels().multiplies_bfloat16, reason="no dot products of bfloat16")
     ),
@@ -280,8 +281,7 @@ def test_any_number_of_threads_gives_the_same_bits(fields: dict[str, Any], preci
 
 
 def test_for_which_networks_any_number_of_threads_gives_the_same_bits() -> None:
-    able = kernels().multiplies_float
-    assert thread_invariant(fused(network()), "fp32") == able
+    assert thread_invariant(fused(network()), "fp32") == HAS_AVX512
     assert thread_invariant(fused(network()), "bf16") == kernels().multiplies_bfloat16
     assert not thread_invariant(network(), "fp32")
     assert not thread_invariant(fused(build("imagenet", 18, "B", 10, initialisation="he-fan-in", seed=0)), "fp32")
