@@ -154,6 +154,9 @@ def test_where_the_kernels_are_usable() -> None:
     assert not usable(nn.BatchNorm2d(16, track_running_stats=False), torch.zeros(4, 16, 2, 2))
     assert not usable(nn.BatchNorm2d(16, momentum=None), torch.zeros(4, 16, 2, 2))
     assert not usable(nn.BatchNorm2d(32), torch.zeros(4, 16, 2, 2))
+    sparse = nn.BatchNorm2d(16)
+    sparse.weight = nn.Parameter(torch.ones(32)[::2])
+    assert not usable(sparse, torch.zeros(4, 16, 2, 2))
     assert not usable(type("Other", (nn.BatchNorm2d,), {})(16), torch.zeros(4, 16, 2, 2))
 
 
