@@ -126,12 +126,23 @@ def _convolutions(draw: st.DrawFn) -> tuple[nn.Conv2d, _Layer]:
 @settings(max_examples=EXAMPLES)
 def test_any_convolution(case: tuple[nn.Conv2d, _Layer]) -> None:
     convolution, how = case
+    ours, torchs = (_forward(way, convolution, how) for way in (convolve, lambda layer, maps: layer(maps)))
+    if isinstance(ours, tuple) or type(ours.grad_fn) is type(torchs.grad_fn):
+        # Torch's operation or error.  No backward pass: torch 2.13's gives other numbers each time with some shapes.
+        assert ours == torchs if isinstance(ours, tuple) else ours.shape == torchs.shape
+        return
     ours = _result(convolution, how, lambda layer, maps: [convolve(layer, maps[0])], 1)  # type: ignore[arg-type]
     torchs = _result(convolution, how, lambda layer, maps: [layer(maps[0])], 1)
-    if isinstance(ours, list) and isinstance(torchs, list) and type(ours[0].grad_fn) is type(torchs[0].grad_fn):
-        return  # torch's operation, which with some shapes does not agree with itself
     half = how.autocast or torch.bfloat16 in (how.maps, how.parameters)
     _agree(ours, torchs, BOUND[torch.bfloat16 if half else torch.float32], 0.1)
+
+
+def _forward(way: Callable[[nn.Conv2d, Tensor], Tensor], convolution: nn.Conv2d, how: _Layer) -> Any:
+    try:
+        with torch.autocast("cpu", torch.bfloat16, enabled=how.autocast):
+            return way(convolution, how.tensor(how.shape, 0).requires_grad_(how.needs_gradient))
+    except (RuntimeError, ValueError) as error:
+        return type(error), str(error).splitlines()[0]
 
 
 @st.composite
