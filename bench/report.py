@@ -11,9 +11,9 @@ from pathlib import Path
 
 from reslab import host
 from reslab.report.write import write_report
+from reslab.studies.asked import record
 from reslab.studies.catalogue import ask
 from reslab.studies.questions import QUESTIONS
-from reslab.studies.asked import record
 from reslab.studies.study import Options
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))

@@ -243,7 +243,9 @@ def check_depth(family: str, depth: int) -> None:
         if depth not in IMAGENET_DEPTHS:
             raise ResLabError(f"depth must be 18, 34, 50, 101 or 152 for a network of family {family}; not {depth}")
     elif depth < 8 or depth % 6 != 2:
-        raise ResLabError(f"depth must be 6n+2, as in 8, 14, 20, 32, 44, 56, 110 or 1202; not {depth}")
+        near = max(8, depth - (depth - 2) % 6)
+        hint = f"; try {near}" if near >= depth else f"; try {near} or {near + 6}"
+        raise ResLabError(f"depth must be 6n+2, as in 8, 14, 20, 32, 44, 56, 110 or 1202; not {depth}{hint}")
 
 
 def unhandled(field: str, value: str) -> ResLabError:

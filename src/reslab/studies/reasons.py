@@ -16,9 +16,7 @@ Kinds = tuple[str, str]
 
 NOTHING_BESIDE = "Nothing has finished that the base could be compared with, or the base itself has not."
 UNTESTED = "With one seed each, no difference is tested."
-ASSUMED = (
-    "Where n is 1, intervals, verdicts and reasons assume that a seed varies as in the runs of this report with several."
-)
+ASSUMED = "Where n is 1, intervals, verdicts and reasons assume that a seed varies as in the runs of this report with several."
 
 _MEANINGS: dict[Kinds, str] = {
     ("higher", "higher"): "less is learnt even of the training images: too little training, or training that goes "

@@ -1,0 +1,51 @@
+"""Every verb and flag with a letter missing or two exchanged: exit code 2, and the right spelling offered."""
+
+import pytest
+
+from reslab.cli import COMMANDS, DATA_COMMANDS, app, data, main
+
+VERBS = {**{name: app[name] for name in COMMANDS}, **{f"data {name}": data[name] for name in DATA_COMMANDS}}
+
+
+def _flags(verb: str) -> list[str]:
+    arguments = VERBS[verb].assemble_argument_collection(parse_docstring=False)
+    names = (name for argument in arguments for name in argument.names if name.startswith("--"))
+    return [name for name in names if len(name) > len("--lr")]
+
+
+def _misspelt(name: str) -> list[str]:
+    """Return the name without its last letter but one, and with these two exchanged."""
+    return [name[:-2] + name[-1], name[:-2] + name[-1] + name[-2]]
+
+
+def _said(capsys: pytest.CaptureFixture[str]) -> str:
+    heard = capsys.readouterr()
+    return " ".join((heard.out + heard.err).replace("│", " ").split())
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_flag_with_a_typo_is_named_and_the_right_one_offered(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    known = set(_flags(verb))
+    for flag in known:
+        for wrong in set(_misspelt(flag)) - known:
+            assert main([*verb.split(), f"{wrong}=3"]) == 2
+            said = _said(capsys)
+            assert wrong in said
+            assert f"{flag}?" in said or f"{flag.removesuffix('s')}?" in said, said  # --run is as near to --rusn
+
+
+def test_a_verb_with_a_typo_is_named_and_the_right_one_offered(capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in COMMANDS:
+        for wrong in set(_misspelt(verb)) - set(COMMANDS):
+            assert main([wrong]) == 2
+            said = _said(capsys)
+            assert f'"{wrong}"' in said
+            assert f'"{verb}"' in said, said
+
+
+@pytest.mark.parametrize(
+    ("depth", "offered"), [("21", "try 20 or 26"), ("5", "try 8"), ("18", "try 14 or 20"), ("111", "try 110 or 116")]
+)
+def test_an_impossible_depth_gets_the_nearest(depth: str, offered: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--depth", depth]) == 2
+    assert offered in _said(capsys)
