@@ -51,7 +51,7 @@ def rate_figure(key: str, groups: Sequence[Group]) -> Figure | None:
     caption = "Learning rate at the end of each epoch, as recorded, drawn over that epoch; logarithmic axis.  " + (
         "All runs follow one schedule." if len(named) == 1 else "Each line is one schedule."
     )
-    return Figure(key, "Learning rate", caption, (panel("", chart, {key: rows}, height=180),))
+    return Figure(key, "Learning rate", caption, (panel("", chart, {key: rows}, height=110),))
 
 
 def _dashes(labels: Sequence[str]) -> alt.Legend:

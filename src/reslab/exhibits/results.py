@@ -66,7 +66,7 @@ def errors_table(
     names = listing(dataset_name(dataset) for dataset in datasets_of(shown))
     caption = (
         f"Errors of the last epoch on {names}, {over_seeds(shown)}{_count(seeds)}; training errors are of augmented "
-        f"images.{_against(against, label)}{_how_compared(_tested(compared))}"
+        f"images.{_against(against, label)}{_corrected(_tested(compared))}"
     )
     return Table(
         key,
@@ -100,12 +100,10 @@ def comparison_table(key: str, compared: Sequence[Compared], name: Callable[[Com
     if not tested:
         return None
     columns = _difference_columns(listed)
-    caption = (
-        f"Differences of the last-epoch test error.{_how_compared(tested) or '  With one seed each none is tested.'}"
-    )
+    caption = "Differences of the last-epoch test error, tested and corrected with those above."
     return Table(
         key,
-        "Comparisons",
+        "Further comparisons",
         caption,
         (
             Column("Compared", "left"),
@@ -168,22 +166,29 @@ def _tested(listed: Iterable[Compared]) -> list[Verdict]:
     return [one.test for one in listed if one.test is not None and one.test.p is not None]
 
 
-def _how_compared(tested: Sequence[Verdict]) -> str:
-    """Return how differences were tested; nothing where none was."""
+def how_compared(compared: Sequence[Compared]) -> str:
+    """Return how differences were tested, in words that are the same for every study; nothing where none was."""
+    tested = _tested(compared)
     if not tested:
         return ""
     paired = [verdict for verdict in tested if verdict.difference.paired]
     test = "Student's test of pairs of equal seeds" if len(paired) == len(tested) else "Welch's test"
-    if any(verdict.difference.shared for verdict in tested):
-        test += ", the spread of seeds shared across variants"
-    if any(verdict.difference.assumed for verdict in tested):
-        test += ", single seeds taken to vary as the others of this report"
-    some = " (pairs of equal seeds where marked †)" if 0 < len(paired) < len(tested) else ""
+    some = " (of pairs of equal seeds where marked †)" if 0 < len(paired) < len(tested) else ""
+    shared = any(verdict.difference.shared for verdict in tested)
+    lean = ", with the spread of seeds shared across variants" if shared else ""
+    lent = any(verdict.difference.assumed for verdict in tested)
+    assumed = "  Where n is 1, a seed is assumed to vary as in the runs of this report with several." if lent else ""
     return (
-        f"  Differences by {test}{some}, p corrected for the {counted(len(tested), 'comparison')} of this study by "
-        f"Holm's method.  Equal: shown to differ by less than {number(MARGIN)} points.  {NOT_RESOLVED.capitalize()}: "
-        "neither is shown; in brackets, the seeds each that would detect this size with 80% power."
+        f"Differences are tested by {test}{some}{lean}.{assumed}  Equal: shown to differ by less than {number(MARGIN)} "
+        f"points.  {NOT_RESOLVED.capitalize()}: neither is shown; in brackets, the seeds each that would detect this "
+        "size with 80% power."
     )
+
+
+def _corrected(tested: Sequence[Verdict]) -> str:
+    if not tested:
+        return ""
+    return f"  p is corrected for the {counted(len(tested), 'comparison')} of this study by Holm's method."
 
 
 def _against(against: Sequence[Compared | None], label: Label) -> str:

@@ -107,8 +107,8 @@ def _words(first: Group, own: Sequence[Compared], label: Label) -> str:
         if there == ["open"]:
             parts = ["no difference is resolved"]
         elif len(there) == 1:
-            alone = f" with {_named(kinds[there[0]], label)}" if len(tested) == 1 or there != ["equal"] else ""
-            parts = [f"{_KINDS[there[0]]}{alone}"]
+            whole = "all others" if len(tested) > 2 else _named(kinds[there[0]], label)
+            parts = [f"{_KINDS[there[0]]}{'' if there == ['equal'] and len(tested) > 1 else f' with {whole}'}"]
         else:
             known = [kind for kind in there if kind != "open"]
             parts = [f"{_KINDS[kind]} with {_named(kinds[kind], label)}" for kind in known]
@@ -130,8 +130,8 @@ def _named(groups: Sequence[Group], label: Label) -> str:
     if len(groups) > MOST_NAMED:
         return f"{len(groups)} others"
     first, *others = map(label, groups)
-    head = f"{first.split(' ')[0]} "
-    return listing([first, *(name.removeprefix(head) for name in others)])
+    head = first.split(" ")[0]
+    return listing([first, *(name.removeprefix(f"{head} ") if head.isalpha() else name for name in others)])
 
 
 def _telling(own: Sequence[Compared]) -> list[Compared]:

@@ -12,7 +12,7 @@ from reslab.exhibits.factor_figures import MEASURED, Axis, Mark, factor_figure
 from reslab.exhibits.overview import Strip
 from reslab.exhibits.rates import rate_figure
 from reslab.exhibits.recipes import recipe_table
-from reslab.exhibits.results import comparison_table, errors_table, further
+from reslab.exhibits.results import comparison_table, errors_table, further, how_compared
 from reslab.exhibits.variants import by_variant_figure, marks
 from reslab.exhibits.wording import opened
 from reslab.studies.against_published import against_paper, another_recipe, not_compared
@@ -23,7 +23,7 @@ from reslab.studies.findings import Findings
 from reslab.studies.measured import measured
 from reslab.studies.progress import progress
 from reslab.studies.question import Chapter
-from reslab.studies.reasons import ASSUMED, assumed, on_what_scale, untested
+from reslab.studies.reasons import on_what_scale, untested
 from reslab.studies.sentences import compared_name, diverged_words, missing_words
 from reslab.studies.study import Study
 
@@ -96,8 +96,8 @@ def _results(found: Findings, chapter: Chapter) -> list[Block]:
     blocks = [*shown_first, pairs, *chapter.exhibits(found)]
     if untested(found.compared):
         blocks.append(Prose(on_what_scale(found.compared)))
-    elif assumed(found.compared):
-        blocks.append(Prose(ASSUMED))
+    elif words := how_compared(found.compared):
+        blocks.append(Prose(words))
     return [block for block in blocks if block is not None]
 
 

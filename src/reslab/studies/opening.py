@@ -91,9 +91,9 @@ def _merged(parts: Sequence[tuple[str, str]]) -> str:
     for where, text in parts:
         if text:
             places.setdefault(text, []).append(where)
-    if len(places) == 1:
-        ((text, common),) = places.items()
-        return f"{text} ({listing(dict.fromkeys(common))})"
+    wheres = list(dict.fromkeys(listing(dict.fromkeys(where)) for where in places.values()))
+    if len(wheres) == 1:
+        return f"{'; '.join(places)} ({wheres[0]})"
     return ".  ".join(f"{listing(dict.fromkeys(where))}: {text}" for text, where in places.items())
 
 

@@ -16,8 +16,6 @@ Kinds = tuple[str, str]
 
 NOTHING_BESIDE = "Nothing has finished that the base could be compared with, or the base itself has not."
 UNTESTED = "With one seed each, no difference is tested."
-ASSUMED = "Where n is 1, intervals, verdicts and reasons assume that a seed varies as in the runs of this report with several."
-
 _MEANINGS: dict[Kinds, str] = {
     ("higher", "higher"): "less is learnt even of the training images: too little training, or training that goes "
     "astray, and not overfitting",
@@ -67,11 +65,6 @@ def untested(compared: Sequence[Compared]) -> bool:
     """Return whether there are comparisons and none of them could be tested, for want of seeds."""
     verdicts = [one.test for one in compared if one.test is not None]
     return bool(verdicts) and all(verdict.kind == "unknown" for verdict in verdicts)
-
-
-def assumed(compared: Sequence[Compared]) -> bool:
-    """Return whether any comparison is of a single seed, with the spread of others."""
-    return any(one.test is not None and one.test.difference.assumed for one in compared)
 
 
 def on_what_scale(compared: Sequence[Compared]) -> str:
