@@ -125,6 +125,35 @@ def test_every_part_is_there(written: ReportFiles) -> None:
     assert not re.search(r"\[\[[a-z0-9-]+\]\]", text.replace("[[test]]", ""))
 
 
+def test_notes_of_the_user_are_in_their_chapters_and_stay_as_they_are(runs: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(runs, tmp_path / "runs")
+    words = "At the head.\n\n## depth\n\nI expected <more>.\n\n## dept\n\nLost?\n"
+    (root / "notes.md").write_text(words)
+    text = render_markdown(compose(root))
+    assert (
+        text.index("At the head.")
+        < text.index("## How does depth change the error?")
+        < text.index("I expected &lt;more&gt;.")
+    )
+    assert "notes.md has notes on 'dept', which is no study here (did you mean 'depth'?)." in text.replace(
+        "\u2019", "'"
+    ).replace("\u2018", "'").replace("\\", "")
+    assert (root / "notes.md").read_text() == words
+
+
+def test_a_report_that_somebody_edited_is_not_written_over(runs: Path, tmp_path: Path) -> None:
+    files = write_report(runs, tmp_path)
+    assert {path.name for path in (tmp_path / "tables").glob("depth-errors.*")} == {
+        "depth-errors.csv",
+        "depth-errors.tex",
+    }
+    write_report(runs, tmp_path)
+    files.markdown.write_text("mine")
+    with pytest.raises(ResLabError, match=r"report\.md was edited since ResLab wrote it"):
+        write_report(runs, tmp_path)
+    assert files.markdown.read_text() == "mine"
+
+
 def test_only_the_studies_asked_for(runs: Path) -> None:
     document = compose(runs, ["depth"])
     assert [section.key for section in document.sections] == ["depth", "appendix"]

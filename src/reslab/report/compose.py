@@ -1,7 +1,7 @@
 """Put a report together from the run directories: the studies asked, runs beside them, the appendix."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -11,10 +11,11 @@ import polars as pl
 from reslab import __version__
 from reslab.analysis.tidy import Problem, Tables, read_tables, select
 from reslab.errors import ResLabError, nearest
-from reslab.exhibits.blocks import Block, Command, Prose
+from reslab.exhibits.blocks import Block, Command, Heading, Note, Prose
 from reslab.exhibits.wording import counted, opened
 from reslab.report.appendix import appendix, unreadable
 from reslab.report.document import Document, Section
+from reslab.report.notes import FIRST, NAME, read_notes
 from reslab.report.references import cited
 from reslab.report.repeated import said_once
 from reslab.studies import assignment
@@ -48,9 +49,13 @@ def compose(
         return _nothing(tables, title, author)
     shown = select(tables, [run for study in studies for run in study.runs()])
     parts = [(find(study, tables, chapter), chapter) for study in studies for chapter in (CHAPTERS[study.kind](study),)]
-    sections = [Section(found.study.name, found.study.title, tuple(write(found, own))) for found, own in parts]
+    notes = read_notes(runs_root)
+    sections = [
+        Section(found.study.name, found.study.title, (*_noted(notes, found.study.name), *write(found, own)))
+        for found, own in parts
+    ]
     entries = [Entry(found, answers(found, own), strip(found, own)) for found, own in parts]
-    first = tuple(opening(entries))
+    first = (*notes.get(FIRST, ()), *opening(entries), *_misplaced(notes, [study.name for study in (*asked, *studies)]))
     opened_with = [Section("opening", "What was found", first, kind="opening")] if first else []
     return cited(
         Document(
@@ -62,6 +67,19 @@ def compose(
             left_out=_left_out(tables),
         )
     )
+
+
+def _noted(notes: Mapping[str, Sequence[Block]], name: str) -> tuple[Block, ...]:
+    """Return a user's notes on a study, under a heading of their own."""
+    own = notes.get(name, ())
+    return (Heading("Notes"), *own) if own else ()
+
+
+def _misplaced(notes: Mapping[str, Sequence[Block]], known: Sequence[str]) -> Iterator[Note]:
+    """Yield what is said of notes on studies that there are not."""
+    for name in notes:
+        if name != FIRST and name not in known:
+            yield Note(f"{NAME} has notes on {name!r}, which is no study here{nearest(name, list(known))}.")
 
 
 def _title(studies: Sequence[Study]) -> str:

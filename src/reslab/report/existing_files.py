@@ -15,6 +15,9 @@ MANIFEST = "manifest.json"
 
 FORMAT = 1
 
+WRITTEN = "written.json"
+"""Lists the other files of a report with the SHA-256 of what ResLab wrote, so that an edited one is known."""
+
 TEXTS = ("index.html", "report.md", "report.pdf")
 """What a report consists of, beside its figures."""
 
@@ -81,9 +84,53 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def check_unedited(out: Path) -> None:
+    """Raise `ResLabError` where somebody has edited a file of the report since ResLab wrote it."""
+    for name, hashes in _written(out).items():
+        path = out / name
+        if path.is_file() and _digest(path.read_bytes()) not in hashes:
+            raise ResLabError(
+                f"{path} was edited since ResLab wrote it, and would be overwritten; keep it under another name, "
+                f"choose another folder with --out, or put your own words into notes.md beside the runs"
+            )
+
+
+def begin_writing(out: Path, contents: Mapping[str, bytes]) -> None:
+    """List what is about to be written beside what was, so that a report that is cut short is nobody's edit."""
+    before = _written(out)
+    out.mkdir(parents=True, exist_ok=True)
+    listed = {name: [*before.get(name, []), _digest(content)] for name, content in contents.items()}
+    write_json(out / WRITTEN, {"format": FORMAT, "files": {**before, **listed}})
+
+
+def end_writing(out: Path, contents: Mapping[str, bytes]) -> None:
+    """List what was written, and remove files of an earlier report that this one does not have."""
+    for name, hashes in _written(out).items():
+        path = out / name
+        if name not in contents and path.is_file() and _digest(path.read_bytes()) in hashes:
+            path.unlink()
+    listed = {name: [_digest(content)] for name, content in contents.items()}
+    write_json(out / WRITTEN, {"format": FORMAT, "files": listed})
+
+
+def _written(out: Path) -> dict[str, list[str]]:
+    try:
+        content = read_json(out / WRITTEN) or {}
+    except (ResLabError, OSError):
+        return {}
+    files = content.get("files") if content.get("format") == FORMAT else None
+    if not isinstance(files, dict):
+        return {}
+    return {name: hashes for name, hashes in files.items() if _OURS.fullmatch(name) and isinstance(hashes, list)}
+
+
+_OURS = re.compile(r"index\.html|report\.(?:md|pdf)|tables/[\w-][\w.-]*\.(?:csv|tex)")
+
+
 def check_place(out: Path, names: Sequence[str] = TEXTS) -> None:
     """Raise `ResLabError` where files would be written over and no page of ours tells that they are a report's."""
     page = out / "index.html"
+    check_unedited(out)
     try:
         if page.exists() and _BRAND in page.read_text(errors="replace"):
             return

@@ -7,7 +7,8 @@ from pathlib import Path
 from reslab.errors import ResLabError
 from reslab.files import write_whole
 from reslab.report.compose import compose
-from reslab.report.existing_files import check_place, pictures_before, tidy_up
+from reslab.report.existing_files import begin_writing, check_place, end_writing, pictures_before, tidy_up
+from reslab.report.exports import tables_as_files
 from reslab.report.html import render_html
 from reslab.report.markdown import render_markdown
 from reslab.report.pdf import render_pdf
@@ -34,12 +35,14 @@ def write_report(
     title: str | None = None,
     author: str | None = None,
 ) -> ReportFiles:
-    """Write index.html, report.md, report.pdf and figures/*.svg into `out`, from the run directories and nothing else.
+    """Write index.html, report.md, report.pdf, figures/*.svg and tables/*.csv and *.tex into `out`.
+
+    They are made from the run directories, and from notes.md beside them if it is there, and from nothing else.
 
     `studies` names what to report on; None means every study that was asked, and the runs beside them.  The same
     run directories give the same files, byte for byte.  Pictures of an earlier report that this one does not show are
     removed, if nobody has changed them.  Raises `ResLabError` for a study that was never asked, or a folder that cannot
-    be written or holds files of somebody else's under these names.
+    be written, holds files of somebody else's under these names, or an edited report.
     """
     check_place(out)
     document = compose(runs_root, studies, title=title, author=author)
@@ -47,16 +50,19 @@ def write_report(
     check_place(out, [f"figures/{name}.svg" for name in specifications])
     figures = out / "figures"
     pictures = draw(specifications, pictures_before(figures))
-    contents = {
+    texts = {
         "index.html": render_html(document, pictures).encode(),  # first: it tells that the others are ours
-        **{f"figures/{name}.svg": svg.encode() for name, svg in pictures.items()},
         "report.md": render_markdown(document).encode(),
         "report.pdf": render_pdf(document, pictures),
+        **{name: content.encode() for name, content in tables_as_files(document).items()},
     }
+    drawings = {f"figures/{name}.svg": svg.encode() for name, svg in pictures.items()}
     try:
-        for name, content in contents.items():
+        begin_writing(out, texts)
+        for name, content in {"index.html": texts["index.html"], **drawings, **texts}.items():
             (out / name).parent.mkdir(parents=True, exist_ok=True)
             write_whole(out / name, content)
+        end_writing(out, texts)
         tidy_up(figures, pictures, {name: fingerprint(text) for name, text in specifications.items()})
     except OSError as error:
         raise ResLabError(

@@ -1,0 +1,76 @@
+"""Tables as files: what computes reads them back, what typesets takes their characters as they are."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from reslab.errors import ResLabError
+from reslab.exhibits.blocks import Bullets, Column, Heading, Prose, Table
+from reslab.report.document import Document, Section
+from reslab.report.existing_files import begin_writing, check_unedited, end_writing
+from reslab.report.exports import tables_as_files
+from reslab.report.notes import FIRST, read_notes
+
+TABLE = Table(
+    "errors",
+    "Errors",
+    "In %, see [[errors]].",
+    (Column("Runs", "left"), Column("Test error (%)"), Column("Difference")),
+    (("rate 0.1, a_b & c", "8.40 ± 0.19", None), ("rate 1", "9.00", "\N{MINUS SIGN}0.60")),
+)
+DOCUMENT = Document("t", "s", (Section("depth", "Depth", (TABLE,)),))
+
+
+def test_a_table_is_read_back_from_its_csv() -> None:
+    text = tables_as_files(DOCUMENT)["tables/depth-errors.csv"]
+    assert list(csv.reader(text.splitlines())) == [
+        ["Runs", "Test error (%)", "Difference"],
+        ["rate 0.1, a_b & c", "8.40 ± 0.19", ""],
+        ["rate 1", "9.00", "-0.60"],
+    ]
+
+
+def test_a_table_in_latex_has_its_rules_its_caption_and_no_character_with_a_meaning() -> None:
+    text = tables_as_files(DOCUMENT)["tables/depth-errors.tex"]
+    assert r"\begin{tabular}{lrr}" in text
+    assert text.index(r"\toprule") < text.index(r"\midrule") < text.index(r"\bottomrule")
+    assert r"\caption{Errors.  In \%, see Table 1.}" in text
+    assert r"\label{tab:depth-errors}" in text
+    assert r"rate 0.1, a\_b \& c & 8.40 $\pm$ 0.19 & -- \\" in text
+    assert r"rate 1 & 9.00 & $-$0.60 \\" in text
+
+
+def test_an_edited_file_is_named_and_a_report_cut_short_is_nobodys_edit(tmp_path: Path) -> None:
+    first, second = {"report.md": b"one", "tables/a.csv": b"1"}, {"report.md": b"two"}
+    (tmp_path / "tables").mkdir()
+    begin_writing(tmp_path, first)
+    for name, content in first.items():
+        (tmp_path / name).write_bytes(content)
+    end_writing(tmp_path, first)
+    check_unedited(tmp_path)
+    begin_writing(tmp_path, second)
+    check_unedited(tmp_path)  # cut short before anything was written
+    (tmp_path / "report.md").write_bytes(b"two")
+    check_unedited(tmp_path)  # and after
+    end_writing(tmp_path, second)
+    assert not (tmp_path / "tables" / "a.csv").exists()  # no table of the second report
+    (tmp_path / "report.md").write_bytes(b"two, edited")
+    with pytest.raises(ResLabError, match=r"report\.md was edited since ResLab wrote it.*--out.*notes\.md"):
+        check_unedited(tmp_path)
+
+
+def test_notes_stand_by_the_study_that_their_heading_names(tmp_path: Path) -> None:
+    assert read_notes(tmp_path) == {}
+    (tmp_path / "notes.md").write_text(
+        "For the whole\nreport.\n\n## depth\n\nI expected more.\n\n- one\n- two\n  goes on\n\n### Conclusion\n\nNone.\n"
+    )
+    assert read_notes(tmp_path) == {
+        FIRST: [Prose("For the whole report.")],
+        "depth": [
+            Prose("I expected more."), Bullets(("one", "two goes on")), Heading("Conclusion"), Prose("None.")
+        ],
+    }  # fmt: skip
+    (tmp_path / "notes.md").write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(ResLabError, match=r"cannot read .*notes\.md"):
+        read_notes(tmp_path)
