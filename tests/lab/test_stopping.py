@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
 
@@ -46,3 +49,30 @@ def test_it_can_be_told() -> None:
     stop = StopRequest()
     stop.ask()
     assert stop()
+
+
+DEAF = """
+import hashlib
+from reslab.lab.stopping import StopRequest
+
+stop = StopRequest()
+with stop.at_once(lambda: print("left", flush=True)):
+    print("computing", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 60_000_000)
+"""
+
+
+def test_what_cannot_hear_a_signal_is_left_in_a_second() -> None:
+    with subprocess.Popen([sys.executable, "-c", DEAF], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "computing\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "left\n"
+        assert process.wait() == 130
+
+
+def test_a_signal_that_is_heard_raises_and_nothing_is_left_behind() -> None:
+    stop, before = StopRequest(), threading.active_count()
+    with pytest.raises(KeyboardInterrupt), stop.at_once(lambda: os._exit(1)):
+        os.kill(os.getpid(), signal.SIGINT)
+    assert threading.active_count() == before

@@ -60,13 +60,17 @@ def diagnose(
     remark_cache()
     stop = StopRequest()
     name = files.read_run().id
+
+    def leave() -> None:
+        aside(f"reslab: interrupted; what was measured whole is kept, and this goes on with the rest:  {command()}")
+
     try:
-        with stop.at_once(), Board({name: (1.0, 1.0)}, on_closed=stop.ask) as board:
+        with stop.at_once(leave), Board({name: (1.0, 1.0)}, on_closed=stop.ask) as board:
             content = diagnose_run(
                 files, settings, asked, epochs=epochs, budget=budget, force=force, on_event=heard(board, name, stop)
             )
     except KeyboardInterrupt:
-        aside(f"reslab: interrupted; what was measured whole is kept, and this goes on with the rest:  {command()}")
+        leave()
         return INTERRUPTED
     if json:
         print_json(content)

@@ -28,16 +28,20 @@ def diagnose_plan(plan: Plan, root: Path, data_root: Path | None, device: str, s
     if stop():
         return False
     left = list(todo)
-    with contextlib.suppress(KeyboardInterrupt), stop.at_once():
-        _measure(todo, left, root, data_root, device, stop)
-    if left:
-        why = "interrupted" if stop.interrupted else "out of time"
+
+    def tell() -> None:
+        why = "out of time" if stop() and not stop.interrupted else "interrupted"
         num_left = sum(_num_left(root, item) for item in left)
         num_runs = len({item.run for item in left})
         aside(
             f"reslab: {why}, with {num_left} measurement{_s(num_left)} of {num_runs} run{_s(num_runs)} left to make.  "
             f"This goes on with them:  {command()}"
         )
+
+    with contextlib.suppress(KeyboardInterrupt), stop.at_once(tell):
+        _measure(todo, left, root, data_root, device, stop)
+    if left:
+        tell()
     return not left
 
 

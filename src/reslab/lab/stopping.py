@@ -1,10 +1,17 @@
 """The wish to stop, as signals, a limit of time or the program itself bring it about."""
 
 import contextlib
+import os
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
+
+PATIENCE_SECONDS = 1.0
+"""How long a computation may keep a signal from being heard, where it is to be answered at once."""
+
+INTERRUPTED = 130
 
 
 class StopRequest:
@@ -23,13 +30,18 @@ class StopRequest:
         return self.interrupted or (self._end is not None and time.monotonic() >= self._end)
 
     @contextlib.contextmanager
-    def at_once(self) -> Iterator[None]:
-        """Let the first signal raise KeyboardInterrupt within this, where a stop loses nothing that was begun."""
+    def at_once(self, leave: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Let the first signal raise KeyboardInterrupt within this, where a stop loses nothing that was begun.
+
+        Python hears a signal between two operations only, and one of torch can take half a minute.  Where it is not
+        heard in a second, `leave` is called on a thread of its own, and the process ends as if killed, with code 130.
+        """
         self._at_once = True
         try:
             if self.interrupted:
                 raise KeyboardInterrupt
-            yield
+            with _not_heard(leave):
+                yield
         finally:
             self._at_once = False
 
@@ -41,3 +53,33 @@ class StopRequest:
         again, self.interrupted = self.interrupted, True
         if self._at_once or (again and number == signal.SIGINT):
             raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _not_heard(leave: Callable[[], None]) -> Iterator[None]:
+    """Watch for signals that the main thread does not come to hear; elsewhere than on the main thread, do nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    heard = threading.Event()
+
+    def watch() -> None:
+        for number in iter(lambda: os.read(reading, 1), b""):
+            if number[0] in (signal.SIGINT, signal.SIGTERM) and not heard.wait(PATIENCE_SECONDS):
+                with contextlib.suppress(Exception):
+                    leave()
+                os._exit(INTERRUPTED)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        heard.set()
+        signal.set_wakeup_fd(before)
+        os.close(writing)  # ends the reading
+        watcher.join()
+        os.close(reading)

@@ -13,11 +13,10 @@ from pathlib import Path
 from reslab.cache import settle_home
 from reslab.errors import ResLabError
 from reslab.lab.execute import Event, Settings, execute
-from reslab.lab.stopping import StopRequest
+from reslab.lab.stopping import INTERRUPTED, StopRequest
 from reslab.lab.store import RunFiles
 from reslab.training.schedule import parse_epochs
 
-INTERRUPTED = 130
 _SPOILED = ("CUDA error", "INTERNAL ASSERT")
 """What an error says that stays for the life of the process, whatever is tried next."""
 
