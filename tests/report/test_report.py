@@ -227,6 +227,14 @@ def test_the_sources_cited_are_listed_in_the_page_and_the_markdown(written: Repo
     assert "## References\n\n\\[1\\] K. He" in text
 
 
+def test_the_appendix_answers_the_checklist_from_the_runs(written: ReportFiles) -> None:
+    text = written.markdown.read_text()
+    assert "| Runs | five runs finished, of four recipes; none is left out of the tables |" in text
+    assert "| Seeds of a recipe | 1 to 2 |" in text
+    assert "| Hardware | Some Processor 9000 |" in text
+    assert "| Training time | 31 min 30 s in all |" in text  # five runs of twelve epochs of 31.5 s
+
+
 def test_the_appendix_names_the_software(written: ReportFiles) -> None:
     text = written.markdown.read_text()
     assert "| 5 | 0.1.0 | 3.11.9 | 2.13.0 | 2.3.1 | Linux-6.1-x86\\_64 | cpu | 2 |" in text

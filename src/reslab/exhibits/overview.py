@@ -9,13 +9,12 @@ from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.exhibits.blocks import Figure, Panel, Row
 from reslab.exhibits.factor_figures import Mark, mean_row
 from reslab.exhibits.style import OKABE_ITO, panel, unchecked
-from reslab.exhibits.wording import SOURCE_NAMES, dataset_name, listing
+from reslab.exhibits.wording import dataset_name, listing
 
 HEIGHT = 70
 COLUMNS = 6
 MOST_PLACES = 8
 """Labels that a small panel has room for."""
-PAPER = SOURCE_NAMES["paper"]
 
 
 @dataclass(frozen=True, slots=True)

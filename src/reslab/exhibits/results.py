@@ -72,7 +72,10 @@ def errors_table(
         key,
         "Errors of the last epoch",
         caption,
-        (Column(heading, "left"), *(Column(name, "left" if name == "Verdict" else "right") for name, _ in columns)),
+        (
+            Column(heading, "left"),
+            *(Column(name, "left" if name in ("Verdict", "Against") else "right") for name, _ in columns),
+        ),
         tuple(zip([label(group) for group in shown], *(cells for _, cells in columns), strict=True)),
         citations(one for one in theirs if one is not None),
     )
@@ -107,7 +110,7 @@ def comparison_table(key: str, compared: Sequence[Compared], name: Callable[[Com
         caption,
         (
             Column("Compared", "left"),
-            *(Column(title, "left" if title == "Verdict" else "right") for title, _ in columns),
+            *(Column(title, "left" if title in ("Verdict", "Against") else "right") for title, _ in columns),
         ),
         tuple(zip(map(name, listed), *(cells for _, cells in columns), strict=True)),
     )

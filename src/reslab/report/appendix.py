@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import polars as pl
 
 from reslab.analysis.groups import Group, gather, on_same_images
-from reslab.analysis.tidy import Tables
+from reslab.analysis.tidy import SEPARATOR, Tables
 from reslab.exhibits.appendix_tables import data_table, epoch_table, runs_table, speed_table, step_table
 from reslab.exhibits.blocks import Block, Column, Note, Prose, Table
 from reslab.exhibits.why_tables import gap_table
-from reslab.exhibits.wording import counted, listing, opened
+from reslab.exhibits.wording import counted, duration, listing, opened
 from reslab.recipe import Recipe
 from reslab.report.document import Section
 from reslab.studies.questions.own import CUSTOM
@@ -30,6 +30,7 @@ def appendix(tables: Tables, studies: Sequence[Study]) -> Section:
             gap_table("gap", groups, _label),
             speed_table("machines", groups, _label),
         )
+        blocks.append(_checklist(tables.runs, groups))
         blocks += [table for table in looked_up if table is not None]
         blocks.append(_recipes(groups, studies))
         blocks.append(runs_table("runs", tables.runs.sort("recipe_id", "seed")))
@@ -37,6 +38,36 @@ def appendix(tables: Tables, studies: Sequence[Study]) -> Section:
     else:
         blocks.append(Prose("No run has been started."))
     return Section("appendix", "Appendix: every run", tuple(blocks), kind="appendix")
+
+
+def _checklist(runs: pl.DataFrame, groups: Sequence[Group]) -> Table:
+    """Return what checklists of reproducibility ask (NeurIPS, ACL), answered from the runs."""
+    finished = runs.filter(pl.col("status") == "finished")
+    lost = [f"{counted(count, 'run')} {status}" for status, count in runs["status"].value_counts(sort=True).rows()]
+    seeds = sorted({group.num_finished for group in groups})
+    machines = listing(sorted({name for value in runs["device_name"].drop_nulls() for name in value.split(SEPARATOR)}))
+    timed = finished["seconds"].drop_nulls().to_list()
+    untimed = finished.height - len(timed)
+    total = duration(sum(timed)) or ""
+    without = f", without {counted(untimed, 'run')} that recorded none" if untimed else ""
+    code = sorted(set(runs["reslab"].drop_nulls().to_list()))
+    rows: tuple[tuple[str | None, ...], ...] = (
+        ("Runs", f"{listing(lost)}, of {counted(len(groups), 'recipe')}; none is left out of the tables"),
+        ("Seeds of a recipe", " to ".join(dict.fromkeys((str(seeds[0]), str(seeds[-1]))))),
+        ("Selection", "last epoch of every run; no epoch and no seed was chosen with the test set"),
+        (
+            "Spread and tests",
+            "standard deviations over seeds; 95% intervals; p corrected by Holm's method in each study",
+        ),
+        ("Images", "numbers, fingerprints and whether they are the official ones: the table of images below"),
+        ("Hyper-parameters", "the recipe of each chapter, under What was run"),
+        ("Code", f"ResLab {listing(code)}; commits and digests of the sources in the table of all runs"),
+        ("Hardware", machines or None),
+        ("Training time", f"{total} in all{without}"),
+    )
+    columns = (Column("Asked", "left"), Column("Answer", "left"))
+    caption = "What checklists of reproducibility ask, answered from the records of the runs."
+    return Table("checklist", "Reproducibility", caption, columns, rows)
 
 
 def _groups(tables: Tables, studies: Sequence[Study]) -> list[Group]:

@@ -1,14 +1,13 @@
 """A study is a question and the runs that answer it, as values."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 from reslab.analysis.groups import Group, gather, on_same_images
 from reslab.analysis.tidy import Tables
 from reslab.errors import ResLabError
-from reslab.exhibits.blocks import Block
 from reslab.recipe import Recipe, Run, Scalar, vary
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -97,10 +96,6 @@ class Study:
         """Return the seeds of a variant: its own or the study's."""
         return self.seeds if variant.seeds is None else variant.seeds
 
-    def runs_once(self) -> bool:
-        """Return whether every variant has one seed only, so that nothing can be tested."""
-        return all(len(self.seeds_of(variant)) == 1 for variant in self.variants)
-
     def groups(self, tables: Tables) -> list[Group]:
         """Return what there is of each variant, in order; where they are compared, all on the same images."""
         found = [gather(tables, variant.label, variant.recipe, self.seeds_of(variant)) for variant in self.variants]
@@ -135,7 +130,3 @@ def _seed_by_seed(asked: Sequence[tuple[Recipe, tuple[int, ...]]]) -> tuple[Run,
     rounds = max(len(seeds) for _, seeds in asked)
     runs = [Run(recipe, seeds[place]) for place in range(rounds) for recipe, seeds in asked if place < len(seeds)]
     return tuple(dict.fromkeys(runs))
-
-
-Answer = Callable[[Study, Tables], list[Block]]
-"""What a study's kind provides: its part of the report, from whatever has been run; keys are unique within it."""
