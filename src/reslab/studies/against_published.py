@@ -1,6 +1,7 @@
 """How runs compare with the paper's and the assignment's figures, and in what their protocols differ."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from reslab.analysis.comparisons import compare_with_published
 from reslab.analysis.groups import Group, datasets_of, on_dataset
@@ -129,10 +130,13 @@ _SIDES = {"lower": "below", "higher": "above", "equal": "equal to", "open": f"{N
 
 
 def paper_verdicts(groups: Sequence[Group]) -> list[tuple[Group, Published, Verdict]]:
-    """Return how groups stand to the paper's figures, corrected for how many there are."""
+    """Return how groups stand to the paper's figures, corrected for how many there are.
+
+    How many seeds would do is left out: of the paper's runs there will be no more.
+    """
     pairs = [(group, one) for group in groups if (one := papers_figure(group)) is not None]
     judged = zip(pairs, compare_with_published(pairs), strict=True)
-    return [(*pair, verdict) for pair, verdict in judged if verdict is not None]
+    return [(*pair, replace(verdict, seeds=None)) for pair, verdict in judged if verdict is not None]
 
 
 def published_beside(groups: Sequence[Group]) -> list[Published]:
