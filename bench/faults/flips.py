@@ -43,8 +43,9 @@ def runs(plan: Plan) -> list[Tally]:
         tallies.append(tally)
         chance = plan.chance(tally.fault)
         with timed(tally):
+            chosen = _some(_files(folder), number, chance)  # before a verb lets the run go on
             expected = _say(here, folder, place)
-            for path in _some(_files(folder), number, chance):
+            for path in chosen:
                 _restore(kept, here)
                 bit = _flip(path, chance)
                 said = _say(here, folder, place)

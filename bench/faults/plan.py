@@ -113,6 +113,8 @@ class Child:
             code = call()
             sys.stdout.flush()
             sys.stderr.flush()
+        except SystemExit as leaving:
+            code = leaving.code if isinstance(leaving.code, int) else 1
         except KeyboardInterrupt:  # before or after `reslab` has its own word on it
             code = INTERRUPTED
         except BaseException:
