@@ -257,7 +257,7 @@ def _safetensors(good: bytes) -> dict[str, bytes]:
     """Return safetensors files by what is false about them."""
     length = struct.unpack("<Q", good[:8])[0]
     header, data = json.loads(good[8 : 8 + length]), good[8 + length :]
-    first, second = [name for name in header if name != "__metadata__"][:2]
+    first, second = [name for name, entry in header.items() if len(entry.get("shape", ())) == 4][:2]
 
     def changed(**entry: Any) -> bytes:
         return _with_header({**header, first: {**header[first], **entry}}, data)

@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -201,3 +202,27 @@ def test_the_shortcut_and_the_depth_are_inferred() -> None:
     assert infer_shortcut(network(14, "A-centred").state_dict()) == "A"
     assert infer_depth(network(20).state_dict()) == 20
     assert infer_depth({"weight": torch.zeros(1)}) is None
+
+
+@pytest.mark.parametrize(
+    ("pickled", "storage", "message"),
+    [
+        (b"\x80\x02\xff.", b"", "damaged or cut off"),
+        (b"\x80\x02\x82\x01.", b"", "instruction EXT1"),
+        (
+            b"\x80\x02}X\x0c\x00\x00\x00conv1.weightctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\n"
+            b"X\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x04tQK\x00K\x04\x85K\x01\x85\x89}tRs.",
+            bytes(2**27),
+            "larger, unpacked, than weights are",
+        ),
+    ],
+    ids=["unknown-instruction", "extension", "bomb"],
+)
+def test_a_false_archive_is_refused_by_name(tmp_path: Path, pickled: bytes, storage: bytes, message: str) -> None:
+    path = tmp_path / "false.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", pickled)
+        archive.writestr("archive/data/0", storage)
+        archive.writestr("archive/version", b"3\n")
+    with pytest.raises(CheckpointError, match=rf"false\.pth is no file of weights.*{message}"):
+        read_weights(path)

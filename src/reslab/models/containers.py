@@ -22,6 +22,8 @@ from reslab.models.stored import DTYPES, NUMPY, StorageName, Storages, from_byte
 MAX_PICKLE_BYTES = 256 << 20
 MAX_UNPACKED_BYTES = 4 << 30
 """The most that the compressed parts of one file may come to."""
+MAX_UNPACKED_TIMES = 16
+"""And how much they may grow, beyond some 64 MiB: packing makes numbers hardly smaller, and bombs a thousand times."""
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 """The number that torch's files from before version 1.6 begin with, pickled."""
@@ -76,8 +78,9 @@ class _Zip:
     archive: Path
     folder: str
     swapped: bool
+    room: int
+    """Bytes that its parts may still unpack to."""
     known: dict[tuple[str, torch.dtype], Tensor] = field(default_factory=dict)
-    room: int = MAX_UNPACKED_BYTES
 
     def numbers(self, storage: StorageName, dtype: torch.dtype) -> Tensor:
         if (storage.key, dtype) not in self.known:
@@ -96,7 +99,7 @@ def _zip(path: Path) -> tuple[Any, Storages]:
             names = archive.namelist()
             check_archive(names)
             if all(name.endswith(".npy") for name in names):
-                return _npz(archive), _Nowhere()
+                return _npz(archive, _room(path)), _Nowhere()
             folder = next(name for name in names if name.endswith("data.pkl")).removesuffix("data.pkl")
             pickled = _member(archive, f"{folder}data.pkl", MAX_PICKLE_BYTES)
             order = f"{folder}byteorder"
@@ -105,7 +108,13 @@ def _zip(path: Path) -> tuple[Any, Storages]:
         raise
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise CheckpointError(_CUT_OFF) from error
-    return read_pickle(io.BytesIO(pickled), check_name), _Zip(path, folder, swapped)
+    return read_pickle(io.BytesIO(pickled), check_name), _Zip(path, folder, swapped, _room(path))
+
+
+def _room(path: Path) -> int:
+    """Return the bytes that the parts of an archive may unpack to; all that is not packed has room."""
+    size = path.stat().st_size
+    return max(size, min(MAX_UNPACKED_BYTES, (64 << 20) + MAX_UNPACKED_TIMES * size))
 
 
 def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
@@ -122,8 +131,7 @@ def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
     return content
 
 
-def _npz(archive: zipfile.ZipFile) -> Table:
-    room = MAX_UNPACKED_BYTES
+def _npz(archive: zipfile.ZipFile, room: int) -> Table:
     table = Table()
     for name in archive.namelist():
         content = _member(archive, name, room)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from reslab.errors import CheckpointError
 from reslab.files import reading, write_whole
+from reslab.inert import PickleError
 from reslab.models.choosing import choose
 from reslab.models.containers import read_content
 from reslab.models.entries import check_anything, find_entries, listed
@@ -61,7 +62,7 @@ def read_weights_file(path: Path, entry: str | None = None) -> WeightsFile:
         check_anything(contents)
         chosen, remarks = choose(contents, entry, path)
         weights = {name: array.read() for name, array in chosen.arrays.items()}
-    except CheckpointError as error:
+    except (CheckpointError, PickleError) as error:
         safely = " that can be read safely" if isinstance(error, HostileError) else ""
         raise CheckpointError(f"{path} is no file of weights{safely}: {error}") from error
     return WeightsFile(weights, chosen.label, chosen.prefix, (*remarks, *_not_finite(weights)), sha256)
