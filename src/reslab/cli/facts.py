@@ -165,7 +165,8 @@ def doctor(*, runs: Runs = Path("runs"), data_root: DataRoot = None, json: AsJso
 
     device, most = hardware.pick_device(), hardware.most_threads()
     precision = hardware.fast_precision(device)
-    invariant = are_free(device, training_network(Recipe(), 10, 0, device), precision)
+    recipe = Recipe(precision=precision)
+    invariant = are_free(device, training_network(recipe, 10, 0, device), recipe, most)
     follows = invariant and can_follow_load(most)
     free = shutil.disk_usage(next(path for path in (runs.absolute(), *runs.absolute().parents) if path.exists()))
     features = host.cpu_features()

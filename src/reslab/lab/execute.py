@@ -142,7 +142,7 @@ def _train(
     # Before any of its files is changed:
     check_images(files, dataset, "began with", "use the same --data-root, or another --runs folder")
     module, images, evaluations = assemble(run, dataset, device, settings.checkpoint_activations)
-    is_free = settings.threads is None and are_free(device, module, recipe.precision)
+    is_free = settings.threads is None and are_free(device, module, recipe, most)
     following = follow_load(most, settings.default_threads) if is_free else None
     problem = ""
     if device.type == "cuda":
