@@ -237,7 +237,7 @@ def differences(root: Path, expected: Mapping[str, Any]) -> list[str]:
 def _shown(expected: Any, found: Any) -> str:
     if isinstance(expected, dict) and isinstance(found, dict):
         return str({name: (expected[name], found.get(name)) for name in expected if expected[name] != found.get(name)})
-    return "" if isinstance(expected, bytes) else f" {expected!r}, {found!r}"
+    return "" if bytes in (type(expected), type(found)) else f" {expected!r}, {found!r}"
 
 
 def timeless(content: Mapping[str, Any]) -> Json:

@@ -404,6 +404,13 @@ def test_a_study_trains_what_is_missing_and_nothing_twice(reslab: Reslab, tmp_pa
     code, out, _ = reslab(*ask, "2", "--dry-run", "--json")
     assert json.loads(out)["num_to_train"] == 1
 
+    (folder,) = (tmp_path / "runs").glob("*/seed0")
+    (folder / "checkpoint").mkdir()  # as a kill right after the end leaves it
+    (folder / "manifest.json").unlink()  # as an older version does
+    assert reslab(*ask, "1", "--no-report", "--no-diagnose")[0] == 0
+    assert not (folder / "checkpoint").exists()
+    assert RunFiles(folder).check_files() == []
+
 
 def test_somebody_else_s_report_is_found_before_anything_trains(reslab: Reslab, tmp_path: Path) -> None:
     (tmp_path / "report").mkdir()

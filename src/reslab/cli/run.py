@@ -148,7 +148,8 @@ def run(
     for member in asked.studies:
         record(runs, member)
     for item in planned:
-        run_files(runs, item.run).seal()
+        if item.status in ("finished", "diverged"):
+            run_files(runs, item.run).settle()
     stop = StopRequest(None if time_limit is None else 60 * time_limit)
     if todo:
         from reslab.lab.speed import runs_each

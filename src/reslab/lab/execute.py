@@ -86,8 +86,7 @@ def execute(
         with files.lock() as held:
             status = held.ended() or _attempt(held, run, settings, on_event, stop)
     if status in ("finished", "diverged"):
-        files.seal()  # one that an older version has ended
-        files.tidy()
+        files.settle()
     _emit(on_event, run, "end", status=status)
     return status
 

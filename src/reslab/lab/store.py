@@ -243,6 +243,11 @@ class RunFiles:
             manifest.seal(self.path, {name: last})
             write_whole(self.path / name, last)
 
+    def settle(self) -> None:
+        """Do what a kill right after the end, or an older version, has left undone: the manifest, and tidying up."""
+        self.seal()
+        self.tidy()
+
     def seal(self) -> None:
         """Write the manifest of an ended run that has none, as those of older versions have, if its weights are right.
 
