@@ -35,85 +35,85 @@ class Recipe:
     """
 
     dataset: str = "cifar10"
-    """Images: digits, cifar10, cifar100, cifar100-coarse, or imagefolder (a folder a class, of your own)."""
+    """Images: digits, cifar10, cifar100, cifar100-coarse, or imagefolder (your own, one folder per class)."""
     images: str = ""
     """Which images, for a set that its name does not tell: the first 16 digits of their fingerprint.  ResLab fills it \
 in from the data root; a set known by its name has none."""
     train_share: float = 1.0
-    """Share of the training images used, in (0, 1]; stratified by class, and a smaller share lies inside a larger."""
+    """Share of the training images to use, in (0, 1]; stratified by class; smaller shares lie within larger ones."""
     holdout: int = 0
-    """Training images set aside to measure on, stratified by class (the paper: 5000)."""
+    """Number of training images held out for validation, stratified by class (the paper: 5000)."""
     image_size: int = 32
-    """Height and width in pixels that images of imagefolder are cropped to; those of the other sets are 32 x 32."""
+    """Height and width in pixels that imagefolder images are cropped to; the other sets are 32 x 32."""
     normalisation: str = "pixel-mean"
     """pixel-mean (subtracted, no division), channel (mean and std), channel-2023, imagenet, or per-image."""
     crop_padding: int = 4
-    """Pixels padded on each side before a random crop of the original size; 0 for no crop.  Plays no part with \
-imagefolder, whose random crops are resized."""
+    """Pixels padded on each side before a random crop of the original size; 0 for no crop.  Unused with imagefolder, \
+whose random crops are resized."""
     padding: str = "mean"
-    """Padded pixels: mean (zero after normalisation), black (zero before it) or reflect (the image mirrored at its \
-edge)."""
+    """What the padding is filled with: mean (zero after normalisation), black (zero before it) or reflect (the image \
+mirrored at its edge)."""
     mirror: str = "random"
-    """Horizontal mirror images in training: random, alternating (each image drawn once, then every second epoch) or \
+    """Horizontal mirroring in training: random, alternating (drawn once per image, then every second epoch) or \
 none."""
 
     family: str = "residual"
-    """Network: residual or plain (the same without shortcuts), of 6n+2 layers; or a larger one for ImageNet: imagenet \
-(stride in the 3x3 convolution of a bottleneck) or imagenet-1x1 (in its first 1x1, as in the paper)."""
+    """Network: residual or plain (the same without shortcuts), with 6n+2 layers; or one for ImageNet: imagenet \
+(stride in the 3x3 convolution of a bottleneck) or imagenet-1x1 (stride in its first 1x1, as in the paper)."""
     depth: int = 20
-    """Weighted layers, 6n+2.  For imagenet and imagenet-1x1: 18, 34, 50, 101 or 152."""
+    """Weighted layers, 6n+2.  With imagenet and imagenet-1x1: 18, 34, 50, 101 or 152."""
     shortcut: str = "A"
-    """Where the size changes: A (identity, zero channels appended), A-centred (on both sides), B (projection); \
-or C (projection everywhere).  A plain network has none."""
+    """Shortcut where the size changes: A (identity, zero channels appended), A-centred (zeros on both sides) or B \
+(projection); or C (projection everywhere).  A plain network has none."""
     initialisation: str = "he-fan-in"
-    """Weights of the convolutions and the linear layer: he-fan-in, or he-fan-out with the linear layer uniform."""
+    """Initial weights: he-fan-in, or he-fan-out with a uniform linear layer."""
 
     batch_size: int = 128
     """Images per iteration; the last batch of an epoch may be smaller."""
     optimiser: str = "sgd"
-    """sgd, or muon: the 3x3 convolutions within the blocks by orthogonalised momentum, all else by SGD."""
+    """sgd, or muon: orthogonalised momentum for the 3x3 convolutions in the blocks, SGD for the rest."""
     muon_rate: float = 0.02
-    """Base rate of Muon: the share by which a step turns the weights of a convolution."""
+    """Base learning rate of Muon: the fraction by which a step turns the weights of a convolution."""
     muon_momentum: float = 0.95
-    """Momentum of Muon, of Nesterov's form."""
+    """Momentum of Muon (Nesterov)."""
     learning_rate: float = 0.1
-    """Base rate of stochastic gradient descent."""
+    """Base learning rate of SGD."""
     momentum: float = 0.9
-    """Momentum of stochastic gradient descent."""
+    """Momentum of SGD."""
     nesterov: bool = False
-    """Nesterov's form of the momentum."""
+    """Use Nesterov momentum."""
     weight_decay: float = 1e-4
     """L2 penalty, added to the gradient."""
     decay_scope: str = "all"
-    """What decays: all parameters, or weights only (no biases, no batch norm)."""
+    """Parameters that decay: all, or weights only (no biases, no batch norm)."""
     label_smoothing: float = 0.0
-    """Share of the target spread evenly over the classes, in [0, 1)."""
+    """Fraction of the target spread evenly over the classes, in [0, 1)."""
 
     schedule_unit: str = "epochs"
     """Unit of the schedule's lengths: epochs or iterations."""
     length: float = 164
-    """Length of the training."""
+    """Length of the training, in that unit."""
     schedule: str = "step"
-    """How the rate falls: step (by `drop_factor`, at two drops) or linear (after the warm-up, to zero at the end)."""
+    """How the learning rate falls: step (two drops by `drop_factor`) or linear (from the warm-up down to zero)."""
     first_drop: float = 81
-    """When the rate is first multiplied by `drop_factor`; counted in completed units."""
+    """Completed units after which the rate is first multiplied by `drop_factor`."""
     second_drop: float = 122
-    """When it is multiplied by it again."""
+    """Completed units after which it is multiplied again."""
     drop_factor: float = 0.1
-    """Factor of each drop."""
+    """Factor by which each drop multiplies the rate."""
     warmup: str = "none"
     """Start at `warmup_rate`: none, until-error (until a finished epoch has a training error below `warmup_error`), \
 or fixed (for `warmup_length`); or linear: rise from zero to the base rate over `warmup_length`.  No warm-up outlasts \
 the first drop."""
     warmup_rate: float = 0.01
-    """Rate of the warm-up."""
+    """Learning rate of the warm-up."""
     warmup_error: float = 80.0
-    """Training error in percent, looked at once an epoch, that ends an until-error warm-up."""
+    """Training error (%) that ends an until-error warm-up, checked once an epoch."""
     warmup_length: float = 1
-    """Length of a fixed or linear warm-up."""
+    """Length of a fixed or linear warm-up, in the schedule's unit."""
 
     precision: str = "fp32"
-    """Arithmetic of convolutions and activations: fp32 or bf16 (weights and statistics stay fp32)."""
+    """Precision of convolutions and activations: fp32 or bf16 (weights and statistics stay fp32)."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

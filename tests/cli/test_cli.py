@@ -343,8 +343,8 @@ def test_a_run_of_an_earlier_version_stays_and_is_told(reslab: Reslab, tmp_path:
     tiny = ["--dataset", "imagefolder", "--epochs", "1", "--precision", "fp32", "--data-root", str(root)]
     place = ["--runs", str(tmp_path / "runs"), "--dry-run", "--json"]
     _, out, err = reslab("run", "depth", *tiny, "--depths", "8", "--seeds", "2", *place)
-    assert err.count("is of an earlier ResLab") == 1
-    assert f"remark: {old.id} is of an earlier ResLab" in err
+    assert err.count("comes from an earlier ResLab") == 1
+    assert f"remark: {old.id} comes from an earlier ResLab" in err
     assert json.loads(out)["num_to_train"] == 2
     assert RunFiles(tmp_path / "runs" / old.id).read_run() == old
 
@@ -385,7 +385,7 @@ def test_status_report_and_doctor_print_facts(reslab: Reslab, trained: Path, tmp
     assert 1 <= facts["threads"] <= facts["cores"]
     assert isinstance(facts["threads_follow_load"], bool)
     code, out, _ = reslab("doctor")
-    assert re.search(r"^Threads: \d+, (fewer while other work has the cores|from a run's start to its end)$", out, re.M)
+    assert re.search(r"^Threads: \d+, (fewer while other work needs the cores|fixed for the whole run)$", out, re.M)
 
 
 def test_a_study_trains_what_is_missing_and_nothing_twice(reslab: Reslab, tmp_path: Path) -> None:
@@ -417,7 +417,7 @@ def test_somebody_else_s_report_is_found_before_anything_trains(reslab: Reslab, 
     (tmp_path / "report" / "report.pdf").write_text("my thesis")
     code, _, err = reslab(*RUN_TINY)
     assert code == 2
-    assert "report.pdf is no report of ResLab's" in err
+    assert "report.pdf is not a ResLab report" in err
     assert not (tmp_path / "runs").exists()
 
 
@@ -481,19 +481,19 @@ def test_a_study_of_one_s_own(reslab: Reslab, tmp_path: Path) -> None:
         (["run", "depth", "--dataset", "cifar100"], 4, "there are no images of cifar100"),
         (["run", "broken.toml"], 2, "broken.toml is not TOML: "),
         (["run", "missing.toml"], 2, "cannot read missing.toml: No such file"),
-        (["run", "depth", "--depths", "20,x"], 2, "--depths takes whole numbers with commas between them"),
+        (["run", "depth", "--depths", "20,x"], 2, "--depths takes whole numbers separated by commas"),
         (["run", "depth", "--seeds", "0"], 2, "--seeds must be 1 or more"),
         (["run", "depth", "--dataset", "digits", "--jobs", "0"], 2, "--jobs must be 1 or more"),
         (["run", "depth", "--time-limit", "-3", "--dry-run"], 2, "--time-limit must be 0 or more, not -3"),
-        (["run", "depth", "--dataset", ""], 2, "--dataset takes names with commas between them, not ''"),
-        (["run", "own.toml", "--dataset", " , "], 2, "--dataset takes names with commas between them"),
+        (["run", "depth", "--dataset", ""], 2, "--dataset takes names separated by commas, not ''"),
+        (["run", "own.toml", "--dataset", " , "], 2, "--dataset takes names separated by commas"),
         (["run", "depth", "--prepare", "--dry-run"], 2, "choose one of them"),
         (["train", "--threads", "-2"], 2, "--threads must be 1 or more, not -2"),
         (["train", *TINY, "--checkpoint-seconds", "nan"], 2, "--checkpoint-seconds must be 0 or more, not nan"),
         (["train", *TINY, "--device", "cpu:"], 2, "device must be auto, cpu, cuda"),
         (["run", "depth", "--keep-epochs", "1;2"], 2, "epochs to keep are whole numbers from 1 with commas"),
         (["train", *TINY, "--keep-epochs", "0"], 2, "epochs to keep are whole numbers from 1 with commas"),
-        (["train", *TINY, "--keep-epochs", "1,5"], 2, "--keep-epochs: there is no epoch 5 in a training of 1"),
+        (["train", *TINY, "--keep-epochs", "1,5"], 2, "--keep-epochs: there is no epoch 5 in a training of length 1"),
         (["report", "--runs", "nowhere"], 2, "there is no folder nowhere"),
         (["evaluate", "nothing"], 2, "there is no run 'nothing'"),
         (["evaluate"], 2, "evaluate takes either a run or --weights FILE"),
@@ -523,7 +523,7 @@ def test_weights_of_a_plain_network_are_measured_as_such_where_told(reslab: Resl
     ask = ["evaluate", "--weights", str(weights), "--dataset", "digits", "--depth", "8", "--json"]
     assert json.loads(reslab(*ask, "--family", "plain")[1])["test_error"] == error
     untold = json.loads(reslab(*ask)[1])
-    assert (untold["test_error"], untold["decided_by"]["family"]) == (error, "run.json beside the weights")
+    assert (untold["test_error"], untold["decided_by"]["family"]) == (error, "run.json next to the weights")
     assert json.loads(reslab(*ask, "--family", "residual", "--shortcut", "A")[1])["test_error"] != error
 
 
@@ -539,7 +539,7 @@ def test_evaluate_shows_all_that_the_weights_fit(reslab: Reslab, trained: Path, 
     assert len(re.findall(r"resnet8 +B +\S+ +[\d.]+ +355 +--normalisation \S+", out)) == 5
     _, out, _ = reslab("evaluate", tiny_run().id, "--runs", str(trained))
     assert re.search(r"normalisation +channel-2023 +run\.json", out)
-    assert "All that the weights fit" not in out
+    assert "Every network that these weights fit" not in out
 
 
 def test_evaluate_asks_which_of_several_weights_and_prints_strict_json(reslab: Reslab, tmp_path: Path) -> None:
@@ -555,7 +555,7 @@ def test_evaluate_asks_which_of_several_weights_and_prints_strict_json(reslab: R
     ask = ["evaluate", "--weights", "w.pth", "--dataset", "digits", "--normalisation", "channel", "--json"]
     code, _, err = reslab(*ask)
     assert code == 2
-    assert "2 networks: state_dict, ema.  Say which with --entry" in err
+    assert "2 networks: state_dict, ema.  Choose one with --entry" in err
     code, out, err = reslab(*ask, "--entry", "ema")
 
     def refuse(word: str) -> None:
@@ -648,9 +648,7 @@ def test_ctrl_c_while_the_why_is_measured_is_answered_at_once(trained: Path, tmp
         said = process.stderr.read()
         assert process.wait() == 130
     assert "surface, 50%" not in said  # of 625 points, one of which takes a few hundredths of a second
-    assert (
-        f"interrupted; what was measured whole is kept, and this goes on with the rest:  reslab {' '.join(ask)}" in said
-    )
+    assert f"interrupted; finished measurements are kept.  To resume:  reslab {' '.join(ask)}" in said
     assert "Traceback" not in said
     content = json.loads((tmp_path / "runs" / tiny_run().id / "diagnostics.json").read_text())
     assert list(content["diagnostics"]) == ["responses"]

@@ -140,7 +140,7 @@ def test_a_signal_ends_the_measuring_at_once_and_what_is_left_is_said(
     assert seen == [None, (1, 6)]
     said = capsys.readouterr().err
     assert "why, 1 of 3: digits-resnet8-" in said
-    assert "interrupted, with 3 measurements of 2 runs left to make.  This goes on with them:  reslab" in said
+    assert "interrupted, with 3 measurements of 2 runs left to make.  To resume:  reslab" in said
 
 
 def test_out_of_time_is_said_too(

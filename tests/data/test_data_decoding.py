@@ -226,7 +226,7 @@ def test_a_file_cut_anywhere_is_whole_or_named(tmp_path: Path, ending: str) -> N
             assert (np.asarray(decode(path)) == whole).all()
         except DataError as error:
             assert str(error).startswith(f"{path} cannot be decoded (")  # noqa: PT017
-            assert str(error).endswith("); replace it or take it away")  # noqa: PT017
+            assert str(error).endswith("); replace it or remove it")  # noqa: PT017
             assert str(error).count(str(path)) == 1  # noqa: PT017
             named += 1
     assert named > 50
@@ -284,7 +284,7 @@ def test_wrong_files_are_named_together_and_before_time(tmp_path: Path, monkeypa
     with pytest.raises(DataError, match=r"^\S+03.png cannot be decoded \(no image of a known format\)"):
         check_files(paths, workers=2)
     paths[5].unlink()
-    with pytest.raises(DataError, match=r"(?s)some image files will not do:.*03.png.*05.png cannot.*No such file"):
+    with pytest.raises(DataError, match=r"(?s)some image files cannot be used:.*03.png.*05.png cannot.*No such file"):
         check_files(paths, workers=2)
     for path in paths[:12]:
         path.write_bytes(b"")

@@ -150,7 +150,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes | None) -> None:
     path = images.path(5)
     path.write_bytes(path.read_bytes()[:200] if content is None else content)
     batches = train_batches(images, workers=2)
-    with pytest.raises(DataError, match=rf"{path.name} cannot be decoded \(.*\); replace it or take it away"):
+    with pytest.raises(DataError, match=rf"{path.name} cannot be decoded \(.*\); replace it or remove it"):
         list(batches.batches(0))
 
 

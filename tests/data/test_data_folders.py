@@ -209,7 +209,7 @@ def dangling(root: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (no_measured, "none to measure on: there must be a folder test or val"),
+        (no_measured, "no test images: it needs a folder test or val"),
         (no_classes, r"train has no folders: there must be one for each class"),
         (empty_class, r"train/leaf has no images \(files ending in \.jpg"),
         (other_classes, "must have the same classes; 2 of them are in one only, leaf, leaves"),

@@ -115,14 +115,14 @@ def test_a_run_json_beside_the_weights_is_used_and_said(trained: RunFiles, tmp_p
     beside = evaluate_weights(path)
     assert len(beside.measured) == 1
     assert beside.evaluation.error == error_of(trained)
-    assert set(beside.decided.values()) == {"run.json beside the weights", "the file"}
+    assert set(beside.decided.values()) == {"run.json next to the weights", "the file"}
     assert evaluate_weights(path, normalisation="channel").decided["normalisation"] == "--normalisation"
     other = build("residual", 14, "B", 10, initialisation="he-fan-in", seed=0)
     torch.save(other.state_dict(), tmp_path / "run" / "other.pth")
     alone = evaluate_weights(tmp_path / "run" / "other.pth", dataset="digits", preset="hysts")
     assert not any("run.json" in remark for remark in alone.remarks)
     alone = evaluate_weights(tmp_path / "run" / "other.pth", dataset="digits", normalisation="channel")
-    assert any("run.json beside the weights is not used: it is of resnet8" in remark for remark in alone.remarks)
+    assert any("run.json next to the weights is ignored: it describes resnet8" in remark for remark in alone.remarks)
 
 
 def test_a_run_tells_what_it_is(trained: RunFiles) -> None:
@@ -159,7 +159,7 @@ def test_the_data_set_follows_from_the_classes(tmp_path: Path, elsewhere: Path) 
         "cifar100",
         "digits",
     ]
-    with pytest.raises(ResLabError, match="of 7 classes: say with --dataset"):
+    with pytest.raises(ResLabError, match="have 7 classes: give their data set with --dataset"):
         asked(7)
     with pytest.raises(DataError, match="cifar10 is the default for 10 classes; --dataset says another"):
         evaluate_weights(elsewhere, data_root=tmp_path)

@@ -105,5 +105,5 @@ def test_runs_on_a_card_share_a_process(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 def test_a_process_that_dies_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(ResLabError, match=r"exit code 1; say how many runs train at a time with --jobs"):
+    with pytest.raises(ResLabError, match=r"exit code 1; set the number of runs to train at a time with --jobs"):
         speed._side_by_side("cpu", "fp32", 1)

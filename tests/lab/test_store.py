@@ -221,7 +221,7 @@ def test_damage_in_what_a_checkpoint_has_seen_is_told_before_training_goes_on(tm
     files = with_metrics(tmp_path, 3)
     lines = (files.path / "metrics.jsonl").read_bytes().splitlines(keepends=True)
     (files.path / "metrics.jsonl").write_bytes(b"".join([b"{]\n", *lines[1:]]))
-    with pytest.raises(ResLabError, match=r"damaged in line 1; remove the folder .* to train the run anew"):
+    with pytest.raises(ResLabError, match=r"damaged in line 1; remove the folder .* to train the run again"):
         files.keep_metrics(2)
     files.keep_metrics(0)
     assert files.metrics() == []

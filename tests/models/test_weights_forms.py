@@ -199,11 +199,11 @@ def test_what_lies_beside_the_network_is_said(tmp_path: Path) -> None:
     more = {"criterion.weight": torch.ones(10), "queue": torch.zeros(3)}
     found = read_weights_file(saved(tmp_path / "w", {"state_dict": under("model.") | more}))
     assert same(found.weights)
-    assert found.remarks == ("2 arrays beside the network's are left out: criterion.weight, queue",)
+    assert found.remarks == ("2 arrays that are not part of the network are ignored: criterion.weight, queue",)
     parameters = {name: value for name, value in OTHERS.items() if "running" not in name}
     found = read_weights_file(saved(tmp_path / "w", {"net": OURS, "ema": parameters}))
     assert same(found.weights)
-    assert found.remarks == ("the file also has weights that make no whole network: ema",)
+    assert found.remarks == ("the file also has weights that make no complete network: ema",)
 
 
 SEVERAL: dict[str, tuple[Any, tuple[str, str]]] = {
@@ -219,7 +219,7 @@ SEVERAL: dict[str, tuple[Any, tuple[str, str]]] = {
 def test_several_networks_are_listed_and_one_is_chosen(form: str, tmp_path: Path) -> None:
     content, (first, second) = SEVERAL[form]
     path = saved(tmp_path / "w", content)
-    with pytest.raises(ResLabError, match=rf"2 networks: {first}, {second}\.  Say which with --entry"):
+    with pytest.raises(ResLabError, match=rf"2 networks: {first}, {second}\.  Choose one with --entry"):
         read_weights(path)
     assert same(read_weights_file(path, first).weights)
     assert same(read_weights_file(path, second).weights, OTHERS)

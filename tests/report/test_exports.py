@@ -56,7 +56,7 @@ def test_an_edited_file_is_named_and_a_report_cut_short_is_nobodys_edit(tmp_path
     end_writing(tmp_path, second)
     assert not (tmp_path / "tables" / "a.csv").exists()  # no table of the second report
     (tmp_path / "report.md").write_bytes(b"two, edited")
-    with pytest.raises(ResLabError, match=r"report\.md was edited since ResLab wrote it.*--out.*notes\.md"):
+    with pytest.raises(ResLabError, match=r"report\.md was edited after ResLab wrote it.*--out.*notes\.md"):
         check_unedited(tmp_path)
 
 

@@ -149,7 +149,7 @@ def test_a_report_that_somebody_edited_is_not_written_over(runs: Path, tmp_path:
     }
     write_report(runs, tmp_path)
     files.markdown.write_text("mine")
-    with pytest.raises(ResLabError, match=r"report\.md was edited since ResLab wrote it"):
+    with pytest.raises(ResLabError, match=r"report\.md was edited after ResLab wrote it"):
         write_report(runs, tmp_path)
     assert files.markdown.read_text() == "mine"
 
@@ -278,7 +278,7 @@ def test_a_record_that_cannot_be_used_keeps_no_report_from_being_written(runs: P
     assert "Two study records could not be read: studies/bad.json is damaged" in text
     assert "the study odd was asked by a newer ResLab; update this one" in text
     assert "ResNet-14" in text
-    with pytest.raises(ResLabError, match=r"studies/bad\.json is damaged.*remove it and ask the study again"):
+    with pytest.raises(ResLabError, match=r"studies/bad\.json is damaged.*remove it and run the study again"):
         write_report(root, tmp_path / "report", ["bad"])
 
 
@@ -289,7 +289,7 @@ def test_what_is_somebody_else_s_is_not_overwritten(
     path = tmp_path / name.replace("FIRST", written.figures[0].name)
     path.parent.mkdir(exist_ok=True)
     path.write_text("important")
-    with pytest.raises(ResLabError, match=f"{path.name} is no report of ResLab's .*choose another folder with --out"):
+    with pytest.raises(ResLabError, match=f"{path.name} is not a ResLab report .*choose another folder with --out"):
         write_report(runs, tmp_path)
     assert [one for one in tmp_path.rglob("*") if one.is_file()] == [path]
     assert path.read_text() == "important"

@@ -62,7 +62,7 @@ def test_a_damaged_record_is_named_and_hides_no_other(tmp_path: Path, damage: st
     assert found == [other]
     assert problem.path == path
     assert problem.message.startswith("studies/mine.json is damaged")
-    assert problem.message.endswith("remove it and ask the study again")
+    assert problem.message.endswith("remove it and run the study again")
 
 
 def test_a_record_of_a_newer_format_asks_for_an_update(tmp_path: Path) -> None:

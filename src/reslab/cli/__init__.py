@@ -13,8 +13,8 @@ from reslab.errors import ResLabError
 OK, CRASHED, USAGE, SOME_FAILED, DAMAGED, INTERRUPTED = 0, 1, 2, 3, 5, 130
 
 EPILOGUE = """\
-Exit codes: 0 ok, 1 a fault in ResLab, 2 usage, 3 some runs failed (train: or diverged), 4 data, 5 damaged files, \
-8 locked, 130 interrupted or out of time, with something left to train.
+Exit codes: 0 ok, 1 bug in ResLab, 2 usage, 3 some runs failed (train: or diverged), 4 images, 5 damaged files, \
+8 run locked by another process, 130 interrupted or out of time (the same command resumes).
 
 Examples:
   reslab run depth --dataset digits --depths 8,14,20 --seeds 2 --epochs 10
@@ -34,22 +34,25 @@ app = App(
 data = App(name="data", help="Fetch, import, check and list the images.", help_epilogue="", help_format="plaintext")
 
 COMMANDS = {
-    "run": ("reslab.cli.run:run", "Train what a study still needs, and write its report."),
-    "status": ("reslab.cli.overview:status", "Show how the runs stand."),
-    "report": ("reslab.cli.overview:report", "Write the report from the runs there are."),
-    "train": ("reslab.cli.train:train", "Train one run, or go on with it."),
-    "evaluate": ("reslab.cli.evaluate:evaluate", "Measure a trained run, or weights from elsewhere."),
-    "bench": ("reslab.cli.bench:bench", "Measure how fast this machine trains, beside the textbook's way."),
-    "diagnose": ("reslab.cli.diagnose:diagnose", "Measure why a trained run is as it is."),
-    "models": ("reslab.cli.facts:models", "List networks with their parameters and multiply-adds."),
-    "presets": ("reslab.cli.facts:presets", "Show the published recipes and a fast one of ours, with their sources."),
-    "doctor": ("reslab.cli.facts:doctor", "Tell what this machine has, and what ResLab makes of it."),
+    "run": ("reslab.cli.run:run", "Train the runs a study still needs and write its report."),
+    "status": ("reslab.cli.overview:status", "List the runs with their status, test error and speed."),
+    "report": ("reslab.cli.overview:report", "Write the report from the runs on disk."),
+    "train": ("reslab.cli.train:train", "Train one run, or resume it."),
+    "evaluate": (
+        "reslab.cli.evaluate:evaluate",
+        "Measure the test error of a trained run, or of weights from elsewhere.",
+    ),
+    "bench": ("reslab.cli.bench:bench", "Measure how fast this machine trains, compared with a standard PyTorch loop."),
+    "diagnose": ("reslab.cli.diagnose:diagnose", "Measure why a trained run came out as it did."),
+    "models": ("reslab.cli.facts:models", "List the networks with their parameters and multiply-adds."),
+    "presets": ("reslab.cli.facts:presets", "Show the published recipes and our own fast one, with their sources."),
+    "doctor": ("reslab.cli.facts:doctor", "Show what this machine has and what ResLab uses of it."),
 }
 DATA_COMMANDS = {
     "fetch": ("reslab.cli.data:fetch", "Download the official archive of a data set."),
-    "import": ("reslab.cli.data:import_", "Check images that you have, then keep a copy."),
-    "check": ("reslab.cli.data:check", "Decode every file of an image folder, and name those that will not do."),
-    "list": ("reslab.cli.data:list_", "List the data sets and whether they are here."),
+    "import": ("reslab.cli.data:import_", "Check images you already have, then copy them to where ResLab looks."),
+    "check": ("reslab.cli.data:check", "Decode every file of an image folder and list those that fail."),
+    "list": ("reslab.cli.data:list_", "List the data sets and whether they are on this machine."),
 }
 
 for _name, (_path, _help) in COMMANDS.items():

@@ -20,24 +20,26 @@ from reslab.studies.study import Options
 
 def bench(
     *,
-    depths: Annotated[str, Parameter(help="Depths to measure, as in 20,56,110.")] = "20",
-    batch_sizes: Annotated[str, Parameter(help="Batch sizes to measure, as in 64,128.")] = "128",
-    precisions: Annotated[str | None, Parameter(help="fp32, bf16 or both; default: the fast one here.")] = None,
+    depths: Annotated[str, Parameter(help="Depths to measure, e.g. 20,56,110.")] = "20",
+    batch_sizes: Annotated[str, Parameter(help="Batch sizes to measure, e.g. 64,128.")] = "128",
+    precisions: Annotated[
+        str | None, Parameter(help="fp32, bf16 or both; default: the faster one on this machine.")
+    ] = None,
     rounds: int = 5,
     device: Device = "auto",
     json: AsJson = False,
 ) -> int:
     """Measure how fast this machine trains, from uint8 pixels to updated weights.
 
-    In each round our step and the textbook's (transforms image by image in loader workers, eager fp32) take turns;
-    figures are medians over the rounds.  For example:
+    In each round our step and a standard PyTorch step (images transformed one by one in loader workers, eager fp32)
+    take turns; the figures are medians over the rounds.  For example:
 
       reslab bench --depths 20,56 --precisions fp32,bf16
 
     Parameters
     ----------
     rounds
-        Rounds of sixteen steps each.
+        Number of rounds, sixteen steps each.
     """
     from pathlib import Path
 

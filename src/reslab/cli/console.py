@@ -167,7 +167,7 @@ class Board:
             self._say(run, "diverged: the loss was no longer a finite number", force=True, lasting=True)
         elif event["status"] == "interrupted":
             begun = run in self._lengths
-            words = f"stopped, {'with a checkpoint' if begun else 'before it began'}; the same command goes on from it"
+            words = f"stopped, {'with a checkpoint' if begun else 'before it began'}; the same command resumes it"
             self._say(run, words, force=True, lasting=True)
         if self._bars is not None and (task := self._tasks.pop(run, None)) is not None:
             self._bars.remove_task(task)

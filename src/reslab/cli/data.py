@@ -18,15 +18,15 @@ def fetch(
     name: str,
     *,
     mirror: Annotated[
-        tuple[str, ...], Parameter(help="Base URL to try first; may be given several times.", negative="")
+        tuple[str, ...], Parameter(help="Base URL to try first; can be given more than once.", negative="")
     ] = (),
     data_root: DataRoot = None,
     json: AsJson = False,
 ) -> int:
     """Download the official archive of a data set, checked by its SHA-256.
 
-    Mirrors are tried in order: --mirror, those in RESLAB_MIRRORS (base URLs with commas between them), ResLab's own.
-    What was interrupted is continued.  For example:
+    Mirrors are tried in order: --mirror, those in RESLAB_MIRRORS (base URLs separated by commas), ResLab's own.
+    An interrupted download resumes.  For example:
 
       reslab data fetch cifar10
 
@@ -68,11 +68,11 @@ def fetch(
 def import_(
     path: Path,
     *,
-    force: Annotated[bool, Parameter(negative="", help="Keep images that are not the official ones.")] = False,
+    force: Annotated[bool, Parameter(negative="", help="Accept images that are not the official ones.")] = False,
     data_root: DataRoot = None,
     json: AsJson = False,
 ) -> int:
-    """Check images that you have, then keep a copy where ResLab finds them.
+    """Check images you already have, then copy them to where ResLab looks.
 
     Takes CIFAR's official archives and the folders they unpack to, in the python or the binary version.  For
     example:
@@ -82,7 +82,7 @@ def import_(
     Parameters
     ----------
     path
-        An archive or a folder.
+        The archive or folder to import.
     """
     from reslab.data.fetch import import_path
 
@@ -98,9 +98,10 @@ def import_(
 
 
 def check(*, data_root: DataRoot = None, json: AsJson = False) -> int:
-    """Decode every file of the image folder, and name those that will not do.
+    """Decode every file of the image folder and list those that fail.
 
-    A training tries files for some seconds only; in a large set a wrong one may end it hours later.  For example:
+    A training tests files for a few seconds only before it starts; a bad file in a large set may stop it hours later.
+    For example:
 
       reslab data check --data-root ~/flowers
     """
@@ -115,7 +116,7 @@ def check(*, data_root: DataRoot = None, json: AsJson = False) -> int:
         print_json({"path": str(root), **counts})
     else:
         print(
-            f"{root}: {counts['num_train']:,} images to train on and {counts['num_test']:,} to measure on, of "
+            f"{root}: {counts['num_train']:,} training images and {counts['num_test']:,} test images, in "
             f"{counts['num_classes']:,} classes; all can be decoded"
         )
     return OK

@@ -26,9 +26,9 @@ def diagnose(
     threads: int | None = None,
     json: AsJson = False,
 ) -> int:
-    """Measure why a trained run is as it is, and keep it in the run's diagnostics.json.
+    """Measure why a trained run came out as it did, and save the result in its diagnostics.json.
 
-    What was measured before is not measured again.  For example:
+    Nothing is measured twice.  For example:
 
       reslab diagnose cifar10-resnet20-3f9a1c2b/seed0 --which responses,gradients
 
@@ -37,18 +37,18 @@ def diagnose(
     Parameters
     ----------
     run
-        A run's id, or its folder.
+        A run's id or folder.
     which
-        Some of gap, responses, gradients, noise-scale, curvature, surface, with commas between; default: all.
+        Any of gap, responses, gradients, noise-scale, curvature, surface, separated by commas; default: all.
     epoch
-        Measure the weights that were kept after these epochs, as in 1,81 (see `reslab train --keep-epochs`); default:
-        the trained ones.
+        Measure the weights kept after these epochs, e.g. 1,81 (see `reslab train --keep-epochs`); default: the final
+        weights.
     budget
-        How much is measured: quick for small demonstrations, standard for a laptop, thorough for a graphics card.
+        How much to measure: quick for small demonstrations, standard for a laptop, thorough for a graphics card.
     force
-        Measure again what was measured before.
+        Measure everything again.
     threads
-        Processor threads to compute with; default: torch's own choice.
+        CPU threads; default: torch's own choice.
     """
     from reslab.lab.diagnose import diagnose_run
     from reslab.lab.execute import Settings
@@ -62,7 +62,7 @@ def diagnose(
     name = files.read_run().id
 
     def leave() -> None:
-        aside(f"reslab: interrupted; what was measured whole is kept, and this goes on with the rest:  {command()}")
+        aside(f"reslab: interrupted; finished measurements are kept.  To resume:  {command()}")
 
     try:
         with stop.at_once(leave), Board({name: (1.0, 1.0)}, on_closed=stop.ask) as board:

@@ -31,9 +31,9 @@ def evaluate(
 ) -> int:
     """Measure a trained run, or weights from elsewhere, on the test images.
 
-    Nothing in a file of weights is run.  Depth, classes and projections are read from it.  What it cannot tell
-    (shortcut A, A-centred or none, the normalisation), and no flag or run.json beside it says, is measured each way;
-    all are shown, the best first.  For example:
+    No code in a weights file is ever run.  Depth, classes and projections are read from the file.  What it cannot
+    tell (shortcut A, A-centred or none; the normalisation) comes from a flag or a run.json next to it; otherwise every
+    possibility is measured and shown, best first.  For example:
 
       reslab evaluate cifar10-resnet20-3f9a1c2b/seed0
 
@@ -44,17 +44,17 @@ def evaluate(
     Parameters
     ----------
     run
-        A run's id, or its folder.
+        A run's id or folder.
     weights
-        A file of torch's, safetensors or .npz, in place of a run.
+        A weights file instead of a run: torch, safetensors or .npz.
     entry
-        Which weights of a file that holds several, as in state_dict_ema.
+        Which weights to use if the file holds several, e.g. state_dict_ema.
     preset
-        Whose normalisation, and shortcut where it fits, the weights were trained with.
+        Preset the weights were trained with: sets the normalisation, and the shortcut if it fits.
     dataset
-        digits, cifar10, cifar100, cifar100-coarse or imagefolder; default: what the number of classes suggests.
+        digits, cifar10, cifar100, cifar100-coarse or imagefolder; default: guessed from the number of classes.
     depth
-        Depth of the network; default: the file's.
+        Depth of the network; default: read from the file.
     family
         residual, plain, imagenet or imagenet-1x1.
     shortcut
@@ -62,7 +62,7 @@ def evaluate(
     normalisation
         pixel-mean, channel, channel-2023, imagenet or per-image.
     precision
-        fp32 or bf16; default: that of the run, else fp32.
+        fp32 or bf16; default: the run's, or fp32 for a weights file.
     """
     if (run is None) == (weights is None):
         raise ResLabError("evaluate takes either a run or --weights FILE")
@@ -73,7 +73,7 @@ def evaluate(
     remark_cache()
     if run is not None:
         if given := [f"--{name}" for name, value in said.items() if value is not None]:
-            raise ResLabError(f"a run knows its own recipe; {' and '.join(given)} is for --weights FILE")
+            raise ResLabError(f"a run has its own recipe; {' and '.join(given)} only goes with --weights FILE")
         found = evaluate_run(find_run(run, runs), precision=precision, data_root=data_root, device=device)
     else:
         assert weights is not None
@@ -133,7 +133,7 @@ def _print_known(facts: dict[str, Any]) -> None:
 
 
 def _print_candidates(candidates: list[dict[str, Any]]) -> None:
-    print("All that the weights fit, the best first; the flags choose one of them")
+    print("Every network that these weights fit, best first; the flags select one")
     rows = [
         [
             one["network"],

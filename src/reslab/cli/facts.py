@@ -28,13 +28,13 @@ from reslab.recipe import (
 def models(
     *,
     depths: Annotated[
-        str | None, Parameter(help="Depths to list, as in 20,56,110 or 18,50; default: the paper's.")
+        str | None, Parameter(help="Depths to list, e.g. 20,56,110 or 18,50; default: the paper's.")
     ] = None,
     classes: Annotated[
-        str | None, Parameter(help="Numbers of classes to list; default: 10,100, and 1000 for ImageNet.")
+        str | None, Parameter(help="Numbers of classes to list; default: 10,100, and 1000 for ImageNet networks.")
     ] = None,
     table_1: Annotated[
-        bool, Parameter(negative="", help="Show what the networks for ImageNet are made of, stage by stage.")
+        bool, Parameter(negative="", help="Show the structure of the ImageNet networks, stage by stage.")
     ] = False,
     json: AsJson = False,
 ) -> int:
@@ -101,7 +101,7 @@ def _table_1(*, json: bool) -> int:
 
 
 def presets(name: str | None = None, *, json: AsJson = False) -> int:
-    """Show the published recipes and the fast one of ours beside each other, or one with its sources and notes.
+    """Show the published recipes and our fast one side by side, or one of them with its sources and notes.
 
     For example:
 
@@ -110,7 +110,7 @@ def presets(name: str | None = None, *, json: AsJson = False) -> int:
     Parameters
     ----------
     name
-        A preset; default: all, and only the fields in which they differ.
+        A preset to show in full; default: all presets, and only the fields that differ.
     """
     preset_recipe(name or "paper")  # refuses an unknown name
     chosen = list(PRESETS.values()) if name is None else [PRESETS[name]]
@@ -141,17 +141,17 @@ def presets(name: str | None = None, *, json: AsJson = False) -> int:
             print(f"  - {note}")
         for one in chosen[0].deviations:
             flags = " ".join(f"--{field.replace('_', '-')} {_plain(value)}" for field, value in one.follow.items())
-            print(f"\nDeviates from its source:\n  there: {one.theirs}\n  here: {one.ours}")
+            print(f"\nDiffers from its source:\n  there: {one.theirs}\n  here: {one.ours}")
             print(f"  worth: {one.points:g} points of test error at most: {one.basis}")
-            print(f"  to follow the source: {flags or 'no field of a recipe does'}")
+            print(f"  to follow the source: {flags or 'no recipe field can'}")
     else:
         deviating = [preset.name for preset in chosen if preset.deviations]
-        print(f"\nSchedules of {', '.join(deviating)} deviate from their sources; reslab presets NAME says by what")
+        print(f"\nThe schedules of {', '.join(deviating)} differ from their sources; reslab presets NAME says how")
     return OK
 
 
 def doctor(*, runs: Runs = Path("runs"), data_root: DataRoot = None, json: AsJson = False) -> int:
-    """Tell what this machine has, and what ResLab makes of it: device, precision, threads, images, folders."""
+    """Show what this machine has and what ResLab uses of it: device, precision, threads, images, folders."""
     import shutil
 
     import torch
@@ -195,11 +195,11 @@ def doctor(*, runs: Runs = Path("runs"), data_root: DataRoot = None, json: AsJso
         return OK
     print(f"ResLab {facts['reslab']}, Python {facts['python']}, torch {facts['torch']}, {facts['platform']}")
     print(f"Trains on {facts['device']} ({facts['device_name']}), {facts['cores']} cores")
-    print(f"Processor has {', '.join(facts['processor_has']) or 'no vector extension that ResLab knows'}")
-    print(f"Precision by default: {facts['precision']}, the fast one here")
+    print(f"Processor has {', '.join(facts['processor_has']) or 'no vector extension that ResLab uses'}")
+    print(f"Default precision: {facts['precision']}, the faster one on this machine")
     print(f"Kernels: {facts['kernels']}")
     if device.type == "cpu":
-        rule = "fewer while other work has the cores" if follows else "from a run's start to its end"
+        rule = "fewer while other work needs the cores" if follows else "fixed for the whole run"
         print(f"Threads: {facts['threads']}, {rule}")
     writable = "writable" if facts["runs_writable"] else "NOT WRITABLE: choose another with --runs"
     print(f"Runs go to {facts['runs']} ({writable}, {size(facts['free_bytes'])} free)")

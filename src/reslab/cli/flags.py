@@ -16,20 +16,20 @@ from reslab.errors import ResLabError
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, stretch, vary, written_fields
 
-Runs = Annotated[Path, Parameter(name="--runs", env_var="RESLAB_RUNS", help="Folder of all runs.")]
-Out = Annotated[Path, Parameter(name="--out", help="Folder of the report.")]
+Runs = Annotated[Path, Parameter(name="--runs", env_var="RESLAB_RUNS", help="Folder that holds all runs.")]
+Out = Annotated[Path, Parameter(name="--out", help="Folder to write the report to.")]
 DataRoot = Annotated[
     Path | None,
-    Parameter(name="--data-root", env_var="RESLAB_DATA", help="Folder of the images; default: the user's cache."),
+    Parameter(name="--data-root", env_var="RESLAB_DATA", help="Folder of the images; default: your cache folder."),
 ]
-Device = Annotated[str, Parameter(name="--device", help="auto, cpu, cuda, cuda:N or mps.")]
+Device = Annotated[str, Parameter(name="--device", help="Device: auto, cpu, cuda, cuda:N or mps.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for scripts.")]
 Activations = Annotated[
     bool,
     Parameter(
         name="--checkpoint-activations",
         negative="",
-        help="Less memory for more time, for depth 1202; numbers agree to rounding.",
+        help="Use less memory but more time, for depth 1202; results agree up to rounding.",
     ),
 ]
 
@@ -37,8 +37,8 @@ KeepEpochs = Annotated[
     str | None,
     Parameter(
         name="--keep-epochs",
-        help="Epochs after which the weights are kept, for `reslab diagnose RUN --epoch`, as in 1,41,82, or none; "
-        "default: the first, and the last before each drop of the rate, or that at half of a linear schedule.",
+        help="Epochs after which to keep the weights for `reslab diagnose RUN --epoch`, e.g. 1,41,82, or none; "
+        "default: the first and the last before each drop of the rate (linear schedule: the first and the middle).",
     ),
 ]
 

@@ -8,7 +8,7 @@ def names(flag: str, text: str | None) -> tuple[str, ...] | None:
     if text is None:
         return None
     if not (parts := _parts(text)):
-        raise ResLabError(f"--{flag} takes names with commas between them, not {text!r}; leave it out for the default")
+        raise ResLabError(f"--{flag} takes names separated by commas, not {text!r}; leave it out for the default")
     return parts
 
 
@@ -19,7 +19,7 @@ def whole_numbers(flag: str, text: str) -> tuple[int, ...]:
     except ValueError:
         numbers = ()
     if not numbers:
-        raise ResLabError(f"--{flag} takes whole numbers with commas between them, as in 20,56; not {text!r}")
+        raise ResLabError(f"--{flag} takes whole numbers separated by commas, e.g. 20,56; not {text!r}")
     return numbers
 
 

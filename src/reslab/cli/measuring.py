@@ -35,7 +35,7 @@ def diagnose_plan(plan: Plan, root: Path, data_root: Path | None, device: str, s
         num_runs = len({item.run for item in left})
         aside(
             f"reslab: {why}, with {num_left} measurement{_s(num_left)} of {num_runs} run{_s(num_runs)} left to make.  "
-            f"This goes on with them:  {command()}"
+            f"To resume:  {command()}"
         )
 
     with contextlib.suppress(KeyboardInterrupt), stop.at_once(tell):

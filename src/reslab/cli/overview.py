@@ -21,13 +21,13 @@ def status(
     runs: Runs = Path("runs"),
     json: AsJson = False,
 ) -> int:
-    """Show how the runs stand: status, epochs, last test error, speed, and which images where no name tells it.
+    """List the runs: status, epochs, last test error, speed, and the images where the data set's name does not tell.
 
     Parameters
     ----------
     verify
-        Read every file of the runs that have ended, weights too, and tell which are not what was written; the exit
-        code is then 5 where one is damaged.
+        Check every file of the ended runs, weights included, against its manifest; the exit code is 5 if any file
+        is damaged.
     """
     rows: list[dict[str, Any]] = []
     for files in find_runs(runs):
@@ -104,7 +104,7 @@ def report(
     author: str | None = None,
     json: AsJson = False,
 ) -> int:
-    """Write the report from the runs there are: of the named studies, or of all that were asked.
+    """Write the report from the runs on disk: of the named studies, or of all studies run so far.
 
     For example:
 
@@ -113,14 +113,14 @@ def report(
     Parameters
     ----------
     studies
-        Names of studies; default: all that were asked.
+        Names of studies; default: all studies run so far.
     title
         Title of the report.
     author
         Author of the report.
     """
     if not runs.is_dir():
-        raise ResLabError(f"there is no folder {runs}; say with --runs where the runs are")
+        raise ResLabError(f"there is no folder {runs}; give the folder of the runs with --runs")
     written = write_report(runs, out, list(studies) or None, title=title, author=author)
     tell_left_out(written)
     if json:

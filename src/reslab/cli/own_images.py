@@ -82,8 +82,8 @@ def tell_former(root: Path, runs: Iterable[Run]) -> None:
         former = Run(vary(run.recipe, images=""), run.seed)
         if run.recipe.images and (root / former.id / "run.json").exists():
             aside(
-                f"remark: {former.id} is of an earlier ResLab, whose ids did not tell image folders apart; it stays as "
-                f"it is, and {run.id} is another run"
+                f"remark: {former.id} comes from an earlier ResLab, whose ids did not tell image folders apart; "
+                f"it is left as it is, and {run.id} is a new run"
             )
 
 
@@ -93,5 +93,5 @@ class _Progress:
 
     def __call__(self, done: int, total: int) -> None:
         if (now := time.monotonic()) >= self._next:
-            aside(f"reads each image once, to know the set again: {done:,} of {total:,} ({done / total:.0%})")
+            aside(f"reading each image once, to fingerprint the set: {done:,} of {total:,} ({done / total:.0%})")
             self._next = now + PLAIN_SECONDS

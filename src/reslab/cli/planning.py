@@ -16,8 +16,8 @@ from reslab.lab.speed import best_jobs, is_measured, place, work_per_second
 from reslab.recipe import Run
 from reslab.studies.study import Plan
 
-MEASURING = "Measuring how fast this machine trains, for some seconds; "
-BUSY = " (measured while the machine had other work: without it, less)"
+MEASURING = "Measuring how fast this machine trains, which takes a few seconds; "
+BUSY = " (measured while the machine had other work; less without it)"
 
 
 def choose_jobs(jobs: int | None, device: str, todo: list[Run]) -> int:
@@ -32,7 +32,9 @@ def choose_jobs(jobs: int | None, device: str, todo: list[Run]) -> int:
 @contextmanager
 def _measuring() -> Iterator[None]:
     """Say what takes the time, if it takes any; standard output is kept for what was asked for."""
-    kept = "roughly, for it has other work ..." if host.is_busy() else "it is remembered ..."
+    kept = (
+        "the figure is rough, as the machine has other work ..." if host.is_busy() else "the result is remembered ..."
+    )
     timer = threading.Timer(1.0, lambda: print(MEASURING + kept, file=sys.stderr, flush=True))
     timer.start()
     try:

@@ -39,7 +39,7 @@ from reslab.studies.custom import read_study
 from reslab.studies.study import Options, Plan
 from reslab.training.schedule import parse_epochs
 
-SEQUENCE = "with commas between them"
+SEQUENCE = "separated by commas"
 
 
 def run(
@@ -72,9 +72,9 @@ def run(
     author: str | None = None,
     json: AsJson = False,
 ) -> int:
-    """Train what a study still needs, and write its report.
+    """Train the runs a study still needs and write its report.
 
-    The same command goes on where it was interrupted, and trains nothing where all is done.  For example:
+    After an interruption the same command resumes; when every run is done it trains nothing.  For example:
 
       reslab run depth --dataset cifar10 --depths 20,56 --seeds 3
 
@@ -84,29 +84,30 @@ def run(
     ----------
     study
         A study's name (depth, learning-rate, epochs, data-size, batch-size, degradation, shortcuts, fidelity),
-        assignment for the five that the assignment asks for, or the TOML file of your own.
+        assignment for the first five together, or a TOML file with a study of your own.
     seeds
-        Number of seeds, from 0 on; default: 3, or the TOML file's.
+        Number of seeds, counted from 0; default: 3, or the TOML file's.
     epochs
-        Length of every run, the schedule stretched to it; default: the preset's, or the TOML file's.
+        Length of every run; the schedule is stretched to fit; default: the preset's, or the TOML file's.
     preset
         Recipe to start from (see reslab presets); default: assignment.  Not with a TOML file.
     precision
-        fp32 or bf16, part of a run's id; default: the TOML file's, else RESLAB_PRECISION, else the fast one here.
+        fp32 or bf16, part of a run's id; default: the TOML file's, then RESLAB_PRECISION, then the faster one on
+        this machine.
     jobs
-        Runs at a time; default: as many as train the most images in all, by measurement.
+        Number of runs to train at a time; default: measured, the number with the most images a second in total.
     checkpoint_seconds
-        Time between checkpoints within an epoch.
+        Seconds between checkpoints within an epoch.
     time_limit
-        Stop after so many minutes, with checkpoints.
+        Write checkpoints and stop after this many minutes.
     dry_run
-        Only tell what would train, how long it would take and how much disk it needs.
+        Train nothing; show what would train, how long it would take and how much disk it needs.
     prepare
-        Only make the folders of what would train, and list them: python -m reslab.lab.execute FOLDER trains one.
+        Train nothing; create and list the run folders, each to be trained with python -m reslab.lab.execute FOLDER.
     no_report
-        Write no report.
+        Do not write the report.
     no_diagnose
-        Do not measure the why (see `reslab diagnose`) on the first seed of the runs whose study asks for it.
+        Skip the diagnostics (see `reslab diagnose`) that a study measures on the first seed of each variant.
     title
         Title of the report.
     author
@@ -116,7 +117,7 @@ def run(
         each = "; ".join(f"reslab run {name}" for name in (study, *more))
         raise ResLabError(
             f"run takes one study at a time, not {', '.join((study, *more))}: {each}.  "
-            "Runs that they share train once, and the report holds all that were asked"
+            "Runs they share train only once, and the report covers all the studies"
         )
     check_least("--checkpoint-seconds", checkpoint_seconds, 0)
     check_least("--time-limit", time_limit, 0)
@@ -204,7 +205,7 @@ def _plan(
         given = {"--depths": depths, "--preset": preset}
         for flag, value in given.items():
             if value is not None:
-                raise ResLabError(f"{flag} does not go with a study of your own: write it into {study}")
+                raise ResLabError(f"{flag} does not work with a study of your own; set it in {study}")
         own = read_study(
             Path(study),
             datasets=names("dataset", dataset),

@@ -44,9 +44,9 @@ def train(
     json: AsJson = False,
     recipe: RecipeFields = None,
 ) -> int:
-    """Train one run: made anew, continued where it was interrupted, or left alone where it has ended.
+    """Train one run: start it, resume it after an interruption, or leave it alone if it has ended.
 
-    The recipe is the preset's with the given fields changed.  For example:
+    The recipe is the preset's, with the fields you give changed.  For example:
 
       reslab train --dataset digits --depth 8 --epochs 5
 
@@ -57,13 +57,13 @@ def train(
     preset
         Recipe to start from: paper, assignment, fb-resnet-torch, akamaster, hysts, tf-models, imagenet, or fast (ours).
     epochs
-        Train for so many epochs, the preset's schedule stretched to them.
+        Train for this many epochs; the preset's schedule is stretched to fit.
     seed
-        Seed of initialisation, order and augmentation.
+        Seed for the initial weights, the order of the images and the augmentation.
     threads
-        Threads of the processor; default: as many as other work on the machine leaves cores for.
+        CPU threads; default: as many as other work on the machine leaves cores for.
     checkpoint_seconds
-        Time between checkpoints within an epoch.
+        Seconds between checkpoints within an epoch.
     """
     from reslab.lab.execute import Settings, execute
 
@@ -106,7 +106,7 @@ def _kept(recipe: Recipe, keep_epochs: str) -> tuple[int, ...]:
     """Return the epochs in the text; one that the training does not reach is a slip, where a study's runs differ."""
     kept = parse_epochs(keep_epochs)
     if kept and recipe.schedule_unit == "epochs" and kept[-1] > math.ceil(recipe.length):
-        raise ResLabError(f"--keep-epochs: there is no epoch {kept[-1]} in a training of {recipe.length:g}")
+        raise ResLabError(f"--keep-epochs: there is no epoch {kept[-1]} in a training of length {recipe.length:g}")
     return kept
 
 

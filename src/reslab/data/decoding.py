@@ -66,14 +66,14 @@ def decode(path: Path) -> "Image":
             image.load()
             if reason := _undefined(image):
                 raise DataError(
-                    f"{path} holds {reason}, and nothing says which of them are black and white; save it with 8 or 16 "
-                    "unsigned bits a channel, or take it away"
+                    f"{path} holds {reason}, and nothing says which values are black and white; save it with 8 or 16 "
+                    "unsigned bits per channel, or remove it"
                 )
             return _upright(image, to_rgb(image))
     except DataError:
         raise
     except Exception as error:  # damaged files raise nearly anything
-        raise DataError(f"{path} cannot be decoded ({_words(error, path)}); replace it or take it away") from error
+        raise DataError(f"{path} cannot be decoded ({_words(error, path)}); replace it or remove it") from error
 
 
 def to_rgb(image: "Image") -> "Image":
@@ -106,7 +106,7 @@ def check_files(paths: Iterable[Path], *, workers: int, seconds: float = CHECK_S
         raise DataError(problems[0])
     if problems:
         more = "\n  and others" if len(problems) > NUM_NAMED else ""
-        raise DataError("some image files will not do:\n  " + "\n  ".join(problems[:NUM_NAMED]) + more)
+        raise DataError("some image files cannot be used:\n  " + "\n  ".join(problems[:NUM_NAMED]) + more)
 
 
 def _problem(path: Path) -> str | None:

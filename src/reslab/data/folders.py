@@ -144,7 +144,7 @@ def _measured(root: Path) -> Path:
         if (root / name).is_dir() and _subfolders(root / name):
             return root / name
     raise DataError(
-        f"{root} has images to train on, but none to measure on: there must be a folder test or val with a folder for "
+        f"{root} has training images but no test images: it needs a folder test or val with a folder for "
         "each class, as in train"
     )
 
@@ -152,7 +152,7 @@ def _measured(root: Path) -> Path:
 def _classes(folder: Path) -> list[str]:
     classes = _subfolders(folder)
     if not classes:
-        raise DataError(f"{folder} has no folders: there must be one for each class, with its images in it")
+        raise DataError(f"{folder} has no folders: it needs one per class, with the images in it")
     return classes
 
 

@@ -17,7 +17,7 @@ from reslab.recipe import CHOICES, IMAGENET_FAMILIES, UNMEASURED, Recipe, Scalar
 DEFAULT_PRESET = "assignment"
 """Where no preset is named, what a recipe needs and measuring does not (rates, lengths) is that of this one."""
 
-FILE, RUN = "the file", "run.json beside the weights"
+FILE, RUN = "the file", "run.json next to the weights"
 """Who can have decided something, beside flags and presets."""
 
 
@@ -64,10 +64,10 @@ class _Decided:
 def candidates(weights: WeightsFile, path: Path, asked: Asked) -> Candidates:
     """Return the networks and normalisations that the weights may be of, the usual ones first.
 
-    What the user says comes first, then a preset that the user names, then a run.json beside the weights, then the file
-    itself.  Shortcut A, A-centred and a plain network have the same weights, as have the two families for ImageNet, and
-    no file says how images were normalised: what nobody says stays open, and is one candidate each.  Raises
-    `CheckpointError` where the weights do not fit what was said.
+    What the user says comes first, then a preset that the user names, then a run.json next to the weights, then the
+    file itself.  Shortcut A, A-centred and a plain network have the same weights, as have the two ImageNet families,
+    and no file says how images were normalised: what nobody says stays open, one candidate for each possibility.
+    Raises `CheckpointError` where the weights do not fit what was said.
     """
     state = weights.weights
     run, remarks = (None, []) if asked.preset is not None else _run_beside(path, weights)
@@ -119,14 +119,16 @@ def _run_beside(path: Path, weights: WeightsFile) -> tuple[RunFiles | None, list
     try:
         recipe = files.read_run().recipe
     except ResLabError as error:
-        return None, [f"the run.json beside the weights is not used: {error}"]
+        return None, [f"the run.json next to the weights is ignored: {error}"]
     state = weights.weights
     looks = "A" if recipe.family == "plain" or recipe.shortcut.startswith("A") else recipe.shortcut
     is_own = (recipe.depth, looks) == (infer_depth(state), infer_shortcut(state)) and recipe.family in infer_families(
         state
     )
     if not is_own:
-        return None, [f"the run.json beside the weights is not used: it is of {recipe.network}, and they are not"]
+        return None, [
+            f"the run.json next to the weights is ignored: it describes {recipe.network}, which does not fit them"
+        ]
     return files, []
 
 
@@ -145,7 +147,7 @@ def _dataset(state: Mapping[str, Any], asked: Asked, said: Recipe | None) -> tup
     for name, what in DATASETS.items():
         if what.size is not None and what.size.num_classes == classes:
             return name, f"default for {classes} classes"
-    raise ResLabError(f"the weights are of {classes} classes: say with --dataset what images they are for")
+    raise ResLabError(f"the weights have {classes} classes: give their data set with --dataset")
 
 
 def _families(state: Mapping[str, Any], asked: Asked, said: Recipe | None) -> _Decided:
@@ -227,7 +229,7 @@ def _check_classes(dataset: str, classes: int | None) -> None:
         sizes = {name: what.size for name, what in DATASETS.items() if what.size is not None}
         fitting = [name for name, other in sizes.items() if other.num_classes == classes]
         advice = f": --dataset {' or '.join(fitting)}" if fitting else "; images of your own: --dataset imagefolder"
-        raise CheckpointError(f"the weights are of {classes} classes, and {dataset} has {size.num_classes}{advice}")
+        raise CheckpointError(f"the weights have {classes} classes, and {dataset} has {size.num_classes}{advice}")
 
 
 def _also_fits(state: Mapping[str, Any], asked: Asked, families: _Decided, shortcuts: _Decided) -> Iterable[str]:

@@ -147,7 +147,7 @@ def _kept(files: RunFiles, epoch: int) -> _Moment:
     path, kept = files.epoch_weights(epoch), files.kept_epochs()
     if epoch not in kept:
         if epoch == len(files.metrics()):
-            raise CheckpointError(f"epoch {epoch} is the last of {files.path}: it is measured without --epoch")
+            raise CheckpointError(f"epoch {epoch} is the last of {files.path}; leave out --epoch to measure it")
         there = f"it kept those of {', '.join(map(str, kept))}" if kept else "it kept none"
         raise CheckpointError(
             f"{files.path} has no weights of epoch {epoch}: {there}.  Others are kept only while a run trains, with "
@@ -184,7 +184,7 @@ def weights_digest(files: RunFiles) -> str:
     if digest != result["weights_sha256"]:
         raise CheckpointError(
             f"{files.weights} is not what the run ended with (its SHA-256 differs); put back a copy, or remove "
-            f"the folder {files.path} to train the run anew"
+            f"the folder {files.path} to train the run again"
         )
     return digest
 

@@ -135,7 +135,7 @@ def evaluate_weights(
 ) -> Evaluated:
     """Measure weights from elsewhere on the test images, under every network and normalisation that they may be of.
 
-    What is not said here, by a named preset or by a run.json beside the weights comes from the file, and what the file
+    What is not said here, by a named preset or by a run.json next to the weights comes from the file, and what the file
     cannot tell either (`reslab.lab.candidates`) is measured each way: all candidates on the first images, then
     those that chance may have put behind the best on all (`reslab.lab.contest`).  The best comes first.  `entry` says
     which weights of a file that holds several.  `on_progress` is called with a line for people.  Raises
@@ -156,7 +156,7 @@ def evaluate_weights(
         ) from error
     classes = infer_classes(weights.weights)
     if classes != len(images.class_names):
-        raise CheckpointError(f"the weights are of {classes} classes, and the images of {len(images.class_names)}")
+        raise CheckpointError(f"the weights have {classes} classes, and the images of {len(images.class_names)}")
     remarks = [*weights.remarks, *found.remarks]
     if found.run is not None and recipe.dataset == found.run.read_run().recipe.dataset:
         check_classes(found.run, images)  # of other images an error can be told, of other classes none

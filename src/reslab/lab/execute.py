@@ -109,8 +109,8 @@ def _attempt(
         _emit(on_event, run, "end", status="failed", message=str(error) or repr(error))
         if _kind(error) == "out-of-memory":
             raise ResLabError(
-                f"the memory is not enough for {run.id}; try --checkpoint-activations, or fewer runs at a time "
-                f"(--jobs).  It said: {(str(error).splitlines() or [repr(error)])[0]}"
+                f"not enough memory for {run.id}; try --checkpoint-activations, or fewer runs at a time "
+                f"(--jobs).  The error was: {(str(error).splitlines() or [repr(error)])[0]}"
             ) from error
         raise
 
@@ -172,12 +172,15 @@ def _train(
         num_epochs=state.schedule.num_epochs,
     )
     if not dataset.official and is_named(recipe.dataset):
-        emit("remark", words=f"these are not the official images of {recipe.dataset}: `reslab data list` tells more")
+        emit("remark", words=f"these are not the official images of {recipe.dataset}; see `reslab data list`")
     if problem:
         emit("remark", words=problem)
     threads = torch.get_num_threads()
     if saved is not None and settings.threads is None and not is_free and threads > usable_cores():
-        emit("remark", words=f"goes on with the {threads} threads that it had, for the same bits: more than cores here")
+        emit(
+            "remark",
+            words=f"resumes with its {threads} threads, more than the cores here, to keep the result identical",
+        )
 
     keep = state.schedule.milestones() if settings.keep_epochs is None else state.schedule.inner(settings.keep_epochs)
     saved_at = reported_at = time.monotonic()
@@ -285,7 +288,7 @@ def _write_provenance(files: RunFiles, run: Run, dataset: AnyDataset, this_attem
 def _finish(files: RunFiles, run: Run, module: nn.Module, predictions: Predictions) -> None:
     files.check_held()
     if files.check() != run or files.provenance() is None:
-        raise ResLabError(f"files of {files.path} were removed or changed while it was trained; train it anew")
+        raise ResLabError(f"files of {files.path} were removed or changed during training; train it again")
     rows = files.metrics()
     last = rows[-1]
     with writing(files.path):

@@ -51,8 +51,8 @@ def check_same(folder: Path, held: Identity) -> None:
         is_same = False
     if not is_same:
         raise ReplacedError(
-            f"the folder {folder} was removed or replaced while it was trained; what this process had trained "
-            "is gone, and the same command trains the run as the folder now has it"
+            f"the folder {folder} was removed or replaced during training; what this process had trained "
+            "is gone, and the same command trains the run that the folder now holds"
         )
 
 

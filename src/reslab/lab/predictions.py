@@ -62,8 +62,8 @@ def read_predictions(path: Path) -> Predictions | None:
     except FileNotFoundError:
         return None
     except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} is damaged ({error}); `reslab evaluate RUN` writes it anew") from None
+        raise CheckpointError(f"{path} is damaged ({error}); `reslab evaluate RUN` writes it again") from None
     fits = label.ndim == 1 and label.shape == predicted.shape == confidence.shape and len(label) > 0
     if not fits or max(label.max(), predicted.max()) >= len(names) or min(label.min(), predicted.min()) < 0:
-        raise CheckpointError(f"{path} is damaged: its tensors do not agree; `reslab evaluate RUN` writes it anew")
+        raise CheckpointError(f"{path} is damaged: its tensors do not agree; `reslab evaluate RUN` writes it again")
     return Predictions(label.astype(np.int64), predicted.astype(np.int64), confidence / 255, names)

@@ -117,7 +117,7 @@ def _line(process: "subprocess.Popen[str]") -> str:
     if not line:
         raise ResLabError(
             f"the speed could not be measured: a process ended with exit code {process.wait()}; "
-            "say how many runs train at a time with --jobs"
+            "set the number of runs to train at a time with --jobs"
         )
     return line
 

@@ -45,8 +45,8 @@ FORMAT = 1
 
 _MADE_AGAIN = {
     "diagnostics.json": "remove this file to measure again; the training is whole",
-    "failure.json": "remove this file; then the run goes on from its checkpoint, where it has one",
-    "manifest.json": "where the other files are to be trusted, remove this one: `reslab train` writes it anew",
+    "failure.json": "remove this file; the run then resumes from its checkpoint, if it has one",
+    "manifest.json": "if you trust the other files, remove this one: `reslab train` writes it again",
 }
 """What to do about damaged files that no training is lost with."""
 
@@ -123,7 +123,7 @@ class RunFiles:
         run = self.read_run()
         if not self.is_of(run):
             raise ResLabError(
-                f"{self.path} is not {run.id}, as its run.json would have it: the recipe was edited, or the run was "
+                f"{self.path} is not {run.id}, as its run.json says: the recipe was edited, or the run was "
                 f"made by a version of ResLab with other numerics; {self._anew}"
             )
         result, num_rows = self.result(), metrics.count(self.path)
@@ -332,7 +332,7 @@ class RunFiles:
 
     @property
     def _anew(self) -> str:
-        return f"remove the folder {self.path} to train the run anew"
+        return f"remove the folder {self.path} to train the run again"
 
     def _read(self, name: str) -> Json | None:
         try:

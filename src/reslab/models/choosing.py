@@ -23,7 +23,7 @@ def choose(contents: Contents, entry: str | None, path: Path) -> tuple[Entry, li
     elif len(networks) > 1:
         raise ResLabError(
             f"{path} holds the weights of {len(networks)} networks: {listed((one.label for one in networks), 20)}.  "
-            f"Say which with --entry, as in --entry {networks[0].label}"
+            f"Choose one with --entry, e.g. --entry {networks[0].label}"
         )
     elif networks:
         chosen = networks[0]
@@ -121,7 +121,7 @@ def _left_out(chosen: Entry, networks: list[Entry], entries: list[Entry]) -> lis
     ]
     remarks = []
     if beside:
-        remarks.append(f"{len(beside)} arrays beside the network's are left out: {listed(beside)}")
+        remarks.append(f"{len(beside)} arrays that are not part of the network are ignored: {listed(beside)}")
     if partly:
-        remarks.append(f"the file also has weights that make no whole network: {listed(partly)}")
+        remarks.append(f"the file also has weights that make no complete network: {listed(partly)}")
     return remarks

@@ -90,8 +90,8 @@ def check_unedited(out: Path) -> None:
         path = out / name
         if path.is_file() and _digest(path.read_bytes()) not in hashes:
             raise ResLabError(
-                f"{path} was edited since ResLab wrote it, and would be overwritten; keep it under another name, "
-                f"choose another folder with --out, or put your own words into notes.md beside the runs"
+                f"{path} was edited after ResLab wrote it and would be overwritten; keep it under another name, "
+                f"choose another folder with --out, or put your own words into notes.md in the runs folder"
             )
 
 
@@ -139,6 +139,6 @@ def check_place(out: Path, names: Sequence[str] = TEXTS) -> None:
         return  # writing will say what is wrong
     if foreign:
         raise ResLabError(
-            f"{foreign[0]} is no report of ResLab's and would be overwritten; choose another folder with --out, or "
+            f"{foreign[0]} is not a ResLab report and would be overwritten; choose another folder with --out, or "
             "move it away"
         )

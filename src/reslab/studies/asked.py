@@ -56,7 +56,7 @@ def _read(path: Path) -> Study:
     try:
         content = read_json(path)
     except DamagedError as error:
-        raise DamagedError(f"{error}; remove it and ask the study again") from None
+        raise DamagedError(f"{error}; remove it and run the study again") from None
     try:
         if content is None:
             raise ResLabError("it is gone")
@@ -70,7 +70,7 @@ def _read(path: Path) -> Study:
     except ResLabError as error:
         raise ResLabError(f"{path} cannot be used: {error}") from None
     except (KeyError, TypeError, ValueError) as error:
-        raise DamagedError(f"{path} is damaged ({error!r}); remove it and ask the study again") from None
+        raise DamagedError(f"{path} is damaged ({error!r}); remove it and run the study again") from None
 
 
 def _variant(values: dict[str, Any]) -> Variant:

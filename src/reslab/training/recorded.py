@@ -127,7 +127,7 @@ class RecordedStep(DirectStep):
 
     def _give_up(self, reason: str) -> None:
         self._gave_up = True
-        self.remark = f"steps are done one kernel after the other, which is slower: {reason}"
+        self.remark = f"steps run kernel by kernel, which is slower: {reason}"
 
 
 @dataclass(frozen=True, slots=True)

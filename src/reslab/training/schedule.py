@@ -114,6 +114,6 @@ def parse_epochs(text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
         raise ResLabError(
-            f"epochs to keep are whole numbers from 1 with commas between them, as in 1,41,82, or none; not {text!r}"
+            f"epochs to keep are whole numbers from 1, separated by commas, e.g. 1,41,82, or none; not {text!r}"
         )
     return tuple(sorted({int(part) for part in parts}))
