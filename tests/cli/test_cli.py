@@ -491,8 +491,8 @@ def test_a_study_of_one_s_own(reslab: Reslab, tmp_path: Path) -> None:
         (["train", "--threads", "-2"], 2, "--threads must be 1 or more, not -2"),
         (["train", *TINY, "--checkpoint-seconds", "nan"], 2, "--checkpoint-seconds must be 0 or more, not nan"),
         (["train", *TINY, "--device", "cpu:"], 2, "device must be auto, cpu, cuda"),
-        (["run", "depth", "--keep-epochs", "1;2"], 2, "epochs to keep are whole numbers from 1 with commas"),
-        (["train", *TINY, "--keep-epochs", "0"], 2, "epochs to keep are whole numbers from 1 with commas"),
+        (["run", "depth", "--keep-epochs", "1;2"], 2, "epochs to keep are whole numbers from 1, separated by commas"),
+        (["train", *TINY, "--keep-epochs", "0"], 2, "epochs to keep are whole numbers from 1, separated by commas"),
         (["train", *TINY, "--keep-epochs", "1,5"], 2, "--keep-epochs: there is no epoch 5 in a training of length 1"),
         (["report", "--runs", "nowhere"], 2, "there is no folder nowhere"),
         (["evaluate", "nothing"], 2, "there is no run 'nothing'"),
@@ -567,7 +567,7 @@ def test_evaluate_asks_which_of_several_weights_and_prints_strict_json(reslab: R
     assert "reslab: 10 weights are not finite numbers (NaN or infinite): fc.bias (10 of 10)" in err
     assert any("fc.bias" in remark for remark in facts["remarks"])
     code, _, err = reslab("evaluate", "some-run", "--shortcut", "A")
-    assert (code, "--shortcut is for --weights FILE" in err) == (2, True)
+    assert (code, "--shortcut only goes with --weights FILE" in err) == (2, True)
 
 
 def test_a_slip_leaves_no_failed_run(reslab: Reslab, tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ def dangling(root: Path) -> None:
     ("damage", "message"),
     [
         (no_measured, "no test images: it needs a folder test or val"),
-        (no_classes, r"train has no folders: there must be one for each class"),
+        (no_classes, r"train has no folders: it needs one per class"),
         (empty_class, r"train/leaf has no images \(files ending in \.jpg"),
         (other_classes, "must have the same classes; 2 of them are in one only, leaf, leaves"),
         (dangling, "cannot read .*gone.jpg: No such file"),

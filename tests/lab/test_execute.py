@@ -320,7 +320,7 @@ def test_what_failed_is_written_down_and_cleared_by_the_next_attempt(
 
     monkeypatch.setattr(loop, "train", failing)
     seen: list[dict[str, Any]] = []
-    starved = pytest.raises(ResLabError, match=r"memory is not enough for .* try --checkpoint-activations")
+    starved = pytest.raises(ResLabError, match=r"not enough memory for .* try --checkpoint-activations")
     with starved if kind == "out-of-memory" else pytest.raises(type(error)):
         execute(files, QUICK, on_event=seen.append)
     failure = files.failure()
@@ -427,7 +427,7 @@ def test_threads_that_are_asked_for_count_and_too_many_are_told(
     assert [one["threads"] for one in (files.provenance() or {})["attempts"]] == [3, threads]
     remarks = [event["words"] for event in seen if event["event"] == "remark"]
     assert len(remarks) == (threads == 3)
-    assert all("the 3 threads that it had" in words for words in remarks)
+    assert all("resumes with its 3 threads" in words for words in remarks)
 
 
 class Following:
@@ -539,7 +539,7 @@ def test_a_folder_removed_while_it_is_trained_does_not_end_as_finished(tmp_path:
         if event["event"] == "epoch" and event["epoch"] == 1:
             (files.path / "provenance.json").unlink()
 
-    with pytest.raises(ResLabError, match="removed or changed while it was trained"):
+    with pytest.raises(ResLabError, match="removed or changed during training"):
         execute(files, QUICK, on_event=remove)
     assert files.result() is None
 
