@@ -7,7 +7,7 @@ import pytest
 from reslab.errors import ResLabError
 from reslab.presets import preset_recipe
 from reslab.recipe import stretch, vary
-from reslab.studies.custom import read_study
+from reslab.studies.plans import Given, read_plan
 from reslab.studies.study import Study
 
 BASE = 'name = "mine"\ndataset = "digits"\ndepth = 8\nepochs = 10\n'
@@ -16,7 +16,7 @@ BASE = 'name = "mine"\ndataset = "digits"\ndepth = 8\nepochs = 10\n'
 def _read(folder: Path, text: str) -> Study:
     path = folder / "study.toml"
     path.write_text(text)
-    return read_study(path)
+    return read_plan(path, Given()).studies[0]
 
 
 def test_a_file_without_grid_or_variants_is_one_variant(tmp_path: Path) -> None:
@@ -73,12 +73,12 @@ def test_the_recipe_table_holds_for_all_variants(tmp_path: Path) -> None:
 def test_the_command_line_takes_the_place_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "study.toml"
     path.write_text(BASE + "seeds = 3\n")
-    study = read_study(path, datasets=("cifar10", "cifar100"), epochs=2, seeds=1, precision="bf16")
+    study = read_plan(path, Given(datasets=("cifar10", "cifar100"), epochs=2, seeds=1, precision="bf16")).studies[0]
     recipes = [variant.recipe for variant in study.variants]
     assert [recipe.dataset for recipe in recipes] == ["cifar10", "cifar100"]
     assert {(recipe.length, recipe.precision) for recipe in recipes} == {(2.0, "bf16")}
     assert study.seeds == (0,)
-    alone = read_study(path, datasets=("cifar10",)).variants[0].recipe
+    alone = read_plan(path, Given(datasets=("cifar10",))).studies[0].variants[0].recipe
     assert alone == stretch(preset_recipe("assignment", depth=8), 10)
     assert vary(alone, dataset="digits") != alone
 
@@ -133,4 +133,4 @@ def test_a_mistake_is_named_with_its_key_and_what_is_allowed(tmp_path: Path, tex
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ResLabError, match=r"cannot read .*nowhere\.toml: No such file"):
-        read_study(tmp_path / "nowhere.toml")
+        read_plan(tmp_path / "nowhere.toml", Given())

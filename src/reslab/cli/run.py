@@ -34,8 +34,8 @@ from reslab.presets import muon_left
 from reslab.recipe import Run
 from reslab.report.existing_files import check_place
 from reslab.studies.asked import record
-from reslab.studies.catalogue import alone, ask_all
-from reslab.studies.custom import read_study
+from reslab.studies.catalogue import ask_all
+from reslab.studies.plans import Given, read_plan
 from reslab.studies.study import Options, Plan
 from reslab.training.schedule import parse_epochs
 
@@ -201,27 +201,17 @@ def _plan(
 ) -> Plan:
     check_least("--seeds", seeds, 1)
     chosen = precision or default_precision(device)
+    given_depths = None if depths is None else whole_numbers("depths", depths)
     if study.endswith(".toml"):
-        given = {"--depths": depths, "--preset": preset}
-        for flag, value in given.items():
-            if value is not None:
-                raise ResLabError(f"{flag} does not work with a study of your own; set it in {study}")
-        own = read_study(
-            Path(study),
-            datasets=names("dataset", dataset),
-            epochs=epochs,
-            seeds=seeds,
-            precision=precision,
-            default_precision=chosen,
-        )
-        return alone(own)
+        given = Given(preset, names("dataset", dataset), given_depths, epochs, seeds, precision, chosen)
+        return read_plan(Path(study), given)
     defaults = Options()
     return ask_all(
         study,
         Options(
             preset=preset or defaults.preset,
             datasets=names("dataset", dataset),
-            depths=None if depths is None else whole_numbers("depths", depths),
+            depths=given_depths,
             epochs=epochs,
             seeds=seeds or defaults.seeds,
             precision=chosen,

@@ -18,11 +18,11 @@ from reslab.report.document import Document, Section
 from reslab.report.notes import FIRST, NAME, read_notes
 from reslab.report.references import cited
 from reslab.report.repeated import said_once
-from reslab.studies import assignment
 from reslab.studies.asked import record_path, recorded
 from reslab.studies.catalogue import CHAPTERS
 from reslab.studies.chapter import answers, find, strip, write
 from reslab.studies.opening import Entry, opening
+from reslab.studies.plans import assignment_plan
 from reslab.studies.questions import QUESTIONS
 from reslab.studies.questions.own import others
 from reslab.studies.study import Study
@@ -85,8 +85,8 @@ def _misplaced(notes: Mapping[str, Sequence[Block]], known: Sequence[str]) -> It
 def _title(studies: Sequence[Study]) -> str:
     if len(studies) == 1:
         return studies[0].title
-    whole = set(assignment.TASKS) <= {study.name for study in studies}
-    return assignment.TITLE if whole else "Report"
+    whole = {study.name for study in assignment_plan().studies} <= {study.name for study in studies}
+    return assignment_plan().title if whole else "Report"
 
 
 def _asked(runs_root: Path) -> tuple[list[Study], list[Problem]]:
@@ -111,11 +111,11 @@ def _in_order(studies: Sequence[Study]) -> list[Study]:
 def _members(names: Sequence[str], studies: Sequence[Study]) -> list[str]:
     """Return the names with that of a plan replaced by those of its studies that were asked."""
     there = {study.name for study in studies}
-    tasks = list(assignment.TASKS)
+    tasks = [study.name for study in assignment_plan().studies]
     expanded = [
         member
         for name in names
-        for member in ([task for task in tasks if task in there] or tasks if name == assignment.NAME else [name])
+        for member in ([task for task in tasks if task in there] or tasks if name == assignment_plan().name else [name])
     ]
     return list(dict.fromkeys(expanded))
 

@@ -1,14 +1,15 @@
 """Studies and plans by name, and the chapter that answers each kind of study."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from reslab.errors import ResLabError, nearest
-from reslab.studies import assignment
+from reslab.studies.plans import ASSIGNMENT, Given, read_plan
 from reslab.studies.question import Chapter
 from reslab.studies.questions import QUESTIONS, own
 from reslab.studies.study import OTHERS, Options, Plan, Study
 
-PLANS: dict[str, Callable[[Options], Plan]] = {assignment.NAME: assignment.ask_all}
+PLANS: dict[str, Path] = {"assignment": ASSIGNMENT}
 """What asks several studies at once."""
 
 CHAPTERS: dict[str, Callable[[Study], Chapter]] = {
@@ -30,7 +31,10 @@ def ask(name: str, options: Options) -> Study:
 
 def ask_all(name: str, options: Options) -> Plan:
     """Return the plan of this name, or the study of this name as a plan of one; an unknown one raises `ResLabError`."""
-    return PLANS[name](options) if name in PLANS else alone(ask(name, options))
+    if name not in PLANS:
+        return alone(ask(name, options))
+    given = Given(options.preset, options.datasets, options.depths, options.epochs, options.seeds, options.precision)
+    return read_plan(PLANS[name], given)
 
 
 def alone(study: Study) -> Plan:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from reslab.analysis.comparisons import compare
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.tidy import Tables
-from reslab.exhibits.blocks import Block, Bullets, Figure, Heading, Prose, Table
+from reslab.exhibits.blocks import Block, Bullets, Figure, Heading, Note, Prose, Table
 from reslab.exhibits.curves import Curves, error_figure, paper_figure
 from reslab.exhibits.factor_figures import MEASURED, Axis, Mark, factor_figure
 from reslab.exhibits.overview import Strip
@@ -27,6 +27,9 @@ from reslab.studies.reasons import on_what_scale, untested
 from reslab.studies.sentences import compared_name, diverged_words, missing_words
 from reslab.studies.study import Study
 
+YOURS = "Your answer, from the figures and tables of this chapter:"
+"""What stands in a handout in place of an answer."""
+
 
 def find(study: Study, tables: Tables, chapter: Chapter) -> Findings:
     """Return what a study's groups show, from whatever has been run."""
@@ -36,7 +39,7 @@ def find(study: Study, tables: Tables, chapter: Chapter) -> Findings:
 
 def answers(found: Findings, chapter: Chapter) -> list[Answer]:
     """Return the answers of a study, none where nothing has finished."""
-    return chapter.answers(found) if found.done else []
+    return chapter.answers(found) if found.done and found.study.answers else []
 
 
 def strip(found: Findings, chapter: Chapter) -> Strip:
@@ -64,6 +67,8 @@ def write(found: Findings, chapter: Chapter) -> list[Block]:
     if found.done:
         sentences = tuple(answer.sentence for answer in answers(found, chapter))
         blocks += [Bullets(sentences)] if sentences else []
+    if not study.answers:
+        blocks.append(Note(YOURS))
     blocks += [*progress(found.groups), *diverged_words(found.groups)]
     if found.done:
         blocks += [*missing_words(found.groups), *_results(found, chapter), *_details(found, chapter)]
@@ -109,6 +114,8 @@ def published_blocks(found: Findings, chapter: Chapter) -> list[Block]:
 
 def _details(found: Findings, chapter: Chapter) -> list[Block]:
     """Return reasons, what was measured on the networks, published figures, and the questions of the study's own."""
+    if not found.study.answers:
+        return [Heading("Why?"), Note(YOURS)]
     reasons = chapter.why(found) if chapter.why is not None and found.compared else []
     reasons += measured(found.study, found.groups, chapter.label)
     blocks: list[Block] = [Heading("Why?"), *reasons] if reasons else []

@@ -1,4 +1,4 @@
-"""A study of the user's own, read from a TOML file.
+"""A study of the user's own, as a TOML file has it.
 
     name = "wide-batches"               # names the record and the place in the report
     title = "Do wide batches hurt?"     # optional, as are all that follow up to [recipe]
@@ -42,45 +42,29 @@ _KEYS = (*_TEXTS, *_BASE, "epochs", "seeds", "recipe", "vary", "variants")
 _VARIED = tuple(dict.fromkeys(("preset", "epochs", *written_fields())))
 
 
-def read_study(
-    path: Path,
-    *,
-    datasets: tuple[str, ...] | None = None,
-    epochs: float | None = None,
-    seeds: int | None = None,
-    precision: str | None = None,
-    default_precision: str = "fp32",
-) -> Study:
-    """Read a study from a TOML file; the keyword arguments take the place of what it says.
-
-    `default_precision` is that of a file that names none.
-
-    Raises `ResLabError` with the key and the allowed values where something is wrong, or with the line where the
-    file is not TOML.
-    """
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return what is in a TOML file; raise `ResLabError` where it cannot be read."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ResLabError(f"cannot read {path}: {error.strerror or error}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ResLabError(f"{path} is not TOML: {error}") from None
-    given = {"epochs": epochs, "seeds": seeds}
-    content |= {name: value for name, value in given.items() if value is not None}
-    try:
-        return _study(content, datasets, precision, default_precision)
-    except ResLabError as error:
-        raise ResLabError(f"{path}: {error}") from None
 
 
-def _study(
+def study_of(
     content: Mapping[str, Any], datasets: tuple[str, ...] | None, precision: str | None, default_precision: str
 ) -> Study:
+    """Return the study that a file asks; data sets and precision, where given, take the place of its own.
+
+    `default_precision` is that of a file that names none.  Raises `ResLabError` with the key and the allowed values.
+    """
     for key in content:
         if key not in _KEYS:
             raise ResLabError(
                 f"{key}: there is no such key{nearest(key, list(_KEYS))}; the keys are {', '.join(_KEYS)}"
             )
-    texts = {key: _text(content, key) for key in _TEXTS}
+    texts = {key: text(content, key) for key in _TEXTS}
     name = texts["name"]
     if not NAME.fullmatch(name):
         raise ResLabError(
@@ -212,7 +196,8 @@ def _is_seed(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**32
 
 
-def _text(content: Mapping[str, Any], key: str) -> str:
+def text(content: Mapping[str, Any], key: str) -> str:
+    """Return a text of the file, "" where there is none."""
     value = content.get(key, "")
     if not isinstance(value, str):
         raise ResLabError(f"{key}: must be text in quotes, not {value!r}")

@@ -8,9 +8,9 @@ from reslab.exhibits.overview import Strip, overview_figure
 from reslab.exhibits.sizes import seeds
 from reslab.exhibits.wording import counted, listing, opened, that_do
 from reslab.studies.answers import Answer
-from reslab.studies.assignment import TASKS
 from reslab.studies.comparable import is_full, schedule_share
 from reslab.studies.findings import Findings
+from reslab.studies.plans import assignment_plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,8 @@ def _limits(entries: Sequence[Entry]) -> list[str]:
 
 def _introduced(entries: Sequence[Entry]) -> list[str]:
     """Return what the assignment is, where several of its tasks are among the studies."""
-    tasks = [entry for entry in entries if entry.found.study.name in TASKS]
+    known = {study.name for study in assignment_plan().studies}
+    tasks = [entry for entry in entries if entry.found.study.name in known]
     if len(tasks) < 2:
         return []
     return [

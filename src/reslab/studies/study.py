@@ -62,6 +62,8 @@ class Study:
     kind: str
     diagnostics: tuple[str, ...] = ()
     diagnostics_during: tuple[str, ...] = ()
+    answers: bool = True
+    """Whether the report answers, or leaves that to its reader, as a handout does."""
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):

@@ -1,0 +1,124 @@
+"""Plans in TOML: the assignment's, a teacher's, a handout, and what is said of mistakes."""
+
+from pathlib import Path
+
+import pytest
+from chapter_words import words_of
+
+from reslab.analysis.tidy import read_tables
+from reslab.errors import ResLabError
+from reslab.studies.catalogue import CHAPTERS, ask
+from reslab.studies.chapter import answers, find, write
+from reslab.studies.plans import ASSIGNMENT, Given, read_plan
+from reslab.studies.study import Options
+from synthetic import Truth, write_run
+
+MINE = """
+name = "my-course"
+title = "What makes it learn?"
+dataset = "digits"
+epochs = 6
+seeds = 2
+
+[[studies]]
+study = "depth"
+title = "Task 1: are more layers better?"
+expectation = "write down yours first."
+depths = [8, 14]
+
+[[studies]]
+study = "learning-rate"
+depths = [8]
+seeds = 1
+
+[[studies]]
+name = "wide-batches"
+depth = 8
+epochs = 3
+[studies.vary]
+batch_size = [64, 128]
+"""
+
+
+def test_the_assignment_is_the_plan_that_ships() -> None:
+    plan = read_plan(ASSIGNMENT, Given())
+    assert [study.name for study in plan.studies] == ["depth", "learning-rate", "epochs", "data-size", "batch-size"]
+    for study in plan.studies:
+        assert study == ask(study.name, Options())  # its depths are those that the questions propose
+
+
+@pytest.mark.parametrize(
+    ("depths", "expected"),
+    [
+        ((8,), [{8}, {8}, {8}, {8}, {8}]),
+        ((14, 8), [{8, 14}, {8}, {8, 14}, {14}, {8}]),
+        ((8, 14, 20), [{8, 14, 20}, {8}, {8, 14}, {14}, {8}]),
+        ((8, 14, 20, 32), [{8, 14, 20, 32}, {8}, {8, 14}, {14}, {8}]),
+    ],
+)
+def test_depths_of_the_command_stand_for_those_of_the_plan(depths: tuple[int, ...], expected: list[set[int]]) -> None:
+    plan = read_plan(ASSIGNMENT, Given(datasets=("digits",), depths=depths))
+    assert [{variant.recipe.depth for variant in study.variants} for study in plan.studies] == expected
+
+
+def test_a_teacher_changes_words_depths_and_lengths(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(MINE)
+    plan = read_plan(path, Given())
+    assert (plan.name, plan.title) == ("my-course", "What makes it learn?")
+    depth, rate, own = plan.studies
+    assert (depth.title, depth.expectation) == ("Task 1: are more layers better?", "write down yours first.")
+    assert depth.question == ask("depth", Options()).question
+    assert (depth.seeds, rate.seeds, own.seeds) == ((0, 1), (0,), (0, 1))
+    assert {variant.recipe.dataset for study in plan.studies for variant in study.variants} == {"digits"}
+    assert {variant.recipe.length for variant in depth.variants} == {6}
+    assert {variant.recipe.length for variant in own.variants} == {3}
+
+
+def test_the_command_comes_before_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(MINE)
+    plan = read_plan(path, Given(epochs=2, seeds=3, datasets=("cifar10",), precision="bf16"))
+    recipes = [variant.recipe for study in plan.studies for variant in study.variants]
+    assert {(one.dataset, one.length, one.precision) for one in recipes} == {("cifar10", 2, "bf16")}
+    assert {study.seeds for study in plan.studies} == {(0, 1, 2)}
+
+
+def test_a_handout_asks_and_shows_and_does_not_answer(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f"answers = false\n{MINE}")
+    study = read_plan(path, Given()).studies[0]
+    for run in study.runs():
+        write_run(tmp_path / "runs", run, Truth(20.0 - run.recipe.depth, 5.0))
+    chapter = CHAPTERS[study.kind](study)
+    found = find(study, read_tables(tmp_path / "runs"), chapter)
+    blocks = write(found, chapter)
+    words = words_of(blocks)
+    assert answers(found, chapter) == []
+    assert words.count("Your answer") == 2
+    assert study.question in words
+    assert {"figure", "table"} <= {block.kind for block in blocks}
+    assert "lower" not in words.split("Your answer")[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (('study = "depth"', 'study = "dept"'), "number 1: study: there is no question 'dept' (did you mean 'depth'?)"),
+        (("depths = [8, 14]", "depths = 8"), "number 1: depths: must be a list of whole numbers"),
+        (("depths = [8, 14]", "dephts = [8]"), "number 1: dephts: there is no such key (did you mean 'depths'?)"),
+        (('name = "my-course"', 'nme = "my-course"'), "nme: there is no such key (did you mean 'name'?)"),
+        (("seeds = 1", "seeds = [0, 7]"), "number 2: seeds: must be how many"),
+        (('study = "learning-rate"', 'study = "depth"'), "'depth' is there twice"),
+        (('name = "wide-batches"', 'name = "depth"'), "number 3: name: 'depth' is one of ResLab's own"),
+        (("[8, 14]", "[8, 15]"), "number 1: depth must be 6n+2"),
+    ],
+)
+def test_a_mistake_is_named_by_study_and_key(tmp_path: Path, change: tuple[str, str], said: str) -> None:
+    path = tmp_path / "mine.toml"
+    assert change[0] in MINE
+    path.write_text(MINE.replace(*change, 1))
+    with pytest.raises(ResLabError) as caught:
+        read_plan(path, Given())
+    assert said in str(caught.value)
+    assert str(path) in str(caught.value)
