@@ -52,7 +52,8 @@ def test_listed_variants_are_combined_with_the_grid(tmp_path: Path) -> None:
 
 def test_the_example_in_the_documents_is_what_they_say_of_it(tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "docs" / "studies.md").read_text()
-    study = _read(tmp_path, text.partition("```toml\n")[2].partition("```")[0])
+    example = text.partition("## A study of your own")[2].partition("```toml\n")[2].partition("```")[0]
+    study = _read(tmp_path, example)
     assert "2 x 9 = 18 variants" in text
     assert len(study.variants) == 18
     assert {variant.recipe.nesterov for variant in study.variants} == {True}

@@ -75,6 +75,17 @@ def test_a_teacher_changes_words_depths_and_lengths(tmp_path: Path) -> None:
     assert {variant.recipe.length for variant in own.variants} == {3}
 
 
+def test_the_example_in_the_documents_is_a_plan(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "studies.md").read_text()
+    path = tmp_path / "my-course.toml"
+    path.write_text(text.partition("## Several studies in a file")[2].partition("```toml\n")[2].partition("```")[0])
+    plan = read_plan(path, Given())
+    assert [(study.name, study.answers, len(study.runs())) for study in plan.studies] == [
+        ("depth", False, 4),
+        ("wide-batches", False, 4),
+    ]
+
+
 def test_the_command_comes_before_the_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(MINE)
