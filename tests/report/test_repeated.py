@@ -23,7 +23,7 @@ def _told(*blocks: Block) -> list[Block]:
 def test_a_few_aspects_that_differ_are_a_sentence() -> None:
     first = _table("recipe", (("Network", "ResNet-8"), ("Shortcut", "B"), ("Seeds", "0")))
     found = _told(first, _table("recipe", (("Network", "plain-8"), ("Seeds", "0"))))[1]
-    assert found == Prose("The recipe is that of [[depth-recipe]], but for: network plain-8; shortcut none.")
+    assert found == Prose("The recipe is that of [[depth-recipe]], except: network plain-8; shortcut none.")
 
 
 def test_many_aspects_that_differ_are_a_table_and_the_next_is_told_by_the_nearest() -> None:
@@ -34,7 +34,7 @@ def test_many_aspects_that_differ_are_a_table_and_the_next_is_told_by_the_neares
     assert isinstance(other, Table)
     assert len(other.rows) > MOST_IN_WORDS
     assert other.caption == "What differs from the recipe in [[depth-recipe]]; all else is as there."
-    assert nearest == Prose("The recipe is that of [[epochs-recipe]], but for: aspect 0 c.")
+    assert nearest == Prose("The recipe is that of [[epochs-recipe]], except: aspect 0 c.")
 
 
 def test_what_is_the_same_is_referred_to() -> None:

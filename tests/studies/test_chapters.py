@@ -84,7 +84,7 @@ def test_too_high_a_rate_that_fits_worse_is_a_matter_of_optimisation(tmp_path: P
         return Truth(12.0 if high else 8.5, 6.0 if high else 0.5, 0.05, own=True)
 
     words = words_of(_blocks(tmp_path, ask("learning-rate", RATES), truth))
-    assert "Both errors higher (rate 1): less is learnt even of the training images" in words
+    assert "Both errors higher (rate 1): the network learns even the training images less well" in words
     assert "not overfitting" in words
 
 
@@ -118,7 +118,7 @@ def test_how_test_curves_end_is_a_table(tmp_path: Path) -> None:
     assert [row[0] for row in table.rows] == ["ResNet-8, 6 epochs", "ResNet-8, 12 epochs", "ResNet-8, 24 epochs"]
     assert [row[2:] for row in table.rows] == [("6", "0.00"), ("12", "0.00"), ("24", "0.00")]
     assert "within 0.5 points of its last value" in table.caption
-    assert "In no case does a longer training do worse" in words_of(blocks)
+    assert "No longer training does worse" in words_of(blocks)
 
 
 def test_longer_trainings_that_nothing_is_shown_of_are_open(tmp_path: Path) -> None:
@@ -156,7 +156,8 @@ def test_what_was_measured_is_shown_and_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("deep", "said"), [(1.0, "runs, the deeper a residual network is, the less"), (2.0, "do not show that deeper")]
+    ("deep", "said"),
+    [(1.0, "runs, the deeper a residual network is, the less"), (2.0, "do not show what the paper's figure 7 does")],
 )
 def test_what_the_responses_say_of_depth_is_said(tmp_path: Path, deep: float, said: str) -> None:
     study = ask("degradation", Options(datasets=("cifar10",), depths=(20, 56), seeds=1))
@@ -268,8 +269,8 @@ def test_lists_name_their_data_set_though_they_have_one_only(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("longest", "said"),
     [
-        (8.5, "more is learnt of the training images, and too little of it carries over to show"),
-        (7.9, "whether it carries over, these seeds do not show"),
+        (8.5, "the network learns the training images better, but too little carries over to show"),
+        (7.9, "these seeds do not show whether it carries over"),
     ],
 )
 def test_what_is_learnt_more_and_not_shown_to_carry_over(tmp_path: Path, longest: float, said: str) -> None:
@@ -393,9 +394,13 @@ def test_what_fewer_images_do_has_the_reason_that_the_training_errors_show(tmp_p
 
     words = words_of(_blocks(tmp_path, ask("data-size", RATES), truth))
     assert (
-        "Test error higher, training error lower (1/2 (same samples) and 1/2 (same passes)): more is learnt of" in words
+        "Test error higher, training error lower (1/2 (same samples) and 1/2 (same passes)): "
+        "the network learns the training images better" in words
     )
-    assert "Both errors higher (1/5 (same samples) and 1/5 (same passes)): less is learnt" in words
+    assert (
+        "Both errors higher (1/5 (same samples) and 1/5 (same passes)): "
+        "the network learns even the training images less well" in words
+    )
     (unknown,) = [
         line for line in words.splitlines() if line.startswith("Test error higher, training error not resolved")
     ]
@@ -545,7 +550,7 @@ def test_a_better_rate_has_a_reason_too(tmp_path: Path) -> None:
         return Truth(7.0 if better else 8.5, 0.2 if better else 0.6, 0.02, own=True)
 
     words = words_of(_blocks(tmp_path, ask("learning-rate", RATES), truth))
-    assert "Both errors lower (rate 0.2): more is learnt, and it carries over to new images." in words
+    assert "Both errors lower (rate 0.2): the network learns more, and this carries over to new images." in words
 
 
 @pytest.mark.parametrize(
@@ -555,7 +560,7 @@ def test_a_better_rate_has_a_reason_too(tmp_path: Path) -> None:
         (8.5, 10.0, 0.05, "the rate matters more than the batch"),
         (10.0, 10.0, 0.05, "the rate alone does not explain what the batch does"),
         (8.5, 8.5, 0.05, "neither the batch nor the rate matters more"),
-        (10.0, 8.5, 0.5, "Whether the batch matters apart from the rate, these seeds do not show."),
+        (10.0, 8.5, 0.5, "These seeds do not show whether the batch matters apart from the rate."),
     ],
 )
 def test_rate_and_batch_are_told_apart_only_where_both_ways_show_enough(

@@ -40,7 +40,7 @@ def test_two_points_with_little_noise_are_resolved(tmp_path: Path) -> None:
     words = _words(tmp_path, CIFAR, {20: Truth(8.5, 0.6, 0.05), 56: Truth(6.5, 0.1, 0.05)})
     assert "CIFAR-10: lower with 56 layers.  Against 20 layers (8.5" in words
     assert "\N{MINUS SIGN}2.00 points (95% interval" in words
-    assert "Both errors lower (20 to 56 layers): the added layers are put to use" in words
+    assert "Both errors lower (20 to 56 layers): the added layers help" in words
     assert "not resolved" not in next(line for line in words.split("\n") if line.startswith("CIFAR-10: "))
 
 
@@ -68,7 +68,7 @@ def test_a_step_against_the_whole_way_is_in_short_and_has_its_own_reason(tmp_pat
     assert "\N{MINUS SIGN}1.00 points (95% interval" in first
     assert second.startswith("CIFAR-10: higher with 110 layers.  Against 56 layers (7.0")
     assert "+1.00 points (95% interval" in second
-    assert "Both errors lower (20 to 56 layers and 20 to 110 layers): the added layers are put to use" in words
+    assert "Both errors lower (20 to 56 layers and 20 to 110 layers): the added layers help" in words
     assert "Both errors higher (56 to 110 layers): the deeper network is harder to train" in words
 
 
@@ -99,7 +99,7 @@ def test_one_seed_tells_nothing_from_chance(tmp_path: Path) -> None:
     assert "the interval is that of one more run" not in words
     assert "No difference from the paper is resolved: the recipe differs" in words
     assert "If more seeds confirm the differences that the test images alone do not explain:" in words
-    assert "Both errors lower (20 to 56 layers): the added layers are put to use" in words
+    assert "Both errors lower (20 to 56 layers): the added layers help" in words
 
 
 def test_a_full_schedule_is_compared_with_the_paper(tmp_path: Path) -> None:
@@ -199,8 +199,8 @@ def test_everything_diverged_is_a_result(tmp_path: Path) -> None:
     words = words_of(chapter_of(study, read_tables(tmp_path)))
     assert "0 of 4 runs have finished." in words
     assert words.count("(after 200 iterations)") == 4
-    assert "The others diverged, so that nothing is left to train." in words
-    assert "goes on where it stopped" not in words
+    assert "The others diverged, so nothing is left to train." in words
+    assert "Give the same command again to resume" not in words
 
 
 def _blocks(root: Path, options: Options, truths: dict[int, Truth]) -> list[Block]:

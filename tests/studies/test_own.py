@@ -112,7 +112,7 @@ def test_a_study_says_which_runs_are_on_other_images_and_leaves_them_out(tmp_pat
     blocks = chapter_of(STUDY, read_tables(tmp_path))
     (note,) = [block.text for block in blocks if isinstance(block, Note)]
     assert note.startswith("8 of 9 runs have finished.")
-    assert "Where a run is on other images, its folder must be removed" in note
+    assert "If a run is on other images, remove its folder" in note
     (items,) = [
         block.items for block in blocks if isinstance(block, Bullets) and block.items[0].startswith("Trained on")
     ]

@@ -53,13 +53,17 @@ def test_differences_stand_beside_what_the_test_images_alone_may_do(tmp_path: Pa
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        ((21.0, 20.0), "Both errors higher (rate 1): less is learnt even of the training images"),
+        ((21.0, 20.0), "Both errors higher (rate 1): the network learns even the training images less well"),
         (
             (21.0, 3.0),
-            "Test error higher, training error lower (rate 1): more is learnt of the training images and less",
+            "Test error higher, training error lower (rate 1): "
+            "the network learns the training images better and generalises less",
         ),
-        ((10.0, 7.0), "Both errors lower (rate 1): more is learnt, and it carries over"),
-        ((10.0, 15.0), "Test error lower, training error higher (rate 1): less is learnt"),
+        ((10.0, 7.0), "Both errors lower (rate 1): the network learns more, and this carries over"),
+        (
+            (10.0, 15.0),
+            "Test error lower, training error higher (rate 1): the network learns the training images less well",
+        ),
     ],
 )
 def test_a_large_difference_has_the_reason_that_both_errors_would_give(
@@ -107,16 +111,28 @@ def test_several_seeds_are_tested(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        ((21.0, 20.0), "Both errors higher (rate 1): less is learnt even of the training images"),
+        ((21.0, 20.0), "Both errors higher (rate 1): the network learns even the training images less well"),
         (
             (21.0, 3.0),
-            "Test error higher, training error lower (rate 1): more is learnt of the training images and less",
+            "Test error higher, training error lower (rate 1): "
+            "the network learns the training images better and generalises less",
         ),
-        ((10.0, 7.0), "Both errors lower (rate 1): more is learnt, and it carries over"),
-        ((10.0, 15.0), "Test error lower, training error higher (rate 1): less is learnt"),
-        ((14.0, 7.0), "Test error equal within 0.5 points, training error lower (rate 1): more is learnt"),
-        ((14.0, 15.0), "Test error equal within 0.5 points, training error higher (rate 1): less is learnt"),
-        ((14.0, 11.0), "No difference is resolved, so there is nothing to give a reason for."),
+        ((10.0, 7.0), "Both errors lower (rate 1): the network learns more, and this carries over"),
+        (
+            (10.0, 15.0),
+            "Test error lower, training error higher (rate 1): the network learns the training images less well",
+        ),
+        (
+            (14.0, 7.0),
+            "Test error equal within 0.5 points, training error lower (rate 1): "
+            "the network learns the training images better",
+        ),
+        (
+            (14.0, 15.0),
+            "Test error equal within 0.5 points, training error higher (rate 1): "
+            "the network learns the training images less well",
+        ),
+        ((14.0, 11.0), "No difference is resolved, so there is nothing to explain."),
     ],
 )
 def test_what_is_shown_has_a_reason_whichever_way_it_goes(

@@ -266,7 +266,7 @@ DIAGNOSTICS = {
         _noise_scale,
     ),
     "curvature": Diagnostic(
-        "How sharp is the minimum, beside what the learning rate allows?",
+        "How sharp is the minimum, compared with what the learning rate allows?",
         "Cohen et al. 2021, section 2: largest Hessian eigenvalue against the stability limit",
         _curvature,
     ),

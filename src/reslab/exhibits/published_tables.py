@@ -50,7 +50,7 @@ def published_table(
         f"Test error{of_plain} on {dataset} in percent: measured here, {over_seeds(groups)}, and published.  Sources "
         "read their runs differently; the best epoch on the test set flatters."
     )
-    title = f"Test errors{of_plain} on {dataset} beside published ones"
+    title = f"Test errors{of_plain} on {dataset} next to published ones"
     return Table(key, title, caption, columns, tuple(rows), _sources(beside))
 
 

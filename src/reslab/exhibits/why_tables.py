@@ -23,7 +23,7 @@ def curvature_table(key: str, groups: Sequence[Group], label: Label) -> Table | 
         *map(Column, ("Seeds measured", "Largest eigenvalue", "Stability limit", "Last rate")),
     )
     caption = (
-        "Largest eigenvalue of the Hessian of the training loss at the end, beside the curvature above which gradient "
+        "Largest eigenvalue of the Hessian of the training loss at the end, next to the curvature above which gradient "
         "descent at the last rate runs away (Cohen et al. 2021): 2 (1 + momentum) / rate, another figure where the "
         "momentum is Nesterov's.  Training in small batches settles below it, so that a value far below is no sign of "
         "a rate that is too small."

@@ -137,7 +137,7 @@ def _software(runs: pl.DataFrame) -> list[Table]:
         Column("Threads"),
     )
     caption = (
-        "The software that the runs were made with and what they ran on, by number of runs, as the starts of each run "
-        "recorded it: with commas between where a run went on with another."
+        "The software and hardware of the runs, by number of runs, as recorded each time a run started; commas "
+        "separate them if a run was resumed with others."
     )
     return [Table("software", "Software", caption, columns, rows)]

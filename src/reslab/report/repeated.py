@@ -44,7 +44,7 @@ def _less(table: Table, earlier: Sequence[tuple[str, Table]]) -> Block:
         caption = f"What differs from the recipe in [[{where}]]; all else is as there."
         return replace(table, caption=caption, rows=tuple(rows))
     listed = "; ".join(f"{str(aspect)[:1].lower()}{str(aspect)[1:]} {value}" for aspect, value in rows)
-    return Prose(f"The recipe is that of [[{where}]], but for: {listed}.")
+    return Prose(f"The recipe is that of [[{where}]], except: {listed}.")
 
 
 def _apart(table: Table, other: Table) -> list[tuple[str | None, ...]]:

@@ -72,7 +72,8 @@ def _responding(means: Mapping[int, float]) -> str:
             "passes through it, which is what the paper found in its figure 7."
         )
     return (
-        "These runs do not show that deeper residual networks respond less in each layer, as in the paper's figure 7."
+        "These runs do not show what the paper's figure 7 does: that deeper residual networks respond less in each "
+        "layer."
     )
 
 
@@ -86,7 +87,7 @@ def _surface(groups: Sequence[Group], label: Label) -> list[Block]:
     rises = [f"{text} nats for {name(group)}" for (group, _), text in zip(known, texts, strict=True)]
     text = (
         f"Half a step from the trained weights the median loss is above that in the middle by {listing(rises)} "
-        "([[surface]]): the less, the flatter the surroundings."
+        "([[surface]]): the smaller the rise, the flatter the surroundings."
     )
     return [figure, Prose(text)] if rises else [figure]
 

@@ -132,7 +132,7 @@ def _limits(entries: Sequence[Entry]) -> list[str]:
         parts.append(f"what holds at full length ({few} saw {seen} of the images of the paper's training)")
     if single:
         have = that_do(single, "study has", "studies have")
-        parts.append(f"which differences another seed would turn round ({have} one seed each)")
+        parts.append(f"which differences another seed would reverse ({have} one seed each)")
     return [f"These runs cannot show {' or '.join(parts)}."] if parts else []
 
 

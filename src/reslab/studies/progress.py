@@ -37,13 +37,13 @@ def progress(groups: Sequence[Group]) -> list[Block]:
     ]
     text = f"{done} of {asked} runs have finished."
     if set(unfinished) == {"diverged"}:
-        return [Prose(f"{text}  The others diverged, so that nothing is left to train."), Bullets(tuple(items))]
+        return [Prose(f"{text}  The others diverged, so nothing is left to train."), Bullets(tuple(items))]
     if set(unfinished) - {"diverged", "unreadable", "apart"}:
-        text += "  The command that asked this, given again, goes on where it stopped."
+        text += "  Give the same command again to resume."
     if "apart" in unfinished:
-        text += "  Where a run is on other images, its folder must be removed; then the command trains it anew."
+        text += "  If a run is on other images, remove its folder; the command then trains it again."
     if "unreadable" in unfinished:
-        text += "  Where a run is not readable, its folder must be removed first; then the command trains it anew."
+        text += "  If a run is not readable, remove its folder first; the command then trains it again."
     return [Note(text), Bullets(tuple(items))]
 
 

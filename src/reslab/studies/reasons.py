@@ -14,18 +14,21 @@ Listed = Callable[[Sequence[Compared]], str]
 Kinds = tuple[str, str]
 """What is shown of the test error and of the training error: higher, lower, equal or open."""
 
-NOTHING_BESIDE = "Nothing has finished that the base could be compared with, or the base itself has not."
+NOTHING_BESIDE = "There is nothing to compare yet: the base, or everything it is compared with, has not finished."
 UNTESTED = "With one seed each, no difference is tested."
 _MEANINGS: dict[Kinds, str] = {
-    ("higher", "higher"): "less is learnt even of the training images: too little training, or training that goes "
-    "astray, and not overfitting",
-    ("higher", "lower"): "more is learnt of the training images and less of it carries over: overfitting",
-    ("lower", "lower"): "more is learnt, and it carries over to new images",
-    ("lower", "higher"): "less is learnt of the training images, and more of it carries over",
-    ("equal", "lower"): "more is learnt of the training images, and too little of it carries over to show",
-    ("equal", "higher"): "less is learnt of the training images, and it costs little on new ones",
-    ("open", "lower"): "more is learnt of the training images; whether it carries over, these seeds do not show",
-    ("open", "higher"): "less is learnt of the training images; what that costs on new ones, these seeds do not show",
+    ("higher", "higher"): "the network learns even the training images less well: too little training, or training "
+    "gone wrong, not overfitting",
+    ("higher", "lower"): "the network learns the training images better and generalises less well: overfitting",
+    ("lower", "lower"): "the network learns more, and this carries over to new images",
+    ("lower", "higher"): "the network learns the training images less well but generalises better",
+    ("equal", "lower"): "the network learns the training images better, but too little carries over to show",
+    ("equal", "higher"): "the network learns the training images less well, at little cost on new ones",
+    ("open", "lower"): "the network learns the training images better; these seeds do not show whether it carries over",
+    (
+        "open",
+        "higher",
+    ): "the network learns the training images less well; these seeds do not show the cost on new ones",
 }
 
 
@@ -52,7 +55,7 @@ def reasons(compared: Sequence[Compared], listed: Listed, meanings: Mapping[Kind
         if (kind, "open") in cases and (kind, "open") not in words
     ]
     if not sentences:
-        return [Prose("No difference is resolved, so there is nothing to give a reason for.")]
+        return [Prose("No difference is resolved, so there is nothing to explain.")]
     return [Bullets(tuple(sentences))] if len(sentences) > 1 else [Prose(sentences[0])]
 
 

@@ -115,7 +115,7 @@ def _rate_or_batch(found: Findings) -> list[Block]:
     elif _all_equal(found.compared):
         text = f"The test error {within} both ways: within this range neither the batch nor the rate matters more."
     else:
-        text = "Whether the batch matters apart from the rate, these seeds do not show."
+        text = "These seeds do not show whether the batch matters apart from the rate."
     return [heading, Prose(text)]
 
 

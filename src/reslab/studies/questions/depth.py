@@ -142,17 +142,17 @@ def _steps(compared: Sequence[Compared]) -> str:
 
 
 _LESS = f"the added layers help or harm by less than {number(MARGIN)} points"
-_HARDER = "the deeper network is harder to train within this schedule, which is not overfitting"
+_HARDER = "the deeper network is harder to train in this schedule; this is not overfitting"
 _MEANINGS = {
-    ("lower", "lower"): "the added layers are put to use, without the degradation of plain networks",
+    ("lower", "lower"): "the added layers help, without the degradation of plain networks",
     ("higher", "higher"): _HARDER,
     (
         "higher",
         "lower",
-    ): "the added layers fit the training images and not what new images share with them: overfitting",
+    ): "the added layers fit the training images but not new ones: overfitting",
     ("equal", "open"): _LESS,
     ("equal", "lower"): f"{_LESS}, though they fit the training images better",
-    ("equal", "higher"): f"{_LESS}, though the deeper network is harder to train within this schedule",
+    ("equal", "higher"): f"{_LESS}, though the deeper network is harder to train in this schedule",
     ("open", "higher"): _HARDER,
 }
 
@@ -182,7 +182,7 @@ def _pair_words(pair: tuple[Group, Group]) -> str:
     low, high = (group.last_epoch("test_error").mean or 0.0 for group in pair)
     times = f", {high / low:.1f} times as many" if low > step(first) else ""
     return (
-        f"{network_name(first.recipe)}: {points(low)}% wrong on CIFAR-10, {points(high)}% on CIFAR-100{times}; above "
+        f"{network_name(first.recipe)}: {points(low)}% error on CIFAR-10, {points(high)}% on CIFAR-100{times}; above "
         f"the training error by {points(gap(first))} and {points(gap(second))} points."
     )
 

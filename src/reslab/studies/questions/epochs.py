@@ -105,7 +105,7 @@ def _verdict(longer: Sequence[Compared]) -> str:
             f"Of {counted(len(longer), 'longer training')}, of one seed each, {that_do(worse, 'ends', 'end')} higher."
         )
     if good == len(longer):
-        return "In no case does a longer training do worse: that it must in the end is not borne out here."
+        return "No longer training does worse: these runs do not support that the test error must rise in the end."
     return (
         f"No longer training is shown to do worse.  Of {counted(len(longer), 'comparison')} with longer trainings "
         f"{that_do(good, 'shows', 'show')} them to do as well or better, and "
