@@ -76,7 +76,7 @@ def test_a_difference_lost_in_noise_is_said_to_be_not_resolvable(tmp_path: Path)
     words = _words(tmp_path, CIFAR, {20: Truth(7.5, 0.5, 0.6), 56: Truth(7.0, 0.5, 0.6)})
     assert "CIFAR-10: no difference is resolved." in words
     assert "\N{MINUS SIGN}0.50 points, not resolved (95% interval" in words
-    assert "nothing to give a reason for" in words
+    assert "nothing to explain" in words
 
 
 def test_a_deeper_network_that_trains_worse_is_degradation_not_overfitting(tmp_path: Path) -> None:
