@@ -445,7 +445,10 @@ def test_worse_rates_are_listed_by_data_set(tmp_path: Path) -> None:
 
     study = ask("learning-rate", Options(datasets=("cifar10", "cifar100"), depths=(20,), seeds=3))
     words = words_of(_blocks(tmp_path, study, truth))
-    assert "Both errors higher (on CIFAR-10 rate 0.5 and rate 1; on CIFAR-100 rate 0.5 and rate 1): the network learns even" in words
+    assert (
+        "Both errors higher (on CIFAR-10 rate 0.5 and rate 1; on CIFAR-100 rate 0.5 and rate 1): the network learns even"
+        in words
+    )
 
 
 def test_reduced_trainings_and_digits_are_compared_with_nothing_published(tmp_path: Path) -> None:
