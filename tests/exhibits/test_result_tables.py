@@ -56,7 +56,7 @@ def test_the_test_error_comes_first_and_differences_beside_it(tmp_path: Path) ->
     assert str(columns["Difference (points)"][1]).startswith("\N{MINUS SIGN}2.0")
     assert columns["Verdict"] == [None, "lower; 1 of 3 seeds diverged"]
     assert table is not None
-    assert "Differences are to ResNet-8." in table.caption
+    assert "Differences are from ResNet-8." in table.caption
     assert "the one comparison of this study by Holm" in table.caption
 
 

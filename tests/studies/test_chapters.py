@@ -446,8 +446,8 @@ def test_worse_rates_are_listed_by_data_set(tmp_path: Path) -> None:
     study = ask("learning-rate", Options(datasets=("cifar10", "cifar100"), depths=(20,), seeds=3))
     words = words_of(_blocks(tmp_path, study, truth))
     assert (
-        "Both errors higher (on CIFAR-10 rate 0.5 and rate 1; on CIFAR-100 rate 0.5 and rate 1): the network learns even"
-        in words
+        "Both errors higher (on CIFAR-10 rate 0.5 and rate 1; on CIFAR-100 rate 0.5 and rate 1): "
+        "the network learns even" in words
     )
 
 

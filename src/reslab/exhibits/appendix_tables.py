@@ -124,7 +124,7 @@ def data_table(key: str, groups: Sequence[Group]) -> Table | None:
     caption = "Images trained and tested on.  The fingerprint is the start of a hash of all pixels and labels"
     if all(row[-1] is None for row in rows):
         return Table(key, "Images", f"{caption}.", columns[:-1], tuple(row[:-1] for row in rows))
-    return Table(key, "Images", f"{caption}, by which the official images are known.", columns, tuple(rows))
+    return Table(key, "Images", f"{caption}, which identifies the official images.", columns, tuple(rows))
 
 
 def speed_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:

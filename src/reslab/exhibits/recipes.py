@@ -50,7 +50,7 @@ def recipe_table(key: str, groups: Sequence[Group]) -> Table:
     return Table(
         key,
         "The recipe",
-        "All that is meant to change a number in these runs, and the seeds.",
+        "Every setting that is meant to change a number in these runs, and the seeds.",
         (Column("Aspect", "left"), Column("Value", "left")),
         tuple(rows),
     )

@@ -197,7 +197,7 @@ def _corrected(tested: Sequence[Verdict]) -> str:
 def _against(against: Sequence[Compared | None], label: Label) -> str:
     """Return what the differences are to, where no column says it."""
     bases = list(dict.fromkeys(label(one.first) for one in against if one is not None))
-    return f"  Differences are to {listing(bases)}." if 0 < len(bases) < 3 else ""
+    return f"  Differences are from {listing(bases)}." if 0 < len(bases) < 3 else ""
 
 
 def _count(seeds: Sequence[str]) -> str:

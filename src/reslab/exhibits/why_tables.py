@@ -77,7 +77,7 @@ def gap_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
     )
     caption = (
         "Errors of the final weights on training images without augmentation and on test images, and the gap between "
-        "them.  Both are on samples of the images, so that an error may be a point or two from that of all of them."
+        "them.  Both use samples of the images, so an error may be a point or two off that of all images."
     )
     return Table(key, "Train-test gap of the final weights", caption, columns, rows)
 

@@ -66,7 +66,7 @@ def _checklist(runs: pl.DataFrame, groups: Sequence[Group]) -> Table:
         ("Training time", f"{total} in all{without}"),
     )
     columns = (Column("Asked", "left"), Column("Answer", "left"))
-    caption = "What checklists of reproducibility ask, answered from the records of the runs."
+    caption = "What reproducibility checklists ask, answered from the records of the runs."
     return Table("checklist", "Reproducibility", caption, columns, rows)
 
 

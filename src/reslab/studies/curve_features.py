@@ -91,7 +91,7 @@ def _gaps(done: Sequence[Group], label: Label) -> list[str]:
         parts.append(f"{listed} on {dataset_name(dataset)}" if len(datasets_of(done)) > 1 else listed)
     text = f"At the end the test error exceeds the training error by {'; '.join(parts)} points."
     below = any(gap(group) < 0 for group in done)
-    return [text, *(["Below zero, the augmented training images are the harder ones."] if below else [])]
+    return [text, *(["Below zero means that the augmented training images are harder."] if below else [])]
 
 
 def _range(values: Sequence[float]) -> str:
