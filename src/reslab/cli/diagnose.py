@@ -41,8 +41,7 @@ def diagnose(
     which
         Any of gap, responses, gradients, noise-scale, curvature, surface, separated by commas; default: all.
     epoch
-        Measure the weights kept after these epochs, e.g. 1,81 (see `reslab train --keep-epochs`); default: the final
-        weights.
+        Measure the weights kept after these epochs, e.g. 1,81 (see `train --keep-epochs`); default: the final ones.
     budget
         How much to measure: quick for small demonstrations, standard for a laptop, thorough for a graphics card.
     force

@@ -26,8 +26,7 @@ def status(
     Parameters
     ----------
     verify
-        Check every file of the ended runs, weights included, against its manifest; the exit code is 5 if any file
-        is damaged.
+        Check every file of the ended runs, weights included, against its manifest; exit code 5 if one is damaged.
     """
     rows: list[dict[str, Any]] = []
     for files in find_runs(runs):

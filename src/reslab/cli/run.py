@@ -43,18 +43,30 @@ SEQUENCE = "separated by commas"
 
 
 def run(
-    study: str,
-    *more: str,
+    study: Annotated[
+        str,
+        Parameter(
+            help="A study's name (depth, learning-rate, epochs, data-size, batch-size, degradation, shortcuts, "
+            "fidelity), assignment for the first five together, or a TOML file of your own (a study or a plan)."
+        ),
+    ],
+    *more: Annotated[str, Parameter(show=False)],
     seeds: int | None = None,
     depths: Annotated[
-        str | None, Parameter(help=f"Depths to train, {SEQUENCE}; default: the study's.  Not with a TOML file.")
+        str | None, Parameter(help=f"Depths to train, {SEQUENCE}; default: the study's.  Not with a TOML study.")
     ] = None,
     dataset: Annotated[
         str | None, Parameter(help=f"Data sets, {SEQUENCE}; default: cifar10,cifar100, or the TOML file's.")
     ] = None,
     epochs: float | None = None,
     preset: str | None = None,
-    precision: str | None = None,
+    precision: Annotated[
+        str | None,
+        Parameter(
+            help="fp32 or bf16, part of a run's id; default: the TOML file's, then RESLAB_PRECISION, then the "
+            "faster one on this machine."
+        ),
+    ] = None,
     runs: Runs = Path("runs"),
     out: Out = Path("report"),
     data_root: DataRoot = None,
@@ -82,18 +94,12 @@ def run(
 
     Parameters
     ----------
-    study
-        A study's name (depth, learning-rate, epochs, data-size, batch-size, degradation, shortcuts, fidelity),
-        assignment for the first five together, or a TOML file with a study of your own.
     seeds
         Number of seeds, counted from 0; default: 3, or the TOML file's.
     epochs
         Length of every run; the schedule is stretched to fit; default: the preset's, or the TOML file's.
     preset
-        Recipe to start from (see reslab presets); default: assignment.  Not with a TOML file.
-    precision
-        fp32 or bf16, part of a run's id; default: the TOML file's, then RESLAB_PRECISION, then the faster one on
-        this machine.
+        Recipe to start from (see reslab presets); default: assignment.  Not with a TOML study.
     jobs
         Number of runs to train at a time; default: measured, the number with the most images a second in total.
     checkpoint_seconds
