@@ -141,7 +141,7 @@ def test_what_does_not_fit_is_said_with_the_flag_that_is_wrong(elsewhere: Path) 
         evaluate_weights(elsewhere, dataset="digits", depth=14)
     with pytest.raises(CheckpointError, match=r"missing \(\d+\): layer2\.0\.downsample"):
         evaluate_weights(elsewhere, dataset="digits", shortcut="B")
-    with pytest.raises(CheckpointError, match="are of 10 classes, and cifar100 has 100: --dataset digits or cifar10"):
+    with pytest.raises(CheckpointError, match="have 10 classes, and cifar100 has 100: --dataset digits or cifar10"):
         evaluate_weights(elsewhere, dataset="cifar100")
     with pytest.raises(ResLabError, match="normalisation must be one of"):
         evaluate_weights(elsewhere, dataset="digits", normalisation="none")
