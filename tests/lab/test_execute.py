@@ -560,7 +560,7 @@ def test_a_folder_that_is_another_s_by_now_is_left_alone(
                     pass
 
     settings = replace(QUICK, checkpoint_seconds=checkpoint_seconds)
-    with pytest.raises(ReplacedError, match=r"seed0 was removed or replaced while it was trained"):
+    with pytest.raises(ReplacedError, match=r"seed0 was removed or replaced during training"):
         execute(files, settings, on_event=replace_it)
     assert files.path.exists() == is_made_anew
     assert sorted(path.name for path in files.path.glob("*")) == ([".lock", "run.json"] if is_made_anew else [])
