@@ -201,3 +201,10 @@ def test_a_second_derivative_is_refused() -> None:
     out = norm_relu(norm, maps)
     with pytest.raises(ResLabError, match="no second derivative"):
         torch.autograd.grad(out.square().sum(), maps, create_graph=True)
+
+
+def test_an_epsilon_of_zero_is_torchs_to_refuse() -> None:
+    norm, maps = nn.BatchNorm2d(16, eps=0.0), torch.ones(4, 16, 8, 8)
+    assert not usable(norm, maps)
+    with pytest.raises(ValueError, match="eps must be positive"):
+        norm_relu(norm, maps)

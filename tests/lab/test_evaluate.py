@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from reslab.cli import main
-from reslab.errors import CheckpointError, DataError, ResLabError
+from reslab.errors import CheckpointError, DamagedError, DataError, ResLabError
 from reslab.lab import manifest
 from reslab.lab.candidates import Asked, candidates
 from reslab.lab.contest import Measured
@@ -256,3 +256,14 @@ def test_a_run_of_an_older_version_gets_its_predictions(trained: RunFiles, tmp_p
     files.predictions.unlink()
     evaluate_run(files)
     assert manifest.verify(files.path) == []
+
+
+@pytest.mark.parametrize("name", ["predictions.safetensors", "weights/epoch0001.safetensors"])
+def test_a_flipped_bit_in_any_file_of_the_run_is_told(trained: RunFiles, tmp_path: Path, name: str) -> None:
+    files = RunFiles(tmp_path / trained.path.parent.name / trained.path.name)
+    shutil.copytree(trained.path, files.path)
+    content = bytearray((files.path / name).read_bytes())
+    content[-3] ^= 4
+    (files.path / name).write_bytes(content)
+    with pytest.raises(DamagedError, match=f"{name} is damaged"):
+        evaluate_run(files)

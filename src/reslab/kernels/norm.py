@@ -32,6 +32,7 @@ def usable(norm: nn.BatchNorm2d, maps: Tensor) -> bool:
         and images * height * width > 1
         and maps.numel() % max(channels, 64) == 0
         and norm.momentum is not None  # else torch averages over all batches
+        and norm.eps > 0  # else torch raises
         and buffers["num_batches_tracked"] is not None
         and all(
             _is_row(row, channels)

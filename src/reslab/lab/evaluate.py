@@ -98,6 +98,7 @@ def evaluate_run(
     recipe = files.read_run().recipe
     if not files.weights.exists():
         raise CheckpointError(f"{files.path} has no trained weights: {files.why_no_weights()}")
+    files.check_files()
     weights_digest(files)
     weights = read_weights_file(files.weights)
     dataset = load_any(recipe.dataset, data_root)

@@ -46,6 +46,7 @@ FORMAT = 1
 _MADE_AGAIN = {
     "diagnostics.json": "remove this file to measure again; the training is whole",
     "failure.json": "remove this file; the run then resumes from its checkpoint, if it has one",
+    "predictions.safetensors": "remove this file; `reslab evaluate` writes it again",
     "manifest.json": "if you trust the other files, remove this one: `reslab train` writes it again",
 }
 """What to do about damaged files that no training is lost with."""
