@@ -66,6 +66,7 @@ def test_what_cannot_hear_a_signal_is_left_in_a_second() -> None:
     with subprocess.Popen([sys.executable, "-c", DEAF], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "computing\n"
+        time.sleep(1.0)  # until it does
         process.send_signal(signal.SIGTERM)
         assert process.stdout.readline() == "left\n"
         assert process.wait() == 130

@@ -98,8 +98,8 @@ def evaluate_run(
     recipe = files.read_run().recipe
     if not files.weights.exists():
         raise CheckpointError(f"{files.path} has no trained weights: {files.why_no_weights()}")
-    files.check_files()
     weights_digest(files)
+    files.check_files()
     weights = read_weights_file(files.weights)
     dataset = load_any(recipe.dataset, data_root)
     check_trained_on(files, dataset)
