@@ -195,7 +195,7 @@ def _image_folder(plan: Plan) -> Tally:
         (folder,) = (place / "runs").glob("*/seed0")
         evaluate = ["evaluate", str(folder), "--data-root", str(place / "images"), "--device", "cpu", "--json"]
         must(evaluate, place)
-        for path in _some(_files(place / "images"), 40, chance):
+        for path in _some(_files(place / "images"), 50, chance):
             before = path.read_bytes()
             bit = _flip(path, chance)
             ended = reslab(evaluate, place).wait()

@@ -159,7 +159,7 @@ def signal_storms(plan: Plan) -> Tally:
                         left -= 1
                     ended = child.wait()
                     codes.append(ended.code)
-                    if ended.code not in (0, INTERRUPTED) and -ended.code not in STORM:
+                    if ended.code not in (0, LOCKED, INTERRUPTED) and -ended.code not in STORM:
                         strange.append(ended.err)
                     if ended.code == 0 or len(codes) > 40:
                         break

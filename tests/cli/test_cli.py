@@ -603,6 +603,14 @@ def test_out_of_time_is_not_done(reslab: Reslab) -> None:
     assert code == 130
 
 
+def test_what_another_process_held_and_left_is_not_done(reslab: Reslab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reslab.cli.run.launch", lambda *_, **__: True)
+    ask = ["run", "depth", "--dataset", "digits", "--depths", "8", "--epochs", "1", "--seeds", "1", "--no-report"]
+    code, out, _ = reslab(*ask, "--no-diagnose", "--json")
+    assert list(json.loads(out)["runs"].values()) == ["pending"]
+    assert code == 8
+
+
 def test_the_threads_that_runs_share_are_a_default_only(reslab: Reslab, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[str] = []
     monkeypatch.setattr("reslab.cli.run.launch", lambda *_, arguments, **options: given.extend(arguments))

@@ -192,7 +192,8 @@ def run(
         return INTERRUPTED
     if failed:
         return SOME_FAILED
-    return LockedError.exit_code if "running" in statuses.values() else OK
+    # What has not ended is another process's, which may have left it by now.
+    return OK if set(statuses.values()) <= {"finished", "diverged"} else LockedError.exit_code
 
 
 def _plan(
