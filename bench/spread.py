@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reslab.analysis.differences import Difference, difference, with_spreads
+from reslab.analysis.differences import Difference, difference, own_variance, with_spreads
 from reslab.analysis.spread import Own, common, share
 from reslab.analysis.summary import Summary, summarise
 from reslab.analysis.verdicts import judge
@@ -52,7 +52,7 @@ def welch(sides: list[Summary]) -> list[Difference]:
 
 def moderated(sides: list[Summary]) -> list[Difference]:
     """Compare all with the first, with spreads that lean on each other."""
-    owns = [Own(max(side.sd or 0.0, IMAGE) ** 2, side.n - 1) for side in sides]
+    owns = [Own(own_variance(side.sd or 0.0, IMAGE), side.n - 1) for side in sides]
     prior, apart = common(owns)
     spreads = share(owns, prior, apart)
     basis = float("inf") if prior is None else prior.basis

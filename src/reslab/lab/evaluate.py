@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from reslab.data.serving import AnyDataset, batches_to_measure
 from reslab.data.sources import load_any
 from reslab.errors import CheckpointError, DataError, ResLabError
@@ -110,12 +112,7 @@ def evaluate_run(
     place = pick_device(device)
     measured = measure_candidates([Candidate(asked)], weights.weights, dataset, place)
     if asked == recipe and not files.predictions.exists():
-        network = training_network(recipe, len(dataset.class_names), 0, place)
-        load_into(network, weights.weights)
-        batches = batches_to_measure(recipe, dataset, place)
-        found = predicted(network, batches, dataset.class_names, recipe.precision)
-        with contextlib.suppress(ResLabError):  # where nothing can be written, nothing is kept
-            files.write_bytes(files.predictions.name, predictions_bytes(found))
+        _keep_predictions(files, recipe, weights, dataset, place)
     return _evaluated(measured, decided, [], weights, files.weights, dataset)
 
 
@@ -167,6 +164,18 @@ def evaluate_weights(
             remarks.append(str(error))
     measured = measure_candidates(found.every, weights.weights, images, place, on_progress)
     return _evaluated(measured, _settled(found.decided, measured), remarks, weights, path, images)
+
+
+def _keep_predictions(
+    files: RunFiles, recipe: Recipe, weights: WeightsFile, dataset: AnyDataset, device: torch.device
+) -> None:
+    """Write a run's predictions; where nothing can be written, nothing is kept."""
+    network = training_network(recipe, len(dataset.class_names), 0, device)
+    load_into(network, weights.weights)
+    batches = batches_to_measure(recipe, dataset, device)
+    found = predicted(network, batches, dataset.class_names, recipe.precision)
+    with contextlib.suppress(ResLabError):
+        files.write_bytes(files.predictions.name, predictions_bytes(found))
 
 
 def _settled(decided: dict[str, str], measured: Sequence[Measured]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Loss, error and confusion of a network on images, in one pass."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -52,23 +53,16 @@ def evaluate(module: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, pre
 
     The device is read once, at the end.  The module is left in the mode it was found in.
     """
-    was_training = module.training
-    module.eval()
     loss: Tensor | None = None
     confusion: Tensor | None = None
-    try:
-        with torch.inference_mode():
-            for images, labels in batches:
-                with arithmetic(images.device, precision):
-                    logits = module(images)
-                logits = logits.float()
-                classes = torch.arange(logits.shape[1], device=images.device)
-                batch_loss = F.cross_entropy(logits, labels, reduction="sum")
-                pairs = _one_hot(labels, classes).T @ _one_hot(logits.argmax(1), classes)
-                loss = batch_loss if loss is None else loss + batch_loss
-                confusion = pairs if confusion is None else confusion + pairs
-    finally:
-        module.train(was_training)
+    with _evaluating(module):
+        for images, labels in batches:
+            logits = _outputs(module, images, precision)
+            classes = torch.arange(logits.shape[1], device=logits.device)
+            batch_loss = F.cross_entropy(logits, labels, reduction="sum")
+            pairs = _one_hot(labels, classes).T @ _one_hot(logits.argmax(1), classes)
+            loss = batch_loss if loss is None else loss + batch_loss
+            confusion = pairs if confusion is None else confusion + pairs
     assert loss is not None
     assert confusion is not None
     counts = confusion.long().tolist()
@@ -82,20 +76,33 @@ def predict(
 
     Batches and modes are as with `evaluate`.
     """
-    was_training = module.training
-    module.eval()
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
-    try:
-        with torch.inference_mode():
-            for images, labels in batches:
-                with arithmetic(images.device, precision):
-                    logits = module(images)
-                confidence, predicted = logits.float().softmax(1).max(1)
-                parts.append((labels, predicted, confidence))
-    finally:
-        module.train(was_training)
+    with _evaluating(module):
+        for images, labels in batches:
+            logits = _outputs(module, images, precision)
+            confidence, predicted = logits.softmax(1).max(1)
+            parts.append((labels, predicted, confidence))
     labels, predicted, confidence = (torch.cat(column).cpu() for column in zip(*parts, strict=True))
     return labels, predicted, confidence
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Have the network in evaluation mode, and then in the mode it was found in; nothing is differentiated."""
+    was_training = module.training
+    module.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        module.train(was_training)
+
+
+def _outputs(module: nn.Module, images: Tensor, precision: str) -> Tensor:
+    """Return the network's outputs in float32."""
+    with arithmetic(images.device, precision):
+        logits: Tensor = module(images)
+    return logits.float()
 
 
 def _one_hot(labels: Tensor, classes: Tensor) -> Tensor:
