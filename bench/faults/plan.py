@@ -291,10 +291,10 @@ def load_all() -> None:
     import reslab.cli.run
     import reslab.cli.train  # noqa: F401
     from reslab.kernels.build import kernels
-    from reslab.lab import diagnose, execute, provenance, speed, worker  # noqa: F401
+    from reslab.lab import diagnose, execute, one_run, provenance, speed  # noqa: F401
 
     speed._side_by_side = lambda *_: 1e6  # an estimate is not what is looked at
-    execute._load("digits", None)
+    one_run._load("digits", None)
     provenance._source()
     kernels()
 
@@ -359,7 +359,7 @@ def _work(arguments: list[str], ends: list[int], pipes: list[int]) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         sys.stdin, sys.stdout, sys.stderr = (open(number, mode) for number, mode in ((0, "r"), (1, "w"), (2, "w")))  # noqa: PTH123, SIM115
-        from reslab.lab.worker import main
+        from reslab.lab.execute import main
 
         sys.argv = ["reslab.lab.execute", *arguments]
         code = main()

@@ -18,7 +18,7 @@ from reslab.errors import CheckpointError, DataError, ResLabError
 from reslab.lab import diagnose as diagnosis
 from reslab.lab.assembly import build_network
 from reslab.lab.diagnose import diagnose_run
-from reslab.lab.execute import Settings, execute
+from reslab.lab.one_run import Settings, execute
 from reslab.lab.store import RunFiles
 from reslab.models.weights import read_weights
 

@@ -13,7 +13,7 @@ from folder_fakes import write_folders
 from reslab.data.folders import read_folders
 from reslab.data.sources import identified, load, load_any
 from reslab.errors import CheckpointError, DataError
-from reslab.lab.execute import Settings, execute
+from reslab.lab.one_run import Settings, execute
 from reslab.lab.planner import plan, work_per_image
 from reslab.lab.provenance import check_classes, check_trained_on
 from reslab.lab.store import RunFiles

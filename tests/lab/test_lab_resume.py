@@ -15,7 +15,7 @@ from zygote import Zygote
 from profiles import DEEP
 from reslab.errors import LockedError
 from reslab.lab import manifest
-from reslab.lab.execute import execute
+from reslab.lab.one_run import execute
 from reslab.lab.store import RunFiles
 
 DOCUMENTED = [

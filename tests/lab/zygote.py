@@ -99,11 +99,11 @@ class Zygote:
 def main() -> None:
     """Fork a child for each line that comes in, one at a time."""
     from reslab.kernels.build import kernels
-    from reslab.lab import execute, provenance, worker
+    from reslab.lab import execute, one_run, provenance
     from reslab.lab.stopping import StopRequest
 
     # Once for all children: what takes time and runs no torch operation.
-    execute._load("digits", None)
+    one_run._load("digits", None)
     provenance._source()
     kernels()
     for line in sys.stdin:
@@ -115,8 +115,8 @@ def main() -> None:
             os.write(1, (json.dumps({"event": "forked", "pid": os.getpid()}) + "\n").encode())
             if order["dies_after"] is not None:
                 _die_after(order["dies_after"])
-            settings = execute.Settings(device="cpu", **order["settings"])
-            os._exit(worker.work([order["folder"]], settings, StopRequest()))
+            settings = one_run.Settings(device="cpu", **order["settings"])
+            os._exit(execute.work([order["folder"]], settings, StopRequest()))
         _, status = os.waitpid(pid, 0)
         os.write(1, (json.dumps({"event": "exited", "code": os.waitstatus_to_exitcode(status)}) + "\n").encode())
 

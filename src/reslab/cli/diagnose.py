@@ -50,7 +50,7 @@ def diagnose(
         CPU threads; default: torch's own choice.
     """
     from reslab.lab.diagnose import diagnose_run
-    from reslab.lab.execute import Settings
+    from reslab.lab.one_run import Settings
 
     files = find_run(run, runs)
     asked = names("which", which)

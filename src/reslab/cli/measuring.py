@@ -109,7 +109,7 @@ def _measure(
     """Measure in order, taking what is done from `left`."""
     from reslab.diagnostics.measure import cost
     from reslab.lab.diagnose import diagnose_run
-    from reslab.lab.execute import Settings
+    from reslab.lab.one_run import Settings
     from reslab.lab.planner import work_per_image
 
     def work(item: _Measurement) -> float:

@@ -65,7 +65,7 @@ def train(
     checkpoint_seconds
         Seconds between checkpoints within an epoch.
     """
-    from reslab.lab.execute import Settings, execute
+    from reslab.lab.one_run import Settings, execute
 
     check_least("--threads", threads, 1)
     check_least("--checkpoint-seconds", checkpoint_seconds, 0)

@@ -21,8 +21,8 @@ from reslab.diagnostics.measure import BUDGETS, DIAGNOSTICS, PASSES, Subject, ch
 from reslab.errors import CheckpointError, DataError
 from reslab.files import Json
 from reslab.lab.assembly import assemble
-from reslab.lab.execute import Settings
 from reslab.lab.manifest import RECORDS
+from reslab.lab.one_run import Settings
 from reslab.lab.provenance import check_trained_on
 from reslab.lab.store import FORMAT, RunFiles
 from reslab.models.weights import load_into, read_weights

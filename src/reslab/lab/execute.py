@@ -1,334 +1,114 @@
-"""One run, from its folder: trained from where it stands to its end, each epoch written as it comes.
+"""A process that trains runs, one after the other or several side by side; asked to stop, it writes checkpoints.
 
 python -m reslab.lab.execute RUN_DIR [RUN_DIR ...]     on a compute node, with a source checkout
 python -m reslab.lab.execute -                         a worker: folders come in as lines, plain or JSON, events go out
 """
 
+import argparse
 import contextlib
-import statistics
+import json
+import os
+import sys
 import threading
-import time
-import traceback
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-import torch
-from torch import Tensor, nn
-
-from reslab.data import sources
-from reslab.data.folders import NAME as IMAGEFOLDER
-from reslab.data.folders import Folders, check_decodes
-from reslab.data.serving import AnyDataset
-from reslab.datasets import is_named
+from reslab.cache import settle_home
 from reslab.errors import ResLabError
-from reslab.files import file_sha256, sync_folder, writing
-from reslab.host import usable_cores
-from reslab.kernels.build import kernels, must_compile
-from reslab.lab import manifest
-from reslab.lab.assembly import assemble, kernels_used, make_ready, predicted
-from reslab.lab.predictions import Predictions, predictions_bytes
-from reslab.lab.provenance import attempt, check_images, describe_data
-from reslab.lab.store import FORMAT, RunFiles, Status
-from reslab.lab.threads import are_free, computing_with, first_threads, follow_load
-from reslab.models.complexity import multiply_adds, parameters
-from reslab.models.weights import save_weights
-from reslab.recipe import Run
-from reslab.training import loop
-from reslab.training.checkpoint import load_checkpoint, restore, save_checkpoint
-from reslab.training.hardware import (
-    keep_freed_memory,
-    make_deterministic,
-    most_threads,
-    on_stream,
-    peak_memory_bytes,
-    pick_device,
-    stream_of_this_thread,
-)
+from reslab.lab.one_run import Event, Settings, execute
+from reslab.lab.stopping import INTERRUPTED, StopRequest
+from reslab.lab.store import RunFiles
+from reslab.training.schedule import parse_epochs
 
-Event = dict[str, Any]
+_SPOILED = ("CUDA error", "INTERNAL ASSERT")
+"""What an error says that stays for the life of the process, whatever is tried next."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a run is executed: nothing here changes its numbers by more than rounding."""
+def work(folders: Iterable[str], settings: Settings, stop: StopRequest, side_by_side: int = 1) -> int:
+    """Train the runs in `folders`, reporting each event as a line of JSON; return the exit code.
 
-    data_root: Path | None = None
-    device: str = "auto"
-    threads: int | None = None
-    checkpoint_seconds: float = 60.0
-    """Time between checkpoints within an epoch; at the end of an epoch a tenth of it is enough."""
-    checkpoint_activations: bool = False
-    """Keep the input of each block only and compute the rest again: less memory, more time."""
-    keep_epochs: tuple[int, ...] | None = None
-    """Epochs after which the weights are kept, where the training goes on; None: its schedule's milestones."""
-    default_threads: int | None = None
-    """Threads to begin with where `threads` says nothing: this run's share of the cores."""
-
-
-def execute(
-    files: RunFiles,
-    settings: Settings = Settings(),
-    *,
-    on_event: Callable[[Event], None] = lambda _: None,
-    stop: Callable[[], bool] = lambda: False,
-) -> Status:
-    """Train a run to its end, or until `stop()`; do nothing if it has ended.  Returns how it then stands.
-
-    Events are dicts with `event` (preparing, start, remark, progress, epoch, end) and `run`.  What fails is written to
-    failure.json and raised again: `ResLabError` for what a user can mend, anything else as it came.
+    So many of them are trained side by side, each in a thread of its own: on a card, in a stream of its own.  A run
+    that fails does not keep the others from being trained.  When nobody reads the events any more, the runs at hand
+    are checkpointed and left.
     """
-    run = files.check()
-    status: Status | None = files.ended()
-    if status is None:
-        with files.lock() as held:
-            status = held.ended() or _attempt(held, run, settings, on_event, stop)
-    if status in ("finished", "diverged"):
-        files.settle()
-    _emit(on_event, run, "end", status=status)
-    return status
+    telling = threading.Lock()
+
+    def report(event: Event) -> None:
+        try:
+            with telling:
+                sys.stdout.write(json.dumps(event) + "\n")  # in one piece, even where output is unbuffered
+                sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            stop.ask()
+
+    def train(name: str) -> int:
+        if stop():
+            return 0
+        folder = Path(name)
+        code, message = 0, ""
+        try:
+            execute(RunFiles(folder), settings, on_event=report, stop=stop)
+        except ResLabError as error:
+            code, message = error.exit_code, str(error)
+        except Exception as error:  # what it was is in failure.json; the next run may do better
+            code, message = 1, repr(error)
+            if any(words in message for words in _SPOILED):
+                report({"event": "spoiled"})
+        report({"event": "settled", "folder": str(folder), "message": message, "exit_code": code})
+        return code
+
+    if side_by_side == 1:
+        codes = [train(name) for name in folders]
+    else:
+        with ThreadPoolExecutor(side_by_side) as pool:
+            under_way = [pool.submit(train, name) for name in folders]
+        codes = [one.result() for one in under_way]
+    failures = [code for code in codes if code]
+    return INTERRUPTED if stop() else failures[-1] if failures else 0
 
 
-def _attempt(
-    files: RunFiles, run: Run, settings: Settings, on_event: Callable[[Event], None], stop: Callable[[], bool]
-) -> Status:
-    for name in ("failure.json", manifest.NAME):  # a kill may have come between the manifest and the end
-        files.remove(name)
+def main() -> int:
+    """Parse the command line of `python -m reslab.lab.execute`, by which `reslab` starts workers, and work."""
+    parser = argparse.ArgumentParser(
+        prog="python -m reslab.lab.execute",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "folders", nargs="+", metavar="RUN_DIR", help="folders of runs, or - to read them as lines, plain or JSON"
+    )
+    parser.add_argument("--data-root", type=Path, help="where the images are")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--threads", type=int, help="threads of the processor, to stay; default: as the load goes")
+    parser.add_argument("--default-threads", type=int, help="threads to begin with")
+    parser.add_argument("--side-by-side", type=int, default=1, help="runs at a time, which share the device")
+    parser.add_argument("--checkpoint-seconds", type=float, default=60.0)
+    parser.add_argument("--checkpoint-activations", action="store_true")
+    parser.add_argument("--keep-epochs", type=_epochs, help="epochs whose weights are kept, as in 1,41,82, or none")
+    arguments = vars(parser.parse_args())
+    folders, side_by_side = arguments.pop("folders"), arguments.pop("side_by_side")
+    settle_home()
+    given = map(_folder, sys.stdin) if folders == ["-"] else folders
+    return work(given, Settings(**arguments), StopRequest(), side_by_side)
+
+
+def _folder(line: str) -> str:
+    """Return the folder that a line names: as a string of JSON, as the launcher writes it, or as it is."""
+    line = line.rstrip("\n")
+    with contextlib.suppress(ValueError):
+        if isinstance(name := json.loads(line), str):
+            return name
+    return line
+
+
+def _epochs(text: str) -> tuple[int, ...]:
     try:
-        device = pick_device(settings.device)
-        threads = first_threads(files, device, settings.threads, settings.default_threads)
-        most = most_threads()
-        with on_stream(stream_of_this_thread(device)), computing_with(threads):
-            return _train(files, run, settings, most, partial(_emit, on_event, run), stop)
-    except Exception as error:
-        trace = None if isinstance(error, ResLabError) else traceback.format_exc()
-        with contextlib.suppress(ResLabError):  # where the disk is full, the error that is raised must do
-            files.fail(_kind(error), str(error) or repr(error), trace)
-        _emit(on_event, run, "end", status="failed", message=str(error) or repr(error))
-        if _kind(error) == "out-of-memory":
-            raise ResLabError(
-                f"not enough memory for {run.id}; try --checkpoint-activations, or fewer runs at a time "
-                f"(--jobs).  The error was: {(str(error).splitlines() or [repr(error)])[0]}"
-            ) from error
-        raise
-
-
-class _Interrupted(Exception):  # noqa: N818
-    """A stop was asked for while evaluating."""
-
-
-def _train(
-    files: RunFiles,
-    run: Run,
-    settings: Settings,
-    most: int,
-    emit: Callable[..., None],
-    stop: Callable[[], bool],
-) -> Status:
-    recipe = run.recipe
-    device = pick_device(settings.device)
-    make_deterministic()
-    keep_freed_memory()
-    if device.type == "cpu" and must_compile():
-        emit("preparing", words="compiles its kernels, once")
-        with _LOADING:
-            kernels()
-    if recipe.dataset == IMAGEFOLDER:
-        emit("preparing", words="tries its image files, for some seconds at most")
-    dataset = _load(recipe.dataset, settings.data_root)
-    # Before any of its files is changed:
-    check_images(files, dataset, "began with", "use the same --data-root, or another --runs folder")
-    module, images, evaluations = assemble(run, dataset, device, settings.checkpoint_activations)
-    is_free = settings.threads is None and are_free(device, module, recipe, most)
-    following = follow_load(most, settings.default_threads) if is_free else None
-    problem = ""
-    if device.type == "cuda":
-        emit("preparing", words="makes its kernels ready, which takes a while the first time")
-        with _LOADING:  # the others find them ready
-            problem = make_ready(module, recipe, device)
-    state = loop.start(module, recipe, images.num_batches, device)
-    if (saved := load_checkpoint(files.checkpoints)) is not None:
-        restore(state, saved)
-    if stop():  # asked for while all was made ready
-        return "interrupted"
-    num_rows = state.schedule.epochs_done(state.iteration) - bool(
-        state.schedule.ends_epoch(state.iteration) and state.totals.images
-    )
-    files.keep_metrics(num_rows)
-    this_attempt = attempt(
-        device,
-        state.iteration,
-        kernels_used=kernels_used(module, images, device),
-        checkpoint_activations=settings.checkpoint_activations,
-        threads_follow_load=following is not None,
-    )
-    _write_provenance(files, run, dataset, this_attempt)
-    emit(
-        "start",
-        iteration=state.iteration,
-        num_iterations=state.schedule.num_iterations,
-        num_epochs=state.schedule.num_epochs,
-    )
-    if not dataset.official and is_named(recipe.dataset):
-        emit("remark", words=f"these are not the official images of {recipe.dataset}; see `reslab data list`")
-    if problem:
-        emit("remark", words=problem)
-    threads = torch.get_num_threads()
-    if saved is not None and settings.threads is None and not is_free and threads > usable_cores():
-        emit(
-            "remark",
-            words=f"resumes with its {threads} threads, more than the cores here, to keep the result identical",
-        )
-
-    keep = state.schedule.milestones() if settings.keep_epochs is None else state.schedule.inner(settings.keep_epochs)
-    saved_at = reported_at = time.monotonic()
-    stoppable = {name: _until(stop, batches) for name, batches in evaluations.items()}
-    try:
-        for event in loop.train(state, recipe, images, stoppable, device=device, clock=time.perf_counter):
-            now = time.monotonic()
-            match event:
-                case loop.Diverged():
-                    message = (
-                        f"the loss was not finite after {event.iteration} iterations, in epoch {event.epoch}, at base "
-                        f"rate {recipe.learning_rate:g}"
-                    )
-                    files.diverge(message, at=(event.epoch, event.iteration))
-                    return "diverged"
-                case loop.EpochRecord():
-                    if event.epoch in keep:  # before a checkpoint can be past it: no kill loses them
-                        _keep_weights(files, module, event.epoch)
-                    row = {**event.row(), "peak_memory_bytes": peak_memory_bytes(device)}
-                    files.append_metrics(row)
-                    emit("epoch", **row)
-                    due = now - saved_at >= settings.checkpoint_seconds / 10
-                case loop.Remark():
-                    emit("remark", words=event.words)
-                    continue
-                case loop.Tick():
-                    if following is not None:
-                        following.look()
-                    due = now - saved_at >= settings.checkpoint_seconds
-                    if now - reported_at >= 0.25:
-                        emit("progress", iteration=state.iteration)
-                        reported_at = now
-            stopping = stop()
-            if due or stopping:
-                _save(files, state)
-                saved_at = time.monotonic()
-            if stopping and state.iteration < state.schedule.num_iterations:
-                return "interrupted"
-        predictions = predicted(module, stoppable["test"], dataset.class_names, recipe.precision)
-    except _Interrupted:
-        _save(files, state)
-        return "interrupted"
-    _finish(files, run, module, predictions)
-    return "finished"
-
-
-def _save(files: RunFiles, state: loop.State) -> None:
-    files.check_held()
-    with writing(files.checkpoints):
-        save_checkpoint(files.checkpoints, state)
-
-
-def _keep_weights(files: RunFiles, module: nn.Module, epoch: int) -> None:
-    path = files.epoch_weights(epoch)
-    files.check_held()
-    with writing(path.parent):
-        path.parent.mkdir(exist_ok=True)
-        sync_folder(files.path)
-        save_weights(module, path)
-
-
-_LOADING = threading.Lock()
-"""Runs side by side want the same images: the first reads them, the others wait."""
-
-
-def _load(name: str, data_root: Path | None) -> AnyDataset:
-    with _LOADING:
-        return _read(name, data_root)
-
-
-@lru_cache(maxsize=2)
-def _read(name: str, data_root: Path | None) -> AnyDataset:
-    dataset = sources.load_any(name, data_root)
-    if isinstance(dataset, Folders):
-        check_decodes(dataset)
-    return dataset
-
-
-def _until(stop: Callable[[], bool], batches: Iterable[tuple[Tensor, Tensor]]) -> Iterable[tuple[Tensor, Tensor]]:
-    """Return batches that can be iterated over again and again, and that end by `_Interrupted` on a stop."""
-
-    class Stoppable:
-        def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-            for batch in batches:
-                if stop():
-                    raise _Interrupted
-                yield batch
-
-    return Stoppable()
-
-
-def _write_provenance(files: RunFiles, run: Run, dataset: AnyDataset, this_attempt: dict[str, Any]) -> None:
-    before = files.provenance()
-    attempts = [] if before is None else before["attempts"]
-    files.write(
-        "provenance.json",
-        {
-            "format": FORMAT,
-            "data": describe_data(run.recipe, dataset),
-            "attempts": [*attempts, this_attempt],
-        },
-    )
-
-
-def _finish(files: RunFiles, run: Run, module: nn.Module, predictions: Predictions) -> None:
-    files.check_held()
-    if files.check() != run or files.provenance() is None:
-        raise ResLabError(f"files of {files.path} were removed or changed during training; train it again")
-    rows = files.metrics()
-    last = rows[-1]
-    with writing(files.path):
-        save_weights(module, files.weights)
-    files.write_bytes(files.predictions.name, predictions_bytes(predictions))
-    measured: Event = {
-        name: last[name]
-        for name in ("train_loss", "train_error", "test_loss", "test_error", "holdout_loss", "holdout_error")
-        if name in last
-    }
-    files.end(
-        "result.json",
-        {
-            "format": FORMAT,
-            "run": run.id,
-            "status": "finished",
-            "epochs": last["epoch"],
-            "iterations": last["iteration"],
-            **measured,
-            "seconds": sum(row["seconds"] for row in rows),
-            "images_per_second": statistics.median(row["images_per_second"] for row in rows),
-            "parameters": parameters(module),
-            "multiply_adds": multiply_adds(module, (3, run.recipe.image_size, run.recipe.image_size)),
-            "weights_sha256": file_sha256(files.weights),
-        },
-    )
-
-
-def _kind(error: Exception) -> str:
-    starved = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-    return "out-of-memory" if starved else "error"
-
-
-def _emit(on_event: Callable[[Event], None], run: Run, event: str, **values: Any) -> None:
-    on_event({"event": event, "run": run.id, **values})
+        return parse_epochs(text)
+    except ResLabError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 if __name__ == "__main__":
-    import sys
-
-    from reslab.lab.worker import main
-
     sys.exit(main())

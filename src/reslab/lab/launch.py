@@ -42,7 +42,7 @@ def launch(
     """Train runs in order, `jobs` at a time, each below `root`; return whether all were tried.
 
     A process has `runs_each` of them at a time: more than one where they share a card.  `arguments` go to `python -m
-    reslab.lab.execute`.  Events are those of `reslab.lab.execute`, and `settled` when a run is left, whatever its end.
+    reslab.lab.execute`.  Events are those of `reslab.lab.one_run`, and `settled` when a run is left, whatever its end.
     A run that fails, even one that takes its process with it, never keeps the others from being trained; a process
     whose card has failed is replaced.  On `stop()`
     every run at hand is checkpointed and left.

@@ -1,0 +1,322 @@
+"""One run: trained from where it stands to its end, each epoch written to its folder as it comes."""
+
+import contextlib
+import statistics
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reslab.data import sources
+from reslab.data.folders import NAME as IMAGEFOLDER
+from reslab.data.folders import Folders, check_decodes
+from reslab.data.serving import AnyDataset
+from reslab.datasets import is_named
+from reslab.errors import ResLabError
+from reslab.files import file_sha256, sync_folder, writing
+from reslab.host import usable_cores
+from reslab.kernels.build import kernels, must_compile
+from reslab.lab import manifest
+from reslab.lab.assembly import assemble, kernels_used, make_ready, predicted
+from reslab.lab.predictions import Predictions, predictions_bytes
+from reslab.lab.provenance import attempt, check_images, describe_data
+from reslab.lab.store import FORMAT, RunFiles, Status
+from reslab.lab.threads import are_free, computing_with, first_threads, follow_load
+from reslab.models.complexity import multiply_adds, parameters
+from reslab.models.weights import save_weights
+from reslab.recipe import Run
+from reslab.training import loop
+from reslab.training.checkpoint import load_checkpoint, restore, save_checkpoint
+from reslab.training.hardware import (
+    keep_freed_memory,
+    make_deterministic,
+    most_threads,
+    on_stream,
+    peak_memory_bytes,
+    pick_device,
+    stream_of_this_thread,
+)
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a run is executed: nothing here changes its numbers by more than rounding."""
+
+    data_root: Path | None = None
+    device: str = "auto"
+    threads: int | None = None
+    checkpoint_seconds: float = 60.0
+    """Time between checkpoints within an epoch; at the end of an epoch a tenth of it is enough."""
+    checkpoint_activations: bool = False
+    """Keep the input of each block only and compute the rest again: less memory, more time."""
+    keep_epochs: tuple[int, ...] | None = None
+    """Epochs after which the weights are kept, where the training goes on; None: its schedule's milestones."""
+    default_threads: int | None = None
+    """Threads to begin with where `threads` says nothing: this run's share of the cores."""
+
+
+def execute(
+    files: RunFiles,
+    settings: Settings = Settings(),
+    *,
+    on_event: Callable[[Event], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Status:
+    """Train a run to its end, or until `stop()`; do nothing if it has ended.  Returns how it then stands.
+
+    Events are dicts with `event` (preparing, start, remark, progress, epoch, end) and `run`.  What fails is written to
+    failure.json and raised again: `ResLabError` for what a user can mend, anything else as it came.
+    """
+    run = files.check()
+    status: Status | None = files.ended()
+    if status is None:
+        with files.lock() as held:
+            status = held.ended() or _attempt(held, run, settings, on_event, stop)
+    if status in ("finished", "diverged"):
+        files.settle()
+    _emit(on_event, run, "end", status=status)
+    return status
+
+
+def _attempt(
+    files: RunFiles, run: Run, settings: Settings, on_event: Callable[[Event], None], stop: Callable[[], bool]
+) -> Status:
+    for name in ("failure.json", manifest.NAME):  # a kill may have come between the manifest and the end
+        files.remove(name)
+    try:
+        device = pick_device(settings.device)
+        threads = first_threads(files, device, settings.threads, settings.default_threads)
+        most = most_threads()
+        with on_stream(stream_of_this_thread(device)), computing_with(threads):
+            return _train(files, run, settings, most, partial(_emit, on_event, run), stop)
+    except Exception as error:
+        trace = None if isinstance(error, ResLabError) else traceback.format_exc()
+        with contextlib.suppress(ResLabError):  # where the disk is full, the error that is raised must do
+            files.fail(_kind(error), str(error) or repr(error), trace)
+        _emit(on_event, run, "end", status="failed", message=str(error) or repr(error))
+        if _kind(error) == "out-of-memory":
+            raise ResLabError(
+                f"not enough memory for {run.id}; try --checkpoint-activations, or fewer runs at a time "
+                f"(--jobs).  The error was: {(str(error).splitlines() or [repr(error)])[0]}"
+            ) from error
+        raise
+
+
+class _Interrupted(Exception):  # noqa: N818
+    """A stop was asked for while evaluating."""
+
+
+def _train(
+    files: RunFiles,
+    run: Run,
+    settings: Settings,
+    most: int,
+    emit: Callable[..., None],
+    stop: Callable[[], bool],
+) -> Status:
+    recipe = run.recipe
+    device = pick_device(settings.device)
+    make_deterministic()
+    keep_freed_memory()
+    if device.type == "cpu" and must_compile():
+        emit("preparing", words="compiles its kernels, once")
+        with _LOADING:
+            kernels()
+    if recipe.dataset == IMAGEFOLDER:
+        emit("preparing", words="tries its image files, for some seconds at most")
+    dataset = _load(recipe.dataset, settings.data_root)
+    # Before any of its files is changed:
+    check_images(files, dataset, "began with", "use the same --data-root, or another --runs folder")
+    module, images, evaluations = assemble(run, dataset, device, settings.checkpoint_activations)
+    is_free = settings.threads is None and are_free(device, module, recipe, most)
+    following = follow_load(most, settings.default_threads) if is_free else None
+    problem = ""
+    if device.type == "cuda":
+        emit("preparing", words="makes its kernels ready, which takes a while the first time")
+        with _LOADING:  # the others find them ready
+            problem = make_ready(module, recipe, device)
+    state = loop.start(module, recipe, images.num_batches, device)
+    if (saved := load_checkpoint(files.checkpoints)) is not None:
+        restore(state, saved)
+    if stop():  # asked for while all was made ready
+        return "interrupted"
+    num_rows = state.schedule.epochs_done(state.iteration) - bool(
+        state.schedule.ends_epoch(state.iteration) and state.totals.images
+    )
+    files.keep_metrics(num_rows)
+    this_attempt = attempt(
+        device,
+        state.iteration,
+        kernels_used=kernels_used(module, images, device),
+        checkpoint_activations=settings.checkpoint_activations,
+        threads_follow_load=following is not None,
+    )
+    _write_provenance(files, run, dataset, this_attempt)
+    emit(
+        "start",
+        iteration=state.iteration,
+        num_iterations=state.schedule.num_iterations,
+        num_epochs=state.schedule.num_epochs,
+    )
+    if not dataset.official and is_named(recipe.dataset):
+        emit("remark", words=f"these are not the official images of {recipe.dataset}; see `reslab data list`")
+    if problem:
+        emit("remark", words=problem)
+    threads = torch.get_num_threads()
+    if saved is not None and settings.threads is None and not is_free and threads > usable_cores():
+        emit(
+            "remark",
+            words=f"resumes with its {threads} threads, more than the cores here, to keep the result identical",
+        )
+
+    keep = state.schedule.milestones() if settings.keep_epochs is None else state.schedule.inner(settings.keep_epochs)
+    saved_at = reported_at = time.monotonic()
+    stoppable = {name: _until(stop, batches) for name, batches in evaluations.items()}
+    try:
+        for event in loop.train(state, recipe, images, stoppable, device=device, clock=time.perf_counter):
+            now = time.monotonic()
+            match event:
+                case loop.Diverged():
+                    message = (
+                        f"the loss was not finite after {event.iteration} iterations, in epoch {event.epoch}, at base "
+                        f"rate {recipe.learning_rate:g}"
+                    )
+                    files.diverge(message, at=(event.epoch, event.iteration))
+                    return "diverged"
+                case loop.EpochRecord():
+                    if event.epoch in keep:  # before a checkpoint can be past it: no kill loses them
+                        _keep_weights(files, module, event.epoch)
+                    row = {**event.row(), "peak_memory_bytes": peak_memory_bytes(device)}
+                    files.append_metrics(row)
+                    emit("epoch", **row)
+                    due = now - saved_at >= settings.checkpoint_seconds / 10
+                case loop.Remark():
+                    emit("remark", words=event.words)
+                    continue
+                case loop.Tick():
+                    if following is not None:
+                        following.look()
+                    due = now - saved_at >= settings.checkpoint_seconds
+                    if now - reported_at >= 0.25:
+                        emit("progress", iteration=state.iteration)
+                        reported_at = now
+            stopping = stop()
+            if due or stopping:
+                _save(files, state)
+                saved_at = time.monotonic()
+            if stopping and state.iteration < state.schedule.num_iterations:
+                return "interrupted"
+        predictions = predicted(module, stoppable["test"], dataset.class_names, recipe.precision)
+    except _Interrupted:
+        _save(files, state)
+        return "interrupted"
+    _finish(files, run, module, predictions)
+    return "finished"
+
+
+def _save(files: RunFiles, state: loop.State) -> None:
+    files.check_held()
+    with writing(files.checkpoints):
+        save_checkpoint(files.checkpoints, state)
+
+
+def _keep_weights(files: RunFiles, module: nn.Module, epoch: int) -> None:
+    path = files.epoch_weights(epoch)
+    files.check_held()
+    with writing(path.parent):
+        path.parent.mkdir(exist_ok=True)
+        sync_folder(files.path)
+        save_weights(module, path)
+
+
+_LOADING = threading.Lock()
+"""Runs side by side want the same images: the first reads them, the others wait."""
+
+
+def _load(name: str, data_root: Path | None) -> AnyDataset:
+    with _LOADING:
+        return _read(name, data_root)
+
+
+@lru_cache(maxsize=2)
+def _read(name: str, data_root: Path | None) -> AnyDataset:
+    dataset = sources.load_any(name, data_root)
+    if isinstance(dataset, Folders):
+        check_decodes(dataset)
+    return dataset
+
+
+def _until(stop: Callable[[], bool], batches: Iterable[tuple[Tensor, Tensor]]) -> Iterable[tuple[Tensor, Tensor]]:
+    """Return batches that can be iterated over again and again, and that end by `_Interrupted` on a stop."""
+
+    class Stoppable:
+        def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+            for batch in batches:
+                if stop():
+                    raise _Interrupted
+                yield batch
+
+    return Stoppable()
+
+
+def _write_provenance(files: RunFiles, run: Run, dataset: AnyDataset, this_attempt: dict[str, Any]) -> None:
+    before = files.provenance()
+    attempts = [] if before is None else before["attempts"]
+    files.write(
+        "provenance.json",
+        {
+            "format": FORMAT,
+            "data": describe_data(run.recipe, dataset),
+            "attempts": [*attempts, this_attempt],
+        },
+    )
+
+
+def _finish(files: RunFiles, run: Run, module: nn.Module, predictions: Predictions) -> None:
+    files.check_held()
+    if files.check() != run or files.provenance() is None:
+        raise ResLabError(f"files of {files.path} were removed or changed during training; train it again")
+    rows = files.metrics()
+    last = rows[-1]
+    with writing(files.path):
+        save_weights(module, files.weights)
+    files.write_bytes(files.predictions.name, predictions_bytes(predictions))
+    measured: Event = {
+        name: last[name]
+        for name in ("train_loss", "train_error", "test_loss", "test_error", "holdout_loss", "holdout_error")
+        if name in last
+    }
+    files.end(
+        "result.json",
+        {
+            "format": FORMAT,
+            "run": run.id,
+            "status": "finished",
+            "epochs": last["epoch"],
+            "iterations": last["iteration"],
+            **measured,
+            "seconds": sum(row["seconds"] for row in rows),
+            "images_per_second": statistics.median(row["images_per_second"] for row in rows),
+            "parameters": parameters(module),
+            "multiply_adds": multiply_adds(module, (3, run.recipe.image_size, run.recipe.image_size)),
+            "weights_sha256": file_sha256(files.weights),
+        },
+    )
+
+
+def _kind(error: Exception) -> str:
+    starved = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    return "out-of-memory" if starved else "error"
+
+
+def _emit(on_event: Callable[[Event], None], run: Run, event: str, **values: Any) -> None:
+    on_event({"event": event, "run": run.id, **values})

@@ -1,0 +1,583 @@
+"""One run in this process: its files, what failed, and what is refused."""
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from itertools import cycle
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from lab_runs import make, outcome, small, timeless
+
+from reslab.data.digits import load_digits
+from reslab.data.images import Dataset
+from reslab.data.sources import load
+from reslab.errors import CheckpointError, DataError, ReplacedError, ResLabError
+from reslab.kernels import norm
+from reslab.kernels.build import Kernels, kernels
+from reslab.lab import manifest, one_run
+from reslab.lab import threads as lab_threads
+from reslab.lab.assembly import assemble
+from reslab.lab.one_run import Settings, execute
+from reslab.lab.predictions import read_predictions
+from reslab.lab.store import RunFiles
+from reslab.models import fused
+from reslab.models.complexity import multiply_adds
+from reslab.models.networks import skeleton
+from reslab.models.weights import load_into, read_weights
+from reslab.training import checkpoint, loop
+from reslab.training.evaluation import evaluate
+
+pytestmark = pytest.mark.usefixtures("torch_settings")
+
+QUICK = Settings(device="cpu", threads=1)
+METRICS = [
+    "epoch",
+    "iteration",
+    "rate",
+    "train_loss",
+    "train_error",
+    "test_loss",
+    "test_error",
+    "holdout_loss",
+    "holdout_error",
+    "weight_norm",
+    "seconds",
+    "images_per_second",
+    "peak_memory_bytes",
+]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFiles, list[dict[str, Any]]]:
+    """Return a run of two epochs with a hold-out, trained, and its events."""
+    files = make(tmp_path_factory.mktemp("finished"), small(2, holdout=40))
+    seen: list[dict[str, Any]] = []
+    assert execute(files, QUICK, on_event=seen.append) == "finished"
+    return files, seen
+
+
+def stopping_after(count: int) -> Callable[[], bool]:
+    """Return a stop that is asked for when it is looked at for the n-th time."""
+    left = iter(range(count))
+    return lambda: next(left, None) is None
+
+
+def test_predictions_are_those_of_the_network_at_the_end(finished: tuple[RunFiles, object]) -> None:
+    files, _ = finished
+    found, result = read_predictions(files.predictions), files.result()
+    assert found is not None
+    assert result is not None
+    assert found.error == pytest.approx(result["test_error"])
+    assert len(found.labels) == 355
+    assert found.class_names == load_digits().class_names
+    assert found.confidence.min() > 0.1 - 1 / 255  # the largest of ten probabilities
+
+
+def test_the_files_are_the_documented_ones(finished: tuple[RunFiles, object]) -> None:
+    files, _ = finished
+    names = sorted(path.name for path in files.path.iterdir())
+    whole = [".lock", "manifest.json", "metrics.jsonl", "predictions.safetensors"]
+    whole += ["provenance.json", "result.json", "run.json"]
+    assert names == [*whole, "weights", "weights.safetensors"]
+    assert manifest.verify(files.path) == []
+    rows, result, provenance = files.metrics(), files.result(), files.provenance()
+    assert result is not None
+    assert provenance is not None
+    assert [list(row) for row in rows] == [METRICS, METRICS]
+    assert [(row["epoch"], row["iteration"]) for row in rows] == [(1, 5), (2, 10)]
+    assert result["weights_sha256"] == hashlib.sha256(files.weights.read_bytes()).hexdigest()
+    assert result["run"] == files.read_run().id
+    assert (result["format"], result["status"], result["epochs"], result["iterations"]) == (1, "finished", 2, 10)
+    for name in METRICS[3:9]:
+        assert result[name] == rows[-1][name]
+    assert result["seconds"] == pytest.approx(sum(row["seconds"] for row in rows))
+    assert result["parameters"] == 78_042  # shortcut B
+    assert result["multiply_adds"] == multiply_adds(skeleton("residual", 8, "B", 10))
+    data = provenance["data"]
+    digits = load("digits")
+    assert data["fingerprint"] == digits.fingerprint
+    assert (data["num_train"], data["num_holdout"]) == (140, 40)
+    assert data["num_test"] == len(digits.test)
+    assert [entry["from_iteration"] for entry in provenance["attempts"]] == [0]
+
+
+def test_events_tell_the_training(finished: tuple[RunFiles, list[dict[str, Any]]]) -> None:
+    files, seen = finished
+    kinds = [event["event"] for event in seen if event["event"] != "progress"]
+    assert kinds == ["start", "epoch", "epoch", "end"]
+    assert {event["run"] for event in seen} == {files.read_run().id}
+    assert (seen[0]["iteration"], seen[0]["num_iterations"], seen[0]["num_epochs"]) == (0, 10, 2)
+    epochs = [{key: event[key] for key in METRICS} for event in seen if event["event"] == "epoch"]
+    assert epochs == files.metrics()
+    assert seen[-1]["status"] == "finished"
+    json.dumps(seen)  # they go to another process as JSON
+
+
+def test_the_weights_are_those_that_were_measured(finished: tuple[RunFiles, object]) -> None:
+    files, _ = finished
+    run = files.read_run()
+    module, _, evaluations = assemble(run, load("digits"), torch.device("cpu"))
+    load_into(module, read_weights(files.weights))
+    for name in ("test", "holdout"):
+        again = evaluate(module, evaluations[name], precision=run.recipe.precision)
+        assert again.loss == pytest.approx(files.metrics()[-1][f"{name}_loss"], rel=1e-6)
+        assert again.error == files.metrics()[-1][f"{name}_error"]
+
+
+def test_weights_are_kept_at_the_milestones_and_are_those_that_were_measured(finished: tuple[RunFiles, object]) -> None:
+    files, _ = finished
+    assert files.kept_epochs() == (1,)
+    run = files.read_run()
+    module, _, evaluations = assemble(run, load("digits"), torch.device("cpu"))
+    load_into(module, read_weights(files.epoch_weights(1)))
+    again = evaluate(module, evaluations["test"], precision=run.recipe.precision)
+    assert again.loss == pytest.approx(files.metrics()[0]["test_loss"], rel=1e-6)
+    assert again.error == files.metrics()[0]["test_error"]
+
+
+@pytest.mark.parametrize(("asked", "kept"), [((), ()), ((2, 3, 9), (2,)), (None, (1, 2))])
+def test_weights_are_kept_where_asked_but_for_the_last_epoch(
+    tmp_path: Path, asked: tuple[int, ...] | None, kept: tuple[int, ...]
+) -> None:
+    files = make(tmp_path, small(3))
+    execute(files, replace(QUICK, keep_epochs=asked))
+    assert files.kept_epochs() == kept
+    assert (files.path / "weights").exists() == bool(kept)
+
+
+def test_weights_are_on_the_disk_before_the_epoch_is_written_down(tmp_path: Path) -> None:
+    files = make(tmp_path, small(3))
+    seen: list[tuple[int, ...]] = []
+
+    def look(event: dict[str, Any]) -> None:
+        if event["event"] == "epoch":
+            seen.append(files.kept_epochs())
+
+    execute(files, replace(QUICK, checkpoint_seconds=0.0), on_event=look)
+    assert seen == [(1,), (1, 2), (1, 2)]
+
+
+def test_doing_it_again_trains_nothing(finished: tuple[RunFiles, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    files, _ = finished
+    before = {path: path.stat().st_mtime_ns for path in files.path.iterdir()}
+    monkeypatch.setattr(one_run, "_train", None)
+    seen: list[dict[str, Any]] = []
+    assert execute(files, QUICK, on_event=seen.append) == "finished"
+    assert {path: path.stat().st_mtime_ns for path in files.path.iterdir()} == before
+    assert [event["event"] for event in seen] == ["end"]
+
+
+def test_the_same_run_elsewhere_has_the_same_bits_and_another_seed_has_others(
+    finished: tuple[RunFiles, object], tmp_path: Path
+) -> None:
+    files, _ = finished
+    recipe = files.read_run().recipe
+    torch.manual_seed(12345)  # global randomness has no say
+    again, other = make(tmp_path, recipe), make(tmp_path, recipe, seed=1)
+    for each in (again, other):
+        execute(each, QUICK)
+    assert outcome(again) == outcome(files)
+    assert outcome(other)[0] != outcome(files)[0]
+
+
+def test_saving_memory_changes_no_bit_where_there_are_no_kernels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (fused, norm):
+        monkeypatch.setattr(module, "kernels", lambda: Kernels(None, "none in this test"))
+    whole, saving = make(tmp_path / "whole", small(1)), make(tmp_path / "saving", small(1))
+    execute(whole, QUICK)
+    execute(saving, replace(QUICK, checkpoint_activations=True))
+    assert outcome(saving) == outcome(whole)
+
+
+@pytest.mark.parametrize("looks", [4, 5, 8, 13])
+def test_a_stop_at_any_look_is_followed_by_the_same_bits(
+    finished: tuple[RunFiles, object], tmp_path: Path, looks: int
+) -> None:
+    """The stop is looked at after each iteration, each epoch and before each batch that is measured."""
+    whole, _ = finished
+    files = make(tmp_path, whole.read_run().recipe)
+    statuses = []
+    for _ in range(20):
+        statuses.append(execute(files, QUICK, stop=stopping_after(looks)))
+        if statuses[-1] == "finished":
+            break
+        assert files.status() == "interrupted"
+    assert statuses[-1] == "finished"
+    assert set(statuses[:-1]) <= {"interrupted"}
+    assert len(statuses) > 1 or looks > 12
+    assert outcome(files) == outcome(whole)
+
+
+def test_a_stop_while_all_is_made_ready_takes_no_step(tmp_path: Path) -> None:
+    files = make(tmp_path, small(2))
+    seen: list[dict[str, Any]] = []
+    assert execute(files, QUICK, on_event=seen.append, stop=lambda: True) == "interrupted"
+    assert [event["event"] for event in seen] == ["end"]
+    assert sorted(path.name for path in files.path.iterdir()) == [".lock", "run.json"]
+    assert files.status() == "pending"
+
+
+def test_a_run_cut_short_in_its_last_epoch_has_a_record_of_it(tmp_path: Path) -> None:
+    recipe = small(2, schedule_unit="iterations", length=7, first_drop=3, second_drop=6)
+    files = make(tmp_path, recipe)
+    execute(files, QUICK)
+    assert [(row["epoch"], row["iteration"]) for row in files.metrics()] == [(1, 5), (2, 7)]
+    assert [row["rate"] for row in files.metrics()] == [0.01, 0.001]
+
+
+def test_an_edited_recipe_is_refused(tmp_path: Path) -> None:
+    files = make(tmp_path, small(2))
+    content = json.loads((files.path / "run.json").read_text())
+    content["recipe"]["learning_rate"] = 0.3
+    (files.path / "run.json").write_text(json.dumps(content))
+    with pytest.raises(ResLabError, match="the recipe was edited"):
+        execute(files, QUICK)
+    assert sorted(path.name for path in files.path.iterdir()) == ["run.json"]
+
+
+def test_a_copied_folder_is_refused(tmp_path: Path) -> None:
+    files = make(tmp_path, small(2))
+    copy = RunFiles(files.path.with_name("seed1"))
+    files.path.rename(copy.path)
+    with pytest.raises(ResLabError, match=r"seed1 is not .*seed0, as its run\.json"):
+        execute(copy, QUICK)
+
+
+def test_images_that_have_changed_between_attempts_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = make(tmp_path, small(2))
+    assert execute(files, QUICK, stop=stopping_after(3)) == "interrupted"
+    real = load("digits")
+
+    def changed(name: str, root: Path | None) -> Dataset:
+        return replace(real, fingerprint="0" * 64)
+
+    monkeypatch.setattr(one_run, "_load", changed)
+    with pytest.raises(DataError, match=r"the fingerprint of those is 0{16}.*same --data-root") as caught:
+        execute(files, QUICK)
+    assert caught.value.exit_code == 4
+    failure = files.failure()
+    assert failure is not None
+    assert (failure["kind"], failure["traceback"]) == ("error", None)
+    assert "the fingerprint of those is 0000000000000000" in failure["message"]
+    monkeypatch.undo()
+    assert execute(files, QUICK) == "finished"  # with the right images it goes on
+    assert files.failure() is None
+
+
+def test_images_that_are_not_the_official_ones_are_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = load("digits")
+    for official in (True, False):
+        monkeypatch.setattr(one_run, "_load", lambda *_, official=official: replace(real, official=official))
+        seen: list[dict[str, Any]] = []
+        execute(make(tmp_path / str(official), small(1)), QUICK, on_event=seen.append)
+        remarks = [event["words"] for event in seen if event["event"] == "remark"]
+        assert any("not the official images of digits" in words for words in remarks) != official
+
+
+def test_missing_images_are_a_failure_in_the_users_words(tmp_path: Path) -> None:
+    files = make(tmp_path, small(2, dataset="cifar10"))
+    with pytest.raises(DataError, match="reslab data fetch cifar10"):
+        execute(files, replace(QUICK, data_root=tmp_path))
+    failure = files.failure()
+    assert failure is not None
+    assert "reslab data fetch cifar10" in failure["message"]
+    assert failure["traceback"] is None
+    assert files.status() == "failed"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (MemoryError("no more"), "out-of-memory"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "out-of-memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), "out-of-memory"),
+        (RuntimeError("some kernel"), "error"),
+        (KeyError(), "error"),
+    ],
+)
+def test_what_failed_is_written_down_and_cleared_by_the_next_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, kind: str
+) -> None:
+    files = make(tmp_path, small(1))
+    train = loop.train
+
+    def failing(*arguments: Any, **options: Any) -> Iterator[object]:
+        for event in train(*arguments, **options):
+            yield event
+            if event.iteration == 2:
+                raise error
+
+    monkeypatch.setattr(loop, "train", failing)
+    seen: list[dict[str, Any]] = []
+    starved = pytest.raises(ResLabError, match=r"not enough memory for .* try --checkpoint-activations")
+    with starved if kind == "out-of-memory" else pytest.raises(type(error)):
+        execute(files, QUICK, on_event=seen.append)
+    failure = files.failure()
+    assert failure is not None
+    assert failure["kind"] == kind
+    assert failure["message"] == (str(error) or repr(error))
+    assert "Traceback (most recent call last)" in failure["traceback"]
+    assert type(error).__name__ in failure["traceback"]
+    assert (failure["epoch"], failure["iteration"], failure["run"]) == (0, 0, files.read_run().id)
+    assert files.status() == "failed"
+    assert (seen[-1]["event"], seen[-1]["status"]) == ("end", "failed")
+    assert seen[-1]["message"]
+    monkeypatch.undo()
+    assert execute(files, QUICK) == "finished"
+    assert files.failure() is None
+
+
+def test_a_full_disk_is_told_in_words_and_loses_nothing(
+    finished: tuple[RunFiles, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, _ = finished
+    files = make(tmp_path, whole.read_run().recipe)
+    assert execute(files, QUICK, stop=stopping_after(3)) == "interrupted"
+
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "write_whole", full)
+        with pytest.raises(ResLabError, match=r"cannot write to .*checkpoint: No space left on device"):
+            execute(files, QUICK, stop=stopping_after(2))
+    failure = files.failure()
+    assert failure is not None
+    assert "No space left" in failure["message"]
+    with monkeypatch.context() as patch:  # not even for the failure
+        patch.setattr("reslab.files.write_whole", full)
+        patch.setattr(checkpoint, "write_whole", full)
+        with pytest.raises(ResLabError, match="No space left on device"):
+            execute(files, QUICK, stop=stopping_after(2))
+    assert execute(files, QUICK) == "finished"
+    assert outcome(files) == outcome(whole)
+
+
+def test_a_read_only_run_is_refused_in_words(
+    open_folder: Path, read_only: Callable[[Path], AbstractContextManager[None]]
+) -> None:
+    files = make(open_folder, small(1))
+    with (
+        read_only(open_folder),
+        pytest.raises(ResLabError, match=r"cannot write to .*seed0: Permission denied; choose"),
+    ):
+        execute(files, QUICK)
+    assert files.status() == "pending"
+
+
+def test_a_finished_run_in_a_read_only_folder_is_just_finished(
+    finished: tuple[RunFiles, object],
+    open_folder: Path,
+    read_only: Callable[[Path], AbstractContextManager[None]],
+) -> None:
+    files = make(open_folder, small(1))
+    files.write("result.json", {"status": "finished"})
+    with read_only(open_folder):
+        assert execute(files, QUICK) == "finished"
+
+
+@pytest.fixture
+def _bits_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lab_threads, "thread_invariant", lambda *_: False)
+
+
+@pytest.mark.usefixtures("_bits_depend_on_threads")
+def test_a_run_goes_on_with_the_threads_that_it_had(finished: tuple[RunFiles, object], tmp_path: Path) -> None:
+    """A launcher shares the cores between the runs that are left: other threads would give other last bits."""
+    whole, _ = finished
+    files = make(tmp_path, whole.read_run().recipe)
+    assert execute(files, QUICK, stop=stopping_after(3)) == "interrupted"
+    seen: list[dict[str, Any]] = []
+    shared = Settings(device="cpu", default_threads=2)
+    assert execute(files, shared, on_event=seen.append) == "finished"
+    assert outcome(files) == outcome(whole)
+    assert [one["threads"] for one in (files.provenance() or {})["attempts"]] == [1, 1]
+    assert "remark" not in [event["event"] for event in seen]
+    assert torch.get_num_threads() == 1  # those of the test: the next run of the process has its own
+
+
+@pytest.mark.usefixtures("_bits_depend_on_threads")
+@pytest.mark.parametrize(
+    ("settings", "threads"),
+    [
+        (Settings(device="cpu", default_threads=2, threads=1), 1),
+        (Settings(device="cpu", default_threads=2), 3),
+        (Settings(device="cpu"), 3),
+    ],
+)
+def test_threads_that_are_asked_for_count_and_too_many_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings, threads: int
+) -> None:
+    monkeypatch.setattr(one_run, "usable_cores", lambda: 2)
+    files = make(tmp_path, small(1))
+    assert execute(files, Settings(device="cpu", default_threads=3), stop=stopping_after(1)) == "interrupted"
+    seen: list[dict[str, Any]] = []
+    assert execute(files, settings, on_event=seen.append) == "finished"
+    assert [one["threads"] for one in (files.provenance() or {})["attempts"]] == [3, threads]
+    remarks = [event["words"] for event in seen if event["event"] == "remark"]
+    assert len(remarks) == (threads == 3)
+    assert all("resumes with its 3 threads" in words for words in remarks)
+
+
+class Following:
+    """Threads that change at every look, and what they were made with."""
+
+    def __init__(self, threads: int, most: int, cores: int) -> None:
+        self.made.append((threads, most, cores))
+        torch.set_num_threads(threads)
+        self._next = cycle((2, 1, 3))
+
+    made: ClassVar[list[tuple[int, int, int]]] = []
+
+    def look(self) -> None:
+        torch.set_num_threads(next(self._next))
+
+
+@pytest.fixture
+def following(monkeypatch: pytest.MonkeyPatch) -> type[Following]:
+    """Let runs follow a load that changes all the time, as if their bits did not depend on threads."""
+    Following.made = []
+    monkeypatch.setattr(lab_threads, "thread_invariant", lambda *_: True)
+    monkeypatch.setattr(lab_threads, "FollowingThreads", Following)
+    monkeypatch.setattr(lab_threads, "can_follow_load", lambda most: most == 4)
+    monkeypatch.setattr(one_run, "most_threads", lambda: 4)
+    monkeypatch.setattr(lab_threads, "usable_cores", lambda: 5)
+    return Following
+
+
+def test_threads_follow_the_load_where_bits_do_not_depend_on_them(tmp_path: Path, following: type[Following]) -> None:
+    """A run goes on with its share of the cores, whatever it had before, and may grow beyond."""
+    files = make(tmp_path, small(1))
+    assert execute(files, Settings(device="cpu", threads=1), stop=stopping_after(2)) == "interrupted"
+    assert following.made == []
+    assert execute(files, Settings(device="cpu", default_threads=2), stop=stopping_after(2)) == "interrupted"
+    seen: list[dict[str, Any]] = []
+    assert execute(files, Settings(device="cpu", default_threads=9), on_event=seen.append) == "finished"
+    assert following.made == [(2, 4, 5), (4, 4, 5)]
+    attempts = [(one["threads"], one["threads_follow_load"]) for one in (files.provenance() or {})["attempts"]]
+    assert attempts == [(1, False), (2, True), (4, True)]
+    assert "remark" not in [event["event"] for event in seen]
+    assert torch.get_num_threads() == 1  # those of the test: the next run of the process has its own
+
+
+@pytest.mark.skipif(not kernels().multiplies_float, reason="bits depend on threads without the kernels")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_threads_that_change_while_a_run_goes_on_and_when_it_is_resumed_change_no_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    if precision == "bf16" and not kernels().multiplies_bfloat16:
+        pytest.skip("bits depend on threads without the kernels")
+    recipe = small(2, holdout=40, precision=precision)
+    undisturbed, changing = make(tmp_path / "undisturbed", recipe), make(tmp_path / "changing", recipe)
+    assert execute(undisturbed, QUICK) == "finished"
+    monkeypatch.setattr(lab_threads, "FollowingThreads", Following)
+    monkeypatch.setattr(lab_threads, "can_follow_load", lambda _: True)
+    Following.made = []
+    assert execute(changing, Settings(device="cpu", default_threads=2), stop=stopping_after(4)) == "interrupted"
+    assert execute(changing, Settings(device="cpu", threads=3), stop=stopping_after(3)) == "interrupted"
+    assert execute(changing, Settings(device="cpu")) == "finished"
+    assert len(Following.made) == 2
+    assert outcome(changing) == outcome(undisturbed)
+
+
+def test_damaged_checkpoints_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    files = make(tmp_path, small(2))
+    execute(files, QUICK, stop=stopping_after(3))
+    for path in files.checkpoints.glob("*/weights.safetensors"):
+        path.write_bytes(b"damaged")
+    with pytest.raises(CheckpointError, match=f"Remove {files.checkpoints} to train the run again"):
+        execute(files, QUICK)
+    assert files.status() == "failed"
+
+
+def test_damaged_metrics_are_refused_and_the_failure_is_still_written(tmp_path: Path) -> None:
+    files = make(tmp_path, small(3))
+    assert execute(files, replace(QUICK, checkpoint_seconds=0.0), stop=stopping_after(14)) == "interrupted"
+    path = files.path / "metrics.jsonl"
+    assert len(files.metrics()) == 2
+    path.write_bytes(b"{" + path.read_bytes())
+    with pytest.raises(ResLabError, match=r"metrics\.jsonl is damaged in line 1"):
+        execute(files, QUICK)
+    failure = files.failure()
+    assert failure is not None
+    assert "damaged in line 1" in failure["message"]
+
+
+def test_metrics_that_no_checkpoint_has_seen_are_trained_again(
+    finished: tuple[RunFiles, object], tmp_path: Path
+) -> None:
+    whole, _ = finished
+    files = make(tmp_path, whole.read_run().recipe)
+    execute(files, QUICK, stop=stopping_after(3))
+    for row in whole.metrics():
+        files.append_metrics({**row, "train_loss": 99.0})
+    assert execute(files, QUICK) == "finished"
+    assert timeless(files.metrics()) == timeless(whole.metrics())
+
+
+def test_an_unknown_device_is_refused(tmp_path: Path) -> None:
+    files = make(tmp_path, small(1))
+    with pytest.raises(ResLabError, match="device must be auto"):
+        execute(files, Settings(device="gpu"))
+
+
+def test_a_folder_removed_while_it_is_trained_does_not_end_as_finished(tmp_path: Path) -> None:
+    files = make(tmp_path, small(2))
+
+    def remove(event: dict[str, Any]) -> None:
+        if event["event"] == "epoch" and event["epoch"] == 1:
+            (files.path / "provenance.json").unlink()
+
+    with pytest.raises(ResLabError, match="removed or changed during training"):
+        execute(files, QUICK, on_event=remove)
+    assert files.result() is None
+
+
+@pytest.mark.parametrize("checkpoint_seconds", [0.0, 60.0])
+@pytest.mark.parametrize("is_made_anew", [False, True])
+def test_a_folder_that_is_another_s_by_now_is_left_alone(
+    tmp_path: Path, is_made_anew: bool, checkpoint_seconds: float
+) -> None:
+    files = make(tmp_path, small(3))
+
+    def replace_it(event: dict[str, Any]) -> None:
+        if event["event"] == "epoch" and event["epoch"] == 1:
+            shutil.rmtree(files.path)
+            if is_made_anew:
+                make(tmp_path, small(3))
+                with files.lock():
+                    pass
+
+    settings = replace(QUICK, checkpoint_seconds=checkpoint_seconds)
+    with pytest.raises(ReplacedError, match=r"seed0 was removed or replaced during training"):
+        execute(files, settings, on_event=replace_it)
+    assert files.path.exists() == is_made_anew
+    assert sorted(path.name for path in files.path.glob("*")) == ([".lock", "run.json"] if is_made_anew else [])
+
+
+def test_runs_side_by_side_read_their_images_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[str] = []
+    real = load("digits")
+
+    def slow(name: str, root: Path | None) -> Dataset:
+        reads.append(name)
+        time.sleep(0.05)
+        return real
+
+    monkeypatch.setattr("reslab.data.sources.load_any", slow)
+    one_run._read.cache_clear()
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: one_run._load("digits", None), range(4)))
+    one_run._read.cache_clear()
+    assert reads == ["digits"]
+    assert all(one is real for one in found)
