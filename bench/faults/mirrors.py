@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -52,12 +53,12 @@ def refused(plan: Plan) -> list[Tally]:
 
 def _official(bases: list[str]) -> None:
     """Let what stands for the archive be the official one, served by these mirrors."""
-    from reslab.data import fetch, mirrors
+    from reslab import datasets
+    from reslab.data import fetch
 
     os.environ["NO_PROXY"] = "127.0.0.1"
-    mirrors.DOWNLOADS["cifar10"] = mirrors.Download(
-        ARCHIVE, hashlib.sha256(CONTENT).hexdigest(), len(CONTENT), tuple(bases)
-    )
+    archive = datasets.Archive(ARCHIVE, hashlib.sha256(CONTENT).hexdigest(), len(CONTENT), tuple(bases))
+    datasets.DATASETS["cifar10"] = replace(datasets.DATASETS["cifar10"], archive=archive)
     fetch.PATIENCE_SECONDS = DELAY
 
 

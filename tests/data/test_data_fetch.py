@@ -16,9 +16,8 @@ from filelock import FileLock
 
 from reslab.data.fetch import available, fetch, import_path
 from reslab.data.images import Dataset
-from reslab.data.mirrors import DOWNLOADS, Download
 from reslab.data.sources import load
-from reslab.datasets import DATASETS
+from reslab.datasets import DATASETS, Archive
 from reslab.errors import DataError, LockedError
 
 PYTHON = LAYOUT["cifar-10-batches-py"]
@@ -89,14 +88,14 @@ def mirrors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirrors
 
 def call_official(monkeypatch: pytest.MonkeyPatch, dataset: Dataset) -> None:
     """Have the table of data sets take these images for the published ones of their name."""
-    known = replace(DATASETS[dataset.name], fingerprint=dataset.fingerprint)
+    known = replace(DATASETS[dataset.name], fingerprint=dataset.fingerprint, class_names_sha256=None)
     monkeypatch.setitem(DATASETS, dataset.name, known)
 
 
-def downloads(mirrors: Mirrors, *names: str) -> dict[str, Download]:
+def archive(mirrors: Mirrors, *names: str) -> Archive:
     digest = hashlib.sha256(mirrors.archive).hexdigest()
     bases = tuple(mirrors.url(name) for name in names)
-    return {"cifar10": Download(PYTHON.archive, digest, len(mirrors.archive), bases)}
+    return Archive(PYTHON.archive, digest, len(mirrors.archive), bases)
 
 
 def what_came(mirrors: Mirrors) -> int:
@@ -110,22 +109,20 @@ def test_the_archive_arrives_whole_and_loads(tmp_path: Path, mirrors: Mirrors) -
     seen: list[tuple[int, int]] = []
     root = tmp_path / "root"
     path = fetch(
-        "cifar10", root, downloads=downloads(mirrors, "good"), progress=lambda done, whole: seen.append((done, whole))
+        "cifar10", root, archive=archive(mirrors, "good"), progress=lambda done, whole: seen.append((done, whole))
     )
     assert path == root / PYTHON.archive
     assert path.read_bytes() == mirrors.archive
     assert seen[-1] == (len(mirrors.archive), len(mirrors.archive))
     assert [file.name for file in root.iterdir() if not file.name.endswith(".lock")] == [PYTHON.archive]
     assert len(load("cifar10", root).train) == 20
-    fetch("cifar10", root, downloads=downloads(mirrors, "gone"))
+    fetch("cifar10", root, archive=archive(mirrors, "gone"))
     assert len(mirrors.requests) == 1
 
 
 def test_a_broken_download_goes_on_at_the_next_mirror(tmp_path: Path, mirrors: Mirrors) -> None:
     notices: list[str] = []
-    path = fetch(
-        "cifar10", tmp_path, downloads=downloads(mirrors, "gone", "page", "cut", "good"), notice=notices.append
-    )
+    path = fetch("cifar10", tmp_path, archive=archive(mirrors, "gone", "page", "cut", "good"), notice=notices.append)
     assert mirrors.requests[:3] == [("gone", None), ("page", None), ("cut", None)]
     assert mirrors.requests[3:] == [("good", f"bytes={what_came(mirrors)}-")]
     assert path.read_bytes() == mirrors.archive
@@ -138,26 +135,26 @@ def test_a_mirror_that_only_drips_is_left_for_the_next(
 ) -> None:
     monkeypatch.setattr("reslab.data.fetch.PATIENCE_SECONDS", 0.3)
     notices: list[str] = []
-    path = fetch("cifar10", tmp_path, downloads=downloads(mirrors, "drip", "good"), notice=notices.append)
+    path = fetch("cifar10", tmp_path, archive=archive(mirrors, "drip", "good"), notice=notices.append)
     assert path.read_bytes() == mirrors.archive
     assert "sends too slowly" in notices[0]
 
 
 def test_an_interrupted_download_goes_on_the_next_time(tmp_path: Path, mirrors: Mirrors) -> None:
     with pytest.raises(DataError):
-        fetch("cifar10", tmp_path, downloads=downloads(mirrors, "cut"))
+        fetch("cifar10", tmp_path, archive=archive(mirrors, "cut"))
     assert not (tmp_path / PYTHON.archive).exists()
-    fetch("cifar10", tmp_path, downloads=downloads(mirrors, "good"))
+    fetch("cifar10", tmp_path, archive=archive(mirrors, "good"))
     assert mirrors.requests[-1] == ("good", f"bytes={what_came(mirrors)}-")
 
 
 def test_a_mirror_that_cannot_go_on_starts_again(tmp_path: Path, mirrors: Mirrors) -> None:
-    path = fetch("cifar10", tmp_path, downloads=downloads(mirrors, "cut", "no-ranges"))
+    path = fetch("cifar10", tmp_path, archive=archive(mirrors, "cut", "no-ranges"))
     assert path.read_bytes() == mirrors.archive
 
 
 def test_a_good_mirror_is_not_spoilt_by_a_bad_ones_beginning(tmp_path: Path, mirrors: Mirrors) -> None:
-    path = fetch("cifar10", tmp_path, downloads=downloads(mirrors, "wrong-and-cut", "good"))
+    path = fetch("cifar10", tmp_path, archive=archive(mirrors, "wrong-and-cut", "good"))
     assert path.read_bytes() == mirrors.archive
     assert mirrors.requests[-1] == ("good", None)
 
@@ -166,7 +163,7 @@ def test_a_wrong_hash_is_refused_and_the_file_removed(tmp_path: Path, mirrors: M
     with pytest.raises(
         DataError, match=r"wrong SHA-256, so it is not the official archive: refused and removed"
     ) as caught:
-        fetch("cifar10", tmp_path / "root", downloads=downloads(mirrors, "wrong"))
+        fetch("cifar10", tmp_path / "root", archive=archive(mirrors, "wrong"))
     assert "`reslab data import PATH`" in str(caught.value)
     assert "RESLAB_MIRRORS" in str(caught.value)
     assert [file.name for file in (tmp_path / "root").iterdir() if not file.name.endswith(".lock")] == []
@@ -175,15 +172,15 @@ def test_a_wrong_hash_is_refused_and_the_file_removed(tmp_path: Path, mirrors: M
 def test_a_damaged_archive_is_replaced_only_by_the_right_one(tmp_path: Path, mirrors: Mirrors) -> None:
     (tmp_path / PYTHON.archive).write_bytes(b"damaged")
     with pytest.raises(DataError, match="no mirror delivered"):
-        fetch("cifar10", tmp_path, downloads=downloads(mirrors, "wrong"))
+        fetch("cifar10", tmp_path, archive=archive(mirrors, "wrong"))
     assert (tmp_path / PYTHON.archive).read_bytes() == b"damaged"
-    fetch("cifar10", tmp_path, downloads=downloads(mirrors, "good"))
+    fetch("cifar10", tmp_path, archive=archive(mirrors, "good"))
     assert (tmp_path / PYTHON.archive).read_bytes() == mirrors.archive
 
 
 def test_the_users_mirrors_come_first(tmp_path: Path, mirrors: Mirrors, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RESLAB_MIRRORS", f" {mirrors.url('gone')}/, {mirrors.url('cut')} ,")
-    fetch("cifar10", tmp_path, mirrors=[mirrors.url("page")], downloads=downloads(mirrors, "good"))
+    fetch("cifar10", tmp_path, mirrors=[mirrors.url("page")], archive=archive(mirrors, "good"))
     assert [mirror for mirror, _ in mirrors.requests] == ["page", "gone", "cut", "good"]
 
 
@@ -191,7 +188,7 @@ def test_a_server_that_is_not_there_is_said(tmp_path: Path, mirrors: Mirrors) ->
     with socket.create_server(("127.0.0.1", 0)) as free:
         nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
     with pytest.raises(DataError, match="the server cannot be reached"):
-        fetch("cifar10", tmp_path, mirrors=[nobody], downloads=downloads(mirrors))
+        fetch("cifar10", tmp_path, mirrors=[nobody], archive=archive(mirrors))
 
 
 def test_two_fetches_do_not_meet(tmp_path: Path, mirrors: Mirrors) -> None:
@@ -199,13 +196,13 @@ def test_two_fetches_do_not_meet(tmp_path: Path, mirrors: Mirrors) -> None:
         FileLock(tmp_path / ".reslab-data.lock"),
         pytest.raises(LockedError, match="another reslab is fetching or importing"),
     ):
-        fetch("cifar10", tmp_path, downloads=downloads(mirrors, "good"))
+        fetch("cifar10", tmp_path, archive=archive(mirrors, "good"))
 
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path, mirrors: Mirrors) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match="cannot keep data in"):
-        fetch("cifar10", tmp_path / "file" / "root", downloads=downloads(mirrors, "good"))
+        fetch("cifar10", tmp_path / "file" / "root", archive=archive(mirrors, "good"))
 
 
 def test_the_digits_need_no_fetching(tmp_path: Path) -> None:
@@ -214,11 +211,13 @@ def test_the_digits_need_no_fetching(tmp_path: Path) -> None:
 
 
 def test_official_archives_are_known_by_sha256() -> None:
-    assert {name: download.file for name, download in DOWNLOADS.items()} == {
+    archives = {name: spec.archive for name, spec in DATASETS.items() if spec.archive is not None}
+    assert {name: download.file for name, download in archives.items()} == {
         "cifar10": "cifar-10-python.tar.gz",
         "cifar100": "cifar-100-python.tar.gz",
+        "cifar100-coarse": "cifar-100-python.tar.gz",
     }
-    for download in DOWNLOADS.values():
+    for download in archives.values():
         assert len(bytes.fromhex(download.sha256)) == 32
         assert download.mirrors[-1] == "https://www.cs.toronto.edu/~kriz"
         assert all(mirror.startswith("https://") for mirror in download.mirrors)

@@ -105,8 +105,8 @@ def check(*, data_root: DataRoot = None, json: AsJson = False) -> int:
 
       reslab data check --data-root ~/flowers
     """
+    from reslab.data.folder_files import folder_root
     from reslab.data.folders import check_decodes, read_folders
-    from reslab.data.sources import folder_root
 
     root = folder_root(data_root)
     dataset = read_folders(root)
@@ -125,6 +125,7 @@ def check(*, data_root: DataRoot = None, json: AsJson = False) -> int:
 def list_(*, data_root: DataRoot = None, json: AsJson = False) -> int:
     """List the data sets, whether they are here, and whether they are the official ones."""
     from reslab.data.fetch import available
+    from reslab.datasets import known
 
     sets = available(data_root)
     if json:
@@ -145,7 +146,7 @@ def list_(*, data_root: DataRoot = None, json: AsJson = False) -> int:
         return OK
     rows = []
     for item in sets:
-        where = "comes with scikit-learn" if item.name == "digits" else str(item.path or "not here")
+        where = f"comes with {package}" if (package := known(item.name).comes_with) else str(item.path or "not here")
         state = item.problem or {True: "official", False: "not the official images", None: ""}[item.official]
         rows.append([item.name, f"{item.num_train:,}", f"{item.num_test:,}", str(item.num_classes), where, state])
     print_table(["name", "train", "test", "classes", "where", ""], rows)

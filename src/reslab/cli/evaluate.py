@@ -52,7 +52,7 @@ def evaluate(
     preset
         Preset the weights were trained with: sets the normalisation, and the shortcut if it fits.
     dataset
-        digits, cifar10, cifar100, cifar100-coarse or imagefolder; default: guessed from the number of classes.
+        A data set (see `reslab data list`) or imagefolder; default: guessed from the number of classes.
     depth
         Depth of the network; default: read from the file.
     family

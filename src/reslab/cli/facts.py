@@ -157,7 +157,8 @@ def doctor(*, runs: Runs = Path("runs"), data_root: DataRoot = None, json: AsJso
     import torch
 
     from reslab import cache, host
-    from reslab.data.sources import NAMES, find
+    from reslab.data.sources import find
+    from reslab.datasets import known, named
     from reslab.lab.assembly import training_network
     from reslab.lab.provenance import kernel_words
     from reslab.lab.threads import are_free, can_follow_load
@@ -188,7 +189,7 @@ def doctor(*, runs: Runs = Path("runs"), data_root: DataRoot = None, json: AsJso
         "free_bytes": free.free,
         "cache": str(cache.home_cache()),
         "cache_problem": cache.remark(),
-        "images": {name: name == "digits" or find(name, data_root) is not None for name in NAMES},
+        "images": {name: known(name).finder is None or find(name, data_root) is not None for name in named()},
     }
     if json:
         print_json(facts)

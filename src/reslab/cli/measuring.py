@@ -8,6 +8,7 @@ from typing import Any
 
 from reslab.cli import command
 from reslab.cli.console import Board, aside
+from reslab.datasets import known
 from reslab.errors import ResLabError
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles, run_files
@@ -72,7 +73,7 @@ class _Measurement:
     @property
     def budget(self) -> str:
         """How much is measured."""
-        return "quick" if self.run.recipe.dataset == "digits" else "standard"
+        return "quick" if known(self.run.recipe.dataset).is_small else "standard"
 
 
 def _num_left(root: Path, item: _Measurement) -> int:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from reslab.data.archives import read_files
 from reslab.data.images import Dataset, ImageSet, canonical_order, make_dataset, pixel_digests
 from reslab.data.pickles import read_pickle
+from reslab.datasets import known
 from reslab.errors import DataError
 
 IMAGE_SHAPE = (3, 32, 32)
@@ -92,11 +93,11 @@ LAYOUTS = (
 """The official versions; a loader prefers the earlier."""
 
 LABELS = {
-    "cifar10": ("cifar10", "labels", 10),
-    "cifar100": ("cifar100", "fine_labels", 100),
-    "cifar100-coarse": ("cifar100", "coarse_labels", 20),
+    "cifar10": ("cifar10", "labels"),
+    "cifar100": ("cifar100", "fine_labels"),
+    "cifar100-coarse": ("cifar100", "coarse_labels"),
 }
-"""Of each data set: whose images it has, which labels, and how many classes."""
+"""Of each data set: whose images it has, and which labels."""
 
 
 def read_cifar(path: Path, images: str | None = None) -> tuple[Layout, dict[str, Dataset]]:
@@ -116,12 +117,12 @@ def read_cifar(path: Path, images: str | None = None) -> tuple[Layout, dict[str,
         labels.append([kind[order] for kind in kinds])
         digests.append(digest[order])
     datasets = {}
-    for name, (owner, key, num_classes) in LABELS.items():
+    for name, (owner, key) in LABELS.items():
         if owner != layout.images:
             continue
         kind = layout.label_keys.index(key)
         train, test = (ImageSet(ordered[part], labels[part][kind]) for part in (0, 1))
-        names = _class_names(path, layout, contents, kind, num_classes)
+        names = _class_names(path, layout, contents, kind, _num_classes(name))
         datasets[name] = make_dataset(name, train, test, names, digests=(digests[0], digests[1]))
     return layout, datasets
 
@@ -192,7 +193,7 @@ def _parse_pickled(layout: Layout, batch: dict[str, Any], where: str) -> _Batch:
 
 
 def _checked(layout: Layout, labels: list[NDArray[Any]], where: str) -> _Labels:
-    limits = {key: num_classes for images, key, num_classes in LABELS.values() if images == layout.images}
+    limits = {key: _num_classes(name) for name, (images, key) in LABELS.items() if images == layout.images}
     for key, values in zip(layout.label_keys, labels, strict=True):
         wrong = values[(values < 0) | (values >= limits[key])]
         if len(wrong):
@@ -212,6 +213,12 @@ def _read_lines(content: BinaryIO, where: str) -> list[str]:
         return content.read().decode("ascii").split()
     except UnicodeDecodeError as error:
         raise DataError(f"{where} must be a list of class names, a line each") from error
+
+
+def _num_classes(name: str) -> int:
+    size = known(name).size
+    assert size is not None
+    return size.num_classes
 
 
 def _class_names(path: Path, layout: Layout, contents: dict[str, Any], kind: int, num_classes: int) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from reslab.data.cifar import LABELS, LAYOUTS, Layout, read_cifar
+from reslab.data.cifar import LAYOUTS, Layout, read_cifar
 from reslab.data.images import Dataset
-from reslab.data.mirrors import DOWNLOADS, Download
 from reslab.data.places import cifar_in, keeping_place
-from reslab.data.sources import NAMES, check_name, find, load
-from reslab.datasets import known
+from reslab.data.sources import check_name, find, load
+from reslab.datasets import Archive, known, named
 from reslab.errors import DataError, LockedError, ResLabError
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def fetch(
     mirrors: Sequence[str] = (),
     progress: Progress | None = None,
     notice: Callable[[str], None] | None = None,
-    downloads: Mapping[str, Download] = DOWNLOADS,
+    archive: Archive | None = None,
 ) -> Path:
     """Download a data set's archive into the data root, unless it is there, and return its path.
 
@@ -78,11 +77,12 @@ def fetch(
     own; `notice` hears why one failed.  What an interrupted download left is continued, at the next mirror or
     the next time.  The archive appears whole or not at all, and only with the right SHA-256.  Raises
     `DataError` where no mirror delivers, and `LockedError` while another process downloads to the same place.
+    `archive` stands in for the data set's own.
     """
     check_name(name)
-    if name not in LABELS:
+    download = archive or known(name).archive
+    if download is None:
         raise DataError(f"{name} comes with ResLab's own dependencies: there is nothing to fetch")
-    download = downloads[LABELS[name][0]]
     extra = [mirror.strip() for mirror in os.environ.get("RESLAB_MIRRORS", "").split(",")]
     bases = dict.fromkeys([*mirrors, *(mirror for mirror in extra if mirror), *download.mirrors])
     with _data_root(data_root) as root:
@@ -132,7 +132,7 @@ def import_path(path: Path, data_root: Path | None = None, *, allow_unofficial: 
 
 def available(data_root: Path | None = None) -> list[Available]:
     """Return what there is of each data set; what is there is read whole, which takes a second or a few."""
-    return [_look(name, data_root) for name in NAMES]
+    return [_look(name, data_root) for name in named()]
 
 
 def _look(name: str, data_root: Path | None) -> Available:
@@ -140,7 +140,7 @@ def _look(name: str, data_root: Path | None) -> Available:
     size = known(name).size
     assert size is not None
     nothing = (name, size.num_train, size.num_test, size.num_classes, path, None)
-    if path is None and name in LABELS:
+    if path is None and known(name).finder is not None:
         return Available(*nothing, problem=None)
     try:
         dataset = load(name, data_root)
@@ -177,7 +177,7 @@ def _check_not_around(path: Path) -> None:
         )
 
 
-def _try_mirror(url: str, path: Path, download: Download, progress: Progress | None) -> str | None:
+def _try_mirror(url: str, path: Path, download: Archive, progress: Progress | None) -> str | None:
     """Download from one mirror to the path; return None, or in words why it failed."""
     import pooch
     import requests
@@ -265,7 +265,7 @@ def _pieces(response: "requests.Response") -> Iterator[bytes]:
         yield piece
 
 
-def _has_hash(path: Path, download: Download) -> bool:
+def _has_hash(path: Path, download: Archive) -> bool:
     import pooch
 
     return bool(pooch.file_hash(str(path), alg="sha256") == download.sha256)

@@ -13,13 +13,6 @@ from numpy.typing import NDArray
 from reslab.datasets import DATASETS
 from reslab.errors import DataError
 
-_OFFICIAL_NAMES = {
-    DATASETS["cifar10"].fingerprint: "bb3914949cecedee6d1257f7f5fdb8f43fa3b2c8095fd1763161caf1b873fe59",
-    DATASETS["cifar100"].fingerprint: "fbe8ad23bbaf24969898a386833b49c3aaf6ad1119d43f7b41cdea1b3416d578",
-    DATASETS["cifar100-coarse"].fingerprint: "9b48b836d98e8782057bb6a4da0d4030fe828e2b156b81fa835fda91b5276930",
-}
-"""SHA-256 of the class names, one a line, of what has these fingerprints, which do not cover them."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageSet:
@@ -101,8 +94,9 @@ def make_dataset(
     known = digests or (pixel_digests(train.images), pixel_digests(test.images))
     found = _fingerprint([("train", train, known[0]), ("test", test, known[1])])
     named = hashlib.sha256("\n".join(class_names).encode()).hexdigest()
-    is_published = name in DATASETS and found == DATASETS[name].fingerprint
-    return Dataset(name, train, test, class_names, found, is_published and named == _OFFICIAL_NAMES.get(found, named))
+    spec = DATASETS.get(name)
+    official = spec is not None and found == spec.fingerprint and spec.class_names_sha256 in (None, named)
+    return Dataset(name, train, test, class_names, found, official)
 
 
 def fingerprint(train: ImageSet, test: ImageSet) -> str:

@@ -1,44 +1,27 @@
 """Where images are found: the data set of a name from the data root, or the reason why there is none."""
 
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-from reslab.data.cifar import LABELS, read_cifar
-from reslab.data.digits import load_digits
-from reslab.data.folders import Folders, Progress, check_parts, find_root, read_folders
+from reslab.data.folders import Folders, Progress
 from reslab.data.images import Dataset
-from reslab.data.places import cifar_in, looked, places
-from reslab.datasets import DATASETS, SHORT, is_named, known
+from reslab.data.places import looked
+from reslab.datasets import DATASETS, SHORT, is_named, known, named
 from reslab.errors import DataError, ResLabError, nearest
 from reslab.recipe import Recipe, vary
 
-NAMES = tuple(name for name in DATASETS if is_named(name))
-"""The data sets that `load` knows; `load_any` also knows those of the user's own images."""
-
 
 def load(name: str, data_root: Path | None = None) -> Dataset:
-    """Return a data set: digits, cifar10, cifar100 or cifar100-coarse, its images in canonical order.
+    """Return a data set that its name tells (digits, cifar10, ...), its images in canonical order.
 
-    CIFAR is looked for in `data_root` if given, else where RESLAB_DATA says and then in the user's cache, as
-    an unpacked folder or as an archive under their official names.  The digits need no file.  Raises
+    Files are looked for in `data_root` if given, else where RESLAB_DATA says and then in the user's cache.  Raises
     `DataError` where there is none, or it is damaged.
     """
     check_name(name)
-    check_present(name, data_root)
-    match known(name).layout:
-        case "scans":
-            return load_digits()
-        case "cifar":
-            path = find(name, data_root)
-            assert path is not None
-            try:
-                return read_cifar(path, LABELS[name][0])[1][name]
-            except DataError as error:
-                if not path.is_dir() or path == data_root:
-                    raise
-                raise DataError(
-                    f"{error}.  The folder {path} is read before any archive: move it away first"
-                ) from error
-    raise _unread(name)
+    loaded = load_any(name, data_root)
+    assert isinstance(loaded, Dataset)
+    return loaded
 
 
 def load_any(name: str, data_root: Path | None = None, progress: Progress | None = None) -> Dataset | Folders:
@@ -46,9 +29,9 @@ def load_any(name: str, data_root: Path | None = None, progress: Progress | None
 
     `progress` hears how far their fingerprint has come, which takes a pass over all files the first time.
     """
-    if known(name).layout == "folders":
-        return read_folders(folder_root(data_root), progress)
-    return load(name, data_root)
+    check_present(name, data_root)
+    loaded: Dataset | Folders = _function(name, known(name).loader)(name, data_root, progress)
+    return loaded
 
 
 def identified(recipe: Recipe, data_root: Path | None = None, progress: Progress | None = None) -> Recipe:
@@ -61,53 +44,45 @@ def identified(recipe: Recipe, data_root: Path | None = None, progress: Progress
     return vary(recipe, images=load_any(recipe.dataset, data_root, progress).fingerprint[:SHORT])
 
 
-def folder_root(data_root: Path | None = None) -> Path:
-    """Return the image folder, looked for as `load` looks for CIFAR; raises `DataError` where there is none."""
-    root = find_root(places(data_root))
-    if root is None:
-        raise DataError(
-            f"there is no image folder in {looked(data_root)}: ROOT/train/CLASS/*.jpg and ROOT/test/CLASS/*.jpg (or "
-            "val) are needed, the classes of one folder divided between the two; --data-root ROOT or RESLAB_DATA says "
-            "where"
-        )
-    return root
-
-
 def check_present(name: str, data_root: Path | None = None) -> None:
     """Raise `DataError` where `load_any` would find no images of this name; none is read."""
-    match known(name).layout:
-        case "folders":
-            check_parts(folder_root(data_root))
-        case "cifar":
-            if find(name, data_root) is None:
-                raise DataError(_missing(name, data_root))
-        case "scans":
-            pass  # they come with scikit-learn
-        case _:
-            raise _unread(name)
+    if known(name).finder is not None and find(name, data_root) is None:
+        raise DataError(_missing(name, data_root))
 
 
 def find(name: str, data_root: Path | None = None) -> Path | None:
-    """Return the folder or archive that `load` would read, or None; only CIFAR has one."""
-    if known(name).layout != "cifar":
+    """Return the file or folder that `load_any` would read, or None, also for a set that needs no file."""
+    finder = known(name).finder
+    if finder is None:
         return None
-    found = (cifar_in(place, LABELS[name][0]) for place in places(data_root))
-    return next(filter(None, found), None)
+    found: Path | None = _function(name, finder)(name, data_root)
+    return found
 
 
 def check_name(name: str) -> None:
-    """Raise `DataError` unless there is a data set of this name."""
-    if name not in NAMES:
-        raise DataError(f"there is no data set {name!r}; there are {', '.join(NAMES)}{nearest(name, NAMES)}")
+    """Raise `DataError` unless there is a data set that this name tells."""
+    if name not in named():
+        raise DataError(f"there is no data set {name!r}; there are {', '.join(named())}{nearest(name, named())}")
 
 
-def _unread(name: str) -> ResLabError:
-    return ResLabError(f"ResLab knows of the data set {name}, but not how to read it")
+def _function(name: str, place: str) -> Any:
+    """Return the function that the table names as module:function."""
+    module, _, function = place.partition(":")
+    try:
+        return getattr(import_module(module), function)
+    except (ImportError, AttributeError, ValueError):
+        raise ResLabError(f"ResLab knows of the data set {name}, but not how to read it: no {place!r}") from None
 
 
 def _missing(name: str, data_root: Path | None) -> str:
-    return (
-        f"there are no images of {name} in {looked(data_root)}.  `reslab data fetch {LABELS[name][0]}` "
-        "downloads them; `reslab data import PATH` takes an archive or a folder that you have; --data-root or "
-        "RESLAB_DATA says where else to look"
+    archive = known(name).archive
+    ways = []
+    if archive is not None:
+        owner = next(other for other, spec in DATASETS.items() if spec.archive == archive)
+        ways.append(
+            f"`reslab data fetch {owner}` downloads them; `reslab data import PATH` takes an archive or a folder that "
+            "you have; "
+        )
+    return f"there are no images of {name} in {looked(data_root)}.  {''.join(ways)}--data-root or RESLAB_DATA says " + (
+        "where else to look"
     )

@@ -10,7 +10,7 @@ from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.readings import readings
 from reslab.analysis.summary import summarise
 from reslab.analysis.tidy import SEPARATOR
-from reslab.datasets import SHORT, is_named
+from reslab.datasets import SHORT, is_named, known
 from reslab.exhibits.blocks import Column, Table
 from reslab.exhibits.wording import (
     Label,
@@ -110,7 +110,7 @@ def data_table(key: str, groups: Sequence[Group]) -> Table | None:
         counted_images = same.agg(fewest=pl.col("num_train").min(), most=pl.col("num_train").max())
         for fingerprint, official, classes, test, fewest, most in counted_images.rows():
             train = whole(most) if fewest == most else f"{whole(fewest)} to {whole(most)}"
-            asked = dataset != "digits" and is_named(dataset)  # images of the user's own are never the official ones
+            asked = is_named(dataset) and not known(dataset).comes_with  # others are never or always the official ones
             verdict = ("yes" if official else "no") if asked and official is not None else None
             rows.append((dataset_name(dataset), whole(classes), train, whole(test), fingerprint[:12], verdict))
     if not rows:

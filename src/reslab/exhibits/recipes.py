@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import schedule_epochs
+from reslab.datasets import known
 from reslab.exhibits.blocks import Column, Table
 from reslab.exhibits.wording import dataset_name, listing, network_name, number, percent, settings, whole
 from reslab.recipe import Recipe, images_trained_on, unhandled
@@ -122,7 +123,7 @@ def _network(recipe: Recipe) -> str:
 def _augmentation(recipe: Recipe) -> str:
     padded = {"mean": "with the mean", "black": "with black", "reflect": "by reflection"}[recipe.padding]
     crop = f"random crop after padding {recipe.crop_padding} pixels {padded}" if recipe.crop_padding else None
-    if recipe.dataset == "imagefolder":
+    if known(recipe.dataset).in_files:
         crop = f"random crop of 8% to 100% of the area, resized to {recipe.image_size} x {recipe.image_size} pixels"
     mirror = {"random": "random mirror image", "alternating": "mirror image every second epoch", "none": None}[
         recipe.mirror

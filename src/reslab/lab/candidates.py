@@ -188,7 +188,7 @@ def _normalisations(dataset: str, asked: Asked, said: Recipe | None) -> _Decided
         return _Decided((said.normalisation,), RUN)
     if asked.preset is not None:
         return _Decided((preset_recipe(asked.preset).normalisation,), f"preset {asked.preset}")
-    return _Decided(UNMEASURED if known(dataset).layout == "folders" else CHOICES["normalisation"])
+    return _Decided(UNMEASURED if known(dataset).in_files else CHOICES["normalisation"])
 
 
 def _base(asked: Asked, dataset: str, depth: int, family: str) -> Recipe:

@@ -15,10 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from reslab.data import sources
-from reslab.data.folders import NAME as IMAGEFOLDER
 from reslab.data.folders import Folders, check_decodes
 from reslab.data.serving import AnyDataset
-from reslab.datasets import is_named
+from reslab.datasets import is_named, known
 from reslab.errors import ResLabError
 from reslab.files import file_sha256, sync_folder, writing
 from reslab.host import usable_cores
@@ -131,7 +130,7 @@ def _train(
         emit("preparing", words="compiles its kernels, once")
         with _LOADING:
             kernels()
-    if recipe.dataset == IMAGEFOLDER:
+    if known(recipe.dataset).in_files:
         emit("preparing", words="tries its image files, for some seconds at most")
     dataset = _load(recipe.dataset, settings.data_root)
     # Before any of its files is changed:

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reslab.data.folder_files import folder_root
 from reslab.data.folders import count
-from reslab.data.sources import folder_root
 from reslab.datasets import DATASETS, Size, images_used
 from reslab.errors import ResLabError
 from reslab.files import Json

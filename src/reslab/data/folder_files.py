@@ -1,0 +1,31 @@
+"""The image folder in the data root or the user's cache: found and read."""
+
+from pathlib import Path
+
+from reslab.data.folders import Folders, Progress, check_parts, find_root, read_folders
+from reslab.data.places import looked, places
+from reslab.errors import DataError
+
+
+def load(_: str, data_root: Path | None, progress: Progress | None = None) -> Folders:
+    """Return the image folder, whose images stay in their files; raise `DataError` where there is none."""
+    return read_folders(folder_root(data_root), progress)
+
+
+def find(_: str, data_root: Path | None = None) -> Path:
+    """Return the image folder, its parts looked at; raise `DataError` where it, or a part of it, is missing."""
+    root = folder_root(data_root)
+    check_parts(root)
+    return root
+
+
+def folder_root(data_root: Path | None = None) -> Path:
+    """Return the image folder, looked for as CIFAR is; raises `DataError` where there is none."""
+    root = find_root(places(data_root))
+    if root is None:
+        raise DataError(
+            f"there is no image folder in {looked(data_root)}: ROOT/train/CLASS/*.jpg and ROOT/test/CLASS/*.jpg (or "
+            "val) are needed, the classes of one folder divided between the two; --data-root ROOT or RESLAB_DATA says "
+            "where"
+        )
+    return root
