@@ -27,7 +27,7 @@ check: install
 	$(BIN)/lint-imports
 
 results-report: install
-	$(BIN)/reslab report --runs results/runs --out results/report --title "Our own curves" --author "The authors of ResLab"
+	$(BIN)/reslab report --runs results/runs --out results/report --title "Our own curves" --author "The authors of ResLab" --figures svg
 
 format: install
 	$(BIN)/ruff format

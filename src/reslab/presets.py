@@ -4,6 +4,7 @@ import contextlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from reslab.datasets import DATASETS, is_named, known
 from reslab.errors import ResLabError, nearest
@@ -75,6 +76,7 @@ def preset_recipe(
     return recipe
 
 
+@lru_cache(maxsize=4096)
 def preset_of(recipe: Recipe) -> Preset | None:
     """Return the preset that a recipe is as it stands, its length included; whatever its precision is."""
     for name, preset in PRESETS.items():

@@ -9,9 +9,9 @@ import pytest
 
 from reslab.exhibits.blocks import Figure, Panel
 from reslab.report.document import Document, Section
-from reslab.report.drawing import BATCH, draw_charts, tidied
+from reslab.report.drawing import BATCH, SCALE, draw_all, tidied
 from reslab.report.existing_files import MANIFEST, pictures_before, tidy_up
-from reslab.report.pictures import WIDE, WIDTH, charts, draw, fingerprint
+from reslab.report.pictures import WIDE, WIDTH, charts, convert, draw, fingerprint
 
 
 def document(label: str = "a") -> Document:
@@ -74,10 +74,23 @@ def test_the_chart_itself_keeps_all_that_moves() -> None:
 
 
 def test_many_charts_are_drawn_in_order_and_as_one_would_be() -> None:
-    wanted = [specification(f"label {index}") for index in range(2 * BATCH)]
-    drawn = draw_charts(wanted)
-    assert all(f"label {index}" in svg for index, svg in enumerate(drawn))
-    assert drawn[-1] == draw_charts(wanted[-1:])[0]
+    wanted = [("svg", specification(f"label {index}")) for index in range(2 * BATCH)]
+    drawn = draw_all(wanted)
+    assert all(f"label {index}" in svg.decode() for index, svg in enumerate(drawn))
+    assert drawn[-1] == draw_all(wanted[-1:])[0]
+    others = [(form, svg.decode()) for form in ("pdf", "png") for svg in drawn[:BATCH]]
+    assert draw_all(others)[-1] == draw_all(others[-1:])[0]
+
+
+def test_a_chart_is_drawn_in_each_format_of_one_size() -> None:
+    wanted = charts(document())
+    svgs = draw(wanted)
+    pdf, png = (convert(wanted, svgs, form)["one-f"] for form in ("pdf", "png"))
+    wide, high = map(float, re.findall(r'<svg[^>]* width="([\d.]+)" height="([\d.]+)"', svgs["one-f"])[0])
+    assert png.startswith(b"\x89PNG")
+    assert [int.from_bytes(png[at : at + 4]) for at in (16, 20)] == pytest.approx([SCALE * wide, SCALE * high], abs=1)
+    box = re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", pdf)[0]
+    assert float(box[0]) / float(box[1]) == pytest.approx(wide / high, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -107,23 +120,28 @@ def test_a_long_path_does_not_drift() -> None:
 
 def test_words_in_a_picture_are_not_taken_for_its_parts() -> None:
     label = 'clip77 d="1.23456"'
-    svg = draw_charts([specification(label)])[0]
+    svg = draw_all([("svg", specification(label))])[0].decode()
     assert f">{label}<" in svg
     assert 'clip-path="url(#clip1)"' in svg
 
 
 def test_a_drawing_made_before_is_used_only_for_the_same_specification() -> None:
     wanted = charts(document("a"))
-    known = {fingerprint(wanted["one-f"]): "<svg>known</svg>"}
-    assert draw(wanted, known)["one-f"] == "<svg>known</svg>"
-    assert "known" not in draw(charts(document("b")), known)["one-f"]
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="6"/>'
+    key = fingerprint(wanted["one-f"])
+    assert draw(wanted, {(key, "svg"): svg.encode()}) == {"one-f": svg}
+    assert convert(wanted, {"one-f": svg}, "png", {(key, "png"): b"PNG"}) == {"one-f": b"PNG"}
+    assert convert(wanted, {"one-f": svg}, "png", {(key, "svg"): svg.encode()})["one-f"].startswith(b"\x89PNG")
+    assert draw(charts(document("b")), {(key, "svg"): svg.encode()})["one-f"] != svg
 
 
 def test_an_edited_picture_is_neither_used_again_nor_removed(tmp_path: Path) -> None:
-    tidy_up(tmp_path, {"a": "<svg>a</svg>", "b": "<svg>b</svg>"}, {"a": "1", "b": "2"})
-    (tmp_path / "a.svg").write_text("<svg>a</svg>")
+    made = {"a.svg": b"<svg>a</svg>", "a.png": b"PNG", "b.svg": b"<svg>b</svg>"}
+    tidy_up(tmp_path, made, {"a.svg": "1", "a.png": "1", "b.svg": "2"})
+    for name, content in made.items():
+        (tmp_path / name).write_bytes(content)
     (tmp_path / "b.svg").write_text("<svg>mine</svg>")
-    assert pictures_before(tmp_path) == {"1": "<svg>a</svg>"}
+    assert pictures_before(tmp_path) == {("1", "svg"): b"<svg>a</svg>", ("1", "png"): b"PNG"}
     tidy_up(tmp_path, {}, {})
     assert [path.name for path in tmp_path.iterdir()] == ["b.svg"]
 
@@ -134,10 +152,10 @@ def test_a_manifest_cannot_reach_out_of_its_folder(tmp_path: Path) -> None:
     folder = tmp_path / "figures"
     folder.mkdir()
     (folder / "x.svg").write_text("<svg/>")
-    tidy_up(folder, {"x": "<svg/>"}, {"x": "1"})
+    tidy_up(folder, {"x.svg": b"<svg/>"}, {"x.svg": "1"})
     manifest = folder / MANIFEST
     manifest.write_text(manifest.read_text().replace('"x.svg"', '"../x.svg"'))
-    tidy_up(folder, {"y": "<svg/>"}, {"y": "2"})
+    tidy_up(folder, {"y.svg": b"<svg/>"}, {"y.svg": "2"})
     assert outside.exists()
 
 

@@ -248,6 +248,17 @@ def test_a_second_report_leaves_no_picture_of_the_first(runs: Path, tmp_path: Pa
     assert set(second.figures) < set(first.figures)
     left = set((tmp_path / "figures").glob("*.svg"))
     assert left == {*second.figures, mine}
+    for form in ("pdf", "png"):
+        assert {path.stem for path in (tmp_path / "figures").glob(f"*.{form}")} == {
+            path.stem for path in second.figures
+        }
+    write_report(runs, tmp_path, ["depth"], formats=["svg"])
+    assert {path.suffix for path in (tmp_path / "figures").iterdir()} == {".svg", ".json"}
+
+
+def test_a_format_that_there_is_not_is_named(runs: Path, tmp_path: Path) -> None:
+    with pytest.raises(ResLabError, match="figures can be svg, pdf, png, not gif"):
+        write_report(runs, tmp_path, formats=["gif"])
 
 
 def test_the_assignment_opens_with_its_questions(tmp_path: Path) -> None:

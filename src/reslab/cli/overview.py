@@ -8,10 +8,12 @@ from cyclopts import Parameter
 from reslab.cli import DAMAGED, OK
 from reslab.cli.console import aside, print_json, print_table
 from reslab.cli.flags import AsJson, Out, Runs
+from reslab.cli.lists import names
 from reslab.datasets import SHORT
 from reslab.errors import ResLabError
 from reslab.lab.store import RunFiles, find_runs
 from reslab.recipe import Run
+from reslab.report.pictures import FORMATS
 from reslab.report.write import ReportFiles, write_report
 
 
@@ -101,6 +103,7 @@ def report(
     out: Out = Path("report"),
     title: str | None = None,
     author: str | None = None,
+    figures: str | None = None,
     json: AsJson = False,
 ) -> int:
     """Write the report from the runs on disk: of the named studies, or of all studies run so far.
@@ -117,10 +120,14 @@ def report(
         Title of the report.
     author
         Author of the report.
+    figures
+        Formats of the figures' files, separated by commas; default: svg,pdf,png.  SVG is always written.
     """
     if not runs.is_dir():
         raise ResLabError(f"there is no folder {runs}; give the folder of the runs with --runs")
-    written = write_report(runs, out, list(studies) or None, title=title, author=author)
+    written = write_report(
+        runs, out, list(studies) or None, title=title, author=author, formats=names("figures", figures) or FORMATS
+    )
     tell_left_out(written)
     if json:
         print_json({"html": str(written.html), "markdown": str(written.markdown), "pdf": str(written.pdf)})

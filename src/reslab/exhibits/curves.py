@@ -127,7 +127,7 @@ def _error_panel(key: str, shared: Shared, reading: Reading, every: Sequence[str
         .mark_point(filled=True, size=55, clip=True)
         .encode(y=y, shape=shape, opacity=faded())
     )
-    chart = alt.layer(band.add_params(pick, zoom), line, marks, _hover(base, y, reading))
+    chart = [band.add_params(pick, zoom), line, marks, _hover(base, y, reading)]
     return panel(shared.title, chart, {name: rows})
 
 
@@ -147,7 +147,7 @@ def _paper_panel(key: str, shared: Shared, every: Sequence[str], curves: Curves)
         .mark_point(filled=True, size=60, clip=True)
         .encode(y=y, shape=shape, opacity=faded())
     )
-    chart = alt.layer(train.add_params(pick, zoom), test, marks, _hover(base, y, "test"))
+    chart = [train.add_params(pick, zoom), test, marks, _hover(base, y, "test")]
     return panel(shared.title, chart, {name: rows})
 
 

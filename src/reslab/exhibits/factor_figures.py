@@ -157,7 +157,7 @@ def _panel(
     points = base.mark_point(filled=True, opacity=1).encode(y=y, shape=shape, size=size, tooltip=_TOOLTIP)
     which = {"test": "test", "train": "training"}[reading]
     words = f"{dataset_name(dataset)}, {which}" if look.named else dataset_name(dataset)
-    return panel(words, alt.layer(bars, points), {name: rows})
+    return panel(words, [bars, points], {name: rows})
 
 
 def _rows(

@@ -85,4 +85,4 @@ def _strip_panel(name: str, strip: Strip, dataset: str) -> Panel:
         .encode(y=alt.Y("low:Q", title=None, scale=scale, axis=axis), y2=alt.Y2("high:Q")),
         ours.mark_point(filled=True, size=42, opacity=1).encode(y=y, tooltip=tips),
     ]
-    return panel(f"{strip.title}, {dataset_name(dataset)}", alt.layer(*layers), {name: rows}, HEIGHT)
+    return panel(f"{strip.title}, {dataset_name(dataset)}", layers, {name: rows}, HEIGHT)

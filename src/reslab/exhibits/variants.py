@@ -95,7 +95,7 @@ def _variant_panel(
     )
     size = alt.SizeValue(110, condition={"test": f"datum.label == '{SEEDS}'", "value": 40})
     points = base.mark_point(filled=True, opacity=1).encode(x=x, size=size, tooltip=_TOOLTIP)
-    return panel(dataset_name(dataset), alt.layer(bars, points), {name: rows}, max(120, ROW * len(groups)))
+    return panel(dataset_name(dataset), [bars, points], {name: rows}, max(120, ROW * len(groups)))
 
 
 _TOOLTIP = [

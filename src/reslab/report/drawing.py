@@ -1,5 +1,6 @@
-"""Draw Vega-Lite charts as SVG, in several processes where there are many: one converter does one chart at a time."""
+"""Draw Vega-Lite charts as SVG, PDF and PNG: in several processes where there are many, as each does one at a time."""
 
+import base64
 import itertools
 import json
 import re
@@ -16,15 +17,22 @@ BATCH = 6
 """Charts that are worth a process of their own, which takes about half a second to start."""
 
 
-def draw_charts(specifications: Sequence[str]) -> list[str]:
-    """Return the SVG of each Vega-Lite specification (JSON); the same specification gives the same drawing."""
-    count = min(usable_cores(), len(specifications) // BATCH)
+SCALE = 1.5
+"""Pixels of a PNG for each pixel of the drawing; at twice as many, a large report takes three seconds more."""
+
+Job = tuple[str, str]
+"""The format of a picture, and what it is made from: Vega-Lite (JSON) for SVG, SVG for PDF and PNG."""
+
+
+def draw_all(jobs: Sequence[Job]) -> list[bytes]:
+    """Return the picture of each job; the same job gives the same bytes."""
+    count = min(usable_cores(), len(jobs) // BATCH)
     if count < 2:
-        return [_draw(text) for text in specifications]
-    shares = [specifications[start::count] for start in range(count)]
+        return [*map(_draw, jobs)]
+    shares = [jobs[start::count] for start in range(count)]
     with ThreadPoolExecutor(count) as pool:
         drawn = list(pool.map(_elsewhere, shares))
-    return [drawn[place % count][place // count] for place in range(len(specifications))]
+    return [drawn[place % count][place // count] for place in range(len(jobs))]
 
 
 def tidied(svg: str) -> str:
@@ -34,29 +42,32 @@ def tidied(svg: str) -> str:
 
 
 def main() -> None:
-    """Draw what comes in, a line of JSON a chart, and send out a line of JSON for each."""
+    """Draw what comes in, a line of JSON a job, and send out a line of base64 for each."""
     for line in sys.stdin:
-        print(json.dumps(_draw(line)))
+        print(base64.b64encode(_draw(json.loads(line))).decode())
 
 
-def _draw(specification: str) -> str:
-    return tidied(str(vl_convert.vegalite_to_svg(specification)))
+def _draw(job: Job) -> bytes:
+    form, source = job
+    if form == "svg":
+        return tidied(str(vl_convert.vegalite_to_svg(source))).encode()
+    return bytes(vl_convert.svg_to_pdf(source) if form == "pdf" else vl_convert.svg_to_png(source, scale=SCALE))
 
 
-def _elsewhere(specifications: Sequence[str]) -> list[str]:
+def _elsewhere(jobs: Sequence[Job]) -> list[bytes]:
     """Draw in another process; if that fails, here, where an error shows itself."""
     done = subprocess.run(
         [sys.executable, "-m", "reslab.report.drawing"],
-        input="\n".join(specifications) + "\n",
+        input="".join(json.dumps(job) + "\n" for job in jobs),
         capture_output=True,
         text=True,
         encoding="utf-8",
         check=False,
     )
     lines = done.stdout.splitlines()
-    if done.returncode or len(lines) != len(specifications):
-        return [_draw(text) for text in specifications]
-    return [json.loads(line) for line in lines]
+    if done.returncode or len(lines) != len(jobs):
+        return [*map(_draw, jobs)]
+    return [*map(base64.b64decode, lines)]
 
 
 _TAG = re.compile(r"<[^<>]*>")

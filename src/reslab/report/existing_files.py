@@ -24,33 +24,34 @@ TEXTS = ("index.html", "report.md", "report.pdf")
 _BRAND = '<p class="brand">ResLab</p>'
 """What every page of ours has, see templates/page.html."""
 
-_NAME = re.compile(r"[\w-][\w.-]*\.svg")
+_NAME = re.compile(r"[\w-][\w.-]*\.(?:svg|pdf|png)")
 
 
-def pictures_before(folder: Path) -> dict[str, str]:
-    """Return the SVG of each picture of an earlier report, by the fingerprint of what it was drawn from.
+def pictures_before(folder: Path) -> dict[tuple[str, str], bytes]:
+    """Return the pictures of an earlier report by the fingerprint of what each was drawn from, and its format.
 
     Only pictures that are still what was written: one that was edited is drawn again.
     """
     found = {}
     for name, entry in _entries(folder).items():
-        svg = _unchanged(folder / name, entry)
-        if svg is not None:
-            found[str(entry.get("drawn_from"))] = svg.decode()
+        content = _unchanged(folder / name, entry)
+        if content is not None:
+            found[str(entry.get("drawn_from")), Path(name).suffix[1:]] = content
     return found
 
 
-def tidy_up(folder: Path, pictures: Mapping[str, str], fingerprints: Mapping[str, str]) -> None:
+def tidy_up(folder: Path, pictures: Mapping[str, bytes], fingerprints: Mapping[str, str]) -> None:
     """Remove the pictures of an earlier report that this one does not have, and list those it has.
 
-    Removed is only what the manifest lists and nobody changed since.  Raises OSError.
+    `pictures` are the files by name, `fingerprints` of each the one of what it was drawn from.  Removed is only what
+    the manifest lists and nobody changed since.  Raises OSError.
     """
     for name, entry in _entries(folder).items():
-        if name.removesuffix(".svg") not in pictures and _unchanged(folder / name, entry) is not None:
+        if name not in pictures and _unchanged(folder / name, entry) is not None:
             (folder / name).unlink()
     listed = {
-        f"{name}.svg": {"drawn_from": fingerprints[name], "sha256": _digest(svg.encode())}
-        for name, svg in sorted(pictures.items())
+        name: {"drawn_from": fingerprints[name], "sha256": _digest(content)}
+        for name, content in sorted(pictures.items())
     }
     if listed:
         write_json(folder / MANIFEST, {"format": FORMAT, "pictures": listed})

@@ -8,7 +8,10 @@ from typing import Any
 
 from reslab.exhibits.blocks import Figure, Panel
 from reslab.report.document import Document, Section, anchor, letter, rows
-from reslab.report.drawing import draw_charts
+from reslab.report.drawing import draw_all
+
+FORMATS = ("svg", "pdf", "png")
+"""What figures are written as; SVG always, for the page and the PDF are made from it."""
 
 WIDTH = 380
 """Width of one of two panels side by side, in pixels, chosen so that on paper it can still be read."""
@@ -52,16 +55,28 @@ def fingerprint(chart: str) -> str:
     return hashlib.sha256(f"{version('vl-convert-python')}\n{chart}".encode()).hexdigest()
 
 
-def draw(specifications: Mapping[str, str], known: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the SVG of each specification by the same name.
+Known = Mapping[tuple[str, str], bytes]
+"""Pictures made before, by the fingerprint of the specification that they were made from, and the format."""
 
-    `known` are drawings made before, by the fingerprint of what they were made from: they are used again.
-    """
-    drawn = dict(known or {})
-    wanted = {fingerprint(text): text for text in specifications.values()}
-    missing = {key: text for key, text in wanted.items() if key not in drawn}
-    drawn |= dict(zip(missing, draw_charts(list(missing.values())), strict=True))
-    return {name: drawn[fingerprint(text)] for name, text in specifications.items()}
+
+def draw(specifications: Mapping[str, str], known: Known | None = None) -> dict[str, str]:
+    """Return the SVG of each specification by the same name; those that are `known` are used again."""
+    made = _made("svg", specifications, specifications, known or {})
+    return {name: svg.decode() for name, svg in made.items()}
+
+
+def convert(
+    specifications: Mapping[str, str], svgs: Mapping[str, str], form: str, known: Known | None = None
+) -> dict[str, bytes]:
+    """Return the drawings in another format, by the same name; those that are `known` are used again."""
+    return _made(form, specifications, svgs, known or {})
+
+
+def _made(form: str, specifications: Mapping[str, str], sources: Mapping[str, str], known: Known) -> dict[str, bytes]:
+    keys = {name: fingerprint(chart) for name, chart in specifications.items()}
+    jobs = {key: (form, sources[name]) for name, key in keys.items() if (key, form) not in known}
+    drawn = dict(zip(jobs, draw_all(list(jobs.values())), strict=True))
+    return {name: drawn[key] if key in drawn else known[key, form] for name, key in keys.items()}
 
 
 def _specification(panel: Panel, width: int) -> str:

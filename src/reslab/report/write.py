@@ -1,6 +1,7 @@
 """Write the report of a folder of runs: the page, the Markdown with its figures, and the typeset PDF."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from reslab.report.exports import tables_as_files
 from reslab.report.html import render_html
 from reslab.report.markdown import render_markdown
 from reslab.report.pdf import render_pdf
-from reslab.report.pictures import charts, draw, fingerprint
+from reslab.report.pictures import FORMATS, charts, convert, draw, fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class ReportFiles:
     markdown: Path
     pdf: Path
     figures: tuple[Path, ...]
+    """The charts as SVG."""
     left_out: tuple[str, ...]
     """What could not be read and is not in the report: why, of each."""
 
@@ -34,36 +36,49 @@ def write_report(
     *,
     title: str | None = None,
     author: str | None = None,
+    formats: Sequence[str] = FORMATS,
 ) -> ReportFiles:
-    """Write index.html, report.md, report.pdf, figures/*.svg and tables/*.csv and *.tex into `out`.
+    """Write index.html, report.md, report.pdf, figures/*.svg, *.pdf and *.png, tables/*.csv and *.tex into `out`.
 
     They are made from the run directories, and from notes.md beside them if it is there, and from nothing else.
 
-    `studies` names what to report on; None means every study that was asked, and the runs beside them.  The same
-    run directories give the same files, byte for byte.  Pictures of an earlier report that this one does not show are
-    removed, if nobody has changed them.  Raises `ResLabError` for a study that was never asked, or a folder that cannot
-    be written, holds files of somebody else's under these names, or an edited report.
+    `studies` names what to report on; None means every study that was asked, and the runs beside them.  `formats` are
+    those of the figures; SVG is always among them.  The same run directories give the same files, byte for byte.
+    Pictures of an earlier report that this one does not show are removed, if nobody has changed them.  Raises
+    `ResLabError` for a study that was never asked, a format that there is not, or a folder that cannot be written,
+    holds files of somebody else's under these names, or an edited report.
     """
     check_place(out)
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        raise ResLabError(f"figures can be {', '.join(FORMATS)}, not {', '.join(unknown)}")
+    wanted = [name for name in FORMATS if name == "svg" or name in formats]
     document = compose(runs_root, studies, title=title, author=author)
     specifications = charts(document)
-    check_place(out, [f"figures/{name}.svg" for name in specifications])
+    fingerprints = {f"{name}.{form}": fingerprint(chart) for name, chart in specifications.items() for form in wanted}
+    check_place(out, [f"figures/{name}" for name in fingerprints])
     figures = out / "figures"
-    pictures = draw(specifications, pictures_before(figures))
-    texts = {
-        "index.html": render_html(document, pictures).encode(),  # first: it tells that the others are ours
-        "report.md": render_markdown(document).encode(),
-        "report.pdf": render_pdf(document, pictures),
-        **{name: content.encode() for name, content in tables_as_files(document).items()},
-    }
-    drawings = {f"figures/{name}.svg": svg.encode() for name, svg in pictures.items()}
+    known = pictures_before(figures)
+    pictures = draw(specifications, known)
+    with ThreadPoolExecutor(1) as pool:  # other processes convert while this one typesets
+        converted = [pool.submit(convert, specifications, pictures, form, known) for form in wanted if form != "svg"]
+        texts = {
+            "index.html": render_html(document, pictures).encode(),  # first: it tells that the others are ours
+            "report.md": render_markdown(document).encode(),
+            "report.pdf": render_pdf(document, pictures),
+            **{name: content.encode() for name, content in tables_as_files(document).items()},
+        }
+        made = zip(wanted[1:], [one.result() for one in converted], strict=True)
+    drawings = {f"{name}.svg": svg.encode() for name, svg in pictures.items()}
+    drawings |= {f"{name}.{form}": content for form, files in made for name, content in files.items()}
+    beside = {f"figures/{name}": content for name, content in drawings.items()}
     try:
         begin_writing(out, texts)
-        for name, content in {"index.html": texts["index.html"], **drawings, **texts}.items():
+        for name, content in {"index.html": texts["index.html"], **beside, **texts}.items():
             (out / name).parent.mkdir(parents=True, exist_ok=True)
             write_whole(out / name, content)
         end_writing(out, texts)
-        tidy_up(figures, pictures, {name: fingerprint(text) for name, text in specifications.items()})
+        tidy_up(figures, drawings, fingerprints)
     except OSError as error:
         raise ResLabError(
             f"cannot write the report to {out}: {error.strerror or error}; choose another folder with --out"
