@@ -3,19 +3,22 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.installed-docs
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: install demo test check format clean results-report
+.PHONY: install demo test check format clean results-report docs wheel
 
 install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ResLab needs Python 3.11 or newer; $(PYTHON) is %d.%d.  Try: make PYTHON=python3.12" % sys.version_info[:2] or 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(PIP) "pip>=25.1"  # the first that knows dependency groups
+	$(PIP) -c constraints.txt -e . --group dev
 	@touch $@
 
 demo: install
-	$(BIN)/reslab run depth --dataset digits --depths 8,14,20 --seeds 2 --epochs 10 --runs runs --out report
+	$(BIN)/reslab demo --runs runs --out report
 
 test: install
 	$(BIN)/python -m pytest -n 2 --dist worksteal
@@ -25,6 +28,20 @@ check: install
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+$(DOCS_STAMP): $(STAMP)
+	$(PIP) -c constraints.txt --group docs
+	@touch $@
+
+docs: $(DOCS_STAMP)  # a warning, such as a dead link, is an error
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --fresh-env --quiet docs build/docs
+	@echo build/docs/index.html
+
+wheel: install
+	$(PIP) -c constraints.txt --group release
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/twine check --strict dist/*
 
 results-report: install
 	$(BIN)/reslab report --runs results/runs --out results/report --title "Our own curves" --author "The authors of ResLab" --figures svg

@@ -17,7 +17,7 @@ Exit codes: 0 ok, 1 bug in ResLab, 2 usage, 3 some runs failed (train: or diverg
 8 run locked by another process, 130 interrupted or out of time (the same command resumes).
 
 Examples:
-  reslab run depth --dataset digits --depths 8,14,20 --seeds 2 --epochs 10
+  reslab demo
   reslab run depth --dry-run
   reslab train --preset paper --depth 56 --seed 1
   reslab report --out report
@@ -34,6 +34,7 @@ app = App(
 data = App(name="data", help="Fetch, import, check and list the images.", help_epilogue="", help_format="plaintext")
 
 COMMANDS = {
+    "demo": ("reslab.cli.demo:demo", "Train a small study of scanned digits and write its report: a first look."),
     "run": ("reslab.cli.run:run", "Train the runs a study still needs and write its report."),
     "status": ("reslab.cli.overview:status", "List the runs with their status, test error and speed."),
     "report": ("reslab.cli.overview:report", "Write the report from the runs on disk."),

@@ -1,0 +1,95 @@
+"""What is said in several files about the package agrees, and its workflows run only what is pinned."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import reslab
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def pins(name: str) -> dict[str, str]:
+    """Return the version of each package in a file of constraints, names in one spelling."""
+    lines = (line for line in (ROOT / name).read_text().splitlines() if not line.startswith("#"))
+    return {plain(package): version for package, version in (line.split("==") for line in lines)}
+
+
+def plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def promised(requirements: list[object]) -> dict[str, str]:
+    """Return the lowest version of each package that is required."""
+    found = (re.match(r"([\w.-]+)>=([\d.]+)", text) for text in requirements if isinstance(text, str))
+    return {plain(match[1]): match[2] for match in found if match}
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version.split(".post", maxsplit=1)[0]))
+
+
+def test_the_lowest_versions_tested_are_those_promised() -> None:
+    lowest = pins("constraints-lowest.txt")
+    low = promised(PROJECT["project"]["dependencies"])
+    assert lowest.keys() == low.keys()
+    assert len(low) == len(PROJECT["project"]["dependencies"])
+    for name, version in low.items():
+        assert numbers(lowest[name]) == (*numbers(version), 0, 0)[:3], name
+
+
+def test_the_tested_versions_keep_the_promises() -> None:
+    exact = pins("constraints.txt")
+    groups = PROJECT["dependency-groups"].values()
+    for name, version in promised(
+        [*PROJECT["project"]["dependencies"], *(one for group in groups for one in group)]
+    ).items():
+        assert numbers(exact[name]) >= numbers(version), name
+
+
+def test_the_citation_is_of_this_version() -> None:
+    cited = re.search(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(), flags=re.MULTILINE)
+    assert cited is not None
+    assert cited[1] == reslab.__version__
+
+
+def test_the_pythons_promised_are_tested() -> None:
+    classifiers = re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["project"]["classifiers"]))
+    matrix = re.search(r"python: \[(.*)\]", (ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    assert matrix is not None
+    assert re.findall(r"3\.\d+", matrix[1]) == classifiers
+    assert PROJECT["project"]["requires-python"] == f">={classifiers[0]}"
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_run_pinned_actions_with_the_least_rights(workflow: Path) -> None:
+    text = workflow.read_text()
+    used = re.findall(r"uses: *(\S+)(.*)", text)
+    assert used
+    for action, rest in used:
+        assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action), action
+        assert re.fullmatch(r"  # v\d+\.\d+\.\d+", rest), action
+    assert "permissions:\n  contents: read\n" in text
+    assert text.count("persist-credentials: false") == text.count("actions/checkout@")
+    for target in re.findall(r"run: make (\w+)", text):
+        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE), target
+
+
+def test_commits_are_checked_with_the_tested_versions() -> None:
+    exact = pins("constraints.txt")
+    hooks = re.findall(
+        r"additional_dependencies: \[(\w[\w-]*)==([\d.]+)\]", (ROOT / ".pre-commit-config.yaml").read_text()
+    )
+    assert ("ruff", exact["ruff"]) in hooks
+    assert {version for name, version in hooks if name == "ruff"} == {exact["ruff"]}
+
+
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "reslab", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == reslab.__version__
