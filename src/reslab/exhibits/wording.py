@@ -172,6 +172,13 @@ def over_seeds(groups: Sequence[Group]) -> str:
     return "of one seed each"
 
 
+def p_words(value: float | None) -> str | None:
+    """Return a p with as many digits as are read; None stays None."""
+    if value is None:
+        return None
+    return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+
+
 def opened(text: str) -> str:
     """Return a sentence with a capital at its start."""
     return text[:1].upper() + text[1:]
