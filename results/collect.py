@@ -7,6 +7,8 @@ import argparse
 import shutil
 from pathlib import Path
 
+from reslab.lab.places import Folder
+from reslab.lab.share import write_index
 from reslab.lab.store import RunFiles, find_runs
 
 HERE = Path(__file__).parent / "runs"
@@ -38,11 +40,12 @@ def collect(runs: Path, to: Path, with_weights: frozenset[str]) -> list[str]:
         for name in (*names, RECORDS[-1]):
             if (files.path / name).exists():
                 shutil.copyfile(files.path / name, folder / name)
-        RunFiles(folder).read_run()
+        RunFiles(folder).settle()
         collected.append(run.id)
     studies = runs / "studies"
     if studies.is_dir():
         shutil.copytree(studies, to / "studies", dirs_exist_ok=True)
+    write_index(Folder(to))
     return collected
 
 

@@ -37,6 +37,12 @@ class UnreadableError(ResLabError):
     """A file is there and the system does not let it be read: what is in it may be whole."""
 
 
+class ShareError(ResLabError):
+    """A place where runs are shared cannot be reached, or hands out what is not to be used."""
+
+    exit_code = 6
+
+
 class LockedError(ResLabError):
     """Another process holds the run."""
 

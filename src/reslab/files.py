@@ -86,7 +86,7 @@ def read_json(path: Path, *, must_be_signed: bool = False) -> Json | None:
         return None
     except UnreadableError:
         raise
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DamagedError(f"{path} is damaged: {error}") from None
     if not isinstance(content, dict):
         raise DamagedError(f"{path} is damaged: it should hold a JSON object")

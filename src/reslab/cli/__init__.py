@@ -14,7 +14,7 @@ OK, CRASHED, USAGE, SOME_FAILED, DAMAGED, INTERRUPTED = 0, 1, 2, 3, 5, 130
 
 EPILOGUE = """\
 Exit codes: 0 ok, 1 bug in ResLab, 2 usage, 3 some runs failed (train: or diverged), 4 images, 5 damaged files, \
-8 run locked by another process, 130 interrupted or out of time (the same command resumes).
+6 share not usable, 8 run locked by another process, 130 interrupted or out of time (the same command resumes).
 
 Examples:
   reslab demo
@@ -43,6 +43,9 @@ COMMANDS = {
         "reslab.cli.evaluate:evaluate",
         "Measure the test error of a trained run, or of weights from elsewhere.",
     ),
+    "pull": ("reslab.cli.share:pull", "Fetch ended runs from a share instead of training them."),
+    "push": ("reslab.cli.share:push", "Push ended runs to a share."),
+    "verify": ("reslab.cli.share:verify", "Train some ended runs again and compare."),
     "bench": ("reslab.cli.bench:bench", "Measure how fast this machine trains, compared with a standard PyTorch loop."),
     "diagnose": ("reslab.cli.diagnose:diagnose", "Measure why a trained run came out as it did."),
     "models": ("reslab.cli.facts:models", "List the networks with their parameters and multiply-adds."),

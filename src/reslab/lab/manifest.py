@@ -5,6 +5,7 @@ has none until `reslab train`, `run` or `diagnose` meets it.
 """
 
 import hashlib
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -55,6 +56,11 @@ def verify(folder: Path, names: Collection[str] | None = None) -> list[Problem]:
                 problems += _compare(folder, name, entry)
         if not problems or _listed(folder) == listed:  # else a file was added just now
             return problems
+
+
+def knows(name: str) -> bool:
+    """Say whether a name is that of a file that a run may have, and no path to anywhere else."""
+    return name in _FILES[:-1] or re.fullmatch(r"weights/epoch\d{4,9}\.safetensors", name) is not None
 
 
 def exists(folder: Path) -> bool:

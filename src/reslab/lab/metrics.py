@@ -100,5 +100,5 @@ def _sum(line: bytes) -> bytes:
 def _parse(line: bytes) -> Any:
     try:
         return json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

@@ -250,14 +250,15 @@ class RunFiles:
         self.tidy()
 
     def seal(self) -> None:
-        """Write the manifest of an ended run that has none, as those of older versions have, if its weights are right.
+        """Write the manifest of an ended run that has none, as those of older versions have.
 
+        Weights that are not those it ended with are not vouched for; those left out of a copy need not be.
         Where nothing can be written, it stays without one.
         """
         if manifest.exists(self.path) or self.ended() is None or not self.is_of(self.read_run()):
             return
         self.check()
-        if not self.has_its_weights():
+        if self.weights.exists() and not self.has_its_weights():
             return
         with contextlib.suppress(ResLabError), self.lock(), writing(self.path):
             manifest.seal(self.path, {})

@@ -42,17 +42,14 @@ def recorded(root: Path) -> tuple[list[Study], tuple[Problem, ...]]:
     problems: list[Problem] = []
     for path in sorted(_folder(root).glob("*.json")):
         try:
-            studies.append(_read(path))
+            studies.append(read_record(path))
         except ResLabError as error:
             problems.append(Problem.of(path, error, root))
     return studies, tuple(problems)
 
 
-def _folder(root: Path) -> Path:
-    return root / "studies"
-
-
-def _read(path: Path) -> Study:
+def read_record(path: Path) -> Study:
+    """Return the study of a record; raise `ResLabError` where it cannot be used."""
     try:
         content = read_json(path)
     except DamagedError as error:
@@ -71,6 +68,10 @@ def _read(path: Path) -> Study:
         raise ResLabError(f"{path} cannot be used: {error}") from None
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedError(f"{path} is damaged ({error!r}); remove it and run the study again") from None
+
+
+def _folder(root: Path) -> Path:
+    return root / "studies"
 
 
 def _variant(values: dict[str, Any]) -> Variant:

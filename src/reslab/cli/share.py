@@ -1,0 +1,123 @@
+"""The verbs `pull`, `push` and `verify`: runs fetched instead of trained, handed on, and trained again to see."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from reslab.cli import DAMAGED, INTERRUPTED, OK, SOME_FAILED
+from reslab.cli.console import aside, print_json, print_table
+from reslab.cli.flags import AsJson, DataRoot, Device, Runs, check_least
+from reslab.lab.share import Agreement, Kind, Outcome
+from reslab.lab.stopping import StopRequest
+
+_TOLD: dict[Kind, str] = {
+    "fetched": "fetched",
+    "pushed": "pushed",
+    "there": "already there",
+    "replicate": "kept as a second training of a run that is there",
+    "absent": "not there, or not ended",
+    "running": "being trained here",
+    "refused": "refused",
+}
+
+
+def pull(url: str, *names: str, runs: Runs = Path("runs"), json: AsJson = False) -> int:
+    """Fetch ended runs from a share: a folder, a web address, s3://, gs://, hf:// or whatever else fsspec reaches.
+
+    Every file is checked before a run is used, and nothing of yours is overwritten.  For example:
+
+      reslab pull https://example.org/runs depth
+
+    Parameters
+    ----------
+    url
+        Folder or address of the share.
+    names
+        Studies, runs or recipes; default: everything the share has.
+    """
+    from reslab.sharing import pull as fetch
+
+    return _conclude(fetch(url, names, runs), json=json)
+
+
+def push(url: str, *names: str, runs: Runs = Path("runs"), json: AsJson = False) -> int:
+    """Push ended runs to a share and renew its index; what is there stays.
+
+    For example:
+
+      reslab push s3://our-bucket/runs depth
+
+    Parameters
+    ----------
+    url
+        Folder or address of the share; a web server is read only.
+    names
+        Studies, runs or recipes; default: every run that has ended, and every study.
+    """
+    from reslab.sharing import push as hand_on
+
+    return _conclude(hand_on(url, names, runs), json=json)
+
+
+def verify(
+    *names: str,
+    sample: int = 1,
+    jobs: int = 1,
+    runs: Runs = Path("runs"),
+    data_root: DataRoot = None,
+    device: Device = "auto",
+    json: AsJson = False,
+) -> int:
+    """Train some ended runs again and say whether the weights agree to the bit, or else how far the errors differ.
+
+    The second training is kept beside the first.  After an interruption the same command resumes.  For example:
+
+      reslab verify depth --sample 2
+
+    Parameters
+    ----------
+    names
+        Studies, runs or recipes to choose from; default: all runs that have ended.
+    sample
+        Number of runs to train again; the same command chooses the same ones.
+    jobs
+        Number of runs to train at a time.
+    """
+    from reslab.sharing import verify as train_again
+
+    check_least("--sample", sample, 1)
+    check_least("--jobs", jobs, 1)
+    arguments = ["--device", device, *(() if data_root is None else ("--data-root", str(data_root)))]
+    stop = StopRequest()
+    found = train_again(names, runs, sample=sample, jobs=jobs, arguments=arguments, on_event=_tell, stop=stop)
+    if json:
+        print_json([{"run": one.run, "same_bits": one.same_bits, "test_errors": one.errors} for one in found])
+    else:
+        print_table(
+            ["run", "trained again on", "weights", "test error in %", "again"],
+            [[one.run, one.where, "same bits" if one.same_bits else "other bits", *_errors(one)] for one in found],
+        )
+    return INTERRUPTED if stop() else OK if found else SOME_FAILED
+
+
+def _errors(found: Agreement) -> list[str]:
+    return ["diverged" if error is None else f"{error:.2f}" for error in found.errors]
+
+
+def _tell(event: dict[str, object]) -> None:
+    if event["event"] in ("finished", "diverged", "failed"):
+        aside(f"{event.get('run')}: {event['event']}")
+
+
+def _conclude(outcomes: Sequence[Outcome], *, json: bool) -> int:
+    refused = [outcome for outcome in outcomes if outcome.kind == "refused"]
+    if json:
+        print_json([{"run": one.run, "outcome": one.kind, "words": one.words} for one in outcomes])
+    else:
+        counts = Counter(outcome.kind for outcome in outcomes)
+        print(
+            "Runs: " + (", ".join(f"{counts[kind]} {words}" for kind, words in _TOLD.items() if counts[kind]) or "none")
+        )
+        for one in refused:
+            aside(f"reslab: refused {one.run}: {one.words}")
+    return DAMAGED if refused else OK

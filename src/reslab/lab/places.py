@@ -1,0 +1,259 @@
+"""Where runs are shared: a folder, a web server, or whatever fsspec reaches (S3, GCS, Hugging Face, SFTP).
+
+A place holds files by relative names.  Files are read up to a given length and no further, because nobody vouches for
+a place: what is in a file is checked by `reslab.lab.share`.  Web servers are read by `requests`, which is always here,
+and cannot be written to.
+"""
+
+import contextlib
+import functools
+import hashlib
+import io
+import os
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from reslab.errors import DamagedError, ShareError
+from reslab.files import write_whole
+
+if TYPE_CHECKING:
+    import requests
+
+PIECE_BYTES = 2**20
+_ABSENT = (403, 404, 410)
+"""What web servers say of a file that is not there; object stores say 403 to those who may not list."""
+_WITHOUT_FOLDERS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "oss", "hf")
+"""Object stores: to make a folder there would make a bucket of a mistyped name."""
+_TIMEOUT_SECONDS = (10.0, 60.0)
+
+
+class Place(Protocol):
+    """Files by relative names."""
+
+    @property
+    def shown(self) -> str:
+        """Address without passwords."""
+
+    def fetch(self, name: str, to: BinaryIO, most: int) -> str | None:
+        """Copy a file into `to` and return its SHA-256; None where there is no such file.
+
+        Raises `DamagedError` where it is longer than `most` bytes, and `ShareError` where the place does not answer.
+        """
+
+    def names(self) -> list[str] | None:
+        """Return the names of all files, or None where the place cannot list them."""
+
+    def write(self, name: str, content: bytes | Path) -> None:
+        """Write a file: its name shows the whole content or nothing."""
+
+
+def place(url: str, *, may_be_new: bool = False) -> Place:
+    """Return the place at an address or folder; raise `ShareError` where it cannot be used on this machine.
+
+    A folder must be there unless it `may_be_new`.
+    """
+    scheme = urlsplit(url).scheme if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", url) else ""
+    if scheme in ("", "file"):
+        folder = Folder(Path(url.removeprefix("file://")).expanduser())
+        if not folder.path.is_dir() and not may_be_new:
+            raise ShareError(f"there is no folder {folder.path}; give the folder or address of a share")
+        return folder
+    if scheme in ("http", "https"):
+        return Web(url.rstrip("/"))
+    if "::" in url:
+        raise ShareError(f"{without_password(url)} chains several file systems; give the address of one place")
+    return _by_fsspec(url)
+
+
+def read(where: Place, name: str, most: int) -> bytes | None:
+    """Return a small file whole, or None where there is none."""
+    into = io.BytesIO()
+    return None if where.fetch(name, into, most) is None else into.getvalue()
+
+
+def without_password(url: str) -> str:
+    """Return an address as it may be shown and kept: without user, password and query."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of this machine, or one that is mounted."""
+
+    path: Path
+
+    @property
+    def shown(self) -> str:
+        """See `Place.shown`."""
+        return str(self.path.absolute())
+
+    def fetch(self, name: str, to: BinaryIO, most: int) -> str | None:
+        """See `Place.fetch`."""
+        try:
+            with (self.path / name).open("rb") as file:
+                return _copy(iter(lambda: file.read(PIECE_BYTES), b""), to, most, f"{self.shown}/{name}")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise ShareError(f"{self.path / name} cannot be read: {error.strerror or error}") from error
+
+    def names(self) -> list[str] | None:
+        """See `Place.names`."""
+        found = (Path(folder) / file for folder, _, files in os.walk(self.path) for file in files)
+        return sorted(path.relative_to(self.path).as_posix() for path in found)
+
+    def write(self, name: str, content: bytes | Path) -> None:
+        """See `Place.write`."""
+        target = self.path / name
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(target, content.read_bytes() if isinstance(content, Path) else content)
+        except OSError as error:
+            raise ShareError(f"cannot write {target}: {error.strerror or error}") from error
+
+
+@dataclass(frozen=True)
+class Web:
+    """A web server that hands out files, to be read only."""
+
+    url: str
+
+    @property
+    def shown(self) -> str:
+        """See `Place.shown`."""
+        return without_password(self.url)
+
+    def fetch(self, name: str, to: BinaryIO, most: int) -> str | None:
+        """See `Place.fetch`."""
+        import requests
+
+        parts = urlsplit(self.url)
+        address = urlunsplit((parts.scheme, parts.netloc, f"{parts.path}/{quote(name)}", parts.query, ""))
+        try:
+            with _session().get(address, stream=True, timeout=_TIMEOUT_SECONDS) as answer:
+                if answer.status_code in _ABSENT:
+                    return None
+                if answer.status_code != 200:
+                    raise ShareError(f"{self.shown}/{name}: the server answers {answer.status_code} {answer.reason}")
+                return _copy(answer.iter_content(PIECE_BYTES), to, most, f"{self.shown}/{name}")
+        except requests.RequestException as error:
+            raise ShareError(f"{self.shown} cannot be reached: {error}") from error
+
+    def names(self) -> list[str] | None:
+        """See `Place.names`: web servers do not list."""
+        return None
+
+    def write(self, name: str, content: bytes | Path) -> None:
+        """See `Place.write`: web servers take nothing."""
+        raise ShareError(f"{self.shown} is a web server, which is read only; push to the folder or bucket behind it")
+
+
+@dataclass(frozen=True)
+class Remote:
+    """What fsspec reaches."""
+
+    url: str
+    system: Any
+    """A `fsspec.AbstractFileSystem`."""
+    root: str
+
+    @property
+    def shown(self) -> str:
+        """See `Place.shown`."""
+        return without_password(self.url)
+
+    def fetch(self, name: str, to: BinaryIO, most: int) -> str | None:
+        """See `Place.fetch`."""
+        with self._asked():
+            try:
+                with self.system.open(f"{self.root}/{name}", "rb") as file:
+                    return _copy(iter(lambda: file.read(PIECE_BYTES), b""), to, most, f"{self.shown}/{name}")
+            except (FileNotFoundError, IsADirectoryError):
+                return None
+
+    def names(self) -> list[str] | None:
+        """See `Place.names`."""
+        with self._asked():
+            self.system.invalidate_cache()
+            try:
+                found = self.system.find(self.root)
+            except FileNotFoundError:
+                return []
+        return sorted(str(PurePosixPath(path).relative_to(PurePosixPath(self.root))) for path in found)
+
+    def write(self, name: str, content: bytes | Path) -> None:
+        """See `Place.write`."""
+        path = f"{self.root}/{name}"
+        with self._asked():
+            if urlsplit(self.url).scheme not in _WITHOUT_FOLDERS:
+                self.system.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
+            if isinstance(content, Path):
+                self.system.put_file(str(content), path)
+            else:
+                self.system.pipe_file(path, content)
+
+    @contextlib.contextmanager
+    def _asked(self) -> Iterator[None]:
+        """Turn whatever a driver raises into a `ShareError`: each has its own kinds of errors."""
+        try:
+            yield
+        except (ShareError, DamagedError):
+            raise
+        except Exception as error:
+            raise ShareError(f"{self.shown} cannot be used: {type(error).__name__}: {error}") from error
+
+
+def _by_fsspec(url: str) -> Remote:
+    scheme = urlsplit(url).scheme
+    try:
+        import fsspec
+        from fsspec.registry import known_implementations
+    except ImportError:
+        raise ShareError(f"{scheme} addresses need fsspec: pip install fsspec") from None
+    if scheme not in known_implementations:
+        raise ShareError(f"{without_password(url)}: nothing here knows {scheme!r} addresses")
+    try:
+        system, root = fsspec.core.url_to_fs(url)
+    except ImportError as error:
+        raise ShareError(f"{scheme} addresses need a driver that is not installed: {error}") from None
+    except Exception as error:
+        raise ShareError(f"{without_password(url)} cannot be used: {type(error).__name__}: {error}") from error
+    return Remote(url, system, root.rstrip("/"))
+
+
+def _copy(pieces: Iterator[bytes], to: BinaryIO, most: int, name: str) -> str:
+    digest, length = hashlib.sha256(), 0
+    for piece in pieces:
+        length += len(piece)
+        if length > most:
+            raise DamagedError(f"{name} is longer than the {most:,} bytes that it may have")
+        digest.update(piece)
+        to.write(piece)
+    return digest.hexdigest()
+
+
+@functools.cache
+def _sessions() -> threading.local:
+    return threading.local()
+
+
+def _session() -> "requests.Session":
+    """Return this thread's session: its connections are used again, and what fails for a moment is tried again."""
+    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3.util import Retry
+
+    kept = _sessions()
+    if not hasattr(kept, "session"):
+        kept.session = requests.Session()
+        patient = HTTPAdapter(max_retries=Retry(3, backoff_factor=0.3, status_forcelist=(429, 500, 502, 503, 504)))
+        for prefix in ("http://", "https://"):
+            kept.session.mount(prefix, patient)
+    session: requests.Session = kept.session
+    return session

@@ -1,0 +1,146 @@
+"""Runs and studies between the folder of the runs and shares: fetch instead of train, hand on, train again to see."""
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from reslab.errors import ResLabError, nearest
+from reslab.lab.launch import launch
+from reslab.lab.places import place
+from reslab.lab.share import (
+    REPLICATES,
+    Agreement,
+    Outcome,
+    compare,
+    fetch_run,
+    is_run,
+    listed_runs,
+    listed_studies,
+    push_run,
+    write_index,
+)
+from reslab.lab.store import RunFiles, find_runs
+from reslab.studies.asked import recorded
+from reslab.studies.shared import fetch_study, push_study
+
+AT_A_TIME = 16
+"""Runs on their way at a time: what takes the time is waiting for answers."""
+AGAIN = "again"
+"""Below the replicates: what `verify` trains."""
+
+OnOutcome = Callable[[Outcome], object]
+
+
+def pull(url: str, names: Sequence[str], root: Path, *, on_outcome: OnOutcome = lambda _: None) -> list[Outcome]:
+    """Fetch ended runs from a share: those named, those of the studies named, or all of them with all studies.
+
+    A recipe's id means all of its seeds.  Raises `ShareError` where the share does not answer, and `ResLabError` where
+    it does not have what was named; what became of each run is an outcome.
+    """
+    where = place(url)
+    ids: dict[str, None] = {}
+    for name in names:
+        if is_run(name):
+            ids[name] = None
+        elif is_run(f"{name}/seed0"):
+            ids |= dict.fromkeys(run for run in listed_runs(where) if run.startswith(f"{name}/"))
+        elif (study := fetch_study(where, name, root)) is not None:
+            ids |= dict.fromkeys(run.id for run in study.runs())
+        else:
+            known = listed_studies(where)
+            raise ResLabError(
+                f"{where.shown} has no study {name!r}{nearest(name, known)}; it has {', '.join(known) or 'none'}"
+            )
+    if not names:
+        ids = dict.fromkeys(listed_runs(where))
+        for name in listed_studies(where):
+            fetch_study(where, name, root)
+    return list(_each(lambda name: fetch_run(where, name, root), ids, on_outcome))
+
+
+def fetch_instead(
+    urls: Sequence[str], ids: Sequence[str], root: Path, *, on_outcome: OnOutcome = lambda _: None
+) -> list[Outcome]:
+    """Look for runs in some shares, in order, before they are trained; what is refused by one is asked of the next."""
+    places = [place(url) for url in urls]
+
+    def first(name: str) -> Outcome:
+        outcome = Outcome(name, "absent")
+        for where in places:
+            found = fetch_run(where, name, root)
+            if found.kind not in ("absent", "refused"):
+                return found
+            outcome = found if found.kind == "refused" else outcome
+        return outcome
+
+    return list(_each(first, ids, on_outcome))
+
+
+def push(url: str, names: Sequence[str], root: Path, *, on_outcome: OnOutcome = lambda _: None) -> list[Outcome]:
+    """Push ended runs to a share, and its index last: those named, those of studies named, or all with all studies.
+
+    Raises `ShareError` where the share takes nothing, `DamagedError` where a run's file is not what it was.
+    """
+    where = place(url, may_be_new=True)
+    studies = {study.name: study for study in recorded(root)[0]}
+    outcomes = list(_each(lambda name: push_run(where, RunFiles(root / name)), _ids(names, root), on_outcome))
+    for name in studies if not names else [name for name in names if name in studies]:
+        push_study(where, name, root)
+    write_index(where)
+    return outcomes
+
+
+def verify(
+    names: Sequence[str],
+    root: Path,
+    *,
+    sample: int,
+    jobs: int = 1,
+    arguments: Sequence[str] = (),
+    on_event: Callable[[dict[str, object]], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> list[Agreement]:
+    """Train a sample of the ended runs again, below the replicates, and say how both trainings compare.
+
+    The sample is a function of the ids, so that the same call resumes.  What could not be trained is missing.
+    """
+    ended = [name for name in _ids(names, root) if RunFiles(root / name).ended() is not None]
+    if not ended:
+        raise ResLabError(f"none of these runs has ended in {root}; `reslab status` lists the runs")
+    chosen = random.Random(",".join(sorted(ended))).sample(sorted(ended), min(sample, len(ended)))
+    runs = [RunFiles(root / name).check() for name in chosen]
+    again = root / REPLICATES / AGAIN
+    todo = [run for run in runs if RunFiles(again / run.id).ended() is None]
+    launch(again, todo, jobs=jobs, arguments=arguments, on_event=on_event, stop=stop)
+    pairs = [(RunFiles(root / run.id), RunFiles(again / run.id)) for run in runs]
+    return [compare(first, other) for first, other in pairs if other.ended() is not None]
+
+
+def _ids(names: Sequence[str], root: Path) -> list[str]:
+    """Return the ids of runs below `root` that are named, or belong to studies that are; by default all."""
+    there = ["/".join(files.path.parts[-2:]) for files in find_runs(root)]
+    studies = {study.name: study for study in recorded(root)[0]}
+    ids: dict[str, None] = {} if names else dict.fromkeys(there)
+    for name in names:
+        of_recipe = [one for one in there if one == name or one.startswith(f"{name}/")]
+        if name in studies:
+            found = [run.id for run in studies[name].runs() if run.id in there]
+        elif of_recipe:
+            found = of_recipe
+        else:
+            hint = nearest(name, [*studies, *there])
+            raise ResLabError(f"there is no run or study {name!r} in {root}{hint}; `reslab status` lists the runs")
+        ids |= dict.fromkeys(found)
+    return list(ids)
+
+
+def _each(call: Callable[[str], Outcome], ids: Iterable[str], on_outcome: OnOutcome) -> Iterator[Outcome]:
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        try:
+            for outcome in pool.map(call, ids):
+                on_outcome(outcome)
+                yield outcome
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

@@ -1,0 +1,355 @@
+"""Runs fetched and pushed: whole or not at all, nothing written over, and nothing believed that does not agree."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+from lab_runs import make, small
+
+from reslab.errors import DamagedError, ShareError
+from reslab.lab.places import Folder, Web, place, without_password
+from reslab.lab.share import agreements, fetch_run, listed_runs, origin, push_run, replicates, write_index
+from reslab.lab.store import RunFiles, find_runs
+from share_places import FINISHED, copied, forged, listing, rewritten, served
+
+HOSTILE_NAMES = [
+    "../../etc/passwd",
+    "..",
+    "/etc/passwd",
+    "cifar10-resnet20-3af2856c/../seed0",
+    "cifar10-resnet20-3af2856c/seed0/..",
+    "cifar10-resnet20-3af2856c/seed0/../../../x",
+    "./cifar10-resnet20-3af2856c/seed0",
+    "../cifar10-resnet20-3af2856c/seed0",
+    "a/../../cifar10-resnet20-3af2856c/seed0",
+    "cifar10-resnet20-3af2856c//seed0",
+    "cifar10-resnet20-3af2856c\\..\\..\\x/seed0",
+    "cifar10-resnet20-3af2856c/seed-1",
+    "cifar10-resnet20-3af2856c/seed0\n",
+    "cifar10-resnet20-3af2856c/seed0\0",
+    "cifar10-resnet20-3AF2856C/seed0",
+    ".incoming-3af2856c/seed0",
+    "-3af2856c/seed0",
+    "%2e%2e-3af2856c/seed0",
+    "file:///etc-3af2856c/seed0",
+    "studies/depth.json",
+]
+"""What no share can make a path of."""
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != ".lock"
+    }
+
+
+@pytest.fixture
+def share(tmp_path: Path) -> Path:
+    """A share with one run of ours."""
+    files = copied(tmp_path / "elsewhere")
+    folder = tmp_path / "share"
+    assert push_run(Folder(folder), files).kind == "pushed"
+    write_index(Folder(folder))
+    return folder
+
+
+def on_share(share: Path) -> RunFiles:
+    return RunFiles(share / FINISHED)
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    """A bucket on an S3 server of this machine."""
+    pytest.importorskip("s3fs", reason="needs s3fs: pip install reslab[s3]")
+    server_of = pytest.importorskip("moto.server", reason="needs moto: pip install 'moto[server]'").ThreadedMotoServer
+    with pytest.MonkeyPatch.context() as patch:
+        server = server_of(ip_address="127.0.0.1", port=0)
+        server.start()
+        host, port = server.get_host_and_port()
+        for name, value in {
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }.items():
+            patch.setenv(name, value)
+        import s3fs
+
+        s3fs.S3FileSystem().mkdir("ours")
+        yield "s3://ours/runs"
+        server.stop()
+
+
+def test_an_object_store_takes_runs_and_hands_them_out(bucket: str, tmp_path: Path) -> None:
+    where, mine = place(bucket), copied(tmp_path / "elsewhere")
+    assert listed_runs(where) == []
+    assert push_run(where, mine).kind == "pushed"
+    assert push_run(where, mine).kind == "there"
+    assert write_index(where) == 1
+    assert listed_runs(where) == [FINISHED]
+    assert fetch_run(where, FINISHED, tmp_path / "runs").kind == "fetched"
+    assert fetch_run(where, "cifar10-resnet20-00000000/seed0", tmp_path / "runs").kind == "absent"
+    files = RunFiles(tmp_path / "runs" / FINISHED)
+    assert files.check_files() == []
+    assert files.weights.read_bytes() == mine.weights.read_bytes()
+    assert (origin(files) or {})["from"] == bucket
+    with pytest.raises(ShareError, match="s3://nobodys/runs cannot be used"):
+        push_run(place("s3://nobodys/runs"), mine)
+
+
+@pytest.mark.parametrize("kind", ["folder", "web"])
+def test_a_run_comes_whole_and_says_where_from(share: Path, tmp_path: Path, kind: str) -> None:
+    root = tmp_path / "runs"
+    with served(share) as address:
+        where = place(str(share) if kind == "folder" else address)
+        assert listed_runs(where) == [FINISHED]
+        assert fetch_run(where, FINISHED, root).kind == "fetched"
+        assert fetch_run(where, FINISHED, root).kind == "there"
+        shown = where.shown
+    files = RunFiles(root / FINISHED)
+    files.check()
+    assert files.check_files() == []
+    assert files.status() == "finished"
+    there, here = files_below(share / FINISHED), files_below(files.path)
+    assert {name for name in there if there[name] != here[name]} == {"provenance.json", "manifest.json"}
+    noted = origin(files)
+    assert noted is not None
+    assert noted["from"] == shown
+    assert not (root / ".incoming").exists()
+    assert origin(on_share(share)) is None
+
+
+def test_what_is_not_there_is_absent(share: Path, tmp_path: Path) -> None:
+    with served(share) as address:
+        for where in (Folder(share), Web(address)):
+            assert fetch_run(where, "cifar10-resnet20-00000000/seed0", tmp_path / "runs").kind == "absent"
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_place_that_does_not_answer_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(ShareError, match="there is no folder"):
+        place(str(tmp_path / "nothing"))
+    with pytest.raises(ShareError, match="nothing here knows 'gopher' addresses"):
+        place("gopher://example.org/runs")
+    with pytest.raises(ShareError, match="read only"):
+        Web("http://example.org").write("x", b"")
+    with served(tmp_path) as address, pytest.raises(ShareError, match=r"has no index\.json"):
+        listed_runs(Web(address))
+    with pytest.raises(ShareError, match="cannot be reached"):
+        fetch_run(Web(address), FINISHED, tmp_path / "runs")
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_no_name_leads_elsewhere(share: Path, tmp_path: Path, name: str) -> None:
+    outside = files_below(tmp_path)
+    assert fetch_run(Folder(share), name, tmp_path / "runs").kind == "refused"
+    assert files_below(tmp_path) == outside
+
+
+def test_an_index_that_lies_adds_nothing(share: Path) -> None:
+    index = share / "index.json"
+    index.write_text(json.dumps({"format": 1, "runs": [*HOSTILE_NAMES, FINISHED], "studies": ["../x", "a/b"]}))
+    with served(share) as address:
+        assert listed_runs(Web(address)) == [FINISHED]
+        for content in (b"[]", b"{", b'{"runs": 3, "studies": []}', b'{"runs": [[]], "studies": []}', b"[" * 100_000):
+            index.write_bytes(content)
+            with pytest.raises(ShareError, match="is no index of runs"):
+                listed_runs(Web(address))
+
+
+def flipped(files: RunFiles) -> None:
+    path = files.path / "weights.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def longer(files: RunFiles) -> None:
+    with (files.path / "metrics.jsonl").open("ab") as file:
+        file.write(b"\n" * 5_000_000)
+
+
+def other_weights(files: RunFiles) -> None:
+    path = files.path / "weights.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    rewritten(files, path.name, bytes(content))
+
+
+def other_metrics(files: RunFiles) -> None:
+    rows = (files.path / "metrics.jsonl").read_bytes().splitlines(keepends=True)
+    rewritten(files, "metrics.jsonl", b"".join(rows[:-1]))
+
+
+def other_run(files: RunFiles) -> None:
+    recipe = json.loads((files.path / "run.json").read_bytes())["recipe"]
+    forged(files, "run.json", recipe={**recipe, "learning_rate": 0.2})
+
+
+def other_images(files: RunFiles) -> None:
+    data = json.loads((files.path / "provenance.json").read_bytes())["data"]
+    forged(files, "provenance.json", data={**data, "fingerprint": "0" * 64})
+
+
+def manifest_is(content: bytes) -> Callable[[RunFiles], None]:
+    def change(files: RunFiles) -> None:
+        (files.path / "manifest.json").write_bytes(content)
+
+    return change
+
+
+def lists(name: str, num_bytes: object = 3) -> Callable[[RunFiles], None]:
+    def change(files: RunFiles) -> None:
+        listing(files, {name: {"bytes": num_bytes, "sha256": "0" * 64}})
+
+    return change
+
+
+def result_with(**changes: object) -> Callable[[RunFiles], None]:
+    return lambda files: forged(files, "result.json", **changes)
+
+
+HOSTILE: dict[str, tuple[Callable[[RunFiles], None], str]] = {
+    "a bit of the weights": (flipped, "weights.safetensors is not what its manifest says"),
+    "a file longer than its manifest says": (longer, "is longer than the"),
+    "weights that are not the run's": (other_weights, "weights.safetensors is damaged"),
+    "metrics cut short": (other_metrics, "metrics.jsonl is damaged"),
+    "another recipe": (other_run, "is not cifar10"),
+    "other images": (other_images, "trained on other images than CIFAR-10"),
+    "a better error": (result_with(test_error=1.0), "different values of test_error"),
+    "an error that is text": (result_with(test_error="<script>"), "no number"),
+    "seconds that are a list": (result_with(seconds=[1]), "no number"),
+    "no manifest": (manifest_is(b"{}"), "its manifest is none"),
+    "an unsigned manifest": (manifest_is(b'{"format": 1, "files": {}}'), "has no run.json"),
+    "a manifest of brackets": (manifest_is(b"[" * 100_000), "its manifest is none"),
+    "a manifest that is text": (manifest_is(b'{"files": "x"}'), "its manifest is none"),
+    "a path to elsewhere": (lists("../../../x"), "is no file of a run"),
+    "an absolute path": (lists("/tmp/reslab-share-x"), "is no file of a run"),
+    "a path below weights": (lists("weights/../../../x"), "is no file of a run"),
+    "a pickle": (lists("weights.pt"), "is no file of a run"),
+    "code": (lists("sitecustomize.py"), "is no file of a run"),
+    "a checkpoint": (lists("checkpoint/1/state.json"), "is no file of a run"),
+    "a lock": (lists(".lock"), "is no file of a run"),
+    "a huge file": (lists("failure.json", 10**15), "at most"),
+    "huge weights": (lists("weights/epoch0001.safetensors", 10**15), "at most"),
+    "a negative length": (lists("failure.json", -1), "at most"),
+    "a length that is text": (lists("failure.json", "3"), "at most"),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_what_does_not_agree_is_refused(share: Path, tmp_path: Path, what: str) -> None:
+    change, words = HOSTILE[what]
+    change(on_share(share))
+    outside = files_below(tmp_path)
+    outcome = fetch_run(Folder(share), FINISHED, tmp_path / "runs")
+    assert outcome.kind == "refused"
+    assert words in outcome.words
+    assert ".incoming" not in outcome.words
+    assert files_below(tmp_path) == outside
+
+
+def test_files_replaced_while_they_are_fetched_are_refused(share: Path, tmp_path: Path) -> None:
+    class Replacing(Folder):
+        def fetch(self, name: str, to: BinaryIO, most: int) -> str | None:
+            digest = super().fetch(name, to, most)
+            if name.endswith("manifest.json"):  # checked by now
+                other_weights(on_share(share))
+            return digest
+
+    outcome = fetch_run(Replacing(share), FINISHED, tmp_path / "runs")
+    assert outcome.kind == "refused"
+    assert "weights.safetensors is not what its manifest says" in outcome.words
+    assert find_runs(tmp_path / "runs") == []
+
+
+def test_another_training_of_a_run_is_kept_beside_the_first(share: Path, tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    mine = copied(root)
+    (mine.path / "weights.safetensors").unlink()
+    rows = (mine.path / "metrics.jsonl").read_text().splitlines()
+    last = json.loads(rows[-1]) | {"test_error": 9.99}
+    rewritten(mine, "metrics.jsonl", "\n".join([*rows[:-1], json.dumps(last), ""]).encode())
+    forged(mine, "result.json", test_error=9.99, weights_sha256="1" * 64)
+    before = files_below(mine.path)
+
+    fetched = fetch_run(Folder(share), FINISHED, root)
+    assert fetched.kind == "replicate"
+    assert files_below(mine.path) == before
+    assert fetch_run(Folder(share), FINISHED, root).kind == "there"
+    assert [files.path for files in replicates(root, FINISHED)] == [root / fetched.words]
+    (found,) = agreements(root)
+    assert (found.run, found.same_bits, found.errors[0]) == (FINISHED, False, 9.99)
+
+    pushed = push_run(Folder(share), mine)
+    assert pushed.kind == "replicate"
+    assert push_run(Folder(share), mine).kind == "there"
+    assert listed_runs(Folder(share)) == [FINISHED]
+    assert (share / pushed.words / "manifest.json").exists()
+    assert len(find_runs(root)) == 1
+
+
+def test_what_was_begun_here_is_moved_and_not_lost(share: Path, tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    begun = copied(root)
+    for name in ("result.json", "manifest.json", "weights.safetensors"):
+        (begun.path / name).unlink(missing_ok=True)
+    begun.checkpoints.mkdir()
+    (begun.checkpoints / "state").write_bytes(b"precious")
+    assert begun.status() == "interrupted"
+    assert fetch_run(Folder(share), FINISHED, root).kind == "fetched"
+    (kept,) = root.glob(f"replicates/unfinished-*/{FINISHED}/checkpoint/state")
+    assert kept.read_bytes() == b"precious"
+    assert replicates(root, FINISHED) == []
+
+
+def test_a_run_that_is_being_trained_is_left_alone(share: Path, tmp_path: Path) -> None:
+    begun = copied(tmp_path / "runs")
+    (begun.path / "result.json").unlink()
+    with begun.lock():
+        assert fetch_run(Folder(share), FINISHED, tmp_path / "runs").kind == "running"
+
+
+def test_only_what_has_ended_and_is_whole_is_pushed(tmp_path: Path) -> None:
+    pending = make(tmp_path / "runs", small())
+    assert push_run(Folder(tmp_path / "share"), pending).kind == "absent"
+    files = copied(tmp_path / "runs")
+    files.seal()
+    flipped(files)
+    with pytest.raises(DamagedError, match="weights"):
+        push_run(Folder(tmp_path / "share"), files)
+    assert not (tmp_path / "share" / FINISHED).exists()
+
+
+def test_many_fetch_the_same_run_at_once_and_one_arrives(share: Path, tmp_path: Path) -> None:
+    kinds: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: kinds.append(fetch_run(Folder(share), FINISHED, tmp_path / "runs").kind))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(kinds) == ["fetched", *["there"] * 7]
+    RunFiles(tmp_path / "runs" / FINISHED).check_files()
+
+
+def test_addresses_are_shown_without_passwords() -> None:
+    assert without_password("https://me:secret@example.org/runs?token=secret") == "https://example.org/runs"
+    assert Web("https://me:secret@example.org/runs").shown == "https://example.org/runs"
+
+
+def test_a_link_on_a_share_gives_nothing_away(share: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    target = on_share(share).path / "weights.safetensors"
+    target.unlink()
+    target.symlink_to(secret)
+    assert fetch_run(Folder(share), FINISHED, tmp_path / "runs").kind == "refused"
+    assert not any(b"secret" in content for content in files_below(tmp_path / "runs").values())

@@ -1,0 +1,68 @@
+"""Places to share runs, made for a test: a web server over a folder, and runs that were trained elsewhere."""
+
+import functools
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from reslab.files import DIGEST, json_bytes, signed
+from reslab.lab.store import RunFiles
+
+OWN_RESULTS = Path(__file__).parents[1] / "results" / "runs"
+FINISHED = "cifar10-resnet20-3af2856c/seed0"
+"""A run of ours, with its weights."""
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a folder on a port of this machine, and give its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def copied(root: Path, name: str = FINISHED) -> RunFiles:
+    """Return a copy of one of our own runs below `root`."""
+    shutil.copytree(OWN_RESULTS / name, root / name)
+    return RunFiles(root / name)
+
+
+def forged(files: RunFiles, name: str, **changes: Any) -> None:
+    """Change a JSON file of a run, and its digest and manifest with it, as somebody who lies would."""
+    content = json.loads((files.path / name).read_bytes())
+    was_signed = content.pop(DIGEST, None) is not None
+    content |= changes
+    rewritten(files, name, json_bytes(signed(content) if was_signed else content))
+
+
+def rewritten(files: RunFiles, name: str, content: bytes) -> None:
+    """Write any bytes as a file of a run, and a manifest that vouches for them."""
+    from reslab.lab import manifest
+
+    (files.path / name).write_bytes(content)
+    (files.path / manifest.NAME).unlink(missing_ok=True)
+    manifest.seal(files.path, {})
+
+
+def listing(files: RunFiles, entries: dict[str, Any]) -> None:
+    """Add entries to a run's manifest, signed."""
+    content = json.loads((files.path / "manifest.json").read_bytes())
+    content.pop(DIGEST)
+    content["files"] |= entries
+    (files.path / "manifest.json").write_bytes(json_bytes(signed(content)))

@@ -1,0 +1,106 @@
+"""Studies and runs pulled, pushed and trained again, by the names that people give."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from reslab.errors import ResLabError, ShareError
+from reslab.lab.one_run import Settings, execute
+from reslab.lab.share import replicates
+from reslab.lab.store import RunFiles, find_runs, run_files
+from reslab.presets import preset_recipe
+from reslab.recipe import Run, stretch, vary
+from reslab.sharing import fetch_instead, pull, push, verify
+from reslab.studies.asked import recorded
+from share_places import FINISHED, OWN_RESULTS, served
+
+
+@pytest.fixture(scope="module")
+def share(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All of our own results, pushed once."""
+    folder = tmp_path_factory.mktemp("sharing") / "share"
+    runs = tmp_path_factory.mktemp("pushed")
+    assert {one.kind for one in pull(str(OWN_RESULTS), [], runs)} == {"fetched"}
+    push(str(folder), [], runs)
+    return folder
+
+
+def test_a_study_comes_with_its_runs(share: Path, tmp_path: Path) -> None:
+    with served(share) as address:
+        outcomes = pull(address, ["depth"], tmp_path)
+    (study,) = recorded(tmp_path)[0]
+    assert study.name == "depth"
+    wanted = {run.id for run in study.runs()}
+    assert {one.run for one in outcomes} == wanted
+    fetched = {one.run for one in outcomes if one.kind == "fetched"}
+    assert fetched == {"/".join(files.path.parts[-2:]) for files in find_runs(tmp_path)}
+    assert fetched
+
+
+def test_a_recipe_means_all_of_its_seeds_and_no_name_all_there_is(share: Path, tmp_path: Path) -> None:
+    recipe = FINISHED.partition("/")[0]
+    assert {one.run for one in pull(str(share), [recipe], tmp_path)} == {f"{recipe}/seed{seed}" for seed in range(3)}
+    kinds = [one.kind for one in pull(str(share), [], tmp_path)]
+    assert kinds.count("there") == 3
+    assert len(find_runs(tmp_path)) == len(kinds) == len(find_runs(OWN_RESULTS))
+    assert len(recorded(tmp_path)[0]) == len(recorded(OWN_RESULTS)[0])
+
+
+def test_what_a_share_does_not_have_is_said(share: Path, tmp_path: Path) -> None:
+    with pytest.raises(ResLabError, match=r"has no study 'depht' \(did you mean 'depth'\?\)"):
+        pull(str(share), ["depht"], tmp_path)
+    with pytest.raises(ShareError, match="there is no folder"):
+        pull(str(tmp_path / "nothing"), [], tmp_path)
+    with pytest.raises(ResLabError, match="there is no run or study 'depht'"):
+        push(str(share), ["depht"], OWN_RESULTS)
+
+
+def test_a_forged_study_is_refused(share: Path, tmp_path: Path) -> None:
+    liar = tmp_path / "liar" / "studies"
+    liar.mkdir(parents=True)
+    (liar / "depth.json").write_bytes((share / "studies" / "learning-rate.json").read_bytes())
+    (liar / "epochs.json").write_bytes(b"[" * 100_000)
+    for name, words in (("depth", "is of the study 'learning-rate'"), ("epochs", "damaged")):
+        with pytest.raises(ResLabError, match=words):
+            pull(str(tmp_path / "liar"), [name], tmp_path / "runs")
+    assert not (tmp_path / "runs" / "studies").exists()
+
+
+def test_shares_are_asked_in_order_before_anything_is_trained(share: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken" / FINISHED
+    broken.mkdir(parents=True)
+    (broken / "manifest.json").write_text("{}")
+    urls = [str(tmp_path / "broken"), str(share)]
+    ids = [FINISHED, "cifar10-resnet20-00000000/seed0"]
+    assert [one.kind for one in fetch_instead(urls, ids, tmp_path / "runs")] == ["fetched", "absent"]
+    assert [one.kind for one in fetch_instead(urls[:1], ids[:1], tmp_path / "other")] == ["refused"]
+
+
+def made(root: Path) -> RunFiles:
+    """Return a new run of an epoch of five iterations."""
+    recipe = vary(stretch(preset_recipe("assignment", dataset="digits", depth=8), 1), train_share=0.1)
+    files = run_files(root, Run(recipe, 0))
+    files.create(Run(recipe, 0))
+    return files
+
+
+def test_a_run_trained_again_has_the_same_bits_here(tmp_path: Path) -> None:
+    files = made(tmp_path)
+    assert execute(files, Settings(threads=1)) == "finished"
+    name = files.read_run().id
+    (found,) = verify([], tmp_path, sample=3, arguments=["--threads", "1"])
+    assert (found.run, found.same_bits) == (name, True)
+    assert found.errors[0] == found.errors[1]
+    (again,) = replicates(tmp_path, name)
+    before = again.weights.stat().st_mtime_ns
+    assert verify([name], tmp_path, sample=1, arguments=["--threads", "1"]) == [found]
+    assert again.weights.stat().st_mtime_ns == before
+    result = json.loads((again.path / "result.json").read_text())
+    assert result["test_error"] == found.errors[1]
+
+
+def test_nothing_ended_is_nothing_to_verify(tmp_path: Path) -> None:
+    made(tmp_path)
+    with pytest.raises(ResLabError, match="none of these runs has ended"):
+        verify([], tmp_path, sample=1)
