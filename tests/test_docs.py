@@ -1,0 +1,23 @@
+"""The documents: each is a page of the site, and what they link to exists (`make docs` also checks anchors)."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(path for path in DOCS.iterdir() if path.suffix in (".md", ".rst") and path.name != "index.md")
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), ROOT / "results" / "README.md"])
+
+
+def test_every_document_is_in_the_contents_of_the_site() -> None:
+    contents = "\n".join(re.findall(r"```\{toctree\}\n(.*?)```", (DOCS / "index.md").read_text(), flags=re.DOTALL))
+    listed = [line for line in contents.splitlines() if line and not line.startswith(":")]
+    assert sorted(listed) == sorted(page.stem for page in PAGES)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_what_the_documents_link_to_exists(document: Path) -> None:
+    links = re.findall(r"\]\((?![a-z]+:|#)([^)\s#]+)", document.read_text())
+    assert [link for link in links if not (document.parent / link).exists()] == []
