@@ -46,10 +46,8 @@ def test_the_lowest_versions_tested_are_those_promised() -> None:
 
 def test_the_tested_versions_keep_the_promises() -> None:
     exact = pins("constraints.txt")
-    groups = PROJECT["dependency-groups"].values()
-    for name, version in promised(
-        [*PROJECT["project"]["dependencies"], *(one for group in groups for one in group)]
-    ).items():
+    groups = [PROJECT["dependency-groups"][name] for name in ("test", "check", "docs", "release")]
+    for name, version in promised(sum(groups, PROJECT["project"]["dependencies"])).items():
         assert numbers(exact[name]) >= numbers(version), name
 
 
