@@ -57,7 +57,7 @@ def described(**changes: str) -> list[str | None]:
 
 
 def network(family: str = "residual", shortcut: str = "B", initialisation: str = "he-fan-in") -> torch.nn.Module:
-    depth = 18 if family.startswith("imagenet") else 8
+    depth = {"imagenet": 18, "imagenet-1x1": 18, "preact-bottleneck": 11, "wide": 10}.get(family, 8)
     shortcut = "none" if family == "plain" else "B" if shortcut == "none" else shortcut
     module = skeleton(family, depth, shortcut, 2).to_empty(device="cpu")
     initialise(module, initialisation, 0)

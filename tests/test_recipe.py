@@ -24,7 +24,7 @@ from reslab.recipe import (
     vary,
 )
 
-CIFAR_PRESETS = [name for name, preset in PRESETS.items() if preset.recipe.dataset == "cifar10"]
+CIFAR_PRESETS = [name for name, preset in PRESETS.items() if preset.recipe.family == "residual"]
 
 GOLDEN = Path(__file__).parent / "golden" / "recipe_ids.json"
 
@@ -129,16 +129,45 @@ OTHER_VALUES: dict[str, Scalar] = {
     "optimiser": "muon",
     "muon_rate": 0.05,
     "muon_momentum": 0.6,
+    "randaugment": 2,
+    "randaugment_magnitude": 9,
+    "cutout": 16,
+    "mixup": 0.2,
+    "width": 4,
+    "adam_beta1": 0.8,
+    "adam_beta2": 0.99,
+    "adam_epsilon": 1e-6,
+    "clip_norm": 1,
+    "ema_decay": 0.99,
+    "third_drop": 150,
+    "final_rate": 0.001,
+    "cycle_rise": 0.5,
+    "cycle_start": 0.1,
+    "cycle_end": 0.01,
 }
+
+NEEDED: dict[str, dict[str, Scalar]] = {
+    "images": {"dataset": "imagefolder", "normalisation": "imagenet"},
+    "image_size": {"dataset": "imagefolder", "normalisation": "imagenet"},
+    "muon_rate": {"optimiser": "muon"},
+    "muon_momentum": {"optimiser": "muon"},
+    "adam_beta1": {"optimiser": "adam"},
+    "adam_beta2": {"optimiser": "adamw"},
+    "adam_epsilon": {"optimiser": "adam"},
+    "randaugment_magnitude": {"randaugment": 1},
+    "width": {"family": "wide", "depth": 28},
+    "final_rate": {"schedule": "cosine"},
+    "cycle_rise": {"schedule": "one-cycle", "warmup": "none"},
+    "cycle_start": {"schedule": "one-cycle", "warmup": "none"},
+    "cycle_end": {"schedule": "one-cycle", "warmup": "none"},
+    "warmup_length": {"warmup": "fixed"},
+}
+"""What a field plays a part with, where it does not in all recipes."""
 
 
 @pytest.mark.parametrize("name", field_names())
 def test_every_field_is_part_of_the_identity(name: str) -> None:
-    base = Recipe(warmup="fixed" if name == "warmup_length" else "until-error")
-    if name in ("image_size", "images"):
-        base = vary(base, dataset="imagefolder", normalisation="imagenet")
-    if name.startswith("muon"):
-        base = vary(base, optimiser="muon")
+    base = vary(Recipe(warmup="until-error"), **NEEDED.get(name, {}))
     changed = vary(base, **{name: OTHER_VALUES[name]})
     assert changed.id.rpartition("-")[2] != base.id.rpartition("-")[2]
 
@@ -154,6 +183,29 @@ def test_what_plays_no_part_is_neutral() -> None:
     until = vary(Recipe(), warmup="until-error", **unused)
     assert (until.warmup_rate, until.warmup_error, until.warmup_length) == (0.02, 50, 1)
     assert vary(fixed, warmup="none").id == Recipe().id
+
+
+def test_what_plays_no_part_with_another_optimiser_schedule_or_network_is_neutral() -> None:
+    assert Recipe(adam_beta1=0.5, muon_rate=1) == Recipe()
+    adam = Recipe(optimiser="adam", learning_rate=0.001)
+    assert vary(adam, momentum=0.5, nesterov=True) == adam
+    assert vary(adam, adam_beta1=0.5) != adam
+    assert Recipe(final_rate=0.01, cycle_rise=0.5, cycle_start=0.1, cycle_end=0.1) == Recipe()
+    cosine = Recipe(schedule="cosine")
+    assert vary(cosine, first_drop=10, second_drop=20, third_drop=30, drop_factor=0.5) == cosine
+    assert Recipe(randaugment_magnitude=9) == Recipe()
+    assert Recipe(width=4) == Recipe()
+    wide = Recipe(family="wide", depth=28, width=10)
+    assert wide.shortcut == "B"
+    assert (wide.network, Recipe(family="preact", depth=110).network) == ("wrn28-10", "preact110")
+    assert vary(Recipe(family="plain"), family="preact").shortcut == "A"
+
+
+def test_a_third_drop_is_stretched_with_the_others() -> None:
+    three = Recipe(length=200, first_drop=60, second_drop=120, third_drop=160)
+    assert stretch(three, 20) == vary(three, length=20, first_drop=6, second_drop=12, third_drop=16)
+    short = stretch(three, 2)  # whole epochs would put two drops at one place
+    assert (short.first_drop, short.second_drop, short.third_drop) == (0.6, 1.2, 1.6)
 
 
 def test_equal_numbers_of_other_types_are_the_same_recipe() -> None:
@@ -198,6 +250,22 @@ def test_equal_numbers_of_other_types_are_the_same_recipe() -> None:
         ("warmup_rate", 0, "warmup_rate must be above 0"),
         ("warmup_error", 101, "warmup_error must be in"),
         ("warmup_length", 0, "warmup_length must be above 0"),
+        ("width", 0, "width must be 1 to 64, not 0"),
+        ("randaugment", 15, "randaugment must be 0 to 14 operations, not 15"),
+        ("randaugment_magnitude", 31, "randaugment_magnitude must be 0 to 30, not 31"),
+        ("cutout", 65, "cutout must be 0 to 64 pixels, not 65"),
+        ("cutout", 8.5, "cutout must be a whole number, not 8.5"),
+        ("mixup", -0.1, "mixup must be 0 or more, not -0.1"),
+        ("adam_beta1", 1, "adam_beta1 must be at least 0 and below 1, not 1.0"),
+        ("adam_beta2", -0.1, "adam_beta2 must be at least 0 and below 1, not -0.1"),
+        ("adam_epsilon", 0, "adam_epsilon must be above 0, not 0.0"),
+        ("clip_norm", -1, r"clip_norm must be 0 \(no limit\) or more, not -1.0"),
+        ("ema_decay", 1, r"ema_decay must be at least 0 \(none\) and below 1, not 1.0"),
+        ("third_drop", 121, r"third_drop must be 0 \(none\), or between second_drop and length, 122 and 164 epochs"),
+        ("third_drop", 165, "not 165"),
+        ("cycle_rise", 1, "cycle_rise must be above 0 and below 1, not 1.0"),
+        ("cycle_start", 0, "cycle_start must be above 0 and at most 1, not 0.0"),
+        ("cycle_end", 1.5, "cycle_end must be above 0 and at most 1, not 1.5"),
     ],
 )
 def test_impossible_values_are_refused_in_words(field: str, value: object, message: str) -> None:
@@ -218,6 +286,16 @@ def test_impossible_values_are_refused_in_words(field: str, value: object, messa
             {"dataset": "imagefolder", "normalisation": "imagenet", "image_size": 31},
             "image_size must be 32 or more, not 31",
         ),
+        ({"schedule": "cosine", "final_rate": 0.2}, "final_rate must be between 0 and the learning rate, 0.1; not 0.2"),
+        (
+            {"schedule": "one-cycle", "warmup": "linear"},
+            "warmup must be none with the one-cycle schedule, which rises by itself; not 'linear'",
+        ),
+        ({"mixup": 1, "batch_size": 1}, "mixup mixes the images of a batch: batch_size must be 2 or more"),
+        ({"family": "wide", "depth": 20}, r"depth must be 6n\+4 for a network of family wide, as in 16.*try 16 or 22"),
+        ({"family": "preact-bottleneck", "depth": 110, "shortcut": "none"}, "a residual network needs a shortcut"),
+        ({"family": "preact-bottleneck", "depth": 20.5}, "depth must be a whole number"),
+        ({"family": "preact-bottleneck", "depth": 60}, r"9n\+2 .* as in 164 or 1001; not 60; try 56 or 65"),
     ],
 )
 def test_what_does_not_go_together_is_refused_in_words(values: dict[str, Scalar], message: str) -> None:

@@ -7,6 +7,7 @@ in a diff.  What changes no number (worker processes, how often a checkpoint is 
 
 import contextlib
 import hashlib
+import itertools
 import json
 import math
 import re
@@ -16,6 +17,7 @@ from typing import Any, Self, cast
 
 from reslab.datasets import DATASETS, SHORT, images_used, is_named, known
 from reslab.errors import ResLabError, nearest
+from reslab.families import FAMILIES, check_depth
 
 SEMANTICS = 1
 """Raised by a change of the mathematics that no field of `Recipe` shows, and not by one of rounding.
@@ -56,34 +58,69 @@ mirrored at its edge)."""
     mirror: str = "random"
     """Horizontal mirroring in training: random, alternating (drawn once per image, then every second epoch) or \
 none."""
+    randaugment: int = 0
+    """Operations that RandAugment does to a training image before it is cropped, drawn from 14 (Cubuk et al. \
+2020); 0 for none.  The paper: 3 for WRN-28-10 on CIFAR-10."""
+    randaugment_magnitude: float = 5.0
+    """Strength of these operations, from 0 to 30; 10 is the end of AutoAugment's ranges.  The paper: 5 for \
+WRN-28-10 on CIFAR-10."""
+    cutout: int = 0
+    """Side in pixels of the square that is set to zero in each training image after normalisation (DeVries and \
+Taylor 2017: 16 for CIFAR-10, 8 for CIFAR-100); its centre is anywhere in the image, so part of it may lie \
+outside.  0 for none."""
+    mixup: float = 0.0
+    """Alpha of mixup (Zhang et al. 2018): each training image and its label are mixed with another of the batch, \
+their shares drawn from Beta(alpha, alpha) once per batch.  0 for none; the paper: 1 for CIFAR."""
 
     family: str = "residual"
-    """Network: residual or plain (the same without shortcuts), with 6n+2 layers; or one for ImageNet: imagenet \
-(stride in the 3x3 convolution of a bottleneck) or imagenet-1x1 (stride in its first 1x1, as in the paper)."""
+    """Network: residual or plain (the same without shortcuts), with 6n+2 layers; preact (batch norm and ReLU \
+before each convolution, He et al. 2016b), with 6n+2 layers, or preact-bottleneck, with 9n+2; wide (Zagoruyko and \
+Komodakis 2016), with 6n+4; or one for ImageNet: imagenet (stride in the 3x3 convolution of a bottleneck) or \
+imagenet-1x1 (stride in its first 1x1, as in the paper)."""
     depth: int = 20
-    """Weighted layers, 6n+2.  With imagenet and imagenet-1x1: 18, 34, 50, 101 or 152."""
+    """Weighted layers: 6n+2; wide: 6n+4; preact-bottleneck: 9n+2; imagenet and imagenet-1x1: 18, 34, 50, 101 or \
+152."""
+    width: int = 1
+    """Times that a wide network has the usual 16, 32 and 64 filters, as 10 in WRN-28-10.  The other families have \
+none."""
     shortcut: str = "A"
     """Shortcut where the size changes: A (identity, zero channels appended), A-centred (zeros on both sides) or B \
-(projection); or C (projection everywhere).  A plain network has none."""
+(projection); or C (projection everywhere).  A plain network has none, a wide one B."""
     initialisation: str = "he-fan-in"
     """Initial weights: he-fan-in, or he-fan-out with a uniform linear layer."""
 
     batch_size: int = 128
     """Images per iteration; the last batch of an epoch may be smaller."""
     optimiser: str = "sgd"
-    """sgd, or muon: orthogonalised momentum for the 3x3 convolutions in the blocks, SGD for the rest."""
+    """sgd; muon: orthogonalised momentum for the 3x3 convolutions in the blocks whose output a batch norm takes, \
+SGD for the rest; adam (Kingma and Ba 2015); or adamw (Loshchilov and Hutter 2019: decay apart from the \
+gradient)."""
     muon_rate: float = 0.02
     """Base learning rate of Muon: the fraction by which a step turns the weights of a convolution."""
     muon_momentum: float = 0.95
     """Momentum of Muon (Nesterov)."""
+    adam_beta1: float = 0.9
+    """Adam's decay of the mean of the gradients (Kingma and Ba 2015: 0.9)."""
+    adam_beta2: float = 0.999
+    """Adam's decay of the mean of their squares (Kingma and Ba 2015: 0.999)."""
+    adam_epsilon: float = 1e-8
+    """What Adam adds to the root of that mean (Kingma and Ba 2015: 1e-8)."""
     learning_rate: float = 0.1
-    """Base learning rate of SGD."""
+    """Base learning rate: of SGD, or of Adam, for which Kingma and Ba 2015 propose 0.001."""
     momentum: float = 0.9
     """Momentum of SGD."""
     nesterov: bool = False
     """Use Nesterov momentum."""
     weight_decay: float = 1e-4
-    """L2 penalty, added to the gradient."""
+    """L2 penalty, added to the gradient; with adamw the weights shrink by learning rate x weight_decay at each step \
+instead."""
+    clip_norm: float = 0.0
+    """Largest norm of the gradient of all parameters together; a longer one is scaled down to it (Pascanu et al. \
+2013).  0 for no limit."""
+    ema_decay: float = 0.0
+    """Decay per iteration of an exponential moving average of the weights and of batch norm's statistics (Polyak \
+and Juditsky 1992): the network that is measured and saved.  0 for none, which measures the weights as \
+trained."""
     decay_scope: str = "all"
     """Parameters that decay: all, or weights only (no biases, no batch norm)."""
     label_smoothing: float = 0.0
@@ -94,13 +131,25 @@ none."""
     length: float = 164
     """Length of the training, in that unit."""
     schedule: str = "step"
-    """How the learning rate falls: step (two drops by `drop_factor`) or linear (from the warm-up down to zero)."""
+    """How the learning rate falls: step (drops by `drop_factor`), linear (from the warm-up down to zero), cosine \
+(from the warm-up down to `final_rate` along half a cosine, Loshchilov and Hutter 2017), or one-cycle (up to the \
+base rate and down again, Smith and Topin 2017, along half cosines; the momentum stays)."""
     first_drop: float = 81
     """Completed units after which the rate is first multiplied by `drop_factor`."""
     second_drop: float = 122
     """Completed units after which it is multiplied again."""
+    third_drop: float = 0.0
+    """Completed units after which it is multiplied once more; 0 for no third drop."""
     drop_factor: float = 0.1
     """Factor by which each drop multiplies the rate."""
+    final_rate: float = 0.0
+    """Learning rate that the cosine schedule falls to."""
+    cycle_rise: float = 0.3
+    """Share of the training in which the one-cycle schedule rises, in (0, 1) (0.3 in fastai and PyTorch)."""
+    cycle_start: float = 0.04
+    """Rate that the one-cycle schedule starts at, as a share of the base rate (1/25 in fastai and PyTorch)."""
+    cycle_end: float = 4e-6
+    """Rate that the one-cycle schedule falls to, as a share of the base rate (PyTorch: 1/25 x 1/10,000)."""
     warmup: str = "none"
     """Start at `warmup_rate`: none, until-error (until a finished epoch has a training error below `warmup_error`), \
 or fixed (for `warmup_length`); or linear: rise from zero to the base rate over `warmup_length`.  No warm-up outlasts \
@@ -133,10 +182,9 @@ the first drop."""
 
     @property
     def network(self) -> str:
-        """The network's name, as in resnet20, plain56 or imagenet-resnet50."""
-        if self.family in IMAGENET_FAMILIES:
-            return f"{self.family}-resnet{self.depth}"  # there is a resnet50 of 6n+2 layers, too
-        return f"{'resnet' if self.family == 'residual' else self.family}{self.depth}"
+        """The network's name, as in resnet20, plain56, imagenet-resnet50 or wrn28-10."""
+        family = FAMILIES[self.family]
+        return f"{family.id_words}{self.depth}{f'-{self.width}' if family.has_width else ''}"
 
     @property
     def id(self) -> str:
@@ -191,7 +239,7 @@ def canonical_json(recipe: Recipe) -> str:
 
 def vary(recipe: Recipe, **changes: Scalar) -> Recipe:
     """Return the recipe with some fields changed; an unknown field or value raises `ResLabError`."""
-    if recipe.family == "plain" and changes.get("family", "plain") != "plain":
+    if recipe.shortcut == "none" and changes.get("family", recipe.family) != recipe.family:
         changes = {"shortcut": "A", **changes}  # a plain recipe has forgotten which
     return Recipe.from_mapping({**to_mapping(recipe), **changes})
 
@@ -204,13 +252,14 @@ def stretch(recipe: Recipe, epochs: float) -> Recipe:
     """
     if not epochs > 0 or not math.isfinite(epochs):
         raise ResLabError(f"epochs must be above 0, not {epochs!r}")
-    shares = [recipe.first_drop / recipe.length, recipe.second_drop / recipe.length]
+    drops = [recipe.first_drop, recipe.second_drop, *([recipe.third_drop] if recipe.third_drop else [])]
     if recipe.schedule_unit == "epochs" and recipe.length == epochs:
         return recipe
-    exact = [share * epochs for share in shares]
+    exact = [drop / recipe.length * epochs for drop in drops]
     whole = [float(math.floor(drop + 0.5)) for drop in exact]
-    distinct = 0 < whole[0] < whole[1] < epochs
-    first, second = whole if distinct else exact
+    places = [0.0, *whole, epochs]
+    distinct = all(one < other for one, other in itertools.pairwise(places))
+    first, second, *third = whole if distinct else exact
     warmup_length = recipe.warmup_length
     if recipe.schedule_unit == "iterations" or recipe.warmup == "linear":
         warmup_length *= epochs / recipe.length
@@ -220,6 +269,7 @@ def stretch(recipe: Recipe, epochs: float) -> Recipe:
         length=epochs,
         first_drop=first,
         second_drop=second,
+        third_drop=third[0] if third else 0.0,
         warmup_length=warmup_length,
     )
 
@@ -235,17 +285,6 @@ def images_trained_on(recipe: Recipe) -> int | None:
 def differing_fields(recipes: list[Recipe]) -> tuple[str, ...]:
     """Return the names of the fields in which the recipes are not all alike, in order."""
     return tuple(name for name in field_names() if len({getattr(recipe, name) for recipe in recipes}) > 1)
-
-
-def check_depth(family: str, depth: int) -> None:
-    """Raise `ResLabError` unless there is a network of this family and depth."""
-    if family in IMAGENET_FAMILIES:
-        if depth not in IMAGENET_DEPTHS:
-            raise ResLabError(f"depth must be 18, 34, 50, 101 or 152 for a network of family {family}; not {depth}")
-    elif depth < 8 or depth % 6 != 2:
-        near = max(8, depth - (depth - 2) % 6)
-        hint = f"; try {near}" if near >= depth else f"; try {near} or {near + 6}"
-        raise ResLabError(f"depth must be 6n+2, as in 8, 14, 20, 32, 44, 56, 110 or 1202; not {depth}{hint}")
 
 
 def unhandled(field: str, value: str) -> ResLabError:
@@ -264,23 +303,20 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "normalisation": ("pixel-mean", "channel", "channel-2023", "imagenet", "per-image"),
     "padding": ("mean", "black", "reflect"),
     "mirror": ("random", "alternating", "none"),
-    "family": ("residual", "plain", "imagenet", "imagenet-1x1"),
+    "family": tuple(FAMILIES),
     "shortcut": ("A", "A-centred", "B", "C", "none"),
     "initialisation": ("he-fan-in", "he-fan-out"),
-    "optimiser": ("sgd", "muon"),
+    "optimiser": ("sgd", "muon", "adam", "adamw"),
     "decay_scope": ("all", "weights"),
     "schedule_unit": ("epochs", "iterations"),
-    "schedule": ("step", "linear"),
+    "schedule": ("step", "linear", "cosine", "one-cycle"),
     "warmup": ("none", "until-error", "fixed", "linear"),
     "precision": ("fp32", "bf16"),
 }
 """The allowed values of the fields that name something."""
 
-IMAGENET_FAMILIES = ("imagenet", "imagenet-1x1")
-"""The families of He et al. 2016, table 1, whose depths are `IMAGENET_DEPTHS`."""
-
-IMAGENET_DEPTHS = (18, 34, 50, 101, 152)
-"""The first two have basic blocks, the others bottlenecks."""
+IMAGENET_FAMILIES = tuple(name for name, family in FAMILIES.items() if family.is_for_imagenet)
+"""The families of He et al. 2016, table 1, whose depths are `families.IMAGENET_DEPTHS`."""
 
 UNMEASURED = ("channel-2023", "imagenet", "per-image")
 """Normalisations that need no pass over the training images: those that imagefolder can have."""
@@ -295,6 +331,21 @@ ADDED_LATER: dict[str, Scalar] = {
     "optimiser": "sgd",
     "muon_rate": 0.02,
     "muon_momentum": 0.95,
+    "randaugment": 0,
+    "randaugment_magnitude": 5.0,
+    "cutout": 0,
+    "mixup": 0.0,
+    "width": 1,
+    "adam_beta1": 0.9,
+    "adam_beta2": 0.999,
+    "adam_epsilon": 1e-8,
+    "clip_norm": 0.0,
+    "ema_decay": 0.0,
+    "third_drop": 0.0,
+    "final_rate": 0.0,
+    "cycle_rise": 0.3,
+    "cycle_start": 0.04,
+    "cycle_end": 4e-6,
 }
 """Fields younger than the first release, each with the value that changes nothing."""
 
@@ -335,9 +386,10 @@ def _check(recipe: Recipe) -> None:
         f"images must be the first {SHORT} hexadecimal digits of a fingerprint, not {recipe.images!r}",
     )
     require(
-        recipe.family == "plain" or recipe.shortcut != "none",
+        not FAMILIES[recipe.family].has_shortcuts or recipe.shortcut != "none",
         "a residual network needs a shortcut: A, A-centred, B or C",
     )
+    require(1 <= recipe.width <= 64, f"width must be 1 to 64, not {recipe.width}")
     if known(recipe.dataset).in_files:
         require(recipe.mirror != "alternating", "images of imagefolder are mirrored at random or not at all")
         require(recipe.image_size >= 32, f"image_size must be 32 or more, not {recipe.image_size}")
@@ -354,12 +406,32 @@ def _check(recipe: Recipe) -> None:
     require(0 < recipe.train_share <= 1, f"train_share must be above 0 and at most 1, not {recipe.train_share}")
     require(recipe.holdout >= 0, f"holdout must be 0 or more, not {recipe.holdout}")
     require(0 <= recipe.crop_padding <= 16, f"crop_padding must be 0 to 16, not {recipe.crop_padding}")
+    require(0 <= recipe.randaugment <= 14, f"randaugment must be 0 to 14 operations, not {recipe.randaugment}")
+    require(
+        0 <= recipe.randaugment_magnitude <= 30,
+        f"randaugment_magnitude must be 0 to 30, not {recipe.randaugment_magnitude}",
+    )
+    require(
+        0 <= recipe.cutout <= 2 * recipe.image_size,
+        f"cutout must be 0 to {2 * recipe.image_size} pixels, not {recipe.cutout}",
+    )
+    require(recipe.mixup >= 0, f"mixup must be 0 or more, not {recipe.mixup}")
+    require(
+        recipe.mixup == 0 or recipe.batch_size > 1,
+        "mixup mixes the images of a batch: batch_size must be 2 or more",
+    )
     require(recipe.batch_size >= 1, f"batch_size must be 1 or more, not {recipe.batch_size}")
     require(recipe.learning_rate > 0, f"learning_rate must be above 0, not {recipe.learning_rate}")
     require(0 <= recipe.momentum < 1, f"momentum must be at least 0 and below 1, not {recipe.momentum}")
     require(recipe.momentum > 0 or not recipe.nesterov, "nesterov needs a momentum above 0")
     require(recipe.muon_rate > 0, f"muon_rate must be above 0, not {recipe.muon_rate}")
     require(0 <= recipe.muon_momentum < 1, f"muon_momentum must be at least 0 and below 1, not {recipe.muon_momentum}")
+    for name in ("adam_beta1", "adam_beta2"):
+        beta = getattr(recipe, name)
+        require(0 <= beta < 1, f"{name} must be at least 0 and below 1, not {beta}")
+    require(recipe.adam_epsilon > 0, f"adam_epsilon must be above 0, not {recipe.adam_epsilon}")
+    require(recipe.clip_norm >= 0, f"clip_norm must be 0 (no limit) or more, not {recipe.clip_norm}")
+    require(0 <= recipe.ema_decay < 1, f"ema_decay must be at least 0 (none) and below 1, not {recipe.ema_decay}")
     require(recipe.weight_decay >= 0, f"weight_decay must be 0 or more, not {recipe.weight_decay}")
     require(0 <= recipe.label_smoothing < 1, f"label_smoothing must be in [0, 1), not {recipe.label_smoothing}")
     require(recipe.length > 0, f"length must be above 0, not {recipe.length}")
@@ -367,6 +439,22 @@ def _check(recipe: Recipe) -> None:
         recipe.schedule != "step" or 0 < recipe.first_drop <= recipe.second_drop <= recipe.length,
         "the schedule must have 0 < first_drop <= second_drop <= length, not "
         f"{recipe.first_drop:g}, {recipe.second_drop:g} and {recipe.length:g} {recipe.schedule_unit}",
+    )
+    require(
+        recipe.schedule != "step" or recipe.third_drop == 0 or recipe.second_drop <= recipe.third_drop <= recipe.length,
+        f"third_drop must be 0 (none), or between second_drop and length, {recipe.second_drop:g} and "
+        f"{recipe.length:g} {recipe.schedule_unit}; not {recipe.third_drop:g}",
+    )
+    require(
+        0 <= recipe.final_rate <= recipe.learning_rate or recipe.schedule != "cosine",
+        f"final_rate must be between 0 and the learning rate, {recipe.learning_rate:g}; not {recipe.final_rate:g}",
+    )
+    require(0 < recipe.cycle_rise < 1, f"cycle_rise must be above 0 and below 1, not {recipe.cycle_rise}")
+    require(0 < recipe.cycle_start <= 1, f"cycle_start must be above 0 and at most 1, not {recipe.cycle_start}")
+    require(0 < recipe.cycle_end <= 1, f"cycle_end must be above 0 and at most 1, not {recipe.cycle_end}")
+    require(
+        recipe.schedule != "one-cycle" or recipe.warmup == "none",
+        f"warmup must be none with the one-cycle schedule, which rises by itself; not {recipe.warmup!r}",
     )
     require(0 < recipe.drop_factor <= 1, f"drop_factor must be above 0 and at most 1, not {recipe.drop_factor}")
     require(recipe.warmup_rate > 0, f"warmup_rate must be above 0, not {recipe.warmup_rate}")
@@ -381,23 +469,56 @@ def _check(recipe: Recipe) -> None:
 
 def _irrelevant(recipe: Recipe) -> dict[str, Scalar]:
     """Return the fields that play no part in this recipe with the value they get, so that equal means equal."""
-    named = {"images": ""} if is_named(recipe.dataset) else {}
-    plain = {"shortcut": "none"} if recipe.family == "plain" else {}
-    # Basic blocks have no 1x1 convolution to put the stride in.
-    basic = {"family": "imagenet"} if recipe.family == "imagenet-1x1" and recipe.depth < 50 else {}
-    resized = {"crop_padding": 0} if known(recipe.dataset).in_files else {}
-    uncropped = {"padding": "mean"} if resized or recipe.crop_padding == 0 else {}
-    used = {
-        "none": (),
-        "until-error": ("warmup_rate", "warmup_error"),
-        "fixed": ("warmup_rate", "warmup_length"),
-        "linear": ("warmup_length",),
-    }
-    defaults = {"warmup_rate": 0.01, "warmup_error": 80.0, "warmup_length": 1.0}
-    unused = {name: value for name, value in defaults.items() if name not in used[recipe.warmup]}
-    muonless = {"muon_rate": 0.02, "muon_momentum": 0.95} if recipe.optimiser != "muon" else {}
-    undropped: dict[str, Scalar] = {}
+    family = FAMILIES[recipe.family]
+    unused: dict[str, Scalar] = {}
+    if is_named(recipe.dataset):
+        unused["images"] = ""
+    if not family.has_shortcuts:
+        unused["shortcut"] = "none"
+    if family.projects:
+        unused["shortcut"] = "B"
+    if not family.has_width:
+        unused["width"] = 1
+    if recipe.family == "imagenet-1x1" and recipe.depth < 50:
+        unused["family"] = "imagenet"  # basic blocks have no 1x1 convolution to put the stride in
+    if known(recipe.dataset).in_files:
+        unused["crop_padding"] = 0
+    if unused.get("crop_padding", recipe.crop_padding) == 0:
+        unused["padding"] = "mean"
+    if recipe.weight_decay == 0:
+        unused["decay_scope"] = "all"
+    for name, owners in _ONLY_WITH.items():
+        field, values = owners
+        if getattr(recipe, field) not in values:
+            unused[name] = _NEUTRAL[name]
+    if recipe.randaugment == 0:
+        unused["randaugment_magnitude"] = 5.0
     if recipe.schedule != "step":
-        undropped = {"first_drop": recipe.length, "second_drop": recipe.length, "drop_factor": 0.1}
-    undecayed = {"decay_scope": "all"} if recipe.weight_decay == 0 else {}
-    return {**named, **plain, **basic, **resized, **uncropped, **undropped, **muonless, **undecayed, **unused}
+        unused |= {"first_drop": recipe.length, "second_drop": recipe.length}
+    return unused
+
+
+_ONLY_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
+    "muon_rate": ("optimiser", ("muon",)),
+    "muon_momentum": ("optimiser", ("muon",)),
+    "adam_beta1": ("optimiser", ("adam", "adamw")),
+    "adam_beta2": ("optimiser", ("adam", "adamw")),
+    "adam_epsilon": ("optimiser", ("adam", "adamw")),
+    "momentum": ("optimiser", ("sgd", "muon")),
+    "nesterov": ("optimiser", ("sgd", "muon")),
+    "drop_factor": ("schedule", ("step",)),
+    "third_drop": ("schedule", ("step",)),
+    "final_rate": ("schedule", ("cosine",)),
+    "cycle_rise": ("schedule", ("one-cycle",)),
+    "cycle_start": ("schedule", ("one-cycle",)),
+    "cycle_end": ("schedule", ("one-cycle",)),
+    "warmup_rate": ("warmup", ("until-error", "fixed")),
+    "warmup_error": ("warmup", ("until-error",)),
+    "warmup_length": ("warmup", ("fixed", "linear")),
+}
+"""Fields that play a part only with some values of another field."""
+
+_NEUTRAL: dict[str, Scalar] = {
+    field.name: _coerce(field.name, field.type, field.default) for field in fields(Recipe) if field.name in _ONLY_WITH
+}
+"""The value that these get where they play none."""

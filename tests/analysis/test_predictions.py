@@ -7,17 +7,21 @@ import pytest
 from numpy.typing import NDArray
 
 from reslab.analysis.predictions import (
+    SUPERCLASS_NAMES,
     SUPERCLASSES,
+    Kinds,
     always_wrong,
-    calibration,
     confusion,
-    error_by_class,
+    error_by_kind,
+    kinds_of,
     mcnemar,
-    mean_overlap,
+    of_same_images,
     overlap,
+    shared,
+    shared_by_seeds,
     vote,
-    within_superclass,
-    worst_confusions,
+    within_kind,
+    wrong_by_kind,
 )
 from reslab.errors import CheckpointError
 from reslab.lab.predictions import Predictions, predictions_bytes, read_predictions
@@ -70,9 +74,27 @@ def test_confusion_and_classes() -> None:
     counts = confusion(predictions)
     assert counts.sum() == 1000
     assert [counts[row, (row + 1) % 5] for row in range(5)] == [10] * 5
-    assert error_by_class([predictions, _predictions(_where())]) == dict.fromkeys(NAMES, 2.5)
-    a_for_b = worst_confusions([_predictions(_where((0, 1), (5, 6)))])
-    assert a_for_b == [("a", "b", 2.0)]
+    each = kinds_of("digits", NAMES)
+    assert error_by_kind([predictions, _predictions(_where())], each) == dict.fromkeys(NAMES, 2.5)
+    a_for_b = wrong_by_kind([_predictions(_where((0, 1), (5, 6)))], each)  # two of the 200 images of a
+    assert a_for_b[0, 1] == pytest.approx(1)
+    assert a_for_b.sum() == pytest.approx(1)
+
+
+def test_classes_are_summed_up_by_kind() -> None:
+    labels, predicted = np.array([0, 0, 1, 2, 3]), np.array([1, 2, 0, 2, 0])
+    planted = [Predictions(labels, predicted, np.ones(5), NAMES[:4])]
+    pairs = Kinds(("low", "high"), (0, 0, 1, 1))
+    assert error_by_kind(planted, pairs) == {"low": 100, "high": 50}
+    assert wrong_by_kind(planted, pairs).tolist() == [[pytest.approx(200 / 3), pytest.approx(100 / 3)], [50, 0]]
+    assert within_kind(planted, pairs) == pytest.approx((50, 100 / 3))  # two of four errors stay among 0, 1 or 2, 3
+    assert within_kind([_predictions(_where())], kinds_of("digits", NAMES)) == (0, 0)
+
+
+def test_only_cifar100_has_superclasses() -> None:
+    assert len(kinds_of("cifar100", [str(place) for place in range(100)]).names) == 20
+    assert kinds_of("cifar10", ["air_plane"]) == Kinds(("air plane",), (0,))
+    assert sorted(np.bincount(SUPERCLASSES)) == [5] * 20
 
 
 def test_a_vote_outvotes_and_confidence_breaks_ties() -> None:
@@ -90,19 +112,6 @@ def test_images_that_all_get_wrong_come_surest_first() -> None:
     assert list(always_wrong([one, _predictions(_where((6, 20)))])) == [7, 6, 8]
 
 
-def test_errors_within_superclasses() -> None:
-    labels = np.array([0, 0, 1, 2, 3])
-    predicted = np.array([1, 2, 0, 2, 0])  # two of four errors stay within (0, 1) and (2, 3)
-    found = within_superclass(Predictions(labels, predicted, np.ones(5), NAMES[:4]), (0, 0, 1, 1))
-    assert found == pytest.approx((0.5, 1 / 3))
-    assert sorted(np.bincount(SUPERCLASSES)) == [5] * 20
-
-
-def test_calibration_by_hand() -> None:
-    assert calibration(_predictions(_where((0, 200)), 0.8)) == pytest.approx(0, abs=1e-9)
-    assert calibration(_predictions(_where((0, 500)), 0.8)) == pytest.approx(30)
-
-
 def test_different_images_are_refused() -> None:
     other = Predictions(LABELS[::-1].copy(), LABELS, np.ones(1000), NAMES)
     with pytest.raises(ValueError, match="different images"):
@@ -110,8 +119,18 @@ def test_different_images_are_refused() -> None:
 
 
 def test_all_pairs_count_alike() -> None:
-    three = {"0": _predictions(_where((0, 10))), "1": _predictions(_where((0, 10))), "2": _predictions(_where((5, 15)))}
-    assert mean_overlap(three) == pytest.approx((1 + 0.5 + 0.5) / 3)
+    three = [_predictions(_where((0, 10))), _predictions(_where((0, 10))), _predictions(_where((5, 15)))]
+    found = shared_by_seeds(three)
+    assert found is not None
+    assert found.share == pytest.approx(200 / 3)
+    assert found.chance == pytest.approx(1)
+    assert shared_by_seeds(three[:1]) is None
+    assert shared([(three[0], _predictions(_where()))]) is None  # nothing is wrong that could be shared
+
+
+def test_networks_on_other_images_are_told() -> None:
+    other = Predictions(LABELS[::-1].copy(), LABELS, np.ones(1000), NAMES)
+    assert of_same_images([_predictions(_where()), other, _predictions(_where((0, 3)))]) == [True, False, True]
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
@@ -137,3 +156,4 @@ def test_superclasses_are_those_of_the_official_labels() -> None:
         pytest.skip("the images of cifar100 are not here")
     fine, coarse = load("cifar100").test, load("cifar100-coarse").test
     assert [SUPERCLASSES[label] for label in fine.labels] == list(coarse.labels)
+    assert [name.replace("_", " ") for name in load("cifar100-coarse").class_names] == list(SUPERCLASS_NAMES)

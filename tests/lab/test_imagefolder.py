@@ -13,6 +13,7 @@ from folder_fakes import write_folders
 from reslab.data.folders import read_folders
 from reslab.data.sources import identified, load, load_any
 from reslab.errors import CheckpointError, DataError
+from reslab.families import IMAGENET_DEPTHS
 from reslab.lab.one_run import Settings, execute
 from reslab.lab.planner import plan, work_per_image
 from reslab.lab.provenance import check_classes, check_trained_on
@@ -20,7 +21,7 @@ from reslab.lab.store import RunFiles
 from reslab.models.complexity import multiply_adds, parameters
 from reslab.models.networks import skeleton
 from reslab.presets import preset_recipe
-from reslab.recipe import IMAGENET_DEPTHS, Recipe, Run, stretch, vary
+from reslab.recipe import Recipe, Run, stretch, vary
 
 RECIPE: Recipe = vary(
     stretch(preset_recipe("imagenet", depth=18), 2), image_size=32, batch_size=4, learning_rate=0.02, holdout=3

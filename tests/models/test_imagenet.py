@@ -6,12 +6,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reslab.errors import CheckpointError, ResLabError
+from reslab.families import IMAGENET_DEPTHS
 from reslab.models.complexity import Architecture, architecture, imagenet_catalogue, multiply_adds, parameters
 from reslab.models.fitting import infer_depth, infer_shortcut
 from reslab.models.imagenet import NUM_BLOCKS
 from reslab.models.networks import build, skeleton
 from reslab.models.weights import load_into
-from reslab.recipe import IMAGENET_DEPTHS
 
 PARAMETERS = {18: 11_689_512, 34: 21_797_672, 50: 25_557_032, 101: 44_549_160, 152: 60_192_808}
 """Torchvision's, of its resnet18 to resnet152."""

@@ -253,7 +253,10 @@ def test_input_channels_and_classes_are_free() -> None:
     [
         (("residual", 18, "A", 10), r"depth must be 6n\+2.*not 18"),
         (("residual", 2, "A", 10), r"depth must be 6n\+2.*not 2"),
-        (("dense", 20, "A", 10), "family must be one of residual, plain, imagenet, imagenet-1x1; not 'dense'"),
+        (
+            ("dense", 20, "A", 10),
+            "family must be one of residual, plain, imagenet, imagenet-1x1, preact, .*; not 'dense'",
+        ),
         (("residual", 20, "D", 10), "shortcut must be one of A, A-centred, B, C"),
         (("residual", 20, "none", 10), "a residual network needs a shortcut"),
         (("plain", 20, "none", 0), "at least one class"),

@@ -13,9 +13,9 @@ from reslab.models.networks import build
 from reslab.training.optimiser import (
     Muon,
     inner_convolutions,
-    load_momentum,
+    load_optimiser_state,
     make_optimiser,
-    momentum_buffers,
+    optimiser_state,
     orthogonalised,
     set_rate,
 )
@@ -49,14 +49,14 @@ def test_the_rate_is_set_for_all() -> None:
 def test_momentum_that_does_not_fit_is_refused() -> None:
     module = network()
     optimiser = make_optimiser(module, recipe())
-    assert momentum_buffers(module, optimiser) == {}
+    assert optimiser_state(module, optimiser) == {}
     right = {name: torch.ones_like(value) for name, value in module.named_parameters()}
     with pytest.raises(CheckpointError, match="not that of this network"):
-        load_momentum(module, optimiser, {"other": torch.ones(1)})
+        load_optimiser_state(module, optimiser, {"other": torch.ones(1)})
     with pytest.raises(CheckpointError, match=r"5\.bias has shape \(7,\)"):
-        load_momentum(module, optimiser, {**right, "5.bias": torch.ones(7)})
-    load_momentum(module, optimiser, right)
-    assert all(torch.equal(value, right[name]) for name, value in momentum_buffers(module, optimiser).items())
+        load_optimiser_state(module, optimiser, {**right, "5.bias": torch.ones(7)})
+    load_optimiser_state(module, optimiser, right)
+    assert all(torch.equal(value, right[name]) for name, value in optimiser_state(module, optimiser).items())
 
 
 def test_muon_trains_the_inner_convolutions() -> None:
@@ -127,14 +127,14 @@ def test_muon_leaves_everything_where_the_loss_was_not_finite() -> None:
     _given(module, 1)
     optimiser.step()
     before = [parameter.detach().clone() for parameter in module.parameters()]
-    momentum = {name: value.clone() for name, value in momentum_buffers(module, optimiser).items()}
+    momentum = {name: value.clone() for name, value in optimiser_state(module, optimiser).items()}
     for parameter in module.parameters():
         parameter.grad = torch.full_like(parameter, math.nan)
     optimiser.found_inf = torch.ones(())  # type: ignore[attr-defined]
     optimiser.step()
     assert all(torch.equal(one, two) for one, two in zip(module.parameters(), before, strict=True))
     conv = "0.weight"
-    assert torch.equal(momentum_buffers(module, optimiser)[conv], momentum[conv])
+    assert torch.equal(optimiser_state(module, optimiser)[conv], momentum[conv])
 
 
 @pytest.mark.parametrize("cut", [1, 4, 6])

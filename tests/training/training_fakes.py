@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from reslab.recipe import Recipe, Scalar
 from reslab.training.checkpoint import load_checkpoint, restore, save_checkpoint
 from reslab.training.loop import Batches, Event, State, start, train
-from reslab.training.optimiser import momentum_buffers
+from reslab.training.optimiser import optimiser_state
 
 CPU = torch.device("cpu")
 NUM_CLASSES = 3
@@ -124,6 +124,6 @@ def bits(state: State) -> dict[str, list[float]]:
     """Return all weights, statistics and momentum as lists, to be compared exactly."""
     both: Iterable[tuple[str, Tensor]] = [
         *state.module.state_dict().items(),
-        *((f"momentum of {name}", value) for name, value in momentum_buffers(state.module, state.optimiser).items()),
+        *((f"momentum of {name}", value) for name, value in optimiser_state(state.module, state.optimiser).items()),
     ]
     return {name: value.flatten().tolist() for name, value in both}

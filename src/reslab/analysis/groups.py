@@ -18,6 +18,7 @@ from reslab.analysis.summary import (
     window_figures,
 )
 from reslab.analysis.tidy import Tables
+from reslab.lab.predictions import Predictions
 from reslab.recipe import Recipe
 
 T = TypeVar("T")
@@ -81,6 +82,12 @@ class Group:
         sound = self.runs.filter(~pl.col("status").is_in(sorted(LOST)))
         epochs = self.epochs.filter(pl.col("run_id").is_in(sound["run_id"].to_list()))
         return epochs if epochs.height else self.epochs
+
+    @property
+    def predictions(self) -> list[Predictions]:
+        """What the trained networks said of the test images, by seed, of those that kept it."""
+        known = {} if self.tables is None else self.tables.predictions
+        return [known[run_id] for run_id in self.finished.sort("seed")["run_id"].to_list() if run_id in known]
 
     def fact(self, column: str) -> object:
         """Return the first known value of a column that is the same for all runs of a recipe, or None."""

@@ -4,9 +4,10 @@ These are statements on the networks at hand and the images they were tested on.
 in `reslab.analysis.comparisons`, from the errors of several.
 """
 
-import math
-from collections.abc import Mapping, Sequence
+import statistics
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,13 @@ SUPERCLASSES = (
     12, 9, 13, 15, 13, 16, 19, 2, 4, 6, 19, 5, 5, 8, 19, 18, 1, 2, 15, 6, 0, 17, 8, 14, 13,
 )  # fmt: skip
 """The superclass of each of CIFAR-100's classes, both in alphabetical order (Krizhevsky 2009)."""
+
+SUPERCLASS_NAMES = (
+    "aquatic mammals", "fish", "flowers", "food containers", "fruit and vegetables", "household electrical devices",
+    "household furniture", "insects", "large carnivores", "large man-made outdoor things",
+    "large natural outdoor scenes", "large omnivores and herbivores", "medium mammals", "non-insect invertebrates",
+    "people", "reptiles", "small mammals", "trees", "vehicles 1", "vehicles 2",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,33 @@ class Overlap:
         """Errors in common as a share of those of the network with fewer, in [0, 1]; 0 where it has none."""
         fewest = min(self.first, self.second)
         return self.both / fewest if fewest else 0.0
+
+    @property
+    def chance(self) -> float:
+        """What `share` would be if errors were independent."""
+        return max(self.first, self.second) / self.num_images if min(self.first, self.second) else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Means over pairs of networks, in percent: `Overlap.share` and `Overlap.chance`."""
+
+    share: float
+    chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """What classes are told by: names, and the place among them of each class."""
+
+    names: tuple[str, ...]
+    of: tuple[int, ...]
+
+    def summed(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return values by class (first axis) summed by kind."""
+        found = np.zeros((len(self.names), *values.shape[1:]), dtype=np.int64)
+        np.add.at(found, np.asarray(self.of), values)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,41 +94,54 @@ def confusion(predictions: Predictions) -> NDArray[np.int64]:
     return np.bincount(places, minlength=size * size).reshape(size, size).astype(np.int64)
 
 
-def error_by_class(predictions: Sequence[Predictions]) -> dict[str, float]:
-    """Return the error of each class in percent, a mean over the networks; a class without images is left out."""
-    counts = sum(confusion(one) for one in predictions)
-    assert isinstance(counts, np.ndarray)
-    rows = zip(predictions[0].class_names, counts.sum(axis=1), np.diag(counts), strict=True)
-    return {name: 100 * float(total - right) / float(total) for name, total, right in rows if total}
+def kinds_of(dataset: str, class_names: Sequence[str]) -> Kinds:
+    """Return CIFAR-100's superclasses, and of any other data set each class as its own kind."""
+    if dataset == "cifar100" and len(class_names) == len(SUPERCLASSES):
+        return Kinds(SUPERCLASS_NAMES, SUPERCLASSES)
+    return Kinds(tuple(name.replace("_", " ") for name in class_names), tuple(range(len(class_names))))
 
 
-def worst_confusions(predictions: Sequence[Predictions], most: int = 10) -> list[tuple[str, str, float]]:
-    """Return the pairs (class, taken for) that errors are most frequent in, with images a network, the most first."""
-    counts = sum(confusion(one) for one in predictions)
-    assert isinstance(counts, np.ndarray)
-    off = counts.astype(float) / len(predictions)
-    np.fill_diagonal(off, 0)
-    names = predictions[0].class_names
-    order = np.argsort(-off, axis=None, kind="stable")[:most]
-    places = [(int(place) // len(names), int(place) % len(names)) for place in order]
-    return [(names[row], names[column], float(off[row, column])) for row, column in places if off[row, column] > 0]
+def error_by_kind(predictions: Sequence[Predictions], kinds: Kinds) -> dict[str, float]:
+    """Return the error of each kind in percent, a mean over the networks; a kind without images is left out."""
+    counts = total_confusion(predictions)
+    totals, right = (kinds.summed(values) for values in (counts.sum(axis=1), np.diag(counts)))
+    rows = zip(kinds.names, totals.tolist(), right.tolist(), strict=True)
+    return {name: 100 * (total - known) / total for name, total, known in rows if total}
 
 
-def within_superclass(predictions: Predictions, superclasses: Sequence[int] = SUPERCLASSES) -> tuple[float, float]:
-    """Return which share of the errors stays within the true superclass, and which would if errors fell evenly.
+def wrong_by_kind(predictions: Sequence[Predictions], kinds: Kinds) -> NDArray[np.float64]:
+    """Return which share (%) of each kind's images (rows) was put into a wrong class of which kind (columns).
+
+    On the diagonal are errors within a kind: 0 where each class is its own.  A kind without images has 0 throughout.
+    """
+    counts = total_confusion(predictions)
+    totals = kinds.summed(counts.sum(axis=1))
+    np.fill_diagonal(counts, 0)
+    wrong = kinds.summed(kinds.summed(counts).T).T
+    return 100 * wrong / np.maximum(totals, 1)[:, None]
+
+
+def total_confusion(predictions: Sequence[Predictions]) -> NDArray[np.int64]:
+    """Return the sum of the networks' confusions."""
+    _check(predictions)
+    counts: NDArray[np.int64] = np.sum([confusion(one) for one in predictions], axis=0, dtype=np.int64)
+    return counts
+
+
+def within_kind(predictions: Sequence[Predictions], kinds: Kinds) -> tuple[float, float]:
+    """Return which share (%) of the errors stays within the true kind, and which would if errors fell evenly.
 
     The second is that of errors spread evenly over all wrong classes.  Both are 0 where there is no error.
     """
-    groups = np.asarray(superclasses)
-    if len(groups) != len(predictions.class_names):
-        raise ValueError(f"{len(predictions.class_names)} classes cannot have {len(groups)} superclasses")
-    wrong = predictions.wrong
-    if not wrong.any():
+    counts = total_confusion(predictions)
+    np.fill_diagonal(counts, 0)
+    errors = int(counts.sum())
+    if not errors:
         return 0.0, 0.0
-    true = groups[predictions.labels[wrong]]
-    siblings = np.bincount(groups, minlength=int(groups.max()) + 1)[true] - 1
-    stays = groups[predictions.predicted[wrong]] == true
-    return float(stays.mean()), float((siblings / (len(groups) - 1)).mean())
+    of = np.asarray(kinds.of)
+    same = of[:, None] == of[None, :]
+    evenly = (same.sum(axis=1) - 1) / max(1, len(of) - 1)
+    return 100 * float(counts[same].sum()) / errors, 100 * float(counts.sum(axis=1) @ evenly) / errors
 
 
 def overlap(first: Predictions, second: Predictions) -> Overlap:
@@ -114,17 +162,31 @@ def mcnemar(first: Predictions, second: Predictions) -> McNemar:
     return McNemar(only_first, only_second, p)
 
 
+def shared(pairs: Iterable[tuple[Predictions, Predictions]]) -> Shared | None:
+    """Return what pairs of networks have in common, on average; None without a pair in which both have errors."""
+    found = [one for pair in pairs if min((one := overlap(*pair)).first, one.second)]
+    if not found:
+        return None
+    share, chance = (statistics.fmean(getattr(one, name) for one in found) for name in ("share", "chance"))
+    return Shared(100 * share, 100 * chance)
+
+
+def shared_by_seeds(predictions: Sequence[Predictions]) -> Shared | None:
+    """Return what any two of these networks share; None for fewer than two, or without errors."""
+    return shared(combinations(predictions, 2))
+
+
 def vote(predictions: Sequence[Predictions]) -> float:
     """Return the error in percent of the networks' vote, each with its confidence in its own class as its weight.
 
     It stands for an average over their probabilities, of which only the largest is kept.
     """
     _check(predictions)
-    votes = np.zeros((len(predictions[0].labels), len(predictions[0].class_names)))
-    images = np.arange(len(votes))
-    for one in predictions:
-        votes[images, one.predicted] += one.confidence
-    return 100 * float((votes.argmax(axis=1) != predictions[0].labels).mean())
+    classes = np.stack([one.predicted for one in predictions])
+    sure = np.stack([one.confidence for one in predictions])
+    weights = np.stack([np.where(classes == own, sure, 0).sum(axis=0) for own in classes])
+    chosen = classes[weights.argmax(axis=0), np.arange(classes.shape[1])]
+    return 100 * float((chosen != predictions[0].labels).mean())
 
 
 def always_wrong(predictions: Sequence[Predictions]) -> NDArray[np.int64]:
@@ -136,27 +198,15 @@ def always_wrong(predictions: Sequence[Predictions]) -> NDArray[np.int64]:
     return places[np.argsort(-sure[places], kind="stable")].astype(np.int64)
 
 
-def calibration(predictions: Predictions, num_bins: int = 15) -> float:
-    """Return the expected calibration error in percent (Guo et al. 2017), over bins of equal width."""
-    bins = np.minimum((predictions.confidence * num_bins).astype(int), num_bins - 1)
-    off = 0.0
-    for place in range(num_bins):
-        inside = bins == place
-        if inside.any():
-            right = float((~predictions.wrong[inside]).mean())
-            off += float(inside.mean()) * abs(float(predictions.confidence[inside].mean()) - right)
-    return 100 * off
-
-
-def mean_overlap(predictions: Mapping[str, Predictions]) -> float:
-    """Return the mean share of errors in common over all pairs; nan for fewer than two networks."""
-    listed = list(predictions.values())
-    pairs = [(one, two) for place, one in enumerate(listed) for two in listed[place + 1 :]]
-    return math.fsum(overlap(one, two).share for one, two in pairs) / len(pairs) if pairs else math.nan
+def of_same_images(predictions: Sequence[Predictions]) -> list[bool]:
+    """Return of each whether it is of the same images as the first."""
+    return [one is predictions[0] or _same(one, predictions[0]) for one in predictions]
 
 
 def _check(predictions: Sequence[Predictions]) -> None:
-    first = predictions[0]
-    for other in predictions[1:]:
-        if other.class_names != first.class_names or not np.array_equal(other.labels, first.labels):
-            raise ValueError("these predictions are of different images")
+    if not all(of_same_images(predictions)):
+        raise ValueError("these predictions are of different images")
+
+
+def _same(one: Predictions, other: Predictions) -> bool:
+    return one.class_names == other.class_names and np.array_equal(one.labels, other.labels)

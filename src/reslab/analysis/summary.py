@@ -85,7 +85,7 @@ def settled_window(recipe: Recipe, num_train: int | None) -> Window | None:
     is unknown.
     """
     places = schedule_epochs(recipe, num_train)
-    if places is None or recipe.schedule == "linear":
+    if places is None or recipe.schedule != "step":
         return None
     first_drop, _, length = places
     last = max(1, math.ceil(length - 1e-9))

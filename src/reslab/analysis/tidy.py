@@ -12,6 +12,7 @@ import polars as pl
 from reslab.analysis.diagnoses import Diagnoses, tidy
 from reslab.errors import ResLabError
 from reslab.files import printable
+from reslab.lab.predictions import Predictions, read_predictions
 from reslab.lab.store import RunFiles, find_runs, run_files
 from reslab.recipe import Recipe, Run, to_mapping
 
@@ -40,6 +41,8 @@ class Tables:
     epochs: pl.DataFrame
     problems: tuple[Problem, ...] = ()
     diagnoses: Diagnoses = field(default_factory=Diagnoses)
+    predictions: Mapping[str, Predictions] = field(default_factory=dict)
+    """What the trained network said of each test image, by run id, of the runs that kept it."""
 
 
 _KINDS: dict[Any, type[pl.DataType]] = {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean}
@@ -136,6 +139,7 @@ def read_tables(root: Path, runs: Sequence[Run] | None = None) -> Tables:
     epoch_rows: list[dict[str, Any]] = []
     problems: list[Problem] = []
     diagnosed: dict[str, Mapping[str, Any]] = {}
+    predictions: dict[str, Predictions] = {}
     for files, asked in places:
         run = asked
         try:
@@ -156,15 +160,26 @@ def read_tables(root: Path, runs: Sequence[Run] | None = None) -> Tables:
                 diagnosed |= _diagnosed(files, row)
             except ResLabError as error:
                 problems.append(Problem.of(files.path, error, root))
+            try:
+                predictions |= _predicted(files, row)
+            except ResLabError as error:
+                problems.append(Problem.of(files.path, error, root))
     frames = _frame(run_rows, RUN_SCHEMA), _frame(epoch_rows, EPOCH_SCHEMA)
-    return Tables(*frames, tuple(problems), tidy(diagnosed))
+    return Tables(*frames, tuple(problems), tidy(diagnosed), predictions)
 
 
 def select(tables: Tables, runs: Iterable[Run]) -> Tables:
     """Return the rows of these runs only, in the order of the tables."""
     ids = list({run.id for run in runs})
     wanted = pl.col("run_id").is_in(ids)
-    return Tables(tables.runs.filter(wanted), tables.epochs.filter(wanted), tables.problems, tables.diagnoses.of(ids))
+    predictions = {run_id: one for run_id, one in tables.predictions.items() if run_id in ids}
+    return Tables(
+        tables.runs.filter(wanted),
+        tables.epochs.filter(wanted),
+        tables.problems,
+        tables.diagnoses.of(ids),
+        predictions,
+    )
 
 
 def _read_run(files: RunFiles, run: Run) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -224,6 +239,15 @@ def _diagnosed(files: RunFiles, row: Mapping[str, Any]) -> dict[str, Mapping[str
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ResLabError(f"{files.path / 'diagnostics.json'} is damaged ({error!r}); measure again") from None
     return {row["run_id"]: content}
+
+
+def _predicted(files: RunFiles, row: Mapping[str, Any]) -> dict[str, Predictions]:
+    """Return the run's predictions by its id, as its manifest vouches for them; nothing where it kept none."""
+    if not files.predictions.exists():
+        return {}
+    files.check_files([files.predictions.name])
+    found = read_predictions(files.predictions)
+    return {} if found is None else {row["run_id"]: found}
 
 
 def _identity(run: Run) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from reslab.cli import OK
 from reslab.cli.console import print_json, print_table, size
 from reslab.cli.flags import AsJson, DataRoot, Runs
 from reslab.cli.lists import whole_numbers
+from reslab.families import IMAGENET_DEPTHS
 from reslab.presets import PRESETS, preset_recipe
 from reslab.recipe import (
-    IMAGENET_DEPTHS,
     IMAGENET_FAMILIES,
     Recipe,
     Scalar,

@@ -38,7 +38,7 @@ KeepEpochs = Annotated[
     Parameter(
         name="--keep-epochs",
         help="Epochs after which to keep the weights for `reslab diagnose RUN --epoch`, e.g. 1,41,82, or none; "
-        "default: the first and the last before each drop of the rate (linear schedule: the first and the middle).",
+        "default: the first and the last before each drop of the rate (other schedules: the first and the middle).",
     ),
 ]
 

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from reslab.cli import DAMAGED, OK
 from reslab.cli.console import aside, print_json, print_table
-from reslab.cli.flags import AsJson, Out, Runs
+from reslab.cli.flags import AsJson, DataRoot, Out, Runs
 from reslab.cli.lists import names
 from reslab.datasets import SHORT
 from reslab.errors import ResLabError
@@ -103,6 +103,7 @@ def report(
     out: Out = Path("report"),
     title: str | None = None,
     author: str | None = None,
+    data_root: DataRoot = None,
     figures: str | None = None,
     json: AsJson = False,
 ) -> int:
@@ -126,7 +127,13 @@ def report(
     if not runs.is_dir():
         raise ResLabError(f"there is no folder {runs}; give the folder of the runs with --runs")
     written = write_report(
-        runs, out, list(studies) or None, title=title, author=author, formats=names("figures", figures) or FORMATS
+        runs,
+        out,
+        list(studies) or None,
+        title=title,
+        author=author,
+        data_root=data_root,
+        formats=names("figures", figures) or FORMATS,
     )
     tell_left_out(written)
     if json:

@@ -180,7 +180,7 @@ def run(
     if not no_report:
         from reslab.report.write import write_report
 
-        written = write_report(runs, out, title=title, author=author)
+        written = write_report(runs, out, title=title, author=author, data_root=data_root)
         tell_left_out(written)
     failed = [run for run, status in statuses.items() if status == "failed"]
     page = None if written is None else written.html

@@ -7,6 +7,7 @@ from reslab.analysis.summary import schedule_epochs
 from reslab.datasets import known
 from reslab.exhibits.blocks import Column, Table
 from reslab.exhibits.wording import dataset_name, listing, network_name, number, percent, settings, whole
+from reslab.families import FAMILIES
 from reslab.recipe import Recipe, images_trained_on, unhandled
 
 _NORMALISATION = {
@@ -65,7 +66,7 @@ def schedule_table(key: str, groups: Sequence[Group]) -> Table:
         unit = "epochs" if places else group.recipe.schedule_unit
         found = places or (group.recipe.first_drop, group.recipe.second_drop, group.recipe.length)
         first, second, length = (round(place, 1) for place in found)
-        drops = (None, None) if group.recipe.schedule == "linear" else (first, second)
+        drops = (first, second) if group.recipe.schedule == "step" else (None, None)
         schedules[f"{_place(length)} {unit}", *drops] = None
     lengths, firsts, seconds = zip(*schedules, strict=True)
     return Table(
@@ -101,11 +102,20 @@ def schedule_words(recipe: Recipe) -> str:
     factor = number(recipe.drop_factor)
     if recipe.schedule == "linear":
         return f"{length} {unit}, rate falling linearly to zero"
+    if recipe.schedule == "cosine":
+        return f"{length} {unit}, rate falling to {number(recipe.final_rate)} along half a cosine"
+    if recipe.schedule == "one-cycle":
+        start, end = number(recipe.cycle_start), number(recipe.cycle_end)
+        return (
+            f"{length} {unit}, one cycle along half cosines: from {start} of the rate up to it over "
+            f"{percent(recipe.cycle_rise)}, then down to {end} of it"
+        )
     if recipe.schedule != "step":
         raise unhandled("schedule", recipe.schedule)
     if recipe.drop_factor == 1:
         return f"{length} {unit}, rate constant"
-    return f"{length} {unit}, rate multiplied by {factor} after {first} and {second}"
+    places = (first, second, *([_place(recipe.third_drop)] if recipe.third_drop else []))
+    return f"{length} {unit}, rate multiplied by {factor} after {listing(places)}"
 
 
 def _place(place: float) -> str:
@@ -128,7 +138,13 @@ def _augmentation(recipe: Recipe) -> str:
     mirror = {"random": "random mirror image", "alternating": "mirror image every second epoch", "none": None}[
         recipe.mirror
     ]
-    return listing([part for part in (crop, mirror) if part]) or "none"
+    drawn = None
+    if recipe.randaugment:
+        operations = "operation" if recipe.randaugment == 1 else "operations"
+        drawn = f"RandAugment of {recipe.randaugment} {operations}, magnitude {number(recipe.randaugment_magnitude)}"
+    square = f"cutout of {recipe.cutout} x {recipe.cutout} pixels" if recipe.cutout else None
+    mixed = f"mixup with alpha {number(recipe.mixup)}" if recipe.mixup else None
+    return listing([part for part in (drawn, crop, mirror, square, mixed) if part]) or "none"
 
 
 def _share(recipe: Recipe) -> str | None:
@@ -144,13 +160,26 @@ def _optimiser(recipe: Recipe) -> str:
         return sgd
     if recipe.optimiser == "muon":
         muon = f"Muon, momentum {number(recipe.muon_momentum)}, rate {number(recipe.muon_rate)}"
-        return f"{muon} (3x3 convolutions within the blocks); {sgd} (the rest)"
+        which = "" if FAMILIES[recipe.family].norm_follows else " that batch norm follows"
+        return f"{muon} (3x3 convolutions within the blocks{which}); {sgd} (the rest)"
+    if recipe.optimiser in ("adam", "adamw"):
+        name = {"adam": "Adam", "adamw": "AdamW"}[recipe.optimiser]
+        betas = f"{number(recipe.adam_beta1)} and {number(recipe.adam_beta2)}"
+        return f"{name}, betas {betas}, epsilon {recipe.adam_epsilon:g}"
     raise unhandled("optimiser", recipe.optimiser)
 
 
 def _decay(recipe: Recipe) -> str:
     scope = {"all": "all parameters", "weights": "weights only"}[recipe.decay_scope]
-    return f"{number(recipe.weight_decay)} on {scope}" if recipe.weight_decay else "none"
+    how = ", apart from the gradient" if recipe.optimiser == "adamw" else ""
+    return f"{number(recipe.weight_decay)} on {scope}{how}" if recipe.weight_decay else "none"
+
+
+def _averaged(recipe: Recipe) -> str | None:
+    """Return what is averaged over the iterations, and measured."""
+    if not recipe.ema_decay:
+        return None
+    return f"exponential moving average, decay {number(recipe.ema_decay)} per iteration; it is what is measured"
 
 
 def _warmup(recipe: Recipe) -> str | None:
@@ -172,10 +201,12 @@ ASPECTS: tuple[tuple[str, Callable[[Recipe], str | None]], ...] = (
     ("Normalisation", lambda recipe: _NORMALISATION[recipe.normalisation]),
     ("Augmentation", _augmentation),
     ("Network", _network),
-    ("Shortcut", lambda recipe: None if recipe.family == "plain" else _SHORTCUT[recipe.shortcut]),
+    ("Shortcut", lambda recipe: _SHORTCUT[recipe.shortcut] if FAMILIES[recipe.family].has_shortcuts else None),
     ("Initialisation", lambda recipe: _INITIALISATION[recipe.initialisation]),
     ("Optimiser", _optimiser),
     ("Weight decay", _decay),
+    ("Gradient", lambda recipe: f"norm at most {number(recipe.clip_norm)}" if recipe.clip_norm else None),
+    ("Averaged weights", _averaged),
     ("Batch size", lambda recipe: f"{recipe.batch_size} images"),
     ("Learning rate", lambda recipe: number(recipe.learning_rate)),
     ("Schedule", schedule_words),
@@ -187,7 +218,13 @@ ASPECTS: tuple[tuple[str, Callable[[Recipe], str | None]], ...] = (
 
 _SELF_EXPLAINING = ("Data set", "Network")
 
-_WITHOUT = {"Training images": "all", "Warm-up": "none", "Label smoothing": "0"}
+_WITHOUT = {
+    "Training images": "all",
+    "Warm-up": "none",
+    "Label smoothing": "0",
+    "Gradient": "not clipped",
+    "Averaged weights": "none",
+}
 """What it is called to do without an aspect, beside others that have it."""
 
 

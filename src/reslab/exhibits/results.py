@@ -17,6 +17,7 @@ from reslab.exhibits.wording import (
     number,
     of_asked,
     over_seeds,
+    p_words,
     points,
     signed,
     spread,
@@ -140,7 +141,7 @@ def _difference_columns(listed: Sequence[Compared | None]) -> list[tuple[str, Ce
         ("Difference (points)", [None if one is None else signed(one.value) for one in found]),
         ("95% interval", intervals),
         ("Verdict", [None if one is None else _verdict(one) for one in listed]),
-        ("Corrected p", [None if one is None else _p(one.adjusted) for one in verdicts]),
+        ("Corrected p", [None if one is None else p_words(one.adjusted) for one in verdicts]),
     ]
     if uneven:
         pairs = [None if one is None else f"{one.n_second}, {one.n_first}{'†' if one.paired else ''}" for one in found]
@@ -209,9 +210,3 @@ def _window(group: Group) -> str | None:
     if found is None or window is None:
         return None
     return f"{points(found.mean)} ({points(found.low)} to {points(found.high)})"
-
-
-def _p(value: float | None) -> str | None:
-    if value is None:
-        return None
-    return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"

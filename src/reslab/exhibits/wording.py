@@ -7,17 +7,13 @@ from reslab.analysis.differences import Difference
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import Summary
 from reslab.datasets import known
+from reslab.families import FAMILIES
 from reslab.recipe import Recipe
 
 Label = Callable[[Group], str]
 """Names a group among others."""
 
-FAMILY_NAMES = {
-    "residual": "ResNet",
-    "plain": "plain",
-    "imagenet": "ImageNet ResNet",
-    "imagenet-1x1": "ImageNet ResNet (stride in the 1x1)",
-}
+FAMILY_NAMES = {name: family.words for name, family in FAMILIES.items()}
 
 SOURCE_NAMES = {
     "paper": "Paper",
@@ -41,8 +37,9 @@ def dataset_name(dataset: str) -> str:
 
 
 def network_name(recipe: Recipe) -> str:
-    """Return a network's usual name, as in ResNet-20."""
-    return f"{FAMILY_NAMES[recipe.family]}-{recipe.depth}"
+    """Return a network's usual name, as in ResNet-20 or WRN-28-10."""
+    width = f"-{recipe.width}" if FAMILIES[recipe.family].has_width else ""
+    return f"{FAMILY_NAMES[recipe.family]}-{recipe.depth}{width}"
 
 
 def points(value: float | None) -> str | None:
@@ -173,6 +170,13 @@ def over_seeds(groups: Sequence[Group]) -> str:
     if any(group.num_finished > 1 for group in groups):
         return "mean ± sample standard deviation over the finished seeds"
     return "of one seed each"
+
+
+def p_words(value: float | None) -> str | None:
+    """Return a p with as many digits as are read; None stays None."""
+    if value is None:
+        return None
+    return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
 def opened(text: str) -> str:

@@ -89,6 +89,7 @@ def build_network(recipe: Recipe, num_classes: int, seed: int, checkpoint_activa
         recipe.depth,
         recipe.shortcut,
         num_classes,
+        width=recipe.width,
         initialisation=recipe.initialisation,
         seed=seed,
         checkpoint_activations=checkpoint_activations,

@@ -62,7 +62,7 @@ class Bottleneck(nn.Module):
         return relu_after(self.bn3, y)
 
 
-class _Checkpointed(nn.Module):
+class Checkpointed(nn.Module):
     """Keeps only the input of a block for the backward pass and computes the rest again."""
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
@@ -82,11 +82,11 @@ class _Checkpointed(nn.Module):
         return nullcontext(), _keeping_statistics(self)
 
 
-class CheckpointedBlock(_Checkpointed, Block):
+class CheckpointedBlock(Checkpointed, Block):
     """A block that keeps only its input for the backward pass and computes the rest again."""
 
 
-class CheckpointedBottleneck(_Checkpointed, Bottleneck):
+class CheckpointedBottleneck(Checkpointed, Bottleneck):
     """A bottleneck that keeps only its input for the backward pass and computes the rest again."""
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from reslab.families import IMAGENET_DEPTHS, check_depth
 from reslab.models import networks
 from reslab.models.imagenet import has_bottlenecks
-from reslab.recipe import IMAGENET_DEPTHS, check_depth
 
 PAPER_DEPTHS = (20, 32, 44, 56, 110, 1202)
 """Depths of He et al. 2016, table 6."""

@@ -6,7 +6,8 @@ from typing import Any, Protocol
 
 import torch
 
-from reslab.recipe import IMAGENET_DEPTHS, IMAGENET_FAMILIES
+from reslab.families import IMAGENET_DEPTHS
+from reslab.recipe import IMAGENET_FAMILIES
 
 MAX_BLOCKS = 500
 """Blocks of a stage from which on a file is of no network that anyone trains; depth 1202 has 200."""

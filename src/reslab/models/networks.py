@@ -1,20 +1,45 @@
 """A recipe's network with the weights it starts from; and the residual and plain networks for 32x32 images.
 
-He et al. 2016, section 4.2; those for ImageNet are in `reslab.models.imagenet`.
+He et al. 2016, section 4.2; the other families are in `reslab.models.imagenet` and `reslab.models.preact`.
 """
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from reslab.errors import ResLabError
+from reslab.families import FAMILIES, check_depth, num_blocks
 from reslab.models.blocks import Block, CheckpointedBlock, make_stage, relu_after
 from reslab.models.imagenet import ImageNetResNet
-from reslab.recipe import CHOICES, IMAGENET_FAMILIES, check_depth, random_stream, unhandled
+from reslab.models.preact import PreActResNet
+from reslab.recipe import CHOICES, random_stream, unhandled
 
 STAGE_CHANNELS = (16, 32, 64)
 """Filters of the three stages, on maps of 32x32, 16x16 and 8x8."""
+
+BOTTLENECK_CHANNELS = (64, 128, 256)
+"""Those of a network of bottlenecks, at the end of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a family's network is built from; the values are those of `Recipe`."""
+
+    family: str
+    depth: int
+    shortcut: str
+    num_classes: int
+    width: int = 1
+    in_channels: int = 3
+    checkpoint_activations: bool = False
+
+    @property
+    def num_blocks(self) -> int:
+        """Blocks of each of the three stages."""
+        return num_blocks(self.family, self.depth)
 
 
 def build(
@@ -25,6 +50,7 @@ def build(
     *,
     initialisation: str,
     seed: int,
+    width: int = 1,
     in_channels: int = 3,
     checkpoint_activations: bool = False,
 ) -> nn.Module:
@@ -40,6 +66,7 @@ def build(
         depth,
         shortcut,
         num_classes,
+        width=width,
         in_channels=in_channels,
         checkpoint_activations=checkpoint_activations,
     ).to_empty(device="cpu")
@@ -53,9 +80,10 @@ def skeleton(
     shortcut: str,
     num_classes: int,
     *,
+    width: int = 1,
     in_channels: int = 3,
     checkpoint_activations: bool = False,
-) -> "ResNet | ImageNetResNet":
+) -> "ResNet | ImageNetResNet | PreActResNet":
     """Return the network on torch's meta device: shapes without memory, for counting."""
     _require_choice("family", family)
     _require_choice("shortcut", shortcut)
@@ -64,27 +92,57 @@ def skeleton(
         raise ResLabError(
             f"a network needs at least one class and one input channel, not {num_classes} and {in_channels}"
         )
-    if family != "plain" and shortcut == "none":
+    if FAMILIES[family].has_shortcuts and shortcut == "none":
         raise ResLabError("a residual network needs a shortcut: A, A-centred, B or C")
     with torch.device("meta"):
-        if family in IMAGENET_FAMILIES:
-            return ImageNetResNet(
-                depth=depth,
-                stride_first=family == "imagenet-1x1",
-                shortcut=shortcut,
-                num_classes=num_classes,
-                in_channels=in_channels,
-                checkpoint_activations=checkpoint_activations,
-            )
-        if family in ("residual", "plain"):
-            return ResNet(
-                num_blocks=(depth - 2) // 6,
-                shortcut="none" if family == "plain" else shortcut,
-                num_classes=num_classes,
-                in_channels=in_channels,
-                block=CheckpointedBlock if checkpoint_activations else Block,
-            )
-    raise unhandled("family", family)
+        return BUILDERS[family](Plan(family, depth, shortcut, num_classes, width, in_channels, checkpoint_activations))
+
+
+def _resnet(plan: Plan) -> "ResNet":
+    return ResNet(
+        num_blocks=plan.num_blocks,
+        shortcut=plan.shortcut if FAMILIES[plan.family].has_shortcuts else "none",
+        num_classes=plan.num_classes,
+        in_channels=plan.in_channels,
+        block=CheckpointedBlock if plan.checkpoint_activations else Block,
+    )
+
+
+def _imagenet(plan: Plan) -> ImageNetResNet:
+    return ImageNetResNet(
+        depth=plan.depth,
+        stride_first=plan.family == "imagenet-1x1",
+        shortcut=plan.shortcut,
+        num_classes=plan.num_classes,
+        in_channels=plan.in_channels,
+        checkpoint_activations=plan.checkpoint_activations,
+    )
+
+
+def _preact(plan: Plan) -> PreActResNet:
+    bottlenecks = plan.family == "preact-bottleneck"
+    narrow, middle, wide = BOTTLENECK_CHANNELS if bottlenecks else STAGE_CHANNELS
+    return PreActResNet(
+        num_blocks=plan.num_blocks,
+        channels=(narrow * plan.width, middle * plan.width, wide * plan.width),
+        shortcut="B" if FAMILIES[plan.family].projects else plan.shortcut,
+        num_classes=plan.num_classes,
+        in_channels=plan.in_channels,
+        bottlenecks=bottlenecks,
+        checkpoint_activations=plan.checkpoint_activations,
+    )
+
+
+BUILDERS: "dict[str, Callable[[Plan], ResNet | ImageNetResNet | PreActResNet]]" = {
+    "residual": _resnet,
+    "plain": _resnet,
+    "imagenet": _imagenet,
+    "imagenet-1x1": _imagenet,
+    "preact": _preact,
+    "preact-bottleneck": _preact,
+    "wide": _preact,
+}
+"""How the network of each family is built, by the names in `reslab.families`."""
 
 
 @torch.no_grad()

@@ -1,25 +1,29 @@
 """The appendix: what each recipe is, every run with where it comes from, and the software and machines behind them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import polars as pl
 
-from reslab.analysis.groups import Group, gather, on_same_images
+from reslab.analysis.groups import Group, datasets_of, gather, on_dataset, on_same_images
 from reslab.analysis.tidy import SEPARATOR, Tables
 from reslab.exhibits.appendix_tables import data_table, epoch_table, runs_table, speed_table, step_table
-from reslab.exhibits.blocks import Block, Column, Note, Prose, Table
+from reslab.exhibits.blocks import Block, Column, Heading, Note, Prose, Table
+from reslab.exhibits.predictions import confusion_figure, networks_table
 from reslab.exhibits.why_tables import gap_table
 from reslab.exhibits.wording import counted, duration, listing, opened
 from reslab.recipe import Recipe
 from reslab.report.document import Section
+from reslab.report.hard_images import hard_images
 from reslab.studies.questions.own import CUSTOM
+from reslab.studies.same_errors import with_predictions
 from reslab.studies.study import OTHERS, Study
 
 _ENVIRONMENT = ("reslab", "python", "torch", "numpy", "platform", "device", "threads")
 
 
-def appendix(tables: Tables, studies: Sequence[Study]) -> Section:
-    """Return the appendix on these runs, which the studies asked."""
+def appendix(tables: Tables, studies: Sequence[Study], data_root: Path | None = None) -> Section:
+    """Return the appendix on these runs, which the studies asked; images are looked for as training looks for them."""
     blocks: list[Block] = [*unreadable(tables)]
     if tables.runs.height:
         groups = _groups(tables, studies)
@@ -31,6 +35,7 @@ def appendix(tables: Tables, studies: Sequence[Study]) -> Section:
             speed_table("machines", groups, _label),
         )
         blocks.append(_checklist(tables.runs, groups))
+        blocks += _predicted(with_predictions(groups), data_root)
         blocks += [table for table in looked_up if table is not None]
         blocks.append(_recipes(groups, studies))
         blocks.append(runs_table("runs", tables.runs.sort("recipe_id", "seed")))
@@ -38,6 +43,21 @@ def appendix(tables: Tables, studies: Sequence[Study]) -> Section:
     else:
         blocks.append(Prose("No run has been started."))
     return Section("appendix", "Appendix: every run", tuple(blocks), kind="appendix")
+
+
+def _predicted(groups: Sequence[Group], data_root: Path | None) -> list[Block]:
+    """Return what the predictions of all runs say: which classes are confused, two networks at a time, hard images."""
+    if not groups:
+        return []
+    best = [min(on_dataset(groups, name), key=_error) for name in datasets_of(groups)]
+    first = {name: on_dataset(groups, name)[0] for name in datasets_of(groups)}
+    exhibits = (confusion_figure("confusion", best, _label), networks_table("networks", groups, first, _label))
+    blocks: list[Block] = [block for block in exhibits if block is not None]
+    return [Heading("Which images do the networks get wrong?"), *blocks, *hard_images("hard", groups, data_root)]
+
+
+def _error(group: Group) -> float:
+    return group.last_epoch("test_error").mean or 0.0
 
 
 def _checklist(runs: pl.DataFrame, groups: Sequence[Group]) -> Table:

@@ -29,11 +29,17 @@ from reslab.studies.study import Study
 
 
 def compose(
-    runs_root: Path, names: Sequence[str] | None = None, *, title: str | None = None, author: str | None = None
+    runs_root: Path,
+    names: Sequence[str] | None = None,
+    *,
+    title: str | None = None,
+    author: str | None = None,
+    data_root: Path | None = None,
 ) -> Document:
     """Return the report on these studies, or on everything below the folder of all runs.
 
-    Without a title the report gets its own.  A name that was never asked raises `ResLabError`.
+    Images that it shows are looked for in `data_root`, as training looks for them.  Without a title the report gets
+    its own.  A name that was never asked raises `ResLabError`.
     """
     tables = read_tables(runs_root)
     asked, unusable = _asked(runs_root)
@@ -61,7 +67,7 @@ def compose(
         Document(
             title=title or _title(studies),
             summary=_summary(studies, shown),
-            sections=(*opened_with, *said_once(sections), appendix(shown, studies)),
+            sections=(*opened_with, *said_once(sections), appendix(shown, studies, data_root)),
             author=author or "",
             dated=_dated(shown),
             left_out=_left_out(tables),

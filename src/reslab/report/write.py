@@ -36,11 +36,13 @@ def write_report(
     *,
     title: str | None = None,
     author: str | None = None,
+    data_root: Path | None = None,
     formats: Sequence[str] = FORMATS,
 ) -> ReportFiles:
     """Write index.html, report.md, report.pdf, figures/*.svg, *.pdf and *.png, tables/*.csv and *.tex into `out`.
 
-    They are made from the run directories, and from notes.md beside them if it is there, and from nothing else.
+    They are made from the run directories, from notes.md beside them if it is there, and from nothing else, but for
+    the images that every network gets wrong: these are shown if they are in `data_root`, or where training looks.
 
     `studies` names what to report on; None means every study that was asked, and the runs beside them.  `formats` are
     those of the figures; SVG is always among them.  The same run directories give the same files, byte for byte.
@@ -53,7 +55,7 @@ def write_report(
     if unknown:
         raise ResLabError(f"figures can be {', '.join(FORMATS)}, not {', '.join(unknown)}")
     wanted = [name for name in FORMATS if name == "svg" or name in formats]
-    document = compose(runs_root, studies, title=title, author=author)
+    document = compose(runs_root, studies, title=title, author=author, data_root=data_root)
     specifications = charts(document)
     fingerprints = {f"{name}.{form}": fingerprint(chart) for name, chart in specifications.items() for form in wanted}
     check_place(out, [f"figures/{name}" for name in fingerprints])

@@ -24,6 +24,7 @@ from reslab.studies.measured import measured
 from reslab.studies.progress import progress
 from reslab.studies.question import Chapter
 from reslab.studies.reasons import on_what_scale, untested
+from reslab.studies.same_errors import same_errors
 from reslab.studies.sentences import compared_name, diverged_words, missing_words
 from reslab.studies.study import Study
 
@@ -74,7 +75,7 @@ def write(found: Findings, chapter: Chapter) -> list[Block]:
         blocks += [*missing_words(found.groups), *_results(found, chapter), *_details(found, chapter)]
     elif any(group.epochs.height for group in found.groups):
         blocks.append(Prose("No run has finished, so there is nothing to answer with yet."))
-    return [*blocks, *_curves(found, chapter), *_run(found, chapter)]
+    return [*blocks, *same_errors(found, ordered=chapter.ordered), *_curves(found, chapter), *_run(found, chapter)]
 
 
 def _results(found: Findings, chapter: Chapter) -> list[Block]:

@@ -13,8 +13,8 @@ def curve_features(done: Sequence[Group], label: Label) -> list[Block]:
     changes = [(group, _changes(group)) for group in done]
     sentences = []
     if not any(found for _, found in changes):
-        gradual = any(group.recipe.schedule == "linear" for group in done)
-        how = "falls steadily" if gradual else "is constant"
+        gradual = any(group.recipe.schedule != "step" for group in done)
+        how = "changes steadily" if gradual else "is constant"
         sentences.append(f"The rate {how}, so no drop of it can show in the curves.")
     for place in range(max(len(found) for _, found in changes)):
         here = [(group, found[place]) for group, found in changes if len(found) > place]

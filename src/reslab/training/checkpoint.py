@@ -22,7 +22,7 @@ from torch import Tensor
 from reslab.errors import CheckpointError
 from reslab.files import sync_folder, write_whole
 from reslab.training.loop import State
-from reslab.training.optimiser import load_momentum, momentum_buffers
+from reslab.training.optimiser import load_optimiser_state, optimiser_state
 from reslab.training.step import Totals
 
 WEIGHTS, MOMENTUM, STATE, MANIFEST = (
@@ -63,7 +63,7 @@ def save_checkpoint(folder: Path, state: State) -> Path:
         path.mkdir()
     contents = {
         WEIGHTS: save(tensors(state.module.state_dict())),
-        MOMENTUM: save(tensors(momentum_buffers(state.module, state.optimiser))),
+        MOMENTUM: save(tensors(optimiser_state(state.module, state.optimiser))),
         STATE: json.dumps(
             {
                 "iteration": state.iteration,
@@ -113,7 +113,7 @@ def restore(state: State, saved: Saved) -> None:
         state.module.load_state_dict(dict(saved.weights))
     except RuntimeError as error:
         raise CheckpointError(f"the checkpoint is not of this network: {error}") from None
-    load_momentum(state.module, state.optimiser, saved.momentum)
+    load_optimiser_state(state.module, state.optimiser, saved.momentum)
     values = saved.state
     state.iteration, state.rate = values["iteration"], values["rate"]
     state.warming, state.seconds = values["warming"], values["seconds"]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from reslab.recipe import Recipe
 from reslab.training.evaluation import evaluate
-from reslab.training.optimiser import hold_rate_on, make_optimiser, momentum_buffers
+from reslab.training.optimiser import hold_rate_on, make_optimiser, optimiser_state
 from reslab.training.recorded import DirectStep, Draw, RecordedStep, Render, cuda_graph
 from reslab.training.schedule import Schedule, make_schedule
 from reslab.training.step import Totals, TrainingStep
@@ -51,7 +51,7 @@ class State:
     """A training at some iteration: all that is needed to go on as if it had never stopped."""
 
     module: nn.Module
-    optimiser: torch.optim.SGD
+    optimiser: torch.optim.Optimizer
     schedule: Schedule
     totals: Totals
     warming: bool
@@ -64,7 +64,7 @@ class State:
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Return all that a step changes on the device, but for the totals."""
-        momentum = momentum_buffers(self.module, self.optimiser)
+        momentum = optimiser_state(self.module, self.optimiser)
         return (*self.module.parameters(), *self.module.buffers(), *momentum.values())
 
 
@@ -148,6 +148,7 @@ def make_step(state: State, recipe: Recipe, render: Render, device: torch.device
         label_smoothing=recipe.label_smoothing,
         precision=recipe.precision,
         device=device,
+        clip_norm=recipe.clip_norm,
     )
     if device.type == "cuda":
         return RecordedStep(step, render, state.tensors, cuda_graph)

@@ -1,17 +1,20 @@
-"""Stochastic gradient descent and Muon as a recipe describes them, and their momentum by parameter name."""
+"""Stochastic gradient descent, Muon and Adam as a recipe describes them, and what they keep by parameter name."""
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from reslab.errors import CheckpointError
+from reslab.errors import CheckpointError, ResLabError
+from reslab.kernels.linear import one_thread
 from reslab.recipe import Recipe, unhandled
 
 
-def make_optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+def make_optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """Return the optimiser over the module's parameters; with decay_scope "weights", biases and norms do not decay."""
     decays = _DECAYS[recipe.decay_scope]
     decayed: list[nn.Parameter] = []
@@ -28,6 +31,10 @@ def make_optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
             return Muon(groups, inner_convolutions(module), recipe)
         case "sgd":
             return torch.optim.SGD(groups, **_sgd(recipe))
+        case "adam":
+            return torch.optim.Adam(groups, **_adam(module, recipe))
+        case "adamw":
+            return torch.optim.AdamW(groups, **_adam(module, recipe))
     raise unhandled("optimiser", recipe.optimiser)
 
 
@@ -39,12 +46,56 @@ _DECAYS: dict[str, Callable[[nn.Parameter], bool]] = {
 
 
 def inner_convolutions(module: nn.Module) -> list[nn.Parameter]:
-    """Return the weights that Muon trains: of the 3x3 convolutions but the first; a norm follows each of them."""
+    """Return the weights that Muon trains: of the 3x3 convolutions but the first whose output a batch norm takes.
+
+    There the size of the weights plays no part.  It does where the output is added to something first, as that of the
+    last convolution of a pre-activation block.
+    """
+    followed = normed_convolutions(module)
     return [
         parameter
         for name, parameter in module.named_parameters()
-        if parameter.ndim == 4 and parameter.shape[2:] == (3, 3) and name != "conv1.weight"
+        if parameter.ndim == 4
+        and parameter.shape[2:] == (3, 3)
+        and name != "conv1.weight"
+        and name.removesuffix(".weight") in followed
     ]
+
+
+def normed_convolutions(module: nn.Module, size: int = 32) -> set[str]:
+    """Return the names of the convolutions whose output goes to a batch norm as it is.
+
+    An image of `size` x `size` passes a copy of the network without memory.  A network that cannot do that raises
+    `ResLabError`.
+    """
+    outline = copy.deepcopy(module).to("meta").eval()
+    names = {part: name for name, part in outline.named_modules()}
+    followed: set[str] = set()
+    latest: list[tuple[str, Tensor]] = []
+
+    def after_convolution(part: nn.Module, _: object, output: Tensor) -> None:
+        latest[:] = [(names[part], output)]
+
+    def before_norm(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if latest and inputs[0] is latest[0][1]:
+            followed.add(latest[0][0])
+
+    channels = 3
+    for part in reversed(list(outline.modules())):
+        if isinstance(part, nn.Conv2d):
+            part.register_forward_hook(after_convolution)
+            channels = part.in_channels
+        elif isinstance(part, nn.modules.batchnorm._BatchNorm):
+            part.register_forward_pre_hook(before_norm)
+    try:
+        with torch.no_grad():
+            outline(torch.empty(1, channels, size, size, device="meta"))
+    except Exception as error:
+        raise ResLabError(
+            "Muon needs to know which convolutions a batch norm follows, and this network cannot be looked through "
+            f"without memory ({(str(error).splitlines() or [repr(error)])[0]}); use another optimiser"
+        ) from error
+    return followed
 
 
 class Muon(torch.optim.SGD):
@@ -127,6 +178,26 @@ def _sgd(recipe: Recipe) -> dict[str, Any]:
     }
 
 
+def _adam(module: nn.Module, recipe: Recipe) -> dict[str, Any]:
+    return {
+        "lr": recipe.learning_rate,
+        "betas": (recipe.adam_beta1, recipe.adam_beta2),
+        "eps": recipe.adam_epsilon,
+        "fused": True,
+        "capturable": next(module.parameters()).device.type == "cuda",  # a recorded step may hold it
+    }
+
+
+def clip_gradients(module: nn.Module, most: float) -> None:
+    """Scale the gradients of all parameters so that their norm together is `most` at most (Pascanu et al. 2013).
+
+    The device is not read.  On a processor the norm is summed on one thread: the bits do not depend on their number.
+    """
+    parameters = [parameter for parameter in module.parameters() if parameter.grad is not None]
+    with one_thread() if parameters[0].device.type == "cpu" else nullcontext():
+        torch.nn.utils.clip_grad_norm_(parameters, most)
+
+
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     """Set the learning rate of the next step."""
     for group in optimiser.param_groups:
@@ -143,22 +214,36 @@ def hold_rate_on(device: torch.device, optimiser: torch.optim.Optimizer) -> None
         group["lr"] = rate
 
 
-def momentum_buffers(module: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return the momentum by parameter name: empty before the first step or without momentum."""
-    return {
-        name: buffer
-        for name, parameter in module.named_parameters()
-        if (buffer := optimiser.state.get(parameter, {}).get("momentum_buffer")) is not None
-    }
+def optimiser_state(module: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return what the optimiser keeps from step to step: empty before the first step, or for SGD without momentum.
+
+    The momentum of SGD and Muon goes by the parameter's name; Adam's means by that and what they are, as in
+    conv1.weight/exp_avg, its count of steps included.
+    """
+    found: dict[str, Tensor] = {}
+    for name, parameter in module.named_parameters():
+        for key, value in optimiser.state.get(parameter, {}).items():
+            if value is not None:
+                found[name if key == _MOMENTUM else f"{name}/{key}"] = value
+    return found
 
 
-def load_momentum(module: nn.Module, optimiser: torch.optim.Optimizer, buffers: Mapping[str, Tensor]) -> None:
-    """Put saved momentum back; raise `CheckpointError` where it does not fit the module."""
+def load_optimiser_state(module: nn.Module, optimiser: torch.optim.Optimizer, values: Mapping[str, Tensor]) -> None:
+    """Put back what `optimiser_state` gave; raise `CheckpointError` where it does not fit."""
     parameters = dict(module.named_parameters())
-    if buffers and buffers.keys() != parameters.keys():
+    keys = ("exp_avg", "exp_avg_sq", "step") if isinstance(optimiser, torch.optim.Adam) else (_MOMENTUM,)
+    places = {name if key == _MOMENTUM else f"{name}/{key}": (name, key) for name in parameters for key in keys}
+    if values and values.keys() != places.keys():
         raise CheckpointError("the checkpoint's momentum is not that of this network's parameters")
-    for name, buffer in buffers.items():
+    for place, value in values.items():
+        name, key = places[place]
         parameter = parameters[name]
-        if buffer.shape != parameter.shape:
-            raise CheckpointError(f"the checkpoint's momentum of {name} has shape {tuple(buffer.shape)}")
-        optimiser.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(buffer)
+        is_count = key == "step"
+        if value.shape != (() if is_count else parameter.shape):
+            raise CheckpointError(f"the checkpoint's momentum of {place} has shape {tuple(value.shape)}")
+        room = torch.empty((), device=parameter.device) if is_count else torch.empty_like(parameter)
+        optimiser.state[parameter][key] = room.copy_(value)
+
+
+_MOMENTUM = "momentum_buffer"
+"""What torch calls the momentum of SGD; it was the only thing kept when the first checkpoints were written."""

@@ -14,7 +14,7 @@ class Schedule:
 
     base_rate: float
     shape: str
-    drops: tuple[int, int]
+    drops: tuple[int, ...]
     drop_factor: float
     num_iterations: int
     iterations_per_epoch: int
@@ -22,6 +22,10 @@ class Schedule:
     warmup_rate: float
     warmup_error: float
     warmup_iterations: int
+    final_rate: float = 0.0
+    cycle: tuple[float, float, float] = (0.3, 0.04, 4e-6)
+    """Of the one-cycle schedule: the share of the training in which it rises, and where it starts and ends, in base \
+rates."""
 
     @property
     def num_epochs(self) -> int:
@@ -45,9 +49,9 @@ class Schedule:
         """Return the epochs (from 1) after which a training is worth a look: never the last, after which it is over.
 
         They are the first one and the last whole one before each drop of the rate, or that at half of a rate that
-        falls all the time.
+        changes all the time.
         """
-        if self.shape == "linear":
+        if self.shape != "step":
             turns = [self.num_epochs // 2]
         else:
             drops = [drop for drop in self.drops if drop < self.num_iterations and self.drop_factor < 1]
@@ -66,8 +70,23 @@ class Schedule:
         if self.shape == "linear":
             left = self.num_iterations - iteration
             return self.base_rate * left / (self.num_iterations - self.warmup_iterations)
+        if self.shape == "cosine":
+            share = (iteration - self.warmup_iterations) / (self.num_iterations - self.warmup_iterations)
+            return _half_cosine(self.base_rate, self.final_rate, share)
+        if self.shape == "one-cycle":
+            return self._cycled(iteration)
         num_drops = sum(iteration >= drop for drop in self.drops)
         return self.base_rate / (1 / self.drop_factor) ** num_drops  # 0.1 / 10 is 0.01; 0.1 * 0.1 is not
+
+    def _cycled(self, iteration: int) -> float:
+        """Return the rate of the one-cycle schedule, which is highest at the end of its rise and lowest at the last."""
+        rise, start, end = self.cycle
+        last = self.num_iterations - 1
+        peak = rise * last
+        if iteration < peak:
+            return _half_cosine(start * self.base_rate, self.base_rate, iteration / peak)
+        share = (iteration - peak) / (last - peak) if last > peak else 0.0
+        return _half_cosine(self.base_rate, end * self.base_rate, share)
 
     def still_warming(self, iteration: int, *, warming: bool, train_error: float | None = None) -> bool:
         """Say whether the warm-up goes on after `iteration` completed ones.
@@ -87,7 +106,7 @@ def make_schedule(recipe: Recipe, iterations_per_epoch: int) -> Schedule:
     """Return the schedule of a recipe for a training set that takes so many iterations an epoch."""
     unit = {"epochs": iterations_per_epoch, "iterations": 1}[recipe.schedule_unit]
     has_length = {"none": False, "until-error": False, "fixed": True, "linear": True}[recipe.warmup]
-    if recipe.schedule not in ("step", "linear"):
+    if recipe.schedule not in ("step", "linear", "cosine", "one-cycle"):
         raise unhandled("schedule", recipe.schedule)
 
     def iterations(length: float) -> int:
@@ -96,7 +115,7 @@ def make_schedule(recipe: Recipe, iterations_per_epoch: int) -> Schedule:
     return Schedule(
         base_rate=recipe.learning_rate,
         shape=recipe.schedule,
-        drops=(iterations(recipe.first_drop), iterations(recipe.second_drop)),
+        drops=tuple(iterations(drop) for drop in (recipe.first_drop, recipe.second_drop, recipe.third_drop) if drop),
         drop_factor=recipe.drop_factor,
         num_iterations=iterations(recipe.length),
         iterations_per_epoch=iterations_per_epoch,
@@ -104,7 +123,14 @@ def make_schedule(recipe: Recipe, iterations_per_epoch: int) -> Schedule:
         warmup_rate=recipe.learning_rate if recipe.warmup == "linear" else recipe.warmup_rate,
         warmup_error=recipe.warmup_error,
         warmup_iterations=iterations(recipe.warmup_length) if has_length else 0,
+        final_rate=recipe.final_rate,
+        cycle=(recipe.cycle_rise, recipe.cycle_start, recipe.cycle_end),
     )
+
+
+def _half_cosine(first: float, last: float, share: float) -> float:
+    """Return what lies at a share of the way from one rate to another, which starts and ends level."""
+    return last + (first - last) * (1 + math.cos(math.pi * share)) / 2
 
 
 def parse_epochs(text: str) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""One step of the optimiser, SGD with Muon or without, and the sums that an epoch's figures are made from.
+"""One step of the optimiser, whichever it is, and the sums that an epoch's figures are made from.
 
 On CUDA nothing here reads the device while an epoch runs.  Elsewhere each step reads whether the loss was finite: on
 the CPU that costs nothing, on MPS it waits for the step.
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from reslab.kernels.gpu_device import available, on_device
 from reslab.training.hardware import arithmetic
-from reslab.training.optimiser import set_rate
+from reslab.training.optimiser import clip_gradients, set_rate
 
 
 @dataclass(slots=True)
@@ -74,17 +74,19 @@ class TrainingStep:
     def __init__(
         self,
         module: nn.Module,
-        optimiser: torch.optim.SGD,
+        optimiser: torch.optim.Optimizer,
         *,
         label_smoothing: float,
         precision: str,
         device: torch.device,
+        clip_norm: float = 0.0,
     ) -> None:
         self._module = module
         self._optimiser = optimiser
         self._label_smoothing = label_smoothing
         self._precision = precision
         self._device = device
+        self._clip_norm = clip_norm
 
     def __call__(self, images: Tensor, labels: Tensor, rate: float, totals: Totals) -> None:
         """Train on images N x C x H x W with labels N at `rate`, and add to the epoch's totals."""
@@ -122,6 +124,8 @@ class TrainingStep:
         totals.wrong += (logits.detach().argmax(1) != labels).sum()
 
     def _update(self, totals: Totals) -> None:
+        if self._clip_norm:
+            clip_gradients(self._module, self._clip_norm)
         # The fused optimiser skips its update where found_inf is 1, without asking the host.
         self._optimiser.found_inf = totals.stopped  # type: ignore[attr-defined]
         self._optimiser.step()

@@ -1,0 +1,87 @@
+"""The images that every network of a report gets wrong, fetched from where the images are, as far as they are there."""
+
+import base64
+import io
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from reslab.analysis.groups import Group, datasets_of, on_dataset
+from reslab.analysis.predictions import always_wrong
+from reslab.data.decoding import decode
+from reslab.data.folders import Folders
+from reslab.data.images import Dataset
+from reslab.data.sources import load_any
+from reslab.errors import DataError
+from reslab.exhibits.blocks import Block, Prose
+from reslab.exhibits.picture_sheet import MOST_PICTURES, Picture, Sheet, sheet_figure
+from reslab.exhibits.wording import counted, dataset_name, listing
+from reslab.lab.predictions import Predictions
+
+LONGEST_SIDE = 64
+"""Pixels to which larger images are made smaller; smaller ones are magnified to about as much, pixel by pixel."""
+
+
+def hard_images(key: str, groups: Sequence[Group], data_root: Path | None) -> list[Block]:
+    """Return the sheet of images that all of these groups' networks get wrong, or how many there are and where not.
+
+    The groups have predictions, those of a data set on the same images.
+    """
+    sheets: list[Sheet] = []
+    absent: list[str] = []
+    for dataset in datasets_of(groups):
+        own = on_dataset(groups, dataset)
+        predictions = [one for group in own for one in group.predictions]
+        places = always_wrong(predictions)
+        if not len(places):
+            continue
+        images = _images(own[0], predictions[0], data_root)
+        if images is None:
+            absent.append(f"{counted(len(places), 'image')} of {dataset_name(dataset)}")
+            continue
+        pictures = [_picture(images, predictions, int(place)) for place in places[:MOST_PICTURES]]
+        sheets.append(Sheet(dataset_name(dataset), pictures, len(places), len(predictions)))
+    blocks: list[Block] = [figure for figure in (sheet_figure(key, sheets),) if figure is not None]
+    if absent:
+        blocks.append(
+            Prose(
+                f"Every network gets {listing(absent)} wrong.  They are not shown, because the images that the runs "
+                "were made on are not here: RESLAB_DATA or --data-root says where they are."
+            )
+        )
+    return blocks
+
+
+def _images(group: Group, predictions: Predictions, data_root: Path | None) -> Dataset | Folders | None:
+    """Return the images that a group was tested on; None where they are not here, or others are."""
+    try:
+        found = load_any(group.recipe.dataset, data_root)
+    except DataError:
+        return None
+    known = (found.fingerprint, found.former) if isinstance(found, Folders) else (found.fingerprint,)
+    same = group.fact("data_fingerprint") in known and np.array_equal(found.test.labels, predictions.labels)
+    return found if same else None
+
+
+def _picture(images: Dataset | Folders, predictions: Sequence[Predictions], place: int) -> Picture:
+    names = [name.replace("_", " ") for name in predictions[0].class_names]
+    taken = Counter(int(one.predicted[place]) for one in predictions).most_common(1)[0][0]
+    return Picture(_address(images, place), names[int(predictions[0].labels[place])], names[taken])
+
+
+def _address(images: Dataset | Folders, place: int) -> str:
+    """Return an image as an address that holds it."""
+    if isinstance(images, Folders):
+        image = decode(images.test.path(place))
+        image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    else:
+        pixels = images.test.images[place]
+        image = Image.fromarray(pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1))
+        times = max(1, LONGEST_SIDE // max(image.size))
+        image = image.resize((times * image.width, times * image.height), Image.Resampling.NEAREST)
+    held = io.BytesIO()
+    image.save(held, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(held.getvalue()).decode()}"

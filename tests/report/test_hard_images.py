@@ -1,0 +1,54 @@
+"""The images that every network gets wrong: shown where the images are the runs' own, else said where they are not."""
+
+from pathlib import Path
+
+import numpy as np
+
+from reslab.analysis.groups import Group, gather
+from reslab.analysis.tidy import read_tables
+from reslab.data.sources import load
+from reslab.exhibits.blocks import Figure, Prose
+from reslab.lab.predictions import Predictions, predictions_bytes
+from reslab.recipe import Run
+from reslab.report.hard_images import hard_images
+from synthetic import Truth, small, write_run
+
+
+def _group(root: Path, fingerprint: str, dataset: str = "digits") -> Group:
+    """Return two runs that both get images 3 and 5 wrong, and one each a further one."""
+    digits = load("digits").test
+    recipe = small(dataset=dataset, normalisation="channel-2023")
+    for seed in (0, 1):
+        folder = write_run(root, Run(recipe, seed), Truth(3.0, 1.0), fingerprint=fingerprint)
+        predicted, sure = digits.labels.copy(), np.full(len(digits.labels), 0.5)
+        for place in (3, 5, 7 + seed):
+            predicted[place] = (predicted[place] + 1) % 10
+        sure[5] = 0.9
+        found = Predictions(digits.labels, predicted, sure, tuple("0123456789"))
+        (folder / "predictions.safetensors").write_bytes(predictions_bytes(found))
+    return gather(read_tables(root), "ResNet-8", recipe, (0, 1))
+
+
+def test_the_surest_come_first_and_say_what_they_are_taken_for(tmp_path: Path) -> None:
+    (figure,) = hard_images("hard", [_group(tmp_path, load("digits").fingerprint)], None)
+    assert isinstance(figure, Figure)
+    assert "two images that all 2 networks get wrong" in figure.caption
+    pictures = next(iter(figure.panels[0].datasets.values()))
+    labels = load("digits").test.labels
+    assert [row["label"] for row in pictures] == [str(labels[5]), str(labels[3])]
+    assert [row["taken"][-1] for row in pictures] == [str((labels[place] + 1) % 10) for place in (5, 3)]
+    assert all(row["address"].startswith("data:image/png;base64,") for row in pictures)
+    assert sum(len(row["address"]) for row in pictures) < 5_000
+
+
+def test_other_images_than_the_runs_are_not_shown(tmp_path: Path) -> None:
+    (said,) = hard_images("hard", [_group(tmp_path, "0" * 64)], None)
+    assert isinstance(said, Prose)
+    assert "two images of digits" in said.text
+    assert "--data-root" in said.text
+
+
+def test_images_that_are_nowhere_are_said_to_be_missing(tmp_path: Path) -> None:
+    (said,) = hard_images("hard", [_group(tmp_path / "runs", "0" * 64, "imagefolder")], tmp_path / "nowhere")
+    assert isinstance(said, Prose)
+    assert "are not here" in said.text
