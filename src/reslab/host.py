@@ -10,6 +10,15 @@ NATIVE_BF16 = frozenset({"avx512_bf16", "amx_bf16"})
 """Processor features that multiply bfloat16."""
 
 
+SHARED_FILE_SYSTEMS = frozenset(
+    [
+        *("9p", "afs", "beegfs", "ceph", "ceph-fuse", "cifs", "glusterfs", "gpfs", "juicefs", "lustre", "nfs", "nfs4"),
+        *("orangefs", "panfs", "pvfs2", "smb3", "sshfs", "wekafs"),
+    ]
+)
+"""Kinds of file systems, as Linux names them, that several machines mount."""
+
+
 def usable_cores() -> int:
     """Return the number of processor cores that this process may use: what a container's limit is worth, too.
 
@@ -96,3 +105,19 @@ def _lines(path: Path) -> list[str]:
         return path.read_text().splitlines()
     except OSError:
         return []
+
+
+def is_shared(path: Path, mounts: Path = Path("/proc/self/mounts")) -> bool:
+    """Say whether a path is on a file system that other machines may have mounted, as far as Linux tells."""
+    there = path.absolute()
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    there, best, kind = there.resolve(), -1, ""
+    for line in _lines(mounts):
+        fields = line.split()
+        if len(fields) < 3:
+            continue
+        point = Path(fields[1].replace("\\040", " "))
+        if (there == point or point in there.parents) and len(point.parts) >= best:  # the last one mounted counts
+            best, kind = len(point.parts), fields[2]
+    return kind.removeprefix("fuse.") in SHARED_FILE_SYSTEMS

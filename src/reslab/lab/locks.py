@@ -1,18 +1,37 @@
-"""Who holds a run, and who changes one of its files: locks that end with the process that has them."""
+"""Who holds a run, and who changes one of its files: locks that end with the process that has them.
+
+Where several machines share the folder of the runs, the system's locks may not reach from one to another.  There the
+holder also has a lease: a file that it touches again and again.  Whoever sees it untouched for the lease's length, by a
+clock of their own, takes it over; so the clocks of the machines need not agree.
+"""
 
 import contextlib
+import math
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock, LeaseSettingsMismatch, SoftFileLease, Timeout
 
-from reslab.errors import LockedError, ReplacedError
+from reslab.errors import LockedError, ReplacedError, ResLabError
 from reslab.files import writing
+from reslab.host import is_shared
 
-Identity = tuple[int, int]
-"""Which file a lock is, by device and inode: a folder made anew has another."""
+LEASE_SECONDS = 60.0
+"""How long a machine that shares the runs must be silent before another takes over what it trained."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A run that this process holds."""
+
+    identity: tuple[int, int]
+    """Which file the lock is, by device and inode: a folder made anew has another."""
+    lease: SoftFileLease | None = None
+
 
 _WRITTEN_WITHIN_SECONDS = 3600.0
 _WRITTEN_WITHOUT_LOCK = ("run.json", "failure.json", "diagnostics.json", "manifest.json")
@@ -20,39 +39,60 @@ _WRITTEN_WITHOUT_LOCK = ("run.json", "failure.json", "diagnostics.json", "manife
 
 
 @contextmanager
-def hold(folder: Path) -> Iterator[Identity]:
+def hold(folder: Path) -> Iterator[Held]:
     """Hold a run for this process; raise `LockedError` where another does.  Freed when the process ends.
 
     What a kill left of files that were being written is removed.
     """
-    with writing(folder):
-        lock = FileLock(_path(folder), timeout=1)
+    busy = f"{folder} is being trained by another process; wait for it, or use another --runs folder"
+    with writing(folder), contextlib.ExitStack() as held:
         try:
-            lock.acquire()
+            held.enter_context(FileLock(_path(folder), timeout=1))
+            seconds = lease_seconds(folder)
+            lease = _lease(folder, seconds) if seconds else None
+            if lease is not None:
+                held.enter_context(lease.acquire(poll_interval=seconds / 60, cancel_check=_is_renewed(folder)))
             identity = _identity(folder)
-            for place in (folder, folder / "weights"):
-                for rest in place.glob(".*.*.[0-9]*"):
-                    _remove_rest(rest)
         except Timeout:
-            raise LockedError(
-                f"{folder} is being trained by another process; wait for it, or use another --runs folder"
-            ) from None
-    try:
-        yield identity
-    finally:
-        lock.release()
+            raise LockedError(busy) from None
+        except LeaseSettingsMismatch:
+            raise LockedError(f"{busy}.  It has another RESLAB_LEASE, which must be the same everywhere") from None
+        for place in (folder, folder / "weights"):
+            for rest in place.glob(".*.*.[0-9]*"):
+                _remove_rest(rest)
+        kept = held.pop_all()
+    with kept:
+        yield Held(identity, lease)
 
 
-def check_same(folder: Path, held: Identity) -> None:
-    """Raise `ReplacedError` where the folder that this process holds is no longer there, or is another."""
+def lease_seconds(folder: Path) -> float:
+    """Return the length of the lease on runs in a folder, 0 for none: RESLAB_LEASE, or by what the folder is on."""
+    chosen = os.environ.get("RESLAB_LEASE")
+    if chosen is None:
+        return LEASE_SECONDS if is_shared(folder) else 0.0
+    with contextlib.suppress(ValueError):
+        if 0 <= float(chosen) < math.inf:
+            return float(chosen)
+    raise ResLabError(f"RESLAB_LEASE must be a number of seconds, or 0 for no leases, not {chosen!r}")
+
+
+def check_same(folder: Path, held: Held) -> None:
+    """Raise where this process holds the folder no longer: nothing is to be written any more.
+
+    `ReplacedError` where the folder was removed or is another, `LockedError` where another machine has taken it over.
+    """
     try:
-        is_same = _identity(folder) == held
+        is_same = _identity(folder) == held.identity
     except OSError:
         is_same = False
     if not is_same:
         raise ReplacedError(
             f"the folder {folder} was removed or replaced during training; what this process had trained "
             "is gone, and the same command trains the run that the folder now holds"
+        )
+    if held.lease is not None and held.lease.compromise is not None:
+        raise LockedError(
+            f"this process could not renew its lease on {folder} in time, and another machine may train the run now"
         )
 
 
@@ -68,6 +108,8 @@ def is_held(folder: Path) -> bool:
     except OSError:  # another user's: whoever may not write the lock cannot ask it
         return False
     lock.release()
+    with contextlib.suppress(OSError):  # another machine's, as far as its clock agrees with this one's
+        return bool(lease_seconds(folder)) and time.time() - _lease_path(folder).stat().st_mtime < lease_seconds(folder)
     return False
 
 
@@ -87,7 +129,30 @@ def _path(folder: Path) -> Path:
     return folder / ".lock"
 
 
-def _identity(folder: Path) -> Identity:
+def _lease_path(folder: Path) -> Path:
+    return folder / ".lease"
+
+
+def _is_renewed(folder: Path) -> Callable[[], bool]:
+    """Return what says whether the lease was renewed since the first call: then its holder lives."""
+    seen: set[float] = set()
+
+    def ask() -> bool:
+        with contextlib.suppress(OSError):
+            found = _lease_path(folder).stat()
+            if found.st_size:  # else it is just being written
+                seen.add(found.st_mtime)
+        return len(seen) > 1
+
+    return ask
+
+
+def _lease(folder: Path, seconds: float) -> SoftFileLease:
+    # Waited for as long as it may take to see that its holder is gone.  The heartbeat is looked at by other threads.
+    return SoftFileLease(_lease_path(folder), lease_duration=seconds, timeout=1.25 * seconds, thread_local=False)
+
+
+def _identity(folder: Path) -> tuple[int, int]:
     found = _path(folder).stat()
     return found.st_dev, found.st_ino
 

@@ -64,8 +64,8 @@ class RunFiles:
     """The files of one run."""
 
     path: Path
-    held: locks.Identity | None = field(default=None, compare=False)
-    """Which file the lock is, where this process holds it: a folder made anew has another."""
+    held: locks.Held | None = field(default=None, compare=False)
+    """The lock, where this process has it."""
 
     @property
     def checkpoints(self) -> Path:
@@ -320,11 +320,11 @@ class RunFiles:
 
         Gives the files as they are held: written to by these, a folder that was removed or made anew is left alone.
         """
-        with locks.hold(self.path) as identity:
-            yield replace(self, held=identity)
+        with locks.hold(self.path) as held:
+            yield replace(self, held=held)
 
     def check_held(self) -> None:
-        """Raise `ReplacedError` where the folder that this process holds is no longer there, or is another."""
+        """Raise `ReplacedError` or `LockedError` where this process holds the folder no longer."""
         if self.held is not None:
             locks.check_same(self.path, self.held)
 

@@ -1,0 +1,78 @@
+"""Leases: one holder among machines that the system's locks do not reach, and a holder that has lost its run."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from lab_runs import wait_for
+
+from reslab import host
+from reslab.errors import LockedError, ResLabError
+from reslab.lab import locks
+
+LEASES = Path(__file__).parents[2] / "bench" / "leases.py"
+
+
+def test_of_two_machines_one_holds_a_run_and_the_other_follows_when_it_dies() -> None:
+    done = subprocess.run([sys.executable, str(LEASES), "4"], capture_output=True, text=True, check=False, timeout=120)
+    assert done.stdout.startswith("4 of 4 with one trainer at a time"), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("hours", [-24, 24])
+def test_clocks_need_not_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: float) -> None:
+    monkeypatch.setenv("RESLAB_LEASE", "0.5")
+    with locks.hold(tmp_path) as held:
+        lease = tmp_path / ".lease"
+        ahead = time.time() + 3600 * hours
+        os.utime(lease, (ahead, ahead))  # as a file server with another clock would
+        time.sleep(0.8)
+        locks.check_same(tmp_path, held)
+        assert lease.exists()
+    assert not lease.exists()
+
+
+def test_a_holder_that_was_silent_too_long_writes_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESLAB_LEASE", "0.3")
+    with locks.hold(tmp_path) as held:
+        locks.check_same(tmp_path, held)
+        (tmp_path / ".lease").write_text("another machine's")
+        (tmp_path / ".lease").unlink()
+        assert held.lease is not None
+        wait_for(lambda: held.lease and held.lease.compromise)
+        with pytest.raises(LockedError, match="could not renew its lease"):
+            locks.check_same(tmp_path, held)
+
+
+def test_a_lease_is_taken_where_machines_share_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RESLAB_LEASE", raising=False)
+    assert locks.lease_seconds(tmp_path) == 0
+    monkeypatch.setattr(locks, "is_shared", lambda _: True)
+    assert locks.lease_seconds(tmp_path) == locks.LEASE_SECONDS
+    monkeypatch.setenv("RESLAB_LEASE", "0")
+    assert locks.lease_seconds(tmp_path) == 0
+    for wrong in ("soon", "-1", "nan", "inf"):
+        monkeypatch.setenv("RESLAB_LEASE", wrong)
+        with pytest.raises(ResLabError, match="RESLAB_LEASE must be a number of seconds"):
+            locks.lease_seconds(tmp_path)
+
+
+def test_what_a_folder_is_on_is_read_from_the_mounts(tmp_path: Path) -> None:
+    mounts = tmp_path / "mounts"
+    (tmp_path / "home" / "local").mkdir(parents=True)
+    mounts.write_text(
+        "rootfs / ext4 rw 0 0\n"
+        f"server:/home {tmp_path}/home nfs4 rw 0 0\n"
+        f"scratch {tmp_path}/home/local xfs rw 0 0\n"
+        f"me@there: {tmp_path}/far fuse.sshfs rw 0 0\n"
+        "broken\n"
+    )
+    assert not host.is_shared(tmp_path, mounts)
+    assert host.is_shared(tmp_path / "home" / "runs" / "not there yet", mounts)
+    assert not host.is_shared(tmp_path / "home" / "local" / "runs", mounts)
+    assert not host.is_shared(tmp_path / "far", mounts)  # nothing is mounted on a folder that is not there
+    (tmp_path / "far").mkdir()
+    assert host.is_shared(tmp_path / "far", mounts)
+    assert not host.is_shared(tmp_path, tmp_path / "no mounts here")
