@@ -21,6 +21,8 @@ if not Path("/dev/nvidia0").exists():
 # two cores wait for each other most of the time; tests of several threads ask for them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Studies that name no precision take the machine's: here the same on every machine.
+os.environ.setdefault("RESLAB_PRECISION", "fp32")
 
 
 def pytest_configure(config: pytest.Config) -> None:

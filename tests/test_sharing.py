@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from reslab.errors import ResLabError, ShareError
-from reslab.lab.one_run import Settings, execute
+from reslab.lab.one_run import execute
+from reslab.lab.settings import Settings
 from reslab.lab.share import replicates
 from reslab.lab.store import RunFiles, find_runs, run_files
 from reslab.presets import preset_recipe

@@ -72,6 +72,19 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
+def default_precision(device: str = "auto") -> str:
+    """Return the precision that is fast on this machine; RESLAB_PRECISION overrides.
+
+    Torch is asked, and then imported, only where the device may be another than the processor.
+    """
+    if chosen := os.environ.get("RESLAB_PRECISION"):
+        return chosen
+    if computes_on_cpu(device):
+        return cpu_precision()
+    hardware = importlib.import_module("reslab.training.hardware")  # by name: what plans and reports needs no torch
+    return str(hardware.fast_precision(hardware.pick_device(device)))
+
+
 def cpu_precision() -> str:
     """Return bf16 where the processor multiplies it natively (AVX-512 bf16, AMX), else fp32."""
     return "bf16" if NATIVE_BF16 & cpu_features() else "fp32"

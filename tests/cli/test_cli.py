@@ -465,9 +465,9 @@ def test_a_study_of_one_s_own(reslab: Reslab, tmp_path: Path) -> None:
     [
         (["run", "dpeth"], 2, "there is no study 'dpeth' (did you mean 'depth'?)"),
         (
-            ["run", "depth", "learning-rate"],
+            ["run", "depth", "learning-rte"],
             2,
-            "one study at a time, not depth, learning-rate: reslab run depth; reslab",
+            "there is no study 'learning-rte' (did you mean 'learning-rate'?)",
         ),
         (["train", "--dataset", "cifar-10"], 2, "not 'cifar-10' (did you mean 'cifar10'?)"),
         (["data", "fetch", "cifar-10"], 4, "cifar100-coarse (did you mean 'cifar10'?)"),
@@ -604,7 +604,7 @@ def test_out_of_time_is_not_done(reslab: Reslab) -> None:
 
 
 def test_what_another_process_held_and_left_is_not_done(reslab: Reslab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reslab.cli.run.launch", lambda *_, **__: True)
+    monkeypatch.setattr("reslab.session.work.launch", lambda *_, **__: True)
     ask = ["run", "depth", "--dataset", "digits", "--depths", "8", "--epochs", "1", "--seeds", "1", "--no-report"]
     code, out, _ = reslab(*ask, "--no-diagnose", "--json")
     assert list(json.loads(out)["runs"].values()) == ["pending"]
@@ -613,7 +613,7 @@ def test_what_another_process_held_and_left_is_not_done(reslab: Reslab, monkeypa
 
 def test_the_threads_that_runs_share_are_a_default_only(reslab: Reslab, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[str] = []
-    monkeypatch.setattr("reslab.cli.run.launch", lambda *_, arguments, **options: given.extend(arguments))
+    monkeypatch.setattr("reslab.session.work.launch", lambda *_, arguments, **options: given.extend(arguments))
     ask = ["run", "depth", "--dataset", "digits", "--depths", "8", "--epochs", "1", "--seeds", "1", "--no-report"]
     reslab(*ask, "--no-diagnose")
     assert "--default-threads" in given

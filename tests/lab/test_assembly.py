@@ -12,7 +12,8 @@ from reslab.data.sources import load
 from reslab.kernels.build import SWITCHED_OFF, Kernels, kernels
 from reslab.lab import assembly
 from reslab.lab.assembly import kernels_used, training_network
-from reslab.lab.one_run import Settings, execute
+from reslab.lab.one_run import execute
+from reslab.lab.settings import Settings
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, Run, vary
 

@@ -14,9 +14,10 @@ from reslab.data.folders import read_folders
 from reslab.data.sources import identified, load, load_any
 from reslab.errors import CheckpointError, DataError
 from reslab.families import IMAGENET_DEPTHS
-from reslab.lab.one_run import Settings, execute
+from reslab.lab.one_run import execute
 from reslab.lab.planner import plan, work_per_image
 from reslab.lab.provenance import check_classes, check_trained_on
+from reslab.lab.settings import Settings
 from reslab.lab.store import RunFiles
 from reslab.models.complexity import multiply_adds, parameters
 from reslab.models.networks import skeleton

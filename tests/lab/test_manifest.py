@@ -14,7 +14,8 @@ from lab_runs import make, small
 from reslab.cli import main
 from reslab.errors import DamagedError, ResLabError
 from reslab.lab import manifest
-from reslab.lab.one_run import Settings, execute
+from reslab.lab.one_run import execute
+from reslab.lab.settings import Settings
 from reslab.lab.store import RunFiles
 
 MEASURED = dict.fromkeys(("train_loss", "test_loss", "seconds"), 1.5)

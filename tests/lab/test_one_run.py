@@ -25,8 +25,9 @@ from reslab.kernels.build import Kernels, kernels
 from reslab.lab import manifest, one_run
 from reslab.lab import threads as lab_threads
 from reslab.lab.assembly import assemble
-from reslab.lab.one_run import Settings, execute
+from reslab.lab.one_run import execute
 from reslab.lab.predictions import read_predictions
+from reslab.lab.settings import Settings
 from reslab.lab.store import RunFiles
 from reslab.models import fused
 from reslab.models.complexity import multiply_adds

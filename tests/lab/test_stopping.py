@@ -6,32 +6,37 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from reslab.lab.stopping import StopRequest
 
 
-@pytest.fixture(autouse=True)
-def handlers() -> Iterator[None]:
-    """Put back the process's own handling of signals."""
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in kept.items():
-        signal.signal(number, handler)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_asks_and_a_second_ctrl_c_ends(number: signal.Signals) -> None:
-    stop = StopRequest()
-    assert not stop()
-    os.kill(os.getpid(), number)
-    assert stop()
-    assert stop.interrupted
-    os.kill(os.getpid(), signal.SIGTERM)  # no more than the first
-    with pytest.raises(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGINT)
+    before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+    with StopRequest() as stop:
+        assert not stop()
+        os.kill(os.getpid(), number)
+        assert stop()
+        assert stop.interrupted
+        os.kill(os.getpid(), signal.SIGTERM)  # no more than the first
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_on_another_thread_than_the_main_one_signals_are_left_alone() -> None:
+    def use() -> bool:
+        with StopRequest() as stop, stop.at_once():
+            handled = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] != before
+            stop.ask()
+            return stop() and not handled
+
+    before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(use).result()
 
 
 def test_a_limit_stops_without_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,8 +60,7 @@ DEAF = """
 import hashlib
 from reslab.lab.stopping import StopRequest
 
-stop = StopRequest()
-with stop.at_once(lambda: print("left", flush=True)):
+with StopRequest() as stop, stop.at_once(lambda: print("left", flush=True)):
     print("computing", flush=True)
     hashlib.pbkdf2_hmac("sha256", b"", b"", 60_000_000)
 """
@@ -73,7 +77,7 @@ def test_what_cannot_hear_a_signal_is_left_in_a_second() -> None:
 
 
 def test_a_signal_that_is_heard_raises_and_nothing_is_left_behind() -> None:
-    stop, before = StopRequest(), threading.active_count()
-    with pytest.raises(KeyboardInterrupt), stop.at_once(lambda: os._exit(1)):
+    before = threading.active_count()
+    with StopRequest() as stop, pytest.raises(KeyboardInterrupt), stop.at_once(lambda: os._exit(1)):
         os.kill(os.getpid(), signal.SIGINT)
     assert threading.active_count() == before

@@ -100,6 +100,7 @@ def main() -> None:
     """Fork a child for each line that comes in, one at a time."""
     from reslab.kernels.build import kernels
     from reslab.lab import execute, one_run, provenance
+    from reslab.lab.settings import Settings
     from reslab.lab.stopping import StopRequest
 
     # Once for all children: what takes time and runs no torch operation.
@@ -115,8 +116,9 @@ def main() -> None:
             os.write(1, (json.dumps({"event": "forked", "pid": os.getpid()}) + "\n").encode())
             if order["dies_after"] is not None:
                 _die_after(order["dies_after"])
-            settings = one_run.Settings(device="cpu", **order["settings"])
-            os._exit(execute.work([order["folder"]], settings, StopRequest()))
+            settings = Settings(device="cpu", **order["settings"])
+            with StopRequest() as stop:
+                os._exit(execute.work([order["folder"]], settings, stop))
         _, status = os.waitpid(pid, 0)
         os.write(1, (json.dumps({"event": "exited", "code": os.waitstatus_to_exitcode(status)}) + "\n").encode())
 

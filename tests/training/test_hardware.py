@@ -1,7 +1,12 @@
 """The machine: which device, which precision, how much memory."""
 
+import ctypes
 import os
+import platform
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +15,7 @@ from reslab.errors import ResLabError
 from reslab.training import hardware
 from reslab.training.hardware import (
     arithmetic,
+    deterministic,
     device_name,
     fast_precision,
     make_deterministic,
@@ -75,6 +81,51 @@ def test_determinism_is_asked_of_torch() -> None:
     assert torch.are_deterministic_algorithms_enabled()
     assert not torch.backends.cudnn.benchmark
     assert not torch.backends.cuda.matmul.allow_tf32
+
+
+def test_determinism_is_set_back_once_the_last_of_several_threads_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    assert not torch.are_deterministic_algorithms_enabled()
+    fills = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    first_in, second_out = threading.Event(), threading.Event()
+
+    def outlast() -> bool:
+        with deterministic():
+            first_in.set()
+            second_out.wait(60)
+            return torch.are_deterministic_algorithms_enabled()
+
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(outlast)
+        first_in.wait(60)
+        with deterministic():
+            assert torch.are_deterministic_algorithms_enabled()
+            assert not torch.backends.cudnn.benchmark
+            assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+        second_out.set()
+        assert held.result()
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.backends.cudnn.benchmark
+    assert torch.utils.deterministic.fill_uninitialized_memory == fills
+    assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library has other means")
+def test_freed_memory_is_kept_only_as_long_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def freed() -> float:
+        """Return how much of 256 MiB in pieces below the threshold goes back to the system when it is freed."""
+        pieces = [ctypes.create_string_buffer(16 << 20) for _ in range(16)]
+        taken = resident()
+        pieces.clear()
+        return (taken - resident()) / (256 << 20)
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    with hardware.keeping_freed_memory():
+        assert freed() < 0.2
+    assert freed() > 0.8
 
 
 def test_memory_is_that_of_this_process() -> None:

@@ -1,26 +1,17 @@
-"""What a person sees while runs train: bars with an estimate on a terminal, plain lines elsewhere."""
+"""What the verbs print: JSON for scripts, tables for people, and what is said beside them on standard error."""
 
 import json
 import math
 import sys
-import time
-from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
 from reslab.cache import remark
 from reslab.cli.streams import has_left
-from reslab.errors import LockedError
-
-Event = dict[str, Any]
-
-PLAIN_SECONDS = 5.0
-"""Least time between two plain lines about the same run."""
 
 
 def print_json(value: Any) -> None:
@@ -57,183 +48,3 @@ def print_table(columns: list[str], rows: list[list[str]]) -> None:
     for row in rows:
         table.add_row(*map(Text, row))
     Console(width=None if sys.stdout.isatty() else 200).print(table)
-
-
-def duration(seconds: float) -> str:
-    """Return a time for people: 45 s, 3 min 20 s, 2 h 05 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def size(num_bytes: float) -> str:
-    """Return an amount of storage for people: 3.4 MB."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if num_bytes < 1000 or unit == "GB":
-            break
-        num_bytes /= 1000
-    return f"{num_bytes:.0f} {unit}" if unit == "bytes" else f"{num_bytes:.1f} {unit}"
-
-
-class Board:
-    """Progress of some runs, each with its work in any common unit, fed by the events of `reslab.lab`."""
-
-    def __init__(
-        self,
-        work: Mapping[str, tuple[float, float]],
-        *,
-        quiet: bool = False,
-        on_closed: Callable[[], object] = lambda: None,
-    ) -> None:
-        """Show runs by id; `work` gives what each run is in all and what is left of it.
-
-        `on_closed` is called where nobody reads standard error any more, as in `2>&1 | head`.
-        """
-        self._on_closed = on_closed
-        self._work = dict(work)
-        self._left = {run: left for run, (_, left) in work.items()}
-        self._total_left = sum(self._left.values())
-        self._lengths: dict[str, int] = {}
-        self._epochs: dict[str, int] = {}
-        self._tasks: dict[str, TaskID] = {}
-        self._said: dict[str, float] = {}
-        self._begun = time.monotonic()
-        self._first_step: tuple[float, float] | None = None
-        self._console = Console(stderr=True)
-        self._quiet = quiet
-        self._bars = self._make_bars() if self._console.is_terminal and not quiet else None
-
-    def __enter__(self) -> Self:
-        if self._bars is not None:
-            self._bars.start()
-            if len(self._work) > 1:
-                self._all = self._bars.add_task(f"all {len(self._work)} runs", total=self._total_left)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bars is not None:
-            self._bars.stop()
-
-    def __call__(self, event: Event) -> None:
-        """Take an event in."""
-        run = event["run"]
-        match event["event"]:
-            case "preparing":
-                self._prepare(run, event["words"])
-            case "remark":
-                self._say(run, event["words"], force=True, lasting=True)
-            case "start":
-                self._lengths[run], self._epochs[run] = event["num_iterations"], event["num_epochs"]
-                self._advance(run, event["iteration"])
-                resumed = f", from iteration {event['iteration']}" if event["iteration"] else ""
-                self._say(run, f"starts{resumed}", force=True)
-            case "progress":
-                self._advance(run, event["iteration"])
-            case "measuring":
-                self._lengths[run] = 1
-                self._advance(run, event["share"])
-                self._say(run, f"{event['diagnostic']}, {event['share']:.0%}{self._outlook()}", force=False)
-            case "epoch":
-                self._advance(run, event["iteration"])
-                self._say(
-                    run,
-                    f"epoch {event['epoch']}/{self._epochs[run]}  train {event['train_error']:5.2f}%  "
-                    f"test {event['test_error']:5.2f}%  {event['images_per_second']:,.0f} images/s{self._outlook()}",
-                    force=event["epoch"] == self._epochs[run],
-                )
-            case "end":
-                self._finish(run, event)
-            case "settled" if event["exit_code"] == LockedError.exit_code:
-                self._say(run, event["message"], force=True, lasting=True)
-            case "settled" if event["exit_code"] and not event.get("reported"):
-                self._say(run, f"FAILED: {event['message']}", force=True, lasting=True)
-
-    def _prepare(self, run: str, words: str) -> None:
-        self._say(run, words, force=True)
-        if self._bars is not None:
-            self._tasks[run] = self._bars.add_task(f"{run}  {words}", total=None)
-
-    def _finish(self, run: str, event: Event) -> None:
-        if event["status"] == "finished":
-            self._left[run] = 0.0
-            self._show_total()
-        if event["status"] == "diverged":
-            self._left[run] = 0.0
-            self._say(run, "diverged: the loss was no longer a finite number", force=True, lasting=True)
-        elif event["status"] == "interrupted":
-            begun = run in self._lengths
-            words = f"stopped, {'with a checkpoint' if begun else 'before it began'}; the same command resumes it"
-            self._say(run, words, force=True, lasting=True)
-        if self._bars is not None and (task := self._tasks.pop(run, None)) is not None:
-            self._bars.remove_task(task)
-
-    def _advance(self, run: str, iteration: float) -> None:
-        whole, _ = self._work[run]
-        self._left[run] = whole * (1 - iteration / self._lengths[run])
-        if self._first_step is None:
-            self._first_step = (time.monotonic(), sum(self._left.values()))
-        if self._bars is None:
-            return
-        if run not in self._tasks:
-            self._tasks[run] = self._bars.add_task(run, total=self._lengths[run])
-        # What it was preparing until now shows no length, and other words.
-        self._bars.update(self._tasks[run], description=run, total=self._lengths[run], completed=iteration)
-        self._show_total()
-
-    def _show_total(self) -> None:
-        if self._bars is not None and len(self._work) > 1:
-            self._bars.update(self._all, completed=self._total_left - sum(self._left.values()))
-
-    def seconds_left(self) -> float | None:
-        """Return the estimated time to the end of all runs, from the speed so far; None before it is known."""
-        if self._first_step is None:
-            return None
-        begun, left_then = self._first_step
-        elapsed, left = time.monotonic() - begun, sum(self._left.values())
-        if elapsed < 1 or left >= left_then:
-            return None
-        return left * elapsed / (left_then - left)
-
-    def _outlook(self) -> str:
-        seconds = self.seconds_left()
-        return f"  (all done in about {duration(seconds)})" if seconds else ""
-
-    def _say(self, run: str, words: str, *, force: bool, lasting: bool = False) -> None:
-        """Print a line of a run, not too often unless by `force`; where there are bars, only what is `lasting`."""
-        now = time.monotonic()
-        if self._quiet or (not force and now - self._said.get(run, 0.0) < PLAIN_SECONDS):
-            return
-        if self._bars is not None:
-            if lasting:
-                self._bars.console.print(f"{run}  {words}", highlight=False, markup=False)
-            return
-        self._said[run] = now
-        if not aside(f"{run}  {words}"):
-            self._on_closed()
-
-    def _make_bars(self) -> Progress:
-        return Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=30),
-            TextColumn("{task.percentage:>3.0f}%"),
-            _Left(self),
-            console=self._console,
-            transient=True,
-        )
-
-
-class _Left(ProgressColumn):
-    """Time left: of one run by rich's own reckoning, of all runs by the board's, which knows what waits."""
-
-    def __init__(self, board: Board) -> None:
-        super().__init__()
-        self._board = board
-
-    def render(self, task: Task) -> Text:
-        seconds = self._board.seconds_left() if task.id == getattr(self._board, "_all", None) else task.time_remaining
-        return Text("" if seconds is None else f"{duration(seconds)} left")

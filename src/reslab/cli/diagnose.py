@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from reslab.cli import INTERRUPTED, OK, command
-from reslab.cli.console import Board, aside, duration, print_json, print_table, remark_cache
+from reslab.cli.console import aside, print_json, print_table, remark_cache
 from reslab.cli.flags import AsJson, DataRoot, Device, Runs
 from reslab.cli.lists import names, whole_numbers
-from reslab.cli.measuring import heard
-from reslab.lab.stopping import StopRequest
+from reslab.lab.settings import Settings
 from reslab.lab.store import find_run
+from reslab.session.amounts import duration
+from reslab.session.why import diagnose_one
 
 
 def diagnose(
@@ -49,25 +50,19 @@ def diagnose(
     threads
         CPU threads; default: torch's own choice.
     """
-    from reslab.lab.diagnose import diagnose_run
-    from reslab.lab.one_run import Settings
-
     files = find_run(run, runs)
     asked = names("which", which)
     epochs = None if epoch is None else tuple(dict.fromkeys(whole_numbers("epoch", epoch)))
     settings = Settings(data_root=data_root, device=device, threads=threads)
     remark_cache()
-    stop = StopRequest()
-    name = files.read_run().id
 
     def leave() -> None:
         aside(f"reslab: interrupted; finished measurements are kept.  To resume:  {command()}")
 
     try:
-        with stop.at_once(leave), Board({name: (1.0, 1.0)}, on_closed=stop.ask) as board:
-            content = diagnose_run(
-                files, settings, asked, epochs=epochs, budget=budget, force=force, on_event=heard(board, name, stop)
-            )
+        content = diagnose_one(
+            files, settings, asked, epochs=epochs, budget=budget, force=force, leave=leave, tell=aside
+        )
     except KeyboardInterrupt:
         leave()
         return INTERRUPTED

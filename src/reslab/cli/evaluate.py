@@ -6,8 +6,7 @@ from typing import Any, Literal
 from reslab.cli import OK
 from reslab.cli.console import aside, print_json, print_table, remark_cache
 from reslab.cli.flags import AsJson, DataRoot, Device, Runs
-from reslab.errors import ResLabError
-from reslab.lab.store import find_run
+from reslab.session.evaluation import evaluated
 
 NUM_CONFUSIONS = 10
 
@@ -64,25 +63,13 @@ def evaluate(
     precision
         fp32 or bf16; default: the run's, or fp32 for a weights file.
     """
-    if (run is None) == (weights is None):
-        raise ResLabError("evaluate takes either a run or --weights FILE")
     said: dict[str, Any] = {"preset": preset, "dataset": dataset, "depth": depth, "family": family}
     said |= {"shortcut": shortcut, "normalisation": normalisation, "entry": entry}
-    from reslab.lab.evaluate import evaluate_run, evaluate_weights
-
     remark_cache()
-    if run is not None:
-        if given := [f"--{name}" for name, value in said.items() if value is not None]:
-            raise ResLabError(f"a run has its own recipe; {' and '.join(given)} only goes with --weights FILE")
-        found = evaluate_run(find_run(run, runs), precision=precision, data_root=data_root, device=device)
-    else:
-        assert weights is not None
-        found = evaluate_weights(
-            weights, **said, precision=precision, data_root=data_root, device=device, on_progress=aside
-        )
-    facts = found.to_mapping()
-    for remark in facts["remarks"]:
-        aside(f"reslab: {remark}")
+    found = evaluated(
+        run, weights, said, precision=precision, root=runs, data_root=data_root, device=device, tell=aside
+    )
+    facts = found.facts
     if json:
         print_json(facts)
     else:

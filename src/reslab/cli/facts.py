@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from reslab.cli import OK
-from reslab.cli.console import print_json, print_table, size
+from reslab.cli.console import print_json, print_table
 from reslab.cli.flags import AsJson, DataRoot, Runs
 from reslab.cli.lists import whole_numbers
 from reslab.families import IMAGENET_DEPTHS
@@ -23,6 +23,7 @@ from reslab.recipe import (
     to_mapping,
     written_fields,
 )
+from reslab.session.amounts import size
 
 
 def models(

@@ -3,7 +3,6 @@
 import ast
 import inspect
 import math
-import os
 from dataclasses import field, make_dataclass
 from functools import cache
 from pathlib import Path
@@ -11,10 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from reslab import host
 from reslab.errors import ResLabError
-from reslab.presets import preset_recipe
-from reslab.recipe import Recipe, stretch, vary, written_fields
+from reslab.recipe import Recipe, Scalar, written_fields
 
 Runs = Annotated[Path, Parameter(name="--runs", env_var="RESLAB_RUNS", help="Folder that holds all runs.")]
 Out = Annotated[Path, Parameter(name="--out", help="Folder to write the report to.")]
@@ -82,35 +79,33 @@ else:
         namespace={"__module__": __name__},
     )
 
+if TYPE_CHECKING:
+
+    class StudyFlags(RecipeFlags):
+        """Those of them that a study has no flag of its own for."""
+
+else:
+    StudyFlags = make_dataclass(
+        "StudyFlags",
+        [
+            (name, _flag(name, Recipe.__dataclass_fields__[name].type), field(default=None))
+            for name in written_fields()
+            if name not in ("dataset", "depth", "precision")
+        ],
+        kw_only=True,
+        namespace={"__module__": __name__},
+    )
+
+StudyFields = Annotated[StudyFlags | None, Parameter(name="*", group="Base recipe (default: the preset's)")]
 RecipeFields = Annotated[RecipeFlags | None, Parameter(name="*", group="Recipe (default: the preset's)")]
 
 
-def recipe_from_flags(preset: str, flags: RecipeFlags | None, epochs: float | None, device: str) -> Recipe:
-    """Return the preset's recipe with the given fields changed; `epochs` stretches its schedule first.
-
-    Where no precision is given it is the one that is fast on this machine.
-    """
-    given = {name: value for name in written_fields() if (value := getattr(flags, name, None)) is not None}
-    chosen = {name: given[name] for name in ("dataset", "depth", "family") if name in given}
-    base = preset_recipe(preset, **chosen)
-    if epochs is not None:
-        base = stretch(base, epochs)
-    given.setdefault("precision", default_precision(device))
-    return vary(base, **given)
+def given_fields(flags: RecipeFlags | None) -> dict[str, Scalar]:
+    """Return the fields of a recipe that were given as flags."""
+    return {name: value for name in written_fields() if (value := getattr(flags, name, None)) is not None}
 
 
 def check_least(flag: str, value: float | None, least: int) -> None:
     """Raise `ResLabError` where a flag was given less than `least`, or no finite number."""
     if value is not None and not least <= value < math.inf:
         raise ResLabError(f"{flag} must be {least} or more, not {value:g}")
-
-
-def default_precision(device: str) -> str:
-    """Return the precision that is fast on this machine; RESLAB_PRECISION overrides."""
-    if chosen := os.environ.get("RESLAB_PRECISION"):
-        return chosen
-    if host.computes_on_cpu(device):
-        return host.cpu_precision()
-    from reslab.training.hardware import fast_precision, pick_device
-
-    return fast_precision(pick_device(device))

@@ -13,8 +13,7 @@ from reslab.datasets import SHORT
 from reslab.errors import ResLabError
 from reslab.lab.store import RunFiles, find_runs
 from reslab.recipe import Run
-from reslab.report.pictures import FORMATS
-from reslab.report.write import ReportFiles, write_report
+from reslab.session.work import write_report_of
 
 
 def status(
@@ -83,12 +82,6 @@ def _verified(files: RunFiles) -> str:
     return f"whole, but without {missing}" if missing else "whole"
 
 
-def tell_left_out(written: ReportFiles) -> None:
-    """Say on standard error what a report leaves out because it could not be read."""
-    for reason in written.left_out:
-        aside(f"reslab: left out of the report: {reason}")
-
-
 def _images(files: RunFiles, run: Run) -> str | None:
     """Return the start of the fingerprint of a run's images; None for those that its data set's name tells."""
     found = (files.provenance() or {}).get("data") or {}
@@ -126,16 +119,16 @@ def report(
     """
     if not runs.is_dir():
         raise ResLabError(f"there is no folder {runs}; give the folder of the runs with --runs")
-    written = write_report(
+    written = write_report_of(
         runs,
         out,
         list(studies) or None,
         title=title,
         author=author,
         data_root=data_root,
-        formats=names("figures", figures) or FORMATS,
+        formats=names("figures", figures),
+        tell=aside,
     )
-    tell_left_out(written)
     if json:
         print_json({"html": str(written.html), "markdown": str(written.markdown), "pdf": str(written.pdf)})
     else:

@@ -1,13 +1,11 @@
 """The verb `train`: one run, made or continued."""
 
-import math
-import shutil
 import statistics
 from pathlib import Path
 from typing import Any
 
 from reslab.cli import INTERRUPTED, OK, SOME_FAILED
-from reslab.cli.console import Board, aside, print_json, remark_cache
+from reslab.cli.console import aside, print_json, remark_cache
 from reslab.cli.flags import (
     Activations,
     AsJson,
@@ -17,15 +15,12 @@ from reslab.cli.flags import (
     RecipeFields,
     Runs,
     check_least,
-    recipe_from_flags,
+    given_fields,
 )
-from reslab.cli.own_images import fingerprints, look_at, tell_former
-from reslab.data.sources import check_present
-from reslab.errors import LockedError, ReplacedError, ResLabError
-from reslab.lab.stopping import StopRequest
-from reslab.lab.store import RunFiles, run_files
-from reslab.presets import muon_left
-from reslab.recipe import Recipe, Run, vary
+from reslab.lab.settings import Settings
+from reslab.lab.store import RunFiles
+from reslab.recipe import Run
+from reslab.session.training import Trained, recipe_of, train_run
 from reslab.training.schedule import parse_epochs
 
 
@@ -65,58 +60,35 @@ def train(
     checkpoint_seconds
         Seconds between checkpoints within an epoch.
     """
-    from reslab.lab.one_run import Settings, execute
-
     check_least("--threads", threads, 1)
     check_least("--checkpoint-seconds", checkpoint_seconds, 0)
-    run = Run(recipe_from_flags(preset, recipe, epochs, device), seed)
-    kept = None if keep_epochs is None else _kept(run.recipe, keep_epochs)
-    check_present(run.recipe.dataset, data_root)
     remark_cache()
-    own = look_at([run.recipe.dataset], data_root)
-    run = Run(vary(run.recipe, images=fingerprints(own).get(run.recipe.dataset, "")), seed)
-    for one in own:
-        aside(one.words)
-    tell_former(runs, [run])
-    if words := muon_left(run.recipe):
-        aside(f"remark: {words}")
-    files = run_files(runs, run)
-    is_new = not files.path.exists()
-    files.create(run)
-    settings = Settings(data_root, device, threads, checkpoint_seconds, checkpoint_activations, kept)
-    stop = StopRequest()
-    try:
-        with Board({run.id: (1.0, 1.0)}, on_closed=stop.ask) as board:
-            status = execute(files, settings, on_event=board, stop=stop)
-    except (LockedError, ReplacedError):
-        raise  # the folder is another process's
-    except ResLabError:
-        if is_new and not (files.path / "provenance.json").exists():
-            shutil.rmtree(files.path, ignore_errors=True)  # a slip in the command: nothing has been trained
-        raise
-    facts = _facts(run, files, status)
+    settings = Settings(
+        data_root,
+        device,
+        threads,
+        checkpoint_seconds,
+        checkpoint_activations,
+        None if keep_epochs is None else parse_epochs(keep_epochs),
+    )
+    asked = Run(recipe_of(preset, given_fields(recipe), epochs=epochs, device=device), seed)
+    trained = train_run(asked, runs, settings, tell=aside)
+    facts = _facts(trained)
     if json:
         print_json(facts)
     else:
-        _print(facts, files)
-    return {"finished": OK, "interrupted": INTERRUPTED}.get(status, SOME_FAILED)
+        _print(facts, trained.files)
+    return {"finished": OK, "interrupted": INTERRUPTED}.get(trained.status, SOME_FAILED)
 
 
-def _kept(recipe: Recipe, keep_epochs: str) -> tuple[int, ...]:
-    """Return the epochs in the text; one that the training does not reach is a slip, where a study's runs differ."""
-    kept = parse_epochs(keep_epochs)
-    if kept and recipe.schedule_unit == "epochs" and kept[-1] > math.ceil(recipe.length):
-        raise ResLabError(f"--keep-epochs: there is no epoch {kept[-1]} in a training of length {recipe.length:g}")
-    return kept
-
-
-def _facts(run: Run, files: RunFiles, status: str) -> dict[str, Any]:
+def _facts(trained: Trained) -> dict[str, Any]:
+    run, files = trained.run, trained.files
     rows = files.metrics()
     last = rows[-1] if rows else {}
     return {
         "run": run.id,
         "dir": str(files.path),
-        "status": status,
+        "status": trained.status,
         "images": run.recipe.images or None,
         "epochs": len(rows),
         "train_error": last.get("train_error"),

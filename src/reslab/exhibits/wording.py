@@ -6,14 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from reslab.analysis.differences import Difference
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import Summary
-from reslab.datasets import known
-from reslab.families import FAMILIES
-from reslab.recipe import Recipe
+from reslab.naming import FAMILY_NAMES as FAMILY_NAMES  # noqa: PLC0414 (these three are offered here, too)
+from reslab.naming import dataset_name as dataset_name  # noqa: PLC0414
+from reslab.naming import network_name as network_name  # noqa: PLC0414
 
 Label = Callable[[Group], str]
 """Names a group among others."""
-
-FAMILY_NAMES = {name: family.words for name, family in FAMILIES.items()}
 
 SOURCE_NAMES = {
     "paper": "Paper",
@@ -29,17 +27,6 @@ SOURCE_NAMES = {
 MINUS = "\N{MINUS SIGN}"
 
 _NUMERALS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-
-
-def dataset_name(dataset: str) -> str:
-    """Return a data set's usual name."""
-    return known(dataset).words
-
-
-def network_name(recipe: Recipe) -> str:
-    """Return a network's usual name, as in ResNet-20 or WRN-28-10."""
-    width = f"-{recipe.width}" if FAMILIES[recipe.family].has_width else ""
-    return f"{FAMILY_NAMES[recipe.family]}-{recipe.depth}{width}"
 
 
 def points(value: float | None) -> str | None:

@@ -13,7 +13,7 @@ from reslab.lab.assembly import training_network
 from reslab.lab.candidates import Candidate
 from reslab.models.weights import Weights, load_into
 from reslab.training.evaluation import Evaluation, evaluate
-from reslab.training.hardware import make_deterministic
+from reslab.training.hardware import deterministic
 
 FIRST_IMAGES = 500
 """Images that every candidate is measured on, where there are several; the best go on to all."""
@@ -31,6 +31,7 @@ class Measured:
     whole: bool
 
 
+@deterministic()
 def measure_candidates(
     every: Sequence[Candidate],
     weights: Weights,
@@ -39,7 +40,6 @@ def measure_candidates(
     on_progress: Callable[[str], object] = lambda _: None,
 ) -> list[Measured]:
     """Measure the candidates, the best first: all on the first images, and on the others those that may be the best."""
-    make_deterministic()
     networks: dict[tuple[str, str], nn.Module] = {}
     ways = []
     for candidate in every:

@@ -22,12 +22,13 @@ from reslab.errors import CheckpointError, DataError
 from reslab.files import Json
 from reslab.lab.assembly import assemble
 from reslab.lab.manifest import RECORDS
-from reslab.lab.one_run import Settings
 from reslab.lab.provenance import check_trained_on
+from reslab.lab.settings import Settings
 from reslab.lab.store import FORMAT, RunFiles
+from reslab.lab.threads import computing_with
 from reslab.models.weights import load_into, read_weights
 from reslab.recipe import Run
-from reslab.training.hardware import device_name, make_deterministic, pick_device
+from reslab.training.hardware import deterministic, device_name, pick_device
 
 DEFAULTS = Settings()
 
@@ -70,34 +71,32 @@ def diagnose_run(
         _check_given(files, run, settings)
         return content
     device = pick_device(settings.device)
-    make_deterministic()
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-    subject = _subjects(files, run, settings, device)
-    machine = {
-        "device": device.type,
-        "device_name": device_name(device),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-    }
-    costs = {
-        (moment, name): cost(name, budget, run.recipe.batch_size, is_end=moment.epoch is None)
-        for moment, wanted in missing.items()
-        for name in wanted
-    }
-    watch = _Watch(run, costs, on_event)
-    for moment, wanted in missing.items():
-        measured = replace(subject(moment), tick=watch.tick)
-        for name in wanted:
-            watch.begin(moment, name)
-            ((_, entry),) = diagnose(measured, (name,), budget, time.perf_counter)
-            with files.changing("diagnostics.json"):
-                content = _found(files, run, digest)  # anew: another process may have measured something, even this
-                entries = _entries(content, moment)
-                if force or not _covers(entries.get(name), budget):
-                    entries[name] = {**entry, "machine": machine}
-                    files.write("diagnostics.json", content)
-            watch.end()
+    with deterministic(), computing_with(settings.threads or torch.get_num_threads()):
+        subject = _subjects(files, run, settings, device)
+        machine = {
+            "device": device.type,
+            "device_name": device_name(device),
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+        }
+        costs = {
+            (moment, name): cost(name, budget, run.recipe.batch_size, is_end=moment.epoch is None)
+            for moment, wanted in missing.items()
+            for name in wanted
+        }
+        watch = _Watch(run, costs, on_event)
+        for moment, wanted in missing.items():
+            measured = replace(subject(moment), tick=watch.tick)
+            for name in wanted:
+                watch.begin(moment, name)
+                ((_, entry),) = diagnose(measured, (name,), budget, time.perf_counter)
+                with files.changing("diagnostics.json"):
+                    content = _found(files, run, digest)  # anew: another process may have measured something, even this
+                    entries = _entries(content, moment)
+                    if force or not _covers(entries.get(name), budget):
+                        entries[name] = {**entry, "machine": machine}
+                        files.write("diagnostics.json", content)
+                watch.end()
     return content
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from reslab.cache import settle_home
 from reslab.errors import ResLabError
-from reslab.lab.one_run import Event, Settings, execute
+from reslab.lab.one_run import Event, execute
+from reslab.lab.settings import Settings
 from reslab.lab.stopping import INTERRUPTED, StopRequest
 from reslab.lab.store import RunFiles
 from reslab.training.schedule import parse_epochs
@@ -91,7 +92,8 @@ def main() -> int:
     folders, side_by_side = arguments.pop("folders"), arguments.pop("side_by_side")
     settle_home()
     given = map(_folder, sys.stdin) if folders == ["-"] else folders
-    return work(given, Settings(**arguments), StopRequest(), side_by_side)
+    with StopRequest() as stop:
+        return work(given, Settings(**arguments), stop, side_by_side)
 
 
 def _folder(line: str) -> str:

@@ -6,7 +6,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from reslab.lab import manifest
 from reslab.lab.assembly import assemble, kernels_used, make_ready, predicted
 from reslab.lab.predictions import Predictions, predictions_bytes
 from reslab.lab.provenance import attempt, check_images, describe_data
+from reslab.lab.settings import Settings
 from reslab.lab.store import FORMAT, RunFiles, Status
 from reslab.lab.threads import are_free, computing_with, first_threads, follow_load
 from reslab.models.complexity import multiply_adds, parameters
@@ -34,8 +34,8 @@ from reslab.recipe import Run
 from reslab.training import loop
 from reslab.training.checkpoint import load_checkpoint, restore, save_checkpoint
 from reslab.training.hardware import (
-    keep_freed_memory,
-    make_deterministic,
+    deterministic,
+    keeping_freed_memory,
     most_threads,
     on_stream,
     peak_memory_bytes,
@@ -46,26 +46,12 @@ from reslab.training.hardware import (
 Event = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a run is executed: nothing here changes its numbers by more than rounding."""
-
-    data_root: Path | None = None
-    device: str = "auto"
-    threads: int | None = None
-    checkpoint_seconds: float = 60.0
-    """Time between checkpoints within an epoch; at the end of an epoch a tenth of it is enough."""
-    checkpoint_activations: bool = False
-    """Keep the input of each block only and compute the rest again: less memory, more time."""
-    keep_epochs: tuple[int, ...] | None = None
-    """Epochs after which the weights are kept, where the training goes on; None: its schedule's milestones."""
-    default_threads: int | None = None
-    """Threads to begin with where `threads` says nothing: this run's share of the cores."""
+DEFAULTS = Settings()
 
 
 def execute(
     files: RunFiles,
-    settings: Settings = Settings(),
+    settings: Settings = DEFAULTS,
     *,
     on_event: Callable[[Event], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
@@ -95,7 +81,12 @@ def _attempt(
         device = pick_device(settings.device)
         threads = first_threads(files, device, settings.threads, settings.default_threads)
         most = most_threads()
-        with on_stream(stream_of_this_thread(device)), computing_with(threads):
+        with (
+            deterministic(),
+            keeping_freed_memory(),
+            on_stream(stream_of_this_thread(device)),
+            computing_with(threads),
+        ):
             return _train(files, run, settings, most, partial(_emit, on_event, run), stop)
     except Exception as error:
         trace = None if isinstance(error, ResLabError) else traceback.format_exc()
@@ -124,8 +115,6 @@ def _train(
 ) -> Status:
     recipe = run.recipe
     device = pick_device(settings.device)
-    make_deterministic()
-    keep_freed_memory()
     if device.type == "cpu" and must_compile():
         emit("preparing", words="compiles its kernels, once")
         with _LOADING:

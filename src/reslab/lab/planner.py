@@ -35,7 +35,7 @@ def plan(
     """Return what each run still needs, from the files below `root`.
 
     The images of imagefolder are counted in `data_root`; raises `DataError` where they are not there.  `keep_epochs`
-    are those of `reslab.lab.one_run.Settings`: weights on the disk.
+    are those of `reslab.lab.settings.Settings`: weights on the disk.
     """
     sizes = {name: known.size for name, known in DATASETS.items() if known.size is not None}
     return [_plan(root, run, sizes, data_root, keep_epochs) for run in runs]

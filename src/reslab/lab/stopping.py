@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import Any, Self
 
 PATIENCE_SECONDS = 1.0
 """How long a computation may keep a signal from being heard, where it is to be answered at once."""
@@ -15,15 +16,30 @@ INTERRUPTED = 130
 
 
 class StopRequest:
-    """Becomes true at Ctrl-C, SIGTERM or a limit, or when told; a second Ctrl-C ends the process at once."""
+    """Becomes true at a limit, or when told; within it as a context, at Ctrl-C and SIGTERM, too.
+
+    A second Ctrl-C raises KeyboardInterrupt at once.  Signals reach the main thread alone: on another thread, as in a
+    notebook's, entering changes nothing.  Leaving puts back what handled them before.
+    """
 
     def __init__(self, limit_seconds: float | None = None) -> None:
         self._end = None if limit_seconds is None else time.monotonic() + limit_seconds
         self._at_once = False
         self.interrupted = False
         """Whether it was asked for, and not only time that was over."""
-        signal.signal(signal.SIGTERM, self._on_signal)
-        signal.signal(signal.SIGINT, self._on_signal)
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._before[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            # None: it was not set from Python, which cannot set it back.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        self._before.clear()
 
     def __call__(self) -> bool:
         """Say whether to stop."""

@@ -359,6 +359,17 @@ def find_run(name: str, root: Path) -> RunFiles:
     raise ResLabError(f"there is no run {name!r} here or in {root}; `reslab status` lists the runs")
 
 
+def find_seeds(name: str, root: Path) -> list[RunFiles]:
+    """Return the run of an id below `root`, or in a folder; or all seeds of a recipe's id or folder.
+
+    Raises `ResLabError` where there is none.
+    """
+    for path in (Path(name), root / name):
+        if seeds := [file.parent for file in path.glob("seed*/run.json")]:
+            return [RunFiles(path) for path in sorted(seeds, key=lambda path: (len(path.name), path.name))]
+    return [find_run(name, root)]
+
+
 def find_runs(root: Path) -> list[RunFiles]:
     """Return all runs below a folder, sorted by name and seed."""
     found = [path.parent for path in root.glob("*/seed*/run.json")]

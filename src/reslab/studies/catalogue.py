@@ -33,7 +33,15 @@ def ask_all(name: str, options: Options) -> Plan:
     """Return the plan of this name, or the study of this name as a plan of one; an unknown one raises `ResLabError`."""
     if name not in PLANS:
         return alone(ask(name, options))
-    given = Given(options.preset, options.datasets, options.depths, options.epochs, options.seeds, options.precision)
+    given = Given(
+        preset=options.preset,
+        datasets=options.datasets,
+        depths=options.depths,
+        epochs=options.epochs,
+        seeds=options.seeds,
+        precision=options.precision,
+        recipe=options.recipe,
+    )
     return read_plan(PLANS[name], given)
 
 

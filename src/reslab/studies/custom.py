@@ -53,9 +53,13 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def study_of(
-    content: Mapping[str, Any], datasets: tuple[str, ...] | None, precision: str | None, default_precision: str
+    content: Mapping[str, Any],
+    datasets: tuple[str, ...] | None,
+    precision: str | None,
+    default_precision: str,
+    recipe: Mapping[str, Scalar] | None = None,
 ) -> Study:
-    """Return the study that a file asks; data sets and precision, where given, take the place of its own.
+    """Return the study that a file asks; data sets, precision and fields of the `recipe` take the place of its own.
 
     `default_precision` is that of a file that names none.  Raises `ResLabError` with the key and the allowed values.
     """
@@ -75,10 +79,11 @@ def study_of(
     base = {**_BASE, **{key: content[key] for key in (*_BASE, "epochs") if key in content}}
     fixed = _table(content, "recipe")
     _check_fields("[recipe]", fixed, written_fields())
+    fixed |= recipe or {}
     if precision is not None:
         fixed["precision"] = precision
     fixed.setdefault("precision", default_precision)
-    grid = _grid(content)
+    grid = grid_of(content)
     if datasets is not None:
         grid = (
             {**grid, "dataset": list(datasets)}
@@ -150,7 +155,8 @@ def _place(
     return key if key in base else where
 
 
-def _grid(content: Mapping[str, Any]) -> dict[str, list[Any]]:
+def grid_of(content: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return the grid of a file, [vary]: the values of each field; every combination is a variant."""
     grid = _table(content, "vary")
     _check_fields("[vary]", grid, _VARIED)
     for key, values in grid.items():

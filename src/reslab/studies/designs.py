@@ -1,6 +1,7 @@
 """How studies are designed: base recipes from the options, schedules made longer, variants named and listed once."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import cast
 
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.errors import ResLabError
@@ -18,10 +19,15 @@ Factors = tuple[tuple[str, Scalar], ...]
 
 
 def base_recipe(options: Options, dataset: str, depth: int, family: str | None = None) -> Recipe:
-    """Return the recipe from which a study's own factors follow: the preset, at the length and precision asked for."""
+    """Return the recipe from which a study's own factors follow: the preset, as the options change it."""
+    changes = dict(options.recipe)
+    if family is None:
+        family = cast(str | None, changes.get("family"))
+    else:  # the study's own factor
+        changes.pop("family", None)
     recipe = preset_recipe(options.preset, dataset=dataset, depth=depth, family=family)
     recipe = recipe if options.epochs is None else stretch(recipe, options.epochs)
-    return vary(recipe, precision=options.precision)
+    return vary(recipe, precision=options.precision, **changes)
 
 
 def bases(options: Options, depths: Sequence[int]) -> list[Recipe]:

@@ -1,12 +1,14 @@
 """Plans in TOML: several studies in one file, as the assignment is (`assignment.toml`), or one of the user's own."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from reslab.errors import ResLabError, nearest
+from reslab.host import default_precision
+from reslab.recipe import Scalar
 from reslab.studies import custom
 from reslab.studies.questions import QUESTIONS
 from reslab.studies.study import NAME, Options, Plan, Study
@@ -24,7 +26,8 @@ _QUESTION = ("study", "depths", "answers", *_WORDS, *_SHARED)
 class Given:
     """What a command says of a plan, in place of what the file says; None where it says nothing.
 
-    `depths` stand for those of the plan, in order.  `default_precision` is that of studies that name none.
+    `depths` stand for those of the plan, in order.  `default_precision` is that of studies that name none, `recipe`
+    are fields of every study's base recipe.
     """
 
     preset: str | None = None
@@ -33,7 +36,8 @@ class Given:
     epochs: float | None = None
     seeds: int | None = None
     precision: str | None = None
-    default_precision: str = "fp32"
+    default_precision: str = field(default_factory=default_precision)
+    recipe: tuple[tuple[str, Scalar], ...] = ()
 
 
 def read_plan(path: Path, given: Given) -> Plan:
@@ -58,7 +62,7 @@ def read_plan(path: Path, given: Given) -> Plan:
 @cache
 def assignment_plan() -> Plan:
     """Return the assignment as it is asked where nothing else is said: its name, its title and its tasks."""
-    return read_plan(ASSIGNMENT, Given())
+    return read_plan(ASSIGNMENT, Given(precision="fp32"))  # none of them matters to these, so no machine is asked
 
 
 def _plan(content: Mapping[str, Any], given: Given) -> Plan:
@@ -122,6 +126,7 @@ def _question(table: Mapping[str, Any], shared: Mapping[str, Any], given: Given,
             epochs=epochs,
             seeds=seeds,
             precision=given.precision or given.default_precision,
+            recipe=given.recipe,
         )
     )
     words = {key: text for key in _WORDS if (text := custom.text(table, key))}
@@ -136,7 +141,7 @@ def _own(table: Mapping[str, Any], shared: Mapping[str, Any], given: Given) -> S
     datasets = given.datasets
     if datasets is None and "dataset" not in table and "dataset" in shared:
         datasets = _datasets(shared)
-    return custom.study_of(said, datasets, given.precision, given.default_precision)
+    return custom.study_of(said, datasets, given.precision, given.default_precision, dict(given.recipe))
 
 
 def _depths(table: Mapping[str, Any]) -> tuple[int, ...] | None:

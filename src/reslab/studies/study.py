@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from reslab.analysis.groups import Group, gather, on_same_images
 from reslab.analysis.tidy import Tables
 from reslab.errors import ResLabError
+from reslab.host import default_precision
 from reslab.recipe import Recipe, Run, Scalar, vary
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -27,7 +28,10 @@ class Options:
     depths: tuple[int, ...] | None = None
     epochs: float | None = None
     seeds: int = 3
-    precision: str = "fp32"
+    precision: str = field(default_factory=default_precision)
+    """That of the machine where nothing else is said: see `reslab.host.default_precision`."""
+    recipe: tuple[tuple[str, Scalar], ...] = ()
+    """Fields of the base recipe that are other than the preset's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,9 @@ import os
 import platform
 import resource
 import sys
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
@@ -84,21 +86,103 @@ def make_deterministic() -> None:
     torch.backends.cuda.matmul.allow_tf32 = False
 
 
+@contextmanager
+def deterministic() -> Iterator[None]:
+    """Compute as `make_deterministic` has it, and set everything back; side by side in threads, the last one does."""
+    with _DETERMINISM.held():
+        yield
+
+
+@contextmanager
+def keeping_freed_memory() -> Iterator[None]:
+    """Keep what is freed as `keep_freed_memory` does, and then no more; side by side in threads, the last one does."""
+    with _ALLOCATOR.held():
+        yield
+
+
 def keep_freed_memory() -> None:
     """Let the C library keep what is freed, where it is glibc's: a training step asks for the same memory again.
 
     Otherwise each step hands its maps back to the system and gets them again page by page, which took a third of
     the time of a step of ResNet-20.
     """
-    if platform.libc_ver()[0] != "glibc":
-        return
-    library = ctypes.CDLL(None)
-    library.mallopt(_M_MMAP_THRESHOLD, 32 << 20)  # the most that glibc takes
-    library.mallopt(_M_TRIM_THRESHOLD, 1 << 30)
+    _set_allocator(mmap_threshold=32 << 20, trim_threshold=1 << 30)  # the former is the most that glibc takes
 
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """glibc's names of what `mallopt` sets (malloc.h)."""
+
+_GLIBC_THRESHOLD = 128 << 10
+"""Both thresholds of glibc where nobody sets them.  They cannot be read; nor can they be made to grow again by
+themselves, as they do until they are first set."""
+
+
+def _set_allocator(*, mmap_threshold: int, trim_threshold: int) -> bool:
+    """Set glibc's thresholds, in bytes; return False where the C library is another."""
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    library = ctypes.CDLL(None)
+    library.mallopt(_M_MMAP_THRESHOLD, mmap_threshold)
+    library.mallopt(_M_TRIM_THRESHOLD, trim_threshold)
+    return True
+
+
+def _free_memory_again() -> None:
+    chosen = [os.environ.get(name, "") for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")]
+    mmap, trim = (int(words) if words.isdecimal() else _GLIBC_THRESHOLD for words in chosen)
+    if _set_allocator(mmap_threshold=mmap, trim_threshold=trim):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+class _Held:
+    """A setting of the whole process, made when the first thread needs it and undone when the last one has done."""
+
+    def __init__(self, make: Callable[[], Callable[[], None]]) -> None:
+        """Take what makes the setting and returns what undoes it."""
+        self._make = make
+        self._lock = threading.Lock()
+        self._holders = 0
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        with self._lock:
+            self._holders += 1
+            if self._holders == 1:
+                self._undo = self._make()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders -= 1
+                if not self._holders:
+                    self._undo()
+
+
+def _hold_determinism() -> Callable[[], None]:
+    workspace = os.environ.get("CUBLAS_WORKSPACE_CONFIG")
+    enabled, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    fills = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    places = (torch.backends.cudnn, "benchmark"), (torch.backends.cudnn, "allow_tf32")
+    flags = [(*place, getattr(*place)) for place in (*places, (torch.backends.cuda.matmul, "allow_tf32"))]
+    make_deterministic()
+
+    def undo() -> None:
+        if workspace is None:
+            os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
+        torch.use_deterministic_algorithms(enabled, warn_only=warns)
+        torch.utils.deterministic.fill_uninitialized_memory = fills  # type: ignore[attr-defined]
+        for owner, name, value in flags:
+            setattr(owner, name, value)
+
+    return undo
+
+
+def _hold_memory() -> Callable[[], None]:
+    keep_freed_memory()
+    return _free_memory_again
+
+
+_DETERMINISM, _ALLOCATOR = _Held(_hold_determinism), _Held(_hold_memory)
 
 
 def device_name(device: torch.device) -> str:

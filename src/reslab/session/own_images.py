@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reslab.cli.console import PLAIN_SECONDS, aside
 from reslab.datasets import SHORT, is_named, known
 from reslab.recipe import Run, vary
+from reslab.session.progress import PLAIN_SECONDS, Tell
 
 QUIET_SECONDS = 2.0
 """Reading that takes no longer is not told of."""
@@ -49,7 +49,7 @@ class OwnImages:
         }
 
 
-def look_at(datasets: Iterable[str], data_root: Path | None) -> list[OwnImages]:
+def look_at(datasets: Iterable[str], data_root: Path | None, tell: Tell) -> list[OwnImages]:
     """Return those of the data sets whose names do not tell their images, as they lie in the data root.
 
     Reads all their files the first time, and tells how far that is; raises `DataError` where they are not there.
@@ -62,7 +62,7 @@ def look_at(datasets: Iterable[str], data_root: Path | None) -> list[OwnImages]:
 
     found = []
     for name in asked:
-        dataset = load_any(name, data_root, _Progress())
+        dataset = load_any(name, data_root, _Progress(tell))
         assert isinstance(dataset, Folders)
         counts = (len(dataset.train), len(dataset.test))
         found.append(
@@ -76,22 +76,23 @@ def fingerprints(own: Iterable[OwnImages]) -> dict[str, str]:
     return {one.dataset: one.fingerprint for one in own}
 
 
-def tell_former(root: Path, runs: Iterable[Run]) -> None:
+def tell_former(root: Path, runs: Iterable[Run], tell: Tell) -> None:
     """Tell of runs that an earlier version left of the same recipes, which do not say of which images they are."""
     for run in runs:
         former = Run(vary(run.recipe, images=""), run.seed)
         if run.recipe.images and (root / former.id / "run.json").exists():
-            aside(
+            tell(
                 f"remark: {former.id} comes from an earlier ResLab, whose ids did not tell image folders apart; "
                 f"it is left as it is, and {run.id} is a new run"
             )
 
 
 class _Progress:
-    def __init__(self) -> None:
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
         self._next = time.monotonic() + QUIET_SECONDS
 
     def __call__(self, done: int, total: int) -> None:
         if (now := time.monotonic()) >= self._next:
-            aside(f"reading each image once, to fingerprint the set: {done:,} of {total:,} ({done / total:.0%})")
+            self._tell(f"reading each image once, to fingerprint the set: {done:,} of {total:,} ({done / total:.0%})")
             self._next = now + PLAIN_SECONDS

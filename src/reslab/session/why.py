@@ -1,49 +1,85 @@
 """The why of a plan's runs, measured after their training: what is missing, how long it takes, what a stop leaves."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reslab.cli import command
-from reslab.cli.console import Board, aside
 from reslab.datasets import known
 from reslab.errors import ResLabError
+from reslab.files import Json
+from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles, run_files
+from reslab.naming import run_name
 from reslab.recipe import Run
+from reslab.session.progress import Board, Tell, aside
 from reslab.studies.study import Plan
 
 
-def diagnose_plan(plan: Plan, root: Path, data_root: Path | None, device: str, stop: StopRequest) -> bool:
+def diagnose_plan(
+    plan: Plan,
+    root: Path,
+    data_root: Path | None,
+    device: str,
+    stop: StopRequest,
+    *,
+    again: str = "",
+    tell: Tell = aside,
+) -> bool:
     """Measure what the plan's studies ask for, on the first seed of each of their variants that has finished.
 
     What they ask for during training is measured on the weights of every epoch that were kept.  What cannot be
     measured is told and left: the report says what is missing.  Return False where a stop was asked for before all
-    was measured; a signal ends it at once, and is told what is left.
+    was measured; a signal ends it at once, and is told what is left, and to do it `again`.
     """
-    todo = list(_todo(plan, root))
+    todo = list(_todo(plan, root, tell))
     if not todo:
         return True
     if stop():
         return False
     left = list(todo)
 
-    def tell() -> None:
+    def tell_left() -> None:
         why = "out of time" if stop() and not stop.interrupted else "interrupted"
         num_left = sum(_num_left(root, item) for item in left)
         num_runs = len({item.run for item in left})
-        aside(
-            f"reslab: {why}, with {num_left} measurement{_s(num_left)} of {num_runs} run{_s(num_runs)} left to make.  "
-            f"To resume:  {command()}"
+        tell(
+            f"reslab: {why}, with {num_left} measurement{_s(num_left)} of {num_runs} run{_s(num_runs)} left to make"
+            f"{again and f'.  To resume:  {again}'}"
         )
 
-    with contextlib.suppress(KeyboardInterrupt), stop.at_once(tell):
-        _measure(todo, left, root, data_root, device, stop)
+    with contextlib.suppress(KeyboardInterrupt), stop.at_once(tell_left):
+        _measure(todo, left, root, data_root, device, stop, tell)
     if left:
-        tell()
+        tell_left()
     return not left
+
+
+def diagnose_one(
+    files: RunFiles,
+    settings: Settings,
+    which: Iterable[str] | None,
+    *,
+    epochs: Iterable[int] | None = None,
+    budget: str = "standard",
+    force: bool = False,
+    leave: Callable[[], None] = lambda: None,
+    tell: Tell = aside,
+) -> Json:
+    """Measure one run (see `reslab.lab.diagnose`), and return what its diagnostics.json then holds.
+
+    A stop raises KeyboardInterrupt at once: what was measured whole is kept.  Where torch does not hear it in a second,
+    `leave` is called and the process ends.
+    """
+    from reslab.lab.diagnose import diagnose_run
+
+    name = run_name(files.read_run())
+    with StopRequest() as stop, stop.at_once(leave), Board({name: (1.0, 1.0)}, tell=tell, on_closed=stop.ask) as board:
+        return diagnose_run(
+            files, settings, which, epochs=epochs, budget=budget, force=force, on_event=heard(board, name, stop)
+        )
 
 
 def heard(board: Board, name: str, stop: Callable[[], bool]) -> Callable[[dict[str, Any]], None]:
@@ -83,7 +119,7 @@ def _num_left(root: Path, item: _Measurement) -> int:
     return sum(len(_absent(moment, item.names)) for moment in moments)
 
 
-def _todo(plan: Plan, root: Path) -> Iterator[_Measurement]:
+def _todo(plan: Plan, root: Path, tell: Tell) -> Iterator[_Measurement]:
     at_end: dict[Run, list[str]] = {}
     during: dict[Run, list[str]] = {}
     for study in plan.studies:
@@ -96,7 +132,7 @@ def _todo(plan: Plan, root: Path) -> Iterator[_Measurement]:
             for epochs, missing in _missing(run_files(root, run), wanted, during[run]):
                 yield _Measurement(run, epochs, missing)
         except ResLabError as error:
-            _tell(run, error)
+            tell(_unmeasured(run, error))
 
 
 def _measure(
@@ -106,11 +142,11 @@ def _measure(
     data_root: Path | None,
     device: str,
     stop: StopRequest,
+    tell: Tell,
 ) -> None:
     """Measure in order, taking what is done from `left`."""
     from reslab.diagnostics.measure import cost
     from reslab.lab.diagnose import diagnose_run
-    from reslab.lab.one_run import Settings
     from reslab.lab.planner import work_per_image
 
     def work(item: _Measurement) -> float:
@@ -120,7 +156,9 @@ def _measure(
 
     settings = Settings(data_root=data_root, device=device)
     named = {f"why, {number} of {len(todo)}: {item.run.id}": item for number, item in enumerate(todo, start=1)}
-    with Board({name: (work(item), work(item)) for name, item in named.items()}, on_closed=stop.ask) as board:
+    with Board(
+        {name: (work(item), work(item)) for name, item in named.items()}, tell=tell, on_closed=stop.ask
+    ) as board:
         for name, item in named.items():
             if stop():
                 return
@@ -135,13 +173,13 @@ def _measure(
                     on_event=heard(board, name, stop),
                 )
             except (ResLabError, RuntimeError) as error:
-                _tell(item.run, error)
+                tell(_unmeasured(item.run, error))
             left.remove(item)
             board({"event": "end", "run": name, "status": "finished"})
 
 
-def _tell(run: Run, error: Exception) -> None:
-    aside(f"{run.id} could not be measured: {error}")
+def _unmeasured(run: Run, error: Exception) -> str:
+    return f"{run.id} could not be measured: {error}"
 
 
 def _missing(

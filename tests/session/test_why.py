@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from reslab.cli.measuring import diagnose_plan
 from reslab.errors import CheckpointError
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import run_files
 from reslab.recipe import Run
+from reslab.session.why import diagnose_plan
 from reslab.studies.study import Plan, Study, Variant
 from synthetic import Truth, layers, small, write_diagnostics, write_run
 
@@ -41,11 +41,9 @@ def _run(root: Path, depth: int, kept: tuple[int, ...] = (), seed: int = 0) -> P
 
 @pytest.fixture
 def stop() -> Iterator[StopRequest]:
-    """Return a request that real signals reach; their handlers come back."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield StopRequest()
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    """Return a request that real signals reach."""
+    with StopRequest() as request:
+        yield request
 
 
 @pytest.fixture
@@ -135,12 +133,12 @@ def test_a_signal_ends_the_measuring_at_once_and_what_is_left_is_said(
             pytest.fail("went on")
 
     monkeypatch.setattr("reslab.lab.diagnose.diagnose_run", measure)
-    assert not diagnose_plan(_plan(), tmp_path, None, "cpu", stop)
+    assert not diagnose_plan(_plan(), tmp_path, None, "cpu", stop, again="reslab run both")
     assert stop.interrupted
     assert seen == [None, (1, 6)]
     said = capsys.readouterr().err
     assert "why, 1 of 3: digits-resnet8-" in said
-    assert "interrupted, with 3 measurements of 2 runs left to make.  To resume:  reslab" in said
+    assert "interrupted, with 3 measurements of 2 runs left to make.  To resume:  reslab run both" in said
 
 
 def test_out_of_time_is_said_too(

@@ -1,0 +1,35 @@
+"""How a run is executed; imports no torch, so that a command whose runs train elsewhere starts without it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a run is executed: nothing here changes its numbers by more than rounding."""
+
+    data_root: Path | None = None
+    device: str = "auto"
+    threads: int | None = None
+    checkpoint_seconds: float = 60.0
+    """Time between checkpoints within an epoch; at the end of an epoch a tenth of it is enough."""
+    checkpoint_activations: bool = False
+    """Keep the input of each block only and compute the rest again: less memory, more time."""
+    keep_epochs: tuple[int, ...] | None = None
+    """Epochs after which the weights are kept, where the training goes on; None: its schedule's milestones."""
+    default_threads: int | None = None
+    """Threads to begin with where `threads` says nothing: this run's share of the cores."""
+
+    def arguments(self) -> list[str]:
+        """Return these settings as arguments of `python -m reslab.lab.execute`."""
+        given: list[tuple[str, object]] = [
+            ("--device", self.device),
+            ("--checkpoint-seconds", self.checkpoint_seconds),
+            ("--data-root", self.data_root),
+            ("--threads", self.threads),
+            ("--default-threads", self.default_threads),
+        ]
+        words = [word for flag, value in given if value is not None for word in (flag, str(value))]
+        if self.keep_epochs is not None:
+            words += ["--keep-epochs", ",".join(map(str, self.keep_epochs)) or "none"]
+        return [*words, "--checkpoint-activations"] if self.checkpoint_activations else words

@@ -1,0 +1,119 @@
+"""Runs as people call them: ResNet-20, CIFAR-10, rate 0.2, seed 1."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from reslab.datasets import known
+from reslab.errors import ResLabError
+from reslab.families import FAMILIES
+from reslab.presets import PRESETS, preset_recipe
+from reslab.recipe import Recipe, Run, Scalar, differing_fields, stretch
+
+FAMILY_NAMES = {name: family.words for name, family in FAMILIES.items()}
+
+_SHORT = {
+    "learning_rate": "rate",
+    "batch_size": "batch",
+    "weight_decay": "decay",
+    "optimiser": "",
+    "schedule": "",
+    "normalisation": "",
+    "padding": "padding with",
+    "mirror": "mirrored",
+    "train_share": "share",
+    "length": "",
+}
+"""What a field is called beside its value, where its own name is longer than need be."""
+
+_TOLD = ("dataset", "images", "family", "depth", "width", "precision")
+"""Fields that are told by other words, or only where nothing else tells two runs apart."""
+
+
+def dataset_name(dataset: str) -> str:
+    """Return a data set's usual name."""
+    return known(dataset).words
+
+
+def network_name(recipe: Recipe) -> str:
+    """Return a network's usual name, as in ResNet-20 or WRN-28-10."""
+    width = f"-{recipe.width}" if FAMILIES[recipe.family].has_width else ""
+    return f"{FAMILY_NAMES[recipe.family]}-{recipe.depth}{width}"
+
+
+def run_name(run: Run) -> str:
+    """Return a run's name for people: its recipe's and the seed."""
+    return f"{recipe_name(run.recipe)}, seed {run.seed}"
+
+
+def run_names(runs: Iterable[Run]) -> dict[str, str]:
+    """Return the names of some runs by their ids, those that would be alike with their precision or id as well."""
+    found = {run.id: run for run in runs}
+    names = {key: run_name(run) for key, run in found.items()}
+    for tell in (
+        lambda run: run.recipe.precision,
+        lambda run: f"images {run.recipe.images}",
+        lambda run: run.recipe.id,
+    ):
+        taken = list(names.values())
+        twice = [key for key, name in names.items() if taken.count(name) > 1]
+        alike = {
+            name: {tell(found[key]) for key in twice if names[key] == name} for name in {names[key] for key in twice}
+        }
+        names |= {
+            key: names[key].replace(", seed ", f", {tell(found[key])}, seed ")
+            for key in twice
+            if len(alike[names[key]]) > 1
+        }
+    return names
+
+
+@lru_cache(maxsize=4096)
+def recipe_name(recipe: Recipe) -> str:
+    """Return a recipe's name for people: network, images, and how it differs from the preset that it is nearest to.
+
+    The preset is named where it is not the assignment's, which is the default.
+    """
+    preset, base = _nearest(recipe)
+    parts = [network_name(recipe), dataset_name(recipe.dataset)]
+    parts += [preset] if preset != "assignment" else []
+    if _is_longer(recipe, base):
+        parts.append(f"{recipe.length:g} {'epoch' if recipe.length == 1 else 'epochs'}")
+        base = stretch(base, recipe.length)
+    return ", ".join([*parts, *(_words(name, getattr(recipe, name)) for name in _changed(recipe, base))])
+
+
+def _nearest(recipe: Recipe) -> tuple[str, Recipe]:
+    """Return the preset from which a recipe differs in the fewest fields, and its recipe of the same network."""
+    found: list[tuple[int, str, Recipe]] = []
+    for name in ("assignment", *(name for name in PRESETS if name != "assignment")):
+        try:
+            base = preset_recipe(name, dataset=recipe.dataset, depth=recipe.depth, family=recipe.family)
+        except ResLabError:  # it has no such network
+            continue
+        other = stretch(base, recipe.length) if _is_longer(recipe, base) else base
+        found.append((len(_changed(recipe, other)) + (other is not base), name, base))
+    if not found:
+        return "assignment", recipe
+    _, name, base = min(found, key=lambda one: one[0])
+    return name, base
+
+
+def _is_longer(recipe: Recipe, base: Recipe) -> bool:
+    """Say whether a recipe is of another length in epochs than its preset: then its drops go along."""
+    if recipe.schedule_unit != "epochs":
+        return False
+    return (recipe.length, recipe.schedule_unit) != (base.length, base.schedule_unit)
+
+
+def _changed(recipe: Recipe, base: Recipe) -> list[str]:
+    return [name for name in differing_fields([recipe, base]) if name not in _TOLD]
+
+
+def _words(name: str, value: Scalar) -> str:
+    words = _SHORT.get(name, name.replace("_", " "))
+    if isinstance(value, bool):
+        return words if value else f"no {words}"
+    if name == "train_share":
+        return f"{100 * float(value):.3g}% of the images"
+    shown = f"{value:,.10f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value}"
+    return f"{words} {shown}".strip()

@@ -1,0 +1,97 @@
+"""From what a user names to a plan: questions of ResLab's own and TOML files, one or several, with what is changed."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reslab.errors import ResLabError
+from reslab.host import default_precision
+from reslab.recipe import Scalar
+from reslab.studies.catalogue import alone, ask_all
+from reslab.studies.custom import study_of
+from reslab.studies.plans import Given, read_plan
+from reslab.studies.study import Options, Plan, Study
+
+
+def ask(
+    questions: Sequence[str | Path],
+    *,
+    preset: str | None = None,
+    datasets: tuple[str, ...] | None = None,
+    depths: tuple[int, ...] | None = None,
+    epochs: float | None = None,
+    seeds: int | None = None,
+    precision: str | None = None,
+    recipe: Mapping[str, Scalar] | None = None,
+    device: str = "auto",
+) -> Plan:
+    """Return the plan of the questions: names of studies or plans, or TOML files; several become one plan.
+
+    What is given takes the place of what the studies or files say; `recipe` are fields of the base recipe.  Where no
+    precision is given or written, it is the one that is fast on this machine (see `reslab.host.default_precision`).
+    Raises `ResLabError` for an unknown name or value, and for two different studies of one name.
+    """
+    if not questions:
+        raise ResLabError("name a study, as in depth; `reslab run --help` lists them")
+    if seeds is not None and seeds < 1:
+        raise ResLabError(f"seeds must be 1 or more, not {seeds}")
+    chosen = precision or default_precision(device)
+    fields = tuple((recipe or {}).items())
+    given = Given(preset, datasets, depths, epochs, seeds, precision, chosen, fields)
+    defaults = Options(precision=chosen)
+    options = Options(
+        preset=preset or defaults.preset,
+        datasets=datasets,
+        depths=depths,
+        epochs=epochs,
+        seeds=seeds or defaults.seeds,
+        precision=chosen,
+        recipe=fields,
+    )
+    plans = [
+        read_plan(Path(one), given) if str(one).endswith(".toml") else ask_all(str(one), options) for one in questions
+    ]
+    return joined(plans)
+
+
+def asked_grid(
+    names: Sequence[str | Path],
+    varied: Mapping[str, Sequence[Scalar]],
+    *,
+    preset: str | None = None,
+    datasets: tuple[str, ...] | None = None,
+    depths: tuple[int, ...] | None = None,
+    epochs: float | None = None,
+    seeds: int | None = None,
+    precision: str | None = None,
+    recipe: Mapping[str, Scalar] | None = None,
+    device: str = "auto",
+) -> Plan:
+    """Return a study of the user's own: every combination of the values in `varied`, data sets and depths.
+
+    The same question as a TOML file with these values in [vary] and `recipe` in [recipe] (see docs/studies.md).
+    """
+    if len(names) != 1:
+        raise ResLabError(f"a study of your own has one name, as in study('batches', vary=...); not {list(names)}")
+    grid = {name: list(values) for name, values in varied.items()}
+    content: dict[str, Any] = {"name": str(names[0]), "recipe": dict(recipe or {}), "vary": grid}
+    if depths is not None:
+        if len(depths) > 1:
+            grid.setdefault("depth", list(depths))
+        else:
+            content["depth"] = depths[0]
+    content |= {
+        key: value for key, value in (("preset", preset), ("epochs", epochs), ("seeds", seeds)) if value is not None
+    }
+    return alone(study_of(content, datasets, precision, default_precision(device)))
+
+
+def joined(plans: Sequence[Plan]) -> Plan:
+    """Return several plans as one; a study that two of them ask alike is asked once."""
+    if len(plans) == 1:
+        return plans[0]
+    studies: dict[str, Study] = {}
+    for study in (study for plan in plans for study in plan.studies):
+        if studies.setdefault(study.name, study) != study:
+            raise ResLabError(f"the study {study.name} is asked twice, each time otherwise; ask it in two commands")
+    return Plan("+".join(plan.name for plan in plans), f"{len(studies)} studies", tuple(studies.values()))

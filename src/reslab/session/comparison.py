@@ -1,0 +1,228 @@
+"""Two recipes, or two runs, compared: the difference, what it supports, and how the recipes differ."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reslab.analysis.comparisons import Compared
+from reslab.analysis.comparisons import compare as compared
+from reslab.analysis.differences import by_images_alone
+from reslab.analysis.groups import Group, gather, on_same_images
+from reslab.errors import ResLabError
+from reslab.exhibits.recipes import ASPECTS
+from reslab.exhibits.sizes import NOT_RESOLVED, verdict_words
+from reslab.exhibits.wording import counted, interval, points, signed, spread
+from reslab.naming import recipe_name
+from reslab.recipe import Recipe
+from reslab.session.display import Bundle, bundle, html_table, text_table
+from reslab.session.run import Run
+
+_VERDICTS = {"lower": "lower", "higher": "higher", "equal": "equal", "open": NOT_RESOLVED, "unknown": "no verdict"}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The second against the first: last-epoch test errors in percent, differences in points, second minus first.
+
+    `verdict` is lower or higher (the second's error, shown at the level of 5% after correction for the number of
+    comparisons), equal (shown to differ by less than 0.5 points), not resolved, or no verdict (the spread of seeds is
+    not known).  `interval` is of 95%, None where the spread is not known.
+    """
+
+    compared: Compared
+    recipes_differ: tuple[tuple[str, str, str], ...]
+    """What differs in the recipes: (aspect, first, second)."""
+    remarks: tuple[str, ...]
+    """What this comparison can and cannot say, in sentences."""
+
+    @property
+    def first(self) -> Group:
+        """The runs that are compared with."""
+        return self.compared.first
+
+    @property
+    def second(self) -> Group:
+        """The runs that are compared."""
+        return self.compared.second
+
+    @property
+    def difference(self) -> float:
+        """Points by which the mean test error of the second is higher."""
+        assert self.compared.test is not None
+        return self.compared.test.difference.value
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Ends of the 95% interval of the difference, in points."""
+        assert self.compared.test is not None
+        found = self.compared.test.difference
+        return None if found.margin is None else (found.value - found.margin, found.value + found.margin)
+
+    @property
+    def verdict(self) -> str:
+        """What the difference supports, in a word or two."""
+        assert self.compared.test is not None
+        return _VERDICTS[self.compared.test.kind]
+
+    @property
+    def p(self) -> float | None:
+        """Two-sided p, corrected for the number of comparisons; None where the spread is not known."""
+        assert self.compared.test is not None
+        return self.compared.test.adjusted
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return all as values for JSON."""
+        return {
+            "first": _side(self.first),
+            "second": _side(self.second),
+            "difference": self.difference,
+            "interval": None if self.interval is None else list(self.interval),
+            "verdict": self.verdict,
+            "p": self.p,
+            "recipes_differ": [
+                {"aspect": aspect, "first": here, "second": there} for aspect, here, there in self.recipes_differ
+            ],
+            "remarks": list(self.remarks),
+        }
+
+    @property
+    def words(self) -> str:
+        """The difference with what it supports, in a clause."""
+        assert self.compared.test is not None
+        return verdict_words(self.compared.test, self.first.last_epoch("test_error").mean)
+
+    def rows(self) -> list[list[str | None]]:
+        """Return the errors of both and their difference: name, seeds, test error, training error."""
+        sides = [
+            [group.label, str(summary.n), spread(summary), spread(group.last_epoch("train_error"))]
+            for group in (self.first, self.second)
+            for summary in (group.last_epoch("test_error"),)
+        ]
+        return [*sides, ["difference", None, signed(self.difference), None]]
+
+    def __repr__(self) -> str:
+        differ = text_table("What differs in the recipes", ("", "first", "second"), self.recipes_differ)
+        parts = [text_table("Test error, last epoch", _COLUMNS, self.rows()), self._verdict_line()]
+        return "\n\n".join([*parts, *([differ] if self.recipes_differ else [_SAME_RECIPE]), *self.remarks])
+
+    def _verdict_line(self) -> str:
+        assert self.compared.test is not None
+        reach = interval(self.compared.test.difference, first=self.first.last_epoch("test_error").mean)
+        known = f"95% interval {reach} points" if reach else "no interval"
+        return f"Verdict: {self.verdict} ({known})"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
+        errors = html_table("Test error, last epoch", _COLUMNS, self.rows(), [self._verdict_line(), *self.remarks])
+        differ = html_table("What differs in the recipes", ("", "first", "second"), self.recipes_differ)
+        return bundle(repr(self), errors + (differ if self.recipes_differ else ""))
+
+
+_COLUMNS = ("", "seeds", "test error (%)", "training error (%)")
+_SAME_RECIPE = "The recipes are the same: these are seeds of one."
+
+
+def compare_sides(pairs: Sequence[tuple[Sequence[Run], Sequence[Run]]]) -> list[Comparison]:
+    """Compare pairs of sides, each some runs of one recipe; Holm's correction is over all of these pairs.
+
+    Seeds vary as all runs in the folders of these say.  Raises `ResLabError` where a side has no finished run, is of
+    several recipes, or where two sides are on different images.
+    """
+    from reslab.session.runs import tables_of
+
+    tables = tables_of({run.path: run for pair in pairs for side in pair for run in side}.values(), whole=True)
+    groups = [tuple(_group(tables, side) for side in pair) for pair in pairs]
+    checked = [_checked(first, second) for first, second in groups]
+    return [_comparison(one) for one in compared(checked)]
+
+
+def of_compared(found: Sequence[Compared]) -> list[Comparison]:
+    """Return the comparisons of a study, without those in which one side has no result."""
+    return [_comparison(one) for one in found if one.test is not None]
+
+
+def _group(tables: Any, side: Sequence[Run]) -> Group:
+    if not side:
+        raise ResLabError("there is no run to compare")
+    recipes = {run.recipe.id: run.recipe for run in side}
+    if len(recipes) > 1:
+        raise ResLabError(
+            f"one side has runs of {len(recipes)} recipes ({', '.join(recipes)}); compare one recipe with another"
+        )
+    recipe: Recipe = side[0].recipe
+    seeds = sorted({run.seed for run in side})
+    name = recipe_name(recipe) + (f", seed {seeds[0]}" if len(seeds) == 1 else "")
+    group = gather(tables, name, recipe, seeds)
+    if not group.has_result:
+        states = ", ".join(f"{run.id} is {run.status}" for run in side)
+        raise ResLabError(f"there is no finished run of {recipe.id} to compare: {states}")
+    return group
+
+
+def _checked(first: Group, second: Group) -> tuple[Group, Group]:
+    if first.recipe.dataset != second.recipe.dataset:
+        raise ResLabError(
+            f"{first.recipe.id} is trained on {first.recipe.dataset}, {second.recipe.id} on {second.recipe.dataset}: "
+            "errors on different images cannot be compared"
+        )
+    first, second = on_same_images([first, second])
+    for group in (first, second):
+        if not group.has_result:
+            raise ResLabError(
+                f"the runs of {group.recipe.id} were trained on other images of {group.recipe.dataset} than the "
+                "others, as the fingerprints in provenance.json say: their errors cannot be compared"
+            )
+    return first, second
+
+
+def _comparison(one: Compared) -> Comparison:
+    assert one.test is not None
+    first, second = one.first.recipe, one.second.recipe
+    described = [(aspect, describe(first) or "none", describe(second) or "none") for aspect, describe in ASPECTS]
+    return Comparison(one, tuple(row for row in described if row[1] != row[2]), tuple(_remarks(one)))
+
+
+def _remarks(one: Compared) -> list[str]:
+    """Return what this many seeds can and cannot say."""
+    assert one.test is not None
+    found = one.test.difference
+    errors = [group.last_epoch("test_error").mean for group in (one.first, one.second)]
+    images = one.first.number("num_test")
+    remarks = []
+    if 1 in (found.n_first, found.n_second):
+        which = "Each side is" if found.n_first == found.n_second else "One side is"
+        remarks.append(f"{which} a single seed: it says how these networks do, not how far another seed would be off.")
+    if found.margin is None:
+        remarks.append(
+            "No recipe in the folder has two finished seeds, so how much seeds vary is not known, and the difference "
+            "supports no verdict.  Train a second seed of either (`reslab train ... --seed 1`) to know."
+        )
+    elif found.assumed:
+        remarks.append(
+            f"Seeds are taken to vary as in the other recipes of the folder that have several: by {points(found.sd)} "
+            "points (standard deviation).  That holds only if these spread alike."
+        )
+    elif found.shared:
+        remarks.append("The spread of seeds is shared with the other recipes of the folder.")
+    if found.n_first == found.n_second == 1 and images and None not in errors:
+        drawn = by_images_alone(float(errors[0] or 0), float(errors[1] or 0), images)
+        remarks.append(
+            f"The draw of the {images:,} test images alone lets two such errors differ by up to {points(drawn)} points "
+            "(95%)."
+        )
+    if one.test.seeds:
+        remarks.append(
+            f"About {counted(one.test.seeds, 'seed')} of each would show a difference of this size (power 80%)."
+        )
+    return remarks
+
+
+def _side(group: Group) -> dict[str, Any]:
+    summary = group.last_epoch("test_error")
+    return {
+        "recipe": group.recipe.id,
+        "name": group.label,
+        "seeds": list(group.seeds),
+        "num_finished": summary.n,
+        "test_error": summary.mean,
+        "standard_deviation": summary.sd,
+    }

@@ -1,0 +1,182 @@
+"""What `import reslab` offers as functions; the verbs of the command line do the same."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Unpack
+
+from reslab.lab.settings import Settings
+from reslab.recipe import Recipe, stretch, vary
+from reslab.recipe import Run as Asked
+from reslab.session.asking import ask, asked_grid
+from reslab.session.comparison import Comparison, compare_sides
+from reslab.session.evaluation import Evaluation, evaluated
+from reslab.session.fields import RecipeFields
+from reslab.session.run import Run
+from reslab.session.runs import Runs
+from reslab.session.study import Study
+from reslab.session.training import recipe_of, train_run
+
+Path_ = str | Path
+Side = Run | Sequence[Run] | Runs | str | Path
+"""What can be compared: a run, some runs of one recipe, or a run's id or folder."""
+
+
+def train(
+    recipe: Recipe | None = None,
+    *,
+    preset: str = "assignment",
+    epochs: float | None = None,
+    seed: int = 0,
+    runs: Path_ = "runs",
+    data_root: Path_ | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    checkpoint_seconds: float = 60.0,
+    checkpoint_activations: bool = False,
+    keep_epochs: Iterable[int] | None = None,
+    **fields: Unpack[RecipeFields],
+) -> Run:
+    """Train one run, resume it, or leave it alone if it has ended; return it, whatever its end.
+
+    The recipe is the one given, or the preset's; `fields` change it, as in depth=56 or learning_rate=0.2, and `epochs`
+    stretches its schedule.  Ctrl-C writes a checkpoint and raises KeyboardInterrupt; the same call resumes.  A run that
+    diverged is a result: its `status` says so.  Raises `ResLabError` for what you can mend.
+    """
+    chosen = _recipe(recipe, preset, fields, epochs, device)
+    kept = None if keep_epochs is None else tuple(sorted(set(keep_epochs)))
+    settings = Settings(
+        None if data_root is None else Path(data_root),
+        device,
+        threads,
+        checkpoint_seconds,
+        checkpoint_activations,
+        kept,
+    )
+    trained = train_run(Asked(chosen, seed), Path(runs), settings)
+    if trained.stopped and trained.status == "interrupted":
+        raise KeyboardInterrupt
+    return Run(trained.files.path, data_root=data_root, device=device)
+
+
+def study(
+    *questions: Path_,
+    preset: str | None = None,
+    dataset: str | Sequence[str] | None = None,
+    depths: int | Sequence[int] | None = None,
+    epochs: float | None = None,
+    seeds: int | None = None,
+    precision: str | None = None,
+    vary: Mapping[str, Sequence[Any]] | None = None,
+    runs: Path_ = "runs",
+    data_root: Path_ | None = None,
+    device: str = "auto",
+    **fields: Any,
+) -> Study:
+    """Return a study, or several as one plan: by name, as in "depth", or TOML files; nothing is trained yet.
+
+    `fields` change the base recipe.  With `vary`, the one name is that of a study of your own, whose variants are all
+    combinations of these values: reslab.study("batches", vary={"batch_size": [32, 64]}, dataset="digits", depths=8).
+    """
+    datasets = None if dataset is None else (dataset,) if isinstance(dataset, str) else tuple(dataset)
+    asked_depths = None if depths is None else (depths,) if isinstance(depths, int) else tuple(depths)
+    if vary is not None:
+        plan = asked_grid(
+            questions,
+            vary,
+            preset=preset,
+            datasets=datasets,
+            depths=asked_depths,
+            epochs=epochs,
+            seeds=seeds,
+            precision=precision,
+            recipe=fields,
+            device=device,
+        )
+    else:
+        plan = ask(
+            questions,
+            preset=preset,
+            datasets=datasets,
+            depths=asked_depths,
+            epochs=epochs,
+            seeds=seeds,
+            precision=precision,
+            recipe=fields,
+            device=device,
+        )
+    return Study(plan, Path(runs), Settings(None if data_root is None else Path(data_root), device))
+
+
+def runs(root: Path_ = "runs", *, data_root: Path_ | None = None, device: str = "auto") -> Runs:
+    """Return all runs below a folder, by id.  Runs that cannot be read are left out; `reslab status` names them."""
+    return Runs.below(root, data_root=data_root, device=device)
+
+
+def compare(first: Side, second: Side, *, root: Path_ = "runs") -> Comparison:
+    """Compare the second with the first: difference of the test errors, interval, verdict, what differs.
+
+    Each side is a run, runs of one recipe (several seeds), or an id below `root`: a run's, or a recipe's, which means
+    all its seeds.  Raises `ResLabError` where there is nothing to compare.
+    """
+    (found,) = compare_sides([(_side(first, Path(root)), _side(second, Path(root)))])
+    return found
+
+
+def evaluate(
+    run: Run | Path_ | None = None,
+    *,
+    weights: Path_ | None = None,
+    preset: str | None = None,
+    dataset: str | None = None,
+    depth: int | None = None,
+    family: str | None = None,
+    shortcut: str | None = None,
+    normalisation: str | None = None,
+    entry: str | None = None,
+    precision: str | None = None,
+    root: Path_ = "runs",
+    data_root: Path_ | None = None,
+    device: str = "auto",
+) -> Evaluation:
+    """Measure a trained run, or weights from elsewhere, on the test images.  No code in a weights file is run.
+
+    What the file cannot tell is said by the other arguments, or every possibility is measured, the best first (see
+    docs/weights.md).  Raises `CheckpointError` for weights that cannot be read or fit no network.
+    """
+    said = {"preset": preset, "dataset": dataset, "depth": depth, "family": family}
+    said |= {"shortcut": shortcut, "normalisation": normalisation, "entry": entry}
+    return evaluated(
+        run.path if isinstance(run, Run) else run,
+        None if weights is None else Path(weights),
+        said,
+        precision=precision,
+        root=Path(root),
+        data_root=None if data_root is None else Path(data_root),
+        device=device,
+    )
+
+
+def preset(name: str, *, epochs: float | None = None, device: str = "auto", **fields: Unpack[RecipeFields]) -> Recipe:
+    """Return the recipe of a preset, as in preset("paper", depth=56), with some fields changed.
+
+    The precision is the one that is fast on this machine, unless given.
+    """
+    return recipe_of(name, fields, epochs=epochs, device=device)
+
+
+def _recipe(recipe: Recipe | None, preset: str, fields: RecipeFields, epochs: float | None, device: str) -> Recipe:
+    if recipe is None:
+        return recipe_of(preset, fields, epochs=epochs, device=device)
+    return vary(recipe if epochs is None else stretch(recipe, epochs), **fields)
+
+
+def _side(side: Side, root: Path) -> list[Run]:
+    from reslab.lab.store import find_seeds
+
+    if isinstance(side, Run):
+        return [side]
+    if isinstance(side, Runs):
+        return list(side.values())
+    if isinstance(side, str | Path):
+        return [Run(files.path) for files in find_seeds(str(side), root)]
+    return list(side)

@@ -1,0 +1,154 @@
+"""A run as Python sees it: its recipe and seed, and whatever its folder holds, read when it is asked for."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reslab.analysis.tidy import EPOCH_SCHEMA, read_tables
+from reslab.errors import ResLabError
+from reslab.files import Json
+from reslab.lab.settings import Settings
+from reslab.lab.store import RunFiles, Status
+from reslab.naming import run_name
+from reslab.recipe import Recipe
+from reslab.recipe import Run as Asked
+from reslab.session.display import Bundle, bundle, html_table, text_table
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_IDENTITY = ("run_id", "recipe_id", "seed")
+
+
+class Run:
+    """A training in its folder.  Reading one changes nothing, and nothing is kept: the files are the truth."""
+
+    def __init__(self, folder: str | Path, *, data_root: str | Path | None = None, device: str = "auto") -> None:
+        """Take the folder of a run; `data_root` and `device` are used where its network computes again.
+
+        Raises `ResLabError` where it is no run's, or its files are damaged.
+        """
+        self._files = RunFiles(Path(folder))
+        self._run = self._files.check()
+        self._settings = Settings(data_root=None if data_root is None else Path(data_root), device=device)
+
+    @property
+    def path(self) -> Path:
+        """The run's folder."""
+        return self._files.path
+
+    @property
+    def root(self) -> Path:
+        """The folder of all runs that it is in."""
+        return self.path.parent.parent
+
+    @property
+    def id(self) -> str:
+        """The run's id, as in cifar10-resnet20-3f9a1c2b/seed0."""
+        return self._run.id
+
+    @property
+    def name(self) -> str:
+        """The run in words, as in ResNet-20, CIFAR-10, rate 0.2, seed 1."""
+        return run_name(self._run)
+
+    @property
+    def asked(self) -> Asked:
+        """Recipe and seed together, as `reslab.lab` takes them."""
+        return self._run
+
+    @property
+    def recipe(self) -> Recipe:
+        """All that decides the result, up to rounding."""
+        return self._run.recipe
+
+    @property
+    def seed(self) -> int:
+        """Of the first weights, the order of the images and their augmentation."""
+        return self._run.seed
+
+    @property
+    def status(self) -> Status:
+        """How it stands: finished, diverged, failed, running, interrupted or pending."""
+        return self._files.status()
+
+    @property
+    def test_error(self) -> float | None:
+        """Error (%) on the test images after the last epoch; None unless the run has finished."""
+        return self._result("test_error")
+
+    @property
+    def train_error(self) -> float | None:
+        """Error (%) on the augmented training images in the last epoch; None unless the run has finished."""
+        return self._result("train_error")
+
+    @property
+    def result(self) -> Json | None:
+        """What result.json holds: errors, losses, seconds, parameters; None unless the run has finished."""
+        return self._files.result()
+
+    @property
+    def failure(self) -> Json | None:
+        """Why the run failed or diverged, as failure.json has it; None where it did not."""
+        return self._files.failure()
+
+    @property
+    def provenance(self) -> Json:
+        """The images' fingerprint and, for each attempt, code, versions and machine; empty before the first."""
+        return self._files.provenance() or {}
+
+    @property
+    def curve(self) -> "pl.DataFrame":
+        """A row an epoch so far, with the columns of metrics.jsonl (docs/architecture.md): errors in percent."""
+        tables = read_tables(self.root, [self._run])
+        return tables.epochs.select(name for name in EPOCH_SCHEMA if name not in _IDENTITY)
+
+    @property
+    def weights(self) -> Path:
+        """The file of the trained weights (safetensors); raises `ResLabError` where there are none."""
+        if not self._files.weights.exists():
+            raise ResLabError(f"{self.id} has no weights: {self._files.why_no_weights()}")
+        return self._files.weights
+
+    def diagnose(
+        self,
+        *which: str,
+        epochs: Iterable[int] | None = None,
+        budget: str = "standard",
+        force: bool = False,
+    ) -> Json:
+        """Measure why the run came out as it did (docs/diagnostics.md), keep it, and return all that was measured.
+
+        `which` are any of gap, responses, gradients, noise-scale, curvature and surface; none means all.  `epochs`
+        measures the weights kept after these epochs.  Nothing is measured twice, unless by `force`.
+        """
+        from reslab.session.why import diagnose_one
+
+        return diagnose_one(self._files, self._settings, which or None, epochs=epochs, budget=budget, force=force)
+
+    def _result(self, name: str) -> float | None:
+        value = (self._files.result() or {}).get(name)
+        return None if value is None else float(value)
+
+    def _facts(self) -> list[tuple[str, str]]:
+        error, rows = self.test_error, self._files.metrics()
+        facts = [("status", str(self.status)), ("epochs", str(len(rows)))]
+        facts += [("test error", f"{error:.2f}%")] if error is not None else []
+        if error is None and rows:
+            facts.append(("test error so far", f"{rows[-1]['test_error']:.2f}%"))
+        return [*facts, ("id", self.id), ("folder", str(self.path))]
+
+    def __repr__(self) -> str:
+        said = dict(self._facts())
+        error = next((f", {name} {said[name]}" for name in said if name.startswith("test error")), "")
+        return f"<{self.name}: {said['status']}{error}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Run) and self.path.resolve() == other.path.resolve()
+
+    def __hash__(self) -> int:
+        return hash(self.path.resolve())
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
+        rows = [list(row) for row in self._facts()]
+        return bundle(text_table(self.name, ["", ""], rows), html_table(self.name, ["", ""], rows))

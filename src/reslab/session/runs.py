@@ -1,0 +1,164 @@
+"""Runs of a folder, or some of them: looked up by id, filtered, compared, drawn."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from reslab.analysis.tidy import Tables, read_tables
+from reslab.errors import ResLabError, nearest
+from reslab.exhibits.curves import Curves, error_figure
+from reslab.lab.store import find_runs
+from reslab.naming import run_names
+from reslab.recipe import field_names
+from reslab.session.comparison import Comparison, compare_sides
+from reslab.session.display import Bundle, ShownFigure, bundle, html_table, text_table
+from reslab.session.run import Run
+from reslab.studies.questions import own
+
+if TYPE_CHECKING:
+    import polars as pl
+
+T = TypeVar("T")
+
+_COLUMNS = ("run", "status", "epochs", "test error (%)")
+_SHOWN = 50
+"""Runs that a table shows where there are more."""
+
+
+class Runs(Mapping[str, Run]):
+    """Some runs by id.  A recipe's id alone, without a seed, means its seed 0, as on the command line."""
+
+    def __init__(self, found: Iterable[Run]) -> None:
+        """Take runs; one that is there twice counts once."""
+        self._runs = {run.id: run for run in found}
+
+    @classmethod
+    def below(cls, root: str | Path, **options: Any) -> Self:
+        """Return all runs below a folder that can be read; raises `ResLabError` where there is no such folder."""
+        folder = Path(root)
+        if not folder.is_dir():
+            raise ResLabError(f"there is no folder {folder}")
+        found = []
+        for files in find_runs(folder):
+            try:
+                found.append(Run(files.path, **options))
+            except ResLabError:  # `reslab status` and a report say what is wrong with it
+                continue
+        return cls(found)
+
+    def __getitem__(self, name: str) -> Run:
+        """Return the run of an id; raises `KeyError`, as every mapping does, with the nearest ids."""
+        for key in (name, f"{name}/seed0"):
+            if key in self._runs:
+                return self._runs[key]
+        raise KeyError(f"there is no run {name!r}{nearest(str(name), self._runs)}")
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._runs or f"{name}/seed0" in self._runs
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._runs)
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def filter(self, test: Callable[[Run], bool] | None = None, **wanted: Any) -> "Runs":
+        """Return the runs for which `test` holds and all that is wanted: status, seed, or fields of the recipe.
+
+        As in `runs.filter(dataset="cifar10", depth=20, status="finished")`; a list means any of its values.  Raises
+        `ResLabError` for what no run has.
+        """
+        known = ("status", "seed", *field_names())
+        for name in wanted:
+            if name not in known:
+                raise ResLabError(f"runs have no {name!r}{nearest(name, known)}; they have {', '.join(known)}")
+
+        def holds(run: Run) -> bool:
+            values = (getattr(run if name in ("status", "seed") else run.recipe, name) for name in wanted)
+            return all(_is_wanted(value, own) for value, own in zip(values, wanted.values(), strict=True)) and (
+                test is None or test(run)
+            )
+
+        return Runs(run for run in self._runs.values() if holds(run))
+
+    @property
+    def tables(self) -> Tables:
+        """The tidy tables of these runs: one row a run, and one row a run and epoch."""
+        return tables_of(self._runs.values())
+
+    def table(self) -> "pl.DataFrame":
+        """Return one row a run: how it stands, its recipe, its figures and what made them."""
+        return self.tables.runs
+
+    def compare(self, *, first: str | None = None) -> list[Comparison]:
+        """Return each recipe among these runs against the first one, or that of the run `first`.
+
+        Corrected for the number of comparisons by Holm's method.
+        """
+        by_recipe: dict[str, list[Run]] = {}
+        for run in self._runs.values():
+            by_recipe.setdefault(run.recipe.id, []).append(run)
+        base = self[first].recipe.id if first is not None else next(iter(by_recipe), None)
+        others = [runs for name, runs in by_recipe.items() if name != base]
+        if base is None or not others:
+            raise ResLabError("there is nothing to compare: these are runs of one recipe, or none")
+        return compare_sides([(by_recipe[base], other) for other in others])
+
+    def plot(self, figure: str = "test") -> ShownFigure:
+        """Return the curves of the test error, or of the training error ("train"), a line a recipe."""
+        if figure not in ("test", "train"):
+            raise ResLabError(f"plot draws test or train, not {figure!r}")
+        tables = self.tables
+        study = own.others(tables, [])
+        drawn = None
+        if study is not None:
+            chapter = own.chapter(study)
+            groups = study.groups(tables)
+            curves = Curves(groups, chapter.label, chapter.along, chapter.ordered)
+            drawn = error_figure(figure, curves, "train" if figure == "train" else "test")
+        if drawn is None:
+            raise ResLabError("there is nothing to draw: none of these runs has ended an epoch")
+        return ShownFigure(drawn)
+
+    def _rows(self) -> list[list[str | None]]:
+        names = run_names(run.asked for run in self._runs.values())
+        rows: list[list[str | None]] = []
+        for run in list(self._runs.values())[:_SHOWN]:
+            error = run.test_error
+            rows.append([names[run.id], run.status, str(run.curve.height), None if error is None else f"{error:.2f}"])
+        return rows
+
+    def _title(self) -> str:
+        hidden = f", {_SHOWN} of them below" if len(self) > _SHOWN else ""
+        return f"{len(self)} run{'' if len(self) == 1 else 's'}{hidden}"
+
+    def __repr__(self) -> str:
+        return text_table(self._title(), _COLUMNS, self._rows())
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
+        rows = self._rows()
+        return bundle(text_table(self._title(), _COLUMNS, rows), html_table(self._title(), _COLUMNS, rows))
+
+
+def tables_of(found: Iterable[Run], *, whole: bool = False) -> Tables:
+    """Return the tidy tables of some runs; with `whole`, of all runs in their folders."""
+    import polars as pl
+
+    by_root: dict[Path, list[Run]] = {}
+    for run in found:
+        by_root.setdefault(run.root, []).append(run)
+    parts = [
+        read_tables(root) if whole else read_tables(root, [run.asked for run in own_runs])
+        for root, own_runs in by_root.items()
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        return read_tables(Path("/nonexistent"), [])
+    runs = pl.concat([part.runs for part in parts]).unique("run_id", keep="first", maintain_order=True)
+    epochs = pl.concat([part.epochs for part in parts]).unique(["run_id", "epoch"], keep="first", maintain_order=True)
+    return Tables(runs, epochs, tuple(problem for part in parts for problem in part.problems))
+
+
+def _is_wanted(value: object, wanted: object) -> bool:
+    return value in wanted if isinstance(wanted, list | tuple | set | frozenset) else value == wanted

@@ -1,0 +1,168 @@
+"""A study as Python sees it: planned, run, looked at and reported, one call each."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from reslab.analysis.tidy import read_tables
+from reslab.errors import ResLabError, nearest
+from reslab.exhibits.blocks import Figure, Table
+from reslab.lab.settings import Settings
+from reslab.lab.stopping import StopRequest
+from reslab.lab.store import RunFiles, run_files
+from reslab.session.comparison import Comparison, of_compared
+from reslab.session.display import Bundle, ShownFigure, ShownTable, bundle, html_table, text_table
+from reslab.session.planning import Outlook
+from reslab.session.run import Run
+from reslab.session.runs import Runs
+from reslab.session.work import Session
+from reslab.studies.catalogue import CHAPTERS
+from reslab.studies.chapter import find, write
+from reslab.studies.study import Plan
+from reslab.studies.study import Study as Asked
+
+if TYPE_CHECKING:
+    from reslab.report.write import ReportFiles
+
+Block = TypeVar("Block", Figure, Table)
+
+
+class Study:
+    """One question, or several in one plan, over a folder of runs.
+
+    Nothing is trained before `run`.  Several questions are `studies`, each of which has its own table and figures.
+    """
+
+    def __init__(self, plan: Plan, root: Path, settings: Settings) -> None:
+        """Take a plan, the folder of runs, and how they are executed; `reslab.study` makes one from names."""
+        self._plan, self._root, self._settings = plan, root, settings
+
+    @property
+    def name(self) -> str:
+        """The study's name, as in learning-rate."""
+        return self._plan.name
+
+    @property
+    def title(self) -> str:
+        """The question in short."""
+        return self._plan.title
+
+    @property
+    def studies(self) -> dict[str, "Study"]:
+        """Each question by its name."""
+        return {
+            one.name: Study(Plan(one.name, one.title, (one,)), self._root, self._settings) for one in self._plan.studies
+        }
+
+    def __getitem__(self, name: str) -> "Study":
+        """Return one of the questions by its name."""
+        found = self.studies
+        if name not in found:
+            raise ResLabError(f"there is no question {name!r} here{nearest(name, found)}; there are {', '.join(found)}")
+        return found[name]
+
+    @property
+    def asked(self) -> Plan:
+        """The plan as a value: its studies, their variants and seeds."""
+        return self._session().plan
+
+    @property
+    def runs(self) -> Runs:
+        """The runs of this study that have a folder, whether they have finished or not."""
+        return Runs(self._begun())
+
+    def plan(self, jobs: int | None = None) -> Outlook:
+        """Return what would train, how long that takes and how much disk it needs; may measure the machine's speed."""
+        session = self._session()
+        return session.outlook(session.jobs(jobs))
+
+    def run(self, *, jobs: int | None = None, diagnose: bool = True, time_limit: float | None = None) -> Runs:
+        """Train what is missing, `jobs` runs at a time, measure the why, and return the study's runs.
+
+        `jobs` defaults to the number that trains the most images in all; `time_limit` is in minutes, after which all
+        is checkpointed and left.  Ctrl-C, or a notebook's stop button, checkpoints the runs at hand and raises
+        KeyboardInterrupt; calling again resumes.  A run that fails keeps no other from being trained; at the end,
+        `ResLabError` names those that failed.
+        """
+        session = self._session()
+        session.check()
+        with StopRequest(None if time_limit is None else 60 * time_limit) as stop:
+            session.train(session.jobs(jobs), stop, on_closed=stop.ask)
+            if diagnose and not stop.interrupted:
+                session.measure(stop, again="")
+            if stop.interrupted:
+                raise KeyboardInterrupt
+            found = session.outcome(stop)
+        if found.failed:
+            failures = [f"{run}: {(RunFiles(self._root / run).failure() or {}).get('message')}" for run in found.failed]
+            raise ResLabError(f"{len(found.failed)} of {len(found.statuses)} runs failed; {'; '.join(failures)}")
+        return self.runs
+
+    def table(self) -> ShownTable:
+        """Return the errors of the last epoch, a row a variant, with differences and verdicts."""
+        return ShownTable(self._block(Table, "errors"))
+
+    def verdicts(self) -> list[Comparison]:
+        """Return what was compared with what, each with its interval and verdict (see `Comparison`)."""
+        study = self._one()
+        tables = read_tables(self._root)
+        return of_compared(find(study, tables, CHAPTERS[study.kind](study)).compared)
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """Names of the figures that there are so far, as `figure` takes them."""
+        return tuple(block.key for block in self._blocks() if isinstance(block, Figure))
+
+    def figure(self, name: str = "final") -> ShownFigure:
+        """Return a figure of the report: "final", the key figure, or one of `figures`."""
+        return ShownFigure(self._block(Figure, name))
+
+    def report(
+        self, path: str | Path = "report", *, title: str | None = None, author: str | None = None
+    ) -> "ReportFiles":
+        """Write the report of these studies into a folder: page, Markdown, PDF, figures, tables; return the files."""
+        session = self._session()
+        session.record()
+        return session.report(Path(path), title=title, author=author, studies=[one.name for one in self._plan.studies])
+
+    def _session(self) -> Session:
+        return Session(self._plan, self._root, self._settings)
+
+    def _begun(self) -> Iterator[Run]:
+        root, device = self._settings.data_root, self._settings.device
+        for run in self.asked.runs():
+            files = run_files(self._root, run)
+            if (files.path / "run.json").exists():
+                yield Run(files.path, data_root=root, device=device)
+
+    def _one(self) -> Asked:
+        if len(self._plan.studies) > 1:
+            names = ", ".join(one.name for one in self._plan.studies)
+            raise ResLabError(
+                f"{self.name} is several questions ({names}); take one, as in study[{self._plan.studies[0].name!r}]"
+            )
+        return self.asked.studies[0]
+
+    def _blocks(self) -> Sequence[object]:
+        study = self._one()
+        chapter = CHAPTERS[study.kind](study)
+        return write(find(study, read_tables(self._root), chapter), chapter)
+
+    def _block(self, kind: type[Block], key: str) -> Block:
+        found = {block.key: block for block in self._blocks() if isinstance(block, kind)}
+        if key not in found:
+            what = kind.__name__.lower()
+            there = f"; there are {', '.join(found)}" if found else ""
+            raise ResLabError(f"the study {self.name} has no {what} {key!r} yet{nearest(key, found)}{there}")
+        return found[key]
+
+    def _rows(self) -> list[list[str]]:
+        counts = {one.name: len(one.runs()) for one in self._plan.studies}
+        return [[one.name, one.title, str(counts[one.name])] for one in self._plan.studies]
+
+    def __repr__(self) -> str:
+        return f"<study {self.name}: {len(self._plan.runs())} runs in {self._root}>"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
+        columns = ("study", "question", "runs")
+        return bundle(text_table(self.title, columns, self._rows()), html_table(self.title, columns, self._rows()))

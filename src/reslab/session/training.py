@@ -1,0 +1,87 @@
+"""One run from what a user names: made, continued, or left alone if it has ended."""
+
+import math
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reslab.data.sources import check_present
+from reslab.errors import LockedError, ReplacedError, ResLabError
+from reslab.host import default_precision
+from reslab.lab.settings import Settings
+from reslab.lab.stopping import StopRequest
+from reslab.lab.store import RunFiles, Status, run_files
+from reslab.presets import muon_left, preset_recipe
+from reslab.recipe import Recipe, Run, stretch, vary
+from reslab.session.own_images import fingerprints, look_at, tell_former
+from reslab.session.progress import Board, Tell, aside
+
+DEFAULTS = Settings()
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A run, its files, and how it stands after training."""
+
+    run: Run
+    files: RunFiles
+    status: Status
+    stopped: bool
+    """Whether a signal asked it to stop."""
+
+
+def recipe_of(
+    preset: str, fields: Mapping[str, Any] | None = None, *, epochs: float | None = None, device: str = "auto"
+) -> Recipe:
+    """Return the preset's recipe with these fields changed; `epochs` stretches its schedule first.
+
+    Where no precision is given it is the one that is fast on this machine.  Raises `ResLabError` for an unknown
+    preset, field or value.
+    """
+    given = dict(fields or {})
+    base = preset_recipe(preset, dataset=given.get("dataset"), depth=given.get("depth"), family=given.get("family"))
+    if epochs is not None:
+        base = stretch(base, epochs)
+    given.setdefault("precision", default_precision(device))
+    return vary(base, **given)
+
+
+def train_run(asked: Run, root: Path, settings: Settings = DEFAULTS, *, tell: Tell = aside) -> Trained:
+    """Train a run below `root` in this process, from where it stands; do nothing if it has ended.
+
+    Ctrl-C and SIGTERM (on the main thread) make it write a checkpoint and return; calling again resumes.  Raises
+    `DataError` where the images are not there, `LockedError` where another process trains the run, other kin of
+    `ResLabError` for what a user can mend.
+    """
+    check_kept(asked.recipe, settings.keep_epochs)
+    check_present(asked.recipe.dataset, settings.data_root)
+    own = look_at([asked.recipe.dataset], settings.data_root, tell)
+    run = Run(vary(asked.recipe, images=fingerprints(own).get(asked.recipe.dataset, "")), asked.seed)
+    for one in own:
+        tell(one.words)
+    tell_former(root, [run], tell)
+    if words := muon_left(run.recipe):
+        tell(f"remark: {words}")
+    files = run_files(root, run)
+    is_new = not files.path.exists()
+    files.create(run)
+    from reslab.lab.one_run import execute
+
+    try:
+        with StopRequest() as stop, Board({run.id: (1.0, 1.0)}, tell=tell, on_closed=stop.ask) as board:
+            status = execute(files, settings, on_event=board, stop=stop)
+    except (LockedError, ReplacedError):
+        raise  # the folder is another process's
+    except ResLabError:
+        if is_new and not (files.path / "provenance.json").exists():
+            shutil.rmtree(files.path, ignore_errors=True)  # a slip in what was asked: nothing has been trained
+        raise
+    return Trained(run, files, status, stop.interrupted)
+
+
+def check_kept(recipe: Recipe, kept: tuple[int, ...] | None) -> None:
+    """Raise `ResLabError` for an epoch that the training does not reach: a slip, where a study's runs differ."""
+    if kept and recipe.schedule_unit == "epochs" and kept[-1] > math.ceil(recipe.length):
+        raise ResLabError(f"--keep-epochs: there is no epoch {kept[-1]} in a training of length {recipe.length:g}")

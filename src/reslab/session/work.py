@@ -1,0 +1,183 @@
+"""A question on its way from plan to report, one call a step."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reslab.data.sources import check_present
+from reslab.errors import LockedError
+from reslab.lab.launch import launch
+from reslab.lab.planner import Planned, in_order, plan
+from reslab.lab.settings import Settings
+from reslab.lab.stopping import StopRequest
+from reslab.lab.store import Status, run_files
+from reslab.presets import muon_left
+from reslab.recipe import Run
+from reslab.report.existing_files import check_place
+from reslab.session.own_images import fingerprints, look_at, tell_former
+from reslab.session.planning import Outlook, choose_jobs, outlook
+from reslab.session.progress import Board, Tell, aside
+from reslab.session.why import diagnose_plan
+from reslab.studies.asked import record
+from reslab.studies.study import Plan
+
+if TYPE_CHECKING:
+    from reslab.report.write import ReportFiles
+
+DEFAULTS = Settings()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the runs of a plan stand after a session."""
+
+    statuses: dict[str, Status]
+    stopped: bool
+    """Whether it was asked to stop, or its time was over, before all was done."""
+
+    @property
+    def failed(self) -> list[str]:
+        """Ids of the runs that failed."""
+        return [run for run, status in self.statuses.items() if status == "failed"]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every run has ended; one that has not, and did not fail, is another process's."""
+        return set(self.statuses.values()) <= {"finished", "diverged"}
+
+
+class Session:
+    """A plan, on the user's images, over a folder of runs; making one reads and writes no run.
+
+    `tell` hears, in words, what a user should know beside the result.
+    """
+
+    def __init__(self, asked: Plan, root: Path, settings: Settings = DEFAULTS, *, tell: Tell = aside) -> None:
+        """Look at the images that no name tells, and at what the folder of runs already has.
+
+        Raises `DataError` where the user's own images are not there, `ResLabError` where a run's files are damaged.
+        """
+        self.root, self.settings, self._tell = root, settings, tell
+        for words in dict.fromkeys(filter(None, (muon_left(run.recipe) for run in asked.runs()))):
+            tell(f"remark: {words}")
+        self.own = look_at((run.recipe.dataset for run in asked.runs()), settings.data_root, tell)
+        self.plan = asked.on_images(fingerprints(self.own))
+        tell_former(root, self.plan.runs(), tell)
+        self.planned: list[Planned] = plan(root, self.plan.runs(), settings.data_root, settings.keep_epochs)
+
+    @property
+    def todo(self) -> list[Run]:
+        """The runs to train, in order."""
+        return in_order(self.planned)
+
+    def check(self, out: Path | None = None) -> None:
+        """Raise `DataError` where images are missing, and `ResLabError` where no report can be written to `out`."""
+        for name in {run.recipe.dataset for run in self.todo}:
+            check_present(name, self.settings.data_root)
+        if out is not None:
+            check_place(out)
+
+    def jobs(self, asked: int | None = None) -> int:
+        """Return how many runs train at a time: as asked, or the number that trains the most images in all."""
+        return choose_jobs(asked, self.settings.device, self.todo, self._tell)
+
+    def outlook(self, jobs: int) -> Outlook:
+        """Return what is to train, how long it takes and how much disk it needs; may measure the machine's speed."""
+        return outlook(self.plan, self.planned, self.own, self.root, jobs, self.settings.device, self._tell)
+
+    def prepare(self) -> list[Path]:
+        """Make the folders of the runs to train, and return them in the order of training."""
+        self.record()
+        places = [(run, run_files(self.root, run)) for run in self.todo]
+        for run, files in places:
+            files.create(run)
+        return [files.path for _, files in places]
+
+    def train(self, jobs: int, stop: StopRequest, on_closed: Callable[[], object] = lambda: None) -> None:
+        """Train what is not there, each run in a process of its own or, on a card, side by side in one.
+
+        A run that fails keeps no other from being trained; its failure is in its folder.
+        """
+        self.record()
+        for item in self.planned:
+            if item.status in ("finished", "diverged"):
+                run_files(self.root, item.run).settle()
+        todo = self.todo
+        if not todo:
+            return
+        from reslab.lab.speed import runs_each, share_threads
+
+        work = {item.run.id: (item.work, item.work_left) for item in self.planned if item.run in set(todo)}
+        arguments = [*self.settings.arguments(), "--default-threads", str(share_threads(jobs))]
+        shared = runs_each(self.settings.device, jobs)
+        with Board(work, tell=self._tell, on_closed=on_closed) as board:
+            launch(self.root, todo, jobs=jobs, runs_each=shared, arguments=arguments, on_event=board, stop=stop)
+
+    def measure(self, stop: StopRequest, again: str) -> bool:
+        """Measure the why of the plan's runs; return False where a stop came first (see `diagnose_plan`)."""
+        return diagnose_plan(
+            self.plan, self.root, self.settings.data_root, self.settings.device, stop, again=again, tell=self._tell
+        )
+
+    def report(
+        self,
+        out: Path,
+        *,
+        studies: Sequence[str] | None = None,
+        title: str | None = None,
+        author: str | None = None,
+    ) -> "ReportFiles":
+        """Write the report on these studies, or on all that the folder of runs has, and tell what it omits."""
+        return write_report_of(
+            self.root,
+            out,
+            studies,
+            title=title,
+            author=author,
+            data_root=self.settings.data_root,
+            tell=self._tell,
+        )
+
+    def outcome(self, stop: StopRequest) -> Outcome:
+        """Return how the runs stand now."""
+        statuses = {run.id: run_files(self.root, run).status() for run in self.plan.runs()}
+        unfinished = {"interrupted", "pending"} & set(statuses.values())
+        return Outcome(statuses, stop.interrupted or (stop() and bool(unfinished)))
+
+    def record(self) -> None:
+        """Write the studies below the folder of runs, so that a report knows what belongs to them."""
+        for study in self.plan.studies:
+            record(self.root, study)
+
+
+def write_report_of(
+    root: Path,
+    out: Path,
+    studies: Sequence[str] | None = None,
+    *,
+    title: str | None = None,
+    author: str | None = None,
+    data_root: Path | None = None,
+    formats: Sequence[str] | None = None,
+    tell: Tell = aside,
+) -> "ReportFiles":
+    """Write the report of a folder of runs, and tell what it leaves out because it could not be read."""
+    from reslab.report.pictures import FORMATS
+    from reslab.report.write import write_report
+
+    written = write_report(
+        root, out, studies, title=title, author=author, data_root=data_root, formats=formats or FORMATS
+    )
+    for reason in written.left_out:
+        tell(f"reslab: left out of the report: {reason}")
+    return written
+
+
+def exit_code(outcome: Outcome, *, ok: int, failed: int, interrupted: int) -> int:
+    """Return the exit code of a command that has done this."""
+    if outcome.stopped:
+        return interrupted
+    if outcome.failed:
+        return failed
+    return ok if outcome.complete else LockedError.exit_code

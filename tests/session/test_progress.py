@@ -1,0 +1,39 @@
+"""What the board says of runs, where there is no terminal to draw bars on."""
+
+import pytest
+
+from reslab.session.progress import Board
+
+
+def test_the_board_says_what_a_run_does(capsys: pytest.CaptureFixture[str]) -> None:
+    epoch = {"epoch": 2, "iteration": 20, "train_error": 12.34, "test_error": 23.45, "images_per_second": 1234.5}
+    with Board({"one": (1.0, 1.0)}) as board:
+        board({"event": "preparing", "run": "one", "words": "compiles its kernels, once"})
+        board({"event": "start", "run": "one", "iteration": 10, "num_iterations": 20, "num_epochs": 2})
+        board({"event": "progress", "run": "one", "iteration": 15})
+        board({"event": "epoch", "run": "one", **epoch})
+        board({"event": "end", "run": "one", "status": "finished"})
+    assert capsys.readouterr().err.splitlines() == [
+        "one  compiles its kernels, once",
+        "one  starts, from iteration 10",
+        "one  epoch 2/2  train 12.34%  test 23.45%  1,234 images/s",
+    ]
+
+
+def test_the_board_says_how_far_a_measurement_is_and_when_all_are_done(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    with Board({"one": (2.0, 2.0), "two": (1.0, 1.0)}) as board:
+        for share in (0.0, 0.25, 0.5):
+            board({"event": "measuring", "run": "one", "diagnostic": "gap", "share": share})
+            now += 3
+        now += 1
+        board({"event": "end", "run": "one", "status": "finished"})
+        board({"event": "measuring", "run": "two", "diagnostic": "surface", "share": 0.5})
+    assert capsys.readouterr().err.splitlines() == [
+        "one  gap, 0%",
+        "one  gap, 50%  (all done in about 12 s)",
+        "two  surface, 50%  (all done in about 2 s)",
+    ]
