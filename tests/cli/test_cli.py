@@ -99,7 +99,7 @@ def test_each_field_of_the_recipe_is_a_flag_with_help(reslab: Reslab) -> None:
     _, out, _ = reslab("train", "--help")
     for name in written_fields():
         assert f"--{name.replace('_', '-')}" in out
-    assert "Weighted layers, 6n+2." in out
+    assert "Weighted layers: 6n+2;" in out
     assert "--images" not in out
 
 
