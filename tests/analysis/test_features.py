@@ -1,8 +1,9 @@
 """Steps and unrest planted in curves are found where they were put."""
 
 import polars as pl
+import pytest
 
-from reslab.analysis.features import phases, rate_changes
+from reslab.analysis.features import at_chance_until, phases, rate_changes
 
 RATES = pl.DataFrame({"epoch": range(1, 21), "mean": [0.1] * 10 + [0.01] * 6 + [0.001] * 4})
 
@@ -24,10 +25,30 @@ def test_a_rise_of_the_rate_is_no_fall() -> None:
 
 
 def test_unrest_is_the_typical_step_in_the_second_half_of_a_phase() -> None:
-    saw = [90.0, 60.0, 40.0, 30.0, 20.0, 10.0, 12.0, 10.0, 12.0, 10.0]
-    longer = pl.DataFrame({"epoch": range(1, 23), "mean": [0.1] * 10 + [0.01] * 8 + [0.001] * 4})
-    first, second, third = phases(longer, _errors(saw + [8.0] * 8 + [7.0] * 4))
+    saw = [90.0 - 8 * step for step in range(9)] + [12.0, 10.0] * 5
+    longer = pl.DataFrame({"epoch": range(1, 52), "mean": [0.1] * 19 + [0.01] * 18 + [0.001] * 14})
+    first, second, third = phases(longer, _errors(saw + [8.0] * 18 + [7.0] * 14))
     assert first.unrest is not None
     assert first.unrest == 2.0
     assert second.unrest == 0.0
     assert third.unrest is None
+
+
+@pytest.mark.parametrize(
+    ("errors", "num_classes", "num_images", "until"),
+    [
+        ([90.0, 89.3, 90.4, 70.0, 90.0], 10, 50_000, 3),  # a return to chance is not the beginning
+        ([88.9, 60.0], 10, 50_000, 0),  # eleven standard deviations better than guessing
+        ([99.0, 98.9, 98.5], 100, 50_000, 2),
+        ([87.0, 84.0], 10, 360, 1),  # few images: within three standard deviations, and not
+        ([90.0, None, 90.0], 10, 50_000, 1),
+        ([90.0] * 5, 10, 50_000, 5),
+    ],
+)
+def test_epochs_of_guessing_are_counted_from_the_start(
+    errors: list[float | None], num_classes: int, num_images: int, until: int
+) -> None:
+    curve = pl.DataFrame({"epoch": range(1, len(errors) + 1), "train_error": errors}).sample(
+        fraction=1, shuffle=True, seed=0
+    )
+    assert at_chance_until(curve, "train_error", num_classes, num_images) == until

@@ -150,7 +150,7 @@ def test_what_was_measured_is_shown_and_said(tmp_path: Path) -> None:
     words = words_of(blocks)
     assert "Below 0.01, and so vanished: plain-56 (before training and at the end)." in words
     assert "Between the start and the end of training it was not measured." in words
-    assert "the mean over the layers ([[responses]]) is 2.00 in plain-20" in words
+    assert "the mean over all layers but the last ([[responses]]) is 2.00 in plain-20" in words
     assert "by 2.0 nats for plain-20, 2.0 nats for plain-56" in words
     assert "Nothing was measured on these networks" not in words
 

@@ -1,5 +1,6 @@
 """What is said of curves: steps at each drop of the rate, and the distance of the errors whatever its sign."""
 
+import json
 from pathlib import Path
 
 from reslab.analysis.groups import Group, gather
@@ -52,3 +53,16 @@ def test_a_rate_that_falls_steadily_or_not_at_all_has_no_drop(tmp_path: Path) ->
     assert "The rate is constant, so no drop of it can show in the curves." in _words(
         tmp_path, {constant: Truth(3.0, 1.0)}
     )
+
+
+def test_epochs_at_chance_are_told_with_the_seeds_apart(tmp_path: Path) -> None:
+    recipe, ends = small(8), {0: 2, 1: 4}
+    for seed, until in ends.items():
+        path = write_run(tmp_path, Run(recipe, seed), Truth(3.0, 1.0)) / "metrics.jsonl"
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        told = [row | {"train_error": 90.0 if row["epoch"] <= until else 20.0} for row in rows]
+        path.write_text("".join(json.dumps(row) + "\n" for row in told))
+    (block,) = curve_features([gather(read_tables(tmp_path), recipe.id, recipe, (0, 1))], _rate)
+    assert isinstance(block, Prose)
+    assert "At chance, in training: rate 0.1 until epoch 2 to 4." in block.text
+    assert "At chance" not in _words(tmp_path / "learns", {small(14): Truth(3.0, 1.0)})

@@ -1,7 +1,7 @@
 """What `reslab diagnose` measured on runs, as tidy tables: a row a layer, a figure, a point of a surface (pure)."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,10 +22,11 @@ LAYER_SCHEMA: dict[str, type[pl.DataType]] = {
 FIGURE_SCHEMA: dict[str, type[pl.DataType]] = {
     "run_id": pl.String,
     "diagnostic": pl.String,
+    "moment": pl.String,
     "quantity": pl.String,
     "value": pl.Float64,
 }
-"""Single figures of the trained network, as of the gap, the noise scale and the curvature."""
+"""Single figures, as of the gap, the noise scale and the curvature; `moment` is epoch 41 or final."""
 
 POINT_SCHEMA: dict[str, type[pl.DataType]] = {
     "run_id": pl.String,
@@ -57,9 +58,23 @@ class Diagnoses:
         return Diagnoses(self.layers.filter(mine), self.figures.filter(mine), self.points.filter(mine))
 
     def values(self, diagnostic: str, quantity: str) -> list[float]:
-        """Return one figure of every run that has it."""
+        """Return one figure of every trained network that has it."""
         wanted = (pl.col("diagnostic") == diagnostic) & (pl.col("quantity") == quantity)
+        wanted &= pl.col("moment") == "final"
         return list(self.figures.filter(wanted)["value"].drop_nulls().to_list())
+
+    def along(self, diagnostic: str, quantities: Sequence[str], last: int) -> dict[int, dict[str, float]]:
+        """Return figures by epoch, means over the runs, in order; those of the trained network are of the epoch `last`.
+
+        What is not known at an epoch is left out.
+        """
+        wanted = (pl.col("diagnostic") == diagnostic) & pl.col("quantity").is_in(quantities)
+        rows = self.figures.filter(wanted & pl.col("value").is_not_null())
+        means = rows.group_by("moment", "quantity").agg(pl.col("value").mean()).rows()
+        found: dict[int, dict[str, float]] = {}
+        for moment, quantity, value in sorted(means, key=lambda row: moment_order(row[0])):
+            found.setdefault(last if moment == "final" else int(moment_order(moment)), {})[quantity] = value
+        return found
 
     def moments(self, diagnostic: str) -> list[str]:
         """Return the moments at which a diagnostic by layer was measured on any run, the earliest first."""
@@ -86,7 +101,7 @@ def moment_order(moment: str) -> float:
 def tidy(contents: Mapping[str, Mapping[str, Any]]) -> Diagnoses:
     """Return the tables of the contents of some runs' diagnostics.json, by run id.
 
-    Of the epochs before the last, what is measured by layer is read: figures and surfaces are of the trained network.
+    Of the epochs before the last all is read but surfaces, which are of the trained network.
     """
     layers: Rows = []
     figures: Rows = []
@@ -99,12 +114,14 @@ def tidy(contents: Mapping[str, Mapping[str, Any]]) -> Diagnoses:
             elif diagnostic == "surface":
                 points += _points(run_id, entry["final"])
             else:
-                figures += [{**about, "quantity": name, "value": value} for name, value in _numbers(entry["final"])]
+                figures += _figures({**about, "moment": "final"}, entry)
         for epoch, found in content.get("epochs", {}).items():
             for diagnostic, entry in found["diagnostics"].items():
+                about, moment = {"run_id": run_id, "diagnostic": diagnostic}, f"epoch {int(epoch)}"
                 if diagnostic in _BY_LAYER:
-                    about = {"run_id": run_id, "diagnostic": diagnostic}
-                    layers += _layers(about, entry, {"final": f"epoch {int(epoch)}"})
+                    layers += _layers(about, entry, {"final": moment})
+                elif diagnostic != "surface":
+                    figures += _figures({**about, "moment": moment}, entry)
     return Diagnoses(_frame(layers, LAYER_SCHEMA), _frame(figures, FIGURE_SCHEMA), _frame(points, POINT_SCHEMA))
 
 
@@ -134,10 +151,10 @@ def _points(run_id: str, surface: Mapping[str, Any]) -> Rows:
     ]
 
 
-def _numbers(values: Mapping[str, Any]) -> list[tuple[str, float]]:
+def _figures(about: Mapping[str, str], entry: Mapping[str, Any]) -> Rows:
     return [
-        (name, float(value))
-        for name, value in values.items()
+        {**about, "quantity": name, "value": float(value)}
+        for name, value in entry["final"].items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     ]
 

@@ -9,6 +9,8 @@ import polars as pl
 
 REACH = 5
 """Epochs looked at on each side of a change of rate, at most."""
+STEPS = 8
+"""Steps from epoch to epoch that unrest is told from, at least."""
 DROPS = 2
 """Of the rate, in a schedule that has any."""
 
@@ -67,9 +69,25 @@ def phases(rates: pl.DataFrame, errors: pl.DataFrame) -> list[Phase]:
     for first, last, rate in _phases(rates):
         half = [error[epoch] for epoch in range((first + last + 1) // 2, last + 1) if epoch in error]
         steps = [after - before for before, after in pairwise(half)]
-        unrest = math.sqrt(statistics.fmean(step * step for step in steps)) if len(steps) >= 3 else None
+        unrest = math.sqrt(statistics.fmean(step * step for step in steps)) if len(steps) >= STEPS else None
         found.append(Phase(first, last, rate, unrest))
     return found
+
+
+def at_chance_until(errors: pl.DataFrame, column: str, num_classes: int, num_images: int) -> int:
+    """Return how many of the first epochs of one run (epoch, column) have an error no lower than guessing gives.
+
+    Guessing errs on 1 - 1/classes of the images; errors within three standard deviations of that, or within a tenth of
+    what guessing gets right, are not told apart from it.  An error that is not known ends the count.
+    """
+    right = 1 / num_classes
+    within = max(3 * math.sqrt(right * (1 - right) / num_images), 0.1 * right)
+    count = 0
+    for error in errors.sort("epoch")[column].to_list():
+        if error is None or error < 100 * (1 - right - within):
+            break
+        count += 1
+    return count
 
 
 @dataclass(frozen=True, slots=True)

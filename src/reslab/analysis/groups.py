@@ -112,11 +112,12 @@ class Group:
 
     def finished_curve(self, column: str) -> pl.DataFrame:
         """Return the mean curve of `column` over the finished runs, so that each epoch is of the same ones."""
-        return self._once(f"finished {column}", lambda: self._finished_curve(column))
+        return self._once(f"finished {column}", lambda: mean_curve(self.finished_epochs, column))
 
-    def _finished_curve(self, column: str) -> pl.DataFrame:
-        ids = self.finished["run_id"].to_list()
-        return mean_curve(self.epochs.filter(pl.col("run_id").is_in(ids)), column)
+    @property
+    def finished_epochs(self) -> pl.DataFrame:
+        """The epochs of the finished runs."""
+        return self.epochs.filter(pl.col("run_id").is_in(self.finished["run_id"].to_list()))
 
     def _once(self, name: str, compute: Callable[[], T]) -> T:
         """Return what was computed under this name before, or compute it: a report asks for the same many times."""

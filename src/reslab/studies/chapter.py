@@ -16,6 +16,7 @@ from reslab.exhibits.results import comparison_table, errors_table, further, how
 from reslab.exhibits.variants import by_variant_figure, marks
 from reslab.exhibits.wording import opened
 from reslab.studies.against_published import against_paper, another_recipe, not_compared
+from reslab.studies.along_training import effective
 from reslab.studies.answers import Answer
 from reslab.studies.curve_features import curve_features
 from reslab.studies.designs import muon_words
@@ -119,6 +120,7 @@ def _details(found: Findings, chapter: Chapter) -> list[Block]:
         return [Heading("Why?"), Note(YOURS)]
     reasons = chapter.why(found) if chapter.why is not None and found.compared else []
     reasons += measured(found.study, found.groups, chapter.label)
+    reasons += effective(found.groups, chapter.label, ordered=chapter.ordered)
     blocks: list[Block] = [Heading("Why?"), *reasons] if reasons else []
     blocks += chapter.sections(found)
     return [*blocks, *published_blocks(found, chapter)]

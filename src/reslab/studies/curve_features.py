@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from reslab.analysis.features import RateChange, phases, rate_changes
+from reslab.analysis.features import RateChange, at_chance_until, phases, rate_changes
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.exhibits.blocks import Block, Prose
 from reslab.exhibits.wording import Label, dataset_name, listing, points
+from reslab.studies.sentences import placed
 
 
 def curve_features(done: Sequence[Group], label: Label) -> list[Block]:
@@ -20,7 +21,7 @@ def curve_features(done: Sequence[Group], label: Label) -> list[Block]:
         here = [(group, found[place]) for group, found in changes if len(found) > place]
         stands_out = all(_stands_out(group, change) for group, change in here)
         sentences.append(_step_words(place, [change for _, change in here], stands_out))
-    return [Prose("  ".join([*sentences, *_unrest(done), *_gaps(done, label)]))]
+    return [Prose("  ".join([*sentences, *_at_chance(done, label), *_unrest(done), *_gaps(done, label)]))]
 
 
 def gap(group: Group) -> float:
@@ -59,6 +60,25 @@ def _stands_out(group: Group, change: RateChange) -> bool:
         if phase.last == change.epoch:
             return phase.unrest is not None and change.drop > 3 * phase.unrest
     return False
+
+
+def _at_chance(done: Sequence[Group], label: Label) -> list[str]:
+    """Return which groups began with epochs of guessing in training, and how many, from the first seed to leave it."""
+    name, parts = placed(done, label), []
+    for group in done:
+        classes, images = group.number("num_classes"), group.number("num_train")
+        if not classes or not images:
+            continue
+        counts = [
+            (at_chance_until(own, "train_error", classes, images), own.height)
+            for own in group.finished_epochs.partition_by("run_id")
+        ]
+        longest = max(counts, default=(0, 0))
+        if not longest[0]:
+            continue
+        ends = [f"{count:,}" if count < length else "the last" for count, length in (min(counts), longest)]
+        parts.append(f"{name(group)} until epoch {' to '.join(dict.fromkeys(ends))}")
+    return [f"At chance, in training: {'; '.join(parts)}."] if parts else []
 
 
 def _unrest(done: Sequence[Group]) -> list[str]:

@@ -2,16 +2,19 @@
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import polars as pl
 
 from reslab.analysis.groups import Group, datasets_of, on_dataset
+from reslab.analysis.responses import inner_responses, responding_less
 from reslab.exhibits.blocks import Block, Command, Prose
+from reslab.exhibits.training_figures import noise_figure
 from reslab.exhibits.why_figures import MOST_SURFACES, responses_figure, surface_figure
 from reslab.exhibits.why_tables import curvature_table, figure_of, noise_table
 from reslab.exhibits.wording import Label, dataset_name, evenly, listing, opened
+from reslab.studies.along_training import sharpness
 from reslab.studies.sentences import placed
 from reslab.studies.study import Study
 from reslab.studies.vanishing import gradients
@@ -43,38 +46,28 @@ def _responses(groups: Sequence[Group], label: Label) -> list[Block]:
     sentences: list[str] = []
     responding: dict[str, str] = {}
     for dataset in datasets_of(groups):
-        means = [
-            (group, _mean_response(group))
-            for group in on_dataset(groups, dataset)
-            if group.diagnoses.by_layer("responses").height
-        ]
-        if means:
-            listed = listing(f"{mean:.2f} in {label(group)}" for group, mean in means)
-            subject = "it" if sentences else "the mean over the layers ([[responses]])"
+        found = [(group, values) for group in on_dataset(groups, dataset) if (values := inner_responses(group))]
+        if found:
+            listed = listing(f"{statistics.fmean(values):.2f} in {label(group)}" for group, values in found)
+            subject = "it" if sentences else "the mean over all layers but the last ([[responses]])"
             sentences.append(f"On {dataset_name(dataset)} {subject} is {listed}.")
-        found = _responding({group.recipe.depth: mean for group, mean in means if group.recipe.family == "residual"})
-        responding |= {dataset_name(dataset): found} if found else {}
+        deeper = responding_less({g.recipe.depth: values for g, values in found if g.recipe.family == "residual"})
+        responding |= {dataset_name(dataset): _RESPONDING[deeper]} if deeper is not None else {}
     if len(set(responding.values())) == 1:
         sentences += list(responding.values())[:1]
     else:
-        sentences += [f"On {name}: {found[:1].lower()}{found[1:]}" for name, found in responding.items()]
+        sentences += [f"On {name}: {words[:1].lower()}{words[1:]}" for name, words in responding.items()]
     return [figure, Prose("  ".join(sentences))]
 
 
-def _responding(means: Mapping[int, float]) -> str:
-    """Return whether the deeper of the residual networks respond less, as the paper's do, from the means by depth."""
-    if len(means) < 2:
-        return ""
-    ordered = [means[depth] for depth in sorted(means)]
-    if all(deeper < shallower for shallower, deeper in pairwise(ordered)):
-        return (
-            "In these runs, the deeper a residual network is, the less its layers respond: each changes less of what "
-            "passes through it, which is what the paper found in its figure 7."
-        )
-    return (
-        "These runs do not show what the paper's figure 7 does: that deeper residual networks respond less in each "
-        "layer."
-    )
+_RESPONDING = {
+    "less": "In these runs, the deeper a residual network is, the less its layers respond: each changes less of what "
+    "passes through it, which is what the paper found in its figure 7.",
+    "alike": "These runs do not show what the paper's figure 7 does: their layers respond alike at every depth, within "
+    "a tenth.",
+    "otherwise": "These runs do not show what the paper's figure 7 does: that deeper residual networks respond less in "
+    "each layer.",
+}
 
 
 def _surface(groups: Sequence[Group], label: Label) -> list[Block]:
@@ -97,31 +90,29 @@ def _curvature(groups: Sequence[Group], label: Label) -> list[Block]:
     table = curvature_table("curvature", groups, name)
     if table is None:
         return []
-    shares = []
+    shares, during = [], sharpness(groups, label)
     for group in groups:
         largest, limit = (figure_of(group, "curvature", quantity).mean for quantity in ("largest", "stability_limit"))
         if largest is not None and limit:
             shares.append((largest / limit, name(group)))
     if not shares:
-        return [table]
+        return [table, *during]
     low, high = min(shares), max(shares)
     if len(shares) == 1:
         text = f"The largest eigenvalue is {low[0]:.2g} times the stability limit at the last rate ([[curvature]])."
-        return [table, Prose(text + _limited(high[0]))]
+        return [table, Prose(text + _limited(high[0], during)), *during]
     ends = [f"{share:.2g}" for share, _ in (low, high)]
     about = f"about {ends[0]}" if ends[0] == ends[1] else f"from {ends[0]} ({low[1]}) to {ends[1]} ({high[1]})"
     text = f"The largest eigenvalue is {about} times the stability limit at the last rate ([[curvature]])."
-    return [table, Prose(text + _limited(high[0]) + _flatter(groups))]
+    return [table, Prose(text + _limited(high[0], during) + _flatter(groups)), *during]
 
 
-def _limited(highest: float) -> str:
+def _limited(highest: float, during: Sequence[Block]) -> str:
     """Return what the greatest share of the stability limit says of the rates, and of which it says nothing."""
     if highest >= 1:
         return ""
-    return (
-        "  At the end, then, no rate is too high for the curvature; at the start, where a high rate does its harm, "
-        "it was not measured."
-    )
+    text = "  At the end, then, no rate is too high for the curvature"
+    return f"{text}." if during else f"{text}; at the start, where a high rate does its harm, it was not measured."
 
 
 def _flatter(groups: Sequence[Group]) -> str:
@@ -172,7 +163,8 @@ def _noise(groups: Sequence[Group], label: Label) -> list[Block]:
             "  Where it is above, a larger batch would still average noise away at the end of training; whether that "
             "noise is itself of use, this does not say."
         )
-    return [table, Prose(text)]
+    during = noise_figure("noise-along", groups, label)
+    return [table, Prose(text), *([during] if during is not None else [])]
 
 
 def _gap(groups: Sequence[Group], label: Label) -> list[Block]:
@@ -198,10 +190,6 @@ _NAMES = {
     "noise-scale": "the gradient noise scale",
     "gap": "the gap between training and test images of the final weights",
 }
-
-
-def _mean_response(group: Group) -> float:
-    return statistics.fmean(group.diagnoses.by_layer("responses")["value"].to_list())
 
 
 def _for_surfaces(groups: Sequence[Group]) -> list[Group]:

@@ -44,6 +44,7 @@ def ask(options: Options) -> Study:
         seeds=seeds(options),
         kind=QUESTION.name,
         diagnostics=("noise-scale",),
+        diagnostics_during=("noise-scale",),
     )
 
 

@@ -33,6 +33,7 @@ def ask(options: Options) -> Study:
         seeds=seeds(options),
         kind=QUESTION.name,
         diagnostics=("curvature",),
+        diagnostics_during=("curvature",),
     )
 
 
