@@ -1,6 +1,6 @@
 """A tiny network on tiny noise images, and trainings of it that can be cut anywhere."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -121,9 +121,11 @@ def reloaded(state: State, of: Recipe, images: Images, folder: Path) -> State:
 
 
 def bits(state: State) -> dict[str, list[float]]:
-    """Return all weights, statistics and momentum as lists, to be compared exactly."""
-    both: Iterable[tuple[str, Tensor]] = [
+    """Return all weights, statistics, momentum and averages as lists, to be compared exactly."""
+    both: list[tuple[str, Tensor]] = [
         *state.module.state_dict().items(),
         *((f"momentum of {name}", value) for name, value in optimiser_state(state.module, state.optimiser).items()),
     ]
+    if state.averages is not None:
+        both += [(f"average of {name}", value) for name, value in state.averages.module.state_dict().items()]
     return {name: value.flatten().tolist() for name, value in both}

@@ -1,6 +1,6 @@
 """Batches on the device: cropped, mirrored and normalised whole, from pixels kept as uint8."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -92,14 +92,27 @@ class TrainBatches:
         for batch in range(start, self.num_batches):
             yield (draws[batch * self._batch_size : (batch + 1) * self._batch_size],)
 
-    def render(self, draw: Tensor) -> tuple[Tensor, Tensor]:
-        """Return a batch's images and labels; nothing but the draw tells one batch from another."""
+    def changed(self, draw: tuple[Tensor, ...], change: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the draw with its images' pixels (uint8, B x C x H x W), changed before all else."""
+        return draw[0], change(self._images.index_select(0, draw[0][:, 0]))
+
+    def render(self, draw: Tensor, pixels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return a batch's images and labels; nothing but the draw tells one batch from another.
+
+        `pixels` are those of the batch's images where they were changed.
+        """
+        if pixels is not None:
+            return self._rendered(pixels, *draw.unbind(1))
         if self._by_kernel:
             return self._normalise.by_kernel(
                 self._images, self._labels, draw, edge=self._crop_padding, reflects=self._reflects
             )
         places, rows, columns, mirrored = draw.unbind(1)
-        pixels = self._images.index_select(0, places)
+        return self._rendered(self._images.index_select(0, places), places, rows, columns, mirrored)
+
+    def _rendered(
+        self, pixels: Tensor, places: Tensor, rows: Tensor, columns: Tensor, mirrored: Tensor
+    ) -> tuple[Tensor, Tensor]:
         if self._mirrors:
             pixels = torch.where(mirrored[:, None, None, None] > 0, pixels.flip(3), pixels)
         if self._crop_padding:

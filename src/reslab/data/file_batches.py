@@ -84,6 +84,11 @@ class FileTrainBatches:
         key = random_stream(self._seed, "augmentation", epoch)
         yield from self._source.serve(places, partial(_augment, size=self._size, key=key, mirrors=self._mirrors))
 
+    def changed(self, draw: tuple[Tensor, ...], change: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
+        """Return the draw with its pixels changed, as B x 3 x S x S: after the crop, for files have all sizes."""
+        pixels, labels = draw
+        return change(pixels.permute(0, 3, 1, 2)).permute(0, 2, 3, 1), labels
+
     def render(self, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Return a batch's images and labels."""
         return self._source.normalised(pixels), labels

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from reslab.data.augmented import AugmentedBatches
 from reslab.data.batches import EvaluationBatches, TrainBatches
 from reslab.data.file_batches import FileEvaluationBatches, FileTrainBatches
 from reslab.data.folders import FileSet, Folders
@@ -14,7 +15,7 @@ from reslab.recipe import Recipe, Run
 
 AnyImages = ImageSet | FileSet
 AnyDataset = Dataset | Folders
-AnyTrainBatches = TrainBatches | FileTrainBatches
+AnyTrainBatches = TrainBatches | FileTrainBatches | AugmentedBatches
 AnyEvaluationBatches = EvaluationBatches | FileEvaluationBatches
 
 _CPU_BATCH, _CUDA_BATCH = 500, 2_500
@@ -36,7 +37,7 @@ def serve(run: Run, dataset: AnyDataset, device: torch.device) -> Served:
     normaliser = _normaliser(recipe, parts.train)
     measured = {"test": parts.test} | ({"holdout": parts.holdout} if parts.holdout is not None else {})
     return Served(
-        train_batches(run, parts.train, normaliser, device),
+        train_batches(run, parts.train, normaliser, device, len(dataset.class_names)),
         {name: _evaluation_batches(recipe, images, normaliser, device, None) for name, images in measured.items()},
     )
 
@@ -57,8 +58,31 @@ def _normaliser(recipe: Recipe, train: AnyImages) -> Normaliser:
     return unmeasured(recipe.normalisation) if isinstance(train, FileSet) else fit(recipe.normalisation, train)
 
 
-def train_batches(run: Run, images: AnyImages, normaliser: Normaliser, device: torch.device) -> AnyTrainBatches:
+def train_batches(
+    run: Run, images: AnyImages, normaliser: Normaliser, device: torch.device, num_classes: int
+) -> AnyTrainBatches:
     """Return the augmented batches that a run trains on."""
+    recipe = run.recipe
+    batches = _cropped_batches(run, images, normaliser, device)
+    if not (recipe.randaugment or recipe.cutout or recipe.mixup):
+        return batches
+    return AugmentedBatches(
+        batches,
+        seed=run.seed,
+        batch_size=recipe.batch_size,
+        size=recipe.image_size,
+        num_classes=num_classes,
+        randaugment=recipe.randaugment,
+        magnitude=recipe.randaugment_magnitude,
+        cutout=recipe.cutout,
+        mixup=recipe.mixup,
+        device=device,
+    )
+
+
+def _cropped_batches(
+    run: Run, images: AnyImages, normaliser: Normaliser, device: torch.device
+) -> TrainBatches | FileTrainBatches:
     recipe = run.recipe
     if isinstance(images, FileSet):
         return FileTrainBatches(

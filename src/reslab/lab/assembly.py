@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from reslab.data.batches import TrainBatches
 from reslab.data.serving import AnyDataset, AnyEvaluationBatches, AnyTrainBatches, serve
 from reslab.kernels.build import kernels, triton_version
 from reslab.kernels.gpu_device import available, give_up
@@ -55,7 +54,7 @@ def kernels_used(module: nn.Module, images: AnyTrainBatches, device: torch.devic
     if not available(device):
         return gpu_words(device)
     convolution = [] if why else ["convolution with batch norm"]
-    augmented = ["images"] if isinstance(images, TrainBatches) and images.uses_kernel else []
+    augmented = ["images"] if getattr(images, "uses_kernel", False) else []
     before = ", ".join([*convolution, *augmented])
     rest = f"; none for this network: {why}" if why else ""
     return f"{f'{before} and ' if before else ''}loss by Triton {triton_version()}; else those of PyTorch{rest}"

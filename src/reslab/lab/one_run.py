@@ -182,7 +182,7 @@ def _train(
                     return "diverged"
                 case loop.EpochRecord():
                     if event.epoch in keep:  # before a checkpoint can be past it: no kill loses them
-                        _keep_weights(files, module, event.epoch)
+                        _keep_weights(files, state.measured, event.epoch)
                     row = {**event.row(), "peak_memory_bytes": peak_memory_bytes(device)}
                     files.append_metrics(row)
                     emit("epoch", **row)
@@ -203,11 +203,11 @@ def _train(
                 saved_at = time.monotonic()
             if stopping and state.iteration < state.schedule.num_iterations:
                 return "interrupted"
-        predictions = predicted(module, stoppable["test"], dataset.class_names, recipe.precision)
+        predictions = predicted(state.measured, stoppable["test"], dataset.class_names, recipe.precision)
     except _Interrupted:
         _save(files, state)
         return "interrupted"
-    _finish(files, run, module, predictions)
+    _finish(files, run, state.measured, predictions)
     return "finished"
 
 

@@ -34,7 +34,7 @@ def trainer(recipe: Recipe, images: ImageSet, device: torch.device) -> Callable[
     """Return a function that trains a network of the recipe for so many steps, and has ended when it returns."""
     stream = hardware.stream_of_its_own(device)
     with hardware.on_stream(stream):
-        batches = train_batches(Run(recipe), images, fit(recipe.normalisation, images), device)
+        batches = train_batches(Run(recipe), images, fit(recipe.normalisation, images), device, 10)
         module = training_network(recipe, 10, 0, device).train()
         state = start(module, recipe, batches.num_batches, device)
         step = make_step(state, recipe, batches.render, device)

@@ -1,9 +1,9 @@
 """Checkpoints: a training's state on disk, whole or not at all, and checked when it is read back.
 
-Each checkpoint is a folder named by its iteration, with weights and momentum in safetensors, the rest in
-state.json, and a manifest of SHA-256 sums that is written last: without it, the folder does not count.
-The newest two are kept: an older one goes when a newer one is complete.  Two can be of one iteration (saved during an
-epoch's evaluation and after it): the later one's name then ends in .1.
+Each checkpoint is a folder named by its iteration, with weights, what the optimiser keeps, and the averaged weights if
+the recipe has them, in safetensors, the rest in state.json, and a manifest of SHA-256 sums that is written last:
+without it, the folder does not count.  The newest two are kept: an older one goes when a newer one is complete.  Two
+can be of one iteration (saved during an epoch's evaluation and after it): the later one's name then ends in .1.
 """
 
 import hashlib
@@ -25,9 +25,10 @@ from reslab.training.loop import State
 from reslab.training.optimiser import load_optimiser_state, optimiser_state
 from reslab.training.step import Totals
 
-WEIGHTS, MOMENTUM, STATE, MANIFEST = (
+WEIGHTS, MOMENTUM, AVERAGES, STATE, MANIFEST = (
     "weights.safetensors",
     "optimiser.safetensors",
+    "averages.safetensors",
     "state.json",
     "manifest.json",
 )
@@ -42,6 +43,7 @@ class Saved:
     weights: Mapping[str, Tensor]
     momentum: Mapping[str, Tensor]
     state: Mapping[str, Any]
+    averages: Mapping[str, Tensor] | None = None
 
     @property
     def iteration(self) -> int:
@@ -74,6 +76,8 @@ def save_checkpoint(folder: Path, state: State) -> Path:
             }
         ).encode(),
     }
+    if state.averages is not None:
+        contents[AVERAGES] = save(tensors(state.averages.module.state_dict()))
     for name, content in contents.items():
         write_whole(path / name, content)
     manifest = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
@@ -109,8 +113,12 @@ def load_checkpoint(folder: Path) -> Saved | None:
 
 def restore(state: State, saved: Saved) -> None:
     """Put a saved training into a fresh `state` of the same recipe."""
+    if (state.averages is None) != (saved.averages is None):
+        raise CheckpointError("the checkpoint is not of this recipe: only one of the two averages its weights")
     try:
         state.module.load_state_dict(dict(saved.weights))
+        if state.averages is not None:
+            state.averages.module.load_state_dict(dict(saved.averages or {}))
     except RuntimeError as error:
         raise CheckpointError(f"the checkpoint is not of this network: {error}") from None
     load_optimiser_state(state.module, state.optimiser, saved.momentum)
@@ -144,4 +152,5 @@ def _read(path: Path) -> Saved:
         contents[name] = (path / name).read_bytes()
         if hashlib.sha256(contents[name]).hexdigest() != digest:
             raise CheckpointError(f"{name} is not what was written (its SHA-256 differs)")
-    return Saved(load(contents[WEIGHTS]), load(contents[MOMENTUM]), json.loads(contents[STATE]))
+    averages = load(contents[AVERAGES]) if AVERAGES in contents else None
+    return Saved(load(contents[WEIGHTS]), load(contents[MOMENTUM]), json.loads(contents[STATE]), averages)

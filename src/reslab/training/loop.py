@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from reslab.recipe import Recipe
+from reslab.training.averages import Averages
 from reslab.training.evaluation import evaluate
 from reslab.training.optimiser import hold_rate_on, make_optimiser, optimiser_state
 from reslab.training.recorded import DirectStep, Draw, RecordedStep, Render, cuda_graph
@@ -55,6 +56,8 @@ class State:
     schedule: Schedule
     totals: Totals
     warming: bool
+    averages: Averages | None = None
+    """What is measured and saved in place of the trained weights, where the recipe averages them."""
     iteration: int = 0
     """Completed iterations."""
     rate: float = 0.0
@@ -64,8 +67,14 @@ class State:
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Return all that a step changes on the device, but for the totals."""
-        momentum = optimiser_state(self.module, self.optimiser)
-        return (*self.module.parameters(), *self.module.buffers(), *momentum.values())
+        modules = [self.module] if self.averages is None else [self.module, self.averages.module]
+        values = (value for module in modules for value in (*module.parameters(), *module.buffers()))
+        return (*values, *optimiser_state(self.module, self.optimiser).values())
+
+    @property
+    def measured(self) -> nn.Module:
+        """The network that is measured and saved: the averaged one if there is one, else the trained one."""
+        return self.module if self.averages is None else self.averages.module
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +146,7 @@ def start(module: nn.Module, recipe: Recipe, iterations_per_epoch: int, device: 
         schedule=schedule,
         totals=Totals.zero(device),
         warming=recipe.warmup != "none",
+        averages=Averages(module, recipe.ema_decay) if recipe.ema_decay else None,
     )
 
 
@@ -149,6 +159,7 @@ def make_step(state: State, recipe: Recipe, render: Render, device: torch.device
         precision=recipe.precision,
         device=device,
         clip_norm=recipe.clip_norm,
+        averages=state.averages,
     )
     if device.type == "cuda":
         return RecordedStep(step, render, state.tensors, cuda_graph)
@@ -219,7 +230,7 @@ def _finish_epoch(
     train_error = 100 * wrong / totals.images
     measured: dict[str, float | None] = {}
     for name, batches in evaluations.items():
-        evaluation = evaluate(state.module, batches, precision=precision)
+        evaluation = evaluate(state.measured, batches, precision=precision)
         measured[f"{name}_loss"] = _finite(evaluation.loss)
         measured[f"{name}_error"] = evaluation.error
     record = EpochRecord(

@@ -79,10 +79,10 @@ rates."""
         return self.base_rate / (1 / self.drop_factor) ** num_drops  # 0.1 / 10 is 0.01; 0.1 * 0.1 is not
 
     def _cycled(self, iteration: int) -> float:
-        """Return the rate of the one-cycle schedule, which is highest at the end of its rise and lowest at the last."""
+        """Return the rate of the one-cycle schedule: highest in the last iteration of its rise, lowest in the last."""
         rise, start, end = self.cycle
         last = self.num_iterations - 1
-        peak = rise * last
+        peak = max(0.0, rise * self.num_iterations - 1)  # as PyTorch's OneCycleLR has it
         if iteration < peak:
             return _half_cosine(start * self.base_rate, self.base_rate, iteration / peak)
         share = (iteration - peak) / (last - peak) if last > peak else 0.0

@@ -5,6 +5,7 @@ the CPU that costs nothing, on MPS it waits for the step.
 """
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reslab.kernels.gpu_device import available, on_device
+from reslab.kernels.linear import one_thread
+from reslab.training.averages import Averages
 from reslab.training.hardware import arithmetic
 from reslab.training.optimiser import clip_gradients, set_rate
 
@@ -80,6 +83,7 @@ class TrainingStep:
         precision: str,
         device: torch.device,
         clip_norm: float = 0.0,
+        averages: Averages | None = None,
     ) -> None:
         self._module = module
         self._optimiser = optimiser
@@ -87,9 +91,14 @@ class TrainingStep:
         self._precision = precision
         self._device = device
         self._clip_norm = clip_norm
+        self._averages = averages
 
     def __call__(self, images: Tensor, labels: Tensor, rate: float, totals: Totals) -> None:
-        """Train on images N x C x H x W with labels N at `rate`, and add to the epoch's totals."""
+        """Train on images N x C x H x W at `rate`, and add to the epoch's totals.
+
+        Labels are the classes, int64, N; or, of mixed images, the share of each class, float32, N x classes.  An image
+        of several classes counts as wrong unless the network says the one with the largest share.
+        """
         self.set_rate(rate)
         self.update(images, labels, totals)
         totals.images += len(images)
@@ -104,7 +113,7 @@ class TrainingStep:
         with arithmetic(self._device, self._precision):
             logits = self._module(images)
         logits = logits.float()
-        if available(self._device):
+        if available(self._device) and not labels.is_floating_point():
             from reslab.kernels.gpu_loss import cross_entropy
 
             sums = {"loss": totals.loss, "wrong": totals.wrong, "updates": totals.updates, "stopped": totals.stopped}
@@ -113,7 +122,9 @@ class TrainingStep:
             logits.backward(gradient)
             self._update(totals)
             return
-        loss = F.cross_entropy(logits, labels, label_smoothing=self._label_smoothing)
+        # The shares of many classes are summed in an order that depends on the threads.
+        with one_thread() if labels.is_floating_point() and self._device.type == "cpu" else nullcontext():
+            loss = F.cross_entropy(logits, labels, label_smoothing=self._label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.maximum(totals.stopped, (~loss.detach().isfinite()).float(), out=totals.stopped)
         if self._device.type != "cuda" and totals.stopped.item():
@@ -121,7 +132,8 @@ class TrainingStep:
         self._update(totals)
         totals.updates += 1 - totals.stopped.long()
         totals.loss += loss.detach() * len(images)
-        totals.wrong += (logits.detach().argmax(1) != labels).sum()
+        classes = labels.argmax(1) if labels.is_floating_point() else labels
+        totals.wrong += (logits.detach().argmax(1) != classes).sum()
 
     def _update(self, totals: Totals) -> None:
         if self._clip_norm:
@@ -129,3 +141,5 @@ class TrainingStep:
         # The fused optimiser skips its update where found_inf is 1, without asking the host.
         self._optimiser.found_inf = totals.stopped  # type: ignore[attr-defined]
         self._optimiser.step()
+        if self._averages is not None:
+            self._averages.update()
