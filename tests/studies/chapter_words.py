@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Bullets, Note, Prose
-from reslab.studies.catalogue import CHAPTERS
+from reslab.studies.catalogue import chapter_of as words_chapter
 from reslab.studies.chapter import find, write
 from reslab.studies.study import Study
 
@@ -22,5 +22,5 @@ def words_of(blocks: Iterable[Block]) -> str:
 
 def chapter_of(study: Study, tables: Tables) -> list[Block]:
     """Return the chapter of a study, from whatever has been run."""
-    chapter = CHAPTERS[study.kind](study)
+    chapter = words_chapter(study)
     return write(find(study, tables, chapter), chapter)

@@ -12,8 +12,8 @@ from reslab.exhibits.blocks import Block, Command, Figure, Heading, Table
 from reslab.recipe import Recipe
 from reslab.studies.catalogue import ask, ask_all
 from reslab.studies.questions import QUESTIONS
-from reslab.studies.reasons import NOTHING_BESIDE
 from reslab.studies.study import Options, Study
+from reslab.studies.words import words_of as texts_of
 from synthetic import Truth, layers, write_diagnostics, write_run
 
 DIVERGED = {"kind": "diverged", "message": "the loss is not finite", "epoch": 4, "iteration": 200, "time": "t"}
@@ -526,7 +526,7 @@ def test_a_base_that_stands_alone_denies_nothing(tmp_path: Path) -> None:
             if run.recipe == base:
                 write_run(root, run, Truth(14.0, 11.0, 0.1))
         words = words_of(chapter_of(study, read_tables(root)))
-        assert NOTHING_BESIDE in words
+        assert texts_of(name)("tests.nothing") in words
         for denied in ("has no finished run", "there is nothing to give a reason for", "lowest with"):
             assert denied not in words
 

@@ -8,6 +8,7 @@ from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Prose
 from reslab.recipe import Recipe, Run
 from reslab.studies.curve_features import curve_features
+from reslab.studies.words import words_of as texts_of
 from synthetic import Truth, small, write_run
 
 MINUS = "\N{MINUS SIGN}"
@@ -21,7 +22,9 @@ def _words(root: Path, recipes: dict[Recipe, Truth]) -> str:
     for recipe, truth in recipes.items():
         write_run(root, Run(recipe, 0), truth)
     tables = read_tables(root)
-    (block,) = curve_features([gather(tables, recipe.id, recipe, (0,)) for recipe in recipes], _rate)
+    (block,) = curve_features(
+        [gather(tables, recipe.id, recipe, (0,)) for recipe in recipes], _rate, texts_of("custom")
+    )
     assert isinstance(block, Prose)
     return block.text
 

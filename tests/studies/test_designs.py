@@ -10,6 +10,7 @@ from reslab.recipe import Recipe, vary
 from reslab.studies.catalogue import ask
 from reslab.studies.designs import BOTH, bases, muon_words, where, with_base
 from reslab.studies.study import Options
+from reslab.studies.words import words_of as texts_of
 
 
 def test_there_is_a_base_on_every_data_set_at_every_depth() -> None:
@@ -25,7 +26,7 @@ def muon(tmp_path: Path, *rates: tuple[float, float]) -> str:
     fast = preset_recipe("fast", dataset="digits", depth=8)
     recipes = [vary(fast, learning_rate=sgd, muon_rate=own) for sgd, own in rates]
     groups = [gather(read_tables(tmp_path), recipe.id, recipe, (0,)) for recipe in recipes]
-    return " ".join(block.text for block in muon_words(groups) if isinstance(block, Prose))
+    return " ".join(block.text for block in muon_words(groups, texts_of("custom")) if isinstance(block, Prose))
 
 
 def test_what_muons_rate_does_is_said_where_the_learning_rate_is_varied(tmp_path: Path) -> None:
@@ -35,7 +36,9 @@ def test_what_muons_rate_does_is_said_where_the_learning_rate_is_varied(tmp_path
     assert "is 0.025 and 0.03, not in proportion" in muon(tmp_path, (0.1, 0.025), (0.2, 0.03))
     assert muon(tmp_path, (0.1, 0.025), (0.1, 0.05)) == ""
     sgd = [vary(base, learning_rate=rate) for base in bases(Options(datasets=("digits",)), (8,)) for rate in (0.1, 1.0)]
-    assert muon_words([gather(read_tables(tmp_path), recipe.id, recipe, (0,)) for recipe in sgd]) == []
+    assert (
+        muon_words([gather(read_tables(tmp_path), recipe.id, recipe, (0,)) for recipe in sgd], texts_of("custom")) == []
+    )
 
 
 def fast_rates() -> list[Recipe]:

@@ -7,7 +7,7 @@ from chapter_words import words_of
 from reslab.analysis.tidy import Tables, read_tables
 from reslab.exhibits.blocks import Block, Figure, Link, Table
 from reslab.presets import preset_recipe
-from reslab.studies.catalogue import CHAPTERS, ask, ask_all
+from reslab.studies.catalogue import ask, ask_all, chapter_of
 from reslab.studies.chapter import answers, find, strip
 from reslab.studies.opening import Entry, opening
 from reslab.studies.study import Options, Study, Variant
@@ -17,7 +17,7 @@ SHORT = Options(datasets=("cifar10",), depths=(20, 56), epochs=16, seeds=1)
 
 
 def _entry(study: Study, tables: Tables) -> Entry:
-    chapter = CHAPTERS[study.kind](study)
+    chapter = chapter_of(study)
     found = find(study, tables, chapter)
     return Entry(found, answers(found, chapter), strip(found, chapter))
 

@@ -9,9 +9,9 @@ from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Block, Bullets, Figure, Heading, Note, Prose, Table
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, Run, vary
-from reslab.studies.against_published import HEADING
 from reslab.studies.questions.own import labels, others
 from reslab.studies.study import Study, Variant
+from reslab.studies.words import words_of as texts_of
 from synthetic import Truth, small, write_run
 
 STUDY = Study(
@@ -153,7 +153,7 @@ def test_a_shorter_preset_at_its_own_length_stands_beside_the_papers_figure_as_a
     assert "% in 16 epochs, " in short
     assert "the paper's 8.75%." in short
     assert " (95% interval" in short
-    assert HEADING in words
+    assert texts_of("custom")("headings.published") in words
     (apart,) = [text for text in words if text.startswith("The fast recipe is another one than the paper's")]
     assert "16 epochs, 9.77% of the images of the paper's training" in apart
     (table,) = [table for table in tables if table.key == "published-cifar10"]

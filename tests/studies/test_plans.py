@@ -7,7 +7,7 @@ from chapter_words import words_of
 
 from reslab.analysis.tidy import read_tables
 from reslab.errors import ResLabError
-from reslab.studies.catalogue import CHAPTERS, ask
+from reslab.studies.catalogue import ask, chapter_of
 from reslab.studies.chapter import answers, find, write
 from reslab.studies.plans import ASSIGNMENT, Given, read_plan
 from reslab.studies.study import Options
@@ -101,7 +101,7 @@ def test_a_handout_asks_and_shows_and_does_not_answer(tmp_path: Path) -> None:
     study = read_plan(path, Given()).studies[0]
     for run in study.runs():
         write_run(tmp_path / "runs", run, Truth(20.0 - run.recipe.depth, 5.0))
-    chapter = CHAPTERS[study.kind](study)
+    chapter = chapter_of(study)
     found = find(study, read_tables(tmp_path / "runs"), chapter)
     blocks = write(found, chapter)
     words = words_of(blocks)

@@ -11,10 +11,14 @@ from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.wording import listing
 from reslab.recipe import Run
-from reslab.studies.reasons import NOTHING_BESIDE, UNTESTED, on_what_scale, reasons, untested
+from reslab.studies.reasons import on_what_scale, reasons, untested
+from reslab.studies.words import Words
+from reslab.studies.words import words_of as texts_of
 from synthetic import Truth, small, write_run
 
 BASE = (14.0, 11.0)
+
+WORDS = texts_of("custom")
 
 
 def _compared(root: Path, *others: tuple[float, float], seeds: int = 1, noise: float = 0.0) -> list[Compared]:
@@ -33,21 +37,21 @@ def _listed(compared: Sequence[Compared]) -> str:
 
 
 def _words(compared: list[Compared]) -> str:
-    return words_of(reasons(compared, _listed))
+    return words_of(reasons(compared, _listed, WORDS))
 
 
 def test_differences_stand_beside_what_the_test_images_alone_may_do(tmp_path: Path) -> None:
     several = _compared(tmp_path / "several", (14.4, 11.0), (38.0, 38.0))
     # At 14% and 14.4%, and at 14% and 38%, of 10,000 images: 1.96 * sqrt(14 * 86 + 38 * 62) / 100 points.
-    assert on_what_scale(several) == (
-        f"{UNTESTED}  10,000 test images alone can put equal networks up to 1.17 points apart (95%); of the two "
-        "differences here one is larger."
+    assert on_what_scale(several, WORDS) == (
+        f"{WORDS('tests.untested')}  10,000 test images alone can put equal networks up to 1.17 points apart (95%); of "
+        "the two differences here one is larger."
     )
     alone = _compared(tmp_path / "alone", (14.4, 11.0))
-    assert on_what_scale(alone).endswith("up to 0.97 points apart (95%); the difference here is not larger.")
+    assert on_what_scale(alone, WORDS).endswith("up to 0.97 points apart (95%); the difference here is not larger.")
     far = _compared(tmp_path / "far", (38.0, 38.0), (40.0, 38.0))
-    assert on_what_scale(far).endswith("; all two differences here are larger.")
-    assert on_what_scale([]) == UNTESTED
+    assert on_what_scale(far, WORDS).endswith("; all two differences here are larger.")
+    assert on_what_scale([], WORDS) == WORDS("tests.untested")
 
 
 @pytest.mark.parametrize(
@@ -144,11 +148,12 @@ def test_what_is_shown_has_a_reason_whichever_way_it_goes(
 def test_where_nothing_stands_beside_the_base_nothing_is_denied(tmp_path: Path) -> None:
     found = _compared(tmp_path, (14.0, 11.0))
     alone = [Compared(one.first, one.second, None, None) for one in found]
-    assert _words(alone) == NOTHING_BESIDE
-    assert _words([]) == NOTHING_BESIDE
+    assert _words(alone) == WORDS("tests.nothing")
+    assert _words([]) == WORDS("tests.nothing")
 
 
 def test_a_study_may_have_words_of_its_own(tmp_path: Path) -> None:
     found = _compared(tmp_path, (14.0, 11.0), seeds=3, noise=0.05)
-    text = words_of(reasons(found, _listed, {("equal", "open"): "it does nothing"}))
+    words = Words({**WORDS.texts, "reasons.equal, open": "it does nothing"})
+    text = words_of(reasons(found, _listed, words))
     assert text == "Test error equal within 0.5 points (rate 1): it does nothing."

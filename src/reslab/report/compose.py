@@ -19,7 +19,7 @@ from reslab.report.notes import FIRST, NAME, read_notes
 from reslab.report.references import cited
 from reslab.report.repeated import said_once
 from reslab.studies.asked import record_path, recorded
-from reslab.studies.catalogue import CHAPTERS
+from reslab.studies.catalogue import CHAPTERS, chapter_of, reworded
 from reslab.studies.chapter import answers, find, strip, write
 from reslab.studies.opening import Entry, opening
 from reslab.studies.plans import assignment_plan
@@ -54,7 +54,9 @@ def compose(
     if not studies:
         return _nothing(tables, title, author)
     shown = select(tables, [run for study in studies for run in study.runs()])
-    parts = [(find(study, tables, chapter), chapter) for study in studies for chapter in (CHAPTERS[study.kind](study),)]
+    studies = [reworded(study, runs_root) for study in studies]
+    chapters = [chapter_of(study, runs_root) for study in studies]
+    parts = [(find(study, tables, chapter), chapter) for study, chapter in zip(studies, chapters, strict=True)]
     notes = read_notes(runs_root)
     sections = [
         Section(found.study.name, found.study.title, (*_noted(notes, found.study.name), *write(found, own)))

@@ -34,14 +34,15 @@ from reslab.studies.comparable import (
     schedule_share,
     why_not_comparable,
 )
+from reslab.studies.findings import Findings
+from reslab.studies.words import Words
 
-HEADING = "How do the results compare with the paper's?"
 ONE_MORE = (
     "Where the paper gives one run, the interval is that of one more run of ours: its run is taken to vary as ours do."
 )
 
 
-def against_paper(done: Sequence[Group], *, told: bool = False) -> list[Block]:
+def against_paper(done: Sequence[Group], words: Words, *, told: bool = False) -> list[Block]:
     """Return the comparison with the paper, under its heading, for those groups that it applies to; else nothing.
 
     `told` says that the differences from the paper have been told.
@@ -68,13 +69,13 @@ def against_paper(done: Sequence[Group], *, told: bool = False) -> list[Block]:
     tables = _published_tables(alike)
     if not tables:
         return []
-    blocks: list[Block] = [Heading(HEADING), *([Bullets(tuple(items))] if items else [])]
+    blocks: list[Block] = [Heading(words("headings.published")), *([Bullets(tuple(items))] if items else [])]
     blocks += [Prose(ONE_MORE)] if any(map(_is_one_run, alike)) else []
     blocks += [Prose(_longer_window(last, window)) for last, window in longer.items()]
     return [*blocks, *tables, *_protocol(alike, any(verdict.resolved for *_, verdict in judged))]
 
 
-def another_recipe(done: Sequence[Group], *, told: bool = False) -> list[Block]:
+def another_recipe(done: Sequence[Group], words: Words, *, told: bool = False) -> list[Block]:
     """Return how groups of a preset that is shorter than the paper's training stand beside the published figures.
 
     Only those that are the preset as it stands, at its own length.  Nothing where there are none.  `told` says that the
@@ -103,7 +104,7 @@ def another_recipe(done: Sequence[Group], *, told: bool = False) -> list[Block]:
         for dataset in datasets_of(own)
         for alike in (on_dataset(own, dataset),)
     ]
-    blocks: list[Block] = [Heading(HEADING), *([] if told else [Bullets(items)]), Prose(text)]
+    blocks: list[Block] = [Heading(words("headings.published")), *([] if told else [Bullets(items)]), Prose(text)]
     blocks += [Prose(ONE_MORE)] if any(map(_is_one_run, own)) else []
     return [*blocks, *(table for table in tables if table is not None)]
 
@@ -145,10 +146,10 @@ def published_beside(groups: Sequence[Group]) -> list[Published]:
     return list(dict.fromkeys(one for group in own for one in figures_of(group)))
 
 
-def beside_ranges(groups: Sequence[Group], known: Sequence[Published], matches: Matches, label: Label) -> list[Block]:
+def beside_ranges(found: Findings, known: Sequence[Published], matches: Matches, label: Label) -> list[Block]:
     """Return inside, above or below which published ranges the means over the same epochs lie; nothing without any."""
     places: dict[str, list[Group]] = {}
-    for group in groups:
+    for group in found.done:
         figures = group.in_window("test_error")
         for one in known:
             if figures is not None and one.low is not None and one.high is not None and matches(group, one):
@@ -158,12 +159,7 @@ def beside_ranges(groups: Sequence[Group], known: Sequence[Published], matches: 
     listed = "; ".join(f"{where} it with {listing(map(label, own))}" for where, own in places.items())
     epochs = sorted({one.window for one in known if one.window is not None})
     theirs = listing(f"{first} to {last}" for first, last in epochs)
-    return [
-        Prose(
-            "Beside the assignment's range of the test error after the first drop of the rate"
-            f"{f' (its epochs {theirs})' if theirs else ''}, the mean here lies {listed}."
-        )
-    ]
+    return [Prose(found.words("in-range", epochs=f" (its epochs {theirs})" if theirs else "", listed=listed))]
 
 
 def where_in(mean: float, one: Published) -> str:
@@ -173,10 +169,10 @@ def where_in(mean: float, one: Published) -> str:
     return "above" if mean > one.high else "below" if mean < one.low else "inside"
 
 
-def not_compared(done: Sequence[Group]) -> list[Block]:
+def not_compared(done: Sequence[Group], words: Words) -> list[Block]:
     """Return why these groups are compared with nothing published, where none of them is."""
     reason = why_not_comparable(*done)
-    return [Prose(f"These runs are not compared with published figures: {reason}.")] if reason else []
+    return [Prose(words("not-compared", reason=reason))] if reason else []
 
 
 def _beside(judged: Sequence[tuple[Group, Published, Verdict]]) -> list[tuple[Group, str]]:

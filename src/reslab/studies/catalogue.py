@@ -1,6 +1,7 @@
 """Studies and plans by name, and the chapter that answers each kind of study."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from reslab.errors import ResLabError, nearest
@@ -8,16 +9,29 @@ from reslab.studies.plans import ASSIGNMENT, Given, read_plan
 from reslab.studies.question import Chapter
 from reslab.studies.questions import QUESTIONS, own
 from reslab.studies.study import OTHERS, Options, Plan, Study
+from reslab.studies.words import ABOVE, Words, in_the_users, users_words, words_of
 
 PLANS: dict[str, Path] = {"assignment": ASSIGNMENT}
 """What asks several studies at once."""
 
-CHAPTERS: dict[str, Callable[[Study], Chapter]] = {
+CHAPTERS: dict[str, Callable[[Study, Words], Chapter]] = {
     **{name: question.chapter for name, question in QUESTIONS.items()},
     own.CUSTOM: own.chapter,
     OTHERS: own.chapter,
 }
 """What answers each kind of study."""
+
+
+def chapter_of(study: Study, runs_root: Path | None = None) -> Chapter:
+    """Return the chapter that answers a study, in ResLab's words, or a user's beside the runs (see `studies.words`)."""
+    words = words_of(study.kind)
+    return CHAPTERS[study.kind](study, words if runs_root is None else in_the_users(words, runs_root, study.name))
+
+
+def reworded(study: Study, runs_root: Path) -> Study:
+    """Return the study with the title, question and expectation that a user has written for it beside the runs."""
+    given = users_words(runs_root, study.name)
+    return replace(study, **{key: given[key] for key in ABOVE if key in given})  # type: ignore[arg-type]
 
 
 def ask(name: str, options: Options) -> Study:

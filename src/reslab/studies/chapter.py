@@ -29,14 +29,13 @@ from reslab.studies.same_errors import same_errors
 from reslab.studies.sentences import compared_name, diverged_words, missing_words
 from reslab.studies.study import Study
 
-YOURS = "Your answer, from the figures and tables of this chapter:"
-"""What stands in a handout in place of an answer."""
-
 
 def find(study: Study, tables: Tables, chapter: Chapter) -> Findings:
     """Return what a study's groups show, from whatever has been run."""
     groups = study.groups(tables)
-    return Findings(study, groups, compare(chapter.pairs(groups)), chapter.label, chapter.short or chapter.label)
+    return Findings(
+        study, groups, compare(chapter.pairs(groups)), chapter.label, chapter.short or chapter.label, chapter.words
+    )
 
 
 def answers(found: Findings, chapter: Chapter) -> list[Answer]:
@@ -46,11 +45,16 @@ def answers(found: Findings, chapter: Chapter) -> list[Answer]:
 
 def strip(found: Findings, chapter: Chapter) -> Strip:
     """Return the study's panels of the overview."""
-    axis, title = chapter.axis, opened(chapter.varied)
+    axis, title = chapter.axis, varied(chapter)
     groups = _drawn(found.done, axis)
     if axis is None:
         return Strip(title, groups, found.short, lambda _: MEASURED, _marks(found, chapter))
     return Strip(title, groups, axis.place, axis.series, _marks(found, chapter))
+
+
+def varied(chapter: Chapter) -> str:
+    """Return what was varied, as the head of a column."""
+    return opened(chapter.varied or chapter.words("varied"))
 
 
 def _drawn(groups: Sequence[Group], axis: Axis | None) -> list[Group]:
@@ -63,20 +67,21 @@ def _drawn(groups: Sequence[Group], axis: Axis | None) -> list[Group]:
 
 def write(found: Findings, chapter: Chapter) -> list[Block]:
     """Return the whole chapter, from whatever has been run."""
-    study = found.study
+    study, words = found.study, found.words
     blocks: list[Block] = [Prose(study.question)] if study.question else []
-    blocks += [Prose(f"Expected: {study.expectation}")] if study.expectation else []
+    blocks += [Prose(words("expected", text=study.expectation))] if study.expectation else []
     if found.done:
         sentences = tuple(answer.sentence for answer in answers(found, chapter))
         blocks += [Bullets(sentences)] if sentences else []
     if not study.answers:
-        blocks.append(Note(YOURS))
-    blocks += [*progress(found.groups), *diverged_words(found.groups)]
+        blocks.append(Note(words("handout")))
+    blocks += [*progress(found.groups, words), *diverged_words(found.groups, words)]
     if found.done:
-        blocks += [*missing_words(found.groups), *_results(found, chapter), *_details(found, chapter)]
+        blocks += [*missing_words(found.groups, words), *_results(found, chapter), *_details(found, chapter)]
     elif any(group.epochs.height for group in found.groups):
-        blocks.append(Prose("No run has finished, so there is nothing to answer with yet."))
-    return [*blocks, *same_errors(found, ordered=chapter.ordered), *_curves(found, chapter), *_run(found, chapter)]
+        blocks.append(Prose(words("unfinished")))
+    blocks += [*same_errors(found, ordered=chapter.ordered), *_curves(found, chapter), *_run(found, chapter)]
+    return [block for block in blocks if not isinstance(block, Heading | Prose | Note) or block.text]
 
 
 def _results(found: Findings, chapter: Chapter) -> list[Block]:
@@ -93,16 +98,16 @@ def _results(found: Findings, chapter: Chapter) -> list[Block]:
         found.groups,
         found.compared,
         found.full,
-        heading=opened(chapter.varied),
+        heading=varied(chapter),
         beside=chapter.published(found.done),
         matches=chapter.matches,
     )
     rest = further(found.compared)
     pairs = comparison_table("comparisons", rest, lambda one: compared_name(one, found.groups, chapter.label))
-    shown_first = [] if alone else [*muon_words(found.groups), figure, table]
+    shown_first = [] if alone else [*muon_words(found.groups, found.words), figure, table]
     blocks = [*shown_first, pairs, *chapter.exhibits(found)]
     if untested(found.compared):
-        blocks.append(Prose(on_what_scale(found.compared)))
+        blocks.append(Prose(on_what_scale(found.compared, found.words)))
     elif words := how_compared(found.compared):
         blocks.append(Prose(words))
     return [block for block in blocks if block is not None]
@@ -111,17 +116,17 @@ def _results(found: Findings, chapter: Chapter) -> list[Block]:
 def published_blocks(found: Findings, chapter: Chapter) -> list[Block]:
     """Return how the runs stand to published figures, where any apply."""
     told = chapter.paper_told
-    return [*against_paper(found.done, told=told), *another_recipe(found.done, told=told)]
+    return [*against_paper(found.done, found.words, told=told), *another_recipe(found.done, found.words, told=told)]
 
 
 def _details(found: Findings, chapter: Chapter) -> list[Block]:
     """Return reasons, what was measured on the networks, published figures, and the questions of the study's own."""
     if not found.study.answers:
-        return [Heading("Why?"), Note(YOURS)]
+        return [Heading(found.words("headings.why")), Note(found.words("handout"))]
     reasons = chapter.why(found) if chapter.why is not None and found.compared else []
     reasons += measured(found.study, found.groups, chapter.label)
     reasons += effective(found.groups, chapter.label, ordered=chapter.ordered)
-    blocks: list[Block] = [Heading("Why?"), *reasons] if reasons else []
+    blocks: list[Block] = [Heading(found.words("headings.why")), *reasons] if reasons else []
     blocks += chapter.sections(found)
     return [*blocks, *published_blocks(found, chapter)]
 
@@ -134,7 +139,8 @@ def _curves(found: Findings, chapter: Chapter) -> list[Block]:
     drawn: list[Block] = [figure for figure in figures if figure is not None]
     if not drawn:
         return []
-    return [Heading("Curves"), *drawn, *(curve_features(found.done, chapter.label) if found.done else [])]
+    features = curve_features(found.done, chapter.label, found.words) if found.done else []
+    return [Heading(found.words("headings.curves")), *drawn, *features]
 
 
 def _run(found: Findings, chapter: Chapter) -> list[Block]:
@@ -143,7 +149,7 @@ def _run(found: Findings, chapter: Chapter) -> list[Block]:
     if chapter.base is not None:
         told = recipe_table("recipe", [group for group in found.groups if chapter.base(group)])
         table = replace(told, title="The recipe of the base", caption="The recipe of the base, and the seeds.")
-    return [Heading("What was run"), table, *not_compared(found.done or found.groups)]
+    return [Heading(found.words("headings.run")), table, *not_compared(found.done or found.groups, found.words)]
 
 
 def _marks(found: Findings, chapter: Chapter) -> Sequence[Mark]:

@@ -7,21 +7,23 @@ from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.exhibits.blocks import Block, Prose
 from reslab.exhibits.wording import Label, dataset_name, listing, points
 from reslab.studies.sentences import placed
+from reslab.studies.words import Words
 
 
-def curve_features(done: Sequence[Group], label: Label) -> list[Block]:
+def curve_features(done: Sequence[Group], label: Label, words: Words) -> list[Block]:
     """Return in a paragraph what the curves of groups with finished runs show ([[appendix-steps]] has the steps)."""
     changes = [(group, _changes(group)) for group in done]
     sentences = []
     if not any(found for _, found in changes):
         gradual = any(group.recipe.schedule != "step" for group in done)
         how = "changes steadily" if gradual else "is constant"
-        sentences.append(f"The rate {how}, so no drop of it can show in the curves.")
+        sentences.append(words("curves.no-drop", how=how))
     for place in range(max(len(found) for _, found in changes)):
         here = [(group, found[place]) for group, found in changes if len(found) > place]
         stands_out = all(_stands_out(group, change) for group, change in here)
         sentences.append(_step_words(place, [change for _, change in here], stands_out))
-    return [Prose("  ".join([*sentences, *_at_chance(done, label), *_unrest(done), *_gaps(done, label)]))]
+    rest = [*_at_chance(done, label), *_unrest(done, words), *_gaps(done, label, words)]
+    return [Prose("  ".join([*sentences, *rest]))]
 
 
 def gap(group: Group) -> float:
@@ -81,7 +83,7 @@ def _at_chance(done: Sequence[Group], label: Label) -> list[str]:
     return [f"At chance, in training: {'; '.join(parts)}."] if parts else []
 
 
-def _unrest(done: Sequence[Group]) -> list[str]:
+def _unrest(done: Sequence[Group], words: Words) -> list[str]:
     """Return how much the test error moves from epoch to epoch at the first rate and at the last."""
     pairs = []
     for group in done:
@@ -94,13 +96,10 @@ def _unrest(done: Sequence[Group]) -> list[str]:
     first, last = [before for before, _ in pairs], [after for _, after in pairs]
     some = "" if len(pairs) == len(done) else f" (in the {len(pairs)} of {len(done)} whose phases are long enough)"
     quieter = ": lower rates are quieter" if all(after < before for before, after in pairs) else ""
-    return [
-        f"From epoch to epoch the test error moves by {_range(first)} points at the first rate and by {_range(last)} "
-        f"at the last{some}{quieter}."
-    ]
+    return [words("curves.unrest", first=_range(first), last=_range(last), some=some, quieter=quieter)]
 
 
-def _gaps(done: Sequence[Group], label: Label) -> list[str]:
+def _gaps(done: Sequence[Group], label: Label, words: Words) -> list[str]:
     """Return by how much test and training errors differ at the end, at the extremes of each data set."""
     parts = []
     for dataset in datasets_of(done):
@@ -109,9 +108,8 @@ def _gaps(done: Sequence[Group], label: Label) -> list[str]:
         ends = [least] if least is most else [least, most]
         listed = " to ".join(f"{points(gap(group))} ({label(group)})" for group in ends)
         parts.append(f"{listed} on {dataset_name(dataset)}" if len(datasets_of(done)) > 1 else listed)
-    text = f"At the end the test error exceeds the training error by {'; '.join(parts)} points."
-    below = any(gap(group) < 0 for group in done)
-    return [text, *(["Below zero means that the augmented training images are harder."] if below else [])]
+    below = [words("curves.below-zero")] if any(gap(group) < 0 for group in done) else []
+    return [words("curves.gaps", listed="; ".join(parts)), *below]
 
 
 def _range(values: Sequence[float]) -> str:

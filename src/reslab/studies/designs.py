@@ -9,7 +9,8 @@ from reslab.exhibits.blocks import Block, Prose
 from reslab.exhibits.wording import dataset_name, listing, network_name, number
 from reslab.presets import PRESETS, preset_recipe
 from reslab.recipe import IMAGENET_FAMILIES, Recipe, Scalar, stretch, vary
-from reslab.studies.study import Options, Variant
+from reslab.studies.study import Options, Study, Variant
+from reslab.studies.words import Words, words_of
 
 TEN, HUNDRED = "cifar10", "cifar100"
 BOTH = (TEN, HUNDRED)
@@ -79,7 +80,7 @@ def at_rate(recipe: Recipe, factor: float) -> Recipe:
     )
 
 
-def muon_words(groups: Sequence[Group]) -> list[Block]:
+def muon_words(groups: Sequence[Group], words: Words) -> list[Block]:
     """Return what Muon's rate does while the learning rate, which is SGD's, is varied; nothing where it does not play.
 
     Only what was varied may be told of as such.
@@ -88,13 +89,10 @@ def muon_words(groups: Sequence[Group]) -> list[Block]:
     if len({recipe.learning_rate for recipe in trained}) < 2:
         return []
     rates = sorted({recipe.muon_rate for recipe in trained})
-    what = "Muon's rate, by which the 3x3 convolutions within the blocks are trained,"
-    if len(rates) == 1:
-        return [Prose(f"{what} is {number(rates[0])} throughout: the rates given are SGD's, of all other weights.")]
     if len({f"{recipe.muon_rate / recipe.learning_rate:.6g}" for recipe in trained}) == 1:
         ends = f"{number(rates[0])} to {number(rates[-1])}"
-        return [Prose(f"{what} goes in proportion with the rates given, which are SGD's: it is {ends}.")]
-    return [Prose(f"{what} is {listing(map(number, rates))}, not in proportion with the rates given, which are SGD's.")]
+        return [Prose(words("muon.proportional", rates=ends))]
+    return [Prose(words("muon.fixed" if len(rates) == 1 else "muon.free", rates=listing(map(number, rates))))]
 
 
 def variants(asked: Iterable[tuple[str, Recipe, Factors]]) -> tuple[Variant, ...]:
@@ -110,9 +108,28 @@ def labelled(parts: Sequence[str], recipe: Recipe) -> str:
     return ", ".join([*parts, network_name(recipe), dataset_name(recipe.dataset)])
 
 
-def seeds(options: Options) -> tuple[int, ...]:
-    """Return the seeds asked for."""
-    return tuple(range(options.seeds))
+def study_of(
+    name: str,
+    options: Options,
+    asked: Iterable[tuple[str, Recipe, Factors]],
+    *,
+    diagnostics: tuple[str, ...] = (),
+    diagnostics_during: tuple[str, ...] = (),
+    **values: str,
+) -> Study:
+    """Return the study of a question of ResLab's own: its words, with their values, and what it asks."""
+    words = words_of(name)
+    return Study(
+        name=name,
+        title=words("title"),
+        question=words("question", **values),
+        expectation=words("expectation", **values),
+        variants=variants(asked),
+        seeds=tuple(range(options.seeds)),
+        kind=name,
+        diagnostics=diagnostics,
+        diagnostics_during=diagnostics_during,
+    )
 
 
 def within(

@@ -8,6 +8,7 @@ from reslab.analysis.groups import Group
 from reslab.exhibits.wording import Label
 from reslab.studies.sentences import placed
 from reslab.studies.study import Study
+from reslab.studies.words import Words
 
 Groups = Sequence[Group]
 Pairs = list[tuple[Group, Group]]
@@ -26,6 +27,7 @@ class Findings:
     compared: Sequence[Compared]
     label: Label
     short: Label
+    words: Words
 
     @property
     def done(self) -> list[Group]:

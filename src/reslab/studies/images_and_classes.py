@@ -47,6 +47,7 @@ def reasons_for_fewer(found: Findings) -> list[Block]:
     return reasons(
         shares_of_all(found.compared),
         lambda some: by_dataset([one.second for one in some], found.label, found.done),
+        found.words,
     )
 
 

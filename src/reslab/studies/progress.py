@@ -7,20 +7,11 @@ from reslab.analysis.groups import Group
 from reslab.analysis.summary import schedule_epochs
 from reslab.datasets import SHORT
 from reslab.exhibits.blocks import Block, Bullets, Note, Prose
-from reslab.exhibits.wording import number, opened
-
-_STATUS_WORDS = {
-    "running": "running",
-    "interrupted": "interrupted",
-    "pending": "not started",
-    "failed": "failed",
-    "diverged": "diverged",
-    "unreadable": "not readable",
-    "apart": "trained on other images than the rest, and counted nowhere",
-}
+from reslab.exhibits.wording import number
+from reslab.studies.words import Words
 
 
-def progress(groups: Sequence[Group]) -> list[Block]:
+def progress(groups: Sequence[Group], words: Words) -> list[Block]:
     """Return how many runs have finished, and each that has not, by name; nothing where all have."""
     asked = sum(len(group.seeds) for group in groups)
     done = sum(group.num_finished for group in groups)
@@ -30,21 +21,15 @@ def progress(groups: Sequence[Group]) -> list[Block]:
     for group in groups:
         for status, names in _unfinished(group).items():
             unfinished.setdefault(status, []).extend(names)
-    items = [
-        f"{opened(_STATUS_WORDS[status])}: {'; '.join(unfinished[status])}."
-        for status in _STATUS_WORDS
-        if status in unfinished
-    ]
-    text = f"{done} of {asked} runs have finished."
+    states = words.under("states")
+    items = tuple(f"{states[status]}: {'; '.join(unfinished[status])}." for status in states if status in unfinished)
+    texts = [words("progress.done", done=done, asked=asked)]
     if set(unfinished) == {"diverged"}:
-        return [Prose(f"{text}  The others diverged, so nothing is left to train."), Bullets(tuple(items))]
+        return [Prose("  ".join([*texts, words("progress.all-diverged")])), Bullets(items)]
     if set(unfinished) - {"diverged", "unreadable", "apart"}:
-        text += "  Give the same command again to resume."
-    if "apart" in unfinished:
-        text += "  If a run is on other images, remove its folder; the command then trains it again."
-    if "unreadable" in unfinished:
-        text += "  If a run is not readable, remove its folder first; the command then trains it again."
-    return [Note(text), Bullets(tuple(items))]
+        texts.append(words("progress.again"))
+    texts += [words(f"progress.{status}") for status in ("apart", "unreadable") if status in unfinished]
+    return [Note("  ".join(texts)), Bullets(items)]
 
 
 def _unfinished(group: Group) -> dict[str, list[str]]:

@@ -16,13 +16,14 @@ from reslab.studies.findings import Findings, Groups, Pairs
 from reslab.studies.reasons import reasons
 from reslab.studies.sentences import by_dataset
 from reslab.studies.study import Options, Study
+from reslab.studies.words import Words
 
 
 def _why(found: Findings) -> list[Block]:
     def listed(own: Sequence[Compared]) -> str:
         return by_dataset([one.second for one in own], found.label, found.done)
 
-    return reasons(found.compared, listed)
+    return reasons(found.compared, listed, found.words)
 
 
 def _none(found: Findings) -> list[Block]:
@@ -37,14 +38,16 @@ def _unpublished(groups: Groups) -> list[Published]:
 class Chapter:
     """What is a study's own in its chapter; every function but `pairs` is asked only where a run has finished."""
 
+    words: Words
+    """Its headings and sentences."""
     label: Label
     """Names a group among those of its data set."""
     short: Label | None = None
     """Names a group by what is varied alone, among those that it is compared with; None: as `label` does."""
     pairs: Callable[[Groups], Pairs]
     """The comparisons, each (what with, what)."""
-    varied: str
-    """What was varied, in a word or two that head a column."""
+    varied: str = ""
+    """What was varied, in a word or two that head a column; empty: as the words have it."""
     axis: Axis | None = None
     """What the key figure has along its horizontal axis; None: a row a variant."""
     readings: Sequence[Reading] = ("test",)
@@ -79,6 +82,5 @@ class Question:
     """A question that ResLab brings: what asks it, and the chapter that answers it."""
 
     name: str
-    title: str
     ask: Callable[[Options], Study]
-    chapter: Callable[[Study], Chapter]
+    chapter: Callable[[Study, Words], Chapter]

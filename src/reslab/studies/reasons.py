@@ -7,6 +7,7 @@ from reslab.analysis.differences import by_images_alone
 from reslab.analysis.verdicts import MARGIN, Verdict
 from reslab.exhibits.blocks import Block, Bullets, Prose
 from reslab.exhibits.wording import counted, number, points, signed, that_do
+from reslab.studies.words import Words
 
 Listed = Callable[[Sequence[Compared]], str]
 """Lists what is compared, as in "rate 0.2 and rate 0.5"."""
@@ -14,49 +15,38 @@ Listed = Callable[[Sequence[Compared]], str]
 Kinds = tuple[str, str]
 """What is shown of the test error and of the training error: higher, lower, equal or open."""
 
-NOTHING_BESIDE = "There is nothing to compare yet: the base, or everything it is compared with, has not finished."
-UNTESTED = "With one seed each, no difference is tested."
-_MEANINGS: dict[Kinds, str] = {
-    ("higher", "higher"): "the network learns even the training images less well: too little training, or training "
-    "gone wrong, not overfitting",
-    ("higher", "lower"): "the network learns the training images better and generalises less well: overfitting",
-    ("lower", "lower"): "the network learns more, and this carries over to new images",
-    ("lower", "higher"): "the network learns the training images less well but generalises better",
-    ("equal", "lower"): "the network learns the training images better, but too little carries over to show",
-    ("equal", "higher"): "the network learns the training images less well, at little cost on new ones",
-    ("open", "lower"): "the network learns the training images better; these seeds do not show whether it carries over",
-    (
-        "open",
-        "higher",
-    ): "the network learns the training images less well; these seeds do not show the cost on new ones",
-}
 
-
-def reasons(compared: Sequence[Compared], listed: Listed, meanings: Mapping[Kinds, str] | None = None) -> list[Block]:
+def reasons(compared: Sequence[Compared], listed: Listed, words: Words) -> list[Block]:
     """Return what the two errors of each variant say together, or why that cannot be said.
 
-    `meanings` are a study's own words for some cases.  Where a test error differs and no difference of the training
-    errors is resolved, there is no reason: their sizes are given.
+    The words have a table [reasons] by what is shown of both errors.  Where a test error differs and no difference of
+    the training errors is resolved, there is no reason: their sizes are given.
     """
-    words = {**_MEANINGS, **(meanings or {})}
+    meanings = {_kinds(key): text for key, text in words.under("reasons").items()}
     if nothing_beside(compared):
-        return [Prose(NOTHING_BESIDE)]
+        return [Prose(words("tests.nothing"))]
     if untested(compared):
-        return _supposed(compared, listed, words)
+        return _supposed(compared, listed, words, meanings)
     cases: dict[Kinds, list[Compared]] = {}
     for one in compared:
         if one.test is not None and one.train is not None:
             cases.setdefault((one.test.kind, one.train.kind), []).append(one)
-    sentences = [f"{_where(kinds)} ({listed(cases[kinds])}): {words[kinds]}." for kinds in words if kinds in cases]
+    sentences = [
+        f"{_where(kinds)} ({listed(cases[kinds])}): {meanings[kinds]}." for kinds in meanings if kinds in cases
+    ]
     sentences += [
-        f"Test error {kind}, training error not resolved ({_with_training(cases[kind, 'open'], listed)}): no reason is "
-        "shown."
+        words("tests.unexplained", kind=kind, listed=_with_training(cases[kind, "open"], listed))
         for kind in ("higher", "lower")
-        if (kind, "open") in cases and (kind, "open") not in words
+        if (kind, "open") in cases and (kind, "open") not in meanings
     ]
     if not sentences:
-        return [Prose("No difference is resolved, so there is nothing to explain.")]
+        return [Prose(words("tests.nothing-shown"))]
     return [Bullets(tuple(sentences))] if len(sentences) > 1 else [Prose(sentences[0])]
+
+
+def _kinds(key: str) -> Kinds:
+    test, _, train = key.partition(", ")
+    return test, train
 
 
 def nothing_beside(compared: Sequence[Compared]) -> bool:
@@ -70,11 +60,11 @@ def untested(compared: Sequence[Compared]) -> bool:
     return bool(verdicts) and all(verdict.kind == "unknown" for verdict in verdicts)
 
 
-def on_what_scale(compared: Sequence[Compared]) -> str:
+def on_what_scale(compared: Sequence[Compared], words: Words) -> str:
     """Return that nothing is tested, and how many differences the draw of the test images could explain."""
     found = [(one, reach) for one in compared if (reach := _reach(one, "test_error")) is not None]
     if not found:
-        return UNTESTED
+        return words("tests.untested")
     larger = sum(_side(one, "test_error") != "open" for one, _ in found)
     most = points(max(reach for _, reach in found))
     images = min(group.number("num_test") or 0 for one, _ in found for group in (one.first, one.second))
@@ -85,26 +75,24 @@ def on_what_scale(compared: Sequence[Compared]) -> str:
         if larger == len(found)
         else f"of the {counted(len(found), 'difference')} here {that_do(larger, 'is', 'are')} larger"
     )
-    return f"{UNTESTED}  {images:,} test images alone can put equal networks up to {most} points apart (95%); {sizes}."
+    scale = words("tests.scale", images=f"{images:,}", most=most, sizes=sizes)
+    return f"{words('tests.untested')}  {scale}"
 
 
-def _supposed(compared: Sequence[Compared], listed: Listed, words: Mapping[Kinds, str]) -> list[Block]:
+def _supposed(compared: Sequence[Compared], listed: Listed, words: Words, meanings: Mapping[Kinds, str]) -> list[Block]:
     """Return the reasons that the larger differences would have, if seeds confirmed them; nothing without any."""
     cases: dict[Kinds, list[Compared]] = {}
     for one in compared:
         if one.test is not None and one.train is not None:
             cases.setdefault((_side(one, "test_error"), _side(one, "train_error")), []).append(one)
     parts = [
-        f"{_where(kinds)} ({listed(cases[kinds])}): {words[kinds]}."
-        for kinds in words
+        f"{_where(kinds)} ({listed(cases[kinds])}): {meanings[kinds]}."
+        for kinds in meanings
         if kinds in cases and "open" not in kinds
     ]
     if not parts:
-        return [Prose("No difference is large enough for a reason to be supposed.")]
-    return [
-        Prose("If more seeds confirm the differences that the test images alone do not explain:"),
-        Bullets(tuple(parts)),
-    ]
+        return [Prose(words("tests.nothing-supposed"))]
+    return [Prose(words("tests.supposed")), Bullets(tuple(parts))]
 
 
 def _where(kinds: Kinds) -> str:

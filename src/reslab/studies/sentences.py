@@ -7,6 +7,7 @@ from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.verdicts import Verdict
 from reslab.exhibits.blocks import Block, Prose
 from reslab.exhibits.wording import Label, dataset_name, listing, opened
+from reslab.studies.words import Words
 
 
 def placed(groups: Sequence[Group], label: Label) -> Label:
@@ -63,7 +64,7 @@ def compared_name(one: Compared, groups: Sequence[Group], label: Label) -> str:
     return f"{text}, {dataset_name(one.first.recipe.dataset)}" if len(datasets_of(groups)) > 1 else text
 
 
-def diverged_words(groups: Sequence[Group]) -> list[Block]:
+def diverged_words(groups: Sequence[Group], words: Words) -> list[Block]:
     """Return which runs diverged, as the result that it is; nothing where none did."""
     lost = [group for group in groups if group.num_diverged]
     if not lost:
@@ -71,11 +72,11 @@ def diverged_words(groups: Sequence[Group]) -> list[Block]:
     listed = listing(f"{group.label} diverged in {group.num_diverged} of {len(group.seeds)} seeds" for group in lost)
     survivors = [group.label for group in lost if group.num_finished]
     which = "these variants" if len(survivors) == len(lost) else listing(survivors)
-    note = f"  Means are of the seeds that finished, which flatters {which}." if survivors else ""
-    return [Prose(f"{opened(listed)}.{note}")]
+    note = [words("diverged-note", which=which)] if survivors else []
+    return [Prose("  ".join([words("diverged", listed=opened(listed)), *note]))]
 
 
-def missing_words(groups: Sequence[Group]) -> list[Block]:
+def missing_words(groups: Sequence[Group], words: Words) -> list[Block]:
     """Return which variants have fewer finished seeds than were asked for, not counting those that diverged."""
     short = [group for group in groups if group.num_finished + group.num_diverged < len(group.seeds)]
     listed = listing(
@@ -84,8 +85,8 @@ def missing_words(groups: Sequence[Group]) -> list[Block]:
         if group.num_finished
     )
     none = listing(group.label for group in short if not group.num_finished)
-    texts = [f"Not all seeds have finished: {listed}.  Their figures are of those that have."] if listed else []
-    texts += [f"No run has finished of {none}: what follows is without it."] if none else []
+    texts = [words("missing", listed=listed)] if listed else []
+    texts += [words("none-finished", listed=none)] if none else []
     return [Prose("  ".join(texts))] if texts else []
 
 

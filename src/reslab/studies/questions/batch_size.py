@@ -8,19 +8,18 @@ from reslab.analysis.summary import summarise
 from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.blocks import Block, Heading, Prose
 from reslab.exhibits.factor_figures import Axis
-from reslab.exhibits.wording import dataset_name, listing, network_name, number, rate
+from reslab.exhibits.wording import dataset_name, listing, network_name, number, points, rate
 from reslab.recipe import Recipe, vary
-from reslab.studies.designs import at_rate, bases, labelled, seeds, several_networks, variants, where, with_base
+from reslab.studies.designs import at_rate, bases, labelled, several_networks, study_of, where, with_base
 from reslab.studies.findings import Findings, Groups
 from reslab.studies.question import Chapter, Question
 from reslab.studies.reasons import nothing_beside, untested
 from reslab.studies.sentences import shown
 from reslab.studies.study import Options, Study
+from reslab.studies.words import Words
 
 DEPTHS = (20,)
 FACTORS = (0.5, 1.0, 2.0)
-
-SAME, SCALED = "rate the same", "rate in proportion"
 
 
 def ask(options: Options) -> Study:
@@ -33,19 +32,8 @@ def ask(options: Options) -> Study:
                 parts = [f"batch {recipe.batch_size} at rate {number(recipe.learning_rate)}"]
                 factors = (*where(base), ("batch_times", factor), ("rate_in_proportion", scaled))
                 asked.append((labelled(parts, recipe), recipe, factors))
-    return Study(
-        name=QUESTION.name,
-        title=QUESTION.title,
-        question="How do the errors change with the batch size, at the same number of images seen, with the rate kept "
-        "and with the rate in proportion to the batch?",
-        expectation="little difference where the rate follows the batch, for its steps then add up to about the same; "
-        "the assignment finds little difference at one rate, too.",
-        variants=variants(asked),
-        seeds=seeds(options),
-        kind=QUESTION.name,
-        diagnostics=("noise-scale",),
-        diagnostics_during=("noise-scale",),
-    )
+    measured = ("noise-scale",)
+    return study_of(QUESTION.name, options, asked, diagnostics=measured, diagnostics_during=measured)
 
 
 def _batches(base: Recipe, factor: float, *, scaled: bool) -> Recipe:
@@ -58,7 +46,7 @@ def _batches(base: Recipe, factor: float, *, scaled: bool) -> Recipe:
     return at_rate(changed, factor) if scaled else changed
 
 
-def chapter(study: Study) -> Chapter:
+def chapter(study: Study, words: Words) -> Chapter:
     """Return what is the batch size's own in its chapter."""
     base = {variant.recipe for variant in study.variants if dict(variant.factors)["batch_times"] == 1}
     rates = {(recipe.dataset, recipe.depth): recipe.learning_rate for recipe in base}
@@ -70,65 +58,56 @@ def chapter(study: Study) -> Chapter:
 
     def series(group: Group) -> str:
         usual = rates[group.recipe.dataset, group.recipe.depth]
-        text = SAME if group.recipe.learning_rate == usual else SCALED
+        text = words("same") if group.recipe.learning_rate == usual else words("scaled")
         return f"{text}, {network_name(group.recipe)}" if many else text
 
     return Chapter(
+        words=words,
         label=label,
         pairs=lambda groups: with_base(groups, base),
-        varied="batch",
-        axis=Axis("Batch size (images)", lambda group: str(group.recipe.batch_size), series),
+        axis=Axis(words("axis"), lambda group: str(group.recipe.batch_size), series),
         readings=("test", "train"),
-        sections=lambda found: [*_rate_or_batch(found), Heading("Is a large batch faster?"), *_speed(found.done)],
+        sections=lambda found: [*_rate_or_batch(found), *_speed(found)],
     )
 
 
-QUESTION = Question(name="batch-size", title="What does the batch size do?", ask=ask, chapter=chapter)
+QUESTION = Question(name="batch-size", ask=ask, chapter=chapter)
 
 
 def _rate_or_batch(found: Findings) -> list[Block]:
     """Return whether the batch matters apart from the rate, as far as both ways of setting the rate show it."""
-    heading = Heading("Does the batch matter, or the rate for each image?")
     same = [one for one in found.compared if one.second.recipe.learning_rate == one.first.recipe.learning_rate]
     scaled = [one for one in found.compared if one.second.recipe.learning_rate != one.first.recipe.learning_rate]
     if nothing_beside(same) or nothing_beside(scaled):
-        return [heading, Prose("Not enough has finished to compare the two ways of setting the rate.")]
-    if untested(found.compared):
-        reach = [max(abs(one.test.difference.value) for one in own if one.test) for own in (same, scaled)]
-        text = (
-            f"With the rate kept the test error moves by up to {reach[0]:.2f} points, with the rate in proportion by "
-            f"up to {reach[1]:.2f}, in one seed each."
-        )
-        return [heading, Prose(text)]
-    within = f"stays equal within {number(MARGIN)} points"
-    if shown(same) and _all_equal(scaled):
-        text = (
-            f"With the rate kept the batch changes the test error, and with the rate in proportion the error {within}: "
-            "what matters here is the rate for each image, and the batch through it."
-        )
+        case = "unfinished"
+    elif untested(found.compared):
+        case = "untested"
+    elif shown(same) and _all_equal(scaled):
+        case = "rate-for-each"
     elif shown(scaled) and _all_equal(same):
-        text = (
-            f"With the rate kept the test error {within}, and with the rate in proportion it changes: within this "
-            "range the rate matters more than the batch."
-        )
+        case = "rate"
     elif shown(same) and shown(scaled):
-        text = "The test error changes both ways, so that the rate alone does not explain what the batch does."
-    elif _all_equal(found.compared):
-        text = f"The test error {within} both ways: within this range neither the batch nor the rate matters more."
+        case = "both"
     else:
-        text = "These seeds do not show whether the batch matters apart from the rate."
-    return [heading, Prose(text)]
+        case = "neither" if _all_equal(found.compared) else "open"
+    text = found.words(f"apart.{case}", margin=number(MARGIN), same=_farthest(same), scaled=_farthest(scaled))
+    return [Heading(found.words("apart.heading")), Prose(text)]
+
+
+def _farthest(compared: Sequence[Compared]) -> str | None:
+    """Return by how many points the test error moves at most."""
+    return points(max((abs(one.test.difference.value) for one in compared if one.test), default=None))
 
 
 def _all_equal(compared: Sequence[Compared]) -> bool:
     return all(one.test is not None and one.test.kind == "equal" for one in compared)
 
 
-def _speed(done: Groups) -> list[Block]:
+def _speed(found: Findings) -> list[Block]:
     """Return training images a second by batch size, from the runs themselves."""
     parts = []
-    for dataset in datasets_of(done):
-        own = on_dataset(done, dataset)
+    for dataset in datasets_of(found.done):
+        own = on_dataset(found.done, dataset)
         by_size: dict[int, list[float]] = {}
         for group in own if not several_networks(own) else own[:0]:
             values = group.runs["images_per_second"].drop_nulls().to_list()
@@ -136,16 +115,13 @@ def _speed(done: Groups) -> list[Block]:
         speeds = [f"{rate(summarise(values).mean)} with {size}" for size, values in sorted(by_size.items()) if values]
         if len(speeds) > 1:
             parts.append(f"on {dataset_name(dataset)} {', '.join(speeds)}")
+    heading = Heading(found.words("speed.heading"))
     if not parts:
-        return [Prose("What each took is in [[appendix-machines]].")]
-    text = (
-        f"Training images a second, by images in a batch: {'; '.join(parts)}.  Runs beside others on a machine are "
-        "slower for that, so small differences say nothing."
-    )
-    differing = listing(words for column, words in _MADE_WITH if _differs(done, column))
-    if differing:
-        text += f"  Nor were they all made with the same {differing}."
-    return [Prose(text)]
+        return [heading, Prose(found.words("speed.elsewhere"))]
+    text = found.words("speed.measured", listed="; ".join(parts))
+    differing = listing(words for column, words in _MADE_WITH if _differs(found.done, column))
+    unlike = f"  {found.words('speed.unlike', differing=differing)}" if differing else ""
+    return [heading, Prose(text + unlike)]
 
 
 _MADE_WITH = (

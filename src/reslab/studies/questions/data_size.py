@@ -11,7 +11,7 @@ from reslab.published import Published, published
 from reslab.recipe import Recipe, vary
 from reslab.studies.answers import Answer, answers_by_base
 from reslab.studies.comparable import why_not_comparable
-from reslab.studies.designs import HUNDRED, Factors, base_recipe, bases, labelled, lengthened, seeds, variants, where
+from reslab.studies.designs import HUNDRED, Factors, base_recipe, bases, labelled, lengthened, study_of, where
 from reslab.studies.findings import Findings, Groups, Pairs
 from reslab.studies.images_and_classes import (
     PASSES,
@@ -24,6 +24,7 @@ from reslab.studies.images_and_classes import (
 )
 from reslab.studies.question import Chapter, Question
 from reslab.studies.study import Options, Study
+from reslab.studies.words import Words, words_of
 
 DEPTHS = (56,)
 SHARES = {0.5: "1/2", 0.2: "1/5"}
@@ -36,25 +37,14 @@ _NAMES = {1.0: "all", **SHARES, FEW: "1/10"}
 def ask(options: Options) -> Study:
     """Return the study of the number of images as the options have it."""
     asked = [one for base in bases(options, DEPTHS) for one in _of(options, base)]
-    question = (
-        "How do the errors change with a half and a fifth of the training images, at the same number of samples seen "
-        "and at the same number of passes?"
-    )
-    expectation = (
-        "fewer images raise the test error and lower the training error, the more so the more often each image is seen."
-    )
-    if any(recipe.dataset == HUNDRED for _, recipe, _ in asked):
-        question += "  And is CIFAR-100 harder for its classes, or for its few images of each?"
-        expectation += "  The assignment supposes that CIFAR-100 is harder because it has fewer images of each class."
-    return Study(
-        name=QUESTION.name,
-        title=QUESTION.title,
-        question=question,
-        expectation=expectation,
-        variants=variants(asked),
-        seeds=seeds(options),
-        kind=QUESTION.name,
+    words, hundred = words_of(QUESTION.name), any(recipe.dataset == HUNDRED for _, recipe, _ in asked)
+    return study_of(
+        QUESTION.name,
+        options,
+        asked,
         diagnostics=("gap",),
+        also_asked=words("also-asked") if hundred else "",
+        also_expected=words("also-expected") if hundred else "",
     )
 
 
@@ -83,7 +73,7 @@ def cut(base: Recipe, share: float, kept: str) -> Recipe:
     return recipe if in_epochs else lengthened(recipe, share)
 
 
-def chapter(study: Study) -> Chapter:
+def chapter(study: Study, words: Words) -> Chapter:
     """Return what is the number of images' own in its chapter."""
     kept_by = {variant.recipe: str(dict(variant.factors).get("kept", SAMPLES)) for variant in study.variants}
     many = len({variant.recipe.depth for variant in study.variants}) > 1
@@ -120,10 +110,10 @@ def chapter(study: Study) -> Chapter:
         return blocks + (images_or_classes(found) if any(recipe.dataset == HUNDRED for recipe in kept_by) else [])
 
     return Chapter(
+        words=words,
         label=label,
         pairs=pairs,
-        varied="images",
-        axis=Axis("Share of the training images", share_name, series),
+        axis=Axis(words("axis"), share_name, series),
         readings=("test", "train"),
         published=_published,
         place=lambda one: _NAMES.get(one.train_share or 1.0, ""),
@@ -139,7 +129,7 @@ def chapter(study: Study) -> Chapter:
     )
 
 
-QUESTION = Question(name="data-size", title="What does the number of images do?", ask=ask, chapter=chapter)
+QUESTION = Question(name="data-size", ask=ask, chapter=chapter)
 
 
 def share_name(group: Group) -> str:

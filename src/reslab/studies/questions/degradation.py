@@ -10,13 +10,14 @@ from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.published_tables import nothing
 from reslab.exhibits.wording import FAMILY_NAMES, dataset_name, listing, network_name
 from reslab.studies.answers import Answer, Effect
-from reslab.studies.designs import BOTH, base_recipe, labelled, seeds, variants, within
+from reslab.studies.designs import BOTH, base_recipe, labelled, study_of, within
 from reslab.studies.findings import Findings, Groups, Pairs
 from reslab.studies.question import Chapter, Question
 from reslab.studies.questions.depth import comparable_figures
 from reslab.studies.reasons import nothing_beside, untested
 from reslab.studies.sentences import higher, lower
 from reslab.studies.study import Options, Study
+from reslab.studies.words import Words
 
 DEPTHS = (20, 32, 44, 56)
 FAMILIES = ("plain", "residual")
@@ -31,27 +32,17 @@ def ask(options: Options) -> Study:
                 recipe = base_recipe(options, dataset, depth, family)
                 factors = (("dataset", dataset), ("family", family), ("depth", depth))
                 asked.append((labelled([], recipe), recipe, factors))
-    return Study(
-        name=QUESTION.name,
-        title=QUESTION.title,
-        question="How do the errors change with depth in plain networks, and how in residual ones?",
-        expectation="deeper plain networks have higher errors, in training too, so that it is not overfitting; deeper "
-        "residual networks have lower ones.  The paper holds that vanishing gradients are unlikely to be the cause.",
-        variants=variants(asked),
-        seeds=seeds(options),
-        kind=QUESTION.name,
-        diagnostics=("responses", "gap", "gradients", "surface"),
-        diagnostics_during=("gradients",),
-    )
+    measured = ("responses", "gap", "gradients", "surface")
+    return study_of(QUESTION.name, options, asked, diagnostics=measured, diagnostics_during=("gradients",))
 
 
-def chapter(study: Study) -> Chapter:
+def chapter(study: Study, words: Words) -> Chapter:
     """Return what is degradation's own in its chapter."""
     return Chapter(
+        words=words,
         label=_network,
         pairs=_pairs,
-        varied="network",
-        axis=Axis("Depth (layers)", lambda group: str(group.recipe.depth), _family),
+        axis=Axis(words("axis"), lambda group: str(group.recipe.depth), _family),
         readings=("train", "test"),
         published=comparable_figures,
         matches=nothing,
@@ -62,7 +53,7 @@ def chapter(study: Study) -> Chapter:
     )
 
 
-QUESTION = Question(name="degradation", title="Do plain networks degrade with depth?", ask=ask, chapter=chapter)
+QUESTION = Question(name="degradation", ask=ask, chapter=chapter)
 
 
 def _pairs(groups: Groups) -> Pairs:
@@ -88,22 +79,21 @@ def _answers(found: Findings) -> list[Answer]:
         ends = [one for one in _ends(found.compared, dataset) if one.test is not None]
         for one in ends:
             where = f"{dataset_name(dataset)}, {_family(one.first)} networks"
-            answers.append(Answer(where, _depth_words(one), (Effect.of(one, _network),)))
+            answers.append(Answer(where, _depth_words(one, found.words), (Effect.of(one, _network),)))
         without = [name for name in FAMILIES if ends and name not in {_family(one.first) for one in ends}]
         answers += [
-            Answer(f"{dataset_name(dataset)}, {name} networks", _missing(found.compared, dataset, name))
-            for name in without
+            Answer(f"{dataset_name(dataset)}, {name} networks", _missing(found, dataset, name)) for name in without
         ]
     return answers
 
 
-def _missing(compared: Sequence[Compared], dataset: str, family: str) -> str:
+def _missing(found: Findings, dataset: str, family: str) -> str:
     """Return why the depths of a family cannot be compared: the ends diverged, or have not finished."""
-    ends = [one for one in _ends(compared, dataset) if _family(one.first) == family]
+    ends = [one for one in _ends(found.compared, dataset) if _family(one.first) == family]
     lost = {group.label: group for one in ends for group in (one.first, one.second) if group.num_diverged}
     if lost:
         return listing(f"{_network(group)} diverged" for group in lost.values())
-    return "not all depths have finished"
+    return found.words("answers.unfinished")
 
 
 def _ends(compared: Sequence[Compared], dataset: str) -> list[Compared]:
@@ -119,20 +109,17 @@ def _ends(compared: Sequence[Compared], dataset: str) -> list[Compared]:
     return found
 
 
-def _depth_words(one: Compared) -> str:
+def _depth_words(one: Compared, words: Words) -> str:
     """Return whether this family degrades: a higher training error with more layers."""
-    layers = f"from {one.first.recipe.depth} to {one.second.recipe.depth} layers"
     if one.test is None or one.train is None or one.train.kind == "unknown":
-        return f"degradation {layers} is not tested, of one seed"
-    if higher(one.train):
-        also = ", and so does the test error" if higher(one.test) else ""
-        return f"they degrade {layers}: the training error itself rises{also}"
-    if lower(one.train):
-        also = ", and so does the test error" if lower(one.test) else ""
-        return f"they do not degrade {layers}: the training error falls{also}"
-    if higher(one.test):
-        return f"the test error rises {layers}; the training errors are not resolved"
-    return f"degradation {layers} is not resolved"
+        case = "untested"
+    elif higher(one.train):
+        case = "degrades-both" if higher(one.test) else "degrades"
+    elif lower(one.train):
+        case = "improves-both" if lower(one.test) else "improves"
+    else:
+        case = "test-rises" if higher(one.test) else "open"
+    return words(f"answers.{case}", layers=f"from {one.first.recipe.depth} to {one.second.recipe.depth} layers")
 
 
 def _why(found: Findings) -> list[Block]:
@@ -143,19 +130,15 @@ def _why(found: Findings) -> list[Block]:
         for one in _ends(found.compared, dataset)
         if _family(one.first) == "plain"
     ]
+    told = ""
     if nothing_beside(ends):
-        told = listing(_missing([one], one.first.recipe.dataset, "plain") for one in ends)
-        text = f"Plain networks cannot be compared here: {told}." if told else "No plain networks were compared."
+        told = listing(_missing(found, one.first.recipe.dataset, "plain") for one in ends)
+        case = "incomparable" if told else "without"
     elif untested(ends):
-        text = "Of one seed each, plain networks are not shown to degrade, and no reason is."
-    elif any(higher(one.train) for one in ends):
-        text = (
-            "The deeper plain networks fit even the training images less well: the reason lies in how they are "
-            "trained, and not in overfitting."
-        )
+        case = "untested"
     else:
-        text = "Plain networks are not shown to degrade here, so there is nothing to give a reason for."
-    return [Prose(text)]
+        case = "degrades" if any(higher(one.train) for one in ends) else "open"
+    return [Prose(found.words(f"why.{case}", told=told))]
 
 
 def _network(group: Group) -> str:

@@ -5,21 +5,21 @@ from itertools import pairwise
 
 from reslab.analysis.comparisons import Compared, step
 from reslab.analysis.groups import Group, datasets_of, on_dataset
-from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
 from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.published_tables import nothing
-from reslab.exhibits.wording import dataset_name, listing, network_name, number, points, whole
+from reslab.exhibits.wording import dataset_name, listing, network_name, points, whole
 from reslab.published import Published, published
 from reslab.studies.answers import Answer, answers_by_base
 from reslab.studies.comparable import figures_of, is_shortened, why_not_comparable
 from reslab.studies.curve_features import gap
-from reslab.studies.designs import BOTH, HUNDRED, TEN, base_recipe, within
+from reslab.studies.designs import BOTH, HUNDRED, TEN, base_recipe, labelled, study_of, where, within
 from reslab.studies.findings import Findings, Groups, Pairs
 from reslab.studies.question import Chapter, Question
 from reslab.studies.reasons import reasons
 from reslab.studies.sentences import comparison_of
-from reslab.studies.study import Options, Study, Variant
+from reslab.studies.study import Options, Study
+from reslab.studies.words import Words, words_of
 
 DEPTHS = (20, 56, 110)
 
@@ -30,35 +30,23 @@ WARMED_UP = 110
 def ask(options: Options) -> Study:
     """Return the study of depth as the options have it; an impossible value raises `ResLabError`."""
     datasets, depths = options.datasets or BOTH, options.depths or DEPTHS
-    variants = tuple(
-        Variant(
-            label=f"{network_name(recipe)}, {dataset_name(dataset)}",
-            recipe=recipe,
-            factors=(("dataset", dataset), ("depth", depth)),
-        )
+    asked = [
+        (labelled([], recipe), recipe, where(recipe))
         for dataset in dict.fromkeys(datasets)
         for depth in sorted(set(depths))
         for recipe in (base_recipe(options, dataset, depth),)
-    )
-    return Study(
-        name=QUESTION.name,
-        title=QUESTION.title,
-        question="How do the training and test errors of residual networks change with the number of layers?",
-        expectation=_expectation(datasets, depths),
-        variants=variants,
-        seeds=tuple(range(options.seeds)),
-        kind=QUESTION.name,
-        diagnostics=("responses", "gap"),
-    )
+    ]
+    paper = _papers(datasets, depths)
+    return study_of(QUESTION.name, options, asked, diagnostics=("responses", "gap"), paper=paper)
 
 
-def chapter(study: Study) -> Chapter:
+def chapter(study: Study, words: Words) -> Chapter:
     """Return what is depth's own in its chapter."""
     return Chapter(
+        words=words,
         label=_network,
         pairs=_pairs,
-        varied="depth",
-        axis=Axis("Depth (layers)", lambda group: str(group.recipe.depth)),
+        axis=Axis(words("axis"), lambda group: str(group.recipe.depth)),
         published=comparable_figures,
         matches=nothing,
         answers=_answers,
@@ -68,7 +56,7 @@ def chapter(study: Study) -> Chapter:
     )
 
 
-QUESTION = Question(name="depth", title="How does depth change the error?", ask=ask, chapter=chapter)
+QUESTION = Question(name="depth", ask=ask, chapter=chapter)
 
 
 def comparable_figures(groups: Groups) -> list[Published]:
@@ -76,14 +64,13 @@ def comparable_figures(groups: Groups) -> list[Published]:
     return [one for group in groups if why_not_comparable(group) is None for one in figures_of(group)]
 
 
-def _expectation(datasets: Sequence[str], depths: Sequence[int]) -> str:
-    """Return what the paper leads one to expect, its figures taken from the data."""
-    text = "deeper residual networks have lower errors, in training and in test, with less gained at each step."
+def _papers(datasets: Sequence[str], depths: Sequence[int]) -> str:
+    """Return the paper's figures at these depths, from the data, for what one is led to expect."""
     known = [one for one in published(source="paper", dataset=TEN) if one.depth in depths]
-    if TEN in datasets and len(known) > 1:
-        row = listing(f"{one.error:.2f}% with {one.depth} layers" for one in known)
-        text += f"  The paper's test errors on {dataset_name(TEN)} are {row}."
-    return text
+    if TEN not in datasets or len(known) < 2:
+        return ""
+    row = listing(f"{one.error:.2f}% with {one.depth} layers" for one in known)
+    return words_of(QUESTION.name)("papers", dataset=dataset_name(TEN), row=row)
 
 
 def _pairs(groups: Groups) -> Pairs:
@@ -124,7 +111,7 @@ def _why(found: Findings) -> list[Block]:
             continue
         several = len(datasets_of(found.done)) > 1
         blocks += [Prose(f"On {dataset_name(dataset)}:")] if several else []
-        blocks += reasons(own, _steps, _MEANINGS)
+        blocks += reasons(own, _steps, found.words)
     deeper = {group.recipe.depth for group in found.done}
     notes = []
     if any(group.recipe.depth == WARMED_UP and group.recipe.warmup == "none" for group in found.done):
@@ -139,22 +126,6 @@ def _why(found: Findings) -> list[Block]:
 
 def _steps(compared: Sequence[Compared]) -> str:
     return listing(f"{one.first.recipe.depth} to {one.second.recipe.depth} layers" for one in compared)
-
-
-_LESS = f"the added layers help or harm by less than {number(MARGIN)} points"
-_HARDER = "the deeper network is harder to train in this schedule; this is not overfitting"
-_MEANINGS = {
-    ("lower", "lower"): "the added layers help, without the degradation of plain networks",
-    ("higher", "higher"): _HARDER,
-    (
-        "higher",
-        "lower",
-    ): "the added layers fit the training images but not new ones: overfitting",
-    ("equal", "open"): _LESS,
-    ("equal", "lower"): f"{_LESS}, though they fit the training images better",
-    ("equal", "higher"): f"{_LESS}, though the deeper network is harder to train in this schedule",
-    ("open", "higher"): _HARDER,
-}
 
 
 def _two_datasets(found: Findings) -> list[Block]:

@@ -12,12 +12,13 @@ from reslab.exhibits.recipes import schedule_table
 from reslab.exhibits.wording import counted, listing, network_name, number, points, that_do
 from reslab.published import Published, published
 from reslab.studies.comparable import epochs_words, why_not_comparable
-from reslab.studies.designs import bases, labelled, lengthened, seeds, variants, where, with_base
+from reslab.studies.designs import bases, labelled, lengthened, study_of, where, with_base
 from reslab.studies.findings import Findings, Groups
 from reslab.studies.question import Chapter, Question
 from reslab.studies.reasons import untested
 from reslab.studies.sentences import higher
 from reslab.studies.study import Options, Study
+from reslab.studies.words import Words
 
 DEPTHS = (20, 56)
 FACTORS = (0.5, 1.0, 2.0)
@@ -31,28 +32,18 @@ def ask(options: Options) -> Study:
             recipe = lengthened(base, factor)
             length = f"{number(recipe.length)} {recipe.schedule_unit}"
             asked.append((labelled([length], recipe), recipe, (*where(base), ("schedule_times", factor))))
-    return Study(
-        name=QUESTION.name,
-        title=QUESTION.title,
-        question="How do the errors change when the whole schedule is half as long, or twice as long?",
-        expectation="longer training fits the training images better and lowers the test error, by less the longer it "
-        "is already.  The assignment also supposes that in too long a training the test error rises again.",
-        variants=variants(asked),
-        seeds=seeds(options),
-        kind=QUESTION.name,
-        diagnostics=("gap",),
-    )
+    return study_of(QUESTION.name, options, asked, diagnostics=("gap",))
 
 
-def chapter(study: Study) -> Chapter:
+def chapter(study: Study, words: Words) -> Chapter:
     """Return what is the length's own in its chapter."""
     base = {variant.recipe for variant in study.variants if dict(variant.factors)["schedule_times"] == 1}
     return Chapter(
+        words=words,
         label=_label,
         short=epochs_words,
         pairs=lambda groups: with_base(groups, base),
-        varied="training",
-        axis=Axis("Length of training (epochs)", _epochs, lambda group: network_name(group.recipe)),
+        axis=Axis(words("axis"), _epochs, lambda group: network_name(group.recipe)),
         readings=("test", "train"),
         published=_published,
         place=lambda one: number(one.epochs or 0),
@@ -63,7 +54,7 @@ def chapter(study: Study) -> Chapter:
     )
 
 
-QUESTION = Question(name="epochs", title="What does the number of epochs do?", ask=ask, chapter=chapter)
+QUESTION = Question(name="epochs", ask=ask, chapter=chapter)
 
 
 def _published(groups: Groups) -> list[Published]:
@@ -87,29 +78,32 @@ def _overtraining(found: Findings) -> list[Block]:
     longer = [
         one for one in found.compared if one.second.recipe.length > one.first.recipe.length and one.test is not None
     ]
-    heading = Heading("Does the test error rise again in a long training?")
     table = _endings(found)
-    return [heading, Prose(_verdict(longer)), *([table] if table is not None else [])]
+    return [
+        Heading(found.words("rise.heading")),
+        Prose(_verdict(longer, found.words)),
+        *([table] if table is not None else []),
+    ]
 
 
-def _verdict(longer: Sequence[Compared]) -> str:
+def _verdict(longer: Sequence[Compared], words: Words) -> str:
     rising = [one for one in longer if higher(one.test)]
     good = sum(one.test is not None and one.test.kind in ("lower", "equal") for one in longer)
     if rising:
-        return f"Longer training is shown to do worse: {listing(one.second.label for one in rising)}."
+        return words("rise.shown", listed=listing(one.second.label for one in rising))
     if not longer:
-        return "The longer trainings have not finished."
+        return words("rise.unfinished")
     if untested(longer):
         worse = sum(one.test is not None and one.test.difference.value > 0 for one in longer)
-        return (
-            f"Of {counted(len(longer), 'longer training')}, of one seed each, {that_do(worse, 'ends', 'end')} higher."
-        )
+        trainings = counted(len(longer), "longer training")
+        return words("rise.untested", trainings=trainings, worse=that_do(worse, "ends", "end"))
     if good == len(longer):
-        return "No longer training does worse: these runs do not support that the test error must rise in the end."
-    return (
-        f"No longer training is shown to do worse.  Of {counted(len(longer), 'comparison')} with longer trainings "
-        f"{that_do(good, 'shows', 'show')} them to do as well or better, and "
-        f"{that_do(len(longer) - good, 'is', 'are')} not resolved."
+        return words("rise.refuted")
+    return words(
+        "rise.open",
+        comparisons=counted(len(longer), "comparison"),
+        good=that_do(good, "shows", "show"),
+        rest=that_do(len(longer) - good, "is", "are"),
     )
 
 
@@ -125,12 +119,8 @@ def _endings(found: Findings) -> Table | None:
         Column("Training", "left"),
         *map(Column, ("Settled from epoch", "Lowest in epoch", "Above that at the end (points)")),
     )
-    caption = (
-        f"Of each mean test curve: the epoch from which it stays within {number(ends[0][1].tolerance)} points of its "
-        "last value, the epoch of its lowest, and how far it rises from there.  The lowest of many epochs lies below "
-        "the last by chance alone: a small rise is no sign of overfitting."
-    )
-    return Table("endings", "How the test curves end", caption, columns, rows)
+    caption = found.words("endings.caption", tolerance=number(ends[0][1].tolerance))
+    return Table("endings", found.words("endings.title"), caption, columns, rows)
 
 
 def _epochs(group: Group) -> str:

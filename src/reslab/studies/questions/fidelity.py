@@ -1,9 +1,8 @@
 """What is each deviation between the published recipes worth?  One change at a time from the base."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group
 from reslab.datasets import is_named
 from reslab.errors import ResLabError
@@ -12,10 +11,12 @@ from reslab.exhibits.recipes import differences
 from reslab.exhibits.wording import counted, listing, network_name, number, opened, percent, that_do
 from reslab.presets import PRESETS
 from reslab.recipe import Recipe, Scalar, images_trained_on, vary
-from reslab.studies.designs import bases, labelled, seeds, variants, where, with_base
+from reslab.studies.designs import bases, labelled, study_of, where, with_base
+from reslab.studies.findings import Findings
 from reslab.studies.question import Chapter, Question
 from reslab.studies.reasons import untested
 from reslab.studies.study import Options, Study
+from reslab.studies.words import Words
 
 DEPTHS = (20,)
 BASE = "base"
@@ -34,17 +35,7 @@ def ask(options: Options) -> Study:
     for base in bases(options, DEPTHS):
         for label, whose, recipe in ((BASE, options.preset, base), *_changes(base)):
             asked.append((labelled([label], recipe), recipe, (*where(base), ("change", label), ("as_in", whose))))
-    return Study(
-        name=QUESTION.name,
-        title=QUESTION.title,
-        question="How does the test error change when one thing at a time in the base, the recipe of the preset "
-        f"{options.preset}, is done as another published recipe does it?",
-        expectation="no single deviation matters as much as ten layers: published figures of different recipes differ "
-        "by a few tenths of a point, about as much as seeds do.",
-        variants=variants(asked),
-        seeds=seeds(options),
-        kind=QUESTION.name,
-    )
+    return study_of(QUESTION.name, options, asked, preset=options.preset)
 
 
 def _changes(base: Recipe) -> Iterator[tuple[str, str, Recipe]]:
@@ -91,7 +82,7 @@ def _words(field: str, value: Scalar) -> str:
 _NAMED = {"imagenet": "ImageNet", "he-fan-in": "He fan-in", "he-fan-out": "He fan-out"}
 
 
-def chapter(study: Study) -> Chapter:
+def chapter(study: Study, words: Words) -> Chapter:
     """Return what is the deviations' own in their chapter."""
     about = {variant.recipe: dict(variant.factors) for variant in study.variants}
     base = {recipe for recipe, factors in about.items() if factors["change"] == BASE}
@@ -102,66 +93,59 @@ def chapter(study: Study) -> Chapter:
         return f"{text}, {network_name(group.recipe)}" if many else text
 
     return Chapter(
+        words=words,
         label=label,
         pairs=lambda groups: with_base(groups, base),
-        varied="change",
-        exhibits=lambda found: [_deviations("deviations", found.groups, about)],
+        exhibits=lambda found: [_deviations(found, about)],
         why=None,
-        sections=lambda found: _together(found.compared),
+        sections=_together,
         base=lambda group: group.recipe in base,
         ordered=False,
     )
 
 
-QUESTION = Question(
-    name="fidelity",
-    title="What is each deviation between the published recipes worth?",
-    ask=ask,
-    chapter=chapter,
-)
+QUESTION = Question(name="fidelity", ask=ask, chapter=chapter)
 
 
-def _together(compared: Sequence[Compared]) -> list[Block]:
+def _together(found: Findings) -> list[Block]:
     """Return how many deviations are shown to matter, and what one change at a time cannot say."""
-    known = [one.test for one in compared if one.test is not None]
-    if not known or untested(compared):
+    known = [one.test for one in found.compared if one.test is not None]
+    if not known or untested(found.compared):
         return []
-    kinds = {kind: sum(verdict.kind == kind for verdict in known) for kind in ("lower", "higher", "equal")}
-    resolved, equal = kinds["lower"] + kinds["higher"], kinds["equal"]
-    rest = len(known) - resolved - equal
-    parts = [
-        f"{that_do(resolved, 'shows', 'show')} a change of the test error",
-        f"{that_do(equal, 'shows', 'show')} that the error stays equal",
-        f"{that_do(rest, 'is', 'are')} not resolved",
-    ]
-    text = (
-        f"Of {counted(len(known), 'comparison')} {listing(parts)}.  Each change was made alone: whether two together "
-        "do more than both apart, this does not say."
+    changed = sum(verdict.resolved for verdict in known)
+    equal = sum(verdict.kind == "equal" for verdict in known)
+    text = found.words(
+        "together.text",
+        comparisons=counted(len(known), "comparison"),
+        changed=that_do(changed, "shows", "show"),
+        equal=that_do(equal, "shows", "show"),
+        rest=that_do(len(known) - changed - equal, "is", "are"),
     )
-    return [Heading("Do the recipes differ in effect?"), Prose(text)]
+    return [Heading(found.words("together.heading")), Prose(text)]
 
 
-def _deviations(key: str, groups: Sequence[Group], about: dict[Recipe, dict[str, Scalar]]) -> Table:
+def _deviations(found: Findings, about: dict[Recipe, dict[str, Scalar]]) -> Table:
     """Return what each change is, in words, and whose recipe does so, a row a change."""
     rows: dict[str, tuple[str | None, ...]] = {}
-    for first in groups:
-        for group in groups:
+    for first in found.groups:
+        for group in found.groups:
             change = str(about[group.recipe]["change"])
             same = (group.recipe.dataset, group.recipe.depth) == (first.recipe.dataset, first.recipe.depth)
             if about[first.recipe]["change"] == BASE and same and change != BASE:
-                found = differences(group.recipe, first.recipe, epochs_apart=0)
-                here, there = (listing(one[place] for one in found) or None for place in (1, 2))
+                apart = differences(group.recipe, first.recipe, epochs_apart=0)
+                here, there = (listing(one[place] for one in apart) or None for place in (1, 2))
                 rows.setdefault(change, (opened(change), here, there, str(about[group.recipe]["as_in"])))
     columns = ("Change", "Changed", "Base", "As in")
-    caption = f"The changes, one at a time, and the published recipes that do so.{_share_of_an_epoch(about)}"
-    return Table(key, "Deviations", caption, tuple(Column(name, "left") for name in columns), tuple(rows.values()))
+    caption = "  ".join([found.words("deviations.caption"), *_share_of_an_epoch(about, found.words)])
+    titles = tuple(Column(name, "left") for name in columns)
+    return Table("deviations", found.words("deviations.title"), caption, titles, tuple(rows.values()))
 
 
-def _share_of_an_epoch(about: dict[Recipe, dict[str, Scalar]]) -> str:
+def _share_of_an_epoch(about: dict[Recipe, dict[str, Scalar]], words: Words) -> list[str]:
     """Return how much of these schedules an epoch is, where that is far more than of the published ones."""
     early = [recipe for recipe, factors in about.items() if factors["change"] == EARLY]
     shares = {epoch / recipe.length for recipe in early if (epoch := _one(recipe)) is not None}
     if not shares or max(shares) < MUCH:
-        return ""
+        return []
     theirs = percent(1 / PRESETS["assignment"].recipe.length)  # which counts in epochs
-    return f"  An epoch is {percent(max(shares))} of the schedule here, and {theirs} of the assignment's."
+    return [words("deviations.epoch", share=percent(max(shares)), theirs=theirs)]

@@ -6,10 +6,11 @@ from reslab.exhibits.wording import network_name, number
 from reslab.published import Published, published
 from reslab.studies.against_published import beside_ranges
 from reslab.studies.comparable import why_not_comparable
-from reslab.studies.designs import at_rate, bases, labelled, seeds, variants, where, with_base
+from reslab.studies.designs import at_rate, bases, labelled, study_of, where, with_base
 from reslab.studies.findings import Groups
 from reslab.studies.question import Chapter, Question
 from reslab.studies.study import Options, Study
+from reslab.studies.words import Words
 
 DEPTHS = (20,)
 FACTORS = (1 / 10, 1 / 5, 1 / 2, 1.0, 2.0, 5.0, 10.0)
@@ -23,21 +24,11 @@ def ask(options: Options) -> Study:
             recipe = at_rate(base, factor)
             label = labelled([f"rate {number(recipe.learning_rate)}"], recipe)
             asked.append((label, recipe, (*where(base), ("rate_times", factor))))
-    return Study(
-        name=QUESTION.name,
-        title=QUESTION.title,
-        question="How does the test error change with the base learning rate, from a tenth of the usual to ten times?",
-        expectation="a broad range of rates that do about equally well; below it training ends too early, above it "
-        "training does not recover, or diverges.",
-        variants=variants(asked),
-        seeds=seeds(options),
-        kind=QUESTION.name,
-        diagnostics=("curvature",),
-        diagnostics_during=("curvature",),
-    )
+    measured = ("curvature",)
+    return study_of(QUESTION.name, options, asked, diagnostics=measured, diagnostics_during=measured)
 
 
-def chapter(study: Study) -> Chapter:
+def chapter(study: Study, words: Words) -> Chapter:
     """Return what is the learning rate's own in its chapter."""
     base = {variant.recipe for variant in study.variants if dict(variant.factors)["rate_times"] == 1}
     many = len({variant.recipe.depth for variant in study.variants}) > 1
@@ -46,18 +37,18 @@ def chapter(study: Study) -> Chapter:
         return f"rate {_rate(group)}{f', {network_name(group.recipe)}' if many else ''}"
 
     return Chapter(
+        words=words,
         label=label,
         pairs=lambda groups: with_base(groups, base),
-        varied="learning rate",
-        axis=Axis("Learning rate", _rate, lambda group: network_name(group.recipe) if many else MEASURED),
+        axis=Axis(words("axis"), _rate, lambda group: network_name(group.recipe) if many else MEASURED),
         published=_published,
         place=lambda one: number(one.learning_rate or 0),
         matches=_matches,
-        sections=lambda found: beside_ranges(found.done, _published(found.done), _matches, label),
+        sections=lambda found: beside_ranges(found, _published(found.done), _matches, label),
     )
 
 
-QUESTION = Question(name="learning-rate", title="What does the learning rate do?", ask=ask, chapter=chapter)
+QUESTION = Question(name="learning-rate", ask=ask, chapter=chapter)
 
 
 def _published(groups: Groups) -> list[Published]:

@@ -19,11 +19,12 @@ from reslab.studies.designs import within
 from reslab.studies.findings import Groups, Pairs
 from reslab.studies.question import Chapter
 from reslab.studies.study import OTHERS, Study, Variant
+from reslab.studies.words import Words
 
 CUSTOM = "custom"
 
 
-def chapter(study: Study) -> Chapter:
+def chapter(study: Study, words: Words) -> Chapter:
     """Return the chapter of a study of the user's own, or of runs that belong to no study."""
     axis, place = _axis(study)
     places: dict[tuple[str, int], list[str]] = {}
@@ -38,6 +39,7 @@ def chapter(study: Study) -> Chapter:
         return known[0] if len(known) == 1 else ""
 
     return Chapter(
+        words=words,
         label=_label,
         short=_short,
         pairs=_pairs if study.kind == CUSTOM else lambda _: [],

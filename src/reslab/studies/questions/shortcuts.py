@@ -12,12 +12,13 @@ from reslab.exhibits.results import size_table
 from reslab.exhibits.wording import listing, network_name, number
 from reslab.recipe import vary
 from reslab.studies.answers import Answer, answers_by_base
-from reslab.studies.designs import BOTH, base_recipe, labelled, seeds, variants, within
+from reslab.studies.designs import BOTH, base_recipe, labelled, study_of, within
 from reslab.studies.findings import Findings, Groups, Pairs
 from reslab.studies.question import Chapter, Question
 from reslab.studies.reasons import nothing_beside, reasons, untested
 from reslab.studies.sentences import higher, lower
 from reslab.studies.study import Options, Study
+from reslab.studies.words import Words
 
 DEPTHS = (20, 56)
 SHORTCUTS = ("A", "B", "C")
@@ -32,27 +33,16 @@ def ask(options: Options) -> Study:
                 recipe = vary(base_recipe(options, dataset, depth), shortcut=shortcut)
                 factors = (("dataset", dataset), ("depth", depth), ("shortcut", shortcut))
                 asked.append((labelled([f"shortcut {shortcut}"], recipe), recipe, factors))
-    return Study(
-        name=QUESTION.name,
-        title=QUESTION.title,
-        question="How do the errors differ between identity shortcuts with zero channels (A), projections where the "
-        "size changes (B), and projections everywhere (C)?",
-        expectation="small differences.  On ImageNet the paper finds B a little better than A and C marginally better "
-        "than B, puts the gain of C down to its parameters, and concludes that projections are not essential; on "
-        "CIFAR-10 it uses A only.",
-        variants=variants(asked),
-        seeds=seeds(options),
-        kind=QUESTION.name,
-    )
+    return study_of(QUESTION.name, options, asked)
 
 
-def chapter(study: Study) -> Chapter:
+def chapter(study: Study, words: Words) -> Chapter:
     """Return what is the shortcuts' own in their chapter."""
     return Chapter(
+        words=words,
         label=_label,
         pairs=_pairs,
-        varied="shortcut",
-        axis=Axis("Depth (layers)", lambda group: str(group.recipe.depth), _shortcut),
+        axis=Axis(words("axis"), lambda group: str(group.recipe.depth), _shortcut),
         readings=("test", "train"),
         answers=_answers,
         exhibits=_sizes,
@@ -61,7 +51,7 @@ def chapter(study: Study) -> Chapter:
     )
 
 
-QUESTION = Question(name="shortcuts", title="What are shortcuts with parameters worth?", ask=ask, chapter=chapter)
+QUESTION = Question(name="shortcuts", ask=ask, chapter=chapter)
 
 
 def _pairs(groups: Groups) -> Pairs:
@@ -86,25 +76,17 @@ def _sizes(found: Findings) -> list[Block]:
 def _why(found: Findings) -> list[Block]:
     """Return what differences between shortcuts, or their equality, or neither, say about projections."""
     if untested(found.compared) or nothing_beside(found.compared):
-        return reasons(found.compared, _listed)
+        return reasons(found.compared, _listed, found.words)
     known = [one for one in found.compared if one.test is not None]
     equal = sum(one.test is not None and one.test.kind == "equal" for one in known)
-    sentences = []
-    if better := [one for one in known if lower(one.test)]:
-        sentences.append(
-            f"More projections have the lower error: {_listed(better)}.  They have more parameters, too ([[sizes]]): a "
-            "gain of B or C may be that of its parameters, which these runs do not tell apart."
-        )
-    if worse := [one for one in known if higher(one.test)]:
-        sentences.append(f"They have the higher error, in spite of their parameters: {_listed(worse)}.")
-    if not sentences and equal == len(known):
-        sentences = [f"All are equal within {number(MARGIN)} points: projections are not essential here."]
+    sides = {
+        "better": [one for one in known if lower(one.test)],
+        "worse": [one for one in known if higher(one.test)],
+    }
+    sentences = [found.words(f"why.{side}", listed=_listed(own)) for side, own in sides.items() if own]
     if not sentences:
-        sentences = [
-            f"No difference between shortcuts is resolved ({equal} of {len(known)} comparisons are equal within "
-            f"{number(MARGIN)} points).  Projections may be as little essential as the paper holds, or their effect "
-            "too small for these seeds."
-        ]
+        case = "equal" if equal == len(known) else "open"
+        sentences = [found.words(f"why.{case}", margin=number(MARGIN), equal=equal, known=len(known))]
     return [Prose("  ".join(sentences))]
 
 

@@ -1,0 +1,106 @@
+"""The words of a chapter, which a TOML file has by name: ResLab's own, and in their place those of a user.
+
+`chapter.toml` has the words that all chapters share, `questions/NAME.toml` those of one question, which come first.  A
+user's files in `words/` beside the runs come before both: `words/chapter.toml` for all chapters, `words/NAME.toml` for
+that of the study NAME.  A text has values in braces: "Longer training is shown to do worse: {listed}."
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from reslab.errors import ResLabError, nearest
+
+FOLDER = "words"
+"""Where a user's words are, beside the runs."""
+
+SHARED = "chapter"
+
+ABOVE = ("title", "question", "expectation")
+"""What a study says of itself: recorded when it is asked, and a user's words come before that, too."""
+
+_HERE = Path(__file__).parent
+_QUESTIONS = _HERE / "questions"
+_VALUE = re.compile(r"\{([a-z_]+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The texts of one chapter by key; those of a table [reasons] have keys such as "reasons.lower, lower"."""
+
+    texts: Mapping[str, str]
+
+    def __call__(self, key: str, /, **values: object) -> str:
+        """Return a text with its values; "" where a user has left the text empty."""
+        return _VALUE.sub(lambda match: str(values[match[1]]), self.texts[key])
+
+    def under(self, table: str) -> dict[str, str]:
+        """Return the texts of a table, by their keys in it."""
+        head = f"{table}."
+        return {key.removeprefix(head): text for key, text in self.texts.items() if key.startswith(head)}
+
+
+@cache
+def words_of(kind: str) -> Words:
+    """Return ResLab's own words for chapters of this kind."""
+    own = _QUESTIONS / f"{kind.replace('-', '_')}.toml"
+    return Words({**_read(_HERE / f"{SHARED}.toml"), **(_read(own) if own.exists() else {})})
+
+
+def users_words(root: Path, name: str) -> dict[str, str]:
+    """Return what a user has written beside the runs for all chapters, and for that of the study of this name."""
+    return {key: text for path in _users_files(root, name) for key, text in _read(path).items()}
+
+
+def in_the_users(words: Words, root: Path, name: str) -> Words:
+    """Return the words with those of the user in their place (see `users_words`).
+
+    Raises `ResLabError` where a file cannot be read, or has a key or a value that there is not.
+    """
+    for path in _users_files(root, name):
+        _check(path, words)
+    return Words({**words.texts, **users_words(root, name)})
+
+
+def _users_files(root: Path, name: str) -> list[Path]:
+    return [path for one in (SHARED, name) if (path := root / FOLDER / f"{one}.toml").exists()]
+
+
+def _check(path: Path, words: Words) -> None:
+    known = {**words.texts, **dict.fromkeys(ABOVE, "")}
+    for key, text in _read(path).items():
+        if key not in known and path.stem == SHARED:
+            continue  # a word of other chapters
+        if key not in known:
+            raise ResLabError(f"{path}: there is no text {key!r}{nearest(key, list(known))}")
+        values = _VALUE.findall(known[key])
+        for value in _VALUE.findall(text):
+            if value not in values:
+                there = f"its values are {', '.join(f'{{{one}}}' for one in values)}" if values else "it has no values"
+                raise ResLabError(f"{path}: {key}: there is no value {{{value}}} in this text; {there}")
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ResLabError(f"cannot read {path}: {error.strerror or error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ResLabError(f"{path} is not TOML: {error}") from None
+    return dict(_flat(content, "", path))
+
+
+def _flat(content: Mapping[str, Any], head: str, path: Path) -> list[tuple[str, str]]:
+    found = []
+    for key, value in content.items():
+        if isinstance(value, dict):
+            found += _flat(value, f"{head}{key}.", path)
+        elif isinstance(value, str):
+            found.append((head + key, " ".join(value.strip().split("\n"))))
+        else:
+            raise ResLabError(f"{path}: {head}{key}: must be text in quotes, not {value!r}")
+    return found

@@ -1,0 +1,121 @@
+"""Words of chapters: those of a user come before ResLab's, and no text is without use or value."""
+
+import re
+import string
+from pathlib import Path
+
+import pytest
+from chapter_words import words_of as text_of
+
+import reslab.studies
+from reslab.analysis.tidy import read_tables
+from reslab.errors import ResLabError
+from reslab.exhibits.blocks import Heading
+from reslab.report.compose import compose
+from reslab.studies import questions, words
+from reslab.studies.asked import record
+from reslab.studies.catalogue import ask, chapter_of, reworded
+from reslab.studies.chapter import find
+from reslab.studies.chapter import write as write_chapter
+from reslab.studies.questions import QUESTIONS
+from reslab.studies.study import Options
+from reslab.studies.words import in_the_users, words_of
+from synthetic import Truth, write_run
+
+HERE = Path(reslab.studies.__file__).parent
+OPTIONS = Options(datasets=("digits",), depths=(8,), epochs=4, seeds=2)
+
+
+def write(root: Path, name: str, text: str) -> Path:
+    (root / "words").mkdir(exist_ok=True)
+    path = root / "words" / f"{name}.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_users_words_take_the_place_of_ours(tmp_path: Path) -> None:
+    study = ask("epochs", OPTIONS)
+    record(tmp_path, study)
+    for run in study.runs():
+        write_run(tmp_path, run, Truth(10.0, 4.0, 0.1))
+    write(tmp_path, "chapter", '[headings]\ncurves = "What the curves show"\n')
+    write(
+        tmp_path,
+        "epochs",
+        'title = "Task 3: patience"\nquestion = "Is more better?"\n'
+        '[headings]\nrun = "How it was done"\n[rise]\nheading = ""\nopen = "Who knows: {rest}."\n',
+    )
+    (section,) = [one for one in compose(tmp_path).sections if one.key == "epochs"]
+    headings = [block.text for block in section.blocks if isinstance(block, Heading)]
+    assert section.title == "Task 3: patience"
+    assert {"What the curves show", "How it was done", "Why?"} <= set(headings)
+    text = text_of(section.blocks)
+    assert text.startswith("Is more better?")
+    assert "Who knows: " in text
+    assert "No longer training is shown to do worse" not in text
+    assert "" not in headings  # an empty text is left out
+
+
+def test_the_words_of_one_study_are_not_those_of_another(tmp_path: Path) -> None:
+    write(tmp_path, "epochs", 'varied = "patience"\ntitle = "Patience"\n')
+    write(tmp_path, "chapter", '[rise]\nheading = "Up again?"\n')  # a text of one question, for all chapters
+    epochs, depth = ask("epochs", OPTIONS), ask("depth", OPTIONS)
+    assert chapter_of(epochs, tmp_path).words("varied") == "patience"
+    assert chapter_of(epochs, tmp_path).words("rise.heading") == "Up again?"
+    assert chapter_of(depth, tmp_path).words("varied") == words_of("depth")("varied")
+    assert (reworded(epochs, tmp_path).title, reworded(depth, tmp_path).title) == ("Patience", depth.title)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('varid = "x"', r"epochs\.toml: there is no text 'varid' .did you mean 'varied'"),
+        ('[rise]\nshown = "{listd} is worse"', r"rise\.shown: there is no value \{listd\} .*its values are \{listed\}"),
+        ('title = "On {dataset}"', r"title: there is no value \{dataset\} .*it has no values"),
+        ("varied = 3", "varied: must be text in quotes, not 3"),
+        ("varied = ", r"epochs\.toml is not TOML"),
+    ],
+)
+def test_a_mistake_is_named_with_its_file_and_key(tmp_path: Path, text: str, said: str) -> None:
+    write(tmp_path, "epochs", text)
+    with pytest.raises(ResLabError, match=said):
+        in_the_users(words_of("epochs"), tmp_path, "epochs")
+
+
+def test_a_value_is_put_in_as_it_is() -> None:
+    assert words_of("epochs")("rise.shown", listed="{listed} {0} {x.__class__}").endswith("{listed} {0} {x.__class__}.")
+
+
+@pytest.mark.parametrize("name", ["chapter", *QUESTIONS])
+def test_every_text_is_used_and_well_formed(name: str) -> None:
+    """A key that no line of ours asks for would be a word that changes nothing when a teacher replaces it."""
+    sources = "".join(path.read_text() for path in HERE.rglob("*.py"))
+    asked = set(re.findall(r"""["']([a-z][a-z.-]*)["']""", sources))
+    heads = tuple(re.findall(r'f"([a-z]+\.)\{', sources))
+    heads += tuple(f"{table}." for table in re.findall(r'words\.under\("([a-z]+)"\)', sources))
+    for key, text in words_of(name).texts.items():
+        assert key in asked or key.startswith(heads), key
+        fields = [field for _, field, _, _ in string.Formatter().parse(text) if field is not None]
+        assert all(re.fullmatch("[a-z_]+", field) for field in fields), text
+
+
+def test_the_question_in_the_documents_is_two_files_and_a_chapter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "studies.md").read_text()
+    code, told = re.findall(r"^`momentum\.(?:py|toml)`:\n\n```\w+\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    (tmp_path / "momentum.py").write_text(code)
+    (tmp_path / "momentum.toml").write_text(told)
+    monkeypatch.setattr(questions, "__path__", [*questions.__path__, str(tmp_path)])
+    monkeypatch.setattr(words, "_QUESTIONS", tmp_path)
+    found = questions.discovered()
+    assert list(found) == [*QUESTIONS, "momentum"]
+    study = found["momentum"].ask(OPTIONS)
+    for run in study.runs():
+        write_run(tmp_path / "runs", run, Truth(30.0 - 20 * run.recipe.momentum, 1.0, 0.1))
+    chapter = found["momentum"].chapter(study, words_of("momentum"))
+    blocks = write_chapter(find(study, read_tables(tmp_path / "runs"), chapter), chapter)
+    text = text_of(blocks)
+    assert text.startswith("How do the errors change with the momentum")
+    assert "higher with momentum 0" in text, text
+    assert "up to 100 here" in text
