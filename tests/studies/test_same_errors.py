@@ -5,8 +5,8 @@ from pathlib import Path
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Block, Figure, Prose, Table
 from reslab.recipe import Run
+from reslab.studies.catalogue import chapter_of
 from reslab.studies.chapter import find
-from reslab.studies.questions.depth import QUESTION
 from reslab.studies.same_errors import same_errors
 from reslab.studies.study import Study, Variant
 from synthetic import Truth, small, write_predictions, write_run
@@ -21,7 +21,7 @@ def _blocks(root: Path, wrong: dict[tuple[int, int], range] | None, *, answers: 
                 write_predictions(folder, wrong[depth, seed])
     variants = tuple(Variant(f"ResNet-{depth}", small(depth), (("depth", depth),)) for depth in (8, 14))
     study = Study("depth", "Depth", "", "", variants, (0, 1), "depth", answers=answers)
-    return same_errors(find(study, read_tables(root), QUESTION.chapter(study)), ordered=True)
+    return same_errors(find(study, read_tables(root), chapter_of(study)), ordered=True)
 
 
 def test_hard_images_are_told_from_chance(tmp_path: Path) -> None:
