@@ -65,7 +65,7 @@ def test_epochs_at_chance_are_told_with_the_seeds_apart(tmp_path: Path) -> None:
         rows = [json.loads(line) for line in path.read_text().splitlines()]
         told = [row | {"train_error": 90.0 if row["epoch"] <= until else 20.0} for row in rows]
         path.write_text("".join(json.dumps(row) + "\n" for row in told))
-    (block,) = curve_features([gather(read_tables(tmp_path), recipe.id, recipe, (0, 1))], _rate)
+    (block,) = curve_features([gather(read_tables(tmp_path), recipe.id, recipe, (0, 1))], _rate, texts_of("custom"))
     assert isinstance(block, Prose)
     assert "At chance, in training: rate 0.1 until epoch 2 to 4." in block.text
     assert "At chance" not in _words(tmp_path / "learns", {small(14): Truth(3.0, 1.0)})
