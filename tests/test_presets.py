@@ -75,7 +75,7 @@ def test_the_fast_preset_changes_no_network_and_takes_a_tenth_of_the_epochs() ->
 
 def test_presets_take_another_data_set_depth_or_family() -> None:
     folder = preset_recipe("assignment", dataset="imagefolder", family="imagenet", depth=18)
-    assert (folder.network, folder.image_size, folder.crop_padding) == ("imagenet-resnet18", 32, 0)
+    assert (folder.network_name, folder.image_size, folder.crop_padding) == ("imagenet-resnet18", 32, 0)
     digits = preset_recipe("imagenet", dataset="digits", depth=18)
     assert (digits.image_size, digits.mirror, digits.batch_size) == (32, "none", 32)
     assert preset_recipe("assignment", family="plain").shortcut == "none"

@@ -104,6 +104,7 @@ OTHER_VALUES: dict[str, Scalar] = {
     "crop_padding": 3,
     "padding": "black",
     "mirror": "none",
+    "network": "my_net.py:build@0123456789abcdef",
     "family": "plain",
     "depth": 56,
     "shortcut": "B",
@@ -197,7 +198,7 @@ def test_what_plays_no_part_with_another_optimiser_schedule_or_network_is_neutra
     assert Recipe(width=4) == Recipe()
     wide = Recipe(family="wide", depth=28, width=10)
     assert wide.shortcut == "B"
-    assert (wide.network, Recipe(family="preact", depth=110).network) == ("wrn28-10", "preact110")
+    assert (wide.network_name, Recipe(family="preact", depth=110).network_name) == ("wrn28-10", "preact110")
     assert vary(Recipe(family="plain"), family="preact").shortcut == "A"
 
 
@@ -312,8 +313,25 @@ def test_equal_networks_and_images_have_one_recipe() -> None:
 
 
 def test_networks_of_both_families_have_names_of_their_own() -> None:
-    assert preset_recipe("imagenet").network == "imagenet-resnet50"
-    assert preset_recipe("assignment", depth=50).network == "resnet50"
+    assert preset_recipe("imagenet").network_name == "imagenet-resnet50"
+    assert preset_recipe("assignment", depth=50).network_name == "resnet50"
+
+
+def test_an_own_network_takes_the_place_of_what_describes_ours() -> None:
+    own = Recipe(network="nets/my net.py:build@0123456789abcdef", depth=56, shortcut="B")
+    assert own == Recipe(network="my net.py:build@0123456789abcdef"), "where the file lies plays no part"
+    assert own.id.startswith("cifar10-my_net.build-")
+    assert (own.family, own.depth, own.shortcut) == ("own", 0, "none")
+    assert Recipe.from_mapping(to_mapping(own)) == own
+    assert vary(own, network="") == Recipe()
+    assert vary(own, network="", depth=56, family="plain") == Recipe(depth=56, family="plain")
+    assert own.id != vary(own, network="my net.py:build@0123456789abcdee").id
+
+
+@pytest.mark.parametrize("network", ["resnet", "my_net.py", "my_net.build", "my_net.py:build@12", "my_net.py:"])
+def test_what_is_no_function_in_a_file_is_no_network(network: str) -> None:
+    with pytest.raises(ResLabError, match=r"network must be a function in a file, as in my_net.py:build"):
+        Recipe(network=network)
 
 
 def test_nesterov_needs_momentum() -> None:

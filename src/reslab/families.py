@@ -84,6 +84,15 @@ FAMILIES: dict[str, Family] = {
 """The families by name, in the order in which they are listed."""
 
 
+OWN = Family(words="own network", id_words="own", source="the user", has_shortcuts=False, norm_follows=False)
+"""What holds of a network of the user's own, about which nothing is known; no recipe asks for it by this name."""
+
+
+def family_of(name: str) -> Family:
+    """Return what is known of a recipe's family."""
+    return OWN if name == "own" else FAMILIES[name]
+
+
 def check_depth(family: str, depth: int) -> None:
     """Raise `ResLabError` unless there is a network of this family and depth."""
     known = FAMILIES[family]

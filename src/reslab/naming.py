@@ -7,7 +7,7 @@ from reslab.datasets import known
 from reslab.errors import ResLabError
 from reslab.families import FAMILIES
 from reslab.presets import PRESETS, preset_recipe
-from reslab.recipe import Recipe, Run, Scalar, differing_fields, stretch
+from reslab.recipe import OWN_NETWORK, Recipe, Run, Scalar, differing_fields, stretch
 
 FAMILY_NAMES = {name: family.words for name, family in FAMILIES.items()}
 
@@ -25,7 +25,7 @@ _SHORT = {
 }
 """What a field is called beside its value, where its own name is longer than need be."""
 
-_TOLD = ("dataset", "images", "family", "depth", "width", "precision")
+_TOLD = ("dataset", "images", "network", "family", "depth", "width", "precision")
 """Fields that are told by other words, or only where nothing else tells two runs apart."""
 
 
@@ -35,7 +35,9 @@ def dataset_name(dataset: str) -> str:
 
 
 def network_name(recipe: Recipe) -> str:
-    """Return a network's usual name, as in ResNet-20 or WRN-28-10."""
+    """Return a network's usual name, as in ResNet-20 or WRN-28-10; one of the user's own is called by its function."""
+    if (own := recipe.own_network) is not None:
+        return own.words
     width = f"-{recipe.width}" if FAMILIES[recipe.family].has_width else ""
     return f"{FAMILY_NAMES[recipe.family]}-{recipe.depth}{width}"
 
@@ -85,9 +87,10 @@ def recipe_name(recipe: Recipe) -> str:
 def _nearest(recipe: Recipe) -> tuple[str, Recipe]:
     """Return the preset from which a recipe differs in the fewest fields, and its recipe of the same network."""
     found: list[tuple[int, str, Recipe]] = []
+    depth, family = (None, None) if recipe.network else (recipe.depth, recipe.family)
     for name in ("assignment", *(name for name in PRESETS if name != "assignment")):
         try:
-            base = preset_recipe(name, dataset=recipe.dataset, depth=recipe.depth, family=recipe.family)
+            base = preset_recipe(name, dataset=recipe.dataset, depth=depth, family=family)
         except ResLabError:  # it has no such network
             continue
         other = stretch(base, recipe.length) if _is_longer(recipe, base) else base
@@ -106,7 +109,8 @@ def _is_longer(recipe: Recipe, base: Recipe) -> bool:
 
 
 def _changed(recipe: Recipe, base: Recipe) -> list[str]:
-    return [name for name in differing_fields([recipe, base]) if name not in _TOLD]
+    told = (*_TOLD, *OWN_NETWORK) if recipe.network else _TOLD
+    return [name for name in differing_fields([recipe, base]) if name not in told]
 
 
 def _words(name: str, value: Scalar) -> str:

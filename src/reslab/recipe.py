@@ -17,7 +17,8 @@ from typing import Any, Self, cast
 
 from reslab.datasets import DATASETS, SHORT, images_used, is_named, known
 from reslab.errors import ResLabError, nearest
-from reslab.families import FAMILIES, check_depth
+from reslab.families import FAMILIES, check_depth, family_of
+from reslab.own_code import Reference, parse
 
 SEMANTICS = 1
 """Raised by a change of the mathematics that no field of `Recipe` shows, and not by one of rounding.
@@ -72,6 +73,9 @@ outside.  0 for none."""
     """Alpha of mixup (Zhang et al. 2018): each training image and its label are mixed with another of the batch, \
 their shares drawn from Beta(alpha, alpha) once per batch.  0 for none; the paper: 1 for CIFAR."""
 
+    network: str = ""
+    """A network of your own, in place of family, depth, shortcut and initialisation: my_net.py:build, a function from \
+(num_classes, seed) to a torch.nn.Module.  Its source, files that it imports beside it included, is part of the run."""
     family: str = "residual"
     """Network: residual or plain (the same without shortcuts), with 6n+2 layers; preact (batch norm and ReLU \
 before each convolution, He et al. 2016b), with 6n+2 layers, or preact-bottleneck, with 9n+2; wide (Zagoruyko and \
@@ -165,8 +169,11 @@ the first drop."""
     """Precision of convolutions and activations: fp32 or bf16 (weights and statistics stay fp32)."""
 
     def __post_init__(self) -> None:
+        network = _coerce("network", str, self.network)
+        own = OWN_NETWORK if network else {}
         for field in fields(self):
-            _set(self, field.name, _coerce(field.name, field.type, getattr(self, field.name)))
+            value = own[field.name] if field.name in own else _coerce(field.name, field.type, getattr(self, field.name))
+            _set(self, field.name, value)
         _check(self)
         for name, value in _irrelevant(self).items():
             _set(self, name, value)
@@ -181,16 +188,23 @@ the first drop."""
         return cls(**values)
 
     @property
-    def network(self) -> str:
-        """The network's name, as in resnet20, plain56, imagenet-resnet50 or wrn28-10."""
-        family = FAMILIES[self.family]
+    def own_network(self) -> Reference | None:
+        """The function that builds the network where it is the user's own, else None."""
+        return parse(self.network)
+
+    @property
+    def network_name(self) -> str:
+        """The network's name, as in resnet20, plain56, imagenet-resnet50, wrn28-10 or my_net.build."""
+        if (own := self.own_network) is not None:
+            return own.slug
+        family = family_of(self.family)
         return f"{family.id_words}{self.depth}{f'-{self.width}' if family.has_width else ''}"
 
     @property
     def id(self) -> str:
         """Name and short SHA-256 of the canonical JSON, e.g. cifar10-resnet20-3f9a1c2b."""
         digest = hashlib.sha256(canonical_json(self).encode()).hexdigest()
-        return f"{self.dataset}-{self.network}-{digest[:8]}"
+        return f"{self.dataset}-{self.network_name}-{digest[:8]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +255,9 @@ def vary(recipe: Recipe, **changes: Scalar) -> Recipe:
     """Return the recipe with some fields changed; an unknown field or value raises `ResLabError`."""
     if recipe.shortcut == "none" and changes.get("family", recipe.family) != recipe.family:
         changes = {"shortcut": "A", **changes}  # a plain recipe has forgotten which
+    if recipe.network and changes.get("network", recipe.network) == "":
+        usual = {name: getattr(Recipe(), name) for name in OWN_NETWORK}
+        changes = {**usual, **changes}
     return Recipe.from_mapping({**to_mapping(recipe), **changes})
 
 
@@ -324,8 +341,12 @@ UNMEASURED = ("channel-2023", "imagenet", "per-image")
 FILLED_IN = ("images",)
 """Fields that a user never writes: ResLab finds their values where it plans."""
 
+OWN_NETWORK: dict[str, Scalar] = {"family": "own", "depth": 0, "shortcut": "none", "initialisation": "own"}
+"""What a recipe says of a network of the user's own in the fields that describe ours."""
+
 ADDED_LATER: dict[str, Scalar] = {
     "images": "",
+    "network": "",
     "image_size": 32,
     "schedule": "step",
     "optimiser": "sgd",
@@ -380,13 +401,19 @@ def _check(recipe: Recipe) -> None:
         if not holds:
             raise ResLabError(message)
 
-    check_depth(recipe.family, recipe.depth)
+    if not recipe.network:
+        check_depth(recipe.family, recipe.depth)
+    require(
+        not recipe.network or recipe.own_network is not None,
+        "network must be a function in a file, as in my_net.py:build, that takes (num_classes, seed) and returns a "
+        f"torch.nn.Module; not {recipe.network!r}",
+    )
     require(
         not recipe.images or _FINGERPRINT.fullmatch(recipe.images) is not None,
         f"images must be the first {SHORT} hexadecimal digits of a fingerprint, not {recipe.images!r}",
     )
     require(
-        not FAMILIES[recipe.family].has_shortcuts or recipe.shortcut != "none",
+        not family_of(recipe.family).has_shortcuts or recipe.shortcut != "none",
         "a residual network needs a shortcut: A, A-centred, B or C",
     )
     require(1 <= recipe.width <= 64, f"width must be 1 to 64, not {recipe.width}")
@@ -469,10 +496,12 @@ def _check(recipe: Recipe) -> None:
 
 def _irrelevant(recipe: Recipe) -> dict[str, Scalar]:
     """Return the fields that play no part in this recipe with the value they get, so that equal means equal."""
-    family = FAMILIES[recipe.family]
+    family = family_of(recipe.family)
     unused: dict[str, Scalar] = {}
     if is_named(recipe.dataset):
         unused["images"] = ""
+    if (own := recipe.own_network) is not None and own.digest:
+        unused["network"] = f"{own.file}:{own.function}@{own.digest}"  # where the file lay plays no part
     if not family.has_shortcuts:
         unused["shortcut"] = "none"
     if family.projects:

@@ -42,7 +42,7 @@ def test_a_grid_is_every_combination(tmp_path: Path) -> None:
 def test_listed_variants_are_combined_with_the_grid(tmp_path: Path) -> None:
     text = '[vary]\ndepth = [8, 14]\n[[variants]]\nlabel = "with"\n[[variants]]\nlabel = "without"\nfamily = "plain"\n'
     study = _read(tmp_path, BASE + text)
-    assert [(variant.label, variant.recipe.network) for variant in study.variants] == [
+    assert [(variant.label, variant.recipe.network_name) for variant in study.variants] == [
         ("with, depth 8", "resnet8"),
         ("with, depth 14", "resnet14"),
         ("without, depth 8", "plain8"),

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from reslab.cli import INTERRUPTED, OK, command
 from reslab.cli.console import aside, print_json, print_table, remark_cache
-from reslab.cli.flags import AsJson, DataRoot, Device, Runs
+from reslab.cli.flags import AsJson, DataRoot, Device, Runs, TrustCode
 from reslab.cli.lists import names, whole_numbers
 from reslab.lab.settings import Settings
 from reslab.lab.store import find_run
@@ -25,6 +25,7 @@ def diagnose(
     data_root: DataRoot = None,
     device: Device = "auto",
     threads: int | None = None,
+    trust_code: TrustCode = False,
     json: AsJson = False,
 ) -> int:
     """Measure why a trained run came out as it did, and save the result in its diagnostics.json.
@@ -53,7 +54,7 @@ def diagnose(
     files = find_run(run, runs)
     asked = names("which", which)
     epochs = None if epoch is None else tuple(dict.fromkeys(whole_numbers("epoch", epoch)))
-    settings = Settings(data_root=data_root, device=device, threads=threads)
+    settings = Settings(data_root=data_root, device=device, threads=threads, trust_code=trust_code)
     remark_cache()
 
     def leave() -> None:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from reslab.cli import OK
 from reslab.cli.console import aside, print_json, print_table, remark_cache
-from reslab.cli.flags import AsJson, DataRoot, Device, Runs
+from reslab.cli.flags import AsJson, DataRoot, Device, Runs, TrustCode
 from reslab.session.evaluation import evaluated
 
 NUM_CONFUSIONS = 10
@@ -26,6 +26,7 @@ def evaluate(
     runs: Runs = Path("runs"),
     data_root: DataRoot = None,
     device: Device = "auto",
+    trust_code: TrustCode = False,
     json: AsJson = False,
 ) -> int:
     """Measure a trained run, or weights from elsewhere, on the test images.
@@ -67,7 +68,15 @@ def evaluate(
     said |= {"shortcut": shortcut, "normalisation": normalisation, "entry": entry}
     remark_cache()
     found = evaluated(
-        run, weights, said, precision=precision, root=runs, data_root=data_root, device=device, tell=aside
+        run,
+        weights,
+        said,
+        precision=precision,
+        root=runs,
+        data_root=data_root,
+        device=device,
+        trust_code=trust_code,
+        tell=aside,
     )
     facts = found.facts
     if json:

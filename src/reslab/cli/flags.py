@@ -30,6 +30,15 @@ Activations = Annotated[
     ),
 ]
 
+TrustCode = Annotated[
+    bool,
+    Parameter(
+        name="--trust-code",
+        negative="",
+        help="Run the code of a network that came with the run, if it is not from a file that you used here.",
+    ),
+]
+
 KeepEpochs = Annotated[
     str | None,
     Parameter(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from reslab.diagnostics.measuring import Batches, Loss, cross_entropy, gradient, measuring
+from reslab.diagnostics.measuring import Batches, DoesNotApplyError, Loss, cross_entropy, gradient, measuring
 from reslab.errors import ResLabError
 
 
@@ -36,6 +36,8 @@ def gradient_norms(module: nn.Module, batches: Batches, loss: Loss = cross_entro
     size show as gradients of another size.
     """
     weights = {name: part.weight for name, part in module.named_modules() if isinstance(part, nn.Conv2d | nn.Linear)}
+    if not weights:
+        raise DoesNotApplyError("gradients are those of convolutions and linear layers: it has none")
     places = {id(parameter): place for place, parameter in enumerate(module.parameters())}
     norms: dict[str, list[float]] = {name: [] for name in weights}
     with measuring(module, batch_statistics=True):

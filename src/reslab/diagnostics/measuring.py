@@ -65,6 +65,10 @@ def measuring(module: nn.Module, *, batch_statistics: bool) -> Iterator[None]:
                 buffer.copy_(value)
 
 
+class DoesNotApplyError(ResLabError):
+    """A diagnostic is about something that this network does not have."""
+
+
 def first(batches: Batches, num_images: int) -> list[tuple[Tensor, Tensor]]:
     """Return the first `num_images` images in their batches, the last batch cut; fewer where there are fewer."""
     taken, missing = [], num_images
@@ -82,7 +86,7 @@ def gradient(module: nn.Module, images: Tensor, labels: Tensor, loss: Loss) -> t
     """Return the gradient of the mean loss by each parameter, in their order; `grad` is not touched."""
     with torch.enable_grad():
         value = loss(module(images), labels)
-        return torch.autograd.grad(value, list(module.parameters()))
+        return torch.autograd.grad(value, list(module.parameters()), allow_unused=True, materialize_grads=True)
 
 
 def flat(tensors: Sequence[Tensor]) -> Tensor:

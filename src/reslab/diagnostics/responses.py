@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from reslab.diagnostics.measuring import Batches, measuring
-from reslab.errors import ResLabError
+from reslab.diagnostics.measuring import Batches, DoesNotApplyError, measuring
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ def layer_responses(module: nn.Module, batches: Batches) -> tuple[Response, ...]
         for handle in handles:
             handle.remove()
     if not moments:
-        raise ResLabError("the network has no 3x3 convolution followed by batch norm, or there were no images")
+        raise DoesNotApplyError("the network has no 3x3 convolution followed by batch norm")
     return tuple(
         Response(layer, name, found.standard_deviation) for layer, (name, found) in enumerate(moments.items(), start=1)
     )

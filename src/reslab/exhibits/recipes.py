@@ -7,7 +7,7 @@ from reslab.analysis.summary import schedule_epochs
 from reslab.datasets import known
 from reslab.exhibits.blocks import Column, Table
 from reslab.exhibits.wording import dataset_name, listing, network_name, number, percent, settings, whole
-from reslab.families import FAMILIES
+from reslab.families import family_of
 from reslab.recipe import Recipe, images_trained_on, unhandled
 
 _NORMALISATION = {
@@ -127,7 +127,8 @@ def _images(recipe: Recipe) -> str:
 
 
 def _network(recipe: Recipe) -> str:
-    return network_name(recipe)
+    own = recipe.own_network
+    return network_name(recipe) + (f", source {own.digest}" if own is not None and own.digest else "")
 
 
 def _augmentation(recipe: Recipe) -> str:
@@ -160,7 +161,7 @@ def _optimiser(recipe: Recipe) -> str:
         return sgd
     if recipe.optimiser == "muon":
         muon = f"Muon, momentum {number(recipe.muon_momentum)}, rate {number(recipe.muon_rate)}"
-        which = "" if FAMILIES[recipe.family].norm_follows else " that batch norm follows"
+        which = "" if family_of(recipe.family).norm_follows else " that batch norm follows"
         return f"{muon} (3x3 convolutions within the blocks{which}); {sgd} (the rest)"
     if recipe.optimiser in ("adam", "adamw"):
         name = {"adam": "Adam", "adamw": "AdamW"}[recipe.optimiser]
@@ -201,8 +202,8 @@ ASPECTS: tuple[tuple[str, Callable[[Recipe], str | None]], ...] = (
     ("Normalisation", lambda recipe: _NORMALISATION[recipe.normalisation]),
     ("Augmentation", _augmentation),
     ("Network", _network),
-    ("Shortcut", lambda recipe: _SHORTCUT[recipe.shortcut] if FAMILIES[recipe.family].has_shortcuts else None),
-    ("Initialisation", lambda recipe: _INITIALISATION[recipe.initialisation]),
+    ("Shortcut", lambda recipe: _SHORTCUT[recipe.shortcut] if family_of(recipe.family).has_shortcuts else None),
+    ("Initialisation", lambda recipe: None if recipe.network else _INITIALISATION[recipe.initialisation]),
     ("Optimiser", _optimiser),
     ("Weight decay", _decay),
     ("Gradient", lambda recipe: f"norm at most {number(recipe.clip_norm)}" if recipe.clip_norm else None),

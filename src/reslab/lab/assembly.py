@@ -2,17 +2,21 @@
 
 import copy
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from reslab.data.images import Dataset
 from reslab.data.serving import AnyDataset, AnyEvaluationBatches, AnyTrainBatches, serve
+from reslab.errors import ResLabError
 from reslab.kernels.build import kernels, triton_version
 from reslab.kernels.gpu_device import available, give_up
 from reslab.kernels.gpu_device import words as gpu_words
 from reslab.lab.predictions import Predictions
 from reslab.models.fused import FusedResNet, fused, why_plain
 from reslab.models.networks import build
+from reslab.models.own_network import build_own
 from reslab.recipe import Recipe, Run
 from reslab.training.evaluation import predict
 from reslab.training.hardware import arithmetic
@@ -21,12 +25,34 @@ Batch = tuple[Tensor, Tensor]
 
 
 def assemble(
-    run: Run, dataset: AnyDataset, device: torch.device, checkpoint_activations: bool = False
+    run: Run,
+    dataset: AnyDataset,
+    device: torch.device,
+    checkpoint_activations: bool = False,
+    source: Path | None = None,
 ) -> tuple[nn.Module, AnyTrainBatches, dict[str, AnyEvaluationBatches]]:
-    """Return a run's network as it is before training, its training batches and what it is measured on."""
+    """Return a run's network as it is before training, its training batches and what it is measured on.
+
+    `source` is the folder with the code of a network of the user's own (`reslab.lab.own_networks.source_to_run`).
+    """
     served = serve(run, dataset, device)
-    module = training_network(run.recipe, len(dataset.class_names), run.seed, device, checkpoint_activations)
+    module = training_network(
+        run.recipe,
+        len(dataset.class_names),
+        run.seed,
+        device,
+        checkpoint_activations,
+        source,
+        shape_of(dataset, run.recipe),
+    )
     return module, served.train, served.evaluations
+
+
+def shape_of(dataset: AnyDataset, recipe: Recipe) -> tuple[int, int, int]:
+    """Return channels, height and width of the images that a recipe's network is given."""
+    if isinstance(dataset, Dataset):
+        return dataset.train.image_shape
+    return 3, recipe.image_size, recipe.image_size
 
 
 def predicted(
@@ -38,10 +64,16 @@ def predicted(
 
 
 def training_network(
-    recipe: Recipe, num_classes: int, seed: int, device: torch.device, checkpoint_activations: bool = False
+    recipe: Recipe,
+    num_classes: int,
+    seed: int,
+    device: torch.device,
+    checkpoint_activations: bool = False,
+    source: Path | None = None,
+    image_shape: tuple[int, int, int] = (3, 32, 32),
 ) -> nn.Module:
     """Return the network as it is trained: on the device, channels-last, with the kernels where they serve."""
-    module = fused(build_network(recipe, num_classes, seed, checkpoint_activations))
+    module = fused(build_network(recipe, num_classes, seed, checkpoint_activations, source, image_shape))
     module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return module
 
@@ -81,8 +113,23 @@ def make_ready(module: nn.Module, recipe: Recipe, device: torch.device) -> str:
     return ""
 
 
-def build_network(recipe: Recipe, num_classes: int, seed: int, checkpoint_activations: bool = False) -> nn.Module:
+def build_network(
+    recipe: Recipe,
+    num_classes: int,
+    seed: int,
+    checkpoint_activations: bool = False,
+    source: Path | None = None,
+    image_shape: tuple[int, int, int] = (3, 32, 32),
+) -> nn.Module:
     """Return the network of a recipe with the weights it starts from."""
+    if (own := recipe.own_network) is not None:
+        if checkpoint_activations:
+            raise ResLabError(
+                f"--checkpoint-activations is for ResLab's own networks; {own.words} can use torch.utils.checkpoint"
+            )
+        if source is None:
+            raise ResLabError(f"weights of {own.words} are measured with their run: reslab evaluate RUN")
+        return build_own(source, own, num_classes, seed, image_shape)
     return build(
         recipe.family,
         recipe.depth,

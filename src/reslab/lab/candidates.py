@@ -127,7 +127,7 @@ def _run_beside(path: Path, weights: WeightsFile) -> tuple[RunFiles | None, list
     )
     if not is_own:
         return None, [
-            f"the run.json next to the weights is ignored: it describes {recipe.network}, which does not fit them"
+            f"the run.json next to the weights is ignored: it describes {recipe.network_name}, which does not fit them"
         ]
     return files, []
 

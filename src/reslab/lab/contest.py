@@ -4,12 +4,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 import torch
 from torch import nn
 
 from reslab.data.serving import AnyDataset, AnyEvaluationBatches, batches_to_measure
-from reslab.lab.assembly import training_network
+from reslab.lab.assembly import shape_of, training_network
 from reslab.lab.candidates import Candidate
 from reslab.models.weights import Weights, load_into
 from reslab.training.evaluation import Evaluation, evaluate
@@ -38,15 +39,21 @@ def measure_candidates(
     dataset: AnyDataset,
     device: torch.device,
     on_progress: Callable[[str], object] = lambda _: None,
+    source: Path | None = None,
 ) -> list[Measured]:
-    """Measure the candidates, the best first: all on the first images, and on the others those that may be the best."""
+    """Measure the candidates, the best first: all on the first images, and on the others those that may be the best.
+
+    `source` is the folder with the code of a network of the user's own.
+    """
     networks: dict[tuple[str, str], nn.Module] = {}
     ways = []
     for candidate in every:
         recipe = candidate.recipe
         kind = recipe.family, recipe.shortcut
         if kind not in networks:
-            networks[kind] = training_network(recipe, len(dataset.class_names), 0, device)
+            networks[kind] = training_network(
+                recipe, len(dataset.class_names), 0, device, source=source, image_shape=shape_of(dataset, recipe)
+            )
             load_into(networks[kind], weights)
         ways.append(_Way(candidate, networks[kind], batches_to_measure(recipe, dataset, device)))
     if len(ways) > 1:

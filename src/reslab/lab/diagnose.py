@@ -18,15 +18,17 @@ from torch.nn import functional as F
 from reslab.data import sources
 from reslab.data.serving import AnyTrainBatches, unaugmented
 from reslab.diagnostics.measure import BUDGETS, DIAGNOSTICS, PASSES, Subject, check_names, cost, diagnose
+from reslab.diagnostics.measuring import DoesNotApplyError
 from reslab.errors import CheckpointError, DataError
 from reslab.files import Json
 from reslab.lab.assembly import assemble
 from reslab.lab.manifest import RECORDS
+from reslab.lab.own_networks import source_to_run
 from reslab.lab.provenance import check_trained_on
 from reslab.lab.settings import Settings
 from reslab.lab.store import FORMAT, RunFiles
 from reslab.lab.threads import computing_with
-from reslab.models.weights import load_into, read_weights
+from reslab.models.weights import load_into, read_own_weights, read_weights
 from reslab.recipe import Run
 from reslab.training.hardware import deterministic, device_name, pick_device
 
@@ -89,7 +91,14 @@ def diagnose_run(
             measured = replace(subject(moment), tick=watch.tick)
             for name in wanted:
                 watch.begin(moment, name)
-                ((_, entry),) = diagnose(measured, (name,), budget, time.perf_counter)
+                try:
+                    ((_, entry),) = diagnose(measured, (name,), budget, time.perf_counter)
+                except DoesNotApplyError as error:
+                    if which is not None:
+                        raise
+                    on_event({"event": "remark", "run": run.id, "words": f"{name} does not apply: {error}"})
+                    watch.end()
+                    continue
                 with files.changing("diagnostics.json"):
                     content = _found(files, run, digest)  # anew: another process may have measured something, even this
                     entries = _entries(content, moment)
@@ -216,14 +225,16 @@ def _subjects(files: RunFiles, run: Run, settings: Settings, device: torch.devic
     recipe = run.recipe
     dataset = sources.load_any(recipe.dataset, settings.data_root)
     check_trained_on(files, dataset)
-    initial, augmented, evaluations = assemble(run, dataset, device)
+    source = source_to_run(files, run, settings.trust_code)
+    initial, augmented, evaluations = assemble(run, dataset, device, source=source)
+    read = read_weights if source is None else lambda path: read_own_weights(path).weights
     batch_size = min(recipe.batch_size, augmented.num_images)
     train = unaugmented(run, dataset, device, batch_size)
     rows = files.metrics()
 
     def subject(moment: _Moment) -> Subject:
         final = copy.deepcopy(initial)
-        load_into(final, read_weights(moment.weights))
+        load_into(final, read(moment.weights))
         row = rows[-1] if moment.epoch is None else rows[moment.epoch - 1]
         return Subject(
             final=final,

@@ -12,16 +12,17 @@ import torch
 from reslab.data.serving import AnyDataset, batches_to_measure
 from reslab.data.sources import load_any
 from reslab.errors import CheckpointError, DataError, ResLabError
-from reslab.lab.assembly import predicted, training_network
+from reslab.lab.assembly import predicted, shape_of, training_network
 from reslab.lab.candidates import Asked, Candidate, candidates
 from reslab.lab.contest import Measured, measure_candidates
 from reslab.lab.diagnose import weights_digest
 from reslab.lab.doubts import suspicious, undecided
+from reslab.lab.own_networks import source_to_run
 from reslab.lab.predictions import predictions_bytes
 from reslab.lab.provenance import check_classes, check_trained_on
 from reslab.lab.store import RunFiles
 from reslab.models.fitting import infer_classes
-from reslab.models.weights import WeightsFile, load_into, read_weights_file
+from reslab.models.weights import WeightsFile, load_into, read_own_weights, read_weights_file
 from reslab.recipe import Recipe, vary
 from reslab.training.evaluation import Evaluation
 from reslab.training.hardware import pick_device
@@ -89,20 +90,28 @@ class Evaluated:
 
 
 def evaluate_run(
-    files: RunFiles, *, precision: str | None = None, data_root: Path | None = None, device: str = "auto"
+    files: RunFiles,
+    *,
+    precision: str | None = None,
+    data_root: Path | None = None,
+    device: str = "auto",
+    trust_code: bool = False,
 ) -> Evaluated:
     """Measure a run's trained weights on the test images of its own data set.
 
-    A run without predictions, as an older version left it, gets them.  Raises `CheckpointError` where the run has no
+    A run without predictions, as an older version left it, gets them.  `trust_code` lets the code of a network run that
+    is not from a file of this user's own (`reslab.lab.own_networks`).  Raises `CheckpointError` where the run has no
     weights or they are not what it ended with, `DataError` where its
     images are not here or not the same.
     """
-    recipe = files.read_run().recipe
+    run = files.read_run()
+    recipe = run.recipe
     if not files.weights.exists():
         raise CheckpointError(f"{files.path} has no trained weights: {files.why_no_weights()}")
     weights_digest(files)
     files.check_files()
-    weights = read_weights_file(files.weights)
+    source = source_to_run(files, run, trust_code)
+    weights = read_weights_file(files.weights) if source is None else read_own_weights(files.weights)
     dataset = load_any(recipe.dataset, data_root)
     check_trained_on(files, dataset)
     asked = recipe if precision is None else vary(recipe, precision=precision)
@@ -110,9 +119,9 @@ def evaluate_run(
     if precision is not None:
         decided["precision"] = "--precision"
     place = pick_device(device)
-    measured = measure_candidates([Candidate(asked)], weights.weights, dataset, place)
+    measured = measure_candidates([Candidate(asked)], weights.weights, dataset, place, source=source)
     if asked == recipe and not files.predictions.exists():
-        _keep_predictions(files, recipe, weights, dataset, place)
+        _keep_predictions(files, recipe, weights, dataset, place, source)
     return _evaluated(measured, decided, [], weights, files.weights, dataset)
 
 
@@ -167,10 +176,16 @@ def evaluate_weights(
 
 
 def _keep_predictions(
-    files: RunFiles, recipe: Recipe, weights: WeightsFile, dataset: AnyDataset, device: torch.device
+    files: RunFiles,
+    recipe: Recipe,
+    weights: WeightsFile,
+    dataset: AnyDataset,
+    device: torch.device,
+    source: Path | None,
 ) -> None:
     """Write a run's predictions; where nothing can be written, nothing is kept."""
-    network = training_network(recipe, len(dataset.class_names), 0, device)
+    shape = shape_of(dataset, recipe)
+    network = training_network(recipe, len(dataset.class_names), 0, device, source=source, image_shape=shape)
     load_into(network, weights.weights)
     batches = batches_to_measure(recipe, dataset, device)
     found = predicted(network, batches, dataset.class_names, recipe.precision)
@@ -213,7 +228,7 @@ def _evaluated(
 
 def _network(recipe: Recipe) -> dict[str, Any]:
     return {
-        "network": recipe.network,
+        "network": recipe.network_name,
         "family": recipe.family,
         "depth": recipe.depth,
         "shortcut": recipe.shortcut,

@@ -87,6 +87,7 @@ def main() -> int:
     parser.add_argument("--side-by-side", type=int, default=1, help="runs at a time, which share the device")
     parser.add_argument("--checkpoint-seconds", type=float, default=60.0)
     parser.add_argument("--checkpoint-activations", action="store_true")
+    parser.add_argument("--trust-code", action="store_true", help="run the code that the folders hold of networks")
     parser.add_argument("--keep-epochs", type=_epochs, help="epochs whose weights are kept, as in 1,41,82, or none")
     arguments = vars(parser.parse_args())
     folders, side_by_side = arguments.pop("folders"), arguments.pop("side_by_side")

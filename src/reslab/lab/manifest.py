@@ -20,7 +20,14 @@ FORMAT = 1
 RECORDS = ("run.json", "provenance.json", "metrics.jsonl", "result.json", "failure.json")
 """Small files that whoever reads a run needs, and that are checked whenever one is read."""
 
-_FILES = (*RECORDS, "diagnostics.json", "weights.safetensors", "predictions.safetensors", "weights/epoch*.safetensors")
+_FILES = (
+    *RECORDS,
+    "diagnostics.json",
+    "weights.safetensors",
+    "predictions.safetensors",
+    "weights/epoch*.safetensors",
+    "network/**/*.py",
+)
 """What there may be when a run ends, as patterns; nobody else's files beside them are in the manifest."""
 
 

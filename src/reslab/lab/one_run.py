@@ -22,13 +22,14 @@ from reslab.files import file_sha256, sync_folder, writing
 from reslab.host import usable_cores
 from reslab.kernels.build import kernels, must_compile
 from reslab.lab import manifest
-from reslab.lab.assembly import assemble, kernels_used, make_ready, predicted
+from reslab.lab.assembly import assemble, kernels_used, make_ready, predicted, shape_of
+from reslab.lab.own_networks import source_to_run
 from reslab.lab.predictions import Predictions, predictions_bytes
 from reslab.lab.provenance import attempt, check_images, describe_data
 from reslab.lab.settings import Settings
 from reslab.lab.store import FORMAT, RunFiles, Status
 from reslab.lab.threads import are_free, computing_with, first_threads, follow_load
-from reslab.models.complexity import multiply_adds, parameters
+from reslab.models.complexity import multiply_adds, own_multiply_adds, parameters
 from reslab.models.weights import save_weights
 from reslab.recipe import Run
 from reslab.training import loop
@@ -124,7 +125,8 @@ def _train(
     dataset = _load(recipe.dataset, settings.data_root)
     # Before any of its files is changed:
     check_images(files, dataset, "began with", "use the same --data-root, or another --runs folder")
-    module, images, evaluations = assemble(run, dataset, device, settings.checkpoint_activations)
+    source = source_to_run(files, run, settings.trust_code)
+    module, images, evaluations = assemble(run, dataset, device, settings.checkpoint_activations, source)
     is_free = settings.threads is None and are_free(device, module, recipe, most)
     following = follow_load(most, settings.default_threads) if is_free else None
     problem = ""
@@ -170,7 +172,15 @@ def _train(
     saved_at = reported_at = time.monotonic()
     stoppable = {name: _until(stop, batches) for name, batches in evaluations.items()}
     try:
-        for event in loop.train(state, recipe, images, stoppable, device=device, clock=time.perf_counter):
+        for event in loop.train(
+            state,
+            recipe,
+            images,
+            stoppable,
+            device=device,
+            clock=time.perf_counter,
+            chance=None if source is None else run.seed,
+        ):
             now = time.monotonic()
             match event:
                 case loop.Diverged():
@@ -207,7 +217,7 @@ def _train(
     except _Interrupted:
         _save(files, state)
         return "interrupted"
-    _finish(files, run, state.measured, predictions)
+    _finish(files, state.measured, predictions, shape_of(dataset, recipe), run)
     return "finished"
 
 
@@ -269,7 +279,9 @@ def _write_provenance(files: RunFiles, run: Run, dataset: AnyDataset, this_attem
     )
 
 
-def _finish(files: RunFiles, run: Run, module: nn.Module, predictions: Predictions) -> None:
+def _finish(
+    files: RunFiles, module: nn.Module, predictions: Predictions, image_shape: tuple[int, int, int], run: Run
+) -> None:
     files.check_held()
     if files.check() != run or files.provenance() is None:
         raise ResLabError(f"files of {files.path} were removed or changed during training; train it again")
@@ -295,7 +307,7 @@ def _finish(files: RunFiles, run: Run, module: nn.Module, predictions: Predictio
             "seconds": sum(row["seconds"] for row in rows),
             "images_per_second": statistics.median(row["images_per_second"] for row in rows),
             "parameters": parameters(module),
-            "multiply_adds": multiply_adds(module, (3, run.recipe.image_size, run.recipe.image_size)),
+            "multiply_adds": (own_multiply_adds if run.recipe.network else multiply_adds)(module, image_shape),
             "weights_sha256": file_sha256(files.weights),
         },
     )

@@ -59,6 +59,8 @@ def known_speeds(root: Path, machine: tuple[str, str]) -> dict[str, float]:
         except ResLabError:
             continue  # a damaged run is told of where it is asked for; the others know the speed
         last = (provenance.get("attempts") or [{}])[-1]
+        if recipe.network:
+            continue  # how much work it is is not known
         measured = sorted(row["images_per_second"] for row in rows if row.get("images_per_second") is not None)
         if measured and (last.get("device"), last.get("device_name")) == machine:
             speed = measured[len(measured) // 2]
@@ -78,6 +80,8 @@ def estimate_seconds(planned: Sequence[Planned], speeds: Mapping[str, float], jo
 def work_per_image(recipe: Recipe) -> float:
     """Return the work of training on an image: all inner layers of a CIFAR network cost the same."""
     pixels = (recipe.image_size / 32) ** 2
+    if recipe.network:
+        return _OWN_DEPTH * pixels
     if recipe.family in IMAGENET_FAMILIES:
         return _IMAGENET_COSTS[recipe.depth][0] * 1e9 * (32 / 224) ** 2 * pixels / _LAYER_MULTIPLY_ADDS
     return (recipe.depth - 1) * pixels
@@ -87,6 +91,9 @@ def num_epochs(recipe: Recipe, iterations_per_epoch: int) -> float:
     """Return the length of a recipe in epochs."""
     return recipe.length if recipe.schedule_unit == "epochs" else recipe.length / iterations_per_epoch
 
+
+_OWN_DEPTH = 19
+"""Inner layers that a network of the user's own is taken to have until a run of it tells its speed: ResNet-20's."""
 
 _LAYER_MULTIPLY_ADDS = 16 * 16 * 9 * 32 * 32
 """Of an inner layer of a CIFAR network, for an image of 32 x 32."""
@@ -131,6 +138,8 @@ def _size(recipe: Recipe, provenance: Json | None, sizes: dict[str, Size], data_
 
 def _num_parameters(recipe: Recipe) -> int:
     """Return the parameters of a network to within a few percent, without building it."""
+    if recipe.network:
+        recipe = Recipe(depth=_OWN_DEPTH + 1)
     if recipe.family in IMAGENET_FAMILIES:
         return int(_IMAGENET_COSTS[recipe.depth][1] * 1e6)
     n = (recipe.depth - 2) // 6

@@ -20,6 +20,9 @@ class Settings:
     default_threads: int | None = None
     """Threads to begin with where `threads` says nothing: this run's share of the cores."""
 
+    trust_code: bool = False
+    """Run the code of a network that is not from a file of this user's own (`reslab.lab.own_networks`)."""
+
     def arguments(self) -> list[str]:
         """Return these settings as arguments of `python -m reslab.lab.execute`."""
         given: list[tuple[str, object]] = [
@@ -32,4 +35,5 @@ class Settings:
         words = [word for flag, value in given if value is not None for word in (flag, str(value))]
         if self.keep_epochs is not None:
             words += ["--keep-epochs", ",".join(map(str, self.keep_epochs)) or "none"]
-        return [*words, "--checkpoint-activations"] if self.checkpoint_activations else words
+        switches = [("--checkpoint-activations", self.checkpoint_activations), ("--trust-code", self.trust_code)]
+        return [*words, *(flag for flag, is_on in switches if is_on)]

@@ -6,6 +6,7 @@
     checkpoint/         see `reslab.training.checkpoint`; gone when the run is finished
     weights.safetensors the trained network
     predictions.safetensors  see `reslab.lab.predictions`
+    network/            the source of a network of the user's own
     weights/            those of the network at some epochs before, as epoch0041.safetensors: after 41 epochs
     result.json         written last: its presence means finished
     diagnostics.json    what `reslab.lab.diagnose` measured on these weights
@@ -39,6 +40,7 @@ from reslab.files import (
     writing,
 )
 from reslab.lab import locks, manifest, metrics
+from reslab.own_code import kept_source
 from reslab.recipe import SEMANTICS, Recipe, Run, to_mapping
 
 FORMAT = 1
@@ -81,6 +83,11 @@ class RunFiles:
     def predictions(self) -> Path:
         """File of what the trained network says of each test image; runs of older versions have none."""
         return self.path / "predictions.safetensors"
+
+    @property
+    def network(self) -> Path:
+        """Folder of the source of a network of the user's own; there is none for ResLab's."""
+        return self.path / "network"
 
     def epoch_weights(self, epoch: int) -> Path:
         """File of the weights after so many epochs, there if they were kept."""
@@ -206,9 +213,14 @@ class RunFiles:
         return self._read("diagnostics.json")
 
     def create(self, run: Run) -> None:
-        """Make the folder and run.json, unless they are there."""
+        """Make the folder and run.json, unless they are there.
+
+        The source of a network of the user's own is put there before: `reslab.lab.own_networks.keep_sources`.
+        """
         if (self.path / "run.json").exists():
             return
+        if (own := run.recipe.own_network) is not None:
+            kept_source(self.network, own)
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         self.write(

@@ -52,7 +52,7 @@ def are_free(device: torch.device, module: nn.Module, recipe: Recipe, most: int)
         return False
     if most == 1:  # there is nothing to try
         return True
-    kind = (recipe.network, recipe.shortcut, recipe.batch_size, recipe.precision, most)
+    kind = (recipe.network_name, recipe.shortcut, recipe.batch_size, recipe.precision, most)
     if kind not in _TRIED:
         _TRIED[kind] = _steps_agree(module, recipe, most)
     return _TRIED[kind]

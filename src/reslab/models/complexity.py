@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from reslab.families import IMAGENET_DEPTHS, check_depth
 from reslab.models import networks
@@ -37,6 +38,18 @@ def multiply_adds(
 
     _watch(module, image_shape, note)
     return total
+
+
+def own_multiply_adds(module: nn.Module, image_shape: tuple[int, int, int]) -> int:
+    """Return the multiply-adds for one image of C x H x W of any network: its matrix products and convolutions.
+
+    Counted by torch as a copy computes, so that functional calls and attention are in it; for our own networks it is
+    `multiply_adds`.
+    """
+    twin = copy.deepcopy(module).float().cpu().eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        twin(torch.zeros(1, *image_shape))
+    return int(counter.get_total_flops()) // 2
 
 
 def catalogue(

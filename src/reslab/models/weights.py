@@ -7,6 +7,7 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from reslab.errors import CheckpointError
@@ -68,6 +69,17 @@ def read_weights_file(path: Path, entry: str | None = None) -> WeightsFile:
     return WeightsFile(weights, chosen.label, chosen.prefix, (*remarks, *_not_finite(weights)), sha256)
 
 
+def read_own_weights(path: Path) -> WeightsFile:
+    """Return the weights that `save_weights` wrote of a network of the user's own, by its own names."""
+    try:
+        with reading(path):
+            content = path.read_bytes()
+        weights = safetensors.torch.load(content)
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is no file of weights: {error}") from None
+    return WeightsFile(weights, "top", "", tuple(_not_finite(weights)), hashlib.sha256(content).hexdigest())
+
+
 def load_into(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Copy the weights into the module; raise `CheckpointError`, changing nothing, where they do not fit.
 
@@ -92,7 +104,8 @@ def load_into(module: nn.Module, state: Mapping[str, Tensor]) -> None:
 def save_weights(module_or_state: nn.Module | Mapping[str, Tensor], path: Path) -> None:
     """Write the weights as safetensors, whole or not at all; the folder must exist."""
     state = module_or_state.state_dict() if isinstance(module_or_state, nn.Module) else module_or_state
-    tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    plain = torch.contiguous_format  # a copy: two names may share one memory
+    tensors = {name: value.detach().cpu().clone(memory_format=plain) for name, value in state.items()}
     write_whole(path, safetensors.torch.save(tensors))
 
 

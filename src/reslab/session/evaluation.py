@@ -82,6 +82,7 @@ def evaluated(
     root: Path = Path("runs"),
     data_root: Path | None = None,
     device: str = "auto",
+    trust_code: bool = False,
     tell: Tell = aside,
 ) -> Evaluation:
     """Measure a run, by its id below `root` or its folder, or weights of which `said` tells what is known."""
@@ -93,7 +94,7 @@ def evaluated(
         if given := [f"--{name}" for name, value in said.items() if value is not None]:
             raise ResLabError(f"a run has its own recipe; {' and '.join(given)} only goes with --weights FILE")
         files = find_run(str(run), root)
-        found = evaluate_run(files, precision=precision, data_root=data_root, device=device)
+        found = evaluate_run(files, precision=precision, data_root=data_root, device=device, trust_code=trust_code)
     else:
         assert weights is not None
         found = evaluate_weights(

@@ -18,6 +18,7 @@ class RecipeFields(TypedDict, total=False):
     randaugment_magnitude: float
     cutout: int
     mixup: float
+    network: str
     family: str
     depth: int
     width: int

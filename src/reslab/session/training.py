@@ -10,11 +10,12 @@ from typing import Any
 from reslab.data.sources import check_present
 from reslab.errors import LockedError, ReplacedError, ResLabError
 from reslab.host import default_precision
+from reslab.lab.own_networks import keep_sources, read_sources, with_source, words_of_former
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles, Status, run_files
 from reslab.presets import muon_left, preset_recipe
-from reslab.recipe import Recipe, Run, stretch, vary
+from reslab.recipe import OWN_NETWORK, Recipe, Run, stretch, vary
 from reslab.session.own_images import fingerprints, look_at, tell_former
 from reslab.session.progress import Board, Tell, aside
 
@@ -41,6 +42,9 @@ def recipe_of(
     preset, field or value.
     """
     given = dict(fields or {})
+    described = [name.replace("_", "-") for name in OWN_NETWORK if name in given]
+    if described and given.get("network"):
+        raise ResLabError(f"--network is in place of --{' and --'.join(described)}: give one or the other")
     base = preset_recipe(preset, dataset=given.get("dataset"), depth=given.get("depth"), family=given.get("family"))
     if epochs is not None:
         base = stretch(base, epochs)
@@ -58,14 +62,19 @@ def train_run(asked: Run, root: Path, settings: Settings = DEFAULTS, *, tell: Te
     check_kept(asked.recipe, settings.keep_epochs)
     check_present(asked.recipe.dataset, settings.data_root)
     own = look_at([asked.recipe.dataset], settings.data_root, tell)
-    run = Run(vary(asked.recipe, images=fingerprints(own).get(asked.recipe.dataset, "")), asked.seed)
+    sources = read_sources([asked.recipe])
+    recipe = with_source(vary(asked.recipe, images=fingerprints(own).get(asked.recipe.dataset, "")), sources)
+    run = Run(recipe, asked.seed)
     for one in own:
         tell(one.words)
     tell_former(root, [run], tell)
+    for words in words_of_former(root, [run]):
+        tell(f"remark: {words}")
     if words := muon_left(run.recipe):
         tell(f"remark: {words}")
     files = run_files(root, run)
     is_new = not files.path.exists()
+    keep_sources(root, [run], sources)
     files.create(run)
     from reslab.lab.one_run import execute
 

@@ -1,13 +1,15 @@
 """A question on its way from plan to report, one call a step."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reslab.data.sources import check_present
 from reslab.errors import LockedError
 from reslab.lab.launch import launch
+from reslab.lab.own_networks import keep_sources, read_sources, with_source, words_of_former
 from reslab.lab.planner import Planned, in_order, plan
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
@@ -62,8 +64,12 @@ class Session:
         for words in dict.fromkeys(filter(None, (muon_left(run.recipe) for run in asked.runs()))):
             tell(f"remark: {words}")
         self.own = look_at((run.recipe.dataset for run in asked.runs()), settings.data_root, tell)
-        self.plan = asked.on_images(fingerprints(self.own))
+        self._sources = read_sources(run.recipe for run in asked.runs())
+        identified = partial(with_source, sources=self._sources)
+        self.plan = asked.on_images(fingerprints(self.own)).with_recipes(identified)
         tell_former(root, self.plan.runs(), tell)
+        for words in words_of_former(root, self.plan.runs()):
+            tell(f"remark: {words}")
         self.planned: list[Planned] = plan(root, self.plan.runs(), settings.data_root, settings.keep_epochs)
 
     @property
@@ -89,6 +95,7 @@ class Session:
     def prepare(self) -> list[Path]:
         """Make the folders of the runs to train, and return them in the order of training."""
         self.record()
+        keep_sources(self.root, self.todo, self._sources)
         places = [(run, run_files(self.root, run)) for run in self.todo]
         for run, files in places:
             files.create(run)
@@ -108,8 +115,10 @@ class Session:
             return
         from reslab.lab.speed import runs_each, share_threads
 
+        keep_sources(self.root, todo, self._sources)
         work = {item.run.id: (item.work, item.work_left) for item in self.planned if item.run in set(todo)}
-        arguments = [*self.settings.arguments(), "--default-threads", str(share_threads(jobs))]
+        settings = replace(self.settings, trust_code=True)  # each folder's source is that of a file named here
+        arguments = [*settings.arguments(), "--default-threads", str(share_threads(jobs))]
         shared = runs_each(self.settings.device, jobs)
         with Board(work, tell=self._tell, on_closed=on_closed) as board:
             launch(self.root, todo, jobs=jobs, runs_each=shared, arguments=arguments, on_event=board, stop=stop)

@@ -30,6 +30,8 @@ from pathlib import Path
 from typing import Any
 
 from reslab.errors import ResLabError, nearest
+from reslab.exhibits.wording import network_name
+from reslab.own_code import within
 from reslab.presets import PRESETS, preset_recipe
 from reslab.recipe import CHOICES, Recipe, Scalar, stretch, vary, written_fields
 from reslab.studies.questions import QUESTIONS
@@ -39,17 +41,37 @@ from reslab.studies.study import NAME, Study, Variant
 _TEXTS = ("name", "title", "question", "expectation")
 _BASE: dict[str, Scalar] = {"preset": "assignment", "dataset": "cifar10", "depth": 20}
 _KEYS = (*_TEXTS, *_BASE, "epochs", "seeds", "recipe", "vary", "variants")
+_FILES = ("network",)
+"""What may name a function in a file, by its place beside the TOML file."""
 _VARIED = tuple(dict.fromkeys(("preset", "epochs", *written_fields())))
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Return what is in a TOML file; raise `ResLabError` where it cannot be read."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        placed: dict[str, Any] = _placed(tomllib.loads(path.read_text(encoding="utf-8")), path.parent)
+        return placed
     except OSError as error:
         raise ResLabError(f"cannot read {path}: {error.strerror or error}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ResLabError(f"{path} is not TOML: {error}") from None
+
+
+def _placed(content: Any, folder: Path) -> Any:
+    """Return what is in a file of this folder, the files that it names found from there."""
+    if isinstance(content, list):
+        return [_placed(one, folder) for one in content]
+    if not isinstance(content, dict):
+        return content
+    placed = {}
+    for key, value in content.items():
+        listed = value if isinstance(value, list) else [value]
+        if key in _FILES and all(isinstance(one, str) for one in listed):
+            found = [within(one, folder) for one in listed]
+            placed[key] = found if isinstance(value, list) else found[0]
+        else:
+            placed[key] = _placed(value, folder)
+    return placed
 
 
 def study_of(
@@ -123,7 +145,13 @@ def _variants(
             except ResLabError as error:
                 raise ResLabError(f"{_place(error, where, base, fixed, factors)}: {error}") from None
             words = ", ".join(
-                [*([label] if label else []), *(factor(key, value) for key, value in combination.items())]
+                [
+                    *([label] if label else []),
+                    *(
+                        network_name(recipe) if key == "network" else factor(key, value)
+                        for key, value in combination.items()
+                    ),
+                ]
             )
             variants.append(Variant(words or "as the recipe", recipe, tuple(factors.items())))
     return variants

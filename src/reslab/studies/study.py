@@ -1,7 +1,7 @@
 """A study is a question and the runs that answer it, as values."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -92,10 +92,11 @@ class Study:
 
     def on_images(self, images: Mapping[str, str]) -> Self:
         """Return the study on these images, by the data sets whose names do not tell them (see `Recipe.images`)."""
-        variants = [
-            replace(variant, recipe=vary(variant.recipe, images=images.get(variant.recipe.dataset, "")))
-            for variant in self.variants
-        ]
+        return self.with_recipes(lambda recipe: vary(recipe, images=images.get(recipe.dataset, "")))
+
+    def with_recipes(self, changed: Callable[[Recipe], Recipe]) -> Self:
+        """Return the study with each variant's recipe changed."""
+        variants = [replace(variant, recipe=changed(variant.recipe)) for variant in self.variants]
         return replace(self, variants=tuple(variants))
 
     def seeds_of(self, variant: Variant) -> tuple[int, ...]:
@@ -125,6 +126,10 @@ class Plan:
     def on_images(self, images: Mapping[str, str]) -> Self:
         """Return the plan on these images, as `Study.on_images` does."""
         return replace(self, studies=tuple(study.on_images(images) for study in self.studies))
+
+    def with_recipes(self, changed: Callable[[Recipe], Recipe]) -> Self:
+        """Return the plan with each variant's recipe changed."""
+        return replace(self, studies=tuple(study.with_recipes(changed) for study in self.studies))
 
     @property
     def num_shared(self) -> int:

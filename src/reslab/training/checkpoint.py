@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -130,8 +131,8 @@ def restore(state: State, saved: Saved) -> None:
 
 
 def tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return named tensors as safetensors wants them: on the CPU, laid out plainly."""
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    """Return named tensors as safetensors wants them: on the CPU, laid out plainly, none sharing another's memory."""
+    return {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
 
 
 def _folders(folder: Path) -> list[Path]:

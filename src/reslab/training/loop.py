@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from reslab.recipe import Recipe
+from reslab.recipe import Recipe, random_stream
 from reslab.training.averages import Averages
 from reslab.training.evaluation import evaluate
 from reslab.training.optimiser import hold_rate_on, make_optimiser, optimiser_state
@@ -174,8 +174,12 @@ def train(
     *,
     device: torch.device,
     clock: Callable[[], float],
+    chance: int | None = None,
 ) -> Iterator[Event]:
     """Train from where `state` stands to the end of its schedule, changing it in place.
+
+    `chance` is the seed of a network that draws random numbers as it computes, as dropout does: torch's global
+    generators then start each iteration from a stream of its own, so that a resumed training draws the same.
 
     Yields a `Tick` after each iteration, an `EpochRecord` after each epoch, a `Remark` where there is one, and at a
     loss that is not finite a `Diverged`, which is the last.  At each event, and while the evaluations are iterated
@@ -192,6 +196,8 @@ def train(
         last = clock()
         for draw in images.draws(epoch, done):
             state.rate = schedule.rate(state.iteration, warming=state.warming)
+            if chance is not None:
+                torch.manual_seed(random_stream(chance, "network", state.iteration))
             step(draw, state.rate, state.totals)
             if device.type != "cuda" and state.totals.stopped.item():
                 break

@@ -230,7 +230,7 @@ def optimiser_state(module: nn.Module, optimiser: torch.optim.Optimizer) -> dict
 
 def load_optimiser_state(module: nn.Module, optimiser: torch.optim.Optimizer, values: Mapping[str, Tensor]) -> None:
     """Put back what `optimiser_state` gave; raise `CheckpointError` where it does not fit."""
-    parameters = dict(module.named_parameters())
+    parameters = {name: one for name, one in module.named_parameters() if one.requires_grad}
     keys = ("exp_avg", "exp_avg_sq", "step") if isinstance(optimiser, torch.optim.Adam) else (_MOMENTUM,)
     places = {name if key == _MOMENTUM else f"{name}/{key}": (name, key) for name in parameters for key in keys}
     if values and values.keys() != places.keys():

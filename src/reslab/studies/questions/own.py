@@ -10,9 +10,10 @@ from reslab.exhibits.blocks import Column, Table
 from reslab.exhibits.factor_figures import MEASURED, Axis
 from reslab.exhibits.published_tables import nothing
 from reslab.exhibits.wording import dataset_name, network_name, number, opened
+from reslab.own_code import parse
 from reslab.presets import preset_of
 from reslab.published import Published
-from reslab.recipe import FILLED_IN, Recipe, Scalar, differing_fields
+from reslab.recipe import FILLED_IN, OWN_NETWORK, Recipe, Scalar, differing_fields
 from reslab.studies.against_published import paper_answers, published_beside
 from reslab.studies.answers import by_base
 from reslab.studies.designs import within
@@ -116,13 +117,24 @@ def labels(recipes: Sequence[Recipe], images: Sequence[str] | None = None) -> li
 
     `images` are those of each, by the start of their fingerprint; "" are those that the data set's name tells.
     """
-    fields = [name for name in differing_fields(list(recipes)) if name not in _TOLD_OTHERWISE]
+    ours = [recipe for recipe in recipes if not recipe.network]
+    same = set(OWN_NETWORK) - set(differing_fields(ours))  # an own network has no shortcut, and needs no word of it
+    fields = [name for name in differing_fields(list(recipes)) if name not in {*_TOLD_OTHERWISE, *same}]
+    sources = {
+        network_name(recipe): {one.network for one in recipes if network_name(one) == network_name(recipe)}
+        for recipe in recipes
+        if recipe.network
+    }
     several = len({recipe.dataset for recipe in recipes}) > 1
     pairs = list(zip(recipes, images or [recipe.images for recipe in recipes], strict=True))
     found = []
     for recipe, own in pairs:
         parts = [network_name(recipe), *([dataset_name(recipe.dataset)] if several else [])]
-        parts += [factor(name, getattr(recipe, name)) for name in fields]
+        if (network := recipe.own_network) is not None and len(sources[network_name(recipe)]) > 1:
+            parts.append(f"source {network.digest}")
+        parts += [
+            factor(name, getattr(recipe, name)) for name in fields if not (recipe.network and name in OWN_NETWORK)
+        ]
         if len({other for one, other in pairs if one.dataset == recipe.dataset}) > 1:
             official = "official images" if is_named(recipe.dataset) else "unknown images"
             former = not (is_named(recipe.dataset) or recipe.images)
@@ -131,7 +143,7 @@ def labels(recipes: Sequence[Recipe], images: Sequence[str] | None = None) -> li
     return found
 
 
-_TOLD_OTHERWISE = ("family", "depth", "dataset", *FILLED_IN)
+_TOLD_OTHERWISE = ("network", "family", "depth", "dataset", *FILLED_IN)
 
 
 def _images(row: Mapping[str, Any]) -> str:
@@ -146,6 +158,9 @@ def factor(name: str, value: Scalar) -> str:
     words = name.replace("_", " ")
     if name == "dataset":
         return dataset_name(str(value))
+    if name == "network":
+        own = parse(str(value))
+        return own.words if own is not None else "a network of ResLab's"
     if isinstance(value, bool):
         return words if value else f"no {words}"
     return f"{words} {number(value) if isinstance(value, int | float) else value}"

@@ -1,0 +1,128 @@
+"""Networks of the user's own in the folders of runs: their source read, kept in each run, and trusted before it runs.
+
+A run directory from elsewhere holds code like any download.  It is run only where the user has said so: by naming
+their own file with the same content, once on this machine, or with --trust-code.
+"""
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from reslab.cache import cached
+from reslab.errors import DamagedError, ResLabError
+from reslab.files import write_whole, writing
+from reslab.lab.store import RunFiles, run_files
+from reslab.own_code import Source, kept_source, read_source
+from reslab.recipe import Recipe, Run, vary
+
+
+def read_sources(recipes: Iterable[Recipe]) -> dict[str, Source]:
+    """Return the sources of the networks that are files so far, by `Recipe.network`; nothing of them is run.
+
+    Raises `ResLabError` where one cannot be read.
+    """
+    found: dict[str, Source] = {}
+    for recipe in recipes:
+        own = recipe.own_network
+        if own is not None and not own.digest and recipe.network not in found:
+            found[recipe.network] = read_source(own.path)
+    return found
+
+
+def with_source(recipe: Recipe, sources: Mapping[str, Source]) -> Recipe:
+    """Return the recipe with the fingerprint of its network's source, if that was read; others as they are."""
+    own = recipe.own_network
+    if own is None or recipe.network not in sources:
+        return recipe
+    return vary(recipe, network=f"{own.file}:{own.function}@{sources[recipe.network].digest}")
+
+
+def keep_sources(root: Path, runs: Iterable[Run], sources: Mapping[str, Source]) -> None:
+    """Create the folders of the runs of these networks, each with a copy of the source, which is trusted from now on.
+
+    Raises `ResLabError` where a run's network is not among the sources and its folder has none.
+    """
+    by_digest = {source.digest: source for source in sources.values()}
+    for run in runs:
+        own = run.recipe.own_network
+        if own is None:
+            continue
+        files = run_files(root, run)
+        source = by_digest.get(own.digest)
+        if source is not None:
+            trust(own.digest)
+            with contextlib.suppress(DamagedError):
+                kept_source(files.network, own)
+                source = None  # it is there
+        if source is not None:
+            with writing(files.path):
+                source.write(files.network)
+        files.create(run)
+
+
+def words_of_former(root: Path, runs: Iterable[Run]) -> list[str]:
+    """Return remarks on the networks whose files have changed since runs below `root` that are otherwise the same."""
+    found = {}
+    for run in runs:
+        own = run.recipe.own_network
+        if own is not None and (others := _former(root, run)):
+            found[own] = (
+                f"the source of {own.words} has changed since {' and '.join(other.id for other in others)}: it is "
+                f"another network now, and {run.id} is a new run"
+            )
+    return list(found.values())
+
+
+def _former(root: Path, run: Run) -> list[Run]:
+    if (root / run.id).exists():
+        return []
+    found = []
+    for path in root.glob(f"{run.recipe.id.rsplit('-', 1)[0]}-*/seed{run.seed}/run.json"):
+        with contextlib.suppress(ResLabError):  # a damaged run is told of where it is asked for
+            other = RunFiles(path.parent).read_run()
+            if other != run and Run(vary(other.recipe, network=run.recipe.network), other.seed) == run:
+                found.append(other)
+    return found
+
+
+def source_to_run(files: RunFiles, run: Run, trusted: bool = False) -> Path | None:
+    """Return the folder that holds the code of a run's network, None where the network is ResLab's.
+
+    Raises `DamagedError` where the copy is not the one of the recipe, and `ResLabError` where neither `trusted` nor a
+    file of the user's own of the same content says that it may be run.
+    """
+    own = run.recipe.own_network
+    if own is None:
+        return None
+    kept_source(files.network, own)
+    if not (trusted or is_trusted(own.digest)):
+        raise ResLabError(
+            f"{run.id} is of a network whose code is in {files.network}, and no file of that content was used on this "
+            "machine: read it, then give --trust-code to run it"
+        )
+    return files.network
+
+
+def trust(digest: str) -> None:
+    """Remember that this user runs the code of this fingerprint; where nothing can be remembered, they are asked."""
+    if is_trusted(digest):
+        return
+    with contextlib.suppress(ResLabError, OSError):
+        path = _trusted()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, "".join(f"{one}\n" for one in sorted({*_digests(), digest})).encode())
+
+
+def is_trusted(digest: str) -> bool:
+    """Return whether a file of this fingerprint was given by this user on this machine."""
+    return digest in _digests()
+
+
+def _trusted() -> Path:
+    return cached("trusted-code")
+
+
+def _digests() -> set[str]:
+    with contextlib.suppress(ResLabError, OSError, UnicodeDecodeError):
+        return set(_trusted().read_text(encoding="ascii").split())
+    return set()

@@ -1,0 +1,238 @@
+"""Networks of the user's own: loaded from a kept copy of their source, built from a seed, and tried before training.
+
+This runs the user's code: whoever calls it has made sure that the user said so (`reslab.lab.own_networks`).
+"""
+
+import contextlib
+import copy
+import inspect
+import random
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from reslab.errors import ResLabError
+from reslab.own_code import Reference
+from reslab.recipe import random_stream
+
+Build = Callable[[int, int], nn.Module]
+
+TRIED_IMAGES = 2
+"""Images that a network is tried on."""
+
+_LOADING = threading.RLock()
+"""Held while the modules of a folder stand in `sys.modules`."""
+
+
+def build_own(
+    folder: Path, reference: Reference, num_classes: int, seed: int, image_shape: tuple[int, int, int]
+) -> nn.Module:
+    """Return the network that the function builds for images of C x H x W, on the CPU, tried once.
+
+    torch's, NumPy's and Python's global random numbers start from the seed while it is built, and are put back
+    afterwards.  Parameters that the loss does not depend on are set not to require a gradient.  Raises `ResLabError`
+    that names the function and, for an exception of its own, the line.
+    """
+    with _modules_of(folder):
+        function = _function(folder, reference)
+        network, again = (_called(function, reference, num_classes, seed, image_shape, folder) for _ in range(2))
+        _check_repeatable(reference, network, again)
+        _try(network, reference, num_classes, image_shape, folder)
+    return network
+
+
+def is_loading() -> bool:
+    """Return whether this thread is running the file of a network."""
+    return getattr(_STATE, "depth", 0) > 0
+
+
+_STATE = threading.local()
+
+
+@contextlib.contextmanager
+def _modules_of(folder: Path) -> Iterator[None]:
+    """Let modules be imported from this folder and from no other run's of the same names; nothing is left behind."""
+    names = {path.stem for path in folder.glob("*.py")} | {path.name for path in folder.iterdir() if path.is_dir()}
+
+    def own() -> dict[str, ModuleType]:
+        return {name: module for name, module in sys.modules.items() if name.split(".")[0] in names}
+
+    with _LOADING:
+        before, wrote = own(), sys.dont_write_bytecode
+        for name in before:
+            del sys.modules[name]
+        sys.path.insert(0, str(folder))
+        sys.dont_write_bytecode = True
+        _STATE.depth = getattr(_STATE, "depth", 0) + 1
+        try:
+            yield
+        finally:
+            _STATE.depth -= 1
+            sys.dont_write_bytecode = wrote
+            with contextlib.suppress(ValueError):
+                sys.path.remove(str(folder))
+            for name in own():
+                del sys.modules[name]
+            sys.modules.update(before)
+
+
+def _function(folder: Path, reference: Reference) -> Build:
+    path = folder / reference.file
+    name = path.stem
+    module = ModuleType(name)
+    module.__file__ = str(path)
+    sys.modules[name] = module
+    try:
+        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+    except Exception as error:
+        raise _told(error, reference, folder, "its file cannot be run") from error
+    function = getattr(module, reference.function, None)
+    if function is None:
+        there = sorted(name for name, value in vars(module).items() if inspect.isfunction(value))
+        raise ResLabError(f"{reference.file} has no function {reference.function}; it has {', '.join(there) or 'none'}")
+    if not callable(function):
+        raise ResLabError(f"{reference.words} is no function but {type(function).__name__}")
+    try:
+        inspect.signature(function).bind(10, 0)
+    except TypeError as error:
+        raise ResLabError(
+            f"{reference.words} must take (num_classes, seed), and takes {inspect.signature(function)}: {error}"
+        ) from None
+    except ValueError:  # no signature to be had
+        pass
+    built: Build = function
+    return built
+
+
+def _called(
+    function: Build,
+    reference: Reference,
+    num_classes: int,
+    seed: int,
+    image_shape: tuple[int, int, int],
+    folder: Path,
+) -> nn.Module:
+    """Return what the function builds, its lazy layers given their sizes."""
+    with _seeded(seed, "initialisation"):
+        try:
+            network = function(num_classes, seed)
+        except Exception as error:
+            raise _told(error, reference, folder, f"it fails with ({num_classes}, {seed})") from error
+        if not isinstance(network, nn.Module):
+            raise ResLabError(f"{reference.words} must return a torch.nn.Module, not {type(network).__name__}")
+        if any(isinstance(one, nn.parameter.UninitializedParameter) for one in network.parameters()):
+            _forward(network.eval(), torch.zeros(1, *image_shape), reference, folder)
+    if not list(network.parameters()):
+        raise ResLabError(f"{reference.words} returns a network without parameters: there is nothing to train")
+    if any(one.device.type != "cpu" for one in network.parameters()):
+        raise ResLabError(f"{reference.words} must build its network on the CPU; ResLab moves it to the device")
+    return network.train()
+
+
+def _check_repeatable(reference: Reference, network: nn.Module, again: nn.Module) -> None:
+    first, second = network.state_dict(), again.state_dict()
+    if first.keys() != second.keys():
+        raise ResLabError(f"{reference.words} builds another network when it is called again with the same seed")
+    for name, value in first.items():
+        if value.shape != second[name].shape or not torch.equal(value, second[name]):
+            raise ResLabError(
+                f"{reference.words} gives {name} other values when it is called again with the same seed: take all "
+                "chance from torch's, NumPy's or Python's own generator, or from torch.Generator().manual_seed(seed)"
+            )
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise ResLabError(f"{reference.words}: {name} has values that are not finite before training starts")
+
+
+def _try(
+    network: nn.Module, reference: Reference, num_classes: int, image_shape: tuple[int, int, int], folder: Path
+) -> None:
+    """Do a step of a copy: outputs of the right shape, finite, with gradients."""
+    with _seeded(0, "trial"):
+        images = torch.randn(TRIED_IMAGES, *image_shape)
+        try:
+            twin = copy.deepcopy(network)
+        except Exception as error:
+            raise _told(error, reference, folder, "its network cannot be copied") from error
+        logits = _forward(twin.train(), images, reference, folder)
+        size = " x ".join(map(str, image_shape))
+        if logits.shape != (TRIED_IMAGES, num_classes) or not logits.is_floating_point():
+            raise ResLabError(
+                f"{reference.words}: for {TRIED_IMAGES} images of {size} its network must give {TRIED_IMAGES} x "
+                f"{num_classes} numbers, one for each class; it gives {_shape(logits)}"
+            )
+        for mode in (logits, _forward(twin.eval(), images, reference, folder)):
+            if not torch.isfinite(mode).all():
+                raise ResLabError(
+                    f"{reference.words}: the outputs are not finite numbers before training starts; look at the "
+                    "initial weights"
+                )
+        if not logits.requires_grad:
+            raise ResLabError(f"{reference.words}: its outputs do not depend on a parameter that can be trained")
+        names = [name for name, one in twin.named_parameters() if one.requires_grad]
+        try:
+            gradients = torch.autograd.grad(
+                logits.logsumexp(1).sum(), [twin.get_parameter(name) for name in names], allow_unused=True
+            )
+        except Exception as error:
+            raise _told(error, reference, folder, "the backward pass fails") from error
+        for name, gradient in zip(names, gradients, strict=True):
+            if gradient is None:
+                network.get_parameter(name).requires_grad_(False)
+
+
+def _forward(network: nn.Module, images: Tensor, reference: Reference, folder: Path) -> Tensor:
+    size = " x ".join(map(str, images.shape))
+    try:
+        out: Any = network(images)
+    except Exception as error:
+        raise _told(error, reference, folder, f"its network fails on images of {size}") from error
+    if not isinstance(out, Tensor):
+        raise ResLabError(f"{reference.words}: its network must return a tensor, not {type(out).__name__}")
+    return out
+
+
+def _told(error: Exception, reference: Reference, folder: Path, what: str) -> ResLabError:
+    """Return an exception of the user's code in words, with the line of it that was last run."""
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if one.filename.startswith(str(folder))]
+    line = f", {Path(frames[-1].filename).relative_to(folder)}, line {frames[-1].lineno}" if frames else ""
+    if isinstance(error, SyntaxError) and error.lineno:
+        line = f", line {error.lineno}"
+    beside = ""
+    if isinstance(error, ImportError):
+        beside = (
+            ".  It runs from a copy of the file and of what its import statements name beside it: import that by name, "
+            "and install packages from elsewhere"
+        )
+    elif isinstance(error, FileNotFoundError):
+        beside = ".  It runs from a copy of its Python files: it cannot read other files beside them"
+    words = str(error).split("\n", 1)[0]
+    return ResLabError(f"{reference.words}: {what}{line}: {type(error).__name__}: {words}{beside}")
+
+
+def _shape(tensor: Tensor) -> str:
+    kind = "" if tensor.is_floating_point() else f" of {tensor.dtype}".replace("torch.", "")
+    return (" x ".join(map(str, tensor.shape)) or "a single number") + kind
+
+
+@contextlib.contextmanager
+def _seeded(seed: int, purpose: str) -> Iterator[None]:
+    """Start all global random numbers from a stream of the seed, and put them back."""
+    key = random_stream(seed, purpose)
+    python, old = random.getstate(), np.random.get_state()  # noqa: NPY002 (the user's code may use it)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(key)
+        random.seed(key)
+        np.random.seed(key % 2**32)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(old)  # noqa: NPY002

@@ -1,0 +1,156 @@
+"""Code of the user's own that decides what a run computes: a function in a file, named, read and fingerprinted.
+
+Nothing here runs it.  What belongs to a file is found by reading its import statements: the files beside it that it
+imports, and those that they import, within its folder.
+"""
+
+import ast
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from reslab.errors import DamagedError, ResLabError
+from reslab.files import sync_folder, write_whole
+
+DIGITS = 16
+"""Digits of a source's SHA-256 that stand in a recipe."""
+
+_REFERENCE = re.compile(rf"(?:(.*)/)?([^/@:]+\.py):([A-Za-z_]\w*)(?:@([0-9a-f]{{{DIGITS}}}))?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A function in a file, as in nets/my_net.py:build; in a recipe my_net.py:build@ and the digest of its source."""
+
+    folder: str
+    """Where the file lies, "" for the working folder; unknown once the source is fingerprinted."""
+    file: str
+    function: str
+    digest: str = ""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self.folder) / self.file if self.folder else Path(self.file)
+
+    @property
+    def words(self) -> str:
+        """The function as readers see it, e.g. build (my_net.py)."""
+        return f"{self.function} ({self.file})"
+
+    @property
+    def slug(self) -> str:
+        """The function as part of a run's id, e.g. my_net.build."""
+        return re.sub(r"[^\w.-]", "_", f"{self.file.removesuffix('.py')}.{self.function}")
+
+
+def parse(text: str) -> Reference | None:
+    """Return the reference that a text is, or None."""
+    match = _REFERENCE.fullmatch(text)
+    if match is None:
+        return None
+    folder, file, function, digest = match.groups()
+    if folder is not None and not folder:
+        folder = "/"  # a file in the root of all
+    return Reference(folder or "", file, function, digest or "")
+
+
+def within(text: str, folder: Path) -> str:
+    """Return a reference that was written in a file of this folder as the working folder sees it; other texts as is."""
+    reference = parse(text)
+    if reference is None or reference.digest or reference.path.is_absolute() or str(folder) in ("", "."):
+        return text
+    return f"{(folder / reference.path).as_posix()}:{reference.function}"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The files of a function's source, by their paths below its folder (posix), with their content."""
+
+    files: Mapping[str, bytes]
+
+    @property
+    def digest(self) -> str:
+        """The start of the SHA-256 of names and contents."""
+        whole = hashlib.sha256()
+        for name in sorted(self.files):
+            content = hashlib.sha256(self.files[name]).hexdigest()
+            whole.update(f"{len(name.encode())} {name} {content}\n".encode())
+        return whole.hexdigest()[:DIGITS]
+
+    def write(self, folder: Path) -> None:
+        """Write the files into a folder, each whole or not at all; raises OSError."""
+        for name, content in self.files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, content)
+        sync_folder(folder.parent)
+
+
+def read_source(path: Path) -> Source:
+    """Return a file with all that it imports beside it, transitively within its folder.
+
+    Raises `ResLabError` where a file cannot be read or is not Python.
+    """
+    folder, waiting, files = path.parent, [path.name], dict[str, bytes]()
+    while waiting:
+        name = waiting.pop()
+        if name in files:
+            continue
+        files[name] = _read(folder / name)
+        waiting += _beside(folder, PurePosixPath(name), files[name])
+    return Source(files)
+
+
+def kept_source(folder: Path, reference: Reference) -> Source:
+    """Return the copy of a source in a folder; raise `DamagedError` where it is not what the reference says."""
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.py")) if folder.is_dir() else []
+    source = Source({name: _read(folder / name) for name in names})
+    if reference.file not in source.files:
+        raise DamagedError(f"{folder} lacks {reference.file}, from which the run was made; put back a copy of it")
+    if source.digest != reference.digest:
+        raise DamagedError(
+            f"the source in {folder} was changed (its fingerprint is {source.digest}, not {reference.digest}); put "
+            "back what was there.  A changed network is another run: name your file with --network"
+        )
+    return source
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ResLabError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def _beside(folder: Path, name: PurePosixPath, content: bytes) -> Iterator[str]:
+    """Yield the files below `folder` that a file of it imports."""
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError) as error:
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+        words = error.msg if isinstance(error, SyntaxError) else error
+        raise ResLabError(f"{folder / name}{line} is not Python: {words}") from None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from _files_of(folder, PurePosixPath(), alias.name.split("."))
+        elif isinstance(node, ast.ImportFrom):
+            base = PurePosixPath(*name.parts[: max(0, len(name.parts) - node.level)]) if node.level else PurePosixPath()
+            parts = node.module.split(".") if node.module else []
+            for alias in node.names:  # each may be a module of the package, or something in it
+                yield from _files_of(folder, base, [*parts, alias.name])
+
+
+def _files_of(folder: Path, base: PurePosixPath, parts: list[str]) -> Iterator[str]:
+    """Yield the files of a module and of the packages that it lies in, as far as they are below the folder."""
+    place = base
+    for part in parts:
+        place /= part
+        for candidate in (place.with_name(f"{part}.py"), place / "__init__.py"):
+            if (folder / candidate).is_file():
+                yield candidate.as_posix()
+        if not (folder / place).is_dir():
+            return

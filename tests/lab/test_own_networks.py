@@ -1,0 +1,222 @@
+"""A run of a network of the user's own: kept with its source, resumed from it, and run only where the user said so."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from lab_runs import outcome, small, timeless
+
+from reslab.cli import main
+from reslab.errors import DamagedError, ResLabError
+from reslab.lab import manifest
+from reslab.lab.diagnose import diagnose_run
+from reslab.lab.evaluate import evaluate_run
+from reslab.lab.one_run import execute
+from reslab.lab.own_networks import is_trusted, keep_sources, read_sources, with_source, words_of_former
+from reslab.lab.settings import Settings
+from reslab.lab.store import RunFiles, run_files
+from reslab.recipe import Recipe, Run, Scalar, vary
+
+NET = """
+import torch
+from torch import nn
+from width import WIDTH
+
+class Net(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.conv = nn.Conv2d(3, WIDTH, 3, stride=2, bias=False)
+        self.norm = nn.BatchNorm2d(WIDTH)
+        self.drop = nn.Dropout(0.5)
+        self.linear = nn.Linear(WIDTH, num_classes)  # a name that weights from elsewhere have for fc
+        self.unused = nn.Linear(2, 2)
+
+    def forward(self, x):
+        return self.linear(self.drop(torch.relu(self.norm(self.conv(x))).mean((2, 3))))
+
+def build(num_classes, seed):
+    return Net(num_classes)
+"""
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trust nothing that another test has used."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    """Return a file with a network, and one beside it that it imports."""
+    folder = tmp_path / "nets"
+    folder.mkdir()
+    (folder / "net.py").write_text(NET)
+    (folder / "width.py").write_text("WIDTH = 16\n")
+    return folder / "net.py"
+
+
+def recipe_of(net: Path, **changes: Scalar) -> Recipe:
+    return small(2, network=f"{net}:build", precision="fp32", batch_size=48, **changes)
+
+
+def begun(root: Path, net: Path, **changes: Scalar) -> RunFiles:
+    recipe = recipe_of(net, **changes)
+    sources = read_sources([recipe])
+    run = Run(with_source(recipe, sources), 0)
+    keep_sources(root, [run], sources)
+    return run_files(root, run)
+
+
+def test_it_trains_to_the_same_bits_however_often_it_is_stopped_though_the_file_is_gone(
+    tmp_path: Path, net: Path
+) -> None:
+    """Dropout draws the same in a resumed training; the source in the folder of the run is all that is needed."""
+    whole = begun(tmp_path / "whole", net)
+    assert execute(whole) == "finished"
+    stopped = begun(tmp_path / "stopped", net)
+    shutil.rmtree(net.parent)
+    asked = [0]
+
+    def stop() -> bool:
+        asked[0] += 1
+        return asked[0] % 4 == 0
+
+    statuses = [execute(stopped, stop=stop) for _ in range(3)]
+    assert statuses[0] == "interrupted"
+    while stopped.status() != "finished":
+        execute(stopped)
+    assert outcome(stopped) == outcome(whole)
+    assert len({row["train_loss"] for row in timeless(whole.metrics())}) == 2
+
+
+def test_what_is_measured_afterwards_is_what_was_trained(tmp_path: Path, net: Path) -> None:
+    files = begun(tmp_path, net)
+    execute(files)
+    result = files.result()
+    assert result is not None
+    assert result["parameters"] == 3 * 16 * 9 + 32 + 170 + 6
+    assert result["multiply_adds"] == 15 * 15 * 27 * 16 + 160
+    assert evaluate_run(files).evaluation.error == result["test_error"]
+    found = diagnose_run(files, which=["gap", "gradients"], budget="quick")["diagnostics"]
+    assert [layer["name"] for layer in found["gradients"]["final"]["layers"]] == ["conv", "linear", "unused"]
+    listed = {problem.name for problem in manifest.verify(files.path)}
+    assert not listed
+    (files.network / "width.py").write_text("WIDTH = 17\n")
+    assert [problem.name for problem in manifest.verify(files.path)] == ["network/width.py"]
+    with pytest.raises(DamagedError, match="is damaged"):
+        evaluate_run(files)
+
+
+def test_a_diagnostic_of_what_it_has_not_is_left_out_with_a_word(tmp_path: Path, net: Path) -> None:
+    net.write_text(
+        "from torch import nn\ndef build(num_classes, seed):\n"
+        "    return nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(48, num_classes))\n"
+    )
+    files = begun(tmp_path, net)
+    execute(files)
+    events: list[dict[str, object]] = []
+    found = diagnose_run(files, budget="quick", on_event=events.append)["diagnostics"]
+    assert set(found) == {"gap", "gradients", "noise-scale", "curvature", "surface"}
+    assert [event["words"] for event in events if event["event"] == "remark"] == [
+        "responses does not apply: the network has no 3x3 convolution followed by batch norm"
+    ]
+    with pytest.raises(ResLabError, match="no 3x3 convolution"):
+        diagnose_run(files, which=["responses"])
+
+
+def test_a_changed_file_is_another_run_and_is_said(tmp_path: Path, net: Path) -> None:
+    first = begun(tmp_path, net)
+    (net.parent / "width.py").write_text("WIDTH = 32\n")
+    recipe = recipe_of(net)
+    run = Run(with_source(recipe, read_sources([recipe])), 0)
+    assert run != first.read_run()
+    assert words_of_former(tmp_path, [run]) == [
+        f"the source of build (net.py) has changed since {first.read_run().id}: it is another network now, and "
+        f"{run.id} is a new run"
+    ]
+    assert words_of_former(tmp_path, [first.read_run(), Run(vary(run.recipe, precision="bf16"), 0)]) == []
+
+
+def test_where_a_file_lies_does_not_matter(tmp_path: Path, net: Path) -> None:
+    copy = shutil.copytree(net.parent, tmp_path / "elsewhere") / "net.py"
+    assert begun(tmp_path, net).read_run() == begun(tmp_path, copy).read_run()
+
+
+def test_code_from_elsewhere_runs_only_where_the_user_says_so(
+    tmp_path: Path, net: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran = tmp_path / "ran"
+    net.write_text(f"with open({str(ran)!r}, 'a') as file:\n    file.write('x')\n{NET}")
+    files = begun(tmp_path / "runs", net)
+    execute(files)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another machine"))
+    before = ran.read_text()
+    for act in (
+        lambda: evaluate_run(files),
+        lambda: diagnose_run(files, which=["gap"]),
+        lambda: execute(begun_elsewhere(files, tmp_path / "fetched")),
+    ):
+        with pytest.raises(ResLabError, match=r"no file of that content was used.*--trust-code"):
+            act()
+    runs = ["--runs", str(tmp_path / "runs")]
+    name = files.read_run().id
+    assert main(["evaluate", name, *runs]) == main(["diagnose", name, *runs]) == 2
+    assert main(["status", *runs]) == main(["report", *runs, "--out", str(tmp_path / "report")]) == 0
+    assert ran.read_text() == before
+    assert main(["evaluate", name, "--trust-code", *runs]) == 0
+    assert execute(begun_elsewhere(files, tmp_path / "trusted"), Settings(trust_code=True)) == "finished"
+    assert len(ran.read_text()) > len(before)
+    capsys.readouterr()
+
+
+def begun_elsewhere(files: RunFiles, root: Path) -> RunFiles:
+    """Return a run as somebody else prepared it."""
+    run = files.read_run()
+    other = run_files(root, run)
+    shutil.copytree(files.network, other.network)
+    other.create(run)
+    return other
+
+
+def test_the_users_own_file_of_the_same_content_says_so(tmp_path: Path, net: Path) -> None:
+    files = begun(tmp_path / "theirs", net)
+    digest = read_sources([recipe_of(net)]).popitem()[1].digest
+    assert is_trusted(digest)
+    shutil.rmtree(tmp_path / "cache")
+    assert not is_trusted(digest)
+    mine = begun(tmp_path / "mine", net)
+    assert is_trusted(digest)
+    assert mine.read_run() == files.read_run()
+
+
+def test_a_run_is_not_made_without_its_source_and_gets_it_back(tmp_path: Path, net: Path) -> None:
+    files = begun(tmp_path, net)
+    run = files.read_run()
+    with pytest.raises(DamagedError, match=r"lacks net.py"):
+        run_files(tmp_path / "empty", run).create(run)
+    (files.network / "width.py").unlink()
+    with pytest.raises(DamagedError, match="was changed"):
+        execute(files)
+    assert execute(begun(tmp_path, net)) == "finished"
+
+
+def test_the_command_line_trains_and_compares_it_with_ours(
+    tmp_path: Path, net: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A study in a file beside the network, asked from elsewhere; the report calls it by its function."""
+    (net.parent / "study.toml").write_text(
+        'name = "own"\ndataset = "digits"\ndepth = 8\nepochs = 1\nseeds = 1\n'
+        '[recipe]\ntrain_share = 0.1\n[vary]\nnetwork = ["", "net.py:build"]\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "nets/study.toml", "--jobs", "1"]) == 0
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "ResNet-8" in page
+    assert "build (net.py)" in page
+    assert main(["run", "nets/study.toml", "--dry-run"]) == 0
+    capsys.readouterr()
+    assert main(["train", "--dataset", "digits", "--network", "nets/net.py:build", "--depth", "8"]) == 2
+    assert "--network is in place of --depth" in capsys.readouterr().err
+    assert main(["train", "--dataset", "digits", "--network", "nets/net.py:nothing", "--epochs", "1"]) == 2
+    assert "net.py has no function nothing; it has build" in capsys.readouterr().err
+    assert len(list(Path("runs").glob("digits-net.*/*/run.json"))) == 1, "a slip in the command leaves no folder"

@@ -1,0 +1,134 @@
+"""A network of the user's own is built from its kept source, always the same, or refused in words before training."""
+
+import random
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from reslab.errors import ResLabError
+from reslab.models.complexity import multiply_adds, own_multiply_adds
+from reslab.models.networks import build as build_ours
+from reslab.models.own_network import build_own
+from reslab.own_code import parse
+
+SHAPE = (3, 8, 8)
+HEAD = "import torch\nfrom torch import nn\n"
+LINEAR = "nn.Sequential(nn.Flatten(), nn.Linear(192, num_classes))"
+
+
+def built(folder: Path, body: str, *, seed: int = 1, head: str = HEAD, **beside: str) -> nn.Module:
+    """Return the network of `build(num_classes, seed)` with this body."""
+    folder.mkdir(exist_ok=True)
+    lines = "\n".join(f"    {line}" for line in body.splitlines())
+    (folder / "net.py").write_text(f"{head}\ndef build(num_classes, seed):\n{lines}\n")
+    for name, content in beside.items():
+        (folder / f"{name}.py").write_text(content)
+    reference = parse("net.py:build@0123456789abcdef")
+    assert reference is not None
+    return build_own(folder, reference, 4, seed, SHAPE)
+
+
+def test_the_weights_are_those_of_the_seed_and_no_global_state_moves(tmp_path: Path) -> None:
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state(legacy=False)  # noqa: NPY002
+    networks = [built(tmp_path, f"return {LINEAR}", seed=seed) for seed in (1, 1, 2)]
+    first, again, other = (network.state_dict()["1.weight"] for network in networks)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert random.getstate() == before[1]
+    assert str(np.random.get_state(legacy=False)) == str(before[2])  # noqa: NPY002
+    assert all(network.training for network in networks)
+
+
+def test_folders_with_modules_of_the_same_name_do_not_meet(tmp_path: Path) -> None:
+    head = HEAD + "from helper import WIDTH\n"
+    body = "import helper\nreturn nn.Sequential(nn.Flatten(), nn.Linear(192, WIDTH), nn.Linear(helper.WIDTH, 4))"
+    path, modules = list(sys.path), set(sys.modules)
+    for width in (5, 7):
+        network = built(tmp_path / str(width), body, head=head, helper=f"WIDTH = {width}")
+        assert network.state_dict()["2.weight"].shape == (4, width)
+    assert sys.path == path
+    assert not {"net", "helper"} & (set(sys.modules) - modules)
+    assert not list(tmp_path.rglob("__pycache__"))
+
+
+def test_lazy_layers_get_their_sizes_and_what_is_not_used_needs_no_gradient(tmp_path: Path) -> None:
+    body = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.LazyLinear(num_classes)
+        self.unused = nn.Linear(2, 2)
+    def forward(self, x):
+        return self.fc(x.flatten(1))
+return Net()"""
+    network = built(tmp_path, body)
+    assert network.get_parameter("fc.weight").shape == (4, 192)
+    assert [name for name, one in network.named_parameters() if not one.requires_grad] == [
+        "unused.weight",
+        "unused.bias",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("return 3", r"build \(net.py\) must return a torch.nn.Module, not int"),
+        ("x = 1\nraise KeyError('width')", r"it fails with \(4, 1\), net.py, line 6: KeyError: 'width'"),
+        ("return nn.Flatten()", "without parameters: there is nothing to train"),
+        ("return nn.Linear(8, num_classes)", r"must give 2 x 4 numbers, one for each class; it gives 2 x 3 x 8 x 4"),
+        (
+            "return nn.Sequential(nn.Flatten(), nn.Linear(192, 5))",
+            "for 2 images of 3 x 8 x 8 its network must give 2 x 4 numbers, one for each class; it gives 2 x 5",
+        ),
+        ("return nn.Conv2d(1, 4, 3)", "its network fails on images of 2 x 3 x 8 x 8"),
+        (f"net = {LINEAR}\nnn.init.constant_(net[1].weight, float('inf'))\nreturn net", "1.weight has values that are"),
+        (
+            f"net = {LINEAR}\nnet[1].weight.data.fill_(3e38)\nreturn net",
+            "the outputs are not finite numbers before training",
+        ),
+        (
+            f"import os\nnet = {LINEAR}\nnet[1].bias.data += int.from_bytes(os.urandom(4)) / 2**32\nreturn net",
+            "gives 1.bias other values when it is called again with the same seed",
+        ),
+        (f"return {LINEAR}.requires_grad_(False)", "do not depend on a parameter that can be trained"),
+        (f"return {LINEAR}.to('meta')", "must build its network on the CPU"),
+        ("import nowhere", r"line 5: ModuleNotFoundError: No module named 'nowhere'.*from a copy of the file"),
+        ("open('weights.csv')", r"FileNotFoundError.*cannot read other files"),
+    ],
+)
+def test_a_network_that_cannot_be_trained_is_refused_in_words(tmp_path: Path, body: str, words: str) -> None:
+    with pytest.raises(ResLabError, match=words):
+        built(tmp_path, body)
+
+
+def test_a_file_without_the_function_says_what_it_has(tmp_path: Path) -> None:
+    for content, words in (
+        ("def make(num_classes, seed): ...", r"net.py has no function build; it has make"),
+        ("x = 1\nboom\n", r"cannot be run, net.py, line 2: NameError: name 'boom'"),
+        ("build = 3", r"build \(net.py\) is no function but int"),
+        ("def build(classes): ...", r"must take \(num_classes, seed\), and takes \(classes\)"),
+    ):
+        (tmp_path / "net.py").write_text(content)
+        reference = parse("net.py:build@0123456789abcdef")
+        assert reference is not None
+        with pytest.raises(ResLabError, match=words):
+            build_own(tmp_path, reference, 4, 0, SHAPE)
+
+
+def test_multiply_adds_are_counted_whatever_computes_them(tmp_path: Path) -> None:
+    ours = build_ours("residual", 8, "B", 10, initialisation="he-fan-in", seed=0)
+    assert own_multiply_adds(ours, (3, 32, 32)) == multiply_adds(ours)
+    body = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(192, num_classes))
+    def forward(self, x):
+        return x.flatten(1) @ self.weight
+return Net()"""
+    assert own_multiply_adds(built(tmp_path, body), SHAPE) == 192 * 4
