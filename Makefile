@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DOCS_STAMP := $(VENV)/.installed-docs
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: install demo test check format clean results-report docs wheel
+.PHONY: install demo test check format clean results-report docs wheel test-cluster
 
 install: $(STAMP)
 
@@ -52,3 +52,8 @@ format: install
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+test-cluster: install
+	@command -v slurmctld slurmd munged sbatch > /dev/null || { apt-get update -q && apt-get install -y -q slurmctld slurmd slurm-client munge; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group cluster
+	$(BIN)/python -m pytest -m "cluster or not deep" tests/cluster tests/lab/test_share.py

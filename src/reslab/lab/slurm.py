@@ -1,0 +1,281 @@
+"""Many runs on a Slurm cluster: an array job whose tasks do what a worker does here, followed by the files they write.
+
+    runs/slurm/20261128T101500-4242/
+      job.sh          the script that was submitted
+      folders.txt     folder of a run for each task, in order
+      job             Slurm's number of the array
+      17.events       what task 17 reports, a line of JSON each; a task that is queued again appends
+      17.log          what it prints besides
+
+A task that is asked to stop, because its time is nearly over or another job needs the node, writes a checkpoint and is
+queued again.  One whose node died is queued again by Slurm.  Whoever submitted may leave: the same command later
+follows what is queued, and submits what is left.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reslab.errors import ResLabError
+from reslab.files import write_whole, writing
+from reslab.lab.launch import Event
+from reslab.lab.store import run_files
+from reslab.recipe import Run
+
+FOLDER = "slurm"
+POLL_SECONDS = 1.0
+ASK_SECONDS = 10.0
+"""Time between two questions to Slurm; the files are looked at more often."""
+WARNING_SECONDS = 90
+"""How long before a task's time is over it is asked to stop."""
+
+_OPTION = re.compile(r"[A-Za-z][A-Za-z0-9-]*(=[^\n]*)?")
+_OURS = ("array", "output", "error", "open-mode", "requeue", "no-requeue", "parsable", "wrap")
+
+SCRIPT = """\
+#!/bin/bash
+{directives}
+
+cd {cwd} || exit 1
+{environment}echo "$SLURM_ARRAY_JOB_ID" > {here}/job
+folder=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {here}/folders.txt)
+trap 'stopped=yes; kill -TERM "$worker"' TERM
+{python} -m reslab.lab.execute "$folder" --threads "${{SLURM_CPUS_PER_TASK:-1}}" {arguments} \\
+  >> {here}/"$SLURM_ARRAY_TASK_ID".events &
+worker=$!
+wait "$worker"
+code=$?
+while [ -n "$stopped" ]; do  # the wait ended with the signal, not with the worker
+  stopped=
+  wait "$worker"
+  code=$?
+done
+if [ "$code" -eq 130 ]; then
+  scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
+fi
+exit "$code"
+"""
+"""What a task does: train a run, hand on the request to stop, and have itself queued again where it was stopped."""
+
+
+@dataclass
+class Job:
+    """An array of tasks, and how far what they report has been read."""
+
+    place: Path
+    """Folder of its files."""
+    number: str
+    runs: dict[int, Run]
+    """Run of each task."""
+    read: dict[int, int] = field(default_factory=dict)
+    """Bytes of each task's events that have been read."""
+
+    def events(self) -> Iterator[Event]:
+        """Yield what was reported since the last call."""
+        for task, run in self.runs.items():
+            path = self.place / f"{task}.events"
+            try:
+                with path.open("rb") as file:
+                    file.seek(self.read.get(task, 0))
+                    content = file.read()
+            except OSError:
+                continue
+            whole = content[: content.rfind(b"\n") + 1]
+            self.read[task] = self.read.get(task, 0) + len(whole)
+            for line in whole.splitlines():
+                with contextlib.suppress(ValueError):
+                    event = json.loads(line)
+                    if isinstance(event, dict) and "event" in event:
+                        yield _as_seen_from_here(event, run)
+
+    def skip(self) -> None:
+        """Count what was reported until now as read."""
+        for task in self.runs:
+            with contextlib.suppress(OSError):
+                self.read[task] = (self.place / f"{task}.events").stat().st_size
+
+
+def launch(
+    root: Path,
+    runs: Sequence[Run],
+    *,
+    name: str = "reslab",
+    options: Sequence[str] = (),
+    arguments: Sequence[str] = (),
+    on_event: Callable[[Event], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
+    tell: Callable[[str], object] = lambda _: None,
+) -> bool:
+    """Submit what is not queued yet, follow all of it, and return whether all has left the queue.
+
+    `options` are sbatch's, without dashes, as in partition=gpu.  `stop()` ends the following, not the jobs.  Raises
+    `ResLabError` where there is no Slurm, or it takes no job.
+    """
+    if shutil.which("sbatch") is None:
+        raise ResLabError("there is no sbatch here; give this command where you submit Slurm jobs")
+    check_options(options)
+    jobs = [job for job in _earlier(root, runs) if _queued(job)]
+    under_way = {run for job in jobs for task, run in job.runs.items() if task in _queued(job)}
+    for job in jobs:
+        job.skip()
+    left = [run for run in runs if run not in under_way]
+    for part in _parts(left, _most_tasks()):
+        job = submit(root, part, name=name, options=options, arguments=arguments)
+        jobs.append(job)
+        tell(f"submitted Slurm job {job.number}: {len(part)} task{'s' * (len(part) != 1)}, script {job.place}/job.sh")
+    if under_way:
+        tell(f"{len(under_way)} already queued: " + ", ".join(sorted({f"Slurm job {job.number}" for job in jobs})))
+    if _follow(jobs, on_event, stop):
+        return True
+    numbers = " ".join(job.number for job in jobs)
+    tell(f"no longer followed; the jobs go on, and the same command follows them again (scancel {numbers} stops them)")
+    return False
+
+
+def check_options(options: Sequence[str]) -> None:
+    """Raise `ResLabError` where an option is none of sbatch's, or one that is ours to set."""
+    for option in options:
+        key = option.partition("=")[0]
+        if not _OPTION.fullmatch(option):
+            raise ResLabError(
+                f"--slurm-option takes sbatch's long options without dashes, as in partition=gpu: {option!r}"
+            )
+        if key in _OURS:
+            raise ResLabError(f"--slurm-option {key} is set by ResLab itself")
+
+
+def submit(
+    root: Path, runs: Sequence[Run], *, name: str, options: Sequence[str] = (), arguments: Sequence[str] = ()
+) -> Job:
+    """Submit runs as one array job and return it."""
+    place = (root / FOLDER / f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}").absolute()
+    folders = [run_files(root, run) for run in runs]
+    for run, files in zip(runs, folders, strict=True):
+        files.create(run)
+    with writing(place):
+        while place.exists():
+            place = place.with_name(place.name + "x")
+        place.mkdir(parents=True)
+        write_whole(place / "folders.txt", "".join(f"{files.path.absolute()}\n" for files in folders).encode())
+        write_whole(place / "job.sh", script(place, len(runs), name, options, arguments).encode())
+    number = _slurm("sbatch", "--parsable", str(place / "job.sh")).partition(";")[0].strip()
+    with writing(place):
+        write_whole(place / "job", f"{number}\n".encode())
+    return Job(place, number, dict(enumerate(runs)))
+
+
+def script(place: Path, num_tasks: int, name: str, options: Sequence[str], arguments: Sequence[str]) -> str:
+    """Return the script of an array of so many tasks."""
+    chosen = {
+        "job-name": name,
+        "array": f"0-{num_tasks - 1}",
+        "cpus-per-task": "2",
+        "signal": f"B:TERM@{WARNING_SECONDS}",
+        "requeue": "",
+        "open-mode": "append",
+        "output": f"{place}/%a.log",
+    }
+    for option in options:
+        key, _, value = option.partition("=")
+        chosen[key] = value
+    directives = [f"#SBATCH --{key}{f'={value}' if value else ''}" for key, value in chosen.items()]
+    kept = {key: os.environ[key] for key in ("PYTHONPATH",) if key in os.environ}
+    return SCRIPT.format(
+        directives="\n".join(directives),
+        cwd=shlex.quote(str(Path.cwd())),
+        environment="".join(f"export {key}={shlex.quote(value)}\n" for key, value in kept.items()),
+        here=shlex.quote(str(place)),
+        python=shlex.quote(sys.executable),
+        arguments=shlex.join(arguments),
+    )
+
+
+def _follow(jobs: Sequence[Job], on_event: Callable[[Event], None], stop: Callable[[], bool]) -> bool:
+    """Hand on what the tasks report until none of them is queued; return False where `stop` came first."""
+    asked = -ASK_SECONDS
+    queued: Mapping[str, set[int]] = {job.number: set(job.runs) for job in jobs}
+    while any(queued.values()):
+        if stop():
+            return False
+        if time.monotonic() - asked >= ASK_SECONDS:
+            asked, queued = time.monotonic(), {job.number: _queued(job) for job in jobs}
+        if _hand_on(jobs, on_event):
+            asked = -ASK_SECONDS
+        time.sleep(POLL_SECONDS)
+    _hand_on(jobs, on_event)
+    return True
+
+
+def _as_seen_from_here(event: Event, run: Run) -> Event:
+    if event["event"] == "end" and event.get("status") == "interrupted":
+        return {"event": "remark", "run": run.id, "words": "stopped with a checkpoint; queued again"}
+    return {**event, "run": run.id}
+
+
+def _hand_on(jobs: Sequence[Job], on_event: Callable[[Event], None]) -> bool:
+    """Hand on what is new; return whether a task has come to its end."""
+    ended = False
+    for job in jobs:
+        for event in job.events():
+            on_event(event)
+            ended |= event["event"] == "settled"
+    return ended
+
+
+def _queued(job: Job) -> set[int]:
+    """Return the tasks of a job that wait or run; Slurm forgets a job some minutes after its end."""
+    try:
+        answer = _slurm("squeue", "--noheader", "--array", "--jobs", job.number, "--format", "%K %T")
+    except ResLabError as error:
+        if "Invalid job id" in str(error):
+            return set()
+        raise
+    lines = [line.split() for line in answer.splitlines()]
+    ended = ("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE")
+    return {int(line[0]) for line in lines if len(line) == 2 and line[0].isdigit() and line[1] not in ended}
+
+
+def _earlier(root: Path, runs: Sequence[Run]) -> list[Job]:
+    """Return the jobs that were submitted for some of these runs."""
+    by_folder = {str(run_files(root, run).path.absolute()): run for run in runs}
+    found = []
+    for place in sorted((root / FOLDER).glob("*")):
+        try:
+            number = (place / "job").read_text().strip()
+            folders = (place / "folders.txt").read_text().splitlines()
+        except OSError:
+            continue
+        wanted = {task: by_folder[folder] for task, folder in enumerate(folders) if folder in by_folder}
+        if wanted and number.isdigit():
+            found.append(Job(place.absolute(), number, wanted))
+    return found
+
+
+def _parts(runs: Sequence[Run], most: int) -> list[Sequence[Run]]:
+    return [runs[begin : begin + most] for begin in range(0, len(runs), most)]
+
+
+def _most_tasks() -> int:
+    """Return the most tasks that an array may have here."""
+    found = re.search(r"MaxArraySize\s*=\s*(\d+)", _slurm("scontrol", "show", "config"))
+    return max(1, int(found[1]) - 1) if found else 1000
+
+
+def _slurm(*command: str) -> str:
+    """Return what one of Slurm's commands prints; raise `ResLabError` with its own words where it fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ResLabError(f"{command[0]} does not answer: {error}") from None
+    if done.returncode:
+        raise ResLabError(f"{command[0]} failed: {done.stderr.strip() or f'exit code {done.returncode}'}")
+    return done.stdout

@@ -1,0 +1,91 @@
+"""Slurm's own daemons: an array that is preempted and loses a node ends with the bits of one machine."""
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from slurm_cluster import Cluster, missing, slurm_cluster
+
+from reslab.lab import launch as here
+from reslab.lab import slurm
+from reslab.lab.launch import Event
+from reslab.lab.store import RunFiles, run_files
+from reslab.presets import preset_recipe
+from reslab.recipe import Run, stretch, vary
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(bool(missing()), reason=missing() or "there is Slurm"),
+]
+
+RECIPE = vary(stretch(preset_recipe("assignment", dataset="digits", depth=8), 20), train_share=0.5)
+RUNS = [Run(RECIPE, seed) for seed in range(6)]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A cluster below a short path: sockets have no longer ones."""
+    with tempfile.TemporaryDirectory(prefix="slurm") as root, slurm_cluster(Path(root)) as found:
+        yield found
+
+
+def wait_for(holds: Callable[[], object], seconds: float = 120.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
+
+
+def bits(files: RunFiles) -> tuple[bytes, list[float]]:
+    assert files.status() == "finished", files.failure()
+    return files.weights.read_bytes(), [row["test_loss"] for row in files.metrics()]
+
+
+def test_six_runs_survive_a_preemption_and_a_dead_node(cluster: Cluster, tmp_path: Path) -> None:
+    events: list[Event] = []
+    done: list[bool] = []
+    arguments = ["--checkpoint-seconds", "0.5"]
+
+    def follow() -> None:
+        done.append(
+            slurm.launch(
+                tmp_path / "runs", RUNS, options=["cpus-per-task=1"], arguments=arguments, on_event=events.append
+            )
+        )
+
+    follower = threading.Thread(target=follow)
+    follower.start()
+    begun = [run_files(tmp_path / "runs", run) for run in RUNS]
+    wait_for(lambda: sum(bool(files.metrics()) for files in begun) >= 4)
+
+    cluster.run("sbatch", "-p", "high", "-w", "n1", "--exclusive", "-o", "/dev/null", "--wrap", "sleep 1")
+    wait_for(lambda: any("queued again" in event.get("words", "") for event in events))
+
+    wait_for(lambda: "n2" in cluster.run("squeue", "-h", "-t", "R", "-o", "%N"))
+    cluster.kill_node("n2")
+    wait_for(lambda: "down" in cluster.run("sinfo", "-h", "-n", "n2", "-o", "%T"))
+    cluster.start_node("n2")
+    follower.join(timeout=400)
+    assert done == [True]
+
+    assert here.launch(tmp_path / "alone", RUNS, jobs=2, arguments=["--threads", "1"])
+    for run in RUNS:
+        assert bits(run_files(tmp_path / "runs", run)) == bits(run_files(tmp_path / "alone", run))
+    resumed = {event["run"] for event in events if event["event"] == "start" and event["iteration"] > 0}
+    assert len(resumed) >= 2
+
+
+def test_what_is_queued_is_followed_and_not_submitted_again(cluster: Cluster, tmp_path: Path) -> None:
+    said: list[str] = []
+    stops = iter([False, True])
+    runs = [Run(vary(RECIPE, learning_rate=0.05), seed) for seed in range(2)]
+    assert not slurm.launch(tmp_path, runs[:1], tell=said.append, stop=lambda: next(stops))
+    assert "scancel" in said[-1]
+    said.clear()
+    assert slurm.launch(tmp_path, runs, tell=said.append)
+    assert "1 task," in said[0]
+    assert said[1].startswith("1 already queued")
+    assert [run_files(tmp_path, run).status() for run in runs] == ["finished", "finished"]

@@ -1,0 +1,120 @@
+"""What is submitted to Slurm and how it is followed, with commands of Slurm's that are small scripts."""
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from lab_runs import small
+
+from reslab.errors import ResLabError
+from reslab.lab import slurm
+from reslab.lab.launch import Event
+from reslab.lab.store import run_files
+from reslab.recipe import Run
+
+RUNS = [Run(small(1), seed) for seed in range(2)]
+
+SBATCH = """\
+for task in 0 1; do
+  if [ -n "$(sed -n "$((task + 1))p" "$(dirname "$2")/folders.txt")" ]; then
+    SLURM_ARRAY_JOB_ID=42 SLURM_ARRAY_TASK_ID=$task bash "$2" > "$(dirname "$2")/$task.log" 2>&1
+  fi
+done
+echo "42;cluster"
+"""
+"""Runs the tasks before it answers."""
+
+NOTHING_QUEUED = "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1"
+
+
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Put commands of Slurm's before all others."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setattr(slurm, "POLL_SECONDS", 0.01)
+
+    def make(**scripts: str) -> None:
+        for name, body in {"scontrol": "echo MaxArraySize = 1001", **scripts}.items():
+            path = folder / name
+            path.write_text(f"#!/bin/bash\n{body}\n")
+            path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+    return make
+
+
+def test_an_array_trains_the_runs_wherever_their_folder_is(tmp_path: Path, commands: Callable[..., None]) -> None:
+    commands(sbatch=SBATCH, squeue=NOTHING_QUEUED)
+    root, events, said = tmp_path / "runs of o'Brien $HOME", list[Event](), list[str]()
+    assert slurm.launch(root, RUNS, on_event=events.append, tell=said.append)
+    assert [run_files(root, run).status() for run in RUNS] == ["finished", "finished"]
+    ended = [(event["run"], event["status"]) for event in events if event["event"] == "end"]
+    assert ended == [(run.id, "finished") for run in RUNS]
+    assert said == [f"submitted Slurm job 42: 2 tasks, script {next((root / 'slurm').iterdir())}/job.sh"]
+
+
+@pytest.mark.parametrize(("code", "requeued"), [(130, True), (0, False), (3, False)])
+def test_a_task_that_was_stopped_is_queued_again(
+    tmp_path: Path, commands: Callable[..., None], monkeypatch: pytest.MonkeyPatch, code: int, requeued: bool
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/bash\ntrap 'sleep 0.2; exit {code}' TERM\nkill -TERM $PPID\nsleep 5 & wait\nexit 1\n")
+    python.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(python))
+    commands(sbatch=SBATCH, squeue=NOTHING_QUEUED, scontrol=f'echo "$@" >> {tmp_path}/asked')
+    slurm.launch(tmp_path / "runs", RUNS[:1])
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert ("requeue 42_0" in asked) == requeued
+
+
+def test_options_take_the_place_of_ours_and_some_are_refused(tmp_path: Path) -> None:
+    text = slurm.script(tmp_path, 3, "depth", ["partition=gpu", "cpus-per-task=8", "exclusive"], ["--device", "cuda"])
+    directives = [line.removeprefix("#SBATCH --") for line in text.splitlines() if line.startswith("#SBATCH")]
+    assert {"job-name=depth", "array=0-2", "partition=gpu", "cpus-per-task=8", "exclusive", "requeue"} <= {*directives}
+    assert "cpus-per-task=2" not in directives
+    for wrong in ("--partition=gpu", "p gpu", "partition=gpu\n#SBATCH --x", ""):
+        with pytest.raises(ResLabError, match="without dashes"):
+            slurm.check_options([wrong])
+    with pytest.raises(ResLabError, match="set by ResLab itself"):
+        slurm.check_options(["array=0-5"])
+
+
+def test_what_slurm_says_reaches_the_user(tmp_path: Path, commands: Callable[..., None]) -> None:
+    commands(sbatch="echo 'sbatch: error: invalid partition specified: gpx' >&2; exit 1", squeue=NOTHING_QUEUED)
+    with pytest.raises(ResLabError, match="invalid partition specified: gpx"):
+        slurm.launch(tmp_path / "runs", RUNS)
+    commands(sbatch=SBATCH, squeue="echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1")
+    with pytest.raises(ResLabError, match="Unable to contact slurm controller"):
+        slurm.launch(tmp_path / "runs", RUNS)
+
+
+def test_without_slurm_it_is_said_where_to_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ResLabError, match="there is no sbatch here"):
+        slurm.launch(tmp_path / "runs", RUNS)
+
+
+def test_many_runs_are_several_arrays_and_what_is_queued_is_not_submitted_again(
+    tmp_path: Path, commands: Callable[..., None]
+) -> None:
+    runs = [Run(small(1), seed) for seed in range(5)]
+    commands(
+        scontrol="echo 'MaxArraySize            = 3'",
+        sbatch=f"n=$(cat {tmp_path}/n 2>/dev/null || echo 0); echo $((n + 1)) | tee {tmp_path}/n",
+        squeue="printf '0 RUNNING\\n1 PENDING\\n'",
+    )
+    said: list[str] = []
+    stops = iter([True] * 9)
+    assert not slurm.launch(tmp_path / "runs", runs, tell=said.append, stop=lambda: next(stops))
+    assert [words.partition(",")[0] for words in said[:3]] == [
+        "submitted Slurm job 1: 2 tasks",
+        "submitted Slurm job 2: 2 tasks",
+        "submitted Slurm job 3: 1 task",
+    ]
+    assert said[3].endswith("(scancel 1 2 3 stops them)")
+    said.clear()
+    assert not slurm.launch(tmp_path / "runs", runs, tell=said.append, stop=lambda: next(stops))
+    assert said[0].startswith("5 already queued")
