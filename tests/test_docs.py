@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import reslab
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(path for path in DOCS.iterdir() if path.suffix in (".md", ".rst") and path.name != "index.md")
@@ -21,3 +23,8 @@ def test_every_document_is_in_the_contents_of_the_site() -> None:
 def test_what_the_documents_link_to_exists(document: Path) -> None:
     links = re.findall(r"\]\((?![a-z]+:|#)([^)\s#]+)", document.read_text())
     assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+def test_every_public_name_is_documented() -> None:
+    documented = re.findall(r"auto\w+:: reslab\.(\w+)", (DOCS / "api.md").read_text())
+    assert sorted(documented) == sorted(set(reslab.__all__) - {"__version__"})

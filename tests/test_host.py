@@ -77,7 +77,8 @@ def test_a_limit_is_worth_as_many_cores_as_make_use_of_it(
 def test_torch_is_found_without_its_import() -> None:
     import torch
 
-    assert host.torch_version() == torch.__version__
+    found = host.torch_version()
+    assert torch.__version__ == found or torch.__version__.startswith(f"{found}+cu")  # PyPI's builds do not name CUDA
     assert str(host.torch_folder()) == str(Path(torch.__file__).parent)
 
 
