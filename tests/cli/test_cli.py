@@ -470,7 +470,7 @@ def test_a_study_of_one_s_own(reslab: Reslab, tmp_path: Path) -> None:
             "there is no study 'learning-rte' (did you mean 'learning-rate'?)",
         ),
         (["train", "--dataset", "cifar-10"], 2, "not 'cifar-10' (did you mean 'cifar10'?)"),
-        (["data", "fetch", "cifar-10"], 4, "cifar100-coarse (did you mean 'cifar10'?)"),
+        (["data", "fetch", "cifar-10"], 2, "cifar100-coarse (did you mean 'cifar10'?)"),
         (["train", "--preset", "papr"], 2, "fast (did you mean 'paper'?)"),
         (["train", "--lr", "0"], 2, "learning_rate must be above 0"),
         (["trian"], 2, 'Did you mean "train"?'),

@@ -22,7 +22,7 @@ from reslab.data.normalisation import channel_statistics
 from reslab.data.pickles import read_pickle
 from reslab.data.places import keeping_place, places
 from reslab.data.sources import find, load
-from reslab.errors import DataError
+from reslab.errors import DataError, ResLabError
 
 PYTHON = LAYOUT["cifar-10-batches-py"]
 BINARY = LAYOUT["cifar-10-batches-bin"]
@@ -186,7 +186,9 @@ def test_a_cache_that_cannot_be_written_gives_way_to_a_temporary_folder(
 
 
 def test_an_unknown_name_is_refused() -> None:
-    with pytest.raises(DataError, match="no data set 'cifar11'; there are digits, cifar10, cifar100, cifar100-coarse"):
+    with pytest.raises(
+        ResLabError, match="no data set 'cifar11'; there are digits, cifar10, cifar100, cifar100-coarse"
+    ):
         load("cifar11")
 
 

@@ -12,7 +12,7 @@ from lab_runs import make, outcome
 from folder_fakes import write_folders
 from reslab.data.folders import read_folders
 from reslab.data.sources import identified, load, load_any
-from reslab.errors import CheckpointError, DataError
+from reslab.errors import CheckpointError, DataError, ResLabError
 from reslab.families import IMAGENET_DEPTHS
 from reslab.lab.one_run import execute
 from reslab.lab.planner import plan, work_per_image
@@ -213,5 +213,5 @@ def test_the_planners_costs_are_those_of_the_networks(depth: int) -> None:
 
 
 def test_files_are_not_loaded_into_memory(images: Path) -> None:
-    with pytest.raises(DataError, match="there is no data set 'imagefolder'; there are digits"):
+    with pytest.raises(ResLabError, match="there is no data set 'imagefolder'; there are digits"):
         load("imagefolder", images)

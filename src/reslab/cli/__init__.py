@@ -38,6 +38,7 @@ COMMANDS = {
     "run": ("reslab.cli.run:run", "Train the runs a study still needs and write its report."),
     "status": ("reslab.cli.overview:status", "List the runs with their status, test error and speed."),
     "report": ("reslab.cli.overview:report", "Write the report from the runs on disk."),
+    "compare": ("reslab.cli.compare:compare", "Compare two runs, or two recipes over all their seeds."),
     "train": ("reslab.cli.train:train", "Train one run, or resume it."),
     "evaluate": (
         "reslab.cli.evaluate:evaluate",

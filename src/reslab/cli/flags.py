@@ -21,6 +21,7 @@ DataRoot = Annotated[
 ]
 Device = Annotated[str, Parameter(name="--device", help="Device: auto, cpu, cuda, cuda:N or mps.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for scripts.")]
+Ids = Annotated[bool, Parameter(name="--ids", negative="", help="Call runs by their ids.")]
 Activations = Annotated[
     bool,
     Parameter(

@@ -7,11 +7,12 @@ from cyclopts import Parameter
 
 from reslab.cli import DAMAGED, OK
 from reslab.cli.console import aside, print_json, print_table
-from reslab.cli.flags import AsJson, DataRoot, Out, Runs
+from reslab.cli.flags import AsJson, DataRoot, Ids, Out, Runs
 from reslab.cli.lists import names
 from reslab.datasets import SHORT
 from reslab.errors import ResLabError
 from reslab.lab.store import RunFiles, find_runs
+from reslab.naming import run_names
 from reslab.recipe import Run
 from reslab.session.work import write_report_of
 
@@ -19,10 +20,13 @@ from reslab.session.work import write_report_of
 def status(
     *,
     verify: Annotated[bool, Parameter(negative="")] = False,
+    ids: Ids = False,
     runs: Runs = Path("runs"),
     json: AsJson = False,
 ) -> int:
     """List the runs: status, epochs, last test error, speed, and the images where the data set's name does not tell.
+
+    With --ids, runs are called as the other verbs take them.
 
     Parameters
     ----------
@@ -30,12 +34,16 @@ def status(
         Check every file of the ended runs, weights included, against its manifest; exit code 5 if one is damaged.
     """
     rows: list[dict[str, Any]] = []
+    found: list[Run] = []
     for files in find_runs(runs):
         try:
             rows.append(_row(files, verify))
+            found.append(files.read_run())
         except ResLabError as error:  # one that is damaged does not hide the others
             name = "/".join(files.path.parts[-2:])
             rows.append({**dict.fromkeys(_COLUMNS), "run": name, "status": "unreadable", "message": str(error)})
+    called = run_names(found)
+    rows = [{"run": row["run"], "name": called.get(row["run"]), **row} for row in rows]
     code = DAMAGED if verify and any(row["status"] == "unreadable" for row in rows) else OK
     if json:
         print_json(rows)
@@ -47,7 +55,7 @@ def status(
         ["run", "status", "epochs", "test error in %", "images/s", "images", ""],
         [
             [
-                row["run"],
+                row["run"] if ids else row["name"] or row["run"],
                 row["status"],
                 "-" if row["epochs"] is None else str(row["epochs"]),
                 "-" if row["test_error"] is None else f"{row['test_error']:.2f}",

@@ -1,8 +1,10 @@
 """The verb `run`: a question asked, what it still needs trained, and the report written."""
 
+import shlex
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -13,6 +15,7 @@ from reslab.cli.flags import (
     AsJson,
     DataRoot,
     Device,
+    Ids,
     KeepEpochs,
     Out,
     Runs,
@@ -20,13 +23,15 @@ from reslab.cli.flags import (
     check_least,
     given_fields,
 )
-from reslab.cli.lists import names, whole_numbers
+from reslab.cli.lists import names as listed
+from reslab.cli.lists import whole_numbers
 from reslab.cli.plan_words import announce, show_plan
 from reslab.errors import ResLabError
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles
-from reslab.session.asking import ask
+from reslab.session.asking import ask, ask_fitting
+from reslab.session.fitting import Fit, Size
 from reslab.session.work import Outcome, Session, exit_code
 from reslab.training.schedule import parse_epochs
 
@@ -66,13 +71,22 @@ def run(
     checkpoint_seconds: float = 60.0,
     checkpoint_activations: Activations = False,
     keep_epochs: KeepEpochs = None,
+    fit: Annotated[
+        str | None,
+        Parameter(
+            help="Choose what fits into this time, as in 12h or 90min, by the measured speed, and say what is left out: "
+            "first the third seed, then the recipe (fast, of 16 epochs, instead), then epochs, at last the second seed."
+        ),
+    ] = None,
     time_limit: float | None = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
+    every: Annotated[bool, Parameter(name="--all", negative="", help="With --dry-run: list every run.")] = False,
     prepare: Annotated[bool, Parameter(negative="")] = False,
     no_report: Annotated[bool, Parameter(negative="")] = False,
     no_diagnose: Annotated[bool, Parameter(negative="")] = False,
     title: str | None = None,
     author: str | None = None,
+    ids: Ids = False,
     json: AsJson = False,
     recipe: StudyFields = None,
 ) -> int:
@@ -117,17 +131,6 @@ def run(
     check_least("--time-limit", time_limit, 0)
     if dry_run and prepare:
         raise ResLabError("--dry-run changes nothing and --prepare makes folders; choose one of them")
-    asked = ask(
-        (study, *more),
-        preset=preset,
-        datasets=names("dataset", dataset),
-        depths=None if depths is None else whole_numbers("depths", depths),
-        epochs=epochs,
-        seeds=seeds,
-        precision=precision,
-        recipe=given_fields(recipe),
-        device=device,
-    )
     settings = Settings(
         data_root=data_root,
         device=device,
@@ -135,7 +138,34 @@ def run(
         checkpoint_activations=checkpoint_activations,
         keep_epochs=None if keep_epochs is None else parse_epochs(keep_epochs),
     )
-    session = Session(asked, runs, settings, tell=aside)
+    questions = (study, *more)
+    options: dict[str, Any] = {
+        "datasets": listed("dataset", dataset),
+        "depths": None if depths is None else whole_numbers("depths", depths),
+        "precision": precision,
+        "recipe": given_fields(recipe),
+        "device": device,
+    }
+    found_fit = None
+    if fit is None:
+        asked = ask(questions, preset=preset, epochs=epochs, seeds=seeds, **options)
+    else:
+        size = Size(preset, epochs, seeds)
+        asked, found_fit = ask_fitting(
+            fit,
+            questions,
+            size,
+            runs,
+            settings,
+            tell=aside,
+            why=not no_diagnose,
+            keep=not dry_run,
+            jobs=jobs,
+            **options,
+        )
+        if not json:
+            _print_fit(found_fit, questions)
+    session = Session(asked, runs, settings, tell=aside, ids=ids)
     if prepare:
         _print_folders(asked.name, session.prepare(), json=json)
         return OK
@@ -143,9 +173,9 @@ def run(
         session.check(None if no_report else out)
     remark_cache()
     jobs = session.jobs(jobs)
-    planned = session.outlook(jobs)
+    planned = session.outlook(jobs, why=not no_diagnose)
     if dry_run:
-        show_plan(planned, json=json)
+        show_plan(planned, found_fit, json=json, every=every, ids=ids)
         return OK
     if not json and session.todo:
         announce(planned)
@@ -164,8 +194,14 @@ def run(
     if json:
         print_json({"study": asked.name, "runs": found.statuses, "report": None if page is None else str(page)})
     else:
-        _conclude(runs, found, page)
+        _conclude(runs, found, session.names, page)
     return exit_code(found, ok=OK, failed=SOME_FAILED, interrupted=INTERRUPTED)
+
+
+def _print_fit(found: Fit, questions: Sequence[str]) -> None:
+    print(found.words)
+    if found.size.flags:
+        print(f"The same as: reslab run {shlex.join(questions)} {found.size.flags}")
 
 
 def _print_folders(study: str, paths: list[Path], *, json: bool) -> None:
@@ -176,11 +212,11 @@ def _print_folders(study: str, paths: list[Path], *, json: bool) -> None:
         print(*folders, sep="\n", end="\n" if folders else "")
 
 
-def _conclude(root: Path, found: Outcome, page: Path | None) -> None:
+def _conclude(root: Path, found: Outcome, names: Mapping[str, str], page: Path | None) -> None:
     counts = Counter(found.statuses.values())
     print("Runs: " + ", ".join(f"{count} {status}" for status, count in counts.items()))
     for run in found.failed:
         failure = RunFiles(root / run).failure() or {}
-        print(f"  {run}: {failure.get('message')}")
+        print(f"  {names.get(run, run)}: {failure.get('message')}")
     if page is not None:
         print(f"Report: {page}")

@@ -11,6 +11,7 @@ from reslab.cli.flags import (
     AsJson,
     DataRoot,
     Device,
+    Ids,
     KeepEpochs,
     RecipeFields,
     Runs,
@@ -19,6 +20,7 @@ from reslab.cli.flags import (
 )
 from reslab.lab.settings import Settings
 from reslab.lab.store import RunFiles
+from reslab.naming import run_name
 from reslab.recipe import Run
 from reslab.session.training import Trained, recipe_of, train_run
 from reslab.training.schedule import parse_epochs
@@ -36,6 +38,7 @@ def train(
     checkpoint_seconds: float = 60.0,
     checkpoint_activations: Activations = False,
     keep_epochs: KeepEpochs = None,
+    ids: Ids = False,
     json: AsJson = False,
     recipe: RecipeFields = None,
 ) -> int:
@@ -72,12 +75,12 @@ def train(
         None if keep_epochs is None else parse_epochs(keep_epochs),
     )
     asked = Run(recipe_of(preset, given_fields(recipe), epochs=epochs, device=device), seed)
-    trained = train_run(asked, runs, settings, tell=aside)
+    trained = train_run(asked, runs, settings, tell=aside, ids=ids)
     facts = _facts(trained)
     if json:
         print_json(facts)
     else:
-        _print(facts, trained.files)
+        _print(trained.run.id if ids else facts["name"], facts, trained.files)
     return {"finished": OK, "interrupted": INTERRUPTED}.get(trained.status, SOME_FAILED)
 
 
@@ -87,6 +90,7 @@ def _facts(trained: Trained) -> dict[str, Any]:
     last = rows[-1] if rows else {}
     return {
         "run": run.id,
+        "name": run_name(run),
         "dir": str(files.path),
         "status": trained.status,
         "images": run.recipe.images or None,
@@ -97,15 +101,15 @@ def _facts(trained: Trained) -> dict[str, Any]:
     }
 
 
-def _print(facts: dict[str, Any], files: RunFiles) -> None:
+def _print(name: str, facts: dict[str, Any], files: RunFiles) -> None:
     if facts["status"] == "diverged":
         failure = files.failure() or {}
-        print(f"{facts['run']} diverged: {failure.get('message')}")
+        print(f"{name} diverged: {failure.get('message')}")
     elif facts["test_error"] is None:
-        print(f"{facts['run']} is {facts['status']}, before its first epoch ended")
+        print(f"{name} is {facts['status']}, before its first epoch ended")
     else:
         epochs = f"{facts['epochs']} epoch{'' if facts['epochs'] == 1 else 's'}"
         print(
-            f"{facts['run']} is {facts['status']} after {epochs}: test error "
+            f"{name} is {facts['status']} after {epochs}: test error "
             f"{facts['test_error']:.2f}%, {facts['images_per_second']:,.0f} images/s.  {facts['dir']}"
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from reslab.diagnostics.cost import BUDGETS, Budget, whole_batches
 from reslab.diagnostics.curvature import hessian_extremes, stability_limit
 from reslab.diagnostics.gap import train_test_gap
 from reslab.diagnostics.gradients import LayerGradient, gradient_norms
@@ -49,54 +50,6 @@ class Subject:
     tick: Tick = unwatched
     """Hears of each batch before it is measured."""
 
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """How much is measured, in images; a larger budget gives steadier numbers of the same quantities."""
-
-    gap_images: int
-    response_images: int
-    gradient_images: int
-    noise_batches: int
-    curvature_images: int
-    lanczos_iterations: int
-    surface_images: int
-    surface_points: int
-
-
-BUDGETS = {
-    "quick": Budget(
-        gap_images=400,
-        response_images=200,
-        gradient_images=128,
-        noise_batches=16,
-        curvature_images=64,
-        lanczos_iterations=10,
-        surface_images=50,
-        surface_points=7,
-    ),
-    "standard": Budget(
-        gap_images=2000,
-        response_images=500,
-        gradient_images=256,
-        noise_batches=24,
-        curvature_images=2048,
-        lanczos_iterations=16,
-        surface_images=128,
-        surface_points=11,
-    ),
-    "thorough": Budget(
-        gap_images=50_000,
-        response_images=10_000,
-        gradient_images=4096,
-        noise_batches=256,
-        curvature_images=8192,
-        lanczos_iterations=60,
-        surface_images=1000,
-        surface_points=25,
-    ),
-}
-"""Budgets by name, the smaller first."""
 
 NUM_GROUPS = 8
 TOLERANCE = 0.03
@@ -165,7 +118,7 @@ def _responses(subject: Subject, budget: Budget) -> Json:
 
 
 def _gradients(subject: Subject, budget: Budget) -> Json:
-    num_batches = _whole_batches(subject.batch_size, budget.gradient_images)
+    num_batches = whole_batches(subject.batch_size, budget.gradient_images)
     batches = list(islice(subject.augmented, num_batches))
     return {
         "settings": {
@@ -204,7 +157,7 @@ def _noise_scale(subject: Subject, budget: Budget) -> Json:
 
 
 def _curvature(subject: Subject, budget: Budget) -> Json:
-    batches = list(islice(subject.train, _whole_batches(subject.batch_size, budget.curvature_images)))
+    batches = list(islice(subject.train, whole_batches(subject.batch_size, budget.curvature_images)))
     found = hessian_extremes(
         subject.final,
         batches,
@@ -278,31 +231,9 @@ DIAGNOSTICS = {
 }
 """The diagnostics by name, the quick ones first."""
 
-PASSES = {"gap": 1, "responses": 2, "gradients": 6, "noise-scale": 6, "curvature": 10, "surface": 2}
-"""About what one image costs each, in forward passes of the gap's (ResNet-20 to 110, two cores)."""
-
-
-def cost(name: str, budget: str, batch_size: int, *, is_end: bool = True) -> float:
-    """Return about how long a diagnostic takes, in forward passes of one image; an epoch's gradients are once only."""
-    size = BUDGETS[budget]
-    images = {
-        "gap": 2 * size.gap_images,
-        "responses": size.response_images,
-        "gradients": _whole_batches(batch_size, size.gradient_images) * batch_size * (1 + is_end),
-        "noise-scale": size.noise_batches * batch_size,
-        "curvature": _whole_batches(batch_size, size.curvature_images) * batch_size * size.lanczos_iterations,
-        "surface": size.surface_images * size.surface_points**2,
-    }
-    return PASSES[name] * images[name]
-
 
 def _norms(subject: Subject, module: nn.Module, batches: Batches) -> tuple[LayerGradient, ...]:
     return gradient_norms(module, watched(batches, subject.tick), subject.loss)
-
-
-def _whole_batches(batch_size: int, num_images: int) -> int:
-    """Return how many batches hold about so many images: batch norm by batch wants them whole."""
-    return max(1, round(num_images / batch_size))
 
 
 def _count(batches: list[tuple[Tensor, Tensor]]) -> int:

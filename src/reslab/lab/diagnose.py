@@ -17,9 +17,10 @@ from torch.nn import functional as F
 
 from reslab.data import sources
 from reslab.data.serving import AnyTrainBatches, unaugmented
-from reslab.diagnostics.measure import BUDGETS, DIAGNOSTICS, PASSES, Subject, check_names, cost, diagnose
+from reslab.diagnostics.cost import BUDGETS, PASSES, cost
+from reslab.diagnostics.measure import DIAGNOSTICS, Subject, check_names, diagnose
 from reslab.diagnostics.measuring import DoesNotApplyError
-from reslab.errors import CheckpointError, DataError
+from reslab.errors import CheckpointError, DataError, ResLabError
 from reslab.files import Json
 from reslab.lab.assembly import assemble
 from reslab.lab.manifest import RECORDS
@@ -55,7 +56,7 @@ def diagnose_run(
     other weights than the run's are dropped.  Events are dicts with `event` "measuring", `run`, `epoch` (None: the
     end), `diagnostic` and `share`, from 0 to 1, of all that is to be measured.  KeyboardInterrupt, and whatever
     `on_event` raises, ends it at once: what was measured whole is kept.  Raises `CheckpointError` where the run has
-    no such weights, `DataError` where its images are not here or not the same.
+    no weights, `ResLabError` where it kept none of these epochs, `DataError` where its images are not here or others.
     """
     names = tuple(DIAGNOSTICS) if which is None else tuple(dict.fromkeys(which))
     check_names(names, budget)
@@ -155,9 +156,9 @@ def _kept(files: RunFiles, epoch: int) -> _Moment:
     path, kept = files.epoch_weights(epoch), files.kept_epochs()
     if epoch not in kept:
         if epoch == len(files.metrics()):
-            raise CheckpointError(f"epoch {epoch} is the last of {files.path}; leave out --epoch to measure it")
+            raise ResLabError(f"epoch {epoch} is the last of {files.path}; leave out --epoch to measure it")
         there = f"it kept those of {', '.join(map(str, kept))}" if kept else "it kept none"
-        raise CheckpointError(
+        raise ResLabError(
             f"{files.path} has no weights of epoch {epoch}: {there}.  Others are kept only while a run trains, with "
             f"reslab train --keep-epochs {epoch}"
         )

@@ -27,6 +27,8 @@ class Planned:
     work: float
     work_left: float
     disk_bytes: int
+    num_kept: int = 0
+    """At how many epochs before the end the weights are kept."""
 
 
 def plan(
@@ -122,7 +124,7 @@ def _plan(
     num_kept = len(schedule.milestones() if keep_epochs is None else schedule.inner(keep_epochs))
     # Weights, and while training two checkpoints of weights and momentum; a line of metrics an epoch.
     disk = _num_parameters(recipe) * 4 * (5 + num_kept) + int(400 * epochs) + 10_000
-    return Planned(run, status, len(rows), work, work * (1 - share_done), 0 if share_done == 1 else disk)
+    return Planned(run, status, len(rows), work, work * (1 - share_done), 0 if share_done == 1 else disk, num_kept)
 
 
 def _size(recipe: Recipe, provenance: Json | None, sizes: dict[str, Size], data_root: Path | None) -> Size:

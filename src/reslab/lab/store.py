@@ -130,7 +130,9 @@ class RunFiles:
         """
         run = self.read_run()
         if not self.is_of(run):
-            raise ResLabError(
+            if self.ended() is not None:  # its manifest says what was changed
+                self.check_files(manifest.RECORDS)
+            raise DamagedError(
                 f"{self.path} is not {run.id}, as its run.json says: the recipe was edited, or the run was "
                 f"made by a version of ResLab with other numerics; {self._anew}"
             )

@@ -6,7 +6,12 @@ from typing import Any
 
 from reslab.errors import ResLabError
 from reslab.host import default_precision
+from reslab.lab.settings import Settings
 from reslab.recipe import Scalar
+from reslab.session.fitting import MEMORY, Fit, Size, fit, remember, seconds_of
+from reslab.session.planning import choose_jobs
+from reslab.session.progress import Tell
+from reslab.session.work import Session
 from reslab.studies.catalogue import alone, ask_all
 from reslab.studies.custom import study_of
 from reslab.studies.plans import Given, read_plan
@@ -52,6 +57,41 @@ def ask(
         read_plan(Path(one), given) if str(one).endswith(".toml") else ask_all(str(one), options) for one in questions
     ]
     return joined(plans)
+
+
+def ask_fitting(
+    limit: str,
+    questions: Sequence[str | Path],
+    given: Size,
+    root: Path,
+    settings: Settings,
+    *,
+    tell: Tell,
+    why: bool = True,
+    keep: bool = False,
+    jobs: int | None = None,
+    **options: Any,
+) -> tuple[Plan, Fit]:
+    """Return the plan of the questions that fits into a time, as in "12h", and what was chosen (see `fitting.fit`).
+
+    `options` are those of `ask`.  With `keep` the choice is remembered in the folder of runs.
+    """
+    chosen: dict[str, int] = {}
+
+    def asked(size: Size) -> Plan:
+        return ask(questions, preset=size.preset, epochs=size.epochs, seeds=size.seeds, **options)
+
+    def cost(plan: Plan) -> float:
+        session = Session(plan, root, settings, tell=lambda _: True)
+        if "jobs" not in chosen:
+            chosen["jobs"] = choose_jobs(jobs, settings.device, plan.runs(), tell)
+        return session.outlook(chosen["jobs"], why=why).whole_seconds
+
+    memory, question = root / MEMORY, {"questions": [str(one) for one in questions], **options}
+    found = fit(seconds_of(limit), given, asked, cost, memory=memory, question=question)
+    if keep:
+        remember(found, given, memory, question)
+    return asked(found.size), found
 
 
 def asked_grid(

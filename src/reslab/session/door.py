@@ -4,13 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
+from reslab.errors import ResLabError
 from reslab.lab.settings import Settings
 from reslab.recipe import Recipe, stretch, vary
 from reslab.recipe import Run as Asked
-from reslab.session.asking import ask, asked_grid
+from reslab.session.asking import ask, ask_fitting, asked_grid
 from reslab.session.comparison import Comparison, compare_sides
 from reslab.session.evaluation import Evaluation, evaluated
 from reslab.session.fields import RecipeFields
+from reslab.session.fitting import Size
+from reslab.session.progress import aside
 from reslab.session.run import Run
 from reslab.session.runs import Runs
 from reslab.session.study import Study
@@ -67,6 +70,7 @@ def study(
     seeds: int | None = None,
     precision: str | None = None,
     vary: Mapping[str, Sequence[Any]] | None = None,
+    fit: str | None = None,
     runs: Path_ = "runs",
     data_root: Path_ | None = None,
     device: str = "auto",
@@ -75,11 +79,31 @@ def study(
     """Return a study, or several as one plan: by name, as in "depth", or TOML files; nothing is trained yet.
 
     `fields` change the base recipe.  With `vary`, the one name is that of a study of your own, whose variants are all
-    combinations of these values: reslab.study("batches", vary={"batch_size": [32, 64]}, dataset="digits", depths=8).
+    combinations of these values; `fit`, as in "12h", chooses seeds, recipe and epochs that fit into a time, and says
+    what is left out: reslab.study("batches", vary={"batch_size": [32, 64]}, dataset="digits", depths=8).
     """
     datasets = None if dataset is None else (dataset,) if isinstance(dataset, str) else tuple(dataset)
     asked_depths = None if depths is None else (depths,) if isinstance(depths, int) else tuple(depths)
-    if vary is not None:
+    settings = Settings(None if data_root is None else Path(data_root), device)
+    if fit is not None and vary is None:
+        plan, found = ask_fitting(
+            fit,
+            questions,
+            Size(preset, epochs, seeds),
+            Path(runs),
+            settings,
+            tell=aside,
+            keep=True,
+            datasets=datasets,
+            depths=asked_depths,
+            precision=precision,
+            recipe=fields,
+            device=device,
+        )
+        aside(found.words)
+    elif vary is not None:
+        if fit is not None:
+            raise ResLabError("fit chooses the size of named studies; with vary, give seeds and epochs yourself")
         plan = asked_grid(
             questions,
             vary,
@@ -104,7 +128,7 @@ def study(
             recipe=fields,
             device=device,
         )
-    return Study(plan, Path(runs), Settings(None if data_root is None else Path(data_root), device))
+    return Study(plan, Path(runs), settings)
 
 
 def runs(root: Path_ = "runs", *, data_root: Path_ | None = None, device: str = "auto") -> Runs:

@@ -1,7 +1,7 @@
 """What a plan would train: how many runs at a time, how long it takes, how much disk it needs."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +11,50 @@ from reslab import host
 from reslab.errors import ResLabError
 from reslab.lab.planner import Planned, estimate_seconds, in_order, known_speeds
 from reslab.lab.speed import best_jobs, is_measured, place, work_per_second
+from reslab.naming import run_names
 from reslab.recipe import Run
 from reslab.session.amounts import duration, size
 from reslab.session.own_images import OwnImages
 from reslab.session.progress import Tell
-from reslab.studies.study import Plan
+from reslab.session.why import SECONDS_EACH, work_of_why
+from reslab.studies.study import Plan, Study
 
 MEASURING = "Measuring how fast this machine trains, which takes a few seconds; "
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a study of a plan still takes; runs that it shares with one before it count there."""
+
+    study: Study
+    seeds: Mapping[int, tuple[int, float]]
+    """Runs to train and their seconds, by seed."""
+    why_seconds: float
+    """Of measuring the why of the runs to train."""
+
+    @property
+    def num_to_train(self) -> int:
+        """How many runs it trains."""
+        return sum(count for count, _ in self.seeds.values())
+
+    @property
+    def seconds(self) -> float:
+        """Of all of it."""
+        return sum(seconds for _, seconds in self.seeds.values()) + self.why_seconds
+
+    def facts(self) -> dict[str, Any]:
+        """Return this as values for JSON."""
+        return {
+            "study": self.study.name,
+            "title": self.study.title,
+            "num_to_train": self.num_to_train,
+            "seconds": self.seconds,
+            "why_seconds": self.why_seconds,
+            "seeds": [
+                {"seed": seed, "num_to_train": count, "seconds": seconds}
+                for seed, (count, seconds) in self.seeds.items()
+            ],
+        }
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -28,9 +65,26 @@ class Outlook:
     planned: tuple[Planned, ...]
     own: tuple[OwnImages, ...]
     jobs: int
-    seconds: float
+    parts: tuple[Part, ...]
+    training_seconds: float
     on_busy_machine: bool
     """Whether the speed was measured while the machine had other work."""
+
+    @property
+    def why_seconds(self) -> float:
+        """Time to measure the why of the runs that are to train."""
+        return sum(part.why_seconds for part in self.parts)
+
+    @property
+    def seconds(self) -> float:
+        """Time of the training and of the why."""
+        return self.training_seconds + self.why_seconds
+
+    @property
+    def whole_seconds(self) -> float:
+        """Time that all runs take, also those that have ended, with the why."""
+        work, left = (sum(getattr(item, name) for item in self.planned) for name in ("work", "work_left"))
+        return self.seconds * work / left if left else 0.0
 
     @property
     def num_to_train(self) -> int:
@@ -52,6 +106,8 @@ class Outlook:
             "num_to_train": self.num_to_train,
             "jobs": self.jobs,
             "seconds": self.seconds,
+            "why_seconds": self.why_seconds,
+            "studies": [part.facts() for part in self.parts],
             "measured_on_busy_machine": self.on_busy_machine,
             "disk_bytes": self.disk_bytes,
             "images": [one.facts() for one in self.own],
@@ -62,9 +118,10 @@ class Outlook:
         """The plan in one line."""
         shared = f" ({self.plan.num_shared} more are shared between studies)" if self.plan.num_shared else ""
         busy = " (measured while the machine had other work; less without it)" if self.on_busy_machine else ""
+        why = f", of which {duration(self.why_seconds)} for the why" if self.why_seconds >= 1 else ""
         return (
             f"{self.plan.title}: {self.num_to_train} of {len(self.planned)} runs to train{shared}, {self.jobs} at a "
-            f"time; about {duration(self.seconds)}{busy}, {size(self.disk_bytes)} of disk"
+            f"time; about {duration(self.seconds)}{why}{busy}, {size(self.disk_bytes)} of disk"
         )
 
     def __repr__(self) -> str:
@@ -73,10 +130,12 @@ class Outlook:
     def rows(self) -> list[dict[str, Any]]:
         """Return how each run stands, as values for JSON."""
         studies = reversed(self.plan.studies)
+        called = run_names(item.run for item in self.planned)
         labels = {variant.recipe: variant.label for study in studies for variant in study.variants}
         return [
             {
                 "run": item.run.id,
+                "name": called[item.run.id],
                 "what": labels[item.run.recipe],
                 "status": item.status,
                 "epochs_done": item.epochs_done,
@@ -103,6 +162,8 @@ def outlook(
     jobs: int,
     device: str,
     tell: Tell,
+    *,
+    why: bool = True,
 ) -> Outlook:
     """Return what is to train, on which images of the user's own, how long that takes and how much disk it needs."""
     speeds = known_speeds(root, place(device))
@@ -111,8 +172,31 @@ def outlook(
         on_busy_machine |= host.is_busy() and not is_measured(device, precision, jobs)
         with _measuring(tell):
             speeds[precision] = work_per_second(device, precision, jobs)
+    parts = _parts(asked, planned, speeds, jobs, why=why)
     seconds = estimate_seconds(planned, speeds, jobs)
-    return Outlook(asked, tuple(planned), tuple(own), jobs, seconds, on_busy_machine)
+    return Outlook(asked, tuple(planned), tuple(own), jobs, parts, seconds, on_busy_machine)
+
+
+def _parts(
+    asked: Plan, planned: Sequence[Planned], speeds: Mapping[str, float], jobs: int, *, why: bool
+) -> tuple[Part, ...]:
+    """Return what each study takes, from the work per second of one of `jobs` runs, by precision."""
+    by_run = {item.run: item for item in planned}
+    left = set(in_order(planned))
+    measured: set[tuple[Run, bool, str]] = set()
+    parts = []
+    for study in asked.studies:
+        seeds: dict[int, tuple[int, float]] = {}
+        speed = max((speeds[run.recipe.precision] for run in study.runs() if run in left), default=1.0)
+        work, num_measured = work_of_why(study, by_run, measured) if why else (0.0, 0)
+        for run in study.runs():
+            if run in left:
+                left.remove(run)
+                count, seconds = seeds.get(run.seed, (0, 0.0))
+                share = by_run[run].work_left / speeds[run.recipe.precision] / jobs
+                seeds[run.seed] = count + 1, seconds + share
+        parts.append(Part(study, dict(sorted(seeds.items())), work / (speed * jobs) + SECONDS_EACH * num_measured))
+    return tuple(parts)
 
 
 @contextmanager

@@ -34,14 +34,17 @@ class Board:
         self,
         work: Mapping[str, tuple[float, float]],
         *,
+        names: Mapping[str, str] | None = None,
         quiet: bool = False,
         tell: Tell = aside,
         on_closed: Callable[[], object] = lambda: None,
     ) -> None:
-        """Show runs by id; `work` gives what each run is in all and what is left of it.
+        """Show runs; `work` gives, by id, what each run is in all and what is left of it; `names` what it is called.
 
         `on_closed` is called where nobody reads standard error any more, as in `2>&1 | head`.
         """
+        self._names = dict(names or {})
+        self._errors: dict[str, float] = {}
         self._tell = tell
         self._on_closed = on_closed
         self._work = dict(work)
@@ -90,6 +93,7 @@ class Board:
                 self._advance(run, event["share"])
                 self._say(run, f"{event['diagnostic']}, {event['share']:.0%}{self._outlook()}", force=False)
             case "epoch":
+                self._errors[run] = event["test_error"]
                 self._advance(run, event["iteration"])
                 self._say(
                     run,
@@ -107,7 +111,7 @@ class Board:
     def _prepare(self, run: str, words: str) -> None:
         self._say(run, words, force=True)
         if self._bars is not None:
-            self._tasks[run] = self._bars.add_task(f"{run}  {words}", total=None)
+            self._tasks[run] = self._bars.add_task(f"{self._name(run)}  {words}", total=None)
 
     def _finish(self, run: str, event: Event) -> None:
         if event["status"] == "finished":
@@ -131,10 +135,19 @@ class Board:
         if self._bars is None:
             return
         if run not in self._tasks:
-            self._tasks[run] = self._bars.add_task(run, total=self._lengths[run])
+            self._tasks[run] = self._bars.add_task(self._name(run), total=self._lengths[run])
         # What it was preparing until now shows no length, and other words.
-        self._bars.update(self._tasks[run], description=run, total=self._lengths[run], completed=iteration)
+        error = f"  test {self._errors[run]:.2f}%" if run in self._errors else ""
+        self._bars.update(
+            self._tasks[run],
+            description=f"{self._name(run)}{error}",
+            total=self._lengths[run],
+            completed=iteration,
+        )
         self._show_total()
+
+    def _name(self, run: str) -> str:
+        return self._names.get(run, run)
 
     def _show_total(self) -> None:
         if self._bars is not None and len(self._work) > 1:
@@ -161,10 +174,10 @@ class Board:
             return
         if self._bars is not None:
             if lasting:
-                self._bars.console.print(f"{run}  {words}", highlight=False, markup=False)
+                self._bars.console.print(f"{self._name(run)}  {words}", highlight=False, markup=False)
             return
         self._said[run] = now
-        if not self._tell(f"{run}  {words}"):
+        if not self._tell(f"{self._name(run)}  {words}"):
             self._on_closed()
 
     def _make_bars(self) -> Progress:

@@ -14,6 +14,7 @@ from reslab.lab.own_networks import keep_sources, read_sources, with_source, wor
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles, Status, run_files
+from reslab.naming import run_name
 from reslab.presets import muon_left, preset_recipe
 from reslab.recipe import OWN_NETWORK, Recipe, Run, stretch, vary
 from reslab.session.own_images import fingerprints, look_at, tell_former
@@ -52,7 +53,9 @@ def recipe_of(
     return vary(base, **given)
 
 
-def train_run(asked: Run, root: Path, settings: Settings = DEFAULTS, *, tell: Tell = aside) -> Trained:
+def train_run(
+    asked: Run, root: Path, settings: Settings = DEFAULTS, *, tell: Tell = aside, ids: bool = False
+) -> Trained:
     """Train a run below `root` in this process, from where it stands; do nothing if it has ended.
 
     Ctrl-C and SIGTERM (on the main thread) make it write a checkpoint and return; calling again resumes.  Raises
@@ -79,7 +82,12 @@ def train_run(asked: Run, root: Path, settings: Settings = DEFAULTS, *, tell: Te
     from reslab.lab.one_run import execute
 
     try:
-        with StopRequest() as stop, Board({run.id: (1.0, 1.0)}, tell=tell, on_closed=stop.ask) as board:
+        with (
+            StopRequest() as stop,
+            Board(
+                {run.id: (1.0, 1.0)}, names={} if ids else {run.id: run_name(run)}, tell=tell, on_closed=stop.ask
+            ) as board,
+        ):
             status = execute(files, settings, on_event=board, stop=stop)
     except (LockedError, ReplacedError):
         raise  # the folder is another process's

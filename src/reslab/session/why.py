@@ -1,21 +1,23 @@
 """The why of a plan's runs, measured after their training: what is missing, how long it takes, what a stop leaves."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reslab.datasets import known
+from reslab.diagnostics.cost import cost
 from reslab.errors import ResLabError
 from reslab.files import Json
+from reslab.lab.planner import EVALUATION_COST, Planned, work_per_image
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles, run_files
 from reslab.naming import run_name
-from reslab.recipe import Run
+from reslab.recipe import Recipe, Run
 from reslab.session.progress import Board, Tell, aside
-from reslab.studies.study import Plan
+from reslab.studies.study import Plan, Study
 
 
 def diagnose_plan(
@@ -26,6 +28,7 @@ def diagnose_plan(
     stop: StopRequest,
     *,
     again: str = "",
+    names: Mapping[str, str] | None = None,
     tell: Tell = aside,
 ) -> bool:
     """Measure what the plan's studies ask for, on the first seed of each of their variants that has finished.
@@ -34,7 +37,8 @@ def diagnose_plan(
     measured is told and left: the report says what is missing.  Return False where a stop was asked for before all
     was measured; a signal ends it at once, and is told what is left, and to do it `again`.
     """
-    todo = list(_todo(plan, root, tell))
+    named = names or {}
+    todo = list(_todo(plan, root, named, tell))
     if not todo:
         return True
     if stop():
@@ -51,7 +55,7 @@ def diagnose_plan(
         )
 
     with contextlib.suppress(KeyboardInterrupt), stop.at_once(tell_left):
-        _measure(todo, left, root, data_root, device, stop, tell)
+        _measure(todo, left, root, data_root, device, stop, named, tell)
     if left:
         tell_left()
     return not left
@@ -93,6 +97,10 @@ def heard(board: Board, name: str, stop: Callable[[], bool]) -> Callable[[dict[s
     return hear
 
 
+SECONDS_EACH = 5.0
+"""About what measuring a run takes beside its work: images read, its network made (digits, two cores)."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Measurement:
     """What is to be measured of a run: at its end (None), or after some epochs."""
@@ -109,7 +117,40 @@ class _Measurement:
     @property
     def budget(self) -> str:
         """How much is measured."""
-        return "quick" if known(self.run.recipe.dataset).is_small else "standard"
+        return _budget(self.run.recipe)
+
+    @property
+    def work(self) -> float:
+        """How much work that is, in the planner's unit."""
+        return _work(self.run.recipe, self.names, None if self.epochs is None else len(self.epochs), self.budget)
+
+
+def work_of_why(study: Study, planned: Mapping[Run, Planned], counted: set[tuple[Run, bool, str]]) -> tuple[float, int]:
+    """Return the work, in the planner's unit, of what a study will measure of runs not ended, and how many they are.
+
+    `counted` are the measurements (run, during its training, name) that other studies ask for, too; they cost once.
+    """
+    total, measured = 0.0, set()
+    for variant in study.variants:
+        run = Run(variant.recipe, study.seeds_of(variant)[0])
+        item = planned[run]
+        if item.status in ("finished", "diverged"):
+            continue
+        for names, epochs in ((study.diagnostics, None), (study.diagnostics_during, item.num_kept)):
+            new = [name for name in dict.fromkeys(names) if (run, epochs is not None, name) not in counted]
+            counted.update((run, epochs is not None, name) for name in new)
+            total += _work(run.recipe, new, epochs, _budget(run.recipe))
+            measured |= {run} if new else set()
+    return total, len(measured)
+
+
+def _budget(recipe: Recipe) -> str:
+    return "quick" if known(recipe.dataset).is_small else "standard"
+
+
+def _work(recipe: Recipe, names: Iterable[str], num_epochs: int | None, budget: str) -> float:
+    costs = (cost(name, budget, recipe.batch_size, is_end=num_epochs is None) for name in names)
+    return work_per_image(recipe) * sum(costs) * EVALUATION_COST * (1 if num_epochs is None else num_epochs)
 
 
 def _num_left(root: Path, item: _Measurement) -> int:
@@ -119,7 +160,7 @@ def _num_left(root: Path, item: _Measurement) -> int:
     return sum(len(_absent(moment, item.names)) for moment in moments)
 
 
-def _todo(plan: Plan, root: Path, tell: Tell) -> Iterator[_Measurement]:
+def _todo(plan: Plan, root: Path, names: Mapping[str, str], tell: Tell) -> Iterator[_Measurement]:
     at_end: dict[Run, list[str]] = {}
     during: dict[Run, list[str]] = {}
     for study in plan.studies:
@@ -132,7 +173,7 @@ def _todo(plan: Plan, root: Path, tell: Tell) -> Iterator[_Measurement]:
             for epochs, missing in _missing(run_files(root, run), wanted, during[run]):
                 yield _Measurement(run, epochs, missing)
         except ResLabError as error:
-            tell(_unmeasured(run, error))
+            tell(_unmeasured(names.get(run.id, run.id), error))
 
 
 def _measure(
@@ -142,23 +183,18 @@ def _measure(
     data_root: Path | None,
     device: str,
     stop: StopRequest,
+    names: Mapping[str, str],
     tell: Tell,
 ) -> None:
     """Measure in order, taking what is done from `left`."""
-    from reslab.diagnostics.measure import cost
     from reslab.lab.diagnose import diagnose_run
-    from reslab.lab.planner import work_per_image
-
-    def work(item: _Measurement) -> float:
-        recipe = item.run.recipe
-        costs = (cost(name, item.budget, recipe.batch_size, is_end=item.epochs is None) for name in item.names)
-        return work_per_image(recipe) * sum(costs) * len(item.epochs or (None,))
 
     settings = Settings(data_root=data_root, device=device)
-    named = {f"why, {number} of {len(todo)}: {item.run.id}": item for number, item in enumerate(todo, start=1)}
-    with Board(
-        {name: (work(item), work(item)) for name, item in named.items()}, tell=tell, on_closed=stop.ask
-    ) as board:
+    named = {
+        f"why, {number} of {len(todo)}: {names.get(item.run.id, item.run.id)}": item
+        for number, item in enumerate(todo, start=1)
+    }
+    with Board({name: (item.work, item.work) for name, item in named.items()}, tell=tell, on_closed=stop.ask) as board:
         for name, item in named.items():
             if stop():
                 return
@@ -173,13 +209,13 @@ def _measure(
                     on_event=heard(board, name, stop),
                 )
             except (ResLabError, RuntimeError) as error:
-                tell(_unmeasured(item.run, error))
+                tell(_unmeasured(names.get(item.run.id, item.run.id), error))
             left.remove(item)
             board({"event": "end", "run": name, "status": "finished"})
 
 
-def _unmeasured(run: Run, error: Exception) -> str:
-    return f"{run.id} could not be measured: {error}"
+def _unmeasured(run: str, error: Exception) -> str:
+    return f"{run} could not be measured: {error}"
 
 
 def _missing(

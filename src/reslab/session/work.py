@@ -14,6 +14,7 @@ from reslab.lab.planner import Planned, in_order, plan
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import Status, run_files
+from reslab.naming import run_names
 from reslab.presets import muon_left
 from reslab.recipe import Run
 from reslab.report.existing_files import check_place
@@ -52,15 +53,17 @@ class Outcome:
 class Session:
     """A plan, on the user's images, over a folder of runs; making one reads and writes no run.
 
-    `tell` hears, in words, what a user should know beside the result.
+    `tell` hears, in words, what a user should know beside the result; with `ids`, runs are told by id, not by name.
     """
 
-    def __init__(self, asked: Plan, root: Path, settings: Settings = DEFAULTS, *, tell: Tell = aside) -> None:
+    def __init__(
+        self, asked: Plan, root: Path, settings: Settings = DEFAULTS, *, tell: Tell = aside, ids: bool = False
+    ) -> None:
         """Look at the images that no name tells, and at what the folder of runs already has.
 
         Raises `DataError` where the user's own images are not there, `ResLabError` where a run's files are damaged.
         """
-        self.root, self.settings, self._tell = root, settings, tell
+        self.root, self.settings, self._tell, self._ids = root, settings, tell, ids
         for words in dict.fromkeys(filter(None, (muon_left(run.recipe) for run in asked.runs()))):
             tell(f"remark: {words}")
         self.own = look_at((run.recipe.dataset for run in asked.runs()), settings.data_root, tell)
@@ -71,6 +74,11 @@ class Session:
         for words in words_of_former(root, self.plan.runs()):
             tell(f"remark: {words}")
         self.planned: list[Planned] = plan(root, self.plan.runs(), settings.data_root, settings.keep_epochs)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What each run is called, by its id."""
+        return {} if self._ids else run_names(self.plan.runs())
 
     @property
     def todo(self) -> list[Run]:
@@ -88,9 +96,13 @@ class Session:
         """Return how many runs train at a time: as asked, or the number that trains the most images in all."""
         return choose_jobs(asked, self.settings.device, self.todo, self._tell)
 
-    def outlook(self, jobs: int) -> Outlook:
-        """Return what is to train, how long it takes and how much disk it needs; may measure the machine's speed."""
-        return outlook(self.plan, self.planned, self.own, self.root, jobs, self.settings.device, self._tell)
+    def outlook(self, jobs: int, *, why: bool = True) -> Outlook:
+        """Return what is to train, how long it takes and how much disk it needs; may measure the machine's speed.
+
+        The time counts that of measuring the `why`, unless told not to.
+        """
+        device, tell = self.settings.device, self._tell
+        return outlook(self.plan, self.planned, self.own, self.root, jobs, device, tell, why=why)
 
     def prepare(self) -> list[Path]:
         """Make the folders of the runs to train, and return them in the order of training."""
@@ -120,13 +132,20 @@ class Session:
         settings = replace(self.settings, trust_code=True)  # each folder's source is that of a file named here
         arguments = [*settings.arguments(), "--default-threads", str(share_threads(jobs))]
         shared = runs_each(self.settings.device, jobs)
-        with Board(work, tell=self._tell, on_closed=on_closed) as board:
+        with Board(work, names=self.names, tell=self._tell, on_closed=on_closed) as board:
             launch(self.root, todo, jobs=jobs, runs_each=shared, arguments=arguments, on_event=board, stop=stop)
 
     def measure(self, stop: StopRequest, again: str) -> bool:
         """Measure the why of the plan's runs; return False where a stop came first (see `diagnose_plan`)."""
         return diagnose_plan(
-            self.plan, self.root, self.settings.data_root, self.settings.device, stop, again=again, tell=self._tell
+            self.plan,
+            self.root,
+            self.settings.data_root,
+            self.settings.device,
+            stop,
+            again=again,
+            names=self.names,
+            tell=self._tell,
         )
 
     def report(

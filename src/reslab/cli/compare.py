@@ -1,0 +1,34 @@
+"""The verb `compare`: two runs, or two recipes over all their seeds, against each other."""
+
+from pathlib import Path
+
+from reslab.cli import OK
+from reslab.cli.console import print_json
+from reslab.cli.flags import AsJson, Runs
+
+
+def compare(first: str, second: str, *, runs: Runs = Path("runs"), json: AsJson = False) -> int:
+    """Compare the second run with the first: difference of the test errors, interval, verdict, what differs.
+
+    A recipe's id, without a seed, means all its seeds.  How much seeds vary is taken from all runs in the folder.  For
+    example:
+
+      reslab compare cifar10-resnet20-3f9a1c2b cifar10-resnet56-5c0de1aa
+
+      reslab compare cifar10-resnet20-3f9a1c2b/seed0 cifar10-resnet20-3f9a1c2b/seed1
+
+    Parameters
+    ----------
+    first
+        Id or folder of what is compared with.
+    second
+        Id or folder of what is compared.
+    """
+    from reslab.session.door import compare as compared
+
+    found = compared(first, second, root=runs)
+    if json:
+        print_json(found.to_mapping())
+    else:
+        print(found)
+    return OK

@@ -1,0 +1,174 @@
+"""What fits into a time: a plan with fewer seeds, another recipe or shorter training, chosen by the measured speed."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from reslab.errors import ResLabError
+from reslab.files import read_json, write_json
+from reslab.session.amounts import duration
+from reslab.studies.study import Plan
+
+FEWEST = 2
+"""Seeds that are kept as long as anything fits with them: with one there is no spread, and no verdict of its own."""
+
+SHORT_RECIPE = "fast"
+"""The preset that is made for few epochs: a shortened schedule of another recipe ends at a higher error."""
+
+MEMORY = "fits.json"
+
+_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large a plan is asked: None means what the plan, or its files, say."""
+
+    preset: str | None = None
+    epochs: float | None = None
+    seeds: int | None = None
+
+    @property
+    def words(self) -> str:
+        """The size in words."""
+        recipe = "the recipe as asked" if self.preset is None else f"the recipe {self.preset}"
+        length = (
+            "at its own length"
+            if self.epochs is None
+            else f"for {self.epochs:g} epoch{'' if self.epochs == 1 else 's'}"
+        )
+        seeds = "" if self.seeds is None else f", {self.seeds} seed{'' if self.seeds == 1 else 's'}"
+        return f"{recipe} {length}{seeds}"
+
+    @property
+    def flags(self) -> str:
+        """The flags of `reslab run` that ask for it."""
+        given = (("preset", self.preset), ("epochs", self.epochs), ("seeds", self.seeds))
+        return " ".join(
+            f"--{name} {value:g}" if isinstance(value, float) else f"--{name} {value}"
+            for name, value in given
+            if value is not None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What was chosen, how long it takes, and what was left out because it takes longer."""
+
+    limit: float
+    size: Size
+    seconds: float
+    left_out: tuple[tuple[Size, float], ...]
+    remembered: bool = False
+    """Whether it was chosen by an earlier command over the same folder of runs."""
+
+    @property
+    def words(self) -> str:
+        """The choice in sentences."""
+        chosen = f"Fits {duration(self.limit)}: {self.size.words}"
+        if self.remembered:
+            return f"{chosen}, as chosen before (remove {MEMORY} in the folder of runs to choose again)"
+        out = "; ".join(f"{size.words} ({duration(seconds)})" for size, seconds in self.left_out)
+        left = f"  Left out, in this order: {out}" if out else "  Nothing is left out"
+        return f"{chosen}, about {duration(self.seconds)} in all.{left}"
+
+    def facts(self) -> dict[str, Any]:
+        """Return this as values for JSON."""
+        return {
+            "limit_seconds": self.limit,
+            "seconds": self.seconds,
+            **asdict(self.size),
+            "left_out": [{**asdict(size), "seconds": seconds} for size, seconds in self.left_out],
+        }
+
+
+def fit(
+    limit: float,
+    given: Size,
+    ask: Callable[[Size], Plan],
+    cost: Callable[[Plan], float],
+    *,
+    memory: Path | None = None,
+    question: Mapping[str, Any] | None = None,
+) -> Fit:
+    """Return the first size that takes at most `limit` seconds by `cost`, of those in this order:
+
+    the plan as asked; with two seeds; with the recipe `fast`, of 16 epochs, and three seeds, then two; for 12, 8,
+    4, 2 and 1 epochs with two seeds; at last with one seed, from its own length down again.  What is `given`
+    stays as it is.  Where nothing fits, `ResLabError` says how long the least takes.
+
+    The choice for a `question` is kept in the file `memory`, so that the same command resumes what it began although
+    part of it is done, or the machine has become faster.
+    """
+    key = repr(sorted({"limit": limit, **asdict(given), **(question or {})}.items(), key=lambda pair: pair[0]))
+    known = (read_json(memory) or {}) if memory is not None else {}
+    if key in known:
+        size = Size(**known[key])
+        return Fit(limit, size, cost(ask(size)), (), remembered=True)
+    left_out: list[tuple[Size, float]] = []
+    for size in _sizes(given, ask):
+        seconds = cost(ask(size))
+        if seconds <= limit:
+            return Fit(limit, size, seconds, tuple(left_out))
+        left_out.append((size, seconds))
+    least, seconds = min(left_out, key=lambda one: one[1])
+    raise ResLabError(
+        f"nothing fits {duration(limit)}: the least, {least.words}, takes {duration(seconds)}; ask for fewer depths or "
+        "data sets, or one study"
+    )
+
+
+def remember(found: Fit, given: Size, memory: Path, question: Mapping[str, Any]) -> None:
+    """Keep a choice for the next time that the same is asked over the same folder of runs."""
+    key = repr(sorted({"limit": found.limit, **asdict(given), **question}.items(), key=lambda pair: pair[0]))
+    try:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        write_json(memory, {**(read_json(memory) or {}), key: asdict(found.size)})
+    except OSError as error:
+        raise ResLabError(
+            f"cannot write {memory}: {error.strerror or error}; choose another folder with --runs"
+        ) from None
+
+
+def seconds_of(text: str) -> float:
+    """Return a time like 12h, 90min, 1.5d or 30m in seconds; raise `ResLabError` where it is none."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|min|h|d)\s*", text)
+    if match is None or not (seconds := float(match[1]) * _UNITS[match[2]]):
+        raise ResLabError(f"--fit takes a time with its unit, as in 12h, 90min or 2d; not {text!r}")
+    return seconds
+
+
+def _sizes(given: Size, ask: Callable[[Size], Plan]) -> Iterator[Size]:
+    """Yield what may be asked, in order, leaving out what this plan cannot be (a TOML study has its own recipe)."""
+    seen: set[tuple[object, ...]] = set()
+    for size in _ladder(given):
+        try:
+            plan = ask(size)
+        except ResLabError:
+            if size == given:  # a slip of the user's
+                raise
+            continue
+        key = plan.runs()
+        if key not in seen:
+            seen.add(key)
+            yield size
+
+
+def _ladder(given: Size) -> Iterator[Size]:
+    several = (given.seeds,) if given.seeds is not None else (None, FEWEST)
+    yield from (Size(given.preset, given.epochs, seeds) for seeds in several)
+    short = given.preset if given.preset is not None or given.epochs is not None else SHORT_RECIPE
+    if short != given.preset:
+        yield from (Size(short, None, seeds) for seeds in several)
+    lengths: tuple[float | None, ...] = (
+        (given.epochs,) if given.epochs is not None else (None, 12.0, 8.0, 4.0, 2.0, 1.0)
+    )
+    few = given.seeds or FEWEST
+    presets = dict.fromkeys((short, given.preset))
+    for preset in presets:
+        yield from (Size(preset, length, few) for length in lengths[1:])
+    if given.seeds is None:
+        for preset in presets:
+            yield from (Size(preset, length, 1) for length in lengths)
