@@ -21,3 +21,4 @@ from reslab.session.runs import Runs as Runs
 from reslab.session.study import Study as Study
 
 __version__: str
+__all__: list[str]

@@ -74,8 +74,9 @@ def run(
     fit: Annotated[
         str | None,
         Parameter(
-            help="Choose what fits into this time, as in 12h or 90min, by the measured speed, and say what is left out: "
-            "first the third seed, then the recipe (fast, of 16 epochs, instead), then epochs, at last the second seed."
+            help="Choose what fits into this time, as in 12h or 90min, by the measured speed, and say what is left "
+            "out: first the third seed, then the recipe (fast, of 16 epochs, instead), then epochs, at last the "
+            "second seed."
         ),
     ] = None,
     time_limit: float | None = None,
