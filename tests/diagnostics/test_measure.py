@@ -10,8 +10,9 @@ import pytest
 import torch
 from diagnostics_fakes import batches, everything, network
 
+from reslab.diagnostics.cost import BUDGETS
 from reslab.diagnostics.gap import train_test_gap
-from reslab.diagnostics.measure import BUDGETS, DIAGNOSTICS, Subject, diagnose, plain
+from reslab.diagnostics.measure import DIAGNOSTICS, Subject, diagnose, plain
 from reslab.errors import ResLabError
 from reslab.training.evaluation import evaluate
 

@@ -13,7 +13,8 @@ import torch
 from lab_runs import make, small
 
 from reslab.cli import main
-from reslab.diagnostics.measure import BUDGETS, DIAGNOSTICS
+from reslab.diagnostics.cost import BUDGETS
+from reslab.diagnostics.measure import DIAGNOSTICS
 from reslab.errors import CheckpointError, DataError, ResLabError
 from reslab.lab import diagnose as diagnosis
 from reslab.lab.assembly import build_network

@@ -1,0 +1,86 @@
+"""What fits into a time: the order of what is left out, and that a choice stays."""
+
+from pathlib import Path
+
+import pytest
+
+from reslab.errors import ResLabError
+from reslab.session.asking import ask
+from reslab.session.fitting import MEMORY, Size, fit, remember, seconds_of
+from reslab.studies.study import Plan
+
+HOUR = 3600.0
+
+
+def asked(size: Size) -> Plan:
+    return ask(
+        ["depth"],
+        preset=size.preset,
+        epochs=size.epochs,
+        seeds=size.seeds,
+        datasets=("cifar10",),
+        depths=(20,),
+        precision="fp32",
+    )
+
+
+def cost(plan: Plan) -> float:
+    """Return a second for each epoch of each run."""
+    return sum(run.recipe.length for run in plan.runs())
+
+
+@pytest.mark.parametrize(
+    ("limit", "size", "num_left_out"),
+    [
+        (492, Size(), 0),  # 3 seeds of 164 epochs
+        (491, Size(seeds=2), 1),
+        (327, Size("fast"), 2),  # 3 seeds of 16 epochs
+        (47, Size("fast", seeds=2), 3),
+        (31, Size("fast", 12, 2), 4),
+        (23, Size("fast", 8, 2), 5),
+        (1.5, Size("fast", 1, 1), None),
+    ],
+)
+def test_what_is_left_out_goes_in_the_order_that_is_stated(limit: float, size: Size, num_left_out: int | None) -> None:
+    found = fit(limit, Size(), asked, cost)
+    assert found.size == size
+    assert found.seconds == cost(asked(size)) <= limit
+    assert num_left_out is None or len(found.left_out) == num_left_out
+    assert all(seconds > limit for _, seconds in found.left_out)
+    assert all(left.words in found.words for left, _ in found.left_out)
+
+
+def test_what_was_given_stays(tmp_path: Path) -> None:
+    found = fit(
+        100, Size("paper", None, 3), asked, lambda plan: cost(plan) if plan.runs()[0].recipe.length < 300 else 1e9
+    )
+    assert (found.size.preset, found.size.seeds) == ("paper", 3)
+    assert found.size.epochs is not None
+    with pytest.raises(ResLabError, match="there is no preset 'papr'"):
+        fit(100, Size("papr"), asked, cost)
+
+
+def test_where_nothing_fits_the_least_is_told() -> None:
+    with pytest.raises(
+        ResLabError, match=r"nothing fits 0 s: the least, the recipe fast for 1 epoch, 1 seed, takes 1 s"
+    ):
+        fit(0.4, Size(), asked, cost)
+
+
+def test_a_choice_stays_although_the_machine_has_become_faster(tmp_path: Path) -> None:
+    memory, question = tmp_path / "runs" / MEMORY, {"questions": ["depth"]}
+    first = fit(100, Size(), asked, cost, memory=memory, question=question)
+    assert first.size == Size("fast")
+    assert fit(100, Size(), asked, lambda plan: 1.0, memory=memory, question=question).size == Size()
+    remember(first, Size(), memory, question)
+    again = fit(100, Size(), asked, lambda plan: 1.0, memory=memory, question=question)
+    assert (again.size, again.remembered) == (first.size, True)
+    other = fit(100, Size(seeds=1), asked, lambda plan: 1.0, memory=memory, question=question)
+    assert (other.size, other.remembered) == (Size(seeds=1), False)  # another question
+
+
+def test_times_have_units() -> None:
+    assert [seconds_of(text) for text in ("12h", "90min", "1.5d", "30 m", "45s")] == [43200, 5400, 129600, 1800, 45]
+    for wrong in ("12", "", "h", "-3h", "0h", "soon", "12 hours of sleep"):
+        with pytest.raises(ResLabError, match="a time with its unit"):
+            seconds_of(wrong)

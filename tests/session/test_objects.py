@@ -1,0 +1,232 @@
+"""Runs, comparisons and studies as Python and a notebook see them, over runs with planted errors."""
+
+import json
+import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import reslab
+from reslab.cli import main
+from reslab.recipe import Run, vary
+from reslab.session.display import VEGA_LITE
+from reslab.studies.asked import record
+from reslab.studies.study import Study, Variant
+from synthetic import Truth, small, write_run
+
+TINY: Any = {"dataset": "digits", "depth": 8, "epochs": 1, "train_share": 0.1, "precision": "fp32", "threads": 1}
+
+
+def planted(root: Path, *errors: tuple[int, float, int]) -> Path:
+    """Write finished runs of these depths, test errors and numbers of seeds, which stray by about 0.2 points."""
+    for depth, error, seeds in errors:
+        for seed in range(seeds):
+            write_run(root, Run(small(depth), seed), Truth(error, 1.0, noise=0.2, own=True))
+    return root
+
+
+def one(root: Path, depth: int) -> reslab.Run:
+    return next(iter(reslab.runs(root).filter(depth=depth, seed=0).values()))
+
+
+def test_a_folder_of_runs_is_a_mapping_that_can_be_filtered(tmp_path: Path) -> None:
+    runs = reslab.runs(str(planted(tmp_path, (8, 10.0, 2), (14, 5.0, 1))))
+    assert len(runs) == 3
+    assert isinstance(runs, reslab.Runs)
+    first = runs[small(8).id]  # a recipe's id means seed 0
+    assert (first.id, first.seed) == (f"{small(8).id}/seed0", 0)
+    assert small(8).id in runs
+    with pytest.raises(KeyError, match="did you mean"):
+        runs[f"{small(8).id}/seed7"]
+    assert set(runs.filter(depth=[14, 20], status="finished")) == {f"{small(14).id}/seed0"}
+    assert len(runs.filter(lambda run: (run.test_error or 0) > 7)) == 2
+    with pytest.raises(reslab.ResLabError, match=r"runs have no 'dpeth' \(did you mean 'depth'\?\)"):
+        runs.filter(dpeth=8)
+    assert runs.table().height == 3
+    with pytest.raises(reslab.ResLabError, match="there is no folder"):
+        reslab.runs(tmp_path / "nowhere")
+
+
+def test_a_run_says_how_it_stands(tmp_path: Path) -> None:
+    write_run(tmp_path, Run(small(8)), Truth(10.0, 1.0))
+    write_run(tmp_path, Run(small(14)), Truth(10.0, 1.0), stop_after=2)
+    done, begun = one(tmp_path, 8), one(tmp_path, 14)
+    assert done.test_error == done.curve["test_error"][-1]
+    assert done.train_error is not None
+    assert done.provenance["data"]["name"] == "digits"
+    assert (begun.status, begun.test_error, begun.curve.height) == ("interrupted", None, 2)
+    assert "run_id" not in done.curve.columns
+    assert f"test error {done.test_error:.2f}%" in repr(done)
+    with pytest.raises(reslab.ResLabError, match="has no weights: it is interrupted"):
+        _ = begun.weights
+    assert {"text/plain", "text/html"} == set(begun._repr_mimebundle_())
+
+
+def test_a_pair_of_single_seeds_gets_the_spread_of_the_others_or_none(tmp_path: Path) -> None:
+    alone = reslab.compare(one(planted(tmp_path / "alone", (8, 10.0, 1), (14, 5.0, 1)), 8), one(tmp_path / "alone", 14))
+    assert alone.difference == pytest.approx(-5, abs=1)
+    assert (alone.interval, alone.verdict, alone.p) == (None, "no verdict", None)
+    assert any("supports no verdict" in words for words in alone.remarks)
+    assert any("test images alone lets two such errors differ" in words for words in alone.remarks)
+    assert ("Network", "ResNet-8", "ResNet-14") in alone.recipes_differ
+    root = planted(tmp_path / "beside", (8, 10.0, 1), (14, 5.0, 1), (20, 4.0, 3), (26, 4.5, 3), (32, 4.2, 3))
+    lent = reslab.compare(one(root, 8), one(root, 14))
+    assert lent.verdict == "lower"
+    assert lent.interval is not None
+    assert lent.interval[0] < lent.difference < lent.interval[1] < 0
+    assert any("taken to vary as in the other recipes" in words for words in lent.remarks)
+    assert lent.to_mapping()["verdict"] == "lower"
+    several = reslab.compare(reslab.runs(root).filter(depth=20), small(26).id, root=root)
+    assert several.to_mapping()["first"]["num_finished"] == several.to_mapping()["second"]["num_finished"] == 3
+    assert len(reslab.runs(root).compare()) == 4
+
+
+def test_what_cannot_be_compared_says_why(tmp_path: Path) -> None:
+    root = planted(tmp_path, (8, 10.0, 1), (14, 5.0, 1))
+    write_run(root, Run(vary(small(8), dataset="cifar10")), Truth(9.0, 1.0))
+    write_run(root, Run(small(20)), Truth(9.0, 1.0), stop_after=1)
+    write_run(root, Run(small(26)), Truth(9.0, 1.0), fingerprint="cd" * 32, official=False)
+    runs = reslab.runs(root)
+    ours = one(root, 8) if one(root, 8).recipe.dataset == "digits" else runs[small(8).id]
+    with pytest.raises(reslab.ResLabError, match="errors on different images cannot be compared"):
+        reslab.compare(runs[small(8).id], next(iter(runs.filter(dataset="cifar10").values())))
+    with pytest.raises(reslab.ResLabError, match=r"no finished run .* is interrupted"):
+        reslab.compare(ours, one(root, 20))
+    with pytest.raises(reslab.ResLabError, match="trained on other images of digits"):
+        reslab.compare(ours, one(root, 26))
+    with pytest.raises(reslab.ResLabError, match="one side has runs of"):
+        reslab.compare(ours, runs)
+    with pytest.raises(reslab.ResLabError, match="there is no run 'nothing'"):
+        reslab.compare(ours, "nothing", root=root)
+
+
+def test_the_verb_compares_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = planted(tmp_path, (8, 10.0, 2), (14, 5.0, 2))
+    sides = [small(8).id, f"{small(14).id}/seed1"]
+    assert main(["compare", *sides, "--runs", str(root), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == reslab.compare(*sides, root=root).to_mapping()
+    assert main(["compare", *sides, "--runs", str(root)]) == 0
+    said = capsys.readouterr().out
+    assert "Verdict: " in said
+    assert "ResNet-14" in said
+    assert main(["compare", sides[0], "nothing", "--runs", str(root)]) == 2
+
+
+@pytest.fixture
+def planned(tmp_path: Path) -> reslab.Study:
+    """Return a study of two depths, whose runs have finished."""
+    from reslab.lab.settings import Settings
+    from reslab.studies.study import Plan
+
+    root = planted(tmp_path, (8, 10.0, 2), (14, 5.0, 2))
+    variants = tuple(Variant(f"depth {depth}", small(depth), (("depth", depth),)) for depth in (8, 14))
+    asked = Study("mine", "Mine", "?", "", variants, (0, 1), "custom")
+    record(root, asked)
+    return reslab.Study(Plan("mine", "Mine", (asked,)), root, Settings(device="cpu"))
+
+
+def test_a_study_shows_its_table_verdicts_and_figures(planned: reslab.Study, tmp_path: Path) -> None:
+    table = planned.table()
+    assert table.frame.height == 2
+    assert "<table>" in table._repr_mimebundle_()["text/html"]
+    (verdict,) = planned.verdicts()
+    assert verdict.difference < 0
+    figure = planned.figure("final")
+    shown = figure._repr_mimebundle_()
+    assert shown["image/png"].startswith(b"\x89PNG")
+    assert "[[" not in shown["text/plain"]
+    for kind, number in zip(VEGA_LITE, (5, 6), strict=True):
+        assert shown[kind]["$schema"].endswith(f"v{number}.json")
+        assert shown[kind]["datasets"]
+        json.dumps(shown[kind], allow_nan=False)
+    for ending in ("png", "svg", "html", "json"):
+        assert figure.save(tmp_path / f"final.{ending}").stat().st_size > 1000
+    with pytest.raises(reslab.ResLabError, match=r"saved as \.png, \.svg, \.json or \.html, not \.gif"):
+        figure.save(tmp_path / "final.gif")
+    with pytest.raises(reslab.ResLabError, match=r"no figure 'fnal' yet \(did you mean 'final'\?\)"):
+        planned.figure("fnal")
+    assert set(planned.runs) == {f"{small(depth).id}/seed{seed}" for depth in (8, 14) for seed in (0, 1)}
+    assert planned.report(tmp_path / "report").html.exists()
+    assert reslab.runs(tmp_path).plot().specification["title"]["text"]
+
+
+def test_several_questions_are_one_plan_of_which_one_is_taken() -> None:
+    several = reslab.study("depth", "shortcuts", "depth", dataset="digits", depths=8, seeds=1)
+    assert list(several.studies) == ["depth", "shortcuts"]
+    with pytest.raises(reslab.ResLabError, match=r"several questions .* take one, as in study\['depth'\]"):
+        several.table()
+    with pytest.raises(reslab.ResLabError, match=r"no question 'shortcut' here \(did you mean 'shortcuts'\?\)"):
+        several["shortcut"]
+
+
+def test_the_same_question_has_the_same_ids_from_python_and_from_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("RESLAB_PRECISION")
+    monkeypatch.setattr("reslab.host.cpu_precision", lambda: "bf16")
+    monkeypatch.setattr("reslab.host.computes_on_cpu", lambda device: True)
+    monkeypatch.setattr("reslab.lab.speed._side_by_side", lambda device, precision, jobs: 30_000 / jobs)
+    flags = ["--dataset", "digits", "--depths", "8", "--batch-size", "16", "--runs", str(tmp_path)]
+    assert main(["run", "depth", "learning-rate", *flags, "--dry-run", "--json"]) == 0
+    told = [row["run"] for row in json.loads(capsys.readouterr().out)["runs"]]
+    study = reslab.study("depth", "learning-rate", dataset="digits", depths=8, batch_size=16, runs=tmp_path)
+    assert [run.id for run in study.asked.runs()] == told
+    assert {run.recipe.precision for run in study.asked.runs()} == {"bf16"}
+    assert {run.recipe.batch_size for run in study.asked.runs()} == {16}
+    assert reslab.preset("assignment").precision == "bf16"
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda: reslab.study("dpeth"), "there is no study 'dpeth'"),
+        (reslab.study, "name a study"),
+        (lambda: reslab.study("depth", batch_sze=3), "no field 'batch_sze'"),
+        (lambda: reslab.study("shortcuts", shortcut="C", dataset="digits"), "shortcut has no effect on shortcuts"),
+        (lambda: reslab.study("a", "b", vary={"depth": [8]}), "one name"),
+        (lambda: reslab.study("mine", vary={"batch_sizes": [8]}), "did you mean 'batch_size'"),
+        (lambda: reslab.train(dataset="digits", depth=9), "depth must be 6n"),
+        (reslab.evaluate, "either a run or"),
+    ],
+)
+def test_mistakes_raise_and_never_exit(ask: Any, words: str) -> None:
+    with pytest.raises(reslab.ResLabError, match=words):
+        ask()
+
+
+@pytest.fixture
+def quiet(torch_settings: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train in an empty folder, on one thread."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_run_trains_on_a_notebooks_thread_and_leaves_torch_as_it_was() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(lambda: reslab.train(seed=1, **TINY)).result()
+    assert run.status == "finished"
+    assert run.path.is_relative_to("runs")
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    again = reslab.train(seed=1, **TINY)
+    assert again == run
+    assert again.test_error == run.test_error
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_stop_checkpoints_and_raises_and_the_same_call_resumes() -> None:
+    asked: Any = {**TINY, "epochs": 2000, "learning_rate": 0.01}
+    timer = threading.Timer(3.0, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        reslab.train(**asked)
+    timer.cancel()
+    (run,) = reslab.runs().values()
+    assert run.status == "interrupted"
+    assert list((run.path / "checkpoint").iterdir())

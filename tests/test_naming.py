@@ -1,0 +1,47 @@
+"""Runs as people call them: short, and no two alike."""
+
+import pytest
+
+from reslab.naming import recipe_name, run_name, run_names
+from reslab.presets import PRESETS, preset_recipe
+from reslab.recipe import Recipe, Run, stretch, vary
+
+BASE = preset_recipe("assignment")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "name"),
+    [
+        (BASE, "ResNet-20, CIFAR-10"),
+        (vary(BASE, learning_rate=0.2), "ResNet-20, CIFAR-10, rate 0.2"),
+        (vary(BASE, dataset="cifar100", depth=56, batch_size=64), "ResNet-56, CIFAR-100, batch 64"),
+        (stretch(BASE, 16), "ResNet-20, CIFAR-10, 16 epochs"),
+        (vary(stretch(BASE, 16), train_share=0.25), "ResNet-20, CIFAR-10, 16 epochs, 25% of the images"),
+        (preset_recipe("fast"), "ResNet-20, CIFAR-10, fast"),
+        (vary(preset_recipe("paper", depth=56), nesterov=True), "ResNet-56, CIFAR-10, paper, nesterov"),
+        (vary(BASE, family="plain", shortcut="none"), "plain-20, CIFAR-10"),
+    ],
+)
+def test_a_recipe_is_called_by_what_differs_from_its_preset(recipe: Recipe, name: str) -> None:
+    assert recipe_name(recipe) == name
+    assert run_name(Run(recipe, 1)) == f"{name}, seed 1"
+
+
+def test_every_preset_is_called_by_its_name() -> None:
+    for name, preset in PRESETS.items():
+        told = recipe_name(preset.recipe).split(", ")
+        assert len(told) == 2 if name == "assignment" else told[2:] == [name]
+
+
+def test_names_that_would_be_alike_tell_what_differs() -> None:
+    images = {"dataset": "imagefolder", "normalisation": "imagenet", "mirror": "random"}
+    runs = [
+        Run(vary(BASE, precision="fp32")),
+        Run(vary(BASE, precision="bf16")),
+        *(Run(vary(BASE, **images, images=digit * 16)) for digit in "01"),
+    ]
+    names = run_names(runs)
+    assert names[runs[0].id] == "ResNet-20, CIFAR-10, fp32, seed 0"
+    assert names[runs[1].id] == "ResNet-20, CIFAR-10, bf16, seed 0"
+    assert f"images {'0' * 16}" in names[runs[2].id]
+    assert len(set(names.values())) == 4
