@@ -13,6 +13,7 @@ from reslab.recipe import field_names
 from reslab.session.comparison import Comparison, compare_sides
 from reslab.session.display import Bundle, ShownFigure, bundle, html_table, text_table
 from reslab.session.run import Run
+from reslab.studies.catalogue import chapter_of
 from reslab.studies.questions import own
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Runs(Mapping[str, Run]):
         study = own.others(tables, [])
         drawn = None
         if study is not None:
-            chapter = own.chapter(study)
+            chapter = chapter_of(study)
             groups = study.groups(tables)
             curves = Curves(groups, chapter.label, chapter.along, chapter.ordered)
             drawn = error_figure(figure, curves, "train" if figure == "train" else "test")

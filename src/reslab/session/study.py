@@ -16,7 +16,7 @@ from reslab.session.planning import Outlook
 from reslab.session.run import Run
 from reslab.session.runs import Runs
 from reslab.session.work import Session
-from reslab.studies.catalogue import CHAPTERS
+from reslab.studies.catalogue import chapter_of
 from reslab.studies.chapter import find, write
 from reslab.studies.study import Plan
 from reslab.studies.study import Study as Asked
@@ -106,7 +106,7 @@ class Study:
         """Return what was compared with what, each with its interval and verdict (see `Comparison`)."""
         study = self._one()
         tables = read_tables(self._root)
-        return of_compared(find(study, tables, CHAPTERS[study.kind](study)).compared)
+        return of_compared(find(study, tables, chapter_of(study, self._root)).compared)
 
     @property
     def figures(self) -> tuple[str, ...]:
@@ -145,7 +145,7 @@ class Study:
 
     def _blocks(self) -> Sequence[object]:
         study = self._one()
-        chapter = CHAPTERS[study.kind](study)
+        chapter = chapter_of(study, self._root)
         return write(find(study, read_tables(self._root), chapter), chapter)
 
     def _block(self, kind: type[Block], key: str) -> Block:
