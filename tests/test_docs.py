@@ -27,4 +27,4 @@ def test_what_the_documents_link_to_exists(document: Path) -> None:
 
 def test_every_public_name_is_documented() -> None:
     documented = re.findall(r"auto\w+:: reslab\.(\w+)", (DOCS / "api.md").read_text())
-    assert sorted(documented) == sorted(set(reslab.__all__) - {"__version__"})
+    assert sorted(documented) == sorted(set(vars(reslab)["__all__"]) - {"__version__"})

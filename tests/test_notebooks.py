@@ -12,13 +12,17 @@ SECONDS = 600
 """Most for one cell, on a machine with other work; a whole notebook takes less than a minute on two idle cores."""
 
 
+def read(path: Path) -> Any:
+    return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+
+
 def code_cells(notebook: Any) -> list[Any]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebooks_are_kept_without_outputs(path: Path) -> None:
-    cells = code_cells(nbformat.read(path, as_version=4))
+    cells = code_cells(read(path))
     assert cells
     assert all(not cell.outputs and cell.execution_count is None for cell in cells)
 
@@ -29,7 +33,7 @@ def test_a_notebook_runs_from_top_to_bottom(
 ) -> None:
     for name in ("RESLAB_RUNS", "RESLAB_DATA", "RESLAB_PRECISION"):
         monkeypatch.delenv(name, raising=False)
-    notebook = nbformat.read(path, as_version=4)
+    notebook = read(path)
     resources = {"metadata": {"path": str(tmp_path)}}
     NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", resources=resources).execute()
     cells = code_cells(notebook)
