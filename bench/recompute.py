@@ -1,0 +1,342 @@
+"""Recompute the figures of a report's tables from the plain files of its runs, with nothing but the standard library.
+
+python bench/recompute.py [RUNS] [REPORT]      results/runs and results/report, if not given
+
+Reads run.json, result.json, metrics.jsonl, provenance.json and diagnostics.json as their captions say that they are read, and
+compares every number with the CSV files in REPORT/tables.  Prints how many agree, by table, and each that does not; exit
+code 1 where any does not.  It knows nothing of ResLab's own code, so that no mistake there can be made here as well.
+"""
+
+import csv
+import itertools
+import json
+import re
+import statistics
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, str]
+UNIT = {"s": 1, "min": 60, "h": 3600}
+
+
+@dataclass
+class Recipe:
+    """The finished runs of one recipe, by seed: what their files have."""
+
+    name: str
+    fields: dict[str, Any] = field(default_factory=dict)
+    seeds: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    def each(self, read: Callable[[dict[str, Any]], Any]) -> list[Any]:
+        """Return what each run has, in the order of the seeds."""
+        return [read(self.seeds[seed]) for seed in sorted(self.seeds)]
+
+    def last(self, column: str) -> list[float]:
+        return self.each(lambda run: run["metrics"][-1][column])
+
+    def curve(self, column: str) -> dict[int, float]:
+        """Return the mean over the runs by epoch."""
+        values: dict[int, list[float]] = {}
+        for run in self.seeds.values():
+            for row in run["metrics"]:
+                values.setdefault(row["epoch"], []).append(row[column])
+        return {epoch: statistics.fmean(found) for epoch, found in sorted(values.items())}
+
+
+@dataclass
+class Tally:
+    """What was compared."""
+
+    agreed: dict[str, int] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+
+    def check(self, place: tuple[str, str, str], shown: str, *values: float | None) -> None:
+        """Compare the numbers of a cell with these, each to the digits that are shown."""
+        table = place[0]
+        found = re.findall(r"[-+]?[\d,]*\d(?:\.\d+)?", shown)
+        if len(found) != len(values):
+            self.wrong.append(f"{' / '.join(place)}: {shown!r} has {len(found)} numbers, recomputed {values}")
+            return
+        for text, value in zip(found, values, strict=True):
+            decimals = len(text.partition(".")[2])
+            near = value is not None and abs(float(text.replace(",", "")) - value) <= 0.5 * 10**-decimals + 1e-9
+            if near:
+                self.agreed[table] = self.agreed.get(table, 0) + 1
+            else:
+                self.wrong.append(f"{' / '.join(place)}: {text} shown, recomputed {value}")
+
+
+def read_runs(root: Path) -> dict[str, Recipe]:
+    """Return the recipes by their id."""
+    found: dict[str, Recipe] = {}
+    for path in sorted(root.glob("*/seed*/result.json")):
+        folder = path.parent
+        run = {"result": json.loads(path.read_text())}
+        recipe = found.setdefault(folder.parent.name, Recipe(folder.parent.name))
+        recipe.fields = json.loads((folder / "run.json").read_text())["recipe"]
+        run["metrics"] = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        run["provenance"] = json.loads((folder / "provenance.json").read_text())
+        diagnosed = folder / "diagnostics.json"
+        run["diagnosed"] = json.loads(diagnosed.read_text())["diagnostics"] if diagnosed.exists() else {}
+        recipe.seeds[int(folder.name.removeprefix("seed"))] = run
+    return found
+
+
+def rows_of(report: Path, name: str) -> list[Row]:
+    path = report / "tables" / f"{name}.csv"
+    return list(csv.DictReader(path.open(newline="", encoding="utf-8"))) if path.exists() else []
+
+
+def spread(values: Sequence[float]) -> list[float]:
+    return [statistics.fmean(values)] + ([statistics.stdev(values)] if len(values) > 1 else [])
+
+
+def seconds(text: str) -> tuple[float, float]:
+    """Return a time as shown, and how far off rounding may be."""
+    parts = [(float(value.replace(",", "")), UNIT[unit]) for value, unit in re.findall(r"([\d.,]+) (s|min|h)", text)]
+    decimal = "." in text
+    return sum(value * unit for value, unit in parts), (0.05 if decimal else 0.5 * min(unit for _, unit in parts))
+
+
+def drops(rates: dict[int, float]) -> list[tuple[range, range]]:
+    """Return the epochs on both sides of each fall of the rate: as many as the shorter phase has, five at most."""
+    phases: list[list[int]] = []
+    for epoch, rate in rates.items():
+        if not phases or rates[phases[-1][-1]] != rate:
+            phases.append([])
+        phases[-1].append(epoch)
+    sides = []
+    for before, after in itertools.pairwise(phases):
+        reach = min(5, len(before), len(after))
+        sides.append((range(before[-1] - reach + 1, before[-1] + 1), range(after[0], after[0] + reach)))
+    return sides
+
+
+def appendix(report: Path, recipes: dict[str, Recipe], tally: Tally) -> dict[str, Recipe]:
+    """Check the tables of the appendix; return the recipes by what the report calls them."""
+    named = {row["What it is"]: recipes[row["Recipe"]] for row in rows_of(report, "appendix-recipes")}
+    for row in rows_of(report, "appendix-runs"):
+        run = recipes[row["Recipe"]].seeds[int(row["Seed"])]
+        place = ("appendix-runs", f"{row['Recipe']}/seed{row['Seed']}")
+        tally.check((*place, "Epochs"), row["Epochs"], len(run["metrics"]))
+        tally.check((*place, "Test error"), row["Test error (%)"], run["result"]["test_error"])
+        started = run["provenance"]["attempts"][0]["started"][:16]
+        tally.check((*place, "Started"), row["Started"].replace("-", " "), *map(float, re.findall(r"\d+", started)))
+        time_check(tally, (*place, "Time"), row["Time"], run["result"]["seconds"])
+    for row in rows_of(report, "appendix-epochs"):
+        recipe, place = named[row["Runs"]], ("appendix-epochs", row["Runs"])
+        tally.check((*place, "n"), row["n"], len(recipe.seeds))
+        last, curve = recipe.last("test_error"), recipe.curve("test_error")
+        tally.check((*place, "Last"), row["Last epoch (%)"], *spread(last))
+        if row["Epochs"]:
+            drop = recipe.fields["first_drop"]
+            first = max(int(drop) + 1, int(drop * 10 / 9 + 0.5))
+            window = [error for epoch, error in curve.items() if epoch >= first]
+            tally.check((*place, "Epochs"), row["Epochs"], first, max(curve))
+            tally.check((*place, "Mean"), row["Mean of these (%)"], statistics.fmean(window))
+            tally.check((*place, "Range"), row["Their range (%)"], min(window), max(window))
+        best = recipe.each(lambda run: min((one["test_error"], one["epoch"]) for one in run["metrics"]))
+        tally.check((*place, "Best"), row["Best on the test set (%)"], *spread([error for error, _ in best]))
+        tally.check((*place, "Best epoch"), row["Best epoch"], statistics.fmean([epoch for _, epoch in best]))
+        optimism = [end - error for end, (error, _) in zip(last, best, strict=True)]
+        tally.check((*place, "Optimism"), row["Optimism (points)"], *spread(optimism))
+    for cells in csv.reader((report / "tables" / "appendix-steps.csv").open(newline="", encoding="utf-8")):
+        if cells[0] != "Runs":
+            steps(cells, named[cells[0]], tally)
+    for row in rows_of(report, "appendix-gap"):
+        gaps = [one["gap"]["final"] for one in named[row["Runs"]].each(lambda run: run["diagnosed"]) if "gap" in one]
+        place = ("appendix-gap", row["Runs"])
+        tally.check((*place, "Seeds"), row["Seeds measured"], len(gaps))
+        train = statistics.fmean([one["train_error"] for one in gaps])
+        tally.check((*place, "Training"), row["Training error (%)"], train)
+        test = [statistics.fmean([one["test_error"] for one in gaps])]
+        if "on all test images" in (report / "report.md").read_text(encoding="utf-8"):
+            measured = [run for run in named[row["Runs"]].seeds.values() if "gap" in run["diagnosed"]]
+            test = [statistics.fmean([run["result"]["test_error"] for run in measured])]
+        tally.check((*place, "Test"), row["Test error (%)"], *test)
+        tally.check((*place, "Gap"), row["Gap (points)"], test[0] - train)
+    for row in rows_of(report, "appendix-machines"):
+        machines(row, named[row["Runs"]], tally)
+    for row in rows_of(report, "appendix-software"):
+        same = sum(
+            ", ".join(dict.fromkeys(one["platform"] for one in run["provenance"]["attempts"])) == row["System"]
+            for recipe in recipes.values()
+            for run in recipe.seeds.values()
+        )
+        tally.check(("appendix-software", row["System"], "Runs"), row["Runs"], same)
+    return named
+
+
+def time_check(tally: Tally, place: tuple[str, str, str], shown: str, value: float | None) -> None:
+    if not shown or value is None:
+        if shown or value is not None:
+            tally.wrong.append(f"{' / '.join(place)}: {shown!r} shown, recomputed {value}")
+        return
+    told, off = seconds(shown)
+    tally.check(place, "0" if abs(told - value) <= off + 1e-6 else "1", 0)
+
+
+def steps(cells: Sequence[str], recipe: Recipe, tally: Tally) -> None:
+    errors = recipe.curve("test_error")
+    for place, (before, after) in enumerate(drops(recipe.curve("rate"))):
+        high, low = (statistics.fmean([errors[epoch] for epoch in side]) for side in (before, after))
+        shown = cells[1 + 4 * place : 5 + 4 * place]
+        for text, value in zip(shown, (before[-1], high, low, low - high), strict=True):
+            tally.check(("appendix-steps", cells[0], f"drop {place + 1}"), text, value)
+
+
+def machines(row: Row, recipe: Recipe, tally: Tally) -> None:
+    place = ("appendix-machines", row["Runs"])
+    timed = [one["seconds"] for run in recipe.seeds.values() for one in run["metrics"] if one["seconds"] is not None]
+    if timed:
+        time_check(tally, (*place, "An epoch"), row["An epoch"], statistics.median(timed))
+        runs = [one for one in recipe.each(lambda run: run["result"]["seconds"]) if one is not None]
+        time_check(tally, (*place, "A run"), row["A run"], statistics.fmean(runs) if runs else None)
+    peaks = [one["peak_memory_bytes"] for run in recipe.seeds.values() for one in run["metrics"]]
+    known = [one for one in peaks if one is not None]
+    if known:
+        tally.check((*place, "Peak memory"), row["Peak memory (MiB)"], max(known) / 2**20)
+
+
+def chapters(report: Path, runs: Path, recipes: dict[str, Recipe], tally: Tally) -> None:
+    """Check the tables of the chapters: errors and their differences, images, how curves end, what was measured."""
+    for path in sorted((runs / "studies").glob("*.json")):
+        study = json.loads(path.read_text())
+        known = dict(_variants(study, recipes))
+        find = _finder(known)
+        for row in rows_of(report, f"{study['name']}-errors"):
+            label = next(iter(row.values()))
+            place, recipe = (f"{study['name']}-errors", label), find(label)
+            tally.check((*place, "Test"), row["Test error (%)"], *spread(recipe.last("test_error")))
+            tally.check((*place, "Training"), row["Training error (%)"], *spread(recipe.last("train_error")))
+            if row.get("Difference (points)"):
+                other = find(row["Against"]) if row.get("Against") else _base(row, report, study["name"], find, recipe)
+                tally.check((*place, "Difference"), row["Difference (points)"], _apart(recipe, other))
+        for row in rows_of(report, f"{study['name']}-comparisons"):
+            second, _, first = row["Compared"].partition(" against ")
+            pair = _pair(second, first, find)
+            place = (f"{study['name']}-comparisons", row["Compared"])
+            tally.check((*place, "Difference"), row["Difference (points)"], _apart(*pair))
+        for row in rows_of(report, f"{study['name']}-curvature"):
+            measured(study["name"], "curvature", row, find(row["Runs"]), tally)
+        for row in rows_of(report, f"{study['name']}-noise"):
+            measured(study["name"], "noise", row, find(row["Runs"]), tally)
+        for row in rows_of(report, f"{study['name']}-endings"):
+            errors = find(row["Training"]).curve("test_error")
+            place, end = (f"{study['name']}-endings", row["Training"]), max(errors)
+            lowest = min(errors, key=lambda epoch: (errors[epoch], epoch))
+            tally.check((*place, "Lowest"), row["Lowest in epoch"], lowest)
+            tally.check((*place, "Above"), row["Above that at the end (points)"], errors[end] - errors[lowest])
+        for row in rows_of(report, f"{study['name']}-amounts"):
+            amounts(row, known, tally, f"{study['name']}-amounts")
+
+
+def _variants(study: dict[str, Any], recipes: dict[str, Recipe]) -> Iterator[tuple[str, Recipe]]:
+    """Yield the label of each variant with its runs: of the same recipe, and of the seeds asked."""
+    for variant in study["variants"]:
+        for recipe in recipes.values():
+            common = set(recipe.fields) & set(variant["recipe"])
+            seeds = variant["seeds"] or study["seeds"]
+            if all(recipe.fields[name] == variant["recipe"][name] for name in common):
+                own = {seed: run for seed, run in recipe.seeds.items() if seed in seeds}
+                yield variant["label"], Recipe(recipe.name, recipe.fields, own)
+
+
+def _finder(known: dict[str, Recipe]) -> Callable[[str], Recipe]:
+    """Return what finds the runs behind a row's label: the one variant whose own label has all its parts."""
+
+    def parts(label: str) -> set[str]:
+        return set(label.replace(" of the images", "").split(", "))
+
+    def find(label: str) -> Recipe:
+        found = [recipe for name, recipe in known.items() if parts(label) <= parts(name)]
+        assert len(found) == 1, f"{label!r} is {len(found)} of {list(known)}"
+        return found[0]
+
+    return find
+
+
+def _base(row: Row, report: Path, study: str, find: Callable[[str], Recipe], own: Recipe) -> Recipe:
+    """Return what a row without a column Against is compared with: the row of its data set and depth without size."""
+    for other in rows_of(report, f"{study}-errors"):
+        recipe = find(next(iter(other.values())))
+        same = [recipe.fields[name] == own.fields[name] for name in ("dataset", "depth")]
+        if not other["Difference (points)"] and (all(same) or (same[0] and study.startswith("fast"))):
+            return recipe
+    raise AssertionError(f"{row}: compared with nothing")
+
+
+def _pair(second: str, first: str, find: Callable[[str], Recipe]) -> tuple[Recipe, Recipe]:
+    """Return both sides of a comparison; the first leaves out what the second has said, and the reverse."""
+    tail = second.split(", ")
+    ways = [(second, first)]
+    ways += [(second, f"{first}, {part}") for part in tail]
+    ways += [(f"{second}, {part}", first) for part in first.split(", ")[1:]]
+    for one, other in ways:
+        try:
+            return find(one), find(other)
+        except AssertionError:
+            continue
+    raise AssertionError(f"{second!r} against {first!r}: not found")
+
+
+def _apart(second: Recipe, first: Recipe) -> float:
+    return statistics.fmean(second.last("test_error")) - statistics.fmean(first.last("test_error"))
+
+
+def measured(study: str, table: str, row: Row, recipe: Recipe, tally: Tally) -> None:
+    place = (f"{study}-{table}", row["Runs"])
+    name = {"curvature": "curvature", "noise": "noise-scale"}[table]
+    found = [one[name]["final"] for one in recipe.each(lambda run: run["diagnosed"]) if name in one]
+    columns = {
+        "Largest eigenvalue": "largest",
+        "Stability limit": "stability_limit",
+        "Last rate": "rate",
+        "Noise scale (images)": "noise_scale",
+        "At least (images)": "at_least",
+    }
+    if "Seeds measured" in row:
+        tally.check((*place, "Seeds"), row["Seeds measured"], len(found))
+    if "Batch size" in row:
+        tally.check((*place, "Batch size"), row["Batch size"], recipe.fields["batch_size"])
+    for title, quantity in columns.items():
+        values = [one[quantity] for one in found if one.get(quantity) is not None]
+        if row.get(title) and values:
+            tally.check((*place, title), row[title], statistics.fmean(values))
+
+
+def amounts(row: Row, known: dict[str, Recipe], tally: Tally, table: str) -> None:
+    names = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "cifar100-coarse": "CIFAR-100 (20 superclasses)"}
+    shares = {"all": 1.0, "1/2": 0.5, "1/5": 0.2, "1/10": 0.1}
+    for recipe in known.values():
+        if (names.get(recipe.fields["dataset"]), recipe.fields["train_share"]) == (
+            row["Data set"],
+            shares[row["Share"]],
+        ):
+            data = recipe.each(lambda run: run["provenance"]["data"])[0]
+            place = (table, f"{row['Data set']}, {row['Share']}")
+            tally.check((*place, "Images"), row["Images"], data["num_train"])
+            tally.check((*place, "Classes"), row["Classes"], data["num_classes"])
+            tally.check((*place, "Each"), row["Images of a class"], data["num_train"] / data["num_classes"])
+            return
+
+
+def main() -> None:
+    """Print what agrees, and end with 1 where something does not."""
+    given = [Path(text) for text in sys.argv[1:]]
+    runs, report = (given + [Path("results/runs"), Path("results/report")][len(given) :])[:2]
+    recipes, tally = read_runs(runs), Tally()
+    appendix(report, recipes, tally)
+    chapters(report, runs, recipes, tally)
+    for table, count in tally.agreed.items():
+        print(f"{count:5d}  {table}")
+    print(f"{sum(tally.agreed.values()):5d}  numbers agree with the records, {len(tally.wrong)} do not")
+    print("\n".join(tally.wrong))
+    sys.exit(1 if tally.wrong else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Our own report's figures, recomputed by a program that shares no code with the report."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "bench"))
+
+import recompute
+
+RUNS, REPORT = ROOT / "results" / "runs", ROOT / "results" / "report"
+
+
+def told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, report: Path) -> tuple[int, str]:
+    monkeypatch.setattr(sys, "argv", ["recompute.py", str(RUNS), str(report)])
+    with pytest.raises(SystemExit) as ended:
+        recompute.main()
+    return int(str(ended.value.code)), capsys.readouterr().out
+
+
+def test_over_a_thousand_figures_of_our_report_agree_with_the_records(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, text = told(capsys, monkeypatch, REPORT)
+    assert (code, ", 0 do not" in text) == (0, True), text
+    assert sum(int(line.split()[0]) for line in text.splitlines() if "  " in line[5:7]) > 1_000
+
+
+@pytest.mark.parametrize(
+    ("table", "there", "instead"),
+    [
+        ("depth-errors", "14.08", "14.09"),
+        ("appendix-steps", "23.73", "23.83"),
+        ("appendix-runs", "8 min 34 s", "8 min 36 s"),
+    ],
+)
+def test_a_figure_that_is_off_is_named(
+    table: str,
+    there: str,
+    instead: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shutil.copytree(REPORT / "tables", tmp_path / "tables")
+    shutil.copy(REPORT / "report.md", tmp_path / "report.md")
+    path = tmp_path / "tables" / f"{table}.csv"
+    path.write_text(path.read_text().replace(there, instead, 1))
+    code, text = told(capsys, monkeypatch, tmp_path)
+    assert code == 1
+    assert text.splitlines()[-1].startswith(table)
+
+
+def test_it_imports_nothing_of_ours() -> None:
+    text = (ROOT / "bench" / "recompute.py").read_text()
+    assert "import reslab" not in text
+    assert "from reslab" not in text
