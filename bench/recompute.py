@@ -2,9 +2,9 @@
 
 python bench/recompute.py [RUNS] [REPORT]      results/runs and results/report, if not given
 
-Reads run.json, result.json, metrics.jsonl, provenance.json and diagnostics.json as their captions say that they are read, and
-compares every number with the CSV files in REPORT/tables.  Prints how many agree, by table, and each that does not; exit
-code 1 where any does not.  It knows nothing of ResLab's own code, so that no mistake there can be made here as well.
+Reads run.json, result.json, metrics.jsonl, provenance.json and diagnostics.json, does what the captions say, and
+compares every number with the CSV files in REPORT/tables.  Prints how many agree, by table, and each that does not
+(exit code 1).  It uses nothing of ResLab's code, so that a mistake there is not repeated here.
 """
 
 import csv
@@ -87,7 +87,7 @@ def read_runs(root: Path) -> dict[str, Recipe]:
 
 def rows_of(report: Path, name: str) -> list[Row]:
     path = report / "tables" / f"{name}.csv"
-    return list(csv.DictReader(path.open(newline="", encoding="utf-8"))) if path.exists() else []
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) if path.exists() else []
 
 
 def spread(values: Sequence[float]) -> list[float]:
@@ -143,7 +143,7 @@ def appendix(report: Path, recipes: dict[str, Recipe], tally: Tally) -> dict[str
         tally.check((*place, "Best epoch"), row["Best epoch"], statistics.fmean([epoch for _, epoch in best]))
         optimism = [end - error for end, (error, _) in zip(last, best, strict=True)]
         tally.check((*place, "Optimism"), row["Optimism (points)"], *spread(optimism))
-    for cells in csv.reader((report / "tables" / "appendix-steps.csv").open(newline="", encoding="utf-8")):
+    for cells in csv.reader((report / "tables" / "appendix-steps.csv").read_text(encoding="utf-8").splitlines()):
         if cells[0] != "Runs":
             steps(cells, named[cells[0]], tally)
     for row in rows_of(report, "appendix-gap"):

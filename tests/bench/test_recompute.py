@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "bench"))
 
-import recompute
+import recompute  # noqa: E402
 
 RUNS, REPORT = ROOT / "results" / "runs", ROOT / "results" / "report"
 

@@ -107,7 +107,7 @@ def test_a_full_schedule_is_compared_with_the_paper(tmp_path: Path) -> None:
     words = words_of(blocks)
     assert re.search(r"ResNet-20, CIFAR-10: 8\.\d\d ± .* \(n = 3\), .*interval .*\) against the paper's 8\.75;", words)
     assert ") against the paper's 6.97;" in words
-    assert "the assignment's range (8.22 to 8.77, mean 8.39), the last epoch " in words
+    assert "the assignment's range (8.22 to 8.77, mean 8.39); the last epoch is " in words
     assert words.count("The assignment's range is over epochs 90 to 350; the means here end") == 1
     assert "Why: the recipe differs from the paper's" in words
     tables = {block.key: block for block in blocks if isinstance(block, Table)}

@@ -154,7 +154,7 @@ def test_a_shorter_preset_at_its_own_length_stands_beside_the_papers_figure_as_a
     assert "the paper's 8.75%." in short
     assert " (95% interval" in short
     assert texts_of("custom")("headings.published") in words
-    (apart,) = [text for text in words if text.startswith("The fast recipe is another one than the paper's")]
+    (apart,) = [text for text in words if text.startswith("The fast recipe differs from the paper's")]
     assert "16 epochs, 9.77% of the images of the paper's training" in apart
     (table,) = [table for table in tables if table.key == "published-cifar10"]
     assert table.rows[0][:2] == ("This study", "fast recipe, 16 epochs, last epoch")
@@ -168,7 +168,7 @@ def test_a_preset_at_the_papers_length_is_compared_with_the_paper(tmp_path: Path
     assert short.startswith("CIFAR-10: ResNet-20 at 9.")
     assert "% in 164 epochs, " in short
     assert "the paper's 8.75%" in short
-    assert not [text for text in words if "another one than the paper's" in text]
+    assert not [text for text in words if "differs from the paper's and is shorter" in text]
     assert not [text for text in words if text.startswith("ResNet-20, CIFAR-10: 9.")]  # told in short
     keys = [table.key for table in tables]
     assert [key for key in keys if key in ("published-cifar10", "protocol")] == ["published-cifar10", "protocol"]

@@ -51,8 +51,8 @@ def epoch_table(key: str, groups: Sequence[Group], label: Label) -> Table | None
     caption = (
         f"Test errors at other epochs than the last, which is the headline; {over_seeds(groups)}.  The epochs given "
         "are those of the assignment's tables, from the epoch nearest to a ninth past the first drop of the rate (the "
-        "first behind it at least) to the end: mean and range of the mean curve there.  The best epoch is chosen with the test set, which flatters by the optimism: last "
-        f"minus best of the same run.{held}"
+        "first behind it at least) to the end: mean and range of the mean curve there.  The best epoch is chosen with "
+        f"the test set, which flatters by the optimism: last minus best of the same run.{held}"
     )
     return Table(
         key,

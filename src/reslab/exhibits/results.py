@@ -66,7 +66,7 @@ def errors_table(
         columns += [("Assignment, training (%)", trained)] if any(trained) else []
     names = listing(dataset_name(dataset) for dataset in datasets_of(shown))
     caption = (
-        f"Errors of the last epoch on {names}, {over_seeds(shown)}{_count(seeds)}; training errors are of augmented "
+        f"Test and training errors on {names}, {over_seeds(shown)}{_count(seeds)}; training errors are of augmented "
         f"images.{_against(against, label)}{_corrected(_tested(compared))}"
     )
     return Table(

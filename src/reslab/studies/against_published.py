@@ -37,9 +37,7 @@ from reslab.studies.comparable import (
 from reslab.studies.findings import Findings
 from reslab.studies.words import Words
 
-ONE_MORE = (
-    "Where the paper gives one run, the interval is that of one more run of ours: its run is taken to vary as ours do."
-)
+ONE_MORE = "Where the paper gives a single run, the interval assumes that it varies as ours do."
 
 
 def against_paper(done: Sequence[Group], words: Words, *, told: bool = False) -> list[Block]:
@@ -58,9 +56,9 @@ def against_paper(done: Sequence[Group], words: Words, *, told: bool = False) ->
             if figures is None or window is None or last is None or one.low is None or one.high is None:
                 continue
             sentences.append(
-                f"mean over epochs {window.first} to {number(window.last)} {points(figures.mean)}, "
+                f"the mean over epochs {window.first} to {number(window.last)} is {points(figures.mean)}, "
                 f"{where_in(figures.mean, one)} the assignment's range ({points(one.low)} to {points(one.high)}, mean "
-                f"{points(one.error)}), the last epoch {where_in(last, one)} it"
+                f"{points(one.error)}); the last epoch is {where_in(last, one)} it"
             )
             if one.window is not None and window.last < one.window[1]:
                 longer[window.last] = one.window
@@ -91,8 +89,8 @@ def another_recipe(done: Sequence[Group], words: Words, *, told: bool = False) -
     names = listing(dict.fromkeys(str(_own_length(group)) for group in own))
     share = " to ".join(dict.fromkeys(f"{100 * (schedule_share(group) or 0):.3g}%" for group in own))
     text = (
-        f"The {names} recipe is another one than the paper's, and shorter: {epochs_words(*own)}, {share} of the images "
-        "of the paper's training.  What recipe and length each have in a difference, these runs do not say."
+        f"The {names} recipe differs from the paper's and is shorter: {epochs_words(*own)}, {share} of the images of "
+        "the paper's training.  These runs cannot say what the recipe and what the length contribute to a difference."
     )
     tables = [
         published_table(
@@ -261,7 +259,8 @@ def _others_too(groups: Sequence[Group]) -> str:
     if not pairs:
         return ""
     below = sum(error < theirs for error, theirs in pairs)
-    return (
-        f"  Of the {counted(len(pairs), 'figure')} that others publish for these networks, "
-        f"{that_do(below, 'is', 'are')} below the paper's own."
-    )
+    figures = counted(len(pairs), "figure")
+    if below == len(pairs) > 1:
+        return f"  All {figures} that others publish for these networks are below the paper's own."
+    few = that_do(below, "is", "are")
+    return f"  Of the {figures} that others publish for these networks, {few} below the paper's own."

@@ -107,7 +107,7 @@ def _words(first: Group, own: Sequence[Compared], label: Label) -> str:
         if there == ["open"]:
             parts = ["no difference is resolved"]
         elif len(there) == 1:
-            whole = "all others" if len(tested) > 2 else _named(kinds[there[0]], label)
+            whole = "every other setting" if len(tested) > 2 else _named(kinds[there[0]], label)
             parts = [f"{_KINDS[there[0]]}{'' if there == ['equal'] and len(tested) > 1 else f' with {whole}'}"]
         else:
             known = [kind for kind in there if kind != "open"]

@@ -46,7 +46,8 @@ def _step_words(place: int, found: Sequence[RateChange], stands_out: bool) -> st
     where = f"At the {ordinal} drop of the rate (after {after}; [[appendix-steps]])"
     falling = sum(drop > 0 for drop in drops)
     if falling == len(drops):
-        sharp = ", more than three times their usual move between epochs" if stands_out else ""
+        usual = "their" if len(drops) > 1 else "its"
+        sharp = f", more than three times {usual} usual move between epochs" if stands_out else ""
         which = "every test curve falls" if len(drops) > 1 else "the test curve falls"
         return f"{where} {which} by {_range(drops)} points{sharp}."
     changed = _range([-drop for drop in drops])
@@ -105,11 +106,11 @@ def _gaps(done: Sequence[Group], label: Label, words: Words) -> list[str]:
     for dataset in datasets_of(done):
         own = on_dataset(done, dataset)
         least, most = min(own, key=gap), max(own, key=gap)
-        ends = [least] if least is most else [least, most]
-        listed = " to ".join(f"{points(gap(group))} ({label(group)})" for group in ends)
-        parts.append(f"{listed} on {dataset_name(dataset)}" if len(datasets_of(done)) > 1 else listed)
+        ends = " to ".join(f"{points(gap(group))} ({label(group)})" for group in (least, most))
+        where = f" on {dataset_name(dataset)}" if len(datasets_of(done)) > 1 else ""
+        parts.append(f"{points(gap(least)) if least is most else ends} points{where}")
     below = [words("curves.below-zero")] if any(gap(group) < 0 for group in done) else []
-    return [words("curves.gaps", listed="; ".join(parts)), *below]
+    return [words("curves.gaps", listed=listing(parts)), *below]
 
 
 def _range(values: Sequence[float]) -> str:

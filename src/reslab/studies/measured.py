@@ -171,7 +171,7 @@ def _gap(groups: Sequence[Group], label: Label) -> list[Block]:
     """Return a reference to the gaps, which the appendix has of all networks."""
     if not any(figure_of(group, "gap", "error_gap").n for group in groups):
         return []
-    return [Prose("The errors of the final weights on training images as they are stand in [[appendix-gap]].")]
+    return [Prose("[[appendix-gap]] has the errors of the final weights on training images without augmentation.")]
 
 
 _SECTIONS: dict[str, Callable[[Sequence[Group], Label], list[Block]]] = {
