@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from lab_runs import make, outcome, small
 
-from reslab.lab.one_run import Settings, execute
+from reslab.lab.one_run import execute
+from reslab.lab.settings import Settings
 from reslab.recipe import Scalar
 
 pytestmark = pytest.mark.usefixtures("torch_settings")

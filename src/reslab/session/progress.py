@@ -12,6 +12,7 @@ from rich.text import Text
 
 from reslab.errors import LockedError
 from reslab.session.amounts import duration
+from reslab.session.notebook import NotebookBars, display_handle
 
 Event = dict[str, Any]
 Tell = Callable[[str], bool]
@@ -58,7 +59,11 @@ class Board:
         self._first_step: tuple[float, float] | None = None
         self._console = Console(stderr=True)
         self._quiet = quiet
-        self._bars = self._make_bars() if self._console.is_terminal and not quiet else None
+        self._bars: _Bars | NotebookBars | None = None
+        if not quiet:
+            handle = display_handle()
+            terminal = self._make_bars() if self._console.is_terminal else None
+            self._bars = terminal if handle is None else NotebookBars(handle)
 
     def __enter__(self) -> Self:
         if self._bars is not None:
@@ -174,14 +179,14 @@ class Board:
             return
         if self._bars is not None:
             if lasting:
-                self._bars.console.print(f"{self._name(run)}  {words}", highlight=False, markup=False)
+                self._bars.say(f"{self._name(run)}  {words}")
             return
         self._said[run] = now
         if not self._tell(f"{self._name(run)}  {words}"):
             self._on_closed()
 
-    def _make_bars(self) -> Progress:
-        return Progress(
+    def _make_bars(self) -> "_Bars":
+        return _Bars(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=30),
             TextColumn("{task.percentage:>3.0f}%"),
@@ -189,6 +194,14 @@ class Board:
             console=self._console,
             transient=True,
         )
+
+
+class _Bars(Progress):
+    """Bars on a terminal."""
+
+    def say(self, words: str) -> None:
+        """Print a line above the bars, for good."""
+        self.console.print(words, highlight=False, markup=False)
 
 
 class _Left(ProgressColumn):
