@@ -440,6 +440,80 @@ def test_folders_are_prepared_for_a_cluster(reslab: Reslab, tmp_path: Path, monk
     assert reslab(*ask, "--seeds", "2", "--prepare") == (0, "", "")
 
 
+def test_a_long_plan_is_told_by_study_and_seed_and_run_by_run_only_where_asked(reslab: Reslab) -> None:
+    ask = ["run", "depth", "learning-rate", "--dataset", "digits", "--epochs", "2", "--precision", "fp32", "--dry-run"]
+    code, out, _ = reslab(*ask)
+    assert code == 0
+    assert "of which" in out
+    assert "--all lists the 27 runs" in out
+    header = next(line for line in out.splitlines() if line.startswith("study"))
+    assert header.split("  ")[0] == "study"
+    assert [word in header for word in ("seed 0", "seed 1", "seed 2", "the why", "in all")] == [True] * 5
+    assert "ResNet-20, digits, 2 epochs, rate 0.2, seed 1" not in out
+    assert "ResNet-20, digits, 2 epochs, rate 0.2, seed 1" in reslab(*ask, "--all")[1]
+    assert "digits-resnet20-" in reslab(*ask, "--all", "--ids")[1]
+    facts = json.loads(reslab(*ask, "--json")[1])
+    assert [part["study"] for part in facts["studies"]] == ["depth", "learning-rate"]
+    assert sum(part["num_to_train"] for part in facts["studies"]) == facts["num_to_train"] == len(facts["runs"]) == 27
+    parts = sum(part["seconds"] for part in facts["studies"])
+    assert parts == pytest.approx(facts["seconds"], rel=0.1)
+    assert 0 < facts["why_seconds"] < facts["seconds"]
+    assert json.loads(reslab(*ask, "--no-diagnose", "--json")[1])["why_seconds"] == 0
+
+
+def test_what_fits_is_chosen_and_asked_again_alike(reslab: Reslab, tmp_path: Path) -> None:
+    ask = [
+        "run",
+        "depth",
+        "--dataset",
+        "digits",
+        "--depths",
+        "8",
+        "--precision",
+        "fp32",
+        "--fit",
+        "2min",
+        "--no-diagnose",
+    ]
+    code, out, _ = reslab(*ask, "--dry-run")
+    assert code == 0
+    assert "Fits 2 min 00 s: " in out
+    assert "Left out, in this order: the recipe as asked at its own length" in out
+    (same,) = (line for line in out.splitlines() if line.startswith("The same as: reslab run depth --"))
+    assert not list(tmp_path.rglob("fits.json"))
+    reslab(*ask, "--prepare")
+    assert list(tmp_path.rglob("fits.json"))
+    again = json.loads(reslab(*ask, "--dry-run", "--json")[1])
+    flags = same.removeprefix("The same as: reslab ").split()
+    direct = json.loads(reslab(*flags, *ask[2:8], "--dry-run", "--json")[1])
+    assert [row["run"] for row in again["runs"]] == [row["run"] for row in direct["runs"]]
+    assert reslab(*ask[:-3], "--fit", "soon")[0] == 2
+
+
+def test_status_calls_runs_by_name_and_by_id_where_asked(reslab: Reslab, trained: Path) -> None:
+    out = reslab("status", "--runs", str(trained))[1]
+    assert "ResNet-8, digits, 1 epoch, seed 0" in out
+    assert tiny_run().id not in out
+    assert tiny_run().id in reslab("status", "--ids", "--runs", str(trained))[1]
+    (row,) = json.loads(reslab("status", "--runs", str(trained), "--json")[1])
+    assert (row["run"], row["name"]) == (tiny_run().id, "ResNet-8, digits, 1 epoch, seed 0")
+
+
+def test_a_recipe_that_was_edited_is_damage_to_train_as_to_evaluate(
+    reslab: Reslab, trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained, tmp_path / "runs", dirs_exist_ok=True)
+    path = tmp_path / "runs" / tiny_run().id / "run.json"
+    path.write_text(path.read_text().replace('"learning_rate": 0.1', '"learning_rate": 0.2'))
+    answers = [reslab("train", *TINY), reslab("evaluate", tiny_run().id)]
+    assert [code for code, _, _ in answers] == [5, 5]
+    assert all("run.json is damaged" in err for _, _, err in answers)
+    (path.parent / "manifest.json").unlink()
+    code, _, err = reslab("train", *TINY)
+    assert code == 5
+    assert "the recipe was edited" in err
+
+
 def test_an_estimate_made_on_a_busy_machine_says_so(reslab: Reslab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reslab.host.is_busy", lambda: True)
     ask = ["run", "depth", "--dataset", "digits", "--depths", "8", "--seeds", "2", "--precision", "fp32", "--dry-run"]
@@ -469,6 +543,9 @@ def test_a_study_of_one_s_own(reslab: Reslab, tmp_path: Path) -> None:
             2,
             "there is no study 'learning-rte' (did you mean 'learning-rate'?)",
         ),
+        (["data", "fetch", "cifar11"], 2, "there is no data set 'cifar11'"),
+        (["run", "shortcuts", "--dataset", "digits", "--shortcut", "C"], 2, "shortcut has no effect on shortcuts"),
+        (["run", "depth", "--fit", "12"], 2, "--fit takes a time with its unit, as in 12h"),
         (["train", "--dataset", "cifar-10"], 2, "not 'cifar-10' (did you mean 'cifar10'?)"),
         (["data", "fetch", "cifar-10"], 2, "cifar100-coarse (did you mean 'cifar10'?)"),
         (["train", "--preset", "papr"], 2, "fast (did you mean 'paper'?)"),
