@@ -6,7 +6,7 @@ import pytest
 
 from reslab.errors import ResLabError
 from reslab.presets import PRESETS, muon_left, preset_of, preset_recipe
-from reslab.recipe import Recipe, stretch, to_mapping, vary
+from reslab.recipe import ADDED_LATER, Recipe, differing_fields, stretch, to_mapping, vary
 
 # name: normalisation, padding, shortcut, initialisation, Nesterov, decay, unit, first drop, second drop, length
 TABLE = {
@@ -19,12 +19,12 @@ TABLE = {
 }
 
 UNSETTLED = {"dataset", "train_share", "holdout", "image_size", "family", "depth", "label_smoothing", "precision"}
-UNSETTLED |= {"images", "optimiser", "muon_rate", "muon_momentum", "schedule"}  # SGD and steps everywhere
+UNSETTLED |= set(ADDED_LATER)  # SGD, steps and no more augmentation than crops and mirrors everywhere
 WARMUP = {"warmup", "warmup_rate", "warmup_error", "warmup_length"}
 
 
-def test_the_presets_are_six_for_cifar_one_for_imagenet_and_our_own() -> None:
-    assert list(PRESETS) == [*TABLE, "imagenet", "fast"]
+def test_the_presets_are_eight_for_cifar_one_for_imagenet_and_our_own() -> None:
+    assert list(PRESETS) == [*TABLE, "preact", "wide", "imagenet", "fast"]
     assert [name for name, preset in PRESETS.items() if not preset.published] == ["fast"]
     assert all(preset.name == name for name, preset in PRESETS.items())
 
@@ -71,6 +71,35 @@ def test_the_fast_preset_changes_no_network_and_takes_a_tenth_of_the_epochs() ->
     unused = {"first_drop", "second_drop", "drop_factor"}
     assert set(settled) | WARMUP | UNSETTLED | unused == known
     assert preset_recipe("fast", dataset="digits").mirror == "none"
+
+
+def test_the_preact_preset_is_the_papers_with_its_warm_up() -> None:
+    preact, paper = preset_recipe("preact"), preset_recipe("paper")
+    assert (preact.family, preact.depth, preact.shortcut) == ("preact-bottleneck", 164, "B")
+    assert (preact.warmup, preact.warmup_rate, preact.warmup_length) == ("fixed", 0.01, 400)
+    own = {"family", "depth", "shortcut", "initialisation", "warmup", "warmup_length"}
+    assert set(differing_fields([preact, paper])) == own
+    assert preset_recipe("preact", depth=1001).network == "preact-bottleneck1001"
+    basic = vary(preset_recipe("preact", family="preact", depth=110), shortcut="A")
+    assert (basic.network, basic.shortcut) == ("preact110", "A")
+
+
+def test_the_wide_preset_is_as_published() -> None:
+    wide = preset_recipe("wide")
+    assert (wide.family, wide.depth, wide.width, wide.shortcut) == ("wide", 28, 10, "B")
+    assert (wide.normalisation, wide.padding, wide.crop_padding, wide.mirror) == ("channel", "reflect", 4, "random")
+    assert (wide.learning_rate, wide.drop_factor, wide.weight_decay, wide.nesterov) == (0.1, 0.2, 5e-4, True)
+    assert (wide.first_drop, wide.second_drop, wide.third_drop, wide.length) == (60, 120, 160, 200)
+    assert preset_recipe("wide", depth=40).network == "wrn40-10"
+
+
+@pytest.mark.parametrize("name", ["preact", "wide"])
+def test_every_number_of_other_families_has_its_place_in_the_source(name: str) -> None:
+    settled = [field for key in PRESETS[name].evidence for field in key.split()]
+    assert len(settled) == len(set(settled))
+    assert set(settled) <= {field.name for field in fields(Recipe)}
+    changed = set(differing_fields([PRESETS[name].recipe, Recipe()]))
+    assert changed <= set(settled)
 
 
 def test_presets_take_another_data_set_depth_or_family() -> None:

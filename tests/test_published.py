@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from reslab.families import FAMILIES
 from reslab.published import RESULTS, VARYING, Published, in_words, published
 
 HEADLINES = {
@@ -22,16 +23,23 @@ def test_headlines_on_cifar10(source: str) -> None:
 
 
 def test_the_sources_are_complete() -> None:
-    assert {row.source for row in RESULTS} == {*HEADLINES, "a-martyn"}
-    assert len(RESULTS) == 6 + 6 + 12 + 4 + 4 + 6 + 5 + 1 + 1 + 4
+    assert {row.source for row in RESULTS} == {*HEADLINES, "a-martyn", "preact-paper", "wide-paper"}
+    assert len(RESULTS) == 6 + 6 + 12 + 4 + 4 + 6 + 5 + 1 + 1 + 4 + 4 + 2
     assert {row.depth: row.error for row in published(family="plain")} == {20: 9.5, 32: 9.92, 44: 11.35, 56: 12.76}
 
 
 def test_a_headline_is_the_only_one_of_its_kind() -> None:
-    headlines = [*published(), *published(family="plain")]
-    keys = [(row.source, row.dataset, row.family, row.depth) for row in headlines]
+    headlines = [row for family in FAMILIES for row in published(family=family)]
+    assert {row.family for row in headlines} == {"residual", "plain", "preact-bottleneck", "wide"}
+    keys = [(row.source, row.dataset, row.family, row.width, row.depth) for row in headlines]
     assert len(keys) == len(set(keys))
     assert all(depth is not None for *_, depth in keys)
+
+
+def test_figures_of_wide_networks_go_by_width() -> None:
+    assert [row.error for row in published(dataset="cifar100", family="wide", depth=28, width=10)] == [19.25]
+    assert not published(dataset="cifar10", family="wide", depth=28, width=12)
+    assert [row.error for row in published(dataset="cifar10", family="preact-bottleneck")] == [5.46, 4.92]
 
 
 def test_spreads_are_given_where_the_source_has_them() -> None:

@@ -135,8 +135,8 @@ OTHER_VALUES: dict[str, Scalar] = {
     "cutout": 16,
     "mixup": 0.2,
     "width": 4,
-    "adam_beta1": 0.8,
-    "adam_beta2": 0.99,
+    "adam_beta_mean": 0.8,
+    "adam_beta_square": 0.99,
     "adam_epsilon": 1e-6,
     "clip_norm": 1,
     "ema_decay": 0.99,
@@ -152,8 +152,8 @@ NEEDED: dict[str, dict[str, Scalar]] = {
     "image_size": {"dataset": "imagefolder", "normalisation": "imagenet"},
     "muon_rate": {"optimiser": "muon"},
     "muon_momentum": {"optimiser": "muon"},
-    "adam_beta1": {"optimiser": "adam"},
-    "adam_beta2": {"optimiser": "adamw"},
+    "adam_beta_mean": {"optimiser": "adam"},
+    "adam_beta_square": {"optimiser": "adamw"},
     "adam_epsilon": {"optimiser": "adam"},
     "randaugment_magnitude": {"randaugment": 1},
     "width": {"family": "wide", "depth": 28},
@@ -187,10 +187,10 @@ def test_what_plays_no_part_is_neutral() -> None:
 
 
 def test_what_plays_no_part_with_another_optimiser_schedule_or_network_is_neutral() -> None:
-    assert Recipe(adam_beta1=0.5, muon_rate=1) == Recipe()
+    assert Recipe(adam_beta_mean=0.5, muon_rate=1) == Recipe()
     adam = Recipe(optimiser="adam", learning_rate=0.001)
     assert vary(adam, momentum=0.5, nesterov=True) == adam
-    assert vary(adam, adam_beta1=0.5) != adam
+    assert vary(adam, adam_beta_mean=0.5) != adam
     assert Recipe(final_rate=0.01, cycle_rise=0.5, cycle_start=0.1, cycle_end=0.1) == Recipe()
     cosine = Recipe(schedule="cosine")
     assert vary(cosine, first_drop=10, second_drop=20, third_drop=30, drop_factor=0.5) == cosine
@@ -257,8 +257,8 @@ def test_equal_numbers_of_other_types_are_the_same_recipe() -> None:
         ("cutout", 65, "cutout must be 0 to 64 pixels, not 65"),
         ("cutout", 8.5, "cutout must be a whole number, not 8.5"),
         ("mixup", -0.1, "mixup must be 0 or more, not -0.1"),
-        ("adam_beta1", 1, "adam_beta1 must be at least 0 and below 1, not 1.0"),
-        ("adam_beta2", -0.1, "adam_beta2 must be at least 0 and below 1, not -0.1"),
+        ("adam_beta_mean", 1, "adam_beta_mean must be at least 0 and below 1, not 1.0"),
+        ("adam_beta_square", -0.1, "adam_beta_square must be at least 0 and below 1, not -0.1"),
         ("adam_epsilon", 0, "adam_epsilon must be above 0, not 0.0"),
         ("clip_norm", -1, r"clip_norm must be 0 \(no limit\) or more, not -1.0"),
         ("ema_decay", 1, r"ema_decay must be at least 0 \(none\) and below 1, not 1.0"),

@@ -29,7 +29,7 @@ class Deviation:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A recipe, at the depth 20 of CIFAR-10, or 50 of an image folder."""
+    """A recipe on CIFAR-10 at depth 20, or at a depth of its source for another family; or 50 on an image folder."""
 
     name: str
     recipe: Recipe
@@ -394,6 +394,105 @@ _TF = Preset(
     ),
 )
 
+_PREACT = Preset(
+    name="preact",
+    source="https://arxiv.org/abs/1603.05027",
+    recipe=vary(
+        _PAPER.recipe,
+        family="preact-bottleneck",
+        depth=164,
+        shortcut="B",
+        initialisation="he-fan-out",
+        warmup="fixed",
+        warmup_rate=0.01,
+        warmup_length=400,
+    ),
+    notes=(
+        "ResNet-164 and ResNet-1001 are of bottlenecks; the paper's ResNet-110 has blocks of two 3x3 convolutions and "
+        "shortcut A: --family preact --depth 110 --shortcut A.",
+        "The paper remarks that its networks do not need the warm-up.",
+        "Images, crops, mirror images and momentum are those of He et al. 2015, which the paper refers to; it does not "
+        "say what the weight decay applies to (here: everything).",
+        "The published code trains ResNet-1001 in batches of 64, for 200 epochs of fb.resnet.torch's schedule; the "
+        "paper's batches have 128 images.",
+        "The linear layer's bias starts at zero; here, with he-fan-out, it is uniform as its weights are.",
+    ),
+    evidence={
+        "normalisation crop_padding padding mirror momentum nesterov decay_scope": "as He et al. 2015, section 4.2, "
+        "which the paper refers to",
+        "family depth": "table 4; KaimingHe/resnet-1k-layers: resnet-pre-act.lua, 9n+2 layers of 16 to 256 filters",
+        "shortcut": "resnet-pre-act.lua: 1x1 convolution of what was activated, where the number of channels changes",
+        "initialisation": "resnet-pre-act.lua: normal, sqrt(2 / (k k out)); the paper refers to He et al. 2015b",
+        "batch_size learning_rate weight_decay": "appendix: 128, 0.1, 0.0001",
+        "schedule_unit first_drop second_drop length drop_factor": "appendix: divided by 10 at 32k and 48k iterations, "
+        "as He et al. 2015, which ends at 64k",
+        "warmup warmup_rate warmup_length": "appendix: 0.01 for the first 400 iterations",
+    },
+)
+
+_WIDE = Preset(
+    name="wide",
+    source="https://github.com/szagoruyko/wide-residual-networks",
+    recipe=Recipe(
+        normalisation="channel",
+        crop_padding=4,
+        padding="reflect",
+        mirror="random",
+        family="wide",
+        depth=28,
+        width=10,
+        initialisation="he-fan-out",
+        batch_size=128,
+        learning_rate=0.1,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=5e-4,
+        decay_scope="all",
+        schedule_unit="epochs",
+        length=200,
+        first_drop=60,
+        second_drop=120,
+        third_drop=160,
+        drop_factor=0.2,
+    ),
+    notes=(
+        "Without dropout, as its WRN-28-10 of 4.00% and 19.25%; ResLab has no dropout.",
+        "The linear layer's bias starts at zero; here, with he-fan-out, it is uniform as its weights are.",
+        "Its later figures, which these are, normalise by the mean and deviation of the channels; the first version of "
+        "the paper whitened the images.",
+        "Where the rate drops, its code also forgets the momentum.",
+    ),
+    evidence={
+        "normalisation": "README.md: meanstd normalization, as in fb.resnet.torch",
+        "crop_padding padding mirror": "train.lua: randomcrop = 4, hflip; scripts/train_cifar.sh: reflection",
+        "family depth width": "README.md: WRN-28-10; models/wide-resnet.lua",
+        "shortcut": "models/wide-resnet.lua: 1x1 convolution where the number of channels changes",
+        "initialisation": "models/utils.lua, MSRinit: normal, sqrt(2 / (k k out)); the linear layer as torch does",
+        "batch_size learning_rate momentum weight_decay": "train.lua: 128, 0.1, 0.9, 0.0005",
+        "nesterov": "scripts/train_cifar.sh: nesterov=true",
+        "decay_scope": "train.lua: optim.sgd over model:getParameters()",
+        "schedule_unit first_drop second_drop third_drop length drop_factor": "scripts/train_cifar.sh: 60, 120, 160 of "
+        "200, 0.2",
+    },
+    deviations=(
+        Deviation(
+            theirs="the rate drops after 59, 119 and 159 completed epochs: train.lua changes it before the epoch of "
+            "that number, counted from 1",
+            ours="after 60, 120 and 160, as the paper says",
+            follow={"first_drop": 59.0, "second_drop": 119.0, "third_drop": 159.0},
+            points=0.03,
+            basis="an epoch less at the high rate, as with akamaster",
+        ),
+        Deviation(
+            theirs="an epoch is 390 batches of 128: the last 80 images of its order are left out",
+            ours="an epoch is 391 batches, the last of 80 images",
+            follow={},
+            points=0.01,
+            basis="0.26% more iterations at each rate, as with hysts",
+        ),
+    ),
+)
+
 _IMAGENET = Preset(
     name="imagenet",
     source="https://arxiv.org/abs/1512.03385",
@@ -493,6 +592,7 @@ _FAST = Preset(
 )
 
 PRESETS: dict[str, Preset] = {
-    preset.name: preset for preset in (_PAPER, _ASSIGNMENT, _FB, _AKAMASTER, _HYSTS, _TF, _IMAGENET, _FAST)
+    preset.name: preset
+    for preset in (_PAPER, _ASSIGNMENT, _FB, _AKAMASTER, _HYSTS, _TF, _PREACT, _WIDE, _IMAGENET, _FAST)
 }
 """The presets by name."""

@@ -8,7 +8,7 @@ class Published:
     """One published figure: a top-1 test error in percent."""
 
     source: str
-    """Short name: paper, assignment, akamaster, gcr, tf-models, hysts or a-martyn."""
+    """Short name: paper, assignment, akamaster, gcr, tf-models, hysts, a-martyn, preact-paper or wide-paper."""
     citation: str
     """Where it stands, with its address where it has one."""
     dataset: str
@@ -17,6 +17,8 @@ class Published:
     error: float
     """Test error; the mean where the source gives one."""
     family: str = "residual"
+    width: int = 1
+    """Of a wide network."""
     low: float | None = None
     """Lowest error of those that the mean is over: of epochs for the assignment, else of runs."""
     high: float | None = None
@@ -49,11 +51,12 @@ def published(
     depth: int | None = None,
     source: str | None = None,
     family: str = "residual",
+    width: int | None = None,
     varying: str | None = None,
 ) -> list[Published]:
     """Return the results that match, in the order of `RESULTS`; None matches everything.
 
-    Without `varying` these are the headline results, at most one a source, data set, family and depth; with
+    Without `varying` these are the headline results, at most one a source, data set, family, depth and width; with
     one of `VARYING` they are those of the tables that vary it.
     """
     return [
@@ -63,6 +66,7 @@ def published(
         and (depth is None or result.depth == depth)
         and (source is None or result.source == source)
         and result.family == family
+        and (width is None or result.width == width)
         and [name for name in VARYING if getattr(result, name) is not None] == ([varying] if varying else [])
     ]
 
@@ -92,6 +96,15 @@ _GCR = "gcr/torch-residual-networks, README.md, https://github.com/gcr/torch-res
 _TF = "tensorflow/models, pull request 5243, https://github.com/tensorflow/models/pull/5243"
 _HYSTS = "hysts/pytorch_resnet, README.md, https://github.com/hysts/pytorch_resnet"
 _MARTYN = "a-martyn/resnet, README.md, https://github.com/a-martyn/resnet"
+
+_IDENTITY = (
+    'K. He, X. Zhang, S. Ren, J. Sun, "Identity Mappings in Deep Residual Networks", ECCV 2016, '
+    "https://arxiv.org/abs/1603.05027; as in the table of https://github.com/szagoruyko/wide-residual-networks"
+)
+_WIDE = (
+    'S. Zagoruyko, N. Komodakis, "Wide Residual Networks", BMVC 2016, https://arxiv.org/abs/1605.07146; the table of '
+    "https://github.com/szagoruyko/wide-residual-networks"
+)
 
 _BEST_EPOCH = "1 run, best epoch on the test set"
 
@@ -208,6 +221,28 @@ def _one_run(
     ]
 
 
+def _by_family(
+    source: str, citation: str, family: str, errors: dict[tuple[int, int], tuple[float, float]]
+) -> list[Published]:
+    """Return errors on CIFAR-10 and CIFAR-100 by depth and width."""
+    return [
+        Published(
+            source=source,
+            citation=citation,
+            dataset=dataset,
+            depth=depth,
+            width=width,
+            family=family,
+            error=error,
+            n=5,
+            protocol="median of 5 runs",
+        )
+        for place, dataset in enumerate(("cifar10", "cifar100"))
+        for (depth, width), pair in errors.items()
+        for error in (pair[place],)
+    ]
+
+
 RESULTS: tuple[Published, ...] = (
     *_paper(),
     *_assignment_by_depth("1", "cifar10", {20: (8.39, 8.22, 8.77), 56: (7.05, 6.9, 7.47), 110: (6.5, 6.36, 6.91)}),
@@ -273,6 +308,8 @@ RESULTS: tuple[Published, ...] = (
         n=3,
         protocol="median of 3 runs, last epoch",
     ),
+    *_by_family("preact-paper", _IDENTITY, "preact-bottleneck", {(164, 1): (5.46, 24.33), (1001, 1): (4.92, 22.71)}),
+    *_by_family("wide-paper", _WIDE, "wide", {(28, 10): (4.0, 19.25)}),
     *_one_run("a-martyn", _MARTYN, _BEST_EPOCH, {20: 9.5, 32: 9.92, 44: 11.35, 56: 12.76}, family="plain"),
 )
 """All results."""

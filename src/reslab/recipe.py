@@ -103,10 +103,10 @@ gradient)."""
     """Base learning rate of Muon: the fraction by which a step turns the weights of a convolution."""
     muon_momentum: float = 0.95
     """Momentum of Muon (Nesterov)."""
-    adam_beta1: float = 0.9
-    """Adam's decay of the mean of the gradients (Kingma and Ba 2015: 0.9)."""
-    adam_beta2: float = 0.999
-    """Adam's decay of the mean of their squares (Kingma and Ba 2015: 0.999)."""
+    adam_beta_mean: float = 0.9
+    """Adam's beta 1: decay of its mean of the gradients (Kingma and Ba 2015: 0.9)."""
+    adam_beta_square: float = 0.999
+    """Adam's beta 2: decay of its mean of their squares (Kingma and Ba 2015: 0.999)."""
     adam_epsilon: float = 1e-8
     """What Adam adds to the root of that mean (Kingma and Ba 2015: 1e-8)."""
     learning_rate: float = 0.1
@@ -357,8 +357,8 @@ ADDED_LATER: dict[str, Scalar] = {
     "cutout": 0,
     "mixup": 0.0,
     "width": 1,
-    "adam_beta1": 0.9,
-    "adam_beta2": 0.999,
+    "adam_beta_mean": 0.9,
+    "adam_beta_square": 0.999,
     "adam_epsilon": 1e-8,
     "clip_norm": 0.0,
     "ema_decay": 0.0,
@@ -453,7 +453,7 @@ def _check(recipe: Recipe) -> None:
     require(recipe.momentum > 0 or not recipe.nesterov, "nesterov needs a momentum above 0")
     require(recipe.muon_rate > 0, f"muon_rate must be above 0, not {recipe.muon_rate}")
     require(0 <= recipe.muon_momentum < 1, f"muon_momentum must be at least 0 and below 1, not {recipe.muon_momentum}")
-    for name in ("adam_beta1", "adam_beta2"):
+    for name in ("adam_beta_mean", "adam_beta_square"):
         beta = getattr(recipe, name)
         require(0 <= beta < 1, f"{name} must be at least 0 and below 1, not {beta}")
     require(recipe.adam_epsilon > 0, f"adam_epsilon must be above 0, not {recipe.adam_epsilon}")
@@ -530,8 +530,8 @@ def _irrelevant(recipe: Recipe) -> dict[str, Scalar]:
 _ONLY_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
     "muon_rate": ("optimiser", ("muon",)),
     "muon_momentum": ("optimiser", ("muon",)),
-    "adam_beta1": ("optimiser", ("adam", "adamw")),
-    "adam_beta2": ("optimiser", ("adam", "adamw")),
+    "adam_beta_mean": ("optimiser", ("adam", "adamw")),
+    "adam_beta_square": ("optimiser", ("adam", "adamw")),
     "adam_epsilon": ("optimiser", ("adam", "adamw")),
     "momentum": ("optimiser", ("sgd", "muon")),
     "nesterov": ("optimiser", ("sgd", "muon")),

@@ -7,6 +7,7 @@ import pytest
 from lab_runs import make as make_files
 from lab_runs import small
 
+from reslab.lab import planner
 from reslab.lab.planner import (
     Planned,
     estimate_seconds,
@@ -17,6 +18,8 @@ from reslab.lab.planner import (
     work_per_image,
 )
 from reslab.lab.store import RunFiles
+from reslab.models.complexity import multiply_adds, parameters
+from reslab.models.networks import skeleton
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, Run, Scalar, stretch, vary
 
@@ -166,3 +169,14 @@ def test_a_damaged_run_does_not_keep_others_from_being_planned(tmp_path: Path) -
 
 def test_work_is_that_of_the_inner_layers() -> None:
     assert [work_per_image(cifar(depth).recipe) for depth in (20, 110)] == [19, 109]
+
+
+@pytest.mark.parametrize(
+    ("family", "depth", "width"), [("preact", 56, 1), ("preact-bottleneck", 164, 1), ("wide", 16, 4), ("wide", 28, 10)]
+)
+def test_work_and_size_of_later_families_are_about_those_of_the_network(family: str, depth: int, width: int) -> None:
+    recipe = Recipe(family=family, depth=depth, width=width, shortcut="B")
+    network = skeleton(family, depth, "B", 10, width=width)
+    layer = 16 * 16 * 9 * 32 * 32
+    assert work_per_image(recipe) * layer == pytest.approx(multiply_adds(network), rel=0.05)
+    assert planner._num_parameters(recipe) == pytest.approx(parameters(network), rel=0.03)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("torch_settings")
 
 FIELDS: dict[str, dict[str, Scalar]] = {
     "adam": {"optimiser": "adam", "learning_rate": 0.001, "decay_scope": "weights"},
-    "adamw": {"optimiser": "adamw", "learning_rate": 0.001, "adam_beta2": 0.99},
+    "adamw": {"optimiser": "adamw", "learning_rate": 0.001, "adam_beta_square": 0.99},
     "muon": {"optimiser": "muon"},
     "clipped": {"clip_norm": 0.5},
     "averaged": {"ema_decay": 0.8},

@@ -39,6 +39,55 @@ def test_plain_networks_cost_what_shortcut_a_costs() -> None:
     assert multiply_adds(plain) == multiply_adds(residual)
 
 
+# Families, depths and widths, with the millions of parameters that the sources print: He et al. 2016b, as quoted by
+# Zagoruyko and Komodakis 2016, table 4 (pre-activation) and the tables of the latter (wide).
+MILLIONS = {
+    ("preact", 110, 1): "1.7",
+    ("preact-bottleneck", 164, 1): "1.7",
+    ("wide", 40, 1): "0.6",
+    ("wide", 40, 2): "2.2",
+    ("wide", 40, 4): "8.9",
+    ("wide", 40, 8): "35.7",
+    ("wide", 28, 10): "36.5",
+    ("wide", 28, 12): "52.5",
+    ("wide", 22, 8): "17.2",
+    ("wide", 22, 10): "26.8",
+    ("wide", 16, 8): "11.0",
+    ("wide", 16, 10): "17.1",
+}
+
+
+@pytest.mark.parametrize(("family", "depth", "width"), MILLIONS)
+def test_parameters_of_later_families_round_to_the_papers(family: str, depth: int, width: int) -> None:
+    counted = parameters(skeleton(family, depth, "A" if family == "preact" else "B", 10, width=width))
+    assert f"{counted / 1e6:.1f}" == MILLIONS[family, depth, width]
+
+
+def test_parameters_of_later_families_are_exact() -> None:
+    """By hand; WRN-28-10's is also what others count (36,479,194)."""
+    assert parameters(skeleton("wide", 28, "B", 10, width=10)) == 36_479_194
+    assert parameters(skeleton("preact", 110, "A", 10)) == PARAMETERS_A[110]  # the same layers in another order
+
+
+def test_the_papers_figure_for_1001_layers_counts_no_batch_norm() -> None:
+    network = skeleton("preact-bottleneck", 1001, "B", 10)
+    norms = sum(parameters(module) for module in network.modules() if isinstance(module, nn.BatchNorm2d))
+    assert f"{(parameters(network) - norms) / 1e6:.1f}" == "10.2"
+    assert parameters(network) == 10_327_706
+
+
+def test_multiply_adds_of_later_families() -> None:
+    """WRN-28-10's 5.2 thousand millions are widely reported; the papers print none."""
+    assert f"{multiply_adds(skeleton('wide', 28, 'B', 10, width=10)) / 1e9:.1f}" == "5.2"
+    first, last = 32 * 32 * 27 * 16, 256 * 10
+    a_block = 32 * 32 * (64 * 16 + 9 * 16 * 16 + 16 * 64)  # of any stage: half the places, twice the filters
+    # The first block of a stage has fewer inputs, and a projection.
+    entries = 32 * 32 * (16 * 16 - 64 * 16 + 16 * 64)
+    entries += 16 * 16 * (64 * 32 - 128 * 32 + 64 * 128)
+    entries += 8 * 8 * (128 * 64 - 256 * 64 + 128 * 256)
+    assert multiply_adds(skeleton("preact-bottleneck", 164, "B", 10)) == first + last + 3 * 18 * a_block + entries
+
+
 def test_multiply_adds_by_hand() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, groups=1), nn.Conv2d(4, 6, 1, stride=2, groups=2))
     assert multiply_adds(network, (3, 8, 8)) == 8 * 8 * 4 * 9 * 3 + 4 * 4 * 6 * 2

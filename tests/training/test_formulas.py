@@ -51,8 +51,8 @@ def test_adam_is_the_papers(name: str, scope: str) -> None:
         module,
         recipe(
             optimiser=name,
-            adam_beta1=beta1,
-            adam_beta2=beta2,
+            adam_beta_mean=beta1,
+            adam_beta_square=beta2,
             adam_epsilon=epsilon,
             weight_decay=decay,
             decay_scope=scope,

@@ -53,7 +53,8 @@ def train(
     Parameters
     ----------
     preset
-        Recipe to start from: paper, assignment, fb-resnet-torch, akamaster, hysts, tf-models, imagenet, or fast (ours).
+        Recipe to start from: paper, assignment, fb-resnet-torch, akamaster, hysts, tf-models, preact, wide, imagenet,
+        or fast (ours).
     epochs
         Train for this many epochs; the preset's schedule is stretched to fit.
     seed

@@ -165,7 +165,7 @@ def _optimiser(recipe: Recipe) -> str:
         return f"{muon} (3x3 convolutions within the blocks{which}); {sgd} (the rest)"
     if recipe.optimiser in ("adam", "adamw"):
         name = {"adam": "Adam", "adamw": "AdamW"}[recipe.optimiser]
-        betas = f"{number(recipe.adam_beta1)} and {number(recipe.adam_beta2)}"
+        betas = f"{number(recipe.adam_beta_mean)} and {number(recipe.adam_beta_square)}"
         return f"{name}, betas {betas}, epsilon {recipe.adam_epsilon:g}"
     raise unhandled("optimiser", recipe.optimiser)
 

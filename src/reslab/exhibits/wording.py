@@ -21,6 +21,8 @@ SOURCE_NAMES = {
     "tf-models": "tf/models",
     "hysts": "hysts",
     "a-martyn": "a-martyn",
+    "preact-paper": "He et al. 2016b",
+    "wide-paper": "Zagoruyko and Komodakis",
 }
 """How the sources of published figures are called in tables and charts."""
 

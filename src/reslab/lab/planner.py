@@ -1,6 +1,6 @@
 """What a list of runs still needs: which would train, how long it takes and how much disk, from measured speeds."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from reslab.data.folder_files import folder_root
 from reslab.data.folders import count
 from reslab.datasets import DATASETS, Size, images_used
 from reslab.errors import ResLabError
+from reslab.families import num_blocks
 from reslab.files import Json
 from reslab.lab.store import Status, find_runs, run_files
 from reslab.recipe import IMAGENET_FAMILIES, Recipe, Run
@@ -86,7 +87,9 @@ def work_per_image(recipe: Recipe) -> float:
         return _OWN_DEPTH * pixels
     if recipe.family in IMAGENET_FAMILIES:
         return _IMAGENET_COSTS[recipe.depth][0] * 1e9 * (32 / 224) ** 2 * pixels / _LAYER_MULTIPLY_ADDS
-    return (recipe.depth - 1) * pixels
+    if recipe.family in ("residual", "plain", "preact"):
+        return (recipe.depth - 1) * pixels
+    return sum(weights * places for weights, places in _convolutions(recipe)) * pixels / _LAYER_MULTIPLY_ADDS
 
 
 def num_epochs(recipe: Recipe, iterations_per_epoch: int) -> float:
@@ -122,8 +125,9 @@ def _plan(
     work = epochs * (num_train + EVALUATION_COST * measured) * work_per_image(recipe)
     share_done = 1.0 if status in ("finished", "diverged") else min(1.0, len(rows) / epochs)
     num_kept = len(schedule.milestones() if keep_epochs is None else schedule.inner(keep_epochs))
-    # Weights, and while training two checkpoints of weights and momentum; a line of metrics an epoch.
-    disk = _num_parameters(recipe) * 4 * (5 + num_kept) + int(400 * epochs) + 10_000
+    # Weights, and while training two checkpoints of weights and what goes with them; a line of metrics an epoch.
+    copies = 1 + 2 * (2 + (recipe.optimiser in ("adam", "adamw")) + (recipe.ema_decay > 0))
+    disk = _num_parameters(recipe) * 4 * (copies + num_kept) + int(400 * epochs) + 10_000
     return Planned(run, status, len(rows), work, work * (1 - share_done), 0 if share_done == 1 else disk, num_kept)
 
 
@@ -144,5 +148,20 @@ def _num_parameters(recipe: Recipe) -> int:
         recipe = Recipe(depth=_OWN_DEPTH + 1)
     if recipe.family in IMAGENET_FAMILIES:
         return int(_IMAGENET_COSTS[recipe.depth][1] * 1e6)
-    n = (recipe.depth - 2) // 6
-    return 9 * 2 * n * (16**2 + 32**2 + 64**2) + 10_000
+    return sum(weights for weights, _ in _convolutions(recipe)) + 10_000
+
+
+def _convolutions(recipe: Recipe) -> Iterator[tuple[int, int]]:
+    """Yield how many weights each convolution in the blocks for 32 x 32 has, and at how many places it is done."""
+    bottlenecks = recipe.family == "preact-bottleneck"
+    inputs, places = 16, 32 * 32
+    for stage in range(3):
+        outputs = (64 if bottlenecks else 16 * recipe.width) << stage
+        places //= 4 if stage else 1
+        for _ in range(num_blocks(recipe.family, recipe.depth)):
+            narrow = outputs // 4 if bottlenecks else outputs
+            sizes = [narrow * narrow * 9, narrow * outputs] if bottlenecks else [outputs * outputs * 9]
+            first = inputs * narrow * (1 if bottlenecks else 9)
+            projection = inputs * outputs if inputs != outputs and recipe.shortcut in ("B", "C") else 0
+            yield from ((size, places) for size in (first, *sizes, projection))
+            inputs = outputs

@@ -28,8 +28,8 @@ class RecipeFields(TypedDict, total=False):
     optimiser: str
     muon_rate: float
     muon_momentum: float
-    adam_beta1: float
-    adam_beta2: float
+    adam_beta_mean: float
+    adam_beta_square: float
     adam_epsilon: float
     learning_rate: float
     momentum: float

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import schedule_epochs
-from reslab.exhibits.wording import dataset_name, listing, number, percent
+from reslab.exhibits.wording import FAMILY_NAMES, dataset_name, listing, number, percent
 from reslab.published import Published, published
 
 FULL_SCHEDULE_IMAGES = 64_000 * 128
@@ -29,7 +29,8 @@ def _unlike(group: Group) -> str | None:
     recipe = group.recipe
     name = dataset_name(recipe.dataset)
     if not published(dataset=recipe.dataset, family=recipe.family):
-        return f"there are no published figures for {'plain networks on ' if recipe.family == 'plain' else ''}{name}"
+        network = "" if recipe.family == "residual" else f"{FAMILY_NAMES[recipe.family]} networks on "
+        return f"there are no published figures for {network}{name}"
     if group.fact("data_official") is False:
         return f"the images are not the official ones of {name}"
     return "only a part of the training images was used" if recipe.train_share < 1 else None
@@ -58,7 +59,9 @@ def shortened_words(groups: Sequence[Group]) -> str:
 def figures_of(group: Group, source: str | None = None) -> list[Published]:
     """Return the published figures of a group's network and images."""
     recipe = group.recipe
-    return published(dataset=recipe.dataset, depth=recipe.depth, source=source, family=recipe.family)
+    return published(
+        dataset=recipe.dataset, depth=recipe.depth, source=source, family=recipe.family, width=recipe.width
+    )
 
 
 def papers_figure(group: Group) -> Published | None:

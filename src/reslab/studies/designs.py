@@ -60,9 +60,9 @@ def lengthened(recipe: Recipe, factor: float) -> Recipe:
         return recipe
     if recipe.schedule_unit == "epochs":
         return stretch(recipe, recipe.length * factor)
-    places = (recipe.length, recipe.first_drop, recipe.second_drop)
-    length, first, second = (round(place * factor) for place in places)
-    return vary(recipe, length=length, first_drop=first, second_drop=second)
+    places = (recipe.length, recipe.first_drop, recipe.second_drop, recipe.third_drop)
+    length, first, second, third = (round(place * factor) for place in places)
+    return vary(recipe, length=length, first_drop=first, second_drop=second, third_drop=third)
 
 
 def times(value: float, factor: float) -> float:

@@ -181,7 +181,7 @@ def _sgd(recipe: Recipe) -> dict[str, Any]:
 def _adam(module: nn.Module, recipe: Recipe) -> dict[str, Any]:
     return {
         "lr": recipe.learning_rate,
-        "betas": (recipe.adam_beta1, recipe.adam_beta2),
+        "betas": (recipe.adam_beta_mean, recipe.adam_beta_square),
         "eps": recipe.adam_epsilon,
         "fused": True,
         "capturable": next(module.parameters()).device.type == "cuda",  # a recorded step may hold it
