@@ -79,9 +79,9 @@ def test_the_preact_preset_is_the_papers_with_its_warm_up() -> None:
     assert (preact.warmup, preact.warmup_rate, preact.warmup_length) == ("fixed", 0.01, 400)
     own = {"family", "depth", "shortcut", "initialisation", "warmup", "warmup_length"}
     assert set(differing_fields([preact, paper])) == own
-    assert preset_recipe("preact", depth=1001).network == "preact-bottleneck1001"
+    assert preset_recipe("preact", depth=1001).network_name == "preact-bottleneck1001"
     basic = vary(preset_recipe("preact", family="preact", depth=110), shortcut="A")
-    assert (basic.network, basic.shortcut) == ("preact110", "A")
+    assert (basic.network_name, basic.shortcut) == ("preact110", "A")
 
 
 def test_the_wide_preset_is_as_published() -> None:
@@ -90,7 +90,7 @@ def test_the_wide_preset_is_as_published() -> None:
     assert (wide.normalisation, wide.padding, wide.crop_padding, wide.mirror) == ("channel", "reflect", 4, "random")
     assert (wide.learning_rate, wide.drop_factor, wide.weight_decay, wide.nesterov) == (0.1, 0.2, 5e-4, True)
     assert (wide.first_drop, wide.second_drop, wide.third_drop, wide.length) == (60, 120, 160, 200)
-    assert preset_recipe("wide", depth=40).network == "wrn40-10"
+    assert preset_recipe("wide", depth=40).network_name == "wrn40-10"
 
 
 @pytest.mark.parametrize("name", ["preact", "wide"])
