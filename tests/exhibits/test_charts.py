@@ -11,7 +11,6 @@ from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Figure
 from reslab.exhibits.curves import Curves, error_figure, paper_figure
 from reslab.exhibits.factor_figures import Axis, factor_figure, spread_out
-from reslab.exhibits.rates import rate_figure
 from reslab.exhibits.style import colours, legend
 from reslab.exhibits.variants import by_variant_figure, marks
 from reslab.published import Published
@@ -35,7 +34,6 @@ def groups(tmp_path: Path) -> list[Group]:
 def test_figures_are_the_same_each_time(groups: list[Group]) -> None:
     def drawn() -> str:
         figures = [
-            rate_figure("rate", groups),
             error_figure("train", Curves(groups, _label), "train"),
             error_figure("test", Curves(groups, _label), "test"),
             paper_figure("together", Curves(groups, _label)),
@@ -48,7 +46,7 @@ def test_figures_are_the_same_each_time(groups: list[Group]) -> None:
     for specification in json.loads(first):
         for one in specification:
             alt.Chart.from_dict(one)  # checks it against Vega-Lite's own schema
-    assert first.count('"$schema"') == 6
+    assert first.count('"$schema"') == 5
     assert drawn() == first
 
 
@@ -97,7 +95,6 @@ def test_values_close_together_get_lanes_of_their_own() -> None:
 
 def test_nothing_run_draws_nothing(tmp_path: Path) -> None:
     nothing = [gather(read_tables(tmp_path), "it", small(8), (0,))]
-    assert rate_figure("rate", nothing) is None
     assert error_figure("test", Curves(nothing, _label), "test") is None
     assert paper_figure("together", Curves(nothing, _label)) is None
     assert _by_depth("final", nothing, []) is None
@@ -163,18 +160,6 @@ def test_a_legend_has_as_many_columns_as_its_labels_leave_room_for() -> None:
     for longest, columns in ((9, 3), (12, 3), (13, 2), (22, 2), (23, 1)):
         assert legend(["x" * longest] * 4).to_dict()["columns"] == columns
     assert legend(["x"]).to_dict()["columns"] == 1
-
-
-def test_dashes_are_in_the_legend_of_the_rate(tmp_path: Path) -> None:
-    recipes = [small(8, learning_rate=rate) for rate in (0.1, 0.2)]
-    for recipe in recipes:
-        write_run(tmp_path, Run(recipe), Truth(3.0, 1.0))
-    tables = read_tables(tmp_path)
-    figure = rate_figure("rate", [gather(tables, recipe.id, recipe, (0,)) for recipe in recipes])
-    assert figure is not None
-    colour, dash = (figure.panels[0].chart["encoding"][channel] for channel in ("color", "strokeDash"))
-    assert colour["legend"] == dash["legend"]  # else there are two of them
-    assert colour["scale"]["domain"] == dash["scale"]["domain"]
 
 
 def test_a_series_looks_the_same_in_each_panel_of_a_figure(tmp_path: Path) -> None:

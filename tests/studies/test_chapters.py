@@ -237,7 +237,7 @@ def test_images_and_classes_are_told_apart(tmp_path: Path) -> None:
 
     study = ask("data-size", Options(depths=(20,), seeds=2))
     words = words_of(_blocks(tmp_path, study, truth))
-    assert "cutting CIFAR-10 to 500 images of a class takes 1" in words
+    assert "Cutting CIFAR-10 to 500 images of a class accounts for 1" in words
     assert "Neither part is twice the other: both play a part." in words
     assert "in 20 superclasses rather than 100 classes" in words
 
@@ -371,7 +371,7 @@ def test_an_epoch_of_a_short_schedule_is_told_to_be_much_of_it(tmp_path: Path) -
             "So the greater part goes with the classes and what comes with them; the assignment",
         ),
         (30.0, "So the greater part goes with the number of images of each class, as the assignment supposes."),
-        (33.0, "takes 25."),
+        (33.0, "accounts for 25."),
     ],
 )
 def test_the_greater_part_of_the_distance_is_named(tmp_path: Path, middle: float, said: str) -> None:

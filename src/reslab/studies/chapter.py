@@ -10,7 +10,6 @@ from reslab.exhibits.blocks import Block, Bullets, Figure, Heading, Note, Prose,
 from reslab.exhibits.curves import Curves, error_figure, paper_figure
 from reslab.exhibits.factor_figures import MEASURED, Axis, Mark, factor_figure
 from reslab.exhibits.overview import Strip
-from reslab.exhibits.rates import rate_figure
 from reslab.exhibits.recipes import recipe_table
 from reslab.exhibits.results import comparison_table, errors_table, further, how_compared
 from reslab.exhibits.variants import by_variant_figure, marks
@@ -124,7 +123,7 @@ def _details(found: Findings, chapter: Chapter) -> list[Block]:
     if not found.study.answers:
         return [Heading(found.words("headings.why")), Note(found.words("handout"))]
     reasons = chapter.why(found) if chapter.why is not None and found.compared else []
-    reasons += measured(found.study, found.groups, chapter.label)
+    reasons += measured(found)
     reasons += effective(found.groups, chapter.label, ordered=chapter.ordered)
     blocks: list[Block] = [Heading(found.words("headings.why")), *reasons] if reasons else []
     blocks += chapter.sections(found)
@@ -132,10 +131,10 @@ def _details(found: Findings, chapter: Chapter) -> list[Block]:
 
 
 def _curves(found: Findings, chapter: Chapter) -> list[Block]:
-    """Return the training and test curves, the rate where it is not one schedule, and what the curves show."""
+    """Return the training and test curves, and what the curves show."""
     curves = Curves(found.groups, chapter.label, chapter.along, chapter.ordered)
     figures: list[Figure | None] = [error_figure("train", curves, "train"), error_figure("test", curves, "test")]
-    figures += [paper_figure("together", curves), rate_figure("rate", found.groups)] if chapter.together else []
+    figures += [paper_figure("together", curves)] if chapter.together else []
     drawn: list[Block] = [figure for figure in figures if figure is not None]
     if not drawn:
         return []

@@ -13,6 +13,7 @@ from reslab.studies.designs import HUNDRED, TEN
 from reslab.studies.findings import Findings, Groups, Pairs
 from reslab.studies.reasons import reasons, untested
 from reslab.studies.sentences import by_dataset, comparison_of, higher, shown
+from reslab.studies.words import Words
 
 SAMPLES, PASSES = "same samples", "same passes"
 """What the schedule of a part of the images keeps: images seen in all, or times that each is seen."""
@@ -60,34 +61,25 @@ def samples_or_passes(found: Findings, kept: Mapping[Recipe, str]) -> list[Block
         and one.first.recipe.train_share == one.second.recipe.train_share
         and kept[one.second.recipe] == PASSES
     ]
-    heading = Heading("Are there too few images, or too few steps?")
-    tested = [one for one in own if one.test is not None]
-    if not tested:
-        return [heading, Prose("Not enough has finished to compare the same samples with the same passes.")]
+    tested, words = [one for one in own if one.test is not None], found.words
     steps = [one for one in own if higher(one.test)]
-    if steps:
-        listed = by_dataset([one.second for one in steps], found.label, found.done)
-        return [
-            heading,
-            Prose(
-                f"Fewer steps raise the error by themselves: {listed}.  Comparing shares at the same passes mixes the "
-                "two."
-            ),
-        ]
-    if untested(own):
+    if not tested:
+        text = words("steps.unfinished")
+    elif steps:
+        text = words("steps.shown", listed=by_dataset([one.second for one in steps], found.label, found.done))
+    elif untested(own):
         more = sum(one.test is not None and one.test.difference.value > 0 for one in tested)
-        return [
-            heading,
-            Prose(f"Fewer steps go with a higher test error in {more} of {len(tested)} cases, of one seed each."),
-        ]
-    return [heading, Prose("That fewer steps raise the error by themselves is not shown here.")]
+        text = words("steps.untested", more=more, tested=len(tested))
+    else:
+        text = words("steps.open")
+    return [Heading(words("steps.heading")), Prose(text)]
 
 
 def images_or_classes(found: Findings) -> list[Block]:
     """Return what separates CIFAR-10 from CIFAR-100, images of a class or classes, as far as runs have finished."""
-    heading = Heading("Is CIFAR-100 harder for its classes, or for its few images of each?")
+    words = found.words
     items = [
-        _across_words(one)
+        _across_words(one, words)
         for one in found.compared
         if one.first.recipe.dataset != one.second.recipe.dataset and one.test is not None
     ]
@@ -97,25 +89,17 @@ def images_or_classes(found: Findings) -> list[Block]:
         if (all_of_ten.recipe.dataset, all_of_ten.recipe.train_share) == (TEN, 1)
         for text in _shares(all_of_ten, found)
     ]
-    if not items:
-        return [heading, Prose("This needs finished runs on both CIFAR-10 and CIFAR-100; not all are there.")]
-    caution = (
-        "The data sets differ in more than these numbers: the tenth of CIFAR-10 is seen ten times as often, the "
-        "pictures are of other things, and the classes within a superclass of CIFAR-100 are less alike than those of "
-        "CIFAR-10."
-    )
-    return [heading, Bullets(tuple(items)), Prose(caution)]
+    told = [Bullets(tuple(items)), Prose(words("hard.caution"))] if items else [Prose(words("hard.unfinished"))]
+    return [Heading(words("hard.heading")), *told]
 
 
-def _across_words(one: Compared) -> str:
+def _across_words(one: Compared, words: Words) -> str:
     assert one.test is not None
     hundred, other = one.first, one.second
     effect = Effect.of(one, lambda group: dataset_name(group.recipe.dataset))
-    verdict = f"{effect.error}, {verdict_words(one.test, effect.first)} against CIFAR-100"
-    network = network_name(hundred.recipe)
-    if other.recipe.dataset == "cifar100-coarse":
-        return f"The same images in 20 superclasses rather than 100 classes ({network}): {verdict}."
-    return f"CIFAR-10 with as many images of a class as CIFAR-100, {_of_each(other)} ({network}): {verdict}."
+    verdict, network = verdict_words(one.test, effect.first), network_name(hundred.recipe)
+    case = "hard.superclasses" if other.recipe.dataset == "cifar100-coarse" else "hard.as-few"
+    return words(case, images=_of_each(other), network=network, error=effect.error, verdict=verdict)
 
 
 def _shares(ten: Group, found: Findings) -> list[str]:
@@ -132,32 +116,27 @@ def _shares(ten: Group, found: Findings) -> list[str]:
     parts = [
         one for pair in ((ten, middle), (far, middle)) if (one := comparison_of(found.compared, *pair)) is not None
     ]
-    weight = (
-        "  Of one seed each, neither part is tested."
-        if untested(parts)
-        else _greater_part(by_images, by_classes)
-        if len(shown(parts)) == 2
-        else "  Not both parts are resolved."
+    if untested(parts):
+        weight = "untested"
+    else:
+        weight = _greater_part(by_images, by_classes) if len(shown(parts)) == 2 else "open"
+    text = found.words(
+        "hard.parts",
+        low=points(low),
+        high=points(high),
+        network=network_name(ten.recipe),
+        images=_of_each(middle),
+        by_images=points(by_images),
+        by_classes=points(by_classes),
     )
-    return [
-        f"From {points(low)}% on CIFAR-10 to {points(high)}% on CIFAR-100 ({network_name(ten.recipe)}): cutting "
-        f"CIFAR-10 to {_of_each(middle)} images of a class takes {points(by_images)} points, ten times the classes, of "
-        f"other pictures, {points(by_classes)}.{weight}"
-    ]
+    return ["  ".join([text, *([found.words(f"weight.{weight}")] if weight else [])])]
 
 
 def _greater_part(by_images: float, by_classes: float) -> str:
-    """Return which of two parts of the distance is at least twice the other, and what the assignment supposes of it."""
+    """Return which of two parts of the distance is at least twice the other; nothing where one is none."""
     if min(by_images, by_classes) <= 0:
         return ""
-    if by_classes >= 2 * by_images:
-        return (
-            "  So the greater part goes with the classes and what comes with them; the assignment supposes the number "
-            "of images of each."
-        )
-    if by_images >= 2 * by_classes:
-        return "  So the greater part goes with the number of images of each class, as the assignment supposes."
-    return "  Neither part is twice the other: both play a part."
+    return "classes" if by_classes >= 2 * by_images else "images" if by_images >= 2 * by_classes else "both"
 
 
 def _of_each(group: Group) -> str:

@@ -15,31 +15,29 @@ from reslab.exhibits.why_figures import MOST_SURFACES, responses_figure, surface
 from reslab.exhibits.why_tables import curvature_table, figure_of, noise_table
 from reslab.exhibits.wording import Label, dataset_name, evenly, listing, opened
 from reslab.studies.along_training import sharpness
+from reslab.studies.findings import Findings
 from reslab.studies.sentences import placed
-from reslab.studies.study import Study
 from reslab.studies.vanishing import gradients
+from reslab.studies.words import Words
 
 
-def measured(study: Study, groups: Sequence[Group], label: Label) -> list[Block]:
+def measured(found: Findings) -> list[Block]:
     """Return what was measured of what the study wants, with what it shows; how to measure it where nothing was."""
-    if not study.diagnostics or not any(group.num_finished for group in groups):
+    wanted, groups, words = found.study.diagnostics, found.groups, found.words
+    if not wanted or not any(group.num_finished for group in groups):
         return []
-    blocks: list[Block] = []
-    for name in study.diagnostics:
-        blocks += _SECTIONS[name](groups, label)
-    if not blocks:
-        run = next(run for group in groups for run in group.finished["run_id"].to_list())
-        wanted = listing(_NAMES[name] for name in study.diagnostics)
-        return [
-            Prose(
-                f"Nothing was measured on these networks.  What would help: {wanted}.  For one run, and so for each:"
-            ),
-            Command(f"reslab diagnose {run} --which {','.join(study.diagnostics)}"),
-        ]
-    return blocks
+    blocks = [block for name in wanted for block in _SECTIONS[name](groups, found.label, words)]
+    if blocks:
+        return blocks
+    run = next(run for group in groups for run in group.finished["run_id"].to_list())
+    listed = listing(words(f"diagnostics.{name}") for name in wanted)
+    return [
+        Prose(words("measured.nothing", listed=listed)),
+        Command(f"reslab diagnose {run} --which {','.join(wanted)}"),
+    ]
 
 
-def _responses(groups: Sequence[Group], label: Label) -> list[Block]:
+def _responses(groups: Sequence[Group], label: Label, words: Words) -> list[Block]:
     figure = responses_figure("responses", groups, label)
     if figure is None:
         return []
@@ -52,25 +50,15 @@ def _responses(groups: Sequence[Group], label: Label) -> list[Block]:
             subject = "it" if sentences else "the mean over all layers but the last ([[responses]])"
             sentences.append(f"On {dataset_name(dataset)} {subject} is {listed}.")
         deeper = responding_less({g.recipe.depth: values for g, values in found if g.recipe.family == "residual"})
-        responding |= {dataset_name(dataset): _RESPONDING[deeper]} if deeper is not None else {}
+        responding |= {dataset_name(dataset): words(f"responses.{deeper}")} if deeper is not None else {}
     if len(set(responding.values())) == 1:
         sentences += list(responding.values())[:1]
     else:
-        sentences += [f"On {name}: {words[:1].lower()}{words[1:]}" for name, words in responding.items()]
+        sentences += [f"On {name}: {text[:1].lower()}{text[1:]}" for name, text in responding.items()]
     return [figure, Prose("  ".join(sentences))]
 
 
-_RESPONDING = {
-    "less": "In these runs, the deeper a residual network is, the less its layers respond: each changes less of what "
-    "passes through it, which is what the paper found in its figure 7.",
-    "alike": "These runs do not show what the paper's figure 7 does: their layers respond alike at every depth, within "
-    "a tenth.",
-    "otherwise": "These runs do not show what the paper's figure 7 does: that deeper residual networks respond less in "
-    "each layer.",
-}
-
-
-def _surface(groups: Sequence[Group], label: Label) -> list[Block]:
+def _surface(groups: Sequence[Group], label: Label, words: Words) -> list[Block]:
     name, wanted = placed(groups, label), _for_surfaces(groups)
     figure = surface_figure("surface", wanted, name)
     if figure is None:
@@ -78,14 +66,10 @@ def _surface(groups: Sequence[Group], label: Label) -> list[Block]:
     known = [(group, rise) for group in wanted if (rise := _rise(group)) is not None]
     texts = evenly([rise for _, rise in known])
     rises = [f"{text} nats for {name(group)}" for (group, _), text in zip(known, texts, strict=True)]
-    text = (
-        f"Half a step from the trained weights the median loss is above that in the middle by {listing(rises)} "
-        "([[surface]]): the smaller the rise, the flatter the surroundings."
-    )
-    return [figure, Prose(text)] if rises else [figure]
+    return [figure, Prose(words("measured.surface", rises=listing(rises)))] if rises else [figure]
 
 
-def _curvature(groups: Sequence[Group], label: Label) -> list[Block]:
+def _curvature(groups: Sequence[Group], label: Label, words: Words) -> list[Block]:
     name = placed(groups, label)
     table = curvature_table("curvature", groups, name)
     if table is None:
@@ -98,25 +82,18 @@ def _curvature(groups: Sequence[Group], label: Label) -> list[Block]:
     if not shares:
         return [table, *during]
     low, high = min(shares), max(shares)
-    if len(shares) == 1:
-        text = f"The largest eigenvalue is {low[0]:.2g} times the stability limit at the last rate ([[curvature]])."
-        return [table, Prose(text + _limited(high[0], during)), *during]
     ends = [f"{share:.2g}" for share, _ in (low, high)]
     about = f"about {ends[0]}" if ends[0] == ends[1] else f"from {ends[0]} ({low[1]}) to {ends[1]} ({high[1]})"
-    text = f"The largest eigenvalue is {about} times the stability limit at the last rate ([[curvature]])."
-    return [table, Prose(text + _limited(high[0], during) + _flatter(groups)), *during]
+    texts = [words("curvature.share", times=ends[0] if len(shares) == 1 else about)]
+    if high[0] < 1:
+        texts.append(words("curvature.below" if during else "curvature.below-at-the-end"))
+    if len(shares) > 1 and _flatter(groups):
+        texts.append(words("curvature.flatter"))
+    return [table, Prose("  ".join(texts)), *during]
 
 
-def _limited(highest: float, during: Sequence[Block]) -> str:
-    """Return what the greatest share of the stability limit says of the rates, and of which it says nothing."""
-    if highest >= 1:
-        return ""
-    text = "  At the end, then, no rate is too high for the curvature"
-    return f"{text}." if during else f"{text}; at the start, where a high rate does its harm, it was not measured."
-
-
-def _flatter(groups: Sequence[Group]) -> str:
-    """Return that higher rates end where the loss is less curved, where three rates or more of each network show it."""
+def _flatter(groups: Sequence[Group]) -> bool:
+    """Return whether three rates or more of each network end the less curved, the higher the rate."""
     lines: dict[tuple[str, int], dict[float, float]] = {}
     for group in groups:
         largest = figure_of(group, "curvature", "largest").mean
@@ -124,15 +101,10 @@ def _flatter(groups: Sequence[Group]) -> str:
             recipe = group.recipe
             lines.setdefault((recipe.dataset, recipe.depth), {})[recipe.learning_rate] = largest
     ordered = [[line[rate] for rate in sorted(line)] for line in lines.values()]
-    if not all(len(line) > 2 and all(low > high for low, high in pairwise(line)) for line in ordered):
-        return ""
-    return (
-        "  The higher the rate, the smaller the eigenvalue: higher rates end where the loss is less curved, but the "
-        "lower ones have also come less far in the same time, and these runs do not tell the two apart."
-    )
+    return all(len(line) > 2 and all(low > high for low, high in pairwise(line)) for line in ordered)
 
 
-def _noise(groups: Sequence[Group], label: Label) -> list[Block]:
+def _noise(groups: Sequence[Group], label: Label, words: Words) -> list[Block]:
     name = placed(groups, label)
     table = noise_table("noise", groups, name)
     if table is None:
@@ -144,51 +116,34 @@ def _noise(groups: Sequence[Group], label: Label) -> list[Block]:
         if size is not None:
             side = "above" if size > batch else "below" if scale is not None else "unknown"
             sides.setdefault(side, []).append(name(group))
-    words = {
-        "above": "the noise scale, or what it is at least, is above the batch size",
-        "below": "it is below the batch size",
-        "unknown": "it is not known to be above or below the batch size",
-    }
+    told = words.under("noise")
     if list(sides) == ["below"]:
-        words["below"] = "the noise scale is below the batch size"
+        told["below"] = told["all-below"]
     of_all = len(groups) > 1 and len(sides) == 1
     parts = [
-        f"{told}{' in all of them' if of_all else f' ({listing(sides[side])})' if len(sides) > 1 else ''}"
-        for side, told in words.items()
+        f"{told[side]}{' in all of them' if of_all else f' ({listing(sides[side])})' if len(sides) > 1 else ''}"
+        for side in ("above", "below", "unknown")
         if side in sides
     ]
-    text = opened(f"{'; '.join(parts)} ([[noise]]).")
-    if "above" in sides:
-        text += (
-            "  Where it is above, a larger batch would still average noise away at the end of training; whether that "
-            "noise is itself of use, this does not say."
-        )
+    text = "  ".join([opened(f"{'; '.join(parts)} ([[noise]])."), *([told["meaning"]] if "above" in sides else [])])
     during = noise_figure("noise-along", groups, label)
     return [table, Prose(text), *([during] if during is not None else [])]
 
 
-def _gap(groups: Sequence[Group], label: Label) -> list[Block]:
+def _gap(groups: Sequence[Group], label: Label, words: Words) -> list[Block]:
     """Return a reference to the gaps, which the appendix has of all networks."""
     if not any(figure_of(group, "gap", "error_gap").n for group in groups):
         return []
-    return [Prose("[[appendix-gap]] has the errors of the final weights on training images without augmentation.")]
+    return [Prose(words("measured.gap"))]
 
 
-_SECTIONS: dict[str, Callable[[Sequence[Group], Label], list[Block]]] = {
+_SECTIONS: dict[str, Callable[[Sequence[Group], Label, Words], list[Block]]] = {
     "responses": _responses,
     "gradients": gradients,
     "surface": _surface,
     "curvature": _curvature,
     "noise-scale": _noise,
     "gap": _gap,
-}
-_NAMES = {
-    "responses": "the responses of each layer",
-    "gradients": "the gradient norm by layer",
-    "surface": "the loss around the trained weights",
-    "curvature": "the largest eigenvalue of the Hessian",
-    "noise-scale": "the gradient noise scale",
-    "gap": "the gap between training and test images of the final weights",
 }
 
 

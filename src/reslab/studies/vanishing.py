@@ -9,6 +9,7 @@ from reslab.exhibits.blocks import Block, Prose
 from reslab.exhibits.why_figures import gradients_figure, moment_words
 from reslab.exhibits.wording import Label, evenly, listing, opened
 from reslab.studies.sentences import placed
+from reslab.studies.words import Words
 
 VANISHED = 0.01
 """Share of the last inner layers' gradient below which that of the first ones counts as vanished."""
@@ -20,7 +21,7 @@ Shares = dict[tuple[str, str], float]
 """How much gradient reaches the first layers, by a network's name and the moment."""
 
 
-def gradients(groups: Sequence[Group], label: Label) -> list[Block]:
+def gradients(groups: Sequence[Group], label: Label, words: Words) -> list[Block]:
     """Return the gradient norms by layer and whether they vanish; nothing where they were not measured."""
     figure = gradients_figure("gradients", groups, label)
     if figure is None:
@@ -32,16 +33,17 @@ def gradients(groups: Sequence[Group], label: Label) -> list[Block]:
         for moment in group.diagnoses.moments("gradients")
         if (share := _reaching(group, moment)) is not None
     }
-    return [figure, Prose("  ".join([_shares_words(shares), _vanished_words(shares)]))] if shares else [figure]
+    return (
+        [figure, Prose("  ".join([_shares_words(shares, words), _vanished_words(shares, words)]))]
+        if shares
+        else [figure]
+    )
 
 
-def _shares_words(shares: Shares) -> str:
+def _shares_words(shares: Shares, words: Words) -> str:
     """Return what was measured before, during and at the end of training, and of which networks it was not."""
     epochs = _epochs(shares)
-    subject = (
-        "the gradient of the first quarter of the inner layers, as a share of that of the last quarter (medians; "
-        "[[gradients]]),"
-    )
+    subject = words("gradients.share")
     sentences = []
     for moments in (["initial"], epochs, ["final"]):
         found = {key: share for key, share in shares.items() if key[1] in moments}
@@ -50,9 +52,9 @@ def _shares_words(shares: Shares) -> str:
             sentences.append(opened(f"{moment_words(moments)} {subject} is {values}."))
             subject = "it"
     if not epochs:
-        sentences.append("Between the start and the end of training it was not measured.")
+        sentences.append(words("gradients.not-between"))
     elif unseen := _unseen(shares):
-        sentences.append(f"During training it was not measured on {listing(unseen)}.")
+        sentences.append(words("gradients.unseen", listed=listing(unseen)))
     return "  ".join(sentences)
 
 
@@ -76,25 +78,19 @@ def _share(value: float) -> str:
     return f"{value:#.2g}".removesuffix(".")
 
 
-def _vanished_words(shares: Shares) -> str:
+def _vanished_words(shares: Shares, words: Words) -> str:
     """Return of which networks the gradient vanished, and when; or that it did at none of the moments measured."""
     gone: dict[str, list[str]] = {}
     for (name, moment), share in shares.items():
         if share < VANISHED:
             gone.setdefault(name, []).append(moment)
     if gone:
-        return (
-            f"Below {VANISHED:g}, and so vanished: "
-            + "; ".join(f"{name} ({moment_words(moments)})" for name, moments in gone.items())
-            + "."
-        )
+        listed = "; ".join(f"{name} ({moment_words(moments)})" for name, moments in gone.items())
+        return words("gradients.vanished", limit=f"{VANISHED:g}", listed=listed)
     moments = sorted({moment for _, moment in shares}, key=moment_order)
-    text = f"None is below {VANISHED:g}: gradients do not vanish on their way back in any of these networks"
-    if not _epochs(shares):
-        return f"{text} {moment_words(moments)}; what happens in between, this does not say."
-    text += f", measured {moment_words(moments)}."
-    cause = "Whatever trouble there is has another cause, as the paper holds of its plain networks."
-    return text if _unseen(shares) else f"{text}  {cause}"
+    case = "gradients.none" if _epochs(shares) else "gradients.none-at-the-ends"
+    text = words(case, limit=f"{VANISHED:g}", moments=moment_words(moments))
+    return text if _unseen(shares) or not _epochs(shares) else f"{text}  {words('gradients.cause')}"
 
 
 def _unseen(shares: Shares) -> list[str]:
