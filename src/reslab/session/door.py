@@ -2,26 +2,27 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from reslab.errors import ResLabError
 from reslab.lab.settings import Settings
 from reslab.recipe import Recipe, stretch, vary
 from reslab.recipe import Run as Asked
-from reslab.session.asking import ask, ask_fitting, asked_grid
-from reslab.session.comparison import Comparison, compare_sides
-from reslab.session.evaluation import Evaluation, evaluated
 from reslab.session.fields import RecipeFields
-from reslab.session.fitting import Size
 from reslab.session.progress import aside
 from reslab.session.run import Run
-from reslab.session.runs import Runs
-from reslab.session.study import Study
 from reslab.session.training import recipe_of, train_run
 
+if TYPE_CHECKING:  # what a function needs it imports itself: whoever trains has no need of charts
+    from reslab.session.comparison import Comparison
+    from reslab.session.evaluation import Evaluation
+    from reslab.session.runs import Runs
+    from reslab.session.study import Study
+
+    Side: TypeAlias = Run | Sequence[Run] | Runs | str | Path
+    """What can be compared: a run, some runs of one recipe, or a run's id or folder."""
+
 Path_ = str | Path
-Side = Run | Sequence[Run] | Runs | str | Path
-"""What can be compared: a run, some runs of one recipe, or a run's id or folder."""
 
 
 def train(
@@ -75,13 +76,17 @@ def study(
     data_root: Path_ | None = None,
     device: str = "auto",
     **fields: Any,
-) -> Study:
+) -> "Study":
     """Return a study, or several as one plan: by name, as in "depth", or TOML files; nothing is trained yet.
 
     `fields` change the base recipe.  With `vary`, the one name is that of a study of your own, whose variants are all
     combinations of these values; `fit`, as in "12h", chooses seeds, recipe and epochs that fit into a time, and says
     what is left out: reslab.study("batches", vary={"batch_size": [32, 64]}, dataset="digits", depths=8).
     """
+    from reslab.session.asking import ask, ask_fitting, asked_grid
+    from reslab.session.fitting import Size
+    from reslab.session.study import Study
+
     datasets = None if dataset is None else (dataset,) if isinstance(dataset, str) else tuple(dataset)
     asked_depths = None if depths is None else (depths,) if isinstance(depths, int) else tuple(depths)
     settings = Settings(None if data_root is None else Path(data_root), device)
@@ -131,17 +136,21 @@ def study(
     return Study(plan, Path(runs), settings)
 
 
-def runs(root: Path_ = "runs", *, data_root: Path_ | None = None, device: str = "auto") -> Runs:
+def runs(root: Path_ = "runs", *, data_root: Path_ | None = None, device: str = "auto") -> "Runs":
     """Return all runs below a folder, by id.  Runs that cannot be read are left out; `reslab status` names them."""
+    from reslab.session.runs import Runs
+
     return Runs.below(root, data_root=data_root, device=device)
 
 
-def compare(first: Side, second: Side, *, root: Path_ = "runs") -> Comparison:
+def compare(first: "Side", second: "Side", *, root: Path_ = "runs") -> "Comparison":
     """Compare the second with the first: difference of the test errors, interval, verdict, what differs.
 
     Each side is a run, runs of one recipe (several seeds), or an id below `root`: a run's, or a recipe's, which means
     all its seeds.  Raises `ResLabError` where there is nothing to compare.
     """
+    from reslab.session.comparison import compare_sides
+
     (found,) = compare_sides([(_side(first, Path(root)), _side(second, Path(root)))])
     return found
 
@@ -161,12 +170,14 @@ def evaluate(
     root: Path_ = "runs",
     data_root: Path_ | None = None,
     device: str = "auto",
-) -> Evaluation:
+) -> "Evaluation":
     """Measure a trained run, or weights from elsewhere, on the test images.  No code in a weights file is run.
 
     What the file cannot tell is said by the other arguments, or every possibility is measured, the best first (see
     docs/weights.md).  Raises `CheckpointError` for weights that cannot be read or fit no network.
     """
+    from reslab.session.evaluation import evaluated
+
     said = {"preset": preset, "dataset": dataset, "depth": depth, "family": family}
     said |= {"shortcut": shortcut, "normalisation": normalisation, "entry": entry}
     return evaluated(
@@ -194,8 +205,9 @@ def _recipe(recipe: Recipe | None, preset: str, fields: RecipeFields, epochs: fl
     return vary(recipe if epochs is None else stretch(recipe, epochs), **fields)
 
 
-def _side(side: Side, root: Path) -> list[Run]:
+def _side(side: "Side", root: Path) -> list[Run]:
     from reslab.lab.store import find_seeds
+    from reslab.session.runs import Runs
 
     if isinstance(side, Run):
         return [side]
