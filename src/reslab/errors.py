@@ -17,6 +17,12 @@ class ResLabError(ValueError):
     exit_code = 2
 
 
+class UnknownRunError(ResLabError, KeyError):
+    """There is no run of this id among those looked up."""
+
+    __str__ = Exception.__str__  # a KeyError quotes its message
+
+
 class DataError(ResLabError):
     """Images are missing, damaged, or not what they should be."""
 

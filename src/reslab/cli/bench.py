@@ -102,6 +102,11 @@ def bench(
         "Of ceiling: the arithmetic of direct convolutions done in that time, as a share of the rate of a matrix "
         "product.  Convolving with fewer multiplications can pass 100%."
     )
+    print(
+        "This table is of one process that takes turns with a standard loop.  Those below are of processes side by "
+        "side, each with its share of the threads, and are measured after it: for one run they may differ by what else "
+        "the machine does and by the clock of its processor."
+    )
     print(f"\nRuns side by side (ResNet-20, batch 128, {fast}):")
     print_table(
         ["runs at a time", "images/s in all"],

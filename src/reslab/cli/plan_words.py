@@ -1,7 +1,6 @@
 """A plan as `reslab run` prints it."""
 
 from reslab.cli.console import print_json, print_table
-from reslab.session.amounts import duration
 from reslab.session.fitting import Fit
 from reslab.session.planning import Outlook
 
@@ -35,18 +34,6 @@ def announce(found: Outlook) -> None:
 
 
 def _print_parts(found: Outlook) -> None:
-    seeds = sorted({seed for part in found.parts for seed in part.seeds})
-    if not seeds:
-        return
-    rows = [
-        [
-            part.study.name,
-            str(part.num_to_train),
-            *(duration(part.seeds[seed][1]) if seed in part.seeds else "-" for seed in seeds),
-            duration(part.why_seconds) if part.why_seconds else "-",
-            duration(part.seconds),
-        ]
-        for part in found.parts
-    ]
-    print_table(["study", "runs to train", *(f"seed {seed}" for seed in seeds), "the why", "in all"], rows)
-    print()
+    if found.num_to_train:
+        print_table(*found.table())
+        print()

@@ -8,7 +8,7 @@ from reslab.errors import ResLabError
 from reslab.lab.settings import Settings
 from reslab.recipe import Recipe, stretch, vary
 from reslab.recipe import Run as Asked
-from reslab.session.fields import RecipeFields
+from reslab.session.fields import RecipeFields, StudyFields
 from reslab.session.progress import aside
 from reslab.session.run import Run
 from reslab.session.training import recipe_of, train_run
@@ -28,7 +28,7 @@ Path_ = str | Path
 def train(
     recipe: Recipe | None = None,
     *,
-    preset: str = "assignment",
+    preset: str | None = None,
     epochs: float | None = None,
     seed: int = 0,
     runs: Path_ = "runs",
@@ -42,8 +42,8 @@ def train(
 ) -> Run:
     """Train one run, resume it, or leave it alone if it has ended; return it, whatever its end.
 
-    The recipe is the one given, or the preset's; `fields` change it, as in depth=56 or learning_rate=0.2, and `epochs`
-    stretches its schedule.  Ctrl-C writes a checkpoint and raises KeyboardInterrupt; the same call resumes.  A run that
+    The recipe is the one given, or the preset's (assignment unless you say otherwise); `fields` change it, as in
+    depth=56 or learning_rate=0.2, and `epochs` stretches its schedule.  Ctrl-C writes a checkpoint and raises KeyboardInterrupt; the same call resumes.  A run that
     diverged is a result: its `status` says so.  Raises `ResLabError` for what you can mend.
     """
     chosen = _recipe(recipe, preset, fields, epochs, device)
@@ -75,7 +75,7 @@ def study(
     runs: Path_ = "runs",
     data_root: Path_ | None = None,
     device: str = "auto",
-    **fields: Any,
+    **fields: Unpack[StudyFields],
 ) -> "Study":
     """Return a study, or several as one plan: by name, as in "depth", or TOML files; nothing is trained yet.
 
@@ -102,7 +102,7 @@ def study(
             datasets=datasets,
             depths=asked_depths,
             precision=precision,
-            recipe=fields,
+            recipe=dict[str, Any](fields),
             device=device,
         )
         aside(found.words)
@@ -118,7 +118,7 @@ def study(
             epochs=epochs,
             seeds=seeds,
             precision=precision,
-            recipe=fields,
+            recipe=dict[str, Any](fields),
             device=device,
         )
     else:
@@ -130,14 +130,14 @@ def study(
             epochs=epochs,
             seeds=seeds,
             precision=precision,
-            recipe=fields,
+            recipe=dict[str, Any](fields),
             device=device,
         )
     return Study(plan, Path(runs), settings)
 
 
 def runs(root: Path_ = "runs", *, data_root: Path_ | None = None, device: str = "auto") -> "Runs":
-    """Return all runs below a folder, by id.  Runs that cannot be read are left out; `reslab status` names them."""
+    """Return all runs below a folder, by id.  Runs that cannot be read are left out, and told of on standard error."""
     from reslab.session.runs import Runs
 
     return Runs.below(root, data_root=data_root, device=device)
@@ -199,9 +199,13 @@ def preset(name: str, *, epochs: float | None = None, device: str = "auto", **fi
     return recipe_of(name, fields, epochs=epochs, device=device)
 
 
-def _recipe(recipe: Recipe | None, preset: str, fields: RecipeFields, epochs: float | None, device: str) -> Recipe:
+def _recipe(
+    recipe: Recipe | None, preset: str | None, fields: RecipeFields, epochs: float | None, device: str
+) -> Recipe:
     if recipe is None:
-        return recipe_of(preset, fields, epochs=epochs, device=device)
+        return recipe_of(preset or "assignment", fields, epochs=epochs, device=device)
+    if preset is not None:
+        raise ResLabError(f"a recipe was given, and the preset {preset} as well; leave out one of them")
     return vary(recipe if epochs is None else stretch(recipe, epochs), **fields)
 
 

@@ -3,10 +3,9 @@
 from typing import TypedDict
 
 
-class RecipeFields(TypedDict, total=False):
-    """The fields that a user may write, with their types; a test holds them to those of `Recipe`."""
+class StudyFields(TypedDict, total=False):
+    """The fields that a user may write of a study's base recipe, with their types."""
 
-    dataset: str
     train_share: float
     holdout: int
     image_size: int
@@ -20,7 +19,6 @@ class RecipeFields(TypedDict, total=False):
     mixup: float
     network: str
     family: str
-    depth: int
     width: int
     shortcut: str
     initialisation: str
@@ -54,4 +52,11 @@ class RecipeFields(TypedDict, total=False):
     warmup_rate: float
     warmup_error: float
     warmup_length: float
+
+
+class RecipeFields(StudyFields, total=False):
+    """The fields that a user may write of a recipe, with their types; a test holds them to those of `Recipe`."""
+
+    dataset: str
+    depth: int
     precision: str

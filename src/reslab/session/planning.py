@@ -14,6 +14,7 @@ from reslab.lab.speed import best_jobs, is_measured, place, work_per_second
 from reslab.naming import run_names
 from reslab.recipe import Run
 from reslab.session.amounts import duration, size
+from reslab.session.display import Bundle, bundle, html_table, text_table
 from reslab.session.own_images import OwnImages
 from reslab.session.progress import Tell
 from reslab.session.why import SECONDS_EACH, work_of_why
@@ -124,8 +125,26 @@ class Outlook:
             f"time; about {duration(self.seconds)}{why}{busy}, {size(self.disk_bytes)} of disk"
         )
 
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Return what each study takes, by seed: the heads of columns, and a row a study."""
+        seeds = sorted({seed for part in self.parts for seed in part.seeds})
+        rows = [
+            [
+                part.study.name,
+                str(part.num_to_train),
+                *(duration(part.seeds[seed][1]) if seed in part.seeds else "-" for seed in seeds),
+                duration(part.why_seconds) if part.why_seconds else "-",
+                duration(part.seconds),
+            ]
+            for part in self.parts
+        ]
+        return ["study", "runs to train", *(f"seed {seed}" for seed in seeds), "the why", "in all"], rows
+
     def __repr__(self) -> str:
-        return self.words
+        return text_table(self.words, *self.table())
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
+        return bundle(repr(self), html_table(self.words, *self.table()))
 
     def rows(self) -> list[dict[str, Any]]:
         """Return how each run stands, as values for JSON."""

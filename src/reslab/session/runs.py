@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from reslab.analysis.tidy import Tables, read_tables
-from reslab.errors import ResLabError, nearest
+from reslab.errors import ResLabError, UnknownRunError, nearest
 from reslab.exhibits.curves import Curves, error_figure
 from reslab.lab.store import find_runs
 from reslab.naming import run_names
 from reslab.recipe import field_names
 from reslab.session.comparison import Comparison, compare_sides
 from reslab.session.display import Bundle, ShownFigure, bundle, html_table, text_table
+from reslab.session.progress import aside
 from reslab.session.run import Run
 from reslab.studies.catalogue import chapter_of
 from reslab.studies.questions import own
@@ -35,7 +36,7 @@ class Runs(Mapping[str, Run]):
 
     @classmethod
     def below(cls, root: str | Path, **options: Any) -> Self:
-        """Return all runs below a folder that can be read; raises `ResLabError` where there is no such folder."""
+        """Return all runs below a folder, telling of those that cannot be read; raises `ResLabError` for no folder."""
         folder = Path(root)
         if not folder.is_dir():
             raise ResLabError(f"there is no folder {folder}")
@@ -43,16 +44,16 @@ class Runs(Mapping[str, Run]):
         for files in find_runs(folder):
             try:
                 found.append(Run(files.path, **options))
-            except ResLabError:  # `reslab status` and a report say what is wrong with it
-                continue
+            except ResLabError as error:
+                aside(f"reslab: left out: {error}")
         return cls(found)
 
     def __getitem__(self, name: str) -> Run:
-        """Return the run of an id; raises `KeyError`, as every mapping does, with the nearest ids."""
+        """Return the run of an id; raises `UnknownRunError`, a `KeyError` as of every mapping, with the nearest id."""
         for key in (name, f"{name}/seed0"):
             if key in self._runs:
                 return self._runs[key]
-        raise KeyError(f"there is no run {name!r}{nearest(str(name), self._runs)}")
+        raise UnknownRunError(f"there is no run {name!r}{nearest(str(name), self._runs)}")
 
     def __contains__(self, name: object) -> bool:
         return name in self._runs or f"{name}/seed0" in self._runs
