@@ -43,8 +43,8 @@ def train(
     """Train one run, resume it, or leave it alone if it has ended; return it, whatever its end.
 
     The recipe is the one given, or the preset's (assignment unless you say otherwise); `fields` change it, as in
-    depth=56 or learning_rate=0.2, and `epochs` stretches its schedule.  Ctrl-C writes a checkpoint and raises KeyboardInterrupt; the same call resumes.  A run that
-    diverged is a result: its `status` says so.  Raises `ResLabError` for what you can mend.
+    depth=56 or learning_rate=0.2, and `epochs` stretches its schedule.  Ctrl-C writes a checkpoint and raises
+    KeyboardInterrupt; the same call resumes.  A run that diverged is a result: its `status` says so.  Raises `ResLabError` for what you can mend.
     """
     chosen = _recipe(recipe, preset, fields, epochs, device)
     kept = None if keep_epochs is None else tuple(sorted(set(keep_epochs)))
