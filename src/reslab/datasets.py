@@ -6,6 +6,7 @@ recipe needs no more.  The images of any other set are the user's own, and a rec
 """
 
 import math
+import re
 from dataclasses import dataclass
 
 from reslab.errors import ResLabError
@@ -135,8 +136,30 @@ SHORT = 16
 """Digits of a fingerprint that tell one set of images from another: in a recipe, and wherever people read it."""
 
 
+ARRAYS = "arrays"
+"""The name of images that were given as arrays in Python."""
+
+_FUNCTION = re.compile(r"(?:.*/)?([^/@:]+\.py):([A-Za-z_]\w*)", re.DOTALL)
+
+
+def is_brought(name: str) -> bool:
+    """Return whether a data set is the user's own arrays, or what a function in a file returns (my_images.py:load).
+
+    Such images are kept below the data root by their fingerprint: see `reslab.data.own_images`.
+    """
+    return name == ARRAYS or _FUNCTION.fullmatch(name) is not None
+
+
+def placeless(name: str) -> str:
+    """Return a data set's name without the folder that the file of its function lies in."""
+    return name.rpartition("/")[2] if is_brought(name) else name
+
+
 def known(name: str) -> DatasetSpec:
     """Return what is known of a data set; raise `ResLabError` where there is none of this name."""
+    if is_brought(name):
+        match = _FUNCTION.fullmatch(name)
+        return DatasetSpec(words=f"{match[2]} ({match[1]})" if match else "own arrays", loader="")
     if name not in DATASETS:
         raise ResLabError(f"there is no data set {name!r}; there are {', '.join(DATASETS)}")
     return DATASETS[name]

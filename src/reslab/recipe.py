@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self, cast
 
-from reslab.datasets import DATASETS, SHORT, images_used, is_named, known
+from reslab.datasets import DATASETS, SHORT, images_used, is_brought, is_named, known, placeless
 from reslab.errors import ResLabError, nearest
 from reslab.families import FAMILIES, check_depth, family_of
 from reslab.own_code import Reference, parse
@@ -38,7 +38,8 @@ class Recipe:
     """
 
     dataset: str = "cifar10"
-    """Data set: one of those that `reslab data list` shows, or imagefolder (your own, one folder per class)."""
+    """Data set: one of those that `reslab data list` shows; your own: imagefolder (one folder per class) or \
+my_images.py:load, a function that returns arrays (docs/own_images.md)."""
     images: str = ""
     """Which images, for a set that its name does not tell: the first 16 digits of their fingerprint.  ResLab fills it \
 in from the data root; a set known by its name has none."""
@@ -204,7 +205,8 @@ the first drop."""
     def id(self) -> str:
         """Name and short SHA-256 of the canonical JSON, e.g. cifar10-resnet20-3f9a1c2b."""
         digest = hashlib.sha256(canonical_json(self).encode()).hexdigest()
-        return f"{self.dataset}-{self.network_name}-{digest[:8]}"
+        own = parse(self.dataset)
+        return f"{self.dataset if own is None else own.slug}-{self.network_name}-{digest[:8]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,7 +393,7 @@ def _coerce(name: str, kind: Any, value: Any) -> Scalar:
     if isinstance(value, float) and not math.isfinite(value):
         raise ResLabError(f"{name} must be a finite number, not {value!r}")
     allowed = tuple(DATASETS) if name == "dataset" else CHOICES.get(name)
-    if allowed is not None and value not in allowed:
+    if allowed is not None and value not in allowed and not (name == "dataset" and is_brought(str(value))):
         raise ResLabError(f"{name} must be one of {', '.join(allowed)}; not {value!r}{nearest(str(value), allowed)}")
     return cast(Scalar, value)
 
@@ -500,6 +502,8 @@ def _irrelevant(recipe: Recipe) -> dict[str, Scalar]:
     unused: dict[str, Scalar] = {}
     if is_named(recipe.dataset):
         unused["images"] = ""
+    elif recipe.images:
+        unused["dataset"] = placeless(recipe.dataset)
     if (own := recipe.own_network) is not None and own.digest:
         unused["network"] = f"{own.file}:{own.function}@{own.digest}"  # where the file lay plays no part
     if not family.has_shortcuts:

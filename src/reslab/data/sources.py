@@ -4,10 +4,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from reslab.data import own_images
 from reslab.data.folders import Folders, Progress
 from reslab.data.images import Dataset
 from reslab.data.places import looked
-from reslab.datasets import DATASETS, SHORT, is_named, known, named
+from reslab.datasets import DATASETS, SHORT, is_brought, is_named, known, named
 from reslab.errors import DataError, ResLabError, nearest
 from reslab.recipe import Recipe, vary
 
@@ -24,11 +25,16 @@ def load(name: str, data_root: Path | None = None) -> Dataset:
     return loaded
 
 
-def load_any(name: str, data_root: Path | None = None, progress: Progress | None = None) -> Dataset | Folders:
+def load_any(
+    name: str, data_root: Path | None = None, progress: Progress | None = None, *, images: str = ""
+) -> Dataset | Folders:
     """Return a data set as `load` does, or the image folder in `data_root`, whose images stay in their files.
 
-    `progress` hears how far their fingerprint has come, which takes a pass over all files the first time.
+    `progress` hears how far their fingerprint has come, which takes a pass over all files the first time.  `images`
+    says which of the user's own arrays are meant (see `Recipe.images`); no code of theirs is run.
     """
+    if is_brought(name):
+        return own_images.load(name, images, data_root)
     check_present(name, data_root)
     loaded: Dataset | Folders = _function(name, known(name).loader)(name, data_root, progress)
     return loaded
@@ -42,6 +48,11 @@ def identified(recipe: Recipe, data_root: Path | None = None, progress: Progress
     if is_named(recipe.dataset):
         return recipe
     return vary(recipe, images=load_any(recipe.dataset, data_root, progress).fingerprint[:SHORT])
+
+
+def load_for(recipe: Recipe, data_root: Path | None = None) -> Dataset | Folders:
+    """Return the images of a recipe, as `load_any` does."""
+    return load_any(recipe.dataset, data_root, images=recipe.images)
 
 
 def check_present(name: str, data_root: Path | None = None) -> None:

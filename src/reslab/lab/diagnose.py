@@ -206,7 +206,7 @@ def _check_given(files: RunFiles, run: Run, settings: Settings) -> None:
         sources.check_present(run.recipe.dataset, settings.data_root)
     except DataError:
         return
-    check_trained_on(files, sources.load_any(run.recipe.dataset, settings.data_root))
+    check_trained_on(files, sources.load_for(run.recipe, settings.data_root))
 
 
 def _found(files: RunFiles, run: Run, digest: str) -> Json:
@@ -224,7 +224,7 @@ def _covers(entry: Json | None, budget: str) -> bool:
 def _subjects(files: RunFiles, run: Run, settings: Settings, device: torch.device) -> Callable[[_Moment], Subject]:
     """Return what gives the subject of each moment; the images are read once for all."""
     recipe = run.recipe
-    dataset = sources.load_any(recipe.dataset, settings.data_root)
+    dataset = sources.load_for(recipe, settings.data_root)
     check_trained_on(files, dataset)
     source = source_to_run(files, run, settings.trust_code)
     initial, augmented, evaluations = assemble(run, dataset, device, source=source)

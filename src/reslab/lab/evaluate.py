@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from reslab.data.serving import AnyDataset, batches_to_measure
-from reslab.data.sources import load_any
+from reslab.data.sources import load_any, load_for
 from reslab.errors import CheckpointError, DataError, ResLabError
 from reslab.lab.assembly import predicted, shape_of, training_network
 from reslab.lab.candidates import Asked, Candidate, candidates
@@ -112,7 +112,7 @@ def evaluate_run(
     files.check_files()
     source = source_to_run(files, run, trust_code)
     weights = read_weights_file(files.weights) if source is None else read_own_weights(files.weights)
-    dataset = load_any(recipe.dataset, data_root)
+    dataset = load_for(recipe, data_root)
     check_trained_on(files, dataset)
     asked = recipe if precision is None else vary(recipe, precision=precision)
     decided = dict.fromkeys(("dataset", "network", "family", "shortcut", "normalisation", "precision"), "run.json")

@@ -122,12 +122,13 @@ def _train(
             kernels()
     if known(recipe.dataset).in_files:
         emit("preparing", words="tries its image files, for some seconds at most")
-    dataset = _load(recipe.dataset, settings.data_root)
+    dataset = _load(recipe.dataset, settings.data_root, recipe.images)
     # Before any of its files is changed:
     check_images(files, dataset, "began with", "use the same --data-root, or another --runs folder")
     source = source_to_run(files, run, settings.trust_code)
     module, images, evaluations = assemble(run, dataset, device, settings.checkpoint_activations, source)
-    is_free = settings.threads is None and are_free(device, module, recipe, most)
+    is_usual = shape_of(dataset, recipe)[1:] == (recipe.image_size, recipe.image_size)  # what `are_free` tries
+    is_free = settings.threads is None and is_usual and are_free(device, module, recipe, most)
     following = follow_load(most, settings.default_threads) if is_free else None
     problem = ""
     if device.type == "cuda":
@@ -240,14 +241,14 @@ _LOADING = threading.Lock()
 """Runs side by side want the same images: the first reads them, the others wait."""
 
 
-def _load(name: str, data_root: Path | None) -> AnyDataset:
+def _load(name: str, data_root: Path | None, images: str = "") -> AnyDataset:
     with _LOADING:
-        return _read(name, data_root)
+        return _read(name, data_root, images)
 
 
 @lru_cache(maxsize=2)
-def _read(name: str, data_root: Path | None) -> AnyDataset:
-    dataset = sources.load_any(name, data_root)
+def _read(name: str, data_root: Path | None, images: str) -> AnyDataset:
+    dataset = sources.load_any(name, data_root, images=images)
     if isinstance(dataset, Folders):
         check_decodes(dataset)
     return dataset

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reslab.data import own_images
 from reslab.data.folder_files import folder_root
 from reslab.data.folders import count
-from reslab.datasets import DATASETS, Size, images_used
-from reslab.errors import ResLabError
+from reslab.datasets import DATASETS, Size, images_used, is_brought
+from reslab.errors import DataError, ResLabError
 from reslab.families import num_blocks
 from reslab.files import Json
 from reslab.lab.store import Status, find_runs, run_files
@@ -137,6 +138,11 @@ def _size(recipe: Recipe, provenance: Json | None, sizes: dict[str, Size], data_
         found = provenance["data"]
         num_train = round(found["num_train"] / recipe.train_share) + found["num_holdout"]
         return Size(num_train, found["num_test"], found["num_classes"])
+    if is_brought(recipe.dataset):
+        size = own_images.count(recipe.images, data_root)
+        if size is None:
+            raise DataError(own_images.missing(recipe.dataset, recipe.images, data_root))
+        return size
     if recipe.dataset not in sizes:
         sizes[recipe.dataset] = count(folder_root(data_root))
     return sizes[recipe.dataset]

@@ -5,14 +5,9 @@ This runs the user's code: whoever calls it has made sure that the user said so 
 
 import contextlib
 import copy
-import inspect
 import random
-import sys
-import threading
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -21,15 +16,13 @@ from torch import Tensor, nn
 
 from reslab.errors import ResLabError
 from reslab.own_code import Reference
+from reslab.own_running import load_function, modules_of, told
 from reslab.recipe import random_stream
 
 Build = Callable[[int, int], nn.Module]
 
 TRIED_IMAGES = 2
 """Images that a network is tried on."""
-
-_LOADING = threading.RLock()
-"""Held while the modules of a folder stand in `sys.modules`."""
 
 
 def build_own(
@@ -41,75 +34,12 @@ def build_own(
     afterwards.  Parameters that the loss does not depend on are set not to require a gradient.  Raises `ResLabError`
     that names the function and, for an exception of its own, the line.
     """
-    with _modules_of(folder):
-        function = _function(folder, reference)
+    with modules_of(folder):
+        function = load_function(folder, reference, "num_classes", "seed")
         network, again = (_called(function, reference, num_classes, seed, image_shape, folder) for _ in range(2))
         _check_repeatable(reference, network, again)
-        _try(network, reference, num_classes, image_shape, folder)
+    _try(network, reference, num_classes, image_shape, folder)
     return network
-
-
-def is_loading() -> bool:
-    """Return whether this thread is running the file of a network."""
-    return getattr(_STATE, "depth", 0) > 0
-
-
-_STATE = threading.local()
-
-
-@contextlib.contextmanager
-def _modules_of(folder: Path) -> Iterator[None]:
-    """Let modules be imported from this folder and from no other run's of the same names; nothing is left behind."""
-    names = {path.stem for path in folder.glob("*.py")} | {path.name for path in folder.iterdir() if path.is_dir()}
-
-    def own() -> dict[str, ModuleType]:
-        return {name: module for name, module in sys.modules.items() if name.split(".")[0] in names}
-
-    with _LOADING:
-        before, wrote = own(), sys.dont_write_bytecode
-        for name in before:
-            del sys.modules[name]
-        sys.path.insert(0, str(folder))
-        sys.dont_write_bytecode = True
-        _STATE.depth = getattr(_STATE, "depth", 0) + 1
-        try:
-            yield
-        finally:
-            _STATE.depth -= 1
-            sys.dont_write_bytecode = wrote
-            with contextlib.suppress(ValueError):
-                sys.path.remove(str(folder))
-            for name in own():
-                del sys.modules[name]
-            sys.modules.update(before)
-
-
-def _function(folder: Path, reference: Reference) -> Build:
-    path = folder / reference.file
-    name = path.stem
-    module = ModuleType(name)
-    module.__file__ = str(path)
-    sys.modules[name] = module
-    try:
-        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
-    except Exception as error:
-        raise _told(error, reference, folder, "its file cannot be run") from error
-    function = getattr(module, reference.function, None)
-    if function is None:
-        there = sorted(name for name, value in vars(module).items() if inspect.isfunction(value))
-        raise ResLabError(f"{reference.file} has no function {reference.function}; it has {', '.join(there) or 'none'}")
-    if not callable(function):
-        raise ResLabError(f"{reference.words} is no function but {type(function).__name__}")
-    try:
-        inspect.signature(function).bind(10, 0)
-    except TypeError as error:
-        raise ResLabError(
-            f"{reference.words} must take (num_classes, seed), and takes {inspect.signature(function)}: {error}"
-        ) from None
-    except ValueError:  # no signature to be had
-        pass
-    built: Build = function
-    return built
 
 
 def _called(
@@ -200,21 +130,15 @@ def _forward(network: nn.Module, images: Tensor, reference: Reference, folder: P
 
 
 def _told(error: Exception, reference: Reference, folder: Path, what: str) -> ResLabError:
-    """Return an exception of the user's code in words, with the line of it that was last run."""
-    frames = [one for one in traceback.extract_tb(error.__traceback__) if one.filename.startswith(str(folder))]
-    line = f", {Path(frames[-1].filename).relative_to(folder)}, line {frames[-1].lineno}" if frames else ""
-    if isinstance(error, SyntaxError) and error.lineno:
-        line = f", line {error.lineno}"
     beside = ""
     if isinstance(error, ImportError):
         beside = (
-            ".  It runs from a copy of the file and of what its import statements name beside it: import that by name, "
-            "and install packages from elsewhere"
+            ".  It runs from a copy of the file and of what its import statements name beside it: import that by name "
+            "at the top of the file, and install packages from elsewhere"
         )
     elif isinstance(error, FileNotFoundError):
         beside = ".  It runs from a copy of its Python files: it cannot read other files beside them"
-    words = str(error).split("\n", 1)[0]
-    return ResLabError(f"{reference.words}: {what}{line}: {type(error).__name__}: {words}{beside}")
+    return told(error, reference, folder, what, beside)
 
 
 def _shape(tensor: Tensor) -> str:

@@ -14,7 +14,7 @@ from reslab.analysis.predictions import always_wrong
 from reslab.data.decoding import decode
 from reslab.data.folders import Folders
 from reslab.data.images import Dataset
-from reslab.data.sources import load_any
+from reslab.data.sources import load_for
 from reslab.errors import DataError
 from reslab.exhibits.blocks import Block, Prose
 from reslab.exhibits.picture_sheet import MOST_PICTURES, Picture, Sheet, sheet_figure
@@ -58,7 +58,7 @@ def hard_images(key: str, groups: Sequence[Group], data_root: Path | None) -> li
 def _images(group: Group, predictions: Predictions, data_root: Path | None) -> Dataset | Folders | None:
     """Return the images that a group was tested on; None where they are not here, or others are."""
     try:
-        found = load_any(group.recipe.dataset, data_root)
+        found = load_for(group.recipe, data_root)
     except DataError:
         return None
     known = (found.fingerprint, found.former) if isinstance(found, Folders) else (found.fingerprint,)

@@ -8,6 +8,7 @@ from reslab.errors import ResLabError
 from reslab.lab.settings import Settings
 from reslab.recipe import Recipe, stretch, vary
 from reslab.recipe import Run as Asked
+from reslab.session.bringing import NetworkGiven, brought_fields, network_text
 from reslab.session.fields import RecipeFields, StudyFields
 from reslab.session.progress import aside
 from reslab.session.run import Run
@@ -28,6 +29,8 @@ Path_ = str | Path
 def train(
     recipe: Recipe | None = None,
     *,
+    network: NetworkGiven | None = None,
+    images: Any = None,
     preset: str | None = None,
     epochs: float | None = None,
     seed: int = 0,
@@ -44,8 +47,14 @@ def train(
 
     The recipe is the one given, or the preset's (assignment unless you say otherwise); `fields` change it, as in
     depth=56 or learning_rate=0.2, and `epochs` stretches its schedule.  Ctrl-C writes a checkpoint and raises
-    KeyboardInterrupt; the same call resumes.  A run that diverged is a result: its `status` says so.  Raises `ResLabError` for what you can mend.
+    KeyboardInterrupt; the same call resumes.  A run that diverged is a result: its `status` says so.  Raises
+    `ResLabError` for what you can mend.
+
+    `network` is a function of your own from (num_classes, seed) to a torch.nn.Module, or where it is, as in
+    "my_net.py:build" (docs/own_network.md).  `images` are your own: (x_train, y_train, x_test, y_test), a pair of torch
+    datasets, or "my_images.py:load" (docs/own_images.md).
     """
+    fields = brought_fields(fields, network, images, data_root)
     chosen = _recipe(recipe, preset, fields, epochs, device)
     kept = None if keep_epochs is None else tuple(sorted(set(keep_epochs)))
     settings = Settings(
@@ -72,6 +81,7 @@ def study(
     precision: str | None = None,
     vary: Mapping[str, Sequence[Any]] | None = None,
     fit: str | None = None,
+    network: NetworkGiven | None = None,
     runs: Path_ = "runs",
     data_root: Path_ | None = None,
     device: str = "auto",
@@ -87,6 +97,10 @@ def study(
     from reslab.session.fitting import Size
     from reslab.session.study import Study
 
+    if network is not None:
+        fields["network"] = network_text(network)  # type: ignore[typeddict-unknown-key]
+    if vary is not None:
+        vary = {name: [network_text(one) if name == "network" else one for one in own] for name, own in vary.items()}
     datasets = None if dataset is None else (dataset,) if isinstance(dataset, str) else tuple(dataset)
     asked_depths = None if depths is None else (depths,) if isinstance(depths, int) else tuple(depths)
     settings = Settings(None if data_root is None else Path(data_root), device)

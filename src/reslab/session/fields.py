@@ -17,7 +17,6 @@ class StudyFields(TypedDict, total=False):
     randaugment_magnitude: float
     cutout: int
     mixup: float
-    network: str
     family: str
     width: int
     shortcut: str

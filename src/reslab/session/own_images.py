@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reslab.datasets import SHORT, is_named, known
+from reslab.datasets import ARRAYS, SHORT, is_brought, is_named, known
 from reslab.recipe import Run, vary
 from reslab.session.progress import PLAIN_SECONDS, Tell
 
@@ -58,10 +58,18 @@ def look_at(datasets: Iterable[str], data_root: Path | None, tell: Tell) -> list
     if not asked:
         return []
     from reslab.data.folders import Folders
+    from reslab.data.own_images import from_function
     from reslab.data.sources import load_any
 
     found = []
     for name in asked:
+        if name == ARRAYS:  # its recipe has the fingerprint
+            continue
+        if is_brought(name):
+            path, brought = from_function(name, data_root)
+            sizes = (len(brought.train), len(brought.test))
+            found.append(OwnImages(name, path, brought.fingerprint[:SHORT], *sizes, brought.class_names))
+            continue
         dataset = load_any(name, data_root, _Progress(tell))
         assert isinstance(dataset, Folders)
         counts = (len(dataset.train), len(dataset.test))

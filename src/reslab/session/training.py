@@ -15,6 +15,7 @@ from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles, Status, run_files
 from reslab.naming import run_name
+from reslab.own_running import check_not_running
 from reslab.presets import muon_left, preset_recipe
 from reslab.recipe import OWN_NETWORK, Recipe, Run, stretch, vary
 from reslab.session.own_images import fingerprints, look_at, tell_former
@@ -62,11 +63,14 @@ def train_run(
     `DataError` where the images are not there, `LockedError` where another process trains the run, other kin of
     `ResLabError` for what a user can mend.
     """
+    check_not_running()
     check_kept(asked.recipe, settings.keep_epochs)
     check_present(asked.recipe.dataset, settings.data_root)
     own = look_at([asked.recipe.dataset], settings.data_root, tell)
     sources = read_sources([asked.recipe])
-    recipe = with_source(vary(asked.recipe, images=fingerprints(own).get(asked.recipe.dataset, "")), sources)
+    recipe = with_source(
+        vary(asked.recipe, images=fingerprints(own).get(asked.recipe.dataset, asked.recipe.images)), sources
+    )
     run = Run(recipe, asked.seed)
     for one in own:
         tell(one.words)

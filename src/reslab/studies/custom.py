@@ -41,7 +41,7 @@ from reslab.studies.study import NAME, Study, Variant
 _TEXTS = ("name", "title", "question", "expectation")
 _BASE: dict[str, Scalar] = {"preset": "assignment", "dataset": "cifar10", "depth": 20}
 _KEYS = (*_TEXTS, *_BASE, "epochs", "seeds", "recipe", "vary", "variants")
-_FILES = ("network",)
+_FILES = ("network", "dataset")
 """What may name a function in a file, by its place beside the TOML file."""
 _VARIED = tuple(dict.fromkeys(("preset", "epochs", *written_fields())))
 

@@ -92,7 +92,7 @@ class Study:
 
     def on_images(self, images: Mapping[str, str]) -> Self:
         """Return the study on these images, by the data sets whose names do not tell them (see `Recipe.images`)."""
-        return self.with_recipes(lambda recipe: vary(recipe, images=images.get(recipe.dataset, "")))
+        return self.with_recipes(lambda recipe: vary(recipe, images=images.get(recipe.dataset, recipe.images)))
 
     def with_recipes(self, changed: Callable[[Recipe], Recipe]) -> Self:
         """Return the study with each variant's recipe changed."""

@@ -1,0 +1,232 @@
+"""Images of the user's own in memory: arrays, datasets of torch's, or what a function in a file returns.
+
+They are kept once, below the data root, in a file named by the fingerprint of their content: a run finds them there
+whenever it is resumed or measured.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from reslab.data.images import Dataset, ImageSet, canonical_order, make_dataset, pixel_digests
+from reslab.data.places import keeping_place, looked, places
+from reslab.datasets import ARRAYS, SHORT, Size, known
+from reslab.errors import DataError
+from reslab.files import sync_folder, write_whole
+from reslab.own_code import parse
+from reslab.own_running import load_function, modules_of, told
+
+FOLDER = "own"
+"""Where they are kept, below the data root."""
+
+LEAST_SIDE = 8
+"""Pixels that an image has at least in height and width."""
+
+_FORMS = (
+    "images are (x_train, y_train, x_test, y_test), with the names of the classes as a fifth if you like, or a pair of "
+    "torch datasets (train, test)"
+)
+_PARTS = ("train", "test")
+
+
+class Brought(NamedTuple):
+    """What is known of images that were brought and kept."""
+
+    path: Path
+    dataset: Dataset
+
+
+def from_function(text: str, data_root: Path | None = None) -> Brought:
+    """Call the function that a text names, as in my_images.py:load, and keep the images that it returns."""
+    reference = parse(text)
+    assert reference is not None
+    folder = reference.path.absolute().parent
+    if not reference.path.is_file():
+        raise DataError(f"there is no file {reference.path}, which {text} names")
+    with modules_of(folder):
+        function = load_function(folder, reference)
+        try:
+            given = function()
+        except Exception as error:
+            raise told(error, reference, folder, "it fails") from error
+        try:
+            dataset = from_given(given, f"{reference.file}:{reference.function}")
+        except DataError as error:
+            raise DataError(f"{reference.words}: {error}") from None
+    return Brought(keep(dataset, data_root), dataset)
+
+
+def from_given(given: Any, name: str = ARRAYS) -> Dataset:
+    """Return the data set of arrays or torch datasets, its images in canonical order; raises `DataError` in words."""
+    if not isinstance(given, tuple | list) or len(given) not in (2, 4, 5):
+        raise DataError(f"{_FORMS}; not {_described(given)}")
+    names: Sequence[str] | None = None
+    if len(given) == 2:
+        pairs = [_read(part, which) for part, which in zip(given, _PARTS, strict=True)]
+        names = getattr(given[0], "classes", None)
+    else:
+        pairs = [(np.asarray(given[0]), np.asarray(given[1])), (np.asarray(given[2]), np.asarray(given[3]))]
+        names = given[4] if len(given) == 5 else None
+    parts = [_part(pixels, labels, which) for (pixels, labels), which in zip(pairs, _PARTS, strict=True)]
+    return _dataset(name, parts[0], parts[1], names)
+
+
+def keep(dataset: Dataset, data_root: Path | None = None) -> Path:
+    """Keep the images below the data root, unless they are there, and return the file."""
+    path = keeping_place(data_root) / FOLDER / _file(dataset.fingerprint)
+    if path.is_file():
+        return path
+    arrays: dict[str, NDArray[Any]] = {}
+    for which, part in zip(_PARTS, (dataset.train, dataset.test), strict=True):
+        arrays |= {f"{which}_images": np.ascontiguousarray(part.images), f"{which}_labels": part.labels}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, save(arrays, {"class_names": json.dumps(dataset.class_names)}))
+        sync_folder(path.parent)
+    except OSError as error:
+        raise DataError(
+            f"cannot keep images in {path.parent}: {error.strerror or error}; choose another with --data-root"
+        ) from error
+    return path
+
+
+def load(name: str, images: str, data_root: Path | None = None) -> Dataset:
+    """Return the images kept under a fingerprint; raises `DataError` where they are not, or are damaged."""
+    path = find(images, data_root)
+    if path is None:
+        raise DataError(missing(name, images, data_root))
+    try:
+        with safe_open(path, framework="numpy") as file:
+            names = tuple(json.loads(file.metadata()["class_names"]))
+            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no dict)
+        train, test = (ImageSet(arrays[f"{which}_images"], arrays[f"{which}_labels"]) for which in _PARTS)
+        dataset = make_dataset(name, train, test, names)
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        raise DataError(f"{path} is damaged: {error}; remove it, and give the images again") from None
+    if not dataset.fingerprint.startswith(images):
+        raise DataError(
+            f"{path} is damaged: its images are others than it was written with; remove it, and give them again"
+        )
+    return dataset
+
+
+def count(images: str, data_root: Path | None = None) -> Size | None:
+    """Return how many images and classes are kept under a fingerprint, None where they are not."""
+    path = find(images, data_root)
+    if path is None:
+        return None
+    with safe_open(path, framework="numpy") as file:
+        train, test = (file.get_slice(f"{which}_labels").get_shape()[0] for which in _PARTS)
+        return Size(train, test, len(json.loads(file.metadata()["class_names"])))
+
+
+def find(images: str, data_root: Path | None = None) -> Path | None:
+    """Return the file that images are kept in under a fingerprint, or None."""
+    paths = (place / FOLDER / _file(images) for place in places(data_root))
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _file(fingerprint: str) -> str:
+    return f"{fingerprint[:SHORT]}.safetensors"
+
+
+def missing(name: str, images: str, data_root: Path | None) -> str:
+    """Return what to say where images are not kept."""
+    again = "reslab.train(images=...)" if name == ARRAYS else f"--dataset {name}"
+    return (
+        f"the images {images} of {known(name).words} are not kept in {looked(data_root)}: give them again ({again}), "
+        f"or copy {FOLDER}/{_file(images)} there from where they were given"
+    )
+
+
+def _read(part: Any, which: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return what a torch dataset holds, read image by image."""
+    if not (hasattr(part, "__len__") and hasattr(part, "__getitem__")):
+        raise DataError(f"{_FORMS}; {which} is {type(part).__name__}, which has no length or no items")
+    if len(part) == 0:
+        raise DataError(f"{which} has no images")
+    items = [part[place] for place in range(len(part))]
+    for place, item in enumerate(items):
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            raise DataError(f"{which}[{place}] must be (image, label), not {_described(item)}")
+    pixels = [np.asarray(image) for image, _ in items]
+    if len({(one.shape, one.dtype) for one in pixels}) > 1:
+        raise DataError(f"the images of {which} must all be of one size; resize or crop them first")
+    if any(not np.array_equal(pixels[place], np.asarray(part[place][0])) for place in range(min(8, len(part)))):
+        raise DataError(
+            f"{which} gives other pixels when it is read again: leave out random transforms, the recipe augments images"
+        )
+    return np.stack(pixels), np.array([label for _, label in items])
+
+
+def _part(pixels: NDArray[Any], labels: NDArray[Any], which: str) -> ImageSet:
+    images = _three_channels(_bytes(_channels_first(pixels, which), which))
+    flat = labels.reshape(-1) if labels.ndim == 2 and labels.shape[1] == 1 else labels
+    if flat.ndim != 1 or not (np.issubdtype(flat.dtype, np.integer) or np.all(flat == np.round(flat))):
+        raise DataError(f"y_{which} must be one whole number for each image, not {_described(labels)}")
+    found = ImageSet(images, flat.astype(np.int64))
+    order = canonical_order(pixel_digests(found.images), found.labels)
+    return found.take(order)
+
+
+def _channels_first(pixels: NDArray[Any], which: str) -> NDArray[Any]:
+    """Return images as N x C x H x W, from that, N x H x W x C or N x H x W, with 1 or 3 channels."""
+    wanted = "N x H x W x C, N x C x H x W or N x H x W, with 1 or 3 channels"
+    if pixels.ndim == 3:
+        pixels = pixels[:, np.newaxis]
+    elif pixels.ndim == 4 and pixels.shape[3] in (1, 3) and pixels.shape[1] not in (1, 3):
+        pixels = pixels.transpose(0, 3, 1, 2)
+    if pixels.ndim != 4 or pixels.shape[1] not in (1, 3):
+        raise DataError(f"x_{which} must be {wanted}; not {_described(pixels)}")
+    if min(pixels.shape[2:]) < LEAST_SIDE:
+        raise DataError(
+            f"x_{which} has images of {pixels.shape[2]} x {pixels.shape[3]}; {LEAST_SIDE} x {LEAST_SIDE} is the least"
+        )
+    return pixels
+
+
+def _bytes(pixels: NDArray[Any], which: str) -> NDArray[np.uint8]:
+    """Return pixels of 0 to 255; floats are of 0 to 1, and rounded."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    low, high = (float(pixels.min()), float(pixels.max())) if pixels.size else (0.0, 0.0)
+    if np.issubdtype(pixels.dtype, np.floating) and low >= 0 and high <= 1:
+        return np.round(255 * pixels).astype(np.uint8)
+    if np.issubdtype(pixels.dtype, np.integer) and low >= 0 and high <= 255:
+        return pixels.astype(np.uint8)
+    raise DataError(
+        f"x_{which} must have whole pixels of 0 to 255, or floats of 0 to 1, not normalised (the recipe does that); "
+        f"these are {pixels.dtype} of {low:g} to {high:g}"
+    )
+
+
+def _three_channels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return grey images as red, green and blue alike: the networks and constants are for three channels."""
+    return np.repeat(pixels, 3, axis=1) if pixels.shape[1] == 1 else np.ascontiguousarray(pixels)
+
+
+def _dataset(name: str, train: ImageSet, test: ImageSet, names: Sequence[str] | None) -> Dataset:
+    num_classes = int(train.labels.max()) + 1
+    missing = sorted(set(range(num_classes)) - set(train.labels.tolist()))
+    if missing:
+        raise DataError(
+            f"labels must be 0 to {num_classes - 1} with images of each to train on; there are none of "
+            f"{', '.join(map(str, missing[:5]))}{' and others' if len(missing) > 5 else ''}"
+        )
+    if names is None:
+        names = [str(label) for label in range(num_classes)]
+    if len(names) != num_classes or len(set(map(str, names))) != num_classes:
+        raise DataError(f"there must be a different name for each of the {num_classes} classes, not {len(set(names))}")
+    return make_dataset(name, train, test, tuple(map(str, names)))
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} of {' x '.join(map(str, value.shape)) or 'no dimension'}"
+    return f"{type(value).__name__} of {len(value)}" if isinstance(value, tuple | list) else type(value).__name__

@@ -1,0 +1,63 @@
+"""A network and images as Python gives them, turned into what a recipe names."""
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from reslab.datasets import SHORT
+from reslab.errors import ResLabError
+from reslab.own_code import parse
+from reslab.session.fields import RecipeFields
+
+NetworkGiven = str | Callable[[int, int], Any]
+"""A function from (num_classes, seed) to a torch.nn.Module, or where it is, as in my_net.py:build."""
+
+
+def brought_fields(
+    fields: RecipeFields, network: NetworkGiven | None, images: Any, data_root: str | Path | None
+) -> RecipeFields:
+    """Return a recipe's fields with the user's own network and images, which are kept below the data root."""
+    found: dict[str, Any] = dict(fields)
+    if network is not None:
+        found["network"] = network_text(network)
+    if images is not None:
+        if "dataset" in found:
+            raise ResLabError("give dataset or images, not both: your own images have no other name")
+        if isinstance(images, str):
+            found["dataset"] = images
+        else:
+            from reslab.data.own_images import from_given, keep
+
+            dataset = from_given(images)
+            keep(dataset, None if data_root is None else Path(data_root))
+            found |= {"dataset": dataset.name, "images": dataset.fingerprint[:SHORT]}
+    return cast(RecipeFields, found)
+
+
+def network_text(network: object) -> str:
+    """Return the text by which a recipe names a network: its file and function.
+
+    Raises `ResLabError` where a function stands in no file, or where another name than its own leads to it.
+    """
+    if isinstance(network, str):
+        return network
+    name = getattr(network, "__name__", "")
+    shown = name or type(network).__name__
+    advice = 'put it in a file of its own, as in network="my_net.py:build" (docs/own_network.md)'
+    if not callable(network) or inspect.ismodule(network):
+        raise ResLabError(f"network must be a function from (num_classes, seed) to a torch.nn.Module; {advice}")
+    try:
+        path = Path(str(inspect.getsourcefile(network)))
+    except TypeError:  # of what no source is known
+        path = Path()
+    if not path.is_file() or path.suffix != ".py":
+        raise ResLabError(
+            f"{shown} stands in no file (a notebook or a shell has none), so a run cannot keep it: {advice}"
+        )
+    if not name.isidentifier() or getattr(network, "__qualname__", name) != name:
+        raise ResLabError(f"{getattr(network, '__qualname__', shown)} cannot be found again in {path}: {advice}")
+    text = f"{path.as_posix()}:{name}"
+    if parse(text) is None:
+        raise ResLabError(f"{text} is no name of a function in a file: {advice}")
+    return text

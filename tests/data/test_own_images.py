@@ -1,0 +1,193 @@
+"""Images of the user's own become one data set, kept once and found again by content, or are refused."""
+
+import gzip
+import shutil
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from reslab.cli import main
+from reslab.data import own_images
+from reslab.data.own_images import from_function, from_given, keep, load
+from reslab.datasets import ARRAYS, SHORT, Size
+from reslab.errors import DataError, ResLabError
+from reslab.recipe import Recipe
+
+Pixels = NDArray[Any]
+
+
+def arrays(side: int = 12, channels: int = 3, seed: int = 0) -> tuple[Pixels, Pixels, Pixels, Pixels]:
+    """Return 24 and 8 images, N x H x W x C, of 2 classes that differ in brightness."""
+    generator = np.random.default_rng(seed)
+    parts: list[Pixels] = []
+    for count in (24, 8):
+        labels = np.arange(count) % 2
+        noise = generator.integers(0, 100, (count, side, side + 2, channels))
+        parts += [(noise + 120 * labels[:, None, None, None]).astype(np.uint8), labels]
+    return parts[0], parts[1], parts[2], parts[3]
+
+
+class Pairs:
+    """What torch's loaders take for a dataset."""
+
+    classes = ("dark", "light")
+
+    def __init__(self, pixels: Pixels, labels: Pixels, random: bool = False) -> None:
+        self.pixels, self.labels, self.random = pixels, labels, random
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, place: int) -> tuple[torch.Tensor, int]:
+        image = torch.from_numpy(self.pixels[place]).permute(2, 0, 1) / 255
+        return image.flip(2) if self.random and torch.rand(()) < 0.5 else image, int(self.labels[place])
+
+
+def test_whatever_form_and_order_they_come_in_the_content_is_the_same() -> None:
+    x, y, u, v = arrays()
+    first = from_given((x, y, u, v))
+    assert (first.name, first.train.image_shape, first.class_names) == (ARRAYS, (3, 12, 14), ("0", "1"))
+    order = np.random.default_rng(1).permutation(len(x))
+    forms: list[Any] = [
+        [x.transpose(0, 3, 1, 2), y[:, None], u, v],
+        (torch.from_numpy(x[order].astype(np.int64)), y[order].astype(float), u, v.astype(np.uint8)),
+        (x / 255, y, u / np.float32(255), v.tolist(), ["dark", "light"]),
+        (Pairs(x, y), Pairs(u, v)),
+    ]
+    for form in forms:
+        assert from_given(form).fingerprint == first.fingerprint
+    assert from_given(forms[2]).class_names == from_given(forms[3]).class_names == ("dark", "light")
+    assert from_given((x, 1 - y, u, v)).fingerprint != first.fingerprint
+    grey = from_given((x[..., 0], y, u[..., :1], v)).train.images
+    assert (grey == grey[:, :1]).all()
+    assert grey.shape == (24, 3, 12, 14)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda x, y, u, v: (x, y, u), r"images are \(x_train, y_train, x_test, y_test\).*; not tuple of 3"),
+        (lambda x, y, u, v: None, "not NoneType"),
+        (lambda x, y, u, v: (x[..., :2], y, u, v), r"x_train must be N x H x W x C.*not uint8 of 24 x 12 x 14 x 2"),
+        (
+            lambda x, y, u, v: (x.astype(float) - 128, y, u, v),
+            "not normalised .the recipe does that.; these are float64",
+        ),
+        (lambda x, y, u, v: (x, y, u * 300.0, v), "x_test must have whole pixels of 0 to 255"),
+        (lambda x, y, u, v: (x, y + 0.5, u, v), "y_train must be one whole number for each image"),
+        (
+            lambda x, y, u, v: (x, y + 1, u, v),
+            "labels must be 0 to 2 with images of each to train on; there are none of 0",
+        ),
+        (lambda x, y, u, v: (x, y, u, v + 1), "label 2 is not in 0 to 1"),
+        (lambda x, y, u, v: (x[:5], y, u, v), "5 images cannot have 24 labels"),
+        (lambda x, y, u, v: (x[:, :4], y, u[:, :4], v), "x_train has images of 4 x 14; 8 x 8 is the least"),
+        (lambda x, y, u, v: (x, y, u[:, :10], v), "training images are 3 x 12 x 14, but test images 3 x 10 x 14"),
+        (lambda x, y, u, v: (x, y, u, v, ["one"]), "a different name for each of the 2 classes, not 1"),
+        (lambda x, y, u, v: (Pairs(x, y, random=True), Pairs(u, v)), "leave out random transforms"),
+        (lambda x, y, u, v: ([x, x], Pairs(u, v)), r"train\[0\] must be .image, label."),
+        (lambda x, y, u, v: (Pairs(x[:0], y[:0]), Pairs(u, v)), "train has no images"),
+    ],
+)
+def test_what_is_no_images_is_refused_in_words(change: Any, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        from_given(change(*arrays()))
+
+
+def test_they_are_kept_once_and_found_by_their_fingerprint(tmp_path: Path) -> None:
+    dataset = from_given((*arrays(), ["dark", "light"]))
+    path = keep(dataset, tmp_path)
+    written = path.stat().st_mtime_ns
+    assert keep(dataset, tmp_path) == path
+    assert path.stat().st_mtime_ns == written
+    short = dataset.fingerprint[:SHORT]
+    again = load("a.py:load", short, tmp_path)
+    assert (again.name, again.fingerprint, again.class_names) == ("a.py:load", dataset.fingerprint, ("dark", "light"))
+    assert own_images.count(short, tmp_path) == Size(24, 8, 2)
+    with pytest.raises(
+        DataError, match=rf"give them again \(--dataset a.py:load\), or copy own/{'0' * 16}.safetensors"
+    ):
+        load("a.py:load", "0" * 16, tmp_path)
+    shutil.copy(path, path.with_name(f"{'0' * 16}.safetensors"))
+    with pytest.raises(DataError, match="damaged: its images are others"):
+        load(ARRAYS, "0" * 16, tmp_path)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(DataError, match=r"is damaged.*give the images again"):
+        load(ARRAYS, short, tmp_path)
+
+
+def test_a_function_in_a_file_is_told_of_where_it_fails(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    for content, words in (
+        ("def load(x): ...", r"load \(own.py\) must take \(\), and takes \(x\)"),
+        ("def load():\n    return 1 / 0", r"load \(own.py\): it fails, own.py, line 2: ZeroDivisionError"),
+        ("def load():\n    return 3", r"load \(own.py\): images are .*; not int"),
+        ("def other(): ...", "own.py has no function load; it has other"),
+    ):
+        file.write_text(content)
+        with pytest.raises(ResLabError, match=words):
+            from_function(f"{file}:load", tmp_path)
+    with pytest.raises(DataError, match="there is no file"):
+        from_function(f"{tmp_path}/none.py:load", tmp_path)
+
+
+def test_a_recipe_names_them_by_function_and_content() -> None:
+    recipe = Recipe(dataset="some/folder/my images.py:load", images="0123456789abcdef")
+    assert recipe == Recipe(dataset="my images.py:load", images="0123456789abcdef")
+    assert recipe.id.startswith("my_images.load-resnet20-")
+    with pytest.raises(ResLabError, match="dataset must be one of digits"):
+        Recipe(dataset="my_images.py")
+
+
+IDX = """
+import gzip, struct
+from pathlib import Path
+import numpy as np
+
+def idx(name):
+    content = gzip.decompress((Path(__file__).parent / name).read_bytes())
+    dimensions = content[3]
+    shape = struct.unpack(f">{dimensions}I", content[4 : 4 + 4 * dimensions])
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+
+def load():
+    return (idx("train-images-idx3-ubyte.gz"), idx("train-labels-idx1-ubyte.gz"),
+            idx("t10k-images-idx3-ubyte.gz"), idx("t10k-labels-idx1-ubyte.gz"))
+"""
+
+
+def test_the_command_line_trains_on_them_resumes_and_measures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sets = tmp_path / "sets"
+    sets.mkdir()
+    for name, array in zip(
+        ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"), arrays(16, 1), strict=True
+    ):
+        flat = array[..., 0] if array.ndim == 4 else array
+        head = struct.pack(f">BBBB{flat.ndim}I", 0, 0, 8, flat.ndim, *flat.shape)
+        (sets / f"{name}-ubyte.gz").write_bytes(gzip.compress(head + flat.astype(np.uint8).tobytes()))
+    (sets / "fashion.py").write_text(IDX)
+    flags = ["--dataset", "sets/fashion.py:load", "--data-root", "kept", "--depth", "8", "--epochs", "1"]
+    assert main(["train", *flags]) == 0
+    told = capsys.readouterr().err
+    assert "load (fashion.py)" in told
+    assert "24 training and 8 test images, 2 classes (0, 1), fingerprint" in told
+    (run,) = Path("runs").glob("fashion.load-resnet8-*/seed0")
+    assert main(["train", *flags]) == 0
+    assert main(["evaluate", str(run), "--data-root", "kept"]) == 0
+    (sets / "study.toml").write_text(
+        'name = "own"\ndataset = "fashion.py:load"\ndepth = 8\nepochs = 1\nseeds = 1\n[vary]\nmomentum = [0.9, 0.8]\n'
+    )
+    assert main(["run", "sets/study.toml", "--data-root", "kept", "--jobs", "1"]) == 0
+    assert "load (fashion.py)" in Path("report/index.html").read_text()
+    shutil.rmtree("kept")
+    capsys.readouterr()
+    assert main(["evaluate", str(run), "--data-root", "kept"]) == 4
+    assert "give them again (--dataset fashion.py:load)" in capsys.readouterr().err

@@ -1,0 +1,62 @@
+"""A network and images given to Python's door become a run like any other."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from torch import nn
+
+import reslab
+from reslab.errors import ResLabError
+from reslab.own_running import modules_of
+from reslab.session.bringing import network_text
+
+
+def build(num_classes: int, seed: int) -> nn.Module:
+    """Return a network that this file has."""
+    return nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.BatchNorm2d(4), nn.Flatten(), nn.LazyLinear(num_classes))
+
+
+def images() -> tuple[Any, ...]:
+    labels = np.arange(40) % 2
+    pixels = np.random.default_rng(0).integers(0, 90, (40, 10, 10, 3)) + 120 * labels[:, None, None, None]
+    return pixels[:30], labels[:30], pixels[30:], labels[30:]
+
+
+def test_it_trains_once_and_is_found_again(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"epochs": 2, "batch_size": 10, "mirror": "none", "precision": "fp32"}
+    places: dict[str, Any] = {"runs": tmp_path / "runs", "data_root": tmp_path / "data"}
+    run = reslab.train(network=build, images=images(), **options, **places)
+    assert run.test_error is not None
+    assert run.name.startswith("build (test_bringing.py), own arrays")
+    again = reslab.train(network=f"{__file__}:build", images=images(), **options, **places)
+    assert again == run
+    assert len(run.curve) == 2
+    assert reslab.evaluate(run, data_root=tmp_path / "data").test_error == run.test_error
+
+
+def test_a_function_that_a_run_cannot_keep_is_refused_in_words() -> None:
+    def inner(num_classes: int, seed: int) -> nn.Module:
+        return build(num_classes, seed)
+
+    notebook: dict[str, Any] = {}
+    exec("def build(num_classes, seed): ...", notebook)
+    for function, words in (
+        (lambda num_classes, seed: None, r"<lambda> cannot be found again"),
+        (inner, "inner cannot be found again"),
+        (notebook["build"], r"build stands in no file \(a notebook or a shell has none\).*put it in a file of its own"),
+        (3, "network must be a function from"),
+    ):
+        with pytest.raises(ResLabError, match=words):
+            network_text(function)
+
+
+def test_images_and_a_data_set_are_not_given_both() -> None:
+    with pytest.raises(ResLabError, match="give dataset or images, not both"):
+        reslab.train(images=images(), dataset="digits")
+
+
+def test_a_file_that_trains_when_it_is_loaded_is_told_so(tmp_path: Path) -> None:
+    with modules_of(tmp_path), pytest.raises(ResLabError, match='if __name__ == "__main__"'):
+        reslab.train(dataset="digits", depth=8, epochs=1, runs=tmp_path)
