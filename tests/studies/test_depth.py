@@ -20,11 +20,12 @@ DIVERGED = {"kind": "diverged", "message": "the loss is not finite", "epoch": 4,
 
 def test_the_question_of_the_assignment() -> None:
     study = ask(Options())
-    assert [dict(variant.factors) for variant in study.variants] == [
+    asked = [variant for variant in study.variants if "warmup" not in dict(variant.factors)]
+    assert [dict(variant.factors) for variant in asked] == [
         {"dataset": dataset, "depth": depth} for dataset in ("cifar10", "cifar100") for depth in (20, 56, 110)
     ]
     assert study.variants[0].recipe == preset_recipe("assignment")
-    assert (len(study.runs()), study.seeds) == (18, (0, 1, 2))
+    assert (len(study.runs()), study.seeds) == (18 + 6, (0, 1, 2))  # and the warm-up of 110 layers on both data sets
     assert "8.75% with 20 layers, 6.97% with 56 layers and 6.61% with 110 layers" in study.expectation
 
 
@@ -215,5 +216,26 @@ def _words(root: Path, options: Options, truths: dict[int, Truth]) -> str:
 def _written(root: Path, options: Options, truths: dict[int, Truth]) -> Study:
     study = ask(options)
     for run in study.runs():
-        write_run(root, run, truths[run.recipe.depth])
+        if run.recipe.warmup == "none":  # the truths are of the depths; the warm-up has a test of its own
+            write_run(root, run, truths[run.recipe.depth])
     return study
+
+
+def test_the_papers_warm_up_is_a_control_of_the_deepest_network_alone(tmp_path: Path) -> None:
+    options = Options(datasets=("cifar10",), depths=(20, 110), seeds=3)
+    study = ask(options)
+    (control,) = [variant for variant in study.variants if dict(variant.factors).get("warmup")]
+    assert (control.recipe.depth, control.recipe.warmup, control.recipe.warmup_rate) == (110, "until-error", 0.01)
+    assert len(ask(Options(preset="paper", datasets=("cifar10",), depths=(110,))).variants) == 1  # has it already
+    for run in study.runs():
+        warmed = run.recipe == control.recipe
+        truth = Truth(6.5 if warmed else 12.0 if run.recipe.depth == 110 else 8.5, 0.5, 0.05)
+        write_run(tmp_path, run, truth)
+    blocks = chapter_of(study, read_tables(tmp_path))
+    words = words_of(blocks)
+    assert "With the paper's warm-up ResNet-110 errs on 6.5" in words
+    assert "\N{MINUS SIGN}5.50 points (95% interval" in words
+    assert "CIFAR-10: higher with 110 layers." in words  # of the run that was asked about, without warm-up
+    assert "These runs have no such warm-up" not in words
+    table = next(block for block in blocks if isinstance(block, Table) and block.key == "errors")
+    assert [row[0] for row in table.rows] == ["ResNet-20", "ResNet-110", "ResNet-110, warm-up"]

@@ -1,15 +1,17 @@
 """How does depth change the error?  The required task of the assignment: 20, 56 and 110 layers on CIFAR-10 and -100."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from reslab.analysis.comparisons import Compared, step
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
-from reslab.exhibits.factor_figures import Axis
+from reslab.exhibits.factor_figures import MEASURED, Axis
 from reslab.exhibits.published_tables import nothing
 from reslab.exhibits.wording import dataset_name, listing, network_name, points, whole
 from reslab.published import Published, published
+from reslab.recipe import Recipe
 from reslab.studies.answers import Answer, answers_by_base
 from reslab.studies.comparable import figures_of, is_shortened, why_not_comparable
 from reslab.studies.curve_features import gap
@@ -19,39 +21,50 @@ from reslab.studies.question import Chapter, Question
 from reslab.studies.reasons import reasons
 from reslab.studies.sentences import comparison_of
 from reslab.studies.study import Options, Study
+from reslab.studies.warmup_control import WARMED_UP, control_words, with_warmup, without
 from reslab.studies.words import Words, words_of
 
 DEPTHS = (20, 56, 110)
-
-WARMED_UP = 110
-"""Layers of the network that the paper warms up (section 4.2)."""
+WARMED = "with the paper's warm-up"
 
 
 def ask(options: Options) -> Study:
     """Return the study of depth as the options have it; an impossible value raises `ResLabError`."""
     datasets, depths = options.datasets or BOTH, options.depths or DEPTHS
-    asked = [
-        (labelled([], recipe), recipe, where(recipe))
-        for dataset in dict.fromkeys(datasets)
-        for depth in sorted(set(depths))
-        for recipe in (base_recipe(options, dataset, depth),)
-    ]
+    asked = []
+    for dataset in dict.fromkeys(datasets):
+        for depth in sorted(set(depths)):
+            recipe = base_recipe(options, dataset, depth)
+            asked.append((labelled([], recipe), recipe, where(recipe)))
+            if (warmed := with_warmup(recipe)) is not None:
+                asked.append((labelled(["warm-up"], recipe), warmed, (*where(recipe), ("warmup", True))))
     paper = _papers(datasets, depths)
     return study_of(QUESTION.name, options, asked, diagnostics=("responses", "gap"), paper=paper)
 
 
 def chapter(study: Study, words: Words) -> Chapter:
     """Return what is depth's own in its chapter."""
+    controls = {variant.recipe for variant in study.variants if dict(variant.factors).get("warmup")}
+
+    def uncontrolled(found: Findings) -> Findings:
+        return replace(found, groups=without(found.groups, controls))
+
+    def label(group: Group) -> str:
+        return f"{_network(group)}{', warm-up' if group.recipe in controls else ''}"
+
+    def series(group: Group) -> str:
+        return WARMED if group.recipe in controls else MEASURED
+
     return Chapter(
         words=words,
-        label=_network,
-        pairs=_pairs,
-        axis=Axis(words("axis"), lambda group: str(group.recipe.depth)),
-        published=comparable_figures,
+        label=label,
+        pairs=lambda groups: _pairs(without(groups, controls)),
+        axis=Axis(words("axis"), lambda group: str(group.recipe.depth), series),
+        published=lambda groups: comparable_figures(without(groups, controls)),
         matches=nothing,
-        answers=_answers,
-        why=_why,
-        sections=_two_datasets,
+        answers=lambda found: _answers(uncontrolled(found)),
+        why=lambda found: [*_why(uncontrolled(found), controls), *control_words(found.groups, controls)],
+        sections=lambda found: _two_datasets(uncontrolled(found)),
         together=True,
     )
 
@@ -103,7 +116,7 @@ def _answers(found: Findings) -> list[Answer]:
     return answers
 
 
-def _why(found: Findings) -> list[Block]:
+def _why(found: Findings, controls: Collection[Recipe]) -> list[Block]:
     blocks: list[Block] = []
     for dataset in datasets_of(found.done):
         own = [one for one in found.compared if one.first.recipe.dataset == dataset]
@@ -114,7 +127,7 @@ def _why(found: Findings) -> list[Block]:
         blocks += reasons(own, _steps, found.words)
     deeper = {group.recipe.depth for group in found.done}
     notes = []
-    if any(group.recipe.depth == WARMED_UP and group.recipe.warmup == "none" for group in found.done):
+    if not controls and any(with_warmup(group.recipe) is not None for group in found.done):
         notes.append(
             f"The paper trains ResNet-{WARMED_UP} at a rate of 0.01 until the training error is below 80%.  These runs "
             "have no such warm-up."
