@@ -97,8 +97,9 @@ def heard(board: Board, name: str, stop: Callable[[], bool]) -> Callable[[dict[s
     return hear
 
 
-SECONDS_EACH = 5.0
-"""About what measuring a run takes beside its work: images read, its network made (digits, two cores)."""
+SECONDS_EACH = 15.0
+"""About what measuring a run at one moment takes beside its work: images read, the network made, and small batches,
+whose operations take longer to begin than to do (digits, ResNet-20, two cores: 20 to 25 s, of which the work is 3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +127,11 @@ class _Measurement:
 
 
 def work_of_why(study: Study, planned: Mapping[Run, Planned], counted: set[tuple[Run, bool, str]]) -> tuple[float, int]:
-    """Return the work, in the planner's unit, of what a study will measure of runs not ended, and how many they are.
+    """Return the work, in the planner's unit, of what a study will measure of runs not ended, and at how many moments.
 
     `counted` are the measurements (run, during its training, name) that other studies ask for, too; they cost once.
     """
-    total, measured = 0.0, set()
+    total, measured = 0.0, set[tuple[Run, bool]]()
     for variant in study.variants:
         run = Run(variant.recipe, study.seeds_of(variant)[0])
         item = planned[run]
@@ -140,7 +141,8 @@ def work_of_why(study: Study, planned: Mapping[Run, Planned], counted: set[tuple
             new = [name for name in dict.fromkeys(names) if (run, epochs is not None, name) not in counted]
             counted.update((run, epochs is not None, name) for name in new)
             total += _work(run.recipe, new, epochs, _budget(run.recipe))
-            measured |= {run} if new else set()
+            if new:
+                measured.add((run, epochs is not None))
     return total, len(measured)
 
 
