@@ -37,8 +37,6 @@ from reslab.studies.comparable import (
 from reslab.studies.findings import Findings
 from reslab.studies.words import Words
 
-ONE_MORE = "Where the paper gives a single run, the interval assumes that it varies as ours do."
-
 
 def against_paper(done: Sequence[Group], words: Words, *, told: bool = False) -> list[Block]:
     """Return the comparison with the paper, under its heading, for those groups that it applies to; else nothing.
@@ -55,11 +53,18 @@ def against_paper(done: Sequence[Group], words: Words, *, told: bool = False) ->
             figures, window, last = group.in_window("test_error"), group.window, group.last_epoch("test_error").mean
             if figures is None or window is None or last is None or one.low is None or one.high is None:
                 continue
-            sentences.append(
-                f"the mean over epochs {window.first} to {number(window.last)} is {points(figures.mean)}, "
-                f"{where_in(figures.mean, one)} the assignment's range ({points(one.low)} to {points(one.high)}, mean "
-                f"{points(one.error)}); the last epoch is {where_in(last, one)} it"
+            place = words(
+                "paper.in-range",
+                first=window.first,
+                last=number(window.last),
+                mean=points(figures.mean),
+                where=where_in(figures.mean, one),
+                low=points(one.low),
+                high=points(one.high),
+                theirs=points(one.error),
+                last_where=where_in(last, one),
             )
+            sentences.append(place)
             if one.window is not None and window.last < one.window[1]:
                 longer[window.last] = one.window
         if sentences:
@@ -68,9 +73,12 @@ def against_paper(done: Sequence[Group], words: Words, *, told: bool = False) ->
     if not tables:
         return []
     blocks: list[Block] = [Heading(words("headings.published")), *([Bullets(tuple(items))] if items else [])]
-    blocks += [Prose(ONE_MORE)] if any(map(_is_one_run, alike)) else []
-    blocks += [Prose(_longer_window(last, window)) for last, window in longer.items()]
-    return [*blocks, *tables, *_protocol(alike, any(verdict.resolved for *_, verdict in judged))]
+    blocks += [Prose(words("paper.one-run"))] if any(map(_is_one_run, alike)) else []
+    blocks += [
+        Prose(words("paper.longer", first=window[0], last=window[1], end=number(last)))
+        for last, window in longer.items()
+    ]
+    return [*blocks, *tables, *_protocol(alike, any(verdict.resolved for *_, verdict in judged), words)]
 
 
 def another_recipe(done: Sequence[Group], words: Words, *, told: bool = False) -> list[Block]:
@@ -88,10 +96,7 @@ def another_recipe(done: Sequence[Group], words: Words, *, told: bool = False) -
     )
     names = listing(dict.fromkeys(str(_own_length(group)) for group in own))
     share = " to ".join(dict.fromkeys(f"{100 * (schedule_share(group) or 0):.3g}%" for group in own))
-    text = (
-        f"The {names} recipe differs from the paper's and is shorter: {epochs_words(*own)}, {share} of the images of "
-        "the paper's training.  These runs cannot say what the recipe and what the length contribute to a difference."
-    )
+    text = words("paper.another", names=names, epochs=epochs_words(*own), share=share)
     tables = [
         published_table(
             f"published-{dataset}",
@@ -103,7 +108,7 @@ def another_recipe(done: Sequence[Group], words: Words, *, told: bool = False) -
         for alike in (on_dataset(own, dataset),)
     ]
     blocks: list[Block] = [Heading(words("headings.published")), *([] if told else [Bullets(items)]), Prose(text)]
-    blocks += [Prose(ONE_MORE)] if any(map(_is_one_run, own)) else []
+    blocks += [Prose(words("paper.one-run"))] if any(map(_is_one_run, own)) else []
     return [*blocks, *(table for table in tables if table is not None)]
 
 
@@ -209,14 +214,7 @@ def _published_tables(groups: Sequence[Group]) -> list[Block]:
     return [table for table in tables if table is not None]
 
 
-def _longer_window(last: float, window: tuple[int, int]) -> str:
-    return (
-        f"The assignment's range is over epochs {window[0]} to {window[1]}; the means here end at epoch {number(last)} "
-        "and have more of the epochs before the second drop of the rate in them, where errors are higher."
-    )
-
-
-def _protocol(groups: Sequence[Group], resolved: bool) -> list[Block]:
+def _protocol(groups: Sequence[Group], resolved: bool, words: Words) -> list[Block]:
     """Return how the recipes differ from the paper's, which is as much of a why as such a study can give.
 
     `resolved` says whether any difference of the errors is.
@@ -227,7 +225,7 @@ def _protocol(groups: Sequence[Group], resolved: bool) -> list[Block]:
         for aspect in differences(group.recipe, paper):
             rows.setdefault(aspect, []).append(network_name(group.recipe))
     if not rows:
-        return [Prose("The recipe is the paper's own: only chance and what the paper leaves unsaid can differ.")]
+        return [Prose(words("paper.own-recipe"))]
     everyone = {network_name(group.recipe) for group in groups}
     whose = ["all" if set(names) == everyone else listing(dict.fromkeys(names)) for names in rows.values()]
     several = set(whose) != {"all"}
@@ -239,15 +237,12 @@ def _protocol(groups: Sequence[Group], resolved: bool) -> list[Block]:
         tuple(Column(name, "left") for name in columns),
         tuple((*aspect, *([name] if several else [])) for aspect, name in zip(rows, whose, strict=True)),
     )
-    text = (
-        f"{'Why' if resolved else 'No difference from the paper is resolved'}: the recipe differs from "
-        f"the paper's in {counted(len(rows), 'aspect')} ([[protocol]]).  None was varied alone here, so this study "
-        f"cannot say what any one of them is worth; the study fidelity can.{_others_too(groups)}"
-    )
-    return [Prose(text), table]
+    case = "paper.differs" if resolved else "paper.differs-open"
+    text = words(case, aspects=counted(len(rows), "aspect"))
+    return [Prose("  ".join([text, *_others_too(groups, words)])), table]
 
 
-def _others_too(groups: Sequence[Group]) -> str:
+def _others_too(groups: Sequence[Group], words: Words) -> list[str]:
     """Return how many other published trainings of these networks lie below the paper's own figures."""
     pairs = [
         (one.error, papers.error)
@@ -257,10 +252,7 @@ def _others_too(groups: Sequence[Group]) -> str:
         if one.source != "paper"
     ]
     if not pairs:
-        return ""
+        return []
     below = sum(error < theirs for error, theirs in pairs)
-    figures = counted(len(pairs), "figure")
-    if below == len(pairs) > 1:
-        return f"  All {figures} that others publish for these networks are below the paper's own."
-    few = that_do(below, "is", "are")
-    return f"  Of the {figures} that others publish for these networks, {few} below the paper's own."
+    figures, few = counted(len(pairs), "figure"), that_do(below, "is", "are")
+    return [words("paper.all-below" if below == len(pairs) > 1 else "paper.some-below", figures=figures, few=few)]
