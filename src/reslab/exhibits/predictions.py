@@ -124,7 +124,7 @@ def _classes_panel(
         shape=shape_of(here, labels),
         tooltip=["class:N", alt.Tooltip("label:N", title="runs"), alt.Tooltip("error:Q", format=".2f")],
     )
-    return panel(dataset_name(dataset), dots, {name: rows}, max(17, 7 * len(here)) * len(drawn))
+    return panel(dataset_name(dataset), dots, {name: rows}, max(17, 4 * len(here)) * len(drawn))
 
 
 @unchecked

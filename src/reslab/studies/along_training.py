@@ -37,7 +37,7 @@ def sharpness(groups: Sequence[Group], label: Label) -> list[Block]:
 
     Means over the runs measured; the share is of the eigenvalue in the stability limit of the rate then in force.
     """
-    figure = sharpness_figure("sharpness", groups, label)
+    figure = sharpness_figure("sharpness", groups, label, ordered=True)
     if figure is None:
         return []
     name = placed(groups, label)

@@ -126,7 +126,7 @@ def _noise(groups: Sequence[Group], label: Label, words: Words) -> list[Block]:
         if side in sides
     ]
     text = "  ".join([opened(f"{'; '.join(parts)} ([[noise]])."), *([told["meaning"]] if "above" in sides else [])])
-    during = noise_figure("noise-along", groups, label)
+    during = noise_figure("noise-along", groups, label, ordered=True)
     return [table, Prose(text), *([during] if during is not None else [])]
 
 
