@@ -97,9 +97,12 @@ def heard(board: Board, name: str, stop: Callable[[], bool]) -> Callable[[dict[s
     return hear
 
 
-SECONDS_EACH = 15.0
-"""About what measuring a run at one moment takes beside its work: images read, the network made, and small batches,
-whose operations take longer to begin than to do (digits, ResNet-20, two cores: 20 to 25 s, of which the work is 3)."""
+SECONDS_EACH = 3.0
+"""About what measuring a run at one moment takes beside its work: images read, the network made (two cores)."""
+
+QUICK_COSTS_MORE = 10
+"""Times that a measurement of the quick budget takes what its work would: its batches are so small that beginning an
+operation takes longer than doing it (digits, ResNet-20, two cores: 20 to 25 s for work of 2 s)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +155,8 @@ def _budget(recipe: Recipe) -> str:
 
 def _work(recipe: Recipe, names: Iterable[str], num_epochs: int | None, budget: str) -> float:
     costs = (cost(name, budget, recipe.batch_size, is_end=num_epochs is None) for name in names)
-    return work_per_image(recipe) * sum(costs) * EVALUATION_COST * (1 if num_epochs is None else num_epochs)
+    more = QUICK_COSTS_MORE if budget == "quick" else 1
+    return work_per_image(recipe) * sum(costs) * EVALUATION_COST * more * (1 if num_epochs is None else num_epochs)
 
 
 def _num_left(root: Path, item: _Measurement) -> int:
