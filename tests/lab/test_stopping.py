@@ -66,6 +66,17 @@ with StopRequest() as stop, stop.at_once(lambda: print("left", flush=True)):
 """
 
 
+def test_a_process_that_is_not_ours_to_end_hears_when_it_can() -> None:
+    script = DEAF.replace('lambda: print("left", flush=True)', "").replace("60_000_000", "4_000_000")
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate()
+        assert b"KeyboardInterrupt" in errors  # raised in it, to be caught by whoever called
+        assert process.returncode != 130
+
+
 def test_what_cannot_hear_a_signal_is_left_in_a_second() -> None:
     with subprocess.Popen([sys.executable, "-c", DEAF], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -186,7 +186,7 @@ def run(
     with StopRequest(None if time_limit is None else 60 * time_limit) as stop:
         session.train(jobs, stop, on_closed=stop.ask)
         if not no_diagnose and not stop.interrupted:
-            session.measure(stop, again=command())
+            session.measure(stop, again=command(), may_exit=True)
             if stop.interrupted:  # nothing to be saved: the answer is at once
                 return INTERRUPTED
         found = session.outcome(stop)

@@ -46,17 +46,18 @@ class StopRequest:
         return self.interrupted or (self._end is not None and time.monotonic() >= self._end)
 
     @contextlib.contextmanager
-    def at_once(self, leave: Callable[[], None] = lambda: None) -> Iterator[None]:
+    def at_once(self, leave: Callable[[], None] | None = None) -> Iterator[None]:
         """Let the first signal raise KeyboardInterrupt within this, where a stop loses nothing that was begun.
 
         Python hears a signal between two operations only, and one of torch can take half a minute.  Where it is not
-        heard in a second, `leave` is called on a thread of its own, and the process ends as if killed, with code 130.
+        heard in a second, and `leave` is given, that is called on a thread of its own, and the process ends as if
+        killed, with code 130: a command may end so, a notebook may not.
         """
         self._at_once = True
         try:
             if self.interrupted:
                 raise KeyboardInterrupt
-            with _not_heard(leave):
+            with contextlib.nullcontext() if leave is None else _not_heard(leave):
                 yield
         finally:
             self._at_once = False

@@ -89,7 +89,7 @@ class Study:
         with StopRequest(None if time_limit is None else 60 * time_limit) as stop:
             session.train(session.jobs(jobs), stop, on_closed=stop.ask)
             if diagnose and not stop.interrupted:
-                session.measure(stop, again="")
+                session.measure(stop)
             if stop.interrupted:
                 raise KeyboardInterrupt
             found = session.outcome(stop)

@@ -28,6 +28,7 @@ def diagnose_plan(
     stop: StopRequest,
     *,
     again: str = "",
+    may_exit: bool = False,
     names: Mapping[str, str] | None = None,
     tell: Tell = aside,
 ) -> bool:
@@ -35,7 +36,8 @@ def diagnose_plan(
 
     What they ask for during training is measured on the weights of every epoch that were kept.  What cannot be
     measured is told and left: the report says what is missing.  Return False where a stop was asked for before all
-    was measured; a signal ends it at once, and is told what is left, and to do it `again`.
+    was measured; a signal ends it at once, and is told what is left, and to do it `again`.  Only where it
+    `may_exit` does a signal that torch does not hear in a second end the process.
     """
     named = names or {}
     todo = list(_todo(plan, root, named, tell))
@@ -54,7 +56,7 @@ def diagnose_plan(
             f"{again and f'.  To resume:  {again}'}"
         )
 
-    with contextlib.suppress(KeyboardInterrupt), stop.at_once(tell_left):
+    with contextlib.suppress(KeyboardInterrupt), stop.at_once(tell_left if may_exit else None):
         _measure(todo, left, root, data_root, device, stop, named, tell)
     if left:
         tell_left()
@@ -69,13 +71,13 @@ def diagnose_one(
     epochs: Iterable[int] | None = None,
     budget: str = "standard",
     force: bool = False,
-    leave: Callable[[], None] = lambda: None,
+    leave: Callable[[], None] | None = None,
     tell: Tell = aside,
 ) -> Json:
     """Measure one run (see `reslab.lab.diagnose`), and return what its diagnostics.json then holds.
 
     A stop raises KeyboardInterrupt at once: what was measured whole is kept.  Where torch does not hear it in a second,
-    `leave` is called and the process ends.
+    `leave`, if it is given, is called and the process ends.
     """
     from reslab.lab.diagnose import diagnose_run
 

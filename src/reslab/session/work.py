@@ -135,7 +135,7 @@ class Session:
         with Board(work, names=self.names, tell=self._tell, on_closed=on_closed) as board:
             launch(self.root, todo, jobs=jobs, runs_each=shared, arguments=arguments, on_event=board, stop=stop)
 
-    def measure(self, stop: StopRequest, again: str) -> bool:
+    def measure(self, stop: StopRequest, *, again: str = "", may_exit: bool = False) -> bool:
         """Measure the why of the plan's runs; return False where a stop came first (see `diagnose_plan`)."""
         return diagnose_plan(
             self.plan,
@@ -144,6 +144,7 @@ class Session:
             self.settings.device,
             stop,
             again=again,
+            may_exit=may_exit,
             names=self.names,
             tell=self._tell,
         )
