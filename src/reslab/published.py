@@ -99,11 +99,11 @@ _MARTYN = "a-martyn/resnet, README.md, https://github.com/a-martyn/resnet"
 
 _IDENTITY = (
     'K. He, X. Zhang, S. Ren, J. Sun, "Identity Mappings in Deep Residual Networks", ECCV 2016, '
-    "https://arxiv.org/abs/1603.05027; as in the table of https://github.com/szagoruyko/wide-residual-networks"
+    "table of szagoruyko/wide-residual-networks, https://arxiv.org/abs/1603.05027"
 )
 _WIDE = (
-    'S. Zagoruyko, N. Komodakis, "Wide Residual Networks", BMVC 2016, https://arxiv.org/abs/1605.07146; the table of '
-    "https://github.com/szagoruyko/wide-residual-networks"
+    'S. Zagoruyko, N. Komodakis, "Wide Residual Networks", BMVC 2016, table of szagoruyko/wide-residual-networks, '
+    "https://arxiv.org/abs/1605.07146"
 )
 
 _BEST_EPOCH = "1 run, best epoch on the test set"

@@ -128,12 +128,9 @@ def _why(found: Findings, controls: Collection[Recipe]) -> list[Block]:
     deeper = {group.recipe.depth for group in found.done}
     notes = []
     if not controls and any(with_warmup(group.recipe) is not None for group in found.done):
-        notes.append(
-            f"The paper trains ResNet-{WARMED_UP} at a rate of 0.01 until the training error is below 80%.  These runs "
-            "have no such warm-up."
-        )
+        notes.append(found.words("why.no-warmup", depth=WARMED_UP))
     if len(deeper) > 1 and any(map(is_shortened, found.done)):
-        notes.append("Deeper networks take longer to train, so a full schedule may order the depths otherwise.")
+        notes.append(found.words("why.short"))
     return blocks + ([Prose("  ".join(notes))] if notes else [])
 
 
@@ -145,29 +142,30 @@ def _two_datasets(found: Findings) -> list[Block]:
     """Return what separates CIFAR-10 from CIFAR-100, as far as networks of several depths on both can show it."""
     if not {TEN, HUNDRED} <= set(datasets_of(found.groups)):
         return []
-    heading = Heading("What separates CIFAR-10 from CIFAR-100?")
+    heading = Heading(found.words("two.heading"))
     ten, hundred = on_dataset(found.done, TEN), on_dataset(found.done, HUNDRED)
     if not ten or not hundred:
         missing = listing(dataset_name(name) for name, own in ((TEN, ten), (HUNDRED, hundred)) if not own)
-        return [heading, Prose(f"No run has finished on {missing}.")]
+        return [heading, Prose(found.words("two.unfinished", missing=missing))]
     pairs = [(first, second) for first in ten for second in hundred if first.recipe.depth == second.recipe.depth]
-    shares = [
-        f"{whole(images // classes)} training images for each of {classes} classes"
-        for images, classes in ((own[0].number("num_train"), own[0].number("num_classes")) for own in (ten, hundred))
-        if images and classes
-    ]
-    text = f"CIFAR-10 has {shares[0]}, CIFAR-100 {shares[1]}.  " if len(shares) == 2 else ""
-    text += "Depth changes neither, so these runs cannot tell classes from images; the study data-size can."
-    return [heading, *([Bullets(tuple(map(_pair_words, pairs)))] if pairs else []), Prose(text)]
+    sizes = [(group.number("num_train"), group.number("num_classes")) for group in (ten[0], hundred[0])]
+    each = [whole(images // classes) for images, classes in sizes if images and classes]
+    known = [found.words("two.images", ten=each[0], hundred=each[1])] if len(each) == 2 else []
+    items = tuple(_pair_words(pair, found.words) for pair in pairs)
+    return [heading, *([Bullets(items)] if items else []), Prose("  ".join([*known, found.words("two.open")]))]
 
 
-def _pair_words(pair: tuple[Group, Group]) -> str:
+def _pair_words(pair: tuple[Group, Group], words: Words) -> str:
     first, second = pair
     low, high = (group.last_epoch("test_error").mean or 0.0 for group in pair)
-    times = f", {high / low:.1f} times as many" if low > step(first) else ""
-    return (
-        f"{network_name(first.recipe)}: {points(low)}% error on CIFAR-10, {points(high)}% on CIFAR-100{times}; above "
-        f"the training error by {points(gap(first))} and {points(gap(second))} points."
+    return words(
+        "two.pair",
+        network=network_name(first.recipe),
+        low=points(low),
+        high=points(high),
+        times=f", {high / low:.1f} times as many" if low > step(first) else "",
+        gap=points(gap(first)),
+        other_gap=points(gap(second)),
     )
 
 
