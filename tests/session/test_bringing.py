@@ -36,6 +36,26 @@ def test_it_trains_once_and_is_found_again(tmp_path: Path) -> None:
     assert reslab.evaluate(run, data_root=tmp_path / "data").test_error == run.test_error
 
 
+def test_a_study_compares_it_with_ours_on_the_same_images(tmp_path: Path) -> None:
+    study = reslab.study(
+        "own",
+        vary={"network": ["", build]},
+        images=images(),
+        depths=8,
+        epochs=1,
+        seeds=1,
+        batch_size=10,
+        precision="fp32",
+        runs=tmp_path / "runs",
+        data_root=tmp_path / "data",
+    )
+    variants = study.asked.studies[0].variants
+    assert [variant.label for variant in variants] == ["ResNet-8", "build (test_bringing.py)"]
+    assert len({variant.recipe.images for variant in variants} - {""}) == 1
+    with pytest.raises(ResLabError, match="not given together with dataset"):
+        reslab.study("own", images=images(), dataset="digits", vary={"momentum": [0.9, 0.8]}, data_root=tmp_path)
+
+
 def test_a_function_that_a_run_cannot_keep_is_refused_in_words() -> None:
     def inner(num_classes: int, seed: int) -> nn.Module:
         return build(num_classes, seed)

@@ -24,15 +24,23 @@ def brought_fields(
     if images is not None:
         if "dataset" in found:
             raise ResLabError("give dataset or images, not both: your own images have no other name")
-        if isinstance(images, str):
-            found["dataset"] = images
-        else:
-            from reslab.data.own_images import from_given, keep
-
-            dataset = from_given(images)
-            keep(dataset, None if data_root is None else Path(data_root))
-            found |= {"dataset": dataset.name, "images": dataset.fingerprint[:SHORT]}
+        name, fingerprint = brought_images(images, data_root)
+        found |= {"dataset": name, **({"images": fingerprint} if fingerprint else {})}
     return cast(RecipeFields, found)
+
+
+def brought_images(images: Any, data_root: str | Path | None) -> tuple[str, str]:
+    """Return what a recipe calls images, and their fingerprint; "" where a function in a file is yet to return them.
+
+    Arrays and torch datasets are kept below the data root.
+    """
+    if isinstance(images, str):
+        return images, ""
+    from reslab.data.own_images import from_given, keep
+
+    dataset = from_given(images)
+    keep(dataset, None if data_root is None else Path(data_root))
+    return dataset.name, dataset.fingerprint[:SHORT]
 
 
 def network_text(network: object) -> str:

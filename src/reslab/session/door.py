@@ -8,7 +8,8 @@ from reslab.errors import ResLabError
 from reslab.lab.settings import Settings
 from reslab.recipe import Recipe, stretch, vary
 from reslab.recipe import Run as Asked
-from reslab.session.bringing import NetworkGiven, brought_fields, network_text
+from reslab.recipe import vary as changed
+from reslab.session.bringing import NetworkGiven, brought_fields, brought_images, network_text
 from reslab.session.fields import RecipeFields, StudyFields
 from reslab.session.progress import aside
 from reslab.session.run import Run
@@ -82,6 +83,7 @@ def study(
     vary: Mapping[str, Sequence[Any]] | None = None,
     fit: str | None = None,
     network: NetworkGiven | None = None,
+    images: Any = None,
     runs: Path_ = "runs",
     data_root: Path_ | None = None,
     device: str = "auto",
@@ -91,7 +93,8 @@ def study(
 
     `fields` change the base recipe.  With `vary`, the one name is that of a study of your own, whose variants are all
     combinations of these values; `fit`, as in "12h", chooses seeds, recipe and epochs that fit into a time, and says
-    what is left out: reslab.study("batches", vary={"batch_size": [32, 64]}, dataset="digits", depths=8).
+    what is left out: reslab.study("batches", vary={"batch_size": [32, 64]}, dataset="digits", depths=8).  `network` and
+    `images` are your own, as in `train`; networks may be varied, too, as in vary={"network": ["", build]}.
     """
     from reslab.session.asking import ask, ask_fitting, asked_grid
     from reslab.session.fitting import Size
@@ -102,6 +105,13 @@ def study(
     if vary is not None:
         vary = {name: [network_text(one) if name == "network" else one for one in own] for name, own in vary.items()}
     datasets = None if dataset is None else (dataset,) if isinstance(dataset, str) else tuple(dataset)
+    fingerprint = ""
+    if images is not None:
+        name, fingerprint = brought_images(images, data_root)
+        if datasets is not None or (fit is not None and fingerprint):
+            other = "dataset" if datasets is not None else 'fit, which takes a function in a file ("my_images.py:load")'
+            raise ResLabError(f"images as arrays are not given together with {other}")
+        datasets = (name,)
     asked_depths = None if depths is None else (depths,) if isinstance(depths, int) else tuple(depths)
     settings = Settings(None if data_root is None else Path(data_root), device)
     if fit is not None and vary is None:
@@ -147,6 +157,8 @@ def study(
             recipe=dict[str, Any](fields),
             device=device,
         )
+    if fingerprint:
+        plan = plan.with_recipes(lambda recipe: changed(recipe, images=fingerprint))
     return Study(plan, Path(runs), settings)
 
 
@@ -184,11 +196,13 @@ def evaluate(
     root: Path_ = "runs",
     data_root: Path_ | None = None,
     device: str = "auto",
+    trust_code: bool = False,
 ) -> "Evaluation":
     """Measure a trained run, or weights from elsewhere, on the test images.  No code in a weights file is run.
 
     What the file cannot tell is said by the other arguments, or every possibility is measured, the best first (see
-    docs/weights.md).  Raises `CheckpointError` for weights that cannot be read or fit no network.
+    docs/weights.md).  `trust_code` runs the code of a run's network that is not from a file of yours
+    (docs/own_network.md).  Raises `CheckpointError` for weights that cannot be read or fit no network.
     """
     from reslab.session.evaluation import evaluated
 
@@ -202,6 +216,7 @@ def evaluate(
         root=Path(root),
         data_root=None if data_root is None else Path(data_root),
         device=device,
+        trust_code=trust_code,
     )
 
 
