@@ -33,6 +33,7 @@ from reslab.models import fused
 from reslab.models.complexity import multiply_adds
 from reslab.models.networks import skeleton
 from reslab.models.weights import load_into, read_weights
+from reslab.naming import run_name
 from reslab.training import checkpoint, loop
 from reslab.training.evaluation import evaluate
 
@@ -114,6 +115,7 @@ def test_events_tell_the_training(finished: tuple[RunFiles, list[dict[str, Any]]
     files, seen = finished
     kinds = [event["event"] for event in seen if event["event"] != "progress"]
     assert kinds == ["start", "epoch", "epoch", "end"]
+    assert seen[0]["name"] == run_name(files.read_run())
     assert {event["run"] for event in seen} == {files.read_run().id}
     assert (seen[0]["iteration"], seen[0]["num_iterations"], seen[0]["num_epochs"]) == (0, 10, 2)
     epochs = [{key: event[key] for key in METRICS} for event in seen if event["event"] == "epoch"]

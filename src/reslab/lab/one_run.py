@@ -31,6 +31,7 @@ from reslab.lab.store import FORMAT, RunFiles, Status
 from reslab.lab.threads import are_free, computing_with, first_threads, follow_load
 from reslab.models.complexity import multiply_adds, own_multiply_adds, parameters
 from reslab.models.weights import save_weights
+from reslab.naming import run_name
 from reslab.recipe import Run
 from reslab.training import loop
 from reslab.training.checkpoint import load_checkpoint, restore, save_checkpoint
@@ -154,6 +155,7 @@ def _train(
     _write_provenance(files, run, dataset, this_attempt)
     emit(
         "start",
+        name=run_name(run),
         iteration=state.iteration,
         num_iterations=state.schedule.num_iterations,
         num_epochs=state.schedule.num_epochs,
