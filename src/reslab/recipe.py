@@ -11,7 +11,7 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self, cast
 
@@ -304,6 +304,27 @@ def images_trained_on(recipe: Recipe) -> int | None:
 def differing_fields(recipes: list[Recipe]) -> tuple[str, ...]:
     """Return the names of the fields in which the recipes are not all alike, in order."""
     return tuple(name for name in field_names() if len({getattr(recipe, name) for recipe in recipes}) > 1)
+
+
+def check_plays_a_part(recipes: Sequence[Recipe], given: Iterable[str]) -> None:
+    """Raise `ResLabError` where a field that a user gave changes none of the recipes, as Adam's beta does with SGD."""
+    for name in given:
+        needed = [_needed(recipe, name) for recipe in recipes]
+        if needed and all(needed):
+            raise ResLabError(f"{name} plays no part here: it is for {needed[0]}")
+
+
+def _needed(recipe: Recipe, name: str) -> str:
+    """Return what a field would play a part with, in words; "" where it plays one."""
+    if name == "width" and not family_of(recipe.family).has_width:
+        return f"family {' or '.join(key for key, family in FAMILIES.items() if family.has_width)}, not {recipe.family}"
+    if name == "randaugment_magnitude" and recipe.randaugment == 0:
+        return "randaugment of 1 or more"
+    if name not in _ONLY_WITH:
+        return ""
+    field, values = _ONLY_WITH[name]
+    chosen = getattr(recipe, field)
+    return "" if chosen in values else f"{field} {' or '.join(values)}, not {chosen}"
 
 
 def unhandled(field: str, value: str) -> ResLabError:

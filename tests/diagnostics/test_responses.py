@@ -70,3 +70,21 @@ def test_a_large_mean_costs_no_digits() -> None:
 def test_a_network_without_such_layers() -> None:
     with pytest.raises(ResLabError, match="no 3x3 convolution"):
         layer_responses(nn.Flatten(), batches())
+
+
+@pytest.mark.parametrize(
+    ("family", "depth", "shortcut", "expected"),
+    [
+        ("preact", 8, "A", [f"layer{stage}.0.bn2" for stage in (1, 2, 3)]),
+        ("preact-bottleneck", 11, "B", [f"layer{stage}.0.bn3" for stage in (1, 2, 3)]),
+        ("wide", 10, "B", [f"layer{stage}.0.bn2" for stage in (1, 2, 3)]),
+    ],
+)
+def test_layers_that_are_added_before_a_norm_are_left_out(
+    family: str, depth: int, shortcut: str, expected: list[str]
+) -> None:
+    module = build(family, depth, shortcut, 10, initialisation="he-fan-in", seed=0)
+    found = layer_responses(module, [(torch.randn(4, 3, 32, 32), torch.zeros(4, dtype=torch.long))])
+    names = [one.name for one in found]
+    # The first convolution's output goes to a norm and to the shortcut.
+    assert names in (expected, ["layer1.0.bn1", *expected])

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from reslab.errors import ResLabError
 from reslab.kernels.build import kernels, library
 from reslab.models.blocks import Block
-from reslab.models.fused import FusedResNet, fused, thread_invariant
+from reslab.models.fused import FusedResNet, fused, thread_invariant, why_plain
 from reslab.models.networks import ResNet, build
 from reslab.recipe import Recipe
 from reslab.training.evaluation import evaluate
@@ -297,3 +297,19 @@ def test_what_is_left_alone() -> None:
     assert type(fused(checkpointed)) is not FusedResNet
     linear = nn.Linear(2, 2)
     assert fused(linear) is linear
+
+
+LATER = [("preact", 8, 1), ("preact-bottleneck", 11, 1), ("wide", 10, 2)]
+
+
+@pytest.mark.parametrize(("family", "depth", "width"), LATER)
+def test_networks_with_the_norm_before_the_convolution_do_without_the_kernels(
+    family: str, depth: int, width: int
+) -> None:
+    module = build(family, depth, "B", 10, initialisation="he-fan-in", seed=0, width=width)
+    assert fused(module) is module
+    assert not isinstance(module, FusedResNet)
+    assert why_plain(module) == "they are for networks in which batch norm follows each convolution"
+    assert not thread_invariant(module, "fp32")
+    kept = build(family, depth, "B", 10, initialisation="he-fan-in", seed=0, width=width, checkpoint_activations=True)
+    assert why_plain(kept) == "its activations are checkpointed"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from training_fakes import Images, begin, bits, events, network, recipe, reloaded
 
-from reslab.errors import CheckpointError
+from reslab.errors import CheckpointError, ResLabError
 from reslab.models.networks import build
 from reslab.training.optimiser import (
     Muon,
@@ -65,6 +65,44 @@ def test_muon_trains_the_inner_convolutions() -> None:
     assert [names[id(weight)] for weight in inner_convolutions(module)] == [
         f"layer{stage}.0.conv{place}.weight" for stage in (1, 2, 3) for place in (1, 2)
     ]
+
+
+@pytest.mark.parametrize(
+    ("family", "depth", "width", "expected"),
+    [
+        ("plain", 8, 1, [f"layer{stage}.0.conv{place}.weight" for stage in (1, 2, 3) for place in (1, 2)]),
+        ("preact", 8, 1, [f"layer{stage}.0.conv1.weight" for stage in (1, 2, 3)]),
+        ("preact-bottleneck", 11, 1, [f"layer{stage}.0.conv2.weight" for stage in (1, 2, 3)]),
+        ("wide", 10, 2, [f"layer{stage}.0.conv1.weight" for stage in (1, 2, 3)]),
+    ],
+)
+def test_muon_leaves_convolutions_that_no_norm_follows(
+    family: str, depth: int, width: int, expected: list[str]
+) -> None:
+    module = build(family, depth, "B", 10, initialisation="he-fan-in", seed=0, width=width)
+    names = {id(parameter): name for name, parameter in module.named_parameters()}
+    assert [names[id(weight)] for weight in inner_convolutions(module)] == expected
+
+
+def test_muon_refuses_a_network_that_it_cannot_look_through() -> None:
+    class Moody(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def forward(self, images: Tensor) -> Tensor:
+            logits: Tensor = self.conv(images) * float(images.sum().item())
+            return logits
+
+    with pytest.raises(ResLabError, match="Muon needs to know which convolutions a batch norm follows"):
+        make_optimiser(Moody(), recipe(optimiser="muon"))
+
+
+def test_adams_means_that_do_not_fit_are_refused() -> None:
+    module = network()
+    optimiser = make_optimiser(module, recipe(optimiser="adam"))
+    with pytest.raises(CheckpointError, match="not that of this network"):
+        load_optimiser_state(module, optimiser, dict(module.named_parameters()))
 
 
 def test_orthogonalised_matrices_keep_their_singular_directions() -> None:

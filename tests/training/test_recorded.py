@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from training_fakes import CPU, Images, begin, bits, recipe
 
+from reslab.data.augmented import AugmentedBatches
 from reslab.data.batches import TrainBatches
 from reslab.data.digits import load_digits
 from reslab.data.normalisation import fit
@@ -37,6 +38,8 @@ RECIPES = {
     "nesterov": recipe(nesterov=True, decay_scope="weights", label_smoothing=0.1),
     "muon": recipe(optimiser="muon", muon_rate=0.05, nesterov=True),
     "bf16": recipe(precision="bf16"),
+    "adam": recipe(optimiser="adam", learning_rate=0.01),
+    "adamw, clipped and averaged": recipe(optimiser="adamw", learning_rate=0.01, clip_norm=0.1, ema_decay=0.9),
 }
 
 
@@ -80,11 +83,19 @@ def recorder(state: State) -> Recorder:
 
 def stepper(state: State, of: Recipe) -> TrainingStep:
     return TrainingStep(
-        state.module, state.optimiser, label_smoothing=of.label_smoothing, precision=of.precision, device=CPU
+        state.module,
+        state.optimiser,
+        label_smoothing=of.label_smoothing,
+        precision=of.precision,
+        device=CPU,
+        clip_norm=of.clip_norm,
+        averages=state.averages,
     )
 
 
-def recorded(state: State, of: Recipe, images: Images | TrainBatches, record: Recorder | None = None) -> RecordedStep:
+def recorded(
+    state: State, of: Recipe, images: Images | TrainBatches | AugmentedBatches, record: Recorder | None = None
+) -> RecordedStep:
     hold_rate_on(CPU, state.optimiser)
     return RecordedStep(stepper(state, of), images.render, state.tensors, record or recorder(state))
 
@@ -107,6 +118,7 @@ def test_replayed_steps_are_the_direct_ones_to_the_bit(name: str) -> None:
     draws = [draw for epoch in range(3) for draw in images.draws(epoch)]  # of 6, 6, 6 and 4 images
     direct, replayed = begin(of, images), begin(of, images)
     step = recorded(replayed, of, images)
+    hold_rate_on(CPU, direct.optimiser)  # as on a card: Adam divides it, so that its precision shows
     expected = go(direct, DirectStep(stepper(direct, of), images.render), draws)
     assert go(replayed, step, draws) == expected
     assert bits(replayed) == bits(direct)
@@ -143,6 +155,34 @@ def test_augmentation_is_replayed_too() -> None:
             padding="reflect",
             mirror="alternating",
             seed=3,
+        )
+        module = build("residual", 8, "A", 10, initialisation="he-fan-in", seed=0)
+        state = start(module, of, images.num_batches, CPU)
+        step = recorded(state, of, images) if is_recorded else DirectStep(stepper(state, of), images.render)
+        go(state, step, (draw for epoch in range(2) for draw in images.draws(epoch)))
+        assert step.remark is None
+        ended.append(bits(state))
+    assert ended[0] == ended[1]
+
+
+def test_cutout_and_mixup_are_replayed_too() -> None:
+    of, digits = recipe(mixup=1.0, cutout=8), load_digits().train.take(np.arange(45))
+    ended = []
+    for is_recorded in (False, True):
+        inner = TrainBatches(
+            digits, fit("channel", digits), batch_size=12, crop_padding=2, padding="black", mirror="none", seed=3
+        )
+        images = AugmentedBatches(
+            inner,
+            seed=3,
+            batch_size=12,
+            size=32,
+            num_classes=10,
+            randaugment=1,
+            magnitude=5.0,
+            cutout=8,
+            mixup=1.0,
+            device=CPU,
         )
         module = build("residual", 8, "A", 10, initialisation="he-fan-in", seed=0)
         state = start(module, of, images.num_batches, CPU)
@@ -287,6 +327,8 @@ def test_a_cuda_graph_is_recorded_used_and_the_direct_steps_to_the_bit(
                     label_smoothing=of.label_smoothing,
                     precision=of.precision,
                     device=device,
+                    clip_norm=of.clip_norm,
+                    averages=state.averages,
                 )
                 step = DirectStep(direct, images.render)
             draws = (tuple(part.to(device) for part in draw) for epoch in range(3) for draw in images.draws(epoch))

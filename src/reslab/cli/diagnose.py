@@ -127,9 +127,11 @@ def _noise_scale(entry: dict[str, Any]) -> str:
 
 def _curvature(entry: dict[str, Any]) -> str:
     final = entry["final"]
+    limit = final["stability_limit"]
+    allows = "has no limit: Adam gives each weight its own" if limit is None else f"allows {_number(limit)}"
     return (
         f"largest eigenvalue {_number(final['largest'])} ± {_number(final['residual'])}; the last rate, "
-        f"{final['rate']:g}, allows {_number(final['stability_limit'])}"
+        f"{final['rate']:g}, {allows}"
     )
 
 

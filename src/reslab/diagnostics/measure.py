@@ -45,6 +45,8 @@ class Subject:
     """Learning rate of the last iteration."""
     momentum: float = 0.9
     nesterov: bool = False
+    is_adaptive: bool = False
+    """Whether each weight had a rate of its own, as with Adam: no curvature is then too high for the rate."""
     precision: str = "fp32"
     """Of the gap only, so that it compares with the run's own figures; all else is measured in fp32."""
     tick: Tick = unwatched
@@ -178,7 +180,9 @@ def _curvature(subject: Subject, budget: Budget) -> Json:
         "final": {
             **asdict(found),
             "rate": subject.last_rate,
-            "stability_limit": stability_limit(subject.last_rate, subject.momentum, nesterov=subject.nesterov),
+            "stability_limit": None
+            if subject.is_adaptive
+            else stability_limit(subject.last_rate, subject.momentum, nesterov=subject.nesterov),
         },
     }
 

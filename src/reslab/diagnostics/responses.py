@@ -23,7 +23,8 @@ def layer_responses(module: nn.Module, batches: Batches) -> tuple[Response, ...]
 
     Responses are as in He et al. 2016, section 4.2 and figure 7: after batch norm and before what else comes
     (ReLU or addition).  A layer is a 3x3 convolution and the batch norm that takes its output, so that
-    projections do not count.  Batch norm uses its running averages: these are the responses of the network that
+    projections do not count; nor do 3x3 layers whose output is added before it is normalised, as the second of a
+    pre-activation block.  Batch norm uses its running averages: these are the responses of the network that
     predicts, and normalised by its own batch a layer could not deviate from its learned scale.
     """
     names = {part: name for name, part in module.named_modules()}

@@ -249,6 +249,7 @@ def _subjects(files: RunFiles, run: Run, settings: Settings, device: torch.devic
             last_rate=row["rate"],
             momentum=recipe.momentum,
             nesterov=recipe.nesterov,
+            is_adaptive=recipe.optimiser in ("adam", "adamw"),
             precision=recipe.precision,
         )
 

@@ -15,9 +15,10 @@ from reslab.kernels.build import kernels, library
 from reslab.kernels.convolution import MOST_FIRST_CHANNELS, convolve
 from reslab.kernels.linear import linear, one_thread
 from reslab.kernels.norm import norm_add_relu_twice, norm_only, norm_relu, norm_relu_twice
-from reslab.models.blocks import Block, CheckpointedBlock, ZeroPadding, is_watched
+from reslab.models.blocks import Block, Checkpointed, CheckpointedBlock, ZeroPadding, is_watched
 from reslab.models.gpu_network import GPUNetwork
 from reslab.models.networks import STAGE_CHANNELS, ResNet
+from reslab.models.preact import PreActResNet
 from reslab.recipe import CHOICES
 
 
@@ -56,8 +57,10 @@ def why_plain(network: nn.Module) -> str:
     """Say why a network that `fused` was given does without the kernels; "" where it uses them."""
     if isinstance(network, FusedResNet):
         return ""
-    if any(isinstance(module, CheckpointedBlock) for module in network.modules()):
+    if any(isinstance(module, Checkpointed) for module in network.modules()):
         return "its activations are checkpointed"
+    if isinstance(network, PreActResNet):
+        return "they are for networks in which batch norm follows each convolution"
     return "they are for the networks for images of 32 x 32"
 
 

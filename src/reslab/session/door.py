@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from reslab.errors import ResLabError
 from reslab.lab.settings import Settings
-from reslab.recipe import Recipe, stretch, vary
+from reslab.recipe import Recipe, check_plays_a_part, stretch, vary
 from reslab.recipe import Run as Asked
 from reslab.recipe import vary as changed
 from reslab.session.bringing import NetworkGiven, brought_fields, brought_images, network_text
@@ -235,7 +235,9 @@ def _recipe(
         return recipe_of(preset or "assignment", fields, epochs=epochs, device=device)
     if preset is not None:
         raise ResLabError(f"a recipe was given, and the preset {preset} as well; leave out one of them")
-    return vary(recipe if epochs is None else stretch(recipe, epochs), **fields)
+    changed = vary(recipe if epochs is None else stretch(recipe, epochs), **fields)
+    check_plays_a_part([changed], fields)
+    return changed
 
 
 def _side(side: "Side", root: Path) -> list[Run]:

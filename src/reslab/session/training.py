@@ -17,7 +17,7 @@ from reslab.lab.store import RunFiles, Status, run_files
 from reslab.naming import run_name
 from reslab.own_running import check_not_running
 from reslab.presets import muon_left, preset_recipe
-from reslab.recipe import OWN_NETWORK, Recipe, Run, stretch, vary
+from reslab.recipe import OWN_NETWORK, Recipe, Run, check_plays_a_part, stretch, vary
 from reslab.session.own_images import fingerprints, look_at, tell_former
 from reslab.session.progress import Board, Tell, aside
 
@@ -51,7 +51,9 @@ def recipe_of(
     if epochs is not None:
         base = stretch(base, epochs)
     given.setdefault("precision", default_precision(device))
-    return vary(base, **given)
+    recipe = vary(base, **given)
+    check_plays_a_part([recipe], given)
+    return recipe
 
 
 def train_run(

@@ -33,7 +33,7 @@ from reslab.errors import ResLabError, nearest
 from reslab.exhibits.wording import network_name
 from reslab.own_code import within
 from reslab.presets import PRESETS, preset_recipe
-from reslab.recipe import CHOICES, Recipe, Scalar, stretch, vary, written_fields
+from reslab.recipe import CHOICES, Recipe, Scalar, check_plays_a_part, stretch, vary, written_fields
 from reslab.studies.questions import QUESTIONS
 from reslab.studies.questions.own import CUSTOM, factor
 from reslab.studies.study import NAME, Study, Variant
@@ -114,12 +114,15 @@ def study_of(
         )
         base |= {"dataset": datasets[0]}
         fixed.pop("dataset", None)
+    variants = tuple(_variants(base, fixed, grid, _listed(content)))
+    varied = (key for variant in variants for key, _ in variant.factors)
+    check_plays_a_part([variant.recipe for variant in variants], dict.fromkeys([*fixed, *varied]))
     return Study(
         name=name,
         title=texts["title"] or name,
         question=texts["question"],
         expectation=texts["expectation"],
-        variants=tuple(_variants(base, fixed, grid, _listed(content))),
+        variants=variants,
         seeds=_seeds(content.get("seeds", 3)),
         kind=CUSTOM,
     )
