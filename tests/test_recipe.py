@@ -16,6 +16,7 @@ from reslab.recipe import (
     Run,
     Scalar,
     canonical_json,
+    check_plays_a_part,
     differing_fields,
     field_names,
     random_stream,
@@ -200,6 +201,30 @@ def test_what_plays_no_part_with_another_optimiser_schedule_or_network_is_neutra
     assert wide.shortcut == "B"
     assert (wide.network_name, Recipe(family="preact", depth=110).network_name) == ("wrn28-10", "preact110")
     assert vary(Recipe(family="plain"), family="preact").shortcut == "A"
+
+
+@pytest.mark.parametrize(
+    ("values", "given", "message"),
+    [
+        ({"optimiser": "muon"}, "adam_beta_mean", "adam_beta_mean plays no part here: .* adam or adamw, not muon"),
+        ({"optimiser": "adam"}, "momentum", "momentum plays no part here: it is for optimiser sgd or muon, not adam"),
+        ({}, "muon_rate", "muon_rate plays no part here: it is for optimiser muon, not sgd"),
+        ({"schedule": "cosine"}, "drop_factor", "it is for schedule step, not cosine"),
+        ({}, "warmup_length", "it is for warmup fixed or linear, not none"),
+        ({}, "width", "width plays no part here: it is for family wide, not residual"),
+        ({}, "randaugment_magnitude", "it is for randaugment of 1 or more"),
+    ],
+)
+def test_a_field_that_plays_no_part_is_refused_where_it_was_given(
+    values: dict[str, Scalar], given: str, message: str
+) -> None:
+    with pytest.raises(ResLabError, match=message):
+        check_plays_a_part([Recipe.from_mapping(values)], [given])
+
+
+def test_a_field_that_plays_a_part_in_one_of_a_studys_recipes_is_not_refused() -> None:
+    check_plays_a_part([Recipe(), Recipe(optimiser="adam")], ["momentum", "adam_beta_mean", "depth", "learning_rate"])
+    check_plays_a_part([], ["momentum"])
 
 
 def test_a_third_drop_is_stretched_with_the_others() -> None:

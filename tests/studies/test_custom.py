@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from reslab.errors import ResLabError
+from reslab.exhibits.recipes import ASPECTS, schedule_words
 from reslab.presets import preset_recipe
 from reslab.recipe import stretch, vary
 from reslab.studies.plans import Given, read_plan
@@ -37,6 +38,47 @@ def test_a_grid_is_every_combination(tmp_path: Path) -> None:
     assert study.variants[1].factors == (("learning_rate", 0.1), ("batch_size", 32))
     assert study.seeds == (0, 7)
     assert len(study.runs()) == 8
+
+
+def test_optimisers_augmentation_and_families_are_varied_as_any_field(tmp_path: Path) -> None:
+    text = """
+[recipe]
+ema_decay = 0.99
+momentum = 0.8
+[vary]
+mixup = [0, 0.2]
+[[variants]]
+label = "SGD"
+schedule = "cosine"
+[[variants]]
+label = "AdamW"
+optimiser = "adamw"
+learning_rate = 0.001
+[[variants]]
+label = "wide"
+family = "wide"
+depth = 10
+width = 2
+"""
+    study = _read(tmp_path, BASE + text)
+    assert len({variant.recipe.id for variant in study.variants}) == 6
+    assert {variant.recipe.mixup for variant in study.variants} == {0.0, 0.2}
+    assert [variant.recipe.momentum for variant in study.variants[::2]] == [0.8, 0.9, 0.8]  # Adam has none
+    assert study.variants[4].recipe.network_name == "wrn10-2"
+    described = {aspect: describe(study.variants[3].recipe) for aspect, describe in ASPECTS}
+    assert described["Optimiser"] == "AdamW, betas 0.9 and 0.999, epsilon 1e-08"
+    assert (
+        described["Averaged weights"] == "exponential moving average, decay 0.99 per iteration; it is what is measured"
+    )
+    assert "mixup with alpha 0.2" in (described["Augmentation"] or "")
+    assert "half a cosine" in schedule_words(study.variants[0].recipe)
+
+
+def test_a_field_that_no_variant_uses_is_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        ResLabError, match="adam_beta_mean plays no part here: it is for optimiser adam or adamw, not sgd"
+    ):
+        _read(tmp_path, BASE + "[recipe]\nadam_beta_mean = 0.8\n")
 
 
 def test_listed_variants_are_combined_with_the_grid(tmp_path: Path) -> None:
