@@ -43,7 +43,7 @@ class Reference:
     @property
     def slug(self) -> str:
         """The function as part of a run's id, e.g. my_net.build."""
-        return re.sub(r"[^\w.-]", "_", f"{self.file.removesuffix('.py')}.{self.function}")
+        return re.sub(r"[^\w.-]", "_", f"{self.file.removesuffix('.py')}.{self.function}", flags=re.ASCII).lstrip("_.-")
 
 
 def parse(text: str) -> Reference | None:

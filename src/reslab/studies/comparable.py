@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import schedule_epochs
-from reslab.exhibits.wording import FAMILY_NAMES, dataset_name, listing, number, percent
+from reslab.exhibits.wording import dataset_name, listing, number, percent
+from reslab.families import family_of
 from reslab.published import Published, published
 
 FULL_SCHEDULE_IMAGES = 64_000 * 128
@@ -29,7 +30,9 @@ def _unlike(group: Group) -> str | None:
     recipe = group.recipe
     name = dataset_name(recipe.dataset)
     if not published(dataset=recipe.dataset, family=recipe.family):
-        network = "" if recipe.family == "residual" else f"{FAMILY_NAMES[recipe.family]} networks on "
+        own = recipe.own_network
+        whose = f"{own.words} on " if own is not None else f"{family_of(recipe.family).words} networks on "
+        network = "" if recipe.family == "residual" else whose
         return f"there are no published figures for {network}{name}"
     if group.fact("data_official") is False:
         return f"the images are not the official ones of {name}"

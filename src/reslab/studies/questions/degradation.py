@@ -8,7 +8,7 @@ from reslab.analysis.groups import Group, datasets_of
 from reslab.exhibits.blocks import Block, Prose
 from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.published_tables import nothing
-from reslab.exhibits.wording import FAMILY_NAMES, dataset_name, listing, network_name
+from reslab.exhibits.wording import dataset_name, listing, network_name
 from reslab.studies.answers import Answer, Effect
 from reslab.studies.designs import BOTH, base_recipe, labelled, study_of, within
 from reslab.studies.findings import Findings, Groups, Pairs
@@ -146,4 +146,4 @@ def _network(group: Group) -> str:
 
 
 def _family(group: Group) -> str:
-    return "residual" if FAMILY_NAMES[group.recipe.family] == "ResNet" else "plain"
+    return "residual" if group.recipe.family == "residual" else "plain"
