@@ -45,3 +45,13 @@ def test_names_that_would_be_alike_tell_what_differs() -> None:
     assert names[runs[1].id] == "ResNet-20, CIFAR-10, bf16, seed 0"
     assert f"images {'0' * 16}" in names[runs[2].id]
     assert len(set(names.values())) == 4
+
+
+def test_what_plays_no_part_is_not_told() -> None:
+    recipe = vary(
+        preset_recipe("assignment", dataset="cifar10", depth=20),
+        schedule="cosine",
+        optimiser="adam",
+        learning_rate=0.001,
+    )
+    assert recipe_name(recipe) == "ResNet-20, CIFAR-10, adam, rate 0.001, cosine"

@@ -7,7 +7,7 @@ from reslab.datasets import known
 from reslab.errors import ResLabError
 from reslab.families import FAMILIES
 from reslab.presets import PRESETS, preset_recipe
-from reslab.recipe import OWN_NETWORK, Recipe, Run, Scalar, differing_fields, stretch
+from reslab.recipe import OWN_NETWORK, Recipe, Run, Scalar, differing_fields, plays_a_part, stretch
 
 FAMILY_NAMES = {name: family.words for name, family in FAMILIES.items()}
 
@@ -110,7 +110,7 @@ def _is_longer(recipe: Recipe, base: Recipe) -> bool:
 
 def _changed(recipe: Recipe, base: Recipe) -> list[str]:
     told = (*_TOLD, *OWN_NETWORK) if recipe.network else _TOLD
-    return [name for name in differing_fields([recipe, base]) if name not in told]
+    return [name for name in differing_fields([recipe, base]) if name not in told and plays_a_part(recipe, name)]
 
 
 def _words(name: str, value: Scalar) -> str:

@@ -314,15 +314,23 @@ def check_plays_a_part(recipes: Sequence[Recipe], given: Iterable[str]) -> None:
             raise ResLabError(f"{name} plays no part here: it is for {needed[0]}")
 
 
+def plays_a_part(recipe: Recipe, name: str) -> bool:
+    """Say whether a field changes anything in this recipe, as the drops do only where the rate falls in steps."""
+    return not _needed(recipe, name)
+
+
 def _needed(recipe: Recipe, name: str) -> str:
     """Return what a field would play a part with, in words; "" where it plays one."""
     if name == "width" and not family_of(recipe.family).has_width:
         return f"family {' or '.join(key for key, family in FAMILIES.items() if family.has_width)}, not {recipe.family}"
     if name == "randaugment_magnitude" and recipe.randaugment == 0:
         return "randaugment of 1 or more"
-    if name not in _ONLY_WITH:
+    if name in ("first_drop", "second_drop"):  # elsewhere at the end, which is no default
+        field, values = "schedule", ("step",)
+    elif name in _ONLY_WITH:
+        field, values = _ONLY_WITH[name]
+    else:
         return ""
-    field, values = _ONLY_WITH[name]
     chosen = getattr(recipe, field)
     return "" if chosen in values else f"{field} {' or '.join(values)}, not {chosen}"
 
