@@ -325,12 +325,10 @@ def _needed(recipe: Recipe, name: str) -> str:
         return f"family {' or '.join(key for key, family in FAMILIES.items() if family.has_width)}, not {recipe.family}"
     if name == "randaugment_magnitude" and recipe.randaugment == 0:
         return "randaugment of 1 or more"
-    if name in ("first_drop", "second_drop"):  # elsewhere at the end, which is no default
-        field, values = "schedule", ("step",)
-    elif name in _ONLY_WITH:
-        field, values = _ONLY_WITH[name]
-    else:
+    name = "drop_factor" if name in ("first_drop", "second_drop") else name  # these go together
+    if name not in _ONLY_WITH:
         return ""
+    field, values = _ONLY_WITH[name]
     chosen = getattr(recipe, field)
     return "" if chosen in values else f"{field} {' or '.join(values)}, not {chosen}"
 
