@@ -25,17 +25,21 @@ PUBLIC = [
     "ResLabError",
     "Run",
     "Runs",
+    "ShareError",
     "Study",
     "UnreadableError",
     "__version__",
     "compare",
     "evaluate",
     "preset",
+    "pull",
+    "push",
     "runs",
     "stretch",
     "study",
     "train",
     "vary",
+    "verify",
 ]
 
 

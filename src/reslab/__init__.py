@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "reslab.session.door": ("compare", "evaluate", "preset", "runs", "study", "train"),
+    "reslab.session.sharing": ("pull", "push", "verify"),
     "reslab.session.run": ("Run",),
     "reslab.session.runs": ("Runs",),
     "reslab.session.study": ("Study",),
@@ -28,6 +29,7 @@ _HOMES = {
         "LockedError",
         "ReplacedError",
         "ResLabError",
+        "ShareError",
         "UnreadableError",
     ),
 }

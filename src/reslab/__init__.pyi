@@ -4,6 +4,7 @@ from reslab.errors import DataError as DataError
 from reslab.errors import LockedError as LockedError
 from reslab.errors import ReplacedError as ReplacedError
 from reslab.errors import ResLabError as ResLabError
+from reslab.errors import ShareError as ShareError
 from reslab.errors import UnreadableError as UnreadableError
 from reslab.recipe import Recipe as Recipe
 from reslab.recipe import stretch as stretch
@@ -18,6 +19,9 @@ from reslab.session.door import train as train
 from reslab.session.evaluation import Evaluation as Evaluation
 from reslab.session.run import Run as Run
 from reslab.session.runs import Runs as Runs
+from reslab.session.sharing import pull as pull
+from reslab.session.sharing import push as push
+from reslab.session.sharing import verify as verify
 from reslab.session.study import Study as Study
 
 __version__: str

@@ -71,6 +71,23 @@ def run(
     checkpoint_seconds: float = 60.0,
     checkpoint_activations: Activations = False,
     keep_epochs: KeepEpochs = None,
+    share: Annotated[
+        list[str] | None,
+        Parameter(
+            env_var="RESLAB_SHARE",
+            negative="",
+            help="Folder or address where runs are shared: those that are there are fetched, not trained (see docs/"
+            "sharing.md).  May be given several times; they are asked in order.",
+        ),
+    ] = None,
+    on: Annotated[
+        str | None,
+        Parameter(help="Where to train: slurm submits the runs as one array job, and follows it; default: here."),
+    ] = None,
+    slurm_option: Annotated[
+        list[str] | None,
+        Parameter(negative="", help="An option for sbatch, as in partition=gpu; may be given several times."),
+    ] = None,
     fit: Annotated[
         str | None,
         Parameter(
@@ -132,6 +149,10 @@ def run(
     check_least("--time-limit", time_limit, 0)
     if dry_run and prepare:
         raise ResLabError("--dry-run changes nothing and --prepare makes folders; choose one of them")
+    if on not in (None, "here", "slurm"):
+        raise ResLabError(f"--on is slurm, or here (the default), not {on!r}")
+    if slurm_option and on != "slurm":
+        raise ResLabError("--slurm-option belongs to --on slurm; add it")
     settings = Settings(
         data_root=data_root,
         device=device,
@@ -171,20 +192,24 @@ def run(
         _print_folders(asked.name, session.prepare(), json=json)
         return OK
     if not dry_run:
+        if share:
+            session.fetch(share)
         session.check(None if no_report else out)
     remark_cache()
-    jobs = session.jobs(jobs)
+    jobs = session.jobs(1 if on == "slurm" else jobs)
     planned = session.outlook(jobs, why=not no_diagnose)
     if dry_run:
         show_plan(planned, found_fit, json=json, every=every, ids=ids)
         return OK
-    if not json and session.todo:
+    if not json and session.todo and on == "slurm":
+        print(f"{asked.title}: {len(session.todo)} of {len(session.planned)} runs left to train", flush=True)
+    elif not json and session.todo:
         announce(planned)
     elif not json:
         done = "its run is" if len(session.planned) == 1 else f"all {len(session.planned)} runs are"
         print(f"{asked.title}: {done} done; nothing to train")
     with StopRequest(None if time_limit is None else 60 * time_limit) as stop:
-        session.train(jobs, stop, on_closed=stop.ask)
+        session.train(jobs, stop, on_closed=stop.ask, slurm_options=(slurm_option or ()) if on == "slurm" else None)
         if not no_diagnose and not stop.interrupted:
             session.measure(stop, again=command(), may_exit=True)
             if stop.interrupted:  # nothing to be saved: the answer is at once

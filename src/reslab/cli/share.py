@@ -35,7 +35,7 @@ def pull(url: str, *names: str, runs: Runs = Path("runs"), json: AsJson = False)
     names
         Studies, runs or recipes; default: everything the share has.
     """
-    from reslab.sharing import pull as fetch
+    from reslab.session.sharing import pull as fetch
 
     return _conclude(fetch(url, names, runs), json=json)
 
@@ -54,7 +54,7 @@ def push(url: str, *names: str, runs: Runs = Path("runs"), json: AsJson = False)
     names
         Studies, runs or recipes; default: every run that has ended, and every study.
     """
-    from reslab.sharing import push as hand_on
+    from reslab.session.sharing import push as hand_on
 
     return _conclude(hand_on(url, names, runs), json=json)
 
@@ -83,7 +83,7 @@ def verify(
     jobs
         Number of runs to train at a time.
     """
-    from reslab.sharing import verify as train_again
+    from reslab.session.sharing import verify as train_again
 
     check_least("--sample", sample, 1)
     check_least("--jobs", jobs, 1)

@@ -30,6 +30,8 @@ _FILES = (
 )
 """What there may be when a run ends, as patterns; nobody else's files beside them are in the manifest."""
 
+_MANY = (r"weights/epoch\d{4,9}\.safetensors", r"network/(\w[\w-]*/){0,9}\w[\w-]*\.py")
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -67,7 +69,7 @@ def verify(folder: Path, names: Collection[str] | None = None) -> list[Problem]:
 
 def knows(name: str) -> bool:
     """Say whether a name is that of a file that a run may have, and no path to anywhere else."""
-    return name in _FILES[:-1] or re.fullmatch(r"weights/epoch\d{4,9}\.safetensors", name) is not None
+    return (name in _FILES and "*" not in name) or any(re.fullmatch(pattern, name) for pattern in _MANY)
 
 
 def exists(folder: Path) -> bool:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from reslab.data.sources import check_present
 from reslab.errors import LockedError
+from reslab.exhibits.wording import counted
+from reslab.lab import slurm
 from reslab.lab.launch import launch
 from reslab.lab.own_networks import keep_sources, read_sources, with_source, words_of_former
 from reslab.lab.planner import Planned, in_order, plan
@@ -21,6 +23,7 @@ from reslab.report.existing_files import check_place
 from reslab.session.own_images import fingerprints, look_at, tell_former
 from reslab.session.planning import Outlook, choose_jobs, outlook
 from reslab.session.progress import Board, Tell, aside
+from reslab.session.sharing import fetch_instead
 from reslab.session.why import diagnose_plan
 from reslab.studies.asked import record
 from reslab.studies.study import Plan
@@ -73,7 +76,23 @@ class Session:
         tell_former(root, self.plan.runs(), tell)
         for words in words_of_former(root, self.plan.runs()):
             tell(f"remark: {words}")
-        self.planned: list[Planned] = plan(root, self.plan.runs(), settings.data_root, settings.keep_epochs)
+        self.planned = self._planned()
+
+    def _planned(self) -> list[Planned]:
+        return plan(self.root, self.plan.runs(), self.settings.data_root, self.settings.keep_epochs)
+
+    def fetch(self, shares: Sequence[str]) -> None:
+        """Fetch what others have trained already, from these places in order, and leave the rest to be trained.
+
+        Runs that are refused are told and trained here.  Raises `ShareError` where a place does not answer.
+        """
+        found = fetch_instead(shares, [run.id for run in self.todo], self.root)
+        for one in found:
+            if one.kind == "refused":
+                self._tell(f"reslab: refused {one.run}: {one.words}; it is trained here")
+        if fetched := [one for one in found if one.kind == "fetched"]:
+            self._tell(f"{counted(len(fetched), 'run')} of {len(found)} fetched, not trained")
+            self.planned = self._planned()
 
     @property
     def names(self) -> dict[str, str]:
@@ -113,10 +132,17 @@ class Session:
             files.create(run)
         return [files.path for _, files in places]
 
-    def train(self, jobs: int, stop: StopRequest, on_closed: Callable[[], object] = lambda: None) -> None:
+    def train(
+        self,
+        jobs: int,
+        stop: StopRequest,
+        on_closed: Callable[[], object] = lambda: None,
+        slurm_options: Sequence[str] | None = None,
+    ) -> None:
         """Train what is not there, each run in a process of its own or, on a card, side by side in one.
 
-        A run that fails keeps no other from being trained; its failure is in its folder.
+        A run that fails keeps no other from being trained; its failure is in its folder.  With `slurm_options`, runs
+        are tasks of a Slurm job, which `stop` leaves to itself (see `reslab.lab.slurm`).
         """
         self.record()
         for item in self.planned:
@@ -130,9 +156,21 @@ class Session:
         keep_sources(self.root, todo, self._sources)
         work = {item.run.id: (item.work, item.work_left) for item in self.planned if item.run in set(todo)}
         settings = replace(self.settings, trust_code=True)  # each folder's source is that of a file named here
-        arguments = [*settings.arguments(), "--default-threads", str(share_threads(jobs))]
-        shared = runs_each(self.settings.device, jobs)
         with Board(work, names=self.names, tell=self._tell, on_closed=on_closed) as board:
+            if slurm_options is not None:
+                slurm.launch(
+                    self.root,
+                    todo,
+                    name=f"reslab-{self.plan.name}",
+                    options=slurm_options,
+                    arguments=settings.arguments(),
+                    on_event=board,
+                    stop=stop,
+                    tell=self._tell,
+                )
+                return
+            arguments = [*settings.arguments(), "--default-threads", str(share_threads(jobs))]
+            shared = runs_each(self.settings.device, jobs)
             launch(self.root, todo, jobs=jobs, runs_each=shared, arguments=arguments, on_event=board, stop=stop)
 
     def measure(self, stop: StopRequest, *, again: str = "", may_exit: bool = False) -> bool:

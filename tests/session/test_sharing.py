@@ -12,7 +12,7 @@ from reslab.lab.share import replicates
 from reslab.lab.store import RunFiles, find_runs, run_files
 from reslab.presets import preset_recipe
 from reslab.recipe import Run, stretch, vary
-from reslab.sharing import fetch_instead, pull, push, verify
+from reslab.session.sharing import fetch_instead, pull, push, verify
 from reslab.studies.asked import recorded
 from share_places import FINISHED, OWN_RESULTS, served
 
