@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from reslab.cli import main
 from reslab.errors import ResLabError, ShareError
 from reslab.lab.one_run import execute
 from reslab.lab.settings import Settings
@@ -12,7 +13,9 @@ from reslab.lab.share import replicates
 from reslab.lab.store import RunFiles, find_runs, run_files
 from reslab.presets import preset_recipe
 from reslab.recipe import Run, stretch, vary
+from reslab.session.asking import ask
 from reslab.session.sharing import fetch_instead, pull, push, verify
+from reslab.session.work import Session
 from reslab.studies.asked import recorded
 from share_places import FINISHED, OWN_RESULTS, served
 
@@ -105,3 +108,52 @@ def test_nothing_ended_is_nothing_to_verify(tmp_path: Path) -> None:
     made(tmp_path)
     with pytest.raises(ResLabError, match="none of these runs has ended"):
         verify([], tmp_path, sample=1)
+
+
+def test_a_study_is_fetched_where_it_was_trained_and_only_the_rest_is_left(share: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def tell(words: str) -> bool:
+        said.append(words)
+        return True
+
+    asked = ask(["learning-rate"], datasets=("cifar10",), epochs=16, seeds=1, precision="bf16")
+    session = Session(asked, tmp_path, tell=tell)
+    assert len(session.todo) == 7
+    session.fetch([str(share)])
+    assert session.todo == []
+    assert said == ["7 of 7 runs fetched, not trained"]
+
+    changed = ask(["learning-rate"], datasets=("cifar10",), epochs=16, seeds=2, precision="bf16")
+    again = Session(changed, tmp_path, tell=tell)
+    again.fetch([str(share)])
+    assert {run.seed for run in again.todo} == {1}
+
+
+def test_run_takes_a_share_and_trains_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["run", "depth", "--dataset", "digits", "--depths", "8", "--epochs", "1", "--train-share", "0.1"]
+    here = ["--no-diagnose", "--no-report", "--jobs", "1", "--json"]
+    assert main([*asked, "--seeds", "1", *here, "--runs", str(tmp_path / "one")]) == 0
+    push(str(tmp_path / "share"), [], tmp_path / "one")
+    capsys.readouterr()
+    taken = ["--share", str(tmp_path / "share"), "--runs", str(tmp_path / "two")]
+    assert main([*asked, "--seeds", "2", *here, *taken]) == 0
+    told = capsys.readouterr()
+    assert set(json.loads(told.out)["runs"].values()) == {"finished"}
+    assert "1 of 2 runs fetched, not trained" in told.err
+    assert main([*asked, "--share", str(tmp_path / "nowhere"), "--runs", str(tmp_path / "three")]) == 6
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--on", "moon"], "--on is slurm, or here"),
+        (["--slurm-option", "partition=gpu"], "belongs to --on slurm"),
+    ],
+)
+def test_where_to_train_is_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], words: str
+) -> None:
+    assert main(["run", "depth", "--dataset", "digits", *flags, "--runs", str(tmp_path)]) == 2
+    assert words in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

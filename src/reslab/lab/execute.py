@@ -10,8 +10,9 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from reslab.cache import settle_home
@@ -26,23 +27,24 @@ _SPOILED = ("CUDA error", "INTERNAL ASSERT")
 """What an error says that stays for the life of the process, whatever is tried next."""
 
 
-def work(folders: Iterable[str], settings: Settings, stop: StopRequest, side_by_side: int = 1) -> int:
+def work(
+    folders: Iterable[str],
+    settings: Settings,
+    stop: StopRequest,
+    side_by_side: int = 1,
+    write: Callable[[str], object] | None = None,
+) -> int:
     """Train the runs in `folders`, reporting each event as a line of JSON; return the exit code.
 
     So many of them are trained side by side, each in a thread of its own: on a card, in a stream of its own.  A run
-    that fails does not keep the others from being trained.  When nobody reads the events any more, the runs at hand
-    are checkpointed and left.
+    that fails does not keep the others from being trained.  Lines are given to `write`, one at a time, or printed;
+    when nobody reads what is printed any more, the runs at hand are checkpointed and left.
     """
     telling = threading.Lock()
 
     def report(event: Event) -> None:
-        try:
-            with telling:
-                sys.stdout.write(json.dumps(event) + "\n")  # in one piece, even where output is unbuffered
-                sys.stdout.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            stop.ask()
+        with telling:
+            (write or partial(_print_line, stop=stop))(json.dumps(event) + "\n")
 
     def train(name: str) -> int:
         if stop():
@@ -68,6 +70,15 @@ def work(folders: Iterable[str], settings: Settings, stop: StopRequest, side_by_
         codes = [one.result() for one in under_way]
     failures = [code for code in codes if code]
     return INTERRUPTED if stop() else failures[-1] if failures else 0
+
+
+def _print_line(line: str, stop: StopRequest) -> None:
+    try:
+        sys.stdout.write(line)  # in one piece, even where output is unbuffered
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        stop.ask()
 
 
 def main() -> int:

@@ -12,8 +12,6 @@ queued again.  One whose node died is queued again by Slurm.  Whoever submitted 
 follows what is queued, and submits what is left.
 """
 
-import contextlib
-import json
 import os
 import re
 import shlex
@@ -21,13 +19,13 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from reslab.errors import ResLabError
 from reslab.files import write_whole, writing
-from reslab.lab.launch import Event
+from reslab.lab.following import Event, Tasks, hand_on
 from reslab.lab.store import run_files
 from reslab.recipe import Run
 
@@ -68,40 +66,10 @@ exit "$code"
 
 
 @dataclass
-class Job:
-    """An array of tasks, and how far what they report has been read."""
+class Job(Tasks):
+    """An array of tasks."""
 
-    place: Path
-    """Folder of its files."""
-    number: str
-    runs: dict[int, Run]
-    """Run of each task."""
-    read: dict[int, int] = field(default_factory=dict)
-    """Bytes of each task's events that have been read."""
-
-    def events(self) -> Iterator[Event]:
-        """Yield what was reported since the last call."""
-        for task, run in self.runs.items():
-            path = self.place / f"{task}.events"
-            try:
-                with path.open("rb") as file:
-                    file.seek(self.read.get(task, 0))
-                    content = file.read()
-            except OSError:
-                continue
-            whole = content[: content.rfind(b"\n") + 1]
-            self.read[task] = self.read.get(task, 0) + len(whole)
-            for line in whole.splitlines():
-                with contextlib.suppress(ValueError):
-                    event = json.loads(line)
-                    if isinstance(event, dict) and "event" in event:
-                        yield _as_seen_from_here(event, run)
-
-    def skip(self) -> None:
-        """Count what was reported until now as read."""
-        for task in self.runs:
-            with contextlib.suppress(OSError):
-                self.read[task] = (self.place / f"{task}.events").stat().st_size
+    number: str = ""
 
 
 def launch(
@@ -170,7 +138,7 @@ def submit(
     number = _slurm("sbatch", "--parsable", str(place / "job.sh")).partition(";")[0].strip()
     with writing(place):
         write_whole(place / "job", f"{number}\n".encode())
-    return Job(place, number, dict(enumerate(runs)))
+    return Job(place, dict(enumerate(runs)), number=number)
 
 
 def script(place: Path, num_tasks: int, name: str, options: Sequence[str], arguments: Sequence[str]) -> str:
@@ -201,6 +169,12 @@ def script(place: Path, num_tasks: int, name: str, options: Sequence[str], argum
 
 def _follow(jobs: Sequence[Job], on_event: Callable[[Event], None], stop: Callable[[], bool]) -> bool:
     """Hand on what the tasks report until none of them is queued; return False where `stop` came first."""
+
+    def told(event: Event) -> None:
+        stopped = event["event"] == "end" and event.get("status") == "interrupted"
+        again = {"event": "remark", "words": "stopped with a checkpoint; queued again"}
+        on_event({**again, "run": event["run"]} if stopped else event)
+
     asked = -ASK_SECONDS
     queued: Mapping[str, set[int]] = {job.number: set(job.runs) for job in jobs}
     while any(queued.values()):
@@ -208,27 +182,11 @@ def _follow(jobs: Sequence[Job], on_event: Callable[[Event], None], stop: Callab
             return False
         if time.monotonic() - asked >= ASK_SECONDS:
             asked, queued = time.monotonic(), {job.number: _queued(job) for job in jobs}
-        if _hand_on(jobs, on_event):
+        if hand_on(jobs, told):
             asked = -ASK_SECONDS
         time.sleep(POLL_SECONDS)
-    _hand_on(jobs, on_event)
+    hand_on(jobs, told)
     return True
-
-
-def _as_seen_from_here(event: Event, run: Run) -> Event:
-    if event["event"] == "end" and event.get("status") == "interrupted":
-        return {"event": "remark", "run": run.id, "words": "stopped with a checkpoint; queued again"}
-    return {**event, "run": run.id}
-
-
-def _hand_on(jobs: Sequence[Job], on_event: Callable[[Event], None]) -> bool:
-    """Hand on what is new; return whether a task has come to its end."""
-    ended = False
-    for job in jobs:
-        for event in job.events():
-            on_event(event)
-            ended |= event["event"] == "settled"
-    return ended
 
 
 def _queued(job: Job) -> set[int]:
@@ -256,7 +214,7 @@ def _earlier(root: Path, runs: Sequence[Run]) -> list[Job]:
             continue
         wanted = {task: by_folder[folder] for task, folder in enumerate(folders) if folder in by_folder}
         if wanted and number.isdigit():
-            found.append(Job(place.absolute(), number, wanted))
+            found.append(Job(place.absolute(), wanted, number=number))
     return found
 
 

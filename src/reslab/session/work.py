@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from reslab.data.sources import check_present
 from reslab.errors import LockedError
-from reslab.exhibits.wording import counted
 from reslab.lab import slurm
 from reslab.lab.launch import launch
 from reslab.lab.own_networks import keep_sources, read_sources, with_source, words_of_former
@@ -91,7 +90,7 @@ class Session:
             if one.kind == "refused":
                 self._tell(f"reslab: refused {one.run}: {one.words}; it is trained here")
         if fetched := [one for one in found if one.kind == "fetched"]:
-            self._tell(f"{counted(len(fetched), 'run')} of {len(found)} fetched, not trained")
+            self._tell(f"{len(fetched)} of {len(found)} runs fetched, not trained")
             self.planned = self._planned()
 
     @property

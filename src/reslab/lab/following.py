@@ -1,0 +1,61 @@
+"""Runs that train elsewhere, followed by what their tasks write beside the runs: a file of events for each task."""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reslab.recipe import Run
+
+Event = dict[str, Any]
+
+
+@dataclass
+class Tasks:
+    """Tasks by number, and how far what they report has been read."""
+
+    place: Path
+    """Folder of what they write."""
+    runs: dict[int, Run]
+    """Run of each task."""
+    read: dict[int, int] = field(default_factory=dict)
+    """Bytes of each task's events that have been read."""
+
+    def events_of(self, task: int) -> Path:
+        """Return the file that a task reports to, a line of JSON for each event."""
+        return self.place / f"{task}.events"
+
+    def events(self) -> Iterator[Event]:
+        """Yield what was reported since the last call."""
+        for task, run in self.runs.items():
+            try:
+                with self.events_of(task).open("rb") as file:
+                    file.seek(self.read.get(task, 0))
+                    content = file.read()
+            except OSError:
+                continue
+            whole = content[: content.rfind(b"\n") + 1]
+            self.read[task] = self.read.get(task, 0) + len(whole)
+            for line in whole.splitlines():
+                with contextlib.suppress(ValueError):
+                    event = json.loads(line)
+                    if isinstance(event, dict) and "event" in event:
+                        yield {**event, "run": run.id}
+
+    def skip(self) -> None:
+        """Count what was reported until now as read."""
+        for task in self.runs:
+            with contextlib.suppress(OSError):
+                self.read[task] = self.events_of(task).stat().st_size
+
+
+def hand_on(all_tasks: Sequence[Tasks], on_event: Callable[[Event], None]) -> bool:
+    """Hand on what is new; return whether a task has left a run, whatever its end."""
+    left = False
+    for tasks in all_tasks:
+        for event in tasks.events():
+            on_event(event)
+            left |= event["event"] == "settled"
+    return left

@@ -1,0 +1,89 @@
+"""A Ray cluster of three nodes: one is killed while it trains, and all runs end with the bits of one machine."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reslab.lab import launch as here
+from reslab.lab import ray_cluster
+from reslab.lab.launch import Event
+from reslab.lab.settings import Settings
+from reslab.lab.store import RunFiles, run_files
+from reslab.presets import preset_recipe
+from reslab.recipe import Run, stretch, vary
+
+ray = pytest.importorskip("ray", reason="needs Ray: make test-cluster installs it")
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.filterwarnings("ignore"),  # Ray's own
+]
+
+RECIPE = vary(stretch(preset_recipe("assignment", dataset="digits", depth=8), 20), train_share=0.5)
+RUNS = [Run(RECIPE, seed) for seed in range(6)]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Three nodes of two processors, the first without any, so that it only keeps the cluster."""
+    from ray.cluster_utils import Cluster
+
+    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    ray.init(address=found.address, log_to_driver=False, logging_level="error")
+    yield found
+    ray.shutdown()
+    found.shutdown()
+
+
+def wait_for(holds: Callable[[], object], seconds: float = 180.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
+
+
+def bits(files: RunFiles) -> tuple[bytes, list[float]]:
+    assert files.status() == "finished", files.failure()
+    return files.weights.read_bytes(), [row["test_loss"] for row in files.metrics()]
+
+
+def test_six_runs_survive_a_node_and_have_the_bits_of_one_machine(cluster: Any, tmp_path: Path) -> None:
+    nodes = [cluster.add_node(num_cpus=2) for _ in range(3)]
+    events: list[Event] = []
+    done: list[bool] = []
+    settings = Settings(device="cpu", threads=1, checkpoint_seconds=0.5)
+    root = tmp_path / "runs"
+    begun = time.monotonic()
+    thread = threading.Thread(
+        target=lambda: done.append(ray_cluster.launch(root, RUNS, settings=settings, on_event=events.append))
+    )
+    thread.start()
+    wait_for(lambda: all(run_files(root, run).metrics() for run in RUNS))
+    cluster.remove_node(nodes[0], allow_graceful=False)
+    thread.join(timeout=400)
+    there = time.monotonic() - begun
+    assert done == [True]
+
+    begun = time.monotonic()
+    assert here.launch(tmp_path / "alone", RUNS, jobs=2, arguments=["--threads", "1"])
+    print(f"three nodes, one killed: {there:.0f} s; this machine alone: {time.monotonic() - begun:.0f} s")
+    for run in RUNS:
+        assert bits(run_files(root, run)) == bits(run_files(tmp_path / "alone", run))
+    starts = [event for event in events if event["event"] == "start"]
+    assert len({event["run"] for event in starts if event["iteration"] > 0}) >= 1
+    assert len({event["run"] for event in events if event["event"] == "end"}) == 6
+
+
+def test_a_stop_checkpoints_everywhere(cluster: Any, tmp_path: Path) -> None:
+    cluster.add_node(num_cpus=2)
+    runs = [Run(vary(RECIPE, learning_rate=0.05), seed) for seed in range(2)]
+    places = [run_files(tmp_path, run) for run in runs]
+    settings = Settings(device="cpu", threads=1)
+    assert not ray_cluster.launch(
+        tmp_path, runs, settings=settings, stop=lambda: all(files.metrics() for files in places)
+    )
+    assert [files.status() for files in places] == ["interrupted", "interrupted"]
+    assert all(files.checkpoints.exists() for files in places)
