@@ -147,7 +147,7 @@ def test_run_takes_a_share_and_trains_what_is_missing(tmp_path: Path, capsys: py
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--on", "moon"], "--on is slurm, or here"),
+        (["--on", "moon"], "--on is here, slurm, ray or ray://ADDRESS"),
         (["--slurm-option", "partition=gpu"], "belongs to --on slurm"),
     ],
 )

@@ -32,7 +32,7 @@ from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles
 from reslab.session.asking import ask, ask_fitting
 from reslab.session.fitting import Fit, Size
-from reslab.session.work import Outcome, Session, exit_code
+from reslab.session.work import HERE, RAY, SLURM, Outcome, Session, exit_code
 from reslab.training.schedule import parse_epochs
 
 SEQUENCE = "separated by commas"
@@ -81,9 +81,12 @@ def run(
         ),
     ] = None,
     on: Annotated[
-        str | None,
-        Parameter(help="Where to train: slurm submits the runs as one array job, and follows it; default: here."),
-    ] = None,
+        str,
+        Parameter(
+            help="Where to train: here, slurm (one array job, which is followed), ray (the cluster that is there, or a "
+            "new one on this machine) or ray://ADDRESS."
+        ),
+    ] = HERE,
     slurm_option: Annotated[
         list[str] | None,
         Parameter(negative="", help="An option for sbatch, as in partition=gpu; may be given several times."),
@@ -149,9 +152,9 @@ def run(
     check_least("--time-limit", time_limit, 0)
     if dry_run and prepare:
         raise ResLabError("--dry-run changes nothing and --prepare makes folders; choose one of them")
-    if on not in (None, "here", "slurm"):
-        raise ResLabError(f"--on is slurm, or here (the default), not {on!r}")
-    if slurm_option and on != "slurm":
+    if on not in (HERE, SLURM, RAY) and not on.startswith("ray://"):
+        raise ResLabError(f"--on is {HERE}, {SLURM}, {RAY} or ray://ADDRESS, not {on!r}")
+    if slurm_option and on != SLURM:
         raise ResLabError("--slurm-option belongs to --on slurm; add it")
     settings = Settings(
         data_root=data_root,
@@ -196,12 +199,12 @@ def run(
             session.fetch(share)
         session.check(None if no_report else out)
     remark_cache()
-    jobs = session.jobs(1 if on == "slurm" else jobs)
+    jobs = session.jobs(1 if on == SLURM or (on != HERE and jobs is None) else jobs)
     planned = session.outlook(jobs, why=not no_diagnose)
     if dry_run:
         show_plan(planned, found_fit, json=json, every=every, ids=ids)
         return OK
-    if not json and session.todo and on == "slurm":
+    if not json and session.todo and on != HERE:
         print(f"{asked.title}: {len(session.todo)} of {len(session.planned)} runs left to train", flush=True)
     elif not json and session.todo:
         announce(planned)
@@ -209,7 +212,7 @@ def run(
         done = "its run is" if len(session.planned) == 1 else f"all {len(session.planned)} runs are"
         print(f"{asked.title}: {done} done; nothing to train")
     with StopRequest(None if time_limit is None else 60 * time_limit) as stop:
-        session.train(jobs, stop, on_closed=stop.ask, slurm_options=(slurm_option or ()) if on == "slurm" else None)
+        session.train(jobs, stop, on_closed=stop.ask, on=on, slurm_options=slurm_option or ())
         if not no_diagnose and not stop.interrupted:
             session.measure(stop, again=command(), may_exit=True)
             if stop.interrupted:  # nothing to be saved: the answer is at once

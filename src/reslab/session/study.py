@@ -15,7 +15,7 @@ from reslab.session.display import Bundle, ShownFigure, ShownTable, bundle, html
 from reslab.session.planning import Outlook
 from reslab.session.run import Run
 from reslab.session.runs import Runs
-from reslab.session.work import Session
+from reslab.session.work import HERE, Session
 from reslab.studies.catalogue import chapter_of
 from reslab.studies.chapter import find, write
 from reslab.studies.study import Plan
@@ -76,18 +76,36 @@ class Study:
         session = self._session()
         return session.outlook(session.jobs(jobs))
 
-    def run(self, *, jobs: int | None = None, diagnose: bool = True, time_limit: float | None = None) -> Runs:
+    def run(
+        self,
+        *,
+        jobs: int | None = None,
+        diagnose: bool = True,
+        time_limit: float | None = None,
+        share: str | Sequence[str] = (),
+        on: str = HERE,
+        slurm_options: Sequence[str] = (),
+    ) -> Runs:
         """Train what is missing, `jobs` runs at a time, measure the why, and return the study's runs.
 
-        `jobs` defaults to the number that trains the most images in all; `time_limit` is in minutes, after which all
-        is checkpointed and left.  Ctrl-C, or a notebook's stop button, checkpoints the runs at hand and raises
-        KeyboardInterrupt; calling again resumes.  A run that fails keeps no other from being trained; at the end,
-        `ResLabError` names those that failed.
+        What a `share` has is fetched, not trained (see `reslab.pull`).  `on` is where runs train: here, slurm, ray or
+        ray://ADDRESS.  `jobs` defaults to the number that trains the most images in all; `time_limit` is in minutes,
+        after which all is checkpointed and left.  Ctrl-C, or a notebook's stop button, checkpoints the runs at hand and
+        raises KeyboardInterrupt; calling again resumes.  A run that fails keeps no other from being trained; at the
+        end, `ResLabError` names those that failed.
         """
         session = self._session()
+        if share:
+            session.fetch([share] if isinstance(share, str) else share)
         session.check()
         with StopRequest(None if time_limit is None else 60 * time_limit) as stop:
-            session.train(session.jobs(jobs), stop, on_closed=stop.ask)
+            session.train(
+                session.jobs(jobs if on == HERE else jobs or 1),
+                stop,
+                on_closed=stop.ask,
+                on=on,
+                slurm_options=slurm_options,
+            )
             if diagnose and not stop.interrupted:
                 session.measure(stop)
             if stop.interrupted:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from reslab.data.sources import check_present
 from reslab.errors import LockedError
-from reslab.lab import slurm
+from reslab.lab import ray_cluster, slurm
 from reslab.lab.launch import launch
 from reslab.lab.own_networks import keep_sources, read_sources, with_source, words_of_former
 from reslab.lab.planner import Planned, in_order, plan
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from reslab.report.write import ReportFiles
 
 DEFAULTS = Settings()
+
+HERE, SLURM, RAY = "here", "slurm", "ray"
+"""Where runs can train; ray://ADDRESS is a Ray cluster that is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +139,13 @@ class Session:
         jobs: int,
         stop: StopRequest,
         on_closed: Callable[[], object] = lambda: None,
-        slurm_options: Sequence[str] | None = None,
+        on: str = HERE,
+        slurm_options: Sequence[str] = (),
     ) -> None:
         """Train what is not there, each run in a process of its own or, on a card, side by side in one.
 
-        A run that fails keeps no other from being trained; its failure is in its folder.  With `slurm_options`, runs
-        are tasks of a Slurm job, which `stop` leaves to itself (see `reslab.lab.slurm`).
+        A run that fails keeps no other from being trained; its failure is in its folder.  `on` is where:
+        here, slurm (tasks of a Slurm job, which `stop` leaves to itself), ray or ray://ADDRESS.
         """
         self.record()
         for item in self.planned:
@@ -156,7 +160,7 @@ class Session:
         work = {item.run.id: (item.work, item.work_left) for item in self.planned if item.run in set(todo)}
         settings = replace(self.settings, trust_code=True)  # each folder's source is that of a file named here
         with Board(work, names=self.names, tell=self._tell, on_closed=on_closed) as board:
-            if slurm_options is not None:
+            if on == SLURM:
                 slurm.launch(
                     self.root,
                     todo,
@@ -166,6 +170,18 @@ class Session:
                     on_event=board,
                     stop=stop,
                     tell=self._tell,
+                )
+                return
+            if on != HERE:
+                address = None if on == RAY else on
+                ray_cluster.launch(
+                    self.root,
+                    todo,
+                    address=address,
+                    runs_each=runs_each(self.settings.device, jobs),
+                    settings=settings,
+                    on_event=board,
+                    stop=stop,
                 )
                 return
             arguments = [*settings.arguments(), "--default-threads", str(share_threads(jobs))]
