@@ -1,5 +1,7 @@
 """The command line: every verb's help, its exit codes, its JSON, and what it says to mistakes."""
 
+import importlib
+import inspect
 import json
 import re
 import shlex
@@ -93,6 +95,21 @@ def test_every_verb_has_help(reslab: Reslab, command: list[str]) -> None:
     code, out, _ = reslab(*command, "--help")
     assert code == 0
     assert " ".join(["Usage: reslab", *command]) in out
+
+
+@pytest.mark.parametrize("verb", [*((name,) for name in COMMANDS), *(("data", name) for name in DATA_COMMANDS)])
+def test_the_help_of_a_verb_is_its_whole_docstring(reslab: Reslab, verb: tuple[str, ...]) -> None:
+    module, function = (DATA_COMMANDS if len(verb) == 2 else COMMANDS)[verb[-1]][0].split(":")
+    whole = inspect.getdoc(getattr(importlib.import_module(module), function)) or ""
+    body, _, _ = whole.partition("\n\nParameters\n---")
+    _, out, _ = reslab(*verb, "--help")
+    assert " ".join(body.split()) in " ".join(out.split())
+
+
+def test_the_help_of_run_shows_its_examples_each_on_a_line(reslab: Reslab) -> None:
+    _, out, _ = reslab("run", "--help")
+    assert "\n  reslab run depth --dataset cifar10 --depths 20,56 --seeds 3\n" in out
+    assert "\n  reslab run my-study.toml --dry-run\n" in out
 
 
 def test_each_field_of_the_recipe_is_a_flag_with_help(reslab: Reslab) -> None:

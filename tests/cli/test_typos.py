@@ -31,8 +31,8 @@ def test_a_flag_with_a_typo_is_named_and_the_right_one_offered(verb: str, capsys
             assert main([*verb.split(), f"{wrong}=3"]) == 2
             said = _said(capsys)
             assert wrong in said
-            near = {flag, flag.removesuffix("s"), *(other for other in known if other[:-1] == flag[:-1])}
-            assert any(f"{one}?" in said for one in near), said  # --run is as near to --rusn, --beta2 to --bet1a
+            near = {flag, *(other for other in known if f"{other}s" == flag)}
+            assert any(f"{one}?" in said for one in near), said  # --run is as near to --rusn as --runs is
 
 
 def test_a_verb_with_a_typo_is_named_and_the_right_one_offered(capsys: pytest.CaptureFixture[str]) -> None:

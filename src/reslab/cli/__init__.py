@@ -1,5 +1,6 @@
 """The command line: its verbs, their exit codes, and nothing that Python could not do in one call."""
 
+import inspect
 import shlex
 import sys
 
@@ -92,6 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(arguments: list[str] | None) -> int:
     try:
         settle_home()
+        _show_docstring(_given)
         code = app(arguments, exit_on_error=False, print_error=True)
     except CycloptsError:
         return USAGE
@@ -102,3 +104,20 @@ def _run(arguments: list[str] | None) -> int:
         print("reslab: interrupted", file=sys.stderr)
         return INTERRUPTED
     return code if isinstance(code, int) else OK
+
+
+def _show_docstring(arguments: list[str]) -> None:
+    """Let the help of the verb that is given be its whole docstring: its line above is for the list of verbs.
+
+    Only that verb is imported.
+    """
+    match [word for word in arguments if not word.startswith("-")]:
+        case ["data", verb, *_] if verb in DATA_COMMANDS:
+            asked = app["data"][verb]  # `data` itself is this package's module by now
+        case [verb, *_] if verb in COMMANDS:
+            asked = app[verb]
+        case _:
+            return
+    body, _, _ = (inspect.getdoc(asked.default_command) or "").partition("\n\nParameters\n---")
+    # The terminal breaks the lines of a paragraph; an example keeps its own.
+    asked.help = "\n\n".join(part if part.startswith(" ") else part.replace("\n", " ") for part in body.split("\n\n"))
