@@ -125,6 +125,25 @@ def test_a_run_of_two_machines_is_not_said_to_be_of_one(tmp_path: Path) -> None:
     assert row[6:] == ("0123456789+, ffffffffff+", "Some Processor 9000, Another")
 
 
+def test_a_run_from_elsewhere_says_so_and_one_that_was_trained_again_says_how_it_agrees(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, Run(small()), Truth(3.0, 1.0))
+    write_run(tmp_path, Run(small(), 1), Truth(4.0, 1.0))
+    provenance = json.loads((folder / "provenance.json").read_text())
+    provenance["fetched"] = [{"from": "https://example.org/a"}, {"from": "https://example.org/b"}]
+    (folder / "provenance.json").write_text(json.dumps(provenance))
+    again = write_run(tmp_path / "replicates" / "again", Run(small(), 1), Truth(4.5, 1.0)) / "result.json"
+    again.write_text(json.dumps({**json.loads(again.read_text()), "weights_sha256": "1" * 64}))
+    table = runs_table("runs", read_tables(tmp_path).runs)
+    assert [column.title for column in table.columns][-1] == "Trained"
+    assert [row[-1] for row in table.rows] == [
+        "fetched from https://example.org/b",
+        "here; again: 4.50% on Some Processor 9000",
+    ]
+    write_run(tmp_path / "replicates" / "0123456789ab", Run(small(), 1), Truth(4.0, 1.0))
+    both = runs_table("runs", read_tables(tmp_path).runs).rows[1][-1]
+    assert both == "here; again: same bits, 4.50% on Some Processor 9000"
+
+
 def test_shares_of_the_images_are_one_row_and_official_images_say_so(tmp_path: Path) -> None:
     recipes = [small(8, dataset="cifar10", train_share=share) for share in (1.0, 0.5)]
     for recipe in recipes:

@@ -13,6 +13,7 @@ from reslab.analysis.diagnoses import Diagnoses, tidy
 from reslab.errors import ResLabError
 from reslab.files import printable
 from reslab.lab.predictions import Predictions, read_predictions
+from reslab.lab.share import compare, origin, replicates
 from reslab.lab.store import RunFiles, find_runs, run_files
 from reslab.recipe import Recipe, Run, to_mapping
 
@@ -84,6 +85,8 @@ RUN_SCHEMA: dict[str, type[pl.DataType]] = {
     "python": pl.String,
     "torch": pl.String,
     "numpy": pl.String,
+    "fetched_from": pl.String,
+    "trained_again": pl.String,
     "failure_kind": pl.String,
     "failure_message": pl.String,
     "failure_epoch": pl.Int64,
@@ -92,7 +95,8 @@ RUN_SCHEMA: dict[str, type[pl.DataType]] = {
 """Columns of `Tables.runs`; `epochs` and `iterations` are completed ones, `started` is of the first attempt.
 
 Code, versions and machine (`MADE_WITH`) are those of all attempts that the run is made of, with commas between where
-they differ; `dirty` is whether any had changed sources.
+they differ; `dirty` is whether any had changed sources.  `fetched_from` is null for a run that was trained
+here; `trained_again` says how second trainings compare, null where there was none.
 """
 
 MADE_WITH = (
@@ -148,6 +152,7 @@ def read_tables(root: Path, runs: Sequence[Run] | None = None) -> Tables:
             if (files.path / "run.json").exists():
                 files.check()
             row, epochs = _read_run(files, run)
+            row["trained_again"] = _trained_again(files, root, run)
         except ResLabError as error:
             problems.append(Problem.of(files.path, error, root))
             if run is None or not files.is_of(run):
@@ -205,12 +210,19 @@ def _read_run(files: RunFiles, run: Run) -> tuple[dict[str, Any], list[dict[str,
         **{name: data.get(name) for name in ("num_train", "num_holdout", "num_test", "num_classes")},
         "attempts": len(attempts),
         **_made_with(attempts),
+        "fetched_from": (origin(files) or {}).get("from"),
         "started": attempts[0].get("started") if attempts else None,
         **{f"failure_{name}": failure.get(name) for name in ("kind", "message", "epoch", "iteration")},
         **identity,
         "status": status,
     }
     return row, lines
+
+
+def _trained_again(files: RunFiles, root: Path, run: Run) -> str | None:
+    found = [compare(files, other) for other in replicates(root, run.id)]
+    words = ["same bits" if one.same_bits else f"{one.error_words} on {one.where}" for one in found]
+    return SEPARATOR.join(dict.fromkeys(words)) or None
 
 
 def _made_with(attempts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

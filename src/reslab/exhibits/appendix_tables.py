@@ -187,6 +187,7 @@ def runs_table(key: str, runs: pl.DataFrame) -> Table:
             (row["started"] or "")[:16].replace("T", "\N{NO-BREAK SPACE}") or None,
             _commit(row["commit"], row["dirty"], row["source_digest"]),
             (row["data_fingerprint"] or "")[:SHORT] or None,
+            _origin(row["fetched_from"], row["trained_again"]),
             row["device_name"],
         )
         for row in runs.iter_rows(named=True)
@@ -199,6 +200,7 @@ def runs_table(key: str, runs: pl.DataFrame) -> Table:
         Column("Started", "left"),
         Column("Code", "left"),
         Column("Images", "left"),
+        Column("Trained", "left"),
         Column("Machine", "left"),
     )
     caption = (
@@ -206,6 +208,10 @@ def runs_table(key: str, runs: pl.DataFrame) -> Table:
         "runs only), training time, start (UTC), and the code it ran (commit, with + where changed since, or digest of "
         "the sources)."
     )
+    if {row[-2] for row in rows} == {_HERE}:
+        rows, columns = [(*row[:-2], row[-1]) for row in rows], (*columns[:-2], columns[-1])
+    else:
+        caption += "  Runs from elsewhere were fetched; a second training has its error, or the same bits as the first."
     machines = {row[-1] for row in rows}
     if len(machines) == 1 and len(_each(runs["device_name"])) == 1:
         rows, columns = [row[:-1] for row in rows], columns[:-1]
@@ -225,6 +231,15 @@ def runs_table(key: str, runs: pl.DataFrame) -> Table:
 
 _IMAGES = 8
 """Place of the column that tells the images of a run."""
+
+
+_HERE = "here"
+
+
+def _origin(fetched_from: str | None, trained_again: str | None) -> str:
+    """Return where a run was trained, and what training it again has shown."""
+    where = _HERE if fetched_from is None else f"fetched from {fetched_from}"
+    return f"{where}; again: {trained_again}" if trained_again else where
 
 
 def _several_sets(runs: pl.DataFrame) -> bool:

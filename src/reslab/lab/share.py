@@ -73,6 +73,11 @@ class Agreement:
     same_bits: bool
     errors: tuple[float | None, float | None]
 
+    @property
+    def error_words(self) -> str:
+        """The second error, for people."""
+        return "diverged" if self.errors[1] is None else f"{self.errors[1]:.2f}%"
+
 
 def listed_runs(where: Place) -> list[str]:
     """Return the ids of the runs that a share has; raise `ShareError` where it has neither a list nor an index."""
