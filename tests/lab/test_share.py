@@ -124,6 +124,18 @@ def test_a_run_comes_whole_and_says_where_from(share: Path, tmp_path: Path, kind
     assert origin(on_share(share)) is None
 
 
+def test_the_source_of_an_own_network_comes_along(tmp_path: Path) -> None:
+    mine = copied(tmp_path / "elsewhere")
+    (mine.path / "network" / "parts").mkdir(parents=True)
+    for name in ("my_net.py", "parts/block.py"):
+        rewritten(mine, f"network/{name}", f"# {name}".encode())
+    assert push_run(Folder(tmp_path / "share"), mine).kind == "pushed"
+    assert fetch_run(Folder(tmp_path / "share"), FINISHED, tmp_path / "runs").kind == "fetched"
+    fetched = tmp_path / "runs" / FINISHED / "network"
+    assert (fetched / "my_net.py").read_text() == "# my_net.py"
+    assert (fetched / "parts" / "block.py").read_text() == "# parts/block.py"
+
+
 def test_what_is_not_there_is_absent(share: Path, tmp_path: Path) -> None:
     with served(share) as address:
         for where in (Folder(share), Web(address)):

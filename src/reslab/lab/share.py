@@ -237,7 +237,7 @@ def _fetch_files(where: Place, name: str, content: bytes, into: RunFiles) -> Non
     for file, entry in _entries(content).items():
         target = into.path / file
         with writing(into.path):
-            target.parent.mkdir(exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("wb") as opened:
                 digest = where.fetch(f"{name}/{file}", opened, entry["bytes"])
         if digest is None:

@@ -31,6 +31,8 @@ from reslab.recipe import Run
 
 FOLDER = "slurm"
 POLL_SECONDS = 1.0
+TASKS_A_POLL = 1000
+"""Tasks whose files are looked at in a second; of more, each is looked at more rarely."""
 ASK_SECONDS = 10.0
 """Time between two questions to Slurm; the files are looked at more often."""
 WARNING_SECONDS = 90
@@ -184,7 +186,7 @@ def _follow(jobs: Sequence[Job], on_event: Callable[[Event], None], stop: Callab
             asked, queued = time.monotonic(), {job.number: _queued(job) for job in jobs}
         if hand_on(jobs, told):
             asked = -ASK_SECONDS
-        time.sleep(POLL_SECONDS)
+        time.sleep(POLL_SECONDS * max(1.0, sum(len(job.runs) for job in jobs) / TASKS_A_POLL))
     hand_on(jobs, told)
     return True
 
