@@ -200,6 +200,7 @@ def test_a_run_is_not_made_without_its_source_and_gets_it_back(tmp_path: Path, n
     assert execute(begun(tmp_path, net)) == "finished"
 
 
+@pytest.mark.deep
 def test_the_command_line_trains_and_compares_it_with_ours(
     tmp_path: Path, net: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

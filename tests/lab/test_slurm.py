@@ -86,7 +86,7 @@ def test_what_slurm_says_reaches_the_user(tmp_path: Path, commands: Callable[...
     commands(sbatch="echo 'sbatch: error: invalid partition specified: gpx' >&2; exit 1", squeue=NOTHING_QUEUED)
     with pytest.raises(ResLabError, match="invalid partition specified: gpx"):
         slurm.launch(tmp_path / "runs", RUNS)
-    commands(sbatch=SBATCH, squeue="echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1")
+    commands(sbatch="echo 42", squeue="echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1")
     with pytest.raises(ResLabError, match="Unable to contact slurm controller"):
         slurm.launch(tmp_path / "runs", RUNS)
 

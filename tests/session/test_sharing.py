@@ -130,6 +130,7 @@ def test_a_study_is_fetched_where_it_was_trained_and_only_the_rest_is_left(share
     assert {run.seed for run in again.todo} == {1}
 
 
+@pytest.mark.deep
 def test_run_takes_a_share_and_trains_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["run", "depth", "--dataset", "digits", "--depths", "8", "--epochs", "1", "--train-share", "0.1"]
     here = ["--no-diagnose", "--no-report", "--jobs", "1", "--json"]

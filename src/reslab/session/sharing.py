@@ -32,13 +32,15 @@ AGAIN = "again"
 OnOutcome = Callable[[Outcome], object]
 
 
-def pull(url: str, names: Sequence[str], root: Path, *, on_outcome: OnOutcome = lambda _: None) -> list[Outcome]:
+def pull(
+    url: str, names: Sequence[str] = (), runs: str | Path = "runs", *, on_outcome: OnOutcome = lambda _: None
+) -> list[Outcome]:
     """Fetch ended runs from a share: those named, those of the studies named, or all of them with all studies.
 
     A recipe's id means all of its seeds.  Raises `ShareError` where the share does not answer, and `ResLabError` where
     it does not have what was named; what became of each run is an outcome.
     """
-    where = place(url)
+    where, root = place(url), Path(runs)
     ids: dict[str, None] = {}
     for name in names:
         if is_run(name):
@@ -77,12 +79,14 @@ def fetch_instead(
     return list(_each(first, ids, on_outcome))
 
 
-def push(url: str, names: Sequence[str], root: Path, *, on_outcome: OnOutcome = lambda _: None) -> list[Outcome]:
+def push(
+    url: str, names: Sequence[str] = (), runs: str | Path = "runs", *, on_outcome: OnOutcome = lambda _: None
+) -> list[Outcome]:
     """Push ended runs to a share, and its index last: those named, those of studies named, or all with all studies.
 
     Raises `ShareError` where the share takes nothing, `DamagedError` where a run's file is not what it was.
     """
-    where = place(url, may_be_new=True)
+    where, root = place(url, may_be_new=True), Path(runs)
     studies = {study.name: study for study in recorded(root)[0]}
     outcomes = list(_each(lambda name: push_run(where, RunFiles(root / name)), _ids(names, root), on_outcome))
     for name in studies if not names else [name for name in names if name in studies]:
@@ -92,10 +96,10 @@ def push(url: str, names: Sequence[str], root: Path, *, on_outcome: OnOutcome = 
 
 
 def verify(
-    names: Sequence[str],
-    root: Path,
+    names: Sequence[str] = (),
+    runs: str | Path = "runs",
     *,
-    sample: int,
+    sample: int = 1,
     jobs: int = 1,
     arguments: Sequence[str] = (),
     on_event: Callable[[dict[str, object]], None] = lambda _: None,
@@ -105,15 +109,16 @@ def verify(
 
     The sample is a function of the ids, so that the same call resumes.  What could not be trained is missing.
     """
+    root = Path(runs)
     ended = [name for name in _ids(names, root) if RunFiles(root / name).ended() is not None]
     if not ended:
         raise ResLabError(f"none of these runs has ended in {root}; `reslab status` lists the runs")
     chosen = random.Random(",".join(sorted(ended))).sample(sorted(ended), min(sample, len(ended)))
-    runs = [RunFiles(root / name).check() for name in chosen]
+    asked = [RunFiles(root / name).check() for name in chosen]
     again = root / REPLICATES / AGAIN
-    todo = [run for run in runs if RunFiles(again / run.id).ended() is None]
+    todo = [run for run in asked if RunFiles(again / run.id).ended() is None]
     launch(again, todo, jobs=jobs, arguments=arguments, on_event=on_event, stop=stop)
-    pairs = [(RunFiles(root / run.id), RunFiles(again / run.id)) for run in runs]
+    pairs = [(RunFiles(root / run.id), RunFiles(again / run.id)) for run in asked]
     return [compare(first, other) for first, other in pairs if other.ended() is not None]
 
 
