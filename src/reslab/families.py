@@ -30,7 +30,8 @@ class Family:
     has_width: bool = False
     norm_follows: bool = True
     """Whether batch norm takes the output of every convolution.  Where not, the weights of some have a size that \
-counts: Muon leaves these to SGD, layer responses leave them out, and the kernels do not train the network."""
+counts: Muon leaves these to SGD, layer responses leave them out, and the kernels train single layers only, on the \
+CPU."""
 
     @property
     def is_for_imagenet(self) -> bool:

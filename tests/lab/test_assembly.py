@@ -51,6 +51,21 @@ def test_on_the_processor(
     assert kernels_used(module, images, CPU) == "none: switched off by RESLAB_KERNELS=0"
 
 
+@pytest.mark.skipif(not kernels().multiplies_float, reason="no kernels that convolve")
+@pytest.mark.parametrize("family", ["preact", "wide"])
+def test_networks_with_the_norm_first_train_by_the_kernels_layer_by_layer(images: AnyTrainBatches, family: str) -> None:
+    recipe = vary(SMALL, family=family, depth=8 if family == "preact" else 10)
+    module = network(recipe)
+    norms = sum(isinstance(layer, torch.nn.BatchNorm2d) for layer in module.modules())
+    straight = sum(
+        isinstance(layer, torch.nn.Conv2d) and layer.kernel_size == (3, 3) and layer.stride == (1, 1)
+        for layer in module.modules()
+    )
+    words = kernels_used(module, images, CPU)
+    assert words == f"{kernels().words}, in {norms + straight} layers, one at a time"
+    assert "checkpointed" in kernels_used(network(recipe, checkpoints=True), images, CPU)
+
+
 def test_on_a_card(monkeypatch: pytest.MonkeyPatch, images: AnyTrainBatches) -> None:
     monkeypatch.setattr(assembly, "triton_version", lambda: "3.9")
     monkeypatch.setattr(assembly, "available", lambda device: True)

@@ -8,6 +8,7 @@ from lab_runs import outcome, small, timeless
 
 from reslab.cli import main
 from reslab.errors import DamagedError, ResLabError
+from reslab.kernels.build import kernels
 from reslab.lab import manifest
 from reslab.lab.diagnose import diagnose_run
 from reslab.lab.evaluate import evaluate_run
@@ -86,6 +87,11 @@ def test_it_trains_to_the_same_bits_however_often_it_is_stopped_though_the_file_
     while stopped.status() != "finished":
         execute(stopped)
     assert outcome(stopped) == outcome(whole)
+    attempts = [files.provenance()["attempts"] for files in (whole, stopped)]  # type: ignore[index]
+    if kernels().library is not None:  # the batch norm trains by ours
+        assert {one["kernels"] for each in attempts for one in each} == {
+            f"{kernels().words}, in 1 layer, one at a time"
+        }
     assert len({row["train_loss"] for row in timeless(whole.metrics())}) == 2
 
 

@@ -17,6 +17,9 @@ LANES = 16
 MOST_FIRST_CHANNELS = 4
 """Of images, for the kernels of a first convolution."""
 
+KINDS: set[type[nn.Conv2d]] = {nn.Conv2d}
+"""The types of layers that compute what `nn.Conv2d` does, and no more: not those of a parametrised weight."""
+
 
 def convolve(convolution: nn.Conv2d, maps: Tensor) -> Tensor:
     """Return convolution(maps), N x C x H x W, in float32 or, under autocast to bfloat16, in bfloat16.
@@ -27,15 +30,38 @@ def convolve(convolution: nn.Conv2d, maps: Tensor) -> Tensor:
     processor with AVX2 or, for bfloat16, AVX-512 with its dot products), this is `convolution(maps)`.  A second
     derivative is refused.
     """
+    out: Tensor = by_kernel(convolution, maps) if usable(convolution, maps) else convolution(maps)
+    return out
+
+
+def by_kernel(convolution: nn.Conv2d, maps: Tensor) -> Tensor:
+    """Return what `convolve` does, where the kernels are `usable`."""
     out: Tensor
     dtype = _multiplied(maps)
-    if not _usable(convolution, maps, dtype):
-        out = convolution(maps)
-    elif maps.shape[1] <= MOST_FIRST_CHANNELS:
+    if maps.shape[1] <= MOST_FIRST_CHANNELS:
         out = _First.apply(maps, convolution.weight, dtype)  # type: ignore[no-untyped-call]
     else:
         out = _Convolution.apply(maps.to(dtype), convolution.weight, convolution.stride[0])  # type: ignore[no-untyped-call]
     return out
+
+
+def fits(convolution: nn.Conv2d) -> bool:
+    """Say whether the kernels are made for a layer of these sizes and options, whatever maps it is given."""
+    leaving, entering, *taps = convolution.weight.shape
+    return (
+        convolution.bias is None
+        and leaving % LANES == 0
+        and leaving > 0
+        and convolution.groups == 1
+        and convolution.dilation == (1, 1)
+        and convolution.padding_mode == "zeros"
+        and convolution.stride in ((1, 1), (2, 2))
+        and (taps, convolution.padding) in (([3, 3], (1, 1)), ([1, 1], (0, 0)))
+        and (
+            entering % LANES == 0
+            or (entering <= MOST_FIRST_CHANNELS and taps == [3, 3] and convolution.stride == (1, 1))
+        )
+    )
 
 
 def _multiplied(maps: Tensor) -> torch.dtype:
@@ -43,12 +69,11 @@ def _multiplied(maps: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else maps.dtype
 
 
-def _usable(convolution: nn.Conv2d, maps: Tensor, dtype: torch.dtype) -> bool:
-    weight = convolution.weight
-    taps = weight.shape[2:]
+def usable(convolution: nn.Conv2d, maps: Tensor) -> bool:
+    """Say whether the kernels can do this, here and in the type that torch would multiply in."""
+    weight, dtype = convolution.weight, _multiplied(maps)
     return (
-        type(convolution) is nn.Conv2d
-        and convolution.bias is None
+        type(convolution) in KINDS
         and weight.dtype == torch.float32
         and (dtype != torch.bfloat16 or torch.is_autocast_enabled("cpu"))  # else torch refuses the weight
         and (kernels().multiplies_bfloat16 if dtype == torch.bfloat16 else kernels().multiplies_float)
@@ -58,22 +83,8 @@ def _usable(convolution: nn.Conv2d, maps: Tensor, dtype: torch.dtype) -> bool:
         and maps.ndim == weight.ndim == 4
         and maps.numel() > 0
         and maps.shape[1] == weight.shape[1]
-        and weight.shape[0] % LANES == 0
-        and weight.shape[0] > 0
-        and convolution.groups == 1
-        and convolution.dilation == (1, 1)
-        and convolution.padding_mode == "zeros"
-        and convolution.stride in ((1, 1), (2, 2))
-        and ((taps == (3, 3) and convolution.padding == (1, 1)) or (taps == (1, 1) and convolution.padding == (0, 0)))
-        and (
-            maps.shape[1] % LANES == 0
-            or (
-                maps.shape[1] <= MOST_FIRST_CHANNELS
-                and taps == (3, 3)
-                and convolution.stride == (1, 1)
-                and not maps.requires_grad
-            )
-        )
+        and fits(convolution)
+        and not (maps.shape[1] <= MOST_FIRST_CHANNELS and maps.requires_grad)
     )
 
 

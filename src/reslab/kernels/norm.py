@@ -13,6 +13,9 @@ from torch.nn import functional as F
 from reslab.kernels.build import at, kernels, library
 from reslab.kernels.derivative import first_only
 
+KINDS: set[type[nn.BatchNorm2d]] = {nn.BatchNorm2d}
+"""The types of layers that compute what `nn.BatchNorm2d` does, and no more."""
+
 
 def usable(norm: nn.BatchNorm2d, maps: Tensor) -> bool:
     """Say whether the kernels can do this: on the CPU, training, maps of float32 or bfloat16, all else float32.
@@ -20,7 +23,7 @@ def usable(norm: nn.BatchNorm2d, maps: Tensor) -> bool:
     Numbers of channels are 16, 32 or a multiple of 64, and the numbers of all maps a multiple of 64.  Where not,
     torch's operations do it, or raise their own error.
     """
-    if type(norm) is not nn.BatchNorm2d or maps.ndim != 4:
+    if type(norm) not in KINDS or maps.ndim != 4:
         return False
     images, channels, height, width = maps.shape
     parameters, buffers = norm._parameters, norm._buffers
@@ -28,7 +31,7 @@ def usable(norm: nn.BatchNorm2d, maps: Tensor) -> bool:
         norm.training
         and maps.device.type == "cpu"
         and maps.dtype in (torch.float32, torch.bfloat16)
-        and (channels in (16, 32) or channels % 64 == 0)
+        and fits(norm)
         and images * height * width > 1
         and maps.numel() % max(channels, 64) == 0
         and norm.momentum is not None  # else torch averages over all batches
@@ -40,6 +43,11 @@ def usable(norm: nn.BatchNorm2d, maps: Tensor) -> bool:
         )
         and kernels().library is not None
     )
+
+
+def fits(norm: nn.BatchNorm2d) -> bool:
+    """Say whether the kernels are made for so many channels: 16, 32 or a multiple of 64."""
+    return norm.num_features in (16, 32) or norm.num_features % 64 == 0
 
 
 def _is_row(row: Tensor | None, channels: int) -> bool:

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,10 +14,13 @@ from reslab.errors import ResLabError
 from reslab.kernels.build import kernels, triton_version
 from reslab.kernels.gpu_device import available, give_up
 from reslab.kernels.gpu_device import words as gpu_words
+from reslab.kernels.layers import use_kernels
 from reslab.lab.predictions import Predictions
 from reslab.models.fused import FusedResNet, fused, why_plain
+from reslab.models.layered import count_layers, try_kernels
 from reslab.models.networks import build
-from reslab.models.own_network import build_own
+from reslab.models.own_network import build_own, seeded
+from reslab.models.preact import PreActResNet
 from reslab.recipe import Recipe, Run
 from reslab.training.evaluation import predict
 from reslab.training.hardware import arithmetic
@@ -74,6 +78,8 @@ def training_network(
 ) -> nn.Module:
     """Return the network as it is trained: on the device, channels-last, with the kernels where they serve."""
     module = fused(build_network(recipe, num_classes, seed, checkpoint_activations, source, image_shape))
+    if device.type == "cpu" and type(module) is PreActResNet and not checkpoint_activations:
+        use_kernels(module)
     module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return module
 
@@ -82,6 +88,8 @@ def kernels_used(module: nn.Module, images: AnyTrainBatches, device: torch.devic
     """Say which kernels of ours train this network on these images, as far as that is settled before it does."""
     why = why_plain(module)
     if device.type == "cpu":
+        if layers := count_layers(module):
+            return f"{kernels().words}, in {layers} layer{'s' if layers > 1 else ''}, one at a time"
         return f"none for this network: {why}" if why and kernels().library is not None else kernels().words
     if not available(device):
         return gpu_words(device)
@@ -92,12 +100,16 @@ def kernels_used(module: nn.Module, images: AnyTrainBatches, device: torch.devic
     return f"{f'{before} and ' if before else ''}loss by Triton {triton_version()}; else those of PyTorch{rest}"
 
 
-def make_ready(module: nn.Module, recipe: Recipe, device: torch.device) -> str:
-    """Compile what a network needs on a graphics card, by a step and an evaluation of a copy of it.
+def make_ready(
+    module: nn.Module, recipe: Recipe, device: torch.device, image_shape: tuple[int, int, int] = (3, 32, 32)
+) -> str:
+    """Make the kernels ready for a network by steps of a copy of it; return a remark where it must do without them.
 
-    Takes some 20 seconds the first time on a machine.  Where that fails, the network and all later ones do without the
-    card's kernels, and what is returned says why.
+    On a graphics card they are compiled, which takes some 20 seconds the first time on a machine.  On the processor, a
+    network of the user's own uses them for the layers that fit, if a step agrees with torch's.
     """
+    if device.type == "cpu" and recipe.network and not isinstance(module, FusedResNet):
+        return try_kernels(module, image_shape, recipe.precision, partial(seeded, 0, "trial"))
     if not (isinstance(module, FusedResNet) and available(device)):
         return ""
     twin = copy.deepcopy(module).train()

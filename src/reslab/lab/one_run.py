@@ -131,11 +131,10 @@ def _train(
     is_usual = shape_of(dataset, recipe)[1:] == (recipe.image_size, recipe.image_size)  # what `are_free` tries
     is_free = settings.threads is None and is_usual and are_free(device, module, recipe, most)
     following = follow_load(most, settings.default_threads) if is_free else None
-    problem = ""
     if device.type == "cuda":
         emit("preparing", words="makes its kernels ready, which takes a while the first time")
-        with _LOADING:  # the others find them ready
-            problem = make_ready(module, recipe, device)
+    with _LOADING:  # the others find them ready
+        problem = make_ready(module, recipe, device, shape_of(dataset, recipe))
     state = loop.start(module, recipe, images.num_batches, device)
     if (saved := load_checkpoint(files.checkpoints)) is not None:
         restore(state, saved)

@@ -17,6 +17,7 @@ from reslab.kernels.linear import linear, one_thread
 from reslab.kernels.norm import norm_add_relu_twice, norm_only, norm_relu, norm_relu_twice
 from reslab.models.blocks import Block, Checkpointed, CheckpointedBlock, ZeroPadding, is_watched
 from reslab.models.gpu_network import GPUNetwork
+from reslab.models.imagenet import ImageNetResNet
 from reslab.models.networks import STAGE_CHANNELS, ResNet
 from reslab.models.preact import PreActResNet
 from reslab.recipe import CHOICES
@@ -61,7 +62,9 @@ def why_plain(network: nn.Module) -> str:
         return "its activations are checkpointed"
     if isinstance(network, PreActResNet):
         return "they are for networks in which batch norm follows each convolution"
-    return "they are for the networks for images of 32 x 32"
+    if isinstance(network, ImageNetResNet):
+        return "they are for the networks for images of 32 x 32"
+    return "its layers are not those that they are made for"
 
 
 class FusedResNet(ResNet):

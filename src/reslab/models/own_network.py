@@ -51,7 +51,7 @@ def _called(
     folder: Path,
 ) -> nn.Module:
     """Return what the function builds, its lazy layers given their sizes."""
-    with _seeded(seed, "initialisation"):
+    with seeded(seed, "initialisation"):
         try:
             network = function(num_classes, seed)
         except Exception as error:
@@ -85,7 +85,7 @@ def _try(
     network: nn.Module, reference: Reference, num_classes: int, image_shape: tuple[int, int, int], folder: Path
 ) -> None:
     """Do a step of a copy: outputs of the right shape, finite, with gradients."""
-    with _seeded(0, "trial"):
+    with seeded(0, "trial"):
         images = torch.randn(TRIED_IMAGES, *image_shape)
         try:
             twin = copy.deepcopy(network)
@@ -147,7 +147,7 @@ def _shape(tensor: Tensor) -> str:
 
 
 @contextlib.contextmanager
-def _seeded(seed: int, purpose: str) -> Iterator[None]:
+def seeded(seed: int, purpose: str) -> Iterator[None]:
     """Start all global random numbers from a stream of the seed, and put them back."""
     key = random_stream(seed, purpose)
     python, old = random.getstate(), np.random.get_state()  # noqa: NPY002 (the user's code may use it)

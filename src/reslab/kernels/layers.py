@@ -1,0 +1,76 @@
+"""Single layers by the kernels, in a network of any kind: what training on the processor asks of them.
+
+In evaluation mode, and for maps that the kernels do not fit, a layer is torch's.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from reslab.kernels import convolution, norm
+from reslab.kernels.build import kernels
+
+
+class KernelConv2d(nn.Conv2d):
+    """A convolution of torch's that trains by our kernels."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        if self.training and _is_plain(maps) and convolution.usable(self, maps):
+            return convolution.by_kernel(self, maps)
+        return super().forward(maps)
+
+
+class KernelBatchNorm2d(nn.BatchNorm2d):
+    """A batch norm of torch's that trains by our kernels."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        if _is_plain(maps) and norm.usable(self, maps):
+            return norm.norm_only(self, maps)
+        return super().forward(maps)
+
+
+convolution.KINDS.add(KernelConv2d)
+norm.KINDS.add(KernelBatchNorm2d)
+TORCHS: dict[type[nn.Module], type[nn.Module]] = {KernelConv2d: nn.Conv2d, KernelBatchNorm2d: nn.BatchNorm2d}
+"""Torch's layers, by ours."""
+
+
+def use_kernels(network: nn.Module) -> int:
+    """Let every layer that the kernels are made for and faster at train by them; return how many these are.
+
+    The modules stay the same objects, with their parameters, hooks and names.
+    """
+    count = 0
+    for layer in network.modules():
+        if "forward" in layer.__dict__:  # the user's own way through it
+            continue
+        if type(layer) is nn.Conv2d and _is_worth_it(layer):
+            layer.__class__ = KernelConv2d
+        elif type(layer) is nn.BatchNorm2d and kernels().library is not None and norm.fits(layer):
+            layer.__class__ = KernelBatchNorm2d
+        else:
+            continue
+        count += 1
+    return count
+
+
+def use_torch(network: nn.Module) -> None:
+    """Undo `use_kernels`."""
+    for layer in network.modules():
+        plain = TORCHS.get(type(layer))
+        if plain is not None:
+            layer.__class__ = plain
+
+
+def _is_worth_it(layer: nn.Conv2d) -> bool:
+    # Of others only the gradient of the weights is ours, for the sake of the order of its sums.
+    is_ours = layer.kernel_size == (3, 3) and layer.stride == (1, 1)
+    return kernels().multiplies_float and is_ours and convolution.fits(layer)
+
+
+def _is_plain(maps: Tensor) -> bool:
+    """Say whether these are numbers in memory, not what a compiler or a transform of functions hands round."""
+    return (
+        type(maps) is Tensor
+        and not torch.compiler.is_compiling()
+        and not torch._C._functorch.is_functorch_wrapped_tensor(maps)
+    )

@@ -1,0 +1,84 @@
+"""The processor's kernels for single layers of networks that they were not written for, where a trial agrees."""
+
+import copy
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from reslab.kernels.layers import TORCHS, use_kernels, use_torch
+
+TRIED_IMAGES = 8
+FLOAT_TOLERANCE = 0.01
+"""How far outputs, gradient and statistics may be from torch's, relative: a ReLU that opens on one side only moves a
+gradient by some thousandths."""
+HALF_TOLERANCE = 2.0
+"""In bfloat16: how many times as far from torch's in float32 as torch's own in bfloat16."""
+
+DISAGREED = "a step of this network with them is not the step without them"
+
+
+def try_kernels(
+    network: nn.Module,
+    image_shape: tuple[int, int, int],
+    precision: str,
+    seeded: Callable[[], AbstractContextManager[None]],
+) -> str:
+    """Let the layers that fit train by the kernels, if a step of a copy gives what it gives by torch's operations.
+
+    Each step draws its chance within `seeded()`.  Returns a remark where it does not, and "" elsewhere; the network
+    itself computes nothing.
+    """
+    if not use_kernels(network):
+        return ""
+    torchs = copy.deepcopy(network)
+    use_torch(torchs)
+    images = torch.randn(TRIED_IMAGES, *image_shape, generator=torch.Generator().manual_seed(0))
+    images = images.contiguous(memory_format=torch.channels_last)
+    try:
+        with seeded():
+            exact = _step(copy.deepcopy(torchs), images, half=False)
+        with seeded():
+            found = _step(copy.deepcopy(network), images, half=precision == "bf16")
+        usual = exact
+        if precision == "bf16":
+            with seeded():
+                usual = _step(torchs, images, half=True)
+        agrees = all(
+            _far(one, true) <= FLOAT_TOLERANCE + HALF_TOLERANCE * _far(other, true)
+            for one, other, true in zip(found, usual, exact, strict=True)
+        )
+        why = "" if agrees else DISAGREED
+    except Exception as error:  # of the user's code, which torch's own layers may suit
+        why = f"{DISAGREED} ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
+    if why:
+        use_torch(network)
+    return why and f"the kernels are PyTorch's, which are slower: {why}"
+
+
+def count_layers(network: nn.Module) -> int:
+    """Return how many layers of a network train by the kernels one by one."""
+    return sum(type(layer) in TORCHS for layer in network.modules())
+
+
+def _step(network: nn.Module, images: Tensor, *, half: bool) -> list[Tensor]:
+    """Return the outputs, the whole gradient and the statistics of a step, each flat, in float64."""
+    network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        logits = network(images)
+    loss = F.cross_entropy(logits.float(), torch.arange(len(images)) % logits.shape[1])
+    trained = [one for one in network.parameters() if one.requires_grad]
+    gradients = torch.autograd.grad(loss, trained)
+    statistics = [one for one in network.buffers() if one.is_floating_point()]
+    return [
+        torch.cat([torch.zeros(1, dtype=torch.float64), *(one.detach().double().flatten() for one in part)])
+        for part in ([logits], gradients, statistics)
+    ]
+
+
+def _far(one: Tensor, other: Tensor) -> float:
+    """Return the distance of two vectors relative to the second; infinite where it is not finite."""
+    distance = float((one - other).norm() / (other.norm() + 1e-12))
+    return distance if distance < float("inf") else float("inf")
