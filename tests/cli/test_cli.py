@@ -462,7 +462,7 @@ def test_a_long_plan_is_told_by_study_and_seed_and_run_by_run_only_where_asked(r
     code, out, _ = reslab(*ask)
     assert code == 0
     assert "of which" in out
-    assert "--all lists the 27 runs" in out
+    assert "--all lists the 30 runs" in out
     header = next(line for line in out.splitlines() if line.startswith("study"))
     assert header.split("  ")[0] == "study"
     assert [word in header for word in ("seed 0", "seed 1", "seed 2", "the why", "in all")] == [True] * 5
@@ -714,7 +714,7 @@ def test_the_threads_that_runs_share_are_a_default_only(reslab: Reslab, monkeypa
     assert "--threads" not in given
 
 
-@pytest.mark.parametrize("verb", ["run", "train"])
+@pytest.mark.parametrize("verb", [pytest.param("run", marks=pytest.mark.deep), "train"])
 @pytest.mark.usefixtures("empty_cache")
 def test_nobody_reads_on_and_nothing_is_lost(tmp_path: Path, verb: str) -> None:
     """As in `reslab run ... 2>&1 | head -2`."""

@@ -261,7 +261,7 @@ def test_images_that_have_changed_between_attempts_are_refused(tmp_path: Path, m
     assert execute(files, QUICK, stop=stopping_after(3)) == "interrupted"
     real = load("digits")
 
-    def changed(name: str, root: Path | None) -> Dataset:
+    def changed(name: str, root: Path | None, images: str = "") -> Dataset:
         return replace(real, fingerprint="0" * 64)
 
     monkeypatch.setattr(one_run, "_load", changed)
@@ -572,7 +572,7 @@ def test_runs_side_by_side_read_their_images_once(monkeypatch: pytest.MonkeyPatc
     reads: list[str] = []
     real = load("digits")
 
-    def slow(name: str, root: Path | None) -> Dataset:
+    def slow(name: str, root: Path | None, images: str = "") -> Dataset:
         reads.append(name)
         time.sleep(0.05)
         return real
