@@ -206,6 +206,26 @@ def test_a_run_is_not_made_without_its_source_and_gets_it_back(tmp_path: Path, n
     assert execute(begun(tmp_path, net)) == "finished"
 
 
+@pytest.mark.parametrize(
+    ("slip", "words"),
+    [
+        ("self.linear(self.drop(", "build (net.py): its network fails on images of 2 x 3 x 32 x 32, net.py, line "),
+        ("def build(num_classes, seed):", "net.py has no function build"),
+    ],
+)
+def test_a_study_of_a_faulty_network_is_refused_before_any_run(
+    tmp_path: Path, net: Path, slip: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net.write_text(NET.replace(slip, slip.replace("linear", "unused").replace("build", "other")))
+    (net.parent / "study.toml").write_text(
+        'name = "own"\ndataset = "digits"\ndepth = 8\nepochs = 1\nseeds = 2\n[vary]\nnetwork = ["", "net.py:build"]\n'
+    )
+    runs = tmp_path / "runs"
+    assert main(["run", str(net.parent / "study.toml"), "--runs", str(runs), "--no-report"]) == 2
+    assert words in capsys.readouterr().err
+    assert not list(runs.glob("*/seed*")), "ResNet-8 waits for the network to be mended, too"
+
+
 @pytest.mark.deep
 def test_the_command_line_trains_and_compares_it_with_ours(
     tmp_path: Path, net: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

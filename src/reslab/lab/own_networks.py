@@ -5,10 +5,12 @@ their own file with the same content, once on this machine, or with --trust-code
 """
 
 import contextlib
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from reslab.cache import cached
+from reslab.datasets import known
 from reslab.errors import DamagedError, ResLabError
 from reslab.files import write_whole, writing
 from reslab.lab.store import RunFiles, run_files
@@ -58,6 +60,26 @@ def keep_sources(root: Path, runs: Iterable[Run], sources: Mapping[str, Source])
             with writing(files.path):
                 source.write(files.network)
         files.create(run)
+
+
+def try_networks(recipes: Iterable[Recipe], sources: Mapping[str, Source]) -> None:
+    """Build each of these networks once and do a step of it, on images of the shape that its data set's name tells.
+
+    Raises `ResLabError` as `reslab.models.own_network.build_own` does.  What only the images themselves tell, each run
+    finds out.  This runs the user's code, and imports torch.
+    """
+    by_digest = {source.digest: source for source in sources.values()}
+    asked = {}
+    for recipe in recipes:
+        own, size = recipe.own_network, known(recipe.dataset).size
+        if own is not None and size is not None and own.digest in by_digest:
+            asked[own, size.num_classes] = by_digest[own.digest]
+    for (own, num_classes), source in asked.items():
+        from reslab.models.own_network import build_own
+
+        with tempfile.TemporaryDirectory() as folder:
+            source.write(Path(folder, "network"))
+            build_own(Path(folder, "network"), own, num_classes, 0, (3, 32, 32))
 
 
 def words_of_former(root: Path, runs: Iterable[Run]) -> list[str]:

@@ -10,7 +10,7 @@ from reslab.data.sources import check_present
 from reslab.errors import LockedError
 from reslab.lab import ray_cluster, slurm
 from reslab.lab.launch import launch
-from reslab.lab.own_networks import keep_sources, read_sources, with_source, words_of_former
+from reslab.lab.own_networks import keep_sources, read_sources, try_networks, with_source, words_of_former
 from reslab.lab.planner import Planned, in_order, plan
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
@@ -107,9 +107,14 @@ class Session:
         return in_order(self.planned)
 
     def check(self, out: Path | None = None) -> None:
-        """Raise `DataError` where images are missing, and `ResLabError` where no report can be written to `out`."""
+        """Raise `DataError` where images are missing.
+
+        Raises `ResLabError` where a network of the user's own fails its trial, once for all its runs, or where no
+        report can be written to `out`.
+        """
         for name in {run.recipe.dataset for run in self.todo}:
             check_present(name, self.settings.data_root)
+        try_networks((run.recipe for run in self.todo), self._sources)
         if out is not None:
             check_place(out)
 
