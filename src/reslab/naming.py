@@ -90,15 +90,26 @@ def _nearest(recipe: Recipe) -> tuple[str, Recipe]:
     depth, family = (None, None) if recipe.network else (recipe.depth, recipe.family)
     for name in ("assignment", *(name for name in PRESETS if name != "assignment")):
         try:
-            base = preset_recipe(name, dataset=recipe.dataset, depth=depth, family=family)
+            base = _base(name, recipe.dataset, depth, family)
         except ResLabError:  # it has no such network
             continue
-        other = stretch(base, recipe.length) if _is_longer(recipe, base) else base
+        other = _stretched(base, recipe.length) if _is_longer(recipe, base) else base
         found.append((len(_changed(recipe, other)) + (other is not base), name, base))
     if not found:
         return "assignment", recipe
     _, name, base = min(found, key=lambda one: one[0])
     return name, base
+
+
+@lru_cache(maxsize=1024)
+def _base(preset: str, dataset: str, depth: int | None, family: str | None) -> Recipe:
+    """Return a preset's recipe, made once: hundreds of runs are named from the same few."""
+    return preset_recipe(preset, dataset=dataset, depth=depth, family=family)
+
+
+@lru_cache(maxsize=1024)
+def _stretched(base: Recipe, epochs: float) -> Recipe:
+    return stretch(base, epochs)
 
 
 def _is_longer(recipe: Recipe, base: Recipe) -> bool:

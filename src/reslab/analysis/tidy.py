@@ -13,8 +13,8 @@ from reslab.analysis.diagnoses import Diagnoses, tidy
 from reslab.errors import ResLabError
 from reslab.files import printable
 from reslab.lab.predictions import Predictions, read_predictions
-from reslab.lab.share import compare, origin, replicates
-from reslab.lab.store import RunFiles, find_runs, run_files
+from reslab.lab.share import compare, replicates
+from reslab.lab.store import RunFiles, Status, find_runs, run_files
 from reslab.recipe import Recipe, Run, to_mapping
 
 
@@ -169,7 +169,7 @@ def read_tables(root: Path, runs: Sequence[Run] | None = None) -> Tables:
                 predictions |= _predicted(files, row)
             except ResLabError as error:
                 problems.append(Problem.of(files.path, error, root))
-    frames = _frame(run_rows, RUN_SCHEMA), _frame(epoch_rows, EPOCH_SCHEMA)
+    frames = frame(run_rows, RUN_SCHEMA), frame(epoch_rows, EPOCH_SCHEMA)
     return Tables(*frames, tuple(problems), tidy(diagnosed), predictions)
 
 
@@ -188,35 +188,50 @@ def select(tables: Tables, runs: Iterable[Run]) -> Tables:
 
 
 def _read_run(files: RunFiles, run: Run) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    identity = _identity(run)
     status = files.status()
     by_epoch = {line["epoch"]: line for line in files.metrics()}
-    lines = [{**line, **identity} for _, line in sorted(by_epoch.items())]
-    result = (files.result() if status == "finished" else None) or {}
-    provenance = files.provenance() or {}
-    failure = (files.failure() if status != "finished" else None) or {}
-    data = provenance.get("data") or {}
-    attempts = provenance.get("attempts") or []
+    lines = [{**line, **_identity(run)} for _, line in sorted(by_epoch.items())]
     latest = lines[-1] if lines else {}
-    row = {
+    seconds = _sum([line.get("seconds") for line in lines])
+    speed = _middle([line.get("images_per_second") for line in lines])
+    found = (files.result(), files.provenance(), files.failure())
+    return run_row(run, status, latest, *found, seconds=seconds, images_per_second=speed), lines
+
+
+def run_row(
+    run: Run,
+    status: Status,
+    latest: Mapping[str, Any],
+    result: Mapping[str, Any] | None,
+    provenance: Mapping[str, Any] | None,
+    failure: Mapping[str, Any] | None,
+    *,
+    seconds: float | None,
+    images_per_second: float | None,
+) -> dict[str, Any]:
+    """Return the row of a run in `Tables.runs`, from what its files hold; `latest` is its last line of metrics."""
+    ended = status == "finished"
+    data = (provenance or {}).get("data") or {}
+    attempts, hops = ((provenance or {}).get(name) or [] for name in ("attempts", "fetched"))
+    failed = {} if ended else failure or {}
+    return {
         **to_mapping(run.recipe),
         "epochs": latest.get("epoch", 0),
         "iterations": latest.get("iteration", 0),
-        "seconds": _sum([line.get("seconds") for line in lines]),
-        "images_per_second": _middle([line.get("images_per_second") for line in lines]),
-        **{name: value for name, value in result.items() if name in RUN_SCHEMA},
+        "seconds": seconds,
+        "images_per_second": images_per_second,
+        **{name: value for name, value in ((result or {}) if ended else {}).items() if name in RUN_SCHEMA},
         "data_fingerprint": data.get("fingerprint"),
         "data_official": data.get("official"),
         **{name: data.get(name) for name in ("num_train", "num_holdout", "num_test", "num_classes")},
         "attempts": len(attempts),
         **_made_with(attempts),
-        "fetched_from": (origin(files) or {}).get("from"),
+        "fetched_from": hops[-1].get("from") if hops else None,
         "started": attempts[0].get("started") if attempts else None,
-        **{f"failure_{name}": failure.get(name) for name in ("kind", "message", "epoch", "iteration")},
-        **identity,
+        **{f"failure_{name}": failed.get(name) for name in ("kind", "message", "epoch", "iteration")},
+        **_identity(run),
         "status": status,
     }
-    return row, lines
 
 
 def _trained_again(files: RunFiles, root: Path, run: Run) -> str | None:
@@ -278,7 +293,8 @@ def _middle(values: list[float | None]) -> float | None:
     return known[len(known) // 2] if known else None
 
 
-def _frame(rows: list[dict[str, Any]], schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
+def frame(rows: list[dict[str, Any]], schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
+    """Return rows as a table of these columns; what is no finite number, or missing, is null."""
     columns = {name: [_showable(row.get(name)) for row in rows] for name in schema}
     return pl.DataFrame(columns, schema=dict(schema), strict=False)
 

@@ -1,5 +1,6 @@
 """The verb `run`: a question asked, what it still needs trained, and the report written."""
 
+import contextlib
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -103,6 +104,7 @@ def run(
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     every: Annotated[bool, Parameter(name="--all", negative="", help="With --dry-run: list every run.")] = False,
     prepare: Annotated[bool, Parameter(negative="")] = False,
+    watch: Annotated[bool, Parameter(negative="")] = False,
     no_report: Annotated[bool, Parameter(negative="")] = False,
     no_diagnose: Annotated[bool, Parameter(negative="")] = False,
     title: str | None = None,
@@ -137,6 +139,8 @@ def run(
         Train nothing; show what would train, how long it would take and how much disk it needs.
     prepare
         Train nothing; create and list the run folders, each to be trained with python -m reslab.lab.execute FOLDER.
+    watch
+        Show the runs at work on a page in the browser for as long as this takes; its address is printed.
     no_report
         Do not write the report.
     no_diagnose
@@ -211,7 +215,8 @@ def run(
     elif not json:
         done = "its run is" if len(session.planned) == 1 else f"all {len(session.planned)} runs are"
         print(f"{asked.title}: {done} done; nothing to train")
-    with StopRequest(None if time_limit is None else 60 * time_limit) as stop:
+    page_of_runs = _page_beside(runs, out) if watch else contextlib.nullcontext()
+    with StopRequest(None if time_limit is None else 60 * time_limit) as stop, page_of_runs:
         session.train(jobs, stop, on_closed=stop.ask, on=on, slurm_options=slurm_option or ())
         if not no_diagnose and not stop.interrupted:
             session.measure(stop, again=command(), may_exit=True)
@@ -225,6 +230,14 @@ def run(
     else:
         _conclude(runs, found, session.names, page)
     return exit_code(found, ok=OK, failed=SOME_FAILED, interrupted=INTERRUPTED)
+
+
+def _page_beside(runs: Path, out: Path) -> contextlib.AbstractContextManager[None]:
+    from reslab.cli.watch import check_extra
+    from reslab.watch.beside import page_beside
+
+    check_extra()
+    return page_beside(runs, out)
 
 
 def _print_fit(found: Fit, questions: Sequence[str]) -> None:

@@ -8,12 +8,14 @@ from reslab.analysis.comparisons import Compared
 from reslab.analysis.comparisons import compare as compared
 from reslab.analysis.differences import by_images_alone
 from reslab.analysis.groups import Group, gather, on_same_images
+from reslab.analysis.tidy import Tables
 from reslab.errors import ResLabError
 from reslab.exhibits.recipes import ASPECTS
 from reslab.exhibits.sizes import NOT_RESOLVED, verdict_words
 from reslab.exhibits.wording import counted, interval, points, signed, spread
 from reslab.naming import recipe_name
 from reslab.recipe import Recipe
+from reslab.recipe import Run as Asked
 from reslab.session.display import Bundle, bundle, html_table, text_table
 from reslab.session.run import Run
 
@@ -130,6 +132,13 @@ def compare_sides(pairs: Sequence[tuple[Sequence[Run], Sequence[Run]]]) -> list[
     from reslab.session.runs import tables_of
 
     tables = tables_of({run.path: run for pair in pairs for side in pair for run in side}.values(), whole=True)
+    return compare_in(
+        tables, [([run.asked for run in first], [run.asked for run in second]) for first, second in pairs]
+    )
+
+
+def compare_in(tables: Tables, pairs: Sequence[tuple[Sequence[Asked], Sequence[Asked]]]) -> list[Comparison]:
+    """Compare pairs of sides as `compare_sides` does, in the tables of all runs of a folder."""
     groups = [tuple(_group(tables, side) for side in pair) for pair in pairs]
     checked = [_checked(first, second) for first, second in groups]
     return [_comparison(one) for one in compared(checked)]
@@ -140,7 +149,7 @@ def of_compared(found: Sequence[Compared]) -> list[Comparison]:
     return [_comparison(one) for one in found if one.test is not None]
 
 
-def _group(tables: Any, side: Sequence[Run]) -> Group:
+def _group(tables: Tables, side: Sequence[Asked]) -> Group:
     if not side:
         raise ResLabError("there is no run to compare")
     recipes = {run.recipe.id: run.recipe for run in side}
@@ -153,7 +162,8 @@ def _group(tables: Any, side: Sequence[Run]) -> Group:
     name = recipe_name(recipe) + (f", seed {seeds[0]}" if len(seeds) == 1 else "")
     group = gather(tables, name, recipe, seeds)
     if not group.has_result:
-        states = ", ".join(f"{run.id} is {run.status}" for run in side)
+        known = dict(group.runs.select("run_id", "status").iter_rows())
+        states = ", ".join(f"{run.id} is {known.get(run.id, 'pending')}" for run in side)
         raise ResLabError(f"there is no finished run of {recipe.id} to compare: {states}")
     return group
 

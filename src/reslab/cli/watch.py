@@ -1,0 +1,57 @@
+"""The verb `watch`: the live page in the browser."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from reslab.cli import OK
+from reslab.cli.console import aside
+from reslab.cli.flags import Out, Runs
+from reslab.errors import ResLabError
+
+NEEDED = ("starlette", "uvicorn")
+
+
+def watch(
+    *,
+    runs: Runs = Path("runs"),
+    out: Out = Path("report"),
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    allow_host: Annotated[list[str] | None, Parameter(name="--allow-host", negative="")] = None,
+    prefix: str = "",
+    token: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Show the runs at work on a page in the browser, until Ctrl-C.
+
+    It reads the folder of runs and changes nothing in it.  For example, on a cluster's login node:
+
+      reslab watch --runs runs --token
+
+    Parameters
+    ----------
+    host
+        Address to listen at; anything but this machine's own needs the token in the address that is printed.
+    port
+        Port to listen at; default: 8765, or another where that is taken.
+    allow_host
+        Name that a proxy asks for (its Host header), to be answered, too; may be given several times.
+    prefix
+        Path that a proxy puts before the page's own and does not take away, as in /user/anna/proxy/8765.
+    token
+        Ask for the token on this machine, too: other users of it can reach the page.
+    """
+    check_extra()
+    from reslab.watch.serve import serve
+
+    serve(runs, out, host=host, port=port, allowed=allow_host or (), prefix=prefix, with_token=token, tell=aside)
+    return OK
+
+
+def check_extra() -> None:
+    """Raise `ResLabError` where what the page needs is not installed."""
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise ResLabError(f"the live page needs {' and '.join(missing)}: pip install 'reslab[watch]'")

@@ -1,0 +1,209 @@
+"""The application: the page, its files, what it reads, its one stream of news, and the report that it writes."""
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib import resources
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from reslab.watch.charts import chart_library
+from reslab.watch.laboratory import Laboratory
+from reslab.watch.pages import NotThereError, compare_values, run_values, scores_values, study_values
+from reslab.watch.plan import plan_values
+from reslab.watch.report import Report
+from reslab.watch.safety import LOOPBACK, REPORT_POLICY, Guard
+from reslab.watch.views import Make, Views
+
+LOOK_SECONDS = 1.0
+"""Between two looks at the folder of runs."""
+
+BEAT_SECONDS = 10.0
+"""Between two signs of life on a stream."""
+
+_JS, _CSS = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
+STATIC = {
+    "watch.js": ("reslab.watch", "static/watch.js", _JS),
+    "views.js": ("reslab.watch", "static/views.js", _JS),
+    "exhibits.js": ("reslab.watch", "static/exhibits.js", _JS),
+    "watch.css": ("reslab.watch", "static/watch.css", _CSS),
+    "page.css": ("reslab.report", "templates/page.css", _CSS),
+}
+"""The page's own files, by the names that it asks for: package, place in it, and kind."""
+
+
+class Watch:
+    """One server's state: what it watches, what it tells, and whether it is about to end."""
+
+    def __init__(self, root: Path, out: Path) -> None:
+        """Watch the runs below `root`; the report is written to `out`."""
+        self.laboratory = Laboratory(root)
+        self.views = Views(self.laboratory)
+        self.report = Report(root, out)
+        self.write_token = secrets.token_urlsafe(24)
+        self.started = secrets.token_hex(4)
+        self.closing = False
+        self._told: asyncio.Event = asyncio.Event()
+
+    def tell(self) -> None:
+        """Wake every stream."""
+        self._told.set()
+        self._told = asyncio.Event()
+
+    def close(self) -> None:
+        """End every stream."""
+        self.closing = True
+        self.tell()
+
+    async def look_on(self) -> None:
+        """Look again and again, and tell of what changed once the answers are made anew."""
+        waiting = False
+        while not self.closing:
+            changed = await self.views.look()
+            if changed or waiting:
+                waiting = await self.views.refresh()
+                self.tell()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def news(self) -> AsyncIterator[str]:
+        """Yield an event for each change, and now and then a sign of life."""
+        yield "retry: 2000\n\n"
+        while not self.closing:
+            told = self._told
+            found = {"version": self.laboratory.version, "server": self.started, "time": time.time()}
+            yield f"data: {json.dumps(found)}\n\n"
+            try:
+                await asyncio.wait_for(told.wait(), BEAT_SECONDS)
+            except TimeoutError:
+                continue
+
+
+def application(
+    root: Path,
+    out: Path,
+    *,
+    hosts: Collection[str] = LOOPBACK,
+    token: str | None = None,
+    any_address: bool = False,
+) -> tuple[ASGIApp, Watch]:
+    """Return the guarded application over a folder of runs, and its state."""
+    watch = Watch(root, out)
+    routes = [
+        Route("/", partial(_page, watch)),
+        Route("/static/vega.js", _library),
+        Route("/static/{name}", _static),
+        Route("/events", partial(_events, watch)),
+        Route("/api/plan", partial(_plan, watch)),
+        Route("/api/study/{name}", partial(_study, watch)),
+        Route("/api/run/{recipe}/{seed}", partial(_run, watch)),
+        Route("/api/compare", partial(_compare, watch)),
+        Route("/api/scores", partial(_scores, watch)),
+        Route("/report", partial(_write_report, watch), methods=["POST"]),
+        Route("/report/{name:path}", partial(_report_file, watch)),
+    ]
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        looking = asyncio.create_task(watch.look_on())
+        yield
+        watch.close()
+        looking.cancel()
+        watch.views.close()
+
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _told_error})
+    return Guard(app, hosts, token, any_address=any_address), watch
+
+
+async def _told_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code)
+
+
+_TEMPLATES = Environment(loader=PackageLoader("reslab.watch"), autoescape=True, undefined=StrictUndefined)
+
+
+async def _page(watch: Watch, _: Request) -> Response:
+    text = _TEMPLATES.get_template("watch.html").render(token=watch.write_token, folder=str(watch.laboratory.root))
+    return Response(text, media_type="text/html; charset=utf-8")
+
+
+async def _static(request: Request) -> Response:
+    found = STATIC.get(request.path_params["name"])
+    if found is None:
+        raise HTTPException(404, "there is no such file")
+    package, place, kind = found
+    content = resources.files(package).joinpath(place).read_bytes()
+    return Response(content, media_type=kind, headers={"Cache-Control": "no-cache"})
+
+
+async def _library(_: Request) -> Response:
+    content = await asyncio.to_thread(chart_library)
+    return Response(
+        content, media_type="text/javascript; charset=utf-8", headers={"Cache-Control": "private, max-age=86400"}
+    )
+
+
+async def _events(watch: Watch, _: Request) -> Response:
+    headers = {"X-Accel-Buffering": "no", "Cache-Control": "no-store, no-transform"}
+    return StreamingResponse(watch.news(), media_type="text/event-stream", headers=headers)
+
+
+async def _answer(watch: Watch, request: Request, name: str, make: Make) -> Response:
+    try:
+        view = await watch.views.get(name, make)
+    except NotThereError as error:
+        raise HTTPException(404, str(error)) from None
+    headers = {"ETag": view.tag, "Cache-Control": "no-cache", "X-Version": str(view.version)}
+    if request.headers.get("if-none-match") == view.tag:
+        return Response(status_code=304, headers=headers)
+    return Response(view.body, media_type="application/json", headers=headers)
+
+
+async def _plan(watch: Watch, request: Request) -> Response:
+    return await _answer(watch, request, "plan", lambda lab: {**plan_values(lab), "report": watch.report.values()})
+
+
+async def _study(watch: Watch, request: Request) -> Response:
+    name = request.path_params["name"]
+    return await _answer(watch, request, f"study {name}", lambda lab: study_values(lab, name))
+
+
+async def _run(watch: Watch, request: Request) -> Response:
+    run_id = f"{request.path_params['recipe']}/{request.path_params['seed']}"
+    against = request.query_params.get("against")
+    return await _answer(watch, request, f"run {run_id} {against}", lambda lab: run_values(lab, run_id, against))
+
+
+async def _compare(watch: Watch, request: Request) -> Response:
+    first, second = (request.query_params.get(side, "") for side in ("a", "b"))
+    return await _answer(watch, request, f"compare {first} {second}", lambda lab: compare_values(lab, first, second))
+
+
+async def _scores(watch: Watch, request: Request) -> Response:
+    return await _answer(watch, request, "scores", scores_values)
+
+
+async def _write_report(watch: Watch, request: Request) -> Response:
+    given = request.headers.get("x-reslab-write", "")
+    if not secrets.compare_digest(given.encode(), watch.write_token.encode()):
+        raise HTTPException(403, "load the page again: the server was started anew")
+    return JSONResponse(await watch.report.write())
+
+
+async def _report_file(watch: Watch, request: Request) -> Response:
+    found: Mapping[str, Path] = await asyncio.to_thread(watch.report.files)
+    path = found.get(request.path_params["name"] or "index.html")
+    if path is None:
+        raise HTTPException(404, "there is no such file of the report")
+    return FileResponse(path, headers={"Content-Security-Policy": REPORT_POLICY})

@@ -1,0 +1,83 @@
+"""Blocks of a chapter as values for JSON: text in pieces, so that the page never has to make HTML of them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reslab.exhibits.blocks import Block, Bullets, Command, Figure, Heading, Note, Panel, Prose, Table
+from reslab.report.document import Document, Section, pieces, typeset
+from reslab.report.references import cited
+
+Values = dict[str, Any]
+
+
+def chapter_values(name: str, title: str, blocks: Sequence[Block]) -> Values:
+    """Return the blocks of a study's chapter, numbered on their own, and the data of its charts, each once."""
+    document = cited(Document(title, "", (Section(name, title, tuple(blocks)),)))
+    section, numbers = document.sections[0], document.numbers()
+    found = [_block(block, section, numbers) for block in section.blocks]
+    figures = [block for block in section.blocks if isinstance(block, Figure)]
+    if document.references:
+        sources = [{"id": one.anchor, "text": typeset(one.text), "address": one.address} for one in document.references]
+        found.append({"kind": "sources", "sources": sources})
+    return {"blocks": found, "datasets": _datasets(figures)}
+
+
+def figure_values(figure: Figure | None) -> Values | None:
+    """Return a figure that stands alone, without a number, its data with it."""
+    if figure is None:
+        return None
+    section = Section("figure", "", (figure,))
+    return {**_block(figure, section, {f"figure-{figure.key}": ""}), "datasets": _datasets([figure])}
+
+
+def finite(value: Any) -> Any:
+    """Return a value for JSON with None where it has no finite number."""
+    if isinstance(value, Mapping):
+        return {str(key): finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _block(block: Block, section: Section, numbers: dict[str, str]) -> Values:
+    def rich(text: str) -> list[Values]:
+        return [{"kind": one.kind, "text": one.text, "target": one.target} for one in pieces(text, section, numbers)]
+
+    found: Values = {"kind": block.kind}
+    if isinstance(block, Figure | Table):
+        name = f"{section.key}-{block.key}"
+        found |= {"id": name, "number": numbers[name], "title": typeset(block.title), "caption": rich(block.caption)}
+    match block:
+        case Heading():
+            found |= {"text": typeset(block.text), "level": block.level}
+        case Prose() | Note():
+            found |= {"text": rich(block.text)}
+        case Command():
+            found |= {"text": block.text}
+        case Bullets():
+            found |= {"items": [rich(item) for item in block.items]}
+        case Figure():
+            found |= {"columns": block.columns, "panels": [_panel(panel) for panel in block.panels]}
+        case Table():
+            found |= {
+                "columns": [{"title": column.title, "align": column.align} for column in block.columns],
+                "rows": [[None if cell is None else typeset(cell) for cell in row] for row in block.rows],
+                "notes": [rich(note) for note in block.notes],
+            }
+    return found
+
+
+def _panel(panel: Panel) -> Values:
+    return {"title": panel.title, "chart": {**panel.chart, "width": "container"}, "datasets": [*panel.datasets]}
+
+
+def _datasets(figures: Sequence[Figure]) -> Values:
+    """Return the data of charts by name, as names and rows of values: panels that share it refer to the same."""
+    found: Values = {}
+    for figure in figures:
+        for panel in figure.panels:
+            for name, rows in panel.datasets.items():
+                names = list(dict.fromkeys(key for row in rows for key in row))
+                found[name] = {"names": names, "rows": [[row.get(key) for key in names] for row in rows]}
+    return found

@@ -1,0 +1,25 @@
+"""Vega, Vega-Lite and Vega-Embed as one script from the installed wheel: made once, and kept in the cache."""
+
+import contextlib
+import subprocess
+import sys
+from functools import cache
+from importlib.metadata import version
+
+from reslab.cache import cached
+from reslab.files import write_whole
+
+_MAKE = "import sys, vl_convert; sys.stdout.buffer.write(vl_convert.javascript_bundle().encode())"
+
+
+@cache
+def chart_library() -> bytes:
+    """Return the script.  Another process makes it: the engine that does takes 100 MB, and seconds, once."""
+    kept = cached("watch", f"vega-{version('vl-convert-python')}.js")
+    with contextlib.suppress(OSError):
+        return kept.read_bytes()
+    made = subprocess.run([sys.executable, "-c", _MAKE], capture_output=True, check=True).stdout
+    with contextlib.suppress(OSError):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(kept, made)
+    return made

@@ -1,0 +1,226 @@
+"""The folder of all runs as it stands: looked at again and again, with tables and studies made when they are needed."""
+
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from reslab.analysis.diagnoses import Diagnoses, tidy
+from reslab.analysis.tidy import EPOCH_SCHEMA, RUN_SCHEMA, Problem, Tables, frame, run_row
+from reslab.naming import run_name, run_names
+from reslab.studies.asked import recorded
+from reslab.studies.catalogue import CHAPTERS, reworded
+from reslab.studies.questions import QUESTIONS
+from reslab.studies.questions.own import others
+from reslab.studies.study import Study
+from reslab.watch.holding import Holding
+from reslab.watch.reading import Watched
+
+RACY_SECONDS = 3.0
+"""A folder that changed less than this before it was looked at may have changed again with the same time on it."""
+
+EVERYTHING_SECONDS = 60.0
+"""How often everything is looked at, whatever the times of the folders say."""
+
+
+class Laboratory:
+    """All runs below a folder.  `version` rises with every change; nothing is ever written, and no lock taken."""
+
+    def __init__(self, root: Path) -> None:
+        """Watch a folder of runs, which need not be there yet."""
+        self.root = root
+        self.version = 0
+        self.looked: float | None = None
+        """When everything was last looked at (seconds since 1970), None before the first time."""
+        self.runs: dict[str, Watched] = {}
+        self.studies: list[Study] = []
+        self.problems: list[Problem] = []
+        self.names: dict[str, str] = {}
+        self.versions: dict[str, int] = {}
+        """At which version each run, by id, last changed."""
+        self._by_path: dict[Path, Watched] = {}
+        self._settled: dict[Path, int] = {}
+        self._folders: dict[Path, tuple[int, list[Path]]] = {}
+        self._studies_seen: tuple[object, ...] = ()
+        self._everything = 0.0
+        self._tables: tuple[int, Tables] | None = None
+        self._lock = threading.Lock()
+
+    def look(self) -> bool:
+        """Read what has changed since the last look; return whether anything had."""
+        with self._lock:
+            now = time.time()
+            everything = now - self._everything >= EVERYTHING_SECONDS
+            if everything:
+                self._everything = now
+            changed = self._look_at_runs(now, everything=everything)
+            changed |= self._look_at_studies()
+            if changed:
+                self.version += 1
+            self.looked = now
+            return changed
+
+    def _look_at_runs(self, now: float, *, everything: bool) -> bool:
+        held = Holding()
+        paths = self._paths(now, everything=everything)
+        gone = self._by_path.keys() - set(paths)
+        for path in gone:
+            del self._by_path[path]
+            self._settled.pop(path, None)
+        changed: list[Watched] = []
+        for path in paths:
+            watched = self._by_path.get(path)
+            if watched is None:
+                watched = self._by_path[path] = Watched(path)
+            elif watched.ended and not everything and self._settled.get(path) == _changed(path):
+                continue  # what has ended changes by files that are renamed into its folder
+            at = _changed(path)
+            if watched.look(held):
+                changed.append(watched)
+            if watched.ended and at is not None and now - at / 1e9 > RACY_SECONDS:
+                self._settled[path] = at
+            else:
+                self._settled.pop(path, None)
+        if gone or changed:
+            self.runs = {one.id: one for one in self._by_path.values()}
+            if gone or len(self.names) != len(self.runs) or any(one.id not in self.names for one in changed):
+                self.names = {
+                    **{one: one for one in self.runs},
+                    **run_names(one.run for one in self.runs.values() if one.run),
+                }
+            for one in changed:
+                self.versions[one.id] = self.version + 1
+        return bool(gone or changed)
+
+    def _look_at_studies(self) -> bool:
+        folder = self.root / "studies"
+        seen: tuple[object, ...] = tuple(
+            (path.name, found.st_mtime_ns, found.st_size)
+            for path in sorted(folder.glob("*"))
+            if path.suffix in (".json", ".toml") and (found := path.stat())
+        )
+        own = tuple(sorted(self.runs)) if self.runs else ()
+        if (seen, own) == self._studies_seen:
+            return False
+        self._studies_seen = (seen, own)
+        studies, damaged = recorded(self.root)
+        self.problems = list(damaged)
+        asked = [study for study in studies if study.kind in CHAPTERS]
+        order = list(QUESTIONS)
+        asked.sort(key=lambda one: (order.index(one.name) if one.name in order else len(order), one.name))
+        beside = others(self._run_tables(), asked)
+        self.studies = [reworded(study, self.root) for study in (*asked, *([beside] if beside is not None else []))]
+        return True
+
+    def _paths(self, now: float, *, everything: bool) -> list[Path]:
+        """Return the folders of all runs, listing only what has changed."""
+        found = []
+        for recipe in self._listed(self.root, now, everything=everything):
+            if recipe.name != "studies":
+                found += [seed for seed in self._listed(recipe, now, everything=everything) if seed.name[:4] == "seed"]
+        return found
+
+    def _listed(self, folder: Path, now: float, *, everything: bool) -> list[Path]:
+        at = _changed(folder)
+        known = self._folders.get(folder)
+        if known is not None and known[0] == at and not everything:
+            return known[1]
+        try:
+            inside = sorted(
+                (one for one in folder.iterdir() if one.is_dir()), key=lambda one: (len(one.name), one.name)
+            )
+        except OSError:
+            inside = []
+        if at is not None and now - at / 1e9 > RACY_SECONDS:
+            self._folders[folder] = (at, inside)
+        else:
+            self._folders.pop(folder, None)
+        return inside
+
+    def study(self, name: str) -> Study | None:
+        """Return a study by its name."""
+        return next((study for study in self.studies if study.name == name), None)
+
+    def version_of(self, study: Study) -> int:
+        """Return when a run of the study last changed."""
+        return max((self.versions.get(run.id, 0) for run in study.runs()), default=0)
+
+    def tables(self) -> Tables:
+        """Return the tidy tables of all runs, as `read_tables` has them but for predictions."""
+        with self._lock:
+            if self._tables is None or self._tables[0] != self.version:
+                self._tables = (self.version, self._make_tables())
+            return self._tables[1]
+
+    def _run_tables(self) -> Tables:
+        return Tables(frame([_row(one) for one in self._usable()], RUN_SCHEMA), frame([], EPOCH_SCHEMA))
+
+    def _make_tables(self) -> Tables:
+        usable = self._usable()
+        epochs = _epochs([one for one in usable if one.damage is None and one.curve.num_kept])
+        problems = [Problem.of(one.path, Exception(one.damage), self.root) for one in self.runs.values() if one.damage]
+        rows = [_row(one) for one in usable]
+        return Tables(frame(rows, RUN_SCHEMA), epochs, (*problems, *self.problems), self._diagnoses(usable))
+
+    def _usable(self) -> list[Watched]:
+        return [one for one in self.runs.values() if one.run is not None and one.problem is None]
+
+    def _diagnoses(self, usable: Sequence[Watched]) -> Diagnoses:
+        found = {}
+        for one in usable:
+            content, result = one.record("diagnostics.json"), one.record("result.json")
+            if one.status == "finished" and content and content.get("weights_sha256") == result.get("weights_sha256"):
+                try:
+                    tidy({one.id: content})
+                except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+                    continue  # a report tells of it
+                found[one.id] = content
+        return tidy(found)
+
+    def name(self, run_id: str) -> str:
+        """Return what a run is called."""
+        watched = self.runs.get(run_id)
+        if run_id in self.names:
+            return self.names[run_id]
+        return run_name(watched.run) if watched is not None and watched.run is not None else run_id
+
+
+def _epochs(shown: Sequence[Watched]) -> pl.DataFrame:
+    """Return the kept lines of these runs as `Tables.epochs`."""
+    if not shown:
+        return frame([], EPOCH_SCHEMA)
+    parts = [one.curve.arrays() for one in shown]
+    lengths = [one.curve.num_kept for one in shown]
+    runs = [one.run for one in shown if one.run is not None]
+    identity = {
+        "run_id": np.repeat([run.id for run in runs], lengths),
+        "recipe_id": np.repeat([run.recipe.id for run in runs], lengths),
+        "seed": np.repeat([run.seed for run in runs], lengths),
+    }
+    readings = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    floats = pl.col(pl.Float64)
+    found = pl.DataFrame({**identity, **readings}).with_columns(pl.when(floats.is_finite()).then(floats))
+    return found.select(pl.col(name).cast(kind, strict=False) for name, kind in EPOCH_SCHEMA.items())
+
+
+def _row(one: Watched) -> dict[str, object]:
+    assert one.run is not None
+    if one.damage is not None:
+        return {
+            **run_row(one.run, one.status, {}, None, None, None, seconds=None, images_per_second=None),
+            "status": "unreadable",
+        }
+    found = (one.record("result.json"), one.record("provenance.json"), one.record("failure.json"))
+    seconds, speed = one.curve.total_seconds, one.curve.median("images_per_second")
+    return run_row(one.run, one.status, one.curve.latest, *found, seconds=seconds, images_per_second=speed)
+
+
+def _changed(folder: Path) -> int | None:
+    """Return when something was last made, renamed or removed in a folder."""
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return None

@@ -1,0 +1,207 @@
+"""What each view of the page shows, as values for JSON, made from the laboratory as it stands."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from reslab.analysis.groups import Group, gather
+from reslab.errors import ResLabError
+from reslab.exhibits.curves import Curves, error_figure, paper_figure
+from reslab.recipe import Run, differing_fields, to_mapping
+from reslab.session.comparison import compare_in
+from reslab.studies.catalogue import chapter_of
+from reslab.studies.chapter import find, write
+from reslab.watch.blocks import Values, chapter_values, figure_values, finite
+from reslab.watch.laboratory import Laboratory
+from reslab.watch.plan import Clock, seed_values
+from reslab.watch.reading import Watched
+
+MOST_POINTS = 600
+"""Epochs of one run that its table of figures holds."""
+
+
+class NotThereError(ResLabError):
+    """What was asked for is not in the folder of runs."""
+
+
+def study_values(laboratory: Laboratory, name: str) -> Values:
+    """Return the chapter of a study as the report would have it now, and how its runs stand."""
+    study = laboratory.study(name)
+    if study is None:
+        raise NotThereError("there is no such study in the folder of runs")
+    clock = Clock(laboratory)
+    chapter = chapter_of(study, laboratory.root)
+    blocks = write(find(study, laboratory.tables(), chapter), chapter)
+    runs = [
+        {"label": variant.label, **seed_values(laboratory, Run(variant.recipe, seed), clock)}
+        for variant in study.variants
+        for seed in study.seeds_of(variant)
+    ]
+    return {
+        "name": study.name,
+        "title": study.title,
+        "seconds_left": clock.left(study.runs()),
+        "runs": runs,
+        **chapter_values(study.name, study.title, blocks),
+    }
+
+
+def run_values(laboratory: Laboratory, run_id: str, against: str | None = None) -> Values:
+    """Return all that is known of a run, and how its recipe differs from that of the run `against`."""
+    one = _watched(laboratory, run_id)
+    found: Values = {"run": one.id, "name": laboratory.name(one.id), "problem": one.damage}
+    if one.run is None:
+        return {**found, "status": "unreadable"}
+    other = _other(laboratory, one, against)
+    failure = one.record("failure.json")
+    found |= seed_values(laboratory, one.run, Clock(laboratory))
+    found |= {
+        "name": laboratory.name(one.id),
+        "recipe": to_mapping(one.run.recipe),
+        "against": None if other is None else {"run": other.id, "name": laboratory.name(other.id)},
+        "differs": [] if other is None or other.run is None else _differs(one.run, other.run),
+        "studies": [
+            {"name": study.name, "title": study.title} for study in laboratory.studies if one.run in study.runs()
+        ],
+        "figure": figure_values(_curve(laboratory, [one])),
+        "provenance": one.record("provenance.json"),
+        "result": one.record("result.json"),
+        "speed": one.curve.median("images_per_second"),
+        "seconds": one.curve.total_seconds,
+        "memory": max((value for value in one.curve.column("peak_memory_bytes") if value is not None), default=None),
+        "failure": failure or None,
+        "diagnostics": _diagnostics(one),
+        "num_lines": one.curve.num_rows,
+        "lines": _lines(one),
+    }
+    return found
+
+
+def compare_values(laboratory: Laboratory, first: str, second: str) -> Values:
+    """Return two runs, or two recipes over all their seeds, compared."""
+    sides = [_side(laboratory, name) for name in (first, second)]
+    names = [
+        {"id": name, "name": laboratory.name(side[0].id)} for name, side in zip((first, second), sides, strict=True)
+    ]
+    shown = [one for side in sides for one in side]
+    found: Values = {"first": names[0], "second": names[1], "figure": figure_values(_curve(laboratory, shown))}
+    runs = [[one.run for one in side if one.run is not None] for side in sides]
+    found["differs"] = _differs(runs[0][0], runs[1][0])
+    try:
+        compared = compare_in(laboratory.tables(), [(runs[0], runs[1])])[0]
+    except ResLabError as error:
+        return {**found, "problem": str(error)}
+    return {
+        **found,
+        **compared.to_mapping(),
+        "first": names[0],
+        "second": names[1],
+        "rows": compared.rows(),
+        "words": compared.words,
+    }
+
+
+def scores_values(laboratory: Laboratory) -> Values:
+    """Return a row for every run that has ended."""
+    studies: dict[str, list[str]] = {}
+    for study in laboratory.studies:
+        for run in study.runs():
+            studies.setdefault(run.id, []).append(study.name)
+    return {"rows": [_score(laboratory, one, studies) for one in laboratory.runs.values() if one.ended and one.run]}
+
+
+def _score(laboratory: Laboratory, one: Watched, studies: dict[str, list[str]]) -> Values:
+    assert one.run is not None
+    result, recipe = one.record("result.json"), one.run.recipe
+    return {
+        "run": one.id,
+        "name": laboratory.name(one.id),
+        "status": "unreadable" if one.damage else one.status,
+        "dataset": recipe.dataset,
+        "family": recipe.family,
+        "depth": recipe.depth,
+        "seed": one.run.seed,
+        "test_error": result.get("test_error"),
+        "train_error": result.get("train_error"),
+        "epochs": one.curve.last_epoch,
+        "seconds": one.curve.total_seconds,
+        "images_per_second": one.curve.median("images_per_second"),
+        "parameters": result.get("parameters"),
+        "studies": studies.get(one.id, []),
+    }
+
+
+def _watched(laboratory: Laboratory, run_id: str) -> Watched:
+    found = laboratory.runs.get(run_id) or laboratory.runs.get(f"{run_id}/seed0")
+    if found is None:
+        raise NotThereError("there is no such run in the folder of runs")
+    return found
+
+
+def _side(laboratory: Laboratory, name: str) -> list[Watched]:
+    """Return a run by its id, or all runs of a recipe by its."""
+    if name in laboratory.runs:
+        found = [laboratory.runs[name]]
+    else:
+        found = [one for one in laboratory.runs.values() if one.run is not None and one.run.recipe.id == name]
+    usable = [one for one in found if one.run is not None and one.damage is None]
+    if not usable:
+        raise NotThereError("there is no such run in the folder of runs, or its files cannot be used")
+    return sorted(usable, key=lambda one: one.run.seed if one.run else 0)
+
+
+def _other(laboratory: Laboratory, one: Watched, against: str | None) -> Watched | None:
+    """Return the run to show differences from: as asked, or the first variant of the first study that has the run."""
+    if against is not None:
+        return _watched(laboratory, against)
+    assert one.run is not None
+    for study in laboratory.studies:
+        if one.run in study.runs():
+            first = Run(study.variants[0].recipe, one.run.seed)
+            if first != one.run and first.id in laboratory.runs:
+                return laboratory.runs[first.id]
+    return None
+
+
+def _differs(first: Run, second: Run) -> list[Values]:
+    names = differing_fields([first.recipe, second.recipe])
+    here, there = to_mapping(first.recipe), to_mapping(second.recipe)
+    rows = [{"field": name, "here": here[name], "there": there[name]} for name in names]
+    return rows if first.seed == second.seed else [*rows, {"field": "seed", "here": first.seed, "there": second.seed}]
+
+
+def _curve(laboratory: Laboratory, shown: Sequence[Watched]) -> Any:
+    """Return the curves of one run, training and test together, or of a few recipes, test alone."""
+    by_recipe: dict[str, list[Run]] = {}
+    for one in shown:
+        if one.run is not None:
+            by_recipe.setdefault(one.run.recipe.id, []).append(one.run)
+    tables = laboratory.tables()
+    groups: list[Group] = []
+    for runs in by_recipe.values():
+        seeds = [run.seed for run in runs]
+        name = laboratory.name(runs[0].id).rpartition(", seed ")[0]
+        label = f"{name}, seed {seeds[0]}" if len(seeds) == 1 else name
+        groups.append(gather(tables, label, runs[0].recipe, seeds))
+    curves = Curves(groups, lambda group: group.label)
+    return paper_figure("curve", curves) if len(shown) == 1 else error_figure("curves", curves, "test")
+
+
+def _diagnostics(one: Watched) -> Values | None:
+    """Return the figures of what was measured that are single numbers, by diagnostic."""
+    found = one.record("diagnostics.json").get("diagnostics")
+    if not isinstance(found, dict):
+        return None
+    return {
+        name: {key: value for key, value in entry.items() if isinstance(value, int | float | str)}
+        for name, entry in found.items()
+        if isinstance(entry, dict)
+    }
+
+
+def _lines(one: Watched) -> Values:
+    """Return the last epochs as columns: the figures behind the curve, for whoever cannot see it."""
+    names = ("epoch", "rate", "train_error", "test_error", "images_per_second")
+    return {name: one.curve.column(name)[-MOST_POINTS:] for name in names}
+
+
+__all__ = ["NotThereError", "compare_values", "finite", "run_values", "scores_values", "study_values"]

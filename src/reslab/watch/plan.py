@@ -1,0 +1,129 @@
+"""The plan as values: every study, variant and seed with its state, its error so far, and the time left."""
+
+from collections.abc import Iterable
+from statistics import median
+
+from reslab.datasets import known
+from reslab.lab.planner import EVALUATION_COST, Planned, estimate_seconds, num_epochs, work_per_image
+from reslab.recipe import Recipe, Run
+from reslab.studies.study import OTHERS, Study
+from reslab.watch.blocks import Values
+from reslab.watch.laboratory import Laboratory
+from reslab.watch.reading import Watched
+
+
+def plan_values(laboratory: Laboratory) -> Values:
+    """Return all studies with their runs, and how long all of it still takes."""
+    clock = Clock(laboratory)
+    everything = dict.fromkeys(run for study in laboratory.studies for run in study.runs())
+    return {
+        "studies": [_study(laboratory, study, clock) for study in laboratory.studies],
+        "seconds_left": clock.left(everything),
+        "num_running": clock.jobs if clock.running else 0,
+        "problems": [
+            *({"run": one.id, "message": one.damage} for one in laboratory.runs.values() if one.damage),
+            *({"run": "", "message": problem.message} for problem in laboratory.problems),
+        ],
+        "folder": str(laboratory.root),
+    }
+
+
+class Clock:
+    """How long runs still take, by the speeds of those that have lines, as the planner reckons."""
+
+    def __init__(self, laboratory: Laboratory) -> None:
+        """Take the speeds of the runs as they stand."""
+        self._laboratory = laboratory
+        self.running = [one for one in laboratory.runs.values() if one.status == "running"]
+        self.jobs = max(1, len(self.running))
+        speeds: dict[str, list[float]] = {}
+        for one in self.running or laboratory.runs.values():
+            found = one.curve.median("images_per_second")
+            if found and one.run is not None and not one.run.recipe.network:
+                recipe = one.run.recipe
+                speeds.setdefault(recipe.precision, []).append(found * work_per_image(recipe))
+        self._speeds = {precision: median(values) for precision, values in speeds.items()}
+
+    def epochs(self, run: Run) -> float | None:
+        """Return the length of a run in epochs; None where the number of images is not known."""
+        watched = self._laboratory.runs.get(run.id)
+        num_train = _num_train(run.recipe, watched)
+        if run.recipe.schedule_unit == "epochs":
+            return run.recipe.length
+        return None if num_train is None else num_epochs(run.recipe, max(1, -(-num_train // run.recipe.batch_size)))
+
+    def left(self, runs: Iterable[Run]) -> float | None:
+        """Return the seconds that these runs take together; None where a speed is not known yet."""
+        planned = [self._planned(run) for run in runs]
+        todo = [one for one in planned if one is not None and one.work_left]
+        if None in planned or any(one.run.recipe.precision not in self._speeds for one in todo):
+            return None
+        return estimate_seconds(todo, self._speeds, self.jobs)
+
+    def left_of(self, run: Run) -> float | None:
+        """Return the seconds that a run takes that trains now, by its own speed."""
+        watched, planned = self._laboratory.runs.get(run.id), self._planned(run)
+        speed = None if watched is None else watched.curve.median("images_per_second")
+        if planned is None or not speed:
+            return None
+        return planned.work_left / (speed * work_per_image(run.recipe))
+
+    def _planned(self, run: Run) -> Planned | None:
+        watched, epochs = self._laboratory.runs.get(run.id), self.epochs(run)
+        num_train = _num_train(run.recipe, watched)
+        if epochs is None or num_train is None:
+            return None
+        size = known(run.recipe.dataset).size
+        measured = (size.num_test if size is not None else 0) + run.recipe.holdout
+        work = epochs * (num_train + EVALUATION_COST * measured) * work_per_image(run.recipe)
+        done = watched.curve.last_epoch if watched is not None else 0
+        status = "pending" if watched is None else watched.status
+        share = 1.0 if status in ("finished", "diverged") else min(1.0, done / epochs)
+        return Planned(run, status, done, work, work * (1 - share), 0)
+
+
+def _num_train(recipe: Recipe, watched: Watched | None) -> int | None:
+    found = (watched.record("provenance.json").get("data") or {}).get("num_train") if watched is not None else None
+    if isinstance(found, int):
+        return found
+    size = known(recipe.dataset).size
+    return None if size is None else round(size.num_train * recipe.train_share) - recipe.holdout
+
+
+def _study(laboratory: Laboratory, study: Study, clock: Clock) -> Values:
+    variants = [
+        {
+            "label": variant.label,
+            "dataset": variant.recipe.dataset,
+            "seeds": [seed_values(laboratory, Run(variant.recipe, seed), clock) for seed in study.seeds_of(variant)],
+        }
+        for variant in study.variants
+    ]
+    return {
+        "name": study.name,
+        "title": study.title,
+        "question": study.question,
+        "gathering": study.kind == OTHERS,
+        "seconds_left": clock.left(study.runs()),
+        "variants": variants,
+    }
+
+
+def seed_values(laboratory: Laboratory, run: Run, clock: Clock) -> Values:
+    """Return how a run of a plan stands."""
+    watched = laboratory.runs.get(run.id)
+    found: Values = {"run": run.id, "seed": run.seed, "status": "pending", "epoch": 0, "epochs": clock.epochs(run)}
+    if watched is None:
+        return found
+    latest = watched.curve.latest
+    found |= {"status": "unreadable" if watched.damage else watched.status, "epoch": watched.curve.last_epoch}
+    found |= {
+        "test_error": latest.get("test_error"),
+        "train_error": latest.get("train_error"),
+        "written": watched.changed,
+    }
+    if watched.status == "running":
+        found["seconds_left"] = clock.left_of(run)
+    if watched.status in ("failed", "diverged"):
+        found["message"] = watched.record("failure.json").get("message")
+    return found

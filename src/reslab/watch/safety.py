@@ -1,0 +1,158 @@
+"""Who may ask, and what a browser may do with the answer: Host, token, origin, and the headers of every answer."""
+
+import ipaddress
+import secrets
+from collections.abc import Collection, Mapping
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+COOKIE = "reslab-watch"
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""No script but the page's own files, none from elsewhere, nothing sent elsewhere."""
+
+REPORT_POLICY = (
+    "sandbox allow-scripts allow-downloads allow-popups; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""A written report brings its scripts within it: it gets an origin of its own, from which nothing here can be read."""
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class Guard:
+    """Refuses what comes under a foreign name, without the token where one is needed, or from another site."""
+
+    def __init__(
+        self, app: ASGIApp, hosts: Collection[str], token: str | None = None, *, any_address: bool = False
+    ) -> None:
+        """Guard an application; `hosts` are the names it answers to, by `any_address` also any address in figures.
+
+        A page elsewhere can make its own name point here (DNS rebinding); it cannot do so with an address.
+        """
+        self._app, self._hosts, self._token, self._any_address = app, frozenset(hosts), token, any_address
+        self._cookie = f"{COOKIE}-{secrets.token_hex(4)}"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or refuse it."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # there are no websockets here
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        refused = self._refused(scope)
+        if refused is None:
+            await self._app(scope, receive, _with_headers(send))
+        else:
+            await refused(scope, receive, _with_headers(send))
+
+    def _refused(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or not self._answers_to(hosts[0]):
+            return PlainTextResponse("this server does not answer to that name; see --allow-host\n", 421)
+        if scope["method"] not in ("GET", "HEAD", "POST"):
+            return PlainTextResponse("only GET, HEAD and POST\n", 405)
+        if headers.get("sec-fetch-site") == "cross-site" and not _is_visit(scope, headers):
+            return PlainTextResponse("not from another site\n", 403)
+        if scope["method"] == "POST" and not same_origin(headers):
+            return PlainTextResponse("not from another site\n", 403)
+        return self._without_token(scope, headers)
+
+    def _answers_to(self, host: str) -> bool:
+        name = host_name(host)
+        if name is None:
+            return False
+        if name in self._hosts:
+            return True
+        return self._any_address and _is_address(name)
+
+    def _without_token(self, scope: Scope, headers: Headers) -> Response | None:
+        """Return None where the token is right or none is needed; the answer to give where it is not."""
+        if self._token is None:
+            return None
+        if _equal(_cookie(headers, self._cookie), self._token):
+            return None
+        asked = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        given = asked.pop("token", [""])
+        if not _equal(given[-1], self._token):
+            return PlainTextResponse("the address lacks the token that `reslab watch` printed\n", 403)
+        if scope["method"] == "POST":
+            return None
+        answer = Response(status_code=303)  # from here on the token is in a cookie, and not in what is shared
+        answer.headers["location"] = f"?{urlencode(asked, doseq=True)}"
+        answer.set_cookie(
+            self._cookie, self._token, httponly=True, samesite="strict", path=scope.get("root_path") or "/"
+        )
+        return answer
+
+
+def host_name(host: str) -> str | None:
+    """Return the name in a Host header, without its port, in small letters; None where it is none."""
+    if any(character in host for character in "/\\@?# \t,"):
+        return None
+    try:
+        split = urlsplit(f"//{host}")
+        _ = split.port
+    except ValueError:
+        return None
+    return None if split.hostname is None else split.hostname.rstrip(".")
+
+
+def same_origin(headers: Mapping[str, str]) -> bool:
+    """Say whether a request comes from a page of this server: its Origin is the Host that it asks."""
+    origin = headers.get("origin", "")
+    split = urlsplit(origin) if origin.startswith(("http://", "https://")) else None
+    return split is not None and split.netloc.lower() == headers.get("host", "").lower()
+
+
+def _is_visit(scope: Scope, headers: Headers) -> bool:
+    """Say whether somebody follows a link from elsewhere: the page may be opened, what it reads may not."""
+    is_page = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+    return is_page and scope["method"] == "GET"
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _cookie(headers: Headers, name: str) -> str:
+    try:
+        found = SimpleCookie(headers.get("cookie", "")).get(name)
+    except CookieError:
+        return ""
+    return "" if found is None else found.value
+
+
+def _equal(given: str, token: str) -> bool:
+    return secrets.compare_digest(given.encode(), token.encode())
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in {"Content-Security-Policy": PAGE_POLICY, **_HEADERS}.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return sending

@@ -1,0 +1,144 @@
+"""The server of the live page: where it listens, whom it answers, what it prints, and how it ends."""
+
+import contextlib
+import getpass
+import secrets
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from reslab.errors import ResLabError
+from reslab.session.progress import Tell
+from reslab.watch.app import Watch, application
+from reslab.watch.safety import LOOPBACK
+
+PORT = 8765
+"""Where it listens unless told otherwise; where that is taken, the system chooses."""
+
+
+class Server(uvicorn.Server):
+    """A server that ends at once when it is asked to, whatever streams are open."""
+
+    def __init__(self, config: uvicorn.Config, watch: Watch) -> None:
+        super().__init__(config)
+        self._watch = watch
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End the streams, and with them the server."""
+        self._watch.close()
+        super().handle_exit(sig, frame)
+
+
+def serve(
+    root: Path,
+    out: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    allowed: Sequence[str] = (),
+    prefix: str = "",
+    with_token: bool = False,
+    tell: Tell,
+) -> None:
+    """Serve the page until Ctrl-C or SIGTERM.
+
+    Raises `ResLabError` where the address cannot be listened at, or a name or prefix is none.
+    """
+    path = _prefix(prefix)
+    is_loopback = _is_loopback(host)
+    needs_token = with_token or not is_loopback or bool(allowed)
+    token = secrets.token_urlsafe(24) if needs_token else None
+    listening = _listen(host, port)
+    hosts = {*LOOPBACK, *(name.lower() for name in allowed), *([] if is_loopback else _own_names(host))}
+    app, watch = application(root, out, hosts=hosts, token=token, any_address=not is_loopback)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        root_path=path,
+        lifespan="on",
+        timeout_graceful_shutdown=1,
+        server_header=False,
+        date_header=False,
+        ws="none",
+        proxy_headers=False,
+    )
+    try:
+        _announce(listening, host, path, token, tell)
+        with contextlib.suppress(KeyboardInterrupt):  # uvicorn gives the signal back when it has ended
+            Server(config, watch).run(sockets=[listening])
+    finally:
+        listening.close()
+
+
+def _listen(host: str, port: int | None) -> socket.socket:
+    """Return a socket that listens; on a port that the system chooses where the usual one is taken."""
+    if port is not None and not 0 <= port < 65536:
+        raise ResLabError(f"--port must be from 0 to 65535, not {port}")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        for number in [PORT, 0] if port is None else [port]:
+            listening = socket.socket(family, socket.SOCK_STREAM)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listening.bind((host, number))
+            except OSError:
+                listening.close()
+                if number and port is None:
+                    continue
+                raise
+            listening.set_inheritable(False)
+            return listening
+    except OSError as error:
+        raise ResLabError(
+            f"cannot listen at {host}{'' if port is None else f', port {port}'}: {error.strerror or error}; "
+            "choose another with --host and --port"
+        ) from None
+    raise AssertionError("unreachable")
+
+
+def _announce(listening: socket.socket, host: str, path: str, token: str | None, tell: Tell) -> None:
+    port = listening.getsockname()[1]
+    query = f"?token={token}" if token else ""
+    name = socket.gethostname()
+    shown = f"[{host}]" if ":" in host else host
+    if host in ("0.0.0.0", "::"):
+        shown = name
+    tell(f"The live page: http://{shown}:{port}{path}/{query}")
+    if _is_loopback(host):
+        tell(f"From another machine: ssh -L {port}:{shown}:{port} {_user()}@{name}, then the same address there")
+    tell("Ctrl-C ends the page; runs go on without it.")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "you"
+
+
+def _prefix(prefix: str) -> str:
+    path = prefix.strip("/")
+    if path and not all(
+        part and part.replace("-", "").replace("_", "").replace(".", "").isalnum() for part in path.split("/")
+    ):
+        raise ResLabError(f"--prefix is a path as in /user/anna/proxy/8765, not {prefix!r}")
+    return f"/{path}" if path else ""
+
+
+def _is_loopback(host: str) -> bool:
+    return host in LOOPBACK or host.startswith("127.")
+
+
+def _own_names(host: str) -> set[str]:
+    return {host.lower(), socket.gethostname().lower(), socket.getfqdn().lower()}
+
+
+if __name__ == "__main__":
+    from reslab.session.progress import aside
+
+    serve(Path(sys.argv[1]), Path(sys.argv[2]), tell=aside)

@@ -1,0 +1,187 @@
+// What views are made of: elements, text in pieces, the blocks of a chapter, charts.  Text is only ever set as text.
+
+export const el = (name, attributes = {}, ...children) => {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (key === "on") Object.entries(value).forEach(([event, act]) => made.addEventListener(event, act));
+    else made.setAttribute(key, value === true ? "" : String(value));
+  }
+  made.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  return made;
+};
+
+export const address = (parameters) =>
+  `?${new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== "" && value !== undefined && value !== null))}`;
+
+export const link = (parameters, text, attributes = {}) => el("a", { href: address(parameters), ...attributes }, text);
+
+const elsewhere = (target) => /^https?:\/\//.test(target);
+
+const rich = (pieces) =>
+  pieces.map(({ kind, text, target }) => {
+    if (kind === "reference") return el("a", { class: "reference", href: `#${target}` }, text);
+    if (kind === "link" && elsewhere(target)) return el("a", { href: target, rel: "noreferrer", target: "_blank" }, text);
+    return text;
+  });
+
+// --- Charts ------------------------------------------------------------------------------------------------------
+
+const coarse = matchMedia("(pointer: coarse)").matches;
+let library = null;
+
+const loadLibrary = () => {
+  library ??= new Promise((resolve, reject) => {
+    const script = el("script", { src: "static/vega.js", on: { load: () => resolve(window.vegaEmbed), error: reject } });
+    document.head.append(script);
+  }).catch((error) => { library = null; throw error; });
+  return library;
+};
+
+const unpacked = ({ names, rows }) => rows.map((row) => Object.fromEntries(names.map((name, at) => [name, row[at]])));
+
+// A finger that scrolls the page must not drag a chart along, so touch screens get charts that stay put.
+const still = (part) => {
+  if (part.params) part.params = part.params.filter((one) => one.bind !== "scales");
+  (part.layer || []).forEach(still);
+};
+
+// On a narrow screen a legend of several columns would be cut off.
+const narrow = (part) => {
+  Object.values(part.encoding || {}).forEach(({ legend }) => { if (legend?.columns > 1) legend.columns -= 1; });
+  (part.layer || []).forEach(narrow);
+};
+
+const chartOf = (panel, datasets, label) => {
+  const host = el("div", { class: "chart", "data-chart": "", role: "img", "aria-label": label });
+  host.chart = { spec: panel.chart, data: Object.fromEntries(panel.datasets.map((name) => [name, datasets[name]])) };
+  host.wanted = JSON.stringify(host.chart);
+  return host;
+};
+
+// What a reader has zoomed and picked, to be put into the chart that takes the place of this one.
+const kept = (view) => {
+  const own = (name) => /^(zoomed|picked)/.test(name);
+  return view.getState({ signals: own, data: (name) => own(name) && name.endsWith("_store") });
+};
+
+const draw = async (host) => {
+  if (host.drawing || host.drawn === host.wanted || !host.isConnected) return;
+  host.drawing = true;
+  try {
+    const embed = await loadLibrary();
+    const { wanted } = host;
+    const spec = structuredClone(host.chart.spec);
+    spec.datasets = Object.fromEntries(Object.entries(host.chart.data).map(([name, packed]) => [name, unpacked(packed)]));
+    if (coarse) still(spec);
+    if (host.clientWidth < 440) narrow(spec);
+    const state = host.view ? kept(host.view) : null;
+    const live = host.appendChild(el("div", { class: "waiting" }));
+    const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true, defaultStyle: false, tooltip: { disableDefaultStyle: true } };
+    const { view } = await embed(live, spec, options);
+    if (state) try { await view.setState(state).runAsync(); } catch { /* the new chart has no such selection */ }
+    [...host.children].filter((child) => child !== live).forEach((child) => child.remove());
+    live.classList.remove("waiting");
+    host.view?.finalize();
+    host.view = view;
+    host.drawn = wanted;
+  } catch (error) {
+    host.replaceChildren(el("p", { class: "note" }, `The chart cannot be drawn: ${error?.message || error}`));
+    host.drawn = host.wanted;
+  } finally {
+    host.drawing = false;
+  }
+  if (host.drawn !== host.wanted) draw(host);
+};
+
+const seen = new IntersectionObserver(
+  (entries) => entries.forEach((entry) => {
+    entry.target.inView = entry.isIntersecting;
+    if (entry.isIntersecting) draw(entry.target);
+  }),
+  { rootMargin: "600px" },
+);
+
+export const drawCharts = (root) => root.querySelectorAll("[data-chart]").forEach((host) => {
+  if (!host.watched) { host.watched = true; seen.observe(host); } else if (host.inView) draw(host);
+});
+
+// --- Blocks ------------------------------------------------------------------------------------------------------
+
+export const figure = (block, datasets) => {
+  const several = block.panels.length > 1;
+  const panels = block.panels.map((panel) =>
+    el("div", { class: "panel" },
+      several && el("p", { class: "panel-title" }, panel.title),
+      chartOf(panel, datasets, `${block.title}${panel.title ? `, ${panel.title}` : ""}`)));
+  return el("figure", { id: block.id, "data-key": block.id },
+    el("div", { class: `panels${several ? " several" : ""}${block.columns > 2 ? " small" : ""}` }, panels),
+    el("figcaption", {}, el("b", {}, `${block.number ? `${block.number}. ` : ""}${block.title}.`), " ", rich(block.caption)));
+};
+
+export const table = (head, rows, { label, attributes = {} } = {}) =>
+  el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label },
+    el("table", attributes, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)));
+
+const tableBlock = (block) => {
+  const aligned = (at) => block.columns[at].align;
+  const head = block.columns.map((column) => el("th", { scope: "col", class: column.align }, column.title));
+  const cell = (text, at) => {
+    const long = aligned(at) === "left" && (text || "").length > (at ? 24 : 30) ? " long" : "";
+    return el(at ? "td" : "th", { class: aligned(at) + long, scope: at ? null : "row" }, text ?? "–");
+  };
+  return el("div", { class: "table", id: block.id, "data-key": block.id },
+    el("p", { class: "caption" }, el("b", {}, `${block.number}. ${block.title}.`), " ", rich(block.caption)),
+    table(head, block.rows.map((row) => el("tr", {}, row.map(cell))), { label: block.number }),
+    block.notes.map((note) => el("p", { class: "source" }, rich(note))));
+};
+
+const blocks = {
+  heading: (block) => el(block.level === 3 ? "h3" : "h4", {}, block.text),
+  prose: (block) => el("p", {}, rich(block.text)),
+  note: (block) => el("p", { class: "note" }, rich(block.text)),
+  command: (block) => el("pre", {}, el("code", {}, block.text)),
+  bullets: (block) => el("ul", {}, block.items.map((item) => el("li", {}, rich(item)))),
+  figure,
+  table: tableBlock,
+  sources: (block) => el("section", { "aria-label": "References" }, el("h3", {}, "References"),
+    el("ol", { class: "references" }, block.sources.map((source) =>
+      el("li", { id: source.id }, source.text, elsewhere(source.address)
+        ? [", ", el("a", { href: source.address, rel: "noreferrer", target: "_blank" }, source.address)] : "")))),
+};
+
+export const exhibit = (block, datasets) => blocks[block.kind](block, datasets);
+
+// --- Change in place ---------------------------------------------------------------------------------------------
+
+const alike = (one, other) =>
+  one.nodeType === other.nodeType && one.nodeName === other.nodeName && one.dataset?.key === other.dataset?.key;
+
+// Make `old` what `next` is, keeping elements that stay: with them focus, selection, scroll and what was unfolded.
+export const morph = (old, next) => {
+  if (old.nodeType !== Node.ELEMENT_NODE) {
+    if (old.data !== next.data) old.data = next.data;
+    return;
+  }
+  for (const { name } of [...old.attributes]) {
+    if (!next.hasAttribute(name) && name !== "open") old.removeAttribute(name);
+  }
+  for (const { name, value } of next.attributes) {
+    if (name !== "open" && old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
+  if (next.chart) {
+    old.chart = next.chart;
+    old.wanted = next.wanted;
+    return;
+  }
+  if (["INPUT", "SELECT", "TEXTAREA"].includes(old.nodeName)) return;
+  for (const [at, want] of [...next.childNodes].entries()) {
+    const key = want.dataset?.key;
+    const moved = key && [...old.children].slice(0).find((child) => child.dataset.key === key);
+    const have = moved || old.childNodes[at];
+    if (moved && old.childNodes[at] !== moved) old.insertBefore(moved, old.childNodes[at] || null);
+    if (have && alike(have, want)) morph(have, want);
+    else old.insertBefore(want, old.childNodes[at] || null);
+  }
+  while (old.childNodes.length > next.childNodes.length + (next.inserted || 0)) old.lastChild.remove();
+};

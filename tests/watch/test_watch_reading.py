@@ -1,0 +1,196 @@
+"""What the page knows is what the files say, read once, whatever is written while it looks."""
+
+import json
+import os
+import resource
+import time
+from pathlib import Path
+
+import pytest
+from watch_fakes import DEEP, SHALLOW, line, plant
+
+from reslab.analysis.tidy import read_tables
+from reslab.lab import locks
+from reslab.lab.store import RunFiles
+from reslab.recipe import Run
+from reslab.watch.curve import MOST_ROWS, Curve
+from reslab.watch.holding import Holding
+from reslab.watch.laboratory import Laboratory
+from reslab.watch.reading import Watched
+from synthetic import Truth, write_run
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    plant(tmp_path / "runs")
+    return tmp_path / "runs"
+
+
+def watched(folder: Path) -> Watched:
+    found = Watched(folder)
+    found.look(Holding())
+    return found
+
+
+def test_the_tables_are_those_of_the_report(root: Path) -> None:
+    laboratory = Laboratory(root)
+    laboratory.look()
+    ours, theirs = laboratory.tables(), read_tables(root)
+    assert ours.runs.sort("run_id").equals(theirs.runs.sort("run_id"))
+    assert ours.epochs.sort("run_id", "epoch").equals(theirs.epochs.sort("run_id", "epoch"))
+
+
+def test_nothing_is_written(root: Path) -> None:
+    def everything() -> dict[Path, tuple[int, int]]:
+        return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in root.rglob("*")}
+
+    before = everything()
+    laboratory = Laboratory(root)
+    laboratory.look()
+    laboratory.look()
+    assert everything() == before
+
+
+def test_only_what_was_appended_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = root / Run(SHALLOW, 1).id
+    found = watched(folder)
+    taken: list[bytes] = []
+    take = Watched._take
+    monkeypatch.setattr(Watched, "_take", lambda self, lines: (taken.extend(lines), take(self, lines)))
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write(line(6, test_error=4.0) + line(7, test_error=3.9)[:-9])
+    assert found.look(Holding())
+    assert [json.loads(one)["epoch"] for one in taken] == [6]  # the seventh is not whole yet
+    assert not found.look(Holding())
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write(line(7, test_error=3.9)[-9:])
+    assert found.look(Holding())
+    assert [json.loads(one)["epoch"] for one in taken] == [6, 7]
+    assert found.curve.column("test_error")[-2:] == [4.0, 3.9]
+
+
+@pytest.mark.parametrize("more", [0, 1, 8])
+def test_a_run_that_goes_on_from_its_checkpoint_is_read_again(root: Path, more: int) -> None:
+    """It cuts its lines and appends others, which may be longer than before when it is looked at next."""
+    folder = root / Run(SHALLOW, 1).id
+    found = watched(folder)
+    lines = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)[:3]
+    with (folder / "metrics.jsonl").open("r+") as file:
+        file.truncate(len("".join(lines)))
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.writelines(line(epoch, test_error=50.0 + epoch, padding=0.123456789) for epoch in range(4, 4 + more))
+    assert found.look(Holding())
+    assert found.curve.column("epoch") == [*range(1, 4 + more)]
+    assert found.curve.column("test_error")[3:] == [50.0 + epoch for epoch in range(4, 4 + more)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[1]",
+        "7",
+        '{"epoch": "1"}',
+        '{"epoch": 2}',
+        '{"epoch": 99, "test_error": "<b>"}',
+        '{"epoch": 1e400}',
+        "[" * 9999,
+    ],
+)
+def test_a_damaged_line_is_told_and_hides_nothing_else(root: Path, text: str) -> None:
+    folder = root / Run(SHALLOW, 1).id
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write(text + "\n")
+    laboratory = Laboratory(root)
+    laboratory.look()
+    assert laboratory.runs[Run(SHALLOW, 1).id].damage == "metrics.jsonl is damaged in line 6"
+    assert laboratory.runs[Run(DEEP, 0).id].damage is None
+    assert laboratory.tables().runs.height == 4
+
+
+def test_states_are_those_that_the_files_have(root: Path) -> None:
+    laboratory = Laboratory(root)
+    laboratory.look()
+    for run_id, one in laboratory.runs.items():
+        assert one.status == RunFiles(root / run_id).status()
+    folder = root / Run(SHALLOW, 1).id
+    with locks.hold(folder):
+        laboratory.look()
+        assert laboratory.runs[Run(SHALLOW, 1).id].status == "running"
+    laboratory.look()
+    assert laboratory.runs[Run(SHALLOW, 1).id].status == "interrupted"
+
+
+@pytest.mark.parametrize("listed", [Path("/proc/locks"), Path("/nowhere")])
+def test_who_looks_is_in_no_trainers_way(root: Path, listed: Path) -> None:
+    folder = root / Run(SHALLOW, 1).id
+    with locks.hold(folder):
+        assert Holding(listed).holds(folder)
+    for _ in range(20):
+        assert not Holding(listed).holds(folder)
+        with locks.hold(folder):
+            assert Holding(listed).holds(folder)
+
+
+def test_runs_and_studies_come_and_go(root: Path) -> None:
+    laboratory = Laboratory(root)
+    laboratory.look()
+    assert not laboratory.look()
+    write_run(root, Run(SHALLOW, 7), Truth(3.0, 1.0), stop_after=1)
+    assert laboratory.look()
+    assert Run(SHALLOW, 7).id in laboratory.runs
+    assert [study.name for study in laboratory.studies] == ["my-depth", "other-runs"]
+    folder = root / Run(SHALLOW, 7).id
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
+    assert laboratory.look()
+    assert [study.name for study in laboratory.studies] == ["my-depth"]
+
+
+def test_a_finished_run_that_changes_is_seen(root: Path) -> None:
+    """Nothing is appended to it any more, but its files can be replaced."""
+    folder = root / Run(SHALLOW, 0).id
+    long_ago = time.time() - 100
+    os.utime(folder, (long_ago, long_ago))
+    laboratory = Laboratory(root)
+    laboratory.look()
+    laboratory.look()
+    (folder / "result.json").unlink()
+    assert laboratory.look()
+    assert laboratory.runs[Run(SHALLOW, 0).id].status == "interrupted"
+
+
+def test_a_million_lines_are_all_counted_and_no_extreme_is_lost(tmp_path: Path) -> None:
+    """A day of metrics in fast motion: memory does not grow, each line is seen, and the worst epochs stay."""
+    folder = tmp_path / "runs" / Run(SHALLOW, 0).id
+    write_run(tmp_path / "runs", Run(SHALLOW, 0), Truth(3.0, 1.0), stop_after=0)
+    found, held = watched(folder), Holding()
+    outliers = {1: 88.0, 123_457: 77.0, 500_000: 99.0, 999_999: 0.001}
+    before = 0
+    with (folder / "metrics.jsonl").open("ab", buffering=0) as file:
+        for start in range(1, 1_000_001, 50_000):
+            rows = (
+                b'{"epoch": %d, "test_error": %s, "seconds": 1}' % (epoch, repr(outliers.get(epoch, 5.0)).encode())
+                for epoch in range(start, start + 50_000)
+            )
+            file.write(b"\n".join(rows) + b"\n")
+            assert found.look(held)
+            if start == 200_001:
+                before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert found.curve.num_rows == found.curve.last_epoch == 1_000_000
+    assert found.curve.total_seconds == 1_000_000
+    kept = dict(zip(found.curve.column("epoch"), found.curve.column("test_error"), strict=True))
+    assert {epoch: kept[epoch] for epoch in outliers} == outliers
+    assert found.curve.num_kept <= MOST_ROWS + 50_000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000  # KB
+
+
+def test_thinning_keeps_what_short_runs_never_lose() -> None:
+    curve = Curve()
+    curve.extend([{"epoch": epoch, "test_error": float(epoch)} for epoch in range(1, MOST_ROWS + 1)])
+    assert curve.column("epoch") == [*range(1, MOST_ROWS + 1)]
+    curve.extend([{"epoch": MOST_ROWS + 1, "test_error": 0.0}])
+    assert curve.num_kept < MOST_ROWS
+    assert curve.column("epoch")[0] == 1
+    assert curve.latest == {"epoch": MOST_ROWS + 1, "test_error": 0.0}
