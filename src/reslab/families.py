@@ -112,6 +112,15 @@ def check_depth(family: str, depth: int) -> None:
         raise ResLabError(f"depth must be {step}n+{rest}{whose}, as in {said}; not {depth}{hint}")
 
 
+def is_depth(family: str, depth: int) -> bool:
+    """Say whether there is a network of this family and depth."""
+    layers = FAMILIES[family].layers
+    if layers is None:
+        return depth in IMAGENET_DEPTHS
+    step, rest = layers
+    return depth >= step + rest and (depth - rest) % step == 0
+
+
 def num_blocks(family: str, depth: int) -> int:
     """Return the blocks of each stage of a network for 32 x 32 images."""
     layers = FAMILIES[family].layers

@@ -227,9 +227,16 @@ def test_models_prints_the_paper_s_figures(reslab: Reslab) -> None:
     code, out, _ = reslab("models", "--json")
     rows = json.loads(out)
     assert code == 0
-    keys = ["family", "depth", "shortcut", "num_classes", "parameters", "multiply_adds"]
+    keys = ["family", "depth", "width", "shortcut", "num_classes", "parameters", "multiply_adds"]
     assert all(list(row) == keys for row in rows)
-    found = {(row["depth"], row["shortcut"], row["num_classes"]): row["parameters"] for row in rows}
+    later = {(row["family"], row["depth"], row["width"]): row for row in rows if row["num_classes"] == 10}
+    assert later["wide", 28, 10]["parameters"] == 36_479_194
+    assert later["wide", 28, 10]["multiply_adds"] == 5_243_328_768
+    assert later["preact-bottleneck", 164, 1]["parameters"] == 1_703_258
+    assert later["preact-bottleneck", 1001, 1]["parameters"] == 10_327_706
+    assert later["preact", 110, 1]["multiply_adds"] == 252_887_680
+    ours = [row for row in rows if row["family"] in ("residual", "plain", "imagenet", "imagenet-1x1")]
+    found = {(row["depth"], row["shortcut"], row["num_classes"]): row["parameters"] for row in ours}
     assert found[20, "A", 10] == 269_722
     assert found[1202, "B", 10] == 19_424_026
     assert found[110, "A", 100] == 1_727_962 + 5_850
@@ -247,6 +254,10 @@ def test_models_lists_the_depths_asked_for(reslab: Reslab) -> None:
     ]
     _, out, _ = reslab("models", "--depths", "18", "--json")
     assert [(row["family"], row["num_classes"]) for row in json.loads(out)] == [("imagenet", 1000)]
+    _, out, _ = reslab("models", "--depths", "28", "--classes", "10", "--json")
+    assert [(row["family"], row["depth"], row["width"]) for row in json.loads(out)] == [
+        ("wide", 28, width) for width in (1, 2, 4, 8, 10, 12)
+    ]
     code, _, err = reslab("models", "--depths", "19")
     assert code == 2
     assert "depth must be 6n+2" in err
@@ -536,9 +547,13 @@ def test_an_estimate_made_on_a_busy_machine_says_so(reslab: Reslab, monkeypatch:
     ask = ["run", "depth", "--dataset", "digits", "--depths", "8", "--seeds", "2", "--precision", "fp32", "--dry-run"]
     assert "measured while the machine had other work" in reslab(*ask)[1]
     monkeypatch.setattr("reslab.host.is_busy", lambda: False)
-    assert "had other work" not in reslab(*ask)[1]
+    idle = reslab(*ask)[1]
+    assert "other work" not in idle
     monkeypatch.setattr("reslab.host.is_busy", lambda: True)  # what is remembered was measured on a quiet one
-    assert json.loads(reslab(*ask, "--json")[1])["measured_on_busy_machine"] is False
+    assert "once the machine is otherwise idle; it has other work now" in reslab(*ask)[1]
+    facts = json.loads(reslab(*ask, "--json")[1])
+    assert facts["measured_on_busy_machine"] is False
+    assert facts["busy"] is True
 
 
 def test_a_study_of_one_s_own(reslab: Reslab, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from reslab.errors import ResLabError
-from reslab.models.complexity import PAPER_DEPTHS, catalogue, multiply_adds, parameters
+from reslab.models.complexity import LATER, PAPER_DEPTHS, catalogue, later_catalogue, multiply_adds, parameters
 from reslab.models.networks import build, skeleton
 
 PARAMETERS_A = {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018, 110: 1_727_962, 1202: 19_421_274}
@@ -114,7 +114,25 @@ def test_the_catalogue_has_every_network_as_counted_one_by_one() -> None:
         assert row["parameters"] == parameters(network)
         assert row["multiply_adds"] == multiply_adds(network)
         assert (row["family"] == "plain") == (shortcut == "none")
-        assert list(row) == ["family", "depth", "shortcut", "num_classes", "parameters", "multiply_adds"]
+        assert list(row) == [
+            "family",
+            "depth",
+            "width",
+            "shortcut",
+            "num_classes",
+            "parameters",
+            "multiply_adds",
+        ]
+
+
+def test_the_later_catalogue_is_as_counted_one_by_one() -> None:
+    rows = later_catalogue(num_classes=(10,))
+    assert [(row["family"], row["depth"], row["width"]) for row in rows] == list(LATER)
+    for row in rows:
+        network = skeleton(str(row["family"]), int(row["depth"]), str(row["shortcut"]), 10, width=int(row["width"]))
+        assert row["parameters"] == parameters(network)
+        if row["depth"] != 1001:  # takes seconds
+            assert row["multiply_adds"] == multiply_adds(network)
 
 
 def test_the_catalogue_of_the_papers_depths() -> None:

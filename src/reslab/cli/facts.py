@@ -13,7 +13,7 @@ from reslab.cli import OK
 from reslab.cli.console import print_json, print_table
 from reslab.cli.flags import AsJson, DataRoot, Runs
 from reslab.cli.lists import whole_numbers
-from reslab.families import IMAGENET_DEPTHS
+from reslab.families import FAMILIES, IMAGENET_DEPTHS, is_depth
 from reslab.presets import PRESETS, preset_recipe
 from reslab.recipe import (
     IMAGENET_FAMILIES,
@@ -41,10 +41,12 @@ def models(
 ) -> int:
     """List networks with their parameters and multiply-adds for one image.
 
-    Counted on the networks themselves; He et al. 2016, section 4.2 (images of 32x32) and table 1 (224x224).  For
-    example:
+    Counted on the networks themselves: the residual and plain ones of He et al. 2016, section 4.2, pre-activation and
+    wide ones (images of 32x32), and those of table 1 (224x224).  For example:
 
       reslab models --depths 20,56 --classes 10 --json
+
+      reslab models --depths 28
 
       reslab models --table-1
     """
@@ -55,9 +57,10 @@ def models(
     asked = None if depths is None else whole_numbers("depths", depths)
     num_classes = None if classes is None else whole_numbers("classes", classes)
     # A depth of neither family is refused by the first; 50 and 152 are depths of both.
-    small = complexity.PAPER_DEPTHS if asked is None else [one for one in asked if one % 6 == 2 or not _is_large(one)]
+    small = complexity.PAPER_DEPTHS if asked is None else [one for one in asked if _is_small(one)]
     large = IMAGENET_DEPTHS if asked is None else [one for one in asked if _is_large(one)]
     rows = complexity.catalogue(depths=small, num_classes=num_classes or (10, 100))
+    rows += complexity.later_catalogue(depths=asked, num_classes=num_classes or (10, 100))
     larger = complexity.imagenet_catalogue(depths=large, num_classes=num_classes or (1000,))
     if json:
         print_json(rows + larger)
@@ -69,6 +72,11 @@ def models(
         [[f"{value:,}" if isinstance(value, int) else value for value in row.values()] for row in sized],
     )
     return OK
+
+
+def _is_small(depth: int) -> bool:
+    """Say whether a depth is of the residual networks for 32 x 32 images, or of no family at all."""
+    return is_depth("residual", depth) or not any(is_depth(family, depth) for family in FAMILIES)
 
 
 def _is_large(depth: int) -> bool:

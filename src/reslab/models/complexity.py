@@ -3,12 +3,13 @@
 import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from reslab.families import IMAGENET_DEPTHS, check_depth
+from reslab.families import FAMILIES, IMAGENET_DEPTHS, check_depth, is_depth
 from reslab.models import networks
 from reslab.models.imagenet import has_bottlenecks
 
@@ -58,32 +59,50 @@ def catalogue(
     shortcuts: Iterable[str] = ("A", "B", "C", "none"),
     num_classes: Iterable[int] = (10, 100),
 ) -> list[dict[str, str | int]]:
-    """Return a row for each network: family, depth, shortcut, num_classes, parameters, multiply_adds.
+    """Return a row for each network: family, depth, width, shortcut, num_classes, parameters and
+    multiply_adds.
 
     The shortcut none stands for the plain network.  An impossible depth raises `ResLabError`.
     """
-    rows: list[dict[str, str | int]] = []
+    rows = []
     for classes in num_classes:
         for shortcut in shortcuts:
             family = "plain" if shortcut == "none" else "residual"
-            two, three = (_cost(family, depth, shortcut, classes) for depth in (14, 20))
-            for depth in depths:
-                check_depth(family, depth)
-                # All blocks but the first of a stage are alike, so that the costs are linear in the depth;
-                # a network of depth 1202 would take seconds to count.
-                steps = (depth - 14) // 6
-                num_parameters, num_multiply_adds = (a + steps * (b - a) for a, b in zip(two, three, strict=True))
-                rows.append(
-                    {
-                        "family": family,
-                        "depth": depth,
-                        "shortcut": shortcut,
-                        "num_classes": classes,
-                        "parameters": num_parameters,
-                        "multiply_adds": num_multiply_adds,
-                    }
-                )
+            rows += [_row(family, depth, 1, shortcut, classes) for depth in depths]
     return rows
+
+
+def later_catalogue(
+    *, depths: Iterable[int] | None = None, num_classes: Iterable[int] = (10, 100)
+) -> list[dict[str, str | int]]:
+    """Return rows like those of `catalogue` for pre-activation and wide networks: those of `LATER` or, of these depths,
+    those of `LATER` and every wide one of a usual width.
+    """
+    asked: tuple[tuple[str, int, int], ...] = LATER
+    if depths is not None:
+        depths = list(depths)
+        usual = [("wide", depth, width) for depth in depths if is_depth("wide", depth) for width in WIDTHS]
+        asked = (*(one for one in LATER if one[1] in depths and one[0] != "wide"), *usual)
+    return [
+        _row(family, depth, width, "A" if family == "preact" else "B", classes)
+        for classes in num_classes
+        for family, depth, width in asked
+    ]
+
+
+LATER = (
+    ("preact", 110, 1),
+    ("preact-bottleneck", 164, 1),
+    ("preact-bottleneck", 1001, 1),
+    ("wide", 16, 8),
+    ("wide", 22, 8),
+    ("wide", 28, 10),
+    ("wide", 40, 4),
+)
+"""Family, depth and width of networks in He et al. 2016, Identity Mappings, and in Zagoruyko and Komodakis 2016."""
+
+WIDTHS = (1, 2, 4, 8, 10, 12)
+"""Widths of the latter's tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +165,7 @@ def imagenet_catalogue(
                     {
                         "family": family,
                         "depth": depth,
+                        "width": 1,
                         "shortcut": "B",
                         "num_classes": classes,
                         "parameters": parameters(network),
@@ -155,8 +175,30 @@ def imagenet_catalogue(
     return rows
 
 
-def _cost(family: str, depth: int, shortcut: str, num_classes: int) -> tuple[int, int]:
-    network = networks.skeleton(family, depth, shortcut, num_classes)
+def _row(family: str, depth: int, width: int, shortcut: str, num_classes: int) -> dict[str, str | int]:
+    check_depth(family, depth)
+    layers = FAMILIES[family].layers
+    assert layers is not None
+    step, rest = layers
+    # All blocks but the first of a stage are alike, so that the costs are linear in the depth; a network of depth 1202
+    # would take seconds to count.
+    two, three = (_cost(family, n * step + rest, width, shortcut, num_classes) for n in (2, 3))
+    further = (depth - rest) // step - 2
+    num_parameters, num_multiply_adds = (a + further * (b - a) for a, b in zip(two, three, strict=True))
+    return {
+        "family": family,
+        "depth": depth,
+        "width": width,
+        "shortcut": shortcut,
+        "num_classes": num_classes,
+        "parameters": num_parameters,
+        "multiply_adds": num_multiply_adds,
+    }
+
+
+@cache
+def _cost(family: str, depth: int, width: int, shortcut: str, num_classes: int) -> tuple[int, int]:
+    network = networks.skeleton(family, depth, shortcut, num_classes, width=width)
     return parameters(network), multiply_adds(network)
 
 

@@ -70,6 +70,8 @@ class Outlook:
     training_seconds: float
     on_busy_machine: bool
     """Whether the speed was measured while the machine had other work."""
+    is_busy: bool = False
+    """Whether the machine has other work now, which the time does not count."""
 
     @property
     def why_seconds(self) -> float:
@@ -110,6 +112,7 @@ class Outlook:
             "why_seconds": self.why_seconds,
             "studies": [part.facts() for part in self.parts],
             "measured_on_busy_machine": self.on_busy_machine,
+            "busy": self.is_busy,
             "disk_bytes": self.disk_bytes,
             "images": [one.facts() for one in self.own],
         }
@@ -118,7 +121,9 @@ class Outlook:
     def words(self) -> str:
         """The plan in one line."""
         shared = f" ({self.plan.num_shared} more are shared between studies)" if self.plan.num_shared else ""
-        busy = " (measured while the machine had other work; less without it)" if self.on_busy_machine else ""
+        busy = " once the machine is otherwise idle; it has other work now" if self.is_busy else ""
+        if self.on_busy_machine:
+            busy = " (measured while the machine had other work; less without it)"
         why = f", of which {duration(self.why_seconds)} for the why" if self.why_seconds >= 1 else ""
         return (
             f"{self.plan.title}: {self.num_to_train} of {len(self.planned)} runs to train{shared}, {self.jobs} at a "
@@ -193,7 +198,7 @@ def outlook(
             speeds[precision] = work_per_second(device, precision, jobs)
     parts = _parts(asked, planned, speeds, jobs, why=why)
     seconds = estimate_seconds(planned, speeds, jobs)
-    return Outlook(asked, tuple(planned), tuple(own), jobs, parts, seconds, on_busy_machine)
+    return Outlook(asked, tuple(planned), tuple(own), jobs, parts, seconds, on_busy_machine, host.is_busy())
 
 
 def _parts(
