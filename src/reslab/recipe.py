@@ -10,15 +10,15 @@ import hashlib
 import itertools
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self, cast
 
-from reslab.datasets import DATASETS, SHORT, images_used, is_brought, is_named, known, placeless
+from reslab.datasets import DATASETS, images_used, is_brought, is_named, known, placeless
 from reslab.errors import ResLabError, nearest
-from reslab.families import FAMILIES, check_depth, family_of
+from reslab.families import FAMILIES, family_of
 from reslab.own_code import Reference, parse
+from reslab.recipe_checks import check_values
 
 SEMANTICS = 1
 """Raised by a change of the mathematics that no field of `Recipe` shows, and not by one of rounding.
@@ -175,7 +175,7 @@ the first drop."""
         for field in fields(self):
             value = own[field.name] if field.name in own else _coerce(field.name, field.type, getattr(self, field.name))
             _set(self, field.name, value)
-        _check(self)
+        check_values(self)
         for name, value in _irrelevant(self).items():
             _set(self, name, value)
 
@@ -364,9 +364,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
 IMAGENET_FAMILIES = tuple(name for name, family in FAMILIES.items() if family.is_for_imagenet)
 """The families of He et al. 2016, table 1, whose depths are `families.IMAGENET_DEPTHS`."""
 
-UNMEASURED = ("channel-2023", "imagenet", "per-image")
-"""Normalisations that need no pass over the training images: those that imagefolder can have."""
-
 FILLED_IN = ("images",)
 """Fields that a user never writes: ResLab finds their values where it plans."""
 
@@ -400,7 +397,6 @@ ADDED_LATER: dict[str, Scalar] = {
 """Fields younger than the first release, each with the value that changes nothing."""
 
 _set = object.__setattr__
-_FINGERPRINT = re.compile(rf"[0-9a-f]{{{SHORT}}}")
 
 _KINDS: dict[Any, tuple[type, str]] = {
     str: (str, "text"),
@@ -423,104 +419,6 @@ def _coerce(name: str, kind: Any, value: Any) -> Scalar:
     if allowed is not None and value not in allowed and not (name == "dataset" and is_brought(str(value))):
         raise ResLabError(f"{name} must be one of {', '.join(allowed)}; not {value!r}{nearest(str(value), allowed)}")
     return cast(Scalar, value)
-
-
-def _check(recipe: Recipe) -> None:
-    def require(holds: bool, message: str) -> None:
-        if not holds:
-            raise ResLabError(message)
-
-    if not recipe.network:
-        check_depth(recipe.family, recipe.depth)
-    require(
-        not recipe.network or recipe.own_network is not None,
-        "network must be a function in a file, as in my_net.py:build, that takes (num_classes, seed) and returns a "
-        f"torch.nn.Module; not {recipe.network!r}",
-    )
-    require(
-        not recipe.images or _FINGERPRINT.fullmatch(recipe.images) is not None,
-        f"images must be the first {SHORT} hexadecimal digits of a fingerprint, not {recipe.images!r}",
-    )
-    require(
-        not family_of(recipe.family).has_shortcuts or recipe.shortcut != "none",
-        "a residual network needs a shortcut: A, A-centred, B or C",
-    )
-    require(1 <= recipe.width <= 64, f"width must be 1 to 64, not {recipe.width}")
-    if known(recipe.dataset).in_files:
-        require(recipe.mirror != "alternating", "images of imagefolder are mirrored at random or not at all")
-        require(recipe.image_size >= 32, f"image_size must be 32 or more, not {recipe.image_size}")
-        require(
-            recipe.normalisation in UNMEASURED,
-            f"normalisation of imagefolder must be one of {', '.join(UNMEASURED)}, for measuring would take a pass "
-            f"over all its files; not {recipe.normalisation!r}",
-        )
-    else:
-        require(
-            recipe.image_size == 32,
-            f"image_size is for imagefolder; the images of {recipe.dataset} are 32 x 32, not {recipe.image_size}",
-        )
-    require(0 < recipe.train_share <= 1, f"train_share must be above 0 and at most 1, not {recipe.train_share}")
-    require(recipe.holdout >= 0, f"holdout must be 0 or more, not {recipe.holdout}")
-    require(0 <= recipe.crop_padding <= 16, f"crop_padding must be 0 to 16, not {recipe.crop_padding}")
-    require(0 <= recipe.randaugment <= 14, f"randaugment must be 0 to 14 operations, not {recipe.randaugment}")
-    require(
-        0 <= recipe.randaugment_magnitude <= 30,
-        f"randaugment_magnitude must be 0 to 30, not {recipe.randaugment_magnitude}",
-    )
-    require(
-        0 <= recipe.cutout <= 2 * recipe.image_size,
-        f"cutout must be 0 to {2 * recipe.image_size} pixels, not {recipe.cutout}",
-    )
-    require(recipe.mixup >= 0, f"mixup must be 0 or more, not {recipe.mixup}")
-    require(
-        recipe.mixup == 0 or recipe.batch_size > 1,
-        "mixup mixes the images of a batch: batch_size must be 2 or more",
-    )
-    require(recipe.batch_size >= 1, f"batch_size must be 1 or more, not {recipe.batch_size}")
-    require(recipe.learning_rate > 0, f"learning_rate must be above 0, not {recipe.learning_rate}")
-    require(0 <= recipe.momentum < 1, f"momentum must be at least 0 and below 1, not {recipe.momentum}")
-    require(recipe.momentum > 0 or not recipe.nesterov, "nesterov needs a momentum above 0")
-    require(recipe.muon_rate > 0, f"muon_rate must be above 0, not {recipe.muon_rate}")
-    require(0 <= recipe.muon_momentum < 1, f"muon_momentum must be at least 0 and below 1, not {recipe.muon_momentum}")
-    for name in ("adam_beta_mean", "adam_beta_square"):
-        beta = getattr(recipe, name)
-        require(0 <= beta < 1, f"{name} must be at least 0 and below 1, not {beta}")
-    require(recipe.adam_epsilon > 0, f"adam_epsilon must be above 0, not {recipe.adam_epsilon}")
-    require(recipe.clip_norm >= 0, f"clip_norm must be 0 (no limit) or more, not {recipe.clip_norm}")
-    require(0 <= recipe.ema_decay < 1, f"ema_decay must be at least 0 (none) and below 1, not {recipe.ema_decay}")
-    require(recipe.weight_decay >= 0, f"weight_decay must be 0 or more, not {recipe.weight_decay}")
-    require(0 <= recipe.label_smoothing < 1, f"label_smoothing must be in [0, 1), not {recipe.label_smoothing}")
-    require(recipe.length > 0, f"length must be above 0, not {recipe.length}")
-    require(
-        recipe.schedule != "step" or 0 < recipe.first_drop <= recipe.second_drop <= recipe.length,
-        "the schedule must have 0 < first_drop <= second_drop <= length, not "
-        f"{recipe.first_drop:g}, {recipe.second_drop:g} and {recipe.length:g} {recipe.schedule_unit}",
-    )
-    require(
-        recipe.schedule != "step" or recipe.third_drop == 0 or recipe.second_drop <= recipe.third_drop <= recipe.length,
-        f"third_drop must be 0 (none), or between second_drop and length, {recipe.second_drop:g} and "
-        f"{recipe.length:g} {recipe.schedule_unit}; not {recipe.third_drop:g}",
-    )
-    require(
-        0 <= recipe.final_rate <= recipe.learning_rate or recipe.schedule != "cosine",
-        f"final_rate must be between 0 and the learning rate, {recipe.learning_rate:g}; not {recipe.final_rate:g}",
-    )
-    require(0 < recipe.cycle_rise < 1, f"cycle_rise must be above 0 and below 1, not {recipe.cycle_rise}")
-    require(0 < recipe.cycle_start <= 1, f"cycle_start must be above 0 and at most 1, not {recipe.cycle_start}")
-    require(0 < recipe.cycle_end <= 1, f"cycle_end must be above 0 and at most 1, not {recipe.cycle_end}")
-    require(
-        recipe.schedule != "one-cycle" or recipe.warmup == "none",
-        f"warmup must be none with the one-cycle schedule, which rises by itself; not {recipe.warmup!r}",
-    )
-    require(0 < recipe.drop_factor <= 1, f"drop_factor must be above 0 and at most 1, not {recipe.drop_factor}")
-    require(recipe.warmup_rate > 0, f"warmup_rate must be above 0, not {recipe.warmup_rate}")
-    require(0 < recipe.warmup_error <= 100, f"warmup_error must be in (0, 100], not {recipe.warmup_error}")
-    require(recipe.warmup_length > 0, f"warmup_length must be above 0, not {recipe.warmup_length}")
-    require(
-        recipe.warmup != "linear" or recipe.warmup_length < recipe.length,
-        f"a linear warm-up must be shorter than the training, not {recipe.warmup_length:g} of {recipe.length:g} "
-        f"{recipe.schedule_unit}",
-    )
 
 
 def _irrelevant(recipe: Recipe) -> dict[str, Scalar]:

@@ -12,7 +12,8 @@ from reslab.models.fitting import infer_classes, infer_depth, infer_families, in
 from reslab.models.networks import skeleton
 from reslab.models.weights import WeightsFile, load_into
 from reslab.presets import preset_recipe
-from reslab.recipe import CHOICES, IMAGENET_FAMILIES, UNMEASURED, Recipe, Scalar, vary
+from reslab.recipe import CHOICES, IMAGENET_FAMILIES, Recipe, Scalar, vary
+from reslab.recipe_checks import UNMEASURED
 
 DEFAULT_PRESET = "assignment"
 """Where no preset is named, what a recipe needs and measuring does not (rates, lengths) is that of this one."""
