@@ -12,14 +12,15 @@ from reslab.analysis.tidy import read_tables
 from reslab.errors import ResLabError
 from reslab.exhibits.blocks import Heading
 from reslab.report.compose import compose
+from reslab.session.work import Session
 from reslab.studies import questions, words
 from reslab.studies.asked import record
 from reslab.studies.catalogue import ask, chapter_of, reworded
 from reslab.studies.chapter import find
 from reslab.studies.chapter import write as write_chapter
 from reslab.studies.questions import QUESTIONS
-from reslab.studies.study import Options
-from reslab.studies.words import in_the_users, words_of
+from reslab.studies.study import Options, Plan
+from reslab.studies.words import check_users, in_the_users, words_of
 from synthetic import Truth, write_run
 
 HERE = Path(reslab.studies.__file__).parent
@@ -80,6 +81,39 @@ def test_a_mistake_is_named_with_its_file_and_key(tmp_path: Path, text: str, sai
     write(tmp_path, "epochs", text)
     with pytest.raises(ResLabError, match=said):
         in_the_users(words_of("epochs"), tmp_path, "epochs")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("epochs", 'varid = "x"', r"epochs\.toml: there is no text 'varid'"),
+        ("chapter", '[headings]\nwhi = "Why not?"', r"chapter\.toml: there is no text 'headings\.whi' in any chapter"),
+        ("chapter", '[curves]\nlast = "{epoch}"', r"there is no value \{epoch\}"),
+        ("depths", "varied = ", r"depths\.toml is not TOML"),
+    ],
+)
+def test_faulty_words_are_told_before_anything_is_trained(tmp_path: Path, name: str, text: str, said: str) -> None:
+    (tmp_path / "runs").mkdir()
+    path = write(tmp_path / "runs", name, text)
+    asked = Plan("epochs", "", (ask("epochs", OPTIONS),))
+    with pytest.raises(ResLabError, match=said):
+        Session(asked, tmp_path / "runs")
+    path.write_text("")
+    heard: list[str] = []
+
+    def hear(line: str) -> bool:
+        heard.append(line)
+        return True
+
+    Session(asked, tmp_path / "runs", tell=hear)
+    assert bool(heard) == (name == "depths")
+    assert all("changes nothing: there is no study 'depths' here" in line for line in heard)
+
+
+def test_words_of_a_question_that_all_chapters_may_have_are_no_fault(tmp_path: Path) -> None:
+    write(tmp_path, "chapter", '[rise]\nheading = "Up again?"\n[hard]\nheading = "Hard?"\n')
+    write(tmp_path, "other-runs", '[headings]\nrun = "How"\n')
+    assert check_users(tmp_path, {"depth": "depth", "other-runs": "others"}) == []
 
 
 def test_a_value_is_put_in_as_it_is() -> None:

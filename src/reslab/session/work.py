@@ -24,8 +24,9 @@ from reslab.session.planning import Outlook, choose_jobs, outlook
 from reslab.session.progress import Board, Tell, aside
 from reslab.session.sharing import fetch_instead
 from reslab.session.why import diagnose_plan
-from reslab.studies.asked import record
-from reslab.studies.study import Plan
+from reslab.studies.asked import record, recorded
+from reslab.studies.study import OTHERS, Plan
+from reslab.studies.words import check_users
 
 if TYPE_CHECKING:
     from reslab.report.write import ReportFiles
@@ -66,9 +67,11 @@ class Session:
     ) -> None:
         """Look at the images that no name tells, and at what the folder of runs already has.
 
-        Raises `DataError` where the user's own images are not there, `ResLabError` where a run's files are damaged.
+        Raises `DataError` where the user's own images are not there, `ResLabError` where a run's files are damaged,
+        or a file of the user's words for a report is faulty.
         """
         self.root, self.settings, self._tell, self._ids = root, settings, tell, ids
+        _check_words(root, asked, tell)
         for words in dict.fromkeys(filter(None, (muon_left(run.recipe) for run in asked.runs()))):
             tell(f"remark: {words}")
         self.own = look_at((run.recipe.dataset for run in asked.runs()), settings.data_root, tell)
@@ -236,6 +239,13 @@ class Session:
         """Write the studies below the folder of runs, so that a report knows what belongs to them."""
         for study in self.plan.studies:
             record(self.root, study)
+
+
+def _check_words(root: Path, asked: Plan, tell: Tell) -> None:
+    """Check the words that a user has written beside the runs, before hours of training and not at the report."""
+    kinds = {study.name: study.kind for study in (*recorded(root)[0], *asked.studies)}
+    for words in check_users(root, {"other-runs": OTHERS, **kinds}):
+        tell(f"remark: {words}")
 
 
 def write_report_of(

@@ -7,12 +7,13 @@ from reslab.exhibits.blocks import Block, Prose
 from reslab.exhibits.training_figures import effective_rate_figure, effective_rates, last_epoch, sharpness_figure
 from reslab.exhibits.wording import Label, dataset_name
 from reslab.studies.sentences import placed
+from reslab.studies.words import Words
 
 APART = 1.5
 """Times that rates must differ for their effective rates to be compared in words."""
 
 
-def effective(groups: Sequence[Group], label: Label, *, ordered: bool) -> list[Block]:
+def effective(groups: Sequence[Group], label: Label, words: Words, *, ordered: bool) -> list[Block]:
     """Return the effective rates, and how far they differ where the rates do; nothing where no norm was recorded."""
     figure = effective_rate_figure("effective-rate", groups, label, ordered=ordered)
     if figure is None:
@@ -26,13 +27,13 @@ def effective(groups: Sequence[Group], label: Label, *, ordered: bool) -> list[B
         ]
         rates, found = ([end[place] for end in ends] for place in (0, 1))
         if ends and max(rates) > APART * min(rates):
-            times = f"{max(rates) / min(rates):.3g} times and the effective rates {max(found) / min(found):.2g} times"
-            parts.append(f"{times} on {dataset_name(dataset)}" if len(datasets_of(groups)) > 1 else times)
-    words = f"In the last epoch the rates differ {'; '.join(parts)} ([[effective-rate]])."
-    return [figure, *([Prose(words)] if parts else [])]
+            times, effective_times = f"{max(rates) / min(rates):.3g}", f"{max(found) / min(found):.2g}"
+            on = f" on {dataset_name(dataset)}" if len(datasets_of(groups)) > 1 else ""
+            parts.append(words("along.times", times=times, effective_times=effective_times, on=on))
+    return [figure, *([Prose(words("along.rates", listed="; ".join(parts)))] if parts else [])]
 
 
-def sharpness(groups: Sequence[Group], label: Label) -> list[Block]:
+def sharpness(groups: Sequence[Group], label: Label, words: Words) -> list[Block]:
     """Return the curvature along the training and how near it comes to what the rate allows; nothing of the end alone.
 
     Means over the runs measured; the share is of the eigenvalue in the stability limit of the rate then in force.
@@ -42,7 +43,7 @@ def sharpness(groups: Sequence[Group], label: Label) -> list[Block]:
         return []
     name = placed(groups, label)
     shares = [
-        (values["largest"] / values["stability_limit"], f"{name(group)} after epoch {epoch}")
+        (values["largest"] / values["stability_limit"], words("along.after", runs=name(group), epoch=epoch))
         for group in groups
         for found in (group.diagnoses.along("curvature", ("largest", "stability_limit"), last_epoch(group)),)
         for epoch, values in found.items()
@@ -50,9 +51,5 @@ def sharpness(groups: Sequence[Group], label: Label) -> list[Block]:
     ]
     if not shares:
         return [figure]
-    low, high = min(shares), max(shares)
-    text = (
-        f"At the epochs measured the largest eigenvalue is {low[0]:.2g} ({low[1]}) to {high[0]:.2g} ({high[1]}) times "
-        "what the rate then in force allows ([[sharpness]])."
-    )
-    return [figure, Prose(text)]
+    low, high = (f"{share:.2g} ({where})" for share, where in (min(shares), max(shares)))
+    return [figure, Prose(words("along.sharpness", low=low, high=high))]

@@ -16,13 +16,12 @@ def curve_features(done: Sequence[Group], label: Label, words: Words) -> list[Bl
     sentences = []
     if not any(found for _, found in changes):
         gradual = any(group.recipe.schedule != "step" for group in done)
-        how = "changes steadily" if gradual else "is constant"
-        sentences.append(words("curves.no-drop", how=how))
+        sentences.append(words("curves.no-drop" if gradual else "curves.constant"))
     for place in range(max(len(found) for _, found in changes)):
         here = [(group, found[place]) for group, found in changes if len(found) > place]
         stands_out = all(_stands_out(group, change) for group, change in here)
-        sentences.append(_step_words(place, [change for _, change in here], stands_out))
-    rest = [*_at_chance(done, label), *_unrest(done, words), *_gaps(done, label, words)]
+        sentences.append(_step_words(place, [change for _, change in here], stands_out, words))
+    rest = [*_at_chance(done, label, words), *_unrest(done, words), *_gaps(done, label, words)]
     return [Prose("  ".join([*sentences, *rest]))]
 
 
@@ -38,23 +37,21 @@ def _changes(group: Group) -> list[RateChange]:
     return rate_changes(group.finished_curve("rate"), group.finished_curve("test_error"))
 
 
-def _step_words(place: int, found: Sequence[RateChange], stands_out: bool) -> str:
-    ordinal = ("first", "second", "third")[place] if place < 3 else f"{place + 1}th"
+def _step_words(place: int, found: Sequence[RateChange], stands_out: bool, words: Words) -> str:
     drops = [change.drop for change in found]
     epochs = sorted({change.epoch for change in found})
-    after = f"epoch{'s' if len(epochs) > 1 else ''} {listing(f'{epoch:,}' for epoch in epochs)}"
-    where = f"At the {ordinal} drop of the rate (after {after}; [[appendix-steps]])"
     falling = sum(drop > 0 for drop in drops)
-    if falling == len(drops):
-        usual = "their" if len(drops) > 1 else "its"
-        sharp = f", more than three times {usual} usual move between epochs" if stands_out else ""
-        which = "every test curve falls" if len(drops) > 1 else "the test curve falls"
-        return f"{where} {which} by {_range(drops)} points{sharp}."
-    changed = _range([-drop for drop in drops])
-    if falling == 0:
-        which = "no test curve falls" if len(drops) > 1 else "the test curve does not fall"
-        return f"{where} {which}: the step is {changed} points."
-    return f"{where} {falling} of {len(drops)} test curves fall: the steps are {changed} points."
+    case = "fall" if falling == len(drops) else "some" if falling else "none"
+    several = "several" if len(drops) > 1 else "one"
+    return words(
+        "drops.some" if case == "some" else f"drops.{case}-{several}",
+        ordinal=("first", "second", "third")[place] if place < 3 else f"{place + 1}th",
+        after=f"epoch{'s' if len(epochs) > 1 else ''} {listing(f'{epoch:,}' for epoch in epochs)}",
+        size=_range(drops) if case == "fall" else _range([-drop for drop in drops]),
+        sharp=words(f"drops.sharp-{several}") if stands_out else "",
+        falling=falling,
+        curves=len(drops),
+    )
 
 
 def _stands_out(group: Group, change: RateChange) -> bool:
@@ -65,7 +62,7 @@ def _stands_out(group: Group, change: RateChange) -> bool:
     return False
 
 
-def _at_chance(done: Sequence[Group], label: Label) -> list[str]:
+def _at_chance(done: Sequence[Group], label: Label, words: Words) -> list[str]:
     """Return which groups began with epochs of guessing in training, and how many, from the first seed to leave it."""
     name, parts = placed(done, label), []
     for group in done:
@@ -79,9 +76,10 @@ def _at_chance(done: Sequence[Group], label: Label) -> list[str]:
         longest = max(counts, default=(0, 0))
         if not longest[0]:
             continue
-        ends = [f"{count:,}" if count < length else "the last" for count, length in (min(counts), longest)]
-        parts.append(f"{name(group)} until epoch {' to '.join(dict.fromkeys(ends))}")
-    return [f"At chance, in training: {'; '.join(parts)}."] if parts else []
+        last = words("curves.last")
+        ends = [f"{count:,}" if count < length else last for count, length in (min(counts), longest)]
+        parts.append(words("curves.until", runs=name(group), epoch=" to ".join(dict.fromkeys(ends))))
+    return [words("curves.at-chance", listed="; ".join(parts))] if parts else []
 
 
 def _unrest(done: Sequence[Group], words: Words) -> list[str]:
@@ -95,8 +93,8 @@ def _unrest(done: Sequence[Group], words: Words) -> list[str]:
     if not pairs:
         return []
     first, last = [before for before, _ in pairs], [after for _, after in pairs]
-    some = "" if len(pairs) == len(done) else f" (in the {len(pairs)} of {len(done)} whose phases are long enough)"
-    quieter = ": lower rates are quieter" if all(after < before for before, after in pairs) else ""
+    some = "" if len(pairs) == len(done) else f" {words('curves.unrest-of-some', some=len(pairs), all=len(done))}"
+    quieter = words("curves.quieter") if all(after < before for before, after in pairs) else ""
     return [words("curves.unrest", first=_range(first), last=_range(last), some=some, quieter=quieter)]
 
 

@@ -2,35 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 
-from reslab.analysis.comparisons import Compared
+from reslab.analysis.comparisons import Compared, compare
 from reslab.analysis.groups import Group
-from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
+from reslab.exhibits.blocks import Block, Column, Heading, Prose, Table
 from reslab.exhibits.sizes import verdict_words
-from reslab.exhibits.wording import dataset_name, network_name, points, whole
+from reslab.exhibits.wording import network_name, over_seeds, spread, whole, with_n
 from reslab.recipe import Recipe
-from reslab.studies.answers import Effect
 from reslab.studies.designs import HUNDRED, TEN
-from reslab.studies.findings import Findings, Groups, Pairs
+from reslab.studies.findings import Findings, Groups
 from reslab.studies.reasons import reasons, untested
-from reslab.studies.sentences import by_dataset, comparison_of, higher, shown
+from reslab.studies.sentences import by_dataset, higher, shown
 from reslab.studies.words import Words
+
+COARSE = "cifar100-coarse"
+DESIGN = (TEN, COARSE, HUNDRED)
+"""Data sets of 10, 20 and 100 classes with 50,000 images each."""
 
 SAMPLES, PASSES = "same samples", "same passes"
 """What the schedule of a part of the images keeps: images seen in all, or times that each is seen."""
-
-
-def across(groups: Groups) -> Pairs:
-    """Return the comparisons between data sets: as many images of a class, and as many images of fewer classes."""
-    found = []
-    for hundred in groups:
-        if (hundred.recipe.dataset, hundred.recipe.train_share) != (HUNDRED, 1):
-            continue
-        for other in groups:
-            if other.recipe.depth == hundred.recipe.depth:
-                few = other.recipe.dataset == TEN and other.recipe.train_share < 0.15
-                if few or other.recipe.dataset == "cifar100-coarse":
-                    found.append((hundred, other))
-    return found
 
 
 def shares_of_all(compared: Sequence[Compared]) -> list[Compared]:
@@ -75,70 +64,89 @@ def samples_or_passes(found: Findings, kept: Mapping[Recipe, str]) -> list[Block
     return [Heading(words("steps.heading")), Prose(text)]
 
 
-def images_or_classes(found: Findings) -> list[Block]:
-    """Return what separates CIFAR-10 from CIFAR-100, images of a class or classes, as far as runs have finished."""
+def images_or_classes(found: Findings, kept: Mapping[Recipe, str]) -> list[Block]:
+    """Return what separates CIFAR-10 from CIFAR-100: classes by images of each, and what each of the two costs."""
     words = found.words
-    items = [
-        _across_words(one, words)
-        for one in found.compared
-        if one.first.recipe.dataset != one.second.recipe.dataset and one.test is not None
+    done = [group for group in found.done if group.recipe.dataset in DESIGN and kept[group.recipe] == SAMPLES]
+    hundred = [group for group in done if group.recipe.dataset == HUNDRED]
+    if not hundred or len(hundred) == len(done):
+        return [Heading(words("hard.heading")), Prose(words("hard.unfinished"))]
+    told = [text for all_of_it in hundred if all_of_it.recipe.train_share == 1 for text in _effects(all_of_it, found)]
+    return [
+        Heading(words("hard.heading")),
+        *map(Prose, told),
+        design_table("design", done, words),
+        Prose(words("hard.caution")),
     ]
-    items += [
-        text
-        for all_of_ten in found.done
-        if (all_of_ten.recipe.dataset, all_of_ten.recipe.train_share) == (TEN, 1)
-        for text in _shares(all_of_ten, found)
-    ]
-    told = [Bullets(tuple(items)), Prose(words("hard.caution"))] if items else [Prose(words("hard.unfinished"))]
-    return [Heading(words("hard.heading")), *told]
 
 
-def _across_words(one: Compared, words: Words) -> str:
-    assert one.test is not None
-    hundred, other = one.first, one.second
-    effect = Effect.of(one, lambda group: dataset_name(group.recipe.dataset))
-    verdict, network = verdict_words(one.test, effect.first), network_name(hundred.recipe)
-    case = "hard.superclasses" if other.recipe.dataset == "cifar100-coarse" else "hard.as-few"
-    return words(case, images=_of_each(other), network=network, error=effect.error, verdict=verdict)
-
-
-def _shares(ten: Group, found: Findings) -> list[str]:
-    """Return how the distance from CIFAR-10 to CIFAR-100 divides at CIFAR-10 with few images of a class."""
-    depth = ten.recipe.depth
-    few = [group for group in found.done if group.recipe.dataset == TEN and group.recipe.train_share < 0.15]
-    hundred = [group for group in found.done if (group.recipe.dataset, group.recipe.train_share) == (HUNDRED, 1)]
-    middle = next((group for group in few if group.recipe.depth == depth), None)
-    far = next((group for group in hundred if group.recipe.depth == depth), None)
-    if middle is None or far is None:
-        return []
-    low, between, high = (group.last_epoch("test_error").mean or 0.0 for group in (ten, middle, far))
-    by_images, by_classes = between - low, high - between
-    parts = [
-        one for pair in ((ten, middle), (far, middle)) if (one := comparison_of(found.compared, *pair)) is not None
-    ]
-    if untested(parts):
-        weight = "untested"
-    else:
-        weight = _greater_part(by_images, by_classes) if len(shown(parts)) == 2 else "open"
-    text = found.words(
-        "hard.parts",
-        low=points(low),
-        high=points(high),
-        network=network_name(ten.recipe),
-        images=_of_each(middle),
-        by_images=points(by_images),
-        by_classes=points(by_classes),
+def design_table(key: str, groups: Groups, words: Words) -> Table:
+    """Return the test errors of each number of classes by images of each class; None in a cell that was not run."""
+    cells = {(group.recipe.dataset, network_name(group.recipe), _of_each(group)): group for group in groups}
+    amounts = sorted({amount for *_, amount in cells if amount}, reverse=True)
+    places = sorted({place[:2] for place in cells}, key=lambda place: (DESIGN.index(place[0]), place[1]))
+    even, many = len({group.num_finished for group in groups}) == 1, len({name for _, name in places}) > 1
+    rows = []
+    for dataset, network in places:
+        row = [cells.get((dataset, network, amount)) for amount in amounts]
+        errors = [group and (spread if even else with_n)(group.last_epoch("test_error")) for group in row]
+        rows.append((words(f"design.{dataset}"), *([network] if many else []), *errors))
+    columns = [Column("Classes", "left"), *([Column("Network", "left")] if many else [])]
+    n = f" (n = {groups[0].num_finished})" if even and groups[0].num_finished > 1 else ""
+    return Table(
+        key,
+        words("design.title"),
+        words("design.caption", seeds=f"{over_seeds(groups)}{n}"),
+        (*columns, *(Column(f"{amount:,} of each") for amount in amounts)),
+        tuple(rows),
     )
-    return ["  ".join([text, *([found.words(f"weight.{weight}")] if weight else [])])]
 
 
-def _greater_part(by_images: float, by_classes: float) -> str:
-    """Return which of two parts of the distance is at least twice the other; nothing where one is none."""
+def _effects(hundred: Group, found: Findings) -> list[str]:
+    """Return in a sentence what more classes, and fewer images of each, do to the error; nothing without either pair.
+
+    The pairs are corrected among themselves: this is a question beside that of the shares.
+    """
+    done, words = [group for group in found.done if group.recipe.depth == hundred.recipe.depth], found.words
+    ten = next((one for one in done if (one.recipe.dataset, one.recipe.train_share) == (TEN, 1)), None)
+    few = next((one for one in done if one.recipe.dataset == TEN and _of_each(one) == _of_each(hundred)), None)
+    coarse = next((one for one in done if one.recipe.dataset == COARSE), None)
+    pairs = {"classes": (few, hundred), "images": (ten, few), "superclasses": (hundred, coarse)}
+    made = {
+        name: (first, second) for name, (first, second) in pairs.items() if first is not None and second is not None
+    }
+    compared = dict(zip(made, compare(made.values()), strict=True))
+    listed = [
+        words(
+            f"hard.{name}",
+            images=whole(_of_each(few or hundred)),
+            all=whole(_of_each(one.first)),
+            verdict=verdict_words(one.test, one.first.last_epoch("test_error").mean),
+        )
+        for name, one in compared.items()
+        if one.test is not None
+    ]
+    parts = [compared[name] for name in ("classes", "images") if name in compared]
+    if not listed:
+        return []
+    text = words("hard.effects", network=network_name(hundred.recipe), listed="; ".join(listed))
+    weight = words(f"weight.{_weight(parts)}") if len(parts) == 2 else ""
+    return ["  ".join(filter(None, [text, weight]))]
+
+
+def _weight(parts: Sequence[Compared]) -> str:
+    """Return which of two parts, that of classes and that of images, is at least twice the other, where both show."""
+    if untested(parts):
+        return "untested"
+    if len(shown(parts)) < 2:
+        return "open"
+    by_classes, by_images = (one.test.difference.value for one in parts if one.test is not None)
     if min(by_images, by_classes) <= 0:
-        return ""
+        return "open"
     return "classes" if by_classes >= 2 * by_images else "images" if by_images >= 2 * by_classes else "both"
 
 
-def _of_each(group: Group) -> str:
+def _of_each(group: Group) -> int:
+    """Return how many training images each class has; 0 where that is not known."""
     images, classes = group.number("num_train"), group.number("num_classes")
-    return whole(images // classes) or "" if images and classes else "as many"
+    return images // classes if images and classes else 0

@@ -74,7 +74,7 @@ def _curvature(groups: Sequence[Group], label: Label, words: Words) -> list[Bloc
     table = curvature_table("curvature", groups, name)
     if table is None:
         return []
-    shares, during = [], sharpness(groups, label)
+    shares, during = [], sharpness(groups, label, words)
     for group in groups:
         largest, limit = (figure_of(group, "curvature", quantity).mean for quantity in ("largest", "stability_limit"))
         if largest is not None and limit:

@@ -26,7 +26,7 @@ def same_errors(found: Findings, *, ordered: bool) -> list[Block]:
     figure = classes_figure("classes", groups, found.label, ordered=ordered)
     words = [Prose(_words(groups, references, found))] if found.study.answers else []
     drawn = [figure] if figure is not None else []
-    return [Heading("Do they get the same images wrong?"), *words, table, *drawn]
+    return [Heading(found.words("same.heading")), *words, table, *drawn]
 
 
 def with_predictions(groups: Sequence[Group]) -> list[Group]:
@@ -52,19 +52,19 @@ def _references(found: Findings, groups: Sequence[Group]) -> References:
 
 def _words(groups: Sequence[Group], references: References, found: Findings) -> str:
     """Return how much is shared, at its least and most, and whether the images or the networks make the errors."""
+    words = found.words
     seeds = [one for group in groups if (one := shared_by_seeds(group.predictions)) is not None]
     others = [one for group in groups if (one := beside_reference(group, references)) is not None]
     names = list(dict.fromkeys(found.label(group) for group in references.values()))
-    parts = [f"two seeds of one recipe share {_reach([one.share for one in seeds])} of their errors"] if seeds else []
-    if others:
-        with_whom = names[0] if len(names) == 1 else "the first of their data set"
-        parts.append(f"other recipes share {_reach([one.share for one in others])} with {with_whom}")
-    text = f"{opened(listing(parts))} ([[agreement]])."
+    whom = names[0] if len(names) == 1 else words("same.first")
+    kinds = (("seeds", seeds), ("others", others))
+    parts = [words(f"same.{kind}", shares=_reach([one.share for one in own]), whom=whom) for kind, own in kinds if own]
+    texts = [words("same.shared", listed=opened(listing(parts)))]
     if min(int(one.wrong.sum()) for group in groups for one in group.predictions) < FEW:
-        return f"{text}  Some networks get fewer than {FEW} images wrong, so these shares may be off by much."
-    if all(one.share > max(50.0, 1.5 * one.chance) for one in [*seeds, *others]):
-        text += "  So most errors lie in the images: they are hard for all of these networks."
-    return text
+        texts.append(words("same.few", few=FEW))
+    elif all(one.share > max(50.0, 1.5 * one.chance) for one in [*seeds, *others]):
+        texts.append(words("same.hard"))
+    return "  ".join(texts)
 
 
 def _reach(values: Sequence[float]) -> str:

@@ -8,6 +8,7 @@ from reslab.exhibits.sizes import verdict_words
 from reslab.exhibits.wording import dataset_name, network_name, spread
 from reslab.recipe import Recipe, vary
 from reslab.studies.findings import Groups
+from reslab.studies.words import Words
 
 WARMED_UP = 110
 """Layers from which on the paper warms its networks up (section 4.2)."""
@@ -29,7 +30,7 @@ def without(groups: Groups, controls: Collection[Recipe]) -> Groups:
     return [group for group in groups if group.recipe not in controls]
 
 
-def control_words(groups: Groups, controls: Collection[Recipe]) -> list[Block]:
+def control_words(groups: Groups, controls: Collection[Recipe], words: Words) -> list[Block]:
     """Return what the warm-up does to each network that was trained both ways, as far as both have finished.
 
     The pairs are corrected among themselves: what was asked of depth is resolved as well as without them.
@@ -43,10 +44,14 @@ def control_words(groups: Groups, controls: Collection[Recipe]) -> list[Block]:
     ]
     return [
         Prose(
-            f"With the paper's warm-up {network_name(one.second.recipe)} errs on "
-            f"{spread(one.second.last_epoch('test_error'))}% of {dataset_name(one.second.recipe.dataset)}, without on "
-            f"{spread(one.first.last_epoch('test_error'))}%: "
-            f"{verdict_words(one.test, one.first.last_epoch('test_error').mean)}."
+            words(
+                "why.warmed-up",
+                network=network_name(one.second.recipe),
+                dataset=dataset_name(one.second.recipe.dataset),
+                warmed=spread(one.second.last_epoch("test_error")),
+                without=spread(one.first.last_epoch("test_error")),
+                verdict=verdict_words(one.test, one.first.last_epoch("test_error").mean),
+            )
         )
         for one in compare(pairs)
         if one.test is not None

@@ -66,6 +66,30 @@ def in_the_users(words: Words, root: Path, name: str) -> Words:
     return Words({**words.texts, **users_words(root, name)})
 
 
+def check_users(root: Path, kinds: Mapping[str, str]) -> list[str]:
+    """Check every file of a user's words beside the runs, and return remarks on those that no study has.
+
+    `kinds` are those of the studies, by name.  Raises `ResLabError` as `in_the_users` does, and where a key of
+    words/chapter.toml is a word of no chapter at all.
+    """
+    remarks = []
+    anywhere = {key for path in _QUESTIONS.glob("*.toml") for key in _read(path)} | {*words_of(SHARED).texts, *ABOVE}
+    for path in sorted((root / FOLDER).glob("*.toml")):
+        if path.stem == SHARED:
+            for key in _read(path):
+                if key not in anywhere:
+                    raise ResLabError(f"{path}: there is no text {key!r} in any chapter{nearest(key, list(anywhere))}")
+            for kind in dict.fromkeys(kinds.values()):
+                _check(path, words_of(kind))
+        elif path.stem in kinds:
+            _check(path, words_of(kinds[path.stem]))
+        else:
+            _read(path)
+            known = nearest(path.stem, list(kinds))
+            remarks.append(f"{path} changes nothing: there is no study {path.stem!r} here{known}")
+    return remarks
+
+
 def _users_files(root: Path, name: str) -> list[Path]:
     return [path for one in (SHARED, name) if (path := root / FOLDER / f"{one}.toml").exists()]
 

@@ -14,9 +14,9 @@ from reslab.studies.comparable import why_not_comparable
 from reslab.studies.designs import HUNDRED, Factors, base_recipe, bases, labelled, lengthened, study_of, where
 from reslab.studies.findings import Findings, Groups, Pairs
 from reslab.studies.images_and_classes import (
+    COARSE,
     PASSES,
     SAMPLES,
-    across,
     images_or_classes,
     reasons_for_fewer,
     samples_or_passes,
@@ -28,7 +28,6 @@ from reslab.studies.words import Words, words_of
 
 DEPTHS = (56,)
 SHARES = {0.5: "1/2", 0.2: "1/5"}
-COARSE = "cifar100-coarse"
 FEW = 0.1
 """Share of CIFAR-10 that has as many images of a class as CIFAR-100: 500."""
 _NAMES = {1.0: "all", **SHARES, FEW: "1/10"}
@@ -96,7 +95,7 @@ def chapter(study: Study, words: Words) -> Chapter:
                 both_ways = here.train_share == there.train_share and (kept(first), kept(second)) == (SAMPLES, PASSES)
                 if part_of_all or both_ways:
                     found.append((first, second))
-        return found + across(groups)
+        return found
 
     def series(group: Group) -> str:
         text = "20 superclasses" if group.recipe.dataset == COARSE else kept(group)
@@ -107,7 +106,9 @@ def chapter(study: Study, words: Words) -> Chapter:
 
     def sections(found: Findings) -> list[Block]:
         blocks = samples_or_passes(found, kept_by)
-        return blocks + (images_or_classes(found) if any(recipe.dataset == HUNDRED for recipe in kept_by) else [])
+        return blocks + (
+            images_or_classes(found, kept_by) if any(recipe.dataset == HUNDRED for recipe in kept_by) else []
+        )
 
     return Chapter(
         words=words,

@@ -63,7 +63,7 @@ def chapter(study: Study, words: Words) -> Chapter:
         published=lambda groups: comparable_figures(without(groups, controls)),
         matches=nothing,
         answers=lambda found: _answers(uncontrolled(found)),
-        why=lambda found: [*_why(uncontrolled(found), controls), *control_words(found.groups, controls)],
+        why=lambda found: [*_why(uncontrolled(found), controls), *control_words(found.groups, controls, words)],
         sections=lambda found: _two_datasets(uncontrolled(found)),
         together=True,
     )
