@@ -11,7 +11,7 @@ from reslab.analysis.readings import readings
 from reslab.analysis.summary import summarise
 from reslab.analysis.tidy import SEPARATOR
 from reslab.datasets import SHORT, is_named, known
-from reslab.exhibits.blocks import Column, Table
+from reslab.exhibits.blocks import Column, Table, table_of
 from reslab.exhibits.wording import (
     Label,
     counted,
@@ -46,21 +46,14 @@ def epoch_table(key: str, groups: Sequence[Group], label: Label) -> Table | None
         "Best epoch": [None if one is None else number(round(one)) for _, found in read for one in (found.best_epoch,)],
         "Optimism (points)": [spread(found.optimism) for _, found in read],
     }
-    shown = {title: cells for title, cells in columns.items() if any(cell is not None for cell in cells)}
-    held = "" if "Best on the hold-out (%)" in shown else "  No run had a hold-out to choose an epoch with."
+    held = "" if any(columns["Best on the hold-out (%)"]) else "  No run had a hold-out to choose an epoch with."
     caption = (
         f"Test errors at other epochs than the last, which is the headline; {over_seeds(groups)}.  The epochs given "
         "are those of the assignment's tables, from the epoch nearest to a ninth past the first drop of the rate (the "
         "first behind it at least) to the end: mean and range of the mean curve there.  The best epoch is chosen with "
         f"the test set, which flatters by the optimism: last minus best of the same run.{held}"
     )
-    return Table(
-        key,
-        "Other epochs than the last",
-        caption,
-        (Column("Runs", "left"), *map(Column, shown)),
-        tuple(zip([label(group) for group, _ in read], *shown.values(), strict=True)),
-    )
+    return table_of(key, "Other epochs than the last", caption, ("Runs", [label(group) for group, _ in read]), columns)
 
 
 def step_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
@@ -115,16 +108,12 @@ def data_table(key: str, groups: Sequence[Group]) -> Table | None:
             rows.append((dataset_name(dataset), whole(classes), train, whole(test), fingerprint[:12], verdict))
     if not rows:
         return None
-    columns = (
-        Column("Data set", "left"),
-        *map(Column, ("Classes", "Training images", "Test images")),
-        Column("Fingerprint", "left"),
-        Column("Official", "left"),
-    )
+    names, *cells = zip(*rows, strict=True)
+    heads = ("Classes", "Training images", "Test images", "Fingerprint", "Official")
     caption = "Images trained and tested on.  The fingerprint is the start of a hash of all pixels and labels"
-    if all(row[-1] is None for row in rows):
-        return Table(key, "Images", f"{caption}.", columns[:-1], tuple(row[:-1] for row in rows))
-    return Table(key, "Images", f"{caption}, which identifies the official images.", columns, tuple(rows))
+    caption += "." if all(row[-1] is None for row in rows) else ", which identifies the official images."
+    columns = dict(zip(heads, cells, strict=True))
+    return table_of(key, "Images", caption, ("Data set", names), columns, left=heads[-2:])
 
 
 def speed_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
@@ -132,105 +121,75 @@ def speed_table(key: str, groups: Sequence[Group], label: Label) -> Table | None
 
     Machine and threads have columns where they differ, else the caption says them.
     """
-    rows: list[tuple[str | None, ...]] = []
-    for group in groups:
-        if not group.epochs.height:
-            continue
-        timed = group.epochs["seconds"].drop_nulls().to_list()
-        per_run = group.runs.filter(pl.col("status") == "finished")["seconds"].to_list()
-        peak = summarise(group.epochs["peak_memory_bytes"].drop_nulls().to_list()).high
-        rows.append(
-            (
-                label(group),
-                listing(_each(group.runs["device_name"])) or None,
-                listing(_each(group.runs["threads"])) or None,
-                rate(summarise(group.runs["images_per_second"].to_list()).mean),
-                duration(statistics.median(timed)) if timed else None,
-                duration(summarise(per_run).mean),
-                None if peak is None else f"{peak / 2**20:,.0f}",
-            )
-        )
-    if not rows:
+    begun = [group for group in groups if group.epochs.height]
+    if not begun:
         return None
-    columns = (
-        Column("Runs", "left"),
-        Column("Machine", "left"),
-        *map(Column, ("Threads", "Images a second", "An epoch", "A run", "Peak memory (MiB)")),
-    )
+    timed = [group.epochs["seconds"].drop_nulls().to_list() for group in begun]
+    ended = [group.runs.filter(pl.col("status") == "finished")["seconds"].to_list() for group in begun]
+    peaks = [summarise(group.epochs["peak_memory_bytes"].drop_nulls().to_list()).high for group in begun]
+    columns: dict[str, list[str | None]] = {
+        "Machine": [listing(_each(group.runs["device_name"])) or None for group in begun],
+        "Threads": [listing(_each(group.runs["threads"])) or None for group in begun],
+        "Images a second": [rate(summarise(group.runs["images_per_second"].to_list()).mean) for group in begun],
+        "An epoch": [duration(statistics.median(own)) if own else None for own in timed],
+        "A run": [duration(summarise(own).mean) for own in ended],
+        "Peak memory (MiB)": [None if peak is None else f"{peak / 2**20:,.0f}" for peak in peaks],
+    }
     caption = (
         "What the runs took: training images a second (mean over the runs), median time of an epoch with its test, "
         "mean time of a finished run, and the most memory that one held (of a process's runs together, on a processor "
         "with all else in it)."
     )
-    if any(row[4] is None for row in rows):
+    if None in columns["An epoch"]:
         caption += "  A dash is a time that was not recorded."
-    machine, threads = rows[0][1:3]
-    if machine is None or any(row[1:3] != (machine, threads) for row in rows):
-        return Table(key, "Machines and times", caption, columns, tuple(rows))
-    with_threads = f", {counted(int(threads), 'thread')} each" if threads and threads.isdecimal() else ""
-    slim = tuple((row[0], *row[3:]) for row in rows)
-    return Table(
-        key, "Machines and times", f"{caption}  All ran on {machine}{with_threads}.", (columns[0], *columns[3:]), slim
+    machines = set(zip(columns["Machine"], columns["Threads"], strict=True))
+    machine, threads = next(iter(machines))
+    if machine is not None and len(machines) == 1:
+        with_threads = f", {counted(int(threads), 'thread')} each" if threads and threads.isdecimal() else ""
+        caption += f"  All ran on {machine}{with_threads}."
+        del columns["Machine"], columns["Threads"]
+    return table_of(
+        key, "Machines and times", caption, ("Runs", [label(one) for one in begun]), columns, left=("Machine",)
     )
 
 
 def runs_table(key: str, runs: pl.DataFrame) -> Table:
     """Return every run with its seed, status, figures and origin: the appendix; one machine for all is said once."""
-    rows: list[tuple[str | None, ...]] = [
-        (
-            row["recipe_id"],
-            str(row["seed"]),
-            row["status"],
-            whole(row["epochs"]),
-            points(row["test_error"]),
-            duration(row["seconds"]),
-            (row["started"] or "")[:16].replace("T", "\N{NO-BREAK SPACE}") or None,
-            _commit(row["commit"], row["dirty"], row["source_digest"]),
-            (row["data_fingerprint"] or "")[:SHORT] or None,
-            _origin(row["fetched_from"], row["trained_again"]),
-            row["device_name"],
-        )
-        for row in runs.iter_rows(named=True)
-    ]
-    columns = (
-        Column("Recipe", "left"),
-        Column("Seed"),
-        Column("Status", "left"),
-        *map(Column, ("Epochs", "Test error (%)", "Time")),
-        Column("Started", "left"),
-        Column("Code", "left"),
-        Column("Images", "left"),
-        Column("Trained", "left"),
-        Column("Machine", "left"),
-    )
+    rows = list(runs.iter_rows(named=True))
+    columns: dict[str, list[str | None]] = {
+        "Seed": [str(row["seed"]) for row in rows],
+        "Status": [row["status"] for row in rows],
+        "Epochs": [whole(row["epochs"]) for row in rows],
+        "Test error (%)": [points(row["test_error"]) for row in rows],
+        "Time": [duration(row["seconds"]) for row in rows],
+        "Started": [(row["started"] or "")[:16].replace("T", "\N{NO-BREAK SPACE}") or None for row in rows],
+        "Code": [_commit(row["commit"], row["dirty"], row["source_digest"]) for row in rows],
+        "Images": [(row["data_fingerprint"] or "")[:SHORT] or None for row in rows],
+        "Trained": [_origin(row["fetched_from"], row["trained_again"]) for row in rows],
+        "Machine": [row["device_name"] for row in rows],
+    }
     caption = (
         "Every run of this report: its recipe's id, seed and status, completed epochs, last-epoch test error (finished "
         "runs only), training time, start (UTC), and the code it ran (commit, with + where changed since, or digest of "
         "the sources)."
     )
-    if {row[-2] for row in rows} == {_HERE}:
-        rows, columns = [(*row[:-2], row[-1]) for row in rows], (*columns[:-2], columns[-1])
+    if set(columns["Trained"]) == {_HERE}:
+        del columns["Trained"]
     else:
         caption += "  Runs from elsewhere were fetched; a second training has its error, or the same bits as the first."
-    machines = {row[-1] for row in rows}
+    machines = set(columns["Machine"])
     if len(machines) == 1 and len(_each(runs["device_name"])) == 1:
-        rows, columns = [row[:-1] for row in rows], columns[:-1]
+        del columns["Machine"]
         caption += f"  All ran on {machines.pop()}."
-    if not _several_sets(runs):
-        rows, columns = (
-            [(*row[:_IMAGES], *row[_IMAGES + 1 :]) for row in rows],
-            (*columns[:_IMAGES], *columns[_IMAGES + 1 :]),
-        )
-    else:
+    if _several_sets(runs):
         caption += "  Images are told by the start of their fingerprint."
-    if {row[2] for row in rows} == {"finished"}:
-        rows, columns = [(*row[:2], *row[3:]) for row in rows], (*columns[:2], *columns[3:])
+    else:
+        del columns["Images"]
+    if set(columns["Status"]) == {"finished"}:
+        del columns["Status"]
         caption += "  All have finished."
-    return Table(key, "All runs", caption, columns, tuple(rows))
-
-
-_IMAGES = 8
-"""Place of the column that tells the images of a run."""
+    left = ("Status", "Started", "Code", "Images", "Trained", "Machine")
+    return table_of(key, "All runs", caption, ("Recipe", [row["recipe_id"] for row in rows]), columns, left=left)
 
 
 _HERE = "here"

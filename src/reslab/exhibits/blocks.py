@@ -4,7 +4,7 @@ Text is plain.  `[[key]]` in prose and captions stands for the number of a figur
 in "Figure 3"; each renderer escapes everything else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -110,6 +110,25 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[str | None, ...], ...]
     notes: tuple[str, ...] = ()
+
+
+def table_of(
+    key: str,
+    title: str,
+    caption: str,
+    rows: tuple[str, Sequence[str | None]],
+    columns: Mapping[str, Sequence[str | None]],
+    *,
+    left: Collection[str] = (),
+    notes: tuple[str, ...] = (),
+) -> Table:
+    """Return a table from its columns: the head and the names of the `rows`, then the others by their heads.
+
+    Those on the `left` are aligned there, as the names are, and those without any value are left out.
+    """
+    shown = {head: cells for head, cells in columns.items() if any(cell is not None for cell in cells)}
+    heads = (Column(rows[0], "left"), *(Column(head, "left" if head in left else "right") for head in shown))
+    return Table(key, title, caption, heads, tuple(zip(rows[1], *shown.values(), strict=True)), notes)
 
 
 Block = Heading | Prose | Bullets | Note | Command | Figure | Table

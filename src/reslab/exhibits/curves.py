@@ -135,7 +135,7 @@ def _paper_panel(key: str, shared: Shared, every: Sequence[str], curves: Curves)
     name, rows = f"{key.rpartition('/')[0]}/{shared.dataset}", curves.rows(shared)
     colour, shape = curves.looks(shared, every)
     base = alt.Chart(alt.NamedData(name=name)).encode(x=_far(rows, curves.along), color=colour)
-    scale = alt.Scale(domain=[0, _top(rows)])
+    scale = alt.Scale(domain=[-0.015 * _top(rows), _top(rows)], nice=False)  # lines at zero are seen whole
     pick, zoom = picking(), zooming()
     train = base.mark_line(strokeDash=[4, 3], strokeWidth=1.1, clip=True).encode(
         y=alt.Y("train:Q", title="Error (%)", scale=scale), opacity=faded()

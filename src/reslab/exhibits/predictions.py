@@ -20,7 +20,7 @@ from reslab.analysis.predictions import (
     wrong_by_kind,
 )
 from reslab.analysis.verdicts import holm
-from reslab.exhibits.blocks import Column, Figure, Panel, Row, Table
+from reslab.exhibits.blocks import Figure, Panel, Row, Table, table_of
 from reslab.exhibits.style import colour_of, panel, shape_of, unchecked
 from reslab.exhibits.wording import Label, dataset_name, listing, p_words, points, seeds_behind
 
@@ -52,25 +52,18 @@ def agreement_table(
         "Shared by two seeds (%)": [_share(one) for one in seeds],
         f"Shared with {names[0] if len(names) == 1 else 'the first'} (%)": [_share(one) for one in beside],
     }
-    shown = {title: cells for title, cells in columns.items() if any(cells)}
     caption = (
         "Errors that two networks have in common, as a share of those of the network with fewer, means over all pairs; "
         "in brackets, what independent errors would share."
     )
-    if "Error of the seeds' vote (%)" in shown:
+    if any(columns["Error of the seeds' vote (%)"]):
         caption += "  In a vote each seed counts as much as it is sure, which stands for an average of their outputs."
     if off := max(_off_record(group) for group in groups):
         caption += (
             f"  Predictions of some runs were made anew by `reslab evaluate`: their errors are up to {off:.2f} points "
             "off those recorded in training."
         )
-    return Table(
-        key,
-        "Shared errors",
-        caption,
-        (Column("Runs", "left"), *map(Column, shown)),
-        tuple(zip(map(label, groups), *shown.values(), strict=True)),
-    )
+    return table_of(key, "Shared errors", caption, ("Runs", [label(group) for group in groups]), columns)
 
 
 def beside_reference(group: Group, references: References) -> Shared | None:
@@ -193,28 +186,22 @@ def networks_table(key: str, groups: Sequence[Group], references: References, la
     if not pairs:
         return None
     found = [mcnemar(first.predictions[0], group.predictions[0]) for first, group in pairs]
-    rows = tuple(
-        (
-            label(group),
-            label(first),
-            f"{int((first.predictions[0].wrong & group.predictions[0].wrong).sum()):,}",
-            f"{one.only_second:,}",
-            f"{one.only_first:,}",
-            p_words(p),
-        )
-        for (first, group), one, p in zip(pairs, found, holm([one.p for one in found]), strict=True)
-    )
-    columns = (
-        Column("Network", "left"),
-        Column("Against", "left"),
-        *map(Column, ("Both wrong", "Only the first wrong", "Only the other wrong", "Corrected p")),
-    )
     caption = (
         "Test images that two trained networks get wrong, of the first seed each, and McNemar's exact test that both "
         "err equally often, corrected by Holm's method.  It compares these two networks alone; whether other seeds "
         "would differ is what the comparisons in the chapters test."
     )
-    return Table(key, "Pairs of networks, image by image", caption, columns, rows)
+    columns = {
+        "Against": [label(first) for first, _ in pairs],
+        "Both wrong": [
+            f"{int((first.predictions[0].wrong & group.predictions[0].wrong).sum()):,}" for first, group in pairs
+        ],
+        "Only the first wrong": [f"{one.only_second:,}" for one in found],
+        "Only the other wrong": [f"{one.only_first:,}" for one in found],
+        "Corrected p": [p_words(p) for p in holm([one.p for one in found])],
+    }
+    names = ("Network", [label(group) for _, group in pairs])
+    return table_of(key, "Pairs of networks, image by image", caption, names, columns, left=("Against",))
 
 
 def _by_class(group: Group) -> bool:

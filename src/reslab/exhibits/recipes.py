@@ -221,6 +221,8 @@ _SELF_EXPLAINING = ("Data set", "Network")
 
 _WITHOUT = {
     "Training images": "all",
+    "Shortcut": "none",
+    "Initialisation": "the network's own",
     "Warm-up": "none",
     "Label smoothing": "0",
     "Gradient": "not clipped",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, datasets_of
 from reslab.analysis.verdicts import MARGIN, Verdict
-from reslab.exhibits.blocks import Column, Table
+from reslab.exhibits.blocks import Column, Table, table_of
 from reslab.exhibits.published_tables import Matches, citations, published_words, same_depth
 from reslab.exhibits.sizes import NOT_RESOLVED, kind_words
 from reslab.exhibits.wording import (
@@ -69,17 +69,12 @@ def errors_table(
         f"Test and training errors on {names}, {over_seeds(shown)}{_count(seeds)}; training errors are of augmented "
         f"images.{_against(against, label)}{_corrected(_tested(compared))}"
     )
-    return Table(
-        key,
-        "Errors of the last epoch",
-        caption,
-        (
-            Column(heading, "left"),
-            *(Column(name, "left" if name in ("Verdict", "Against") else "right") for name, _ in columns),
-        ),
-        tuple(zip([label(group) for group in shown], *(cells for _, cells in columns), strict=True)),
-        citations(one for one in theirs if one is not None),
-    )
+    names = (heading, [label(group) for group in shown])
+    notes = citations(one for one in theirs if one is not None)
+    return table_of(key, "Errors of the last epoch", caption, names, dict(columns), left=_LEFT, notes=notes)
+
+
+_LEFT = ("Verdict", "Against")
 
 
 def further(compared: Sequence[Compared]) -> list[Compared]:
@@ -105,15 +100,8 @@ def comparison_table(key: str, compared: Sequence[Compared], name: Callable[[Com
         return None
     columns = _difference_columns(listed)
     caption = "Differences of the last-epoch test error, tested and corrected with those above."
-    return Table(
-        key,
-        "Further comparisons",
-        caption,
-        (
-            Column("Compared", "left"),
-            *(Column(title, "left" if title in ("Verdict", "Against") else "right") for title, _ in columns),
-        ),
-        tuple(zip(map(name, listed), *(cells for _, cells in columns), strict=True)),
+    return table_of(
+        key, "Further comparisons", caption, ("Compared", list(map(name, listed))), dict(columns), left=_LEFT
     )
 
 

@@ -6,7 +6,7 @@ import polars as pl
 
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import Summary, summarise
-from reslab.exhibits.blocks import Column, Table
+from reslab.exhibits.blocks import Table, table_of
 from reslab.exhibits.wording import Label, evenly, points, settings
 
 
@@ -17,20 +17,20 @@ def curvature_table(key: str, groups: Sequence[Group], label: Label) -> Table | 
     found = [(group, figures) for group, figures in found if figures[0].n]
     if not found:
         return None
-    largest, limit, rate = ([figures[place].mean for _, figures in found] for place in range(3))
-    texts = zip(evenly(largest), evenly(limit), settings(rate), strict=True)
-    rows = tuple((label(group), str(figures[0].n), *text) for (group, figures), text in zip(found, texts, strict=True))
-    columns = (
-        Column("Runs", "left"),
-        *map(Column, ("Seeds measured", "Largest eigenvalue", "Stability limit", "Last rate")),
-    )
     caption = (
         "Largest eigenvalue of the Hessian of the training loss at the end, next to the curvature above which gradient "
         "descent at the last rate runs away (Cohen et al. 2021): 2 (1 + momentum) / rate, another figure where the "
         "momentum is Nesterov's.  Training in small batches settles below it, so that a value far below is no sign of "
         "a rate that is too small."
     )
-    return Table(key, "Curvature and rate", caption, columns, rows)
+    largest, limit, rate = ([figures[place].mean for _, figures in found] for place in range(3))
+    columns = {
+        "Seeds measured": [str(figures[0].n) for _, figures in found],
+        "Largest eigenvalue": evenly(largest),
+        "Stability limit": evenly(limit),
+        "Last rate": settings(rate),
+    }
+    return table_of(key, "Curvature and rate", caption, ("Runs", [label(group) for group, _ in found]), columns)
 
 
 def noise_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
@@ -41,20 +41,19 @@ def noise_table(key: str, groups: Sequence[Group], label: Label) -> Table | None
     found = [(group, figures) for group, figures in found if any(one.n for one in figures)]
     if not found:
         return None
-    names = ("Noise scale (images)", "At least (images)")
-    shown = {name: evenly([figures[place].mean for _, figures in found]) for place, name in enumerate(names)}
-    shown = {name: texts for name, texts in shown.items() if any(text is not None for text in texts)}
-    rows = tuple(
-        (label(group), str(group.recipe.batch_size), str(max(one.n for one in figures)), *texts)
-        for (group, figures), texts in zip(found, zip(*shown.values(), strict=True), strict=True)
-    )
-    columns = (Column("Runs", "left"), *map(Column, ("Batch size", "Seeds measured", *shown)))
     caption = (
         "Gradient noise scale of the trained networks, in images: a batch much smaller than this averages little of "
         "the noise away, one much larger wastes images (McCandlish et al. 2018).  Where the gradient is lost in its "
         "noise, as it often is at the end of a training, there is only a lower bound."
     )
-    return Table(key, "Noise scale and batch size", caption, columns, rows)
+    scale, least = (evenly([figures[place].mean for _, figures in found]) for place in range(2))
+    columns = {
+        "Batch size": [str(group.recipe.batch_size) for group, _ in found],
+        "Seeds measured": [str(max(one.n for one in figures)) for _, figures in found],
+        "Noise scale (images)": scale,
+        "At least (images)": least,
+    }
+    return table_of(key, "Noise scale and batch size", caption, ("Runs", [label(group) for group, _ in found]), columns)
 
 
 def gap_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
@@ -67,15 +66,14 @@ def gap_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
             rows.append((label(group), str(train.n), *errors))
     if not rows:
         return None
-    columns = (
-        Column("Runs", "left"),
-        *map(Column, ("Seeds measured", "Training error (%)", "Test error (%)", "Gap (points)")),
-    )
+    names, *cells = zip(*rows, strict=True)
+    heads = ("Seeds measured", "Training error (%)", "Test error (%)", "Gap (points)")
     caption = (
         "Errors of the final weights on a sample of the training images, without augmentation, and on all test images, "
         "of the same seeds, and the gap between them.  The sample may be a point or two off all training images."
     )
-    return Table(key, "Train-test gap of the final weights", caption, columns, tuple(rows))
+    columns = dict(zip(heads, cells, strict=True))
+    return table_of(key, "Train-test gap of the final weights", caption, ("Runs", names), columns)
 
 
 def _full_test_error(group: Group) -> Summary:
