@@ -10,7 +10,7 @@ from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Figure, Prose, Row
 from reslab.exhibits.training_figures import effective_rate_figure, effective_rates, noise_figure, sharpness_figure
 from reslab.recipe import Run
-from reslab.studies.along_training import effective, sharpness
+from reslab.studies.measured import effective, sharpness
 from reslab.studies.words import words_of
 from synthetic import Truth, small, write_diagnostics, write_run
 

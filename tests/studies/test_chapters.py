@@ -403,7 +403,7 @@ def test_an_epoch_of_a_short_schedule_is_told_to_be_much_of_it(tmp_path: Path) -
             "So the greater part goes with the classes and what comes with them; the assignment",
         ),
         (30.0, "So the greater part goes with the number of images of each class, as the assignment supposes."),
-        (33.0, "accounts for 25."),
+        (33.0, "500 images of each rather than 5,000: +25."),
     ],
 )
 def test_the_greater_part_of_the_distance_is_named(tmp_path: Path, middle: float, said: str) -> None:

@@ -191,7 +191,7 @@ def networks_table(key: str, groups: Sequence[Group], references: References, la
         "err equally often, corrected by Holm's method.  It compares these two networks alone; whether other seeds "
         "would differ is what the comparisons in the chapters test."
     )
-    columns = {
+    columns: dict[str, Sequence[str | None]] = {
         "Against": [label(first) for first, _ in pairs],
         "Both wrong": [
             f"{int((first.predictions[0].wrong & group.predictions[0].wrong).sum()):,}" for first, group in pairs

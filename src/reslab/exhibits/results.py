@@ -69,9 +69,16 @@ def errors_table(
         f"Test and training errors on {names}, {over_seeds(shown)}{_count(seeds)}; training errors are of augmented "
         f"images.{_against(against, label)}{_corrected(_tested(compared))}"
     )
-    names = (heading, [label(group) for group in shown])
     notes = citations(one for one in theirs if one is not None)
-    return table_of(key, "Errors of the last epoch", caption, names, dict(columns), left=_LEFT, notes=notes)
+    return table_of(
+        key,
+        "Errors of the last epoch",
+        caption,
+        (heading, list(map(label, shown))),
+        dict(columns),
+        left=_LEFT,
+        notes=notes,
+    )
 
 
 _LEFT = ("Verdict", "Against")

@@ -24,7 +24,7 @@ def curvature_table(key: str, groups: Sequence[Group], label: Label) -> Table | 
         "a rate that is too small."
     )
     largest, limit, rate = ([figures[place].mean for _, figures in found] for place in range(3))
-    columns = {
+    columns: dict[str, Sequence[str | None]] = {
         "Seeds measured": [str(figures[0].n) for _, figures in found],
         "Largest eigenvalue": evenly(largest),
         "Stability limit": evenly(limit),
@@ -47,7 +47,7 @@ def noise_table(key: str, groups: Sequence[Group], label: Label) -> Table | None
         "noise, as it often is at the end of a training, there is only a lower bound."
     )
     scale, least = (evenly([figures[place].mean for _, figures in found]) for place in range(2))
-    columns = {
+    columns: dict[str, Sequence[str | None]] = {
         "Batch size": [str(group.recipe.batch_size) for group, _ in found],
         "Seeds measured": [str(max(one.n for one in figures)) for _, figures in found],
         "Noise scale (images)": scale,

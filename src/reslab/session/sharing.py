@@ -21,8 +21,7 @@ from reslab.lab.share import (
     write_index,
 )
 from reslab.lab.store import RunFiles, find_runs
-from reslab.studies.asked import recorded
-from reslab.studies.shared import fetch_study, push_study
+from reslab.studies.asked import fetch_study, push_study, recorded
 
 AT_A_TIME = 16
 """Runs on their way at a time: what takes the time is waiting for answers."""

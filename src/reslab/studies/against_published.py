@@ -1,6 +1,6 @@
 """How runs compare with the paper's and the assignment's figures, and in what their protocols differ."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from reslab.analysis.comparisons import compare_with_published
@@ -68,17 +68,16 @@ def against_paper(done: Sequence[Group], words: Words, *, told: bool = False) ->
             if one.window is not None and window.last < one.window[1]:
                 longer[window.last] = one.window
         if sentences:
-            items.append(f"{network_name(group.recipe)}, {dataset_name(group.recipe.dataset)}: {'; '.join(sentences)}.")
+            items.append(_of_group(group, "; ".join(sentences)))
     tables = _published_tables(alike)
     if not tables:
         return []
-    blocks: list[Block] = [Heading(words("headings.published")), *([Bullets(tuple(items))] if items else [])]
-    blocks += [Prose(words("paper.one-run"))] if any(map(_is_one_run, alike)) else []
-    blocks += [
+    rest = [
         Prose(words("paper.longer", first=window[0], last=window[1], end=number(last)))
         for last, window in longer.items()
     ]
-    return [*blocks, *tables, *_protocol(alike, any(verdict.resolved for *_, verdict in judged), words)]
+    protocol = _protocol(alike, any(verdict.resolved for *_, verdict in judged), words)
+    return [*_head(items, [], alike, words), *rest, *tables, *protocol]
 
 
 def another_recipe(done: Sequence[Group], words: Words, *, told: bool = False) -> list[Block]:
@@ -90,26 +89,23 @@ def another_recipe(done: Sequence[Group], words: Words, *, told: bool = False) -
     own = [group for group in done if _own_length(group) is not None]
     if not own:
         return []
-    items = tuple(
-        f"{network_name(group.recipe)}, {dataset_name(group.recipe.dataset)}: {text}."
-        for group, text in _beside(paper_verdicts(own))
-    )
+    items = [] if told else [_of_group(group, text) for group, text in _beside(paper_verdicts(own))]
     names = listing(dict.fromkeys(str(_own_length(group)) for group in own))
     share = " to ".join(dict.fromkeys(f"{100 * (schedule_share(group) or 0):.3g}%" for group in own))
     text = words("paper.another", names=names, epochs=epochs_words(*own), share=share)
-    tables = [
-        published_table(
-            f"published-{dataset}",
-            alike,
-            [one for group in alike for one in figures_of(group)],
-            f"{names} recipe, {epochs_words(*alike)}, last epoch",
-        )
-        for dataset in datasets_of(own)
-        for alike in (on_dataset(own, dataset),)
-    ]
-    blocks: list[Block] = [Heading(words("headings.published")), *([] if told else [Bullets(items)]), Prose(text)]
-    blocks += [Prose(words("paper.one-run"))] if any(map(_is_one_run, own)) else []
-    return [*blocks, *(table for table in tables if table is not None)]
+    tables = _published_tables(own, lambda alike: f"{names} recipe, {epochs_words(*alike)}, last epoch")
+    return [*_head(items, [Prose(text)], own, words), *tables]
+
+
+def _head(items: Sequence[str], said: Sequence[Block], groups: Sequence[Group], words: Words) -> list[Block]:
+    """Return the heading above published figures, what is found beside them, and what a single run is taken for."""
+    listed = [Bullets(tuple(items))] if items else []
+    one_run = [Prose(words("paper.one-run"))] if any(map(_is_one_run, groups)) else []
+    return [Heading(words("headings.published")), *listed, *said, *one_run]
+
+
+def _of_group(group: Group, text: str) -> str:
+    return f"{network_name(group.recipe)}, {dataset_name(group.recipe.dataset)}: {text}."
 
 
 def paper_answers(done: Sequence[Group]) -> list[Answer]:
@@ -203,14 +199,17 @@ def _is_one_run(group: Group) -> bool:
     return group.num_finished > 1 and one is not None and one.standard_deviation is None
 
 
-def _published_tables(groups: Sequence[Group]) -> list[Block]:
+def _published_tables(
+    groups: Sequence[Group], measured: Callable[[Sequence[Group]], str] = lambda _: "last epoch"
+) -> list[Block]:
+    """Return a table for each data set and family that has published figures; `measured` says what groups did."""
     tables: list[Table | None] = []
     for dataset in datasets_of(groups):
         for family in dict.fromkeys(group.recipe.family for group in on_dataset(groups, dataset)):
             own = [group for group in on_dataset(groups, dataset) if group.recipe.family == family]
             name = f"published-{dataset}{'' if family == 'residual' else f'-{family}'}"
             known = list(dict.fromkeys(one for group in own for one in figures_of(group)))
-            tables.append(published_table(name, own, known))
+            tables.append(published_table(name, own, known, measured(own)))
     return [table for table in tables if table is not None]
 
 

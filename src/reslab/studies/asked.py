@@ -1,5 +1,6 @@
 """Studies that were asked, kept as plain files below the runs, so that a report knows what belongs to it."""
 
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,14 @@ from typing import Any
 from reslab.analysis.tidy import Problem
 from reslab.errors import DamagedError, ResLabError
 from reslab.files import read_json, signed, write_json
+from reslab.lab.places import Place, read
 from reslab.recipe import Recipe, to_mapping
 from reslab.studies.study import Study, Variant
 
 FORMAT = 2
 """1 had no SHA-256 of the content."""
+
+_RECORD_BYTES = 16 * 2**20
 
 _ADDED_LATER = ("diagnostics", "diagnostics_during")
 """Lists that records of earlier versions do not have."""
@@ -68,6 +72,33 @@ def read_record(path: Path) -> Study:
         raise ResLabError(f"{path} cannot be used: {error}") from None
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedError(f"{path} is damaged ({error!r}); remove it and run the study again") from None
+
+
+def fetch_study(where: Place, name: str, root: Path) -> Study | None:
+    """Return a share's record of a study, and keep it below `root` unless one of this name is there.
+
+    None where the share has none.  Raises `ResLabError` where it is no record of a study.
+    """
+    content = read(where, f"studies/{name}.json", _RECORD_BYTES)
+    if content is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{name}.json"
+        path.write_bytes(content)
+        try:
+            study = read_record(path)
+        except (ResLabError, RecursionError) as error:
+            raise ResLabError(f"{where.shown}/studies/{name}.json: {error}".replace(f"{path}", "it")) from None
+    if study.name != name:
+        raise ResLabError(f"{where.shown}/studies/{name}.json is of the study {study.name!r}")
+    if not record_path(root, name).exists():
+        record(root, study)
+    return study
+
+
+def push_study(where: Place, name: str, root: Path) -> None:
+    """Push the record of a study; the last one pushed under a name stays."""
+    where.write(f"studies/{name}.json", record_path(root, name))
 
 
 def _folder(root: Path) -> Path:

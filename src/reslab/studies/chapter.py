@@ -15,12 +15,11 @@ from reslab.exhibits.results import comparison_table, errors_table, further, how
 from reslab.exhibits.variants import by_variant_figure, marks
 from reslab.exhibits.wording import opened
 from reslab.studies.against_published import against_paper, another_recipe, not_compared
-from reslab.studies.along_training import effective
 from reslab.studies.answers import Answer
 from reslab.studies.curve_features import curve_features
 from reslab.studies.designs import muon_words
 from reslab.studies.findings import Findings
-from reslab.studies.measured import measured
+from reslab.studies.measured import effective, measured
 from reslab.studies.progress import progress
 from reslab.studies.question import Chapter
 from reslab.studies.reasons import on_what_scale, untested

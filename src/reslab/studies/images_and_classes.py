@@ -86,10 +86,10 @@ def design_table(key: str, groups: Groups, words: Words) -> Table:
     amounts = sorted({amount for *_, amount in cells if amount}, reverse=True)
     places = sorted({place[:2] for place in cells}, key=lambda place: (DESIGN.index(place[0]), place[1]))
     even, many = len({group.num_finished for group in groups}) == 1, len({name for _, name in places}) > 1
-    rows = []
+    rows: list[tuple[str | None, ...]] = []
     for dataset, network in places:
         row = [cells.get((dataset, network, amount)) for amount in amounts]
-        errors = [group and (spread if even else with_n)(group.last_epoch("test_error")) for group in row]
+        errors = [(spread if even else with_n)(one.last_epoch("test_error")) if one else None for one in row]
         rows.append((words(f"design.{dataset}"), *([network] if many else []), *errors))
     columns = [Column("Classes", "left"), *([Column("Network", "left")] if many else [])]
     n = f" (n = {groups[0].num_finished})" if even and groups[0].num_finished > 1 else ""
@@ -130,19 +130,19 @@ def _effects(hundred: Group, found: Findings) -> list[str]:
     if not listed:
         return []
     text = words("hard.effects", network=network_name(hundred.recipe), listed="; ".join(listed))
-    weight = words(f"weight.{_weight(parts)}") if len(parts) == 2 else ""
-    return ["  ".join(filter(None, [text, weight]))]
+    weight = _weight(parts) if len(parts) == 2 else ""
+    return ["  ".join([text, *([words(f"weight.{weight}")] if weight else [])])]
 
 
 def _weight(parts: Sequence[Compared]) -> str:
-    """Return which of two parts, that of classes and that of images, is at least twice the other, where both show."""
+    """Return which of two parts, that of classes and that of images, is at least twice the other; nothing where one lowers the error."""
     if untested(parts):
         return "untested"
     if len(shown(parts)) < 2:
         return "open"
     by_classes, by_images = (one.test.difference.value for one in parts if one.test is not None)
     if min(by_images, by_classes) <= 0:
-        return "open"
+        return ""
     return "classes" if by_classes >= 2 * by_images else "images" if by_images >= 2 * by_classes else "both"
 
 

@@ -4,14 +4,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from reslab.analysis.comparisons import Compared, step
+from reslab.analysis.comparisons import Compared, compare, step
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
 from reslab.exhibits.factor_figures import MEASURED, Axis
 from reslab.exhibits.published_tables import nothing
-from reslab.exhibits.wording import dataset_name, listing, network_name, points, whole
+from reslab.exhibits.sizes import verdict_words
+from reslab.exhibits.wording import dataset_name, listing, network_name, points, spread, whole
 from reslab.published import Published, published
-from reslab.recipe import Recipe
+from reslab.recipe import Recipe, vary
 from reslab.studies.answers import Answer, answers_by_base
 from reslab.studies.comparable import figures_of, is_shortened, why_not_comparable
 from reslab.studies.curve_features import gap
@@ -21,10 +22,12 @@ from reslab.studies.question import Chapter, Question
 from reslab.studies.reasons import reasons
 from reslab.studies.sentences import comparison_of
 from reslab.studies.study import Options, Study
-from reslab.studies.warmup_control import WARMED_UP, control_words, with_warmup, without
 from reslab.studies.words import Words, words_of
 
 DEPTHS = (20, 56, 110)
+WARMED_UP = 110
+"""Layers from which on the paper warms its networks up (section 4.2)."""
+
 WARMED = "with the paper's warm-up"
 
 
@@ -36,7 +39,7 @@ def ask(options: Options) -> Study:
         for depth in sorted(set(depths)):
             recipe = base_recipe(options, dataset, depth)
             asked.append((labelled([], recipe), recipe, where(recipe)))
-            if (warmed := with_warmup(recipe)) is not None:
+            if (warmed := _with_warmup(recipe)) is not None:
                 asked.append((labelled(["warm-up"], recipe), warmed, (*where(recipe), ("warmup", True))))
     paper = _papers(datasets, depths)
     return study_of(QUESTION.name, options, asked, diagnostics=("responses", "gap"), paper=paper)
@@ -47,7 +50,7 @@ def chapter(study: Study, words: Words) -> Chapter:
     controls = {variant.recipe for variant in study.variants if dict(variant.factors).get("warmup")}
 
     def uncontrolled(found: Findings) -> Findings:
-        return replace(found, groups=without(found.groups, controls))
+        return replace(found, groups=_without(found.groups, controls))
 
     def label(group: Group) -> str:
         return f"{_network(group)}{', warm-up' if group.recipe in controls else ''}"
@@ -58,12 +61,12 @@ def chapter(study: Study, words: Words) -> Chapter:
     return Chapter(
         words=words,
         label=label,
-        pairs=lambda groups: _pairs(without(groups, controls)),
+        pairs=lambda groups: _pairs(_without(groups, controls)),
         axis=Axis(words("axis"), lambda group: str(group.recipe.depth), series),
-        published=lambda groups: comparable_figures(without(groups, controls)),
+        published=lambda groups: comparable_figures(_without(groups, controls)),
         matches=nothing,
         answers=lambda found: _answers(uncontrolled(found)),
-        why=lambda found: [*_why(uncontrolled(found), controls), *control_words(found.groups, controls, words)],
+        why=lambda found: [*_why(uncontrolled(found), controls), *_control_words(found.groups, controls, words)],
         sections=lambda found: _two_datasets(uncontrolled(found)),
         together=True,
     )
@@ -127,7 +130,7 @@ def _why(found: Findings, controls: Collection[Recipe]) -> list[Block]:
         blocks += reasons(own, _steps, found.words)
     deeper = {group.recipe.depth for group in found.done}
     notes = []
-    if not controls and any(with_warmup(group.recipe) is not None for group in found.done):
+    if not controls and any(_with_warmup(group.recipe) is not None for group in found.done):
         notes.append(found.words("why.no-warmup", depth=WARMED_UP))
     if len(deeper) > 1 and any(map(is_shortened, found.done)):
         notes.append(found.words("why.short"))
@@ -167,6 +170,50 @@ def _pair_words(pair: tuple[Group, Group], words: Words) -> str:
         gap=points(gap(first)),
         other_gap=points(gap(second)),
     )
+
+
+def _with_warmup(recipe: Recipe) -> Recipe | None:
+    """Return the recipe with the paper's warm-up: a tenth of the rate until the training error is below 80%.
+
+    None for a network that the paper trains without, or a recipe that rises or warms up by itself.
+    """
+    fits = recipe.family == "residual" and recipe.depth >= WARMED_UP
+    if not fits or recipe.warmup != "none" or recipe.schedule == "one-cycle":
+        return None
+    return vary(recipe, warmup="until-error", warmup_rate=recipe.learning_rate / 10, warmup_error=80.0)
+
+
+def _without(groups: Groups, controls: Collection[Recipe]) -> Groups:
+    """Return the groups that are no controls."""
+    return [group for group in groups if group.recipe not in controls]
+
+
+def _control_words(groups: Groups, controls: Collection[Recipe], words: Words) -> list[Block]:
+    """Return what the warm-up does to each network that was trained both ways, as far as both have finished.
+
+    The pairs are corrected among themselves: what was asked of depth is resolved as well as without them.
+    """
+    pairs = [
+        (plain, control)
+        for control in groups
+        if control.recipe in controls
+        for plain in groups
+        if _with_warmup(plain.recipe) == control.recipe
+    ]
+    return [
+        Prose(
+            words(
+                "why.warmed-up",
+                network=network_name(one.second.recipe),
+                dataset=dataset_name(one.second.recipe.dataset),
+                warmed=spread(one.second.last_epoch("test_error")),
+                without=spread(one.first.last_epoch("test_error")),
+                verdict=verdict_words(one.test, one.first.last_epoch("test_error").mean),
+            )
+        )
+        for one in compare(pairs)
+        if one.test is not None
+    ]
 
 
 def _by_depth(groups: Groups) -> list[Group]:
