@@ -135,7 +135,7 @@ def _effects(hundred: Group, found: Findings) -> list[str]:
 
 
 def _weight(parts: Sequence[Compared]) -> str:
-    """Return which of two parts, that of classes and that of images, is at least twice the other; nothing where one lowers the error."""
+    """Return which of the parts, classes and images, is at least twice the other; "" where one lowers the error."""
     if untested(parts):
         return "untested"
     if len(shown(parts)) < 2:
