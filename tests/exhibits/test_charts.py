@@ -109,6 +109,10 @@ def test_an_error_of_zero_can_be_drawn_on_a_logarithmic_axis(tmp_path: Path) -> 
     axes = [layer["encoding"]["y"]["scale"] for layer in figure.panels[0].chart["layer"]]
     half_an_image = 50 / 1437
     assert all(scale["type"] == "log" and 0 < scale["domain"][0] < half_an_image for scale in axes)
+    together = paper_figure("together", Curves(groups, _label))
+    assert together is not None
+    axes = [layer["encoding"]["y"]["scale"] for layer in together.panels[0].chart["layer"]]
+    assert all(scale["domain"][0] < 0 for scale in axes)  # a line at zero is not cut in half
     assert "An error of zero is drawn at half an image." in figure.caption
     other = error_figure("test", Curves([_one(tmp_path / "other")], _label), "test")
     assert other is not None

@@ -100,3 +100,5 @@ def test_a_row_by_variant_lists_what_the_base_does_too(tmp_path: Path) -> None:
     rows = _rows(groups)
     assert rows["Label smoothing"] == "0; 0.1 (by variant)"
     assert rows["Training images"] == "all; 50% of the training images (by variant)"
+    mixed = _rows(_groups(tmp_path, small(8), small(8, shortcut="C"), small(8, family="plain")))
+    assert mixed["Shortcut"].endswith("C: projection everywhere; none (by variant)")  # type: ignore[union-attr]
