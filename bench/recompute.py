@@ -232,6 +232,8 @@ def chapters(report: Path, runs: Path, recipes: dict[str, Recipe], tally: Tally)
             tally.check((*place, "Above"), row["Above that at the end (points)"], errors[end] - errors[lowest])
         for row in rows_of(report, f"{study['name']}-amounts"):
             amounts(row, known, tally, f"{study['name']}-amounts")
+        for row in rows_of(report, f"{study['name']}-design"):
+            design(row, known, tally, f"{study['name']}-design")
 
 
 def _variants(study: dict[str, Any], recipes: dict[str, Recipe]) -> Iterator[tuple[str, Recipe]]:
@@ -306,6 +308,21 @@ def measured(study: str, table: str, row: Row, recipe: Recipe, tally: Tally) -> 
         values = [one[quantity] for one in found if one.get(quantity) is not None]
         if row.get(title) and values:
             tally.check((*place, title), row[title], statistics.fmean(values))
+
+
+def design(row: Row, known: dict[str, Recipe], tally: Tally, table: str) -> None:
+    """Check a row of classes by images of each class: of the runs that saw as many samples as those on all images."""
+    (classes, *_), *cells = row.items()
+    for head, shown in cells:
+        numbers = tuple(int(text.split(" ")[0].replace(",", "")) for text in (row[classes], head))
+        for label, recipe in known.items():
+            data = recipe.each(lambda run: run["provenance"]["data"])[0]
+            own = data["num_classes"], data["num_train"] // data["num_classes"]
+            if own == numbers and "same passes" not in label:
+                tally.check((table, row[classes], head), shown, *spread(recipe.last("test_error")))
+                break
+        else:
+            tally.check((table, row[classes], head), shown)
 
 
 def amounts(row: Row, known: dict[str, Recipe], tally: Tally, table: str) -> None:
