@@ -1,11 +1,13 @@
 """The documents: each is a page of the site, and what they link to exists (`make docs` also checks anchors)."""
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
 
 import reslab
+from reslab.recipe import written_fields
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -28,3 +30,11 @@ def test_what_the_documents_link_to_exists(document: Path) -> None:
 def test_every_public_name_is_documented() -> None:
     documented = re.findall(r"auto\w+:: reslab\.(\w+)", (DOCS / "api.md").read_text())
     assert sorted(documented) == sorted(set(vars(reslab)["__all__"]) - {"__version__"})
+
+
+def test_the_page_of_recipes_is_made_from_the_docstrings() -> None:
+    """`python docs/recipe_fields.py` makes it anew."""
+    made = runpy.run_path(str(DOCS / "recipe_fields.py"))["page"]()
+    assert (DOCS / "recipes.md").read_text() == made
+    for name in written_fields():
+        assert f"| `{name}` |" in made

@@ -51,7 +51,7 @@ KeepEpochs = Annotated[
 
 
 @cache
-def _field_help() -> dict[str, str]:
+def field_help() -> dict[str, str]:
     """Return the docstring below each field of `Recipe`."""
     body = ast.parse(inspect.cleandoc(inspect.getsource(Recipe))).body[0]
     assert isinstance(body, ast.ClassDef)
@@ -69,7 +69,7 @@ def _field_help() -> dict[str, str]:
 
 def _flag(name: str, kind: Any) -> Any:
     alias = ["--lr"] if name == "learning_rate" else []  # what many others call it
-    return Annotated[kind | None, Parameter(alias=alias, help=_field_help()[name], negative=_negative(name, kind))]
+    return Annotated[kind | None, Parameter(alias=alias, help=field_help()[name], negative=_negative(name, kind))]
 
 
 def _negative(name: str, kind: Any) -> str:
