@@ -1,15 +1,18 @@
 """The typeset report: all of the document, literally, the same bytes every time, from the wheel alone."""
 
 import json
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import typst
 
+from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Block, Bullets, Column, Command, Figure, Heading, Note, Panel, Prose, Table
-from reslab.report.compose import compose
+from reslab.report.compose import _dated, compose
 from reslab.report.document import Document, Reference, Section
 from reslab.report.pdf import FONT, pdf_data, render_pdf
 from reslab.report.pictures import charts, draw
@@ -166,3 +169,17 @@ def test_figures_side_by_side_keep_their_numbers_and_captions() -> None:
 
 def test_the_date_is_that_of_the_runs(study: Document) -> None:
     assert study.dated == "Runs started on 4 March 2026"
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        ("2026-03-06", "Runs started from 4 to 6 March 2026"),
+        ("2026-05-01", "Runs started from 4 March to 1 May 2026"),
+        ("2027-03-01", "Runs started from 4 March 2026 to 1 March 2027"),
+    ],
+)
+def test_dates_of_several_days_say_month_and_year_once(last: str, said: str) -> None:
+    tables = read_tables(Path("nowhere"))
+    runs = pl.DataFrame({"started": ["2026-03-04T10:00:00+00:00", None, f"{last}T10:00:00+00:00"]})
+    assert _dated(replace(tables, runs=runs)) == said

@@ -51,3 +51,19 @@ def test_many_are_counted_rather_than_named(tmp_path: Path) -> None:
     base, *others = groups = _groups(tmp_path, (3.0, *[6.0] * (MOST_NAMED + 1), 3.0), seeds=2)
     (answer,) = answers_by_base(groups, compare([(base, one) for one in others]), _label)
     assert answer.words.startswith(f"higher with {MOST_NAMED + 1} others; ")
+
+
+def test_settings_that_are_all_worse_leave_the_base_the_lowest(tmp_path: Path) -> None:
+    base, *others = groups = _groups(tmp_path, (3.0, 6.0, 7.0, 8.0), seeds=3)
+    (answer,) = answers_by_base(groups, compare([(base, one) for one in others]), _label)
+    assert answer.words == "lowest with rate 0; all three others higher"
+
+
+def test_the_one_setting_that_is_not_resolved_is_named(tmp_path: Path) -> None:
+    base, *others = groups = _groups(tmp_path, (20.0, 40.0, 20.4))
+    for group in groups[:2]:  # their spread is lent to the others
+        write_run(tmp_path, Run(group.recipe, 1), Truth(20.0 if group is base else 40.0, 1.0, noise=1.0, own=True))
+    groups = [gather(read_tables(tmp_path), group.label, group.recipe, (0, 1)) for group in groups]
+    base, *others = groups
+    (answer,) = answers_by_base(groups, compare([(base, one) for one in others]), _label)
+    assert answer.words == "higher with rate 1; not resolved with rate 2"

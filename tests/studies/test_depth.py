@@ -57,15 +57,15 @@ def test_a_step_that_is_shown_is_in_short_where_the_whole_way_is_not(tmp_path: P
     options = Options(datasets=("cifar10",), depths=(20, 56, 110), seeds=3)
     words = _words(tmp_path, options, truths)
     (short,) = [line for line in words.split("\n") if line.startswith("CIFAR-10: ")]
-    assert "lower with 56 layers; others not resolved." in short
-    assert "; 56 layers 4.15 ± 0.07%, \N{MINUS SIGN}5.00 points (95% interval" in short
+    assert "lower with 56 layers; not resolved with 110 layers." in short
+    assert ": 56 layers 4.15 ± 0.07%, \N{MINUS SIGN}5.00 points (95% interval" in short
 
 
 def test_a_step_against_the_whole_way_is_in_short_and_has_its_own_reason(tmp_path: Path) -> None:
     truths = {20: Truth(9.0, 3.0, 0.05), 56: Truth(7.0, 1.0, 0.05), 110: Truth(8.0, 2.0, 0.05)}
     words = _words(tmp_path, Options(datasets=("cifar10",), depths=(20, 56, 110), seeds=3), truths)
     first, second = [line for line in words.split("\n") if line.startswith("CIFAR-10: ")]
-    assert first.startswith("CIFAR-10: lower with 110 layers.  Against 20 layers (9.0")
+    assert first.startswith("CIFAR-10: lower with 56 and 110 layers.  Against 20 layers (9.0")
     assert "\N{MINUS SIGN}1.00 points (95% interval" in first
     assert second.startswith("CIFAR-10: higher with 110 layers.  Against 56 layers (7.0")
     assert "+1.00 points (95% interval" in second
@@ -98,7 +98,7 @@ def test_one_seed_tells_nothing_from_chance(tmp_path: Path) -> None:
     assert "CIFAR-10: lowest with 56 layers." in words
     assert "\N{MINUS SIGN}1.00 points (n = 1)" in words
     assert "the interval is that of one more run" not in words
-    assert "No difference from the paper is resolved: the recipe differs" in words
+    assert "No difference from the paper is resolved, although the recipe differs" in words
     assert "If more seeds confirm the differences that the test images alone do not explain:" in words
     assert "Both errors lower (20 to 56 layers): the added layers help" in words
 
@@ -109,7 +109,7 @@ def test_a_full_schedule_is_compared_with_the_paper(tmp_path: Path) -> None:
     assert re.search(r"ResNet-20, CIFAR-10: 8\.\d\d ± .* \(n = 3\), .*interval .*\) against the paper's 8\.75;", words)
     assert ") against the paper's 6.97;" in words
     assert "the assignment's range (8.22 to 8.77, mean 8.39); the last epoch is " in words
-    assert words.count("The assignment's range is over epochs 90 to 350; the means here end") == 1
+    assert words.count("The assignment's range is over epochs 90 to 350.  The means here end") == 1
     assert "Why: the recipe differs from the paper's" in words
     tables = {block.key: block for block in blocks if isinstance(block, Table)}
     assert {"published-cifar10", "errors", "protocol"} <= set(tables)

@@ -42,9 +42,9 @@ def test_a_row_a_question_leads_to_its_chapter(tmp_path: Path) -> None:
     ]  # fmt: skip
     depth = table.rows[0]
     assert str(depth[0]) == "How does depth change the error?"
-    assert depth[1] == "Lowest with 56 layers (CIFAR-10)"
+    assert depth[1] == "CIFAR-10: lowest with 56 layers"
     assert str(depth[2]).startswith("56 layers \N{MINUS SIGN}0.")
-    assert str(depth[2]).endswith("; against 20 layers")
+    assert str(depth[2]).endswith(" against 20 layers (13.67%)")
     assert depth[3] == "1"
     (figure,) = [block for block in blocks if isinstance(block, Figure)]
     assert figure.panels[0].title == "Depth, CIFAR-10"
@@ -55,7 +55,7 @@ def test_what_the_runs_cannot_show_is_said_once_and_the_assignment_introduced(tm
     assert words.count("These runs cannot show") == 1
     assert "what holds at full length (all saw " in words
     assert "which differences another seed would reverse (five studies have one seed each)" in words
-    assert "Five questions are tasks of the assignment, a university course's on residual networks" in words
+    assert "Five questions are tasks of the assignment, which is from a university course on residual networks" in words
 
 
 def test_full_trainings_and_several_seeds_come_first(tmp_path: Path) -> None:
@@ -68,8 +68,26 @@ def test_full_trainings_and_several_seeds_come_first(tmp_path: Path) -> None:
     assert [str(row[0]) for row in table.rows] == [
         "In full", "What does the batch size do?", "How does depth change the error?"
     ]  # fmt: skip
-    assert str(table.rows[0][1]).startswith("ResNet-20 at 13.")
+    assert str(table.rows[0][1]).startswith("CIFAR-10: ResNet-20 at 13.")
     assert " (" in str(table.rows[1][2])  # intervals
+
+
+def test_each_place_has_a_line_and_studies_of_one_title_are_told_apart(tmp_path: Path) -> None:
+    both = ask("depth", Options(datasets=("cifar10", "cifar100"), depths=(20, 56), epochs=16, seeds=1))
+    recipes = [preset_recipe("fast", dataset="cifar10", depth=depth) for depth in (20, 56)]
+    own = Study(
+        "mine", "Mine", "", "",
+        tuple(Variant(f"depth {recipe.depth}", recipe, (("depth", recipe.depth),)) for recipe in recipes), (0,),
+        "custom",
+    )  # fmt: skip
+    blocks = _opening(tmp_path, both, own)
+    row = next(row for row in _table(blocks).rows if str(row[0]) == both.title)
+    assert str(row[1]) == "CIFAR-10 and CIFAR-100: lowest with 56 layers"
+    assert [line.partition(":")[0] for line in str(row[2]).split("\n")] == ["CIFAR-10", "CIFAR-100"]
+    (figure,) = [block for block in blocks if isinstance(block, Figure)]
+    assert [panel.title for panel in figure.panels] == [
+        "Depth, CIFAR-10", "Depth, CIFAR-100", "Depth (mine), CIFAR-10"
+    ]  # fmt: skip
 
 
 def test_one_study_opens_with_its_own_chapter_and_unanswered_ones_are_named(tmp_path: Path) -> None:

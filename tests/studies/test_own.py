@@ -151,7 +151,7 @@ def test_a_shorter_preset_at_its_own_length_stands_beside_the_papers_figure_as_a
     (short,) = [text for text in words if text.startswith("CIFAR-10: ")]
     assert short.startswith("CIFAR-10: ResNet-20 at 9.")
     assert "% in 16 epochs, " in short
-    assert "the paper's 8.75%." in short
+    assert "against the paper's 8.75%: +0." in short
     assert " (95% interval" in short
     assert texts_of("custom")("headings.published") in words
     (apart,) = [text for text in words if text.startswith("The fast recipe differs from the paper's")]

@@ -48,10 +48,10 @@ def epoch_table(key: str, groups: Sequence[Group], label: Label) -> Table | None
     }
     held = "" if any(columns["Best on the hold-out (%)"]) else "  No run had a hold-out to choose an epoch with."
     caption = (
-        f"Test errors at other epochs than the last, which is the headline; {over_seeds(groups)}.  The epochs given "
-        "are those of the assignment's tables, from the epoch nearest to a ninth past the first drop of the rate (the "
-        "first behind it at least) to the end: mean and range of the mean curve there.  The best epoch is chosen with "
-        f"the test set, which flatters by the optimism: last minus best of the same run.{held}"
+        f"Test errors at other epochs than the last, which is the headline; {over_seeds(groups)}.  The epochs are "
+        "those of the assignment's tables, scaled to the schedule: from a ninth past the first drop of the rate "
+        "(rounded, at least one epoch past it) to the end; mean and range are of the mean curve there.  Choosing the "
+        f"best epoch on the test set flatters by the optimism, the last minus the best of the same run.{held}"
     )
     return table_of(key, "Other epochs than the last", caption, ("Runs", [label(group) for group, _ in read]), columns)
 

@@ -11,7 +11,7 @@ from reslab.exhibits.factor_figures import Mark, mean_row
 from reslab.exhibits.style import OKABE_ITO, panel, unchecked
 from reslab.exhibits.wording import dataset_name, listing
 
-HEIGHT = 70
+HEIGHT = 62
 COLUMNS = 6
 MOST_PLACES = 8
 """Labels that a small panel has room for."""
@@ -63,7 +63,12 @@ def _strip_panel(name: str, strip: Strip, dataset: str) -> Panel:
     axis = alt.Axis(tickCount=4, labelFontSize=10, grid=True)
     hidden = len(places) > MOST_PLACES or sum(map(len, places)) > 30
     x = alt.X("place:N", title=None, sort=places).axis(
-        labelAngle=0, labelFontSize=10.5, grid=False, labelOverlap="greedy", labels=not hidden or len(places) == 1
+        labelAngle=0,
+        labelFontSize=10.5,
+        grid=False,
+        labelOverlap="greedy",
+        labelSeparation=5,
+        labels=not hidden or len(places) == 1,
     )
     base = alt.Chart(alt.NamedData(name=name)).encode(x=x)
     theirs = base.transform_filter("isValid(datum.theirs)").mark_point(

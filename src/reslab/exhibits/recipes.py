@@ -52,7 +52,7 @@ def recipe_table(key: str, groups: Sequence[Group]) -> Table:
     return Table(
         key,
         "The recipe",
-        "Every setting that is meant to change a number in these runs, and the seeds.",
+        "All settings that can change the results, and the seeds.",
         (Column("Aspect", "left"), Column("Value", "left")),
         tuple(rows),
     )

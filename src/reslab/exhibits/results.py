@@ -185,7 +185,7 @@ def how_compared(compared: Sequence[Compared]) -> str:
 
 
 def _corrected(tested: Sequence[Verdict]) -> str:
-    if not tested:
+    if len(tested) < 2:
         return ""
     return f"  p is corrected for the {counted(len(tested), 'comparison')} of this study by Holm's method."
 

@@ -160,8 +160,13 @@ def _dated(tables: Tables) -> str:
             days.add(datetime.fromisoformat(text).date())
     if not days:
         return ""
-    first, last = (f"{day.day} {day:%B %Y}" for day in (min(days), max(days)))
-    return f"Runs started on {first}" if first == last else f"Runs started from {first} to {last}"
+    first, last = min(days), max(days)
+    end = f"{last.day} {last:%B %Y}"
+    if first == last:
+        return f"Runs started on {end}"
+    shared = first.year == last.year, (first.year, first.month) == (last.year, last.month)
+    begin = first.strftime({(False, False): " %B %Y", (True, False): " %B", (True, True): ""}[shared])
+    return f"Runs started from {first.day}{begin} to {end}"
 
 
 def _nothing(tables: Tables, title: str | None, author: str | None) -> Document:

@@ -27,7 +27,9 @@ def _csv(table: Table) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(column.title for column in table.columns)
-    writer.writerows([(cell or "").replace("\N{MINUS SIGN}", "-") for cell in row] for row in table.rows)
+    writer.writerows(
+        [(cell or "").replace("\N{MINUS SIGN}", "-").replace("\n", " ") for cell in row] for row in table.rows
+    )
     return out.getvalue()
 
 
@@ -69,5 +71,5 @@ _SPECIAL = {
 def _escape(text: str) -> str:
     """Return text whose characters mean nothing to LaTeX."""
     return re.sub(
-        r"[\\~^<>&%$#_{}±†\u2212\u2013\u00a0]", lambda match: _SPECIAL[match.group()], " ".join(text.split(" "))
+        r"[\\~^<>&%$#_{}±†\u2212\u2013\u00a0]", lambda match: _SPECIAL[match.group()], text.replace("\n", " ")
     )

@@ -134,7 +134,7 @@ def _cell(column: Column, cell: str | None) -> str | Json | None:
     if isinstance(cell, Link):
         return {"text": _clean(typeset(cell)), "target": cell.target}
     if cell is None or column.align == "left":
-        return None if cell is None else _clean(typeset(cell))
+        return None if cell is None else "\n".join(map(_clean, typeset(cell).split("\n")))
     return re.sub(r" (?!\()", "\N{NO-BREAK SPACE}", _clean(cell))
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from reslab.analysis.comparisons import compare_with_published
 from reslab.analysis.groups import Group, datasets_of, on_dataset
-from reslab.analysis.verdicts import Verdict
+from reslab.analysis.verdicts import MARGIN, Verdict
 from reslab.exhibits.blocks import Block, Bullets, Column, Heading, Prose, Table
 from reslab.exhibits.published_tables import Matches, published_table
 from reslab.exhibits.recipes import differences
@@ -118,15 +118,16 @@ def paper_answers(done: Sequence[Group]) -> list[Answer]:
     found = []
     for group, one, verdict in paper_verdicts(own):
         network, theirs = network_name(group.recipe), f"the paper's {figure_in_words(one)}%"
-        side = _SIDES.get(verdict.kind) or ("below" if verdict.difference.value < 0 else "above")
+        stands = _STANDS.get(verdict.kind) or (", below {}" if verdict.difference.value < 0 else ", above {}")
         error = f"{spread(group.last_epoch('test_error'))}%"
-        words = f"{network} at {error} in {epochs_words(group)}, {side} {theirs}"
+        words = f"{network} at {error} in {epochs_words(group)}{stands.format(theirs)}"
         effect = Effect(network, error, theirs, "", verdict.difference, verdict, one.error)
-        found.append(Answer(dataset_name(group.recipe.dataset), words, (effect,)))
+        sized = f"{network} at {error} in {epochs_words(group)}, against {theirs}: {verdict_words(verdict, one.error)}"
+        found.append(Answer(dataset_name(group.recipe.dataset), words, (effect,), sized))
     return found
 
 
-_SIDES = {"lower": "below", "higher": "above", "equal": "equal to", "open": f"{NOT_RESOLVED} from"}
+_STANDS = {"equal": f", within {number(MARGIN)} points of {{}}", "open": f"; difference from {{}} {NOT_RESOLVED}"}
 
 
 def paper_verdicts(groups: Sequence[Group]) -> list[tuple[Group, Published, Verdict]]:

@@ -8,7 +8,17 @@ from reslab.analysis.differences import Difference
 from reslab.analysis.groups import Group
 from reslab.analysis.verdicts import MARGIN, Verdict
 from reslab.exhibits.sizes import size, verdict_words
-from reslab.exhibits.wording import Label, dataset_name, interval, listing, network_name, number, signed, spread
+from reslab.exhibits.wording import (
+    Label,
+    counted,
+    dataset_name,
+    interval,
+    listing,
+    network_name,
+    number,
+    signed,
+    spread,
+)
 from reslab.studies.findings import Findings
 from reslab.studies.reasons import untested
 
@@ -60,10 +70,14 @@ class Answer:
     where: str
     words: str
     effects: tuple[Effect, ...] = ()
+    with_sizes: str = ""
+    """The answer with its sizes, where the effects do not say them best."""
 
     @property
     def sentence(self) -> str:
         """The answer with all its sizes."""
+        if self.with_sizes:
+            return f"{self.where}: {self.with_sizes}."
         parts = [
             f"Against {other}: {'; '.join(one.whole for one in self.effects if one.other + one.others == other)}."
             for other in dict.fromkeys(one.other + one.others for one in self.effects)
@@ -107,13 +121,23 @@ def _words(first: Group, own: Sequence[Compared], label: Label) -> str:
         if there == ["open"]:
             parts = ["no difference is resolved"]
         elif len(there) == 1:
-            whole = "every other setting" if len(tested) > 2 else _named(kinds[there[0]], label)
-            parts = [f"{_KINDS[there[0]]}{'' if there == ['equal'] and len(tested) > 1 else f' with {whole}'}"]
+            parts = [_alike(there[0], [one.second for one in tested], first, label)]
         else:
             known = [kind for kind in there if kind != "open"]
             parts = [f"{_KINDS[kind]} with {_named(kinds[kind], label)}" for kind in known]
-            parts += ["others not resolved"] if "open" in there else []
+            rest = kinds["open"]
+            parts += (
+                [f"not resolved with {label(rest[0])}" if len(rest) == 1 else "others not resolved"] if rest else []
+            )
     return "; ".join([*parts, *(diverged if lost else [])])
+
+
+def _alike(kind: str, others: Sequence[Group], first: Group, label: Label) -> str:
+    """Return what is found where all others stand alike to the first."""
+    if len(others) > 2 and kind in ("lower", "higher"):
+        end = "lowest" if kind == "higher" else "highest"
+        return f"{end} with {label(first)}; all {counted(len(others), 'other')} {kind}"
+    return f"{_KINDS[kind]}{'' if kind == 'equal' and len(others) > 1 else f' with {_named(others, label)}'}"
 
 
 _KINDS = {
@@ -126,12 +150,16 @@ _KINDS = {
 
 
 def _named(groups: Sequence[Group], label: Label) -> str:
-    """Return the names of some settings, or how many they are; what all begin with is said once."""
+    """Return the names of some settings, or how many they are; what all begin or end with is said once."""
     if len(groups) > MOST_NAMED:
         return f"{len(groups)} others"
-    first, *others = map(label, groups)
-    head = first.split(" ")[0]
-    return listing([first, *(name.removeprefix(f"{head} ") if head.isalpha() else name for name in others)])
+    names = [label(group) for group in groups]
+    head, tail = names[0].split(" ")[0], names[0].split(" ")[-1]
+    if tail.isalpha() and all(name.endswith(f" {tail}") for name in names):
+        names[:-1] = [name.removesuffix(f" {tail}") for name in names[:-1]]
+    elif head.isalpha():
+        names[1:] = [name.removeprefix(f"{head} ") for name in names[1:]]
+    return listing(names)
 
 
 def _telling(own: Sequence[Compared]) -> list[Compared]:

@@ -79,6 +79,7 @@ def _responses(groups: Sequence[Group], label: Label, words: Words) -> list[Bloc
             sentences.append(f"On {dataset_name(dataset)} {subject} is {listed}.")
         deeper = responding_less({g.recipe.depth: values for g, values in found if g.recipe.family == "residual"})
         responding |= {dataset_name(dataset): words(f"responses.{deeper}")} if deeper is not None else {}
+    sentences += [words("responses.paper")] if responding else []
     if len(set(responding.values())) == 1:
         sentences += list(responding.values())[:1]
     else:

@@ -41,25 +41,35 @@ def opening(entries: Sequence[Entry]) -> list[Block]:
     if len(told) < 2:
         return []
     told.sort(key=lambda entry: (not entry.full, entry.seeds < 2))
-    figure = overview_figure("overview", [entry.strip for entry in told])
+    figure = overview_figure("overview", _strips(told))
     sentences = _limits(told) + _introduced(told) + _unanswered([entry for entry in entries if not entry.answers])
     return [
-        *([Prose("  ".join(sentences))] if sentences else []),
         _table(told),
+        *([Prose("  ".join(sentences))] if sentences else []),
         *([figure] if figure is not None else []),
     ]
+
+
+def _strips(entries: Sequence[Entry]) -> list[Strip]:
+    """Return the panels of the studies; a title that an earlier study has, too, is told apart by the study's name."""
+    strips: dict[str, Strip] = {}
+    for entry in entries:
+        title, name = entry.strip.title, entry.found.study.name
+        title = f"{title} ({name})" if title in strips else title
+        strips[title] = replace(entry.strip, title=title)
+    return list(strips.values())
 
 
 def _table(entries: Sequence[Entry]) -> Table:
     rows = tuple(
         (
             Link(entry.found.study.title, entry.found.study.name),
-            opened(_merged([(answer.where, answer.words) for answer in answers])),
+            place + _merged([(answer.where, answer.words) for answer in answers]),
             _sizes(answers) or None,
             _seeds(answers),
         )
         for entry in entries
-        for answers in (_short(entry.answers),)
+        for place, answers in (_short(entry.answers),)
     )
     columns = (
         Column("Question", "left"),
@@ -68,49 +78,54 @@ def _table(entries: Sequence[Entry]) -> Table:
         Column("n", "left"),
     )
     lent = any(one.difference.assumed for entry in entries for answer in entry.answers for one in answer.effects)
-    of_one = "where n is 1, intervals assume the spread of the runs with several seeds"
-    caption = (
-        "Differences of the last-epoch test error in percentage points; "
-        f"{of_one if lent else 'one seed has no interval'}.  Full-length trainings come first, then those of several "
-        "seeds."
+    some = any(len(entry.found.compared) > 2 for entry in entries)
+    chosen = "  Where many are compared: the lowest error and the largest difference." if some else ""
+    one = (
+        "Where n is 1, the interval assumes the spread of the runs with several seeds."
+        if lent
+        else "One seed has no interval."
     )
-    return Table("answers", "What was found", caption, columns, rows)
+    return Table(
+        "answers",
+        "What was found",
+        "Last-epoch test error.  The best evidence comes first: full-length training, then several seeds.",
+        columns,
+        rows,
+        (f"Sizes are differences in percentage points.{chosen}  {one}",),
+    )
 
 
-def _short(answers: Sequence[Answer]) -> list[Answer]:
-    """Return answers that are all of one data set, of several networks each, under the networks alone."""
+def _short(answers: Sequence[Answer]) -> tuple[str, list[Answer]]:
+    """Return what answers of several networks on one data set have in common, and the answers under the rest."""
     places = [answer.where.split(", ") for answer in answers]
     if len({place[0] for place in places}) > 1 or any(len(place) < 2 for place in places):
-        return list(answers)
-    return [replace(one, where=", ".join(place[1:])) for one, place in zip(answers, places, strict=True)]
+        return "", list(answers)
+    return f"{places[0][0]}, ", [
+        replace(one, where=", ".join(place[1:])) for one, place in zip(answers, places, strict=True)
+    ]
 
 
 def _merged(parts: Sequence[tuple[str, str]]) -> str:
-    """Return texts with where each holds, each text once."""
+    """Return texts with where each holds, each text once and each place in a line."""
     places: dict[str, list[str]] = {}
     for where, text in parts:
         if text:
             places.setdefault(text, []).append(where)
     wheres = list(dict.fromkeys(listing(dict.fromkeys(where)) for where in places.values()))
     if len(wheres) == 1:
-        return f"{'; '.join(places)} ({wheres[0]})"
-    return ".  ".join(f"{listing(dict.fromkeys(where))}: {text}" for text, where in places.items())
+        return f"{wheres[0]}: {'; '.join(places)}"
+    return ".\n".join(f"{listing(dict.fromkeys(where))}: {text}" for text, where in places.items())
 
 
 def _sizes(answers: Sequence[Answer]) -> str:
-    """Return the effects by where they hold, and what they are against: once, where it is the same."""
-    parts = [
-        (answer.where, other, ", ".join(effect.brief for effect in answer.effects if effect.other == other))
-        for answer in answers
-        for other in dict.fromkeys(effect.other for effect in answer.effects)
-    ]
-    same = len({other for _, other, _ in parts}) == 1
-    several = len({where for where, _, _ in parts}) > 1
-    texts = [
-        f"{f'{where}: ' if several else ''}{listed}{'' if same else f' against {other}'}"
-        for where, other, listed in parts
-    ]
-    return "; ".join(texts) + (f"; against {parts[0][1]}" if same else "")
+    """Return the effects, a line for each place and for each error that they are against."""
+    several = len({answer.where for answer in answers if answer.effects}) > 1
+    lines = []
+    for answer in answers:
+        for other in dict.fromkeys(effect.other + effect.others for effect in answer.effects):
+            listed = ", ".join(effect.brief for effect in answer.effects if effect.other + effect.others == other)
+            lines.append(f"{f'{answer.where}: ' if several else ''}{listed} against {other}")
+    return ";\n".join(lines)
 
 
 def _seeds(answers: Sequence[Answer]) -> str:
@@ -143,8 +158,8 @@ def _introduced(entries: Sequence[Entry]) -> list[str]:
     if len(tasks) < 2:
         return []
     return [
-        f"{opened(counted(len(tasks), 'question'))} are tasks of the assignment, a university course's on residual "
-        "networks: depth is required, the others are options."
+        f"{opened(counted(len(tasks), 'question'))} are tasks of the assignment, which is from a university course "
+        "on residual networks."
     ]
 
 

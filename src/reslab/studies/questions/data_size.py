@@ -155,7 +155,7 @@ def _amounts(key: str, groups: Groups) -> Table:
     columns = (Column("Data set", "left"), *map(Column, ("Share", "Images", "Classes", "Images of a class")))
     several = len(datasets_of(groups)) > 1
     columns, shown = (columns, rows) if several else (columns[1:], [row[1:] for row in rows])
-    caption = "Training images of each share, drawn evenly from each class, the smaller inside the larger."
+    caption = "Training images of each share, drawn evenly from each class; each share contains the smaller ones."
     return Table(key, "Training images", caption, columns, tuple(shown))
 
 

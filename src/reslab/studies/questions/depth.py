@@ -100,7 +100,7 @@ def _pairs(groups: Groups) -> Pairs:
 
 
 def _answers(found: Findings) -> list[Answer]:
-    """Return an answer for each data set: the whole way first, and steps that go against it."""
+    """Return an answer for each data set: the first step, the whole way, and steps that go against it."""
     answers = []
     for dataset in datasets_of(found.done):
         ordered = _by_depth(on_dataset(found.done, dataset))
@@ -110,9 +110,8 @@ def _answers(found: Findings) -> list[Answer]:
         steps = [one for pair in pairwise(ordered) if (one := comparison_of(found.compared, *pair)) is not None]
         kind = whole_way.test.kind
         against = [one for one in steps if one.test and one.test.resolved and one.test.kind != kind]
-        if kind == "unknown":
-            against = [one for one in steps if one.first is ordered[0]]
-        chosen = [whole_way, *(one for one in against if one is not whole_way)]
+        own = [one for one in steps if one.first is ordered[0] or one in against]
+        chosen = [*own, *([] if whole_way in own else [whole_way])]
         answers += answers_by_base(ordered[:1], [one for one in chosen if one.first is ordered[0]], _layers)
         further = [one for one in chosen if one.first is not ordered[0]]
         answers += [answer for one in further for answer in answers_by_base([one.first], [one], _layers)]
