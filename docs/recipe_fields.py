@@ -12,10 +12,10 @@ HEAD = """\
 # Recipes, field by field
 
 A recipe is everything that decides the result of a training, up to rounding; its fields are listed here with their
-defaults and, where a method has one, its source.  Each is a flag of `reslab train` and `reslab run` (`--learning-rate`), a
-key below `[recipe]` or `[vary]` in a [study's TOML file](studies.md), and an argument of [`reslab.train`](python.md).
-`reslab presets` shows the values of the published recipes, and `reslab presets NAME` where each is taken from.  The
-defaults below are those of a bare `Recipe()`; a preset sets its own.
+defaults and, where a method has one, its source.  Each is a flag of `reslab train` and `reslab run`, as in
+`--learning-rate`, a key below `[recipe]` or `[vary]` in a [study's TOML file](studies.md), and an argument of
+[`reslab.train`](python.md).  `reslab presets` shows the values of the published recipes, and `reslab presets NAME`
+where each is taken from.  The defaults below are those of a bare `Recipe()`; a preset sets its own.
 
 This page is made from the docstrings in `src/reslab/recipe.py` by `python docs/recipe_fields.py`.
 """
