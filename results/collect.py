@@ -5,11 +5,14 @@ python results/collect.py RUNS [--weights RECIPE_ID ...]
 
 import argparse
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from reslab.lab.places import Folder
 from reslab.lab.share import write_index
 from reslab.lab.store import RunFiles, find_runs
+from reslab.studies.asked import record, recorded
+from reslab.studies.study import Study
 
 HERE = Path(__file__).parent / "runs"
 RECORDS = (
@@ -45,8 +48,21 @@ def collect(runs: Path, to: Path, with_weights: frozenset[str]) -> list[str]:
     studies = runs / "studies"
     if studies.is_dir():
         shutil.copytree(studies, to / "studies", dirs_exist_ok=True)
+    for study in recorded(to)[0]:
+        record(to, with_all_seeds(study, to))
     write_index(Folder(to))
     return collected
+
+
+def with_all_seeds(study: Study, root: Path) -> Study:
+    """Return the study with every seed of a variant that has ended: some recipes have more than the others."""
+    variants = []
+    for variant in study.variants:
+        places = map(RunFiles, (root / variant.recipe.id).glob("seed*"))
+        ended = {files.read_run().seed for files in places if files.ended() is not None}
+        seeds = tuple(sorted(ended | set(study.seeds_of(variant))))
+        variants.append(variant if seeds == study.seeds_of(variant) else replace(variant, seeds=seeds))
+    return replace(study, variants=tuple(variants))
 
 
 def main() -> None:

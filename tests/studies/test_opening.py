@@ -54,7 +54,7 @@ def test_what_the_runs_cannot_show_is_said_once_and_the_assignment_introduced(tm
     words = words_of(_opening(tmp_path, *ask_all("assignment", SHORT).studies))
     assert words.count("These runs cannot show") == 1
     assert "what holds at full length (all saw " in words
-    assert "which differences another seed would reverse (five studies have one seed each)" in words
+    assert "which differences another seed would reverse (all settings have one seed)" in words
     assert "Five questions are tasks of the assignment, which is from a university course on residual networks" in words
 
 

@@ -15,8 +15,11 @@ from reslab.exhibits.wording import Label, dataset_name
 
 @unchecked
 def effective_rate_figure(key: str, groups: Sequence[Group], label: Label, *, ordered: bool = False) -> Figure | None:
-    """Return rate / (norm of the weights)² against the epoch, means over the seeds; None where no norm was recorded."""
-    drawn = telling([group for group in groups if effective_rates(group).height], label)
+    """Return rate / (norm of the weights)² against the epoch, means over the seeds; None where it was not recorded of two."""
+    recorded = [group for group in groups if group.has_result and _recorded_throughout(group)]
+    if len(recorded) < 2:
+        return None
+    drawn = telling(recorded, label)
     curves, stride = [(group, effective_rates(group)) for group in drawn], drawn_every(drawn) if drawn else 1
     if not curves:
         return None
@@ -54,6 +57,11 @@ def effective_rates(group: Group) -> pl.DataFrame:
     """Return epoch and mean of rate / norm² over the runs that curves are drawn from, where both were recorded."""
     epochs = group.drawn_epochs.filter((pl.col("weight_norm") > 0) & (pl.col("rate") > 0))
     return mean_curve(epochs.with_columns(effective=pl.col("rate") / pl.col("weight_norm") ** 2), "effective")
+
+
+def _recorded_throughout(group: Group) -> bool:
+    """Say whether each epoch has a norm: runs begun by earlier versions have it of their last epochs at most."""
+    return effective_rates(group).height == group.drawn_epochs["epoch"].n_unique()
 
 
 @unchecked

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Block, Column, Link, Prose, Table
 from reslab.exhibits.overview import Strip, overview_figure
 from reslab.exhibits.sizes import seeds
-from reslab.exhibits.wording import counted, listing, opened, that_do
+from reslab.exhibits.wording import counted, listing, opened
 from reslab.studies.answers import Answer
 from reslab.studies.comparable import is_full, schedule_share
 from reslab.studies.findings import Findings
@@ -139,16 +140,22 @@ def _limits(entries: Sequence[Entry]) -> list[str]:
     """Return in a sentence what these runs cannot show."""
     groups = [group for entry in entries for group in entry.found.done]
     short = [share for group in groups if not is_full(group) and (share := schedule_share(group)) is not None]
-    single = sum(entry.seeds == 1 for entry in entries)
+    single = sum(group.num_finished == 1 for group in groups)
     parts = []
     if short:
         seen = " to ".join(dict.fromkeys(f"{100 * share:.2g}%" for share in (min(short), max(short))))
-        few = "all" if len(short) == len(groups) else "most" if 2 * len(short) > len(groups) else "some"
-        parts.append(f"what holds at full length ({few} saw {seen} of the images of the paper's training)")
+        parts.append(
+            f"what holds at full length ({_how_many(len(short), groups)} saw {seen} of the images of the paper's training)"
+        )
     if single:
-        have = that_do(single, "study has", "studies have")
-        parts.append(f"which differences another seed would reverse ({have} one seed each)")
+        parts.append(
+            f"which differences another seed would reverse ({_how_many(single, groups)} settings have one seed)"
+        )
     return [f"These runs cannot show {' or '.join(parts)}."] if parts else []
+
+
+def _how_many(number: int, groups: Sequence[Group]) -> str:
+    return "all" if number == len(groups) else "most" if 2 * number > len(groups) else "some"
 
 
 def _introduced(entries: Sequence[Entry]) -> list[str]:
