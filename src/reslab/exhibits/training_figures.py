@@ -15,7 +15,7 @@ from reslab.exhibits.wording import Label, dataset_name
 
 @unchecked
 def effective_rate_figure(key: str, groups: Sequence[Group], label: Label, *, ordered: bool = False) -> Figure | None:
-    """Return rate / (norm of the weights)² against the epoch, means over the seeds; None where it was not recorded of two."""
+    """Return rate / (norm of the weights)² against the epoch, means over the seeds; None unless two have it."""
     recorded = [group for group in groups if group.has_result and _recorded_throughout(group)]
     if len(recorded) < 2:
         return None

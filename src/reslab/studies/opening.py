@@ -144,13 +144,11 @@ def _limits(entries: Sequence[Entry]) -> list[str]:
     parts = []
     if short:
         seen = " to ".join(dict.fromkeys(f"{100 * share:.2g}%" for share in (min(short), max(short))))
-        parts.append(
-            f"what holds at full length ({_how_many(len(short), groups)} saw {seen} of the images of the paper's training)"
-        )
+        few = _how_many(len(short), groups)
+        parts.append(f"what holds at full length ({few} saw {seen} of the images of the paper's training)")
     if single:
-        parts.append(
-            f"which differences another seed would reverse ({_how_many(single, groups)} settings have one seed)"
-        )
+        have = f"{_how_many(single, groups)} settings have one seed"
+        parts.append(f"which differences another seed would reverse ({have})")
     return [f"These runs cannot show {' or '.join(parts)}."] if parts else []
 
 
