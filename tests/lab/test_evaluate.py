@@ -18,7 +18,7 @@ from reslab.lab.doubts import suspicious, undecided
 from reslab.lab.evaluate import Evaluated, evaluate_run, evaluate_weights
 from reslab.lab.store import RunFiles
 from reslab.models.networks import build
-from reslab.models.weights import WeightsFile, read_weights
+from reslab.models.weights import WeightsFile, read_weights, save_weights
 from reslab.training.evaluation import Evaluation
 
 TRAINING = "train --dataset digits --depth 8 --epochs 6 --precision fp32 --threads 1 --learning-rate 0.05"
@@ -267,3 +267,11 @@ def test_a_flipped_bit_in_any_file_of_the_run_is_told(trained: RunFiles, tmp_pat
     (files.path / name).write_bytes(content)
     with pytest.raises(DamagedError, match=f"{name} is damaged"):
         evaluate_run(files)
+
+
+@pytest.mark.parametrize("family", ["preact", "wide"])
+def test_weights_with_the_norm_first_are_told_what_to_give(tmp_path: Path, family: str) -> None:
+    module = build(family, 8 if family == "preact" else 10, "B", 10, initialisation="he-fan-in", seed=0)
+    save_weights(module, tmp_path / "weights.safetensors")
+    with pytest.raises(CheckpointError, match=r"pre-activation or wide network.*reslab evaluate RUN"):
+        evaluate_weights(tmp_path / "weights.safetensors", dataset="digits")

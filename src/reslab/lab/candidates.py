@@ -8,7 +8,7 @@ from typing import Any
 from reslab.datasets import DATASETS, known
 from reslab.errors import CheckpointError, ResLabError
 from reslab.lab.store import RunFiles
-from reslab.models.fitting import infer_classes, infer_depth, infer_families, infer_shortcut
+from reslab.models.fitting import has_norm_first, infer_classes, infer_depth, infer_families, infer_shortcut
 from reslab.models.networks import skeleton
 from reslab.models.weights import WeightsFile, load_into
 from reslab.presets import preset_recipe
@@ -71,6 +71,11 @@ def candidates(weights: WeightsFile, path: Path, asked: Asked) -> Candidates:
     Raises `CheckpointError` where the weights do not fit what was said.
     """
     state = weights.weights
+    if asked.family is None and has_norm_first(state):
+        raise CheckpointError(
+            "the weights are of a pre-activation or wide network, of which a file does not tell all: measure their run "
+            "with reslab evaluate RUN, or give --family preact, or --family preact-bottleneck and --depth"
+        )
     run, remarks = (None, []) if asked.preset is not None else _run_beside(path, weights)
     said = None if run is None else run.read_run().recipe
     dataset, dataset_by = _dataset(state, asked, said)

@@ -60,6 +60,11 @@ def infer_families(state: Mapping[str, Any]) -> tuple[str, ...]:
     return ("residual", "plain") if infer_shortcut(state) == "A" else ("residual",)
 
 
+def has_norm_first(state: Mapping[str, Any]) -> bool:
+    """Say whether the weights are of a pre-activation or wide network of ours: a batch norm after the last block."""
+    return {"norm.weight", "norm.running_mean", "layer3.0.bn1.weight"} <= set(state)
+
+
 def misfits(own: Mapping[str, Shaped], state: Mapping[str, Shaped]) -> list[tuple[str, list[str]]]:
     """Return what is missing, unexpected and of another shape, each as words and names; nothing where all fits."""
     missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
