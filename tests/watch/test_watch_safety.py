@@ -12,7 +12,6 @@ from watch_fakes import ADDRESS, DEEP, SHALLOW, client, plant, served, the_study
 from reslab.recipe import Run
 from reslab.studies.asked import record
 from reslab.watch.safety import host_name
-from synthetic import write_run
 
 SECRET = "the key of the house"
 
@@ -278,6 +277,3 @@ def test_streams_end_with_the_server(root: Path) -> None:
         assert next(lines) == "retry: 2000"
         watch.close()
         assert [line for line in lines if line.startswith("data:")]
-
-
-__all__ = ["hostile", "write_run"]

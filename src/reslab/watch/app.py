@@ -55,9 +55,11 @@ class Watch:
         self.started = secrets.token_hex(4)
         self.closing = False
         self._told: asyncio.Event = asyncio.Event()
+        self._num_told = 0
 
     def tell(self) -> None:
         """Wake every stream."""
+        self._num_told += 1
         self._told.set()
         self._told = asyncio.Event()
 
@@ -81,7 +83,7 @@ class Watch:
         yield "retry: 2000\n\n"
         while not self.closing:
             told = self._told
-            found = {"version": self.laboratory.version, "server": self.started, "time": time.time()}
+            found = {"news": self._num_told, "server": self.started, "time": time.time()}
             yield f"data: {json.dumps(found)}\n\n"
             try:
                 await asyncio.wait_for(told.wait(), BEAT_SECONDS)

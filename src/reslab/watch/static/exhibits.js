@@ -62,7 +62,8 @@ const chartOf = (panel, datasets, label) => {
 // What a reader has zoomed and picked, to be put into the chart that takes the place of this one.
 const kept = (view) => {
   const own = (name) => /^(zoomed|picked)/.test(name);
-  return view.getState({ signals: own, data: (name) => own(name) && name.endsWith("_store") });
+  const state = view.getState({ signals: own, data: (name) => own(name) && name.endsWith("_store") });
+  return Object.values(state.data || {}).some((rows) => rows?.length) ? state : null;
 };
 
 const draw = async (host) => {
@@ -76,7 +77,7 @@ const draw = async (host) => {
     if (coarse) still(spec);
     if (host.clientWidth < 440) narrow(spec);
     const state = host.view ? kept(host.view) : null;
-    const live = host.appendChild(el("div", { class: "waiting" }));
+    const live = host.appendChild(el("div", { class: "waiting", "aria-hidden": "true" })); // the host tells what it is
     const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true, defaultStyle: false, tooltip: { disableDefaultStyle: true } };
     const { view } = await embed(live, spec, options);
     if (state) try { await view.setState(state).runAsync(); } catch { /* the new chart has no such selection */ }

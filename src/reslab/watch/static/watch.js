@@ -19,6 +19,7 @@ let heard = 0; // when the stream last gave a sign of life
 let answered = 0; // when the server last answered
 let failed = "";
 let asking = null;
+let latest = ""; // the last news that the stream told of
 let known = {};
 
 const parameters = () => Object.fromEntries(new URLSearchParams(location.search));
@@ -43,9 +44,9 @@ const VIEWS = { plan, study, run, compare, scores };
 const go = (wanted, typing = false) => {
   const next = address(wanted);
   if (next === location.search) return;
-  const same = wanted.view === (parameters().view || "plan") || (!wanted.view && parameters().view === undefined);
+  const same = source(wanted) === source(parameters());
   history[typing || same ? "replaceState" : "pushState"](null, "", next || "?");
-  if (typing) show(); else visit(same);
+  if (same && data) { shown.address = location.search; show(); } else visit(same);
 };
 
 const visit = (same = false) => {
@@ -108,7 +109,7 @@ const load = async () => {
     const response = await fetch(from, { signal: mine.signal, headers: { accept: "application/json" } });
     answered = Date.now();
     const tag = response.headers.get("etag");
-    if (response.ok && shown.from === from && shown.tag === tag && view.dataset.shown) return;
+    if (response.ok && shown.from === from && shown.tag === tag && view.dataset.shown) { failed = ""; return; }
     const found = await response.json();
     if (mine !== asking) return;
     if (!response.ok) throw new Error(found.error || `the server answered ${response.status}`);
@@ -167,12 +168,15 @@ const listen = () => {
   stream?.close();
   if (document.hidden) { stream = null; return; }
   stream = new EventSource("events");
+  stream.onerror = () => { if (Date.now() - answered > 1000) load(); }; // is it the stream, or the server?
   stream.onmessage = (event) => {
     heard = answered = Date.now();
     const found = JSON.parse(event.data);
     if (server && server !== found.server) renew();
     server = found.server;
-    if (failed || found.version !== shown.version || shown.from === undefined) load().then(() => { shown.version = found.version; });
+    const newest = `${found.server} ${found.news}`;
+    if (failed || newest !== latest) load();
+    latest = newest;
     tell();
   };
 };

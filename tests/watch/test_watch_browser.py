@@ -1,0 +1,290 @@
+"""The page in a real browser: it changes as runs do, comes back, and can be used without a mouse."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_watch_safety import SCRIPTS, hostile
+from watch_fakes import DEEP, SHALLOW, plant
+
+from reslab.recipe import Run
+from synthetic import Truth, write_run
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: install it (apt-get install chromium)"),
+]
+
+
+class Served:
+    """The verb `watch` in a process of its own."""
+
+    def __init__(self, root: Path, port: int = 0) -> None:
+        command = [sys.executable, "-m", "reslab", "watch", "--runs", str(root), "--out", str(root.parent / "report")]
+        self.process = subprocess.Popen([*command, "--port", str(port)], stderr=subprocess.PIPE, text=True)
+        assert self.process.stderr is not None
+        first = self.process.stderr.readline()
+        assert first.startswith("The live page: "), first
+        self.address = first.split()[-1]
+
+    @property
+    def port(self) -> int:
+        return int(self.address.rsplit(":", 1)[1].strip("/"))
+
+    def stop(self) -> float:
+        """Send Ctrl-C; return after how many seconds the process had ended."""
+        begun = time.monotonic()
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(timeout=10)
+        took = time.monotonic() - begun
+        self.close()
+        return took
+
+    def close(self) -> None:
+        """End the process, if it has not ended."""
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        found = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    plant(tmp_path / "runs")
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def server(root: Path) -> Iterator[Served]:
+    found = Served(root)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def page(browser: Any, server: Served) -> Iterator[Any]:
+    context = browser.new_context(base_url=server.address, viewport={"width": 1200, "height": 900})
+    made = context.new_page()
+    made.set_default_timeout(20_000)
+    made.problems = []
+    made.on("pageerror", lambda error: made.problems.append(str(error)))
+    made.on("console", lambda said: made.problems.append(said.text) if said.type == "error" else None)
+    made.on("dialog", lambda dialog: (made.problems.append("a script ran"), dialog.dismiss()))
+    yield made
+    context.close()
+
+
+def all_lines(tmp_path: Path, run: Run, truth: Truth) -> list[str]:
+    """Return the lines that a run writes from its beginning to its end."""
+    return (write_run(tmp_path / "whole", run, truth) / "metrics.jsonl").read_text().splitlines(keepends=True)
+
+
+def test_a_study_trains_before_the_readers_eyes(page: Any, root: Path, tmp_path: Path) -> None:
+    """The curve grows without a reload, the seed ends and the verdict changes, and the reader's place is kept."""
+    page.goto("?view=study&name=my-depth")
+    line = page.locator(".curves .chart").last.locator("svg .mark-line path").first
+    line.wait_for()
+    page.evaluate("window.stays = true")
+    before, errors = line.get_attribute("d"), page.locator("#my-depth-errors").inner_text()
+    page.locator("#my-depth-errors").scroll_into_view_if_needed()
+    place = page.evaluate("scrollY")
+    assert place > 0
+    run = Run(SHALLOW, 1)
+    lines = all_lines(tmp_path, run, Truth(9.0, 1.0, 0.2))
+    with (root / run.id / "metrics.jsonl").open("a") as file:
+        file.writelines(lines[5:9])
+    page.locator(".chips", has_text="epoch 9").wait_for()
+    page.wait_for_function(
+        "before => document.querySelector('.curves figure:last-child .mark-line path').getAttribute('d') !== before",
+        arg=before,
+    )
+    with (root / run.id / "metrics.jsonl").open("a") as file:
+        file.writelines(lines[9:])
+    shutil.copy(tmp_path / "whole" / run.id / "result.json", root / run.id / "result.json")
+    page.wait_for_function("before => document.querySelector('#my-depth-errors').innerText !== before", arg=errors)
+    assert page.evaluate("window.stays") is True
+    assert abs(page.evaluate("scrollY") - place) < 300
+    assert not page.problems
+
+
+def test_a_run_fails_and_its_text_is_there(page: Any, root: Path) -> None:
+    run = Run(SHALLOW, 1)
+    page.goto(f"?view=run&id={run.id}")
+    page.locator("h1", has_text="ResNet-8").wait_for()
+    failure = {
+        "kind": "out-of-memory",
+        "message": "the card has 1 GiB left",
+        "traceback": "Traceback\n  in step\nMemoryError",
+        "epoch": 5,
+        "iteration": 9,
+    }
+    (root / run.id / "failure.json").write_text(json.dumps({"format": 1, "run": run.id, **failure}))
+    page.locator(".failure", has_text="the card has 1 GiB left").wait_for()
+    assert "in step\nMemoryError" in page.locator(".failure pre").inner_text()
+    assert "failed" in page.locator(".tally").first.inner_text()
+    assert not page.problems
+
+
+def test_filter_sort_and_compare_are_in_the_address(page: Any) -> None:
+    page.goto("")
+    page.get_by_label("Find").fill("shallow")
+    page.locator("tr", has_text="deep").wait_for(state="detached")
+    assert "q=shallow" in page.url
+    page.reload()
+    page.locator("tr", has_text="shallow").wait_for()
+    assert page.locator("tbody tr").count() == 1
+    page.goto("?view=scores")
+    page.get_by_role("button", name="Test error").click()
+    assert "order=down" in page.url
+    errors = [float(text) for text in page.locator("tbody td:nth-child(2)").all_inner_texts()]
+    assert errors == sorted(errors, reverse=True)
+    page.goto(f"?view=compare&a={Run(SHALLOW, 0).id}&b={Run(DEEP, 0).id}")
+    page.locator(".verdict").wait_for()
+    assert "depth" in page.get_by_role("region", name="What differs").inner_text()
+    assert not page.problems
+
+
+def test_a_page_left_open_comes_back_after_the_server(page: Any, root: Path, server: Served) -> None:
+    page.goto("")
+    page.locator(".contact[data-state=live]").wait_for()
+    assert server.stop() < 3  # its stream is open
+    page.locator(".contact[data-state=stale]").wait_for()
+    assert page.locator("tr", has_text="shallow").count() == 1
+    again = Served(root, server.port)
+    try:
+        write_run(root, Run(SHALLOW, 9), Truth(3.0, 1.0), stop_after=2)
+        page.locator("section[data-key=other-runs]").wait_for()
+        page.locator(".contact[data-state=live]").wait_for()
+    finally:
+        again.stop()
+
+
+def test_by_keyboard_alone(page: Any) -> None:
+    page.goto("")
+    page.locator("h2").wait_for()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Compare"
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    page.locator("h1", has_text="Scoreboard").wait_for()
+    assert "view=scores" in page.url
+    page.wait_for_function("document.activeElement.id === 'view'")
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    while page.evaluate("document.activeElement.className") != "sort":
+        page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**order=down**")
+    assert page.evaluate("document.activeElement.textContent").startswith("Test error")
+    assert not page.problems
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1200])
+def test_axe_finds_nothing_serious(page: Any, width: int, scheme: str) -> None:
+    axe = pytest.importorskip("axe_core_python.sync_playwright").Axe()
+    page.set_viewport_size({"width": width, "height": 800})
+    page.emulate_media(color_scheme=scheme)
+    views = [
+        "",
+        "?view=study&name=my-depth",
+        f"?view=run&id={Run(DEEP, 1).id}",
+        "?view=scores",
+        f"?view=compare&a={Run(SHALLOW, 0).id}&b={Run(DEEP, 0).id}",
+    ]
+    for view in views:
+        page.goto(view)
+        page.locator("main h1").wait_for()
+        if "study" in view or "run" in view or "a=" in view:
+            page.locator(".chart svg").first.wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, view
+        found = axe.run(page)
+        serious = [
+            (one["id"], [node["html"][:120] for node in one["nodes"]][:3])
+            for one in found["violations"]
+            if one["impact"] in ("serious", "critical")
+        ]
+        assert not serious, (view, serious)
+
+
+@pytest.mark.parametrize("script", SCRIPTS[:2])
+def test_no_script_of_a_run_is_run(browser: Any, tmp_path: Path, script: str) -> None:
+    root = tmp_path / "runs"
+    hostile(root, script)
+    served = Served(root)
+    context = browser.new_context(base_url=served.address)
+    page = context.new_page()
+    ran: list[str] = []
+    page.on("dialog", lambda dialog: (ran.append(dialog.message), dialog.dismiss()))
+    page.on("console", lambda said: ran.append(said.text) if "Content Security Policy" in said.text else None)
+    try:
+        for view in (
+            "",
+            "?view=study&name=my-depth",
+            f"?view=run&id={Run(DEEP, 1).id}",
+            "?view=scores",
+            f"?view={script}",
+        ):
+            page.goto(view)
+            page.locator("main h1").wait_for()
+            page.wait_for_timeout(300)
+        assert not ran
+        assert page.locator("main img[src=x], main svg[onload]").count() == 0
+    finally:
+        context.close()
+        served.stop()
+
+
+def test_nothing_comes_from_elsewhere_and_the_report_opens(page: Any, server: Served, root: Path) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto("?view=study&name=my-depth")
+    page.locator(".chart svg").first.wait_for()
+    page.get_by_role("button", name="Write the report").click()
+    link = page.get_by_role("link", name="open it")
+    link.wait_for(timeout=120_000)
+    assert (root.parent / "report" / "index.html").exists()
+    with page.context.expect_page() as opened:
+        link.click()
+    opened.value.locator("h1").first.wait_for()
+    assert opened.value.evaluate("origin") == "null"
+    assert all(url.startswith(server.address) for url in asked), asked
+
+
+def test_a_hidden_tab_is_paused(page: Any, root: Path) -> None:
+    page.add_init_script("Object.defineProperty(document, 'hidden', {get: () => window.away === true})")
+    page.goto("")
+    page.locator(".contact[data-state=live]").wait_for()
+    page.evaluate("window.away = true; document.dispatchEvent(new Event('visibilitychange'))")
+    page.locator(".contact[data-state=paused]").wait_for()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    write_run(root, Run(SHALLOW, 9), Truth(3.0, 1.0), stop_after=2)
+    page.wait_for_timeout(2500)
+    assert not asked
+    page.evaluate("window.away = false; document.dispatchEvent(new Event('visibilitychange'))")
+    page.locator("section[data-key=other-runs]").wait_for()
