@@ -176,13 +176,14 @@ export const morph = (old, next) => {
     return;
   }
   if (["INPUT", "SELECT", "TEXTAREA"].includes(old.nodeName)) return;
-  for (const [at, want] of [...next.childNodes].entries()) {
+  const wants = [...next.childNodes]; // those that are inserted leave `next`
+  for (const [at, want] of wants.entries()) {
     const key = want.dataset?.key;
-    const moved = key && [...old.children].slice(0).find((child) => child.dataset.key === key);
+    const moved = key && [...old.children].find((child) => child.dataset.key === key);
     const have = moved || old.childNodes[at];
     if (moved && old.childNodes[at] !== moved) old.insertBefore(moved, old.childNodes[at] || null);
     if (have && alike(have, want)) morph(have, want);
     else old.insertBefore(want, old.childNodes[at] || null);
   }
-  while (old.childNodes.length > next.childNodes.length + (next.inserted || 0)) old.lastChild.remove();
+  while (old.childNodes.length > wants.length) old.lastChild.remove();
 };
