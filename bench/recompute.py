@@ -319,7 +319,9 @@ def design(row: Row, known: dict[str, Recipe], tally: Tally, table: str) -> None
             data = recipe.each(lambda run: run["provenance"]["data"])[0]
             own = data["num_classes"], data["num_train"] // data["num_classes"]
             if own == numbers and "same passes" not in label:
-                tally.check((table, row[classes], head), shown, *spread(recipe.last("test_error")))
+                seeds = recipe.last("test_error")
+                counted = [float(len(seeds))] if "n = " in shown else []
+                tally.check((table, row[classes], head), shown, *spread(seeds), *counted)
                 break
         else:
             tally.check((table, row[classes], head), shown)

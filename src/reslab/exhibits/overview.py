@@ -11,7 +11,7 @@ from reslab.exhibits.factor_figures import Mark, mean_row
 from reslab.exhibits.style import OKABE_ITO, panel, unchecked
 from reslab.exhibits.wording import dataset_name, listing
 
-HEIGHT = 62
+HEIGHT = 46
 COLUMNS = 6
 MOST_PLACES = 8
 """Labels that a small panel has room for."""

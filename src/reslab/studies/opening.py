@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Block, Column, Link, Prose, Table
 from reslab.exhibits.overview import Strip, overview_figure
-from reslab.exhibits.sizes import seeds
-from reslab.exhibits.wording import counted, listing, opened
-from reslab.studies.answers import Answer
+from reslab.exhibits.wording import counted, listing, opened, points
+from reslab.studies.answers import Answer, Effect
 from reslab.studies.comparable import is_full, schedule_share
 from reslab.studies.findings import Findings
 from reslab.studies.plans import assignment_plan
@@ -92,7 +91,10 @@ def _table(entries: Sequence[Entry]) -> Table:
         "Last-epoch test error.  The best evidence comes first: full-length training, then several seeds.",
         columns,
         rows,
-        (f"Sizes are differences in percentage points.{chosen}  {one}",),
+        (
+            f"Sizes are differences in percentage points.{chosen}  {one}  Answers allow for how many are compared; "
+            "intervals do not.",
+        ),
     )
 
 
@@ -123,17 +125,23 @@ def _sizes(answers: Sequence[Answer]) -> str:
     several = len({answer.where for answer in answers if answer.effects}) > 1
     lines = []
     for answer in answers:
-        for other in dict.fromkeys(effect.other + effect.others for effect in answer.effects):
-            listed = ", ".join(effect.brief for effect in answer.effects if effect.other + effect.others == other)
+        for other in dict.fromkeys(map(_against, answer.effects)):
+            listed = ", ".join(effect.brief for effect in answer.effects if _against(effect) == other)
             lines.append(f"{f'{answer.where}: ' if several else ''}{listed} against {other}")
     return ";\n".join(lines)
 
 
+def _against(effect: Effect) -> str:
+    """Return what an effect is against, with its mean error: the spread is in the chapter."""
+    return f"{effect.other} ({points(effect.first)}%)" if effect.others else effect.other
+
+
 def _seeds(answers: Sequence[Answer]) -> str:
-    """Return how many seeds the effects are of, each count once."""
-    return "; ".join(
-        dict.fromkeys(seeds(one.difference).removeprefix("n = ") for answer in answers for one in answer.effects)
-    )
+    """Return how many seeds the two sides of the effects have: the fewest to the most."""
+    found = [one.difference for answer in answers for one in answer.effects]
+    # A published figure is a first side of one; a base of one seed is no more than the others.
+    counts = sorted({one.n_second for one in found} | {one.n_first for one in found if one.n_first > 1})
+    return "\N{EN DASH}".join(dict.fromkeys(str(count) for count in counts[:1] + counts[-1:]))
 
 
 def _limits(entries: Sequence[Entry]) -> list[str]:
