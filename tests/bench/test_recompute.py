@@ -32,8 +32,8 @@ def test_over_a_thousand_figures_of_our_report_agree_with_the_records(
 @pytest.mark.parametrize(
     ("table", "there", "instead"),
     [
-        ("depth-errors", "14.08", "14.09"),
-        ("appendix-steps", "23.73", "23.83"),
+        ("depth-errors", "13.95", "13.96"),
+        ("appendix-steps", "34.95", "35.05"),
         ("appendix-runs", "8 min 34 s", "8 min 36 s"),
     ],
 )
