@@ -239,7 +239,12 @@ def test_no_script_of_a_run_is_run(browser: Any, tmp_path: Path, script: str) ->
     context = browser.new_context(base_url=served.address)
     page = context.new_page()
     ran: list[str] = []
-    page.on("dialog", lambda dialog: (ran.append(dialog.message), dialog.dismiss()))
+
+    def dismissed(dialog: Any) -> None:
+        ran.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", dismissed)
     page.on("console", lambda said: ran.append(said.text) if "Content Security Policy" in said.text else None)
     try:
         for view in (

@@ -56,7 +56,12 @@ def test_only_what_was_appended_is_read(root: Path, monkeypatch: pytest.MonkeyPa
     found = watched(folder)
     taken: list[bytes] = []
     take = Watched._take
-    monkeypatch.setattr(Watched, "_take", lambda self, lines: (taken.extend(lines), take(self, lines)))
+
+    def noted(self: Watched, lines: list[bytes]) -> None:
+        taken.extend(lines)
+        take(self, lines)
+
+    monkeypatch.setattr(Watched, "_take", noted)
     with (folder / "metrics.jsonl").open("a") as file:
         file.write(line(6, test_error=4.0) + line(7, test_error=3.9)[:-9])
     assert found.look(Holding())

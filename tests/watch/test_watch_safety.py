@@ -152,7 +152,7 @@ def test_no_other_site_can_write_the_report(root: Path, headers: dict[str, str])
 @pytest.mark.parametrize("token", ["", "x", "é"])
 def test_the_report_needs_the_pages_token(root: Path, token: str) -> None:
     with client(root) as asked:
-        answer = asked.post("/report", headers={"origin": ADDRESS, "x-reslab-write": token.encode()})
+        answer = asked.post("/report", headers={b"origin": ADDRESS.encode(), b"x-reslab-write": token.encode()})
     assert answer.status_code == 403
 
 
