@@ -31,9 +31,11 @@ def pytest_configure(config: pytest.Config) -> None:
         kernels()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what is marked `deep`, unless the profile is."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what is marked `deep`, unless the profile is, and `cluster`, unless it is asked for."""
     for item in items:
+        if "cluster" not in config.option.markexpr and item.get_closest_marker("cluster"):
+            item.add_marker(pytest.mark.skip(reason="starts daemons; make test-cluster runs it"))
         if not DEEP and item.get_closest_marker("deep"):
             item.add_marker(pytest.mark.skip(reason=WHY_SKIPPED))
 
