@@ -23,7 +23,7 @@ def test_deep_tests_are_skipped_with_the_reason(
     plain = pytest.Function.from_parent(
         request.node.parent, name="plain", callobj=test_the_profile_says_how_many_examples_are_tried
     )
-    pytest_collection_modifyitems([marked, plain])
+    pytest_collection_modifyitems(request.config, [marked, plain])
     reasons = [[mark.kwargs["reason"] for mark in item.iter_markers("skip")] for item in (marked, plain)]
     assert reasons == [[] if deep else [profiles.WHY_SKIPPED], []]
 
