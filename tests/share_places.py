@@ -66,3 +66,9 @@ def listing(files: RunFiles, entries: dict[str, Any]) -> None:
     content.pop(DIGEST)
     content["files"] |= entries
     (files.path / "manifest.json").write_bytes(json_bytes(signed(content)))
+
+
+def origin(files: RunFiles) -> dict[str, Any] | None:
+    """Return where a run was fetched from last, by its provenance; None for one that was trained here."""
+    hops = (files.provenance() or {}).get("fetched") or []
+    return hops[-1] if hops else None

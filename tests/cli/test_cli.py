@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
+from quick_machine import settle
 
 from folder_fakes import write_folders
 from reslab.cli import COMMANDS, DATA_COMMANDS, app, main
@@ -63,11 +64,7 @@ def reslab(
     tmp_path: Path, empty_cache: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Reslab:
     """Return a function that runs a command line in an empty folder and returns code, output and errors."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("RESLAB_RUNS", "RESLAB_DATA", "RESLAB_PRECISION"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("reslab.lab.speed._side_by_side", lambda device, precision, jobs: 30_000 / jobs)
-    monkeypatch.setattr("reslab.lab.speed.share_threads", lambda jobs: 1)  # other tests run beside
+    settle(tmp_path, monkeypatch)
 
     def run(*arguments: str) -> tuple[int, str, str]:
         code = main(list(arguments))

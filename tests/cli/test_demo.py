@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from quick_machine import settle
 
 from reslab.cli import demo as verb
 from reslab.cli import main
@@ -21,11 +22,7 @@ def reslab(
     tmp_path: Path, empty_cache: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Reslab:
     """Return a function that runs a command line with --json in an empty folder and returns what it prints."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("RESLAB_RUNS", "RESLAB_DATA", "RESLAB_PRECISION"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("reslab.lab.speed._side_by_side", lambda device, precision, jobs: 30_000 / jobs)
-    monkeypatch.setattr("reslab.lab.speed.share_threads", lambda jobs: 1)
+    settle(tmp_path, monkeypatch)
 
     def run(*arguments: str) -> Any:
         code = main([*arguments, "--json"])

@@ -2,28 +2,25 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cluster_runs import RECIPE, RUNS, bits, wait_for
 
 from reslab.lab import launch as here
 from reslab.lab import ray_cluster
 from reslab.lab.launch import Event
 from reslab.lab.settings import Settings
-from reslab.lab.store import RunFiles, run_files
-from reslab.presets import preset_recipe
-from reslab.recipe import Run, stretch, vary
+from reslab.lab.store import run_files
+from reslab.recipe import Run, vary
 
 ray = pytest.importorskip("ray", reason="needs Ray: make test-cluster installs it")
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.filterwarnings("ignore"),  # Ray's own
 ]
-
-RECIPE = vary(stretch(preset_recipe("assignment", dataset="digits", depth=8), 20), train_share=0.5)
-RUNS = [Run(RECIPE, seed) for seed in range(6)]
 
 
 @pytest.fixture(scope="module")
@@ -38,18 +35,6 @@ def cluster() -> Iterator[Any]:
     found.shutdown()
 
 
-def wait_for(holds: Callable[[], object], seconds: float = 180.0) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.1)
-
-
-def bits(files: RunFiles) -> tuple[bytes, list[float]]:
-    assert files.status() == "finished", files.failure()
-    return files.weights.read_bytes(), [row["test_loss"] for row in files.metrics()]
-
-
 def test_six_runs_survive_a_node_and_have_the_bits_of_one_machine(cluster: Any, tmp_path: Path) -> None:
     nodes = [cluster.add_node(num_cpus=2) for _ in range(3)]
     events: list[Event] = []
@@ -61,7 +46,7 @@ def test_six_runs_survive_a_node_and_have_the_bits_of_one_machine(cluster: Any, 
         target=lambda: done.append(ray_cluster.launch(root, RUNS, settings=settings, on_event=events.append))
     )
     thread.start()
-    wait_for(lambda: all(run_files(root, run).metrics() for run in RUNS))
+    wait_for(lambda: all(run_files(root, run).metrics() for run in RUNS), seconds=180)
     cluster.remove_node(nodes[0], allow_graceful=False)
     thread.join(timeout=400)
     there = time.monotonic() - begun

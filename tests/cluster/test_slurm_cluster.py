@@ -2,27 +2,23 @@
 
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cluster_runs import RECIPE, RUNS, bits, wait_for
 from slurm_cluster import Cluster, missing, slurm_cluster
 
 from reslab.lab import launch as here
 from reslab.lab import slurm
 from reslab.lab.launch import Event
-from reslab.lab.store import RunFiles, run_files
-from reslab.presets import preset_recipe
-from reslab.recipe import Run, stretch, vary
+from reslab.lab.store import run_files
+from reslab.recipe import Run, vary
 
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.skipif(bool(missing()), reason=missing() or "there is Slurm"),
 ]
-
-RECIPE = vary(stretch(preset_recipe("assignment", dataset="digits", depth=8), 20), train_share=0.5)
-RUNS = [Run(RECIPE, seed) for seed in range(6)]
 
 
 @pytest.fixture(scope="module")
@@ -30,18 +26,6 @@ def cluster() -> Iterator[Cluster]:
     """A cluster below a short path: sockets have no longer ones."""
     with tempfile.TemporaryDirectory(prefix="slurm") as root, slurm_cluster(Path(root)) as found:
         yield found
-
-
-def wait_for(holds: Callable[[], object], seconds: float = 120.0) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.1)
-
-
-def bits(files: RunFiles) -> tuple[bytes, list[float]]:
-    assert files.status() == "finished", files.failure()
-    return files.weights.read_bytes(), [row["test_loss"] for row in files.metrics()]
 
 
 def test_six_runs_survive_a_preemption_and_a_dead_node(cluster: Cluster, tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from lab_runs import make, small
 
 from reslab.errors import DamagedError, ShareError
 from reslab.lab.places import Folder, Web, place, without_password
-from reslab.lab.share import agreements, fetch_run, listed_runs, origin, push_run, replicates, write_index
+from reslab.lab.share import compare, fetch_run, listed, push_run, replicates, write_index
 from reslab.lab.store import RunFiles, find_runs
-from share_places import FINISHED, copied, forged, listing, rewritten, served
+from share_places import FINISHED, copied, forged, listing, origin, rewritten, served
 
 HOSTILE_NAMES = [
     "../../etc/passwd",
@@ -87,11 +87,11 @@ def bucket() -> Iterator[str]:
 
 def test_an_object_store_takes_runs_and_hands_them_out(bucket: str, tmp_path: Path) -> None:
     where, mine = place(bucket), copied(tmp_path / "elsewhere")
-    assert listed_runs(where) == []
+    assert listed(where).runs == []
     assert push_run(where, mine).kind == "pushed"
     assert push_run(where, mine).kind == "there"
     assert write_index(where) == 1
-    assert listed_runs(where) == [FINISHED]
+    assert listed(where).runs == [FINISHED]
     assert fetch_run(where, FINISHED, tmp_path / "runs").kind == "fetched"
     assert fetch_run(where, "cifar10-resnet20-00000000/seed0", tmp_path / "runs").kind == "absent"
     files = RunFiles(tmp_path / "runs" / FINISHED)
@@ -107,7 +107,7 @@ def test_a_run_comes_whole_and_says_where_from(share: Path, tmp_path: Path, kind
     root = tmp_path / "runs"
     with served(share) as address:
         where = place(str(share) if kind == "folder" else address)
-        assert listed_runs(where) == [FINISHED]
+        assert listed(where).runs == [FINISHED]
         assert fetch_run(where, FINISHED, root).kind == "fetched"
         assert fetch_run(where, FINISHED, root).kind == "there"
         shown = where.shown
@@ -151,7 +151,7 @@ def test_a_place_that_does_not_answer_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(ShareError, match="read only"):
         Web("http://example.org").write("x", b"")
     with served(tmp_path) as address, pytest.raises(ShareError, match=r"has no index\.json"):
-        listed_runs(Web(address))
+        listed(Web(address))
     with pytest.raises(ShareError, match="cannot be reached"):
         fetch_run(Web(address), FINISHED, tmp_path / "runs")
 
@@ -167,11 +167,11 @@ def test_an_index_that_lies_adds_nothing(share: Path) -> None:
     index = share / "index.json"
     index.write_text(json.dumps({"format": 1, "runs": [*HOSTILE_NAMES, FINISHED], "studies": ["../x", "a/b"]}))
     with served(share) as address:
-        assert listed_runs(Web(address)) == [FINISHED]
+        assert listed(Web(address)).runs == [FINISHED]
         for content in (b"[]", b"{", b'{"runs": 3, "studies": []}', b'{"runs": [[]], "studies": []}', b"[" * 100_000):
             index.write_bytes(content)
             with pytest.raises(ShareError, match="is no index of runs"):
-                listed_runs(Web(address))
+                listed(Web(address))
 
 
 def flipped(files: RunFiles) -> None:
@@ -298,13 +298,13 @@ def test_another_training_of_a_run_is_kept_beside_the_first(share: Path, tmp_pat
     assert files_below(mine.path) == before
     assert fetch_run(Folder(share), FINISHED, root).kind == "there"
     assert [files.path for files in replicates(root, FINISHED)] == [root / fetched.words]
-    (found,) = agreements(root)
+    (found,) = [compare(mine, other) for other in replicates(root, FINISHED)]
     assert (found.run, found.same_bits, found.errors[0]) == (FINISHED, False, 9.99)
 
     pushed = push_run(Folder(share), mine)
     assert pushed.kind == "replicate"
     assert push_run(Folder(share), mine).kind == "there"
-    assert listed_runs(Folder(share)) == [FINISHED]
+    assert listed(Folder(share)).runs == [FINISHED]
     assert (share / pushed.words / "manifest.json").exists()
     assert len(find_runs(root)) == 1
 

@@ -81,13 +81,13 @@ def recorder(state: State) -> Recorder:
     return record
 
 
-def stepper(state: State, of: Recipe) -> TrainingStep:
+def stepper(state: State, of: Recipe, device: torch.device = CPU) -> TrainingStep:
     return TrainingStep(
         state.module,
         state.optimiser,
         label_smoothing=of.label_smoothing,
         precision=of.precision,
-        device=CPU,
+        device=device,
         clip_norm=of.clip_norm,
         averages=state.averages,
     )
@@ -321,16 +321,7 @@ def test_a_cuda_graph_is_recorded_used_and_the_direct_steps_to_the_bit(
             state = start(begin(of, images).module.to(device), of, images.num_batches, device)
             step = make_step(state, of, images.render, device)
             if not is_recorded:
-                direct = TrainingStep(
-                    state.module,
-                    state.optimiser,
-                    label_smoothing=of.label_smoothing,
-                    precision=of.precision,
-                    device=device,
-                    clip_norm=of.clip_norm,
-                    averages=state.averages,
-                )
-                step = DirectStep(direct, images.render)
+                step = DirectStep(stepper(state, of, device), images.render)
             draws = (tuple(part.to(device) for part in draw) for epoch in range(3) for draw in images.draws(epoch))
             totals = go(state, step, draws)
         assert step.remark is None

@@ -40,8 +40,7 @@ def status(
             rows.append(_row(files, verify))
             found.append(files.read_run())
         except ResLabError as error:  # one that is damaged does not hide the others
-            name = "/".join(files.path.parts[-2:])
-            rows.append({**dict.fromkeys(_COLUMNS), "run": name, "status": "unreadable", "message": str(error)})
+            rows.append({**dict.fromkeys(_COLUMNS), "run": files.name, "status": "unreadable", "message": str(error)})
     called = run_names(found)
     rows = [{"run": row["run"], "name": called.get(row["run"]), **row} for row in rows]
     code = DAMAGED if verify and any(row["status"] == "unreadable" for row in rows) else OK

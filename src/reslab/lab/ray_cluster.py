@@ -7,20 +7,19 @@
 Scheduling, retries and the health of nodes are Ray's.  All nodes need the folder of the runs, and ResLab.
 """
 
+import contextlib
 import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from reslab.errors import ResLabError
-from reslab.files import writing
-from reslab.lab.following import Event, Tasks, hand_on
+from reslab.lab.following import Event, Tasks, environment, hand_on, new_place
 from reslab.lab.launch import PATIENCE_SECONDS
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
-from reslab.lab.store import RunFiles, run_files
+from reslab.lab.store import RunFiles, find_runs, run_files
 from reslab.recipe import Run
 
 FOLDER = "ray"
@@ -68,9 +67,7 @@ def _launch(
     on_event: Callable[[Event], None],
     stop: Callable[[], bool],
 ) -> bool:
-    place = (root / FOLDER / f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}").absolute()
-    with writing(place):
-        place.mkdir(parents=True)
+    place = new_place(root / FOLDER)
     tasks = Tasks(place, dict(enumerate(runs)))
     for run in runs:
         run_files(root, run).create(run)
@@ -140,18 +137,16 @@ def _needs(root: Path, settings: Settings) -> dict[str, Any]:
     needs: dict[str, Any] = {"num_cpus": settings.threads or 1}
     if settings.device.startswith("cuda"):
         return {**needs, "num_gpus": 1}
-    held = [row.get("peak_memory_bytes") or 0 for row in _last_rows(root)]
-    return {**needs, "memory": int(ROOM * max(held))} if held else needs
+    return {**needs, "memory": int(ROOM * _most_memory(root))}
 
 
-def _last_rows(root: Path) -> list[dict[str, Any]]:
-    rows = []
-    for path in root.glob("*/seed*/metrics.jsonl"):
-        try:
-            rows.append(dict(json.loads(path.read_bytes().splitlines()[-1])))
-        except (OSError, ValueError, IndexError):
-            continue
-    return rows
+def _most_memory(root: Path) -> int:
+    """Return the most bytes that a run below `root` has held, 0 where nothing is known."""
+    most = 0
+    for files in find_runs(root):
+        with contextlib.suppress(ResLabError):  # a damaged run is told of where it is asked for
+            most = max([most, *(row.get("peak_memory_bytes") or 0 for row in files.metrics()[-1:])])
+    return most
 
 
 def _bury(ray: Any, one: Any, all_files: Sequence[RunFiles]) -> None:
@@ -165,7 +160,7 @@ def _bury(ray: Any, one: Any, all_files: Sequence[RunFiles]) -> None:
 
 
 def _join(ray: Any, address: str | None) -> None:
-    kept = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+    kept = environment()
     try:
         ray.init(
             address=address,

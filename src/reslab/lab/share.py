@@ -21,7 +21,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ from reslab.errors import DamagedError, LockedError, ResLabError, ShareError
 from reslab.files import Json, file_sha256, json_bytes, writing
 from reslab.lab import manifest
 from reslab.lab.places import Place, read
-from reslab.lab.store import RunFiles, find_runs, run_files
+from reslab.lab.store import RunFiles, run_files
 from reslab.recipe import Run
 
 INDEX = "index.json"
@@ -65,6 +65,14 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """What a share has: ids of runs, and names of studies."""
+
+    runs: list[str]
+    studies: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Agreement:
     """How a second training of a run compares with the first; errors in percent, None where it diverged."""
 
@@ -79,23 +87,16 @@ class Agreement:
         return "diverged" if self.errors[1] is None else f"{self.errors[1]:.2f}%"
 
 
-def listed_runs(where: Place) -> list[str]:
-    """Return the ids of the runs that a share has; raise `ShareError` where it has neither a list nor an index."""
-    names = where.names()
-    if names is not None:
-        ids = [name.removesuffix(f"/{manifest.NAME}") for name in names if name.endswith(f"/{manifest.NAME}")]
-        return [name for name in ids if _RUN.fullmatch(name)]
-    return [name for name in _index(where)["runs"] if _RUN.fullmatch(name)]
-
-
-def listed_studies(where: Place) -> list[str]:
-    """Return the names of the studies that a share has; as `listed_runs`."""
+def listed(where: Place) -> Listed:
+    """Return what a share has, by its list or else its index; raise `ShareError` where it has neither."""
     names = where.names()
     if names is None:
-        found: Iterable[str] = _index(where)["studies"]
+        index = _index(where)
+        runs, studies = index["runs"], index["studies"]
     else:
-        found = [name[8:-5] for name in names if name.startswith("studies/") and name.endswith(".json")]
-    return [name for name in found if _STUDY.fullmatch(name)]
+        runs = [name.removesuffix(f"/{manifest.NAME}") for name in names if name.endswith(f"/{manifest.NAME}")]
+        studies = [name[8:-5] for name in names if name.startswith("studies/") and name.endswith(".json")]
+    return Listed([name for name in runs if is_run(name)], [name for name in studies if _STUDY.fullmatch(name)])
 
 
 def is_run(name: str) -> bool:
@@ -160,9 +161,9 @@ def push_run(where: Place, files: RunFiles) -> Outcome:
 
 def write_index(where: Place) -> int:
     """Write the index anew from what the place has, and return the number of runs; two that do so agree."""
-    runs, studies = listed_runs(where), listed_studies(where)
-    where.write(INDEX, json_bytes({"format": 1, "runs": sorted(runs), "studies": sorted(studies)}))
-    return len(runs)
+    found = listed(where)
+    where.write(INDEX, json_bytes({"format": 1, "runs": sorted(found.runs), "studies": sorted(found.studies)}))
+    return len(found.runs)
 
 
 def replicates(root: Path, name: str) -> list[RunFiles]:
@@ -171,30 +172,13 @@ def replicates(root: Path, name: str) -> list[RunFiles]:
     return [files for files in found if files.ended() is not None]
 
 
-def agreements(root: Path) -> list[Agreement]:
-    """Return how the second trainings below `root` compare with the first ones."""
-    found = []
-    for files in find_runs(root):
-        name = "/".join(files.path.parts[-2:])
-        for other in replicates(root, name):
-            found.append(compare(files, other))
-    return found
-
-
 def compare(first: RunFiles, other: RunFiles) -> Agreement:
     """Compare two trainings of the same run: the same bits, or both errors."""
     results = [files.result() or {} for files in (first, other)]
     weights = [result.get("weights_sha256") for result in results]
-    name = "/".join(first.path.parts[-2:])
     same = weights[0] == weights[1] if all(weights) else results == [{}, {}]
     errors = (results[0].get("test_error"), results[1].get("test_error"))
-    return Agreement(name, _machine(other), same, errors)
-
-
-def origin(files: RunFiles) -> Json | None:
-    """Return where a run was fetched from last: `from`, `time`, `manifest_sha256`; None for one trained here."""
-    hops = (files.provenance() or {}).get("fetched") or []
-    return hops[-1] if hops else None
+    return Agreement(first.name, _machine(other), same, errors)
 
 
 def _index(where: Place) -> dict[str, list[str]]:

@@ -12,7 +12,6 @@ queued again.  One whose node died is queued again by Slurm.  Whoever submitted 
 follows what is queued, and submits what is left.
 """
 
-import os
 import re
 import shlex
 import shutil
@@ -25,7 +24,7 @@ from pathlib import Path
 
 from reslab.errors import ResLabError
 from reslab.files import write_whole, writing
-from reslab.lab.following import Event, Tasks, hand_on
+from reslab.lab.following import Event, Tasks, environment, hand_on, new_place
 from reslab.lab.store import run_files
 from reslab.recipe import Run
 
@@ -93,10 +92,13 @@ def launch(
     if shutil.which("sbatch") is None:
         raise ResLabError("there is no sbatch here; give this command where you submit Slurm jobs")
     check_options(options)
-    jobs = [job for job in _earlier(root, runs) if _queued(job)]
-    under_way = {run for job in jobs for task, run in job.runs.items() if task in _queued(job)}
-    for job in jobs:
-        job.skip()
+    jobs: list[Job] = []
+    under_way: set[Run] = set()
+    for job in _earlier(root, runs):
+        if queued := _queued(job):
+            job.skip()
+            jobs.append(job)
+            under_way |= {run for task, run in job.runs.items() if task in queued}
     left = [run for run in runs if run not in under_way]
     for part in _parts(left, _most_tasks()):
         job = submit(root, part, name=name, options=options, arguments=arguments)
@@ -127,14 +129,11 @@ def submit(
     root: Path, runs: Sequence[Run], *, name: str, options: Sequence[str] = (), arguments: Sequence[str] = ()
 ) -> Job:
     """Submit runs as one array job and return it."""
-    place = (root / FOLDER / f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}").absolute()
     folders = [run_files(root, run) for run in runs]
     for run, files in zip(runs, folders, strict=True):
         files.create(run)
+    place = new_place(root / FOLDER)
     with writing(place):
-        while place.exists():
-            place = place.with_name(place.name + "x")
-        place.mkdir(parents=True)
         write_whole(place / "folders.txt", "".join(f"{files.path.absolute()}\n" for files in folders).encode())
         write_whole(place / "job.sh", script(place, len(runs), name, options, arguments).encode())
     number = _slurm("sbatch", "--parsable", str(place / "job.sh")).partition(";")[0].strip()
@@ -158,11 +157,10 @@ def script(place: Path, num_tasks: int, name: str, options: Sequence[str], argum
         key, _, value = option.partition("=")
         chosen[key] = value
     directives = [f"#SBATCH --{key}{f'={value}' if value else ''}" for key, value in chosen.items()]
-    kept = {key: os.environ[key] for key in ("PYTHONPATH",) if key in os.environ}
     return SCRIPT.format(
         directives="\n".join(directives),
         cwd=shlex.quote(str(Path.cwd())),
-        environment="".join(f"export {key}={shlex.quote(value)}\n" for key, value in kept.items()),
+        environment="".join(f"export {key}={shlex.quote(value)}\n" for key, value in environment().items()),
         here=shlex.quote(str(place)),
         python=shlex.quote(sys.executable),
         arguments=shlex.join(arguments),

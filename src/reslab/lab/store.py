@@ -70,6 +70,11 @@ class RunFiles:
     """The lock, where this process has it."""
 
     @property
+    def name(self) -> str:
+        """The run's id as its folder has it, whatever is in its files."""
+        return "/".join(self.path.parts[-2:])
+
+    @property
     def checkpoints(self) -> Path:
         """Folder of the checkpoints."""
         return self.path / "checkpoint"

@@ -114,49 +114,23 @@ def study(
         datasets = (name,)
     asked_depths = None if depths is None else (depths,) if isinstance(depths, int) else tuple(depths)
     settings = Settings(None if data_root is None else Path(data_root), device)
-    if fit is not None and vary is None:
-        plan, found = ask_fitting(
-            fit,
-            questions,
-            Size(preset, epochs, seeds),
-            Path(runs),
-            settings,
-            tell=aside,
-            keep=True,
-            datasets=datasets,
-            depths=asked_depths,
-            precision=precision,
-            recipe=dict[str, Any](fields),
-            device=device,
-        )
-        aside(found.words)
-    elif vary is not None:
+    options: dict[str, Any] = {
+        "datasets": datasets,
+        "depths": asked_depths,
+        "precision": precision,
+        "recipe": dict[str, Any](fields),
+        "device": device,
+    }
+    if vary is not None:
         if fit is not None:
             raise ResLabError("fit chooses the size of named studies; with vary, give seeds and epochs yourself")
-        plan = asked_grid(
-            questions,
-            vary,
-            preset=preset,
-            datasets=datasets,
-            depths=asked_depths,
-            epochs=epochs,
-            seeds=seeds,
-            precision=precision,
-            recipe=dict[str, Any](fields),
-            device=device,
-        )
+        plan = asked_grid(questions, vary, preset=preset, epochs=epochs, seeds=seeds, **options)
+    elif fit is not None:
+        size = Size(preset, epochs, seeds)
+        plan, found = ask_fitting(fit, questions, size, Path(runs), settings, tell=aside, keep=True, **options)
+        aside(found.words)
     else:
-        plan = ask(
-            questions,
-            preset=preset,
-            datasets=datasets,
-            depths=asked_depths,
-            epochs=epochs,
-            seeds=seeds,
-            precision=precision,
-            recipe=dict[str, Any](fields),
-            device=device,
-        )
+        plan = ask(questions, preset=preset, epochs=epochs, seeds=seeds, **options)
     if fingerprint:
         plan = plan.with_recipes(lambda recipe: changed(recipe, images=fingerprint))
     return Study(plan, Path(runs), settings)

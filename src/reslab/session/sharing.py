@@ -1,8 +1,9 @@
 """Runs and studies between the folder of the runs and shares: fetch instead of train, hand on, train again to see."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 from reslab.errors import ResLabError, nearest
@@ -15,13 +16,13 @@ from reslab.lab.share import (
     compare,
     fetch_run,
     is_run,
-    listed_runs,
-    listed_studies,
+    listed,
     push_run,
     write_index,
 )
 from reslab.lab.store import RunFiles, find_runs
 from reslab.studies.asked import fetch_study, push_study, recorded
+from reslab.studies.study import Study
 
 AT_A_TIME = 16
 """Runs on their way at a time: what takes the time is waiting for answers."""
@@ -40,22 +41,23 @@ def pull(
     it does not have what was named; what became of each run is an outcome.
     """
     where, root = place(url), Path(runs)
+    there = cache(lambda: listed(where))
     ids: dict[str, None] = {}
     for name in names:
         if is_run(name):
             ids[name] = None
         elif is_run(f"{name}/seed0"):
-            ids |= dict.fromkeys(run for run in listed_runs(where) if run.startswith(f"{name}/"))
+            ids |= dict.fromkeys(run for run in there().runs if run.startswith(f"{name}/"))
         elif (study := fetch_study(where, name, root)) is not None:
             ids |= dict.fromkeys(run.id for run in study.runs())
         else:
-            known = listed_studies(where)
+            known = there().studies
             raise ResLabError(
                 f"{where.shown} has no study {name!r}{nearest(name, known)}; it has {', '.join(known) or 'none'}"
             )
     if not names:
-        ids = dict.fromkeys(listed_runs(where))
-        for name in listed_studies(where):
+        ids = dict.fromkeys(there().runs)
+        for name in there().studies:
             fetch_study(where, name, root)
     return list(_each(lambda name: fetch_run(where, name, root), ids, on_outcome))
 
@@ -86,8 +88,8 @@ def push(
     Raises `ShareError` where the share takes nothing, `DamagedError` where a run's file is not what it was.
     """
     where, root = place(url, may_be_new=True), Path(runs)
-    studies = {study.name: study for study in recorded(root)[0]}
-    outcomes = list(_each(lambda name: push_run(where, RunFiles(root / name)), _ids(names, root), on_outcome))
+    studies = _studies(root)
+    outcomes = list(_each(lambda name: push_run(where, RunFiles(root / name)), _ids(names, root, studies), on_outcome))
     for name in studies if not names else [name for name in names if name in studies]:
         push_study(where, name, root)
     write_index(where)
@@ -109,7 +111,7 @@ def verify(
     The sample is a function of the ids, so that the same call resumes.  What could not be trained is missing.
     """
     root = Path(runs)
-    ended = [name for name in _ids(names, root) if RunFiles(root / name).ended() is not None]
+    ended = [name for name in _ids(names, root, _studies(root)) if RunFiles(root / name).ended() is not None]
     if not ended:
         raise ResLabError(f"none of these runs has ended in {root}; `reslab status` lists the runs")
     chosen = random.Random(",".join(sorted(ended))).sample(sorted(ended), min(sample, len(ended)))
@@ -121,10 +123,13 @@ def verify(
     return [compare(first, other) for first, other in pairs if other.ended() is not None]
 
 
-def _ids(names: Sequence[str], root: Path) -> list[str]:
+def _studies(root: Path) -> dict[str, Study]:
+    return {study.name: study for study in recorded(root)[0]}
+
+
+def _ids(names: Sequence[str], root: Path, studies: Mapping[str, Study]) -> list[str]:
     """Return the ids of runs below `root` that are named, or belong to studies that are; by default all."""
-    there = ["/".join(files.path.parts[-2:]) for files in find_runs(root)]
-    studies = {study.name: study for study in recorded(root)[0]}
+    there = [files.name for files in find_runs(root)]
     ids: dict[str, None] = {} if names else dict.fromkeys(there)
     for name in names:
         of_recipe = [one for one in there if one == name or one.startswith(f"{name}/")]

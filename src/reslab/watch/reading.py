@@ -48,7 +48,7 @@ class Watched:
     @property
     def id(self) -> str:
         """The run's id; of a folder without a readable run.json, its name."""
-        return self.run.id if self.run is not None else "/".join(self.path.parts[-2:])
+        return self.run.id if self.run is not None else RunFiles(self.path).name
 
     @property
     def ended(self) -> bool:
