@@ -14,21 +14,6 @@ def test_settings_are_never_powers_of_ten(value: float, text: str) -> None:
     assert wording.number(value) == text
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (None, None),
-        (12.34, "12.3 s"),
-        (59.99, "60.0 s"),
-        (245, "4 min 5 s"),
-        (11_520, "3 h 12 min"),
-        (3599.9, "1 h 0 min"),
-    ],
-)
-def test_durations(seconds: float | None, text: str | None) -> None:
-    assert wording.duration(seconds) == text
-
-
 def test_spreads_say_no_more_than_there_is() -> None:
     assert wording.with_n(summarise([])) is None
     assert wording.with_n(summarise([8.4])) == "8.40 (n = 1)"

@@ -15,6 +15,7 @@ from reslab.lab.planner import (
     known_speeds,
     num_epochs,
     plan,
+    seconds_by_run,
     work_per_image,
 )
 from reslab.lab.store import RunFiles
@@ -131,6 +132,15 @@ def test_estimates_with_one_and_two_jobs_by_hand() -> None:
     items.append(planned(cifar(20, seed=1), 90.0))
     assert estimate_seconds(items, speeds, jobs=2) == 85  # seed 1 last, on the job that is free first: 60 + 20 + 90
     assert estimate_seconds([], speeds, jobs=2) == 0
+
+
+def test_what_each_run_adds_makes_up_the_whole_by_hand() -> None:
+    a, b, c = cifar(110), cifar(56), cifar(20)
+    items = [planned(c, 20.0), planned(a, 100.0), planned(b, 30.0)]
+    speeds = {"fp32": 1.0}
+    found = seconds_by_run(items, speeds, jobs=2)  # a from 0 to 100; b to 30, c to 50, both beside it
+    assert found == {a: 15 + 10 + 50, b: 15, c: 10}
+    assert estimate_seconds(items, speeds, jobs=2) == 100
 
 
 def test_each_precision_has_its_speed() -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from reslab.amounts import duration
 from reslab.cli import OK
 from reslab.cli.console import print_json, print_table, remark_cache
 from reslab.cli.flags import AsJson, Device
@@ -14,7 +15,6 @@ from reslab.errors import ResLabError
 from reslab.host import default_precision
 from reslab.lab.planner import estimate_seconds, plan, work_per_image
 from reslab.recipe import CHOICES, Recipe
-from reslab.session.amounts import duration
 from reslab.studies.catalogue import ask
 from reslab.studies.questions import QUESTIONS
 from reslab.studies.study import Options

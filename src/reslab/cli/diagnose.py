@@ -4,13 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+from reslab.amounts import duration
 from reslab.cli import INTERRUPTED, OK, command
 from reslab.cli.console import aside, print_json, print_table, remark_cache
 from reslab.cli.flags import AsJson, DataRoot, Device, Runs, TrustCode
 from reslab.cli.lists import names, whole_numbers
 from reslab.lab.settings import Settings
 from reslab.lab.store import find_run
-from reslab.session.amounts import duration
 from reslab.session.why import diagnose_one
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from reslab.amounts import size
 from reslab.cli import OK
 from reslab.cli.console import print_json, print_table
 from reslab.cli.flags import AsJson, DataRoot, Runs
@@ -23,7 +24,6 @@ from reslab.recipe import (
     to_mapping,
     written_fields,
 )
-from reslab.session.amounts import size
 
 
 def models(

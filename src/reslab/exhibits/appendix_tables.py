@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from reslab.amounts import duration
 from reslab.analysis.features import REACH, RateChange, rate_changes
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.readings import readings
@@ -16,7 +17,6 @@ from reslab.exhibits.wording import (
     Label,
     counted,
     dataset_name,
-    duration,
     listing,
     number,
     of_asked,
@@ -132,7 +132,7 @@ def speed_table(key: str, groups: Sequence[Group], label: Label) -> Table | None
         "Threads": [listing(_each(group.runs["threads"])) or None for group in begun],
         "Images a second": [rate(summarise(group.runs["images_per_second"].to_list()).mean) for group in begun],
         "An epoch": [duration(statistics.median(own)) if own else None for own in timed],
-        "A run": [duration(summarise(own).mean) for own in ended],
+        "A run": [_time(summarise(own).mean) for own in ended],
         "Peak memory (MiB)": [None if peak is None else f"{peak / 2**20:,.0f}" for peak in peaks],
     }
     caption = (
@@ -161,7 +161,7 @@ def runs_table(key: str, runs: pl.DataFrame) -> Table:
         "Status": [row["status"] for row in rows],
         "Epochs": [whole(row["epochs"]) for row in rows],
         "Test error (%)": [points(row["test_error"]) for row in rows],
-        "Time": [duration(row["seconds"]) for row in rows],
+        "Time": [_time(row["seconds"]) for row in rows],
         "Started": [(row["started"] or "")[:16].replace("T", "\N{NO-BREAK SPACE}") or None for row in rows],
         "Code": [_commit(row["commit"], row["dirty"], row["source_digest"]) for row in rows],
         "Images": [(row["data_fingerprint"] or "")[:SHORT] or None for row in rows],
@@ -190,6 +190,10 @@ def runs_table(key: str, runs: pl.DataFrame) -> Table:
         caption += "  All have finished."
     left = ("Status", "Started", "Code", "Images", "Trained", "Machine")
     return table_of(key, "All runs", caption, ("Recipe", [row["recipe_id"] for row in rows]), columns, left=left)
+
+
+def _time(seconds: float | None) -> str | None:
+    return None if seconds is None else duration(seconds)
 
 
 _HERE = "here"

@@ -103,19 +103,6 @@ def percent(value: float) -> str:
     return f"{100 * value:.3g}%"
 
 
-def duration(seconds: float | None) -> str | None:
-    """Return a time in the units it is felt in."""
-    if seconds is None:
-        return None
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours:,} h {minutes} min"
-
-
 def rate(images_per_second: float | None) -> str | None:
     """Return a throughput with three significant digits."""
     if images_per_second is None or images_per_second <= 0:

@@ -1,5 +1,7 @@
 """What a list of runs still needs: which would train, how long it takes and how much disk, from measured speeds."""
 
+import heapq
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,11 +76,28 @@ def known_speeds(root: Path, machine: tuple[str, str]) -> dict[str, float]:
 
 def estimate_seconds(planned: Sequence[Planned], speeds: Mapping[str, float], jobs: int) -> float:
     """Return the time that the runs still take, `jobs` at a time, from the work per second of each precision."""
-    ends = [0.0] * jobs
-    by_id = {item.run.id: item for item in planned}
-    for run in in_order(planned):
-        ends[ends.index(min(ends))] += by_id[run.id].work_left / speeds[run.recipe.precision]
-    return max(ends)
+    return math.fsum(seconds_by_run(planned, speeds, jobs).values())
+
+
+def seconds_by_run(planned: Sequence[Planned], speeds: Mapping[str, float], jobs: int) -> dict[Run, float]:
+    """Return what each run adds to that time: runs that train at the same time share it equally.
+
+    What they add makes up the whole, also at the end, where the last runs have the machine to themselves.
+    """
+    work = {item.run: item.work_left for item in planned}
+    waiting = in_order(planned)[::-1]
+    training: list[tuple[float, int, Run]] = []
+    now, found = 0.0, dict.fromkeys(waiting, 0.0)
+    while waiting or training:
+        while waiting and len(training) < jobs:
+            run = waiting.pop()
+            heapq.heappush(training, (now + work[run] / speeds[run.recipe.precision], len(waiting), run))
+        end = training[0][0]
+        for _, _, run in training:
+            found[run] += (end - now) / len(training)
+        heapq.heappop(training)
+        now = end
+    return found
 
 
 def work_per_image(recipe: Recipe) -> float:

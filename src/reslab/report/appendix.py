@@ -5,13 +5,14 @@ from pathlib import Path
 
 import polars as pl
 
+from reslab.amounts import duration
 from reslab.analysis.groups import Group, datasets_of, gather, on_dataset, on_same_images
 from reslab.analysis.tidy import SEPARATOR, Tables
 from reslab.exhibits.appendix_tables import data_table, epoch_table, runs_table, speed_table, step_table
 from reslab.exhibits.blocks import Block, Column, Heading, Note, Prose, Table
 from reslab.exhibits.predictions import confusion_figure, networks_table
 from reslab.exhibits.why_tables import gap_table
-from reslab.exhibits.wording import counted, duration, listing, opened
+from reslab.exhibits.wording import counted, listing, opened
 from reslab.recipe import Recipe
 from reslab.report.document import Section
 from reslab.report.hard_images import hard_images
@@ -68,7 +69,7 @@ def _checklist(runs: pl.DataFrame, groups: Sequence[Group]) -> Table:
     machines = listing(sorted({name for value in runs["device_name"].drop_nulls() for name in value.split(SEPARATOR)}))
     timed = finished["seconds"].drop_nulls().to_list()
     untimed = finished.height - len(timed)
-    total = duration(sum(timed)) or ""
+    total = duration(sum(timed))
     without = f", without {counted(untimed, 'run')} that recorded none" if untimed else ""
     code = sorted(set(runs["reslab"].drop_nulls().to_list()))
     rows: tuple[tuple[str | None, ...], ...] = (

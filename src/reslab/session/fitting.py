@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from reslab.amounts import duration
 from reslab.errors import ResLabError
 from reslab.files import read_json, write_json
-from reslab.session.amounts import duration
 from reslab.studies.study import Plan
 
 FEWEST = 2

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.progress import TaskID
 
-from reslab.session.amounts import duration
+from reslab.amounts import duration
 
 REDRAW_SECONDS = 0.25
 
@@ -120,6 +120,6 @@ def _row(task: _Task, now: float) -> str:
         cells += [
             f"<progress value='{share:.4f}' max='1'></progress>",
             f"{share:.0%}",
-            "" if left is None else f"{duration(left)} left",
+            "" if left is None else f"{duration(round(left))} left",
         ]
     return "<tr>" + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in cells) + "</tr>"

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from reslab import host
+from reslab.amounts import duration, size
 from reslab.errors import ResLabError
-from reslab.lab.planner import Planned, estimate_seconds, in_order, known_speeds
+from reslab.lab.planner import Planned, in_order, known_speeds, seconds_by_run
 from reslab.lab.speed import best_jobs, is_measured, place, work_per_second
 from reslab.naming import run_names
 from reslab.recipe import Run
-from reslab.session.amounts import duration, size
 from reslab.session.display import Bundle, bundle, html_table, text_table
 from reslab.session.own_images import OwnImages
 from reslab.session.progress import Tell
@@ -67,7 +67,6 @@ class Outlook:
     own: tuple[OwnImages, ...]
     jobs: int
     parts: tuple[Part, ...]
-    training_seconds: float
     on_busy_machine: bool
     """Whether the speed was measured while the machine had other work."""
     is_busy: bool = False
@@ -81,7 +80,7 @@ class Outlook:
     @property
     def seconds(self) -> float:
         """Time of the training and of the why."""
-        return self.training_seconds + self.why_seconds
+        return sum(part.seconds for part in self.parts)
 
     @property
     def whole_seconds(self) -> float:
@@ -131,17 +130,24 @@ class Outlook:
         )
 
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """Return what each study takes, by seed: the heads of columns, and a row a study."""
+        """Return what each study takes, by seed: the heads of columns, a row a study, and one of all where several."""
         seeds = sorted({seed for part in self.parts for seed in part.seeds})
+        lines: list[tuple[str, int, Mapping[int, float], Part | Outlook]] = [
+            (part.study.name, part.num_to_train, {seed: took for seed, (_, took) in part.seeds.items()}, part)
+            for part in self.parts
+        ]
+        if len(lines) > 1:
+            summed = {seed: sum(own.get(seed, 0.0) for _, _, own, _ in lines) for seed in seeds}
+            lines.append(("all", self.num_to_train, summed, self))
         rows = [
             [
-                part.study.name,
-                str(part.num_to_train),
-                *(duration(part.seeds[seed][1]) if seed in part.seeds else "-" for seed in seeds),
-                duration(part.why_seconds) if part.why_seconds else "-",
-                duration(part.seconds),
+                name,
+                str(count),
+                *(duration(own[seed]) if seed in own else "-" for seed in seeds),
+                duration(of.why_seconds) if of.why_seconds else "-",
+                duration(of.seconds),
             ]
-            for part in self.parts
+            for name, count, own, of in lines
         ]
         return ["study", "runs to train", *(f"seed {seed}" for seed in seeds), "the why", "in all"], rows
 
@@ -197,8 +203,7 @@ def outlook(
         with _measuring(tell):
             speeds[precision] = work_per_second(device, precision, jobs)
     parts = _parts(asked, planned, speeds, jobs, why=why)
-    seconds = estimate_seconds(planned, speeds, jobs)
-    return Outlook(asked, tuple(planned), tuple(own), jobs, parts, seconds, on_busy_machine, host.is_busy())
+    return Outlook(asked, tuple(planned), tuple(own), jobs, parts, on_busy_machine, host.is_busy())
 
 
 def _parts(
@@ -206,7 +211,8 @@ def _parts(
 ) -> tuple[Part, ...]:
     """Return what each study takes, from the work per second of one of `jobs` runs, by precision."""
     by_run = {item.run: item for item in planned}
-    left = set(in_order(planned))
+    takes = seconds_by_run(planned, speeds, jobs)
+    left = set(takes)
     measured: set[tuple[Run, bool, str]] = set()
     parts = []
     for study in asked.studies:
@@ -217,8 +223,7 @@ def _parts(
             if run in left:
                 left.remove(run)
                 count, seconds = seeds.get(run.seed, (0, 0.0))
-                share = by_run[run].work_left / speeds[run.recipe.precision] / jobs
-                seeds[run.seed] = count + 1, seconds + share
+                seeds[run.seed] = count + 1, seconds + takes[run]
         parts.append(Part(study, dict(sorted(seeds.items())), work / (speed * jobs) + SECONDS_EACH * num_measured))
     return tuple(parts)
 

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
+from reslab.amounts import duration
 from reslab.errors import LockedError
-from reslab.session.amounts import duration
 from reslab.session.notebook import NotebookBars, display_handle
 
 Event = dict[str, Any]
@@ -170,7 +170,7 @@ class Board:
 
     def _outlook(self) -> str:
         seconds = self.seconds_left()
-        return f"  (all done in about {duration(seconds)})" if seconds else ""
+        return f"  (all done in about {duration(round(seconds))})" if seconds else ""
 
     def _say(self, run: str, words: str, *, force: bool, lasting: bool = False) -> None:
         """Print a line of a run, not too often unless by `force`; where there are bars, only what is `lasting`."""
@@ -213,4 +213,4 @@ class _Left(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         seconds = self._board.seconds_left() if task.id == getattr(self._board, "_all", None) else task.time_remaining
-        return Text("" if seconds is None else f"{duration(seconds)} left")
+        return Text("" if seconds is None else f"{duration(round(seconds))} left")
