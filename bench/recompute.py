@@ -1,10 +1,12 @@
-"""Recompute the figures of a report's tables from the plain files of its runs, with nothing but the standard library.
+"""Recompute the figures of a report from the plain files of its runs.
 
 python bench/recompute.py [RUNS] [REPORT]      results/runs and results/report, if not given
 
 Reads run.json, result.json, metrics.jsonl, provenance.json and diagnostics.json, does what the captions say, and
-compares every number with the CSV files in REPORT/tables.  Prints how many agree, by table, and each that does not
-(exit code 1).  It uses nothing of ResLab's code, so that a mistake there is not repeated here.
+compares every number with the CSV files in REPORT/tables.  Intervals, p, verdicts and the seeds that would detect a
+difference are compared there and in the report's sentences; recompute_tests.py computes them.  Prints how many agree,
+by table, and each that does not (exit code 1).  Nothing of ResLab's code is used, so that a mistake there is not
+repeated here.
 """
 
 import csv
@@ -17,6 +19,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from recompute_tests import Errors, against_single, compare, holm, of_size, sizes
 
 Row = dict[str, str]
 UNIT = {"s": 1, "min": 60, "h": 3600}
@@ -36,6 +40,12 @@ class Recipe:
 
     def last(self, column: str) -> list[float]:
         return self.each(lambda run: run["metrics"][-1][column])
+
+    @property
+    def errors(self) -> Errors:
+        """The last test errors of its runs."""
+        images = self.each(lambda run: run["provenance"]["data"]["num_test"])[0]
+        return Errors(self.name, tuple(self.last("test_error")), images)
 
     def curve(self, column: str) -> dict[int, float]:
         """Return the mean over the runs by epoch."""
@@ -206,7 +216,7 @@ def chapters(report: Path, runs: Path, recipes: dict[str, Recipe], tally: Tally)
     for path in sorted((runs / "studies").glob("*.json")):
         study = json.loads(path.read_text())
         known = dict(_variants(study, recipes))
-        find = _finder(known)
+        find, asked = _finder(known), Asked(study["name"], [one.errors for one in recipes.values()])
         for row in rows_of(report, f"{study['name']}-errors"):
             label = next(iter(row.values()))
             place, recipe = (f"{study['name']}-errors", label), find(label)
@@ -215,11 +225,14 @@ def chapters(report: Path, runs: Path, recipes: dict[str, Recipe], tally: Tally)
             if row.get("Difference (points)"):
                 other = find(row["Against"]) if row.get("Against") else _base(row, report, study["name"], find, recipe)
                 tally.check((*place, "Difference"), row["Difference (points)"], _apart(recipe, other))
+                asked.rows.append((place, row, recipe, other))
         for row in rows_of(report, f"{study['name']}-comparisons"):
             second, _, first = row["Compared"].partition(" against ")
             pair = _pair(second, first, find)
             place = (f"{study['name']}-comparisons", row["Compared"])
             tally.check((*place, "Difference"), row["Difference (points)"], _apart(*pair))
+            asked.rows.append((place, row, *pair))
+        tested(asked, known, find, _chapter(report, study["title"]), tally)
         for row in rows_of(report, f"{study['name']}-curvature"):
             measured(study["name"], "curvature", row, find(row["Runs"]), tally)
         for row in rows_of(report, f"{study['name']}-noise"):
@@ -234,6 +247,82 @@ def chapters(report: Path, runs: Path, recipes: dict[str, Recipe], tally: Tally)
             amounts(row, known, tally, f"{study['name']}-amounts")
         for row in rows_of(report, f"{study['name']}-design"):
             design(row, known, tally, f"{study['name']}-design")
+
+
+@dataclass
+class Asked:
+    """What a study compares: where the report tells it, its row there, and both sides; and all recipes' errors."""
+
+    study: str
+    report: list[Errors]
+    rows: list[tuple[tuple[str, str], Row, Recipe, Recipe]] = field(default_factory=list)
+
+
+def tested(
+    asked: Asked, known: dict[str, Recipe], find: Callable[[str], Recipe], texts: Sequence[str], tally: Tally
+) -> None:
+    """Check intervals, p, verdicts and seeds in the rows of a study's comparisons, and then in its sentences."""
+    found = compare([(second.errors, first.errors) for _, _, second, first in asked.rows], asked.report)
+    for (place, row, *_), one, p in zip(asked.rows, found, holm([one.p for one in found]), strict=True):
+        if not row.get("95% interval"):
+            continue
+        tally.check((*place, "95% interval"), row["95% interval"], *one.interval())
+        if row["Corrected p"].startswith("<"):
+            tally.check((*place, "Corrected p"), row["Corrected p"] if p < 0.001 else f"no: {p}", 0.001)
+        else:
+            tally.check((*place, "Corrected p"), row["Corrected p"], p)
+        kind, seeds = re.fullmatch(r"([a-z ]+?)(?:,? by .*| within .*| \((.*) seeds\))?", row["Verdict"]).groups()
+        if kind != one.verdict(p):
+            tally.wrong.append(f"{' / '.join(place)}: {row['Verdict']} shown, recomputed {one.verdict(p)}")
+        elif seeds:
+            tally.check((*place, "Seeds"), seeds, one.seeds(len(found)))
+    of_text = [(one, len(found)) for one in found]
+    beside, chapter = _published(known, find, texts[0]), texts[0]
+    groups = [recipe.errors for recipe, _ in beside]
+    of_text += [
+        (against_single(own, groups, figure, asked.report), len(beside))
+        for own, (_, figure) in zip(groups, beside, strict=True)
+    ]
+    design_pairs = _design_pairs(known) if "rather than" in chapter else []
+    of_text += [(one, len(design_pairs)) for one in compare(design_pairs, asked.report)]
+    expected = [of_size(*one) for one in of_text]
+    for text in texts:
+        for shown in sizes(text):
+            _in_text(asked.study, shown, expected, tally)
+
+
+def _in_text(study: str, shown: dict[str, str], expected: Sequence[dict[str, float]], tally: Tally) -> None:
+    """Check a size in a sentence against the difference that is nearest to it."""
+    nearest = min(
+        expected, key=lambda one: sum(abs(one[name] - float(shown[name])) for name in ("value", "low", "high"))
+    )
+    for name, text in shown.items():
+        tally.check((f"{study} in words", shown["value"], name), text.replace("over 1,000", "1001"), nearest[name])
+
+
+def _published(known: dict[str, Recipe], find: Callable[[str], Recipe], chapter: str) -> list[tuple[Recipe, float]]:
+    """Return the runs that a chapter compares with the paper's, and the paper's figures, from its sentences."""
+    found = re.findall(r"(ResNet-\d+) at [^,]*, against the paper.s ([\d.]+)%", chapter)
+    by_depth = {f"ResNet-{recipe.fields['depth']}": recipe for recipe in known.values()}
+    return [(by_depth[name], float(figure)) for name, figure in dict.fromkeys(found)]
+
+
+def _design_pairs(known: dict[str, Recipe]) -> list[tuple[Errors, Errors]]:
+    """Return what tells classes from images of each: 100 classes and 10 with as few of each, 10 with all, 20."""
+    by_place = {(one.fields["dataset"], one.fields["train_share"]): one.errors for one in known.values()}
+    hundred, coarse, ten = (by_place[name, 1.0] for name in ("cifar100", "cifar100-coarse", "cifar10"))
+    few = by_place["cifar10", 0.1]
+    return [(hundred, few), (few, ten), (coarse, hundred)]
+
+
+def _chapter(report: Path, title: str) -> list[str]:
+    """Return the text of a chapter without its tables, and what the opening's table says of it."""
+    parts = re.split(r"^## (.*)$", (report / "report.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    text = dict(zip(parts[1::2], parts[2::2], strict=True)).get(title, "")
+    rows = [
+        row["Size (points, 95% interval)"] for row in rows_of(report, "opening-answers") if row["Question"] == title
+    ]
+    return ["\n".join(line for line in text.splitlines() if not line.startswith("|")), *rows]
 
 
 def _variants(study: dict[str, Any], recipes: dict[str, Recipe]) -> Iterator[tuple[str, Recipe]]:
