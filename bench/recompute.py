@@ -271,7 +271,8 @@ def tested(
             tally.check((*place, "Corrected p"), row["Corrected p"] if p < 0.001 else f"no: {p}", 0.001)
         else:
             tally.check((*place, "Corrected p"), row["Corrected p"], p)
-        kind, seeds = re.fullmatch(r"([a-z ]+?)(?:,? by .*| within .*| \((.*) seeds\))?", row["Verdict"]).groups()
+        verdict = re.fullmatch(r"([a-z ]+?)(?:,? by .*| within .*| \((.*) seeds\))?", row["Verdict"])
+        kind, seeds = verdict.groups() if verdict else (row["Verdict"], None)
         if kind != one.verdict(p):
             tally.wrong.append(f"{' / '.join(place)}: {row['Verdict']} shown, recomputed {one.verdict(p)}")
         elif seeds:
