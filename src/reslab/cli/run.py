@@ -27,6 +27,7 @@ from reslab.cli.flags import (
 from reslab.cli.lists import names as listed
 from reslab.cli.lists import whole_numbers
 from reslab.cli.plan_words import announce, show_plan
+from reslab.cli.watch import check_extra
 from reslab.errors import ResLabError
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
@@ -158,6 +159,8 @@ def run(
         raise ResLabError("--dry-run changes nothing and --prepare makes folders; choose one of them")
     if on not in (HERE, SLURM, RAY) and not on.startswith("ray://"):
         raise ResLabError(f"--on is {HERE}, {SLURM}, {RAY} or ray://ADDRESS, not {on!r}")
+    if watch:
+        check_extra()
     if slurm_option and on != SLURM:
         raise ResLabError("--slurm-option belongs to --on slurm; add it")
     settings = Settings(
@@ -215,8 +218,7 @@ def run(
     elif not json:
         done = "its run is" if len(session.planned) == 1 else f"all {len(session.planned)} runs are"
         print(f"{asked.title}: {done} done; nothing to train")
-    page_of_runs = _page_beside(runs, out) if watch else contextlib.nullcontext()
-    with StopRequest(None if time_limit is None else 60 * time_limit) as stop, page_of_runs:
+    with StopRequest(None if time_limit is None else 60 * time_limit) as stop, _page(runs, out, shown=watch):
         session.train(jobs, stop, on_closed=stop.ask, on=on, slurm_options=slurm_option or ())
         if not no_diagnose and not stop.interrupted:
             session.measure(stop, again=command(), may_exit=True)
@@ -232,12 +234,12 @@ def run(
     return exit_code(found, ok=OK, failed=SOME_FAILED, interrupted=INTERRUPTED)
 
 
-def _page_beside(runs: Path, out: Path) -> contextlib.AbstractContextManager[None]:
-    from reslab.cli.watch import check_extra
+def _page(runs: Path, out: Path, *, shown: bool) -> contextlib.AbstractContextManager[None]:
+    if not shown:
+        return contextlib.nullcontext()
     from reslab.watch.beside import page_beside
 
-    check_extra()
-    return page_beside(runs, out)
+    return page_beside(runs, out, tell=aside)
 
 
 def _print_fit(found: Fit, questions: Sequence[str]) -> None:

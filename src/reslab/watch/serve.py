@@ -2,12 +2,15 @@
 
 import contextlib
 import getpass
+import os
 import secrets
+import signal
 import socket
-import sys
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Thread
 from types import FrameType
+from typing import IO
 
 import uvicorn
 
@@ -42,9 +45,10 @@ def serve(
     allowed: Sequence[str] = (),
     prefix: str = "",
     with_token: bool = False,
+    ends_with: IO[str] | None = None,
     tell: Tell,
 ) -> None:
-    """Serve the page until Ctrl-C or SIGTERM.
+    """Serve the page until Ctrl-C or SIGTERM, or until `ends_with` closes.
 
     Raises `ResLabError` where the address cannot be listened at, or a name or prefix is none.
     """
@@ -69,6 +73,10 @@ def serve(
     )
     try:
         _announce(listening, host, path, token, tell)
+        if ends_with is None:
+            tell("Ctrl-C ends the page; runs go on without it.")
+        else:
+            Thread(target=_end_with, args=(ends_with,), daemon=True).start()
         with contextlib.suppress(KeyboardInterrupt):  # uvicorn gives the signal back when it has ended
             Server(config, watch).run(sockets=[listening])
     finally:
@@ -86,6 +94,7 @@ def _listen(host: str, port: int | None) -> socket.socket:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 listening.bind((host, number))
+                listening.listen()  # before the address is told: whoever opens it at once must wait, not be refused
             except OSError:
                 listening.close()
                 if number and port is None:
@@ -111,7 +120,11 @@ def _announce(listening: socket.socket, host: str, path: str, token: str | None,
     tell(f"The live page: http://{shown}:{port}{path}/{query}")
     if _is_loopback(host):
         tell(f"From another machine: ssh -L {port}:{shown}:{port} {_user()}@{name}, then the same address there")
-    tell("Ctrl-C ends the page; runs go on without it.")
+
+
+def _end_with(other: IO[str]) -> None:
+    other.read()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _user() -> str:
@@ -136,9 +149,3 @@ def _is_loopback(host: str) -> bool:
 
 def _own_names(host: str) -> set[str]:
     return {host.lower(), socket.gethostname().lower(), socket.getfqdn().lower()}
-
-
-if __name__ == "__main__":
-    from reslab.session.progress import aside
-
-    serve(Path(sys.argv[1]), Path(sys.argv[2]), tell=aside)
