@@ -46,7 +46,7 @@ class Said:
         return True
 
     def address(self) -> str:
-        return until(lambda: next((found for words in self.words if (found := address_in(words))), None))
+        return str(until(lambda: next((found for words in self.words if (found := address_in(words))), None)))
 
 
 def address_in(words: str) -> str | None:

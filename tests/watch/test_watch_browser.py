@@ -2,70 +2,24 @@
 
 import json
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from test_watch_safety import SCRIPTS, hostile
+from watch_browser import Served, chromium, needs_chromium, opened, serving
 from watch_fakes import DEEP, SHALLOW, plant
 
 from reslab.recipe import Run
 from synthetic import Truth, write_run
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: install it (apt-get install chromium)"),
-]
-
-
-class Served:
-    """The verb `watch` in a process of its own."""
-
-    def __init__(self, root: Path, port: int = 0) -> None:
-        command = [sys.executable, "-m", "reslab", "watch", "--runs", str(root), "--out", str(root.parent / "report")]
-        self.process = subprocess.Popen([*command, "--port", str(port)], stderr=subprocess.PIPE, text=True)
-        assert self.process.stderr is not None
-        first = self.process.stderr.readline()
-        assert first.startswith("The live page: "), first
-        self.address = first.split()[-1]
-
-    @property
-    def port(self) -> int:
-        return int(self.address.rsplit(":", 1)[1].strip("/"))
-
-    def stop(self) -> float:
-        """Send Ctrl-C; return after how many seconds the process had ended."""
-        begun = time.monotonic()
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait(timeout=10)
-        took = time.monotonic() - begun
-        self.close()
-        return took
-
-    def close(self) -> None:
-        """End the process, if it has not ended."""
-        self.process.kill()
-        self.process.wait()
-        assert self.process.stderr is not None
-        self.process.stderr.close()
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        found = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as found:
         yield found
-        found.close()
 
 
 @pytest.fixture
@@ -76,22 +30,14 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(root: Path) -> Iterator[Served]:
-    found = Served(root)
-    yield found
-    found.close()
+    with serving(root) as found:
+        yield found
 
 
 @pytest.fixture
 def page(browser: Any, server: Served) -> Iterator[Any]:
-    context = browser.new_context(base_url=server.address, viewport={"width": 1200, "height": 900})
-    made = context.new_page()
-    made.set_default_timeout(20_000)
-    made.problems = []
-    made.on("pageerror", lambda error: made.problems.append(str(error)))
-    made.on("console", lambda said: made.problems.append(said.text) if said.type == "error" else None)
-    made.on("dialog", lambda dialog: (made.problems.append("a script ran"), dialog.dismiss()))
-    yield made
-    context.close()
+    with opened(browser, server.address) as made:
+        yield made
 
 
 def all_lines(tmp_path: Path, run: Run, truth: Truth) -> list[str]:
@@ -170,7 +116,7 @@ def test_a_page_left_open_comes_back_after_the_server(page: Any, root: Path, ser
     assert server.stop() < 3  # its stream is open
     page.locator(".contact[data-state=stale]").wait_for()
     assert page.locator("tr", has_text="shallow").count() == 1
-    again = Served(root, server.port)
+    again = Served(root, port=server.port)
     try:
         write_run(root, Run(SHALLOW, 9), Truth(3.0, 1.0), stop_after=2)
         page.locator("section[data-key=other-runs]").wait_for()
@@ -229,39 +175,6 @@ def test_axe_finds_nothing_serious(page: Any, width: int, scheme: str) -> None:
             if one["impact"] in ("serious", "critical")
         ]
         assert not serious, (view, serious)
-
-
-@pytest.mark.parametrize("script", SCRIPTS[:2])
-def test_no_script_of_a_run_is_run(browser: Any, tmp_path: Path, script: str) -> None:
-    root = tmp_path / "runs"
-    hostile(root, script)
-    served = Served(root)
-    context = browser.new_context(base_url=served.address)
-    page = context.new_page()
-    ran: list[str] = []
-
-    def dismissed(dialog: Any) -> None:
-        ran.append(dialog.message)
-        dialog.dismiss()
-
-    page.on("dialog", dismissed)
-    page.on("console", lambda said: ran.append(said.text) if "Content Security Policy" in said.text else None)
-    try:
-        for view in (
-            "",
-            "?view=study&name=my-depth",
-            f"?view=run&id={Run(DEEP, 1).id}",
-            "?view=scores",
-            f"?view={script}",
-        ):
-            page.goto(view)
-            page.locator("main h1").wait_for()
-            page.wait_for_timeout(300)
-        assert not ran
-        assert page.locator("main img[src=x], main svg[onload]").count() == 0
-    finally:
-        context.close()
-        served.stop()
 
 
 def test_nothing_comes_from_elsewhere_and_the_report_opens(page: Any, server: Served, root: Path) -> None:

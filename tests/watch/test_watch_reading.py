@@ -5,17 +5,22 @@ import os
 import resource
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-from watch_fakes import DEEP, SHALLOW, line, plant
+from watch_fakes import DEEP, SHALLOW, client, line, plant
 
 from reslab.analysis.tidy import read_tables
 from reslab.lab import locks
 from reslab.lab.store import RunFiles
 from reslab.recipe import Run
+from reslab.watch import app
+from reslab.watch.blocks import finite
 from reslab.watch.curve import MOST_ROWS, Curve
 from reslab.watch.holding import Holding
 from reslab.watch.laboratory import Laboratory
+from reslab.watch.pages import scores_values, study_values
+from reslab.watch.plan import plan_values
 from reslab.watch.reading import Watched
 from synthetic import Truth, write_run
 
@@ -111,6 +116,78 @@ def test_a_damaged_line_is_told_and_hides_nothing_else(root: Path, text: str) ->
     assert laboratory.runs[Run(SHALLOW, 1).id].damage == "metrics.jsonl is damaged in line 6"
     assert laboratory.runs[Run(DEEP, 0).id].damage is None
     assert laboratory.tables().runs.height == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("result.json", {"test_error": "low"}),
+        ("result.json", {"parameters": 10**30}),
+        ("provenance.json", {"data": "digits"}),
+        ("provenance.json", {"attempts": {"0": "x"}}),
+        ("provenance.json", {"attempts": ["x"]}),
+        ("failure.json", {"epoch": "third"}),
+        ("failure.json", {"message": ["x"]}),
+    ],
+)
+def test_a_record_of_another_kind_is_told_and_hides_nothing_else(root: Path, name: str, change: dict[str, Any]) -> None:
+    run = Run(DEEP, 1) if name == "failure.json" else Run(SHALLOW, 0)
+    path = root / run.id / name
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    laboratory = Laboratory(root)
+    laboratory.look()
+    damage = laboratory.runs[run.id].damage
+    assert damage is not None
+    assert damage.startswith(f"{name} is damaged")
+    for make in (plan_values, scores_values, lambda lab: study_values(lab, "my-depth")):
+        json.dumps(finite(make(laboratory)), allow_nan=False)
+
+
+def test_words_that_cannot_be_used_are_told_and_hide_no_run(root: Path) -> None:
+    laboratory = Laboratory(root)
+    laboratory.look()
+    (root / "words").mkdir()
+    (root / "words" / "my-depth.toml").write_text("nothing = 'x'")
+    assert laboratory.look()
+    assert "there is no text 'nothing'" in laboratory.problems[0].message
+    assert plan_values(laboratory)["studies"]
+    (root / "words" / "my-depth.toml").write_text("title = 'Deeper?'")
+    assert laboratory.look()
+    assert not laboratory.problems
+    assert laboratory.studies[0].title == "Deeper?"
+
+
+def test_second_trainings_are_in_the_tables(root: Path) -> None:
+    laboratory = Laboratory(root)
+    laboratory.look()
+    write_run(root / "replicates" / "0123456789ab", Run(SHALLOW, 0), Truth(3.0, 1.0, 0.2))
+    assert laboratory.look()
+    ours = laboratory.tables().runs.filter(run_id=Run(SHALLOW, 0).id)["trained_again"].to_list()
+    assert ours == ["same bits"]
+    assert ours == read_tables(root).runs.filter(run_id=Run(SHALLOW, 0).id)["trained_again"].to_list()
+
+
+def test_a_look_that_fails_is_not_the_last(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no test foresaw: the page goes on looking, and says nothing wrong meanwhile."""
+    monkeypatch.setattr(app, "LOOK_SECONDS", 0.01)
+    look = Laboratory.look
+    failed: list[bool] = []
+
+    def failing(self: Laboratory) -> bool:
+        if not failed:
+            failed.append(True)
+            raise OSError("stale file handle")
+        return look(self)
+
+    with client(root) as asked:
+        version = asked.get("/api/plan").headers["x-version"]
+        monkeypatch.setattr(Laboratory, "look", failing)
+        write_run(root, Run(SHALLOW, 9), Truth(3.0, 1.0), stop_after=2)
+        end = time.monotonic() + 20
+        while asked.get("/api/plan").headers["x-version"] == version:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+    assert failed
 
 
 def test_states_are_those_that_the_files_have(root: Path) -> None:

@@ -30,7 +30,7 @@ def the_study(**changes: Any) -> Study:
     """Return the study of `plant`."""
     variants = (Variant("shallow", SHALLOW), Variant("deep", DEEP))
     values = {"title": "Does depth help?", "question": "Does it?", "expectation": "", "kind": "custom"}
-    return Study(name="my-depth", variants=variants, seeds=(0, 1), **{**values, **changes})
+    return Study(**{"name": "my-depth", "variants": variants, "seeds": (0, 1), **values, **changes})
 
 
 def client(root: Path, **options: Any) -> TestClient:

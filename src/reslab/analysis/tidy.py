@@ -152,7 +152,7 @@ def read_tables(root: Path, runs: Sequence[Run] | None = None) -> Tables:
             if (files.path / "run.json").exists():
                 files.check()
             row, epochs = _read_run(files, run)
-            row["trained_again"] = _trained_again(files, root, run)
+            row["trained_again"] = trained_again(files, root, run)
         except ResLabError as error:
             problems.append(Problem.of(files.path, error, root))
             if run is None or not files.is_of(run):
@@ -234,7 +234,8 @@ def run_row(
     }
 
 
-def _trained_again(files: RunFiles, root: Path, run: Run) -> str | None:
+def trained_again(files: RunFiles, root: Path, run: Run) -> str | None:
+    """Return how second trainings of a run compare with it, as `Tables.runs` has it; None where there is none."""
     found = [compare(files, other) for other in replicates(root, run.id)]
     words = ["same bits" if one.same_bits else f"{one.error_words} on {one.where}" for one in found]
     return SEPARATOR.join(dict.fromkeys(words)) or None

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Collection, Mapping
@@ -18,6 +19,7 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from reslab.errors import ResLabError
 from reslab.watch.charts import chart_library
 from reslab.watch.laboratory import Laboratory
 from reslab.watch.pages import NotThereError, compare_values, run_values, scores_values, study_values
@@ -28,6 +30,8 @@ from reslab.watch.views import Make, Views
 
 LOOK_SECONDS = 1.0
 """Between two looks at the folder of runs."""
+
+LOG = logging.getLogger("uvicorn.error")
 
 BEAT_SECONDS = 10.0
 """Between two signs of life on a stream."""
@@ -55,11 +59,9 @@ class Watch:
         self.started = secrets.token_hex(4)
         self.closing = False
         self._told: asyncio.Event = asyncio.Event()
-        self._num_told = 0
 
     def tell(self) -> None:
         """Wake every stream."""
-        self._num_told += 1
         self._told.set()
         self._told = asyncio.Event()
 
@@ -72,10 +74,13 @@ class Watch:
         """Look again and again, and tell of what changed once the answers are made anew."""
         waiting = False
         while not self.closing:
-            changed = await self.views.look()
-            if changed or waiting:
-                waiting = await self.views.refresh()
-                self.tell()
+            try:
+                changed = await self.views.look()
+                if changed or waiting:
+                    waiting = await self.views.refresh()
+                    self.tell()
+            except Exception:  # the next look may succeed; a page that stays as it is would be taken for a quiet lab
+                LOG.exception("the folder of runs could not be looked at")
             await asyncio.sleep(LOOK_SECONDS)
 
     async def news(self) -> AsyncIterator[str]:
@@ -83,7 +88,7 @@ class Watch:
         yield "retry: 2000\n\n"
         while not self.closing:
             told = self._told
-            found = {"news": self._num_told, "server": self.started, "time": time.time()}
+            found = {"version": self.laboratory.version, "server": self.started, "time": time.time()}
             yield f"data: {json.dumps(found)}\n\n"
             try:
                 await asyncio.wait_for(told.wait(), BEAT_SECONDS)
@@ -107,8 +112,8 @@ def application(
         Route("/static/{name}", _static),
         Route("/events", partial(_events, watch)),
         Route("/api/plan", partial(_plan, watch)),
-        Route("/api/study/{name}", partial(_study, watch)),
-        Route("/api/run/{recipe}/{seed}", partial(_run, watch)),
+        Route("/api/study/{name:path}", partial(_study, watch)),
+        Route("/api/run/{run:path}", partial(_run, watch)),
         Route("/api/compare", partial(_compare, watch)),
         Route("/api/scores", partial(_scores, watch)),
         Route("/report", partial(_write_report, watch), methods=["POST"]),
@@ -123,13 +128,17 @@ def application(
         looking.cancel()
         watch.views.close()
 
-    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _told_error})
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _told_error, 500: _broken})
     return Guard(app, hosts, token, any_address=any_address), watch
 
 
 async def _told_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": error.detail}, error.status_code)
+
+
+async def _broken(_: Request, error: Exception) -> Response:
+    return JSONResponse({"error": f"this view could not be made: {error!r}; the terminal has more"}, 500)
 
 
 _TEMPLATES = Environment(loader=PackageLoader("reslab.watch"), autoescape=True, undefined=StrictUndefined)
@@ -164,8 +173,8 @@ async def _events(watch: Watch, _: Request) -> Response:
 async def _answer(watch: Watch, request: Request, name: str, make: Make) -> Response:
     try:
         view = await watch.views.get(name, make)
-    except NotThereError as error:
-        raise HTTPException(404, str(error)) from None
+    except ResLabError as error:
+        raise HTTPException(404 if isinstance(error, NotThereError) else 500, str(error)) from None
     headers = {"ETag": view.tag, "Cache-Control": "no-cache", "X-Version": str(view.version)}
     if request.headers.get("if-none-match") == view.tag:
         return Response(status_code=304, headers=headers)
@@ -173,7 +182,7 @@ async def _answer(watch: Watch, request: Request, name: str, make: Make) -> Resp
 
 
 async def _plan(watch: Watch, request: Request) -> Response:
-    return await _answer(watch, request, "plan", lambda lab: {**plan_values(lab), "report": watch.report.values()})
+    return await _answer(watch, request, "plan", plan_values)
 
 
 async def _study(watch: Watch, request: Request) -> Response:
@@ -182,7 +191,7 @@ async def _study(watch: Watch, request: Request) -> Response:
 
 
 async def _run(watch: Watch, request: Request) -> Response:
-    run_id = f"{request.path_params['recipe']}/{request.path_params['seed']}"
+    run_id = request.path_params["run"]
     against = request.query_params.get("against")
     return await _answer(watch, request, f"run {run_id} {against}", lambda lab: run_values(lab, run_id, against))
 

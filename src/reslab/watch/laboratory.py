@@ -9,13 +9,17 @@ import numpy as np
 import polars as pl
 
 from reslab.analysis.diagnoses import Diagnoses, tidy
-from reslab.analysis.tidy import EPOCH_SCHEMA, RUN_SCHEMA, Problem, Tables, frame, run_row
+from reslab.analysis.tidy import EPOCH_SCHEMA, RUN_SCHEMA, Problem, Tables, frame, run_row, trained_again
+from reslab.errors import ResLabError
+from reslab.lab.share import REPLICATES
+from reslab.lab.store import RunFiles
 from reslab.naming import run_name, run_names
 from reslab.studies.asked import recorded
-from reslab.studies.catalogue import CHAPTERS, reworded
+from reslab.studies.catalogue import CHAPTERS, chapter_of, reworded
 from reslab.studies.questions import QUESTIONS
 from reslab.studies.questions.own import others
 from reslab.studies.study import Study
+from reslab.studies.words import FOLDER as WORDS
 from reslab.watch.holding import Holding
 from reslab.watch.reading import Watched
 
@@ -44,7 +48,7 @@ class Laboratory:
         self._by_path: dict[Path, Watched] = {}
         self._settled: dict[Path, int] = {}
         self._folders: dict[Path, tuple[int, list[Path]]] = {}
-        self._studies_seen: tuple[object, ...] = ()
+        self._studies_seen: tuple[object, ...] | None = None
         self._everything = 0.0
         self._tables: tuple[int, Tables] | None = None
         self._lock = threading.Lock()
@@ -96,12 +100,11 @@ class Laboratory:
         return bool(gone or changed)
 
     def _look_at_studies(self) -> bool:
-        folder = self.root / "studies"
-        seen: tuple[object, ...] = tuple(
-            (path.name, found.st_mtime_ns, found.st_size)
-            for path in sorted(folder.glob("*"))
-            if path.suffix in (".json", ".toml") and (found := path.stat())
-        )
+        seen = [
+            (path, _changed(path))
+            for kind in ("studies/*.json", f"{WORDS}/*.toml", f"{REPLICATES}/*/*/*/result.json")
+            for path in sorted(self.root.glob(kind))
+        ]
         own = tuple(sorted(self.runs)) if self.runs else ()
         if (seen, own) == self._studies_seen:
             return False
@@ -112,8 +115,16 @@ class Laboratory:
         order = list(QUESTIONS)
         asked.sort(key=lambda one: (order.index(one.name) if one.name in order else len(order), one.name))
         beside = others(self._run_tables(), asked)
-        self.studies = [reworded(study, self.root) for study in (*asked, *([beside] if beside is not None else []))]
+        self.studies = [self._reworded(study) for study in (*asked, *([beside] if beside is not None else []))]
         return True
+
+    def _reworded(self, study: Study) -> Study:
+        try:
+            chapter_of(study, self.root)  # which reads all of a user's words
+            return reworded(study, self.root)
+        except ResLabError as error:
+            self.problems.append(Problem.of(self.root / WORDS, error, self.root))
+            return study
 
     def _paths(self, now: float, *, everything: bool) -> list[Path]:
         """Return the folders of all runs, listing only what has changed."""
@@ -163,6 +174,13 @@ class Laboratory:
         epochs = _epochs([one for one in usable if one.damage is None and one.curve.num_kept])
         problems = [Problem.of(one.path, Exception(one.damage), self.root) for one in self.runs.values() if one.damage]
         rows = [_row(one) for one in usable]
+        if (self.root / REPLICATES).is_dir():
+            for row, one in zip(rows, usable, strict=True):
+                assert one.run is not None
+                try:
+                    row["trained_again"] = trained_again(RunFiles(one.path), self.root, one.run)
+                except (ResLabError, TypeError, ValueError) as error:
+                    problems.append(Problem.of(one.path, error, self.root))
         return Tables(frame(rows, RUN_SCHEMA), epochs, (*problems, *self.problems), self._diagnoses(usable))
 
     def _usable(self) -> list[Watched]:

@@ -10,7 +10,7 @@ from reslab.recipe import Run, differing_fields, to_mapping
 from reslab.session.comparison import compare_in
 from reslab.studies.catalogue import chapter_of
 from reslab.studies.chapter import find, write
-from reslab.watch.blocks import Values, chapter_values, figure_values, finite
+from reslab.watch.blocks import Values, chapter_values, figure_values
 from reslab.watch.laboratory import Laboratory
 from reslab.watch.plan import Clock, seed_values
 from reslab.watch.reading import Watched
@@ -202,6 +202,3 @@ def _lines(one: Watched) -> Values:
     """Return the last epochs as columns: the figures behind the curve, for whoever cannot see it."""
     names = ("epoch", "rate", "train_error", "test_error", "images_per_second")
     return {name: one.curve.column(name)[-MOST_POINTS:] for name in names}
-
-
-__all__ = ["NotThereError", "compare_values", "finite", "run_values", "scores_values", "study_values"]

@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reslab.errors import ResLabError
+import polars as pl
+
+from reslab.analysis.tidy import RUN_SCHEMA, run_row
+from reslab.errors import DamagedError, ResLabError
 from reslab.files import Json, printable
 from reslab.lab.metrics import NAME as METRICS
 from reslab.lab.store import RunFiles, Status
@@ -88,10 +91,11 @@ class Watched:
                 raise ResLabError("the folder is not that of the run in its run.json")
             self.records = {"provenance.json": files.provenance(), "result.json": files.result()}
             self.records |= {"failure.json": files.failure()}
+            _check(self.run, self.records)
             with contextlib.suppress(ResLabError):  # what was measured is not what the run is
                 self.records |= {"diagnostics.json": files.diagnostics()}
         except ResLabError as error:
-            self.problem = printable(str(error))
+            self.records, self.problem = {}, printable(str(error))
         return True
 
     def _is_new(self, name: str) -> bool:
@@ -165,6 +169,31 @@ class Watched:
     def record(self, name: str) -> dict[str, Any]:
         """Return the content of a file of the run, empty where there is none."""
         return self.records.get(name) or {}
+
+
+def _check(run: Run, records: dict[str, Json | None]) -> None:
+    """Raise `ResLabError` where a record holds other kinds of values than the tables have."""
+    statuses: dict[str, Status] = {"provenance.json": "pending", "result.json": "finished", "failure.json": "failed"}
+    for name, status in statuses.items():
+        given = [records[one] if one == name else None for one in ("result.json", "provenance.json", "failure.json")]
+        try:
+            row = run_row(run, status, {}, *given, seconds=None, images_per_second=None)
+            wrong = [key for key, value in row.items() if not _suits(value, RUN_SCHEMA[key])]
+        except (AttributeError, KeyError, IndexError, TypeError) as error:
+            wrong = [repr(error)]
+        if wrong:
+            raise DamagedError(f"{name} is damaged: no run has {', '.join(wrong)} of this kind")
+
+
+def _suits(value: object, kind: type[pl.DataType]) -> bool:
+    if value is None:
+        return True
+    if kind is pl.Int64:
+        return isinstance(value, int) and abs(value) < 2**63
+    return isinstance(value, _PYTHON[kind])
+
+
+_PYTHON: dict[type[pl.DataType], tuple[type, ...]] = {pl.String: (str,), pl.Float64: (int, float), pl.Boolean: (bool,)}
 
 
 def _signature(path: Path) -> Signature | None:

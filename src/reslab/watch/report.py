@@ -36,12 +36,12 @@ class Report:
             words = said.decode(errors="replace").strip()
             if process.returncode:
                 return {"error": words or f"`reslab report` ended with {process.returncode}"}
-            return {"address": "report/index.html", "seconds": time.time() - begun, "remarks": words, **self.values()}
-
-    def values(self) -> dict[str, Any]:
-        """Return where the report is, and whether it is there."""
-        there = (self._out / "index.html").is_file()
-        return {"folder": str(self._out), "there": there}
+            return {
+                "address": "report/index.html",
+                "seconds": time.time() - begun,
+                "remarks": words,
+                "folder": str(self._out),
+            }
 
     def files(self) -> dict[str, Path]:
         """Return the files of the report by the names that the page may ask for; links that lead elsewhere are none."""

@@ -6,21 +6,24 @@ import { el, link, morph } from "./exhibits.js";
 const POLL_SECONDS = 5;
 const SILENT_SECONDS = 25; // a stream without a sign of life for so long is held back by a proxy, or dead
 const STALE_SECONDS = 40;
+const AWAY = "the server cannot be reached";
 
 const view = document.getElementById("view");
 const contact = document.getElementById("contact");
 const updated = document.getElementById("updated");
 const told = document.getElementById("told");
 
-let shown = { address: null, tag: null };
+const NOTHING = { from: undefined, tag: null, version: -1 };
+let shown = NOTHING; // where the view's data came from, and at which version of the laboratory it was made
+let data = null;
 let stream = null;
 let server = null;
 let heard = 0; // when the stream last gave a sign of life
 let answered = 0; // when the server last answered
 let failed = "";
-let asking = null;
-let latest = ""; // the last news that the stream told of
-let known = {};
+let asking = null; // the request that is under way
+const states = {}; // of runs, by id, as they were last told
+const names = {}; // of runs and recipes, by id
 
 const parameters = () => Object.fromEntries(new URLSearchParams(location.search));
 
@@ -46,7 +49,7 @@ const go = (wanted, typing = false) => {
   if (next === location.search) return;
   const same = source(wanted) === source(parameters());
   history[typing || same ? "replaceState" : "pushState"](null, "", next || "?");
-  if (same && data) { shown.address = location.search; show(); } else visit(same);
+  if (same && data) show(); else visit(same);
 };
 
 const visit = (same = false) => {
@@ -65,16 +68,13 @@ addEventListener("popstate", () => load());
 
 // --- What is shown -----------------------------------------------------------------------------------------------
 
-let data = null;
-
 const show = () => {
   const wanted = parameters();
   const name = VIEWS[wanted.view] ? wanted.view : "plan";
-  const next = el("main", { id: "view", tabindex: -1 }, VIEWS[name](data, wanted, go, known));
-  const same = view.dataset.shown === name + (wanted.id || wanted.name || "");
-  view.dataset.shown = name + (wanted.id || wanted.name || "");
-  next.dataset.shown = view.dataset.shown;
-  if (same) morph(view, next); else { view.replaceChildren(...next.childNodes); view.setAttribute("aria-busy", "false"); }
+  const next = el("main", { id: "view", tabindex: -1 }, VIEWS[name](data, wanted, go, names));
+  next.dataset.shown = name + (wanted.id || wanted.name || "");
+  if (view.dataset.shown === next.dataset.shown) morph(view, next); else view.replaceChildren(...next.childNodes);
+  view.dataset.shown = next.dataset.shown;
   view.removeAttribute("aria-busy");
   document.querySelectorAll("nav.bar a").forEach((one) => {
     if (one.dataset.view === name) one.setAttribute("aria-current", "page"); else one.removeAttribute("aria-current");
@@ -85,59 +85,56 @@ const show = () => {
 
 // Words for people who do not see the page change.
 const news = (name, next) => {
-  const runs = name === "plan" ? next.studies.flatMap((one) => one.variants.flatMap((two) => two.seeds)) : name === "study" ? next.runs : [];
-  const changed = runs.filter((one) => known[`state ${one.run}`] && known[`state ${one.run}`] !== one.status);
-  runs.forEach((one) => { known[`state ${one.run}`] = one.status; });
-  if (changed.length) told.textContent = changed.slice(0, 3).map((one) => `${one.label || one.run}, seed ${one.seed}: ${one.status}`).join("; ");
+  const runs = name === "plan"
+    ? next.studies.flatMap((study) => study.variants.flatMap(({ label, seeds }) => seeds.map((seed) => ({ label, ...seed }))))
+    : name === "study" ? next.runs : [];
+  const changed = runs.filter((one) => states[one.run] && states[one.run] !== one.status);
+  runs.forEach((one) => { states[one.run] = one.status; });
+  if (changed.length) told.textContent = changed.slice(0, 3).map((one) => `${one.label}, seed ${one.seed}: ${one.status}`).join("; ");
 };
-
-const names = {};
 
 const load = async () => {
   const wanted = parameters();
   const from = source(wanted);
   asking?.abort();
   const mine = asking = new AbortController();
-  if (shown.address !== location.search.split("&q=")[0] && shown.from !== from) {
+  if (shown.from !== from) {
     view.setAttribute("aria-busy", "true");
-    if (shown.from) view.replaceChildren(el("p", { class: "loading" }, "Reading …"));
+    if (shown !== NOTHING) view.replaceChildren(el("p", { class: "loading" }, "Reading …"));
     delete view.dataset.shown;
   }
   try {
     if (wanted.view === "compare" && !Object.keys(names).length) await nameRuns(mine.signal);
-    if (from === null) { data = null; shown = { address: location.search, from, tag: null }; answered = Date.now(); known = { ...known }; return draw(names); }
-    const response = await fetch(from, { signal: mine.signal, headers: { accept: "application/json" } });
+    const response = from && await fetch(from, { signal: mine.signal, headers: { accept: "application/json" } });
     answered = Date.now();
-    const tag = response.headers.get("etag");
-    if (response.ok && shown.from === from && shown.tag === tag && view.dataset.shown) { failed = ""; return; }
-    const found = await response.json();
+    const tag = response && response.headers.get("etag");
+    const version = response ? Number(response.headers.get("x-version")) : Infinity;
+    const stays = shown.from === from && shown.tag === tag && view.dataset.shown;
+    if (stays) { failed = ""; shown.version = version; return; }
+    const found = response && await response.json();
     if (mine !== asking) return;
-    if (!response.ok) throw new Error(found.error || `the server answered ${response.status}`);
+    if (response && !response.ok) throw new Error(found.error || `the server answered ${response.status}`);
     failed = "";
     data = found;
-    shown = { address: location.search, from, tag };
-    news(wanted.view || "plan", found);
-    draw(names);
-    updated.textContent = `updated ${new Date().toLocaleTimeString("en-GB")}`;
+    shown = { from, tag, version };
+    if (found) news(wanted.view || "plan", found);
+    show();
+    updated.textContent = ` · updated ${new Date().toLocaleTimeString("en-GB")}`;
     updated.dateTime = new Date().toISOString();
   } catch (error) {
     if (error.name === "AbortError") return;
-    failed = error instanceof TypeError ? "the server cannot be reached" : error.message;
-    if (!(error instanceof TypeError) || !view.dataset.shown) {
-      shown = { address: null, from: null, tag: null };
+    const away = error instanceof TypeError; // fetch has no other word for it
+    failed = away ? AWAY : error.message;
+    if (!away || !view.dataset.shown) {
+      shown = NOTHING;
       delete view.dataset.shown;
       view.removeAttribute("aria-busy");
       view.replaceChildren(el("div", { class: "broken", role: "alert" }, el("h1", {}, "This cannot be shown"), el("p", {}, `${failed}.`), el("p", {}, link({ view: "plan" }, "To the plan"))));
     }
   } finally {
+    if (mine === asking) asking = null;
     tell();
   }
-};
-
-const draw = (runNames) => {
-  const before = known;
-  known = runNames;
-  try { show(); } finally { known = before; }
 };
 
 const nameRuns = async (signal) => {
@@ -155,7 +152,7 @@ const tell = () => {
   const seconds = (Date.now() - answered) / 1000;
   const [state, words] = document.hidden ? ["paused", "Paused"]
     : failed && (!answered || seconds > STALE_SECONDS) ? ["broken", `Stale: ${failed}.  What is shown is old`]
-      : failed === "the server cannot be reached" ? ["stale", "The server does not answer; trying again"]
+      : failed === AWAY ? ["stale", "The server does not answer; trying again"]
         : failed ? ["broken", "Not shown"]
         : !answered ? ["loading", "Loading"]
           : seconds > STALE_SECONDS ? ["stale", "Stale: nothing was heard for a while"]
@@ -172,11 +169,10 @@ const listen = () => {
   stream.onmessage = (event) => {
     heard = answered = Date.now();
     const found = JSON.parse(event.data);
-    if (server && server !== found.server) renew();
+    const anew = server && server !== found.server;
+    if (anew) renew();
     server = found.server;
-    const newest = `${found.server} ${found.news}`;
-    if (failed || newest !== latest) load();
-    latest = newest;
+    if (failed || anew || (!asking && shown.version < found.version)) load(); // else what is under way brings it, or the next sign of life
     tell();
   };
 };

@@ -1,0 +1,97 @@
+"""The page in a real browser: where one is found, and the verb `watch` in a process of its own."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api")
+
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+needs_chromium = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: .ci/run installs it, or apt-get install chromium"),
+]
+
+PATIENCE = 30
+"""Seconds after which whatever a test waits for is taken not to come."""
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """Start the browser."""
+    with playwright.sync_playwright() as started:
+        found = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        try:
+            yield found
+        finally:
+            found.close()
+
+
+@contextmanager
+def opened(browser: Any, address: str, **options: Any) -> Iterator[Any]:
+    """Open a page that notes in `problems` what went wrong in it: errors, scripts that ran, refusals of the policy."""
+    context = browser.new_context(base_url=address, viewport={"width": 1200, "height": 900}, **options)
+    made = context.new_page()
+    made.set_default_timeout(1000 * PATIENCE)
+    made.problems = []
+    made.on("pageerror", lambda error: made.problems.append(str(error)))
+    made.on("console", lambda said: made.problems.append(said.text) if said.type == "error" else None)
+    made.on("dialog", lambda dialog: (made.problems.append(f"a script ran: {dialog.message}"), dialog.dismiss()))
+    try:
+        yield made
+    finally:
+        context.close()
+
+
+class Served:
+    """The verb `watch` in a process of its own."""
+
+    def __init__(self, root: Path, *more: str, port: int = 0) -> None:
+        command = [sys.executable, "-m", "reslab", "watch", "--runs", str(root), "--out", str(root.parent / "report")]
+        self.process = subprocess.Popen(
+            [*command, "--port", str(port), *more], stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        assert self.process.stderr is not None
+        first = self.process.stderr.readline()
+        assert first.startswith("The live page: "), first
+        self.address = first.split()[-1]
+
+    @property
+    def port(self) -> int:
+        return int(self.address.split("/")[2].rpartition(":")[2])
+
+    def stop(self) -> float:
+        """Send Ctrl-C; return after how many seconds the process had ended."""
+        begun = time.monotonic()
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(PATIENCE)
+        took = time.monotonic() - begun
+        self.close()
+        return took
+
+    def close(self) -> None:
+        """End the process, if it has not ended."""
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+
+
+@contextmanager
+def serving(root: Path, *more: str) -> Iterator[Served]:
+    """Serve a folder of runs while this lasts."""
+    served = Served(root, *more)
+    try:
+        yield served
+    finally:
+        served.close()
