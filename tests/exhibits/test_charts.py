@@ -10,9 +10,8 @@ from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Figure
 from reslab.exhibits.curves import Curves, error_figure, paper_figure
-from reslab.exhibits.factor_figures import Axis, factor_figure, spread_out
+from reslab.exhibits.factor_figures import Axis, by_variant_figure, factor_figure, marks, spread_out
 from reslab.exhibits.style import colours, legend
-from reslab.exhibits.variants import by_variant_figure, marks
 from reslab.published import Published
 from reslab.recipe import Run
 from synthetic import Truth, small, three_depths, write_run
@@ -158,6 +157,14 @@ def test_only_what_is_cut_off_is_said_to_be(tmp_path: Path, test_error: float, c
     figure = paper_figure("together", Curves([gather(read_tables(tmp_path), "it", small(8), (0,))], _label))
     assert figure is not None
     assert ("Errors above the axis are cut off." in figure.caption) == cut
+    (rows,) = figure.panels[0].datasets.values()
+    (top,) = {layer["encoding"]["y"]["scale"]["domain"][1] for layer in figure.panels[0].chart["layer"]}
+    above = [row for row in rows if max(row["train"], row["test"]) > top]
+    assert len(above) <= len(rows) / 10  # of a young run most of the training is seen
+    if cut:
+        highest = max(above, key=lambda row: max(row["train"], row["test"]))
+        error = max(highest["train"], highest["test"])
+        assert f"The highest is {error:.0f}%, in epoch {highest['epoch']}." in figure.caption
 
 
 def test_a_legend_has_as_many_columns_as_its_labels_leave_room_for() -> None:

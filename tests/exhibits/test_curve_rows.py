@@ -1,5 +1,6 @@
 """What curves are drawn from: means with their range, epochs thinned, and not more series than can be told apart."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -34,14 +35,20 @@ def test_very_many_epochs_are_thinned_and_the_caption_says_so(tmp_path: Path) ->
     recipes = [small(8, length=400, first_drop=200, second_drop=300, learning_rate=rate) for rate in (0.1, 0.2, 0.3)]
     for recipe in recipes:
         write_run(tmp_path, Run(recipe, 0), Truth(3.0, 1.0))
+    path = tmp_path / Run(recipes[1], 0).id / "metrics.jsonl"
+    epochs = [json.loads(line) for line in path.read_text().splitlines()]
+    epochs[122] |= {"test_error": 88.0, "train_error": 0.01}
+    path.write_text("".join(json.dumps(one) + "\n" for one in epochs))
     tables = read_tables(tmp_path)
     groups = [gather(tables, str(recipe.learning_rate), recipe, (0,)) for recipe in recipes]
     rows = curve_rows(groups, _label)
+    (spike,) = [row for row in rows if (row["label"], row["epoch"]) == ("0.2", 123)]
+    assert (spike["test"], spike["train"]) == (88.0, 0.01)  # the extremes of a curve are never thinned out
     assert len(rows) < 800
     assert {1, 2, 5, 400} <= {row["epoch"] for row in rows}
     figure = error_figure("test", Curves(groups, _label), "test")
     assert figure is not None
-    assert "Not every epoch is drawn" in figure.caption
+    assert "Not every epoch is drawn, but the last and the extremes of every 10." in figure.caption
 
 
 @pytest.fixture

@@ -180,3 +180,8 @@ def datasets_of(groups: Sequence[Group]) -> list[str]:
 def on_dataset(groups: Sequence[Group], dataset: str) -> list[Group]:
     """Return the groups on a data set."""
     return [group for group in groups if group.recipe.dataset == dataset]
+
+
+def by_dataset(groups: Sequence[Group]) -> list[tuple[str, list[Group]]]:
+    """Return each data set of some groups, in order, with the groups on it."""
+    return [(dataset, on_dataset(groups, dataset)) for dataset in datasets_of(groups)]

@@ -114,21 +114,23 @@ class Table:
 
 def table_of(
     key: str,
-    title: str,
-    caption: str,
-    rows: tuple[str, Sequence[str | None]],
-    columns: Mapping[str, Sequence[str | None]],
+    words: tuple[str, str],
+    rows: Sequence[Mapping[str, str | None]],
     *,
     left: Collection[str] = (),
     notes: tuple[str, ...] = (),
-) -> Table:
-    """Return a table from its columns: the head and the names of the `rows`, then the others by their heads.
+) -> Table | None:
+    """Return a table with these title and caption from its rows, whose cells have the heads of their columns.
 
-    Those on the `left` are aligned there, as the names are, and those without any value are left out.
+    The first column, and those on the `left`, are aligned there; columns without any value are left out.  None without
+    a row.
     """
-    shown = {head: cells for head, cells in columns.items() if any(cell is not None for cell in cells)}
-    heads = (Column(rows[0], "left"), *(Column(head, "left" if head in left else "right") for head in shown))
-    return Table(key, title, caption, heads, tuple(zip(rows[1], *shown.values(), strict=True)), notes)
+    if not rows:
+        return None
+    first, *others = rows[0]
+    shown = [first, *(head for head in others if any(row[head] is not None for row in rows))]
+    heads = (Column(head, "left" if head in (first, *left) else "right") for head in shown)
+    return Table(key, *words, tuple(heads), tuple(tuple(row[head] for head in shown) for row in rows), notes)
 
 
 Block = Heading | Prose | Bullets | Note | Command | Figure | Table

@@ -5,7 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from reslab.analysis.groups import Group, datasets_of, on_dataset
+import polars as pl
+
+from reslab.analysis.groups import Group, by_dataset, datasets_of
+from reslab.analysis.thinning import thinned
 from reslab.exhibits.blocks import Row
 from reslab.exhibits.wording import Label, dataset_name
 
@@ -82,40 +85,50 @@ def panels_of(groups: Sequence[Group], label: Label) -> list[Shared]:
 def curve_rows(groups: Sequence[Group], label: Label, along: Along = EPOCHS) -> list[Row]:
     """Return label, epoch, n, and mean, low, high and sd of training and test error, a row a group and epoch.
 
-    Unless it is epochs that they go `along`, a row has how far it is along that, too.  Where there are very many rows,
-    every second epoch is left out, or more (see `drawn_every`).
+    Unless it is epochs that they go `along`, a row has how far it is along that, too.  Long curves are thinned (see
+    `stretch`), but for the beginning and the epochs that carry a mark.
     """
-    rows: list[Row] = []
-    stride = drawn_every(groups)
+    length, rows = stretch(groups), []
     for group in groups:
-        curves = {reading: group.curve(f"{reading}_error") for reading in ("train", "test")}
-        last = group.drawn_epochs["epoch"].to_list()
-        by_epoch: dict[int, Row] = {}
-        for reading, curve in curves.items():
-            for point in curve.iter_rows(named=True):
-                row = by_epoch.setdefault(point["epoch"], {"label": label(group), "epoch": point["epoch"]})
-                row |= {
-                    "n": point["n"],
-                    reading: _short(point["mean"]),
-                    f"{reading}_low": _short(point["low"]),
-                    f"{reading}_high": _short(point["high"]),
-                }
-                if point["sd"] is not None:
-                    row[f"{reading}_sd"] = _short(point["sd"])
-        marked = _marked(max(last, default=0))
-        kept = marked | {epoch for epoch in by_epoch if epoch % stride == 0 or epoch <= BEGINNING}
-        far = along.of_epoch(group)
-        for epoch, row in sorted(by_epoch.items()):
-            if epoch in kept:
-                at = {} if along is EPOCHS else {"along": _short(epoch * far)}
-                rows.append({**row, **at, **({"marked": 1} if epoch in marked else {})})
+        points, far = _points(group), along.of_epoch(group)
+        marked = _marked(max(group.drawn_epochs["epoch"].to_list(), default=0))
+        drawn = [name for name in points.columns if name not in ("epoch", "n") and not name.endswith("_sd")]
+        columns = [points[name].fill_null(math.nan).to_list() for name in drawn]
+        kept = thinned(points["epoch"].to_list(), columns, length)
+        always = (pl.col("epoch") <= BEGINNING) | pl.col("epoch").is_in(sorted(marked))
+        shown = points.with_row_index("place").filter(always | pl.col("place").is_in(kept)).drop("place")
+        for point in shown.iter_rows(named=True):
+            row: Row = {"label": label(group)}
+            row |= {name: short(value) for name, value in point.items() if value is not None}
+            row |= {} if along is EPOCHS else {"along": short(row["epoch"] * far)}
+            rows.append(row | ({"marked": 1} if row["epoch"] in marked else {}))
     return rows
 
 
-def drawn_every(groups: Sequence[Group]) -> int:
-    """Return the stride of epochs at which curves are drawn, so that a panel has about `MOST_POINTS` points."""
+def stretch(groups: Sequence[Group]) -> int:
+    """Return the epochs of which the last and the extremes are drawn, so that a panel has about `MOST_POINTS` points.
+
+    Of a stretch five points are kept as a rule: the last, and two extremes of each of the readings.
+    """
     points = sum(group.drawn_epochs["epoch"].n_unique() for group in groups)
-    return max(1, math.ceil(points / MOST_POINTS))
+    return 1 if points <= MOST_POINTS else 5 * math.ceil(points / MOST_POINTS)
+
+
+def short(value: float) -> float:
+    """Return a number with four digits, as many as a chart shows; whole ones stay whole."""
+    return value if isinstance(value, int) else float(f"{value:.4g}")
+
+
+def _points(group: Group) -> pl.DataFrame:
+    """Return epoch, n, and mean, low, high and sd of both errors, in the order of the epochs."""
+    train, test = (
+        group.curve(f"{name}_error").select(
+            "epoch", "n", pl.col("mean").alias(name), pl.col("low", "high", "sd").name.prefix(f"{name}_")
+        )
+        for name in ("train", "test")
+    )
+    both = train.join(test, on="epoch", how="full", coalesce=True)
+    return both.with_columns(n=pl.coalesce("n_right", "n")).drop("n_right").sort("epoch")
 
 
 def telling(groups: Sequence[Group], label: Label) -> list[Group]:
@@ -124,12 +137,11 @@ def telling(groups: Sequence[Group], label: Label) -> list[Group]:
     Extremes are those that end with the lowest and the highest test errors, by their mean rank on the data sets:
     every panel shows the same.
     """
-    if all(len(on_dataset(groups, dataset)) <= MOST_CURVES for dataset in datasets_of(groups)):
+    if all(len(own) <= MOST_CURVES for _, own in by_dataset(groups)):
         return list(groups)
     ranks: dict[str, list[float]] = {}
-    for dataset in datasets_of(groups):
-        own = sorted(on_dataset(groups, dataset), key=_last_error)
-        for place, group in enumerate(own):
+    for _, own in by_dataset(groups):
+        for place, group in enumerate(sorted(own, key=_last_error)):
             ranks.setdefault(label(group), []).append(place / len(own))
     first = label(groups[0])
     others = sorted((name for name in ranks if name != first), key=lambda name: fmean(ranks[name]))
@@ -146,7 +158,3 @@ def _marked(last: int) -> set[int]:
     """Return the epochs at which a curve carries its mark: about eight, and the last."""
     step = max(1, round(last / 8))
     return set(range(last, 0, -step))
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.4g}")

@@ -6,20 +6,25 @@ from typing import Any, Literal
 
 import altair as alt
 
-from reslab.analysis.groups import Group, datasets_of, on_dataset
+from reslab.analysis.groups import Group, by_dataset, datasets_of
 from reslab.exhibits.blocks import Figure, Panel, Row
-from reslab.exhibits.style import OKABE_ITO, SHAPES, legend, log_y, panel, unchecked
-from reslab.exhibits.wording import dataset_name, listing, seeds_behind
+from reslab.exhibits.captions import titled
+from reslab.exhibits.style import HEIGHT, OKABE_ITO, SHAPES, legend, log_y, panel, rows_of, tips, unchecked
+from reslab.exhibits.wording import SOURCE_NAMES, Label, dataset_name
+from reslab.published import Published
 
 MEASURED, ALONE = "this study, mean", "this study"
 """What measured errors are called: means over seeds, or of one seed each."""
 
 SEEDS = "each seed"
 
-Reading = Literal["test", "train"]
+ROW = 28
+"""Height of one of several variants in pixels, where each has a row."""
 
 LOGARITHMIC_FROM = 6
 """Times the lowest error that the highest must be for the axis to be logarithmic, so that small ones can be read."""
+
+Reading = Literal["test", "train"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,36 @@ class Mark:
     high: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What all panels of a figure share; `by_row` ones have a row for each place, with the errors along it."""
+
+    axis: Axis
+    series: Sequence[str]
+    sources: Sequence[str]
+    dots: bool
+    """Whether seeds are dots beside their mean: a seed alone is its own mean."""
+    by_row: bool = False
+    logarithmic: bool = False
+
+    @property
+    def lanes(self) -> list[str]:
+        """What the key may name, in order."""
+        return [*self.series, SEEDS, *self.sources]
+
+
+def marks(beside: Sequence[Published], place: Callable[[Published], str] = lambda one: str(one.depth)) -> list[Mark]:
+    """Return published figures as marks, each at its place; a bar is a published range or standard deviation."""
+    found = []
+    for one in beside:
+        low, high = one.low, one.high
+        if one.standard_deviation is not None:
+            low, high = one.error - one.standard_deviation, one.error + one.standard_deviation
+        ends = (None, None) if low is None or high is None else (low, high)
+        found.append(Mark(one.dataset, place(one), SOURCE_NAMES.get(one.source, one.source), one.error, *ends))
+    return found
+
+
 @unchecked
 def factor_figure(
     key: str,
@@ -56,52 +91,57 @@ def factor_figure(
     `beside` are published figures of the test error; those at places that no group has are left out.
     """
     done = [group for group in groups if group.has_result]
-    if not done:
-        return None
-    shown = [
-        mark
-        for mark in beside
-        if any((mark.dataset, mark.place) == (group.recipe.dataset, axis.place(group)) for group in done)
+    there = {(group.recipe.dataset, axis.place(group)) for group in done}
+    shown = [mark for mark in beside if (mark.dataset, mark.place) in there]
+    look = _look(done, axis, shown)
+    parts = [
+        (dataset, reading, *_rows(own, look, shown, dataset, reading))
+        for dataset, own in by_dataset(done)
+        for reading in readings
     ]
-    several = any(group.num_finished > 1 for group in done)
-    axis = axis if several else replace(axis, series=_alone(axis.series))
-    sources = list(dict.fromkeys(mark.source for mark in shown))
-    series = list(dict.fromkeys(axis.series(group) for group in done))
-    look = Look(axis, series, sources, len(readings) > 1)
-    places = [(dataset, reading) for dataset in datasets_of(done) for reading in readings]
-    parts = [(*place, *_rows(done, look, shown, *place)) for place in places]
-    logarithmic = _is_wide([rows for *_, rows in parts])
+    look = replace(look, logarithmic=_is_wide([rows for *_, rows in parts]))
     panels = tuple(
-        _panel(f"{key}/{dataset}/{reading}", dataset, reading, lanes, rows, look, logarithmic)
+        _panel(f"{key}/{dataset}/{reading}", _title(dataset, reading, readings), reading, lanes, rows, look)
         for dataset, reading, lanes, rows in parts
     )
-    names = listing(dataset_name(dataset) for dataset in datasets_of(done))
-    seeds = seeds_behind([group.num_finished for group in done])
-    what = listing({"test": "test error", "train": "training error"}[reading] for reading in readings)
-    against = axis.title[0].lower() + axis.title[1:]
-    caption = (
-        f"{what[0].upper()}{what[1:]} of the last epoch against {against.partition(' (')[0]} on {names}, {seeds} each"
-        f"{dots_words('beside') if several else '.'}"
+    against = axis.title.partition(" (")[0]
+    return _figure(key, "final", done, look, panels, readings=readings, against=against[0].lower() + against[1:])
+
+
+@unchecked
+def by_variant_figure(key: str, groups: Sequence[Group], label: Label) -> Figure | None:
+    """Return last-epoch test error with a row for each variant, a panel a data set; None without a finished run."""
+    done = [group for group in groups if group.has_result]
+    look = replace(_look(done, Axis("", label), ()), by_row=True)
+    panels = tuple(
+        _panel(f"{key}/{dataset}", dataset_name(dataset), "test", *_rows(own, look, (), dataset, "test"), look)
+        for dataset, own in by_dataset(done)
     )
-    if sources:
-        caption += (
-            f"  The other marks are published figures ({listing(sources)}), whose protocols are given with the tables; "
-            "a bar is a published range or standard deviation."
-        )
-    title = f"Final {'error' if len(readings) > 1 else what} by {against.partition(' (')[0]}"
-    return Figure(key, title, caption, panels)
+    return _figure(key, "by-variant", done, look, panels)
 
 
-def dots_words(where: str) -> str:
-    """Return what a reader is told about the dots of seeds, and of the means which stand beside or above them."""
-    one = "one" if where == "above" else "mark"
-    return (
-        f": every small grey dot is a run, the large {one} {where} them their mean, its bar their standard deviation."
-    )
+def _figure(
+    key: str, name: str, done: Sequence[Group], look: _Look, panels: tuple[Panel, ...], **values: object
+) -> Figure | None:
+    if not panels:
+        return None
+    seeds = [group.num_finished for group in done]
+    words = titled(name, datasets=datasets_of(done), seeds=seeds, dots=look.dots, sources=look.sources, **values)
+    return Figure(key, *words, panels)
 
 
-def _alone(series: Callable[[Group], str]) -> Callable[[Group], str]:
-    return lambda group: ALONE if series(group) == MEASURED else series(group)
+def _look(done: Sequence[Group], axis: Axis, shown: Sequence[Mark]) -> _Look:
+    dots = any(group.num_finished > 1 for group in done)
+    named = axis.series
+    if not dots:
+        axis = replace(axis, series=lambda group: ALONE if named(group) == MEASURED else named(group))
+    series, sources = dict.fromkeys(map(axis.series, done)), dict.fromkeys(mark.source for mark in shown)
+    return _Look(axis, list(series), list(sources), dots)
+
+
+def _title(dataset: str, reading: Reading, readings: Sequence[Reading]) -> str:
+    which = {"test": "test", "train": "training"}[reading]
+    return f"{dataset_name(dataset)}, {which}" if len(readings) > 1 else dataset_name(dataset)
 
 
 def spread_out(values: Sequence[float], reach: float) -> list[int]:
@@ -127,64 +167,37 @@ def mean_row(group: Group, column: str) -> Row:
     return {**row, "low": round(max(0, summary.mean - summary.sd), 4), "high": round(summary.mean + summary.sd, 4)}
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What all panels of a figure share: the axis, one key of series and sources, whether they name their reading."""
-
-    axis: Axis
-    series: Sequence[str]
-    sources: Sequence[str]
-    named: bool
-
-
-def _panel(
-    name: str, dataset: str, reading: Reading, lanes: Sequence[str], rows: list[Row], look: Look, logarithmic: bool
-) -> Panel:
-    title = f"{'Test' if reading == 'test' else 'Training'} error (%)"
-    y, low = (_error_axis(field, title, rows, logarithmic) for field in ("error", "low"))
-    known = [*look.series, SEEDS, *look.sources]
-    own = zip(_colours(look.series, look.sources), _shapes(look.series, look.sources), strict=True)
-    looks = dict(zip(known, own, strict=True))
-    places = list(dict.fromkeys(row["place"] for row in rows))
-    key = legend(lanes) if len(lanes) > 1 else None
-    colour = alt.Color("label:N", scale=alt.Scale(domain=lanes, range=[looks[lane][0] for lane in lanes]), legend=key)
-    shape = alt.Shape("label:N", scale=alt.Scale(domain=lanes, range=[looks[lane][1] for lane in lanes]), legend=key)
-    x = alt.X("place:N", title=look.axis.title, sort=places).axis(labelAngle=0, grid=False)
-    offset = alt.XOffset("at:Q", scale=alt.Scale(domain=[-1, 1]))
-    base = alt.Chart(alt.NamedData(name=name)).encode(x=x, xOffset=offset, color=colour)
-    bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.6).encode(y=low, y2=alt.Y2("high:Q"))
-    size = alt.SizeValue(100, condition={"test": f"datum.label == '{SEEDS}'", "value": 34})
-    points = base.mark_point(filled=True, opacity=1).encode(y=y, shape=shape, size=size, tooltip=_TOOLTIP)
-    which = {"test": "test", "train": "training"}[reading]
-    words = f"{dataset_name(dataset)}, {which}" if look.named else dataset_name(dataset)
-    return panel(words, [bars, points], {name: rows})
+def error_ends(rows: Sequence[Row]) -> tuple[float, float]:
+    """Return the lowest and the highest of all marks and ends of bars."""
+    values = [row[name] for row in rows for name in ("error", "low", "high") if name in row]
+    return min(values), max(values)
 
 
 def _rows(
-    done: Sequence[Group], look: Look, beside: Sequence[Mark], dataset: str, reading: Reading
+    groups: Sequence[Group], look: _Look, beside: Sequence[Mark], dataset: str, reading: Reading
 ) -> tuple[list[str], list[Row]]:
     """Return the key of one panel and a row a mark; `at` is where in its place it stands, from -1 to 1."""
-    groups, axis, column = on_dataset(done, dataset), look.axis, f"{reading}_error"
+    axis, column = look.axis, f"{reading}_error"
     num_places = len({axis.place(group) for group in groups})
     own = [mark for mark in beside if mark.dataset == dataset] if reading == "test" else []
-    dots = any(group.num_finished > 1 for group in done)  # a seed alone is its own mean
-    used = {axis.series(group) for group in groups} | ({SEEDS} if dots else set()) | {mark.source for mark in own}
-    known = [lane for lane in (*look.series, SEEDS, *look.sources) if lane in used]
+    used = {axis.series(group) for group in groups} | ({SEEDS} if look.dots else set()) | {mark.source for mark in own}
+    known = [lane for lane in look.lanes if lane in used]
     lanes = [lane for lane in known if lane != SEEDS]
     apart = min(0.75, 1.5 / max(1, len(lanes)))
-    aside, dot = max(0.4 * apart, 0.06 * num_places), 0.045 * num_places  # about nine and seven pixels
-    left = apart * 0.15 if any(group.num_finished > 1 for group in groups) else 0  # where dots stand beside
+    aside, dot, left = max(0.4 * apart, 0.06 * num_places), 0.045 * num_places, 0.15 * apart  # about 9 and 7 pixels
+    if look.by_row:
+        aside, dot, left = 0.65, 0.3, 0.35
+    left *= any(group.num_finished > 1 for group in groups) or (look.by_row and look.dots)  # where dots stand beside
     centre = {lane: apart * (index - (len(lanes) - 1) / 2) - left for index, lane in enumerate(lanes)}
     means = [(group, mean_row(group, column)) for group in groups]
-    values: list[Any] = [row.get(end, row["error"]) for _, row in means for end in ("low", "high")]
-    reach = 0.025 * max(0.2 if column == "train_error" else 1.0, max(values) - min(values))
+    low, high = error_ends([row for _, row in means])
+    reach = 0.025 * max(0.2 if reading == "train" else 1.0, high - low)
     rows: list[Row] = []
     for group, row in means:
         place, lane = axis.place(group), axis.series(group)
         rows.append({"place": place, "label": lane, "at": round(centre[lane], 3), **row})
-        finished = group.finished.sort("seed").drop_nulls(column)
-        errors = finished[column].to_list() if dots else []
-        for seed, error, shift in zip(finished["seed"].to_list(), errors, spread_out(errors, reach), strict=dots):
+        finished = group.finished.sort("seed").drop_nulls(column).select("seed", column).rows() if look.dots else []
+        for (seed, error), shift in zip(finished, spread_out([error for _, error in finished], reach), strict=True):
             at = round(centre[lane] + aside + dot * shift, 3)
             rows.append({"place": place, "label": SEEDS, "at": at, "seed": seed, "error": round(error, 4)})
     for mark in own:
@@ -193,49 +206,79 @@ def _rows(
     return known, rows
 
 
-def _ends(rows: Sequence[Row]) -> tuple[float, float]:
-    values = [row[name] for row in rows for name in ("error", "low", "high") if name in row]
-    return min(values), max(values)
+def _panel(name: str, title: str, reading: Reading, lanes: Sequence[str], rows: list[Row], look: _Look) -> Panel:
+    colours, shapes = (dict(zip(look.lanes, own, strict=True)) for own in (_colours(look), _shapes(look)))
+    key = legend(lanes) if len(lanes) > 1 else None
+    places = list(dict.fromkeys(row["place"] for row in rows))
+    base = rows_of(name).encode(
+        color=alt.Color("label:N", legend=key, scale=alt.Scale(domain=lanes, range=[colours[lane] for lane in lanes]))
+    )
+    within, height = alt.Scale(domain=[-1, 1]), HEIGHT
+    errors = f"{'Test' if reading == 'test' else 'Training'} error (%)"
+    error: dict[str, Any]
+    bar: dict[str, Any]
+    if look.by_row:
+        room = min(260, 7.5 * max(map(len, places)))  # for fonts wider than the one measured with
+        rows_axis = alt.Axis(labelLimit=260, minExtent=room, grid=True)
+        base = base.encode(
+            y=alt.Y("place:N", title=None, sort=places, axis=rows_axis), yOffset=alt.YOffset("at:Q", scale=within)
+        )
+        scale, axis, height = _around(rows, 1.0), alt.Axis(tickCount=5), max(120, ROW * len(places))
+        error = {"x": alt.X("error:Q", title=errors, scale=scale, axis=axis)}
+        bar = {"x": alt.X("low:Q", title=errors, scale=scale, axis=axis), "x2": alt.X2("high:Q")}
+    else:
+        x = alt.X("place:N", title=look.axis.title, sort=places).axis(labelAngle=0, grid=False)
+        base = base.encode(x=x, xOffset=alt.XOffset("at:Q", scale=within))
+        error = {"y": _error_axis("error", errors, rows, look)}
+        bar = {"y": _error_axis("low", errors, rows, look), "y2": alt.Y2("high:Q")}
+    bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.6).encode(**bar)
+    shape = alt.Shape("label:N", legend=key, scale=alt.Scale(domain=lanes, range=[shapes[lane] for lane in lanes]))
+    size = alt.SizeValue(100, condition={"test": f"datum.label == '{SEEDS}'", "value": 34})
+    points = base.mark_point(filled=True, opacity=1).encode(**error, shape=shape, size=size, tooltip=_TIPS)
+    return panel(title, [bars, points], {name: rows}, height)
+
+
+_TIPS = tips(
+    {
+        "at": "place:N",
+        "source": "label:N",
+        "error, %": "error:Q|.2f",
+        "from": "low:Q|.2f",
+        "to": "high:Q|.2f",
+        "seeds": "n:Q",
+        "seed": "seed:Q",
+    }
+)
 
 
 def _is_wide(panels: Sequence[Sequence[Row]]) -> bool:
     """Return whether all panels are logarithmic: errors differ many times in one of them, and none is nearly zero."""
-    ends = [(*_ends(rows), min(row["error"] for row in rows)) for rows in panels]
+    ends = [(*error_ends(rows), min(row["error"] for row in rows)) for rows in panels]
     wide = any(high > LOGARITHMIC_FROM * lowest for _, high, lowest in ends)
     return wide and all(lowest > 0 and low > 0.2 * lowest for low, _, lowest in ends)
 
 
-def _error_axis(field: str, title: str, rows: Sequence[Row], logarithmic: bool) -> alt.Y:
-    """Return an axis around all marks and bars, not too narrow."""
-    low, high = _ends(rows)
-    if logarithmic:
-        return log_y(field, title, [low, high], room=1.03)
-    least = 0.2 if title.startswith("Training") else 1.0
+def _error_axis(field: str, title: str, rows: Sequence[Row], look: _Look) -> alt.Y:
+    if look.logarithmic:
+        return log_y(field, title, error_ends(rows), room=1.03)
+    return alt.Y(f"{field}:Q", title=title, scale=_around(rows, 0.2 if title.startswith("Training") else 1.0))
+
+
+def _around(rows: Sequence[Row], least: float) -> alt.Scale:
+    """Return a scale around all marks and bars, of so many points at least."""
+    low, high = error_ends(rows)
     margin = max(0.06 * (high - low), (least - (high - low)) / 2)
-    return alt.Y(
-        f"{field}:Q", title=title, scale=alt.Scale(domain=[max(0, low - margin), high + margin], nice=True, zero=False)
-    )
+    return alt.Scale(domain=[max(0, low - margin), high + margin], nice=True, zero=False)
 
 
-def _colours(series: Sequence[str], sources: Sequence[str]) -> list[str]:
+def _colours(look: _Look) -> list[str]:
     """Return a colour for each series, grey for the seeds, and other colours for what was published."""
     orange, blue, *rest, grey = OKABE_ITO
-    palette = [blue, orange, *rest, *rest]
-    return [*palette[: len(series)], grey, *(palette * 2)[len(series) : len(series) + len(sources)]]
+    series, sources, palette = len(look.series), len(look.sources), [blue, orange, *rest, *rest] * 2
+    return [*palette[:series], grey, *palette[series : series + sources]]
 
 
-def _shapes(series: Sequence[str], sources: Sequence[str]) -> list[str]:
+def _shapes(look: _Look) -> list[str]:
     """Return circles for the seeds, and a shape for each series and each source."""
-    cycle = SHAPES * 2
-    return [*cycle[: len(series)], "circle", *cycle[len(series) : len(series) + len(sources)]]
-
-
-_TOOLTIP: list[Any] = [
-    alt.Tooltip("place:N", title="at"),
-    alt.Tooltip("label:N", title="source"),
-    alt.Tooltip("error:Q", title="error, %", format=".2f"),
-    alt.Tooltip("low:Q", title="from", format=".2f"),
-    alt.Tooltip("high:Q", title="to", format=".2f"),
-    alt.Tooltip("n:Q", title="seeds"),
-    alt.Tooltip("seed:Q", title="seed"),
-]
+    series, sources = len(look.series), len(look.sources)
+    return [*(SHAPES * 2)[:series], "circle", *(SHAPES * 2)[series : series + sources]]

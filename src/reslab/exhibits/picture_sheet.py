@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import altair as alt
 
 from reslab.exhibits.blocks import Figure, Panel, Row
-from reslab.exhibits.style import panel, unchecked
+from reslab.exhibits.captions import titled
+from reslab.exhibits.style import panel, rows_of, tips, unchecked
 from reslab.exhibits.wording import counted
 
 MOST_PICTURES = 20
@@ -45,15 +46,9 @@ class Sheet:
 def sheet_figure(key: str, sheets: Sequence[Sheet]) -> Figure | None:
     """Return a panel of pictures for each data set; None without any picture."""
     drawn = [sheet for sheet in sheets if sheet.pictures]
-    if not drawn:
-        return None
     columns = 10 if len(drawn) == 1 else 5
     panels = tuple(_panel(f"{key}/{place}", sheet, columns) for place, sheet in enumerate(drawn))
-    caption = (
-        "Test images that every network of this report gets wrong, those they are surest of first: their class, and "
-        f"what most of the networks take them for.  {'; '.join(sheet.words for sheet in drawn)}."
-    )
-    return Figure(key, "Images that every network gets wrong", caption, panels)
+    return Figure(key, *titled("pictures", sheets=[sheet.words for sheet in drawn]), panels) if panels else None
 
 
 def _panel(name: str, sheet: Sheet, columns: int) -> Panel:
@@ -67,15 +62,14 @@ def _panel(name: str, sheet: Sheet, columns: int) -> Panel:
         }
         for place, one in enumerate(sheet.pictures)
     ]
-    base = alt.Chart(alt.NamedData(name=name)).encode(
-        x=alt.X("column:O", axis=None, scale=alt.Scale(domain=list(range(columns)))),
-        y=alt.Y("row:O", axis=None),
+    base = rows_of(name).encode(
+        x=alt.X("column:O", axis=None, scale=alt.Scale(domain=list(range(columns)))), y=alt.Y("row:O", axis=None)
     )
-    tooltip = [alt.Tooltip("label:N", title="class"), alt.Tooltip("taken:N", title="taken for")]
-    pictures = base.mark_image(width=SIDE, height=SIDE, dy=-14, yOffset=-14).encode(url="address:N", tooltip=tooltip)
+    pictures = base.mark_image(width=SIDE, height=SIDE, dy=-14, yOffset=-14)
     words = [
         base.mark_text(fontSize=9.5, dy=dy, limit=70, color=colour, baseline="top").encode(text=f"{field}:N")
         for field, dy, colour in (("label", SIDE / 2 - 10, "#222"), ("taken", SIDE / 2 + 2, "#a33c00"))
     ]
-    num_rows = -(-len(rows) // columns)
-    return panel(sheet.dataset, alt.layer(pictures, *words), {name: rows}, 84 * num_rows)
+    shown = tips({"class": "label:N", "taken for": "taken:N"})
+    layers = [pictures.encode(url="address:N", tooltip=shown), *words]
+    return panel(sheet.dataset, layers, {name: rows}, 84 * -(-len(rows) // columns))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Column, Table
+from reslab.exhibits.captions import titled
 from reslab.exhibits.wording import SOURCE_NAMES, dataset_name, listing, network_name, over_seeds, with_n
 from reslab.published import Published
 
@@ -30,28 +31,21 @@ def published_table(
     """
     if not beside:
         return None
-    dataset = dataset_name(groups[0].recipe.dataset)
     rows: list[tuple[str | None, ...]] = [
         ("This study", measured, *(with_n(group.last_epoch("test_error")) for group in groups))
     ]
-    for source in dict.fromkeys(one.source for one in beside):
-        own = [one for one in beside if one.source == source]
-        by_depth = {one.depth: one for one in own}
-        protocol = min((one.protocol for one in own), key=len)
+    notes = []
+    for source, own in _by_source(beside).items():
+        name, by_depth = SOURCE_NAMES.get(source, source), {one.depth: one for one in own}
+        shortest, *_ = protocols = sorted({one.protocol: None for one in own}, key=len)
         cells = (published_words(by_depth.get(group.recipe.depth)) for group in groups)
-        rows.append((SOURCE_NAMES.get(source, source), protocol, *cells))
-    columns = (
-        Column("Source", "left"),
-        Column("What was measured", "left"),
-        *(Column(network_name(group.recipe)) for group in groups),
-    )
-    of_plain = " of plain networks" if all(group.recipe.family == "plain" for group in groups) else ""
-    caption = (
-        f"Test error{of_plain} on {dataset} in percent: measured here, {over_seeds(groups)}, and published.  Sources "
-        "read their runs differently; the best epoch on the test set flatters."
-    )
-    title = f"Test errors{of_plain} on {dataset} next to published ones"
-    return Table(key, title, caption, columns, tuple(rows), _sources(beside))
+        rows.append((name, shortest, *cells))
+        notes.append("; ".join([f"{name}: {listing({one.citation: None for one in own})}", *protocols[1:]]))
+    heads = (Column("Source", "left"), Column("What was measured", "left"))
+    plain, dataset = all(group.recipe.family == "plain" for group in groups), dataset_name(groups[0].recipe.dataset)
+    words = titled("published", plain=plain, dataset=dataset, over=over_seeds(groups))
+    columns = (*heads, *(Column(network_name(group.recipe)) for group in groups))
+    return Table(key, *words, columns, tuple(rows), (f"{'.  '.join(notes)}.",))
 
 
 def published_words(one: Published | None) -> str | None:
@@ -71,14 +65,5 @@ def citations(beside: Iterable[Published]) -> tuple[str, ...]:
     )
 
 
-def _sources(beside: Sequence[Published]) -> tuple[str, ...]:
-    """Return a note on all sources: their citations, and what their protocols add to the shortest one."""
-    notes = []
-    for source in dict.fromkeys(one.source for one in beside):
-        own = [one for one in beside if one.source == source]
-        citation = listing(dict.fromkeys(one.citation for one in own))
-        protocols = dict.fromkeys(one.protocol for one in own)
-        shortest = min(protocols, key=len)
-        further = "".join(f"; {protocol}" for protocol in protocols if protocol != shortest)
-        notes.append(f"{SOURCE_NAMES.get(source, source)}: {citation}{further}")
-    return (f"{'.  '.join(notes)}.",)
+def _by_source(beside: Sequence[Published]) -> dict[str, list[Published]]:
+    return {source: [one for one in beside if one.source == source] for source in {one.source: None for one in beside}}

@@ -1,11 +1,11 @@
 """How all charts look: colours that colour-blind readers tell apart, marks that survive a grey printer."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
-from altair.typing import ChartType
 from altair.utils.schemapi import debug_mode
 
 from reslab.exhibits.blocks import Panel, Row
@@ -77,22 +77,24 @@ def legend(labels: Sequence[str], **more: Any) -> alt.Legend:
     return alt.Legend(orient="top", columns=min(len(labels), columns), symbolOpacity=1, **more)
 
 
-def panel(
-    title: str, chart: ChartType | Sequence[alt.Chart], datasets: dict[str, list[Row]], height: int = HEIGHT
-) -> Panel:
-    """Return a finished panel: the chart, or its layers, in the common style, with its data sets beside it."""
-    specification = _layered(chart) if isinstance(chart, Sequence) else chart.to_dict(validate=False)
-    specification["height"] = height
-    specification["config"] = CONFIG
-    specification["autosize"] = {"type": "fit-x", "contains": "padding"}
+def panel(title: str, layers: Sequence[alt.Chart], datasets: dict[str, list[Row]], height: int = HEIGHT) -> Panel:
+    """Return a finished panel: the layers of a chart in the common style, with its data sets beside it."""
+    # Altair's own layering copies each many times, which takes ten times as long; the tests validate.
+    parts = [layer.to_dict(validate=False) for layer in layers]
+    specification = {
+        "$schema": parts[0]["$schema"],
+        "layer": [{name: value for name, value in one.items() if name not in ("$schema", "config")} for one in parts],
+        "height": height,
+        "config": CONFIG,
+        "autosize": {"type": "fit-x", "contains": "padding"},
+    }
     return Panel(title, specification, datasets)
 
 
-def _layered(charts: Sequence[alt.Chart]) -> dict[str, Any]:
-    """Return charts one upon the other; altair's own layering copies each many times, which takes ten times as long."""
-    parts = [chart.to_dict(validate=False) for chart in charts]  # the tests validate, once and for all
-    layers = [{name: value for name, value in part.items() if name not in ("$schema", "config")} for part in parts]
-    return {"$schema": parts[0]["$schema"], "layer": layers}
+def marked_line(base: alt.Chart, shape: alt.Shape, shown: Mapping[str, str], where: str = "true") -> list[alt.Chart]:
+    """Return the layers of lines that carry marks `where` an expression holds, with what the pointer shows of those."""
+    marks = base.transform_filter(where).mark_point(filled=True, size=50, opacity=1)
+    return [base.mark_line(strokeWidth=1.4), marks.encode(shape=shape, tooltip=tips(shown))]
 
 
 def log_y(field: str, title: str, values: Sequence[float], room: float = 1) -> alt.Y:
@@ -120,24 +122,42 @@ def epoch_axis(last: int) -> alt.X:
     return alt.X("epoch:Q", title="Epoch", scale=scale, axis=alt.Axis(grid=False, values=ticks, format="d"))
 
 
-def colour_of(labels: Sequence[str], among: Sequence[str] | None = None, *, ordered: bool = False) -> alt.Color:
-    """Return the channel that tells series apart by colour, with its legend.
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """How the series of a figure are told apart, alike in all its panels; `ordered` ones go from dark to light."""
 
-    `among` are the labels of the whole figure: a series has the same colour in each of its panels.  Those of `ordered`
-    settings go from dark to light in their order.
-    """
-    every = list(labels if among is None else among)
-    looks = dict(zip(every, colours(len(every), ordered=ordered), strict=True))
-    scale = alt.Scale(domain=list(labels), range=[looks[label] for label in labels])
-    return alt.Color("label:N", scale=scale, legend=legend(labels))
+    labels: Sequence[str]
+    """Those of the whole figure."""
+    ordered: bool = False
+
+    @classmethod
+    def of(cls, labels: Iterable[str], *, ordered: bool = False) -> "Looks":
+        """Return the looks of these series, each of which may be named several times."""
+        return cls(list(dict.fromkeys(labels)), ordered)
+
+    def colour(self, labels: Sequence[str]) -> alt.Color:
+        """Return the channel of colours for the series of one panel, with its legend."""
+        return alt.Color("label:N", **self._channel(labels, colours(len(self.labels), ordered=self.ordered)))
+
+    def shape(self, labels: Sequence[str]) -> alt.Shape:
+        """Return the channel of the marks' shapes for the series of one panel."""
+        return alt.Shape("label:N", **self._channel(labels, shapes(len(self.labels))))
+
+    def _channel(self, labels: Sequence[str], every: Sequence[str]) -> dict[str, Any]:
+        looks = dict(zip(self.labels, every, strict=True))
+        scale = alt.Scale(domain=list(labels), range=[looks[label] for label in labels])
+        return {"scale": scale, "legend": legend(labels)}
 
 
-def shape_of(labels: Sequence[str], among: Sequence[str] | None = None) -> alt.Shape:
-    """Return the channel that tells series apart by the shape of their marks, likewise."""
-    every = list(labels if among is None else among)
-    looks = dict(zip(every, shapes(len(every)), strict=True))
-    scale = alt.Scale(domain=list(labels), range=[looks[label] for label in labels])
-    return alt.Shape("label:N", scale=scale, legend=legend(labels))
+def rows_of(name: str) -> alt.Chart:
+    """Return a chart of the panel's data set of this name."""
+    return alt.Chart(alt.NamedData(name=name))
+
+
+def tips(shown: Mapping[str, str]) -> list[alt.Tooltip]:
+    """Return what the pointer shows: titles, each with its field, as in {"error, %": "error:Q|.2f"}."""
+    parts = {title: place.partition("|") for title, place in shown.items()}
+    return [alt.Tooltip(field, title=title, format=form or alt.Undefined) for title, (field, _, form) in parts.items()]
 
 
 def picking() -> alt.Parameter:

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
-import altair as alt
 import polars as pl
 
-from reslab.analysis.groups import Group, datasets_of, on_dataset
+from reslab.analysis.groups import Group, by_dataset
 from reslab.analysis.summary import mean_curve
+from reslab.analysis.thinning import thinned
 from reslab.exhibits.blocks import Figure, Panel, Row
-from reslab.exhibits.curve_rows import drawn_every, telling
-from reslab.exhibits.style import colour_of, epoch_axis, log_y, panel, shape_of, unchecked
+from reslab.exhibits.captions import titled
+from reslab.exhibits.curve_rows import short, stretch, telling
+from reslab.exhibits.style import Looks, epoch_axis, log_y, marked_line, panel, rows_of, tips, unchecked
 from reslab.exhibits.wording import Label, dataset_name
 
 
@@ -20,37 +21,25 @@ def effective_rate_figure(key: str, groups: Sequence[Group], label: Label, *, or
     if len(recorded) < 2:
         return None
     drawn = telling(recorded, label)
-    curves, stride = [(group, effective_rates(group)) for group in drawn], drawn_every(drawn) if drawn else 1
-    if not curves:
-        return None
-    labels = list(dict.fromkeys(label(group) for group, _ in curves))
-    panels = []
-    for dataset in datasets_of([group for group, _ in curves]):
-        own = [(label(group), curve) for group, curve in curves if group.recipe.dataset == dataset]
-        rows: list[Row] = [
-            {"label": name, "epoch": epoch, "value": float(f"{value:.4g}")}
-            for name, curve in own
-            for epoch, value in curve.select("epoch", "mean").rows()
-            if epoch % stride == 0 or epoch in (1, curve["epoch"].max())
-        ]
+    length, looks, panels = stretch(drawn), Looks.of(map(label, drawn), ordered=ordered), []
+    for dataset, own in by_dataset(drawn):
+        rows: list[Row] = []
+        for group in own:
+            epochs, means = effective_rates(group).select("epoch", "mean").get_columns()
+            rows += [
+                {"label": label(group), "epoch": epochs[at], "value": short(means[at])}
+                for at in thinned(epochs.to_list(), [means.to_list()], length)
+            ]
         name = f"{key}/{dataset}"
-        chart = (
-            alt.Chart(alt.NamedData(name=name))
-            .mark_line(strokeWidth=1.6)
-            .encode(
-                x=epoch_axis(max(row["epoch"] for row in rows)),
-                y=log_y("value", "Rate / norm²", [row["value"] for row in rows]),
-                color=colour_of([one for one, _ in own], labels, ordered=ordered),
-                tooltip=[alt.Tooltip("label:N", title="runs"), "epoch:Q", alt.Tooltip("value:Q", format=".3~g")],
-            )
+        line = rows_of(name).mark_line(strokeWidth=1.6)
+        line = line.encode(
+            x=epoch_axis(max(row["epoch"] for row in rows)),
+            y=log_y("value", "Rate / norm²", [row["value"] for row in rows]),
+            color=looks.colour([*map(label, own)]),
+            tooltip=tips({"runs": "label:N", "epoch": "epoch:Q", "value": "value:Q|.3~g"}),
         )
-        panels.append(panel(dataset_name(dataset), chart, {name: rows}))
-    caption = (
-        "Effective rate: learning rate over the squared norm of all convolutions' weights, at the end of each epoch; "
-        "logarithmic axis.  Batch norm makes a layer's output independent of the length of its weights, so that a step "
-        "turns them by the less the longer they are: equal effective rates are equal speeds of learning."
-    )
-    return Figure(key, "Effective learning rate", caption, tuple(panels))
+        panels.append(panel(dataset_name(dataset), [line], {name: rows}))
+    return Figure(key, *titled("effective"), tuple(panels))
 
 
 def effective_rates(group: Group) -> pl.DataFrame:
@@ -70,24 +59,15 @@ def sharpness_figure(key: str, groups: Sequence[Group], label: Label, *, ordered
 
     None where it was measured at the end alone.
     """
-    caption = (
-        "Largest eigenvalue of the Hessian of the training loss along the training (marks), and the curvature above "
-        "which gradient descent at the rate then in force runs away (dashed; 2 (1 + momentum) / rate, less with "
-        "Nesterov's momentum); logarithmic axis."
-    )
     panels = _along(key, groups, label, ("curvature", "largest", "stability_limit"), "Largest eigenvalue", ordered)
-    return Figure(key, "Curvature along the training", caption, panels) if panels else None
+    return Figure(key, *titled("sharpness"), panels) if panels else None
 
 
 @unchecked
 def noise_figure(key: str, groups: Sequence[Group], label: Label, *, ordered: bool = False) -> Figure | None:
     """Return the gradient noise scale at the epochs measured beside the batch size; None where of the end alone."""
-    caption = (
-        "Gradient noise scale along the training (marks), and the batch size (dashed), in images; logarithmic axis.  "
-        "Where the gradient is lost in its noise the scale is not known, and no mark is drawn."
-    )
     panels = _along(key, groups, label, ("noise-scale", "noise_scale", "batch_size"), "Noise scale (images)", ordered)
-    return Figure(key, "Noise scale along the training", caption, panels) if panels else None
+    return Figure(key, *titled("noise-along"), panels) if panels else None
 
 
 def _along(
@@ -97,35 +77,23 @@ def _along(
     diagnostic, quantity, limit = what
     found = {id(group): group.diagnoses.along(diagnostic, (quantity, limit), last_epoch(group)) for group in groups}
     shown = [group for group in groups if sum(quantity in values for values in found[id(group)].values()) > 1]
-    labels = list(dict.fromkeys(map(label, shown)))
-    panels = []
-    for dataset in datasets_of(shown):
-        own = on_dataset(shown, dataset)
+    looks, panels = Looks.of(map(label, shown), ordered=ordered), []
+    for dataset, own in by_dataset(shown):
         rows: list[Row] = [
             {"label": label(group), "epoch": epoch}
-            | {name: float(f"{values[of]:.4g}") for name, of in (("value", quantity), ("limit", limit)) if of in values}
+            | {name: short(values[of]) for name, of in (("value", quantity), ("limit", limit)) if of in values}
             for group in own
             for epoch, values in found[id(group)].items()
         ]
         values = [row[name] for row in rows for name in ("value", "limit") if row.get(name, 0) > 0]
         name, here = f"{key}/{dataset}", list(dict.fromkeys(map(label, own)))
-        base = alt.Chart(alt.NamedData(name=name)).encode(
-            x=epoch_axis(max(row["epoch"] for row in rows)), color=colour_of(here, labels, ordered=ordered)
-        )
+        base = rows_of(name).encode(x=epoch_axis(max(row["epoch"] for row in rows)), color=looks.colour(here))
         measured = base.transform_filter("datum.value > 0").encode(y=log_y("value", unit, values, room=1.15))
         limits = base.transform_filter("datum.limit > 0").encode(y=log_y("limit", unit, values, room=1.15))
-        tooltip = [
-            alt.Tooltip("label:N", title="runs"),
-            "epoch:Q",
-            alt.Tooltip("value:Q", format=".3~g"),
-            alt.Tooltip("limit:Q", format=".3~g"),
-        ]
-        chart = alt.layer(
-            limits.mark_line(strokeDash=[5, 4], strokeWidth=1.2, interpolate="step-before"),
-            measured.mark_line(strokeWidth=1.4),
-            measured.mark_point(filled=True, size=60, opacity=1).encode(shape=shape_of(here, labels), tooltip=tooltip),
-        )
-        panels.append(panel(dataset_name(dataset), chart, {name: rows}))
+        dashed = limits.mark_line(strokeDash=[5, 4], strokeWidth=1.2, interpolate="step-before")
+        shown_tips = {"runs": "label:N", "epoch": "epoch:Q", "value": "value:Q|.3~g", "limit": "limit:Q|.3~g"}
+        layers = [dashed, *marked_line(measured, looks.shape(here), shown_tips)]
+        panels.append(panel(dataset_name(dataset), layers, {name: rows}))
     return tuple(panels)
 
 

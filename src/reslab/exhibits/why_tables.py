@@ -7,73 +7,65 @@ import polars as pl
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import Summary, summarise
 from reslab.exhibits.blocks import Table, table_of
+from reslab.exhibits.captions import titled
 from reslab.exhibits.wording import Label, evenly, points, settings
 
 
 def curvature_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
     """Return the largest eigenvalue of the Hessian beside what the rate allows; None where it was not measured."""
-    quantities = ("largest", "stability_limit", "rate")
-    found = [(group, [figure_of(group, "curvature", quantity) for quantity in quantities]) for group in groups]
-    found = [(group, figures) for group, figures in found if figures[0].n]
-    if not found:
-        return None
-    caption = (
-        "Largest eigenvalue of the Hessian of the training loss at the end, next to the curvature above which gradient "
-        "descent at the last rate runs away (Cohen et al. 2021): 2 (1 + momentum) / rate, another figure where the "
-        "momentum is Nesterov's.  Training in small batches settles below it, so that a value far below is no sign of "
-        "a rate that is too small."
+    found = [group for group in groups if figure_of(group, "curvature", "largest").n]
+    largest, limits, rates = (
+        [figure_of(group, "curvature", name).mean for group in found] for name in ("largest", "stability_limit", "rate")
     )
-    largest, limit, rate = ([figures[place].mean for _, figures in found] for place in range(3))
-    columns: dict[str, Sequence[str | None]] = {
-        "Seeds measured": [str(figures[0].n) for _, figures in found],
-        "Largest eigenvalue": evenly(largest),
-        "Stability limit": evenly(limit),
-        "Last rate": settings(rate),
-    }
-    return table_of(key, "Curvature and rate", caption, ("Runs", [label(group) for group, _ in found]), columns)
+    rows = [
+        {
+            "Runs": label(group),
+            "Seeds measured": str(figure_of(group, "curvature", "largest").n),
+            "Largest eigenvalue": eigenvalue,
+            "Stability limit": limit,
+            "Last rate": rate,
+        }
+        for group, eigenvalue, limit, rate in zip(found, evenly(largest), evenly(limits), settings(rates), strict=True)
+    ]
+    return table_of(key, titled("curvature"), rows)
 
 
 def noise_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
     """Return the gradient noise scale beside the batch size; None where it was not measured."""
-    found = [
-        (group, [figure_of(group, "noise-scale", name) for name in ("noise_scale", "at_least")]) for group in groups
+    figures = [
+        (group, figure_of(group, "noise-scale", "noise_scale"), figure_of(group, "noise-scale", "at_least"))
+        for group in groups
     ]
-    found = [(group, figures) for group, figures in found if any(one.n for one in figures)]
-    if not found:
-        return None
-    caption = (
-        "Gradient noise scale of the trained networks, in images: a batch much smaller than this averages little of "
-        "the noise away, one much larger wastes images (McCandlish et al. 2018).  Where the gradient is lost in its "
-        "noise, as it often is at the end of a training, there is only a lower bound."
-    )
-    scale, least = (evenly([figures[place].mean for _, figures in found]) for place in range(2))
-    columns: dict[str, Sequence[str | None]] = {
-        "Batch size": [str(group.recipe.batch_size) for group, _ in found],
-        "Seeds measured": [str(max(one.n for one in figures)) for _, figures in found],
-        "Noise scale (images)": scale,
-        "At least (images)": least,
-    }
-    return table_of(key, "Noise scale and batch size", caption, ("Runs", [label(group) for group, _ in found]), columns)
+    found = [one for one in figures if one[1].n or one[2].n]
+    scales, bounds = evenly([scale.mean for _, scale, _ in found]), evenly([least.mean for *_, least in found])
+    rows = [
+        {
+            "Runs": label(group),
+            "Batch size": str(group.recipe.batch_size),
+            "Seeds measured": str(max(scale.n, least.n)),
+            "Noise scale (images)": shown,
+            "At least (images)": bound,
+        }
+        for (group, scale, least), shown, bound in zip(found, scales, bounds, strict=True)
+    ]
+    return table_of(key, titled("noise"), rows)
 
 
 def gap_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
     """Return errors of the final weights on training images as they are and on all test images; None without any."""
-    rows = []
-    for group in groups:
-        train, test = figure_of(group, "gap", "train_error"), _full_test_error(group)
-        if train.mean is not None and test.mean is not None:
-            errors = points(train.mean), points(test.mean), points(test.mean - train.mean)
-            rows.append((label(group), str(train.n), *errors))
-    if not rows:
-        return None
-    names, *cells = zip(*rows, strict=True)
-    heads = ("Seeds measured", "Training error (%)", "Test error (%)", "Gap (points)")
-    caption = (
-        "Errors of the final weights on a sample of the training images, without augmentation, and on all test images, "
-        "of the same seeds, and the gap between them.  The sample may be a point or two off all training images."
-    )
-    columns = dict(zip(heads, cells, strict=True))
-    return table_of(key, "Train-test gap of the final weights", caption, ("Runs", names), columns)
+    found = [(group, figure_of(group, "gap", "train_error"), _full_test_error(group)) for group in groups]
+    rows = [
+        {
+            "Runs": label(group),
+            "Seeds measured": str(train.n),
+            "Training error (%)": points(train.mean),
+            "Test error (%)": points(test.mean),
+            "Gap (points)": points(test.mean - train.mean),
+        }
+        for group, train, test in found
+        if train.mean is not None and test.mean is not None
+    ]
+    return table_of(key, titled("gap"), rows)
 
 
 def _full_test_error(group: Group) -> Summary:

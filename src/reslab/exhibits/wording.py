@@ -120,16 +120,20 @@ def listing(items: Iterable[str]) -> str:
     return last.join([comma.join(words[:-1]), words[-1]])
 
 
+def numeral(number_of: int) -> str:
+    """Return a number in words where it is small: three, 18."""
+    return _NUMERALS[number_of] if 0 <= number_of < len(_NUMERALS) else f"{number_of:,}"
+
+
 def counted(number_of: int, noun: str, plural: str | None = None) -> str:
     """Return a small number in words with its noun: three seeds, one run, 18 runs."""
     name = noun if number_of == 1 else plural or f"{noun}s"
-    return f"{_NUMERALS[number_of] if 0 <= number_of < len(_NUMERALS) else f'{number_of:,}'} {name}"
+    return f"{numeral(number_of)} {name}"
 
 
 def that_do(number_of: int, one: str, more: str) -> str:
     """Return how many do something: none shows, one shows, two show."""
-    amount = "none" if number_of == 0 else counted(number_of, "thing").partition(" ")[0]
-    return f"{amount} {one if number_of < 2 else more}"
+    return f"{'none' if number_of == 0 else numeral(number_of)} {one if number_of < 2 else more}"
 
 
 def seeds_behind(counts: Sequence[int]) -> str:
@@ -137,8 +141,7 @@ def seeds_behind(counts: Sequence[int]) -> str:
     low, high = min(counts), max(counts)
     if low == high:
         return counted(high, "seed")
-    first = _NUMERALS[low] if low < len(_NUMERALS) else str(low)
-    return f"{first} {'or' if high == low + 1 else 'to'} {counted(high, 'seed')}"
+    return f"{numeral(low)} {'or' if high == low + 1 else 'to'} {counted(high, 'seed')}"
 
 
 def over_seeds(groups: Sequence[Group]) -> str:

@@ -8,11 +8,10 @@ from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Bullets, Figure, Heading, Note, Prose, Table
 from reslab.exhibits.curves import Curves, error_figure, paper_figure
-from reslab.exhibits.factor_figures import MEASURED, Axis, Mark, factor_figure
+from reslab.exhibits.factor_figures import MEASURED, Axis, Mark, by_variant_figure, factor_figure, marks
 from reslab.exhibits.overview import Strip
 from reslab.exhibits.recipes import recipe_table
 from reslab.exhibits.results import comparison_table, errors_table, further, how_compared
-from reslab.exhibits.variants import by_variant_figure, marks
 from reslab.exhibits.wording import opened
 from reslab.studies.against_published import against_paper, another_recipe, not_compared
 from reslab.studies.answers import Answer

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from reslab.analysis.thinning import thinned
 from reslab.analysis.tidy import EPOCH_SCHEMA
 
 READINGS = tuple(name for name in EPOCH_SCHEMA if name not in ("run_id", "recipe_id", "seed", "epoch"))
@@ -100,20 +101,11 @@ class Curve:
 
     def _thin(self) -> None:
         """Keep of each stretch of epochs its last row and its extremes: those of what was thinned before among them."""
-        epochs = np.array(self._epochs, dtype=np.int64)
         length = 2
-        while length * BLOCKS < epochs[-1]:
+        while length * BLOCKS < self._epochs[-1]:
             length *= 2
-        starts = np.flatnonzero(np.diff((epochs - 1) // length, prepend=-1))
-        ends = np.append(starts[1:], len(epochs))
-        kept = {0, *(ends - 1).tolist()}
-        for name in _EXTREMES_OF:
-            values = np.array(self._columns[name])
-            for best, missing in ((np.argmin, np.inf), (np.argmax, -np.inf)):
-                filled = np.where(np.isfinite(values), values, missing)
-                kept |= {int(start + best(filled[start:end])) for start, end in zip(starts, ends, strict=True)}
-        chosen = sorted(kept)
-        self._epochs = array("q", epochs[chosen].tolist())
+        chosen = thinned(self._epochs, [self._columns[name] for name in _EXTREMES_OF], length)
+        self._epochs = array("q", [self._epochs[at] for at in chosen])
         self._columns = {name: array("d", [column[at] for at in chosen]) for name, column in self._columns.items()}
 
 

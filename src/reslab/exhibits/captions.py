@@ -1,0 +1,62 @@
+"""Texts of exhibits: TOML files have them by name, Python gives their values.  Titles, captions, recipes in words."""
+
+import tomllib
+from collections.abc import Callable
+from functools import cache, cached_property
+from pathlib import Path
+
+from jinja2 import StrictUndefined, Template
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from reslab.exhibits import wording
+
+
+class Texts:
+    """The texts of a TOML file beside this one: Jinja templates in tables, a sentence a line."""
+
+    def __init__(self, file: str) -> None:
+        """Read nothing yet."""
+        self._file = file
+        self._template = cache(self._compiled)
+
+    def __call__(self, name: str, /, **values: object) -> str:
+        """Return the text `table.key` with its values; empty lines are sentences left out.  Raises `KeyError`."""
+        lines = self._template(name).render(**values).splitlines()
+        return "  ".join(line.strip() for line in lines if line.strip())
+
+    @cached_property
+    def tables(self) -> dict[str, dict[str, str]]:
+        """The templates as they stand in the file."""
+        return tomllib.loads((Path(__file__).parent / self._file).read_text(encoding="utf-8"))
+
+    def _compiled(self, name: str) -> Template:
+        table, _, key = name.partition(".")
+        return _environment().from_string(self.tables[table][key])
+
+
+text = Texts("captions.toml")
+
+
+def titled(name: str, /, **values: object) -> tuple[str, str]:
+    """Return title and caption of a figure or table: what it takes after its key."""
+    return text(f"{name}.title", **values), text(f"{name}.caption", **values)
+
+
+@cache
+def _environment() -> ImmutableSandboxedEnvironment:
+    made = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+    words: tuple[Callable[..., object], ...] = (
+        wording.counted,
+        wording.dataset_name,
+        wording.listing,
+        wording.network_name,
+        wording.number,
+        wording.numeral,
+        wording.percent,
+        wording.points,
+        wording.seeds_behind,
+        wording.whole,
+    )
+    made.globals.update({word.__name__: word for word in words})
+    made.filters["names"] = lambda datasets: wording.listing(map(wording.dataset_name, datasets))
+    return made
