@@ -341,6 +341,8 @@ def _finder(known: dict[str, Recipe]) -> Callable[[str], Recipe]:
     """Return what finds the runs behind a row's label: the one variant whose own label has all its parts."""
 
     def parts(label: str) -> set[str]:
+        for now, before in (("steps", "samples"), ("epochs", "passes")):  # what earlier records call the same
+            label = label.replace(f"(same {now})", f"(same {before})")
         return set(label.replace(" of the images", "").split(", "))
 
     def find(label: str) -> Recipe:

@@ -98,7 +98,7 @@ def test_lengths_are_the_assignments() -> None:
     assert [one.recipe.length for one in paper.variants] == [32_000, 64_000, 128_000]
 
 
-def test_fewer_images_at_as_many_samples_or_passes() -> None:
+def test_fewer_images_at_as_many_steps_or_epochs() -> None:
     study = ask("data-size", Options(datasets=("cifar10",), depths=(20,)))
     base = study.variants[0].recipe
     found = {
@@ -107,17 +107,17 @@ def test_fewer_images_at_as_many_samples_or_passes() -> None:
     }
     assert found == {
         (None, 1.0): (164, 81),
-        ("same samples", 0.5): (328, 162),
-        ("same passes", 0.5): (164, 81),
-        ("same samples", 0.2): (820, 405),
-        ("same passes", 0.2): (164, 81),
-        ("same samples", 0.1): (1640, 810),
+        ("same steps", 0.5): (328, 162),
+        ("same epochs", 0.5): (164, 81),
+        ("same steps", 0.2): (820, 405),
+        ("same epochs", 0.2): (164, 81),
+        ("same steps", 0.1): (1640, 810),
     }
     assert stretch(base, 328).second_drop == study.variants[1].recipe.second_drop
     in_iterations = ask("data-size", Options(preset="paper", datasets=("cifar100",), depths=(20,)))
     lengths = {one.label: one.recipe.length for one in in_iterations.variants}
-    assert lengths["1/5 of the images (same samples), ResNet-20, CIFAR-100"] == 64_000
-    assert lengths["1/5 of the images (same passes), ResNet-20, CIFAR-100"] == 12_800
+    assert lengths["1/5 of the images (same steps), ResNet-20, CIFAR-100"] == 64_000
+    assert lengths["1/5 of the images (same epochs), ResNet-20, CIFAR-100"] == 12_800
     assert "all images, ResNet-20, CIFAR-100 (20 superclasses)" in lengths
 
 

@@ -30,10 +30,9 @@ def test_a_planted_half_point_is_found_and_no_effect_is_not_claimed(tmp_path: Pa
 
     words = words_of(_blocks(tmp_path, ask("learning-rate", RATES), truth))
     short = next(line for line in words.splitlines() if line.startswith("CIFAR-10: "))
-    assert "higher with rate 0.01; equal within 0.5 points with 5 others." in short
-    assert "Against rate 0.1 (8.5" in short
-    assert "rate 0.01 9.5" in short
-    assert "lower" not in short
+    assert "worse with rate 0.01 than with 0.1; equal within 0.5 points with five others." in short
+    assert "rate 0.01: +1.0" in short
+    assert "better" not in short
     assert "higher (rate 1" not in words
 
 
@@ -42,7 +41,7 @@ def test_three_seeds_of_usual_noise_find_half_a_point(tmp_path: Path) -> None:
     study = ask("depth", options)
     words = words_of(_blocks(tmp_path, study, lambda recipe: Truth({20: 8.5, 56: 8.0}[recipe.depth], 0.5, NOISE)))
     assert "\N{MINUS SIGN}0.50 points (95% interval" in words
-    assert "CIFAR-10: lower with 56 layers." in words
+    assert "CIFAR-10: better with 56 layers than with 20." in words
 
 
 def test_a_diverged_rate_is_a_result_and_a_missing_seed_is_said(tmp_path: Path) -> None:
@@ -257,7 +256,7 @@ def test_images_and_classes_are_told_apart_in_one_design(tmp_path: Path, few: fl
     for run in study.runs():
         error = planted.get((run.recipe.dataset, run.recipe.train_share))
         if error is not None:  # the fifth of CIFAR-100 has not run
-            error += 30.0 if kept[run.recipe] == "same passes" else 0.0  # and is no part of the design
+            error += 30.0 if kept[run.recipe] == "same epochs" else 0.0  # and is no part of the design
             write_run(tmp_path, run, Truth(error, 0.5, 0.01, own=True))
     blocks = chapter_of(study, read_tables(tmp_path))
     words, rows = words_of(blocks), _rows(blocks, "design")
@@ -339,7 +338,7 @@ def test_what_the_images_asked_cannot_answer_is_not_posed(tmp_path: Path) -> Non
     assert not [block for block in blocks if isinstance(block, Heading) and "CIFAR" in block.text]
     (table,) = [block for block in blocks if isinstance(block, Table) and block.key == "amounts"]
     assert [column.title for column in table.columns] == ["Share", "Images", "Classes", "Images of a class"]
-    assert _rows(blocks, "errors")["1/2 (same samples)"]["Difference (points)"] is not None
+    assert _rows(blocks, "errors")["1/2 (same steps)"]["Difference (points)"] is not None
     assert "is CIFAR-100 harder for its classes" in ask("data-size", Options()).question
 
 
@@ -395,7 +394,7 @@ def test_an_epoch_of_a_short_schedule_is_told_to_be_much_of_it(tmp_path: Path) -
     assert "An epoch is 12.5% of the schedule here, and 0.61% of the assignment's." in table.caption
     words = words_of(blocks)
     assert "comparisons one shows a change of the test error, " in words
-    assert "Against base (" in words
+    assert "than with base" in words
 
 
 @pytest.mark.parametrize(
@@ -429,17 +428,17 @@ def test_what_fewer_images_do_has_the_reason_that_the_training_errors_show(tmp_p
 
     words = words_of(_blocks(tmp_path, ask("data-size", RATES), truth))
     assert (
-        "Test error higher, training error lower (1/2 (same samples) and 1/2 (same passes)): "
+        "Test error higher, training error lower (1/2 (same steps) and 1/2 (same epochs)): "
         "the network learns the training images better" in words
     )
     assert (
-        "Both errors higher (1/5 (same samples) and 1/5 (same passes)): "
+        "Both errors higher (1/5 (same steps) and 1/5 (same epochs)): "
         "the network learns even the training images less well" in words
     )
     (unknown,) = [
         line for line in words.splitlines() if line.startswith("Test error higher, training error not resolved")
     ]
-    assert "(1/10 (same samples); training " in unknown
+    assert "(1/10 (same steps); training " in unknown
     assert unknown.endswith(" points): no reason is shown.")
 
 

@@ -42,10 +42,9 @@ def test_a_row_a_question_leads_to_its_chapter(tmp_path: Path) -> None:
     ]  # fmt: skip
     depth = table.rows[0]
     assert str(depth[0]) == "How does depth change the error?"
-    assert depth[1] == "CIFAR-10: lowest with 56 layers"
-    assert str(depth[2]).startswith("56 layers \N{MINUS SIGN}0.")
-    assert str(depth[2]).endswith(" against 20 layers (13.67%)")
-    assert depth[3] == "1"
+    assert depth[1:3] == ("CIFAR-10", "Best with 56 layers, in one seed each.")
+    assert str(depth[3]).startswith("\N{MINUS SIGN}0.")
+    assert depth[4] == "1"
     (figure,) = [block for block in blocks if isinstance(block, Figure)]
     assert figure.panels[0].title == "Depth, CIFAR-10"
 
@@ -58,7 +57,7 @@ def test_what_the_runs_cannot_show_is_said_once_and_the_assignment_introduced(tm
     assert "Five questions are tasks of the assignment, which is from a university course on residual networks" in words
 
 
-def test_full_trainings_and_several_seeds_come_first(tmp_path: Path) -> None:
+def test_full_trainings_come_first_then_the_order_of_the_report(tmp_path: Path) -> None:
     full = Study(
         "full", "In full", "", "", (Variant("full", preset_recipe("assignment", dataset="cifar10", depth=20)),), (0, 1),
         "custom",
@@ -66,10 +65,11 @@ def test_full_trainings_and_several_seeds_come_first(tmp_path: Path) -> None:
     three = ask("batch-size", Options(datasets=("cifar10",), depths=(20,), epochs=16, seeds=2))
     table = _table(_opening(tmp_path, ask("depth", SHORT), three, full))
     assert [str(row[0]) for row in table.rows] == [
-        "In full", "What does the batch size do?", "How does depth change the error?"
+        "In full", "How does depth change the error?", "What does the batch size do?"
     ]  # fmt: skip
-    assert str(table.rows[0][1]).startswith("CIFAR-10: ResNet-20 at 13.")
-    assert " (" in str(table.rows[1][2])  # intervals
+    assert table.rows[0][1] == "CIFAR-10, ResNet-20"
+    assert str(table.rows[0][2]).startswith("13.")
+    assert " (" in str(table.rows[2][3]) or str(table.rows[2][3]).startswith("all within ±")
 
 
 def test_each_place_has_a_line_and_studies_of_one_title_are_told_apart(tmp_path: Path) -> None:
@@ -81,12 +81,29 @@ def test_each_place_has_a_line_and_studies_of_one_title_are_told_apart(tmp_path:
         "custom",
     )  # fmt: skip
     blocks = _opening(tmp_path, both, own)
-    row = next(row for row in _table(blocks).rows if str(row[0]) == both.title)
-    assert str(row[1]) == "CIFAR-10 and CIFAR-100: lowest with 56 layers"
-    assert [line.partition(":")[0] for line in str(row[2]).split("\n")] == ["CIFAR-10", "CIFAR-100"]
+    first, second = _table(blocks).rows[:2]
+    assert [str(row[0]) for row in (first, second)] == [both.title, ""]
+    assert [row[1] for row in (first, second)] == ["CIFAR-10", "CIFAR-100"]
+    assert {row[2] for row in (first, second)} == {"Best with 56 layers, in one seed each."}
     (figure,) = [block for block in blocks if isinstance(block, Figure)]
     assert [panel.title for panel in figure.panels] == [
         "Depth, CIFAR-10", "Depth, CIFAR-100", "Depth (mine), CIFAR-10"
+    ]  # fmt: skip
+
+
+def test_what_an_earlier_study_has_told_is_not_told_again(tmp_path: Path) -> None:
+    recipes = [preset_recipe("fast", dataset="cifar10", depth=depth) for depth in (20, 56)]
+    one, two = [
+        Study(
+            name, name, "", "",
+            tuple(Variant(f"depth {recipe.depth}", recipe, (("depth", recipe.depth),)) for recipe in own), (0, 1),
+            "custom",
+        )
+        for name, own in (("one", recipes[:1]), ("two", recipes))
+    ]  # fmt: skip
+    rows = _table(_opening(tmp_path, one, two)).rows
+    assert [(str(row[0]), row[1]) for row in rows] == [
+        ("one", "CIFAR-10, ResNet-20"), ("two", "CIFAR-10"), ("", "CIFAR-10, ResNet-56")
     ]  # fmt: skip
 
 

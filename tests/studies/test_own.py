@@ -36,11 +36,13 @@ def test_differences_are_to_the_first_and_cautious(tmp_path: Path) -> None:
     _write(tmp_path)
     blocks = chapter_of(STUDY, read_tables(tmp_path))
     (short,) = [item for block in blocks if isinstance(block, Bullets) for item in block.items if "digits: " in item]
-    assert short.startswith("digits: higher with rate 0.2; equal within 0.5 points with rate 0.4.  Against rate 0.1 (")
+    assert short.startswith("digits: worse with rate 0.2 than with 0.1; equal within 0.5 points with 0.4.  rate 0.2: +")
     assert "+2.00 points (95% interval" in short
-    assert "equal within 0.5 points (+0.05; 90% interval" in short
     (table,) = [block for block in blocks if isinstance(block, Table) and block.key == "errors"]
     assert "corrected for the two comparisons of this study" in table.caption
+    places = [column.title for column in table.columns]
+    interval, verdict = (table.rows[2][places.index(name)] for name in ("95% interval", "Verdict"))
+    assert (str(interval)[-5:], verdict) == ("(90%)", "equal within 0.5 points")
 
 
 def test_what_varied_is_a_table_where_labels_do_not_say_it(tmp_path: Path) -> None:
@@ -148,10 +150,9 @@ def _fast(root: Path, recipe: Recipe, seeds: int = 3) -> tuple[list[str], list[T
 def test_a_shorter_preset_at_its_own_length_stands_beside_the_papers_figure_as_another_recipe(tmp_path: Path) -> None:
     recipe = preset_recipe("fast", dataset="cifar10", depth=20)
     words, tables = _fast(tmp_path, vary(recipe, precision="bf16"))
-    (short,) = [text for text in words if text.startswith("CIFAR-10: ")]
-    assert short.startswith("CIFAR-10: ResNet-20 at 9.")
-    assert "% in 16 epochs, " in short
-    assert "against the paper's 8.75%: +0." in short
+    (short,) = [text for text in words if text.startswith("CIFAR-10, ResNet-20: ")]
+    assert short.startswith("CIFAR-10, ResNet-20: 9.")
+    assert "% after 16 epochs; difference from the paper's 8.75% not resolved.  +0." in short
     assert " (95% interval" in short
     assert texts_of("custom")("headings.published") in words
     (apart,) = [text for text in words if text.startswith("The fast recipe differs from the paper's")]
@@ -164,10 +165,9 @@ def test_a_shorter_preset_at_its_own_length_stands_beside_the_papers_figure_as_a
 
 def test_a_preset_at_the_papers_length_is_compared_with_the_paper(tmp_path: Path) -> None:
     words, tables = _fast(tmp_path, preset_recipe("assignment", dataset="cifar10", depth=20))
-    (short,) = [text for text in words if text.startswith("CIFAR-10: ")]
-    assert short.startswith("CIFAR-10: ResNet-20 at 9.")
-    assert "% in 164 epochs, " in short
-    assert "the paper's 8.75%" in short
+    (short,) = [text for text in words if text.startswith("CIFAR-10, ResNet-20: ")]
+    assert short.startswith("CIFAR-10, ResNet-20: 9.")
+    assert "% after 164 epochs, above the paper's 8.75%.  +0." in short
     assert not [text for text in words if "differs from the paper's and is shorter" in text]
     assert not [text for text in words if text.startswith("ResNet-20, CIFAR-10: 9.")]  # told in short
     keys = [table.key for table in tables]
@@ -178,7 +178,7 @@ def test_a_preset_at_the_papers_length_is_compared_with_the_paper(tmp_path: Path
 
 def test_one_seed_of_it_has_a_size_and_no_interval(tmp_path: Path) -> None:
     words, _ = _fast(tmp_path, preset_recipe("fast", dataset="cifar10", depth=20), seeds=1)
-    (short,) = [text for text in words if text.startswith("CIFAR-10: ")]
+    (short,) = [text for text in words if text.startswith("CIFAR-10, ResNet-20: ")]
     assert "points (n = 1)" in short
     assert "interval" not in short
 

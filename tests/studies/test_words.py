@@ -151,5 +151,5 @@ def test_the_question_in_the_documents_is_two_files_and_a_chapter(
     blocks = write_chapter(find(study, read_tables(tmp_path / "runs"), chapter), chapter)
     text = text_of(blocks)
     assert text.startswith("How do the errors change with the momentum")
-    assert "higher with momentum 0" in text, text
+    assert "better with momentum 0.99 than with 0.9, worse with 0 and 0.5" in text, text
     assert "up to 100 here" in text

@@ -53,6 +53,17 @@ class Verdict:
         """Whether a direction is shown."""
         return self.kind in ("lower", "higher")
 
+    @property
+    def level(self) -> float:
+        """Level of the interval that agrees with the verdict.
+
+        That is 95%, corrected as p is: the interval leaves out zero where a direction is shown, and only there.  Of
+        equal ones it is 90%, at which the interval lies within the margin (see `equal_within`).
+        """
+        if self.kind == "equal":
+            return EQUAL_LEVEL
+        return 1 - LEVEL * (self.p / self.adjusted if self.p and self.adjusted else 1)
+
 
 def judge(differences: Sequence[Difference], margin: float = MARGIN) -> list[Verdict]:
     """Return a verdict for each of the comparisons of a study, corrected for their number by Holm's method."""

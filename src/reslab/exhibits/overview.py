@@ -37,8 +37,8 @@ def overview_figure(key: str, strips: Sequence[Strip]) -> Figure | None:
         for at, strip in enumerate(strips)
         for dataset, own in by_dataset([group for group in strip.groups if group.has_result])
     )
-    sources = list(dict.fromkeys(mark.source for strip in strips for mark in strip.beside))
-    return Figure(key, *titled("overview", sources=sources), panels, COLUMNS) if panels else None
+    published = any(strip.beside for strip in strips)
+    return Figure(key, *titled("overview", published=published), panels, COLUMNS) if panels else None
 
 
 def _strip_panel(name: str, strip: Strip, dataset: str, groups: Sequence[Group]) -> Panel:

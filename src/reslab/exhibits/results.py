@@ -125,11 +125,17 @@ def _difference(one: Compared | None, listed: Sequence[Compared]) -> dict[str, s
     bounds = None if one is None else one.first.last_epoch("test_error").mean
     return {
         "Difference (points)": signed(found.value) if found else None,
-        "95% interval": interval(found, first=bounds) if found and told else None,
+        "95% interval": _interval(test, bounds) if test and told else None,
         "Verdict": _verdict(one) if one and told else None,
         "Corrected p": p_words(test.adjusted) if test and told else None,
         "Seeds": f"{found.n_second}, {found.n_first}{'†' * found.paired}" if found and told and uneven else None,
     }
+
+
+def _interval(verdict: Verdict, first: float | None) -> str | None:
+    """Return the interval that a verdict rests on; that of equal ones is marked, for its level is another."""
+    known = interval(verdict.difference, verdict.level, first)
+    return known if known is None or verdict.kind != "equal" else f"{known} (90%)"
 
 
 def _verdict(one: Compared) -> str | None:

@@ -1,30 +1,31 @@
 """Differences of errors in words: always with their size, and with what their uncertainty supports."""
 
 from reslab.analysis.differences import Difference
-from reslab.analysis.verdicts import EQUAL_LEVEL, Verdict
+from reslab.analysis.verdicts import Verdict
 from reslab.exhibits.wording import interval, number, signed
 
 NOT_RESOLVED = "not resolved"
 """What a difference is that is shown neither to be there nor to be small."""
 
 
-def size(found: Difference, first: float | None = None) -> str:
+def size(verdict: Verdict, first: float | None = None) -> str:
     """Return a difference with its interval, or the number of seeds that leaves it without one.
 
     `first` is the error (%) that it is a difference to, which bounds the interval.
     """
-    return f"{signed(found.value)} points ({certainty(found, first)})"
+    return f"{signed(verdict.difference.value)} points ({certainty(verdict, first)})"
 
 
-def certainty(found: Difference, first: float | None = None) -> str:
+def certainty(verdict: Verdict, first: float | None = None) -> str:
     """Return the interval of a difference, or the number of seeds that leaves it without one.
 
     An interval that rests on the spread of other runs, of a single seed, comes with that number, too.
     """
-    known = interval(found, first=first)
+    found, known = verdict.difference, interval(verdict.difference, verdict.level, first)
     if known is None:
         return seeds(found)
-    return f"{f'{seeds(found)}, ' if found.assumed else ''}95% interval {known}"
+    level = "90%" if verdict.kind == "equal" else "95%"
+    return f"{f'{seeds(found)}, ' if found.assumed else ''}{level} interval {known}"
 
 
 def seeds(found: Difference) -> str:
@@ -39,24 +40,29 @@ def verdict_words(verdict: Verdict, first: float | None = None) -> str:
     found, margin = verdict.difference, number(verdict.margin)
     match verdict.kind:
         case "equal":
-            narrow = interval(found, EQUAL_LEVEL, first)
-            return f"equal within {margin} points ({signed(found.value)}; 90% interval {narrow})"
+            return f"equal within {margin} points ({signed(found.value)}; {certainty(verdict, first)})"
         case "open":
-            corrected = " once corrected for the number of comparisons" if found.resolved else ""
-            known = f"{certainty(found, first)}{_more(verdict)}"
-            return f"{signed(found.value)} points, {NOT_RESOLVED}{corrected} ({known})"
+            return f"{signed(found.value)} points, {NOT_RESOLVED} ({certainty(verdict, first)}{_more(verdict)})"
         case _:
             small = f", shown to be under {margin} points" if verdict.within else ""
-            return f"{size(found, first)}{small}"
+            return f"{size(verdict, first)}{small}"
 
 
 def _more(verdict: Verdict) -> str:
-    """Return how many seeds would detect a difference of this size, and between which numbers the spread leaves it."""
+    """Return how many seeds would detect a difference of this size."""
     if not verdict.seeds:
         return ""
-    fewest, most = verdict.seeds_range or (verdict.seeds, verdict.seeds)
-    reach = f" ({fewest:,} to {'over 1,000' if most is None else f'{most:,}'})" if fewest != most else ""
+    known = _needed(verdict)
+    reach = f" ({known})" if " to " in known else ""
     return f"; about {verdict.seeds:,}{reach} seeds each would detect this size with 80% power"
+
+
+def _needed(verdict: Verdict) -> str:
+    """Return between how many seeds would detect a difference of this size, by what their spread may be."""
+    if not verdict.seeds:
+        return "over 1,000"
+    fewest, most = verdict.seeds_range or (verdict.seeds, verdict.seeds)
+    return f"{fewest:,}" if fewest == most else f"{fewest:,} to {'over 1,000' if most is None else f'{most:,}'}"
 
 
 def kind_words(verdict: Verdict) -> str:
@@ -69,4 +75,4 @@ def kind_words(verdict: Verdict) -> str:
         case "unknown":
             return "one seed, not tested"
         case "open":
-            return f"{NOT_RESOLVED} ({f'{verdict.seeds:,}' if verdict.seeds else 'over 1,000'} seeds)"
+            return f"{NOT_RESOLVED} ({_needed(verdict)} seeds)"

@@ -56,7 +56,13 @@ def signed(value: float) -> str:
 
 
 def interval(found: Difference, level: float = 0.95, first: float | None = None) -> str | None:
-    """Return the interval of a difference, None where it is unknown.
+    """Return the interval of a difference, None where it is unknown (see `interval_ends`)."""
+    ends = interval_ends(found, level, first)
+    return None if ends is None else f"{signed(ends[0])} to {signed(ends[1])}"
+
+
+def interval_ends(found: Difference, level: float = 0.95, first: float | None = None) -> tuple[float, float] | None:
+    """Return the ends of the interval of a difference, None where it is unknown.
 
     `first` is the error (%) that it is a difference to: no interval reaches to errors below 0% or above 100%.
     """
@@ -64,9 +70,7 @@ def interval(found: Difference, level: float = 0.95, first: float | None = None)
     if reach is None:
         return None
     low, high = found.value - reach, found.value + reach
-    if first is not None:
-        low, high = max(low, -first), min(high, 100 - first)
-    return f"{signed(low)} to {signed(high)}"
+    return (low, high) if first is None else (max(low, -first), min(high, 100 - first))
 
 
 def of_asked(group: Group) -> str:

@@ -128,7 +128,7 @@ def typeset(text: str) -> str:
     """Return text with the apostrophes, quotation marks and unbroken figures of print."""
     text = re.sub(r"(?<=\w)'", "\N{RIGHT SINGLE QUOTATION MARK}", text)
     text = re.sub(r'"([^"]*)"', "\N{LEFT DOUBLE QUOTATION MARK}\\1\N{RIGHT DOUBLE QUOTATION MARK}", text)
-    return re.sub(r"(?<=\d) (±) (?=\d)|\b(n =) (?=\d)", _held, text)
+    return re.sub(r"(?<=\d) (±) (?=\d)|\b(n =) (?=\d)|(?<=\d) (to) (?=[+\u2212])", _held, text)
 
 
 def _held(match: re.Match[str]) -> str:

@@ -9,7 +9,7 @@ from reslab.analysis.verdicts import MARGIN, Verdict
 from reslab.exhibits.blocks import Block, Bullets, Column, Heading, Prose, Table
 from reslab.exhibits.published_tables import Matches, published_table
 from reslab.exhibits.recipes import differences
-from reslab.exhibits.sizes import NOT_RESOLVED, verdict_words
+from reslab.exhibits.sizes import verdict_words
 from reslab.exhibits.wording import (
     Label,
     counted,
@@ -108,7 +108,7 @@ def _of_group(group: Group, text: str) -> str:
     return f"{network_name(group.recipe)}, {dataset_name(group.recipe.dataset)}: {text}."
 
 
-def paper_answers(done: Sequence[Group]) -> list[Answer]:
+def paper_answers(done: Sequence[Group], words: Words) -> list[Answer]:
     """Return how groups of a preset as it stands, at its own length, stand to the paper's figures; one each."""
     own = [
         group
@@ -117,17 +117,17 @@ def paper_answers(done: Sequence[Group]) -> list[Answer]:
     ]
     found = []
     for group, one, verdict in paper_verdicts(own):
-        network, theirs = network_name(group.recipe), f"the paper's {figure_in_words(one)}%"
-        stands = _STANDS.get(verdict.kind) or (", below {}" if verdict.difference.value < 0 else ", above {}")
-        error = f"{spread(group.last_epoch('test_error'))}%"
-        words = f"{network} at {error} in {epochs_words(group)}{stands.format(theirs)}"
-        effect = Effect(network, error, theirs, "", verdict.difference, verdict, one.error)
-        sized = f"{network} at {error} in {epochs_words(group)}, against {theirs}: {verdict_words(verdict, one.error)}"
-        found.append(Answer(dataset_name(group.recipe.dataset), words, (effect,), sized))
+        side = "below" if verdict.difference.value < 0 else "above"
+        text = words(
+            f"answer.paper.{verdict.kind if verdict.kind in ('equal', 'open') else side}",
+            error=spread(group.last_epoch("test_error")),
+            epochs=epochs_words(group),
+            theirs=figure_in_words(one),
+            margin=number(MARGIN),
+        )
+        where = f"{dataset_name(group.recipe.dataset)}, {network_name(group.recipe)}"
+        found.append(Answer(where, text, (Effect("", verdict, one.error, (verdict.difference.n_second,)),)))
     return found
-
-
-_STANDS = {"equal": f", within {number(MARGIN)} points of {{}}", "open": f"; difference from {{}} {NOT_RESOLVED}"}
 
 
 def paper_verdicts(groups: Sequence[Group]) -> list[tuple[Group, Published, Verdict]]:

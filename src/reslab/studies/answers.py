@@ -1,26 +1,28 @@
-"""Answers as values: what was found in one place, in a few words, with the sizes that they rest on."""
+"""Answers as values: what was found in one place, in a dozen words, with the sizes that it rests on."""
 
-from collections.abc import Sequence
+import itertools
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from reslab.analysis.comparisons import Compared
-from reslab.analysis.differences import Difference
 from reslab.analysis.groups import Group
 from reslab.analysis.verdicts import MARGIN, Verdict
-from reslab.exhibits.sizes import size, verdict_words
+from reslab.exhibits.sizes import size
 from reslab.exhibits.wording import (
     Label,
     counted,
     dataset_name,
     interval,
+    interval_ends,
     listing,
     network_name,
     number,
     signed,
-    spread,
 )
 from reslab.studies.findings import Findings
 from reslab.studies.reasons import untested
+from reslab.studies.words import Words
 
 MOST_NAMED = 4
 """Settings that an answer names one by one."""
@@ -28,151 +30,165 @@ MOST_NAMED = 4
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One difference behind an answer: the error of `what`, and how it stands to that of `other`."""
+    """One difference behind an answer: of `what`, from an error of `first` percent."""
 
     what: str
-    error: str
-    other: str
-    """What it is compared with."""
-    others: str
-    """The error of that, or nothing where its name says it."""
-    difference: Difference
-    verdict: Verdict | None = None
-    first: float | None = None
-    """Error of the other, in percent."""
+    verdict: Verdict
+    first: float
+    seeds: tuple[int, ...]
+    """Of what it is the difference, and from what; not of published runs."""
 
     @classmethod
     def of(cls, one: Compared, label: Label) -> "Effect":
         """Return the effect of a comparison, which must have a verdict on the test error."""
+        first = one.first.last_epoch("test_error").mean
         assert one.test is not None
-        mean = one.first.last_epoch("test_error").mean
-        error = f"{spread(one.second.last_epoch('test_error'))}%"
-        others = f" ({spread(one.first.last_epoch('test_error'))}%)"
-        return cls(label(one.second), error, label(one.first), others, one.test.difference, one.test, mean)
+        assert first is not None
+        found = one.test.difference
+        return cls(label(one.second), one.test, first, (found.n_second, found.n_first))
 
     @property
-    def brief(self) -> str:
-        """The effect for a table's cell: how much, with its interval where it has one."""
-        known = interval(self.difference, first=self.first)
-        return f"{self.what} {signed(self.difference.value)}{f' ({known})' if known else ''}"
+    def value(self) -> float:
+        """The size, without its sign."""
+        return abs(self.verdict.difference.value)
 
     @property
-    def whole(self) -> str:
-        """The effect for a sentence: the error, too, and what is shown."""
-        found = size(self.difference, self.first) if self.verdict is None else verdict_words(self.verdict, self.first)
-        return f"{self.what} {self.error}, {found}"
+    def bound(self) -> float:
+        """The end of the interval that is farther from zero; infinite where there is no interval."""
+        ends = interval_ends(self.verdict.difference, self.verdict.level, self.first)
+        return math.inf if ends is None else max(map(abs, ends))
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was found in one place, as on a data set: in a dozen words or fewer, with the effects behind it."""
+    """What was found in one place, as on a data set: in a dozen words, with the effects behind it."""
 
     where: str
     words: str
     effects: tuple[Effect, ...] = ()
-    with_sizes: str = ""
-    """The answer with its sizes, where the effects do not say them best."""
+
+    @property
+    def shown(self) -> tuple[Effect, ...]:
+        """The effect that says most: the largest that is resolved; all of them where none is, but all have bounds."""
+        resolved = [one for one in self.effects if one.verdict.resolved]
+        if not resolved and all(math.isfinite(one.bound) for one in self.effects):
+            return self.effects
+        return (max(resolved or self.effects, key=lambda one: one.value),)
+
+    @property
+    def size(self) -> str:
+        """How large it is, for a table's cell; "" where nothing is compared."""
+        if len(self.shown) != 1:
+            return f"all within ±{self._within}" if self.shown else ""
+        (one,) = self.shown
+        known = interval(one.verdict.difference, one.verdict.level, one.first)
+        what = f"{one.what}: " if len(self.effects) > 1 else ""
+        return f"{what}{signed(one.verdict.difference.value)}{f' ({known})' if known else ''}"
 
     @property
     def sentence(self) -> str:
-        """The answer with all its sizes."""
-        if self.with_sizes:
-            return f"{self.where}: {self.with_sizes}."
-        parts = [
-            f"Against {other}: {'; '.join(one.whole for one in self.effects if one.other + one.others == other)}."
-            for other in dict.fromkeys(one.other + one.others for one in self.effects)
+        """The answer with its size."""
+        parts = [f"{self.where}: {self.words}."]
+        if len(self.shown) > 1:
+            parts.append(f"All differences are within ±{self._within} points.")
+        parts += [
+            f"{f'{one.what}: ' if len(self.effects) > 1 else ''}{size(one.verdict, one.first)}."
+            for one in self.shown
+            if len(self.shown) == 1
         ]
-        return "  ".join([f"{self.where}: {self.words}.", *parts])
+        return "  ".join(parts)
+
+    @property
+    def seeds(self) -> str:
+        """How many seeds its size is of, on both sides where they differ."""
+        counts = dict.fromkeys(count for one in self.shown for count in one.seeds)
+        if len(self.shown) > 1 and len(counts) > 1:
+            return f"{min(counts)} to {max(counts)}"
+        return listing(map(str, counts))
+
+    @property
+    def _within(self) -> str:
+        return number(math.ceil(10 * max(one.bound for one in self.shown)) / 10)
 
 
-def by_base(found: Findings) -> list[Answer]:
-    """Return an answer for each group that others are compared with: which of them are lower, which higher."""
-    return answers_by_base(found.done, found.compared, found.short)
+def by_base(found: Findings, compared: Sequence[Compared] | None = None, label: Label | None = None) -> list[Answer]:
+    """Return an answer for each group that others are compared with: which of them are better, which worse.
 
-
-def answers_by_base(done: Sequence[Group], compared: Sequence[Compared], label: Label) -> list[Answer]:
-    """Return an answer for each group of `done` that others are `compared` with; `label` names what is varied."""
+    `compared` are the comparisons that the answers rest on, where not all of them; `label` names what is varied.
+    """
     answers = []
-    for first in done:
+    label, compared = label or found.short, found.compared if compared is None else compared
+    for first in found.done:
         own = [one for one in compared if one.first.label == first.label and (one.test or one.second.num_diverged)]
         if own:
-            networks = {network_name(group.recipe) for group in done}
-            same = {network_name(one.second.recipe) for one in own} == {network_name(first.recipe)}
-            named = same and len(networks) > 1 and network_name(first.recipe) not in label(first)
-            where = dataset_name(first.recipe.dataset) + (f", {network_name(first.recipe)}" if named else "")
-            effects = tuple(Effect.of(one, label) for one in _telling(own))
-            answers.append(Answer(where, _words(first, own, label), effects))
+            effects = tuple(Effect.of(one, label) for one in own if one.test is not None)
+            answers.append(
+                Answer(_where(first, own, found.done, label), _words(first, own, label, found.words), effects)
+            )
     return answers
 
 
-def _words(first: Group, own: Sequence[Compared], label: Label) -> str:
-    tested = [one for one in own if one.test is not None]
-    lost = [one.second for one in own if one.second.num_diverged]
-    diverged = [
-        f"diverged with {listing(f'{label(one)} ({one.num_diverged} of {len(one.seeds)} seeds)' for one in lost)}"
-    ]
-    parts = []
+def _where(first: Group, own: Sequence[Compared], done: Sequence[Group], label: Label) -> str:
+    """Return the data set, and the network where there are several and it is not what is varied."""
+    name, dataset = network_name(first.recipe), dataset_name(first.recipe.dataset)
+    several = len({network_name(group.recipe) for group in done}) > 1
+    same = {network_name(one.second.recipe) for one in own} == {name}
+    return f"{dataset}, {name}" if several and same and name not in label(first) else dataset
+
+
+def _words(first: Group, own: Sequence[Compared], label: Label, words: Words) -> str:
+    kinds = {kind: [one.second for one in own if one.test and one.test.kind == kind] for kind in _KINDS}
+    best = min([first, *kinds["unknown"]], key=lambda group: group.last_epoch("test_error").mean or 0.0)
+    shown = [kind for kind in _SHOWN if kinds[kind]]
+    parts = [*([", ".join(shown)] if shown else []), *(kind for kind in _KINDS if kinds[kind] and kind not in shown)]
+    keys = [f"and-{part}" if place else part for place, part in enumerate(parts)]
     if untested(own):
-        lowest = min([first, *(one.second for one in tested)], key=_error)
-        parts = [f"lowest with {label(lowest)}"]
-    elif tested:
-        kinds = {kind: [one.second for one in tested if one.test and one.test.kind == kind] for kind in _KINDS}
-        there = [kind for kind in _KINDS if kinds[kind]]
-        if there == ["open"]:
-            parts = ["no difference is resolved"]
-        elif len(there) == 1:
-            parts = [_alike(there[0], [one.second for one in tested], first, label)]
-        else:
-            known = [kind for kind in there if kind != "open"]
-            parts = [f"{_KINDS[kind]} with {_named(kinds[kind], label)}" for kind in known]
-            rest = kinds["open"]
-            parts += (
-                [f"not resolved with {label(rest[0])}" if len(rest) == 1 else "others not resolved"] if rest else []
-            )
-    return "; ".join([*parts, *(diverged if lost else [])])
+        keys = ["untested"]
+    elif len(own) > 2 and keys in (["lower"], ["higher"]):
+        keys = [f"all-{keys[0]}"]
+        kinds = {kind: [] for kind in kinds}
+    elif "and-open" in keys and len(kinds["open"]) > 1:
+        keys[keys.index("and-open")] = "and-others"
+        kinds["open"] = []
+    lost = [one.second for one in own if one.second.num_diverged]
+    values = {
+        **_named(first, kinds, label),
+        "best": label(best),
+        "margin": number(MARGIN),
+        "others": counted(len(own), "other"),
+        "lost": listing(f"{label(group)} ({group.num_diverged} of {len(group.seeds)} seeds)" for group in lost),
+    }
+    return "; ".join(words(f"answer.{key}", **values) for key in [*keys, *(["diverged"] if lost else [])])
 
 
-def _alike(kind: str, others: Sequence[Group], first: Group, label: Label) -> str:
-    """Return what is found where all others stand alike to the first."""
-    if len(others) > 2 and kind in ("lower", "higher"):
-        end = "lowest" if kind == "higher" else "highest"
-        return f"{end} with {label(first)}; all {counted(len(others), 'other')} {kind}"
-    return f"{_KINDS[kind]}{'' if kind == 'equal' and len(others) > 1 else f' with {_named(others, label)}'}"
+_SHOWN = ("lower", "higher")
+_KINDS = (*_SHOWN, "equal", "open", "unknown")
 
 
-_KINDS = {
-    "lower": "lower",
-    "higher": "higher",
-    "equal": f"equal within {number(MARGIN)} points",
-    "open": "not resolved",
-    "unknown": "not tested",
-}
+def _named(first: Group, kinds: Mapping[str, Sequence[Group]], label: Label) -> dict[str, str]:
+    """Return the names of the base and of the settings of each kind; words that all share are said the first time."""
+    names = {"base": [label(first)], **{kind: [label(group) for group in own] for kind, own in kinds.items()}}
+    head, tail = _shared([name for own in names.values() for name in own])
+    earliest = next((kind for kind in _SHOWN if names[kind]), "base")
+    found = {}
+    for kind, own in names.items():
+        listed = listing(name.removeprefix(head).removesuffix(tail) for name in own)
+        whole = f"{head}{listed}{tail}" if kind == earliest else listed
+        found[kind] = whole if len(own) <= MOST_NAMED else counted(len(own), "other")
+    return found
 
 
-def _named(groups: Sequence[Group], label: Label) -> str:
-    """Return the names of some settings, or how many they are; what all begin or end with is said once."""
-    if len(groups) > MOST_NAMED:
-        return f"{len(groups)} others"
-    names = [label(group) for group in groups]
-    head, tail = names[0].split(" ")[0], names[0].split(" ")[-1]
-    if tail.isalpha() and all(name.endswith(f" {tail}") for name in names):
-        names[:-1] = [name.removesuffix(f" {tail}") for name in names[:-1]]
-    elif head.isalpha():
-        names[1:] = [name.removeprefix(f"{head} ") for name in names[1:]]
-    return listing(names)
+def _shared(names: Sequence[str]) -> tuple[str, str]:
+    """Return the words that all names begin with, and end with: "batch " and " at rate 0.1", "" and " layers"."""
+    if any("," in name for name in names):
+        return "", ""
+    split = [name.split(" ") for name in names]
+    room = min(map(len, split)) - 1  # a word or more is a name's own
+    head = _common(split)[:room]
+    tail = _common([words[::-1] for words in split])[: room - len(head)]
+    return "".join(f"{word} " for word in head), "".join(f" {word}" for word in reversed(tail))
 
 
-def _telling(own: Sequence[Compared]) -> list[Compared]:
-    """Return the comparisons that say most: the lowest error of all that others have, and the largest difference."""
-    tested = [one for one in own if one.test is not None]
-    if len(tested) < 3:
-        return tested
-    lowest = min(tested, key=lambda one: _error(one.second))
-    farthest = max(tested, key=lambda one: abs(one.test.difference.value) if one.test else 0.0)
-    return [lowest] if lowest is farthest else [lowest, farthest]
-
-
-def _error(group: Group) -> float:
-    mean = group.last_epoch("test_error").mean
-    assert mean is not None
-    return mean
+def _common(split: Sequence[Sequence[str]]) -> list[str]:
+    alike = itertools.takewhile(lambda words: len(set(words)) == 1, zip(*split, strict=False))
+    return [words[0] for words in alike]

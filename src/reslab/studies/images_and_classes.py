@@ -18,8 +18,11 @@ COARSE = "cifar100-coarse"
 DESIGN = (TEN, COARSE, HUNDRED)
 """Data sets of 10, 20 and 100 classes with 50,000 images each."""
 
-SAMPLES, PASSES = "same samples", "same passes"
-"""What the schedule of a part of the images keeps: images seen in all, or times that each is seen."""
+STEPS, EPOCHS = "same steps", "same epochs"
+"""What the schedule of a part of the images keeps."""
+
+EARLIER = {"same samples": STEPS, "same passes": EPOCHS}
+"""What studies asked by earlier versions call them."""
 
 
 def shares_of_all(compared: Sequence[Compared]) -> list[Compared]:
@@ -48,7 +51,7 @@ def samples_or_passes(found: Findings, kept: Mapping[Recipe, str]) -> list[Block
         for one in found.compared
         if one.first.recipe.dataset == one.second.recipe.dataset
         and one.first.recipe.train_share == one.second.recipe.train_share
-        and kept[one.second.recipe] == PASSES
+        and kept[one.second.recipe] == EPOCHS
     ]
     tested, words = [one for one in own if one.test is not None], found.words
     steps = [one for one in own if higher(one.test)]
@@ -67,7 +70,7 @@ def samples_or_passes(found: Findings, kept: Mapping[Recipe, str]) -> list[Block
 def images_or_classes(found: Findings, kept: Mapping[Recipe, str]) -> list[Block]:
     """Return what separates CIFAR-10 from CIFAR-100: classes by images of each, and what each of the two costs."""
     words = found.words
-    done = [group for group in found.done if group.recipe.dataset in DESIGN and kept[group.recipe] == SAMPLES]
+    done = [group for group in found.done if group.recipe.dataset in DESIGN and kept[group.recipe] == STEPS]
     hundred = [group for group in done if group.recipe.dataset == HUNDRED]
     if not hundred or len(hundred) == len(done):
         return [Heading(words("hard.heading")), Prose(words("hard.unfinished"))]

@@ -1,13 +1,13 @@
-"""The opening of a report: one row a question with its answer, its size and a link, and all results on one sheet."""
+"""The opening of a report: a row for each place of a question, with answer, size and link; and one sheet of charts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Block, Column, Link, Prose, Table
 from reslab.exhibits.overview import Strip, overview_figure
-from reslab.exhibits.wording import counted, listing, opened, points
-from reslab.studies.answers import Answer, Effect
+from reslab.exhibits.wording import counted, opened
+from reslab.studies.answers import Answer
 from reslab.studies.comparable import is_full, schedule_share
 from reslab.studies.findings import Findings
 from reslab.studies.plans import assignment_plan
@@ -26,21 +26,12 @@ class Entry:
         """Whether any of its runs is about as long as the paper's training."""
         return any(is_full(group) for group in self.found.done)
 
-    @property
-    def seeds(self) -> int:
-        """The most seeds that a group of it has."""
-        return max((group.num_finished for group in self.found.done), default=0)
-
 
 def opening(entries: Sequence[Entry]) -> list[Block]:
-    """Return the opening of a report on these studies, the best evidence first; nothing below two with a result.
-
-    The best evidence is that of full trainings, and of several seeds.
-    """
-    told = [entry for entry in entries if entry.answers]
+    """Return the opening of a report on these studies, full trainings first; nothing below two with a result."""
+    told = sorted((entry for entry in entries if entry.answers), key=lambda entry: not entry.full)
     if len(told) < 2:
         return []
-    told.sort(key=lambda entry: (not entry.full, entry.seeds < 2))
     figure = overview_figure("overview", _strips(told))
     sentences = _limits(told) + _introduced(told) + _unanswered([entry for entry in entries if not entry.answers])
     return [
@@ -61,87 +52,43 @@ def _strips(entries: Sequence[Entry]) -> list[Strip]:
 
 
 def _table(entries: Sequence[Entry]) -> Table:
-    rows = tuple(
+    """Return the answers, a row each; the cell of a question is empty below its first row."""
+    rows = [
         (
-            Link(entry.found.study.title, entry.found.study.name),
-            place + _merged([(answer.where, answer.words) for answer in answers]),
-            _sizes(answers) or None,
-            _seeds(answers),
+            Link(entry.found.study.title, entry.found.study.name) if first else "",
+            answer.where,
+            f"{opened(answer.words)}.",
+            answer.size or None,
+            answer.seeds or None,
         )
-        for entry in entries
-        for place, answers in (_short(entry.answers),)
-    )
-    columns = (
-        Column("Question", "left"),
-        Column("Answer", "left"),
-        Column("Size (points, 95% interval)", "left"),
-        Column("n", "left"),
-    )
-    lent = any(one.difference.assumed for entry in entries for answer in entry.answers for one in answer.effects)
-    some = any(len(entry.found.compared) > 2 for entry in entries)
-    chosen = "  Where many are compared: the lowest error and the largest difference." if some else ""
-    one = (
-        "Where n is 1, the interval assumes the spread of the runs with several seeds."
-        if lent
-        else "One seed has no interval."
-    )
+        for entry, answer, first in _once(entries)
+    ]
+    verdicts = [one.verdict for entry in entries for answer in entry.answers for one in answer.effects]
+    notes = ["Size: the largest difference in percentage points, of those resolved if any is, with its 95% interval."]
+    if any(verdict.adjusted != verdict.p for verdict in verdicts):
+        notes.append("Answers and intervals are corrected for how many settings a study compares.")
+    if any(verdict.kind == "open" for verdict in verdicts):
+        notes.append("Not resolved: the runs show neither a difference nor that there is none.")
+    if any(verdict.difference.assumed for verdict in verdicts):
+        notes.append("A single seed is assumed to vary as the runs with several do.")
     return Table(
         "answers",
         "What was found",
-        "Last-epoch test error.  The best evidence comes first: full-length training, then several seeds.",
-        columns,
-        rows,
-        (
-            f"Sizes are differences in percentage points.{chosen}  {one}  Answers allow for how many are compared; "
-            "intervals do not.",
-        ),
+        "Better: a lower test error after the last epoch.",
+        (*(Column(name, "left") for name in ("Question", "Where", "Answer", "Size (points)", "Seeds")),),
+        tuple(rows),
+        ("  ".join(notes),),
     )
 
 
-def _short(answers: Sequence[Answer]) -> tuple[str, list[Answer]]:
-    """Return what answers of several networks on one data set have in common, and the answers under the rest."""
-    places = [answer.where.split(", ") for answer in answers]
-    if len({place[0] for place in places}) > 1 or any(len(place) < 2 for place in places):
-        return "", list(answers)
-    return f"{places[0][0]}, ", [
-        replace(one, where=", ".join(place[1:])) for one, place in zip(answers, places, strict=True)
-    ]
-
-
-def _merged(parts: Sequence[tuple[str, str]]) -> str:
-    """Return texts with where each holds, each text once and each place in a line."""
-    places: dict[str, list[str]] = {}
-    for where, text in parts:
-        if text:
-            places.setdefault(text, []).append(where)
-    wheres = list(dict.fromkeys(listing(dict.fromkeys(where)) for where in places.values()))
-    if len(wheres) == 1:
-        return f"{wheres[0]}: {'; '.join(places)}"
-    return ".\n".join(f"{listing(dict.fromkeys(where))}: {text}" for text, where in places.items())
-
-
-def _sizes(answers: Sequence[Answer]) -> str:
-    """Return the effects, a line for each place and for each error that they are against."""
-    several = len({answer.where for answer in answers if answer.effects}) > 1
-    lines = []
-    for answer in answers:
-        for other in dict.fromkeys(map(_against, answer.effects)):
-            listed = ", ".join(effect.brief for effect in answer.effects if _against(effect) == other)
-            lines.append(f"{f'{answer.where}: ' if several else ''}{listed} against {other}")
-    return ";\n".join(lines)
-
-
-def _against(effect: Effect) -> str:
-    """Return what an effect is against, with its mean error: the spread is in the chapter."""
-    return f"{effect.other} ({points(effect.first)}%)" if effect.others else effect.other
-
-
-def _seeds(answers: Sequence[Answer]) -> str:
-    """Return how many seeds the two sides of the effects have: the fewest to the most."""
-    found = [one.difference for answer in answers for one in answer.effects]
-    # A published figure is a first side of one; a base of one seed is no more than the others.
-    counts = sorted({one.n_second for one in found} | {one.n_first for one in found if one.n_first > 1})
-    return "\N{EN DASH}".join(dict.fromkeys(str(count) for count in counts[:1] + counts[-1:]))
+def _once(entries: Sequence[Entry]) -> Iterator[tuple[Entry, Answer, bool]]:
+    """Yield each answer with its study, and whether it is the first of it; not what an earlier study has said."""
+    said: set[tuple[str, str]] = set()
+    for entry in entries:
+        new = [answer for answer in entry.answers if (answer.where, answer.words) not in said] or entry.answers
+        said.update((answer.where, answer.words) for answer in new)
+        for answer in new:
+            yield entry, answer, answer is new[0]
 
 
 def _limits(entries: Sequence[Entry]) -> list[str]:

@@ -9,14 +9,15 @@ from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.wording import dataset_name, network_name, settings, whole
 from reslab.published import Published, published
 from reslab.recipe import Recipe, vary
-from reslab.studies.answers import Answer, answers_by_base
+from reslab.studies.answers import Answer, by_base
 from reslab.studies.comparable import why_not_comparable
 from reslab.studies.designs import HUNDRED, Factors, base_recipe, bases, labelled, lengthened, study_of, where
 from reslab.studies.findings import Findings, Groups, Pairs
 from reslab.studies.images_and_classes import (
     COARSE,
-    PASSES,
-    SAMPLES,
+    EARLIER,
+    EPOCHS,
+    STEPS,
     images_or_classes,
     reasons_for_fewer,
     samples_or_passes,
@@ -50,14 +51,14 @@ def ask(options: Options) -> Study:
 def _of(options: Options, base: Recipe) -> Iterator[tuple[str, Recipe, Factors]]:
     yield labelled(["all images"], base), base, (*where(base), ("share", 1.0))
     for share, name in SHARES.items():
-        for kept in (SAMPLES, PASSES):
+        for kept in (STEPS, EPOCHS):
             recipe = cut(base, share, kept)
             label = labelled([f"{name} of the images ({kept})"], recipe)
             yield label, recipe, (*where(base), ("share", share), ("kept", kept))
     if base.dataset == "cifar10":
-        recipe = cut(base, FEW, SAMPLES)
-        text = f"1/10 of the images ({SAMPLES})"
-        yield labelled([text], recipe), recipe, (*where(base), ("share", FEW), ("kept", SAMPLES))
+        recipe = cut(base, FEW, STEPS)
+        text = f"1/10 of the images ({STEPS})"
+        yield labelled([text], recipe), recipe, (*where(base), ("share", FEW), ("kept", STEPS))
     if base.dataset == HUNDRED:
         recipe = base_recipe(options, COARSE, base.depth)
         yield labelled(["all images"], recipe), recipe, (*where(recipe), ("share", 1.0))
@@ -67,14 +68,15 @@ def cut(base: Recipe, share: float, kept: str) -> Recipe:
     """Return the recipe on a share of the images, its schedule such that samples, or passes, are as many as before."""
     recipe = vary(base, train_share=share)
     in_epochs = base.schedule_unit == "epochs"
-    if kept == SAMPLES:
+    if kept == STEPS:
         return lengthened(recipe, 1 / share) if in_epochs else recipe
     return recipe if in_epochs else lengthened(recipe, share)
 
 
 def chapter(study: Study, words: Words) -> Chapter:
     """Return what is the number of images' own in its chapter."""
-    kept_by = {variant.recipe: str(dict(variant.factors).get("kept", SAMPLES)) for variant in study.variants}
+    known = {variant.recipe: str(dict(variant.factors).get("kept", STEPS)) for variant in study.variants}
+    kept_by = {recipe: EARLIER.get(kept, kept) for recipe, kept in known.items()}
     many = len({variant.recipe.depth for variant in study.variants}) > 1
 
     def kept(group: Group) -> str:
@@ -92,7 +94,7 @@ def chapter(study: Study, words: Words) -> Chapter:
                 if (here.dataset, here.depth) != (there.dataset, there.depth) or second is first:
                     continue
                 part_of_all = here.train_share == 1 > there.train_share
-                both_ways = here.train_share == there.train_share and (kept(first), kept(second)) == (SAMPLES, PASSES)
+                both_ways = here.train_share == there.train_share and (kept(first), kept(second)) == (STEPS, EPOCHS)
                 if part_of_all or both_ways:
                     found.append((first, second))
         return found
@@ -102,7 +104,7 @@ def chapter(study: Study, words: Words) -> Chapter:
         return f"{text}, {network_name(group.recipe)}" if many else text
 
     def answers(found: Findings) -> list[Answer]:
-        return answers_by_base(found.done, shares_of_all(found.compared), label)
+        return by_base(found, shares_of_all(found.compared))
 
     def sections(found: Findings) -> list[Block]:
         blocks = samples_or_passes(found, kept_by)
@@ -119,8 +121,7 @@ def chapter(study: Study, words: Words) -> Chapter:
         published=_published,
         place=lambda one: _NAMES.get(one.train_share or 1.0, ""),
         matches=lambda group, one: (
-            (one.dataset, one.train_share) == (group.recipe.dataset, group.recipe.train_share)
-            and kept(group) == SAMPLES
+            (one.dataset, one.train_share) == (group.recipe.dataset, group.recipe.train_share) and kept(group) == STEPS
         ),
         answers=answers,
         exhibits=lambda found: [_amounts("amounts", found.groups)],

@@ -13,7 +13,7 @@ from reslab.exhibits.sizes import verdict_words
 from reslab.exhibits.wording import dataset_name, listing, network_name, points, spread, whole
 from reslab.published import Published, published
 from reslab.recipe import Recipe, vary
-from reslab.studies.answers import Answer, answers_by_base
+from reslab.studies.answers import Answer, by_base
 from reslab.studies.comparable import figures_of, is_shortened, why_not_comparable
 from reslab.studies.curve_features import gap
 from reslab.studies.designs import BOTH, HUNDRED, TEN, base_recipe, labelled, study_of, where, within
@@ -112,9 +112,7 @@ def _answers(found: Findings) -> list[Answer]:
         against = [one for one in steps if one.test and one.test.resolved and one.test.kind != kind]
         own = [one for one in steps if one.first is ordered[0] or one in against]
         chosen = [*own, *([] if whole_way in own else [whole_way])]
-        answers += answers_by_base(ordered[:1], [one for one in chosen if one.first is ordered[0]], _layers)
-        further = [one for one in chosen if one.first is not ordered[0]]
-        answers += [answer for one in further for answer in answers_by_base([one.first], [one], _layers)]
+        answers += by_base(found, chosen, _layers)
     return answers
 
 

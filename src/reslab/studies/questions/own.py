@@ -50,7 +50,7 @@ def chapter(study: Study, words: Words) -> Chapter:
         published=published_beside,
         place=stands,
         matches=nothing,
-        answers=lambda found: [*by_base(found), *paper_answers(found.done)],
+        answers=lambda found: [*by_base(found), *paper_answers(found.done, found.words)],
         exhibits=lambda found: [table for table in (_varied(study),) if table is not None],
         ordered=axis is not None,
     )

@@ -11,7 +11,7 @@ from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.results import size_table
 from reslab.exhibits.wording import listing, network_name, number
 from reslab.recipe import vary
-from reslab.studies.answers import Answer, answers_by_base
+from reslab.studies.answers import Answer, by_base
 from reslab.studies.designs import BOTH, base_recipe, labelled, study_of, within
 from reslab.studies.findings import Findings, Groups, Pairs
 from reslab.studies.question import Chapter, Question
@@ -65,7 +65,7 @@ def _pairs(groups: Groups) -> Pairs:
 
 def _answers(found: Findings) -> list[Answer]:
     with_first = [one for one in found.compared if one.first.recipe.shortcut == SHORTCUTS[0]]
-    return answers_by_base(found.done, with_first, _label)
+    return by_base(found, with_first, _shortcut)
 
 
 def _sizes(found: Findings) -> list[Block]:
