@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from recompute_tests import Errors, against_single, compare, holm, of_size, sizes
+from recompute_tests import Errors, against_single, compare, corrected, of_size, sizes
 
 Row = dict[str, str]
 UNIT = {"s": 1, "min": 60, "h": 3600}
@@ -263,10 +263,11 @@ def tested(
 ) -> None:
     """Check intervals, p, verdicts and seeds in the rows of a study's comparisons, and then in its sentences."""
     found = compare([(second.errors, first.errors) for _, _, second, first in asked.rows], asked.report)
-    for (place, row, *_), one, p in zip(asked.rows, found, holm([one.p for one in found]), strict=True):
+    for (place, row, *_), (one, p) in zip(asked.rows, corrected(found), strict=True):
         if not row.get("95% interval"):
             continue
-        tally.check((*place, "95% interval"), row["95% interval"], *one.interval())
+        shown = row["95% interval"].removesuffix(" (90%)")
+        tally.check((*place, "95% interval"), shown, *one.interval(one.level(p)))
         if row["Corrected p"].startswith("<"):
             tally.check((*place, "Corrected p"), row["Corrected p"] if p < 0.001 else f"no: {p}", 0.001)
         else:
@@ -276,17 +277,15 @@ def tested(
         if kind != one.verdict(p):
             tally.wrong.append(f"{' / '.join(place)}: {row['Verdict']} shown, recomputed {one.verdict(p)}")
         elif seeds:
-            tally.check((*place, "Seeds"), seeds, one.seeds(len(found)))
-    of_text = [(one, len(found)) for one in found]
+            tally.check((*place, "Seeds"), seeds.replace("over 1,000", "1001"), *one.seeds_range(len(found)))
     beside, chapter = _published(known, find, texts[0]), texts[0]
     groups = [recipe.errors for recipe, _ in beside]
-    of_text += [
-        (against_single(own, groups, figure, asked.report), len(beside))
-        for own, (_, figure) in zip(groups, beside, strict=True)
+    published = [
+        against_single(own, groups, figure, asked.report) for own, (_, figure) in zip(groups, beside, strict=True)
     ]
     design_pairs = _design_pairs(known) if "rather than" in chapter else []
-    of_text += [(one, len(design_pairs)) for one in compare(design_pairs, asked.report)]
-    expected = [of_size(*one) for one in of_text]
+    together = (found, published, compare(design_pairs, asked.report))
+    expected = [of_size(one, p, len(own)) for own in together for one, p in corrected(own)]
     for text in texts:
         for shown in sizes(text):
             _in_text(asked.study, shown, expected, tally)
@@ -303,7 +302,7 @@ def _in_text(study: str, shown: dict[str, str], expected: Sequence[dict[str, flo
 
 def _published(known: dict[str, Recipe], find: Callable[[str], Recipe], chapter: str) -> list[tuple[Recipe, float]]:
     """Return the runs that a chapter compares with the paper's, and the paper's figures, from its sentences."""
-    found = re.findall(r"(ResNet-\d+) at [^,]*, against the paper.s ([\d.]+)%", chapter)
+    found = re.findall(r"(ResNet-\d+): [^\n]*? the paper.s ([\d.]+)%", chapter)
     by_depth = {f"ResNet-{recipe.fields['depth']}": recipe for recipe in known.values()}
     return [(by_depth[name], float(figure)) for name, figure in dict.fromkeys(found)]
 
@@ -320,10 +319,11 @@ def _chapter(report: Path, title: str) -> list[str]:
     """Return the text of a chapter without its tables, and what the opening's table says of it."""
     parts = re.split(r"^## (.*)$", (report / "report.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
     text = dict(zip(parts[1::2], parts[2::2], strict=True)).get(title, "")
-    rows = [
-        row["Size (points, 95% interval)"] for row in rows_of(report, "opening-answers") if row["Question"] == title
-    ]
-    return ["\n".join(line for line in text.splitlines() if not line.startswith("|")), *rows]
+    found, question = list[str](), ""
+    for row in rows_of(report, "opening-answers"):
+        question = row["Question"] or question
+        found += [row["Size (points)"]] if question == title else []
+    return ["\n".join(line for line in text.splitlines() if not line.startswith("|")), *found]
 
 
 def _variants(study: dict[str, Any], recipes: dict[str, Recipe]) -> Iterator[tuple[str, Recipe]]:

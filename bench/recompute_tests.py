@@ -74,9 +74,14 @@ class Found:
         low, high = stats.t.interval(level, self.freedom, loc=self.value, scale=self.error)
         return max(float(low), -self.first), min(float(high), 100 - self.first)
 
-    def verdict(self, corrected: float) -> str:
+    def level(self, p: float) -> float:
+        """Return the level of the interval that is shown: 95%, corrected as p is; 90% of what is equal."""
+        return 1 - (2 * LEVEL if self.verdict(p) == "equal" else LEVEL * self.p / p)
+
+    def verdict(self, p: float) -> str:
+        """Return what a corrected p shows."""
         low, high = self.interval(1 - 2 * LEVEL)
-        if corrected < LEVEL:
+        if p < LEVEL:
             return "lower" if self.value < 0 else "higher"
         return "equal" if low > -MARGIN and high < MARGIN else "not resolved"
 
@@ -120,6 +125,11 @@ def against_single(ours: Errors, groups: Sequence[Errors], published: float, rep
     variance, freedom, _ = _spread(ours, *_pooled(set(groups), report))
     error = math.sqrt(variance * (1 + 1 / len(ours.values)))
     return Found(ours.mean - published, error, freedom, published, math.sqrt(variance))
+
+
+def corrected(found: Sequence[Found]) -> list[tuple[Found, float]]:
+    """Return each difference with its p, corrected for how many there are."""
+    return list(zip(found, holm([one.p for one in found]), strict=True))
 
 
 def holm(values: Sequence[float]) -> list[float]:
@@ -182,7 +192,7 @@ def _fit(groups: Sequence[Errors]) -> Pooled:
 
 SIZE = re.compile(
     r"(?<![\d.])(?P<value>[-+]\d+\.\d\d|0\.00)(?: points)?[^()]*"
-    r"\((?:n = [\d and]+, )?(?:95% interval )?(?P<low>[-+]\d+\.\d\d|0\.00) to (?P<high>[-+]\d+\.\d\d|0\.00)"
+    r"\((?:n = [\d and]+, )?(?:9[05]% interval )?(?P<low>[-+]\d+\.\d\d|0\.00) to (?P<high>[-+]\d+\.\d\d|0\.00)"
     r"(?:; about (?P<seeds>[\d,]+)(?: \((?P<fewest>[\d,]+) to (?P<most>over 1,000|[\d,]+)\))?)?"
 )
 """A difference with its interval, as sentences and the opening's cells have it, and the seeds that would detect it."""
@@ -194,9 +204,9 @@ def sizes(text: str) -> list[dict[str, str]]:
     return [{name: shown for name, shown in one.items() if shown} for one in found]
 
 
-def of_size(found: Found, num_compared: int) -> dict[str, float]:
+def of_size(found: Found, p: float, num_compared: int) -> dict[str, float]:
     """Return what the parts of a size should show."""
-    low, high = found.interval()
+    low, high = found.interval(found.level(p))
     fewest, most = found.seeds_range(num_compared)
     seeds = found.seeds(num_compared)
     return {"value": found.value, "low": low, "high": high, "seeds": seeds, "fewest": fewest, "most": most}
