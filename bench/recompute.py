@@ -287,8 +287,8 @@ def tested(
     together = (found, published, compare(design_pairs, asked.report))
     expected = [of_size(one, p, len(own)) for own in together for one, p in corrected(own)]
     for text in texts:
-        for shown in sizes(text):
-            _in_text(asked.study, shown, expected, tally)
+        for told in sizes(text):
+            _in_text(asked.study, told, expected, tally)
 
 
 def _in_text(study: str, shown: dict[str, str], expected: Sequence[dict[str, float]], tally: Tally) -> None:
