@@ -7,8 +7,9 @@ import pytest
 
 from reslab.errors import ResLabError
 from reslab.exhibits.blocks import Bullets, Column, Heading, Prose, Table
+from reslab.files import write_whole
 from reslab.report.document import Document, Section
-from reslab.report.existing_files import begin_writing, check_unedited, end_writing
+from reslab.report.existing_files import check_place, write_files
 from reslab.report.exports import tables_as_files
 from reslab.report.notes import FIRST, read_notes
 
@@ -41,23 +42,34 @@ def test_a_table_in_latex_has_its_rules_its_caption_and_no_character_with_a_mean
     assert r"rate 1 & 9.00 & $-$0.60 \\" in text
 
 
-def test_an_edited_file_is_named_and_a_report_cut_short_is_nobodys_edit(tmp_path: Path) -> None:
-    first, second = {"report.md": b"one", "tables/a.csv": b"1"}, {"report.md": b"two"}
-    (tmp_path / "tables").mkdir()
-    begin_writing(tmp_path, first)
-    for name, content in first.items():
-        (tmp_path / name).write_bytes(content)
-    end_writing(tmp_path, first)
-    check_unedited(tmp_path)
-    begin_writing(tmp_path, second)
-    check_unedited(tmp_path)  # cut short before anything was written
-    (tmp_path / "report.md").write_bytes(b"two")
-    check_unedited(tmp_path)  # and after
-    end_writing(tmp_path, second)
-    assert not (tmp_path / "tables" / "a.csv").exists()  # no table of the second report
+def test_an_edited_file_is_named_and_a_report_cut_short_is_nobodys_edit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class CutError(Exception):
+        pass
+
+    page = b'<p class="brand">ResLab</p>'
+    first = {"index.html": page, "report.md": b"one", "tables/a.csv": b"1"}
+    second = {"index.html": page + b"2", "report.md": b"two"}
+    write_files(tmp_path, first, {})
+    check_place(tmp_path)
+    for last in second:
+
+        def cut(path: Path, content: bytes, last: str = last) -> None:
+            write_whole(path, content)
+            if path.name == last:
+                raise CutError
+
+        with monkeypatch.context() as patch:
+            patch.setattr("reslab.report.existing_files.write_whole", cut)
+            with pytest.raises(CutError):
+                write_files(tmp_path, second, {})
+        check_place(tmp_path)
+    write_files(tmp_path, second, {})
+    assert not (tmp_path / "tables").exists()  # no table of the second report
     (tmp_path / "report.md").write_bytes(b"two, edited")
     with pytest.raises(ResLabError, match=r"report\.md was edited after ResLab wrote it.*--out.*notes\.md"):
-        check_unedited(tmp_path)
+        check_place(tmp_path)
 
 
 def test_notes_stand_by_the_study_that_their_heading_names(tmp_path: Path) -> None:

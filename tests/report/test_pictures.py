@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from reslab.errors import ResLabError
 from reslab.exhibits.blocks import Figure, Panel
 from reslab.report.document import Document, Section
 from reslab.report.drawing import BATCH, SCALE, draw_all, tidied
-from reslab.report.existing_files import MANIFEST, pictures_before, tidy_up
+from reslab.report.existing_files import WRITTEN, check_place, pictures_before, write_files
 from reslab.report.pictures import WIDE, WIDTH, charts, convert, draw, fingerprint
 
 
@@ -136,30 +137,31 @@ def test_a_drawing_made_before_is_used_only_for_the_same_specification() -> None
 
 
 def test_an_edited_picture_is_neither_used_again_nor_removed(tmp_path: Path) -> None:
-    made = {"a.svg": b"<svg>a</svg>", "a.png": b"PNG", "b.svg": b"<svg>b</svg>"}
-    tidy_up(tmp_path, made, {"a.svg": "1", "a.png": "1", "b.svg": "2"})
-    for name, content in made.items():
-        (tmp_path / name).write_bytes(content)
-    (tmp_path / "b.svg").write_text("<svg>mine</svg>")
+    made = {"figures/a.svg": b"<svg>a</svg>", "figures/a.png": b"PNG", "figures/b.svg": b"<svg>b</svg>"}
+    write_files(tmp_path, made, {"figures/a.svg": "1", "figures/a.png": "1", "figures/b.svg": "2"})
+    (tmp_path / "figures" / "b.svg").write_text("<svg>mine</svg>")
     assert pictures_before(tmp_path) == {("1", "svg"): b"<svg>a</svg>", ("1", "png"): b"PNG"}
-    tidy_up(tmp_path, {}, {})
-    assert [path.name for path in tmp_path.iterdir()] == ["b.svg"]
+    with pytest.raises(ResLabError, match=r"b\.svg was edited after ResLab wrote it"):
+        check_place(tmp_path, made)
+    write_files(tmp_path, {}, {})
+    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["b.svg"]
 
 
-def test_a_manifest_cannot_reach_out_of_its_folder(tmp_path: Path) -> None:
+def test_a_list_cannot_reach_out_of_its_folder(tmp_path: Path) -> None:
     outside = tmp_path / "x.svg"
     outside.write_text("<svg/>")
-    folder = tmp_path / "figures"
-    folder.mkdir()
-    (folder / "x.svg").write_text("<svg/>")
-    tidy_up(folder, {"x.svg": b"<svg/>"}, {"x.svg": "1"})
-    manifest = folder / MANIFEST
-    manifest.write_text(manifest.read_text().replace('"x.svg"', '"../x.svg"'))
-    tidy_up(folder, {"y.svg": b"<svg/>"}, {"y.svg": "2"})
+    out = tmp_path / "report"
+    write_files(out, {"figures/x.svg": b"<svg/>"}, {"figures/x.svg": "1"})
+    listed = out / WRITTEN
+    listed.write_text(listed.read_text().replace('"figures/x.svg"', '"../x.svg"'))
+    write_files(out, {"figures/y.svg": b"<svg/>"}, {"figures/y.svg": "2"})
     assert outside.exists()
 
 
-def test_a_damaged_manifest_is_no_manifest(tmp_path: Path) -> None:
-    for content in ("{", "[]", '{"format": 1, "pictures": [1]}', '{"format": 99, "pictures": {"a.svg": {}}}'):
-        (tmp_path / MANIFEST).write_text(content)
-        assert pictures_before(tmp_path) == {}
+def test_a_damaged_list_is_none(tmp_path: Path) -> None:
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "a.svg").write_text("<svg/>")
+    for files in ("[1]", '{"figures/a.svg": 1}', '{"figures/a.svg": {"drawn_from": "1", "sha256": 2}}'):
+        for content in ("{", "[]", f'{{"format": 2, "files": {files}}}', f'{{"format": 99, "files": {files}}}'):
+            (tmp_path / WRITTEN).write_text(content)
+            assert pictures_before(tmp_path) == {}

@@ -253,7 +253,7 @@ def test_a_second_report_leaves_no_picture_of_the_first(runs: Path, tmp_path: Pa
             path.stem for path in second.figures
         }
     write_report(runs, tmp_path, ["depth"], formats=["svg"])
-    assert {path.suffix for path in (tmp_path / "figures").iterdir()} == {".svg", ".json"}
+    assert {path.suffix for path in (tmp_path / "figures").iterdir()} == {".svg"}
 
 
 def test_a_format_that_there_is_not_is_named(runs: Path, tmp_path: Path) -> None:
@@ -318,7 +318,7 @@ def test_a_report_that_was_cut_short_is_written_again(
             raise CutError
 
     with monkeypatch.context() as patch:
-        patch.setattr("reslab.report.write.write_whole", cut)
+        patch.setattr("reslab.report.existing_files.write_whole", cut)
         with pytest.raises(CutError):
             write_report(runs, tmp_path)
     assert write_report(runs, tmp_path).pdf.read_bytes() == written.pdf.read_bytes()

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reslab.errors import ResLabError
-from reslab.files import write_whole
 from reslab.report.compose import compose
-from reslab.report.existing_files import begin_writing, check_place, end_writing, pictures_before, tidy_up
+from reslab.report.existing_files import TEXTS, check_place, pictures_before, write_files
 from reslab.report.exports import tables_as_files
 from reslab.report.html import render_html
 from reslab.report.markdown import render_markdown
@@ -46,7 +45,7 @@ def write_report(
 
     `studies` names what to report on; None means every study that was asked, and the runs beside them.  `formats` are
     those of the figures; SVG is always among them.  The same run directories give the same files, byte for byte.
-    Pictures of an earlier report that this one does not show are removed, if nobody has changed them.  Raises
+    Files of an earlier report that this one does not have are removed, if nobody has changed them.  Raises
     `ResLabError` for a study that was never asked, a format that there is not, or a folder that cannot be written,
     holds files of somebody else's under these names, or an edited report.
     """
@@ -57,38 +56,29 @@ def write_report(
     wanted = [name for name in FORMATS if name == "svg" or name in formats]
     document = compose(runs_root, studies, title=title, author=author, data_root=data_root)
     specifications = charts(document)
-    fingerprints = {f"{name}.{form}": fingerprint(chart) for name, chart in specifications.items() for form in wanted}
-    check_place(out, [f"figures/{name}" for name in fingerprints])
-    figures = out / "figures"
-    known = pictures_before(figures)
+    drawn_from = {
+        f"figures/{name}.{form}": fingerprint(chart) for name, chart in specifications.items() for form in wanted
+    }
+    check_place(out, [*TEXTS, *drawn_from])
+    known = pictures_before(out)
     pictures = draw(specifications, known)
     with ThreadPoolExecutor(1) as pool:  # other processes convert while this one typesets
-        converted = [pool.submit(convert, specifications, pictures, form, known) for form in wanted if form != "svg"]
+        converting = {form: pool.submit(convert, specifications, pictures, form, known) for form in wanted[1:]}
         texts = {
-            "index.html": render_html(document, pictures).encode(),  # first: it tells that the others are ours
-            "report.md": render_markdown(document).encode(),
-            "report.pdf": render_pdf(document, pictures),
-            **{name: content.encode() for name, content in tables_as_files(document).items()},
+            "index.html": render_html(document, pictures),
+            "report.md": render_markdown(document),
+            **tables_as_files(document),
+            **{f"figures/{name}.svg": svg for name, svg in pictures.items()},
         }
-        made = zip(wanted[1:], [one.result() for one in converted], strict=True)
-    drawings = {f"{name}.svg": svg.encode() for name, svg in pictures.items()}
-    drawings |= {f"{name}.{form}": content for form, files in made for name, content in files.items()}
-    beside = {f"figures/{name}": content for name, content in drawings.items()}
+        files = {name: text.encode() for name, text in texts.items()}
+        files["report.pdf"] = render_pdf(document, pictures)
+        for form, converted in converting.items():
+            files |= {f"figures/{name}.{form}": content for name, content in converted.result().items()}
     try:
-        begin_writing(out, texts)
-        for name, content in {"index.html": texts["index.html"], **beside, **texts}.items():
-            (out / name).parent.mkdir(parents=True, exist_ok=True)
-            write_whole(out / name, content)
-        end_writing(out, texts)
-        tidy_up(figures, drawings, fingerprints)
+        write_files(out, files, drawn_from)
     except OSError as error:
         raise ResLabError(
             f"cannot write the report to {out}: {error.strerror or error}; choose another folder with --out"
         ) from error
-    return ReportFiles(
-        html=out / "index.html",
-        markdown=out / "report.md",
-        pdf=out / "report.pdf",
-        figures=tuple(figures / f"{name}.svg" for name in pictures),
-        left_out=document.left_out,
-    )
+    figures = tuple(out / "figures" / f"{name}.svg" for name in pictures)
+    return ReportFiles(out / "index.html", out / "report.md", out / "report.pdf", figures, document.left_out)
