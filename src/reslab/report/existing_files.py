@@ -1,4 +1,4 @@
-"""What lies where a report goes: somebody else's files, edited ones, pictures to use again, files that are out of date."""
+"""What lies where a report goes: somebody else's files, edited ones, pictures to use again, files out of date."""
 
 import contextlib
 import hashlib

@@ -8,12 +8,12 @@ from functools import cache
 from typing import Any
 
 import vl_convert
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from reslab.exhibits.blocks import Figure, Link, Row
-from reslab.report.document import Document, Section, anchor, contents, letter, pieces, rows, slug, typeset
+from reslab.report.document import Document, Piece
 from reslab.report.pictures import names
+from reslab.report.rendering import render
 
 
 def render_html(document: Document, pictures: Mapping[str, str]) -> str:
@@ -21,50 +21,27 @@ def render_html(document: Document, pictures: Mapping[str, str]) -> str:
 
     `pictures` are the charts by name: what is seen until a chart is alive, or where there is no JavaScript.
     """
-    numbers = document.numbers()
     charts, pool = _charts(document)
-    environment = Environment(
-        loader=PackageLoader("reslab.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["rich"] = lambda text, section: _rich(text, section, numbers)
-    environment.filters["typeset"] = typeset
-    environment.filters["named"] = _named
-    environment.globals.update(
-        is_link=lambda cell: isinstance(cell, Link),
-        anchor=anchor,
-        slug=slug,
-        letter=letter,
-        names=names,
-        numbers=numbers,
-        rows=rows,
-    )
-    environment.globals["pictures"] = {name: _data_address(svg) for name, svg in pictures.items()}
-    template = environment.get_template("page.html")
-    return template.render(
-        document=document,
-        contents=contents(document.sections),
+    return render(
+        "page.html",
+        document,
+        _piece,
+        filters={"named": _named},
         charts=_json(charts),
         pool=_json(pool),
-        has_charts=bool(charts),
+        is_link=lambda cell: isinstance(cell, Link),
+        pictures={name: _data_address(svg) for name, svg in pictures.items()},
         library=Markup(_library()) if charts else "",
     )
 
 
-def _rich(text: str, section: Section, numbers: dict[str, str]) -> Markup:
-    """Return text as HTML: escaped, with its references and addresses as links."""
-    parts = []
-    for piece in pieces(text, section, numbers):
-        if piece.kind == "text":
-            parts.append(_named(piece.text))
-        elif piece.kind == "reference":
-            parts.append(Markup('<a class="reference" href="#{}">{}</a>').format(piece.target, piece.text))
-        else:
-            parts.append(Markup('<a href="{}" rel="noreferrer">{}</a>').format(piece.target, piece.text))
-    return Markup("").join(parts)
+def _piece(piece: Piece) -> str:
+    """Return a stretch of text as HTML: escaped, a reference or an address as a link."""
+    if piece.kind == "text":
+        return _named(piece.text)
+    if piece.kind == "reference":
+        return Markup('<a class="reference" href="#{}">{}</a>').format(piece.target, piece.text)
+    return Markup('<a href="{}" rel="noreferrer">{}</a>').format(piece.target, piece.text)
 
 
 def _named(text: str) -> Markup:
