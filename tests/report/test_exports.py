@@ -80,7 +80,8 @@ def test_notes_stand_by_the_study_that_their_heading_names(tmp_path: Path) -> No
     assert read_notes(tmp_path) == {
         FIRST: [Prose("For the whole report.")],
         "depth": [
-            Prose("I expected more."), Bullets(("one", "two goes on")), Heading("Conclusion"), Prose("None.")
+            Heading("Notes"), Prose("I expected more."), Bullets(("one", "two goes on")), Heading("Conclusion"),
+            Prose("None."),
         ],
     }  # fmt: skip
     (tmp_path / "notes.md").write_bytes(b"\xff\xfe\xff")

@@ -4,8 +4,8 @@ Text is plain.  `[[key]]` in prose and captions stands for the number of a figur
 in "Figure 3"; each renderer escapes everything else.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 Row = dict[str, Any]
@@ -134,3 +134,18 @@ def table_of(
 
 
 Block = Heading | Prose | Bullets | Note | Command | Figure | Table
+
+
+def in_words(block: Block, change: Callable[[str], str]) -> Block:
+    """Return a block with its prose, or its caption and notes, changed."""
+    match block:
+        case Prose() | Note():
+            return replace(block, text=change(block.text))
+        case Bullets():
+            return replace(block, items=tuple(map(change, block.items)))
+        case Figure():
+            return replace(block, caption=change(block.caption))
+        case Table():
+            return replace(block, caption=change(block.caption), notes=tuple(map(change, block.notes)))
+        case _:
+            return block

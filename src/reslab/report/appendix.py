@@ -6,10 +6,11 @@ from pathlib import Path
 import polars as pl
 
 from reslab.amounts import duration
-from reslab.analysis.groups import Group, datasets_of, gather, on_dataset, on_same_images
+from reslab.analysis.groups import Group, by_dataset, gather, on_same_images
 from reslab.analysis.tidy import SEPARATOR, Tables
 from reslab.exhibits.appendix_tables import data_table, epoch_table, runs_table, speed_table, step_table
-from reslab.exhibits.blocks import Block, Column, Heading, Note, Prose, Table
+from reslab.exhibits.blocks import Block, Heading, Note, Prose, Table, table_of
+from reslab.exhibits.captions import text, titled
 from reslab.exhibits.predictions import confusion_figure, networks_table
 from reslab.exhibits.why_tables import gap_table
 from reslab.exhibits.wording import counted, listing, opened
@@ -20,75 +21,76 @@ from reslab.studies.questions.own import CUSTOM
 from reslab.studies.same_errors import with_predictions
 from reslab.studies.study import OTHERS, Study
 
-_ENVIRONMENT = ("reslab", "python", "torch", "numpy", "platform", "device", "threads")
+_ENVIRONMENT = {
+    "reslab": "ResLab",
+    "python": "Python",
+    "torch": "PyTorch",
+    "numpy": "NumPy",
+    "platform": "System",
+    "device": "Device",
+    "threads": "Threads",
+}
+"""What is recorded of a run's software, with the heads of its columns."""
 
 
 def appendix(tables: Tables, studies: Sequence[Study], data_root: Path | None = None) -> Section:
     """Return the appendix on these runs, which the studies asked; images are looked for as training looks for them."""
-    blocks: list[Block] = [*unreadable(tables)]
+    blocks: list[Block | None] = [*unreadable(tables)]
     if tables.runs.height:
         groups = _groups(tables, studies)
-        looked_up = (
+        blocks += [
+            _checklist(tables.runs, groups),
+            *_predicted(with_predictions(groups), data_root),
             data_table("images", groups),
             epoch_table("epochs", groups, _label),
             step_table("steps", groups, _label),
             gap_table("gap", groups, _label),
             speed_table("machines", groups, _label),
-        )
-        blocks.append(_checklist(tables.runs, groups))
-        blocks += _predicted(with_predictions(groups), data_root)
-        blocks += [table for table in looked_up if table is not None]
-        blocks.append(_recipes(groups, studies))
-        blocks.append(runs_table("runs", tables.runs.sort("recipe_id", "seed")))
-        blocks += _software(tables.runs)
+            _recipes(groups, studies),
+            runs_table("runs", tables.runs.sort("recipe_id", "seed")),
+            _software(tables.runs),
+        ]
     else:
         blocks.append(Prose("No run has been started."))
-    return Section("appendix", "Appendix: every run", tuple(blocks), kind="appendix")
+    return Section("appendix", "Appendix: every run", tuple(filter(None, blocks)), kind="appendix")
 
 
-def _predicted(groups: Sequence[Group], data_root: Path | None) -> list[Block]:
+def _predicted(groups: Sequence[Group], data_root: Path | None) -> list[Block | None]:
     """Return what the predictions of all runs say: which classes are confused, two networks at a time, hard images."""
     if not groups:
         return []
-    best = [min(on_dataset(groups, name), key=_error) for name in datasets_of(groups)]
-    first = {name: on_dataset(groups, name)[0] for name in datasets_of(groups)}
-    exhibits = (confusion_figure("confusion", best, _label), networks_table("networks", groups, first, _label))
-    blocks: list[Block] = [block for block in exhibits if block is not None]
-    return [Heading("Which images do the networks get wrong?"), *blocks, *hard_images("hard", groups, data_root)]
+    best = [min(own, key=_error) for _, own in by_dataset(groups)]
+    first = {dataset: own[0] for dataset, own in by_dataset(groups)}
+    return [
+        Heading("Which images do the networks get wrong?"),
+        confusion_figure("confusion", best, _label),
+        networks_table("networks", groups, first, _label),
+        *hard_images("hard", groups, data_root),
+    ]
 
 
 def _error(group: Group) -> float:
     return group.last_epoch("test_error").mean or 0.0
 
 
-def _checklist(runs: pl.DataFrame, groups: Sequence[Group]) -> Table:
+def _checklist(runs: pl.DataFrame, groups: Sequence[Group]) -> Table | None:
     """Return what checklists of reproducibility ask (NeurIPS, ACL), answered from the runs."""
-    finished = runs.filter(pl.col("status") == "finished")
-    lost = [f"{counted(count, 'run')} {status}" for status, count in runs["status"].value_counts(sort=True).rows()]
     seeds = sorted({group.num_finished for group in groups})
-    machines = listing(sorted({name for value in runs["device_name"].drop_nulls() for name in value.split(SEPARATOR)}))
+    finished = runs.filter(pl.col("status") == "finished")
+    by_status = runs["status"].value_counts(sort=True).rows()
     timed = finished["seconds"].drop_nulls().to_list()
-    untimed = finished.height - len(timed)
-    total = duration(sum(timed))
-    without = f", without {counted(untimed, 'run')} that recorded none" if untimed else ""
-    code = sorted(set(runs["reslab"].drop_nulls().to_list()))
-    rows: tuple[tuple[str | None, ...], ...] = (
-        ("Runs", f"{listing(lost)}, of {counted(len(groups), 'recipe')}; none is left out of the tables"),
-        ("Seeds of a recipe", " to ".join(dict.fromkeys((str(seeds[0]), str(seeds[-1]))))),
-        ("Selection", "last epoch of every run; no epoch and no seed was chosen with the test set"),
-        (
-            "Spread and tests",
-            "standard deviations over seeds; 95% intervals; p corrected by Holm's method in each study",
-        ),
-        ("Images", "numbers, fingerprints and whether they are the official ones: the table of images below"),
-        ("Hyper-parameters", "the recipe of each chapter, under What was run"),
-        ("Code", f"ResLab {listing(code)}; commits and digests of the sources in the table of all runs"),
-        ("Hardware", machines or None),
-        ("Training time", f"{total} in all{without}"),
-    )
-    columns = (Column("Asked", "left"), Column("Answer", "left"))
-    caption = "What reproducibility checklists ask, answered from the records of the runs."
-    return Table("checklist", "Reproducibility", caption, columns, rows)
+    values = {
+        "statuses": [f"{counted(count, 'run')} {status}" for status, count in by_status],
+        "recipes": len(groups),
+        "seeds": " to ".join(dict.fromkeys((str(seeds[0]), str(seeds[-1])))),
+        "code": sorted(set(runs["reslab"].drop_nulls().to_list())),
+        "machines": sorted({name for value in runs["device_name"].drop_nulls() for name in value.split(SEPARATOR)}),
+        "time": duration(sum(timed)),
+        "untimed": finished.height - len(timed),
+    }
+    asked = text.tables["checklist-answers"]
+    rows = [{"Asked": one, "Answer": text(f"checklist-answers.{one}", **values) or None} for one in asked]
+    return table_of("checklist", titled("checklist"), rows, left=("Answer",))
 
 
 def _groups(tables: Tables, studies: Sequence[Study]) -> list[Group]:
@@ -115,16 +117,18 @@ def _label(group: Group) -> str:
     return group.label
 
 
-def _recipes(groups: Sequence[Group], studies: Sequence[Study]) -> Table:
+def _recipes(groups: Sequence[Group], studies: Sequence[Study]) -> Table | None:
     """Return what each recipe's id stands for, in the order of the chapters, and which of them it is part of."""
-    parts = {
-        group.recipe: [study.name for study in studies if group.recipe in {one.recipe for one in study.variants}]
+    parts = [(study.name, {variant.recipe for variant in study.variants}) for study in studies]
+    rows = [
+        {
+            "Recipe": group.recipe.id,
+            "What it is": group.label,
+            "Studies": listing(name for name, recipes in parts if group.recipe in recipes),
+        }
         for group in groups
-    }
-    rows = tuple((group.recipe.id, group.label, listing(parts[group.recipe])) for group in groups)
-    columns = (Column("Recipe", "left"), Column("What it is", "left"), Column("Studies", "left"))
-    caption = "Every recipe that was run: its id, what it is in the first chapter that it is part of, and its studies."
-    return Table("recipes", "All recipes", caption, columns, rows)
+    ]
+    return table_of("recipes", titled("recipes"), rows, left=("What it is", "Studies"))
 
 
 def unreadable(tables: Tables) -> Sequence[Note]:
@@ -138,27 +142,18 @@ def unreadable(tables: Tables) -> Sequence[Note]:
     return (Note(f"{opened(what)} could not be read: {reasons}."),)
 
 
-def _software(runs: pl.DataFrame) -> list[Table]:
-    """Return the versions that the runs were made with, a row for each that differs; none before any run began."""
-    begun = runs.filter(pl.any_horizontal(pl.col(name).is_not_null() for name in _ENVIRONMENT))
-    if not begun.height:
-        return []
-    found = (
-        begun.group_by(_ENVIRONMENT, maintain_order=True)
-        .len()
-        .sort("len", *_ENVIRONMENT, descending=[True] + 7 * [False])
-    )
-    rows = tuple(
-        (str(row["len"]), *(None if row[name] is None else str(row[name]) for name in _ENVIRONMENT))
+def _software(runs: pl.DataFrame) -> Table | None:
+    """Return the versions that the runs were made with, a row for each that differs; None before any run began."""
+    names = list(_ENVIRONMENT)
+    begun = runs.filter(pl.any_horizontal(pl.col(names).is_not_null()))
+    found = begun.group_by(names, maintain_order=True).len().sort("len", *names, descending=[True] + 7 * [False])
+    rows = [
+        {
+            "Runs": str(row["len"]),
+            **{title: None if row[name] is None else str(row[name]) for name, title in _ENVIRONMENT.items()},
+        }
         for row in found.iter_rows(named=True)
+    ]
+    return table_of(
+        "software", titled("software"), rows, left=[title for title in _ENVIRONMENT.values() if title != "Threads"]
     )
-    columns = (
-        Column("Runs"),
-        *(Column(title, "left") for title in ("ResLab", "Python", "PyTorch", "NumPy", "System", "Device")),
-        Column("Threads"),
-    )
-    caption = (
-        "The software and hardware of the runs, by number of runs, as recorded each time a run started; commas "
-        "separate them if a run was resumed with others."
-    )
-    return [Table("software", "Software", caption, columns, rows)]

@@ -11,7 +11,7 @@ import polars as pl
 from reslab import __version__
 from reslab.analysis.tidy import Problem, Tables, read_tables, select
 from reslab.errors import ResLabError, nearest
-from reslab.exhibits.blocks import Block, Command, Heading, Note, Prose
+from reslab.exhibits.blocks import Block, Command, Note, Prose
 from reslab.exhibits.wording import counted, opened
 from reslab.report.appendix import appendix, unreadable
 from reslab.report.document import Document, Section
@@ -59,7 +59,7 @@ def compose(
     parts = [(find(study, tables, chapter), chapter) for study, chapter in zip(studies, chapters, strict=True)]
     notes = read_notes(runs_root)
     sections = [
-        Section(found.study.name, found.study.title, (*_noted(notes, found.study.name), *write(found, own)))
+        Section(found.study.name, found.study.title, (*notes.get(found.study.name, ()), *write(found, own)))
         for found, own in parts
     ]
     entries = [Entry(found, answers(found, own), strip(found, own)) for found, own in parts]
@@ -75,12 +75,6 @@ def compose(
             left_out=_left_out(tables),
         )
     )
-
-
-def _noted(notes: Mapping[str, Sequence[Block]], name: str) -> tuple[Block, ...]:
-    """Return a user's notes on a study, under a heading of their own."""
-    own = notes.get(name, ())
-    return (Heading("Notes"), *own) if own else ()
 
 
 def _misplaced(notes: Mapping[str, Sequence[Block]], known: Sequence[str]) -> Iterator[Note]:
@@ -143,13 +137,8 @@ def _named(names: Sequence[str], studies: Sequence[Study], runs_root: Path) -> l
 def _summary(studies: Sequence[Study], tables: Tables) -> str:
     asked = len({run for study in studies for run in study.runs()})
     finished = tables.runs.filter(pl.col("status") == "finished").height
-    parts = opened(counted(asked, "run"))
     done = "all finished" if finished == asked else f"{finished:,} of them finished"
-    return f"{parts}, {done}.  Written by ResLab {__version__} from the run directories alone."
-
-
-def _left_out(tables: Tables) -> tuple[str, ...]:
-    return tuple(problem.message for problem in tables.problems)
+    return f"{opened(counted(asked, 'run'))}, {done}.  Written by ResLab {__version__} from the run directories alone."
 
 
 def _dated(tables: Tables) -> str:
@@ -161,12 +150,10 @@ def _dated(tables: Tables) -> str:
     if not days:
         return ""
     first, last = min(days), max(days)
-    end = f"{last.day} {last:%B %Y}"
     if first == last:
-        return f"Runs started on {end}"
-    shared = first.year == last.year, (first.year, first.month) == (last.year, last.month)
-    begin = first.strftime({(False, False): " %B %Y", (True, False): " %B", (True, True): ""}[shared])
-    return f"Runs started from {first.day}{begin} to {end}"
+        return f"Runs started on {last.day} {last:%B %Y}"
+    form = " %B %Y" if first.year != last.year else " %B" if first.month != last.month else ""
+    return f"Runs started from {first.day}{first.strftime(form)} to {last.day} {last:%B %Y}"
 
 
 def _nothing(tables: Tables, title: str | None, author: str | None) -> Document:
@@ -179,7 +166,10 @@ def _nothing(tables: Tables, title: str | None, author: str | None) -> Document:
         Prose("Other studies, and what can be changed about them:"),
         Command("reslab run --help"),
     )
-    section = Section("start", "Nothing has been run yet", blocks)
-    return Document(
-        title or "Report", "Nothing has been run yet.", (section,), author or "", left_out=_left_out(tables)
-    )
+    nothing = "Nothing has been run yet"
+    section = Section("start", nothing, blocks)
+    return Document(title or "Report", f"{nothing}.", (section,), author or "", left_out=_left_out(tables))
+
+
+def _left_out(tables: Tables) -> tuple[str, ...]:
+    return tuple(problem.message for problem in tables.problems)

@@ -59,15 +59,10 @@ class Document:
 
     def numbers(self) -> dict[str, str]:
         """Return the number of every figure and table, as in "Figure 3", and of every source, by `anchor`."""
-        found: dict[str, str] = {}
-        counts = {"Figure": 0, "Table": 0}
-        for section in self.sections:
-            for block in section.blocks:
-                if isinstance(block, Figure | Table):
-                    word = "Figure" if isinstance(block, Figure) else "Table"
-                    counts[word] += 1
-                    found[anchor(section, block.key)] = f"{word} {counts[word]}"
-        found |= {source.anchor: str(number) for number, source in enumerate(self.references, start=1)}
+        found = {source.anchor: str(number) for number, source in enumerate(self.references, start=1)}
+        for kind in (Figure, Table):
+            own = [anchor(one, block.key) for one in self.sections for block in one.blocks if isinstance(block, kind)]
+            found |= {name: f"{kind.__name__} {number}" for number, name in enumerate(own, start=1)}
         return found
 
 
@@ -138,20 +133,20 @@ def _held(match: re.Match[str]) -> str:
 
 def rows(blocks: Iterable[Block]) -> Iterator[tuple[Block, ...]]:
     """Yield blocks one by one, but figures of one panel that follow each other in twos: they stand side by side."""
-    waiting: Figure | None = None
+    waiting: tuple[Block, ...] = ()
     for block in blocks:
-        single = block if isinstance(block, Figure) and len(block.panels) == 1 else None
-        if waiting is not None and single is not None:
-            yield waiting, single
-            waiting = None
+        single = isinstance(block, Figure) and len(block.panels) == 1
+        if waiting and single:
+            yield (*waiting, block)
+            waiting = ()
             continue
-        if waiting is not None:
-            yield (waiting,)
-        waiting = single
-        if single is None:
+        if waiting:
+            yield waiting
+        waiting = (block,) if single else ()
+        if not single:
             yield (block,)
-    if waiting is not None:
-        yield (waiting,)
+    if waiting:
+        yield waiting
 
 
 def slug(text: str) -> str:
@@ -167,11 +162,7 @@ def letter(index: int, count: int) -> str:
 def contents(sections: Sequence[Section]) -> list[tuple[str, str, list[tuple[str, str]]]]:
     """Return anchor, title and (anchor, text) of the headings of each section but the opening."""
     return [
-        (
-            section.key,
-            section.title,
-            [(f"{section.key}-{slug(heading.text)}", heading.text) for heading in section.headings],
-        )
-        for section in sections
-        if section.kind != "opening"
+        (one.key, one.title, [(f"{one.key}-{slug(heading.text)}", heading.text) for heading in one.headings])
+        for one in sections
+        if one.kind != "opening"
     ]

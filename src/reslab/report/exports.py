@@ -12,14 +12,14 @@ from reslab.report.markdown import MISSING
 def tables_as_files(document: Document) -> dict[str, str]:
     """Return the contents of tables/NAME.csv and tables/NAME.tex, by that name, for each table of the report."""
     numbers = document.numbers()
-    found: dict[str, str] = {}
-    for section in document.sections:
-        for block in section.blocks:
-            if isinstance(block, Table):
-                name = f"tables/{anchor(section, block.key)}"
-                found[f"{name}.csv"] = _csv(block)
-                found[f"{name}.tex"] = _latex(block, section, numbers)
-    return found
+    tables = [
+        (anchor(section, block.key), block, section)
+        for section in document.sections
+        for block in section.blocks
+        if isinstance(block, Table)
+    ]
+    found = {f"tables/{name}.csv": _csv(table) for name, table, _ in tables}
+    return found | {f"tables/{name}.tex": _latex(table, section, numbers) for name, table, section in tables}
 
 
 def _csv(table: Table) -> str:

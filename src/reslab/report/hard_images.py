@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from reslab.analysis.groups import Group, datasets_of, on_dataset
+from reslab.analysis.groups import Group, by_dataset
 from reslab.analysis.predictions import always_wrong
 from reslab.data.decoding import decode
 from reslab.data.folders import Folders
@@ -17,8 +17,9 @@ from reslab.data.images import Dataset
 from reslab.data.sources import load_for
 from reslab.errors import DataError
 from reslab.exhibits.blocks import Block, Prose
+from reslab.exhibits.captions import text
 from reslab.exhibits.picture_sheet import MOST_PICTURES, Picture, Sheet, sheet_figure
-from reslab.exhibits.wording import counted, dataset_name, listing
+from reslab.exhibits.wording import counted, dataset_name
 from reslab.lab.predictions import Predictions
 
 LONGEST_SIDE = 64
@@ -32,27 +33,18 @@ def hard_images(key: str, groups: Sequence[Group], data_root: Path | None) -> li
     """
     sheets: list[Sheet] = []
     absent: list[str] = []
-    for dataset in datasets_of(groups):
-        own = on_dataset(groups, dataset)
+    for dataset, own in by_dataset(groups):
         predictions = [one for group in own for one in group.predictions]
         places = always_wrong(predictions)
-        if not len(places):
-            continue
-        images = _images(own[0], predictions[0], data_root)
-        if images is None:
+        images = _images(own[0], predictions[0], data_root) if len(places) else None
+        if images is not None:
+            pictures = [_picture(images, predictions, int(place)) for place in places[:MOST_PICTURES]]
+            sheets.append(Sheet(dataset_name(dataset), pictures, len(places), len(predictions)))
+        elif len(places):
             absent.append(f"{counted(len(places), 'image')} of {dataset_name(dataset)}")
-            continue
-        pictures = [_picture(images, predictions, int(place)) for place in places[:MOST_PICTURES]]
-        sheets.append(Sheet(dataset_name(dataset), pictures, len(places), len(predictions)))
-    blocks: list[Block] = [figure for figure in (sheet_figure(key, sheets),) if figure is not None]
-    if absent:
-        blocks.append(
-            Prose(
-                f"Every network gets {listing(absent)} wrong.  They are not shown, because the images that the runs "
-                "were made on are not here: RESLAB_DATA or --data-root says where they are."
-            )
-        )
-    return blocks
+    figure = sheet_figure(key, sheets)
+    told = [Prose(text("pictures.absent", absent=absent))] if absent else []
+    return [*([figure] if figure is not None else []), *told]
 
 
 def _images(group: Group, predictions: Predictions, data_root: Path | None) -> Dataset | Folders | None:

@@ -31,7 +31,7 @@ def read_notes(root: Path) -> dict[str, list[Block]]:
         if part.startswith("## "):
             name = part.removeprefix("## ").strip()
         elif part.strip():
-            found.setdefault(name, []).extend(_blocks(part))
+            found.setdefault(name, [Heading("Notes")] if name != FIRST else []).extend(_blocks(part))
     return found
 
 

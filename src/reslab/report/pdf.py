@@ -6,17 +6,16 @@ stands in it.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.resources import as_file, files
-from typing import Any
 
 import typst
 
-from reslab.exhibits.blocks import Block, Bullets, Column, Command, Figure, Heading, Link, Note, Prose, Table
-from reslab.report.document import Document, Piece, Reference, Section, anchor, letter, pieces, rows, typeset
+from reslab.exhibits.blocks import Block, Column, Figure, Link
+from reslab.report.document import Document, Reference, Section, letter, rows, typeset
 from reslab.report.pictures import names
-
-Json = dict[str, Any]
+from reslab.report.values import Json, block_values
 
 FONT = "Libertinus Serif"
 """One of the fonts within the typesetter, so that every machine sets the same pages."""
@@ -64,77 +63,39 @@ def _section(section: Section, document: Document, numbers: dict[str, str]) -> J
         "title": None if heading is None else _clean(typeset(heading)),
         "name": section.key,
         "kind": section.kind,
-        "blocks": [_row([_block(block, section, numbers) for block in row]) for row in rows(section.blocks)],
+        "blocks": [_row(row, section, numbers) for row in rows(section.blocks)],
     }
 
 
-def _row(blocks: list[Json]) -> Json:
-    return blocks[0] if len(blocks) == 1 else {"kind": "pair", "figures": blocks}
+def _row(blocks: Sequence[Block], section: Section, numbers: dict[str, str]) -> Json:
+    found = [
+        block_values(block, section, numbers, panels=partial(_panels, section), cell=_cell, clean=_clean)
+        for block in blocks
+    ]
+    return found[0] if len(found) == 1 else {"kind": "pair", "figures": found}
 
 
-def _block(block: Block, section: Section, numbers: dict[str, str]) -> Json:
-    def rich(text: str) -> list[Json]:
-        return [_piece(piece) for piece in pieces(text, section, numbers)]
-
-    match block:
-        case Heading():
-            return {"kind": block.kind, "level": block.level, "text": _clean(typeset(block.text))}
-        case Prose() | Note():
-            return {"kind": block.kind, "text": rich(block.text)}
-        case Bullets():
-            return {"kind": block.kind, "items": [rich(item) for item in block.items]}
-        case Command():
-            return {"kind": block.kind, "text": _clean(block.text)}
-        case Figure():
-            return {
-                **_exhibit(block, section, numbers),
-                "caption": rich(block.caption),
-                "panels": [*_panels(block, section)],
-                "columns": block.columns,
-            }
-        case Table():
-            return {
-                **_exhibit(block, section, numbers),
-                "caption": rich(block.caption),
-                "columns": [{"title": _clean(column.title), "align": column.align} for column in block.columns],
-                "rows": [[*map(_cell, block.columns, row)] for row in block.rows],
-                "notes": [rich(note) for note in block.notes],
-            }
-
-
-def _piece(piece: Piece) -> Json:
-    """Return a stretch of text; the number of an exhibit stays in one line."""
-    text = _clean(piece.text)
-    if piece.kind == "reference" and not text.startswith("["):
-        text = text.replace(" ", "\N{NO-BREAK SPACE}")
-    return {"kind": piece.kind, "text": text, "target": piece.target}
-
-
-def _exhibit(block: Figure | Table, section: Section, numbers: dict[str, str]) -> Json:
-    name = anchor(section, block.key)
-    return {"kind": block.kind, "name": name, "number": numbers[name], "title": _clean(typeset(block.title))}
-
-
-def _panels(block: Figure, section: Section) -> Iterator[Json]:
-    for index, (panel, name) in enumerate(zip(block.panels, names(block, section), strict=True)):
-        title = _clean(panel.title)
-        yield {
+def _panels(section: Section, block: Figure) -> list[Json]:
+    return [
+        {
             "picture": name,
             "letter": letter(index, len(block.panels)),
-            "title": title,
-            "alt": ", ".join(part for part in (_clean(block.title), title) if part),
+            "title": _clean(panel.title),
+            "alt": ", ".join(part for part in map(_clean, (block.title, panel.title)) if part),
         }
+        for index, (panel, name) in enumerate(zip(block.panels, names(block, section), strict=True))
+    ]
 
 
-def _cell(column: Column, cell: str | None) -> str | Json | None:
+def _cell(column: Column, cell: str) -> str | Json:
     """Return a cell, or text and target of one that leads somewhere.
 
     Figures may be broken before a bracket only, as in 8.75 ± 0.16 (n = 5).
     """
     if isinstance(cell, Link):
         return {"text": _clean(typeset(cell)), "target": cell.target}
-    if cell is None or column.align == "left":
-        return None if cell is None else "\n".join(map(_clean, typeset(cell).split("\n")))
+    if column.align == "left":
+        return "\n".join(map(_clean, typeset(cell).split("\n")))
     return re.sub(r" (?!\()", "\N{NO-BREAK SPACE}", _clean(cell))
 
 

@@ -61,22 +61,21 @@ Known = Mapping[tuple[str, str], bytes]
 
 def draw(specifications: Mapping[str, str], known: Known | None = None) -> dict[str, str]:
     """Return the SVG of each specification by the same name; those that are `known` are used again."""
-    made = _made("svg", specifications, specifications, known or {})
-    return {name: svg.decode() for name, svg in made.items()}
+    return {name: svg.decode() for name, svg in convert(specifications, specifications, "svg", known).items()}
 
 
 def convert(
-    specifications: Mapping[str, str], svgs: Mapping[str, str], form: str, known: Known | None = None
+    specifications: Mapping[str, str], sources: Mapping[str, str], form: str, known: Known | None = None
 ) -> dict[str, bytes]:
-    """Return the drawings in another format, by the same name; those that are `known` are used again."""
-    return _made(form, specifications, svgs, known or {})
+    """Return pictures in a format, by the same name; those that are `known` are used again.
 
-
-def _made(form: str, specifications: Mapping[str, str], sources: Mapping[str, str], known: Known) -> dict[str, bytes]:
-    keys = {name: fingerprint(chart) for name, chart in specifications.items()}
-    jobs = {key: (form, sources[name]) for name, key in keys.items() if (key, form) not in known}
-    drawn = dict(zip(jobs, draw_all(list(jobs.values())), strict=True))
-    return {name: drawn[key] if key in drawn else known[key, form] for name, key in keys.items()}
+    The `sources` are the specifications for SVG, and SVG for other formats.
+    """
+    made = dict(known or {})
+    keys = {name: (fingerprint(chart), form) for name, chart in specifications.items()}
+    jobs = {key: (form, sources[name]) for name, key in keys.items() if key not in made}
+    made |= zip(jobs, draw_all(list(jobs.values())), strict=True)
+    return {name: made[key] for name, key in keys.items()}
 
 
 def _specification(panel: Panel, width: int) -> str:

@@ -1,42 +1,20 @@
 """The sources that a report cites: found in its words, numbered in the order in which they are first cited."""
 
 import re
-from collections.abc import Callable, Iterable
+import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
-from reslab.exhibits.blocks import Block, Bullets, Figure, Note, Prose, Table
+from reslab.exhibits.blocks import in_words
 from reslab.presets import PRESETS
 from reslab.published import RESULTS
-from reslab.report.document import Document, Reference, Section, slug
+from reslab.report.document import Document, Reference, slug
 
 _CITATION = re.compile(r"(?P<head>.+?)(?:, (?P<place>[^,]+))?, (?P<address>https?://\S+)")
 _TABLE = re.compile(r"(?P<head>.+), table \d+(?: \([^()]*\))?")
-
-_SPOKEN = {
-    "paper": r"\b[Tt]he paper(?:'s(?: (?:figure|table|section|equation) \d+(?:\.\d+)*)?)?\b|\bHe et al\. 2016\b",
-    "assignment": r"\b[Tt]he assignment(?:'s(?: (?:figure|table|section) \d+)?)?\b",
-}
-"""How prose names a source without citing it, by the source's short name."""
-
-_LITERATURE = (
-    (
-        "McCandlish et al., An Empirical Model of Large-Batch Training, 2018",
-        "https://arxiv.org/abs/1812.06162",
-        r"\bMcCandlish et al\. 2018\b",
-    ),
-    (
-        "Li et al., Visualizing the Loss Landscape of Neural Nets, 2018",
-        "https://arxiv.org/abs/1712.09913",
-        r"\bLi et al\. 2018\b",
-    ),
-    (
-        "Cohen et al., Gradient Descent on Neural Networks Typically Occurs at the Edge of Stability, 2021",
-        "https://arxiv.org/abs/2103.00065",
-        r"\bCohen et al\. 2021\b",
-    ),
-)
-"""What the diagnostics stand on: title, address, and how prose names it."""
+_MARK = re.compile(r"\[\[@([a-z0-9-]+)[^\[\]]*\]\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +31,20 @@ def cited(document: Document) -> Document:
 
     A source that is only named ("the paper") is cited where a section first names it.
     """
+    keys: dict[str, None] = {}
+
+    def change(named: set[str], text: str) -> str:
+        text = _spoken(named, _written(text))
+        keys.update(dict.fromkeys(_MARK.findall(text)))
+        return text
+
     sections = []
     for section in document.sections:
-        named: set[str] = set()
-        blocks = tuple(_block(block, _written) for block in section.blocks)
-        blocks = tuple(_block(block, partial(_spoken, named)) for block in blocks)
-        sections.append(replace(section, blocks=blocks))
+        own = partial(change, set())  # what the section has cited
+        sections.append(replace(section, blocks=tuple(in_words(block, own) for block in section.blocks)))
     known = {source.reference.key: source.reference for source in _SOURCES}
-    keys = dict.fromkeys(key for section in sections for text in _texts(section) for key in _MARK.findall(text))
     references = tuple(known[key] for key in keys if key in known)
     return replace(document, sections=tuple(sections), references=references)
-
-
-_MARK = re.compile(r"\[\[@([a-z0-9-]+)[^\[\]]*\]\]")
 
 
 def _written(text: str) -> str:
@@ -91,52 +70,20 @@ def _spoken(named: set[str], text: str) -> str:
 
 def _instead(source: _Source, match: re.Match[str]) -> str:
     place = match.groupdict().get("place")
-    return f"[[@{source.reference.key} {place}]]" if place else f"[[@{source.reference.key}]]"
+    return f"[[@{source.reference.key}{f' {place}' if place else ''}]]"
 
 
-def _block(block: Block, change: Callable[[str], str]) -> Block:
-    match block:
-        case Prose() | Note():
-            return replace(block, text=change(block.text))
-        case Bullets():
-            return replace(block, items=tuple(change(item) for item in block.items))
-        case Figure():
-            return replace(block, caption=change(block.caption))
-        case Table():
-            return replace(block, caption=change(block.caption), notes=tuple(change(note) for note in block.notes))
-        case _:
-            return block
-
-
-def _texts(section: Section) -> Iterable[str]:
-    for block in section.blocks:
-        match block:
-            case Prose() | Note():
-                yield block.text
-            case Bullets():
-                yield from block.items
-            case Figure():
-                yield block.caption
-            case Table():
-                yield from (block.caption, *block.notes)
-
-
-def _sources() -> list[_Source]:
-    """Return the sources of the published results and recipes, longer addresses first."""
-    found: dict[str, _Source] = {}
+def _sources() -> Iterator[_Source]:
+    """Yield the sources of the published results, the recipes and the diagnostics."""
+    known = tomllib.loads((Path(__file__).parent / "sources.toml").read_text(encoding="utf-8"))
     for result in RESULTS:
         match = _CITATION.fullmatch(result.citation) or _TABLE.fullmatch(result.citation)
         head, address = (match["head"], match.groupdict().get("address", "")) if match else (result.citation, "")
-        source = _source(head, address, _SPOKEN.get(result.source))
-        found.setdefault(source.reference.key, source)
+        yield _source(head, address, known["spoken"].get(result.source))
     for preset in PRESETS.values():
-        _, _, path = preset.source.partition("://")
-        source = _source(path.removeprefix("github.com/"), preset.source, None)
-        found.setdefault(source.reference.key, source)
-    for title, address, spoken in _LITERATURE:
-        source = _source(title, address, spoken)
-        found.setdefault(source.reference.key, source)
-    return sorted(found.values(), key=lambda source: -len(source.reference.address))
+        yield _source(preset.source.partition("://")[2].removeprefix("github.com/"), preset.source, None)
+    for one in known["literature"]:
+        yield _source(one["title"], one["address"], one["spoken"])
 
 
 def _source(head: str, address: str, spoken: str | None) -> _Source:
@@ -149,4 +96,7 @@ def _source(head: str, address: str, spoken: str | None) -> _Source:
     return _Source(reference, re.compile(written), re.compile(spoken) if spoken else None)
 
 
-_SOURCES = _sources()
+_SOURCES = sorted(
+    {one.reference.key: one for one in reversed([*_sources()])}.values(), key=lambda one: -len(one.reference.address)
+)
+"""Each once, as it is first given; longer addresses before shorter ones."""

@@ -4,9 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reslab.exhibits.blocks import Block, Bullets, Command, Figure, Heading, Note, Panel, Prose, Table
-from reslab.report.document import Document, Section, pieces, typeset
+from reslab.exhibits.blocks import Block, Figure, Panel
+from reslab.report.document import Document, Section, typeset
 from reslab.report.references import cited
+from reslab.report.values import block_values
 
 Values = dict[str, Any]
 
@@ -41,31 +42,8 @@ def finite(value: Any) -> Any:
 
 
 def _block(block: Block, section: Section, numbers: dict[str, str]) -> Values:
-    def rich(text: str) -> list[Values]:
-        return [{"kind": one.kind, "text": one.text, "target": one.target} for one in pieces(text, section, numbers)]
-
-    found: Values = {"kind": block.kind}
-    if isinstance(block, Figure | Table):
-        name = f"{section.key}-{block.key}"
-        found |= {"id": name, "number": numbers[name], "title": typeset(block.title), "caption": rich(block.caption)}
-    match block:
-        case Heading():
-            found |= {"text": typeset(block.text), "level": block.level}
-        case Prose() | Note():
-            found |= {"text": rich(block.text)}
-        case Command():
-            found |= {"text": block.text}
-        case Bullets():
-            found |= {"items": [rich(item) for item in block.items]}
-        case Figure():
-            found |= {"columns": block.columns, "panels": [_panel(panel) for panel in block.panels]}
-        case Table():
-            found |= {
-                "columns": [{"title": column.title, "align": column.align} for column in block.columns],
-                "rows": [[None if cell is None else typeset(cell) for cell in row] for row in block.rows],
-                "notes": [rich(note) for note in block.notes],
-            }
-    return found
+    found = block_values(block, section, numbers, panels=lambda figure: [*map(_panel, figure.panels)])
+    return {**found, "id": found["name"]} if "name" in found else found
 
 
 def _panel(panel: Panel) -> Values:
