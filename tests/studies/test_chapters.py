@@ -638,3 +638,14 @@ def _rows(blocks: list[Block], key: str) -> dict[str | None, dict[str, str | Non
 
 def _references(words: str) -> list[str]:
     return [part.partition("]]")[0] for part in words.split("[[")[1:]]
+
+
+def test_batches_are_answered_apart_at_one_rate_and_in_proportion(tmp_path: Path) -> None:
+    study = ask("batch-size", Options(datasets=("cifar10",), depths=(20,), seeds=3))
+
+    def truth(recipe: Recipe) -> Truth:
+        return Truth(9.0 + 20 * abs(recipe.learning_rate / recipe.batch_size * 128 - 0.1), 0.5, 0.05)
+
+    words = words_of(_blocks(tmp_path, study, truth))
+    assert "CIFAR-10, rate kept: worse with batch 64 and 256 than with 128." in words
+    assert "CIFAR-10, rate scaled: equal within 0.5 points with batch 128 and with 64 and 256." in words

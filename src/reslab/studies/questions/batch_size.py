@@ -1,6 +1,7 @@
 """What does the batch size do?  The assignment's section 7: half and twice the batch, the rate kept or scaled."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, datasets_of, on_dataset
@@ -10,6 +11,7 @@ from reslab.exhibits.blocks import Block, Heading, Prose
 from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.wording import dataset_name, listing, network_name, number, points, rate
 from reslab.recipe import Recipe, vary
+from reslab.studies.answers import Answer, by_base
 from reslab.studies.designs import at_rate, bases, labelled, several_networks, study_of, where, with_base
 from reslab.studies.findings import Findings, Groups
 from reslab.studies.question import Chapter, Question
@@ -67,6 +69,7 @@ def chapter(study: Study, words: Words) -> Chapter:
         pairs=lambda groups: with_base(groups, base),
         axis=Axis(words("axis"), lambda group: str(group.recipe.batch_size), series),
         readings=("test", "train"),
+        answers=_answers,
         sections=lambda found: [*_rate_or_batch(found), *_speed(found)],
     )
 
@@ -74,10 +77,28 @@ def chapter(study: Study, words: Words) -> Chapter:
 QUESTION = Question(name="batch-size", ask=ask, chapter=chapter)
 
 
+def _answers(found: Findings) -> list[Answer]:
+    """Return an answer for each way of setting the rate."""
+    kept, scaled = _both_ways(found)
+    ways = ((kept, found.words("same")), (scaled, found.words("scaled")))
+    return [
+        replace(answer, where=f"{answer.where}, {way}")
+        for own, way in ways
+        for answer in by_base(found, own, lambda group: f"batch {group.recipe.batch_size}")
+    ]
+
+
+def _both_ways(found: Findings) -> tuple[list[Compared], list[Compared]]:
+    """Return the comparisons at one rate, and those in which the rate goes with the batch."""
+    ways: tuple[list[Compared], list[Compared]] = [], []
+    for one in found.compared:
+        ways[one.second.recipe.learning_rate != one.first.recipe.learning_rate].append(one)
+    return ways
+
+
 def _rate_or_batch(found: Findings) -> list[Block]:
     """Return whether the batch matters apart from the rate, as far as both ways of setting the rate show it."""
-    same = [one for one in found.compared if one.second.recipe.learning_rate == one.first.recipe.learning_rate]
-    scaled = [one for one in found.compared if one.second.recipe.learning_rate != one.first.recipe.learning_rate]
+    same, scaled = _both_ways(found)
     if nothing_beside(same) or nothing_beside(scaled):
         case = "unfinished"
     elif untested(found.compared):
