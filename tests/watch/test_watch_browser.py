@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from watch_browser import Served, chromium, needs_chromium, opened, serving
-from watch_fakes import DEEP, SHALLOW, plant
+from watch_fakes import DEEP, SHALLOW, line, plant
 
 from reslab.recipe import Run
 from synthetic import Truth, write_run
@@ -70,6 +70,47 @@ def test_a_study_trains_before_the_readers_eyes(page: Any, root: Path, tmp_path:
     page.wait_for_function("before => document.querySelector('#my-depth-errors').innerText !== before", arg=errors)
     assert page.evaluate("window.stays") is True
     assert abs(page.evaluate("scrollY") - place) < 300
+    assert not page.problems
+
+
+def append(root: Path, run: Run, epochs: range) -> None:
+    with (root / run.id / "metrics.jsonl").open("a") as file:
+        file.writelines(line(epoch, test_error=40.0, train_error=30.0, seconds=1.0) for epoch in epochs)
+
+
+AXIS = "() => [...document.querySelectorAll('#my-depth-test .role-axis-label text')].map((one) => one.textContent)"
+
+
+def test_the_readers_place_is_kept_over_updates(page: Any, root: Path) -> None:
+    """What was zoomed, picked, selected, unfolded, focused and scrolled to stays while the data change under it."""
+    page.goto("?view=study&name=my-depth")
+    chart = page.locator("#my-depth-test .chart")
+    chart.locator("svg").wait_for()
+    box = chart.bounding_box()
+    wide = page.evaluate(AXIS)
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 60)
+    page.mouse.down()  # drags the chart
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + 60, steps=5)
+    page.mouse.up()
+    page.wait_for_function(f"wide => JSON.stringify(({AXIS})()) !== JSON.stringify(wide)", arg=wide)
+    zoomed = page.evaluate(AXIS)
+    page.locator(".chapter p", has_text="Does it?").first.evaluate("(one) => getSelection().selectAllChildren(one)")
+    page.get_by_role("link", name="Scoreboard").focus()
+    place = page.evaluate("scrollY")
+    drawn = chart.locator("svg").element_handle()
+    append(root, Run(SHALLOW, 1), range(6, 9))
+    page.locator(".chips", has_text="epoch 8").wait_for()
+    page.wait_for_function("(drawn) => !drawn.isConnected", arg=drawn)  # another chart has taken its place
+    page.wait_for_function(f"wanted => JSON.stringify(({AXIS})()) === JSON.stringify(wanted)", arg=zoomed)
+    assert page.evaluate("getSelection().toString()") == "Does it?"
+    assert page.evaluate("document.activeElement.textContent") == "Scoreboard"
+    assert page.evaluate("scrollY") == place
+    page.goto(f"?view=run&id={Run(SHALLOW, 1).id}")
+    page.locator("details summary").first.click()
+    page.locator("details[data-key=lines] tbody tr").first.wait_for()
+    append(root, Run(SHALLOW, 1), range(9, 11))
+    page.locator("details[data-key=lines] tbody th", has_text="10").wait_for()
+    assert page.locator("details[data-key=lines]").get_attribute("open") is not None
     assert not page.problems
 
 

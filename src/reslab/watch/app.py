@@ -103,6 +103,7 @@ def application(
     hosts: Collection[str] = LOOPBACK,
     token: str | None = None,
     any_address: bool = False,
+    prefix: str = "",
 ) -> tuple[ASGIApp, Watch]:
     """Return the guarded application over a folder of runs, and its state."""
     watch = Watch(root, out)
@@ -129,7 +130,7 @@ def application(
         watch.views.close()
 
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _told_error, 500: _broken})
-    return Guard(app, hosts, token, any_address=any_address), watch
+    return Guard(app, hosts, token, any_address=any_address, prefix=prefix), watch
 
 
 async def _told_error(_: Request, error: Exception) -> Response:

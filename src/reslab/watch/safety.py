@@ -38,13 +38,21 @@ class Guard:
     """Refuses what comes under a foreign name, without the token where one is needed, or from another site."""
 
     def __init__(
-        self, app: ASGIApp, hosts: Collection[str], token: str | None = None, *, any_address: bool = False
+        self,
+        app: ASGIApp,
+        hosts: Collection[str],
+        token: str | None = None,
+        *,
+        any_address: bool = False,
+        prefix: str = "",
     ) -> None:
         """Guard an application; `hosts` are the names it answers to, by `any_address` also any address in figures.
 
-        A page elsewhere can make its own name point here (DNS rebinding); it cannot do so with an address.
+        A page elsewhere can make its own name point here (DNS rebinding); it cannot do so with an address.  `prefix` is
+        the path below which a proxy asks for it, "" or as in /user/anna/proxy/8765.
         """
         self._app, self._hosts, self._token, self._any_address = app, frozenset(hosts), token, any_address
+        self._prefix = prefix
         self._cookie = f"{COOKIE}-{secrets.token_hex(4)}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,11 +63,17 @@ class Guard:
         if scope["type"] != "http":  # there are no websockets here
             await send({"type": "websocket.close", "code": 1008})
             return
-        refused = self._refused(scope)
-        if refused is None:
-            await self._app(scope, receive, _with_headers(send))
-        else:
-            await refused(scope, receive, _with_headers(send))
+        if scope["path"].startswith(f"{self._prefix}/"):
+            scope = {**scope, "root_path": self._prefix}  # whoever routes takes it away from the path
+        answer: ASGIApp = self._refused(scope) or self._with_slash(scope) or self._app
+        await answer(scope, receive, _with_headers(send))
+
+    def _with_slash(self, scope: Scope) -> Response | None:
+        """Send whoever asks for the prefix alone to the page, whose addresses begin where its last slash is."""
+        if not self._prefix or scope["path"] != self._prefix:
+            return None
+        query = scope["query_string"].decode("latin-1")
+        return Response(status_code=307, headers={"location": f"{self._prefix}/{'?' if query else ''}{query}"})
 
     def _refused(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
@@ -96,9 +110,7 @@ class Guard:
             return None
         answer = Response(status_code=303)  # from here on the token is in a cookie, and not in what is shared
         answer.headers["location"] = f"?{urlencode(asked, doseq=True)}"
-        answer.set_cookie(
-            self._cookie, self._token, httponly=True, samesite="strict", path=scope.get("root_path") or "/"
-        )
+        answer.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", path=scope["root_path"] or "/")
         return answer
 
 

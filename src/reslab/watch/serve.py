@@ -58,12 +58,11 @@ def serve(
     token = secrets.token_urlsafe(24) if needs_token else None
     listening = _listen(host, port)
     hosts = {*LOOPBACK, *(name.lower() for name in allowed), *([] if is_loopback else _own_names(host))}
-    app, watch = application(root, out, hosts=hosts, token=token, any_address=not is_loopback)
+    app, watch = application(root, out, hosts=hosts, token=token, any_address=not is_loopback, prefix=path)
     config = uvicorn.Config(
         app,
         log_level="warning",
         access_log=False,
-        root_path=path,
         lifespan="on",
         timeout_graceful_shutdown=1,
         server_header=False,
