@@ -1,6 +1,7 @@
 """What is said in several files about the package agrees, and its workflows run only what is pinned."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -63,6 +64,27 @@ def test_the_pythons_promised_are_tested() -> None:
     assert matrix is not None
     assert re.findall(r"3\.\d+", matrix[1]) == classifiers
     assert PROJECT["project"]["requires-python"] == f">={classifiers[0]}"
+
+
+def test_no_link_of_the_page_on_pypi_is_relative(tmp_path: Path) -> None:
+    """The metadata are made as a build makes them, of a copy of what they are made from."""
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "src/reslab/__init__.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    script = "from setuptools import build_meta; print(build_meta.prepare_metadata_for_build_wheel('.'))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    text = (tmp_path / done.stdout.splitlines()[-1] / "METADATA").read_text()
+    assert "Description-Content-Type: text/markdown" in text
+    links = re.findall(r"\]\(([^)\s]+)\)", text.partition("\n\n")[2])
+    assert len(links) > 20
+    source = PROJECT["project"]["urls"]["Source"]
+    for link in links:
+        assert link.startswith("https://"), link
+        if link.startswith(source):
+            kind, tag, path = link.removeprefix(f"{source}/").split("/", 2)
+            assert tag == f"v{reslab.__version__}"
+            assert (ROOT / path.partition("#")[0]).exists(), link
+            assert (kind == "raw") == path.endswith(".png")
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
