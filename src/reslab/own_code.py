@@ -94,7 +94,12 @@ def read_source(path: Path) -> Source:
 
     Raises `ResLabError` where a file cannot be read or is not Python.
     """
-    folder, waiting, files = path.parent, [path.name], dict[str, bytes]()
+    return source_of(path.parent, path.name, _read(path))
+
+
+def source_of(folder: Path, name: str, content: bytes) -> Source:
+    """Return a file of this content with all that it would import from the folder, if it lay there."""
+    files, waiting = {name: content}, [*_beside(folder, PurePosixPath(name), content)]
     while waiting:
         name = waiting.pop()
         if name in files:

@@ -56,6 +56,57 @@ def test_a_study_compares_it_with_ours_on_the_same_images(tmp_path: Path) -> Non
         reslab.study("own", images=images(), dataset="digits", vary={"momentum": [0.9, 0.8]}, data_root=tmp_path)
 
 
+FAULTY = {
+    "channels": "nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.LazyLinear(num_classes))",
+    "outputs": "nn.Sequential(nn.Flatten(), nn.Linear(300, 10))",
+    "size": "nn.Sequential(nn.Flatten(), nn.Linear(3072, num_classes))",
+    "pair": "Pair(num_classes)",
+    "infinite": "nn.Sequential(nn.Flatten(), nn.LazyLinear(num_classes), nn.Threshold(9e9, float('inf')))",
+}
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("channels", r"fails on images of 1 x 3 x 10 x 10.*Every network is given 3 channels"),
+        ("outputs", "must give 2 x 2 numbers, one for each class; it gives 2 x 10"),
+        ("size", r"fails on images of 2 x 3 x 10 x 10"),
+        ("pair", "must return one tensor, N x classes, not tuple"),
+        ("infinite", "the outputs are not finite numbers before training"),
+    ],
+)
+def test_a_faulty_network_on_the_users_own_images_is_found_once_before_any_run(
+    fault: str, words: str, tmp_path: Path
+) -> None:
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\nclass Pair(nn.Linear):\n    def __init__(self, num_classes):\n"
+        "        super().__init__(300, num_classes)\n"
+        "    def forward(self, x):\n        return super().forward(x.flatten(1)), x\n"
+        f"def build(num_classes, seed):\n    return {FAULTY[fault]}\n"
+    )
+    study = reslab.study(
+        "own",
+        vary={"network": [f"{tmp_path}/net.py:build"], "momentum": [0.9, 0.8]},
+        images=images(),
+        epochs=1,
+        seeds=2,
+        runs=tmp_path / "runs",
+        data_root=tmp_path / "data",
+    )
+    with pytest.raises(ResLabError, match=words):
+        study.run(jobs=1, diagnose=False)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_function_that_returns_images_is_called(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"depth": 8, "epochs": 1, "runs": tmp_path / "runs", "data_root": tmp_path / "data"}
+    by_call = reslab.study("own", vary={"momentum": [0.9]}, images=images, depths=8, data_root=tmp_path / "data")
+    given = reslab.study("own", vary={"momentum": [0.9]}, images=images(), depths=8, data_root=tmp_path / "data")
+    assert by_call.asked.runs() == given.asked.runs()
+    with pytest.raises(reslab.DataError, match="not NoneType"):
+        reslab.train(images=lambda: None, **options)
+
+
 def test_a_function_that_a_run_cannot_keep_is_refused_in_words() -> None:
     def inner(num_classes: int, seed: int) -> nn.Module:
         return build(num_classes, seed)
@@ -65,7 +116,7 @@ def test_a_function_that_a_run_cannot_keep_is_refused_in_words() -> None:
     for function, words in (
         (lambda num_classes, seed: None, r"<lambda> cannot be found again"),
         (inner, "inner cannot be found again"),
-        (notebook["build"], r"build stands in no file \(a notebook or a shell has none\).*put it in a file of its own"),
+        (notebook["build"], r"the source of build is not known .*put %%writefile my_net.py in its first line"),
         (3, "network must be a function from"),
     ):
         with pytest.raises(ResLabError, match=words):

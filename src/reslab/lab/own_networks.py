@@ -62,24 +62,38 @@ def keep_sources(root: Path, runs: Iterable[Run], sources: Mapping[str, Source])
         files.create(run)
 
 
-def try_networks(recipes: Iterable[Recipe], sources: Mapping[str, Source]) -> None:
-    """Build each of these networks once and do a step of it, on images of the shape that its data set's name tells.
+def try_networks(recipes: Iterable[Recipe], sources: Mapping[str, Source], data_root: Path | None = None) -> None:
+    """Build each of these networks once and do a step of it, on images of the shape that its runs would train on.
 
-    Raises `ResLabError` as `reslab.models.own_network.build_own` does.  What only the images themselves tell, each run
-    finds out.  This runs the user's code, and imports torch.
+    Raises `ResLabError` as `reslab.models.own_network.build_own` does.  This runs the user's code, and imports torch.
     """
     by_digest = {source.digest: source for source in sources.values()}
-    asked = {}
+    forms: dict[tuple[str, str, int], tuple[int, tuple[int, int, int]]] = {}
+    tried = {}
     for recipe in recipes:
-        own, size = recipe.own_network, known(recipe.dataset).size
-        if own is not None and size is not None and own.digest in by_digest:
-            asked[own, size.num_classes] = by_digest[own.digest]
-    for (own, num_classes), source in asked.items():
+        own, images = recipe.own_network, (recipe.dataset, recipe.images, recipe.image_size)
+        if own is not None and own.digest in by_digest:
+            if images not in forms:
+                forms[images] = _form(recipe, data_root)
+            tried[own, forms[images]] = by_digest[own.digest]
+    for (own, (num_classes, shape)), source in tried.items():
         from reslab.models.own_network import build_own
 
         with tempfile.TemporaryDirectory() as folder:
             source.write(Path(folder, "network"))
-            build_own(Path(folder, "network"), own, num_classes, 0, (3, 32, 32))
+            build_own(Path(folder, "network"), own, num_classes, 0, shape)
+
+
+def _form(recipe: Recipe, data_root: Path | None) -> tuple[int, tuple[int, int, int]]:
+    """Return the classes of a recipe's images and their shape, C x H x W."""
+    size = known(recipe.dataset).size
+    if size is not None:
+        return size.num_classes, (3, recipe.image_size, recipe.image_size)
+    from reslab.data.sources import load_for
+    from reslab.lab.assembly import shape_of
+
+    dataset = load_for(recipe, data_root)
+    return len(dataset.class_names), shape_of(dataset, recipe)
 
 
 def words_of_former(root: Path, runs: Iterable[Run]) -> list[str]:

@@ -125,7 +125,10 @@ def _forward(network: nn.Module, images: Tensor, reference: Reference, folder: P
     except Exception as error:
         raise _told(error, reference, folder, f"its network fails on images of {size}") from error
     if not isinstance(out, Tensor):
-        raise ResLabError(f"{reference.words}: its network must return a tensor, not {type(out).__name__}")
+        raise ResLabError(
+            f"{reference.words}: its network must return one tensor, N x classes, not {type(out).__name__}: return the "
+            "outputs of its last layer alone"
+        )
     return out
 
 
@@ -138,6 +141,8 @@ def _told(error: Exception, reference: Reference, folder: Path, what: str) -> Re
         )
     elif isinstance(error, FileNotFoundError):
         beside = ".  It runs from a copy of its Python files: it cannot read other files beside them"
+    elif isinstance(error, RuntimeError) and "channels" in str(error):
+        beside = ".  Every network is given 3 channels; of grey images they are equal"
     return told(error, reference, folder, what, beside)
 
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 from reslab.datasets import SHORT
 from reslab.errors import ResLabError
 from reslab.own_code import parse
+from reslab.session.cells import file_of
 from reslab.session.fields import RecipeFields
 
 NetworkGiven = str | Callable[[int, int], Any]
@@ -34,6 +35,8 @@ def brought_images(images: Any, data_root: str | Path | None) -> tuple[str, str]
 
     Arrays and torch datasets are kept below the data root.
     """
+    if callable(images):
+        images = images()  # what it returns is what counts, and is kept
     if isinstance(images, str):
         return images, ""
     from reslab.data.own_images import from_given, keep
@@ -46,7 +49,8 @@ def brought_images(images: Any, data_root: str | Path | None) -> tuple[str, str]
 def network_text(network: object) -> str:
     """Return the text by which a recipe names a network: its file and function.
 
-    Raises `ResLabError` where a function stands in no file, or where another name than its own leads to it.
+    What stands in no file, as in a notebook, is written into one with all that it refers to (`reslab.session.cells`).
+    Raises `ResLabError` where that cannot be, or where another name than its own leads to a function.
     """
     if isinstance(network, str):
         return network
@@ -55,17 +59,21 @@ def network_text(network: object) -> str:
     advice = 'put it in a file of its own, as in network="my_net.py:build" (docs/own_network.md)'
     if not callable(network) or inspect.ismodule(network):
         raise ResLabError(f"network must be a function from (num_classes, seed) to a torch.nn.Module; {advice}")
-    try:
-        path = Path(str(inspect.getsourcefile(network)))
-    except TypeError:  # of what no source is known
-        path = Path()
-    if not path.is_file() or path.suffix != ".py":
-        raise ResLabError(
-            f"{shown} stands in no file (a notebook or a shell has none), so a run cannot keep it: {advice}"
-        )
+    path = _file(network)
+    if path is None:
+        path = file_of(network)
     if not name.isidentifier() or getattr(network, "__qualname__", name) != name:
         raise ResLabError(f"{getattr(network, '__qualname__', shown)} cannot be found again in {path}: {advice}")
     text = f"{path.as_posix()}:{name}"
     if parse(text) is None:
         raise ResLabError(f"{text} is no name of a function in a file: {advice}")
     return text
+
+
+def _file(function: object) -> Path | None:
+    """Return the file that a function or class stands in, None where there is none, as in a notebook."""
+    try:
+        path = Path(str(inspect.getsourcefile(function)))  # type: ignore[arg-type]
+    except (TypeError, OSError):  # of what no source is known
+        return None
+    return path if path.is_file() and path.suffix == ".py" else None

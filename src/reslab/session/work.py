@@ -117,7 +117,7 @@ class Session:
         """
         for name in {run.recipe.dataset for run in self.todo}:
             check_present(name, self.settings.data_root)
-        try_networks((run.recipe for run in self.todo), self._sources)
+        try_networks((run.recipe for run in self.todo), self._sources, self.settings.data_root)
         if out is not None:
             check_place(out)
 
