@@ -14,8 +14,13 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "reslab.session.door": ("compare", "evaluate", "preset", "runs", "study", "train"),
+    "reslab.session.door": ("compare", "demo", "diagnose", "evaluate", "preset", "runs", "study", "train"),
+    "reslab.session.images": ("check_data", "fetch_data", "import_data", "list_data"),
+    "reslab.session.known": ("list_models", "list_presets"),
+    "reslab.session.machine": ("bench", "doctor"),
+    "reslab.session.overview": ("status", "write_report"),
     "reslab.session.sharing": ("pull", "push", "verify"),
+    "reslab.watch.live": ("live_page",),
     "reslab.session.run": ("Run",),
     "reslab.session.runs": ("Runs",),
     "reslab.session.study": ("Study",),

@@ -11,18 +11,31 @@ from reslab.recipe import stretch as stretch
 from reslab.recipe import vary as vary
 from reslab.session.comparison import Comparison as Comparison
 from reslab.session.door import compare as compare
+from reslab.session.door import demo as demo
+from reslab.session.door import diagnose as diagnose
 from reslab.session.door import evaluate as evaluate
 from reslab.session.door import preset as preset
 from reslab.session.door import runs as runs
 from reslab.session.door import study as study
 from reslab.session.door import train as train
 from reslab.session.evaluation import Evaluation as Evaluation
+from reslab.session.images import check_data as check_data
+from reslab.session.images import fetch_data as fetch_data
+from reslab.session.images import import_data as import_data
+from reslab.session.images import list_data as list_data
+from reslab.session.known import list_models as list_models
+from reslab.session.known import list_presets as list_presets
+from reslab.session.machine import bench as bench
+from reslab.session.machine import doctor as doctor
+from reslab.session.overview import status as status
+from reslab.session.overview import write_report as write_report
 from reslab.session.run import Run as Run
 from reslab.session.runs import Runs as Runs
 from reslab.session.sharing import pull as pull
 from reslab.session.sharing import push as push
 from reslab.session.sharing import verify as verify
 from reslab.session.study import Study as Study
+from reslab.watch.live import live_page as live_page
 
 __version__: str
 __all__: list[str]

@@ -93,12 +93,12 @@ def test_a_run_trained_again_has_the_same_bits_here(tmp_path: Path) -> None:
     files = made(tmp_path)
     assert execute(files, Settings(threads=1)) == "finished"
     name = files.read_run().id
-    (found,) = verify([], tmp_path, sample=3, arguments=["--threads", "1"])
+    (found,) = verify([], tmp_path, sample=3, threads=1)
     assert (found.run, found.same_bits) == (name, True)
     assert found.errors[0] == found.errors[1]
     (again,) = replicates(tmp_path, name)
     before = again.weights.stat().st_mtime_ns
-    assert verify([name], tmp_path, sample=1, arguments=["--threads", "1"]) == [found]
+    assert verify([name], tmp_path, sample=1, threads=1) == [found]
     assert again.weights.stat().st_mtime_ns == before
     result = json.loads((again.path / "result.json").read_text())
     assert result["test_error"] == found.errors[1]

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from reslab.cache import remark
 from reslab.cli.streams import has_left
+from reslab.session.listing import Listing
 
 
 def print_json(value: Any) -> None:
@@ -37,6 +38,16 @@ def remark_cache() -> None:
     """Say where kernels, speeds and images are kept where that is not the user's cache."""
     if words := remark():
         aside(f"reslab: {words}")
+
+
+def print_listing(found: Listing, *, json: bool = False) -> None:
+    """Print rows of facts: for scripts, or for people as a table with its notes."""
+    if json:
+        print_json(list(found))
+        return
+    print_table([*found.columns], found.cells)
+    for note in found.notes:
+        print(note)
 
 
 def print_table(columns: list[str], rows: list[list[str]]) -> None:

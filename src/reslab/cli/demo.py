@@ -7,8 +7,7 @@ from cyclopts import Parameter
 
 from reslab.cli.flags import AsJson, Device, Out, Runs
 from reslab.cli.run import run
-
-DEPTHS, NUM_SEEDS, NUM_EPOCHS = (8, 14, 20), 2, 10
+from reslab.session.door import DEMO_DEPTHS, DEMO_EPOCHS, DEMO_SEEDS
 
 
 def demo(
@@ -37,9 +36,9 @@ def demo(
     return run(
         "depth",
         dataset="digits",
-        depths=",".join(map(str, DEPTHS)),
-        seeds=NUM_SEEDS,
-        epochs=NUM_EPOCHS,
+        depths=",".join(map(str, DEMO_DEPTHS)),
+        seeds=DEMO_SEEDS,
+        epochs=DEMO_EPOCHS,
         runs=runs,
         out=out,
         device=device,

@@ -27,7 +27,6 @@ from reslab.cli.flags import (
 from reslab.cli.lists import names as listed
 from reslab.cli.lists import whole_numbers
 from reslab.cli.plan_words import announce, show_plan
-from reslab.cli.watch import check_extra
 from reslab.errors import ResLabError
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
@@ -160,6 +159,8 @@ def run(
     if on not in (HERE, SLURM, RAY) and not on.startswith("ray://"):
         raise ResLabError(f"--on is {HERE}, {SLURM}, {RAY} or ray://ADDRESS, not {on!r}")
     if watch:
+        from reslab.watch.live import check_extra
+
         check_extra()
     if slurm_option and on != SLURM:
         raise ResLabError("--slurm-option belongs to --on slurm; add it")

@@ -4,11 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from reslab.cli import DAMAGED, INTERRUPTED, OK, SOME_FAILED
+from reslab.cli import DAMAGED, OK, SOME_FAILED
 from reslab.cli.console import aside, print_json, print_table
-from reslab.cli.flags import AsJson, DataRoot, Device, Runs, check_least
+from reslab.cli.flags import AsJson, DataRoot, Device, Runs
 from reslab.lab.share import Agreement, Kind, Outcome
-from reslab.lab.stopping import StopRequest
 
 _TOLD: dict[Kind, str] = {
     "fetched": "fetched",
@@ -85,11 +84,7 @@ def verify(
     """
     from reslab.session.sharing import verify as train_again
 
-    check_least("--sample", sample, 1)
-    check_least("--jobs", jobs, 1)
-    arguments = ["--device", device, *(() if data_root is None else ("--data-root", str(data_root)))]
-    stop = StopRequest()
-    found = train_again(names, runs, sample=sample, jobs=jobs, arguments=arguments, on_event=_tell, stop=stop)
+    found = train_again(names, runs, sample=sample, jobs=jobs, data_root=data_root, device=device, tell=aside)
     if json:
         print_json([{"run": one.run, "same_bits": one.same_bits, "test_errors": one.errors} for one in found])
     else:
@@ -97,16 +92,11 @@ def verify(
             ["run", "trained again on", "weights", "test error in %", "again"],
             [[one.run, one.where, "same bits" if one.same_bits else "other bits", *_errors(one)] for one in found],
         )
-    return INTERRUPTED if stop() else OK if found else SOME_FAILED
+    return OK if found else SOME_FAILED
 
 
 def _errors(found: Agreement) -> list[str]:
     return ["diverged" if error is None else f"{error:.2f}" for error in found.errors]
-
-
-def _tell(event: dict[str, object]) -> None:
-    if event["event"] in ("finished", "diverged", "failed"):
-        aside(f"{event.get('run')}: {event['event']}")
 
 
 def _conclude(outcomes: Sequence[Outcome], *, json: bool) -> int:

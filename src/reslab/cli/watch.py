@@ -1,6 +1,5 @@
 """The verb `watch`: the live page in the browser."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +8,6 @@ from cyclopts import Parameter
 from reslab.cli import OK
 from reslab.cli.console import aside
 from reslab.cli.flags import Out, Runs
-from reslab.errors import ResLabError
-
-NEEDED = ("starlette", "uvicorn")
 
 
 def watch(
@@ -43,15 +39,10 @@ def watch(
     token
         Ask for the token on this machine, too: other users of it can reach the page.
     """
+    from reslab.watch.live import check_extra
+
     check_extra()
     from reslab.watch.serve import serve
 
     serve(runs, out, host=host, port=port, allowed=allow_host or (), prefix=prefix, with_token=token, tell=aside)
     return OK
-
-
-def check_extra() -> None:
-    """Raise `ResLabError` where what the page needs is not installed."""
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise ResLabError(f"the live page needs {' and '.join(missing)}: pip install 'reslab[watch]'")

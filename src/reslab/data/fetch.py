@@ -68,7 +68,7 @@ def fetch(
     *,
     mirrors: Sequence[str] = (),
     progress: Progress | None = None,
-    notice: Callable[[str], None] | None = None,
+    notice: Callable[[str], object] | None = None,
     archive: Archive | None = None,
 ) -> Path:
     """Download a data set's archive into the data root, unless it is there, and return its path.

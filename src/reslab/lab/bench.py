@@ -69,7 +69,7 @@ def bench(
     device: torch.device,
     rounds: int = 5,
     num_steps: int = 16,
-    on_progress: Callable[[str], None] = lambda _: None,
+    on_progress: Callable[[str], object] = lambda _: None,
 ) -> Iterator[Speed]:
     """Measure each combination: in each round our steps and the textbook's in turn, `num_steps` of the latter.
 

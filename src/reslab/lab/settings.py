@@ -1,5 +1,6 @@
 """How a run is executed; imports no torch, so that a command whose runs train elsewhere starts without it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,3 +38,8 @@ class Settings:
             words += ["--keep-epochs", ",".join(map(str, self.keep_epochs)) or "none"]
         switches = [("--checkpoint-activations", self.checkpoint_activations), ("--trust-code", self.trust_code)]
         return [*words, *(flag for flag, is_on in switches if is_on)]
+
+
+def kept_epochs(given: Iterable[int] | None) -> tuple[int, ...] | None:
+    """Return epochs as the settings take them; None stays None, which leaves the choice to the schedule."""
+    return None if given is None else tuple(sorted(set(given)))

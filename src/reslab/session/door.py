@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from reslab.errors import ResLabError
-from reslab.lab.settings import Settings
+from reslab.files import Json
+from reslab.lab.settings import Settings, kept_epochs
 from reslab.recipe import Recipe, check_plays_a_part, stretch, vary
 from reslab.recipe import Run as Asked
 from reslab.recipe import vary as changed
@@ -57,14 +58,13 @@ def train(
     """
     fields = brought_fields(fields, network, images, data_root)
     chosen = _recipe(recipe, preset, fields, epochs, device)
-    kept = None if keep_epochs is None else tuple(sorted(set(keep_epochs)))
     settings = Settings(
         None if data_root is None else Path(data_root),
         device,
         threads,
         checkpoint_seconds,
         checkpoint_activations,
-        kept,
+        kept_epochs(keep_epochs),
     )
     trained = train_run(Asked(chosen, seed), Path(runs), settings)
     if trained.stopped and trained.status == "interrupted":
@@ -200,6 +200,54 @@ def preset(name: str, *, epochs: float | None = None, device: str = "auto", **fi
     The precision is the one that is fast on this machine, unless given.
     """
     return recipe_of(name, fields, epochs=epochs, device=device)
+
+
+def diagnose(
+    run: Run | Path_,
+    *which: str,
+    epochs: Iterable[int] | None = None,
+    budget: str = "standard",
+    force: bool = False,
+    root: Path_ = "runs",
+    data_root: Path_ | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    trust_code: bool = False,
+) -> Json:
+    """Measure why a run came out as it did, keep it, and return all that was measured (docs/diagnostics.md).
+
+    `run` is a run, its folder, or its id below `root`; the rest is that of `Run.diagnose`.  `trust_code` runs the code
+    of a run's network that is not from a file of yours.
+    """
+    from reslab.lab.store import find_run
+    from reslab.session.why import diagnose_one
+
+    files = find_run(str(run.path if isinstance(run, Run) else run), Path(root))
+    settings = Settings(None if data_root is None else Path(data_root), device, threads, trust_code=trust_code)
+    return diagnose_one(files, settings, which or None, epochs=epochs, budget=budget, force=force)
+
+
+DEMO_DEPTHS, DEMO_SEEDS, DEMO_EPOCHS = (8, 14, 20), 2, 10
+
+
+def demo(*, runs: Path_ = "runs", out: Path_ = "report", device: str = "auto", jobs: int | None = None) -> "Study":
+    """Train the depth question on scanned digits, write its report, and return the study: a first look.
+
+    Nothing is downloaded.  It trains ResNet-8, 14 and 20 for 10 epochs with two seeds each, which takes a minute or
+    two.
+    """
+    asked = study(
+        "depth",
+        dataset="digits",
+        depths=DEMO_DEPTHS,
+        seeds=DEMO_SEEDS,
+        epochs=DEMO_EPOCHS,
+        runs=runs,
+        device=device,
+    )
+    asked.run(jobs=jobs)
+    asked.report(out)
+    return asked
 
 
 def _recipe(

@@ -1,6 +1,7 @@
 """Runs and studies between the folder of the runs and shares: fetch instead of train, hand on, train again to see."""
 
 import random
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -9,6 +10,8 @@ from pathlib import Path
 from reslab.errors import ResLabError, nearest
 from reslab.lab.launch import launch
 from reslab.lab.places import place
+from reslab.lab.planner import plan
+from reslab.lab.settings import Settings
 from reslab.lab.share import (
     REPLICATES,
     Agreement,
@@ -20,7 +23,10 @@ from reslab.lab.share import (
     push_run,
     write_index,
 )
+from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles, find_runs
+from reslab.naming import run_names
+from reslab.session.progress import Board, Tell, aside
 from reslab.studies.asked import fetch_study, push_study, recorded
 from reslab.studies.study import Study
 
@@ -102,14 +108,19 @@ def verify(
     *,
     sample: int = 1,
     jobs: int = 1,
-    arguments: Sequence[str] = (),
-    on_event: Callable[[dict[str, object]], None] = lambda _: None,
-    stop: Callable[[], bool] = lambda: False,
+    data_root: str | Path | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    tell: Tell = aside,
 ) -> list[Agreement]:
     """Train a sample of the ended runs again, below the replicates, and say how both trainings compare.
 
-    The sample is a function of the ids, so that the same call resumes.  What could not be trained is missing.
+    The sample is a function of the ids, so that the same call chooses the same runs.  What could not be trained is
+    missing.  Ctrl-C writes checkpoints and raises KeyboardInterrupt; the same call resumes.
     """
+    for name, value in (("sample", sample), ("jobs", jobs)):
+        if value < 1:
+            raise ResLabError(f"{name} must be 1 or more, not {value}")
     root = Path(runs)
     ended = [name for name in _ids(names, root, _studies(root)) if RunFiles(root / name).ended() is not None]
     if not ended:
@@ -118,7 +129,15 @@ def verify(
     asked = [RunFiles(root / name).check() for name in chosen]
     again = root / REPLICATES / AGAIN
     todo = [run for run in asked if RunFiles(again / run.id).ended() is None]
-    launch(again, todo, jobs=jobs, arguments=arguments, on_event=on_event, stop=stop)
+    settings = Settings(data_root=None if data_root is None else Path(data_root), device=device, threads=threads)
+    for run in todo:
+        if run.recipe.own_network is not None:  # its code comes along, and runs where the user trusts it
+            shutil.copytree(RunFiles(root / run.id).network, RunFiles(again / run.id).network, dirs_exist_ok=True)
+    work = {item.run.id: (item.work, item.work_left) for item in plan(again, todo, settings.data_root)}
+    with StopRequest() as stop, Board(work, names=run_names(todo), tell=tell, on_closed=stop.ask) as board:
+        launch(again, todo, jobs=jobs, arguments=settings.arguments(), on_event=board, stop=stop)
+    if stop.interrupted:
+        raise KeyboardInterrupt
     pairs = [(RunFiles(root / run.id), RunFiles(again / run.id)) for run in asked]
     return [compare(first, other) for first, other in pairs if other.ended() is not None]
 

@@ -1,13 +1,14 @@
 """A study as Python sees it: planned, run, looked at and reported, one call each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from reslab.analysis.tidy import read_tables
 from reslab.errors import ResLabError, nearest
 from reslab.exhibits.blocks import Figure, Table
-from reslab.lab.settings import Settings
+from reslab.lab.settings import Settings, kept_epochs
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles, run_files
 from reslab.session.comparison import Comparison, of_compared
@@ -85,16 +86,26 @@ class Study:
         share: str | Sequence[str] = (),
         on: str = HERE,
         slurm_options: Sequence[str] = (),
+        checkpoint_seconds: float = 60.0,
+        checkpoint_activations: bool = False,
+        keep_epochs: Iterable[int] | None = None,
     ) -> Runs:
         """Train what is missing, `jobs` runs at a time, measure the why, and return the study's runs.
 
         What a `share` has is fetched, not trained (see `reslab.pull`).  `on` is where runs train: here, slurm, ray or
-        ray://ADDRESS.  `jobs` defaults to the number that trains the most images in all; `time_limit` is in minutes,
-        after which all is checkpointed and left.  Ctrl-C, or a notebook's stop button, checkpoints the runs at hand and
-        raises KeyboardInterrupt; calling again resumes.  A run that fails keeps no other from being trained; at the
-        end, `ResLabError` names those that failed.
+        ray://ADDRESS.  Checkpoints, and the epochs whose weights are kept, are as in `reslab.train`.  `jobs` defaults
+        to the number that trains the most images in all; `time_limit` is in minutes, after which all is checkpointed
+        and left.  Ctrl-C, or a notebook's stop button, checkpoints the runs at hand and raises KeyboardInterrupt;
+        calling again resumes.  A run that fails keeps no other from being trained; at the end, `ResLabError` names
+        those that failed.
         """
-        session = self._session()
+        settings = replace(
+            self._settings,
+            checkpoint_seconds=checkpoint_seconds,
+            checkpoint_activations=checkpoint_activations,
+            keep_epochs=kept_epochs(keep_epochs),
+        )
+        session = Session(self._plan, self._root, settings)
         if share:
             session.fetch([share] if isinstance(share, str) else share)
         session.check()
@@ -115,6 +126,13 @@ class Study:
             failures = [f"{run}: {(RunFiles(self._root / run).failure() or {}).get('message')}" for run in found.failed]
             raise ResLabError(f"{len(found.failed)} of {len(found.statuses)} runs failed; {'; '.join(failures)}")
         return self.runs
+
+    def prepare(self) -> list[Path]:
+        """Make the folders of the runs that are left, and return them in the order of training; nothing is trained.
+
+        Each is for `python -m reslab.lab.execute FOLDER`, as in a job of a cluster.
+        """
+        return self._session().prepare()
 
     def table(self) -> ShownTable:
         """Return the errors of the last epoch, a row a variant, with differences and verdicts."""

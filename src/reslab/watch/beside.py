@@ -1,14 +1,16 @@
-"""The live page of a command that trains: a process of its own, which ends with the command and never holds it up."""
+"""The live page of a process that trains: a process of its own, which ends with that and never holds it up."""
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from threading import Thread
-from typing import IO
+from typing import Any
 
+from reslab.errors import ResLabError
 from reslab.session.progress import Tell
 
 END_SECONDS = 5.0
@@ -25,35 +27,56 @@ def page_beside(root: Path, out: Path, *, tell: Tell) -> Iterator[None]:
     Ctrl-C on the terminal does not reach the page: it shows how the runs end.  Whatever ends this process, the page
     ends with it, for its standard input closes.
     """
-    command = [sys.executable, "-m", "reslab.watch.beside", str(root), str(out)]
     try:
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
-        )
+        process = start({"root": str(root), "out": str(out)})
     except OSError as error:
         tell(f"The live page did not start ({error.strerror or error}); the runs go on without it.")
         yield
         return
-    assert process.stdin is not None
-    assert process.stdout is not None
-    telling = Thread(target=_tell_all, args=(process.stdout, tell), daemon=True)
-    telling.start()
+    telling = telling_all(process, tell)
     try:
         yield
     finally:
-        process.stdin.close()
-        try:
-            process.wait(timeout=END_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process, telling)
+
+
+def start(options: Mapping[str, Any]) -> "subprocess.Popen[str]":
+    """Start a page with these options of `serve`, which prints what there is to tell on its standard output."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "reslab.watch.beside", json.dumps(options)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def telling_all(process: "subprocess.Popen[str]", tell: Tell) -> Thread:
+    """Tell what a page prints from now on, as it comes."""
+
+    def tell_all() -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            tell(line.rstrip("\n"))
+
+    thread = Thread(target=tell_all, daemon=True)
+    thread.start()
+    return thread
+
+
+def end(process: "subprocess.Popen[str]", telling: Thread | None) -> None:
+    """End a page, whatever it is doing."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.close()
+    try:
+        process.wait(timeout=END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if telling is not None:
         telling.join()
-        process.stdout.close()
-
-
-def _tell_all(said: IO[str], tell: Tell) -> None:
-    for line in said:
-        tell(line.rstrip("\n"))
+    process.stdout.close()
 
 
 def _say(words: str) -> bool:
@@ -61,13 +84,20 @@ def _say(words: str) -> bool:
     return True
 
 
-def main() -> None:
-    """Serve the page of a command that holds the other end of standard input, until it closes."""
+def main() -> int:
+    """Serve the page of a process that holds the other end of standard input, until it closes."""
     from reslab.watch.serve import serve
 
     os.nice(NICENESS)
-    serve(Path(sys.argv[1]), Path(sys.argv[2]), ends_with=sys.stdin, tell=_say)
+    options = json.loads(sys.argv[1])
+    places = {name: Path(options.pop(name)) for name in ("root", "out")}
+    try:
+        serve(**places, **options, ends_with=sys.stdin, tell=_say)
+    except ResLabError as error:
+        _say(f"The live page did not start: {error}")
+        return error.exit_code
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

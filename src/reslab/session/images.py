@@ -1,0 +1,116 @@
+"""Images fetched, imported, checked and listed, as Python and the verbs `data ...` do it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from reslab.datasets import known
+from reslab.session.listing import Listing
+from reslab.session.notebook import NotebookBars, display_handle
+from reslab.session.progress import Tell, aside
+
+if TYPE_CHECKING:
+    from reslab.data.fetch import Imported
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedImages:
+    """An image folder all of whose files can be decoded."""
+
+    path: Path
+    num_train: int
+    num_test: int
+    num_classes: int
+
+
+def fetch_data(
+    name: str, *, mirrors: Sequence[str] = (), data_root: str | Path | None = None, tell: Tell = aside
+) -> Path:
+    """Download the official archive of a data set, checked by its SHA-256, and return where it is kept.
+
+    `name` is cifar10, cifar100 or cifar100-coarse (the same archive).  Base URLs are tried in order: `mirrors`, those
+    in RESLAB_MIRRORS, ResLab's own.  An interrupted download resumes; one that is there is not repeated.  Raises
+    `DataError` where no mirror delivers.
+    """
+    from reslab.data.fetch import fetch
+
+    bars: Progress | NotebookBars
+    if (handle := display_handle()) is not None:
+        bars = NotebookBars(handle)
+    else:
+        console = Console(stderr=True)
+        columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+        bars = Progress(TextColumn("{task.description}"), *columns, console=console, disable=not console.is_terminal)
+    bars.start()
+    try:
+        task = bars.add_task(name, total=None)
+        return fetch(
+            name,
+            _path(data_root),
+            mirrors=mirrors,
+            progress=lambda done, total: bars.update(task, completed=done, total=total),
+            notice=lambda words: tell(f"reslab: {words}; trying the next mirror"),
+        )
+    finally:
+        bars.stop()
+
+
+def import_data(path: str | Path, *, force: bool = False, data_root: str | Path | None = None) -> "Imported":
+    """Check images that you have, then copy them to where ResLab looks: CIFAR's archives, or the folders in them.
+
+    With `force`, images that are not the official ones are taken, too.  Returns the name of the data set, where it is
+    kept, whether it is the official one and whether it was there.  Raises `DataError` for what cannot be read.
+    """
+    from reslab.data.fetch import import_path
+
+    return import_path(Path(path), _path(data_root), allow_unofficial=force)
+
+
+def check_data(data_root: str | Path | None = None) -> CheckedImages:
+    """Decode every file of the image folder in the data root and count the images.
+
+    A training tests files for a few seconds only before it starts; a bad file in a large set may stop it hours later.
+    Raises `DataError` that lists the files that cannot be decoded.
+    """
+    from reslab.data.folder_files import folder_root
+    from reslab.data.folders import check_decodes, read_folders
+
+    root = folder_root(_path(data_root))
+    dataset = read_folders(root)
+    check_decodes(dataset, seconds=math.inf)
+    return CheckedImages(root, len(dataset.train), len(dataset.test), dataset.num_classes)
+
+
+def list_data(data_root: str | Path | None = None) -> Listing:
+    """Return the data sets: how large they are, whether they are here, and whether they are the official ones.
+
+    What is here is read whole, which takes a few seconds.
+    """
+    from reslab.data.fetch import available
+
+    rows, cells = [], []
+    for item in available(_path(data_root)):
+        rows.append(
+            {
+                "name": item.name,
+                "num_train": item.num_train,
+                "num_test": item.num_test,
+                "num_classes": item.num_classes,
+                "path": None if item.path is None else str(item.path),
+                "official": item.official,
+                "problem": item.problem,
+            }
+        )
+        where = f"comes with {package}" if (package := known(item.name).comes_with) else str(item.path or "not here")
+        state = item.problem or {True: "official", False: "not the official images", None: ""}[item.official]
+        cells.append([item.name, f"{item.num_train:,}", f"{item.num_test:,}", str(item.num_classes), where, state])
+    return Listing("Data sets", rows, ["name", "train", "test", "classes", "where", ""], cells)
+
+
+def _path(data_root: str | Path | None) -> Path | None:
+    return None if data_root is None else Path(data_root)

@@ -1,0 +1,217 @@
+"""What this machine has and how fast it trains, as Python and the verbs `doctor` and `bench` tell it."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from reslab.amounts import duration, size
+from reslab.errors import ResLabError
+from reslab.host import default_precision
+from reslab.recipe import CHOICES, Recipe
+from reslab.session.display import Bundle, bundle, html_table
+from reslab.session.listing import Facts, Listing
+from reslab.session.progress import Tell, aside
+
+
+def doctor(runs: str | Path = "runs", data_root: str | Path | None = None) -> Facts:
+    """Return what this machine has and what ResLab uses of it: device, precision, threads, images, folders."""
+    import torch
+
+    from reslab import cache, host
+    from reslab.data.sources import find
+    from reslab.datasets import known, named
+    from reslab.lab.assembly import training_network
+    from reslab.lab.provenance import kernel_words
+    from reslab.lab.threads import are_free, can_follow_load
+    from reslab.training import hardware
+
+    root, images = Path(runs).absolute(), None if data_root is None else Path(data_root)
+    device, most = hardware.pick_device(), hardware.most_threads()
+    precision = hardware.fast_precision(device)
+    recipe = Recipe(precision=precision)
+    invariant = are_free(device, training_network(recipe, 10, 0, device), recipe, most)
+    existing = next(path for path in (root, *root.parents) if path.exists())
+    facts: dict[str, Any] = {
+        "reslab": importlib.metadata.version("reslab"),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+        "device": str(device),
+        "device_name": hardware.device_name(device),
+        "cores": host.usable_cores(),
+        "processor_has": sorted(host.cpu_features() & USED),
+        "precision": precision,
+        "kernels": kernel_words(device),
+        "threads": most,
+        "threads_follow_load": invariant and can_follow_load(most),
+        "runs": str(runs),
+        "runs_writable": existing.is_dir() and os.access(existing, os.W_OK),
+        "free_bytes": shutil.disk_usage(existing).free,
+        "cache": str(cache.home_cache()),
+        "cache_problem": cache.remark(),
+        "images": {name: known(name).finder is None or find(name, images) is not None for name in named()},
+    }
+    return Facts(facts, _lines(facts, has_threads=device.type == "cpu"))
+
+
+USED = {"avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile", "asimd", "bf16"}
+"""Extensions of processors that ResLab uses."""
+
+
+def _lines(facts: dict[str, Any], *, has_threads: bool) -> list[str]:
+    lines = [
+        f"ResLab {facts['reslab']}, Python {facts['python']}, torch {facts['torch']}, {facts['platform']}",
+        f"Trains on {facts['device']} ({facts['device_name']}), {facts['cores']} cores",
+        f"Processor has {', '.join(facts['processor_has']) or 'no vector extension that ResLab uses'}",
+        f"Default precision: {facts['precision']}, the faster one on this machine",
+        f"Kernels: {facts['kernels']}",
+    ]
+    if has_threads:
+        rule = "fewer while other work needs the cores" if facts["threads_follow_load"] else "fixed for the whole run"
+        lines.append(f"Threads: {facts['threads']}, {rule}")
+    writable = "writable" if facts["runs_writable"] else "NOT WRITABLE: choose another with --runs"
+    lines.append(f"Runs go to {facts['runs']} ({writable}, {size(facts['free_bytes'])} free)")
+    lines.append(f"Cache: {facts['cache_problem'] or facts['cache']}")
+    for name, here in facts["images"].items():
+        lines.append(f"Images of {name}: {'here' if here else f'not here; try reslab data fetch {name}'}")
+    return lines
+
+
+NOTES = (
+    "Of ceiling: the arithmetic of direct convolutions done in that time, as a share of the rate of a matrix product.  "
+    "Convolving with fewer multiplications can pass 100%.",
+    "This table is of one process that takes turns with a standard loop.  Those below are of processes side by side, "
+    "each with its share of the threads, and are measured after it: for one run they may differ by what else the "
+    "machine does and by the clock of its processor.",
+)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Benchmark:
+    """How fast this machine trains."""
+
+    machine: dict[str, Any]
+    speeds: Listing
+    """Our step and a standard PyTorch step, taking turns in one process each: images a second, by depth, batch size and
+    precision."""
+    side_by_side: Listing
+    """Images a second in all, by the number of runs that train at a time."""
+    studies: Listing
+    """What each study takes at full length with three seeds, by these speeds."""
+    jobs: int
+    """The number of runs at a time that trains the most images a second."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return this as values for JSON."""
+        return {
+            "machine": self.machine,
+            "speeds": list(self.speeds),
+            "side_by_side": {row["jobs"]: row["images_per_second"] for row in self.side_by_side},
+            "jobs": self.jobs,
+            "studies": {row["study"]: {"runs": row["runs"], "seconds": row["seconds"]} for row in self.studies},
+        }
+
+    @property
+    def words(self) -> str:
+        """The machine in a line."""
+        return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in self.machine.items())
+
+    @property
+    def tables(self) -> tuple[Listing, Listing, Listing]:
+        """All that was measured."""
+        return self.speeds, self.side_by_side, self.studies
+
+    def __repr__(self) -> str:
+        return "\n\n".join([self.words, *map(repr, self.tables)])
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
+        parts = [html_table(one.title, one.columns, one.cells, one.notes) for one in self.tables]
+        return bundle(repr(self), html_table(self.words, (), ()) + "".join(parts))
+
+
+def bench(
+    *,
+    depths: Sequence[int] = (20,),
+    batch_sizes: Sequence[int] = (128,),
+    precisions: Sequence[str] | None = None,
+    rounds: int = 5,
+    device: str = "auto",
+    tell: Tell = aside,
+) -> Benchmark:
+    """Measure how fast this machine trains, from uint8 pixels to updated weights, and return the figures.
+
+    In each round our step and a standard PyTorch step (images transformed one by one in loader workers, eager fp32)
+    take turns, sixteen steps each; the figures are medians over the rounds.  `precisions` are fp32 and bf16, by default
+    the faster one on this machine.  This takes half a minute or more, during which the machine should be idle.
+    """
+    from reslab.lab.bench import bench as measure
+    from reslab.lab.bench import machine
+    from reslab.lab.planner import estimate_seconds, plan, work_per_image
+    from reslab.lab.speed import candidates, work_per_second
+    from reslab.studies.catalogue import ask
+    from reslab.studies.questions import QUESTIONS
+    from reslab.studies.study import Options
+    from reslab.training.hardware import pick_device
+
+    if rounds < 1:
+        raise ResLabError(f"rounds must be 1 or more, not {rounds}")
+    fast = default_precision(device)
+    chosen = tuple(precisions or (fast,))
+    for precision in chosen:
+        if precision not in CHOICES["precision"]:
+            raise ResLabError(f"precisions are {' and '.join(CHOICES['precision'])}, not {precision!r}")
+    place = pick_device(device)
+    facts = machine(place)
+    speeds = list(
+        measure(
+            depths=depths, batch_sizes=batch_sizes, precisions=chosen, device=place, rounds=rounds, on_progress=tell
+        )
+    )
+    work = {number: work_per_second(device, fast, number, again=True) for number in candidates(device)}
+    jobs = max(work, key=lambda number: number * work[number])
+    together = {number: number * each / work_per_image(Recipe()) for number, each in work.items()}
+    studies = []
+    for name in QUESTIONS:
+        planned = plan(Path("/nonexistent"), ask(name, Options(precision=fast)).runs())
+        seconds = estimate_seconds(planned, {fast: work[jobs]}, jobs)
+        studies.append({"study": name, "runs": len(planned), "seconds": seconds})
+    return Benchmark(
+        facts,
+        Listing(
+            "One run",
+            [asdict(speed) for speed in speeds],
+            ["depth", "batch", "precision", "images/s", "textbook", "ratio", "of ceiling", "epoch of 50,000"],
+            [
+                [
+                    str(one.depth),
+                    str(one.batch_size),
+                    one.precision,
+                    f"{one.images_per_second:,.0f}",
+                    f"{one.textbook_images_per_second:,.0f}",
+                    f"{one.ratio:.2f}",
+                    f"{100 * one.share:.0f}%",
+                    duration(one.epoch_seconds),
+                ]
+                for one in speeds
+            ],
+            NOTES,
+        ),
+        Listing(
+            f"Runs side by side (ResNet-20, batch 128, {fast})",
+            [{"jobs": number, "images_per_second": rate} for number, rate in together.items()],
+            ["runs at a time", "images/s in all"],
+            [[f"{number}{' (chosen)' if number == jobs else ''}", f"{rate:,.0f}"] for number, rate in together.items()],
+        ),
+        Listing(
+            f"Studies at full length, three seeds, {jobs} at a time",
+            studies,
+            ["study", "runs", "time"],
+            [[str(row["study"]), str(row["runs"]), duration(float(str(row["seconds"])))] for row in studies],
+        ),
+        jobs,
+    )

@@ -1,0 +1,117 @@
+"""How the runs of a folder stand, and the report on them, as Python and the verbs `status` and `report` have them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reslab.datasets import SHORT
+from reslab.errors import ResLabError
+from reslab.lab.store import RunFiles, find_runs
+from reslab.naming import run_names
+from reslab.recipe import Run
+from reslab.session.listing import Listing
+from reslab.session.progress import Tell, aside
+
+if TYPE_CHECKING:
+    from reslab.report.write import ReportFiles
+
+
+def status(runs: str | Path = "runs", *, verify: bool = False, ids: bool = False) -> Listing:
+    """Return how the runs of a folder stand: status, epochs, last test error (%), speed, images, what went wrong.
+
+    A run that cannot be read, or is damaged, is a row, too, with the status unreadable.  `verify` checks every file of
+    the ended runs, weights included, against its manifest.  Shown are names, or with `ids` what other calls take.
+    """
+    root = Path(runs)
+    rows: list[dict[str, Any]] = []
+    found: list[Run] = []
+    for files in find_runs(root):
+        try:
+            rows.append(_row(files, verify))
+            found.append(files.read_run())
+        except ResLabError as error:  # one that is damaged does not hide the others
+            rows.append({**dict.fromkeys(_COLUMNS), "run": files.name, "status": UNREADABLE, "message": str(error)})
+    called = run_names(found)
+    rows = [{"run": row["run"], "name": called.get(row["run"]), **row} for row in rows]
+    return Listing(
+        f"{len(rows)} run{'' if len(rows) == 1 else 's'} in {root}",
+        rows,
+        ["run", "status", "epochs", "test error in %", "images/s", "images", ""],
+        [
+            [
+                row["run"] if ids else row["name"] or row["run"],
+                row["status"],
+                "-" if row["epochs"] is None else str(row["epochs"]),
+                "-" if row["test_error"] is None else f"{row['test_error']:.2f}",
+                "-" if row["images_per_second"] is None else f"{row['images_per_second']:,.0f}",
+                row["images"] or "",
+                row["message"] or "",
+            ]
+            for row in rows
+        ],
+    )
+
+
+UNREADABLE = "unreadable"
+
+
+def write_report(
+    runs: str | Path = "runs",
+    out: str | Path = "report",
+    studies: Sequence[str] = (),
+    *,
+    title: str | None = None,
+    author: str | None = None,
+    data_root: str | Path | None = None,
+    figures: Sequence[str] | None = None,
+    tell: Tell = aside,
+) -> "ReportFiles":
+    """Write the report from the runs on disk: of the named studies, or of all studies run so far; return the files.
+
+    `figures` are formats of the figures' files: svg, which is always written, pdf and png.  Raises `ResLabError` where
+    there is nothing to report, or `out` holds other files.
+    """
+    from reslab.session.work import write_report_of
+
+    root = Path(runs)
+    if not root.is_dir():
+        raise ResLabError(f"there is no folder {root}; give the folder of the runs with --runs")
+    return write_report_of(
+        root,
+        Path(out),
+        list(studies) or None,
+        title=title,
+        author=author,
+        data_root=None if data_root is None else Path(data_root),
+        formats=figures,
+        tell=tell,
+    )
+
+
+_COLUMNS = ("run", "status", "epochs", "test_error", "images_per_second", "images", "message")
+
+
+def _row(files: RunFiles, verify: bool) -> dict[str, Any]:
+    run, metrics, failure = files.check(), files.metrics(), files.failure() or {}
+    last = metrics[-1] if metrics else {}
+    found = [_verified(files) if verify and files.ended() is not None else None, failure.get("message")]
+    message = "; ".join(words for words in found if words) or None
+    measured = (last.get("test_error"), last.get("images_per_second"), _images(files, run))
+    return dict(zip(_COLUMNS, (run.id, files.status(), len(metrics), *measured, message), strict=True))
+
+
+def _verified(files: RunFiles) -> str:
+    """Return how the files of an ended run agree with its manifest; raise `DamagedError` where one is damaged."""
+    problems = files.check_files()
+    if any(problem.kind == "unsealed" for problem in problems):
+        return "without a manifest"
+    missing = ", ".join(problem.name for problem in problems)
+    return f"whole, but without {missing}" if missing else "whole"
+
+
+def _images(files: RunFiles, run: Run) -> str | None:
+    """Return the start of the fingerprint of a run's images; None for those that its data set's name tells."""
+    found = (files.provenance() or {}).get("data") or {}
+    if found.get("official") or not found.get("fingerprint"):
+        return run.recipe.images or None
+    return str(found["fingerprint"])[:SHORT]
