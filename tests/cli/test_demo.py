@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from quick_machine import settle
 
+from reslab import demo
 from reslab.cli import demo as verb
 from reslab.cli import main
+from reslab.session import door
 
 ROOT = Path(__file__).parents[2]
 Reslab = Callable[..., Any]
@@ -44,14 +46,16 @@ def test_demo_is_the_command_that_its_help_names(reslab: Reslab) -> None:
 def test_demo_trains_in_any_folder_and_nothing_twice(
     reslab: Reslab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {"DEPTHS": (8,), "NUM_SEEDS": 1, "NUM_EPOCHS": 1}.items():
+    for name, value in {"DEMO_DEPTHS": (8,), "DEMO_SEEDS": 1, "DEMO_EPOCHS": 1}.items():
         monkeypatch.setattr(verb, name, value)
+        monkeypatch.setattr(door, name, value)
     first = reslab("demo")
     assert list(first["runs"].values()) == ["finished"]
     assert (tmp_path / "report" / "index.html").stat().st_size > 0
     assert {path.name for path in tmp_path.iterdir()} >= {"runs", "report"}
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("seed0/*")}
     assert reslab("demo") == first
+    assert list(demo().runs) == list(first["runs"])  # from Python
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("seed0/*")} == before
 
 

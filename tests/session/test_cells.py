@@ -1,5 +1,8 @@
 """Functions and classes typed in a notebook: captured whole, or refused by the name that could not be."""
 
+import __future__
+
+import ast
 import json
 import linecache
 import sys
@@ -18,6 +21,7 @@ from reslab.own_running import load_function, modules_of
 from reslab.session.bringing import network_text
 
 NET = """
+from torch import nn
 class Net(nn.Module):
     def __init__(self, num_classes):
         super().__init__()
@@ -35,7 +39,8 @@ def build(num_classes, seed):
 class Cells:
     """A notebook: cells run in one namespace, their source where IPython keeps it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, by_statement: bool) -> None:
+        self.by_statement, self.flags = by_statement, 0
         self.module = ModuleType("__main__")
         self.names: dict[str, Any] = vars(self.module)
         self._files: list[str] = []
@@ -44,16 +49,22 @@ class Cells:
         file = f"<cell {len(self._files)} of {id(self)}>"
         self._files.append(file)
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-        exec(compile(source, file, "exec"), self.names)
+        if self.by_statement:  # as IPython does
+            for statement in ast.parse(source).body:
+                if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
+                    self.flags = __future__.annotations.compiler_flag
+                exec(compile(ast.Module([statement], []), file, "exec", self.flags), self.names)
+        else:
+            exec(compile(source, file, "exec"), self.names)
 
     def forget(self) -> None:
         for file in self._files:
             linecache.cache.pop(file, None)
 
 
-@pytest.fixture
-def cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cells]:
-    found = Cells()
+@pytest.fixture(params=[True, False], ids=["notebook", "shell"])
+def cells(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cells]:
+    found = Cells(by_statement=request.param)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setitem(sys.modules, "__main__", found.module)

@@ -222,6 +222,13 @@ class _Place:
     first: int
     last: int
 
+    def tree(self) -> ast.Module:
+        """Return the whole cell."""
+        source = "".join(linecache.getlines(self.cell))
+        found = compile(source, self.cell, "exec", ast.PyCF_ONLY_AST | _AWAIT, dont_inherit=True)
+        assert isinstance(found, ast.Module)
+        return found
+
     @property
     def source(self) -> str:
         """The definition, with its decorators."""
@@ -240,10 +247,10 @@ def _place(value: Any, name: str) -> _Place:
     found: dict[str, _Place] = {}
     for cell, line in _places(inner, name):
         try:
-            tree = compile("".join(linecache.getlines(cell)), cell, "exec", ast.PyCF_ONLY_AST | _AWAIT)
+            statements = _Place(cell, 1, 1).tree().body
         except SyntaxError:
             continue
-        for node in tree.body:
+        for node in statements:
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or node.name != name:
                 continue
             first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
@@ -348,13 +355,15 @@ def _is_of(place: _Place, code: CodeType, written: CodeType) -> bool:
         return code.co_filename == written.co_filename and _same_code(code, written)
     if not place.first <= code.co_firstlineno <= place.last:
         return False
-    # The whole cell: how a call is compiled depends on the imports above it.
-    source = "".join(linecache.getlines(place.cell))
-    cell = compile(source, place.cell, "exec", code.co_flags & _FUTURE | _AWAIT, dont_inherit=True)
-    return any(
-        (one.co_name, one.co_firstlineno) == (code.co_name, code.co_firstlineno) and _same_code(one, code)
-        for one in _codes_in(cell)
-    )
+    # How a call is compiled depends on the imports above it: IPython compiles statement by statement, a shell all.
+    statements = place.tree().body
+    flags = code.co_flags & _FUTURE | _AWAIT
+    for part in ([one for one in statements if (one.end_lineno or 0) >= place.last][:1], statements):
+        compiled = compile(ast.Module(part, []), place.cell, "exec", flags, dont_inherit=True)
+        for one in _codes_in(compiled):
+            if (one.co_name, one.co_firstlineno) == (code.co_name, code.co_firstlineno) and _same_code(one, code):
+                return True
+    return False
 
 
 def _codes_in(code: CodeType) -> Iterator[CodeType]:

@@ -90,9 +90,9 @@ def main() -> int:
 
     os.nice(NICENESS)
     options = json.loads(sys.argv[1])
-    places = {name: Path(options.pop(name)) for name in ("root", "out")}
+    root, out = (Path(options.pop(name)) for name in ("root", "out"))
     try:
-        serve(**places, **options, ends_with=sys.stdin, tell=_say)
+        serve(root, out, **options, ends_with=sys.stdin, tell=_say)
     except ResLabError as error:
         _say(f"The live page did not start: {error}")
         return error.exit_code
