@@ -18,7 +18,7 @@ from reslab.lab.doubts import suspicious, undecided
 from reslab.lab.evaluate import Evaluated, evaluate_run, evaluate_weights
 from reslab.lab.store import RunFiles
 from reslab.models.networks import build
-from reslab.models.weights import WeightsFile, read_weights, save_weights
+from reslab.models.weights import WeightsFile, read_weights, read_weights_file, save_weights
 from reslab.training.evaluation import Evaluation
 
 TRAINING = "train --dataset digits --depth 8 --epochs 6 --precision fp32 --threads 1 --learning-rate 0.05"
@@ -269,9 +269,56 @@ def test_a_flipped_bit_in_any_file_of_the_run_is_told(trained: RunFiles, tmp_pat
         evaluate_run(files)
 
 
-@pytest.mark.parametrize("family", ["preact", "wide"])
-def test_weights_with_the_norm_first_are_told_what_to_give(tmp_path: Path, family: str) -> None:
-    module = build(family, 8 if family == "preact" else 10, "B", 10, initialisation="he-fan-in", seed=0)
-    save_weights(module, tmp_path / "weights.safetensors")
-    with pytest.raises(CheckpointError, match=r"pre-activation or wide network.*reslab evaluate RUN"):
-        evaluate_weights(tmp_path / "weights.safetensors", dataset="digits")
+NORM_FIRST = {
+    "preact": {"family": "preact", "depth": 8, "shortcut": "A-centred"},
+    "preact B": {"family": "preact", "depth": 14, "shortcut": "B"},
+    "preact C": {"family": "preact", "depth": 8, "shortcut": "C"},
+    "bottlenecks": {"family": "preact-bottleneck", "depth": 11, "shortcut": "B"},
+    "bottlenecks C": {"family": "preact-bottleneck", "depth": 20, "shortcut": "C"},
+    "wide": {"family": "wide", "depth": 10, "shortcut": "B", "width": 2},
+}
+
+
+@pytest.mark.parametrize("name", NORM_FIRST)
+def test_a_network_with_the_norm_first_is_told_by_its_weights(tmp_path: Path, name: str) -> None:
+    """Under another beginning of the names, with an average beside, and with nothing said."""
+    what: dict[str, Any] = NORM_FIRST[name]
+    state = build(**what, num_classes=10, initialisation="he-fan-in", seed=3).state_dict()
+    torch.save({"model": {f"module.{key}": value for key, value in state.items()}, "epoch": 3}, tmp_path / "w.pth")
+    weights = read_weights_file(tmp_path / "w.pth")
+    assert weights.remarks == ()
+    found = candidates(weights, tmp_path / "w.pth", Asked(dataset="digits", normalisation="channel"))
+    alike = {"A", "A-centred"} if what["shortcut"] == "A-centred" else {what["shortcut"]}
+    assert {one.recipe.shortcut for one in found.every} == alike
+    for one in found.every:
+        assert (one.recipe.family, one.recipe.depth, one.recipe.width) == (
+            what["family"],
+            what["depth"],
+            what.get("width", 1),
+        )
+    assert (found.decided["family"], found.decided["network"]) == ("the file", "the file")
+
+
+def test_weights_of_a_wide_network_are_measured_as_its_run_is(tmp_path: Path) -> None:
+    what = ["--family", "wide", "--depth", "10", "--width", "2", "--dropout", "0.2", "--epochs", "1"]
+    rest = ["--dataset", "digits", "--precision", "fp32", "--threads", "1", "--runs", str(tmp_path / "runs")]
+    assert main(["train", *what, *rest]) == 0
+    (folder,) = (tmp_path / "runs").glob("*/seed0")
+    files = RunFiles(folder)
+    beside = evaluate_weights(files.weights)
+    assert beside.decided["family"] == "run.json next to the weights"
+    alone = shutil.copy(files.weights, tmp_path / "alone.safetensors")
+    found = evaluate_weights(Path(alone), dataset="digits", normalisation=files.read_run().recipe.normalisation)
+    assert found.recipe.network_name == "wrn10-2"
+    assert found.evaluation.error == beside.evaluation.error == error_of(files)
+
+
+def test_a_wide_network_of_width_1_is_a_preactivation_network(tmp_path: Path) -> None:
+    state = build("wide", 10, "B", 10, initialisation="he-fan-in", seed=0)
+    save_weights(state, tmp_path / "weights.safetensors")
+    weights = read_weights_file(tmp_path / "weights.safetensors")
+    found = candidates(weights, tmp_path / "weights.safetensors", Asked(dataset="digits", normalisation="channel"))
+    assert [one.recipe.network_name for one in found.every] == ["preact8"]
+    asked = Asked(dataset="digits", family="wide", normalisation="channel")
+    named = candidates(weights, tmp_path / "weights.safetensors", asked)
+    assert [one.recipe.network_name for one in named.every] == ["wrn10-1"]

@@ -56,7 +56,7 @@ def evaluate(
     depth
         Depth of the network; default: read from the file.
     family
-        residual, plain, imagenet, imagenet-1x1, preact or preact-bottleneck; a wide network is measured as a run.
+        residual, plain, imagenet, imagenet-1x1, preact, preact-bottleneck or wide; default: as the file tells.
     shortcut
         A, A-centred, B or C.
     normalisation

@@ -8,7 +8,15 @@ import torch
 
 from reslab.errors import CheckpointError, ResLabError
 from reslab.models.entries import Contents, Entry, listed, mixed
-from reslab.models.fitting import Shaped, infer_classes, infer_depth, infer_families, infer_shortcut, misfits
+from reslab.models.fitting import (
+    Shaped,
+    infer_classes,
+    infer_depth,
+    infer_families,
+    infer_shortcut,
+    infer_width,
+    misfits,
+)
 from reslab.models.networks import skeleton
 from reslab.models.stored import Stored
 
@@ -95,7 +103,8 @@ def _is_network(arrays: Mapping[str, Shaped]) -> bool:
     if depth is None or classes is None:
         return False
     family, shortcut = infer_families(arrays)[0], infer_shortcut(arrays)
-    return not misfits(skeleton(family, depth, shortcut, classes).state_dict(), arrays)
+    width = infer_width(arrays)
+    return not misfits(skeleton(family, depth, shortcut, classes, width=width).state_dict(), arrays)
 
 
 def _unexpected(entry: Entry) -> dict[str, Stored]:

@@ -1,5 +1,6 @@
 """The named arrays in what a file holds, wherever they are; and which of them may be weights of a network of ours."""
 
+import re
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,6 +17,11 @@ MAX_DEPTH = 32
 
 _A_LAYER = "layer1.0.conv1.weight"
 """What every network of ours has, so that names beside it which also begin alike are those of another one."""
+
+_NORM_FIRST = re.compile(
+    r"norm\.(weight|bias|running_mean|running_var|num_batches_tracked)|layer[123]\.\d+\.downsample\.weight"
+)
+"""What pre-activation and wide networks have and others lack: a batch norm at the end, projections without one."""
 
 TOP = "top"
 """The label of weights that are no entry of anything."""
@@ -122,7 +128,13 @@ def _by_prefix(path: str, arrays: dict[str, Stored]) -> list[Entry]:
             if other != prefix and other.startswith(begin) and _A_LAYER not in more:  # a part that our networks lack
                 within |= {f"{other}.{name}": array for name, array in more.items()}
         label = ".".join(part for part in (path, prefix if len(groups) > 1 else "") if part) or TOP
-        entries.append(Entry(label, prefix, groups[prefix], twice.get(prefix, ""), within, tuple(outside)))
+        own = groups[prefix]
+        if f"{begin}norm.weight" in within:
+            later = {
+                name: name.removeprefix(begin) for name in within if _NORM_FIRST.fullmatch(name.removeprefix(begin))
+            }
+            own = own | {ours: within.pop(name) for name, ours in later.items()}
+        entries.append(Entry(label, prefix, own, twice.get(prefix, ""), within, tuple(outside)))
     return entries
 
 

@@ -6,8 +6,9 @@ from typing import Any, Protocol
 
 import torch
 
-from reslab.families import IMAGENET_DEPTHS
-from reslab.recipe import IMAGENET_FAMILIES
+from reslab.families import FAMILIES, IMAGENET_DEPTHS
+from reslab.models.preact import FIRST_CHANNELS
+from reslab.recipe import IMAGENET_FAMILIES, Recipe
 
 MAX_BLOCKS = 500
 """Blocks of a stage from which on a file is of no network that anyone trains; depth 1202 has 200."""
@@ -22,28 +23,43 @@ class Shaped(Protocol):
     def dtype(self) -> torch.dtype: ...
 
 
-def infer_shortcut(state: Mapping[str, Any]) -> str:
+def infer_shortcut(state: Mapping[str, Shaped]) -> str:
     """Return which shortcut the weights are of: C, B, or A where none has parameters.
 
     A and A-centred, and a plain network, have the same weights and cannot be told apart.
     """
-    everywhere = "layer1.1.downsample." if _is_imagenet(state) else "layer1."  # bottlenecks widen in layer1.0
+    if infer_width(state) > 1:
+        return "B"
+    # Bottlenecks widen in layer1.0.
+    everywhere = "layer1.1.downsample." if _is_imagenet(state) or _has_bottlenecks(state) else "layer1."
     if any(name.startswith(everywhere) and ".downsample." in name for name in state):
         return "C"
     return "B" if any(".downsample." in name for name in state) else "A"
 
 
-def infer_depth(state: Mapping[str, Any]) -> int | None:
-    """Return the depth by the numbers of blocks in the stages, or None where no network of ours has these."""
+def infer_depth(state: Mapping[str, Shaped], family: str | None = None) -> int | None:
+    """Return the depth by the numbers of blocks in the stages, or None where no network of ours has these.
+
+    A `family` says how layers are counted: a wide network of width 1 is a pre-activation one of two layers fewer.
+    """
     stages = [
         len({match[1] for name in state if (match := re.match(rf"layer{stage}\.(\d+)\.conv1\.weight$", name))})
         for stage in (1, 2, 3, 4)
     ]
     if _is_imagenet(state):
-        layers = 3 if any(name.endswith(".conv3.weight") for name in state) else 2
-        depth = layers * sum(stages) + 2
+        depth = (3 if _has_bottlenecks(state) else 2) * sum(stages) + 2
         return depth if depth in IMAGENET_DEPTHS else None
-    return 6 * stages[0] + 2 if 0 < stages[0] <= MAX_BLOCKS else None
+    step, rest = FAMILIES[family or infer_families(state)[0]].layers or (6, 2)
+    return step * stages[0] + rest if 0 < stages[0] <= MAX_BLOCKS else None
+
+
+def infer_width(state: Mapping[str, Shaped]) -> int:
+    """Return how many times the usual filters a wide network has; 1 for any other."""
+    if not has_norm_first(state) or _has_bottlenecks(state):
+        return 1
+    shape = state["layer1.0.conv1.weight"].shape
+    width, rest = divmod(shape[0] if shape else 0, FIRST_CHANNELS)
+    return width if width and not rest else 1
 
 
 def infer_classes(state: Mapping[str, Shaped]) -> int | None:
@@ -52,17 +68,32 @@ def infer_classes(state: Mapping[str, Shaped]) -> int | None:
     return shape[0] if len(shape) == 2 and shape[0] else None
 
 
-def infer_families(state: Mapping[str, Any]) -> tuple[str, ...]:
+def infer_families(state: Mapping[str, Shaped]) -> tuple[str, ...]:
     """Return the families that the weights may be of, for they look alike; the usual one first."""
     if _is_imagenet(state):
-        has_bottlenecks = any(name.endswith(".conv3.weight") for name in state)
-        return IMAGENET_FAMILIES if has_bottlenecks else IMAGENET_FAMILIES[:1]
+        return IMAGENET_FAMILIES if _has_bottlenecks(state) else IMAGENET_FAMILIES[:1]
+    if has_norm_first(state):
+        return ("preact-bottleneck",) if _has_bottlenecks(state) else ("wide" if infer_width(state) > 1 else "preact",)
     return ("residual", "plain") if infer_shortcut(state) == "A" else ("residual",)
+
+
+def fits_recipe(recipe: Recipe, state: Mapping[str, Shaped]) -> bool:
+    """Say whether weights look like those of a recipe's network."""
+    families = infer_families(state)
+    looks = "A" if recipe.family == "plain" or recipe.shortcut.startswith("A") else recipe.shortcut
+    return (recipe.family in families or (recipe.family, families) == ("wide", ("preact",))) and (
+        (recipe.depth, recipe.width, looks)
+        == (infer_depth(state, recipe.family), infer_width(state), infer_shortcut(state))
+    )
 
 
 def has_norm_first(state: Mapping[str, Any]) -> bool:
     """Say whether the weights are of a pre-activation or wide network of ours: a batch norm after the last block."""
-    return {"norm.weight", "norm.running_mean", "layer3.0.bn1.weight"} <= set(state)
+    return {"norm.weight", "norm.running_mean", "layer1.0.conv1.weight", "layer3.0.bn1.weight"} <= set(state)
+
+
+def _has_bottlenecks(state: Mapping[str, Any]) -> bool:
+    return any(name.endswith(".conv3.weight") for name in state)
 
 
 def misfits(own: Mapping[str, Shaped], state: Mapping[str, Shaped]) -> list[tuple[str, list[str]]]:
