@@ -17,7 +17,7 @@ defaults and, where a method has one, its source.  Each is a flag of `reslab tra
 [`reslab.train`](python.md).  `reslab presets` shows the values of the published recipes, and `reslab presets NAME`
 where each is taken from.  The defaults below are those of a bare `Recipe()`; a preset sets its own.
 
-This page is made from the docstrings in `src/reslab/recipe.py` by `python docs/recipe_fields.py`.
+This page is made from the docstrings in `src/reslab/recipe/recipe.py` by `python docs/recipe_fields.py`.
 """
 
 GROUPS = {

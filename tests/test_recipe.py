@@ -136,6 +136,7 @@ OTHER_VALUES: dict[str, Scalar] = {
     "cutout": 16,
     "mixup": 0.2,
     "width": 4,
+    "dropout": 0.3,
     "adam_beta_mean": 0.8,
     "adam_beta_square": 0.99,
     "adam_epsilon": 1e-6,
@@ -158,6 +159,7 @@ NEEDED: dict[str, dict[str, Scalar]] = {
     "adam_epsilon": {"optimiser": "adam"},
     "randaugment_magnitude": {"randaugment": 1},
     "width": {"family": "wide", "depth": 28},
+    "dropout": {"family": "wide", "depth": 28},
     "final_rate": {"schedule": "cosine"},
     "cycle_rise": {"schedule": "one-cycle", "warmup": "none"},
     "cycle_start": {"schedule": "one-cycle", "warmup": "none"},
@@ -196,7 +198,7 @@ def test_what_plays_no_part_with_another_optimiser_schedule_or_network_is_neutra
     cosine = Recipe(schedule="cosine")
     assert vary(cosine, first_drop=10, second_drop=20, third_drop=30, drop_factor=0.5) == cosine
     assert Recipe(randaugment_magnitude=9) == Recipe()
-    assert Recipe(width=4) == Recipe()
+    assert Recipe(width=4, dropout=0.3) == Recipe()
     wide = Recipe(family="wide", depth=28, width=10)
     assert wide.shortcut == "B"
     assert (wide.network_name, Recipe(family="preact", depth=110).network_name) == ("wrn28-10", "preact110")
@@ -213,6 +215,7 @@ def test_what_plays_no_part_with_another_optimiser_schedule_or_network_is_neutra
         ({"schedule": "linear"}, "first_drop", "first_drop plays no part here: it is for schedule step, not linear"),
         ({}, "warmup_length", "it is for warmup fixed or linear, not none"),
         ({}, "width", "width plays no part here: it is for family wide, not residual"),
+        ({"family": "preact"}, "dropout", "dropout plays no part here: it is for family wide, not preact"),
         ({}, "randaugment_magnitude", "it is for randaugment of 1 or more"),
     ],
 )
@@ -278,6 +281,7 @@ def test_equal_numbers_of_other_types_are_the_same_recipe() -> None:
         ("warmup_error", 101, "warmup_error must be in"),
         ("warmup_length", 0, "warmup_length must be above 0"),
         ("width", 0, "width must be 1 to 64, not 0"),
+        ("dropout", 1.0, "dropout must be 0 or more and below 1, not 1.0"),
         ("randaugment", 15, "randaugment must be 0 to 14 operations, not 15"),
         ("randaugment_magnitude", 31, "randaugment_magnitude must be 0 to 30, not 31"),
         ("cutout", 65, "cutout must be 0 to 64 pixels, not 65"),
@@ -456,7 +460,7 @@ def test_fields_added_later_have_their_neutral_value_by_default() -> None:
 
 def test_new_semantics_make_new_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     before = Recipe().id
-    monkeypatch.setattr(recipe_module, "SEMANTICS", recipe_module.SEMANTICS + 1)
+    monkeypatch.setattr("reslab.recipe.recipe.SEMANTICS", recipe_module.SEMANTICS + 1)
     assert Recipe().id != before
 
 

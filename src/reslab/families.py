@@ -28,6 +28,8 @@ class Family:
     projects: bool = False
     """Whether its shortcuts are projections where the size changes, whatever the recipe says."""
     has_width: bool = False
+    has_dropout: bool = False
+    """Whether its blocks can drop values between their convolutions."""
     norm_follows: bool = True
     """Whether batch norm takes the output of every convolution.  Where not, the weights of some have a size that \
 counts: Muon leaves these to SGD, layer responses leave them out, and the kernels train single layers only, on the \
@@ -79,6 +81,7 @@ FAMILIES: dict[str, Family] = {
         examples=(16, 22, 28, 40),
         projects=True,
         has_width=True,
+        has_dropout=True,
         norm_follows=False,
     ),
 }

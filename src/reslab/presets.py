@@ -456,7 +456,7 @@ _WIDE = Preset(
         drop_factor=0.2,
     ),
     notes=(
-        "Without dropout, as its WRN-28-10 of 4.00% and 19.25%; ResLab has no dropout.",
+        "Without dropout, as its WRN-28-10 of 4.00% and 19.25%; with dropout 0.3 the source has 3.89% and 18.85%.",
         "The linear layer's bias starts at zero; here, with he-fan-out, it is uniform as its weights are.",
         "Its later figures, which these are, normalise by the mean and deviation of the channels; the first version of "
         "the paper whitened the images.",

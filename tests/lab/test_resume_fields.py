@@ -1,11 +1,17 @@
-"""A run with each of the later fields of a recipe, stopped within an epoch, ends with the bits of one that was not."""
+"""A run with each of the later fields of a recipe, stopped within an epoch, ends with the bits of one that was not.
 
+Pre-activation and wide networks train by our kernels layer by layer here, where there are any.
+"""
+
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from lab_runs import make, outcome, small
 
+from reslab.families import family_of
+from reslab.kernels.build import kernels
 from reslab.lab.one_run import execute
 from reslab.lab.settings import Settings
 from reslab.recipe import Scalar
@@ -27,6 +33,8 @@ FIELDS: dict[str, dict[str, Scalar]] = {
     "preact": {"family": "preact"},
     "preact-bottleneck": {"family": "preact-bottleneck", "depth": 11, "shortcut": "A"},
     "wide": {"family": "wide", "depth": 10, "width": 2},
+    "dropout": {"family": "wide", "depth": 10, "width": 2, "dropout": 0.3},
+    "dropout in bf16": {"family": "wide", "depth": 10, "width": 2, "dropout": 0.3, "precision": "bf16"},
     "all at once": {
         "optimiser": "adamw",
         "learning_rate": 0.001,
@@ -39,7 +47,7 @@ FIELDS: dict[str, dict[str, Scalar]] = {
     },
     "muon, before activation": {"optimiser": "muon", "family": "preact", "ema_decay": 0.9},
 }
-QUICK = ("all at once", "muon, before activation", "wide", "three drops")
+QUICK = ("all at once", "muon, before activation", "dropout", "three drops")
 """Between them every kind of state that a checkpoint has; the others run in the deep profile."""
 SETTINGS = Settings(threads=1, checkpoint_seconds=1000.0)
 
@@ -76,3 +84,7 @@ def test_a_stopped_run_ends_with_the_same_bits(name: str, tmp_path: Path, plain:
     assert execute(stopped, SETTINGS) == "finished"
     assert outcome(stopped) == outcome(whole)
     assert outcome(whole)[0] != plain  # the field did something
+    if not family_of(recipe.family).norm_follows and kernels().multiplies_float:
+        used = [each["kernels"] for files in (whole, stopped) for each in (files.provenance() or {})["attempts"]]
+        assert len(used) == 3
+        assert all(re.search(r"3x3 convolution.* in \d\d+ layers, one at a time", words) for words in used), used

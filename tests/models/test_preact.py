@@ -13,7 +13,14 @@ pytestmark = pytest.mark.usefixtures("torch_settings")
 KINDS = [("preact", 8, "A", 1), ("preact", 14, "B", 1), ("preact-bottleneck", 11, "B", 1), ("wide", 10, "B", 2)]
 
 
-def make(family: str, depth: int, shortcut: str, width: int = 1, checkpoint_activations: bool = False) -> nn.Module:
+def make(
+    family: str,
+    depth: int,
+    shortcut: str,
+    width: int = 1,
+    checkpoint_activations: bool = False,
+    dropout: float = 0.0,
+) -> nn.Module:
     return build(
         family,
         depth,
@@ -22,6 +29,7 @@ def make(family: str, depth: int, shortcut: str, width: int = 1, checkpoint_acti
         initialisation="he-fan-out",
         seed=0,
         width=width,
+        dropout=dropout,
         checkpoint_activations=checkpoint_activations,
     )
 
@@ -99,6 +107,52 @@ def test_shortcuts_are_those_of_the_sources() -> None:
         [nothing, ZeroPadding, ZeroPadding],
     ]
     assert isinstance(deep.get_submodule("layer1.0"), PreActBottleneck)
+
+
+def dropping(network: nn.Module, x: Tensor, masks: list[Tensor]) -> Tensor:
+    """Compute a wide network in training with plain operations, the values between convolutions times these masks."""
+    assert isinstance(network, PreActResNet)
+    left = iter(masks)
+    x = network.conv1(x)
+    for stage in (network.layer1, network.layer2, network.layer3):
+        for block in stage:
+            assert isinstance(block, PreActBlock)
+            before = F.relu(block.bn1(x))
+            y = F.relu(block.bn2(block.conv1(before))) * next(left)
+            x = block.conv2(y) + (x if block.downsample is None else block.downsample(before))
+    logits: Tensor = network.fc(F.relu(network.norm(x)).mean((2, 3)))
+    return logits
+
+
+@pytest.mark.parametrize("checkpoint_activations", [False, True])
+def test_dropout_is_between_the_convolutions_after_relu(checkpoint_activations: bool) -> None:
+    """Zagoruyko and Komodakis 2016, section 2.4, against plain operations with the same chance, both ways."""
+    network = make("wide", 16, "B", 2, checkpoint_activations, dropout=0.3)
+    shapes = [(4, channels, side, side) for channels, side in ((32, 32), (64, 16), (128, 8)) for _ in range(2)]
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        masks = [F.dropout(torch.ones(shape), 0.3) for shape in shapes]  # 0, or 1 / (1 - 0.3)
+        assert all(sorted(set(mask.flatten().tolist())) == pytest.approx([0, 1 / 0.7]) for mask in masks)
+        zeros = sum(int((mask == 0).sum()) for mask in masks) / sum(mask.numel() for mask in masks)
+        assert zeros == pytest.approx(0.3, abs=0.005)
+        outcomes = []
+        for compute in (lambda: network(images()), lambda: dropping(network, images(), masks)):
+            torch.manual_seed(5)
+            network.zero_grad()
+            logits = compute()
+            F.cross_entropy(logits, torch.tensor([0, 1, 2, 3])).backward()  # type: ignore[no-untyped-call]
+            outcomes.append([logits, *(one.grad.clone() for one in network.parameters() if one.grad is not None)])
+    for ours, plain in zip(*outcomes, strict=True):
+        torch.testing.assert_close(ours, plain, rtol=1e-4, atol=1e-5)
+    network.eval()
+    assert torch.equal(network(images()), network(images()))
+
+
+def test_without_a_chance_nothing_is_dropped_and_the_others_have_no_dropout() -> None:
+    state = torch.get_rng_state()
+    make("wide", 10, "B", 1)(images())
+    make("preact", 8, "A", 1, dropout=0.5)(images())
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.parametrize(("family", "depth", "shortcut", "width"), KINDS)

@@ -69,13 +69,14 @@ def recorder(state: State) -> Recorder:
 
     def record(function: Callable[[], None]) -> Callable[[], None]:
         tensors = [*state.tensors(), *state.totals.tensors()]
-        before = [tensor.detach().clone() for tensor in tensors]
+        before, chance = [tensor.detach().clone() for tensor in tensors], torch.get_rng_state()
         operations = Operations()
         with operations:
             function()
         with torch.no_grad():
             for tensor, value in zip(tensors, before, strict=True):
                 tensor.copy_(value)
+        torch.set_rng_state(chance)
         return operations.again
 
     return record
@@ -124,6 +125,27 @@ def test_replayed_steps_are_the_direct_ones_to_the_bit(name: str) -> None:
     assert bits(replayed) == bits(direct)
     assert step.remark is None
     assert expected[0]["images"] == 22
+
+
+def test_dropout_draws_the_same_replayed() -> None:
+    of, images = recipe(), Images()
+    draws = [draw for epoch in range(3) for draw in images.draws(epoch)]
+    ended = []
+    for is_recorded in (False, True):
+        linear = torch.nn.Linear(50, 3)
+        torch.nn.init.constant_(linear.weight, 0.01)
+        torch.nn.init.zeros_(linear.bias)
+        module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.5), linear)
+        state = start(module, of, images.num_batches, CPU)
+        step = recorded(state, of, images) if is_recorded else DirectStep(stepper(state, of), images.render)
+        state.module.train()
+        with torch.random.fork_rng():
+            for number, draw in enumerate(draws):
+                torch.manual_seed(number)
+                step(draw, 0.05, state.totals)
+        assert step.remark is None
+        ended.append(bits(state))
+    assert ended[0] == ended[1]
 
 
 def test_the_recording_is_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,6 +148,7 @@ def build_network(
         recipe.shortcut,
         num_classes,
         width=recipe.width,
+        dropout=recipe.dropout,
         initialisation=recipe.initialisation,
         seed=seed,
         checkpoint_activations=checkpoint_activations,

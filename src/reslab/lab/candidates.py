@@ -8,12 +8,19 @@ from typing import Any
 from reslab.datasets import DATASETS, known
 from reslab.errors import CheckpointError, ResLabError
 from reslab.lab.store import RunFiles
-from reslab.models.fitting import has_norm_first, infer_classes, infer_depth, infer_families, infer_shortcut
+from reslab.models.fitting import (
+    fits_recipe,
+    infer_classes,
+    infer_depth,
+    infer_families,
+    infer_shortcut,
+    infer_width,
+)
 from reslab.models.networks import skeleton
 from reslab.models.weights import WeightsFile, load_into
 from reslab.presets import preset_recipe
 from reslab.recipe import CHOICES, IMAGENET_FAMILIES, Recipe, Scalar, vary
-from reslab.recipe_checks import UNMEASURED
+from reslab.recipe.checks import UNMEASURED
 
 DEFAULT_PRESET = "assignment"
 """Where no preset is named, what a recipe needs and measuring does not (rates, lengths) is that of this one."""
@@ -71,16 +78,11 @@ def candidates(weights: WeightsFile, path: Path, asked: Asked) -> Candidates:
     Raises `CheckpointError` where the weights do not fit what was said.
     """
     state = weights.weights
-    if asked.family is None and has_norm_first(state):
-        raise CheckpointError(
-            "the weights are of a pre-activation or wide network, of which a file does not tell all: measure their run "
-            "with reslab evaluate RUN, or give --family preact, or --family preact-bottleneck and --depth"
-        )
     run, remarks = (None, []) if asked.preset is not None else _run_beside(path, weights)
     said = None if run is None else run.read_run().recipe
     dataset, dataset_by = _dataset(state, asked, said)
-    depth = asked.depth or infer_depth(state) or (said.depth if said else 20)
     families = _families(state, asked, said)
+    depth = asked.depth or infer_depth(state, families.options[0]) or (said.depth if said else 20)
     shortcuts = _shortcuts(state, asked, said)
     if asked.shortcut is not None and asked.family is None and asked.shortcut != "none":
         families = _Decided(tuple(one for one in families.options if one != "plain") or ("residual",), families.by)
@@ -95,6 +97,7 @@ def candidates(weights: WeightsFile, path: Path, asked: Asked) -> Candidates:
                 fields: dict[str, Scalar] = {
                     "family": family,
                     "depth": depth,
+                    "width": infer_width(state),
                     "shortcut": shortcut,
                     "normalisation": normalisation,
                 }
@@ -126,12 +129,7 @@ def _run_beside(path: Path, weights: WeightsFile) -> tuple[RunFiles | None, list
         recipe = files.read_run().recipe
     except ResLabError as error:
         return None, [f"the run.json next to the weights is ignored: {error}"]
-    state = weights.weights
-    looks = "A" if recipe.family == "plain" or recipe.shortcut.startswith("A") else recipe.shortcut
-    is_own = (recipe.depth, looks) == (infer_depth(state), infer_shortcut(state)) and recipe.family in infer_families(
-        state
-    )
-    if not is_own:
+    if not fits_recipe(recipe, weights.weights):
         return None, [
             f"the run.json next to the weights is ignored: it describes {recipe.network_name}, which does not fit them"
         ]
@@ -219,7 +217,7 @@ def _flags(
 
 def _check_fits(recipe: Recipe, state: Mapping[str, Any], asked: Asked) -> None:
     """Raise `CheckpointError` where the weights do not fit the network, with what was said that may be wrong."""
-    network = skeleton(recipe.family, recipe.depth, recipe.shortcut, infer_classes(state) or 10)
+    network = skeleton(recipe.family, recipe.depth, recipe.shortcut, infer_classes(state) or 10, width=recipe.width)
     try:
         load_into(network.to_empty(device="cpu"), state)
     except CheckpointError as error:

@@ -181,7 +181,7 @@ def _train(
             stoppable,
             device=device,
             clock=time.perf_counter,
-            chance=None if source is None else run.seed,
+            chance=run.seed if source is not None or run.recipe.dropout else None,
         ):
             now = time.monotonic()
             match event:

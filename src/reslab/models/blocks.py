@@ -73,7 +73,7 @@ class Checkpointed(nn.Module):
             super().forward,
             x,
             use_reentrant=False,
-            preserve_rng_state=False,
+            preserve_rng_state=bool(getattr(self, "dropout", 0.0)),  # the same values are dropped again
             context_fn=self._contexts,
         )
         return y

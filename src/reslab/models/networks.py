@@ -33,6 +33,7 @@ class Plan:
     shortcut: str
     num_classes: int
     width: int = 1
+    dropout: float = 0.0
     in_channels: int = 3
     checkpoint_activations: bool = False
 
@@ -51,6 +52,7 @@ def build(
     initialisation: str,
     seed: int,
     width: int = 1,
+    dropout: float = 0.0,
     in_channels: int = 3,
     checkpoint_activations: bool = False,
 ) -> nn.Module:
@@ -67,6 +69,7 @@ def build(
         shortcut,
         num_classes,
         width=width,
+        dropout=dropout,
         in_channels=in_channels,
         checkpoint_activations=checkpoint_activations,
     ).to_empty(device="cpu")
@@ -81,6 +84,7 @@ def skeleton(
     num_classes: int,
     *,
     width: int = 1,
+    dropout: float = 0.0,
     in_channels: int = 3,
     checkpoint_activations: bool = False,
 ) -> "ResNet | ImageNetResNet | PreActResNet":
@@ -95,7 +99,8 @@ def skeleton(
     if FAMILIES[family].has_shortcuts and shortcut == "none":
         raise ResLabError("a residual network needs a shortcut: A, A-centred, B or C")
     with torch.device("meta"):
-        return BUILDERS[family](Plan(family, depth, shortcut, num_classes, width, in_channels, checkpoint_activations))
+        plan = Plan(family, depth, shortcut, num_classes, width, dropout, in_channels, checkpoint_activations)
+        return BUILDERS[family](plan)
 
 
 def _resnet(plan: Plan) -> "ResNet":
@@ -129,6 +134,7 @@ def _preact(plan: Plan) -> PreActResNet:
         num_classes=plan.num_classes,
         in_channels=plan.in_channels,
         bottlenecks=bottlenecks,
+        dropout=plan.dropout if FAMILIES[plan.family].has_dropout else 0.0,
         checkpoint_activations=plan.checkpoint_activations,
     )
 

@@ -4,7 +4,11 @@ He et al. 2016, "Identity Mappings in Deep Residual Networks", figure 1 (b); Zag
 Residual Networks", table 1.  Batch norm and ReLU come before each convolution, so that nothing is done to a sum.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from reslab.models.blocks import Checkpointed, ZeroPadding, make_stage, relu_after
 from reslab.recipe import unhandled
@@ -13,12 +17,15 @@ from reslab.recipe import unhandled
 class PreActBlock(nn.Module):
     """Two 3x3 convolutions, each after batch norm and ReLU, and a shortcut around them.
 
-    A shortcut that changes anything takes what the first ReLU gives, as the convolutions do; an identity takes the
-    input.  Projections have no batch norm.
+    With `dropout`, each value between them, after the second ReLU, is zero with this chance in training, the others
+    larger by 1 / (1 - chance) (Zagoruyko and Komodakis 2016, figure 1 (d) and section 2.4).  A shortcut that changes
+    anything takes what the first ReLU gives, as the convolutions do; an identity takes the input.  Projections have no
+    batch norm.
     """
 
-    def __init__(self, in_channels: int, channels: int, stride: int, shortcut: str) -> None:
+    def __init__(self, in_channels: int, channels: int, stride: int, shortcut: str, *, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = dropout
         self.bn1 = nn.BatchNorm2d(in_channels)
         self.conv1 = nn.Conv2d(in_channels, channels, 3, stride=stride, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
@@ -28,6 +35,8 @@ class PreActBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         activated = relu_after(self.bn1, self.bn1(x))
         y = relu_after(self.bn2, self.bn2(self.conv1(activated)))
+        if self.dropout:
+            y = F.dropout(y, self.dropout, self.training)
         total: Tensor = self.conv2(y) + (x if self.downsample is None else self.downsample(activated))
         return total
 
@@ -81,14 +90,15 @@ class PreActResNet(nn.Module):
         num_classes: int,
         in_channels: int,
         bottlenecks: bool = False,
+        dropout: float = 0.0,
         checkpoint_activations: bool = False,
     ) -> None:
         super().__init__()
-        block: type[nn.Module]
+        block: Callable[[int, int, int, str], nn.Module]
         if bottlenecks:
             block = CheckpointedPreActBottleneck if checkpoint_activations else PreActBottleneck
         else:
-            block = CheckpointedPreActBlock if checkpoint_activations else PreActBlock
+            block = partial(CheckpointedPreActBlock if checkpoint_activations else PreActBlock, dropout=dropout)
         narrow, middle, wide = channels
         self.conv1 = nn.Conv2d(in_channels, FIRST_CHANNELS, 3, padding=1, bias=False)
         self.layer1 = make_stage(block, num_blocks, FIRST_CHANNELS, narrow, 1, shortcut)

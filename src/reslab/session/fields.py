@@ -19,6 +19,7 @@ class StudyFields(TypedDict, total=False):
     mixup: float
     family: str
     width: int
+    dropout: float
     shortcut: str
     initialisation: str
     batch_size: int

@@ -96,12 +96,13 @@ class RecordedStep(DirectStep):
             step()
             return None
         tensors = [*self._state(), *totals.tensors()]
-        before = _copies(tensors)
+        before, chance = _copies(tensors), _chance(totals.loss.device)
         replay()
         replayed = _copies(tensors)
         with torch.no_grad():
             for tensor, value in zip(tensors, before, strict=True):
                 tensor.copy_(value)
+        _draw_from(chance, totals.loss.device)  # dropout draws the same both ways
         step()
         if totals.stopped.item():
             self._gave_up = True  # the loss was not finite: nothing to compare, and no step to come that would count
@@ -161,6 +162,18 @@ def _release(device: torch.device) -> None:
     if device.type == "cuda":
         with _RECORDING, contextlib.suppress(RuntimeError):  # after a spoiled recording torch may refuse to
             torch.cuda.empty_cache()
+
+
+def _chance(device: torch.device) -> list[Tensor]:
+    """Return where torch's random numbers stand, those of the host and of the device."""
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
+
+
+def _draw_from(chance: list[Tensor], device: torch.device) -> None:
+    """Let random numbers go on from where they stood."""
+    torch.set_rng_state(chance[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(chance[1], device)
 
 
 def _copies(tensors: Iterable[Tensor]) -> list[Tensor]:

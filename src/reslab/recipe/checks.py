@@ -8,7 +8,7 @@ from reslab.errors import ResLabError
 from reslab.families import check_depth, family_of
 
 if TYPE_CHECKING:
-    from reslab.recipe import Recipe
+    from reslab.recipe.recipe import Recipe
 
 UNMEASURED = ("channel-2023", "imagenet", "per-image")
 """Normalisations that need no pass over the training images: those that imagefolder can have."""
@@ -38,6 +38,7 @@ def check_values(recipe: "Recipe") -> None:
         not family_of(recipe.family).has_shortcuts or recipe.shortcut != "none",
         "a residual network needs a shortcut: A, A-centred, B or C",
     )
+    require(0 <= recipe.dropout < 1, f"dropout must be 0 or more and below 1, not {recipe.dropout}")
     require(1 <= recipe.width <= 64, f"width must be 1 to 64, not {recipe.width}")
     if known(recipe.dataset).in_files:
         require(recipe.mirror != "alternating", "images of imagefolder are mirrored at random or not at all")

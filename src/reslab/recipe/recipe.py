@@ -1,24 +1,22 @@
-"""A recipe says all that decides what a training comes to, up to rounding; a run is a recipe and a seed.
+"""Recipe and run as values, and the identity that they are the hash of.
 
 A recipe is flat, one scalar a field, so that it is a row of a table, a set of command-line flags and a line
 in a diff.  What changes no number (worker processes, how often a checkpoint is taken), or only how numbers are rounded
 (device, threads, kernels), is not in it.
 """
 
-import contextlib
 import hashlib
-import itertools
 import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Self, cast
+from typing import Any, Self
 
-from reslab.datasets import DATASETS, images_used, is_brought, is_named, known, placeless
-from reslab.errors import ResLabError, nearest
-from reslab.families import FAMILIES, family_of
+from reslab.errors import ResLabError
+from reslab.families import family_of
 from reslab.own_code import Reference, parse
-from reslab.recipe_checks import check_values
+from reslab.recipe.checks import check_values
+from reslab.recipe.fields import ADDED_LATER, FILLED_IN, OWN_NETWORK, Scalar, coerced
+from reslab.recipe.roles import ONLY_WITH, without_effect
 
 SEMANTICS = 1
 """Raised by a change of the mathematics that no field of `Recipe` shows, and not by one of rounding.
@@ -26,7 +24,7 @@ SEMANTICS = 1
 It is part of what every id is the hash of: raising it gives all runs new ids.
 """
 
-Scalar = str | int | float | bool
+_set = object.__setattr__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +86,9 @@ imagenet-1x1 (stride in its first 1x1, as in the paper)."""
     width: int = 1
     """Times that a wide network has the usual 16, 32 and 64 filters, as 10 in WRN-28-10.  The other families have \
 none."""
+    dropout: float = 0.0
+    """Chance of each value between the two 3x3 convolutions of a wide network's block to be set to zero in training, \
+in [0, 1) (Zagoruyko and Komodakis 2016, section 2.4: 0.3 on CIFAR, 0.4 on SVHN)."""
     shortcut: str = "A"
     """Shortcut where the size changes: A (identity, zero channels appended), A-centred (zeros on both sides) or B \
 (projection); or C (projection everywhere).  A plain network has none, a wide one B."""
@@ -170,13 +171,13 @@ the first drop."""
     """Precision of convolutions and activations: fp32 or bf16 (weights and statistics stay fp32)."""
 
     def __post_init__(self) -> None:
-        network = _coerce("network", str, self.network)
+        network = coerced("network", str, self.network)
         own = OWN_NETWORK if network else {}
         for field in fields(self):
-            value = own[field.name] if field.name in own else _coerce(field.name, field.type, getattr(self, field.name))
+            value = own[field.name] if field.name in own else coerced(field.name, field.type, getattr(self, field.name))
             _set(self, field.name, value)
         check_values(self)
-        for name, value in _irrelevant(self).items():
+        for name, value in without_effect(self, _DEFAULTS).items():
             _set(self, name, value)
 
     @classmethod
@@ -253,230 +254,6 @@ def canonical_json(recipe: Recipe) -> str:
     return json.dumps({"semantics": SEMANTICS, **values}, sort_keys=True, separators=(",", ":"))
 
 
-def vary(recipe: Recipe, **changes: Scalar) -> Recipe:
-    """Return the recipe with some fields changed; an unknown field or value raises `ResLabError`."""
-    if recipe.shortcut == "none" and changes.get("family", recipe.family) != recipe.family:
-        changes = {"shortcut": "A", **changes}  # a plain recipe has forgotten which
-    if recipe.network and changes.get("network", recipe.network) == "":
-        usual = {name: getattr(Recipe(), name) for name in OWN_NETWORK}
-        changes = {**usual, **changes}
-    return Recipe.from_mapping({**to_mapping(recipe), **changes})
-
-
-def stretch(recipe: Recipe, epochs: float) -> Recipe:
-    """Return the recipe at another length in epochs, its drops at the same shares of it.
-
-    Drops are rounded to whole epochs, halves upwards (82 epochs of 81/122 in 164 give 41/61), unless that
-    would put both at one place or one at an end, as in trainings of two or three epochs.
-    """
-    if not epochs > 0 or not math.isfinite(epochs):
-        raise ResLabError(f"epochs must be above 0, not {epochs!r}")
-    drops = [recipe.first_drop, recipe.second_drop, *([recipe.third_drop] if recipe.third_drop else [])]
-    if recipe.schedule_unit == "epochs" and recipe.length == epochs:
-        return recipe
-    exact = [drop / recipe.length * epochs for drop in drops]
-    whole = [float(math.floor(drop + 0.5)) for drop in exact]
-    places = [0.0, *whole, epochs]
-    distinct = all(one < other for one, other in itertools.pairwise(places))
-    first, second, *third = whole if distinct else exact
-    warmup_length = recipe.warmup_length
-    if recipe.schedule_unit == "iterations" or recipe.warmup == "linear":
-        warmup_length *= epochs / recipe.length
-    return vary(
-        recipe,
-        schedule_unit="epochs",
-        length=epochs,
-        first_drop=first,
-        second_drop=second,
-        third_drop=third[0] if third else 0.0,
-        warmup_length=warmup_length,
-    )
-
-
-def images_trained_on(recipe: Recipe) -> int | None:
-    """Return how many images a recipe trains on; None where the name of its data set does not tell."""
-    size = known(recipe.dataset).size
-    if size is None:
-        return None
-    return images_used(size.num_train, train_share=recipe.train_share, holdout=recipe.holdout)
-
-
-def differing_fields(recipes: list[Recipe]) -> tuple[str, ...]:
-    """Return the names of the fields in which the recipes are not all alike, in order."""
-    return tuple(name for name in field_names() if len({getattr(recipe, name) for recipe in recipes}) > 1)
-
-
-def check_plays_a_part(recipes: Sequence[Recipe], given: Iterable[str]) -> None:
-    """Raise `ResLabError` where a field that a user gave changes none of the recipes, as Adam's beta does with SGD."""
-    for name in given:
-        needed = [_needed(recipe, name) for recipe in recipes]
-        if needed and all(needed):
-            raise ResLabError(f"{name} plays no part here: it is for {needed[0]}")
-
-
-def plays_a_part(recipe: Recipe, name: str) -> bool:
-    """Say whether a field changes anything in this recipe, as the drops do only where the rate falls in steps."""
-    return not _needed(recipe, name)
-
-
-def _needed(recipe: Recipe, name: str) -> str:
-    """Return what a field would play a part with, in words; "" where it plays one."""
-    if name == "width" and not family_of(recipe.family).has_width:
-        return f"family {' or '.join(key for key, family in FAMILIES.items() if family.has_width)}, not {recipe.family}"
-    if name == "randaugment_magnitude" and recipe.randaugment == 0:
-        return "randaugment of 1 or more"
-    name = "drop_factor" if name in ("first_drop", "second_drop") else name  # these go together
-    if name not in _ONLY_WITH:
-        return ""
-    field, values = _ONLY_WITH[name]
-    chosen = getattr(recipe, field)
-    return "" if chosen in values else f"{field} {' or '.join(values)}, not {chosen}"
-
-
-def unhandled(field: str, value: str) -> ResLabError:
-    """Return the error of code that has no case for a value: it must not do what another value asks for."""
-    return ResLabError(f"ResLab knows of {field} {value}, but not what to do with it")
-
-
-def random_stream(seed: int, purpose: str, epoch: int = 0) -> int:
-    """Return the 64-bit key of a random stream, by a hash: no two (seed, purpose, epoch) share one."""
-    digest = hashlib.sha256(f"{seed}/{purpose}/{epoch}".encode()).digest()
-    return int.from_bytes(digest[:8], "little")
-
-
-CHOICES: dict[str, tuple[str, ...]] = {
-    "dataset": tuple(DATASETS),
-    "normalisation": ("pixel-mean", "channel", "channel-2023", "imagenet", "per-image"),
-    "padding": ("mean", "black", "reflect"),
-    "mirror": ("random", "alternating", "none"),
-    "family": tuple(FAMILIES),
-    "shortcut": ("A", "A-centred", "B", "C", "none"),
-    "initialisation": ("he-fan-in", "he-fan-out"),
-    "optimiser": ("sgd", "muon", "adam", "adamw"),
-    "decay_scope": ("all", "weights"),
-    "schedule_unit": ("epochs", "iterations"),
-    "schedule": ("step", "linear", "cosine", "one-cycle"),
-    "warmup": ("none", "until-error", "fixed", "linear"),
-    "precision": ("fp32", "bf16"),
+_DEFAULTS: dict[str, Scalar] = {
+    field.name: coerced(field.name, field.type, field.default) for field in fields(Recipe) if field.name in ONLY_WITH
 }
-"""The allowed values of the fields that name something."""
-
-IMAGENET_FAMILIES = tuple(name for name, family in FAMILIES.items() if family.is_for_imagenet)
-"""The families of He et al. 2016, table 1, whose depths are `families.IMAGENET_DEPTHS`."""
-
-FILLED_IN = ("images",)
-"""Fields that a user never writes: ResLab finds their values where it plans."""
-
-OWN_NETWORK: dict[str, Scalar] = {"family": "own", "depth": 0, "shortcut": "none", "initialisation": "own"}
-"""What a recipe says of a network of the user's own in the fields that describe ours."""
-
-ADDED_LATER: dict[str, Scalar] = {
-    "images": "",
-    "network": "",
-    "image_size": 32,
-    "schedule": "step",
-    "optimiser": "sgd",
-    "muon_rate": 0.02,
-    "muon_momentum": 0.95,
-    "randaugment": 0,
-    "randaugment_magnitude": 5.0,
-    "cutout": 0,
-    "mixup": 0.0,
-    "width": 1,
-    "adam_beta_mean": 0.9,
-    "adam_beta_square": 0.999,
-    "adam_epsilon": 1e-8,
-    "clip_norm": 0.0,
-    "ema_decay": 0.0,
-    "third_drop": 0.0,
-    "final_rate": 0.0,
-    "cycle_rise": 0.3,
-    "cycle_start": 0.04,
-    "cycle_end": 4e-6,
-}
-"""Fields younger than the first release, each with the value that changes nothing."""
-
-_set = object.__setattr__
-
-_KINDS: dict[Any, tuple[type, str]] = {
-    str: (str, "text"),
-    int: (int, "a whole number"),
-    float: (float, "a number"),
-    bool: (bool, "true or false"),
-}
-
-
-def _coerce(name: str, kind: Any, value: Any) -> Scalar:
-    python, words = _KINDS[kind]
-    if python is float and isinstance(value, int | float) and not isinstance(value, bool):
-        with contextlib.suppress(OverflowError):
-            value = float(value) + 0.0  # -0.0 is 0.0
-    if not isinstance(value, python) or (python is int and isinstance(value, bool)):
-        raise ResLabError(f"{name} must be {words}, not {value!r}")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ResLabError(f"{name} must be a finite number, not {value!r}")
-    allowed = tuple(DATASETS) if name == "dataset" else CHOICES.get(name)
-    if allowed is not None and value not in allowed and not (name == "dataset" and is_brought(str(value))):
-        raise ResLabError(f"{name} must be one of {', '.join(allowed)}; not {value!r}{nearest(str(value), allowed)}")
-    return cast(Scalar, value)
-
-
-def _irrelevant(recipe: Recipe) -> dict[str, Scalar]:
-    """Return the fields that play no part in this recipe with the value they get, so that equal means equal."""
-    family = family_of(recipe.family)
-    unused: dict[str, Scalar] = {}
-    if is_named(recipe.dataset):
-        unused["images"] = ""
-    elif recipe.images:
-        unused["dataset"] = placeless(recipe.dataset)
-    if (own := recipe.own_network) is not None and own.digest:
-        unused["network"] = f"{own.file}:{own.function}@{own.digest}"  # where the file lay plays no part
-    if not family.has_shortcuts:
-        unused["shortcut"] = "none"
-    if family.projects:
-        unused["shortcut"] = "B"
-    if not family.has_width:
-        unused["width"] = 1
-    if recipe.family == "imagenet-1x1" and recipe.depth < 50:
-        unused["family"] = "imagenet"  # basic blocks have no 1x1 convolution to put the stride in
-    if known(recipe.dataset).in_files:
-        unused["crop_padding"] = 0
-    if unused.get("crop_padding", recipe.crop_padding) == 0:
-        unused["padding"] = "mean"
-    if recipe.weight_decay == 0:
-        unused["decay_scope"] = "all"
-    for name, owners in _ONLY_WITH.items():
-        field, values = owners
-        if getattr(recipe, field) not in values:
-            unused[name] = _NEUTRAL[name]
-    if recipe.randaugment == 0:
-        unused["randaugment_magnitude"] = 5.0
-    if recipe.schedule != "step":
-        unused |= {"first_drop": recipe.length, "second_drop": recipe.length}
-    return unused
-
-
-_ONLY_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
-    "muon_rate": ("optimiser", ("muon",)),
-    "muon_momentum": ("optimiser", ("muon",)),
-    "adam_beta_mean": ("optimiser", ("adam", "adamw")),
-    "adam_beta_square": ("optimiser", ("adam", "adamw")),
-    "adam_epsilon": ("optimiser", ("adam", "adamw")),
-    "momentum": ("optimiser", ("sgd", "muon")),
-    "nesterov": ("optimiser", ("sgd", "muon")),
-    "drop_factor": ("schedule", ("step",)),
-    "third_drop": ("schedule", ("step",)),
-    "final_rate": ("schedule", ("cosine",)),
-    "cycle_rise": ("schedule", ("one-cycle",)),
-    "cycle_start": ("schedule", ("one-cycle",)),
-    "cycle_end": ("schedule", ("one-cycle",)),
-    "warmup_rate": ("warmup", ("until-error", "fixed")),
-    "warmup_error": ("warmup", ("until-error",)),
-    "warmup_length": ("warmup", ("fixed", "linear")),
-}
-"""Fields that play a part only with some values of another field."""
-
-_NEUTRAL: dict[str, Scalar] = {
-    field.name: _coerce(field.name, field.type, field.default) for field in fields(Recipe) if field.name in _ONLY_WITH
-}
-"""The value that these get where they play none."""

@@ -1,0 +1,62 @@
+"""Recipes made from others: some fields changed, another length; and in what recipes differ."""
+
+import itertools
+import math
+
+from reslab.datasets import images_used, known
+from reslab.errors import ResLabError
+from reslab.recipe.fields import OWN_NETWORK, Scalar
+from reslab.recipe.recipe import Recipe, field_names, to_mapping
+
+
+def vary(recipe: Recipe, **changes: Scalar) -> Recipe:
+    """Return the recipe with some fields changed; an unknown field or value raises `ResLabError`."""
+    if recipe.shortcut == "none" and changes.get("family", recipe.family) != recipe.family:
+        changes = {"shortcut": "A", **changes}  # a plain recipe has forgotten which
+    if recipe.network and changes.get("network", recipe.network) == "":
+        usual = {name: getattr(Recipe(), name) for name in OWN_NETWORK}
+        changes = {**usual, **changes}
+    return Recipe.from_mapping({**to_mapping(recipe), **changes})
+
+
+def stretch(recipe: Recipe, epochs: float) -> Recipe:
+    """Return the recipe at another length in epochs, its drops at the same shares of it.
+
+    Drops are rounded to whole epochs, halves upwards (82 epochs of 81/122 in 164 give 41/61), unless that
+    would put both at one place or one at an end, as in trainings of two or three epochs.
+    """
+    if not epochs > 0 or not math.isfinite(epochs):
+        raise ResLabError(f"epochs must be above 0, not {epochs!r}")
+    drops = [recipe.first_drop, recipe.second_drop, *([recipe.third_drop] if recipe.third_drop else [])]
+    if recipe.schedule_unit == "epochs" and recipe.length == epochs:
+        return recipe
+    exact = [drop / recipe.length * epochs for drop in drops]
+    whole = [float(math.floor(drop + 0.5)) for drop in exact]
+    places = [0.0, *whole, epochs]
+    distinct = all(one < other for one, other in itertools.pairwise(places))
+    first, second, *third = whole if distinct else exact
+    warmup_length = recipe.warmup_length
+    if recipe.schedule_unit == "iterations" or recipe.warmup == "linear":
+        warmup_length *= epochs / recipe.length
+    return vary(
+        recipe,
+        schedule_unit="epochs",
+        length=epochs,
+        first_drop=first,
+        second_drop=second,
+        third_drop=third[0] if third else 0.0,
+        warmup_length=warmup_length,
+    )
+
+
+def images_trained_on(recipe: Recipe) -> int | None:
+    """Return how many images a recipe trains on; None where the name of its data set does not tell."""
+    size = known(recipe.dataset).size
+    if size is None:
+        return None
+    return images_used(size.num_train, train_share=recipe.train_share, holdout=recipe.holdout)
+
+
+def differing_fields(recipes: list[Recipe]) -> tuple[str, ...]:
+    """Return the names of the fields in which the recipes are not all alike, in order."""
+    return tuple(name for name in field_names() if len({getattr(recipe, name) for recipe in recipes}) > 1)
