@@ -40,10 +40,10 @@ def test_of_one_seed_the_best_is_named_and_sizes_have_no_interval(tmp_path: Path
     base, *others = groups = _groups(tmp_path, (3.0, 2.0, 5.0, 3.5))
     (answer,) = _answers(groups, [(base, one) for one in others])
     assert (answer.where, answer.words) == ("digits", "best with rate 1, in one seed each")
-    assert answer.size.startswith("rate 2: +2.0")
+    assert answer.size.startswith("rate 2 vs 0: +2.0")
     assert "(" not in answer.size
     assert answer.seeds == "1"
-    assert answer.sentence.startswith("digits: best with rate 1, in one seed each.  rate 2: +2.0")
+    assert answer.sentence.startswith("digits: best with rate 1, in one seed each.  Rate 2 vs 0: +2.0")
     assert answer.sentence.count("(n = 1)") == 1
 
 
@@ -51,12 +51,12 @@ def test_of_several_seeds_directions_are_named_and_the_largest_has_its_interval(
     base, low, same, high = groups = _groups(tmp_path, (3.0, 2.0, 3.0, 5.0), seeds=3)
     (answer,) = _answers(groups, [(base, low), (base, same)])
     assert answer.words == "better with rate 1 than with 0; equal within 0.5 points with 2"
-    assert answer.size.startswith(f"rate 1: {MINUS}0.99 ({MINUS}1.")
+    assert answer.size.startswith(f"rate 1 vs 0: {MINUS}0.99 ({MINUS}1.")
     assert answer.size.count(" to ") == 1
     assert answer.seeds == "3"
     (answer,) = _answers(groups, [(base, low), (base, high)])
     assert answer.words == "better with rate 1 than with 0, worse with 3"
-    assert answer.size.startswith("rate 3: +2.0")
+    assert answer.size.startswith("rate 3 vs 0: +2.0")
     assert _answers(groups, []) == []
 
 
@@ -68,7 +68,7 @@ def test_where_nothing_is_resolved_the_size_is_a_bound_on_all(tmp_path: Path) ->
     assert bound >= max(one.bound for one in answer.effects) > bound - 0.1
     assert f"All differences are within ±{bound:g} points." in answer.sentence
     (one,) = _answers(groups, [(base, others[0])])
-    assert one.size.startswith(("+", MINUS))  # a single one has its own interval
+    assert one.size.startswith(("rate 1 vs 0: +", f"rate 1 vs 0: {MINUS}"))  # a single one has its own interval
 
 
 def test_many_are_counted_rather_than_named(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_the_one_setting_that_is_not_resolved_is_named(tmp_path: Path) -> None:
     base, *others = groups
     (answer,) = _answers(groups, [(base, one) for one in others])
     assert answer.words == "worse with rate 1 than with 0; not resolved with 2"
-    assert answer.size.startswith("rate 1: +")
+    assert answer.size.startswith("rate 1 vs 0: +")
 
 
 def test_the_interval_agrees_with_the_corrected_verdict(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_a_planted_half_point_is_found_and_no_effect_is_not_claimed(tmp_path: Pa
     words = words_of(_blocks(tmp_path, ask("learning-rate", RATES), truth))
     short = next(line for line in words.splitlines() if line.startswith("CIFAR-10: "))
     assert "worse with rate 0.01 than with 0.1; equal within 0.5 points with five others." in short
-    assert "rate 0.01: +1.0" in short
+    assert "Rate 0.01 vs 0.1: +1.0" in short
     assert "better" not in short
     assert "higher (rate 1" not in words
 

@@ -57,7 +57,7 @@ def test_a_step_that_is_shown_is_in_short_where_the_whole_way_is_not(tmp_path: P
     words = _words(tmp_path, options, truths)
     (short,) = [line for line in words.split("\n") if line.startswith("CIFAR-10: ")]
     assert "better with 56 layers than with 20; not resolved with 110." in short
-    assert "  56 layers: \N{MINUS SIGN}5.00 points (95% interval" in short
+    assert "  56 vs 20 layers: \N{MINUS SIGN}5.00 points (95% interval" in short
 
 
 def test_a_step_against_the_whole_way_is_in_short_and_has_its_own_reason(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_step_against_the_whole_way_is_in_short_and_has_its_own_reason(tmp_pat
     words = _words(tmp_path, Options(datasets=("cifar10",), depths=(20, 56, 110), seeds=3), truths)
     first, second = [line for line in words.split("\n") if line.startswith("CIFAR-10: ")]
     assert first.startswith("CIFAR-10: better with 56 and 110 layers than with 20.")
-    assert "56 layers: \N{MINUS SIGN}2.00 points (95% interval" in first
+    assert "56 vs 20 layers: \N{MINUS SIGN}2.00 points (95% interval" in first
     assert second.startswith("CIFAR-10: worse with 110 layers than with 56.")
     assert "+1.00 points (95% interval" in second
     assert "Both errors lower (20 to 56 layers and 20 to 110 layers): the added layers help" in words

@@ -43,7 +43,7 @@ def test_a_row_a_question_leads_to_its_chapter(tmp_path: Path) -> None:
     depth = table.rows[0]
     assert str(depth[0]) == "How does depth change the error?"
     assert depth[1:3] == ("CIFAR-10", "Best with 56 layers, in one seed each.")
-    assert str(depth[3]).startswith("\N{MINUS SIGN}0.")
+    assert str(depth[3]).startswith("56 vs 20 layers: \N{MINUS SIGN}0.")
     assert depth[4] == "1"
     (figure,) = [block for block in blocks if isinstance(block, Figure)]
     assert figure.panels[0].title == "Depth, CIFAR-10"

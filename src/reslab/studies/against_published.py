@@ -126,7 +126,7 @@ def paper_answers(done: Sequence[Group], words: Words) -> list[Answer]:
             margin=number(MARGIN),
         )
         where = f"{dataset_name(group.recipe.dataset)}, {network_name(group.recipe)}"
-        found.append(Answer(where, text, (Effect("", verdict, one.error, (verdict.difference.n_second,)),)))
+        found.append(Answer(where, text, (Effect("vs the paper", verdict, one.error, (verdict.difference.n_second,)),)))
     return found
 
 

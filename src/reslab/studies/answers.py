@@ -18,6 +18,7 @@ from reslab.exhibits.wording import (
     listing,
     network_name,
     number,
+    opened,
     signed,
 )
 from reslab.studies.findings import Findings
@@ -30,7 +31,7 @@ MOST_NAMED = 4
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One difference behind an answer: of `what`, from an error of `first` percent."""
+    """One difference behind an answer: of `what`, such as "8 vs 16 epochs", from an error of `first` percent."""
 
     what: str
     verdict: Verdict
@@ -45,7 +46,7 @@ class Effect:
         assert one.test is not None
         assert first is not None
         found = one.test.difference
-        return cls(label(one.second), one.test, first, (found.n_second, found.n_first))
+        return cls(_pair(label(one.second), label(one.first)), one.test, first, (found.n_second, found.n_first))
 
     @property
     def value(self) -> float:
@@ -82,8 +83,7 @@ class Answer:
             return f"all within ±{self._within}" if self.shown else ""
         (one,) = self.shown
         known = interval(one.verdict.difference, one.verdict.level, one.first)
-        what = f"{one.what}: " if len(self.effects) > 1 else ""
-        return f"{what}{signed(one.verdict.difference.value)}{f' ({known})' if known else ''}"
+        return f"{one.what}: {signed(one.verdict.difference.value)}{f' ({known})' if known else ''}"
 
     @property
     def sentence(self) -> str:
@@ -92,7 +92,7 @@ class Answer:
         if len(self.shown) > 1:
             parts.append(f"All differences are within ±{self._within} points.")
         parts += [
-            f"{f'{one.what}: ' if len(self.effects) > 1 else ''}{size(one.verdict, one.first)}."
+            f"{f'{opened(one.what)}: ' if len(self.effects) > 1 else ''}{size(one.verdict, one.first)}."
             for one in self.shown
             if len(self.shown) == 1
         ]
@@ -104,7 +104,7 @@ class Answer:
         counts = dict.fromkeys(count for one in self.shown for count in one.seeds)
         if len(self.shown) > 1 and len(counts) > 1:
             return f"{min(counts)} to {max(counts)}"
-        return listing(map(str, counts))
+        return " vs ".join(map(str, counts))
 
     @property
     def _within(self) -> str:
@@ -176,6 +176,12 @@ def _named(first: Group, kinds: Mapping[str, Sequence[Group]], label: Label) -> 
         whole = f"{head}{listed}{tail}" if kind == earliest else listed
         found[kind] = whole if len(own) <= MOST_NAMED else counted(len(own), "other")
     return found
+
+
+def _pair(second: str, first: str) -> str:
+    head, tail = _shared((second, first))
+    ends = (name.removeprefix(head).removesuffix(tail) for name in (second, first))
+    return f"{head}{' vs '.join(ends)}{tail}"
 
 
 def _shared(names: Sequence[str]) -> tuple[str, str]:

@@ -68,13 +68,13 @@ def _table(entries: Sequence[Entry]) -> Table:
     if any(verdict.adjusted != verdict.p for verdict in verdicts):
         notes.append("Answers and intervals are corrected for how many settings a study compares.")
     if any(verdict.kind == "open" for verdict in verdicts):
-        notes.append("Not resolved: the runs show neither a difference nor that there is none.")
+        notes.append("Not resolved: too few runs to tell.")
     if any(verdict.difference.assumed for verdict in verdicts):
         notes.append("A single seed is assumed to vary as the runs with several do.")
     return Table(
         "answers",
         "What was found",
-        "Better: a lower test error after the last epoch.",
+        "Better: a lower test error after the last epoch, so a size below zero.",
         (*(Column(name, "left") for name in ("Question", "Where", "Answer", "Size (points)", "Seeds")),),
         tuple(rows),
         ("  ".join(notes),),
