@@ -74,7 +74,7 @@ def _table(entries: Sequence[Entry]) -> Table:
     return Table(
         "answers",
         "What was found",
-        "Better: a lower test error after the last epoch, so a size below zero.",
+        "Better means a lower test error after the last epoch: a size below zero.",
         (*(Column(name, "left") for name in ("Question", "Where", "Answer", "Size (points)", "Seeds")),),
         tuple(rows),
         ("  ".join(notes),),
