@@ -36,7 +36,9 @@ def test_differences_are_to_the_first_and_cautious(tmp_path: Path) -> None:
     _write(tmp_path)
     blocks = chapter_of(STUDY, read_tables(tmp_path))
     (short,) = [item for block in blocks if isinstance(block, Bullets) for item in block.items if "digits: " in item]
-    assert short.startswith("digits: worse with rate 0.2 than with 0.1; equal within 0.5 points with 0.4.  Rate 0.2 vs 0.1: +")
+    assert short.startswith(
+        "digits: worse with rate 0.2 than with 0.1; equal within 0.5 points with 0.4.  Rate 0.2 vs 0.1: +"
+    )
     assert "+2.00 points (95% interval" in short
     (table,) = [block for block in blocks if isinstance(block, Table) and block.key == "errors"]
     assert "corrected for the two comparisons of this study" in table.caption
