@@ -56,7 +56,7 @@ class _Look:
     series: Sequence[str]
     sources: Sequence[str]
     dots: bool
-    """Whether seeds are dots beside their mean: a seed alone is its own mean."""
+    """Whether any place has dots for its seeds beside their mean."""
     by_row: bool = False
     logarithmic: bool = False
 
@@ -180,14 +180,15 @@ def _rows(
     axis, column = look.axis, f"{reading}_error"
     num_places = len({axis.place(group) for group in groups})
     own = [mark for mark in beside if mark.dataset == dataset] if reading == "test" else []
-    used = {axis.series(group) for group in groups} | ({SEEDS} if look.dots else set()) | {mark.source for mark in own}
+    dots = any(group.num_finished > 1 for group in groups)
+    used = {axis.series(group) for group in groups} | ({SEEDS} if dots else set()) | {mark.source for mark in own}
     known = [lane for lane in look.lanes if lane in used]
     lanes = [lane for lane in known if lane != SEEDS]
     apart = min(0.75, 1.5 / max(1, len(lanes)))
     aside, dot, left = max(0.4 * apart, 0.06 * num_places), 0.045 * num_places, 0.15 * apart  # about 9 and 7 pixels
     if look.by_row:
         aside, dot, left = 0.65, 0.3, 0.35
-    left *= any(group.num_finished > 1 for group in groups) or (look.by_row and look.dots)  # where dots stand beside
+    left *= dots  # which stand beside
     centre = {lane: apart * (index - (len(lanes) - 1) / 2) - left for index, lane in enumerate(lanes)}
     means = [(group, mean_row(group, column)) for group in groups]
     low, high = error_ends([row for _, row in means])
@@ -196,7 +197,8 @@ def _rows(
     for group, row in means:
         place, lane = axis.place(group), axis.series(group)
         rows.append({"place": place, "label": lane, "at": round(centre[lane], 3), **row})
-        finished = group.finished.sort("seed").drop_nulls(column).select("seed", column).rows() if look.dots else []
+        finished = group.finished.sort("seed").drop_nulls(column).select("seed", column).rows()
+        finished = finished if len(finished) > 1 else []  # a seed alone is its own mean
         for (seed, error), shift in zip(finished, spread_out([error for _, error in finished], reach), strict=True):
             at = round(centre[lane] + aside + dot * shift, 3)
             rows.append({"place": place, "label": SEEDS, "at": at, "seed": seed, "error": round(error, 4)})

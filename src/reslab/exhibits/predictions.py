@@ -129,9 +129,12 @@ def _confusion_panel(name: str, group: Group, label: Label) -> Panel:
     most = max((row["share"] for row in rows), default=1.0)
     scale = alt.Scale(domain=names)
     shades = alt.Scale(domain=[0, most], range=["#f3f0f7", "#440154"])
+    sizes = (12, 12) if len(names) <= 12 else (8, 10)
+    across, down = (alt.Axis(labelLimit=220, labelOverlap=False, labelFontSize=size) for size in sizes)
+    across.labelAngle = -90
     base = rows_of(name).encode(
-        x=alt.X("taken:N", title="Taken for", scale=scale, axis=alt.Axis(labelAngle=-60, labelLimit=150)),
-        y=alt.Y("class:N", title="True class", scale=scale, axis=alt.Axis(labelLimit=150)),
+        x=alt.X("taken:N", title="Taken for", scale=scale, axis=across),
+        y=alt.Y("class:N", title="True class", scale=scale, axis=down),
     )
     cells = base.mark_rect().encode(
         color=alt.Color("share:Q", scale=shades, legend=alt.Legend(orient="right", title="%", gradientLength=110)),

@@ -121,7 +121,7 @@ def _details(found: Findings, chapter: Chapter) -> list[Block]:
     if not found.study.answers:
         return [Heading(found.words("headings.why")), Note(found.words("handout"))]
     reasons = chapter.why(found) if chapter.why is not None and found.compared else []
-    reasons += measured(found)
+    reasons += measured(found, ordered=chapter.ordered)
     reasons += effective(found.groups, chapter.label, found.words, ordered=chapter.ordered)
     blocks: list[Block] = [Heading(found.words("headings.why")), *reasons] if reasons else []
     blocks += chapter.sections(found)

@@ -29,12 +29,12 @@ APART = 1.5
 """Times that rates must differ for their effective rates to be compared in words."""
 
 
-def measured(found: Findings) -> list[Block]:
+def measured(found: Findings, *, ordered: bool) -> list[Block]:
     """Return what was measured of what the study wants, with what it shows; how to measure it where nothing was."""
     wanted, groups, words = found.study.diagnostics, found.groups, found.words
     if not wanted or not any(group.num_finished for group in groups):
         return []
-    blocks = [block for name in wanted for block in _SECTIONS[name](groups, found.label, words)]
+    blocks = [block for name in wanted for block in _SECTIONS[name](groups, found.label, words, ordered)]
     if blocks:
         return blocks
     run = next(run for group in groups for run in group.finished["run_id"].to_list())
@@ -65,8 +65,8 @@ def effective(groups: Sequence[Group], label: Label, words: Words, *, ordered: b
     return [figure, *([Prose(words("along.rates", listed="; ".join(parts)))] if parts else [])]
 
 
-def _responses(groups: Sequence[Group], label: Label, words: Words) -> list[Block]:
-    figure = responses_figure("responses", groups, label)
+def _responses(groups: Sequence[Group], label: Label, words: Words, ordered: bool) -> list[Block]:
+    figure = responses_figure("responses", groups, label, ordered=ordered)
     if figure is None:
         return []
     sentences: list[str] = []
@@ -87,7 +87,7 @@ def _responses(groups: Sequence[Group], label: Label, words: Words) -> list[Bloc
     return [figure, Prose("  ".join(sentences))]
 
 
-def _surface(groups: Sequence[Group], label: Label, words: Words) -> list[Block]:
+def _surface(groups: Sequence[Group], label: Label, words: Words, ordered: bool) -> list[Block]:
     name, wanted = placed(groups, label), _for_surfaces(groups)
     figure = surface_figure("surface", wanted, name)
     if figure is None:
@@ -98,12 +98,12 @@ def _surface(groups: Sequence[Group], label: Label, words: Words) -> list[Block]
     return [figure, Prose(words("measured.surface", rises=listing(rises)))] if rises else [figure]
 
 
-def _curvature(groups: Sequence[Group], label: Label, words: Words) -> list[Block]:
+def _curvature(groups: Sequence[Group], label: Label, words: Words, ordered: bool) -> list[Block]:
     name = placed(groups, label)
     table = curvature_table("curvature", groups, name)
     if table is None:
         return []
-    shares, during = [], sharpness(groups, label, words)
+    shares, during = [], sharpness(groups, label, words, ordered)
     for group in groups:
         largest, limit = (figure_of(group, "curvature", quantity).mean for quantity in ("largest", "stability_limit"))
         if largest is not None and limit:
@@ -121,12 +121,12 @@ def _curvature(groups: Sequence[Group], label: Label, words: Words) -> list[Bloc
     return [table, Prose("  ".join(texts)), *during]
 
 
-def sharpness(groups: Sequence[Group], label: Label, words: Words) -> list[Block]:
+def sharpness(groups: Sequence[Group], label: Label, words: Words, ordered: bool = True) -> list[Block]:
     """Return the curvature along the training and how near it comes to what the rate allows; nothing of the end alone.
 
     Means over the runs measured; the share is of the eigenvalue in the stability limit of the rate then in force.
     """
-    figure = sharpness_figure("sharpness", groups, label, ordered=True)
+    figure = sharpness_figure("sharpness", groups, label, ordered=ordered)
     if figure is None:
         return []
     name = placed(groups, label)
@@ -155,7 +155,7 @@ def _flatter(groups: Sequence[Group]) -> bool:
     return all(len(line) > 2 and all(low > high for low, high in pairwise(line)) for line in ordered)
 
 
-def _noise(groups: Sequence[Group], label: Label, words: Words) -> list[Block]:
+def _noise(groups: Sequence[Group], label: Label, words: Words, ordered: bool) -> list[Block]:
     name = placed(groups, label)
     table = noise_table("noise", groups, name)
     if table is None:
@@ -177,18 +177,18 @@ def _noise(groups: Sequence[Group], label: Label, words: Words) -> list[Block]:
         if side in sides
     ]
     text = "  ".join([opened(f"{'; '.join(parts)} ([[noise]])."), *([told["meaning"]] if "above" in sides else [])])
-    during = noise_figure("noise-along", groups, label, ordered=True)
+    during = noise_figure("noise-along", groups, label, ordered=ordered)
     return [table, Prose(text), *([during] if during is not None else [])]
 
 
-def _gap(groups: Sequence[Group], label: Label, words: Words) -> list[Block]:
+def _gap(groups: Sequence[Group], label: Label, words: Words, ordered: bool) -> list[Block]:
     """Return a reference to the gaps, which the appendix has of all networks."""
     if not any(figure_of(group, "gap", "error_gap").n for group in groups):
         return []
     return [Prose(words("measured.gap"))]
 
 
-_SECTIONS: dict[str, Callable[[Sequence[Group], Label, Words], list[Block]]] = {
+_SECTIONS: dict[str, Callable[[Sequence[Group], Label, Words, bool], list[Block]]] = {
     "responses": _responses,
     "gradients": gradients,
     "surface": _surface,

@@ -21,9 +21,9 @@ Shares = dict[tuple[str, str], float]
 """How much gradient reaches the first layers, by a network's name and the moment."""
 
 
-def gradients(groups: Sequence[Group], label: Label, words: Words) -> list[Block]:
+def gradients(groups: Sequence[Group], label: Label, words: Words, ordered: bool = True) -> list[Block]:
     """Return the gradient norms by layer and whether they vanish; nothing where they were not measured."""
-    figure = gradients_figure("gradients", groups, label)
+    figure = gradients_figure("gradients", groups, label, ordered=ordered)
     if figure is None:
         return []
     name = placed(groups, label)
