@@ -190,7 +190,8 @@ def select(tables: Tables, runs: Iterable[Run]) -> Tables:
 def _read_run(files: RunFiles, run: Run) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     status = files.status()
     by_epoch = {line["epoch"]: line for line in files.metrics()}
-    lines = [{**line, **_identity(run)} for _, line in sorted(by_epoch.items())]
+    identity = _identity(run)  # an id is a hash: once a run, not once an epoch
+    lines = [{**line, **identity} for _, line in sorted(by_epoch.items())]
     latest = lines[-1] if lines else {}
     seconds = _sum([line.get("seconds") for line in lines])
     speed = _middle([line.get("images_per_second") for line in lines])

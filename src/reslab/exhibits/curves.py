@@ -95,8 +95,8 @@ def paper_figure(key: str, curves: Curves) -> Figure | None:
     if not curves.begun:
         return None
     panels = tuple(_paper_panel(key, one, curves) for one in curves.panels)
-    parts = [curves.rows(one) for one in curves.panels]
-    above = [row for rows in parts for row in rows if max(_both(row)) > _top(rows)]
+    tops = {one.dataset: _top(curves.rows(one)) for one in curves.panels}
+    above = [row for one in curves.panels for row in curves.rows(one) if max(_both(row)) > tops[one.dataset]]
     highest = max(above, key=lambda row: max(_both(row)), default=None)
     cut = highest and (max(_both(highest)), highest["epoch"])
     return Figure(key, *curves.titled("curves-together", highest=cut), panels)
