@@ -10,6 +10,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from reslab.files import DIGEST, json_bytes, signed
 from reslab.lab.store import RunFiles
 
@@ -35,6 +37,32 @@ def served(folder: Path) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def s3_bucket(name: str) -> Iterator[str]:
+    """Run an S3 server on this machine, and give the address of a share in a new bucket."""
+    pytest.importorskip("s3fs", reason="needs s3fs: pip install reslab[s3]")
+    server_of = pytest.importorskip("moto.server", reason="needs moto: pip install 'moto[server]'").ThreadedMotoServer
+    with pytest.MonkeyPatch.context() as patch:
+        server = server_of(ip_address="127.0.0.1", port=0)
+        server.start()
+        host, port = server.get_host_and_port()
+        for key, value in {
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }.items():
+            patch.setenv(key, value)
+        import s3fs
+
+        s3fs.S3FileSystem(skip_instance_cache=True).mkdir(name)
+        try:
+            yield f"s3://{name}/runs"
+        finally:
+            server.stop()
+            s3fs.S3FileSystem.clear_instance_cache()
 
 
 def copied(root: Path, name: str = FINISHED) -> RunFiles:

@@ -81,19 +81,24 @@ def read_json(path: Path, *, must_be_signed: bool = False) -> Json | None:
     """
     try:
         with reading(path):
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = path.read_bytes()
     except FileNotFoundError:
         return None
-    except UnreadableError:
-        raise
+    return parse_json(content, str(path), must_be_signed=must_be_signed)
+
+
+def parse_json(content: bytes, name: str, *, must_be_signed: bool = False) -> Json:
+    """Return the JSON object that a file of a name holds; raise `DamagedError` as `read_json` does."""
+    try:
+        values = json.loads(content.decode())
     except (ValueError, RecursionError) as error:
-        raise DamagedError(f"{path} is damaged: {error}") from None
-    if not isinstance(content, dict):
-        raise DamagedError(f"{path} is damaged: it should hold a JSON object")
-    digest = content.pop(DIGEST, None)
-    if (digest is not None or must_be_signed) and digest != _digest(content):
-        raise DamagedError(f"{path} is damaged: {NOT_AS_WRITTEN}")
-    return content
+        raise DamagedError(f"{name} is damaged: {error}") from None
+    if not isinstance(values, dict):
+        raise DamagedError(f"{name} is damaged: it should hold a JSON object")
+    digest = values.pop(DIGEST, None)
+    if (digest is not None or must_be_signed) and digest != _digest(values):
+        raise DamagedError(f"{name} is damaged: {NOT_AS_WRITTEN}")
+    return values
 
 
 def file_sha256(path: Path) -> str | None:

@@ -62,6 +62,34 @@ def test_six_runs_survive_a_node_and_have_the_bits_of_one_machine(cluster: Any, 
     assert len({event["run"] for event in events if event["event"] == "end"}) == 6
 
 
+def test_nodes_that_see_nothing_but_a_share_survive_one_of_them(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESLAB_LEASE", "3")
+    nodes = [cluster.add_node(num_cpus=2) for _ in range(2)]
+    events: list[Event] = []
+    done: list[bool] = []
+    share, root = tmp_path / "share", tmp_path / "runs"
+    share.mkdir()
+    settings = Settings(device="cpu", threads=1, checkpoint_seconds=0.5, shares=(str(share),), push=True)
+    thread = threading.Thread(
+        target=lambda: done.append(ray_cluster.launch(root, RUNS[:4], settings=settings, on_event=events.append))
+    )
+    thread.start()
+    reached = [share / "unfinished" / run.id / "files" for run in RUNS[:4]]
+    wait_for(lambda: all(len(list(path.glob("*"))) > 3 for path in reached), seconds=180)
+    cluster.remove_node(nodes[0], allow_graceful=False)
+    thread.join(timeout=400)
+    assert done == [True]
+
+    assert here.launch(tmp_path / "alone", RUNS[:4], jobs=2, arguments=["--threads", "1"])
+    for run in RUNS[:4]:
+        assert bits(run_files(root, run)) == bits(run_files(tmp_path / "alone", run))
+        assert bits(run_files(share, run)) == bits(run_files(root, run))
+    assert any(event["iteration"] > 0 for event in events if event["event"] == "start")
+    assert not (share / "unfinished").exists()
+
+
 def test_a_stop_checkpoints_everywhere(cluster: Any, tmp_path: Path) -> None:
     cluster.add_node(num_cpus=2)
     runs = [Run(vary(RECIPE, learning_rate=0.05), seed) for seed in range(2)]

@@ -12,6 +12,8 @@ from slurm_cluster import Cluster, missing, slurm_cluster
 from reslab.lab import launch as here
 from reslab.lab import slurm
 from reslab.lab.launch import Event
+from reslab.lab.places import Folder
+from reslab.lab.settings import Settings
 from reslab.lab.store import run_files
 from reslab.recipe import Run, vary
 
@@ -73,3 +75,37 @@ def test_what_is_queued_is_followed_and_not_submitted_again(cluster: Cluster, tm
     assert "1 task," in said[0]
     assert said[1].startswith("1 already queued")
     assert [run_files(tmp_path, run).status() for run in runs] == ["finished", "finished"]
+
+
+def test_nodes_that_see_nothing_but_a_share_survive_one_of_them(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESLAB_LEASE", "3")
+    monkeypatch.setattr(slurm, "ASK_SECONDS", 1.0)
+    share, root, runs = tmp_path / "share", tmp_path / "runs", RUNS[:3]
+    share.mkdir()
+    events: list[Event] = []
+    done: list[bool] = []
+    settings = Settings(checkpoint_seconds=0.5, shares=(str(share),), push=True)
+
+    def follow() -> None:
+        options, where = ["cpus-per-task=1", "nodelist=n2"], Folder(share)
+        arguments = settings.arguments()
+        done.append(slurm.launch(root, runs, options=options, arguments=arguments, on_event=events.append, where=where))
+
+    follower = threading.Thread(target=follow)
+    follower.start()
+    wait_for(lambda: sum(event["event"] == "epoch" for event in events) >= 2)
+    cluster.kill_node("n2")
+    wait_for(lambda: "down" in cluster.run("sinfo", "-h", "-n", "n2", "-o", "%T"))
+    cluster.start_node("n2")
+    follower.join(timeout=400)
+    assert done == [True]
+
+    assert here.launch(tmp_path / "alone", runs, jobs=2, arguments=["--threads", "1"])
+    for run in runs:
+        assert bits(run_files(root, run)) == bits(run_files(tmp_path / "alone", run))
+    assert {event["run"] for event in events if event["event"] == "end"} >= {run.id for run in runs}
+    assert any(event["iteration"] > 0 for event in events if event["event"] == "start")
+    assert not list(root.glob("slurm/*/*.events"))
+    assert not (share / "unfinished").exists()

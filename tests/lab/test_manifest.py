@@ -221,7 +221,7 @@ def test_a_manifest_that_cannot_be_written_ends_nothing(tmp_path: Path, monkeypa
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(manifest, "write_json", full)
+    monkeypatch.setattr(manifest, "write_whole", full)
     with pytest.raises(ResLabError, match="No space left on device"):
         files.end("result.json", RESULT)
     assert files.ended() is None

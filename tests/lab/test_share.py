@@ -13,7 +13,7 @@ from reslab.errors import DamagedError, ShareError
 from reslab.lab.places import Folder, Web, place, without_password
 from reslab.lab.share import compare, fetch_run, listed, push_run, replicates, write_index
 from reslab.lab.store import RunFiles, find_runs
-from share_places import FINISHED, copied, forged, listing, origin, rewritten, served
+from share_places import FINISHED, copied, forged, listing, origin, rewritten, s3_bucket, served
 
 HOSTILE_NAMES = [
     "../../etc/passwd",
@@ -65,24 +65,8 @@ def on_share(share: Path) -> RunFiles:
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[str]:
     """A bucket on an S3 server of this machine."""
-    pytest.importorskip("s3fs", reason="needs s3fs: pip install reslab[s3]")
-    server_of = pytest.importorskip("moto.server", reason="needs moto: pip install 'moto[server]'").ThreadedMotoServer
-    with pytest.MonkeyPatch.context() as patch:
-        server = server_of(ip_address="127.0.0.1", port=0)
-        server.start()
-        host, port = server.get_host_and_port()
-        for name, value in {
-            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-            "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing",
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }.items():
-            patch.setenv(name, value)
-        import s3fs
-
-        s3fs.S3FileSystem().mkdir("ours")
-        yield "s3://ours/runs"
-        server.stop()
+    with s3_bucket("ours") as address:
+        yield address
 
 
 def test_an_object_store_takes_runs_and_hands_them_out(bucket: str, tmp_path: Path) -> None:

@@ -118,15 +118,16 @@ def test_a_study_is_fetched_where_it_was_trained_and_only_the_rest_is_left(share
         return True
 
     asked = ask(["learning-rate"], datasets=("cifar10",), epochs=16, seeds=1, precision="bf16")
-    session = Session(asked, tmp_path, tell=tell)
+    settings = Settings(shares=(str(share),))
+    session = Session(asked, tmp_path, settings, tell=tell)
     assert len(session.todo) == 7
-    session.fetch([str(share)])
+    session.fetch()
     assert session.todo == []
     assert said == ["7 of 7 runs fetched, not trained"]
 
     changed = ask(["learning-rate"], datasets=("cifar10",), epochs=16, seeds=2, precision="bf16")
-    again = Session(changed, tmp_path, tell=tell)
-    again.fetch([str(share)])
+    again = Session(changed, tmp_path, settings, tell=tell)
+    again.fetch()
     assert {run.seed for run in again.todo} == {1}
 
 

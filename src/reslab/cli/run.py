@@ -28,6 +28,7 @@ from reslab.cli.lists import names as listed
 from reslab.cli.lists import whole_numbers
 from reslab.cli.plan_words import announce, show_plan
 from reslab.errors import ResLabError
+from reslab.lab.places import absolute
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles
@@ -81,6 +82,14 @@ def run(
             "sharing.md).  May be given several times; they are asked in order.",
         ),
     ] = None,
+    push: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help="Send to the --share, too: checkpoints as they are written, and runs that end.  Another machine then "
+            "goes on where this one stopped, and with --on the nodes need not see the --runs folder.",
+        ),
+    ] = False,
     on: Annotated[
         str,
         Parameter(
@@ -170,6 +179,8 @@ def run(
         checkpoint_seconds=checkpoint_seconds,
         checkpoint_activations=checkpoint_activations,
         keep_epochs=None if keep_epochs is None else parse_epochs(keep_epochs),
+        shares=tuple(map(absolute, share or ())),
+        push=push,
     )
     questions = (study, *more)
     options: dict[str, Any] = {
@@ -203,8 +214,7 @@ def run(
         _print_folders(asked.name, session.prepare(), json=json)
         return OK
     if not dry_run:
-        if share:
-            session.fetch(share)
+        session.fetch()
         session.check(None if no_report else out)
     remark_cache()
     jobs = session.jobs(1 if on == SLURM or (on != HERE and jobs is None) else jobs)
@@ -225,6 +235,7 @@ def run(
             session.measure(stop, again=command(), may_exit=True)
             if stop.interrupted:  # nothing to be saved: the answer is at once
                 return INTERRUPTED
+        session.push()
         found = session.outcome(stop)
         written = None if no_report else session.report(out, title=title, author=author)
     page = None if written is None else written.html

@@ -99,9 +99,14 @@ def main() -> int:
     parser.add_argument("--checkpoint-seconds", type=float, default=60.0)
     parser.add_argument("--checkpoint-activations", action="store_true")
     parser.add_argument("--trust-code", action="store_true", help="run the code that the folders hold of networks")
+    parser.add_argument("--share", action="append", default=[], metavar="URL", help="where runs are shared, in order")
+    parser.add_argument(
+        "--push", action="store_true", help="send checkpoints and ended runs to the first share that takes them"
+    )
     parser.add_argument("--keep-epochs", type=_epochs, help="epochs whose weights are kept, as in 1,41,82, or none")
     arguments = vars(parser.parse_args())
     folders, side_by_side = arguments.pop("folders"), arguments.pop("side_by_side")
+    arguments["shares"] = tuple(arguments.pop("share"))
     settle_home()
     given = map(_folder, sys.stdin) if folders == ["-"] else folders
     with StopRequest() as stop:

@@ -67,9 +67,14 @@ def hold(folder: Path) -> Iterator[Held]:
 
 def lease_seconds(folder: Path) -> float:
     """Return the length of the lease on runs in a folder, 0 for none: RESLAB_LEASE, or by what the folder is on."""
+    return chosen_seconds(LEASE_SECONDS if is_shared(folder) else 0.0)
+
+
+def chosen_seconds(default: float) -> float:
+    """Return the length of leases that RESLAB_LEASE gives, or else the default."""
     chosen = os.environ.get("RESLAB_LEASE")
     if chosen is None:
-        return LEASE_SECONDS if is_shared(folder) else 0.0
+        return default
     with contextlib.suppress(ValueError):
         if 0 <= float(chosen) < math.inf:
             return float(chosen)

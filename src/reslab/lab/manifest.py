@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from reslab.errors import DamagedError
-from reslab.files import NOT_AS_WRITTEN, Json, file_sha256, read_json, signed, write_json, write_whole
+from reslab.files import NOT_AS_WRITTEN, Json, file_sha256, json_bytes, read_json, signed, write_whole
 
 NAME = "manifest.json"
 FORMAT = 1
@@ -70,6 +70,11 @@ def verify(folder: Path, names: Collection[str] | None = None) -> list[Problem]:
 def knows(name: str) -> bool:
     """Say whether a name is that of a file that a run may have, and no path to anywhere else."""
     return (name in _FILES and "*" not in name) or any(re.fullmatch(pattern, name) for pattern in _MANY)
+
+
+def as_bytes(files: Mapping[str, Json | None]) -> bytes:
+    """Return a manifest that vouches for these files."""
+    return json_bytes(signed({"format": FORMAT, "files": files}))
 
 
 def exists(folder: Path) -> bool:
@@ -142,4 +147,4 @@ def _entry_of_file(path: Path) -> Json | None:
 
 
 def _write(folder: Path, files: Mapping[str, Json | None]) -> None:
-    write_json(folder / NAME, signed({"format": FORMAT, "files": files}))
+    write_whole(folder / NAME, as_bytes(files))

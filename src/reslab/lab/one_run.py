@@ -17,7 +17,7 @@ from reslab.data import sources
 from reslab.data.folders import Folders, check_decodes
 from reslab.data.serving import AnyDataset
 from reslab.datasets import is_named, known
-from reslab.errors import ResLabError
+from reslab.errors import CheckpointError, LockedError, ResLabError
 from reslab.files import file_sha256, sync_folder, writing
 from reslab.host import usable_cores
 from reslab.kernels.build import kernels, must_compile
@@ -26,6 +26,7 @@ from reslab.lab.assembly import assemble, kernels_used, make_ready, predicted, s
 from reslab.lab.own_networks import source_to_run
 from reslab.lab.predictions import Predictions, predictions_bytes
 from reslab.lab.provenance import attempt, check_images, describe_data
+from reslab.lab.relay import Relay, adopt
 from reslab.lab.settings import Settings
 from reslab.lab.store import FORMAT, RunFiles, Status
 from reslab.lab.threads import are_free, computing_with, first_threads, follow_load
@@ -33,8 +34,8 @@ from reslab.models.complexity import multiply_adds, own_multiply_adds, parameter
 from reslab.models.weights import save_weights
 from reslab.naming import run_name
 from reslab.recipe import Run
-from reslab.training import loop
-from reslab.training.checkpoint import load_checkpoint, restore, save_checkpoint
+from reslab.training import loop, saved
+from reslab.training.checkpoint import Saved, check_fits, load_checkpoint, restore, save_checkpoint
 from reslab.training.hardware import (
     deterministic,
     keeping_freed_memory,
@@ -63,37 +64,51 @@ def execute(
     Events are dicts with `event` (preparing, start, remark, progress, epoch, end) and `run`.  What fails is written to
     failure.json and raised again: `ResLabError` for what a user can mend, anything else as it came.
     """
+    relay = Relay(files, settings, lambda words: on_event({"event": "remark", "run": files.name, "words": words}), stop)
+    relay.begin()
     run = files.check()
-    status: Status | None = files.ended()
-    if status is None:
-        with files.lock() as held:
-            status = held.ended() or _attempt(held, run, settings, on_event, stop)
-    if status in ("finished", "diverged"):
-        files.settle()
+    with relay.holding():
+        status: Status | None = files.ended()
+        if status is None:
+            with files.lock() as held:
+                status = held.ended() or _attempt(held, run, settings, on_event, stop, relay)
+        if status in ("finished", "diverged"):
+            files.settle()
+            relay.end()
     _emit(on_event, run, "end", status=status)
     return status
 
 
 def _attempt(
-    files: RunFiles, run: Run, settings: Settings, on_event: Callable[[Event], None], stop: Callable[[], bool]
+    files: RunFiles,
+    run: Run,
+    settings: Settings,
+    on_event: Callable[[Event], None],
+    stop: Callable[[], bool],
+    relay: Relay,
 ) -> Status:
     for name in ("failure.json", manifest.NAME):  # a kill may have come between the manifest and the end
         files.remove(name)
     try:
-        device = pick_device(settings.device)
-        threads = first_threads(files, device, settings.threads, settings.default_threads)
-        most = most_threads()
-        with (
-            deterministic(),
-            keeping_freed_memory(),
-            on_stream(stream_of_this_thread(device)),
-            computing_with(threads),
-        ):
-            return _train(files, run, settings, most, partial(_emit, on_event, run), stop)
+        here = saved.newest(files.checkpoints)
+        with relay.further(saved.order(here)[0] if here else 0) as found:
+            device = pick_device(settings.device)
+            threads = first_threads(found or files, device, settings.threads, settings.default_threads)
+            most = most_threads()
+            with (
+                deterministic(),
+                keeping_freed_memory(),
+                on_stream(stream_of_this_thread(device)),
+                computing_with(threads),
+            ):
+                return _train(files, run, settings, most, partial(_emit, on_event, run), stop, relay, found)
+    except LockedError:
+        raise  # the run is another machine's, and has not failed
     except Exception as error:
         trace = None if isinstance(error, ResLabError) else traceback.format_exc()
         with contextlib.suppress(ResLabError):  # where the disk is full, the error that is raised must do
             files.fail(_kind(error), str(error) or repr(error), trace)
+            relay.failed()
         _emit(on_event, run, "end", status="failed", message=str(error) or repr(error))
         if _kind(error) == "out-of-memory":
             raise ResLabError(
@@ -114,6 +129,8 @@ def _train(
     most: int,
     emit: Callable[..., None],
     stop: Callable[[], bool],
+    relay: Relay,
+    found: RunFiles | None,
 ) -> Status:
     recipe = run.recipe
     device = pick_device(settings.device)
@@ -136,14 +153,14 @@ def _train(
     with _LOADING:  # the others find them ready
         problem = make_ready(module, recipe, device, shape_of(dataset, recipe))
     state = loop.start(module, recipe, images.num_batches, device)
-    if (saved := load_checkpoint(files.checkpoints)) is not None:
-        restore(state, saved)
+    relay.length = (state.schedule.num_iterations, state.schedule.num_epochs)
+    is_resumed = found is not None and _take(found, files, dataset, state, relay)
+    if not is_resumed and (before := load_checkpoint(files.checkpoints)) is not None:
+        restore(state, before)
+        is_resumed = True
     if stop():  # asked for while all was made ready
         return "interrupted"
-    num_rows = state.schedule.epochs_done(state.iteration) - bool(
-        state.schedule.ends_epoch(state.iteration) and state.totals.images
-    )
-    files.keep_metrics(num_rows)
+    files.keep_metrics(_rows_seen(state))
     this_attempt = attempt(
         device,
         state.iteration,
@@ -164,7 +181,7 @@ def _train(
     if problem:
         emit("remark", words=problem)
     threads = torch.get_num_threads()
-    if saved is not None and settings.threads is None and not is_free and threads > usable_cores():
+    if is_resumed and settings.threads is None and not is_free and threads > usable_cores():
         emit(
             "remark",
             words=f"resumes with its {threads} threads, more than the cores here, to keep the result identical",
@@ -212,15 +229,42 @@ def _train(
             stopping = stop()
             if due or stopping:
                 _save(files, state)
+                relay.checkpointed(last=stopping)
                 saved_at = time.monotonic()
             if stopping and state.iteration < state.schedule.num_iterations:
                 return "interrupted"
         predictions = predicted(state.measured, stoppable["test"], dataset.class_names, recipe.precision)
     except _Interrupted:
         _save(files, state)
+        relay.checkpointed(last=True)
         return "interrupted"
     _finish(files, state.measured, predictions, shape_of(dataset, recipe), run)
     return "finished"
+
+
+def _take(found: RunFiles, files: RunFiles, dataset: AnyDataset, state: loop.State, relay: Relay) -> bool:
+    """Go on from what a share has of the run, if it is a checkpoint of this run on these images; say whether it is."""
+    try:
+        check_images(found, dataset, "began with elsewhere", "use the same --data-root")
+        there = load_checkpoint(found.checkpoints)
+        if there is None:
+            raise CheckpointError("it has no checkpoint")
+        check_fits(state, there)
+        if len(found.metrics()) < _rows_seen(state, there):
+            raise CheckpointError("its metrics.jsonl ends before its checkpoint")
+    except ResLabError as error:
+        relay.refused(error)
+        return False
+    restore(state, there)
+    adopt(found, files)
+    return True
+
+
+def _rows_seen(state: loop.State, there: Saved | None = None) -> int:
+    """Return how many epochs were measured when a training was as it is, or as it was saved."""
+    iteration = state.iteration if there is None else there.iteration
+    images = state.totals.images if there is None else there.state["totals"]["images"]
+    return state.schedule.epochs_done(iteration) - bool(state.schedule.ends_epoch(iteration) and images)
 
 
 def _save(files: RunFiles, state: loop.State) -> None:

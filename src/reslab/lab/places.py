@@ -6,12 +6,14 @@ and cannot be written to.
 """
 
 import contextlib
+import errno
 import functools
 import hashlib
 import io
 import os
 import re
 import threading
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -45,11 +47,24 @@ class Place(Protocol):
         Raises `DamagedError` where it is longer than `most` bytes, and `ShareError` where the place does not answer.
         """
 
-    def names(self) -> list[str] | None:
-        """Return the names of all files, or None where the place cannot list them."""
+    @property
+    def is_read_only(self) -> bool:
+        """Say whether nothing can be written here."""
+
+    def names(self, under: str = "") -> list[str] | None:
+        """Return the names of all files, or of those below a folder; None where the place cannot list them."""
 
     def write(self, name: str, content: bytes | Path) -> None:
         """Write a file: its name shows the whole content or nothing."""
+
+    def create(self, name: str, content: bytes) -> bool | None:
+        """Write a file unless there is one; of several who try at once, one gets True.
+
+        None where the place cannot do this; then it may have been written.
+        """
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
 
 
 def place(url: str, *, may_be_new: bool = False) -> Place:
@@ -74,6 +89,12 @@ def read(where: Place, name: str, most: int) -> bytes | None:
     """Return a small file whole, or None where there is none."""
     into = io.BytesIO()
     return None if where.fetch(name, into, most) is None else into.getvalue()
+
+
+def absolute(url: str) -> str:
+    """Return an address or folder as it is called from any folder of this machine."""
+    is_address = re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", url)
+    return url if is_address else str(Path(url).expanduser().absolute())
 
 
 def without_password(url: str) -> str:
@@ -103,17 +124,55 @@ class Folder:
         except OSError as error:
             raise ShareError(f"{self.path / name} cannot be read: {error.strerror or error}") from error
 
-    def names(self) -> list[str] | None:
+    @property
+    def is_read_only(self) -> bool:
+        """See `Place.is_read_only`; whether this user may write shows when it is tried."""
+        return False
+
+    def names(self, under: str = "") -> list[str] | None:
         """See `Place.names`."""
-        found = (Path(folder) / file for folder, _, files in os.walk(self.path) for file in files)
+        found = (Path(folder) / file for folder, _, files in os.walk(self.path / under) for file in files)
         return sorted(path.relative_to(self.path).as_posix() for path in found)
 
     def write(self, name: str, content: bytes | Path) -> None:
         """See `Place.write`."""
+        with self._written(name) as target:
+            write_whole(target, content.read_bytes() if isinstance(content, Path) else content)
+
+    def create(self, name: str, content: bytes) -> bool | None:
+        """See `Place.create`: a link to a file that is whole is made or not made, on network file systems, too."""
+        with self._written(name) as target:
+            whole = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+            try:
+                write_whole(whole, content)
+                os.link(whole, target)
+            except FileExistsError:
+                return False
+            except OSError as error:
+                if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
+                    raise
+                return None  # no links here
+            finally:
+                whole.unlink(missing_ok=True)
+        return True
+
+    def remove(self, name: str) -> None:
+        """See `Place.remove`; a folder that is empty then goes, too."""
+        with self._written(name, make=False) as target:
+            target.unlink(missing_ok=True)
+            for folder in [above for above in target.parents if above.is_relative_to(self.path) and above != self.path]:
+                try:
+                    folder.rmdir()
+                except OSError:
+                    break
+
+    @contextlib.contextmanager
+    def _written(self, name: str, *, make: bool = True) -> Iterator[Path]:
         target = self.path / name
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(target, content.read_bytes() if isinstance(content, Path) else content)
+            if make:
+                target.parent.mkdir(parents=True, exist_ok=True)
+            yield target
         except OSError as error:
             raise ShareError(f"cannot write {target}: {error.strerror or error}") from error
 
@@ -145,13 +204,31 @@ class Web:
         except requests.RequestException as error:
             raise ShareError(f"{self.shown} cannot be reached: {error}") from error
 
-    def names(self) -> list[str] | None:
+    @property
+    def is_read_only(self) -> bool:
+        """See `Place.is_read_only`: web servers take nothing."""
+        return True
+
+    def names(self, under: str = "") -> list[str] | None:
         """See `Place.names`: web servers do not list."""
         return None
 
     def write(self, name: str, content: bytes | Path) -> None:
-        """See `Place.write`: web servers take nothing."""
-        raise ShareError(f"{self.shown} is a web server, which is read only; push to the folder or bucket behind it")
+        """See `Place.write`."""
+        raise self.refusal
+
+    def create(self, name: str, content: bytes) -> bool | None:
+        """See `Place.create`."""
+        raise self.refusal
+
+    def remove(self, name: str) -> None:
+        """See `Place.remove`."""
+        raise self.refusal
+
+    @property
+    def refusal(self) -> ShareError:
+        """What is said to those who want to write."""
+        return ShareError(f"{self.shown} is a web server, which is read only; push to the folder or bucket behind it")
 
 
 @dataclass(frozen=True)
@@ -177,26 +254,73 @@ class Remote:
             except (FileNotFoundError, IsADirectoryError):
                 return None
 
-    def names(self) -> list[str] | None:
+    @property
+    def is_read_only(self) -> bool:
+        """See `Place.is_read_only`."""
+        return False
+
+    def names(self, under: str = "") -> list[str] | None:
         """See `Place.names`."""
         with self._asked():
             self.system.invalidate_cache()
             try:
-                found = self.system.find(self.root)
+                found = self.system.find(f"{self.root}/{under}" if under else self.root)
             except FileNotFoundError:
                 return []
-        return sorted(str(PurePosixPath(path).relative_to(PurePosixPath(self.root))) for path in found)
+        root = PurePosixPath("/" + self.root.lstrip("/"))
+        return sorted(str(PurePosixPath("/" + path.lstrip("/")).relative_to(root)) for path in found)
 
     def write(self, name: str, content: bytes | Path) -> None:
-        """See `Place.write`."""
+        """See `Place.write`: an object is there once it is whole; elsewhere a file gets its name when it is."""
         path = f"{self.root}/{name}"
         with self._asked():
-            if urlsplit(self.url).scheme not in _WITHOUT_FOLDERS:
+            if self._is_object_store:
+                self._put(content, path)
+                return
+            self.system.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
+            whole = f"{PurePosixPath(path).parent}/.{PurePosixPath(path).name}.{uuid.uuid4().hex}"
+            try:
+                self._put(content, whole)
+                self.system.mv(whole, path)
+            finally:
+                self._remove(whole)
+
+    def create(self, name: str, content: bytes) -> bool | None:
+        """See `Place.create`."""
+        path = f"{self.root}/{name}"
+        with self._asked():
+            if not self._is_object_store:
                 self.system.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
-            if isinstance(content, Path):
-                self.system.put_file(str(content), path)
-            else:
-                self.system.pipe_file(path, content)
+            try:
+                self.system.pipe_file(path, content, mode="create")
+            except FileExistsError:
+                return False
+            except (TypeError, ValueError, NotImplementedError):
+                return None
+            try:  # many drivers, and servers, take the wish and do not heed it
+                self.system.pipe_file(path, content, mode="create")
+            except FileExistsError:
+                return True
+        return None
+
+    def remove(self, name: str) -> None:
+        """See `Place.remove`."""
+        with self._asked():
+            self._remove(f"{self.root}/{name}")
+
+    @property
+    def _is_object_store(self) -> bool:
+        return urlsplit(self.url).scheme in _WITHOUT_FOLDERS
+
+    def _put(self, content: bytes | Path, path: str) -> None:
+        if isinstance(content, Path):
+            self.system.put_file(str(content), path)
+        else:
+            self.system.pipe_file(path, content)
+
+    def _remove(self, path: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self.system.rm_file(path)
 
     @contextlib.contextmanager
     def _asked(self) -> Iterator[None]:

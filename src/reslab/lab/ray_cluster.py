@@ -1,32 +1,35 @@
 """Many runs on a Ray cluster: a task trains what a worker does here, and is tried elsewhere when its node is lost.
 
-    runs/ray/20261128T101500-4242/
-      0.events        what task 0 reports, a line of JSON each
-      stop            there once everything is to be checkpointed and left
-
-Scheduling, retries and the health of nodes are Ray's.  All nodes need the folder of the runs, and ResLab.
+Scheduling, retries and the health of nodes are Ray's; an actor carries what the tasks report, and the wish to stop.
+The nodes need ResLab, and either the folder of the runs or a share that takes what they train (`Settings.push`).
 """
 
 import contextlib
 import json
+import shutil
+import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from reslab.errors import ResLabError
-from reslab.lab.following import Event, Tasks, environment, hand_on, new_place
+from reslab.errors import ResLabError, ShareError
+from reslab.lab.distant import Followed, ask_for_all
+from reslab.lab.following import Event, environment
 from reslab.lab.launch import PATIENCE_SECONDS
+from reslab.lab.relay import push_place
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles, find_runs, run_files
 from reslab.recipe import Run
 
-FOLDER = "ray"
 TRIES = 10
 """How often a task is tried again because its node was lost."""
 LOST_SECONDS = 300.0
 """How long a task waits for the runs of a node that was lost."""
+MAIL_SECONDS = 0.5
+"""Time between two messages of a task."""
 ROOM = 1.25
 """Memory that is asked for, in terms of the most that a run in the folder has held."""
 
@@ -67,69 +70,125 @@ def _launch(
     on_event: Callable[[Event], None],
     stop: Callable[[], bool],
 ) -> bool:
-    place = new_place(root / FOLDER)
-    tasks = Tasks(place, dict(enumerate(runs)))
+    where = push_place(settings.shares) if settings.push else None
     for run in runs:
         run_files(root, run).create(run)
-    folders = {task: str(run_files(root, run).path.absolute()) for task, run in tasks.runs.items()}
+    if where is not None:
+        ask_for_all(where, root, runs)
+    followed = None if where is None else Followed(where, root)
+    by_id = {run.id: run for run in runs}
+
+    def hand_on(events: Sequence[Event]) -> None:
+        if followed is not None:
+            followed.over([by_id[event["run"]] for event in events if event["event"] == "settled"])
+        for event in events:
+            on_event(event)
+
+    mail = _mail(ray)
     remote = ray.remote(_train).options(max_retries=TRIES, **_needs(root, settings))
-    numbers = list(folders)
-    groups = [numbers[begin : begin + runs_each] for begin in range(0, len(numbers), runs_each)]
-    waiting = {
-        remote.remote({n: folders[n] for n in group}, settings, str(place), runs_each): group for group in groups
-    }
+    folder = None if settings.push else str(root.absolute())
+    groups = [[run.id for run in runs[begin : begin + runs_each]] for begin in range(0, len(runs), runs_each)]
+    waiting = {remote.remote(folder, group, settings, mail, runs_each): group for group in groups}
     stopped: float | None = None
     while waiting:
         done, _ = ray.wait(list(waiting), timeout=0.5)
-        hand_on([tasks], on_event)
+        hand_on(ray.get(mail.take.remote()))
         for one in done:
-            _bury(ray, one, [RunFiles(Path(folders[n])) for n in waiting.pop(one)])
+            _bury(ray, one, [RunFiles(root / name) for name in waiting.pop(one)])
         if stopped is None and stop():
             stopped = time.monotonic()
-            (place / "stop").touch()
+            ray.get(mail.stop.remote())
         if stopped is not None and time.monotonic() - stopped > PATIENCE_SECONDS:
             for one in waiting:
                 ray.cancel(one, force=True)
             break
-    hand_on([tasks], on_event)
+    hand_on(ray.get(mail.take.remote()))
+    if followed is not None:
+        followed.close()
     return stopped is None
 
 
-def _train(folders: Mapping[int, str], settings: Settings, place: str, side_by_side: int) -> None:
-    """Train some runs on a node; what happens is written beside the runs."""
+class _Mail:
+    """What tasks report, kept until the launcher takes it, and whether they are to stop."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self._stopped = False
+
+    def put(self, events: list[Event]) -> bool:
+        self._events += events
+        return self._stopped
+
+    def take(self) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+    def stop(self) -> None:
+        self._stopped = True
+
+
+def _mail(ray: Any) -> Any:
+    """Start the actor on the node of the launcher, which no other node takes along."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(_Mail).options(num_cpus=0, scheduling_strategy=here).remote()
+
+
+def _train(root: str | None, names: Sequence[str], settings: Settings, mail: Any, side_by_side: int) -> None:
+    """Train some runs on a node, below the folder of the launcher or, without one, in a folder of the node's."""
     from reslab.lab.execute import work
 
-    task_of = {folder: task for task, folder in folders.items()}
-    names = {RunFiles(Path(folder)).read_run().id: folder for folder in task_of}
+    stop = StopRequest()
+    with _reporting(mail, stop) as write:
+        if root is None:
+            scratch = Path(tempfile.mkdtemp(prefix="reslab-"))
+            code = work([str(scratch / name) for name in names], settings, stop, side_by_side, write)
+            if code != ShareError.exit_code:  # else it has what could not be sent
+                shutil.rmtree(scratch, ignore_errors=True)
+            return
+        left, end = [str(Path(root) / name) for name in names], time.monotonic() + LOST_SECONDS
+        while left and time.monotonic() < end:
+            work(left, settings, stop, side_by_side, write)
+            # A node that was lost may hold its runs for a moment longer.
+            left = [folder for folder in left if not stop() and RunFiles(Path(folder)).status() == "running"]
+            time.sleep(2.0 if left else 0.0)
+
+
+@contextlib.contextmanager
+def _reporting(mail: Any, stop: StopRequest) -> Iterator[Callable[[str], object]]:
+    """Give what takes lines of events to the launcher, a few times a second; hears the wish to stop in return."""
+    import ray
+
+    events: list[Event] = []
+    done = threading.Event()
 
     def write(line: str) -> None:
         event = json.loads(line)
-        folder = event.get("folder") or names.get(event.get("run"))
-        for one in [folder] if folder in task_of else task_of:
-            with (Path(place) / f"{task_of[one]}.events").open("a") as file:
-                file.write(line)
+        if "run" not in event and "folder" in event:
+            event["run"] = RunFiles(Path(event["folder"])).name
+        if event["event"] == "progress":  # of which the last one says all
+            events[:] = [one for one in events if (one["event"], one["run"]) != ("progress", event["run"])]
+        events.append(event)
 
-    stop, left, end = _StopFile(Path(place) / "stop"), list(task_of), time.monotonic() + LOST_SECONDS
-    while left:
-        work(left, settings, stop, side_by_side, write)
-        # A node that was lost may hold its runs for a moment longer.
-        left = [folder for folder in left if not stop() and RunFiles(Path(folder)).status() == "running"]
-        if time.monotonic() > end:
-            return
-        time.sleep(2.0 if left else 0.0)
+    def send() -> None:
+        taken, events[:] = [one for one in events if "run" in one], []
+        with contextlib.suppress(Exception):  # without a launcher, Ray ends this task
+            if ray.get(mail.put.remote(taken)):
+                stop.ask()
 
+    def keep() -> None:
+        while not done.wait(MAIL_SECONDS):
+            send()
 
-class _StopFile(StopRequest):
-    """Becomes true when a file is there, which is looked for once a second."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self._path, self._looked = path, -1.0
-
-    def __call__(self) -> bool:
-        if not self.interrupted and time.monotonic() - self._looked >= 1.0:
-            self._looked, self.interrupted = time.monotonic(), self._path.exists()
-        return super().__call__()
+    keeper = threading.Thread(target=keep, daemon=True)
+    keeper.start()
+    try:
+        yield write
+    finally:
+        done.set()
+        keeper.join(timeout=60)
+        send()
 
 
 def _needs(root: Path, settings: Settings) -> dict[str, Any]:

@@ -21,6 +21,11 @@ class Settings:
     default_threads: int | None = None
     """Threads to begin with where `threads` says nothing: this run's share of the cores."""
 
+    shares: tuple[str, ...] = ()
+    """Where runs are shared: what they have of a run is gone on from, or taken as it is where it has ended."""
+    push: bool = False
+    """Send checkpoints, and runs that have ended, to the first of the shares that can be written to."""
+
     trust_code: bool = False
     """Run the code of a network that is not from a file of this user's own (`reslab.lab.own_networks`)."""
 
@@ -36,7 +41,12 @@ class Settings:
         words = [word for flag, value in given if value is not None for word in (flag, str(value))]
         if self.keep_epochs is not None:
             words += ["--keep-epochs", ",".join(map(str, self.keep_epochs)) or "none"]
-        switches = [("--checkpoint-activations", self.checkpoint_activations), ("--trust-code", self.trust_code)]
+        words += [word for url in self.shares for word in ("--share", url)]
+        switches = [
+            ("--checkpoint-activations", self.checkpoint_activations),
+            ("--trust-code", self.trust_code),
+            ("--push", self.push),
+        ]
         return [*words, *(flag for flag, is_on in switches if is_on)]
 
 

@@ -15,24 +15,21 @@ a result is true cannot be told from files: `reslab verify` trains again.
 import contextlib
 import hashlib
 import json
-import math
 import os
 import re
 import shutil
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from reslab.datasets import is_named, known
 from reslab.errors import DamagedError, LockedError, ResLabError, ShareError
 from reslab.files import Json, file_sha256, json_bytes, writing
 from reslab.lab import manifest
 from reslab.lab.places import Place, read
 from reslab.lab.store import RunFiles, run_files
+from reslab.lab.vetting import RECORD_BYTES, RefusedError, ended_run, entries, fetch_files, incoming, vetting
 from reslab.recipe import Run
 
 INDEX = "index.json"
@@ -44,8 +41,7 @@ UNFINISHED = "unfinished"
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*-[0-9a-f]{8}/seed(0|[1-9]\d{0,9})")
 _STUDY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _KEY_DIGITS = 12
-_RECORD_BYTES = 64 * 2**20
-_WEIGHTS_BYTES = 4 * 2**30
+_MADE_LATER = ("diagnostics.json", "predictions.safetensors")
 _INDEX_BYTES = 64 * 2**20
 
 Kind = Literal["fetched", "pushed", "there", "replicate", "absent", "refused", "running"]
@@ -113,19 +109,23 @@ def fetch_run(where: Place, name: str, root: Path) -> Outcome:
     """
     if not is_run(name):
         return Outcome(name, "refused", "this is no name of a run")
-    content = read(where, f"{name}/{manifest.NAME}", _RECORD_BYTES)
+    try:
+        with vetting(root):
+            content = read(where, f"{name}/{manifest.NAME}", RECORD_BYTES)
+    except RefusedError as error:
+        return Outcome(name, "refused", str(error))
     if content is None:
         return Outcome(name, "absent")
-    with _incoming(root, name) as fetched:
+    with incoming(root, name) as fetched:
         try:
-            _fetch_files(where, name, content, fetched)
-            run = _checked(fetched, name)
-            _note_origin(fetched, where, content)
-        except ShareError:
-            raise
-        except (ResLabError, RecursionError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
-            words = str(error).partition("; ")[0]  # what is wrong, and not what to do with the folder it is in
-            return Outcome(name, "refused", words.replace(f"{fetched.path}", "it").replace("it/", ""))
+            with vetting(fetched.path):
+                with writing(fetched.path):
+                    (fetched.path / manifest.NAME).write_bytes(content)
+                fetch_files(where, entries(content), fetched.path, lambda file, _: f"{name}/{file}")
+                run = ended_run(fetched, name)
+                _note_origin(fetched, where, content)
+        except RefusedError as error:
+            return Outcome(name, "refused", str(error))
         try:
             return _install(fetched, run, root)
         except LockedError:
@@ -147,16 +147,30 @@ def push_run(where: Place, files: RunFiles) -> Outcome:
     content = (files.path / manifest.NAME).read_bytes() if manifest.exists(files.path) else None
     if content is None:
         return Outcome(name, "refused", "it has no manifest, and its weights are not those that it ended with")
-    there = read(where, f"{name}/{manifest.NAME}", _RECORD_BYTES)
+    there = read(where, f"{name}/{manifest.NAME}", RECORD_BYTES)
     kind, prefix = _place_beside(_ending(there), _ending(content), name)
-    if kind == "replicate" and read(where, f"{prefix}/{manifest.NAME}", _RECORD_BYTES) is not None:
+    if kind == "replicate" and read(where, f"{prefix}/{manifest.NAME}", RECORD_BYTES) is not None:
         kind = "there"
-    if kind != "there":
+    if kind == "there":
+        _add_to(where, prefix, files, content)
+    else:
         for file in json.loads(content)["files"]:
             if (files.path / file).exists():
                 where.write(f"{prefix}/{file}", files.path / file)
         where.write(f"{prefix}/{manifest.NAME}", content)
     return Outcome(name, kind, prefix if kind == "replicate" else "")
+
+
+def _add_to(where: Place, prefix: str, files: RunFiles, content: bytes) -> None:
+    """Add to a run that a place has the files that were made of it since, as by diagnostics."""
+    there = read(where, f"{prefix}/{manifest.NAME}", RECORD_BYTES)
+    with contextlib.suppress(DamagedError):  # whoever fetches it is told
+        listed = entries(there or b"")
+        new = {name: entry for name, entry in entries(content).items() if name in _MADE_LATER and name not in listed}
+        for file in new:
+            where.write(f"{prefix}/{file}", files.path / file)
+        if new:
+            where.write(f"{prefix}/{manifest.NAME}", manifest.as_bytes({**listed, **new}))
 
 
 def write_index(where: Place) -> int:
@@ -196,101 +210,6 @@ def _index(where: Place) -> dict[str, list[str]]:
     except (ValueError, RecursionError, LookupError, TypeError):
         pass
     raise ShareError(f"{where.shown}/{INDEX} is no index of runs")
-
-
-@contextmanager
-def _incoming(root: Path, name: str) -> Iterator[RunFiles]:
-    """Give a folder of the run's name below the runs, where nothing is taken for a run; removed in the end."""
-    with writing(root):
-        (root / ".incoming").mkdir(parents=True, exist_ok=True)
-        top = Path(tempfile.mkdtemp(dir=root / ".incoming"))
-        folder = top / name
-        folder.mkdir(parents=True)
-    try:
-        yield RunFiles(folder)
-    finally:
-        shutil.rmtree(top, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            (root / ".incoming").rmdir()
-
-
-def _fetch_files(where: Place, name: str, content: bytes, into: RunFiles) -> None:
-    """Fetch the files of a manifest, each no longer than it says, and the manifest itself."""
-    with writing(into.path):
-        (into.path / manifest.NAME).write_bytes(content)
-    for file, entry in _entries(content).items():
-        target = into.path / file
-        with writing(into.path):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("wb") as opened:
-                digest = where.fetch(f"{name}/{file}", opened, entry["bytes"])
-        if digest is None:
-            target.unlink()
-        elif digest != entry["sha256"]:
-            raise DamagedError(f"{file} is not what its manifest says (its SHA-256 differs)")
-
-
-def _entries(content: bytes) -> dict[str, Json]:
-    """Return the files of a manifest, where it names none but a run's and none too long."""
-    try:
-        files = json.loads(content)["files"]
-        for file, entry in files.items():
-            most = _WEIGHTS_BYTES if file.endswith(".safetensors") else _RECORD_BYTES
-            if not manifest.knows(file):
-                raise DamagedError(f"its manifest names {file!r}, which is no file of a run")
-            if type(entry["bytes"]) is not int or not 0 <= entry["bytes"] <= most:
-                raise DamagedError(
-                    f"its manifest says that {file} has {entry['bytes']} bytes, and at most {most} are read"
-                )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        if isinstance(error, DamagedError):
-            raise
-        raise DamagedError("its manifest is none") from None
-    return dict(files)
-
-
-def _checked(files: RunFiles, name: str) -> Run:
-    """Return the run, once all of its files agree with each other; raise `ResLabError` where they do not."""
-    run = files.check()
-    if run.id != name:
-        raise DamagedError(f"it is {run.id}, by its run.json")
-    if files.ended() is None:
-        raise DamagedError("it has not ended")
-    files.check_files()
-    rows, result = files.metrics(), files.result()
-    for row in (*rows, *([] if result is None else [result])):
-        _check_numbers(row)
-    if result is not None:
-        last = rows[-1] if rows else {}
-        for key in ("test_error", "test_loss", "train_error", "train_loss"):
-            if result.get(key) != last.get(key):
-                raise DamagedError(f"its result.json and its metrics.jsonl have different values of {key}")
-    _check_images(files, run)
-    files.diagnostics()
-    return run
-
-
-def _check_numbers(row: Mapping[str, Any]) -> None:
-    for key, value in row.items():
-        if key in ("run", "status", "weights_sha256"):
-            continue
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if value is not None and not is_number:
-            raise DamagedError(f"{key} is {str(value)[:40]!r}, which is no number")
-        if key.endswith("_error") and value is not None and not 0 <= value <= 100:
-            raise DamagedError(f"{key} is {value}, and not a percentage")
-
-
-def _check_images(files: RunFiles, run: Run) -> None:
-    data = (files.provenance() or {}).get("data")
-    fingerprint = data.get("fingerprint") if isinstance(data, dict) else None
-    if not isinstance(fingerprint, str):
-        raise DamagedError("its provenance.json does not say which images it was trained on")
-    wanted = known(run.recipe.dataset).fingerprint if is_named(run.recipe.dataset) else run.recipe.images
-    if not wanted or not fingerprint.startswith(wanted):
-        raise DamagedError(
-            f"it was trained on other images than {known(run.recipe.dataset).words}: fingerprint {fingerprint[:16]}"
-        )
 
 
 def _note_origin(files: RunFiles, where: Place, content: bytes) -> None:
@@ -358,7 +277,7 @@ def _ending(content: bytes | None) -> str | None:
     """Return the SHA-256 of the file that ended a run, by its manifest: two trainings have two."""
     if content is None:
         return None
-    files = _entries(content)
+    files = entries(content)
     for name in ("result.json", "failure.json"):
         if name in files:
             return str(files[name]["sha256"])

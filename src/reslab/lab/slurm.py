@@ -7,6 +7,9 @@
       17.events       what task 17 reports, a line of JSON each; a task that is queued again appends
       17.log          what it prints besides
 
+Where the nodes do not see this folder, they work by a share (`where`): the script has the names of the runs, the tasks
+train them in folders of their nodes, and what the share has of them is followed.
+
 A task that is asked to stop, because its time is nearly over or another job needs the node, writes a checkpoint and is
 queued again.  One whose node died is queued again by Slurm.  Whoever submitted may leave: the same command later
 follows what is queued, and submits what is left.
@@ -24,7 +27,9 @@ from pathlib import Path
 
 from reslab.errors import ResLabError
 from reslab.files import write_whole, writing
+from reslab.lab.distant import Followed, ask_for_all
 from reslab.lab.following import Event, Tasks, environment, hand_on, new_place
+from reslab.lab.places import Place
 from reslab.lab.store import run_files
 from reslab.recipe import Run
 
@@ -44,12 +49,9 @@ SCRIPT = """\
 #!/bin/bash
 {directives}
 
-cd {cwd} || exit 1
-{environment}echo "$SLURM_ARRAY_JOB_ID" > {here}/job
-folder=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {here}/folders.txt)
+{environment}{begin}
 trap 'stopped=yes; kill -TERM "$worker"' TERM
-{python} -m reslab.lab.execute "$folder" --threads "${{SLURM_CPUS_PER_TASK:-1}}" {arguments} \\
-  >> {here}/"$SLURM_ARRAY_TASK_ID".events &
+{python} -m reslab.lab.execute "$folder" --threads "${{SLURM_CPUS_PER_TASK:-1}}" {arguments} >> "$events" &
 worker=$!
 wait "$worker"
 code=$?
@@ -58,12 +60,31 @@ while [ -n "$stopped" ]; do  # the wait ended with the signal, not with the work
   wait "$worker"
   code=$?
 done
-if [ "$code" -eq 130 ]; then
+{end}if [ "$code" -eq 130 ]; then
   scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
 fi
 exit "$code"
 """
 """What a task does: train a run, hand on the request to stop, and have itself queued again where it was stopped."""
+
+BEGIN = """\
+cd {cwd} || exit 1
+echo "$SLURM_ARRAY_JOB_ID" > {here}/job
+folder=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {here}/folders.txt)
+events={here}/$SLURM_ARRAY_TASK_ID.events"""
+"""How a task begins whose node sees the folder of the runs."""
+
+BEGIN_APART = """\
+runs=$(mktemp -d "${{TMPDIR:-/tmp}}/reslab-XXXXXX") || exit 1
+folder="$runs/$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" << 'RUNS'
+{names}
+RUNS
+)"
+events=/dev/stdout"""
+"""How a task begins whose node sees nothing but a share."""
+
+END_APART = '[ "$code" -eq 6 ] || rm -rf "$runs"  # 6: it has what could not be sent\n'
+LOG_APART = "/tmp/reslab-%A_%a.log"
 
 
 @dataclass
@@ -83,10 +104,12 @@ def launch(
     on_event: Callable[[Event], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
     tell: Callable[[str], object] = lambda _: None,
+    where: Place | None = None,
 ) -> bool:
     """Submit what is not queued yet, follow all of it, and return whether all has left the queue.
 
-    `options` are sbatch's, without dashes, as in partition=gpu.  `stop()` ends the following, not the jobs.  Raises
+    `options` are sbatch's, without dashes, as in partition=gpu.  `stop()` ends the following, not the jobs.  With a
+    share (`where`) the nodes need not see the folder of the runs; the `arguments` then say to push there.  Raises
     `ResLabError` where there is no Slurm, or it takes no job.
     """
     if shutil.which("sbatch") is None:
@@ -100,13 +123,17 @@ def launch(
             jobs.append(job)
             under_way |= {run for task, run in job.runs.items() if task in queued}
     left = [run for run in runs if run not in under_way]
+    if where is not None:
+        for run in left:
+            run_files(root, run).create(run)
+        ask_for_all(where, root, left)
     for part in _parts(left, _most_tasks()):
-        job = submit(root, part, name=name, options=options, arguments=arguments)
+        job = submit(root, part, name=name, options=options, arguments=arguments, apart=where is not None)
         jobs.append(job)
         tell(f"submitted Slurm job {job.number}: {len(part)} task{'s' * (len(part) != 1)}, script {job.place}/job.sh")
     if under_way:
         tell(f"{len(under_way)} already queued: " + ", ".join(sorted({f"Slurm job {job.number}" for job in jobs})))
-    if _follow(jobs, on_event, stop):
+    if _follow(jobs, on_event, stop, None if where is None else Followed(where, root)):
         return True
     numbers = " ".join(job.number for job in jobs)
     tell(f"no longer followed; the jobs go on, and the same command follows them again (scancel {numbers} stops them)")
@@ -126,7 +153,13 @@ def check_options(options: Sequence[str]) -> None:
 
 
 def submit(
-    root: Path, runs: Sequence[Run], *, name: str, options: Sequence[str] = (), arguments: Sequence[str] = ()
+    root: Path,
+    runs: Sequence[Run],
+    *,
+    name: str,
+    options: Sequence[str] = (),
+    arguments: Sequence[str] = (),
+    apart: bool = False,
 ) -> Job:
     """Submit runs as one array job and return it."""
     folders = [run_files(root, run) for run in runs]
@@ -135,15 +168,23 @@ def submit(
     place = new_place(root / FOLDER)
     with writing(place):
         write_whole(place / "folders.txt", "".join(f"{files.path.absolute()}\n" for files in folders).encode())
-        write_whole(place / "job.sh", script(place, len(runs), name, options, arguments).encode())
+        names = [run.id for run in runs] if apart else None
+        write_whole(place / "job.sh", script(place, len(runs), name, options, arguments, names).encode())
     number = _slurm("sbatch", "--parsable", str(place / "job.sh")).partition(";")[0].strip()
     with writing(place):
         write_whole(place / "job", f"{number}\n".encode())
     return Job(place, dict(enumerate(runs)), number=number)
 
 
-def script(place: Path, num_tasks: int, name: str, options: Sequence[str], arguments: Sequence[str]) -> str:
-    """Return the script of an array of so many tasks."""
+def script(
+    place: Path,
+    num_tasks: int,
+    name: str,
+    options: Sequence[str],
+    arguments: Sequence[str],
+    names: Sequence[str] | None = None,
+) -> str:
+    """Return the script of an array of so many tasks; with the `names` of their runs, it needs no file from here."""
     chosen = {
         "job-name": name,
         "array": f"0-{num_tasks - 1}",
@@ -151,23 +192,29 @@ def script(place: Path, num_tasks: int, name: str, options: Sequence[str], argum
         "signal": f"B:TERM@{WARNING_SECONDS}",
         "requeue": "",
         "open-mode": "append",
-        "output": f"{place}/%a.log",
+        "output": f"{place}/%a.log" if names is None else LOG_APART,
     }
     for option in options:
         key, _, value = option.partition("=")
         chosen[key] = value
     directives = [f"#SBATCH --{key}{f'={value}' if value else ''}" for key, value in chosen.items()]
+    if names is None:
+        begin = BEGIN.format(cwd=shlex.quote(str(Path.cwd())), here=shlex.quote(str(place)))
+    else:
+        begin = BEGIN_APART.format(names="\n".join(names))
     return SCRIPT.format(
         directives="\n".join(directives),
-        cwd=shlex.quote(str(Path.cwd())),
         environment="".join(f"export {key}={shlex.quote(value)}\n" for key, value in environment().items()),
-        here=shlex.quote(str(place)),
+        begin=begin,
+        end="" if names is None else END_APART,
         python=shlex.quote(sys.executable),
         arguments=shlex.join(arguments),
     )
 
 
-def _follow(jobs: Sequence[Job], on_event: Callable[[Event], None], stop: Callable[[], bool]) -> bool:
+def _follow(
+    jobs: Sequence[Job], on_event: Callable[[Event], None], stop: Callable[[], bool], followed: Followed | None
+) -> bool:
     """Hand on what the tasks report until none of them is queued; return False where `stop` came first."""
 
     def told(event: Event) -> None:
@@ -176,30 +223,50 @@ def _follow(jobs: Sequence[Job], on_event: Callable[[Event], None], stop: Callab
         on_event({**again, "run": event["run"]} if stopped else event)
 
     asked = -ASK_SECONDS
-    queued: Mapping[str, set[int]] = {job.number: set(job.runs) for job in jobs}
+    queued: Mapping[str, Mapping[int, str]] = {job.number: dict.fromkeys(job.runs, "") for job in jobs}
     while any(queued.values()):
         if stop():
             return False
         if time.monotonic() - asked >= ASK_SECONDS:
-            asked, queued = time.monotonic(), {job.number: _queued(job) for job in jobs}
+            before, asked, queued = queued, time.monotonic(), {job.number: _queued(job) for job in jobs}
+            if followed is not None:
+                gone = followed.over(_gone(jobs, before, queued))
+                for event in (*followed.training(_training(jobs, queued)), *gone):
+                    told(event)
         if hand_on(jobs, told):
             asked = -ASK_SECONDS
         time.sleep(POLL_SECONDS * max(1.0, sum(len(job.runs) for job in jobs) / TASKS_A_POLL))
     hand_on(jobs, told)
+    if followed is not None:
+        for event in followed.close():
+            told(event)
     return True
 
 
-def _queued(job: Job) -> set[int]:
-    """Return the tasks of a job that wait or run; Slurm forgets a job some minutes after its end."""
+def _training(jobs: Sequence[Job], queued: Mapping[str, Mapping[int, str]]) -> list[Run]:
+    """Return the runs whose tasks have a node."""
+    return [run for job in jobs for task, run in job.runs.items() if queued[job.number].get(task) == "RUNNING"]
+
+
+def _gone(
+    jobs: Sequence[Job], before: Mapping[str, Mapping[int, str]], queued: Mapping[str, Mapping[int, str]]
+) -> list[Run]:
+    """Return the runs whose tasks have left the queue."""
+    return [job.runs[task] for job in jobs for task in before[job.number].keys() - queued[job.number].keys()]
+
+
+def _queued(job: Job) -> dict[int, str]:
+    """Return the states of a job's tasks that wait or run; Slurm forgets a job some minutes after its end."""
     try:
         answer = _slurm("squeue", "--noheader", "--array", "--jobs", job.number, "--format", "%K %T")
     except ResLabError as error:
         if "Invalid job id" in str(error):
-            return set()
+            return {}
         raise
     lines = [line.split() for line in answer.splitlines()]
     ended = ("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE")
-    return {int(line[0]) for line in lines if len(line) == 2 and line[0].isdigit() and line[1] not in ended}
+    found = {int(line[0]): line[1] for line in lines if len(line) == 2 and line[0].isdigit()}
+    return {task: state for task, state in found.items() if task in job.runs and state not in ended}
 
 
 def _earlier(root: Path, runs: Sequence[Run]) -> list[Job]:

@@ -17,8 +17,8 @@ from reslab.host import usable_cores
 from reslab.lab.store import RunFiles
 from reslab.models.fused import thread_invariant
 from reslab.recipe import Recipe
-from reslab.training.checkpoint import MANIFEST
 from reslab.training.hardware import arithmetic, most_threads
+from reslab.training.saved import MANIFEST
 from reslab.training.threads import FollowingThreads
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reslab.errors import ResLabError, nearest
 from reslab.lab.launch import launch
-from reslab.lab.places import place
+from reslab.lab.places import Place, place
 from reslab.lab.planner import plan
 from reslab.lab.settings import Settings
 from reslab.lab.share import (
@@ -68,11 +68,9 @@ def pull(
     return list(_each(lambda name: fetch_run(where, name, root), ids, on_outcome))
 
 
-def fetch_instead(
-    urls: Sequence[str], ids: Sequence[str], root: Path, *, on_outcome: OnOutcome = lambda _: None
-) -> list[Outcome]:
+def fetch_instead(urls: Sequence[str], ids: Sequence[str], root: Path, *, may_be_new: bool = False) -> list[Outcome]:
     """Look for runs in some shares, in order, before they are trained; what is refused by one is asked of the next."""
-    places = [place(url) for url in urls]
+    places = [place(url, may_be_new=may_be_new) for url in urls]
 
     def first(name: str) -> Outcome:
         outcome = Outcome(name, "absent")
@@ -83,7 +81,7 @@ def fetch_instead(
             outcome = found if found.kind == "refused" else outcome
         return outcome
 
-    return list(_each(first, ids, on_outcome))
+    return list(_each(first, ids, lambda _: None))
 
 
 def push(
@@ -95,8 +93,16 @@ def push(
     """
     where, root = place(url, may_be_new=True), Path(runs)
     studies = _studies(root)
-    outcomes = list(_each(lambda name: push_run(where, RunFiles(root / name)), _ids(names, root, studies), on_outcome))
-    for name in studies if not names else [name for name in names if name in studies]:
+    sent = list(studies) if not names else [name for name in names if name in studies]
+    return push_runs(where, _ids(names, root, studies), sent, root, on_outcome=on_outcome)
+
+
+def push_runs(
+    where: Place, ids: Sequence[str], studies: Sequence[str], root: Path, *, on_outcome: OnOutcome = lambda _: None
+) -> list[Outcome]:
+    """Push runs and the records of studies, and the index last."""
+    outcomes = list(_each(lambda name: push_run(where, RunFiles(root / name)), ids, on_outcome))
+    for name in studies:
         push_study(where, name, root)
     write_index(where)
     return outcomes

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from reslab.analysis.tidy import read_tables
 from reslab.errors import ResLabError, nearest
 from reslab.exhibits.blocks import Figure, Table
+from reslab.lab.places import absolute
 from reslab.lab.settings import Settings, kept_epochs
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles, run_files
@@ -84,6 +85,7 @@ class Study:
         diagnose: bool = True,
         time_limit: float | None = None,
         share: str | Sequence[str] = (),
+        push: bool = False,
         on: str = HERE,
         slurm_options: Sequence[str] = (),
         checkpoint_seconds: float = 60.0,
@@ -92,22 +94,24 @@ class Study:
     ) -> Runs:
         """Train what is missing, `jobs` runs at a time, measure the why, and return the study's runs.
 
-        What a `share` has is fetched, not trained (see `reslab.pull`).  `on` is where runs train: here, slurm, ray or
-        ray://ADDRESS.  Checkpoints, and the epochs whose weights are kept, are as in `reslab.train`.  `jobs` defaults
-        to the number that trains the most images in all; `time_limit` is in minutes, after which all is checkpointed
-        and left.  Ctrl-C, or a notebook's stop button, checkpoints the runs at hand and raises KeyboardInterrupt;
-        calling again resumes.  A run that fails keeps no other from being trained; at the end, `ResLabError` names
-        those that failed.
+        What a `share` has is fetched, not trained (see `reslab.pull`), and a run that it has the beginning of goes on
+        from there; with `push`, checkpoints and runs that end here are sent to it.  `on` is where runs train: here,
+        slurm, ray or ray://ADDRESS.  Checkpoints, and the epochs whose weights are kept, are as in `reslab.train`.
+        `jobs` defaults to the number that trains the most images in all; `time_limit` is in minutes, after which all is
+        checkpointed and left.  Ctrl-C, or a notebook's stop button, checkpoints the runs at hand and raises
+        KeyboardInterrupt; calling again resumes.  A run that fails keeps no other from being trained; at the end,
+        `ResLabError` names those that failed.
         """
         settings = replace(
             self._settings,
             checkpoint_seconds=checkpoint_seconds,
             checkpoint_activations=checkpoint_activations,
             keep_epochs=kept_epochs(keep_epochs),
+            shares=tuple(map(absolute, [share] if isinstance(share, str) else share)),
+            push=push,
         )
         session = Session(self._plan, self._root, settings)
-        if share:
-            session.fetch([share] if isinstance(share, str) else share)
+        session.fetch()
         session.check()
         with StopRequest(None if time_limit is None else 60 * time_limit) as stop:
             session.train(
@@ -119,6 +123,7 @@ class Study:
             )
             if diagnose and not stop.interrupted:
                 session.measure(stop)
+            session.push()
             if stop.interrupted:
                 raise KeyboardInterrupt
             found = session.outcome(stop)

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reslab.data.sources import check_present
-from reslab.errors import LockedError
+from reslab.errors import LockedError, ShareError
 from reslab.lab import ray_cluster, slurm
 from reslab.lab.launch import launch
 from reslab.lab.own_networks import keep_sources, read_sources, try_networks, with_source, words_of_former
+from reslab.lab.places import without_password
 from reslab.lab.planner import Planned, in_order, plan
+from reslab.lab.relay import push_place
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import Status, run_files
@@ -22,7 +24,7 @@ from reslab.report.existing_files import check_place
 from reslab.session.own_images import fingerprints, look_at, tell_former
 from reslab.session.planning import Outlook, choose_jobs, outlook
 from reslab.session.progress import Board, Tell, aside
-from reslab.session.sharing import fetch_instead
+from reslab.session.sharing import fetch_instead, push_runs
 from reslab.session.why import diagnose_plan
 from reslab.studies.asked import record, recorded
 from reslab.studies.study import OTHERS, Plan
@@ -86,12 +88,18 @@ class Session:
     def _planned(self) -> list[Planned]:
         return plan(self.root, self.plan.runs(), self.settings.data_root, self.settings.keep_epochs)
 
-    def fetch(self, shares: Sequence[str]) -> None:
-        """Fetch what others have trained already, from these places in order, and leave the rest to be trained.
+    def fetch(self) -> None:
+        """Fetch what others have trained already, from the shares in order, and leave the rest to be trained.
 
         Runs that are refused are told and trained here.  Raises `ShareError` where a place does not answer.
         """
-        found = fetch_instead(shares, [run.id for run in self.todo], self.root)
+        if self.settings.push:
+            push_place(self.settings.shares)
+        if not self.settings.shares:
+            return
+        found = fetch_instead(
+            self.settings.shares, [run.id for run in self.todo], self.root, may_be_new=self.settings.push
+        )
         for one in found:
             if one.kind == "refused":
                 self._tell(f"reslab: refused {one.run}: {one.words}; it is trained here")
@@ -169,6 +177,7 @@ class Session:
         settings = replace(self.settings, trust_code=True)  # each folder's source is that of a file named here
         with Board(work, names=self.names, tell=self._tell, on_closed=on_closed) as board:
             if on == SLURM:
+                _check_no_password(settings.shares)
                 slurm.launch(
                     self.root,
                     todo,
@@ -178,6 +187,7 @@ class Session:
                     on_event=board,
                     stop=stop,
                     tell=self._tell,
+                    where=push_place(settings.shares) if settings.push else None,
                 )
                 return
             if on != HERE:
@@ -195,6 +205,17 @@ class Session:
             arguments = [*settings.arguments(), "--default-threads", str(share_threads(jobs))]
             shared = runs_each(self.settings.device, jobs)
             launch(self.root, todo, jobs=jobs, runs_each=shared, arguments=arguments, on_event=board, stop=stop)
+
+    def push(self) -> None:
+        """Push what has ended of the plan to the share that takes it, with its studies; without one, do nothing."""
+        if not self.settings.push:
+            return
+        names = [run.id for run in self.plan.runs() if run_files(self.root, run).ended() is not None]
+        studies = [study.name for study in self.plan.studies]
+        where = push_place(self.settings.shares)
+        outcomes = push_runs(where, names, studies, self.root)
+        if sent := [one for one in outcomes if one.kind in ("pushed", "replicate")]:
+            self._tell(f"{len(sent)} of {len(outcomes)} runs pushed to {where.shown}")
 
     def measure(self, stop: StopRequest, *, again: str = "", may_exit: bool = False) -> bool:
         """Measure the why of the plan's runs; return False where a stop came first (see `diagnose_plan`)."""
@@ -239,6 +260,15 @@ class Session:
         """Write the studies below the folder of runs, so that a report knows what belongs to them."""
         for study in self.plan.studies:
             record(self.root, study)
+
+
+def _check_no_password(shares: Sequence[str]) -> None:
+    for url in shares:
+        if without_password(url) != url.rstrip("/"):
+            raise ShareError(
+                f"{without_password(url)} is given with a user, a password or a query, which the script "
+                "would keep; put it where the driver looks for it (docs/sharing.md)"
+            )
 
 
 def _check_words(root: Path, asked: Plan, tell: Tell) -> None:

@@ -2,13 +2,12 @@
 
 Each checkpoint is a folder named by its iteration, with weights, what the optimiser keeps, and the averaged weights if
 the recipe has them, in safetensors, the rest in state.json, and a manifest of SHA-256 sums that is written last:
-without it, the folder does not count.  The newest two are kept: an older one goes when a newer one is complete.  Two
-can be of one iteration (saved during an epoch's evaluation and after it): the later one's name then ends in .1.
+without it, the folder does not count.  The newest two are kept: an older one goes when a newer one is complete.
 """
 
 import hashlib
 import json
-import re
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,23 +17,14 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from reslab.errors import CheckpointError
 from reslab.files import sync_folder, write_whole
 from reslab.training.loop import State
-from reslab.training.optimiser import load_optimiser_state, optimiser_state
+from reslab.training.optimiser import check_optimiser_state, load_optimiser_state, optimiser_state
+from reslab.training.saved import AVERAGES, FILES, MANIFEST, MOMENTUM, STATE, WEIGHTS, folders, order
 from reslab.training.step import Totals
-
-WEIGHTS, MOMENTUM, AVERAGES, STATE, MANIFEST = (
-    "weights.safetensors",
-    "optimiser.safetensors",
-    "averages.safetensors",
-    "state.json",
-    "manifest.json",
-)
-
-_NAME = re.compile(r"\d+(\.\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +44,10 @@ class Saved:
 
 def save_checkpoint(folder: Path, state: State) -> Path:
     """Write the state below `folder` and remove all but the newest two; return the new checkpoint's folder."""
-    for rest in _folders(folder):
+    for rest in folders(folder):
         if not (rest / MANIFEST).exists():  # its writing was cut short
             shutil.rmtree(rest)
-    before = [_order(path)[1] for path in _folders(folder) if _order(path)[0] == state.iteration]
+    before = [order(path)[1] for path in folders(folder) if order(path)[0] == state.iteration]
     path = folder / (f"{state.iteration:09d}" + (f".{before[-1] + 1}" if before else ""))
     try:
         path.mkdir()
@@ -84,7 +74,7 @@ def save_checkpoint(folder: Path, state: State) -> Path:
     manifest = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     write_whole(path / MANIFEST, json.dumps(manifest, indent=1).encode())
     sync_folder(folder)
-    for old in _folders(folder)[:-2]:
+    for old in folders(folder)[:-2]:
         (old / MANIFEST).unlink(missing_ok=True)  # first: what a kill leaves of the folder must not count
         shutil.rmtree(old, ignore_errors=True)
     return path
@@ -96,7 +86,7 @@ def load_checkpoint(folder: Path) -> Saved | None:
     An older one serves where the newest is damaged.  Raises `CheckpointError` if all complete ones are.
     """
     problems = []
-    for path in reversed(_folders(folder)):
+    for path in reversed(folders(folder)):
         if not (path / MANIFEST).exists():
             continue  # its writing was cut short
         try:
@@ -113,15 +103,14 @@ def load_checkpoint(folder: Path) -> Saved | None:
 
 
 def restore(state: State, saved: Saved) -> None:
-    """Put a saved training into a fresh `state` of the same recipe."""
-    if (state.averages is None) != (saved.averages is None):
-        raise CheckpointError("the checkpoint is not of this recipe: only one of the two averages its weights")
-    try:
-        state.module.load_state_dict(dict(saved.weights))
-        if state.averages is not None:
-            state.averages.module.load_state_dict(dict(saved.averages or {}))
-    except RuntimeError as error:
-        raise CheckpointError(f"the checkpoint is not of this network: {error}") from None
+    """Put a saved training into a fresh `state` of the same recipe.
+
+    Raises `CheckpointError` where it is none of this recipe; then nothing was changed.
+    """
+    check_fits(state, saved)
+    state.module.load_state_dict(dict(saved.weights))
+    if state.averages is not None:
+        state.averages.module.load_state_dict(dict(saved.averages or {}))
     load_optimiser_state(state.module, state.optimiser, saved.momentum)
     values = saved.state
     state.iteration, state.rate = values["iteration"], values["rate"]
@@ -130,24 +119,45 @@ def restore(state: State, saved: Saved) -> None:
     state.totals = Totals.from_mapping(values["totals"], device)
 
 
+def check_fits(state: State, saved: Saved) -> None:
+    """Raise `CheckpointError` where a saved training is none of this recipe, or of this network."""
+    if (state.averages is None) != (saved.averages is None):
+        raise CheckpointError("the checkpoint is not of this recipe: only one of the two averages its weights")
+    _check_weights(state.module, saved.weights)
+    if state.averages is not None:
+        _check_weights(state.averages.module, saved.averages or {})
+    check_optimiser_state(state.module, state.optimiser, saved.momentum)
+    _check_values(state, saved.state)
+
+
 def tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return named tensors as safetensors wants them: on the CPU, laid out plainly, none sharing another's memory."""
     return {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
 
 
-def _folders(folder: Path) -> list[Path]:
-    """Return the folders of checkpoints, oldest first."""
-    there = folder.iterdir() if folder.exists() else ()
-    return sorted((path for path in there if _NAME.fullmatch(path.name)), key=_order)
+def _check_weights(module: nn.Module, values: Mapping[str, Tensor]) -> None:
+    wanted = {name: (value.shape, value.dtype) for name, value in module.state_dict().items()}
+    for name in wanted.keys() | values.keys():
+        if name not in values or (values[name].shape, values[name].dtype) != wanted.get(name):
+            raise CheckpointError(f"the checkpoint is not of this network: {name} is not what it should be")
 
 
-def _order(path: Path) -> tuple[int, int]:
-    iteration, _, again = path.name.partition(".")
-    return int(iteration), int(again or 0)
+def _check_values(state: State, values: Mapping[str, Any]) -> None:
+    totals = values.get("totals")
+    numbers: list[Any] = [values.get("rate"), values.get("seconds")]
+    if isinstance(totals, Mapping):
+        numbers += [totals.get(name) for name in state.totals.to_mapping()]
+    iteration, is_known = values.get("iteration"), isinstance(totals, Mapping) and type(values.get("warming")) is bool
+    if not (is_known and all(type(one) in (int, float) and math.isfinite(one) for one in numbers)):
+        raise CheckpointError(f"the checkpoint's {STATE} is none of a training")
+    if type(iteration) is not int or not 0 <= iteration <= state.schedule.num_iterations:
+        raise CheckpointError(f"the checkpoint is of iteration {iteration}, of {state.schedule.num_iterations} in all")
 
 
 def _read(path: Path) -> Saved:
     manifest = json.loads((path / MANIFEST).read_text())
+    if not set(manifest) <= set(FILES):
+        raise CheckpointError(f"its {MANIFEST} names what is no file of a checkpoint")
     contents = {}
     for name, digest in manifest.items():
         contents[name] = (path / name).read_bytes()

@@ -228,21 +228,36 @@ def optimiser_state(module: nn.Module, optimiser: torch.optim.Optimizer) -> dict
     return found
 
 
-def load_optimiser_state(module: nn.Module, optimiser: torch.optim.Optimizer, values: Mapping[str, Tensor]) -> None:
-    """Put back what `optimiser_state` gave; raise `CheckpointError` where it does not fit."""
-    parameters = {name: one for name, one in module.named_parameters() if one.requires_grad}
-    keys = ("exp_avg", "exp_avg_sq", "step") if isinstance(optimiser, torch.optim.Adam) else (_MOMENTUM,)
-    places = {name if key == _MOMENTUM else f"{name}/{key}": (name, key) for name in parameters for key in keys}
+def check_optimiser_state(module: nn.Module, optimiser: torch.optim.Optimizer, values: Mapping[str, Tensor]) -> None:
+    """Raise `CheckpointError` where these are not what `optimiser_state` gives for this network and optimiser."""
+    places = _places(module, optimiser)
     if values and values.keys() != places.keys():
         raise CheckpointError("the checkpoint's momentum is not that of this network's parameters")
     for place, value in values.items():
-        name, key = places[place]
-        parameter = parameters[name]
-        is_count = key == "step"
-        if value.shape != (() if is_count else parameter.shape):
+        parameter, key = places[place]
+        if value.shape != (() if key == "step" else parameter.shape):
             raise CheckpointError(f"the checkpoint's momentum of {place} has shape {tuple(value.shape)}")
-        room = torch.empty((), device=parameter.device) if is_count else torch.empty_like(parameter)
+
+
+def load_optimiser_state(module: nn.Module, optimiser: torch.optim.Optimizer, values: Mapping[str, Tensor]) -> None:
+    """Put back what `optimiser_state` gave; raise `CheckpointError` where it does not fit."""
+    check_optimiser_state(module, optimiser, values)
+    places = _places(module, optimiser)
+    for place, value in values.items():
+        parameter, key = places[place]
+        room = torch.empty((), device=parameter.device) if key == "step" else torch.empty_like(parameter)
         optimiser.state[parameter][key] = room.copy_(value)
+
+
+def _places(module: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, tuple[nn.Parameter, str]]:
+    """Return where the optimiser keeps what is saved under a name: for which parameter, and under which key."""
+    keys = ("exp_avg", "exp_avg_sq", "step") if isinstance(optimiser, torch.optim.Adam) else (_MOMENTUM,)
+    return {
+        name if key == _MOMENTUM else f"{name}/{key}": (parameter, key)
+        for name, parameter in module.named_parameters()
+        if parameter.requires_grad
+        for key in keys
+    }
 
 
 _MOMENTUM = "momentum_buffer"

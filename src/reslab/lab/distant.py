@@ -1,0 +1,146 @@
+"""Runs that train where nothing of this machine's folders is seen: asked for, followed and brought back by a share."""
+
+import contextlib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from reslab.errors import ShareError
+from reslab.lab import handover, metrics
+from reslab.lab.following import Event
+from reslab.lab.handover import Progress, Sender
+from reslab.lab.places import Place
+from reslab.lab.share import fetch_run
+from reslab.lab.store import RunFiles, run_files
+from reslab.lab.vetting import RefusedError, vetting
+from reslab.naming import run_name
+from reslab.recipe import Run
+from reslab.training import saved
+
+AT_A_TIME = 16
+"""Requests on their way at a time: what takes the time is waiting for answers."""
+
+_SHOWN = ("epoch", "iteration", "train_error", "test_error", "images_per_second")
+
+
+def ask_for_all(where: Place, root: Path, runs: Sequence[Run]) -> None:
+    """Put on a share what machines that see nothing else need to train some runs of this folder."""
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        list(pool.map(lambda run: ask_for(where, run_files(root, run)), runs))
+
+
+def ask_for(where: Place, files: RunFiles) -> None:
+    """Put on a share what another machine needs to train a run: what defines it, and its checkpoint if it has one.
+
+    What the share has stays where it is no less far.
+    """
+    there = _progress(where, files.name)
+    newest = saved.newest(files.checkpoints)
+    if there is None or there.state == "failed" or there.iteration < (saved.order(newest)[0] if newest else 0):
+        Sender(where, files.name, there).send(files, "stopped" if newest else "asked", 0, 0)
+
+
+def bring_back(where: Place, run: Run, root: Path) -> list[Event]:
+    """Fetch a run that has ended at the share, or note why it failed; return what is to be told of its end.
+
+    Nothing where it goes on, or nobody knows.  Raises `ShareError` where the share does not answer.
+    """
+    outcome = fetch_run(where, run.id, root)
+    files = run_files(root, run)
+    if outcome.kind == "refused":
+        message = f"{where.shown} has it, and that is refused: {outcome.words}"
+        return [{"event": "settled", "run": run.id, "exit_code": 5, "message": message}]
+    if (ended := files.ended()) is not None:
+        return [
+            {"event": "end", "run": run.id, "status": ended},
+            {"event": "settled", "run": run.id, "exit_code": 0, "message": ""},
+        ]
+    found = _progress(where, run.id)
+    if found is None or found.state != "failed":
+        return []
+    failure = _object(handover.read_file(where, found, "failure.json"))
+    kind = failure.get("kind")
+    message = str(failure.get("message"))[:10_000]
+    files.fail(kind if kind in ("out-of-memory", "killed") else "error", message)
+    return [{"event": "settled", "run": run.id, "exit_code": 1, "message": message}]
+
+
+class Followed:
+    """Runs that are followed by what a share has of them."""
+
+    def __init__(self, where: Place, root: Path) -> None:
+        """Take a share, and the folder that runs which end are brought to."""
+        self._where, self._root = where, root
+        self._seen: dict[str, Progress] = {}
+        self._rows: dict[str, int] = {}
+        self._due: list[Run] = []
+        self._error = ShareError("")
+
+    def training(self, runs: Iterable[Run]) -> list[Event]:
+        """Return what is new of runs that are trained; where the share does not answer, that is told the next time."""
+        with ThreadPoolExecutor(AT_A_TIME) as pool:
+            return [event for found in pool.map(self._new, runs) for event in found]
+
+    def over(self, runs: Iterable[Run]) -> list[Event]:
+        """Bring back runs whose tasks are over, and return what is to be told; what does not come now comes later."""
+        self._due += runs
+        due, self._due = self._due, []
+        told: list[Event] = []
+        for run in due:
+            try:
+                told += [*self._new(run), *bring_back(self._where, run, self._root)]
+            except ShareError as error:
+                self._due.append(run)
+                self._error = error
+        return told
+
+    def close(self) -> list[Event]:
+        """Bring back what is left; raise `ShareError` where the share still does not answer."""
+        told = self.over(())
+        if self._due:
+            raise self._error
+        return told
+
+    def _new(self, run: Run) -> list[Event]:
+        try:
+            found = _progress(self._where, run.id)
+            before = self._seen.get(run.id)
+            if found is None or found == before or not found.num_iterations:
+                return []
+            content = handover.read_file(self._where, found, metrics.NAME) or b""
+        except ShareError:
+            return []
+        told: list[Event] = []
+        if before is None or before.state == "stopped":
+            lengths = {"num_iterations": found.num_iterations, "num_epochs": found.num_epochs}
+            told.append({"event": "start", "name": run_name(run), "iteration": found.iteration, **lengths})
+        rows = [_object(line) for line in content.splitlines()]
+        told += [{"event": "epoch", **row} for row in rows[self._rows.get(run.id, 0) :] if _can_be_shown(row)]
+        told.append({"event": "progress", "iteration": min(found.iteration, found.num_iterations)})
+        if found.state == "stopped":
+            told.append({"event": "end", "status": "interrupted"})
+        self._seen[run.id], self._rows[run.id] = found, max(len(rows), self._rows.get(run.id, 0))
+        return [{**event, "run": run.id} for event in told]
+
+
+def _progress(where: Place, name: str) -> Progress | None:
+    """Return how far a share has a run; None also where what it says is of no use."""
+    try:
+        with vetting(Path(name)):
+            return handover.progress(where, name)
+    except RefusedError:
+        return None
+
+
+def _object(content: bytes | None) -> dict[str, Any]:
+    with contextlib.suppress(ValueError, RecursionError):
+        if content is not None and isinstance(values := json.loads(content), dict):
+            return values
+    return {}
+
+
+def _can_be_shown(row: Mapping[str, Any]) -> bool:
+    return all(type(row.get(name)) in (int, float) and math.isfinite(row[name]) for name in _SHOWN)

@@ -1,0 +1,169 @@
+"""A run that is not at its end, handed from one machine to the next by a share.
+
+    unfinished/cifar10-.../seed0/
+      progress.json     names, lengths and SHA-256 of all that is needed to go on: written last, and whole
+      files/5f0c...     the files themselves, by their SHA-256
+      lease/3           see `reslab.lab.shared_lease`
+
+progress.json vouches for what it names, so half a handing on is never used; the files of the one before it stay until
+the next.  Whoever goes on from it checks all of it as if it were an ended run's (`reslab.lab.vetting`).  Once the run
+has ended, and stands where ended runs do, all this is removed.
+"""
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from reslab.errors import DamagedError, ShareError
+from reslab.files import Json, file_sha256, json_bytes, parse_json, signed
+from reslab.lab import manifest, metrics
+from reslab.lab.places import Place, read
+from reslab.lab.store import RunFiles
+from reslab.lab.vetting import RECORD_BYTES, begun_run, entries, fetch_files
+from reslab.training import saved
+
+FOLDER = "unfinished"
+POINTER = "progress.json"
+FORMAT = 1
+
+_RECORDS = ("run.json", "provenance.json", metrics.NAME, metrics.SUMS)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_CHECKPOINT = re.compile(rf"checkpoint/{saved.NAME.pattern}/({'|'.join(map(re.escape, saved.FILES))})", re.ASCII)
+
+State = Literal["asked", "training", "stopped", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come, as a share has it."""
+
+    run: str
+    state: State
+    """asked: nothing was trained yet; stopped: with a checkpoint; failed: failure.json is among the files."""
+    iteration: int
+    """Iterations that its checkpoint has completed, 0 where there is none."""
+    num_iterations: int
+    num_epochs: int
+    files: Mapping[str, Json]
+
+
+def folder_of(name: str) -> str:
+    """Return the folder of a run that goes on, on a share."""
+    return f"{FOLDER}/{name}"
+
+
+def progress(where: Place, name: str) -> Progress | None:
+    """Return how far a share has a run; None where it has nothing of it.
+
+    Raises `ResLabError` where what it says is none of this run.
+    """
+    content = read(where, f"{folder_of(name)}/{POINTER}", RECORD_BYTES)
+    if content is None:
+        return None
+    values = parse_json(content, f"{where.shown}/{folder_of(name)}/{POINTER}", must_be_signed=True)
+    try:
+        run, state, *counts = (values[key] for key in ("run", "state", "iteration", "num_iterations", "num_epochs"))
+        files = entries(content, knows)
+    except (KeyError, TypeError) as error:
+        raise DamagedError(f"its {POINTER} is none ({error!r})") from None
+    if run != name or state not in get_args(State) or not all(type(one) is int and one >= 0 for one in counts):
+        raise DamagedError(f"its {POINTER} is none of {name}")
+    return Progress(run, state, counts[0], counts[1], counts[2], files)
+
+
+def knows(name: str) -> bool:
+    """Say whether a name is that of a file that a run has on its way, and no path to anywhere else."""
+    if name.startswith(("weights/", "network/")):
+        return manifest.knows(name)
+    return name in (*_RECORDS, "failure.json") or _CHECKPOINT.fullmatch(name) is not None
+
+
+def fetch(where: Place, found: Progress, into: RunFiles, *, only: tuple[str, ...] = ()) -> None:
+    """Fetch what is needed to go on into an empty folder, or the files whose names begin so, and check it.
+
+    Raises `ResLabError` where something is not what it should be.
+    """
+    wanted = {name: one for name, one in found.files.items() if name != "failure.json" and name.startswith(only or "")}
+    fetch_files(where, wanted, into.path, lambda _, entry: _file_of(found.run, entry), all_of_them=True)
+    if not only:
+        newest = saved.newest(into.checkpoints)
+        if (saved.order(newest)[0] if newest else 0) != found.iteration:
+            raise DamagedError(f"its {POINTER} speaks of iteration {found.iteration}, and its checkpoint does not")
+    begun_run(into, found.run)
+
+
+def read_file(where: Place, found: Progress, name: str) -> bytes | None:
+    """Return one small file of a run that goes on; None where there is none, or not what was announced."""
+    entry = found.files.get(name)
+    content = entry and read(where, _file_of(found.run, entry), min(entry["bytes"], RECORD_BYTES))
+    return content or None
+
+
+class Sender:
+    """What this machine hands on of one run: each file once."""
+
+    def __init__(self, where: Place, name: str, before: Progress | None) -> None:
+        """Take what the share has of the run by now, which is not sent again, and removed when it is out of use."""
+        self._where, self._name = where, name
+        self._named = set() if before is None else {_file_of(name, entry) for entry in before.files.values()}
+        self._there = set(self._named)
+
+    def send(self, files: RunFiles, state: State, num_iterations: int, num_epochs: int) -> None:
+        """Hand on the run as its folder has it: its files first, then what names them.
+
+        Nothing of it may change meanwhile.  Raises `ShareError` where the share takes nothing.
+        """
+        newest = saved.newest(files.checkpoints)
+        listed = {name: _entry(files.path / name) for name in _names(files, newest, with_failure=state == "failed")}
+        wanted = {_file_of(self._name, entry): name for name, entry in listed.items()}
+        for path, name in wanted.items():
+            if path not in self._there:
+                self._where.write(path, files.path / name)
+                self._there.add(path)
+        found: Json = {
+            "format": FORMAT,
+            "run": self._name,
+            "state": state,
+            "iteration": saved.order(newest)[0] if newest else 0,
+            "num_iterations": num_iterations,
+            "num_epochs": num_epochs,
+            "files": listed,
+        }
+        self._where.write(f"{folder_of(self._name)}/{POINTER}", json_bytes(signed(found)))
+        in_use, self._named = self._named | set(wanted), set(wanted)  # somebody may be fetching what was named before
+        for path in self._there - in_use:
+            with suppress(ShareError):
+                self._where.remove(path)
+        self._there &= in_use
+
+
+def forget(where: Place, name: str) -> None:
+    """Remove all that a share has of a run that goes on."""
+    folder = folder_of(name)
+    where.remove(f"{folder}/{POINTER}")
+    for one in where.names(folder) or ():
+        if one.startswith(f"{folder}/"):
+            where.remove(one)
+
+
+def _names(files: RunFiles, checkpoint: Path | None, *, with_failure: bool) -> list[str]:
+    """Return the names of all that is needed to go on from the newest checkpoint."""
+    found = [name for name in (*_RECORDS, *(["failure.json"] if with_failure else [])) if (files.path / name).exists()]
+    parts = [files.network.rglob("*.py"), (files.epoch_weights(epoch) for epoch in files.kept_epochs())]
+    if checkpoint is not None:
+        parts.append(checkpoint / name for name in saved.FILES if (checkpoint / name).exists())
+    return [*found, *(path.relative_to(files.path).as_posix() for part in parts for path in part)]
+
+
+def _entry(path: Path) -> Json:
+    return {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
+
+
+def _file_of(name: str, entry: Json) -> str:
+    digest = entry["sha256"]
+    if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
+        raise DamagedError(f"its {POINTER} has {str(digest)[:80]!r} for a SHA-256")
+    return f"{folder_of(name)}/files/{digest}"

@@ -1,0 +1,210 @@
+"""What a run that trains here has to do with shares: begun from what they have, its checkpoints and its end sent there.
+
+Checkpoints are sent at most as often as they are written within an epoch, and in at most a twentieth of the time.
+"""
+
+import contextlib
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from reslab.errors import ShareError
+from reslab.files import sync_folder, write_whole, writing
+from reslab.lab import handover, metrics
+from reslab.lab.handover import Progress, Sender, State, folder_of
+from reslab.lab.places import Place, place
+from reslab.lab.settings import Settings
+from reslab.lab.share import fetch_run, push_run
+from reslab.lab.shared_lease import Lease, holding
+from reslab.lab.store import RunFiles
+from reslab.lab.vetting import RefusedError, incoming, vetting
+from reslab.training import saved
+
+SHARE_OF_TIME = 1 / 20
+"""Most of the time that may go into sending checkpoints."""
+WAITS = (1.0, 5.0, 20.0, 60.0)
+"""Seconds between tries to send a run that has ended."""
+
+
+def push_place(urls: Sequence[str]) -> Place:
+    """Return the share that takes what is trained: the first of these that is not read only; raise `ShareError`."""
+    if not urls:
+        raise ShareError("--push needs a share to push to: add --share")
+    places = [place(url, may_be_new=True) for url in urls]
+    for one in places:
+        if not one.is_read_only:
+            return one
+    raise ShareError(
+        f"{places[0].shown} is a web server, which is read only; --push needs a folder or bucket as --share"
+    )
+
+
+class Relay:
+    """The shares of one run that trains here; without any, nothing."""
+
+    def __init__(
+        self, files: RunFiles, settings: Settings, remark: Callable[[str], object], stop: Callable[[], bool]
+    ) -> None:
+        """Read and write nothing yet.  Raises `ShareError` where a share cannot be used on this machine."""
+        self._files, self._name, self._root = files, files.name, files.path.parent.parent
+        self._to = push_place(settings.shares) if settings.push else None
+        self._places = [place(url, may_be_new=settings.push) for url in settings.shares]
+        self._remark, self._stop = remark, stop
+        self._every, self._next = settings.checkpoint_seconds, 0.0
+        self._sender: Sender | None = None
+        self._lease: Lease | None = None
+        self._silent = False
+        self.length = (0, 0)
+        """Iterations and epochs of the run, once they are known."""
+
+    def begin(self) -> None:
+        """See to it that the folder of the run is there: one that has ended as it is, else with what defines the run.
+
+        Raises `ResLabError` where no share has the run, and there is no folder.
+        """
+        if self._fetch_ended() or not self._places or (self._files.path / "run.json").exists():
+            return
+        for where in self._places:
+            with self._told(where), vetting(self._root):
+                if (found := handover.progress(where, self._name)) is None:
+                    continue
+                with incoming(self._root, self._name) as fetched:
+                    with vetting(fetched.path):
+                        handover.fetch(where, found, fetched, only=("run.json", "network/"))
+                    with writing(self._files.path):
+                        self._files.path.parent.mkdir(parents=True, exist_ok=True)
+                        with contextlib.suppress(OSError):  # another process has made it just now
+                            fetched.path.rename(self._files.path)
+                return
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Keep other machines from this run; where it has ended elsewhere by then, it is here.
+
+        Raises `LockedError` where another machine trains it, and `ShareError` where the share does not answer.
+        """
+        if self._to is None or self._files.ended() is not None:
+            yield
+            return
+        with holding(self._to, f"{folder_of(self._name)}/lease", self._stop) as lease:
+            if lease is None:
+                self._remark(
+                    f"{self._to.shown} cannot keep two machines from training the same run; if two do, the second to "
+                    "end is kept beside the first"
+                )
+            self._lease = lease
+            self._fetch_ended()
+            yield
+
+    @contextmanager
+    def further(self, iteration: int) -> Iterator[RunFiles | None]:
+        """Give a folder of its own with the run as a share has it, where that is further; None where there is none."""
+        found: list[tuple[Place, Progress]] = []
+        for where in self._places:
+            with self._told(where), vetting(self._root):
+                if (one := handover.progress(where, self._name)) is not None:
+                    found.append((where, one))
+        if self._to is not None:
+            self._sender = Sender(self._to, self._name, dict(found).get(self._to))
+        with contextlib.ExitStack() as kept:
+            usable = None
+            for where, one in sorted(found, key=lambda pair: -pair[1].iteration):
+                if one.iteration > iteration and usable is None:
+                    fetched = kept.enter_context(incoming(self._root, self._name))
+                    with self._told(where), vetting(fetched.path):
+                        handover.fetch(where, one, fetched)
+                        usable = fetched
+            yield usable
+
+    def refused(self, error: Exception) -> None:
+        """Tell that what a share has is not gone on from."""
+        self._remark(f"what a share has of it is refused: {str(error).partition('; ')[0]}")
+
+    def checkpointed(self, *, last: bool = False) -> None:
+        """Send the newest checkpoint, unless the last one was sent too recently; the `last` one is always sent.
+
+        Raises `LockedError` where another machine has taken over the run.
+        """
+        begun = time.monotonic()
+        if self._sender is not None and (last or begun >= self._next):
+            self._send("stopped" if last else "training")
+            now = time.monotonic()
+            self._next = now + max(self._every, (now - begun) / SHARE_OF_TIME)
+
+    def failed(self) -> None:
+        """Send the failure, for those who follow."""
+        if self._sender is not None:
+            self._send("failed")
+
+    def end(self) -> None:
+        """Send the run that has ended; raise `ShareError` where the share keeps refusing it."""
+        if self._to is None:
+            return
+        for wait in (*WAITS, 0.0):
+            try:
+                push_run(self._to, self._files)
+                handover.forget(self._to, self._name)
+                break
+            except ShareError as error:
+                if not wait or self._stop():
+                    raise ShareError(f"{error}; {self._files.path} has the run, which `reslab push` sends") from None
+            time.sleep(wait)
+        if self._lease is not None:
+            self._lease.end()
+
+    def _send(self, state: State) -> None:
+        assert self._sender is not None
+        try:
+            if self._lease is not None:
+                self._lease.check()
+            self._sender.send(self._files, state, *self.length)
+        except ShareError as error:
+            if not self._silent:
+                self._remark(f"{error}; it trains on, and the next checkpoint is sent")
+            self._silent = True
+        else:
+            self._silent = False
+
+    def _fetch_ended(self) -> bool:
+        """Fetch the run where one of the shares has it, ended; return whether it has ended."""
+        if self._files.ended() is not None:
+            return True
+        for where in self._places:
+            outcome = fetch_run(where, self._name, self._root)
+            if outcome.kind == "refused":
+                self._remark(f"{where.shown} has it, ended, and that is refused: {outcome.words}")
+            elif outcome.kind != "absent":
+                return outcome.kind != "running"
+        return False
+
+    @contextmanager
+    def _told(self, where: Place) -> Iterator[None]:
+        """Tell what is wrong with what a share has, and go on without."""
+        try:
+            yield
+        except ShareError as error:
+            self._remark(str(error))
+        except RefusedError as error:
+            self._remark(f"what {where.shown} has of it is refused: {error}")
+
+
+def adopt(found: RunFiles, files: RunFiles) -> None:
+    """Put what a share had of a run in the place of what its folder had; a kill at any instant leaves what resumes."""
+    files.check_held()
+    newest = saved.newest(found.checkpoints)
+    assert newest is not None
+    with writing(files.path):
+        for epoch in found.kept_epochs():
+            files.epoch_weights(epoch).parent.mkdir(exist_ok=True)
+            shutil.move(found.epoch_weights(epoch), files.epoch_weights(epoch))
+        metrics.forget_sums(files.path)
+        for name in (metrics.NAME, metrics.SUMS, "provenance.json"):
+            if (found.path / name).exists():
+                write_whole(files.path / name, (found.path / name).read_bytes())
+        target = files.checkpoints / newest.name
+        files.checkpoints.mkdir(exist_ok=True)
+        if target.exists():  # it could not be read
+            shutil.rmtree(target)
+        shutil.move(newest, target)
+        sync_folder(files.checkpoints)

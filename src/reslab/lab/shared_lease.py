@@ -1,0 +1,128 @@
+"""Who trains a run, among machines that see nothing of each other but a share: a lease kept there.
+
+    unfinished/cifar10-.../seed0/lease/3     the third holder's, written again and again while it trains
+
+The highest number holds the run.  A machine that wants it looks for as long as a lease lasts, by its own clock,
+whether that lease changes; if it does not, or was given back, the machine creates the next number, which a share lets
+only one do.  Clocks need not agree.  A holder that was cut off from the share goes on, and stops when it comes back
+and finds a higher number: until then both may train, which costs time and nothing else.
+"""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from reslab.errors import LockedError, ShareError
+from reslab.lab import locks
+from reslab.lab.places import Place, read
+
+SECONDS = 180.0
+"""How long the lease of a machine that has died keeps others from its run."""
+
+_GIVEN_BACK = b"given back\n"
+_MOST_BYTES = 1000
+
+
+class Lease:
+    """A run that this machine trains, as a share has it."""
+
+    def __init__(self, where: Place, folder: str, number: int, content: bytes) -> None:
+        self._where, self._folder, self._number, self._content = where, folder, number, content
+        self._times, self._is_over = 0, False
+
+    def check(self) -> None:
+        """Raise `LockedError` where another machine has taken the run over; `ShareError` where that cannot be seen."""
+        if _highest(self._where, self._folder) > self._number:
+            raise LockedError(
+                f"another machine has taken over {self._folder.removesuffix('/lease')} at {self._where.shown}, because "
+                "this one was silent for too long"
+            )
+
+    def renew(self) -> None:
+        """Show that this machine is alive; raises as `check` does."""
+        self.check()
+        self._times += 1
+        self._where.write(f"{self._folder}/{self._number}", b"%s %d\n" % (self._content, self._times))
+
+    def end(self) -> None:
+        """Note that the run has ended, so that nobody needs the lease any more."""
+        self._is_over = True
+
+    def give_back(self) -> None:
+        """Let others have the run at once."""
+        path = f"{self._folder}/{self._number}"
+        with suppress(ShareError, LockedError):
+            self.check()
+            if self._is_over:
+                self._where.remove(path)
+            else:
+                self._where.write(path, _GIVEN_BACK)
+
+
+@contextmanager
+def holding(where: Place, folder: str, stop: Callable[[], bool] = lambda: False) -> Iterator[Lease | None]:
+    """Hold the lease in a folder of a share, kept alive by a thread; None where the share cannot keep one.
+
+    Raises `LockedError` where another machine has it, and `ShareError` where the share does not answer.
+    """
+    seconds = locks.chosen_seconds(SECONDS)
+    lease = _acquire(where, folder, seconds, stop) if seconds else None
+    if lease is None:
+        yield None
+        return
+    done = threading.Event()
+
+    def keep() -> None:
+        while not done.wait(seconds / 3):
+            try:
+                lease.renew()
+            except ShareError:
+                continue  # the next time, perhaps
+            except LockedError:
+                return  # whoever trains finds out when it hands something on
+
+    keeper = threading.Thread(target=keep, daemon=True)
+    keeper.start()
+    try:
+        yield lease
+    finally:
+        done.set()
+        keeper.join(timeout=5)
+        lease.give_back()
+
+
+def _acquire(where: Place, folder: str, seconds: float, stop: Callable[[], bool]) -> Lease | None:
+    """Return the lease once it is free; None where the share lets several create one file."""
+    busy = LockedError(f"{folder.removesuffix('/lease')} is being trained by another machine, as {where.shown} says")
+    mine = uuid.uuid4().hex.encode()
+    seen: dict[int, bytes | None] = {}
+    since = time.monotonic()
+    while True:
+        highest = _highest(where, folder)
+        content = read(where, f"{folder}/{highest}", _MOST_BYTES) if highest else None
+        if highest in seen and content not in (seen[highest], _GIVEN_BACK, None):
+            raise busy  # it was renewed
+        if highest not in seen:
+            seen, since = {highest: content}, time.monotonic()
+        is_free = not highest or content == _GIVEN_BACK or time.monotonic() - since > 1.25 * seconds
+        if is_free:
+            created = where.create(f"{folder}/{highest + 1}", mine)
+            if created is None:
+                return None
+            if created:
+                for number in seen:
+                    with suppress(ShareError):
+                        where.remove(f"{folder}/{number}")
+                return Lease(where, folder, highest + 1, mine)
+        elif stop():
+            raise busy
+        else:
+            time.sleep(min(2.0, seconds / 12))
+
+
+def _highest(where: Place, folder: str) -> int:
+    """Return the number of the last lease, 0 where there was none."""
+    names = [name.rpartition("/")[2] for name in where.names(folder) or ()]
+    return max((int(name) for name in names if name.isdecimal() and len(name) < 10), default=0)

@@ -1,0 +1,175 @@
+"""What a share hands out, fetched into a folder of its own and checked there before anything of it is used.
+
+Nobody vouches for a share: its files may be damaged, lie, or be made to do harm.  Each is read up to the length that
+was announced, must have the SHA-256 that was announced, and has a name that a run's file may have.  That a result is
+true cannot be told from files.
+"""
+
+import contextlib
+import json
+import math
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from reslab.datasets import is_named, known
+from reslab.errors import DamagedError, ResLabError, ShareError
+from reslab.files import Json, writing
+from reslab.lab import manifest
+from reslab.lab.places import Place
+from reslab.lab.store import RunFiles
+from reslab.recipe import Run
+
+RECORD_BYTES = 64 * 2**20
+WEIGHTS_BYTES = 4 * 2**30
+
+_ROW_NEEDS = ("epoch", "iteration", "seconds", "images_per_second")
+
+
+class RefusedError(DamagedError):
+    """What a share handed out is not what it should be; the words say why."""
+
+
+@contextmanager
+def vetting(folder: Path) -> Iterator[None]:
+    """Turn whatever is wrong with what was fetched into `folder` into a `RefusedError`; a `ShareError` passes."""
+    try:
+        yield
+    except ShareError:
+        raise
+    except (ResLabError, RecursionError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
+        words = str(error).partition("; ")[0]  # what is wrong, and not what to do with the folder it is in
+        raise RefusedError(words.replace(f"{folder}", "it").replace("it/", "")) from error
+
+
+@contextmanager
+def incoming(root: Path, name: str) -> Iterator[RunFiles]:
+    """Give a folder of the run's name below the runs, where nothing is taken for a run; removed in the end."""
+    with writing(root):
+        (root / ".incoming").mkdir(parents=True, exist_ok=True)
+        top = Path(tempfile.mkdtemp(dir=root / ".incoming"))
+        folder = top / name
+        folder.mkdir(parents=True)
+    try:
+        yield RunFiles(folder)
+    finally:
+        shutil.rmtree(top, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            (root / ".incoming").rmdir()
+
+
+def entries(content: bytes, knows: Callable[[str], bool] = manifest.knows) -> dict[str, Json]:
+    """Return the files that a manifest lists, where it names none but those that a run may have and none too long."""
+    try:
+        files = json.loads(content)["files"]
+        for file, entry in files.items():
+            most = WEIGHTS_BYTES if file.endswith(".safetensors") else RECORD_BYTES
+            if not knows(file):
+                raise DamagedError(f"its manifest names {file!r}, which is no file of a run")
+            if type(entry["bytes"]) is not int or not 0 <= entry["bytes"] <= most:
+                raise DamagedError(
+                    f"its manifest says that {file} has {entry['bytes']} bytes, and at most {most} are read"
+                )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        if isinstance(error, DamagedError):
+            raise
+        raise DamagedError("its manifest is none") from None
+    return dict(files)
+
+
+def fetch_files(
+    where: Place,
+    listed: Mapping[str, Json],
+    into: Path,
+    name_of: Callable[[str, Json], str],
+    *,
+    all_of_them: bool = False,
+) -> None:
+    """Fetch the files of a manifest, each no longer than it says; `name_of` gives the name that one has at the place.
+
+    Raises `DamagedError` where one is not what its manifest says, or is not there and `all_of_them` are wanted.
+    """
+    for file, entry in listed.items():
+        target = into / file
+        with writing(into):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("wb") as opened:
+                digest = where.fetch(name_of(file, entry), opened, entry["bytes"])
+        if digest is None:
+            target.unlink()
+            if all_of_them:
+                raise DamagedError(f"{file} is not there")
+        elif digest != entry["sha256"]:
+            raise DamagedError(f"{file} is not what its manifest says (its SHA-256 differs)")
+
+
+def ended_run(files: RunFiles, name: str) -> Run:
+    """Return the run of a name, once all files of one that has ended agree; raise `ResLabError` where they do not."""
+    run = _named(files, name)
+    if files.ended() is None:
+        raise DamagedError("it has not ended")
+    files.check_files()
+    rows, result = files.metrics(), files.result()
+    for row in (*rows, *([] if result is None else [result])):
+        _check_numbers(row)
+    if result is not None:
+        last = rows[-1] if rows else {}
+        for key in ("test_error", "test_loss", "train_error", "train_loss"):
+            if result.get(key) != last.get(key):
+                raise DamagedError(f"its result.json and its metrics.jsonl have different values of {key}")
+    _check_provenance(files, run)
+    files.diagnostics()
+    return run
+
+
+def begun_run(files: RunFiles, name: str) -> Run:
+    """Return the run of a name, once all files of one that goes on agree; raise `ResLabError` where they do not."""
+    run = _named(files, name)
+    if files.ended() is not None:
+        raise DamagedError("it has ended, and is kept as one that has not")
+    for number, row in enumerate(files.metrics(), start=1):
+        _check_numbers(row)
+        if row.get("epoch") != number or any(row.get(key) is None for key in _ROW_NEEDS):
+            raise DamagedError(f"line {number} of its metrics.jsonl is none of epoch {number}")
+    if files.metrics() or files.checkpoints.exists():
+        _check_provenance(files, run)
+    return run
+
+
+def _named(files: RunFiles, name: str) -> Run:
+    run = files.check()
+    if run.id != name:
+        raise DamagedError(f"it is {run.id}, by its run.json")
+    return run
+
+
+def _check_numbers(row: Mapping[str, Any]) -> None:
+    for key, value in row.items():
+        if key in ("run", "status", "weights_sha256"):
+            continue
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if value is not None and not is_number:
+            raise DamagedError(f"{key} is {str(value)[:40]!r}, which is no number")
+        if key.endswith("_error") and value is not None and not 0 <= value <= 100:
+            raise DamagedError(f"{key} is {value}, and not a percentage")
+
+
+def _check_provenance(files: RunFiles, run: Run) -> None:
+    """Raise `DamagedError` where a run's provenance is of other images, or no list of plain values."""
+    provenance = files.provenance() or {}
+    data = provenance.get("data")
+    fingerprint = data.get("fingerprint") if isinstance(data, dict) else None
+    if not isinstance(fingerprint, str):
+        raise DamagedError("its provenance.json does not say which images it was trained on")
+    wanted = known(run.recipe.dataset).fingerprint if is_named(run.recipe.dataset) else run.recipe.images
+    if not wanted or not fingerprint.startswith(wanted):
+        raise DamagedError(
+            f"it was trained on other images than {known(run.recipe.dataset).words}: fingerprint {fingerprint[:16]}"
+        )
+    for name in ("attempts", "fetched"):
+        for one in provenance.get(name) or []:
+            if not isinstance(one, dict) or any(isinstance(value, dict | list) for value in one.values()):
+                raise DamagedError(f"its provenance.json has {name} that are none")

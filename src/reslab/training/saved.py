@@ -1,0 +1,37 @@
+"""The folders of a run's checkpoints: their names, their files and their order; imports no torch.
+
+Each checkpoint is a folder named by its iteration.  Two can be of one iteration (saved during an epoch's evaluation and
+after it): the later one's name then ends in .1.
+"""
+
+import re
+from pathlib import Path
+
+WEIGHTS, MOMENTUM, AVERAGES, STATE, MANIFEST = (
+    "weights.safetensors",
+    "optimiser.safetensors",
+    "averages.safetensors",
+    "state.json",
+    "manifest.json",
+)
+
+FILES = (WEIGHTS, MOMENTUM, AVERAGES, STATE, MANIFEST)
+
+NAME = re.compile(r"\d{1,18}(\.\d{1,9})?", re.ASCII)
+
+
+def folders(folder: Path) -> list[Path]:
+    """Return the folders of checkpoints, oldest first."""
+    there = folder.iterdir() if folder.exists() else ()
+    return sorted((path for path in there if NAME.fullmatch(path.name)), key=order)
+
+
+def order(path: Path) -> tuple[int, int]:
+    """Return the iteration of a checkpoint, and its number among those of this iteration."""
+    iteration, _, again = path.name.partition(".")
+    return int(iteration), int(again or 0)
+
+
+def newest(folder: Path) -> Path | None:
+    """Return the folder of the newest checkpoint that was completed, None where there is none."""
+    return next((path for path in reversed(folders(folder)) if (path / MANIFEST).exists()), None)

@@ -1,0 +1,538 @@
+"""Runs that go from machine to machine by a share: separate folders stand for machines that see nothing else."""
+
+import contextlib
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lab_runs import make, outcome, small
+
+from reslab.errors import LockedError, ResLabError, ShareError
+from reslab.files import DIGEST, file_sha256, json_bytes, signed
+from reslab.lab import handover, relay
+from reslab.lab.distant import ask_for
+from reslab.lab.execute import main as execute_main
+from reslab.lab.handover import Sender, folder_of, progress
+from reslab.lab.one_run import Event, execute
+from reslab.lab.places import Folder, place
+from reslab.lab.relay import push_place
+from reslab.lab.settings import Settings
+from reslab.lab.share import fetch_run, listed
+from reslab.lab.shared_lease import holding
+from reslab.lab.store import RunFiles
+from reslab.lab.vetting import incoming
+from share_places import served
+
+RECIPE = small(4)
+
+
+class Machine:
+    """A folder of runs that nobody else sees."""
+
+    def __init__(self, root: Path, share: str, **settings: Any) -> None:
+        self.root = root
+        self.settings = Settings(
+            **{"device": "cpu", "threads": 1, "checkpoint_seconds": 0.0, "shares": (share,), "push": True, **settings}
+        )
+        self.events: list[Event] = []
+
+    def train(self, name: str, *, epochs: int | None = None, iterations: int | None = None) -> RunFiles:
+        """Train a run until so many epochs were measured here, or so far, or to its end."""
+        files, begun = RunFiles(self.root / name), len(self.events)
+
+        def stop() -> bool:
+            new = self.events[begun:]
+            return (epochs is not None and sum(event["event"] == "epoch" for event in new) >= epochs) or (
+                iterations is not None and any(event.get("iteration", 0) >= iterations for event in new)
+            )
+
+        execute(files, self.settings, on_event=self.events.append, stop=stop)
+        return files
+
+    @property
+    def remarks(self) -> list[str]:
+        """What it told beside the progress."""
+        return [event["words"] for event in self.events if event["event"] == "remark"]
+
+    @property
+    def starts(self) -> list[int]:
+        """Iterations that it began from."""
+        return [event["iteration"] for event in self.events if event["event"] == "start"]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> RunFiles:
+    """The run as one machine trains it."""
+    files = make(tmp_path_factory.mktemp("alone"), RECIPE)
+    assert execute(files, Settings(device="cpu", threads=1)) == "finished"
+    return files
+
+
+@pytest.fixture
+def share(tmp_path: Path) -> Path:
+    folder = tmp_path / "share"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    from share_places import s3_bucket
+
+    with s3_bucket("relayed") as address:
+        yield address
+
+
+def asked(tmp_path: Path, share: Path | str) -> str:
+    """Ask for the run at the share, as a launcher does, and return its name."""
+    files = make(tmp_path / "launcher", RECIPE)
+    ask_for(place(str(share)), files)
+    return files.name
+
+
+def reached(share: Path, name: str) -> int:
+    """Return the iteration of the checkpoint that a share has."""
+    found = progress(Folder(share), name)
+    assert found is not None
+    return found.iteration
+
+
+@pytest.mark.parametrize("kind", ["folder", "bucket"])
+def test_three_machines_in_turn_end_with_the_bits_of_one(
+    tmp_path: Path, share: Path, alone: RunFiles, kind: str, request: pytest.FixtureRequest
+) -> None:
+    url = str(share) if kind == "folder" else request.getfixturevalue("bucket")
+    name = asked(tmp_path, url)
+    machines = [Machine(tmp_path / str(number), url) for number in range(3)]
+    assert machines[0].train(name, epochs=1).status() == "interrupted"
+    assert machines[1].train(name, epochs=1).status() == "interrupted"
+    shutil.rmtree(machines[0].root)
+    last = machines[2].train(name)
+    assert outcome(last) == outcome(alone)
+    assert [machine.starts[0] > 0 for machine in machines] == [False, True, True]
+    assert len((last.provenance() or {})["attempts"]) == 3
+
+    where = place(url)
+    assert listed(where).runs == [name]
+    assert where.names("unfinished") == []
+    assert fetch_run(where, name, tmp_path / "launcher").kind == "fetched"
+    assert outcome(RunFiles(tmp_path / "launcher" / name)) == outcome(alone)
+    late = Machine(tmp_path / "late", url)
+    assert late.train(name).status() == "finished"
+    assert late.starts == []
+
+
+def test_a_node_needs_nothing_but_a_name_and_the_share(
+    tmp_path: Path, share: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = asked(tmp_path, share)
+    node = tmp_path / "node" / name
+    words = ["execute", str(node), "--threads", "1", "--device", "cpu", "--share", str(share), "--push"]
+    monkeypatch.setattr("sys.argv", words)
+    assert execute_main() == 0
+    assert listed(Folder(share)).runs == [name]
+    monkeypatch.setattr("sys.argv", [*words[:1], str(node.with_name("seed7")), *words[2:]])
+    assert execute_main() == 2
+
+
+def test_what_was_begun_where_nothing_is_shared_goes_on_elsewhere(tmp_path: Path, share: Path, alone: RunFiles) -> None:
+    laptop = Machine(tmp_path / "laptop", "", shares=(), push=False)
+    make(laptop.root, RECIPE)
+    files = laptop.train(alone.name, epochs=2)
+    ask_for(Folder(share), files)
+    assert reached(share, alone.name) == laptop.events[-2]["iteration"] > 0
+    cluster = Machine(tmp_path / "cluster", str(share))
+    assert outcome(cluster.train(alone.name)) == outcome(alone)
+    assert cluster.starts[0] > 0
+
+
+def test_a_web_server_is_gone_on_from_and_not_pushed_to(tmp_path: Path, share: Path, alone: RunFiles) -> None:
+    name = asked(tmp_path, share)
+    Machine(tmp_path / "first", str(share)).train(name, epochs=2)
+    before = sorted(share.rglob("*"))
+    with served(share) as address:
+        reader = Machine(tmp_path / "reader", address, push=False)
+        assert outcome(reader.train(name)) == outcome(alone)
+        assert reader.starts[0] > 0
+        with pytest.raises(ShareError, match="is a web server, which is read only; --push needs a folder or bucket"):
+            Machine(tmp_path / "writer", address).train(name)
+        assert push_place([address, str(share)]).shown == str(share)
+    assert sorted(share.rglob("*")) == before
+
+
+def test_the_farthest_checkpoint_counts_wherever_it_is(tmp_path: Path, share: Path, alone: RunFiles) -> None:
+    name = asked(tmp_path, share)
+    first, second = (Machine(tmp_path / one, str(share)) for one in ("first", "second"))
+    first.train(name, epochs=1)
+    second.train(name, epochs=1)
+    assert second.starts == [first.events[-2]["iteration"]]
+    here = Machine(first.root, str(share), push=False)
+    here.train(name, epochs=2)  # past the share now
+    assert here.starts[0] > first.events[-2]["iteration"]
+    again = Machine(first.root, str(share))
+    assert outcome(again.train(name)) == outcome(alone)
+    assert again.starts[0] > here.starts[0]
+
+
+def test_half_a_push_is_never_used(tmp_path: Path, share: Path, alone: RunFiles) -> None:
+    """Every prefix of the writes of a push leaves the checkpoint before it, or the new one."""
+    name = asked(tmp_path, share)
+    first = Machine(tmp_path / "first", str(share))
+    first.train(name, epochs=1)
+    before = reached(share, name)
+    first.settings = Settings(device="cpu", threads=1, checkpoint_seconds=0.0)
+    files = first.train(name, epochs=1)
+
+    class Dying(Folder):
+        left = 0
+
+        def write(self, name: str, content: bytes | Path) -> None:
+            if Dying.left == 0:
+                raise ShareError("the power is gone")
+            Dying.left -= 1
+            super().write(name, content)
+
+    seen = set()
+    for writes in range(12):
+        copy = tmp_path / f"copy{writes}"
+        shutil.copytree(share, copy)
+        Dying.left = writes
+        sender = Sender(Dying(copy), name, progress(Folder(copy), name))
+        with contextlib.suppress(ShareError):
+            sender.send(files, "training", 20, 4)
+        found = progress(Folder(copy), name)
+        assert found is not None
+        with incoming(tmp_path / "look", name) as into:
+            handover.fetch(Folder(copy), found, into)
+        seen.add(found.iteration)
+    assert len(seen) == 2
+    assert min(seen) == before
+
+
+def test_only_what_is_in_use_stays_on_the_share(tmp_path: Path, share: Path) -> None:
+    name = asked(tmp_path, share)
+    machine = Machine(tmp_path / "one", str(share))
+    machine.train(name, epochs=3)
+    found = progress(Folder(share), name)
+    assert found is not None
+    there = Folder(share).names(f"{folder_of(name)}/files") or []
+    assert len(there) <= 2 * len(found.files)
+    assert {one["sha256"] for one in found.files.values()} <= {path.rpartition("/")[2] for path in there}
+
+
+def test_pushes_are_as_rare_as_checkpoints_and_take_a_twentieth_of_the_time(
+    tmp_path: Path, share: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = asked(tmp_path, share)
+    states: list[str] = []
+    clock = [1000.0]
+
+    def send(self: Sender, files: RunFiles, state: str, *_: int) -> None:
+        states.append(state)
+        clock[0] += 10.0
+
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(Sender, "send", send)
+    for every, gap in ((60.0, 200.0), (500.0, 500.0)):
+        states.clear()
+        settings = Settings(shares=(str(share),), push=True, checkpoint_seconds=every)
+        one = relay.Relay(RunFiles(tmp_path / "x" / name), settings, print, lambda: False)
+        with one.further(0):
+            one.checkpointed()
+            clock[0] += gap - 1
+            one.checkpointed()
+            assert states == ["training"]
+            clock[0] += 1
+            one.checkpointed()
+            one.checkpointed(last=True)
+        assert states == ["training", "training", "stopped"]
+
+
+def test_a_share_that_does_not_answer_for_a_while_stops_no_training(
+    tmp_path: Path, share: Path, alone: RunFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = asked(tmp_path, share)
+    real = Folder.write
+
+    def write(self: Folder, name: str, content: bytes | Path) -> None:
+        if "/files/" in name:
+            raise ShareError("the network is gone")
+        real(self, name, content)
+
+    monkeypatch.setattr(Folder, "write", write)
+    machine = Machine(tmp_path / "one", str(share))
+    assert outcome(machine.train(name)) == outcome(alone)
+    assert machine.remarks == ["the network is gone; it trains on, and the next checkpoint is sent"]
+    assert listed(Folder(share)).runs == [name]
+
+
+def test_a_run_that_cannot_be_sent_is_kept_and_said_so(
+    tmp_path: Path, share: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = asked(tmp_path, share)
+
+    def push_run(where: Folder, files: RunFiles) -> None:
+        raise ShareError("the disk is full")
+
+    monkeypatch.setattr(relay, "push_run", push_run)
+    monkeypatch.setattr(relay, "WAITS", (0.01, 0.01))
+    machine = Machine(tmp_path / "one", str(share))
+    with pytest.raises(ShareError, match=r"the disk is full; .* has the run, which `reslab push` sends"):
+        machine.train(name)
+    assert RunFiles(machine.root / name).status() == "finished"
+
+
+def test_a_failure_reaches_those_who_follow(tmp_path: Path, share: Path) -> None:
+    name = asked(tmp_path, share)
+    broken = Machine(tmp_path / "one", str(share), device="cuda:77")
+    with pytest.raises(ResLabError):
+        broken.train(name)
+    found = progress(Folder(share), name)
+    assert found is not None
+    assert found.state == "failed"
+    failure = handover.read_file(Folder(share), found, "failure.json")
+    assert failure is not None
+    assert "cuda" in json.loads(failure)["message"].lower()
+    assert Machine(tmp_path / "two", str(share)).train(name).status() == "finished"
+
+
+def test_one_machine_at_a_time(tmp_path: Path, share: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESLAB_LEASE", "0.5")
+    name = asked(tmp_path, share)
+    first = holding(Folder(share), f"{folder_of(name)}/lease")
+    with first, pytest.raises(LockedError, match="is being trained by another machine"):
+        Machine(tmp_path / "second", str(share)).train(name)
+    assert Machine(tmp_path / "second", str(share)).train(name).status() == "finished"
+
+
+def test_a_machine_that_was_taken_over_stops_and_sends_nothing(
+    tmp_path: Path, share: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = asked(tmp_path, share)
+    first = Machine(tmp_path / "first", str(share))
+    taken: list[bytes] = []
+
+    def on_event(event: Event) -> None:
+        if event["event"] == "epoch" and event["epoch"] == 2:
+            Folder(share).create(f"{folder_of(name)}/lease/2", b"another's")
+            taken.append((share / folder_of(name) / "progress.json").read_bytes())
+
+    with pytest.raises(LockedError, match="another machine has taken over"):
+        execute(RunFiles(first.root / name), first.settings, on_event=on_event)
+    assert (share / folder_of(name) / "progress.json").read_bytes() == taken[0]
+    assert RunFiles(first.root / name).status() == "interrupted"
+    assert (share / folder_of(name) / "lease" / "2").read_bytes() == b"another's"
+
+
+def altered(share: Path, name: str, **changes: Any) -> None:
+    """Change progress.json, signed, as somebody who lies would."""
+    path = share / folder_of(name) / "progress.json"
+    content = json.loads(path.read_bytes())
+    content.pop(DIGEST)
+    path.write_bytes(json_bytes(signed({**content, **changes})))
+
+
+def replaced(share: Path, name: str, file: str, content: bytes) -> None:
+    """Put other bytes in the place of a file, with all sums right."""
+    path = share / folder_of(name) / "progress.json"
+    values = json.loads(path.read_bytes())
+    values.pop(DIGEST)
+    (name_of,) = [one for one in values["files"] if one.endswith(file)]
+    new = share / folder_of(name) / "files" / "new"
+    new.write_bytes(content)
+    digest = file_sha256(new)
+    new.rename(new.with_name(str(digest)))
+    values["files"][name_of] = {"bytes": len(content), "sha256": digest}
+    path.write_bytes(json_bytes(signed(values)))
+
+
+def files_of(share: Path, name: str) -> dict[str, Any]:
+    return dict(json.loads((share / folder_of(name) / "progress.json").read_bytes())["files"])
+
+
+def read_back(share: Path, name: str, file: str) -> bytes:
+    (digest,) = [entry["sha256"] for one, entry in files_of(share, name).items() if one.endswith(file)]
+    content: bytes = (share / folder_of(name) / "files" / digest).read_bytes()
+    return content
+
+
+def checkpoint_with(file: str, content: bytes) -> Callable[[Path, str], None]:
+    """Return what puts a file into the checkpoint, and vouches for it there, too."""
+
+    def change(share: Path, name: str) -> None:
+        sums = json.loads(read_back(share, name, "manifest.json"))
+        path = share / "x"
+        path.write_bytes(content)
+        sums[file] = file_sha256(path)
+        replaced(share, name, file, content)
+        replaced(share, name, "manifest.json", json.dumps(sums).encode())
+
+    return change
+
+
+def state_with(**changes: Any) -> Callable[[Path, str], None]:
+    def change(share: Path, name: str) -> None:
+        state = json.loads(read_back(share, name, "state.json"))
+        checkpoint_with("state.json", json.dumps({**state, **changes}).encode())(share, name)
+
+    return change
+
+
+def lists(file: str, num_bytes: object = 3, digest: object = "0" * 64) -> Callable[[Path, str], None]:
+    def change(share: Path, name: str) -> None:
+        altered(share, name, files={**files_of(share, name), file: {"bytes": num_bytes, "sha256": digest}})
+
+    return change
+
+
+def flip(share: Path, name: str) -> None:
+    digest = next(
+        entry["sha256"] for one, entry in files_of(share, name).items() if one.endswith("/weights.safetensors")
+    )
+    path = share / folder_of(name) / "files" / digest
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def metrics_with(**changes: Any) -> Callable[[Path, str], None]:
+    def change(share: Path, name: str) -> None:
+        rows = [json.loads(line) for line in read_back(share, name, "metrics.jsonl").splitlines()]
+        rows[0] |= changes
+        replaced(share, name, "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+        altered(share, name, files={k: v for k, v in files_of(share, name).items() if k != "metrics.sha256"})
+
+    return change
+
+
+def other_network(share: Path, name: str) -> None:
+    import torch
+    from safetensors.torch import save
+
+    checkpoint_with("weights.safetensors", save({"weight": torch.zeros(3)}))(share, name)
+
+
+def reads_elsewhere(share: Path, name: str) -> None:
+    replaced(share, name, "manifest.json", json.dumps({"../../../../../../etc/passwd": "0" * 64}).encode())
+
+
+def other_images(share: Path, name: str) -> None:
+    values = json.loads(read_back(share, name, "provenance.json"))
+    values.pop(DIGEST, None)
+    values["data"]["fingerprint"] = "0" * 64
+    replaced(share, name, "provenance.json", json_bytes(signed(values)))
+
+
+def other_recipe(share: Path, name: str) -> None:
+    values = json.loads(read_back(share, name, "run.json"))
+    values["recipe"]["learning_rate"] = 0.5
+    replaced(share, name, "run.json", json_bytes(values))
+
+
+def says(text: str) -> Callable[[Path, str], None]:
+    def change(share: Path, name: str) -> None:
+        (share / folder_of(name) / "progress.json").write_text(text)
+
+    return change
+
+
+HOSTILE: dict[str, Callable[[Path, str], None]] = {
+    "a bit of the weights": flip,
+    "another network": other_network,
+    "no safetensors": checkpoint_with("weights.safetensors", b"\x80\x04pickle"),
+    "an iteration past the end": state_with(iteration=10**9),
+    "an iteration that is text": state_with(iteration="5"),
+    "a rate that is no number": state_with(rate=float("nan")),
+    "totals of something else": state_with(totals=[]),
+    "a checkpoint that names files elsewhere": reads_elsewhere,
+    "metrics of another epoch": metrics_with(epoch=7),
+    "an error that is text": metrics_with(test_error="<script>"),
+    "no seconds": metrics_with(seconds=None),
+    "other images": other_images,
+    "another recipe": other_recipe,
+    "an unsigned progress.json": says("{}"),
+    "brackets": says("[" * 100_000),
+    "another run": lambda share, name: altered(share, name, run="cifar10-resnet20-00000000/seed0"),
+    "another iteration": lambda share, name: altered(share, name, iteration=9),
+    "files that are a list": lambda share, name: altered(share, name, files=[]),
+    "a path to elsewhere": lists("../../../x"),
+    "a checkpoint elsewhere": lists("checkpoint/../../../../x/state.json"),
+    "a result": lists("result.json"),
+    "a lock": lists(".lock"),
+    "code": lists("sitecustomize.py"),
+    "a file that is not there": lists("network/net.py"),
+    "a huge file": lists("checkpoint/000000099/weights.safetensors", 10**15),
+    "a sum that is a path": lists("network/net.py", 3, "../../../../../etc/passwd"),
+    "a sum that is a list": lists("network/net.py", 3, []),
+}
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A share with a run of which two epochs are trained."""
+    share = tmp_path_factory.mktemp("begun") / "share"
+    share.mkdir()
+    root = tmp_path_factory.mktemp("launcher")
+    files = make(root, RECIPE)
+    ask_for(Folder(share), files)
+    Machine(tmp_path_factory.mktemp("machine"), str(share)).train(files.name, epochs=2)
+    return share, files.name
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_checkpoint_that_does_not_agree_is_refused_and_the_run_trained_anew(
+    tmp_path: Path, begun: tuple[Path, str], alone: RunFiles, what: str
+) -> None:
+    share = tmp_path / "share"
+    shutil.copytree(begun[0], share)
+    HOSTILE[what](share, begun[1])
+    machine = Machine(tmp_path / "machine", str(share), push=False)
+    make(machine.root, RECIPE)
+    outside = {path for path in tmp_path.rglob("*") if not path.is_relative_to(machine.root)}
+    machine.train(begun[1], iterations=3)
+    assert machine.starts == [0]
+    assert any("is refused" in words for words in machine.remarks), machine.remarks
+    assert {path for path in tmp_path.rglob("*") if not path.is_relative_to(machine.root)} == outside
+    assert not (machine.root / ".incoming").exists()
+
+
+def test_what_is_there_and_right_is_gone_on_from(tmp_path: Path, begun: tuple[Path, str], alone: RunFiles) -> None:
+    """The counterpart of what is refused: nothing of it was refused for another reason."""
+    machine = Machine(tmp_path / "machine", str(begun[0]), push=False)
+    assert outcome(machine.train(begun[1])) == outcome(alone)
+    assert machine.starts[0] > 0
+
+
+def test_a_name_that_is_none_asks_for_nothing(tmp_path: Path, share: Path) -> None:
+    with pytest.raises(ResLabError):
+        Machine(tmp_path / "one", str(share)).train("x/../../y")
+    assert list(share.iterdir()) == []
+
+
+def test_leases_of_many_threads_have_one_holder(share: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESLAB_LEASE", "0.4")
+    held: list[int] = []
+    ended = threading.Event()
+
+    def take(number: int) -> None:
+        try:
+            with holding(Folder(share), "unfinished/x/lease"):
+                held.append(number)
+                ended.wait(3)
+        except LockedError:
+            pass
+
+    threads = [threading.Thread(target=take, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads[:]:
+        thread.join(timeout=2)
+    assert len(held) == 1
+    ended.set()
+    for thread in threads:
+        thread.join()
