@@ -181,8 +181,11 @@ def main() -> None:
         server = Server(root)
         try:
             first = server.ask("api/plan")[0]
-            print(f"address after {server.took:.2f} s, first plan {first:.2f} s after that")
+            print(f"address after {server.took:.2f} s, first plan {first:.2f} s after that, ", end="")
+            print(f"first study at once: {server.ask('api/study/depth')[0]:.2f} s")
+            time.sleep(6)  # a reader looks at the plan; the chapters are made meanwhile
             time_requests(server, runs, "at rest")
+            time_pages(server, arguments.pages, arguments.idle)
             stopped = threading.Event()
             thread = threading.Thread(target=training, args=(root, runs[-TRAINING:], stopped))
             thread.start()
@@ -191,7 +194,6 @@ def main() -> None:
             finally:
                 stopped.set()
                 thread.join()
-            time_pages(server, arguments.pages, arguments.idle)
             print(f"most memory: {server.memory():.0f} MB")
         finally:
             server.stop()

@@ -247,3 +247,25 @@ def test_a_hidden_tab_is_paused(page: Any, root: Path) -> None:
     assert not asked
     page.evaluate("window.away = false; document.dispatchEvent(new Event('visibilitychange'))")
     page.locator("section[data-key=other-runs]").wait_for()
+
+
+def test_eight_pages_of_one_browser_are_all_live(page: Any, root: Path) -> None:
+    """A browser opens six connections to a host: a stream for each page would leave none for the seventh."""
+    pages = [page.context.new_page() for _ in range(8)]
+    for one in pages:
+        one.goto("")
+        one.locator(".contact[data-state=live]").wait_for()
+    write_run(root, Run(SHALLOW, 9), Truth(3.0, 1.0), stop_after=2)
+    for one in pages:
+        one.locator("section[data-key=other-runs]").wait_for()
+        assert one.locator(".contact").get_attribute("data-state") == "live"
+
+
+def test_a_page_without_shared_workers_has_a_stream_of_its_own(page: Any, root: Path) -> None:
+    page.add_init_script("delete window.SharedWorker")
+    page.goto("")
+    page.locator(".contact[data-state=live]").wait_for()
+    write_run(root, Run(SHALLOW, 9), Truth(3.0, 1.0), stop_after=2)
+    page.locator("section[data-key=other-runs]").wait_for()
+    assert page.locator(".contact").get_attribute("data-state") == "live"
+    assert not page.problems

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from watch_fakes import DEEP, SHALLOW, client, line, plant
+from watch_fakes import DEEP, SHALLOW, client, line, plant, served
 
 from reslab.analysis.tidy import read_tables
 from reslab.lab import locks
@@ -19,7 +19,7 @@ from reslab.watch.blocks import finite
 from reslab.watch.curve import MOST_ROWS, Curve
 from reslab.watch.holding import Holding
 from reslab.watch.laboratory import Laboratory
-from reslab.watch.pages import scores_values, study_values
+from reslab.watch.pages import scores_values, study_values, study_version
 from reslab.watch.plan import plan_values
 from reslab.watch.reading import Watched
 from synthetic import Truth, write_run
@@ -276,3 +276,30 @@ def test_thinning_keeps_what_short_runs_never_lose() -> None:
     assert curve.num_kept < MOST_ROWS
     assert curve.column("epoch")[0] == 1
     assert curve.latest == {"epoch": MOST_ROWS + 1, "test_error": 0.0}
+
+
+def test_chapters_are_made_ahead_and_made_again_by_what_changes(root: Path) -> None:
+    """A chapter changes with its own runs, and with the state of any; not with a line of a run elsewhere."""
+    write_run(root, Run(SHALLOW, 9), Truth(3.0, 1.0), stop_after=2)
+    laboratory = Laboratory(root)
+    laboratory.look()
+    before = study_version(laboratory, "my-depth")
+    with (root / Run(SHALLOW, 9).id / "metrics.jsonl").open("a") as file:
+        file.write(line(3, test_error=4.0))
+    assert laboratory.look()
+    assert study_version(laboratory, "my-depth") == before < laboratory.version
+    assert study_version(laboratory, "other-runs") == laboratory.version
+    with (root / Run(SHALLOW, 1).id / "metrics.jsonl").open("a") as file:
+        file.write(line(6, test_error=4.0))
+    laboratory.look()
+    assert study_version(laboratory, "my-depth") == laboratory.version
+    (root / Run(SHALLOW, 9).id / "failure.json").write_text(json.dumps({"kind": "diverged", "message": "nan"}))
+    laboratory.look()
+    assert study_version(laboratory, "my-depth") == laboratory.version
+    asked, watch = served(root)
+    with asked:
+        kept = watch.views.kept
+        end = time.monotonic() + 30
+        while not {"plan", "scores", "study my-depth", "study other-runs"} <= kept.keys():
+            assert time.monotonic() < end
+            time.sleep(0.02)

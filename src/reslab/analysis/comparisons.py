@@ -7,7 +7,6 @@ that is left of several that diverged.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
 import polars as pl
 
@@ -174,11 +173,9 @@ def _of_report(tables: Sequence[Tables | None], column: str) -> list[Own]:
     if known is None:
         return []
     rows = known.runs.filter((pl.col("status") == "finished") & pl.col(column).is_not_null())
-    found = []
-    for (_, images), runs in rows.group_by("recipe_id", _IMAGES[column], maintain_order=True):
-        one = _own_of(summarise(runs[column].to_list()), cast(int | None, images))
-        found += [one] if one is not None else []
-    return found
+    by_recipe = rows.group_by("recipe_id", _IMAGES[column], maintain_order=True).agg(pl.col(column))
+    found = [_own_of(summarise(values), images) for _, images, values in by_recipe.iter_rows()]
+    return [one for one in found if one is not None]
 
 
 def _own(group: Group, column: str) -> Own | None:

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, Self
 
 from reslab.errors import ResLabError
@@ -227,6 +228,7 @@ class Run:
         return f"{self.recipe.id}/seed{self.seed}"
 
 
+@cache
 def field_names() -> tuple[str, ...]:
     """Return the names of a recipe's fields, in order."""
     return tuple(field.name for field in fields(Recipe))

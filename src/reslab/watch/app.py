@@ -22,14 +22,26 @@ from starlette.types import ASGIApp
 from reslab.errors import ResLabError
 from reslab.watch.charts import chart_library
 from reslab.watch.laboratory import Laboratory
-from reslab.watch.pages import NotThereError, compare_values, run_values, scores_values, study_values
+from reslab.watch.pages import (
+    NotThereError,
+    compare_values,
+    run_values,
+    run_version,
+    scores_values,
+    scores_version,
+    study_values,
+    study_version,
+)
 from reslab.watch.plan import plan_values
 from reslab.watch.report import Report
 from reslab.watch.safety import LOOPBACK, REPORT_POLICY, Guard
-from reslab.watch.views import Make, Views
+from reslab.watch.views import Answer, Views
 
 LOOK_SECONDS = 1.0
-"""Between two looks at the folder of runs."""
+"""Between two looks at the folder of runs, unless a look takes long."""
+
+LOOK_SHARE, MOST_LOOK_SECONDS = 0.01, 5.0
+"""Share of a core that looks may take, and what is between two at most for all that."""
 
 LOG = logging.getLogger("uvicorn.error")
 
@@ -39,6 +51,7 @@ BEAT_SECONDS = 10.0
 _JS, _CSS = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
 STATIC = {
     "watch.js": ("reslab.watch", "static/watch.js", _JS),
+    "stream.js": ("reslab.watch", "static/stream.js", _JS),
     "views.js": ("reslab.watch", "static/views.js", _JS),
     "exhibits.js": ("reslab.watch", "static/exhibits.js", _JS),
     "watch.css": ("reslab.watch", "static/watch.css", _CSS),
@@ -53,7 +66,7 @@ class Watch:
     def __init__(self, root: Path, out: Path) -> None:
         """Watch the runs below `root`; the report is written to `out`."""
         self.laboratory = Laboratory(root)
-        self.views = Views(self.laboratory)
+        self.views = Views(self.laboratory, _ahead)
         self.report = Report(root, out)
         self.write_token = secrets.token_urlsafe(24)
         self.started = secrets.token_hex(4)
@@ -72,16 +85,19 @@ class Watch:
 
     async def look_on(self) -> None:
         """Look again and again, and tell of what changed once the answers are made anew."""
-        waiting = False
         while not self.closing:
+            more, took, begun = False, 0.0, time.monotonic()
             try:
                 changed = await self.views.look()
-                if changed or waiting:
-                    waiting = await self.views.refresh()
+                took = time.monotonic() - begun
+                if changed:
+                    await self.views.refresh()
                     self.tell()
+                more = await self.views.make_ahead()
             except Exception:  # the next look may succeed; a page that stays as it is would be taken for a quiet lab
                 LOG.exception("the folder of runs could not be looked at")
-            await asyncio.sleep(LOOK_SECONDS)
+            if not more:
+                await asyncio.sleep(max(LOOK_SECONDS, min(took / LOOK_SHARE, MOST_LOOK_SECONDS)))
 
     async def news(self) -> AsyncIterator[str]:
         """Yield an event for each change, and now and then a sign of life."""
@@ -171,9 +187,22 @@ async def _events(watch: Watch, _: Request) -> Response:
     return StreamingResponse(watch.news(), media_type="text/event-stream", headers=headers)
 
 
-async def _answer(watch: Watch, request: Request, name: str, make: Make) -> Response:
+_SCORES = Answer(scores_values, scores_version)
+
+
+def _ahead(laboratory: Laboratory) -> dict[str, Answer]:
+    """Return what is made before anybody asks: what a reader opens first."""
+    studies = {f"study {study.name}": _of_study(study.name) for study in laboratory.studies}
+    return {"plan": Answer(plan_values), "scores": _SCORES, **studies}
+
+
+def _of_study(name: str) -> Answer:
+    return Answer(lambda lab: study_values(lab, name), lambda lab: study_version(lab, name))
+
+
+async def _answered(watch: Watch, request: Request, name: str, answer: Answer) -> Response:
     try:
-        view = await watch.views.get(name, make)
+        view = await watch.views.get(name, answer)
     except ResLabError as error:
         raise HTTPException(404 if isinstance(error, NotThereError) else 500, str(error)) from None
     headers = {"ETag": view.tag, "Cache-Control": "no-cache", "X-Version": str(view.version)}
@@ -183,27 +212,28 @@ async def _answer(watch: Watch, request: Request, name: str, make: Make) -> Resp
 
 
 async def _plan(watch: Watch, request: Request) -> Response:
-    return await _answer(watch, request, "plan", plan_values)
+    return await _answered(watch, request, "plan", Answer(plan_values))
 
 
 async def _study(watch: Watch, request: Request) -> Response:
     name = request.path_params["name"]
-    return await _answer(watch, request, f"study {name}", lambda lab: study_values(lab, name))
+    return await _answered(watch, request, f"study {name}", _of_study(name))
 
 
 async def _run(watch: Watch, request: Request) -> Response:
-    run_id = request.path_params["run"]
-    against = request.query_params.get("against")
-    return await _answer(watch, request, f"run {run_id} {against}", lambda lab: run_values(lab, run_id, against))
+    run_id, against = request.path_params["run"], request.query_params.get("against")
+    answer = Answer(lambda lab: run_values(lab, run_id, against), lambda lab: run_version(lab, run_id))
+    return await _answered(watch, request, f"run {run_id} {against}", answer)
 
 
 async def _compare(watch: Watch, request: Request) -> Response:
     first, second = (request.query_params.get(side, "") for side in ("a", "b"))
-    return await _answer(watch, request, f"compare {first} {second}", lambda lab: compare_values(lab, first, second))
+    answer = Answer(lambda lab: compare_values(lab, first, second))
+    return await _answered(watch, request, f"compare {first} {second}", answer)
 
 
 async def _scores(watch: Watch, request: Request) -> Response:
-    return await _answer(watch, request, "scores", scores_values)
+    return await _answered(watch, request, "scores", _SCORES)
 
 
 async def _write_report(watch: Watch, request: Request) -> Response:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,8 +43,9 @@ class Laboratory:
         self.studies: list[Study] = []
         self.problems: list[Problem] = []
         self.names: dict[str, str] = {}
-        self.versions: dict[str, int] = {}
-        """At which version each run, by id, last changed."""
+        self.states_version = 0
+        """The version at which a run last began, ended, came or went, or a study did."""
+        self._versions: dict[str, int] = {}
         self._by_path: dict[Path, Watched] = {}
         self._settled: dict[Path, int] = {}
         self._folders: dict[Path, tuple[int, list[Path]]] = {}
@@ -60,12 +61,19 @@ class Laboratory:
             everything = now - self._everything >= EVERYTHING_SECONDS
             if everything:
                 self._everything = now
+            before = self._states()
             changed = self._look_at_runs(now, everything=everything)
-            changed |= self._look_at_studies()
-            if changed:
+            others = self._look_at_studies()
+            if changed or others:
                 self.version += 1
+            if others or self._states() != before:
+                self.states_version = self.version
+            changed |= others
             self.looked = now
             return changed
+
+    def _states(self) -> dict[Path, str]:
+        return {path: one.status if one.damage is None else "unreadable" for path, one in self._by_path.items()}
 
     def _look_at_runs(self, now: float, *, everything: bool) -> bool:
         held = Holding()
@@ -96,7 +104,7 @@ class Laboratory:
                     **run_names(one.run for one in self.runs.values() if one.run),
                 }
             for one in changed:
-                self.versions[one.id] = self.version + 1
+                self._versions[one.id] = self.version + 1
         return bool(gone or changed)
 
     def _look_at_studies(self) -> bool:
@@ -155,9 +163,9 @@ class Laboratory:
         """Return a study by its name."""
         return next((study for study in self.studies if study.name == name), None)
 
-    def version_of(self, study: Study) -> int:
-        """Return when a run of the study last changed."""
-        return max((self.versions.get(run.id, 0) for run in study.runs()), default=0)
+    def version_of(self, runs: Iterable[str]) -> int:
+        """Return the version at which one of these runs last changed, or the state of any."""
+        return max(self.states_version, *(self._versions.get(run_id, 0) for run_id in runs))
 
     def tables(self) -> Tables:
         """Return the tidy tables of all runs, as `read_tables` has them but for predictions."""

@@ -45,6 +45,20 @@ def study_values(laboratory: Laboratory, name: str) -> Values:
     }
 
 
+def study_version(laboratory: Laboratory, name: str) -> int:
+    """Return the version at which the chapter last changed: with a run of its own, or with the state of any.
+
+    What ends elsewhere counts, for all runs together tell by how much seeds differ.
+    """
+    study = laboratory.study(name)
+    return laboratory.version if study is None else laboratory.version_of([run.id for run in study.runs()])
+
+
+def run_version(laboratory: Laboratory, run_id: str) -> int:
+    """Return the version at which what is known of a run last changed."""
+    return laboratory.version_of([run_id])
+
+
 def run_values(laboratory: Laboratory, run_id: str, against: str | None = None) -> Values:
     """Return all that is known of a run, and how its recipe differs from that of the run `against`."""
     one = _watched(laboratory, run_id)
@@ -107,6 +121,11 @@ def scores_values(laboratory: Laboratory) -> Values:
         for run in study.runs():
             studies.setdefault(run.id, []).append(study.name)
     return {"rows": [_score(laboratory, one, studies) for one in laboratory.runs.values() if one.ended and one.run]}
+
+
+def scores_version(laboratory: Laboratory) -> int:
+    """Return the version at which a run that has ended last changed."""
+    return laboratory.version_of(run_id for run_id, one in laboratory.runs.items() if one.ended)
 
 
 def _score(laboratory: Laboratory, one: Watched, studies: dict[str, list[str]]) -> Values:

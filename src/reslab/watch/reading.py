@@ -36,6 +36,8 @@ class Watched:
 
     path: Path
     run: Run | None = None
+    id: str = ""
+    """The run's id; of a folder without a readable run.json, its name."""
     status: Status = "pending"
     curve: Curve = field(default_factory=Curve)
     records: dict[str, Json | None] = field(default_factory=dict)
@@ -48,10 +50,8 @@ class Watched:
     _before: bytes = b""
     _damage: str | None = None
 
-    @property
-    def id(self) -> str:
-        """The run's id; of a folder without a readable run.json, its name."""
-        return self.run.id if self.run is not None else RunFiles(self.path).name
+    def __post_init__(self) -> None:
+        self.id = RunFiles(self.path).name
 
     @property
     def ended(self) -> bool:
@@ -87,6 +87,7 @@ class Watched:
         self.records = {}
         try:
             self.run = files.read_run()
+            self.id = self.run.id
             if not files.is_of(self.run):
                 raise ResLabError("the folder is not that of the run in its run.json")
             self.records = {"provenance.json": files.provenance(), "result.json": files.result()}
@@ -173,16 +174,20 @@ class Watched:
 
 def _check(run: Run, records: dict[str, Json | None]) -> None:
     """Raise `ResLabError` where a record holds other kinds of values than the tables have."""
-    statuses: dict[str, Status] = {"provenance.json": "pending", "result.json": "finished", "failure.json": "failed"}
-    for name, status in statuses.items():
-        given = [records[one] if one == name else None for one in ("result.json", "provenance.json", "failure.json")]
+    provenance, result, failure = (records[name] for name in ("provenance.json", "result.json", "failure.json"))
+    given: list[tuple[Status, Json | None, Json | None]] = [("finished", result, None)]
+    if failure is not None:
+        given.append(("failed", None, failure))
+    wrong: dict[str, Status] = {}
+    for status, ended, failed in given:
         try:
-            row = run_row(run, status, {}, *given, seconds=None, images_per_second=None)
-            wrong = [key for key, value in row.items() if not _suits(value, RUN_SCHEMA[key])]
-        except (AttributeError, KeyError, IndexError, TypeError) as error:
-            wrong = [repr(error)]
-        if wrong:
-            raise DamagedError(f"{name} is damaged: no run has {', '.join(wrong)} of this kind")
+            row = run_row(run, status, {}, ended, provenance, failed, seconds=None, images_per_second=None)
+        except (AttributeError, KeyError, IndexError, TypeError) as error:  # it is the only one with parts
+            raise DamagedError(f"provenance.json is damaged: it is not a run's ({error!r})") from None
+        wrong |= dict.fromkeys((key for key, value in row.items() if not _suits(value, RUN_SCHEMA[key])), status)
+    for key, ending in wrong.items():
+        name = "failure.json" if ending == "failed" else "result.json" if key in (result or {}) else "provenance.json"
+        raise DamagedError(f"{name} is damaged: {key.removeprefix('failure_')} has a value that no run has")
 
 
 def _suits(value: object, kind: type[pl.DataType]) -> bool:

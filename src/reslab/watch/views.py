@@ -1,10 +1,10 @@
-"""What the page asks for, made off the event loop, kept until it changes, and made anew before the pages are told."""
+"""What the page asks for, made off the event loop, kept, and made anew before the pages are told of a change."""
 
 import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -12,22 +12,38 @@ from reslab.watch.blocks import Values, finite
 from reslab.watch.laboratory import Laboratory
 
 MOST_KEPT = 48
-"""Answers that are kept."""
+"""Answers that are kept beside those that are made ahead."""
 
-WATCHED_SECONDS = 90.0
-"""How long after it was asked for an answer is made anew on its own."""
+WATCHED_SECONDS = 30.0
+"""How long after it was asked for an answer is made anew when it changes: an open page asks after each change."""
 
-PATIENCE = 4
-"""An answer that took a second to make is not made again for this many seconds."""
+CHEAP_SECONDS = 0.05
+"""An answer that takes no longer of the processor's time is made anew at each change."""
+
+PATIENCE = 12
+"""After one that takes a second, for this many seconds none is made but what somebody waits for."""
+
+PATIENCE_AHEAD = 100
+"""One that is made ahead, and that nobody watches, rests for this many times as long as it takes."""
 
 Make = Callable[[Laboratory], Values]
+Since = Callable[[Laboratory], int]
+"""Tells the version of the laboratory at which an answer last changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How an answer is made, and when it must be made again."""
+
+    make: Make
+    since: Since = lambda laboratory: laboratory.version
 
 
 @dataclass(slots=True)
 class View:
-    """An answer as it was last made."""
+    """An answer as it was last made; `version` is the laboratory's up to which it is true."""
 
-    make: Make
+    answer: Answer
     version: int
     body: bytes
     tag: str
@@ -39,63 +55,100 @@ class View:
 class Views:
     """Answers by name.  One thread makes them, so that none keeps the event loop from answering."""
 
-    def __init__(self, laboratory: Laboratory) -> None:
-        """Make answers from a laboratory."""
+    def __init__(self, laboratory: Laboratory, ahead: Callable[[Laboratory], Mapping[str, Answer]]) -> None:
+        """Make answers from a laboratory, those of `ahead` before anybody asks."""
         self.laboratory = laboratory
-        self._kept: dict[str, View] = {}
+        self._ahead = ahead
+        self.kept: dict[str, View] = {}
+        self._making: dict[str, asyncio.Task[View]] = {}
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="watch")
-        self._loading: asyncio.Future[object] | None = None
+        self._unmade: set[str] = set()
+        self._behind = False
+        self._rests_until = 0.0
 
     async def look(self) -> bool:
-        """Look at the folder of runs; return whether anything changed."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self.laboratory.look)
+        """Look at the folder of runs; return whether an answer that somebody watches is no longer true."""
+        changed = await asyncio.get_running_loop().run_in_executor(self._pool, self.laboratory.look)
+        return changed or self._behind
 
-    async def get(self, name: str, make: Make) -> View:
-        """Return an answer, made now if it is not there; one that is being made anew is given as it was."""
+    async def get(self, name: str, answer: Answer) -> View:
+        """Return an answer: as it was last made, where it is about to be made anew; made now if it is not there."""
         if self.laboratory.looked is None:
             await self.look()
-        now = time.monotonic()
-        view = self._kept.get(name)
-        if view is None:
-            view = await self._make(name, make)
-        view.asked = now
+        view = self.kept.get(name) or await self._make(name, answer)
+        view.asked = time.monotonic()
+        self._behind |= view.version != self.laboratory.version
         return view
 
-    async def refresh(self) -> bool:
-        """Make anew what is looked at and has changed; return whether some must wait, for it takes long to make."""
-        waiting = False
-        for name, view in list(self._kept.items()):
-            if view.version == self.laboratory.version:
+    async def refresh(self) -> None:
+        """Make anew what has changed: what is cheap and watched at once, the rest in turn, the oldest first."""
+        ahead = self._ahead(self.laboratory)
+        self._behind = False
+        for name, view in sorted(self.kept.items(), key=lambda item: item[1].made):
+            if view.answer.since(self.laboratory) <= view.version:
+                view.version = self.laboratory.version
                 continue
             now = time.monotonic()
-            if now - view.asked > WATCHED_SECONDS:
-                del self._kept[name]
-            elif now - view.made < PATIENCE * view.took:
-                waiting = True
+            watched = now - view.asked < WATCHED_SECONDS
+            if not watched and name not in ahead:
+                del self.kept[name]
+            elif watched and view.took <= CHEAP_SECONDS:
+                await self._remake(name, view)
+            elif now < self._rests_until or (not watched and now - view.made < PATIENCE_AHEAD * view.took):
+                self._behind |= watched
             else:
-                try:
-                    made = await self._make(name, view.make)
-                except Exception:  # what it was of is gone: whoever asks again is told so
-                    del self._kept[name]
-                else:
-                    made.asked = view.asked
-        return waiting
+                await self._remake(name, view)
+                self._rests_until = time.monotonic() + PATIENCE * view.took
+
+    async def make_ahead(self) -> bool:
+        """Make the first answer of those to be made ahead that is not there yet; return whether there was one."""
+        ahead = self._ahead(self.laboratory)
+        missing = next((name for name in ahead if name not in self.kept and name not in self._unmade), None)
+        if missing is None:
+            return False
+        try:
+            await self._make(missing, ahead[missing])
+        except Exception:  # whoever asks for it is told
+            self._unmade.add(missing)
+        return True
 
     def close(self) -> None:
         """End the thread."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _make(self, name: str, make: Make) -> View:
-        view = await asyncio.get_running_loop().run_in_executor(self._pool, self._made, make)
-        self._kept[name] = view
-        if len(self._kept) > MOST_KEPT:
-            del self._kept[min(self._kept, key=lambda one: self._kept[one].asked)]
+    async def _remake(self, name: str, view: View) -> None:
+        try:
+            made = await self._make(name, view.answer)
+        except Exception:  # what it was of is gone: whoever asks again is told so
+            del self.kept[name]
+        else:
+            made.asked = view.asked
+
+    async def _make(self, name: str, answer: Answer) -> View:
+        """Make an answer, once for all who ask for it meanwhile."""
+        task = self._making.get(name)
+        if task is None:
+            task = self._making[name] = asyncio.create_task(self._made_in_turn(name, answer))
+        return await asyncio.shield(task)
+
+    async def _made_in_turn(self, name: str, answer: Answer) -> View:
+        try:
+            view = await asyncio.get_running_loop().run_in_executor(self._pool, self._made, answer)
+        finally:
+            del self._making[name]
+        self.kept[name] = view
+        ahead = self._ahead(self.laboratory)
+        if name in ahead:
+            view.asked -= WATCHED_SECONDS  # nobody has, yet
+        others = [one for one in self.kept if one not in ahead]
+        if len(others) > MOST_KEPT:
+            del self.kept[min(others, key=lambda one: self.kept[one].asked)]
         return view
 
-    def _made(self, make: Make) -> View:
-        begun = time.monotonic()
+    def _made(self, answer: Answer) -> View:
+        begun = time.thread_time()  # of the processor: on a busy machine answers take longer, and cost the same
         version = self.laboratory.version
-        values = make(self.laboratory)
+        values = answer.make(self.laboratory)
         body = json.dumps(finite(values), allow_nan=False, separators=(",", ":")).encode()
-        now = time.monotonic()
-        return View(make, version, body, f'"{hashlib.sha256(body).hexdigest()[:24]}"', now, now - begun, now)
+        now, took = time.monotonic(), time.thread_time() - begun
+        return View(answer, version, body, f'"{hashlib.sha256(body).hexdigest()[:24]}"', now, took, now)

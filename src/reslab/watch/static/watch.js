@@ -161,20 +161,31 @@ const tell = () => {
   if (contact.textContent !== words) contact.textContent = words;
 };
 
+const onNews = (text) => {
+  heard = answered = Date.now();
+  const found = JSON.parse(text);
+  const anew = server && server !== found.server;
+  if (anew) renew();
+  server = found.server;
+  if (failed || anew || (!asking && shown.version < found.version)) load(); // else what is under way brings it, or the next sign of life
+  tell();
+};
+
+const onSilence = () => { if (Date.now() - answered > 1000) load(); }; // is it the stream, or the server?
+
+// A shared worker has one stream for all pages; where there are none (on some phones), a page has its own.
+const worker = window.SharedWorker ? new SharedWorker("static/stream.js") : null;
+if (worker) worker.port.onmessage = ({ data }) => (data.failed ? onSilence() : onNews(data.data));
+addEventListener("pagehide", () => worker?.port.postMessage("leave"));
+addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
+
 const listen = () => {
   stream?.close();
+  if (worker) { worker.port.postMessage(document.hidden ? "leave" : "listen"); return; }
   if (document.hidden) { stream = null; return; }
   stream = new EventSource("events");
-  stream.onerror = () => { if (Date.now() - answered > 1000) load(); }; // is it the stream, or the server?
-  stream.onmessage = (event) => {
-    heard = answered = Date.now();
-    const found = JSON.parse(event.data);
-    const anew = server && server !== found.server;
-    if (anew) renew();
-    server = found.server;
-    if (failed || anew || (!asking && shown.version < found.version)) load(); // else what is under way brings it, or the next sign of life
-    tell();
-  };
+  stream.onerror = onSilence;
+  stream.onmessage = (event) => onNews(event.data);
 };
 
 // A server that was started anew has another token for writing the report.
