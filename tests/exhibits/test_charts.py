@@ -49,6 +49,15 @@ def test_figures_are_the_same_each_time(groups: list[Group]) -> None:
     assert drawn() == first
 
 
+def test_bands_are_not_stacked(groups: list[Group]) -> None:
+    """Vega-Lite 5.6, which JupyterLab has, would add up the epochs of an area of a logarithmic y."""
+    figure = error_figure("test", Curves(groups, _label), "test")
+    assert figure is not None
+    areas = [layer for panel in figure.panels for layer in panel.chart["layer"] if layer["mark"]["type"] == "area"]
+    assert areas
+    assert all(area["encoding"]["x"]["stack"] is None for area in areas)
+
+
 def test_captions_tell_seeds_data_and_what_is_unfinished(groups: list[Group]) -> None:
     figure = error_figure("test", Curves(groups, _label), "test")
     assert figure is not None

@@ -102,3 +102,11 @@ def test_a_row_by_variant_lists_what_the_base_does_too(tmp_path: Path) -> None:
     assert rows["Training images"] == "all; 50% of the training images (by variant)"
     mixed = _rows(_groups(tmp_path, small(8), small(8, shortcut="C"), small(8, family="plain")))
     assert mixed["Shortcut"].endswith("C: projection everywhere; none (by variant)")  # type: ignore[union-attr]
+
+
+def test_what_a_recipe_is_without_is_called_what_the_table_calls_it() -> None:
+    own = Recipe(network="my_net.py:build", clip_norm=1.0)
+    found = {aspect: (here, there) for aspect, here, there in differences(Recipe(label_smoothing=0.1), own)}
+    assert found["Initialisation"] == ("He, fan-in", "the network's own")
+    assert found["Gradient"] == ("not clipped", "norm at most 1")
+    assert found["Label smoothing"] == ("0.1", "0")

@@ -114,7 +114,9 @@ def _error_panel(key: str, shared: Shared, reading: Reading, curves: Curves) -> 
     )
     drawn = [max(row[f"{reading}{at}"], floor) for row in rows if reading in row for at in ("_low", "_high")]
     y, low = (log_y(field, _READING[reading], drawn, room=1.03) for field in ("drawn", "drawn_low"))
-    band = base.mark_area(clip=True).encode(y=low, y2=alt.Y2("drawn_high:Q"), opacity=faded(0.02, 0.22))
+    # Vega-Lite 5.6, which JupyterLab has, would stack an area of a logarithmic y along x.
+    x = _far(rows, curves.along).stack(None)
+    band = base.mark_area(clip=True).encode(x=x, y=low, y2=alt.Y2("drawn_high:Q"), opacity=faded(0.02, 0.22))
     line = base.mark_line(strokeWidth=1.8, clip=True).encode(y=y, opacity=faded())
     return _panel(name, shared, rows, [band, line, *_marks(base, y, looks.shape(shared.labels), 55)])
 

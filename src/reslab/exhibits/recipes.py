@@ -71,7 +71,8 @@ def differences(recipe: Recipe, other: Recipe, *, epochs_apart: float = 1.0) -> 
     """
     found = []
     for aspect, describe in ASPECTS:
-        here, there = describe(recipe) or "none", describe(other) or "none"
+        without = _TEXTS.tables["without"].get(aspect, "none")
+        here, there = describe(recipe) or without, describe(other) or without
         if aspect in _SELF_EXPLAINING or here == there:
             continue
         if aspect == "Schedule" and _same_schedule(recipe, other, epochs_apart):
