@@ -10,7 +10,8 @@ from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Figure
 from reslab.exhibits.curves import Curves, error_figure, paper_figure
-from reslab.exhibits.factor_figures import Axis, by_variant_figure, factor_figure, marks, spread_out
+from reslab.exhibits.factor_figures import by_variant, factor_figure
+from reslab.exhibits.factor_rows import Axis, marks, spread_out
 from reslab.exhibits.style import colours, legend
 from reslab.published import Published
 from reslab.recipe import Run
@@ -37,7 +38,7 @@ def test_figures_are_the_same_each_time(groups: list[Group]) -> None:
             error_figure("test", Curves(groups, _label), "test"),
             paper_figure("together", Curves(groups, _label)),
             _by_depth("final", groups, []),
-            by_variant_figure("variants", groups, _label),
+            factor_figure("variants", groups, by_variant(_label)),
         ]
         return json.dumps([[dict(panel.specification(400)) for panel in figure.panels] for figure in figures if figure])
 
@@ -91,7 +92,7 @@ def test_seeds_of_equal_error_do_not_hide_each_other(tmp_path: Path) -> None:
     for seed in (0, 1, 2):
         write_run(tmp_path, Run(small(8), seed), Truth(3.0, 1.0))
     groups = [gather(read_tables(tmp_path), "it", small(8), (0, 1, 2))]
-    for figure in (_by_depth("depth", groups, []), by_variant_figure("variant", groups, _label)):
+    for figure in (_by_depth("depth", groups, []), factor_figure("variant", groups, by_variant(_label))):
         assert figure is not None
         (rows,) = figure.panels[0].datasets.values()
         assert len({(row["error"], row["at"]) for row in rows}) == 4
@@ -106,7 +107,7 @@ def test_nothing_run_draws_nothing(tmp_path: Path) -> None:
     assert error_figure("test", Curves(nothing, _label), "test") is None
     assert paper_figure("together", Curves(nothing, _label)) is None
     assert _by_depth("final", nothing, []) is None
-    assert by_variant_figure("final", nothing, _label) is None
+    assert factor_figure("final", nothing, by_variant(_label)) is None
 
 
 def test_an_error_of_zero_can_be_drawn_on_a_logarithmic_axis(tmp_path: Path) -> None:
@@ -209,7 +210,7 @@ def test_a_seed_alone_is_one_mark_and_no_mean(tmp_path: Path) -> None:
         write_run(tmp_path, Run(small(depth), 0), Truth(3.0, 1.0))
     tables = read_tables(tmp_path)
     groups = [gather(tables, f"ResNet-{depth}", small(depth), (0,)) for depth in (8, 14)]
-    for figure in (_by_depth("final", groups, []), by_variant_figure("variants", groups, _label)):
+    for figure in (_by_depth("final", groups, []), factor_figure("variants", groups, by_variant(_label))):
         assert figure is not None
         assert "one seed each." in figure.caption
         (rows,) = figure.panels[0].datasets.values()

@@ -5,7 +5,7 @@ from pathlib import Path
 import altair as alt
 
 from reslab.analysis.groups import Group
-from reslab.exhibits.factor_figures import Mark
+from reslab.exhibits.factor_rows import Mark
 from reslab.exhibits.overview import Strip, overview_figure
 from synthetic import three_depths
 

@@ -12,7 +12,7 @@ from reslab.exhibits.blocks import Figure, Panel, Row
 from reslab.exhibits.captions import text, titled
 from reslab.exhibits.curve_rows import EPOCHS, EXTREMES, Along, Shared, curve_rows, panels_of, stretch, telling
 from reslab.exhibits.style import Looks, epoch_axis, faded, log_y, panel, picking, rows_of, tips, unchecked, zooming
-from reslab.exhibits.wording import Label
+from reslab.exhibits.wording import Label, uncapitalised
 
 Reading = Literal["train", "test"]
 
@@ -75,7 +75,7 @@ class Curves:
         )
         seeds = [group.drawn_epochs["seed"].n_unique() for group in drawn]
         along = self.along.title.partition(" (")[0]
-        against = "" if self.along is EPOCHS else f", against {along[0].lower()}{along[1:]}"
+        against = "" if self.along is EPOCHS else f", against {uncapitalised(along)}"
         return titled(name, datasets=datasets_of(drawn), seeds=seeds, against=against, drawn=drawn_words, **values)
 
 

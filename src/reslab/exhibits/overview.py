@@ -8,7 +8,7 @@ import altair as alt
 from reslab.analysis.groups import Group, by_dataset
 from reslab.exhibits.blocks import Figure, Panel, Row
 from reslab.exhibits.captions import titled
-from reslab.exhibits.factor_figures import Mark, mean_row
+from reslab.exhibits.factor_rows import Mark, mean_row
 from reslab.exhibits.style import OKABE_ITO, panel, rows_of, tips, unchecked
 from reslab.exhibits.wording import dataset_name
 

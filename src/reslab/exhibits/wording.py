@@ -162,6 +162,11 @@ def p_words(value: float | None) -> str | None:
     return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
+def uncapitalised(text: str) -> str:
+    """Return a title as it stands within a sentence."""
+    return text[:1].lower() + text[1:]
+
+
 def opened(text: str) -> str:
     """Return a sentence with a capital at its start."""
     return text[:1].upper() + text[1:]

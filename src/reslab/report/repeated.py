@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reslab.exhibits.blocks import Block, Prose, Table
+from reslab.exhibits.wording import uncapitalised
 from reslab.report.document import Section, anchor
 
 RECIPE = "recipe"
@@ -43,7 +44,7 @@ def _less(table: Table, earlier: Sequence[tuple[str, Table]]) -> Block:
     if len(rows) > MOST_IN_WORDS:
         caption = f"What differs from the recipe in [[{where}]]; all else is as there."
         return replace(table, caption=caption, rows=tuple(rows))
-    listed = "; ".join(f"{str(aspect)[:1].lower()}{str(aspect)[1:]} {value}" for aspect, value in rows)
+    listed = "; ".join(f"{uncapitalised(str(aspect))} {value}" for aspect, value in rows)
     return Prose(f"The recipe is that of [[{where}]], except: {listed}.")
 
 

@@ -8,7 +8,8 @@ from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Bullets, Figure, Heading, Note, Prose, Table
 from reslab.exhibits.curves import Curves, error_figure, paper_figure
-from reslab.exhibits.factor_figures import MEASURED, Axis, Mark, by_variant_figure, factor_figure, marks
+from reslab.exhibits.factor_figures import by_variant, factor_figure
+from reslab.exhibits.factor_rows import MEASURED, Axis, Mark, marks
 from reslab.exhibits.overview import Strip
 from reslab.exhibits.recipes import recipe_table
 from reslab.exhibits.results import comparison_table, errors_table, further, how_compared
@@ -86,7 +87,7 @@ def _results(found: Findings, chapter: Chapter) -> list[Block]:
     axis, shown = chapter.axis, published_blocks(found, chapter)
     alone = len(found.groups) == 1 and bool(shown)
     figure = (
-        by_variant_figure("final", found.groups, chapter.label)
+        factor_figure("final", found.groups, by_variant(chapter.label))
         if axis is None
         else factor_figure("final", _drawn(found.groups, axis), axis, _marks(found, chapter), chapter.readings)
     )

@@ -7,7 +7,7 @@ from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Block
 from reslab.exhibits.curve_rows import EPOCHS, Along
-from reslab.exhibits.factor_figures import Axis, Reading
+from reslab.exhibits.factor_rows import Axis, Reading
 from reslab.exhibits.published_tables import Matches, same_depth
 from reslab.exhibits.wording import Label
 from reslab.published import Published

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from reslab.analysis.groups import Group, datasets_of
 from reslab.exhibits.blocks import Block, Column, Table
 from reslab.exhibits.curve_rows import IMAGES_SEEN
-from reslab.exhibits.factor_figures import Axis
+from reslab.exhibits.factor_rows import Axis
 from reslab.exhibits.wording import dataset_name, network_name, settings, whole
 from reslab.published import Published, published
 from reslab.recipe import Recipe, vary

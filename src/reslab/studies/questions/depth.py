@@ -7,7 +7,7 @@ from itertools import pairwise
 from reslab.analysis.comparisons import Compared, compare, step
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
-from reslab.exhibits.factor_figures import MEASURED, Axis
+from reslab.exhibits.factor_rows import MEASURED, Axis
 from reslab.exhibits.published_tables import nothing
 from reslab.exhibits.sizes import verdict_words
 from reslab.exhibits.wording import dataset_name, listing, network_name, points, spread, whole

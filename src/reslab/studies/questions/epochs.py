@@ -7,7 +7,7 @@ from reslab.analysis.features import ending
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import schedule_epochs
 from reslab.exhibits.blocks import Block, Column, Heading, Prose, Table
-from reslab.exhibits.factor_figures import Axis
+from reslab.exhibits.factor_rows import Axis
 from reslab.exhibits.recipes import schedule_table
 from reslab.exhibits.wording import counted, listing, network_name, number, points, that_do
 from reslab.published import Published, published

@@ -7,7 +7,7 @@ from reslab.analysis.groups import Group
 from reslab.analysis.tidy import Tables
 from reslab.datasets import SHORT, is_named
 from reslab.exhibits.blocks import Column, Table
-from reslab.exhibits.factor_figures import MEASURED, Axis
+from reslab.exhibits.factor_rows import MEASURED, Axis
 from reslab.exhibits.published_tables import nothing
 from reslab.exhibits.wording import dataset_name, network_name, number, opened
 from reslab.own_code import parse
