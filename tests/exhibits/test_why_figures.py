@@ -6,9 +6,10 @@ from typing import Any
 import altair as alt
 
 from reslab.analysis.groups import Group, gather
+from reslab.analysis.measured import moments_of
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Figure
-from reslab.exhibits.why_figures import gradients_figure, moment_words, moments_of, responses_figure
+from reslab.exhibits.why_figures import gradients_figure, moment_words, responses_figure
 from reslab.recipe import Run
 from synthetic import Truth, layers, small, write_diagnostics, write_run
 

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from reslab.analysis.groups import Group, gather
+from reslab.analysis.measured import figure_of
 from reslab.analysis.tidy import read_tables
-from reslab.exhibits.why_tables import curvature_table, figure_of, gap_table, noise_table
+from reslab.exhibits.why_tables import curvature_table, gap_table, noise_table
 from reslab.recipe import Run
 from synthetic import Truth, small, write_diagnostics, write_run
 

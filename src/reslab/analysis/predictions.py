@@ -5,14 +5,15 @@ in `reslab.analysis.comparisons`, from the errors of several.
 """
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from reslab.analysis.groups import Group
 from reslab.lab.predictions import Predictions
 
 SUPERCLASSES = (
@@ -29,6 +30,10 @@ SUPERCLASS_NAMES = (
     "large natural outdoor scenes", "large omnivores and herbivores", "medium mammals", "non-insect invertebrates",
     "people", "reptiles", "small mammals", "trees", "vehicles 1", "vehicles 2",
 )  # fmt: skip
+
+
+References = Mapping[str, Group]
+"""By data set, the group that the others are looked at beside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +181,12 @@ def shared_by_seeds(predictions: Sequence[Predictions]) -> Shared | None:
     return shared(combinations(predictions, 2))
 
 
+def beside_reference(group: Group, references: References) -> Shared | None:
+    """Return which errors a group's networks share with those of the reference of its data set; None of its own."""
+    first = references[group.recipe.dataset]
+    return None if first is group else shared(product(first.predictions, group.predictions))
+
+
 def vote(predictions: Sequence[Predictions]) -> float:
     """Return the error in percent of the networks' vote, each with its confidence in its own class as its weight.
 
@@ -196,6 +207,23 @@ def always_wrong(predictions: Sequence[Predictions]) -> NDArray[np.int64]:
     sure = np.mean([one.confidence for one in predictions], axis=0)
     places = np.flatnonzero(everywhere)
     return places[np.argsort(-sure[places], kind="stable")].astype(np.int64)
+
+
+def off_record(group: Group) -> float:
+    """Return how far the error of a group's predictions is off what its runs recorded, in points, as far as shown."""
+    if len(group.predictions) < group.num_finished:
+        return 0.0
+    recorded = group.last_epoch("test_error").mean or 0.0
+    return round(abs(statistics.fmean(one.error for one in group.predictions) - recorded), 2)
+
+
+def kinds_of_group(group: Group) -> Kinds:
+    return kinds_of(group.recipe.dataset, group.predictions[0].class_names)
+
+
+def by_class(group: Group) -> bool:
+    """Return whether each class stands for itself."""
+    return len(kinds_of_group(group).names) == len(group.predictions[0].class_names)
 
 
 def of_same_images(predictions: Sequence[Predictions]) -> list[bool]:

@@ -295,6 +295,11 @@ def _middle(values: list[float | None]) -> float | None:
     return known[len(known) // 2] if known else None
 
 
+def each_of(column: pl.Series) -> list[str]:
+    """Return the different values of a column in which a run may have several (see SEPARATOR), in order."""
+    return list(dict.fromkeys(part for value in column.drop_nulls().to_list() for part in value.split(SEPARATOR)))
+
+
 def frame(rows: list[dict[str, Any]], schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
     """Return rows as a table of these columns; what is no finite number, or missing, is null."""
     columns = {name: [_showable(row.get(name)) for row in rows] for name in schema}

@@ -11,7 +11,7 @@ from reslab.analysis.features import REACH, rate_changes
 from reslab.analysis.groups import Group, by_dataset
 from reslab.analysis.readings import readings
 from reslab.analysis.summary import summarise
-from reslab.analysis.tidy import SEPARATOR
+from reslab.analysis.tidy import SEPARATOR, each_of
 from reslab.datasets import SHORT, is_named, known
 from reslab.exhibits.blocks import Column, Table, table_of
 from reslab.exhibits.captions import titled
@@ -106,7 +106,9 @@ def speed_table(key: str, groups: Sequence[Group], label: Label) -> Table | None
     Machine and threads have columns where they differ, else the caption says them.
     """
     begun = [group for group in groups if group.epochs.height]
-    places = [tuple(listing(_each(group.runs[name])) or None for name in ("device_name", "threads")) for group in begun]
+    places = [
+        tuple(listing(each_of(group.runs[name])) or None for name in ("device_name", "threads")) for group in begun
+    ]
     machine, threads = places[0] if len(set(places)) == 1 else (None, None)
     rows = []
     for group, place in zip(begun, places, strict=True):
@@ -133,7 +135,7 @@ def runs_table(key: str, runs: pl.DataFrame) -> Table:
     statuses, machines = set(runs["status"]), set(runs["device_name"])
     all_here = runs.select(pl.all_horizontal(pl.col("fetched_from", "trained_again").is_null()).all()).item()
     finished, several_sets = statuses == {"finished"}, _several_sets(runs)
-    machine = machines.pop() if len(machines) == 1 and len(_each(runs["device_name"])) == 1 else None
+    machine = machines.pop() if len(machines) == 1 and len(each_of(runs["device_name"])) == 1 else None
     rows = [
         {
             "Recipe": row["recipe_id"],
@@ -175,8 +177,3 @@ def _several_sets(runs: pl.DataFrame) -> bool:
 def _commit(commit: str | None, dirty: bool | None, digest: str | None) -> str | None:
     mark = "+" if commit and dirty else ""
     return SEPARATOR.join(part[:10] + mark for part in (commit or digest or "").split(SEPARATOR)) or None
-
-
-def _each(column: pl.Series) -> list[str]:
-    """Return the different values of a column in which a run may have several."""
-    return list(dict.fromkeys(part for value in column.drop_nulls().to_list() for part in value.split(SEPARATOR)))

@@ -21,11 +21,29 @@ class Heading:
 
 
 @dataclass(frozen=True, slots=True)
-class Prose:
+class _Text:
+    text: str
+
+
+class Prose(_Text):
     """A paragraph."""
 
+    __slots__ = ()
     kind: ClassVar[str] = "prose"
-    text: str
+
+
+class Note(_Text):
+    """A paragraph set apart, as on runs that are missing."""
+
+    __slots__ = ()
+    kind: ClassVar[str] = "note"
+
+
+class Command(_Text):
+    """A command to type."""
+
+    __slots__ = ()
+    kind: ClassVar[str] = "command"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +52,6 @@ class Bullets:
 
     kind: ClassVar[str] = "bullets"
     items: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """A paragraph set apart, as on runs that are missing."""
-
-    kind: ClassVar[str] = "note"
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A command to type."""
-
-    kind: ClassVar[str] = "command"
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,14 @@ class Panel:
     def specification(self, width: int | str) -> dict[str, Any]:
         """Return the whole Vega-Lite specification at a width in pixels, or "container"."""
         return {**self.chart, "width": width, "datasets": dict(self.datasets)}
+
+    def columns(self) -> dict[str, dict[str, list[Any]]]:
+        """Return the data sets as names and rows of values, which is half as long as objects that repeat the names."""
+        found: dict[str, dict[str, list[Any]]] = {}
+        for name, rows in self.datasets.items():
+            fields = list(dict.fromkeys(field for row in rows for field in row))
+            found[name] = {"names": fields, "rows": [[row.get(field) for field in fields] for row in rows]}
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,11 @@ def titled(name: str, /, **values: object) -> tuple[str, str]:
     return text(f"{name}.title", **values), text(f"{name}.caption", **values)
 
 
+def source_name(source: str) -> str:
+    """Return what a source of published figures is called in tables and charts."""
+    return text.tables["sources"].get(source, source)
+
+
 @cache
 def _environment() -> ImmutableSandboxedEnvironment:
     made = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Row
-from reslab.exhibits.wording import SOURCE_NAMES
+from reslab.exhibits.captions import source_name
 from reslab.published import Published
 
 MEASURED, ALONE = "this study, mean", "this study"
@@ -65,7 +65,7 @@ def marks(beside: Sequence[Published], place: Callable[[Published], str] = lambd
         if one.standard_deviation is not None:
             low, high = one.error - one.standard_deviation, one.error + one.standard_deviation
         ends = (None, None) if low is None or high is None else (low, high)
-        found.append(Mark(one.dataset, place(one), SOURCE_NAMES.get(one.source, one.source), one.error, *ends))
+        found.append(Mark(one.dataset, place(one), source_name(one.source), one.error, *ends))
     return found
 
 

@@ -1,21 +1,22 @@
 """What predictions of several networks say, as exhibits: shared errors, errors by class, confusions, McNemar's test."""
 
-from collections.abc import Mapping, Sequence
-from itertools import product
+from collections.abc import Sequence
 from statistics import fmean
 
 import altair as alt
 
 from reslab.analysis.groups import Group, by_dataset
 from reslab.analysis.predictions import (
-    Kinds,
+    References,
     Shared,
+    beside_reference,
+    by_class,
     confusion,
     error_by_kind,
-    kinds_of,
+    kinds_of_group,
     mcnemar,
+    off_record,
     overlap,
-    shared,
     shared_by_seeds,
     vote,
     within_kind,
@@ -29,9 +30,6 @@ from reslab.exhibits.wording import Label, dataset_name, p_words, points
 
 MOST_CLASSES = 20
 """Classes that a chart has room for: of more, those with the most errors are drawn."""
-
-References = Mapping[str, Group]
-"""By data set, the group that the others are looked at beside."""
 
 
 def agreement_table(
@@ -57,14 +55,8 @@ def agreement_table(
         }
         for group, own, other in zip(groups, seeds, beside, strict=True)
     ]
-    votes, off = any(len(group.predictions) > 1 for group in groups), max(map(_off_record, groups))
+    votes, off = any(len(group.predictions) > 1 for group in groups), max(map(off_record, groups))
     return table_of(key, titled("agreement", votes=votes, off=off), rows)
-
-
-def beside_reference(group: Group, references: References) -> Shared | None:
-    """Return which errors a group's networks share with those of the reference of its data set; None of its own."""
-    first = references[group.recipe.dataset]
-    return None if first is group else shared(product(first.predictions, group.predictions))
 
 
 @unchecked
@@ -79,7 +71,7 @@ def classes_figure(key: str, groups: Sequence[Group], label: Label, *, ordered: 
 
 
 def _classes_panel(name: str, groups: Sequence[Group], label: Label, looks: Looks) -> Panel | None:
-    kinds = _kinds(groups[0])
+    kinds = kinds_of_group(groups[0])
     errors = {label(group): error_by_kind(group.predictions, kinds) for group in groups}
     known = [kind for kind in kinds.names if all(kind in own for own in errors.values())]
     totals = {kind: sum(own[kind] for own in errors.values()) for kind in known}
@@ -110,12 +102,12 @@ def confusion_figure(key: str, groups: Sequence[Group], label: Label) -> Figure 
     if not drawn:
         return None
     panels = tuple(_confusion_panel(f"{key}/{place}", group, label) for place, group in enumerate(drawn))
-    within = [within_kind(group.predictions, _kinds(group)) for group in drawn if not _by_class(group)]
+    within = [within_kind(group.predictions, kinds_of_group(group)) for group in drawn if not by_class(group)]
     return Figure(key, *titled("confusion", names=[*map(label, drawn)], within=within, most=_most(drawn)), panels)
 
 
 def _confusion_panel(name: str, group: Group, label: Label) -> Panel:
-    predictions, kinds = group.predictions, _kinds(group)
+    predictions, kinds = group.predictions, kinds_of_group(group)
     wrong = wrong_by_kind(predictions, kinds)
     places = sorted(sorted(range(len(kinds.names)), key=lambda place: -wrong[place].sum())[:MOST_CLASSES])
     images = kinds.summed(confusion(predictions[0]).sum(axis=1))
@@ -167,27 +159,10 @@ def networks_table(key: str, groups: Sequence[Group], references: References, la
     return table_of(key, titled("networks"), rows, left=("Against",))
 
 
-def _kinds(group: Group) -> Kinds:
-    return kinds_of(group.recipe.dataset, group.predictions[0].class_names)
-
-
-def _by_class(group: Group) -> bool:
-    """Return whether each class stands for itself."""
-    return len(_kinds(group).names) == len(group.predictions[0].class_names)
-
-
 def _most(groups: Sequence[Group]) -> int | None:
     """Return how many classes are drawn where some are not."""
-    many = any(_by_class(group) and len(group.predictions[0].class_names) > MOST_CLASSES for group in groups)
+    many = any(by_class(group) and len(group.predictions[0].class_names) > MOST_CLASSES for group in groups)
     return MOST_CLASSES if many else None
-
-
-def _off_record(group: Group) -> float:
-    """Return how far the error of a group's predictions is off what its runs recorded, in points, as far as shown."""
-    if len(group.predictions) < group.num_finished:
-        return 0.0
-    recorded = group.last_epoch("test_error").mean or 0.0
-    return round(abs(fmean(one.error for one in group.predictions) - recorded), 2)
 
 
 def _share(found: Shared | None) -> str | None:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Column, Table
-from reslab.exhibits.captions import titled
-from reslab.exhibits.wording import SOURCE_NAMES, dataset_name, listing, network_name, over_seeds, with_n
+from reslab.exhibits.captions import source_name, titled
+from reslab.exhibits.wording import dataset_name, listing, network_name, over_seeds, with_n
 from reslab.published import Published
 
 Matches = Callable[[Group, Published], bool]
@@ -36,7 +36,7 @@ def published_table(
     ]
     notes = []
     for source, own in _by_source(beside).items():
-        name, by_depth = SOURCE_NAMES.get(source, source), {one.depth: one for one in own}
+        name, by_depth = source_name(source), {one.depth: one for one in own}
         shortest, *_ = protocols = sorted({one.protocol: None for one in own}, key=len)
         cells = (published_words(by_depth.get(group.recipe.depth)) for group in groups)
         rows.append((name, shortest, *cells))

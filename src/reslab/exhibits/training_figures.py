@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 
-import polars as pl
-
 from reslab.analysis.groups import Group, by_dataset
-from reslab.analysis.summary import mean_curve
+from reslab.analysis.measured import along, effective_rates, has_effective_rates
 from reslab.analysis.thinning import thinned
 from reslab.exhibits.blocks import Figure, Panel, Row
 from reslab.exhibits.captions import titled
@@ -17,7 +15,7 @@ from reslab.exhibits.wording import Label, dataset_name
 @unchecked
 def effective_rate_figure(key: str, groups: Sequence[Group], label: Label, *, ordered: bool = False) -> Figure | None:
     """Return rate / (norm of the weights)² against the epoch, means over the seeds; None unless two have it."""
-    recorded = [group for group in groups if group.has_result and _recorded_throughout(group)]
+    recorded = [group for group in groups if group.has_result and has_effective_rates(group)]
     if len(recorded) < 2:
         return None
     drawn = telling(recorded, label)
@@ -42,17 +40,6 @@ def effective_rate_figure(key: str, groups: Sequence[Group], label: Label, *, or
     return Figure(key, *titled("effective"), tuple(panels))
 
 
-def effective_rates(group: Group) -> pl.DataFrame:
-    """Return epoch and mean of rate / norm² over the runs that curves are drawn from, where both were recorded."""
-    epochs = group.drawn_epochs.filter((pl.col("weight_norm") > 0) & (pl.col("rate") > 0))
-    return mean_curve(epochs.with_columns(effective=pl.col("rate") / pl.col("weight_norm") ** 2), "effective")
-
-
-def _recorded_throughout(group: Group) -> bool:
-    """Say whether each epoch has a norm: runs begun by earlier versions have it of their last epochs at most."""
-    return effective_rates(group).height == group.drawn_epochs["epoch"].n_unique()
-
-
 @unchecked
 def sharpness_figure(key: str, groups: Sequence[Group], label: Label, *, ordered: bool = False) -> Figure | None:
     """Return the largest eigenvalue at the epochs measured beside what the rate then in force allows.
@@ -75,7 +62,7 @@ def _along(
 ) -> tuple[Panel, ...]:
     """Return a panel a data set of a diagnostic's quantity and its limit; none where it was measured at one moment."""
     diagnostic, quantity, limit = what
-    found = {id(group): group.diagnoses.along(diagnostic, (quantity, limit), last_epoch(group)) for group in groups}
+    found = {id(group): along(group, diagnostic, (quantity, limit)) for group in groups}
     shown = [group for group in groups if sum(quantity in values for values in found[id(group)].values()) > 1]
     looks, panels = Looks.of(map(label, shown), ordered=ordered), []
     for dataset, own in by_dataset(shown):
@@ -95,8 +82,3 @@ def _along(
         layers = [dashed, *marked_line(measured, looks.shape(here), shown_tips)]
         panels.append(panel(dataset_name(dataset), layers, {name: rows}))
     return tuple(panels)
-
-
-def last_epoch(group: Group) -> int:
-    """Return the epochs of a group's finished runs."""
-    return max((epoch for epoch in group.finished["epochs"].to_list() if epoch is not None), default=0)

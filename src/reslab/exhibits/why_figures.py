@@ -8,6 +8,7 @@ import polars as pl
 
 from reslab.analysis.diagnoses import moment_order
 from reslab.analysis.groups import Group, by_dataset
+from reslab.analysis.measured import first_surface, moments_of, seeds_measured
 from reslab.exhibits.blocks import Figure, Panel, Row
 from reslab.exhibits.captions import titled
 from reslab.exhibits.curve_rows import short
@@ -30,7 +31,7 @@ def responses_figure(key: str, groups: Sequence[Group], label: Label, *, ordered
         return None
     drawn = {dataset: {"": _layer_rows(own, label, "responses", "final")} for dataset, own in by_dataset(having)}
     panels = _layer_panels(key, drawn, "Standard deviation", Looks.of(map(label, having), ordered=ordered))
-    return Figure(key, *titled("responses", seeds=_behind(having, "responses", "final")), panels)
+    return Figure(key, *titled("responses", seeds=seeds_measured(having, "responses", ["final"])), panels)
 
 
 @unchecked
@@ -51,7 +52,7 @@ def gradients_figure(key: str, groups: Sequence[Group], label: Label, *, ordered
     panels = _layer_panels(key, drawn, "Gradient norm", Looks.of(map(label, having), ordered=ordered))
     said = {moment for moments in shown.values() for moment in moments}
     when = moment_words(sorted(said, key=moment_order))
-    words = titled("gradients", when=when, seeds=_behind(having, "gradients"), thinned=shown != measured)
+    words = titled("gradients", when=when, seeds=seeds_measured(having, "gradients"), thinned=shown != measured)
     return Figure(key, *words, panels)
 
 
@@ -59,7 +60,7 @@ def gradients_figure(key: str, groups: Sequence[Group], label: Label, *, ordered
 def surface_figure(key: str, groups: Sequence[Group], label: Label) -> Figure | None:
     """Return the loss around the weights of one run of each group, four at most; None where none was measured."""
     have = [group for group in groups if group.diagnoses.points.height][:MOST_SURFACES]
-    drawn = [(group, _one_surface(group)) for group in have]
+    drawn = [(group, first_surface(group)) for group in have]
     every = [value for _, points in drawn for value in points["loss"].drop_nulls().to_list() if value > 0]
     if not every:
         return None
@@ -68,11 +69,6 @@ def surface_figure(key: str, groups: Sequence[Group], label: Label) -> Figure | 
         _surface_panel(f"{key}/{place}", label(group), points, scale) for place, (group, points) in enumerate(drawn)
     )
     return Figure(key, *titled("surface"), panels)
-
-
-def moments_of(groups: Sequence[Group], diagnostic: str) -> list[str]:
-    """Return the moments at which any of the groups' runs was measured, the earliest first."""
-    return sorted({moment for group in groups for moment in group.diagnoses.moments(diagnostic)}, key=moment_order)
 
 
 def moment_words(moments: Sequence[str]) -> str:
@@ -154,24 +150,8 @@ def _surface_panel(name: str, title: str, points: pl.DataFrame, scale: alt.Scale
     return panel(title, [cells], {name: rows})
 
 
-def _one_surface(group: Group) -> pl.DataFrame:
-    """Return the points of the first run that has a surface: two surfaces cannot be averaged."""
-    points = group.diagnoses.points
-    return points.filter(pl.col("run_id") == min(points["run_id"].to_list()))
-
-
 def _spread(moments: list[str], most: int) -> list[str]:
     """Return so many at most, the first and the last among them, the others spread evenly between."""
     if len(moments) <= most:
         return moments
     return [moments[round(place * (len(moments) - 1) / (most - 1))] for place in range(most)]
-
-
-def _behind(groups: Sequence[Group], diagnostic: str, moment: str | None = None) -> list[int]:
-    """Return how many seeds stand behind each mean, at that moment or (None) at any."""
-    return [
-        max(group.diagnoses.by_layer(diagnostic, one)["n"].to_list(), default=0)
-        for group in groups
-        for one in group.diagnoses.moments(diagnostic)
-        if moment in (None, one)
-    ]

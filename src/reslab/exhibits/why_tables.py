@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 
-import polars as pl
-
 from reslab.analysis.groups import Group
-from reslab.analysis.summary import Summary, summarise
+from reslab.analysis.measured import figure_of, full_test_error
 from reslab.exhibits.blocks import Table, table_of
 from reslab.exhibits.captions import titled
 from reslab.exhibits.wording import Label, evenly, points, settings
@@ -53,7 +51,7 @@ def noise_table(key: str, groups: Sequence[Group], label: Label) -> Table | None
 
 def gap_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
     """Return errors of the final weights on training images as they are and on all test images; None without any."""
-    found = [(group, figure_of(group, "gap", "train_error"), _full_test_error(group)) for group in groups]
+    found = [(group, figure_of(group, "gap", "train_error"), full_test_error(group)) for group in groups]
     rows = [
         {
             "Runs": label(group),
@@ -66,15 +64,3 @@ def gap_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
         if train.mean is not None and test.mean is not None
     ]
     return table_of(key, titled("gap"), rows)
-
-
-def _full_test_error(group: Group) -> Summary:
-    """Summarise the recorded test errors of the runs whose gap was measured."""
-    figures = group.diagnoses.figures
-    measured = figures.filter((pl.col("diagnostic") == "gap") & pl.col("value").is_not_null())["run_id"].unique()
-    return summarise(group.finished.filter(pl.col("run_id").is_in(measured.to_list()))["test_error"].to_list())
-
-
-def figure_of(group: Group, diagnostic: str, quantity: str) -> Summary:
-    """Summarise one measured figure over a group's runs."""
-    return summarise(group.diagnoses.values(diagnostic, quantity))

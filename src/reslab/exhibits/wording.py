@@ -13,19 +13,6 @@ from reslab.naming import network_name as network_name  # noqa: PLC0414
 Label = Callable[[Group], str]
 """Names a group among others."""
 
-SOURCE_NAMES = {
-    "paper": "Paper",
-    "assignment": "Assignment",
-    "akamaster": "akamaster",
-    "gcr": "gcr",
-    "tf-models": "tf/models",
-    "hysts": "hysts",
-    "a-martyn": "a-martyn",
-    "preact-paper": "He et al. 2016b",
-    "wide-paper": "Zagoruyko and Komodakis",
-}
-"""How the sources of published figures are called in tables and charts."""
-
 MINUS = "\N{MINUS SIGN}"
 
 _NUMERALS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")

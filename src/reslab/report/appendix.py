@@ -7,7 +7,7 @@ import polars as pl
 
 from reslab.amounts import duration
 from reslab.analysis.groups import Group, by_dataset, gather, on_same_images
-from reslab.analysis.tidy import SEPARATOR, Tables
+from reslab.analysis.tidy import Tables, each_of
 from reslab.exhibits.appendix_tables import data_table, epoch_table, runs_table, speed_table, step_table
 from reslab.exhibits.blocks import Block, Heading, Note, Prose, Table, table_of
 from reslab.exhibits.captions import text, titled
@@ -84,7 +84,7 @@ def _checklist(runs: pl.DataFrame, groups: Sequence[Group]) -> Table | None:
         "recipes": len(groups),
         "seeds": " to ".join(dict.fromkeys((str(seeds[0]), str(seeds[-1])))),
         "code": sorted(set(runs["reslab"].drop_nulls().to_list())),
-        "machines": sorted({name for value in runs["device_name"].drop_nulls() for name in value.split(SEPARATOR)}),
+        "machines": sorted(each_of(runs["device_name"])),
         "time": duration(sum(timed)),
         "untimed": finished.height - len(timed),
     }

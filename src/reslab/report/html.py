@@ -10,7 +10,7 @@ from typing import Any
 import vl_convert
 from markupsafe import Markup, escape
 
-from reslab.exhibits.blocks import Figure, Link, Row
+from reslab.exhibits.blocks import Figure, Link
 from reslab.report.document import Document, Piece
 from reslab.report.pictures import names
 from reslab.report.rendering import render
@@ -28,7 +28,7 @@ def render_html(document: Document, pictures: Mapping[str, str]) -> str:
         _piece,
         filters={"named": _named},
         charts=_json(charts),
-        pool=_json(pool),
+        pool=f"[{','.join(pool)}]",
         is_link=lambda cell: isinstance(cell, Link),
         pictures={name: _data_address(svg) for name, svg in pictures.items()},
         library=Markup(_library()) if charts else "",
@@ -60,39 +60,22 @@ def _data_address(svg: str) -> str:
     return "data:image/svg+xml," + urllib.parse.quote(svg, safe=" ='/:;,()!*-._~@$")
 
 
-def _charts(document: Document) -> tuple[dict[str, Any], list[Any]]:
-    """Return each panel's specification by its place, and the data sets they share, each once."""
+def _charts(document: Document) -> tuple[dict[str, Any], list[str]]:
+    """Return each panel's specification by its place, and as JSON the data sets they share, each once."""
     charts: dict[str, Any] = {}
     pool: dict[str, int] = {}
     for section in document.sections:
         for block in section.blocks:
-            if not isinstance(block, Figure):
-                continue
-            for panel, name in zip(block.panels, names(block, section), strict=True):
-                places = {
-                    data: pool.setdefault(_json(_columns(rows)), len(pool)) for data, rows in panel.datasets.items()
-                }
-                charts[name] = {
-                    "specification": {**panel.chart, "width": "container"},
-                    "datasets": places,
-                }
-    return charts, [Raw(text) for text in pool]
-
-
-class Raw(str):
-    """JSON that is already text."""
-
-
-def _columns(rows: list[Row]) -> Mapping[str, Any]:
-    """Return rows as names and lists of values, which is half as long as objects that repeat the names."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    return {"names": names, "rows": [[row.get(name) for name in names] for row in rows]}
+            if isinstance(block, Figure):
+                for panel, name in zip(block.panels, names(block, section), strict=True):
+                    columns = panel.columns().items()
+                    places = {data: pool.setdefault(_json(values), len(pool)) for data, values in columns}
+                    charts[name] = {"specification": {**panel.chart, "width": "container"}, "datasets": places}
+    return charts, list(pool)
 
 
 def _json(value: Any) -> str:
     """Return JSON that may stand in a script element: no character of it can end the element."""
-    if isinstance(value, list) and value and isinstance(value[0], Raw):
-        return f"[{','.join(value)}]"
     text = json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")

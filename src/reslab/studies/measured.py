@@ -5,20 +5,17 @@ import statistics
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-import polars as pl
-
 from reslab.analysis.groups import Group, datasets_of, on_dataset
+from reslab.analysis.measured import along, effective_rates, figure_of, first_surface
 from reslab.analysis.responses import inner_responses, responding_less
 from reslab.exhibits.blocks import Block, Command, Prose
 from reslab.exhibits.training_figures import (
     effective_rate_figure,
-    effective_rates,
-    last_epoch,
     noise_figure,
     sharpness_figure,
 )
 from reslab.exhibits.why_figures import MOST_SURFACES, responses_figure, surface_figure
-from reslab.exhibits.why_tables import curvature_table, figure_of, noise_table
+from reslab.exhibits.why_tables import curvature_table, noise_table
 from reslab.exhibits.wording import Label, dataset_name, evenly, listing, opened
 from reslab.studies.findings import Findings
 from reslab.studies.sentences import placed
@@ -133,7 +130,7 @@ def sharpness(groups: Sequence[Group], label: Label, words: Words, ordered: bool
     shares = [
         (values["largest"] / values["stability_limit"], words("along.after", runs=name(group), epoch=epoch))
         for group in groups
-        for found in (group.diagnoses.along("curvature", ("largest", "stability_limit"), last_epoch(group)),)
+        for found in (along(group, "curvature", ("largest", "stability_limit")),)
         for epoch, values in found.items()
         if len(found) > 1 and values.get("largest") is not None and values.get("stability_limit")
     ]
@@ -212,9 +209,7 @@ def _for_surfaces(groups: Sequence[Group]) -> list[Group]:
 
 def _rise(group: Group) -> float | None:
     """Return the median loss at half a step from the middle, above that in the middle, over the first run's points."""
-    points = group.diagnoses.points
-    points = points.filter(pl.col("run_id") == points["run_id"].min())
-    rows = [(math.hypot(a, b), loss) for a, b, loss in points.select("first", "second", "loss").rows()]
+    rows = [(math.hypot(a, b), loss) for a, b, loss in first_surface(group).select("first", "second", "loss").rows()]
     middle = next((loss for distance, loss in rows if distance < 1e-9), None)
     around = [loss for distance, loss in rows if 0.35 <= distance <= 0.65 and loss is not None]
     return statistics.median(around) - middle if middle is not None and around else None

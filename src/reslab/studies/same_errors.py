@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from reslab.analysis.groups import Group, datasets_of, on_dataset
-from reslab.analysis.predictions import of_same_images, shared_by_seeds
+from reslab.analysis.predictions import References, beside_reference, of_same_images, shared_by_seeds
 from reslab.exhibits.blocks import Block, Heading, Prose
-from reslab.exhibits.predictions import References, agreement_table, beside_reference, classes_figure
+from reslab.exhibits.predictions import agreement_table, classes_figure
 from reslab.exhibits.wording import listing, opened
 from reslab.studies.findings import Findings
 

@@ -51,11 +51,5 @@ def _panel(panel: Panel) -> Values:
 
 
 def _datasets(figures: Sequence[Figure]) -> Values:
-    """Return the data of charts by name, as names and rows of values: panels that share it refer to the same."""
-    found: Values = {}
-    for figure in figures:
-        for panel in figure.panels:
-            for name, rows in panel.datasets.items():
-                names = list(dict.fromkeys(key for row in rows for key in row))
-                found[name] = {"names": names, "rows": [[row.get(key) for key in names] for row in rows]}
-    return found
+    """Return the data of charts by name: panels that share it refer to the same."""
+    return {name: data for figure in figures for panel in figure.panels for name, data in panel.columns().items()}

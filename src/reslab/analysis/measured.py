@@ -1,0 +1,58 @@
+"""What was measured of groups, as numbers: figures of `reslab diagnose` at the end and along the training (pure)."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from reslab.analysis.diagnoses import moment_order
+from reslab.analysis.groups import Group
+from reslab.analysis.summary import Summary, mean_curve, summarise
+
+
+def figure_of(group: Group, diagnostic: str, quantity: str) -> Summary:
+    """Summarise one measured figure of the trained networks over a group's runs."""
+    return summarise(group.diagnoses.values(diagnostic, quantity))
+
+
+def along(group: Group, diagnostic: str, quantities: Sequence[str]) -> dict[int, dict[str, float]]:
+    """Return figures by epoch, means over the runs (see `Diagnoses.along`)."""
+    last = max((epoch for epoch in group.finished["epochs"].to_list() if epoch is not None), default=0)
+    return group.diagnoses.along(diagnostic, quantities, last)
+
+
+def full_test_error(group: Group) -> Summary:
+    """Summarise the recorded test errors of the runs whose gap was measured."""
+    figures = group.diagnoses.figures
+    measured = figures.filter((pl.col("diagnostic") == "gap") & pl.col("value").is_not_null())["run_id"].unique()
+    return summarise(group.finished.filter(pl.col("run_id").is_in(measured.to_list()))["test_error"].to_list())
+
+
+def effective_rates(group: Group) -> pl.DataFrame:
+    """Return epoch and mean of rate / norm² over the runs that curves are drawn from, where both were recorded."""
+    epochs = group.drawn_epochs.filter((pl.col("weight_norm") > 0) & (pl.col("rate") > 0))
+    return mean_curve(epochs.with_columns(effective=pl.col("rate") / pl.col("weight_norm") ** 2), "effective")
+
+
+def has_effective_rates(group: Group) -> bool:
+    """Return whether each epoch has one: runs begun by earlier versions have a norm of their last epochs at most."""
+    return effective_rates(group).height == group.drawn_epochs["epoch"].n_unique()
+
+
+def moments_of(groups: Sequence[Group], diagnostic: str) -> list[str]:
+    """Return the moments at which any of the groups' runs was measured, the earliest first."""
+    return sorted({moment for group in groups for moment in group.diagnoses.moments(diagnostic)}, key=moment_order)
+
+
+def seeds_measured(groups: Sequence[Group], diagnostic: str, moments: Sequence[str] | None = None) -> list[int]:
+    """Return how many seeds are behind the means by layer of each group, at these moments or (None) at each."""
+    return [
+        max(group.diagnoses.by_layer(diagnostic, moment)["n"].to_list(), default=0)
+        for group in groups
+        for moment in moments or group.diagnoses.moments(diagnostic)
+    ]
+
+
+def first_surface(group: Group) -> pl.DataFrame:
+    """Return the points of the first run that has a loss surface: two surfaces cannot be averaged."""
+    points = group.diagnoses.points
+    return points.filter(pl.col("run_id") == points["run_id"].min())
