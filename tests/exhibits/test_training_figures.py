@@ -74,6 +74,13 @@ def test_curvature_is_beside_the_limit_of_its_epoch(tmp_path: Path) -> None:
     assert group.diagnoses.values("curvature", "largest") == [19.0]  # tables of the end are of the end
 
 
+def test_a_negative_eigenvalue_does_not_vanish_without_a_word(tmp_path: Path) -> None:
+    early, late = {"largest": -0.5, "stability_limit": 38.0}, {"largest": 19.0, "stability_limit": 3800.0}
+    figure = sharpness_figure("s", [_measured(tmp_path, "curvature", {6: early}, late)], _label)
+    assert figure is not None
+    assert "on which negative ones have no place" in figure.caption
+
+
 def test_a_noise_scale_that_is_not_known_has_no_mark(tmp_path: Path) -> None:
     known = {"noise_scale": 40.0, "batch_size": 32}
     group = _measured(tmp_path, "noise_scale", {3: known, 6: known}, {"at_least": 500.0, "batch_size": 32})

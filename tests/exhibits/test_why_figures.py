@@ -56,6 +56,7 @@ def test_each_moment_measured_has_a_panel_on_one_axis(tmp_path: Path) -> None:
     assert {row["label"] for row in rows[1]} == {"ResNet-8"}
     assert {row["label"] for row in rows[3]} == {"ResNet-8", "ResNet-14"}
     assert all(row["value"] > 0 for shown in rows for row in shown)  # a norm of zero has no place on this axis
+    assert "Layers at zero have no place on the logarithmic axis." in figure.caption
     assert len({name for panel in figure.panels for name in panel.datasets}) == 4
 
 
@@ -63,6 +64,7 @@ def test_norms_close_together_share_an_axis_from_zero(tmp_path: Path) -> None:
     figure = _figure(_group(tmp_path, 8, {1: 1.5}))
     (domain,) = _domains(figure)
     assert "'domain': [0, 3.0]" in domain
+    assert "Layers at zero" not in figure.caption
 
 
 def test_nothing_measured_in_between_has_no_panel(tmp_path: Path) -> None:

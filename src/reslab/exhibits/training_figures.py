@@ -47,7 +47,8 @@ def sharpness_figure(key: str, groups: Sequence[Group], label: Label, *, ordered
     None where it was measured at the end alone.
     """
     panels = _along(key, groups, label, ("curvature", "largest", "stability_limit"), "Largest eigenvalue", ordered)
-    return Figure(key, *titled("sharpness"), panels) if panels else None
+    negative = any(row.get("value", 1) <= 0 for panel in panels for rows in panel.datasets.values() for row in rows)
+    return Figure(key, *titled("sharpness", negative=negative), panels) if panels else None
 
 
 @unchecked

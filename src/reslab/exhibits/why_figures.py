@@ -30,8 +30,9 @@ def responses_figure(key: str, groups: Sequence[Group], label: Label, *, ordered
     if not having:
         return None
     drawn = {dataset: {"": _layer_rows(own, label, "responses", "final")} for dataset, own in by_dataset(having)}
-    panels = _layer_panels(key, drawn, "Standard deviation", Looks.of(map(label, having), ordered=ordered))
-    return Figure(key, *titled("responses", seeds=seeds_measured(having, "responses", ["final"])), panels)
+    panels, zeros = _layer_panels(key, drawn, "Standard deviation", Looks.of(map(label, having), ordered=ordered))
+    seeds = seeds_measured(having, "responses", ["final"])
+    return Figure(key, *titled("responses", seeds=seeds, zeros=zeros), panels)
 
 
 @unchecked
@@ -49,11 +50,11 @@ def gradients_figure(key: str, groups: Sequence[Group], label: Label, *, ordered
         dataset: {moment: _layer_rows(own, label, "gradients", moment) for moment in shown[dataset]}
         for dataset, own in by_dataset(having)
     }
-    panels = _layer_panels(key, drawn, "Gradient norm", Looks.of(map(label, having), ordered=ordered))
+    panels, zeros = _layer_panels(key, drawn, "Gradient norm", Looks.of(map(label, having), ordered=ordered))
     said = {moment for moments in shown.values() for moment in moments}
     when = moment_words(sorted(said, key=moment_order))
-    words = titled("gradients", when=when, seeds=seeds_measured(having, "gradients"), thinned=shown != measured)
-    return Figure(key, *words, panels)
+    seeds, thinned = seeds_measured(having, "gradients"), shown != measured
+    return Figure(key, *titled("gradients", when=when, seeds=seeds, thinned=thinned, zeros=zeros), panels)
 
 
 @unchecked
@@ -92,8 +93,8 @@ def _layer_rows(groups: Sequence[Group], label: Label, diagnostic: str, moment: 
     return rows
 
 
-def _layer_panels(key: str, drawn: dict[str, _Panels], unit: str, looks: Looks) -> tuple[Panel, ...]:
-    """Return the panels of a figure, with one axis for those of a data set.
+def _layer_panels(key: str, drawn: dict[str, _Panels], unit: str, looks: Looks) -> tuple[tuple[Panel, ...], bool]:
+    """Return the panels of a figure, with one axis for those of a data set, and whether values of zero have no place.
 
     All have one kind of axis: logarithmic where the values on any data set are spread out.
     """
@@ -115,7 +116,7 @@ def _layer_panels(key: str, drawn: dict[str, _Panels], unit: str, looks: Looks) 
             shown_tips = {"runs": "label:N", "layer": "layer:Q", "value": "value:Q|.3~g"}
             layers = marked_line(base, looks.shape(labels), shown_tips, "datum.marked")
             found.append(panel(title, layers, {name: shown}))
-    return tuple(found)
+    return tuple(found), logarithmic and any(value <= 0 for values in known.values() for value in values)
 
 
 def _surface_panel(name: str, title: str, points: pl.DataFrame, scale: alt.Scale) -> Panel:
