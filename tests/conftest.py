@@ -1,9 +1,11 @@
 """What tests of several packages share."""
 
 import os
+import signal
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from reslab.cache import user_cache
 from reslab.kernels.build import kernels
 
 NOBODY = 65534
+BROWSER_SECONDS = 300
+"""After this a test in a browser fails, and what it has started is killed: browser, driver and servers."""
 if not Path("/dev/nvidia0").exists():
     os.environ["TRITON_INTERPRET"] = (
         "1"  # read at Triton's first import: the card's kernels are tested on the processor
@@ -38,6 +42,35 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="starts daemons; make test-cluster runs it"))
         if not DEEP and item.get_closest_marker("deep"):
             item.add_marker(pytest.mark.skip(reason=WHY_SKIPPED))
+
+
+@pytest.fixture(autouse=True)
+def _no_browser_hangs(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let no test in a browser keep the others waiting for ever, whatever process of its own is stuck or stopped."""
+    if not request.node.get_closest_marker("browser"):
+        yield
+        return
+
+    def late(*_: object) -> None:
+        _kill_descendants()
+        raise TimeoutError(f"the test took more than {BROWSER_SECONDS} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(BROWSER_SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def _kill_descendants() -> None:
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    parents = {int(pid): int(parent) for pid, parent in (line.split() for line in listed.splitlines())}
+    found = {os.getpid()}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    for pid in found - {os.getpid()}:
+        with suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture

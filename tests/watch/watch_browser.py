@@ -1,5 +1,6 @@
 """The page in a real browser: where one is found, and the verb `watch` in a process of its own."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -14,9 +15,16 @@ import pytest
 
 playwright = pytest.importorskip("playwright.sync_api")
 
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
+
+def _chromium() -> str | None:
+    """Return the system's Chromium, else the one that `playwright install chromium` has fetched."""
+    ours = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = [*(path for name in names if (path := shutil.which(name))), *map(str, ours.glob("chromium-*/*/chrome"))]
+    return found[0] if found else None
+
+
+CHROMIUM = _chromium()
 needs_chromium = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: .ci/run installs it, or apt-get install chromium"),

@@ -26,7 +26,7 @@ def progress(groups: Sequence[Group], words: Words) -> list[Block]:
     texts = [words("progress.done", done=done, asked=asked)]
     if set(unfinished) == {"diverged"}:
         return [Prose("  ".join([*texts, words("progress.all-diverged")])), Bullets(items)]
-    if set(unfinished) - {"diverged", "unreadable", "apart"}:
+    if "running" not in unfinished and set(unfinished) - {"diverged", "unreadable", "apart"}:
         texts.append(words("progress.again"))
     texts += [words(f"progress.{status}") for status in ("apart", "unreadable") if status in unfinished]
     return [Note("  ".join(texts)), Bullets(items)]

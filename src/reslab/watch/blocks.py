@@ -1,6 +1,7 @@
 """Blocks of a chapter as values for JSON: text in pieces, so that the page never has to make HTML of them."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -42,8 +43,19 @@ def finite(value: Any) -> Any:
 
 
 def _block(block: Block, section: Section, numbers: dict[str, str]) -> Values:
-    found = block_values(block, section, numbers, panels=lambda figure: [*map(_panel, figure.panels)])
+    found = block_values(block, section, numbers, panels=lambda figure: [*map(_panel, figure.panels)], clean=_alone)
     return {**found, "id": found["name"]} if "name" in found else found
+
+
+def _alone(text: str) -> str:
+    """Return text of a chapter that stands without the report's appendix, which is named where it is referred to."""
+    return _APPENDIX.sub(
+        lambda found: ("The" if found.start() == 0 else "the") + " report\N{RIGHT SINGLE QUOTATION MARK}s appendix",
+        text,
+    )
+
+
+_APPENDIX = re.compile(r"\[\[appendix-[a-z0-9-]+\]\]")
 
 
 def _panel(panel: Panel) -> Values:

@@ -13,7 +13,7 @@ from reslab.analysis.tidy import EPOCH_SCHEMA, RUN_SCHEMA, Problem, Tables, fram
 from reslab.errors import ResLabError
 from reslab.lab.share import REPLICATES
 from reslab.lab.store import RunFiles
-from reslab.naming import run_name, run_names
+from reslab.naming import run_names
 from reslab.studies.asked import recorded
 from reslab.studies.catalogue import CHAPTERS, chapter_of, reworded
 from reslab.studies.questions import QUESTIONS
@@ -208,10 +208,11 @@ class Laboratory:
 
     def name(self, run_id: str) -> str:
         """Return what a run is called."""
-        watched = self.runs.get(run_id)
-        if run_id in self.names:
-            return self.names[run_id]
-        return run_name(watched.run) if watched is not None and watched.run is not None else run_id
+        return self.names.get(run_id, run_id)
+
+    def recipe_name(self, run_id: str) -> str:
+        """Return what the recipe of a run is called."""
+        return self.name(run_id).rpartition(", seed ")[0] or run_id
 
 
 def _epochs(shown: Sequence[Watched]) -> pl.DataFrame:

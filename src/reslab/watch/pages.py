@@ -5,6 +5,7 @@ from typing import Any
 
 from reslab.analysis.groups import Group, gather
 from reslab.errors import ResLabError
+from reslab.exhibits.blocks import Block, Figure
 from reslab.exhibits.curves import Curves, error_figure, paper_figure
 from reslab.recipe import Run, differing_fields, to_mapping
 from reslab.session.comparison import compare_in
@@ -31,6 +32,7 @@ def study_values(laboratory: Laboratory, name: str) -> Values:
     clock = Clock(laboratory)
     chapter = chapter_of(study, laboratory.root)
     blocks = write(find(study, laboratory.tables(), chapter), chapter)
+    blocks.sort(key=lambda block: not _is_curves(block))  # which come first here, and are numbered first
     runs = [
         {"label": variant.label, **seed_values(laboratory, Run(variant.recipe, seed), clock)}
         for variant in study.variants
@@ -41,8 +43,13 @@ def study_values(laboratory: Laboratory, name: str) -> Values:
         "title": study.title,
         "seconds_left": clock.left(study.runs()),
         "runs": runs,
+        "num_curves": sum(map(_is_curves, blocks)),
         **chapter_values(study.name, study.title, blocks),
     }
+
+
+def _is_curves(block: Block) -> bool:
+    return isinstance(block, Figure) and block.key in ("train", "test")
 
 
 def study_version(laboratory: Laboratory, name: str) -> int:
@@ -94,7 +101,8 @@ def compare_values(laboratory: Laboratory, first: str, second: str) -> Values:
     """Return two runs, or two recipes over all their seeds, compared."""
     sides = [_side(laboratory, name) for name in (first, second)]
     names = [
-        {"id": name, "name": laboratory.name(side[0].id)} for name, side in zip((first, second), sides, strict=True)
+        {"id": name, "name": laboratory.name(name) if name in laboratory.runs else laboratory.recipe_name(side[0].id)}
+        for name, side in zip((first, second), sides, strict=True)
     ]
     shown = [one for side in sides for one in side]
     found: Values = {"first": names[0], "second": names[1], "figure": figure_values(_curve(laboratory, shown))}
@@ -198,7 +206,7 @@ def _curve(laboratory: Laboratory, shown: Sequence[Watched]) -> Any:
     groups: list[Group] = []
     for runs in by_recipe.values():
         seeds = [run.seed for run in runs]
-        name = laboratory.name(runs[0].id).rpartition(", seed ")[0]
+        name = laboratory.recipe_name(runs[0].id)
         label = f"{name}, seed {seeds[0]}" if len(seeds) == 1 else name
         groups.append(gather(tables, label, runs[0].recipe, seeds))
     curves = Curves(groups, lambda group: group.label)

@@ -25,6 +25,10 @@ const rich = (pieces) =>
     return text;
   });
 
+// Messages for people, with `commands` and --flags kept whole.
+export const worded = (text) => (text || "").split(/(`[^`]+`|(?<!\S)--[a-z][\w-]*)/).map((part, at) =>
+  at % 2 ? (part.startsWith("`") ? el("code", {}, part.slice(1, -1)) : el("span", { class: "name" }, part)) : part);
+
 // --- Charts ------------------------------------------------------------------------------------------------------
 
 const coarse = matchMedia("(pointer: coarse)").matches;
@@ -52,6 +56,23 @@ const narrow = (part) => {
   (part.layer || []).forEach(narrow);
 };
 
+const dark = matchMedia("screen and (prefers-color-scheme: dark)");
+
+// Colours are made for paper; on a dark page those that would be lost are mixed with white until they stand out.
+const light = (colour) => {
+  if (!/^#[0-9a-f]{6}$/i.test(colour)) return colour;
+  let parts = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16) / 255);
+  const bright = () => parts.map((part) => part ** 2.2).reduce((sum, part, at) => sum + part * [0.2126, 0.7152, 0.0722][at], 0);
+  while (bright() < 0.16) parts = parts.map((part) => part + 0.05 * (1 - part));
+  return `#${parts.map((part) => Math.round(255 * part).toString(16).padStart(2, "0")).join("")}`;
+};
+
+const lit = (part) => {
+  const scale = part.encoding?.color?.scale;
+  if (Array.isArray(scale?.range)) scale.range = scale.range.map(light);
+  (part.layer || []).forEach(lit);
+};
+
 const chartOf = (panel, datasets, label) => {
   const host = el("div", { class: "chart", "data-chart": "", role: "img", "aria-label": label });
   host.chart = { spec: panel.chart, data: Object.fromEntries(panel.datasets.map((name) => [name, datasets[name]])) };
@@ -76,6 +97,7 @@ const draw = async (host) => {
     spec.datasets = Object.fromEntries(Object.entries(host.chart.data).map(([name, packed]) => [name, unpacked(packed)]));
     if (coarse) still(spec);
     if (host.clientWidth < 440) narrow(spec);
+    if (dark.matches) lit(spec);
     const state = host.view ? kept(host.view) : null;
     const live = host.appendChild(el("div", { class: "waiting", "aria-hidden": "true" })); // the host tells what it is
     const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true, defaultStyle: false, tooltip: { disableDefaultStyle: true } };
@@ -106,6 +128,11 @@ const seen = new IntersectionObserver(
 export const drawCharts = (root) => root.querySelectorAll("[data-chart]").forEach((host) => {
   if (!host.watched) { host.watched = true; seen.observe(host); } else if (host.inView) draw(host);
 });
+
+dark.addEventListener("change", () => document.querySelectorAll("[data-chart]").forEach((host) => {
+  host.drawn = null;
+  if (host.inView) draw(host);
+}));
 
 // --- Blocks ------------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 // The views: each takes what the server tells and the parameters of the address, and returns elements.
 
-import { address, drawCharts, el, exhibit, figure, link, table } from "./exhibits.js";
+import { address, drawCharts, el, exhibit, figure, link, table, worded } from "./exhibits.js";
 
 export { drawCharts };
 
@@ -57,10 +57,12 @@ const matches = (text, q) => (q || "").toLowerCase().split(/\s+/).every((word) =
 // --- The plan ----------------------------------------------------------------------------------------------------
 
 const seedCell = (seed, study) => {
+  const begun = `${points(seed.test_error)} at ${seed.epoch}${seed.epochs ? ` of ${whole(seed.epochs)}` : ""}`;
   const told = {
     finished: points(seed.test_error),
-    running: `${points(seed.test_error)} at ${seed.epoch}${seed.epochs ? ` of ${whole(seed.epochs)}` : ""}`,
-    interrupted: `${points(seed.test_error)} at ${seed.epoch}`,
+    running: seed.epoch ? begun : "first epoch",
+    interrupted: begun,
+    failed: seed.epoch ? begun : null,
   }[seed.status];
   return el("td", { "data-key": seed.run, class: "seed" },
     link({ view: "run", id: seed.run }, [state(seed.status), told && el("span", { class: "figure" }, ` ${told}`)],
@@ -99,7 +101,7 @@ export const plan = (found, parameters, go) => {
     el("p", { class: "tally" }, `${tally(runs)}${left(found.seconds_left)}.  Cells: test error so far in percent, with the epoch of a run that trains.`),
     el("form", { class: "controls", role: "search", on: { submit: (event) => event.preventDefault() } },
       search("Find", parameters, go), choose("State", "status", Object.keys(SIGNS), parameters, go)),
-    found.problems.length ? el("ul", { class: "note", "aria-label": "What cannot be read" }, found.problems.map((one) => el("li", {}, one.message))) : null,
+    found.problems.length ? el("ul", { class: "note", "aria-label": "What cannot be read" }, found.problems.map((one) => el("li", {}, worded(one.message)))) : null,
     studies.length ? studies : empty("No variant matches."),
   ];
 };
@@ -107,13 +109,12 @@ export const plan = (found, parameters, go) => {
 // --- A study -----------------------------------------------------------------------------------------------------
 
 export const study = (found) => {
-  const curves = found.blocks.filter((block) => block.kind === "figure" && /-(train|test)$/.test(block.id));
-  const rest = found.blocks.filter((block) => !curves.includes(block));
-  const open = found.runs.filter((run) => !["finished", "diverged"].includes(run.status));
+  const [curves, rest] = [found.blocks.slice(0, found.num_curves), found.blocks.slice(found.num_curves)];
+  const open = found.runs.filter((run) => !["finished", "diverged", "pending"].includes(run.status));
   return [
     el("h1", {}, found.title),
     el("p", { class: "tally" }, bar(found.runs), ` ${tally(found.runs)}${left(found.seconds_left)}`),
-    open.length ? el("ul", { class: "chips", "aria-label": "Runs that have not ended" }, open.map((run) =>
+    open.length ? el("ul", { class: "chips", "aria-label": "Runs that have begun and not ended" }, open.map((run) =>
       el("li", { "data-key": run.run }, link({ view: "run", id: run.run }, [state(run.status), ` ${run.label}, seed ${run.seed}`,
         run.epoch ? `: ${points(run.test_error)}% at epoch ${run.epoch}` : ""])))) : null,
     curves.length
@@ -132,7 +133,7 @@ const facts = (rows, label) => table([el("th", { scope: "col", class: "left" }, 
 
 const failureOf = (failure) => el("section", { class: "failure", "aria-label": "Failure" },
   el("h2", {}, failure.kind === "diverged" ? "Diverged" : "Failed"),
-  el("p", { class: "note" }, el("b", {}, `${failure.kind}: `), failure.message || "", failure.epoch ? `  (epoch ${failure.epoch}, iteration ${failure.iteration})` : ""),
+  el("p", { class: "note" }, el("b", {}, `${failure.kind}: `), worded(failure.message), failure.epoch ? `  (epoch ${failure.epoch}, iteration ${failure.iteration})` : ""),
   failure.traceback ? el("pre", { tabindex: 0, "aria-label": "Traceback" }, el("code", {}, failure.traceback)) : null);
 
 const linesOf = (lines) => {
@@ -152,7 +153,7 @@ export const run = (found) => {
     el("h1", {}, found.name),
     el("p", { class: "tally" }, state(found.status), found.epoch ? ` epoch ${found.epoch}${found.epochs ? ` of ${whole(found.epochs)}` : ""}, test error ${points(found.test_error)}%, training error ${points(found.train_error)}%` : "", left(found.seconds_left)),
     el("p", { class: "tally" }, el("code", {}, found.run), (found.studies || []).map((one) => [" · ", link({ view: "study", name: one.name }, one.title)])),
-    found.problem ? el("p", { class: "note" }, found.problem) : null,
+    found.problem ? el("p", { class: "note" }, worded(found.problem)) : null,
     found.failure ? failureOf(found.failure) : null,
     found.figure ? figure(found.figure, found.figure.datasets) : (found.recipe ? empty("No epoch has ended yet.") : null),
     found.lines?.epoch.length ? linesOf(found.lines) : null,
@@ -190,11 +191,12 @@ export const compare = (found, parameters, go, names) => {
   const head = ["", "Seeds", "Test error (%)", "Training error (%)"].map((name, at) => el("th", { scope: "col", class: at ? "right" : "left" }, name));
   return [
     ...top,
-    el("p", {}, link({ view: "run", id: found.first.id }, found.first.name), " and ", link({ view: "run", id: found.second.id }, found.second.name), "."),
-    found.problem ? el("p", { class: "note" }, found.problem) : null,
-    found.verdict ? el("p", { class: "verdict" }, el("b", {}, `Verdict: ${found.verdict}`), `, ${found.words}`) : null,
+    el("p", {}, link({ view: "run", id: found.first.id }, found.first.name), " and ", link({ view: "run", id: found.second.id }, found.second.name),
+      found.first.id.includes("/") ? "." : ", over all their seeds."),
+    found.problem ? el("p", { class: "note" }, worded(found.problem)) : null,
+    found.verdict ? el("p", { class: "verdict" }, el("b", {}, `${found.verdict[0].toUpperCase()}${found.verdict.slice(1)}`), `: ${found.words}`) : null,
     found.rows ? table(head, found.rows.map((row) => el("tr", {}, row.map((cell, at) => el(at ? "td" : "th", { class: at ? "right" : "left long", scope: at ? null : "row" }, cell ?? "–")))), { label: "Errors of the last epoch" }) : null,
-    (found.remarks || []).map((remark) => el("p", {}, remark)),
+    (found.remarks || []).map((remark) => el("p", {}, worded(remark))),
     found.figure ? figure(found.figure, found.figure.datasets) : null,
     found.differs.length
       ? [el("h2", {}, "What differs"), table(["Setting", "First", "Second"].map((name) => el("th", { scope: "col", class: "left" }, name)),
