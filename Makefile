@@ -54,6 +54,11 @@ clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 test-cluster: install
-	@command -v slurmctld slurmd munged sbatch > /dev/null || { apt-get update -q && apt-get install -y -q slurmctld slurmd slurm-client munge; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group cluster
-	$(BIN)/python -m pytest -m "cluster or not deep" tests/cluster tests/lab/test_share.py
+	@PATH="$$PATH:/usr/sbin:/sbin"; \
+	for program in slurmctld slurmd munged sbatch; do command -v $$program > /dev/null || missing="$$missing $$program"; done; \
+	if [ -n "$$missing" ]; then \
+		[ "$$(id -u)" -eq 0 ] || { echo "no$$missing here: as root, apt-get install slurmctld slurmd slurm-client munge"; exit 1; }; \
+		apt-get update -q && apt-get install -y -q slurmctld slurmd slurm-client munge; \
+	fi
+	$(PIP) -c constraints.txt --group cluster
+	$(BIN)/python -m pytest -m "cluster or not deep" tests/cluster tests/lab/test_share.py tests/lab/test_relay.py

@@ -1,12 +1,13 @@
 """Ten thousand run directories: what status, the store, a share and the report take.
 
-python bench/many_runs.py [RUNS] [--epochs N]
+python bench/many_runs.py [RUNS] [--epochs N] [--folder FOLDER] [--parts status,report]
 
 The runs are planted, of twenty recipes, each with its metrics, result, provenance and manifest.  Each part is timed in
-a process of its own, with the most memory that it held.
+a process of its own, with the most memory that it held.  A FOLDER is kept, so that a second call plants nothing.
 """
 
 import argparse
+import contextlib
 import json
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from reslab.recipe import Run, stretch, vary
 PARTS = {
     "status": "from reslab.cli import main; main(['status', '--runs', '{root}', '--json'])",
     "tables": "from pathlib import Path; from reslab.analysis.tidy import read_tables; read_tables(Path('{root}'))",
+    "report": "from reslab.cli import main; main(['report', '--runs', '{root}', '--out', '{out}'])",
     "push": "from reslab.cli import main; main(['push', '{share}', '--runs', '{root}', '--json'])",
     "pull": "from reslab.cli import main; main(['pull', '{share}', '--runs', '{copy}', '--json'])",
     "pull again": "from reslab.cli import main; main(['pull', '{share}', '--runs', '{copy}', '--json'])",
@@ -79,14 +81,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=int, nargs="?", default=10_000)
     parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--parts", default=",".join(PARTS))
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        places = {name: str(Path(folder) / name) for name in ("root", "share", "copy")}
+    with contextlib.ExitStack() as kept:
+        folder = arguments.folder or Path(kept.enter_context(tempfile.TemporaryDirectory()))
+        places = {name: str(folder / name) for name in ("root", "share", "copy", "out")}
         begun = time.monotonic()
-        with patch("os.fsync"):  # nothing here need survive a power cut
-            plant(Path(places["root"]), arguments.runs, arguments.epochs)
-        print(f"{arguments.runs:,} runs of {arguments.epochs} epochs, planted in {time.monotonic() - begun:.0f} s")
-        for name, code in PARTS.items():
+        if not Path(places["root"]).exists():
+            with patch("os.fsync"):  # nothing here need survive a power cut
+                plant(Path(places["root"]), arguments.runs, arguments.epochs)
+            print(f"{arguments.runs:,} runs of {arguments.epochs} epochs, planted in {time.monotonic() - begun:.0f} s")
+        for name in arguments.parts.split(","):
+            code = PARTS[name]
             begun = time.monotonic()
             watched = f"import resource, sys; {code.format(**places)}\n{MEMORY}"
             done = subprocess.run([sys.executable, "-c", watched], capture_output=True, text=True, check=True)

@@ -108,6 +108,38 @@ def test_a_run_comes_whole_and_says_where_from(share: Path, tmp_path: Path, kind
     assert origin(on_share(share)) is None
 
 
+def test_a_run_that_is_here_is_not_fetched_again(share: Path, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Counting(Folder):
+        def fetch(self, name: str, to: BinaryIO, most: int) -> str | None:
+            asked.append(name)
+            return super().fetch(name, to, most)
+
+    assert fetch_run(Counting(share), FINISHED, tmp_path / "runs").kind == "fetched"
+    asked.clear()
+    assert fetch_run(Counting(share), FINISHED, tmp_path / "runs").kind == "there"
+    assert asked == [f"{FINISHED}/manifest.json"]
+    (tmp_path / "runs" / FINISHED / "manifest.json").unlink()
+    assert fetch_run(Counting(share), FINISHED, tmp_path / "runs").kind == "there"
+
+
+def test_diagnostics_made_since_are_added_to_what_a_share_has(share: Path, tmp_path: Path) -> None:
+    mine = RunFiles(tmp_path / "elsewhere" / FINISHED)
+    before = files_below(share / FINISHED)
+    (mine.path / "manifest.json").unlink()
+    mine.seal()
+    mine.write("diagnostics.json", {"format": 1, "made": "since"})
+    name = "diagnostics.json"
+    had = name in before
+    assert push_run(Folder(share), mine).kind == "there"
+    after = files_below(share / FINISHED)
+    assert (after[name] == before.get(name)) == had
+    assert {one for one in after if after[one] != before.get(one)} == (set() if had else {name, "manifest.json"})
+    assert fetch_run(Folder(share), FINISHED, tmp_path / "runs").kind == "fetched"
+    assert RunFiles(tmp_path / "runs" / FINISHED).check_files() == []
+
+
 def test_the_source_of_an_own_network_comes_along(tmp_path: Path) -> None:
     mine = copied(tmp_path / "elsewhere")
     (mine.path / "network" / "parts").mkdir(parents=True)

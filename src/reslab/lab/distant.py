@@ -116,7 +116,8 @@ class Followed:
         told: list[Event] = []
         if before is None or before.state == "stopped":
             lengths = {"num_iterations": found.num_iterations, "num_epochs": found.num_epochs}
-            told.append({"event": "start", "name": run_name(run), "iteration": found.iteration, **lengths})
+            resumed = found.iteration if before else 0  # what was done before it was first looked at is not known
+            told.append({"event": "start", "name": run_name(run), "iteration": resumed, **lengths})
         rows = [_object(line) for line in content.splitlines()]
         told += [{"event": "epoch", **row} for row in rows[self._rows.get(run.id, 0) :] if _can_be_shown(row)]
         told.append({"event": "progress", "iteration": min(found.iteration, found.num_iterations)})

@@ -6,7 +6,9 @@ The nodes need ResLab, and either the folder of the runs or a share that takes w
 
 import contextlib
 import json
+import os
 import shutil
+import socket
 import tempfile
 import threading
 import time
@@ -222,7 +224,7 @@ def _join(ray: Any, address: str | None) -> None:
     kept = environment()
     try:
         ray.init(
-            address=address,
+            address=address or _default_address(),
             log_to_driver=False,
             logging_level="error",
             include_dashboard=None if address else False,
@@ -230,6 +232,19 @@ def _join(ray: Any, address: str | None) -> None:
         )
     except Exception as error:
         raise ResLabError(f"cannot join the Ray cluster {address or 'on this machine'}: {error}") from error
+
+
+def _default_address() -> str | None:
+    """Return "local", for a new cluster, where the one that Ray would join is gone: it would be waited for in vain."""
+    noted = Path(os.environ.get("RAY_TMPDIR", "/tmp")) / "ray" / "ray_current_cluster"
+    if os.environ.get("RAY_ADDRESS") or not noted.exists():
+        return None
+    try:
+        host, _, port = noted.read_text().strip().rpartition(":")
+        socket.create_connection((host, int(port)), timeout=3).close()
+    except (OSError, ValueError, OverflowError):
+        return "local"
+    return None
 
 
 def _ray() -> Any:

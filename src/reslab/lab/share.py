@@ -116,6 +116,8 @@ def fetch_run(where: Place, name: str, root: Path) -> Outcome:
         return Outcome(name, "refused", str(error))
     if content is None:
         return Outcome(name, "absent")
+    if _is_here(root, name, content):
+        return Outcome(name, "there")
     with incoming(root, name) as fetched:
         try:
             with vetting(fetched.path):
@@ -210,6 +212,18 @@ def _index(where: Place) -> dict[str, list[str]]:
     except (ValueError, RecursionError, LookupError, TypeError):
         pass
     raise ShareError(f"{where.shown}/{INDEX} is no index of runs")
+
+
+def _is_here(root: Path, name: str, content: bytes) -> bool:
+    """Say whether a run of this manifest is here, by what ended both: then nothing of it need be fetched again."""
+    there = root / name / manifest.NAME
+    if not there.exists() or RunFiles(root / name).ended() is None:
+        return False
+    try:
+        kind, prefix = _place_beside(_ending(there.read_bytes()), _ending(content), name)
+    except (DamagedError, LookupError, TypeError, AttributeError):  # found out where it is fetched
+        return False
+    return kind == "there" or (root / prefix).exists()
 
 
 def _note_origin(files: RunFiles, where: Place, content: bytes) -> None:
