@@ -34,6 +34,7 @@ from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles
 from reslab.session.asking import ask, ask_fitting
 from reslab.session.fitting import Fit, Size
+from reslab.session.planning import headed
 from reslab.session.work import HERE, RAY, SLURM, Outcome, Session, exit_code
 from reslab.training.schedule import parse_epochs
 
@@ -223,12 +224,12 @@ def run(
         show_plan(planned, found_fit, json=json, every=every, ids=ids)
         return OK
     if not json and session.todo and on != HERE:
-        print(f"{asked.title}: {len(session.todo)} of {len(session.planned)} runs left to train", flush=True)
+        print(f"{headed(asked.title)} {len(session.todo)} of {len(session.planned)} runs left to train", flush=True)
     elif not json and session.todo:
         announce(planned)
     elif not json:
         done = "its run is" if len(session.planned) == 1 else f"all {len(session.planned)} runs are"
-        print(f"{asked.title}: {done} done; nothing to train")
+        print(f"{headed(asked.title)} {done} done; nothing to train")
     with StopRequest(None if time_limit is None else 60 * time_limit) as stop, _page(runs, out, shown=watch):
         session.train(jobs, stop, on_closed=stop.ask, on=on, slurm_options=slurm_option or ())
         if not no_diagnose and not stop.interrupted:

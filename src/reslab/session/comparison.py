@@ -14,7 +14,7 @@ from reslab.exhibits.recipes import ASPECTS
 from reslab.exhibits.sizes import NOT_RESOLVED, verdict_words
 from reslab.exhibits.wording import counted, interval, points, signed, spread
 from reslab.naming import recipe_name
-from reslab.recipe import Recipe
+from reslab.recipe import Recipe, differing_fields
 from reslab.recipe import Run as Asked
 from reslab.session.display import Bundle, bundle, html_table, text_table
 from reslab.session.run import Run
@@ -154,8 +154,10 @@ def _group(tables: Tables, side: Sequence[Asked]) -> Group:
         raise ResLabError("there is no run to compare")
     recipes = {run.recipe.id: run.recipe for run in side}
     if len(recipes) > 1:
+        fields = differing_fields(list(recipes.values()))
         raise ResLabError(
-            f"one side has runs of {len(recipes)} recipes ({', '.join(recipes)}); compare one recipe with another"
+            f"one side has runs of {len(recipes)} recipes ({', '.join(recipes)}), which differ in {', '.join(fields)}; "
+            f"compare one recipe with another, as in runs.filter({fields[0]}={getattr(side[0].recipe, fields[0])!r})"
         )
     recipe: Recipe = side[0].recipe
     seeds = sorted({run.seed for run in side})

@@ -125,8 +125,8 @@ class Outlook:
             busy = " (measured while the machine had other work; less without it)"
         why = f", of which {duration(self.why_seconds)} for the why" if self.why_seconds >= 1 else ""
         return (
-            f"{self.plan.title}: {self.num_to_train} of {len(self.planned)} runs to train{shared}, {self.jobs} at a "
-            f"time; about {duration(self.seconds)}{why}{busy}, {size(self.disk_bytes)} of disk"
+            f"{headed(self.plan.title)} {self.num_to_train} of {len(self.planned)} runs to train{shared}, "
+            f"{self.jobs} at a time; about {duration(self.seconds)}{why}{busy}, {size(self.disk_bytes)} of disk"
         )
 
     def table(self) -> tuple[list[str], list[list[str]]]:
@@ -172,6 +172,11 @@ class Outlook:
             }
             for item in self.planned
         ]
+
+
+def headed(title: str) -> str:
+    """Return a title as it stands before what is said of it: a question has its own mark."""
+    return title if title.endswith("?") else f"{title}:"
 
 
 def choose_jobs(jobs: int | None, device: str, todo: Sequence[Run], tell: Tell) -> int:
