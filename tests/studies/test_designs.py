@@ -8,7 +8,8 @@ from reslab.exhibits.blocks import Prose
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, vary
 from reslab.studies.catalogue import ask
-from reslab.studies.designs import BOTH, bases, muon_words, where, with_base
+from reslab.studies.designs import BOTH, bases, where, with_base
+from reslab.studies.sentences import muon_words
 from reslab.studies.study import Options
 from reslab.studies.words import words_of as texts_of
 

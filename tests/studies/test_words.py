@@ -1,7 +1,6 @@
 """Words of chapters: those of a user come before ResLab's, and no text is without use or value."""
 
 import re
-import string
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ from reslab.studies.chapter import find
 from reslab.studies.chapter import write as write_chapter
 from reslab.studies.questions import QUESTIONS
 from reslab.studies.study import Options, Plan
-from reslab.studies.words import check_users, in_the_users, words_of
+from reslab.studies.words import check_users, in_the_users, values_of, words_of
 from synthetic import Truth, write_run
 
 HERE = Path(reslab.studies.__file__).parent
@@ -44,7 +43,7 @@ def test_a_users_words_take_the_place_of_ours(tmp_path: Path) -> None:
         tmp_path,
         "epochs",
         'title = "Task 3: patience"\nquestion = "Is more better?"\n'
-        '[headings]\nrun = "How it was done"\n[rise]\nheading = ""\nopen = "Who knows: {rest}."\n',
+        '[headings]\nrun = "How it was done"\n[rise]\nheading = ""\nopen = "Who knows: {good}."\n',
     )
     (section,) = [one for one in compose(tmp_path).sections if one.key == "epochs"]
     headings = [block.text for block in section.blocks if isinstance(block, Heading)]
@@ -129,8 +128,7 @@ def test_every_text_is_used_and_well_formed(name: str) -> None:
     heads += tuple(f"{table}." for table in re.findall(r'words\.under\("([a-z]+)"\)', sources))
     for key, text in words_of(name).texts.items():
         assert key in asked or key.startswith(heads), key
-        fields = [field for _, field, _, _ in string.Formatter().parse(text) if field is not None]
-        assert all(re.fullmatch("[a-z_]+", field) for field in fields), text
+        assert all(re.fullmatch("[a-z_]+", value) for value in values_of(text)), text
 
 
 def test_the_question_in_the_documents_is_two_files_and_a_chapter(
@@ -153,3 +151,13 @@ def test_the_question_in_the_documents_is_two_files_and_a_chapter(
     assert text.startswith("How do the errors change with the momentum")
     assert "better with momentum 0.99 than with 0.9, worse with 0 and 0.5" in text, text
     assert "up to 100 here" in text
+
+
+def test_a_text_may_depend_on_its_values(tmp_path: Path) -> None:
+    write(tmp_path, "epochs", '[rise]\nshown = "{% if listed %}Worse: {listed}.\\n{% endif %}So be it."\n')
+    own = in_the_users(words_of("epochs"), tmp_path, "epochs")
+    assert own("rise.shown", listed="32 epochs") == "Worse: 32 epochs.  So be it."
+    assert own("rise.shown", listed="") == "So be it."
+    write(tmp_path, "epochs", '[rise]\nshown = "{% if listed %}Worse"\n')
+    with pytest.raises(ResLabError, match=r"rise\.shown: this text is not well formed"):
+        in_the_users(words_of("epochs"), tmp_path, "epochs")

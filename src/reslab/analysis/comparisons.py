@@ -13,6 +13,7 @@ import polars as pl
 from reslab.analysis.differences import (
     PAIRS_NEEDED,
     Difference,
+    by_images_alone,
     difference,
     from_single,
     own_spread,
@@ -24,7 +25,7 @@ from reslab.analysis.groups import Group
 from reslab.analysis.spread import Own, Prior, Spread, common, fit, share, stands_out
 from reslab.analysis.summary import Summary, summarise
 from reslab.analysis.tidy import Tables
-from reslab.analysis.verdicts import MARGIN, Verdict, judge
+from reslab.analysis.verdicts import MARGIN, Kind, Verdict, judge
 from reslab.published import Published
 from reslab.recipe import Recipe
 
@@ -42,6 +43,23 @@ class Compared:
     second: Group
     test: Verdict | None
     train: Verdict | None
+
+
+def chance_reach(one: Compared, column: str = "test_error") -> float | None:
+    """Return by how many points the two may differ by the draw of the images alone; None where they are not known."""
+    errors = [group.last_epoch(column).mean for group in (one.first, one.second)]
+    images = [group.number(_IMAGES[column]) for group in (one.first, one.second)]
+    if errors[0] is None or errors[1] is None or not images[0] or not images[1]:
+        return None
+    return by_images_alone(errors[0], errors[1], min(images[0], images[1]))
+
+
+def beyond_chance(one: Compared, column: str = "test_error") -> Kind:
+    """Return whether the second error is higher or lower by more than `chance_reach`; else open."""
+    verdict, reach = one.test if column == "test_error" else one.train, chance_reach(one, column)
+    if verdict is None or reach is None or abs(verdict.difference.value) <= reach:
+        return "open"
+    return "higher" if verdict.difference.value > 0 else "lower"
 
 
 def compare(pairs: Iterable[tuple[Group, Group]]) -> list[Compared]:

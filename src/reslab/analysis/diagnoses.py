@@ -1,6 +1,7 @@
 """What `reslab diagnose` measured on runs, as tidy tables: a row a layer, a figure, a point of a surface (pure)."""
 
 import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -90,6 +91,13 @@ class Diagnoses:
             .agg(value=pl.col("value").mean(), n=pl.col("run_id").n_unique().cast(pl.Int64))
             .sort("layer")
         )
+
+    def reaching(self, moment: str) -> float | None:
+        """Return the median gradient of the first quarter of the inner layers over that of the last."""
+        values = self.by_layer("gradients", moment)["value"].to_list()[1:-1]
+        quarter = len(values) // 4
+        last = statistics.median(values[-quarter:]) if quarter else 0
+        return statistics.median(values[:quarter]) / last if last else None
 
 
 def moment_order(moment: str) -> float:

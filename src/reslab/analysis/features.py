@@ -74,6 +74,12 @@ def phases(rates: pl.DataFrame, errors: pl.DataFrame) -> list[Phase]:
     return found
 
 
+def stands_out(change: RateChange, rates: pl.DataFrame, errors: pl.DataFrame) -> bool:
+    """Return whether a step is more than three times the unrest of the phase before it."""
+    before = next((phase for phase in phases(rates, errors) if phase.last == change.epoch), None)
+    return before is not None and before.unrest is not None and change.drop > 3 * before.unrest
+
+
 def at_chance_until(errors: pl.DataFrame, column: str, num_classes: int, num_images: int) -> int:
     """Return how many of the first epochs of one run (epoch, column) have an error no lower than guessing gives.
 

@@ -69,6 +69,14 @@ class Group:
         """Summarise a figure of the last epoch over the finished runs."""
         return self._once(f"last {column}", lambda: summarise(self.finished[column].to_list()))
 
+    @property
+    def gap(self) -> float:
+        """Points by which the mean test error of the last epoch exceeds the training error, where there is a result."""
+        train, test = self.last_epoch("train_error").mean, self.last_epoch("test_error").mean
+        assert train is not None
+        assert test is not None
+        return test - train
+
     def curve(self, column: str) -> pl.DataFrame:
         """Return the mean curve of `column` over the seeds, diverged runs left out unless there are no others."""
         return self._once(f"curve {column}", lambda: mean_curve(self.drawn_epochs, column))
@@ -118,6 +126,13 @@ class Group:
     def finished_epochs(self) -> pl.DataFrame:
         """The epochs of the finished runs."""
         return self.epochs.filter(pl.col("run_id").is_in(self.finished["run_id"].to_list()))
+
+    def unfinished(self) -> dict[int, dict[str, Any]]:
+        """Return what is known of each seed that has not finished, by seed; the status of runs set apart is apart."""
+        rows = {row["seed"]: row for row in self.runs.iter_rows(named=True)}
+        rows |= {row["seed"]: {**row, "status": "apart"} for row in self.apart.iter_rows(named=True)}
+        found = {seed: rows.get(seed, {"status": "pending"}) for seed in self.seeds}
+        return {seed: row for seed, row in found.items() if row["status"] != "finished"}
 
     def _once(self, name: str, compute: Callable[[], T]) -> T:
         """Return what was computed under this name before, or compute it: a report asks for the same many times."""

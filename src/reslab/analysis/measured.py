@@ -1,5 +1,7 @@
 """What was measured of groups, as numbers: figures of `reslab diagnose` at the end and along the training (pure)."""
 
+import math
+import statistics
 from collections.abc import Sequence
 
 import polars as pl
@@ -56,3 +58,11 @@ def first_surface(group: Group) -> pl.DataFrame:
     """Return the points of the first run that has a loss surface: two surfaces cannot be averaged."""
     points = group.diagnoses.points
     return points.filter(pl.col("run_id") == points["run_id"].min())
+
+
+def rise(group: Group) -> float | None:
+    """Return the median loss half a step from the middle of the first surface, above that in the middle."""
+    rows = [(math.hypot(a, b), loss) for a, b, loss in first_surface(group).select("first", "second", "loss").rows()]
+    middle = next((loss for distance, loss in rows if distance < 1e-9), None)
+    around = [loss for distance, loss in rows if 0.35 <= distance <= 0.65 and loss is not None]
+    return statistics.median(around) - middle if middle is not None and around else None

@@ -31,7 +31,7 @@ class Texts:
 
     def _compiled(self, name: str) -> Template:
         table, _, key = name.partition(".")
-        return _environment().from_string(self.tables[table][key])
+        return environment().from_string(self.tables[table][key])
 
 
 text = Texts("captions.toml")
@@ -48,18 +48,23 @@ def source_name(source: str) -> str:
 
 
 @cache
-def _environment() -> ImmutableSandboxedEnvironment:
+def environment() -> ImmutableSandboxedEnvironment:
+    """Return what compiles the templates, with the words for numbers and names that they may use."""
     made = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
     words: tuple[Callable[..., object], ...] = (
         wording.counted,
         wording.dataset_name,
         wording.listing,
+        wording.evenly,
         wording.network_name,
         wording.number,
         wording.numeral,
         wording.percent,
         wording.points,
+        wording.opened,
         wording.seeds_behind,
+        wording.signed,
+        wording.that_do,
         wording.whole,
     )
     made.globals.update({word.__name__: word for word in words})

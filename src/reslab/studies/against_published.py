@@ -1,120 +1,74 @@
 """How runs compare with the paper's and the assignment's figures, and in what their protocols differ."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
+from reslab.analysis.comparable import (
+    comparable,
+    comparable_figures,
+    figures_of,
+    obstacle,
+    papers_figure,
+    schedule_share,
+    shorter_preset,
+)
 from reslab.analysis.comparisons import compare_with_published
-from reslab.analysis.groups import Group, datasets_of, on_dataset
+from reslab.analysis.groups import Group, by_dataset
 from reslab.analysis.verdicts import MARGIN, Verdict
-from reslab.exhibits.blocks import Block, Bullets, Column, Heading, Prose, Table
-from reslab.exhibits.published_tables import Matches, published_table
+from reslab.exhibits.blocks import Block, Bullets, Heading, Prose, table_of
+from reslab.exhibits.published_tables import published_table
 from reslab.exhibits.recipes import differences
 from reslab.exhibits.sizes import verdict_words
-from reslab.exhibits.wording import (
-    Label,
-    counted,
-    dataset_name,
-    listing,
-    network_name,
-    number,
-    points,
-    spread,
-    that_do,
-    with_n,
-)
+from reslab.exhibits.wording import Label, dataset_name, listing, network_name, number, percent, points, spread, with_n
+from reslab.families import family_of
 from reslab.presets import PRESETS, preset_of, preset_recipe
 from reslab.published import Published
 from reslab.published import in_words as figure_in_words
 from reslab.studies.answers import Answer, Effect
-from reslab.studies.comparable import (
-    epochs_words,
-    figures_of,
-    is_full,
-    papers_figure,
-    schedule_share,
-    why_not_comparable,
-)
 from reslab.studies.findings import Findings
+from reslab.studies.question import Beside
+from reslab.studies.sentences import epochs_words
 from reslab.studies.words import Words
 
 
-def against_paper(done: Sequence[Group], words: Words, *, told: bool = False) -> list[Block]:
-    """Return the comparison with the paper, under its heading, for those groups that it applies to; else nothing.
+def against_published(found: Findings, *, told: bool = False) -> list[Block]:
+    """Return how groups stand to published figures, under its heading; nothing where there are none.
 
-    `told` says that the differences from the paper have been told.
+    Those are groups that are trained as the published networks are, and shorter presets as they stand.  `told` says
+    that the differences from the paper have been told.
     """
-    alike = [group for group in done if why_not_comparable(group) is None]
-    judged = paper_verdicts(alike)
-    items = []
-    longer: dict[float, tuple[int, int]] = {}
-    for group in alike:
-        sentences = [] if told else [text for other, text in _beside(judged) if other is group]
-        for one in figures_of(group, "assignment"):
-            figures, window, last = group.in_window("test_error"), group.window, group.last_epoch("test_error").mean
-            if figures is None or window is None or last is None or one.low is None or one.high is None:
-                continue
-            place = words(
-                "paper.in-range",
-                first=window.first,
-                last=number(window.last),
-                mean=points(figures.mean),
-                where=where_in(figures.mean, one),
-                low=points(one.low),
-                high=points(one.high),
-                theirs=points(one.error),
-                last_where=where_in(last, one),
-            )
-            sentences.append(place)
-            if one.window is not None and window.last < one.window[1]:
-                longer[window.last] = one.window
-        if sentences:
-            items.append(_of_group(group, "; ".join(sentences)))
-    tables = _published_tables(alike)
+    words, alike = found.words, comparable(found.done)
+    shorter = [group for group in found.done if shorter_preset(group)]
+    names = listing(dict.fromkeys(preset.name for group in shorter if (preset := shorter_preset(group))))
+    measured = words("paper.measured", names=names, epochs=epochs_words(*shorter)) if shorter else ""
+    tables = [*_tables(alike, words("paper.last")), *_tables(shorter, measured)]
     if not tables:
         return []
-    rest = [
-        Prose(words("paper.longer", first=window[0], last=window[1], end=number(last)))
-        for last, window in longer.items()
+    judged = paper_verdicts([*alike, *shorter])
+    items = [
+        words("paper.item", network=network_name(group.recipe), dataset=dataset_name(group.recipe.dataset), listed=text)
+        for group in (*alike, *shorter)
+        if (text := "; ".join([*([] if told else _beside(group, judged, words)), *_in_range(group, words)]))
     ]
-    protocol = _protocol(alike, any(verdict.resolved for *_, verdict in judged), words)
-    return [*_head(items, [], alike, words), *rest, *tables, *protocol]
-
-
-def another_recipe(done: Sequence[Group], words: Words, *, told: bool = False) -> list[Block]:
-    """Return how groups of a preset that is shorter than the paper's training stand beside the published figures.
-
-    Only those that are the preset as it stands, at its own length.  Nothing where there are none.  `told` says that the
-    differences have been told.
-    """
-    own = [group for group in done if _own_length(group) is not None]
-    if not own:
-        return []
-    items = [] if told else [_of_group(group, text) for group, text in _beside(paper_verdicts(own))]
-    names = listing(dict.fromkeys(str(_own_length(group)) for group in own))
-    share = " to ".join(dict.fromkeys(f"{100 * (schedule_share(group) or 0):.3g}%" for group in own))
-    text = words("paper.another", names=names, epochs=epochs_words(*own), share=share)
-    tables = _published_tables(own, lambda alike: f"{names} recipe, {epochs_words(*alike)}, last epoch")
-    return [*_head(items, [Prose(text)], own, words), *tables]
-
-
-def _head(items: Sequence[str], said: Sequence[Block], groups: Sequence[Group], words: Words) -> list[Block]:
-    """Return the heading above published figures, what is found beside them, and what a single run is taken for."""
-    listed = [Bullets(tuple(items))] if items else []
-    one_run = [Prose(words("paper.one-run"))] if any(map(_is_one_run, groups)) else []
-    return [Heading(words("headings.published")), *listed, *said, *one_run]
-
-
-def _of_group(group: Group, text: str) -> str:
-    return f"{network_name(group.recipe)}, {dataset_name(group.recipe.dataset)}: {text}."
+    notes = []
+    if shorter:
+        share = " to ".join(dict.fromkeys(percent(schedule_share(group) or 0) for group in shorter))
+        notes.append(words("paper.another", names=names, epochs=epochs_words(*shorter), share=share))
+    if any(map(_beside_one_run, (*alike, *shorter))):
+        notes.append(words("paper.one-run"))
+    notes += dict.fromkeys(text for group in alike for text in _longer(group, words))
+    return [
+        Heading(words("headings.published")),
+        *([Bullets(tuple(items))] if items else []),
+        *([Prose("  ".join(notes))] if notes else []),
+        *tables,
+        *(_protocol(alike, any(verdict.resolved for *_, verdict in judged), words) if alike else []),
+    ]
 
 
 def paper_answers(done: Sequence[Group], words: Words) -> list[Answer]:
     """Return how groups of a preset as it stands, at its own length, stand to the paper's figures; one each."""
-    own = [
-        group
-        for group in done
-        if preset_of(group.recipe) is not None and (why_not_comparable(group) is None or _own_length(group) is not None)
-    ]
+    own = [group for group in done if preset_of(group.recipe) and obstacle(group) in (None, "short")]
     found = []
     for group, one, verdict in paper_verdicts(own):
         side = "below" if verdict.difference.value < 0 else "above"
@@ -142,75 +96,110 @@ def paper_verdicts(groups: Sequence[Group]) -> list[tuple[Group, Published, Verd
 
 def published_beside(groups: Sequence[Group]) -> list[Published]:
     """Return the published figures that groups may be compared with, or that the preset which they are aims at."""
-    own = [group for group in groups if why_not_comparable(group) is None or _own_length(group) is not None]
-    return list(dict.fromkeys(one for group in own for one in figures_of(group)))
+    shorter = [one for group in groups if shorter_preset(group) for one in figures_of(group)]
+    return list(dict.fromkeys([*comparable_figures(groups), *shorter]))
 
 
-def beside_ranges(found: Findings, known: Sequence[Published], matches: Matches, label: Label) -> list[Block]:
+def beside_ranges(found: Findings, theirs: Beside, label: Label) -> list[Block]:
     """Return inside, above or below which published ranges the means over the same epochs lie; nothing without any."""
-    places: dict[str, list[Group]] = {}
+    places: dict[str, list[str]] = {}
+    known = theirs.figures(found.done)
     for group in found.done:
         figures = group.in_window("test_error")
         for one in known:
-            if figures is not None and one.low is not None and one.high is not None and matches(group, one):
-                places.setdefault(where_in(figures.mean, one), []).append(group)
+            if figures is not None and one.low is not None and theirs.matches(group, one):
+                places.setdefault(_place(figures.mean, one), []).append(label(group))
     if not places:
         return []
-    listed = "; ".join(f"{where} it with {listing(map(label, own))}" for where, own in places.items())
+    listed = "; ".join(f"{place} it with {listing(own)}" for place, own in places.items())
     epochs = sorted({one.window for one in known if one.window is not None})
     theirs = listing(f"{first} to {last}" for first, last in epochs)
-    return [Prose(found.words("in-range", epochs=f" (its epochs {theirs})" if theirs else "", listed=listed))]
+    return [Prose(found.words("in-range", epochs=theirs, listed=listed))]
 
 
-def where_in(mean: float, one: Published) -> str:
-    """Return where a mean lies of a published range, which the figure must have: inside, above or below it."""
-    assert one.low is not None
-    assert one.high is not None
-    return "above" if mean > one.high else "below" if mean < one.low else "inside"
-
-
-def not_compared(done: Sequence[Group], words: Words) -> list[Block]:
+def not_compared(groups: Sequence[Group], words: Words) -> list[Block]:
     """Return why these groups are compared with nothing published, where none of them is."""
-    reason = why_not_comparable(*done)
-    return [Prose(words("not-compared", reason=reason))] if reason else []
+    if comparable(groups):
+        return []
+    short = [group for group in groups if obstacle(group) == "short"]
+    shares = sorted({schedule_share(group) or 0.0 for group in short})
+    reasons = {
+        words(
+            f"unlike.{obstacle(group)}",
+            dataset=dataset_name(group.recipe.dataset),
+            family="" if group.recipe.family == "residual" else family_of(group.recipe.family).words,
+            own=group.recipe.own_network.words if group.recipe.own_network else "",
+            several=len(shares) > 1,
+            epochs=epochs_words(*short) if short else "",
+            share=" to ".join(dict.fromkeys(percent(share) for share in (*shares[:1], *shares[-1:]))),
+        ): None
+        for group in (*short, *groups)
+    }
+    return [Prose(words("not-compared", reason=listing(reasons)))]
 
 
-def _beside(judged: Sequence[tuple[Group, Published, Verdict]]) -> list[tuple[Group, str]]:
-    """Return each group with its error and how it stands to the paper's, in words."""
+def _beside(group: Group, judged: Sequence[tuple[Group, Published, Verdict]], words: Words) -> list[str]:
+    """Return a group's error and how it stands to the paper's."""
     return [
-        (
-            group,
-            f"{with_n(group.last_epoch('test_error'))}, {verdict_words(verdict, one.error)} against the paper's "
-            f"{figure_in_words(one)}",
+        words(
+            "paper.beside",
+            error=with_n(group.last_epoch("test_error")),
+            verdict=verdict_words(verdict, one.error),
+            theirs=figure_in_words(one),
         )
-        for group, one, verdict in judged
+        for other, one, verdict in judged
+        if other is group
     ]
 
 
-def _own_length(group: Group) -> str | None:
-    """Return the preset that a group is as it stands, where that is a shorter training with published figures."""
-    share, preset = schedule_share(group), preset_of(group.recipe)
-    if preset is None or share is None or is_full(group) or group.fact("data_official") is False:
-        return None
-    return preset.name if papers_figure(group) is not None else None
+def _in_range(group: Group, words: Words) -> list[str]:
+    """Return where a group's mean over the assignment's epochs lies in its range, and where the last epoch."""
+    figures, window, last = group.in_window("test_error"), group.window, group.last_epoch("test_error").mean
+    if obstacle(group) or figures is None or window is None or last is None:
+        return []
+    return [
+        words(
+            "paper.in-range",
+            first=window.first,
+            last=number(window.last),
+            mean=points(figures.mean),
+            where=_place(figures.mean, one),
+            low=points(one.low),
+            high=points(one.high),
+            theirs=points(one.error),
+            last_where=_place(last, one),
+        )
+        for one in figures_of(group, "assignment")
+        if one.low is not None
+    ]
 
 
-def _is_one_run(group: Group) -> bool:
+def _longer(group: Group, words: Words) -> list[str]:
+    """Return that the assignment's epochs go on where a group's end."""
+    end = group.window.last if group.window else 0
+    windows = [one.window for one in figures_of(group, "assignment") if one.window is not None]
+    return [words("paper.longer", first=first, last=last, end=number(end)) for first, last in windows if end < last]
+
+
+def _beside_one_run(group: Group) -> bool:
     one = papers_figure(group)
     return group.num_finished > 1 and one is not None and one.standard_deviation is None
 
 
-def _published_tables(
-    groups: Sequence[Group], measured: Callable[[Sequence[Group]], str] = lambda _: "last epoch"
-) -> list[Block]:
+def _place(mean: float, one: Published) -> str:
+    """Return where a mean lies of a published range: inside, above or below it."""
+    return "above" if mean > (one.high or 0) else "below" if mean < (one.low or 0) else "inside"
+
+
+def _tables(groups: Sequence[Group], measured: str) -> list[Block]:
     """Return a table for each data set and family that has published figures; `measured` says what groups did."""
-    tables: list[Table | None] = []
-    for dataset in datasets_of(groups):
-        for family in dict.fromkeys(group.recipe.family for group in on_dataset(groups, dataset)):
-            own = [group for group in on_dataset(groups, dataset) if group.recipe.family == family]
+    tables = []
+    for dataset, there in by_dataset(groups):
+        for family in dict.fromkeys(group.recipe.family for group in there):
+            own = [group for group in there if group.recipe.family == family]
             name = f"published-{dataset}{'' if family == 'residual' else f'-{family}'}"
             known = list(dict.fromkeys(one for group in own for one in figures_of(group)))
-            tables.append(published_table(name, own, known, measured(own)))
+            tables.append(published_table(name, own, known, measured))
     return [table for table in tables if table is not None]
 
 
@@ -219,40 +208,25 @@ def _protocol(groups: Sequence[Group], resolved: bool, words: Words) -> list[Blo
 
     `resolved` says whether any difference of the errors is.
     """
-    rows: dict[tuple[str, str, str], list[str]] = {}
+    aspects: dict[tuple[str, str, str], dict[str, None]] = {}
     for group in groups:
         paper = preset_recipe("paper", dataset=group.recipe.dataset, depth=group.recipe.depth)
         for aspect in differences(group.recipe, paper):
-            rows.setdefault(aspect, []).append(network_name(group.recipe))
-    if not rows:
+            aspects.setdefault(aspect, {})[network_name(group.recipe)] = None
+    if not aspects:
         return [Prose(words("paper.own-recipe"))]
     everyone = {network_name(group.recipe) for group in groups}
-    whose = ["all" if set(names) == everyone else listing(dict.fromkeys(names)) for names in rows.values()]
-    several = set(whose) != {"all"}
-    columns = ("Aspect", "Here", "Paper", *(["Networks"] if several else []))
-    table = Table(
-        "protocol",
-        "Differences from the paper's protocol",
-        f"Where the recipe of these runs differs from the paper's ({PRESETS['paper'].source}).",
-        tuple(Column(name, "left") for name in columns),
-        tuple((*aspect, *([name] if several else [])) for aspect, name in zip(rows, whose, strict=True)),
-    )
-    case = "paper.differs" if resolved else "paper.differs-open"
-    text = words(case, aspects=counted(len(rows), "aspect"))
-    return [Prose("  ".join([text, *_others_too(groups, words)])), table]
-
-
-def _others_too(groups: Sequence[Group], words: Words) -> list[str]:
-    """Return how many other published trainings of these networks lie below the paper's own figures."""
-    pairs = [
-        (one.error, papers.error)
-        for group in groups
-        if (papers := papers_figure(group)) is not None
-        for one in figures_of(group)
-        if one.source != "paper"
+    several = any(set(names) != everyone for names in aspects.values())
+    rows = [
+        {
+            "Aspect": aspect,
+            "Here": here,
+            "Paper": theirs,
+            "Networks": ("all" if set(names) == everyone else listing(names)) if several else None,
+        }
+        for (aspect, here, theirs), names in aspects.items()
     ]
-    if not pairs:
-        return []
-    below = sum(error < theirs for error, theirs in pairs)
-    figures, few = counted(len(pairs), "figure"), that_do(below, "is", "are")
-    return [words("paper.all-below" if below == len(pairs) > 1 else "paper.some-below", figures=figures, few=few)]
+    titled = words("protocol.title"), words("protocol.caption", source=PRESETS["paper"].source)
+    table = table_of("protocol", titled, rows, left=rows[0])
+    text = Prose(words("paper.differs", resolved=resolved, aspects=len(aspects)))
+    return [text, *([table] if table is not None else [])]

@@ -14,17 +14,16 @@ from reslab.exhibits.overview import Strip
 from reslab.exhibits.recipes import recipe_table
 from reslab.exhibits.results import comparison_table, errors_table, further, how_compared
 from reslab.exhibits.wording import opened
-from reslab.studies.against_published import against_paper, another_recipe, not_compared
+from reslab.studies.against_published import against_published, not_compared
 from reslab.studies.answers import Answer
 from reslab.studies.curve_features import curve_features
-from reslab.studies.designs import muon_words
 from reslab.studies.findings import Findings
 from reslab.studies.measured import effective, measured
 from reslab.studies.progress import progress
 from reslab.studies.question import Chapter
 from reslab.studies.reasons import on_what_scale, untested
 from reslab.studies.same_errors import same_errors
-from reslab.studies.sentences import compared_name, diverged_words, missing_words
+from reslab.studies.sentences import compared_name, diverged_words, missing_words, muon_words
 from reslab.studies.study import Study
 
 
@@ -84,7 +83,7 @@ def write(found: Findings, chapter: Chapter) -> list[Block]:
 
 def _results(found: Findings, chapter: Chapter) -> list[Block]:
     """Return the key figure and the tables of errors and comparisons; of one group alone other tables say it."""
-    axis, shown = chapter.axis, published_blocks(found, chapter)
+    axis, shown = chapter.axis, against_published(found, told=chapter.paper_told)
     alone = len(found.groups) == 1 and bool(shown)
     figure = (
         factor_figure("final", found.groups, by_variant(chapter.label))
@@ -97,8 +96,8 @@ def _results(found: Findings, chapter: Chapter) -> list[Block]:
         found.compared,
         found.full,
         heading=varied(chapter),
-        beside=chapter.published(found.done),
-        matches=chapter.matches,
+        beside=chapter.published.figures(found.done),
+        matches=chapter.published.matches,
     )
     rest = further(found.compared)
     pairs = comparison_table("comparisons", rest, lambda one: compared_name(one, found.groups, chapter.label))
@@ -111,22 +110,16 @@ def _results(found: Findings, chapter: Chapter) -> list[Block]:
     return [block for block in blocks if block is not None]
 
 
-def published_blocks(found: Findings, chapter: Chapter) -> list[Block]:
-    """Return how the runs stand to published figures, where any apply."""
-    told = chapter.paper_told
-    return [*against_paper(found.done, found.words, told=told), *another_recipe(found.done, found.words, told=told)]
-
-
 def _details(found: Findings, chapter: Chapter) -> list[Block]:
     """Return reasons, what was measured on the networks, published figures, and the questions of the study's own."""
     if not found.study.answers:
         return [Heading(found.words("headings.why")), Note(found.words("handout"))]
     reasons = chapter.why(found) if chapter.why is not None and found.compared else []
     reasons += measured(found, ordered=chapter.ordered)
-    reasons += effective(found.groups, chapter.label, found.words, ordered=chapter.ordered)
+    reasons += effective(found, ordered=chapter.ordered)
     blocks: list[Block] = [Heading(found.words("headings.why")), *reasons] if reasons else []
     blocks += chapter.sections(found)
-    return [*blocks, *published_blocks(found, chapter)]
+    return [*blocks, *against_published(found, told=chapter.paper_told)]
 
 
 def _curves(found: Findings, chapter: Chapter) -> list[Block]:
@@ -151,4 +144,4 @@ def _run(found: Findings, chapter: Chapter) -> list[Block]:
 
 
 def _marks(found: Findings, chapter: Chapter) -> Sequence[Mark]:
-    return marks(chapter.published(found.done), chapter.place)
+    return marks(chapter.published.figures(found.done), chapter.published.place)

@@ -3,14 +3,13 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import cast
 
-from reslab.analysis.groups import Group, datasets_of, on_dataset
+from reslab.analysis.groups import Group, by_dataset
 from reslab.errors import ResLabError
-from reslab.exhibits.blocks import Block, Prose
-from reslab.exhibits.wording import dataset_name, listing, network_name, number
+from reslab.exhibits.wording import Label, dataset_name, network_name
 from reslab.presets import PRESETS, preset_recipe
 from reslab.recipe import IMAGENET_FAMILIES, Recipe, Scalar, stretch, vary
 from reslab.studies.study import Options, Study, Variant
-from reslab.studies.words import Words, words_of
+from reslab.studies.words import words_of
 
 TEN, HUNDRED = "cifar10", "cifar100"
 BOTH = (TEN, HUNDRED)
@@ -80,21 +79,6 @@ def at_rate(recipe: Recipe, factor: float) -> Recipe:
     )
 
 
-def muon_words(groups: Sequence[Group], words: Words) -> list[Block]:
-    """Return what Muon's rate does while the learning rate, which is SGD's, is varied; nothing where it does not play.
-
-    Only what was varied may be told of as such.
-    """
-    trained = [group.recipe for group in groups if group.recipe.optimiser == "muon"]
-    if len({recipe.learning_rate for recipe in trained}) < 2:
-        return []
-    rates = sorted({recipe.muon_rate for recipe in trained})
-    if len({f"{recipe.muon_rate / recipe.learning_rate:.6g}" for recipe in trained}) == 1:
-        ends = f"{number(rates[0])} to {number(rates[-1])}"
-        return [Prose(words("muon.proportional", rates=ends))]
-    return [Prose(words("muon.fixed" if len(rates) == 1 else "muon.free", rates=listing(map(number, rates))))]
-
-
 def variants(asked: Iterable[tuple[str, Recipe, Factors]]) -> tuple[Variant, ...]:
     """Return a variant for each (label, recipe, factors); a recipe that came before is left out."""
     found: dict[Recipe, Variant] = {}
@@ -136,7 +120,7 @@ def within(
     groups: Sequence[Group], find: Callable[[Sequence[Group]], list[tuple[Group, Group]]]
 ) -> list[tuple[Group, Group]]:
     """Return the pairs that `find` finds among the groups of each data set."""
-    return [pair for dataset in datasets_of(groups) for pair in find(on_dataset(groups, dataset))]
+    return [pair for _, own in by_dataset(groups) for pair in find(own)]
 
 
 def with_base(groups: Sequence[Group], base: Collection[Recipe]) -> list[tuple[Group, Group]]:
@@ -153,6 +137,13 @@ def with_base(groups: Sequence[Group], base: Collection[Recipe]) -> list[tuple[G
     )
 
 
-def several_networks(groups: Sequence[Group]) -> bool:
-    """Return whether labels have to name the network."""
-    return len({(group.recipe.family, group.recipe.depth) for group in groups}) > 1
+def of_factor(study: Study, name: str, value: Scalar) -> set[Recipe]:
+    """Return the recipes of the variants that have this value of a factor, as the base has."""
+    return {variant.recipe for variant in study.variants if dict(variant.factors).get(name) == value}
+
+
+def with_network(study: Study, label: Label) -> Label:
+    """Return a label that names the network, too, where a study has several depths."""
+    if len({variant.recipe.depth for variant in study.variants}) == 1:
+        return label
+    return lambda group: f"{label(group)}, {network_name(group.recipe)}"

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from reslab.analysis.comparable import is_full, schedule_share
 from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Block, Column, Link, Prose, Table
 from reslab.exhibits.overview import Strip, overview_figure
 from reslab.exhibits.wording import counted, opened
 from reslab.studies.answers import Answer
-from reslab.studies.comparable import is_full, schedule_share
 from reslab.studies.findings import Findings
 from reslab.studies.plans import assignment_plan
 

@@ -1,15 +1,17 @@
 """What a question is: what asks it, and what is its own in the chapter that answers it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
+from reslab.analysis.comparable import comparable, comparable_figures, figures_varying
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Block
 from reslab.exhibits.curve_rows import EPOCHS, Along
 from reslab.exhibits.factor_rows import Axis, Reading
-from reslab.exhibits.published_tables import Matches, same_depth
-from reslab.exhibits.wording import Label
+from reslab.exhibits.published_tables import Matches, nothing
+from reslab.exhibits.wording import Label, number
 from reslab.published import Published
 from reslab.studies.answers import Answer, by_base
 from reslab.studies.findings import Findings, Groups, Pairs
@@ -26,12 +28,39 @@ def _why(found: Findings) -> list[Block]:
     return reasons(found.compared, listed, found.words)
 
 
-def _none(found: Findings) -> list[Block]:
+def _none(_: object) -> list[Any]:
     return []
 
 
-def _unpublished(groups: Groups) -> list[Published]:
-    return []
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Published figures that stand beside measured ones."""
+
+    figures: Callable[[Groups], list[Published]]
+    """Those that these runs may be compared with."""
+    place: Callable[[Published], str] = lambda one: str(one.depth)
+    """Where one stands along the axis."""
+    matches: Matches = nothing
+    """Says which stands in a group's row; those of other sources than the assignment do not."""
+
+
+NO_FIGURES = Beside(_none)
+OF_NETWORKS = Beside(comparable_figures)
+"""The headline figures of the networks."""
+
+
+def varying(name: str, value: Callable[[Group], object]) -> Beside:
+    """Return the assignment's figures of the table that varies this; `value` is a group's, as the table has it."""
+
+    def matches(group: Group, one: Published) -> bool:
+        here = group.recipe.dataset, group.recipe.depth, value(group)
+        return (one.dataset, one.depth, getattr(one, name)) == here
+
+    def figures(groups: Groups) -> list[Published]:
+        known = figures_varying(groups, name)
+        return [one for one in known if any(matches(group, one) for group in comparable(groups))]
+
+    return Beside(figures, lambda one: number(getattr(one, name)), matches)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +81,7 @@ class Chapter:
     """What the key figure has along its horizontal axis; None: a row a variant."""
     readings: Sequence[Reading] = ("test",)
     """What the key figure shows: test errors, or training errors, too."""
-    published: Callable[[Groups], list[Published]] = _unpublished
-    """Published figures that these runs may be compared with."""
-    place: Callable[[Published], str] = field(default=lambda one: str(one.depth))
-    """Where a published figure stands along the axis."""
-    matches: Matches = same_depth
-    """Says which published figure stands in a group's row; those of other sources than the assignment do not."""
+    published: Beside = NO_FIGURES
     answers: Callable[[Findings], list[Answer]] = by_base
     exhibits: Callable[[Findings], list[Block]] = _none
     """Further figures and tables of results."""

@@ -1,52 +1,51 @@
 """Reasons that test and training errors give together: of what is shown, or, with one seed, of what would be."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
-from reslab.analysis.comparisons import Compared
-from reslab.analysis.differences import by_images_alone
-from reslab.analysis.verdicts import MARGIN, Verdict
+from reslab.analysis.comparisons import Compared, beyond_chance, chance_reach
+from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.blocks import Block, Bullets, Prose
-from reslab.exhibits.wording import counted, number, points, signed, that_do
+from reslab.exhibits.wording import number, points, signed
 from reslab.studies.words import Words
 
 Listed = Callable[[Sequence[Compared]], str]
 """Lists what is compared, as in "rate 0.2 and rate 0.5"."""
-
-Kinds = tuple[str, str]
-"""What is shown of the test error and of the training error: higher, lower, equal or open."""
 
 
 def reasons(compared: Sequence[Compared], listed: Listed, words: Words) -> list[Block]:
     """Return what the two errors of each variant say together, or why that cannot be said.
 
     The words have a table [reasons] by what is shown of both errors.  Where a test error differs and no difference of
-    the training errors is resolved, there is no reason: their sizes are given.
+    the training errors is resolved, there is no reason: their sizes are given.  Of single seeds, reasons are those that
+    larger differences than the draw of the images explains would have, if seeds confirmed them.
     """
-    meanings = {_kinds(key): text for key, text in words.under("reasons").items()}
+    meanings = words.under("reasons")
     if nothing_beside(compared):
         return [Prose(words("tests.nothing"))]
-    if untested(compared):
-        return _supposed(compared, listed, words, meanings)
-    cases: dict[Kinds, list[Compared]] = {}
+    supposed = untested(compared)
+    cases: dict[str, list[Compared]] = {}
     for one in compared:
         if one.test is not None and one.train is not None:
-            cases.setdefault((one.test.kind, one.train.kind), []).append(one)
+            kinds = (one.test.kind, one.train.kind)
+            if supposed:
+                kinds = (beyond_chance(one), beyond_chance(one, "train_error"))
+            cases.setdefault(", ".join(kinds), []).append(one)
+    if supposed:
+        meanings = {kinds: text for kinds, text in meanings.items() if "open" not in kinds}
     sentences = [
-        f"{_where(kinds)} ({listed(cases[kinds])}): {meanings[kinds]}." for kinds in meanings if kinds in cases
+        _reason(kinds, listed(cases[kinds]), text, words) for kinds, text in meanings.items() if kinds in cases
     ]
-    sentences += [
-        words("tests.unexplained", kind=kind, listed=_with_training(cases[kind, "open"], listed))
-        for kind in ("higher", "lower")
-        if (kind, "open") in cases and (kind, "open") not in meanings
-    ]
+    if not supposed:
+        sentences += [
+            words("tests.unexplained", kind=kind, listed=listed(own), sizes=_training(own))
+            for kind in ("higher", "lower")
+            if (own := cases.get(f"{kind}, open")) and f"{kind}, open" not in meanings
+        ]
     if not sentences:
-        return [Prose(words("tests.nothing-shown"))]
+        return [Prose(words("tests.nothing-supposed" if supposed else "tests.nothing-shown"))]
+    if supposed:
+        return [Prose(words("tests.supposed")), Bullets(tuple(sentences))]
     return [Bullets(tuple(sentences))] if len(sentences) > 1 else [Prose(sentences[0])]
-
-
-def _kinds(key: str) -> Kinds:
-    test, _, train = key.partition(", ")
-    return test, train
 
 
 def nothing_beside(compared: Sequence[Compared]) -> bool:
@@ -62,74 +61,22 @@ def untested(compared: Sequence[Compared]) -> bool:
 
 def on_what_scale(compared: Sequence[Compared], words: Words) -> str:
     """Return that nothing is tested, and how many differences the draw of the test images could explain."""
-    found = [(one, reach) for one in compared if (reach := _reach(one, "test_error")) is not None]
-    if not found:
-        return words("tests.untested")
-    larger = sum(_side(one, "test_error") != "open" for one, _ in found)
-    most = points(max(reach for _, reach in found))
-    images = min(group.number("num_test") or 0 for one, _ in found for group in (one.first, one.second))
-    sizes = (
-        f"the difference here is {'larger' if larger else 'not larger'}"
-        if len(found) == 1
-        else f"all {counted(len(found), 'difference')} here are larger"
-        if larger == len(found)
-        else f"of the {counted(len(found), 'difference')} here {that_do(larger, 'is', 'are')} larger"
+    known = [(one, reach) for one in compared if (reach := chance_reach(one)) is not None]
+    return words(
+        "tests.untested",
+        images=min((group.number("num_test") or 0 for one, _ in known for group in (one.first, one.second)), default=0),
+        most=points(max((reach for _, reach in known), default=None)),
+        compared=len(known),
+        larger=sum(beyond_chance(one) != "open" for one, _ in known),
     )
-    scale = words("tests.scale", images=f"{images:,}", most=most, sizes=sizes)
-    return f"{words('tests.untested')}  {scale}"
 
 
-def _supposed(compared: Sequence[Compared], listed: Listed, words: Words, meanings: Mapping[Kinds, str]) -> list[Block]:
-    """Return the reasons that the larger differences would have, if seeds confirmed them; nothing without any."""
-    cases: dict[Kinds, list[Compared]] = {}
-    for one in compared:
-        if one.test is not None and one.train is not None:
-            cases.setdefault((_side(one, "test_error"), _side(one, "train_error")), []).append(one)
-    parts = [
-        f"{_where(kinds)} ({listed(cases[kinds])}): {meanings[kinds]}."
-        for kinds in meanings
-        if kinds in cases and "open" not in kinds
-    ]
-    if not parts:
-        return [Prose(words("tests.nothing-supposed"))]
-    return [Prose(words("tests.supposed")), Bullets(tuple(parts))]
+def _reason(kinds: str, listed: str, meaning: str, words: Words) -> str:
+    test, _, train = kinds.partition(", ")
+    return words("tests.reason", test=test, train=train, margin=number(MARGIN), listed=listed, meaning=meaning)
 
 
-def _where(kinds: Kinds) -> str:
-    test, train = kinds
-    if test == train:
-        return f"Both errors {test}"
-    shown = {"equal": f"Test error equal within {number(MARGIN)} points", "open": "Test error not resolved"}
-    text = shown.get(test, f"Test error {test}")
-    return text if train == "open" else f"{text}, training error {train}"
-
-
-def _with_training(compared: Sequence[Compared], listed: Listed) -> str:
-    """Return what is compared, with by how much the training errors differ, resolved or not."""
-    sizes = sorted(verdict.difference.value for one in compared for verdict in _known(one.train))
-    reach = " to ".join(dict.fromkeys(signed(value) for value in (sizes[0], sizes[-1])))
-    return f"{listed(compared)}; training {reach} points"
-
-
-def _known(verdict: Verdict | None) -> list[Verdict]:
-    return [] if verdict is None else [verdict]
-
-
-_IMAGES = {"test_error": "num_test", "train_error": "num_train"}
-
-
-def _reach(one: Compared, column: str) -> float | None:
-    """Return by how many points the two may differ by the draw of the images alone; None where they are not known."""
-    errors = [group.last_epoch(column).mean for group in (one.first, one.second)]
-    images = [group.number(_IMAGES[column]) for group in (one.first, one.second)]
-    if errors[0] is None or errors[1] is None or not images[0] or not images[1]:
-        return None
-    return by_images_alone(errors[0], errors[1], min(images[0], images[1]))
-
-
-def _side(one: Compared, column: str) -> str:
-    """Return whether the second error is higher or lower by more than its reach, as a verdict's kind; else open."""
-    verdict, reach = one.test if column == "test_error" else one.train, _reach(one, column)
-    if verdict is None or reach is None or abs(verdict.difference.value) <= reach:
-        return "open"
-    return "higher" if verdict.difference.value > 0 else "lower"
+def _training(compared: Sequence[Compared]) -> str:
+    """Return by how much the training errors differ, resolved or not."""
+    sizes = sorted(one.train.difference.value for one in compared if one.train is not None)
+    return " to ".join(dict.fromkeys(signed(value) for value in (sizes[0], sizes[-1])))

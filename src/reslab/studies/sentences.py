@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+from reslab.analysis.comparable import epochs_of
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.verdicts import Verdict
 from reslab.exhibits.blocks import Block, Prose
-from reslab.exhibits.wording import Label, dataset_name, listing, opened
+from reslab.exhibits.wording import Label, dataset_name, listing, number, opened
 from reslab.studies.words import Words
 
 
@@ -20,6 +21,14 @@ def placed(groups: Sequence[Group], label: Label) -> Label:
         return text if dataset in text else f"{text}, {dataset}"
 
     return name
+
+
+def epochs_words(*groups: Group) -> str:
+    """Return the lengths of the groups' schedules in epochs, from the shortest on; in their own unit if unknown."""
+    lengths = sorted({length for group in groups if (length := epochs_of(group)) is not None})
+    if not lengths:
+        return f"{number(groups[0].recipe.length)} {groups[0].recipe.schedule_unit}"
+    return f"{listing(map(number, lengths))} {'epoch' if lengths == [1] else 'epochs'}"
 
 
 def by_dataset(groups: Sequence[Group], label: Label, among: Sequence[Group]) -> str:
@@ -72,8 +81,20 @@ def diverged_words(groups: Sequence[Group], words: Words) -> list[Block]:
     listed = listing(f"{group.label} diverged in {group.num_diverged} of {len(group.seeds)} seeds" for group in lost)
     survivors = [group.label for group in lost if group.num_finished]
     which = "these variants" if len(survivors) == len(lost) else listing(survivors)
-    note = [words("diverged-note", which=which)] if survivors else []
-    return [Prose("  ".join([words("diverged", listed=opened(listed)), *note]))]
+    return [Prose(words("diverged", listed=opened(listed), which=which))]
+
+
+def muon_words(groups: Sequence[Group], words: Words) -> list[Block]:
+    """Return what Muon's rate does while the learning rate, which is SGD's, is varied; nothing without both."""
+    trained = [group.recipe for group in groups if group.recipe.optimiser == "muon"]
+    if len({recipe.learning_rate for recipe in trained}) < 2:
+        return []
+    rates = [number(rate) for rate in sorted({recipe.muon_rate for recipe in trained})]
+    proportional = len({f"{recipe.muon_rate / recipe.learning_rate:.6g}" for recipe in trained}) == 1
+    ends = f"{rates[0]} to {rates[-1]}"
+    return [
+        Prose(words("muon", rates=listing(rates), ends=ends, throughout=len(rates) == 1, proportional=proportional))
+    ]
 
 
 def missing_words(groups: Sequence[Group], words: Words) -> list[Block]:
@@ -84,10 +105,8 @@ def missing_words(groups: Sequence[Group], words: Words) -> list[Block]:
         for group in short
         if group.num_finished
     )
-    none = listing(group.label for group in short if not group.num_finished)
-    texts = [words("missing", listed=listed)] if listed else []
-    texts += [words("none-finished", listed=none)] if none else []
-    return [Prose("  ".join(texts))] if texts else []
+    without = listing(group.label for group in short if not group.num_finished)
+    return [Prose(words("missing", some=listed, without=without))]
 
 
 def lower(verdict: Verdict | None) -> bool:

@@ -2,7 +2,8 @@
 
 `chapter.toml` has the words that all chapters share, `questions/NAME.toml` those of one question, which come first.  A
 user's files in `words/` beside the runs come before both: `words/chapter.toml` for all chapters, `words/NAME.toml` for
-that of the study NAME.  A text has values in braces: "Longer training is shown to do worse: {listed}."
+that of the study NAME.  A text has values in braces, "Longer training is shown to do worse: {listed}.", and is else a
+Jinja template, a sentence a line; empty lines are sentences left out.
 """
 
 import re
@@ -13,7 +14,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Template, TemplateError, meta
+
 from reslab.errors import ResLabError, nearest
+from reslab.exhibits.captions import environment
 
 FOLDER = "words"
 """Where a user's words are, beside the runs."""
@@ -25,7 +29,7 @@ ABOVE = ("title", "question", "expectation")
 
 _HERE = Path(__file__).parent
 _QUESTIONS = _HERE / "questions"
-_VALUE = re.compile(r"\{([a-z_]+)\}")
+_VALUE = re.compile(r"(?<![{%])\{([a-z_]+)\}(?!\})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,11 @@ class Words:
 
     def __call__(self, key: str, /, **values: object) -> str:
         """Return a text with its values; "" where a user has left the text empty."""
-        return _VALUE.sub(lambda match: str(values[match[1]]), self.texts[key])
+        try:
+            lines = _template(self.texts[key]).render(**values).splitlines()
+        except (TemplateError, TypeError) as error:
+            raise ResLabError(f"the text {key!r} cannot be filled in: {error}") from None
+        return "  ".join(line.strip() for line in lines if line.strip())
 
     def under(self, table: str) -> dict[str, str]:
         """Return the texts of a table, by their keys in it."""
@@ -101,11 +109,30 @@ def _check(path: Path, words: Words) -> None:
             continue  # a word of other chapters
         if key not in known:
             raise ResLabError(f"{path}: there is no text {key!r}{nearest(key, list(known))}")
-        values = _VALUE.findall(known[key])
-        for value in _VALUE.findall(text):
-            if value not in values:
-                there = f"its values are {', '.join(f'{{{one}}}' for one in values)}" if values else "it has no values"
-                raise ResLabError(f"{path}: {key}: there is no value {{{value}}} in this text; {there}")
+        values = values_of(known[key])
+        try:
+            others = values_of(text) - values
+        except TemplateError as error:
+            raise ResLabError(f"{path}: {key}: this text is not well formed: {error}") from None
+        for value in sorted(others):
+            there = (
+                f"its values are {', '.join(f'{{{one}}}' for one in sorted(values))}" if values else "it has no values"
+            )
+            raise ResLabError(f"{path}: {key}: there is no value {{{value}}} in this text; {there}")
+
+
+def values_of(text: str) -> set[str]:
+    """Return the names of the values that a text has.  Raises `TemplateError` where it is not well formed."""
+    return meta.find_undeclared_variables(environment().parse(_braced(text))) - set(environment().globals)
+
+
+@cache
+def _template(text: str) -> Template:
+    return environment().from_string(_braced(text))
+
+
+def _braced(text: str) -> str:
+    return _VALUE.sub(r"{{ \1 }}", text)
 
 
 def _read(path: Path) -> dict[str, str]:
@@ -124,7 +151,7 @@ def _flat(content: Mapping[str, Any], head: str, path: Path) -> list[tuple[str, 
         if isinstance(value, dict):
             found += _flat(value, f"{head}{key}.", path)
         elif isinstance(value, str):
-            found.append((head + key, " ".join(value.strip().split("\n"))))
+            found.append((head + key, value.strip()))
         else:
             raise ResLabError(f"{path}: {head}{key}: must be text in quotes, not {value!r}")
     return found

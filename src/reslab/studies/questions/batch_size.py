@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import fmean
 
 from reslab.analysis.comparisons import Compared
-from reslab.analysis.groups import Group, datasets_of, on_dataset
-from reslab.analysis.summary import summarise
+from reslab.analysis.groups import Group, by_dataset
 from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.blocks import Block, Heading, Prose
 from reslab.exhibits.factor_rows import Axis
 from reslab.exhibits.wording import dataset_name, listing, network_name, number, points, rate
 from reslab.recipe import Recipe, vary
 from reslab.studies.answers import Answer, by_base
-from reslab.studies.designs import at_rate, bases, labelled, several_networks, study_of, where, with_base
+from reslab.studies.designs import at_rate, bases, labelled, of_factor, study_of, where, with_base, with_network
 from reslab.studies.findings import Findings, Groups
 from reslab.studies.question import Chapter, Question
 from reslab.studies.reasons import nothing_beside, untested
@@ -50,24 +50,18 @@ def _batches(base: Recipe, factor: float, *, scaled: bool) -> Recipe:
 
 def chapter(study: Study, words: Words) -> Chapter:
     """Return what is the batch size's own in its chapter."""
-    base = {variant.recipe for variant in study.variants if dict(variant.factors)["batch_times"] == 1}
+    base = of_factor(study, "batch_times", 1)
     rates = {(recipe.dataset, recipe.depth): recipe.learning_rate for recipe in base}
-    many = len({variant.recipe.depth for variant in study.variants}) > 1
 
-    def label(group: Group) -> str:
-        text = f"batch {group.recipe.batch_size} at rate {number(group.recipe.learning_rate)}"
-        return f"{text}, {network_name(group.recipe)}" if many else text
-
-    def series(group: Group) -> str:
+    def way(group: Group) -> str:
         usual = rates[group.recipe.dataset, group.recipe.depth]
-        text = words("same") if group.recipe.learning_rate == usual else words("scaled")
-        return f"{text}, {network_name(group.recipe)}" if many else text
+        return words("same" if group.recipe.learning_rate == usual else "scaled")
 
     return Chapter(
         words=words,
-        label=label,
+        label=with_network(study, lambda group: f"{_batch(group)} at rate {number(group.recipe.learning_rate)}"),
         pairs=lambda groups: with_base(groups, base),
-        axis=Axis(words("axis"), lambda group: str(group.recipe.batch_size), series),
+        axis=Axis(words("axis"), lambda group: str(group.recipe.batch_size), with_network(study, way)),
         readings=("test", "train"),
         answers=_answers,
         sections=lambda found: [*_rate_or_batch(found), *_speed(found)],
@@ -82,9 +76,7 @@ def _answers(found: Findings) -> list[Answer]:
     kept, scaled = _both_ways(found)
     ways = ((kept, found.words("same")), (scaled, found.words("scaled")))
     return [
-        replace(answer, where=f"{answer.where}, {way}")
-        for own, way in ways
-        for answer in by_base(found, own, lambda group: f"batch {group.recipe.batch_size}")
+        replace(answer, where=f"{answer.where}, {way}") for own, way in ways for answer in by_base(found, own, _batch)
     ]
 
 
@@ -127,32 +119,32 @@ def _all_equal(compared: Sequence[Compared]) -> bool:
 def _speed(found: Findings) -> list[Block]:
     """Return training images a second by batch size, from the runs themselves."""
     parts = []
-    for dataset in datasets_of(found.done):
-        own = on_dataset(found.done, dataset)
-        by_size: dict[int, list[float]] = {}
-        for group in own if not several_networks(own) else own[:0]:
-            values = group.runs["images_per_second"].drop_nulls().to_list()
-            by_size.setdefault(group.recipe.batch_size, []).extend(values)
-        speeds = [f"{rate(summarise(values).mean)} with {size}" for size, values in sorted(by_size.items()) if values]
-        if len(speeds) > 1:
-            parts.append(f"on {dataset_name(dataset)} {', '.join(speeds)}")
-    heading = Heading(found.words("speed.heading"))
-    if not parts:
-        return [heading, Prose(found.words("speed.elsewhere"))]
-    text = found.words("speed.measured", listed="; ".join(parts))
-    differing = listing(words for column, words in _MADE_WITH if _differs(found.done, column))
-    unlike = f"  {found.words('speed.unlike', differing=differing)}" if differing else ""
-    return [heading, Prose(text + unlike)]
+    for dataset, own in by_dataset(found.done):
+        speeds: dict[int, list[float]] = {}
+        for group in own:
+            speeds.setdefault(group.recipe.batch_size, []).extend(
+                group.runs["images_per_second"].drop_nulls().to_list()
+            )
+        listed = [f"{rate(fmean(values))} with {size}" for size, values in sorted(speeds.items()) if values]
+        if len(listed) > 1 and len({network_name(group.recipe) for group in own}) == 1:
+            parts.append(f"on {dataset_name(dataset)} {', '.join(listed)}")
+    differing = [words for column, words in _MADE_WITH.items() if _differs(found.done, column)]
+    text = found.words("speed.measured", listed="; ".join(parts), differing=listing(differing))
+    return [Heading(found.words("speed.heading")), Prose(text)]
 
 
-_MADE_WITH = (
-    ("source_digest", "version of ResLab"),
-    ("torch", "version of PyTorch"),
-    ("device_name", "machine"),
-    ("threads", "number of threads"),
-)
+_MADE_WITH = {
+    "source_digest": "version of ResLab",
+    "torch": "version of PyTorch",
+    "device_name": "machine",
+    "threads": "number of threads",
+}
 """Columns of the runs that have a part in their speed, and what they are."""
 
 
 def _differs(groups: Groups, column: str) -> bool:
     return len({value for group in groups for value in group.finished[column].drop_nulls().to_list()}) > 1
+
+
+def _batch(group: Group) -> str:
+    return f"batch {group.recipe.batch_size}"

@@ -1,31 +1,41 @@
 """What does the number of images do?  The assignment's section 6; and what makes CIFAR-100 hard: images or classes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import product
 
+from reslab.analysis.comparable import figures_varying
+from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, datasets_of
-from reslab.exhibits.blocks import Block, Column, Table
+from reslab.exhibits.blocks import Block, Heading, Prose, table_of
 from reslab.exhibits.curve_rows import IMAGES_SEEN
 from reslab.exhibits.factor_rows import Axis
-from reslab.exhibits.wording import dataset_name, network_name, settings, whole
-from reslab.published import Published, published
+from reslab.exhibits.wording import dataset_name, settings, whole
 from reslab.recipe import Recipe, vary
-from reslab.studies.answers import Answer, by_base
-from reslab.studies.comparable import why_not_comparable
-from reslab.studies.designs import HUNDRED, Factors, base_recipe, bases, labelled, lengthened, study_of, where
-from reslab.studies.findings import Findings, Groups, Pairs
-from reslab.studies.images_and_classes import (
-    COARSE,
-    EARLIER,
-    EPOCHS,
-    STEPS,
-    images_or_classes,
-    reasons_for_fewer,
-    samples_or_passes,
-    shares_of_all,
+from reslab.studies.answers import by_base
+from reslab.studies.designs import (
+    HUNDRED,
+    Factors,
+    base_recipe,
+    bases,
+    labelled,
+    lengthened,
+    study_of,
+    where,
+    with_network,
 )
-from reslab.studies.question import Chapter, Question
+from reslab.studies.findings import Findings, Groups, Pairs
+from reslab.studies.images_and_classes import COARSE, DESIGN, images_or_classes
+from reslab.studies.question import Beside, Chapter, Question
+from reslab.studies.reasons import Listed, reasons, untested
+from reslab.studies.sentences import by_dataset, higher
 from reslab.studies.study import Options, Study
-from reslab.studies.words import Words, words_of
+from reslab.studies.words import Words
+
+STEPS, EPOCHS = "same steps", "same epochs"
+"""What the schedule of a part of the images keeps."""
+
+EARLIER = {"same samples": STEPS, "same passes": EPOCHS}
+"""What studies asked by earlier versions call them."""
 
 DEPTHS = (56,)
 SHARES = {0.5: "1/2", 0.2: "1/5"}
@@ -37,15 +47,8 @@ _NAMES = {1.0: "all", **SHARES, FEW: "1/10"}
 def ask(options: Options) -> Study:
     """Return the study of the number of images as the options have it."""
     asked = [one for base in bases(options, DEPTHS) for one in _of(options, base)]
-    words, hundred = words_of(QUESTION.name), any(recipe.dataset == HUNDRED for _, recipe, _ in asked)
-    return study_of(
-        QUESTION.name,
-        options,
-        asked,
-        diagnostics=("gap",),
-        also_asked=words("also-asked") if hundred else "",
-        also_expected=words("also-expected") if hundred else "",
-    )
+    hundred = any(recipe.dataset == HUNDRED for _, recipe, _ in asked)
+    return study_of(QUESTION.name, options, asked, diagnostics=("gap",), hundred=hundred)
 
 
 def _of(options: Options, base: Recipe) -> Iterator[tuple[str, Recipe, Factors]]:
@@ -77,55 +80,58 @@ def chapter(study: Study, words: Words) -> Chapter:
     """Return what is the number of images' own in its chapter."""
     known = {variant.recipe: str(dict(variant.factors).get("kept", STEPS)) for variant in study.variants}
     kept_by = {recipe: EARLIER.get(kept, kept) for recipe, kept in known.items()}
-    many = len({variant.recipe.depth for variant in study.variants}) > 1
 
     def kept(group: Group) -> str:
         return kept_by[group.recipe]
 
-    def label(group: Group) -> str:
-        text = "all images" if group.recipe.train_share == 1 else f"{share_name(group)} ({kept(group)})"
-        return f"{text}, {network_name(group.recipe)}" if many else text
-
-    def pairs(groups: Groups) -> Pairs:
-        found = []
-        for first in groups:
-            for second in groups:
-                here, there = first.recipe, second.recipe
-                if (here.dataset, here.depth) != (there.dataset, there.depth) or second is first:
-                    continue
-                part_of_all = here.train_share == 1 > there.train_share
-                both_ways = here.train_share == there.train_share and (kept(first), kept(second)) == (STEPS, EPOCHS)
-                if part_of_all or both_ways:
-                    found.append((first, second))
-        return found
+    def name(group: Group) -> str:
+        return "all images" if group.recipe.train_share == 1 else f"{share_name(group)} ({kept(group)})"
 
     def series(group: Group) -> str:
-        text = "20 superclasses" if group.recipe.dataset == COARSE else kept(group)
-        return f"{text}, {network_name(group.recipe)}" if many else text
+        return "20 superclasses" if group.recipe.dataset == COARSE else kept(group)
 
-    def answers(found: Findings) -> list[Answer]:
-        return by_base(found, shares_of_all(found.compared))
+    def pairs(groups: Groups) -> Pairs:
+        """Return each part of the images with all of them, and both ways to keep the schedule with each other."""
+        return [
+            (first, second)
+            for first, second in product(groups, groups)
+            if (first.recipe.dataset, first.recipe.depth) == (second.recipe.dataset, second.recipe.depth)
+            if first.recipe.train_share == 1 > second.recipe.train_share
+            or (share_name(first) == share_name(second) and (kept(first), kept(second)) == (STEPS, EPOCHS))
+        ]
+
+    def of_all(found: Findings) -> list[Compared]:
+        return [one for one in found.compared if one.first.recipe.train_share == 1]
+
+    def listed(found: Findings) -> Listed:
+        return lambda some: by_dataset([one.second for one in some], found.label, found.done)
 
     def sections(found: Findings) -> list[Block]:
-        blocks = samples_or_passes(found, kept_by)
-        return blocks + (
-            images_or_classes(found, kept_by) if any(recipe.dataset == HUNDRED for recipe in kept_by) else []
-        )
+        both_ways = [one for one in found.compared if one.first.recipe.train_share < 1]
+        design = [group for group in found.done if group.recipe.dataset in DESIGN and kept(group) == STEPS]
+        posed = any(recipe.dataset == HUNDRED for recipe in kept_by)
+        return [
+            *_fewer_steps(both_ways, listed(found), words),
+            *(images_or_classes(design, words) if posed else []),
+        ]
 
     return Chapter(
         words=words,
-        label=label,
+        label=with_network(study, name),
         pairs=pairs,
-        axis=Axis(words("axis"), share_name, series),
+        axis=Axis(words("axis"), share_name, with_network(study, series)),
         readings=("test", "train"),
-        published=_published,
-        place=lambda one: _NAMES.get(one.train_share or 1.0, ""),
-        matches=lambda group, one: (
-            (one.dataset, one.train_share) == (group.recipe.dataset, group.recipe.train_share) and kept(group) == STEPS
+        published=Beside(
+            lambda groups: figures_varying(groups, "train_share"),
+            lambda one: _NAMES.get(one.train_share or 1.0, ""),
+            lambda group, one: (
+                (one.dataset, one.train_share) == (group.recipe.dataset, group.recipe.train_share)
+                and kept(group) == STEPS
+            ),
         ),
-        answers=answers,
-        exhibits=lambda found: [_amounts("amounts", found.groups)],
-        why=reasons_for_fewer,
+        answers=lambda found: by_base(found, of_all(found)),
+        exhibits=lambda found: _amounts(found.groups, words),
+        why=lambda found: reasons(of_all(found), listed(found), words),
         sections=sections,
         along=IMAGES_SEEN,
     )
@@ -139,29 +145,36 @@ def share_name(group: Group) -> str:
     return _NAMES[group.recipe.train_share]
 
 
-def _amounts(key: str, groups: Groups) -> Table:
+def _fewer_steps(compared: Sequence[Compared], listed: Listed, words: Words) -> list[Block]:
+    """Return whether seeing few images more often helps: as many epochs against as many steps."""
+    tested = [one.test for one in compared if one.test is not None]
+    worse = [one for one in compared if higher(one.test)]
+    case = "unfinished" if not tested else "shown" if worse else "untested" if untested(compared) else "open"
+    more = sum(verdict.difference.value > 0 for verdict in tested)
+    text = words(f"steps.{case}", listed=listed(worse), more=more, tested=len(tested))
+    return [Heading(words("steps.heading")), Prose(text)]
+
+
+def _amounts(groups: Groups, words: Words) -> list[Block]:
     """Return how many images there are, in all and of each class, by data set and share."""
-    known: dict[tuple[str, str], tuple[int | None, int | None]] = {}
+    known: dict[tuple[str, str], dict[str, int | None]] = {}
     for group in groups:
-        place = (dataset_name(group.recipe.dataset), share_name(group))
-        if None in known.get(place, (None,)):
-            known[place] = group.number("num_train"), group.number("num_classes")
-    of_each = settings(
-        [round(images / classes, 1) if images and classes else None for images, classes in known.values()]
+        counts = {name: group.number(column) for name, column in (("Images", "num_train"), ("Classes", "num_classes"))}
+        place = dataset_name(group.recipe.dataset), share_name(group)
+        if None in known.get(place, {"Images": None}).values():
+            known[place] = counts
+    each = settings(
+        [round(of["Images"] / of["Classes"], 1) if of["Images"] and of["Classes"] else None for of in known.values()]
     )
-    rows = [
-        (*place, whole(images), whole(classes), each)
-        for (place, (images, classes)), each in zip(known.items(), of_each, strict=True)
-    ]
-    columns = (Column("Data set", "left"), *map(Column, ("Share", "Images", "Classes", "Images of a class")))
     several = len(datasets_of(groups)) > 1
-    columns, shown = (columns, rows) if several else (columns[1:], [row[1:] for row in rows])
-    caption = "Training images of each share, drawn evenly from each class; each share contains the smaller ones."
-    return Table(key, "Training images", caption, columns, tuple(shown))
-
-
-def _published(groups: Groups) -> list[Published]:
-    """Return the assignment's figures for the data sets whose training on all images may be compared with."""
-    whole_sets = {group.recipe.dataset for group in groups if why_not_comparable(group) is None}
-    known = [one for dataset in datasets_of(groups) for one in published(dataset=dataset, varying="train_share")]
-    return [one for one in known if one.dataset in whole_sets]
+    rows = [
+        {
+            **({"Data set": dataset} if several else {}),
+            "Share": share,
+            **{name: whole(count) for name, count in counts.items()},
+            "Images of a class": own,
+        }
+        for ((dataset, share), counts), own in zip(known.items(), each, strict=True)
+    ]
+    table = table_of("amounts", (words("amounts.title"), words("amounts.caption")), rows)
+    return [table] if table is not None else []

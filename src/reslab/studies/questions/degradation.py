@@ -1,21 +1,19 @@
 """Do plain networks degrade with depth where residual ones do not?  The paper's figure 6."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 
 from reslab.analysis.comparisons import Compared
-from reslab.analysis.groups import Group, datasets_of
+from reslab.analysis.groups import Group, by_dataset
 from reslab.exhibits.blocks import Block, Prose
 from reslab.exhibits.factor_rows import Axis
-from reslab.exhibits.published_tables import nothing
 from reslab.exhibits.wording import dataset_name, listing, network_name
 from reslab.studies.answers import Answer, Effect
 from reslab.studies.designs import BOTH, base_recipe, labelled, study_of, within
 from reslab.studies.findings import Findings, Groups, Pairs
-from reslab.studies.question import Chapter, Question
-from reslab.studies.questions.depth import comparable_figures
+from reslab.studies.question import OF_NETWORKS, Chapter, Question
 from reslab.studies.reasons import nothing_beside, untested
-from reslab.studies.sentences import higher, lower
+from reslab.studies.sentences import higher
 from reslab.studies.study import Options, Study
 from reslab.studies.words import Words
 
@@ -41,11 +39,10 @@ def chapter(study: Study, words: Words) -> Chapter:
     return Chapter(
         words=words,
         label=_network,
-        pairs=_pairs,
+        pairs=lambda groups: within(groups, _pairs),
         axis=Axis(words("axis"), lambda group: str(group.recipe.depth), _family),
         readings=("train", "test"),
-        published=comparable_figures,
-        matches=nothing,
+        published=OF_NETWORKS,
         answers=_answers,
         why=_why,
         together=True,
@@ -56,89 +53,69 @@ def chapter(study: Study, words: Words) -> Chapter:
 QUESTION = Question(name="degradation", ask=ask, chapter=chapter)
 
 
-def _pairs(groups: Groups) -> Pairs:
-    def find(own: Groups) -> Pairs:
-        pairs = []
-        for family in FAMILIES:
-            line = [group for group in own if group.recipe.family == family]
-            pairs += list(pairwise(line))
-            if len(line) > 2:
-                pairs.append((line[0], line[-1]))
-        plain, residual = ([group for group in own if group.recipe.family == family] for family in FAMILIES)
-        return pairs + [
-            (first, second) for first in plain for second in residual if first.recipe.depth == second.recipe.depth
-        ]
-
-    return within(groups, find)
+def _pairs(own: Groups) -> Pairs:
+    """Return each depth of a family with the next, the least with the greatest, and both families at each depth."""
+    lines = [[group for group in own if group.recipe.family == family] for family in FAMILIES]
+    pairs = [pair for line in lines for pair in (*pairwise(line), *([(line[0], line[-1])] if len(line) > 2 else []))]
+    return pairs + [pair for pair in product(*lines) if pair[0].recipe.depth == pair[1].recipe.depth]
 
 
 def _answers(found: Findings) -> list[Answer]:
     """Return an answer for each data set and family, from the least depth to the greatest."""
     answers = []
-    for dataset in datasets_of(found.done):
-        ends = [one for one in _ends(found.compared, dataset) if one.test is not None]
-        for one in ends:
-            where = f"{dataset_name(dataset)}, {_family(one.first)} networks"
-            answers.append(Answer(where, _depth_words(one, found.words), (Effect.of(one, _network),)))
-        without = [name for name in FAMILIES if ends and name not in {_family(one.first) for one in ends}]
-        answers += [
-            Answer(f"{dataset_name(dataset)}, {name} networks", _missing(found, dataset, name)) for name in without
-        ]
+    for dataset, _ in by_dataset(found.done):
+        ends = {_family(one.first): one for one in _ends(found.compared, dataset)}
+        if any(one.test for one in ends.values()):
+            for family in sorted(FAMILIES, key=lambda family: not (family in ends and ends[family].test)):
+                where, one = f"{dataset_name(dataset)}, {family} networks", ends.get(family)
+                known = one is not None and one.test is not None
+                effects = (Effect.of(one, _network),) if one and known else ()
+                text = _depth_words(one, found.words) if one and known else _missing(one, found.words)
+                answers.append(Answer(where, text, effects))
     return answers
 
 
-def _missing(found: Findings, dataset: str, family: str) -> str:
+def _missing(one: Compared | None, words: Words) -> str:
     """Return why the depths of a family cannot be compared: the ends diverged, or have not finished."""
-    ends = [one for one in _ends(found.compared, dataset) if _family(one.first) == family]
-    lost = {group.label: group for one in ends for group in (one.first, one.second) if group.num_diverged}
-    if lost:
-        return listing(f"{_network(group)} diverged" for group in lost.values())
-    return found.words("answers.unfinished")
+    lost = [group for group in (one.first, one.second) if group.num_diverged] if one else []
+    return listing(f"{_network(group)} diverged" for group in lost) or words("answers.unfinished")
 
 
 def _ends(compared: Sequence[Compared], dataset: str) -> list[Compared]:
     """Return the comparison of the shallowest with the deepest of each family."""
-    found = []
-    for family in FAMILIES:
-        own = [
-            one
-            for one in compared
-            if one.first.recipe.dataset == dataset and one.first.recipe.family == one.second.recipe.family == family
-        ]
-        found += [max(own, key=lambda one: one.second.recipe.depth - one.first.recipe.depth)] if own else []
-    return found
+    found: dict[str, Compared] = {}
+    for one in compared:
+        families = {one.first.recipe.family, one.second.recipe.family}
+        if one.first.recipe.dataset == dataset and len(families) == 1:
+            family = families.pop()
+            found[family] = max(found.get(family, one), one, key=_deepened)
+    return list(found.values())
+
+
+def _deepened(one: Compared) -> int:
+    return one.second.recipe.depth - one.first.recipe.depth
 
 
 def _depth_words(one: Compared, words: Words) -> str:
     """Return whether this family degrades: a higher training error with more layers."""
-    if one.test is None or one.train is None or one.train.kind == "unknown":
-        case = "untested"
-    elif higher(one.train):
-        case = "degrades-both" if higher(one.test) else "degrades"
-    elif lower(one.train):
-        case = "improves-both" if lower(one.test) else "improves"
-    else:
-        case = "test-rises" if higher(one.test) else "open"
-    return words(f"answers.{case}", layers=f"from {one.first.recipe.depth} to {one.second.recipe.depth} layers")
+    return words(
+        "answers.depth",
+        train=one.train.kind if one.train else "unknown",
+        test=one.test.kind if one.test else "unknown",
+        layers=f"from {one.first.recipe.depth} to {one.second.recipe.depth} layers",
+    )
 
 
 def _why(found: Findings) -> list[Block]:
     """Return whether there is a degradation to give a reason for."""
-    ends = [
-        one
-        for dataset in datasets_of(found.done)
-        for one in _ends(found.compared, dataset)
-        if _family(one.first) == "plain"
-    ]
-    told = ""
-    if nothing_beside(ends):
-        told = listing(_missing(found, one.first.recipe.dataset, "plain") for one in ends)
-        case = "incomparable" if told else "without"
-    elif untested(ends):
-        case = "untested"
+    plain = [one for dataset, _ in by_dataset(found.done) for one in _ends(found.compared, dataset)]
+    plain = [one for one in plain if _family(one.first) == "plain"]
+    if nothing_beside(plain):
+        case = "incomparable" if plain else "without"
     else:
-        case = "degrades" if any(higher(one.train) for one in ends) else "open"
-    return [Prose(found.words(f"why.{case}", told=told))]
+        shown = any(higher(one.train) for one in plain)
+        case = "untested" if untested(plain) else "degrades" if shown else "open"
+    return [Prose(found.words(f"why.{case}", told=listing(_missing(one, found.words) for one in plain)))]
 
 
 def _network(group: Group) -> str:

@@ -4,25 +4,24 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from reslab.analysis.comparable import comparable_figures, obstacle
 from reslab.analysis.comparisons import Compared, compare, step
-from reslab.analysis.groups import Group, datasets_of, on_dataset
+from reslab.analysis.groups import Group, by_dataset, datasets_of, on_dataset
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
 from reslab.exhibits.factor_rows import MEASURED, Axis
 from reslab.exhibits.published_tables import nothing
 from reslab.exhibits.sizes import verdict_words
 from reslab.exhibits.wording import dataset_name, listing, network_name, points, spread, whole
-from reslab.published import Published, published
+from reslab.published import published
 from reslab.recipe import Recipe, vary
 from reslab.studies.answers import Answer, by_base
-from reslab.studies.comparable import figures_of, is_shortened, why_not_comparable
-from reslab.studies.curve_features import gap
 from reslab.studies.designs import BOTH, HUNDRED, TEN, base_recipe, labelled, study_of, where, within
 from reslab.studies.findings import Findings, Groups, Pairs
-from reslab.studies.question import Chapter, Question
+from reslab.studies.question import Beside, Chapter, Question
 from reslab.studies.reasons import reasons
 from reslab.studies.sentences import comparison_of
 from reslab.studies.study import Options, Study
-from reslab.studies.words import Words, words_of
+from reslab.studies.words import Words
 
 DEPTHS = (20, 56, 110)
 WARMED_UP = 110
@@ -33,15 +32,16 @@ WARMED = "with the paper's warm-up"
 
 def ask(options: Options) -> Study:
     """Return the study of depth as the options have it; an impossible value raises `ResLabError`."""
-    datasets, depths = options.datasets or BOTH, options.depths or DEPTHS
+    datasets, depths = dict.fromkeys(options.datasets or BOTH), sorted(set(options.depths or DEPTHS))
     asked = []
-    for dataset in dict.fromkeys(datasets):
-        for depth in sorted(set(depths)):
+    for dataset in datasets:
+        for depth in depths:
             recipe = base_recipe(options, dataset, depth)
             asked.append((labelled([], recipe), recipe, where(recipe)))
             if (warmed := _with_warmup(recipe)) is not None:
                 asked.append((labelled(["warm-up"], recipe), warmed, (*where(recipe), ("warmup", True))))
-    paper = _papers(datasets, depths)
+    known = [one for one in published(source="paper", dataset=TEN) if one.depth in depths and TEN in datasets]
+    paper = listing(f"{one.error:.2f}% with {one.depth} layers" for one in known if len(known) > 1)
     return study_of(QUESTION.name, options, asked, diagnostics=("responses", "gap"), paper=paper)
 
 
@@ -49,25 +49,25 @@ def chapter(study: Study, words: Words) -> Chapter:
     """Return what is depth's own in its chapter."""
     controls = {variant.recipe for variant in study.variants if dict(variant.factors).get("warmup")}
 
-    def uncontrolled(found: Findings) -> Findings:
-        return replace(found, groups=_without(found.groups, controls))
+    def uncontrolled(groups: Groups) -> list[Group]:
+        return [group for group in groups if group.recipe not in controls]
 
-    def label(group: Group) -> str:
-        return f"{_network(group)}{', warm-up' if group.recipe in controls else ''}"
-
-    def series(group: Group) -> str:
-        return WARMED if group.recipe in controls else MEASURED
+    def asked(found: Findings) -> Findings:
+        return replace(found, groups=uncontrolled(found.groups))
 
     return Chapter(
         words=words,
-        label=label,
-        pairs=lambda groups: _pairs(_without(groups, controls)),
-        axis=Axis(words("axis"), lambda group: str(group.recipe.depth), series),
-        published=lambda groups: comparable_figures(_without(groups, controls)),
-        matches=nothing,
-        answers=lambda found: _answers(uncontrolled(found)),
-        why=lambda found: [*_why(uncontrolled(found), controls), *_control_words(found.groups, controls, words)],
-        sections=lambda found: _two_datasets(uncontrolled(found)),
+        label=lambda group: f"{network_name(group.recipe)}{', warm-up' if group.recipe in controls else ''}",
+        pairs=lambda groups: within(uncontrolled(groups), _pairs),
+        axis=Axis(
+            words("axis"),
+            lambda group: str(group.recipe.depth),
+            lambda group: WARMED if group.recipe in controls else MEASURED,
+        ),
+        published=Beside(lambda groups: comparable_figures(uncontrolled(groups)), matches=nothing),
+        answers=lambda found: _answers(asked(found)),
+        why=lambda found: [*_why(asked(found), controls), *_control_words(found.groups, controls, words)],
+        sections=lambda found: _two_datasets(asked(found)),
         together=True,
     )
 
@@ -75,63 +75,45 @@ def chapter(study: Study, words: Words) -> Chapter:
 QUESTION = Question(name="depth", ask=ask, chapter=chapter)
 
 
-def comparable_figures(groups: Groups) -> list[Published]:
-    """Return the published figures of the networks of those groups that may be compared with them."""
-    return [one for group in groups if why_not_comparable(group) is None for one in figures_of(group)]
-
-
-def _papers(datasets: Sequence[str], depths: Sequence[int]) -> str:
-    """Return the paper's figures at these depths, from the data, for what one is led to expect."""
-    known = [one for one in published(source="paper", dataset=TEN) if one.depth in depths]
-    if TEN not in datasets or len(known) < 2:
-        return ""
-    row = listing(f"{one.error:.2f}% with {one.depth} layers" for one in known)
-    return words_of(QUESTION.name)("papers", dataset=dataset_name(TEN), row=row)
-
-
-def _pairs(groups: Groups) -> Pairs:
-    """Return each depth with the next of its data set, and the least with the greatest."""
-
-    def find(own: Groups) -> Pairs:
-        ordered = _by_depth([group for group in own if group.has_result])
-        return [*pairwise(ordered), *([(ordered[0], ordered[-1])] if len(ordered) > 2 else [])]
-
-    return within(groups, find)
+def _pairs(own: Groups) -> Pairs:
+    """Return each depth of a data set with the next, and the least with the greatest."""
+    ordered = _by_depth([group for group in own if group.has_result])
+    return [*pairwise(ordered), *([(ordered[0], ordered[-1])] if len(ordered) > 2 else [])]
 
 
 def _answers(found: Findings) -> list[Answer]:
     """Return an answer for each data set: the first step, the whole way, and steps that go against it."""
     answers = []
-    for dataset in datasets_of(found.done):
-        ordered = _by_depth(on_dataset(found.done, dataset))
+    for _, own in by_dataset(found.done):
+        ordered = _by_depth(own)
         whole_way = comparison_of(found.compared, ordered[0], ordered[-1])
         if whole_way is None or whole_way.test is None:
             continue
-        steps = [one for pair in pairwise(ordered) if (one := comparison_of(found.compared, *pair)) is not None]
-        kind = whole_way.test.kind
-        against = [one for one in steps if one.test and one.test.resolved and one.test.kind != kind]
-        own = [one for one in steps if one.first is ordered[0] or one in against]
-        chosen = [*own, *([] if whole_way in own else [whole_way])]
-        answers += by_base(found, chosen, _layers)
+        steps = [one for pair in pairwise(ordered) if (one := comparison_of(found.compared, *pair)) and one.test]
+        chosen = [
+            one
+            for one in steps
+            if one.first is ordered[0] or (one.test and one.test.resolved and one.test.kind != whole_way.test.kind)
+        ]
+        chosen += [whole_way] if len(ordered) > 2 else []
+        answers += by_base(found, chosen, lambda group: f"{group.recipe.depth} layers")
     return answers
 
 
 def _why(found: Findings, controls: Collection[Recipe]) -> list[Block]:
     blocks: list[Block] = []
-    for dataset in datasets_of(found.done):
-        own = [one for one in found.compared if one.first.recipe.dataset == dataset]
-        if not own:
-            continue
-        several = len(datasets_of(found.done)) > 1
-        blocks += [Prose(f"On {dataset_name(dataset)}:")] if several else []
-        blocks += reasons(own, _steps, found.words)
-    deeper = {group.recipe.depth for group in found.done}
-    notes = []
-    if not controls and any(_with_warmup(group.recipe) is not None for group in found.done):
-        notes.append(found.words("why.no-warmup", depth=WARMED_UP))
-    if len(deeper) > 1 and any(map(is_shortened, found.done)):
-        notes.append(found.words("why.short"))
-    return blocks + ([Prose("  ".join(notes))] if notes else [])
+    parts = by_dataset([one.first for one in found.compared])
+    for dataset, _ in parts:
+        blocks += [Prose(found.words("why.on", dataset=dataset_name(dataset)))] if len(parts) > 1 else []
+        blocks += reasons([one for one in found.compared if one.first.recipe.dataset == dataset], _steps, found.words)
+    notes = found.words(
+        "why.notes",
+        depth=WARMED_UP,
+        no_warmup=not controls and any(_with_warmup(group.recipe) for group in found.done),
+        short=len({group.recipe.depth for group in found.done}) > 1
+        and any(obstacle(group) == "short" for group in found.done),
+    )
+    return [*blocks, Prose(notes)]
 
 
 def _steps(compared: Sequence[Compared]) -> str:
@@ -150,22 +132,20 @@ def _two_datasets(found: Findings) -> list[Block]:
     pairs = [(first, second) for first in ten for second in hundred if first.recipe.depth == second.recipe.depth]
     sizes = [(group.number("num_train"), group.number("num_classes")) for group in (ten[0], hundred[0])]
     each = [whole(images // classes) for images, classes in sizes if images and classes]
-    known = [found.words("two.images", ten=each[0], hundred=each[1])] if len(each) == 2 else []
-    items = tuple(_pair_words(pair, found.words) for pair in pairs)
-    return [heading, *([Bullets(items)] if items else []), Prose("  ".join([*known, found.words("two.open")]))]
+    items = tuple(_pair_words(*pair, found.words) for pair in pairs)
+    return [heading, *([Bullets(items)] if items else []), Prose(found.words("two.open", each=each))]
 
 
-def _pair_words(pair: tuple[Group, Group], words: Words) -> str:
-    first, second = pair
-    low, high = (group.last_epoch("test_error").mean or 0.0 for group in pair)
+def _pair_words(first: Group, second: Group, words: Words) -> str:
+    low, high = (group.last_epoch("test_error").mean or 0.0 for group in (first, second))
     return words(
         "two.pair",
         network=network_name(first.recipe),
         low=points(low),
         high=points(high),
-        times=f", {high / low:.1f} times as many" if low > step(first) else "",
-        gap=points(gap(first)),
-        other_gap=points(gap(second)),
+        times=f"{high / low:.1f}" if low > step(first) else "",
+        gap=points(first.gap),
+        other_gap=points(second.gap),
     )
 
 
@@ -180,23 +160,13 @@ def _with_warmup(recipe: Recipe) -> Recipe | None:
     return vary(recipe, warmup="until-error", warmup_rate=recipe.learning_rate / 10, warmup_error=80.0)
 
 
-def _without(groups: Groups, controls: Collection[Recipe]) -> Groups:
-    """Return the groups that are no controls."""
-    return [group for group in groups if group.recipe not in controls]
-
-
 def _control_words(groups: Groups, controls: Collection[Recipe], words: Words) -> list[Block]:
     """Return what the warm-up does to each network that was trained both ways, as far as both have finished.
 
     The pairs are corrected among themselves: what was asked of depth is resolved as well as without them.
     """
-    pairs = [
-        (plain, control)
-        for control in groups
-        if control.recipe in controls
-        for plain in groups
-        if _with_warmup(plain.recipe) == control.recipe
-    ]
+    by_recipe = {group.recipe: group for group in groups}
+    both = [(group, by_recipe.get(warmed)) for group in groups if (warmed := _with_warmup(group.recipe)) in controls]
     return [
         Prose(
             words(
@@ -208,18 +178,10 @@ def _control_words(groups: Groups, controls: Collection[Recipe], words: Words) -
                 verdict=verdict_words(one.test, one.first.last_epoch("test_error").mean),
             )
         )
-        for one in compare(pairs)
+        for one in compare((plain, control) for plain, control in both if control is not None)
         if one.test is not None
     ]
 
 
 def _by_depth(groups: Groups) -> list[Group]:
     return sorted(groups, key=lambda group: group.recipe.depth)
-
-
-def _network(group: Group) -> str:
-    return network_name(group.recipe)
-
-
-def _layers(group: Group) -> str:
-    return f"{group.recipe.depth} layers"

@@ -3,15 +3,14 @@
 import contextlib
 from collections.abc import Iterator
 
-from reslab.analysis.groups import Group
 from reslab.datasets import is_named
 from reslab.errors import ResLabError
-from reslab.exhibits.blocks import Block, Column, Heading, Prose, Table
+from reslab.exhibits.blocks import Block, Heading, Prose, table_of
 from reslab.exhibits.recipes import differences
-from reslab.exhibits.wording import counted, listing, network_name, number, opened, percent, that_do
+from reslab.exhibits.wording import listing, number, opened, percent
 from reslab.presets import PRESETS
 from reslab.recipe import Recipe, Scalar, images_trained_on, vary
-from reslab.studies.designs import bases, labelled, study_of, where, with_base
+from reslab.studies.designs import bases, labelled, of_factor, study_of, where, with_base, with_network
 from reslab.studies.findings import Findings
 from reslab.studies.question import Chapter, Question
 from reslab.studies.reasons import untested
@@ -85,18 +84,12 @@ _NAMED = {"imagenet": "ImageNet", "he-fan-in": "He fan-in", "he-fan-out": "He fa
 def chapter(study: Study, words: Words) -> Chapter:
     """Return what is the deviations' own in their chapter."""
     about = {variant.recipe: dict(variant.factors) for variant in study.variants}
-    base = {recipe for recipe, factors in about.items() if factors["change"] == BASE}
-    many = len({variant.recipe.depth for variant in study.variants}) > 1
-
-    def label(group: Group) -> str:
-        text = str(about[group.recipe]["change"])
-        return f"{text}, {network_name(group.recipe)}" if many else text
-
+    base = of_factor(study, "change", BASE)
     return Chapter(
         words=words,
-        label=label,
+        label=with_network(study, lambda group: str(about[group.recipe]["change"])),
         pairs=lambda groups: with_base(groups, base),
-        exhibits=lambda found: [_deviations(found, about)],
+        exhibits=lambda found: _deviations(found, about),
         why=None,
         sections=_together,
         base=lambda group: group.recipe in base,
@@ -109,43 +102,33 @@ QUESTION = Question(name="fidelity", ask=ask, chapter=chapter)
 
 def _together(found: Findings) -> list[Block]:
     """Return how many deviations are shown to matter, and what one change at a time cannot say."""
-    known = [one.test for one in found.compared if one.test is not None]
-    if not known or untested(found.compared):
+    kinds = [one.test.kind for one in found.compared if one.test is not None]
+    if not kinds or untested(found.compared):
         return []
-    changed = sum(verdict.resolved for verdict in known)
-    equal = sum(verdict.kind == "equal" for verdict in known)
-    text = found.words(
-        "together.text",
-        comparisons=counted(len(known), "comparison"),
-        changed=that_do(changed, "shows", "show"),
-        equal=that_do(equal, "shows", "show"),
-        rest=that_do(len(known) - changed - equal, "is", "are"),
-    )
+    changed, equal = sum(kind in ("lower", "higher") for kind in kinds), kinds.count("equal")
+    text = found.words("together.text", compared=len(kinds), changed=changed, equal=equal)
     return [Heading(found.words("together.heading")), Prose(text)]
 
 
-def _deviations(found: Findings, about: dict[Recipe, dict[str, Scalar]]) -> Table:
+def _deviations(found: Findings, about: dict[Recipe, dict[str, Scalar]]) -> list[Block]:
     """Return what each change is, in words, and whose recipe does so, a row a change."""
-    rows: dict[str, tuple[str | None, ...]] = {}
-    for first in found.groups:
-        for group in found.groups:
-            change = str(about[group.recipe]["change"])
-            same = (group.recipe.dataset, group.recipe.depth) == (first.recipe.dataset, first.recipe.depth)
-            if about[first.recipe]["change"] == BASE and same and change != BASE:
-                apart = differences(group.recipe, first.recipe, epochs_apart=0)
-                here, there = (listing(one[place] for one in apart) or None for place in (1, 2))
-                rows.setdefault(change, (opened(change), here, there, str(about[group.recipe]["as_in"])))
-    columns = ("Change", "Changed", "Base", "As in")
-    caption = "  ".join([found.words("deviations.caption"), *_share_of_an_epoch(about, found.words)])
-    titles = tuple(Column(name, "left") for name in columns)
-    return Table("deviations", found.words("deviations.title"), caption, titles, tuple(rows.values()))
-
-
-def _share_of_an_epoch(about: dict[Recipe, dict[str, Scalar]], words: Words) -> list[str]:
-    """Return how much of these schedules an epoch is, where that is far more than of the published ones."""
+    rows: dict[str, dict[str, str | None]] = {}
+    for first, second in with_base(found.groups, [one for one, factors in about.items() if factors["change"] == BASE]):
+        change, apart = str(about[second.recipe]["change"]), differences(second.recipe, first.recipe, epochs_apart=0)
+        row = {
+            "Change": opened(change),
+            "Changed": listing(here for _, here, _ in apart) or None,
+            "Base": listing(there for *_, there in apart) or None,
+            "As in": str(about[second.recipe]["as_in"]),
+        }
+        rows.setdefault(change, row)
     early = [recipe for recipe, factors in about.items() if factors["change"] == EARLY]
-    shares = {epoch / recipe.length for recipe in early if (epoch := _one(recipe)) is not None}
-    if not shares or max(shares) < MUCH:
-        return []
-    theirs = percent(1 / PRESETS["assignment"].recipe.length)  # which counts in epochs
-    return [words("deviations.epoch", share=percent(max(shares)), theirs=theirs)]
+    shares = [epoch / recipe.length for recipe in early if (epoch := _one(recipe)) is not None]
+    caption = found.words(
+        "deviations.caption",
+        share=percent(max(shares)) if shares and max(shares) >= MUCH else "",
+        theirs=percent(1 / PRESETS["assignment"].recipe.length),  # which counts in epochs
+    )
+    words = found.words("deviations.title"), caption
+    table = table_of("deviations", words, list(rows.values()), left=("Changed", "Base", "As in"))
+    return [table] if table is not None else []

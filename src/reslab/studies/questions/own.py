@@ -18,7 +18,7 @@ from reslab.studies.against_published import paper_answers, published_beside
 from reslab.studies.answers import by_base
 from reslab.studies.designs import within
 from reslab.studies.findings import Groups, Pairs
-from reslab.studies.question import Chapter
+from reslab.studies.question import Beside, Chapter
 from reslab.studies.study import OTHERS, Study, Variant
 from reslab.studies.words import Words
 
@@ -47,9 +47,7 @@ def chapter(study: Study, words: Words) -> Chapter:
         varied=axis.title.lower() if axis else _recipe_name(study),
         paper_told=True,
         axis=axis,
-        published=published_beside,
-        place=stands,
-        matches=nothing,
+        published=Beside(published_beside, stands, nothing),
         answers=lambda found: [*by_base(found), *paper_answers(found.done, found.words)],
         exhibits=lambda found: [table for table in (_varied(study),) if table is not None],
         ordered=axis is not None,

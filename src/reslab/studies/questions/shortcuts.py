@@ -11,7 +11,7 @@ from reslab.exhibits.factor_rows import Axis
 from reslab.exhibits.results import size_table
 from reslab.exhibits.wording import listing, network_name, number
 from reslab.recipe import vary
-from reslab.studies.answers import Answer, by_base
+from reslab.studies.answers import by_base
 from reslab.studies.designs import BOTH, base_recipe, labelled, study_of, within
 from reslab.studies.findings import Findings, Groups, Pairs
 from reslab.studies.question import Chapter, Question
@@ -41,11 +41,12 @@ def chapter(study: Study, words: Words) -> Chapter:
     return Chapter(
         words=words,
         label=_label,
-        pairs=_pairs,
+        short=_shortcut,
+        pairs=lambda groups: within(groups, _pairs),
         axis=Axis(words("axis"), lambda group: str(group.recipe.depth), _shortcut),
         readings=("test", "train"),
-        answers=_answers,
-        exhibits=_sizes,
+        answers=lambda found: by_base(found, [one for one in found.compared if one.first.recipe.shortcut == "A"]),
+        exhibits=lambda found: [table for table in (size_table("sizes", found.done, found.full),) if table is not None],
         why=_why,
         ordered=False,
     )
@@ -54,23 +55,8 @@ def chapter(study: Study, words: Words) -> Chapter:
 QUESTION = Question(name="shortcuts", ask=ask, chapter=chapter)
 
 
-def _pairs(groups: Groups) -> Pairs:
-    return within(
-        groups,
-        lambda own: [
-            (first, second) for first, second in combinations(own, 2) if first.recipe.depth == second.recipe.depth
-        ],
-    )
-
-
-def _answers(found: Findings) -> list[Answer]:
-    with_first = [one for one in found.compared if one.first.recipe.shortcut == SHORTCUTS[0]]
-    return by_base(found, with_first, _shortcut)
-
-
-def _sizes(found: Findings) -> list[Block]:
-    table = size_table("sizes", found.done, found.full)
-    return [table] if table is not None else []
+def _pairs(own: Groups) -> Pairs:
+    return [pair for pair in combinations(own, 2) if pair[0].recipe.depth == pair[1].recipe.depth]
 
 
 def _why(found: Findings) -> list[Block]:
@@ -78,16 +64,15 @@ def _why(found: Findings) -> list[Block]:
     if untested(found.compared) or nothing_beside(found.compared):
         return reasons(found.compared, _listed, found.words)
     known = [one for one in found.compared if one.test is not None]
-    equal = sum(one.test is not None and one.test.kind == "equal" for one in known)
-    sides = {
-        "better": [one for one in known if lower(one.test)],
-        "worse": [one for one in known if higher(one.test)],
-    }
-    sentences = [found.words(f"why.{side}", listed=_listed(own)) for side, own in sides.items() if own]
-    if not sentences:
-        case = "equal" if equal == len(known) else "open"
-        sentences = [found.words(f"why.{case}", margin=number(MARGIN), equal=equal, known=len(known))]
-    return [Prose("  ".join(sentences))]
+    text = found.words(
+        "why.projections",
+        better=_listed([one for one in known if lower(one.test)]),
+        worse=_listed([one for one in known if higher(one.test)]),
+        equal=sum(one.test is not None and one.test.kind == "equal" for one in known),
+        known=len(known),
+        margin=number(MARGIN),
+    )
+    return [Prose(text)]
 
 
 def _listed(compared: Sequence[Compared]) -> str:

@@ -1,0 +1,88 @@
+"""Which published figures apply to which groups: those of their network, images and length of training (pure)."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from reslab.analysis.groups import Group, datasets_of
+from reslab.analysis.summary import schedule_epochs
+from reslab.presets import Preset, preset_of
+from reslab.published import Published, published
+
+FULL_SCHEDULE_IMAGES = 64_000 * 128
+"""Images seen in the paper's training: 64,000 iterations of 128 (He et al. 2016, section 4.2)."""
+
+ALMOST = 0.95
+"""Share of the paper's training from which on a schedule counts as its length."""
+
+Obstacle = Literal["unpublished", "unofficial", "part", "short"]
+
+
+def obstacle(group: Group) -> Obstacle | None:
+    """Return why published figures do not apply to a group; None where they do.
+
+    There are none of its networks on its images, the images are not the official ones, or only a part of them; "short"
+    is a schedule that is shorter than the paper's and that is all.
+    """
+    recipe, share = group.recipe, schedule_share(group)
+    if not published(dataset=recipe.dataset, family=recipe.family):
+        return "unpublished"
+    if group.fact("data_official") is False:
+        return "unofficial"
+    if recipe.train_share < 1:
+        return "part"
+    return "short" if share is not None and share < ALMOST else None
+
+
+def comparable(groups: Sequence[Group]) -> list[Group]:
+    """Return the groups that published figures apply to."""
+    return [group for group in groups if obstacle(group) is None]
+
+
+def is_full(group: Group) -> bool:
+    """Return whether a group is trained about as long as the paper's networks."""
+    share = schedule_share(group)
+    return share is not None and share >= ALMOST
+
+
+def shorter_preset(group: Group) -> Preset | None:
+    """Return the preset that a group is as it stands, where that is a shorter training with published figures."""
+    preset = preset_of(group.recipe)
+    if preset is None or obstacle(group) != "short" or papers_figure(group) is None:
+        return None
+    return preset
+
+
+def figures_of(group: Group, source: str | None = None) -> list[Published]:
+    """Return the published figures of a group's network and images."""
+    recipe = group.recipe
+    return published(
+        dataset=recipe.dataset, depth=recipe.depth, source=source, family=recipe.family, width=recipe.width
+    )
+
+
+def papers_figure(group: Group) -> Published | None:
+    """Return the paper's figure of a group's network and images, if it has one."""
+    return next(iter(figures_of(group, "paper")), None)
+
+
+def comparable_figures(groups: Sequence[Group]) -> list[Published]:
+    """Return the published figures of the networks of those groups that they apply to."""
+    return list(dict.fromkeys(one for group in comparable(groups) for one in figures_of(group)))
+
+
+def figures_varying(groups: Sequence[Group], varying: str) -> list[Published]:
+    """Return the figures of the tables that vary this, of the data sets of those groups that such figures apply to."""
+    return [one for dataset in datasets_of(comparable(groups)) for one in published(dataset=dataset, varying=varying)]
+
+
+def schedule_share(group: Group) -> float | None:
+    """Return the images seen in the whole schedule as a share of the paper's; None before any attempt."""
+    num_train = group.number("num_train")
+    places = schedule_epochs(group.recipe, num_train)
+    return places[2] * num_train / FULL_SCHEDULE_IMAGES if places and num_train else None
+
+
+def epochs_of(group: Group) -> float | None:
+    """Return the length of a group's schedule in epochs; None where that is not known."""
+    places = schedule_epochs(group.recipe, group.number("num_train"))
+    return None if places is None else round(places[2], 1)
