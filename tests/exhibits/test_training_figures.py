@@ -11,13 +11,20 @@ from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Figure, Prose, Row
 from reslab.exhibits.training_figures import effective_rate_figure, noise_figure, sharpness_figure
 from reslab.recipe import Run
+from reslab.studies.findings import Findings
 from reslab.studies.measured import effective, sharpness
+from reslab.studies.study import Study, Variant
 from reslab.studies.words import words_of
 from synthetic import Truth, small, write_diagnostics, write_run
 
 
 def _label(group: Group) -> str:
     return f"rate {group.recipe.learning_rate:g}"
+
+
+def _found(groups: list[Group]) -> Findings:
+    study = Study("rates", "Rates", "", "", tuple(Variant(one.label, one.recipe) for one in groups), (0,), "custom")
+    return Findings(study, groups, [], _label, _label, words_of("custom"))
 
 
 def _with_norms(root: Path, norms: dict[float, float]) -> list[Group]:
@@ -46,12 +53,10 @@ def test_effective_rates_are_rate_over_squared_norm(tmp_path: Path) -> None:
 
 
 def test_the_words_say_how_far_the_norms_even_out_the_rates(tmp_path: Path) -> None:
-    _, words = effective(
-        _with_norms(tmp_path / "even", {0.1: 10.0, 0.4: 20.0}), _label, words_of("depth"), ordered=True
-    )
+    _, words = effective(_found(_with_norms(tmp_path / "even", {0.1: 10.0, 0.4: 20.0})), ordered=True)
     assert isinstance(words, Prose)
     assert "the rates differ 4 times and the effective rates 1 times" in words.text
-    assert effective(_with_norms(tmp_path / "none", {}), _label, words_of("depth"), ordered=True) == []
+    assert effective(_found(_with_norms(tmp_path / "none", {})), ordered=True) == []
 
 
 def _measured(root: Path, diagnostic: str, epochs: dict[int, dict[str, float]], end: dict[str, float]) -> Group:
@@ -68,7 +73,7 @@ def test_curvature_is_beside_the_limit_of_its_epoch(tmp_path: Path) -> None:
         (6, 30.0, 38.0),
         (12, 19.0, 3800.0),
     ]
-    _, words = sharpness([group], _label, words_of("depth"))
+    _, words = sharpness(_found([group]), ordered=True)
     assert isinstance(words, Prose)
     assert "0.005 (rate 0.1 after epoch 12) to 0.79 (rate 0.1 after epoch 6)" in words.text
     assert group.diagnoses.values("curvature", "largest") == [19.0]  # tables of the end are of the end
@@ -95,4 +100,4 @@ def test_a_noise_scale_that_is_not_known_has_no_mark(tmp_path: Path) -> None:
 def test_what_was_measured_at_the_end_alone_has_no_course(tmp_path: Path) -> None:
     group = _measured(tmp_path, "curvature", {}, {"largest": 19.0, "stability_limit": 3800.0})
     assert sharpness_figure("s", [group], _label) is None
-    assert sharpness([group], _label, words_of("depth")) == []
+    assert sharpness(_found([group]), ordered=True) == []

@@ -113,8 +113,8 @@ def beside_ranges(found: Findings, theirs: Beside, label: Label) -> list[Block]:
         return []
     listed = "; ".join(f"{place} it with {listing(own)}" for place, own in places.items())
     epochs = sorted({one.window for one in known if one.window is not None})
-    theirs = listing(f"{first} to {last}" for first, last in epochs)
-    return [Prose(found.words("in-range", epochs=theirs, listed=listed))]
+    windows = listing(f"{first} to {last}" for first, last in epochs)
+    return [Prose(found.words("in-range", epochs=windows, listed=listed))]
 
 
 def not_compared(groups: Sequence[Group], words: Words) -> list[Block]:

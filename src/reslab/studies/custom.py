@@ -1,31 +1,12 @@
-"""A study of the user's own, as a TOML file has it.
+"""A study of the user's own, as a TOML file has it: see "A study of your own" in docs/studies.md.
 
-    name = "wide-batches"               # names the record and the place in the report
-    title = "Do wide batches hurt?"     # optional, as are all that follow up to [recipe]
-    question = "..."
-    expectation = "..."
-    preset = "assignment"
-    dataset = "cifar10"
-    depth = 20
-    epochs = 20                         # stretches the schedule
-    seeds = 3                           # or a list, as in [0, 1, 7]
-
-    [recipe]                            # fields of the recipe, the same for all variants
-    weight_decay = 5e-4
-
-    [vary]                              # a grid: every combination is a variant
-    batch_size = [64, 128, 256]
-
-    [[variants]]                        # or variants one by one; with a grid, each is combined with it
-    label = "plain"
-    family = "plain"
-
-`preset`, `dataset`, `depth` and `epochs` may stand in [vary] and [[variants]] too.
+`preset`, `dataset`, `depth` and `epochs` may stand in [vary] and [[variants]], too; a grid is combined with each of the
+variants.
 """
 
 import itertools
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +66,7 @@ def study_of(
 
     `default_precision` is that of a file that names none.  Raises `ResLabError` with the key and the allowed values.
     """
-    for key in content:
-        if key not in _KEYS:
-            raise ResLabError(
-                f"{key}: there is no such key{nearest(key, list(_KEYS))}; the keys are {', '.join(_KEYS)}"
-            )
+    check_keys("", content, _KEYS)
     texts = {key: text(content, key) for key in _TEXTS}
     name = texts["name"]
     if not NAME.fullmatch(name):
@@ -100,7 +77,7 @@ def study_of(
         raise ResLabError(f"name: {name!r} is one of ResLab's own; choose another")
     base = {**_BASE, **{key: content[key] for key in (*_BASE, "epochs") if key in content}}
     fixed = _table(content, "recipe")
-    _check_fields("[recipe]", fixed, written_fields())
+    check_keys("[recipe] ", fixed, written_fields(), "field")
     fixed |= recipe or {}
     if precision is not None:
         fixed["precision"] = precision
@@ -189,7 +166,7 @@ def _place(
 def grid_of(content: Mapping[str, Any]) -> dict[str, list[Any]]:
     """Return the grid of a file, [vary]: the values of each field; every combination is a variant."""
     grid = _table(content, "vary")
-    _check_fields("[vary]", grid, _VARIED)
+    check_keys("[vary] ", grid, _VARIED, "field")
     for key, values in grid.items():
         if not isinstance(values, list) or not values:
             allowed = f" of {', '.join(CHOICES[key])}" if key in CHOICES else ""
@@ -213,7 +190,7 @@ def _listed(content: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         if not isinstance(label, str) or not label.strip():
             raise ResLabError(f"[[variants]] number {number}: label: needed, some text")
         fields = {key: value for key, value in own.items() if key != "label"}
-        _check_fields(f"[[variants]] {label!r}", fields, _VARIED)
+        check_keys(f"[[variants]] {label!r} ", fields, _VARIED, "field")
         found.append((label.strip(), fields))
     return found
 
@@ -248,9 +225,9 @@ def _table(content: Mapping[str, Any], key: str) -> dict[str, Any]:
     return dict(value)
 
 
-def _check_fields(where: str, fields: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    for key in fields:
+def check_keys(where: str, table: Mapping[str, Any], known: Collection[str], noun: str = "key") -> None:
+    """Raise `ResLabError` for a key of a table that is none of the known ones; `where` the table stands comes first."""
+    for key in table:
         if key not in known:
-            raise ResLabError(
-                f"{where} {key}: there is no such field{nearest(key, list(known))}; the fields are {', '.join(known)}"
-            )
+            close, listed = nearest(key, list(known)), ", ".join(known)
+            raise ResLabError(f"{where}{key}: there is no such {noun}{close}; the {noun}s are {listed}")

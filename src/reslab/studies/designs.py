@@ -99,7 +99,7 @@ def study_of(
     *,
     diagnostics: tuple[str, ...] = (),
     diagnostics_during: tuple[str, ...] = (),
-    **values: str,
+    **values: object,
 ) -> Study:
     """Return the study of a question of ResLab's own: its words, with their values, and what it asks."""
     words = words_of(name)

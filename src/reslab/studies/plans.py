@@ -66,7 +66,7 @@ def assignment_plan() -> Plan:
 
 
 def _plan(content: Mapping[str, Any], given: Given) -> Plan:
-    _check_keys("", content, _PLAN)
+    custom.check_keys("", content, _PLAN)
     listed = content["studies"]
     if not isinstance(listed, list) or not listed or not all(isinstance(one, dict) for one in listed):
         raise ResLabError("studies: write each as a table under its own [[studies]] line")
@@ -101,7 +101,7 @@ def _places(listed: Sequence[Mapping[str, Any]], given: Given) -> dict[int, int]
 
 def _question(table: Mapping[str, Any], shared: Mapping[str, Any], given: Given, places: Mapping[int, int]) -> Study:
     """Return one of ResLab's own questions, as the plan has it."""
-    _check_keys("", table, _QUESTION)
+    custom.check_keys("", table, _QUESTION)
     name = table["study"]
     if name not in QUESTIONS:
         close = nearest(str(name), list(QUESTIONS))
@@ -161,11 +161,3 @@ def _datasets(said: Mapping[str, Any]) -> tuple[str, ...] | None:
     if not isinstance(listed, list) or not listed or not all(isinstance(name, str) for name in listed):
         raise ResLabError(f"dataset: must be a name in quotes or a list of names, not {value!r}")
     return tuple(listed)
-
-
-def _check_keys(where: str, table: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    for key in table:
-        if key not in known:
-            raise ResLabError(
-                f"{where}{key}: there is no such key{nearest(key, list(known))}; the keys are {', '.join(known)}"
-            )

@@ -57,7 +57,8 @@ def _pairs(own: Groups) -> Pairs:
     """Return each depth of a family with the next, the least with the greatest, and both families at each depth."""
     lines = [[group for group in own if group.recipe.family == family] for family in FAMILIES]
     pairs = [pair for line in lines for pair in (*pairwise(line), *([(line[0], line[-1])] if len(line) > 2 else []))]
-    return pairs + [pair for pair in product(*lines) if pair[0].recipe.depth == pair[1].recipe.depth]
+    plain, residual = lines
+    return pairs + [(first, second) for first, second in product(plain, residual) if _deeper(first, second) == 0]
 
 
 def _answers(found: Findings) -> list[Answer]:
@@ -88,12 +89,12 @@ def _ends(compared: Sequence[Compared], dataset: str) -> list[Compared]:
         families = {one.first.recipe.family, one.second.recipe.family}
         if one.first.recipe.dataset == dataset and len(families) == 1:
             family = families.pop()
-            found[family] = max(found.get(family, one), one, key=_deepened)
+            found[family] = max(found.get(family, one), one, key=lambda one: _deeper(one.first, one.second))
     return list(found.values())
 
 
-def _deepened(one: Compared) -> int:
-    return one.second.recipe.depth - one.first.recipe.depth
+def _deeper(first: Group, second: Group) -> int:
+    return second.recipe.depth - first.recipe.depth
 
 
 def _depth_words(one: Compared, words: Words) -> str:

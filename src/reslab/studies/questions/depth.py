@@ -166,7 +166,11 @@ def _control_words(groups: Groups, controls: Collection[Recipe], words: Words) -
     The pairs are corrected among themselves: what was asked of depth is resolved as well as without them.
     """
     by_recipe = {group.recipe: group for group in groups}
-    both = [(group, by_recipe.get(warmed)) for group in groups if (warmed := _with_warmup(group.recipe)) in controls]
+    both = [
+        (group, by_recipe.get(warmed))
+        for group in groups
+        if (warmed := _with_warmup(group.recipe)) is not None and warmed in controls
+    ]
     return [
         Prose(
             words(
