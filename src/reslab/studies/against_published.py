@@ -60,7 +60,7 @@ def against_published(found: Findings, *, told: bool = False) -> list[Block]:
     return [
         Heading(words("headings.published")),
         *([Bullets(tuple(items))] if items else []),
-        *([Prose("  ".join(notes))] if notes else []),
+        *map(Prose, notes),
         *tables,
         *(_protocol(alike, any(verdict.resolved for *_, verdict in judged), words) if alike else []),
     ]

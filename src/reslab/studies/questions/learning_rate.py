@@ -1,6 +1,6 @@
 """What does the learning rate do?  The assignment's section 4: ResNet-20 at a tenth to ten times the base rate."""
 
-from reslab.exhibits.factor_rows import Axis
+from reslab.exhibits.factor_rows import MEASURED, Axis
 from reslab.exhibits.wording import network_name, number
 from reslab.studies.against_published import beside_ranges
 from reslab.studies.designs import at_rate, bases, labelled, of_factor, study_of, where, with_base, with_network
@@ -28,6 +28,7 @@ def chapter(study: Study, words: Words) -> Chapter:
     """Return what is the learning rate's own in its chapter."""
     base = of_factor(study, "rate_times", 1)
     label = with_network(study, lambda group: f"rate {number(group.recipe.learning_rate)}")
+    several = len({variant.recipe.depth for variant in study.variants}) > 1
     theirs = varying("learning_rate", lambda group: group.recipe.learning_rate)
     return Chapter(
         words=words,
@@ -36,7 +37,7 @@ def chapter(study: Study, words: Words) -> Chapter:
         axis=Axis(
             words("axis"),
             lambda group: number(group.recipe.learning_rate),
-            lambda group: network_name(group.recipe),
+            lambda group: network_name(group.recipe) if several else MEASURED,
         ),
         published=theirs,
         sections=lambda found: beside_ranges(found, theirs, label),
