@@ -548,7 +548,7 @@ def test_an_estimate_made_on_a_busy_machine_says_so(reslab: Reslab, monkeypatch:
     idle = reslab(*ask)[1]
     assert "other work" not in idle
     monkeypatch.setattr("reslab.host.is_busy", lambda: True)  # what is remembered was measured on a quiet one
-    assert "once the machine is otherwise idle; it has other work now" in reslab(*ask)[1]
+    assert "; longer now, because the machine has other work" in reslab(*ask)[1]
     facts = json.loads(reslab(*ask, "--json")[1])
     assert facts["measured_on_busy_machine"] is False
     assert facts["busy"] is True

@@ -36,6 +36,7 @@ from reslab.session.asking import ask, ask_fitting
 from reslab.session.fitting import Fit, Size
 from reslab.session.planning import headed
 from reslab.session.work import HERE, RAY, SLURM, Outcome, Session, exit_code
+from reslab.studies.questions import QUESTIONS
 from reslab.training.schedule import parse_epochs
 
 SEQUENCE = "separated by commas"
@@ -45,8 +46,8 @@ def run(
     study: Annotated[
         str,
         Parameter(
-            help="A study's name (depth, learning-rate, epochs, data-size, batch-size, degradation, shortcuts, "
-            "fidelity), assignment for the first five together, or a TOML file of your own (a study or a plan)."
+            help=f"A study's name ({', '.join(QUESTIONS)}), assignment for the first five together, or a TOML file of "
+            "your own (a study or a plan)."
         ),
     ],
     *more: Annotated[str, Parameter(show=False)],

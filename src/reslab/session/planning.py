@@ -120,13 +120,13 @@ class Outlook:
     def words(self) -> str:
         """The plan in one line."""
         shared = f" ({self.plan.num_shared} more are shared between studies)" if self.plan.num_shared else ""
-        busy = " once the machine is otherwise idle; it has other work now" if self.is_busy else ""
+        why = f", {duration(self.why_seconds)} of it for the why" if self.why_seconds >= 1 else ""
+        busy = "; longer now, because the machine has other work" if self.is_busy else ""
         if self.on_busy_machine:
-            busy = " (measured while the machine had other work; less without it)"
-        why = f", of which {duration(self.why_seconds)} for the why" if self.why_seconds >= 1 else ""
+            busy = "; measured while the machine had other work, so less without it"
         return (
             f"{headed(self.plan.title)} {self.num_to_train} of {len(self.planned)} runs to train{shared}, "
-            f"{self.jobs} at a time; about {duration(self.seconds)}{why}{busy}, {size(self.disk_bytes)} of disk"
+            f"{self.jobs} at a time; {size(self.disk_bytes)} of disk; about {duration(self.seconds)}{why}{busy}"
         )
 
     def table(self) -> tuple[list[str], list[list[str]]]:
