@@ -1,4 +1,4 @@
-"""Figures along the training: effective rates are rate / norm², and limits are those of the rate then in force."""
+"""Figures along the training: effective rates are rate / ((1 - momentum) norm²), and limits are those of the rate then in force."""
 
 import json
 from pathlib import Path
@@ -43,12 +43,12 @@ def _rows(figure: Figure | None) -> list[Row]:
     return next(iter(figure.panels[0].datasets.values()))
 
 
-def test_effective_rates_are_rate_over_squared_norm(tmp_path: Path) -> None:
+def test_effective_rates_are_summed_steps_over_squared_norm(tmp_path: Path) -> None:
     groups = _with_norms(tmp_path, {0.1: 10.0, 0.4: 20.0})
-    assert effective_rates(groups[0])["mean"][0] == pytest.approx(0.001)
+    assert effective_rates(groups[0])["mean"][0] == pytest.approx(0.1 / (1 - 0.9) / 10**2)
     rows = _rows(effective_rate_figure("effective", groups, _label))
     assert {row["label"] for row in rows} == {"rate 0.1", "rate 0.4"}
-    assert {row["value"] for row in rows} == {0.001, 0.0001, 0.00001}  # the norms make equal of rates that are not
+    assert {row["value"] for row in rows} == {0.01, 0.001, 0.0001}  # the norms make equal of rates that are not
     assert effective_rate_figure("effective", groups[-1:], _label) is None
 
 

@@ -1,9 +1,12 @@
 """Words of chapters: those of a user come before ResLab's, and no text is without use or value."""
 
 import re
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import test_chapters
 from chapter_words import words_of as text_of
 
 import reslab.studies
@@ -14,7 +17,7 @@ from reslab.report.compose import compose
 from reslab.session.work import Session
 from reslab.studies import questions, words
 from reslab.studies.asked import record
-from reslab.studies.catalogue import ask, chapter_of, reworded
+from reslab.studies.catalogue import CHAPTERS, ask, chapter_of, reworded
 from reslab.studies.chapter import find
 from reslab.studies.chapter import write as write_chapter
 from reslab.studies.questions import QUESTIONS
@@ -135,13 +138,16 @@ def test_the_question_in_the_documents_is_two_files_and_a_chapter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = (Path(__file__).parents[2] / "docs" / "studies.md").read_text()
-    code, told = re.findall(r"^`momentum\.(?:py|toml)`:\n\n```\w+\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    text = text[text.index("## A question of ResLab's own") :]
+    code, told, own_test = re.findall(r"^```\w+\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     (tmp_path / "momentum.py").write_text(code)
     (tmp_path / "momentum.toml").write_text(told)
-    monkeypatch.setattr(questions, "__path__", [*questions.__path__, str(tmp_path)])
+    monkeypatch.setattr(questions, "__path__", [str(tmp_path), *questions.__path__])
+    monkeypatch.delitem(sys.modules, f"{questions.__name__}.momentum", raising=False)
     monkeypatch.setattr(words, "_QUESTIONS", tmp_path)
     found = questions.discovered()
-    assert list(found) == [*QUESTIONS, "momentum"]
+    assert found.keys() == {*QUESTIONS, "momentum"}
+    assert found["momentum"].ask(replace(OPTIONS, preset="hysts")).variants[0].recipe.nesterov is False
     study = found["momentum"].ask(OPTIONS)
     for run in study.runs():
         write_run(tmp_path / "runs", run, Truth(30.0 - 20 * run.recipe.momentum, 1.0, 0.1))
@@ -150,7 +156,11 @@ def test_the_question_in_the_documents_is_two_files_and_a_chapter(
     text = text_of(blocks)
     assert text.startswith("How do the errors change with the momentum")
     assert "better with momentum 0.99 than with 0.9, worse with 0 and 0.5" in text, text
-    assert "up to 100 here" in text
+    monkeypatch.setitem(QUESTIONS, "momentum", found["momentum"])
+    monkeypatch.setitem(CHAPTERS, "momentum", found["momentum"].chapter)
+    names = dict(vars(test_chapters))
+    exec(own_test, names)
+    names["test_the_momentum_of_the_lowest_training_error_is_named"](tmp_path / "own")
 
 
 def test_a_text_may_depend_on_its_values(tmp_path: Path) -> None:

@@ -30,9 +30,14 @@ def full_test_error(group: Group) -> Summary:
 
 
 def effective_rates(group: Group) -> pl.DataFrame:
-    """Return epoch and mean of rate / norm² over the runs that curves are drawn from, where both were recorded."""
+    """Return epoch and mean of rate / ((1 - momentum) norm²) over the runs of the curves, where both were recorded.
+
+    With SGD the steps along a constant gradient add up to rate / (1 - momentum); other optimisers' rates stand alone.
+    """
+    summed = 1 - group.recipe.momentum if group.recipe.optimiser == "sgd" else 1.0
     epochs = group.drawn_epochs.filter((pl.col("weight_norm") > 0) & (pl.col("rate") > 0))
-    return mean_curve(epochs.with_columns(effective=pl.col("rate") / pl.col("weight_norm") ** 2), "effective")
+    effective = pl.col("rate") / (summed * pl.col("weight_norm") ** 2)
+    return mean_curve(epochs.with_columns(effective=effective), "effective")
 
 
 def has_effective_rates(group: Group) -> bool:

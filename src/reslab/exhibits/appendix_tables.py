@@ -40,9 +40,9 @@ def epoch_table(key: str, groups: Sequence[Group], label: Label) -> Table | None
                     "Runs": label(group),
                     "n": of_asked(group),
                     "Last epoch (%)": spread(found.last),
-                    "Epochs": f"{number(window.first)} to {number(window.last)}" if window else None,
+                    "Epochs": _range(number(window.first), number(window.last)) if window else None,
                     "Mean of these (%)": points(figures.mean) if figures else None,
-                    "Their range (%)": f"{points(figures.low)} to {points(figures.high)}" if figures else None,
+                    "Their range (%)": _range(points(figures.low), points(figures.high)) if figures else None,
                     "Best on the hold-out (%)": spread(found.chosen),
                     "Best on the test set (%)": spread(found.best),
                     "Best epoch": None if found.best_epoch is None else number(round(found.best_epoch)),
@@ -51,6 +51,10 @@ def epoch_table(key: str, groups: Sequence[Group], label: Label) -> Table | None
             )
     held = any(row["Best on the hold-out (%)"] for row in rows)
     return table_of(key, titled("epochs", over=over_seeds(groups), held=held), rows)
+
+
+def _range(low: str, high: str) -> str:
+    return " to ".join(dict.fromkeys((low, high)))
 
 
 def step_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:

@@ -14,7 +14,7 @@ from reslab.exhibits.wording import Label, dataset_name
 
 @unchecked
 def effective_rate_figure(key: str, groups: Sequence[Group], label: Label, *, ordered: bool = False) -> Figure | None:
-    """Return rate / (norm of the weights)² against the epoch, means over the seeds; None unless two have it."""
+    """Return effective rates against the epoch, means over the seeds; None unless two have it."""
     recorded = [group for group in groups if group.has_result and has_effective_rates(group)]
     if len(recorded) < 2:
         return None
@@ -32,7 +32,7 @@ def effective_rate_figure(key: str, groups: Sequence[Group], label: Label, *, or
         line = rows_of(name).mark_line(strokeWidth=1.6)
         line = line.encode(
             x=epoch_axis(max(row["epoch"] for row in rows)),
-            y=log_y("value", "Rate / norm²", [row["value"] for row in rows]),
+            y=log_y("value", "Effective rate", [row["value"] for row in rows]),
             color=looks.colour([*map(label, own)]),
             tooltip=tips({"runs": "label:N", "epoch": "epoch:Q", "value": "value:Q|.3~g"}),
         )

@@ -20,8 +20,12 @@ def curve_features(done: Sequence[Group], label: Label, words: Words) -> list[Bl
         "curves.text",
         gradual=any(group.recipe.schedule != "step" for group in done),
         drops=[
-            _drop([own[place] for own in steps if len(own) > place], place) for place in range(max(map(len, steps)))
+            _drop(found, place)
+            for place in range(max(map(len, steps)))
+            for found in [[own[place] for own in steps if len(own) > place]]
+            if min(change.epoch for change, _ in found) > 1  # after a single epoch all falls are those of learning
         ],
+        steady=not any(steps),
         at_chance="; ".join(_at_chance(done, label, words)),
         moved=[_range([pair[place] for pair in unrest]) for place in (0, 1)] if unrest else [],
         measured=len(unrest),

@@ -13,6 +13,7 @@ from reslab.exhibits.training_figures import effective_rate_figure, noise_figure
 from reslab.exhibits.why_figures import MOST_SURFACES, responses_figure, surface_figure
 from reslab.exhibits.why_tables import curvature_table, noise_table
 from reslab.exhibits.wording import dataset_name, evenly, listing
+from reslab.recipe import Recipe, vary
 from reslab.studies.findings import Findings
 from reslab.studies.vanishing import gradients
 
@@ -102,6 +103,7 @@ def _curvature(found: Findings, *, ordered: bool) -> list[Block]:
         ends=[(f"{share:.2g}", name) for share, name in sorted({min(shares), max(shares)})] if shares else [],
         below=bool(shares) and max(shares)[0] < 1,
         during=bool(during),
+        rates=len({group.recipe.learning_rate for group in found.groups}),
         flatter=len(shares) > 1 and _flatter(found.groups),
     )
     return [table, *([Prose(text)] if shares else []), *during]
@@ -129,12 +131,12 @@ def sharpness(found: Findings, *, ordered: bool) -> list[Block]:
 
 
 def _flatter(groups: Sequence[Group]) -> bool:
-    """Return whether three rates or more of each network end the less curved, the higher the rate."""
-    lines: dict[tuple[str, int], dict[float, float]] = {}
+    """Return whether three rates or more of each recipe end the less curved, the higher the rate."""
+    lines: dict[Recipe, dict[float, float]] = {}
     for group in groups:
         largest, recipe = figure_of(group, "curvature", "largest").mean, group.recipe
         if largest is not None:
-            lines.setdefault((recipe.dataset, recipe.depth), {})[recipe.learning_rate] = largest
+            lines.setdefault(vary(recipe, learning_rate=1.0), {})[recipe.learning_rate] = largest
     ordered = [[line[rate] for rate in sorted(line)] for line in lines.values()]
     return all(len(line) > 2 and all(low > high for low, high in pairwise(line)) for line in ordered)
 
