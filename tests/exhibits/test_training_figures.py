@@ -1,4 +1,4 @@
-"""Figures along the training: effective rates are rate / ((1 - momentum) norm²), and limits are those of the rate then in force."""
+"""Figures along the training: effective rates are summed steps over norm²; limits are of the rate then in force."""
 
 import json
 from pathlib import Path
