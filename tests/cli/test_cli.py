@@ -469,7 +469,7 @@ def test_a_long_plan_is_told_by_study_and_seed_and_run_by_run_only_where_asked(r
     ask = ["run", "depth", "learning-rate", "--dataset", "digits", "--epochs", "2", "--precision", "fp32", "--dry-run"]
     code, out, _ = reslab(*ask)
     assert code == 0
-    assert "of which" in out
+    assert " of it for the why" in out
     assert "--all lists the 30 runs" in out
     header = next(line for line in out.splitlines() if line.startswith("study"))
     assert header.split("  ")[0] == "study"
