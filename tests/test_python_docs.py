@@ -9,6 +9,7 @@ TEXT = (Path(__file__).parents[1] / "docs" / "python.md").read_text()
 SNIPPETS = re.findall(r"^```python\n(.*?)^```", TEXT, flags=re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.deep
 @pytest.mark.usefixtures("empty_cache", "torch_settings")
 def test_every_snippet_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -81,6 +81,7 @@ print(json.dumps(found))
 """Starts the verbs as forks of one process, which has imported what they need."""
 
 
+@pytest.mark.deep
 def test_no_verb_minds_a_reader_that_has_left(folder: Path) -> None:
     """In turn, standard output is shut with and without buffering, and both outputs are."""
     ways = [(["stdout"], True), (["stdout"], False), (["stdout", "stderr"], True)]

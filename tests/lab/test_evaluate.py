@@ -299,6 +299,7 @@ def test_a_network_with_the_norm_first_is_told_by_its_weights(tmp_path: Path, na
     assert (found.decided["family"], found.decided["network"]) == ("the file", "the file")
 
 
+@pytest.mark.deep
 def test_weights_of_a_wide_network_are_measured_as_its_run_is(tmp_path: Path) -> None:
     what = ["--family", "wide", "--depth", "10", "--width", "2", "--dropout", "0.2", "--epochs", "1"]
     rest = ["--dataset", "digits", "--precision", "fp32", "--threads", "1", "--runs", str(tmp_path / "runs")]

@@ -63,7 +63,7 @@ def names(files: RunFiles) -> list[str]:
     return sorted(path.relative_to(files.path).as_posix() for path in files.path.rglob("*"))
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", [pytest.param("fp32", marks=pytest.mark.deep), "bf16"])
 def test_killed_at_random_instants(zygote: Zygote, tmp_path: Path, precision: str) -> None:
     recipe = small(3, precision=precision)
     undisturbed = make(tmp_path / "undisturbed", recipe)
@@ -107,7 +107,7 @@ def test_killed_at_random_instants(zygote: Zygote, tmp_path: Path, precision: st
     assert len(resumed) >= 4, f"all attempts began at {resumed}"
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.deep)])
 def test_killed_at_random_changes_of_the_disk(
     zygote: Zygote, undisturbed: Undisturbed, tmp_path: Path, seed: int
 ) -> None:

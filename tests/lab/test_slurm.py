@@ -46,6 +46,7 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., N
     return make
 
 
+@pytest.mark.deep
 def test_an_array_trains_the_runs_wherever_their_folder_is(tmp_path: Path, commands: Callable[..., None]) -> None:
     commands(sbatch=SBATCH, squeue=NOTHING_QUEUED)
     root, events, said = tmp_path / "runs of o'Brien $HOME", list[Event](), list[str]()

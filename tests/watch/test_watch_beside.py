@@ -115,7 +115,7 @@ def test_the_page_shows_the_run_and_ends_with_it(tmp_path: Path) -> None:
 def test_ctrl_c_stops_the_training_and_the_page_shows_it(tmp_path: Path) -> None:
     with training(tmp_path, "--epochs", "500") as (process, said):
         address = until(lambda: address_in(said.read_text()))
-        until(lambda: "epoch 1/500" in said.read_text())
+        until(lambda: re.search(r"epoch \d+/500", said.read_text()))  # not each epoch has a line
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(SECONDS) == 130
         assert is_gone(address)

@@ -190,8 +190,13 @@ def test_by_keyboard_alone(page: Any) -> None:
     assert not page.problems
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [400, 1200])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (400, "dark"),
+        *(pytest.param(*one, marks=pytest.mark.deep) for one in [(400, "light"), (1200, "light"), (1200, "dark")]),
+    ],
+)
 def test_axe_finds_nothing_serious(page: Any, width: int, scheme: str) -> None:
     axe = pytest.importorskip("axe_core_python.sync_playwright").Axe()
     page.set_viewport_size({"width": width, "height": 800})
@@ -249,6 +254,7 @@ def test_a_hidden_tab_is_paused(page: Any, root: Path) -> None:
     page.locator("section[data-key=other-runs]").wait_for()
 
 
+@pytest.mark.deep
 def test_eight_pages_of_one_browser_are_all_live(page: Any, root: Path) -> None:
     """A browser opens six connections to a host: a stream for each page would leave none for the seventh."""
     pages = [page.context.new_page() for _ in range(8)]

@@ -130,6 +130,7 @@ def test_the_page_works_under_a_path(browser: Any, root: Path, strips: bool) -> 
         assert not problems(page)
 
 
+@pytest.mark.deep
 def test_the_report_is_written_through_a_proxy(browser: Any, root: Path) -> None:
     with through(browser, root, prefix=PREFIX) as (served, page):
         page.goto(token(served))

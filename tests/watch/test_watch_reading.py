@@ -19,7 +19,7 @@ from reslab.watch.blocks import finite
 from reslab.watch.curve import MOST_ROWS, Curve
 from reslab.watch.holding import Holding
 from reslab.watch.laboratory import Laboratory
-from reslab.watch.pages import scores_values, study_values, study_version
+from reslab.watch.pages import scores_values, scores_version, study_values, study_version
 from reslab.watch.plan import plan_values
 from reslab.watch.reading import Watched
 from synthetic import Truth, write_run
@@ -212,6 +212,18 @@ def test_who_looks_is_in_no_trainers_way(root: Path, listed: Path) -> None:
         assert not Holding(listed).holds(folder)
         with locks.hold(folder):
             assert Holding(listed).holds(folder)
+
+
+@pytest.mark.parametrize("stop_after", [None, 1])
+def test_a_folder_of_no_or_one_unfinished_run_has_every_answer(tmp_path: Path, stop_after: int | None) -> None:
+    if stop_after is not None:
+        write_run(tmp_path, Run(SHALLOW, 0), Truth(3.0, 1.0), stop_after=stop_after)
+    laboratory = Laboratory(tmp_path)
+    laboratory.look()
+    assert scores_version(laboratory) == laboratory.states_version
+    assert scores_values(laboratory) == {"rows": []}
+    for study in laboratory.studies:
+        assert study_version(laboratory, study.name) <= laboratory.version
 
 
 def test_runs_and_studies_come_and_go(root: Path) -> None:

@@ -165,7 +165,7 @@ class Laboratory:
 
     def version_of(self, runs: Iterable[str]) -> int:
         """Return the version at which one of these runs last changed, or the state of any."""
-        return max(self.states_version, *(self._versions.get(run_id, 0) for run_id in runs))
+        return max([self.states_version, *(self._versions.get(run_id, 0) for run_id in runs)])
 
     def tables(self) -> Tables:
         """Return the tidy tables of all runs, as `read_tables` has them but for predictions."""
