@@ -55,5 +55,9 @@ class LockedError(ResLabError):
     exit_code = 8
 
 
+class NothingToReportError(ResLabError):
+    """No run has an epoch yet, and a report that has some would be written over."""
+
+
 class ReplacedError(ResLabError):
     """The folder of a run was removed or replaced while it was trained."""

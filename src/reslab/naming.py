@@ -84,6 +84,12 @@ def recipe_name(recipe: Recipe) -> str:
     return ", ".join([*parts, *(_words(name, getattr(recipe, name)) for name in _changed(recipe, base))])
 
 
+def as_preset(recipe: Recipe) -> tuple[str, Recipe]:
+    """Return the preset that a recipe is nearest to, and its recipe of the same network and length in epochs."""
+    name, base = _nearest(recipe)
+    return name, _stretched(base, recipe.length) if _is_longer(recipe, base) else base
+
+
 def _nearest(recipe: Recipe) -> tuple[str, Recipe]:
     """Return the preset from which a recipe differs in the fewest fields, and its recipe of the same network."""
     found: list[tuple[int, str, Recipe]] = []

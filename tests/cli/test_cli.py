@@ -23,6 +23,7 @@ from reslab.cli import COMMANDS, DATA_COMMANDS, app, main
 from reslab.lab.store import RunFiles, run_files
 from reslab.presets import preset_recipe
 from reslab.recipe import Run, stretch, vary, written_fields
+from synthetic import Truth, small, write_run
 
 ROOT = Path(__file__).parents[2]
 TINY = ["--dataset", "digits", "--depth", "8", "--epochs", "1", "--precision", "fp32", "--threads", "1"]
@@ -708,6 +709,18 @@ def test_out_of_time_is_not_done(reslab: Reslab) -> None:
     code, out, _ = reslab(*ask, "--time-limit", "0")
     assert "1 pending" in out
     assert code == 130
+
+
+def test_out_of_time_before_the_first_epoch_leaves_the_report_that_is_there(reslab: Reslab, tmp_path: Path) -> None:
+    write_run(tmp_path / "others", Run(small(8)), Truth(3.0, 1.0))
+    out = tmp_path / "report"
+    assert reslab("report", "--runs", str(tmp_path / "others"), "--out", str(out), "--figures", "svg")[0] == 0
+    page = (out / "index.html").read_bytes()
+    ask = ["run", "depth", "--dataset", "digits", "--depths", "8", "--epochs", "1", "--seeds", "1", "--out", str(out)]
+    code, said, err = reslab(*ask, "--time-limit", "0")
+    assert (code, "Report:" in said) == (130, False)
+    assert "remark: there is nothing to report in " in err
+    assert (out / "index.html").read_bytes() == page
 
 
 def test_what_another_process_held_and_left_is_not_done(reslab: Reslab, monkeypatch: pytest.MonkeyPatch) -> None:

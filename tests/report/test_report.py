@@ -184,6 +184,25 @@ def test_nothing_run_still_gives_a_report_that_says_what_to_run(tmp_path: Path, 
     assert files.pdf.read_bytes().startswith(b"%PDF")
 
 
+@pytest.mark.parametrize("what", ["empty", "missing", "not begun", "unreadable"])
+def test_a_report_with_results_is_not_replaced_by_one_without(
+    runs: Path, written: ReportFiles, tmp_path: Path, what: str
+) -> None:
+    root, out = tmp_path / "none", shutil.copytree(written.html.parent, tmp_path / "report")
+    if what != "missing":
+        root.mkdir()
+    if what == "not begun":
+        record(root, depth.ask(Options(datasets=("digits",), depths=(8,), seeds=2)))
+    if what == "unreadable":
+        write_run(root, Run(small(8)), Truth(3.0, 1.0))
+        (root / small(8).id / "seed0" / "run.json").write_text("{")
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with pytest.raises(ResLabError, match=r"nothing to report in .*none: .*the report in .* stays as it is") as caught:
+        write_report(root, out)
+    assert ("run.json is damaged" in str(caught.value)) == (what == "unreadable")
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
 def test_a_study_asked_and_not_yet_begun(tmp_path: Path) -> None:
     record(tmp_path, depth.ask(Options(datasets=("digits",), depths=(8,), seeds=2)))
     page = render_html(compose(tmp_path), draw(charts(compose(tmp_path))))

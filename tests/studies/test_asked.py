@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from reslab.analysis.tidy import read_tables
 from reslab.files import read_json, signed, write_json
+from reslab.recipe import Run
 from reslab.studies.asked import record, recorded
-from reslab.studies.study import Study, Variant
-from synthetic import small
+from reslab.studies.earlier import asked_earlier, replaced
+from reslab.studies.other_runs import others
+from reslab.studies.study import Plan, Study, Variant
+from synthetic import Truth, small, write_run
 
 STUDY = Study(
     "mine",
@@ -46,6 +50,44 @@ def test_the_last_question_of_a_name_stays(tmp_path: Path) -> None:
     later = Study("mine", "Another", "", "", (Variant("c", small(20)),), (0,), "custom")
     record(tmp_path, later)
     assert recorded(tmp_path) == ([later], ())
+
+
+def test_runs_that_a_study_no_longer_asks_for_are_told_and_kept_in_mind(tmp_path: Path) -> None:
+    record(tmp_path, STUDY)
+    fewer = replace(STUDY, variants=STUDY.variants[:1], seeds=(0,))
+    plan = Plan("mine", "", (fewer,))
+    assert list(replaced(tmp_path, plan, [STUDY])) == []  # none of them is there
+    for run in STUDY.runs():
+        write_run(tmp_path, run, Truth(3.0, 1.0))
+    (words,) = replaced(tmp_path, plan, [STUDY])
+    assert "the study mine asked for three runs before (ResNet-8, digits, paper, 12 epochs" in words
+    assert "; seeds 0, 1 and 4); now it asks for one, and leaves out two that " in words
+    assert "The report shows them under Other runs." in words
+    other = replace(STUDY, name="other", variants=STUDY.variants[1:])
+    assert "The report shows one of them under" in next(replaced(tmp_path, plan, [STUDY, other]))
+    record(tmp_path, fewer)
+    record(tmp_path, replace(fewer, seeds=(1,)))
+    assert asked_earlier(tmp_path) == dict.fromkeys((run.id for run in STUDY.runs()), "mine")
+    assert list(replaced(tmp_path, Plan("mine", "", (STUDY,)), [fewer])) == []  # asked as before
+    assert recorded(tmp_path)[0] == [replace(fewer, seeds=(1,))]
+
+
+def test_other_runs_say_why_they_are_there(tmp_path: Path) -> None:
+    for run in (*STUDY.runs(), Run(small(20), 7)):
+        write_run(tmp_path, run, Truth(3.0, 1.0))
+    record(tmp_path, STUDY)
+    fewer = replace(STUDY, variants=STUDY.variants[:1])
+    record(tmp_path, fewer)
+    found = others(read_tables(tmp_path), [fewer], asked_earlier(tmp_path))
+    assert found is not None
+    assert found.question == (
+        "The study mine asked for one of these two runs earlier, but not when it was asked last.  "
+        "No study in this folder asks for the other: it comes from reslab train or reslab pull, "
+        "or from a study whose record is gone."
+    )
+    assert [variant.label for variant in found.variants] == ["ResNet-14", "ResNet-20"]
+    (tmp_path / "studies" / "earlier" / "mine.json").write_text("{")
+    assert asked_earlier(tmp_path) == {}
 
 
 def test_nothing_recorded_is_an_empty_list(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from chapter_words import chapter_of
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Block, Bullets, Figure, Heading, Note, Prose, Table
 from reslab.presets import preset_recipe
-from reslab.recipe import Recipe, Run, vary
-from reslab.studies.questions.own import labels, others
+from reslab.recipe import Recipe, Run, stretch, vary
+from reslab.studies.labels import labels
+from reslab.studies.other_runs import others
 from reslab.studies.study import Study, Variant
 from reslab.studies.words import words_of as texts_of
 from synthetic import Truth, small, write_run
@@ -192,3 +193,20 @@ def test_a_changed_preset_or_one_without_a_published_figure_stands_beside_none(t
         words, tables = _fast(tmp_path / str(place), other, seeds=1)
         assert not [text for text in words if "the paper's 8.75" in text]
         assert not [table for table in tables if table.key.startswith("published")]
+
+
+def test_labels_tell_a_schedule_by_its_length_and_a_preset_by_its_name() -> None:
+    short, long = (stretch(preset_recipe("assignment", dataset="digits", depth=8), epochs) for epochs in (2, 4))
+    odd = vary(short, first_drop=0.5)
+    assert labels([short, long]) == ["ResNet-8, 2 epochs", "ResNet-8, 4 epochs"]
+    assert labels([short], beside=[long]) == ["ResNet-8, 2 epochs"]
+    assert labels([short]) == ["ResNet-8"]
+    assert labels([short, long, odd]) == [
+        "ResNet-8, 2 epochs",
+        "ResNet-8, 4 epochs",
+        "ResNet-8, 2 epochs, first drop 0.5",
+    ]
+    fast = stretch(preset_recipe("fast", dataset="digits", depth=8), 2)
+    assert labels([short, fast, vary(fast, momentum=0.8)])[:2] == ["ResNet-8, assignment", "ResNet-8, fast"]
+    halves = [vary(short, precision=precision) for precision in ("fp32", "bf16")]
+    assert labels(halves) == ["ResNet-8, precision fp32", "ResNet-8, precision bf16"]

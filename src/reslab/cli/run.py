@@ -5,7 +5,7 @@ import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -27,7 +27,7 @@ from reslab.cli.flags import (
 from reslab.cli.lists import names as listed
 from reslab.cli.lists import whole_numbers
 from reslab.cli.plan_words import announce, show_plan
-from reslab.errors import ResLabError
+from reslab.errors import NothingToReportError, ResLabError
 from reslab.lab.places import absolute
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
@@ -38,6 +38,9 @@ from reslab.session.planning import headed
 from reslab.session.work import HERE, RAY, SLURM, Outcome, Session, exit_code
 from reslab.studies.questions import QUESTIONS
 from reslab.training.schedule import parse_epochs
+
+if TYPE_CHECKING:
+    from reslab.report.write import ReportFiles
 
 SEQUENCE = "separated by commas"
 
@@ -239,13 +242,22 @@ def run(
                 return INTERRUPTED
         session.push()
         found = session.outcome(stop)
-        written = None if no_report else session.report(out, title=title, author=author)
+        written = None if no_report else _report(session, out, title=title, author=author)
     page = None if written is None else written.html
     if json:
         print_json({"study": asked.name, "runs": found.statuses, "report": None if page is None else str(page)})
     else:
         _conclude(runs, found, session.names, page)
     return exit_code(found, ok=OK, failed=SOME_FAILED, interrupted=INTERRUPTED)
+
+
+def _report(session: Session, out: Path, *, title: str | None, author: str | None) -> "ReportFiles | None":
+    """Write the report; None, and why, where that would put an empty one in place of one with results."""
+    try:
+        return session.report(out, title=title, author=author)
+    except NothingToReportError as error:
+        aside(f"remark: {error}")
+        return None
 
 
 def _page(runs: Path, out: Path, *, shown: bool) -> contextlib.AbstractContextManager[None]:

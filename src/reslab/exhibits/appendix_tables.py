@@ -53,8 +53,8 @@ def epoch_table(key: str, groups: Sequence[Group], label: Label) -> Table | None
     return table_of(key, titled("epochs", over=over_seeds(groups), held=held), rows)
 
 
-def _range(low: str, high: str) -> str:
-    return " to ".join(dict.fromkeys((low, high)))
+def _range(low: str | None, high: str | None) -> str:
+    return " to ".join(dict.fromkeys(end for end in (low, high) if end is not None))
 
 
 def step_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:

@@ -21,10 +21,11 @@ from reslab.report.repeated import said_once
 from reslab.studies.asked import record_path, recorded
 from reslab.studies.catalogue import CHAPTERS, chapter_of, reworded
 from reslab.studies.chapter import answers, find, strip, write
+from reslab.studies.earlier import asked_earlier
 from reslab.studies.opening import Entry, opening
+from reslab.studies.other_runs import others
 from reslab.studies.plans import assignment_plan
 from reslab.studies.questions import QUESTIONS
-from reslab.studies.questions.own import others
 from reslab.studies.study import Study
 
 
@@ -47,7 +48,7 @@ def compose(
         if problem.path.stem in (names or ()):
             raise ResLabError(problem.message)
     tables = replace(tables, problems=(*tables.problems, *unusable))
-    beside = others(tables, asked)
+    beside = others(tables, asked, asked_earlier(runs_root))
     studies = [*asked, *([beside] if beside is not None else [])]
     if names is not None:
         studies = _named(_members(names, studies), studies, runs_root)

@@ -54,6 +54,15 @@ def check_place(out: Path, names: Iterable[str] = TEXTS) -> None:
         )
 
 
+def has_figures(out: Path) -> bool:
+    """Return whether a report of ours with figures is there: one of runs that had begun."""
+    try:
+        ours = _BRAND in (out / "index.html").read_text(errors="replace")
+    except OSError:
+        return False
+    return ours and any((out / "figures").glob("*.svg"))
+
+
 def pictures_before(out: Path) -> dict[tuple[str, str], bytes]:
     """Return the pictures of an earlier report by the fingerprint of what each was drawn from, and its format.
 

@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from reslab.errors import ResLabError
+from reslab.errors import NothingToReportError, ResLabError
+from reslab.exhibits.wording import listing
 from reslab.report.compose import compose
-from reslab.report.existing_files import TEXTS, check_place, pictures_before, write_files
+from reslab.report.existing_files import TEXTS, check_place, has_figures, pictures_before, write_files
 from reslab.report.exports import tables_as_files
 from reslab.report.html import render_html
 from reslab.report.markdown import render_markdown
@@ -46,6 +47,7 @@ def write_report(
     `studies` names what to report on; None means every study that was asked, and the runs beside them.  `formats` are
     those of the figures; SVG is always among them.  The same run directories give the same files, byte for byte.
     Files of an earlier report that this one does not have are removed, if nobody has changed them.  Raises
+    `NothingToReportError` where no run has an epoch yet and an earlier report has figures: it stays as it is.  Raises
     `ResLabError` for a study that was never asked, a format that there is not, or a folder that cannot be written,
     holds files of somebody else's under these names, or an edited report.
     """
@@ -56,6 +58,8 @@ def write_report(
     wanted = [name for name in FORMATS if name == "svg" or name in formats]
     document = compose(runs_root, studies, title=title, author=author, data_root=data_root)
     specifications = charts(document)
+    if not specifications and has_figures(out):
+        raise NothingToReportError(_nothing_words(runs_root, out, studies, document.left_out))
     drawn_from = {
         f"figures/{name}.{form}": fingerprint(chart) for name, chart in specifications.items() for form in wanted
     }
@@ -82,3 +86,12 @@ def write_report(
         ) from error
     figures = tuple(out / "figures" / f"{name}.svg" for name in pictures)
     return ReportFiles(out / "index.html", out / "report.md", out / "report.pdf", figures, document.left_out)
+
+
+def _nothing_words(root: Path, out: Path, studies: Sequence[str] | None, left_out: Sequence[str]) -> str:
+    of = f" of {listing(studies)}" if studies else ""
+    unread = f"  Left out: {'; '.join(left_out)}." if left_out else ""
+    return (
+        f"there is nothing to report{of} in {root}: no run has an epoch yet; the report in {out} stays as it is.  "
+        f"Give the folder of its runs with --runs, or another folder for this report with --out.{unread}"
+    )

@@ -15,7 +15,7 @@ from reslab.session.display import Bundle, ShownFigure, bundle, html_table, text
 from reslab.session.progress import aside
 from reslab.session.run import Run
 from reslab.studies.catalogue import chapter_of
-from reslab.studies.questions import own
+from reslab.studies.other_runs import others
 
 if TYPE_CHECKING:
     import polars as pl
@@ -111,7 +111,7 @@ class Runs(Mapping[str, Run]):
         if figure not in ("test", "train"):
             raise ResLabError(f"plot draws test or train, not {figure!r}")
         tables = self.tables
-        study = own.others(tables, [])
+        study = others(tables, [])
         drawn = None
         if study is not None:
             chapter = chapter_of(study)

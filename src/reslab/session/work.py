@@ -27,6 +27,7 @@ from reslab.session.progress import Board, Tell, aside
 from reslab.session.sharing import fetch_instead, push_runs
 from reslab.session.why import diagnose_plan
 from reslab.studies.asked import record, recorded
+from reslab.studies.earlier import replaced
 from reslab.studies.study import OTHERS, Plan
 from reslab.studies.words import check_users
 
@@ -257,7 +258,12 @@ class Session:
         return Outcome(statuses, stop.interrupted or (stop() and bool(unfinished)))
 
     def record(self) -> None:
-        """Write the studies below the folder of runs, so that a report knows what belongs to them."""
+        """Write the studies below the folder of runs, so that a report knows what belongs to them.
+
+        Where a study asked for runs before that it no longer asks for, this is told first.
+        """
+        for words in replaced(self.root, self.plan, recorded(self.root)[0]):
+            self._tell(f"remark: {words}")
         for study in self.plan.studies:
             record(self.root, study)
 

@@ -10,6 +10,7 @@ from reslab.errors import DamagedError, ResLabError
 from reslab.files import read_json, signed, write_json
 from reslab.lab.places import Place, read
 from reslab.recipe import Recipe, to_mapping
+from reslab.studies.earlier import keep_earlier, no_longer
 from reslab.studies.study import Study, Variant
 
 FORMAT = 2
@@ -22,11 +23,16 @@ _ADDED_LATER = ("diagnostics", "diagnostics_during")
 
 
 def record(root: Path, study: Study) -> Path:
-    """Write the study below the folder of all runs and return the file; the last question of a name stays."""
+    """Write the study below the folder of all runs and return the file; the last question of a name stays.
+
+    Runs that the one before asked for and this one does not are kept by id (see `studies.earlier`).
+    """
     path = record_path(root, study.name)
     variants = [{**asdict(variant), "recipe": to_mapping(variant.recipe)} for variant in study.variants]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if dropped := no_longer(_before(root, study.name), study):
+            keep_earlier(root, study.name, dropped)  # first: what both files name is the study's
         write_json(path, signed({"format": FORMAT, **asdict(study), "variants": variants}))
     except OSError as error:
         raise ResLabError(
@@ -103,6 +109,15 @@ def push_study(where: Place, name: str, root: Path) -> None:
 
 def _folder(root: Path) -> Path:
     return root / "studies"
+
+
+def _before(root: Path, name: str) -> Study | None:
+    """Return the study that is recorded under this name; None where there is none that can be used."""
+    path = record_path(root, name)
+    try:
+        return read_record(path) if path.exists() else None
+    except ResLabError:
+        return None
 
 
 def _variant(values: dict[str, Any]) -> Variant:

@@ -15,8 +15,9 @@ from reslab.exhibits.wording import network_name
 from reslab.own_code import within
 from reslab.presets import PRESETS, preset_recipe
 from reslab.recipe import CHOICES, Recipe, Scalar, check_plays_a_part, stretch, vary, written_fields
+from reslab.studies.labels import factor
 from reslab.studies.questions import QUESTIONS
-from reslab.studies.questions.own import CUSTOM, factor
+from reslab.studies.questions.own import CUSTOM
 from reslab.studies.study import NAME, Study, Variant
 
 _TEXTS = ("name", "title", "question", "expectation")

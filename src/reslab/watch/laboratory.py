@@ -16,8 +16,9 @@ from reslab.lab.store import RunFiles
 from reslab.naming import run_names
 from reslab.studies.asked import recorded
 from reslab.studies.catalogue import CHAPTERS, chapter_of, reworded
+from reslab.studies.earlier import asked_earlier
+from reslab.studies.other_runs import others
 from reslab.studies.questions import QUESTIONS
-from reslab.studies.questions.own import others
 from reslab.studies.study import Study
 from reslab.studies.words import FOLDER as WORDS
 from reslab.watch.holding import Holding
@@ -122,7 +123,7 @@ class Laboratory:
         asked = [study for study in studies if study.kind in CHAPTERS]
         order = list(QUESTIONS)
         asked.sort(key=lambda one: (order.index(one.name) if one.name in order else len(order), one.name))
-        beside = others(self._run_tables(), asked)
+        beside = others(self._run_tables(), asked, asked_earlier(self.root))
         self.studies = [self._reworded(study) for study in (*asked, *([beside] if beside is not None else []))]
         return True
 

@@ -1,25 +1,22 @@
-"""A study of one's own, and runs that belong to no study: each variant against the first, and the paper's figure."""
+"""The chapter of a study of one's own, or of runs of no study: each against the first, and the paper's figure."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable
 
 from reslab.analysis.groups import Group
-from reslab.analysis.tidy import Tables
-from reslab.datasets import SHORT, is_named
 from reslab.exhibits.blocks import Column, Table
 from reslab.exhibits.factor_rows import MEASURED, Axis
 from reslab.exhibits.published_tables import nothing
 from reslab.exhibits.wording import dataset_name, network_name, number, opened
-from reslab.own_code import parse
 from reslab.presets import preset_of
 from reslab.published import Published
-from reslab.recipe import FILLED_IN, OWN_NETWORK, Recipe, Scalar, differing_fields
+from reslab.recipe import Recipe, Scalar
 from reslab.studies.against_published import paper_answers, published_beside
 from reslab.studies.answers import by_base
 from reslab.studies.designs import within
 from reslab.studies.findings import Groups, Pairs
+from reslab.studies.labels import factor
 from reslab.studies.question import Beside, Chapter
-from reslab.studies.study import OTHERS, Study, Variant
+from reslab.studies.study import Study
 from reslab.studies.words import Words
 
 CUSTOM = "custom"
@@ -79,89 +76,6 @@ def _pairs(groups: Groups) -> Pairs:
         return [] if first is None else [(first, group) for group in done if group is not first]
 
     return within(groups, with_first)
-
-
-def others(tables: Tables, studies: Sequence[Study]) -> Study | None:
-    """Return a study of every run in the tables that belongs to none of the studies; None where there is none.
-
-    Runs of one recipe on different images are different variants.
-    """
-    known = {run.id for study in studies for run in study.runs()}
-    seeds: dict[tuple[Recipe, str], list[int]] = {}
-    for row in tables.runs.sort("recipe_id", "seed").iter_rows(named=True):
-        if row["run_id"] not in known:
-            recipe = Recipe.from_mapping({name: row[name] for name in Recipe.__dataclass_fields__})
-            seeds.setdefault((recipe, _images(row)), []).append(row["seed"])
-    if not seeds:
-        return None
-    names = labels(*map(list, zip(*seeds, strict=True)))
-    variants = tuple(
-        Variant(name, recipe, seeds=tuple(own)) for name, ((recipe, _), own) in zip(names, seeds.items(), strict=True)
-    )
-    every = sorted({seed for own in seeds.values() for seed in own})
-    return Study(
-        name="other-runs",
-        title="Other runs",
-        question="Runs that belong to no study, as from reslab train.",
-        expectation="",
-        variants=variants,
-        seeds=tuple(every),
-        kind=OTHERS,
-    )
-
-
-def labels(recipes: Sequence[Recipe], images: Sequence[str] | None = None) -> list[str]:
-    """Return a different, short label for each of some recipes: the network, and what else differs.
-
-    `images` are those of each, by the start of their fingerprint; "" are those that the data set's name tells.
-    """
-    ours = [recipe for recipe in recipes if not recipe.network]
-    same = set(OWN_NETWORK) - set(differing_fields(ours))  # an own network has no shortcut, and needs no word of it
-    fields = [name for name in differing_fields(list(recipes)) if name not in {*_TOLD_OTHERWISE, *same}]
-    sources = {
-        network_name(recipe): {one.network for one in recipes if network_name(one) == network_name(recipe)}
-        for recipe in recipes
-        if recipe.network
-    }
-    several = len({recipe.dataset for recipe in recipes}) > 1
-    pairs = list(zip(recipes, images or [recipe.images for recipe in recipes], strict=True))
-    found = []
-    for recipe, own in pairs:
-        parts = [network_name(recipe), *([dataset_name(recipe.dataset)] if several else [])]
-        if (network := recipe.own_network) is not None and len(sources[network_name(recipe)]) > 1:
-            parts.append(f"source {network.digest}")
-        parts += [
-            factor(name, getattr(recipe, name)) for name in fields if not (recipe.network and name in OWN_NETWORK)
-        ]
-        if len({other for one, other in pairs if one.dataset == recipe.dataset}) > 1:
-            official = "official images" if is_named(recipe.dataset) else "unknown images"
-            former = not (is_named(recipe.dataset) or recipe.images)
-            parts.append(f"images {own}{', of an earlier ResLab' if former else ''}" if own else official)
-        found.append(", ".join(parts))
-    return found
-
-
-_TOLD_OTHERWISE = ("network", "family", "depth", "dataset", *FILLED_IN)
-
-
-def _images(row: Mapping[str, Any]) -> str:
-    """Return the start of the fingerprint of a run's images; "" for those that its data set's name tells."""
-    if row["data_official"] or row["data_fingerprint"] is None:
-        return str(row["images"])
-    return str(row["data_fingerprint"])[:SHORT]
-
-
-def factor(name: str, value: Scalar) -> str:
-    """Return a field and its value in words: learning rate 0.1, no nesterov."""
-    words = name.replace("_", " ")
-    if name == "dataset":
-        return dataset_name(str(value))
-    if name == "network":
-        own = parse(str(value))
-        return own.words if own is not None else "a network of ResLab's"
-    if isinstance(value, bool):
-        return words if value else f"no {words}"
-    return f"{words} {number(value) if isinstance(value, int | float) else value}"
 
 
 def _label(group: Group) -> str:
