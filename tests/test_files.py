@@ -4,6 +4,8 @@ import errno
 import hashlib
 import json
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,16 @@ def test_a_file_is_written_and_replaced_whole(tmp_path: Path) -> None:
     write_whole(path, b"second, longer")
     assert path.read_bytes() == b"second, longer"
     assert names(tmp_path) == ["file.bin"]
+
+
+def test_threads_can_write_the_same_file_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both, path = threading.Barrier(2), tmp_path / "run.json"
+    monkeypatch.setattr(os, "fsync", lambda _: both.wait(10))  # each has written its own, and neither has its name
+    monkeypatch.setattr("reslab.files.sync_folder", lambda _: None)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda content: write_whole(path, content), (b"one", b"two")))
+    assert path.read_bytes() in (b"one", b"two")
+    assert names(tmp_path) == ["run.json"]
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ NOT_AS_WRITTEN = "it is not what was written (its SHA-256 differs)"
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that its name only ever shows the whole content, even after a power cut.
 
-    Raises OSError, and then leaves what was there before.
+    Others, in threads of this process or elsewhere, may write it at the same time: the last one wins.  Raises OSError,
+    and then leaves what was there before.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
         with temporary.open("wb") as file:
             file.write(content)

@@ -4,7 +4,10 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import re
 from pathlib import Path, PurePosixPath
+
+from reslab.errors import ResLabError, nearest
 
 NATIVE_BF16 = frozenset({"avx512_bf16", "amx_bf16"})
 """Processor features that multiply bfloat16."""
@@ -102,6 +105,13 @@ def torch_folder() -> Path | None:
     """Return where torch is installed, if it is."""
     spec = importlib.util.find_spec("torch")
     return None if spec is None or spec.origin is None else Path(spec.origin).parent
+
+
+def check_device(device: str) -> None:
+    """Raise `ResLabError` for what is no name of a device; whether it is on this machine, torch knows."""
+    if not re.fullmatch(r"auto|(cpu|cuda|mps)(:\d+)?", device):
+        hint = nearest(device, ("auto", "cpu", "cuda", "mps"))
+        raise ResLabError(f"device must be auto, cpu, cuda, cuda:N or mps; not {device!r}{hint}")
 
 
 def computes_on_cpu(device: str) -> bool:

@@ -1,16 +1,18 @@
 """Leases: one holder among machines that the system's locks do not reach, and a holder that has lost its run."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from lab_runs import wait_for
 
 from reslab import host
-from reslab.errors import LockedError, ResLabError
+from reslab.errors import LockedError, ReplacedError, ResLabError
 from reslab.lab import locks
 
 LEASES = Path(__file__).parents[2] / "bench" / "leases.py"
@@ -76,3 +78,25 @@ def test_what_a_folder_is_on_is_read_from_the_mounts(tmp_path: Path) -> None:
     (tmp_path / "far").mkdir()
     assert host.is_shared(tmp_path / "far", mounts)
     assert not host.is_shared(tmp_path, tmp_path / "no mounts here")
+
+
+def test_another_thread_is_told_that_this_program_holds_the_run(tmp_path: Path) -> None:
+    def another() -> None:
+        with locks.hold(tmp_path):
+            pass
+
+    with ThreadPoolExecutor(1) as pool:
+        with locks.hold(tmp_path), pytest.raises(LockedError, match="by another thread of this program"):
+            pool.submit(another).result()
+        pool.submit(another).result()  # it is free again
+
+
+def test_a_folder_that_is_gone_is_told_as_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def removed(folder: Path) -> float:
+        shutil.rmtree(folder)
+        return 0.0
+
+    monkeypatch.setattr(locks, "lease_seconds", removed)  # between lock and look
+    (tmp_path / "seed0").mkdir()
+    with pytest.raises(ReplacedError, match="was removed"), locks.hold(tmp_path / "seed0"):
+        pass

@@ -202,11 +202,24 @@ def test_the_same_question_has_the_same_ids_from_python_and_from_the_command_lin
         (lambda: reslab.train(dataset="digits", depth=9), "depth must be 6n"),
         (lambda: reslab.train(reslab.Recipe(), preset="paper"), "leave out one of them"),
         (reslab.evaluate, "either a run or"),
+        (lambda: ASK("depth", dataset="digits").run(on="slrum"), r"not 'slrum' \(did you mean 'slurm'\?\)"),
+        (lambda: ASK("depth", dataset="digits").run(on="ray://"), "ray://ADDRESS, not 'ray://'"),
+        (lambda: ASK("depth", dataset="digits").run(slurm_options=["partition=gpu"]), "belongs to .* slurm"),
+        (lambda: reslab.train(**{**TINY, "threads": "two"}), "threads must be a whole number"),
+        (lambda: reslab.train(**{**TINY, "threads": 0}), "threads must be a whole number, 1 or more, not 0"),
+        (lambda: reslab.train(**TINY, checkpoint_seconds=float("nan")), "checkpoint_seconds must be .* not nan"),
+        (lambda: reslab.train(**TINY, keep_epochs=[0]), "keep_epochs must be whole numbers, 1 or more, not 0"),
+        (lambda: reslab.train(**TINY, device="cudda"), "device must be auto, cpu"),
+        (lambda: reslab.train(**TINY, seed=-1), "seed must be a whole number"),
     ],
 )
-def test_mistakes_raise_and_never_exit(ask: Any, words: str) -> None:
+def test_mistakes_raise_never_exit_and_leave_nothing_behind(
+    ask: Any, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(reslab.ResLabError, match=words):
         ask()
+    assert not list(tmp_path.glob("runs/*"))
 
 
 @pytest.fixture

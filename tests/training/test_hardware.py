@@ -51,7 +51,7 @@ def test_an_unknown_device_is_refused_with_the_names(name: str) -> None:
 
 def test_a_device_that_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    with pytest.raises(ResLabError, match="try --device auto"):
+    with pytest.raises(ResLabError, match="is not on this machine; try auto"):
         pick_device("cuda")
 
 

@@ -35,7 +35,7 @@ from reslab.lab.store import RunFiles
 from reslab.session.asking import ask, ask_fitting
 from reslab.session.fitting import Fit, Size
 from reslab.session.planning import headed
-from reslab.session.work import HERE, RAY, SLURM, Outcome, Session, exit_code
+from reslab.session.work import HERE, SLURM, Outcome, Session, check_on, exit_code
 from reslab.studies.questions import QUESTIONS
 from reslab.training.schedule import parse_epochs
 
@@ -170,14 +170,11 @@ def run(
     check_least("--time-limit", time_limit, 0)
     if dry_run and prepare:
         raise ResLabError("--dry-run changes nothing and --prepare makes folders; choose one of them")
-    if on not in (HERE, SLURM, RAY) and not on.startswith("ray://"):
-        raise ResLabError(f"--on is {HERE}, {SLURM}, {RAY} or ray://ADDRESS, not {on!r}")
+    check_on(on, slurm_option or ())
     if watch:
         from reslab.watch.live import check_extra
 
         check_extra()
-    if slurm_option and on != SLURM:
-        raise ResLabError("--slurm-option belongs to --on slurm; add it")
     settings = Settings(
         data_root=data_root,
         device=device,

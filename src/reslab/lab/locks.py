@@ -40,11 +40,11 @@ _WRITTEN_WITHOUT_LOCK = ("run.json", "failure.json", "diagnostics.json", "manife
 
 @contextmanager
 def hold(folder: Path) -> Iterator[Held]:
-    """Hold a run for this process; raise `LockedError` where another does.  Freed when the process ends.
+    """Hold a run for this process and thread; raise `LockedError` where another does.  Freed when the process ends.
 
-    What a kill left of files that were being written is removed.
+    What a kill left of files that were being written is removed.  Raises `ReplacedError` where the folder is gone.
     """
-    busy = f"{folder} is being trained by another process; wait for it, or use another --runs folder"
+    here = str(folder.resolve())
     with writing(folder), contextlib.ExitStack() as held:
         try:
             held.enter_context(FileLock(_path(folder), timeout=1))
@@ -54,15 +54,32 @@ def hold(folder: Path) -> Iterator[Held]:
                 held.enter_context(lease.acquire(poll_interval=seconds / 60, cancel_check=_is_renewed(folder)))
             identity = _identity(folder)
         except Timeout:
-            raise LockedError(busy) from None
+            raise LockedError(_busy(folder, is_here=here in _HELD_HERE)) from None
         except LeaseSettingsMismatch:
-            raise LockedError(f"{busy}.  It has another RESLAB_LEASE, which must be the same everywhere") from None
+            raise LockedError(
+                f"{_busy(folder)}.  It has another RESLAB_LEASE, which must be the same everywhere"
+            ) from None
+        except FileNotFoundError:
+            raise ReplacedError(f"the folder {folder} was removed; the same command makes it again") from None
         for place in (folder, folder / "weights"):
             for rest in place.glob(".*.*.[0-9]*"):
                 _remove_rest(rest)
         kept = held.pop_all()
-    with kept:
-        yield Held(identity, lease)
+    _HELD_HERE.add(here)
+    try:
+        with kept:
+            yield Held(identity, lease)
+    finally:
+        _HELD_HERE.discard(here)
+
+
+_HELD_HERE: set[str] = set()
+"""The folders that this process holds, so that another of its threads is told who has them."""
+
+
+def _busy(folder: Path, *, is_here: bool = False) -> str:
+    who = "another thread of this program" if is_here else "another process"
+    return f"{folder} is being trained by {who}; wait for it, or use another --runs folder"
 
 
 def lease_seconds(folder: Path) -> float:

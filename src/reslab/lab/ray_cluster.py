@@ -251,5 +251,5 @@ def _ray() -> Any:
     try:
         import ray
     except ImportError:
-        raise ResLabError('--on ray needs Ray: pip install "reslab[ray]"') from None
+        raise ResLabError('Ray is not installed: pip install "reslab[ray]"') from None
     return ray

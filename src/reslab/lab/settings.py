@@ -1,8 +1,12 @@
 """How a run is executed; imports no torch, so that a command whose runs train elsewhere starts without it."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from reslab.errors import ResLabError
+from reslab.host import check_device
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,19 @@ class Settings:
 
     trust_code: bool = False
     """Run the code of a network that is not from a file of this user's own (`reslab.lab.own_networks`)."""
+
+    def __post_init__(self) -> None:
+        """Raise `ResLabError` for a value that nothing can be executed with, before a folder is made for it."""
+        check_device(self.device)
+        threads: object = self.threads
+        seconds: object = self.checkpoint_seconds
+        if threads is not None and (type(threads) is not int or threads < 1):
+            raise ResLabError(f"threads must be a whole number, 1 or more, not {threads!r}")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+            raise ResLabError(f"checkpoint_seconds must be a number of seconds, 0 or more, not {seconds!r}")
+        for epoch in self.keep_epochs or ():
+            if type(epoch) is not int or epoch < 1:
+                raise ResLabError(f"keep_epochs must be whole numbers, 1 or more, not {epoch!r}")
 
     def arguments(self) -> list[str]:
         """Return these settings as arguments of `python -m reslab.lab.execute`."""

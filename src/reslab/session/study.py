@@ -17,7 +17,7 @@ from reslab.session.display import Bundle, ShownFigure, ShownTable, bundle, html
 from reslab.session.planning import Outlook
 from reslab.session.run import Run
 from reslab.session.runs import Runs
-from reslab.session.work import HERE, Session
+from reslab.session.work import HERE, Session, check_on
 from reslab.studies.catalogue import chapter_of
 from reslab.studies.chapter import find, write
 from reslab.studies.study import Plan
@@ -102,6 +102,7 @@ class Study:
         KeyboardInterrupt; calling again resumes.  A run that fails keeps no other from being trained; at the end,
         `ResLabError` names those that failed.
         """
+        check_on(on, slurm_options)
         settings = replace(
             self._settings,
             checkpoint_seconds=checkpoint_seconds,

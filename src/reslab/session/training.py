@@ -1,5 +1,6 @@
 """One run from what a user names: made, continued, or left alone if it has ended."""
 
+import contextlib
 import math
 import shutil
 from collections.abc import Mapping
@@ -100,6 +101,8 @@ def train_run(
     except ResLabError:
         if is_new and not (files.path / "provenance.json").exists():
             shutil.rmtree(files.path, ignore_errors=True)  # a slip in what was asked: nothing has been trained
+            with contextlib.suppress(OSError):  # other seeds of the recipe are there
+                files.path.parent.rmdir()
         raise
     return Trained(run, files, status, stop.interrupted)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reslab.data.sources import check_present
-from reslab.errors import LockedError, ShareError
+from reslab.errors import LockedError, ResLabError, ShareError, nearest
 from reslab.lab import ray_cluster, slurm
 from reslab.lab.launch import launch
 from reslab.lab.own_networks import keep_sources, read_sources, try_networks, with_source, words_of_former
@@ -38,6 +38,15 @@ DEFAULTS = Settings()
 
 HERE, SLURM, RAY = "here", "slurm", "ray"
 """Where runs can train; ray://ADDRESS is a Ray cluster that is there."""
+
+
+def check_on(on: str, slurm_options: Sequence[str] = ()) -> None:
+    """Raise `ResLabError` for a place where no run can train, and for options of Slurm elsewhere."""
+    if on not in (HERE, SLURM, RAY) and not (on.startswith("ray://") and on != "ray://"):
+        hint = nearest(on, (HERE, SLURM, RAY))
+        raise ResLabError(f"--on is {HERE}, {SLURM}, {RAY} or ray://ADDRESS, not {on!r}{hint}")
+    if slurm_options and on != SLURM:
+        raise ResLabError("--slurm-option belongs to --on slurm; add it")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,25 +13,24 @@ from contextlib import AbstractContextManager, contextmanager
 import torch
 
 from reslab.errors import ResLabError
-from reslab.host import cpu_name, cpu_precision, usable_cores
+from reslab.host import check_device, cpu_name, cpu_precision, usable_cores
 from reslab.kernels.gpu_device import stream_of_thread
 from reslab.recipe import unhandled
 
 
 def pick_device(name: str = "auto") -> torch.device:
     """Return the device called auto, cpu, cuda, cuda:1 or mps; auto is the first of cuda, mps, cpu that is here."""
+    check_device(name)
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    kind, colon, index = name.partition(":")
+    kind, _, index = name.partition(":")
     available = {
         "cpu": 1,
         "cuda": torch.cuda.device_count(),
         "mps": int(torch.backends.mps.is_available()),
     }
-    if kind not in available or index.isdecimal() != bool(colon):
-        raise ResLabError(f"device must be auto, cpu, cuda, cuda:N or mps; not {name!r}")
     if int(index or 0) >= available[kind]:
-        raise ResLabError(f"device {name} is not on this machine; try --device auto")
+        raise ResLabError(f"device {name} is not on this machine; try auto")
     return torch.device(name)
 
 
