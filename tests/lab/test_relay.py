@@ -501,6 +501,16 @@ def test_a_checkpoint_that_does_not_agree_is_refused_and_the_run_trained_anew(
     assert not (machine.root / ".incoming").exists()
 
 
+def test_an_ended_run_without_its_result_is_told_once(tmp_path: Path, share: Path, alone: RunFiles) -> None:
+    shutil.copytree(alone.path, share / alone.name)
+    (share / alone.name / "result.json").unlink()
+    machine = Machine(tmp_path / "machine", str(share))
+    make(machine.root, RECIPE)
+    machine.train(alone.name, iterations=3)
+    told = [words for words in machine.remarks if "refused" in words]
+    assert told == [f"what {share} has of it is refused, so it is trained here: result.json is missing"]
+
+
 def test_what_is_there_and_right_is_gone_on_from(tmp_path: Path, begun: tuple[Path, str], alone: RunFiles) -> None:
     """The counterpart of what is refused: nothing of it was refused for another reason."""
     machine = Machine(tmp_path / "machine", str(begun[0]), push=False)

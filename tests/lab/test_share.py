@@ -1,6 +1,8 @@
 """Runs fetched and pushed: whole or not at all, nothing written over, and nothing believed that does not agree."""
 
+import functools
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +12,9 @@ import pytest
 from lab_runs import make, small
 
 from reslab.errors import DamagedError, ShareError
-from reslab.lab.places import Folder, Web, place, without_password
+from reslab.lab import places
+from reslab.lab.addresses import without_password
+from reslab.lab.places import Folder, Remote, Web, place, read
 from reslab.lab.share import compare, fetch_run, listed, push_run, replicates, write_index
 from reslab.lab.store import RunFiles, find_runs
 from share_places import FINISHED, copied, forged, listing, origin, rewritten, s3_bucket, served
@@ -172,6 +176,38 @@ def test_a_place_that_does_not_answer_is_said_so(tmp_path: Path) -> None:
         fetch_run(Web(address), FINISHED, tmp_path / "runs")
 
 
+def test_why_a_place_does_not_answer_is_said_in_few_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "_TIMEOUT_SECONDS", (1.0, 0.05))
+    monkeypatch.setattr(places, "_sessions", functools.cache(threading.local))
+    monkeypatch.setattr("urllib3.util.Retry.sleep", lambda *_: None)
+    silent = socket.create_server(("127.0.0.1", 0))
+    closed = socket.create_server(("127.0.0.1", 0))
+    gone = closed.getsockname()[1]
+    closed.close()
+    with silent:
+        for address, words in (
+            (f"http://127.0.0.1:{gone}", "Connection refused"),
+            (f"http://127.0.0.1:{silent.getsockname()[1]}", "it does not answer in time"),
+            ("http://nowhere.invalid", "no machine of this name is known"),
+        ):
+            with pytest.raises(ShareError) as found:
+                read(place(address), "index.json", 100)
+            assert str(found.value).startswith(f"{address} cannot be reached: {words}")
+            assert "retries" not in str(found.value)
+
+
+def test_why_a_driver_fails_is_said_in_few_words() -> None:
+    class Failing:
+        def open(self, path: str, mode: str) -> BinaryIO:
+            try:
+                raise ConnectionRefusedError(111, "Connection refused")
+            except OSError as error:
+                raise RuntimeError("Pool(host='x'): Max retries exceeded") from error
+
+    with pytest.raises(ShareError, match=r"^s3://bucket cannot be used: Connection refused$"):
+        read(Remote("s3://bucket", Failing(), "bucket"), "index.json", 100)
+
+
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 def test_no_name_leads_elsewhere(share: Path, tmp_path: Path, name: str) -> None:
     outside = files_below(tmp_path)
@@ -250,12 +286,12 @@ HOSTILE: dict[str, tuple[Callable[[RunFiles], None], str]] = {
     "another recipe": (other_run, "is not cifar10"),
     "other images": (other_images, "trained on other images than CIFAR-10"),
     "a better error": (result_with(test_error=1.0), "different values of test_error"),
-    "an error that is text": (result_with(test_error="<script>"), "no number"),
-    "seconds that are a list": (result_with(seconds=[1]), "no number"),
-    "no manifest": (manifest_is(b"{}"), "its manifest is none"),
+    "an error that is text": (result_with(test_error="<script>"), "not a number"),
+    "seconds that are a list": (result_with(seconds=[1]), "not a number"),
+    "no manifest": (manifest_is(b"{}"), "manifest.json is not valid"),
     "an unsigned manifest": (manifest_is(b'{"format": 1, "files": {}}'), "has no run.json"),
-    "a manifest of brackets": (manifest_is(b"[" * 100_000), "its manifest is none"),
-    "a manifest that is text": (manifest_is(b'{"files": "x"}'), "its manifest is none"),
+    "a manifest of brackets": (manifest_is(b"[" * 100_000), "manifest.json is not valid"),
+    "a manifest that is text": (manifest_is(b'{"files": "x"}'), "manifest.json is not valid"),
     "a path to elsewhere": (lists("../../../x"), "is no file of a run"),
     "an absolute path": (lists("/tmp/reslab-share-x"), "is no file of a run"),
     "a path below weights": (lists("weights/../../../x"), "is no file of a run"),
@@ -268,6 +304,7 @@ HOSTILE: dict[str, tuple[Callable[[RunFiles], None], str]] = {
     "a lock": (lists(".lock"), "is no file of a run"),
     "a huge file": (lists("failure.json", 10**15), "at most"),
     "huge weights": (lists("weights/epoch0001.safetensors", 10**15), "at most"),
+    "a result that is gone": (lambda files: (files.path / "result.json").unlink(), "result.json is missing"),
     "a negative length": (lists("failure.json", -1), "at most"),
     "a length that is text": (lists("failure.json", "3"), "at most"),
 }

@@ -92,6 +92,24 @@ def test_what_slurm_says_reaches_the_user(tmp_path: Path, commands: Callable[...
         slurm.launch(tmp_path / "runs", RUNS)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "scontrol: error: resolve_ctls_from_dns_srv: Unknown host\nfatal: Could not establish a configuration source",
+        "slurm_load_ctl_conf error: Unable to contact slurm controller (connect failure)",
+    ],
+)
+def test_without_a_controller_it_is_said_that_none_answers(
+    tmp_path: Path, commands: Callable[..., None], said: str
+) -> None:
+    commands(scontrol=f"echo '{said}' >&2; exit 1", sbatch="exit 1", squeue=NOTHING_QUEUED)
+    with pytest.raises(ResLabError, match=r"^no Slurm controller answers here") as found:
+        slurm.launch(tmp_path / "runs", RUNS)
+    assert said.splitlines()[-1] in str(found.value)
+    assert "resolve_ctls" not in str(found.value)
+    assert not (tmp_path / "runs" / "slurm").exists()
+
+
 def test_without_slurm_it_is_said_where_to_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ResLabError, match="there is no sbatch here"):

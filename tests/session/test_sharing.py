@@ -1,12 +1,14 @@
 """Studies and runs pulled, pushed and trained again, by the names that people give."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+import reslab
 from reslab.cli import main
-from reslab.errors import ResLabError, ShareError
+from reslab.errors import DamagedError, ResLabError, ShareError
 from reslab.lab.one_run import execute
 from reslab.lab.settings import Settings
 from reslab.lab.share import replicates
@@ -66,9 +68,91 @@ def test_a_forged_study_is_refused(share: Path, tmp_path: Path) -> None:
     (liar / "depth.json").write_bytes((share / "studies" / "learning-rate.json").read_bytes())
     (liar / "epochs.json").write_bytes(b"[" * 100_000)
     for name, words in (("depth", "is of the study 'learning-rate'"), ("epochs", "damaged")):
-        with pytest.raises(ResLabError, match=words):
+        with pytest.raises(DamagedError, match=words) as found:
             pull(str(tmp_path / "liar"), [name], tmp_path / "runs")
+        assert "a share has it anew once someone who has the study pushes it" in str(found.value)
+        assert "remove" not in str(found.value)
+        assert main(["pull", str(tmp_path / "liar"), name, "--runs", str(tmp_path / "runs")]) == 5
     assert not (tmp_path / "runs" / "studies").exists()
+
+
+def test_a_damaged_study_keeps_nobody_from_the_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    share = tmp_path / "share"
+    shutil.copytree(OWN_RESULTS / FINISHED, share / FINISHED)
+    (share / "studies").mkdir()
+    (share / "studies" / "depth.json").write_text("{}")
+    outcomes = pull(str(share), [], tmp_path / "runs")
+    assert {one.run: one.kind for one in outcomes} == {"studies/depth.json": "refused", FINISHED: "fetched"}
+    assert main(["pull", str(share), "--runs", str(tmp_path / "again")]) == 5
+    said = capsys.readouterr()
+    assert said.out == "Runs: 1 fetched, 1 refused\n"
+    assert said.err.startswith("reslab: refused studies/depth.json: ")
+
+
+def test_a_mistyped_address_is_refused_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    runs = ["--runs", str(OWN_RESULTS)]
+    asked = ["run", "depth", "--dataset", "digits", "--depths", "8", "--epochs", "1", "--seeds", "1"]
+    calls = [["push", "s3//bucket", *runs], ["pull", "s3//bucket"], [*asked, "--share", "s3//bucket"]]
+    calls += [[*asked, "--share", "s3//bucket", "--push"], ["verify", "s3//bucket", *runs]]
+    for call in calls:
+        assert main(call) == (2 if call[0] == "verify" else 6)
+        assert "s3://bucket" in capsys.readouterr().err
+    monkeypatch.setenv("RESLAB_SHARE", "htp://example.org/runs")
+    assert main(asked) == 6
+    assert "did you mean http://example.org/runs?" in capsys.readouterr().err
+    monkeypatch.delenv("RESLAB_SHARE")
+    with pytest.raises(ShareError, match="did you mean gs://bucket"):
+        push("gs;//bucket", [], OWN_RESULTS)
+    with pytest.raises(ShareError, match="did you mean gs://bucket"):
+        pull("gs;//bucket")
+    study = reslab.study("depth", dataset="digits", depths=[8], epochs=1, seeds=1)
+    with pytest.raises(ShareError, match="did you mean s3://x"):
+        study.run(share="s3:/x", push=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_left_out_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = tmp_path / "runs"
+    shutil.copytree(OWN_RESULTS / FINISHED, root / FINISHED)
+    pending = made(root).read_run().id
+    assert main(["push", str(tmp_path / "share"), "--runs", str(root)]) == 0
+    said = capsys.readouterr()
+    assert said.out == "Runs: 1 pushed, 1 left out\n"
+    assert said.err == f"reslab: left out {pending}: it is pending; only runs that have ended are shared\n"
+    assert main(["pull", str(tmp_path / "share"), pending, "--runs", str(tmp_path / "again")]) == 0
+    assert f"left out {pending}: {tmp_path / 'share'} has no such run" in capsys.readouterr().err
+
+
+def test_no_runs_and_no_share_are_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty, share, file = tmp_path / "empty", tmp_path / "share", tmp_path / "file"
+    empty.mkdir()
+    file.touch()
+    for root, words in ((tmp_path / "nope", "there is no folder"), (file, "is a file"), (empty, "nothing to push")):
+        assert main(["push", str(share), "--runs", str(root)]) == 2
+        assert words in capsys.readouterr().err
+    assert not share.exists()
+    assert main(["pull", str(empty), "--runs", str(tmp_path / "runs")]) == 6
+    assert "is it a share?" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.deep
+def test_a_damaged_run_is_told_once_and_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["run", "depth", "--dataset", "digits", "--depths", "8", "--epochs", "1", "--train-share", "0.1"]
+    asked += ["--seeds", "1", "--no-diagnose", "--no-report", "--jobs", "1"]
+    assert main([*asked, "--runs", str(tmp_path / "one")]) == 0
+    push(str(tmp_path / "share"), [], tmp_path / "one")
+    (result,) = (tmp_path / "share").glob("*/seed0/result.json")
+    result.unlink()
+    capsys.readouterr()
+    assert main([*asked, "--runs", str(tmp_path / "two"), "--share", str(tmp_path / "share")]) == 0
+    said = capsys.readouterr()
+    assert "Runs: 1 finished" in said.out
+    assert said.err.count("refused") == said.err.count("result.json is missing") == 1
+    assert f"what {tmp_path / 'share'} has of it is refused, so it is trained here" in said.err
 
 
 def test_shares_are_asked_in_order_before_anything_is_trained(share: Path, tmp_path: Path) -> None:

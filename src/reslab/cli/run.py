@@ -28,7 +28,7 @@ from reslab.cli.lists import names as listed
 from reslab.cli.lists import whole_numbers
 from reslab.cli.plan_words import announce, show_plan
 from reslab.errors import NothingToReportError, ResLabError
-from reslab.lab.places import absolute
+from reslab.lab.addresses import absolute
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles

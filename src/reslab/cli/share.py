@@ -1,6 +1,5 @@
 """The verbs `pull`, `push` and `verify`: runs fetched instead of trained, handed on, and trained again to see."""
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,10 +13,12 @@ _TOLD: dict[Kind, str] = {
     "pushed": "pushed",
     "there": "already there",
     "replicate": "kept as a second training of a run that is there",
-    "absent": "not there, or not ended",
+    "absent": "left out",
     "running": "being trained here",
     "refused": "refused",
 }
+_SHOWN = 10
+"""Runs that are left out, and named, where there are more."""
 
 
 def pull(url: str, *names: str, runs: Runs = Path("runs"), json: AsJson = False) -> int:
@@ -100,14 +101,22 @@ def _errors(found: Agreement) -> list[str]:
 
 
 def _conclude(outcomes: Sequence[Outcome], *, json: bool) -> int:
-    refused = [outcome for outcome in outcomes if outcome.kind == "refused"]
+    by_kind: dict[Kind, list[Outcome]] = {kind: [one for one in outcomes if one.kind == kind] for kind in _TOLD}
     if json:
         print_json([{"run": one.run, "outcome": one.kind, "words": one.words} for one in outcomes])
     else:
-        counts = Counter(outcome.kind for outcome in outcomes)
-        print(
-            "Runs: " + (", ".join(f"{counts[kind]} {words}" for kind, words in _TOLD.items() if counts[kind]) or "none")
-        )
-        for one in refused:
+        told = ", ".join(f"{len(by_kind[kind])} {words}" for kind, words in _TOLD.items() if by_kind[kind])
+        print(f"Runs: {told or 'none'}")
+        for one in by_kind["refused"]:
             aside(f"reslab: refused {one.run}: {one.words}")
-    return DAMAGED if refused else OK
+        for kind in ("absent", "running"):
+            _tell_some(by_kind[kind])
+    return DAMAGED if by_kind["refused"] else OK
+
+
+def _tell_some(outcomes: Sequence[Outcome]) -> None:
+    """Say of each run why it is left out; of many, of the first ones."""
+    for one in outcomes[:_SHOWN]:
+        aside(f"reslab: left out {one.run}: {one.words}")
+    if len(outcomes) > _SHOWN:
+        aside(f"reslab: left out {len(outcomes) - _SHOWN} more; --json lists all")

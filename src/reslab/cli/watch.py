@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from reslab.cli import OK
 from reslab.cli.console import aside
 from reslab.cli.flags import Out, Runs
+from reslab.lab.store import runs_folder
 
 
 def watch(
@@ -42,6 +43,7 @@ def watch(
     from reslab.watch.live import check_extra
 
     check_extra()
+    runs_folder(runs)
     from reslab.watch.serve import serve
 
     serve(runs, out, host=host, port=port, allowed=allow_host or (), prefix=prefix, with_token=token, tell=aside)

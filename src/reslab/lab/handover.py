@@ -66,11 +66,11 @@ def progress(where: Place, name: str) -> Progress | None:
     values = parse_json(content, f"{where.shown}/{folder_of(name)}/{POINTER}", must_be_signed=True)
     try:
         run, state, *counts = (values[key] for key in ("run", "state", "iteration", "num_iterations", "num_epochs"))
-        files = entries(content, knows)
+        files = entries(content, POINTER, knows)
     except (KeyError, TypeError) as error:
-        raise DamagedError(f"its {POINTER} is none ({error!r})") from None
+        raise DamagedError(f"its {POINTER} is not valid ({error!r})") from None
     if run != name or state not in get_args(State) or not all(type(one) is int and one >= 0 for one in counts):
-        raise DamagedError(f"its {POINTER} is none of {name}")
+        raise DamagedError(f"its {POINTER} is not that of {name}")
     return Progress(run, state, counts[0], counts[1], counts[2], files)
 
 
@@ -87,7 +87,7 @@ def fetch(where: Place, found: Progress, into: RunFiles, *, only: tuple[str, ...
     Raises `ResLabError` where something is not what it should be.
     """
     wanted = {name: one for name, one in found.files.items() if name != "failure.json" and name.startswith(only or "")}
-    fetch_files(where, wanted, into.path, lambda _, entry: _file_of(found.run, entry), all_of_them=True)
+    fetch_files(where, wanted, into.path, lambda _, entry: _file_of(found.run, entry))
     if not only:
         newest = saved.newest(into.checkpoints)
         if (saved.order(newest)[0] if newest else 0) != found.iteration:

@@ -11,7 +11,8 @@ import functools
 import hashlib
 import io
 import os
-import re
+import socket
+import ssl
 import threading
 import uuid
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from reslab.errors import DamagedError, ShareError
 from reslab.files import write_whole
+from reslab.lab.addresses import OBJECT_STORES, kind_of, without_password
 
 if TYPE_CHECKING:
     import requests
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
 PIECE_BYTES = 2**20
 _ABSENT = (403, 404, 410)
 """What web servers say of a file that is not there; object stores say 403 to those who may not list."""
-_WITHOUT_FOLDERS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "oss", "hf")
-"""Object stores: to make a folder there would make a bucket of a mistyped name."""
 _TIMEOUT_SECONDS = (10.0, 60.0)
 
 
@@ -72,35 +72,23 @@ def place(url: str, *, may_be_new: bool = False) -> Place:
 
     A folder must be there unless it `may_be_new`.
     """
-    scheme = urlsplit(url).scheme if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", url) else ""
-    if scheme in ("", "file"):
+    kind = kind_of(url)
+    if kind == "file":
         folder = Folder(Path(url.removeprefix("file://")).expanduser())
         if not folder.path.is_dir() and not may_be_new:
             raise ShareError(f"there is no folder {folder.path}; give the folder or address of a share")
         return folder
-    if scheme in ("http", "https"):
+    if kind in ("http", "https"):
         return Web(url.rstrip("/"))
     if "::" in url:
         raise ShareError(f"{without_password(url)} chains several file systems; give the address of one place")
-    return _by_fsspec(url)
+    return _by_fsspec(kind, f"{kind}{url[len(kind) :]}")
 
 
 def read(where: Place, name: str, most: int) -> bytes | None:
     """Return a small file whole, or None where there is none."""
     into = io.BytesIO()
     return None if where.fetch(name, into, most) is None else into.getvalue()
-
-
-def absolute(url: str) -> str:
-    """Return an address or folder as it is called from any folder of this machine."""
-    is_address = re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", url)
-    return url if is_address else str(Path(url).expanduser().absolute())
-
-
-def without_password(url: str) -> str:
-    """Return an address as it may be shown and kept: without user, password and query."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
 
 
 @dataclass(frozen=True)
@@ -202,7 +190,7 @@ class Web:
                     raise ShareError(f"{self.shown}/{name}: the server answers {answer.status_code} {answer.reason}")
                 return _copy(answer.iter_content(PIECE_BYTES), to, most, f"{self.shown}/{name}")
         except requests.RequestException as error:
-            raise ShareError(f"{self.shown} cannot be reached: {error}") from error
+            raise ShareError(f"{self.shown} cannot be reached: {_reason(error)}") from error
 
     @property
     def is_read_only(self) -> bool:
@@ -310,7 +298,7 @@ class Remote:
 
     @property
     def _is_object_store(self) -> bool:
-        return urlsplit(self.url).scheme in _WITHOUT_FOLDERS
+        return kind_of(self.url) in OBJECT_STORES
 
     def _put(self, content: bytes | Path, path: str) -> None:
         if isinstance(content, Path):
@@ -330,25 +318,44 @@ class Remote:
         except (ShareError, DamagedError):
             raise
         except Exception as error:
-            raise ShareError(f"{self.shown} cannot be used: {type(error).__name__}: {error}") from error
+            raise ShareError(f"{self.shown} cannot be used: {_reason(error)}") from error
 
 
-def _by_fsspec(url: str) -> Remote:
-    scheme = urlsplit(url).scheme
+def _by_fsspec(kind: str, url: str) -> Remote:
     try:
         import fsspec
         from fsspec.registry import known_implementations
     except ImportError:
-        raise ShareError(f"{scheme} addresses need fsspec: pip install fsspec") from None
-    if scheme not in known_implementations:
-        raise ShareError(f"{without_password(url)}: nothing here knows {scheme!r} addresses")
+        raise ShareError(f"{kind} addresses need fsspec: pip install fsspec") from None
+    if kind not in known_implementations:
+        raise ShareError(f"{without_password(url)}: nothing here knows {kind!r} addresses")
     try:
         system, root = fsspec.core.url_to_fs(url)
     except ImportError as error:
-        raise ShareError(f"{scheme} addresses need a driver that is not installed: {error}") from None
+        raise ShareError(f"{kind} addresses need a driver that is not installed: {error}") from None
     except Exception as error:
-        raise ShareError(f"{without_password(url)} cannot be used: {type(error).__name__}: {error}") from error
+        raise ShareError(f"{without_password(url)} cannot be used: {_reason(error)}") from error
     return Remote(url, system, root.rstrip("/"))
+
+
+def _reason(error: BaseException) -> str:
+    """Return why a driver's call failed, for people: what the system said, where the drivers' layers hide it."""
+    chain = [error]
+    for one in chain:
+        inner = (one.__cause__, one.__context__, getattr(one, "reason", None), *one.args)
+        chain += [each for each in inner if isinstance(each, BaseException) and each not in chain]
+    for one in chain:
+        if isinstance(one, ssl.SSLError):
+            return f"its certificate or encryption is not accepted ({one.reason or one})"
+        if isinstance(one, socket.gaierror):
+            return f"no machine of this name is known ({one.strerror})"
+    for one in chain:
+        if isinstance(one, TimeoutError):
+            return "it does not answer in time"
+    for one in chain:
+        if isinstance(one, OSError) and one.errno is not None and one.strerror:
+            return one.strerror
+    return f"{type(error).__name__}: {error}"
 
 
 def _copy(pieces: Iterator[bytes], to: BinaryIO, most: int, name: str) -> str:

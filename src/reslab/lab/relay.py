@@ -55,6 +55,7 @@ class Relay:
         self._sender: Sender | None = None
         self._lease: Lease | None = None
         self._silent = False
+        self._refused: set[tuple[str, str]] = set()
         self.length = (0, 0)
         """Iterations and epochs of the run, once they are known."""
 
@@ -119,7 +120,7 @@ class Relay:
 
     def refused(self, error: Exception) -> None:
         """Tell that what a share has is not gone on from."""
-        self._remark(f"what a share has of it is refused: {str(error).partition('; ')[0]}")
+        self._refuse("a share", str(error).partition("; ")[0])
 
     def checkpointed(self, *, last: bool = False) -> None:
         """Send the newest checkpoint, unless the last one was sent too recently; the `last` one is always sent.
@@ -173,7 +174,7 @@ class Relay:
         for where in self._places:
             outcome = fetch_run(where, self._name, self._root)
             if outcome.kind == "refused":
-                self._remark(f"{where.shown} has it, ended, and that is refused: {outcome.words}")
+                self._refuse(where.shown, outcome.words)
             elif outcome.kind != "absent":
                 return outcome.kind != "running"
         return False
@@ -186,7 +187,13 @@ class Relay:
         except ShareError as error:
             self._remark(str(error))
         except RefusedError as error:
-            self._remark(f"what {where.shown} has of it is refused: {error}")
+            self._refuse(where.shown, str(error))
+
+    def _refuse(self, shown: str, words: str) -> None:
+        """Tell once what is wrong with what a share has: it is asked several times."""
+        if (shown, words) not in self._refused:
+            self._refused.add((shown, words))
+            self._remark(f"what {shown} has of it is refused, so it is trained here: {words}")
 
 
 def adopt(found: RunFiles, files: RunFiles) -> None:

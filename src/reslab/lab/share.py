@@ -33,6 +33,7 @@ from reslab.lab.vetting import RECORD_BYTES, RefusedError, ended_run, entries, f
 from reslab.recipe import Run
 
 INDEX = "index.json"
+INDEX_BYTES = 64 * 2**20
 REPLICATES = "replicates"
 """Folder of second trainings, below the runs and on a share alike."""
 UNFINISHED = "unfinished"
@@ -42,7 +43,6 @@ _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*-[0-9a-f]{8}/seed(0|[1-9]\d{0,9})"
 _STUDY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _KEY_DIGITS = 12
 _MADE_LATER = ("diagnostics.json", "predictions.safetensors")
-_INDEX_BYTES = 64 * 2**20
 
 Kind = Literal["fetched", "pushed", "there", "replicate", "absent", "refused", "running"]
 
@@ -108,14 +108,14 @@ def fetch_run(where: Place, name: str, root: Path) -> Outcome:
     place does not answer; whatever is wrong with the run itself is an outcome.
     """
     if not is_run(name):
-        return Outcome(name, "refused", "this is no name of a run")
+        return Outcome(name, "refused", "this is not the name of a run")
     try:
         with vetting(root):
             content = read(where, f"{name}/{manifest.NAME}", RECORD_BYTES)
     except RefusedError as error:
         return Outcome(name, "refused", str(error))
     if content is None:
-        return Outcome(name, "absent")
+        return Outcome(name, "absent", f"{where.shown} has no such run that has ended")
     if _is_here(root, name, content):
         return Outcome(name, "there")
     with incoming(root, name) as fetched:
@@ -123,7 +123,8 @@ def fetch_run(where: Place, name: str, root: Path) -> Outcome:
             with vetting(fetched.path):
                 with writing(fetched.path):
                     (fetched.path / manifest.NAME).write_bytes(content)
-                fetch_files(where, entries(content), fetched.path, lambda file, _: f"{name}/{file}")
+                files = entries(content)
+                fetch_files(where, files, fetched.path, lambda file, _: f"{name}/{file}", needed=manifest.RECORDS)
                 run = ended_run(fetched, name)
                 _note_origin(fetched, where, content)
         except RefusedError as error:
@@ -198,7 +199,7 @@ def compare(first: RunFiles, other: RunFiles) -> Agreement:
 
 
 def _index(where: Place) -> dict[str, list[str]]:
-    content = read(where, INDEX, _INDEX_BYTES)
+    content = read(where, INDEX, INDEX_BYTES)
     if content is None:
         raise ShareError(
             f"{where.shown} has no {INDEX}, and it cannot be listed; name the runs, or write the index there with "

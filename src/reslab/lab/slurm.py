@@ -43,6 +43,12 @@ WARNING_SECONDS = 90
 """How long before a task's time is over it is asked to stop."""
 
 _OPTION = re.compile(r"[A-Za-z][A-Za-z0-9-]*(=[^\n]*)?")
+_NO_CONTROLLER = re.compile(
+    "contact slurm controller|resolve_ctls|configuration source|process configuration|config file|Connection refused|"
+    "Socket timed out|Unable to connect",
+    re.IGNORECASE,
+)
+"""What Slurm's commands say where they reach no controller, or do not know which."""
 _OURS = ("array", "output", "error", "open-mode", "requeue", "no-requeue", "parsable", "wrap")
 
 SCRIPT = """\
@@ -301,6 +307,11 @@ def _slurm(*command: str) -> str:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ResLabError(f"{command[0]} does not answer: {error}") from None
+    if done.returncode and _NO_CONTROLLER.search(done.stderr):
+        raise ResLabError(
+            f"no Slurm controller answers here ({command[0]}: {done.stderr.strip().splitlines()[-1]}); give this "
+            "command where sinfo lists the cluster's partitions"
+        )
     if done.returncode:
         raise ResLabError(f"{command[0]} failed: {done.stderr.strip() or f'exit code {done.returncode}'}")
     return done.stdout

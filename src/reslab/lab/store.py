@@ -389,6 +389,17 @@ def find_seeds(name: str, root: Path) -> list[RunFiles]:
     return [find_run(name, root)]
 
 
+def runs_folder(root: str | Path) -> Path:
+    """Return the folder of the runs; raise `ResLabError` where it is not there, or is a file."""
+    folder = Path(root)
+    if not folder.is_dir():
+        wrong = f"{folder} is a file" if folder.exists() else f"there is no folder {folder}"
+        raise ResLabError(
+            f"{wrong}; give the folder of the runs, or make some with `reslab run depth --dataset digits`"
+        )
+    return folder
+
+
 def find_runs(root: Path) -> list[RunFiles]:
     """Return all runs below a folder, sorted by name and seed."""
     found = [path.parent for path in root.glob("*/seed*/run.json")]

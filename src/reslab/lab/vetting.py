@@ -10,7 +10,7 @@ import json
 import math
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,22 +61,24 @@ def incoming(root: Path, name: str) -> Iterator[RunFiles]:
             (root / ".incoming").rmdir()
 
 
-def entries(content: bytes, knows: Callable[[str], bool] = manifest.knows) -> dict[str, Json]:
-    """Return the files that a manifest lists, where it names none but those that a run may have and none too long."""
+def entries(
+    content: bytes, name: str = manifest.NAME, knows: Callable[[str], bool] = manifest.knows
+) -> dict[str, Json]:
+    """Return the files that a list of this name has, where they are files of a run and none is too long."""
     try:
         files = json.loads(content)["files"]
         for file, entry in files.items():
             most = WEIGHTS_BYTES if file.endswith(".safetensors") else RECORD_BYTES
             if not knows(file):
-                raise DamagedError(f"its manifest names {file!r}, which is no file of a run")
+                raise DamagedError(f"its {name} names {file!r}, which is no file of a run")
             if type(entry["bytes"]) is not int or not 0 <= entry["bytes"] <= most:
                 raise DamagedError(
-                    f"its manifest says that {file} has {entry['bytes']} bytes, and at most {most} are read"
+                    f"its {name} says that {file} has {entry['bytes']} bytes, and at most {most} are read"
                 )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, DamagedError):
             raise
-        raise DamagedError("its manifest is none") from None
+        raise DamagedError(f"its {name} is not valid") from None
     return dict(files)
 
 
@@ -86,11 +88,11 @@ def fetch_files(
     into: Path,
     name_of: Callable[[str, Json], str],
     *,
-    all_of_them: bool = False,
+    needed: Collection[str] | None = None,
 ) -> None:
     """Fetch the files of a manifest, each no longer than it says; `name_of` gives the name that one has at the place.
 
-    Raises `DamagedError` where one is not what its manifest says, or is not there and `all_of_them` are wanted.
+    Raises `DamagedError` where one is not what its manifest says, or is not there and `needed`; by default all are.
     """
     for file, entry in listed.items():
         target = into / file
@@ -100,8 +102,8 @@ def fetch_files(
                 digest = where.fetch(name_of(file, entry), opened, entry["bytes"])
         if digest is None:
             target.unlink()
-            if all_of_them:
-                raise DamagedError(f"{file} is not there")
+            if needed is None or file in needed:
+                raise DamagedError(f"{file} is missing")
         elif digest != entry["sha256"]:
             raise DamagedError(f"{file} is not what its manifest says (its SHA-256 differs)")
 
@@ -110,7 +112,7 @@ def ended_run(files: RunFiles, name: str) -> Run:
     """Return the run of a name, once all files of one that has ended agree; raise `ResLabError` where they do not."""
     run = _named(files, name)
     if files.ended() is None:
-        raise DamagedError("it has not ended")
+        raise DamagedError("it has not ended: it has no result.json, and no failure.json that says that it diverged")
     files.check_files()
     rows, result = files.metrics(), files.result()
     for row in (*rows, *([] if result is None else [result])):
@@ -133,7 +135,7 @@ def begun_run(files: RunFiles, name: str) -> Run:
     for number, row in enumerate(files.metrics(), start=1):
         _check_numbers(row)
         if row.get("epoch") != number or any(row.get(key) is None for key in _ROW_NEEDS):
-            raise DamagedError(f"line {number} of its metrics.jsonl is none of epoch {number}")
+            raise DamagedError(f"line {number} of its metrics.jsonl is not that of epoch {number}")
     if files.metrics() or files.checkpoints.exists():
         _check_provenance(files, run)
     return run
@@ -152,7 +154,7 @@ def _check_numbers(row: Mapping[str, Any]) -> None:
             continue
         is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if value is not None and not is_number:
-            raise DamagedError(f"{key} is {str(value)[:40]!r}, which is no number")
+            raise DamagedError(f"{key} is {str(value)[:40]!r}, which is not a number")
         if key.endswith("_error") and value is not None and not 0 <= value <= 100:
             raise DamagedError(f"{key} is {value}, and not a percentage")
 
@@ -172,4 +174,4 @@ def _check_provenance(files: RunFiles, run: Run) -> None:
     for name in ("attempts", "fetched"):
         for one in provenance.get(name) or []:
             if not isinstance(one, dict) or any(isinstance(value, dict | list) for value in one.values()):
-                raise DamagedError(f"its provenance.json has {name} that are none")
+                raise DamagedError(f"its provenance.json lists {name} that are not valid")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from reslab.datasets import SHORT
 from reslab.errors import ResLabError
-from reslab.lab.store import RunFiles, find_runs
+from reslab.lab.store import RunFiles, find_runs, runs_folder
 from reslab.naming import run_names
 from reslab.recipe import Run
 from reslab.session.listing import Listing
@@ -21,8 +21,9 @@ def status(runs: str | Path = "runs", *, verify: bool = False, ids: bool = False
 
     A run that cannot be read, or is damaged, is a row, too, with the status unreadable.  `verify` checks every file of
     the ended runs, weights included, against its manifest.  Shown are names, or with `ids` what other calls take.
+    Raises `ResLabError` where there is no such folder.
     """
-    root = Path(runs)
+    root = runs_folder(runs)
     rows: list[dict[str, Any]] = []
     found: list[Run] = []
     for files in find_runs(root):
@@ -73,9 +74,7 @@ def write_report(
     """
     from reslab.session.work import write_report_of
 
-    root = Path(runs)
-    if not root.is_dir():
-        raise ResLabError(f"there is no folder {root}; give the folder of the runs with --runs")
+    root = runs_folder(runs)
     return write_report_of(
         root,
         Path(out),

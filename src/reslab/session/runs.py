@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from reslab.analysis.tidy import Tables, read_tables
 from reslab.errors import ResLabError, UnknownRunError, nearest
 from reslab.exhibits.curves import Curves, error_figure
-from reslab.lab.store import find_runs
+from reslab.lab.store import find_runs, runs_folder
 from reslab.naming import run_names
 from reslab.recipe import field_names
 from reslab.session.comparison import Comparison, compare_sides
@@ -37,9 +37,7 @@ class Runs(Mapping[str, Run]):
     @classmethod
     def below(cls, root: str | Path, **options: Any) -> Self:
         """Return all runs below a folder, telling of those that cannot be read; raises `ResLabError` for no folder."""
-        folder = Path(root)
-        if not folder.is_dir():
-            raise ResLabError(f"there is no folder {folder}")
+        folder = runs_folder(root)
         found = []
         for files in find_runs(folder):
             try:

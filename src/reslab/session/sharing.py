@@ -7,12 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
-from reslab.errors import ResLabError, nearest
+from reslab.errors import ResLabError, ShareError, nearest
+from reslab.lab.addresses import as_address
 from reslab.lab.launch import launch
-from reslab.lab.places import Place, place
+from reslab.lab.places import Place, place, read
 from reslab.lab.planner import plan
 from reslab.lab.settings import Settings
 from reslab.lab.share import (
+    INDEX,
+    INDEX_BYTES,
     REPLICATES,
     Agreement,
     Outcome,
@@ -24,7 +27,7 @@ from reslab.lab.share import (
     write_index,
 )
 from reslab.lab.stopping import StopRequest
-from reslab.lab.store import RunFiles, find_runs
+from reslab.lab.store import RunFiles, find_runs, runs_folder
 from reslab.naming import run_names
 from reslab.session.progress import Board, Tell, aside
 from reslab.studies.asked import fetch_study, push_study, recorded
@@ -44,7 +47,8 @@ def pull(
     """Fetch ended runs from a share: those named, those of the studies named, or all of them with all studies.
 
     A recipe's id means all of its seeds.  Raises `ShareError` where the share does not answer, and `ResLabError` where
-    it does not have what was named; what became of each run is an outcome.
+    it does not have what was named, or has a record of it that cannot be used; what became of each run, and of each
+    record where none is named, is an outcome.
     """
     where, root = place(url), Path(runs)
     there = cache(lambda: listed(where))
@@ -61,11 +65,22 @@ def pull(
             raise ResLabError(
                 f"{where.shown} has no study {name!r}{nearest(name, known)}; it has {', '.join(known) or 'none'}"
             )
+    refused: list[Outcome] = []
     if not names:
-        ids = dict.fromkeys(there().runs)
-        for name in there().studies:
-            fetch_study(where, name, root)
-    return list(_each(lambda name: fetch_run(where, name, root), ids, on_outcome))
+        found = there()
+        if not (found.runs or found.studies) and read(where, INDEX, INDEX_BYTES) is None:
+            raise ShareError(f"{where.shown} has nothing to pull: no run that has ended, no study; is it a share?")
+        ids = dict.fromkeys(found.runs)
+        for name in found.studies:
+            try:
+                fetch_study(where, name, root)
+            except ResLabError as error:  # one record that cannot be used keeps nobody from the runs
+                if isinstance(error, ShareError):
+                    raise
+                refused.append(Outcome(f"studies/{name}.json", "refused", str(error)))
+    for one in refused:
+        on_outcome(one)
+    return [*refused, *_each(lambda name: fetch_run(where, name, root), ids, on_outcome)]
 
 
 def fetch_instead(urls: Sequence[str], ids: Sequence[str], root: Path, *, may_be_new: bool = False) -> list[Outcome]:
@@ -89,10 +104,13 @@ def push(
 ) -> list[Outcome]:
     """Push ended runs to a share, and its index last: those named, those of studies named, or all with all studies.
 
-    Raises `ShareError` where the share takes nothing, `DamagedError` where a run's file is not what it was.
+    Raises `ShareError` where the share takes nothing, `DamagedError` where a run's file is not what it was, and
+    `ResLabError` where there is nothing to push.
     """
-    where, root = place(url, may_be_new=True), Path(runs)
+    where, root = place(url, may_be_new=True), runs_folder(runs)
     studies = _studies(root)
+    if not (studies or find_runs(root)):
+        raise ResLabError(f"there is nothing to push in {root}: it has neither runs nor studies")
     sent = list(studies) if not names else [name for name in names if name in studies]
     return push_runs(where, _ids(names, root, studies), sent, root, on_outcome=on_outcome)
 
@@ -127,7 +145,7 @@ def verify(
     for name, value in (("sample", sample), ("jobs", jobs)):
         if value < 1:
             raise ResLabError(f"{name} must be 1 or more, not {value}")
-    root = Path(runs)
+    root = runs_folder(runs)
     ended = [name for name in _ids(names, root, _studies(root)) if RunFiles(root / name).ended() is not None]
     if not ended:
         raise ResLabError(f"none of these runs has ended in {root}; `reslab status` lists the runs")
@@ -162,6 +180,8 @@ def _ids(names: Sequence[str], root: Path, studies: Mapping[str, Study]) -> list
             found = [run.id for run in studies[name].runs() if run.id in there]
         elif of_recipe:
             found = of_recipe
+        elif (address := as_address(name)) is not None:
+            raise ResLabError(f"{address} is an address, and no run or study in {root}; `reslab pull` fetches its runs")
         else:
             hint = nearest(name, [*studies, *there])
             raise ResLabError(f"there is no run or study {name!r} in {root}{hint}; `reslab status` lists the runs")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from reslab.analysis.tidy import read_tables
 from reslab.errors import ResLabError, nearest
 from reslab.exhibits.blocks import Figure, Table
-from reslab.lab.places import absolute
+from reslab.lab.addresses import absolute
 from reslab.lab.settings import Settings, kept_epochs
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles, run_files

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from reslab.data.sources import check_present
 from reslab.errors import LockedError, ResLabError, ShareError, nearest
 from reslab.lab import ray_cluster, slurm
+from reslab.lab.addresses import without_password
 from reslab.lab.launch import launch
 from reslab.lab.own_networks import keep_sources, read_sources, try_networks, with_source, words_of_former
-from reslab.lab.places import without_password
 from reslab.lab.planner import Planned, in_order, plan
 from reslab.lab.relay import push_place
 from reslab.lab.settings import Settings
@@ -101,7 +101,7 @@ class Session:
     def fetch(self) -> None:
         """Fetch what others have trained already, from the shares in order, and leave the rest to be trained.
 
-        Runs that are refused are told and trained here.  Raises `ShareError` where a place does not answer.
+        What is refused is trained here, which tells why.  Raises `ShareError` where a place does not answer.
         """
         if self.settings.push:
             push_place(self.settings.shares)
@@ -110,9 +110,6 @@ class Session:
         found = fetch_instead(
             self.settings.shares, [run.id for run in self.todo], self.root, may_be_new=self.settings.push
         )
-        for one in found:
-            if one.kind == "refused":
-                self._tell(f"reslab: refused {one.run}: {one.words}; it is trained here")
         if fetched := [one for one in found if one.kind == "fetched"]:
             self._tell(f"{len(fetched)} of {len(found)} runs fetched, not trained")
             self.planned = self._planned()

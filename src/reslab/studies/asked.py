@@ -1,13 +1,12 @@
 """Studies that were asked, kept as plain files below the runs, so that a report knows what belongs to it."""
 
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from reslab.analysis.tidy import Problem
 from reslab.errors import DamagedError, ResLabError
-from reslab.files import read_json, signed, write_json
+from reslab.files import Json, parse_json, read_json, signed, write_json
 from reslab.lab.places import Place, read
 from reslab.recipe import Recipe, to_mapping
 from reslab.studies.earlier import keep_earlier, no_longer
@@ -62,41 +61,29 @@ def read_record(path: Path) -> Study:
     """Return the study of a record; raise `ResLabError` where it cannot be used."""
     try:
         content = read_json(path)
+        if content is None:
+            raise ResLabError(f"{path} cannot be used: it is gone")
+        return _study(content, str(path))
     except DamagedError as error:
         raise DamagedError(f"{error}; remove it and run the study again") from None
-    try:
-        if content is None:
-            raise ResLabError("it is gone")
-        if content.pop("format") > FORMAT:
-            raise ResLabError("it was written by a newer ResLab; update this one")
-        variants = tuple(_variant(values) for values in content.pop("variants"))
-        values = {**content, "variants": variants, "seeds": tuple(content["seeds"])}
-        for name in _ADDED_LATER:
-            values[name] = tuple(content.get(name, ()))
-        return Study(**values)
-    except ResLabError as error:
-        raise ResLabError(f"{path} cannot be used: {error}") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise DamagedError(f"{path} is damaged ({error!r}); remove it and run the study again") from None
 
 
 def fetch_study(where: Place, name: str, root: Path) -> Study | None:
     """Return a share's record of a study, and keep it below `root` unless one of this name is there.
 
-    None where the share has none.  Raises `ResLabError` where it is no record of a study.
+    None where the share has none.  Raises `DamagedError` where it is no record of this study, and `ResLabError` where
+    this ResLab is too old for it.
     """
     content = read(where, f"studies/{name}.json", _RECORD_BYTES)
     if content is None:
         return None
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"{name}.json"
-        path.write_bytes(content)
-        try:
-            study = read_record(path)
-        except (ResLabError, RecursionError) as error:
-            raise ResLabError(f"{where.shown}/studies/{name}.json: {error}".replace(f"{path}", "it")) from None
-    if study.name != name:
-        raise ResLabError(f"{where.shown}/studies/{name}.json is of the study {study.name!r}")
+    shown = f"{where.shown}/studies/{name}.json"
+    try:
+        study = _study(parse_json(content, shown), shown)
+        if study.name != name:
+            raise DamagedError(f"{shown} is of the study {study.name!r}")
+    except DamagedError as error:
+        raise DamagedError(f"{error}; a share has it anew once someone who has the study pushes it") from None
     if not record_path(root, name).exists():
         record(root, study)
     return study
@@ -105,6 +92,22 @@ def fetch_study(where: Place, name: str, root: Path) -> Study | None:
 def push_study(where: Place, name: str, root: Path) -> None:
     """Push the record of a study; the last one pushed under a name stays."""
     where.write(f"studies/{name}.json", record_path(root, name))
+
+
+def _study(content: Json, shown: str) -> Study:
+    """Return the study that the content of a record is of; raise `ResLabError` where it is none."""
+    try:
+        if content.pop("format") > FORMAT:
+            raise ResLabError("it was written by a newer ResLab; update this one")
+        variants = tuple(_variant(values) for values in content.pop("variants"))
+        values = {**content, "variants": variants, "seeds": tuple(content["seeds"])}
+        for name in _ADDED_LATER:
+            values[name] = tuple(content.get(name, ()))
+        return Study(**values)
+    except ResLabError as error:
+        raise ResLabError(f"{shown} cannot be used: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DamagedError(f"{shown} is damaged ({error!r})") from None
 
 
 def _folder(root: Path) -> Path:

@@ -1,0 +1,106 @@
+"""Addresses of shares as users write them: their kind, how they may be shown, and what was meant by a mistyped one."""
+
+import difflib
+import re
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from reslab.errors import ShareError
+
+OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "oss", "hf")
+"""Stores whose folders at the top are buckets: to make one there would make a bucket of a mistyped name."""
+
+_KINDS = ("https", "http", "s3", "gs", "gcs", "az", "abfs", "hf", "sftp", "ssh", "ftp", "file")
+"""Kinds of address that a mistyped one may mean."""
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+_BROKEN = re.compile(r"([A-Za-z][A-Za-z0-9+-]+)\s*([.,]?[:;]+\s*[.,]?[/\\]*|[.,]?[/\\]{2,}|[.,][/\\]|/)(.*)", re.DOTALL)
+_NO_KIND = re.compile(r"[:;]+[/\\]*")
+_LOGIN = re.compile(r"([\w.-]+@[\w.-]+):/*(.*)", re.DOTALL)
+_CLOSE = {":": 0.5, "//": 0.7}
+"""How alike a word and a kind of address must be: a colon is rare in the name of a folder, two slashes are not."""
+
+
+def kind_of(address: str) -> str:
+    """Return the kind of an address, as in s3 or https, in lower case; "file" for a folder.
+
+    Raises `ShareError` where it looks like an address whose beginning is mistyped: as the name of a folder, that would
+    be made.  A folder that looks so can be given as ./NAME.
+    """
+    if not address.strip():
+        raise ShareError("the address of a share is empty; give its folder or address")
+    shown = re.sub(r"[^/\\@\s]*@", "", address.partition("?")[0])
+    if (meant := _meant(address)) is not None:
+        rest = shown.lstrip(" :;/\\")
+        hint = f"did you mean {meant}?" if meant else f"an address begins with its kind, as in s3://{rest}"
+        raise ShareError(f"{shown!r} is no address of a share ({hint}); give a folder of this name as ./NAME")
+    found = _ADDRESS.match(address)
+    try:
+        urlsplit(address)
+    except ValueError as error:
+        raise ShareError(f"{shown!r} is no address of a share: {error}") from None
+    return found[1].lower() if found else "file"
+
+
+def as_address(text: str) -> str | None:
+    """Return the address of a share that a text is, or seems to be meant as; None for anything else, as a folder."""
+    found = _ADDRESS.match(text)
+    return _meant(text) or (text if found and _is_known(found[1].lower()) else None)
+
+
+def absolute(address: str) -> str:
+    """Return an address or folder as it is called from any folder of this machine; raises as `kind_of`."""
+    if kind_of(address) != "file":
+        return address
+    return str(Path(address.removeprefix("file://")).expanduser().absolute())
+
+
+def without_password(address: str) -> str:
+    """Return an address as it may be shown and kept: without user, password and query."""
+    parts = urlsplit(address)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
+
+
+def _meant(address: str) -> str | None:
+    """Return what a mistyped address means, without a password; "" where that is unclear, None for a right one."""
+    text = address.strip().strip("'\"")
+    if _NO_KIND.match(text):
+        return ""
+    if login := _LOGIN.fullmatch(text):
+        return f"sftp://{login[1].rpartition('@')[2]}/{login[2]}"
+    found = _BROKEN.fullmatch(text)
+    if found is None:
+        return None
+    word, between, rest = found[1].lower(), found[2], found[3].lstrip("/\\")
+    if between == "/":  # a folder, unless it is named as a kind of address and not there
+        kind = word if word in _KINDS and word != "file" and not Path(found[1]).is_dir() else None
+    elif between.startswith("://") and _is_known(word):
+        most = 2 if word in (*OBJECT_STORES, "http", "https") else len(between)
+        is_right = text == address and address.lower().startswith(f"{word}:") and between.count("/") <= most
+        kind = None if is_right else word
+    elif between.startswith("::") and not between.endswith("/"):  # a chain of several, which has its own error
+        kind = None
+    else:
+        is_sure = ":" in between or ";" in between
+        kind = word if is_sure and _is_known(word) else _nearest(word, _CLOSE[":" if is_sure else "//"])
+    if kind is None:
+        return None
+    try:
+        return without_password(f"{kind}://{'/' if kind == 'file' else ''}{rest}")
+    except ValueError:
+        return f"{kind}://..."
+
+
+def _nearest(word: str, cutoff: float) -> str | None:
+    close = difflib.get_close_matches(word, _KINDS, n=1, cutoff=cutoff)
+    return close[0] if close else None
+
+
+def _is_known(kind: str) -> bool:
+    """Say whether a kind of address can be used, given its driver."""
+    if kind in _KINDS:
+        return True
+    try:
+        from fsspec.registry import known_implementations
+    except ImportError:
+        return False
+    return kind in known_implementations
