@@ -131,7 +131,8 @@ def _curve(
             {
                 "epoch": epoch,
                 "iteration": epoch * a_pass,
-                "rate": recipe.learning_rate * recipe.drop_factor**drops,
+                "rate": recipe.learning_rate
+                * recipe.drop_factor ** (drops + (0 < recipe.third_drop / in_epochs < epoch)),
                 "train_loss": train / 30,
                 "train_error": train,
                 "test_loss": test / 25,

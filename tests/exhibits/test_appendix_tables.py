@@ -11,7 +11,7 @@ from reslab.exhibits.appendix_tables import data_table, epoch_table, runs_table,
 from reslab.exhibits.blocks import Table
 from reslab.exhibits.published_tables import published_table
 from reslab.published import Published
-from reslab.recipe import Run
+from reslab.recipe import Run, stretch
 from synthetic import Truth, small, write_run
 
 THEIRS = Published(
@@ -175,3 +175,10 @@ def test_the_images_of_each_run_are_told_where_one_name_has_several(tmp_path: Pa
     place = [column.title for column in table.columns].index("Images")
     assert [row[place] for row in table.rows] == ["06ab34cd56ef7890", "f" * 16]
     assert all(len(row) == len(table.columns) for row in table.rows)
+
+
+def test_a_range_of_one_value_is_that_value_and_a_short_training_has_no_more(tmp_path: Path) -> None:
+    recipe = stretch(small(), 2)
+    write_run(tmp_path, Run(recipe, 0), Truth(3.0, 1.0))
+    columns = _columns(epoch_table("epochs", [gather(read_tables(tmp_path), "short", recipe, (0,))], _label))
+    assert (columns["Epochs"], columns["Their range (%)"]) == (["2"], ["3.00"])

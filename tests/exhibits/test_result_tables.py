@@ -6,7 +6,7 @@ from reslab.analysis.comparisons import Compared, compare
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Table
-from reslab.exhibits.results import comparison_table, errors_table, further
+from reslab.exhibits.results import comparison_table, errors_table, further, how_compared
 from reslab.published import Published
 from reslab.recipe import Run
 from synthetic import Truth, small, write_run
@@ -56,7 +56,7 @@ def test_the_test_error_comes_first_and_differences_beside_it(tmp_path: Path) ->
     assert str(columns["Difference (points)"][1]).startswith("\N{MINUS SIGN}2.0")
     assert columns["Verdict"] == [None, "lower; 1 of 3 seeds diverged"]
     assert table is not None
-    assert "Differences are from ResNet-8." in table.caption
+    assert "Differences are from ResNet-8, taken before rounding." in table.caption
     assert "Holm" not in table.caption  # one comparison needs no correction
 
 
@@ -118,3 +118,17 @@ def test_nothing_finished_is_no_table(tmp_path: Path) -> None:
     write_run(tmp_path, Run(small(8), 0), Truth(3.0, 1.0), stop_after=3)
     group = gather(read_tables(tmp_path), "it", small(8), (0,))
     assert errors_table("errors", [group], [], _label) is None
+
+
+def test_an_interval_that_ends_at_an_error_of_zero_has_a_word(tmp_path: Path) -> None:
+    for wide, noise in (("wide", 4.0), ("narrow", 0.1)):
+        truths = {8: Truth(8.0, 1.0, noise, own=True), 14: Truth(6.0, 0.5, noise, own=True)}
+        for depth, truth in truths.items():
+            for seed in (0, 1):
+                write_run(tmp_path / wide, Run(small(depth), seed), truth)
+        tables = read_tables(tmp_path / wide)
+        pair = [gather(tables, f"ResNet-{depth}", small(depth), (0, 1)) for depth in truths]
+        compared = compare([(pair[0], pair[1])])
+        words = how_compared(compared)
+        assert ("Intervals end where an error would be below 0% or above 100%." in words) == (wide == "wide")
+        assert "in brackets, the seeds of each that are needed to detect a difference of this size" in words

@@ -254,6 +254,12 @@ def test_the_appendix_answers_the_checklist_from_the_runs(written: ReportFiles) 
     assert "| Training time | 31 min 30 s in all |" in text  # five runs of twelve epochs of 31.5 s
 
 
+def test_all_runs_are_listed_from_the_shallowest_network_on(written: ReportFiles) -> None:
+    rows = (written.html.parent / "tables" / "appendix-runs.csv").read_text().splitlines()[1:]
+    depths = [int(row.split("resnet")[1].split("-")[0]) for row in rows]
+    assert depths == [8, 8, 14, 20, 26]
+
+
 def test_the_appendix_names_the_software(written: ReportFiles) -> None:
     text = written.markdown.read_text()
     assert "| 5 | 0.1.0 | 3.11.9 | 2.13.0 | 2.3.1 | Linux-6.1-x86\\_64 | cpu | 2 |" in text

@@ -6,7 +6,7 @@ from pathlib import Path
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Prose
-from reslab.recipe import Recipe, Run
+from reslab.recipe import Recipe, Run, stretch
 from reslab.studies.curve_features import curve_features
 from reslab.studies.words import words_of as texts_of
 from synthetic import Truth, small, write_run
@@ -63,6 +63,27 @@ def test_a_rate_that_falls_steadily_or_not_at_all_has_no_drop(tmp_path: Path) ->
     assert "The rate is constant, so no drop of it can show in the curves." in _words(
         tmp_path, {constant: Truth(3.0, 1.0)}
     )
+
+
+def test_drops_within_an_epoch_do_not_make_the_rate_constant(tmp_path: Path) -> None:
+    recipe = stretch(small(8), 1)
+    assert recipe.second_drop < recipe.length
+    words = _words(tmp_path, {recipe: Truth(3.0, 1.0)})
+    assert "constant" not in words
+    assert "No drop of the rate falls between two epochs" in words
+
+
+def test_a_third_drop_is_a_drop_and_a_short_cosine_has_none(tmp_path: Path) -> None:
+    words = _words(tmp_path / "three", {small(8, third_drop=11.0): Truth(3.0, 1.0)})
+    assert "At the third drop of the rate (after epoch 11" in words
+    cosine = small(8, schedule="cosine", length=3.0)
+    path = write_run(tmp_path, Run(cosine, 0), Truth(3.0, 1.0)) / "metrics.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(row | {"rate": 0.1 / row["epoch"]}) + "\n" for row in rows))
+    (block,) = curve_features([gather(read_tables(tmp_path), "it", cosine, (0,))], _rate, texts_of("custom"))
+    assert isinstance(block, Prose)
+    assert block.text.startswith("The rate changes steadily, so no drop of it can show in the curves.")
+    assert " drop of the rate (after" not in block.text
 
 
 def test_epochs_at_chance_are_told_with_the_seeds_apart(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from reslab.exhibits.blocks import Block, Figure, Note, Table
 from reslab.presets import preset_recipe
 from reslab.studies.questions.depth import ask
 from reslab.studies.study import Options, Study
-from synthetic import Truth, write_run
+from synthetic import Truth, write_diagnostics, write_run
 
 DIGITS = Options(datasets=("digits",), depths=(8, 14), epochs=12, seeds=2)
 CIFAR = Options(datasets=("cifar10",), depths=(20, 56), seeds=3)
@@ -76,6 +76,12 @@ def test_a_difference_lost_in_noise_is_said_to_be_not_resolvable(tmp_path: Path)
     words = _words(tmp_path, CIFAR, {20: Truth(7.5, 0.5, 0.6), 56: Truth(7.0, 0.5, 0.6)})
     assert "CIFAR-10: no difference from 20 layers is resolved.  \N{MINUS SIGN}0.50 points (95% interval" in words
     assert "nothing to explain" in words
+    described = "What follows describes the networks; it explains no difference between them."
+    assert described not in words  # nothing was measured
+    for path in tmp_path.glob("*/seed0"):
+        layers = [{"layer": layer, "name": f"conv{layer}", "standard_deviation": 0.5} for layer in range(4)]
+        write_diagnostics(path, responses={"final": {"layers": layers}})
+    assert described in words_of(chapter_of(ask(CIFAR), read_tables(tmp_path)))
 
 
 def test_a_deeper_network_that_trains_worse_is_degradation_not_overfitting(tmp_path: Path) -> None:

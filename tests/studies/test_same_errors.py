@@ -31,7 +31,8 @@ def test_hard_images_are_told_from_chance(tmp_path: Path) -> None:
     assert isinstance(figure, Figure)
     assert isinstance(words, Prose)
     assert words.text.startswith(
-        "Two seeds of one recipe share 100% of their errors and other recipes share 100% with ResNet-8"
+        "Two seeds of one recipe share 100% of the errors of the network that has fewer, and ResNet-14 shares 100% "
+        "with ResNet-8"
     )
     assert "most errors lie in the images" in words.text
 
@@ -40,8 +41,18 @@ def test_independent_errors_are_not_laid_on_the_images(tmp_path: Path) -> None:
     apart = {(8, 0): range(40), (8, 1): range(36, 76), (14, 0): range(100, 140), (14, 1): range(136, 176)}
     _, words, *_ = _blocks(tmp_path, apart)
     assert isinstance(words, Prose)
-    assert "share 10% of their errors and other recipes share 0% with ResNet-8" in words.text
+    assert "share 10% of the errors of the network that has fewer, and ResNet-14 shares 0% with" in words.text
     assert "in the images" not in words.text
+
+
+def test_errors_of_the_better_network_alone_are_not_laid_on_the_images(tmp_path: Path) -> None:
+    more = {(8, 0): range(120), (8, 1): range(130), (14, 0): range(30), (14, 1): range(35)}
+    _, words, *_ = _blocks(tmp_path, more)
+    assert isinstance(words, Prose)
+    assert "in the images" not in words.text
+    assert "most of what the better network of a pair gets wrong, the other gets wrong, too; the other way round" in (
+        words.text
+    )
 
 
 def test_few_errors_are_said_to_be_few(tmp_path: Path) -> None:

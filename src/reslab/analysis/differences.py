@@ -144,5 +144,18 @@ def by_images_alone(first: float, second: float, images: int) -> float:
     return float(ndtri(0.975)) * math.sqrt((first * (100 - first) + second * (100 - second)) / images)
 
 
+def sampling_reach(error: float, images: int, of: int) -> float:
+    """Return by how many points the error (%) on a random sample may be off that on all images, at 95%.
+
+    The farther end of Wilson's interval, narrowed as the sample nears the whole; 0 where it is the whole.
+    """
+    if images >= of:
+        return 0.0
+    z, p = float(ndtri(0.975)), error / 100
+    middle = (p + z * z / (2 * images)) / (1 + z * z / images)
+    half = z * math.sqrt(p * (1 - p) / images + (z / (2 * images)) ** 2) / (1 + z * z / images)
+    return 100 * (abs(middle - p) + half) * math.sqrt(1 - images / of)
+
+
 def _quantile(freedom: float, level: float = 0.95) -> float:
     return float(stdtrit(freedom, 0.5 + level / 2))

@@ -11,8 +11,8 @@ REACH = 5
 """Epochs looked at on each side of a change of rate, at most."""
 STEPS = 8
 """Steps from epoch to epoch that unrest is told from, at least."""
-DROPS = 2
-"""Of the rate, in a schedule that has any."""
+DROPS = 3
+"""Of the rate, at most, in a schedule of steps."""
 
 
 @dataclass(frozen=True, slots=True)

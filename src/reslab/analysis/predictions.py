@@ -53,6 +53,12 @@ class Overlap:
         return self.both / fewest if fewest else 0.0
 
     @property
+    def share_of_more(self) -> float:
+        """Errors in common as a share of those of the network with more, in [0, 1]; 0 where it has none."""
+        most = max(self.first, self.second)
+        return self.both / most if most else 0.0
+
+    @property
     def chance(self) -> float:
         """What `share` would be if errors were independent."""
         return max(self.first, self.second) / self.num_images if min(self.first, self.second) else 0.0
@@ -60,10 +66,11 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Means over pairs of networks, in percent: `Overlap.share` and `Overlap.chance`."""
+    """Means over pairs of networks, in percent: `Overlap.share`, `Overlap.chance` and `Overlap.share_of_more`."""
 
     share: float
     chance: float
+    share_of_more: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +179,8 @@ def shared(pairs: Iterable[tuple[Predictions, Predictions]]) -> Shared | None:
     found = [one for pair in pairs if min((one := overlap(*pair)).first, one.second)]
     if not found:
         return None
-    share, chance = (statistics.fmean(getattr(one, name) for one in found) for name in ("share", "chance"))
-    return Shared(100 * share, 100 * chance)
+    names = ("share", "chance", "share_of_more")
+    return Shared(*(100 * statistics.fmean(getattr(one, name) for one in found) for name in names))
 
 
 def shared_by_seeds(predictions: Sequence[Predictions]) -> Shared | None:

@@ -60,7 +60,9 @@ def _range(low: str | None, high: str | None) -> str:
 def step_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
     """Return how the test error steps where the rate drops, a row a group; None where no rate drops."""
     found = {
-        label(group): rate_changes(group.finished_curve("rate"), group.finished_curve("test_error")) for group in groups
+        label(group): rate_changes(group.finished_curve("rate"), group.finished_curve("test_error"))
+        for group in groups
+        if group.recipe.schedule == "step"
     }
     found = {name: changes for name, changes in found.items() if changes}
     if not found:

@@ -9,7 +9,18 @@ from reslab.exhibits.blocks import Table, table_of
 from reslab.exhibits.captions import text, titled
 from reslab.exhibits.published_tables import Matches, citations, published_words, same_depth
 from reslab.exhibits.sizes import kind_words
-from reslab.exhibits.wording import Label, interval, of_asked, over_seeds, p_words, points, signed, spread, whole
+from reslab.exhibits.wording import (
+    Label,
+    interval,
+    interval_ends,
+    of_asked,
+    over_seeds,
+    p_words,
+    points,
+    signed,
+    spread,
+    whole,
+)
 from reslab.published import Published
 
 _LEFT = ("Verdict", "Against")
@@ -112,7 +123,16 @@ def how_compared(compared: Sequence[Compared]) -> str:
         return ""
     paired = "all" if all(one.paired for one in found) else "some" if any(one.paired for one in found) else "none"
     shared, assumed = any(one.shared for one in found), any(one.assumed for one in found)
-    return text("compared.how", paired=paired, shared=shared, assumed=assumed, margin=MARGIN)
+    cut = any(_cut(one) for one in compared)
+    return text("compared.how", paired=paired, shared=shared, assumed=assumed, margin=MARGIN, cut=cut)
+
+
+def _cut(one: Compared) -> bool:
+    """Return whether an interval would reach beyond errors that there can be."""
+    if one.test is None or one.test.p is None:
+        return False
+    found, level = one.test.difference, one.test.level
+    return interval_ends(found, level, one.first.last_epoch("test_error").mean) != interval_ends(found, level)
 
 
 def _difference(one: Compared | None, listed: Sequence[Compared]) -> dict[str, str | None]:

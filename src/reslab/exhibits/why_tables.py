@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from reslab.analysis.differences import sampling_reach
 from reslab.analysis.groups import Group
 from reslab.analysis.measured import figure_of, full_test_error
 from reslab.exhibits.blocks import Table, table_of
@@ -51,16 +52,29 @@ def noise_table(key: str, groups: Sequence[Group], label: Label) -> Table | None
 
 def gap_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
     """Return errors of the final weights on training images as they are and on all test images; None without any."""
-    found = [(group, figure_of(group, "gap", "train_error"), full_test_error(group)) for group in groups]
+    found = [
+        (group, figure_of(group, "gap", "train_error"), full_test_error(group), figure_of(group, "gap", "num_train"))
+        for group in groups
+    ]
     rows = [
         {
             "Runs": label(group),
             "Seeds measured": str(train.n),
+            "Training images": " to ".join(dict.fromkeys(f"{end:,.0f}" for end in (images.low, images.high) if end))
+            or None,
             "Training error (%)": points(train.mean),
             "Test error (%)": points(test.mean),
             "Gap (points)": points(test.mean - train.mean),
         }
-        for group, train, test in found
+        for group, train, test, images in found
         if train.mean is not None and test.mean is not None
     ]
-    return table_of(key, titled("gap"), rows)
+    off = max(
+        (
+            sampling_reach(train.mean, int(images.low), group.number("num_train") or int(images.low))
+            for group, train, _, images in found
+            if train.mean is not None and images.low
+        ),
+        default=0.0,
+    )
+    return table_of(key, titled("gap", off=off), rows)

@@ -47,7 +47,7 @@ def appendix(tables: Tables, studies: Sequence[Study], data_root: Path | None = 
             gap_table("gap", groups, _label),
             speed_table("machines", groups, _label),
             _recipes(groups, studies),
-            runs_table("runs", tables.runs.sort("recipe_id", "seed")),
+            runs_table("runs", tables.runs.sort("dataset", "family", "depth", "recipe_id", "seed")),
             _software(tables.runs),
         ]
     else:

@@ -115,8 +115,11 @@ def _details(found: Findings, chapter: Chapter) -> list[Block]:
     if not found.study.answers:
         return [Heading(found.words("headings.why")), Note(found.words("handout"))]
     reasons = chapter.why(found) if chapter.why is not None and found.compared else []
-    reasons += measured(found, ordered=chapter.ordered)
-    reasons += effective(found, ordered=chapter.ordered)
+    shown = [*measured(found, ordered=chapter.ordered), *effective(found, ordered=chapter.ordered)]
+    none = [Prose(found.words(f"tests.{key}")) for key in ("nothing-shown", "nothing-supposed")]
+    if any(block in none for block in reasons) and any(isinstance(block, Figure | Table) for block in shown):
+        reasons.append(Prose(found.words("tests.described")))
+    reasons += shown
     blocks: list[Block] = [Heading(found.words("headings.why")), *reasons] if reasons else []
     blocks += chapter.sections(found)
     return [*blocks, *against_published(found, told=chapter.paper_told)]

@@ -13,19 +13,23 @@ from reslab.studies.words import Words
 def curve_features(done: Sequence[Group], label: Label, words: Words) -> list[Block]:
     """Return in a paragraph what the curves of groups with finished runs show ([[appendix-steps]] has the steps)."""
     curves = [(group.finished_curve("rate"), group.finished_curve("test_error")) for group in done]
-    steps = [[(change, stands_out(change, *pair)) for change in rate_changes(*pair)] for pair in curves]
+    steps = [
+        [(change, stands_out(change, *pair)) for change in rate_changes(*pair)]
+        for group, pair in zip(done, curves, strict=True)
+        if group.recipe.schedule == "step"
+    ]
+    ways = {_way(group) for group in done}
     moves = [[phase.unrest for phase in phases(*pair) if phase.unrest is not None] for pair in curves]
     unrest = [(own[0], own[-1]) for own in moves if len(own) > 1]
     text = words(
         "curves.text",
-        gradual=any(group.recipe.schedule != "step" for group in done),
+        how=ways.pop() if not any(steps) and len(ways) == 1 else "",
         drops=[
             _drop(found, place)
-            for place in range(max(map(len, steps)))
+            for place in range(max(map(len, steps), default=0))
             for found in [[own[place] for own in steps if len(own) > place]]
             if min(change.epoch for change, _ in found) > 1  # after a single epoch all falls are those of learning
         ],
-        steady=not any(steps),
         at_chance="; ".join(_at_chance(done, label, words)),
         moved=[_range([pair[place] for pair in unrest]) for place in (0, 1)] if unrest else [],
         measured=len(unrest),
@@ -35,6 +39,14 @@ def curve_features(done: Sequence[Group], label: Label, words: Words) -> list[Bl
         below=any(group.gap < 0 for group in done),
     )
     return [Prose(text)]
+
+
+def _way(group: Group) -> str:
+    """Return what a rate does whose drops do not show in the curve: nothing, steady change, or drops within epochs."""
+    recipe = group.recipe
+    if recipe.schedule != "step":
+        return "changes steadily"
+    return "is constant" if recipe.drop_factor == 1 or recipe.first_drop >= recipe.length else "within"
 
 
 def _drop(found: Sequence[tuple[RateChange, bool]], place: int) -> dict[str, object]:

@@ -45,16 +45,23 @@ def _references(found: Findings, groups: Sequence[Group]) -> References:
 
 
 def _words(groups: Sequence[Group], references: References, found: Findings) -> str:
-    """Return how much is shared, at its least and most, and whether the images or the networks make the errors."""
+    """Return how much is shared, at its least and most, and whether the images or the networks make the errors.
+
+    They lie in the images where both networks of a pair share most of their errors, the one with more, too.
+    """
     seeds = [one for group in groups if (one := shared_by_seeds(group.predictions)) is not None]
-    others = [one for group in groups if (one := beside_reference(group, references)) is not None]
+    with_others = [(group, one) for group in groups if (one := beside_reference(group, references)) is not None]
+    others = [one for _, one in with_others]
+    nested = all(one.share > max(50.0, 1.5 * one.chance) for one in [*seeds, *others])
     return found.words(
         "same.text",
         seeds=_reach(seeds),
         others=_reach(others),
+        who=found.label(with_others[0][0]) if len(with_others) == 1 else "",
         whom=list(dict.fromkeys(found.label(group) for group in references.values())),
         few=FEW if min(int(one.wrong.sum()) for group in groups for one in group.predictions) < FEW else 0,
-        hard=all(one.share > max(50.0, 1.5 * one.chance) for one in [*seeds, *others]),
+        nested=nested,
+        hard=nested and all(one.share_of_more > 50 for one in [*seeds, *others]),
     )
 
 
