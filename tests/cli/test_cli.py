@@ -520,10 +520,27 @@ def test_what_fits_is_chosen_and_asked_again_alike(reslab: Reslab, tmp_path: Pat
 def test_status_calls_runs_by_name_and_by_id_where_asked(reslab: Reslab, trained: Path) -> None:
     out = reslab("status", "--runs", str(trained))[1]
     assert "ResNet-8, digits, 1 epoch, seed 0" in out
+    assert out.splitlines()[0].split()[-2:] == ["%", "images/s"]  # other columns would be empty
+    verified = reslab("status", "--verify", "--runs", str(trained))[1].splitlines()
+    assert verified[0].split()[-1] == "files"
+    assert verified[-1].split()[-1] == "whole"
     assert tiny_run().id not in out
     assert tiny_run().id in reslab("status", "--ids", "--runs", str(trained))[1]
     (row,) = json.loads(reslab("status", "--runs", str(trained), "--json")[1])
     assert (row["run"], row["name"]) == (tiny_run().id, "ResNet-8, digits, 1 epoch, seed 0")
+
+
+def test_a_recipes_id_tells_which_seed_is_measured(reslab: Reslab, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "runs", dirs_exist_ok=True)
+    recipe = tiny_run().recipe.id
+    for verb in (["evaluate"], ["diagnose", "--which", "gap", "--budget", "quick"]):
+        assert "has 2 seeds" not in reslab(*verb, recipe)[2]
+    shutil.copytree(tmp_path / "runs" / recipe / "seed0", tmp_path / "runs" / recipe / "seed1")
+    said = f"reslab: {recipe} has 2 seeds, of which this is 0; for another, name it, as in {recipe}/seed1"
+    for verb in (["evaluate"], ["diagnose", "--which", "gap", "--budget", "quick"]):
+        code, _, err = reslab(*verb, recipe)
+        assert (code, said in err) == (0, True)
+        assert "has 2 seeds" not in reslab(*verb, f"{recipe}/seed0")[2]
 
 
 def test_a_recipe_that_was_edited_is_damage_to_train_as_to_evaluate(
@@ -704,7 +721,9 @@ def test_a_damaged_run_does_not_hide_the_others(reslab: Reslab, trained: Path, t
     assert f"{unreadable.relative_to(tmp_path)}/run.json cannot be read" in rows["unreadable/seed0"]["message"]
     assert "remove" not in rows["unreadable/seed0"]["message"]
     assert rows[tiny_run().id]["status"] == "finished"
-    assert "unreadable" in reslab("status")[1]
+    shown = reslab("status")[1]
+    assert "unreadable" in shown
+    assert "what went wrong" in shown
     assert reslab("report", "--out", str(tmp_path / "report"))[0] == 0
     assert "cannot be read: Is a directory" in (tmp_path / "report" / "report.md").read_text()
 

@@ -183,7 +183,7 @@ def test_damaged_runs_are_named_by_status_and_report_and_used_by_neither(
         return code, json.loads(shown.out or "null"), shown.err
 
     code, rows, _ = reslab("status", "--verify")
-    assert (code, rows[0]["message"]) == (0, "whole")
+    assert (code, rows[0]["files"]) == (0, "whole")
     shutil.copytree(files.path, files.path.with_name("seed4"))
     changed = json.loads((files.path / "run.json").read_text()) | {"seed": 4}
     (files.path.with_name("seed4") / "run.json").write_text(json.dumps(changed))

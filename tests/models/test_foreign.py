@@ -49,6 +49,8 @@ FILES: dict[str, tuple[bytes, str]] = {
     "JSON": (json.dumps({"message": "Not\x1b[31m Found"}).encode(), "text in JSON.*Not"),
     "JSON by lines": (json.dumps({"error": {"code": 404}}, indent=1).encode(), "text in JSON"),
     "text": (b"Not Found", "it is text, which begins 'Not Found'"),
+    "JSON in lines": (b'{\n "format": 1,\n\t"run": 2\n}\n', 'do not give: { "format": 1, "run": 2 }'),
+    "tabs": (b"one\ttwo\n", "it is text, which begins 'one two'"),
     "a program": (b"import torch\nprint(1)\n", "it is text, which begins 'import torch'"),
     "escapes": (b"\x1b[31mrate limited\x1b[0m\n", "it is text, which begins"),
     "spaces": (b"\n\n  \n", "nothing but spaces"),

@@ -86,7 +86,7 @@ def test_a_pair_of_single_seeds_gets_the_spread_of_the_others_or_none(tmp_path: 
     assert lent.verdict == "lower"
     assert lent.interval is not None
     assert lent.interval[0] < lent.difference < lent.interval[1] < 0
-    assert any("taken to vary as in the other recipes" in words for words in lent.remarks)
+    assert any("single seed varies is taken from the recipes of which" in words for words in lent.remarks)
     assert lent.to_mapping()["verdict"] == "lower"
     several = reslab.compare(reslab.runs(root).filter(depth=20), small(26).id, root=root)
     assert several.to_mapping()["first"]["num_finished"] == several.to_mapping()["second"]["num_finished"] == 3
@@ -112,6 +112,97 @@ def test_what_cannot_be_compared_says_why(tmp_path: Path) -> None:
         reslab.compare(ours, runs)
     with pytest.raises(reslab.ResLabError, match="there is no run 'nothing'"):
         reslab.compare(ours, "nothing", root=root)
+
+
+def words_of(root: Path, first: str, second: str) -> str:
+    return "\n".join(reslab.compare(first, second, root=root).remarks)
+
+
+def test_a_comparison_says_whose_spread_it_takes(tmp_path: Path) -> None:
+    """It names them, also where they are but the two compared, and gives what each side varies by."""
+    root = planted(tmp_path / "two", (8, 10.0, 2), (14, 5.0, 2))
+    first, second = small(8).id, small(14).id
+    of_two = words_of(root, f"{first}/seed0", f"{second}/seed0")
+    assert "ResNet-14, digits" in of_two
+    assert "(only the two compared)" in of_two
+    found = reslab.compare(f"{first}/seed0", f"{second}/seed0", root=root).compared.test
+    assert found is not None
+    assert found.difference.sds is not None
+    here, there = found.difference.sds
+    assert here > there  # the error of the first is twice that of the second
+    assert f"{here:.2f} points for the first and {there:.2f} for the second" in of_two
+    assert "by its own seeds" in words_of(root, f"{first}/seed0", second)
+    assert "(1 of them compared here)" in words_of(root, f"{first}/seed0", f"{first}/seed1")
+    planted(root, (20, 4.0, 3))
+    assert "(2 of them compared here)" in words_of(root, f"{first}/seed0", f"{second}/seed0")
+    alone = planted(tmp_path / "one", (8, 10.0, 2), (14, 5.0, 1))
+    assert "(only one compared)" in words_of(alone, first, second)
+    others = planted(tmp_path / "others", (8, 10.0, 1), (14, 5.0, 1), *((depth, 4.0, 2) for depth in range(20, 51, 6)))
+    assert "several seeds: 6 recipes in the folder.  That" in words_of(others, first, second)
+    shared = words_of(others, small(20).id, small(26).id)
+    assert shared.startswith("How much seeds vary is estimated from the recipes of which the folder has several seeds")
+
+
+def test_one_seed_of_several_is_not_passed_off_as_all_that_is_known(tmp_path: Path) -> None:
+    root = planted(tmp_path, (8, 10.0, 3), (14, 5.0, 2), (20, 4.0, 1))
+    write_run(root, Run(small(8), 7), Truth(10.0, 1.0), stop_after=2)  # has not finished, and counts nowhere
+    first, second = small(8).id, small(14).id
+    every = reslab.compare(first, second, root=root)
+    assert not any("better evidence" in words for words in every.remarks)
+    for sides in ((f"{first}/seed0", f"{second}/seed0"), (first, f"{second}/seed1"), (f"{first}/seed1", second)):
+        remark = reslab.compare(*sides, root=root).remarks[0]
+        assert f"3 of {first} and 2 of {second}" in remark
+        assert f"All of them together are the better evidence: {every.words}" in remark
+    assert "better evidence" not in words_of(root, f"{first}/seed0", f"{first}/seed1")
+    assert "better evidence" not in words_of(root, second, small(20).id)
+
+
+def test_runs_are_not_compared_with_themselves(tmp_path: Path) -> None:
+    root = planted(tmp_path, (8, 10.0, 2))
+    name = small(8).id
+    for sides in ((name, name), (f"{name}/seed1", f"{name}/seed1")):
+        with pytest.raises(reslab.ResLabError, match=f"both sides are the same runs, seeds? .* of {name}"):
+            reslab.compare(*sides, root=root)
+    with pytest.raises(reslab.ResLabError, match=f"both sides have seed 1 of {name}: .* leave it out of one side"):
+        reslab.compare(name, f"{name}/seed1", root=root)
+    assert reslab.compare(f"{name}/seed0", f"{name}/seed1", root=root).first.num_finished == 1
+
+
+def test_how_many_seeds_it_takes_is_a_range(tmp_path: Path) -> None:
+    root = planted(tmp_path, (8, 10.0, 2), (14, 9.7, 2))
+    found = reslab.compare(small(8).id, small(14).id, root=root)
+    assert found.verdict == "not resolved"
+    assert found.compared.test is not None
+    assert found.compared.test.seeds_range is not None
+    fewest, most = found.compared.test.seeds_range
+    reach = f"{fewest:,} to {'over 1,000' if most is None else f'{most:,}'}"
+    assert f"To show a difference of this size takes {reach} seeds of each (power 80%" in found.remarks[-1]
+    assert not any("About" in words for words in found.remarks)
+
+
+def test_an_interval_that_is_cut_says_where(tmp_path: Path) -> None:
+    root = tmp_path
+    for depth, errors in ((8, (40.0, 28.0)), (14, (3.0, 9.0))):
+        for seed, error in enumerate(errors):
+            write_run(root, Run(small(depth), seed), Truth(error, 1.0))
+    found = reslab.compare(small(8).id, small(14).id, root=root)
+    assert any("The interval ends where the second error would be 0%." in words for words in found.remarks)
+    planted(root, (20, 10.0, 3), (26, 9.0, 3))
+    assert "interval ends" not in words_of(root, small(20).id, small(26).id)
+
+
+def test_the_only_seed_that_did_not_diverge_gets_no_spread_and_that_is_said(tmp_path: Path) -> None:
+    root = planted(tmp_path, (8, 10.0, 1), (14, 5.0, 3))
+    failure = {"kind": "diverged", "message": "loss is not finite", "epoch": 2, "iteration": 9}
+    write_run(root, Run(small(8), 1), Truth(10.0, 1.0), stop_after=2, failure=failure)
+    found = reslab.compare(small(8).id, small(14).id, root=root)
+    assert found.verdict == "no verdict"
+    assert any("one seed diverged" in words for words in found.remarks)
+    assert not any("No recipe in the folder has two finished seeds" in words for words in found.remarks)
+
+
+def test_a_study_that_is_done_has_nothing_to_train(planned: reslab.Study) -> None:
+    assert planned.plan().words == "Mine: all 4 runs have ended: nothing to train"
 
 
 def test_the_verb_compares_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,8 +1,17 @@
 """What the board says of runs, where there is no terminal to draw bars on."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
-from reslab.session.progress import Board
+from reslab.lab.settings import Settings
+from reslab.recipe import Run
+from reslab.session.evaluation import evaluated
+from reslab.session.machine import bench, doctor
+from reslab.session.progress import Board, tell_of_kernels
+from reslab.session.why import diagnose_one, run_to_diagnose
+from synthetic import Truth, small, write_run
 
 
 def test_the_board_says_what_a_run_does(capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,3 +46,33 @@ def test_the_board_says_how_far_a_measurement_is_and_when_all_are_done(
         "one  gap, 50%  (all done in about 12 s)",
         "two  surface, 50%  (all done in about 2 s)",
     ]
+
+
+@pytest.mark.parametrize("verb", ["doctor", "evaluate", "diagnose", "bench"])
+def test_what_measures_tells_that_it_compiles_first(
+    verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each verb tells it before it begins: here it is stopped where it does."""
+    write_run(tmp_path, Run(small(8), 0), Truth(10.0, 1.0))
+    monkeypatch.setattr("reslab.kernels.build.must_compile", lambda: True)
+    told: list[str] = []
+
+    def stop(words: str) -> bool:
+        told.append(words)
+        raise InterruptedError
+
+    ask: dict[str, Callable[[], object]] = {
+        "doctor": lambda: doctor(tmp_path, tell=stop),
+        "evaluate": lambda: evaluated(small(8).id, None, {}, root=tmp_path, device="cpu", tell=stop),
+        "diagnose": lambda: diagnose_one(
+            run_to_diagnose(small(8).id, tmp_path), Settings(device="cpu"), None, tell=stop
+        ),
+        "bench": lambda: bench(device="cpu", tell=stop),
+    }
+    with pytest.raises(InterruptedError):
+        ask[verb]()
+    assert told == ["reslab: compiles its kernels, once; this takes some seconds ..."]
+    monkeypatch.setattr("reslab.kernels.build.must_compile", lambda: False)
+    tell_of_kernels("cpu", stop)
+    assert len(told) == 1
+    assert not capsys.readouterr().err

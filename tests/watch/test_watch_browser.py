@@ -148,7 +148,24 @@ def test_filter_sort_and_compare_are_in_the_address(page: Any) -> None:
     page.goto(f"?view=compare&a={Run(SHALLOW, 0).id}&b={Run(DEEP, 0).id}")
     page.locator(".verdict").wait_for()
     assert "depth" in page.get_by_role("region", name="What differs").inner_text()
+    page.goto(f"?view=compare&a={SHALLOW.id}&b={Run(DEEP, 0).id}")
+    page.locator("p", has_text="(seeds 0 and 1) and ResNet-14, digits, paper, 12 epochs, seed 0.").wait_for()
     assert not page.problems
+
+
+def test_time_left_is_not_promised_while_nothing_trains(page: Any, root: Path) -> None:
+    page.goto("")
+    page.locator(".tally").first.wait_for()
+    said = page.locator(".tally").first.inner_text()
+    assert "interrupted" in said
+    assert "running" not in said
+    assert "nothing trains now; what is left takes about" in said
+
+
+def test_a_message_is_a_sentence(page: Any) -> None:
+    page.goto(f"?view=compare&a=nothing&b={DEEP.id}")
+    page.get_by_role("alert").wait_for()
+    assert "There is no run or recipe 'nothing' in the folder of runs." in page.get_by_role("alert").inner_text()
 
 
 def test_a_page_left_open_comes_back_after_the_server(page: Any, root: Path, server: Served) -> None:

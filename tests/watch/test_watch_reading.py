@@ -19,7 +19,15 @@ from reslab.watch.blocks import finite
 from reslab.watch.curve import MOST_ROWS, Curve
 from reslab.watch.holding import Holding
 from reslab.watch.laboratory import Laboratory
-from reslab.watch.pages import scores_values, scores_version, study_values, study_version
+from reslab.watch.pages import (
+    NotThereError,
+    compare_values,
+    run_values,
+    scores_values,
+    scores_version,
+    study_values,
+    study_version,
+)
 from reslab.watch.plan import plan_values
 from reslab.watch.reading import Watched
 from synthetic import Truth, write_run
@@ -315,3 +323,54 @@ def test_chapters_are_made_ahead_and_made_again_by_what_changes(root: Path) -> N
         while not {"plan", "scores", "study my-depth", "study other-runs"} <= kept.keys():
             assert time.monotonic() < end
             time.sleep(0.02)
+
+
+def test_compare_names_both_sides_and_says_each_thing_once(root: Path) -> None:
+    write_run(root, Run(SHALLOW, 2), Truth(3.3, 1.0))
+    write_run(root, Run(DEEP, 2), Truth(2.9, 1.0))
+    laboratory = Laboratory(root)
+    laboratory.look()
+    found = compare_values(laboratory, SHALLOW.id, f"{DEEP.id}/seed0")
+    assert (found["first"]["is_run"], found["second"]["is_run"]) == (False, True)
+    assert found["first"]["name"] == "ResNet-8, digits, paper, 12 epochs"
+    assert found["first"]["seeds"] == "seeds 0, 1 and 2"
+    assert found["second"]["name"].endswith(", seed 0")
+    assert {"field": "seed", "here": "0, 1, 2", "there": "0"} in found["differs"]
+    both = compare_values(laboratory, SHALLOW.id, DEEP.id)
+    assert both["verdict"] == "not resolved"
+    said = " ".join([both["verdict"], both["words"], *both["remarks"]])
+    assert said.count("not resolved") == 1
+    assert said.count("seeds") == 1
+    assert [row["field"] for row in both["differs"]] == ["depth"]
+    assert "the same runs" in compare_values(laboratory, SHALLOW.id, SHALLOW.id)["problem"]
+
+
+def test_what_is_not_there_is_named_with_what_is_near(root: Path) -> None:
+    laboratory = Laboratory(root)
+    laboratory.look()
+    near = f"{SHALLOW.id[:-1]}x"
+    for ask in (lambda: compare_values(laboratory, near, DEEP.id), lambda: compare_values(laboratory, DEEP.id, near)):
+        with pytest.raises(NotThereError, match=f"no run or recipe '{near}' .*did you mean '{SHALLOW.id}'"):
+            ask()
+    with pytest.raises(NotThereError, match=r"no run or recipe '' in the folder of runs$"):
+        compare_values(laboratory, "", DEEP.id)
+    with pytest.raises(NotThereError, match=f"no run '{near}/seed0' .*did you mean '{SHALLOW.id}/seed0'"):
+        run_values(laboratory, f"{near}/seed0")
+    with pytest.raises(NotThereError, match="no study 'nothing'"):
+        study_values(laboratory, "nothing")
+    with pytest.raises(NotThereError) as told:
+        compare_values(laboratory, "x" * 5000, DEEP.id)
+    assert len(str(told.value)) < 400
+    (root / f"{SHALLOW.id}/seed0/metrics.jsonl").write_text("{\n")
+    laboratory.look()
+    with pytest.raises(NotThereError, match="cannot be used: "):
+        compare_values(laboratory, f"{SHALLOW.id}/seed0", DEEP.id)
+
+
+def test_the_curves_of_a_study_come_first_and_are_numbered_first(root: Path) -> None:
+    laboratory = Laboratory(root)
+    laboratory.look()
+    blocks = study_values(laboratory, "my-depth")["blocks"]
+    numbers = [block["number"] for block in blocks if block["kind"] == "figure"]
+    assert numbers[:2] == ["Figure 1", "Figure 2"]
+    assert numbers == sorted(numbers, key=lambda words: int(words.split()[1]))

@@ -112,13 +112,15 @@ class SharedSpreads:
     """The spreads of some groups in one of their errors, by recipe id, as far as they are known.
 
     `moderated` are the recipes whose own spread was drawn towards the others', `assumed` those of a single seed that
-    were given theirs; `basis` are the degrees of freedom of all that this was estimated from.
+    were given theirs; `basis` are the degrees of freedom of all that this was estimated from, `sources` the recipes
+    whose seeds those are.
     """
 
     spreads: Mapping[str, Spread]
     moderated: frozenset[str] = frozenset()
     assumed: frozenset[str] = frozenset()
     basis: float = float("inf")
+    sources: tuple[str, ...] = ()
 
     def between(self, first: Group, second: Group, column: str) -> Difference | None:
         """Compare two of the groups, second minus first."""
@@ -143,7 +145,7 @@ class SharedSpreads:
         if found is None or found.margin is None:
             return found
         shared, assumed = (bool(own.intersection(names)) for own in (self.moderated, self.assumed))
-        return replace(found, shared=shared, assumed=assumed)
+        return replace(found, shared=shared, assumed=assumed, sources=self.sources if shared or assumed else ())
 
 
 def shared_spreads(groups: Sequence[Group], column: str) -> SharedSpreads:
@@ -151,15 +153,18 @@ def shared_spreads(groups: Sequence[Group], column: str) -> SharedSpreads:
     distinct = {group.recipe.id: group for group in groups if group.last_epoch(column).n}
     own = {name: one for name, group in distinct.items() if (one := _own(group, column)) is not None}
     prior, apart = common(list(own.values()))
+    sources = [name for place, name in enumerate(own) if place not in apart]
     if prior is None:
-        prior, apart = _from_report(list(distinct.values()), list(own.values()), column)
+        prior, apart, sources = _from_report(list(distinct.values()), list(own.values()), column)
     leaning = dict(zip(own, share(list(own.values()), prior, apart), strict=True))
     moderated = frozenset(name for place, name in enumerate(own) if prior is not None and place not in apart)
     spreads = {
         name: leaning.get(name) or own_spread(group.last_epoch(column), step(group, column))
         for name, group in distinct.items()
     }
-    lent = prior or _pooled([group.tables for group in distinct.values()], column)
+    lent = prior
+    if lent is None:
+        lent, sources = _pooled([group.tables for group in distinct.values()], column)
     assumed = set()
     for name, group in distinct.items():
         summary, images = group.last_epoch(column), group.number(_IMAGES[column])
@@ -168,32 +173,36 @@ def shared_spreads(groups: Sequence[Group], column: str) -> SharedSpreads:
             assumed.add(name)
     known = {name: spread for name, spread in spreads.items() if spread is not None}
     basis = lent.basis if lent is not None else float("inf")
-    return SharedSpreads(known, moderated, frozenset(assumed), basis)
+    return SharedSpreads(known, moderated, frozenset(assumed), basis, tuple(dict.fromkeys(sources)))
 
 
-def _from_report(groups: Sequence[Group], own: Sequence[Own], column: str) -> tuple[Prior | None, frozenset[int]]:
-    """Return what all recipes of the report have in common, and which of these groups vary far more than they."""
-    prior, _ = common(_of_report([group.tables for group in groups], column))
+def _from_report(
+    groups: Sequence[Group], own: Sequence[Own], column: str
+) -> tuple[Prior | None, frozenset[int], list[str]]:
+    """Return what all recipes of the report have in common, which of these groups vary far more, and whose it is."""
+    found = _of_report([group.tables for group in groups], column)
+    prior, apart = common([one for _, one in found])
     if prior is None:
-        return None, frozenset()
-    return prior, frozenset(place for place, one in enumerate(own) if stands_out(one, prior, len(own)))
+        return None, frozenset(), []
+    sources = [name for place, (name, _) in enumerate(found) if place not in apart]
+    return prior, frozenset(place for place, one in enumerate(own) if stands_out(one, prior, len(own))), sources
 
 
-def _pooled(tables: Sequence[Tables | None], column: str) -> Prior | None:
-    """Return the pooled spread of whichever recipes of the report have two seeds; None where none has."""
+def _pooled(tables: Sequence[Tables | None], column: str) -> tuple[Prior | None, list[str]]:
+    """Return the pooled spread of whichever recipes of the report have two seeds, and which these are."""
     found = _of_report(tables, column)
-    return fit(found) if found else None
+    return fit([one for _, one in found]) if found else None, [name for name, _ in found]
 
 
-def _of_report(tables: Sequence[Tables | None], column: str) -> list[Own]:
-    """Return what the seeds of each recipe of a report vary by, where there are two."""
+def _of_report(tables: Sequence[Tables | None], column: str) -> list[tuple[str, Own]]:
+    """Return what the seeds of each recipe of a report vary by, by recipe id, where there are two."""
     known = next((one for one in tables if one is not None), None)
     if known is None:
         return []
     rows = known.runs.filter((pl.col("status") == "finished") & pl.col(column).is_not_null())
     by_recipe = rows.group_by("recipe_id", _IMAGES[column], maintain_order=True).agg(pl.col(column))
-    found = [_own_of(summarise(values), images) for _, images, values in by_recipe.iter_rows()]
-    return [one for one in found if one is not None]
+    found = [(name, _own_of(summarise(values), images)) for name, images, values in by_recipe.iter_rows()]
+    return [(name, one) for name, one in found if one is not None]
 
 
 def _own(group: Group, column: str) -> Own | None:

@@ -21,7 +21,8 @@ class Difference:
 
     `sd` is what one seed varies by: on average of both, or of the differences of pairs where `paired`; `freedom` are
     the degrees of freedom of the interval.  `shared` says that the spread was moderated by that of other groups, and
-    `assumed` that a single seed was given theirs.
+    `assumed` that a single seed was given theirs; `sources` are the ids of the recipes whose seeds told it.  `sds` are
+    what one seed varies by on either side, None where that is unknown or pairs are compared.
     """
 
     value: float
@@ -33,6 +34,8 @@ class Difference:
     paired: bool = False
     shared: bool = False
     assumed: bool = False
+    sources: tuple[str, ...] = ()
+    sds: tuple[float, float] | None = None
 
     @property
     def resolved(self) -> bool:
@@ -75,7 +78,8 @@ def with_spreads(
     parts = [spread.variance / n for spread, n in zip(known, counts, strict=True)]
     freedom = min(_welch(parts, [spread.freedom for spread in known]), basis)
     sd = math.sqrt(sum(spread.variance for spread in known) / 2)
-    return Difference(value, _quantile(freedom) * math.sqrt(sum(parts)), *counts, sd, freedom)
+    sds = math.sqrt(known[0].variance), math.sqrt(known[1].variance)
+    return Difference(value, _quantile(freedom) * math.sqrt(sum(parts)), *counts, sd, freedom, sds=sds)
 
 
 def own_spread(side: Summary, resolution: float = 0.0) -> Spread | None:

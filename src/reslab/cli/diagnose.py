@@ -10,8 +10,7 @@ from reslab.cli.console import aside, print_json, print_table, remark_cache
 from reslab.cli.flags import AsJson, DataRoot, Device, Runs, TrustCode
 from reslab.cli.lists import names, whole_numbers
 from reslab.lab.settings import Settings
-from reslab.lab.store import find_run
-from reslab.session.why import diagnose_one
+from reslab.session.why import diagnose_one, run_to_diagnose
 
 
 def diagnose(
@@ -51,7 +50,7 @@ def diagnose(
     threads
         CPU threads; default: torch's own choice.
     """
-    files = find_run(run, runs)
+    files = run_to_diagnose(run, runs, aside)
     asked = names("which", which)
     epochs = None if epoch is None else tuple(dict.fromkeys(whole_numbers("epoch", epoch)))
     settings = Settings(data_root=data_root, device=device, threads=threads, trust_code=trust_code)

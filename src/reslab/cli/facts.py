@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from reslab.cli import OK
-from reslab.cli.console import print_json, print_listing
+from reslab.cli.console import aside, print_json, print_listing
 from reslab.cli.flags import AsJson, DataRoot, Runs
 from reslab.cli.lists import whole_numbers
 from reslab.session import known, machine
@@ -60,7 +60,7 @@ def presets(name: str | None = None, *, json: AsJson = False) -> int:
 
 def doctor(*, runs: Runs = Path("runs"), data_root: DataRoot = None, json: AsJson = False) -> int:
     """Show what this machine has and what ResLab uses of it: device, precision, threads, images, folders."""
-    found = machine.doctor(runs, data_root)
+    found = machine.doctor(runs, data_root, tell=aside)
     if json:
         print_json(found)
     else:

@@ -52,12 +52,12 @@ def _more(verdict: Verdict) -> str:
     """Return how many seeds would detect a difference of this size."""
     if not verdict.seeds:
         return ""
-    known = _needed(verdict)
+    known = seeds_needed(verdict)
     reach = f" ({known})" if " to " in known else ""
     return f"; about {verdict.seeds:,}{reach} seeds each would detect this size with 80% power"
 
 
-def _needed(verdict: Verdict) -> str:
+def seeds_needed(verdict: Verdict) -> str:
     """Return between how many seeds would detect a difference of this size, by what their spread may be."""
     if not verdict.seeds:
         return "over 1,000"
@@ -75,4 +75,4 @@ def kind_words(verdict: Verdict) -> str:
         case "unknown":
             return "one seed, not tested"
         case "open":
-            return f"{NOT_RESOLVED} ({_needed(verdict)} seeds)"
+            return f"{NOT_RESOLVED} ({seeds_needed(verdict)} seeds)"

@@ -368,13 +368,15 @@ def run_files(root: Path, run: Run) -> RunFiles:
 
 
 def find_run(name: str, root: Path) -> RunFiles:
-    """Return the run of an id below `root`, or in a folder; a recipe's id alone means seed 0.
+    """Return the run of an id below `root`, or in a folder; a recipe's id alone means its lowest seed (`remark_seed`).
 
     Raises `ResLabError` where there is none.
     """
-    for path in (Path(name), root / name, root / name / "seed0"):
+    for path in (Path(name), root / name):
         if (path / "run.json").exists():
             return RunFiles(path)
+        if seeds := _seeds_in(path):
+            return seeds[0]
     raise ResLabError(f"there is no run {name!r} here or in {root}; `reslab status` lists the runs")
 
 
@@ -384,8 +386,8 @@ def find_seeds(name: str, root: Path) -> list[RunFiles]:
     Raises `ResLabError` where there is none.
     """
     for path in (Path(name), root / name):
-        if seeds := [file.parent for file in path.glob("seed*/run.json")]:
-            return [RunFiles(path) for path in sorted(seeds, key=lambda path: (len(path.name), path.name))]
+        if seeds := _seeds_in(path):
+            return seeds
     return [find_run(name, root)]
 
 
@@ -398,6 +400,22 @@ def runs_folder(root: str | Path) -> Path:
             f"{wrong}; give the folder of the runs, or make some with `reslab run depth --dataset digits`"
         )
     return folder
+
+
+def _seeds_in(path: Path) -> list[RunFiles]:
+    found = [file.parent for file in path.glob("seed*/run.json")]
+    return [RunFiles(seed) for seed in sorted(found, key=lambda seed: (len(seed.name), seed.name))]
+
+
+def remark_seed(name: str, files: RunFiles) -> str | None:
+    """Say which seed was taken, where `name` is a recipe's id or folder and there are several; else None."""
+    seeds = [one.path.name for one in _seeds_in(files.path.parent)]
+    if len(seeds) < 2 or Path(name).resolve().name == files.path.name:
+        return None
+    return (
+        f"{files.path.parent.name} has {len(seeds)} seeds, of which this is {files.path.name.removeprefix('seed')}; "
+        f"for another, name it, as in {files.path.parent.name}/{seeds[1]}"
+    )
 
 
 def find_runs(root: Path) -> list[RunFiles]:

@@ -90,10 +90,11 @@ def describe_text(text: str) -> str:
     if lower.startswith("<"):
         return f"it is XML, as servers answer in place of a file that they do not give; {_AGAIN}"
     if start[:1] in "{[" and (start[:1] == "{" or _is_json(start)):
-        return f"it is text in JSON, as servers answer in place of a file that they do not give: {printable(start)}"
+        shown = printable(" ".join(start.split()))
+        return f"it is text in JSON, as servers answer in place of a file that they do not give: {shown}"
     if not start:
         return f"it holds nothing but spaces and ends of lines; {_AGAIN}"
-    first = start.splitlines()[0]
+    first = " ".join(start.splitlines()[0].split())
     return f"it is text, which begins {printable(first)!r}; {_AGAIN}"
 
 

@@ -6,17 +6,17 @@ from typing import Any
 
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.comparisons import compare as compared
-from reslab.analysis.differences import by_images_alone
 from reslab.analysis.groups import Group, gather, on_same_images
 from reslab.analysis.tidy import Tables
 from reslab.errors import ResLabError
 from reslab.exhibits.recipes import ASPECTS
-from reslab.exhibits.sizes import NOT_RESOLVED, verdict_words
-from reslab.exhibits.wording import counted, interval, points, signed, spread
+from reslab.exhibits.sizes import NOT_RESOLVED, size
+from reslab.exhibits.wording import interval, listing, number, signed, spread
 from reslab.naming import recipe_name
 from reslab.recipe import Recipe, differing_fields
 from reslab.recipe import Run as Asked
 from reslab.session.display import Bundle, bundle, html_table, text_table
+from reslab.session.remarks import remarks
 from reslab.session.run import Run
 
 _VERDICTS = {"lower": "lower", "higher": "higher", "equal": "equal", "open": NOT_RESOLVED, "unknown": "no verdict"}
@@ -89,9 +89,11 @@ class Comparison:
 
     @property
     def words(self) -> str:
-        """The difference with what it supports, in a clause."""
+        """The difference with its interval, in a clause that follows the verdict."""
         assert self.compared.test is not None
-        return verdict_words(self.compared.test, self.first.last_epoch("test_error").mean)
+        found = self.compared.test
+        small = f", shown to be under {number(found.margin)} points" if found.within else ""
+        return f"{size(found, self.first.last_epoch('test_error').mean)}{small}"
 
     def rows(self) -> list[list[str | None]]:
         """Return the errors of both and their difference: name, seeds, test error, training error."""
@@ -176,6 +178,11 @@ def _checked(first: Group, second: Group) -> tuple[Group, Group]:
             f"{first.recipe.id} is trained on {first.recipe.dataset}, {second.recipe.id} on {second.recipe.dataset}: "
             "errors on different images cannot be compared"
         )
+    if first.recipe == second.recipe and (both := sorted({*first.seeds} & {*second.seeds})):
+        which = f"seed{'s' if len(both) > 1 else ''} {listing(map(str, both))} of {first.recipe.id}"
+        if first.seeds == second.seeds:
+            raise ResLabError(f"both sides are the same runs, {which}: there is nothing to compare")
+        raise ResLabError(f"both sides have {which}: no run is compared with itself, so leave it out of one side")
     first, second = on_same_images([first, second])
     for group in (first, second):
         if not group.has_result:
@@ -190,42 +197,7 @@ def _comparison(one: Compared) -> Comparison:
     assert one.test is not None
     first, second = one.first.recipe, one.second.recipe
     described = [(aspect, describe(first) or "none", describe(second) or "none") for aspect, describe in ASPECTS]
-    return Comparison(one, tuple(row for row in described if row[1] != row[2]), tuple(_remarks(one)))
-
-
-def _remarks(one: Compared) -> list[str]:
-    """Return what this many seeds can and cannot say."""
-    assert one.test is not None
-    found = one.test.difference
-    errors = [group.last_epoch("test_error").mean for group in (one.first, one.second)]
-    images = one.first.number("num_test")
-    remarks = []
-    if 1 in (found.n_first, found.n_second):
-        which = "Each side is" if found.n_first == found.n_second else "One side is"
-        remarks.append(f"{which} a single seed: it says how these networks do, not how far another seed would be off.")
-    if found.margin is None:
-        remarks.append(
-            "No recipe in the folder has two finished seeds, so how much seeds vary is not known, and the difference "
-            "supports no verdict.  Train a second seed of either (`reslab train ... --seed 1`) to know."
-        )
-    elif found.assumed:
-        remarks.append(
-            f"Seeds are taken to vary as in the other recipes of the folder that have several: by {points(found.sd)} "
-            "points (standard deviation).  That holds only if these spread alike."
-        )
-    elif found.shared:
-        remarks.append("The spread of seeds is shared with the other recipes of the folder.")
-    if found.n_first == found.n_second == 1 and images and None not in errors:
-        drawn = by_images_alone(float(errors[0] or 0), float(errors[1] or 0), images)
-        remarks.append(
-            f"The draw of the {images:,} test images alone lets two such errors differ by up to {points(drawn)} points "
-            "(95%)."
-        )
-    if one.test.seeds:
-        remarks.append(
-            f"About {counted(one.test.seeds, 'seed')} of each would show a difference of this size (power 80%)."
-        )
-    return remarks
+    return Comparison(one, tuple(row for row in described if row[1] != row[2]), remarks(one))
 
 
 def _side(group: Group) -> dict[str, Any]:

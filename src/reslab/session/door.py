@@ -219,10 +219,9 @@ def diagnose(
     `run` is a run, its folder, or its id below `root`; the rest is that of `Run.diagnose`.  `trust_code` runs the code
     of a run's network that is not from a file of yours.
     """
-    from reslab.lab.store import find_run
-    from reslab.session.why import diagnose_one
+    from reslab.session.why import diagnose_one, run_to_diagnose
 
-    files = find_run(str(run.path if isinstance(run, Run) else run), Path(root))
+    files = run_to_diagnose(run.path if isinstance(run, Run) else run, Path(root))
     settings = Settings(None if data_root is None else Path(data_root), device, threads, trust_code=trust_code)
     return diagnose_one(files, settings, which or None, epochs=epochs, budget=budget, force=force)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from reslab.errors import ResLabError
-from reslab.lab.store import find_run
+from reslab.lab.store import find_run, remark_seed
 from reslab.session.display import Bundle, bundle, html_table, text_table
-from reslab.session.progress import Tell, aside
+from reslab.session.progress import Tell, aside, tell_of_kernels
 
 
 class Evaluation:
@@ -88,19 +88,25 @@ def evaluated(
     """Measure a run, by its id below `root` or its folder, or weights of which `said` tells what is known."""
     from reslab.lab.evaluate import evaluate_run, evaluate_weights
 
+    seed = None
     if (run is None) == (weights is None):
         raise ResLabError("evaluate takes either a run or --weights FILE")
     if run is not None:
         if given := [f"--{name}" for name, value in said.items() if value is not None]:
             raise ResLabError(f"a run has its own recipe; {' and '.join(given)} only goes with --weights FILE")
         files = find_run(str(run), root)
+        seed = remark_seed(str(run), files)
+        tell_of_kernels(device, tell)
         found = evaluate_run(files, precision=precision, data_root=data_root, device=device, trust_code=trust_code)
     else:
         assert weights is not None
+        tell_of_kernels(device, tell)
         found = evaluate_weights(
             weights, **said, precision=precision, data_root=data_root, device=device, on_progress=tell
         )
     facts = found.to_mapping()
+    if seed is not None:
+        facts["remarks"] = [seed, *facts["remarks"]]
     for remark in facts["remarks"]:
         tell(f"reslab: {remark}")
     return Evaluation(facts)

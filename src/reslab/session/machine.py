@@ -15,11 +15,14 @@ from reslab.host import default_precision
 from reslab.recipe import CHOICES, Recipe
 from reslab.session.display import Bundle, bundle, html_table
 from reslab.session.listing import Facts, Listing
-from reslab.session.progress import Tell, aside
+from reslab.session.progress import Tell, aside, tell_of_kernels
 
 
-def doctor(runs: str | Path = "runs", data_root: str | Path | None = None) -> Facts:
-    """Return what this machine has and what ResLab uses of it: device, precision, threads, images, folders."""
+def doctor(runs: str | Path = "runs", data_root: str | Path | None = None, *, tell: Tell = aside) -> Facts:
+    """Return what this machine has and what ResLab uses of it: device, precision, threads, images, folders.
+
+    On a machine without the compiled kernels it compiles them first, and tells that.
+    """
     import torch
 
     from reslab import cache, host
@@ -32,6 +35,7 @@ def doctor(runs: str | Path = "runs", data_root: str | Path | None = None) -> Fa
 
     root, images = Path(runs).absolute(), None if data_root is None else Path(data_root)
     device, most = hardware.pick_device(), hardware.most_threads()
+    tell_of_kernels(str(device), tell)
     precision = hardware.fast_precision(device)
     recipe = Recipe(precision=precision)
     invariant = are_free(device, training_network(recipe, 10, 0, device), recipe, most)
@@ -166,6 +170,7 @@ def bench(
         if precision not in CHOICES["precision"]:
             raise ResLabError(f"precisions are {' and '.join(CHOICES['precision'])}, not {precision!r}")
     place = pick_device(device)
+    tell_of_kernels(device, tell)
     facts = machine(place)
     speeds = list(
         measure(

@@ -34,10 +34,11 @@ def status(runs: str | Path = "runs", *, verify: bool = False, ids: bool = False
             rows.append({**dict.fromkeys(_COLUMNS), "run": files.name, "status": UNREADABLE, "message": str(error)})
     called = run_names(found)
     rows = [{"run": row["run"], "name": called.get(row["run"]), **row} for row in rows]
+    more = {name: title for name, title in _OPTIONAL.items() if any(row[name] for row in rows)}
     return Listing(
         f"{len(rows)} run{'' if len(rows) == 1 else 's'} in {root}",
         rows,
-        ["run", "status", "epochs", "test error in %", "images/s", "images", ""],
+        ["run", "status", "epochs", "test error in %", "images/s", *more.values()],
         [
             [
                 row["run"] if ids else row["name"] or row["run"],
@@ -45,8 +46,7 @@ def status(runs: str | Path = "runs", *, verify: bool = False, ids: bool = False
                 "-" if row["epochs"] is None else str(row["epochs"]),
                 "-" if row["test_error"] is None else f"{row['test_error']:.2f}",
                 "-" if row["images_per_second"] is None else f"{row['images_per_second']:,.0f}",
-                row["images"] or "",
-                row["message"] or "",
+                *(row[name] or "" for name in more),
             ]
             for row in rows
         ],
@@ -87,16 +87,18 @@ def write_report(
     )
 
 
-_COLUMNS = ("run", "status", "epochs", "test_error", "images_per_second", "images", "message")
+_COLUMNS = ("run", "status", "epochs", "test_error", "images_per_second", "images", "files", "message")
+_OPTIONAL = {"images": "images", "files": "files", "message": "what went wrong"}
+"""Columns that are shown where a run has something to say in them, with their titles."""
 
 
 def _row(files: RunFiles, verify: bool) -> dict[str, Any]:
     run, metrics, failure = files.check(), files.metrics(), files.failure() or {}
     last = metrics[-1] if metrics else {}
-    found = [_verified(files) if verify and files.ended() is not None else None, failure.get("message")]
-    message = "; ".join(words for words in found if words) or None
     measured = (last.get("test_error"), last.get("images_per_second"), _images(files, run))
-    return dict(zip(_COLUMNS, (run.id, files.status(), len(metrics), *measured, message), strict=True))
+    verified = _verified(files) if verify and files.ended() is not None else None
+    told = (verified, failure.get("message"))
+    return dict(zip(_COLUMNS, (run.id, files.status(), len(metrics), *measured, *told), strict=True))
 
 
 def _verified(files: RunFiles) -> str:

@@ -119,6 +119,9 @@ class Outlook:
     @property
     def words(self) -> str:
         """The plan in one line."""
+        if not self.num_to_train and not self.seconds:
+            ended = "the run has ended" if len(self.planned) == 1 else f"all {len(self.planned)} runs have ended"
+            return f"{headed(self.plan.title)} {ended}: nothing to train"
         shared = f" ({self.plan.num_shared} more are shared between studies)" if self.plan.num_shared else ""
         why = f", {duration(self.why_seconds)} of it for the why" if self.why_seconds >= 1 else ""
         busy = "; longer now, because the machine has other work" if self.is_busy else ""

@@ -28,6 +28,18 @@ def aside(words: str) -> bool:
     return True
 
 
+def tell_of_kernels(device: str, tell: Tell) -> None:
+    """Say that the kernels for this processor are compiled next, which takes a while, where they are used and missing.
+
+    Training tells it by an event; this is for what measures without training.
+    """
+    from reslab.kernels.build import must_compile
+    from reslab.training.hardware import pick_device
+
+    if pick_device(device).type == "cpu" and must_compile():
+        tell("reslab: compiles its kernels, once; this takes some seconds ...")
+
+
 class Board:
     """Progress of some runs, each with its work in any common unit, fed by the events of `reslab.lab`."""
 

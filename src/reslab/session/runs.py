@@ -28,7 +28,7 @@ _SHOWN = 50
 
 
 class Runs(Mapping[str, Run]):
-    """Some runs by id.  A recipe's id alone, without a seed, means its seed 0, as on the command line."""
+    """Some runs by id.  A recipe's id alone, without a seed, means its seed 0."""
 
     def __init__(self, found: Iterable[Run]) -> None:
         """Take runs; one that is there twice counts once."""

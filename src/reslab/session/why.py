@@ -13,10 +13,10 @@ from reslab.files import Json
 from reslab.lab.planner import EVALUATION_COST, Planned, work_per_image
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
-from reslab.lab.store import RunFiles, run_files
+from reslab.lab.store import RunFiles, find_run, remark_seed, run_files
 from reslab.naming import run_name
 from reslab.recipe import Recipe, Run
-from reslab.session.progress import Board, Tell, aside
+from reslab.session.progress import Board, Tell, aside, tell_of_kernels
 from reslab.studies.study import Plan, Study
 
 
@@ -63,6 +63,14 @@ def diagnose_plan(
     return not left
 
 
+def run_to_diagnose(run: str | Path, root: Path, tell: Tell = aside) -> RunFiles:
+    """Return the run of an id below `root`, or in a folder, telling which seed that is where a recipe has several."""
+    files = find_run(str(run), root)
+    if (seed := remark_seed(str(run), files)) is not None:
+        tell(f"reslab: {seed}")
+    return files
+
+
 def diagnose_one(
     files: RunFiles,
     settings: Settings,
@@ -82,6 +90,7 @@ def diagnose_one(
     from reslab.lab.diagnose import diagnose_run
 
     name = run_name(files.read_run())
+    tell_of_kernels(settings.device, tell)
     with StopRequest() as stop, stop.at_once(leave), Board({name: (1.0, 1.0)}, tell=tell, on_closed=stop.ask) as board:
         return diagnose_run(
             files, settings, which, epochs=epochs, budget=budget, force=force, on_event=heard(board, name, stop)

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from reslab.analysis.groups import Group, gather
-from reslab.errors import ResLabError
+from reslab.errors import ResLabError, nearest
 from reslab.exhibits.blocks import Block, Figure
 from reslab.exhibits.curves import Curves, error_figure, paper_figure
+from reslab.exhibits.wording import listing
 from reslab.recipe import Run, differing_fields, to_mapping
 from reslab.session.comparison import compare_in
 from reslab.studies.catalogue import chapter_of
@@ -19,6 +20,9 @@ from reslab.watch.reading import Watched
 MOST_POINTS = 600
 """Epochs of one run that its table of figures holds."""
 
+MOST_LETTERS = 200
+"""Of a name that was asked for and is not there: longer ones are cut before the nearest is sought."""
+
 
 class NotThereError(ResLabError):
     """What was asked for is not in the folder of runs."""
@@ -28,7 +32,7 @@ def study_values(laboratory: Laboratory, name: str) -> Values:
     """Return the chapter of a study as the report would have it now, and how its runs stand."""
     study = laboratory.study(name)
     if study is None:
-        raise NotThereError("there is no such study in the folder of runs")
+        raise NotThereError(f"there is no study {name[:MOST_LETTERS]!r} in the folder of runs")
     clock = Clock(laboratory)
     chapter = chapter_of(study, laboratory.root)
     blocks = write(find(study, laboratory.tables(), chapter), chapter)
@@ -79,7 +83,7 @@ def run_values(laboratory: Laboratory, run_id: str, against: str | None = None) 
         "name": laboratory.name(one.id),
         "recipe": to_mapping(one.run.recipe),
         "against": None if other is None else {"run": other.id, "name": laboratory.name(other.id)},
-        "differs": [] if other is None or other.run is None else _differs(one.run, other.run),
+        "differs": [] if other is None or other.run is None else _differs([one.run], [other.run]),
         "studies": [
             {"name": study.name, "title": study.title} for study in laboratory.studies if one.run in study.runs()
         ],
@@ -101,13 +105,15 @@ def compare_values(laboratory: Laboratory, first: str, second: str) -> Values:
     """Return two runs, or two recipes over all their seeds, compared."""
     sides = [_side(laboratory, name) for name in (first, second)]
     names = [
-        {"id": name, "name": laboratory.name(name) if name in laboratory.runs else laboratory.recipe_name(side[0].id)}
+        {"id": name, "is_run": True, "name": laboratory.name(name)}
+        if name in laboratory.runs
+        else {"id": name, "is_run": False, "name": laboratory.recipe_name(side[0].id), "seeds": _seeds(side)}
         for name, side in zip((first, second), sides, strict=True)
     ]
     shown = [one for side in sides for one in side]
     found: Values = {"first": names[0], "second": names[1], "figure": figure_values(_curve(laboratory, shown))}
     runs = [[one.run for one in side if one.run is not None] for side in sides]
-    found["differs"] = _differs(runs[0][0], runs[1][0])
+    found["differs"] = _differs(runs[0], runs[1])
     try:
         compared = compare_in(laboratory.tables(), [(runs[0], runs[1])])[0]
     except ResLabError as error:
@@ -160,7 +166,8 @@ def _score(laboratory: Laboratory, one: Watched, studies: dict[str, list[str]]) 
 def _watched(laboratory: Laboratory, run_id: str) -> Watched:
     found = laboratory.runs.get(run_id) or laboratory.runs.get(f"{run_id}/seed0")
     if found is None:
-        raise NotThereError("there is no such run in the folder of runs")
+        asked = run_id[:MOST_LETTERS]
+        raise NotThereError(f"there is no run {asked!r} in the folder of runs{nearest(asked, laboratory.runs)}")
     return found
 
 
@@ -170,9 +177,15 @@ def _side(laboratory: Laboratory, name: str) -> list[Watched]:
         found = [laboratory.runs[name]]
     else:
         found = [one for one in laboratory.runs.values() if one.run is not None and one.run.recipe.id == name]
+    if not found:
+        asked = name[:MOST_LETTERS]
+        recipes = {one.run.recipe.id for one in laboratory.runs.values() if one.run is not None}
+        close = nearest(asked, laboratory.runs if "/" in asked else recipes)
+        raise NotThereError(f"there is no run or recipe {asked!r} in the folder of runs{close}")
     usable = [one for one in found if one.run is not None and one.damage is None]
     if not usable:
-        raise NotThereError("there is no such run in the folder of runs, or its files cannot be used")
+        problem = next((f": {one.damage}" for one in found if one.damage), "")
+        raise NotThereError(f"the files of {name} cannot be used{problem}")
     return sorted(usable, key=lambda one: one.run.seed if one.run else 0)
 
 
@@ -189,11 +202,19 @@ def _other(laboratory: Laboratory, one: Watched, against: str | None) -> Watched
     return None
 
 
-def _differs(first: Run, second: Run) -> list[Values]:
-    names = differing_fields([first.recipe, second.recipe])
-    here, there = to_mapping(first.recipe), to_mapping(second.recipe)
+def _differs(first: Sequence[Run], second: Sequence[Run]) -> list[Values]:
+    """Return the fields of the recipes that differ between two sides, and their seeds where those do."""
+    names = differing_fields([first[0].recipe, second[0].recipe])
+    here, there = to_mapping(first[0].recipe), to_mapping(second[0].recipe)
     rows = [{"field": name, "here": here[name], "there": there[name]} for name in names]
-    return rows if first.seed == second.seed else [*rows, {"field": "seed", "here": first.seed, "there": second.seed}]
+    seeds = [", ".join(str(run.seed) for run in side) for side in (first, second)]
+    return rows if seeds[0] == seeds[1] else [*rows, {"field": "seed", "here": seeds[0], "there": seeds[1]}]
+
+
+def _seeds(side: Sequence[Watched]) -> str:
+    """Return the seeds of a side in words, as in "seeds 0 and 1"."""
+    seeds = [str(one.run.seed) for one in side if one.run is not None]
+    return f"seed{'' if len(seeds) == 1 else 's'} {listing(seeds)}"
 
 
 def _curve(laboratory: Laboratory, shown: Sequence[Watched]) -> Any:

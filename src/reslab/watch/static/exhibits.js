@@ -25,6 +25,9 @@ const rich = (pieces) =>
     return text;
   });
 
+// A message as a sentence of its own, with a capital unless it opens with the name of a file or a command.
+export const sentence = (text) => (text || "").replace(/^[a-z](?=[a-z]* )/, (letter) => letter.toUpperCase()).replace(/([^.?!])$/, "$1.");
+
 // Messages for people, with `commands` and --flags kept whole.
 export const worded = (text) => (text || "").split(/(`[^`]+`|(?<!\S)--[a-z][\w-]*)/).map((part, at) =>
   at % 2 ? (part.startsWith("`") ? el("code", {}, part.slice(1, -1)) : el("span", { class: "name" }, part)) : part);

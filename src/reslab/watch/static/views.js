@@ -1,6 +1,6 @@
 // The views: each takes what the server tells and the parameters of the address, and returns elements.
 
-import { address, drawCharts, el, exhibit, figure, link, table, worded } from "./exhibits.js";
+import { address, drawCharts, el, exhibit, figure, link, sentence, table, worded } from "./exhibits.js";
 
 export { drawCharts };
 
@@ -31,7 +31,9 @@ const tally = (runs) => {
   return `${counted(runs.length, "run")}: ${parts.join(", ")}`;
 };
 
-const left = (seconds) => (seconds ? `, about ${duration(seconds)} left` : "");
+const left = (seconds, trains = true) => (!seconds ? "" : trains ? `, about ${duration(seconds)} left` : `; nothing trains now; what is left takes about ${duration(seconds)}`);
+
+const trains = (runs) => runs.some(({ status }) => status === "running");
 
 const bar = (runs) => {
   const done = runs.reduce((sum, run) => sum + (["finished", "diverged"].includes(run.status) ? 1 : run.epochs ? Math.min(1, run.epoch / run.epochs) : 0), 0);
@@ -86,7 +88,7 @@ const planStudy = (study, parameters) => {
     })));
   return el("section", { "data-key": study.name, class: "study" },
     el("h2", {}, link({ view: "study", name: study.name }, study.title)),
-    el("p", { class: "tally" }, bar(runs), ` ${tally(runs)}${left(study.seconds_left)}`),
+    el("p", { class: "tally" }, bar(runs), ` ${tally(runs)}${left(study.seconds_left, trains(runs))}`),
     table(head, rows, { label: study.title }));
 };
 
@@ -98,10 +100,10 @@ export const plan = (found, parameters, go) => {
   const studies = found.studies.map((study) => planStudy(study, parameters)).filter(Boolean);
   return [
     el("h1", {}, "Plan"),
-    el("p", { class: "tally" }, `${tally(runs)}${left(found.seconds_left)}.  Cells: test error so far in percent, with the epoch of a run that trains.`),
+    el("p", { class: "tally" }, `${tally(runs)}${left(found.seconds_left, trains(runs))}.  Cells: test error so far in percent, with the epoch of a run that trains.`),
     el("form", { class: "controls", role: "search", on: { submit: (event) => event.preventDefault() } },
       search("Find", parameters, go), choose("State", "status", Object.keys(SIGNS), parameters, go)),
-    found.problems.length ? el("ul", { class: "note", "aria-label": "What cannot be read" }, found.problems.map((one) => el("li", {}, worded(one.message)))) : null,
+    found.problems.length ? el("ul", { class: "note", "aria-label": "What cannot be read" }, found.problems.map((one) => el("li", {}, worded(sentence(one.message))))) : null,
     studies.length ? studies : empty("No variant matches."),
   ];
 };
@@ -113,7 +115,7 @@ export const study = (found) => {
   const open = found.runs.filter((run) => !["finished", "diverged", "pending"].includes(run.status));
   return [
     el("h1", {}, found.title),
-    el("p", { class: "tally" }, bar(found.runs), ` ${tally(found.runs)}${left(found.seconds_left)}`),
+    el("p", { class: "tally" }, bar(found.runs), ` ${tally(found.runs)}${left(found.seconds_left, trains(found.runs))}`),
     open.length ? el("ul", { class: "chips", "aria-label": "Runs that have begun and not ended" }, open.map((run) =>
       el("li", { "data-key": run.run }, link({ view: "run", id: run.run }, [state(run.status), ` ${run.label}, seed ${run.seed}`,
         run.epoch ? `: ${points(run.test_error)}% at epoch ${run.epoch}` : ""])))) : null,
@@ -153,7 +155,7 @@ export const run = (found) => {
     el("h1", {}, found.name),
     el("p", { class: "tally" }, state(found.status), found.epoch ? ` epoch ${found.epoch}${found.epochs ? ` of ${whole(found.epochs)}` : ""}, test error ${points(found.test_error)}%, training error ${points(found.train_error)}%` : "", left(found.seconds_left)),
     el("p", { class: "tally" }, el("code", {}, found.run), (found.studies || []).map((one) => [" · ", link({ view: "study", name: one.name }, one.title)])),
-    found.problem ? el("p", { class: "note" }, worded(found.problem)) : null,
+    found.problem ? el("p", { class: "note" }, worded(sentence(found.problem))) : null,
     found.failure ? failureOf(found.failure) : null,
     found.figure ? figure(found.figure, found.figure.datasets) : (found.recipe ? empty("No epoch has ended yet.") : null),
     found.lines?.epoch.length ? linesOf(found.lines) : null,
@@ -177,6 +179,8 @@ export const run = (found) => {
 
 // --- Compare -----------------------------------------------------------------------------------------------------
 
+const compared = (side) => (side.is_run ? link({ view: "run", id: side.id }, side.name) : `${side.name} (${side.seeds})`);
+
 export const compare = (found, parameters, go, names) => {
   const list = el("datalist", { id: "runs" }, Object.entries(names).map(([id, name]) => el("option", { value: id }, name)));
   const field = (side, label) => el("label", {}, label, " ", el("input", { name: side, list: "runs", value: parameters[side] || "", autocomplete: "off", spellcheck: "false" }));
@@ -191,9 +195,8 @@ export const compare = (found, parameters, go, names) => {
   const head = ["", "Seeds", "Test error (%)", "Training error (%)"].map((name, at) => el("th", { scope: "col", class: at ? "right" : "left" }, name));
   return [
     ...top,
-    el("p", {}, link({ view: "run", id: found.first.id }, found.first.name), " and ", link({ view: "run", id: found.second.id }, found.second.name),
-      found.first.id.includes("/") ? "." : ", over all their seeds."),
-    found.problem ? el("p", { class: "note" }, worded(found.problem)) : null,
+    el("p", {}, compared(found.first), " and ", compared(found.second), "."),
+    found.problem ? el("p", { class: "note" }, worded(sentence(found.problem))) : null,
     found.verdict ? el("p", { class: "verdict" }, el("b", {}, `${found.verdict[0].toUpperCase()}${found.verdict.slice(1)}`), `: ${found.words}`) : null,
     found.rows ? table(head, found.rows.map((row) => el("tr", {}, row.map((cell, at) => el(at ? "td" : "th", { class: at ? "right" : "left long", scope: at ? null : "row" }, cell ?? "–")))), { label: "Errors of the last epoch" }) : null,
     (found.remarks || []).map((remark) => el("p", {}, worded(remark))),

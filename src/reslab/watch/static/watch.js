@@ -1,7 +1,7 @@
 // The page: which view the address asks for, what the server tells of it, and whether it still does.
 
 import { address, compare, drawCharts, plan, run, scores, study } from "./views.js";
-import { el, link, morph } from "./exhibits.js";
+import { el, link, morph, sentence } from "./exhibits.js";
 
 const POLL_SECONDS = 5;
 const SILENT_SECONDS = 25; // a stream without a sign of life for so long is held back by a proxy, or dead
@@ -129,7 +129,7 @@ const load = async () => {
       shown = NOTHING;
       delete view.dataset.shown;
       view.removeAttribute("aria-busy");
-      view.replaceChildren(el("div", { class: "broken", role: "alert" }, el("h1", {}, "This cannot be shown"), el("p", {}, `${failed}.`), el("p", {}, link({ view: "plan" }, "To the plan"))));
+      view.replaceChildren(el("div", { class: "broken", role: "alert" }, el("h1", {}, "This cannot be shown"), el("p", {}, sentence(failed)), el("p", {}, link({ view: "plan" }, "To the plan"))));
     }
   } finally {
     if (mine === asking) asking = null;
