@@ -349,9 +349,9 @@ def test_what_is_not_there_is_named_with_what_is_near(root: Path) -> None:
     laboratory = Laboratory(root)
     laboratory.look()
     near = f"{SHALLOW.id[:-1]}x"
-    for ask in (lambda: compare_values(laboratory, near, DEEP.id), lambda: compare_values(laboratory, DEEP.id, near)):
+    for sides in ((near, DEEP.id), (DEEP.id, near)):
         with pytest.raises(NotThereError, match=f"no run or recipe '{near}' .*did you mean '{SHALLOW.id}'"):
-            ask()
+            compare_values(laboratory, *sides)
     with pytest.raises(NotThereError, match=r"no run or recipe '' in the folder of runs$"):
         compare_values(laboratory, "", DEEP.id)
     with pytest.raises(NotThereError, match=f"no run '{near}/seed0' .*did you mean '{SHALLOW.id}/seed0'"):
