@@ -626,6 +626,7 @@ def test_a_study_of_one_s_own(reslab: Reslab, tmp_path: Path) -> None:
         (["watch", "--runs", "a-file"], 2, "a-file is a file"),
         (["verify", "--runs", "nowhere"], 2, "there is no folder nowhere"),
         (["evaluate", "nothing"], 2, "there is no run 'nothing'"),
+        (["compare", "a", "b", "--runs", "nowhere"], 2, "there is no run 'a' here, and no folder nowhere of runs"),
         (["evaluate"], 2, "evaluate takes either a run or --weights FILE"),
         (["evaluate", "--weights", "none.th"], 5, "cannot read weights from none.th: there is no such file"),
         (["train", "--device", "tpu"], 2, "device must be auto, cpu, cuda"),

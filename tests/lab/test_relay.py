@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,9 @@ def test_a_web_server_is_gone_on_from_and_not_pushed_to(tmp_path: Path, share: P
         assert reader.starts[0] > 0
         with pytest.raises(ShareError, match="is a web server, which is read only; --push needs a folder or bucket"):
             Machine(tmp_path / "writer", address).train(name)
-        assert push_place([address, str(share)]).shown == str(share)
+        both = Settings(shares=(address, str(share)), push=True)
+        assert push_place(both) == Folder(share)
+        assert push_place(replace(both, push=False)) is None
     assert sorted(share.rglob("*")) == before
 
 

@@ -107,7 +107,8 @@ def test_without_a_controller_it_is_said_that_none_answers(
         slurm.launch(tmp_path / "runs", RUNS)
     assert said.splitlines()[-1] in str(found.value)
     assert "resolve_ctls" not in str(found.value)
-    assert not (tmp_path / "runs" / "slurm").exists()
+    assert "scontrol: scontrol" not in str(found.value)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_without_slurm_it_is_said_where_to_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import reslab
 from reslab.cli import main
 from reslab.errors import DamagedError, ResLabError, ShareError
 from reslab.lab.one_run import execute
+from reslab.lab.relay import share_places
 from reslab.lab.settings import Settings
 from reslab.lab.share import replicates
 from reslab.lab.store import RunFiles, find_runs, run_files
@@ -159,10 +160,10 @@ def test_shares_are_asked_in_order_before_anything_is_trained(share: Path, tmp_p
     broken = tmp_path / "broken" / FINISHED
     broken.mkdir(parents=True)
     (broken / "manifest.json").write_text("{}")
-    urls = [str(tmp_path / "broken"), str(share)]
+    places = share_places(Settings(shares=(str(tmp_path / "broken"), str(share))))
     ids = [FINISHED, "cifar10-resnet20-00000000/seed0"]
-    assert [one.kind for one in fetch_instead(urls, ids, tmp_path / "runs")] == ["fetched", "absent"]
-    assert [one.kind for one in fetch_instead(urls[:1], ids[:1], tmp_path / "other")] == ["refused"]
+    assert [one.kind for one in fetch_instead(places, ids, tmp_path / "runs")] == ["fetched", "absent"]
+    assert [one.kind for one in fetch_instead(places[:1], ids[:1], tmp_path / "other")] == ["refused"]
 
 
 def made(root: Path) -> RunFiles:

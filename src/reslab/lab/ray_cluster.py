@@ -72,7 +72,7 @@ def _launch(
     on_event: Callable[[Event], None],
     stop: Callable[[], bool],
 ) -> bool:
-    where = push_place(settings.shares) if settings.push else None
+    where = push_place(settings)
     for run in runs:
         run_files(root, run).create(run)
     if where is not None:
@@ -88,7 +88,7 @@ def _launch(
 
     mail = _mail(ray)
     remote = ray.remote(_train).options(max_retries=TRIES, **_needs(root, settings))
-    folder = None if settings.push else str(root.absolute())
+    folder = str(root.absolute()) if where is None else None
     groups = [[run.id for run in runs[begin : begin + runs_each]] for begin in range(0, len(runs), runs_each)]
     waiting = {remote.remote(folder, group, settings, mail, runs_each): group for group in groups}
     stopped: float | None = None

@@ -6,7 +6,7 @@ Checkpoints are sent at most as often as they are written within an epoch, and i
 import contextlib
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from reslab.errors import ShareError
@@ -27,11 +27,21 @@ WAITS = (1.0, 5.0, 20.0, 60.0)
 """Seconds between tries to send a run that has ended."""
 
 
-def push_place(urls: Sequence[str]) -> Place:
-    """Return the share that takes what is trained: the first of these that is not read only; raise `ShareError`."""
-    if not urls:
+def share_places(settings: Settings) -> list[Place]:
+    """Return the shares, in order; one that is pushed to may be new.  Raises `ShareError` where one cannot be used."""
+    return [place(url, may_be_new=settings.push) for url in settings.shares]
+
+
+def push_place(settings: Settings) -> Place | None:
+    """Return the share that takes what is trained, the first that is not read only; None where nothing is pushed.
+
+    Raises `ShareError` where no share can take it.
+    """
+    if not settings.push:
+        return None
+    places = share_places(settings)
+    if not places:
         raise ShareError("--push needs a share to push to: add --share")
-    places = [place(url, may_be_new=True) for url in urls]
     for one in places:
         if not one.is_read_only:
             return one
@@ -48,8 +58,7 @@ class Relay:
     ) -> None:
         """Read and write nothing yet.  Raises `ShareError` where a share cannot be used on this machine."""
         self._files, self._name, self._root = files, files.name, files.path.parent.parent
-        self._to = push_place(settings.shares) if settings.push else None
-        self._places = [place(url, may_be_new=settings.push) for url in settings.shares]
+        self._to, self._places = push_place(settings), share_places(settings)
         self._remark, self._stop = remark, stop
         self._every, self._next = settings.checkpoint_seconds, 0.0
         self._sender: Sender | None = None

@@ -129,11 +129,12 @@ def launch(
             jobs.append(job)
             under_way |= {run for task, run in job.runs.items() if task in queued}
     left = [run for run in runs if run not in under_way]
+    parts = _parts(left, _most_tasks())
+    for run in left:
+        run_files(root, run).create(run)
     if where is not None:
-        for run in left:
-            run_files(root, run).create(run)
         ask_for_all(where, root, left)
-    for part in _parts(left, _most_tasks()):
+    for part in parts:
         job = submit(root, part, name=name, options=options, arguments=arguments, apart=where is not None)
         jobs.append(job)
         tell(f"submitted Slurm job {job.number}: {len(part)} task{'s' * (len(part) != 1)}, script {job.place}/job.sh")
@@ -167,10 +168,8 @@ def submit(
     arguments: Sequence[str] = (),
     apart: bool = False,
 ) -> Job:
-    """Submit runs as one array job and return it."""
+    """Submit runs whose folders are there as one array job and return it."""
     folders = [run_files(root, run) for run in runs]
-    for run, files in zip(runs, folders, strict=True):
-        files.create(run)
     place = new_place(root / FOLDER)
     with writing(place):
         write_whole(place / "folders.txt", "".join(f"{files.path.absolute()}\n" for files in folders).encode())
@@ -301,6 +300,10 @@ def _most_tasks() -> int:
     return max(1, int(found[1]) - 1) if found else 1000
 
 
+def _last_line(words: str) -> str:
+    return words.strip().splitlines()[-1]
+
+
 def _slurm(*command: str) -> str:
     """Return what one of Slurm's commands prints; raise `ResLabError` with its own words where it fails."""
     try:
@@ -309,7 +312,7 @@ def _slurm(*command: str) -> str:
         raise ResLabError(f"{command[0]} does not answer: {error}") from None
     if done.returncode and _NO_CONTROLLER.search(done.stderr):
         raise ResLabError(
-            f"no Slurm controller answers here ({command[0]}: {done.stderr.strip().splitlines()[-1]}); give this "
+            f"no Slurm controller answers here ({_last_line(done.stderr)}); give this "
             "command where sinfo lists the cluster's partitions"
         )
     if done.returncode:

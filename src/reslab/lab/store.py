@@ -377,6 +377,8 @@ def find_run(name: str, root: Path) -> RunFiles:
             return RunFiles(path)
         if seeds := _seeds_in(path):
             return seeds[0]
+    if not root.is_dir():
+        raise ResLabError(f"there is no run {name!r} here, and no folder {root} of runs")
     raise ResLabError(f"there is no run {name!r} here or in {root}; `reslab status` lists the runs")
 
 
@@ -396,9 +398,7 @@ def runs_folder(root: str | Path) -> Path:
     folder = Path(root)
     if not folder.is_dir():
         wrong = f"{folder} is a file" if folder.exists() else f"there is no folder {folder}"
-        raise ResLabError(
-            f"{wrong}; give the folder of the runs, or make some with `reslab run depth --dataset digits`"
-        )
+        raise ResLabError(f"{wrong}; give the folder of the runs; `reslab run depth --dataset digits` makes one")
     return folder
 
 

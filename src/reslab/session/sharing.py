@@ -83,9 +83,8 @@ def pull(
     return [*refused, *_each(lambda name: fetch_run(where, name, root), ids, on_outcome)]
 
 
-def fetch_instead(urls: Sequence[str], ids: Sequence[str], root: Path, *, may_be_new: bool = False) -> list[Outcome]:
+def fetch_instead(places: Sequence[Place], ids: Sequence[str], root: Path) -> list[Outcome]:
     """Look for runs in some shares, in order, before they are trained; what is refused by one is asked of the next."""
-    places = [place(url, may_be_new=may_be_new) for url in urls]
 
     def first(name: str) -> Outcome:
         outcome = Outcome(name, "absent")

@@ -13,7 +13,7 @@ from reslab.lab.addresses import without_password
 from reslab.lab.launch import launch
 from reslab.lab.own_networks import keep_sources, read_sources, try_networks, with_source, words_of_former
 from reslab.lab.planner import Planned, in_order, plan
-from reslab.lab.relay import push_place
+from reslab.lab.relay import push_place, share_places
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import Status, run_files
@@ -103,13 +103,10 @@ class Session:
 
         What is refused is trained here, which tells why.  Raises `ShareError` where a place does not answer.
         """
-        if self.settings.push:
-            push_place(self.settings.shares)
+        push_place(self.settings)
         if not self.settings.shares:
             return
-        found = fetch_instead(
-            self.settings.shares, [run.id for run in self.todo], self.root, may_be_new=self.settings.push
-        )
+        found = fetch_instead(share_places(self.settings), [run.id for run in self.todo], self.root)
         if fetched := [one for one in found if one.kind == "fetched"]:
             self._tell(f"{len(fetched)} of {len(found)} runs fetched, not trained")
             self.planned = self._planned()
@@ -194,7 +191,7 @@ class Session:
                     on_event=board,
                     stop=stop,
                     tell=self._tell,
-                    where=push_place(settings.shares) if settings.push else None,
+                    where=push_place(settings),
                 )
                 return
             if on != HERE:
@@ -215,11 +212,11 @@ class Session:
 
     def push(self) -> None:
         """Push what has ended of the plan to the share that takes it, with its studies; without one, do nothing."""
-        if not self.settings.push:
+        where = push_place(self.settings)
+        if where is None:
             return
         names = [run.id for run in self.plan.runs() if run_files(self.root, run).ended() is not None]
         studies = [study.name for study in self.plan.studies]
-        where = push_place(self.settings.shares)
         outcomes = push_runs(where, names, studies, self.root)
         if sent := [one for one in outcomes if one.kind in ("pushed", "replicate")]:
             self._tell(f"{len(sent)} of {len(outcomes)} runs pushed to {where.shown}")
