@@ -748,6 +748,17 @@ def test_out_of_time_before_the_first_epoch_leaves_the_report_that_is_there(resl
     assert (out / "index.html").read_bytes() == page
 
 
+def test_a_study_asked_for_less_says_what_it_asked_before(reslab: Reslab) -> None:
+    ask = ["run", "depth", "--dataset", "digits", "--epochs", "2", "--seeds", "1", "--prepare"]
+    assert "remark: the study" not in reslab(*ask, "--depths", "8,14")[2]
+    assert "remark: the study" not in reslab(*ask, "--depths", "8,14,20")[2]
+    code, _, err = reslab(*ask, "--depths", "8")
+    assert code == 0
+    assert "remark: the study depth asked for three runs before (ResNet-8, digits, 2 epochs; " in err
+    assert "now it asks for one, and leaves out two that runs has.  The report shows them under Other runs." in err
+    assert "remark: the study" not in reslab(*ask, "--depths", "8")[2]
+
+
 def test_what_another_process_held_and_left_is_not_done(reslab: Reslab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reslab.session.work.launch", lambda *_, **__: True)
     ask = ["run", "depth", "--dataset", "digits", "--depths", "8", "--epochs", "1", "--seeds", "1", "--no-report"]

@@ -94,6 +94,7 @@ def test_a_sheet_says_how_many_there_are() -> None:
     assert figure is not None
     assert len(figure.panels) == 1
     assert "CIFAR-10: 20 of the 1,234 images that all 6 networks get wrong" in figure.caption
+    assert Sheet("digits", pictures, 20, 1).words == "digits: 20 images that the one network gets wrong"
     assert sheet_figure("hard", []) is None
 
 

@@ -39,7 +39,8 @@ class Sheet:
     def words(self) -> str:
         """How many images there are, and of whom."""
         shown = "" if len(self.pictures) == self.total else f"{len(self.pictures)} of the "
-        return f"{self.dataset}: {shown}{counted(self.total, 'image')} that all {self.networks} networks get wrong"
+        whose = "the one network gets" if self.networks == 1 else f"all {self.networks} networks get"
+        return f"{self.dataset}: {shown}{counted(self.total, 'image')} that {whose} wrong"
 
 
 @unchecked
