@@ -370,9 +370,9 @@ def test_nesterov_needs_momentum() -> None:
 
 
 def test_an_unknown_field_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ResLabError, match=r"no field 'lr'; its fields are dataset, train_share, .*, precision"):
-        Recipe.from_mapping({"lr": 0.1})
-    with pytest.raises(ResLabError, match="no field 'lr'"):
+    with pytest.raises(ResLabError, match=r"no field 'zzz'; there are dataset, train_share, .*, precision"):
+        Recipe.from_mapping({"zzz": 0.1})
+    with pytest.raises(ResLabError, match=r"no field 'lr' \(did you mean 'learning_rate'\?\)"):
         vary(Recipe(), lr=0.1)
 
 

@@ -835,3 +835,26 @@ def test_a_failed_run_gives_exit_code_3(reslab: Reslab, tmp_path: Path) -> None:
     code, out, _ = reslab(*RUN_TINY, "--checkpoint-seconds", "0")
     assert code == 3
     assert "1 failed" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["compare", "A"], "reslab compare needs SECOND; see reslab compare --help"),
+        (["data", "import"], "reslab data import needs PATH; see reslab data import --help"),
+        (["train", "--epochs"], "parameter --epochs requires an argument"),
+        (["watch", "--runs", "nowhere"], "there is no folder nowhere; give the folder of the runs"),
+        (["run", "depth", "--on", "slrum"], "--on is here, slurm, ray or ray://ADDRESS, not 'slrum' (did you mean"),
+    ],
+)
+def test_a_slip_is_told_in_the_words_of_the_help(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert told in " ".join((out + err).split())
+
+
+def test_the_help_of_run_shows_that_it_takes_several_studies(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--help"]) == 0
+    assert "STUDY [STUDY ...]" in capsys.readouterr().out

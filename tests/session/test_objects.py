@@ -88,7 +88,7 @@ def test_a_pair_of_single_seeds_gets_the_spread_of_the_others_or_none(tmp_path: 
     assert lent.interval[0] < lent.difference < lent.interval[1] < 0
     assert any("single seed varies is taken from the recipes of which" in words for words in lent.remarks)
     assert lent.to_mapping()["verdict"] == "lower"
-    several = reslab.compare(reslab.runs(root).filter(depth=20), small(26).id, root=root)
+    several = reslab.compare(reslab.runs(root).filter(depth=20), small(26).id, runs=root)
     assert several.to_mapping()["first"]["num_finished"] == several.to_mapping()["second"]["num_finished"] == 3
     assert len(reslab.runs(root).compare()) == 4
 
@@ -111,7 +111,7 @@ def test_what_cannot_be_compared_says_why(tmp_path: Path) -> None:
     ):
         reslab.compare(ours, runs)
     with pytest.raises(reslab.ResLabError, match="there is no run 'nothing'"):
-        reslab.compare(ours, "nothing", root=root)
+        reslab.compare(ours, "nothing", runs=root)
 
 
 def words_of(root: Path, first: str, second: str) -> str:
@@ -209,7 +209,7 @@ def test_the_verb_compares_alike(tmp_path: Path, capsys: pytest.CaptureFixture[s
     root = planted(tmp_path, (8, 10.0, 2), (14, 5.0, 2))
     sides = [small(8).id, f"{small(14).id}/seed1"]
     assert main(["compare", *sides, "--runs", str(root), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == reslab.compare(*sides, root=root).to_mapping()
+    assert json.loads(capsys.readouterr().out) == reslab.compare(*sides, runs=root).to_mapping()
     assert main(["compare", *sides, "--runs", str(root)]) == 0
     said = capsys.readouterr().out
     assert "Verdict: " in said

@@ -41,7 +41,7 @@ def test_a_page_answers_until_its_block_ends(tmp_path: Path) -> None:
     assert not any("Ctrl-C" in words for words in told)
     assert "ended" in repr(page)
     assert not answers(page.address)
-    with pytest.raises(reslab.ResLabError, match="did not start: --port must be from 0 to 65535"):
+    with pytest.raises(reslab.ResLabError, match="did not start: port must be from 0 to 65535"):
         reslab.live_page(tmp_path, port=99999)
 
 

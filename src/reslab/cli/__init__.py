@@ -3,6 +3,7 @@
 import inspect
 import shlex
 import sys
+from typing import Any
 
 from cyclopts import App, CycloptsError
 
@@ -24,6 +25,18 @@ Examples:
   reslab report --out report
 """
 
+
+def _panel(error: CycloptsError) -> Any:
+    """Return what is printed of a slip in the command line; a missing argument by position has no dashes."""
+    from cyclopts import CycloptsPanel, MissingArgumentError
+
+    missing = error.argument if isinstance(error, MissingArgumentError) else None
+    if missing is None or not missing.field_info.is_positional or missing.tokens or getattr(error, "keyword", None):
+        return CycloptsPanel(error)
+    verb = " ".join(error.command_chain or ())
+    return CycloptsPanel(f"reslab {verb} needs {missing.name.lstrip('-').upper()}; see reslab {verb} --help")
+
+
 app = App(
     name="reslab",
     help="A laboratory for deep residual learning: ask a question, train the runs that answer it, read the report.",
@@ -31,6 +44,7 @@ app = App(
     help_format="plaintext",
     version=__version__,
     result_action="return_value",
+    error_formatter=_panel,
 )
 data = App(name="data", help="Fetch, import, check and list the images.", help_epilogue="", help_format="plaintext")
 
@@ -63,7 +77,8 @@ DATA_COMMANDS = {
 }
 
 for _name, (_path, _help) in COMMANDS.items():
-    app.command(_path, name=_name, help=_help, help_epilogue="")
+    _usage = {"usage": "Usage: reslab run [OPTIONS] STUDY [STUDY ...]"} if _name == "run" else {}
+    app.command(_path, name=_name, help=_help, help_epilogue="", **_usage)
 for _name, (_path, _help) in DATA_COMMANDS.items():
     data.command(_path, name=_name, help=_help, help_epilogue="")
 app.command(data)

@@ -26,7 +26,7 @@ def compare(first: str, second: str, *, runs: Runs = Path("runs"), json: AsJson 
     """
     from reslab.session.door import compare as compared
 
-    found = compared(first, second, root=runs)
+    found = compared(first, second, runs=runs)
     if json:
         print_json(found.to_mapping())
     else:

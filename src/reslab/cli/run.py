@@ -50,7 +50,7 @@ def run(
         str,
         Parameter(
             help=f"A study's name ({', '.join(QUESTIONS)}), assignment for the first five together, or a TOML file of "
-            "your own (a study or a plan)."
+            "your own (a study or a plan).  Several are trained and reported as one plan."
         ),
     ],
     *more: Annotated[str, Parameter(show=False)],

@@ -26,7 +26,7 @@ def stretch(recipe: Recipe, epochs: float) -> Recipe:
     would put both at one place or one at an end, as in trainings of two or three epochs.
     """
     if not epochs > 0 or not math.isfinite(epochs):
-        raise ResLabError(f"epochs must be above 0, not {epochs!r}")
+        raise ResLabError(f"epochs must be above 0 and finite, not {epochs!r}")
     drops = [recipe.first_drop, recipe.second_drop, *([recipe.third_drop] if recipe.third_drop else [])]
     if recipe.schedule_unit == "epochs" and recipe.length == epochs:
         return recipe

@@ -89,5 +89,7 @@ def coerced(name: str, kind: Any, value: Any) -> Scalar:
         raise ResLabError(f"{name} must be a finite number, not {value!r}")
     allowed = tuple(DATASETS) if name == "dataset" else CHOICES.get(name)
     if allowed is not None and value not in allowed and not (name == "dataset" and is_brought(str(value))):
-        raise ResLabError(f"{name} must be one of {', '.join(allowed)}; not {value!r}{nearest(str(value), allowed)}")
+        own = "; your own images: a function in a file, as in my_images.py:load" if name == "dataset" else ""
+        hint = nearest(str(value), allowed)
+        raise ResLabError(f"{name} must be one of {', '.join(allowed)}; not {value!r}{hint}{own}")
     return cast(Scalar, value)

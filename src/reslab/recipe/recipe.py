@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, Self
 
+from reslab.arguments import did_you_mean
 from reslab.errors import ResLabError
 from reslab.families import family_of
 from reslab.own_code import Reference, parse
@@ -187,7 +188,7 @@ the first drop."""
         known = field_names()
         for name in values:
             if name not in known:
-                raise ResLabError(f"a recipe has no field {name!r}; its fields are {', '.join(written_fields())}")
+                raise ResLabError(f"a recipe has no field {name!r}{did_you_mean(name, written_fields())}")
         return cls(**values)
 
     @property

@@ -158,6 +158,7 @@ def asked_grid(
 
 def joined(plans: Sequence[Plan]) -> Plan:
     """Return several plans as one; a study that two of them ask alike is asked once."""
+    plans = [plan for at, plan in enumerate(plans) if plan not in plans[:at]]
     if len(plans) == 1:
         return plans[0]
     studies: dict[str, Study] = {}

@@ -136,22 +136,22 @@ def study(
     return Study(plan, Path(runs), settings)
 
 
-def runs(root: Path_ = "runs", *, data_root: Path_ | None = None, device: str = "auto") -> "Runs":
+def runs(runs: Path_ = "runs", *, data_root: Path_ | None = None, device: str = "auto") -> "Runs":
     """Return all runs below a folder, by id.  Runs that cannot be read are left out, and told of on standard error."""
     from reslab.session.runs import Runs
 
-    return Runs.below(root, data_root=data_root, device=device)
+    return Runs.below(runs, data_root=data_root, device=device)
 
 
-def compare(first: "Side", second: "Side", *, root: Path_ = "runs") -> "Comparison":
+def compare(first: "Side", second: "Side", *, runs: Path_ = "runs") -> "Comparison":
     """Compare the second with the first: difference of the test errors, interval, verdict, what differs.
 
-    Each side is a run, runs of one recipe (several seeds), or an id below `root`: a run's, or a recipe's, which means
+    Each side is a run, runs of one recipe (several seeds), or an id below `runs`: a run's, or a recipe's, which means
     all its seeds.  Raises `ResLabError` where there is nothing to compare.
     """
     from reslab.session.comparison import compare_sides
 
-    (found,) = compare_sides([(_side(first, Path(root)), _side(second, Path(root)))])
+    (found,) = compare_sides([(_side(first, Path(runs)), _side(second, Path(runs)))])
     return found
 
 
@@ -167,7 +167,7 @@ def evaluate(
     normalisation: str | None = None,
     entry: str | None = None,
     precision: str | None = None,
-    root: Path_ = "runs",
+    runs: Path_ = "runs",
     data_root: Path_ | None = None,
     device: str = "auto",
     trust_code: bool = False,
@@ -187,7 +187,7 @@ def evaluate(
         None if weights is None else Path(weights),
         said,
         precision=precision,
-        root=Path(root),
+        root=Path(runs),
         data_root=None if data_root is None else Path(data_root),
         device=device,
         trust_code=trust_code,
@@ -208,7 +208,7 @@ def diagnose(
     epochs: Iterable[int] | None = None,
     budget: str = "standard",
     force: bool = False,
-    root: Path_ = "runs",
+    runs: Path_ = "runs",
     data_root: Path_ | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -216,12 +216,12 @@ def diagnose(
 ) -> Json:
     """Measure why a run came out as it did, keep it, and return all that was measured (docs/diagnostics.md).
 
-    `run` is a run, its folder, or its id below `root`; the rest is that of `Run.diagnose`.  `trust_code` runs the code
+    `run` is a run, its folder, or its id below `runs`; the rest is that of `Run.diagnose`.  `trust_code` runs the code
     of a run's network that is not from a file of yours.
     """
     from reslab.session.why import diagnose_one, run_to_diagnose
 
-    files = run_to_diagnose(run.path if isinstance(run, Run) else run, Path(root))
+    files = run_to_diagnose(run.path if isinstance(run, Run) else run, Path(runs))
     settings = Settings(None if data_root is None else Path(data_root), device, threads, trust_code=trust_code)
     return diagnose_one(files, settings, which or None, epochs=epochs, budget=budget, force=force)
 
@@ -271,4 +271,9 @@ def _side(side: "Side", root: Path) -> list[Run]:
         return list(side.values())
     if isinstance(side, str | Path):
         return [Run(files.path) for files in find_seeds(str(side), root)]
-    return list(side)
+    given: object = side  # from a caller without a type checker
+    if isinstance(given, Iterable):
+        found = list(given)
+        if all(isinstance(run, Run) for run in found):
+            return found
+    raise ResLabError(f"a side is a run, some runs of one recipe, or an id; not {side!r}")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reslab.analysis.tidy import EPOCH_SCHEMA, read_tables
+from reslab.arguments import checked
 from reslab.errors import ResLabError
 from reslab.files import Json
 from reslab.lab.settings import Settings
@@ -23,6 +24,7 @@ _IDENTITY = ("run_id", "recipe_id", "seed")
 class Run:
     """A training in its folder.  Reading one changes nothing, and nothing is kept: the files are the truth."""
 
+    @checked
     def __init__(self, folder: str | Path, *, data_root: str | Path | None = None, device: str = "auto") -> None:
         """Take the folder of a run; `data_root` and `device` are used where its network computes again.
 
@@ -110,6 +112,7 @@ class Run:
             raise ResLabError(f"{self.id} has no weights: {self._files.why_no_weights()}")
         return self._files.weights
 
+    @checked
     def diagnose(
         self,
         *which: str,

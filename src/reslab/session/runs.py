@@ -1,15 +1,17 @@
 """Runs of a folder, or some of them: looked up by id, filtered, compared, drawn."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
 
 from reslab.analysis.tidy import Tables, read_tables
+from reslab.arguments import checked, did_you_mean
 from reslab.errors import ResLabError, UnknownRunError, nearest
 from reslab.exhibits.curves import Curves, error_figure
-from reslab.lab.store import find_runs, runs_folder
+from reslab.lab.store import Status, find_runs, runs_folder
 from reslab.naming import run_names
-from reslab.recipe import field_names
+from reslab.recipe import OWN_NETWORK, Recipe, field_names
+from reslab.recipe.fields import coerced
 from reslab.session.comparison import Comparison, compare_sides
 from reslab.session.display import Bundle, ShownFigure, bundle, html_table, text_table
 from reslab.session.progress import aside
@@ -62,6 +64,7 @@ class Runs(Mapping[str, Run]):
     def __len__(self) -> int:
         return len(self._runs)
 
+    @checked
     def filter(self, test: Callable[[Run], bool] | None = None, **wanted: Any) -> "Runs":
         """Return the runs for which `test` holds and all that is wanted: status, seed, or fields of the recipe.
 
@@ -69,9 +72,11 @@ class Runs(Mapping[str, Run]):
         `ResLabError` for what no run has.
         """
         known = ("status", "seed", *field_names())
-        for name in wanted:
+        for name, own_values in wanted.items():
             if name not in known:
-                raise ResLabError(f"runs have no {name!r}{nearest(name, known)}; they have {', '.join(known)}")
+                raise ResLabError(f"runs have no {name!r}{did_you_mean(name, known)}")
+            for value in _values(own_values):
+                _check_value(name, value)
 
         def holds(run: Run) -> bool:
             values = (getattr(run if name in ("status", "seed") else run.recipe, name) for name in wanted)
@@ -90,6 +95,7 @@ class Runs(Mapping[str, Run]):
         """Return one row a run: how it stands, its recipe, its figures and what made them."""
         return self.tables.runs
 
+    @checked
     def compare(self, *, first: str | None = None) -> list[Comparison]:
         """Return each recipe among these runs against the first one, or that of the run `first`.
 
@@ -104,6 +110,7 @@ class Runs(Mapping[str, Run]):
             raise ResLabError("there is nothing to compare: these are runs of one recipe, or none")
         return compare_sides([(by_recipe[base], other) for other in others])
 
+    @checked
     def plot(self, figure: str = "test") -> ShownFigure:
         """Return the curves of the test error, or of the training error ("train"), a line a recipe."""
         if figure not in ("test", "train"):
@@ -161,4 +168,19 @@ def tables_of(found: Iterable[Run], *, whole: bool = False) -> Tables:
 
 
 def _is_wanted(value: object, wanted: object) -> bool:
-    return value in wanted if isinstance(wanted, list | tuple | set | frozenset) else value == wanted
+    return value in _values(wanted)
+
+
+def _values(wanted: object) -> Collection[object]:
+    return wanted if isinstance(wanted, list | tuple | set | frozenset | range) else (wanted,)
+
+
+def _check_value(name: str, value: object) -> None:
+    """Raise `ResLabError` for a value that no run can have."""
+    if name == "status":
+        known = get_args(Status)
+        if value not in known:
+            hint = nearest(str(value), known)
+            raise ResLabError(f"status must be one of {', '.join(known)}; not {value!r}{hint}")
+    elif OWN_NETWORK.get(name) != value:
+        coerced(name, int if name == "seed" else Recipe.__dataclass_fields__[name].type, value)

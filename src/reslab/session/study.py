@@ -1,11 +1,13 @@
 """A study as Python sees it: planned, run, looked at and reported, one call each."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from reslab.analysis.tidy import read_tables
+from reslab.arguments import checked
 from reslab.errors import ResLabError, nearest
 from reslab.exhibits.blocks import Figure, Table
 from reslab.lab.addresses import absolute
@@ -73,11 +75,13 @@ class Study:
         """The runs of this study that have a folder, whether they have finished or not."""
         return Runs(self._begun())
 
+    @checked
     def plan(self, jobs: int | None = None) -> Outlook:
         """Return what would train, how long that takes and how much disk it needs; may measure the machine's speed."""
         session = self._session()
         return session.outlook(session.jobs(jobs))
 
+    @checked
     def run(
         self,
         *,
@@ -103,6 +107,10 @@ class Study:
         `ResLabError` names those that failed.
         """
         check_on(on, slurm_options)
+        if jobs is not None and jobs < 1:
+            raise ResLabError(f"jobs must be 1 or more, not {jobs}")
+        if time_limit is not None and not 0 <= time_limit < math.inf:
+            raise ResLabError(f"time_limit must be a number of minutes, 0 or more, not {time_limit}")
         settings = replace(
             self._settings,
             checkpoint_seconds=checkpoint_seconds,
@@ -155,10 +163,12 @@ class Study:
         """Names of the figures that there are so far, as `figure` takes them."""
         return tuple(block.key for block in self._blocks() if isinstance(block, Figure))
 
+    @checked
     def figure(self, name: str = "final") -> ShownFigure:
         """Return a figure of the report: "final", the key figure, or one of `figures`."""
         return ShownFigure(self._block(Figure, name))
 
+    @checked
     def report(
         self, path: str | Path = "report", *, title: str | None = None, author: str | None = None
     ) -> "ReportFiles":

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from reslab.errors import ResLabError
+from reslab.lab.store import runs_folder
 from reslab.session.progress import Tell, aside
 from reslab.watch.beside import end, start, telling_all
 
@@ -85,6 +86,7 @@ def live_page(
     cannot listen there, or reslab[watch] is not installed.
     """
     check_extra()
+    runs_folder(runs)
     options = {"root": str(runs), "out": str(out), "host": host, "port": port}
     return LivePage(options | {"allowed": list(allow_hosts), "prefix": prefix, "with_token": token}, tell)
 

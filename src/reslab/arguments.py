@@ -1,0 +1,194 @@
+"""The arguments of the public functions, checked by their declared types, with errors in the words of their caller."""
+
+import inspect
+import re
+import types
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import wraps
+from numbers import Integral, Real
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal, ParamSpec, TypeVar, Union, Unpack, get_args, get_origin
+
+from reslab.errors import ResLabError, nearest
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+USUAL = {"lr": "learning_rate", "wd": "weight_decay", "bs": "batch_size"}
+"""What others call some fields of a recipe."""
+
+
+def checked(call: Callable[P, T]) -> Callable[P, T]:
+    """Return a function that checks its arguments by their annotations before it does anything.
+
+    Raises `ResLabError` with the argument's name, what was given and what is wanted; for an unknown keyword, the
+    nearest one.  A string is not a list here.  Errors of the function name keywords, not flags.  An annotation in
+    quotes, and the values of recipe fields, are left to the function.
+    """
+    signature = inspect.signature(call)
+
+    @wraps(call)
+    def checking(*args: P.args, **kwargs: P.kwargs) -> T:
+        _check(call.__qualname__.removesuffix(".__init__"), signature, args, kwargs)
+        try:
+            return call(*args, **kwargs)
+        except ResLabError as error:
+            error.args = tuple(as_keywords(one) if isinstance(one, str) else one for one in error.args)
+            raise
+
+    return checking
+
+
+def did_you_mean(name: str, known: Collection[str]) -> str:
+    """Return a question after the known name that a wrong one is near to, or all of them."""
+    if (usual := USUAL.get(name.lower())) in known:
+        return f" (did you mean {usual!r}?)"
+    return nearest(name, known) or f"; there are {', '.join(known)}"
+
+
+_COMMAND = re.compile(r"(`[^`]*`|\breslab [a-z]+ -\S+(?: [^\s;,.-]\S*)?)")
+_FLAG = re.compile(
+    r"(?<![\w-])--(?!no-)([a-z][a-z0-9]*(?:-[a-z0-9]+)*)(?: (?=(?:[A-Z]{2,}|[\d,]+)\b)(\S+?)(?=[.;,:]?(?:\s|$)))?"
+)
+_SEVERAL = {"epoch": "epochs", "slurm-option": "slurm_options", "allow-host": "allow_hosts", "mirror": "mirrors"}
+_ASKED = re.compile(r"\b(with|give|add|set|leave out|try) $")
+
+
+def as_keywords(message: str) -> str:
+    """Return a message with each flag as the keyword of the same name, but for those of whole commands.
+
+    As in "choose another folder with --out", which becomes "choose another folder with out=...".
+    """
+
+    def keyword(found: re.Match[str]) -> str:
+        name, value = _SEVERAL.get(found[1], found[1].replace("-", "_")), found[2]
+        if value is None:
+            return f"{name}=..." if _ASKED.search(found.string[: found.start()]) else name
+        listed = ", ".join(value.split(","))
+        return f"{name}=[{listed}]" if "," in value else f"{name}={value}"
+
+    parts = _COMMAND.split(message)
+    return "".join(one if at % 2 else _FLAG.sub(keyword, one) for at, one in enumerate(parts))
+
+
+def _check(called: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    parameters = signature.parameters
+    rest = next((one for one in parameters.values() if one.kind is one.VAR_KEYWORD), None)
+    own = [one.name for one in parameters.values() if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+    fields = () if rest is None else _fields(rest.annotation)
+    for name in kwargs:
+        if name not in own and (rest is None or (fields and name not in fields)):
+            known = [one for one in own if one != "self"]
+            what = "field" if fields else "argument"
+            raise ResLabError(f"{called} has no {what} {name!r}{did_you_mean(name, [*known, *fields])}")
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise ResLabError(f"{called}: {error}") from None
+    for name, value in bound.arguments.items():
+        one = parameters[name]
+        if one.kind is one.VAR_KEYWORD or value is one.default or one.annotation is one.empty:
+            continue
+        if one.kind is one.VAR_POSITIONAL:
+            each = {f"{name}[{at}]": item for at, item in enumerate(value)}
+        else:
+            each = {name: value}
+            _check_not_empty(name, value, one)
+        for shown, item in each.items():
+            if (wrong := _wrong(shown, item, one.annotation)) is not None:
+                raise ResLabError(wrong)
+
+
+def _check_not_empty(name: str, value: Any, parameter: inspect.Parameter) -> None:
+    wanted = {get_origin(kind) for kind in _alternatives(parameter.annotation)}
+    if not wanted & {Sequence, Mapping} or isinstance(value, str) or not isinstance(value, Collection) or len(value):
+        return
+    if parameter.default is parameter.empty or parameter.default is None or len(parameter.default):
+        raise ResLabError(f"{name} is empty; give one value or more, or leave it out for the default")
+
+
+def _fields(annotation: Any) -> tuple[str, ...]:
+    return tuple(get_args(annotation)[0].__annotations__) if get_origin(annotation) is Unpack else ()
+
+
+def _alternatives(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+
+
+def _wrong(name: str, value: Any, kind: Any) -> str | None:
+    """Return what is wrong with a value of this type, or a value inside it; None for nothing."""
+    nested = []
+    for one in _alternatives(kind):
+        if _is(value, one):
+            inside = [_wrong(*item) for item in _items(name, value, one)]
+            if not any(inside):
+                return None
+            nested += [words for words in inside if words]
+    if nested:
+        return nested[0]
+    shown = repr(value)
+    given = shown if len(shown) <= 80 else f"{shown[:77]}..."
+    hint = ""
+    if isinstance(value, str) and any(get_origin(one) in (Sequence, Iterable) for one in _alternatives(kind)):
+        hint = f"; a list has brackets, as in {name}=[...]"
+    return f"{name} must be {_words(kind)}, not {given}{hint}"
+
+
+def _is(value: Any, kind: Any) -> bool:
+    """Say whether a value is of a type, whatever is in it."""
+    origin = get_origin(kind) or kind
+    if kind is Any:
+        return True
+    if kind is None or kind is types.NoneType:
+        return value is None
+    if origin is Literal:
+        return value in get_args(kind)
+    if origin is bool:
+        return isinstance(value, bool)
+    if origin in (int, float):
+        return isinstance(value, Integral if origin is int else Real) and not isinstance(value, bool)
+    if origin is Path:
+        return isinstance(value, PathLike)
+    if origin is Callable:
+        return callable(value)
+    if origin in (Sequence, Iterable):
+        if isinstance(value, str | bytes | Mapping):
+            return False
+        return isinstance(value, Iterable) and (origin is Iterable or hasattr(value, "__getitem__"))
+    return isinstance(value, origin) if isinstance(origin, type) and origin is not object else True
+
+
+def _items(name: str, value: Any, kind: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Give what is in a container, as far as looking at it does not use it up, with the type that it must have."""
+    inside = get_args(kind)
+    if get_origin(kind) is Mapping:
+        yield from ((f"a key of {name}", key, inside[0]) for key in value)
+        yield from ((f"{name}[{key!r}]", each, inside[1]) for key, each in value.items())
+    elif get_origin(kind) in (Sequence, Iterable) and isinstance(value, Collection):
+        yield from ((f"{name}[{at}]", each, inside[0]) for at, each in enumerate(value))
+
+
+_ONE: dict[Any, str] = {int: "a whole number", float: "a number", str: "text", bool: "True or False", Path: "a path"}
+_MANY: dict[Any, str] = {int: "whole numbers", float: "numbers", str: "texts", Path: "paths"}
+
+
+def _words(kind: Any) -> str:
+    """Return a type in words."""
+    return " or ".join(dict.fromkeys(map(_word, _alternatives(kind))))
+
+
+def _word(kind: Any) -> str:
+    origin, inside = get_origin(kind), get_args(kind)
+    if kind is None or kind is types.NoneType:
+        return "None"
+    if origin is Literal:
+        return f"one of {', '.join(map(repr, inside))}"
+    if origin in (Sequence, Iterable):
+        return f"a list of {_MANY[inside[0]]}" if inside[0] in _MANY else "a list"
+    if origin is Mapping:
+        return "a dict of lists" if get_origin(inside[1]) is Sequence else "a dict"
+    if origin is Callable:
+        return "a function"
+    name = getattr(kind, "__name__", str(kind))
+    return _ONE.get(kind) or f"a{'n' if name[0] in 'AEIO' else ''} {name}"
