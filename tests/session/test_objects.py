@@ -115,7 +115,7 @@ def test_what_cannot_be_compared_says_why(tmp_path: Path) -> None:
 
 
 def words_of(root: Path, first: str, second: str) -> str:
-    return "\n".join(reslab.compare(first, second, root=root).remarks)
+    return "\n".join(reslab.compare(first, second, runs=root).remarks)
 
 
 def test_a_comparison_says_whose_spread_it_takes(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_comparison_says_whose_spread_it_takes(tmp_path: Path) -> None:
     of_two = words_of(root, f"{first}/seed0", f"{second}/seed0")
     assert "ResNet-14, digits" in of_two
     assert "(only the two compared)" in of_two
-    found = reslab.compare(f"{first}/seed0", f"{second}/seed0", root=root).compared.test
+    found = reslab.compare(f"{first}/seed0", f"{second}/seed0", runs=root).compared.test
     assert found is not None
     assert found.difference.sds is not None
     here, there = found.difference.sds
@@ -147,10 +147,10 @@ def test_one_seed_of_several_is_not_passed_off_as_all_that_is_known(tmp_path: Pa
     root = planted(tmp_path, (8, 10.0, 3), (14, 5.0, 2), (20, 4.0, 1))
     write_run(root, Run(small(8), 7), Truth(10.0, 1.0), stop_after=2)  # has not finished, and counts nowhere
     first, second = small(8).id, small(14).id
-    every = reslab.compare(first, second, root=root)
+    every = reslab.compare(first, second, runs=root)
     assert not any("better evidence" in words for words in every.remarks)
     for sides in ((f"{first}/seed0", f"{second}/seed0"), (first, f"{second}/seed1"), (f"{first}/seed1", second)):
-        remark = reslab.compare(*sides, root=root).remarks[0]
+        remark = reslab.compare(*sides, runs=root).remarks[0]
         assert f"3 of {first} and 2 of {second}" in remark
         assert f"All of them together are the better evidence: {every.words}" in remark
     assert "better evidence" not in words_of(root, f"{first}/seed0", f"{first}/seed1")
@@ -162,15 +162,15 @@ def test_runs_are_not_compared_with_themselves(tmp_path: Path) -> None:
     name = small(8).id
     for sides in ((name, name), (f"{name}/seed1", f"{name}/seed1")):
         with pytest.raises(reslab.ResLabError, match=f"both sides are the same runs, seeds? .* of {name}"):
-            reslab.compare(*sides, root=root)
+            reslab.compare(*sides, runs=root)
     with pytest.raises(reslab.ResLabError, match=f"both sides have seed 1 of {name}: .* leave it out of one side"):
-        reslab.compare(name, f"{name}/seed1", root=root)
-    assert reslab.compare(f"{name}/seed0", f"{name}/seed1", root=root).first.num_finished == 1
+        reslab.compare(name, f"{name}/seed1", runs=root)
+    assert reslab.compare(f"{name}/seed0", f"{name}/seed1", runs=root).first.num_finished == 1
 
 
 def test_how_many_seeds_it_takes_is_a_range(tmp_path: Path) -> None:
     root = planted(tmp_path, (8, 10.0, 2), (14, 9.7, 2))
-    found = reslab.compare(small(8).id, small(14).id, root=root)
+    found = reslab.compare(small(8).id, small(14).id, runs=root)
     assert found.verdict == "not resolved"
     assert found.compared.test is not None
     assert found.compared.test.seeds_range is not None
@@ -185,7 +185,7 @@ def test_an_interval_that_is_cut_says_where(tmp_path: Path) -> None:
     for depth, errors in ((8, (40.0, 28.0)), (14, (3.0, 9.0))):
         for seed, error in enumerate(errors):
             write_run(root, Run(small(depth), seed), Truth(error, 1.0))
-    found = reslab.compare(small(8).id, small(14).id, root=root)
+    found = reslab.compare(small(8).id, small(14).id, runs=root)
     assert any("The interval ends where the second error would be 0%." in words for words in found.remarks)
     planted(root, (20, 10.0, 3), (26, 9.0, 3))
     assert "interval ends" not in words_of(root, small(20).id, small(26).id)
@@ -195,7 +195,7 @@ def test_the_only_seed_that_did_not_diverge_gets_no_spread_and_that_is_said(tmp_
     root = planted(tmp_path, (8, 10.0, 1), (14, 5.0, 3))
     failure = {"kind": "diverged", "message": "loss is not finite", "epoch": 2, "iteration": 9}
     write_run(root, Run(small(8), 1), Truth(10.0, 1.0), stop_after=2, failure=failure)
-    found = reslab.compare(small(8).id, small(14).id, root=root)
+    found = reslab.compare(small(8).id, small(14).id, runs=root)
     assert found.verdict == "no verdict"
     assert any("one seed diverged" in words for words in found.remarks)
     assert not any("No recipe in the folder has two finished seeds" in words for words in found.remarks)
