@@ -43,7 +43,7 @@ def watch(
     from reslab.watch.live import check_extra
 
     check_extra()
-    runs_folder(runs)
+    runs_folder(runs, may_be_to_come=True)
     from reslab.watch.serve import serve
 
     serve(runs, out, host=host, port=port, allowed=allow_host or (), prefix=prefix, with_token=token, tell=aside)

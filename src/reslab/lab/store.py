@@ -44,6 +44,7 @@ from reslab.own_code import kept_source
 from reslab.recipe import SEMANTICS, Recipe, Run, to_mapping
 
 FORMAT = 1
+USUAL_ROOT = Path("runs")
 
 _MADE_AGAIN = {
     "diagnostics.json": "remove this file to measure again; the training is whole",
@@ -393,10 +394,13 @@ def find_seeds(name: str, root: Path) -> list[RunFiles]:
     return [find_run(name, root)]
 
 
-def runs_folder(root: str | Path) -> Path:
-    """Return the folder of the runs; raise `ResLabError` where it is not there, or is a file."""
+def runs_folder(root: str | Path, *, may_be_to_come: bool = False) -> Path:
+    """Return the folder of the runs; raise `ResLabError` where it is not there, or is a file.
+
+    The usual one `may_be_to_come`: whoever looks before the first run has made it is not mistaken.
+    """
     folder = Path(root)
-    if not folder.is_dir():
+    if not folder.is_dir() and not (may_be_to_come and folder == USUAL_ROOT and not folder.exists()):
         wrong = f"{folder} is a file" if folder.exists() else f"there is no folder {folder}"
         raise ResLabError(f"{wrong}; give the folder of the runs; `reslab run depth --dataset digits` makes one")
     return folder

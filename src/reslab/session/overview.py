@@ -23,7 +23,7 @@ def status(runs: str | Path = "runs", *, verify: bool = False, ids: bool = False
     the ended runs, weights included, against its manifest.  Shown are names, or with `ids` what other calls take.
     Raises `ResLabError` where there is no such folder.
     """
-    root = runs_folder(runs)
+    root = runs_folder(runs, may_be_to_come=True)
     rows: list[dict[str, Any]] = []
     found: list[Run] = []
     for files in find_runs(root):

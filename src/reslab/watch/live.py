@@ -86,7 +86,7 @@ def live_page(
     cannot listen there, or reslab[watch] is not installed.
     """
     check_extra()
-    runs_folder(runs)
+    runs_folder(runs, may_be_to_come=True)
     options = {"root": str(runs), "out": str(out), "host": host, "port": port}
     return LivePage(options | {"allowed": list(allow_hosts), "prefix": prefix, "with_token": token}, tell)
 
