@@ -154,6 +154,15 @@ def test_a_report_that_somebody_edited_is_not_written_over(runs: Path, tmp_path:
     assert files.markdown.read_text() == "mine"
 
 
+def test_a_table_that_somebody_edited_is_not_written_over(runs: Path, tmp_path: Path) -> None:
+    write_report(runs, tmp_path)
+    table = tmp_path / "tables" / "depth-errors.csv"
+    table.write_text("mine")
+    with pytest.raises(ResLabError, match=r"depth-errors\.csv was edited after ResLab wrote it"):
+        write_report(runs, tmp_path)
+    assert table.read_text() == "mine"
+
+
 def test_only_the_studies_asked_for(runs: Path) -> None:
     document = compose(runs, ["depth"])
     assert [section.key for section in document.sections] == ["depth", "appendix"]

@@ -63,7 +63,8 @@ def write_report(
     drawn_from = {
         f"figures/{name}.{form}": fingerprint(chart) for name, chart in specifications.items() for form in wanted
     }
-    check_place(out, [*TEXTS, *drawn_from])
+    tables = tables_as_files(document)
+    check_place(out, [*TEXTS, *drawn_from, *tables])
     known = pictures_before(out)
     pictures = draw(specifications, known)
     with ThreadPoolExecutor(1) as pool:  # other processes convert while this one typesets
@@ -71,7 +72,7 @@ def write_report(
         texts = {
             "index.html": render_html(document, pictures),
             "report.md": render_markdown(document),
-            **tables_as_files(document),
+            **tables,
             **{f"figures/{name}.svg": svg for name, svg in pictures.items()},
         }
         files = {name: text.encode() for name, text in texts.items()}
