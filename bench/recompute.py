@@ -232,7 +232,7 @@ def chapters(report: Path, runs: Path, recipes: dict[str, Recipe], tally: Tally)
             place = (f"{study['name']}-comparisons", row["Compared"])
             tally.check((*place, "Difference"), row["Difference (points)"], _apart(*pair))
             asked.rows.append((place, row, *pair))
-        tested(asked, known, find, _chapter(report, study["title"]), tally)
+        tested(asked, known, _chapter(report, study["title"]), tally)
         for row in rows_of(report, f"{study['name']}-curvature"):
             measured(study["name"], "curvature", row, find(row["Runs"]), tally)
         for row in rows_of(report, f"{study['name']}-noise"):
@@ -258,9 +258,7 @@ class Asked:
     rows: list[tuple[tuple[str, str], Row, Recipe, Recipe]] = field(default_factory=list)
 
 
-def tested(
-    asked: Asked, known: dict[str, Recipe], find: Callable[[str], Recipe], texts: Sequence[str], tally: Tally
-) -> None:
+def tested(asked: Asked, known: dict[str, Recipe], texts: Sequence[str], tally: Tally) -> None:
     """Check intervals, p, verdicts and seeds in the rows of a study's comparisons, and then in its sentences."""
     found = compare([(second.errors, first.errors) for _, _, second, first in asked.rows], asked.report)
     for (place, row, *_), (one, p) in zip(asked.rows, corrected(found), strict=True):
@@ -278,7 +276,8 @@ def tested(
             tally.wrong.append(f"{' / '.join(place)}: {row['Verdict']} shown, recomputed {one.verdict(p)}")
         elif seeds:
             tally.check((*place, "Seeds"), seeds.replace("over 1,000", "1001"), *one.seeds_range(len(found)))
-    beside, chapter = _published(known, find, texts[0]), texts[0]
+    chapter = texts[0]
+    beside = _published(known, chapter)
     groups = [recipe.errors for recipe, _ in beside]
     published = [
         against_single(own, groups, figure, asked.report) for own, (_, figure) in zip(groups, beside, strict=True)
@@ -300,7 +299,7 @@ def _in_text(study: str, shown: dict[str, str], expected: Sequence[dict[str, flo
         tally.check((f"{study} in words", shown["value"], name), text.replace("over 1,000", "1001"), nearest[name])
 
 
-def _published(known: dict[str, Recipe], find: Callable[[str], Recipe], chapter: str) -> list[tuple[Recipe, float]]:
+def _published(known: dict[str, Recipe], chapter: str) -> list[tuple[Recipe, float]]:
     """Return the runs that a chapter compares with the paper's, and the paper's figures, from its sentences."""
     found = re.findall(r"(ResNet-\d+): [^\n]*? the paper.s ([\d.]+)%", chapter)
     by_depth = {f"ResNet-{recipe.fields['depth']}": recipe for recipe in known.values()}

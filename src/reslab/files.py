@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import threading
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,16 @@ def read_json(path: Path, *, must_be_signed: bool = False) -> Json | None:
     except FileNotFoundError:
         return None
     return parse_json(content, str(path), must_be_signed=must_be_signed)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return what is in a TOML file; raise `ResLabError` where it cannot be read."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ResLabError(f"cannot read {path}: {error.strerror or error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ResLabError(f"{path} is not TOML: {error}") from None
 
 
 def parse_json(content: bytes, name: str, *, must_be_signed: bool = False) -> Json:

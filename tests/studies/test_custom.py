@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reslab.errors import ResLabError
-from reslab.exhibits.recipes import ASPECTS, schedule_words
+from reslab.exhibits.recipes import ASPECTS
 from reslab.presets import preset_recipe
 from reslab.recipe import stretch, vary
 from reslab.studies.plans import Given, read_plan
@@ -71,7 +71,7 @@ width = 2
         described["Averaged weights"] == "exponential moving average, decay 0.99 per iteration; it is what is measured"
     )
     assert "mixup with alpha 0.2" in (described["Augmentation"] or "")
-    assert "half a cosine" in schedule_words(study.variants[0].recipe)
+    assert "half a cosine" in (dict(ASPECTS)["Schedule"](study.variants[0].recipe) or "")
 
 
 def test_a_field_that_no_variant_uses_is_named(tmp_path: Path) -> None:

@@ -46,10 +46,9 @@ def is_full(group: Group) -> bool:
 
 def shorter_preset(group: Group) -> Preset | None:
     """Return the preset that a group is as it stands, where that is a shorter training with published figures."""
-    preset = preset_of(group.recipe)
-    if preset is None or obstacle(group) != "short" or papers_figure(group) is None:
+    if obstacle(group) != "short" or papers_figure(group) is None:
         return None
-    return preset
+    return preset_of(group.recipe)
 
 
 def figures_of(group: Group, source: str | None = None) -> list[Published]:

@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -74,9 +75,9 @@ def phases(rates: pl.DataFrame, errors: pl.DataFrame) -> list[Phase]:
     return found
 
 
-def stands_out(change: RateChange, rates: pl.DataFrame, errors: pl.DataFrame) -> bool:
-    """Return whether a step is more than three times the unrest of the phase before it."""
-    before = next((phase for phase in phases(rates, errors) if phase.last == change.epoch), None)
+def stands_out(change: RateChange, among: Sequence[Phase]) -> bool:
+    """Return whether a step is more than three times the unrest of the phase before it, `among` those of its curve."""
+    before = next((phase for phase in among if phase.last == change.epoch), None)
     return before is not None and before.unrest is not None and change.drop > 3 * before.unrest
 
 

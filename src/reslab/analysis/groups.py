@@ -48,7 +48,7 @@ class Group:
     @property
     def finished(self) -> pl.DataFrame:
         """The runs that reached the end of their schedule."""
-        return self._once("finished", lambda: self.runs.filter(pl.col("status") == "finished"))
+        return self.once("finished", lambda: self.runs.filter(pl.col("status") == "finished"))
 
     @property
     def num_finished(self) -> int:
@@ -63,11 +63,11 @@ class Group:
     @property
     def num_diverged(self) -> int:
         """How many runs diverged."""
-        return self._once("diverged", lambda: self.runs.filter(pl.col("status") == "diverged").height)
+        return self.once("diverged", lambda: self.runs.filter(pl.col("status") == "diverged").height)
 
     def last_epoch(self, column: str) -> Summary:
         """Summarise a figure of the last epoch over the finished runs."""
-        return self._once(f"last {column}", lambda: summarise(self.finished[column].to_list()))
+        return self.once(f"last {column}", lambda: summarise(self.finished[column].to_list()))
 
     @property
     def gap(self) -> float:
@@ -79,12 +79,12 @@ class Group:
 
     def curve(self, column: str) -> pl.DataFrame:
         """Return the mean curve of `column` over the seeds, diverged runs left out unless there are no others."""
-        return self._once(f"curve {column}", lambda: mean_curve(self.drawn_epochs, column))
+        return self.once(f"curve {column}", lambda: mean_curve(self.drawn_epochs, column))
 
     @property
     def drawn_epochs(self) -> pl.DataFrame:
         """The epochs that curves are drawn from: all but those of diverged and failed runs, if there are others."""
-        return self._once("drawn", self._drawn_epochs)
+        return self.once("drawn", self._drawn_epochs)
 
     def _drawn_epochs(self) -> pl.DataFrame:
         sound = self.runs.filter(~pl.col("status").is_in(sorted(LOST)))
@@ -99,7 +99,7 @@ class Group:
 
     def fact(self, column: str) -> object:
         """Return the first known value of a column that is the same for all runs of a recipe, or None."""
-        return self._once(f"fact {column}", lambda: next(iter(self.runs[column].drop_nulls()), None))
+        return self.once(f"fact {column}", lambda: next(iter(self.runs[column].drop_nulls()), None))
 
     def number(self, column: str) -> int | None:
         """Return `fact` as a whole number."""
@@ -116,16 +116,17 @@ class Group:
         window = self.window
         if window is None:
             return None
-        return self._once(f"window {column}", lambda: window_figures(self.finished_curve(column), window))
+        return self.once(f"window {column}", lambda: window_figures(self.finished_curve(column), window))
 
     def finished_curve(self, column: str) -> pl.DataFrame:
         """Return the mean curve of `column` over the finished runs, so that each epoch is of the same ones."""
-        return self._once(f"finished {column}", lambda: mean_curve(self.finished_epochs, column))
+        return self.once(f"finished {column}", lambda: mean_curve(self.finished_epochs, column))
 
     @property
     def finished_epochs(self) -> pl.DataFrame:
         """The epochs of the finished runs."""
-        return self.epochs.filter(pl.col("run_id").is_in(self.finished["run_id"].to_list()))
+        finished = pl.col("run_id").is_in(self.finished["run_id"].to_list())
+        return self.once("finished epochs", lambda: self.epochs.filter(finished))
 
     def unfinished(self) -> dict[int, dict[str, Any]]:
         """Return what is known of each seed that has not finished, by seed; the status of runs set apart is apart."""
@@ -134,7 +135,7 @@ class Group:
         found = {seed: rows.get(seed, {"status": "pending"}) for seed in self.seeds}
         return {seed: row for seed, row in found.items() if row["status"] != "finished"}
 
-    def _once(self, name: str, compute: Callable[[], T]) -> T:
+    def once(self, name: str, compute: Callable[[], T]) -> T:
         """Return what was computed under this name before, or compute it: a report asks for the same many times."""
         if name not in self._known:
             self._known[name] = compute()

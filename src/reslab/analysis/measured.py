@@ -34,10 +34,14 @@ def effective_rates(group: Group) -> pl.DataFrame:
 
     With SGD the steps along a constant gradient add up to rate / (1 - momentum); other optimisers' rates stand alone.
     """
-    summed = 1 - group.recipe.momentum if group.recipe.optimiser == "sgd" else 1.0
-    epochs = group.drawn_epochs.filter((pl.col("weight_norm") > 0) & (pl.col("rate") > 0))
-    effective = pl.col("rate") / (summed * pl.col("weight_norm") ** 2)
-    return mean_curve(epochs.with_columns(effective=effective), "effective")
+
+    def compute() -> pl.DataFrame:
+        summed = 1 - group.recipe.momentum if group.recipe.optimiser == "sgd" else 1.0
+        epochs = group.drawn_epochs.filter((pl.col("weight_norm") > 0) & (pl.col("rate") > 0))
+        effective = pl.col("rate") / (summed * pl.col("weight_norm") ** 2)
+        return mean_curve(epochs.with_columns(effective=effective), "effective")
+
+    return group.once("effective rates", compute)
 
 
 def has_effective_rates(group: Group) -> bool:

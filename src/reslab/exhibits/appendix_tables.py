@@ -24,6 +24,7 @@ from reslab.exhibits.wording import (
     over_seeds,
     points,
     rate,
+    span,
     spread,
     whole,
 )
@@ -40,9 +41,9 @@ def epoch_table(key: str, groups: Sequence[Group], label: Label) -> Table | None
                     "Runs": label(group),
                     "n": of_asked(group),
                     "Last epoch (%)": spread(found.last),
-                    "Epochs": _range(number(window.first), number(window.last)) if window else None,
+                    "Epochs": span(number(window.first), number(window.last)) if window else None,
                     "Mean of these (%)": points(figures.mean) if figures else None,
-                    "Their range (%)": _range(points(figures.low), points(figures.high)) if figures else None,
+                    "Their range (%)": span(points(figures.low), points(figures.high)) if figures else None,
                     "Best on the hold-out (%)": spread(found.chosen),
                     "Best on the test set (%)": spread(found.best),
                     "Best epoch": None if found.best_epoch is None else number(round(found.best_epoch)),
@@ -51,10 +52,6 @@ def epoch_table(key: str, groups: Sequence[Group], label: Label) -> Table | None
             )
     held = any(row["Best on the hold-out (%)"] for row in rows)
     return table_of(key, titled("epochs", over=over_seeds(groups), held=held), rows)
-
-
-def _range(low: str | None, high: str | None) -> str:
-    return " to ".join(dict.fromkeys(end for end in (low, high) if end is not None))
 
 
 def step_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
@@ -96,7 +93,7 @@ def data_table(key: str, groups: Sequence[Group]) -> Table | None:
                 {
                     "Data set": dataset_name(dataset),
                     "Classes": whole(classes),
-                    "Training images": whole(most) if fewest == most else f"{whole(fewest)} to {whole(most)}",
+                    "Training images": span(whole(fewest), whole(most)) or None,
                     "Test images": whole(test),
                     "Fingerprint": fingerprint[:12],
                     "Official": ("yes" if official else "no") if asked and official is not None else None,

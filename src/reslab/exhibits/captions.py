@@ -1,7 +1,7 @@
 """Texts of exhibits: TOML files have them by name, Python gives their values.  Titles, captions, recipes in words."""
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -21,8 +21,7 @@ class Texts:
 
     def __call__(self, name: str, /, **values: object) -> str:
         """Return the text `table.key` with its values; empty lines are sentences left out.  Raises `KeyError`."""
-        lines = self._template(name).render(**values).splitlines()
-        return "  ".join(line.strip() for line in lines if line.strip())
+        return filled(self._template(name), values)
 
     @cached_property
     def tables(self) -> dict[str, dict[str, str]]:
@@ -32,6 +31,12 @@ class Texts:
     def _compiled(self, name: str) -> Template:
         table, _, key = name.partition(".")
         return environment().from_string(self.tables[table][key])
+
+
+def filled(template: Template, values: Mapping[str, object]) -> str:
+    """Return the sentences of a template, a line each, with its values; empty lines are sentences left out."""
+    lines = template.render(**values).splitlines()
+    return "  ".join(line.strip() for line in lines if line.strip())
 
 
 text = Texts("captions.toml")

@@ -81,11 +81,6 @@ def differences(recipe: Recipe, other: Recipe, *, epochs_apart: float = 1.0) -> 
     return found
 
 
-def schedule_words(recipe: Recipe) -> str:
-    """Return the length of the training and the places of the drops in the recipe's own unit."""
-    return _words(f"schedule.{recipe.schedule}", recipe)
-
-
 def _words(name: str, recipe: Recipe) -> str:
     """Return a text of recipe.toml on a recipe; raises `ResLabError` for a value of a field that has none."""
 

@@ -102,6 +102,11 @@ def rate(images_per_second: float | None) -> str | None:
     return f"{round(images_per_second, 2 - math.floor(math.log10(images_per_second))):,.{digits}f}"
 
 
+def span(*ends: str | None) -> str:
+    """Return the ends of a range in words, "3.2 to 4.1"; one where they read alike, "" where none is known."""
+    return " to ".join(dict.fromkeys(end for end in ends if end is not None))
+
+
 def listing(items: Iterable[str]) -> str:
     """Return a list in words: a, b and c; or, where an item has commas of its own: a, b; and c."""
     words = list(items)

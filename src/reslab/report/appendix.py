@@ -13,7 +13,7 @@ from reslab.exhibits.blocks import Block, Heading, Note, Prose, Table, table_of
 from reslab.exhibits.captions import text, titled
 from reslab.exhibits.predictions import confusion_figure, networks_table
 from reslab.exhibits.why_tables import gap_table
-from reslab.exhibits.wording import counted, listing, opened
+from reslab.exhibits.wording import counted, listing, opened, span
 from reslab.recipe import Recipe
 from reslab.report.document import Section
 from reslab.report.hard_images import hard_images
@@ -82,7 +82,7 @@ def _checklist(runs: pl.DataFrame, groups: Sequence[Group]) -> Table | None:
     values = {
         "statuses": [f"{counted(count, 'run')} {status}" for status, count in by_status],
         "recipes": len(groups),
-        "seeds": " to ".join(dict.fromkeys((str(seeds[0]), str(seeds[-1])))),
+        "seeds": span(str(seeds[0]), str(seeds[-1])),
         "code": sorted(set(runs["reslab"].drop_nulls().to_list())),
         "machines": sorted(each_of(runs["device_name"])),
         "time": duration(sum(timed)),
@@ -146,7 +146,9 @@ def _software(runs: pl.DataFrame) -> Table | None:
     """Return the versions that the runs were made with, a row for each that differs; None before any run began."""
     names = list(_ENVIRONMENT)
     begun = runs.filter(pl.any_horizontal(pl.col(names).is_not_null()))
-    found = begun.group_by(names, maintain_order=True).len().sort("len", *names, descending=[True] + 7 * [False])
+    found = (
+        begun.group_by(names, maintain_order=True).len().sort("len", *names, descending=[True] + len(names) * [False])
+    )
     rows = [
         {
             "Runs": str(row["len"]),

@@ -19,7 +19,18 @@ from reslab.exhibits.blocks import Block, Bullets, Heading, Prose, table_of
 from reslab.exhibits.published_tables import published_table
 from reslab.exhibits.recipes import differences
 from reslab.exhibits.sizes import verdict_words
-from reslab.exhibits.wording import Label, dataset_name, listing, network_name, number, percent, points, spread, with_n
+from reslab.exhibits.wording import (
+    Label,
+    dataset_name,
+    listing,
+    network_name,
+    number,
+    percent,
+    points,
+    span,
+    spread,
+    with_n,
+)
 from reslab.families import family_of
 from reslab.presets import PRESETS, preset_of, preset_recipe
 from reslab.published import Published
@@ -38,8 +49,8 @@ def against_published(found: Findings, *, told: bool = False) -> list[Block]:
     that the differences from the paper have been told.
     """
     words, alike = found.words, comparable(found.done)
-    shorter = [group for group in found.done if shorter_preset(group)]
-    names = listing(dict.fromkeys(preset.name for group in shorter if (preset := shorter_preset(group))))
+    presets = [(group, preset) for group in found.done if (preset := shorter_preset(group))]
+    shorter, names = [group for group, _ in presets], listing(dict.fromkeys(preset.name for _, preset in presets))
     measured = words("paper.measured", names=names, epochs=epochs_words(*shorter)) if shorter else ""
     tables = [*_tables(alike, words("paper.last")), *_tables(shorter, measured)]
     if not tables:
@@ -52,7 +63,7 @@ def against_published(found: Findings, *, told: bool = False) -> list[Block]:
     ]
     notes = []
     if shorter:
-        share = " to ".join(dict.fromkeys(percent(schedule_share(group) or 0) for group in shorter))
+        share = span(*(percent(schedule_share(group) or 0) for group in shorter))
         notes.append(words("paper.another", names=names, epochs=epochs_words(*shorter), share=share))
     if any(map(_beside_one_run, (*alike, *shorter))):
         notes.append(words("paper.one-run"))
@@ -68,7 +79,7 @@ def against_published(found: Findings, *, told: bool = False) -> list[Block]:
 
 def paper_answers(done: Sequence[Group], words: Words) -> list[Answer]:
     """Return how groups of a preset as it stands, at its own length, stand to the paper's figures; one each."""
-    own = [group for group in done if preset_of(group.recipe) and obstacle(group) in (None, "short")]
+    own = [group for group in done if obstacle(group) in (None, "short") and preset_of(group.recipe)]
     found = []
     for group, one, verdict in paper_verdicts(own):
         side = "below" if verdict.difference.value < 0 else "above"
@@ -131,7 +142,7 @@ def not_compared(groups: Sequence[Group], words: Words) -> list[Block]:
             own=group.recipe.own_network.words if group.recipe.own_network else "",
             several=len(shares) > 1,
             epochs=epochs_words(*short) if short else "",
-            share=" to ".join(dict.fromkeys(percent(share) for share in (*shares[:1], *shares[-1:]))),
+            share=span(*map(percent, (*shares[:1], *shares[-1:]))),
         ): None
         for group in (*short, *groups)
     }

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from reslab.analysis.features import RateChange, at_chance_until, phases, rate_changes, stands_out
 from reslab.analysis.groups import Group, by_dataset
 from reslab.exhibits.blocks import Block, Prose
-from reslab.exhibits.wording import Label, dataset_name, listing, points
+from reslab.exhibits.wording import Label, dataset_name, listing, points, span
 from reslab.studies.sentences import placed
 from reslab.studies.words import Words
 
@@ -13,13 +13,14 @@ from reslab.studies.words import Words
 def curve_features(done: Sequence[Group], label: Label, words: Words) -> list[Block]:
     """Return in a paragraph what the curves of groups with finished runs show ([[appendix-steps]] has the steps)."""
     curves = [(group.finished_curve("rate"), group.finished_curve("test_error")) for group in done]
+    parts = [phases(*pair) for pair in curves]
     steps = [
-        [(change, stands_out(change, *pair)) for change in rate_changes(*pair)]
-        for group, pair in zip(done, curves, strict=True)
+        [(change, stands_out(change, among)) for change in rate_changes(*pair)]
+        for group, pair, among in zip(done, curves, parts, strict=True)
         if group.recipe.schedule == "step"
     ]
     ways = {_way(group) for group in done}
-    moves = [[phase.unrest for phase in phases(*pair) if phase.unrest is not None] for pair in curves]
+    moves = [[phase.unrest for phase in among if phase.unrest is not None] for among in parts]
     unrest = [(own[0], own[-1]) for own in moves if len(own) > 1]
     text = words(
         "curves.text",
@@ -78,7 +79,7 @@ def _at_chance(done: Sequence[Group], label: Label, words: Words) -> list[str]:
             ends = [
                 f"{count:,}" if count < length else words("curves.last") for count, length in (min(counts), max(counts))
             ]
-            parts.append(words("curves.until", runs=name(group), epoch=" to ".join(dict.fromkeys(ends))))
+            parts.append(words("curves.until", runs=name(group), epoch=span(*ends)))
     return parts
 
 
@@ -94,5 +95,4 @@ def _gaps(done: Sequence[Group], label: Label) -> str:
 
 
 def _range(values: Sequence[float]) -> str:
-    low, high = points(min(values)), points(max(values))
-    return str(low) if low == high else f"{low} to {high}"
+    return span(points(min(values)), points(max(values)))

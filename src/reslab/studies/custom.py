@@ -5,13 +5,13 @@ variants.
 """
 
 import itertools
-import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from reslab.errors import ResLabError, nearest
 from reslab.exhibits.wording import network_name
+from reslab.files import read_toml
 from reslab.own_code import within
 from reslab.presets import PRESETS, preset_recipe
 from reslab.recipe import CHOICES, Recipe, Scalar, check_plays_a_part, stretch, vary, written_fields
@@ -28,15 +28,10 @@ _FILES = ("network", "dataset")
 _VARIED = tuple(dict.fromkeys(("preset", "epochs", *written_fields())))
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Return what is in a TOML file; raise `ResLabError` where it cannot be read."""
-    try:
-        placed: dict[str, Any] = _placed(tomllib.loads(path.read_text(encoding="utf-8")), path.parent)
-        return placed
-    except OSError as error:
-        raise ResLabError(f"cannot read {path}: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ResLabError(f"{path} is not TOML: {error}") from None
+def read_placed(path: Path) -> dict[str, Any]:
+    """Return what is in a TOML file, the files that it names found from its folder; raises as `read_toml` does."""
+    placed: dict[str, Any] = _placed(read_toml(path), path.parent)
+    return placed
 
 
 def _placed(content: Any, folder: Path) -> Any:

@@ -142,8 +142,13 @@ def of_factor(study: Study, name: str, value: Scalar) -> set[Recipe]:
     return {variant.recipe for variant in study.variants if dict(variant.factors).get(name) == value}
 
 
+def several_depths(study: Study) -> bool:
+    """Return whether a study has networks of several depths."""
+    return len({variant.recipe.depth for variant in study.variants}) > 1
+
+
 def with_network(study: Study, label: Label) -> Label:
     """Return a label that names the network, too, where a study has several depths."""
-    if len({variant.recipe.depth for variant in study.variants}) == 1:
+    if not several_depths(study):
         return label
     return lambda group: f"{label(group)}, {network_name(group.recipe)}"

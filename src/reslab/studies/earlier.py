@@ -67,7 +67,8 @@ def _folder(root: Path) -> Path:
 
 def _runs(path: Path) -> list[str]:
     with contextlib.suppress(ResLabError):  # without it a report knows less, and says nothing false
-        runs = (read_json(path) or {}).get("runs")
+        content = read_json(path) or {}
+        runs = content.get("runs") if content.get("format") == FORMAT else None
         return [run for run in runs if isinstance(run, str)] if isinstance(runs, list) else []
     return []
 

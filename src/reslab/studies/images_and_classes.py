@@ -28,7 +28,7 @@ def images_or_classes(done: Groups, words: Words) -> list[Block]:
 
 def design_table(key: str, groups: Groups, words: Words) -> Table:
     """Return the test errors of each number of classes by images of each class; None in a cell that was not run."""
-    cells = {(group.recipe.dataset, network_name(group.recipe), _of_each(group)): group for group in groups}
+    cells = {(group.recipe.dataset, network_name(group.recipe), of_each(group)): group for group in groups}
     amounts = sorted({amount for *_, amount in cells if amount}, reverse=True)
     places = sorted({place[:2] for place in cells}, key=lambda place: (DESIGN.index(place[0]), place[1]))
     even, many = len({group.num_finished for group in groups}) == 1, len({name for _, name in places}) > 1
@@ -55,7 +55,7 @@ def _effects(hundred: Group, done: Groups, words: Words) -> str:
     """
     done = [group for group in done if group.recipe.depth == hundred.recipe.depth]
     ten = next((one for one in done if (one.recipe.dataset, one.recipe.train_share) == (TEN, 1)), None)
-    few = next((one for one in done if one.recipe.dataset == TEN and _of_each(one) == _of_each(hundred)), None)
+    few = next((one for one in done if one.recipe.dataset == TEN and of_each(one) == of_each(hundred)), None)
     coarse = next((one for one in done if one.recipe.dataset == COARSE), None)
     pairs = {"classes": (few, hundred), "images": (ten, few), "superclasses": (hundred, coarse)}
     made = {name: (first, second) for name, (first, second) in pairs.items() if first and second}
@@ -73,15 +73,15 @@ def _effects(hundred: Group, done: Groups, words: Words) -> str:
         "hard.effects",
         network=network_name(hundred.recipe),
         verdicts=verdicts,
-        images=whole(_of_each(hundred)),
-        all=whole(_of_each(ten)) if ten else "",
+        images=whole(of_each(hundred)),
+        all=whole(of_each(ten)) if ten else "",
         known="untested" if untested(both) else "open" if len(shown(both)) < 2 else "shown",
         by_classes=by_classes,
         by_images=by_images,
     )
 
 
-def _of_each(group: Group) -> int:
+def of_each(group: Group) -> int:
     """Return how many training images each class has; 0 where that is not known."""
     images, classes = group.number("num_train"), group.number("num_classes")
     return images // classes if images and classes else 0

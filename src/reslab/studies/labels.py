@@ -53,8 +53,9 @@ def labels(recipes: Sequence[Recipe], images: Sequence[str] | None = None, besid
 
 _TOLD_OTHERWISE = ("network", "family", "depth", "dataset", *FILLED_IN)
 
-_OF_LENGTH = ("length", "schedule_unit", "first_drop", "second_drop", "third_drop", "warmup_length")
-"""Fields that go along when a preset is stretched."""
+_LENGTH = ("length", "schedule_unit")
+_GO_ALONG = ("first_drop", "second_drop", "third_drop", "warmup_length")
+"""Fields that are stretched with the length of a preset."""
 
 
 def length_words(recipe: Recipe) -> str:
@@ -77,8 +78,8 @@ def _told(recipe: Recipe, fields: Sequence[str]) -> list[str]:
         name
         for name in fields
         if not (recipe.network and name in OWN_NETWORK)
-        and name not in ("length", "schedule_unit")
-        and not (name in _OF_LENGTH and getattr(recipe, name) == getattr(usual, name))
+        and name not in _LENGTH
+        and not (name in _GO_ALONG and getattr(recipe, name) == getattr(usual, name))
     ]
 
 

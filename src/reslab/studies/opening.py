@@ -7,7 +7,7 @@ from reslab.analysis.comparable import is_full, schedule_share
 from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Block, Column, Link, Prose, Table
 from reslab.exhibits.overview import Strip, overview_figure
-from reslab.exhibits.wording import counted, opened
+from reslab.exhibits.wording import counted, opened, span
 from reslab.studies.answers import Answer
 from reslab.studies.findings import Findings
 from reslab.studies.plans import assignment_plan
@@ -98,7 +98,7 @@ def _limits(entries: Sequence[Entry]) -> list[str]:
     single = sum(group.num_finished == 1 for group in groups)
     parts = []
     if short:
-        seen = " to ".join(dict.fromkeys(f"{100 * share:.2g}%" for share in (min(short), max(short))))
+        seen = span(*(f"{100 * share:.2g}%" for share in (min(short), max(short))))
         few = _how_many(len(short), groups)
         parts.append(f"what holds at full length ({few} saw {seen} of the images of the paper's training)")
     if single:

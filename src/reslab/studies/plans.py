@@ -46,7 +46,7 @@ def read_plan(path: Path, given: Given) -> Plan:
     Raises `ResLabError` with the key and the allowed values where something is wrong, or with the line where the file
     is not TOML.
     """
-    content = custom.read_toml(path)
+    content = custom.read_placed(path)
     try:
         if "studies" in content:
             return _plan(content, given)

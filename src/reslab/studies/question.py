@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from reslab.analysis.comparable import comparable, comparable_figures, figures_varying
-from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Block
 from reslab.exhibits.curve_rows import EPOCHS, Along
@@ -15,17 +14,19 @@ from reslab.exhibits.wording import Label, number
 from reslab.published import Published
 from reslab.studies.answers import Answer, by_base
 from reslab.studies.findings import Findings, Groups, Pairs
-from reslab.studies.reasons import reasons
+from reslab.studies.reasons import Listed, reasons
 from reslab.studies.sentences import by_dataset
 from reslab.studies.study import Options, Study
 from reslab.studies.words import Words
 
 
-def _why(found: Findings) -> list[Block]:
-    def listed(own: Sequence[Compared]) -> str:
-        return by_dataset([one.second for one in own], found.label, found.done)
+def listed(found: Findings) -> Listed:
+    """Return what lists what was compared with a base, by data set."""
+    return lambda own: by_dataset([one.second for one in own], found.label, found.done)
 
-    return reasons(found.compared, listed, found.words)
+
+def _why(found: Findings) -> list[Block]:
+    return reasons(found.compared, listed(found), found.words)
 
 
 def _none(_: object) -> list[Any]:

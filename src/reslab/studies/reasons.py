@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from reslab.analysis.comparisons import Compared, beyond_chance, chance_reach
 from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.blocks import Block, Bullets, Prose
-from reslab.exhibits.wording import number, points, signed
+from reslab.exhibits.wording import number, points, signed, span
 from reslab.studies.words import Words
 
 Listed = Callable[[Sequence[Compared]], str]
@@ -79,4 +79,4 @@ def _reason(kinds: str, listed: str, meaning: str, words: Words) -> str:
 def _training(compared: Sequence[Compared]) -> str:
     """Return by how much the training errors differ, resolved or not."""
     sizes = sorted(one.train.difference.value for one in compared if one.train is not None)
-    return " to ".join(dict.fromkeys(signed(value) for value in (sizes[0], sizes[-1])))
+    return span(signed(sizes[0]), signed(sizes[-1]))

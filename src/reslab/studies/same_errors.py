@@ -7,6 +7,7 @@ from reslab.analysis.groups import Group, by_dataset
 from reslab.analysis.predictions import References, Shared, beside_reference, of_same_images, shared_by_seeds
 from reslab.exhibits.blocks import Block, Heading, Prose
 from reslab.exhibits.predictions import agreement_table, classes_figure
+from reslab.exhibits.wording import span
 from reslab.studies.findings import Findings
 
 FEW = 20
@@ -67,5 +68,5 @@ def _words(groups: Sequence[Group], references: References, found: Findings) -> 
 
 def _reach(found: Sequence[Shared]) -> str:
     """Return the least and the largest share in percent; "" without any."""
-    ends = dict.fromkeys(f"{end(one.share for one in found):.0f}" for end in (min, max) if found)
-    return f"{' to '.join(ends)}%" if ends else ""
+    ends = span(*(f"{end(one.share for one in found):.0f}" for end in (min, max) if found))
+    return f"{ends}%" if ends else ""

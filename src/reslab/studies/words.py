@@ -7,7 +7,6 @@ Jinja template, a sentence a line; empty lines are sentences left out.
 """
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +16,8 @@ from typing import Any
 from jinja2 import Template, TemplateError, meta
 
 from reslab.errors import ResLabError, nearest
-from reslab.exhibits.captions import environment
+from reslab.exhibits.captions import environment, filled
+from reslab.files import read_toml
 
 FOLDER = "words"
 """Where a user's words are, beside the runs."""
@@ -41,10 +41,9 @@ class Words:
     def __call__(self, key: str, /, **values: object) -> str:
         """Return a text with its values; "" where a user has left the text empty."""
         try:
-            lines = _template(self.texts[key]).render(**values).splitlines()
+            return filled(_template(self.texts[key]), values)
         except (TemplateError, TypeError) as error:
             raise ResLabError(f"the text {key!r} cannot be filled in: {error}") from None
-        return "  ".join(line.strip() for line in lines if line.strip())
 
     def under(self, table: str) -> dict[str, str]:
         """Return the texts of a table, by their keys in it."""
@@ -136,13 +135,7 @@ def _braced(text: str) -> str:
 
 
 def _read(path: Path) -> dict[str, str]:
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ResLabError(f"cannot read {path}: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ResLabError(f"{path} is not TOML: {error}") from None
-    return dict(_flat(content, "", path))
+    return dict(_flat(read_toml(path), "", path))
 
 
 def _flat(content: Mapping[str, Any], head: str, path: Path) -> list[tuple[str, str]]:

@@ -12,7 +12,17 @@ from reslab.exhibits.factor_rows import Axis
 from reslab.exhibits.wording import dataset_name, listing, network_name, number, points, rate
 from reslab.recipe import Recipe, vary
 from reslab.studies.answers import Answer, by_base
-from reslab.studies.designs import at_rate, bases, labelled, of_factor, study_of, where, with_base, with_network
+from reslab.studies.designs import (
+    at_rate,
+    bases,
+    labelled,
+    lengthened,
+    of_factor,
+    study_of,
+    where,
+    with_base,
+    with_network,
+)
 from reslab.studies.findings import Findings, Groups
 from reslab.studies.question import Chapter, Question
 from reslab.studies.reasons import nothing_beside, untested
@@ -41,10 +51,8 @@ def ask(options: Options) -> Study:
 def _batches(base: Recipe, factor: float, *, scaled: bool) -> Recipe:
     size = max(1, round(base.batch_size * factor))
     changed = vary(base, batch_size=size)
-    if base.schedule_unit == "iterations" and factor != 1:
-        places = (base.length, base.first_drop, base.second_drop)
-        length, first, second = (round(place / factor) for place in places)
-        changed = vary(changed, length=length, first_drop=first, second_drop=second)
+    if base.schedule_unit == "iterations":
+        changed = lengthened(changed, 1 / factor)
     return at_rate(changed, factor) if scaled else changed
 
 

@@ -25,9 +25,9 @@ from reslab.studies.designs import (
 )
 from reslab.studies.findings import Findings, Groups, Pairs
 from reslab.studies.images_and_classes import COARSE, DESIGN, images_or_classes
-from reslab.studies.question import Beside, Chapter, Question
+from reslab.studies.question import Beside, Chapter, Question, listed
 from reslab.studies.reasons import Listed, reasons, untested
-from reslab.studies.sentences import by_dataset, higher
+from reslab.studies.sentences import higher
 from reslab.studies.study import Options, Study
 from reslab.studies.words import Words
 
@@ -102,9 +102,6 @@ def chapter(study: Study, words: Words) -> Chapter:
 
     def of_all(found: Findings) -> list[Compared]:
         return [one for one in found.compared if one.first.recipe.train_share == 1]
-
-    def listed(found: Findings) -> Listed:
-        return lambda some: by_dataset([one.second for one in some], found.label, found.done)
 
     def sections(found: Findings) -> list[Block]:
         both_ways = [one for one in found.compared if one.first.recipe.train_share < 1]

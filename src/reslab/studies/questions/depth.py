@@ -9,14 +9,14 @@ from reslab.analysis.comparisons import Compared, compare, step
 from reslab.analysis.groups import Group, by_dataset, datasets_of, on_dataset
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
 from reslab.exhibits.factor_rows import MEASURED, Axis
-from reslab.exhibits.published_tables import nothing
 from reslab.exhibits.sizes import verdict_words
 from reslab.exhibits.wording import dataset_name, listing, network_name, points, spread, whole
 from reslab.published import published
 from reslab.recipe import Recipe, vary
 from reslab.studies.answers import Answer, by_base
-from reslab.studies.designs import BOTH, HUNDRED, TEN, base_recipe, labelled, study_of, where, within
+from reslab.studies.designs import BOTH, HUNDRED, TEN, base_recipe, labelled, of_factor, study_of, where, within
 from reslab.studies.findings import Findings, Groups, Pairs
+from reslab.studies.images_and_classes import of_each
 from reslab.studies.question import Beside, Chapter, Question
 from reslab.studies.reasons import reasons
 from reslab.studies.sentences import comparison_of
@@ -47,7 +47,7 @@ def ask(options: Options) -> Study:
 
 def chapter(study: Study, words: Words) -> Chapter:
     """Return what is depth's own in its chapter."""
-    controls = {variant.recipe for variant in study.variants if dict(variant.factors).get("warmup")}
+    controls = of_factor(study, "warmup", True)
 
     def uncontrolled(groups: Groups) -> list[Group]:
         return [group for group in groups if group.recipe not in controls]
@@ -64,7 +64,7 @@ def chapter(study: Study, words: Words) -> Chapter:
             lambda group: str(group.recipe.depth),
             lambda group: WARMED if group.recipe in controls else MEASURED,
         ),
-        published=Beside(lambda groups: comparable_figures(uncontrolled(groups)), matches=nothing),
+        published=Beside(lambda groups: comparable_figures(uncontrolled(groups))),
         answers=lambda found: _answers(asked(found)),
         why=lambda found: [*_why(asked(found), controls), *_control_words(found.groups, controls, words)],
         sections=lambda found: _two_datasets(asked(found)),
@@ -130,8 +130,7 @@ def _two_datasets(found: Findings) -> list[Block]:
         missing = listing(dataset_name(name) for name, own in ((TEN, ten), (HUNDRED, hundred)) if not own)
         return [heading, Prose(found.words("two.unfinished", missing=missing))]
     pairs = [(first, second) for first in ten for second in hundred if first.recipe.depth == second.recipe.depth]
-    sizes = [(group.number("num_train"), group.number("num_classes")) for group in (ten[0], hundred[0])]
-    each = [whole(images // classes) for images, classes in sizes if images and classes]
+    each = [whole(images) for group in (ten[0], hundred[0]) if (images := of_each(group))]
     items = tuple(_pair_words(*pair, found.words) for pair in pairs)
     return [heading, *([Bullets(items)] if items else []), Prose(found.words("two.open", each=each))]
 

@@ -7,7 +7,7 @@ from reslab.exhibits.blocks import Block, Heading, Prose, Table, table_of
 from reslab.exhibits.factor_rows import Axis
 from reslab.exhibits.recipes import schedule_table
 from reslab.exhibits.wording import listing, network_name, number, points
-from reslab.studies.designs import bases, labelled, lengthened, of_factor, study_of, where, with_base
+from reslab.studies.designs import bases, labelled, lengthened, of_factor, several_depths, study_of, where, with_base
 from reslab.studies.findings import Findings
 from reslab.studies.question import Chapter, Question, varying
 from reslab.studies.reasons import untested
@@ -43,7 +43,7 @@ def chapter(study: Study, words: Words) -> Chapter:
         published=varying("epochs", _length),
         exhibits=lambda found: [schedule_table("schedules", found.groups)],
         sections=_overtraining,
-        ordered=len({variant.recipe.depth for variant in study.variants}) == 1,
+        ordered=not several_depths(study),
     )
 
 

@@ -1,7 +1,7 @@
 """What is each deviation between the published recipes worth?  One change at a time from the base."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from reslab.datasets import is_named
 from reslab.errors import ResLabError
@@ -89,7 +89,7 @@ def chapter(study: Study, words: Words) -> Chapter:
         words=words,
         label=with_network(study, lambda group: str(about[group.recipe]["change"])),
         pairs=lambda groups: with_base(groups, base),
-        exhibits=lambda found: _deviations(found, about),
+        exhibits=lambda found: _deviations(found, about, base),
         why=None,
         sections=_together,
         base=lambda group: group.recipe in base,
@@ -110,10 +110,10 @@ def _together(found: Findings) -> list[Block]:
     return [Heading(found.words("together.heading")), Prose(text)]
 
 
-def _deviations(found: Findings, about: dict[Recipe, dict[str, Scalar]]) -> list[Block]:
+def _deviations(found: Findings, about: dict[Recipe, dict[str, Scalar]], base: Collection[Recipe]) -> list[Block]:
     """Return what each change is, in words, and whose recipe does so, a row a change."""
     rows: dict[str, dict[str, str | None]] = {}
-    for first, second in with_base(found.groups, [one for one, factors in about.items() if factors["change"] == BASE]):
+    for first, second in with_base(found.groups, base):
         change, apart = str(about[second.recipe]["change"]), differences(second.recipe, first.recipe, epochs_apart=0)
         row = {
             "Change": opened(change),

@@ -3,7 +3,17 @@
 from reslab.exhibits.factor_rows import MEASURED, Axis
 from reslab.exhibits.wording import network_name, number
 from reslab.studies.against_published import beside_ranges
-from reslab.studies.designs import at_rate, bases, labelled, of_factor, study_of, where, with_base, with_network
+from reslab.studies.designs import (
+    at_rate,
+    bases,
+    labelled,
+    of_factor,
+    several_depths,
+    study_of,
+    where,
+    with_base,
+    with_network,
+)
 from reslab.studies.question import Chapter, Question, varying
 from reslab.studies.study import Options, Study
 from reslab.studies.words import Words
@@ -28,7 +38,7 @@ def chapter(study: Study, words: Words) -> Chapter:
     """Return what is the learning rate's own in its chapter."""
     base = of_factor(study, "rate_times", 1)
     label = with_network(study, lambda group: f"rate {number(group.recipe.learning_rate)}")
-    several = len({variant.recipe.depth for variant in study.variants}) > 1
+    several = several_depths(study)
     theirs = varying("learning_rate", lambda group: group.recipe.learning_rate)
     return Chapter(
         words=words,

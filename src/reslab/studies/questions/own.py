@@ -5,7 +5,6 @@ from collections.abc import Callable
 from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Column, Table
 from reslab.exhibits.factor_rows import MEASURED, Axis
-from reslab.exhibits.published_tables import nothing
 from reslab.exhibits.wording import dataset_name, network_name, number, opened
 from reslab.presets import preset_of
 from reslab.published import Published
@@ -44,7 +43,7 @@ def chapter(study: Study, words: Words) -> Chapter:
         varied=axis.title.lower() if axis else _recipe_name(study),
         paper_told=True,
         axis=axis,
-        published=Beside(published_beside, stands, nothing),
+        published=Beside(published_beside, stands),
         answers=lambda found: [*by_base(found), *paper_answers(found.done, found.words)],
         exhibits=lambda found: [table for table in (_varied(study),) if table is not None],
         ordered=axis is not None,
