@@ -151,6 +151,15 @@ def test_a_record_of_another_kind_is_told_and_hides_nothing_else(root: Path, nam
         json.dumps(finite(make(laboratory)), allow_nan=False)
 
 
+def test_a_damaged_provenance_is_named_where_the_run_has_failed(root: Path) -> None:
+    path = root / Run(DEEP, 1).id / "provenance.json"
+    assert (path.parent / "failure.json").exists()
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "data": {**content["data"], "num_train": "many"}}))
+    damage = watched(path.parent).damage
+    assert damage == "provenance.json is damaged: num_train has a value that no run has"
+
+
 def test_words_that_cannot_be_used_are_told_and_hide_no_run(root: Path) -> None:
     laboratory = Laboratory(root)
     laboratory.look()

@@ -178,16 +178,15 @@ def _check(run: Run, records: dict[str, Json | None]) -> None:
     given: list[tuple[Status, Json | None, Json | None]] = [("finished", result, None)]
     if failure is not None:
         given.append(("failed", None, failure))
-    wrong: dict[str, Status] = {}
     for status, ended, failed in given:
         try:
             row = run_row(run, status, {}, ended, provenance, failed, seconds=None, images_per_second=None)
         except (AttributeError, KeyError, IndexError, TypeError) as error:  # it is the only one with parts
             raise DamagedError(f"provenance.json is damaged: it is not a run's ({error!r})") from None
-        wrong |= dict.fromkeys((key for key, value in row.items() if not _suits(value, RUN_SCHEMA[key])), status)
-    for key, ending in wrong.items():
-        name = "failure.json" if ending == "failed" else "result.json" if key in (result or {}) else "provenance.json"
-        raise DamagedError(f"{name} is damaged: {key.removeprefix('failure_')} has a value that no run has")
+        wrong = next((key for key, value in row.items() if not _suits(value, RUN_SCHEMA[key])), None)
+        if wrong is not None:
+            name = "failure.json" if failed else "result.json" if wrong in (result or {}) else "provenance.json"
+            raise DamagedError(f"{name} is damaged: {wrong.removeprefix('failure_')} has a value that no run has")
 
 
 def _suits(value: object, kind: type[pl.DataType]) -> bool:
