@@ -1,6 +1,6 @@
 """What a comparison can and cannot say, in sentences: whose seeds told the spread, what was left out, what it takes."""
 
-from dataclasses import fields
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -10,7 +10,7 @@ from reslab.analysis.groups import Group, gather
 from reslab.exhibits.sizes import NOT_RESOLVED, seeds_needed, size
 from reslab.exhibits.wording import counted, interval_ends, listing, points
 from reslab.naming import recipe_name
-from reslab.recipe import Recipe
+from reslab.recipe import Recipe, field_names
 
 MOST_NAMED = 4
 """Recipes that a remark names; of more it gives the number."""
@@ -111,22 +111,25 @@ def _whose(one: Compared) -> str:
     assert one.test is not None
     sources = one.test.difference.sources
     both = {one.first.recipe.id, one.second.recipe.id}
-    known = {one.first.recipe.id: recipe_name(one.first.recipe), one.second.recipe.id: recipe_name(one.second.recipe)}
-    names = [known.get(source) or _name(one.first, source) for source in sources]
-    if len(set(names)) < len(names):
-        names = list(sources)
-    named = listing(names) if len(names) <= MOST_NAMED else f"{len(names)} recipes in the folder"
+    named = _named(one, sources) if len(sources) <= MOST_NAMED else f"{len(sources)} recipes in the folder"
     number = len(both.intersection(sources))
     if number < len(sources):
         return f"{named} ({number} of them compared here)" if number else named
     return f"{named} (only {'the two' if number > 1 else 'one'} compared)"
 
 
+def _named(one: Compared, sources: Sequence[str]) -> str:
+    """Return some recipes by their names, or by their ids where two are called alike."""
+    known = {group.recipe.id: recipe_name(group.recipe) for group in (one.first, one.second)}
+    names = [known.get(source) or _name(one.first, source) for source in sources]
+    return listing(names if len(set(names)) == len(names) else sources)
+
+
 def _name(group: Group, recipe_id: str) -> str:
     """Return what a recipe in the tables is called."""
     assert group.tables is not None
     row = next(group.tables.runs.filter(pl.col("recipe_id") == recipe_id).iter_rows(named=True))
-    return recipe_name(Recipe(**{field.name: row[field.name] for field in fields(Recipe)}))
+    return recipe_name(Recipe(**{name: row[name] for name in field_names()}))
 
 
 def _draw(one: Compared) -> str | None:
