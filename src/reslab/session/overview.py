@@ -28,8 +28,9 @@ def status(runs: str | Path = "runs", *, verify: bool = False, ids: bool = False
     found: list[Run] = []
     for files in find_runs(root):
         try:
-            rows.append(_row(files, verify))
-            found.append(files.read_run())
+            run = files.check()
+            rows.append(_row(files, run, verify))
+            found.append(run)
         except ResLabError as error:  # one that is damaged does not hide the others
             rows.append({**dict.fromkeys(_COLUMNS), "run": files.name, "status": UNREADABLE, "message": str(error)})
     called = run_names(found)
@@ -92,8 +93,8 @@ _OPTIONAL = {"images": "images", "files": "files", "message": "what went wrong"}
 """Columns that are shown where a run has something to say in them, with their titles."""
 
 
-def _row(files: RunFiles, verify: bool) -> dict[str, Any]:
-    run, metrics, failure = files.check(), files.metrics(), files.failure() or {}
+def _row(files: RunFiles, run: Run, verify: bool) -> dict[str, Any]:
+    metrics, failure = files.metrics(), files.failure() or {}
     last = metrics[-1] if metrics else {}
     measured = (last.get("test_error"), last.get("images_per_second"), _images(files, run))
     verified = _verified(files) if verify and files.ended() is not None else None
