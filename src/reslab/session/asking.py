@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reslab.errors import ResLabError, nearest
+from reslab.errors import ResLabError
 from reslab.host import default_precision
 from reslab.lab.settings import Settings
-from reslab.recipe import Scalar, written_fields
+from reslab.recipe import Scalar
 from reslab.session.fitting import MEMORY, Fit, Size, fit, remember, seconds_of
 from reslab.session.planning import choose_jobs
 from reslab.session.progress import Tell
@@ -41,7 +41,6 @@ def ask(
     if seeds is not None and seeds < 1:
         raise ResLabError(f"seeds must be 1 or more, not {seeds}")
     chosen = precision or default_precision(device)
-    _check_fields(recipe or {})
     plan = _asked(questions, preset, datasets, depths, epochs, seeds, precision, chosen, recipe or {})
     for name, value in (recipe or {}).items():
         without = {other: one for other, one in (recipe or {}).items() if other != name}
@@ -49,15 +48,6 @@ def ask(
         if rest.runs() == plan.runs() and any(getattr(run.recipe, name) != value for run in plan.runs()):
             raise ResLabError(f"{name} has no effect on {plan.name}, which sets it itself; leave it out")
     return plan
-
-
-def _check_fields(recipe: Mapping[str, Scalar]) -> None:
-    known = [name for name in written_fields() if name not in ("dataset", "depth", "precision")]
-    for name in recipe:
-        if name not in known:
-            raise ResLabError(
-                f"a study's recipe has no field {name!r}{nearest(name, known)}; it has {', '.join(known)}"
-            )
 
 
 def _asked(
