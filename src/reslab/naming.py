@@ -75,36 +75,37 @@ def recipe_name(recipe: Recipe) -> str:
 
     The preset is named where it is not the assignment's, which is the default.
     """
-    preset, base = _nearest(recipe)
+    preset, base, is_stretched = _nearest(recipe)
     parts = [network_name(recipe), dataset_name(recipe.dataset)]
     parts += [preset] if preset != "assignment" else []
-    if _is_longer(recipe, base):
+    if is_stretched:
         parts.append(f"{recipe.length:g} {'epoch' if recipe.length == 1 else 'epochs'}")
-        base = stretch(base, recipe.length)
     return ", ".join([*parts, *(_words(name, getattr(recipe, name)) for name in _changed(recipe, base))])
 
 
 def as_preset(recipe: Recipe) -> tuple[str, Recipe]:
     """Return the preset that a recipe is nearest to, and its recipe of the same network and length in epochs."""
-    name, base = _nearest(recipe)
-    return name, _stretched(base, recipe.length) if _is_longer(recipe, base) else base
+    return _nearest(recipe)[:2]
 
 
-def _nearest(recipe: Recipe) -> tuple[str, Recipe]:
-    """Return the preset from which a recipe differs in the fewest fields, and its recipe of the same network."""
-    found: list[tuple[int, str, Recipe]] = []
+def _nearest(recipe: Recipe) -> tuple[str, Recipe, bool]:
+    """Return the preset from which a recipe differs in the fewest fields, its recipe of the same network and length.
+
+    The last is whether that is another length than the preset's own, which counts as one field.
+    """
+    found: list[tuple[int, str, Recipe, bool]] = []
     depth, family = (None, None) if recipe.network else (recipe.depth, recipe.family)
     for name in ("assignment", *(name for name in PRESETS if name != "assignment")):
         try:
             base = _base(name, recipe.dataset, depth, family)
         except ResLabError:  # it has no such network
             continue
-        other = _stretched(base, recipe.length) if _is_longer(recipe, base) else base
-        found.append((len(_changed(recipe, other)) + (other is not base), name, base))
+        is_stretched = _is_longer(recipe, base)
+        base = _stretched(base, recipe.length) if is_stretched else base
+        found.append((len(_changed(recipe, base)) + is_stretched, name, base, is_stretched))
     if not found:
-        return "assignment", recipe
-    _, name, base = min(found, key=lambda one: one[0])
-    return name, base
+        return "assignment", recipe, False
+    return min(found, key=lambda one: one[0])[1:]
 
 
 @lru_cache(maxsize=1024)
@@ -119,7 +120,7 @@ def _stretched(base: Recipe, epochs: float) -> Recipe:
 
 
 def _is_longer(recipe: Recipe, base: Recipe) -> bool:
-    """Say whether a recipe is of another length in epochs than its preset: then its drops go along."""
+    """Say whether a recipe is of another length in epochs than a preset's: then the preset's drops go along."""
     if recipe.schedule_unit != "epochs":
         return False
     return (recipe.length, recipe.schedule_unit) != (base.length, base.schedule_unit)
