@@ -1,6 +1,7 @@
 """The arguments of the public functions, checked by their declared types, with errors in the words of their caller."""
 
 import inspect
+import math
 import re
 import types
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -45,6 +46,12 @@ def did_you_mean(name: str, known: Collection[str]) -> str:
     if (usual := USUAL.get(name.lower())) in known:
         return f" (did you mean {usual!r}?)"
     return nearest(name, known) or f"; there are {', '.join(known)}"
+
+
+def check_least(name: str, value: float | None, least: int) -> None:
+    """Raise `ResLabError` where an argument or flag of this name is below `least`, or no finite number."""
+    if value is not None and not least <= value < math.inf:
+        raise ResLabError(f"{name} must be {least} or more, not {value:g}")
 
 
 _COMMAND = re.compile(r"(`[^`]*`|\breslab [a-z]+ -\S+(?: [^\s;,.-]\S*)?)")

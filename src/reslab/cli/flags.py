@@ -2,7 +2,6 @@
 
 import ast
 import inspect
-import math
 from dataclasses import field, make_dataclass
 from functools import cache
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from reslab.errors import ResLabError
 from reslab.recipe import Recipe, Scalar, written_fields
 
 Runs = Annotated[Path, Parameter(name="--runs", env_var="RESLAB_RUNS", help="Folder that holds all runs.")]
@@ -113,9 +111,3 @@ RecipeFields = Annotated[RecipeFlags | None, Parameter(name="*", group="Recipe (
 def given_fields(flags: RecipeFlags | None) -> dict[str, Scalar]:
     """Return the fields of a recipe that were given as flags."""
     return {name: value for name in written_fields() if (value := getattr(flags, name, None)) is not None}
-
-
-def check_least(flag: str, value: float | None, least: int) -> None:
-    """Raise `ResLabError` where a flag was given less than `least`, or no finite number."""
-    if value is not None and not least <= value < math.inf:
-        raise ResLabError(f"{flag} must be {least} or more, not {value:g}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from reslab.arguments import check_least
 from reslab.cli import INTERRUPTED, OK, SOME_FAILED, command
 from reslab.cli.console import aside, print_json, remark_cache
 from reslab.cli.flags import (
@@ -21,7 +22,6 @@ from reslab.cli.flags import (
     Out,
     Runs,
     StudyFields,
-    check_least,
     given_fields,
 )
 from reslab.cli.lists import names as listed

@@ -4,6 +4,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from reslab.arguments import check_least
 from reslab.cli import INTERRUPTED, OK, SOME_FAILED
 from reslab.cli.console import aside, print_json, remark_cache
 from reslab.cli.flags import (
@@ -15,7 +16,6 @@ from reslab.cli.flags import (
     KeepEpochs,
     RecipeFields,
     Runs,
-    check_least,
     given_fields,
 )
 from reslab.lab.settings import Settings

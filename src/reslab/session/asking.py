@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from reslab.arguments import check_least
 from reslab.errors import ResLabError
 from reslab.host import default_precision
 from reslab.lab.settings import Settings
@@ -38,8 +39,7 @@ def ask(
     """
     if not questions:
         raise ResLabError("name a study, as in depth; `reslab run --help` lists them")
-    if seeds is not None and seeds < 1:
-        raise ResLabError(f"seeds must be 1 or more, not {seeds}")
+    check_least("seeds", seeds, 1)
     chosen = precision or default_precision(device)
     plan = _asked(questions, preset, datasets, depths, epochs, seeds, precision, chosen, recipe or {})
     for name, value in (recipe or {}).items():

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reslab.amounts import duration, size
+from reslab.arguments import check_least
 from reslab.errors import ResLabError
 from reslab.host import default_precision
 from reslab.recipe import CHOICES, Recipe
@@ -162,8 +163,7 @@ def bench(
     from reslab.studies.study import Options
     from reslab.training.hardware import pick_device
 
-    if rounds < 1:
-        raise ResLabError(f"rounds must be 1 or more, not {rounds}")
+    check_least("rounds", rounds, 1)
     fast = default_precision(device)
     chosen = tuple(precisions or (fast,))
     for precision in chosen:

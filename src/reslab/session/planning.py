@@ -9,7 +9,7 @@ from typing import Any
 
 from reslab import host
 from reslab.amounts import duration, size
-from reslab.errors import ResLabError
+from reslab.arguments import check_least
 from reslab.lab.planner import Planned, in_order, known_speeds, seconds_by_run
 from reslab.lab.speed import best_jobs, is_measured, place, work_per_second
 from reslab.naming import run_names
@@ -184,8 +184,7 @@ def headed(title: str) -> str:
 
 def choose_jobs(jobs: int | None, device: str, todo: Sequence[Run], tell: Tell) -> int:
     """Return how many runs train at a time: as asked, or as many as train the most images in all."""
-    if jobs is not None and jobs < 1:
-        raise ResLabError(f"jobs must be 1 or more, not {jobs}")
+    check_least("jobs", jobs, 1)
     if jobs is None and len(todo) > 1:
         with _measuring(tell):
             jobs = best_jobs(device, todo[0].recipe.precision, len(todo))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from reslab.analysis.tidy import read_tables
-from reslab.arguments import checked
+from reslab.arguments import check_least, checked
 from reslab.errors import ResLabError, nearest
 from reslab.exhibits.blocks import Figure, Table
 from reslab.lab.addresses import absolute
@@ -107,8 +107,7 @@ class Study:
         `ResLabError` names those that failed.
         """
         check_on(on, slurm_options)
-        if jobs is not None and jobs < 1:
-            raise ResLabError(f"jobs must be 1 or more, not {jobs}")
+        check_least("jobs", jobs, 1)
         if time_limit is not None and not 0 <= time_limit < math.inf:
             raise ResLabError(f"time_limit must be a number of minutes, 0 or more, not {time_limit}")
         settings = replace(
