@@ -123,6 +123,11 @@ def file_sha256(path: Path) -> str | None:
         return None
 
 
+def as_path(given: str | Path | None) -> Path | None:
+    """Return a path as a path; None, which leaves the place to a default, stays None."""
+    return None if given is None else Path(given)
+
+
 def printable(text: str) -> str:
     """Return the text with what no output can take, as of names that are not UTF-8, written as backslash escapes."""
     return text.encode(errors="backslashreplace").decode()

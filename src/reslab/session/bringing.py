@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from reslab.datasets import SHORT
 from reslab.errors import ResLabError
+from reslab.files import as_path
 from reslab.own_code import parse
 from reslab.session.cells import file_of
 from reslab.session.fields import RecipeFields
@@ -42,7 +43,7 @@ def brought_images(images: Any, data_root: str | Path | None) -> tuple[str, str]
     from reslab.data.own_images import from_given, keep
 
     dataset = from_given(images)
-    keep(dataset, None if data_root is None else Path(data_root))
+    keep(dataset, as_path(data_root))
     return dataset.name, dataset.fingerprint[:SHORT]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from reslab.errors import ResLabError
-from reslab.files import Json
+from reslab.files import Json, as_path
 from reslab.lab.settings import Settings, kept_epochs
 from reslab.recipe import Recipe, check_plays_a_part, stretch, vary
 from reslab.recipe import Run as Asked
@@ -59,7 +59,7 @@ def train(
     fields = brought_fields(fields, network, images, data_root)
     chosen = _recipe(recipe, preset, fields, epochs, device)
     settings = Settings(
-        None if data_root is None else Path(data_root),
+        as_path(data_root),
         device,
         threads,
         checkpoint_seconds,
@@ -113,7 +113,7 @@ def study(
             raise ResLabError(f"images as arrays are not given together with {other}")
         datasets = (name,)
     asked_depths = None if depths is None else (depths,) if isinstance(depths, int) else tuple(depths)
-    settings = Settings(None if data_root is None else Path(data_root), device)
+    settings = Settings(as_path(data_root), device)
     options: dict[str, Any] = {
         "datasets": datasets,
         "depths": asked_depths,
@@ -184,11 +184,11 @@ def evaluate(
     said |= {"shortcut": shortcut, "normalisation": normalisation, "entry": entry}
     return evaluated(
         run.path if isinstance(run, Run) else run,
-        None if weights is None else Path(weights),
+        as_path(weights),
         said,
         precision=precision,
         root=Path(runs),
-        data_root=None if data_root is None else Path(data_root),
+        data_root=as_path(data_root),
         device=device,
         trust_code=trust_code,
     )
@@ -222,7 +222,7 @@ def diagnose(
     from reslab.session.why import diagnose_one, run_to_diagnose
 
     files = run_to_diagnose(run.path if isinstance(run, Run) else run, Path(runs))
-    settings = Settings(None if data_root is None else Path(data_root), device, threads, trust_code=trust_code)
+    settings = Settings(as_path(data_root), device, threads, trust_code=trust_code)
     return diagnose_one(files, settings, which or None, epochs=epochs, budget=budget, force=force)
 
 

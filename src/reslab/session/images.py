@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from reslab.datasets import known
+from reslab.files import as_path
 from reslab.session.listing import Listing
 from reslab.session.notebook import NotebookBars, display_handle
 from reslab.session.progress import Tell, aside
@@ -51,7 +52,7 @@ def fetch_data(
         task = bars.add_task(name, total=None)
         return fetch(
             name,
-            _path(data_root),
+            as_path(data_root),
             mirrors=mirrors,
             progress=lambda done, total: bars.update(task, completed=done, total=total),
             notice=lambda words: tell(f"reslab: {words}; trying the next mirror"),
@@ -68,7 +69,7 @@ def import_data(path: str | Path, *, force: bool = False, data_root: str | Path 
     """
     from reslab.data.fetch import import_path
 
-    return import_path(Path(path), _path(data_root), allow_unofficial=force)
+    return import_path(Path(path), as_path(data_root), allow_unofficial=force)
 
 
 def check_data(data_root: str | Path | None = None) -> CheckedImages:
@@ -80,7 +81,7 @@ def check_data(data_root: str | Path | None = None) -> CheckedImages:
     from reslab.data.folder_files import folder_root
     from reslab.data.folders import check_decodes, read_folders
 
-    root = folder_root(_path(data_root))
+    root = folder_root(as_path(data_root))
     dataset = read_folders(root)
     check_decodes(dataset, seconds=math.inf)
     return CheckedImages(root, len(dataset.train), len(dataset.test), dataset.num_classes)
@@ -94,7 +95,7 @@ def list_data(data_root: str | Path | None = None) -> Listing:
     from reslab.data.fetch import available
 
     rows, cells = [], []
-    for item in available(_path(data_root)):
+    for item in available(as_path(data_root)):
         rows.append(
             {
                 "name": item.name,
@@ -110,7 +111,3 @@ def list_data(data_root: str | Path | None = None) -> Listing:
         state = item.problem or {True: "official", False: "not the official images", None: ""}[item.official]
         cells.append([item.name, f"{item.num_train:,}", f"{item.num_test:,}", str(item.num_classes), where, state])
     return Listing("Data sets", rows, ["name", "train", "test", "classes", "where", ""], cells)
-
-
-def _path(data_root: str | Path | None) -> Path | None:
-    return None if data_root is None else Path(data_root)

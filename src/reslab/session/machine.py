@@ -12,6 +12,7 @@ from typing import Any
 from reslab.amounts import duration, size
 from reslab.arguments import check_least
 from reslab.errors import ResLabError
+from reslab.files import as_path
 from reslab.host import default_precision
 from reslab.recipe import CHOICES, Recipe
 from reslab.session.display import Bundle, bundle, html_table
@@ -34,7 +35,7 @@ def doctor(runs: str | Path = "runs", data_root: str | Path | None = None, *, te
     from reslab.lab.threads import are_free, can_follow_load
     from reslab.training import hardware
 
-    root, images = Path(runs).absolute(), None if data_root is None else Path(data_root)
+    root, images = Path(runs).absolute(), as_path(data_root)
     device, most = hardware.pick_device(), hardware.most_threads()
     tell_of_kernels(str(device), tell)
     precision = hardware.fast_precision(device)

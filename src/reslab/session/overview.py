@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from reslab.datasets import SHORT
 from reslab.errors import ResLabError
+from reslab.files import as_path
 from reslab.lab.store import RunFiles, find_runs, runs_folder
 from reslab.naming import run_names
 from reslab.recipe import Run
@@ -82,7 +83,7 @@ def write_report(
         list(studies) or None,
         title=title,
         author=author,
-        data_root=None if data_root is None else Path(data_root),
+        data_root=as_path(data_root),
         formats=figures,
         tell=tell,
     )

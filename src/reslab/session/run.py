@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from reslab.analysis.tidy import EPOCH_SCHEMA, read_tables
 from reslab.arguments import checked
 from reslab.errors import ResLabError
-from reslab.files import Json
+from reslab.files import Json, as_path
 from reslab.lab.settings import Settings
 from reslab.lab.store import RunFiles, Status
 from reslab.naming import run_name
@@ -32,7 +32,7 @@ class Run:
         """
         self._files = RunFiles(Path(folder))
         self._run = self._files.check()
-        self._settings = Settings(data_root=None if data_root is None else Path(data_root), device=device)
+        self._settings = Settings(data_root=as_path(data_root), device=device)
 
     @property
     def path(self) -> Path:
