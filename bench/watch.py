@@ -7,13 +7,11 @@ installed.  While requests are timed again, four runs get a line a second, as if
 """
 
 import argparse
+import itertools
 import json
 import os
 import random
-import shutil
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -31,8 +29,8 @@ from reslab.studies.catalogue import ask
 from reslab.studies.questions import QUESTIONS
 from reslab.studies.study import Options
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import itertools
+sys.path.extend(str(Path(__file__).parents[1] / "tests" / place) for place in (".", "watch"))
+from watch_browser import CHROMIUM, Served, chromium
 
 from synthetic import Truth, write_run
 
@@ -63,15 +61,12 @@ def percentile(times: Sequence[float], share: float) -> float:
     return sorted(times)[min(len(times) - 1, int(share * len(times)))]
 
 
-class Server:
-    """`reslab watch` in a process of its own."""
+class Server(Served):
+    """`reslab watch` in a process of its own, asked and measured."""
 
     def __init__(self, root: Path) -> None:
         begun = time.monotonic()
-        command = [sys.executable, "-m", "reslab", "watch", "--runs", str(root), "--port", "0"]
-        self.process = subprocess.Popen([*command, "--out", f"{root}/../out"], stderr=subprocess.PIPE, text=True)
-        assert self.process.stderr is not None
-        self.address = self.process.stderr.readline().split()[-1]
+        super().__init__(root)
         self.took = time.monotonic() - begun
 
     def ask(self, path: str) -> tuple[float, Any]:
@@ -90,11 +85,6 @@ class Server:
         """Return the processor time that it took so far."""
         return process_seconds(self.process.pid)
 
-    def stop(self) -> None:
-        """End it."""
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait()
-
 
 def process_seconds(pid: int) -> float:
     """Return the processor time of a process."""
@@ -105,7 +95,7 @@ def process_seconds(pid: int) -> float:
 def time_requests(server: Server, runs: Sequence[Run], words: str) -> None:
     """Ask for everything once in another order than any page would, and print how long each kind took."""
     studies = [study["name"] for study in server.ask("api/plan")[1]["studies"]]
-    chosen = random.Random(words).sample(list(runs), 40)
+    chosen = random.Random(words).sample(list(runs), min(40, len(runs)))
     pairs = zip(chosen[::2], chosen[1::2], strict=True)
     kinds = {
         "plan": ["api/plan"] * 10,
@@ -140,17 +130,11 @@ def training(root: Path, runs: Sequence[Run], stopped: threading.Event) -> None:
 
 def time_pages(server: Server, num_pages: int, idle: float) -> None:
     """Open real pages, time the first, and print what they cost at rest."""
-    from playwright.sync_api import sync_playwright
-
-    chromium = next(
-        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-    )
-    if chromium is None:
+    if CHROMIUM is None:
         print("no Chromium here")
         return
     views = ["", "?view=scores", "?view=study&name=depth", "?view=study&name=learning-rate"]
-    with sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with chromium() as browser:
         context = browser.new_context()
         page = context.new_page()
         begun = time.monotonic()
@@ -164,7 +148,6 @@ def time_pages(server: Server, num_pages: int, idle: float) -> None:
         time.sleep(idle)
         share = (server.seconds() - before) / idle
         print(f"at rest, {num_pages} pages open: {100 * share:.2f}% of a core")
-        browser.close()
 
 
 def main() -> None:
