@@ -14,7 +14,7 @@ from reslab.errors import ResLabError
 from reslab.files import printable
 from reslab.lab.predictions import Predictions, read_predictions
 from reslab.lab.share import compare, replicates
-from reslab.lab.store import RunFiles, Status, find_runs, run_files
+from reslab.lab.store import UNREADABLE, RunFiles, Status, find_runs, run_files
 from reslab.recipe import Recipe, Run, to_mapping
 
 
@@ -157,7 +157,7 @@ def read_tables(root: Path, runs: Sequence[Run] | None = None) -> Tables:
             problems.append(Problem.of(files.path, error, root))
             if run is None or not files.is_of(run):
                 continue
-            row, epochs = {**_identity(run), **to_mapping(run.recipe), "status": "unreadable"}, []
+            row, epochs = {**_identity(run), **to_mapping(run.recipe), "status": UNREADABLE}, []
         run_rows.append(row)
         epoch_rows.extend(epochs)
         if row["status"] == "finished":

@@ -9,8 +9,9 @@ from reslab.cli import DAMAGED, OK
 from reslab.cli.console import aside, print_json, print_listing
 from reslab.cli.flags import AsJson, DataRoot, Ids, Out, Runs
 from reslab.cli.lists import names
+from reslab.lab.store import UNREADABLE
 from reslab.session import overview
-from reslab.session.overview import UNREADABLE, write_report
+from reslab.session.overview import write_report
 
 
 def status(

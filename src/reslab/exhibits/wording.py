@@ -132,6 +132,11 @@ def that_do(number_of: int, one: str, more: str) -> str:
     return f"{'none' if number_of == 0 else numeral(number_of)} {one if number_of < 2 else more}"
 
 
+def seeds_named(seeds: Sequence[int]) -> str:
+    """Return which seeds: seed 0, seeds 0 and 1."""
+    return f"seed{'s' if len(seeds) != 1 else ''} {listing(map(str, seeds))}"
+
+
 def seeds_behind(counts: Sequence[int]) -> str:
     """Return how many seeds stand behind some means: three seeds, one to three seeds."""
     low, high = min(counts), max(counts)

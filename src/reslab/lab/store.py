@@ -25,7 +25,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from reslab.errors import DamagedError, ResLabError
 from reslab.files import (
@@ -60,6 +60,9 @@ _SIGNED = ("provenance.json", "failure.json")
 _EPOCH_WEIGHTS = re.compile(r"epoch(\d{4,})\.safetensors")
 
 Status = Literal["finished", "diverged", "failed", "running", "interrupted", "pending"]
+
+UNREADABLE: Final = "unreadable"
+"""How a run is shown whose files cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)

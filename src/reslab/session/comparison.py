@@ -11,7 +11,7 @@ from reslab.analysis.tidy import Tables
 from reslab.errors import ResLabError
 from reslab.exhibits.recipes import ASPECTS
 from reslab.exhibits.sizes import NOT_RESOLVED, size
-from reslab.exhibits.wording import interval, listing, number, signed, spread
+from reslab.exhibits.wording import interval, number, seeds_named, signed, spread
 from reslab.naming import recipe_name
 from reslab.recipe import Recipe, differing_fields
 from reslab.recipe import Run as Asked
@@ -179,7 +179,7 @@ def _checked(first: Group, second: Group) -> tuple[Group, Group]:
             "errors on different images cannot be compared"
         )
     if first.recipe == second.recipe and (both := sorted({*first.seeds} & {*second.seeds})):
-        which = f"seed{'s' if len(both) > 1 else ''} {listing(map(str, both))} of {first.recipe.id}"
+        which = f"{seeds_named(both)} of {first.recipe.id}"
         if first.seeds == second.seeds:
             raise ResLabError(f"both sides are the same runs, {which}: there is nothing to compare")
         raise ResLabError(f"both sides have {which}: no run is compared with itself, so leave it out of one side")

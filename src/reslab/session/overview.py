@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from reslab.datasets import SHORT
 from reslab.errors import ResLabError
 from reslab.files import as_path
-from reslab.lab.store import RunFiles, find_runs, runs_folder
+from reslab.lab.store import UNREADABLE, RunFiles, find_runs, runs_folder
 from reslab.naming import run_names
 from reslab.recipe import Run
 from reslab.session.listing import Listing
@@ -53,9 +53,6 @@ def status(runs: str | Path = "runs", *, verify: bool = False, ids: bool = False
             for row in rows
         ],
     )
-
-
-UNREADABLE = "unreadable"
 
 
 def write_report(

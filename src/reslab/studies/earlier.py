@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from reslab.errors import ResLabError
-from reslab.exhibits.wording import counted, listing, numeral
+from reslab.exhibits.wording import counted, numeral, seeds_named
 from reslab.files import read_json, signed, write_json
 from reslab.lab.store import run_files
 from reslab.naming import recipe_name
@@ -85,4 +85,4 @@ def _described(runs: Sequence[Run]) -> str:
     names = list(dict.fromkeys(recipe_name(run.recipe) for run in runs))
     more = [f"{counted(len(names) - _NAMED, 'recipe')} more"] if len(names) > _NAMED else []
     seeds = sorted({run.seed for run in runs})
-    return f"{'; '.join([*names[:_NAMED], *more])}; {'seed' if len(seeds) == 1 else 'seeds'} {listing(map(str, seeds))}"
+    return f"{'; '.join([*names[:_NAMED], *more])}; {seeds_named(seeds)}"

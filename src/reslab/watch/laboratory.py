@@ -74,7 +74,7 @@ class Laboratory:
             return changed
 
     def _states(self) -> dict[Path, str]:
-        return {path: one.status if one.damage is None else "unreadable" for path, one in self._by_path.items()}
+        return {path: one.shown for path, one in self._by_path.items()}
 
     def _look_at_runs(self, now: float, *, everything: bool) -> bool:
         held = Holding()
@@ -239,7 +239,7 @@ def _row(one: Watched) -> dict[str, object]:
     if one.damage is not None:
         return {
             **run_row(one.run, one.status, {}, None, None, None, seconds=None, images_per_second=None),
-            "status": "unreadable",
+            "status": one.shown,
         }
     found = (one.record("result.json"), one.record("provenance.json"), one.record("failure.json"))
     seconds, speed = one.curve.total_seconds, one.curve.median("images_per_second")

@@ -1,13 +1,12 @@
 """What each view of the page shows, as values for JSON, made from the laboratory as it stands."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from reslab.analysis.groups import Group, gather
 from reslab.errors import ResLabError, nearest
 from reslab.exhibits.blocks import Block, Figure
 from reslab.exhibits.curves import Curves, error_figure, paper_figure
-from reslab.exhibits.wording import listing
+from reslab.exhibits.wording import seeds_named
 from reslab.recipe import Run, differing_fields, to_mapping
 from reslab.session.comparison import compare_in
 from reslab.studies.catalogue import chapter_of
@@ -75,7 +74,7 @@ def run_values(laboratory: Laboratory, run_id: str, against: str | None = None) 
     one = _watched(laboratory, run_id)
     found: Values = {"run": one.id, "name": laboratory.name(one.id), "problem": one.damage}
     if one.run is None:
-        return {**found, "status": "unreadable"}
+        return {**found, "status": one.shown}
     other = _other(laboratory, one, against)
     failure = one.record("failure.json")
     found |= seed_values(laboratory, one.run, Clock(laboratory))
@@ -87,7 +86,7 @@ def run_values(laboratory: Laboratory, run_id: str, against: str | None = None) 
         "studies": [
             {"name": study.name, "title": study.title} for study in laboratory.studies if one.run in study.runs()
         ],
-        "figure": figure_values(_curve(laboratory, [one])),
+        "figure": figure_values(_curve(laboratory, [one.run])),
         "provenance": one.record("provenance.json"),
         "result": one.record("result.json"),
         "speed": one.curve.median("images_per_second"),
@@ -103,16 +102,13 @@ def run_values(laboratory: Laboratory, run_id: str, against: str | None = None) 
 
 def compare_values(laboratory: Laboratory, first: str, second: str) -> Values:
     """Return two runs, or two recipes over all their seeds, compared."""
-    sides = [_side(laboratory, name) for name in (first, second)]
-    names = [
-        {"id": name, "is_run": True, "name": laboratory.name(name)}
-        if name in laboratory.runs
-        else {"id": name, "is_run": False, "name": laboratory.recipe_name(side[0].id), "seeds": _seeds(side)}
-        for name, side in zip((first, second), sides, strict=True)
-    ]
-    shown = [one for side in sides for one in side]
-    found: Values = {"first": names[0], "second": names[1], "figure": figure_values(_curve(laboratory, shown))}
-    runs = [[one.run for one in side if one.run is not None] for side in sides]
+    runs = [_side(laboratory, name) for name in (first, second)]
+    names = [_called(laboratory, *side) for side in zip((first, second), runs, strict=True)]
+    found: Values = {
+        "first": names[0],
+        "second": names[1],
+        "figure": figure_values(_curve(laboratory, [*runs[0], *runs[1]])),
+    }
     found["differs"] = _differs(runs[0], runs[1])
     try:
         compared = compare_in(laboratory.tables(), [(runs[0], runs[1])])[0]
@@ -148,7 +144,7 @@ def _score(laboratory: Laboratory, one: Watched, studies: dict[str, list[str]]) 
     return {
         "run": one.id,
         "name": laboratory.name(one.id),
-        "status": "unreadable" if one.damage else one.status,
+        "status": one.shown,
         "dataset": recipe.dataset,
         "family": recipe.family,
         "depth": recipe.depth,
@@ -171,8 +167,8 @@ def _watched(laboratory: Laboratory, run_id: str) -> Watched:
     return found
 
 
-def _side(laboratory: Laboratory, name: str) -> list[Watched]:
-    """Return a run by its id, or all runs of a recipe by its."""
+def _side(laboratory: Laboratory, name: str) -> list[Run]:
+    """Return a run by its id, or all runs of a recipe by its, as far as their files can be used."""
     if name in laboratory.runs:
         found = [laboratory.runs[name]]
     else:
@@ -182,11 +178,19 @@ def _side(laboratory: Laboratory, name: str) -> list[Watched]:
         recipes = {one.run.recipe.id for one in laboratory.runs.values() if one.run is not None}
         close = nearest(asked, laboratory.runs if "/" in asked else recipes)
         raise NotThereError(f"there is no run or recipe {asked!r} in the folder of runs{close}")
-    usable = [one for one in found if one.run is not None and one.damage is None]
+    usable = [one.run for one in found if one.run is not None and one.damage is None]
     if not usable:
         problem = next((f": {one.damage}" for one in found if one.damage), "")
         raise NotThereError(f"the files of {name} cannot be used{problem}")
-    return sorted(usable, key=lambda one: one.run.seed if one.run else 0)
+    return sorted(usable, key=lambda run: run.seed)
+
+
+def _called(laboratory: Laboratory, name: str, side: Sequence[Run]) -> Values:
+    """Return what a side of a comparison is called."""
+    if name in laboratory.runs:
+        return {"id": name, "is_run": True, "name": laboratory.name(name)}
+    seeds = seeds_named([run.seed for run in side])
+    return {"id": name, "is_run": False, "name": laboratory.recipe_name(side[0].id), "seeds": seeds}
 
 
 def _other(laboratory: Laboratory, one: Watched, against: str | None) -> Watched | None:
@@ -211,18 +215,11 @@ def _differs(first: Sequence[Run], second: Sequence[Run]) -> list[Values]:
     return rows if seeds[0] == seeds[1] else [*rows, {"field": "seed", "here": seeds[0], "there": seeds[1]}]
 
 
-def _seeds(side: Sequence[Watched]) -> str:
-    """Return the seeds of a side in words, as in "seeds 0 and 1"."""
-    seeds = [str(one.run.seed) for one in side if one.run is not None]
-    return f"seed{'' if len(seeds) == 1 else 's'} {listing(seeds)}"
-
-
-def _curve(laboratory: Laboratory, shown: Sequence[Watched]) -> Any:
+def _curve(laboratory: Laboratory, shown: Sequence[Run]) -> Figure | None:
     """Return the curves of one run, training and test together, or of a few recipes, test alone."""
     by_recipe: dict[str, list[Run]] = {}
-    for one in shown:
-        if one.run is not None:
-            by_recipe.setdefault(one.run.recipe.id, []).append(one.run)
+    for run in shown:
+        by_recipe.setdefault(run.recipe.id, []).append(run)
     tables = laboratory.tables()
     groups: list[Group] = []
     for runs in by_recipe.values():

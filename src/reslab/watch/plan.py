@@ -116,7 +116,7 @@ def seed_values(laboratory: Laboratory, run: Run, clock: Clock) -> Values:
     if watched is None:
         return found
     latest = watched.curve.latest
-    found |= {"status": "unreadable" if watched.damage else watched.status, "epoch": watched.curve.last_epoch}
+    found |= {"status": watched.shown, "epoch": watched.curve.last_epoch}
     found |= {
         "test_error": latest.get("test_error"),
         "train_error": latest.get("train_error"),

@@ -4,7 +4,7 @@ import contextlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
@@ -12,7 +12,7 @@ from reslab.analysis.tidy import RUN_SCHEMA, run_row
 from reslab.errors import DamagedError, ResLabError
 from reslab.files import Json, printable
 from reslab.lab.metrics import NAME as METRICS
-from reslab.lab.store import RunFiles, Status
+from reslab.lab.store import UNREADABLE, RunFiles, Status
 from reslab.recipe import Run
 from reslab.watch.curve import Curve
 from reslab.watch.holding import Holding
@@ -166,6 +166,11 @@ class Watched:
     def damage(self) -> str | None:
         """What is wrong with the run's files, in words; None where they can be used."""
         return self.problem or self._damage
+
+    @property
+    def shown(self) -> Status | Literal["unreadable"]:
+        """How the run stands, as pages show it."""
+        return self.status if self.damage is None else UNREADABLE
 
     def record(self, name: str) -> dict[str, Any]:
         """Return the content of a file of the run, empty where there is none."""
