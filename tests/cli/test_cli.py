@@ -760,7 +760,7 @@ def test_a_study_asked_for_less_says_what_it_asked_before(reslab: Reslab) -> Non
 
 
 def test_what_another_process_held_and_left_is_not_done(reslab: Reslab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reslab.session.work.launch", lambda *_, **__: True)
+    monkeypatch.setattr("reslab.session.where.launch", lambda *_, **__: True)
     ask = ["run", "depth", "--dataset", "digits", "--depths", "8", "--epochs", "1", "--seeds", "1", "--no-report"]
     code, out, _ = reslab(*ask, "--no-diagnose", "--json")
     assert list(json.loads(out)["runs"].values()) == ["pending"]
@@ -769,7 +769,7 @@ def test_what_another_process_held_and_left_is_not_done(reslab: Reslab, monkeypa
 
 def test_the_threads_that_runs_share_are_a_default_only(reslab: Reslab, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[str] = []
-    monkeypatch.setattr("reslab.session.work.launch", lambda *_, arguments, **options: given.extend(arguments))
+    monkeypatch.setattr("reslab.session.where.launch", lambda *_, arguments, **options: given.extend(arguments))
     ask = ["run", "depth", "--dataset", "digits", "--depths", "8", "--epochs", "1", "--seeds", "1", "--no-report"]
     reslab(*ask, "--no-diagnose")
     assert "--default-threads" in given

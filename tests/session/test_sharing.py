@@ -229,18 +229,3 @@ def test_run_takes_a_share_and_trains_what_is_missing(tmp_path: Path, capsys: py
     assert set(json.loads(told.out)["runs"].values()) == {"finished"}
     assert "1 of 2 runs fetched, not trained" in told.err
     assert main([*asked, "--share", str(tmp_path / "nowhere"), "--runs", str(tmp_path / "three")]) == 6
-
-
-@pytest.mark.parametrize(
-    ("flags", "words"),
-    [
-        (["--on", "moon"], "--on is here, slurm, ray or ray://ADDRESS"),
-        (["--slurm-option", "partition=gpu"], "belongs to --on slurm"),
-    ],
-)
-def test_where_to_train_is_checked(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], words: str
-) -> None:
-    assert main(["run", "depth", "--dataset", "digits", *flags, "--runs", str(tmp_path)]) == 2
-    assert words in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []

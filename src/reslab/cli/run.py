@@ -27,7 +27,7 @@ from reslab.cli.flags import (
 from reslab.cli.lists import names as listed
 from reslab.cli.lists import whole_numbers
 from reslab.cli.plan_words import announce, show_plan
-from reslab.errors import NothingToReportError, ResLabError
+from reslab.errors import LockedError, NothingToReportError, ResLabError
 from reslab.lab.addresses import absolute
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
@@ -35,7 +35,8 @@ from reslab.lab.store import RunFiles
 from reslab.session.asking import ask, ask_fitting
 from reslab.session.fitting import Fit, Size
 from reslab.session.planning import headed
-from reslab.session.work import HERE, SLURM, Outcome, Session, check_on, exit_code
+from reslab.session.where import HERE, SLURM, check_on
+from reslab.session.work import Outcome, Session
 from reslab.studies.questions import QUESTIONS
 from reslab.training.schedule import parse_epochs
 
@@ -245,7 +246,15 @@ def run(
         print_json({"study": asked.name, "runs": found.statuses, "report": None if page is None else str(page)})
     else:
         _conclude(runs, found, session.names, page)
-    return exit_code(found, ok=OK, failed=SOME_FAILED, interrupted=INTERRUPTED)
+    return _exit_code(found)
+
+
+def _exit_code(found: Outcome) -> int:
+    if found.stopped:
+        return INTERRUPTED
+    if found.failed:
+        return SOME_FAILED
+    return OK if found.complete else LockedError.exit_code
 
 
 def _report(session: Session, out: Path, *, title: str | None, author: str | None) -> "ReportFiles | None":

@@ -52,15 +52,25 @@ def launch(
     joined, or a new one on this machine.  On `stop()` every run at hand is checkpointed and left.  Raises `ResLabError`
     where there is no Ray or no cluster.
     """
-    ray = _ray()
-    joined = ray.is_initialized()
-    if not joined:
-        _join(ray, address)
-    try:
+    with joined(address) as ray:
         return _launch(ray, root, runs, runs_each, settings, on_event, stop)
+
+
+@contextlib.contextmanager
+def joined(address: str | None = None) -> Iterator[Any]:
+    """Join a cluster while this lasts, unless this process has joined one; give Ray.
+
+    Raises `ResLabError` where there is no Ray, or no cluster at this address (see `launch`).
+    """
+    ray = _ray()
+    if ray.is_initialized():
+        yield ray
+        return
+    _join(ray, address)
+    try:
+        yield ray
     finally:
-        if not joined:
-            ray.shutdown()
+        ray.shutdown()
 
 
 def _launch(

@@ -118,9 +118,7 @@ def launch(
     share (`where`) the nodes need not see the folder of the runs; the `arguments` then say to push there.  Raises
     `ResLabError` where there is no Slurm, or it takes no job.
     """
-    if shutil.which("sbatch") is None:
-        raise ResLabError("there is no sbatch here; give this command where you submit Slurm jobs")
-    check_options(options)
+    check(options)
     jobs: list[Job] = []
     under_way: set[Run] = set()
     for job in _earlier(root, runs):
@@ -145,6 +143,14 @@ def launch(
     numbers = " ".join(job.number for job in jobs)
     tell(f"no longer followed; the jobs go on, and the same command follows them again (scancel {numbers} stops them)")
     return False
+
+
+def check(options: Sequence[str] = ()) -> None:
+    """Raise `ResLabError` where there is no Slurm, no controller answers, or an option cannot be taken."""
+    if shutil.which("sbatch") is None:
+        raise ResLabError("there is no sbatch here; give this command where you submit Slurm jobs")
+    check_options(options)
+    _most_tasks()
 
 
 def check_options(options: Sequence[str]) -> None:

@@ -68,22 +68,24 @@ def write_report(
 ) -> "ReportFiles":
     """Write the report from the runs on disk: of the named studies, or of all studies run so far; return the files.
 
-    `figures` are formats of the figures' files: svg, which is always written, pdf and png.  Raises `ResLabError` where
-    there is nothing to report, or `out` holds other files.
+    What is left out because it could not be read is told.  `figures` are formats of the figures' files: svg, which is
+    always written, pdf and png.  Raises `ResLabError` where there is nothing to report, or `out` holds other files.
     """
-    from reslab.session.work import write_report_of
+    from reslab.report import write
+    from reslab.report.pictures import FORMATS
 
-    root = runs_folder(runs)
-    return write_report_of(
-        root,
+    written = write.write_report(
+        runs_folder(runs),
         Path(out),
         list(studies) or None,
         title=title,
         author=author,
         data_root=as_path(data_root),
-        formats=figures,
-        tell=tell,
+        formats=figures or FORMATS,
     )
+    for reason in written.left_out:
+        tell(f"reslab: left out of the report: {reason}")
+    return written
 
 
 _COLUMNS = ("run", "status", "epochs", "test_error", "images_per_second", "images", "files", "message")

@@ -19,7 +19,8 @@ from reslab.session.display import Bundle, ShownFigure, ShownTable, bundle, html
 from reslab.session.planning import Outlook
 from reslab.session.run import Run
 from reslab.session.runs import Runs
-from reslab.session.work import HERE, Session, check_on
+from reslab.session.where import HERE, check_on
+from reslab.session.work import Session
 from reslab.studies.catalogue import chapter_of
 from reslab.studies.chapter import find, write
 from reslab.studies.study import Plan

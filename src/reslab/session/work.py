@@ -7,10 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reslab.data.sources import check_present
-from reslab.errors import LockedError, ResLabError, ShareError, nearest
-from reslab.lab import ray_cluster, slurm
-from reslab.lab.addresses import without_password
-from reslab.lab.launch import launch
 from reslab.lab.own_networks import keep_sources, read_sources, try_networks, with_source, words_of_former
 from reslab.lab.planner import Planned, in_order, plan
 from reslab.lab.relay import push_place, share_places
@@ -21,10 +17,12 @@ from reslab.naming import run_names
 from reslab.presets import muon_left
 from reslab.recipe import Run
 from reslab.report.existing_files import check_place
+from reslab.session.overview import write_report
 from reslab.session.own_images import fingerprints, look_at, tell_former
 from reslab.session.planning import Outlook, choose_jobs, outlook
 from reslab.session.progress import Board, Tell, aside
 from reslab.session.sharing import fetch_instead, push_runs
+from reslab.session.where import HERE, launcher
 from reslab.session.why import diagnose_plan
 from reslab.studies.asked import record, recorded
 from reslab.studies.earlier import replaced
@@ -35,18 +33,6 @@ if TYPE_CHECKING:
     from reslab.report.write import ReportFiles
 
 DEFAULTS = Settings()
-
-HERE, SLURM, RAY = "here", "slurm", "ray"
-"""Where runs can train; ray://ADDRESS is a Ray cluster that is there."""
-
-
-def check_on(on: str, slurm_options: Sequence[str] = ()) -> None:
-    """Raise `ResLabError` for a place where no run can train, and for options of Slurm elsewhere."""
-    if on not in (HERE, SLURM, RAY) and not (on.startswith("ray://") and on != "ray://"):
-        hint = nearest(on, (HERE, SLURM, RAY))
-        raise ResLabError(f"--on is {HERE}, {SLURM}, {RAY} or ray://ADDRESS, not {on!r}{hint}")
-    if slurm_options and on != SLURM:
-        raise ResLabError("--slurm-option belongs to --on slurm; add it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,50 +151,37 @@ class Session:
         """Train what is not there, each run in a process of its own or, on a card, side by side in one.
 
         A run that fails keeps no other from being trained; its failure is in its folder.  `on` is where:
-        here, slurm (tasks of a Slurm job, which `stop` leaves to itself), ray or ray://ADDRESS.
+        here, slurm (tasks of a Slurm job, which `stop` leaves to itself), ray or ray://ADDRESS.  Raises `ResLabError`
+        where there is no such cluster, before anything is written.
         """
+        todo = self.todo
+        if not todo:
+            self._begin()
+            return
+        settings = replace(self.settings, trust_code=True)  # each folder's source is that of a file named here
+        launching = launcher(
+            on,
+            self.root,
+            todo,
+            name=f"reslab-{self.plan.name}",
+            jobs=jobs,
+            settings=settings,
+            stop=stop,
+            tell=self._tell,
+            slurm_options=slurm_options,
+        )
+        with launching as train:
+            self._begin()
+            keep_sources(self.root, todo, self._sources)
+            work = {item.run.id: (item.work, item.work_left) for item in self.planned if item.run in set(todo)}
+            with Board(work, names=self.names, tell=self._tell, on_closed=on_closed) as board:
+                train(on_event=board)
+
+    def _begin(self) -> None:
         self.record()
         for item in self.planned:
             if item.status in ("finished", "diverged"):
                 run_files(self.root, item.run).settle()
-        todo = self.todo
-        if not todo:
-            return
-        from reslab.lab.speed import runs_each, share_threads
-
-        keep_sources(self.root, todo, self._sources)
-        work = {item.run.id: (item.work, item.work_left) for item in self.planned if item.run in set(todo)}
-        settings = replace(self.settings, trust_code=True)  # each folder's source is that of a file named here
-        with Board(work, names=self.names, tell=self._tell, on_closed=on_closed) as board:
-            if on == SLURM:
-                _check_no_password(settings.shares)
-                slurm.launch(
-                    self.root,
-                    todo,
-                    name=f"reslab-{self.plan.name}",
-                    options=slurm_options,
-                    arguments=settings.arguments(),
-                    on_event=board,
-                    stop=stop,
-                    tell=self._tell,
-                    where=push_place(settings),
-                )
-                return
-            if on != HERE:
-                address = None if on == RAY else on
-                ray_cluster.launch(
-                    self.root,
-                    todo,
-                    address=address,
-                    runs_each=runs_each(self.settings.device, jobs),
-                    settings=settings,
-                    on_event=board,
-                    stop=stop,
-                )
-                return
-            arguments = [*settings.arguments(), "--default-threads", str(share_threads(jobs))]
-            shared = runs_each(self.settings.device, jobs)
-            launch(self.root, todo, jobs=jobs, runs_each=shared, arguments=arguments, on_event=board, stop=stop)
 
     def push(self) -> None:
         """Push what has ended of the plan to the share that takes it, with its studies; without one, do nothing."""
@@ -244,10 +217,10 @@ class Session:
         author: str | None = None,
     ) -> "ReportFiles":
         """Write the report on these studies, or on all that the folder of runs has, and tell what it omits."""
-        return write_report_of(
+        return write_report(
             self.root,
             out,
-            studies,
+            studies or (),
             title=title,
             author=author,
             data_root=self.settings.data_root,
@@ -271,49 +244,8 @@ class Session:
             record(self.root, study)
 
 
-def _check_no_password(shares: Sequence[str]) -> None:
-    for url in shares:
-        if without_password(url) != url.rstrip("/"):
-            raise ShareError(
-                f"{without_password(url)} is given with a user, a password or a query, which the script "
-                "would keep; put it where the driver looks for it (docs/sharing.md)"
-            )
-
-
 def _check_words(root: Path, asked: Plan, tell: Tell) -> None:
     """Check the words that a user has written beside the runs, before hours of training and not at the report."""
     kinds = {study.name: study.kind for study in (*recorded(root)[0], *asked.studies)}
     for words in check_users(root, {"other-runs": OTHERS, **kinds}):
         tell(f"remark: {words}")
-
-
-def write_report_of(
-    root: Path,
-    out: Path,
-    studies: Sequence[str] | None = None,
-    *,
-    title: str | None = None,
-    author: str | None = None,
-    data_root: Path | None = None,
-    formats: Sequence[str] | None = None,
-    tell: Tell = aside,
-) -> "ReportFiles":
-    """Write the report of a folder of runs, and tell what it leaves out because it could not be read."""
-    from reslab.report.pictures import FORMATS
-    from reslab.report.write import write_report
-
-    written = write_report(
-        root, out, studies, title=title, author=author, data_root=data_root, formats=formats or FORMATS
-    )
-    for reason in written.left_out:
-        tell(f"reslab: left out of the report: {reason}")
-    return written
-
-
-def exit_code(outcome: Outcome, *, ok: int, failed: int, interrupted: int) -> int:
-    """Return the exit code of a command that has done this."""
-    if outcome.stopped:
-        return interrupted
-    if outcome.failed:
-        return failed
-    return ok if outcome.complete else LockedError.exit_code
