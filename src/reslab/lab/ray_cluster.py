@@ -10,7 +10,6 @@ import os
 import shutil
 import socket
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from reslab.lab.distant import Followed, ask_for_all
 from reslab.lab.following import Event, environment
 from reslab.lab.launch import PATIENCE_SECONDS
 from reslab.lab.relay import push_place
+from reslab.lab.repeating import repeating
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles, find_runs, run_files
@@ -32,6 +32,8 @@ LOST_SECONDS = 300.0
 """How long a task waits for the runs of a node that was lost."""
 MAIL_SECONDS = 0.5
 """Time between two messages of a task."""
+SEND_SECONDS = 60.0
+"""How long a task that is over waits for a message under way."""
 ROOM = 1.25
 """Memory that is asked for, in terms of the most that a run in the folder has held."""
 
@@ -172,35 +174,34 @@ def _reporting(mail: Any, stop: StopRequest) -> Iterator[Callable[[str], object]
     """Give what takes lines of events to the launcher, a few times a second; hears the wish to stop in return."""
     import ray
 
-    events: list[Event] = []
-    done = threading.Event()
+    events: list[Event] = []  # appended to by the one who writes, while a thread sends
 
     def write(line: str) -> None:
         event = json.loads(line)
-        if "run" not in event and "folder" in event:
-            event["run"] = RunFiles(Path(event["folder"])).name
-        if event["event"] == "progress":  # of which the last one says all
-            events[:] = [one for one in events if (one["event"], one["run"]) != ("progress", event["run"])]
-        events.append(event)
+        if "folder" in event:
+            event.setdefault("run", RunFiles(Path(event["folder"])).name)
+        if "run" in event:  # else it tells a launcher about this process, which is Ray's
+            events.append(event)
 
-    def send() -> None:
-        taken, events[:] = [one for one in events if "run" in one], []
+    def send() -> bool:
+        taken = events[:]
+        del events[: len(taken)]
         with contextlib.suppress(Exception):  # without a launcher, Ray ends this task
-            if ray.get(mail.put.remote(taken)):
+            if ray.get(mail.put.remote(_without_superseded(taken))):
                 stop.ask()
+        return True
 
-    def keep() -> None:
-        while not done.wait(MAIL_SECONDS):
-            send()
-
-    keeper = threading.Thread(target=keep, daemon=True)
-    keeper.start()
     try:
-        yield write
+        with repeating(send, MAIL_SECONDS, patience=SEND_SECONDS):
+            yield write
     finally:
-        done.set()
-        keeper.join(timeout=60)
         send()
+
+
+def _without_superseded(events: Sequence[Event]) -> list[Event]:
+    """Leave out progress that a later event of the same run supersedes."""
+    last = {event["run"]: event for event in events if event["event"] == "progress"}
+    return [event for event in events if event["event"] != "progress" or event is last[event["run"]]]
 
 
 def _needs(root: Path, settings: Settings) -> dict[str, Any]:

@@ -8,7 +8,6 @@ only one do.  Clocks need not agree.  A holder that was cut off from the share g
 and finds a higher number: until then both may train, which costs time and nothing else.
 """
 
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from contextlib import contextmanager, suppress
 from reslab.errors import LockedError, ShareError
 from reslab.lab import locks
 from reslab.lab.places import Place, read
+from reslab.lab.repeating import repeating
 
 SECONDS = 180.0
 """How long the lease of a machine that has died keeps others from its run."""
@@ -72,24 +72,20 @@ def holding(where: Place, folder: str, stop: Callable[[], bool] = lambda: False)
     if lease is None:
         yield None
         return
-    done = threading.Event()
 
-    def keep() -> None:
-        while not done.wait(seconds / 3):
-            try:
-                lease.renew()
-            except ShareError:
-                continue  # the next time, perhaps
-            except LockedError:
-                return  # whoever trains finds out when it hands something on
+    def renew() -> bool:
+        try:
+            lease.renew()
+        except LockedError:
+            return False  # whoever trains finds out when it hands something on
+        except ShareError:
+            pass  # the next time, perhaps
+        return True
 
-    keeper = threading.Thread(target=keep, daemon=True)
-    keeper.start()
     try:
-        yield lease
+        with repeating(renew, seconds / 3, patience=5.0):
+            yield lease
     finally:
-        done.set()
-        keeper.join(timeout=5)
         lease.give_back()
 
 

@@ -1,0 +1,106 @@
+"""What runs on a Ray cluster have to do with Ray, without it: which one is joined, and what a task reports."""
+
+import json
+import socket
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reslab.lab import ray_cluster
+from reslab.lab.launch import Event
+from reslab.lab.ray_cluster import _reporting
+from reslab.lab.stopping import StopRequest
+
+
+@pytest.mark.parametrize("noted", ["127.0.0.1:{closed}", "nonsense", "127.0.0.1:99999999", ""])
+def test_a_cluster_that_is_gone_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noted: str) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    assert ray_cluster._default_address() is None
+    (tmp_path / "ray").mkdir()
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        closed = one.getsockname()[1]
+    (tmp_path / "ray" / "ray_current_cluster").write_text(noted.format(closed=closed))
+    assert ray_cluster._default_address() == "local"
+
+
+def test_a_cluster_that_answers_is_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    (tmp_path / "ray").mkdir()
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        one.listen()
+        (tmp_path / "ray" / "ray_current_cluster").write_text(f"127.0.0.1:{one.getsockname()[1]}")
+        assert ray_cluster._default_address() is None
+
+
+class Mail:
+    """Stands for the actor that takes what tasks report, and for its method."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.events: list[Event] = []
+        self.stopped = False
+        fake: Any = types.ModuleType("ray")
+        fake.get = lambda answer: answer
+        monkeypatch.setitem(sys.modules, "ray", fake)
+
+    @property
+    def put(self) -> "Mail":
+        return self
+
+    def remote(self, events: list[Event]) -> bool:
+        self.events += events
+        return self.stopped
+
+
+def test_what_a_process_says_of_itself_harms_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mail = Mail(monkeypatch)
+    with _reporting(mail, StopRequest()) as write:
+        write(json.dumps({"event": "spoiled"}))
+        write(json.dumps({"event": "progress", "run": "a/seed0", "iteration": 1}))
+        write(json.dumps({"event": "settled", "folder": str(tmp_path / "a" / "seed0"), "exit_code": 0}))
+    assert [(event["event"], event["run"]) for event in mail.events] == [
+        ("progress", "a/seed0"),
+        ("settled", "a/seed0"),
+    ]
+
+
+def test_progress_that_is_superseded_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    mail = Mail(monkeypatch)
+    with _reporting(mail, StopRequest()) as write:
+        for iteration in range(3):
+            for run in ("a/seed0", "b/seed0"):
+                write(json.dumps({"event": "progress", "run": run, "iteration": iteration}))
+        write(json.dumps({"event": "epoch", "run": "a/seed0", "epoch": 1}))
+    assert [(event["event"], event["run"], event.get("iteration")) for event in mail.events] == [
+        ("progress", "a/seed0", 2),
+        ("progress", "b/seed0", 2),
+        ("epoch", "a/seed0", None),
+    ]
+
+
+def test_each_event_is_sent_once_however_fast_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_cluster, "MAIL_SECONDS", 0.0)
+    mail, before = Mail(monkeypatch), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with _reporting(mail, StopRequest()) as write:
+            for number in range(5000):
+                write(json.dumps({"event": "epoch", "run": "a/seed0", "epoch": number}))
+                write(json.dumps({"event": "progress", "run": "a/seed0", "iteration": number}))
+    finally:
+        sys.setswitchinterval(before)
+    assert [event["epoch"] for event in mail.events if event["event"] == "epoch"] == list(range(5000))
+
+
+def test_the_wish_to_stop_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    mail, stop = Mail(monkeypatch), StopRequest()
+    mail.stopped = True
+    with _reporting(mail, stop):
+        assert not stop()
+    assert stop()
