@@ -141,6 +141,24 @@ def test_a_node_needs_nothing_but_a_name_and_the_share(
     assert execute_main() == 2
 
 
+def test_a_run_is_the_same_to_a_share_however_its_folder_is_called(
+    tmp_path: Path, share: Path, alone: RunFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = Machine(tmp_path / "node", str(share))
+    make(node.root, RECIPE)
+    monkeypatch.chdir((node.root / alone.name).parent)
+    node.root = Path()
+    node.train("seed0", epochs=1)
+    assert reached(share, alone.name) > 0
+    assert {name.split("/")[1] for name in Folder(share).names("unfinished") or []} == {RECIPE.id}
+    elsewhere = Machine(tmp_path / "elsewhere", str(share))
+    assert outcome(elsewhere.train(alone.name)) == outcome(alone)
+    assert node.train("seed0").status() == "finished"
+    assert elsewhere.starts[0] > 0
+    assert len(node.starts) == 1
+    assert outcome(RunFiles(tmp_path / "node" / alone.name)) == outcome(alone)
+
+
 def test_what_was_begun_where_nothing_is_shared_goes_on_elsewhere(tmp_path: Path, share: Path, alone: RunFiles) -> None:
     laptop = Machine(tmp_path / "laptop", "", shares=(), push=False)
     make(laptop.root, RECIPE)
@@ -226,6 +244,34 @@ def test_only_what_is_in_use_stays_on_the_share(tmp_path: Path, share: Path) -> 
     there = Folder(share).names(f"{folder_of(name)}/files") or []
     assert len(there) <= 2 * len(found.files)
     assert {one["sha256"] for one in found.files.values()} <= {path.rpartition("/")[2] for path in there}
+
+
+def test_a_file_that_does_not_change_is_read_once(tmp_path: Path, share: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = make(tmp_path, RECIPE)
+    for name in ("weights/epoch0001.safetensors", "network/own.py"):
+        (files.path / name).parent.mkdir(parents=True)
+        (files.path / name).write_text(name)
+    hashed: list[str] = []
+
+    def sha256(path: Path) -> str | None:
+        hashed.append(path.relative_to(files.path).as_posix())
+        return file_sha256(path)
+
+    monkeypatch.setattr(handover, "file_sha256", sha256)
+    sender = Sender(Folder(share), files.name, None)
+    sender.send(files, "training", 20, 4)
+    assert {"run.json", "weights/epoch0001.safetensors", "network/own.py"} <= set(hashed)
+    hashed.clear()
+    files.append_metrics({"epoch": 1})
+    sender.send(files, "training", 20, 4)
+    assert sorted(hashed) == ["metrics.jsonl", "metrics.sha256"]
+    hashed.clear()
+    (files.path / "network" / "own.py").write_text("another")
+    sender.send(files, "training", 20, 4)
+    found = progress(Folder(share), files.name)
+    assert found is not None
+    assert hashed == ["network/own.py"]
+    assert found.files["network/own.py"]["sha256"] == file_sha256(files.path / "network" / "own.py")
 
 
 def test_pushes_are_as_rare_as_checkpoints_and_take_a_twentieth_of_the_time(

@@ -110,6 +110,7 @@ class Sender:
         self._where, self._name = where, name
         self._named = set() if before is None else {_file_of(name, entry) for entry in before.files.values()}
         self._there = set(self._named)
+        self._seen: dict[str, tuple[tuple[int, int], Json]] = {}
 
     def send(self, files: RunFiles, state: State, num_iterations: int, num_epochs: int) -> None:
         """Hand on the run as its folder has it: its files first, then what names them.
@@ -117,7 +118,9 @@ class Sender:
         Nothing of it may change meanwhile.  Raises `ShareError` where the share takes nothing.
         """
         newest = saved.newest(files.checkpoints)
-        listed = {name: _entry(files.path / name) for name in _names(files, newest, with_failure=state == "failed")}
+        names = _names(files, newest, with_failure=state == "failed")
+        self._seen = {name: _looked_at(files.path / name, self._seen.get(name)) for name in names}
+        listed = {name: entry for name, (_, entry) in self._seen.items()}
         wanted = {_file_of(self._name, entry): name for name, entry in listed.items()}
         for path, name in wanted.items():
             if path not in self._there:
@@ -158,8 +161,13 @@ def _names(files: RunFiles, checkpoint: Path | None, *, with_failure: bool) -> l
     return [*found, *(path.relative_to(files.path).as_posix() for part in parts for path in part)]
 
 
-def _entry(path: Path) -> Json:
-    return {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
+def _looked_at(path: Path, before: tuple[tuple[int, int], Json] | None) -> tuple[tuple[int, int], Json]:
+    """Return size and time of a file, and its entry: it is not read again where both are as before."""
+    found = path.stat()
+    as_is = (found.st_size, found.st_mtime_ns)
+    if before is not None and before[0] == as_is:
+        return before
+    return as_is, {"bytes": found.st_size, "sha256": file_sha256(path)}
 
 
 def _file_of(name: str, entry: Json) -> str:
