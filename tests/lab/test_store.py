@@ -61,6 +61,18 @@ def test_the_folder_is_the_runs_id(tmp_path: Path) -> None:
     assert files.path == tmp_path / RUN.recipe.id / "seed3"
 
 
+def test_a_run_has_its_name_however_its_folder_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = run_files(tmp_path, RUN).path
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder.parent)
+    assert [RunFiles(Path(path)).name for path in ("seed3", ".", "./seed3/../seed3", folder)] == [
+        RUN.id,
+        f"{tmp_path.name}/{RUN.recipe.id}",
+        RUN.id,
+        RUN.id,
+    ]
+
+
 def test_a_run_goes_there_and_back(tmp_path: Path) -> None:
     files = make(tmp_path, RUN.recipe, RUN.seed)
     assert files.read_run() == RUN

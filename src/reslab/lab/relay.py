@@ -57,7 +57,7 @@ class Relay:
         self, files: RunFiles, settings: Settings, remark: Callable[[str], object], stop: Callable[[], bool]
     ) -> None:
         """Read and write nothing yet.  Raises `ShareError` where a share cannot be used on this machine."""
-        self._files, self._name, self._root = files, files.name, files.path.parent.parent
+        self._files, self._name, self._root = files, files.name, files.called.parent.parent
         self._to, self._places = push_place(settings), share_places(settings)
         self._remark, self._stop = remark, stop
         self._every, self._next = settings.checkpoint_seconds, 0.0

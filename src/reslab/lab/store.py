@@ -74,9 +74,14 @@ class RunFiles:
     """The lock, where this process has it."""
 
     @property
+    def called(self) -> Path:
+        """The folder as it is called from anywhere, which a link may be."""
+        return Path(os.path.normpath(self.path.absolute()))
+
+    @property
     def name(self) -> str:
         """The run's id as its folder has it, whatever is in its files."""
-        return "/".join(self.path.parts[-2:])
+        return "/".join(self.called.parts[-2:])
 
     @property
     def checkpoints(self) -> Path:
@@ -129,8 +134,7 @@ class RunFiles:
 
     def is_of(self, run: Run) -> bool:
         """Return whether the folder has the run's name, by which it may be a link to where it is kept."""
-        names = (Path(os.path.normpath(self.path.absolute())), self.path.resolve())  # as it is called, and as it is
-        return tuple(run.id.split("/")) in [name.parts[-2:] for name in names]
+        return tuple(run.id.split("/")) in [path.parts[-2:] for path in (self.called, self.path.resolve())]
 
     def check(self) -> Run:
         """Return the run, once its files have been looked at: whether they belong to it and agree.
