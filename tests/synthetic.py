@@ -192,6 +192,25 @@ def three_depths(root: Path) -> list[Group]:
     return [gather(tables, f"ResNet-{depth}", small(depth), (0, 1)) for depth in (8, 14, 20)]
 
 
+def eleven_variants(root: Path) -> list[Group]:
+    """Return eleven variants on each of two data sets, in the order of their errors but for the first."""
+    errors = [4.0, *(1.0 + 0.5 * index for index in range(10))]
+    recipes = [
+        (dataset, f"variant {index}", small(8, dataset=dataset, learning_rate=0.1 + 0.01 * index), error)
+        for dataset in ("digits", "cifar10")
+        for index, error in enumerate(errors)
+    ]
+    for _, _, recipe, error in recipes:
+        write_run(root, Run(recipe, 0), Truth(error, 1.0))
+    tables = read_tables(root)
+    return [gather(tables, f"{name}, {dataset}", recipe, (0,)) for dataset, name, recipe, _ in recipes]
+
+
+def variant_of(group: Group) -> str:
+    """Return which of `eleven_variants` a group is, without its data set."""
+    return group.label.partition(",")[0]
+
+
 def write_diagnostics(
     folder: Path, epochs: dict[int, dict[str, dict[str, Any]]] | None = None, **diagnostics: dict[str, Any]
 ) -> None:

@@ -1,63 +1,76 @@
 """Charts of error over the epochs: training, test, and both in the form of the paper's figure 6."""
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import altair as alt
 
-from reslab.analysis.groups import LOST, Group, by_dataset, datasets_of
+from reslab.analysis.curves import EXTREMES, Named, curve_rows, half_an_image, largest, stretch, telling, top
+from reslab.analysis.groups import LOST, Group, by_dataset, datasets_of, on_dataset
 from reslab.exhibits.blocks import Figure, Panel, Row
 from reslab.exhibits.captions import text, titled
-from reslab.exhibits.curve_rows import EPOCHS, EXTREMES, Along, Shared, curve_rows, panels_of, stretch, telling
 from reslab.exhibits.style import Looks, epoch_axis, faded, log_y, panel, picking, rows_of, tips, unchecked, zooming
-from reslab.exhibits.wording import Label, uncapitalised
+from reslab.exhibits.wording import ERRORS, Label, Reading, dataset_name, uncapitalised
 
-Reading = Literal["train", "test"]
-
-_READING = {"train": "Training error (%)", "test": "Test error (%)"}
+_WITHIN = {"cifar100-coarse": ("cifar100", "20 superclasses")}
+"""Data sets that are another's images with other labels, and what their curves are called in its panel."""
 
 
 @dataclass(frozen=True, slots=True)
+class Along:
+    """What a training goes along on the horizontal axis, and how far an epoch of a group takes it there.
+
+    None is for epochs themselves.
+    """
+
+    title: str
+    of_epoch: Callable[[Group], float] | None
+
+
+EPOCHS = Along("Epoch", None)
+
+IMAGES_SEEN = Along("Training images seen (millions)", lambda group: (group.number("num_train") or 0) / 1e6)
+"""For trainings on more and fewer images, of which an epoch is more and less."""
+
+
+@dataclass(frozen=True)
 class Curves:
     """What the figures of one study share: its groups, their labels, what they go along, and how they look.
 
-    `ordered` settings have colours from dark to light.  The curves of each data set are computed once.
+    `ordered` settings have colours from dark to light.
     """
 
     groups: Sequence[Group]
     label: Label
     along: Along = EPOCHS
     ordered: bool = False
-    _rows: dict[str, list[Row]] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def begun(self) -> list[Group]:
         """The groups that have curves."""
         return [group for group in self.groups if group.epochs.height]
 
-    @property
+    @cached_property
     def drawn(self) -> list[Group]:
         """The groups whose curves are drawn."""
         return telling(self.begun, self.label)
 
-    @property
-    def panels(self) -> list[Shared]:
-        """What the panels are of, one a data set."""
+    @cached_property
+    def panels(self) -> dict[str, Named]:
+        """The groups of each panel, by the data set that it is called by."""
         return panels_of(self.drawn, self.label)
 
-    @property
+    @cached_property
+    def rows(self) -> dict[str, list[Row]]:
+        """The curves of each panel."""
+        return {dataset: curve_rows(named, self.along.of_epoch) for dataset, named in self.panels.items()}
+
+    @cached_property
     def looks(self) -> Looks:
         """How the curves are told apart, in the order of the fullest panel."""
-        fullest = sorted(self.panels, key=lambda one: -len(one.groups))
-        return Looks.of((label for one in fullest for label in one.labels), ordered=self.ordered)
-
-    def rows(self, shared: Shared) -> list[Row]:
-        """Return the curves of a panel."""
-        if shared.dataset not in self._rows:
-            self._rows[shared.dataset] = curve_rows(shared.groups, shared.label, self.along)
-        return self._rows[shared.dataset]
+        fullest = sorted(self.panels.values(), key=lambda named: -len(named))
+        return Looks.of((label for named in fullest for label, _ in named), ordered=self.ordered)
 
     def titled(self, name: str, **values: object) -> tuple[str, str]:
         """Return title and caption of a figure of these curves; `values` are what it says beside what all say."""
@@ -69,14 +82,26 @@ class Curves:
             shown_all=len(drawn) == len(begun),
             ranked=len(datasets_of(begun)) > 1,
             few=EXTREMES,
-            stretch=max(stretch(one.groups) for one in self.panels),
+            stretch=max(stretch([group for _, group in named]) for named in self.panels.values()),
             unfinished=states & {"running", "interrupted"},
             lost=states & LOST,
         )
         seeds = [group.drawn_epochs["seed"].n_unique() for group in drawn]
-        along = self.along.title.partition(" (")[0]
-        against = "" if self.along is EPOCHS else f", against {uncapitalised(along)}"
+        against = uncapitalised(self.along.title.partition(" (")[0]) if self.along.of_epoch else ""
         return titled(name, datasets=datasets_of(drawn), seeds=seeds, against=against, drawn=drawn_words, **values)
+
+
+def panels_of(groups: Sequence[Group], label: Label) -> dict[str, Named]:
+    """Return the groups of each panel: one a data set, with the same images under other labels in it."""
+    known, panels = datasets_of(groups), dict[str, list[tuple[str, Group]]]()
+    for group in groups:
+        dataset, name = group.recipe.dataset, label(group)
+        home, other = _WITHIN.get(dataset, ("", ""))
+        if home in known:
+            name = other if len(on_dataset(groups, dataset)) == 1 else f"{name}, {other}"
+            dataset = home
+        panels.setdefault(dataset, []).append((name, group))
+    return {**panels}
 
 
 @unchecked
@@ -84,8 +109,8 @@ def error_figure(key: str, curves: Curves, reading: Reading) -> Figure | None:
     """Return error against epoch with a band over the seeds, a panel for each data set; None without curves."""
     if not curves.begun:
         return None
-    panels = tuple(_error_panel(key, one, reading, curves) for one in curves.panels)
-    zeros = any(row.get(f"{reading}_low") == 0 for one in curves.panels for row in curves.rows(one))
+    panels = tuple(_error_panel(key, dataset, curves, reading) for dataset in curves.panels)
+    zeros = any(row.get(f"{reading}_low") == 0 for rows in curves.rows.values() for row in rows)
     return Figure(key, *curves.titled("error-curves", reading=reading, zeros=zeros), panels)
 
 
@@ -94,59 +119,62 @@ def paper_figure(key: str, curves: Curves) -> Figure | None:
     """Return the form of the paper's figure 6, training error dashed and test error bold; None without curves."""
     if not curves.begun:
         return None
-    panels = tuple(_paper_panel(key, one, curves) for one in curves.panels)
-    tops = {one.dataset: _top(curves.rows(one)) for one in curves.panels}
-    above = [row for one in curves.panels for row in curves.rows(one) if max(_both(row)) > tops[one.dataset]]
-    highest = max(above, key=lambda row: max(_both(row)), default=None)
-    cut = highest and (max(_both(highest)), highest["epoch"])
+    panels = tuple(_paper_panel(key, dataset, curves) for dataset in curves.panels)
+    above = [row for rows in curves.rows.values() for row in rows if largest(row) > top(rows)]
+    highest = max(above, key=largest, default=None)
+    cut = highest and (largest(highest), highest["epoch"])
     return Figure(key, *curves.titled("curves-together", highest=cut), panels)
 
 
-def _error_panel(key: str, shared: Shared, reading: Reading, curves: Curves) -> Panel:
-    name, rows, looks = _of_panel(key, shared, curves)
-    floor = _floor(shared, reading)
+def _error_panel(key: str, dataset: str, curves: Curves, reading: Reading) -> Panel:
+    rows, base = curves.rows[dataset], _base(key, dataset, curves)
+    floor = half_an_image([group for _, group in curves.panels[dataset]], reading)
     above = {at: f"max(datum.{reading}{at}, {floor:.6g})" for at in ("", "_low", "_high")}
-    base = (
-        rows_of(name)
-        .transform_filter(f"isValid(datum.{reading})")
-        .transform_calculate(drawn=above[""], drawn_low=above["_low"], drawn_high=above["_high"])
-        .encode(x=_far(rows, curves.along), color=looks.colour(shared.labels))
+    base = base.transform_filter(f"isValid(datum.{reading})").transform_calculate(
+        drawn=above[""], drawn_low=above["_low"], drawn_high=above["_high"]
     )
     drawn = [max(row[f"{reading}{at}"], floor) for row in rows if reading in row for at in ("_low", "_high")]
-    y, low = (log_y(field, _READING[reading], drawn, room=1.03) for field in ("drawn", "drawn_low"))
+    y, low = (log_y(field, ERRORS[reading], drawn, room=1.03) for field in ("drawn", "drawn_low"))
     # Vega-Lite 5.6, which JupyterLab has, would stack an area of a logarithmic y along x.
     x = _far(rows, curves.along).stack(None)
     band = base.mark_area(clip=True).encode(x=x, y=low, y2=alt.Y2("drawn_high:Q"), opacity=faded(0.02, 0.22))
     line = base.mark_line(strokeWidth=1.8, clip=True).encode(y=y, opacity=faded())
-    return _panel(name, shared, rows, [band, line, *_marks(base, y, looks.shape(shared.labels), 55)])
+    return _panel(key, dataset, curves, base, [band, line], y, size=55)
 
 
-def _paper_panel(key: str, shared: Shared, curves: Curves) -> Panel:
-    name, rows, looks = _of_panel(key, shared, curves)
-    base = rows_of(name).encode(x=_far(rows, curves.along), color=looks.colour(shared.labels))
-    scale = alt.Scale(domain=[-0.015 * _top(rows), _top(rows)], nice=False)  # lines at zero are seen whole
+def _paper_panel(key: str, dataset: str, curves: Curves) -> Panel:
+    base, end = _base(key, dataset, curves), top(curves.rows[dataset])
+    scale = alt.Scale(domain=[-0.015 * end, end], nice=False)  # lines at zero are seen whole
     train, test = (alt.Y(f"{reading}:Q", title="Error (%)", scale=scale) for reading in ("train", "test"))
     thin = base.mark_line(strokeDash=[4, 3], strokeWidth=1.1, clip=True).encode(y=train, opacity=faded())
     bold = base.mark_line(strokeWidth=2.6, clip=True).encode(y=test, opacity=faded())
-    return _panel(name, shared, rows, [thin, bold, *_marks(base, test, looks.shape(shared.labels), 60)])
+    return _panel(key, dataset, curves, base, [thin, bold], test, size=60)
 
 
-def _of_panel(key: str, shared: Shared, curves: Curves) -> tuple[str, list[Row], Looks]:
-    return f"{key.rpartition('/')[0]}/{shared.dataset}", curves.rows(shared), curves.looks
+def _base(key: str, dataset: str, curves: Curves) -> alt.Chart:
+    x, labels = _far(curves.rows[dataset], curves.along), [label for label, _ in curves.panels[dataset]]
+    return rows_of(_name(key, dataset)).encode(x=x, color=curves.looks.colour(labels))
 
 
-def _panel(name: str, shared: Shared, rows: list[Row], layers: list[alt.Chart]) -> Panel:
-    """Return a panel whose legend picks series, and that can be zoomed."""
-    return panel(shared.title, [layers[0].add_params(picking(), zooming()), *layers[1:]], {name: rows})
+def _panel(
+    key: str, dataset: str, curves: Curves, base: alt.Chart, lines: list[alt.Chart], y: alt.Y, size: int
+) -> Panel:
+    """Return a panel of these lines, with marks at `y` that tell them apart.
 
-
-def _marks(base: alt.Chart, y: alt.Y, shape: alt.Shape, size: int) -> list[Any]:
-    """Return the marks that tell curves apart, and points of which the one nearest to the pointer shows its figures."""
+    Its legend picks series, it can be zoomed, and the point nearest to the pointer shows its figures.
+    """
+    shape = curves.looks.shape([label for label, _ in curves.panels[dataset]])
     marks = base.transform_filter("datum.marked").mark_point(filled=True, size=size, clip=True)
     near = alt.selection_point(name="near", on="pointerover", nearest=True, empty=False, clear="pointerout")
     seen = alt.OpacityValue(0, condition={"param": "near", "value": 1, "empty": False})
     hover = base.mark_point(filled=True, size=80, clip=True).encode(y=y, opacity=seen, tooltip=_TIPS)
-    return [marks.encode(y=y, shape=shape, opacity=faded()), hover.add_params(near)]
+    layers = [
+        lines[0].add_params(picking(), zooming()),
+        *lines[1:],
+        marks.encode(y=y, shape=shape, opacity=faded()),
+        hover.add_params(near),
+    ]
+    return panel(dataset_name(dataset), layers, {_name(key, dataset): curves.rows[dataset]})
 
 
 _TIPS = tips(
@@ -161,31 +189,14 @@ _TIPS = tips(
 )
 
 
-def _floor(shared: Shared, reading: Reading) -> float:
-    """Return half an image in percent: where an error of zero is drawn."""
-    images = max(group.number(f"num_{reading}") or 0 for group in shared.groups)
-    return 50 / images if images else 0.001
+def _name(key: str, dataset: str) -> str:
+    """Return what the rows of a panel are called: alike in all figures of a study, which are of the same curves."""
+    return f"{key.rpartition('/')[0]}/{dataset}"
 
 
 def _far(rows: Sequence[Row], along: Along) -> alt.X:
     """Return the horizontal axis: of epochs, or of what else the curves go along."""
-    if along is EPOCHS:
+    if along.of_epoch is None:
         return epoch_axis(max(row["epoch"] for row in rows))
     scale = alt.Scale(domain=[0, 1.01 * max(row["along"] for row in rows)], nice=False)
     return alt.X("along:Q", title=along.title, scale=scale, axis=alt.Axis(grid=False, tickCount=8, format="~g"))
-
-
-MOST_CUT_OFF = 0.1
-"""Share of the epochs whose errors may lie above the axis of the form of figure 6, which shows how trainings end."""
-
-
-def _top(rows: Sequence[Row]) -> float:
-    """Return where that axis ends: about twice the largest error that a curve ends with, above nine tenths of all."""
-    final = [error for row in {row["label"]: row for row in rows}.values() for error in _both(row)]
-    every = sorted(max(_both(row)) for row in rows)
-    below = every[math.ceil((1 - MOST_CUT_OFF) * len(every)) - 1]
-    return min(100, max(20, *(10 * math.ceil(error / 10) for error in (2 * max(final), below))))
-
-
-def _both(row: Row) -> list[float]:
-    return [row[reading] for reading in ("train", "test") if reading in row]

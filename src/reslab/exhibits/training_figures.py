@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
+from reslab.analysis.curves import short, stretch, telling
 from reslab.analysis.groups import Group, by_dataset
 from reslab.analysis.measured import along, effective_rates, has_effective_rates
 from reslab.analysis.thinning import thinned
 from reslab.exhibits.blocks import Figure, Panel, Row
 from reslab.exhibits.captions import titled
-from reslab.exhibits.curve_rows import short, stretch, telling
 from reslab.exhibits.style import Looks, epoch_axis, log_y, marked_line, panel, rows_of, tips, unchecked
 from reslab.exhibits.wording import Label, dataset_name
 

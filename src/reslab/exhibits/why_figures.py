@@ -6,12 +6,12 @@ from typing import Any
 import altair as alt
 import polars as pl
 
+from reslab.analysis.curves import short
 from reslab.analysis.diagnoses import moment_order
 from reslab.analysis.groups import Group, by_dataset
 from reslab.analysis.measured import first_surface, moments_of, seeds_measured
 from reslab.exhibits.blocks import Figure, Panel, Row
 from reslab.exhibits.captions import titled
-from reslab.exhibits.curve_rows import short
 from reslab.exhibits.style import VIRIDIS, Looks, log_y, marked_line, panel, rows_of, tips, unchecked
 from reslab.exhibits.wording import Label, dataset_name, listing
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
 
 from reslab.analysis.differences import Difference
 from reslab.analysis.groups import Group
@@ -12,6 +13,12 @@ from reslab.naming import network_name as network_name  # noqa: PLC0414
 
 Label = Callable[[Group], str]
 """Names a group among others."""
+
+Reading = Literal["train", "test"]
+"""One of the two errors of a network."""
+
+ERRORS: dict[Reading, str] = {"train": "Training error (%)", "test": "Test error (%)"}
+"""What an axis of either is called."""
 
 MINUS = "\N{MINUS SIGN}"
 

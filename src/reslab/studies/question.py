@@ -7,7 +7,7 @@ from typing import Any
 from reslab.analysis.comparable import comparable, comparable_figures, figures_varying
 from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Block
-from reslab.exhibits.curve_rows import EPOCHS, Along
+from reslab.exhibits.curves import EPOCHS, Along
 from reslab.exhibits.factor_rows import Axis, Reading
 from reslab.exhibits.published_tables import Matches, nothing
 from reslab.exhibits.wording import Label, number

@@ -1,0 +1,122 @@
+"""What curves of errors are drawn from: which groups, which epochs, at each mean and range over the seeds (pure)."""
+
+import math
+from collections.abc import Callable, Sequence
+from statistics import fmean
+from typing import Any
+
+import polars as pl
+
+from reslab.analysis.groups import Group, by_dataset
+from reslab.analysis.thinning import thinned
+
+Row = dict[str, Any]
+"""A point of a curve: its label, its epoch and its figures."""
+
+Named = Sequence[tuple[str, Group]]
+"""Groups, each with its label in front."""
+
+MOST_POINTS = 800
+"""Of the curves of a panel: more cannot be told apart in it, and make the page slow."""
+
+BEGINNING = 5
+"""Epochs at the start that are always drawn."""
+
+MOST_CURVES = 9
+"""In a panel: more cannot be told apart, whatever their colours and marks."""
+
+EXTREMES = 3
+"""Curves drawn at either end where there would be too many."""
+
+MOST_CUT_OFF = 0.1
+"""Share of the epochs whose errors may lie above the axis of the form of figure 6, which shows how trainings end."""
+
+
+def curve_rows(named: Named, of_epoch: Callable[[Group], float] | None = None) -> list[Row]:
+    """Return label, epoch, n, and mean, low, high and sd of training and test error, a row a group and epoch.
+
+    With `of_epoch`, how far an epoch of a group takes it, a row has how far it has come, too (`along`).  Long curves
+    are thinned (see `stretch`), but for the beginning and the epochs that carry a mark (`marked`).
+    """
+    length, rows = stretch([group for _, group in named]), []
+    for label, group in named:
+        points = _points(group)
+        last = max(group.drawn_epochs["epoch"].to_list(), default=0)
+        marked = range(last, 0, -max(1, round(last / 8)))  # about eight, and the last
+        drawn = [name for name in points.columns if name not in ("epoch", "n") and not name.endswith("_sd")]
+        columns = [points[name].fill_null(math.nan).to_list() for name in drawn]
+        kept = thinned(points["epoch"].to_list(), columns, length)
+        always = (pl.col("epoch") <= BEGINNING) | pl.col("epoch").is_in(list(marked))
+        shown = points.with_row_index("place").filter(always | pl.col("place").is_in(kept)).drop("place")
+        for point in shown.iter_rows(named=True):
+            row = {"label": label} | {name: short(value) for name, value in point.items() if value is not None}
+            row |= {"along": short(row["epoch"] * of_epoch(group))} if of_epoch else {}
+            rows.append(row | ({"marked": 1} if row["epoch"] in marked else {}))
+    return rows
+
+
+def stretch(groups: Sequence[Group]) -> int:
+    """Return the epochs of which the last and the extremes are drawn, so that a panel has about `MOST_POINTS` points.
+
+    Of a stretch five points are kept as a rule: the last, and two extremes of each of the readings.
+    """
+    points = sum(group.drawn_epochs["epoch"].n_unique() for group in groups)
+    return 1 if points <= MOST_POINTS else 5 * math.ceil(points / MOST_POINTS)
+
+
+def short(value: float) -> float:
+    """Return a number with four digits, as many as a chart shows; whole ones stay whole."""
+    return value if isinstance(value, int) else float(f"{value:.4g}")
+
+
+def telling(groups: Sequence[Group], label: Callable[[Group], str]) -> list[Group]:
+    """Return the groups whose curves are drawn: all, or where a panel would be too full, the first and the extremes.
+
+    Extremes are those that end with the lowest and the highest test errors, by their mean rank on the data sets:
+    every panel shows the same.
+    """
+    if all(len(own) <= MOST_CURVES for _, own in by_dataset(groups)):
+        return list(groups)
+    ranks: dict[str, list[float]] = {}
+    for _, own in by_dataset(groups):
+        for place, group in enumerate(sorted(own, key=_last_error)):
+            ranks.setdefault(label(group), []).append(place / len(own))
+    first = label(groups[0])
+    others = sorted((name for name in ranks if name != first), key=lambda name: fmean(ranks[name]))
+    chosen = {first, *others[:EXTREMES], *others[-EXTREMES:]}
+    return [group for group in groups if label(group) in chosen]
+
+
+def largest(row: Row) -> float:
+    """Return the larger error of a row, of training or test."""
+    return max(row[reading] for reading in ("train", "test") if reading in row)
+
+
+def top(rows: Sequence[Row]) -> float:
+    """Return where an axis of both errors ends: about twice the largest that a curve ends with, above most of them."""
+    final = max(map(largest, {row["label"]: row for row in rows}.values()))
+    below = sorted(map(largest, rows))[math.ceil((1 - MOST_CUT_OFF) * len(rows)) - 1]
+    return min(100, max(20, *(10 * math.ceil(error / 10) for error in (2 * final, below))))
+
+
+def half_an_image(groups: Sequence[Group], reading: str) -> float:
+    """Return half an image in percent of those that an error (train, test) is of, where one of zero can be drawn."""
+    images = max(group.number(f"num_{reading}") or 0 for group in groups)
+    return 50 / images if images else 0.001
+
+
+def _points(group: Group) -> pl.DataFrame:
+    """Return epoch, n, and mean, low, high and sd of both errors, in the order of the epochs."""
+    train, test = (
+        group.curve(f"{name}_error").select(
+            "epoch", "n", pl.col("mean").alias(name), pl.col("low", "high", "sd").name.prefix(f"{name}_")
+        )
+        for name in ("train", "test")
+    )
+    both = train.join(test, on="epoch", how="full", coalesce=True)
+    return both.with_columns(n=pl.coalesce("n_right", "n")).drop("n_right").sort("epoch")
+
+
+def _last_error(group: Group) -> float:
+    means = group.curve("test_error")["mean"].to_list()
+    return means[-1] if means else math.inf
