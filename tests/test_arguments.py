@@ -114,7 +114,7 @@ def test_flags_in_errors_are_keywords_to_python_and_commands_stay(flags: str, ke
         (lambda: CALL.train(device=0), "device must be text, not 0"),
         (lambda: CALL.vary("x", depth=8), "recipe must be a Recipe, not 'x'"),
         (lambda: CALL.vary(reslab.Recipe(), depht=8), r"did you mean 'depth'"),
-        (lambda: CALL.stretch(reslab.Recipe(), float("inf")), "epochs must be above 0 and finite, not inf"),
+        (lambda: CALL.stretch(reslab.Recipe(), float("inf")), "epochs must be a number above 0 and finite, not inf"),
         (lambda: CALL.verify("nosuch"), "names must be a list of texts, not 'nosuch'"),
         (lambda: CALL.write_report(figures="gif"), "figures must be a list of texts or None, not 'gif'"),
         (lambda: CALL.write_report("nowhere"), "there is no folder nowhere"),

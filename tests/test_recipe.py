@@ -425,7 +425,7 @@ def test_stretch_rounds_halves_upwards_exactly(epochs: int, preset: str) -> None
 
 @pytest.mark.parametrize("epochs", [0, -1, float("nan"), float("inf")])
 def test_stretch_refuses_impossible_lengths(epochs: float) -> None:
-    with pytest.raises(ResLabError, match="epochs must be above 0"):
+    with pytest.raises(ResLabError, match="epochs must be a number above 0"):
         stretch(Recipe(), epochs)
 
 

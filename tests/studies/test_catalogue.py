@@ -3,11 +3,12 @@
 import pytest
 
 from reslab.errors import ResLabError
+from reslab.host import default_precision
 from reslab.presets import preset_recipe
 from reslab.recipe import stretch, vary
 from reslab.studies.catalogue import CHAPTERS, PLANS, ask, ask_all
 from reslab.studies.questions import QUESTIONS, fidelity
-from reslab.studies.study import Options
+from reslab.studies.study import SEEDS, Options
 
 
 @pytest.mark.parametrize("name", list(QUESTIONS))
@@ -24,9 +25,9 @@ def test_every_study_can_be_asked_with_any_options(name: str, options: Options) 
     study = ask(name, options)
     assert study.name == name
     assert study.kind in CHAPTERS
-    assert len(study.seeds) == options.seeds
+    assert len(study.seeds) == (options.seeds or SEEDS)
     for variant in study.variants:
-        assert variant.recipe.precision == options.precision
+        assert variant.recipe.precision == (options.precision or default_precision())
         datasets = options.datasets or ("cifar10", "cifar100", "cifar100-coarse")
         assert variant.recipe.dataset in datasets
         assert options.depths is None or variant.recipe.depth in options.depths

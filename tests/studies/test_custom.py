@@ -8,8 +8,8 @@ from reslab.errors import ResLabError
 from reslab.exhibits.recipes import ASPECTS
 from reslab.presets import preset_recipe
 from reslab.recipe import stretch, vary
-from reslab.studies.plans import Given, read_plan
-from reslab.studies.study import Study
+from reslab.studies.plans import read_plan
+from reslab.studies.study import Options, Study
 
 BASE = 'name = "mine"\ndataset = "digits"\ndepth = 8\nepochs = 10\n'
 
@@ -17,7 +17,7 @@ BASE = 'name = "mine"\ndataset = "digits"\ndepth = 8\nepochs = 10\n'
 def _read(folder: Path, text: str) -> Study:
     path = folder / "study.toml"
     path.write_text(text)
-    return read_plan(path, Given()).studies[0]
+    return read_plan(path, Options()).studies[0]
 
 
 def test_a_file_without_grid_or_variants_is_one_variant(tmp_path: Path) -> None:
@@ -25,6 +25,11 @@ def test_a_file_without_grid_or_variants_is_one_variant(tmp_path: Path) -> None:
     (variant,) = study.variants
     assert variant.recipe == stretch(preset_recipe("assignment", dataset="digits", depth=8), 10)
     assert (study.name, study.title, study.seeds, study.kind) == ("mine", "mine", (0, 1, 2), "custom")
+
+
+def test_a_file_can_be_a_handout(tmp_path: Path) -> None:
+    assert _read(tmp_path, BASE).answers
+    assert not _read(tmp_path, BASE + "answers = false\n").answers
 
 
 def test_a_grid_is_every_combination(tmp_path: Path) -> None:
@@ -116,12 +121,12 @@ def test_the_recipe_table_holds_for_all_variants(tmp_path: Path) -> None:
 def test_the_command_line_takes_the_place_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "study.toml"
     path.write_text(BASE + "seeds = 3\n")
-    study = read_plan(path, Given(datasets=("cifar10", "cifar100"), epochs=2, seeds=1, precision="bf16")).studies[0]
+    study = read_plan(path, Options(datasets=("cifar10", "cifar100"), epochs=2, seeds=1, precision="bf16")).studies[0]
     recipes = [variant.recipe for variant in study.variants]
     assert [recipe.dataset for recipe in recipes] == ["cifar10", "cifar100"]
     assert {(recipe.length, recipe.precision) for recipe in recipes} == {(2.0, "bf16")}
     assert study.seeds == (0,)
-    alone = read_plan(path, Given(datasets=("cifar10",))).studies[0].variants[0].recipe
+    alone = read_plan(path, Options(datasets=("cifar10",))).studies[0].variants[0].recipe
     assert alone == stretch(preset_recipe("assignment", depth=8), 10)
     assert vary(alone, dataset="digits") != alone
 
@@ -133,13 +138,14 @@ MISTAKES = [
     ('name = "depth"', "name: 'depth' is one of ResLab's own"),
     ("name = 3", "name: must be text in quotes, not 3"),
     (BASE + "dept = 8", r"dept: there is no such key \(did you mean 'depth'\?\); the keys are name, title"),
+    (BASE + 'answers = "no"', "answers: must be true or false, not 'no'"),
     (BASE + "seeds = 0", r"seeds: must be how many \(1 or more\) or a list.*not 0"),
     (BASE + "seeds = [1, 1]", "seeds: .*different whole numbers"),
     (BASE + 'seeds = "three"', "seeds: .*not 'three'"),
     (BASE.replace("digits", "digit"), "dataset: dataset must be one of digits, cifar10"),
     (BASE.replace("= 8", "= 9"), r"depth: depth must be 6n\+2"),
-    (BASE.replace("= 10", "= -1"), "epochs: epochs must be above 0"),
-    (BASE.replace("= 10", '= "ten"'), "epochs: epochs must be a number above 0, not 'ten'"),
+    (BASE.replace("= 10", "= -1"), "epochs: epochs must be a number above 0"),
+    (BASE.replace("= 10", '= "ten"'), "epochs: epochs must be a number above 0 and finite, not 'ten'"),
     (BASE + 'preset = "papers"', "preset 'papers'.*the presets are paper, assignment"),
     (
         BASE + 'preset = ["paper", "fast"]',
@@ -176,4 +182,4 @@ def test_a_mistake_is_named_with_its_key_and_what_is_allowed(tmp_path: Path, tex
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ResLabError, match=r"cannot read .*nowhere\.toml: No such file"):
-        read_plan(tmp_path / "nowhere.toml", Given())
+        read_plan(tmp_path / "nowhere.toml", Options())

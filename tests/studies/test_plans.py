@@ -9,7 +9,7 @@ from reslab.analysis.tidy import read_tables
 from reslab.errors import ResLabError
 from reslab.studies.catalogue import ask, chapter_of
 from reslab.studies.chapter import answers, find, write
-from reslab.studies.plans import ASSIGNMENT, Given, read_plan
+from reslab.studies.plans import ASSIGNMENT, read_plan
 from reslab.studies.study import Options
 from synthetic import Truth, write_run
 
@@ -41,7 +41,7 @@ batch_size = [64, 128]
 
 
 def test_the_assignment_is_the_plan_that_ships() -> None:
-    plan = read_plan(ASSIGNMENT, Given())
+    plan = read_plan(ASSIGNMENT, Options())
     assert [study.name for study in plan.studies] == ["depth", "learning-rate", "epochs", "data-size", "batch-size"]
     for study in plan.studies:
         assert study == ask(study.name, Options())  # its depths are those that the questions propose
@@ -57,14 +57,14 @@ def test_the_assignment_is_the_plan_that_ships() -> None:
     ],
 )
 def test_depths_of_the_command_stand_for_those_of_the_plan(depths: tuple[int, ...], expected: list[set[int]]) -> None:
-    plan = read_plan(ASSIGNMENT, Given(datasets=("digits",), depths=depths))
+    plan = read_plan(ASSIGNMENT, Options(datasets=("digits",), depths=depths))
     assert [{variant.recipe.depth for variant in study.variants} for study in plan.studies] == expected
 
 
 def test_a_teacher_changes_words_depths_and_lengths(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(MINE)
-    plan = read_plan(path, Given())
+    plan = read_plan(path, Options())
     assert (plan.name, plan.title) == ("my-course", "What makes it learn?")
     depth, rate, own = plan.studies
     assert (depth.title, depth.expectation) == ("Task 1: are more layers better?", "write down yours first.")
@@ -79,7 +79,7 @@ def test_the_example_in_the_documents_is_a_plan(tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "docs" / "studies.md").read_text()
     path = tmp_path / "my-course.toml"
     path.write_text(text.partition("## Several studies in a file")[2].partition("```toml\n")[2].partition("```")[0])
-    plan = read_plan(path, Given())
+    plan = read_plan(path, Options())
     assert [(study.name, study.answers, len(study.runs())) for study in plan.studies] == [
         ("depth", False, 4),
         ("wide-batches", False, 4),
@@ -89,7 +89,7 @@ def test_the_example_in_the_documents_is_a_plan(tmp_path: Path) -> None:
 def test_the_command_comes_before_the_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(MINE)
-    plan = read_plan(path, Given(epochs=2, seeds=3, datasets=("cifar10",), precision="bf16"))
+    plan = read_plan(path, Options(epochs=2, seeds=3, datasets=("cifar10",), precision="bf16"))
     recipes = [variant.recipe for study in plan.studies for variant in study.variants]
     assert {(one.dataset, one.length, one.precision) for one in recipes} == {("cifar10", 2, "bf16")}
     assert {study.seeds for study in plan.studies} == {(0, 1, 2)}
@@ -98,7 +98,7 @@ def test_the_command_comes_before_the_file(tmp_path: Path) -> None:
 def test_a_handout_asks_and_shows_and_does_not_answer(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(f"answers = false\n{MINE}")
-    study = read_plan(path, Given()).studies[0]
+    study = read_plan(path, Options()).studies[0]
     for run in study.runs():
         write_run(tmp_path / "runs", run, Truth(20.0 - run.recipe.depth, 5.0))
     chapter = chapter_of(study)
@@ -116,6 +116,7 @@ def test_a_handout_asks_and_shows_and_does_not_answer(tmp_path: Path) -> None:
     ("change", "said"),
     [
         (('study = "depth"', 'study = "dept"'), "number 1: study: there is no question 'dept' (did you mean 'depth'?)"),
+        (('study = "depth"', 'study = ["depth"]'), "number 1: study: must be text in quotes, not ['depth']"),
         (("depths = [8, 14]", "depths = 8"), "number 1: depths: must be a list of whole numbers"),
         (("depths = [8, 14]", "dephts = [8]"), "number 1: dephts: there is no such key (did you mean 'depths'?)"),
         (('name = "my-course"', 'nme = "my-course"'), "nme: there is no such key (did you mean 'name'?)"),
@@ -130,6 +131,6 @@ def test_a_mistake_is_named_by_study_and_key(tmp_path: Path, change: tuple[str, 
     assert change[0] in MINE
     path.write_text(MINE.replace(*change, 1))
     with pytest.raises(ResLabError) as caught:
-        read_plan(path, Given())
+        read_plan(path, Options())
     assert said in str(caught.value)
     assert str(path) in str(caught.value)

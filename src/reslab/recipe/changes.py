@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from numbers import Real
 
 from reslab.datasets import images_used, known
 from reslab.errors import ResLabError
@@ -25,8 +26,8 @@ def stretch(recipe: Recipe, epochs: float) -> Recipe:
     Drops are rounded to whole epochs, halves upwards (82 epochs of 81/122 in 164 give 41/61), unless that
     would put both at one place or one at an end, as in trainings of two or three epochs.
     """
-    if not epochs > 0 or not math.isfinite(epochs):
-        raise ResLabError(f"epochs must be above 0 and finite, not {epochs!r}")
+    if isinstance(epochs, bool) or not isinstance(epochs, Real) or not 0 < epochs < math.inf:
+        raise ResLabError(f"epochs must be a number above 0 and finite, not {epochs!r}")
     drops = [recipe.first_drop, recipe.second_drop, *([recipe.third_drop] if recipe.third_drop else [])]
     if recipe.schedule_unit == "epochs" and recipe.length == epochs:
         return recipe

@@ -1,21 +1,21 @@
 """From what a user names to a plan: questions of ResLab's own and TOML files, one or several, with what is changed."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from reslab.arguments import check_least
 from reslab.errors import ResLabError
-from reslab.host import default_precision
 from reslab.lab.settings import Settings
 from reslab.recipe import Scalar
 from reslab.session.fitting import MEMORY, Fit, Size, fit, remember, seconds_of
 from reslab.session.planning import choose_jobs
 from reslab.session.progress import Tell
 from reslab.session.work import Session
-from reslab.studies.catalogue import alone, ask_all
+from reslab.studies.catalogue import ask_all
 from reslab.studies.custom import study_of
-from reslab.studies.plans import Given, read_plan
+from reslab.studies.plans import alone
 from reslab.studies.study import Options, Plan, Study
 
 
@@ -40,43 +40,18 @@ def ask(
     if not questions:
         raise ResLabError("name a study, as in depth; `reslab run --help` lists them")
     check_least("seeds", seeds, 1)
-    chosen = precision or default_precision(device)
-    plan = _asked(questions, preset, datasets, depths, epochs, seeds, precision, chosen, recipe or {})
-    for name, value in (recipe or {}).items():
-        without = {other: one for other, one in (recipe or {}).items() if other != name}
-        rest = _asked(questions, preset, datasets, depths, epochs, seeds, precision, chosen, without)
+    fields = tuple((recipe or {}).items())
+    options = Options(preset, datasets, depths, epochs, seeds, precision, fields, device)
+    plan = _asked(questions, options)
+    for name, value in fields:
+        rest = _asked(questions, replace(options, recipe=tuple(one for one in fields if one[0] != name)))
         if rest.runs() == plan.runs() and any(getattr(run.recipe, name) != value for run in plan.runs()):
             raise ResLabError(f"{name} has no effect on {plan.name}, which sets it itself; leave it out")
     return plan
 
 
-def _asked(
-    questions: Sequence[str | Path],
-    preset: str | None,
-    datasets: tuple[str, ...] | None,
-    depths: tuple[int, ...] | None,
-    epochs: float | None,
-    seeds: int | None,
-    precision: str | None,
-    chosen: str,
-    recipe: Mapping[str, Scalar],
-) -> Plan:
-    fields = tuple(recipe.items())
-    given = Given(preset, datasets, depths, epochs, seeds, precision, chosen, fields)
-    defaults = Options(precision=chosen)
-    options = Options(
-        preset=preset or defaults.preset,
-        datasets=datasets,
-        depths=depths,
-        epochs=epochs,
-        seeds=seeds or defaults.seeds,
-        precision=chosen,
-        recipe=fields,
-    )
-    plans = [
-        read_plan(Path(one), given) if str(one).endswith(".toml") else ask_all(str(one), options) for one in questions
-    ]
-    return joined(plans)
+def _asked(questions: Sequence[str | Path], options: Options) -> Plan:
+    return joined([ask_all(one, options) for one in questions])
 
 
 def ask_fitting(
@@ -143,7 +118,7 @@ def asked_grid(
     content |= {
         key: value for key, value in (("preset", preset), ("epochs", epochs), ("seeds", seeds)) if value is not None
     }
-    return alone(study_of(content, datasets, precision, default_precision(device)))
+    return alone(study_of(content, Options(datasets=datasets, precision=precision, device=device)))
 
 
 def joined(plans: Sequence[Plan]) -> Plan:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reslab.errors import ResLabError, nearest
-from reslab.studies.plans import ASSIGNMENT, Given, read_plan
+from reslab.studies.plans import ASSIGNMENT, alone, read_plan
 from reslab.studies.question import Chapter
 from reslab.studies.questions import QUESTIONS, own
 from reslab.studies.study import OTHERS, Options, Plan, Study
@@ -39,35 +39,23 @@ def ask(name: str, options: Options) -> Study:
     if name in PLANS:
         raise ResLabError(f"{name} is several studies; ask for all of them, or for one: {', '.join(QUESTIONS)}")
     if name not in QUESTIONS:
-        raise ResLabError(f"there is no study {name!r}{nearest(name, names())}; {_known()}, or a TOML file")
+        raise ResLabError(
+            f"there is no study {name!r}{nearest(name, names())}; the studies are {', '.join(names())}, or a TOML file"
+        )
     return QUESTIONS[name].ask(options)
 
 
-def ask_all(name: str, options: Options) -> Plan:
-    """Return the plan of this name, or the study of this name as a plan of one; an unknown one raises `ResLabError`."""
-    if name not in PLANS:
-        return alone(ask(name, options))
-    given = Given(
-        preset=options.preset,
-        datasets=options.datasets,
-        depths=options.depths,
-        epochs=options.epochs,
-        seeds=options.seeds,
-        precision=options.precision,
-        recipe=options.recipe,
-    )
-    return read_plan(PLANS[name], given)
+def ask_all(question: str | Path, options: Options) -> Plan:
+    """Return the plan of a TOML file or of this name, or the study of this name as a plan of one.
 
-
-def alone(study: Study) -> Plan:
-    """Return a plan of one study."""
-    return Plan(study.name, study.title, (study,))
+    Raises `ResLabError` for an unknown name, and as `read_plan` does.
+    """
+    if str(question).endswith(".toml"):
+        return read_plan(Path(question), options)
+    name = str(question)
+    return read_plan(PLANS[name], options) if name in PLANS else alone(ask(name, options))
 
 
 def names() -> list[str]:
     """Return the names of all studies and plans."""
     return [*QUESTIONS, *PLANS]
-
-
-def _known() -> str:
-    return f"the studies are {', '.join(names())}"

@@ -5,161 +5,102 @@ variants.
 """
 
 import itertools
-from collections.abc import Collection, Mapping
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from reslab.errors import ResLabError, nearest
 from reslab.exhibits.wording import network_name
-from reslab.files import read_toml
-from reslab.own_code import within
+from reslab.host import default_precision
 from reslab.presets import PRESETS, preset_recipe
 from reslab.recipe import CHOICES, Recipe, Scalar, check_plays_a_part, stretch, vary, written_fields
 from reslab.studies.labels import factor
 from reslab.studies.questions import QUESTIONS
 from reslab.studies.questions.own import CUSTOM
-from reslab.studies.study import NAME, Study, Variant
+from reslab.studies.study import PRESET, SEEDS, Options, Study, Variant
 
-_TEXTS = ("name", "title", "question", "expectation")
-_BASE: dict[str, Scalar] = {"preset": "assignment", "dataset": "cifar10", "depth": 20}
-_KEYS = (*_TEXTS, *_BASE, "epochs", "seeds", "recipe", "vary", "variants")
-_FILES = ("network", "dataset")
-"""What may name a function in a file, by its place beside the TOML file."""
+Table = Mapping[str, Any]
+
+_BASE: dict[str, Scalar] = {"preset": PRESET, "dataset": "cifar10", "depth": 20}
+_KEYS = ("name", "title", "question", "expectation", *_BASE, "epochs", "seeds", "answers", "recipe", "vary", "variants")
 _VARIED = tuple(dict.fromkeys(("preset", "epochs", *written_fields())))
 
 
-def read_placed(path: Path) -> dict[str, Any]:
-    """Return what is in a TOML file, the files that it names found from its folder; raises as `read_toml` does."""
-    placed: dict[str, Any] = _placed(read_toml(path), path.parent)
-    return placed
+def study_of(content: Table, options: Options) -> Study:
+    """Return the study that a file asks; data sets, epochs, seeds, precision and recipe of the options come first.
 
-
-def _placed(content: Any, folder: Path) -> Any:
-    """Return what is in a file of this folder, the files that it names found from there."""
-    if isinstance(content, list):
-        return [_placed(one, folder) for one in content]
-    if not isinstance(content, dict):
-        return content
-    placed = {}
-    for key, value in content.items():
-        listed = value if isinstance(value, list) else [value]
-        if key in _FILES and all(isinstance(one, str) for one in listed):
-            found = [within(one, folder) for one in listed]
-            placed[key] = found if isinstance(value, list) else found[0]
-        else:
-            placed[key] = _placed(value, folder)
-    return placed
-
-
-def study_of(
-    content: Mapping[str, Any],
-    datasets: tuple[str, ...] | None,
-    precision: str | None,
-    default_precision: str,
-    recipe: Mapping[str, Scalar] | None = None,
-) -> Study:
-    """Return the study that a file asks; data sets, precision and fields of the `recipe` take the place of its own.
-
-    `default_precision` is that of a file that names none.  Raises `ResLabError` with the key and the allowed values.
+    Raises `ResLabError` with the key and the allowed values.
     """
     check_keys("", content, _KEYS)
-    texts = {key: text(content, key) for key in _TEXTS}
-    name = texts["name"]
-    if not NAME.fullmatch(name):
-        raise ResLabError(
-            f"name: needed, of small letters, digits and hyphens, as in wide-batches; not {content.get('name')!r}"
-        )
+    name = text(content, "name")
     if name in (*QUESTIONS, "other-runs"):
         raise ResLabError(f"name: {name!r} is one of ResLab's own; choose another")
     base = {**_BASE, **{key: content[key] for key in (*_BASE, "epochs") if key in content}}
-    fixed = _table(content, "recipe")
+    fixed, grid = _table(content, "recipe"), _grid(content)
     check_keys("[recipe] ", fixed, written_fields(), "field")
-    fixed |= recipe or {}
-    if precision is not None:
-        fixed["precision"] = precision
-    fixed.setdefault("precision", default_precision)
-    grid = grid_of(content)
-    if datasets is not None:
-        grid = (
-            {**grid, "dataset": list(datasets)}
-            if len(datasets) > 1
-            else {k: v for k, v in grid.items() if k != "dataset"}
-        )
-        base |= {"dataset": datasets[0]}
+    fixed |= options.recipe
+    if options.epochs is not None:
+        base["epochs"] = options.epochs
+    if options.precision is not None or "precision" not in fixed:
+        fixed["precision"] = options.precision or default_precision(options.device)
+    if options.datasets is not None:
+        base["dataset"] = options.datasets[0]
         fixed.pop("dataset", None)
+        if len(options.datasets) > 1:
+            grid["dataset"] = list(options.datasets)
+        else:
+            grid.pop("dataset", None)
     variants = tuple(_variants(base, fixed, grid, _listed(content)))
     varied = (key for variant in variants for key, _ in variant.factors)
     check_plays_a_part([variant.recipe for variant in variants], dict.fromkeys([*fixed, *varied]))
     return Study(
         name=name,
-        title=texts["title"] or name,
-        question=texts["question"],
-        expectation=texts["expectation"],
+        title=text(content, "title") or name,
+        question=text(content, "question"),
+        expectation=text(content, "expectation"),
         variants=variants,
-        seeds=_seeds(content.get("seeds", 3)),
+        seeds=_seeds(options.seeds or content.get("seeds", SEEDS)),
         kind=CUSTOM,
+        answers=answered(content),
     )
 
 
 def _variants(
-    base: Mapping[str, Any],
-    fixed: Mapping[str, Any],
-    grid: Mapping[str, list[Any]],
-    listed: list[tuple[str, dict[str, Any]]],
+    base: Table, fixed: Table, grid: Mapping[str, list[Any]], listed: Sequence[tuple[str, Table]]
 ) -> list[Variant]:
+    """Return each of the listed variants, (label, fields), with each combination of the grid."""
     variants = []
     for label, own in listed:
         for values in itertools.product(*grid.values()):
             combination = dict(zip(grid, values, strict=True))
-            for key in combination:
-                if key in own:
-                    raise ResLabError(f"[[variants]] {label!r}: {key} is in [vary] too; keep it in one of them")
+            if twice := [key for key in combination if key in own]:
+                raise ResLabError(f"[[variants]] {label!r}: {twice[0]} is in [vary] too; keep it in one of them")
             factors = {**own, **combination}
             where = f"[[variants]] {label!r}" if own else "[vary]" if combination else "[recipe]"
             try:
                 recipe = _recipe({**base, **fixed, **factors})
             except ResLabError as error:
-                raise ResLabError(f"{_place(error, where, base, fixed, factors)}: {error}") from None
-            words = ", ".join(
-                [
-                    *([label] if label else []),
-                    *(
-                        network_name(recipe) if key == "network" else factor(key, value)
-                        for key, value in combination.items()
-                    ),
-                ]
-            )
-            variants.append(Variant(words or "as the recipe", recipe, tuple(factors.items())))
+                places = {key: key for key in base} | dict.fromkeys(fixed, "[recipe]") | dict.fromkeys(factors, where)
+                key = str(error).split(" ", 1)[0]  # what the message is about
+                raise ResLabError(f"{places.get(key, where)}: {error}") from None
+            words = [
+                network_name(recipe) if key == "network" else factor(key, value) for key, value in combination.items()
+            ]
+            name = ", ".join([label, *words] if label else words)
+            variants.append(Variant(name or "as the recipe", recipe, tuple(factors.items())))
     return variants
 
 
-def _recipe(values: Mapping[str, Any]) -> Recipe:
+def _recipe(values: Table) -> Recipe:
     fields = dict(values)
     preset, dataset, depth = fields.pop("preset"), fields.pop("dataset"), fields.pop("depth")
     epochs = fields.pop("epochs", None)
     if not isinstance(preset, str):
         raise ResLabError(f"preset must be text in quotes, one of {', '.join(PRESETS)}; not {preset!r}")
     recipe = preset_recipe(preset, dataset=dataset, depth=depth, family=fields.get("family"))
-    if epochs is not None:
-        if isinstance(epochs, bool) or not isinstance(epochs, int | float):
-            raise ResLabError(f"epochs must be a number above 0, not {epochs!r}")
-        recipe = stretch(recipe, epochs)
-    return vary(recipe, **fields)
+    return vary(recipe if epochs is None else stretch(recipe, epochs), **fields)
 
 
-def _place(
-    error: ResLabError, where: str, base: Mapping[str, Any], fixed: Mapping[str, Any], factors: Mapping[str, Any]
-) -> str:
-    """Return the part of the file that a message about a recipe is about, by the key it begins with."""
-    key = str(error).split(" ", 1)[0]
-    if key in factors:
-        return where
-    if key in fixed:
-        return "[recipe]"
-    return key if key in base else where
-
-
-def grid_of(content: Mapping[str, Any]) -> dict[str, list[Any]]:
+def _grid(content: Table) -> dict[str, list[Any]]:
     """Return the grid of a file, [vary]: the values of each field; every combination is a variant."""
     grid = _table(content, "vary")
     check_keys("[vary] ", grid, _VARIED, "field")
@@ -173,15 +114,12 @@ def grid_of(content: Mapping[str, Any]) -> dict[str, list[Any]]:
     return grid
 
 
-def _listed(content: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def _listed(content: Table) -> list[tuple[str, Table]]:
     """Return the listed variants as (label, fields); one without label or fields where none are listed."""
-    listed = content.get("variants", [{}])
-    if not isinstance(listed, list) or not listed or not all(isinstance(own, dict) for own in listed):
-        raise ResLabError("variants: write each as a table under its own [[variants]] line")
     if "variants" not in content:
         return [("", {})]
-    found = []
-    for number, own in enumerate(listed, start=1):
+    found: list[tuple[str, Table]] = []
+    for number, own in enumerate(tables(content, "variants"), start=1):
         label = own.get("label")
         if not isinstance(label, str) or not label.strip():
             raise ResLabError(f"[[variants]] number {number}: label: needed, some text")
@@ -192,9 +130,10 @@ def _listed(content: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _seeds(value: Any) -> tuple[int, ...]:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+    if type(value) is int and value >= 1:
         return tuple(range(value))
-    if isinstance(value, list) and value and all(_is_seed(seed) for seed in value) and len(set(value)) == len(value):
+    listed = isinstance(value, list) and all(type(seed) is int and 0 <= seed < 2**32 for seed in value)
+    if listed and value and len(set(value)) == len(value):
         return tuple(value)
     raise ResLabError(
         "seeds: must be how many (1 or more) or a list of different whole numbers from 0, as in [0, 1, 7]; "
@@ -202,11 +141,15 @@ def _seeds(value: Any) -> tuple[int, ...]:
     )
 
 
-def _is_seed(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**32
+def answered(content: Table) -> bool:
+    """Return whether the report answers, or leaves that to its reader."""
+    value = content.get("answers", True)
+    if not isinstance(value, bool):
+        raise ResLabError(f"answers: must be true or false, not {value!r}")
+    return value
 
 
-def text(content: Mapping[str, Any], key: str) -> str:
+def text(content: Table, key: str) -> str:
     """Return a text of the file, "" where there is none."""
     value = content.get(key, "")
     if not isinstance(value, str):
@@ -214,14 +157,22 @@ def text(content: Mapping[str, Any], key: str) -> str:
     return value.strip()
 
 
-def _table(content: Mapping[str, Any], key: str) -> dict[str, Any]:
+def tables(content: Table, key: str) -> list[Table]:
+    """Return the tables that a file lists under lines [[key]], one or more."""
+    value = content[key]
+    if not isinstance(value, list) or not value or not all(isinstance(one, dict) for one in value):
+        raise ResLabError(f"{key}: write each as a table under its own [[{key}]] line")
+    return value
+
+
+def _table(content: Table, key: str) -> dict[str, Any]:
     value = content.get(key, {})
     if not isinstance(value, dict):
         raise ResLabError(f"{key}: must be a table, its fields below a line [{key}]; not {value!r}")
     return dict(value)
 
 
-def check_keys(where: str, table: Mapping[str, Any], known: Collection[str], noun: str = "key") -> None:
+def check_keys(where: str, table: Table, known: Collection[str], noun: str = "key") -> None:
     """Raise `ResLabError` for a key of a table that is none of the known ones; `where` the table stands comes first."""
     for key in table:
         if key not in known:

@@ -6,9 +6,10 @@ from typing import cast
 from reslab.analysis.groups import Group, by_dataset
 from reslab.errors import ResLabError
 from reslab.exhibits.wording import Label, dataset_name, network_name
+from reslab.host import default_precision
 from reslab.presets import PRESETS, preset_recipe
 from reslab.recipe import IMAGENET_FAMILIES, Recipe, Scalar, stretch, vary
-from reslab.studies.study import Options, Study, Variant
+from reslab.studies.study import PRESET, SEEDS, Options, Study, Variant
 from reslab.studies.words import words_of
 
 TEN, HUNDRED = "cifar10", "cifar100"
@@ -25,9 +26,9 @@ def base_recipe(options: Options, dataset: str, depth: int, family: str | None =
         family = cast(str | None, changes.get("family"))
     else:  # the study's own factor
         changes.pop("family", None)
-    recipe = preset_recipe(options.preset, dataset=dataset, depth=depth, family=family)
+    recipe = preset_recipe(options.preset or PRESET, dataset=dataset, depth=depth, family=family)
     recipe = recipe if options.epochs is None else stretch(recipe, options.epochs)
-    return vary(recipe, precision=options.precision, **changes)
+    return vary(recipe, precision=options.precision or default_precision(options.device), **changes)
 
 
 def bases(options: Options, depths: Sequence[int]) -> list[Recipe]:
@@ -35,7 +36,7 @@ def bases(options: Options, depths: Sequence[int]) -> list[Recipe]:
 
     Raises `ResLabError` where the preset is of ImageNet's networks, which have other depths and other images.
     """
-    preset = PRESETS.get(options.preset)
+    preset = PRESETS.get(options.preset or PRESET)
     if preset is not None and preset.recipe.family in IMAGENET_FAMILIES and not (options.depths and options.datasets):
         raise ResLabError(
             f"the preset {options.preset} is of ImageNet's networks: say which, as in --depths 18,34, and on which "
@@ -109,7 +110,7 @@ def study_of(
         question=words("question", **values),
         expectation=words("expectation", **values),
         variants=variants(asked),
-        seeds=tuple(range(options.seeds)),
+        seeds=tuple(range(options.seeds or SEEDS)),
         kind=name,
         diagnostics=diagnostics,
         diagnostics_during=diagnostics_during,

@@ -1,150 +1,126 @@
 """Plans in TOML: several studies in one file, as the assignment is (`assignment.toml`), or one of the user's own."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from reslab.errors import ResLabError, nearest
-from reslab.host import default_precision
-from reslab.recipe import Scalar
-from reslab.studies import custom
+from reslab.files import read_toml
+from reslab.own_code import within
+from reslab.studies.custom import Table, answered, check_keys, study_of, tables, text
 from reslab.studies.questions import QUESTIONS
-from reslab.studies.study import NAME, Options, Plan, Study
+from reslab.studies.study import SEEDS, Options, Plan, Study, checked_name
 
 ASSIGNMENT = Path(__file__).with_name("assignment.toml")
 
-_SHARED = ("preset", "dataset", "epochs", "seeds")
+_SHARED = ("preset", "dataset", "epochs", "seeds", "answers")
 """What may stand above all studies, or in one of them."""
 _WORDS = ("title", "question", "expectation")
-_PLAN = ("name", "title", "answers", *_SHARED, "studies")
-_QUESTION = ("study", "depths", "answers", *_WORDS, *_SHARED)
+_PLAN = ("name", "title", *_SHARED, "studies")
+_QUESTION = ("study", "depths", *_WORDS, *_SHARED)
+_FILES = ("network", "dataset")
+"""What may name a function in a file, by its place beside the TOML file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What a command says of a plan, in place of what the file says; None where it says nothing.
-
-    `depths` stand for those of the plan, in order.  `default_precision` is that of studies that name none, `recipe`
-    are fields of every study's base recipe.
-    """
-
-    preset: str | None = None
-    datasets: tuple[str, ...] | None = None
-    depths: tuple[int, ...] | None = None
-    epochs: float | None = None
-    seeds: int | None = None
-    precision: str | None = None
-    default_precision: str = field(default_factory=default_precision)
-    recipe: tuple[tuple[str, Scalar], ...] = ()
-
-
-def read_plan(path: Path, given: Given) -> Plan:
-    """Read a plan, or a single study of one's own, from a TOML file.
+def read_plan(path: Path, options: Options) -> Plan:
+    """Read a plan, or a single study of one's own, from a TOML file; what the options say comes before the file.
 
     Raises `ResLabError` with the key and the allowed values where something is wrong, or with the line where the file
     is not TOML.
     """
-    content = custom.read_placed(path)
+    content = _placed(read_toml(path), path.parent)
     try:
         if "studies" in content:
-            return _plan(content, given)
-        for flag, value in (("--depths", given.depths), ("--preset", given.preset)):
+            return _plan(content, options)
+        for flag, value in (("--depths", options.depths), ("--preset", options.preset)):
             if value is not None:
                 raise ResLabError(f"{flag} does not work with a study of your own; set it in the file")
-        study = _own(content, {}, given)
+        return alone(study_of(content, options))
     except ResLabError as error:
         raise ResLabError(f"{path}: {error}") from None
-    return Plan(study.name, study.title, (study,))
 
 
 @cache
 def assignment_plan() -> Plan:
     """Return the assignment as it is asked where nothing else is said: its name, its title and its tasks."""
-    return read_plan(ASSIGNMENT, Given(precision="fp32"))  # none of them matters to these, so no machine is asked
+    return read_plan(ASSIGNMENT, Options(precision="fp32"))  # none of them matters to these, so no machine is asked
 
 
-def _plan(content: Mapping[str, Any], given: Given) -> Plan:
-    custom.check_keys("", content, _PLAN)
-    listed = content["studies"]
-    if not isinstance(listed, list) or not listed or not all(isinstance(one, dict) for one in listed):
-        raise ResLabError("studies: write each as a table under its own [[studies]] line")
-    name = content.get("name")
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise ResLabError(f"name: needed, of small letters, digits and hyphens, as in my-course; not {name!r}")
+def alone(study: Study) -> Plan:
+    """Return a plan of one study."""
+    return Plan(study.name, study.title, (study,))
+
+
+def _placed(content: Any, folder: Path, key: str = "") -> Any:
+    """Return what stands in a file of this folder under a key, the files that it names found from there."""
+    if isinstance(content, dict):
+        return {name: _placed(value, folder, name) for name, value in content.items()}
+    if isinstance(content, list):
+        return [_placed(one, folder, key) for one in content]
+    return within(content, folder) if key in _FILES and isinstance(content, str) else content
+
+
+def _plan(content: Table, options: Options) -> Plan:
+    check_keys("", content, _PLAN)
+    name = checked_name(content.get("name"))
+    listed = tables(content, "studies")
     shared = {key: content[key] for key in _SHARED if key in content}
-    places = _places(listed, given)
-    studies = []
+    on_shared = replace(options, datasets=options.datasets or _datasets(shared))
+    places = _places(listed, options)
+    studies: list[Study] = []
     for number, one in enumerate(listed, start=1):
+        said, own = {**shared, **one}, options if "dataset" in one else on_shared
         try:
-            study = _question(one, shared, given, places) if "study" in one else _own(one, shared, given)
+            study = _question(said, own, places) if "study" in one else study_of(said, own)
         except ResLabError as error:
             raise ResLabError(f"[[studies]] number {number}: {error}") from None
-        answers = one.get("answers", content.get("answers", True))
-        if not isinstance(answers, bool):
-            raise ResLabError(f"answers: must be true or false, not {answers!r}")
-        studies.append(replace(study, answers=answers))
-    names = [study.name for study in studies]
-    for twice in (one for one in names if names.count(one) > 1):
-        raise ResLabError(f"studies: {twice!r} is there twice; a plan asks each question once")
-    return Plan(name, custom.text(content, "title") or name, tuple(studies))
+        if any(study.name == other.name for other in studies):
+            raise ResLabError(f"studies: {study.name!r} is there twice; a plan asks each question once")
+        studies.append(study)
+    return Plan(name, text(content, "title") or name, tuple(studies))
 
 
-def _places(listed: Sequence[Mapping[str, Any]], given: Given) -> dict[int, int]:
+def _places(listed: Sequence[Table], options: Options) -> dict[int, int]:
     """Return which depth of the command stands for which of the plan: the first for the first, and so on."""
-    if given.depths is None:
+    if options.depths is None:
         return {}
     own = sorted({depth for one in listed for depth in _depths(one) or ()})
-    return dict(zip(own, sorted(set(given.depths)), strict=False))  # those beyond go where all of the plan's are
+    return dict(zip(own, sorted(set(options.depths)), strict=False))  # those beyond go where all of the plan's are
 
 
-def _question(table: Mapping[str, Any], shared: Mapping[str, Any], given: Given, places: Mapping[int, int]) -> Study:
+def _question(said: Table, options: Options, places: Mapping[int, int]) -> Study:
     """Return one of ResLab's own questions, as the plan has it."""
-    custom.check_keys("", table, _QUESTION)
-    name = table["study"]
+    check_keys("", said, _QUESTION)
+    name = text(said, "study")
     if name not in QUESTIONS:
-        close = nearest(str(name), list(QUESTIONS))
-        raise ResLabError(f"study: there is no question {name!r}{close}; there are {', '.join(QUESTIONS)}")
-    said = {**shared, **table}
-    depths = _depths(table)
-    if given.depths is not None:
-        asked = tuple(sorted(set(given.depths)))
+        raise ResLabError(
+            f"study: there is no question {name!r}{nearest(name, list(QUESTIONS))}; there are {', '.join(QUESTIONS)}"
+        )
+    depths = _depths(said)
+    if options.depths is not None:
+        asked = tuple(sorted(set(options.depths)))
         standing = tuple(places[depth] for depth in depths or () if depth in places)
         depths = asked if set(places.values()) <= set(standing) else standing or asked[:1]
-    seeds = given.seeds if given.seeds is not None else said.get("seeds", Options().seeds)
-    if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
+    seeds = options.seeds or said.get("seeds", SEEDS)
+    if type(seeds) is not int or seeds < 1:
         raise ResLabError(f"seeds: must be how many, 1 or more, for one of ResLab's questions; not {seeds!r}")
-    epochs = given.epochs if given.epochs is not None else said.get("epochs")
-    if epochs is not None and (isinstance(epochs, bool) or not isinstance(epochs, int | float)):
-        raise ResLabError(f"epochs: must be a number above 0, not {epochs!r}")
     study = QUESTIONS[name].ask(
-        Options(
-            preset=given.preset or custom.text(said, "preset") or Options().preset,
-            datasets=given.datasets or _datasets(said),
+        replace(
+            options,
+            preset=options.preset or text(said, "preset") or None,
+            datasets=options.datasets or _datasets(said),
             depths=depths,
-            epochs=epochs,
+            epochs=said.get("epochs") if options.epochs is None else options.epochs,
             seeds=seeds,
-            precision=given.precision or given.default_precision,
-            recipe=given.recipe,
         )
     )
-    words = {key: text for key in _WORDS if (text := custom.text(table, key))}
-    return replace(study, **words)  # type: ignore[arg-type]
+    words: dict[str, Any] = {key: own for key in _WORDS if (own := text(said, key))}
+    return replace(study, answers=answered(said), **words)
 
 
-def _own(table: Mapping[str, Any], shared: Mapping[str, Any], given: Given) -> Study:
-    """Return a study of the user's own."""
-    said = {**{key: value for key, value in shared.items() if key != "dataset"}, **table}
-    said.pop("answers", None)
-    said |= {key: value for key, value in (("epochs", given.epochs), ("seeds", given.seeds)) if value is not None}
-    datasets = given.datasets
-    if datasets is None and "dataset" not in table and "dataset" in shared:
-        datasets = _datasets(shared)
-    return custom.study_of(said, datasets, given.precision, given.default_precision, dict(given.recipe))
-
-
-def _depths(table: Mapping[str, Any]) -> tuple[int, ...] | None:
+def _depths(table: Table) -> tuple[int, ...] | None:
     value = table.get("depths")
     if value is None:
         return None
@@ -153,8 +129,8 @@ def _depths(table: Mapping[str, Any]) -> tuple[int, ...] | None:
     return tuple(value)
 
 
-def _datasets(said: Mapping[str, Any]) -> tuple[str, ...] | None:
-    value = said.get("dataset")
+def _datasets(table: Table) -> tuple[str, ...] | None:
+    value = table.get("dataset")
     if value is None:
         return None
     listed = [value] if isinstance(value, str) else value

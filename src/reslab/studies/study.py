@@ -2,36 +2,36 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Self
 
 from reslab.analysis.groups import Group, gather, on_same_images
 from reslab.analysis.tidy import Tables
 from reslab.errors import ResLabError
-from reslab.host import default_precision
 from reslab.recipe import Recipe, Run, Scalar, vary
-
-NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-"""What a study may be called: it names a file and a place in the report."""
-
 
 OTHERS = "others"
 """The kind of what is no question but a gathering: runs of no study, each variant on images of its own."""
 
+PRESET, SEEDS = "assignment", 3
+"""The recipe that studies start from, and how many seeds they have, where nothing else is said."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a user may change about a study that ResLab brings; None means what the study itself proposes."""
+    """What a user says of a study or a plan, in place of what it says itself; None where nothing is said."""
 
-    preset: str = "assignment"
+    preset: str | None = None
     datasets: tuple[str, ...] | None = None
     depths: tuple[int, ...] | None = None
+    """Of a plan, they stand for its depths, in order."""
     epochs: float | None = None
-    seeds: int = 3
-    precision: str = field(default_factory=default_precision)
-    """That of the machine where nothing else is said: see `reslab.host.default_precision`."""
+    seeds: int | None = None
+    precision: str | None = None
+    """Where none is given or written, it is that of the device: see `reslab.host.default_precision`."""
     recipe: tuple[tuple[str, Scalar], ...] = ()
     """Fields of the base recipe that are other than the preset's."""
+    device: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +70,7 @@ class Study:
     """Whether the report answers, or leaves that to its reader, as a handout does."""
 
     def __post_init__(self) -> None:
-        if not NAME.fullmatch(self.name):
-            raise ResLabError(
-                f"a study's name is made of small letters, digits and hyphens, as in wide-batches; not {self.name!r}"
-            )
+        checked_name(self.name)
         if not self.variants:
             raise ResLabError(f"the study {self.name} has no variants")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
@@ -88,16 +85,7 @@ class Study:
 
     def runs(self) -> tuple[Run, ...]:
         """Return each run once, one seed of everything before the second seed of anything."""
-        return _seed_by_seed([(variant.recipe, self.seeds_of(variant)) for variant in self.variants])
-
-    def on_images(self, images: Mapping[str, str]) -> Self:
-        """Return the study on these images, by the data sets whose names do not tell them (see `Recipe.images`)."""
-        return self.with_recipes(lambda recipe: vary(recipe, images=images.get(recipe.dataset, recipe.images)))
-
-    def with_recipes(self, changed: Callable[[Recipe], Recipe]) -> Self:
-        """Return the study with each variant's recipe changed."""
-        variants = [replace(variant, recipe=changed(variant.recipe)) for variant in self.variants]
-        return replace(self, variants=tuple(variants))
+        return _seed_by_seed([self])
 
     def seeds_of(self, variant: Variant) -> tuple[int, ...]:
         """Return the seeds of a variant: its own or the study's."""
@@ -119,17 +107,19 @@ class Plan:
 
     def runs(self) -> tuple[Run, ...]:
         """Return each run once, one seed of everything before the second seed of anything."""
-        return _seed_by_seed(
-            [(variant.recipe, study.seeds_of(variant)) for study in self.studies for variant in study.variants]
-        )
+        return _seed_by_seed(self.studies)
 
     def on_images(self, images: Mapping[str, str]) -> Self:
-        """Return the plan on these images, as `Study.on_images` does."""
-        return replace(self, studies=tuple(study.on_images(images) for study in self.studies))
+        """Return the plan on these images, by the data sets whose names do not tell them (see `Recipe.images`)."""
+        return self.with_recipes(lambda recipe: vary(recipe, images=images.get(recipe.dataset, recipe.images)))
 
     def with_recipes(self, changed: Callable[[Recipe], Recipe]) -> Self:
         """Return the plan with each variant's recipe changed."""
-        return replace(self, studies=tuple(study.with_recipes(changed) for study in self.studies))
+        studies = [
+            replace(study, variants=tuple(replace(one, recipe=changed(one.recipe)) for one in study.variants))
+            for study in self.studies
+        ]
+        return replace(self, studies=tuple(studies))
 
     @property
     def num_shared(self) -> int:
@@ -137,7 +127,15 @@ class Plan:
         return sum(len(study.runs()) for study in self.studies) - len(self.runs())
 
 
-def _seed_by_seed(asked: Sequence[tuple[Recipe, tuple[int, ...]]]) -> tuple[Run, ...]:
+def checked_name(name: object) -> str:
+    """Return the name of a study or plan, of a file and a place in the report; anything else raises `ResLabError`."""
+    if isinstance(name, str) and re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", name):
+        return name
+    raise ResLabError(f"name: needed, of small letters, digits and hyphens, as in wide-batches; not {name!r}")
+
+
+def _seed_by_seed(studies: Sequence[Study]) -> tuple[Run, ...]:
+    asked = [(variant.recipe, study.seeds_of(variant)) for study in studies for variant in study.variants]
     rounds = max(len(seeds) for _, seeds in asked)
     runs = [Run(recipe, seeds[place]) for place in range(rounds) for recipe, seeds in asked if place < len(seeds)]
     return tuple(dict.fromkeys(runs))

@@ -14,7 +14,7 @@ from reslab.studies.designs import bases, labelled, of_factor, study_of, where, 
 from reslab.studies.findings import Findings
 from reslab.studies.question import Chapter, Question
 from reslab.studies.reasons import untested
-from reslab.studies.study import Options, Study
+from reslab.studies.study import PRESET, Options, Study
 from reslab.studies.words import Words
 
 DEPTHS = (20,)
@@ -30,11 +30,11 @@ UNSTATED = "left open by the paper"
 
 def ask(options: Options) -> Study:
     """Return the study of the deviations as the options have it."""
-    asked = []
+    asked, preset = [], options.preset or PRESET
     for base in bases(options, DEPTHS):
-        for label, whose, recipe in ((BASE, options.preset, base), *_changes(base)):
+        for label, whose, recipe in ((BASE, preset, base), *_changes(base)):
             asked.append((labelled([label], recipe), recipe, (*where(base), ("change", label), ("as_in", whose))))
-    return study_of(QUESTION.name, options, asked, preset=options.preset)
+    return study_of(QUESTION.name, options, asked, preset=preset)
 
 
 def _changes(base: Recipe) -> Iterator[tuple[str, str, Recipe]]:
