@@ -40,6 +40,13 @@ class Published:
     train_error: float | None = None
     """Training error, where the table has one."""
 
+    @property
+    def ends(self) -> tuple[float, float] | tuple[None, None]:
+        """One standard deviation on either side of the error where there is one, else its range, else nothing."""
+        if self.standard_deviation is not None:
+            return self.error - self.standard_deviation, self.error + self.standard_deviation
+        return (None, None) if self.low is None or self.high is None else (self.low, self.high)
+
 
 VARYING = ("learning_rate", "epochs", "train_share")
 """The fields that a source's table can vary; none of them is set where it varies the depth only."""

@@ -10,8 +10,7 @@ from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Figure
 from reslab.exhibits.curves import Curves, error_figure, paper_figure
-from reslab.exhibits.factor_figures import by_variant, factor_figure
-from reslab.exhibits.factor_rows import Axis, marks, spread_out
+from reslab.exhibits.factor_figures import Axis, factor_figure, marks
 from reslab.exhibits.style import colours, legend
 from reslab.published import Published
 from reslab.recipe import Run
@@ -20,6 +19,9 @@ from synthetic import Truth, small, three_depths, write_run
 
 def _label(group: Group) -> str:
     return group.label
+
+
+BY_VARIANT = Axis("variant", _label, by_row=True)
 
 
 def _by_depth(key: str, groups: list[Group], known: list[Published]) -> Figure | None:
@@ -38,7 +40,7 @@ def test_figures_are_the_same_each_time(groups: list[Group]) -> None:
             error_figure("test", Curves(groups, _label), "test"),
             paper_figure("together", Curves(groups, _label)),
             _by_depth("final", groups, []),
-            factor_figure("variants", groups, by_variant(_label)),
+            factor_figure("variants", groups, BY_VARIANT),
         ]
         return json.dumps([[dict(panel.specification(400)) for panel in figure.panels] for figure in figures if figure])
 
@@ -92,14 +94,10 @@ def test_seeds_of_equal_error_do_not_hide_each_other(tmp_path: Path) -> None:
     for seed in (0, 1, 2):
         write_run(tmp_path, Run(small(8), seed), Truth(3.0, 1.0))
     groups = [gather(read_tables(tmp_path), "it", small(8), (0, 1, 2))]
-    for figure in (_by_depth("depth", groups, []), factor_figure("variant", groups, by_variant(_label))):
+    for figure in (_by_depth("depth", groups, []), factor_figure("variant", groups, BY_VARIANT)):
         assert figure is not None
         (rows,) = figure.panels[0].datasets.values()
         assert len({(row["error"], row["at"]) for row in rows}) == 4
-
-
-def test_values_close_together_get_lanes_of_their_own() -> None:
-    assert spread_out([1.0, 2.0, 1.05, 2.05, 1.1, 3.0], 0.2) == [0, 0, 1, 1, 2, 0]
 
 
 def test_nothing_run_draws_nothing(tmp_path: Path) -> None:
@@ -107,7 +105,7 @@ def test_nothing_run_draws_nothing(tmp_path: Path) -> None:
     assert error_figure("test", Curves(nothing, _label), "test") is None
     assert paper_figure("together", Curves(nothing, _label)) is None
     assert _by_depth("final", nothing, []) is None
-    assert factor_figure("final", nothing, by_variant(_label)) is None
+    assert factor_figure("final", nothing, BY_VARIANT) is None
 
 
 def test_an_error_of_zero_can_be_drawn_on_a_logarithmic_axis(tmp_path: Path) -> None:
@@ -210,7 +208,7 @@ def test_a_seed_alone_is_one_mark_and_no_mean(tmp_path: Path) -> None:
         write_run(tmp_path, Run(small(depth), 0), Truth(3.0, 1.0))
     tables = read_tables(tmp_path)
     groups = [gather(tables, f"ResNet-{depth}", small(depth), (0,)) for depth in (8, 14)]
-    for figure in (_by_depth("final", groups, []), factor_figure("variants", groups, by_variant(_label))):
+    for figure in (_by_depth("final", groups, []), factor_figure("variants", groups, BY_VARIANT)):
         assert figure is not None
         assert "one seed each." in figure.caption
         (rows,) = figure.panels[0].datasets.values()

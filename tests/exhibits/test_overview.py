@@ -5,7 +5,8 @@ from pathlib import Path
 import altair as alt
 
 from reslab.analysis.groups import Group
-from reslab.exhibits.factor_rows import Mark
+from reslab.analysis.places import Mark
+from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.overview import Strip, overview_figure
 from synthetic import three_depths
 
@@ -17,7 +18,7 @@ def _depth(group: Group) -> str:
 def test_a_study_is_a_panel_with_its_finished_groups_and_what_is_published_there(tmp_path: Path) -> None:
     groups = three_depths(tmp_path)
     marks = [Mark("digits", "8", "Paper", 2.5), Mark("digits", "99", "Paper", 2.5)]
-    strips = [Strip("Depth", groups, _depth, lambda _: "mean", marks), Strip("Again", groups, _depth, _depth)]
+    strips = [Strip("Depth", groups, Axis("", _depth), marks), Strip("Again", groups, Axis("", _depth, _depth))]
     figure = overview_figure("overview", strips)
     assert figure is not None
     assert figure.columns > 2
@@ -31,4 +32,4 @@ def test_a_study_is_a_panel_with_its_finished_groups_and_what_is_published_there
 
 def test_nothing_finished_is_no_sheet(tmp_path: Path) -> None:
     unfinished = three_depths(tmp_path)[1:]
-    assert overview_figure("overview", [Strip("Depth", unfinished, _depth, _depth)]) is None
+    assert overview_figure("overview", [Strip("Depth", unfinished, Axis("", _depth))]) is None

@@ -49,7 +49,7 @@ def curve_rows(named: Named, of_epoch: Callable[[Group], float] | None = None) -
         always = (pl.col("epoch") <= BEGINNING) | pl.col("epoch").is_in(list(marked))
         shown = points.with_row_index("place").filter(always | pl.col("place").is_in(kept)).drop("place")
         for point in shown.iter_rows(named=True):
-            row = {"label": label} | {name: short(value) for name, value in point.items() if value is not None}
+            row: Row = {"label": label} | {name: short(value) for name, value in point.items() if value is not None}
             row |= {"along": short(row["epoch"] * of_epoch(group))} if of_epoch else {}
             rows.append(row | ({"marked": 1} if row["epoch"] in marked else {}))
     return rows
@@ -89,7 +89,8 @@ def telling(groups: Sequence[Group], label: Callable[[Group], str]) -> list[Grou
 
 def largest(row: Row) -> float:
     """Return the larger error of a row, of training or test."""
-    return max(row[reading] for reading in ("train", "test") if reading in row)
+    errors: list[float] = [row[reading] for reading in ("train", "test") if reading in row]
+    return max(errors)
 
 
 def top(rows: Sequence[Row]) -> float:

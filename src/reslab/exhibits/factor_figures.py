@@ -1,23 +1,41 @@
 """Last-epoch error against what a study varies: every seed a dot that no other hides, means, published figures."""
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import altair as alt
 
 from reslab.analysis.groups import Group, by_dataset, datasets_of
+from reslab.analysis.places import Mark, are_wide, error_ends, place_rows
 from reslab.exhibits.blocks import Figure, Panel, Row
-from reslab.exhibits.captions import titled
-from reslab.exhibits.factor_rows import ALONE, MEASURED, SEEDS, Axis, Look, Mark, Reading, error_ends, factor_rows
-from reslab.exhibits.style import HEIGHT, OKABE_ITO, SHAPES, legend, log_y, panel, rows_of, tips, unchecked
-from reslab.exhibits.wording import Label, dataset_name, uncapitalised
+from reslab.exhibits.captions import source_name, titled
+from reslab.exhibits.style import HEIGHT, OKABE_ITO, SHAPES, Looks, log_y, panel, rows_of, tips, unchecked
+from reslab.exhibits.wording import ERRORS, Reading, dataset_name, uncapitalised
+from reslab.published import Published
+
+MEASURED, ALONE = "this study, mean", "this study"
+"""What measured errors are called: means over seeds, or of one seed each."""
+
+SEEDS = "each seed"
 
 ROW = 28
 """Height of one of several variants in pixels, where each has a row."""
 
-LOGARITHMIC_FROM = 6
-"""Times the lowest error that the highest must be for the axis to be logarithmic, so that small ones can be read."""
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """What the study varies, where along it a group stands, and which of several series it belongs to."""
+
+    title: str
+    place: Callable[[Group], str]
+    series: Callable[[Group], str] = lambda _: MEASURED
+    by_row: bool = False
+    """Whether each place has a row, with the errors along it: for names too long to stand side by side."""
+
+
+def marks(beside: Sequence[Published], place: Callable[[Published], str] = lambda one: str(one.depth)) -> list[Mark]:
+    """Return published figures as marks, each at its place; a bar is a published range or standard deviation."""
+    return [Mark(one.dataset, place(one), source_name(one.source), one.error, *one.ends) for one in beside]
 
 
 @unchecked
@@ -35,20 +53,26 @@ def factor_figure(
     done = [group for group in groups if group.has_result]
     if not done:
         return None
+    dots = any(group.num_finished > 1 for group in done)
+    named = {id(group): axis.series(group) for group in done}
+    series = {one: ALONE if name == MEASURED and not dots else name for one, name in named.items()}
     there = {(group.recipe.dataset, axis.place(group)) for group in done}
     shown = [mark for mark in beside if (mark.dataset, mark.place) in there]
-    look = _look(done, axis, shown)
-    parts = [
-        (dataset, reading, *factor_rows(own, look, shown, dataset, reading))
-        for dataset, own in by_dataset(done)
-        for reading in readings
-    ]
-    look = replace(look, logarithmic=not axis.by_row and _is_wide([rows for *_, rows in parts]))
+    sources = list(dict.fromkeys(mark.source for mark in shown))
+    looks = _looks(list(dict.fromkeys(series.values())), sources)
+    parts = []
+    for dataset, own in by_dataset(done):
+        standing = [(axis.place(group), series[id(group)], group) for group in own]
+        for reading in readings:
+            theirs = [mark for mark in shown if mark.dataset == dataset and reading == "test"]
+            rows = place_rows(standing, theirs, looks.labels, f"{reading}_error", seeds=SEEDS, by_row=axis.by_row)
+            parts.append((dataset, reading, rows))
+    logarithmic = not axis.by_row and are_wide([rows for *_, rows in parts])
     panels = []
-    for dataset, reading, lanes, rows in parts:
+    for dataset, reading, rows in parts:
         which = f", {'test' if reading == 'test' else 'training'}" if len(readings) > 1 else ""
-        title = f"{dataset_name(dataset)}{which}"
-        panels.append(_panel(f"{key}/{dataset}/{reading}", title, reading, lanes, rows, look))
+        name, title = f"{key}/{dataset}/{reading}", f"{dataset_name(dataset)}{which}"
+        panels.append(_panel(name, title, reading, rows, axis, looks, logarithmic=logarithmic))
     words = titled(
         "final",
         readings=readings,
@@ -56,56 +80,43 @@ def factor_figure(
         by_row=axis.by_row,
         datasets=datasets_of(done),
         seeds=[group.num_finished for group in done],
-        dots=look.dots,
-        sources=look.sources,
+        dots=dots,
+        sources=sources,
     )
     return Figure(key, *words, tuple(panels))
 
 
-def by_variant(label: Label) -> Axis:
-    """Return the axis of variants of any kind, which have a row each."""
-    return Axis("variant", label, by_row=True)
-
-
-def _look(done: Sequence[Group], axis: Axis, shown: Sequence[Mark]) -> Look:
-    dots = any(group.num_finished > 1 for group in done)
-    named = axis.series
-    if not dots:
-        axis = replace(axis, series=lambda group: ALONE if named(group) == MEASURED else named(group))
-    series, sources = dict.fromkeys(map(axis.series, done)), dict.fromkeys(mark.source for mark in shown)
-    return Look(axis, list(series), list(sources), dots)
-
-
-def _panel(name: str, title: str, reading: Reading, lanes: Sequence[str], rows: list[Row], look: Look) -> Panel:
-    colours, shapes = (dict(zip(look.lanes, own, strict=True)) for own in (_colours(look), _shapes(look)))
-    key = legend(lanes) if len(lanes) > 1 else None
-    places = list(dict.fromkeys(row["place"] for row in rows))
-    base = rows_of(name).encode(
-        color=alt.Color("label:N", legend=key, scale=alt.Scale(domain=lanes, range=[colours[lane] for lane in lanes]))
-    )
-    within, height = alt.Scale(domain=[-1, 1]), HEIGHT
-    errors = f"{'Test' if reading == 'test' else 'Training'} error (%)"
-    error: dict[str, Any]
-    bar: dict[str, Any]
-    if look.axis.by_row:
+def _panel(
+    name: str, title: str, reading: Reading, rows: list[Row], axis: Axis, looks: Looks, *, logarithmic: bool
+) -> Panel:
+    used = {row["label"] for row in rows}
+    lanes = [lane for lane in looks.labels if lane in used]
+    colour, shape = looks.colour(lanes), looks.shape(lanes)
+    if len(lanes) == 1:
+        colour, shape = colour.legend(None), shape.legend(None)
+    places, within = list(dict.fromkeys(row["place"] for row in rows)), alt.Scale(domain=[-1, 1])
+    base, height = rows_of(name).encode(color=colour), HEIGHT
+    if axis.by_row:
+        height = max(120, ROW * len(places))
         room = min(260, 7.5 * max(map(len, places)))  # for fonts wider than the one measured with
-        rows_axis = alt.Axis(labelLimit=260, minExtent=room, grid=True)
-        base = base.encode(
-            y=alt.Y("place:N", title=None, sort=places, axis=rows_axis), yOffset=alt.YOffset("at:Q", scale=within)
+        down = alt.Y("place:N", title=None, sort=places, axis=alt.Axis(labelLimit=260, minExtent=room, grid=True))
+        base = base.encode(y=down, yOffset=alt.YOffset("at:Q", scale=within))
+        far, from_far = (
+            alt.X(f"{field}:Q", title=ERRORS[reading], scale=_around(rows, 1.0), axis=alt.Axis(tickCount=5))
+            for field in ("error", "low")
         )
-        scale, axis, height = _around(rows, 1.0), alt.Axis(tickCount=5), max(120, ROW * len(places))
-        error = {"x": alt.X("error:Q", title=errors, scale=scale, axis=axis)}
-        bar = {"x": alt.X("low:Q", title=errors, scale=scale, axis=axis), "x2": alt.X2("high:Q")}
+        points, bars = base.encode(x=far), base.encode(x=from_far, x2=alt.X2("high:Q"))
     else:
-        x = alt.X("place:N", title=look.axis.title, sort=places).axis(labelAngle=0, grid=False)
-        base = base.encode(x=x, xOffset=alt.XOffset("at:Q", scale=within))
-        error = {"y": _error_axis("error", errors, rows, look)}
-        bar = {"y": _error_axis("low", errors, rows, look), "y2": alt.Y2("high:Q")}
-    bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.6).encode(**bar)
-    shape = alt.Shape("label:N", legend=key, scale=alt.Scale(domain=lanes, range=[shapes[lane] for lane in lanes]))
+        across = alt.X("place:N", title=axis.title, sort=places).axis(labelAngle=0, grid=False)
+        base = base.encode(x=across, xOffset=alt.XOffset("at:Q", scale=within))
+        up, from_up = (_error_axis(field, reading, rows, logarithmic) for field in ("error", "low"))
+        points, bars = base.encode(y=up), base.encode(y=from_up, y2=alt.Y2("high:Q"))
     size = alt.SizeValue(100, condition={"test": f"datum.label == '{SEEDS}'", "value": 34})
-    points = base.mark_point(filled=True, opacity=1).encode(**error, shape=shape, size=size, tooltip=_TIPS)
-    return panel(title, [bars, points], {name: rows}, height)
+    layers = [
+        bars.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.6),
+        points.mark_point(filled=True, opacity=1).encode(shape=shape, size=size, tooltip=_TIPS),
+    ]
+    return panel(title, layers, {name: rows}, height)
 
 
 _TIPS = tips(
@@ -121,17 +132,10 @@ _TIPS = tips(
 )
 
 
-def _is_wide(panels: Sequence[Sequence[Row]]) -> bool:
-    """Return whether all panels are logarithmic: errors differ many times in one of them, and none is nearly zero."""
-    ends = [(*error_ends(rows), min(row["error"] for row in rows)) for rows in panels]
-    wide = any(high > LOGARITHMIC_FROM * lowest for _, high, lowest in ends)
-    return wide and all(lowest > 0 and low > 0.2 * lowest for low, _, lowest in ends)
-
-
-def _error_axis(field: str, title: str, rows: Sequence[Row], look: Look) -> alt.Y:
-    if look.logarithmic:
-        return log_y(field, title, error_ends(rows), room=1.03)
-    return alt.Y(f"{field}:Q", title=title, scale=_around(rows, 0.2 if title.startswith("Training") else 1.0))
+def _error_axis(field: str, reading: Reading, rows: Sequence[Row], logarithmic: bool) -> alt.Y:
+    if logarithmic:
+        return log_y(field, ERRORS[reading], error_ends(rows), room=1.03)
+    return alt.Y(f"{field}:Q", title=ERRORS[reading], scale=_around(rows, 0.2 if reading == "train" else 1.0))
 
 
 def _around(rows: Sequence[Row], least: float) -> alt.Scale:
@@ -141,14 +145,12 @@ def _around(rows: Sequence[Row], least: float) -> alt.Scale:
     return alt.Scale(domain=[max(0, low - margin), high + margin], nice=True, zero=False)
 
 
-def _colours(look: Look) -> list[str]:
-    """Return a colour for each series, grey for the seeds, and other colours for what was published."""
+def _looks(series: Sequence[str], sources: Sequence[str]) -> Looks:
+    """Return how all is told apart: the series, the seeds as grey circles, and what was published."""
     orange, blue, *rest, grey = OKABE_ITO
-    series, sources, palette = len(look.series), len(look.sources), [blue, orange, *rest, *rest] * 2
-    return [*palette[:series], grey, *palette[series : series + sources]]
-
-
-def _shapes(look: Look) -> list[str]:
-    """Return circles for the seeds, and a shape for each series and each source."""
-    series, sources = len(look.series), len(look.sources)
-    return [*(SHAPES * 2)[:series], "circle", *(SHAPES * 2)[series : series + sources]]
+    colours, shapes, first, last = [blue, orange, *rest, *rest] * 2, SHAPES * 2, len(series), len(series) + len(sources)
+    return Looks(
+        [*series, SEEDS, *sources],
+        [*colours[:first], grey, *colours[first:last]],
+        [*shapes[:first], "circle", *shapes[first:last]],
+    )

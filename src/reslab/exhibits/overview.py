@@ -1,14 +1,15 @@
 """Small multiples: the last-epoch error of each study against what it varied, on one sheet."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import altair as alt
 
 from reslab.analysis.groups import Group, by_dataset
+from reslab.analysis.places import Mark, mean_row
 from reslab.exhibits.blocks import Figure, Panel, Row
 from reslab.exhibits.captions import titled
-from reslab.exhibits.factor_rows import Mark, mean_row
+from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.style import OKABE_ITO, panel, rows_of, tips, unchecked
 from reslab.exhibits.wording import dataset_name
 
@@ -24,8 +25,7 @@ class Strip:
 
     title: str
     groups: Sequence[Group]
-    place: Callable[[Group], str]
-    series: Callable[[Group], str]
+    axis: Axis
     beside: Sequence[Mark] = ()
 
 
@@ -42,10 +42,10 @@ def overview_figure(key: str, strips: Sequence[Strip]) -> Figure | None:
 
 
 def _strip_panel(name: str, strip: Strip, dataset: str, groups: Sequence[Group]) -> Panel:
-    places = list(dict.fromkeys(map(strip.place, groups)))
-    series = list(dict.fromkeys(map(strip.series, strip.groups)))
+    places = list(dict.fromkeys(map(strip.axis.place, groups)))
+    series = list(dict.fromkeys(map(strip.axis.series, strip.groups)))
     rows: list[Row] = [
-        {"place": strip.place(group), "series": strip.series(group), **mean_row(group, "test_error")}
+        {"place": strip.axis.place(group), "series": strip.axis.series(group), **mean_row(group, "test_error")}
         for group in groups
     ]
     rows += [

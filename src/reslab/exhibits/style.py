@@ -65,11 +65,6 @@ def colours(count: int, *, ordered: bool = False) -> list[str]:
     return [_between(place) for place in places]
 
 
-def shapes(count: int) -> list[str]:
-    """Return so many shapes, repeating after eight."""
-    return [SHAPES[index % len(SHAPES)] for index in range(count)]
-
-
 def legend(labels: Sequence[str], **more: Any) -> alt.Legend:
     """Return a legend above the plot, with as many columns as its labels leave room for; `more` is as altair has it."""
     longest = max((len(label) for label in labels), default=1)
@@ -124,24 +119,26 @@ def epoch_axis(last: int) -> alt.X:
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """How the series of a figure are told apart, alike in all its panels; `ordered` ones go from dark to light."""
+    """How the series of a figure are told apart, alike in all its panels."""
 
     labels: Sequence[str]
-    """Those of the whole figure."""
-    ordered: bool = False
+    """Those of the whole figure, and what each has."""
+    colours: Sequence[str]
+    shapes: Sequence[str]
 
     @classmethod
     def of(cls, labels: Iterable[str], *, ordered: bool = False) -> "Looks":
-        """Return the looks of these series, each of which may be named several times."""
-        return cls(list(dict.fromkeys(labels)), ordered)
+        """Return the looks of series, each named once or more; `ordered` ones go from dark to light."""
+        every = list(dict.fromkeys(labels))
+        return cls(every, colours(len(every), ordered=ordered), [SHAPES[at % len(SHAPES)] for at in range(len(every))])
 
     def colour(self, labels: Sequence[str]) -> alt.Color:
         """Return the channel of colours for the series of one panel, with its legend."""
-        return alt.Color("label:N", **self._channel(labels, colours(len(self.labels), ordered=self.ordered)))
+        return alt.Color("label:N", **self._channel(labels, self.colours))
 
     def shape(self, labels: Sequence[str]) -> alt.Shape:
         """Return the channel of the marks' shapes for the series of one panel."""
-        return alt.Shape("label:N", **self._channel(labels, shapes(len(self.labels))))
+        return alt.Shape("label:N", **self._channel(labels, self.shapes))
 
     def _channel(self, labels: Sequence[str], every: Sequence[str]) -> dict[str, Any]:
         looks = dict(zip(self.labels, every, strict=True))

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from reslab.analysis.comparisons import compare
 from reslab.analysis.groups import Group, datasets_of, on_dataset
+from reslab.analysis.places import Mark
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Bullets, Figure, Heading, Note, Prose, Table
 from reslab.exhibits.curves import Curves, error_figure, paper_figure
-from reslab.exhibits.factor_figures import by_variant, factor_figure
-from reslab.exhibits.factor_rows import MEASURED, Axis, Mark, marks
+from reslab.exhibits.factor_figures import Axis, factor_figure, marks
 from reslab.exhibits.overview import Strip
 from reslab.exhibits.recipes import recipe_table
 from reslab.exhibits.results import comparison_table, errors_table, further, how_compared
@@ -42,11 +42,8 @@ def answers(found: Findings, chapter: Chapter) -> list[Answer]:
 
 def strip(found: Findings, chapter: Chapter) -> Strip:
     """Return the study's panels of the overview."""
-    axis, title = chapter.axis, varied(chapter)
-    groups = _drawn(found.done, axis)
-    if axis is None:
-        return Strip(title, groups, found.short, lambda _: MEASURED, _marks(found, chapter))
-    return Strip(title, groups, axis.place, axis.series, _marks(found, chapter))
+    axis = chapter.axis or Axis("", found.short)
+    return Strip(varied(chapter), _drawn(found.done, chapter.axis), axis, _marks(found, chapter))
 
 
 def varied(chapter: Chapter) -> str:
@@ -86,7 +83,7 @@ def _results(found: Findings, chapter: Chapter) -> list[Block]:
     axis, shown = chapter.axis, against_published(found, told=chapter.paper_told)
     alone = len(found.groups) == 1 and bool(shown)
     figure = (
-        factor_figure("final", found.groups, by_variant(chapter.label))
+        factor_figure("final", found.groups, Axis("variant", chapter.label, by_row=True))
         if axis is None
         else factor_figure("final", _drawn(found.groups, axis), axis, _marks(found, chapter), chapter.readings)
     )
@@ -146,5 +143,5 @@ def _run(found: Findings, chapter: Chapter) -> list[Block]:
     return [Heading(found.words("headings.run")), table, *not_compared(found.done or found.groups, found.words)]
 
 
-def _marks(found: Findings, chapter: Chapter) -> Sequence[Mark]:
+def _marks(found: Findings, chapter: Chapter) -> list[Mark]:
     return marks(chapter.published.figures(found.done), chapter.published.place)

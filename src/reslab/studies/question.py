@@ -8,9 +8,9 @@ from reslab.analysis.comparable import comparable, comparable_figures, figures_v
 from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Block
 from reslab.exhibits.curves import EPOCHS, Along
-from reslab.exhibits.factor_rows import Axis, Reading
+from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.published_tables import Matches, nothing
-from reslab.exhibits.wording import Label, number
+from reslab.exhibits.wording import Label, Reading, number
 from reslab.published import Published
 from reslab.studies.answers import Answer, by_base
 from reslab.studies.findings import Findings, Groups, Pairs

@@ -8,7 +8,7 @@ from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, by_dataset
 from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.blocks import Block, Heading, Prose
-from reslab.exhibits.factor_rows import Axis
+from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.wording import dataset_name, listing, network_name, number, points, rate
 from reslab.recipe import Recipe, vary
 from reslab.studies.answers import Answer, by_base

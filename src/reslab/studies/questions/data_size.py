@@ -8,7 +8,7 @@ from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, datasets_of
 from reslab.exhibits.blocks import Block, Heading, Prose, table_of
 from reslab.exhibits.curves import IMAGES_SEEN
-from reslab.exhibits.factor_rows import Axis
+from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.wording import dataset_name, settings, whole
 from reslab.recipe import Recipe, vary
 from reslab.studies.answers import by_base

@@ -6,7 +6,7 @@ from itertools import pairwise, product
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, by_dataset
 from reslab.exhibits.blocks import Block, Prose
-from reslab.exhibits.factor_rows import Axis
+from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.wording import dataset_name, listing, network_name
 from reslab.studies.answers import Answer, Effect
 from reslab.studies.designs import BOTH, base_recipe, labelled, study_of, within

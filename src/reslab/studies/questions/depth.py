@@ -8,7 +8,7 @@ from reslab.analysis.comparable import comparable_figures, obstacle
 from reslab.analysis.comparisons import Compared, compare, step
 from reslab.analysis.groups import Group, by_dataset, datasets_of, on_dataset
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
-from reslab.exhibits.factor_rows import MEASURED, Axis
+from reslab.exhibits.factor_figures import MEASURED, Axis
 from reslab.exhibits.sizes import verdict_words
 from reslab.exhibits.wording import dataset_name, listing, network_name, points, spread, whole
 from reslab.published import published

@@ -4,7 +4,7 @@ from reslab.analysis.comparable import epochs_of
 from reslab.analysis.features import TOLERANCE, ending
 from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Block, Heading, Prose, Table, table_of
-from reslab.exhibits.factor_rows import Axis
+from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.recipes import schedule_table
 from reslab.exhibits.wording import listing, network_name, number, points
 from reslab.studies.designs import bases, labelled, lengthened, of_factor, several_depths, study_of, where, with_base

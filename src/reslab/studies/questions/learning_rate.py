@@ -1,6 +1,6 @@
 """What does the learning rate do?  The assignment's section 4: ResNet-20 at a tenth to ten times the base rate."""
 
-from reslab.exhibits.factor_rows import MEASURED, Axis
+from reslab.exhibits.factor_figures import MEASURED, Axis
 from reslab.exhibits.wording import network_name, number
 from reslab.studies.against_published import beside_ranges
 from reslab.studies.designs import (

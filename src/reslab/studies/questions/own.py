@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Column, Table
-from reslab.exhibits.factor_rows import MEASURED, Axis
+from reslab.exhibits.factor_figures import MEASURED, Axis
 from reslab.exhibits.wording import dataset_name, network_name, number, opened
 from reslab.presets import preset_of
 from reslab.published import Published

@@ -7,7 +7,7 @@ from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group
 from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.blocks import Block, Prose
-from reslab.exhibits.factor_rows import Axis
+from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.results import size_table
 from reslab.exhibits.wording import listing, network_name, number
 from reslab.recipe import vary

@@ -1,0 +1,102 @@
+"""Where errors stand at the places of a factor: means, seeds and published figures, none hidden by another (pure)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reslab.analysis.groups import Group
+
+Row = dict[str, Any]
+"""A mark: where it stands, and the error there."""
+
+LOGARITHMIC_FROM = 6
+"""Times the lowest error that the highest must be for an axis to be logarithmic, so that small ones can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A published figure to stand at a place, with its range where it has one."""
+
+    dataset: str
+    place: str
+    source: str
+    error: float
+    low: float | None = None
+    high: float | None = None
+
+
+def place_rows(
+    standing: Sequence[tuple[str, str, Group]],
+    beside: Sequence[Mark],
+    lanes: Sequence[str],
+    column: str,
+    *,
+    seeds: str,
+    by_row: bool,
+) -> list[Row]:
+    """Return a row a mark of one panel; `at` is where in its place it stands, from -1 to 1.
+
+    `standing` are place, lane and group; the lanes stand side by side in the order of `lanes`, in which the sources of
+    what is `beside` are, too.  The rows of a group's single runs are labelled `seeds`, and stand beside their mean.
+    `by_row` says that each place has a row, not a column.
+    """
+    num_places = len({place for place, *_ in standing})
+    used = {lane for _, lane, _ in standing} | {mark.source for mark in beside}
+    used_lanes = [lane for lane in lanes if lane in used]
+    apart = min(0.75, 1.5 / max(1, len(used_lanes)))
+    aside, dot, left = max(0.4 * apart, 0.06 * num_places), 0.045 * num_places, 0.15 * apart  # about 9 and 7 pixels
+    if by_row:
+        aside, dot, left = 0.65, 0.3, 0.35
+    left *= any(group.num_finished > 1 for *_, group in standing)  # for the seeds, which stand beside
+    centre = {lane: apart * (index - (len(used_lanes) - 1) / 2) - left for index, lane in enumerate(used_lanes)}
+    means = [mean_row(group, column) for *_, group in standing]
+    low, high = error_ends(means)
+    reach = 0.025 * max(0.2 if column == "train_error" else 1.0, high - low)
+    rows: list[Row] = []
+    for (place, lane, group), mean in zip(standing, means, strict=True):
+        rows.append({"place": place, "label": lane, "at": round(centre[lane], 3), **mean})
+        finished = group.finished.sort("seed").drop_nulls(column).select("seed", column).rows()
+        finished = finished if len(finished) > 1 else []  # a seed alone is its own mean
+        for (seed, error), shift in zip(finished, spread_out([error for _, error in finished], reach), strict=True):
+            at = round(centre[lane] + aside + dot * shift, 3)
+            rows.append({"place": place, "label": seeds, "at": at, "seed": seed, "error": round(error, 4)})
+    for mark in beside:
+        row = {"place": mark.place, "label": mark.source, "at": round(centre[mark.source], 3), "error": mark.error}
+        rows.append(row if mark.low is None else {**row, "low": mark.low, "high": mark.high})
+    return rows
+
+
+def spread_out(values: Sequence[float], reach: float) -> list[int]:
+    """Return a lane for each value, 0 or more, so that none in one lane are within `reach` of each other."""
+    taken: dict[int, list[float]] = {}
+    lanes = []
+    for value in values:
+        lane = 0
+        while any(abs(value - other) < reach for other in taken.get(lane, ())):
+            lane += 1
+        taken.setdefault(lane, []).append(value)
+        lanes.append(lane)
+    return lanes
+
+
+def mean_row(group: Group, column: str) -> Row:
+    """Return mean, number of seeds, and the ends of the bar of one standard deviation where there is one."""
+    summary = group.last_epoch(column)
+    assert summary.mean is not None
+    row: Row = {"error": round(summary.mean, 4), "n": summary.n}
+    if summary.sd is None:
+        return row
+    return {**row, "low": round(max(0, summary.mean - summary.sd), 4), "high": round(summary.mean + summary.sd, 4)}
+
+
+def error_ends(rows: Sequence[Row]) -> tuple[float, float]:
+    """Return the lowest and the highest of all marks and ends of bars."""
+    values = [row[name] for row in rows for name in ("error", "low", "high") if name in row]
+    return min(values), max(values)
+
+
+def are_wide(panels: Sequence[Sequence[Row]]) -> bool:
+    """Return whether all panels are logarithmic: errors differ many times in one of them, and none is nearly zero."""
+    ends = [(*error_ends(rows), min(row["error"] for row in rows)) for rows in panels]
+    wide = any(high > LOGARITHMIC_FROM * lowest for _, high, lowest in ends)
+    return wide and all(lowest > 0 and low > 0.2 * lowest for low, _, lowest in ends)
