@@ -1,0 +1,130 @@
+"""Whether a notebook's functions and classes are what their cells say: a class may be changed once its cell was run."""
+
+import ast
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+from reslab.errors import ResLabError
+from reslab.own_code import parse
+from reslab.own_running import load_function, modules_of
+from reslab.session.cell_places import AWAIT, FILE, FUTURE, Place, function_of, instead, namespace_of, statements_of
+
+SCALARS = (int, float, complex, str, bytes, bool, type(None), type(...))
+"""Types of the plain values that a file can have as they are."""
+
+
+def check_same(folder: Path, name: str, function: Callable[..., Any], places: Mapping[str, Place]) -> None:
+    """Raise `ResLabError` where what the file defines is not what the notebook has."""
+    reference = parse(f"{FILE}:{name}")
+    assert reference is not None
+    with modules_of(folder):
+        load_function(folder, reference, "num_classes", "seed")
+        written = dict(vars(sys.modules[Path(FILE).stem]))
+    namespace = namespace_of(function) | {name: function}
+    for own, place in places.items():
+        for part in _differing(written[own], namespace[own], own, place):
+            raise ResLabError(
+                f"{part} is not what its cell says: it was changed after the cell was run.  Run the cell again, or "
+                f"{instead(name)}"
+            )
+
+
+def _differing(written: Any, own: Any, name: str, place: Place) -> Iterator[str]:
+    """Yield the name of a part in which a definition of the file is not that of the notebook."""
+    if written is own:
+        return
+    if inspect.isclass(written) and inspect.isclass(own):
+        first, second = (
+            {key: value for key, value in vars(one).items() if key not in _IMPLICIT} for one in (written, own)
+        )
+        for key in sorted(first.keys() | second.keys()):
+            if key not in first or key not in second:
+                yield f"{name}.{key}"
+            else:
+                yield from _differing(first[key], second[key], f"{name}.{key}", place)
+        return
+    one, other = function_of(written), function_of(own)
+    if one is None or other is None:
+        if one is not other or not _same(written, own):
+            yield name
+    elif one is not other and not (
+        _is_of(place, other.__code__, one.__code__)
+        and _same((one.__defaults__, one.__kwdefaults__), (other.__defaults__, other.__kwdefaults__))
+    ):
+        yield name
+
+
+def _is_of(place: Place, code: CodeType, written: CodeType) -> bool:
+    """Say whether code of the notebook is what is compiled from its lines, or is made alike by what they call."""
+    if code.co_filename != place.cell:  # as a dataclass makes its __init__
+        return code.co_filename == written.co_filename and _same_code(code, written)
+    if not place.first <= code.co_firstlineno <= place.last:
+        return False
+    # How a call is compiled depends on the imports above it: IPython compiles statement by statement, a shell all.
+    statements = statements_of(place.cell)
+    flags = code.co_flags & FUTURE | AWAIT
+    for part in ([one for one in statements if (one.end_lineno or 0) >= place.last][:1], statements):
+        compiled = compile(ast.Module(part, []), place.cell, "exec", flags, dont_inherit=True)
+        for one in _codes_in(compiled):
+            if (one.co_name, one.co_firstlineno) == (code.co_name, code.co_firstlineno) and _same_code(one, code):
+                return True
+    return False
+
+
+def _codes_in(code: CodeType) -> Iterator[CodeType]:
+    for one in code.co_consts:
+        if isinstance(one, CodeType):
+            yield one
+            yield from _codes_in(one)
+
+
+_IMPLICIT = {
+    "__annotations__",
+    "__annotations_cache__",
+    "__annotate_func__",
+    "__dict__",
+    "__doc__",
+    "__firstlineno__",
+    "__module__",
+    "__static_attributes__",
+    "__weakref__",
+    "_abc_impl",
+    "__abstractmethods__",
+}
+"""What a class has without being told."""
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Say whether two plain values are alike; others, which a definition makes anew, are if their types are."""
+    if type(one) is not type(other):
+        return type(one).__name__ == type(other).__name__ and type(one).__module__ == Path(FILE).stem
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    return type(one) not in SCALARS or repr(one) == repr(other)
+
+
+def _same_code(one: CodeType, other: CodeType) -> bool:
+    parts = (
+        "co_code",
+        "co_names",
+        "co_varnames",
+        "co_freevars",
+        "co_cellvars",
+        "co_flags",
+        "co_argcount",
+        "co_kwonlyargcount",
+    )
+    if any(getattr(one, part) != getattr(other, part) for part in parts) or len(one.co_consts) != len(other.co_consts):
+        return False
+    return all(
+        _same_code(first, second)
+        if isinstance(first, CodeType) and isinstance(second, CodeType)
+        else _same(first, second)
+        for first, second in zip(one.co_consts, other.co_consts, strict=True)
+    )

@@ -1,0 +1,117 @@
+"""Where a function or class typed in a notebook stands: its cell, by the name that `linecache` knows, and its lines."""
+
+import __future__
+
+import ast
+import inspect
+import linecache
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+from reslab.errors import ResLabError
+
+FILE = "notebook.py"
+"""What the file is called that a function is written to: part of the network's name, and of its identity."""
+
+AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+"""As IPython compiles cells."""
+
+FUTURE = __future__.annotations.compiler_flag
+"""Of a notebook in which a cell said `from __future__ import annotations`, which holds for all cells after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a definition stands: a cell by the name that `linecache` knows it by, and its lines."""
+
+    cell: str
+    first: int
+    last: int
+
+    @property
+    def source(self) -> str:
+        """The definition, with its decorators."""
+        return "".join(linecache.getlines(self.cell)[self.first - 1 : self.last]).rstrip()
+
+
+def statements_of(cell: str) -> list[ast.stmt]:
+    """Return the statements of a cell."""
+    source = "".join(linecache.getlines(cell))
+    found = compile(source, cell, "exec", ast.PyCF_ONLY_AST | AWAIT, dont_inherit=True)
+    assert isinstance(found, ast.Module)
+    return found.body
+
+
+def place_of(value: Any, name: str) -> Place:
+    """Return where a function or class of this name stands; raise `ResLabError` where that is not known."""
+    inner = inspect.unwrap(value)
+    shown = getattr(inner, "__qualname__", name)
+    if not name.isidentifier() or shown != name:
+        raise ResLabError(
+            f"{shown} is not defined at the top of a cell: a lambda, or a function inside another one, cannot be found "
+            "again; define it with def at the top"
+        )
+    found: dict[str, Place] = {}
+    for cell, line in _candidates(inner, name):
+        try:
+            statements = statements_of(cell)
+        except SyntaxError:
+            continue
+        for node in statements:
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or node.name != name:
+                continue
+            first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+            place = Place(cell, first, node.end_lineno or first)
+            if line is None or first <= line <= place.last:
+                found[place.source] = place
+    if len(found) == 1:
+        return found.popitem()[1]
+    why = "is not known (Python's own shell keeps none before 3.13; a notebook does)"
+    if found:
+        why = "is in several cells, and which one counts is not known; restart the notebook"
+    raise ResLabError(f"the source of {name} {why}: run its cell again, or {instead(name)}")
+
+
+def _candidates(value: Any, name: str) -> Iterator[tuple[str, int | None]]:
+    """Yield where a function or class may stand: a file that `linecache` knows, and a line, where that is known."""
+    if isinstance(value, FunctionType):
+        yield value.__code__.co_filename, value.__code__.co_firstlineno
+        return
+    for one in functions_of(value):
+        if one.__qualname__ == f"{name}.{one.__name__}" and one.__code__.co_filename in linecache.cache:
+            yield one.__code__.co_filename, one.__code__.co_firstlineno
+            return
+    for file in list(linecache.cache):  # a class without methods does not tell its cell
+        if not Path(file).is_file():
+            yield file, None
+
+
+def functions_of(value: Any) -> Iterator[FunctionType]:
+    """Yield a function, or those among the attributes of a class, without what wraps them."""
+    inner = inspect.unwrap(value)
+    attributes = [inner] if isinstance(inner, FunctionType) else vars(inner).values()
+    yield from (one for one in map(function_of, attributes) if one is not None)
+
+
+def function_of(attribute: Any) -> FunctionType | None:
+    """Return the function behind an attribute of a class, as a method or property; None where there is none."""
+    inner = getattr(attribute, "__func__", getattr(attribute, "fget", attribute))
+    inner = inspect.unwrap(inner) if callable(inner) else inner
+    return inner if isinstance(inner, FunctionType) else None
+
+
+def namespace_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the names around a function or class."""
+    inner = inspect.unwrap(function)
+    if isinstance(inner, FunctionType):
+        return inner.__globals__
+    return vars(sys.modules.get(getattr(inner, "__module__", ""), ModuleType("")))
+
+
+def instead(name: str) -> str:
+    """Return what to do instead about a function whose source cannot be kept."""
+    return f"write the cell to a file: put %%writefile my_net.py in its first line, and give my_net.py:{name}"
