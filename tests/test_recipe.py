@@ -1,5 +1,6 @@
 """Identity, canonical form and checks of recipes, and the random streams."""
 
+import inspect
 import json
 from fractions import Fraction
 from pathlib import Path
@@ -374,6 +375,11 @@ def test_an_unknown_field_is_refused_with_the_known_ones() -> None:
         Recipe.from_mapping({"zzz": 0.1})
     with pytest.raises(ResLabError, match=r"no field 'lr' \(did you mean 'learning_rate'\?\)"):
         vary(Recipe(), lr=0.1)
+    with pytest.raises(ResLabError, match=r"^a recipe has no field 'depht' \(did you mean 'depth'\?\)$"):
+        Recipe(depht=8)  # type: ignore[call-arg]
+    with pytest.raises(ResLabError, match=r"takes its fields by name, as in Recipe\(depth=20\)"):
+        Recipe("cifar10")  # type: ignore[call-arg]
+    assert list(inspect.signature(Recipe).parameters) == list(field_names())  # as help and editors show it
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 1.0, True, "0"])

@@ -7,9 +7,9 @@ in a diff.  What changes no number (worker processes, how often a checkpoint is 
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, wraps
 from typing import Any, Self
 
 from reslab.arguments import did_you_mean
@@ -34,7 +34,7 @@ class Recipe:
     """How a network is trained, whole.
 
     Errors and shares are explained by field; lengths of the schedule are in `schedule_unit`.  An impossible
-    value raises `ResLabError` with the allowed ones.
+    value raises `ResLabError` with the allowed ones, an unknown field with the nearest.
     """
 
     dataset: str = "cifar10"
@@ -185,10 +185,6 @@ the first drop."""
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
         """Make a recipe from a mapping of field names; an unknown name raises `ResLabError`."""
-        known = field_names()
-        for name in values:
-            if name not in known:
-                raise ResLabError(f"a recipe has no field {name!r}{did_you_mean(name, written_fields())}")
         return cls(**values)
 
     @property
@@ -210,6 +206,29 @@ the first drop."""
         digest = hashlib.sha256(canonical_json(self).encode()).hexdigest()
         own = parse(self.dataset)
         return f"{self.dataset if own is None else own.slug}-{self.network_name}-{digest[:8]}"
+
+
+def _in_words(init: Callable[..., None]) -> Callable[..., None]:
+    """Return the way to make a recipe that names an unknown field as the command line does."""
+
+    @wraps(init)
+    def made(self: Recipe, *args: Any, **values: Any) -> None:
+        try:
+            init(self, *args, **values)
+        except TypeError:
+            if args:
+                raise ResLabError("a recipe takes its fields by name, as in Recipe(depth=20)") from None
+            known = field_names()
+            for name in values:
+                if name not in known:
+                    hint = did_you_mean(name, written_fields())
+                    raise ResLabError(f"a recipe has no field {name!r}{hint}") from None
+            raise
+
+    return made
+
+
+Recipe.__init__ = _in_words(Recipe.__init__)  # type: ignore[method-assign]
 
 
 @dataclass(frozen=True, slots=True)
