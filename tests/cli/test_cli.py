@@ -23,6 +23,7 @@ from reslab.cli import COMMANDS, DATA_COMMANDS, app, main
 from reslab.lab.store import RunFiles, run_files
 from reslab.presets import preset_recipe
 from reslab.recipe import Run, stretch, vary, written_fields
+from reslab.session import door
 from synthetic import Truth, small, write_run
 
 ROOT = Path(__file__).parents[2]
@@ -752,11 +753,18 @@ def test_a_study_asked_for_less_says_what_it_asked_before(reslab: Reslab) -> Non
     ask = ["run", "depth", "--dataset", "digits", "--epochs", "2", "--seeds", "1", "--prepare"]
     assert "remark: the study" not in reslab(*ask, "--depths", "8,14")[2]
     assert "remark: the study" not in reslab(*ask, "--depths", "8,14,20")[2]
+    *prepared, _ = ask
+    shown = "Remark: the study depth asked for three runs before (ResNet-8, digits, 2 epochs; "
+    for _ in range(2):  # the plan changes nothing
+        assert shown in reslab(*prepared, "--depths", "8", "--dry-run")[1]
+    assert len(json.loads(reslab(*prepared, "--depths", "8", "--dry-run", "--json")[1])["remarks"]) == 1
+    assert "leaves out two that" in repr(door.study("depth", dataset="digits", epochs=2, seeds=1, depths=8).plan())
     code, _, err = reslab(*ask, "--depths", "8")
     assert code == 0
-    assert "remark: the study depth asked for three runs before (ResNet-8, digits, 2 epochs; " in err
+    assert shown.lower() in err.lower()
     assert "now it asks for one, and leaves out two that runs has.  The report shows them under Other runs." in err
     assert "remark: the study" not in reslab(*ask, "--depths", "8")[2]
+    assert "Remark" not in reslab(*prepared, "--depths", "8", "--dry-run")[1]
 
 
 def test_what_another_process_held_and_left_is_not_done(reslab: Reslab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,8 @@ def show_plan(found: Outlook, fit: Fit | None = None, *, json: bool, every: bool
     _print_parts(found)
     for one in found.own:
         print(f"Images: {one.words}")
+    for words in found.remarks:
+        print(f"Remark: {words}")
     announce(found)
     if len(found.planned) > MOST_LISTED and not every:
         print(f"--all lists the {len(found.planned)} runs")

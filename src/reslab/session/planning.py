@@ -71,6 +71,8 @@ class Outlook:
     """Whether the speed was measured while the machine had other work."""
     is_busy: bool = False
     """Whether the machine has other work now, which the time does not count."""
+    remarks: tuple[str, ...] = ()
+    """What the plan leaves out that its studies asked for before and the folder has, in sentences."""
 
     @property
     def why_seconds(self) -> float:
@@ -114,6 +116,7 @@ class Outlook:
             "busy": self.is_busy,
             "disk_bytes": self.disk_bytes,
             "images": [one.facts() for one in self.own],
+            "remarks": list(self.remarks),
         }
 
     @property
@@ -155,10 +158,10 @@ class Outlook:
         return ["study", "runs to train", *(f"seed {seed}" for seed in seeds), "the why", "in all"], rows
 
     def __repr__(self) -> str:
-        return text_table(self.words, *self.table())
+        return text_table(self.words, *self.table(), self.remarks)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
-        return bundle(repr(self), html_table(self.words, *self.table()))
+        return bundle(repr(self), html_table(self.words, *self.table(), self.remarks))
 
     def rows(self) -> list[dict[str, Any]]:
         """Return how each run stands, as values for JSON."""
@@ -201,6 +204,7 @@ def outlook(
     tell: Tell,
     *,
     why: bool = True,
+    remarks: Sequence[str] = (),
 ) -> Outlook:
     """Return what is to train, on which images of the user's own, how long that takes and how much disk it needs."""
     speeds = known_speeds(root, place(device))
@@ -210,7 +214,7 @@ def outlook(
         with _measuring(tell):
             speeds[precision] = work_per_second(device, precision, jobs)
     parts = _parts(asked, planned, speeds, jobs, why=why)
-    return Outlook(asked, tuple(planned), tuple(own), jobs, parts, on_busy_machine, host.is_busy())
+    return Outlook(asked, tuple(planned), tuple(own), jobs, parts, on_busy_machine, host.is_busy(), tuple(remarks))
 
 
 def _parts(

@@ -128,8 +128,12 @@ class Session:
 
         The time counts that of measuring the `why`, unless told not to.
         """
-        device, tell = self.settings.device, self._tell
-        return outlook(self.plan, self.planned, self.own, self.root, jobs, device, tell, why=why)
+        device, tell, remarks = self.settings.device, self._tell, self._dropped()
+        return outlook(self.plan, self.planned, self.own, self.root, jobs, device, tell, why=why, remarks=remarks)
+
+    def _dropped(self) -> list[str]:
+        """Return words on each study that asked before for runs that are there, and no longer does."""
+        return list(replaced(self.root, self.plan, recorded(self.root)[0]))
 
     def prepare(self) -> list[Path]:
         """Make the folders of the runs to train, and return them in the order of training."""
@@ -238,7 +242,7 @@ class Session:
 
         Where a study asked for runs before that it no longer asks for, this is told first.
         """
-        for words in replaced(self.root, self.plan, recorded(self.root)[0]):
+        for words in self._dropped():
             self._tell(f"remark: {words}")
         for study in self.plan.studies:
             record(self.root, study)
