@@ -41,9 +41,8 @@ def test_a_folder_of_runs_is_a_mapping_that_can_be_filtered(tmp_path: Path, caps
     runs = reslab.runs(str(planted(tmp_path, (8, 10.0, 2), (14, 5.0, 1))))
     assert len(runs) == 3
     assert isinstance(runs, reslab.Runs)
-    first = runs[small(8).id]  # a recipe's id means seed 0
+    first = runs[f"{small(8).id}/seed0"]
     assert (first.id, first.seed) == (f"{small(8).id}/seed0", 0)
-    assert small(8).id in runs
     for kind in (KeyError, reslab.ResLabError):
         with pytest.raises(kind, match=r"^there is no run .* \(did you mean"):
             runs[f"{small(8).id}/seed7"]
@@ -57,6 +56,20 @@ def test_a_folder_of_runs_is_a_mapping_that_can_be_filtered(tmp_path: Path, caps
     (first.path / "result.json").write_text("{")
     assert len(reslab.runs(tmp_path)) == 2
     assert "left out: " in capsys.readouterr().err
+
+
+def test_a_recipe_among_runs_is_its_only_seed_and_never_one_of_several(tmp_path: Path) -> None:
+    root = planted(tmp_path, (8, 10.0, 2), (14, 5.0, 1))
+    write_run(root, Run(small(20), 3), Truth(4.0, 1.0))
+    runs = reslab.runs(root)
+    assert [runs[small(depth).id].seed for depth in (14, 20)] == [0, 3]
+    assert [small(depth).id in runs for depth in (8, 14, 20, 26)] == [True, True, True, False]
+    for look in (runs.__getitem__, runs.get):
+        with pytest.raises(reslab.ResLabError, match=r"of which seeds 0 and 1 are here; name one, as in '.*/seed0'"):
+            look(small(8).id)
+    assert {one.first.recipe.id for one in runs.compare(first=small(8).id)} == {small(8).id}
+    with pytest.raises(KeyError, match="there is no run"):
+        runs.compare(first=small(26).id)
 
 
 def test_a_run_says_how_it_stands(tmp_path: Path) -> None:

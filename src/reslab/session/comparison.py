@@ -17,7 +17,7 @@ from reslab.recipe import Recipe, differing_fields
 from reslab.recipe import Run as Asked
 from reslab.session.display import Bundle, bundle, html_table, text_table
 from reslab.session.remarks import remarks
-from reslab.session.run import Run
+from reslab.session.run import Run, tables_of
 
 _VERDICTS = {"lower": "lower", "higher": "higher", "equal": "equal", "open": NOT_RESOLVED, "unknown": "no verdict"}
 
@@ -131,8 +131,6 @@ def compare_sides(pairs: Sequence[tuple[Sequence[Run], Sequence[Run]]]) -> list[
     Seeds vary as all runs in the folders of these say.  Raises `ResLabError` where a side has no finished run, is of
     several recipes, or where two sides are on different images.
     """
-    from reslab.session.runs import tables_of
-
     tables = tables_of({run.path: run for pair in pairs for side in pair for run in side}.values(), whole=True)
     return compare_in(
         tables, [([run.asked for run in first], [run.asked for run in second]) for first, second in pairs]

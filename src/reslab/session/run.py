@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reslab.analysis.tidy import EPOCH_SCHEMA, read_tables
+from reslab.analysis.tidy import EPOCH_SCHEMA, Tables, read_tables
 from reslab.arguments import checked
 from reslab.errors import ResLabError
 from reslab.files import Json, as_path
@@ -155,3 +155,23 @@ class Run:
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
         rows = [list(row) for row in self._facts()]
         return bundle(text_table(self.name, ["", ""], rows), html_table(self.name, ["", ""], rows))
+
+
+def tables_of(found: Iterable[Run], *, whole: bool = False) -> Tables:
+    """Return the tidy tables of some runs; with `whole`, of all runs in their folders."""
+    import polars as pl
+
+    by_root: dict[Path, list[Run]] = {}
+    for run in found:
+        by_root.setdefault(run.root, []).append(run)
+    parts = [
+        read_tables(root) if whole else read_tables(root, [run.asked for run in own_runs])
+        for root, own_runs in by_root.items()
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        return read_tables(Path(), [])
+    runs = pl.concat([part.runs for part in parts]).unique("run_id", keep="first", maintain_order=True)
+    epochs = pl.concat([part.epochs for part in parts]).unique(["run_id", "epoch"], keep="first", maintain_order=True)
+    return Tables(runs, epochs, tuple(problem for part in parts for problem in part.problems))

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Self, get_args
 
-from reslab.analysis.tidy import Tables, read_tables
+from reslab.analysis.tidy import Tables
 from reslab.arguments import checked, did_you_mean
 from reslab.errors import ResLabError, UnknownRunError, nearest
 from reslab.exhibits.curves import Curves, error_figure
+from reslab.exhibits.wording import seeds_named
 from reslab.lab.store import Status, find_runs, runs_folder
 from reslab.naming import run_names
 from reslab.recipe import OWN_NETWORK, Recipe, field_names
@@ -15,14 +16,12 @@ from reslab.recipe.fields import coerced
 from reslab.session.comparison import Comparison, compare_sides
 from reslab.session.display import Bundle, ShownFigure, bundle, html_table, text_table
 from reslab.session.progress import aside
-from reslab.session.run import Run
+from reslab.session.run import Run, tables_of
 from reslab.studies.catalogue import chapter_of
 from reslab.studies.other_runs import others
 
 if TYPE_CHECKING:
     import polars as pl
-
-T = TypeVar("T")
 
 _COLUMNS = ("run", "status", "epochs", "test error (%)")
 _SHOWN = 50
@@ -30,7 +29,7 @@ _SHOWN = 50
 
 
 class Runs(Mapping[str, Run]):
-    """Some runs by id.  A recipe's id alone, without a seed, means its seed 0."""
+    """Some runs by id.  A recipe's id alone, without a seed, means its run where there is one seed."""
 
     def __init__(self, found: Iterable[Run]) -> None:
         """Take runs; one that is there twice counts once."""
@@ -49,20 +48,36 @@ class Runs(Mapping[str, Run]):
         return cls(found)
 
     def __getitem__(self, name: str) -> Run:
-        """Return the run of an id; raises `UnknownRunError`, a `KeyError` as of every mapping, with the nearest id."""
-        for key in (name, f"{name}/seed0"):
-            if key in self._runs:
-                return self._runs[key]
-        raise UnknownRunError(f"there is no run {name!r}{nearest(str(name), self._runs)}")
+        """Return the run of an id; raises `UnknownRunError`, a `KeyError` as of every mapping, with the nearest id.
+
+        Raises `ResLabError` for a recipe's id where several of its seeds are here.
+        """
+        found = self._named(name)
+        if not found:
+            raise UnknownRunError(f"there is no run {name!r}{nearest(str(name), self._runs)}")
+        if len(found) > 1:
+            seeds = seeds_named([run.seed for run in found])
+            raise ResLabError(
+                f"{name} is a recipe of which {seeds} are here; name one, as in {found[0].id!r}; "
+                "reslab.compare takes a recipe's id for all of them"
+            )
+        return found[0]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._runs or f"{name}/seed0" in self._runs
+        return isinstance(name, str) and bool(self._named(name))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._runs)
 
     def __len__(self) -> int:
         return len(self._runs)
+
+    def _named(self, name: str) -> list[Run]:
+        """Return the run of an id, or all seeds of a recipe's, the lowest first."""
+        if name in self._runs:
+            return [self._runs[name]]
+        seeds = [run for run_id, run in self._runs.items() if run_id.rpartition("/")[0] == name]
+        return sorted(seeds, key=lambda run: run.seed)
 
     @checked
     def filter(self, test: Callable[[Run], bool] | None = None, **wanted: Any) -> "Runs":
@@ -79,10 +94,8 @@ class Runs(Mapping[str, Run]):
                 _check_value(name, value)
 
         def holds(run: Run) -> bool:
-            values = (getattr(run if name in ("status", "seed") else run.recipe, name) for name in wanted)
-            return all(_is_wanted(value, own) for value, own in zip(values, wanted.values(), strict=True)) and (
-                test is None or test(run)
-            )
+            values = {name: getattr(run if name in ("status", "seed") else run.recipe, name) for name in wanted}
+            return all(value in _values(wanted[name]) for name, value in values.items()) and (test is None or test(run))
 
         return Runs(run for run in self._runs.values() if holds(run))
 
@@ -97,14 +110,16 @@ class Runs(Mapping[str, Run]):
 
     @checked
     def compare(self, *, first: str | None = None) -> list[Comparison]:
-        """Return each recipe among these runs against the first one, or that of the run `first`.
+        """Return each recipe among these runs against the first one, or that of the run or recipe with the id `first`.
 
         Corrected for the number of comparisons by Holm's method.
         """
         by_recipe: dict[str, list[Run]] = {}
         for run in self._runs.values():
             by_recipe.setdefault(run.recipe.id, []).append(run)
-        base = self[first].recipe.id if first is not None else next(iter(by_recipe), None)
+        base = next(iter(by_recipe), None) if first is None else first
+        if base is not None and base not in by_recipe:
+            base = self[base].recipe.id
         others = [runs for name, runs in by_recipe.items() if name != base]
         if base is None or not others:
             raise ResLabError("there is nothing to compare: these are runs of one recipe, or none")
@@ -145,30 +160,6 @@ class Runs(Mapping[str, Run]):
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
         rows = self._rows()
         return bundle(text_table(self._title(), _COLUMNS, rows), html_table(self._title(), _COLUMNS, rows))
-
-
-def tables_of(found: Iterable[Run], *, whole: bool = False) -> Tables:
-    """Return the tidy tables of some runs; with `whole`, of all runs in their folders."""
-    import polars as pl
-
-    by_root: dict[Path, list[Run]] = {}
-    for run in found:
-        by_root.setdefault(run.root, []).append(run)
-    parts = [
-        read_tables(root) if whole else read_tables(root, [run.asked for run in own_runs])
-        for root, own_runs in by_root.items()
-    ]
-    if len(parts) == 1:
-        return parts[0]
-    if not parts:
-        return read_tables(Path("/nonexistent"), [])
-    runs = pl.concat([part.runs for part in parts]).unique("run_id", keep="first", maintain_order=True)
-    epochs = pl.concat([part.epochs for part in parts]).unique(["run_id", "epoch"], keep="first", maintain_order=True)
-    return Tables(runs, epochs, tuple(problem for part in parts for problem in part.problems))
-
-
-def _is_wanted(value: object, wanted: object) -> bool:
-    return value in _values(wanted)
 
 
 def _values(wanted: object) -> Collection[object]:
