@@ -10,9 +10,8 @@ import pytest
 from reslab.analysis.tidy import read_tables
 from reslab.files import read_json, signed, write_json
 from reslab.recipe import Run
-from reslab.studies.asked import record, recorded
-from reslab.studies.earlier import asked_earlier, replaced
-from reslab.studies.other_runs import others
+from reslab.studies.asked import asked_earlier, record, recorded, replaced
+from reslab.studies.of_folder import others
 from reslab.studies.study import Plan, Study, Variant
 from synthetic import Truth, small, write_run
 

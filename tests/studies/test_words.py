@@ -21,7 +21,7 @@ from reslab.studies.catalogue import CHAPTERS, ask, chapter_of, reworded
 from reslab.studies.chapter import find
 from reslab.studies.chapter import write as write_chapter
 from reslab.studies.questions import QUESTIONS
-from reslab.studies.study import Options, Plan
+from reslab.studies.study import OTHERS, Options, Plan
 from reslab.studies.words import check_users, in_the_users, values_of, words_of
 from synthetic import Truth, write_run
 
@@ -122,7 +122,7 @@ def test_a_value_is_put_in_as_it_is() -> None:
     assert words_of("epochs")("rise.shown", listed="{listed} {0} {x.__class__}").endswith("{listed} {0} {x.__class__}.")
 
 
-@pytest.mark.parametrize("name", ["chapter", *QUESTIONS])
+@pytest.mark.parametrize("name", ["chapter", OTHERS, *QUESTIONS])
 def test_every_text_is_used_and_well_formed(name: str) -> None:
     """A key that no line of ours asks for would be a word that changes nothing when a teacher replaces it."""
     sources = "".join(path.read_text() for path in HERE.rglob("*.py"))

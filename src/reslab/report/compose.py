@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from reslab import __version__
-from reslab.analysis.tidy import Problem, Tables, read_tables, select
+from reslab.analysis.tidy import Tables, read_tables, select
 from reslab.errors import ResLabError, nearest
 from reslab.exhibits.blocks import Block, Command, Note, Prose
 from reslab.exhibits.wording import counted, opened
@@ -18,12 +18,10 @@ from reslab.report.document import Document, Section
 from reslab.report.notes import FIRST, NAME, read_notes
 from reslab.report.references import cited
 from reslab.report.repeated import said_once
-from reslab.studies.asked import record_path, recorded
-from reslab.studies.catalogue import CHAPTERS, chapter_of, reworded
+from reslab.studies.catalogue import chapter_of, reworded
 from reslab.studies.chapter import answers, find, strip, write
-from reslab.studies.earlier import asked_earlier
+from reslab.studies.of_folder import studies_of
 from reslab.studies.opening import Entry, opening
-from reslab.studies.other_runs import others
 from reslab.studies.plans import assignment_plan
 from reslab.studies.questions import QUESTIONS
 from reslab.studies.study import Study
@@ -43,15 +41,12 @@ def compose(
     its own.  A name that was never asked raises `ResLabError`.
     """
     tables = read_tables(runs_root)
-    asked, unusable = _asked(runs_root)
+    there, unusable = studies_of(runs_root, tables)
     for problem in unusable:
         if problem.path.stem in (names or ()):
             raise ResLabError(problem.message)
     tables = replace(tables, problems=(*tables.problems, *unusable))
-    beside = others(tables, asked, asked_earlier(runs_root))
-    studies = [*asked, *([beside] if beside is not None else [])]
-    if names is not None:
-        studies = _named(_members(names, studies), studies, runs_root)
+    studies = there if names is None else _named(_members(names, there), there, runs_root)
     if not studies:
         return _nothing(tables, title, author)
     shown = select(tables, [run for study in studies for run in study.runs()])
@@ -64,7 +59,7 @@ def compose(
         for found, own in parts
     ]
     entries = [Entry(found, answers(found, own), strip(found, own)) for found, own in parts]
-    first = (*notes.get(FIRST, ()), *opening(entries), *_misplaced(notes, [study.name for study in (*asked, *studies)]))
+    first = (*notes.get(FIRST, ()), *opening(entries), *_misplaced(notes, [study.name for study in there]))
     opened_with = [Section("opening", "What was found", first, kind="opening")] if first else []
     return cited(
         Document(
@@ -90,25 +85,6 @@ def _title(studies: Sequence[Study]) -> str:
         return studies[0].title
     whole = {study.name for study in assignment_plan().studies} <= {study.name for study in studies}
     return assignment_plan().title if whole else "Report"
-
-
-def _asked(runs_root: Path) -> tuple[list[Study], list[Problem]]:
-    """Return the studies that were asked, in order, and the records that cannot be used here."""
-    found, damaged = recorded(runs_root)
-    newer = [
-        Problem(
-            record_path(runs_root, study.name), f"the study {study.name} was asked by a newer ResLab; update this one"
-        )
-        for study in found
-        if study.kind not in CHAPTERS
-    ]
-    return _in_order([study for study in found if study.kind in CHAPTERS]), [*damaged, *newer]
-
-
-def _in_order(studies: Sequence[Study]) -> list[Study]:
-    """Return ResLab's own studies in their order, then the user's by name."""
-    own = list(QUESTIONS)
-    return sorted(studies, key=lambda study: (own.index(study.name) if study.name in own else len(own), study.name))
 
 
 def _members(names: Sequence[str], studies: Sequence[Study]) -> list[str]:

@@ -18,7 +18,7 @@ from reslab.session.display import Bundle, ShownFigure, bundle, html_table, text
 from reslab.session.progress import aside
 from reslab.session.run import Run, tables_of
 from reslab.studies.catalogue import chapter_of
-from reslab.studies.other_runs import others
+from reslab.studies.of_folder import others
 
 if TYPE_CHECKING:
     import polars as pl

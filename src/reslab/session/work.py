@@ -24,9 +24,8 @@ from reslab.session.progress import Board, Tell, aside
 from reslab.session.sharing import fetch_instead, push_runs
 from reslab.session.where import HERE, launcher
 from reslab.session.why import diagnose_plan
-from reslab.studies.asked import record, recorded
-from reslab.studies.earlier import replaced
-from reslab.studies.study import OTHERS, Plan
+from reslab.studies.asked import record, recorded, replaced
+from reslab.studies.study import OTHER_RUNS, OTHERS, Plan
 from reslab.studies.words import check_users
 
 if TYPE_CHECKING:
@@ -251,5 +250,5 @@ class Session:
 def _check_words(root: Path, asked: Plan, tell: Tell) -> None:
     """Check the words that a user has written beside the runs, before hours of training and not at the report."""
     kinds = {study.name: study.kind for study in (*recorded(root)[0], *asked.studies)}
-    for words in check_users(root, {"other-runs": OTHERS, **kinds}):
+    for words in check_users(root, {OTHER_RUNS: OTHERS, **kinds}):
         tell(f"remark: {words}")

@@ -1,37 +1,50 @@
-"""Studies that were asked, kept as plain files below the runs, so that a report knows what belongs to it."""
+"""Studies that were asked, kept as plain files below the runs, so that a report knows what belongs to it.
 
+`studies/NAME.json` has a study as it was asked last, `studies/earlier/NAME.json` the ids of runs that it asked for
+before, and then no longer.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from reslab.analysis.tidy import Problem
 from reslab.errors import DamagedError, ResLabError
+from reslab.exhibits.wording import counted
 from reslab.files import Json, parse_json, read_json, signed, write_json
 from reslab.lab.places import Place, read
-from reslab.recipe import Recipe, to_mapping
-from reslab.studies.earlier import keep_earlier, no_longer
-from reslab.studies.study import Study, Variant
+from reslab.lab.store import run_files
+from reslab.naming import recipe_name
+from reslab.recipe import Recipe, Run, to_mapping
+from reslab.studies.study import OTHER_RUNS, OTHERS, Plan, Study, Variant
+from reslab.studies.words import in_the_users, words_of
 
 FORMAT = 2
 """1 had no SHA-256 of the content."""
 
+EARLIER_FORMAT = 1
+
 _RECORD_BYTES = 16 * 2**20
 
-_ADDED_LATER = ("diagnostics", "diagnostics_during")
-"""Lists that records of earlier versions do not have."""
+_NAMED = 4
+"""How many recipes that are no longer asked for are named; a study may have had hundreds."""
 
 
 def record(root: Path, study: Study) -> Path:
     """Write the study below the folder of all runs and return the file; the last question of a name stays.
 
-    Runs that the one before asked for and this one does not are kept by id (see `studies.earlier`).
+    Runs that the one before asked for and this one does not are kept by id (see `asked_earlier`).
     """
-    path = record_path(root, study.name)
+    path, earlier = record_path(root, study.name), _earlier(root) / f"{study.name}.json"
     variants = [{**asdict(variant), "recipe": to_mapping(variant.recipe)} for variant in study.variants]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if dropped := no_longer(_before(root, study.name), study):
-            keep_earlier(root, study.name, dropped)  # first: what both files name is the study's
+        if dropped := _dropped(_before(path), study):
+            earlier.parent.mkdir(exist_ok=True)
+            ids = list(dict.fromkeys([*_ids(earlier), *(run.id for run in dropped)]))
+            write_json(earlier, signed({"format": EARLIER_FORMAT, "runs": ids}))  # first: both name is the study's
         write_json(path, signed({"format": FORMAT, **asdict(study), "variants": variants}))
     except OSError as error:
         raise ResLabError(
@@ -42,30 +55,51 @@ def record(root: Path, study: Study) -> Path:
 
 def record_path(root: Path, name: str) -> Path:
     """Return the file that a study of this name is recorded in."""
-    return _folder(root) / f"{name}.json"
+    return root / "studies" / f"{name}.json"
 
 
 def recorded(root: Path) -> tuple[list[Study], tuple[Problem, ...]]:
     """Return the studies recorded below the folder of all runs, by name, and the records that cannot be used."""
     studies: list[Study] = []
     problems: list[Problem] = []
-    for path in sorted(_folder(root).glob("*.json")):
+    for path in sorted((root / "studies").glob("*.json")):
         try:
-            studies.append(read_record(path))
+            studies.append(_read(path))
         except ResLabError as error:
             problems.append(Problem.of(path, error, root))
     return studies, tuple(problems)
 
 
-def read_record(path: Path) -> Study:
-    """Return the study of a record; raise `ResLabError` where it cannot be used."""
-    try:
-        content = read_json(path)
-        if content is None:
-            raise ResLabError(f"{path} cannot be used: it is gone")
-        return _study(content, str(path))
-    except DamagedError as error:
-        raise DamagedError(f"{error}; remove it and run the study again") from None
+def asked_earlier(root: Path) -> dict[str, str]:
+    """Return, by the ids of runs, the study that asked for each before it was asked again for others."""
+    return {run: path.stem for path in sorted(_earlier(root).glob("*.json")) for run in _ids(path)}
+
+
+def replaced(root: Path, plan: Plan, recorded: Sequence[Study]) -> Iterator[str]:
+    """Yield words on each study of the plan whose record asks for runs that are there, and which the plan's does not.
+
+    `recorded` are the studies as they were recorded before.
+    """
+    before = {study.name: study for study in recorded}
+    kept = {run for study in (before | {study.name: study for study in plan.studies}).values() for run in study.runs()}
+    for study in plan.studies:
+        dropped = _dropped(before.get(study.name), study)
+        there = [run for run in dropped if (run_files(root, run).path / "run.json").exists()]
+        if there:
+            runs = before[study.name].runs()
+            names = list(dict.fromkeys(recipe_name(run.recipe) for run in runs))
+            more = [f"{counted(len(names) - _NAMED, 'recipe')} more"] if len(names) > _NAMED else []
+            yield in_the_users(words_of(OTHERS), root, OTHER_RUNS)(
+                "asked-again",
+                study=study.name,
+                before=len(runs),
+                recipes="; ".join([*names[:_NAMED], *more]),
+                seeds=[str(seed) for seed in sorted({run.seed for run in runs})],
+                now=len(study.runs()),
+                there=len(there),
+                alone=sum(run not in kept for run in there),
+                folder=str(root),
+            )
 
 
 def fetch_study(where: Place, name: str, root: Path) -> Study | None:
@@ -94,40 +128,59 @@ def push_study(where: Place, name: str, root: Path) -> None:
     where.write(f"studies/{name}.json", record_path(root, name))
 
 
+def _read(path: Path) -> Study:
+    try:
+        content = read_json(path)
+        if content is None:
+            raise ResLabError(f"{path} cannot be used: it is gone")
+        return _study(content, str(path))
+    except DamagedError as error:
+        raise DamagedError(f"{error}; remove it and run the study again") from None
+
+
+def _before(path: Path) -> Study | None:
+    """Return the study that is recorded in a file; None where there is none that can be used."""
+    with contextlib.suppress(ResLabError):
+        return _read(path)
+    return None
+
+
 def _study(content: Json, shown: str) -> Study:
     """Return the study that the content of a record is of; raise `ResLabError` where it is none."""
     try:
         if content.pop("format") > FORMAT:
             raise ResLabError("it was written by a newer ResLab; update this one")
         variants = tuple(_variant(values) for values in content.pop("variants"))
-        values = {**content, "variants": variants, "seeds": tuple(content["seeds"])}
-        for name in _ADDED_LATER:
-            values[name] = tuple(content.get(name, ()))
-        return Study(**values)
+        return Study(variants=variants, **{key: _as_value(value) for key, value in content.items()})
     except ResLabError as error:
         raise ResLabError(f"{shown} cannot be used: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DamagedError(f"{shown} is damaged ({error!r})") from None
 
 
-def _folder(root: Path) -> Path:
-    return root / "studies"
-
-
-def _before(root: Path, name: str) -> Study | None:
-    """Return the study that is recorded under this name; None where there is none that can be used."""
-    path = record_path(root, name)
-    try:
-        return read_record(path) if path.exists() else None
-    except ResLabError:
-        return None
-
-
 def _variant(values: dict[str, Any]) -> Variant:
-    seeds = values["seeds"]
-    return Variant(
-        label=values["label"],
-        recipe=Recipe.from_mapping(values["recipe"]),
-        factors=tuple((name, value) for name, value in values["factors"]),
-        seeds=None if seeds is None else tuple(seeds),
-    )
+    recipe = Recipe.from_mapping(values.pop("recipe"))
+    return Variant(recipe=recipe, **{key: _as_value(value) for key, value in values.items()})
+
+
+def _as_value(value: Any) -> Any:
+    return tuple(map(_as_value, value)) if isinstance(value, list) else value
+
+
+def _dropped(before: Study | None, study: Study) -> list[Run]:
+    """Return the runs that a study asked for before and does not now."""
+    now = set(study.runs())
+    return [run for run in before.runs() if run not in now] if before is not None else []
+
+
+def _earlier(root: Path) -> Path:
+    return root / "studies" / "earlier"
+
+
+def _ids(path: Path) -> list[str]:
+    """Return the ids in a file of earlier runs; none where it cannot be used: a report then knows less."""
+    with contextlib.suppress(ResLabError):
+        content = read_json(path) or {}
+        if content.get("format") == EARLIER_FORMAT and isinstance(content.get("runs"), list):
+            return [run for run in content["runs"] if isinstance(run, str)]
+    return []

@@ -16,7 +16,7 @@ from reslab.recipe import CHOICES, Recipe, Scalar, check_plays_a_part, stretch, 
 from reslab.studies.labels import factor
 from reslab.studies.questions import QUESTIONS
 from reslab.studies.questions.own import CUSTOM
-from reslab.studies.study import PRESET, SEEDS, Options, Study, Variant
+from reslab.studies.study import OTHER_RUNS, PRESET, SEEDS, Options, Study, Variant
 
 Table = Mapping[str, Any]
 
@@ -32,7 +32,7 @@ def study_of(content: Table, options: Options) -> Study:
     """
     check_keys("", content, _KEYS)
     name = text(content, "name")
-    if name in (*QUESTIONS, "other-runs"):
+    if name in (*QUESTIONS, OTHER_RUNS):
         raise ResLabError(f"name: {name!r} is one of ResLab's own; choose another")
     base = {**_BASE, **{key: content[key] for key in (*_BASE, "epochs") if key in content}}
     fixed, grid = _table(content, "recipe"), _grid(content)

@@ -10,8 +10,8 @@ from reslab.analysis.tidy import Tables
 from reslab.errors import ResLabError
 from reslab.recipe import Recipe, Run, Scalar, vary
 
-OTHERS = "others"
-"""The kind of what is no question but a gathering: runs of no study, each variant on images of its own."""
+OTHERS, OTHER_RUNS = "others", "other-runs"
+"""Kind and name of what is no question but a gathering: runs of no study, each variant on images of its own."""
 
 PRESET, SEEDS = "assignment", 3
 """The recipe that studies start from, and how many seeds they have, where nothing else is said."""

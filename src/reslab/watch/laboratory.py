@@ -14,11 +14,8 @@ from reslab.errors import ResLabError
 from reslab.lab.share import REPLICATES
 from reslab.lab.store import RunFiles
 from reslab.naming import run_names
-from reslab.studies.asked import recorded
-from reslab.studies.catalogue import CHAPTERS, chapter_of, reworded
-from reslab.studies.earlier import asked_earlier
-from reslab.studies.other_runs import others
-from reslab.studies.questions import QUESTIONS
+from reslab.studies.catalogue import chapter_of, reworded
+from reslab.studies.of_folder import studies_of
 from reslab.studies.study import Study
 from reslab.studies.words import FOLDER as WORDS
 from reslab.watch.holding import Holding
@@ -118,13 +115,8 @@ class Laboratory:
         if (seen, own) == self._studies_seen:
             return False
         self._studies_seen = (seen, own)
-        studies, damaged = recorded(self.root)
-        self.problems = list(damaged)
-        asked = [study for study in studies if study.kind in CHAPTERS]
-        order = list(QUESTIONS)
-        asked.sort(key=lambda one: (order.index(one.name) if one.name in order else len(order), one.name))
-        beside = others(self._run_tables(), asked, asked_earlier(self.root))
-        self.studies = [self._reworded(study) for study in (*asked, *([beside] if beside is not None else []))]
+        studies, self.problems = studies_of(self.root, self._run_tables())
+        self.studies = [self._reworded(study) for study in studies]
         return True
 
     def _reworded(self, study: Study) -> Study:

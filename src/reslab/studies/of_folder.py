@@ -1,0 +1,71 @@
+"""The studies of a folder of runs, as a report shows them: those asked, and one of the runs that belong to none."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reslab.analysis.tidy import Problem, Tables
+from reslab.datasets import SHORT
+from reslab.recipe import Recipe
+from reslab.studies.asked import asked_earlier, record_path, recorded
+from reslab.studies.catalogue import CHAPTERS
+from reslab.studies.labels import labels
+from reslab.studies.questions import QUESTIONS
+from reslab.studies.study import OTHER_RUNS, OTHERS, Study, Variant
+from reslab.studies.words import words_of
+
+
+def studies_of(root: Path, tables: Tables) -> tuple[list[Study], list[Problem]]:
+    """Return ResLab's own studies in their order, then the user's by name, then other runs; and records of no use."""
+    found, problems = recorded(root)
+    newer = [
+        Problem(record_path(root, one.name), f"the study {one.name} was asked by a newer ResLab; update this one")
+        for one in found
+        if one.kind not in CHAPTERS
+    ]
+    order = {name: place for place, name in enumerate(QUESTIONS)}
+    known = [one for one in found if one.kind in CHAPTERS]
+    asked = sorted(known, key=lambda one: (order.get(one.name, len(order)), one.name))
+    beside = others(tables, asked, asked_earlier(root))
+    return [*asked, *([beside] if beside is not None else [])], [*problems, *newer]
+
+
+def others(tables: Tables, studies: Sequence[Study], earlier: Mapping[str, str] | None = None) -> Study | None:
+    """Return a study of every run in the tables that belongs to none of the studies; None where there is none.
+
+    Runs of one recipe on different images are different variants.  `earlier` has, by the ids of runs, the study that
+    asked for each before it was asked again (see `studies.asked`).
+    """
+    known = {run.id for study in studies for run in study.runs()}
+    asked: Counter[str] = Counter()
+    seeds: dict[tuple[Recipe, str], list[int]] = {}
+    for row in tables.runs.sort("dataset", "family", "depth", "length", "recipe_id", "seed").iter_rows(named=True):
+        if row["run_id"] not in known:
+            recipe = Recipe.from_mapping({name: row[name] for name in Recipe.__dataclass_fields__})
+            seeds.setdefault((recipe, _images(row)), []).append(row["seed"])
+            asked[(earlier or {}).get(row["run_id"], "")] += 1
+    if not seeds:
+        return None
+    runs, unknown, words = asked.total(), asked.pop("", 0), words_of(OTHERS)
+    recipes, images = map(list, zip(*seeds, strict=True))
+    names = labels(recipes, images, [variant.recipe for study in studies for variant in study.variants])
+    return Study(
+        name=OTHER_RUNS,
+        title=words("title"),
+        question=words("question", asked=sorted(asked.items()), unknown=unknown, runs=runs),
+        expectation="",
+        variants=tuple(
+            Variant(name, recipe, seeds=tuple(own))
+            for name, recipe, own in zip(names, recipes, seeds.values(), strict=True)
+        ),
+        seeds=tuple(sorted({seed for own in seeds.values() for seed in own})),
+        kind=OTHERS,
+    )
+
+
+def _images(row: Mapping[str, Any]) -> str:
+    """Return the start of the fingerprint of a run's images; "" for those that its data set's name tells."""
+    if row["data_official"] or row["data_fingerprint"] is None:
+        return str(row["images"])
+    return str(row["data_fingerprint"])[:SHORT]
