@@ -2,13 +2,22 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import polars as pl
 
+from reslab.analysis.curves import short
 from reslab.analysis.diagnoses import moment_order
+from reslab.analysis.differences import sampling_reach
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import Summary, mean_curve, summarise
+from reslab.analysis.thinning import thinned
+
+Label = Callable[[Group], str]
+
+Row = dict[str, Any]
+"""A point of a chart."""
 
 
 def figure_of(group: Group, diagnostic: str, quantity: str) -> Summary:
@@ -22,11 +31,29 @@ def along(group: Group, diagnostic: str, quantities: Sequence[str]) -> dict[int,
     return group.diagnoses.along(diagnostic, quantities, last)
 
 
+def along_rows(groups: Sequence[Group], label: Label, diagnostic: str, quantity: str, limit: str) -> list[Row]:
+    """Return label, epoch, and as far as they are known the quantity (`value`) and its `limit`, a row an epoch."""
+    return [
+        {"label": label(group), "epoch": epoch}
+        | {name: short(values[of]) for name, of in (("value", quantity), ("limit", limit)) if of in values}
+        for group in groups
+        for epoch, values in along(group, diagnostic, (quantity, limit)).items()
+    ]
+
+
 def full_test_error(group: Group) -> Summary:
     """Summarise the recorded test errors of the runs whose gap was measured."""
     figures = group.diagnoses.figures
     measured = figures.filter((pl.col("diagnostic") == "gap") & pl.col("value").is_not_null())["run_id"].unique()
     return summarise(group.finished.filter(pl.col("run_id").is_in(measured.to_list()))["test_error"].to_list())
+
+
+def gap_off(group: Group) -> float:
+    """Return by how many points the training error of the gap may be off that on all images (95%)."""
+    train, images = figure_of(group, "gap", "train_error"), figure_of(group, "gap", "num_train")
+    if train.mean is None or not images.low:
+        return 0.0
+    return sampling_reach(train.mean, int(images.low), group.number("num_train") or int(images.low))
 
 
 def effective_rates(group: Group) -> pl.DataFrame:
@@ -44,6 +71,16 @@ def effective_rates(group: Group) -> pl.DataFrame:
     return group.once("effective rates", compute)
 
 
+def rate_rows(groups: Sequence[Group], label: Label, length: int) -> list[Row]:
+    """Return label, epoch and effective rate (`value`), a row an epoch; thinned (see `thinning.thinned`)."""
+    rows = []
+    for group in groups:
+        epochs, means = (column.to_list() for column in effective_rates(group).select("epoch", "mean").get_columns())
+        kept = thinned(epochs, [means], length)
+        rows += [{"label": label(group), "epoch": epochs[at], "value": short(means[at])} for at in kept]
+    return rows
+
+
 def has_effective_rates(group: Group) -> bool:
     """Return whether each epoch has one: runs begun by earlier versions have a norm of their last epochs at most."""
     return effective_rates(group).height == group.drawn_epochs["epoch"].n_unique()
@@ -52,6 +89,27 @@ def has_effective_rates(group: Group) -> bool:
 def moments_of(groups: Sequence[Group], diagnostic: str) -> list[str]:
     """Return the moments at which any of the groups' runs was measured, the earliest first."""
     return sorted({moment for group in groups for moment in group.diagnoses.moments(diagnostic)}, key=moment_order)
+
+
+def some_moments(groups: Sequence[Group], diagnostic: str, most: int) -> list[str]:
+    """Return so many of the moments at most, the first and the last among them, the others spread evenly between."""
+    moments = moments_of(groups, diagnostic)
+    if len(moments) <= most:
+        return moments
+    return [moments[round(place * (len(moments) - 1) / (most - 1))] for place in range(most)]
+
+
+def layer_rows(groups: Sequence[Group], label: Label, diagnostic: str, moment: str) -> list[Row]:
+    """Return label, layer and value, a row a layer; the last and about seven more carry a mark (`marked`)."""
+    rows: list[Row] = []
+    for group in groups:
+        pairs = group.diagnoses.by_layer(diagnostic, moment).select("layer", "value").rows()
+        marked = range(len(pairs) - 1, -1, -max(1, len(pairs) // 8))
+        rows += [
+            {"label": label(group), "layer": layer, "value": short(value)} | ({"marked": 1} if at in marked else {})
+            for at, (layer, value) in enumerate(pairs)
+        ]
+    return rows
 
 
 def seeds_measured(groups: Sequence[Group], diagnostic: str, moments: Sequence[str] | None = None) -> list[int]:
@@ -67,6 +125,25 @@ def first_surface(group: Group) -> pl.DataFrame:
     """Return the points of the first run that has a loss surface: two surfaces cannot be averaged."""
     points = group.diagnoses.points
     return points.filter(pl.col("run_id") == points["run_id"].min())
+
+
+def surface_rows(points: pl.DataFrame) -> list[Row]:
+    """Return the sides (x, y, to x2, y2), loss and error (%) of a rectangle around each point whose loss is finite."""
+    steps = sorted(set(points["first"].to_list()))
+    half = (steps[1] - steps[0]) / 2
+    over = 1.03 * half  # so that no hairlines show between the rectangles
+    return [
+        {
+            "x": round(second - half, 4),
+            "x2": round(second + over, 4),
+            "y": round(first - half, 4),
+            "y2": round(first + over, 4),
+            "loss": short(loss),
+            "error": round(error, 2),
+        }
+        for first, second, loss, error in points.select("first", "second", "loss", "error").rows()
+        if loss is not None
+    ]
 
 
 def rise(group: Group) -> float | None:

@@ -143,6 +143,11 @@ def table_of(
     return Table(key, *words, tuple(heads), tuple(tuple(row[head] for head in shown) for row in rows), notes)
 
 
+def in_rows(columns: Mapping[str, Sequence[str | None]]) -> list[dict[str, str | None]]:
+    """Return the rows of a table that is given by its columns, for `table_of`."""
+    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+
+
 Block = Heading | Prose | Bullets | Note | Command | Figure | Table
 
 

@@ -86,12 +86,6 @@ def panel(title: str, layers: Sequence[alt.Chart], datasets: dict[str, list[Row]
     return Panel(title, specification, datasets)
 
 
-def marked_line(base: alt.Chart, shape: alt.Shape, shown: Mapping[str, str], where: str = "true") -> list[alt.Chart]:
-    """Return the layers of lines that carry marks `where` an expression holds, with what the pointer shows of those."""
-    marks = base.transform_filter(where).mark_point(filled=True, size=50, opacity=1)
-    return [base.mark_line(strokeWidth=1.4), marks.encode(shape=shape, tooltip=tips(shown))]
-
-
 def log_y(field: str, title: str, values: Sequence[float], room: float = 1) -> alt.Y:
     """Return a logarithmic axis from a round number to a round number, ticks between them as dense as there is room.
 

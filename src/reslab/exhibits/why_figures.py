@@ -1,26 +1,33 @@
-"""What `reslab diagnose` measured by layer and around the weights, as charts: responses, gradients, loss surface."""
+"""Why it happens, as charts: what `reslab diagnose` measured by layer, around the weights and along the training."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
-import polars as pl
 
-from reslab.analysis.curves import short
+from reslab.analysis.curves import stretch, telling
 from reslab.analysis.diagnoses import moment_order
 from reslab.analysis.groups import Group, by_dataset
-from reslab.analysis.measured import first_surface, moments_of, seeds_measured
+from reslab.analysis.measured import (
+    along,
+    along_rows,
+    first_surface,
+    has_effective_rates,
+    layer_rows,
+    moments_of,
+    rate_rows,
+    seeds_measured,
+    some_moments,
+    surface_rows,
+)
 from reslab.exhibits.blocks import Figure, Panel, Row
 from reslab.exhibits.captions import titled
-from reslab.exhibits.style import VIRIDIS, Looks, log_y, marked_line, panel, rows_of, tips, unchecked
+from reslab.exhibits.style import VIRIDIS, Looks, epoch_axis, log_y, panel, rows_of, tips, unchecked
 from reslab.exhibits.wording import Label, dataset_name, listing
 
 MOST_SURFACES = 4
 MOST_MOMENTS = 4
 """Panels of a data set at most."""
-
-_Panels = dict[str, list[Row]]
-"""The rows of the panels of one data set, by what their titles say beside it."""
 
 
 @unchecked
@@ -29,7 +36,7 @@ def responses_figure(key: str, groups: Sequence[Group], label: Label, *, ordered
     having = [group for group in groups if "final" in group.diagnoses.moments("responses")]
     if not having:
         return None
-    drawn = {dataset: {"": _layer_rows(own, label, "responses", "final")} for dataset, own in by_dataset(having)}
+    drawn = {dataset: {"": layer_rows(own, label, "responses", "final")} for dataset, own in by_dataset(having)}
     panels, zeros = _layer_panels(key, drawn, "Standard deviation", Looks.of(map(label, having), ordered=ordered))
     seeds = seeds_measured(having, "responses", ["final"])
     return Figure(key, *titled("responses", seeds=seeds, zeros=zeros), panels)
@@ -44,32 +51,78 @@ def gradients_figure(key: str, groups: Sequence[Group], label: Label, *, ordered
     having = [group for group in groups if group.diagnoses.moments("gradients")]
     if not having:
         return None
-    measured = {dataset: moments_of(own, "gradients") for dataset, own in by_dataset(having)}
-    shown = {dataset: _spread(moments, MOST_MOMENTS) for dataset, moments in measured.items()}
     drawn = {
-        dataset: {moment: _layer_rows(own, label, "gradients", moment) for moment in shown[dataset]}
+        dataset: {
+            moment: layer_rows(own, label, "gradients", moment)
+            for moment in some_moments(own, "gradients", MOST_MOMENTS)
+        }
         for dataset, own in by_dataset(having)
     }
     panels, zeros = _layer_panels(key, drawn, "Gradient norm", Looks.of(map(label, having), ordered=ordered))
-    said = {moment for moments in shown.values() for moment in moments}
-    when = moment_words(sorted(said, key=moment_order))
-    seeds, thinned = seeds_measured(having, "gradients"), shown != measured
-    return Figure(key, *titled("gradients", when=when, seeds=seeds, thinned=thinned, zeros=zeros), panels)
+    said = {moment for by_moment in drawn.values() for moment in by_moment}
+    words = titled(
+        "gradients",
+        when=moment_words(sorted(said, key=moment_order)),
+        seeds=seeds_measured(having, "gradients"),
+        thinned=any(len(moments_of(own, "gradients")) > MOST_MOMENTS for _, own in by_dataset(having)),
+        zeros=zeros,
+    )
+    return Figure(key, *words, panels)
 
 
 @unchecked
 def surface_figure(key: str, groups: Sequence[Group], label: Label) -> Figure | None:
     """Return the loss around the weights of one run of each group, four at most; None where none was measured."""
     have = [group for group in groups if group.diagnoses.points.height][:MOST_SURFACES]
-    drawn = [(group, first_surface(group)) for group in have]
+    drawn = [(label(group), first_surface(group)) for group in have]
     every = [value for _, points in drawn for value in points["loss"].drop_nulls().to_list() if value > 0]
     if not every:
         return None
     scale = alt.Scale(type="log", domain=[min(every), max(every)], range=list(VIRIDIS), clamp=True)
     panels = tuple(
-        _surface_panel(f"{key}/{place}", label(group), points, scale) for place, (group, points) in enumerate(drawn)
+        _surface_panel(f"{key}/{place}", title, surface_rows(points), scale)
+        for place, (title, points) in enumerate(drawn)
     )
     return Figure(key, *titled("surface"), panels)
+
+
+@unchecked
+def effective_rate_figure(key: str, groups: Sequence[Group], label: Label, *, ordered: bool = False) -> Figure | None:
+    """Return effective rates against the epoch, means over the seeds; None unless two have it."""
+    recorded = [group for group in groups if group.has_result and has_effective_rates(group)]
+    if len(recorded) < 2:
+        return None
+    drawn = telling(recorded, label)
+    looks, panels = Looks.of(map(label, drawn), ordered=ordered), []
+    for dataset, own in by_dataset(drawn):
+        rows, name = rate_rows(own, label, stretch(drawn)), f"{key}/{dataset}"
+        line = rows_of(name).mark_line(strokeWidth=1.6)
+        line = line.encode(
+            x=epoch_axis(max(row["epoch"] for row in rows)),
+            y=log_y("value", "Effective rate", [row["value"] for row in rows]),
+            color=looks.colour([*map(label, own)]),
+            tooltip=tips({"runs": "label:N", "epoch": "epoch:Q", "value": "value:Q|.3~g"}),
+        )
+        panels.append(panel(dataset_name(dataset), [line], {name: rows}))
+    return Figure(key, *titled("effective"), tuple(panels))
+
+
+@unchecked
+def sharpness_figure(key: str, groups: Sequence[Group], label: Label, *, ordered: bool = False) -> Figure | None:
+    """Return the largest eigenvalue at the epochs measured beside what the rate then in force allows.
+
+    None where it was measured at the end alone.
+    """
+    panels = _along(key, groups, label, ("curvature", "largest", "stability_limit"), "Largest eigenvalue", ordered)
+    negative = any(row.get("value", 1) <= 0 for panel in panels for rows in panel.datasets.values() for row in rows)
+    return Figure(key, *titled("sharpness", negative=negative), panels) if panels else None
+
+
+@unchecked
+def noise_figure(key: str, groups: Sequence[Group], label: Label, *, ordered: bool = False) -> Figure | None:
+    """Return the gradient noise scale at the epochs measured beside the batch size; None where of the end alone."""
+    panels = _along(key, groups, label, ("noise-scale", "noise_scale", "batch_size"), "Noise scale (images)", ordered)
+    return Figure(key, *titled("noise-along"), panels) if panels else None
 
 
 def moment_words(moments: Sequence[str]) -> str:
@@ -81,78 +134,70 @@ def moment_words(moments: Sequence[str]) -> str:
     return listing(parts) if len(epochs) < 2 or len(parts) < 2 else ", ".join([*parts[:-1], f"and {parts[-1]}"])
 
 
-def _layer_rows(groups: Sequence[Group], label: Label, diagnostic: str, moment: str) -> list[Row]:
-    rows: list[Row] = []
-    for group in groups:
-        pairs = group.diagnoses.by_layer(diagnostic, moment).select("layer", "value").rows()
-        marked = set(range(len(pairs) - 1, -1, -max(1, len(pairs) // 8)))
-        rows += [
-            {"label": label(group), "layer": layer, "value": short(value)} | ({"marked": 1} if at in marked else {})
-            for at, (layer, value) in enumerate(pairs)
-        ]
-    return rows
+def _layer_panels(
+    key: str, drawn: dict[str, dict[str, list[Row]]], unit: str, looks: Looks
+) -> tuple[tuple[Panel, ...], bool]:
+    """Return the panels of a figure, of rows by data set and moment, and whether values of zero have no place in it.
 
-
-def _layer_panels(key: str, drawn: dict[str, _Panels], unit: str, looks: Looks) -> tuple[tuple[Panel, ...], bool]:
-    """Return the panels of a figure, with one axis for those of a data set, and whether values of zero have no place.
-
-    All have one kind of axis: logarithmic where the values on any data set are spread out.
+    Those of a data set have one axis, and all one kind of axis: logarithmic where values are spread out on any of them.
     """
-    known = {dataset: [row["value"] for rows in panels.values() for row in rows] for dataset, panels in drawn.items()}
-    above = {dataset: [value for value in values if value > 0] for dataset, values in known.items()}
+    rows_on = {dataset: [row for rows in moments.values() for row in rows] for dataset, moments in drawn.items()}
+    above = {dataset: [row["value"] for row in rows if row["value"] > 0] for dataset, rows in rows_on.items()}
     logarithmic = any(max(values) > 8 * min(values) for values in above.values() if values)
-    found = []
-    for dataset, panels in drawn.items():
-        values = above[dataset] or [1.0]
-        labels = [name for name in looks.labels if any(row["label"] == name for own in panels.values() for row in own)]
+    x = alt.X("layer:Q", title="Layer", axis=alt.Axis(grid=False, format="d"))
+    panels = []
+    for dataset, moments in drawn.items():
+        values, here = above[dataset] or [1.0], {row["label"] for row in rows_on[dataset]}
+        labels = [label for label in looks.labels if label in here]
         linear = alt.Y("value:Q", title=unit, scale=alt.Scale(domain=[0, max(values)], nice=True))
         y = log_y("value", unit, values) if logarithmic else linear
-        for moment, rows in panels.items():
-            name = "/".join([key, dataset, *([moment.replace(" ", "-")] if moment else [])])
-            title = ", ".join([dataset_name(dataset), *([moment_words([moment])] if moment else [])])
+        for moment, rows in moments.items():
             shown = [row for row in rows if row["value"] > 0 or not logarithmic]
-            x = alt.X("layer:Q", title="Layer", axis=alt.Axis(grid=False, format="d"))
+            name = "/".join(filter(None, [key, dataset, moment.replace(" ", "-")]))
             base = rows_of(name).encode(x=x, y=y, color=looks.colour(labels))
-            shown_tips = {"runs": "label:N", "layer": "layer:Q", "value": "value:Q|.3~g"}
-            layers = marked_line(base, looks.shape(labels), shown_tips, "datum.marked")
-            found.append(panel(title, layers, {name: shown}))
-    return tuple(found), logarithmic and any(value <= 0 for values in known.values() for value in values)
+            tipped = {"runs": "label:N", "layer": "layer:Q", "value": "value:Q|.3~g"}
+            layers = _marked_line(base, looks.shape(labels), tipped, "datum.marked")
+            title = ", ".join(filter(None, [dataset_name(dataset), moment_words([moment])]))
+            panels.append(panel(title, layers, {name: shown}))
+    zeros = any(row["value"] <= 0 for rows in rows_on.values() for row in rows)
+    return tuple(panels), logarithmic and zeros
 
 
-def _surface_panel(name: str, title: str, points: pl.DataFrame, scale: alt.Scale) -> Panel:
-    steps = sorted(set(points["first"].to_list()))
-    half = (steps[1] - steps[0]) / 2
-    over = 1.03 * half  # so that no hairlines show between the rectangles
-    rows: list[Row] = [
-        {
-            "x": round(second - half, 4),
-            "x2": round(second + over, 4),
-            "y": round(first - half, 4),
-            "y2": round(first + over, 4),
-            "loss": short(loss),
-            "error": round(error, 2),
-        }
-        for first, second, loss, error in points.select("first", "second", "loss", "error").rows()
-        if loss is not None
-    ]
-    along: dict[str, Any] = {
-        "axis": alt.Axis(tickCount=5, grid=False),
-        "scale": alt.Scale(nice=False, zero=False),
-    }
+def _along(
+    key: str, groups: Sequence[Group], label: Label, what: tuple[str, str, str], unit: str, ordered: bool
+) -> tuple[Panel, ...]:
+    """Return a panel a data set of a diagnostic's quantity and its limit; none where it was measured at one moment."""
+    diagnostic, quantity, _ = what
+    shown = [group for group in groups if len(along(group, diagnostic, [quantity])) > 1]
+    looks, panels = Looks.of(map(label, shown), ordered=ordered), []
+    for dataset, own in by_dataset(shown):
+        rows, name, here = along_rows(own, label, *what), f"{key}/{dataset}", list(dict.fromkeys(map(label, own)))
+        values = [row[field] for row in rows for field in ("value", "limit") if row.get(field, 0) > 0]
+        base = rows_of(name).encode(x=epoch_axis(max(row["epoch"] for row in rows)), color=looks.colour(here))
+        measured = base.transform_filter("datum.value > 0").encode(y=log_y("value", unit, values, room=1.15))
+        limits = base.transform_filter("datum.limit > 0").encode(y=log_y("limit", unit, values, room=1.15))
+        dashed = limits.mark_line(strokeDash=[5, 4], strokeWidth=1.2, interpolate="step-before")
+        tipped = {"runs": "label:N", "epoch": "epoch:Q", "value": "value:Q|.3~g", "limit": "limit:Q|.3~g"}
+        layers = [dashed, *_marked_line(measured, looks.shape(here), tipped)]
+        panels.append(panel(dataset_name(dataset), layers, {name: rows}))
+    return tuple(panels)
+
+
+def _marked_line(base: alt.Chart, shape: alt.Shape, shown: dict[str, str], where: str = "true") -> list[alt.Chart]:
+    """Return the layers of lines that carry marks `where` an expression holds, with what the pointer shows of those."""
+    marks = base.transform_filter(where).mark_point(filled=True, size=50, opacity=1)
+    return [base.mark_line(strokeWidth=1.4), marks.encode(shape=shape, tooltip=tips(shown))]
+
+
+def _surface_panel(name: str, title: str, rows: list[Row], scale: alt.Scale) -> Panel:
+    sides: dict[str, Any] = {"axis": alt.Axis(tickCount=5, grid=False), "scale": alt.Scale(nice=False, zero=False)}
     cells = rows_of(name).mark_rect()
     cells = cells.encode(
-        x=alt.X("x:Q", title="Step along the first direction", **along),
+        x=alt.X("x:Q", title="Step along the first direction", **sides),
         x2="x2:Q",
-        y=alt.Y("y:Q", title="Along the second", **along),
+        y=alt.Y("y:Q", title="Along the second", **sides),
         y2="y2:Q",
         color=alt.Color("loss:Q", scale=scale, legend=alt.Legend(orient="right", title="loss", format=".3~g")),
         tooltip=tips({"loss": "loss:Q|.3~g", "error, %": "error:Q"}),
     )
     return panel(title, [cells], {name: rows})
-
-
-def _spread(moments: list[str], most: int) -> list[str]:
-    """Return so many at most, the first and the last among them, the others spread evenly between."""
-    if len(moments) <= most:
-        return moments
-    return [moments[round(place * (len(moments) - 1) / (most - 1))] for place in range(most)]

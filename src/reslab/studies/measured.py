@@ -9,8 +9,14 @@ from reslab.analysis.groups import Group, by_dataset
 from reslab.analysis.measured import along, effective_rates, figure_of, rise
 from reslab.analysis.responses import inner_responses, responding_less
 from reslab.exhibits.blocks import Block, Command, Prose
-from reslab.exhibits.training_figures import effective_rate_figure, noise_figure, sharpness_figure
-from reslab.exhibits.why_figures import MOST_SURFACES, responses_figure, surface_figure
+from reslab.exhibits.why_figures import (
+    MOST_SURFACES,
+    effective_rate_figure,
+    noise_figure,
+    responses_figure,
+    sharpness_figure,
+    surface_figure,
+)
 from reslab.exhibits.why_tables import curvature_table, noise_table
 from reslab.exhibits.wording import dataset_name, evenly, listing
 from reslab.recipe import Recipe, vary
