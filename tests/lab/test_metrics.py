@@ -33,6 +33,17 @@ def test_a_changed_digit_is_named_by_its_line(tmp_path: Path) -> None:
     assert metrics.read(tmp_path, "") == [row(1)]
 
 
+def test_the_last_line_alone_can_be_read(tmp_path: Path) -> None:
+    assert metrics.last(tmp_path) == {}
+    path = tmp_path / "metrics.jsonl"
+    written(tmp_path, 3)
+    with path.open("ab") as file:
+        file.write(b'{"epoch": 4')
+    assert metrics.last(tmp_path) == row(3)
+    path.write_text("[]\n")
+    assert metrics.last(tmp_path) == {}
+
+
 @pytest.mark.parametrize("torn", [b"", b"0123", b"0" * 64 + b"\n"])
 def test_a_sum_whose_line_never_came_is_no_damage(tmp_path: Path, torn: bytes) -> None:
     rows = written(tmp_path, 2)

@@ -33,6 +33,12 @@ def count(folder: Path) -> int:
     return len(_lines(folder / NAME))
 
 
+def last(folder: Path) -> Json:
+    """Return the last line as an object, of which nothing is checked; an empty one where there is none."""
+    row = next((_parse(line) for line in _lines(folder / NAME)[-1:]), None)
+    return row if isinstance(row, dict) else {}
+
+
 def append(folder: Path, row: Mapping[str, Any]) -> None:
     """Append a line and see it on the disk."""
     line = json.dumps(row, allow_nan=False).encode()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from reslab.errors import ResLabError, ShareError
+from reslab.lab import metrics
 from reslab.lab.distant import Followed, ask_for_all
 from reslab.lab.following import Event, environment
 from reslab.lab.launch import PATIENCE_SECONDS
@@ -216,8 +217,8 @@ def _most_memory(root: Path) -> int:
     """Return the most bytes that a run below `root` has held, 0 where nothing is known."""
     most = 0
     for files in find_runs(root):
-        with contextlib.suppress(ResLabError):  # a damaged run is told of where it is asked for
-            most = max([most, *(row.get("peak_memory_bytes") or 0 for row in files.metrics()[-1:])])
+        with contextlib.suppress(ResLabError):  # what cannot be read is told of where it is asked for
+            most = max(most, metrics.last(files.path).get("peak_memory_bytes") or 0)
     return most
 
 
