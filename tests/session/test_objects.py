@@ -72,6 +72,12 @@ def test_a_recipe_among_runs_is_its_only_seed_and_never_one_of_several(tmp_path:
         runs.compare(first=small(26).id)
 
 
+def test_a_run_has_its_root_however_its_folder_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = one(planted(tmp_path, (8, 10.0, 1)), 8).path
+    monkeypatch.chdir(folder)
+    assert [reslab.Run(path).root for path in (folder, ".", Path("../seed0"))] == [tmp_path] * 3
+
+
 def test_a_run_says_how_it_stands(tmp_path: Path) -> None:
     write_run(tmp_path, Run(small(8)), Truth(10.0, 1.0))
     write_run(tmp_path, Run(small(14)), Truth(10.0, 1.0), stop_after=2)

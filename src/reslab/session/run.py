@@ -42,7 +42,7 @@ class Run:
     @property
     def root(self) -> Path:
         """The folder of all runs that it is in."""
-        return self.path.parent.parent
+        return self._files.called.parent.parent
 
     @property
     def id(self) -> str:
