@@ -296,7 +296,7 @@ class Remote:
         with self._asked():
             self._remove(f"{self.root}/{name}")
 
-    @property
+    @functools.cached_property
     def _is_object_store(self) -> bool:
         return kind_of(self.url) in OBJECT_STORES
 
