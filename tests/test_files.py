@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reslab.errors import DamagedError, ResLabError, UnreadableError
-from reslab.files import file_sha256, read_json, signed, sync_folder, write_json, write_whole
+from reslab.files import file_sha256, new_folder, read_json, signed, sync_folder, write_json, write_whole
 
 
 def names(folder: Path) -> list[str]:
@@ -34,6 +34,12 @@ def test_threads_can_write_the_same_file_at_a_time(tmp_path: Path, monkeypatch: 
         list(pool.map(lambda content: write_whole(path, content), (b"one", b"two")))
     assert path.read_bytes() in (b"one", b"two")
     assert names(tmp_path) == ["run.json"]
+
+
+def test_each_of_many_at_once_gets_a_folder_of_its_own(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: new_folder(tmp_path / "a" / "b", "x-"), range(32)))
+    assert len(set(made)) == len(list((tmp_path / "a" / "b").glob("x-*"))) == 32
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])

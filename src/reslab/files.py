@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import threading
+import time
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -121,6 +122,19 @@ def file_sha256(path: Path) -> str | None:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         return None
+
+
+def new_folder(below: Path, prefix: str = "") -> Path:
+    """Make a folder named by the time and this process, whoever else does; return its path, and raise OSError."""
+    below.mkdir(parents=True, exist_ok=True)
+    folder = below / f"{prefix}{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
+    while True:
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            folder = folder.with_name(folder.name + "x")
+        else:
+            return folder
 
 
 def as_path(given: str | Path | None) -> Path | None:

@@ -4,6 +4,7 @@ import functools
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -66,6 +67,18 @@ def on_share(share: Path) -> RunFiles:
     return RunFiles(share / FINISHED)
 
 
+def counting(share: Path) -> tuple[Folder, list[str]]:
+    """Return a share and the names that it is asked for."""
+    asked: list[str] = []
+
+    class Counting(Folder):
+        def fetch(self, name: str, to: BinaryIO, most: int) -> str | None:
+            asked.append(name)
+            return super().fetch(name, to, most)
+
+    return Counting(share), asked
+
+
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[str]:
     """A bucket on an S3 server of this machine."""
@@ -113,19 +126,13 @@ def test_a_run_comes_whole_and_says_where_from(share: Path, tmp_path: Path, kind
 
 
 def test_a_run_that_is_here_is_not_fetched_again(share: Path, tmp_path: Path) -> None:
-    asked: list[str] = []
-
-    class Counting(Folder):
-        def fetch(self, name: str, to: BinaryIO, most: int) -> str | None:
-            asked.append(name)
-            return super().fetch(name, to, most)
-
-    assert fetch_run(Counting(share), FINISHED, tmp_path / "runs").kind == "fetched"
+    where, asked = counting(share)
+    assert fetch_run(where, FINISHED, tmp_path / "runs").kind == "fetched"
     asked.clear()
-    assert fetch_run(Counting(share), FINISHED, tmp_path / "runs").kind == "there"
+    assert fetch_run(where, FINISHED, tmp_path / "runs").kind == "there"
     assert asked == [f"{FINISHED}/manifest.json"]
     (tmp_path / "runs" / FINISHED / "manifest.json").unlink()
-    assert fetch_run(Counting(share), FINISHED, tmp_path / "runs").kind == "there"
+    assert fetch_run(where, FINISHED, tmp_path / "runs").kind == "there"
 
 
 def test_diagnostics_made_since_are_added_to_what_a_share_has(share: Path, tmp_path: Path) -> None:
@@ -142,6 +149,12 @@ def test_diagnostics_made_since_are_added_to_what_a_share_has(share: Path, tmp_p
     assert {one for one in after if after[one] != before.get(one)} == (set() if had else {name, "manifest.json"})
     assert fetch_run(Folder(share), FINISHED, tmp_path / "runs").kind == "fetched"
     assert RunFiles(tmp_path / "runs" / FINISHED).check_files() == []
+
+
+def test_the_manifest_of_a_share_is_read_once_to_push(share: Path, tmp_path: Path) -> None:
+    where, asked = counting(share)
+    assert push_run(where, RunFiles(tmp_path / "elsewhere" / FINISHED)).kind == "there"
+    assert asked == [f"{FINISHED}/manifest.json"]
 
 
 def test_the_source_of_an_own_network_comes_along(tmp_path: Path) -> None:
@@ -374,6 +387,20 @@ def test_what_was_begun_here_is_moved_and_not_lost(share: Path, tmp_path: Path) 
     (kept,) = root.glob(f"replicates/unfinished-*/{FINISHED}/checkpoint/state")
     assert kept.read_bytes() == b"precious"
     assert replicates(root, FINISHED) == []
+
+
+def test_two_seeds_that_were_begun_here_are_moved_in_the_same_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "strftime", lambda *_: "20260101T000000")
+    root, names = tmp_path / "runs", [FINISHED, FINISHED.replace("seed0", "seed1")]
+    for name in names:
+        copied(tmp_path / "elsewhere", name)
+        begun = copied(root, name)
+        (begun.path / "manifest.json").unlink(missing_ok=True)
+        (begun.path / "result.json").unlink()
+    assert [fetch_run(Folder(tmp_path / "elsewhere"), name, root).kind for name in names] == ["fetched", "fetched"]
+    assert all(len(list(root.glob(f"replicates/unfinished-*/{name}/metrics.jsonl"))) == 1 for name in names)
 
 
 def test_a_run_that_is_being_trained_is_left_alone(share: Path, tmp_path: Path) -> None:

@@ -1,21 +1,21 @@
 """Runs that train where nothing of this machine's folders is seen: asked for, followed and brought back by a share."""
 
 import contextlib
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from reslab.errors import ShareError
+from reslab.errors import DamagedError, ShareError
+from reslab.files import Json, parse_json
 from reslab.lab import handover, metrics
 from reslab.lab.following import Event
 from reslab.lab.handover import Progress, Sender
 from reslab.lab.places import Place
 from reslab.lab.share import fetch_run
 from reslab.lab.store import RunFiles, run_files
-from reslab.lab.vetting import RefusedError, vetting
+from reslab.lab.vetting import RefusedError
 from reslab.naming import run_name
 from reslab.recipe import Run
 from reslab.training import saved
@@ -39,7 +39,7 @@ def ask_for(where: Place, files: RunFiles) -> None:
     """
     there = _progress(where, files.name)
     newest = saved.newest(files.checkpoints)
-    if there is None or there.state == "failed" or there.iteration < (saved.order(newest)[0] if newest else 0):
+    if there is None or there.state == "failed" or there.iteration < saved.reached(newest):
         Sender(where, files.name, there).send(files, "stopped" if newest else "asked", 0, 0)
 
 
@@ -52,7 +52,7 @@ def bring_back(where: Place, run: Run, root: Path) -> list[Event]:
     files = run_files(root, run)
     if outcome.kind == "refused":
         message = f"{where.shown} has it, and that is refused: {outcome.words}"
-        return [{"event": "settled", "run": run.id, "exit_code": 5, "message": message}]
+        return [{"event": "settled", "run": run.id, "exit_code": RefusedError.exit_code, "message": message}]
     if (ended := files.ended()) is not None:
         return [
             {"event": "end", "run": run.id, "status": ended},
@@ -130,16 +130,14 @@ class Followed:
 def _progress(where: Place, name: str) -> Progress | None:
     """Return how far a share has a run; None also where what it says is of no use."""
     try:
-        with vetting(Path(name)):
-            return handover.progress(where, name)
+        return handover.progress(where, name)
     except RefusedError:
         return None
 
 
-def _object(content: bytes | None) -> dict[str, Any]:
-    with contextlib.suppress(ValueError, RecursionError):
-        if content is not None and isinstance(values := json.loads(content), dict):
-            return values
+def _object(content: bytes | None) -> Json:
+    with contextlib.suppress(DamagedError):
+        return parse_json(content or b"", "what it says")
     return {}
 
 

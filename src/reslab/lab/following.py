@@ -3,13 +3,11 @@
 import contextlib
 import json
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reslab.files import writing
 from reslab.recipe import Run
 
 Event = dict[str, Any]
@@ -52,16 +50,6 @@ class Tasks:
         for task in self.runs:
             with contextlib.suppress(OSError):
                 self.read[task] = self.events_of(task).stat().st_size
-
-
-def new_place(folder: Path) -> Path:
-    """Make a folder for some tasks below `folder`, named by the time and this process."""
-    place = (folder / f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}").absolute()
-    with writing(place):
-        while place.exists():
-            place = place.with_name(place.name + "x")
-        place.mkdir(parents=True)
-    return place
 
 
 def environment() -> dict[str, str]:

@@ -15,14 +15,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from reslab.errors import DamagedError, ShareError
 from reslab.files import Json, file_sha256, json_bytes, parse_json, signed
 from reslab.lab import manifest, metrics
 from reslab.lab.places import Place, read
 from reslab.lab.store import RunFiles
-from reslab.lab.vetting import RECORD_BYTES, begun_run, entries, fetch_files
+from reslab.lab.vetting import RECORD_BYTES, begun_run, entries, fetch_files, vetting
 from reslab.training import saved
 
 FOLDER = "unfinished"
@@ -58,20 +58,18 @@ def folder_of(name: str) -> str:
 def progress(where: Place, name: str) -> Progress | None:
     """Return how far a share has a run; None where it has nothing of it.
 
-    Raises `ResLabError` where what it says is none of this run.
+    Raises `RefusedError` where what it says is none of this run, and `ShareError` where the share does not answer.
     """
-    content = read(where, f"{folder_of(name)}/{POINTER}", RECORD_BYTES)
-    if content is None:
-        return None
-    values = parse_json(content, f"{where.shown}/{folder_of(name)}/{POINTER}", must_be_signed=True)
-    try:
-        run, state, *counts = (values[key] for key in ("run", "state", "iteration", "num_iterations", "num_epochs"))
-        files = entries(content, POINTER, knows)
-    except (KeyError, TypeError) as error:
-        raise DamagedError(f"its {POINTER} is not valid ({error!r})") from None
-    if run != name or state not in get_args(State) or not all(type(one) is int and one >= 0 for one in counts):
-        raise DamagedError(f"its {POINTER} is not that of {name}")
-    return Progress(run, state, counts[0], counts[1], counts[2], files)
+    with vetting(Path(where.shown)):
+        content = read(where, f"{folder_of(name)}/{POINTER}", RECORD_BYTES)
+        if content is None:
+            return None
+        values = parse_json(content, f"its {POINTER}", must_be_signed=True)
+        told: list[Any] = [values.get(key) for key in ("run", "state", "iteration", "num_iterations", "num_epochs")]
+        run, state, *counts = told
+        if run != name or state not in get_args(State) or not all(type(one) is int and one >= 0 for one in counts):
+            raise DamagedError(f"its {POINTER} is not that of {name}")
+        return Progress(name, state, counts[0], counts[1], counts[2], entries(values, POINTER, knows))
 
 
 def knows(name: str) -> bool:
@@ -88,10 +86,8 @@ def fetch(where: Place, found: Progress, into: RunFiles, *, only: tuple[str, ...
     """
     wanted = {name: one for name, one in found.files.items() if name != "failure.json" and name.startswith(only or "")}
     fetch_files(where, wanted, into.path, lambda _, entry: _file_of(found.run, entry))
-    if not only:
-        newest = saved.newest(into.checkpoints)
-        if (saved.order(newest)[0] if newest else 0) != found.iteration:
-            raise DamagedError(f"its {POINTER} speaks of iteration {found.iteration}, and its checkpoint does not")
+    if not only and saved.reached(saved.newest(into.checkpoints)) != found.iteration:
+        raise DamagedError(f"its {POINTER} speaks of iteration {found.iteration}, and its checkpoint does not")
     begun_run(into, found.run)
 
 
@@ -130,7 +126,7 @@ class Sender:
             "format": FORMAT,
             "run": self._name,
             "state": state,
-            "iteration": saved.order(newest)[0] if newest else 0,
+            "iteration": saved.reached(newest),
             "num_iterations": num_iterations,
             "num_epochs": num_epochs,
             "files": listed,

@@ -90,8 +90,7 @@ def _attempt(
     for name in ("failure.json", manifest.NAME):  # a kill may have come between the manifest and the end
         files.remove(name)
     try:
-        here = saved.newest(files.checkpoints)
-        with relay.further(saved.order(here)[0] if here else 0) as found:
+        with relay.further(saved.reached(saved.newest(files.checkpoints))) as found:
             device = pick_device(settings.device)
             threads = first_threads(found or files, device, settings.threads, settings.default_threads)
             most = most_threads()

@@ -6,7 +6,7 @@ Checkpoints are sent at most as often as they are written within an epoch, and i
 import contextlib
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from reslab.errors import ShareError
@@ -15,7 +15,7 @@ from reslab.lab import handover, metrics
 from reslab.lab.handover import Progress, Sender, State, folder_of
 from reslab.lab.places import Place, place
 from reslab.lab.settings import Settings
-from reslab.lab.share import fetch_run, push_run
+from reslab.lab.share import fetch_first, push_run
 from reslab.lab.shared_lease import Lease, holding
 from reslab.lab.store import RunFiles
 from reslab.lab.vetting import RefusedError, incoming, vetting
@@ -32,14 +32,15 @@ def share_places(settings: Settings) -> list[Place]:
     return [place(url, may_be_new=settings.push) for url in settings.shares]
 
 
-def push_place(settings: Settings) -> Place | None:
+def push_place(settings: Settings, places: Sequence[Place] | None = None) -> Place | None:
     """Return the share that takes what is trained, the first that is not read only; None where nothing is pushed.
 
-    Raises `ShareError` where no share can take it.
+    `places` are the `share_places` of these settings, where they are at hand.  Raises `ShareError` where no share can
+    take it.
     """
     if not settings.push:
         return None
-    places = share_places(settings)
+    places = share_places(settings) if places is None else places
     if not places:
         raise ShareError("--push needs a share to push to: add --share")
     for one in places:
@@ -58,7 +59,8 @@ class Relay:
     ) -> None:
         """Read and write nothing yet.  Raises `ShareError` where a share cannot be used on this machine."""
         self._files, self._name, self._root = files, files.name, files.called.parent.parent
-        self._to, self._places = push_place(settings), share_places(settings)
+        self._places = share_places(settings)
+        self._to = push_place(settings, self._places)
         self._remark, self._stop = remark, stop
         self._every, self._next = settings.checkpoint_seconds, 0.0
         self._sender: Sender | None = None
@@ -76,7 +78,7 @@ class Relay:
         if self._fetch_ended() or not self._places or (self._files.path / "run.json").exists():
             return
         for where in self._places:
-            with self._told(where), vetting(self._root):
+            with self._told(where):
                 if (found := handover.progress(where, self._name)) is None:
                     continue
                 with incoming(self._root, self._name) as fetched:
@@ -112,7 +114,7 @@ class Relay:
         """Give a folder of its own with the run as a share has it, where that is further; None where there is none."""
         found: list[tuple[Place, Progress]] = []
         for where in self._places:
-            with self._told(where), vetting(self._root):
+            with self._told(where):
                 if (one := handover.progress(where, self._name)) is not None:
                     found.append((where, one))
         if self._to is not None:
@@ -180,13 +182,10 @@ class Relay:
         """Fetch the run where one of the shares has it, ended; return whether it has ended."""
         if self._files.ended() is not None:
             return True
-        for where in self._places:
-            outcome = fetch_run(where, self._name, self._root)
-            if outcome.kind == "refused":
-                self._refuse(where.shown, outcome.words)
-            elif outcome.kind != "absent":
-                return outcome.kind != "running"
-        return False
+        outcome = fetch_first(
+            self._places, self._name, self._root, lambda where, words: self._refuse(where.shown, words)
+        )
+        return outcome.kind not in ("absent", "refused", "running")
 
     @contextmanager
     def _told(self, where: Place) -> Iterator[None]:

@@ -15,21 +15,20 @@ a result is true cannot be told from files: `reslab verify` trains again.
 import contextlib
 import hashlib
 import json
-import os
 import re
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from reslab.errors import DamagedError, LockedError, ResLabError, ShareError
-from reslab.files import Json, file_sha256, json_bytes, writing
+from reslab.files import Json, file_sha256, json_bytes, new_folder, writing
 from reslab.lab import manifest
 from reslab.lab.places import Place, read
 from reslab.lab.store import RunFiles, run_files
-from reslab.lab.vetting import RECORD_BYTES, RefusedError, ended_run, entries, fetch_files, incoming, vetting
+from reslab.lab.vetting import RECORD_BYTES, RefusedError, ended_run, fetch_files, incoming, listed_in, vetting
 from reslab.recipe import Run
 
 INDEX = "index.json"
@@ -123,7 +122,7 @@ def fetch_run(where: Place, name: str, root: Path) -> Outcome:
             with vetting(fetched.path):
                 with writing(fetched.path):
                     (fetched.path / manifest.NAME).write_bytes(content)
-                files = entries(content)
+                files = listed_in(content)
                 fetch_files(where, files, fetched.path, lambda file, _: f"{name}/{file}", needed=manifest.RECORDS)
                 run = ended_run(fetched, name)
                 _note_origin(fetched, where, content)
@@ -133,6 +132,24 @@ def fetch_run(where: Place, name: str, root: Path) -> Outcome:
             return _install(fetched, run, root)
         except LockedError:
             return Outcome(name, "running", "it is being trained here")
+
+
+def fetch_first(
+    places: Sequence[Place], name: str, root: Path, on_refused: Callable[[Place, str], object] = lambda *_: None
+) -> Outcome:
+    """Fetch an ended run from the first of some shares that has it as it should be, as `fetch_run` does.
+
+    What is refused is told with its words, and the next share is asked; it is the outcome where none is left.
+    """
+    outcome = Outcome(name, "absent")
+    for where in places:
+        found = fetch_run(where, name, root)
+        if found.kind not in ("absent", "refused"):
+            return found
+        if found.kind == "refused":
+            on_refused(where, found.words)
+            outcome = found
+    return outcome
 
 
 def push_run(where: Place, files: RunFiles) -> Outcome:
@@ -152,24 +169,23 @@ def push_run(where: Place, files: RunFiles) -> Outcome:
         return Outcome(name, "refused", "it has no manifest, and its weights are not those that it ended with")
     there = read(where, f"{name}/{manifest.NAME}", RECORD_BYTES)
     kind, prefix = _place_beside(_ending(there), _ending(content), name)
-    if kind == "replicate" and read(where, f"{prefix}/{manifest.NAME}", RECORD_BYTES) is not None:
+    if kind == "replicate" and (there := read(where, f"{prefix}/{manifest.NAME}", RECORD_BYTES)) is not None:
         kind = "there"
     if kind == "there":
-        _add_to(where, prefix, files, content)
+        _add_to(where, prefix, files, content, there or b"")
     else:
-        for file in json.loads(content)["files"]:
+        for file in listed_in(content):
             if (files.path / file).exists():
                 where.write(f"{prefix}/{file}", files.path / file)
         where.write(f"{prefix}/{manifest.NAME}", content)
     return Outcome(name, kind, prefix if kind == "replicate" else "")
 
 
-def _add_to(where: Place, prefix: str, files: RunFiles, content: bytes) -> None:
-    """Add to a run that a place has the files that were made of it since, as by diagnostics."""
-    there = read(where, f"{prefix}/{manifest.NAME}", RECORD_BYTES)
+def _add_to(where: Place, prefix: str, files: RunFiles, content: bytes, there: bytes) -> None:
+    """Add to a run that a place has, with this manifest, the files that were made of it since, as by diagnostics."""
     with contextlib.suppress(DamagedError):  # whoever fetches it is told
-        listed = entries(there or b"")
-        new = {name: entry for name, entry in entries(content).items() if name in _MADE_LATER and name not in listed}
+        listed = listed_in(there)
+        new = {name: entry for name, entry in listed_in(content).items() if name in _MADE_LATER and name not in listed}
         for file in new:
             where.write(f"{prefix}/{file}", files.path / file)
         if new:
@@ -217,14 +233,21 @@ def _index(where: Place) -> dict[str, list[str]]:
 
 def _is_here(root: Path, name: str, content: bytes) -> bool:
     """Say whether a run of this manifest is here, by what ended both: then nothing of it need be fetched again."""
-    there = root / name / manifest.NAME
-    if not there.exists() or RunFiles(root / name).ended() is None:
+    here = RunFiles(root / name)
+    if here.ended() is None:
         return False
     try:
-        kind, prefix = _place_beside(_ending(there.read_bytes()), _ending(content), name)
+        return _beside(here, content, root, name) is None
     except (DamagedError, LookupError, TypeError, AttributeError):  # found out where it is fetched
         return False
-    return kind == "there" or (root / prefix).exists()
+
+
+def _beside(here: RunFiles, content: bytes, root: Path, name: str) -> str | None:
+    """Return where below `root` a training of this manifest goes beside the one here; None where it is there."""
+    there = here.path / manifest.NAME
+    mine = _ending(there.read_bytes()) if there.exists() else _ending_of_files(here)
+    kind, prefix = _place_beside(mine, _ending(content), name)
+    return None if kind == "there" or (root / prefix).exists() else prefix
 
 
 def _note_origin(files: RunFiles, where: Place, content: bytes) -> None:
@@ -257,10 +280,8 @@ def _install(fetched: RunFiles, run: Run, root: Path) -> Outcome:
 
 
 def _keep_beside(fetched: RunFiles, target: RunFiles, content: bytes, root: Path, run: Run) -> Outcome:
-    there = target.path / manifest.NAME
-    mine = _ending(there.read_bytes()) if there.exists() else _ending_of_files(target)
-    kind, prefix = _place_beside(mine, _ending(content), run.id)
-    if kind == "there" or (root / prefix).exists():
+    prefix = _beside(target, content, root, run.id)
+    if prefix is None:
         return Outcome(run.id, "there")
     with writing(root / prefix):
         (root / prefix).parent.mkdir(parents=True, exist_ok=True)
@@ -271,11 +292,11 @@ def _keep_beside(fetched: RunFiles, target: RunFiles, content: bytes, root: Path
 def _move_aside(files: RunFiles, root: Path, run: Run) -> None:
     """Move what has not ended to the replicates, or remove it where nothing was trained."""
     with writing(files.path):
-        if not (files.metrics() or files.checkpoints.exists()):
+        if not files.has_begun():
             shutil.rmtree(files.path)
             return
-        to = root / REPLICATES / f"{UNFINISHED}-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}" / run.id
-        to.parent.mkdir(parents=True)
+        to = new_folder(root / REPLICATES, f"{UNFINISHED}-") / run.id
+        to.parent.mkdir()
         files.path.rename(to)
 
 
@@ -292,7 +313,7 @@ def _ending(content: bytes | None) -> str | None:
     """Return the SHA-256 of the file that ended a run, by its manifest: two trainings have two."""
     if content is None:
         return None
-    files = entries(content)
+    files = listed_in(content)
     for name in ("result.json", "failure.json"):
         if name in files:
             return str(files[name]["sha256"])

@@ -25,11 +25,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reslab.errors import ResLabError
-from reslab.files import write_whole, writing
+from reslab.errors import ResLabError, ShareError
+from reslab.files import new_folder, write_whole, writing
 from reslab.lab.distant import Followed, ask_for_all
-from reslab.lab.following import Event, Tasks, environment, hand_on, new_place
+from reslab.lab.following import Event, Tasks, environment, hand_on
 from reslab.lab.places import Place
+from reslab.lab.stopping import INTERRUPTED
 from reslab.lab.store import run_files
 from reslab.recipe import Run
 
@@ -66,7 +67,7 @@ while [ -n "$stopped" ]; do  # the wait ended with the signal, not with the work
   wait "$worker"
   code=$?
 done
-{end}if [ "$code" -eq 130 ]; then
+{end}if [ "$code" -eq {interrupted} ]; then
   scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
 fi
 exit "$code"
@@ -89,7 +90,7 @@ RUNS
 events=/dev/stdout"""
 """How a task begins whose node sees nothing but a share."""
 
-END_APART = '[ "$code" -eq 6 ] || rm -rf "$runs"  # 6: it has what could not be sent\n'
+END_APART = f'[ "$code" -eq {ShareError.exit_code} ] || rm -rf "$runs"  # it has what could not be sent\n'
 LOG_APART = "/tmp/reslab-%A_%a.log"
 
 
@@ -176,8 +177,8 @@ def submit(
 ) -> Job:
     """Submit runs whose folders are there as one array job and return it."""
     folders = [run_files(root, run) for run in runs]
-    place = new_place(root / FOLDER)
-    with writing(place):
+    with writing(root):
+        place = new_folder(root.absolute() / FOLDER)
         write_whole(place / "folders.txt", "".join(f"{files.path.absolute()}\n" for files in folders).encode())
         names = [run.id for run in runs] if apart else None
         write_whole(place / "job.sh", script(place, len(runs), name, options, arguments, names).encode())
@@ -218,6 +219,7 @@ def script(
         environment="".join(f"export {key}={shlex.quote(value)}\n" for key, value in environment().items()),
         begin=begin,
         end="" if names is None else END_APART,
+        interrupted=INTERRUPTED,
         python=shlex.quote(sys.executable),
         arguments=shlex.join(arguments),
     )

@@ -186,8 +186,11 @@ class RunFiles:
             return "running"
         if self.failure() is not None:
             return "failed"
-        begun = self.metrics() or self.checkpoints.exists()
-        return "interrupted" if begun else "pending"
+        return "interrupted" if self.has_begun() else "pending"
+
+    def has_begun(self) -> bool:
+        """Say whether anything of it was trained."""
+        return bool(self.metrics()) or self.checkpoints.exists()
 
     def ended(self) -> Literal["finished", "diverged"] | None:
         """Return how the run ended, or None while there is something left to train."""

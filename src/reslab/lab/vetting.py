@@ -61,12 +61,19 @@ def incoming(root: Path, name: str) -> Iterator[RunFiles]:
             (root / ".incoming").rmdir()
 
 
-def entries(
-    content: bytes, name: str = manifest.NAME, knows: Callable[[str], bool] = manifest.knows
-) -> dict[str, Json]:
+def listed_in(content: bytes) -> dict[str, Json]:
+    """Return the files that a manifest has, as `entries` does."""
+    try:
+        values = json.loads(content)
+    except (ValueError, RecursionError):
+        raise DamagedError(f"its {manifest.NAME} is not valid") from None
+    return entries(values)
+
+
+def entries(values: Any, name: str = manifest.NAME, knows: Callable[[str], bool] = manifest.knows) -> dict[str, Json]:
     """Return the files that a list of this name has, where they are files of a run and none is too long."""
     try:
-        files = json.loads(content)["files"]
+        files = values["files"]
         for file, entry in files.items():
             most = WEIGHTS_BYTES if file.endswith(".safetensors") else RECORD_BYTES
             if not knows(file):
@@ -75,9 +82,7 @@ def entries(
                 raise DamagedError(
                     f"its {name} says that {file} has {entry['bytes']} bytes, and at most {most} are read"
                 )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        if isinstance(error, DamagedError):
-            raise
+    except (KeyError, TypeError, AttributeError):
         raise DamagedError(f"its {name} is not valid") from None
     return dict(files)
 
@@ -136,7 +141,7 @@ def begun_run(files: RunFiles, name: str) -> Run:
         _check_numbers(row)
         if row.get("epoch") != number or any(row.get(key) is None for key in _ROW_NEEDS):
             raise DamagedError(f"line {number} of its metrics.jsonl is not that of epoch {number}")
-    if files.metrics() or files.checkpoints.exists():
+    if files.has_begun():
         _check_provenance(files, run)
     return run
 

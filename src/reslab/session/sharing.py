@@ -20,6 +20,7 @@ from reslab.lab.share import (
     Agreement,
     Outcome,
     compare,
+    fetch_first,
     fetch_run,
     is_run,
     listed,
@@ -85,17 +86,7 @@ def pull(
 
 def fetch_instead(places: Sequence[Place], ids: Sequence[str], root: Path) -> list[Outcome]:
     """Look for runs in some shares, in order, before they are trained; what is refused by one is asked of the next."""
-
-    def first(name: str) -> Outcome:
-        outcome = Outcome(name, "absent")
-        for where in places:
-            found = fetch_run(where, name, root)
-            if found.kind not in ("absent", "refused"):
-                return found
-            outcome = found if found.kind == "refused" else outcome
-        return outcome
-
-    return list(_each(first, ids, lambda _: None))
+    return list(_each(lambda name: fetch_first(places, name, root), ids, lambda _: None))
 
 
 def push(
@@ -107,11 +98,11 @@ def push(
     `ResLabError` where there is nothing to push.
     """
     where, root = place(url, may_be_new=True), runs_folder(runs)
-    studies = _studies(root)
-    if not (studies or find_runs(root)):
+    studies, there = _studies(root), _there(root)
+    if not (studies or there):
         raise ResLabError(f"there is nothing to push in {root}: it has neither runs nor studies")
     sent = list(studies) if not names else [name for name in names if name in studies]
-    return push_runs(where, _ids(names, root, studies), sent, root, on_outcome=on_outcome)
+    return push_runs(where, _ids(names, root, studies, there), sent, root, on_outcome=on_outcome)
 
 
 def push_runs(
@@ -145,7 +136,9 @@ def verify(
         if value < 1:
             raise ResLabError(f"{name} must be 1 or more, not {value}")
     root = runs_folder(runs)
-    ended = [name for name in _ids(names, root, _studies(root)) if RunFiles(root / name).ended() is not None]
+    ended = [
+        name for name in _ids(names, root, _studies(root), _there(root)) if RunFiles(root / name).ended() is not None
+    ]
     if not ended:
         raise ResLabError(f"none of these runs has ended in {root}; `reslab status` lists the runs")
     chosen = random.Random(",".join(sorted(ended))).sample(sorted(ended), min(sample, len(ended)))
@@ -169,9 +162,12 @@ def _studies(root: Path) -> dict[str, Study]:
     return {study.name: study for study in recorded(root)[0]}
 
 
-def _ids(names: Sequence[str], root: Path, studies: Mapping[str, Study]) -> list[str]:
-    """Return the ids of runs below `root` that are named, or belong to studies that are; by default all."""
-    there = [files.name for files in find_runs(root)]
+def _there(root: Path) -> list[str]:
+    return [files.name for files in find_runs(root)]
+
+
+def _ids(names: Sequence[str], root: Path, studies: Mapping[str, Study], there: Sequence[str]) -> list[str]:
+    """Return the ids of runs `there`, below `root`, that are named or belong to studies that are; by default all."""
     ids: dict[str, None] = {} if names else dict.fromkeys(there)
     for name in names:
         of_recipe = [one for one in there if one == name or one.startswith(f"{name}/")]

@@ -88,10 +88,11 @@ class Session:
 
         What is refused is trained here, which tells why.  Raises `ShareError` where a place does not answer.
         """
-        push_place(self.settings)
-        if not self.settings.shares:
+        places = share_places(self.settings)
+        push_place(self.settings, places)
+        if not places:
             return
-        found = fetch_instead(share_places(self.settings), [run.id for run in self.todo], self.root)
+        found = fetch_instead(places, [run.id for run in self.todo], self.root)
         if fetched := [one for one in found if one.kind == "fetched"]:
             self._tell(f"{len(fetched)} of {len(found)} runs fetched, not trained")
             self.planned = self._planned()

@@ -32,6 +32,11 @@ def order(path: Path) -> tuple[int, int]:
     return int(iteration), int(again or 0)
 
 
+def reached(path: Path | None) -> int:
+    """Return the iteration of a checkpoint, 0 where there is none."""
+    return 0 if path is None else order(path)[0]
+
+
 def newest(folder: Path) -> Path | None:
     """Return the folder of the newest checkpoint that was completed, None where there is none."""
     return next((path for path in reversed(folders(folder)) if (path / MANIFEST).exists()), None)
