@@ -1,9 +1,15 @@
 """Steps and unrest planted in curves are found where they were put."""
 
+from pathlib import Path
+
 import polars as pl
 import pytest
 
-from reslab.analysis.features import at_chance_until, phases, rate_changes
+from reslab.analysis.features import at_chance_until, drops_of, leaving_chance, phases, rate_changes, unrest_of, way_of
+from reslab.analysis.groups import gather
+from reslab.analysis.tidy import read_tables
+from reslab.recipe import Run
+from synthetic import Truth, small, write_run
 
 RATES = pl.DataFrame({"epoch": range(1, 21), "mean": [0.1] * 10 + [0.01] * 6 + [0.001] * 4})
 
@@ -52,3 +58,28 @@ def test_epochs_of_guessing_are_counted_from_the_start(
         fraction=1, shuffle=True, seed=0
     )
     assert at_chance_until(curve, "train_error", num_classes, num_images) == until
+
+
+def test_curves_of_groups_step_at_each_drop_and_seeds_leave_chance_apart(tmp_path: Path) -> None:
+    recipes = [small(8, learning_rate=0.2), small(8, first_drop=4), small(8, schedule="cosine")]
+    for recipe in recipes:
+        write_run(tmp_path, Run(recipe, 0), Truth(3.0, 1.0))
+    groups = [gather(read_tables(tmp_path), recipe.id, recipe, (0,)) for recipe in recipes]
+    first, second = drops_of(groups)
+    assert (first.place, first.epochs, len(first.falls), first.told) == (0, [4, 6], 2, True)
+    assert (second.place, second.epochs) == (1, [9])
+    assert all(fall > 0 for fall in (*first.falls, *second.falls))
+    assert [way_of(group) for group in groups] == ["within", "within", "steadily"]
+    assert unrest_of(groups[0]) is None  # its phases are too short
+    assert leaving_chance(groups[0]) is None
+    short = small(8, first_drop=1)
+    write_run(tmp_path, Run(short, 0), Truth(3.0, 1.0))
+    (once, _) = drops_of([gather(read_tables(tmp_path), "it", short, (0,))])
+    assert not once.told
+
+
+def test_a_seed_that_never_learns_leaves_chance_at_no_epoch(tmp_path: Path) -> None:
+    for seed, error in ((0, 3.0), (1, 90.0)):
+        write_run(tmp_path, Run(small(8), seed), Truth(error, error))
+    group = gather(read_tables(tmp_path), "it", small(8), (0, 1))
+    assert leaving_chance(group) == (0, None)

@@ -8,8 +8,8 @@ from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.wording import interval_ends
 from reslab.recipe import Run
-from reslab.studies.answers import MOST_NAMED, Answer, _shared, by_base
-from reslab.studies.findings import Findings
+from reslab.studies.answers import MOST_NAMED, _shared, by_base
+from reslab.studies.findings import Answer, Findings
 from reslab.studies.study import Study, Variant
 from reslab.studies.words import words_of
 from synthetic import Truth, small, write_run

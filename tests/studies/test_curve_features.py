@@ -5,7 +5,6 @@ from pathlib import Path
 
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
-from reslab.exhibits.blocks import Prose
 from reslab.recipe import Recipe, Run, stretch
 from reslab.studies.curve_features import curve_features
 from reslab.studies.words import words_of as texts_of
@@ -22,11 +21,7 @@ def _words(root: Path, recipes: dict[Recipe, Truth]) -> str:
     for recipe, truth in recipes.items():
         write_run(root, Run(recipe, 0), truth)
     tables = read_tables(root)
-    (block,) = curve_features(
-        [gather(tables, recipe.id, recipe, (0,)) for recipe in recipes], _rate, texts_of("custom")
-    )
-    assert isinstance(block, Prose)
-    return block.text
+    return curve_features([gather(tables, recipe.id, recipe, (0,)) for recipe in recipes], _rate, texts_of("custom"))
 
 
 def test_several_places_of_a_drop_are_epochs_in_order(tmp_path: Path) -> None:
@@ -80,10 +75,9 @@ def test_a_third_drop_is_a_drop_and_a_short_cosine_has_none(tmp_path: Path) -> N
     path = write_run(tmp_path, Run(cosine, 0), Truth(3.0, 1.0)) / "metrics.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     path.write_text("".join(json.dumps(row | {"rate": 0.1 / row["epoch"]}) + "\n" for row in rows))
-    (block,) = curve_features([gather(read_tables(tmp_path), "it", cosine, (0,))], _rate, texts_of("custom"))
-    assert isinstance(block, Prose)
-    assert block.text.startswith("The rate changes steadily, so no drop of it can show in the curves.")
-    assert " drop of the rate (after" not in block.text
+    words = curve_features([gather(read_tables(tmp_path), "it", cosine, (0,))], _rate, texts_of("custom"))
+    assert words.startswith("The rate changes steadily, so no drop of it can show in the curves.")
+    assert " drop of the rate (after" not in words
 
 
 def test_epochs_at_chance_are_told_with_the_seeds_apart(tmp_path: Path) -> None:
@@ -93,7 +87,6 @@ def test_epochs_at_chance_are_told_with_the_seeds_apart(tmp_path: Path) -> None:
         rows = [json.loads(line) for line in path.read_text().splitlines()]
         told = [row | {"train_error": 90.0 if row["epoch"] <= until else 20.0} for row in rows]
         path.write_text("".join(json.dumps(row) + "\n" for row in told))
-    (block,) = curve_features([gather(read_tables(tmp_path), recipe.id, recipe, (0, 1))], _rate, texts_of("custom"))
-    assert isinstance(block, Prose)
-    assert "At chance, in training: rate 0.1 until epoch 2 to 4." in block.text
+    words = curve_features([gather(read_tables(tmp_path), recipe.id, recipe, (0, 1))], _rate, texts_of("custom"))
+    assert "At chance, in training: rate 0.1 until epoch 2 to 4." in words
     assert "At chance" not in _words(tmp_path / "learns", {small(14): Truth(3.0, 1.0)})

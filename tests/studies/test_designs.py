@@ -4,11 +4,10 @@ from pathlib import Path
 
 from reslab.analysis.groups import gather
 from reslab.analysis.tidy import read_tables
-from reslab.exhibits.blocks import Prose
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, vary
 from reslab.studies.catalogue import ask
-from reslab.studies.designs import BOTH, bases, where, with_base
+from reslab.studies.designs import BOTH, bases, study_of, with_base
 from reslab.studies.sentences import muon_words
 from reslab.studies.study import Options
 from reslab.studies.words import words_of as texts_of
@@ -19,7 +18,7 @@ def test_there_is_a_base_on_every_data_set_at_every_depth() -> None:
         (dataset, depth) for dataset in BOTH for depth in (20, 56)
     ]
     (own,) = bases(Options(datasets=("digits",), depths=(8,)), (20, 56))
-    assert where(own) == (("dataset", "digits"), ("depth", 8))
+    assert (own.dataset, own.depth) == ("digits", 8)
 
 
 def muon(tmp_path: Path, *rates: tuple[float, float]) -> str:
@@ -27,7 +26,7 @@ def muon(tmp_path: Path, *rates: tuple[float, float]) -> str:
     fast = preset_recipe("fast", dataset="digits", depth=8)
     recipes = [vary(fast, learning_rate=sgd, muon_rate=own) for sgd, own in rates]
     groups = [gather(read_tables(tmp_path), recipe.id, recipe, (0,)) for recipe in recipes]
-    return " ".join(block.text for block in muon_words(groups, texts_of("custom")) if isinstance(block, Prose))
+    return muon_words(groups, texts_of("custom"))
 
 
 def test_what_muons_rate_does_is_said_where_the_learning_rate_is_varied(tmp_path: Path) -> None:
@@ -37,9 +36,8 @@ def test_what_muons_rate_does_is_said_where_the_learning_rate_is_varied(tmp_path
     assert "is 0.025 and 0.03, not in proportion" in muon(tmp_path, (0.1, 0.025), (0.2, 0.03))
     assert muon(tmp_path, (0.1, 0.025), (0.1, 0.05)) == ""
     sgd = [vary(base, learning_rate=rate) for base in bases(Options(datasets=("digits",)), (8,)) for rate in (0.1, 1.0)]
-    assert (
-        muon_words([gather(read_tables(tmp_path), recipe.id, recipe, (0,)) for recipe in sgd], texts_of("custom")) == []
-    )
+    groups = [gather(read_tables(tmp_path), recipe.id, recipe, (0,)) for recipe in sgd]
+    assert muon_words(groups, texts_of("custom")) == ""
 
 
 def fast_rates() -> list[Recipe]:
@@ -48,9 +46,15 @@ def fast_rates() -> list[Recipe]:
 
 
 def test_each_base_is_compared_with_what_has_its_data_set_and_depth(tmp_path: Path) -> None:
-    tables = read_tables(tmp_path)
-    base = bases(Options(datasets=("digits", "cifar10"), depths=(8, 14)), ())
+    options = Options(datasets=("digits", "cifar10"), depths=(8, 14))
+    base = bases(options, ())
     varied = [vary(one, learning_rate=0.5) for one in base]
-    groups = [gather(tables, recipe.id, recipe, (0,)) for recipe in (*varied, *base)]
-    found = [(first.recipe, second.recipe) for first, second in with_base(groups, set(base))]
-    assert found == list(zip(base, varied, strict=True))
+    asked = [*(("rate 0.5", one, {"rate": 0.5}) for one in varied), *(("", one, {"rate": 0.1}) for one in base)]
+    study = study_of("learning-rate", options, [*asked, *asked])
+    assert [variant.label for variant in study.variants][:2] == [
+        "rate 0.5, ResNet-8, digits",
+        "rate 0.5, ResNet-14, digits",
+    ]
+    assert study.variants[-1].factors == (("dataset", "cifar10"), ("depth", 14), ("rate", 0.1))
+    pairs = with_base(study, "rate", 0.1)(study.groups(read_tables(tmp_path)))
+    assert [(first.recipe, second.recipe) for first, second in pairs] == list(zip(base, varied, strict=True))

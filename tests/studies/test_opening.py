@@ -8,7 +8,7 @@ from reslab.analysis.tidy import Tables, read_tables
 from reslab.exhibits.blocks import Block, Figure, Link, Table
 from reslab.presets import preset_recipe
 from reslab.studies.catalogue import ask, ask_all, chapter_of
-from reslab.studies.chapter import answers, find, strip
+from reslab.studies.chapter import find, strip
 from reslab.studies.opening import Entry, opening
 from reslab.studies.study import Options, Study, Variant
 from synthetic import Truth, write_run
@@ -19,7 +19,7 @@ SHORT = Options(datasets=("cifar10",), depths=(20, 56), epochs=16, seeds=1)
 def _entry(study: Study, tables: Tables) -> Entry:
     chapter = chapter_of(study)
     found = find(study, tables, chapter)
-    return Entry(found, answers(found, chapter), strip(found, chapter))
+    return Entry(found, strip(found, chapter))
 
 
 def _opening(root: Path, *studies: Study, only: tuple[Study, ...] | None = None) -> list[Block]:

@@ -8,7 +8,7 @@ from chapter_words import words_of
 from reslab.analysis.tidy import read_tables
 from reslab.errors import ResLabError
 from reslab.studies.catalogue import ask, chapter_of
-from reslab.studies.chapter import answers, find, write
+from reslab.studies.chapter import find, write
 from reslab.studies.plans import ASSIGNMENT, read_plan
 from reslab.studies.study import Options
 from synthetic import Truth, write_run
@@ -105,7 +105,7 @@ def test_a_handout_asks_and_shows_and_does_not_answer(tmp_path: Path) -> None:
     found = find(study, read_tables(tmp_path / "runs"), chapter)
     blocks = write(found, chapter)
     words = words_of(blocks)
-    assert answers(found, chapter) == []
+    assert found.answers == ()
     assert words.count("Your answer") == 2
     assert study.question in words
     assert {"figure", "table"} <= {block.kind for block in blocks}

@@ -11,7 +11,7 @@ from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.wording import listing
 from reslab.recipe import Run
-from reslab.studies.reasons import on_what_scale, reasons, untested
+from reslab.studies.reasons import on_what_scale, reasons
 from reslab.studies.words import Words
 from reslab.studies.words import words_of as texts_of
 from synthetic import Truth, small, write_run
@@ -37,7 +37,7 @@ def _listed(compared: Sequence[Compared]) -> str:
 
 
 def _words(compared: list[Compared]) -> str:
-    return words_of(reasons(compared, _listed, WORDS))
+    return words_of(reasons(compared, _listed, WORDS).blocks)
 
 
 def test_differences_stand_beside_what_the_test_images_alone_may_do(tmp_path: Path) -> None:
@@ -106,10 +106,11 @@ def test_a_small_difference_has_none(tmp_path: Path) -> None:
     assert "rate 1" not in text
 
 
-def test_several_seeds_are_tested(tmp_path: Path) -> None:
-    assert untested(_compared(tmp_path / "one", (21.0, 20.0)))
-    assert not untested(_compared(tmp_path / "two", (21.0, 20.0), seeds=2))
-    assert not untested([])
+def test_whether_anything_asks_for_a_reason_is_a_value(tmp_path: Path) -> None:
+    alike, apart = (_compared(tmp_path / name, other, seeds=3) for name, other in (("a", BASE), ("b", (21.0, 20.0))))
+    assert reasons(alike, _listed, WORDS).none
+    assert not reasons(apart, _listed, WORDS).none
+    assert not reasons([], _listed, WORDS).none
 
 
 @pytest.mark.parametrize(
@@ -155,5 +156,5 @@ def test_where_nothing_stands_beside_the_base_nothing_is_denied(tmp_path: Path) 
 def test_a_study_may_have_words_of_its_own(tmp_path: Path) -> None:
     found = _compared(tmp_path, (14.0, 11.0), seeds=3, noise=0.05)
     words = Words({**WORDS.texts, "reasons.equal, open": "it does nothing"})
-    text = words_of(reasons(found, _listed, words))
+    text = words_of(reasons(found, _listed, words).blocks)
     assert text == "Test error equal within 0.5 points (rate 1): it does nothing."

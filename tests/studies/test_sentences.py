@@ -9,7 +9,7 @@ from reslab.analysis.comparisons import Compared, compare
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
 from reslab.recipe import Run
-from reslab.studies.sentences import against, by_dataset
+from reslab.studies.sentences import by_dataset, compared_name
 from synthetic import Truth, small, write_run
 
 
@@ -43,7 +43,7 @@ def test_what_both_begin_with_is_said_once(tmp_path: Path, first: str, second: s
     one, other = _groups(tmp_path, first, second)
     (found,) = compare([(one, other)])
     assert isinstance(found, Compared)
-    assert against(found, _label) == said
+    assert compared_name(found, [one, other], _label) == said
 
 
 def test_a_list_names_the_data_set_only_among_several(tmp_path: Path) -> None:

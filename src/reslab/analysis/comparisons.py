@@ -13,7 +13,6 @@ import polars as pl
 from reslab.analysis.differences import (
     PAIRS_NEEDED,
     Difference,
-    by_images_alone,
     difference,
     from_single,
     own_spread,
@@ -32,7 +31,8 @@ from reslab.recipe import Recipe
 SHARED_BY_SEED = ("dataset", "train_share", "holdout", "family", "depth", "shortcut", "initialisation")
 """What two recipes must share for one seed to give both the same first weights and the same order of images."""
 
-_IMAGES = {"test_error": "num_test", "train_error": "num_train"}
+IMAGES = {"test_error": "num_test", "train_error": "num_train"}
+"""How many images an error is of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +44,10 @@ class Compared:
     test: Verdict | None
     train: Verdict | None
 
-
-def chance_reach(one: Compared, column: str = "test_error") -> float | None:
-    """Return by how many points the two may differ by the draw of the images alone; None where they are not known."""
-    errors = [group.last_epoch(column).mean for group in (one.first, one.second)]
-    images = [group.number(_IMAGES[column]) for group in (one.first, one.second)]
-    if errors[0] is None or errors[1] is None or not images[0] or not images[1]:
-        return None
-    return by_images_alone(errors[0], errors[1], min(images[0], images[1]))
-
-
-def beyond_chance(one: Compared, column: str = "test_error") -> Kind:
-    """Return whether the second error is higher or lower by more than `chance_reach`; else open."""
-    verdict, reach = one.test if column == "test_error" else one.train, chance_reach(one, column)
-    if verdict is None or reach is None or abs(verdict.difference.value) <= reach:
-        return "open"
-    return "higher" if verdict.difference.value > 0 else "lower"
+    @property
+    def kind(self) -> Kind | None:
+        """What is shown of the test errors, None without a verdict."""
+        return None if self.test is None else self.test.kind
 
 
 def compare(pairs: Iterable[tuple[Group, Group]]) -> list[Compared]:
@@ -103,7 +91,7 @@ def share_seeds(first: Recipe, second: Recipe) -> bool:
 
 def step(group: Group, column: str = "test_error") -> float:
     """Return what one image is worth, of the test set or of those trained on, in percent; 0 where it is not known."""
-    images = group.number(_IMAGES[column])
+    images = group.number(IMAGES[column])
     return 100 / images if images else 0.0
 
 
@@ -167,7 +155,7 @@ def shared_spreads(groups: Sequence[Group], column: str) -> SharedSpreads:
         lent, sources = _pooled([group.tables for group in distinct.values()], column)
     assumed = set()
     for name, group in distinct.items():
-        summary, images = group.last_epoch(column), group.number(_IMAGES[column])
+        summary, images = group.last_epoch(column), group.number(IMAGES[column])
         if lent is not None and summary.n == 1 and images and not group.num_diverged:
             spreads[name] = lent.assume(_unit(summary, images))
             assumed.add(name)
@@ -200,13 +188,13 @@ def _of_report(tables: Sequence[Tables | None], column: str) -> list[tuple[str, 
     if known is None:
         return []
     rows = known.runs.filter((pl.col("status") == "finished") & pl.col(column).is_not_null())
-    by_recipe = rows.group_by("recipe_id", _IMAGES[column], maintain_order=True).agg(pl.col(column))
+    by_recipe = rows.group_by("recipe_id", IMAGES[column], maintain_order=True).agg(pl.col(column))
     found = [(name, _own_of(summarise(values), images)) for name, images, values in by_recipe.iter_rows()]
     return [(name, one) for name, one in found if one is not None]
 
 
 def _own(group: Group, column: str) -> Own | None:
-    return _own_of(group.last_epoch(column), group.number(_IMAGES[column]))
+    return _own_of(group.last_epoch(column), group.number(IMAGES[column]))
 
 
 def _own_of(summary: Summary, images: int | None) -> Own | None:

@@ -5,8 +5,11 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import polars as pl
+
+from reslab.analysis.groups import Group
 
 REACH = 5
 """Epochs looked at on each side of a change of rate, at most."""
@@ -132,6 +135,74 @@ def ending(errors: pl.DataFrame, tolerance: float = TOLERANCE) -> Ending | None:
     settled = epochs[above[-1] + 1] if above else epochs[0]
     lowest = min(range(len(means)), key=lambda place: means[place])
     return Ending(settled, tolerance, means[lowest], epochs[lowest], means[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """How the test curves of some groups step at one drop of the rate, the first being at `place` 0.
+
+    `epochs` are those after which it is, in order; `falls` are the points by which each curve falls; it is `sharp`
+    where all of them stand out.
+    """
+
+    place: int
+    epochs: list[int]
+    falls: list[float]
+    sharp: bool
+
+    @property
+    def told(self) -> bool:
+        """Whether it tells of the rate: after a single epoch all falls are those of learning."""
+        return self.epochs[0] > 1
+
+
+def drops_of(groups: Sequence[Group]) -> list[Drop]:
+    """Return how the curves of groups whose schedules have steps step at each drop of the rate."""
+    steps = []
+    for group in groups:
+        if group.recipe.schedule == "step":
+            curves, among = _curves(group), phases(*_curves(group))
+            steps.append([(change, stands_out(change, among)) for change in rate_changes(*curves)])
+    found = []
+    for place in range(max(map(len, steps), default=0)):
+        here = [own[place] for own in steps if len(own) > place]
+        epochs, falls = sorted({change.epoch for change, _ in here}), [change.drop for change, _ in here]
+        found.append(Drop(place, epochs, falls, all(sharp for _, sharp in here)))
+    return found
+
+
+def unrest_of(group: Group) -> tuple[float, float] | None:
+    """Return the unrest of a group's test curve at the first rate and at the last; None unless two are known."""
+    known = [phase.unrest for phase in phases(*_curves(group)) if phase.unrest is not None]
+    return (known[0], known[-1]) if len(known) > 1 else None
+
+
+def way_of(group: Group) -> Literal["steadily", "constant", "within"]:
+    """Return what a rate does whose drops do not show in the curve: change steadily, nothing, or drop within epochs."""
+    recipe = group.recipe
+    if recipe.schedule != "step":
+        return "steadily"
+    return "constant" if recipe.drop_factor == 1 or recipe.first_drop >= recipe.length else "within"
+
+
+def leaving_chance(group: Group) -> tuple[int | None, int | None] | None:
+    """Return after how many epochs of guessing in training the first and the last seed learn; None: they never do.
+
+    None for both where no seed guesses, or the numbers of images and classes are not known.
+    """
+    classes, images = group.number("num_classes"), group.number("num_train")
+    if not classes or not images:
+        return None
+    runs = group.finished_epochs.partition_by("run_id")
+    counts = sorted((at_chance_until(own, "train_error", classes, images), own.height) for own in runs)
+    if not counts or not counts[-1][0]:
+        return None
+    first, last = (count if count < length else None for count, length in (counts[0], counts[-1]))
+    return first, last
+
+
+def _curves(group: Group) -> tuple[pl.DataFrame, pl.DataFrame]:
+    return group.finished_curve("rate"), group.finished_curve("test_error")
 
 
 def _phases(rates: pl.DataFrame) -> list[tuple[int, int, float]]:

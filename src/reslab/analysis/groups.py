@@ -107,6 +107,12 @@ class Group:
         return value if isinstance(value, int) else None
 
     @property
+    def images_of_each(self) -> int:
+        """How many training images each class has; 0 where that is not known."""
+        images, classes = self.number("num_train"), self.number("num_classes")
+        return images // classes if images and classes else 0
+
+    @property
     def window(self) -> Window | None:
         """The window of epochs in which the assignment's tables look at this recipe."""
         return settled_window(self.recipe, self.number("num_train"))

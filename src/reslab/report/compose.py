@@ -19,7 +19,7 @@ from reslab.report.notes import FIRST, NAME, read_notes
 from reslab.report.references import cited
 from reslab.report.repeated import said_once
 from reslab.studies.catalogue import chapter_of, reworded
-from reslab.studies.chapter import answers, find, strip, write
+from reslab.studies.chapter import find, strip, write
 from reslab.studies.of_folder import studies_of
 from reslab.studies.opening import Entry, opening
 from reslab.studies.plans import assignment_plan
@@ -58,7 +58,7 @@ def compose(
         Section(found.study.name, found.study.title, (*notes.get(found.study.name, ()), *write(found, own)))
         for found, own in parts
     ]
-    entries = [Entry(found, answers(found, own), strip(found, own)) for found, own in parts]
+    entries = [Entry(found, strip(found, own)) for found, own in parts]
     first = (*notes.get(FIRST, ()), *opening(entries), *_misplaced(notes, [study.name for study in there]))
     opened_with = [Section("opening", "What was found", first, kind="opening")] if first else []
     return cited(

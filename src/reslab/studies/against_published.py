@@ -35,8 +35,7 @@ from reslab.families import family_of
 from reslab.presets import PRESETS, preset_of, preset_recipe
 from reslab.published import Published
 from reslab.published import in_words as figure_in_words
-from reslab.studies.answers import Answer, Effect
-from reslab.studies.findings import Findings
+from reslab.studies.findings import Answer, Effect, Findings
 from reslab.studies.question import Beside
 from reslab.studies.sentences import epochs_words
 from reslab.studies.words import Words

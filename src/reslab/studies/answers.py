@@ -1,114 +1,18 @@
-"""Answers as values: what was found in one place, in a dozen words, with the sizes that it rests on."""
+"""The answers of a study whose groups are compared with a base: what is better than it, and what is worse."""
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group
-from reslab.analysis.verdicts import MARGIN, Verdict
-from reslab.exhibits.sizes import size
-from reslab.exhibits.wording import (
-    Label,
-    counted,
-    dataset_name,
-    interval,
-    interval_ends,
-    listing,
-    network_name,
-    number,
-    opened,
-    signed,
-)
-from reslab.studies.findings import Findings
-from reslab.studies.reasons import untested
+from reslab.analysis.reasons import untested
+from reslab.analysis.verdicts import MARGIN
+from reslab.exhibits.wording import Label, counted, dataset_name, listing, network_name, number
+from reslab.studies.findings import Answer, Effect, Findings
 from reslab.studies.words import Words
 
 MOST_NAMED = 4
 """Settings that an answer names one by one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """One difference behind an answer: of `what`, such as "8 vs 16 epochs", from an error of `first` percent."""
-
-    what: str
-    verdict: Verdict
-    first: float
-    seeds: tuple[int, ...]
-    """Of what it is the difference, and from what; not of published runs."""
-
-    @classmethod
-    def of(cls, one: Compared, label: Label) -> "Effect":
-        """Return the effect of a comparison, which must have a verdict on the test error."""
-        first = one.first.last_epoch("test_error").mean
-        assert one.test is not None
-        assert first is not None
-        found = one.test.difference
-        return cls(_pair(label(one.second), label(one.first)), one.test, first, (found.n_second, found.n_first))
-
-    @property
-    def value(self) -> float:
-        """The size, without its sign."""
-        return abs(self.verdict.difference.value)
-
-    @property
-    def bound(self) -> float:
-        """The end of the interval that is farther from zero; infinite where there is no interval."""
-        ends = interval_ends(self.verdict.difference, self.verdict.level, self.first)
-        return math.inf if ends is None else max(map(abs, ends))
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What was found in one place, as on a data set: in a dozen words, with the effects behind it."""
-
-    where: str
-    words: str
-    effects: tuple[Effect, ...] = ()
-
-    @property
-    def shown(self) -> tuple[Effect, ...]:
-        """The effect that says most: the largest that is resolved; all of them where none is, but all have bounds."""
-        resolved = [one for one in self.effects if one.verdict.resolved]
-        if not resolved and all(math.isfinite(one.bound) for one in self.effects):
-            return self.effects
-        return (max(resolved or self.effects, key=lambda one: one.value),)
-
-    @property
-    def size(self) -> str:
-        """How large it is, for a table's cell; "" where nothing is compared."""
-        if len(self.shown) != 1:
-            return f"all within ±{self._within}" if self.shown else ""
-        (one,) = self.shown
-        known = interval(one.verdict.difference, one.verdict.level, one.first)
-        return f"{one.what}: {signed(one.verdict.difference.value)}{f' ({known})' if known else ''}"
-
-    @property
-    def sentence(self) -> str:
-        """The answer with its size."""
-        parts = [f"{self.where}: {self.words}."]
-        if len(self.shown) > 1:
-            parts.append(f"All differences are within ±{self._within} points.")
-        parts += [
-            f"{f'{opened(one.what)}: ' if len(self.effects) > 1 else ''}{size(one.verdict, one.first)}."
-            for one in self.shown
-            if len(self.shown) == 1
-        ]
-        return "  ".join(parts)
-
-    @property
-    def seeds(self) -> str:
-        """How many seeds its size is of, on both sides where they differ."""
-        counts = dict.fromkeys(count for one in self.shown for count in one.seeds)
-        if len(self.shown) > 1 and len(counts) > 1:
-            return f"{min(counts)} to {max(counts)}"
-        return " vs ".join(map(str, counts))
-
-    @property
-    def _within(self) -> str:
-        return number(math.ceil(10 * max(one.bound for one in self.shown)) / 10)
 
 
 def by_base(found: Findings, compared: Sequence[Compared] | None = None, label: Label | None = None) -> list[Answer]:
@@ -121,11 +25,21 @@ def by_base(found: Findings, compared: Sequence[Compared] | None = None, label: 
     for first in found.done:
         own = [one for one in compared if one.first.label == first.label and (one.test or one.second.num_diverged)]
         if own:
-            effects = tuple(Effect.of(one, label) for one in own if one.test is not None)
-            answers.append(
-                Answer(_where(first, own, found.done, label), _words(first, own, label, found.words), effects)
-            )
+            effects = tuple(effect(one, label) for one in own if one.test is not None)
+            where = _where(first, own, found.done, label)
+            answers.append(Answer(where, _words(first, own, label, found.words), effects))
     return answers
+
+
+def effect(one: Compared, label: Label) -> Effect:
+    """Return the effect of a comparison, which must have a verdict on the test error."""
+    first = one.first.last_epoch("test_error").mean
+    assert one.test is not None
+    assert first is not None
+    names = (label(one.second), label(one.first))
+    head, tail = _shared(names)
+    what = f"{head}{' vs '.join(_bare(names, head, tail))}{tail}"
+    return Effect(what, one.test, first, (one.test.difference.n_second, one.test.difference.n_first))
 
 
 def _where(first: Group, own: Sequence[Compared], done: Sequence[Group], label: Label) -> str:
@@ -136,12 +50,17 @@ def _where(first: Group, own: Sequence[Compared], done: Sequence[Group], label: 
     return f"{dataset}, {name}" if several and same and name not in label(first) else dataset
 
 
+_SHOWN = ("lower", "higher")
+_KINDS = (*_SHOWN, "equal", "open", "unknown")
+
+
 def _words(first: Group, own: Sequence[Compared], label: Label, words: Words) -> str:
-    kinds = {kind: [one.second for one in own if one.test and one.test.kind == kind] for kind in _KINDS}
+    """Return which settings are better than the first, which worse, and what is not shown; then which diverged."""
+    kinds = {kind: [one.second for one in own if one.kind == kind] for kind in _KINDS}
     best = min([first, *kinds["unknown"]], key=lambda group: group.last_epoch("test_error").mean or 0.0)
-    shown = [kind for kind in _SHOWN if kinds[kind]]
-    parts = [*([", ".join(shown)] if shown else []), *(kind for kind in _KINDS if kinds[kind] and kind not in shown)]
-    keys = [f"and-{part}" if place else part for place, part in enumerate(parts)]
+    shown = ", ".join(kind for kind in _SHOWN if kinds[kind])
+    parts = [part for part in (shown, *(kind for kind in _KINDS[2:] if kinds[kind])) if part]
+    keys = [*parts[:1], *(f"and-{part}" for part in parts[1:])]
     if untested(own):
         keys = ["untested"]
     elif len(own) > 2 and keys in (["lower"], ["higher"]):
@@ -161,10 +80,6 @@ def _words(first: Group, own: Sequence[Compared], label: Label, words: Words) ->
     return "; ".join(words(f"answer.{key}", **values) for key in [*keys, *(["diverged"] if lost else [])])
 
 
-_SHOWN = ("lower", "higher")
-_KINDS = (*_SHOWN, "equal", "open", "unknown")
-
-
 def _named(first: Group, kinds: Mapping[str, Sequence[Group]], label: Label) -> dict[str, str]:
     """Return the names of the base and of the settings of each kind; words that all share are said the first time."""
     names = {"base": [label(first)], **{kind: [label(group) for group in own] for kind, own in kinds.items()}}
@@ -172,16 +87,14 @@ def _named(first: Group, kinds: Mapping[str, Sequence[Group]], label: Label) -> 
     earliest = next((kind for kind in _SHOWN if names[kind]), "base")
     found = {}
     for kind, own in names.items():
-        listed = listing(name.removeprefix(head).removesuffix(tail) for name in own)
+        listed = listing(_bare(own, head, tail))
         whole = f"{head}{listed}{tail}" if kind == earliest else listed
         found[kind] = whole if len(own) <= MOST_NAMED else counted(len(own), "other")
     return found
 
 
-def _pair(second: str, first: str) -> str:
-    head, tail = _shared((second, first))
-    ends = (name.removeprefix(head).removesuffix(tail) for name in (second, first))
-    return f"{head}{' vs '.join(ends)}{tail}"
+def _bare(names: Sequence[str], head: str, tail: str) -> list[str]:
+    return [name.removeprefix(head).removesuffix(tail) for name in names]
 
 
 def _shared(names: Sequence[str]) -> tuple[str, str]:
@@ -196,5 +109,6 @@ def _shared(names: Sequence[str]) -> tuple[str, str]:
 
 
 def _common(split: Sequence[Sequence[str]]) -> list[str]:
+    """Return the words that all begin with."""
     alike = itertools.takewhile(lambda words: len(set(words)) == 1, zip(*split, strict=False))
     return [words[0] for words in alike]

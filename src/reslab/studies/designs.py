@@ -1,14 +1,16 @@
-"""How studies are designed: base recipes from the options, schedules made longer, variants named and listed once."""
+"""How studies are designed: base recipes from the options, what is changed about them, what is compared with what."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import cast
 
-from reslab.analysis.groups import Group, by_dataset
+from reslab.analysis.groups import by_dataset
 from reslab.errors import ResLabError
 from reslab.exhibits.wording import Label, dataset_name, network_name
 from reslab.host import default_precision
 from reslab.presets import PRESETS, preset_recipe
 from reslab.recipe import IMAGENET_FAMILIES, Recipe, Scalar, stretch, vary
+from reslab.studies.findings import Groups, Pairs
 from reslab.studies.study import PRESET, SEEDS, Options, Study, Variant
 from reslab.studies.words import words_of
 
@@ -16,17 +18,49 @@ TEN, HUNDRED = "cifar10", "cifar100"
 BOTH = (TEN, HUNDRED)
 """The data sets of the assignment."""
 
-Factors = tuple[tuple[str, Scalar], ...]
+Asked = tuple[str, Recipe, Mapping[str, Scalar]]
+"""What is particular about a variant in words, its recipe, and what is particular as values."""
+
+
+def study_of(
+    name: str,
+    options: Options,
+    asked: Iterable[Asked],
+    *,
+    diagnostics: tuple[str, ...] = (),
+    diagnostics_during: tuple[str, ...] = (),
+    **values: object,
+) -> Study:
+    """Return the study of a question of ResLab's own: its words, with their values, and what it asks.
+
+    A label names the network and the data set, too, and so stands alone; a recipe that came before is left out.
+    """
+    words, variants = words_of(name), dict[Recipe, Variant]()
+    for particular, recipe, factors in asked:
+        parts = [*([particular] if particular else []), network_name(recipe), dataset_name(recipe.dataset)]
+        everything = {"dataset": recipe.dataset, "depth": recipe.depth, **factors}
+        variants.setdefault(recipe, Variant(", ".join(parts), recipe, tuple(everything.items())))
+    return Study(
+        name=name,
+        title=words("title"),
+        question=words("question", **values),
+        expectation=words("expectation", **values),
+        variants=tuple(variants.values()),
+        seeds=tuple(range(options.seeds or SEEDS)),
+        kind=name,
+        diagnostics=diagnostics,
+        diagnostics_during=diagnostics_during,
+    )
 
 
 def base_recipe(options: Options, dataset: str, depth: int, family: str | None = None) -> Recipe:
-    """Return the recipe from which a study's own factors follow: the preset, as the options change it."""
-    changes = dict(options.recipe)
-    if family is None:
-        family = cast(str | None, changes.get("family"))
-    else:  # the study's own factor
-        changes.pop("family", None)
-    recipe = preset_recipe(options.preset or PRESET, dataset=dataset, depth=depth, family=family)
+    """Return the recipe from which a study's own factors follow: the preset, as the options change it.
+
+    A `family` that the study varies comes before that of the options.
+    """
+    changes = dict(options.recipe) if family is None else {**dict(options.recipe), "family": family}
+    of_family = cast(str | None, changes.get("family"))
+    recipe = preset_recipe(options.preset or PRESET, dataset=dataset, depth=depth, family=of_family)
     recipe = recipe if options.epochs is None else stretch(recipe, options.epochs)
     return vary(recipe, precision=options.precision or default_precision(options.device), **changes)
 
@@ -49,93 +83,49 @@ def bases(options: Options, depths: Sequence[int]) -> list[Recipe]:
     ]
 
 
-def where(base: Recipe) -> Factors:
-    """Return the factors that every variant of a base shares with it."""
-    return (("dataset", base.dataset), ("depth", base.depth))
-
-
 def lengthened(recipe: Recipe, factor: float) -> Recipe:
     """Return the recipe with its schedule so many times as long, in its own unit."""
     if factor == 1:
         return recipe
     if recipe.schedule_unit == "epochs":
         return stretch(recipe, recipe.length * factor)
-    places = (recipe.length, recipe.first_drop, recipe.second_drop, recipe.third_drop)
-    length, first, second, third = (round(place * factor) for place in places)
-    return vary(recipe, length=length, first_drop=first, second_drop=second, third_drop=third)
-
-
-def times(value: float, factor: float) -> float:
-    """Return a setting times a factor, without the last digits of binary fractions: 0.1 times 0.2 is 0.02."""
-    return float(f"{value * factor:.12g}")
+    places = ("length", "first_drop", "second_drop", "third_drop")
+    return vary(recipe, **{name: round(getattr(recipe, name) * factor) for name in places})
 
 
 def at_rate(recipe: Recipe, factor: float) -> Recipe:
-    """Return a recipe with its learning rate times a factor; Muon's, which goes along with it, likewise."""
-    rate, muon = times(recipe.learning_rate, factor), times(recipe.muon_rate, factor)
-    return (
-        vary(recipe, learning_rate=rate, muon_rate=muon)
-        if recipe.optimiser == "muon"
-        else vary(recipe, learning_rate=rate)
-    )
+    """Return a recipe with its learning rate times a factor; Muon's, which goes along with it, likewise.
+
+    Rates are without the last digits of binary fractions: 0.1 times 0.2 is 0.02.
+    """
+    rates = ("learning_rate", "muon_rate") if recipe.optimiser == "muon" else ("learning_rate",)
+    return vary(recipe, **{name: float(f"{getattr(recipe, name) * factor:.12g}") for name in rates})
 
 
-def variants(asked: Iterable[tuple[str, Recipe, Factors]]) -> tuple[Variant, ...]:
-    """Return a variant for each (label, recipe, factors); a recipe that came before is left out."""
-    found: dict[Recipe, Variant] = {}
-    for label, recipe, factors in asked:
-        found.setdefault(recipe, Variant(label, recipe, factors))
-    return tuple(found.values())
+def steps(line: Groups) -> Pairs:
+    """Return each group of a line with the next, and the first with the last."""
+    return [*pairwise(line), *([(line[0], line[-1])] if len(line) > 2 else [])]
 
 
-def labelled(parts: Sequence[str], recipe: Recipe) -> str:
-    """Return a label that stands alone: what is particular, the network, the data set."""
-    return ", ".join([*parts, network_name(recipe), dataset_name(recipe.dataset)])
-
-
-def study_of(
-    name: str,
-    options: Options,
-    asked: Iterable[tuple[str, Recipe, Factors]],
-    *,
-    diagnostics: tuple[str, ...] = (),
-    diagnostics_during: tuple[str, ...] = (),
-    **values: object,
-) -> Study:
-    """Return the study of a question of ResLab's own: its words, with their values, and what it asks."""
-    words = words_of(name)
-    return Study(
-        name=name,
-        title=words("title"),
-        question=words("question", **values),
-        expectation=words("expectation", **values),
-        variants=variants(asked),
-        seeds=tuple(range(options.seeds or SEEDS)),
-        kind=name,
-        diagnostics=diagnostics,
-        diagnostics_during=diagnostics_during,
-    )
-
-
-def within(
-    groups: Sequence[Group], find: Callable[[Sequence[Group]], list[tuple[Group, Group]]]
-) -> list[tuple[Group, Group]]:
+def within(groups: Groups, find: Callable[[Groups], Pairs]) -> Pairs:
     """Return the pairs that `find` finds among the groups of each data set."""
     return [pair for _, own in by_dataset(groups) for pair in find(own)]
 
 
-def with_base(groups: Sequence[Group], base: Collection[Recipe]) -> list[tuple[Group, Group]]:
-    """Return the comparisons of each base with every other group of its data set and depth."""
-    return within(
-        groups,
-        lambda own: [
-            (first, second)
-            for first in own
-            if first.recipe in base
-            for second in own
-            if second.recipe.depth == first.recipe.depth and second is not first
-        ],
-    )
+def with_base(study: Study, name: str, value: Scalar) -> Callable[[Groups], Pairs]:
+    """Return what compares each base, which has this value of a factor, with all others of its data set and depth."""
+    base = of_factor(study, name, value)
+
+    def pairs(own: Groups) -> Pairs:
+        firsts = [group for group in own if group.recipe in base]
+        return [
+            (one, other)
+            for one in firsts
+            for other in own
+            if other is not one and other.recipe.depth == one.recipe.depth
+        ]
+
+    return lambda groups: within(groups, pairs)
 
 
 def of_factor(study: Study, name: str, value: Scalar) -> set[Recipe]:

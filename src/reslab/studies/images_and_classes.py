@@ -2,13 +2,13 @@
 
 from reslab.analysis.comparisons import compare
 from reslab.analysis.groups import Group
-from reslab.exhibits.blocks import Block, Column, Heading, Prose, Table
+from reslab.analysis.reasons import resolved, untested
+from reslab.exhibits.blocks import Heading, Prose, Table, table_of
 from reslab.exhibits.sizes import verdict_words
 from reslab.exhibits.wording import network_name, over_seeds, spread, whole, with_n
 from reslab.studies.designs import HUNDRED, TEN
 from reslab.studies.findings import Groups
-from reslab.studies.reasons import untested
-from reslab.studies.sentences import shown
+from reslab.studies.question import Blocks
 from reslab.studies.words import Words
 
 COARSE = "cifar100-coarse"
@@ -16,36 +16,33 @@ DESIGN = (TEN, COARSE, HUNDRED)
 """Data sets of 10, 20 and 100 classes with 50,000 images each."""
 
 
-def images_or_classes(done: Groups, words: Words) -> list[Block]:
+def images_or_classes(done: Groups, words: Words) -> Blocks:
     """Return what separates CIFAR-10 from CIFAR-100: classes by images of each, and what each of the two costs."""
     heading, datasets = Heading(words("hard.heading")), {group.recipe.dataset for group in done}
     if HUNDRED not in datasets or len(datasets) == 1:
         return [heading, Prose(words("hard.unfinished"))]
-    of_all = [group for group in done if group.recipe.dataset == HUNDRED and group.recipe.train_share == 1]
-    told = [Prose(text) for group in of_all if (text := _effects(group, done, words))]
-    return [heading, *told, design_table("design", done, words), Prose(words("hard.caution"))]
+    of_all = [group for group in done if (group.recipe.dataset, group.recipe.train_share) == (HUNDRED, 1)]
+    effects = [Prose(_effects(group, done, words)) for group in of_all]
+    return [heading, *effects, _design_table("design", done, words), Prose(words("hard.caution"))]
 
 
-def design_table(key: str, groups: Groups, words: Words) -> Table:
+def _design_table(key: str, groups: Groups, words: Words) -> Table | None:
     """Return the test errors of each number of classes by images of each class; None in a cell that was not run."""
-    cells = {(group.recipe.dataset, network_name(group.recipe), of_each(group)): group for group in groups}
+    cells = {(group.recipe.dataset, network_name(group.recipe), group.images_of_each): group for group in groups}
     amounts = sorted({amount for *_, amount in cells if amount}, reverse=True)
     places = sorted({place[:2] for place in cells}, key=lambda place: (DESIGN.index(place[0]), place[1]))
     even, many = len({group.num_finished for group in groups}) == 1, len({name for _, name in places}) > 1
-    rows: list[tuple[str | None, ...]] = []
+    rows: list[dict[str, str | None]] = []
     for dataset, network in places:
-        row = [cells.get((dataset, network, amount)) for amount in amounts]
-        errors = [(spread if even else with_n)(one.last_epoch("test_error")) if one else None for one in row]
-        rows.append((words(f"design.{dataset}"), *([network] if many else []), *errors))
-    columns = [Column("Classes", "left"), *([Column("Network", "left")] if many else [])]
+        row = {f"{amount:,} of each": cells.get((dataset, network, amount)) for amount in amounts}
+        errors = {
+            head: (spread if even else with_n)(one.last_epoch("test_error")) if one else None
+            for head, one in row.items()
+        }
+        rows.append({"Classes": words(f"design.{dataset}"), "Network": network if many else None, **errors})
     n = f" (n = {groups[0].num_finished})" if even and groups[0].num_finished > 1 else ""
-    return Table(
-        key,
-        words("design.title"),
-        words("design.caption", seeds=f"{over_seeds(groups)}{n}"),
-        (*columns, *(Column(f"{amount:,} of each") for amount in amounts)),
-        tuple(rows),
-    )
+    titled = words("design.title"), words("design.caption", seeds=f"{over_seeds(groups)}{n}")
+    return table_of(key, titled, rows, left=("Network",))
 
 
 def _effects(hundred: Group, done: Groups, words: Words) -> str:
@@ -53,35 +50,28 @@ def _effects(hundred: Group, done: Groups, words: Words) -> str:
 
     The pairs are corrected among themselves: this is a question beside that of the shares.
     """
-    done = [group for group in done if group.recipe.depth == hundred.recipe.depth]
-    ten = next((one for one in done if (one.recipe.dataset, one.recipe.train_share) == (TEN, 1)), None)
-    few = next((one for one in done if one.recipe.dataset == TEN and of_each(one) == of_each(hundred)), None)
-    coarse = next((one for one in done if one.recipe.dataset == COARSE), None)
+    alike = [group for group in done if group.recipe.depth == hundred.recipe.depth]
+    tens = [group for group in alike if group.recipe.dataset == TEN]
+    ten = next((one for one in tens if one.recipe.train_share == 1), None)
+    few = next((one for one in tens if one.images_of_each == hundred.images_of_each), None)
+    coarse = next((one for one in alike if one.recipe.dataset == COARSE), None)
     pairs = {"classes": (few, hundred), "images": (ten, few), "superclasses": (hundred, coarse)}
     made = {name: (first, second) for name, (first, second) in pairs.items() if first and second}
     compared = dict(zip(made, compare(made.values()), strict=True))
-    if not compared:
-        return ""
-    verdicts = {
-        name: verdict_words(one.test, one.first.last_epoch("test_error").mean)
-        for name, one in compared.items()
-        if one.test is not None
-    }
+    tested = {name: one.test for name, one in compared.items() if one.test is not None}
     both = [compared[name] for name in ("classes", "images") if name in compared]
-    by_classes, by_images = [one.test.difference.value for one in both if one.test] if len(both) == 2 else (0.0, 0.0)
-    return words(
+    by = {name: verdict.difference.value for name, verdict in tested.items()}
+    text = words(
         "hard.effects",
         network=network_name(hundred.recipe),
-        verdicts=verdicts,
-        images=whole(of_each(hundred)),
-        all=whole(of_each(ten)) if ten else "",
-        known="untested" if untested(both) else "open" if len(shown(both)) < 2 else "shown",
-        by_classes=by_classes,
-        by_images=by_images,
+        verdicts={
+            name: verdict_words(verdict, compared[name].first.last_epoch("test_error").mean)
+            for name, verdict in tested.items()
+        },
+        images=whole(hundred.images_of_each),
+        all=whole(ten.images_of_each) if ten else "",
+        known="untested" if untested(both) else "open" if len(resolved(both)) < 2 else "shown",
+        by_classes=by.get("classes"),
+        by_images=by.get("images"),
     )
-
-
-def of_each(group: Group) -> int:
-    """Return how many training images each class has; 0 where that is not known."""
-    images, classes = group.number("num_train"), group.number("num_classes")
-    return images // classes if images and classes else 0
+    return text if compared else ""

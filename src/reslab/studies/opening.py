@@ -8,8 +8,7 @@ from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Block, Column, Link, Prose, Table
 from reslab.exhibits.overview import Strip, overview_figure
 from reslab.exhibits.wording import counted, opened, span
-from reslab.studies.answers import Answer
-from reslab.studies.findings import Findings
+from reslab.studies.findings import Answer, Findings
 from reslab.studies.plans import assignment_plan
 
 
@@ -18,8 +17,12 @@ class Entry:
     """What the opening tells of a study."""
 
     found: Findings
-    answers: Sequence[Answer]
     strip: Strip
+
+    @property
+    def answers(self) -> Sequence[Answer]:
+        """What the study found, an answer a place."""
+        return self.found.answers
 
     @property
     def full(self) -> bool:

@@ -13,36 +13,35 @@ from reslab.studies.words import Words
 
 def progress(groups: Sequence[Group], words: Words) -> list[Block]:
     """Return how many runs have finished, and each that has not, by name; nothing where all have."""
-    asked = sum(len(group.seeds) for group in groups)
-    done = sum(group.num_finished for group in groups)
-    if done == asked:
-        return []
     unfinished: dict[str, list[str]] = {}
     for group in groups:
         for seed, row in group.unfinished().items():
-            name = f"{group.label} seed {seed}{_how_far(group, row, words)}"
+            how_far = _how_far(group, row, words)
+            name = f"{group.label} seed {seed}{f' ({how_far})' if how_far else ''}"
             unfinished.setdefault(str(row["status"]), []).append(name)
-    states = words.under("states")
-    items = tuple(f"{states[status]}: {'; '.join(unfinished[status])}." for status in states if status in unfinished)
-    left = bool(set(unfinished) - {"diverged"})
+    if not unfinished:
+        return []
+    left = unfinished.keys() - {"diverged"}
     text = words(
         "progress",
-        done=done,
-        asked=asked,
-        left=left,
-        again="running" not in unfinished and bool(set(unfinished) - {"diverged", "unreadable", "apart"}),
-        apart="apart" in unfinished,
-        unreadable="unreadable" in unfinished,
+        done=sum(group.num_finished for group in groups),
+        asked=sum(len(group.seeds) for group in groups),
+        left=bool(left),
+        again="running" not in left and bool(left - {"unreadable", "apart"}),
+        apart="apart" in left,
+        unreadable="unreadable" in left,
     )
+    states = words.under("states")
+    items = tuple(f"{states[status]}: {'; '.join(unfinished[status])}." for status in states if status in unfinished)
     return [Note(text) if left else Prose(text), Bullets(items)]
 
 
 def _how_far(group: Group, row: dict[str, Any], words: Words) -> str:
-    """Return how far a run has come, in brackets."""
+    """Return how far a run has come; nothing of one that has not begun or cannot be read."""
     length, status = epochs_of(group), str(row["status"])
     if status in ("pending", "unreadable"):
         return ""
-    where = words(
+    return words(
         "how-far",
         status=status,
         epochs=row["epochs"],
@@ -51,4 +50,3 @@ def _how_far(group: Group, row: dict[str, Any], words: Words) -> str:
         message=str(row["failure_message"] or "").rstrip("."),
         fingerprint=str(row["data_fingerprint"])[:SHORT],
     )
-    return f" ({where})" if where else ""

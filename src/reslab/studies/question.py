@@ -12,12 +12,15 @@ from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.published_tables import Matches, nothing
 from reslab.exhibits.wording import Label, Reading, number
 from reslab.published import Published
-from reslab.studies.answers import Answer, by_base
-from reslab.studies.findings import Findings, Groups, Pairs
-from reslab.studies.reasons import Listed, reasons
+from reslab.studies.answers import by_base
+from reslab.studies.findings import Answer, Findings, Groups, Pairs
+from reslab.studies.reasons import Listed, Reasons, reasons
 from reslab.studies.sentences import by_dataset
 from reslab.studies.study import Options, Study
 from reslab.studies.words import Words
+
+Blocks = Sequence[Block | None]
+"""Parts of a chapter; those that there is nothing for are None, or texts without words."""
 
 
 def listed(found: Findings) -> Listed:
@@ -25,7 +28,7 @@ def listed(found: Findings) -> Listed:
     return lambda own: by_dataset([one.second for one in own], found.label, found.done)
 
 
-def _why(found: Findings) -> list[Block]:
+def _why(found: Findings) -> Reasons:
     return reasons(found.compared, listed(found), found.words)
 
 
@@ -84,11 +87,11 @@ class Chapter:
     """What the key figure shows: test errors, or training errors, too."""
     published: Beside = NO_FIGURES
     answers: Callable[[Findings], list[Answer]] = by_base
-    exhibits: Callable[[Findings], list[Block]] = _none
+    exhibits: Callable[[Findings], Blocks] = _none
     """Further figures and tables of results."""
-    why: Callable[[Findings], list[Block]] | None = _why
+    why: Callable[[Findings], Reasons] | None = _why
     """Reasons, under a heading of their own; None where the sections give them."""
-    sections: Callable[[Findings], list[Block]] = _none
+    sections: Callable[[Findings], Blocks] = _none
     """Questions of its own, each under its heading."""
     paper_told: bool = False
     """Whether the answers already say how these runs stand to the paper's figures."""

@@ -6,28 +6,18 @@ from itertools import product
 from reslab.analysis.comparable import figures_varying
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, datasets_of
-from reslab.exhibits.blocks import Block, Heading, Prose, table_of
+from reslab.analysis.reasons import untested
+from reslab.exhibits.blocks import Heading, Prose, Table, table_of
 from reslab.exhibits.curves import IMAGES_SEEN
 from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.wording import dataset_name, settings, whole
 from reslab.recipe import Recipe, vary
 from reslab.studies.answers import by_base
-from reslab.studies.designs import (
-    HUNDRED,
-    Factors,
-    base_recipe,
-    bases,
-    labelled,
-    lengthened,
-    study_of,
-    where,
-    with_network,
-)
+from reslab.studies.designs import HUNDRED, TEN, Asked, base_recipe, bases, lengthened, study_of, with_network
 from reslab.studies.findings import Findings, Groups, Pairs
 from reslab.studies.images_and_classes import COARSE, DESIGN, images_or_classes
-from reslab.studies.question import Beside, Chapter, Question, listed
-from reslab.studies.reasons import Listed, reasons, untested
-from reslab.studies.sentences import higher
+from reslab.studies.question import Beside, Blocks, Chapter, Question, listed
+from reslab.studies.reasons import Listed, reasons
 from reslab.studies.study import Options, Study
 from reslab.studies.words import Words
 
@@ -38,10 +28,8 @@ EARLIER = {"same samples": STEPS, "same passes": EPOCHS}
 """What studies asked by earlier versions call them."""
 
 DEPTHS = (56,)
-SHARES = {0.5: "1/2", 0.2: "1/5"}
-FEW = 0.1
-"""Share of CIFAR-10 that has as many images of a class as CIFAR-100: 500."""
-_NAMES = {1.0: "all", **SHARES, FEW: "1/10"}
+SHARES = {1.0: "all", 0.5: "1/2", 0.2: "1/5", 0.1: "1/10"}
+"""Shares of the images; a tenth of CIFAR-10 has as many images of a class as CIFAR-100, which is 500."""
 
 
 def ask(options: Options) -> Study:
@@ -51,24 +39,17 @@ def ask(options: Options) -> Study:
     return study_of(QUESTION.name, options, asked, diagnostics=("gap",), hundred=hundred)
 
 
-def _of(options: Options, base: Recipe) -> Iterator[tuple[str, Recipe, Factors]]:
-    yield labelled(["all images"], base), base, (*where(base), ("share", 1.0))
-    for share, name in SHARES.items():
-        for kept in (STEPS, EPOCHS):
-            recipe = cut(base, share, kept)
-            label = labelled([f"{name} of the images ({kept})"], recipe)
-            yield label, recipe, (*where(base), ("share", share), ("kept", kept))
-    if base.dataset == "cifar10":
-        recipe = cut(base, FEW, STEPS)
-        text = f"1/10 of the images ({STEPS})"
-        yield labelled([text], recipe), recipe, (*where(base), ("share", FEW), ("kept", STEPS))
+def _of(options: Options, base: Recipe) -> Iterator[Asked]:
+    yield "all images", base, {"share": 1.0}
+    parts = [(share, kept) for share in (0.5, 0.2) for kept in (STEPS, EPOCHS)]
+    for share, kept in [*parts, *([(0.1, STEPS)] if base.dataset == TEN else [])]:
+        yield f"{SHARES[share]} of the images ({kept})", _cut(base, share, kept), {"share": share, "kept": kept}
     if base.dataset == HUNDRED:
-        recipe = base_recipe(options, COARSE, base.depth)
-        yield labelled(["all images"], recipe), recipe, (*where(recipe), ("share", 1.0))
+        yield "all images", base_recipe(options, COARSE, base.depth), {"share": 1.0}
 
 
-def cut(base: Recipe, share: float, kept: str) -> Recipe:
-    """Return the recipe on a share of the images, its schedule such that samples, or passes, are as many as before."""
+def _cut(base: Recipe, share: float, kept: str) -> Recipe:
+    """Return the recipe on a share of the images, its schedule such that steps, or epochs, are as many as before."""
     recipe = vary(base, train_share=share)
     in_epochs = base.schedule_unit == "epochs"
     if kept == STEPS:
@@ -79,13 +60,12 @@ def cut(base: Recipe, share: float, kept: str) -> Recipe:
 def chapter(study: Study, words: Words) -> Chapter:
     """Return what is the number of images' own in its chapter."""
     known = {variant.recipe: str(dict(variant.factors).get("kept", STEPS)) for variant in study.variants}
-    kept_by = {recipe: EARLIER.get(kept, kept) for recipe, kept in known.items()}
 
     def kept(group: Group) -> str:
-        return kept_by[group.recipe]
+        return EARLIER.get(known[group.recipe], known[group.recipe])
 
     def name(group: Group) -> str:
-        return "all images" if group.recipe.train_share == 1 else f"{share_name(group)} ({kept(group)})"
+        return "all images" if group.recipe.train_share == 1 else f"{_share(group)} ({kept(group)})"
 
     def series(group: Group) -> str:
         return "20 superclasses" if group.recipe.dataset == COARSE else kept(group)
@@ -97,16 +77,16 @@ def chapter(study: Study, words: Words) -> Chapter:
             for first, second in product(groups, groups)
             if (first.recipe.dataset, first.recipe.depth) == (second.recipe.dataset, second.recipe.depth)
             if first.recipe.train_share == 1 > second.recipe.train_share
-            or (share_name(first) == share_name(second) and (kept(first), kept(second)) == (STEPS, EPOCHS))
+            or (_share(first) == _share(second) and (kept(first), kept(second)) == (STEPS, EPOCHS))
         ]
 
     def of_all(found: Findings) -> list[Compared]:
         return [one for one in found.compared if one.first.recipe.train_share == 1]
 
-    def sections(found: Findings) -> list[Block]:
+    def sections(found: Findings) -> Blocks:
         both_ways = [one for one in found.compared if one.first.recipe.train_share < 1]
         design = [group for group in found.done if group.recipe.dataset in DESIGN and kept(group) == STEPS]
-        posed = any(recipe.dataset == HUNDRED for recipe in kept_by)
+        posed = any(recipe.dataset == HUNDRED for recipe in known)
         return [
             *_fewer_steps(both_ways, listed(found), words),
             *(images_or_classes(design, words) if posed else []),
@@ -116,18 +96,18 @@ def chapter(study: Study, words: Words) -> Chapter:
         words=words,
         label=with_network(study, name),
         pairs=pairs,
-        axis=Axis(words("axis"), share_name, with_network(study, series)),
+        axis=Axis(words("axis"), _share, with_network(study, series)),
         readings=("test", "train"),
         published=Beside(
             lambda groups: figures_varying(groups, "train_share"),
-            lambda one: _NAMES.get(one.train_share or 1.0, ""),
+            lambda one: SHARES.get(one.train_share or 1.0, ""),
             lambda group, one: (
                 (one.dataset, one.train_share) == (group.recipe.dataset, group.recipe.train_share)
                 and kept(group) == STEPS
             ),
         ),
         answers=lambda found: by_base(found, of_all(found)),
-        exhibits=lambda found: _amounts(found.groups, words),
+        exhibits=lambda found: [_amounts(found.groups, words)],
         why=lambda found: reasons(of_all(found), listed(found), words),
         sections=sections,
         along=IMAGES_SEEN,
@@ -137,41 +117,38 @@ def chapter(study: Study, words: Words) -> Chapter:
 QUESTION = Question(name="data-size", ask=ask, chapter=chapter)
 
 
-def share_name(group: Group) -> str:
+def _share(group: Group) -> str:
     """Return a group's share of the training images as a fraction."""
-    return _NAMES[group.recipe.train_share]
+    return SHARES[group.recipe.train_share]
 
 
-def _fewer_steps(compared: Sequence[Compared], listed: Listed, words: Words) -> list[Block]:
+def _fewer_steps(compared: Sequence[Compared], listed: Listed, words: Words) -> Blocks:
     """Return whether seeing few images more often helps: as many epochs against as many steps."""
     tested = [one.test for one in compared if one.test is not None]
-    worse = [one for one in compared if higher(one.test)]
+    worse = [one for one in compared if one.kind == "higher"]
     case = "unfinished" if not tested else "shown" if worse else "untested" if untested(compared) else "open"
     more = sum(verdict.difference.value > 0 for verdict in tested)
     text = words(f"steps.{case}", listed=listed(worse), more=more, tested=len(tested))
     return [Heading(words("steps.heading")), Prose(text)]
 
 
-def _amounts(groups: Groups, words: Words) -> list[Block]:
+def _amounts(groups: Groups, words: Words) -> Table | None:
     """Return how many images there are, in all and of each class, by data set and share."""
-    known: dict[tuple[str, str], dict[str, int | None]] = {}
+    known: dict[tuple[str, str], tuple[int | None, int | None]] = {}
     for group in groups:
-        counts = {name: group.number(column) for name, column in (("Images", "num_train"), ("Classes", "num_classes"))}
-        place = dataset_name(group.recipe.dataset), share_name(group)
-        if None in known.get(place, {"Images": None}).values():
-            known[place] = counts
-    each = settings(
-        [round(of["Images"] / of["Classes"], 1) if of["Images"] and of["Classes"] else None for of in known.values()]
-    )
+        place = dataset_name(group.recipe.dataset), _share(group)
+        if None in known.get(place, (None,)):
+            known[place] = group.number("num_train"), group.number("num_classes")
+    each = settings([round(images / classes, 1) if images and classes else None for images, classes in known.values()])
     several = len(datasets_of(groups)) > 1
     rows = [
         {
             **({"Data set": dataset} if several else {}),
             "Share": share,
-            **{name: whole(count) for name, count in counts.items()},
+            "Images": whole(images),
+            "Classes": whole(classes),
             "Images of a class": own,
         }
-        for ((dataset, share), counts), own in zip(known.items(), each, strict=True)
+        for ((dataset, share), (images, classes)), own in zip(known.items(), each, strict=True)
     ]
-    table = table_of("amounts", (words("amounts.title"), words("amounts.caption")), rows)
-    return [table] if table is not None else []
+    return table_of("amounts", (words("amounts.title"), words("amounts.caption")), rows)

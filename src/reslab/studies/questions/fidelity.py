@@ -1,57 +1,60 @@
 """What is each deviation between the published recipes worth?  One change at a time from the base."""
 
 import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 
+from reslab.analysis.reasons import resolved, untested
 from reslab.datasets import is_named
 from reslab.errors import ResLabError
-from reslab.exhibits.blocks import Block, Heading, Prose, table_of
+from reslab.exhibits.blocks import Heading, Prose, Table, table_of
 from reslab.exhibits.recipes import differences
-from reslab.exhibits.wording import listing, number, opened, percent
+from reslab.exhibits.wording import listing, opened, percent
 from reslab.presets import PRESETS
 from reslab.recipe import Recipe, Scalar, images_trained_on, vary
-from reslab.studies.designs import bases, labelled, of_factor, study_of, where, with_base, with_network
+from reslab.studies.designs import bases, of_factor, study_of, with_base, with_network
 from reslab.studies.findings import Findings
-from reslab.studies.question import Chapter, Question
-from reslab.studies.reasons import untested
+from reslab.studies.question import Blocks, Chapter, Question
 from reslab.studies.study import PRESET, Options, Study
-from reslab.studies.words import Words
+from reslab.studies.words import Words, words_of
 
 DEPTHS = (20,)
 BASE = "base"
 EARLY = "drops an epoch earlier"
 MUCH = 0.02
 """Share of a schedule from which on an epoch is more than the published recipes differ by."""
-VARIED = ("normalisation", "shortcut", "padding", "initialisation", "nesterov", "weight_decay")
-"""The fields in which the published recipes differ beside the schedule, each varied to the value of every other."""
-
-UNSTATED = "left open by the paper"
 
 
 def ask(options: Options) -> Study:
     """Return the study of the deviations as the options have it."""
-    asked, preset = [], options.preset or PRESET
-    for base in bases(options, DEPTHS):
-        for label, whose, recipe in ((BASE, preset, base), *_changes(base)):
-            asked.append((labelled([label], recipe), recipe, (*where(base), ("change", label), ("as_in", whose))))
+    preset = options.preset or PRESET
+    asked = [
+        (label, recipe, {"change": label, "as_in": whose})
+        for base in bases(options, DEPTHS)
+        for label, whose, recipe in ((BASE, preset, base), *_changes(base))
+    ]
     return study_of(QUESTION.name, options, asked, preset=preset)
 
 
 def _changes(base: Recipe) -> Iterator[tuple[str, str, Recipe]]:
-    """Yield label, whose recipe does so, and recipe, for each deviation that there is from the base."""
+    """Yield label, whose recipe does so, and recipe, for each deviation that there is from the base.
+
+    The words have a table [change] of the fields in which published recipes differ beside the schedule: each is varied
+    to the value of every other.
+    """
+    words = words_of(QUESTION.name)
     published = {
         name: preset.recipe for name, preset in PRESETS.items() if preset.published and is_named(preset.recipe.dataset)
     }
-    for field in VARIED:
+    for field in words.under("change"):
         whose: dict[Scalar, list[str]] = {}
         for name, recipe in published.items():
             whose.setdefault(getattr(recipe, field), []).append(name)
         for value, names in whose.items():
             if value != getattr(base, field):
                 with contextlib.suppress(ResLabError):  # images of the user's own are not measured to normalise them
-                    yield _words(field, value), listing(names), vary(base, **{field: value})
+                    yield words(f"change.{field}", value=value), listing(names), vary(base, **{field: value})
     if base.decay_scope == "all":
-        yield "decay on weights only", UNSTATED, vary(base, decay_scope="weights")
+        yield "decay on weights only", "left open by the paper", vary(base, decay_scope="weights")
     if (epoch := _one(base)) is not None:
         with contextlib.suppress(ResLabError):  # a schedule of an epoch or two has no room for it
             early = vary(base, first_drop=base.first_drop - epoch, second_drop=base.second_drop - epoch)
@@ -70,17 +73,6 @@ def _one(recipe: Recipe) -> float | None:
     return None if images is None else float(-(-images // recipe.batch_size))
 
 
-def _words(field: str, value: Scalar) -> str:
-    """Return a change in a few words, short enough to stand beside a chart."""
-    name = {"normalisation": "input", "initialisation": "start", "weight_decay": "decay"}.get(field, field)
-    if isinstance(value, bool):
-        return ("" if value else "no ") + "Nesterov momentum"
-    return f"{name} {number(value) if isinstance(value, int | float) else _NAMED.get(value, value)}"
-
-
-_NAMED = {"imagenet": "ImageNet", "he-fan-in": "He fan-in", "he-fan-out": "He fan-out"}
-
-
 def chapter(study: Study, words: Words) -> Chapter:
     """Return what is the deviations' own in their chapter."""
     about = {variant.recipe: dict(variant.factors) for variant in study.variants}
@@ -88,8 +80,8 @@ def chapter(study: Study, words: Words) -> Chapter:
     return Chapter(
         words=words,
         label=with_network(study, lambda group: str(about[group.recipe]["change"])),
-        pairs=lambda groups: with_base(groups, base),
-        exhibits=lambda found: _deviations(found, about, base),
+        pairs=with_base(study, "change", BASE),
+        exhibits=lambda found: [_deviations(found, about)],
         why=None,
         sections=_together,
         base=lambda group: group.recipe in base,
@@ -100,28 +92,28 @@ def chapter(study: Study, words: Words) -> Chapter:
 QUESTION = Question(name="fidelity", ask=ask, chapter=chapter)
 
 
-def _together(found: Findings) -> list[Block]:
+def _together(found: Findings) -> Blocks:
     """Return how many deviations are shown to matter, and what one change at a time cannot say."""
-    kinds = [one.test.kind for one in found.compared if one.test is not None]
+    kinds = [one.kind for one in found.compared if one.kind]
     if not kinds or untested(found.compared):
         return []
-    changed, equal = sum(kind in ("lower", "higher") for kind in kinds), kinds.count("equal")
-    text = found.words("together.text", compared=len(kinds), changed=changed, equal=equal)
-    return [Heading(found.words("together.heading")), Prose(text)]
+    counts = {"changed": len(resolved(found.compared)), "equal": kinds.count("equal"), "compared": len(kinds)}
+    return [Heading(found.words("together.heading")), Prose(found.words("together.text", **counts))]
 
 
-def _deviations(found: Findings, about: dict[Recipe, dict[str, Scalar]], base: Collection[Recipe]) -> list[Block]:
+def _deviations(found: Findings, about: Mapping[Recipe, Mapping[str, Scalar]]) -> Table | None:
     """Return what each change is, in words, and whose recipe does so, a row a change."""
     rows: dict[str, dict[str, str | None]] = {}
-    for first, second in with_base(found.groups, base):
-        change, apart = str(about[second.recipe]["change"]), differences(second.recipe, first.recipe, epochs_apart=0)
+    for one in found.compared:
+        factors = about[one.second.recipe]
+        apart = differences(one.second.recipe, one.first.recipe, epochs_apart=0)
         row = {
-            "Change": opened(change),
+            "Change": opened(str(factors["change"])),
             "Changed": listing(here for _, here, _ in apart) or None,
             "Base": listing(there for *_, there in apart) or None,
-            "As in": str(about[second.recipe]["as_in"]),
+            "As in": str(factors["as_in"]),
         }
-        rows.setdefault(change, row)
+        rows.setdefault(row["Change"] or "", row)
     early = [recipe for recipe, factors in about.items() if factors["change"] == EARLY]
     shares = [epoch / recipe.length for recipe in early if (epoch := _one(recipe)) is not None]
     caption = found.words(
@@ -129,6 +121,5 @@ def _deviations(found: Findings, about: dict[Recipe, dict[str, Scalar]], base: C
         share=percent(max(shares)) if shares and max(shares) >= MUCH else "",
         theirs=percent(1 / PRESETS["assignment"].recipe.length),  # which counts in epochs
     )
-    words = found.words("deviations.title"), caption
-    table = table_of("deviations", words, list(rows.values()), left=("Changed", "Base", "As in"))
-    return [table] if table is not None else []
+    titled = found.words("deviations.title"), caption
+    return table_of("deviations", titled, list(rows.values()), left=("Changed", "Base", "As in"))

@@ -3,17 +3,7 @@
 from reslab.exhibits.factor_figures import MEASURED, Axis
 from reslab.exhibits.wording import network_name, number
 from reslab.studies.against_published import beside_ranges
-from reslab.studies.designs import (
-    at_rate,
-    bases,
-    labelled,
-    of_factor,
-    several_depths,
-    study_of,
-    where,
-    with_base,
-    with_network,
-)
+from reslab.studies.designs import at_rate, bases, several_depths, study_of, with_base, with_network
 from reslab.studies.question import Chapter, Question, varying
 from reslab.studies.study import Options, Study
 from reslab.studies.words import Words
@@ -24,26 +14,21 @@ FACTORS = (1 / 10, 1 / 5, 1 / 2, 1.0, 2.0, 5.0, 10.0)
 
 def ask(options: Options) -> Study:
     """Return the study of the learning rate as the options have it."""
-    asked = []
-    for base in bases(options, DEPTHS):
-        for factor in FACTORS:
-            recipe = at_rate(base, factor)
-            label = labelled([f"rate {number(recipe.learning_rate)}"], recipe)
-            asked.append((label, recipe, (*where(base), ("rate_times", factor))))
+    recipes = [(factor, at_rate(base, factor)) for base in bases(options, DEPTHS) for factor in FACTORS]
+    asked = [(f"rate {number(recipe.learning_rate)}", recipe, {"rate_times": factor}) for factor, recipe in recipes]
     measured = ("curvature",)
     return study_of(QUESTION.name, options, asked, diagnostics=measured, diagnostics_during=measured)
 
 
 def chapter(study: Study, words: Words) -> Chapter:
     """Return what is the learning rate's own in its chapter."""
-    base = of_factor(study, "rate_times", 1)
     label = with_network(study, lambda group: f"rate {number(group.recipe.learning_rate)}")
     several = several_depths(study)
     theirs = varying("learning_rate", lambda group: group.recipe.learning_rate)
     return Chapter(
         words=words,
         label=label,
-        pairs=lambda groups: with_base(groups, base),
+        pairs=with_base(study, "rate_times", 1),
         axis=Axis(
             words("axis"),
             lambda group: number(group.recipe.learning_rate),

@@ -5,34 +5,31 @@ from itertools import combinations
 
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group
+from reslab.analysis.reasons import nothing_beside, untested
 from reslab.analysis.verdicts import MARGIN
-from reslab.exhibits.blocks import Block, Prose
+from reslab.exhibits.blocks import Prose
 from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.results import size_table
 from reslab.exhibits.wording import listing, network_name, number
 from reslab.recipe import vary
 from reslab.studies.answers import by_base
-from reslab.studies.designs import BOTH, base_recipe, labelled, study_of, within
+from reslab.studies.designs import bases, study_of, within
 from reslab.studies.findings import Findings, Groups, Pairs
 from reslab.studies.question import Chapter, Question
-from reslab.studies.reasons import nothing_beside, reasons, untested
-from reslab.studies.sentences import higher, lower
+from reslab.studies.reasons import Reasons, reasons
 from reslab.studies.study import Options, Study
 from reslab.studies.words import Words
 
 DEPTHS = (20, 56)
-SHORTCUTS = ("A", "B", "C")
 
 
 def ask(options: Options) -> Study:
     """Return the study of shortcuts as the options have it."""
-    asked = []
-    for dataset in options.datasets or BOTH:
-        for depth in options.depths or DEPTHS:
-            for shortcut in SHORTCUTS:
-                recipe = vary(base_recipe(options, dataset, depth), shortcut=shortcut)
-                factors = (("dataset", dataset), ("depth", depth), ("shortcut", shortcut))
-                asked.append((labelled([f"shortcut {shortcut}"], recipe), recipe, factors))
+    asked = [
+        (f"shortcut {shortcut}", vary(base, shortcut=shortcut), {"shortcut": shortcut})
+        for base in bases(options, DEPTHS)
+        for shortcut in ("A", "B", "C")
+    ]
     return study_of(QUESTION.name, options, asked)
 
 
@@ -46,7 +43,7 @@ def chapter(study: Study, words: Words) -> Chapter:
         axis=Axis(words("axis"), lambda group: str(group.recipe.depth), _shortcut),
         readings=("test", "train"),
         answers=lambda found: by_base(found, [one for one in found.compared if one.first.recipe.shortcut == "A"]),
-        exhibits=lambda found: [table for table in (size_table("sizes", found.done, found.full),) if table is not None],
+        exhibits=lambda found: [size_table("sizes", found.done, found.full)],
         why=_why,
         ordered=False,
     )
@@ -59,20 +56,20 @@ def _pairs(own: Groups) -> Pairs:
     return [pair for pair in combinations(own, 2) if pair[0].recipe.depth == pair[1].recipe.depth]
 
 
-def _why(found: Findings) -> list[Block]:
+def _why(found: Findings) -> Reasons:
     """Return what differences between shortcuts, or their equality, or neither, say about projections."""
     if untested(found.compared) or nothing_beside(found.compared):
         return reasons(found.compared, _listed, found.words)
-    known = [one for one in found.compared if one.test is not None]
+    kinds = [one.kind for one in found.compared if one.kind]
     text = found.words(
         "why.projections",
-        better=_listed([one for one in known if lower(one.test)]),
-        worse=_listed([one for one in known if higher(one.test)]),
-        equal=sum(one.test is not None and one.test.kind == "equal" for one in known),
-        known=len(known),
+        better=_listed([one for one in found.compared if one.kind == "lower"]),
+        worse=_listed([one for one in found.compared if one.kind == "higher"]),
+        equal=kinds.count("equal"),
+        known=len(kinds),
         margin=number(MARGIN),
     )
-    return [Prose(text)]
+    return Reasons([Prose(text)])
 
 
 def _listed(compared: Sequence[Compared]) -> str:

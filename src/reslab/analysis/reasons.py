@@ -1,0 +1,78 @@
+"""What both errors of comparisons show together, and what the draw of the images alone could explain (pure)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reslab.analysis.comparisons import IMAGES, Compared
+from reslab.analysis.differences import by_images_alone
+from reslab.analysis.verdicts import Kind
+
+
+def nothing_beside(compared: Sequence[Compared]) -> bool:
+    """Return whether no comparison has finished runs on both sides."""
+    return not any(one.test is not None for one in compared)
+
+
+def untested(compared: Sequence[Compared]) -> bool:
+    """Return whether there are comparisons and none of them could be tested, for want of seeds."""
+    return {one.kind for one in compared} - {None} == {"unknown"}
+
+
+def resolved(compared: Sequence[Compared]) -> list[Compared]:
+    """Return the comparisons that show a direction in the test error."""
+    return [one for one in compared if one.kind in ("lower", "higher")]
+
+
+def by_kinds(compared: Sequence[Compared]) -> dict[str, list[Compared]]:
+    """Return the comparisons by what is shown of the test error and of the training error, as in "lower, equal".
+
+    Where none could be tested, that is what larger differences than the draw of the images explains would show.
+    """
+    supposed, found = untested(compared), dict[str, list[Compared]]()
+    for one in compared:
+        if one.test is not None and one.train is not None:
+            kinds = (one.test.kind, one.train.kind)
+            if supposed:
+                kinds = (beyond_chance(one), beyond_chance(one, "train_error"))
+            found.setdefault(", ".join(kinds), []).append(one)
+    return found
+
+
+def chance_reach(one: Compared, column: str = "test_error") -> float | None:
+    """Return by how many points the two may differ by the draw of the images alone; None where they are not known."""
+    errors = [group.last_epoch(column).mean for group in (one.first, one.second)]
+    images = [group.number(IMAGES[column]) for group in (one.first, one.second)]
+    if errors[0] is None or errors[1] is None or not images[0] or not images[1]:
+        return None
+    return by_images_alone(errors[0], errors[1], min(images[0], images[1]))
+
+
+def beyond_chance(one: Compared, column: str = "test_error") -> Kind:
+    """Return whether the second error is higher or lower by more than `chance_reach`; else open."""
+    verdict, reach = one.test if column == "test_error" else one.train, chance_reach(one, column)
+    if verdict is None or reach is None or abs(verdict.difference.value) <= reach:
+        return "open"
+    return "higher" if verdict.difference.value > 0 else "lower"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What the draw of the test images can put equal networks apart by, in points, at most, with the fewest images.
+
+    `larger` of the `compared` differences are larger than each one's own reach.
+    """
+
+    images: int = 0
+    most: float | None = None
+    compared: int = 0
+    larger: int = 0
+
+
+def scale_of(compared: Sequence[Compared]) -> Scale:
+    """Return on what scale the test errors of some comparisons differ by the draw of the images."""
+    known = [(one, reach) for one in compared if (reach := chance_reach(one)) is not None]
+    if not known:
+        return Scale()
+    images = min(group.number("num_test") or 0 for one, _ in known for group in (one.first, one.second))
+    larger = sum(beyond_chance(one) != "open" for one, _ in known)
+    return Scale(images, max(reach for _, reach in known), len(known), larger)
