@@ -29,7 +29,7 @@ from plan import (
 )
 
 from reslab.lab import locks
-from reslab.lab.store import find_runs
+from reslab.lab.finding import find_runs
 
 EPOCHS = 2
 SAME = "weights, metrics (but times) and result equal to the undisturbed run's, manifest whole"

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from reslab.files import Json
-from reslab.lab.store import RunFiles, find_runs
+from reslab.lab.finding import find_runs
+from reslab.lab.store import RunFiles
 
 TIMED = ("seconds", "images_per_second", "peak_memory_bytes")
 DAMAGED, DATA, LOCKED, INTERRUPTED = 5, 4, 8, 130

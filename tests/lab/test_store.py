@@ -16,7 +16,8 @@ import pytest
 from lab_runs import make, small, wait_for
 
 from reslab.errors import LockedError, ResLabError
-from reslab.lab.store import RunFiles, find_run, find_runs, remark_seed, run_files
+from reslab.lab.finding import find_runs
+from reslab.lab.store import RunFiles, run_files
 from reslab.recipe import SEMANTICS, Run, to_mapping
 
 ROW = {"epoch": 1, "iteration": 5, "rate": 0.1}
@@ -392,41 +393,7 @@ def test_a_full_disk_is_told_in_words(tmp_path: Path, monkeypatch: pytest.Monkey
     assert files.result() is None
 
 
-def test_runs_are_found_in_order(tmp_path: Path) -> None:
-    assert find_runs(tmp_path / "missing") == []
-    for seed in (10, 2, 0):
-        make(tmp_path, RUN.recipe, seed)
-    make(tmp_path, small(5))
-    (tmp_path / "studies").mkdir()
-    (tmp_path / "studies" / "depth.json").write_text("{}")
-    (tmp_path / RUN.recipe.id / "seed5").mkdir()  # no run.json: being made
-    found = find_runs(tmp_path)
-    assert [files.path.name for files in found if files.path.parent.name == RUN.recipe.id] == [
-        "seed0",
-        "seed2",
-        "seed10",
-    ]
-    assert len(found) == 4
-    assert [files.path.parent.name for files in found] == sorted(files.path.parent.name for files in found)
-
-
 def test_the_store_the_planner_and_the_launcher_need_no_torch() -> None:
     code = "import sys, reslab.lab.store, reslab.lab.planner, reslab.lab.launch; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
-
-
-def test_a_recipes_id_takes_its_lowest_seed_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("one/seed3", "one/seed12", "alone/seed0"):
-        (tmp_path / "runs" / name).mkdir(parents=True)
-        (tmp_path / "runs" / name / "run.json").write_text("{}")
-    root = tmp_path / "runs"
-    monkeypatch.chdir(tmp_path)
-    for name in ("one", "runs/one", str(root / "one")):
-        files = find_run(name, root)
-        assert files.path.name == "seed3"
-        assert remark_seed(name, files) == "one has 2 seeds, of which this is 3; for another, name it, as in one/seed12"
-    for name in ("one/seed12", "runs/one/seed3", "alone", "alone/seed0"):
-        assert remark_seed(name, find_run(name, root)) is None
-    monkeypatch.chdir(root / "one" / "seed12")
-    assert remark_seed(".", find_run(".", root)) is None

@@ -18,13 +18,14 @@ from typing import Any
 from reslab.errors import ResLabError, ShareError
 from reslab.lab import metrics
 from reslab.lab.distant import Followed, ask_for_all
+from reslab.lab.finding import find_runs
 from reslab.lab.following import Event, environment
 from reslab.lab.launch import PATIENCE_SECONDS
 from reslab.lab.relay import push_place
 from reslab.lab.repeating import repeating
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
-from reslab.lab.store import RunFiles, find_runs, run_files
+from reslab.lab.store import RunFiles, run_files
 from reslab.recipe import Run
 
 TRIES = 10

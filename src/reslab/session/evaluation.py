@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from reslab.errors import ResLabError
-from reslab.lab.store import find_run, remark_seed
+from reslab.lab.finding import find_run, remark_seed
 from reslab.session.display import Bundle, bundle, html_table, text_table
 from reslab.session.progress import Tell, aside, tell_of_kernels
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from reslab.errors import ResLabError, ShareError, nearest
 from reslab.lab.addresses import as_address
+from reslab.lab.finding import find_runs, runs_folder
 from reslab.lab.launch import launch
 from reslab.lab.places import Place, place, read
 from reslab.lab.planner import plan
@@ -28,7 +29,7 @@ from reslab.lab.share import (
     write_index,
 )
 from reslab.lab.stopping import StopRequest
-from reslab.lab.store import RunFiles, find_runs, runs_folder
+from reslab.lab.store import RunFiles
 from reslab.naming import run_names
 from reslab.session.progress import Board, Tell, aside
 from reslab.studies.asked import fetch_study, push_study, recorded

@@ -1,0 +1,68 @@
+"""Runs found in a folder of runs, by their ids and the folders they are in."""
+
+from pathlib import Path
+
+from reslab.errors import ResLabError
+from reslab.lab.store import RunFiles
+
+USUAL_ROOT = Path("runs")
+
+
+def runs_folder(root: str | Path, *, may_be_to_come: bool = False) -> Path:
+    """Return the folder of the runs; raise `ResLabError` where it is not there, or is a file.
+
+    The usual one `may_be_to_come`: whoever looks before the first run has made it is not mistaken.
+    """
+    folder = Path(root)
+    if not folder.is_dir() and not (may_be_to_come and folder == USUAL_ROOT and not folder.exists()):
+        wrong = f"{folder} is a file" if folder.exists() else f"there is no folder {folder}"
+        raise ResLabError(f"{wrong}; give the folder of the runs; `reslab run depth --dataset digits` makes one")
+    return folder
+
+
+def find_runs(root: Path) -> list[RunFiles]:
+    """Return all runs below a folder, sorted by name and seed."""
+    found = [path.parent for path in root.glob("*/seed*/run.json")]
+    return [RunFiles(path) for path in sorted(found, key=lambda path: (path.parent.name, len(path.name), path.name))]
+
+
+def find_run(name: str, root: Path) -> RunFiles:
+    """Return the run of an id below `root`, or in a folder; a recipe's id alone means its lowest seed (`remark_seed`).
+
+    Raises `ResLabError` where there is none.
+    """
+    for path in (Path(name), root / name):
+        if (path / "run.json").exists():
+            return RunFiles(path)
+        if seeds := _seeds_in(path):
+            return seeds[0]
+    if not root.is_dir():
+        raise ResLabError(f"there is no run {name!r} here, and no folder {root} of runs")
+    raise ResLabError(f"there is no run {name!r} here or in {root}; `reslab status` lists the runs")
+
+
+def find_seeds(name: str, root: Path) -> list[RunFiles]:
+    """Return the run of an id below `root`, or in a folder; or all seeds of a recipe's id or folder.
+
+    Raises `ResLabError` where there is none.
+    """
+    for path in (Path(name), root / name):
+        if seeds := _seeds_in(path):
+            return seeds
+    return [find_run(name, root)]
+
+
+def remark_seed(name: str, files: RunFiles) -> str | None:
+    """Say which seed was taken, where `name` is a recipe's id or folder and there are several; else None."""
+    seeds = [one.path.name for one in _seeds_in(files.path.parent)]
+    if len(seeds) < 2 or Path(name).resolve().name == files.path.name:
+        return None
+    return (
+        f"{files.path.parent.name} has {len(seeds)} seeds, of which this is {files.path.name.removeprefix('seed')}; "
+        f"for another, name it, as in {files.path.parent.name}/{seeds[1]}"
+    )
+
+
+def _seeds_in(path: Path) -> list[RunFiles]:
+    found = [file.parent for file in path.glob("seed*/run.json")]
+    return [RunFiles(seed) for seed in sorted(found, key=lambda seed: (len(seed.name), seed.name))]
