@@ -71,18 +71,6 @@ def test_a_task_that_was_stopped_is_queued_again(
     assert ("requeue 42_0" in asked) == requeued
 
 
-def test_options_take_the_place_of_ours_and_some_are_refused(tmp_path: Path) -> None:
-    text = slurm.script(tmp_path, 3, "depth", ["partition=gpu", "cpus-per-task=8", "exclusive"], ["--device", "cuda"])
-    directives = [line.removeprefix("#SBATCH --") for line in text.splitlines() if line.startswith("#SBATCH")]
-    assert {"job-name=depth", "array=0-2", "partition=gpu", "cpus-per-task=8", "exclusive", "requeue"} <= {*directives}
-    assert "cpus-per-task=2" not in directives
-    for wrong in ("--partition=gpu", "p gpu", "partition=gpu\n#SBATCH --x", ""):
-        with pytest.raises(ResLabError, match="without dashes"):
-            slurm.check_options([wrong])
-    with pytest.raises(ResLabError, match="set by ResLab itself"):
-        slurm.check_options(["array=0-5"])
-
-
 def test_what_slurm_says_reaches_the_user(tmp_path: Path, commands: Callable[..., None]) -> None:
     commands(sbatch="echo 'sbatch: error: invalid partition specified: gpx' >&2; exit 1", squeue=NOTHING_QUEUED)
     with pytest.raises(ResLabError, match="invalid partition specified: gpx"):

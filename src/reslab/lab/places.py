@@ -8,27 +8,25 @@ and cannot be written to.
 import contextlib
 import errno
 import functools
-import hashlib
 import io
 import os
-import socket
-import ssl
 import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from reslab.errors import DamagedError, ShareError
+from reslab.errors import ShareError
 from reslab.files import write_whole
-from reslab.lab.addresses import OBJECT_STORES, kind_of, without_password
+from reslab.lab.addresses import kind_of, without_password
+from reslab.lab.remote_place import by_fsspec
+from reslab.lab.transfers import PIECE_BYTES, copied, reason
 
 if TYPE_CHECKING:
     import requests
 
-PIECE_BYTES = 2**20
 _ABSENT = (403, 404, 410)
 """What web servers say of a file that is not there; object stores say 403 to those who may not list."""
 _TIMEOUT_SECONDS = (10.0, 60.0)
@@ -82,7 +80,7 @@ def place(url: str, *, may_be_new: bool = False) -> Place:
         return Web(url.rstrip("/"))
     if "::" in url:
         raise ShareError(f"{without_password(url)} chains several file systems; give the address of one place")
-    return _by_fsspec(kind, f"{kind}{url[len(kind) :]}")
+    return by_fsspec(kind, f"{kind}{url[len(kind) :]}")
 
 
 def read(where: Place, name: str, most: int) -> bytes | None:
@@ -106,7 +104,7 @@ class Folder:
         """See `Place.fetch`."""
         try:
             with (self.path / name).open("rb") as file:
-                return _copy(iter(lambda: file.read(PIECE_BYTES), b""), to, most, f"{self.shown}/{name}")
+                return copied(iter(lambda: file.read(PIECE_BYTES), b""), to, most, f"{self.shown}/{name}")
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -188,9 +186,9 @@ class Web:
                     return None
                 if answer.status_code != 200:
                     raise ShareError(f"{self.shown}/{name}: the server answers {answer.status_code} {answer.reason}")
-                return _copy(answer.iter_content(PIECE_BYTES), to, most, f"{self.shown}/{name}")
+                return copied(answer.iter_content(PIECE_BYTES), to, most, f"{self.shown}/{name}")
         except requests.RequestException as error:
-            raise ShareError(f"{self.shown} cannot be reached: {_reason(error)}") from error
+            raise ShareError(f"{self.shown} cannot be reached: {reason(error)}") from error
 
     @property
     def is_read_only(self) -> bool:
@@ -217,156 +215,6 @@ class Web:
     def refusal(self) -> ShareError:
         """What is said to those who want to write."""
         return ShareError(f"{self.shown} is a web server, which is read only; push to the folder or bucket behind it")
-
-
-@dataclass(frozen=True)
-class Remote:
-    """What fsspec reaches."""
-
-    url: str
-    system: Any
-    """A `fsspec.AbstractFileSystem`."""
-    root: str
-
-    @property
-    def shown(self) -> str:
-        """See `Place.shown`."""
-        return without_password(self.url)
-
-    def fetch(self, name: str, to: BinaryIO, most: int) -> str | None:
-        """See `Place.fetch`."""
-        with self._asked():
-            try:
-                with self.system.open(f"{self.root}/{name}", "rb") as file:
-                    return _copy(iter(lambda: file.read(PIECE_BYTES), b""), to, most, f"{self.shown}/{name}")
-            except (FileNotFoundError, IsADirectoryError):
-                return None
-
-    @property
-    def is_read_only(self) -> bool:
-        """See `Place.is_read_only`."""
-        return False
-
-    def names(self, under: str = "") -> list[str] | None:
-        """See `Place.names`."""
-        with self._asked():
-            self.system.invalidate_cache()
-            try:
-                found = self.system.find(f"{self.root}/{under}" if under else self.root)
-            except FileNotFoundError:
-                return []
-        root = PurePosixPath("/" + self.root.lstrip("/"))
-        return sorted(str(PurePosixPath("/" + path.lstrip("/")).relative_to(root)) for path in found)
-
-    def write(self, name: str, content: bytes | Path) -> None:
-        """See `Place.write`: an object is there once it is whole; elsewhere a file gets its name when it is."""
-        path = f"{self.root}/{name}"
-        with self._asked():
-            if self._is_object_store:
-                self._put(content, path)
-                return
-            self.system.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
-            whole = f"{PurePosixPath(path).parent}/.{PurePosixPath(path).name}.{uuid.uuid4().hex}"
-            try:
-                self._put(content, whole)
-                self.system.mv(whole, path)
-            finally:
-                self._remove(whole)
-
-    def create(self, name: str, content: bytes) -> bool | None:
-        """See `Place.create`."""
-        path = f"{self.root}/{name}"
-        with self._asked():
-            if not self._is_object_store:
-                self.system.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
-            try:
-                self.system.pipe_file(path, content, mode="create")
-            except FileExistsError:
-                return False
-            except (TypeError, ValueError, NotImplementedError):
-                return None
-            try:  # many drivers, and servers, take the wish and do not heed it
-                self.system.pipe_file(path, content, mode="create")
-            except FileExistsError:
-                return True
-        return None
-
-    def remove(self, name: str) -> None:
-        """See `Place.remove`."""
-        with self._asked():
-            self._remove(f"{self.root}/{name}")
-
-    @functools.cached_property
-    def _is_object_store(self) -> bool:
-        return kind_of(self.url) in OBJECT_STORES
-
-    def _put(self, content: bytes | Path, path: str) -> None:
-        if isinstance(content, Path):
-            self.system.put_file(str(content), path)
-        else:
-            self.system.pipe_file(path, content)
-
-    def _remove(self, path: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            self.system.rm_file(path)
-
-    @contextlib.contextmanager
-    def _asked(self) -> Iterator[None]:
-        """Turn whatever a driver raises into a `ShareError`: each has its own kinds of errors."""
-        try:
-            yield
-        except (ShareError, DamagedError):
-            raise
-        except Exception as error:
-            raise ShareError(f"{self.shown} cannot be used: {_reason(error)}") from error
-
-
-def _by_fsspec(kind: str, url: str) -> Remote:
-    try:
-        import fsspec
-        from fsspec.registry import known_implementations
-    except ImportError:
-        raise ShareError(f"{kind} addresses need fsspec: pip install fsspec") from None
-    if kind not in known_implementations:
-        raise ShareError(f"{without_password(url)}: nothing here knows {kind!r} addresses")
-    try:
-        system, root = fsspec.core.url_to_fs(url)
-    except ImportError as error:
-        raise ShareError(f"{kind} addresses need a driver that is not installed: {error}") from None
-    except Exception as error:
-        raise ShareError(f"{without_password(url)} cannot be used: {_reason(error)}") from error
-    return Remote(url, system, root.rstrip("/"))
-
-
-def _reason(error: BaseException) -> str:
-    """Return why a driver's call failed, for people: what the system said, where the drivers' layers hide it."""
-    chain = [error]
-    for one in chain:
-        inner = (one.__cause__, one.__context__, getattr(one, "reason", None), *one.args)
-        chain += [each for each in inner if isinstance(each, BaseException) and each not in chain]
-    for one in chain:
-        if isinstance(one, ssl.SSLError):
-            return f"its certificate or encryption is not accepted ({one.reason or one})"
-        if isinstance(one, socket.gaierror):
-            return f"no machine of this name is known ({one.strerror})"
-    for one in chain:
-        if isinstance(one, TimeoutError):
-            return "it does not answer in time"
-    for one in chain:
-        if isinstance(one, OSError) and one.errno is not None and one.strerror:
-            return one.strerror
-    return f"{type(error).__name__}: {error}"
-
-
-def _copy(pieces: Iterator[bytes], to: BinaryIO, most: int, name: str) -> str:
-    digest, length = hashlib.sha256(), 0
-    for piece in pieces:
-        length += len(piece)
-        if length > most:
-            raise DamagedError(f"{name} is longer than the {most:,} bytes that it may have")
-        digest.update(piece)
-        to.write(piece)
-    return digest.hexdigest()
 
 
 @functools.cache

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Literal
 
 from reslab.errors import DamagedError, LockedError, ResLabError, ShareError
-from reslab.files import Json, file_sha256, json_bytes, new_folder, writing
+from reslab.files import file_sha256, json_bytes, new_folder, writing
 from reslab.lab import manifest
 from reslab.lab.places import Place, read
 from reslab.lab.store import RunFiles, run_files
@@ -65,21 +65,6 @@ class Listed:
 
     runs: list[str]
     studies: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """How a second training of a run compares with the first; errors in percent, None where it diverged."""
-
-    run: str
-    where: str
-    same_bits: bool
-    errors: tuple[float | None, float | None]
-
-    @property
-    def error_words(self) -> str:
-        """The second error, for people."""
-        return "diverged" if self.errors[1] is None else f"{self.errors[1]:.2f}%"
 
 
 def listed(where: Place) -> Listed:
@@ -199,21 +184,6 @@ def write_index(where: Place) -> int:
     return len(found.runs)
 
 
-def replicates(root: Path, name: str) -> list[RunFiles]:
-    """Return the second trainings of a run that have ended, in order of their folders."""
-    found = [RunFiles(path) for path in sorted((root / REPLICATES).glob(f"*/{name}")) if path.is_dir()]
-    return [files for files in found if files.ended() is not None]
-
-
-def compare(first: RunFiles, other: RunFiles) -> Agreement:
-    """Compare two trainings of the same run: the same bits, or both errors."""
-    results = [files.result() or {} for files in (first, other)]
-    weights = [result.get("weights_sha256") for result in results]
-    same = weights[0] == weights[1] if all(weights) else results == [{}, {}]
-    errors = (results[0].get("test_error"), results[1].get("test_error"))
-    return Agreement(first.name, _machine(other), same, errors)
-
-
 def _index(where: Place) -> dict[str, list[str]]:
     content = read(where, INDEX, INDEX_BYTES)
     if content is None:
@@ -322,8 +292,3 @@ def _ending(content: bytes | None) -> str | None:
 
 def _ending_of_files(files: RunFiles) -> str | None:
     return file_sha256(files.path / "result.json") or file_sha256(files.path / "failure.json")
-
-
-def _machine(files: RunFiles) -> str:
-    attempts: Sequence[Json] = (files.provenance() or {}).get("attempts") or [{}]
-    return str(attempts[-1].get("device_name") or "an unknown machine")

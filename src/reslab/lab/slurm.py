@@ -16,21 +16,19 @@ follows what is queued, and submits what is left.
 """
 
 import re
-import shlex
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reslab.errors import ResLabError, ShareError
+from reslab.errors import ResLabError
 from reslab.files import new_folder, write_whole, writing
 from reslab.lab.distant import Followed, ask_for_all
-from reslab.lab.following import Event, Tasks, environment, hand_on
+from reslab.lab.following import Event, Tasks, hand_on
 from reslab.lab.places import Place
-from reslab.lab.stopping import INTERRUPTED
+from reslab.lab.slurm_script import check_options, script
 from reslab.lab.store import run_files
 from reslab.recipe import Run
 
@@ -40,58 +38,13 @@ TASKS_A_POLL = 1000
 """Tasks whose files are looked at in a second; of more, each is looked at more rarely."""
 ASK_SECONDS = 10.0
 """Time between two questions to Slurm; the files are looked at more often."""
-WARNING_SECONDS = 90
-"""How long before a task's time is over it is asked to stop."""
 
-_OPTION = re.compile(r"[A-Za-z][A-Za-z0-9-]*(=[^\n]*)?")
 _NO_CONTROLLER = re.compile(
     "contact slurm controller|resolve_ctls|configuration source|process configuration|config file|Connection refused|"
     "Socket timed out|Unable to connect",
     re.IGNORECASE,
 )
 """What Slurm's commands say where they reach no controller, or do not know which."""
-_OURS = ("array", "output", "error", "open-mode", "requeue", "no-requeue", "parsable", "wrap")
-
-SCRIPT = """\
-#!/bin/bash
-{directives}
-
-{environment}{begin}
-trap 'stopped=yes; kill -TERM "$worker"' TERM
-{python} -m reslab.lab.execute "$folder" --threads "${{SLURM_CPUS_PER_TASK:-1}}" {arguments} >> "$events" &
-worker=$!
-wait "$worker"
-code=$?
-while [ -n "$stopped" ]; do  # the wait ended with the signal, not with the worker
-  stopped=
-  wait "$worker"
-  code=$?
-done
-{end}if [ "$code" -eq {interrupted} ]; then
-  scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
-fi
-exit "$code"
-"""
-"""What a task does: train a run, hand on the request to stop, and have itself queued again where it was stopped."""
-
-BEGIN = """\
-cd {cwd} || exit 1
-echo "$SLURM_ARRAY_JOB_ID" > {here}/job
-folder=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {here}/folders.txt)
-events={here}/$SLURM_ARRAY_TASK_ID.events"""
-"""How a task begins whose node sees the folder of the runs."""
-
-BEGIN_APART = """\
-runs=$(mktemp -d "${{TMPDIR:-/tmp}}/reslab-XXXXXX") || exit 1
-folder="$runs/$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" << 'RUNS'
-{names}
-RUNS
-)"
-events=/dev/stdout"""
-"""How a task begins whose node sees nothing but a share."""
-
-END_APART = f'[ "$code" -eq {ShareError.exit_code} ] || rm -rf "$runs"  # it has what could not be sent\n'
-LOG_APART = "/tmp/reslab-%A_%a.log"
 
 
 @dataclass
@@ -154,18 +107,6 @@ def check(options: Sequence[str] = ()) -> None:
     _most_tasks()
 
 
-def check_options(options: Sequence[str]) -> None:
-    """Raise `ResLabError` where an option is none of sbatch's, or one that is ours to set."""
-    for option in options:
-        key = option.partition("=")[0]
-        if not _OPTION.fullmatch(option):
-            raise ResLabError(
-                f"--slurm-option takes sbatch's long options without dashes, as in partition=gpu: {option!r}"
-            )
-        if key in _OURS:
-            raise ResLabError(f"--slurm-option {key} is set by ResLab itself")
-
-
 def submit(
     root: Path,
     runs: Sequence[Run],
@@ -186,43 +127,6 @@ def submit(
     with writing(place):
         write_whole(place / "job", f"{number}\n".encode())
     return Job(place, dict(enumerate(runs)), number=number)
-
-
-def script(
-    place: Path,
-    num_tasks: int,
-    name: str,
-    options: Sequence[str],
-    arguments: Sequence[str],
-    names: Sequence[str] | None = None,
-) -> str:
-    """Return the script of an array of so many tasks; with the `names` of their runs, it needs no file from here."""
-    chosen = {
-        "job-name": name,
-        "array": f"0-{num_tasks - 1}",
-        "cpus-per-task": "2",
-        "signal": f"B:TERM@{WARNING_SECONDS}",
-        "requeue": "",
-        "open-mode": "append",
-        "output": f"{place}/%a.log" if names is None else LOG_APART,
-    }
-    for option in options:
-        key, _, value = option.partition("=")
-        chosen[key] = value
-    directives = [f"#SBATCH --{key}{f'={value}' if value else ''}" for key, value in chosen.items()]
-    if names is None:
-        begin = BEGIN.format(cwd=shlex.quote(str(Path.cwd())), here=shlex.quote(str(place)))
-    else:
-        begin = BEGIN_APART.format(names="\n".join(names))
-    return SCRIPT.format(
-        directives="\n".join(directives),
-        environment="".join(f"export {key}={shlex.quote(value)}\n" for key, value in environment().items()),
-        begin=begin,
-        end="" if names is None else END_APART,
-        interrupted=INTERRUPTED,
-        python=shlex.quote(sys.executable),
-        arguments=shlex.join(arguments),
-    )
 
 
 def _follow(

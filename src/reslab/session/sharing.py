@@ -9,6 +9,7 @@ from pathlib import Path
 
 from reslab.errors import ResLabError, ShareError, nearest
 from reslab.lab.addresses import as_address
+from reslab.lab.agreement import Agreement, compare
 from reslab.lab.finding import find_runs, runs_folder
 from reslab.lab.launch import launch
 from reslab.lab.places import Place, place, read
@@ -18,9 +19,7 @@ from reslab.lab.share import (
     INDEX,
     INDEX_BYTES,
     REPLICATES,
-    Agreement,
     Outcome,
-    compare,
     fetch_first,
     fetch_run,
     is_run,

@@ -1,0 +1,44 @@
+"""Second trainings of runs: which there are, and how they compare with the first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reslab.files import Json
+from reslab.lab.share import REPLICATES
+from reslab.lab.store import RunFiles
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How a second training of a run compares with the first; errors in percent, None where it diverged."""
+
+    run: str
+    where: str
+    same_bits: bool
+    errors: tuple[float | None, float | None]
+
+    @property
+    def error_words(self) -> str:
+        """The second error, for people."""
+        return "diverged" if self.errors[1] is None else f"{self.errors[1]:.2f}%"
+
+
+def replicates(root: Path, name: str) -> list[RunFiles]:
+    """Return the second trainings of a run that have ended, in order of their folders."""
+    found = [RunFiles(path) for path in sorted((root / REPLICATES).glob(f"*/{name}")) if path.is_dir()]
+    return [files for files in found if files.ended() is not None]
+
+
+def compare(first: RunFiles, other: RunFiles) -> Agreement:
+    """Compare two trainings of the same run: the same bits, or both errors."""
+    results = [files.result() or {} for files in (first, other)]
+    weights = [result.get("weights_sha256") for result in results]
+    same = weights[0] == weights[1] if all(weights) else results == [{}, {}]
+    errors = (results[0].get("test_error"), results[1].get("test_error"))
+    return Agreement(first.name, _machine(other), same, errors)
+
+
+def _machine(files: RunFiles) -> str:
+    attempts: Sequence[Json] = (files.provenance() or {}).get("attempts") or [{}]
+    return str(attempts[-1].get("device_name") or "an unknown machine")

@@ -1,0 +1,133 @@
+"""A place that fsspec reaches: S3, GCS, Hugging Face, SFTP and others."""
+
+import contextlib
+import functools
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
+
+from reslab.errors import DamagedError, ShareError
+from reslab.lab.addresses import OBJECT_STORES, kind_of, without_password
+from reslab.lab.transfers import PIECE_BYTES, copied, reason
+
+
+def by_fsspec(kind: str, url: str) -> "Remote":
+    """Return the place at an address of this kind; raise `ShareError` where no driver for it can be used."""
+    try:
+        import fsspec
+        from fsspec.registry import known_implementations
+    except ImportError:
+        raise ShareError(f"{kind} addresses need fsspec: pip install fsspec") from None
+    if kind not in known_implementations:
+        raise ShareError(f"{without_password(url)}: nothing here knows {kind!r} addresses")
+    try:
+        system, root = fsspec.core.url_to_fs(url)
+    except ImportError as error:
+        raise ShareError(f"{kind} addresses need a driver that is not installed: {error}") from None
+    except Exception as error:
+        raise ShareError(f"{without_password(url)} cannot be used: {reason(error)}") from error
+    return Remote(url, system, root.rstrip("/"))
+
+
+@dataclass(frozen=True)
+class Remote:
+    """What fsspec reaches."""
+
+    url: str
+    system: Any
+    """A `fsspec.AbstractFileSystem`."""
+    root: str
+
+    @property
+    def shown(self) -> str:
+        """See `Place.shown`."""
+        return without_password(self.url)
+
+    def fetch(self, name: str, to: BinaryIO, most: int) -> str | None:
+        """See `Place.fetch`."""
+        with self._asked():
+            try:
+                with self.system.open(f"{self.root}/{name}", "rb") as file:
+                    return copied(iter(lambda: file.read(PIECE_BYTES), b""), to, most, f"{self.shown}/{name}")
+            except (FileNotFoundError, IsADirectoryError):
+                return None
+
+    @property
+    def is_read_only(self) -> bool:
+        """See `Place.is_read_only`."""
+        return False
+
+    def names(self, under: str = "") -> list[str] | None:
+        """See `Place.names`."""
+        with self._asked():
+            self.system.invalidate_cache()
+            try:
+                found = self.system.find(f"{self.root}/{under}" if under else self.root)
+            except FileNotFoundError:
+                return []
+        root = PurePosixPath("/" + self.root.lstrip("/"))
+        return sorted(str(PurePosixPath("/" + path.lstrip("/")).relative_to(root)) for path in found)
+
+    def write(self, name: str, content: bytes | Path) -> None:
+        """See `Place.write`: an object is there once it is whole; elsewhere a file gets its name when it is."""
+        path = f"{self.root}/{name}"
+        with self._asked():
+            if self._is_object_store:
+                self._put(content, path)
+                return
+            self.system.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
+            whole = f"{PurePosixPath(path).parent}/.{PurePosixPath(path).name}.{uuid.uuid4().hex}"
+            try:
+                self._put(content, whole)
+                self.system.mv(whole, path)
+            finally:
+                self._remove(whole)
+
+    def create(self, name: str, content: bytes) -> bool | None:
+        """See `Place.create`."""
+        path = f"{self.root}/{name}"
+        with self._asked():
+            if not self._is_object_store:
+                self.system.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
+            try:
+                self.system.pipe_file(path, content, mode="create")
+            except FileExistsError:
+                return False
+            except (TypeError, ValueError, NotImplementedError):
+                return None
+            try:  # many drivers, and servers, take the wish and do not heed it
+                self.system.pipe_file(path, content, mode="create")
+            except FileExistsError:
+                return True
+        return None
+
+    def remove(self, name: str) -> None:
+        """See `Place.remove`."""
+        with self._asked():
+            self._remove(f"{self.root}/{name}")
+
+    @functools.cached_property
+    def _is_object_store(self) -> bool:
+        return kind_of(self.url) in OBJECT_STORES
+
+    def _put(self, content: bytes | Path, path: str) -> None:
+        if isinstance(content, Path):
+            self.system.put_file(str(content), path)
+        else:
+            self.system.pipe_file(path, content)
+
+    def _remove(self, path: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self.system.rm_file(path)
+
+    @contextlib.contextmanager
+    def _asked(self) -> Iterator[None]:
+        """Turn whatever a driver raises into a `ShareError`: each has its own kinds of errors."""
+        try:
+            yield
+        except (ShareError, DamagedError):
+            raise
+        except Exception as error:
+            raise ShareError(f"{self.shown} cannot be used: {reason(error)}") from error

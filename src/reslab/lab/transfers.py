@@ -1,0 +1,43 @@
+"""What comes from a place: copied up to a length and no further; and why it does not come, in few words."""
+
+import hashlib
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from reslab.errors import DamagedError
+
+PIECE_BYTES = 2**20
+
+
+def copied(pieces: Iterator[bytes], to: BinaryIO, most: int, name: str) -> str:
+    """Copy pieces into `to` and return their SHA-256; raise `DamagedError` where they are longer than `most` bytes."""
+    digest, length = hashlib.sha256(), 0
+    for piece in pieces:
+        length += len(piece)
+        if length > most:
+            raise DamagedError(f"{name} is longer than the {most:,} bytes that it may have")
+        digest.update(piece)
+        to.write(piece)
+    return digest.hexdigest()
+
+
+def reason(error: BaseException) -> str:
+    """Return why a driver's call failed, for people: what the system said, where the drivers' layers hide it."""
+    chain = [error]
+    for one in chain:
+        inner = (one.__cause__, one.__context__, getattr(one, "reason", None), *one.args)
+        chain += [each for each in inner if isinstance(each, BaseException) and each not in chain]
+    for one in chain:
+        if isinstance(one, ssl.SSLError):
+            return f"its certificate or encryption is not accepted ({one.reason or one})"
+        if isinstance(one, socket.gaierror):
+            return f"no machine of this name is known ({one.strerror})"
+    for one in chain:
+        if isinstance(one, TimeoutError):
+            return "it does not answer in time"
+    for one in chain:
+        if isinstance(one, OSError) and one.errno is not None and one.strerror:
+            return one.strerror
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,28 @@
+"""What is submitted to Slurm, as text."""
+
+from pathlib import Path
+
+import pytest
+
+from reslab.errors import ResLabError
+from reslab.lab.slurm_script import check_options, script
+
+
+def test_options_take_the_place_of_ours_and_some_are_refused(tmp_path: Path) -> None:
+    text = script(tmp_path, 3, "depth", ["partition=gpu", "cpus-per-task=8", "exclusive"], ["--device", "cuda"])
+    directives = [line.removeprefix("#SBATCH --") for line in text.splitlines() if line.startswith("#SBATCH")]
+    assert {"job-name=depth", "array=0-2", "partition=gpu", "cpus-per-task=8", "exclusive", "requeue"} <= {*directives}
+    assert "cpus-per-task=2" not in directives
+    for wrong in ("--partition=gpu", "p gpu", "partition=gpu\n#SBATCH --x", ""):
+        with pytest.raises(ResLabError, match="without dashes"):
+            check_options([wrong])
+    with pytest.raises(ResLabError, match="set by ResLab itself"):
+        check_options(["array=0-5"])
+
+
+def test_a_task_on_a_node_of_its_own_keeps_what_could_not_be_sent(tmp_path: Path) -> None:
+    names = ["digits-resnet8-00000000/seed0", "digits-resnet8-00000000/seed1"]
+    text = script(tmp_path, 2, "depth", [], ["--push"], names)
+    assert str(tmp_path) not in text
+    assert "\n".join(names) in text
+    assert '[ "$code" -eq 6 ] || rm -rf "$runs"' in text
