@@ -11,7 +11,7 @@ from reslab.analysis.tidy import read_tables
 from reslab.files import read_json, signed, write_json
 from reslab.recipe import Run
 from reslab.studies.asked import asked_earlier, record, recorded, replaced
-from reslab.studies.of_folder import others
+from reslab.studies.catalogue import others
 from reslab.studies.study import Plan, Study, Variant
 from synthetic import Truth, small, write_run
 
@@ -55,20 +55,21 @@ def test_runs_that_a_study_no_longer_asks_for_are_told_and_kept_in_mind(tmp_path
     record(tmp_path, STUDY)
     fewer = replace(STUDY, variants=STUDY.variants[:1], seeds=(0,))
     plan = Plan("mine", "", (fewer,))
-    assert list(replaced(tmp_path, plan, [STUDY])) == []  # none of them is there
+    assert list(replaced(tmp_path, plan)) == []  # none of them is there
     for run in STUDY.runs():
         write_run(tmp_path, run, Truth(3.0, 1.0))
-    (words,) = replaced(tmp_path, plan, [STUDY])
+    (words,) = replaced(tmp_path, plan)
     assert "the study mine asked for three runs before (ResNet-8, digits, paper, 12 epochs" in words
     assert "; seeds 0, 1 and 4); now it asks for one, and leaves out two that " in words
     assert "The report shows them under Other runs." in words
     other = replace(STUDY, name="other", variants=STUDY.variants[1:])
-    assert "The report shows one of them under" in next(replaced(tmp_path, plan, [STUDY, other]))
+    record(tmp_path, other)
+    assert "The report shows one of them under" in next(replaced(tmp_path, plan))
     record(tmp_path, fewer)
     record(tmp_path, replace(fewer, seeds=(1,)))
     assert asked_earlier(tmp_path) == dict.fromkeys((run.id for run in STUDY.runs()), "mine")
-    assert list(replaced(tmp_path, Plan("mine", "", (STUDY,)), [fewer])) == []  # asked as before
-    assert recorded(tmp_path)[0] == [replace(fewer, seeds=(1,))]
+    assert list(replaced(tmp_path, Plan("mine", "", (STUDY,)))) == []  # asked as before
+    assert recorded(tmp_path)[0] == [replace(fewer, seeds=(1,)), other]
 
 
 def test_other_runs_say_why_they_are_there(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Block, Bullets, Figure, Heading, Note, Prose, Table
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, Run, stretch, vary
+from reslab.studies.catalogue import others
 from reslab.studies.labels import labels
-from reslab.studies.of_folder import others
 from reslab.studies.study import Study, Variant
 from reslab.studies.words import words_of as texts_of
 from synthetic import Truth, small, write_run

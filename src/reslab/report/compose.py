@@ -18,9 +18,8 @@ from reslab.report.document import Document, Section
 from reslab.report.notes import FIRST, NAME, read_notes
 from reslab.report.references import cited
 from reslab.report.repeated import said_once
-from reslab.studies.catalogue import chapter_of, reworded
+from reslab.studies.catalogue import chapter_of, reworded, studies_of
 from reslab.studies.chapter import find, strip, write
-from reslab.studies.of_folder import studies_of
 from reslab.studies.opening import Entry, opening
 from reslab.studies.plans import assignment_plan
 from reslab.studies.questions import QUESTIONS

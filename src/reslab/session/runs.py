@@ -18,8 +18,7 @@ from reslab.session.comparison import Comparison, compare_sides
 from reslab.session.display import Bundle, ShownFigure, bundle, html_table, text_table
 from reslab.session.progress import aside
 from reslab.session.run import Run, tables_of
-from reslab.studies.catalogue import chapter_of
-from reslab.studies.of_folder import others
+from reslab.studies.catalogue import chapter_of, others
 
 if TYPE_CHECKING:
     import polars as pl

@@ -133,7 +133,7 @@ class Session:
 
     def _dropped(self) -> list[str]:
         """Return words on each study that asked before for runs that are there, and no longer does."""
-        return list(replaced(self.root, self.plan, recorded(self.root)[0]))
+        return list(replaced(self.root, self.plan))
 
     def prepare(self) -> list[Path]:
         """Make the folders of the runs to train, and return them in the order of training."""

@@ -5,7 +5,7 @@ before, and then no longer.
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -75,12 +75,9 @@ def asked_earlier(root: Path) -> dict[str, str]:
     return {run: path.stem for path in sorted(_earlier(root).glob("*.json")) for run in _ids(path)}
 
 
-def replaced(root: Path, plan: Plan, recorded: Sequence[Study]) -> Iterator[str]:
-    """Yield words on each study of the plan whose record asks for runs that are there, and which the plan's does not.
-
-    `recorded` are the studies as they were recorded before.
-    """
-    before = {study.name: study for study in recorded}
+def replaced(root: Path, plan: Plan) -> Iterator[str]:
+    """Yield words on each study of the plan whose record asks for runs that are there and that the plan leaves out."""
+    before = {study.name: study for study in recorded(root)[0]}
     kept = {run for study in (before | {study.name: study for study in plan.studies}).values() for run in study.runs()}
     for study in plan.studies:
         dropped = _dropped(before.get(study.name), study)

@@ -1,14 +1,21 @@
-"""Studies and plans by name, and the chapter that answers each kind of study."""
+"""Studies and plans by name, the studies of a folder of runs, and the chapter that answers each kind of study."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from reslab.analysis.tidy import Problem, Tables
+from reslab.datasets import SHORT
 from reslab.errors import ResLabError, nearest
+from reslab.recipe import Recipe
+from reslab.studies.asked import asked_earlier, record_path, recorded
+from reslab.studies.labels import labels
 from reslab.studies.plans import ASSIGNMENT, alone, read_plan
 from reslab.studies.question import Chapter
 from reslab.studies.questions import QUESTIONS, own
-from reslab.studies.study import OTHERS, Options, Plan, Study
+from reslab.studies.study import OTHER_RUNS, OTHERS, Options, Plan, Study, Variant
 from reslab.studies.words import ABOVE, Words, in_the_users, users_words, words_of
 
 PLANS: dict[str, Path] = {"assignment": ASSIGNMENT}
@@ -22,25 +29,12 @@ CHAPTERS: dict[str, Callable[[Study, Words], Chapter]] = {
 """What answers each kind of study."""
 
 
-def chapter_of(study: Study, runs_root: Path | None = None) -> Chapter:
-    """Return the chapter that answers a study, in ResLab's words, or a user's beside the runs (see `studies.words`)."""
-    words = words_of(study.kind)
-    return CHAPTERS[study.kind](study, words if runs_root is None else in_the_users(words, runs_root, study.name))
-
-
-def reworded(study: Study, runs_root: Path) -> Study:
-    """Return the study with the title, question and expectation that a user has written for it beside the runs."""
-    given = users_words(runs_root, study.name)
-    return replace(study, **{key: given[key] for key in ABOVE if key in given})  # type: ignore[arg-type]
-
-
 def ask(name: str, options: Options) -> Study:
-    """Return the study of this name; an unknown one raises `ResLabError` with the known ones and the nearest."""
-    if name in PLANS:
-        raise ResLabError(f"{name} is several studies; ask for all of them, or for one: {', '.join(QUESTIONS)}")
+    """Return ResLab's own study of this name; an unknown one raises `ResLabError` with the known and the nearest."""
     if name not in QUESTIONS:
+        known = [*QUESTIONS, *PLANS]
         raise ResLabError(
-            f"there is no study {name!r}{nearest(name, names())}; the studies are {', '.join(names())}, or a TOML file"
+            f"there is no study {name!r}{nearest(name, known)}; the studies are {', '.join(known)}, or a TOML file"
         )
     return QUESTIONS[name].ask(options)
 
@@ -56,6 +50,68 @@ def ask_all(question: str | Path, options: Options) -> Plan:
     return read_plan(PLANS[name], options) if name in PLANS else alone(ask(name, options))
 
 
-def names() -> list[str]:
-    """Return the names of all studies and plans."""
-    return [*QUESTIONS, *PLANS]
+def studies_of(root: Path, tables: Tables) -> tuple[list[Study], list[Problem]]:
+    """Return ResLab's own studies in their order, then the user's by name, then other runs; and records of no use."""
+    found, problems = recorded(root)
+    newer = [
+        Problem(record_path(root, one.name), f"the study {one.name} was asked by a newer ResLab; update this one")
+        for one in found
+        if one.kind not in CHAPTERS
+    ]
+    order = {name: place for place, name in enumerate(QUESTIONS)}
+    known = [one for one in found if one.kind in CHAPTERS]
+    asked = sorted(known, key=lambda one: (order.get(one.name, len(order)), one.name))
+    beside = others(tables, asked, asked_earlier(root))
+    return [*asked, *([beside] if beside is not None else [])], [*problems, *newer]
+
+
+def others(tables: Tables, studies: Sequence[Study], earlier: Mapping[str, str] | None = None) -> Study | None:
+    """Return a study of every run in the tables that belongs to none of the studies; None where there is none.
+
+    Runs of one recipe on different images are different variants.  `earlier` has, by the ids of runs, the study that
+    asked for each before it was asked again (see `studies.asked`).
+    """
+    known = {run.id for study in studies for run in study.runs()}
+    asked: Counter[str] = Counter()
+    seeds: dict[tuple[Recipe, str], list[int]] = {}
+    for row in tables.runs.sort("dataset", "family", "depth", "length", "recipe_id", "seed").iter_rows(named=True):
+        if row["run_id"] not in known:
+            recipe = Recipe.from_mapping({name: row[name] for name in Recipe.__dataclass_fields__})
+            seeds.setdefault((recipe, _images(row)), []).append(row["seed"])
+            asked[(earlier or {}).get(row["run_id"], "")] += 1
+    if not seeds:
+        return None
+    runs, unknown, words = asked.total(), asked.pop("", 0), words_of(OTHERS)
+    recipes, images = map(list, zip(*seeds, strict=True))
+    names = labels(recipes, images, [variant.recipe for study in studies for variant in study.variants])
+    return Study(
+        name=OTHER_RUNS,
+        title=words("title"),
+        question=words("question", asked=sorted(asked.items()), unknown=unknown, runs=runs),
+        expectation="",
+        variants=tuple(
+            Variant(name, recipe, seeds=tuple(own))
+            for name, recipe, own in zip(names, recipes, seeds.values(), strict=True)
+        ),
+        seeds=tuple(sorted({seed for own in seeds.values() for seed in own})),
+        kind=OTHERS,
+    )
+
+
+def chapter_of(study: Study, runs_root: Path | None = None) -> Chapter:
+    """Return the chapter that answers a study, in ResLab's words, or a user's beside the runs (see `studies.words`)."""
+    words = words_of(study.kind)
+    return CHAPTERS[study.kind](study, words if runs_root is None else in_the_users(words, runs_root, study.name))
+
+
+def reworded(study: Study, runs_root: Path) -> Study:
+    """Return the study with the title, question and expectation that a user has written for it beside the runs."""
+    given = users_words(runs_root, study.name)
+    return replace(study, **{key: given[key] for key in ABOVE if key in given})  # type: ignore[arg-type]
+
+
+def _images(row: Mapping[str, Any]) -> str:
+    """Return the start of the fingerprint of a run's images; "" for those that its data set's name tells."""
+    if row["data_official"] or row["data_fingerprint"] is None:
+        return str(row["images"])
+    return str(row["data_fingerprint"])[:SHORT]

@@ -5,7 +5,7 @@ variants.
 """
 
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from reslab.errors import ResLabError, nearest
@@ -58,7 +58,7 @@ def study_of(content: Table, options: Options) -> Study:
         question=text(content, "question"),
         expectation=text(content, "expectation"),
         variants=variants,
-        seeds=_seeds(options.seeds or content.get("seeds", SEEDS)),
+        seeds=tuple(range(options.seeds)) if options.seeds else _seeds(content),
         kind=CUSTOM,
         answers=answered(content),
     )
@@ -129,47 +129,51 @@ def _listed(content: Table) -> list[tuple[str, Table]]:
     return found
 
 
-def _seeds(value: Any) -> tuple[int, ...]:
-    if type(value) is int and value >= 1:
-        return tuple(range(value))
-    listed = isinstance(value, list) and all(type(seed) is int and 0 <= seed < 2**32 for seed in value)
-    if listed and value and len(set(value)) == len(value):
-        return tuple(value)
-    raise ResLabError(
-        "seeds: must be how many (1 or more) or a list of different whole numbers from 0, as in [0, 1, 7]; "
-        f"not {value!r}"
-    )
+def _seeds(content: Table) -> tuple[int, ...]:
+    def holds(found: Any) -> bool:
+        if not isinstance(found, list):
+            return type(found) is int and found >= 1
+        return all(type(seed) is int and 0 <= seed < 2**32 for seed in found) and 0 < len(found) == len(set(found))
+
+    what = "how many (1 or more) or a list of different whole numbers from 0, as in [0, 1, 7]"
+    found = value(content, "seeds", holds, what) or SEEDS
+    return tuple(found if isinstance(found, list) else range(found))
 
 
 def answered(content: Table) -> bool:
     """Return whether the report answers, or leaves that to its reader."""
-    value = content.get("answers", True)
-    if not isinstance(value, bool):
-        raise ResLabError(f"answers: must be true or false, not {value!r}")
-    return value
+    return value(content, "answers", lambda found: isinstance(found, bool), "true or false") is not False
 
 
 def text(content: Table, key: str) -> str:
     """Return a text of the file, "" where there is none."""
-    value = content.get(key, "")
-    if not isinstance(value, str):
-        raise ResLabError(f"{key}: must be text in quotes, not {value!r}")
-    return value.strip()
+    return str(value(content, key, lambda found: isinstance(found, str), "text in quotes") or "").strip()
+
+
+def _table(content: Table, key: str) -> dict[str, Any]:
+    what = f"a table, its fields below a line [{key}]"
+    return dict(value(content, key, lambda found: isinstance(found, dict), what) or {})
 
 
 def tables(content: Table, key: str) -> list[Table]:
     """Return the tables that a file lists under lines [[key]], one or more."""
-    value = content[key]
-    if not isinstance(value, list) or not value or not all(isinstance(one, dict) for one in value):
+    listed = content[key]
+    if not is_list_of(dict, listed):
         raise ResLabError(f"{key}: write each as a table under its own [[{key}]] line")
-    return value
+    return list(listed)
 
 
-def _table(content: Table, key: str) -> dict[str, Any]:
-    value = content.get(key, {})
-    if not isinstance(value, dict):
-        raise ResLabError(f"{key}: must be a table, its fields below a line [{key}]; not {value!r}")
-    return dict(value)
+def is_list_of(kind: type, found: Any) -> bool:
+    """Return whether a value is a list of one or more of this type."""
+    return isinstance(found, list) and bool(found) and all(type(one) is kind for one in found)
+
+
+def value(content: Table, key: str, holds: Callable[[Any], bool], what: str) -> Any:
+    """Return a value of the file, None where there is none; raise `ResLabError` where it is not `what` it must be."""
+    found = content.get(key)
+    if key in content and not holds(found):
+        raise ResLabError(f"{key}: must be {what}, not {found!r}")
+    return found
 
 
 def check_keys(where: str, table: Table, known: Collection[str], noun: str = "key") -> None:

@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from reslab.errors import ResLabError, nearest
 from reslab.files import read_toml
 from reslab.own_code import within
-from reslab.studies.custom import Table, answered, check_keys, study_of, tables, text
+from reslab.studies.custom import Table, answered, check_keys, is_list_of, study_of, tables, text, value
 from reslab.studies.questions import QUESTIONS
-from reslab.studies.study import SEEDS, Options, Plan, Study, checked_name
+from reslab.studies.study import Options, Plan, Study, checked_name
 
 ASSIGNMENT = Path(__file__).with_name("assignment.toml")
 
@@ -103,9 +103,8 @@ def _question(said: Table, options: Options, places: Mapping[int, int]) -> Study
         asked = tuple(sorted(set(options.depths)))
         standing = tuple(places[depth] for depth in depths or () if depth in places)
         depths = asked if set(places.values()) <= set(standing) else standing or asked[:1]
-    seeds = options.seeds or said.get("seeds", SEEDS)
-    if type(seeds) is not int or seeds < 1:
-        raise ResLabError(f"seeds: must be how many, 1 or more, for one of ResLab's questions; not {seeds!r}")
+    num_seeds = "how many, 1 or more, for one of ResLab's questions"
+    seeds = value(said, "seeds", lambda found: type(found) is int and found >= 1, num_seeds)
     study = QUESTIONS[name].ask(
         replace(
             options,
@@ -113,7 +112,7 @@ def _question(said: Table, options: Options, places: Mapping[int, int]) -> Study
             datasets=options.datasets or _datasets(said),
             depths=depths,
             epochs=said.get("epochs") if options.epochs is None else options.epochs,
-            seeds=seeds,
+            seeds=options.seeds or seeds,
         )
     )
     words: dict[str, Any] = {key: own for key in _WORDS if (own := text(said, key))}
@@ -121,19 +120,12 @@ def _question(said: Table, options: Options, places: Mapping[int, int]) -> Study
 
 
 def _depths(table: Table) -> tuple[int, ...] | None:
-    value = table.get("depths")
-    if value is None:
-        return None
-    if not isinstance(value, list) or not value or not all(type(depth) is int for depth in value):
-        raise ResLabError(f"depths: must be a list of whole numbers, as in [20, 56, 110]; not {value!r}")
-    return tuple(value)
+    what = "a list of whole numbers, as in [20, 56, 110]"
+    found = value(table, "depths", partial(is_list_of, int), what)
+    return None if found is None else tuple(found)
 
 
 def _datasets(table: Table) -> tuple[str, ...] | None:
-    value = table.get("dataset")
-    if value is None:
-        return None
-    listed = [value] if isinstance(value, str) else value
-    if not isinstance(listed, list) or not listed or not all(isinstance(name, str) for name in listed):
-        raise ResLabError(f"dataset: must be a name in quotes or a list of names, not {value!r}")
-    return tuple(listed)
+    what = "a name in quotes or a list of names"
+    found = value(table, "dataset", lambda found: isinstance(found, str) or is_list_of(str, found), what)
+    return (found,) if isinstance(found, str) else None if found is None else tuple(found)

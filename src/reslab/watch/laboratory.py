@@ -14,8 +14,7 @@ from reslab.errors import ResLabError
 from reslab.lab.share import REPLICATES
 from reslab.lab.store import RunFiles
 from reslab.naming import run_names
-from reslab.studies.catalogue import chapter_of, reworded
-from reslab.studies.of_folder import studies_of
+from reslab.studies.catalogue import chapter_of, reworded, studies_of
 from reslab.studies.study import Study
 from reslab.studies.words import FOLDER as WORDS
 from reslab.watch.holding import Holding

@@ -1,9 +1,7 @@
 """The chapter of a study of one's own, or of runs of no study: each against the first, and the paper's figure."""
 
-from collections.abc import Callable
-
-from reslab.analysis.groups import Group
-from reslab.exhibits.blocks import Column, Table
+from reslab.exhibits.blocks import Block, table_of
+from reslab.exhibits.captions import titled
 from reslab.exhibits.factor_figures import MEASURED, Axis
 from reslab.exhibits.wording import dataset_name, network_name, number, opened
 from reslab.presets import preset_of
@@ -23,47 +21,37 @@ CUSTOM = "custom"
 
 def chapter(study: Study, words: Words) -> Chapter:
     """Return the chapter of a study of the user's own, or of runs that belong to no study."""
-    axis, place = _axis(study)
-    places: dict[tuple[str, int], list[str]] = {}
-    for variant in study.variants:
-        recipe = variant.recipe
-        places.setdefault((recipe.dataset, recipe.depth), []).append(
-            place(recipe) if axis else _bare(variant.label, recipe)
-        )
+    setting, places = _in_numbers(study)
 
     def stands(one: Published) -> str:
-        known = places.get((one.dataset, one.depth or 0), [])
+        alike = [own for own in study.variants if (own.recipe.dataset, own.recipe.depth) == (one.dataset, one.depth)]
+        known = [places.get(own.recipe) or _bare(own.label, own.recipe) for own in alike]
         return known[0] if len(known) == 1 else ""
 
     return Chapter(
         words=words,
-        label=_label,
-        short=_short,
+        label=lambda group: group.label,
+        short=lambda group: _bare(group.label, group.recipe),
         pairs=_pairs if study.kind == CUSTOM else lambda _: [],
-        varied=axis.title.lower() if axis else _recipe_name(study),
+        varied=setting.lower() or _recipe_name(study),
         paper_told=True,
-        axis=axis,
+        axis=Axis(setting, lambda group: places[group.recipe], lambda _: MEASURED) if places else None,
         published=Beside(published_beside, stands),
         answers=lambda found: [*by_base(found), *paper_answers(found.done, found.words)],
-        exhibits=lambda found: [table for table in (_varied(study),) if table is not None],
-        ordered=axis is not None,
+        exhibits=lambda found: _varied(study),
+        ordered=bool(places),
     )
 
 
-def _axis(study: Study) -> tuple[Axis | None, Callable[[Recipe], str]]:
-    """Return the axis of the one setting that a study varies in numbers, and where a recipe stands on it."""
+def _in_numbers(study: Study) -> tuple[str, dict[Recipe, str]]:
+    """Return the one setting that a study varies, in numbers, and where each recipe stands; else nothing."""
     names = {name for variant in study.variants for name, _ in variant.factors if name != "dataset"}
     name = names.pop() if len(names) == 1 else ""
     values = {variant.recipe: dict(variant.factors).get(name) for variant in study.variants}
     known = [value for value in values.values() if isinstance(value, int | float) and not isinstance(value, bool)]
-
-    def place(recipe: Recipe) -> str:
-        value = values[recipe]
-        return number(value) if isinstance(value, int | float) else ""
-
-    if not name or len(known) < len(values) or len(set(known)) < 2:
-        return None, place
-    return Axis(opened(name.replace("_", " ")), lambda group: place(group.recipe), lambda _: MEASURED), place
+    if len(known) < len(values) or len(set(known)) < 2:
+        return "", {}
+    return _head(name), dict(zip(values, map(number, known), strict=True))
 
 
 def _pairs(groups: Groups) -> Pairs:
@@ -77,14 +65,6 @@ def _pairs(groups: Groups) -> Pairs:
     return within(groups, with_first)
 
 
-def _label(group: Group) -> str:
-    return group.label
-
-
-def _short(group: Group) -> str:
-    return _bare(group.label, group.recipe)
-
-
 def _bare(label: str, recipe: Recipe) -> str:
     """Return a label without what its network's name or its data set says; the network where that is all."""
     said = (dataset_name(recipe.dataset), f"depth {recipe.depth}")
@@ -93,30 +73,30 @@ def _bare(label: str, recipe: Recipe) -> str:
 
 def _recipe_name(study: Study) -> str:
     """Return the name of the preset that all variants are, where they are one as it stands."""
-    presets = {None if (preset := preset_of(variant.recipe)) is None else preset.name for variant in study.variants}
-    name = presets.pop() if len(presets) == 1 else None
-    return f"{name} recipe" if name else "variant"
+    presets = [preset_of(variant.recipe) for variant in study.variants]
+    names = {preset.name if preset is not None else "" for preset in presets}
+    return f"{name} recipe" if len(names) == 1 and (name := names.pop()) else "variant"
 
 
-def _varied(study: Study) -> Table | None:
-    """Return the factors as a table, a row a variant; None where the labels tell all of them."""
-    names = list(dict.fromkeys(name for variant in study.variants for name, _ in variant.factors))
-    told = all(factor(name, value) in variant.label for variant in study.variants for name, value in variant.factors)
-    if not names or told:
-        return None
-    rows = []
-    for variant in study.variants:
-        own = dict(variant.factors)
-        cells = [_cell(name, own[name]) if name in own else None for name in names]
-        rows.append((variant.label, *cells))
-    titles = ("Data set" if name == "dataset" else opened(name.replace("_", " ")) for name in names)
-    columns = (Column("Variant", "left"), *(Column(title, "left") for title in titles))
-    return Table("varied", "What varied", "The variants and what is particular about each.", columns, tuple(rows))
+def _varied(study: Study) -> list[Block]:
+    """Return the factors as a table, a row a variant; nothing where the labels tell all of them."""
+    factors = [(variant.label, dict(variant.factors)) for variant in study.variants]
+    if all(factor(name, value) in label for label, own in factors for name, value in own.items()):
+        return []
+    names = dict.fromkeys(name for _, own in factors for name in own)
+    rows = [
+        {"Variant": label, **{_head(name): _cell(name, own[name]) if name in own else None for name in names}}
+        for label, own in factors
+    ]
+    table = table_of("varied", titled("varied"), rows, left=[*map(_head, names)])
+    return [table] if table is not None else []
+
+
+def _head(name: str) -> str:
+    return "Data set" if name == "dataset" else opened(name.replace("_", " "))
 
 
 def _cell(name: str, value: Scalar) -> str:
-    if name == "dataset":
-        return dataset_name(str(value))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return number(value) if isinstance(value, int | float) else str(value)
+    if isinstance(value, str):
+        return dataset_name(value) if name == "dataset" else value
+    return ("yes" if value else "no") if isinstance(value, bool) else number(value)
