@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from reslab.recipe import Run, stretch, vary
 from reslab.session.asking import ask
 from reslab.session.sharing import fetch_instead, pull, push, verify
 from reslab.session.work import Session
-from reslab.studies.asked import recorded
+from reslab.studies.asked import record, recorded
 from share_places import FINISHED, OWN_RESULTS, served
 
 
@@ -114,6 +115,23 @@ def test_a_mistyped_address_is_refused_and_nothing_is_written(
     with pytest.raises(ShareError, match="did you mean s3://x"):
         study.run(share="s3:/x", push=True)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["depth", "our-own", FINISHED, FINISHED.partition("/")[0]])
+def test_a_forgotten_address_makes_no_folder_of_a_study_or_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    shutil.copytree(OWN_RESULTS / FINISHED, tmp_path / "runs" / FINISHED)
+    record(tmp_path / "runs", replace(ask(["depth"]).studies[0], name="our-own"))
+    monkeypatch.chdir(tmp_path)
+    for verb, call in (("push", push), ("pull", pull)):
+        assert main([verb, name]) == 6
+        assert f"Give the address first, as in `reslab {verb} URL {name}`" in capsys.readouterr().err
+        with pytest.raises(ShareError, match="no address of a share"):
+            call(name)
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    assert main(["push", f"./{name}"]) == 0
+    assert (tmp_path / name / FINISHED / "result.json").exists()
 
 
 def test_what_is_left_out_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

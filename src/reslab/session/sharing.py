@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from reslab.errors import ResLabError, ShareError, nearest
-from reslab.lab.addresses import as_address
+from reslab.lab.addresses import as_address, kind_of
 from reslab.lab.agreement import Agreement, compare
 from reslab.lab.finding import find_runs, runs_folder
 from reslab.lab.launch import launch
@@ -31,7 +31,7 @@ from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles
 from reslab.naming import run_names
 from reslab.session.progress import Board, Tell, aside
-from reslab.studies.asked import fetch_study, push_study, recorded
+from reslab.studies.asked import fetch_study, push_study, record_path, recorded
 from reslab.studies.study import Study
 
 AT_A_TIME = 16
@@ -51,7 +51,9 @@ def pull(
     it does not have what was named, or has a record of it that cannot be used; what became of each run, and of each
     record where none is named, is an outcome.
     """
-    where, root = place(url), Path(runs)
+    root = Path(runs)
+    _check_address(url, root, "pull")
+    where = place(url)
     there = cache(lambda: listed(where))
     ids: dict[str, None] = {}
     for name in names:
@@ -94,9 +96,10 @@ def push(
 ) -> list[Outcome]:
     """Push ended runs to a share, and its index last: those named, those of studies named, or all with all studies.
 
-    Raises `ShareError` where the share takes nothing, `DamagedError` where a run's file is not what it was, and
-    `ResLabError` where there is nothing to push.
+    A folder that is not there is made.  Raises `ShareError` where the share takes nothing or its address was forgotten,
+    `DamagedError` where a run's file is not what it was, and `ResLabError` where there is nothing to push.
     """
+    _check_address(url, Path(runs), "push")
     where, root = place(url, may_be_new=True), runs_folder(runs)
     studies, there = _studies(root), _there(root)
     if not (studies or there):
@@ -156,6 +159,23 @@ def verify(
         raise KeyboardInterrupt
     pairs = [(RunFiles(root / run.id), RunFiles(again / run.id)) for run in asked]
     return [compare(first, other) for first, other in pairs if other.ended() is not None]
+
+
+def _check_address(url: str, root: Path, verb: str) -> None:
+    """Raise `ShareError` for the name of a study or run where the address of a share belongs: it was forgotten."""
+    if kind_of(url) != "file" or Path(url).is_dir():
+        return
+    is_study = False
+    if url.replace("-", "").replace("_", "").isalnum():
+        from reslab.studies.catalogue import PLANS, QUESTIONS
+
+        is_study = url in (*QUESTIONS, *PLANS) or record_path(root, url).exists()
+    if is_study or is_run(url) or is_run(f"{url}/seed0"):
+        what = "study" if is_study else "run"
+        raise ShareError(
+            f"{url} is the name of a {what}, and no address of a share.  Give the address first, as in "
+            f"`reslab {verb} URL {url}`; a folder of this name is ./{url}"
+        )
 
 
 def _studies(root: Path) -> dict[str, Study]:
