@@ -103,7 +103,7 @@ def test_failures_and_kills_leave_the_other_runs_alone(tmp_path: Path, monkeypat
     assert failed is not None
     assert (lost["kind"], failed["kind"]) == ("killed", "error")
     assert "SIGKILL" in lost["message"]
-    assert "try a smaller --jobs" in lost["message"]
+    assert "try fewer runs at a time" in lost["message"]
     assert lost["epoch"] == len(run_files(tmp_path, long).metrics()) >= 1
     assert "reslab data fetch cifar10" in failed["message"]
     assert workers(tmp_path) == []

@@ -265,7 +265,9 @@ def test_images_that_have_changed_between_attempts_are_refused(tmp_path: Path, m
         return replace(real, fingerprint="0" * 64)
 
     monkeypatch.setattr(one_run, "_load", changed)
-    with pytest.raises(DataError, match=r"the fingerprint of those is 0{16}.*same --data-root") as caught:
+    with pytest.raises(
+        DataError, match=r"the fingerprint of those is 0{16}.*use the same images, or another folder of runs"
+    ) as caught:
         execute(files, QUICK)
     assert caught.value.exit_code == 4
     failure = files.failure()

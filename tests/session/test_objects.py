@@ -13,6 +13,7 @@ import torch
 
 import reslab
 from reslab.cli import main
+from reslab.lab.store import RunFiles
 from reslab.recipe import Run, vary
 from reslab.session.display import VEGA_LITE
 from reslab.studies.asked import record
@@ -91,6 +92,12 @@ def test_a_run_says_how_it_stands(tmp_path: Path) -> None:
     with pytest.raises(reslab.ResLabError, match="has no weights: it is interrupted"):
         _ = begun.weights
     assert {"text/plain", "text/html"} == set(begun._repr_mimebundle_())
+    RunFiles(begun.path).fail(
+        "error", "no images; --data-root says where they are; `reslab data fetch cifar10 --force`"
+    )
+    assert begun.failure is not None
+    words = "no images; data_root says where they are; `reslab data fetch cifar10 --force`"
+    assert (begun.failure["kind"], begun.failure["message"]) == ("error", words)
 
 
 def test_a_pair_of_single_seeds_gets_the_spread_of_the_others_or_none(tmp_path: Path) -> None:

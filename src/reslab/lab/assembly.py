@@ -137,7 +137,8 @@ def build_network(
     if (own := recipe.own_network) is not None:
         if checkpoint_activations:
             raise ResLabError(
-                f"--checkpoint-activations is for ResLab's own networks; {own.words} can use torch.utils.checkpoint"
+                f"ResLab checkpoints the activations of its own networks only; {own.words} can use "
+                "torch.utils.checkpoint"
             )
         if source is None:
             raise ResLabError(f"weights of {own.words} are measured with their run: reslab evaluate RUN")

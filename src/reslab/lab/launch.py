@@ -197,7 +197,7 @@ def _write_loss(root: Path, run: Run, worker: _Worker) -> Event:
     files: RunFiles = run_files(root, run)
     if code < 0:
         name = signal.Signals(-code).name
-        hint = ": often the system running out of memory; try a smaller --jobs" if name == "SIGKILL" else ""
+        hint = ": often the system running out of memory; try fewer runs at a time" if name == "SIGKILL" else ""
         message = f"its process was ended by {name}{hint}"
     else:
         message = f"its process ended with exit code {code}"

@@ -141,7 +141,7 @@ def _train(
         emit("preparing", words="tries its image files, for some seconds at most")
     dataset = _load(recipe.dataset, settings.data_root, recipe.images)
     # Before any of its files is changed:
-    check_images(files, dataset, "began with", "use the same --data-root, or another --runs folder")
+    check_images(files, dataset, "began with", "use the same images, or another folder of runs")
     source = source_to_run(files, run, settings.trust_code)
     module, images, evaluations = assemble(run, dataset, device, settings.checkpoint_activations, source)
     is_usual = shape_of(dataset, recipe)[1:] == (recipe.image_size, recipe.image_size)  # what `are_free` tries
@@ -244,7 +244,7 @@ def _train(
 def _take(found: RunFiles, files: RunFiles, dataset: AnyDataset, state: loop.State, relay: Relay) -> bool:
     """Go on from what a share has of the run, if it is a checkpoint of this run on these images; say whether it is."""
     try:
-        check_images(found, dataset, "began with elsewhere", "use the same --data-root")
+        check_images(found, dataset, "began with elsewhere", "use the same images")
         there = load_checkpoint(found.checkpoints)
         if there is None:
             raise CheckpointError("it has no checkpoint")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reslab.analysis.tidy import EPOCH_SCHEMA, Tables, read_tables
-from reslab.arguments import checked
+from reslab.arguments import as_keywords, checked
 from reslab.errors import ResLabError
 from reslab.files import Json, as_path
 from reslab.lab.settings import Settings
@@ -91,8 +91,9 @@ class Run:
 
     @property
     def failure(self) -> Json | None:
-        """Why the run failed or diverged, as failure.json has it; None where it did not."""
-        return self._files.failure()
+        """Why the run failed or diverged, as failure.json has it, with keywords for flags; None where it did not."""
+        found = self._files.failure()
+        return found if found is None else {**found, "message": as_keywords(str(found.get("message")))}
 
     @property
     def provenance(self) -> Json:
