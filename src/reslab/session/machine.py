@@ -4,10 +4,10 @@ import importlib.metadata
 import os
 import platform
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reslab.amounts import duration, size
 from reslab.arguments import check_least
@@ -18,6 +18,21 @@ from reslab.recipe import CHOICES, Recipe
 from reslab.session.display import Bundle, bundle, html_table
 from reslab.session.listing import Facts, Listing
 from reslab.session.progress import Tell, aside, tell_of_kernels
+
+if TYPE_CHECKING:
+    from reslab.lab.bench import Speed
+
+USED = {"avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile", "asimd", "bf16"}
+"""Extensions of processors that ResLab uses."""
+
+NOTES = (
+    "Of ceiling: the arithmetic of direct convolutions done in that time, as a share of the rate of a matrix product.  "
+    "Convolving with fewer multiplications can pass 100%.",
+    "This table is of one process that takes turns with a standard loop.  Those below are of processes side by side, "
+    "each with its share of the threads, and are measured after it: for one run they may differ by what else the "
+    "machine does and by the clock of its processor.",
+)
+"""What stands below the speeds of one run."""
 
 
 def doctor(runs: str | Path = "runs", data_root: str | Path | None = None, *, tell: Tell = aside) -> Facts:
@@ -65,10 +80,6 @@ def doctor(runs: str | Path = "runs", data_root: str | Path | None = None, *, te
     return Facts(facts, _lines(facts, has_threads=device.type == "cpu"))
 
 
-USED = {"avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile", "asimd", "bf16"}
-"""Extensions of processors that ResLab uses."""
-
-
 def _lines(facts: dict[str, Any], *, has_threads: bool) -> list[str]:
     lines = [
         f"ResLab {facts['reslab']}, Python {facts['python']}, torch {facts['torch']}, {facts['platform']}",
@@ -80,21 +91,12 @@ def _lines(facts: dict[str, Any], *, has_threads: bool) -> list[str]:
     if has_threads:
         rule = "fewer while other work needs the cores" if facts["threads_follow_load"] else "fixed for the whole run"
         lines.append(f"Threads: {facts['threads']}, {rule}")
-    writable = "writable" if facts["runs_writable"] else "NOT WRITABLE: choose another with --runs"
+    writable = "writable" if facts["runs_writable"] else "NOT WRITABLE: choose another folder"
     lines.append(f"Runs go to {facts['runs']} ({writable}, {size(facts['free_bytes'])} free)")
     lines.append(f"Cache: {facts['cache_problem'] or facts['cache']}")
     for name, here in facts["images"].items():
         lines.append(f"Images of {name}: {'here' if here else f'not here; try reslab data fetch {name}'}")
     return lines
-
-
-NOTES = (
-    "Of ceiling: the arithmetic of direct convolutions done in that time, as a share of the rate of a matrix product.  "
-    "Convolving with fewer multiplications can pass 100%.",
-    "This table is of one process that takes turns with a standard loop.  Those below are of processes side by side, "
-    "each with its share of the threads, and are measured after it: for one run they may differ by what else the "
-    "machine does and by the clock of its processor.",
-)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -157,11 +159,7 @@ def bench(
     """
     from reslab.lab.bench import bench as measure
     from reslab.lab.bench import machine
-    from reslab.lab.planner import estimate_seconds, plan, work_per_image
     from reslab.lab.speed import candidates, work_per_second
-    from reslab.studies.catalogue import ask
-    from reslab.studies.questions import QUESTIONS
-    from reslab.studies.study import Options
     from reslab.training.hardware import pick_device
 
     check_least("rounds", rounds, 1)
@@ -180,44 +178,52 @@ def bench(
     )
     work = {number: work_per_second(device, fast, number, again=True) for number in candidates(device)}
     jobs = max(work, key=lambda number: number * work[number])
-    together = {number: number * each / work_per_image(Recipe()) for number, each in work.items()}
-    studies = []
-    for name in QUESTIONS:
-        planned = plan(Path("/nonexistent"), ask(name, Options(precision=fast)).runs())
-        seconds = estimate_seconds(planned, {fast: work[jobs]}, jobs)
-        studies.append({"study": name, "runs": len(planned), "seconds": seconds})
-    return Benchmark(
-        facts,
-        Listing(
-            "One run",
-            [asdict(speed) for speed in speeds],
-            ["depth", "batch", "precision", "images/s", "textbook", "ratio", "of ceiling", "epoch of 50,000"],
-            [
-                [
-                    str(one.depth),
-                    str(one.batch_size),
-                    one.precision,
-                    f"{one.images_per_second:,.0f}",
-                    f"{one.textbook_images_per_second:,.0f}",
-                    f"{one.ratio:.2f}",
-                    f"{100 * one.share:.0f}%",
-                    duration(one.epoch_seconds),
-                ]
-                for one in speeds
-            ],
-            NOTES,
-        ),
-        Listing(
-            f"Runs side by side (ResNet-20, batch 128, {fast})",
-            [{"jobs": number, "images_per_second": rate} for number, rate in together.items()],
-            ["runs at a time", "images/s in all"],
-            [[f"{number}{' (chosen)' if number == jobs else ''}", f"{rate:,.0f}"] for number, rate in together.items()],
-        ),
-        Listing(
-            f"Studies at full length, three seeds, {jobs} at a time",
-            studies,
-            ["study", "runs", "time"],
-            [[str(row["study"]), str(row["runs"]), duration(float(str(row["seconds"])))] for row in studies],
-        ),
-        jobs,
+    return Benchmark(facts, _one_run(speeds), _side_by_side(work, jobs, fast), _studies(work[jobs], jobs, fast), jobs)
+
+
+def _one_run(speeds: Sequence["Speed"]) -> Listing:
+    columns = ["depth", "batch", "precision", "images/s", "textbook", "ratio", "of ceiling", "epoch of 50,000"]
+    cells = [
+        [
+            str(one.depth),
+            str(one.batch_size),
+            one.precision,
+            f"{one.images_per_second:,.0f}",
+            f"{one.textbook_images_per_second:,.0f}",
+            f"{one.ratio:.2f}",
+            f"{100 * one.share:.0f}%",
+            duration(one.epoch_seconds),
+        ]
+        for one in speeds
+    ]
+    return Listing("One run", [asdict(one) for one in speeds], columns, cells, NOTES)
+
+
+def _side_by_side(work: Mapping[int, float], chosen: int, precision: str) -> Listing:
+    """Return the images a second of so many runs, from the work a second of each of them."""
+    from reslab.lab.planner import work_per_image
+
+    rates = {jobs: jobs * each / work_per_image(Recipe()) for jobs, each in work.items()}
+    return Listing(
+        f"Runs side by side (ResNet-20, batch 128, {precision})",
+        [{"jobs": jobs, "images_per_second": rate} for jobs, rate in rates.items()],
+        ["runs at a time", "images/s in all"],
+        [[f"{jobs}{' (chosen)' if jobs == chosen else ''}", f"{rate:,.0f}"] for jobs, rate in rates.items()],
+    )
+
+
+def _studies(work: float, jobs: int, precision: str) -> Listing:
+    """Return what each study takes as long as nothing of it is there."""
+    from reslab.lab.planner import estimate_seconds, plan
+    from reslab.studies.catalogue import ask
+    from reslab.studies.questions import QUESTIONS
+    from reslab.studies.study import Options
+
+    planned = {name: plan(Path("/nonexistent"), ask(name, Options(precision=precision)).runs()) for name in QUESTIONS}
+    takes = {name: estimate_seconds(runs, {precision: work}, jobs) for name, runs in planned.items()}
+    return Listing(
+        f"Studies at full length, three seeds, {jobs} at a time",
+        [{"study": name, "runs": len(runs), "seconds": takes[name]} for name, runs in planned.items()],
+        ["study", "runs", "time"],
+        [[name, str(len(runs)), duration(takes[name])] for name, runs in planned.items()],
     )

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from reslab.report.write import ReportFiles
 
 
+_COLUMNS = ("run", "status", "epochs", "test_error", "images_per_second", "images", "files", "message")
+_OPTIONAL = {"images": "images", "files": "files", "message": "what went wrong"}
+"""Columns that are shown where a run has something to say in them, with their titles."""
+
+
 def status(runs: str | Path = "runs", *, verify: bool = False, ids: bool = False) -> Listing:
     """Return how the runs of a folder stand: status, epochs, last test error (%), speed, images, what went wrong.
 
@@ -87,11 +92,6 @@ def write_report(
     for reason in written.left_out:
         tell(f"reslab: left out of the report: {reason}")
     return written
-
-
-_COLUMNS = ("run", "status", "epochs", "test_error", "images_per_second", "images", "files", "message")
-_OPTIONAL = {"images": "images", "files": "files", "message": "what went wrong"}
-"""Columns that are shown where a run has something to say in them, with their titles."""
 
 
 def _row(files: RunFiles, run: Run, verify: bool) -> dict[str, Any]:

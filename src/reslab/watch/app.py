@@ -177,9 +177,7 @@ async def _static(request: Request) -> Response:
 
 async def _library(_: Request) -> Response:
     content = await asyncio.to_thread(chart_library)
-    return Response(
-        content, media_type="text/javascript; charset=utf-8", headers={"Cache-Control": "private, max-age=86400"}
-    )
+    return Response(content, media_type=_JS, headers={"Cache-Control": "private, max-age=86400"})
 
 
 async def _events(watch: Watch, _: Request) -> Response:
@@ -187,13 +185,13 @@ async def _events(watch: Watch, _: Request) -> Response:
     return StreamingResponse(watch.news(), media_type="text/event-stream", headers=headers)
 
 
-_SCORES = Answer(scores_values, scores_version)
+_PLAN, _SCORES = Answer(plan_values), Answer(scores_values, scores_version)
 
 
 def _ahead(laboratory: Laboratory) -> dict[str, Answer]:
     """Return what is made before anybody asks: what a reader opens first."""
     studies = {f"study {study.name}": _of_study(study.name) for study in laboratory.studies}
-    return {"plan": Answer(plan_values), "scores": _SCORES, **studies}
+    return {"plan": _PLAN, "scores": _SCORES, **studies}
 
 
 def _of_study(name: str) -> Answer:
@@ -212,7 +210,7 @@ async def _answered(watch: Watch, request: Request, name: str, answer: Answer) -
 
 
 async def _plan(watch: Watch, request: Request) -> Response:
-    return await _answered(watch, request, "plan", Answer(plan_values))
+    return await _answered(watch, request, "plan", _PLAN)
 
 
 async def _study(watch: Watch, request: Request) -> Response:

@@ -59,15 +59,14 @@ class Laboratory:
             if everything:
                 self._everything = now
             before = self._states()
-            changed = self._look_at_runs(now, everything=everything)
-            others = self._look_at_studies()
-            if changed or others:
+            runs_changed = self._look_at_runs(now, everything=everything)
+            studies_changed = self._look_at_studies()
+            if runs_changed or studies_changed:
                 self.version += 1
-            if others or self._states() != before:
+            if studies_changed or self._states() != before:
                 self.states_version = self.version
-            changed |= others
             self.looked = now
-            return changed
+            return runs_changed or studies_changed
 
     def _states(self) -> dict[Path, str]:
         return {path: one.shown for path, one in self._by_path.items()}
@@ -110,10 +109,10 @@ class Laboratory:
             for kind in ("studies/*.json", f"{WORDS}/*.toml", f"{REPLICATES}/*/*/*/result.json")
             for path in sorted(self.root.glob(kind))
         ]
-        own = tuple(sorted(self.runs)) if self.runs else ()
-        if (seen, own) == self._studies_seen:
+        runs = sorted(self.runs)
+        if (seen, runs) == self._studies_seen:
             return False
-        self._studies_seen = (seen, own)
+        self._studies_seen = (seen, runs)
         studies, self.problems = studies_of(self.root, self._run_tables())
         self.studies = [self._reworded(study) for study in studies]
         return True
@@ -237,9 +236,9 @@ def _row(one: Watched) -> dict[str, object]:
     return run_row(one.run, one.status, one.curve.latest, *found, seconds=seconds, images_per_second=speed)
 
 
-def _changed(folder: Path) -> int | None:
-    """Return when something was last made, renamed or removed in a folder."""
+def _changed(path: Path) -> int | None:
+    """Return when a file was last written, or something in a folder made, renamed or removed; None for what is gone."""
     try:
-        return folder.stat().st_mtime_ns
+        return path.stat().st_mtime_ns
     except OSError:
         return None
