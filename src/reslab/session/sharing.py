@@ -167,7 +167,8 @@ def _check_address(url: str, root: Path, verb: str) -> None:
         return
     is_study = False
     if url.replace("-", "").replace("_", "").isalnum():
-        from reslab.studies.catalogue import PLANS, QUESTIONS
+        from reslab.studies.catalogue import PLANS
+        from reslab.studies.questions import QUESTIONS
 
         is_study = url in (*QUESTIONS, *PLANS) or record_path(root, url).exists()
     if is_study or is_run(url) or is_run(f"{url}/seed0"):
