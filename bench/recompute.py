@@ -232,7 +232,7 @@ def chapters(report: Path, runs: Path, recipes: dict[str, Recipe], tally: Tally)
             place = (f"{study['name']}-comparisons", row["Compared"])
             tally.check((*place, "Difference"), row["Difference (points)"], _apart(*pair))
             asked.rows.append((place, row, *pair))
-        tested(asked, known, _chapter(report, study["title"]), tally)
+        tested(asked, known, *_chapter(report, study["title"]), tally)
         for row in rows_of(report, f"{study['name']}-curvature"):
             measured(study["name"], "curvature", row, find(row["Runs"]), tally)
         for row in rows_of(report, f"{study['name']}-noise"):
@@ -258,8 +258,10 @@ class Asked:
     rows: list[tuple[tuple[str, str], Row, Recipe, Recipe]] = field(default_factory=list)
 
 
-def tested(asked: Asked, known: dict[str, Recipe], texts: Sequence[str], tally: Tally) -> None:
-    """Check intervals, p, verdicts and seeds in the rows of a study's comparisons, and then in its sentences."""
+def tested(
+    asked: Asked, known: dict[str, Recipe], chapter: str, answers: Sequence[tuple[str, str]], tally: Tally
+) -> None:
+    """Check intervals, p, verdicts and seeds: in the rows of comparisons, then in sentences and answers."""
     found = compare([(second.errors, first.errors) for _, _, second, first in asked.rows], asked.report)
     for (place, row, *_), (one, p) in zip(asked.rows, corrected(found), strict=True):
         if not row.get("95% interval"):
@@ -276,7 +278,6 @@ def tested(asked: Asked, known: dict[str, Recipe], texts: Sequence[str], tally: 
             tally.wrong.append(f"{' / '.join(place)}: {row['Verdict']} shown, recomputed {one.verdict(p)}")
         elif seeds:
             tally.check((*place, "Seeds"), seeds.replace("over 1,000", "1001"), *one.seeds_range(len(found)))
-    chapter = texts[0]
     beside = _published(known, chapter)
     groups = [recipe.errors for recipe, _ in beside]
     published = [
@@ -285,9 +286,10 @@ def tested(asked: Asked, known: dict[str, Recipe], texts: Sequence[str], tally: 
     design_pairs = _design_pairs(known) if "rather than" in chapter else []
     together = (found, published, compare(design_pairs, asked.report))
     expected = [of_size(one, p, len(own)) for own in together for one, p in corrected(own)]
-    for text in texts:
-        for told in sizes(text):
-            _in_text(asked.study, told, expected, tally)
+    for told in sizes(chapter):
+        _in_text(asked.study, told, expected, tally)
+    for words, intervals in answers:
+        _in_answer(asked.study, words, intervals, expected, tally)
 
 
 def _in_text(study: str, shown: dict[str, str], expected: Sequence[dict[str, float]], tally: Tally) -> None:
@@ -297,6 +299,36 @@ def _in_text(study: str, shown: dict[str, str], expected: Sequence[dict[str, flo
     )
     for name, text in shown.items():
         tally.check((f"{study} in words", shown["value"], name), text.replace("over 1,000", "1001"), nearest[name])
+
+
+def _in_answer(study: str, words: str, intervals: str, expected: Sequence[dict[str, float]], tally: Tally) -> None:
+    """Check the sizes of an answer, one or the ends of a range, and the interval around each clause.
+
+    Where a clause tells the size of one difference, the interval must be that one's; of several, its ends must be ends.
+    """
+    shown = [part for part in intervals.replace("\N{MINUS SIGN}", "-").split("; ") if part]
+    clauses = [clause for clause in words.split("; ") if " by " in clause or "resolved" in clause or "within" in clause]
+    if len(shown) != len(clauses):
+        tally.wrong.append(f"{study}'s answer: {len(clauses)} clauses, {len(shown)} intervals: {words} {intervals}")
+        return
+    for clause, interval in zip(clauses, shown, strict=True):
+        known = [sorted((one["low"], one["high"])) for one in expected]
+        if unsigned := "+" not in interval and "-" not in interval:
+            known = [sorted(map(abs, ends)) for ends in known]
+        told = re.search(r"by (\d+\.\d\d)(?: to (\d+\.\d\d))? points", clause)
+        sizes_told = [size for size in told.groups() if size] if told else []
+        values = [
+            min((abs(one["value"]) for one in expected), key=lambda v: abs(v - float(size))) for size in sizes_told
+        ]
+        tally.check((study, "answer", clause), " ".join(sizes_told), *values)
+        low, high = (float(end) for end in interval.removesuffix(" (90%)").split(" to "))
+        if unsigned and len(sizes_told) == 1:
+            known = [ends for ends, one in zip(known, expected, strict=True) if abs(one["value"]) == values[0]]
+        ends = (
+            min((e[0] for e in known), key=lambda e: abs(e - low)),
+            min((e[1] for e in known), key=lambda e: abs(e - high)),
+        )
+        tally.check((study, "answer's interval", clause), interval.removesuffix(" (90%)"), *ends)
 
 
 def _published(known: dict[str, Recipe], chapter: str) -> list[tuple[Recipe, float]]:
@@ -314,15 +346,15 @@ def _design_pairs(known: dict[str, Recipe]) -> list[tuple[Errors, Errors]]:
     return [(hundred, few), (few, ten), (coarse, hundred)]
 
 
-def _chapter(report: Path, title: str) -> list[str]:
-    """Return the text of a chapter without its tables, and what the opening's table says of it."""
+def _chapter(report: Path, title: str) -> tuple[str, list[tuple[str, str]]]:
+    """Return the text of a chapter without its tables, and the answers with their intervals, of the opening, too."""
     parts = re.split(r"^## (.*)$", (report / "report.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
     text = dict(zip(parts[1::2], parts[2::2], strict=True)).get(title, "")
-    found, question = list[str](), ""
+    found, question = re.findall(r"^- (.*) \(95% intervals?: (.*)\)\.$", text, flags=re.MULTILINE), ""
     for row in rows_of(report, "opening-answers"):
         question = row["Question"] or question
-        found += [row["Size (points)"]] if question == title else []
-    return ["\n".join(line for line in text.splitlines() if not line.startswith("|")), *found]
+        found += [(row["Answer"].removesuffix("."), row["95% interval"])] if question == title else []
+    return "\n".join(line for line in text.splitlines() if not line.startswith("|")), found
 
 
 def _variants(study: dict[str, Any], recipes: dict[str, Recipe]) -> Iterator[tuple[str, Recipe]]:

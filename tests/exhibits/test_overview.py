@@ -25,7 +25,7 @@ def test_a_study_is_a_panel_with_its_finished_groups_and_what_is_published_there
     assert [panel.title for panel in figure.panels] == ["Depth, digits", "Again, digits"]
     (rows,) = figure.panels[0].datasets.values()
     assert [(row["place"], "theirs" in row) for row in rows] == [("8", False), ("8", True)]
-    assert "Grey marks are published errors, whose sources the chapters name." in figure.caption
+    assert "Grey marks are published results; the chapters name their sources." in figure.caption
     for panel in figure.panels:
         alt.Chart.from_dict(dict(panel.specification(120)))  # checks it against Vega-Lite's own schema
 

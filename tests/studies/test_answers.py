@@ -9,7 +9,7 @@ from reslab.analysis.tidy import read_tables
 from reslab.exhibits.wording import interval_ends
 from reslab.recipe import Run
 from reslab.studies.answers import MOST_NAMED, _shared, by_base
-from reslab.studies.findings import Answer, Findings
+from reslab.studies.findings import EQUAL, Answer, Findings
 from reslab.studies.study import Study, Variant
 from reslab.studies.words import words_of
 from synthetic import Truth, small, write_run
@@ -36,51 +36,60 @@ def _answers(groups: Sequence[Group], pairs: Sequence[tuple[Group, Group]]) -> l
     return by_base(Findings(study, groups, compare(pairs), _label, _label, words_of("custom")))
 
 
-def test_of_one_seed_the_best_is_named_and_sizes_have_no_interval(tmp_path: Path) -> None:
+def test_of_one_seed_the_best_is_named_and_nothing_has_an_interval(tmp_path: Path) -> None:
     base, *others = groups = _groups(tmp_path, (3.0, 2.0, 5.0, 3.5))
     (answer,) = _answers(groups, [(base, one) for one in others])
-    assert (answer.where, answer.words) == ("digits", "best with rate 1, in one seed each")
-    assert answer.size.startswith("rate 2 vs 0: +2.0")
-    assert "(" not in answer.size
+    assert (answer.where, answer.words) == (
+        "digits",
+        f"best with rate 1, in one seed each; not tested ({MINUS}1.00 to +2.00 points from 0)",
+    )
+    assert answer.intervals == ""
     assert answer.seeds == "1"
-    assert answer.sentence.startswith("digits: best with rate 1, in one seed each.  Rate 2 vs 0: +2.0")
-    assert answer.sentence.count("(n = 1)") == 1
+    assert answer.sentence == f"digits: {answer.words}."
 
 
-def test_of_several_seeds_directions_are_named_and_the_largest_has_its_interval(tmp_path: Path) -> None:
+def test_each_verdict_has_a_clause_with_its_size_and_its_interval(tmp_path: Path) -> None:
     base, low, same, high = groups = _groups(tmp_path, (3.0, 2.0, 3.0, 5.0), seeds=3)
     (answer,) = _answers(groups, [(base, low), (base, same)])
-    assert answer.words == "better with rate 1 than with 0; equal within 0.5 points with 2"
-    assert answer.size.startswith(f"rate 1 vs 0: {MINUS}0.99 ({MINUS}1.")
-    assert answer.size.count(" to ") == 1
+    assert answer.words == "rate 1 beat 0 by 0.99 points; 2 within 0.5 points of 0"
+    better, equal = answer.intervals.split("; ")
+    low_end, high_end = map(float, better.split(" to "))
+    assert 0 < low_end < 0.99 < high_end
+    assert equal.startswith((MINUS, "+"))
+    assert equal.endswith(" (90%)")
     assert answer.seeds == "3"
     (answer,) = _answers(groups, [(base, low), (base, high)])
-    assert answer.words == "better with rate 1 than with 0, worse with 3"
-    assert answer.size.startswith("rate 3 vs 0: +2.0")
+    assert answer.words == "rate 1 beat 0 by 0.99 points; 0 beat 3 by 2.01 points"
+    assert answer.sentence == f"digits: {answer.words} (95% intervals: {answer.intervals})."
     assert _answers(groups, []) == []
 
 
-def test_where_nothing_is_resolved_the_size_is_a_bound_on_all(tmp_path: Path) -> None:
-    base, *others = groups = _groups(tmp_path, (20.0, 20.2, 20.4), seeds=2, noise=0.5)
+def test_where_nothing_is_resolved_the_interval_is_around_all(tmp_path: Path) -> None:
+    base, *others = groups = _groups(tmp_path, (20.0, 20.2, 20.4, 20.3), seeds=2, noise=0.5)
     (answer,) = _answers(groups, [(base, one) for one in others])
     assert answer.words == "no difference from rate 0 is resolved"
-    bound = float(answer.size.removeprefix("all within ±"))
-    assert bound >= max(one.bound for one in answer.effects) > bound - 0.1
-    assert f"All differences are within ±{bound:g} points." in answer.sentence
+    ends = [interval_ends(one.verdict.difference, one.verdict.level, one.first) or (0.0, 0.0) for one in answer.effects]
+    shown = [float(end.replace(MINUS, "-")) for end in answer.intervals.split(" to ")]
+    assert shown == [round(min(low for low, _ in ends), 2), round(max(high for _, high in ends), 2)]
     (one,) = _answers(groups, [(base, others[0])])
-    assert one.size.startswith(("rate 1 vs 0: +", f"rate 1 vs 0: {MINUS}"))  # a single one has its own interval
+    assert one.words == "rate 1 vs 0 not resolved"
+    same = _groups(tmp_path / "same", (3.0, 3.0), seeds=3)
+    (equal,) = _answers(same, [(same[0], same[1])])
+    assert equal.sentence.startswith("digits: rate 1 within 0.5 points of 0 (90% interval: ")
+    assert EQUAL not in equal.sentence
 
 
 def test_many_are_counted_rather_than_named(tmp_path: Path) -> None:
     base, *others = groups = _groups(tmp_path, (3.0, *[6.0] * (MOST_NAMED + 1), 3.0), seeds=2)
     (answer,) = _answers(groups, [(base, one) for one in others])
-    assert answer.words.startswith("worse with five others than with 0; ")
+    assert answer.words.startswith("rate 0 beat five others by ")
 
 
-def test_settings_that_are_all_worse_leave_the_base_the_best(tmp_path: Path) -> None:
+def test_settings_that_are_all_worse_are_told_with_the_range_of_their_sizes(tmp_path: Path) -> None:
     base, *others = groups = _groups(tmp_path, (3.0, 6.0, 7.0, 8.0), seeds=3)
     (answer,) = _answers(groups, [(base, one) for one in others])
-    assert answer.words == "best with rate 0: all three others are worse"
+    sizes = sorted(one.value for one in answer.effects)
+    assert answer.words == f"rate 0 beat the three others by {sizes[0]:.2f} to {sizes[-1]:.2f} points"
 
 
 def test_the_one_setting_that_is_not_resolved_is_named(tmp_path: Path) -> None:
@@ -90,8 +99,9 @@ def test_the_one_setting_that_is_not_resolved_is_named(tmp_path: Path) -> None:
     groups = [gather(read_tables(tmp_path), group.label, group.recipe, (0, 1)) for group in groups]
     base, *others = groups
     (answer,) = _answers(groups, [(base, one) for one in others])
-    assert answer.words == "worse with rate 1 than with 0; not resolved with 2"
-    assert answer.size.startswith("rate 1 vs 0: +")
+    assert answer.words.startswith("rate 0 beat 1 by ")
+    assert answer.words.endswith(" points; 2 vs 0 not resolved")
+    assert answer.seeds == "1 or 2"
 
 
 def test_the_interval_agrees_with_the_corrected_verdict(tmp_path: Path) -> None:

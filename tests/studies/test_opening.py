@@ -42,8 +42,9 @@ def test_a_row_a_question_leads_to_its_chapter(tmp_path: Path) -> None:
     ]  # fmt: skip
     depth = table.rows[0]
     assert str(depth[0]) == "How does depth change the error?"
-    assert depth[1:3] == ("CIFAR-10", "Best with 56 layers, in one seed each.")
-    assert str(depth[3]).startswith("56 vs 20 layers: \N{MINUS SIGN}0.")
+    assert depth[1] == "CIFAR-10"
+    assert str(depth[2]).startswith("Best with 56 layers, in one seed each; not tested (\N{MINUS SIGN}0.")
+    assert depth[3] is None
     assert depth[4] == "1"
     (figure,) = [block for block in blocks if isinstance(block, Figure)]
     assert figure.panels[0].title == "Depth, CIFAR-10"
@@ -54,7 +55,7 @@ def test_what_the_runs_cannot_show_is_said_once_and_the_assignment_introduced(tm
     assert words.count("These runs cannot show") == 1
     assert "what holds at full length (all saw " in words
     assert "which differences another seed would reverse (all settings have one seed)" in words
-    assert "Five questions are tasks of the assignment, which is from a university course on residual networks" in words
+    assert "Five questions come from the assignment of a university course on residual networks" in words
 
 
 def test_full_trainings_come_first_then_the_order_of_the_report(tmp_path: Path) -> None:
@@ -65,11 +66,11 @@ def test_full_trainings_come_first_then_the_order_of_the_report(tmp_path: Path) 
     three = ask("batch-size", Options(datasets=("cifar10",), depths=(20,), epochs=16, seeds=2))
     table = _table(_opening(tmp_path, ask("depth", SHORT), three, full))
     assert [str(row[0]) for row in table.rows if row[0]] == [
-        "In full", "How does depth change the error?", "What does the batch size do?"
+        "In full", "How does depth change the error?", "How much does the batch size matter?"
     ]  # fmt: skip
     assert table.rows[0][1] == "CIFAR-10, ResNet-20"
     assert str(table.rows[0][2]).startswith("13.")
-    assert " (" in str(table.rows[2][3]) or str(table.rows[2][3]).startswith("all within ±")
+    assert " to " in str(table.rows[2][3])
 
 
 def test_each_place_has_a_line_and_studies_of_one_title_are_told_apart(tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_each_place_has_a_line_and_studies_of_one_title_are_told_apart(tmp_path:
     first, second = _table(blocks).rows[:2]
     assert [str(row[0]) for row in (first, second)] == [both.title, ""]
     assert [row[1] for row in (first, second)] == ["CIFAR-10", "CIFAR-100"]
-    assert {row[2] for row in (first, second)} == {"Best with 56 layers, in one seed each."}
+    assert all(str(row[2]).startswith("Best with 56 layers, in one seed each; ") for row in (first, second))
     (figure,) = [block for block in blocks if isinstance(block, Figure)]
     assert [panel.title for panel in figure.panels] == [
         "Depth, CIFAR-10", "Depth, CIFAR-100", "Depth (mine), CIFAR-10"
@@ -112,4 +113,4 @@ def test_one_study_opens_with_its_own_chapter_and_unanswered_ones_are_named(tmp_
     batch = ask("batch-size", SHORT)
     assert _opening(tmp_path / "one", depth) == []
     words = words_of(_opening(tmp_path / "two", depth, rate, batch, only=(depth, rate)))
-    assert "Not answered by what has finished: What does the batch size do." in words
+    assert "Not answered by what has finished: How much does the batch size matter." in words

@@ -114,7 +114,9 @@ def _summary(studies: Sequence[Study], tables: Tables) -> str:
     asked = len({run for study in studies for run in study.runs()})
     finished = tables.runs.filter(pl.col("status") == "finished").height
     done = "all finished" if finished == asked else f"{finished:,} of them finished"
-    return f"{opened(counted(asked, 'run'))}, {done}.  Written by ResLab {__version__} from the run directories alone."
+    return (
+        f"{opened(counted(asked, 'run'))}, {done}.  Written by ResLab {__version__} from the records of the runs alone."
+    )
 
 
 def _dated(tables: Tables) -> str:

@@ -35,7 +35,7 @@ from reslab.families import family_of
 from reslab.presets import PRESETS, preset_of, preset_recipe
 from reslab.published import Published
 from reslab.published import in_words as figure_in_words
-from reslab.studies.findings import Answer, Effect, Findings
+from reslab.studies.findings import Answer, Effect, Findings, amount
 from reslab.studies.question import Beside
 from reslab.studies.sentences import epochs_words
 from reslab.studies.words import Words
@@ -81,16 +81,18 @@ def paper_answers(done: Sequence[Group], words: Words) -> list[Answer]:
     own = [group for group in done if obstacle(group) in (None, "short") and preset_of(group.recipe)]
     found = []
     for group, one, verdict in paper_verdicts(own):
-        side = "below" if verdict.difference.value < 0 else "above"
+        effect = Effect(verdict, one.error, (verdict.difference.n_second,))
+        case = verdict.kind if not verdict.resolved else "below" if verdict.difference.value < 0 else "above"
         text = words(
-            f"answer.paper.{verdict.kind if verdict.kind in ('equal', 'open') else side}",
+            f"answer.paper.{case}",
             error=spread(group.last_epoch("test_error")),
             epochs=epochs_words(group),
             theirs=figure_in_words(one),
             margin=number(MARGIN),
+            size=amount([effect]),
         )
         where = f"{dataset_name(group.recipe.dataset)}, {network_name(group.recipe)}"
-        found.append(Answer(where, text, (Effect("vs the paper", verdict, one.error, (verdict.difference.n_second,)),)))
+        found.append(Answer(where, text, ((effect,),)))
     return found
 
 

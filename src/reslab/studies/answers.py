@@ -1,14 +1,14 @@
-"""The answers of a study whose groups are compared with a base: what is better than it, and what is worse."""
+"""The answers of a study whose groups are compared with a base: what beat it, what it beat, and what is not shown."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group
 from reslab.analysis.reasons import untested
 from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.wording import Label, counted, dataset_name, listing, network_name, number
-from reslab.studies.findings import Answer, Effect, Findings
+from reslab.studies.findings import Answer, Effect, Findings, amount
 from reslab.studies.words import Words
 
 MOST_NAMED = 4
@@ -25,21 +25,8 @@ def by_base(found: Findings, compared: Sequence[Compared] | None = None, label: 
     for first in found.done:
         own = [one for one in compared if one.first.label == first.label and (one.test or one.second.num_diverged)]
         if own:
-            effects = tuple(effect(one, label) for one in own if one.test is not None)
-            where = _where(first, own, found.done, label)
-            answers.append(Answer(where, _words(first, own, label, found.words), effects))
+            answers.append(_answer(_where(first, own, found.done, label), first, own, label, found.words))
     return answers
-
-
-def effect(one: Compared, label: Label) -> Effect:
-    """Return the effect of a comparison, which must have a verdict on the test error."""
-    first = one.first.last_epoch("test_error").mean
-    assert one.test is not None
-    assert first is not None
-    names = (label(one.second), label(one.first))
-    head, tail = _shared(names)
-    what = f"{head}{' vs '.join(_bare(names, head, tail))}{tail}"
-    return Effect(what, one.test, first, (one.test.difference.n_second, one.test.difference.n_first))
 
 
 def _where(first: Group, own: Sequence[Compared], done: Sequence[Group], label: Label) -> str:
@@ -50,51 +37,61 @@ def _where(first: Group, own: Sequence[Compared], done: Sequence[Group], label: 
     return f"{dataset}, {name}" if several and same and name not in label(first) else dataset
 
 
-_SHOWN = ("lower", "higher")
-_KINDS = (*_SHOWN, "equal", "open", "unknown")
+def _answer(where: str, first: Group, own: Sequence[Compared], label: Label, words: Words) -> Answer:
+    """Return the answer of a base: a clause for each kind of verdict, the settings that are better than it first."""
+    kinds = {kind: [one for one in own if one.kind == kind] for kind in _KINDS}
+    kinds["diverged"] = [one for one in own if one.second.num_diverged]
+    names = _Names([first, *(one.second for one in own)], label)
+    clauses: list[str] = []
+    parts: list[tuple[Effect, ...]] = []
+    for kind, those in kinds.items():
+        if not those:
+            continue
+        key = _ALL[kind] if kind in _ALL and len(those) == len(own) > 2 else kind
+        settings = [one.second for one in those]
+        if kind == "unknown" and untested(own):
+            key, settings = (
+                "untested",
+                [min([first, *settings], key=lambda group: group.last_epoch("test_error").mean or 0.0)],
+            )
+        effects = tuple(Effect.of(one) for one in those if one.test) if kind != "diverged" else ()
+        base_leads = not clauses and (key in _BASE_LEADS or len(settings) > MOST_NAMED)
+        values = {
+            "names": names(settings, whole=not clauses and not base_leads, lost=kind == "diverged"),
+            "base": names([first], whole=base_leads),
+            "others": counted(len(own), "other"),
+            "size": amount(effects) if effects else "",
+            "margin": number(MARGIN),
+        }
+        clauses.append(words(f"answer.{key}", **values))
+        parts.append(effects)
+    return Answer(where, "; ".join(clauses), tuple(parts))
 
 
-def _words(first: Group, own: Sequence[Compared], label: Label, words: Words) -> str:
-    """Return which settings are better than the first, which worse, and what is not shown; then which diverged."""
-    kinds = {kind: [one.second for one in own if one.kind == kind] for kind in _KINDS}
-    best = min([first, *kinds["unknown"]], key=lambda group: group.last_epoch("test_error").mean or 0.0)
-    shown = ", ".join(kind for kind in _SHOWN if kinds[kind])
-    parts = [part for part in (shown, *(kind for kind in _KINDS[2:] if kinds[kind])) if part]
-    keys = [*parts[:1], *(f"and-{part}" for part in parts[1:])]
-    if untested(own):
-        keys = ["untested"]
-    elif len(own) > 2 and keys in (["lower"], ["higher"]):
-        keys = [f"all-{keys[0]}"]
-        kinds = {kind: [] for kind in kinds}
-    elif "and-open" in keys and len(kinds["open"]) > 1:
-        keys[keys.index("and-open")] = "and-others"
-        kinds["open"] = []
-    lost = [one.second for one in own if one.second.num_diverged]
-    values = {
-        **_named(first, kinds, label),
-        "best": label(best),
-        "margin": number(MARGIN),
-        "others": counted(len(own), "other"),
-        "lost": listing(f"{label(group)} ({group.num_diverged} of {len(group.seeds)} seeds)" for group in lost),
-    }
-    return "; ".join(words(f"answer.{key}", **values) for key in [*keys, *(["diverged"] if lost else [])])
+_KINDS = ("lower", "higher", "equal", "open", "unknown")
+_ALL = {"lower": "all-lower", "higher": "all-higher", "open": "none"}
+"""What is said where all others are of one kind."""
+
+_BASE_LEADS = ("higher", *_ALL.values())
+"""The clauses that name the base first, or alone."""
 
 
-def _named(first: Group, kinds: Mapping[str, Sequence[Group]], label: Label) -> dict[str, str]:
-    """Return the names of the base and of the settings of each kind; words that all share are said the first time."""
-    names = {"base": [label(first)], **{kind: [label(group) for group in own] for kind, own in kinds.items()}}
-    head, tail = _shared([name for own in names.values() for name in own])
-    earliest = next((kind for kind in _SHOWN if names[kind]), "base")
-    found = {}
-    for kind, own in names.items():
-        listed = listing(_bare(own, head, tail))
-        whole = f"{head}{listed}{tail}" if kind == earliest else listed
-        found[kind] = whole if len(own) <= MOST_NAMED else counted(len(own), "other")
-    return found
+class _Names:
+    """Settings as an answer lists them; words that all of them share are said where `whole`, else left out."""
 
+    def __init__(self, groups: Sequence[Group], label: Label) -> None:
+        self._label = label
+        self._head, self._tail = _shared([label(group) for group in groups])
 
-def _bare(names: Sequence[str], head: str, tail: str) -> list[str]:
-    return [name.removeprefix(head).removesuffix(tail) for name in names]
+    def __call__(self, groups: Sequence[Group], *, whole: bool, lost: bool = False) -> str:
+        """Return the groups in words, with how many of their seeds diverged where `lost`; many are counted."""
+        if len(groups) > MOST_NAMED:
+            return counted(len(groups), "other")
+        short = [self._label(group).removeprefix(self._head).removesuffix(self._tail) for group in groups]
+        if lost:
+            counts = [f" ({group.num_diverged} of {len(group.seeds)} seeds)" for group in groups]
+            short = [f"{name}{count}" for name, count in zip(short, counts, strict=True)]
+        return f"{self._head}{listing(short)}{self._tail}" if whole else listing(short)
 
 
 def _shared(names: Sequence[str]) -> tuple[str, str]:
@@ -109,6 +106,5 @@ def _shared(names: Sequence[str]) -> tuple[str, str]:
 
 
 def _common(split: Sequence[Sequence[str]]) -> list[str]:
-    """Return the words that all begin with."""
     alike = itertools.takewhile(lambda words: len(set(words)) == 1, zip(*split, strict=False))
     return [words[0] for words in alike]

@@ -1,14 +1,13 @@
 """What a chapter is made from: the groups that a study asked, what they show beside each other, and its answers."""
 
-import math
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group
 from reslab.analysis.verdicts import Verdict
-from reslab.exhibits.sizes import size
-from reslab.exhibits.wording import Label, interval, interval_ends, number, opened, signed
+from reslab.exhibits.wording import Label, interval_ends, points, signed, span
 from reslab.studies.sentences import placed
 from reslab.studies.study import Study
 from reslab.studies.words import Words
@@ -17,75 +16,92 @@ Groups = Sequence[Group]
 Pairs = list[tuple[Group, Group]]
 """Comparisons to be made: each (what with, what)."""
 
+EQUAL = " (90%)"
+"""What marks the interval of settings that are equal among those of 95%."""
+
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One difference behind an answer: of `what`, such as "8 vs 16 epochs", from an error of `first` percent."""
+    """One difference behind an answer, from an error of `first` percent."""
 
-    what: str
     verdict: Verdict
     first: float
     seeds: tuple[int, ...]
     """Of what it is the difference, and from what; not of published runs."""
 
-    @property
-    def value(self) -> float:
-        """The size, without its sign."""
-        return abs(self.verdict.difference.value)
+    @classmethod
+    def of(cls, one: Compared) -> "Effect":
+        """Return the effect of a comparison, which must have a verdict on the test error."""
+        first = one.first.last_epoch("test_error").mean
+        assert one.test is not None
+        assert first is not None
+        found = one.test.difference
+        return cls(one.test, first, (found.n_second, found.n_first))
 
     @property
-    def bound(self) -> float:
-        """The end of the interval that is farther from zero; infinite where there is no interval."""
-        ends = interval_ends(self.verdict.difference, self.verdict.level, self.first)
-        return math.inf if ends is None else max(map(abs, ends))
+    def value(self) -> float:
+        """The difference in points."""
+        return self.verdict.difference.value
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was found in one place, as on a data set: in a dozen words, with the effects behind it."""
+    """What was found in one place, as on a data set: in a dozen words, with the effects behind each part of them."""
 
     where: str
     words: str
-    effects: tuple[Effect, ...] = ()
+    parts: tuple[tuple[Effect, ...], ...] = ()
+    """The effects of which the words give a size or a verdict, in the order of the words."""
 
     @property
-    def shown(self) -> tuple[Effect, ...]:
-        """The effect that says most: the largest that is resolved; all of them where none is, but all have bounds."""
-        resolved = [one for one in self.effects if one.verdict.resolved]
-        if not resolved and all(math.isfinite(one.bound) for one in self.effects):
-            return self.effects
-        return (max(resolved or self.effects, key=lambda one: one.value),)
+    def effects(self) -> tuple[Effect, ...]:
+        """All effects."""
+        return tuple(itertools.chain(*self.parts))
 
     @property
-    def size(self) -> str:
-        """How large it is, for a table's cell; "" where nothing is compared."""
-        if len(self.shown) != 1:
-            return f"all within ±{self._within}" if self.shown else ""
-        (one,) = self.shown
-        known = interval(one.verdict.difference, one.verdict.level, one.first)
-        return f"{one.what}: {signed(one.verdict.difference.value)}{f' ({known})' if known else ''}"
+    def intervals(self) -> str:
+        """The interval of each part, around all of its effects, as its size is told; "" where none has one."""
+        return "; ".join(filter(None, map(_interval, self.parts)))
 
     @property
     def sentence(self) -> str:
-        """The answer with its size."""
-        parts = [f"{self.where}: {self.words}."]
-        if len(self.shown) > 1:
-            parts.append(f"All differences are within ±{self._within} points.")
-        for one in self.shown if len(self.shown) == 1 else ():
-            parts.append(f"{f'{opened(one.what)}: ' if len(self.effects) > 1 else ''}{size(one.verdict, one.first)}.")
-        return "  ".join(parts)
+        """The answer with its intervals."""
+        known, level = self.intervals, "95%"
+        if all(one.verdict.kind == "equal" for one in self.effects):
+            known, level = known.replace(EQUAL, ""), "90%"
+        told = f" ({level} interval{'s' if '; ' in known else ''}: {known})" if known else ""
+        return f"{self.where}: {self.words}{told}."
 
     @property
     def seeds(self) -> str:
-        """How many seeds its size is of, on both sides where they differ."""
-        counts = dict.fromkeys(count for one in self.shown for count in one.seeds)
-        if len(self.shown) > 1 and len(counts) > 1:
-            return f"{min(counts)} to {max(counts)}"
-        return " vs ".join(map(str, counts))
+        """How many seeds each setting has: "3", "1 or 2"."""
+        counts = sorted({count for one in self.effects for count in one.seeds})
+        if not counts:
+            return ""
+        low, high = counts[0], counts[-1]
+        return str(low) if low == high else f"{low} {'or' if high == low + 1 else 'to'} {high}"
 
-    @property
-    def _within(self) -> str:
-        return number(math.ceil(10 * max(one.bound for one in self.shown)) / 10)
+
+def amount(effects: Sequence[Effect]) -> str:
+    """Return how large differences are: "3.09 points", "2.77 to 23.62 points"; signed where no direction is shown."""
+    if all(one.verdict.resolved for one in effects):
+        sizes = sorted(abs(one.value) for one in effects)
+        return f"{span(points(sizes[0]), points(sizes[-1]))} points"
+    sizes = sorted(one.value for one in effects)
+    return f"{span(signed(sizes[0]), signed(sizes[-1]))} points"
+
+
+def _interval(effects: Sequence[Effect]) -> str:
+    """Return the interval around all effects; without signs where resolved, for the words say which is better."""
+    found = [interval_ends(one.verdict.difference, one.verdict.level, one.first) for one in effects]
+    ends = [end for one in found if one is not None for end in one]
+    if not ends or None in found:
+        return ""
+    if all(one.verdict.resolved for one in effects):
+        ends = [abs(end) for end in ends]
+        return f"{points(min(ends))} to {points(max(ends))}"
+    level = EQUAL if all(one.verdict.kind == "equal" for one in effects) else ""
+    return f"{signed(min(ends))} to {signed(max(ends))}{level}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,24 +61,25 @@ def _table(entries: Sequence[Entry]) -> Table:
             Link(entry.found.study.title, entry.found.study.name) if first else "",
             answer.where,
             f"{opened(answer.words)}.",
-            answer.size or None,
+            answer.intervals or None,
             answer.seeds or None,
         )
         for entry, answer, first in _once(entries)
     ]
     verdicts = [one.verdict for entry in entries for answer in entry.answers for one in answer.effects]
-    notes = ["Size: the largest difference in percentage points, of those resolved if any is, with its 95% interval."]
+    notes = ["Sizes and intervals are in percentage points, in the order of the answer."]
     if any(verdict.adjusted != verdict.p for verdict in verdicts):
-        notes.append("Answers and intervals are corrected for how many settings a study compares.")
-    if any(verdict.kind == "open" for verdict in verdicts):
-        notes.append("Not resolved: too few runs to tell.")
+        notes.append("Verdicts and intervals allow for the number of comparisons in each study.")
     if any(verdict.difference.assumed for verdict in verdicts):
-        notes.append("A single seed is assumed to vary as the runs with several do.")
+        notes.append("A setting with one seed is taken to vary as those with several do.")
+    caption = "To beat is to have the lower test error after the last epoch, by more than chance explains."
+    if any(verdict.kind == "open" for verdict in verdicts):
+        caption += "  Not resolved: with this many seeds it could go either way."
     return Table(
         "answers",
         "What was found",
-        "Better means a lower test error after the last epoch: a size below zero.",
-        (*(Column(name, "left") for name in ("Question", "Where", "Answer", "Size (points)", "Seeds")),),
+        caption,
+        (*(Column(name, "left") for name in ("Question", "Where", "Answer", "95% interval", "Seeds each")),),
         tuple(rows),
         ("  ".join(notes),),
     )
@@ -103,7 +104,7 @@ def _limits(entries: Sequence[Entry]) -> list[str]:
     if short:
         seen = span(*(f"{100 * share:.2g}%" for share in (min(short), max(short))))
         few = _how_many(len(short), groups)
-        parts.append(f"what holds at full length ({few} saw {seen} of the images of the paper's training)")
+        parts.append(f"what holds at full length ({few} saw {seen} as many images as the paper's training)")
     if single:
         have = f"{_how_many(single, groups)} settings have one seed"
         parts.append(f"which differences another seed would reverse ({have})")
@@ -121,8 +122,8 @@ def _introduced(entries: Sequence[Entry]) -> list[str]:
     if len(tasks) < 2:
         return []
     return [
-        f"{opened(counted(len(tasks), 'question'))} are tasks of the assignment, which is from a university course "
-        "on residual networks."
+        f"{opened(counted(len(tasks), 'question'))} come from the assignment of a university course on residual "
+        "networks."
     ]
 
 
