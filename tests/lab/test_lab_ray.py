@@ -3,7 +3,9 @@
 import json
 import socket
 import sys
+import tempfile
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ import pytest
 
 from reslab.lab import ray_cluster
 from reslab.lab.launch import Event
-from reslab.lab.ray_cluster import _reporting
+from reslab.lab.ray_cluster import _reporting, _train
+from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
 
 
@@ -96,6 +99,24 @@ def test_each_event_is_sent_once_however_fast_they_come(monkeypatch: pytest.Monk
     finally:
         sys.setswitchinterval(before)
     assert [event["epoch"] for event in mail.events if event["event"] == "epoch"] == list(range(5000))
+
+
+@pytest.mark.parametrize(("codes", "kept"), [([0, 0], False), ([0, 1], False), ([6, 1], True), ([6, 0], True)])
+def test_a_run_that_could_not_be_sent_is_kept_whatever_came_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codes: list[int], kept: bool
+) -> None:
+    def work(
+        folders: list[str], settings: Settings, stop: StopRequest, side_by_side: int, write: Callable[[str], None]
+    ) -> int:
+        for folder, code in zip(folders, codes, strict=True):
+            Path(folder).mkdir(parents=True)
+            write(json.dumps({"event": "settled", "folder": folder, "exit_code": code}))
+        return codes[-1]
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("reslab.lab.execute.work", work)
+    _train(None, ["a/seed0", "a/seed1"], Settings(), Mail(monkeypatch), 1)
+    assert bool(list(tmp_path.rglob("seed0"))) == kept
 
 
 def test_the_wish_to_stop_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:

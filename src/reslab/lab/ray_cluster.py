@@ -158,9 +158,14 @@ def _train(root: str | None, names: Sequence[str], settings: Settings, mail: Any
     stop = StopRequest()
     with _reporting(mail, stop) as write:
         if root is None:
-            scratch = Path(tempfile.mkdtemp(prefix="reslab-"))
-            code = work([str(scratch / name) for name in names], settings, stop, side_by_side, write)
-            if code != ShareError.exit_code:  # else it has what could not be sent
+            scratch, codes = Path(tempfile.mkdtemp(prefix="reslab-")), list[int]()
+
+            def note(line: str) -> None:
+                codes.append(json.loads(line).get("exit_code", 0))
+                write(line)
+
+            work([str(scratch / name) for name in names], settings, stop, side_by_side, note)
+            if ShareError.exit_code not in codes:  # else it has what could not be sent
                 shutil.rmtree(scratch, ignore_errors=True)
             return
         left, end = [str(Path(root) / name) for name in names], time.monotonic() + LOST_SECONDS
