@@ -1,7 +1,7 @@
 """References, addresses, and the marks of print."""
 
 from reslab.exhibits.blocks import Column, Figure, Heading, Panel, Table
-from reslab.report.document import Document, Piece, Section, contents, pieces, rows, typeset
+from reslab.report.document import Document, Section, pieces, rows, typeset
 
 TABLE = Table("a", "A table", "c", (Column("x"),), (("1",),))
 SECTION = Section("one", "One", (Heading("What was run"), TABLE, Figure("b", "t", "c", ()), Heading("Deeper", 4)))
@@ -16,30 +16,26 @@ def test_numbers_run_through_all_sections() -> None:
 def test_a_reference_is_to_the_exhibit_of_its_own_section() -> None:
     found = list(pieces("see [[a]], not [[b]].", OTHER, DOCUMENT.numbers()))
     assert found == [
-        Piece("text", "see "),
-        Piece("reference", "Table 2", "two-a"),
-        Piece("text", ", not [[b]]."),
+        {"kind": "text", "text": "see ", "target": ""},
+        {"kind": "reference", "text": "Table 2", "target": "two-a"},
+        {"kind": "text", "text": ", not [[b]].", "target": ""},
     ]
 
 
 def test_an_address_is_a_link_without_the_stop_behind_it() -> None:
     found = list(pieces("(https://arxiv.org/abs/1512.03385).", SECTION, {}))
-    assert [piece.text for piece in found] == ["(", "https://arxiv.org/abs/1512.03385", ")."]
-    assert found[1].kind == "link"
+    assert [piece["text"] for piece in found] == ["(", "https://arxiv.org/abs/1512.03385", ")."]
+    assert found[1]["kind"] == "link"
 
 
 def test_no_other_scheme_is_a_link() -> None:
-    assert [piece.kind for piece in pieces("javascript:alert(1) ftp://x.y", SECTION, {})] == ["text"]
+    assert [piece["kind"] for piece in pieces("javascript:alert(1) ftp://x.y", SECTION, {})] == ["text"]
 
 
 def test_the_marks_of_print() -> None:
     assert typeset('the paper\'s "best"') == "the paper\u2019s \u201cbest\u201d"
     assert typeset("8.75 ± 0.16 (n = 5)") == "8.75\u00a0±\u00a00.16 (n\u00a0=\u00a05)"
     assert typeset("mean ± deviation") == "mean ± deviation"
-
-
-def test_contents_are_sections_and_their_main_headings() -> None:
-    assert contents(DOCUMENT.sections) == [("one", "One", [("one-what-was-run", "What was run")]), ("two", "Two", [])]
 
 
 def test_figures_of_one_panel_that_follow_each_other_stand_in_twos() -> None:

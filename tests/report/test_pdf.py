@@ -123,12 +123,12 @@ def test_words_come_out_as_they_are_whatever_they_hold() -> None:
 
 def test_characters_that_no_page_can_show_are_replaced() -> None:
     data = pdf_data(one_section(Prose("a\x00b\u202ec\nd\ud800")), {})
-    assert data["sections"][0]["blocks"][0]["text"][0]["text"] == "a\ufffdb\ufffdc d\ufffd"
+    assert data["sections"][0]["rows"][0][0]["text"][0]["text"] == "a\ufffdb\ufffdc d\ufffd"
 
 
 def test_an_endless_word_may_be_broken() -> None:
     data = pdf_data(one_section(Prose("x" * 30), Prose("short-word")), {})
-    long, short = (block["text"][0]["text"] for block in data["sections"][0]["blocks"])
+    long, short = (block["text"][0]["text"] for (block,) in data["sections"][0]["rows"])
     assert long == "x" * 12 + "\u200b" + "x" * 12 + "\u200b" + "x" * 6
     assert short == "short-word"
 

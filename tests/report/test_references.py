@@ -14,7 +14,7 @@ def read(*sections: tuple[Block, ...]) -> tuple[list[list[str]], list[str]]:
     numbers = document.numbers()
     shown = [
         [
-            "".join(piece.text for piece in pieces(block.text, section, numbers))
+            "".join(piece["text"] for piece in pieces(block.text, section, numbers))
             for block in section.blocks
             if isinstance(block, Prose)
         ]

@@ -312,6 +312,9 @@ def test_the_assignment_opens_with_its_questions(tmp_path: Path) -> None:
     assert page.index('<section id="opening"') < page.index("<nav") < page.index('<section id="depth"')
     assert '<a href="#depth">How does depth change the error?</a>' in page
     assert '<details id="contents">' in page  # folded, until the page is wide
+    contents = page[page.index("<nav") : page.index("</nav>")]
+    assert '<a href="#opening">' not in contents
+    assert re.findall(r'href="#(depth-[^"]*)">([^<]*)', contents)[0] == ("depth-why", "Why?")
 
 
 def test_a_record_that_cannot_be_used_keeps_no_report_from_being_written(runs: Path, tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
 """A report as a value: sections of blocks, with figures and tables numbered through, ready for any renderer."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypedDict
 
-from reslab.exhibits.blocks import Block, Figure, Heading, Table
+from reslab.exhibits.blocks import Block, Figure, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,15 +16,6 @@ class Section:
     title: str
     blocks: tuple[Block, ...]
     kind: Literal["opening", "chapter", "appendix"] = "chapter"
-
-    def heading(self, document_title: str) -> str | None:
-        """Return what stands above the section: nothing above the opening, nor where the document's title says it."""
-        return None if self.kind == "opening" or self.title == document_title else self.title
-
-    @property
-    def headings(self) -> list[Heading]:
-        """The headings that belong in the contents."""
-        return [block for block in self.blocks if isinstance(block, Heading) and block.level == 3]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +56,24 @@ class Document:
             found |= {name: f"{kind.__name__} {number}" for number, name in enumerate(own, start=1)}
         return found
 
+    def figures(self) -> Iterator[tuple[Figure, Section, bool]]:
+        """Yield each figure with its section, and whether it has the width of the page to itself."""
+        for section in self.sections:
+            for row in rows(section.blocks):
+                yield from ((block, section, len(row) == 1) for block in row if isinstance(block, Figure))
+
 
 def anchor(section: Section, key: str) -> str:
     """Return the name under which an exhibit is found in the whole report; also a file name's beginning."""
     return f"{section.key}-{key}"
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(TypedDict):
     """A stretch of text: plain, or the number of an exhibit or source with its anchor, or an address on the web."""
 
     kind: Literal["text", "reference", "link"]
     text: str
-    target: str = ""
+    target: str
 
 
 _PIECES = re.compile(
@@ -87,7 +83,7 @@ _PIECES = re.compile(
 )
 
 
-def pieces(text: str, section: Section, numbers: dict[str, str]) -> Iterator[Piece]:
+def pieces(text: str, section: Section, numbers: Mapping[str, str]) -> Iterator[Piece]:
     """Split text at references and addresses; a reference to nothing stays the text it is.
 
     `[[key]]` refers to an exhibit of the section, `[[section-key]]` to one of another,
@@ -99,24 +95,24 @@ def pieces(text: str, section: Section, numbers: dict[str, str]) -> Iterator[Pie
         if piece is None:
             continue
         if match.start() > at:
-            yield Piece("text", typeset(text[at : match.start()]))
+            yield Piece(kind="text", text=typeset(text[at : match.start()]), target="")
         yield piece
         at = match.end()
     if at < len(text):
-        yield Piece("text", typeset(text[at:]))
+        yield Piece(kind="text", text=typeset(text[at:]), target="")
 
 
-def _piece(found: dict[str, str | None], section: Section, numbers: dict[str, str]) -> Piece | None:
+def _piece(found: dict[str, str | None], section: Section, numbers: Mapping[str, str]) -> Piece | None:
     exhibit, source, place, address = (found[name] for name in ("exhibit", "source", "place", "address"))
     if address:
-        return Piece("link", address, address)
+        return Piece(kind="link", text=address, target=address)
     target = anchor(section, exhibit) if exhibit else Reference(source or "", "").anchor
     if exhibit and target not in numbers:
         target = exhibit  # of another section
     if target not in numbers:
         return None
     text = numbers[target] if exhibit else f"[{numbers[target]}{f', {place}' if place else ''}]"
-    return Piece("reference", text, target)
+    return Piece(kind="reference", text=text, target=target)
 
 
 def typeset(text: str) -> str:
@@ -154,15 +150,13 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def letter(index: int, count: int) -> str:
-    """Return (a), (b) … for one of several panels, nothing for a single one."""
-    return f"({chr(ord('a') + index)})" if count > 1 else ""
+def letters(figure: Figure) -> list[str]:
+    """Return (a), (b) … for the panels of a figure, nothing for a single one."""
+    several = len(figure.panels) > 1
+    return [f"({chr(ord('a') + index)})" if several else "" for index in range(len(figure.panels))]
 
 
-def contents(sections: Sequence[Section]) -> list[tuple[str, str, list[tuple[str, str]]]]:
-    """Return anchor, title and (anchor, text) of the headings of each section but the opening."""
-    return [
-        (one.key, one.title, [(f"{one.key}-{slug(heading.text)}", heading.text) for heading in one.headings])
-        for one in sections
-        if one.kind != "opening"
-    ]
+def pictures_of(figure: Figure, section: Section) -> list[str]:
+    """Return the name of each panel of a figure, unique within the report: a file name without its ending."""
+    name = anchor(section, figure.key)
+    return [f"{name}-{letter.strip('()')}" if letter else name for letter in letters(figure)]

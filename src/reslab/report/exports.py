@@ -2,11 +2,11 @@
 
 import csv
 import io
-import re
+from collections.abc import Mapping
 
 from reslab.exhibits.blocks import Table
 from reslab.report.document import Document, Section, anchor, pieces
-from reslab.report.markdown import MISSING
+from reslab.report.rendering import render
 
 
 def tables_as_files(document: Document) -> dict[str, str]:
@@ -33,43 +33,31 @@ def _csv(table: Table) -> str:
     return out.getvalue()
 
 
-def _latex(table: Table, section: Section, numbers: dict[str, str]) -> str:
+def _latex(table: Table, section: Section, numbers: Mapping[str, str]) -> str:
     r"""Return a table as LaTeX, for a document that has \usepackage{booktabs}."""
-    align = "".join("l" if column.align == "left" else "r" for column in table.columns)
-    caption = "".join(piece.text for piece in pieces(f"{table.title}.  {table.caption}", section, numbers))
-    lines = [
-        r"\begin{table}",
-        rf"\caption{{{_escape(caption)}}}",
-        rf"\label{{tab:{anchor(section, table.key)}}}",
-        rf"\begin{{tabular}}{{{align}}}",
-        r"\toprule",
-        " & ".join(_escape(column.title) for column in table.columns) + r" \\",
-        r"\midrule",
-        *(" & ".join(_escape(MISSING if cell is None else cell) for cell in row) + r" \\" for row in table.rows),
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{table}",
-    ]
-    return "\n".join(lines) + "\n"
+    caption = "".join(piece["text"] for piece in pieces(f"{table.title}.  {table.caption}", section, numbers))
+    values = {"table": table, "name": anchor(section, table.key), "caption": caption}
+    return render("table.tex", values, filters={"escaped": _escaped}) + "\n"
 
 
-_SPECIAL = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "\N{MINUS SIGN}": "$-$",
-    "\N{EN DASH}": "--",
-    "±": r"$\pm$",
-    "†": r"\dag{}",
-    "<": "$<$",
-    ">": "$>$",
-    "\N{NO-BREAK SPACE}": "~",
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-}
+_SPECIAL = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "\N{MINUS SIGN}": "$-$",
+        "\N{EN DASH}": "--",
+        "±": r"$\pm$",
+        "†": r"\dag{}",
+        "<": "$<$",
+        ">": "$>$",
+        "\N{NO-BREAK SPACE}": "~",
+        "\n": " ",
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+    }
+)
 
 
-def _escape(text: str) -> str:
+def _escaped(text: str) -> str:
     """Return text whose characters mean nothing to LaTeX."""
-    return re.sub(
-        r"[\\~^<>&%$#_{}±†\u2212\u2013\u00a0]", lambda match: _SPECIAL[match.group()], text.replace("\n", " ")
-    )
+    return text.translate(_SPECIAL)

@@ -10,10 +10,9 @@ from typing import Any
 import vl_convert
 from markupsafe import Markup, escape
 
-from reslab.exhibits.blocks import Figure, Link
-from reslab.report.document import Document, Piece
-from reslab.report.pictures import names
+from reslab.report.document import Document, pictures_of
 from reslab.report.rendering import render
+from reslab.report.values import document_values
 
 
 def render_html(document: Document, pictures: Mapping[str, str]) -> str:
@@ -24,24 +23,15 @@ def render_html(document: Document, pictures: Mapping[str, str]) -> str:
     charts, pool = _charts(document)
     return render(
         "page.html",
-        document,
-        _piece,
+        {
+            **document_values(document),
+            "charts": _json(charts),
+            "pool": f"[{','.join(pool)}]",
+            "pictures": {name: _data_address(svg) for name, svg in pictures.items()},
+            "library": Markup(_library()) if charts else "",
+        },
         filters={"named": _named},
-        charts=_json(charts),
-        pool=f"[{','.join(pool)}]",
-        is_link=lambda cell: isinstance(cell, Link),
-        pictures={name: _data_address(svg) for name, svg in pictures.items()},
-        library=Markup(_library()) if charts else "",
     )
-
-
-def _piece(piece: Piece) -> str:
-    """Return a stretch of text as HTML: escaped, a reference or an address as a link."""
-    if piece.kind == "text":
-        return _named(piece.text)
-    if piece.kind == "reference":
-        return Markup('<a class="reference" href="#{}">{}</a>').format(piece.target, piece.text)
-    return Markup('<a href="{}" rel="noreferrer">{}</a>').format(piece.target, piece.text)
 
 
 def _named(text: str) -> Markup:
@@ -64,22 +54,18 @@ def _charts(document: Document) -> tuple[dict[str, Any], list[str]]:
     """Return each panel's specification by its place, and as JSON the data sets they share, each once."""
     charts: dict[str, Any] = {}
     pool: dict[str, int] = {}
-    for section in document.sections:
-        for block in section.blocks:
-            if isinstance(block, Figure):
-                for panel, name in zip(block.panels, names(block, section), strict=True):
-                    columns = panel.columns().items()
-                    places = {data: pool.setdefault(_json(values), len(pool)) for data, values in columns}
-                    charts[name] = {"specification": {**panel.chart, "width": "container"}, "datasets": places}
+    for figure, section, _ in document.figures():
+        for panel, name in zip(figure.panels, pictures_of(figure, section), strict=True):
+            columns = panel.columns().items()
+            places = {data: pool.setdefault(_json(values), len(pool)) for data, values in columns}
+            charts[name] = {"specification": {**panel.chart, "width": "container"}, "datasets": places}
     return charts, list(pool)
 
 
 def _json(value: Any) -> str:
     """Return JSON that may stand in a script element: no character of it can end the element."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
+    return text.translate({ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"})
 
 
 @cache

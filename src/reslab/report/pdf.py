@@ -6,16 +6,14 @@ stands in it.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 from importlib.resources import as_file, files
+from typing import Any
 
 import typst
 
-from reslab.exhibits.blocks import Block, Column, Figure, Link
-from reslab.report.document import Document, Reference, Section, letter, rows, typeset
-from reslab.report.pictures import names
-from reslab.report.values import Json, block_values
+from reslab.report.document import Document
+from reslab.report.values import Json, document_values
 
 FONT = "Libertinus Serif"
 """One of the fonts within the typesetter, so that every machine sets the same pages."""
@@ -45,68 +43,17 @@ def render_pdf(document: Document, pictures: Mapping[str, str]) -> bytes:
 
 def pdf_data(document: Document, pictures: Mapping[str, str]) -> Json:
     """Return all that the template shows, as JSON values."""
-    numbers = document.numbers()
-    return {
-        "title": _clean(typeset(document.title)),
-        "author": _clean(document.author),
-        "dated": document.dated,
-        "summary": _clean(document.summary),
-        "sections": [_section(section, document, numbers) for section in document.sections],
-        "references": [_reference(source, numbers) for source in document.references],
-        "pictures": {name: _typed(svg) for name, svg in pictures.items()},
-    }
+    found: Json = _cleaned(document_values(document))
+    return found | {"pictures": {name: _typed(svg) for name, svg in pictures.items()}}
 
 
-def _section(section: Section, document: Document, numbers: dict[str, str]) -> Json:
-    heading = section.heading(document.title)
-    return {
-        "title": None if heading is None else _clean(typeset(heading)),
-        "name": section.key,
-        "kind": section.kind,
-        "blocks": [_row(row, section, numbers) for row in rows(section.blocks)],
-    }
-
-
-def _row(blocks: Sequence[Block], section: Section, numbers: dict[str, str]) -> Json:
-    found = [
-        block_values(block, section, numbers, panels=partial(_panels, section), cell=_cell, clean=_clean)
-        for block in blocks
-    ]
-    return found[0] if len(found) == 1 else {"kind": "pair", "figures": found}
-
-
-def _panels(section: Section, block: Figure) -> list[Json]:
-    return [
-        {
-            "picture": name,
-            "letter": letter(index, len(block.panels)),
-            "title": _clean(panel.title),
-            "alt": ", ".join(part for part in map(_clean, (block.title, panel.title)) if part),
-        }
-        for index, (panel, name) in enumerate(zip(block.panels, names(block, section), strict=True))
-    ]
-
-
-def _cell(column: Column, cell: str) -> str | Json:
-    """Return a cell, or text and target of one that leads somewhere.
-
-    Figures may be broken before a bracket only, as in 8.75 ± 0.16 (n = 5).
-    """
-    if isinstance(cell, Link):
-        return {"text": _clean(typeset(cell)), "target": cell.target}
-    if column.align == "left":
-        return "\n".join(map(_clean, typeset(cell).split("\n")))
-    return re.sub(r" (?!\()", "\N{NO-BREAK SPACE}", _clean(cell))
-
-
-def _reference(source: Reference, numbers: dict[str, str]) -> Json:
-    return {
-        "name": source.anchor,
-        "number": numbers[source.anchor],
-        "text": _clean(typeset(source.text)),
-        "address": source.address,
-        "shown": _clean(source.address),
-    }
+def _cleaned(value: Any) -> Any:
+    """Return values with their texts clean; names and where something leads stay as they are."""
+    if isinstance(value, dict):
+        return {key: part if key in ("name", "target") else _cleaned(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_cleaned(part) for part in value]
+    return _clean(value) if isinstance(value, str) else value
 
 
 def _clean(text: str) -> str:

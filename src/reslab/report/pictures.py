@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
-from reslab.exhibits.blocks import Figure, Panel
-from reslab.report.document import Document, Section, anchor, letter, rows
+from reslab.exhibits.blocks import Panel
+from reslab.report.document import Document, pictures_of
 from reslab.report.drawing import draw_all
 
 FORMATS = ("svg", "pdf", "png")
@@ -24,30 +24,14 @@ FONT = "'Liberation Sans', Arial, Helvetica, sans-serif"
 
 
 def charts(document: Document) -> dict[str, str]:
-    """Return the Vega-Lite specification (JSON) of each picture of the report, by its name (see `names`)."""
+    """Return the Vega-Lite specification (JSON) of each picture of the report, by its name (see `pictures_of`)."""
     found: dict[str, str] = {}
-    for section in document.sections:
-        for row in rows(section.blocks):
-            for block in row:
-                if isinstance(block, Figure):
-                    width = _width(block, alone=len(row) == 1)
-                    drawn = [_specification(panel, width) for panel in block.panels]
-                    found |= dict(zip(names(block, section), drawn, strict=True))
+    for figure, section, alone in document.figures():
+        whole = WIDE if alone else WIDTH
+        width = WIDTH if figure.columns == 2 else WIDE // figure.columns
+        for name, panel in zip(pictures_of(figure, section), figure.panels, strict=True):
+            found[name] = _specification(panel, whole if len(figure.panels) == 1 else width)
     return found
-
-
-def _width(block: Figure, *, alone: bool) -> int:
-    """Return the width of a figure's panels, which are side by side where there are several."""
-    if len(block.panels) == 1:
-        return WIDE if alone else WIDTH
-    return WIDTH if block.columns == 2 else WIDE // block.columns
-
-
-def names(block: Figure, section: Section) -> Sequence[str]:
-    """Return the name of each panel of a figure, unique within the report: a file name without its ending."""
-    count = len(block.panels)
-    places = [letter(index, count).strip("()") for index in range(count)]
-    return [f"{anchor(section, block.key)}{f'-{place}' if place else ''}" for place in places]
 
 
 def fingerprint(chart: str) -> str:

@@ -1,61 +1,90 @@
-"""Blocks as values for JSON, for what typesets them and for the live page: text in pieces, nothing to escape."""
+"""A report as values for JSON, which templates and the live page show: text in pieces, nothing to escape."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
-from reslab.exhibits.blocks import Block, Bullets, Column, Command, Figure, Heading, Note, Prose, Table
-from reslab.report.document import Piece, Section, anchor, pieces, typeset
+from reslab.exhibits.blocks import Block, Bullets, Command, Figure, Heading, Link, Note, Prose, Table
+from reslab.report.document import Document, Section, anchor, letters, pictures_of, pieces, rows, slug, typeset
 
 Json = dict[str, Any]
 
 
-def block_values(
-    block: Block,
-    section: Section,
-    numbers: dict[str, str],
-    *,
-    panels: Callable[[Figure], list[Json]],
-    cell: Callable[[Column, str], Any] = lambda _, text: typeset(text),
-    clean: Callable[[str], str] = str,
-) -> Json:
-    """Return all of a block: `panels` of a figure, each `cell` of a table that has a value, and text as `clean`."""
+def document_values(document: Document) -> Json:
+    """Return all of a report."""
+    numbers = document.numbers()
+    return {
+        "title": typeset(document.title),
+        "author": document.author,
+        "dated": document.dated,
+        "summary": document.summary,
+        "sections": [_section(section, document.title, numbers) for section in document.sections],
+        "references": [
+            {
+                "name": one.anchor,
+                "number": numbers[one.anchor],
+                "text": typeset(one.text),
+                "address": one.address,
+                "target": one.address,
+            }
+            for one in document.references
+        ],
+    }
 
-    def rich(text: str) -> list[Json]:
-        return [
-            {"kind": one.kind, "text": _unbroken(one, clean(one.text)), "target": one.target}
-            for one in pieces(text, section, numbers)
-        ]
+
+def _section(section: Section, document_title: str, numbers: Mapping[str, str]) -> Json:
+    return {
+        "name": section.key,
+        "kind": section.kind,
+        "title": typeset(section.title),
+        "titled": section.kind != "opening" and section.title != document_title,
+        "rows": [[block_values(block, section, numbers) for block in row] for row in rows(section.blocks)],
+    }
+
+
+def block_values(block: Block, section: Section, numbers: Mapping[str, str]) -> Json:
+    """Return all of a block but the charts of a figure, which have their names instead."""
+
+    def rich(text: str) -> list[Any]:
+        return list(pieces(text, section, numbers))
 
     found: Json = {"kind": block.kind}
     if isinstance(block, Figure | Table):
-        name, title = anchor(section, block.key), clean(typeset(block.title))
-        found |= {"name": name, "number": numbers[name], "title": title, "caption": rich(block.caption)}
+        name = anchor(section, block.key)
+        found |= {"name": name, "number": numbers[name], "title": typeset(block.title), "caption": rich(block.caption)}
     match block:
         case Heading():
-            return found | {"level": block.level, "text": clean(typeset(block.text))}
+            name = f"{section.key}-{slug(block.text)}"
+            return found | {"name": name, "level": block.level, "text": typeset(block.text)}
         case Prose() | Note():
             return found | {"text": rich(block.text)}
         case Bullets():
             return found | {"items": [rich(item) for item in block.items]}
         case Command():
-            return found | {"text": clean(block.text)}
+            return found | {"text": block.text}
         case Figure():
-            return found | {"panels": panels(block), "columns": block.columns}
+            return found | {"panels": _panels(block, section), "columns": block.columns}
         case Table():
             return found | {
-                "columns": [{"title": clean(column.title), "align": column.align} for column in block.columns],
-                "rows": [
-                    [
-                        None if text is None else cell(column, text)
-                        for column, text in zip(block.columns, row, strict=True)
-                    ]
-                    for row in block.rows
-                ],
+                "columns": [{"title": column.title, "align": column.align} for column in block.columns],
+                "rows": [[_cell(cell) for cell in row] for row in block.rows],
                 "notes": [rich(note) for note in block.notes],
             }
 
 
-def _unbroken(piece: Piece, text: str) -> str:
-    """Return the number of an exhibit, as in Figure 3, so that it stays in one line; other text as it is."""
-    is_exhibit = piece.kind == "reference" and not text.startswith("[")
-    return text.replace(" ", "\N{NO-BREAK SPACE}") if is_exhibit else text
+def _panels(figure: Figure, section: Section) -> list[Json]:
+    return [
+        {
+            "name": name,
+            "letter": letter,
+            "title": panel.title,
+            "alt": ", ".join(filter(None, (figure.title, panel.title))),
+        }
+        for name, letter, panel in zip(pictures_of(figure, section), letters(figure), figure.panels, strict=True)
+    ]
+
+
+def _cell(cell: str | None) -> str | Json | None:
+    """Return a cell's text, with its target where it leads somewhere; None where it has no value."""
+    if isinstance(cell, Link):
+        return {"text": typeset(cell), "target": cell.target}
+    return None if cell is None else typeset(cell)

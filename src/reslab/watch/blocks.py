@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reslab.exhibits.blocks import Block, Figure, Panel
+from reslab.exhibits.blocks import Block, Figure, Panel, in_words
 from reslab.report.document import Document, Section, typeset
 from reslab.report.references import cited
 from reslab.report.values import block_values
@@ -15,12 +15,14 @@ Values = dict[str, Any]
 
 def chapter_values(name: str, title: str, blocks: Sequence[Block]) -> Values:
     """Return the blocks of a study's chapter, numbered on their own, and the data of its charts, each once."""
-    document = cited(Document(title, "", (Section(name, title, tuple(blocks)),)))
+    document = cited(Document(title, "", (Section(name, title, tuple(in_words(one, _alone) for one in blocks)),)))
     section, numbers = document.sections[0], document.numbers()
     found = [_block(block, section, numbers) for block in section.blocks]
     figures = [block for block in section.blocks if isinstance(block, Figure)]
     if document.references:
-        sources = [{"id": one.anchor, "text": typeset(one.text), "address": one.address} for one in document.references]
+        sources = [
+            {"name": one.anchor, "text": typeset(one.text), "address": one.address} for one in document.references
+        ]
         found.append({"kind": "sources", "sources": sources})
     return {"blocks": found, "datasets": _datasets(figures)}
 
@@ -43,16 +45,15 @@ def finite(value: Any) -> Any:
 
 
 def _block(block: Block, section: Section, numbers: dict[str, str]) -> Values:
-    found = block_values(block, section, numbers, panels=lambda figure: [*map(_panel, figure.panels)], clean=_alone)
-    return {**found, "id": found["name"]} if "name" in found else found
+    found = block_values(block, section, numbers)
+    if isinstance(block, Figure):
+        found["panels"] = [*map(_panel, block.panels)]
+    return found
 
 
 def _alone(text: str) -> str:
     """Return text of a chapter that stands without the report's appendix, which is named where it is referred to."""
-    return _APPENDIX.sub(
-        lambda found: ("The" if found.start() == 0 else "the") + " report\N{RIGHT SINGLE QUOTATION MARK}s appendix",
-        text,
-    )
+    return _APPENDIX.sub(lambda found: ("The" if found.start() == 0 else "the") + " report's appendix", text)
 
 
 _APPENDIX = re.compile(r"\[\[appendix-[a-z0-9-]+\]\]")

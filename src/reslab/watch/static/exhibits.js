@@ -145,7 +145,7 @@ export const figure = (block, datasets) => {
     el("div", { class: "panel" },
       several && el("p", { class: "panel-title" }, panel.title),
       chartOf(panel, datasets, `${block.title}${panel.title ? `, ${panel.title}` : ""}`)));
-  return el("figure", { id: block.id, "data-key": block.id },
+  return el("figure", { id: block.name, "data-key": block.name },
     el("div", { class: `panels${several ? " several" : ""}${block.columns > 2 ? " small" : ""}` }, panels),
     el("figcaption", {}, el("b", {}, `${block.number ? `${block.number}. ` : ""}${block.title}.`), " ", rich(block.caption)));
 };
@@ -161,7 +161,7 @@ const tableBlock = (block) => {
     const long = aligned(at) === "left" && (text || "").length > (at ? 24 : 30) ? " long" : "";
     return el(at ? "td" : "th", { class: aligned(at) + long, scope: at ? null : "row" }, text ?? "–");
   };
-  return el("div", { class: "table", id: block.id, "data-key": block.id },
+  return el("div", { class: "table", id: block.name, "data-key": block.name },
     el("p", { class: "caption" }, el("b", {}, `${block.number}. ${block.title}.`), " ", rich(block.caption)),
     table(head, block.rows.map((row) => el("tr", {}, row.map(cell))), { label: block.number }),
     block.notes.map((note) => el("p", { class: "source" }, rich(note))));
@@ -177,7 +177,7 @@ const blocks = {
   table: tableBlock,
   sources: (block) => el("section", { "aria-label": "References" }, el("h3", {}, "References"),
     el("ol", { class: "references" }, block.sources.map((source) =>
-      el("li", { id: source.id }, source.text, elsewhere(source.address)
+      el("li", { id: source.name }, source.text, elsewhere(source.address)
         ? [", ", el("a", { href: source.address, rel: "noreferrer", target: "_blank" }, source.address)] : "")))),
 };
 
