@@ -2,9 +2,10 @@
 
 import pytest
 
-from reslab.naming import recipe_name, run_name, run_names
+from reslab.naming import labels, recipe_name, run_name, run_names
 from reslab.presets import PRESETS, preset_recipe
 from reslab.recipe import Recipe, Run, stretch, vary
+from synthetic import small
 
 BASE = preset_recipe("assignment")
 
@@ -55,3 +56,30 @@ def test_what_plays_no_part_is_not_told() -> None:
         learning_rate=0.001,
     )
     assert recipe_name(recipe) == "ResNet-20, CIFAR-10, adam, rate 0.001, cosine"
+
+
+def test_labels_name_what_differs() -> None:
+    recipes = [small(8), small(8, nesterov=True), small(8, learning_rate=0.05)]
+    assert labels(recipes) == [
+        "ResNet-8, learning rate 0.1, no nesterov",
+        "ResNet-8, learning rate 0.1, nesterov",
+        "ResNet-8, learning rate 0.05, no nesterov",
+    ]
+    assert labels([small(8), Recipe(depth=8)])[1].startswith("ResNet-8, CIFAR-10")
+
+
+def test_labels_tell_a_schedule_by_its_length_and_a_preset_by_its_name() -> None:
+    short, long = (stretch(preset_recipe("assignment", dataset="digits", depth=8), epochs) for epochs in (2, 4))
+    odd = vary(short, first_drop=0.5)
+    assert labels([short, long]) == ["ResNet-8, 2 epochs", "ResNet-8, 4 epochs"]
+    assert labels([short], beside=[long]) == ["ResNet-8, 2 epochs"]
+    assert labels([short]) == ["ResNet-8"]
+    assert labels([short, long, odd]) == [
+        "ResNet-8, 2 epochs",
+        "ResNet-8, 4 epochs",
+        "ResNet-8, 2 epochs, first drop 0.5",
+    ]
+    fast = stretch(preset_recipe("fast", dataset="digits", depth=8), 2)
+    assert labels([short, fast, vary(fast, momentum=0.8)])[:2] == ["ResNet-8, assignment", "ResNet-8, fast"]
+    halves = [vary(short, precision=precision) for precision in ("fp32", "bf16")]
+    assert labels(halves) == ["ResNet-8, precision fp32", "ResNet-8, precision bf16"]

@@ -1,13 +1,14 @@
 """Runs as people call them: ResNet-20, CIFAR-10, rate 0.2, seed 1."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from reslab.datasets import known
+from reslab.datasets import is_named, known
 from reslab.errors import ResLabError
 from reslab.families import FAMILIES
+from reslab.own_code import parse
 from reslab.presets import PRESETS, preset_recipe
-from reslab.recipe import OWN_NETWORK, Recipe, Run, Scalar, differing_fields, plays_a_part, stretch
+from reslab.recipe import FILLED_IN, OWN_NETWORK, Recipe, Run, Scalar, differing_fields, plays_a_part, stretch
 
 FAMILY_NAMES = {name: family.words for name, family in FAMILIES.items()}
 
@@ -25,8 +26,21 @@ _SHORT = {
 }
 """What a field is called beside its value, where its own name is longer than need be."""
 
+_LABELLED = ("network", "family", "depth", "dataset", *FILLED_IN)
+"""Fields that the rest of a label tells."""
+
+_GO_ALONG = ("first_drop", "second_drop", "third_drop", "warmup_length")
+"""Fields that are stretched with the length of a preset."""
+
 _TOLD = ("dataset", "images", "network", "family", "depth", "width", "precision")
 """Fields that are told by other words, or only where nothing else tells two runs apart."""
+
+
+def number(value: float) -> str:
+    """Return a setting with as many digits as it needs, never as a power of ten: 0.0001, 128, 1,640, 163.84."""
+    if abs(value) >= 1e15:
+        return f"{value:g}"
+    return f"{value:,.10f}".rstrip("0").rstrip(".").replace("-", "\N{MINUS SIGN}")
 
 
 def dataset_name(dataset: str) -> str:
@@ -83,6 +97,54 @@ def recipe_name(recipe: Recipe) -> str:
     return ", ".join([*parts, *(_words(name, getattr(recipe, name)) for name in _changed(recipe, base))])
 
 
+def labels(recipes: Sequence[Recipe], images: Sequence[str] | None = None, beside: Sequence[Recipe] = ()) -> list[str]:
+    """Return a different, short label for each of some recipes: the network, and what else differs.
+
+    A schedule is told by its length alone where its drops are those of the preset at that length.  The length is told
+    where it differs, among these or from the recipes `beside` them; a preset as it stands by its name.  `images` are
+    those of each, by the start of their fingerprint; "" are those that the data set's name tells.
+    """
+    presets = [_preset(recipe) for recipe in recipes]
+    by_preset = len(set(filter(None, presets))) > 1
+    lengths = len({(one.length, one.schedule_unit) for one in (*recipes, *beside)}) > 1
+    several = len({recipe.dataset for recipe in recipes}) > 1
+    ours = [recipe for recipe in recipes if not recipe.network]
+    same = set(OWN_NETWORK) - set(differing_fields(ours))  # an own network has no shortcut, and needs no word of it
+    fields = [name for name in differing_fields(list(recipes)) if name not in {*_LABELLED, *same}]
+    sources = {(network_name(recipe), recipe.network) for recipe in recipes}
+    pairs = list(zip(recipes, images or [recipe.images for recipe in recipes], strict=True))
+    found = []
+    for (recipe, own), preset in zip(pairs, presets, strict=True):
+        name = network_name(recipe)
+        parts = [name, *([dataset_name(recipe.dataset)] if several else [])]
+        if (network := recipe.own_network) is not None and sum(other == name for other, _ in sources) > 1:
+            parts.append(f"source {network.digest}")
+        as_it_stands = by_preset and preset is not None
+        parts += [str(preset)] if as_it_stands else []
+        parts += [_length(recipe)] if lengths else []
+        parts += [] if as_it_stands else [factor(field, getattr(recipe, field)) for field in _told(recipe, fields)]
+        if len({other for one, other in pairs if one.dataset == recipe.dataset}) > 1:
+            parts.append(_images(recipe, own))
+        found.append(", ".join(parts))
+    return [
+        label if found.count(label) == 1 else ", ".join([label, *_apart(recipe, label, found, recipes)])
+        for label, recipe in zip(found, recipes, strict=True)
+    ]
+
+
+def factor(name: str, value: Scalar) -> str:
+    """Return a field and its value in words: learning rate 0.1, no nesterov."""
+    words = name.replace("_", " ")
+    if name == "dataset":
+        return dataset_name(str(value))
+    if name == "network":
+        own = parse(str(value))
+        return own.words if own is not None else "a network of ResLab's"
+    if isinstance(value, bool):
+        return words if value else f"no {words}"
+    return f"{words} {number(value) if isinstance(value, int | float) else value}"
+
+
 def as_preset(recipe: Recipe) -> tuple[str, Recipe]:
     """Return the preset that a recipe is nearest to, and its recipe of the same network and length in epochs."""
     return _nearest(recipe)[:2]
@@ -137,5 +199,41 @@ def _words(name: str, value: Scalar) -> str:
         return words if value else f"no {words}"
     if name == "train_share":
         return f"{100 * float(value):.3g}% of the images"
-    shown = f"{value:,.10f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value}"
-    return f"{words} {shown}".strip()
+    return f"{words} {number(value) if isinstance(value, float) else value}".strip()
+
+
+def _preset(recipe: Recipe) -> str | None:
+    """Return the preset that a recipe is, at whatever length; None where it differs in more."""
+    name, base = as_preset(recipe)
+    apart = [one for one in differing_fields([recipe, base]) if one not in (*_LABELLED, "precision")]
+    return None if apart else name
+
+
+def _told(recipe: Recipe, fields: Sequence[str]) -> list[str]:
+    """Return which of the fields that differ are told of a recipe."""
+    usual = as_preset(recipe)[1]
+    return [
+        name
+        for name in fields
+        if not (recipe.network and name in OWN_NETWORK)
+        and name not in ("length", "schedule_unit")
+        and not (name in _GO_ALONG and getattr(recipe, name) == getattr(usual, name))
+    ]
+
+
+def _apart(recipe: Recipe, label: str, found: Sequence[str], recipes: Sequence[Recipe]) -> list[str]:
+    """Return what tells a recipe from the others that have the same label."""
+    alike = [one for one, other in zip(recipes, found, strict=True) if other == label]
+    return [factor(name, getattr(recipe, name)) for name in differing_fields(alike) if name != "images"]
+
+
+def _length(recipe: Recipe) -> str:
+    unit = recipe.schedule_unit.removesuffix("s") if recipe.length == 1 else recipe.schedule_unit
+    return f"{number(recipe.length)} {unit}"
+
+
+def _images(recipe: Recipe, own: str) -> str:
+    """Return which images a recipe is trained on, beside others of the same name."""
+    if not own:
+        return "official images" if is_named(recipe.dataset) else "unknown images"
+    return f"images {own}" if is_named(recipe.dataset) or recipe.images else f"images {own}, of an earlier ResLab"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from reslab.analysis.agreement import overlap, shared, shared_by_seeds
 from reslab.analysis.predictions import (
     SUPERCLASS_NAMES,
     SUPERCLASSES,
@@ -16,9 +17,6 @@ from reslab.analysis.predictions import (
     kinds_of,
     mcnemar,
     of_same_images,
-    overlap,
-    shared,
-    shared_by_seeds,
     vote,
     within_kind,
     wrong_by_kind,

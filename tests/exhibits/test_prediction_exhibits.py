@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reslab.analysis.agreement import agreement
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Figure, Table
@@ -37,7 +38,9 @@ def _column(table: Table, title: str) -> list[str | None]:
 
 
 def test_shared_errors_are_those_planted(groups: list[Group]) -> None:
-    table = agreement_table("agreement", groups, {"digits": groups[0]}, _label, _label)
+    shared = agreement(groups, {"digits": groups[0]})
+    assert shared is not None
+    table = agreement_table("agreement", shared, _label, _label)
     assert table is not None
     assert _column(table, "Wrong images") == ["80", "60"]
     assert _column(table, "Shared by two seeds (%)") == ["50 (22.2)", "67 (16.7)"]  # 40 of 80, 40 of 60, of 360 images
@@ -46,7 +49,9 @@ def test_shared_errors_are_those_planted(groups: list[Group]) -> None:
 
 
 def test_predictions_that_are_off_the_record_are_told(groups: list[Group]) -> None:
-    table = agreement_table("agreement", groups, {"digits": groups[0]}, _label, _label)
+    shared = agreement(groups, {"digits": groups[0]})
+    assert shared is not None
+    table = agreement_table("agreement", shared, _label, _label)
     assert table is not None
     assert "up to 19.22 points off" in table.caption  # planted: 22.22% wrong, and 3% recorded
 
@@ -76,7 +81,7 @@ def test_nothing_is_drawn_where_nothing_is_wrong(tmp_path: Path) -> None:
     group = gather(read_tables(tmp_path), "ResNet-8", small(), (0,))
     assert classes_figure("classes", [group], _label) is None
     assert confusion_figure("confusion", [group], _label) is None
-    assert agreement_table("agreement", [group], {"digits": group}, _label, _label) is None
+    assert agreement([group], {"digits": group}) is None
 
 
 def test_damaged_predictions_are_told_and_left_out(tmp_path: Path) -> None:

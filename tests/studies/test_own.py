@@ -8,9 +8,8 @@ from chapter_words import chapter_of
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Block, Bullets, Figure, Heading, Note, Prose, Table
 from reslab.presets import preset_recipe
-from reslab.recipe import Recipe, Run, stretch, vary
+from reslab.recipe import Recipe, Run, vary
 from reslab.studies.catalogue import others
-from reslab.studies.labels import labels
 from reslab.studies.study import Study, Variant
 from reslab.studies.words import words_of as texts_of
 from synthetic import Truth, small, write_run
@@ -126,16 +125,6 @@ def test_a_study_says_which_runs_are_on_other_images_and_leaves_them_out(tmp_pat
     assert table.rows[0][-1] == "2 of 3"
 
 
-def test_labels_name_what_differs() -> None:
-    recipes = [small(8), small(8, nesterov=True), small(8, learning_rate=0.05)]
-    assert labels(recipes) == [
-        "ResNet-8, learning rate 0.1, no nesterov",
-        "ResNet-8, learning rate 0.1, nesterov",
-        "ResNet-8, learning rate 0.05, no nesterov",
-    ]
-    assert labels([small(8), Recipe(depth=8)])[1].startswith("ResNet-8, CIFAR-10")
-
-
 def _fast(root: Path, recipe: Recipe, seeds: int = 3) -> tuple[list[str], list[Table]]:
     """Return words and tables on one variant, with errors of 9.1 about."""
     study = Study("fast", "Fast", "How near?", "", (Variant("fast", recipe),), tuple(range(seeds)), "custom")
@@ -190,20 +179,3 @@ def test_a_changed_preset_or_one_without_a_published_figure_stands_beside_none(t
         words, tables = _fast(tmp_path / str(place), other, seeds=1)
         assert not [text for text in words if "the paper's 8.75" in text]
         assert not [table for table in tables if table.key.startswith("published")]
-
-
-def test_labels_tell_a_schedule_by_its_length_and_a_preset_by_its_name() -> None:
-    short, long = (stretch(preset_recipe("assignment", dataset="digits", depth=8), epochs) for epochs in (2, 4))
-    odd = vary(short, first_drop=0.5)
-    assert labels([short, long]) == ["ResNet-8, 2 epochs", "ResNet-8, 4 epochs"]
-    assert labels([short], beside=[long]) == ["ResNet-8, 2 epochs"]
-    assert labels([short]) == ["ResNet-8"]
-    assert labels([short, long, odd]) == [
-        "ResNet-8, 2 epochs",
-        "ResNet-8, 4 epochs",
-        "ResNet-8, 2 epochs, first drop 0.5",
-    ]
-    fast = stretch(preset_recipe("fast", dataset="digits", depth=8), 2)
-    assert labels([short, fast, vary(fast, momentum=0.8)])[:2] == ["ResNet-8, assignment", "ResNet-8, fast"]
-    halves = [vary(short, precision=precision) for precision in ("fp32", "bf16")]
-    assert labels(halves) == ["ResNet-8, precision fp32", "ResNet-8, precision bf16"]

@@ -1,13 +1,12 @@
-"""What predictions of several networks on the same images say together: which errors they share (pure).
+"""What predictions of several networks on the same images say together: classes confused, votes, hard images (pure).
 
 These are statements on the networks at hand and the images they were tested on.  What holds for other seeds is judged
 in `reslab.analysis.comparisons`, from the errors of several.
 """
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,47 +29,6 @@ SUPERCLASS_NAMES = (
     "large natural outdoor scenes", "large omnivores and herbivores", "medium mammals", "non-insect invertebrates",
     "people", "reptiles", "small mammals", "trees", "vehicles 1", "vehicles 2",
 )  # fmt: skip
-
-
-References = Mapping[str, Group]
-"""By data set, the group that the others are looked at beside."""
-
-
-@dataclass(frozen=True, slots=True)
-class Overlap:
-    """Images that two networks get wrong: each, and both; `by_chance` would be both if errors were independent."""
-
-    first: int
-    second: int
-    both: int
-    by_chance: float
-    num_images: int
-
-    @property
-    def share(self) -> float:
-        """Errors in common as a share of those of the network with fewer, in [0, 1]; 0 where it has none."""
-        fewest = min(self.first, self.second)
-        return self.both / fewest if fewest else 0.0
-
-    @property
-    def share_of_more(self) -> float:
-        """Errors in common as a share of those of the network with more, in [0, 1]; 0 where it has none."""
-        most = max(self.first, self.second)
-        return self.both / most if most else 0.0
-
-    @property
-    def chance(self) -> float:
-        """What `share` would be if errors were independent."""
-        return max(self.first, self.second) / self.num_images if min(self.first, self.second) else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """Means over pairs of networks, in percent: `Overlap.share`, `Overlap.chance` and `Overlap.share_of_more`."""
-
-    share: float
-    chance: float
-    share_of_more: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +93,7 @@ def wrong_by_kind(predictions: Sequence[Predictions], kinds: Kinds) -> NDArray[n
 
 def total_confusion(predictions: Sequence[Predictions]) -> NDArray[np.int64]:
     """Return the sum of the networks' confusions."""
-    _check(predictions)
+    check_images(predictions)
     counts: NDArray[np.int64] = np.sum([confusion(one) for one in predictions], axis=0, dtype=np.int64)
     return counts
 
@@ -156,17 +114,9 @@ def within_kind(predictions: Sequence[Predictions], kinds: Kinds) -> tuple[float
     return 100 * float(counts[same].sum()) / errors, 100 * float(counts.sum(axis=1) @ evenly) / errors
 
 
-def overlap(first: Predictions, second: Predictions) -> Overlap:
-    """Return how many errors two networks share; raises `ValueError` where they saw different images."""
-    _check([first, second])
-    one, two = int(first.wrong.sum()), int(second.wrong.sum())
-    both, images = int((first.wrong & second.wrong).sum()), len(first.labels)
-    return Overlap(one, two, both, one * two / images, images)
-
-
 def mcnemar(first: Predictions, second: Predictions) -> McNemar:
-    """Compare two networks image by image by McNemar's test, exact; raises `ValueError` as `overlap` does."""
-    _check([first, second])
+    """Compare two networks image by image by McNemar's test, exact; raises `ValueError` as `check_images` does."""
+    check_images([first, second])
     only_first = int((first.wrong & ~second.wrong).sum())
     only_second = int((second.wrong & ~first.wrong).sum())
     apart = only_first + only_second
@@ -174,32 +124,12 @@ def mcnemar(first: Predictions, second: Predictions) -> McNemar:
     return McNemar(only_first, only_second, p)
 
 
-def shared(pairs: Iterable[tuple[Predictions, Predictions]]) -> Shared | None:
-    """Return what pairs of networks have in common, on average; None without a pair in which both have errors."""
-    found = [one for pair in pairs if min((one := overlap(*pair)).first, one.second)]
-    if not found:
-        return None
-    names = ("share", "chance", "share_of_more")
-    return Shared(*(100 * statistics.fmean(getattr(one, name) for one in found) for name in names))
-
-
-def shared_by_seeds(predictions: Sequence[Predictions]) -> Shared | None:
-    """Return what any two of these networks share; None for fewer than two, or without errors."""
-    return shared(combinations(predictions, 2))
-
-
-def beside_reference(group: Group, references: References) -> Shared | None:
-    """Return which errors a group's networks share with those of the reference of its data set; None of its own."""
-    first = references[group.recipe.dataset]
-    return None if first is group else shared(product(first.predictions, group.predictions))
-
-
 def vote(predictions: Sequence[Predictions]) -> float:
     """Return the error in percent of the networks' vote, each with its confidence in its own class as its weight.
 
     It stands for an average over their probabilities, of which only the largest is kept.
     """
-    _check(predictions)
+    check_images(predictions)
     classes = np.stack([one.predicted for one in predictions])
     sure = np.stack([one.confidence for one in predictions])
     weights = np.stack([np.where(classes == own, sure, 0).sum(axis=0) for own in classes])
@@ -209,7 +139,7 @@ def vote(predictions: Sequence[Predictions]) -> float:
 
 def always_wrong(predictions: Sequence[Predictions]) -> NDArray[np.int64]:
     """Return the places of the images that all networks get wrong, those they are surest of first."""
-    _check(predictions)
+    check_images(predictions)
     everywhere = np.logical_and.reduce([one.wrong for one in predictions])
     sure = np.mean([one.confidence for one in predictions], axis=0)
     places = np.flatnonzero(everywhere)
@@ -238,7 +168,8 @@ def of_same_images(predictions: Sequence[Predictions]) -> list[bool]:
     return [one is predictions[0] or _same(one, predictions[0]) for one in predictions]
 
 
-def _check(predictions: Sequence[Predictions]) -> None:
+def check_images(predictions: Sequence[Predictions]) -> None:
+    """Raise `ValueError` unless all are of the same images."""
     if not all(of_same_images(predictions)):
         raise ValueError("these predictions are of different images")
 

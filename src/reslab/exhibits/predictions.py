@@ -5,19 +5,15 @@ from statistics import fmean
 
 import altair as alt
 
+from reslab.analysis.agreement import Agreement, References, Shared, overlap
 from reslab.analysis.groups import Group, by_dataset
 from reslab.analysis.predictions import (
-    References,
-    Shared,
-    beside_reference,
     by_class,
     confusion,
     error_by_kind,
     kinds_of_group,
     mcnemar,
     off_record,
-    overlap,
-    shared_by_seeds,
     vote,
     within_kind,
     wrong_by_kind,
@@ -32,18 +28,9 @@ MOST_CLASSES = 20
 """Classes that a chart has room for: of more, those with the most errors are drawn."""
 
 
-def agreement_table(
-    key: str, groups: Sequence[Group], references: References, label: Label, short: Label
-) -> Table | None:
-    """Return which errors networks share: seeds of one recipe, and each with the reference; None where none are known.
-
-    `groups` have predictions, those of a data set of the same images; `short` names one among those of its data set.
-    """
-    beside = [beside_reference(group, references) for group in groups]
-    seeds = [shared_by_seeds(group.predictions) for group in groups]
-    if all(one is None for one in [*beside, *seeds]):
-        return None
-    names = list(dict.fromkeys(map(short, references.values())))
+def agreement_table(key: str, found: Agreement, label: Label, short: Label) -> Table | None:
+    """Return which errors networks share, a row a group; `short` names one among those of its data set."""
+    groups, names = found.groups, list(dict.fromkeys(map(short, found.references.values())))
     rows = [
         {
             "Runs": label(group),
@@ -53,7 +40,7 @@ def agreement_table(
             "Shared by two seeds (%)": _share(own),
             f"Shared with {names[0] if len(names) == 1 else 'the first'} (%)": _share(other),
         }
-        for group, own, other in zip(groups, seeds, beside, strict=True)
+        for group, own, other in zip(groups, found.by_seeds, found.with_reference, strict=True)
     ]
     votes, off = any(len(group.predictions) > 1 for group in groups), max(map(off_record, groups))
     return table_of(key, titled("agreement", votes=votes, off=off), rows)

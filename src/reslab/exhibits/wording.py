@@ -7,9 +7,10 @@ from typing import Literal
 from reslab.analysis.differences import Difference
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import Summary
-from reslab.naming import FAMILY_NAMES as FAMILY_NAMES  # noqa: PLC0414 (these three are offered here, too)
+from reslab.naming import FAMILY_NAMES as FAMILY_NAMES  # noqa: PLC0414 (these are offered here, too)
 from reslab.naming import dataset_name as dataset_name  # noqa: PLC0414
 from reslab.naming import network_name as network_name  # noqa: PLC0414
+from reslab.naming import number as number  # noqa: PLC0414
 
 Label = Callable[[Group], str]
 """Names a group among others."""
@@ -76,11 +77,6 @@ def of_asked(group: Group) -> str:
 def whole(value: int | None) -> str | None:
     """Return a count with separators."""
     return None if value is None else f"{value:,}"
-
-
-def number(value: float) -> str:
-    """Return a setting with as many digits as it needs, never as a power of ten: 0.0001, 128, 1,640, 163.84."""
-    return _minus(f"{value:,.10f}".rstrip("0").rstrip(".")) if abs(value) < 1e15 else f"{value:g}"
 
 
 def evenly(values: Sequence[float | None]) -> list[str | None]:

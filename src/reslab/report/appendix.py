@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from reslab.amounts import duration
+from reslab.analysis.agreement import with_predictions
 from reslab.analysis.groups import Group, by_dataset, gather, on_same_images
 from reslab.analysis.tidy import Tables, each_of
 from reslab.exhibits.appendix_tables import data_table, epoch_table, runs_table, speed_table, step_table
@@ -18,7 +19,6 @@ from reslab.recipe import Recipe
 from reslab.report.document import Section
 from reslab.report.hard_images import hard_images
 from reslab.studies.questions.own import CUSTOM
-from reslab.studies.same_errors import with_predictions
 from reslab.studies.study import OTHERS, Study
 
 _ENVIRONMENT = {

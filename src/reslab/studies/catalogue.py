@@ -9,9 +9,9 @@ from typing import Any
 from reslab.analysis.tidy import Problem, Tables
 from reslab.datasets import SHORT
 from reslab.errors import ResLabError, nearest
+from reslab.naming import labels
 from reslab.recipe import Recipe
 from reslab.studies.asked import asked_earlier, record_path, recorded
-from reslab.studies.labels import labels
 from reslab.studies.plans import ASSIGNMENT, alone, read_plan
 from reslab.studies.question import Chapter
 from reslab.studies.questions import QUESTIONS, own

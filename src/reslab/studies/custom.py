@@ -11,9 +11,9 @@ from typing import Any
 from reslab.errors import ResLabError, nearest
 from reslab.exhibits.wording import network_name
 from reslab.host import default_precision
+from reslab.naming import factor
 from reslab.presets import PRESETS, preset_recipe
 from reslab.recipe import CHOICES, Recipe, Scalar, check_plays_a_part, stretch, vary, written_fields
-from reslab.studies.labels import factor
 from reslab.studies.questions import QUESTIONS
 from reslab.studies.questions.own import CUSTOM
 from reslab.studies.study import OTHER_RUNS, PRESET, SEEDS, Options, Study, Variant

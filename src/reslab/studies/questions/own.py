@@ -4,6 +4,7 @@ from reslab.exhibits.blocks import Block, table_of
 from reslab.exhibits.captions import titled
 from reslab.exhibits.factor_figures import MEASURED, Axis
 from reslab.exhibits.wording import dataset_name, network_name, number, opened
+from reslab.naming import factor
 from reslab.presets import preset_of
 from reslab.published import Published
 from reslab.recipe import Recipe, Scalar
@@ -11,7 +12,6 @@ from reslab.studies.against_published import paper_answers, published_beside
 from reslab.studies.answers import by_base
 from reslab.studies.designs import within
 from reslab.studies.findings import Groups, Pairs
-from reslab.studies.labels import factor
 from reslab.studies.question import Beside, Chapter
 from reslab.studies.study import Study
 from reslab.studies.words import Words

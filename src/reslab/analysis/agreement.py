@@ -1,0 +1,124 @@
+"""Which errors networks share: seeds of one recipe, and each with the reference of its data set (pure)."""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+
+from reslab.analysis.groups import Group, by_dataset
+from reslab.analysis.predictions import check_images, of_same_images
+from reslab.lab.predictions import Predictions
+
+References = Mapping[str, Group]
+"""By data set, the group that the others are looked at beside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Images that two networks get wrong: each, and both; `by_chance` would be both if errors were independent."""
+
+    first: int
+    second: int
+    both: int
+    by_chance: float
+    num_images: int
+
+    @property
+    def share(self) -> float:
+        """Errors in common as a share of those of the network with fewer, in [0, 1]; 0 where it has none."""
+        fewest = min(self.first, self.second)
+        return self.both / fewest if fewest else 0.0
+
+    @property
+    def share_of_more(self) -> float:
+        """Errors in common as a share of those of the network with more, in [0, 1]; 0 where it has none."""
+        most = max(self.first, self.second)
+        return self.both / most if most else 0.0
+
+    @property
+    def chance(self) -> float:
+        """What `share` would be if errors were independent."""
+        return max(self.first, self.second) / self.num_images if min(self.first, self.second) else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Means over pairs of networks, in percent: `Overlap.share`, `Overlap.chance` and `Overlap.share_of_more`."""
+
+    share: float
+    chance: float
+    share_of_more: float
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What the networks of some groups share, by group: any two seeds of it, and its networks with the reference's."""
+
+    groups: Sequence[Group]
+    references: References
+    by_seeds: Sequence[Shared | None]
+    with_reference: Sequence[Shared | None]
+
+    @property
+    def known(self) -> list[Shared]:
+        """All that is known of pairs."""
+        return [one for one in (*self.by_seeds, *self.with_reference) if one is not None]
+
+    @property
+    def nested(self) -> bool:
+        """Whether most errors of the better network of a pair are the other's, too, and more than chance explains."""
+        return all(one.share > max(50.0, 1.5 * one.chance) for one in self.known)
+
+    @property
+    def hard(self) -> bool:
+        """Whether errors lie in the images: both networks of a pair share most of theirs, the one with more, too."""
+        return self.nested and all(one.share_of_more > 50 for one in self.known)
+
+    @property
+    def fewest(self) -> int:
+        """How many images the best of the networks gets wrong."""
+        return min(int(one.wrong.sum()) for group in self.groups for one in group.predictions)
+
+
+def agreement(groups: Sequence[Group], references: References) -> Agreement | None:
+    """Return what groups share that have predictions, those of a data set of the same images; None without a pair."""
+    by_seeds = [shared_by_seeds(group.predictions) for group in groups]
+    with_reference = [
+        None if first is group else shared(product(first.predictions, group.predictions))
+        for group in groups
+        for first in (references[group.recipe.dataset],)
+    ]
+    found = Agreement(groups, references, by_seeds, with_reference)
+    return found if found.known else None
+
+
+def with_predictions(groups: Sequence[Group]) -> list[Group]:
+    """Return the groups that have predictions, those of a data set of the same images as the first of them."""
+    return [
+        group
+        for _, own in by_dataset([group for group in groups if group.predictions])
+        for group, same in zip(own, of_same_images([group.predictions[0] for group in own]), strict=True)
+        if same
+    ]
+
+
+def overlap(first: Predictions, second: Predictions) -> Overlap:
+    """Return how many errors two networks share; raises `ValueError` where they saw different images."""
+    check_images([first, second])
+    one, two = int(first.wrong.sum()), int(second.wrong.sum())
+    both, images = int((first.wrong & second.wrong).sum()), len(first.labels)
+    return Overlap(one, two, both, one * two / images, images)
+
+
+def shared(pairs: Iterable[tuple[Predictions, Predictions]]) -> Shared | None:
+    """Return what pairs of networks have in common, on average; None without a pair in which both have errors."""
+    found = [one for pair in pairs if min((one := overlap(*pair)).first, one.second)]
+    if not found:
+        return None
+    names = ("share", "chance", "share_of_more")
+    return Shared(*(100 * statistics.fmean(getattr(one, name) for one in found) for name in names))
+
+
+def shared_by_seeds(predictions: Sequence[Predictions]) -> Shared | None:
+    """Return what any two of these networks share; None for fewer than two, or without errors."""
+    return shared(combinations(predictions, 2))
