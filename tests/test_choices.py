@@ -14,7 +14,7 @@ from reslab.data.folders import FileSet
 from reslab.data.images import ImageSet
 from reslab.data.normalisation import fit
 from reslab.errors import ResLabError
-from reslab.exhibits.recipes import ASPECTS
+from reslab.exhibits.recipes import aspects
 from reslab.exhibits.wording import network_name
 from reslab.models.networks import initialise, skeleton
 from reslab.recipe import CHOICES, Recipe, vary
@@ -52,8 +52,8 @@ def forced(**changes: str) -> Recipe:
     return recipe
 
 
-def described(**changes: str) -> list[str | None]:
-    return [describe(forced(**changes)) for _, describe in ASPECTS]
+def described(**changes: str) -> dict[str, str]:
+    return aspects(forced(**changes))
 
 
 def network(family: str = "residual", shortcut: str = "B", initialisation: str = "he-fan-in") -> torch.nn.Module:

@@ -9,7 +9,7 @@ from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import Tables, read_tables
 from reslab.exhibits.appendix_tables import data_table, epoch_table, runs_table, speed_table, step_table
 from reslab.exhibits.blocks import Table
-from reslab.exhibits.published_tables import published_table
+from reslab.exhibits.results import published_table
 from reslab.published import Published
 from reslab.recipe import Run, stretch
 from synthetic import Truth, small, write_run

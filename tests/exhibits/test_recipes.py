@@ -4,7 +4,7 @@ from pathlib import Path
 
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
-from reslab.exhibits.recipes import ASPECTS, differences, recipe_table, schedule_table
+from reslab.exhibits.recipes import aspects, differences, recipe_table, schedule_table
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, vary
 from synthetic import small
@@ -90,7 +90,7 @@ def test_lengths_of_training_are_rows_with_even_decimals(tmp_path: Path) -> None
 
 
 def test_schedules_in_their_own_unit() -> None:
-    assert dict(ASPECTS)["Schedule"](preset_recipe("paper")) == (
+    assert aspects(preset_recipe("paper"))["Schedule"] == (
         "64,000 iterations, rate multiplied by 0.1 after 32,000 and 48,000"
     )
 

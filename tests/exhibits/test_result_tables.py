@@ -48,7 +48,7 @@ def _columns(table: Table | None) -> dict[str, list[str | None]]:
 
 def test_the_test_error_comes_first_and_differences_beside_it(tmp_path: Path) -> None:
     first, second = _groups(tmp_path)
-    table = errors_table("errors", [first, second], compare([(first, second)]), _label)
+    table = errors_table("errors", [first, second], compare([(first, second)]), _label, "Runs")
     columns = _columns(table)
     assert list(columns)[:5] == ["Runs", "Test error (%)", "Difference (points)", "95% interval", "Verdict"]
     assert columns["n"] == ["3", "2 of 3"]
@@ -62,7 +62,7 @@ def test_the_test_error_comes_first_and_differences_beside_it(tmp_path: Path) ->
 
 def test_of_one_seed_there_is_a_difference_and_nothing_of_a_test(tmp_path: Path) -> None:
     first, second = _single(tmp_path, 8, 14)
-    table = errors_table("errors", [first, second], compare([(first, second)]), _label)
+    table = errors_table("errors", [first, second], compare([(first, second)]), _label, "Runs")
     columns = _columns(table)
     assert list(columns) == ["Runs", "Test error (%)", "Difference (points)", "Training error (%)"]
     assert columns["Difference (points)"] == [None, "+3.00"]
@@ -77,7 +77,7 @@ def test_what_a_row_has_no_room_for_is_a_further_comparison(tmp_path: Path) -> N
     (third,) = _single(tmp_path / "one", 20)
     compared = compare([(first, second), (second, third), (first, third)])
     assert [_name(one) for one in further(compared)] == ["ResNet-20 against ResNet-8"]
-    columns = _columns(errors_table("errors", [first, second, third], compared, _label))
+    columns = _columns(errors_table("errors", [first, second, third], compared, _label, "Runs"))
     assert columns["Against"] == [None, "ResNet-8", "ResNet-14"]
 
 
@@ -94,9 +94,9 @@ def test_an_interval_ends_where_errors_do(tmp_path: Path) -> None:
             write_run(tmp_path, Run(small(depth), seed), Truth(error + 4 * seed, 1.0))
     tables = read_tables(tmp_path)
     first, second = (gather(tables, f"ResNet-{depth}", small(depth), (0, 1)) for depth in (8, 14))
-    (interval,) = _columns(errors_table("errors", [first, second], compare([(first, second)]), _label))["95% interval"][
-        1:
-    ]
+    (interval,) = _columns(errors_table("errors", [first, second], compare([(first, second)]), _label, "Runs"))[
+        "95% interval"
+    ][1:]
     assert str(interval).startswith("\N{MINUS SIGN}4.00 to +")  # the first error is 4%: no other is lower than 0%
 
 
@@ -106,18 +106,20 @@ def test_the_assignments_figures_have_columns_where_they_are_of_the_same(tmp_pat
         low=3.0, high=3.5, window=(7, 12),
     )  # fmt: skip
     groups = _groups(tmp_path)
-    columns = _columns(errors_table("errors", groups, [], _label, beside=[one]))
+    columns = _columns(
+        errors_table("errors", groups, [], _label, "Runs", [one], lambda group, one: group.recipe.depth == one.depth)
+    )
     assert columns["Assignment, test (%)"] == ["3.20 (3.00 to 3.50)", None]
     assert columns["Assignment, training (%)"] == ["0.60", None]
     assert "After the first drop: mean (range)" in columns
-    plain = _columns(errors_table("errors", groups, [], _label))
+    plain = _columns(errors_table("errors", groups, [], _label, "Runs"))
     assert not [title for title in plain if title.startswith(("Assignment", "After"))]
 
 
 def test_nothing_finished_is_no_table(tmp_path: Path) -> None:
     write_run(tmp_path, Run(small(8), 0), Truth(3.0, 1.0), stop_after=3)
     group = gather(read_tables(tmp_path), "it", small(8), (0,))
-    assert errors_table("errors", [group], [], _label) is None
+    assert errors_table("errors", [group], [], _label, "Runs") is None
 
 
 def test_an_interval_that_ends_at_an_error_of_zero_has_a_word(tmp_path: Path) -> None:

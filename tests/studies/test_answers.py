@@ -6,7 +6,6 @@ from pathlib import Path
 from reslab.analysis.comparisons import compare
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
-from reslab.exhibits.wording import interval_ends
 from reslab.recipe import Run
 from reslab.studies.answers import MOST_NAMED, _shared, by_base
 from reslab.studies.findings import EQUAL, Answer, Findings
@@ -68,7 +67,7 @@ def test_where_nothing_is_resolved_the_interval_is_around_all(tmp_path: Path) ->
     base, *others = groups = _groups(tmp_path, (20.0, 20.2, 20.4, 20.3), seeds=2, noise=0.5)
     (answer,) = _answers(groups, [(base, one) for one in others])
     assert answer.words == "no difference from rate 0 is resolved"
-    ends = [interval_ends(one.verdict.difference, one.verdict.level, one.first) or (0.0, 0.0) for one in answer.effects]
+    ends = [one.verdict.difference.ends(one.verdict.level, one.first) or (0.0, 0.0) for one in answer.effects]
     shown = [float(end.replace(MINUS, "-")) for end in answer.intervals.split(" to ")]
     assert shown == [round(min(low for low, _ in ends), 2), round(max(high for _, high in ends), 2)]
     (one,) = _answers(groups, [(base, others[0])])
@@ -112,7 +111,7 @@ def test_the_interval_agrees_with_the_corrected_verdict(tmp_path: Path) -> None:
     assert {one.verdict.resolved for one in answer.effects} == {True, False}
     assert any(one.verdict.difference.resolved and not one.verdict.resolved for one in answer.effects)
     for one in answer.effects:
-        low, high = interval_ends(one.verdict.difference, one.verdict.level, one.first) or (0.0, 0.0)
+        low, high = one.verdict.difference.ends(one.verdict.level, one.first) or (0.0, 0.0)
         assert (low > 0 or high < 0) == one.verdict.resolved
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reslab.errors import ResLabError
-from reslab.exhibits.recipes import ASPECTS
+from reslab.exhibits.recipes import aspects
 from reslab.presets import preset_recipe
 from reslab.recipe import stretch, vary
 from reslab.studies.plans import read_plan
@@ -70,13 +70,13 @@ width = 2
     assert {variant.recipe.mixup for variant in study.variants} == {0.0, 0.2}
     assert [variant.recipe.momentum for variant in study.variants[::2]] == [0.8, 0.9, 0.8]  # Adam has none
     assert study.variants[4].recipe.network_name == "wrn10-2"
-    described = {aspect: describe(study.variants[3].recipe) for aspect, describe in ASPECTS}
+    described = aspects(study.variants[3].recipe)
     assert described["Optimiser"] == "AdamW, betas 0.9 and 0.999, epsilon 1e-08"
     assert (
         described["Averaged weights"] == "exponential moving average, decay 0.99 per iteration; it is what is measured"
     )
-    assert "mixup with alpha 0.2" in (described["Augmentation"] or "")
-    assert "half a cosine" in (dict(ASPECTS)["Schedule"](study.variants[0].recipe) or "")
+    assert "mixup with alpha 0.2" in described["Augmentation"]
+    assert "half a cosine" in aspects(study.variants[0].recipe)["Schedule"]
 
 
 def test_a_field_that_no_variant_uses_is_named(tmp_path: Path) -> None:

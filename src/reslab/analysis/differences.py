@@ -51,6 +51,17 @@ class Difference:
         """Return half the interval of another level than 95%, None where the spread is unknown."""
         return None if self.error is None else _quantile(self.freedom, level) * self.error
 
+    def ends(self, level: float = 0.95, first: float | None = None) -> tuple[float, float] | None:
+        """Return the ends of the interval of this level, None where the spread is unknown.
+
+        `first` is the error (%) that it is a difference to: no interval reaches to errors below 0% or above 100%.
+        """
+        reach = self.reach(level)
+        if reach is None:
+            return None
+        low, high = self.value - reach, self.value + reach
+        return (low, high) if first is None else (max(low, -first), min(high, 100 - first))
+
 
 def difference(first: Summary, second: Summary, resolution: float = 0.0) -> Difference | None:
     """Compare two means by Welch's interval, each with the spread of its own seeds; None where one has no value.

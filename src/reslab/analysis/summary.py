@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from reslab.recipe import Recipe
+from reslab.recipe import Recipe, images_trained_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,17 @@ def schedule_epochs(recipe: Recipe, num_train: int | None) -> tuple[float, float
     iterations_an_epoch = math.ceil(num_train / recipe.batch_size)
     first, second, length = (place / iterations_an_epoch for place in places)
     return first, second, length
+
+
+def same_schedule(recipe: Recipe, other: Recipe, epochs_apart: float) -> bool:
+    """Return whether the places of two schedules lie less than so many epochs from each other.
+
+    Iterations on a data set whose name does not tell its size are no known epochs.
+    """
+    here, there = (schedule_epochs(one, images_trained_on(one)) for one in (recipe, other))
+    if here is None or there is None or recipe.drop_factor != other.drop_factor:
+        return False
+    return all(abs(first - second) < epochs_apart for first, second in zip(here, there, strict=True))
 
 
 def settled_window(recipe: Recipe, num_train: int | None) -> Window | None:

@@ -1,7 +1,7 @@
 """Texts of exhibits: TOML files have them by name, Python gives their values.  Titles, captions, recipes in words."""
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -52,26 +52,17 @@ def source_name(source: str) -> str:
     return text.tables["sources"].get(source, source)
 
 
+_USED = (
+    "counted dataset_name evenly listing network_name number numeral opened percent points seeds_behind signed "
+    "that_do whole"
+)
+"""The functions of `wording` that templates may call."""
+
+
 @cache
 def environment() -> ImmutableSandboxedEnvironment:
     """Return what compiles the templates, with the words for numbers and names that they may use."""
     made = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
-    words: tuple[Callable[..., object], ...] = (
-        wording.counted,
-        wording.dataset_name,
-        wording.listing,
-        wording.evenly,
-        wording.network_name,
-        wording.number,
-        wording.numeral,
-        wording.percent,
-        wording.points,
-        wording.opened,
-        wording.seeds_behind,
-        wording.signed,
-        wording.that_do,
-        wording.whole,
-    )
-    made.globals.update({word.__name__: word for word in words})
+    made.globals.update({name: getattr(wording, name) for name in _USED.split()})
     made.filters["names"] = lambda datasets: wording.listing(map(wording.dataset_name, datasets))
     return made

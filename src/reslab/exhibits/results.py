@@ -1,18 +1,19 @@
-"""Tables of results: last-epoch errors with their differences, comparisons with their verdicts, sizes of networks."""
+"""Tables of results: last-epoch errors with their differences, comparisons with their verdicts, published figures."""
 
 from collections.abc import Callable, Sequence
 
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, datasets_of
 from reslab.analysis.verdicts import MARGIN, Verdict
-from reslab.exhibits.blocks import Table, table_of
-from reslab.exhibits.captions import text, titled
-from reslab.exhibits.published_tables import Matches, citations, published_words, same_depth
+from reslab.exhibits.blocks import Column, Table, table_of
+from reslab.exhibits.captions import source_name, text, titled
 from reslab.exhibits.sizes import kind_words
 from reslab.exhibits.wording import (
     Label,
+    dataset_name,
     interval,
-    interval_ends,
+    listing,
+    network_name,
     of_asked,
     over_seeds,
     p_words,
@@ -20,6 +21,7 @@ from reslab.exhibits.wording import (
     signed,
     spread,
     whole,
+    with_n,
 )
 from reslab.published import Published
 
@@ -31,40 +33,36 @@ def errors_table(
     groups: Sequence[Group],
     compared: Sequence[Compared],
     label: Label,
-    *,
-    heading: str = "Runs",
+    heading: str,
     beside: Sequence[Published] = (),
-    matches: Matches = same_depth,
+    matches: Callable[[Group, Published], bool] = lambda *_: False,
 ) -> Table | None:
-    """Return the last-epoch errors of all groups, a row each; None without a finished run.
+    """Return the last-epoch errors of all groups, a row each under this heading; None without a finished run.
 
     Its row has the difference to the first group of its data set that it is compared with, with interval and verdict.
-    `beside` are published figures of the test error that these runs may be compared with.
+    `beside` are the assignment's figures, each for the row of the group that it `matches`.
     """
     shown = [group for group in groups if group.has_result or group.num_diverged]
     if not any(group.has_result for group in shown):
         return None
     first = {one.second.label: one for one in _one_each(compared)}
-    against = [first.get(group.label) for group in shown]
-    listed = [one for one in against if one is not None]
+    listed = [first[group.label] for group in shown if group.label in first]
     several_bases = any(one.first.label in first for one in listed)  # not all are compared with a base
     theirs = [next((one for one in beside if matches(group, one)), None) for group in shown]
-    windows = any(one is not None and one.window for one in theirs)
+    windows = any(one.window for one in theirs if one is not None)
     seeds = [of_asked(group) for group in shown]
     rows = []
-    for group, one, published, n in zip(shown, against, theirs, seeds, strict=True):
-        size, *verdict = _difference(one, listed).items()
+    for group, published, n in zip(shown, theirs, seeds, strict=True):
+        one = first.get(group.label)
         rows.append(
             {
                 heading: label(group),
                 "Test error (%)": spread(group.last_epoch("test_error")),
-                **dict([size]),
-                "Against": label(one.first) if one is not None and several_bases else None,
-                **dict(verdict),
+                **_difference(one, listed, label(one.first) if one is not None and several_bases else None),
                 "Training error (%)": spread(group.last_epoch("train_error")),
                 "n": n if len(set(seeds)) > 1 else None,
                 "After the first drop: mean (range)": _window(group) if windows else None,
-                "Assignment, test (%)": published_words(published),
+                "Assignment, test (%)": _published_words(published),
                 "Assignment, training (%)": points(published.train_error) if published else None,
             }
         )
@@ -77,22 +75,14 @@ def errors_table(
         bases=bases if len(bases) < 3 else [],
         tested=len(_tested(compared)),
     )
-    return table_of(key, words, rows, left=_LEFT, notes=citations(one for one in theirs if one is not None))
+    notes = dict.fromkeys(f"Assignment: {one.citation}; {one.protocol}." for one in theirs if one is not None)
+    return table_of(key, words, rows, left=_LEFT, notes=tuple(notes))
 
 
 def further(compared: Sequence[Compared]) -> list[Compared]:
     """Return the comparisons that `errors_table` has no room for."""
-    shown = _one_each(compared)
-    return [one for one in compared if not any(one is other for other in shown)]
-
-
-def _one_each(compared: Sequence[Compared]) -> list[Compared]:
-    """Return the first comparison of each group with another of its data set."""
-    found: dict[str, Compared] = {}
-    for one in compared:
-        if one.first.recipe.dataset == one.second.recipe.dataset:
-            found.setdefault(one.second.label, one)
-    return list(found.values())
+    shown = [id(one) for one in _one_each(compared)]
+    return [one for one in compared if id(one) not in shown]
 
 
 def comparison_table(key: str, compared: Sequence[Compared], name: Callable[[Compared], str]) -> Table | None:
@@ -100,6 +90,22 @@ def comparison_table(key: str, compared: Sequence[Compared], name: Callable[[Com
     listed = [one for one in compared if one.test is not None or one.first.num_diverged or one.second.num_diverged]
     rows = [{"Compared": name(one), **_difference(one, listed)} for one in listed]
     return table_of(key, titled("comparisons"), rows, left=_LEFT) if _tested(listed) else None
+
+
+def how_compared(compared: Sequence[Compared]) -> str:
+    """Return how differences were tested, in words that are the same for every study; nothing where none was."""
+    found = [verdict.difference for verdict in _tested(compared)]
+    if not found:
+        return ""
+    return text(
+        "compared.how",
+        all_paired=all(one.paired for one in found),
+        paired=any(one.paired for one in found),
+        shared=any(one.shared for one in found),
+        assumed=any(one.assumed for one in found),
+        margin=MARGIN,
+        cut=any(map(_cut, compared)),
+    )
 
 
 def size_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
@@ -116,26 +122,40 @@ def size_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
     return table_of(key, titled("sizes"), rows)
 
 
-def how_compared(compared: Sequence[Compared]) -> str:
-    """Return how differences were tested, in words that are the same for every study; nothing where none was."""
-    found = [verdict.difference for verdict in _tested(compared)]
-    if not found:
-        return ""
-    paired = "all" if all(one.paired for one in found) else "some" if any(one.paired for one in found) else "none"
-    shared, assumed = any(one.shared for one in found), any(one.assumed for one in found)
-    cut = any(_cut(one) for one in compared)
-    return text("compared.how", paired=paired, shared=shared, assumed=assumed, margin=MARGIN, cut=cut)
+def published_table(
+    key: str, groups: Sequence[Group], beside: Sequence[Published], measured: str = "last epoch"
+) -> Table | None:
+    """Return the last-epoch test errors of one data set's groups above the published ones; None where there are none.
+
+    A column is a network, a row a source with what it measured; `measured` is what these groups did.
+    """
+    if not beside:
+        return None
+    rows = [("This study", measured, *(with_n(group.last_epoch("test_error")) for group in groups))]
+    notes = []
+    for source in dict.fromkeys(one.source for one in beside):
+        own, name = [one for one in beside if one.source == source], source_name(source)
+        by_depth = {one.depth: one for one in own}
+        shortest, *others = sorted({one.protocol: None for one in own}, key=len)
+        rows.append((name, shortest, *(_published_words(by_depth.get(group.recipe.depth)) for group in groups)))
+        notes.append("; ".join([f"{name}: {listing({one.citation: None for one in own})}", *others]))
+    plain, dataset = all(group.recipe.family == "plain" for group in groups), dataset_name(groups[0].recipe.dataset)
+    words = titled("published", plain=plain, dataset=dataset, over=over_seeds(groups))
+    columns = [Column("Source", "left"), Column("What was measured", "left")]
+    columns += [Column(network_name(group.recipe)) for group in groups]
+    return Table(key, *words, tuple(columns), tuple(rows), (f"{'.  '.join(notes)}.",))
 
 
-def _cut(one: Compared) -> bool:
-    """Return whether an interval would reach beyond errors that there can be."""
-    if one.test is None or one.test.p is None:
-        return False
-    found, level = one.test.difference, one.test.level
-    return interval_ends(found, level, one.first.last_epoch("test_error").mean) != interval_ends(found, level)
+def _one_each(compared: Sequence[Compared]) -> list[Compared]:
+    """Return the first comparison of each group with another of its data set."""
+    found: dict[str, Compared] = {}
+    for one in compared:
+        if one.first.recipe.dataset == one.second.recipe.dataset:
+            found.setdefault(one.second.label, one)
+    return list(found.values())
 
 
-def _difference(one: Compared | None, listed: Sequence[Compared]) -> dict[str, str | None]:
+def _difference(one: Compared | None, listed: Sequence[Compared], against: str | None = None) -> dict[str, str | None]:
     """Return the cells of a comparison: those of its verdict only where any that is `listed` has one, or lost runs."""
     test = None if one is None else one.test
     found = None if test is None else test.difference
@@ -145,6 +165,7 @@ def _difference(one: Compared | None, listed: Sequence[Compared]) -> dict[str, s
     bounds = None if one is None else one.first.last_epoch("test_error").mean
     return {
         "Difference (points)": signed(found.value) if found else None,
+        "Against": against,
         "95% interval": _interval(test, bounds) if test and told else None,
         "Verdict": _verdict(one) if one and told else None,
         "Corrected p": p_words(test.adjusted) if test and told else None,
@@ -160,7 +181,7 @@ def _interval(verdict: Verdict, first: float | None) -> str | None:
 
 def _verdict(one: Compared) -> str | None:
     """Return a verdict in a few words, and which side had runs that diverged."""
-    return "; ".join([*([kind_words(one.test)] if one.test is not None else []), *filter(None, [_lost(one)])]) or None
+    return "; ".join(filter(None, [kind_words(one.test) if one.test is not None else None, _lost(one)])) or None
 
 
 def _lost(one: Compared) -> str:
@@ -176,6 +197,25 @@ def _tested(listed: Sequence[Compared]) -> list[Verdict]:
     return [one.test for one in listed if one.test is not None and one.test.p is not None]
 
 
+def _cut(one: Compared) -> bool:
+    """Return whether an interval would reach beyond errors that there can be."""
+    if one.test is None or one.test.p is None:
+        return False
+    found, level = one.test.difference, one.test.level
+    return found.ends(level, one.first.last_epoch("test_error").mean) != found.ends(level)
+
+
 def _window(group: Group) -> str | None:
     found = group.in_window("test_error")
     return f"{points(found.mean)} ({points(found.low)} to {points(found.high)})" if found and group.window else None
+
+
+def _published_words(one: Published | None) -> str | None:
+    """Return a published figure with its spread or range, two decimals throughout."""
+    if one is None:
+        return None
+    if one.standard_deviation is not None:
+        n = f" (n = {one.n})" if one.n else ""
+        return f"{one.error:.2f} ± {one.standard_deviation:.2f}{n}"
+    low, high = one.ends
+    return f"{one.error:.2f}" + ("" if low is None else f" ({low:.2f} to {high:.2f})")

@@ -15,28 +15,33 @@ def curvature_table(key: str, groups: Sequence[Group], label: Label) -> Table | 
     largest, limits, rates = (
         [figure_of(group, "curvature", name).mean for group in found] for name in ("largest", "stability_limit", "rate")
     )
-    columns = {
-        "Runs": [label(group) for group in found],
-        "Seeds measured": [str(figure_of(group, "curvature", "largest").n) for group in found],
-        "Largest eigenvalue": evenly(largest),
-        "Stability limit": evenly(limits),
-        "Last rate": settings(rates),
-    }
-    return table_of(key, titled("curvature"), in_rows(columns))
+    rows = in_rows(
+        {
+            "Runs": [label(group) for group in found],
+            "Seeds measured": [str(figure_of(group, "curvature", "largest").n) for group in found],
+            "Largest eigenvalue": evenly(largest),
+            "Stability limit": evenly(limits),
+            "Last rate": settings(rates),
+        }
+    )
+    return table_of(key, titled("curvature"), rows)
 
 
 def noise_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
     """Return the gradient noise scale beside the batch size; None where it was not measured."""
-    every = [[figure_of(group, "noise-scale", name) for name in ("noise_scale", "at_least")] for group in groups]
-    found = [(group, *pair) for group, pair in zip(groups, every, strict=True) if any(one.n for one in pair)]
-    columns = {
-        "Runs": [label(group) for group, *_ in found],
-        "Batch size": [str(group.recipe.batch_size) for group, *_ in found],
-        "Seeds measured": [str(max(scale.n, least.n)) for _, scale, least in found],
-        "Noise scale (images)": evenly([scale.mean for _, scale, _ in found]),
-        "At least (images)": evenly([least.mean for *_, least in found]),
-    }
-    return table_of(key, titled("noise"), in_rows(columns))
+    known = ("noise_scale", "at_least")
+    found = [group for group in groups if any(figure_of(group, "noise-scale", name).n for name in known)]
+    scales, bounds = ([figure_of(group, "noise-scale", name) for group in found] for name in known)
+    rows = in_rows(
+        {
+            "Runs": [label(group) for group in found],
+            "Batch size": [str(group.recipe.batch_size) for group in found],
+            "Seeds measured": [str(max(scale.n, bound.n)) for scale, bound in zip(scales, bounds, strict=True)],
+            "Noise scale (images)": evenly([scale.mean for scale in scales]),
+            "At least (images)": evenly([bound.mean for bound in bounds]),
+        }
+    )
+    return table_of(key, titled("noise"), rows)
 
 
 def gap_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:

@@ -51,21 +51,9 @@ def signed(value: float) -> str:
 
 
 def interval(found: Difference, level: float = 0.95, first: float | None = None) -> str | None:
-    """Return the interval of a difference, None where it is unknown (see `interval_ends`)."""
-    ends = interval_ends(found, level, first)
+    """Return the interval of a difference, None where it is unknown (see `Difference.ends`)."""
+    ends = found.ends(level, first)
     return None if ends is None else f"{signed(ends[0])} to {signed(ends[1])}"
-
-
-def interval_ends(found: Difference, level: float = 0.95, first: float | None = None) -> tuple[float, float] | None:
-    """Return the ends of the interval of a difference, None where it is unknown.
-
-    `first` is the error (%) that it is a difference to: no interval reaches to errors below 0% or above 100%.
-    """
-    reach = found.reach(level)
-    if reach is None:
-        return None
-    low, high = found.value - reach, found.value + reach
-    return (low, high) if first is None else (max(low, -first), min(high, 100 - first))
 
 
 def of_asked(group: Group) -> str:
@@ -101,8 +89,8 @@ def rate(images_per_second: float | None) -> str | None:
     """Return a throughput with three significant digits."""
     if images_per_second is None or images_per_second <= 0:
         return None
-    digits = max(0, 2 - math.floor(math.log10(images_per_second)))
-    return f"{round(images_per_second, 2 - math.floor(math.log10(images_per_second))):,.{digits}f}"
+    digits = 2 - math.floor(math.log10(images_per_second))
+    return f"{round(images_per_second, digits):,.{max(0, digits)}f}"
 
 
 def span(*ends: str | None) -> str:

@@ -9,7 +9,7 @@ from reslab.analysis.comparisons import compare as compared
 from reslab.analysis.groups import Group, gather, on_same_images
 from reslab.analysis.tidy import Tables
 from reslab.errors import ResLabError
-from reslab.exhibits.recipes import ASPECTS
+from reslab.exhibits.recipes import aspects
 from reslab.exhibits.sizes import NOT_RESOLVED, size
 from reslab.exhibits.wording import interval, number, seeds_named, signed, spread
 from reslab.naming import recipe_name
@@ -194,7 +194,8 @@ def _checked(first: Group, second: Group) -> tuple[Group, Group]:
 def _comparison(one: Compared) -> Comparison:
     assert one.test is not None
     first, second = one.first.recipe, one.second.recipe
-    described = [(aspect, describe(first) or "none", describe(second) or "none") for aspect, describe in ASPECTS]
+    here, there = aspects(first), aspects(second)
+    described = [(aspect, here[aspect] or "none", there[aspect] or "none") for aspect in here]
     return Comparison(one, tuple(row for row in described if row[1] != row[2]), remarks(one))
 
 

@@ -8,7 +8,7 @@ from reslab.analysis.comparisons import Compared, compare
 from reslab.analysis.differences import Difference, by_images_alone
 from reslab.analysis.groups import Group, gather
 from reslab.exhibits.sizes import NOT_RESOLVED, seeds_needed, size
-from reslab.exhibits.wording import counted, interval_ends, listing, points
+from reslab.exhibits.wording import counted, listing, points
 from reslab.naming import recipe_name
 from reslab.recipe import Recipe, field_names
 
@@ -149,7 +149,7 @@ def _cut(one: Compared) -> str | None:
     """Say why the interval lies lopsided."""
     assert one.test is not None
     found, first = one.test.difference, one.first.last_epoch("test_error").mean
-    whole, cut = interval_ends(found), interval_ends(found, first=first)
+    whole, cut = found.ends(), found.ends(first=first)
     if whole is None or cut is None or whole == cut:
         return None
     ends = [name for name, had, has in zip(("0%", "100%"), whole, cut, strict=True) if had != has]

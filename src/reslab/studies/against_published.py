@@ -16,8 +16,8 @@ from reslab.analysis.comparisons import compare_with_published
 from reslab.analysis.groups import Group, by_dataset
 from reslab.analysis.verdicts import MARGIN, Verdict
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose, table_of
-from reslab.exhibits.published_tables import published_table
 from reslab.exhibits.recipes import differences
+from reslab.exhibits.results import published_table
 from reslab.exhibits.sizes import verdict_words
 from reslab.exhibits.wording import (
     Label,

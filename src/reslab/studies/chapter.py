@@ -82,9 +82,9 @@ def _results(found: Findings, chapter: Chapter) -> Blocks:
         found.groups,
         found.compared,
         found.full,
-        heading=varied(chapter),
-        beside=published.figures(found.done),
-        matches=published.matches,
+        varied(chapter),
+        published.figures(found.done),
+        published.matches,
     )
     rest = further(found.compared)
     pairs = comparison_table("comparisons", rest, lambda one: compared_name(one, found.groups, chapter.label))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group
 from reslab.analysis.verdicts import Verdict
-from reslab.exhibits.wording import Label, interval_ends, points, signed, span
+from reslab.exhibits.wording import Label, points, signed, span
 from reslab.studies.sentences import placed
 from reslab.studies.study import Study
 from reslab.studies.words import Words
@@ -93,7 +93,7 @@ def amount(effects: Sequence[Effect]) -> str:
 
 def _interval(effects: Sequence[Effect]) -> str:
     """Return the interval around all effects; without signs where resolved, for the words say which is better."""
-    found = [interval_ends(one.verdict.difference, one.verdict.level, one.first) for one in effects]
+    found = [one.verdict.difference.ends(one.verdict.level, one.first) for one in effects]
     ends = [end for one in found if one is not None for end in one]
     if not ends or None in found:
         return ""

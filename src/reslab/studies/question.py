@@ -9,7 +9,6 @@ from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Block
 from reslab.exhibits.curves import EPOCHS, Along
 from reslab.exhibits.factor_figures import Axis
-from reslab.exhibits.published_tables import Matches, nothing
 from reslab.exhibits.wording import Label, Reading, number
 from reslab.published import Published
 from reslab.studies.answers import by_base
@@ -44,7 +43,7 @@ class Beside:
     """Those that these runs may be compared with."""
     place: Callable[[Published], str] = lambda one: str(one.depth)
     """Where one stands along the axis."""
-    matches: Matches = nothing
+    matches: Callable[[Group, Published], bool] = lambda *_: False
     """Says which stands in a group's row; those of other sources than the assignment do not."""
 
 
