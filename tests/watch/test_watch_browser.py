@@ -118,6 +118,7 @@ def test_a_run_fails_and_its_text_is_there(page: Any, root: Path) -> None:
     run = Run(SHALLOW, 1)
     page.goto(f"?view=run&id={run.id}")
     page.locator("h1", has_text="ResNet-8").wait_for()
+    assert page.locator("h1 .name").all_inner_texts() == ["ResNet-8"]  # kept whole on a narrow screen
     failure = {
         "kind": "out-of-memory",
         "message": "the card has 1 GiB left",

@@ -8,6 +8,7 @@ from reslab.exhibits.blocks import Block, Figure
 from reslab.exhibits.curves import Curves, error_figure, paper_figure
 from reslab.exhibits.wording import seeds_named
 from reslab.recipe import Run, differing_fields, to_mapping
+from reslab.session.answers import answer
 from reslab.session.comparison import compare_in
 from reslab.studies.catalogue import chapter_of
 from reslab.studies.chapter import find, write
@@ -231,16 +232,23 @@ def _curve(laboratory: Laboratory, shown: Sequence[Run]) -> Figure | None:
     return paper_figure("curve", curves) if len(shown) == 1 else error_figure("curves", curves, "test")
 
 
-def _diagnostics(one: Watched) -> Values | None:
-    """Return the figures of what was measured that are single numbers, by diagnostic."""
-    found = one.record("diagnostics.json").get("diagnostics")
-    if not isinstance(found, dict):
-        return None
-    return {
-        name: {key: value for key, value in entry.items() if isinstance(value, int | float | str)}
-        for name, entry in found.items()
+def _diagnostics(one: Watched) -> list[Values]:
+    """Return what each diagnostic found and how long it took (s)."""
+    measured = one.record("diagnostics.json").get("diagnostics")
+    if not isinstance(measured, dict):
+        return []
+    return [
+        {"name": name, "found": _found(name, entry), "seconds": entry.get("seconds")}
+        for name, entry in measured.items()
         if isinstance(entry, dict)
-    }
+    ]
+
+
+def _found(name: str, entry: Values) -> str:
+    try:
+        return answer(name, entry)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError):  # measured by another version
+        return ", ".join(f"{key} {value}" for key, value in entry.items() if isinstance(value, int | float | str))
 
 
 def _lines(one: Watched) -> Values:

@@ -32,6 +32,9 @@ export const sentence = (text) => (text || "").replace(/^[a-z](?=[a-z]* )/, (let
 export const worded = (text) => (text || "").split(/(`[^`]+`|(?<!\S)--[a-z][\w-]*)/).map((part, at) =>
   at % 2 ? (part.startsWith("`") ? el("code", {}, part.slice(1, -1)) : el("span", { class: "name" }, part)) : part);
 
+// A name with words like CIFAR-10 kept whole: a line would be broken at their hyphen.
+export const unbroken = (name) => name.split(/([A-Za-z]+(?:-\d+)+)/).map((part, at) => (at % 2 ? el("span", { class: "name" }, part) : part));
+
 // --- Charts ------------------------------------------------------------------------------------------------------
 
 const coarse = matchMedia("(pointer: coarse)").matches;

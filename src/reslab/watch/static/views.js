@@ -1,6 +1,6 @@
 // The views: each takes what the server tells and the parameters of the address, and returns elements.
 
-import { address, drawCharts, el, exhibit, figure, link, sentence, table, worded } from "./exhibits.js";
+import { address, drawCharts, el, exhibit, figure, link, sentence, table, unbroken, worded } from "./exhibits.js";
 
 export { drawCharts };
 
@@ -81,7 +81,7 @@ const planStudy = (study, parameters) => {
   const seeds = [...new Set(shown.flatMap((variant) => variant.seeds.map((seed) => seed.seed)))].sort((one, other) => one - other);
   const head = [el("th", { scope: "col", class: "left" }, "Variant"), seeds.map((seed) => el("th", { scope: "col", class: "left" }, `Seed ${seed}`))];
   const rows = shown.map((variant) => el("tr", { "data-key": variant.label },
-    el("th", { scope: "row", class: "left long" }, variant.label),
+    el("th", { scope: "row", class: "left long" }, unbroken(variant.label)),
     seeds.map((number) => {
       const seed = variant.seeds.find((one) => one.seed === number);
       return seed ? seedCell(seed, variant.label) : el("td", {}, "–");
@@ -117,7 +117,7 @@ export const study = (found) => {
     el("h1", {}, found.title),
     el("p", { class: "tally" }, bar(found.runs), ` ${tally(found.runs)}${left(found.seconds_left, trains(found.runs))}`),
     open.length ? el("ul", { class: "chips", "aria-label": "Runs that have begun and not ended" }, open.map((run) =>
-      el("li", { "data-key": run.run }, link({ view: "run", id: run.run }, [state(run.status), ` ${run.label}, seed ${run.seed}`,
+      el("li", { "data-key": run.run }, link({ view: "run", id: run.run }, [state(run.status), " ", unbroken(`${run.label}, seed ${run.seed}`),
         run.epoch ? `: ${points(run.test_error)}% at epoch ${run.epoch}` : ""])))) : null,
     curves.length
       ? el("section", { "aria-label": "Curves", class: "curves" }, curves.map((block) => exhibit(block, found.datasets)))
@@ -150,9 +150,8 @@ const linesOf = (lines) => {
 
 export const run = (found) => {
   const machine = (found.provenance?.attempts || []).at(-1) || {};
-  const diagnostics = Object.entries(found.diagnostics || {});
   return [
-    el("h1", {}, found.name),
+    el("h1", {}, unbroken(found.name)),
     el("p", { class: "tally" }, state(found.status), found.epoch ? ` epoch ${found.epoch}${found.epochs ? ` of ${whole(found.epochs)}` : ""}, test error ${points(found.test_error)}%, training error ${points(found.train_error)}%` : "", left(found.seconds_left)),
     el("p", { class: "tally" }, el("code", {}, found.run), (found.studies || []).map((one) => [" · ", link({ view: "study", name: one.name }, one.title)])),
     found.problem ? el("p", { class: "note" }, worded(sentence(found.problem))) : null,
@@ -161,7 +160,7 @@ export const run = (found) => {
     found.lines?.epoch.length ? linesOf(found.lines) : null,
     found.against ? el("section", { "data-key": "differs" },
       el("h2", {}, "What differs"),
-      el("p", {}, "From ", link({ view: "run", id: found.against.run }, found.against.name), " (", link({ view: "compare", a: found.against.run, b: found.run }, "compare the two"), "):"),
+      el("p", {}, "From ", link({ view: "run", id: found.against.run }, unbroken(found.against.name)), " (", link({ view: "compare", a: found.against.run, b: found.run }, "compare the two"), "):"),
       found.differs.length
         ? table(["Setting", "Here", "There"].map((name) => el("th", { scope: "col", class: "left" }, name)),
           found.differs.map((row) => el("tr", {}, el("th", { scope: "row", class: "left" }, row.field), el("td", { class: "left" }, String(row.here)), el("td", { class: "left" }, String(row.there)))), { label: "What differs" })
@@ -171,15 +170,17 @@ export const run = (found) => {
         ["Most memory", found.memory ? size(found.memory) : null], ["Device", machine.device_name ? `${machine.device}, ${machine.device_name}` : machine.device],
         ["Threads", machine.threads], ["Platform", machine.platform], ["torch", machine.torch], ["ResLab", machine.reslab], ["Commit", machine.commit],
         ["Attempts", (found.provenance?.attempts || []).length || null], ["Started", machine.started]], "Machine")) : null,
-    diagnostics.length ? el("section", { "data-key": "diagnostics" }, el("h2", {}, "Diagnostics"),
-      facts(diagnostics.flatMap(([name, entry]) => Object.entries(entry).map(([key, value]) => [`${name}: ${key.replaceAll("_", " ")}`, typeof value === "number" ? Number(value.toPrecision(5)) : value])), "Diagnostic")) : null,
+    found.diagnostics?.length ? el("section", { "data-key": "diagnostics" }, el("h2", {}, "Diagnostics"),
+      table(["Diagnostic", "Found", "Took"].map((name) => el("th", { scope: "col", class: "left" }, name)),
+        found.diagnostics.map((one) => el("tr", { "data-key": one.name }, el("th", { scope: "row", class: "left" }, one.name),
+          el("td", { class: "left long" }, one.found), el("td", { class: "left" }, duration(one.seconds)))), { label: "Diagnostics" })) : null,
     found.recipe ? el("details", { "data-key": "recipe" }, el("summary", {}, "The recipe"), facts(Object.entries(found.recipe).map(([key, value]) => [key, String(value)]), "Setting")) : null,
   ];
 };
 
 // --- Compare -----------------------------------------------------------------------------------------------------
 
-const compared = (side) => (side.is_run ? link({ view: "run", id: side.id }, side.name) : `${side.name} (${side.seeds})`);
+const compared = (side) => (side.is_run ? link({ view: "run", id: side.id }, unbroken(side.name)) : unbroken(`${side.name} (${side.seeds})`));
 
 export const compare = (found, parameters, go, names) => {
   const list = el("datalist", { id: "runs" }, Object.entries(names).map(([id, name]) => el("option", { value: id }, name)));
@@ -238,7 +239,7 @@ export const scores = (found, parameters, go) => {
   const cells = { test_error: points, train_error: points, seconds: duration, images_per_second: whole, epochs: whole };
   const rows = shown.map((row) => el("tr", { "data-key": row.run }, COLUMNS.map(([name, , side], at) => at
     ? el("td", { class: side }, name === "test_error" && row.status !== "finished" ? state(row.status) : (cells[name] || String)(row[name]))
-    : el("th", { scope: "row", class: "left long" }, link({ view: "run", id: row.run }, row.name)))));
+    : el("th", { scope: "row", class: "left long" }, link({ view: "run", id: row.run }, unbroken(row.name))))));
   const datasets = [...new Set(found.rows.map((row) => row.dataset))].sort();
   return [
     el("h1", {}, "Scoreboard"),
