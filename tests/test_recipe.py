@@ -16,10 +16,12 @@ from reslab.recipe import (
     Recipe,
     Run,
     Scalar,
+    at_rate,
     canonical_json,
     check_plays_a_part,
     differing_fields,
     field_names,
+    lengthened,
     random_stream,
     stretch,
     to_mapping,
@@ -479,3 +481,22 @@ def test_random_streams_do_not_collide() -> None:
 
 def test_random_streams_are_fixed_for_ever() -> None:
     assert random_stream(0, "initialisation") == random_stream(0, "initialisation", 0) == 13255386935999947131
+
+
+def test_a_schedule_so_many_times_as_long_stays_in_its_unit() -> None:
+    epochs, iterations = preset_recipe("assignment"), preset_recipe("paper")
+    assert lengthened(epochs, 0.5) == stretch(epochs, 82)
+    half = lengthened(iterations, 0.5)
+    assert (half.schedule_unit, half.length, half.first_drop, half.second_drop) == (
+        "iterations",
+        32_000,
+        16_000,
+        24_000,
+    )
+    assert lengthened(iterations, 1) is iterations
+
+
+def test_a_rate_times_a_factor_has_no_binary_digits_and_takes_muons_along() -> None:
+    assert at_rate(preset_recipe("assignment"), 0.2).learning_rate == 0.02
+    fast = preset_recipe("fast")
+    assert (fast.optimiser, at_rate(fast, 2).muon_rate) == ("muon", 2 * fast.muon_rate)

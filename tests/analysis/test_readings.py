@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reslab.analysis.groups import Group, gather
-from reslab.analysis.readings import readings
+from reslab.analysis.readings import differs, readings, speeds
 from reslab.analysis.tidy import read_tables
 from reslab.recipe import Run
 from synthetic import Truth, small, write_run
@@ -39,3 +39,17 @@ def test_last_best_and_optimism(tmp_path: Path) -> None:
 def test_the_hold_out_chooses_its_own_epoch(tmp_path: Path) -> None:
     found = readings(_group(tmp_path, holdout=True))
     assert (found.chosen.low, found.chosen.high) == (3.0, 9.0)  # epoch 12 of seed 0, epoch 11 of seed 1
+
+
+def test_speeds_are_means_by_batch_and_what_runs_were_made_with_may_differ(tmp_path: Path) -> None:
+    recipes = [small(8), small(8, batch_size=64)]
+    for recipe, speed in zip(recipes, (100, 200), strict=True):
+        for seed in (0, 1):
+            result = write_run(tmp_path, Run(recipe, seed), Truth(3.0, 1.0)) / "result.json"
+            result.write_text(json.dumps({**json.loads(result.read_text()), "images_per_second": speed * (1 + seed)}))
+    groups = [gather(read_tables(tmp_path), recipe.id, recipe, (0, 1)) for recipe in recipes]
+    assert speeds(groups) == {32: 150, 64: 300}
+    assert not differs(groups, "torch")
+    other = tmp_path / groups[1].runs["run_id"][0] / "provenance.json"
+    other.write_text(other.read_text().replace('"torch": "', '"torch": "9'))
+    assert differs([gather(read_tables(tmp_path), recipe.id, recipe, (0, 1)) for recipe in recipes], "torch")

@@ -1,10 +1,13 @@
 """Which published figures apply to which groups: those of their network, images and length of training (pure)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
+from reslab.analysis.comparisons import compare_with_published
 from reslab.analysis.groups import Group, datasets_of
 from reslab.analysis.summary import schedule_epochs
+from reslab.analysis.verdicts import Verdict
 from reslab.presets import Preset, preset_of
 from reslab.published import Published, published
 
@@ -67,6 +70,40 @@ def papers_figure(group: Group) -> Published | None:
 def comparable_figures(groups: Sequence[Group]) -> list[Published]:
     """Return the published figures of the networks of those groups that they apply to."""
     return list(dict.fromkeys(one for group in comparable(groups) for one in figures_of(group)))
+
+
+def published_beside(groups: Sequence[Group]) -> list[Published]:
+    """Return the published figures that groups may be compared with, or that the preset which they are aims at."""
+    shorter = [one for group in groups if shorter_preset(group) for one in figures_of(group)]
+    return list(dict.fromkeys([*comparable_figures(groups), *shorter]))
+
+
+def paper_verdicts(groups: Sequence[Group]) -> list[tuple[Group, Published, Verdict]]:
+    """Return how groups stand to the paper's figures, corrected for how many there are.
+
+    How many seeds would do is left out: of the paper's runs there will be no more.
+    """
+    pairs = [(group, one) for group in groups if (one := papers_figure(group)) is not None]
+    judged = zip(pairs, compare_with_published(pairs), strict=True)
+    return [(*pair, replace(verdict, seeds=None)) for pair, verdict in judged if verdict is not None]
+
+
+def is_beside_one_run(group: Group) -> bool:
+    """Return whether several runs stand beside a single one of the paper's."""
+    one = papers_figure(group)
+    return group.num_finished > 1 and one is not None and one.standard_deviation is None
+
+
+def in_range(mean: float, one: Published) -> Literal["inside", "above", "below"]:
+    """Return where a mean lies of a published range."""
+    return "above" if mean > (one.high or 0) else "below" if mean < (one.low or 0) else "inside"
+
+
+def later_windows(group: Group) -> list[tuple[int, int]]:
+    """Return the epochs of the assignment's figures of a group's network that go on where the group's own end."""
+    end = group.window.last if group.window else 0
+    windows = [one.window for one in figures_of(group, "assignment") if one.window is not None]
+    return [(first, last) for first, last in windows if end < last]
 
 
 def figures_varying(groups: Sequence[Group], varying: str) -> list[Published]:

@@ -3,6 +3,7 @@
 import math
 import statistics
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
@@ -13,6 +14,10 @@ from reslab.analysis.differences import sampling_reach
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import Summary, mean_curve, summarise
 from reslab.analysis.thinning import thinned
+from reslab.recipe import Recipe, vary
+
+APART = 1.5
+"""Times that rates must differ for their effective rates to be compared."""
 
 Label = Callable[[Group], str]
 
@@ -152,3 +157,60 @@ def rise(group: Group) -> float | None:
     middle = next((loss for distance, loss in rows if distance < 1e-9), None)
     around = [loss for distance, loss in rows if 0.35 <= distance <= 0.65 and loss is not None]
     return statistics.median(around) - middle if middle is not None and around else None
+
+
+def rates_apart(groups: Sequence[Group]) -> tuple[float, float] | None:
+    """Return how many times the last rates of groups differ, and the effective ones; None where rates hardly do."""
+    ends = [
+        (group.curve("rate")["mean"][-1], curve["mean"][-1])
+        for group in groups
+        if (curve := effective_rates(group)).height
+    ]
+    if not ends:
+        return None
+    rates, effective = zip(*ends, strict=True)
+    times = max(rates) / min(rates)
+    return (times, max(effective) / min(effective)) if times > APART else None
+
+
+def share_of_limit(group: Group) -> float | None:
+    """Return the largest eigenvalue at the end as a share of the stability limit; None where not measured."""
+    largest, limit = (figure_of(group, "curvature", quantity).mean for quantity in ("largest", "stability_limit"))
+    return largest / limit if largest is not None and limit else None
+
+
+def shares_along(group: Group) -> dict[int, float]:
+    """Return that share by epoch, of the limit of the rate then in force; nothing where one epoch alone has it."""
+    course = along(group, "curvature", ("largest", "stability_limit"))
+    return {
+        epoch: values["largest"] / values["stability_limit"]
+        for epoch, values in course.items()
+        if len(course) > 1 and values.get("largest") is not None and values.get("stability_limit")
+    }
+
+
+def flatter(groups: Sequence[Group]) -> bool:
+    """Return whether three rates or more of each recipe end the less curved, the higher the rate."""
+    lines: dict[Recipe, dict[float, float]] = {}
+    for group in groups:
+        largest, recipe = figure_of(group, "curvature", "largest").mean, group.recipe
+        if largest is not None:
+            lines.setdefault(vary(recipe, learning_rate=1.0), {})[recipe.learning_rate] = largest
+    ordered = [[line[rate] for rate in sorted(line)] for line in lines.values()]
+    return all(len(line) > 2 and all(low > high for low, high in pairwise(line)) for line in ordered)
+
+
+def above_batch(group: Group) -> bool:
+    """Return whether the gradient noise scale at the end, or what it is at least, is above the batch size."""
+    scale, least = (figure_of(group, "noise-scale", name).mean for name in ("noise_scale", "at_least"))
+    return (least or 0.0 if scale is None else scale) > group.recipe.batch_size
+
+
+def telling_surfaces(groups: Sequence[Group], most: int) -> list[Group]:
+    """Return the groups whose surfaces say most: of each data set the deepest of each family; all up to `most`."""
+    have = [group for group in groups if group.diagnoses.points.height]
+    deepest: dict[tuple[str, str], Group] = {}
+    for group in sorted(have, key=lambda group: group.recipe.depth):
+        deepest[group.recipe.dataset, group.recipe.family] = group
+    chosen = [group for group in have if any(group is one for one in deepest.values())]
+    return have if len(have) <= most or len(chosen) < 2 else chosen

@@ -1,5 +1,7 @@
-"""Three readings of every run: its last epoch, the best on the hold-out, the best on the test set (pure)."""
+"""Readings of runs: last epoch, best on the hold-out, best on the test set; and how fast they were (pure)."""
 
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -35,6 +37,20 @@ def readings(group: Group) -> Readings:
         optimism=summarise((rows["last"] - rows["best"]).to_list()),
         best_epoch=sum(epochs) / len(epochs) if epochs else None,
     )
+
+
+def speeds(groups: Sequence[Group]) -> dict[int, float]:
+    """Return the mean of training images a second by batch size, from the smallest on, over all runs that know it."""
+    found: dict[int, list[float]] = {}
+    for group in groups:
+        known = group.runs["images_per_second"].drop_nulls().to_list()
+        found.setdefault(group.recipe.batch_size, []).extend(known)
+    return {size: statistics.fmean(values) for size, values in sorted(found.items()) if values}
+
+
+def differs(groups: Sequence[Group], column: str) -> bool:
+    """Return whether the finished runs of some groups have different values of a column."""
+    return len({value for group in groups for value in group.finished[column].drop_nulls().to_list()}) > 1
 
 
 def _by_run(epochs: pl.DataFrame) -> pl.DataFrame:

@@ -50,6 +50,25 @@ def stretch(recipe: Recipe, epochs: float) -> Recipe:
     )
 
 
+def lengthened(recipe: Recipe, factor: float) -> Recipe:
+    """Return the recipe with its schedule so many times as long, in its own unit."""
+    if factor == 1:
+        return recipe
+    if recipe.schedule_unit == "epochs":
+        return stretch(recipe, recipe.length * factor)
+    places = ("length", "first_drop", "second_drop", "third_drop")
+    return vary(recipe, **{name: round(getattr(recipe, name) * factor) for name in places})
+
+
+def at_rate(recipe: Recipe, factor: float) -> Recipe:
+    """Return a recipe with its learning rate times a factor; Muon's, which goes along with it, likewise.
+
+    Rates are without the last digits of binary fractions: 0.1 times 0.2 is 0.02.
+    """
+    rates = ("learning_rate", "muon_rate") if recipe.optimiser == "muon" else ("learning_rate",)
+    return vary(recipe, **{name: float(f"{getattr(recipe, name) * factor:.12g}") for name in rates})
+
+
 def images_trained_on(recipe: Recipe) -> int | None:
     """Return how many images a recipe trains on; None where the name of its data set does not tell."""
     size = known(recipe.dataset).size

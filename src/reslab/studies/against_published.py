@@ -1,21 +1,21 @@
 """How runs compare with the paper's and the assignment's figures, and in what their protocols differ."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from reslab.analysis.comparable import (
     comparable,
-    comparable_figures,
     figures_of,
+    in_range,
+    is_beside_one_run,
+    later_windows,
     obstacle,
-    papers_figure,
+    paper_verdicts,
     schedule_share,
     shorter_preset,
 )
-from reslab.analysis.comparisons import compare_with_published
 from reslab.analysis.groups import Group, by_dataset
 from reslab.analysis.verdicts import MARGIN, Verdict
-from reslab.exhibits.blocks import Block, Bullets, Heading, Prose, table_of
+from reslab.exhibits.blocks import Bullets, Heading, Prose, Table, table_of
 from reslab.exhibits.recipes import differences
 from reslab.exhibits.results import published_table
 from reslab.exhibits.sizes import verdict_words
@@ -36,20 +36,20 @@ from reslab.presets import PRESETS, preset_of, preset_recipe
 from reslab.published import Published
 from reslab.published import in_words as figure_in_words
 from reslab.studies.findings import Answer, Effect, Findings, amount
-from reslab.studies.question import Beside
+from reslab.studies.question import Beside, Blocks
 from reslab.studies.sentences import epochs_words
 from reslab.studies.words import Words
 
 
-def against_published(found: Findings, *, told: bool = False) -> list[Block]:
+def against_published(found: Findings, *, told: bool = False) -> Blocks:
     """Return how groups stand to published figures, under its heading; nothing where there are none.
 
     Those are groups that are trained as the published networks are, and shorter presets as they stand.  `told` says
     that the differences from the paper have been told.
     """
     words, alike = found.words, comparable(found.done)
-    presets = [(group, preset) for group in found.done if (preset := shorter_preset(group))]
-    shorter, names = [group for group, _ in presets], listing(dict.fromkeys(preset.name for _, preset in presets))
+    presets = [(group, preset.name) for group in found.done if (preset := shorter_preset(group))]
+    shorter, names = [group for group, _ in presets], listing(dict.fromkeys(name for _, name in presets))
     measured = words("paper.measured", names=names, epochs=epochs_words(*shorter)) if shorter else ""
     tables = [*_tables(alike, words("paper.last")), *_tables(shorter, measured)]
     if not tables:
@@ -60,19 +60,16 @@ def against_published(found: Findings, *, told: bool = False) -> list[Block]:
         for group in (*alike, *shorter)
         if (text := "; ".join([*([] if told else _beside(group, judged, words)), *_in_range(group, words)]))
     ]
-    notes = []
-    if shorter:
-        share = span(*(percent(schedule_share(group) or 0) for group in shorter))
-        notes.append(words("paper.another", names=names, epochs=epochs_words(*shorter), share=share))
-    if any(map(_beside_one_run, (*alike, *shorter))):
-        notes.append(words("paper.one-run"))
-    notes += dict.fromkeys(text for group in alike for text in _longer(group, words))
+    share = span(*(percent(schedule_share(group) or 0) for group in shorter))
+    another = words("paper.another", names=names, epochs=epochs_words(*shorter), share=share) if shorter else ""
+    one_run = words("paper.one-run") if any(map(is_beside_one_run, (*alike, *shorter))) else ""
+    resolved = any(verdict.resolved for *_, verdict in judged)
     return [
         Heading(words("headings.published")),
-        *([Bullets(tuple(items))] if items else []),
-        *map(Prose, notes),
+        Bullets(tuple(items)),
+        *map(Prose, [another, one_run, *dict.fromkeys(text for group in alike for text in _longer(group, words))]),
         *tables,
-        *(_protocol(alike, any(verdict.resolved for *_, verdict in judged), words) if alike else []),
+        *(_protocol(alike, words, resolved=resolved) if alike else []),
     ]
 
 
@@ -96,23 +93,7 @@ def paper_answers(done: Sequence[Group], words: Words) -> list[Answer]:
     return found
 
 
-def paper_verdicts(groups: Sequence[Group]) -> list[tuple[Group, Published, Verdict]]:
-    """Return how groups stand to the paper's figures, corrected for how many there are.
-
-    How many seeds would do is left out: of the paper's runs there will be no more.
-    """
-    pairs = [(group, one) for group in groups if (one := papers_figure(group)) is not None]
-    judged = zip(pairs, compare_with_published(pairs), strict=True)
-    return [(*pair, replace(verdict, seeds=None)) for pair, verdict in judged if verdict is not None]
-
-
-def published_beside(groups: Sequence[Group]) -> list[Published]:
-    """Return the published figures that groups may be compared with, or that the preset which they are aims at."""
-    shorter = [one for group in groups if shorter_preset(group) for one in figures_of(group)]
-    return list(dict.fromkeys([*comparable_figures(groups), *shorter]))
-
-
-def beside_ranges(found: Findings, theirs: Beside, label: Label) -> list[Block]:
+def beside_ranges(found: Findings, theirs: Beside, label: Label) -> Blocks:
     """Return inside, above or below which published ranges the means over the same epochs lie; nothing without any."""
     places: dict[str, list[str]] = {}
     known = theirs.figures(found.done)
@@ -120,7 +101,7 @@ def beside_ranges(found: Findings, theirs: Beside, label: Label) -> list[Block]:
         figures = group.in_window("test_error")
         for one in known:
             if figures is not None and one.low is not None and theirs.matches(group, one):
-                places.setdefault(_place(figures.mean, one), []).append(label(group))
+                places.setdefault(in_range(figures.mean, one), []).append(label(group))
     if not places:
         return []
     listed = "; ".join(f"{place} it with {listing(own)}" for place, own in places.items())
@@ -129,7 +110,7 @@ def beside_ranges(found: Findings, theirs: Beside, label: Label) -> list[Block]:
     return [Prose(found.words("in-range", epochs=windows, listed=listed))]
 
 
-def not_compared(groups: Sequence[Group], words: Words) -> list[Block]:
+def not_compared(groups: Sequence[Group], words: Words) -> Blocks:
     """Return why these groups are compared with nothing published, where none of them is."""
     if comparable(groups):
         return []
@@ -175,11 +156,11 @@ def _in_range(group: Group, words: Words) -> list[str]:
             first=window.first,
             last=number(window.last),
             mean=points(figures.mean),
-            where=_place(figures.mean, one),
+            where=in_range(figures.mean, one),
             low=points(one.low),
             high=points(one.high),
             theirs=points(one.error),
-            last_where=_place(last, one),
+            last_where=in_range(last, one),
         )
         for one in figures_of(group, "assignment")
         if one.low is not None
@@ -189,21 +170,10 @@ def _in_range(group: Group, words: Words) -> list[str]:
 def _longer(group: Group, words: Words) -> list[str]:
     """Return that the assignment's epochs go on where a group's end."""
     end = group.window.last if group.window else 0
-    windows = [one.window for one in figures_of(group, "assignment") if one.window is not None]
-    return [words("paper.longer", first=first, last=last, end=number(end)) for first, last in windows if end < last]
+    return [words("paper.longer", first=first, last=last, end=number(end)) for first, last in later_windows(group)]
 
 
-def _beside_one_run(group: Group) -> bool:
-    one = papers_figure(group)
-    return group.num_finished > 1 and one is not None and one.standard_deviation is None
-
-
-def _place(mean: float, one: Published) -> str:
-    """Return where a mean lies of a published range: inside, above or below it."""
-    return "above" if mean > (one.high or 0) else "below" if mean < (one.low or 0) else "inside"
-
-
-def _tables(groups: Sequence[Group], measured: str) -> list[Block]:
+def _tables(groups: Sequence[Group], measured: str) -> list[Table]:
     """Return a table for each data set and family that has published figures; `measured` says what groups did."""
     tables = []
     for dataset, there in by_dataset(groups):
@@ -215,7 +185,7 @@ def _tables(groups: Sequence[Group], measured: str) -> list[Block]:
     return [table for table in tables if table is not None]
 
 
-def _protocol(groups: Sequence[Group], resolved: bool, words: Words) -> list[Block]:
+def _protocol(groups: Sequence[Group], words: Words, *, resolved: bool) -> Blocks:
     """Return how the recipes differ from the paper's, which is as much of a why as such a study can give.
 
     `resolved` says whether any difference of the errors is.
@@ -240,5 +210,4 @@ def _protocol(groups: Sequence[Group], resolved: bool, words: Words) -> list[Blo
     ]
     titled = words("protocol.title"), words("protocol.caption", source=PRESETS["paper"].source)
     table = table_of("protocol", titled, rows, left=rows[0])
-    text = Prose(words("paper.differs", resolved=resolved, aspects=len(aspects)))
-    return [text, *([table] if table is not None else [])]
+    return [Prose(words("paper.differs", resolved=resolved, aspects=len(aspects))), table]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import cast
 
+from reslab.analysis.classes import HUNDRED, TEN
 from reslab.analysis.groups import by_dataset
 from reslab.errors import ResLabError
 from reslab.exhibits.wording import Label, dataset_name, network_name
@@ -14,7 +15,6 @@ from reslab.studies.findings import Groups, Pairs
 from reslab.studies.study import PRESET, SEEDS, Options, Study, Variant
 from reslab.studies.words import words_of
 
-TEN, HUNDRED = "cifar10", "cifar100"
 BOTH = (TEN, HUNDRED)
 """The data sets of the assignment."""
 
@@ -81,25 +81,6 @@ def bases(options: Options, depths: Sequence[int]) -> list[Recipe]:
         for dataset in options.datasets or BOTH
         for depth in options.depths or depths
     ]
-
-
-def lengthened(recipe: Recipe, factor: float) -> Recipe:
-    """Return the recipe with its schedule so many times as long, in its own unit."""
-    if factor == 1:
-        return recipe
-    if recipe.schedule_unit == "epochs":
-        return stretch(recipe, recipe.length * factor)
-    places = ("length", "first_drop", "second_drop", "third_drop")
-    return vary(recipe, **{name: round(getattr(recipe, name) * factor) for name in places})
-
-
-def at_rate(recipe: Recipe, factor: float) -> Recipe:
-    """Return a recipe with its learning rate times a factor; Muon's, which goes along with it, likewise.
-
-    Rates are without the last digits of binary fractions: 0.1 times 0.2 is 0.02.
-    """
-    rates = ("learning_rate", "muon_rate") if recipe.optimiser == "muon" else ("learning_rate",)
-    return vary(recipe, **{name: float(f"{getattr(recipe, name) * factor:.12g}") for name in rates})
 
 
 def steps(line: Groups) -> Pairs:

@@ -1,19 +1,15 @@
 """Is CIFAR-100 harder for its classes, or for its few images of each?  A table of both, and what each of them costs."""
 
-from reslab.analysis.comparisons import compare
+from reslab.analysis.classes import COARSE, HUNDRED, TEN, costs
 from reslab.analysis.groups import Group
-from reslab.analysis.reasons import resolved, untested
 from reslab.exhibits.blocks import Heading, Prose, Table, table_of
 from reslab.exhibits.sizes import verdict_words
 from reslab.exhibits.wording import network_name, over_seeds, spread, whole, with_n
-from reslab.studies.designs import HUNDRED, TEN
 from reslab.studies.findings import Groups
 from reslab.studies.question import Blocks
 from reslab.studies.words import Words
 
-COARSE = "cifar100-coarse"
 DESIGN = (TEN, COARSE, HUNDRED)
-"""Data sets of 10, 20 and 100 classes with 50,000 images each."""
 
 
 def images_or_classes(done: Groups, words: Words) -> Blocks:
@@ -46,32 +42,22 @@ def _design_table(key: str, groups: Groups, words: Words) -> Table | None:
 
 
 def _effects(hundred: Group, done: Groups, words: Words) -> str:
-    """Return in a sentence what more classes, and fewer images of each, do to the error; "" without either pair.
-
-    The pairs are corrected among themselves: this is a question beside that of the shares.
-    """
-    alike = [group for group in done if group.recipe.depth == hundred.recipe.depth]
-    tens = [group for group in alike if group.recipe.dataset == TEN]
-    ten = next((one for one in tens if one.recipe.train_share == 1), None)
-    few = next((one for one in tens if one.images_of_each == hundred.images_of_each), None)
-    coarse = next((one for one in alike if one.recipe.dataset == COARSE), None)
-    pairs = {"classes": (few, hundred), "images": (ten, few), "superclasses": (hundred, coarse)}
-    made = {name: (first, second) for name, (first, second) in pairs.items() if first and second}
-    compared = dict(zip(made, compare(made.values()), strict=True))
-    tested = {name: one.test for name, one in compared.items() if one.test is not None}
-    both = [compared[name] for name in ("classes", "images") if name in compared]
-    by = {name: verdict.difference.value for name, verdict in tested.items()}
+    """Return in a sentence what more classes, and fewer images of each, do to the error; "" without either pair."""
+    found = costs(hundred, done)
+    compared = {name: getattr(found, name) for name in ("classes", "images", "superclasses")}
+    tested = {name: (one, one.test) for name, one in compared.items() if one is not None and one.test is not None}
+    by = {name: verdict.difference.value for name, (_, verdict) in tested.items()}
     text = words(
         "hard.effects",
         network=network_name(hundred.recipe),
         verdicts={
-            name: verdict_words(verdict, compared[name].first.last_epoch("test_error").mean)
-            for name, verdict in tested.items()
+            name: verdict_words(verdict, one.first.last_epoch("test_error").mean)
+            for name, (one, verdict) in tested.items()
         },
         images=whole(hundred.images_of_each),
-        all=whole(ten.images_of_each) if ten else "",
-        known="untested" if untested(both) else "open" if len(resolved(both)) < 2 else "shown",
+        all=whole(found.all_images),
+        known=found.known,
         by_classes=by.get("classes"),
         by_images=by.get("images"),
     )
-    return text if compared else ""
+    return text if tested else ""

@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import fmean
 
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, by_dataset
+from reslab.analysis.readings import differs, speeds
 from reslab.analysis.reasons import nothing_beside, resolved, untested
 from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.blocks import Heading, Prose
 from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.wording import dataset_name, listing, network_name, number, points, rate
-from reslab.recipe import Recipe, vary
+from reslab.recipe import Recipe, at_rate, lengthened, vary
 from reslab.studies.answers import by_base
-from reslab.studies.designs import Asked, at_rate, bases, lengthened, of_factor, study_of, with_base, with_network
+from reslab.studies.designs import Asked, bases, of_factor, study_of, with_base, with_network
 from reslab.studies.findings import Answer, Findings
 from reslab.studies.question import Blocks, Chapter, Question
 from reslab.studies.study import Options, Study
@@ -124,17 +124,9 @@ def _speed(found: Findings) -> Blocks:
     """Return training images a second by batch size, from the runs themselves, and in what else these differ."""
     parts = []
     for dataset, own in by_dataset(found.done):
-        speeds: dict[int, list[float]] = {}
-        for group in own:
-            known = group.runs["images_per_second"].drop_nulls().to_list()
-            speeds.setdefault(group.recipe.batch_size, []).extend(known)
-        listed = [f"{rate(fmean(values))} with {size}" for size, values in sorted(speeds.items()) if values]
+        listed = [f"{rate(speed)} with {size}" for size, speed in speeds(own).items()]
         if len(listed) > 1 and len({network_name(group.recipe) for group in own}) == 1:
             parts.append(f"on {dataset_name(dataset)} {', '.join(listed)}")
-    made = {
-        column: {value for group in found.done for value in group.finished[column].drop_nulls().to_list()}
-        for column in found.words.under("made")
-    }
-    differing = listing(found.words(f"made.{column}") for column, values in made.items() if len(values) > 1)
-    text = found.words("speed.measured", listed="; ".join(parts), differing=differing)
+    made = [text for column, text in found.words.under("made").items() if differs(found.done, column)]
+    text = found.words("speed.measured", listed="; ".join(parts), differing=listing(made))
     return [Heading(found.words("speed.heading")), Prose(text)]

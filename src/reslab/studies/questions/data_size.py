@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import product
 
+from reslab.analysis.classes import COARSE, HUNDRED, TEN
 from reslab.analysis.comparable import figures_varying
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, datasets_of
@@ -11,11 +12,11 @@ from reslab.exhibits.blocks import Heading, Prose, Table, table_of
 from reslab.exhibits.curves import IMAGES_SEEN
 from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.wording import dataset_name, settings, whole
-from reslab.recipe import Recipe, vary
+from reslab.recipe import Recipe, lengthened, vary
 from reslab.studies.answers import by_base
-from reslab.studies.designs import HUNDRED, TEN, Asked, base_recipe, bases, lengthened, study_of, with_network
+from reslab.studies.designs import Asked, base_recipe, bases, study_of, with_network
 from reslab.studies.findings import Findings, Groups, Pairs
-from reslab.studies.images_and_classes import COARSE, DESIGN, images_or_classes
+from reslab.studies.images_and_classes import DESIGN, images_or_classes
 from reslab.studies.question import Beside, Blocks, Chapter, Question, listed
 from reslab.studies.reasons import Listed, reasons
 from reslab.studies.study import Options, Study

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+from reslab.analysis.classes import HUNDRED, TEN
 from reslab.analysis.comparable import comparable_figures, obstacle
 from reslab.analysis.comparisons import Compared, compare, step
 from reslab.analysis.groups import Group, datasets_of, on_dataset
@@ -14,7 +15,7 @@ from reslab.exhibits.wording import dataset_name, listing, network_name, points,
 from reslab.published import published
 from reslab.recipe import Recipe, vary
 from reslab.studies.answers import by_base
-from reslab.studies.designs import BOTH, HUNDRED, TEN, base_recipe, of_factor, steps, study_of, within
+from reslab.studies.designs import BOTH, base_recipe, of_factor, steps, study_of, within
 from reslab.studies.findings import Answer, Findings, Groups, Pairs
 from reslab.studies.question import Beside, Blocks, Chapter, Question
 from reslab.studies.reasons import Reasons, reasons

@@ -8,7 +8,8 @@ from reslab.exhibits.blocks import Heading, Prose, Table, table_of
 from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.recipes import schedule_table
 from reslab.exhibits.wording import listing, network_name, number, points
-from reslab.studies.designs import bases, lengthened, several_depths, study_of, with_base
+from reslab.recipe import lengthened
+from reslab.studies.designs import bases, several_depths, study_of, with_base
 from reslab.studies.findings import Findings
 from reslab.studies.question import Blocks, Chapter, Question, varying
 from reslab.studies.sentences import epochs_words

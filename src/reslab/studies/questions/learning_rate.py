@@ -2,8 +2,9 @@
 
 from reslab.exhibits.factor_figures import MEASURED, Axis
 from reslab.exhibits.wording import network_name, number
+from reslab.recipe import at_rate
 from reslab.studies.against_published import beside_ranges
-from reslab.studies.designs import at_rate, bases, several_depths, study_of, with_base, with_network
+from reslab.studies.designs import bases, several_depths, study_of, with_base, with_network
 from reslab.studies.question import Chapter, Question, varying
 from reslab.studies.study import Options, Study
 from reslab.studies.words import Words

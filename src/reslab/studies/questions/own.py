@@ -1,5 +1,6 @@
 """The chapter of a study of one's own, or of runs of no study: each against the first, and the paper's figure."""
 
+from reslab.analysis.comparable import published_beside
 from reslab.exhibits.blocks import Block, table_of
 from reslab.exhibits.captions import titled
 from reslab.exhibits.factor_figures import MEASURED, Axis
@@ -8,7 +9,7 @@ from reslab.naming import factor
 from reslab.presets import preset_of
 from reslab.published import Published
 from reslab.recipe import Recipe, Scalar
-from reslab.studies.against_published import paper_answers, published_beside
+from reslab.studies.against_published import paper_answers
 from reslab.studies.answers import by_base
 from reslab.studies.designs import within
 from reslab.studies.findings import Groups, Pairs
