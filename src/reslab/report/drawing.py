@@ -1,8 +1,7 @@
 """Draw Vega-Lite charts as SVG, PDF and PNG: in several processes where there are many, as each does one at a time."""
 
-import base64
 import itertools
-import json
+import pickle
 import re
 import subprocess
 import sys
@@ -15,7 +14,6 @@ from reslab.host import usable_cores
 
 BATCH = 6
 """Charts that are worth a process of their own, which takes about half a second to start."""
-
 
 SCALE = 1.5
 """Pixels of a PNG for each pixel of the drawing; at twice as many, a large report takes three seconds more."""
@@ -42,9 +40,8 @@ def tidied(svg: str) -> str:
 
 
 def main() -> None:
-    """Draw what comes in, a line of JSON a job, and send out a line of base64 for each."""
-    for line in sys.stdin:
-        print(base64.b64encode(_draw(json.loads(line))).decode())
+    """Draw the jobs that come in, pickled, and send out what becomes of them."""
+    pickle.dump([*map(_draw, pickle.load(sys.stdin.buffer))], sys.stdout.buffer)
 
 
 def _draw(job: Job) -> bytes:
@@ -56,18 +53,9 @@ def _draw(job: Job) -> bytes:
 
 def _elsewhere(jobs: Sequence[Job]) -> list[bytes]:
     """Draw in another process; if that fails, here, where an error shows itself."""
-    done = subprocess.run(
-        [sys.executable, "-m", "reslab.report.drawing"],
-        input="".join(json.dumps(job) + "\n" for job in jobs),
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
-    lines = done.stdout.splitlines()
-    if done.returncode or len(lines) != len(jobs):
-        return [*map(_draw, jobs)]
-    return [*map(base64.b64decode, lines)]
+    command = [sys.executable, "-m", "reslab.report.drawing"]
+    done = subprocess.run(command, input=pickle.dumps(jobs), capture_output=True, check=False)
+    return pickle.loads(done.stdout) if done.returncode == 0 else [*map(_draw, jobs)]
 
 
 _TAG = re.compile(r"<[^<>]*>")

@@ -25,42 +25,32 @@ _OURS = re.compile(
 _BRAND = '<p class="brand">ResLab</p>'
 """What every page of ours has, see templates/page.html."""
 
-_OLD_LIST = "figures/manifest.json"
-"""Where versions before this one listed the pictures."""
-
 
 def check_place(out: Path, names: Iterable[str] = TEXTS) -> None:
     """Raise `ResLabError` where one of these files would be written over and is not as ResLab wrote it.
 
-    It was edited since, or no page of ours tells that the files are a report's.
+    It was edited since, or neither the list nor a page of ours tells that it is a report's.
     """
-    page, listed = out / "index.html", _listed(out)
-    try:
-        there = {name: out / name for name in names if (out / name).is_file()}
-        edited = [path for name, path in there.items() if name in listed and _unchanged(path, listed[name]) is None]
-        ours = page.exists() and _BRAND in page.read_text(errors="replace")
-        foreign = [] if ours else [path for path in there.values() if path.stat().st_size > 0]
-    except OSError:
-        return  # writing will say what is wrong
-    if edited:
-        raise ResLabError(
-            f"{edited[0]} was edited after ResLab wrote it and would be overwritten; keep it under another name, "
-            f"choose another folder with --out, or put your own words into notes.md in the runs folder"
-        )
-    if foreign:
-        raise ResLabError(
-            f"{foreign[0]} is not a ResLab report and would be overwritten; choose another folder with --out, or "
-            "move it away"
-        )
+    listed, ours = _listed(out), _has_page(out)
+    for path, entry in [(out / name, listed.get(name)) for name in names]:
+        with contextlib.suppress(OSError):  # writing will say what is wrong
+            if not path.is_file():
+                continue
+            if entry is not None and _unchanged(path, entry) is None:
+                raise ResLabError(
+                    f"{path} was edited after ResLab wrote it and would be overwritten; keep it under another name, "
+                    "choose another folder with --out, or put your own words into notes.md in the runs folder"
+                )
+            if entry is None and not ours and path.stat().st_size:
+                raise ResLabError(
+                    f"{path} is not a ResLab report and would be overwritten; choose another folder with --out, or "
+                    "move it away"
+                )
 
 
 def has_figures(out: Path) -> bool:
     """Return whether a report of ours with figures is there: one of runs that had begun."""
-    try:
-        ours = _BRAND in (out / "index.html").read_text(errors="replace")
-    except OSError:
-        return False
-    return ours and any((out / "figures").glob("*.svg"))
+    return _has_page(out) and any((out / "figures").glob("*.svg"))
 
 
 def pictures_before(out: Path) -> dict[tuple[str, str], bytes]:
@@ -86,42 +76,44 @@ def write_files(out: Path, files: Mapping[str, bytes], drawn_from: Mapping[str, 
     both = {name: {"sha256": [*before.get(name, {}).get("sha256", []), *one["sha256"]]} for name, one in new.items()}
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / WRITTEN, {"format": FORMAT, "files": {**before, **both}})
-    for name in ("index.html", *files):  # the page first: it tells that the others are ours
-        if name in files:
-            (out / name).parent.mkdir(parents=True, exist_ok=True)
-            write_whole(out / name, files[name])
+    for name in sorted(files, key=lambda name: name != "index.html"):  # the page first: it tells that others are ours
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(out / name, files[name])
     for name in before.keys() - files.keys():
         if _unchanged(out / name, before[name]) is not None:
             (out / name).unlink()
     for name, fingerprint in drawn_from.items():
         new[name]["drawn_from"] = fingerprint
     write_json(out / WRITTEN, {"format": FORMAT, "files": new})
-    (out / _OLD_LIST).unlink(missing_ok=True)
     for folder in ("figures", "tables"):
         with contextlib.suppress(OSError):
             (out / folder).rmdir()  # only where nothing is in it
 
 
+def _has_page(out: Path) -> bool:
+    """Return whether a page of ours is there."""
+    with contextlib.suppress(OSError):
+        return _BRAND in (out / "index.html").read_text(errors="replace")
+    return False
+
+
 def _listed(out: Path) -> dict[str, dict[str, Any]]:
     """Return the entries of the list; none where it is missing, damaged or of another version: then nothing is ours."""
-    try:
+    with contextlib.suppress(ResLabError, OSError):
         content = read_json(out / WRITTEN) or {}
-    except (ResLabError, OSError):
-        return {}
-    files = content.get("files") if content.get("format") == FORMAT else None
-    if not isinstance(files, dict):
-        return {}
-    return {name: entry for name, entry in files.items() if _OURS.fullmatch(name) and isinstance(entry, dict)}
+        if content.get("format") == FORMAT and isinstance(content.get("files"), dict):
+            files = content["files"].items()
+            return {name: entry for name, entry in files if _OURS.fullmatch(name) and isinstance(entry, dict)}
+    return {}
 
 
 def _unchanged(path: Path, entry: Mapping[str, Any]) -> bytes | None:
     """Return the content of a file that is still what was written; else None."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
     hashes = entry.get("sha256")
-    return content if isinstance(hashes, list) and _digest(content) in hashes else None
+    with contextlib.suppress(OSError):
+        content = path.read_bytes()
+        return content if isinstance(hashes, list) and _digest(content) in hashes else None
+    return None
 
 
 def _digest(content: bytes) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from reslab.exhibits.blocks import Table
 from reslab.report.document import Document, Section, anchor, pieces
-from reslab.report.rendering import render
+from reslab.report.values import render
 
 
 def tables_as_files(document: Document) -> dict[str, str]:

@@ -11,8 +11,7 @@ import vl_convert
 from markupsafe import Markup, escape
 
 from reslab.report.document import Document, pictures_of
-from reslab.report.rendering import render
-from reslab.report.values import document_values
+from reslab.report.values import document_values, render
 
 
 def render_html(document: Document, pictures: Mapping[str, str]) -> str:

@@ -3,8 +3,7 @@
 import re
 
 from reslab.report.document import Document
-from reslab.report.rendering import render
-from reslab.report.values import document_values
+from reslab.report.values import document_values, render
 
 
 def render_markdown(document: Document) -> str:

@@ -51,7 +51,8 @@ def _written(text: str) -> str:
     """Replace citations and addresses by marks, as in [[@key table 6]]."""
     for source in _SOURCES:
         mark = f"[[@{source.reference.key}]]"
-        text = source.written.sub(partial(_instead, source), text).replace(f"({mark})", mark)
+        text = source.written.sub(rf"{mark[:-2]} \g<place>]]", text).replace(f"{mark[:-2]} ]]", mark)
+        text = text.replace(f"({mark})", mark)
     return text
 
 
@@ -66,11 +67,6 @@ def _spoken(named: set[str], text: str) -> str:
         if f"[[@{key}" in text:
             named.add(key)
     return text
-
-
-def _instead(source: _Source, match: re.Match[str]) -> str:
-    place = match.groupdict().get("place")
-    return f"[[@{source.reference.key}{f' {place}' if place else ''}]]"
 
 
 def _sources() -> Iterator[_Source]:

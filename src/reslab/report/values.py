@@ -1,7 +1,9 @@
 """A report as values for JSON, which templates and the live page show: text in pieces, nothing to escape."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from reslab.exhibits.blocks import Block, Bullets, Command, Figure, Heading, Link, Note, Prose, Table
 from reslab.report.document import Document, Section, anchor, letters, pictures_of, pieces, rows, slug, typeset
@@ -88,3 +90,16 @@ def _cell(cell: str | None) -> str | Json | None:
     if isinstance(cell, Link):
         return {"text": typeset(cell), "target": cell.target}
     return None if cell is None else typeset(cell)
+
+
+def render(template: str, values: Mapping[str, Any], filters: Mapping[str, Callable[..., str]]) -> str:
+    """Return what a template shows of the values; HTML is escaped.  `filters` are the template's own."""
+    environment = Environment(
+        loader=PackageLoader("reslab.report"),
+        autoescape=template.endswith(".html"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(filters)
+    return environment.get_template(template).render(values)
