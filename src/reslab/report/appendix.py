@@ -10,7 +10,7 @@ from reslab.analysis.agreement import with_predictions
 from reslab.analysis.groups import Group, by_dataset, gather, on_same_images
 from reslab.analysis.tidy import Tables, each_of
 from reslab.exhibits.appendix_tables import data_table, epoch_table, runs_table, speed_table, step_table
-from reslab.exhibits.blocks import Block, Heading, Note, Prose, Table, table_of
+from reslab.exhibits.blocks import Block, Heading, Note, Prose, Table, in_rows, table_of
 from reslab.exhibits.captions import text, titled
 from reslab.exhibits.predictions import confusion_figure, networks_table
 from reslab.exhibits.why_tables import gap_table
@@ -30,7 +30,7 @@ _ENVIRONMENT = {
     "device": "Device",
     "threads": "Threads",
 }
-"""What is recorded of a run's software, with the heads of its columns."""
+"""What is recorded of a run's software, with the heads of its columns; all but the last are text."""
 
 
 def appendix(tables: Tables, studies: Sequence[Study], data_root: Path | None = None) -> Section:
@@ -99,18 +99,17 @@ def _groups(tables: Tables, studies: Sequence[Study]) -> list[Group]:
     Among runs of no study a recipe stands once for each set of images.
     """
     begun = set(tables.runs["recipe_id"].to_list())
-    labels: dict[tuple[Recipe, str], str] = {}
-    seeds: dict[tuple[Recipe, str], dict[int, None]] = {}
+    found: dict[tuple[Recipe, str], tuple[str, dict[int, None]]] = {}
     for study in studies:
         for variant in study.variants:
             if variant.recipe.id in begun:
-                key = variant.recipe, variant.label if study.kind == OTHERS else ""
-                label = variant.label if study.kind != CUSTOM else f"{variant.label} ({study.name})"
-                labels.setdefault(key, label)
-                seeds.setdefault(key, {}).update(dict.fromkeys(study.seeds_of(variant)))
-    found = {key: gather(tables, label, key[0], tuple(seeds[key])) for key, label in labels.items()}
-    compared = on_same_images([group for (_, own), group in found.items() if not own])
-    return [*compared, *(group for (_, own), group in found.items() if own)]
+                images = variant.label if study.kind == OTHERS else ""
+                label = f"{variant.label} ({study.name})" if study.kind == CUSTOM else variant.label
+                _, seeds = found.setdefault((variant.recipe, images), (label, {}))
+                seeds |= dict.fromkeys(study.seeds_of(variant))
+    groups = {key: gather(tables, label, key[0], tuple(seeds)) for key, (label, seeds) in found.items()}
+    compared = on_same_images([group for (_, images), group in groups.items() if not images])
+    return [*compared, *(group for (_, images), group in groups.items() if images)]
 
 
 def _label(group: Group) -> str:
@@ -120,14 +119,9 @@ def _label(group: Group) -> str:
 def _recipes(groups: Sequence[Group], studies: Sequence[Study]) -> Table | None:
     """Return what each recipe's id stands for, in the order of the chapters, and which of them it is part of."""
     parts = [(study.name, {variant.recipe for variant in study.variants}) for study in studies]
-    rows = [
-        {
-            "Recipe": group.recipe.id,
-            "What it is": group.label,
-            "Studies": listing(name for name, recipes in parts if group.recipe in recipes),
-        }
-        for group in groups
-    ]
+    of = [listing(name for name, recipes in parts if group.recipe in recipes) for group in groups]
+    labels = [group.label for group in groups]
+    rows = in_rows({"Recipe": [group.recipe.id for group in groups], "What it is": labels, "Studies": of})
     return table_of("recipes", titled("recipes"), rows, left=("What it is", "Studies"))
 
 
@@ -146,16 +140,8 @@ def _software(runs: pl.DataFrame) -> Table | None:
     """Return the versions that the runs were made with, a row for each that differs; None before any run began."""
     names = list(_ENVIRONMENT)
     begun = runs.filter(pl.any_horizontal(pl.col(names).is_not_null()))
-    found = (
-        begun.group_by(names, maintain_order=True).len().sort("len", *names, descending=[True] + len(names) * [False])
-    )
-    rows = [
-        {
-            "Runs": str(row["len"]),
-            **{title: None if row[name] is None else str(row[name]) for name, title in _ENVIRONMENT.items()},
-        }
-        for row in found.iter_rows(named=True)
-    ]
-    return table_of(
-        "software", titled("software"), rows, left=[title for title in _ENVIRONMENT.values() if title != "Threads"]
-    )
+    found = begun.group_by(names, maintain_order=True).len("runs")
+    found = found.sort("runs", *names, descending=[True] + len(names) * [False])
+    cells = found.select(pl.all().cast(pl.String)).rename({"runs": "Runs", **_ENVIRONMENT})
+    rows = cells.select("Runs", *_ENVIRONMENT.values()).rows(named=True)
+    return table_of("software", titled("software"), rows, left=[*_ENVIRONMENT.values()][:-1])

@@ -1,9 +1,7 @@
 """Put a report together from the run directories: the studies asked, runs beside them, the appendix."""
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +10,7 @@ from reslab import __version__
 from reslab.analysis.tidy import Tables, read_tables, select
 from reslab.errors import ResLabError, nearest
 from reslab.exhibits.blocks import Block, Command, Note, Prose
-from reslab.exhibits.wording import counted, opened
+from reslab.exhibits.captions import text
 from reslab.report.appendix import appendix, unreadable
 from reslab.report.document import Document, Section
 from reslab.report.notes import FIRST, NAME, read_notes
@@ -45,7 +43,7 @@ def compose(
         if problem.path.stem in (names or ()):
             raise ResLabError(problem.message)
     tables = replace(tables, problems=(*tables.problems, *unusable))
-    studies = there if names is None else _named(_members(names, there), there, runs_root)
+    studies = there if names is None else _named(names, there, runs_root)
     if not studies:
         return _nothing(tables, title, author)
     shown = select(tables, [run for study in studies for run in study.runs()])
@@ -72,11 +70,10 @@ def compose(
     )
 
 
-def _misplaced(notes: Mapping[str, Sequence[Block]], known: Sequence[str]) -> Iterator[Note]:
-    """Yield what is said of notes on studies that there are not."""
-    for name in notes:
-        if name != FIRST and name not in known:
-            yield Note(f"{NAME} has notes on {name!r}, which is no study here{nearest(name, list(known))}.")
+def _misplaced(notes: Mapping[str, Sequence[Block]], known: Sequence[str]) -> list[Note]:
+    """Return what is said of notes on studies that there are not."""
+    lost = [name for name in notes if name not in (FIRST, *known)]
+    return [Note(text("report.misplaced", file=NAME, study=name, hint=nearest(name, known))) for name in lost]
 
 
 def _title(studies: Sequence[Study]) -> str:
@@ -86,67 +83,40 @@ def _title(studies: Sequence[Study]) -> str:
     return assignment_plan().title if whole else "Report"
 
 
-def _members(names: Sequence[str], studies: Sequence[Study]) -> list[str]:
-    """Return the names with that of a plan replaced by those of its studies that were asked."""
-    there = {study.name for study in studies}
-    tasks = [study.name for study in assignment_plan().studies]
-    expanded = [
-        member
-        for name in names
-        for member in ([task for task in tasks if task in there] or tasks if name == assignment_plan().name else [name])
-    ]
-    return list(dict.fromkeys(expanded))
-
-
-def _named(names: Sequence[str], studies: Sequence[Study], runs_root: Path) -> list[Study]:
-    known = {study.name: study for study in studies}
-    for name in names:
-        if name in known:
-            continue
-        if name in QUESTIONS:
+def _named(names: Sequence[str], there: Sequence[Study], runs_root: Path) -> list[Study]:
+    """Return the studies of these names; that of a plan stands for those of its studies that were asked."""
+    known = {study.name: study for study in there}
+    plan = assignment_plan()
+    tasks = [study.name for study in plan.studies]
+    asked = [task for task in tasks if task in known] or tasks
+    wanted = [one for name in names for one in (asked if name == plan.name else [name])]
+    for name in wanted:
+        if name not in known and name in QUESTIONS:
             raise ResLabError(f"the study {name} has not been run under {runs_root}; run it: reslab run {name}")
-        there = f"there are {', '.join(known)}" if known else "nothing has been run there"
-        raise ResLabError(f"no study {name!r}{nearest(name, list(known))} under {runs_root}; {there}")
-    return [known[name] for name in dict.fromkeys(names)]
+        if name not in known:
+            others = f"there are {', '.join(known)}" if known else "nothing has been run there"
+            raise ResLabError(f"no study {name!r}{nearest(name, known)} under {runs_root}; {others}")
+    return [known[name] for name in dict.fromkeys(wanted)]
 
 
 def _summary(studies: Sequence[Study], tables: Tables) -> str:
     asked = len({run for study in studies for run in study.runs()})
     finished = tables.runs.filter(pl.col("status") == "finished").height
-    done = "all finished" if finished == asked else f"{finished:,} of them finished"
-    return (
-        f"{opened(counted(asked, 'run'))}, {done}.  Written by ResLab {__version__} from the records of the runs alone."
-    )
+    return text("report.summary", asked=asked, finished=finished, version=__version__)
 
 
 def _dated(tables: Tables) -> str:
     """Return when the runs were started, in words; nothing before any was."""
-    days = set()
-    for text in tables.runs["started"].drop_nulls().to_list():
-        with contextlib.suppress(ValueError):
-            days.add(datetime.fromisoformat(text).date())
-    if not days:
-        return ""
-    first, last = min(days), max(days)
-    if first == last:
-        return f"Runs started on {last.day} {last:%B %Y}"
-    form = " %B %Y" if first.year != last.year else " %B" if first.month != last.month else ""
-    return f"Runs started from {first.day}{first.strftime(form)} to {last.day} {last:%B %Y}"
+    days = tables.runs["started"].str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False).drop_nulls()
+    return "" if days.is_empty() else text("report.dated", first=days.min(), last=days.max())
 
 
 def _nothing(tables: Tables, title: str | None, author: str | None) -> Document:
-    blocks: tuple[Block, ...] = (
-        *unreadable(tables),
-        Prose("There are no runs here, so there is nothing to report.  A small study of a minute or two:"),
-        Command("reslab run depth --dataset digits --depths 8,14,20 --seeds 2 --epochs 10"),
-        Prose("The question of the assignment, in full:"),
-        Command("reslab run depth"),
-        Prose("Other studies, and what can be changed about them:"),
-        Command("reslab run --help"),
-    )
-    nothing = "Nothing has been run yet"
-    section = Section("start", nothing, blocks)
-    return Document(title or "Report", f"{nothing}.", (section,), author or "", left_out=_left_out(tables))
+    """Return a report without runs, which says what to type."""
+    pairs = text.tables["nothing"].items()
+    blocks = [block for words, command in pairs for block in (Prose(words), Command(command))]
+    section = Section("start", "Nothing has been run yet", (*unreadable(tables), *blocks))
+    return Document(title or "Report", f"{section.title}.", (section,), author or "", left_out=_left_out(tables))
 
 
 def _left_out(tables: Tables) -> tuple[str, ...]:
