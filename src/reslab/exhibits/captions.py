@@ -1,45 +1,53 @@
-"""Texts of exhibits: TOML files have them by name, Python gives their values.  Titles, captions, recipes in words."""
+"""Texts that TOML files have by name: Jinja templates, to which Python gives the values; and those of exhibits."""
 
-import tomllib
+import re
 from collections.abc import Mapping
-from functools import cache, cached_property
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-from jinja2 import StrictUndefined, Template
+from jinja2 import StrictUndefined, Template, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from reslab.errors import ResLabError
 from reslab.exhibits import wording
+from reslab.files import read_toml
+
+_VALUE = re.compile(r"(?<![{%])\{([a-z_]+)\}(?!\})")
 
 
-class Texts:
-    """The texts of a TOML file beside this one: Jinja templates in tables, a sentence a line."""
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Texts by key, a sentence a line; those of a table [reasons] have keys such as "reasons.lower, lower"."""
 
-    def __init__(self, file: str) -> None:
-        """Read nothing yet."""
-        self._file = file
-        self._template = cache(self._compiled)
+    texts: Mapping[str, str]
 
-    def __call__(self, name: str, /, **values: object) -> str:
-        """Return the text `table.key` with its values; empty lines are sentences left out.  Raises `KeyError`."""
-        return filled(self._template(name), values)
+    def __call__(self, key: str, /, **values: object) -> str:
+        """Return the sentences of a text with its values; empty lines are sentences left out.
 
-    @cached_property
-    def tables(self) -> dict[str, dict[str, str]]:
-        """The templates as they stand in the file."""
-        return tomllib.loads((Path(__file__).parent / self._file).read_text(encoding="utf-8"))
+        Raises `KeyError` for an unknown key, and `ResLabError` where a text cannot be filled in.
+        """
+        try:
+            lines = _template(self.texts[key]).render(**values).splitlines()
+        except (TemplateError, TypeError) as error:
+            raise ResLabError(f"the text {key!r} cannot be filled in: {error}") from None
+        return "  ".join(line.strip() for line in lines if line.strip())
 
-    def _compiled(self, name: str) -> Template:
-        table, _, key = name.partition(".")
-        return environment().from_string(self.tables[table][key])
-
-
-def filled(template: Template, values: Mapping[str, object]) -> str:
-    """Return the sentences of a template, a line each, with its values; empty lines are sentences left out."""
-    lines = template.render(**values).splitlines()
-    return "  ".join(line.strip() for line in lines if line.strip())
+    def under(self, table: str) -> dict[str, str]:
+        """Return the texts of a table as they stand, by their keys in it."""
+        head = f"{table}."
+        return {key.removeprefix(head): text for key, text in self.texts.items() if key.startswith(head)}
 
 
-text = Texts("captions.toml")
+def read_texts(path: Path) -> dict[str, str]:
+    """Return the texts of a TOML file by key; raises `ResLabError` as `read_toml` does, and for what is no text."""
+    return dict(_flat(read_toml(path), "", path))
+
+
+def braced(text: str) -> str:
+    """Return a text as a template; it may have plain values in single braces, as in "it is {this}."."""
+    return _VALUE.sub(r"{{ \1 }}", text)
 
 
 def titled(name: str, /, **values: object) -> tuple[str, str]:
@@ -49,7 +57,7 @@ def titled(name: str, /, **values: object) -> tuple[str, str]:
 
 def source_name(source: str) -> str:
     """Return what a source of published figures is called in tables and charts."""
-    return text.tables["sources"].get(source, source)
+    return text.texts.get(f"sources.{source}", source)
 
 
 _USED = (
@@ -66,3 +74,23 @@ def environment() -> ImmutableSandboxedEnvironment:
     made.globals.update({name: getattr(wording, name) for name in _USED.split()})
     made.filters["names"] = lambda datasets: wording.listing(map(wording.dataset_name, datasets))
     return made
+
+
+@cache
+def _template(text: str) -> Template:
+    return environment().from_string(braced(text))
+
+
+def _flat(content: Mapping[str, Any], head: str, path: Path) -> list[tuple[str, str]]:
+    found = []
+    for key, value in content.items():
+        if isinstance(value, dict):
+            found += _flat(value, f"{head}{key}.", path)
+        elif isinstance(value, str):
+            found.append((head + key, value.strip()))
+        else:
+            raise ResLabError(f"{path}: {head}{key}: must be text in quotes, not {value!r}")
+    return found
+
+
+text = Words(read_texts(Path(__file__).with_name("captions.toml")))

@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
 
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import same_schedule, schedule_epochs
 from reslab.datasets import known
 from reslab.exhibits.blocks import Column, Table
-from reslab.exhibits.captions import Texts, titled
+from reslab.exhibits.captions import Words, read_texts, titled
 from reslab.exhibits.wording import dataset_name, listing, network_name, number, settings
 from reslab.families import family_of
 from reslab.recipe import Recipe, unhandled
 
-_TEXTS = Texts("recipe.toml")
+_TEXTS = Words(read_texts(Path(__file__).with_name("recipe.toml")))
 
 _SELF_EXPLAINING = ("Data set", "Network")
 
@@ -20,16 +21,16 @@ _SELF_EXPLAINING = ("Data set", "Network")
 @cache
 def aspects(recipe: Recipe) -> dict[str, str]:
     """Return the aspects of a recipe in words, in the order of the table; "" where one plays no part."""
-    return {aspect: _words(f"aspects.{aspect}", recipe) for aspect in _TEXTS.tables["aspects"]}
+    return {aspect: _words(f"aspects.{aspect}", recipe) for aspect in _TEXTS.under("aspects")}
 
 
 def recipe_table(key: str, groups: Sequence[Group]) -> Table:
     """Return the recipes of all groups as one table: a row an aspect, its values, and whose they are if they differ."""
     rows = []
-    for aspect in _TEXTS.tables["aspects"]:
+    for aspect in _TEXTS.under("aspects"):
         texts = [aspects(group.recipe)[aspect] for group in groups]
         if any(texts):
-            texts = [text or _TEXTS.tables["without"].get(aspect, "") for text in texts]
+            texts = [text or _TEXTS.texts.get(f"without.{aspect}", "") for text in texts]
             alike = len(set(texts)) == 1 or aspect in _SELF_EXPLAINING
             rows.append((aspect, listing(dict.fromkeys(filter(None, texts))) if alike else _by(groups, texts)))
     seeds = list(dict.fromkeys(group.seeds for group in groups))
@@ -62,7 +63,7 @@ def differences(recipe: Recipe, other: Recipe, *, epochs_apart: float = 1.0) -> 
     """
     alike = {*_SELF_EXPLAINING, *(["Schedule"] if same_schedule(recipe, other, epochs_apart) else [])}
     here, there = (
-        {aspect: text or _TEXTS.tables["without"].get(aspect, "none") for aspect, text in aspects(one).items()}
+        {aspect: text or _TEXTS.texts.get(f"without.{aspect}", "none") for aspect, text in aspects(one).items()}
         for one in (recipe, other)
     )
     return [(name, here[name], there[name]) for name in here if name not in alike and here[name] != there[name]]
@@ -73,12 +74,12 @@ def _words(name: str, recipe: Recipe) -> str:
 
     def of(field: str) -> str:
         value = getattr(recipe, field)
-        if value not in _TEXTS.tables[field]:
+        if f"{field}.{value}" not in _TEXTS.texts:
             raise unhandled(field, value)
         return _words(f"{field}.{value}", recipe)
 
     def parts(table: str) -> list[str]:
-        return [text for key in _TEXTS.tables[table] if (text := _words(f"{table}.{key}", recipe))]
+        return [text for key in _TEXTS.under(table) if (text := _words(f"{table}.{key}", recipe))]
 
     unit = recipe.schedule_unit
     drops = [recipe.first_drop, recipe.second_drop, *([recipe.third_drop] if recipe.third_drop else [])]

@@ -88,7 +88,7 @@ def _checklist(runs: pl.DataFrame, groups: Sequence[Group]) -> Table | None:
         "time": duration(sum(timed)),
         "untimed": finished.height - len(timed),
     }
-    asked = text.tables["checklist-answers"]
+    asked = text.under("checklist-answers")
     rows = [{"Asked": one, "Answer": text(f"checklist-answers.{one}", **values) or None} for one in asked]
     return table_of("checklist", titled("checklist"), rows, left=("Answer",))
 

@@ -6,18 +6,15 @@ that of the study NAME.  A text has values in braces, "Longer training is shown 
 Jinja template, a sentence a line; empty lines are sentences left out.
 """
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Template, TemplateError, meta
+from jinja2 import TemplateError, meta
 
 from reslab.errors import ResLabError, nearest
-from reslab.exhibits.captions import environment, filled
-from reslab.files import read_toml
+from reslab.exhibits.captions import Words as Words  # noqa: PLC0414 (chapters have them from here)
+from reslab.exhibits.captions import braced, environment, read_texts
 
 FOLDER = "words"
 """Where a user's words are, beside the runs."""
@@ -29,38 +26,18 @@ ABOVE = ("title", "question", "expectation")
 
 _HERE = Path(__file__).parent
 _QUESTIONS = _HERE / "questions"
-_VALUE = re.compile(r"(?<![{%])\{([a-z_]+)\}(?!\})")
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """The texts of one chapter by key; those of a table [reasons] have keys such as "reasons.lower, lower"."""
-
-    texts: Mapping[str, str]
-
-    def __call__(self, key: str, /, **values: object) -> str:
-        """Return a text with its values; "" where a user has left the text empty."""
-        try:
-            return filled(_template(self.texts[key]), values)
-        except (TemplateError, TypeError) as error:
-            raise ResLabError(f"the text {key!r} cannot be filled in: {error}") from None
-
-    def under(self, table: str) -> dict[str, str]:
-        """Return the texts of a table, by their keys in it."""
-        head = f"{table}."
-        return {key.removeprefix(head): text for key, text in self.texts.items() if key.startswith(head)}
 
 
 @cache
 def words_of(kind: str) -> Words:
     """Return ResLab's own words for chapters of this kind."""
     own = _QUESTIONS / f"{kind.replace('-', '_')}.toml"
-    return Words({**_read(_HERE / f"{SHARED}.toml"), **(_read(own) if own.exists() else {})})
+    return Words({**read_texts(_HERE / f"{SHARED}.toml"), **(read_texts(own) if own.exists() else {})})
 
 
 def users_words(root: Path, name: str) -> dict[str, str]:
     """Return what a user has written beside the runs for all chapters, and for that of the study of this name."""
-    return {key: text for path in _users_files(root, name) for key, text in _read(path).items()}
+    return {key: text for path in _users_files(root, name) for key, text in read_texts(path).items()}
 
 
 def in_the_users(words: Words, root: Path, name: str) -> Words:
@@ -80,10 +57,13 @@ def check_users(root: Path, kinds: Mapping[str, str]) -> list[str]:
     words/chapter.toml is a word of no chapter at all.
     """
     remarks = []
-    anywhere = {key for path in _QUESTIONS.glob("*.toml") for key in _read(path)} | {*words_of(SHARED).texts, *ABOVE}
+    anywhere = {key for path in _QUESTIONS.glob("*.toml") for key in read_texts(path)} | {
+        *words_of(SHARED).texts,
+        *ABOVE,
+    }
     for path in sorted((root / FOLDER).glob("*.toml")):
         if path.stem == SHARED:
-            for key in _read(path):
+            for key in read_texts(path):
                 if key not in anywhere:
                     raise ResLabError(f"{path}: there is no text {key!r} in any chapter{nearest(key, list(anywhere))}")
             for kind in dict.fromkeys(kinds.values()):
@@ -91,7 +71,7 @@ def check_users(root: Path, kinds: Mapping[str, str]) -> list[str]:
         elif path.stem in kinds:
             _check(path, words_of(kinds[path.stem]))
         else:
-            _read(path)
+            read_texts(path)
             known = nearest(path.stem, list(kinds))
             remarks.append(f"{path} changes nothing: there is no study {path.stem!r} here{known}")
     return remarks
@@ -103,7 +83,7 @@ def _users_files(root: Path, name: str) -> list[Path]:
 
 def _check(path: Path, words: Words) -> None:
     known = {**words.texts, **dict.fromkeys(ABOVE, "")}
-    for key, text in _read(path).items():
+    for key, text in read_texts(path).items():
         if key not in known and path.stem == SHARED:
             continue  # a word of other chapters
         if key not in known:
@@ -122,29 +102,4 @@ def _check(path: Path, words: Words) -> None:
 
 def values_of(text: str) -> set[str]:
     """Return the names of the values that a text has.  Raises `TemplateError` where it is not well formed."""
-    return meta.find_undeclared_variables(environment().parse(_braced(text))) - set(environment().globals)
-
-
-@cache
-def _template(text: str) -> Template:
-    return environment().from_string(_braced(text))
-
-
-def _braced(text: str) -> str:
-    return _VALUE.sub(r"{{ \1 }}", text)
-
-
-def _read(path: Path) -> dict[str, str]:
-    return dict(_flat(read_toml(path), "", path))
-
-
-def _flat(content: Mapping[str, Any], head: str, path: Path) -> list[tuple[str, str]]:
-    found = []
-    for key, value in content.items():
-        if isinstance(value, dict):
-            found += _flat(value, f"{head}{key}.", path)
-        elif isinstance(value, str):
-            found.append((head + key, value.strip()))
-        else:
-            raise ResLabError(f"{path}: {head}{key}: must be text in quotes, not {value!r}")
-    return found
+    return meta.find_undeclared_variables(environment().parse(braced(text))) - set(environment().globals)
