@@ -5,8 +5,9 @@ in `reslab.analysis.comparisons`, from the errors of several.
 """
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,13 @@ SUPERCLASS_NAMES = (
     "large natural outdoor scenes", "large omnivores and herbivores", "medium mammals", "non-insect invertebrates",
     "people", "reptiles", "small mammals", "trees", "vehicles 1", "vehicles 2",
 )  # fmt: skip
+
+
+MOST_CLASSES = 20
+"""Classes that a chart has room for: of more, those with the most errors are drawn."""
+
+Row = dict[str, Any]
+"""A mark of a chart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +164,44 @@ def off_record(group: Group) -> float:
 
 def kinds_of_group(group: Group) -> Kinds:
     return kinds_of(group.recipe.dataset, group.predictions[0].class_names)
+
+
+def class_rows(groups: Sequence[Group], label: Callable[[Group], str]) -> list[Row]:
+    """Return class, label and error (%), a row a group of one data set and kind; [] where there are no errors.
+
+    Of each group the kind with the most errors of all comes first, `MOST_CLASSES` at most; none without images.
+    """
+    kinds = kinds_of_group(groups[0])
+    errors = {label(group): error_by_kind(group.predictions, kinds) for group in groups}
+    known = [kind for kind in kinds.names if all(kind in own for own in errors.values())]
+    totals = {kind: sum(own[kind] for own in errors.values()) for kind in known}
+    drawn = sorted(known, key=lambda kind: -totals[kind])[:MOST_CLASSES] if any(totals.values()) else []
+    return [
+        {"class": kind, "label": who, "error": round(own[kind], 3)} for who, own in errors.items() for kind in drawn
+    ]
+
+
+def confused_rows(group: Group) -> tuple[list[str], list[Row]]:
+    """Return the kinds with the most errors, `MOST_CLASSES` at most, and which of them are taken for which.
+
+    A row has class, taken, and the share (%) of the class's images that were; there is none below half an image.
+    """
+    predictions, kinds = group.predictions, kinds_of_group(group)
+    wrong = wrong_by_kind(predictions, kinds)
+    places = sorted(sorted(range(len(kinds.names)), key=lambda place: -wrong[place].sum())[:MOST_CLASSES])
+    images = kinds.summed(confusion(predictions[0]).sum(axis=1))
+    rows = [
+        {"class": kinds.names[row], "taken": kinds.names[column], "share": round(float(wrong[row, column]), 2)}
+        for row in places
+        for column in places
+        if wrong[row, column] * images[row] >= 50
+    ]
+    return [kinds.names[place] for place in places], rows
+
+
+def too_many_classes(group: Group) -> bool:
+    """Return whether a chart has no room for all classes, where each stands for itself."""
+    return by_class(group) and len(group.predictions[0].class_names) > MOST_CLASSES
 
 
 def by_class(group: Group) -> bool:

@@ -57,34 +57,29 @@ def epoch_table(key: str, groups: Sequence[Group], label: Label) -> Table | None
 def step_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
     """Return how the test error steps where the rate drops, a row a group; None where no rate drops."""
     found = {
-        label(group): rate_changes(group.finished_curve("rate"), group.finished_curve("test_error"))
+        label(group): changes
         for group in groups
         if group.recipe.schedule == "step"
+        and (changes := rate_changes(group.finished_curve("rate"), group.finished_curve("test_error")))
     }
-    found = {name: changes for name, changes in found.items() if changes}
-    if not found:
-        return None
-    cells = {
-        name: [
-            (whole(one.epoch), *map(points, (one.error_before, one.error_after, one.error_after - one.error_before)))
-            for one in changes
+    drops = max(map(len, found.values()), default=0)
+    rows = []
+    for name, changes in found.items():
+        cells = [
+            (whole(one.epoch), points(one.error_before), points(one.error_after), points(-one.drop)) for one in changes
         ]
-        for name, changes in found.items()
-    }
-    drops = max(map(len, found.values()))
-    rows = [(name, *chain(*own, *[(None,) * 4] * (drops - len(own)))) for name, own in cells.items()]
-    heads = ["Runs"]
+        rows.append((name, *chain(*cells), *[None] * 4 * (drops - len(changes))))
+    columns = [Column("Runs", "left")]
     for ordinal in ("First", "Second", "Third")[:drops]:
-        heads += [f"{ordinal} drop after epoch", "Error before", "Error after", "Step"]
-    columns = (Column(heads[0], "left"), *map(Column, heads[1:]))
-    return Table(key, *titled("steps", reach=REACH), columns, tuple(rows))
+        columns += map(Column, (f"{ordinal} drop after epoch", "Error before", "Error after", "Step"))
+    return Table(key, *titled("steps", reach=REACH), tuple(columns), tuple(rows)) if rows else None
 
 
 def data_table(key: str, groups: Sequence[Group]) -> Table | None:
     """Return the images that were used: numbers, classes and fingerprint by data set; None before any attempt."""
     rows = []
     for dataset, own in by_dataset(groups):
-        seen = pl.concat([group.runs for group in own]).filter(pl.col("data_fingerprint").is_not_null())
+        seen = pl.concat([group.runs for group in own]).drop_nulls("data_fingerprint")
         same = seen.group_by("data_fingerprint", "data_official", "num_classes", "num_test", maintain_order=True)
         counted = same.agg(fewest=pl.col("num_train").min(), most=pl.col("num_train").max())
         asked = is_named(dataset) and not known(dataset).comes_with  # others are never or always the official ones
@@ -137,7 +132,8 @@ def runs_table(key: str, runs: pl.DataFrame) -> Table:
     """Return every run (one or more) with its seed, status, figures and origin; what holds for all is said once."""
     statuses, machines = set(runs["status"]), set(runs["device_name"])
     all_here = runs.select(pl.all_horizontal(pl.col("fetched_from", "trained_again").is_null()).all()).item()
-    finished, several_sets = statuses == {"finished"}, _several_sets(runs)
+    sets = runs.drop_nulls("data_fingerprint").unique(["dataset", "data_fingerprint"])
+    several_sets, finished = sets.height > sets["dataset"].n_unique(), statuses == {"finished"}
     machine = machines.pop() if len(machines) == 1 and len(each_of(runs["device_name"])) == 1 else None
     rows = [
         {
@@ -169,12 +165,6 @@ def _origin(fetched_from: str | None, trained_again: str | None) -> str:
     """Return where a run was trained, and what training it again has shown."""
     where = "here" if fetched_from is None else f"fetched from {fetched_from}"
     return f"{where}; again: {trained_again}" if trained_again else where
-
-
-def _several_sets(runs: pl.DataFrame) -> bool:
-    """Return whether runs on a data set of one name are on different images."""
-    sets = runs.filter(pl.col("data_fingerprint").is_not_null()).select("dataset", "data_fingerprint").unique()
-    return sets.height > sets["dataset"].n_unique()
 
 
 def _commit(commit: str | None, dirty: bool | None, digest: str | None) -> str | None:

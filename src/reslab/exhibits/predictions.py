@@ -8,24 +8,22 @@ import altair as alt
 from reslab.analysis.agreement import Agreement, References, Shared, overlap
 from reslab.analysis.groups import Group, by_dataset
 from reslab.analysis.predictions import (
+    MOST_CLASSES,
     by_class,
-    confusion,
-    error_by_kind,
+    class_rows,
+    confused_rows,
     kinds_of_group,
     mcnemar,
     off_record,
+    too_many_classes,
     vote,
     within_kind,
-    wrong_by_kind,
 )
 from reslab.analysis.verdicts import holm
 from reslab.exhibits.blocks import Figure, Panel, Row, Table, table_of
 from reslab.exhibits.captions import titled
 from reslab.exhibits.style import Looks, panel, rows_of, tips, unchecked
-from reslab.exhibits.wording import Label, dataset_name, p_words, points
-
-MOST_CLASSES = 20
-"""Classes that a chart has room for: of more, those with the most errors are drawn."""
+from reslab.exhibits.wording import ERRORS, Label, dataset_name, p_words, points
 
 
 def agreement_table(key: str, found: Agreement, label: Label, short: Label) -> Table | None:
@@ -49,37 +47,31 @@ def agreement_table(key: str, found: Agreement, label: Label, short: Label) -> T
 @unchecked
 def classes_figure(key: str, groups: Sequence[Group], label: Label, *, ordered: bool = False) -> Figure | None:
     """Return the error of each class, or superclass, a panel a data set; None where there are no errors."""
+    rows = {dataset: class_rows(own, label) for dataset, own in by_dataset(groups)}
     looks = Looks.of(map(label, groups), ordered=ordered)
-    made = [_classes_panel(f"{key}/{dataset}", own, label, looks) for dataset, own in by_dataset(groups)]
-    panels = tuple(one for one in made if one is not None)
-    seeds = [len(group.predictions) for group in groups]
-    summed = any(group.recipe.dataset == "cifar100" for group in groups)
-    return Figure(key, *titled("classes", seeds=seeds, summed=summed, most=_most(groups)), panels) if panels else None
+    panels = tuple(_classes_panel(key, dataset, own, looks) for dataset, own in rows.items() if own)
+    words = titled(
+        "classes",
+        seeds=[len(group.predictions) for group in groups],
+        summed=any(group.recipe.dataset == "cifar100" for group in groups),
+        most=MOST_CLASSES if any(map(too_many_classes, groups)) else None,
+    )
+    return Figure(key, *words, panels) if panels else None
 
 
-def _classes_panel(name: str, groups: Sequence[Group], label: Label, looks: Looks) -> Panel | None:
-    kinds = kinds_of_group(groups[0])
-    errors = {label(group): error_by_kind(group.predictions, kinds) for group in groups}
-    known = [kind for kind in kinds.names if all(kind in own for own in errors.values())]
-    totals = {kind: sum(own[kind] for own in errors.values()) for kind in known}
-    if not any(totals.values()):
-        return None
-    drawn = sorted(known, key=lambda kind: -totals[kind])[:MOST_CLASSES]
-    rows: list[Row] = [
-        {"class": kind, "label": who, "error": round(own[kind], 3)} for who, own in errors.items() for kind in drawn
-    ]
-    here = list(errors)
-    dots = rows_of(name).mark_point(filled=True, size=46, opacity=0.9)
+def _classes_panel(key: str, dataset: str, rows: list[Row], looks: Looks) -> Panel:
+    drawn, here = (list(dict.fromkeys(row[field] for row in rows)) for field in ("class", "label"))
+    dots = rows_of(f"{key}/{dataset}").mark_point(filled=True, size=46, opacity=0.9)
     dots = dots.encode(
         y=alt.Y("class:N", title=None, sort=drawn, axis=alt.Axis(grid=True, labelLimit=190)),
         yOffset=alt.YOffset("label:N", sort=list(looks.labels)),
-        x=alt.X("error:Q", title="Test error (%)", scale=alt.Scale(zero=True, nice=True)),
+        x=alt.X("error:Q", title=ERRORS["test"], scale=alt.Scale(zero=True, nice=True)),
         color=looks.colour(here),
         shape=looks.shape(here),
         tooltip=tips({"class": "class:N", "runs": "label:N", "error": "error:Q|.2f"}),
     )
-    title = dataset_name(groups[0].recipe.dataset)
-    return panel(title, [dots], {name: rows}, max(17, 4 * len(here)) * len(drawn))
+    height = max(17, 4 * len(here)) * len(drawn)
+    return panel(dataset_name(dataset), [dots], {f"{key}/{dataset}": rows}, height)
 
 
 @unchecked
@@ -89,22 +81,17 @@ def confusion_figure(key: str, groups: Sequence[Group], label: Label) -> Figure 
     if not drawn:
         return None
     panels = tuple(_confusion_panel(f"{key}/{place}", group, label) for place, group in enumerate(drawn))
-    within = [within_kind(group.predictions, kinds_of_group(group)) for group in drawn if not by_class(group)]
-    return Figure(key, *titled("confusion", names=[*map(label, drawn)], within=within, most=_most(drawn)), panels)
+    words = titled(
+        "confusion",
+        names=[*map(label, drawn)],
+        within=[within_kind(group.predictions, kinds_of_group(group)) for group in drawn if not by_class(group)],
+        most=MOST_CLASSES if any(map(too_many_classes, drawn)) else None,
+    )
+    return Figure(key, *words, panels)
 
 
 def _confusion_panel(name: str, group: Group, label: Label) -> Panel:
-    predictions, kinds = group.predictions, kinds_of_group(group)
-    wrong = wrong_by_kind(predictions, kinds)
-    places = sorted(sorted(range(len(kinds.names)), key=lambda place: -wrong[place].sum())[:MOST_CLASSES])
-    images = kinds.summed(confusion(predictions[0]).sum(axis=1))
-    rows: list[Row] = [
-        {"class": kinds.names[row], "taken": kinds.names[column], "share": round(float(wrong[row, column]), 2)}
-        for row in places
-        for column in places
-        if wrong[row, column] * images[row] >= 50
-    ]
-    names = [kinds.names[place] for place in places]
+    names, rows = confused_rows(group)
     most = max((row["share"] for row in rows), default=1.0)
     scale = alt.Scale(domain=names)
     shades = alt.Scale(domain=[0, most], range=["#f3f0f7", "#440154"])
@@ -144,12 +131,6 @@ def networks_table(key: str, groups: Sequence[Group], references: References, la
         for (first, group), one, p in zip(pairs, found, holm([one.p for one in found]), strict=True)
     ]
     return table_of(key, titled("networks"), rows, left=("Against",))
-
-
-def _most(groups: Sequence[Group]) -> int | None:
-    """Return how many classes are drawn where some are not."""
-    many = any(by_class(group) and len(group.predictions[0].class_names) > MOST_CLASSES for group in groups)
-    return MOST_CLASSES if many else None
 
 
 def _share(found: Shared | None) -> str | None:
