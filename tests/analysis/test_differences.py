@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reslab.analysis.differences import by_images_alone, difference, from_single
+from reslab.analysis.differences import Difference, by_images_alone, difference, from_single
 from reslab.analysis.summary import summarise
 
 T_2, T_4 = 4.3026527, 2.7764451
@@ -73,3 +73,10 @@ def test_the_other_way_round_is_the_same_with_the_other_sign(first: list[float],
     assert back is not None
     assert there.value == -back.value
     assert there.margin == pytest.approx(back.margin)
+
+
+def test_an_interval_reaches_to_no_error_below_zero_or_above_a_hundred() -> None:
+    wide = Difference(56.0, 108.0, 2, 2, freedom=2)
+    assert wide.ends() == pytest.approx((-52, 164))
+    assert wide.ends(first=12.0) == pytest.approx((-12, 88))
+    assert Difference(56.0, None, 2, 1).ends() is None

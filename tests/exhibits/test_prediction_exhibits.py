@@ -99,7 +99,11 @@ def test_a_sheet_says_how_many_there_are() -> None:
     assert figure is not None
     assert len(figure.panels) == 1
     assert "CIFAR-10: 20 of the 1,234 images that all 6 networks get wrong" in figure.caption
-    assert Sheet("digits", pictures, 20, 1).words == "digits: 20 images that the one network gets wrong"
+    both = sheet_figure("hard", [Sheet("digits", pictures, 20, 1), Sheet("CIFAR-10", pictures, 20, 2)])
+    assert both is not None
+    assert both.caption.endswith(
+        "digits: 20 images that the one network gets wrong; CIFAR-10: 20 images that all 2 networks get wrong."
+    )
     assert sheet_figure("hard", []) is None
 
 

@@ -6,7 +6,7 @@ from reslab.analysis.comparisons import Compared, compare
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Table
-from reslab.exhibits.results import comparison_table, errors_table, further, how_compared
+from reslab.exhibits.results import comparison_table, errors_table, how_compared
 from reslab.published import Published
 from reslab.recipe import Run
 from synthetic import Truth, small, write_run
@@ -69,21 +69,22 @@ def test_of_one_seed_there_is_a_difference_and_nothing_of_a_test(tmp_path: Path)
     assert table is not None
     assert "of one seed each" in table.caption
     assert "Holm" not in table.caption
-    assert comparison_table("comparisons", compare([(first, second)]), _name) is None
+    assert comparison_table("comparisons", compare([(first, second), (first, second)]), _name) is None
 
 
 def test_what_a_row_has_no_room_for_is_a_further_comparison(tmp_path: Path) -> None:
     first, second = _groups(tmp_path / "two")
     (third,) = _single(tmp_path / "one", 20)
     compared = compare([(first, second), (second, third), (first, third)])
-    assert [_name(one) for one in further(compared)] == ["ResNet-20 against ResNet-8"]
+    further = _columns(comparison_table("comparisons", compared, _name))
+    assert further["Compared"] == ["ResNet-20 against ResNet-8"]
     columns = _columns(errors_table("errors", [first, second, third], compared, _label, "Runs"))
     assert columns["Against"] == [None, "ResNet-8", "ResNet-14"]
 
 
 def test_further_comparisons_are_a_table_where_one_is_tested(tmp_path: Path) -> None:
     first, second = _groups(tmp_path)
-    columns = _columns(comparison_table("comparisons", compare([(first, second)]), _name))
+    columns = _columns(comparison_table("comparisons", compare([(first, second), (first, second)]), _name))
     assert columns["Compared"] == ["ResNet-14 against ResNet-8"]
     assert columns["Verdict"] == ["lower; 1 of 3 seeds diverged"]
 

@@ -1,6 +1,7 @@
 """Where errors stand at the places of a factor: means, seeds and published figures, none hidden by another (pure)."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +67,19 @@ def place_rows(
     return rows
 
 
+def strip_rows(
+    groups: Sequence[Group],
+    place: Callable[[Group], str],
+    series: Callable[[Group], str],
+    beside: Sequence[Mark],
+) -> list[Row]:
+    """Return a row a group of one data set with its series, and one a published figure (`theirs`) at their places."""
+    rows = [{"place": place(group), "series": series(group), **mean_row(group, "test_error")} for group in groups]
+    dataset, there = groups[0].recipe.dataset, {row["place"] for row in rows}
+    theirs = [mark for mark in beside if mark.dataset == dataset and mark.place in there]
+    return rows + [{"place": mark.place, "theirs": mark.error, "source": mark.source} for mark in theirs]
+
+
 def spread_out(values: Sequence[float], reach: float) -> list[int]:
     """Return a lane for each value, 0 or more, so that none in one lane are within `reach` of each other."""
     taken: dict[int, list[float]] = {}
@@ -100,3 +114,15 @@ def are_wide(panels: Sequence[Sequence[Row]]) -> bool:
     ends = [(*error_ends(rows), min(row["error"] for row in rows)) for rows in panels]
     wide = any(high > LOGARITHMIC_FROM * lowest for _, high, lowest in ends)
     return wide and all(lowest > 0 and low > 0.2 * lowest for low, _, lowest in ends)
+
+
+def log_ticks(values: Sequence[float]) -> tuple[float, float, list[float]]:
+    """Return the ends of a logarithmic axis, round numbers around all values, and ticks as dense as there is room."""
+    low, high = min(values), max(values)
+    narrow, middle, wide = (1, 1.5, 2, 3, 4, 5, 6, 7, 8), (1, 2, 3, 5, 7), (1, 2, 5)
+    factors = narrow if high < 4 * low else middle if high < 20 * low else wide if high < 400 * low else (1,)
+    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
+    ticks = [float(f"{factor * 10.0**power:.3g}") for power in powers for factor in factors]
+    bottom = max((tick for tick in ticks if tick <= low * 1.001), default=low)
+    top = min((tick for tick in ticks if tick >= high * 0.999 and tick > bottom), default=high)
+    return bottom, top, [tick for tick in ticks if bottom <= tick <= top]

@@ -76,6 +76,18 @@ def schedule_epochs(recipe: Recipe, num_train: int | None) -> tuple[float, float
     return first, second, length
 
 
+def rounded_schedule(recipe: Recipe, num_train: int | None) -> tuple[float, str, float | None, float | None]:
+    """Return length and its unit, and the places of two drops, None where the rate has none; in tenths of epochs.
+
+    Iterations of unknown epochs stay iterations.
+    """
+    places = schedule_epochs(recipe, num_train)
+    found = places or (recipe.first_drop, recipe.second_drop, recipe.length)
+    first, second, length = (round(place, 1) for place in found)
+    drops = (first, second) if recipe.schedule == "step" else (None, None)
+    return length, "epochs" if places else recipe.schedule_unit, *drops
+
+
 def same_schedule(recipe: Recipe, other: Recipe, epochs_apart: float) -> bool:
     """Return whether the places of two schedules lie less than so many epochs from each other.
 

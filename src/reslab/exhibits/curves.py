@@ -10,7 +10,7 @@ from reslab.analysis.curves import EXTREMES, Named, curve_rows, half_an_image, l
 from reslab.analysis.groups import LOST, Group, by_dataset, datasets_of, on_dataset
 from reslab.exhibits.blocks import Figure, Panel, Row
 from reslab.exhibits.captions import text, titled
-from reslab.exhibits.style import Looks, epoch_axis, faded, log_y, panel, picking, rows_of, tips, unchecked, zooming
+from reslab.exhibits.style import Looks, epoch_axis, log_y, panel, rows_of, tips, unchecked
 from reslab.exhibits.wording import ERRORS, Label, Reading, dataset_name, uncapitalised
 
 _WITHIN = {"cifar100-coarse": ("cifar100", "20 superclasses")}
@@ -107,23 +107,19 @@ def panels_of(groups: Sequence[Group], label: Label) -> dict[str, Named]:
 @unchecked
 def error_figure(key: str, curves: Curves, reading: Reading) -> Figure | None:
     """Return error against epoch with a band over the seeds, a panel for each data set; None without curves."""
-    if not curves.begun:
-        return None
     panels = tuple(_error_panel(key, dataset, curves, reading) for dataset in curves.panels)
     zeros = any(row.get(f"{reading}_low") == 0 for rows in curves.rows.values() for row in rows)
-    return Figure(key, *curves.titled("error-curves", reading=reading, zeros=zeros), panels)
+    return Figure(key, *curves.titled("error-curves", reading=reading, zeros=zeros), panels) if panels else None
 
 
 @unchecked
 def paper_figure(key: str, curves: Curves) -> Figure | None:
     """Return the form of the paper's figure 6, training error dashed and test error bold; None without curves."""
-    if not curves.begun:
-        return None
     panels = tuple(_paper_panel(key, dataset, curves) for dataset in curves.panels)
     above = [row for rows in curves.rows.values() for row in rows if largest(row) > top(rows)]
     highest = max(above, key=largest, default=None)
     cut = highest and (largest(highest), highest["epoch"])
-    return Figure(key, *curves.titled("curves-together", highest=cut), panels)
+    return Figure(key, *curves.titled("curves-together", highest=cut), panels) if panels else None
 
 
 def _error_panel(key: str, dataset: str, curves: Curves, reading: Reading) -> Panel:
@@ -137,8 +133,8 @@ def _error_panel(key: str, dataset: str, curves: Curves, reading: Reading) -> Pa
     y, low = (log_y(field, ERRORS[reading], drawn, room=1.03) for field in ("drawn", "drawn_low"))
     # Vega-Lite 5.6, which JupyterLab has, would stack an area of a logarithmic y along x.
     x = _far(rows, curves.along).stack(None)
-    band = base.mark_area(clip=True).encode(x=x, y=low, y2=alt.Y2("drawn_high:Q"), opacity=faded(0.02, 0.22))
-    line = base.mark_line(strokeWidth=1.8, clip=True).encode(y=y, opacity=faded())
+    band = base.mark_area(clip=True).encode(x=x, y=low, y2=alt.Y2("drawn_high:Q"), opacity=_faded(0.02, 0.22))
+    line = base.mark_line(strokeWidth=1.8, clip=True).encode(y=y, opacity=_faded())
     return _panel(key, dataset, curves, base, [band, line], y, size=55)
 
 
@@ -146,8 +142,8 @@ def _paper_panel(key: str, dataset: str, curves: Curves) -> Panel:
     base, end = _base(key, dataset, curves), top(curves.rows[dataset])
     scale = alt.Scale(domain=[-0.015 * end, end], nice=False)  # lines at zero are seen whole
     train, test = (alt.Y(f"{reading}:Q", title="Error (%)", scale=scale) for reading in ("train", "test"))
-    thin = base.mark_line(strokeDash=[4, 3], strokeWidth=1.1, clip=True).encode(y=train, opacity=faded())
-    bold = base.mark_line(strokeWidth=2.6, clip=True).encode(y=test, opacity=faded())
+    thin = base.mark_line(strokeDash=[4, 3], strokeWidth=1.1, clip=True).encode(y=train, opacity=_faded())
+    bold = base.mark_line(strokeWidth=2.6, clip=True).encode(y=test, opacity=_faded())
     return _panel(key, dataset, curves, base, [thin, bold], test, size=60)
 
 
@@ -168,13 +164,20 @@ def _panel(
     near = alt.selection_point(name="near", on="pointerover", nearest=True, empty=False, clear="pointerout")
     seen = alt.OpacityValue(0, condition={"param": "near", "value": 1, "empty": False})
     hover = base.mark_point(filled=True, size=80, clip=True).encode(y=y, opacity=seen, tooltip=_TIPS)
+    picked = alt.selection_point(name="picked", fields=["label"], bind="legend")
+    zoomed = alt.selection_interval(name="zoomed", bind="scales", zoom="wheel![event.shiftKey]")  # else it scrolls
     layers = [
-        lines[0].add_params(picking(), zooming()),
+        lines[0].add_params(picked, zoomed),
         *lines[1:],
-        marks.encode(y=y, shape=shape, opacity=faded()),
+        marks.encode(y=y, shape=shape, opacity=_faded()),
         hover.add_params(near),
     ]
     return panel(dataset_name(dataset), layers, {_name(key, dataset): curves.rows[dataset]})
+
+
+def _faded(low: float = 0.1, high: float = 1) -> alt.OpacityValue:
+    """Return the opacity of marks that fade where others are picked in the legend."""
+    return alt.OpacityValue(low, condition={"param": "picked", "value": high})
 
 
 _TIPS = tips(
@@ -197,6 +200,6 @@ def _name(key: str, dataset: str) -> str:
 def _far(rows: Sequence[Row], along: Along) -> alt.X:
     """Return the horizontal axis: of epochs, or of what else the curves go along."""
     if along.of_epoch is None:
-        return epoch_axis(max(row["epoch"] for row in rows))
+        return epoch_axis(rows)
     scale = alt.Scale(domain=[0, 1.01 * max(row["along"] for row in rows)], nice=False)
     return alt.X("along:Q", title=along.title, scale=scale, axis=alt.Axis(grid=False, tickCount=8, format="~g"))

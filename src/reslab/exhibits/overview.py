@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import altair as alt
 
 from reslab.analysis.groups import Group, by_dataset
-from reslab.analysis.places import Mark, mean_row
-from reslab.exhibits.blocks import Figure, Panel, Row
+from reslab.analysis.places import Mark, strip_rows
+from reslab.exhibits.blocks import Figure, Panel
 from reslab.exhibits.captions import titled
 from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.style import OKABE_ITO, panel, rows_of, tips, unchecked
@@ -33,7 +33,7 @@ class Strip:
 def overview_figure(key: str, strips: Sequence[Strip]) -> Figure | None:
     """Return a small panel for each study and data set with a finished run; None where there is none."""
     panels = tuple(
-        _strip_panel(f"{key}/{at}/{dataset}", strip, dataset, own)
+        _strip_panel(f"{key}/{at}/{dataset}", strip, f"{strip.title}, {dataset_name(dataset)}", own)
         for at, strip in enumerate(strips)
         for dataset, own in by_dataset([group for group in strip.groups if group.has_result])
     )
@@ -41,18 +41,10 @@ def overview_figure(key: str, strips: Sequence[Strip]) -> Figure | None:
     return Figure(key, *titled("overview", published=published), panels, COLUMNS) if panels else None
 
 
-def _strip_panel(name: str, strip: Strip, dataset: str, groups: Sequence[Group]) -> Panel:
-    places = list(dict.fromkeys(map(strip.axis.place, groups)))
+def _strip_panel(name: str, strip: Strip, title: str, groups: Sequence[Group]) -> Panel:
+    rows = strip_rows(groups, strip.axis.place, strip.axis.series, strip.beside)
+    places = list(dict.fromkeys(row["place"] for row in rows))
     series = list(dict.fromkeys(map(strip.axis.series, strip.groups)))
-    rows: list[Row] = [
-        {"place": strip.axis.place(group), "series": strip.axis.series(group), **mean_row(group, "test_error")}
-        for group in groups
-    ]
-    rows += [
-        {"place": mark.place, "theirs": mark.error, "source": mark.source}
-        for mark in strip.beside
-        if mark.dataset == dataset and mark.place in places
-    ]
     values = [row[name] for row in rows for name in ("error", "low", "high", "theirs") if name in row]
     margin = max(0.08 * (max(values) - min(values)), 0.2)
     scale = alt.Scale(domain=[max(0, min(values) - margin), max(values) + margin], nice=True, zero=False)
@@ -80,4 +72,4 @@ def _strip_panel(name: str, strip: Strip, dataset: str, groups: Sequence[Group])
             y=y, tooltip=tips({"at": "place:N", "test error, %": "error:Q|.2f", "seeds": "n:Q"})
         ),
     ]
-    return panel(f"{strip.title}, {dataset_name(dataset)}", layers, {name: rows}, HEIGHT)
+    return panel(title, layers, {name: rows}, HEIGHT)

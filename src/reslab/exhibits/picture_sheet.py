@@ -8,7 +8,6 @@ import altair as alt
 from reslab.exhibits.blocks import Figure, Panel, Row
 from reslab.exhibits.captions import titled
 from reslab.exhibits.style import panel, rows_of, tips, unchecked
-from reslab.exhibits.wording import counted
 
 MOST_PICTURES = 20
 """Pictures of a data set on one sheet, so that the page stays small."""
@@ -35,13 +34,6 @@ class Sheet:
     total: int
     networks: int
 
-    @property
-    def words(self) -> str:
-        """How many images there are, and of whom."""
-        shown = "" if len(self.pictures) == self.total else f"{len(self.pictures)} of the "
-        whose = "the one network gets" if self.networks == 1 else f"all {self.networks} networks get"
-        return f"{self.dataset}: {shown}{counted(self.total, 'image')} that {whose} wrong"
-
 
 @unchecked
 def sheet_figure(key: str, sheets: Sequence[Sheet]) -> Figure | None:
@@ -49,7 +41,7 @@ def sheet_figure(key: str, sheets: Sequence[Sheet]) -> Figure | None:
     drawn = [sheet for sheet in sheets if sheet.pictures]
     columns = 10 if len(drawn) == 1 else 5
     panels = tuple(_panel(f"{key}/{place}", sheet, columns) for place, sheet in enumerate(drawn))
-    return Figure(key, *titled("pictures", sheets=[sheet.words for sheet in drawn]), panels) if panels else None
+    return Figure(key, *titled("pictures", sheets=drawn), panels) if panels else None
 
 
 def _panel(name: str, sheet: Sheet, columns: int) -> Panel:

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from reslab.analysis.groups import Group
-from reslab.analysis.summary import same_schedule, schedule_epochs
+from reslab.analysis.summary import rounded_schedule, same_schedule
 from reslab.datasets import known
 from reslab.exhibits.blocks import Column, Table
 from reslab.exhibits.captions import Words, read_texts, titled
@@ -41,17 +41,11 @@ def recipe_table(key: str, groups: Sequence[Group]) -> Table:
 
 def schedule_table(key: str, groups: Sequence[Group]) -> Table:
     """Return the counterpart of the assignment's table 5: the lengths of training and the places of the drops."""
-    schedules: dict[tuple[str, float | None, float | None], None] = {}  # in order, each once
-    for group in groups:
-        places = schedule_epochs(group.recipe, group.number("num_train"))
-        unit = "epochs" if places else group.recipe.schedule_unit
-        found = places or (group.recipe.first_drop, group.recipe.second_drop, group.recipe.length)
-        first, second, length = (round(place, 1) for place in found)
-        drops = (first, second) if group.recipe.schedule == "step" else (None, None)
-        schedules[f"{number(length)} {unit}", *drops] = None
-    lengths, firsts, seconds = zip(*schedules, strict=True)
+    every = (rounded_schedule(group.recipe, group.number("num_train")) for group in groups)
+    lengths, units, firsts, seconds = zip(*dict.fromkeys(every), strict=True)
+    told = [f"{number(length)} {unit}" for length, unit in zip(lengths, units, strict=True)]
     columns = (Column("Length", "left"), Column("First drop after"), Column("Second drop after"))
-    rows = tuple(zip(lengths, settings(firsts), settings(seconds), strict=True))
+    rows = tuple(zip(told, settings(firsts), settings(seconds), strict=True))
     return Table(key, *titled("schedules"), columns, rows)
 
 

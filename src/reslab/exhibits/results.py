@@ -79,15 +79,11 @@ def errors_table(
     return table_of(key, words, rows, left=_LEFT, notes=tuple(notes))
 
 
-def further(compared: Sequence[Compared]) -> list[Compared]:
-    """Return the comparisons that `errors_table` has no room for."""
-    shown = [id(one) for one in _one_each(compared)]
-    return [one for one in compared if id(one) not in shown]
-
-
 def comparison_table(key: str, compared: Sequence[Compared], name: Callable[[Compared], str]) -> Table | None:
-    """Return every comparison with its interval and verdict, a row each; None where none is tested."""
-    listed = [one for one in compared if one.test is not None or one.first.num_diverged or one.second.num_diverged]
+    """Return the comparisons that `errors_table` has no room for, a row each; None where none of them is tested."""
+    shown = [id(one) for one in _one_each(compared)]
+    others = [one for one in compared if id(one) not in shown]
+    listed = [one for one in others if one.test is not None or one.first.num_diverged or one.second.num_diverged]
     rows = [{"Compared": name(one), **_difference(one, listed)} for one in listed]
     return table_of(key, titled("comparisons"), rows, left=_LEFT) if _tested(listed) else None
 
@@ -104,7 +100,7 @@ def how_compared(compared: Sequence[Compared]) -> str:
         shared=any(one.shared for one in found),
         assumed=any(one.assumed for one in found),
         margin=MARGIN,
-        cut=any(map(_cut, compared)),
+        cut=any(one.test.is_cut(one.first.last_epoch("test_error").mean) for one in compared if one.test is not None),
     )
 
 
@@ -195,14 +191,6 @@ def _lost(one: Compared) -> str:
 
 def _tested(listed: Sequence[Compared]) -> list[Verdict]:
     return [one.test for one in listed if one.test is not None and one.test.p is not None]
-
-
-def _cut(one: Compared) -> bool:
-    """Return whether an interval would reach beyond errors that there can be."""
-    if one.test is None or one.test.p is None:
-        return False
-    found, level = one.test.difference, one.test.level
-    return found.ends(level, one.first.last_epoch("test_error").mean) != found.ends(level)
 
 
 def _window(group: Group) -> str | None:

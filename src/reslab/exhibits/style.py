@@ -1,6 +1,5 @@
 """How all charts look: colours that colour-blind readers tell apart, marks that survive a grey printer."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import altair as alt
 from altair.utils.schemapi import debug_mode
 
+from reslab.analysis.places import log_ticks
 from reslab.exhibits.blocks import Panel, Row
 
 OKABE_ITO = ("#e69f00", "#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#777777")
@@ -65,11 +65,11 @@ def colours(count: int, *, ordered: bool = False) -> list[str]:
     return [_between(place) for place in places]
 
 
-def legend(labels: Sequence[str], **more: Any) -> alt.Legend:
-    """Return a legend above the plot, with as many columns as its labels leave room for; `more` is as altair has it."""
+def legend(labels: Sequence[str]) -> alt.Legend:
+    """Return a legend above the plot, with as many columns as its labels leave room for."""
     longest = max((len(label) for label in labels), default=1)
     columns = max(48 // (longest + 4), 2 if longest <= MOST_IN_TWO_COLUMNS else 1)
-    return alt.Legend(orient="top", columns=min(len(labels), columns), symbolOpacity=1, **more)
+    return alt.Legend(orient="top", columns=min(len(labels), columns), symbolOpacity=1)
 
 
 def panel(title: str, layers: Sequence[alt.Chart], datasets: dict[str, list[Row]], height: int = HEIGHT) -> Panel:
@@ -91,20 +91,14 @@ def log_y(field: str, title: str, values: Sequence[float], room: float = 1) -> a
 
     `room` is a factor by which it goes on at both ends, for lines that would else lie on its edge.
     """
-    low, high = min(values), max(values)
-    narrow, middle, wide = (1, 1.5, 2, 3, 4, 5, 6, 7, 8), (1, 2, 3, 5, 7), (1, 2, 5)
-    factors = narrow if high < 4 * low else middle if high < 20 * low else wide if high < 400 * low else (1,)
-    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
-    ticks = [float(f"{factor * 10.0**power:.3g}") for power in powers for factor in factors]
-    bottom = max((tick for tick in ticks if tick <= low * 1.001), default=low)
-    top = min((tick for tick in ticks if tick >= high * 0.999 and tick > bottom), default=high)
-    inside = [tick for tick in ticks if bottom <= tick <= top]
+    bottom, top, inside = log_ticks(values)
     scale = alt.Scale(type="log", domain=[bottom / room, top * room], nice=False)
     return alt.Y(f"{field}:Q", title=title, scale=scale, axis=alt.Axis(format="~g", values=inside))
 
 
-def epoch_axis(last: int) -> alt.X:
-    """Return an axis of epochs with ticks at whole epochs only, nine at most."""
+def epoch_axis(rows: Sequence[Row]) -> alt.X:
+    """Return an axis of the epochs of some rows with ticks at whole epochs only, nine at most."""
+    last = max(row["epoch"] for row in rows)
     scale = alt.Scale(domain=[0, max(1.01 * last, 1.1)], nice=False)
     step = next(step for step in (1, 2, 5, 10, 20, 25, 50, 100, 200, 500, last) if last <= 9 * step)
     ticks = list(range(0, last + 1, step))
@@ -151,23 +145,7 @@ def tips(shown: Mapping[str, str]) -> list[alt.Tooltip]:
     return [alt.Tooltip(field, title=title, format=form or alt.Undefined) for title, (field, _, form) in parts.items()]
 
 
-def picking() -> alt.Parameter:
-    """Return the selection behind a legend whose entries can be clicked to fade the others."""
-    return alt.selection_point(name="picked", fields=["label"], bind="legend")
-
-
-def faded(low: float = 0.1, high: float = 1) -> alt.OpacityValue:
-    """Return the opacity of marks that fade where the legend has picked others (see `picking`)."""
-    return alt.OpacityValue(low, condition={"param": "picked", "value": high})
-
-
-def zooming() -> alt.Parameter:
-    """Return the selection that drags and zooms; the wheel alone goes on scrolling the page."""
-    return alt.selection_interval(name="zoomed", bind="scales", zoom="wheel![event.shiftKey]")
-
-
 def _between(place: float) -> str:
     low = min(int(place), len(VIRIDIS) - 2)
-    share = place - low
-    pairs = [(int(VIRIDIS[low][at : at + 2], 16), int(VIRIDIS[low + 1][at : at + 2], 16)) for at in (1, 3, 5)]
-    return "#" + "".join(f"{round(first + share * (second - first)):02x}" for first, second in pairs)
+    pairs = zip(*(bytes.fromhex(colour[1:]) for colour in VIRIDIS[low : low + 2]), strict=True)
+    return "#" + bytes(round(first + (place - low) * (second - first)) for first, second in pairs).hex()

@@ -98,7 +98,7 @@ def effective_rate_figure(key: str, groups: Sequence[Group], label: Label, *, or
         rows, name = rate_rows(own, label, stretch(drawn)), f"{key}/{dataset}"
         line = rows_of(name).mark_line(strokeWidth=1.6)
         line = line.encode(
-            x=epoch_axis(max(row["epoch"] for row in rows)),
+            x=epoch_axis(rows),
             y=log_y("value", "Effective rate", [row["value"] for row in rows]),
             color=looks.colour([*map(label, own)]),
             tooltip=tips({"runs": "label:N", "epoch": "epoch:Q", "value": "value:Q|.3~g"}),
@@ -173,7 +173,7 @@ def _along(
     for dataset, own in by_dataset(shown):
         rows, name, here = along_rows(own, label, *what), f"{key}/{dataset}", list(dict.fromkeys(map(label, own)))
         values = [row[field] for row in rows for field in ("value", "limit") if row.get(field, 0) > 0]
-        base = rows_of(name).encode(x=epoch_axis(max(row["epoch"] for row in rows)), color=looks.colour(here))
+        base = rows_of(name).encode(x=epoch_axis(rows), color=looks.colour(here))
         measured = base.transform_filter("datum.value > 0").encode(y=log_y("value", unit, values, room=1.15))
         limits = base.transform_filter("datum.limit > 0").encode(y=log_y("limit", unit, values, room=1.15))
         dashed = limits.mark_line(strokeDash=[5, 4], strokeWidth=1.2, interpolate="step-before")

@@ -7,7 +7,6 @@ from typing import Literal
 from reslab.analysis.differences import Difference
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import Summary
-from reslab.naming import FAMILY_NAMES as FAMILY_NAMES  # noqa: PLC0414 (these are offered here, too)
 from reslab.naming import dataset_name as dataset_name  # noqa: PLC0414
 from reslab.naming import network_name as network_name  # noqa: PLC0414
 from reslab.naming import number as number  # noqa: PLC0414

@@ -13,7 +13,7 @@ from reslab.exhibits.curves import Curves, error_figure, paper_figure
 from reslab.exhibits.factor_figures import Axis, factor_figure, marks
 from reslab.exhibits.overview import Strip
 from reslab.exhibits.recipes import recipe_table
-from reslab.exhibits.results import comparison_table, errors_table, further, how_compared
+from reslab.exhibits.results import comparison_table, errors_table, how_compared
 from reslab.exhibits.wording import opened
 from reslab.studies.against_published import against_published, not_compared
 from reslab.studies.curve_features import curve_features
@@ -86,8 +86,7 @@ def _results(found: Findings, chapter: Chapter) -> Blocks:
         published.figures(found.done),
         published.matches,
     )
-    rest = further(found.compared)
-    pairs = comparison_table("comparisons", rest, lambda one: compared_name(one, found.groups, chapter.label))
+    pairs = comparison_table("comparisons", found.compared, lambda one: compared_name(one, found.groups, chapter.label))
     alone = len(found.groups) == 1 and bool(against_published(found, told=chapter.paper_told))
     how = on_what_scale(found.compared, found.words) if untested(found.compared) else how_compared(found.compared)
     first = [] if alone else [Prose(muon_words(found.groups, found.words)), figure, table]
