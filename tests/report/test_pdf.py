@@ -1,6 +1,7 @@
 """The typeset report: all of the document, literally, the same bytes every time, from the wheel alone."""
 
 import json
+import re
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -14,7 +15,7 @@ from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Block, Bullets, Column, Command, Figure, Heading, Note, Panel, Prose, Table
 from reslab.report.compose import _dated, compose
 from reslab.report.document import Document, Reference, Section
-from reslab.report.pdf import FONT, pdf_data, render_pdf
+from reslab.report.pdf import pdf_data, render_pdf
 from reslab.report.pictures import charts, draw
 from reslab.studies.asked import record
 from reslab.studies.questions import depth
@@ -98,8 +99,19 @@ def test_a_real_report_is_set_without_a_warning_and_in_the_same_bytes(
 
 
 def test_the_fonts_are_those_within_the_typesetter() -> None:
-    assert {FONT, "DejaVu Sans Mono"} <= set(typst.Fonts(include_system_fonts=False).families())
-    assert f'font: "{FONT}"' in TEMPLATE.read_text()
+    fonts = set(re.findall(r'font(?: =|:) "(.*?)"', TEMPLATE.read_text()))
+    assert fonts == {"Libertinus Serif", "DejaVu Sans Mono"}
+    assert fonts <= set(typst.Fonts(include_system_fonts=False).families())
+
+
+def test_type_in_a_drawing_is_in_the_reports_font() -> None:
+    """A word that reads like an attribute stays the word that it is."""
+    drawn = PICTURE.replace("<text", '<text font-family="x"').replace(">1<", '>font-size="9px"<')
+    data = json.dumps(pdf_data(one_section(), {}))
+    template = f"{TEMPLATE.read_text()}#metadata(typed(sys.inputs.svg))<typed>".encode()
+    (found,) = json.loads(typst.query(template, "<typed>", sys_inputs={"data": data, "svg": drawn}))
+    svg = '<text font-family="Libertinus Serif" y="9" font-size="10.26px">font-size="9px"</text>'
+    assert svg in found["value"]
 
 
 def test_the_template_needs_no_package_and_no_file() -> None:

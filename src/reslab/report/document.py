@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
-from reslab.exhibits.blocks import Block, Figure, Table
+from reslab.exhibits.blocks import Block, Figure, Panel, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,30 +119,22 @@ def typeset(text: str) -> str:
     """Return text with the apostrophes, quotation marks and unbroken figures of print."""
     text = re.sub(r"(?<=\w)'", "\N{RIGHT SINGLE QUOTATION MARK}", text)
     text = re.sub(r'"([^"]*)"', "\N{LEFT DOUBLE QUOTATION MARK}\\1\N{RIGHT DOUBLE QUOTATION MARK}", text)
-    return re.sub(r"(?<=\d) (±) (?=\d)|\b(n =) (?=\d)|(?<=\d) (to) (?=[+\u2212])", _held, text)
+    unbroken = r"(?<=\d) ± (?=\d)|\bn = (?=\d)|(?<=\d) to (?=[+\u2212])"
+    return re.sub(unbroken, lambda found: found.group().replace(" ", "\N{NO-BREAK SPACE}"), text)
 
 
-def _held(match: re.Match[str]) -> str:
-    """Return what a line must not be broken within."""
-    return match.group().replace(" ", "\N{NO-BREAK SPACE}")
-
-
-def rows(blocks: Iterable[Block]) -> Iterator[tuple[Block, ...]]:
-    """Yield blocks one by one, but figures of one panel that follow each other in twos: they stand side by side."""
-    waiting: tuple[Block, ...] = ()
+def rows(blocks: Iterable[Block]) -> list[tuple[Block, ...]]:
+    """Return blocks one by one, but figures of one panel that follow each other in twos: they stand side by side."""
+    found: list[tuple[Block, ...]] = []
+    may_join = False
     for block in blocks:
         single = isinstance(block, Figure) and len(block.panels) == 1
-        if waiting and single:
-            yield (*waiting, block)
-            waiting = ()
-            continue
-        if waiting:
-            yield waiting
-        waiting = (block,) if single else ()
-        if not single:
-            yield (block,)
-    if waiting:
-        yield waiting
+        if single and may_join:
+            found[-1] += (block,)
+        else:
+            found.append((block,))
+        may_join = single and len(found[-1]) == 1
+    return found
 
 
 def slug(text: str) -> str:
@@ -150,13 +142,14 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def letters(figure: Figure) -> list[str]:
-    """Return (a), (b) … for the panels of a figure, nothing for a single one."""
-    several = len(figure.panels) > 1
-    return [f"({chr(ord('a') + index)})" if several else "" for index in range(len(figure.panels))]
+def panels_of(figure: Figure, section: Section) -> list[tuple[str, str, Panel]]:
+    """Return each panel with its name, unique within the report, and its letter, as in (a); none of a single one.
 
-
-def pictures_of(figure: Figure, section: Section) -> list[str]:
-    """Return the name of each panel of a figure, unique within the report: a file name without its ending."""
-    name = anchor(section, figure.key)
-    return [f"{name}-{letter.strip('()')}" if letter else name for letter in letters(figure)]
+    The name is that of its picture's files, without their endings.
+    """
+    name, several = anchor(section, figure.key), len(figure.panels) > 1
+    letters = [chr(ord("a") + place) if several else "" for place in range(len(figure.panels))]
+    return [
+        (f"{name}-{letter}" if letter else name, f"({letter})" if letter else "", panel)
+        for letter, panel in zip(letters, figure.panels, strict=True)
+    ]

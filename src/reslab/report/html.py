@@ -10,7 +10,7 @@ from typing import Any
 import vl_convert
 from markupsafe import Markup, escape
 
-from reslab.report.document import Document, pictures_of
+from reslab.report.document import Document, panels_of
 from reslab.report.values import document_values, render
 
 
@@ -54,7 +54,7 @@ def _charts(document: Document) -> tuple[dict[str, Any], list[str]]:
     charts: dict[str, Any] = {}
     pool: dict[str, int] = {}
     for figure, section, _ in document.figures():
-        for panel, name in zip(figure.panels, pictures_of(figure, section), strict=True):
+        for name, _, panel in panels_of(figure, section):
             columns = panel.columns().items()
             places = {data: pool.setdefault(_json(values), len(pool)) for data, values in columns}
             charts[name] = {"specification": {**panel.chart, "width": "container"}, "datasets": places}

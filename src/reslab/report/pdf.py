@@ -15,12 +15,6 @@ import typst
 from reslab.report.document import Document
 from reslab.report.values import Json, document_values
 
-FONT = "Libertinus Serif"
-"""One of the fonts within the typesetter, so that every machine sets the same pages."""
-
-CHART_TYPE = 1.14
-"""How much larger than drawn a chart's type is set: this font is so much narrower than the one that was measured."""
-
 LONG_WORD = 24
 """Characters that a word may have before it may be broken anywhere."""
 
@@ -44,7 +38,7 @@ def render_pdf(document: Document, pictures: Mapping[str, str]) -> bytes:
 def pdf_data(document: Document, pictures: Mapping[str, str]) -> Json:
     """Return all that the template shows, as JSON values."""
     found: Json = _cleaned(document_values(document))
-    return found | {"pictures": {name: _typed(svg) for name, svg in pictures.items()}}
+    return found | {"pictures": dict(pictures)}
 
 
 def _cleaned(value: Any) -> Any:
@@ -67,13 +61,3 @@ def _breakable(word: str) -> str:
     """Return a long word with places to break it: behind its marks, and after so many characters."""
     parts = re.sub(r"(?<=[-_/.,;:=&?])(?=[^-_/.,;:=&?])", "\u200b", word).split("\u200b")
     return "\u200b".join(re.sub(rf"(.{{{LONG_WORD // 2}}})(?=.)", "\\1\u200b", part) for part in parts)
-
-
-def _typed(svg: str) -> str:
-    """Return a drawing with its type in the report's font."""
-    return re.sub(r"<text\b[^<>]*>", lambda tag: _retyped(tag.group()), svg)
-
-
-def _retyped(tag: str) -> str:
-    tag = re.sub(r'font-family="[^"]*"', f'font-family="{FONT}"', tag)
-    return re.sub(r'font-size="([\d.]+)px"', lambda match: f'font-size="{float(match[1]) * CHART_TYPE:.2f}px"', tag)

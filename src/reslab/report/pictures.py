@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from reslab.exhibits.blocks import Panel
-from reslab.report.document import Document, pictures_of
+from reslab.report.document import Document, panels_of
 from reslab.report.drawing import draw_all
 
 FORMATS = ("svg", "pdf", "png")
@@ -24,12 +24,12 @@ FONT = "'Liberation Sans', Arial, Helvetica, sans-serif"
 
 
 def charts(document: Document) -> dict[str, str]:
-    """Return the Vega-Lite specification (JSON) of each picture of the report, by its name (see `pictures_of`)."""
+    """Return the Vega-Lite specification (JSON) of each picture of the report, by its name (see `panels_of`)."""
     found: dict[str, str] = {}
     for figure, section, alone in document.figures():
         whole = WIDE if alone else WIDTH
         width = WIDTH if figure.columns == 2 else WIDE // figure.columns
-        for name, panel in zip(pictures_of(figure, section), figure.panels, strict=True):
+        for name, _, panel in panels_of(figure, section):
             found[name] = _specification(panel, whole if len(figure.panels) == 1 else width)
     return found
 

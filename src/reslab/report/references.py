@@ -34,7 +34,7 @@ def cited(document: Document) -> Document:
     keys: dict[str, None] = {}
 
     def change(named: set[str], text: str) -> str:
-        text = _spoken(named, _written(text))
+        text = _marked(named, text)
         keys.update(dict.fromkeys(_MARK.findall(text)))
         return text
 
@@ -47,22 +47,18 @@ def cited(document: Document) -> Document:
     return replace(document, sections=tuple(sections), references=references)
 
 
-def _written(text: str) -> str:
-    """Replace citations and addresses by marks, as in [[@key table 6]]."""
+def _marked(named: set[str], text: str) -> str:
+    """Return text with marks, as in [[@key table 6]], instead of citations and addresses, and behind first names.
+
+    `named` are the sources that the section has cited so far; those of the text are added.
+    """
     for source in _SOURCES:
-        mark = f"[[@{source.reference.key}]]"
-        text = source.written.sub(rf"{mark[:-2]} \g<place>]]", text).replace(f"{mark[:-2]} ]]", mark)
+        key, mark = source.reference.key, f"[[@{source.reference.key}]]"
+        text = source.written.sub(rf"[[@{key} \g<place>]]", text).replace(f"[[@{key} ]]", mark)
         text = text.replace(f"({mark})", mark)
-    return text
-
-
-def _spoken(named: set[str], text: str) -> str:
-    """Add a mark behind the first name of each source that this section has not cited yet."""
     for source in _SOURCES:
         key = source.reference.key
-        if source.spoken is None or key in named:
-            continue
-        if f"[[@{key}" not in text:
+        if source.spoken is not None and key not in named and f"[[@{key}" not in text:
             text = source.spoken.sub(rf"\g<0> [[@{key}]]", text, count=1)
         if f"[[@{key}" in text:
             named.add(key)

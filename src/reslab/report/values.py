@@ -6,7 +6,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from reslab.exhibits.blocks import Block, Bullets, Command, Figure, Heading, Link, Note, Prose, Table
-from reslab.report.document import Document, Section, anchor, letters, pictures_of, pieces, rows, slug, typeset
+from reslab.report.document import Document, Section, anchor, panels_of, pieces, rows, slug, typeset
 
 Json = dict[str, Any]
 
@@ -64,25 +64,22 @@ def block_values(block: Block, section: Section, numbers: Mapping[str, str]) -> 
         case Command():
             return found | {"text": block.text}
         case Figure():
-            return found | {"panels": _panels(block, section), "columns": block.columns}
+            panels = [
+                {
+                    "name": name,
+                    "letter": letter,
+                    "title": one.title,
+                    "alt": ", ".join(filter(None, (block.title, one.title))),
+                }
+                for name, letter, one in panels_of(block, section)
+            ]
+            return found | {"panels": panels, "columns": block.columns}
         case Table():
             return found | {
                 "columns": [{"title": column.title, "align": column.align} for column in block.columns],
                 "rows": [[_cell(cell) for cell in row] for row in block.rows],
                 "notes": [rich(note) for note in block.notes],
             }
-
-
-def _panels(figure: Figure, section: Section) -> list[Json]:
-    return [
-        {
-            "name": name,
-            "letter": letter,
-            "title": panel.title,
-            "alt": ", ".join(filter(None, (figure.title, panel.title))),
-        }
-        for name, letter, panel in zip(pictures_of(figure, section), letters(figure), figure.panels, strict=True)
-    ]
 
 
 def _cell(cell: str | None) -> str | Json | None:
