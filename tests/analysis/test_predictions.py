@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reslab.analysis.agreement import overlap, shared, shared_by_seeds
+from reslab.analysis.agreement import agreement, overlap, shared, shared_by_seeds, with_predictions
+from reslab.analysis.groups import gather
 from reslab.analysis.predictions import (
     SUPERCLASS_NAMES,
     SUPERCLASSES,
@@ -21,8 +22,11 @@ from reslab.analysis.predictions import (
     within_kind,
     wrong_by_kind,
 )
+from reslab.analysis.tidy import read_tables
 from reslab.errors import CheckpointError
 from reslab.lab.predictions import Predictions, predictions_bytes, read_predictions
+from reslab.recipe import Run
+from synthetic import Truth, small, write_predictions, write_run
 
 NAMES = tuple("abcde")
 LABELS = np.arange(1000) % 5
@@ -155,3 +159,25 @@ def test_superclasses_are_those_of_the_official_labels() -> None:
     fine, coarse = load("cifar100").test, load("cifar100-coarse").test
     assert [SUPERCLASSES[label] for label in fine.labels] == list(coarse.labels)
     assert [name.replace("_", " ") for name in load("cifar100-coarse").class_names] == list(SUPERCLASS_NAMES)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "nested", "hard"),
+    [
+        ([range(40), range(45)], True, True),  # the images' own
+        ([range(30), range(120)], True, False),  # the other way round it does not hold
+        ([range(40), range(100, 140)], False, False),
+    ],
+)
+def test_errors_lie_in_the_images_where_both_share_most_of_theirs(
+    tmp_path: Path, wrong: list[range], nested: bool, hard: bool
+) -> None:
+    recipes = [small(8), small(14)]
+    for recipe, places in zip(recipes, wrong, strict=True):
+        write_predictions(write_run(tmp_path, Run(recipe, 0), Truth(3.0, 1.0)), places)
+    groups = [gather(read_tables(tmp_path), f"{recipe.depth}", recipe, (0,)) for recipe in recipes]
+    found = agreement(with_predictions(groups), {"digits": groups[0]})
+    assert found is not None
+    assert (found.by_seeds, found.with_reference[0]) == ([None, None], None)
+    assert (found.nested, found.hard, found.fewest) == (nested, hard, min(map(len, wrong)))
+    assert agreement(groups[:1], {"digits": groups[0]}) is None
