@@ -258,9 +258,7 @@ class Asked:
     rows: list[tuple[tuple[str, str], Row, Recipe, Recipe]] = field(default_factory=list)
 
 
-def tested(
-    asked: Asked, known: dict[str, Recipe], chapter: str, answers: Sequence[tuple[str, str]], tally: Tally
-) -> None:
+def tested(asked: Asked, known: dict[str, Recipe], chapter: str, answers: Sequence[str], tally: Tally) -> None:
     """Check intervals, p, verdicts and seeds: in the rows of comparisons, then in sentences and answers."""
     found = compare([(second.errors, first.errors) for _, _, second, first in asked.rows], asked.report)
     for (place, row, *_), (one, p) in zip(asked.rows, corrected(found), strict=True):
@@ -278,7 +276,7 @@ def tested(
             tally.wrong.append(f"{' / '.join(place)}: {row['Verdict']} shown, recomputed {one.verdict(p)}")
         elif seeds:
             tally.check((*place, "Seeds"), seeds.replace("over 1,000", "1001"), *one.seeds_range(len(found)))
-    beside = _published(known, chapter)
+    beside = _published(known, "\n".join([chapter, *answers]))
     groups = [recipe.errors for recipe, _ in beside]
     published = [
         against_single(own, groups, figure, asked.report) for own, (_, figure) in zip(groups, beside, strict=True)
@@ -288,8 +286,8 @@ def tested(
     expected = [of_size(one, p, len(own)) for own in together for one, p in corrected(own)]
     for told in sizes(chapter):
         _in_text(asked.study, told, expected, tally)
-    for words, intervals in answers:
-        _in_answer(asked.study, words, intervals, expected, tally)
+    if answers and not sum(_in_answer(asked.study, text, expected, tally) for text in answers):
+        tally.wrong.append(f"{asked.study}: no size is found in its answers")
 
 
 def _in_text(study: str, shown: dict[str, str], expected: Sequence[dict[str, float]], tally: Tally) -> None:
@@ -301,34 +299,37 @@ def _in_text(study: str, shown: dict[str, str], expected: Sequence[dict[str, flo
         tally.check((f"{study} in words", shown["value"], name), text.replace("over 1,000", "1001"), nearest[name])
 
 
-def _in_answer(study: str, words: str, intervals: str, expected: Sequence[dict[str, float]], tally: Tally) -> None:
-    """Check the sizes of an answer, one or the ends of a range, and the interval around each clause.
+CLAUSE = re.compile(
+    r"(?P<value>[-+]?\d+\.\d\d)(?: to (?P<most>[-+]?\d+\.\d\d))?(?: points, 9[05]% interval)? ?"
+    r"\(?(?P<low>[-+]?\d+\.\d\d) to (?P<high>[-+]?\d+\.\d\d)\)"
+)
+"""The size of a clause of an answer, or the range of sizes, and the interval around it: in a sentence, in a cell."""
 
-    Where a clause tells the size of one difference, the interval must be that one's; of several, its ends must be ends.
+
+def _in_answer(study: str, text: str, expected: Sequence[dict[str, float]], tally: Tally) -> int:
+    """Check sizes and intervals of an answer; sizes without a sign are of either.  Return how many there are.
+
+    The interval of one size must be that difference's; around a range, its ends must be ends of differences.
     """
-    shown = [part for part in intervals.replace("\N{MINUS SIGN}", "-").split("; ") if part]
-    clauses = [clause for clause in words.split("; ") if " by " in clause or "resolved" in clause or "within" in clause]
-    if len(shown) != len(clauses):
-        tally.wrong.append(f"{study}'s answer: {len(clauses)} clauses, {len(shown)} intervals: {words} {intervals}")
-        return
-    for clause, interval in zip(clauses, shown, strict=True):
-        known = [sorted((one["low"], one["high"])) for one in expected]
-        if unsigned := "+" not in interval and "-" not in interval:
-            known = [sorted(map(abs, ends)) for ends in known]
-        told = re.search(r"by (\d+\.\d\d)(?: to (\d+\.\d\d))? points", clause)
-        sizes_told = [size for size in told.groups() if size] if told else []
-        values = [
-            min((abs(one["value"]) for one in expected), key=lambda v: abs(v - float(size))) for size in sizes_told
-        ]
-        tally.check((study, "answer", clause), " ".join(sizes_told), *values)
-        low, high = (float(end) for end in interval.removesuffix(" (90%)").split(" to "))
-        if unsigned and len(sizes_told) == 1:
-            known = [ends for ends, one in zip(known, expected, strict=True) if abs(one["value"]) == values[0]]
-        ends = (
-            min((e[0] for e in known), key=lambda e: abs(e - low)),
-            min((e[1] for e in known), key=lambda e: abs(e - high)),
+    found = [match.groupdict() for match in CLAUSE.finditer(text.replace("\N{MINUS SIGN}", "-"))]
+    for one in found:
+        signs = any(end and end[0] in "+-" for end in one.values())
+        known = expected if signs else [_unsigned(difference) for difference in expected]
+        sizes = [one["value"], *([one["most"]] if one["most"] else [])]
+        nearest = [min(known, key=lambda other: abs(other["value"] - float(size))) for size in sizes]
+        ends = nearest if len(sizes) == 1 else known
+        low, high = (
+            min((other[name] for other in ends), key=lambda end: abs(end - float(one[name] or 0)))
+            for name in ("low", "high")
         )
-        tally.check((study, "answer's interval", clause), interval.removesuffix(" (90%)"), *ends)
+        shown, place = " and ".join(text for text in one.values() if text), (study, "answer", text)
+        tally.check(place, shown, *(other["value"] for other in nearest), low, high)
+    return len(found)
+
+
+def _unsigned(one: dict[str, float]) -> dict[str, float]:
+    low, high = sorted(map(abs, (one["low"], one["high"])))
+    return {"value": abs(one["value"]), "low": low, "high": high}
 
 
 def _published(known: dict[str, Recipe], chapter: str) -> list[tuple[Recipe, float]]:
@@ -346,15 +347,20 @@ def _design_pairs(known: dict[str, Recipe]) -> list[tuple[Errors, Errors]]:
     return [(hundred, few), (few, ten), (coarse, hundred)]
 
 
-def _chapter(report: Path, title: str) -> tuple[str, list[tuple[str, str]]]:
-    """Return the text of a chapter without its tables, and the answers with their intervals, of the opening, too."""
-    parts = re.split(r"^## (.*)$", (report / "report.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+def _chapter(report: Path, title: str) -> tuple[str, list[str]]:
+    """Return the text of a chapter without its tables and answers, and the answers' sizes, of the opening, too."""
+    parts = re.split(
+        r"^## (.*)$",
+        (report / "report.md").read_text(encoding="utf-8").replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"),
+        flags=re.MULTILINE,
+    )
     text = dict(zip(parts[1::2], parts[2::2], strict=True)).get(title, "")
-    found, question = re.findall(r"^- (.*) \(95% intervals?: (.*)\)\.$", text, flags=re.MULTILINE), ""
+    lines = [line for line in text.splitlines() if not line.startswith("|")]
+    found, question = [line for line in lines if re.match(r"- .* points, 9[05]% interval [^;]*\)[.;]", line)], ""
     for row in rows_of(report, "opening-answers"):
         question = row["Question"] or question
-        found += [(row["Answer"].removesuffix("."), row["95% interval"])] if question == title else []
-    return "\n".join(line for line in text.splitlines() if not line.startswith("|")), found
+        found += [row["Points (95% interval)"]] if question == title else []
+    return "\n".join(line for line in lines if line not in found), found
 
 
 def _variants(study: dict[str, Any], recipes: dict[str, Recipe]) -> Iterator[tuple[str, Recipe]]:

@@ -8,7 +8,7 @@ from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
 from reslab.recipe import Run
 from reslab.studies.answers import MOST_NAMED, _shared, by_base
-from reslab.studies.findings import EQUAL, Answer, Findings
+from reslab.studies.findings import Answer, Findings
 from reslab.studies.study import Study, Variant
 from reslab.studies.words import words_of
 from synthetic import Truth, small, write_run
@@ -38,28 +38,28 @@ def _answers(groups: Sequence[Group], pairs: Sequence[tuple[Group, Group]]) -> l
 def test_of_one_seed_the_best_is_named_and_nothing_has_an_interval(tmp_path: Path) -> None:
     base, *others = groups = _groups(tmp_path, (3.0, 2.0, 5.0, 3.5))
     (answer,) = _answers(groups, [(base, one) for one in others])
-    assert (answer.where, answer.words) == (
-        "digits",
-        f"best with rate 1, in one seed each; not tested ({MINUS}1.00 to +2.00 points from 0)",
-    )
-    assert answer.intervals == ""
+    assert (answer.where, answer.words) == ("digits", "best with rate 1, in one seed each, not tested")
+    assert answer.sizes == f"{MINUS}1.00 to +2.00"
     assert answer.seeds == "1"
-    assert answer.sentence == f"digits: {answer.words}."
+    assert answer.sentence == f"digits: {answer.words} ({answer.sizes} points)."
 
 
 def test_each_verdict_has_a_clause_with_its_size_and_its_interval(tmp_path: Path) -> None:
     base, low, same, high = groups = _groups(tmp_path, (3.0, 2.0, 3.0, 5.0), seeds=3)
     (answer,) = _answers(groups, [(base, low), (base, same)])
-    assert answer.words == "rate 1 beat 0 by 0.99 points; 2 within 0.5 points of 0"
-    better, equal = answer.intervals.split("; ")
-    low_end, high_end = map(float, better.split(" to "))
+    assert answer.words == "rate 1 beat 0; 2 within 0.5 points of 0"
+    better, equal = answer.clauses
+    low_end, high_end = map(float, better.interval.split(" to "))
+    assert better.size == "0.99"
     assert 0 < low_end < 0.99 < high_end
-    assert equal.startswith((MINUS, "+"))
-    assert equal.endswith(" (90%)")
+    assert equal.interval.startswith((MINUS, "+"))
+    assert (better.level, equal.level) == ("95%", "90%")
     assert answer.seeds == "3"
     (answer,) = _answers(groups, [(base, low), (base, high)])
-    assert answer.words == "rate 1 beat 0 by 0.99 points; 0 beat 3 by 2.01 points"
-    assert answer.sentence == f"digits: {answer.words} (95% intervals: {answer.intervals})."
+    assert answer.words == "rate 1 beat 0; 0 beat 3"
+    assert answer.sizes.startswith("0.99 (0.")
+    assert "; 2.01 (1." in answer.sizes
+    assert answer.sentence.startswith("digits: rate 1 beat 0 (0.99 points, 95% interval 0.")
     assert _answers(groups, []) == []
 
 
@@ -68,27 +68,24 @@ def test_where_nothing_is_resolved_the_interval_is_around_all(tmp_path: Path) ->
     (answer,) = _answers(groups, [(base, one) for one in others])
     assert answer.words == "no difference from rate 0 is resolved"
     ends = [one.verdict.difference.ends(one.verdict.level, one.first) or (0.0, 0.0) for one in answer.effects]
-    shown = [float(end.replace(MINUS, "-")) for end in answer.intervals.split(" to ")]
+    shown = [float(end.replace(MINUS, "-")) for end in answer.clauses[0].interval.split(" to ")]
     assert shown == [round(min(low for low, _ in ends), 2), round(max(high for _, high in ends), 2)]
     (one,) = _answers(groups, [(base, others[0])])
     assert one.words == "rate 1 vs 0 not resolved"
-    same = _groups(tmp_path / "same", (3.0, 3.0), seeds=3)
-    (equal,) = _answers(same, [(same[0], same[1])])
-    assert equal.sentence.startswith("digits: rate 1 within 0.5 points of 0 (90% interval: ")
-    assert EQUAL not in equal.sentence
 
 
 def test_many_are_counted_rather_than_named(tmp_path: Path) -> None:
     base, *others = groups = _groups(tmp_path, (3.0, *[6.0] * (MOST_NAMED + 1), 3.0), seeds=2)
     (answer,) = _answers(groups, [(base, one) for one in others])
-    assert answer.words.startswith("rate 0 beat five others by ")
+    assert answer.words.startswith("rate 0 beat five others; ")
 
 
 def test_settings_that_are_all_worse_are_told_with_the_range_of_their_sizes(tmp_path: Path) -> None:
     base, *others = groups = _groups(tmp_path, (3.0, 6.0, 7.0, 8.0), seeds=3)
     (answer,) = _answers(groups, [(base, one) for one in others])
     sizes = sorted(one.value for one in answer.effects)
-    assert answer.words == f"rate 0 beat the three others by {sizes[0]:.2f} to {sizes[-1]:.2f} points"
+    assert answer.words == "rate 0 beat the three others"
+    assert answer.clauses[0].size == f"{sizes[0]:.2f} to {sizes[-1]:.2f}"
 
 
 def test_the_one_setting_that_is_not_resolved_is_named(tmp_path: Path) -> None:
@@ -98,8 +95,7 @@ def test_the_one_setting_that_is_not_resolved_is_named(tmp_path: Path) -> None:
     groups = [gather(read_tables(tmp_path), group.label, group.recipe, (0, 1)) for group in groups]
     base, *others = groups
     (answer,) = _answers(groups, [(base, one) for one in others])
-    assert answer.words.startswith("rate 0 beat 1 by ")
-    assert answer.words.endswith(" points; 2 vs 0 not resolved")
+    assert answer.words == "rate 0 beat 1; 2 vs 0 not resolved"
     assert answer.seeds == "1 or 2"
 
 

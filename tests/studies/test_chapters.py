@@ -30,8 +30,9 @@ def test_a_planted_half_point_is_found_and_no_effect_is_not_claimed(tmp_path: Pa
 
     words = words_of(_blocks(tmp_path, ask("learning-rate", RATES), truth))
     short = next(line for line in words.splitlines() if line.startswith("CIFAR-10: "))
-    assert "CIFAR-10: rate 0.1 beat 0.01 by 1.0" in short
-    assert " points; five others within 0.5 points of 0.1 (95% intervals: 0." in short
+    assert "CIFAR-10: rate 0.1 beat 0.01 (1.0" in short
+    assert "); five others within 0.5 points of 0.1 (" in short
+    assert " points, 90% interval \N{MINUS SIGN}0." in short
     assert "higher (rate 1" not in words
 
 
@@ -39,7 +40,7 @@ def test_three_seeds_of_usual_noise_find_half_a_point(tmp_path: Path) -> None:
     options = Options(datasets=("cifar10",), depths=(20, 56), seeds=3)
     study = ask("depth", options)
     words = words_of(_blocks(tmp_path, study, lambda recipe: Truth({20: 8.5, 56: 8.0}[recipe.depth], 0.5, NOISE)))
-    assert "CIFAR-10: 56 layers beat 20 by 0.50 points (95% interval: 0." in words
+    assert "CIFAR-10: 56 layers beat 20 (0.50 points, 95% interval 0." in words
 
 
 def test_a_diverged_rate_is_a_result_and_a_missing_seed_is_said(tmp_path: Path) -> None:
@@ -392,7 +393,7 @@ def test_an_epoch_of_a_short_schedule_is_told_to_be_much_of_it(tmp_path: Path) -
     assert "An epoch is 12.5% of the schedule here, and 0.61% of the assignment's." in table.caption
     words = words_of(blocks)
     assert "comparisons one shows a change of the test error, " in words
-    assert "base beat Nesterov momentum by " in words
+    assert "base beat Nesterov momentum (" in words
 
 
 @pytest.mark.parametrize(
@@ -645,5 +646,5 @@ def test_batches_are_answered_apart_at_one_rate_and_in_proportion(tmp_path: Path
         return Truth(9.0 + 20 * abs(recipe.learning_rate / recipe.batch_size * 128 - 0.1), 0.5, 0.05)
 
     words = words_of(_blocks(tmp_path, study, truth))
-    assert "CIFAR-10, rate kept: batch 128 beat 64 and 256 by " in words
-    assert "CIFAR-10, rate scaled: batch 64 and 256 within 0.5 points of 128 (90% interval: " in words
+    assert "CIFAR-10, rate kept: batch 128 beat 64 and 256 (" in words
+    assert "CIFAR-10, rate scaled: batch 64 and 256 within 0.5 points of 128 (" in words

@@ -39,14 +39,16 @@ def test_options_change_what_is_asked() -> None:
 
 def test_two_points_with_little_noise_are_resolved(tmp_path: Path) -> None:
     words = _words(tmp_path, CIFAR, {20: Truth(8.5, 0.6, 0.05), 56: Truth(6.5, 0.1, 0.05)})
-    assert "CIFAR-10: 56 layers beat 20 by 2.00 points (95% interval: " in words
+    assert "CIFAR-10: 56 layers beat 20 (2.00 points, 95% interval " in words
     assert "Both errors lower (20 to 56 layers): the added layers help" in words
     assert "not resolved" not in next(line for line in words.split("\n") if line.startswith("CIFAR-10: "))
 
 
 def test_no_difference_is_said_to_be_equality_where_that_is_shown(tmp_path: Path) -> None:
     words = _words(tmp_path, CIFAR, {20: Truth(7.5, 0.5, 0.1), 56: Truth(7.45, 0.5, 0.1)})
-    assert "CIFAR-10: 56 layers within 0.5 points of 20 (90% interval: \N{MINUS SIGN}0." in words
+    assert (
+        "CIFAR-10: 56 layers within 0.5 points of 20 (\N{MINUS SIGN}0.05 points, 90% interval \N{MINUS SIGN}0." in words
+    )
     assert "the added layers help or harm by less than 0.5 points" in words
 
 
@@ -55,22 +57,22 @@ def test_a_step_that_is_shown_is_in_short_where_the_whole_way_is_not(tmp_path: P
     options = Options(datasets=("cifar10",), depths=(20, 56, 110), seeds=3)
     words = _words(tmp_path, options, truths)
     (short,) = [line for line in words.split("\n") if line.startswith("CIFAR-10: ")]
-    assert "56 layers beat 20 by 5.00 points; 110 vs 20 not resolved (95% intervals: 4." in short
+    assert "56 layers beat 20 (5.00 points, 95% interval 4." in short
 
 
 def test_a_step_against_the_whole_way_is_in_short_and_has_its_own_reason(tmp_path: Path) -> None:
     truths = {20: Truth(9.0, 3.0, 0.05), 56: Truth(7.0, 1.0, 0.05), 110: Truth(8.0, 2.0, 0.05)}
     words = _words(tmp_path, Options(datasets=("cifar10",), depths=(20, 56, 110), seeds=3), truths)
     first, second = [line for line in words.split("\n") if line.startswith("CIFAR-10: ")]
-    assert first.startswith("CIFAR-10: 56 and 110 layers beat 20 by 1.00 to 2.00 points (95% interval: ")
-    assert second.startswith("CIFAR-10: 56 layers beat 110 by 1.00 points (95% interval: ")
+    assert first.startswith("CIFAR-10: 56 and 110 layers beat 20 (1.00 to 2.00 points, 95% interval ")
+    assert second.startswith("CIFAR-10: 56 layers beat 110 (1.00 points, 95% interval ")
     assert "Both errors lower (20 to 56 layers and 20 to 110 layers): the added layers help" in words
     assert "Both errors higher (56 to 110 layers): the deeper network is harder to train" in words
 
 
 def test_a_difference_lost_in_noise_is_said_to_be_not_resolvable(tmp_path: Path) -> None:
     words = _words(tmp_path, CIFAR, {20: Truth(7.5, 0.5, 0.6), 56: Truth(7.0, 0.5, 0.6)})
-    assert "CIFAR-10: 56 layers vs 20 not resolved (95% interval: " in words
+    assert "CIFAR-10: 56 layers vs 20 not resolved (\N{MINUS SIGN}0.50 points, 95% interval " in words
     assert "nothing to explain" in words
     described = "What follows describes the networks; it explains no difference between them."
     assert described not in words  # nothing was measured
@@ -95,7 +97,7 @@ def test_a_deeper_network_that_only_fits_better_is_overfitting(tmp_path: Path) -
 def test_one_seed_tells_nothing_from_chance(tmp_path: Path) -> None:
     options = Options(datasets=("cifar10",), depths=(20, 56), seeds=1)
     words = _words(tmp_path, options, {20: Truth(8.0, 0.6), 56: Truth(7.0, 0.1)})
-    assert "best with 56 layers, in one seed each; not tested (\N{MINUS SIGN}1.00 points from 20)" in words
+    assert "best with 56 layers, in one seed each, not tested (\N{MINUS SIGN}1.00 points)" in words
     assert "the interval is that of one more run" not in words
     assert "No difference from the paper is resolved, although the recipe differs" in words
     assert "If more seeds confirm the differences that the test images alone do not explain:" in words
@@ -234,7 +236,7 @@ def test_the_papers_warm_up_is_a_control_of_the_deepest_network_alone(tmp_path: 
     words = words_of(blocks)
     assert "With the paper's warm-up ResNet-110 errs on 6.5" in words
     assert "\N{MINUS SIGN}5.50 points (95% interval" in words
-    assert "CIFAR-10: 20 layers beat 110 by " in words  # of the run that was asked about, without warm-up
+    assert "CIFAR-10: 20 layers beat 110 (" in words  # of the run that was asked about, without warm-up
     assert "These runs have no such warm-up" not in words
     table = next(block for block in blocks if isinstance(block, Table) and block.key == "errors")
     assert [row[0] for row in table.rows] == ["ResNet-20", "ResNet-110", "ResNet-110, warm-up"]

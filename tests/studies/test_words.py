@@ -155,7 +155,7 @@ def test_the_question_in_the_documents_is_two_files_and_a_chapter(
     blocks = write_chapter(find(study, read_tables(tmp_path / "runs"), chapter), chapter)
     text = text_of(blocks)
     assert text.startswith("How do the errors change with the momentum")
-    assert "momentum 0.99 beat 0.9 by 1.80 points; 0.9 beat 0 and 0.5 by 8.00 to 18.00 points" in text, text
+    assert "momentum 0.99 beat 0.9 (1.80 points, 95% interval " in text, text
     monkeypatch.setitem(QUESTIONS, "momentum", found["momentum"])
     monkeypatch.setitem(CHAPTERS, "momentum", found["momentum"].chapter)
     names = dict(vars(test_chapters))

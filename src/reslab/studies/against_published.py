@@ -35,7 +35,7 @@ from reslab.families import family_of
 from reslab.presets import PRESETS, preset_of, preset_recipe
 from reslab.published import Published
 from reslab.published import in_words as figure_in_words
-from reslab.studies.findings import Answer, Effect, Findings, amount
+from reslab.studies.findings import Answer, Clause, Effect, Findings
 from reslab.studies.question import Beside, Blocks
 from reslab.studies.sentences import epochs_words
 from reslab.studies.words import Words
@@ -86,10 +86,9 @@ def paper_answers(done: Sequence[Group], words: Words) -> list[Answer]:
             epochs=epochs_words(group),
             theirs=figure_in_words(one),
             margin=number(MARGIN),
-            size=amount([effect]),
         )
         where = f"{dataset_name(group.recipe.dataset)}, {network_name(group.recipe)}"
-        found.append(Answer(where, text, ((effect,),)))
+        found.append(Answer(where, (Clause(text, (effect,)),)))
     return found
 
 

@@ -8,7 +8,7 @@ from reslab.analysis.groups import Group
 from reslab.analysis.reasons import untested
 from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.wording import Label, counted, dataset_name, listing, network_name, number
-from reslab.studies.findings import Answer, Effect, Findings, amount
+from reslab.studies.findings import Answer, Clause, Effect, Findings
 from reslab.studies.words import Words
 
 MOST_NAMED = 4
@@ -42,30 +42,28 @@ def _answer(where: str, first: Group, own: Sequence[Compared], label: Label, wor
     kinds = {kind: [one for one in own if one.kind == kind] for kind in _KINDS}
     kinds["diverged"] = [one for one in own if one.second.num_diverged]
     names = _Names([first, *(one.second for one in own)], label)
-    clauses: list[str] = []
-    parts: list[tuple[Effect, ...]] = []
+    clauses: list[Clause] = []
     for kind, those in kinds.items():
         if not those:
             continue
         key = _ALL[kind] if kind in _ALL and len(those) == len(own) > 2 else kind
         settings = [one.second for one in those]
         if kind == "unknown" and untested(own):
-            key, settings = (
-                "untested",
-                [min([first, *settings], key=lambda group: group.last_epoch("test_error").mean or 0.0)],
-            )
-        effects = tuple(Effect.of(one) for one in those if one.test) if kind != "diverged" else ()
+            key, settings = "untested", [min([first, *settings], key=_error)]
         base_leads = not clauses and (key in _BASE_LEADS or len(settings) > MOST_NAMED)
         values = {
             "names": names(settings, whole=not clauses and not base_leads, lost=kind == "diverged"),
             "base": names([first], whole=base_leads),
             "others": counted(len(own), "other"),
-            "size": amount(effects) if effects else "",
             "margin": number(MARGIN),
         }
-        clauses.append(words(f"answer.{key}", **values))
-        parts.append(effects)
-    return Answer(where, "; ".join(clauses), tuple(parts))
+        effects = (Effect.of(one) for one in those if one.test and kind != "diverged")
+        clauses.append(Clause(words(f"answer.{key}", **values), tuple(effects)))
+    return Answer(where, tuple(clauses))
+
+
+def _error(group: Group) -> float:
+    return group.last_epoch("test_error").mean or 0.0
 
 
 _KINDS = ("lower", "higher", "equal", "open", "unknown")

@@ -1,6 +1,5 @@
 """What a chapter is made from: the groups that a study asked, what they show beside each other, and its answers."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,9 +14,6 @@ from reslab.studies.words import Words
 Groups = Sequence[Group]
 Pairs = list[tuple[Group, Group]]
 """Comparisons to be made: each (what with, what)."""
-
-EQUAL = " (90%)"
-"""What marks the interval of settings that are equal among those of 95%."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,32 +41,68 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What was found in one place, as on a data set: in a dozen words, with the effects behind each part of them."""
+class Clause:
+    """A part of an answer: what is said, and the differences it is said of, which are of one kind."""
 
-    where: str
     words: str
-    parts: tuple[tuple[Effect, ...], ...] = ()
-    """The effects of which the words give a size or a verdict, in the order of the words."""
+    effects: tuple[Effect, ...] = ()
 
     @property
-    def effects(self) -> tuple[Effect, ...]:
-        """All effects."""
-        return tuple(itertools.chain(*self.parts))
+    def size(self) -> str:
+        """The difference, or the range of them, in points: without sign where resolved, for the words have it."""
+        return self._range([one.value for one in self.effects])
 
     @property
-    def intervals(self) -> str:
-        """The interval of each part, around all of its effects, as its size is told; "" where none has one."""
-        return "; ".join(filter(None, map(_interval, self.parts)))
+    def interval(self) -> str:
+        """The interval around all of the differences; "" where one has none."""
+        found = [one.verdict.difference.ends(one.verdict.level, one.first) for one in self.effects]
+        return "" if None in found else self._range([end for ends in found for end in ends or ()])
+
+    @property
+    def level(self) -> str:
+        """The level of the interval."""
+        return "90%" if all(one.verdict.kind == "equal" for one in self.effects) else "95%"
 
     @property
     def sentence(self) -> str:
-        """The answer with its intervals."""
-        known, level = self.intervals, "95%"
-        if all(one.verdict.kind == "equal" for one in self.effects):
-            known, level = known.replace(EQUAL, ""), "90%"
-        told = f" ({level} interval{'s' if '; ' in known else ''}: {known})" if known else ""
-        return f"{self.where}: {self.words}{told}."
+        """The words with size and interval."""
+        known = f", {self.level} interval {self.interval}" if self.interval else ""
+        return f"{self.words} ({self.size} points{known})" if self.effects else self.words
+
+    def _range(self, values: Sequence[float]) -> str:
+        if all(one.verdict.resolved for one in self.effects):
+            sizes = sorted(map(abs, values))
+            return span(points(sizes[0]), points(sizes[-1])) if sizes else ""
+        return span(signed(min(values)), signed(max(values)))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was found in one place, as on a data set, in a dozen words."""
+
+    where: str
+    clauses: tuple[Clause, ...]
+
+    @property
+    def words(self) -> str:
+        """What was found, without sizes."""
+        return "; ".join(one.words for one in self.clauses)
+
+    @property
+    def sizes(self) -> str:
+        """The size of each clause and its interval, as a cell of a table; "" where nothing is compared."""
+        cells = [one for one in self.clauses if one.effects]
+        return "; ".join(f"{one.size} ({one.interval})" if one.interval else one.size for one in cells)
+
+    @property
+    def sentence(self) -> str:
+        """What was found, with sizes and intervals."""
+        return f"{self.where}: {'; '.join(one.sentence for one in self.clauses)}."
+
+    @property
+    def effects(self) -> tuple[Effect, ...]:
+        """The differences behind it."""
+        return tuple(effect for one in self.clauses for effect in one.effects)
 
     @property
     def seeds(self) -> str:
@@ -80,28 +112,6 @@ class Answer:
             return ""
         low, high = counts[0], counts[-1]
         return str(low) if low == high else f"{low} {'or' if high == low + 1 else 'to'} {high}"
-
-
-def amount(effects: Sequence[Effect]) -> str:
-    """Return how large differences are: "3.09 points", "2.77 to 23.62 points"; signed where no direction is shown."""
-    if all(one.verdict.resolved for one in effects):
-        sizes = sorted(abs(one.value) for one in effects)
-        return f"{span(points(sizes[0]), points(sizes[-1]))} points"
-    sizes = sorted(one.value for one in effects)
-    return f"{span(signed(sizes[0]), signed(sizes[-1]))} points"
-
-
-def _interval(effects: Sequence[Effect]) -> str:
-    """Return the interval around all effects; without signs where resolved, for the words say which is better."""
-    found = [one.verdict.difference.ends(one.verdict.level, one.first) for one in effects]
-    ends = [end for one in found if one is not None for end in one]
-    if not ends or None in found:
-        return ""
-    if all(one.verdict.resolved for one in effects):
-        ends = [abs(end) for end in ends]
-        return f"{points(min(ends))} to {points(max(ends))}"
-    level = EQUAL if all(one.verdict.kind == "equal" for one in effects) else ""
-    return f"{signed(min(ends))} to {signed(max(ends))}{level}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,25 +61,25 @@ def _table(entries: Sequence[Entry]) -> Table:
             Link(entry.found.study.title, entry.found.study.name) if first else "",
             answer.where,
             f"{opened(answer.words)}.",
-            answer.intervals or None,
+            answer.sizes or None,
             answer.seeds or None,
         )
         for entry, answer, first in _once(entries)
     ]
     verdicts = [one.verdict for entry in entries for answer in entry.answers for one in answer.effects]
-    notes = ["Sizes and intervals are in percentage points, in the order of the answer."]
+    notes = ["Points: differences of the error in percentage points, in the order of the answer."]
     if any(verdict.adjusted != verdict.p for verdict in verdicts):
         notes.append("Verdicts and intervals allow for the number of comparisons in each study.")
     if any(verdict.difference.assumed for verdict in verdicts):
-        notes.append("A setting with one seed is taken to vary as those with several do.")
-    caption = "To beat is to have the lower test error after the last epoch, by more than chance explains."
+        notes.append("Settings with one seed are assumed to vary as those with several do.")
+    caption = "A beat B: its final test error is lower by more than chance explains."
     if any(verdict.kind == "open" for verdict in verdicts):
-        caption += "  Not resolved: with this many seeds it could go either way."
+        caption += "  Not resolved: too few seeds to say which is better."
     return Table(
         "answers",
         "What was found",
         caption,
-        (*(Column(name, "left") for name in ("Question", "Where", "Answer", "95% interval", "Seeds each")),),
+        (*(Column(name, "left") for name in ("Question", "Where", "Answer", "Points (95% interval)", "Seeds each")),),
         tuple(rows),
         ("  ".join(notes),),
     )
@@ -104,11 +104,10 @@ def _limits(entries: Sequence[Entry]) -> list[str]:
     if short:
         seen = span(*(f"{100 * share:.2g}%" for share in (min(short), max(short))))
         few = _how_many(len(short), groups)
-        parts.append(f"what holds at full length ({few} saw {seen} as many images as the paper's training)")
+        parts.append(f"what holds at full length, as {few} saw only {seen} as many images as the paper's training")
     if single:
-        have = f"{_how_many(single, groups)} settings have one seed"
-        parts.append(f"which differences another seed would reverse ({have})")
-    return [f"These runs cannot show {' or '.join(parts)}."] if parts else []
+        parts.append(f"what another seed would reverse, as {_how_many(single, groups)} settings have only one")
+    return [f"These runs cannot show {', nor '.join(parts)}."] if parts else []
 
 
 def _how_many(number: int, groups: Sequence[Group]) -> str:

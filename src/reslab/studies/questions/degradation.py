@@ -9,7 +9,7 @@ from reslab.exhibits.blocks import Prose
 from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.wording import dataset_name, listing, network_name
 from reslab.studies.designs import BOTH, base_recipe, steps, study_of, within
-from reslab.studies.findings import Answer, Effect, Findings, Groups, Pairs, amount
+from reslab.studies.findings import Answer, Clause, Effect, Findings, Groups, Pairs
 from reslab.studies.question import OF_NETWORKS, Chapter, Question
 from reslab.studies.reasons import Reasons
 from reslab.studies.study import Options, Study
@@ -80,17 +80,16 @@ def _answers(found: Findings) -> list[Answer]:
         for family in sorted(own if known else (), key=lambda family: family not in known):
             where, one = f"{dataset_name(dataset)}, {family} networks", known.get(family)
             if one is None:
-                answers.append(Answer(where, _missing(own[family], found.words)))
+                answers.append(Answer(where, (Clause(_missing(own[family], found.words)),)))
             else:
-                answers.append(Answer(where, _depth_words(one, found.words), ((Effect.of(one),),)))
+                answers.append(Answer(where, (Clause(_depth_words(one, found.words), (Effect.of(one),)),)))
     return answers
 
 
 def _depth_words(one: Compared, words: Words) -> str:
     """Return whether this family degrades: a higher training error with more layers."""
     layers = f"from {one.first.recipe.depth} to {one.second.recipe.depth} layers"
-    train, size = one.train.kind if one.train else "unknown", amount([Effect.of(one)])
-    return words("answers.depth", train=train, test=one.kind, layers=layers, size=size)
+    return words("answers.depth", train=one.train.kind if one.train else "unknown", test=one.kind, layers=layers)
 
 
 def _missing(one: Compared | None, words: Words) -> str:
