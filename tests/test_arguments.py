@@ -126,7 +126,7 @@ def test_flags_in_errors_are_keywords_to_python_and_commands_stay(flags: str, ke
         (lambda: CALL.live_page(".", port="x"), "port must be a whole number or None, not 'x'"),
         (lambda: CALL.study("depth").run(jobs="2"), "jobs must be a whole number or None, not '2'"),
         (lambda: CALL.study("depth").run(jobs=0), "jobs must be 1 or more, not 0"),
-        (lambda: CALL.study("depth").run(time_limit=float("nan")), "time_limit must be a number of minutes"),
+        (lambda: CALL.study("depth").run(time_limit=float("nan")), "time_limit must be 0 or more, not nan"),
         (lambda: CALL.study("depth").run(push=True), r"^push needs a share to push to: add share=\.\.\.$"),
         (lambda: CALL.study("depth", fit="12"), "^fit takes a time"),
         (lambda: CALL.train(dataset="digits", depth=8, epochs=2, keep_epochs=[5]), "^keep_epochs: there is no epoch 5"),

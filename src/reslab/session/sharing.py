@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
+from reslab.arguments import check_least
 from reslab.errors import ResLabError, ShareError, nearest
+from reslab.files import as_path
 from reslab.lab.addresses import as_address, kind_of
 from reslab.lab.agreement import Agreement, compare
 from reslab.lab.finding import find_runs, runs_folder
@@ -135,9 +137,8 @@ def verify(
     The sample is a function of the ids, so that the same call chooses the same runs.  What could not be trained is
     missing.  Ctrl-C writes checkpoints and raises KeyboardInterrupt; the same call resumes.
     """
-    for name, value in (("sample", sample), ("jobs", jobs)):
-        if value < 1:
-            raise ResLabError(f"{name} must be 1 or more, not {value}")
+    check_least("sample", sample, 1)
+    check_least("jobs", jobs, 1)
     root = runs_folder(runs)
     ended = [
         name for name in _ids(names, root, _studies(root), _there(root)) if RunFiles(root / name).ended() is not None
@@ -148,7 +149,7 @@ def verify(
     asked = [RunFiles(root / name).check() for name in chosen]
     again = root / REPLICATES / AGAIN
     todo = [run for run in asked if RunFiles(again / run.id).ended() is None]
-    settings = Settings(data_root=None if data_root is None else Path(data_root), device=device, threads=threads)
+    settings = Settings(data_root=as_path(data_root), device=device, threads=threads)
     for run in todo:
         if run.recipe.own_network is not None:  # its code comes along, and runs where the user trusts it
             shutil.copytree(RunFiles(root / run.id).network, RunFiles(again / run.id).network, dirs_exist_ok=True)

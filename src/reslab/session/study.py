@@ -1,6 +1,5 @@
 """A study as Python sees it: planned, run, looked at and reported, one call each."""
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -109,8 +108,7 @@ class Study:
         """
         check_on(on, slurm_options)
         check_least("jobs", jobs, 1)
-        if time_limit is not None and not 0 <= time_limit < math.inf:
-            raise ResLabError(f"time_limit must be a number of minutes, 0 or more, not {time_limit}")
+        check_least("time_limit", time_limit, 0)
         settings = replace(
             self._settings,
             checkpoint_seconds=checkpoint_seconds,
