@@ -36,9 +36,8 @@ def models(
 
       reslab models --table-1
     """
-    asked = None if depths is None else whole_numbers("depths", depths)
-    num_classes = None if classes is None else whole_numbers("classes", classes)
-    print_listing(known.list_models(asked, num_classes, table_1=table_1), json=json)
+    found = known.list_models(whole_numbers("depths", depths), whole_numbers("classes", classes), table_1=table_1)
+    print_listing(found, json=json)
     return OK
 
 

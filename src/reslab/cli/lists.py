@@ -1,5 +1,7 @@
 """Lists as one word on the command line, as in 20,56,110."""
 
+from typing import overload
+
 from reslab.errors import ResLabError
 
 
@@ -12,8 +14,14 @@ def names(flag: str, text: str | None) -> tuple[str, ...] | None:
     return parts
 
 
-def whole_numbers(flag: str, text: str) -> tuple[int, ...]:
-    """Return the whole numbers between commas; raise `ResLabError` naming the flag where they are none."""
+@overload
+def whole_numbers(flag: str, text: str) -> tuple[int, ...]: ...
+@overload
+def whole_numbers(flag: str, text: None) -> None: ...
+def whole_numbers(flag: str, text: str | None) -> tuple[int, ...] | None:
+    """Return the whole numbers between commas, or None for None; else raise `ResLabError` naming the flag."""
+    if text is None:
+        return None
     try:
         numbers = tuple(int(part) for part in _parts(text))
     except ValueError:

@@ -188,7 +188,7 @@ def run(
     questions = (study, *more)
     options: dict[str, Any] = {
         "datasets": listed("dataset", dataset),
-        "depths": None if depths is None else whole_numbers("depths", depths),
+        "depths": whole_numbers("depths", depths),
         "precision": precision,
         "recipe": given_fields(recipe),
         "device": device,
