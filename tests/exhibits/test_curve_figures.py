@@ -6,7 +6,7 @@ import pytest
 
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
-from reslab.exhibits.curves import IMAGES_SEEN, Curves, error_figure, panels_of
+from reslab.exhibits.curves import IMAGES_SEEN, Curves, error_figure
 from reslab.recipe import Run
 from synthetic import Truth, eleven_variants, small, variant_of, write_run
 
@@ -53,12 +53,12 @@ def test_superclasses_stand_in_the_panel_of_their_images_and_alone_have_their_ow
         write_run(tmp_path, Run(recipe, 0), Truth(30.0, 10.0))
     tables = read_tables(tmp_path)
     groups = [gather(tables, "all images", recipe, (0,)) for recipe in recipes]
-    panels = panels_of(groups, _label)
+    panels = Curves(groups, _label).panels
     assert {dataset: [label for label, _ in named] for dataset, named in panels.items()} == {
         "cifar10": ["all images"],
         "cifar100": ["all images", "20 superclasses"],
     }
-    assert panels_of(groups[2:], _label) == {"cifar100-coarse": [("all images", groups[2])]}
+    assert Curves(groups[2:], _label).panels == {"cifar100-coarse": [("all images", groups[2])]}
     figure = error_figure("test", Curves(groups, _label), "test")
     assert figure is not None
     assert [panel.title for panel in figure.panels] == ["CIFAR-10", "CIFAR-100"]

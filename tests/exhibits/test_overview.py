@@ -6,8 +6,7 @@ import altair as alt
 
 from reslab.analysis.groups import Group
 from reslab.analysis.places import Mark
-from reslab.exhibits.factor_figures import Axis
-from reslab.exhibits.overview import Strip, overview_figure
+from reslab.exhibits.factor_figures import Axis, Strip, overview_figure
 from synthetic import three_depths
 
 

@@ -9,8 +9,16 @@ from reslab.analysis.agreement import agreement
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Figure, Table
-from reslab.exhibits.picture_sheet import MOST_PICTURES, Picture, Sheet, sheet_figure
-from reslab.exhibits.predictions import agreement_table, classes_figure, confusion_figure, networks_table
+from reslab.exhibits.predictions import (
+    MOST_PICTURES,
+    Picture,
+    Sheet,
+    agreement_table,
+    classes_figure,
+    confusion_figure,
+    networks_table,
+    sheet_figure,
+)
 from reslab.lab.predictions import Predictions, predictions_bytes
 from reslab.recipe import Run
 from synthetic import Truth, small, write_predictions, write_run

@@ -50,6 +50,20 @@ class Compared:
         return None if self.test is None else self.test.kind
 
 
+def one_each(compared: Sequence[Compared]) -> list[Compared]:
+    """Return the first comparison of each group with another of its data set."""
+    found: dict[str, Compared] = {}
+    for one in compared:
+        if one.first.recipe.dataset == one.second.recipe.dataset:
+            found.setdefault(one.second.label, one)
+    return list(found.values())
+
+
+def tested(compared: Sequence[Compared]) -> list[Verdict]:
+    """Return the verdicts on test errors that rest on a test."""
+    return [one.test for one in compared if one.test is not None and one.test.p is not None]
+
+
 def compare(pairs: Iterable[tuple[Group, Group]]) -> list[Compared]:
     """Compare groups in pairs; Holm's correction is over all of these, test and training errors apart.
 

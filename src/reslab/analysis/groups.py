@@ -207,3 +207,14 @@ def on_dataset(groups: Sequence[Group], dataset: str) -> list[Group]:
 def by_dataset(groups: Sequence[Group]) -> list[tuple[str, list[Group]]]:
     """Return each data set of some groups, in order, with the groups on it."""
     return [(dataset, on_dataset(groups, dataset)) for dataset in datasets_of(groups)]
+
+
+def images_of(groups: Sequence[Group]) -> list[dict[str, Any]]:
+    """Return the sets of images that runs were begun on, a row each, with the `fewest` and the `most` trained on."""
+    rows = []
+    for _, own in by_dataset(groups):
+        begun = pl.concat([group.runs for group in own]).drop_nulls("data_fingerprint")
+        same = ("dataset", "data_fingerprint", "data_official", "num_classes", "num_test")
+        counted = begun.group_by(same, maintain_order=True)
+        rows += counted.agg(fewest=pl.col("num_train").min(), most=pl.col("num_train").max()).rows(named=True)
+    return rows

@@ -8,7 +8,7 @@ import polars as pl
 
 from reslab.amounts import duration
 from reslab.analysis.features import REACH, rate_changes
-from reslab.analysis.groups import Group, by_dataset
+from reslab.analysis.groups import Group, images_of
 from reslab.analysis.readings import readings
 from reslab.analysis.summary import summarise
 from reslab.analysis.tidy import SEPARATOR, each_of
@@ -78,22 +78,19 @@ def step_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
 def data_table(key: str, groups: Sequence[Group]) -> Table | None:
     """Return the images that were used: numbers, classes and fingerprint by data set; None before any attempt."""
     rows = []
-    for dataset, own in by_dataset(groups):
-        seen = pl.concat([group.runs for group in own]).drop_nulls("data_fingerprint")
-        same = seen.group_by("data_fingerprint", "data_official", "num_classes", "num_test", maintain_order=True)
-        counted = same.agg(fewest=pl.col("num_train").min(), most=pl.col("num_train").max())
-        asked = is_named(dataset) and not known(dataset).comes_with  # others are never or always the official ones
-        for fingerprint, official, classes, test, fewest, most in counted.rows():
-            rows.append(
-                {
-                    "Data set": dataset_name(dataset),
-                    "Classes": whole(classes),
-                    "Training images": span(whole(fewest), whole(most)) or None,
-                    "Test images": whole(test),
-                    "Fingerprint": fingerprint[:12],
-                    "Official": ("yes" if official else "no") if asked and official is not None else None,
-                }
-            )
+    for found in images_of(groups):
+        name, official = found["dataset"], found["data_official"]
+        asked = is_named(name) and not known(name).comes_with  # others are never or always the official ones
+        rows.append(
+            {
+                "Data set": dataset_name(name),
+                "Classes": whole(found["num_classes"]),
+                "Training images": span(whole(found["fewest"]), whole(found["most"])) or None,
+                "Test images": whole(found["num_test"]),
+                "Fingerprint": found["data_fingerprint"][:12],
+                "Official": ("yes" if official else "no") if asked and official is not None else None,
+            }
+        )
     official = any(row["Official"] for row in rows)
     return table_of(key, titled("images", official=official), rows, left=("Fingerprint", "Official"))
 

@@ -58,8 +58,16 @@ class Curves:
 
     @cached_property
     def panels(self) -> dict[str, Named]:
-        """The groups of each panel, by the data set that it is called by."""
-        return panels_of(self.drawn, self.label)
+        """The groups of each panel: one a data set, with the same images under other labels in it."""
+        panels: dict[str, list[tuple[str, Group]]] = {}
+        for group in self.drawn:
+            dataset, name = group.recipe.dataset, self.label(group)
+            home, other = _WITHIN.get(dataset, ("", ""))
+            if home in datasets_of(self.drawn):
+                name = other if len(on_dataset(self.drawn, dataset)) == 1 else f"{name}, {other}"
+                dataset = home
+            panels.setdefault(dataset, []).append((name, group))
+        return {**panels}
 
     @cached_property
     def rows(self) -> dict[str, list[Row]]:
@@ -91,23 +99,10 @@ class Curves:
         return titled(name, datasets=datasets_of(drawn), seeds=seeds, against=against, drawn=drawn_words, **values)
 
 
-def panels_of(groups: Sequence[Group], label: Label) -> dict[str, Named]:
-    """Return the groups of each panel: one a data set, with the same images under other labels in it."""
-    known, panels = datasets_of(groups), dict[str, list[tuple[str, Group]]]()
-    for group in groups:
-        dataset, name = group.recipe.dataset, label(group)
-        home, other = _WITHIN.get(dataset, ("", ""))
-        if home in known:
-            name = other if len(on_dataset(groups, dataset)) == 1 else f"{name}, {other}"
-            dataset = home
-        panels.setdefault(dataset, []).append((name, group))
-    return {**panels}
-
-
 @unchecked
 def error_figure(key: str, curves: Curves, reading: Reading) -> Figure | None:
     """Return error against epoch with a band over the seeds, a panel for each data set; None without curves."""
-    panels = tuple(_error_panel(key, dataset, curves, reading) for dataset in curves.panels)
+    panels = tuple(_error_panel(dataset, curves, reading) for dataset in curves.panels)
     zeros = any(row.get(f"{reading}_low") == 0 for rows in curves.rows.values() for row in rows)
     return Figure(key, *curves.titled("error-curves", reading=reading, zeros=zeros), panels) if panels else None
 
@@ -115,15 +110,16 @@ def error_figure(key: str, curves: Curves, reading: Reading) -> Figure | None:
 @unchecked
 def paper_figure(key: str, curves: Curves) -> Figure | None:
     """Return the form of the paper's figure 6, training error dashed and test error bold; None without curves."""
-    panels = tuple(_paper_panel(key, dataset, curves) for dataset in curves.panels)
-    above = [row for rows in curves.rows.values() for row in rows if largest(row) > top(rows)]
+    panels = tuple(_paper_panel(dataset, curves) for dataset in curves.panels)
+    ends = {dataset: top(rows) for dataset, rows in curves.rows.items()}
+    above = [row for dataset, rows in curves.rows.items() for row in rows if largest(row) > ends[dataset]]
     highest = max(above, key=largest, default=None)
     cut = highest and (largest(highest), highest["epoch"])
     return Figure(key, *curves.titled("curves-together", highest=cut), panels) if panels else None
 
 
-def _error_panel(key: str, dataset: str, curves: Curves, reading: Reading) -> Panel:
-    rows, base = curves.rows[dataset], _base(key, dataset, curves)
+def _error_panel(dataset: str, curves: Curves, reading: Reading) -> Panel:
+    rows, base = curves.rows[dataset], _base(dataset, curves)
     floor = half_an_image([group for _, group in curves.panels[dataset]], reading)
     above = {at: f"max(datum.{reading}{at}, {floor:.6g})" for at in ("", "_low", "_high")}
     base = base.transform_filter(f"isValid(datum.{reading})").transform_calculate(
@@ -135,26 +131,24 @@ def _error_panel(key: str, dataset: str, curves: Curves, reading: Reading) -> Pa
     x = _far(rows, curves.along).stack(None)
     band = base.mark_area(clip=True).encode(x=x, y=low, y2=alt.Y2("drawn_high:Q"), opacity=_faded(0.02, 0.22))
     line = base.mark_line(strokeWidth=1.8, clip=True).encode(y=y, opacity=_faded())
-    return _panel(key, dataset, curves, base, [band, line], y, size=55)
+    return _panel(dataset, curves, base, [band, line], y, size=55)
 
 
-def _paper_panel(key: str, dataset: str, curves: Curves) -> Panel:
-    base, end = _base(key, dataset, curves), top(curves.rows[dataset])
+def _paper_panel(dataset: str, curves: Curves) -> Panel:
+    base, end = _base(dataset, curves), top(curves.rows[dataset])
     scale = alt.Scale(domain=[-0.015 * end, end], nice=False)  # lines at zero are seen whole
     train, test = (alt.Y(f"{reading}:Q", title="Error (%)", scale=scale) for reading in ("train", "test"))
     thin = base.mark_line(strokeDash=[4, 3], strokeWidth=1.1, clip=True).encode(y=train, opacity=_faded())
     bold = base.mark_line(strokeWidth=2.6, clip=True).encode(y=test, opacity=_faded())
-    return _panel(key, dataset, curves, base, [thin, bold], test, size=60)
+    return _panel(dataset, curves, base, [thin, bold], test, size=60)
 
 
-def _base(key: str, dataset: str, curves: Curves) -> alt.Chart:
+def _base(dataset: str, curves: Curves) -> alt.Chart:
     x, labels = _far(curves.rows[dataset], curves.along), [label for label, _ in curves.panels[dataset]]
-    return rows_of(_name(key, dataset)).encode(x=x, color=curves.looks.colour(labels))
+    return rows_of(f"/{dataset}").encode(x=x, color=curves.looks.colour(labels))
 
 
-def _panel(
-    key: str, dataset: str, curves: Curves, base: alt.Chart, lines: list[alt.Chart], y: alt.Y, size: int
-) -> Panel:
+def _panel(dataset: str, curves: Curves, base: alt.Chart, lines: list[alt.Chart], y: alt.Y, size: int) -> Panel:
     """Return a panel of these lines, with marks at `y` that tell them apart.
 
     Its legend picks series, it can be zoomed, and the point nearest to the pointer shows its figures.
@@ -172,7 +166,7 @@ def _panel(
         marks.encode(y=y, shape=shape, opacity=_faded()),
         hover.add_params(near),
     ]
-    return panel(dataset_name(dataset), layers, {_name(key, dataset): curves.rows[dataset]})
+    return panel(dataset_name(dataset), layers, {f"/{dataset}": curves.rows[dataset]})
 
 
 def _faded(low: float = 0.1, high: float = 1) -> alt.OpacityValue:
@@ -190,11 +184,6 @@ _TIPS = tips(
         "seeds": "n:Q",
     }
 )
-
-
-def _name(key: str, dataset: str) -> str:
-    """Return what the rows of a panel are called: alike in all figures of a study, which are of the same curves."""
-    return f"{key.rpartition('/')[0]}/{dataset}"
 
 
 def _far(rows: Sequence[Row], along: Along) -> alt.X:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from reslab.analysis.comparisons import Compared
+from reslab.analysis.comparisons import Compared, one_each, tested
 from reslab.analysis.groups import Group, datasets_of
 from reslab.analysis.verdicts import MARGIN, Verdict
 from reslab.exhibits.blocks import Column, Table, table_of
@@ -45,7 +45,7 @@ def errors_table(
     shown = [group for group in groups if group.has_result or group.num_diverged]
     if not any(group.has_result for group in shown):
         return None
-    first = {one.second.label: one for one in _one_each(compared)}
+    first = {one.second.label: one for one in one_each(compared)}
     listed = [first[group.label] for group in shown if group.label in first]
     several_bases = any(one.first.label in first for one in listed)  # not all are compared with a base
     theirs = [next((one for one in beside if matches(group, one)), None) for group in shown]
@@ -73,7 +73,7 @@ def errors_table(
         over=over_seeds(shown),
         n=seeds[0] if len(set(seeds)) == 1 and seeds[0] != "1" else None,
         bases=bases if len(bases) < 3 else [],
-        tested=len(_tested(compared)),
+        tested=len(tested(compared)),
     )
     notes = dict.fromkeys(f"Assignment: {one.citation}; {one.protocol}." for one in theirs if one is not None)
     return table_of(key, words, rows, left=_LEFT, notes=tuple(notes))
@@ -81,16 +81,16 @@ def errors_table(
 
 def comparison_table(key: str, compared: Sequence[Compared], name: Callable[[Compared], str]) -> Table | None:
     """Return the comparisons that `errors_table` has no room for, a row each; None where none of them is tested."""
-    shown = [id(one) for one in _one_each(compared)]
+    shown = [id(one) for one in one_each(compared)]
     others = [one for one in compared if id(one) not in shown]
     listed = [one for one in others if one.test is not None or one.first.num_diverged or one.second.num_diverged]
     rows = [{"Compared": name(one), **_difference(one, listed)} for one in listed]
-    return table_of(key, titled("comparisons"), rows, left=_LEFT) if _tested(listed) else None
+    return table_of(key, titled("comparisons"), rows, left=_LEFT) if tested(listed) else None
 
 
 def how_compared(compared: Sequence[Compared]) -> str:
     """Return how differences were tested, in words that are the same for every study; nothing where none was."""
-    found = [verdict.difference for verdict in _tested(compared)]
+    found = [verdict.difference for verdict in tested(compared)]
     if not found:
         return ""
     return text(
@@ -142,20 +142,11 @@ def published_table(
     return Table(key, *words, tuple(columns), tuple(rows), (f"{'.  '.join(notes)}.",))
 
 
-def _one_each(compared: Sequence[Compared]) -> list[Compared]:
-    """Return the first comparison of each group with another of its data set."""
-    found: dict[str, Compared] = {}
-    for one in compared:
-        if one.first.recipe.dataset == one.second.recipe.dataset:
-            found.setdefault(one.second.label, one)
-    return list(found.values())
-
-
 def _difference(one: Compared | None, listed: Sequence[Compared], against: str | None = None) -> dict[str, str | None]:
     """Return the cells of a comparison: those of its verdict only where any that is `listed` has one, or lost runs."""
     test = None if one is None else one.test
     found = None if test is None else test.difference
-    told = bool(_tested(listed)) or any(map(_lost, listed))
+    told = bool(tested(listed)) or any(map(_lost, listed))
     known = [other.test.difference for other in listed if other.test is not None]
     uneven = len({(other.n_first, other.n_second) for other in known}) > 1
     bounds = None if one is None else one.first.last_epoch("test_error").mean
@@ -187,10 +178,6 @@ def _lost(one: Compared) -> str:
         for group, whose in ((one.second, ""), (one.first, " of the other"))
         if group.num_diverged
     )
-
-
-def _tested(listed: Sequence[Compared]) -> list[Verdict]:
-    return [one.test for one in listed if one.test is not None and one.test.p is not None]
 
 
 def _window(group: Group) -> str | None:

@@ -18,7 +18,7 @@ from reslab.data.sources import load_for
 from reslab.errors import DataError
 from reslab.exhibits.blocks import Block, Prose
 from reslab.exhibits.captions import text
-from reslab.exhibits.picture_sheet import MOST_PICTURES, Picture, Sheet, sheet_figure
+from reslab.exhibits.predictions import MOST_PICTURES, Picture, Sheet, sheet_figure
 from reslab.exhibits.wording import counted, dataset_name
 from reslab.lab.predictions import Predictions
 

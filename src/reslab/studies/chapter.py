@@ -10,8 +10,7 @@ from reslab.analysis.reasons import untested
 from reslab.analysis.tidy import Tables
 from reslab.exhibits.blocks import Block, Bullets, Figure, Heading, Note, Prose, Table
 from reslab.exhibits.curves import Curves, error_figure, paper_figure
-from reslab.exhibits.factor_figures import Axis, factor_figure, marks
-from reslab.exhibits.overview import Strip
+from reslab.exhibits.factor_figures import Axis, Strip, factor_figure, marks
 from reslab.exhibits.recipes import recipe_table
 from reslab.exhibits.results import comparison_table, errors_table, how_compared
 from reslab.exhibits.wording import opened

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from reslab.analysis.comparable import is_full, schedule_share
 from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Block, Column, Link, Prose, Table
-from reslab.exhibits.overview import Strip, overview_figure
+from reslab.exhibits.factor_figures import Strip, overview_figure
 from reslab.exhibits.wording import counted, opened, span
 from reslab.studies.findings import Answer, Findings
 from reslab.studies.plans import assignment_plan
