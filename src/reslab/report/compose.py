@@ -113,7 +113,7 @@ def _dated(tables: Tables) -> str:
 
 def _nothing(tables: Tables, title: str | None, author: str | None) -> Document:
     """Return a report without runs, which says what to type."""
-    pairs = text.tables["nothing"].items()
+    pairs = text.under("nothing").items()
     blocks = [block for words, command in pairs for block in (Prose(words), Command(command))]
     section = Section("start", "Nothing has been run yet", (*unreadable(tables), *blocks))
     return Document(title or "Report", f"{section.title}.", (section,), author or "", left_out=_left_out(tables))
