@@ -6,7 +6,7 @@ import pytest
 
 from reslab.analysis.comparisons import Compared, compare
 from reslab.analysis.groups import gather
-from reslab.analysis.reasons import by_kinds, nothing_beside, resolved, scale_of, untested
+from reslab.analysis.reasons import by_kinds, resolved, scale_of, shows, untested
 from reslab.analysis.tidy import read_tables
 from reslab.recipe import Run
 from synthetic import Truth, small, write_run
@@ -30,12 +30,15 @@ def test_several_seeds_are_tested(tmp_path: Path) -> None:
     assert ([found.kind for found in one], [found.kind for found in two]) == (["unknown"], ["higher"])
     assert (resolved(one), resolved(two)) == ([], two)
     alone = [Compared(found.first, found.second, None, None) for found in two]
-    assert (nothing_beside(alone), nothing_beside(two), alone[0].kind) == (True, False, None)
+    assert [shows(found) for found in ([], alone, one, two)] == ["nothing", "nothing", "untested", "changes"]
+    assert alone[0].kind is None
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_comparisons_are_told_by_what_both_errors_show(tmp_path: Path, seeds: int) -> None:
     worse, alike = found = _compared(tmp_path, (14.0, 11.0), (21.0, 5.0), (14.0, 11.0), seeds=seeds)
+    assert shows([alike]) == ("untested" if seeds == 1 else "equal")
+    assert shows(found) == ("untested" if seeds == 1 else "changes")
     assert by_kinds(found) == {"higher, lower": [worse], f"{'open' if seeds == 1 else 'equal'}, open": [alike]}
 
 

@@ -53,10 +53,10 @@ def test_effective_rates_are_summed_steps_over_squared_norm(tmp_path: Path) -> N
 
 
 def test_the_words_say_how_far_the_norms_even_out_the_rates(tmp_path: Path) -> None:
-    _, words = effective(_found(_with_norms(tmp_path / "even", {0.1: 10.0, 0.4: 20.0})), ordered=True)
+    _, words = effective(_found(_with_norms(tmp_path / "even", {0.1: 10.0, 0.4: 20.0})))
     assert isinstance(words, Prose)
     assert "the rates differ 4 times and the effective rates 1 times" in words.text
-    assert effective(_found(_with_norms(tmp_path / "none", {})), ordered=True) == []
+    assert effective(_found(_with_norms(tmp_path / "none", {}))) == []
 
 
 def _measured(root: Path, diagnostic: str, epochs: dict[int, dict[str, float]], end: dict[str, float]) -> Group:
@@ -73,7 +73,7 @@ def test_curvature_is_beside_the_limit_of_its_epoch(tmp_path: Path) -> None:
         (6, 30.0, 38.0),
         (12, 19.0, 3800.0),
     ]
-    _, words = sharpness(_found([group]), ordered=True)
+    _, words = sharpness(_found([group]))
     assert isinstance(words, Prose)
     assert "0.005 (rate 0.1 after epoch 12) to 0.79 (rate 0.1 after epoch 6)" in words.text
     assert group.diagnoses.values("curvature", "largest") == [19.0]  # tables of the end are of the end
@@ -100,4 +100,4 @@ def test_a_noise_scale_that_is_not_known_has_no_mark(tmp_path: Path) -> None:
 def test_what_was_measured_at_the_end_alone_has_no_course(tmp_path: Path) -> None:
     group = _measured(tmp_path, "curvature", {}, {"largest": 19.0, "stability_limit": 3800.0})
     assert sharpness_figure("s", [group], _label) is None
-    assert sharpness(_found([group]), ordered=True) == []
+    assert sharpness(_found([group])) == []

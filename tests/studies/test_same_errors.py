@@ -21,7 +21,7 @@ def _blocks(root: Path, wrong: dict[tuple[int, int], range] | None, *, answers: 
                 write_predictions(folder, wrong[depth, seed])
     variants = tuple(Variant(f"ResNet-{depth}", small(depth), (("depth", depth),)) for depth in (8, 14))
     study = Study("depth", "Depth", "", "", variants, (0, 1), "depth", answers=answers)
-    blocks = same_errors(find(study, read_tables(root), chapter_of(study)), ordered=True)
+    blocks = same_errors(find(study, read_tables(root), chapter_of(study)))
     return [block for block in blocks if block is not None]
 
 

@@ -2,15 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from reslab.analysis.comparisons import IMAGES, Compared
 from reslab.analysis.differences import by_images_alone
 from reslab.analysis.verdicts import Kind
 
 
-def nothing_beside(compared: Sequence[Compared]) -> bool:
-    """Return whether no comparison has finished runs on both sides."""
-    return not any(one.test is not None for one in compared)
+def shows(compared: Sequence[Compared]) -> Literal["nothing", "untested", "changes", "equal", "open"]:
+    """Return what the test errors of comparisons show together.
+
+    "nothing" has no finished runs on both sides, "untested" ones want seeds; the error "changes" where any comparison
+    has a direction, and stays "equal" where all do.
+    """
+    kinds = {one.kind for one in compared}
+    if kinds <= {None}:
+        return "nothing"
+    if untested(compared):
+        return "untested"
+    return "changes" if resolved(compared) else "equal" if kinds == {"equal"} else "open"
 
 
 def untested(compared: Sequence[Compared]) -> bool:

@@ -29,7 +29,8 @@ from reslab.studies.study import Study
 def find(study: Study, tables: Tables, chapter: Chapter) -> Findings:
     """Return what a study's groups show, from whatever has been run; without answers where nothing has finished."""
     groups, short = study.groups(tables), chapter.short or chapter.label
-    found = Findings(study, groups, compare(chapter.pairs(groups)), chapter.label, short, chapter.words)
+    compared = compare(chapter.pairs(groups))
+    found = Findings(study, groups, compared, chapter.label, short, chapter.words, chapter.ordered)
     return replace(found, answers=chapter.answers(found)) if found.done and study.answers else found
 
 
@@ -59,7 +60,7 @@ def write(found: Findings, chapter: Chapter) -> list[Block]:
         blocks += [Prose(missing_words(found.groups, words)), *_results(found, chapter), *_details(found, chapter)]
     elif any(group.epochs.height for group in found.groups):
         blocks.append(Prose(words("unfinished")))
-    blocks += [*same_errors(found, ordered=chapter.ordered), *_curves(found, chapter), *_run(found, chapter)]
+    blocks += [*same_errors(found), *_curves(found, chapter), *_run(found, chapter)]
     return [block for block in blocks if block is not None and not _is_empty(block)]
 
 
@@ -98,7 +99,7 @@ def _details(found: Findings, chapter: Chapter) -> Blocks:
     if not found.study.answers:
         return [heading, Note(words("handout"))]
     why = chapter.why(found) if chapter.why is not None and found.compared else Reasons([])
-    shown = [*measured(found, ordered=chapter.ordered), *effective(found, ordered=chapter.ordered)]
+    shown = [*measured(found), *effective(found)]
     described = why.none and any(isinstance(block, Figure | Table) for block in shown)
     said = [*why.blocks, *([Prose(words("tests.described"))] if described else []), *shown]
     published = against_published(found, told=chapter.paper_told)

@@ -127,6 +127,8 @@ class Findings:
     label: Label
     short: Label
     words: Words
+    ordered: bool = True
+    """Whether what is varied has an order, from less to more."""
     answers: Sequence[Answer] = ()
 
     @property

@@ -1,7 +1,7 @@
 """Why it happens: what was measured on the trained networks, shown and said, or that it was not measured."""
 
 import statistics
-from typing import Protocol
+from collections.abc import Callable
 
 from reslab.analysis.groups import by_dataset
 from reslab.analysis.measured import (
@@ -31,27 +31,21 @@ from reslab.studies.question import Blocks
 from reslab.studies.vanishing import gradients
 
 
-class Section(Protocol):
-    """Returns what one diagnostic shows, nothing where it was not measured; settings may have an order."""
-
-    def __call__(self, found: Findings, *, ordered: bool) -> Blocks: ...
-
-
-def measured(found: Findings, *, ordered: bool) -> Blocks:
+def measured(found: Findings) -> Blocks:
     """Return what was measured of what the study wants, with what it shows; how to measure it where nothing was."""
     wanted, words = found.study.diagnostics, found.words
     runs = [run for group in found.groups for run in group.finished["run_id"].to_list()]
     if not wanted or not runs:
         return []
-    blocks = [block for name in wanted for block in _SECTIONS[name](found, ordered=ordered)]
+    blocks = [block for name in wanted for block in _SECTIONS[name](found)]
     listed = listing(words(f"diagnostics.{name}") for name in wanted)
     command = Command(f"reslab diagnose {runs[0]} --which {','.join(wanted)}")
     return blocks or [Prose(words("measured.nothing", listed=listed)), command]
 
 
-def effective(found: Findings, *, ordered: bool) -> Blocks:
+def effective(found: Findings) -> Blocks:
     """Return the effective rates, and how far they differ where the rates do; nothing where no norm was recorded."""
-    figure = effective_rate_figure("effective-rate", found.groups, found.label, ordered=ordered)
+    figure = effective_rate_figure("effective-rate", found.groups, found.label, ordered=found.ordered)
     if figure is None:
         return []
     apart = {dataset_name(name): rates_apart(own) for name, own in by_dataset(found.done)}
@@ -60,12 +54,12 @@ def effective(found: Findings, *, ordered: bool) -> Blocks:
     return [figure, Prose(text if times else "")]
 
 
-def sharpness(found: Findings, *, ordered: bool) -> Blocks:
+def sharpness(found: Findings) -> Blocks:
     """Return the curvature along the training and how near it comes to what the rate allows; nothing of the end alone.
 
     Means over the runs measured; the share is of the eigenvalue in the stability limit of the rate then in force.
     """
-    figure = sharpness_figure("sharpness", found.groups, found.label, ordered=ordered)
+    figure = sharpness_figure("sharpness", found.groups, found.label, ordered=found.ordered)
     if figure is None:
         return []
     shares = [
@@ -79,8 +73,8 @@ def sharpness(found: Findings, *, ordered: bool) -> Blocks:
     return [figure, Prose(found.words("along.sharpness", low=low, high=high))]
 
 
-def _responses(found: Findings, *, ordered: bool) -> Blocks:
-    figure = responses_figure("responses", found.groups, found.label, ordered=ordered)
+def _responses(found: Findings) -> Blocks:
+    figure = responses_figure("responses", found.groups, found.label, ordered=found.ordered)
     if figure is None:
         return []
     means, deeper = {}, {}
@@ -95,7 +89,7 @@ def _responses(found: Findings, *, ordered: bool) -> Blocks:
     return [figure, Prose(found.words("responses.text", means=means, deeper=deeper))]
 
 
-def _surface(found: Findings, *, ordered: bool) -> Blocks:
+def _surface(found: Findings) -> Blocks:
     wanted = telling_surfaces(found.groups, MOST_SURFACES)
     figure = surface_figure("surface", wanted, found.full)
     if figure is None:
@@ -106,12 +100,12 @@ def _surface(found: Findings, *, ordered: bool) -> Blocks:
     return [figure, Prose(found.words("measured.surface", rises=rises) if known else "")]
 
 
-def _curvature(found: Findings, *, ordered: bool) -> Blocks:
+def _curvature(found: Findings) -> Blocks:
     table = curvature_table("curvature", found.groups, found.full)
     if table is None:
         return []
     known = [(share, found.full(group)) for group in found.groups if (share := share_of_limit(group)) is not None]
-    during = sharpness(found, ordered=ordered)
+    during = sharpness(found)
     text = found.words(
         "curvature.text",
         ends=[(f"{share:.2g}", name) for share, name in sorted({min(known), max(known)})] if known else [],
@@ -123,22 +117,22 @@ def _curvature(found: Findings, *, ordered: bool) -> Blocks:
     return [table, Prose(text if known else ""), *during]
 
 
-def _noise(found: Findings, *, ordered: bool) -> Blocks:
+def _noise(found: Findings) -> Blocks:
     table = noise_table("noise", found.groups, found.full)
     if table is None:
         return []
     above = [found.full(group) for group in found.groups if above_batch(group)]
     text = found.words("noise.text", above=listing(above), all=len(above) == len(table.rows))
-    return [table, Prose(text), noise_figure("noise-along", found.groups, found.label, ordered=ordered)]
+    return [table, Prose(text), noise_figure("noise-along", found.groups, found.label, ordered=found.ordered)]
 
 
-def _gap(found: Findings, *, ordered: bool) -> Blocks:
+def _gap(found: Findings) -> Blocks:
     """Return a reference to the gaps, which the appendix has of all networks."""
     known = any(figure_of(group, "gap", "error_gap").n for group in found.groups)
     return [Prose(found.words("measured.gap"))] if known else []
 
 
-_SECTIONS: dict[str, Section] = {
+_SECTIONS: dict[str, Callable[[Findings], Blocks]] = {
     "responses": _responses,
     "gradients": gradients,
     "surface": _surface,
@@ -146,3 +140,4 @@ _SECTIONS: dict[str, Section] = {
     "noise-scale": _noise,
     "gap": _gap,
 }
+"""What each diagnostic shows; nothing where it was not measured."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from reslab.analysis.comparisons import Compared
-from reslab.analysis.reasons import by_kinds, nothing_beside, scale_of, untested
+from reslab.analysis.reasons import by_kinds, scale_of, shows
 from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.blocks import Block, Bullets, Prose
 from reslab.exhibits.wording import number, points, signed, span
@@ -29,9 +29,9 @@ def reasons(compared: Sequence[Compared], listed: Listed, words: Words) -> Reaso
     the training errors is resolved, there is no reason: their sizes are given.  Of single seeds, reasons are those that
     larger differences than the draw of the images explains would have, if seeds confirmed them.
     """
-    if nothing_beside(compared):
+    if (state := shows(compared)) == "nothing":
         return Reasons([Prose(words("tests.nothing"))])
-    supposed, cases, meanings = untested(compared), by_kinds(compared), words.under("reasons")
+    supposed, cases, meanings = state == "untested", by_kinds(compared), words.under("reasons")
     sentences = [
         _reason(kinds, listed(cases[kinds]), meaning, words)
         for kinds, meaning in meanings.items()

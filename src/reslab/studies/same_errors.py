@@ -15,7 +15,7 @@ FEW = 20
 """Wrong images below which a share of them is uncertain by more than a tenth or two."""
 
 
-def same_errors(found: Findings, *, ordered: bool) -> Blocks:
+def same_errors(found: Findings) -> Blocks:
     """Return what the networks' predictions say together; nothing where none were kept, or nothing is wrong.
 
     The reference of a data set is the group that most others are compared with, of equally many the first.
@@ -29,7 +29,7 @@ def same_errors(found: Findings, *, ordered: bool) -> Blocks:
         Heading(found.words("same.heading")),
         Prose(_words(shared, found) if found.study.answers else ""),
         agreement_table("agreement", shared, found.full, found.label),
-        classes_figure("classes", groups, found.label, ordered=ordered),
+        classes_figure("classes", groups, found.label, ordered=found.ordered),
     ]
 
 

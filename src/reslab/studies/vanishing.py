@@ -16,9 +16,9 @@ Shares = dict[tuple[str, str], float]
 """How much gradient reaches the first layers, by a network's name and the moment."""
 
 
-def gradients(found: Findings, *, ordered: bool) -> list[Block]:
+def gradients(found: Findings) -> list[Block]:
     """Return the gradient norms by layer and whether they vanish; nothing where they were not measured."""
-    figure = gradients_figure("gradients", found.groups, found.label, ordered=ordered)
+    figure = gradients_figure("gradients", found.groups, found.label, ordered=found.ordered)
     if figure is None:
         return []
     shares = {

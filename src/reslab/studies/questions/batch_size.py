@@ -6,7 +6,7 @@ from dataclasses import replace
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, by_dataset
 from reslab.analysis.readings import differs, speeds
-from reslab.analysis.reasons import nothing_beside, resolved, untested
+from reslab.analysis.reasons import shows
 from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.blocks import Heading, Prose
 from reslab.exhibits.factor_figures import Axis
@@ -88,6 +88,7 @@ def _both_ways(found: Findings) -> tuple[list[Compared], list[Compared]]:
 
 
 _CASES = {
+    ("untested", "untested"): "untested",
     ("changes", "equal"): "rate-for-each",
     ("equal", "changes"): "rate",
     ("changes", "changes"): "both",
@@ -99,20 +100,10 @@ _CASES = {
 def _rate_or_batch(found: Findings) -> Blocks:
     """Return whether the batch matters apart from the rate, as far as both ways of setting the rate show it."""
     same, scaled = _both_ways(found)
-    if nothing_beside(same) or nothing_beside(scaled):
-        case = "unfinished"
-    elif untested(found.compared):
-        case = "untested"
-    else:
-        case = _CASES.get((_shows(same), _shows(scaled)), "open")
+    states = shows(same), shows(scaled)
+    case = "unfinished" if "nothing" in states else _CASES.get(states, "open")
     text = found.words(f"apart.{case}", margin=number(MARGIN), same=_farthest(same), scaled=_farthest(scaled))
     return [Heading(found.words("apart.heading")), Prose(text)]
-
-
-def _shows(compared: Sequence[Compared]) -> str:
-    if resolved(compared):
-        return "changes"
-    return "equal" if all(one.kind == "equal" for one in compared) else "open"
 
 
 def _farthest(compared: Sequence[Compared]) -> str | None:

@@ -4,7 +4,7 @@ from itertools import product
 
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, by_dataset, datasets_of
-from reslab.analysis.reasons import nothing_beside, untested
+from reslab.analysis.reasons import shows
 from reslab.exhibits.blocks import Prose
 from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.wording import dataset_name, listing, network_name
@@ -101,10 +101,10 @@ def _missing(one: Compared | None, words: Words) -> str:
 def _why(found: Findings) -> Reasons:
     """Return whether there is a degradation to give a reason for."""
     plain = [one for (_, family), one in _ends(found).items() if family == "plain"]
-    if nothing_beside(plain):
+    if (state := shows(plain)) == "nothing":
         case = "incomparable" if plain else "without"
     else:
         shown = any(one.train is not None and one.train.kind == "higher" for one in plain)
-        case = "untested" if untested(plain) else "degrades" if shown else "open"
+        case = "untested" if state == "untested" else "degrades" if shown else "open"
     told = listing(_missing(one, found.words) for one in plain)
     return Reasons([Prose(found.words(f"why.{case}", told=told))])

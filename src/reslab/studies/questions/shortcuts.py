@@ -5,7 +5,7 @@ from itertools import combinations
 
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group
-from reslab.analysis.reasons import nothing_beside, untested
+from reslab.analysis.reasons import shows
 from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.blocks import Prose
 from reslab.exhibits.factor_figures import Axis
@@ -58,7 +58,7 @@ def _pairs(own: Groups) -> Pairs:
 
 def _why(found: Findings) -> Reasons:
     """Return what differences between shortcuts, or their equality, or neither, say about projections."""
-    if untested(found.compared) or nothing_beside(found.compared):
+    if shows(found.compared) in ("nothing", "untested"):
         return reasons(found.compared, _listed, found.words)
     kinds = [one.kind for one in found.compared if one.kind]
     text = found.words(
