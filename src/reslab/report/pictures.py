@@ -63,7 +63,9 @@ def convert(
 
 
 def _specification(panel: Panel, width: int) -> str:
-    whole = Panel(panel.title, _still(panel.chart), panel.datasets).specification(width)
+    whole = panel.specification(width)
+    if "layer" in whole:  # most of a drawing's size and time is what only a pointer shows
+        whole["layer"] = [layer for layer in whole["layer"] if _opacity(layer) != 0]
     config = whole["config"]
     limit = min(config["legend"].get("labelLimit", width), width - 50)
     legend = {**config["legend"], "labelLimit": limit}
@@ -71,28 +73,7 @@ def _specification(panel: Panel, width: int) -> str:
     return json.dumps(whole, separators=(",", ":"), allow_nan=False)
 
 
-def _still(part: Any) -> Any:
-    """Return a specification without what only a pointer brings to life: most of a drawing's size and time."""
-    if isinstance(part, list):
-        return [_still(one) for one in part]
-    if not isinstance(part, Mapping):
-        return part
-    kept = {key: _still(_settled(value)) for key, value in part.items() if key not in ("params", "tooltip")}
-    if "layer" in kept:
-        kept["layer"] = [layer for layer in kept["layer"] if not _invisible(layer)]
-    return kept
-
-
-def _settled(channel: Any) -> Any:
-    """Return a channel that depends on a selection as it is while nothing has been selected."""
-    condition = channel.get("condition") if isinstance(channel, Mapping) else None
-    if not isinstance(condition, Mapping) or "param" not in condition:
-        return channel
-    if condition.get("empty", True):
-        return {key: value for key, value in condition.items() if key not in ("param", "empty")}
-    return {key: value for key, value in channel.items() if key != "condition"}
-
-
-def _invisible(layer: Mapping[str, Any]) -> bool:
-    opacity = layer.get("encoding", {}).get("opacity", {})
-    return "value" in opacity and opacity["value"] == 0
+def _opacity(layer: Mapping[str, Any]) -> float | None:
+    """Return the opacity that a layer has while nothing is pointed at or selected; None where it is the usual one."""
+    found: float | None = layer.get("encoding", {}).get("opacity", {}).get("value")
+    return found
