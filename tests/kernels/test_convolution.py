@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from profiles import DEEP
 from reslab import host
 from reslab.errors import ResLabError
 from reslab.kernels import build
@@ -236,8 +237,9 @@ def test_a_second_derivative_is_refused(shape: tuple[int, int, int, int], dtype:
 
 @pytest.fixture(params=["haswell", "x86-64"])
 def smaller_processor(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Compile the kernels as for a processor with AVX2 and no more, or without."""
-    monkeypatch.setattr(build, "FLAGS", tuple(f.replace("native", request.param) for f in build.FLAGS))
+    """Compile the kernels as for a processor with AVX2 and no more, or without; with little optimisation, unless deep."""
+    flags = [flag.replace("native", request.param) for flag in build.FLAGS]
+    monkeypatch.setattr(build, "FLAGS", tuple(flags if DEEP else [flag.replace("-O3", "-O1") for flag in flags]))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for cached in (build.kernels, build._tools):
         cached.cache_clear()

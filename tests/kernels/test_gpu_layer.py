@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gpu_interpreter import DEVICE, distance
+from reslab.kernels import gpu_layer, gpu_sizes
 from reslab.kernels.gpu_device import failure
 from reslab.kernels.gpu_layer import Layer, WeightGradients, cast
 from reslab.kernels.gpu_sizes import PROGRAM_BYTES, Sizes, Tile
@@ -37,6 +38,14 @@ CASES = [
     Case(16, 32, 1, 8, stride=2, relu=False),
     Case(16, 16, 3, 20, images=2),  # more rows than one program works on
 ]
+
+
+@pytest.fixture(autouse=True)
+def _few_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Share work among several programs, but no more: the interpreter does one after the other."""
+    if DEVICE.type == "cpu":
+        monkeypatch.setattr(gpu_layer, "COLUMNS", 1024)
+        monkeypatch.setattr(gpu_sizes, "PROGRAMS", 8)
 
 
 def modules(case: Case) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
