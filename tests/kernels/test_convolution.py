@@ -237,7 +237,7 @@ def test_a_second_derivative_is_refused(shape: tuple[int, int, int, int], dtype:
 
 @pytest.fixture(params=["haswell", "x86-64"])
 def smaller_processor(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Compile the kernels as for a processor with AVX2 and no more, or without; with little optimisation, unless deep."""
+    """Compile the kernels as for a processor with AVX2 and no more, or without; optimised little, unless deep."""
     flags = [flag.replace("native", request.param) for flag in build.FLAGS]
     monkeypatch.setattr(build, "FLAGS", tuple(flags if DEEP else [flag.replace("-O3", "-O1") for flag in flags]))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
