@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from reslab.errors import ResLabError
-from reslab.presets import PRESETS, muon_left, preset_of, preset_recipe
+from reslab.presets import PRESETS, muon_left, preset_of, preset_recipe, published_values, with_papers_warmup
 from reslab.recipe import ADDED_LATER, Recipe, differing_fields, stretch, to_mapping, vary
 
 # name: normalisation, padding, shortcut, initialisation, Nesterov, decay, unit, first drop, second drop, length
@@ -241,3 +241,22 @@ def test_every_deviation_has_a_price_and_fields_that_a_recipe_takes() -> None:
             assert 0 < deviation.points < 0.19
             assert all((deviation.theirs, deviation.ours, deviation.basis))
             assert vary(preset_recipe(name), **deviation.follow) != preset_recipe(name) or not deviation.follow
+
+
+def test_the_papers_warm_up_is_that_of_its_deep_networks() -> None:
+    deep = preset_recipe("assignment", depth=110)
+    warmed = with_papers_warmup(deep)
+    assert warmed is not None
+    paper = preset_recipe("paper", depth=110)
+    assert [(one.warmup, one.warmup_rate, one.warmup_error) for one in (warmed, paper)] == [
+        ("until-error", 0.01, 80.0)
+    ] * 2
+    for other in (paper, preset_recipe("assignment", depth=56), vary(deep, family="plain", shortcut="none")):
+        assert with_papers_warmup(other) is None
+
+
+def test_values_of_a_field_are_those_of_published_recipes() -> None:
+    found = published_values("nesterov")
+    assert found.keys() == {True, False}
+    assert "paper" in found[False]
+    assert not {name for names in found.values() for name in names if not PRESETS[name].published}

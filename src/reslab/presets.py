@@ -10,6 +10,9 @@ from reslab.datasets import DATASETS, is_named, known
 from reslab.errors import ResLabError, nearest
 from reslab.recipe import Recipe, Scalar, stretch, vary
 
+WARMED_UP = 110
+"""Layers from which on the paper warms its networks up (section 4.2)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
@@ -61,7 +64,7 @@ def preset_recipe(
         changes |= {"image_size": 32}  # of all sets that have a name
     recipe = vary(PRESETS[name].recipe, **changes)
     dataset, depth, changes = recipe.dataset, recipe.depth, {}
-    if name == "paper" and depth >= 110:
+    if name == "paper" and depth >= WARMED_UP:
         changes |= {"warmup": "until-error", "warmup_rate": 0.01, "warmup_error": 80.0}
     if name == "akamaster" and depth in (110, 1202):
         changes |= {"warmup": "fixed", "warmup_rate": 0.01, "warmup_length": 1.0}
@@ -74,6 +77,26 @@ def preset_recipe(
     if spec.is_small and recipe.schedule_unit == "iterations":
         return stretch(recipe, 164)  # for 64,000 iterations would be 1,390 epochs of the digits
     return recipe
+
+
+def with_papers_warmup(recipe: Recipe) -> Recipe | None:
+    """Return the recipe with the paper's warm-up: a tenth of the rate until the training error is below 80%.
+
+    None for a network that the paper trains without, or a recipe that rises or warms up by itself.
+    """
+    fits = recipe.family == "residual" and recipe.depth >= WARMED_UP
+    if not fits or recipe.warmup != "none" or recipe.schedule == "one-cycle":
+        return None
+    return vary(recipe, warmup="until-error", warmup_rate=recipe.learning_rate / 10, warmup_error=80.0)
+
+
+def published_values(field: str) -> dict[Scalar, list[str]]:
+    """Return the values that a field has in the published recipes for images with a name, and the presets of each."""
+    found: dict[Scalar, list[str]] = {}
+    for name, preset in PRESETS.items():
+        if preset.published and is_named(preset.recipe.dataset):
+            found.setdefault(getattr(preset.recipe, field), []).append(name)
+    return found
 
 
 @lru_cache(maxsize=4096)

@@ -12,8 +12,9 @@ from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
 from reslab.exhibits.factor_figures import MEASURED, Axis
 from reslab.exhibits.sizes import verdict_words
 from reslab.exhibits.wording import dataset_name, listing, network_name, points, spread, whole
+from reslab.presets import WARMED_UP, with_papers_warmup
 from reslab.published import published
-from reslab.recipe import Recipe, vary
+from reslab.recipe import Recipe
 from reslab.studies.answers import by_base
 from reslab.studies.designs import BOTH, base_recipe, of_factor, steps, study_of, within
 from reslab.studies.findings import Answer, Findings, Groups, Pairs
@@ -23,9 +24,6 @@ from reslab.studies.study import Options, Study
 from reslab.studies.words import Words
 
 DEPTHS = (20, 56, 110)
-WARMED_UP = 110
-"""Layers from which on the paper warms its networks up (section 4.2)."""
-
 WARMED = "with the paper's warm-up"
 
 
@@ -35,22 +33,11 @@ def ask(options: Options) -> Study:
     asked: list[tuple[str, Recipe, dict[str, bool]]] = []
     for recipe in (base_recipe(options, dataset, depth) for dataset in datasets for depth in depths):
         asked.append(("", recipe, {}))
-        if (warmed := _with_warmup(recipe)) is not None:
+        if (warmed := with_papers_warmup(recipe)) is not None:
             asked.append(("warm-up", warmed, {"warmup": True}))
     known = [one for one in published(source="paper", dataset=TEN) if one.depth in depths and TEN in datasets]
     paper = listing(f"{one.error:.2f}% with {one.depth} layers" for one in known if len(known) > 1)
     return study_of(QUESTION.name, options, asked, diagnostics=("responses", "gap"), paper=paper)
-
-
-def _with_warmup(recipe: Recipe) -> Recipe | None:
-    """Return the recipe with the paper's warm-up: a tenth of the rate until the training error is below 80%.
-
-    None for a network that the paper trains without, or a recipe that rises or warms up by itself.
-    """
-    fits = recipe.family == "residual" and recipe.depth >= WARMED_UP
-    if not fits or recipe.warmup != "none" or recipe.schedule == "one-cycle":
-        return None
-    return vary(recipe, warmup="until-error", warmup_rate=recipe.learning_rate / 10, warmup_error=80.0)
 
 
 def chapter(study: Study, words: Words) -> Chapter:
@@ -116,7 +103,7 @@ def _why(found: Findings, warmed_up: bool) -> Reasons:
     notes = found.words(
         "why.notes",
         depth=WARMED_UP,
-        no_warmup=not warmed_up and any(_with_warmup(group.recipe) for group in found.done),
+        no_warmup=not warmed_up and any(with_papers_warmup(group.recipe) for group in found.done),
         short=several and any(obstacle(group) == "short" for group in found.done),
     )
     return Reasons([*blocks, Prose(notes)], none=any(own.none for own in parts.values()))
@@ -132,7 +119,7 @@ def _control_words(groups: Groups, controls: Collection[Recipe], words: Words) -
     The pairs are corrected among themselves: what was asked of depth is resolved as well as without them.
     """
     warmed = [group for group in groups if group.recipe in controls]
-    both = [(plain, one) for one in warmed for plain in groups if _with_warmup(plain.recipe) == one.recipe]
+    both = [(plain, one) for one in warmed for plain in groups if with_papers_warmup(plain.recipe) == one.recipe]
     return [
         Prose(
             words(

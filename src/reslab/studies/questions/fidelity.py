@@ -4,12 +4,11 @@ import contextlib
 from collections.abc import Iterator, Mapping
 
 from reslab.analysis.reasons import resolved, untested
-from reslab.datasets import is_named
 from reslab.errors import ResLabError
 from reslab.exhibits.blocks import Heading, Prose, Table, table_of
 from reslab.exhibits.recipes import differences
 from reslab.exhibits.wording import listing, opened, percent
-from reslab.presets import PRESETS
+from reslab.presets import PRESETS, published_values
 from reslab.recipe import Recipe, Scalar, images_trained_on, vary
 from reslab.studies.designs import bases, of_factor, study_of, with_base, with_network
 from reslab.studies.findings import Findings
@@ -42,14 +41,8 @@ def _changes(base: Recipe) -> Iterator[tuple[str, str, Recipe]]:
     to the value of every other.
     """
     words = words_of(QUESTION.name)
-    published = {
-        name: preset.recipe for name, preset in PRESETS.items() if preset.published and is_named(preset.recipe.dataset)
-    }
     for field in words.under("change"):
-        whose: dict[Scalar, list[str]] = {}
-        for name, recipe in published.items():
-            whose.setdefault(getattr(recipe, field), []).append(name)
-        for value, names in whose.items():
+        for value, names in published_values(field).items():
             if value != getattr(base, field):
                 with contextlib.suppress(ResLabError):  # images of the user's own are not measured to normalise them
                     yield words(f"change.{field}", value=value), listing(names), vary(base, **{field: value})
