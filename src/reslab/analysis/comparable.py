@@ -1,13 +1,14 @@
 """Which published figures apply to which groups: those of their network, images and length of training (pure)."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from reslab.analysis.comparisons import compare_with_published
 from reslab.analysis.groups import Group, datasets_of
 from reslab.analysis.summary import schedule_epochs
 from reslab.analysis.verdicts import Verdict
+from reslab.naming import number
 from reslab.presets import Preset, preset_of
 from reslab.published import Published, published
 
@@ -109,6 +110,35 @@ def later_windows(group: Group) -> list[tuple[int, int]]:
 def figures_varying(groups: Sequence[Group], varying: str) -> list[Published]:
     """Return the figures of the tables that vary this, of the data sets of those groups that such figures apply to."""
     return [one for dataset in datasets_of(comparable(groups)) for one in published(dataset=dataset, varying=varying)]
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Published figures that stand beside measured ones."""
+
+    figures: Callable[[Sequence[Group]], list[Published]]
+    """Those that these runs may be compared with."""
+    place: Callable[[Published], str] = lambda one: str(one.depth)
+    """Where one stands along the axis."""
+    matches: Callable[[Group, Published], bool] = lambda *_: False
+    """Says which stands in a group's row; those of other sources than the assignment do not."""
+
+
+NO_FIGURES = Beside(lambda _: [])
+
+
+def varying(name: str, value: Callable[[Group], object]) -> Beside:
+    """Return the assignment's figures of the table that varies this; `value` is a group's, as the table has it."""
+
+    def matches(group: Group, one: Published) -> bool:
+        here = group.recipe.dataset, group.recipe.depth, value(group)
+        return (one.dataset, one.depth, getattr(one, name)) == here
+
+    def figures(groups: Sequence[Group]) -> list[Published]:
+        known = figures_varying(groups, name)
+        return [one for one in known if any(matches(group, one) for group in comparable(groups))]
+
+    return Beside(figures, lambda one: number(getattr(one, name)), matches)
 
 
 def schedule_share(group: Group) -> float | None:

@@ -5,7 +5,7 @@ what is refused, `changes` recipes made from others, `streams` random numbers by
 here.
 """
 
-from reslab.recipe.changes import at_rate, differing_fields, images_trained_on, lengthened, stretch, vary
+from reslab.recipe.changes import an_epoch_of, at_rate, differing_fields, images_trained_on, lengthened, stretch, vary
 from reslab.recipe.fields import ADDED_LATER, CHOICES, FILLED_IN, IMAGENET_FAMILIES, OWN_NETWORK, Scalar, unhandled
 from reslab.recipe.recipe import SEMANTICS, Recipe, Run, canonical_json, field_names, to_mapping, written_fields
 from reslab.recipe.roles import check_plays_a_part, plays_a_part
@@ -21,6 +21,7 @@ __all__ = [
     "Recipe",
     "Run",
     "Scalar",
+    "an_epoch_of",
     "at_rate",
     "canonical_json",
     "check_plays_a_part",

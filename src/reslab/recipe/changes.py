@@ -77,6 +77,14 @@ def images_trained_on(recipe: Recipe) -> int | None:
     return images_used(size.num_train, train_share=recipe.train_share, holdout=recipe.holdout)
 
 
+def an_epoch_of(recipe: Recipe) -> float | None:
+    """Return an epoch in the unit of the schedule; None for iterations on images whose number no name tells."""
+    if recipe.schedule_unit == "epochs":
+        return 1.0
+    images = images_trained_on(recipe)
+    return None if images is None else float(math.ceil(images / recipe.batch_size))
+
+
 def differing_fields(recipes: list[Recipe]) -> tuple[str, ...]:
     """Return the names of the fields in which the recipes are not all alike, in order."""
     return tuple(name for name in field_names() if len({getattr(recipe, name) for recipe in recipes}) > 1)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from reslab.analysis.comparable import (
+    Beside,
     comparable,
     figures_of,
     in_range,
@@ -36,7 +37,7 @@ from reslab.presets import PRESETS, preset_of, preset_recipe
 from reslab.published import Published
 from reslab.published import in_words as figure_in_words
 from reslab.studies.findings import Answer, Clause, Effect, Findings
-from reslab.studies.question import Beside, Blocks
+from reslab.studies.question import Blocks
 from reslab.studies.sentences import epochs_words
 from reslab.studies.words import Words
 

@@ -4,13 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reslab.analysis.comparable import comparable, comparable_figures, figures_varying
+from reslab.analysis.comparable import NO_FIGURES, Beside
 from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Block
 from reslab.exhibits.curves import EPOCHS, Along
 from reslab.exhibits.factor_figures import Axis
-from reslab.exhibits.wording import Label, Reading, number
-from reslab.published import Published
+from reslab.exhibits.wording import Label, Reading
 from reslab.studies.answers import by_base
 from reslab.studies.findings import Answer, Findings, Groups, Pairs
 from reslab.studies.reasons import Listed, Reasons, reasons
@@ -33,37 +32,6 @@ def _why(found: Findings) -> Reasons:
 
 def _none(_: object) -> list[Any]:
     return []
-
-
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """Published figures that stand beside measured ones."""
-
-    figures: Callable[[Groups], list[Published]]
-    """Those that these runs may be compared with."""
-    place: Callable[[Published], str] = lambda one: str(one.depth)
-    """Where one stands along the axis."""
-    matches: Callable[[Group, Published], bool] = lambda *_: False
-    """Says which stands in a group's row; those of other sources than the assignment do not."""
-
-
-NO_FIGURES = Beside(_none)
-OF_NETWORKS = Beside(comparable_figures)
-"""The headline figures of the networks."""
-
-
-def varying(name: str, value: Callable[[Group], object]) -> Beside:
-    """Return the assignment's figures of the table that varies this; `value` is a group's, as the table has it."""
-
-    def matches(group: Group, one: Published) -> bool:
-        here = group.recipe.dataset, group.recipe.depth, value(group)
-        return (one.dataset, one.depth, getattr(one, name)) == here
-
-    def figures(groups: Groups) -> list[Published]:
-        known = figures_varying(groups, name)
-        return [one for one in known if any(matches(group, one) for group in comparable(groups))]
-
-    return Beside(figures, lambda one: number(getattr(one, name)), matches)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

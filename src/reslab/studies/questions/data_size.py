@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 
 from reslab.analysis.classes import COARSE, HUNDRED, TEN
-from reslab.analysis.comparable import figures_varying
+from reslab.analysis.comparable import Beside, figures_varying
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, datasets_of
 from reslab.analysis.reasons import untested
@@ -17,7 +17,7 @@ from reslab.studies.answers import by_base
 from reslab.studies.designs import Asked, base_recipe, bases, study_of, with_network
 from reslab.studies.findings import Findings, Groups, Pairs
 from reslab.studies.images_and_classes import DESIGN, images_or_classes
-from reslab.studies.question import Beside, Blocks, Chapter, Question, listed
+from reslab.studies.question import Blocks, Chapter, Question, listed
 from reslab.studies.reasons import Listed, reasons
 from reslab.studies.study import Options, Study
 from reslab.studies.words import Words

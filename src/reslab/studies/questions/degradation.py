@@ -2,6 +2,7 @@
 
 from itertools import product
 
+from reslab.analysis.comparable import Beside, comparable_figures
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, by_dataset, datasets_of
 from reslab.analysis.reasons import shows
@@ -10,7 +11,7 @@ from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.wording import dataset_name, listing, network_name
 from reslab.studies.designs import BOTH, base_recipe, steps, study_of, within
 from reslab.studies.findings import Answer, Clause, Effect, Findings, Groups, Pairs
-from reslab.studies.question import OF_NETWORKS, Chapter, Question
+from reslab.studies.question import Chapter, Question
 from reslab.studies.reasons import Reasons
 from reslab.studies.study import Options, Study
 from reslab.studies.words import Words
@@ -39,7 +40,7 @@ def chapter(study: Study, words: Words) -> Chapter:
         pairs=lambda groups: within(groups, _pairs),
         axis=Axis(words("axis"), lambda group: str(group.recipe.depth), lambda group: group.recipe.family),
         readings=("train", "test"),
-        published=OF_NETWORKS,
+        published=Beside(comparable_figures),
         answers=_answers,
         why=_why,
         together=True,

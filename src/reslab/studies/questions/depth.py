@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from reslab.analysis.classes import HUNDRED, TEN
-from reslab.analysis.comparable import comparable_figures, obstacle
+from reslab.analysis.comparable import Beside, comparable_figures, obstacle
 from reslab.analysis.comparisons import Compared, compare, step
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.reasons import resolved
@@ -18,7 +18,7 @@ from reslab.recipe import Recipe
 from reslab.studies.answers import by_base
 from reslab.studies.designs import BOTH, base_recipe, of_factor, steps, study_of, within
 from reslab.studies.findings import Answer, Findings, Groups, Pairs
-from reslab.studies.question import Beside, Blocks, Chapter, Question
+from reslab.studies.question import Blocks, Chapter, Question
 from reslab.studies.reasons import Reasons, reasons
 from reslab.studies.study import Options, Study
 from reslab.studies.words import Words

@@ -1,6 +1,6 @@
 """What does the length of the training do?  The assignment's section 5: half, once and twice the epochs."""
 
-from reslab.analysis.comparable import epochs_of
+from reslab.analysis.comparable import epochs_of, varying
 from reslab.analysis.features import TOLERANCE, ending
 from reslab.analysis.groups import Group
 from reslab.analysis.reasons import untested
@@ -11,7 +11,7 @@ from reslab.exhibits.wording import listing, network_name, number, points
 from reslab.recipe import lengthened
 from reslab.studies.designs import bases, several_depths, study_of, with_base
 from reslab.studies.findings import Findings
-from reslab.studies.question import Blocks, Chapter, Question, varying
+from reslab.studies.question import Blocks, Chapter, Question
 from reslab.studies.sentences import epochs_words
 from reslab.studies.study import Options, Study
 from reslab.studies.words import Words

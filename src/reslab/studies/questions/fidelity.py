@@ -9,7 +9,7 @@ from reslab.exhibits.blocks import Heading, Prose, Table, table_of
 from reslab.exhibits.recipes import differences
 from reslab.exhibits.wording import listing, opened, percent
 from reslab.presets import PRESETS, published_values
-from reslab.recipe import Recipe, Scalar, images_trained_on, vary
+from reslab.recipe import Recipe, Scalar, an_epoch_of, vary
 from reslab.studies.designs import bases, of_factor, study_of, with_base, with_network
 from reslab.studies.findings import Findings
 from reslab.studies.question import Blocks, Chapter, Question
@@ -48,7 +48,7 @@ def _changes(base: Recipe) -> Iterator[tuple[str, str, Recipe]]:
                     yield words(f"change.{field}", value=value), listing(names), vary(base, **{field: value})
     if base.decay_scope == "all":
         yield "decay on weights only", "left open by the paper", vary(base, decay_scope="weights")
-    if (epoch := _one(base)) is not None:
+    if (epoch := an_epoch_of(base)) is not None:
         with contextlib.suppress(ResLabError):  # a schedule of an epoch or two has no room for it
             early = vary(base, first_drop=base.first_drop - epoch, second_drop=base.second_drop - epoch)
             yield EARLY, "fb-resnet-torch", early
@@ -56,14 +56,6 @@ def _changes(base: Recipe) -> Iterator[tuple[str, str, Recipe]]:
         yield "warm-up until the error is below 80%", "paper", vary(base, warmup="until-error")
     if base.warmup != "none":
         yield "no warm-up", "assignment", vary(base, warmup="none")
-
-
-def _one(recipe: Recipe) -> float | None:
-    """Return an epoch in the unit of the schedule; None for iterations on images whose number no name tells."""
-    if recipe.schedule_unit == "epochs":
-        return 1.0
-    images = images_trained_on(recipe)
-    return None if images is None else float(-(-images // recipe.batch_size))
 
 
 def chapter(study: Study, words: Words) -> Chapter:
@@ -108,7 +100,7 @@ def _deviations(found: Findings, about: Mapping[Recipe, Mapping[str, Scalar]]) -
         }
         rows.setdefault(row["Change"] or "", row)
     early = [recipe for recipe, factors in about.items() if factors["change"] == EARLY]
-    shares = [epoch / recipe.length for recipe in early if (epoch := _one(recipe)) is not None]
+    shares = [epoch / recipe.length for recipe in early if (epoch := an_epoch_of(recipe)) is not None]
     caption = found.words(
         "deviations.caption",
         share=percent(max(shares)) if shares and max(shares) >= MUCH else "",

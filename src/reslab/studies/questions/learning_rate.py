@@ -1,11 +1,12 @@
 """What does the learning rate do?  The assignment's section 4: ResNet-20 at a tenth to ten times the base rate."""
 
+from reslab.analysis.comparable import varying
 from reslab.exhibits.factor_figures import MEASURED, Axis
 from reslab.exhibits.wording import network_name, number
 from reslab.recipe import at_rate
 from reslab.studies.against_published import beside_ranges
 from reslab.studies.designs import bases, several_depths, study_of, with_base, with_network
-from reslab.studies.question import Chapter, Question, varying
+from reslab.studies.question import Chapter, Question
 from reslab.studies.study import Options, Study
 from reslab.studies.words import Words
 

@@ -1,6 +1,6 @@
 """The chapter of a study of one's own, or of runs of no study: each against the first, and the paper's figure."""
 
-from reslab.analysis.comparable import published_beside
+from reslab.analysis.comparable import Beside, published_beside
 from reslab.exhibits.blocks import Block, table_of
 from reslab.exhibits.captions import titled
 from reslab.exhibits.factor_figures import MEASURED, Axis
@@ -13,7 +13,7 @@ from reslab.studies.against_published import paper_answers
 from reslab.studies.answers import by_base
 from reslab.studies.designs import within
 from reslab.studies.findings import Groups, Pairs
-from reslab.studies.question import Beside, Chapter
+from reslab.studies.question import Chapter
 from reslab.studies.study import Study
 from reslab.studies.words import Words
 
