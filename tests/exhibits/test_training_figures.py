@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from reslab.analysis.groups import Group, gather
+from reslab.analysis.groups import Group, Row, gather
 from reslab.analysis.measured import effective_rates
 from reslab.analysis.tidy import read_tables
-from reslab.exhibits.blocks import Figure, Prose, Row
+from reslab.exhibits.blocks import Figure, Prose
 from reslab.exhibits.why_figures import effective_rate_figure, noise_figure, sharpness_figure
 from reslab.recipe import Run
 from reslab.studies.findings import Findings

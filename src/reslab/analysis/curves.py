@@ -3,15 +3,11 @@
 import math
 from collections.abc import Callable, Sequence
 from statistics import fmean
-from typing import Any
 
 import polars as pl
 
-from reslab.analysis.groups import Group, by_dataset
+from reslab.analysis.groups import Group, Label, Row, by_dataset
 from reslab.analysis.thinning import thinned
-
-Row = dict[str, Any]
-"""A point of a curve: its label, its epoch and its figures."""
 
 Named = Sequence[tuple[str, Group]]
 """Groups, each with its label in front."""
@@ -69,7 +65,7 @@ def short(value: float) -> float:
     return value if isinstance(value, int) else float(f"{value:.4g}")
 
 
-def telling(groups: Sequence[Group], label: Callable[[Group], str]) -> list[Group]:
+def telling(groups: Sequence[Group], label: Label) -> list[Group]:
     """Return the groups whose curves are drawn: all, or where a panel would be too full, the first and the extremes.
 
     Extremes are those that end with the lowest and the highest test errors, by their mean rank on the data sets:

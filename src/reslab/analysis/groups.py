@@ -148,6 +148,13 @@ class Group:
         return cast(T, self._known[name])
 
 
+Label = Callable[[Group], str]
+"""Names a group among others."""
+
+Row = dict[str, Any]
+"""A mark or point of a chart: its label, where it stands, and its figures."""
+
+
 def gather(tables: Tables, label: str, recipe: Recipe, seeds: Sequence[int]) -> Group:
     """Gather the runs of a recipe and these seeds from the tables."""
     mine = (pl.col("recipe_id") == recipe.id) & pl.col("seed").is_in(list(seeds))
@@ -209,7 +216,7 @@ def by_dataset(groups: Sequence[Group]) -> list[tuple[str, list[Group]]]:
     return [(dataset, on_dataset(groups, dataset)) for dataset in datasets_of(groups)]
 
 
-def images_of(groups: Sequence[Group]) -> list[dict[str, Any]]:
+def images_of(groups: Sequence[Group]) -> list[Row]:
     """Return the sets of images that runs were begun on, a row each, with the `fewest` and the `most` trained on."""
     rows = []
     for _, own in by_dataset(groups):

@@ -2,27 +2,21 @@
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import polars as pl
 
 from reslab.analysis.curves import short
 from reslab.analysis.diagnoses import moment_order
 from reslab.analysis.differences import sampling_reach
-from reslab.analysis.groups import Group
+from reslab.analysis.groups import Group, Label, Row
 from reslab.analysis.summary import Summary, mean_curve, summarise
 from reslab.analysis.thinning import thinned
 from reslab.recipe import Recipe, vary
 
 APART = 1.5
 """Times that rates must differ for their effective rates to be compared."""
-
-Label = Callable[[Group], str]
-
-Row = dict[str, Any]
-"""A point of a chart."""
 
 
 def figure_of(group: Group, diagnostic: str, quantity: str) -> Summary:

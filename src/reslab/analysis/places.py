@@ -1,14 +1,10 @@
 """Where errors stand at the places of a factor: means, seeds and published figures, none hidden by another (pure)."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from reslab.analysis.groups import Group
-
-Row = dict[str, Any]
-"""A mark: where it stands, and the error there."""
+from reslab.analysis.groups import Group, Label, Row
 
 LOGARITHMIC_FROM = 6
 """Times the lowest error that the highest must be for an axis to be logarithmic, so that small ones can be read."""
@@ -67,12 +63,7 @@ def place_rows(
     return rows
 
 
-def strip_rows(
-    groups: Sequence[Group],
-    place: Callable[[Group], str],
-    series: Callable[[Group], str],
-    beside: Sequence[Mark],
-) -> list[Row]:
+def strip_rows(groups: Sequence[Group], place: Label, series: Label, beside: Sequence[Mark]) -> list[Row]:
     """Return a row a group of one data set with its series, and one a published figure (`theirs`) at their places."""
     rows = [{"place": place(group), "series": series(group), **mean_row(group, "test_error")} for group in groups]
     dataset, there = groups[0].recipe.dataset, {row["place"] for row in rows}

@@ -5,15 +5,14 @@ in `reslab.analysis.comparisons`, from the errors of several.
 """
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from reslab.analysis.groups import Group
+from reslab.analysis.groups import Group, Label, Row
 from reslab.lab.predictions import Predictions
 
 SUPERCLASSES = (
@@ -34,9 +33,6 @@ SUPERCLASS_NAMES = (
 
 MOST_CLASSES = 20
 """Classes that a chart has room for: of more, those with the most errors are drawn."""
-
-Row = dict[str, Any]
-"""A mark of a chart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +162,7 @@ def kinds_of_group(group: Group) -> Kinds:
     return kinds_of(group.recipe.dataset, group.predictions[0].class_names)
 
 
-def class_rows(groups: Sequence[Group], label: Callable[[Group], str]) -> list[Row]:
+def class_rows(groups: Sequence[Group], label: Label) -> list[Row]:
     """Return class, label and error (%), a row a group of one data set and kind; [] where there are no errors.
 
     Of each group the kind with the most errors of all comes first, `MOST_CLASSES` at most; none without images.

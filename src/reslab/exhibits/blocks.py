@@ -8,8 +8,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
-Row = dict[str, Any]
-
 
 @dataclass(frozen=True, slots=True)
 class Heading:
@@ -63,7 +61,7 @@ class Panel:
 
     title: str
     chart: Mapping[str, Any]
-    datasets: Mapping[str, list[Row]]
+    datasets: Mapping[str, list[dict[str, Any]]]
 
     def specification(self, width: int | str) -> dict[str, Any]:
         """Return the whole Vega-Lite specification at a width in pixels, or "container"."""

@@ -7,8 +7,8 @@ from functools import cached_property
 import altair as alt
 
 from reslab.analysis.curves import EXTREMES, Named, curve_rows, half_an_image, largest, stretch, telling, top
-from reslab.analysis.groups import LOST, Group, by_dataset, datasets_of, on_dataset
-from reslab.exhibits.blocks import Figure, Panel, Row
+from reslab.analysis.groups import LOST, Group, Row, by_dataset, datasets_of, on_dataset
+from reslab.exhibits.blocks import Figure, Panel
 from reslab.exhibits.captions import text, titled
 from reslab.exhibits.style import Looks, epoch_axis, log_y, panel, rows_of, tips, unchecked
 from reslab.exhibits.wording import ERRORS, Label, Reading, dataset_name, uncapitalised

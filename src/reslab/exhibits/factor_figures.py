@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import altair as alt
 
-from reslab.analysis.groups import Group, by_dataset, datasets_of
+from reslab.analysis.groups import Group, Row, by_dataset, datasets_of
 from reslab.analysis.places import Mark, are_wide, error_ends, place_rows, strip_rows
-from reslab.exhibits.blocks import Figure, Panel, Row
+from reslab.exhibits.blocks import Figure, Panel
 from reslab.exhibits.captions import source_name, titled
 from reslab.exhibits.style import HEIGHT, OKABE_ITO, SHAPES, Looks, log_y, panel, rows_of, tips, unchecked
 from reslab.exhibits.wording import ERRORS, Reading, dataset_name, uncapitalised

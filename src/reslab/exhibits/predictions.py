@@ -7,7 +7,7 @@ from statistics import fmean
 import altair as alt
 
 from reslab.analysis.agreement import Agreement, References, Shared, overlap
-from reslab.analysis.groups import Group, by_dataset
+from reslab.analysis.groups import Group, Row, by_dataset
 from reslab.analysis.predictions import (
     MOST_CLASSES,
     by_class,
@@ -21,7 +21,7 @@ from reslab.analysis.predictions import (
     within_kind,
 )
 from reslab.analysis.verdicts import holm
-from reslab.exhibits.blocks import Figure, Panel, Row, Table, table_of
+from reslab.exhibits.blocks import Figure, Panel, Table, table_of
 from reslab.exhibits.captions import titled
 from reslab.exhibits.style import Looks, panel, rows_of, tips, unchecked
 from reslab.exhibits.wording import ERRORS, Label, dataset_name, p_words, points

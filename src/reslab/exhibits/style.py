@@ -7,8 +7,9 @@ from typing import Any
 import altair as alt
 from altair.utils.schemapi import debug_mode
 
+from reslab.analysis.groups import Row
 from reslab.analysis.places import log_ticks
-from reslab.exhibits.blocks import Panel, Row
+from reslab.exhibits.blocks import Panel
 
 OKABE_ITO = ("#e69f00", "#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#777777")
 """Okabe and Ito's palette, light beside dark, without the black and yellow that vanish on some backgrounds."""

@@ -7,7 +7,7 @@ import altair as alt
 
 from reslab.analysis.curves import stretch, telling
 from reslab.analysis.diagnoses import moment_order
-from reslab.analysis.groups import Group, by_dataset
+from reslab.analysis.groups import Group, Row, by_dataset
 from reslab.analysis.measured import (
     along,
     along_rows,
@@ -20,7 +20,7 @@ from reslab.analysis.measured import (
     some_moments,
     surface_rows,
 )
-from reslab.exhibits.blocks import Figure, Panel, Row
+from reslab.exhibits.blocks import Figure, Panel
 from reslab.exhibits.captions import titled
 from reslab.exhibits.style import VIRIDIS, Looks, epoch_axis, log_y, panel, rows_of, tips, unchecked
 from reslab.exhibits.wording import Label, dataset_name, listing

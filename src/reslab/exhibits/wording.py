@@ -1,18 +1,16 @@
 """Numbers and names as readers expect them: units, signs, lists, and the usual names of things."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from reslab.analysis.differences import Difference
 from reslab.analysis.groups import Group
+from reslab.analysis.groups import Label as Label  # noqa: PLC0414 (these are offered here, too)
 from reslab.analysis.summary import Summary
 from reslab.naming import dataset_name as dataset_name  # noqa: PLC0414
 from reslab.naming import network_name as network_name  # noqa: PLC0414
 from reslab.naming import number as number  # noqa: PLC0414
-
-Label = Callable[[Group], str]
-"""Names a group among others."""
 
 Reading = Literal["train", "test"]
 """One of the two errors of a network."""
