@@ -87,15 +87,11 @@ def _shorter(path: re.Match[str]) -> str:
 
 def _steps(line: str) -> str:
     points = [[round(10 * float(number)) for number in point.split(",")] for point in line.removesuffix("Z").split("L")]
-    steps = [f"{_tenths(x - u)},{_tenths(y - v)}" for (u, v), (x, y) in itertools.pairwise(points)]
+    steps = [f"{(x - u) / 10:g},{(y - v) / 10:g}" for (u, v), (x, y) in itertools.pairwise(points)]
     joined = " ".join(steps).replace(" -", "-").replace(",-", "-")
-    start = ",".join(map(_tenths, points[0]))
-    return f"M{start}{'l' if steps else ''}{joined}{'Z' if line.endswith('Z') else ''}"
-
-
-def _tenths(count: int) -> str:
-    sign, whole, tenth = "-" if count < 0 else "", *divmod(abs(count), 10)
-    return f"{sign}{whole or ''}.{tenth}" if tenth else f"{sign}{whole}"
+    start = ",".join(f"{number / 10:g}" for number in points[0])
+    whole = f"M{start}{'l' if steps else ''}{joined}{'Z' if line.endswith('Z') else ''}"
+    return re.sub(r"(?<![\d.])0\.", ".", whole)
 
 
 if __name__ == "__main__":

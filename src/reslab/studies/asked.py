@@ -12,7 +12,6 @@ from typing import Any
 
 from reslab.analysis.tidy import Problem
 from reslab.errors import DamagedError, ResLabError
-from reslab.exhibits.wording import counted
 from reslab.files import Json, parse_json, read_json, signed, write_json
 from reslab.lab.places import Place, read
 from reslab.lab.store import run_files
@@ -27,9 +26,6 @@ FORMAT = 2
 EARLIER_FORMAT = 1
 
 _RECORD_BYTES = 16 * 2**20
-
-_NAMED = 4
-"""How many recipes that are no longer asked for are named; a study may have had hundreds."""
 
 
 def record(root: Path, study: Study) -> Path:
@@ -84,14 +80,12 @@ def replaced(root: Path, plan: Plan) -> Iterator[str]:
         there = [run for run in dropped if (run_files(root, run).path / "run.json").exists()]
         if there:
             runs = before[study.name].runs()
-            names = list(dict.fromkeys(recipe_name(run.recipe) for run in runs))
-            more = [f"{counted(len(names) - _NAMED, 'recipe')} more"] if len(names) > _NAMED else []
             yield in_the_users(words_of(OTHERS), root, OTHER_RUNS)(
                 "asked-again",
                 study=study.name,
                 before=len(runs),
-                recipes="; ".join([*names[:_NAMED], *more]),
-                seeds=[str(seed) for seed in sorted({run.seed for run in runs})],
+                recipes=list(dict.fromkeys(recipe_name(run.recipe) for run in runs)),
+                seeds=sorted({run.seed for run in runs}),
                 now=len(study.runs()),
                 there=len(there),
                 alone=sum(run not in kept for run in there),

@@ -105,12 +105,9 @@ def _grid(content: Table) -> dict[str, list[Any]]:
     grid = _table(content, "vary")
     check_keys("[vary] ", grid, _VARIED, "field")
     for key, values in grid.items():
-        if not isinstance(values, list) or not values:
+        if not isinstance(values, list) or not values or any(isinstance(one, list | dict) for one in values):
             allowed = f" of {', '.join(CHOICES[key])}" if key in CHOICES else ""
-            raise ResLabError(f"[vary] {key}: must be a list{allowed} with at least one value, not {values!r}")
-        for value in values:
-            if isinstance(value, list | dict):
-                raise ResLabError(f"[vary] {key}: its values are single ones, not {value!r}")
+            raise ResLabError(f"[vary] {key}: must be a list{allowed}, of one or more single values, not {values!r}")
     return grid
 
 
