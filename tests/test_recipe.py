@@ -16,12 +16,14 @@ from reslab.recipe import (
     Recipe,
     Run,
     Scalar,
+    an_epoch_of,
     at_rate,
     canonical_json,
     check_plays_a_part,
     differing_fields,
     field_names,
     lengthened,
+    on_share,
     random_stream,
     stretch,
     to_mapping,
@@ -494,6 +496,21 @@ def test_a_schedule_so_many_times_as_long_stays_in_its_unit() -> None:
         24_000,
     )
     assert lengthened(iterations, 1) is iterations
+
+
+def test_a_share_of_the_images_keeps_the_steps_or_the_epochs() -> None:
+    epochs, iterations = preset_recipe("assignment"), preset_recipe("paper")
+    lengths = [
+        [on_share(recipe, 0.5, same_steps=same).length for same in (True, False)] for recipe in (epochs, iterations)
+    ]
+    assert lengths == [[328, 164], [64_000, 32_000]]
+    assert on_share(epochs, 0.5, same_steps=True).train_share == 0.5
+
+
+def test_an_epoch_is_told_in_the_unit_of_the_schedule() -> None:
+    paper = preset_recipe("paper")
+    assert (an_epoch_of(preset_recipe("assignment")), an_epoch_of(paper)) == (1, 391)
+    assert an_epoch_of(vary(paper, dataset="imagefolder", normalisation="imagenet")) is None
 
 
 def test_a_rate_times_a_factor_has_no_binary_digits_and_takes_muons_along() -> None:

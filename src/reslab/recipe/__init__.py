@@ -5,7 +5,16 @@ what is refused, `changes` recipes made from others, `streams` random numbers by
 here.
 """
 
-from reslab.recipe.changes import an_epoch_of, at_rate, differing_fields, images_trained_on, lengthened, stretch, vary
+from reslab.recipe.changes import (
+    an_epoch_of,
+    at_rate,
+    differing_fields,
+    images_trained_on,
+    lengthened,
+    on_share,
+    stretch,
+    vary,
+)
 from reslab.recipe.fields import ADDED_LATER, CHOICES, FILLED_IN, IMAGENET_FAMILIES, OWN_NETWORK, Scalar, unhandled
 from reslab.recipe.recipe import SEMANTICS, Recipe, Run, canonical_json, field_names, to_mapping, written_fields
 from reslab.recipe.roles import check_plays_a_part, plays_a_part
@@ -29,6 +38,7 @@ __all__ = [
     "field_names",
     "images_trained_on",
     "lengthened",
+    "on_share",
     "plays_a_part",
     "random_stream",
     "stretch",

@@ -69,6 +69,14 @@ def at_rate(recipe: Recipe, factor: float) -> Recipe:
     return vary(recipe, **{name: float(f"{getattr(recipe, name) * factor:.12g}") for name in rates})
 
 
+def on_share(recipe: Recipe, share: float, *, same_steps: bool) -> Recipe:
+    """Return the recipe on a share of the training images, its schedule of as many steps as before, or epochs."""
+    part, in_epochs = vary(recipe, train_share=share), recipe.schedule_unit == "epochs"
+    if same_steps:
+        return lengthened(part, 1 / share) if in_epochs else part
+    return part if in_epochs else lengthened(part, share)
+
+
 def images_trained_on(recipe: Recipe) -> int | None:
     """Return how many images a recipe trains on; None where the name of its data set does not tell."""
     size = known(recipe.dataset).size

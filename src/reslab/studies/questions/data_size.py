@@ -12,7 +12,7 @@ from reslab.exhibits.blocks import Heading, Prose, Table, table_of
 from reslab.exhibits.curves import IMAGES_SEEN
 from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.wording import dataset_name, settings, whole
-from reslab.recipe import Recipe, lengthened, vary
+from reslab.recipe import Recipe, on_share
 from reslab.studies.answers import by_base
 from reslab.studies.designs import Asked, base_recipe, bases, study_of, with_network
 from reslab.studies.findings import Findings, Groups, Pairs
@@ -44,18 +44,13 @@ def _of(options: Options, base: Recipe) -> Iterator[Asked]:
     yield "all images", base, {"share": 1.0}
     parts = [(share, kept) for share in (0.5, 0.2) for kept in (STEPS, EPOCHS)]
     for share, kept in [*parts, *([(0.1, STEPS)] if base.dataset == TEN else [])]:
-        yield f"{SHARES[share]} of the images ({kept})", _cut(base, share, kept), {"share": share, "kept": kept}
+        yield (
+            f"{SHARES[share]} of the images ({kept})",
+            on_share(base, share, same_steps=kept == STEPS),
+            {"share": share, "kept": kept},
+        )
     if base.dataset == HUNDRED:
         yield "all images", base_recipe(options, COARSE, base.depth), {"share": 1.0}
-
-
-def _cut(base: Recipe, share: float, kept: str) -> Recipe:
-    """Return the recipe on a share of the images, its schedule such that steps, or epochs, are as many as before."""
-    recipe = vary(base, train_share=share)
-    in_epochs = base.schedule_unit == "epochs"
-    if kept == STEPS:
-        return lengthened(recipe, 1 / share) if in_epochs else recipe
-    return recipe if in_epochs else lengthened(recipe, share)
 
 
 def chapter(study: Study, words: Words) -> Chapter:
