@@ -29,7 +29,6 @@ from reslab.exhibits.wording import (
     percent,
     points,
     span,
-    spread,
     with_n,
 )
 from reslab.families import family_of
@@ -83,8 +82,7 @@ def paper_answers(done: Sequence[Group], words: Words) -> list[Answer]:
         case = verdict.kind if not verdict.resolved else "below" if verdict.difference.value < 0 else "above"
         text = words(
             f"answer.paper.{case}",
-            error=spread(group.last_epoch("test_error")),
-            epochs=epochs_words(group),
+            error=points(group.last_epoch("test_error").mean),
             theirs=figure_in_words(one),
             margin=number(MARGIN),
         )

@@ -54,6 +54,7 @@ def _answer(where: str, first: Group, own: Sequence[Compared], label: Label, wor
         values = {
             "names": names(settings, whole=not clauses and not base_leads, lost=kind == "diverged"),
             "base": names([first], whole=base_leads),
+            "alone": not clauses,
             "others": counted(len(own), "other"),
             "margin": number(MARGIN),
         }
