@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from watch_browser import Served, chromium, needs_chromium, opened, serving
+from watch_browser import Served, chromium, needs_chromium, opened, serving, serving_here
 from watch_fakes import DEEP, SHALLOW, line, plant
 
 from reslab.recipe import Run
@@ -29,14 +29,14 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def server(root: Path) -> Iterator[Served]:
-    with serving(root) as found:
+def address(root: Path) -> Iterator[str]:
+    with serving_here(root) as found:
         yield found
 
 
 @pytest.fixture
-def page(browser: Any, server: Served) -> Iterator[Any]:
-    with opened(browser, server.address) as made:
+def page(browser: Any, address: str) -> Iterator[Any]:
+    with opened(browser, address) as made:
         yield made
 
 
@@ -169,19 +169,20 @@ def test_a_message_is_a_sentence(page: Any) -> None:
     assert "There is no run or recipe 'nothing' in the folder of runs." in page.get_by_role("alert").inner_text()
 
 
-def test_a_page_left_open_comes_back_after_the_server(page: Any, root: Path, server: Served) -> None:
-    page.goto("")
-    page.locator(".contact[data-state=live]").wait_for()
-    assert server.stop() < 3  # its stream is open
-    page.locator(".contact[data-state=stale]").wait_for()
-    assert page.locator("tr", has_text="shallow").count() == 1
-    again = Served(root, port=server.port)
-    try:
-        write_run(root, Run(SHALLOW, 9), Truth(3.0, 1.0), stop_after=2)
-        page.locator("section[data-key=other-runs]").wait_for()
+def test_a_page_left_open_comes_back_after_the_server(browser: Any, root: Path) -> None:
+    with serving(root) as server, opened(browser, server.address) as page:
+        page.goto("")
         page.locator(".contact[data-state=live]").wait_for()
-    finally:
-        again.stop()
+        assert server.stop() < 3  # its stream is open
+        page.locator(".contact[data-state=stale]").wait_for()
+        assert page.locator("tr", has_text="shallow").count() == 1
+        again = Served(root, port=server.port)
+        try:
+            write_run(root, Run(SHALLOW, 9), Truth(3.0, 1.0), stop_after=2)
+            page.locator("section[data-key=other-runs]").wait_for()
+            page.locator(".contact[data-state=live]").wait_for()
+        finally:
+            again.stop()
 
 
 def test_by_keyboard_alone(page: Any) -> None:
@@ -241,7 +242,7 @@ def test_axe_finds_nothing_serious(page: Any, width: int, scheme: str) -> None:
         assert not serious, (view, serious)
 
 
-def test_nothing_comes_from_elsewhere_and_the_report_opens(page: Any, server: Served, root: Path) -> None:
+def test_nothing_comes_from_elsewhere_and_the_report_opens(page: Any, address: str, root: Path) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto("?view=study&name=my-depth")
@@ -254,7 +255,7 @@ def test_nothing_comes_from_elsewhere_and_the_report_opens(page: Any, server: Se
         link.click()
     opened.value.locator("h1").first.wait_for()
     assert opened.value.evaluate("origin") == "null"
-    assert all(url.startswith(server.address) for url in asked), asked
+    assert all(url.startswith(address) for url in asked), asked
 
 
 def test_a_hidden_tab_is_paused(page: Any, root: Path) -> None:

@@ -1,17 +1,23 @@
-"""The page in a real browser: where one is found, and the verb `watch` in a process of its own."""
+"""The page in a real browser: where one is found, and servers for it: the verb `watch`, and one in this process."""
 
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
+import uvicorn
+
+from reslab.watch.app import application
+from reslab.watch.serve import Server
 
 playwright = pytest.importorskip("playwright.sync_api")
 
@@ -103,3 +109,20 @@ def serving(root: Path, *more: str) -> Iterator[Served]:
         yield served
     finally:
         served.close()
+
+
+@contextmanager
+def serving_here(root: Path) -> Iterator[str]:
+    """Serve a folder of runs from a thread of this process, which starts at once; give the address."""
+    app, watch = application(root, root.parent / "report")
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=1, ws="none")
+    server = Server(config, watch)
+    running = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    running.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+    finally:
+        server.handle_exit(signal.SIGTERM, None)
+        running.join(PATIENCE)
+        listening.close()
