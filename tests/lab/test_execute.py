@@ -5,7 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from lab_runs import make, small
+
+from reslab.errors import ShareError
+from reslab.lab import execute
+from reslab.lab.settings import Settings
+from reslab.lab.stopping import INTERRUPTED, StopRequest
 
 BARE = """
 import runpy, sys
@@ -49,3 +55,22 @@ def test_a_bare_compute_node_trains_and_goes_on_after_a_failure(tmp_path: Path) 
     assert "no images of cifar10" in messages[0]
     assert "no run.json" in messages[1]
     assert done.stderr == ""
+
+
+def test_what_could_not_be_sent_is_told_also_where_a_stop_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By this code a task on a cluster keeps its folder, which would else be removed."""
+    stop = StopRequest()
+
+    def unsent(*_: object, **__: object) -> None:
+        stop.ask()
+        raise ShareError("the share does not answer")
+
+    def ended(*_: object, **__: object) -> None:
+        stop.ask()
+
+    for one, code in ((unsent, ShareError.exit_code), (ended, INTERRUPTED)):
+        stop.interrupted = False
+        monkeypatch.setattr(execute, "execute", one)
+        assert execute.work([str(tmp_path / "seed0"), str(tmp_path / "seed1")], Settings(), stop, write=len) == code

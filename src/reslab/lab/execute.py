@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from reslab.cache import settle_home
-from reslab.errors import ResLabError
+from reslab.errors import ResLabError, ShareError
 from reslab.lab.one_run import Event, execute
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import INTERRUPTED, StopRequest
@@ -69,6 +69,8 @@ def work(
             under_way = [pool.submit(train, name) for name in folders]
         codes = [one.result() for one in under_way]
     failures = [code for code in codes if code]
+    if ShareError.exit_code in failures:  # before all else: the folder here has what could not be sent
+        return ShareError.exit_code
     return INTERRUPTED if stop() else failures[-1] if failures else 0
 
 
