@@ -1,6 +1,7 @@
 """The appendix: what each recipe is, every run with where it comes from, and the software and machines behind them."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 
 import polars as pl
@@ -14,12 +15,14 @@ from reslab.exhibits.blocks import Block, Heading, Note, Prose, Table, in_rows, 
 from reslab.exhibits.captions import text, titled
 from reslab.exhibits.predictions import confusion_figure, networks_table
 from reslab.exhibits.why_tables import gap_table
-from reslab.exhibits.wording import counted, listing, opened, span
+from reslab.exhibits.wording import Label, counted, listing, span
 from reslab.recipe import Recipe
 from reslab.report.document import Section
 from reslab.report.hard_images import hard_images
 from reslab.studies.questions.own import CUSTOM
 from reslab.studies.study import OTHERS, Study
+
+_label: Label = attrgetter("label")
 
 _ENVIRONMENT = {
     "reslab": "ResLab",
@@ -59,7 +62,7 @@ def _predicted(groups: Sequence[Group], data_root: Path | None) -> list[Block | 
     """Return what the predictions of all runs say: which classes are confused, two networks at a time, hard images."""
     if not groups:
         return []
-    best = [min(own, key=_error) for _, own in by_dataset(groups)]
+    best = [min(own, key=lambda group: group.last_epoch("test_error").mean or 0.0) for _, own in by_dataset(groups)]
     first = {dataset: own[0] for dataset, own in by_dataset(groups)}
     return [
         Heading("Which images do the networks get wrong?"),
@@ -67,10 +70,6 @@ def _predicted(groups: Sequence[Group], data_root: Path | None) -> list[Block | 
         networks_table("networks", groups, first, _label),
         *hard_images("hard", groups, data_root),
     ]
-
-
-def _error(group: Group) -> float:
-    return group.last_epoch("test_error").mean or 0.0
 
 
 def _checklist(runs: pl.DataFrame, groups: Sequence[Group]) -> Table | None:
@@ -112,10 +111,6 @@ def _groups(tables: Tables, studies: Sequence[Study]) -> list[Group]:
     return [*compared, *(group for (_, images), group in groups.items() if images)]
 
 
-def _label(group: Group) -> str:
-    return group.label
-
-
 def _recipes(groups: Sequence[Group], studies: Sequence[Study]) -> Table | None:
     """Return what each recipe's id stands for, in the order of the chapters, and which of them it is part of."""
     parts = [(study.name, {variant.recipe for variant in study.variants}) for study in studies]
@@ -125,15 +120,12 @@ def _recipes(groups: Sequence[Group], studies: Sequence[Study]) -> Table | None:
     return table_of("recipes", titled("recipes"), rows, left=("What it is", "Studies"))
 
 
-def unreadable(tables: Tables) -> Sequence[Note]:
+def unreadable(tables: Tables) -> list[Note]:
     """Return a note on the run folders and records of studies that could not be read; nothing where all could be."""
-    if not tables.problems:
-        return ()
-    num_records = sum(problem.path.suffix == ".json" for problem in tables.problems)
-    parts = ((len(tables.problems) - num_records, "run folder"), (num_records, "study record"))
-    what = listing(counted(number, name) for number, name in parts if number)
-    reasons = "; ".join(problem.message for problem in tables.problems)
-    return (Note(f"{opened(what)} could not be read: {reasons}."),)
+    reasons = [problem.message for problem in tables.problems]
+    records = sum(problem.path.suffix == ".json" for problem in tables.problems)
+    words = text("report.unreadable", folders=len(reasons) - records, records=records, reasons=reasons)
+    return [Note(words)] if reasons else []
 
 
 def _software(runs: pl.DataFrame) -> Table | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reslab.errors import NothingToReportError, ResLabError
-from reslab.exhibits.wording import listing
+from reslab.exhibits.captions import text
 from reslab.report.compose import compose
 from reslab.report.existing_files import TEXTS, check_place, has_figures, pictures_before, write_files
 from reslab.report.exports import tables_as_files
@@ -59,7 +59,8 @@ def write_report(
     document = compose(runs_root, studies, title=title, author=author, data_root=data_root)
     specifications = charts(document)
     if not specifications and has_figures(out):
-        raise NothingToReportError(_nothing_words(runs_root, out, studies, document.left_out))
+        values = {"root": str(runs_root), "out": str(out), "studies": studies, "left_out": document.left_out}
+        raise NothingToReportError(text("report.nothing", **values))
     drawn_from = {
         f"figures/{name}.{form}": fingerprint(chart) for name, chart in specifications.items() for form in wanted
     }
@@ -87,12 +88,3 @@ def write_report(
         ) from error
     figures = tuple(out / "figures" / f"{name}.svg" for name in pictures)
     return ReportFiles(out / "index.html", out / "report.md", out / "report.pdf", figures, document.left_out)
-
-
-def _nothing_words(root: Path, out: Path, studies: Sequence[str] | None, left_out: Sequence[str]) -> str:
-    of = f" of {listing(studies)}" if studies else ""
-    unread = f"  Left out: {'; '.join(left_out)}." if left_out else ""
-    return (
-        f"there is nothing to report{of} in {root}: no run has an epoch yet; the report in {out} stays as it is.  "
-        f"Give the folder of its runs with --runs, or another folder for this report with --out.{unread}"
-    )
