@@ -6,7 +6,7 @@ import pytest
 
 from reslab.analysis.comparisons import Compared, compare
 from reslab.analysis.groups import gather
-from reslab.analysis.reasons import by_kinds, resolved, scale_of, shows, untested
+from reslab.analysis.reasons import beyond_chance, by_kinds, chance_reach, resolved, shows, untested
 from reslab.analysis.tidy import read_tables
 from reslab.recipe import Run
 from synthetic import Truth, small, write_run
@@ -43,7 +43,6 @@ def test_comparisons_are_told_by_what_both_errors_show(tmp_path: Path, seeds: in
 
 
 def test_the_draw_of_the_images_is_the_scale_of_single_runs(tmp_path: Path) -> None:
-    scale = scale_of(_compared(tmp_path, (14.0, 11.0), (14.4, 11.0), (38.0, 38.0), seeds=1))
-    assert (scale.images, scale.compared, scale.larger) == (10_000, 2, 1)
-    assert scale.most == pytest.approx(1.17, abs=0.01)  # 1.96 * sqrt(14 * 86 + 38 * 62) / 100
-    assert scale_of([]).compared == 0
+    near, far = _compared(tmp_path, (14.0, 11.0), (14.4, 11.0), (38.0, 38.0), seeds=1)
+    assert chance_reach(far) == pytest.approx(1.17, abs=0.01)  # 1.96 * sqrt(14 * 86 + 38 * 62) / 100
+    assert (beyond_chance(near), beyond_chance(far)) == ("open", "higher")

@@ -1,7 +1,6 @@
 """What both errors of comparisons show together, and what the draw of the images alone could explain (pure)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from reslab.analysis.comparisons import IMAGES, Compared
@@ -63,26 +62,3 @@ def beyond_chance(one: Compared, column: str = "test_error") -> Kind:
     if verdict is None or reach is None or abs(verdict.difference.value) <= reach:
         return "open"
     return "higher" if verdict.difference.value > 0 else "lower"
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """What the draw of the test images can put equal networks apart by, in points, at most, with the fewest images.
-
-    `larger` of the `compared` differences are larger than each one's own reach.
-    """
-
-    images: int = 0
-    most: float | None = None
-    compared: int = 0
-    larger: int = 0
-
-
-def scale_of(compared: Sequence[Compared]) -> Scale:
-    """Return on what scale the test errors of some comparisons differ by the draw of the images."""
-    known = [(one, reach) for one in compared if (reach := chance_reach(one)) is not None]
-    if not known:
-        return Scale()
-    images = min(group.number("num_test") or 0 for one, _ in known for group in (one.first, one.second))
-    larger = sum(beyond_chance(one) != "open" for one, _ in known)
-    return Scale(images, max(reach for _, reach in known), len(known), larger)

@@ -2,6 +2,7 @@
 
 from reslab.analysis.classes import COARSE, HUNDRED, TEN, costs
 from reslab.analysis.groups import Group
+from reslab.analysis.reasons import resolved, untested
 from reslab.exhibits.blocks import Heading, Prose, Table, table_of
 from reslab.exhibits.sizes import verdict_words
 from reslab.exhibits.wording import network_name, over_seeds, spread, whole, with_n
@@ -43,9 +44,9 @@ def _design_table(key: str, groups: Groups, words: Words) -> Table | None:
 
 def _effects(hundred: Group, done: Groups, words: Words) -> str:
     """Return in a sentence what more classes, and fewer images of each, do to the error; "" without either pair."""
-    found = costs(hundred, done)
-    compared = {name: getattr(found, name) for name in ("classes", "images", "superclasses")}
-    tested = {name: (one, one.test) for name, one in compared.items() if one is not None and one.test is not None}
+    compared = costs(hundred, done)
+    both = [compared[name] for name in ("classes", "images") if name in compared]
+    tested = {name: (one, one.test) for name, one in compared.items() if one.test is not None}
     by = {name: verdict.difference.value for name, (_, verdict) in tested.items()}
     text = words(
         "hard.effects",
@@ -55,9 +56,9 @@ def _effects(hundred: Group, done: Groups, words: Words) -> str:
             for name, (one, verdict) in tested.items()
         },
         images=whole(hundred.images_of_each),
-        all=whole(found.all_images),
-        known=found.known,
+        all=whole(compared["images"].first.images_of_each) if "images" in compared else "",
+        known="untested" if untested(both) else "open" if len(resolved(both)) < 2 else "shown",
         by_classes=by.get("classes"),
         by_images=by.get("images"),
     )
-    return text if tested else ""
+    return text if compared else ""

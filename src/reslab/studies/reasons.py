@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from reslab.analysis.comparisons import Compared
-from reslab.analysis.reasons import by_kinds, scale_of, shows
+from reslab.analysis.reasons import beyond_chance, by_kinds, chance_reach, shows
 from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.blocks import Block, Bullets, Prose
 from reslab.exhibits.wording import number, points, signed, span
@@ -51,9 +51,14 @@ def reasons(compared: Sequence[Compared], listed: Listed, words: Words) -> Reaso
 
 def on_what_scale(compared: Sequence[Compared], words: Words) -> str:
     """Return that nothing is tested, and how many differences the draw of the test images could explain."""
-    scale = scale_of(compared)
-    values = {"images": scale.images, "compared": scale.compared, "larger": scale.larger}
-    return words("tests.untested", most=points(scale.most), **values)
+    known = [(one, reach) for one in compared if (reach := chance_reach(one)) is not None]
+    return words(
+        "tests.untested",
+        images=min((group.number("num_test") or 0 for one, _ in known for group in (one.first, one.second)), default=0),
+        most=points(max((reach for _, reach in known), default=None)),
+        compared=len(known),
+        larger=sum(beyond_chance(one) != "open" for one, _ in known),
+    )
 
 
 def _reason(kinds: str, listed: str, meaning: str, words: Words) -> str:
