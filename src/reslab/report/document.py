@@ -7,6 +7,9 @@ from typing import Literal, TypedDict
 
 from reslab.exhibits.blocks import Block, Figure, Panel, Table
 
+REFERENCE = "reference-"
+"""How the names of sources begin, under which they are found."""
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -30,7 +33,7 @@ class Reference:
     @property
     def anchor(self) -> str:
         """The name under which its entry is found in the whole report."""
-        return f"reference-{self.key}"
+        return f"{REFERENCE}{self.key}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,28 +94,23 @@ def pieces(text: str, section: Section, numbers: Mapping[str, str]) -> Iterator[
     """
     at = 0
     for match in _PIECES.finditer(text):
-        piece = _piece(match.groupdict(), section, numbers)
-        if piece is None:
-            continue
-        if match.start() > at:
-            yield Piece(kind="text", text=typeset(text[at : match.start()]), target="")
-        yield piece
-        at = match.end()
-    if at < len(text):
-        yield Piece(kind="text", text=typeset(text[at:]), target="")
+        exhibit, source, place, address = match.group("exhibit", "source", "place", "address")
+        known = (anchor(section, exhibit), exhibit) if exhibit else (f"{REFERENCE}{source}",)
+        target = address or next((name for name in known if name in numbers), None)
+        if target is not None:
+            yield from _plain(text[at : match.start()])
+            if address:
+                yield Piece(kind="link", text=address, target=address)
+            else:
+                number = numbers[target]
+                shown = number if exhibit else f"[{number}{f', {place}' if place else ''}]"
+                yield Piece(kind="reference", text=shown, target=target)
+            at = match.end()
+    yield from _plain(text[at:])
 
 
-def _piece(found: dict[str, str | None], section: Section, numbers: Mapping[str, str]) -> Piece | None:
-    exhibit, source, place, address = (found[name] for name in ("exhibit", "source", "place", "address"))
-    if address:
-        return Piece(kind="link", text=address, target=address)
-    target = anchor(section, exhibit) if exhibit else Reference(source or "", "").anchor
-    if exhibit and target not in numbers:
-        target = exhibit  # of another section
-    if target not in numbers:
-        return None
-    text = numbers[target] if exhibit else f"[{numbers[target]}{f', {place}' if place else ''}]"
-    return Piece(kind="reference", text=text, target=target)
+def _plain(text: str) -> list[Piece]:
+    return [Piece(kind="text", text=typeset(text), target="")] if text else []
 
 
 def typeset(text: str) -> str:
