@@ -40,7 +40,7 @@ def record(root: Path, study: Study) -> Path:
         if dropped := _dropped(_before(path), study):
             earlier.parent.mkdir(exist_ok=True)
             ids = list(dict.fromkeys([*_ids(earlier), *(run.id for run in dropped)]))
-            write_json(earlier, signed({"format": EARLIER_FORMAT, "runs": ids}))  # first: both name is the study's
+            write_json(earlier, signed({"format": EARLIER_FORMAT, "runs": ids}))  # first: what both name is the study's
         write_json(path, signed({"format": FORMAT, **asdict(study), "variants": variants}))
     except OSError as error:
         raise ResLabError(
