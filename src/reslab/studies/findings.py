@@ -7,7 +7,7 @@ from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group
 from reslab.analysis.verdicts import Verdict
 from reslab.exhibits.wording import Label, points, signed, span
-from reslab.studies.sentences import placed
+from reslab.studies.sentences import by_dataset, placed
 from reslab.studies.study import Study
 from reslab.studies.words import Words
 
@@ -140,3 +140,7 @@ class Findings:
     def full(self) -> Label:
         """Names a group among all of them."""
         return placed(self.groups, self.label)
+
+    def listed(self, compared: Sequence[Compared]) -> str:
+        """List what was compared with a base, by data set where there are several."""
+        return by_dataset([one.second for one in compared], self.label, self.done)

@@ -12,8 +12,7 @@ from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.wording import Label, Reading
 from reslab.studies.answers import by_base
 from reslab.studies.findings import Answer, Findings, Groups, Pairs
-from reslab.studies.reasons import Listed, Reasons, reasons
-from reslab.studies.sentences import by_dataset
+from reslab.studies.reasons import Reasons, reasons
 from reslab.studies.study import Options, Study
 from reslab.studies.words import Words
 
@@ -21,13 +20,8 @@ Blocks = Sequence[Block | None]
 """Parts of a chapter; those that there is nothing for are None, or texts without words."""
 
 
-def listed(found: Findings) -> Listed:
-    """Return what lists what was compared with a base, by data set."""
-    return lambda own: by_dataset([one.second for one in own], found.label, found.done)
-
-
 def _why(found: Findings) -> Reasons:
-    return reasons(found.compared, listed(found), found.words)
+    return reasons(found.compared, found.listed, found.words)
 
 
 def _none(_: object) -> list[Any]:

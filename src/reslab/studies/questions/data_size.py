@@ -17,8 +17,8 @@ from reslab.studies.answers import by_base
 from reslab.studies.designs import Asked, base_recipe, bases, study_of, with_network
 from reslab.studies.findings import Findings, Groups, Pairs
 from reslab.studies.images_and_classes import DESIGN, images_or_classes
-from reslab.studies.question import Blocks, Chapter, Question, listed
-from reslab.studies.reasons import Listed, reasons
+from reslab.studies.question import Blocks, Chapter, Question
+from reslab.studies.reasons import reasons
 from reslab.studies.study import Options, Study
 from reslab.studies.words import Words
 
@@ -84,7 +84,7 @@ def chapter(study: Study, words: Words) -> Chapter:
         design = [group for group in found.done if group.recipe.dataset in DESIGN and kept(group) == STEPS]
         posed = any(recipe.dataset == HUNDRED for recipe in known)
         return [
-            *_fewer_steps(both_ways, listed(found), words),
+            *_fewer_steps(both_ways, found),
             *(images_or_classes(design, words) if posed else []),
         ]
 
@@ -104,7 +104,7 @@ def chapter(study: Study, words: Words) -> Chapter:
         ),
         answers=lambda found: by_base(found, of_all(found)),
         exhibits=lambda found: [_amounts(found.groups, words)],
-        why=lambda found: reasons(of_all(found), listed(found), words),
+        why=lambda found: reasons(of_all(found), found.listed, words),
         sections=sections,
         along=IMAGES_SEEN,
     )
@@ -118,14 +118,14 @@ def _share(group: Group) -> str:
     return SHARES[group.recipe.train_share]
 
 
-def _fewer_steps(compared: Sequence[Compared], listed: Listed, words: Words) -> Blocks:
+def _fewer_steps(compared: Sequence[Compared], found: Findings) -> Blocks:
     """Return whether seeing few images more often helps: as many epochs against as many steps."""
     tested = [one.test for one in compared if one.test is not None]
     worse = [one for one in compared if one.kind == "higher"]
     case = "unfinished" if not tested else "shown" if worse else "untested" if untested(compared) else "open"
     more = sum(verdict.difference.value > 0 for verdict in tested)
-    text = words(f"steps.{case}", listed=listed(worse), more=more, tested=len(tested))
-    return [Heading(words("steps.heading")), Prose(text)]
+    text = found.words(f"steps.{case}", listed=found.listed(worse), more=more, tested=len(tested))
+    return [Heading(found.words("steps.heading")), Prose(text)]
 
 
 def _amounts(groups: Groups, words: Words) -> Table | None:
