@@ -133,23 +133,23 @@ def _seeds(content: Table) -> tuple[int, ...]:
         return all(type(seed) is int and 0 <= seed < 2**32 for seed in found) and 0 < len(found) == len(set(found))
 
     what = "how many (1 or more) or a list of different whole numbers from 0, as in [0, 1, 7]"
-    found = value(content, "seeds", holds, what) or SEEDS
+    found = checked(content, "seeds", holds, what) or SEEDS
     return tuple(found if isinstance(found, list) else range(found))
 
 
 def answered(content: Table) -> bool:
     """Return whether the report answers, or leaves that to its reader."""
-    return value(content, "answers", lambda found: isinstance(found, bool), "true or false") is not False
+    return checked(content, "answers", lambda found: isinstance(found, bool), "true or false") is not False
 
 
 def text(content: Table, key: str) -> str:
     """Return a text of the file, "" where there is none."""
-    return str(value(content, key, lambda found: isinstance(found, str), "text in quotes") or "").strip()
+    return str(checked(content, key, lambda found: isinstance(found, str), "text in quotes") or "").strip()
 
 
 def _table(content: Table, key: str) -> dict[str, Any]:
     what = f"a table, its fields below a line [{key}]"
-    return dict(value(content, key, lambda found: isinstance(found, dict), what) or {})
+    return dict(checked(content, key, lambda found: isinstance(found, dict), what) or {})
 
 
 def tables(content: Table, key: str) -> list[Table]:
@@ -165,7 +165,7 @@ def is_list_of(kind: type, found: Any) -> bool:
     return isinstance(found, list) and bool(found) and all(type(one) is kind for one in found)
 
 
-def value(content: Table, key: str, holds: Callable[[Any], bool], what: str) -> Any:
+def checked(content: Table, key: str, holds: Callable[[Any], bool], what: str) -> Any:
     """Return a value of the file, None where there is none; raise `ResLabError` where it is not `what` it must be."""
     found = content.get(key)
     if key in content and not holds(found):

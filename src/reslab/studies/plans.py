@@ -9,7 +9,7 @@ from typing import Any
 from reslab.errors import ResLabError, nearest
 from reslab.files import read_toml
 from reslab.own_code import within
-from reslab.studies.custom import Table, answered, check_keys, is_list_of, study_of, tables, text, value
+from reslab.studies.custom import Table, answered, check_keys, checked, is_list_of, study_of, tables, text
 from reslab.studies.questions import QUESTIONS
 from reslab.studies.study import Options, Plan, Study, checked_name
 
@@ -103,8 +103,8 @@ def _question(said: Table, options: Options, places: Mapping[int, int]) -> Study
         asked = tuple(sorted(set(options.depths)))
         standing = tuple(places[depth] for depth in depths or () if depth in places)
         depths = asked if set(places.values()) <= set(standing) else standing or asked[:1]
-    num_seeds = "how many, 1 or more, for one of ResLab's questions"
-    seeds = value(said, "seeds", lambda found: type(found) is int and found >= 1, num_seeds)
+    what = "how many, 1 or more, for one of ResLab's questions"
+    seeds = checked(said, "seeds", lambda found: type(found) is int and found >= 1, what)
     study = QUESTIONS[name].ask(
         replace(
             options,
@@ -121,11 +121,11 @@ def _question(said: Table, options: Options, places: Mapping[int, int]) -> Study
 
 def _depths(table: Table) -> tuple[int, ...] | None:
     what = "a list of whole numbers, as in [20, 56, 110]"
-    found = value(table, "depths", partial(is_list_of, int), what)
+    found = checked(table, "depths", partial(is_list_of, int), what)
     return None if found is None else tuple(found)
 
 
 def _datasets(table: Table) -> tuple[str, ...] | None:
     what = "a name in quotes or a list of names"
-    found = value(table, "dataset", lambda found: isinstance(found, str) or is_list_of(str, found), what)
+    found = checked(table, "dataset", lambda found: isinstance(found, str) or is_list_of(str, found), what)
     return (found,) if isinstance(found, str) else None if found is None else tuple(found)
