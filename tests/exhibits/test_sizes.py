@@ -12,6 +12,9 @@ def test_a_size_has_its_interval_or_its_one_seed() -> None:
     found = Verdict("lower", Difference(-2.0, 0.3, 3, 3, freedom=4), 0.5)
     assert size(found) == f"{MINUS}2.00 points (95% interval {MINUS}2.30 to {MINUS}1.70)"
     assert size(Verdict("unknown", Difference(0.5, None, 3, 1), 0.5)) == "+0.50 points (n = 3 and 1)"
+    assert size(Verdict("unknown", Difference(0.5, None, 1, 2), 0.5)) == "+0.50 points (n = 1 and 2)"
+    published = Difference(0.5, None, 1, 2, single=True)  # of which there is one run whatever we do
+    assert size(Verdict("unknown", published, 0.5)) == "+0.50 points (n = 2)"
 
 
 def test_no_interval_reaches_to_errors_below_zero_or_above_a_hundred() -> None:

@@ -117,7 +117,7 @@ def test_how_test_curves_end_is_a_table(tmp_path: Path) -> None:
     assert [row[0] for row in table.rows] == ["ResNet-8, 6 epochs", "ResNet-8, 12 epochs", "ResNet-8, 24 epochs"]
     assert [row[2:] for row in table.rows] == [("6", "0.00"), ("12", "0.00"), ("24", "0.00")]
     assert "within 0.5 points of its last value" in table.caption
-    assert "No longer training does worse" in words_of(blocks)
+    assert "Longer training never did worse here" in words_of(blocks)
 
 
 def test_longer_trainings_that_nothing_is_shown_of_are_open(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_what_was_measured_is_shown_and_said(tmp_path: Path) -> None:
     ("deep", "said"),
     [
         (1.0, "show the same: the deeper a residual network is, the less"),
-        (2.0, "The layers of these runs respond alike at every depth, within a tenth."),
+        (2.0, "The mean is the same at every depth, within a tenth."),
     ],
 )
 def test_what_the_responses_say_of_depth_is_said(tmp_path: Path, deep: float, said: str) -> None:
@@ -234,7 +234,7 @@ def test_what_was_not_measured_names_the_command(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("few", "said"),
     [
-        (20.0, "Neither part is twice the other: both play a part."),  # 12 points by images, 12 by classes
+        (20.0, "Both play a part."),  # 12 points by images, 12 by classes
         (13.0, "So the greater part goes with the classes"),  # 5 and 19
         (26.0, "So the greater part goes with the number of images of each class"),  # 18 and 6
         (8.0, "Not both parts are resolved."),  # none and 24
@@ -438,7 +438,7 @@ def test_what_fewer_images_do_has_the_reason_that_the_training_errors_show(tmp_p
         line for line in words.splitlines() if line.startswith("Test error higher, training error not resolved")
     ]
     assert "(1/10 (same steps); training " in unknown
-    assert unknown.endswith(" points): no reason is shown.")
+    assert unknown.endswith(" points): these runs do not show why.")
 
 
 @pytest.mark.parametrize(
@@ -518,8 +518,8 @@ def test_speeds_of_batches_say_whether_all_ran_the_same_code(tmp_path: Path, oth
             path = folder / "provenance.json"
             path.write_text(path.read_text().replace('"source_digest": "', '"source_digest": "0'))
     words = words_of(chapter_of(study, read_tables(tmp_path)))
-    assert "Training images a second, by images in a batch: on CIFAR-10 " in words
-    assert ("Nor were they all made with the same version of ResLab." in words) == other
+    assert "Training images a second, by batch size: on CIFAR-10 " in words
+    assert ("They were not all made with the same version of ResLab, either." in words) == other
 
 
 @pytest.mark.parametrize("name", list(QUESTIONS))
@@ -592,9 +592,9 @@ def test_a_better_rate_has_a_reason_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("same", "scaled", "noise", "said"),
     [
-        (10.0, 8.5, 0.05, "what matters here is the rate for each image, and the batch through it"),
+        (10.0, 8.5, 0.05, "what matters here is the rate per image, and the batch size through it"),
         (8.5, 10.0, 0.05, "the rate matters more than the batch"),
-        (10.0, 10.0, 0.05, "the rate alone does not explain what the batch does"),
+        (10.0, 10.0, 0.05, "so the rate alone does not explain them"),
         (8.5, 8.5, 0.05, "neither the batch nor the rate matters more"),
         (10.0, 8.5, 0.5, "These seeds do not show whether the batch matters apart from the rate."),
     ],

@@ -55,9 +55,7 @@ def test_of_many_groups_only_the_extremes_are_named(tmp_path: Path) -> None:
 
 def test_a_rate_that_falls_steadily_or_not_at_all_has_no_drop(tmp_path: Path) -> None:
     constant = small(8, drop_factor=1.0)
-    assert "The rate is constant, so no drop of it can show in the curves." in _words(
-        tmp_path, {constant: Truth(3.0, 1.0)}
-    )
+    assert "The rate is constant, so the curves show no drop." in _words(tmp_path, {constant: Truth(3.0, 1.0)})
 
 
 def test_drops_within_an_epoch_do_not_make_the_rate_constant(tmp_path: Path) -> None:
@@ -76,7 +74,7 @@ def test_a_third_drop_is_a_drop_and_a_short_cosine_has_none(tmp_path: Path) -> N
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     path.write_text("".join(json.dumps(row | {"rate": 0.1 / row["epoch"]}) + "\n" for row in rows))
     words = curve_features([gather(read_tables(tmp_path), "it", cosine, (0,))], _rate, texts_of("custom"))
-    assert words.startswith("The rate changes steadily, so no drop of it can show in the curves.")
+    assert words.startswith("The rate changes smoothly, so the curves show no drop.")
     assert " drop of the rate (after" not in words
 
 
@@ -88,5 +86,5 @@ def test_epochs_at_chance_are_told_with_the_seeds_apart(tmp_path: Path) -> None:
         told = [row | {"train_error": 90.0 if row["epoch"] <= until else 20.0} for row in rows]
         path.write_text("".join(json.dumps(row) + "\n" for row in told))
     words = curve_features([gather(read_tables(tmp_path), recipe.id, recipe, (0, 1))], _rate, texts_of("custom"))
-    assert "At chance, in training: rate 0.1 until epoch 2 to 4." in words
-    assert "At chance" not in _words(tmp_path / "learns", {small(14): Truth(3.0, 1.0)})
+    assert "In training no better than chance: rate 0.1 until epoch 2 to 4." in words
+    assert "better than chance" not in _words(tmp_path / "learns", {small(14): Truth(3.0, 1.0)})

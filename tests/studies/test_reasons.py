@@ -95,7 +95,7 @@ def test_training_errors_far_apart_and_not_resolved_are_no_reason_and_have_sizes
         groups.append(gather(read_tables(tmp_path), f"rate {place}", recipe, (0, 1)))
     text = _words(compare([(groups[0], groups[1])]))
     assert text.startswith("Test error higher, training error not resolved (rate 1; training +4")
-    assert text.endswith(" points): no reason is shown.")
+    assert text.endswith(" points): these runs do not show why.")
     assert "overfitting" not in text
 
 

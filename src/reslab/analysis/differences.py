@@ -22,7 +22,8 @@ class Difference:
     `sd` is what one seed varies by: on average of both, or of the differences of pairs where `paired`; `freedom` are
     the degrees of freedom of the interval.  `shared` says that the spread was moderated by that of other groups, and
     `assumed` that a single seed was given theirs; `sources` are the ids of the recipes whose seeds told it.  `sds` are
-    what one seed varies by on either side, None where that is unknown or pairs are compared.
+    what one seed varies by on either side, None where that is unknown or pairs are compared.  `single` says that the
+    first is one published run.
     """
 
     value: float
@@ -36,6 +37,7 @@ class Difference:
     assumed: bool = False
     sources: tuple[str, ...] = ()
     sds: tuple[float, float] | None = None
+    single: bool = False
 
     @property
     def resolved(self) -> bool:
@@ -144,10 +146,10 @@ def from_single(
         return None
     value, known = measured.mean - published, spread or own_spread(measured, resolution)
     if known is None:
-        return Difference(value, None, 1, measured.n)
+        return Difference(value, None, 1, measured.n, single=True)
     sd = math.sqrt(known.variance)
     margin = _quantile(known.freedom) * sd * math.sqrt(1 + 1 / measured.n)
-    return Difference(value, margin, 1, measured.n, sd, known.freedom)
+    return Difference(value, margin, 1, measured.n, sd, known.freedom, single=True)
 
 
 def by_images_alone(first: float, second: float, images: int) -> float:

@@ -100,6 +100,8 @@ def how_compared(compared: Sequence[Compared]) -> str:
         shared=any(one.shared for one in found),
         assumed=any(one.assumed for one in found),
         margin=MARGIN,
+        equal=any(one.kind == "equal" for one in compared),
+        open=any(one.kind == "open" for one in compared),
         cut=any(one.test.is_cut(one.first.last_epoch("test_error").mean) for one in compared if one.test is not None),
     )
 

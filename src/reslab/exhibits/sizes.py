@@ -40,7 +40,7 @@ def _certainty(verdict: Verdict, first: float | None) -> str:
     An interval that rests on the spread of other runs, of a single seed, comes with that number, too.
     """
     found, known = verdict.difference, interval(verdict.difference, verdict.level, first)
-    alike = found.n_first in (1, found.n_second)
+    alike = found.single or found.n_first == found.n_second
     seeds = f"n = {found.n_second}" if alike else f"n = {found.n_first} and {found.n_second}"
     if known is None:
         return seeds
