@@ -78,6 +78,7 @@ def test_pairs_are_students_too() -> None:
     found = paired_difference(first, second)
     assert found is not None
     assert (found.n_first, found.paired) == (3, True)
+    assert found.start == pytest.approx(8.2)  # of the three pairs
     assert p_value(found) == pytest.approx(stats.ttest_rel([8.1, 8.3, 8.2], [7.5, 7.9, 7.6]).pvalue)
     assert paired_difference({0: 1.0}, {1: 1.0}) is None
 

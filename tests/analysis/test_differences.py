@@ -1,6 +1,7 @@
 """Differences and their intervals, against Student's table and arithmetic by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,6 +56,7 @@ def test_a_single_published_run_is_compared_with_one_more_of_ours() -> None:
     assert found is not None
     assert found.value == 1.0
     assert found.margin == pytest.approx(T_2 * math.sqrt(4 / 3), rel=1e-6)
+    assert (found.start, found.seeds) == (8.0, (3,))
 
 
 def test_equal_networks_differ_by_the_draw_of_images_as_often_as_it_says() -> None:
@@ -78,5 +80,7 @@ def test_the_other_way_round_is_the_same_with_the_other_sign(first: list[float],
 def test_an_interval_reaches_to_no_error_below_zero_or_above_a_hundred() -> None:
     wide = Difference(56.0, 108.0, 2, 2, freedom=2)
     assert wide.ends() == pytest.approx((-52, 164))
-    assert wide.ends(first=12.0) == pytest.approx((-12, 88))
+    assert replace(wide, start=12.0).ends() == pytest.approx((-12, 88))
+    assert (wide.cut(), replace(wide, start=12.0).cut()) == ((False, False), (True, True))
+    assert replace(wide, start=70.0).cut() == (False, True)
     assert Difference(56.0, None, 2, 1).ends() is None

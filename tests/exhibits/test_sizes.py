@@ -13,13 +13,13 @@ def test_a_size_has_its_interval_or_its_one_seed() -> None:
     assert size(found) == f"{MINUS}2.00 points (95% interval {MINUS}2.30 to {MINUS}1.70)"
     assert size(Verdict("unknown", Difference(0.5, None, 3, 1), 0.5)) == "+0.50 points (n = 3 and 1)"
     assert size(Verdict("unknown", Difference(0.5, None, 1, 2), 0.5)) == "+0.50 points (n = 1 and 2)"
-    published = Difference(0.5, None, 1, 2, single=True)  # of which there is one run whatever we do
+    published = Difference(0.5, None, 1, 2, published=True)  # of which there is one run whatever we do
     assert size(Verdict("unknown", published, 0.5)) == "+0.50 points (n = 2)"
 
 
 def test_no_interval_reaches_to_errors_below_zero_or_above_a_hundred() -> None:
-    wide = Difference(56.0, 108.0, 2, 2, freedom=2)
-    assert size(Verdict("open", wide, 0.5), 12.0) == f"+56.00 points (95% interval {MINUS}12.00 to +88.00)"
+    wide = Difference(56.0, 108.0, 2, 2, freedom=2, start=12.0)
+    assert size(Verdict("open", wide, 0.5)) == f"+56.00 points (95% interval {MINUS}12.00 to +88.00)"
 
 
 def test_what_is_not_resolved_has_a_size_and_the_seeds_that_would_resolve_it() -> None:

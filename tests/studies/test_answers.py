@@ -67,7 +67,7 @@ def test_where_nothing_is_resolved_the_interval_is_around_all(tmp_path: Path) ->
     base, *others = groups = _groups(tmp_path, (20.0, 20.2, 20.4, 20.3), seeds=2, noise=0.5)
     (answer,) = _answers(groups, [(base, one) for one in others])
     assert answer.words == "no difference from rate 0 is resolved"
-    ends = [one.verdict.difference.ends(one.verdict.level, one.first) or (0.0, 0.0) for one in answer.effects]
+    ends = [one.ends or (0.0, 0.0) for one in answer.verdicts]
     shown = [float(end.replace(MINUS, "-")) for end in answer.clauses[0].interval.split(" to ")]
     assert shown == [round(min(low for low, _ in ends), 2), round(max(high for _, high in ends), 2)]
     (one,) = _answers(groups, [(base, others[0])])
@@ -83,7 +83,7 @@ def test_many_are_counted_rather_than_named(tmp_path: Path) -> None:
 def test_settings_that_are_all_worse_are_told_with_the_range_of_their_sizes(tmp_path: Path) -> None:
     base, *others = groups = _groups(tmp_path, (3.0, 6.0, 7.0, 8.0), seeds=3)
     (answer,) = _answers(groups, [(base, one) for one in others])
-    sizes = sorted(one.value for one in answer.effects)
+    sizes = sorted(one.difference.value for one in answer.verdicts)
     assert answer.words == "rate 0 beat the three others"
     assert answer.clauses[0].size == f"{sizes[0]:.2f} to {sizes[-1]:.2f}"
 
@@ -104,11 +104,11 @@ def test_the_interval_agrees_with_the_corrected_verdict(tmp_path: Path) -> None:
     errors = [20.0, *(20.0 + 0.15 * step for step in range(1, 13))]
     base, *others = groups = _groups(tmp_path, errors, seeds=3, noise=0.3)
     (answer,) = _answers(groups, [(base, one) for one in others])
-    assert {one.verdict.resolved for one in answer.effects} == {True, False}
-    assert any(one.verdict.difference.resolved and not one.verdict.resolved for one in answer.effects)
-    for one in answer.effects:
-        low, high = one.verdict.difference.ends(one.verdict.level, one.first) or (0.0, 0.0)
-        assert (low > 0 or high < 0) == one.verdict.resolved
+    assert {one.resolved for one in answer.verdicts} == {True, False}
+    assert any(one.difference.resolved and not one.resolved for one in answer.verdicts)
+    for one in answer.verdicts:
+        low, high = one.ends or (0.0, 0.0)
+        assert (low > 0 or high < 0) == one.resolved
 
 
 def test_words_that_all_names_share_are_said_once() -> None:

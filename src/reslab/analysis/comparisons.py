@@ -141,7 +141,7 @@ class SharedSpreads:
             return self._marked(from_single(one.error, measured, spread=own), (name,))
         theirs = Summary(one.n, one.error, one.standard_deviation)
         found = with_spreads(theirs, measured, [own_spread(theirs, step(group)), own])
-        return self._marked(found, (name,))
+        return self._marked(None if found is None else replace(found, published=True), (name,))
 
     def _marked(self, found: Difference | None, names: tuple[str, ...]) -> Difference | None:
         if found is None or found.margin is None:

@@ -22,8 +22,8 @@ class Difference:
     `sd` is what one seed varies by: on average of both, or of the differences of pairs where `paired`; `freedom` are
     the degrees of freedom of the interval.  `shared` says that the spread was moderated by that of other groups, and
     `assumed` that a single seed was given theirs; `sources` are the ids of the recipes whose seeds told it.  `sds` are
-    what one seed varies by on either side, None where that is unknown or pairs are compared.  `single` says that the
-    first is one published run.
+    what one seed varies by on either side, None where that is unknown or pairs are compared.  `start` is the first
+    error (%), of the pairs where `paired`; None: these are no errors.  `published` says that the first is.
     """
 
     value: float
@@ -37,7 +37,8 @@ class Difference:
     assumed: bool = False
     sources: tuple[str, ...] = ()
     sds: tuple[float, float] | None = None
-    single: bool = False
+    start: float | None = None
+    published: bool = False
 
     @property
     def resolved(self) -> bool:
@@ -53,16 +54,28 @@ class Difference:
         """Return half the interval of another level than 95%, None where the spread is unknown."""
         return None if self.error is None else _quantile(self.freedom, level) * self.error
 
-    def ends(self, level: float = 0.95, first: float | None = None) -> tuple[float, float] | None:
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """How many seeds either side has, those of published runs left out."""
+        return (self.n_second,) if self.published else (self.n_second, self.n_first)
+
+    def ends(self, level: float = 0.95) -> tuple[float, float] | None:
         """Return the ends of the interval of this level, None where the spread is unknown.
 
-        `first` is the error (%) that it is a difference to: no interval reaches to errors below 0% or above 100%.
+        No interval reaches to errors below 0% or above 100%.
         """
         reach = self.reach(level)
         if reach is None:
             return None
         low, high = self.value - reach, self.value + reach
-        return (low, high) if first is None else (max(low, -first), min(high, 100 - first))
+        return (low, high) if self.start is None else (max(low, -self.start), min(high, 100 - self.start))
+
+    def cut(self, level: float = 0.95) -> tuple[bool, bool]:
+        """Return whether the interval of this level would reach to errors below 0%, and above 100%."""
+        reach = self.reach(level)
+        if reach is None or self.start is None:
+            return False, False
+        return self.value - reach < -self.start, self.value + reach > 100 - self.start
 
 
 def difference(first: Summary, second: Summary, resolution: float = 0.0) -> Difference | None:
@@ -87,12 +100,14 @@ def with_spreads(
     value, counts = second.mean - first.mean, (first.n, second.n)
     known = [spread for spread in spreads if spread is not None]
     if len(known) < 2:
-        return Difference(value, None, *counts)
+        return Difference(value, None, *counts, start=first.mean)
     parts = [spread.variance / n for spread, n in zip(known, counts, strict=True)]
     freedom = min(_welch(parts, [spread.freedom for spread in known]), basis)
     sd = math.sqrt(sum(spread.variance for spread in known) / 2)
     sds = math.sqrt(known[0].variance), math.sqrt(known[1].variance)
-    return Difference(value, _quantile(freedom) * math.sqrt(sum(parts)), *counts, sd, freedom, sds=sds)
+    return Difference(
+        value, _quantile(freedom) * math.sqrt(sum(parts)), *counts, sd, freedom, sds=sds, start=first.mean
+    )
 
 
 def own_spread(side: Summary, resolution: float = 0.0) -> Spread | None:
@@ -124,15 +139,16 @@ def paired_difference(
 
     None where they share no seed.  For `resolution` see `difference`; the difference of two values rounds twice.
     """
-    found = summarise(second[seed] - first[seed] for seed in sorted(first.keys() & second.keys()))
+    seeds = sorted(first.keys() & second.keys())
+    found, start = summarise(second[seed] - first[seed] for seed in seeds), summarise(map(first.get, seeds)).mean
     if found.mean is None:
         return None
     if found.sd is None:
-        return Difference(found.mean, None, found.n, found.n, paired=True)
+        return Difference(found.mean, None, found.n, found.n, paired=True, start=start)
     sd = math.sqrt(max(found.sd**2, 2 * resolution**2))
     freedom = found.n - 1
     margin = _quantile(freedom) * sd / math.sqrt(found.n)
-    return Difference(found.mean, margin, found.n, found.n, sd, freedom, paired=True)
+    return Difference(found.mean, margin, found.n, found.n, sd, freedom, paired=True, start=start)
 
 
 def from_single(
@@ -146,10 +162,10 @@ def from_single(
         return None
     value, known = measured.mean - published, spread or own_spread(measured, resolution)
     if known is None:
-        return Difference(value, None, 1, measured.n, single=True)
+        return Difference(value, None, 1, measured.n, start=published, published=True)
     sd = math.sqrt(known.variance)
     margin = _quantile(known.freedom) * sd * math.sqrt(1 + 1 / measured.n)
-    return Difference(value, margin, 1, measured.n, sd, known.freedom, single=True)
+    return Difference(value, margin, 1, measured.n, sd, known.freedom, start=published, published=True)
 
 
 def by_images_alone(first: float, second: float, images: int) -> float:

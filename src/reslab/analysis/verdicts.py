@@ -64,9 +64,10 @@ class Verdict:
             return EQUAL_LEVEL
         return 1 - LEVEL * (self.p / self.adjusted if self.p and self.adjusted else 1)
 
-    def is_cut(self, first: float | None) -> bool:
-        """Return whether the interval would reach beyond errors that there can be, from one of `first` percent."""
-        return self.p is not None and self.difference.ends(self.level, first) != self.difference.ends(self.level)
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """The ends of the interval that agrees with the verdict, None where the spread is unknown."""
+        return self.difference.ends(self.level)
 
 
 def judge(differences: Sequence[Difference], margin: float = MARGIN) -> list[Verdict]:

@@ -102,7 +102,7 @@ def how_compared(compared: Sequence[Compared]) -> str:
         margin=MARGIN,
         equal=any(one.kind == "equal" for one in compared),
         open=any(one.kind == "open" for one in compared),
-        cut=any(one.test.is_cut(one.first.last_epoch("test_error").mean) for one in compared if one.test is not None),
+        cut=any(True in one.difference.cut(one.level) for one in tested(compared)),
     )
 
 
@@ -151,20 +151,19 @@ def _difference(one: Compared | None, listed: Sequence[Compared], against: str |
     told = bool(tested(listed)) or any(map(_lost, listed))
     known = [other.test.difference for other in listed if other.test is not None]
     uneven = len({(other.n_first, other.n_second) for other in known}) > 1
-    bounds = None if one is None else one.first.last_epoch("test_error").mean
     return {
         "Difference (points)": signed(found.value) if found else None,
         "Against": against,
-        "95% interval": _interval(test, bounds) if test and told else None,
+        "95% interval": _interval(test) if test and told else None,
         "Verdict": _verdict(one) if one and told else None,
         "Corrected p": p_words(test.adjusted) if test and told else None,
         "Seeds": f"{found.n_second}, {found.n_first}{'†' * found.paired}" if found and told and uneven else None,
     }
 
 
-def _interval(verdict: Verdict, first: float | None) -> str | None:
+def _interval(verdict: Verdict) -> str | None:
     """Return the interval that a verdict rests on; that of equal ones is marked, for its level is another."""
-    known = interval(verdict.difference, verdict.level, first)
+    known = interval(verdict.ends)
     return known if known is None or verdict.kind != "equal" else f"{known} (90%)"
 
 

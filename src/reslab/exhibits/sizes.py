@@ -8,17 +8,14 @@ NOT_RESOLVED = "not resolved"
 """What a difference is that is shown neither to be there nor to be small."""
 
 
-def size(verdict: Verdict, first: float | None = None) -> str:
-    """Return a difference with its interval, or the number of seeds that leaves it without one.
-
-    `first` is the error (%) that it is a difference to, which bounds the interval.
-    """
-    return f"{signed(verdict.difference.value)} points ({_certainty(verdict, first)})"
+def size(verdict: Verdict) -> str:
+    """Return a difference with its interval, or the number of seeds that leaves it without one."""
+    return f"{signed(verdict.difference.value)} points ({_certainty(verdict)})"
 
 
-def verdict_words(verdict: Verdict, first: float | None = None) -> str:
+def verdict_words(verdict: Verdict) -> str:
     """Return a difference with what it supports after correction for how many are compared (see `size`)."""
-    return _said("verdict.words", verdict, certainty=_certainty(verdict, first))
+    return _said("verdict.words", verdict, certainty=_certainty(verdict))
 
 
 def kind_words(verdict: Verdict) -> str:
@@ -34,13 +31,13 @@ def seeds_needed(verdict: Verdict) -> str:
     return f"{fewest:,}" if fewest == most else f"{fewest:,} to {'over 1,000' if most is None else f'{most:,}'}"
 
 
-def _certainty(verdict: Verdict, first: float | None) -> str:
+def _certainty(verdict: Verdict) -> str:
     """Return the interval of a difference, or the number of seeds that leaves it without one.
 
     An interval that rests on the spread of other runs, of a single seed, comes with that number, too.
     """
-    found, known = verdict.difference, interval(verdict.difference, verdict.level, first)
-    alike = found.single or found.n_first == found.n_second
+    found, known = verdict.difference, interval(verdict.ends)
+    alike = found.n_first == found.n_second or (found.published and found.n_first == 1)
     seeds = f"n = {found.n_second}" if alike else f"n = {found.n_first} and {found.n_second}"
     if known is None:
         return seeds

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from reslab.analysis.differences import Difference
 from reslab.analysis.groups import Group
 from reslab.analysis.groups import Label as Label  # noqa: PLC0414 (these are offered here, too)
 from reslab.analysis.summary import Summary
@@ -47,9 +46,8 @@ def signed(value: float) -> str:
     return text if text.startswith(MINUS) or text == points(0) else f"+{text}"
 
 
-def interval(found: Difference, level: float = 0.95, first: float | None = None) -> str | None:
-    """Return the interval of a difference, None where it is unknown (see `Difference.ends`)."""
-    ends = found.ends(level, first)
+def interval(ends: tuple[float, float] | None) -> str | None:
+    """Return an interval of a difference by its ends; None, where it is unknown, stays None."""
     return None if ends is None else f"{signed(ends[0])} to {signed(ends[1])}"
 
 

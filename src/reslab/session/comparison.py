@@ -93,7 +93,7 @@ class Comparison:
         assert self.compared.test is not None
         found = self.compared.test
         small = f", shown to be under {number(found.margin)} points" if found.within else ""
-        return f"{size(found, self.first.last_epoch('test_error').mean)}{small}"
+        return f"{size(found)}{small}"
 
     def rows(self) -> list[list[str | None]]:
         """Return the errors of both and their difference: name, seeds, test error, training error."""
@@ -111,7 +111,7 @@ class Comparison:
 
     def _verdict_line(self) -> str:
         assert self.compared.test is not None
-        reach = interval(self.compared.test.difference, first=self.first.last_epoch("test_error").mean)
+        reach = interval(self.compared.test.difference.ends())
         known = f"95% interval {reach} points" if reach else "no interval"
         return f"Verdict: {self.verdict} ({known})"
 

@@ -41,8 +41,7 @@ def _left_out(one: Compared) -> str | None:
     return (
         f"This is not all that is known: the folder has more finished seeds of these recipes, {sides}, and "
         f"{compared} of them are compared here.  All of them together are the better evidence: "
-        f"{size(every.test, whole[0].last_epoch('test_error').mean)}{kind}.  For that, compare the recipes' ids, "
-        "without a seed."
+        f"{size(every.test)}{kind}.  For that, compare the recipes' ids, without a seed."
     )
 
 
@@ -148,12 +147,8 @@ def _draw(one: Compared) -> str | None:
 def _cut(one: Compared) -> str | None:
     """Say why the interval lies lopsided."""
     assert one.test is not None
-    found, first = one.test.difference, one.first.last_epoch("test_error").mean
-    whole, cut = found.ends(), found.ends(first=first)
-    if whole is None or cut is None or whole == cut:
-        return None
-    ends = [name for name, had, has in zip(("0%", "100%"), whole, cut, strict=True) if had != has]
-    return f"The interval ends where the second error would be {listing(ends)}."
+    ends = [name for name, cut in zip(("0%", "100%"), one.test.difference.cut(), strict=True) if cut]
+    return f"The interval ends where the second error would be {listing(ends)}." if ends else None
 
 
 def _seeds(one: Compared) -> str | None:

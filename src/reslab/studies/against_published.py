@@ -35,7 +35,7 @@ from reslab.families import family_of
 from reslab.presets import PRESETS, preset_of, preset_recipe
 from reslab.published import Published
 from reslab.published import in_words as figure_in_words
-from reslab.studies.findings import Answer, Clause, Effect, Findings
+from reslab.studies.findings import Answer, Clause, Findings
 from reslab.studies.question import Blocks
 from reslab.studies.sentences import epochs_words
 from reslab.studies.words import Words
@@ -78,7 +78,6 @@ def paper_answers(done: Sequence[Group], words: Words) -> list[Answer]:
     own = [group for group in done if obstacle(group) in (None, "short") and preset_of(group.recipe)]
     found = []
     for group, one, verdict in paper_verdicts(own):
-        effect = Effect(verdict, one.error, (verdict.difference.n_second,))
         case = verdict.kind if not verdict.resolved else "below" if verdict.difference.value < 0 else "above"
         text = words(
             f"answer.paper.{case}",
@@ -87,7 +86,7 @@ def paper_answers(done: Sequence[Group], words: Words) -> list[Answer]:
             margin=number(MARGIN),
         )
         where = f"{dataset_name(group.recipe.dataset)}, {network_name(group.recipe)}"
-        found.append(Answer(where, (Clause(text, (effect,)),)))
+        found.append(Answer(where, (Clause(text, (verdict,)),)))
     return found
 
 
@@ -135,7 +134,7 @@ def _beside(group: Group, judged: Sequence[tuple[Group, Published, Verdict]], wo
         words(
             "paper.beside",
             error=with_n(group.last_epoch("test_error")),
-            verdict=verdict_words(verdict, one.error),
+            verdict=verdict_words(verdict),
             theirs=figure_in_words(one),
         )
         for other, one, verdict in judged

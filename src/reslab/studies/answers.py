@@ -8,7 +8,7 @@ from reslab.analysis.groups import Group
 from reslab.analysis.reasons import untested
 from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.wording import Label, counted, dataset_name, listing, network_name, number
-from reslab.studies.findings import Answer, Clause, Effect, Findings
+from reslab.studies.findings import Answer, Clause, Findings
 from reslab.studies.words import Words
 
 MOST_NAMED = 4
@@ -58,8 +58,8 @@ def _answer(where: str, first: Group, own: Sequence[Compared], label: Label, wor
             "others": counted(len(own), "other"),
             "margin": number(MARGIN),
         }
-        effects = (Effect.of(one) for one in those if one.test and kind != "diverged")
-        clauses.append(Clause(words(f"answer.{key}", **values), tuple(effects)))
+        verdicts = (one.test for one in those if one.test and kind != "diverged")
+        clauses.append(Clause(words(f"answer.{key}", **values), tuple(verdicts)))
     return Answer(where, tuple(clauses))
 
 

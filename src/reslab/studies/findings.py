@@ -17,60 +17,36 @@ Pairs = list[tuple[Group, Group]]
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
-    """One difference behind an answer, from an error of `first` percent."""
-
-    verdict: Verdict
-    first: float
-    seeds: tuple[int, ...]
-    """Of what it is the difference, and from what; not of published runs."""
-
-    @classmethod
-    def of(cls, one: Compared) -> "Effect":
-        """Return the effect of a comparison, which must have a verdict on the test error."""
-        first = one.first.last_epoch("test_error").mean
-        assert one.test is not None
-        assert first is not None
-        found = one.test.difference
-        return cls(one.test, first, (found.n_second, found.n_first))
-
-    @property
-    def value(self) -> float:
-        """The difference in points."""
-        return self.verdict.difference.value
-
-
-@dataclass(frozen=True, slots=True)
 class Clause:
-    """A part of an answer: what is said, and the differences it is said of, which are of one kind."""
+    """A part of an answer: what is said, and the verdicts that it is said of, which are of one kind."""
 
     words: str
-    effects: tuple[Effect, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
 
     @property
     def size(self) -> str:
         """The difference, or the range of them, in points: without sign where resolved, for the words have it."""
-        return self._range([one.value for one in self.effects])
+        return self._range([one.difference.value for one in self.verdicts])
 
     @property
     def interval(self) -> str:
         """The interval around all of the differences; "" where one has none."""
-        found = [one.verdict.difference.ends(one.verdict.level, one.first) for one in self.effects]
+        found = [one.ends for one in self.verdicts]
         return "" if None in found else self._range([end for ends in found for end in ends or ()])
 
     @property
     def level(self) -> str:
         """The level of the interval."""
-        return "90%" if all(one.verdict.kind == "equal" for one in self.effects) else "95%"
+        return "90%" if all(one.kind == "equal" for one in self.verdicts) else "95%"
 
     @property
     def sentence(self) -> str:
         """The words with size and interval."""
         known = f", {self.level} interval {self.interval}" if self.interval else ""
-        return f"{self.words} ({self.size} points{known})" if self.effects else self.words
+        return f"{self.words} ({self.size} points{known})" if self.verdicts else self.words
 
     def _range(self, values: Sequence[float]) -> str:
-        if all(one.verdict.resolved for one in self.effects):
+        if all(one.resolved for one in self.verdicts):
             sizes = sorted(map(abs, values))
             return span(points(sizes[0]), points(sizes[-1])) if sizes else ""
         return span(signed(min(values)), signed(max(values)))
@@ -91,7 +67,7 @@ class Answer:
     @property
     def sizes(self) -> str:
         """The size of each clause and its interval, as a cell of a table; "" where nothing is compared."""
-        cells = [one for one in self.clauses if one.effects]
+        cells = [one for one in self.clauses if one.verdicts]
         return "; ".join(f"{one.size} ({one.interval})" if one.interval else one.size for one in cells)
 
     @property
@@ -100,14 +76,14 @@ class Answer:
         return f"{self.where}: {'; '.join(one.sentence for one in self.clauses)}."
 
     @property
-    def effects(self) -> tuple[Effect, ...]:
-        """The differences behind it."""
-        return tuple(effect for one in self.clauses for effect in one.effects)
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Those that it rests on."""
+        return tuple(verdict for one in self.clauses for verdict in one.verdicts)
 
     @property
     def seeds(self) -> str:
         """How many seeds each setting has: "3", "1 or 2"."""
-        counts = sorted({count for one in self.effects for count in one.seeds})
+        counts = sorted({count for one in self.verdicts for count in one.difference.seeds})
         if not counts:
             return ""
         low, high = counts[0], counts[-1]

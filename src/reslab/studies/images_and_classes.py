@@ -46,15 +46,12 @@ def _effects(hundred: Group, done: Groups, words: Words) -> str:
     """Return in a sentence what more classes, and fewer images of each, do to the error; "" without either pair."""
     compared = costs(hundred, done)
     both = [compared[name] for name in ("classes", "images") if name in compared]
-    tested = {name: (one, one.test) for name, one in compared.items() if one.test is not None}
-    by = {name: verdict.difference.value for name, (_, verdict) in tested.items()}
+    tested = {name: one.test for name, one in compared.items() if one.test is not None}
+    by = {name: verdict.difference.value for name, verdict in tested.items()}
     text = words(
         "hard.effects",
         network=network_name(hundred.recipe),
-        verdicts={
-            name: verdict_words(verdict, one.first.last_epoch("test_error").mean)
-            for name, (one, verdict) in tested.items()
-        },
+        verdicts={name: verdict_words(verdict) for name, verdict in tested.items()},
         images=whole(hundred.images_of_each),
         all=whole(compared["images"].first.images_of_each) if "images" in compared else "",
         known="untested" if untested(both) else "open" if len(resolved(both)) < 2 else "shown",

@@ -57,7 +57,7 @@ def _table(entries: Sequence[Entry]) -> Table:
         )
         for entry, answer, first in _once(entries)
     ]
-    verdicts = [one.verdict for entry in entries for answer in entry.found.answers for one in answer.effects]
+    verdicts = [one for entry in entries for answer in entry.found.answers for one in answer.verdicts]
     words = entries[0].found.words
     notes = words(
         "opening.notes",

@@ -10,7 +10,7 @@ from reslab.exhibits.blocks import Prose
 from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.wording import dataset_name, listing, network_name
 from reslab.studies.designs import BOTH, base_recipe, steps, study_of, within
-from reslab.studies.findings import Answer, Clause, Effect, Findings, Groups, Pairs
+from reslab.studies.findings import Answer, Clause, Findings, Groups, Pairs
 from reslab.studies.question import Chapter, Question
 from reslab.studies.reasons import Reasons
 from reslab.studies.study import Options, Study
@@ -76,14 +76,15 @@ def _answers(found: Findings) -> list[Answer]:
     """Return an answer for each data set and family, from the least depth to the greatest; what is known first."""
     answers, ends = [], _ends(found)
     for dataset, _ in by_dataset(found.done):
-        own = {family: ends.get((dataset, family)) for family in FAMILIES}
-        known = {family: one for family, one in own.items() if one is not None and one.test is not None}
-        for family in sorted(own if known else (), key=lambda family: family not in known):
-            where, one = f"{dataset_name(dataset)}, {family} networks", known.get(family)
-            if one is None:
-                answers.append(Answer(where, (Clause(_missing(own[family], found.words)),)))
+        known, unknown = {}, {}
+        for family in FAMILIES:
+            one = ends.get((dataset, family))
+            if one is None or one.test is None:
+                unknown[family] = Clause(_missing(one, found.words))
             else:
-                answers.append(Answer(where, (Clause(_depth_words(one, found.words), (Effect.of(one),)),)))
+                known[family] = Clause(_depth_words(one, found.words), (one.test,))
+        for family, clause in (known | unknown if known else {}).items():
+            answers.append(Answer(f"{dataset_name(dataset)}, {family} networks", (clause,)))
     return answers
 
 

@@ -128,7 +128,7 @@ def _control_words(groups: Groups, controls: Collection[Recipe], words: Words) -
                 dataset=dataset_name(one.second.recipe.dataset),
                 warmed=spread(one.second.last_epoch("test_error")),
                 without=spread(one.first.last_epoch("test_error")),
-                verdict=verdict_words(one.test, one.first.last_epoch("test_error").mean),
+                verdict=verdict_words(one.test),
             )
         )
         for one in compare(both)
