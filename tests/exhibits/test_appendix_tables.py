@@ -19,10 +19,6 @@ THEIRS = Published(
 )
 
 
-def _label(group: Group) -> str:
-    return group.label
-
-
 @pytest.fixture
 def tables(tmp_path: Path) -> Tables:
     """Return depth 8 with seeds 0 and 1, and depth 14 with seed 0 interrupted."""
@@ -44,7 +40,7 @@ def _columns(table: Table | None) -> dict[str, list[str | None]]:
 
 
 def test_other_epochs_stand_beside_the_last_and_leave_out_what_is_unfinished(groups: list[Group]) -> None:
-    table = epoch_table("epochs", groups, _label)
+    table = epoch_table("epochs", groups)
     columns = _columns(table)
     assert columns["Runs"] == ["ResNet-8"]
     assert columns["n"] == ["2 of 3"]
@@ -54,25 +50,25 @@ def test_other_epochs_stand_beside_the_last_and_leave_out_what_is_unfinished(gro
     assert "Best on the hold-out (%)" not in columns
     assert table is not None
     assert "No run had a hold-out" in table.caption
-    assert epoch_table("epochs", groups[1:], _label) is None
+    assert epoch_table("epochs", groups[1:]) is None
 
 
 def test_windows_of_long_trainings_are_written_as_other_counts_are(tmp_path: Path) -> None:
     recipe = small(8, length=1600, first_drop=1200, second_drop=1400)
     write_run(tmp_path, Run(recipe, 0), Truth(3.0, 1.0))
-    columns = _columns(epoch_table("epochs", [gather(read_tables(tmp_path), "long", recipe, (0,))], _label))
+    columns = _columns(epoch_table("epochs", [gather(read_tables(tmp_path), "long", recipe, (0,))]))
     assert columns["Epochs"] == ["1,333 to 1,600"]
 
 
 def test_steps_are_a_row_a_group_and_the_caption_says_what_they_are_means_of(groups: list[Group]) -> None:
-    table = step_table("steps", groups, _label)
+    table = step_table("steps", groups)
     columns = _columns(table)
     assert columns["Runs"] == ["ResNet-8"]
     assert columns["First drop after epoch"] == ["6"]
     assert columns["Second drop after epoch"] == ["9"]
     assert table is not None
     assert "over the shorter of both phases and five epochs at most" in table.caption
-    assert step_table("steps", groups[1:], _label) is None
+    assert step_table("steps", groups[1:]) is None
 
 
 def test_published_figures_stand_below_the_measured(groups: list[Group]) -> None:
@@ -87,7 +83,7 @@ def test_published_figures_stand_below_the_measured(groups: list[Group]) -> None
 
 
 def test_images_and_machines(groups: list[Group]) -> None:
-    images, machines = data_table("images", groups), speed_table("machines", groups, _label)
+    images, machines = data_table("images", groups), speed_table("machines", groups)
     assert images is not None
     assert machines is not None
     assert [row[:4] for row in images.rows] == [("digits", "10", "1,437", "360")]
@@ -104,7 +100,7 @@ def test_machines_that_differ_have_a_column(tmp_path: Path) -> None:
         provenance["attempts"][0]["device_name"] = device
         (folder / "provenance.json").write_text(json.dumps(provenance))
     tables = read_tables(tmp_path)
-    table = speed_table("machines", [gather(tables, "it", small(depth), (0,)) for depth in (8, 14)], _label)
+    table = speed_table("machines", [gather(tables, "it", small(depth), (0,)) for depth in (8, 14)])
     assert table is not None
     assert [row[1:3] for row in table.rows] == [("One Processor", "2"), ("Another", "2")]
     assert "All ran on" not in table.caption
@@ -118,7 +114,7 @@ def test_a_run_of_two_machines_is_not_said_to_be_of_one(tmp_path: Path) -> None:
     provenance["attempts"] = [first, {**first, **later}]
     (folder / "provenance.json").write_text(json.dumps(provenance))
     tables = read_tables(tmp_path)
-    table = speed_table("machines", [gather(tables, "it", small(), (0,))], _label)
+    table = speed_table("machines", [gather(tables, "it", small(), (0,))])
     assert table is not None
     assert "All ran on Some Processor 9000 and Another." in table.caption
     (row,) = runs_table("runs", tables.runs).rows
@@ -180,5 +176,5 @@ def test_the_images_of_each_run_are_told_where_one_name_has_several(tmp_path: Pa
 def test_a_range_of_one_value_is_that_value_and_a_short_training_has_no_more(tmp_path: Path) -> None:
     recipe = stretch(small(), 2)
     write_run(tmp_path, Run(recipe, 0), Truth(3.0, 1.0))
-    columns = _columns(epoch_table("epochs", [gather(read_tables(tmp_path), "short", recipe, (0,))], _label))
+    columns = _columns(epoch_table("epochs", [gather(read_tables(tmp_path), "short", recipe, (0,))]))
     assert (columns["Epochs"], columns["Their range (%)"]) == (["2"], ["3.00"])

@@ -65,10 +65,10 @@ def test_predictions_that_are_off_the_record_are_told(groups: list[Group]) -> No
 
 
 def test_mcnemar_is_of_the_first_seeds(groups: list[Group]) -> None:
-    table = networks_table("networks", groups, {"digits": groups[0]}, _label)
+    table = networks_table("networks", groups, {"digits": groups[0]})
     assert table is not None
     assert table.rows == (("ResNet-14", "ResNet-8", "40", "20", "40", "0.013"),)
-    assert networks_table("networks", groups[:1], {"digits": groups[0]}, _label) is None
+    assert networks_table("networks", groups[:1], {"digits": groups[0]}) is None
 
 
 def test_classes_and_confusions_are_drawn(groups: list[Group]) -> None:
@@ -77,7 +77,7 @@ def test_classes_and_confusions_are_drawn(groups: list[Group]) -> None:
     rows = next(iter(figure.panels[0].datasets.values()))
     assert {row["label"] for row in rows} == {"ResNet-8", "ResNet-14"}
     assert np.mean([row["error"] for row in rows if row["label"] == "ResNet-8"]) == pytest.approx(80 / 3.6, abs=0.1)
-    confused = confusion_figure("confusion", groups[:1], _label)
+    confused = confusion_figure("confusion", groups[:1])
     assert confused is not None
     cells = next(iter(confused.panels[0].datasets.values()))
     assert {(int(cell["class"]) + 1) % 10 for cell in cells} == {int(cell["taken"]) for cell in cells}
@@ -88,7 +88,7 @@ def test_nothing_is_drawn_where_nothing_is_wrong(tmp_path: Path) -> None:
     write_predictions(write_run(tmp_path, Run(small(), 0), Truth(3.0, 1.0)), wrong=[])
     group = gather(read_tables(tmp_path), "ResNet-8", small(), (0,))
     assert classes_figure("classes", [group], _label) is None
-    assert confusion_figure("confusion", [group], _label) is None
+    assert confusion_figure("confusion", [group]) is None
     assert agreement([group], {"digits": group}) is None
 
 
@@ -124,7 +124,7 @@ def test_superclasses_of_cifar100_are_told_apart_from_chance(tmp_path: Path) -> 
     )  # bear, leopard: one superclass; beaver, apple
     found = Predictions(labels, predicted, np.ones(10_000), tuple(str(place) for place in range(100)))
     (folder / "predictions.safetensors").write_bytes(predictions_bytes(found))
-    figure = confusion_figure("confusion", [gather(read_tables(tmp_path), "ResNet-8", recipe, (0,))], _label)
+    figure = confusion_figure("confusion", [gather(read_tables(tmp_path), "ResNet-8", recipe, (0,))])
     assert figure is not None
     assert "50% of the errors, where errors spread evenly over wrong classes would be 4%" in figure.caption
     cells = next(iter(figure.panels[0].datasets.values()))

@@ -59,23 +59,23 @@ def test_a_noise_scale_may_be_a_lower_bound_only(tmp_path: Path) -> None:
 
 def test_the_gap_is_in_points(tmp_path: Path) -> None:
     groups = _groups(tmp_path, "gap", {0.1: {"train_error": 3.75, "test_error": 2.25, "error_gap": -1.5}})
-    table = gap_table("gap", groups, _label)
+    table = gap_table("gap", groups)
     assert table is not None
     assert table.rows == (("rate 0.1", "1", "3.75", "3.00", "\N{MINUS SIGN}0.75"),)  # the run's own, of all images
-    assert gap_table("gap", groups[-1:], _label) is None
+    assert gap_table("gap", groups[-1:]) is None
 
 
 def test_each_row_of_the_gap_has_its_sample_and_the_caption_what_the_smallest_may_be_off(tmp_path: Path) -> None:
     found = {0.1: {"train_error": 32.0, "num_train": 400}, 0.2: {"train_error": 9.0, "num_train": 1442}}
     groups = _groups(tmp_path, "gap", found)
-    table = gap_table("gap", groups, _label)
+    table = gap_table("gap", groups)
     assert table is not None
     assert table.columns[2].title == "Training images"
     assert [row[2] for row in table.rows] == ["400", "1,442"]
     off = sampling_reach(32.0, 400, 1437)
     assert 3.9 < off < 4.1
     assert f"may be up to {off:.2f} points off that on all training images (95%)." in table.caption
-    whole = gap_table("gap", groups[1:], _label)
+    whole = gap_table("gap", groups[1:])
     assert whole is not None
     assert "On a sample" not in whole.caption
     assert sampling_reach(0.0, 100, 1442) > 3  # none wrong of a hundred does not mean none

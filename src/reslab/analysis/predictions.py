@@ -158,7 +158,7 @@ def off_record(group: Group) -> float:
     return round(abs(statistics.fmean(one.error for one in group.predictions) - recorded), 2)
 
 
-def kinds_of_group(group: Group) -> Kinds:
+def _kinds(group: Group) -> Kinds:
     return kinds_of(group.recipe.dataset, group.predictions[0].class_names)
 
 
@@ -167,7 +167,7 @@ def class_rows(groups: Sequence[Group], label: Label) -> list[Row]:
 
     Of each group the kind with the most errors of all comes first, `MOST_CLASSES` at most; none without images.
     """
-    kinds = kinds_of_group(groups[0])
+    kinds = _kinds(groups[0])
     errors = {label(group): error_by_kind(group.predictions, kinds) for group in groups}
     known = [kind for kind in kinds.names if all(kind in own for own in errors.values())]
     totals = {kind: sum(own[kind] for own in errors.values()) for kind in known}
@@ -182,7 +182,7 @@ def confused_rows(group: Group) -> tuple[list[str], list[Row]]:
 
     A row has class, taken, and the share (%) of the class's images that were; there is none below half an image.
     """
-    predictions, kinds = group.predictions, kinds_of_group(group)
+    predictions, kinds = group.predictions, _kinds(group)
     wrong = wrong_by_kind(predictions, kinds)
     places = sorted(sorted(range(len(kinds.names)), key=lambda place: -wrong[place].sum())[:MOST_CLASSES])
     images = kinds.summed(confusion(predictions[0]).sum(axis=1))
@@ -195,14 +195,21 @@ def confused_rows(group: Group) -> tuple[list[str], list[Row]]:
     return [kinds.names[place] for place in places], rows
 
 
-def too_many_classes(group: Group) -> bool:
-    """Return whether a chart has no room for all classes, where each stands for itself."""
-    return by_class(group) and len(group.predictions[0].class_names) > MOST_CLASSES
+def most_classes(groups: Sequence[Group]) -> int | None:
+    """Return `MOST_CLASSES` where charts have no room for all classes of a group, each standing for itself."""
+    for_itself = [group for group in groups if _by_class(group)]
+    too_many = any(len(group.predictions[0].class_names) > MOST_CLASSES for group in for_itself)
+    return MOST_CLASSES if too_many else None
 
 
-def by_class(group: Group) -> bool:
+def within_kinds(groups: Sequence[Group]) -> list[tuple[float, float]]:
+    """Return the shares of `within_kind` for each group whose classes are summed up by kind."""
+    return [within_kind(group.predictions, _kinds(group)) for group in groups if not _by_class(group)]
+
+
+def _by_class(group: Group) -> bool:
     """Return whether each class stands for itself."""
-    return len(kinds_of_group(group).names) == len(group.predictions[0].class_names)
+    return len(_kinds(group).names) == len(group.predictions[0].class_names)
 
 
 def of_same_images(predictions: Sequence[Predictions]) -> list[bool]:

@@ -15,22 +15,10 @@ from reslab.analysis.tidy import SEPARATOR, each_of
 from reslab.datasets import SHORT, is_named, known
 from reslab.exhibits.blocks import Column, Table, table_of
 from reslab.exhibits.captions import titled
-from reslab.exhibits.wording import (
-    Label,
-    dataset_name,
-    listing,
-    number,
-    of_asked,
-    over_seeds,
-    points,
-    rate,
-    span,
-    spread,
-    whole,
-)
+from reslab.exhibits.wording import dataset_name, listing, number, of_asked, points, rate, span, spread, whole
 
 
-def epoch_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
+def epoch_table(key: str, groups: Sequence[Group]) -> Table | None:
     """Return what other epochs than the last would have given: the window after the first drop, and the best epochs."""
     rows = []
     for group in groups:
@@ -38,7 +26,7 @@ def epoch_table(key: str, groups: Sequence[Group], label: Label) -> Table | None
             found, window, figures = readings(group), group.window, group.in_window("test_error")
             rows.append(
                 {
-                    "Runs": label(group),
+                    "Runs": group.label,
                     "n": of_asked(group),
                     "Last epoch (%)": spread(found.last),
                     "Epochs": span(number(window.first), number(window.last)) if window else None,
@@ -51,13 +39,13 @@ def epoch_table(key: str, groups: Sequence[Group], label: Label) -> Table | None
                 }
             )
     held = any(row["Best on the hold-out (%)"] for row in rows)
-    return table_of(key, titled("epochs", over=over_seeds(groups), held=held), rows)
+    return table_of(key, titled("epochs", groups=groups, held=held), rows)
 
 
-def step_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
+def step_table(key: str, groups: Sequence[Group]) -> Table | None:
     """Return how the test error steps where the rate drops, a row a group; None where no rate drops."""
     found = {
-        label(group): changes
+        group.label: changes
         for group in groups
         if group.recipe.schedule == "step"
         and (changes := rate_changes(group.finished_curve("rate"), group.finished_curve("test_error")))
@@ -95,7 +83,7 @@ def data_table(key: str, groups: Sequence[Group]) -> Table | None:
     return table_of(key, titled("images", official=official), rows, left=("Fingerprint", "Official"))
 
 
-def speed_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
+def speed_table(key: str, groups: Sequence[Group]) -> Table | None:
     """Return where the groups ran, how fast and in how much memory; None before a completed epoch.
 
     Machine and threads have columns where they differ, else the caption says them.
@@ -111,7 +99,7 @@ def speed_table(key: str, groups: Sequence[Group], label: Label) -> Table | None
         peak = summarise(group.epochs["peak_memory_bytes"].drop_nulls().to_list()).high
         rows.append(
             {
-                "Runs": label(group),
+                "Runs": group.label,
                 "Machine": None if machine else place[0],
                 "Threads": None if machine else place[1],
                 "Images a second": rate(summarise(group.runs["images_per_second"].to_list()).mean),

@@ -61,8 +61,8 @@ def source_name(source: str) -> str:
 
 
 _USED = (
-    "counted dataset_name evenly listing network_name number numeral opened percent points seeds_behind signed "
-    "that_do whole"
+    "counted dataset_name evenly listing network_name number numeral opened over_seeds percent points seeds_behind "
+    "signed that_do whole"
 )
 """The functions of `wording` that templates may call."""
 

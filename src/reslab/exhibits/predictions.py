@@ -8,18 +8,7 @@ import altair as alt
 
 from reslab.analysis.agreement import Agreement, References, Shared, overlap
 from reslab.analysis.groups import Group, Row, by_dataset
-from reslab.analysis.predictions import (
-    MOST_CLASSES,
-    by_class,
-    class_rows,
-    confused_rows,
-    kinds_of_group,
-    mcnemar,
-    off_record,
-    too_many_classes,
-    vote,
-    within_kind,
-)
+from reslab.analysis.predictions import class_rows, confused_rows, mcnemar, most_classes, off_record, vote, within_kinds
 from reslab.analysis.verdicts import holm
 from reslab.exhibits.blocks import Figure, Panel, Table, table_of
 from reslab.exhibits.captions import titled
@@ -80,7 +69,7 @@ def classes_figure(key: str, groups: Sequence[Group], label: Label, *, ordered: 
         "classes",
         seeds=[len(group.predictions) for group in groups],
         summed=any(group.recipe.dataset == "cifar100" for group in groups),
-        most=MOST_CLASSES if any(map(too_many_classes, groups)) else None,
+        most=most_classes(groups),
     )
     return Figure(key, *words, panels) if panels else None
 
@@ -101,22 +90,22 @@ def _classes_panel(key: str, dataset: str, rows: list[Row], looks: Looks) -> Pan
 
 
 @unchecked
-def confusion_figure(key: str, groups: Sequence[Group], label: Label) -> Figure | None:
+def confusion_figure(key: str, groups: Sequence[Group]) -> Figure | None:
     """Return which classes each group's networks take for which, a panel a group; None where there are no errors."""
     drawn = [group for group in groups if any(one.wrong.any() for one in group.predictions)]
     if not drawn:
         return None
-    panels = tuple(_confusion_panel(f"{key}/{place}", group, label) for place, group in enumerate(drawn))
+    panels = tuple(_confusion_panel(f"{key}/{place}", group) for place, group in enumerate(drawn))
     words = titled(
         "confusion",
-        names=[*map(label, drawn)],
-        within=[within_kind(group.predictions, kinds_of_group(group)) for group in drawn if not by_class(group)],
-        most=MOST_CLASSES if any(map(too_many_classes, drawn)) else None,
+        names=[group.label for group in drawn],
+        within=within_kinds(drawn),
+        most=most_classes(drawn),
     )
     return Figure(key, *words, panels)
 
 
-def _confusion_panel(name: str, group: Group, label: Label) -> Panel:
+def _confusion_panel(name: str, group: Group) -> Panel:
     names, rows = confused_rows(group)
     most = max((row["share"] for row in rows), default=1.0)
     scale = alt.Scale(domain=names)
@@ -137,18 +126,18 @@ def _confusion_panel(name: str, group: Group, label: Label) -> Panel:
         color=alt.condition(f"datum.share > {most / 2}", alt.value("white"), alt.value("#333")),
     )
     layers = [cells, words] if len(names) <= 12 else [cells]
-    return panel(label(group), layers, {name: rows}, 18 * len(names) + 20)
+    return panel(group.label, layers, {name: rows}, 18 * len(names) + 20)
 
 
-def networks_table(key: str, groups: Sequence[Group], references: References, label: Label) -> Table | None:
+def networks_table(key: str, groups: Sequence[Group], references: References) -> Table | None:
     """Return McNemar's test of the first seed of each group against that of the reference; None without a pair."""
     pairs = [(references[group.recipe.dataset], group) for group in groups]
     pairs = [(first, group) for first, group in pairs if first is not group]
     found = [mcnemar(first.predictions[0], group.predictions[0]) for first, group in pairs]
     rows = [
         {
-            "Network": label(group),
-            "Against": label(first),
+            "Network": group.label,
+            "Against": first.label,
             "Both wrong": f"{overlap(first.predictions[0], group.predictions[0]).both:,}",
             "Only the first wrong": f"{one.only_second:,}",
             "Only the other wrong": f"{one.only_first:,}",

@@ -3,26 +3,12 @@
 from collections.abc import Callable, Sequence
 
 from reslab.analysis.comparisons import Compared, one_each, tested
-from reslab.analysis.groups import Group, datasets_of
+from reslab.analysis.groups import Group, Label, datasets_of
 from reslab.analysis.verdicts import MARGIN, Verdict
 from reslab.exhibits.blocks import Column, Table, table_of
 from reslab.exhibits.captions import source_name, text, titled
 from reslab.exhibits.sizes import kind_words
-from reslab.exhibits.wording import (
-    Label,
-    dataset_name,
-    interval,
-    listing,
-    network_name,
-    of_asked,
-    over_seeds,
-    p_words,
-    points,
-    signed,
-    spread,
-    whole,
-    with_n,
-)
+from reslab.exhibits.wording import interval, listing, network_name, of_asked, p_words, points, signed, spread, with_n
 from reslab.published import Published
 
 _LEFT = ("Verdict", "Against")
@@ -70,7 +56,7 @@ def errors_table(
     words = titled(
         "errors",
         datasets=datasets_of(shown),
-        over=over_seeds(shown),
+        groups=shown,
         n=seeds[0] if len(set(seeds)) == 1 and seeds[0] != "1" else None,
         bases=bases if len(bases) < 3 else [],
         tested=len(tested(compared)),
@@ -106,20 +92,6 @@ def how_compared(compared: Sequence[Compared]) -> str:
     )
 
 
-def size_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
-    """Return parameters and multiply-adds of the networks; None before a finished run."""
-    rows = [
-        {
-            "Network": label(group),
-            "Parameters": whole(group.number("parameters")),
-            "Multiply-adds (millions)": f"{adds / 1e6:.2f}",
-        }
-        for group in groups
-        if (adds := group.number("multiply_adds")) is not None
-    ]
-    return table_of(key, titled("sizes"), rows)
-
-
 def published_table(
     key: str, groups: Sequence[Group], beside: Sequence[Published], measured: str = "last epoch"
 ) -> Table | None:
@@ -137,8 +109,8 @@ def published_table(
         shortest, *others = sorted({one.protocol: None for one in own}, key=len)
         rows.append((name, shortest, *(_published_words(by_depth.get(group.recipe.depth)) for group in groups)))
         notes.append("; ".join([f"{name}: {listing({one.citation: None for one in own})}", *others]))
-    plain, dataset = all(group.recipe.family == "plain" for group in groups), dataset_name(groups[0].recipe.dataset)
-    words = titled("published", plain=plain, dataset=dataset, over=over_seeds(groups))
+    plain = all(group.recipe.family == "plain" for group in groups)
+    words = titled("published", plain=plain, dataset=groups[0].recipe.dataset, groups=groups)
     columns = [Column("Source", "left"), Column("What was measured", "left")]
     columns += [Column(network_name(group.recipe)) for group in groups]
     return Table(key, *words, tuple(columns), tuple(rows), (f"{'.  '.join(notes)}.",))

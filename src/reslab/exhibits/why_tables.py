@@ -1,4 +1,4 @@
-"""What `reslab diagnose` measured as single figures of a network, as tables: curvature, noise scale, train-test gap."""
+"""Single figures of networks as tables: sizes, and what `reslab diagnose` measured, as curvature and noise scale."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,21 @@ from reslab.analysis.groups import Group
 from reslab.analysis.measured import figure_of, full_test_error, gap_off
 from reslab.exhibits.blocks import Table, in_rows, table_of
 from reslab.exhibits.captions import titled
-from reslab.exhibits.wording import Label, evenly, points, settings, span
+from reslab.exhibits.wording import Label, evenly, points, settings, span, whole
+
+
+def size_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
+    """Return parameters and multiply-adds of the networks; None before a finished run."""
+    rows = [
+        {
+            "Network": label(group),
+            "Parameters": whole(group.number("parameters")),
+            "Multiply-adds (millions)": f"{adds / 1e6:.2f}",
+        }
+        for group in groups
+        if (adds := group.number("multiply_adds")) is not None
+    ]
+    return table_of(key, titled("sizes"), rows)
 
 
 def curvature_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
@@ -44,7 +58,7 @@ def noise_table(key: str, groups: Sequence[Group], label: Label) -> Table | None
     return table_of(key, titled("noise"), rows)
 
 
-def gap_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
+def gap_table(key: str, groups: Sequence[Group]) -> Table | None:
     """Return errors of the final weights on training images as they are and on all test images; None without any."""
     rows = []
     for group in groups:
@@ -53,7 +67,7 @@ def gap_table(key: str, groups: Sequence[Group], label: Label) -> Table | None:
         if train.mean is not None and test.mean is not None:
             rows.append(
                 {
-                    "Runs": label(group),
+                    "Runs": group.label,
                     "Seeds measured": str(train.n),
                     "Training images": span(*(f"{end:,.0f}" for end in (images.low, images.high) if end)) or None,
                     "Training error (%)": points(train.mean),

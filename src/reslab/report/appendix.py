@@ -1,7 +1,6 @@
 """The appendix: what each recipe is, every run with where it comes from, and the software and machines behind them."""
 
 from collections.abc import Sequence
-from operator import attrgetter
 from pathlib import Path
 
 import polars as pl
@@ -15,24 +14,14 @@ from reslab.exhibits.blocks import Block, Heading, Note, Prose, Table, in_rows, 
 from reslab.exhibits.captions import text, titled
 from reslab.exhibits.predictions import confusion_figure, networks_table
 from reslab.exhibits.why_tables import gap_table
-from reslab.exhibits.wording import Label, counted, listing, span
+from reslab.exhibits.wording import counted, listing, span
 from reslab.recipe import Recipe
 from reslab.report.document import Section
 from reslab.report.hard_images import hard_images
 from reslab.studies.questions.own import CUSTOM
 from reslab.studies.study import OTHERS, Study
 
-_label: Label = attrgetter("label")
-
-_ENVIRONMENT = {
-    "reslab": "ResLab",
-    "python": "Python",
-    "torch": "PyTorch",
-    "numpy": "NumPy",
-    "platform": "System",
-    "device": "Device",
-    "threads": "Threads",
-}
+_HEADS = text.under("software-heads")
 """What is recorded of a run's software, with the heads of its columns; all but the last are text."""
 
 
@@ -45,10 +34,10 @@ def appendix(tables: Tables, studies: Sequence[Study], data_root: Path | None = 
             _checklist(tables.runs, groups),
             *_predicted(with_predictions(groups), data_root),
             data_table("images", groups),
-            epoch_table("epochs", groups, _label),
-            step_table("steps", groups, _label),
-            gap_table("gap", groups, _label),
-            speed_table("machines", groups, _label),
+            epoch_table("epochs", groups),
+            step_table("steps", groups),
+            gap_table("gap", groups),
+            speed_table("machines", groups),
             _recipes(groups, studies),
             runs_table("runs", tables.runs.sort("dataset", "family", "depth", "recipe_id", "seed")),
             _software(tables.runs),
@@ -66,8 +55,8 @@ def _predicted(groups: Sequence[Group], data_root: Path | None) -> list[Block | 
     first = {dataset: own[0] for dataset, own in by_dataset(groups)}
     return [
         Heading("Which images do the networks get wrong?"),
-        confusion_figure("confusion", best, _label),
-        networks_table("networks", groups, first, _label),
+        confusion_figure("confusion", best),
+        networks_table("networks", groups, first),
         *hard_images("hard", groups, data_root),
     ]
 
@@ -130,10 +119,10 @@ def unreadable(tables: Tables) -> list[Note]:
 
 def _software(runs: pl.DataFrame) -> Table | None:
     """Return the versions that the runs were made with, a row for each that differs; None before any run began."""
-    names = list(_ENVIRONMENT)
+    names = list(_HEADS)
     begun = runs.filter(pl.any_horizontal(pl.col(names).is_not_null()))
     found = begun.group_by(names, maintain_order=True).len("runs")
     found = found.sort("runs", *names, descending=[True] + len(names) * [False])
-    cells = found.select(pl.all().cast(pl.String)).rename({"runs": "Runs", **_ENVIRONMENT})
-    rows = cells.select("Runs", *_ENVIRONMENT.values()).rows(named=True)
-    return table_of("software", titled("software"), rows, left=[*_ENVIRONMENT.values()][:-1])
+    cells = found.select(pl.all().cast(pl.String)).rename({"runs": "Runs", **_HEADS})
+    rows = cells.select("Runs", *_HEADS.values()).rows(named=True)
+    return table_of("software", titled("software"), rows, left=[*_HEADS.values()][:-1])

@@ -9,7 +9,7 @@ from reslab.analysis.reasons import shows
 from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.blocks import Prose
 from reslab.exhibits.factor_figures import Axis
-from reslab.exhibits.results import size_table
+from reslab.exhibits.why_tables import size_table
 from reslab.exhibits.wording import listing, network_name, number
 from reslab.recipe import vary
 from reslab.studies.answers import by_base
