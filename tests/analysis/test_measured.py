@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from reslab.analysis.groups import Group, gather
-from reslab.analysis.measured import above_batch, flatter, rates_apart, share_of_limit, shares_along, telling_surfaces
+from reslab.analysis.measured import above_batch, flatter, rates_apart, share_of_limit, shares_along
+from reslab.analysis.surfaces import telling_surfaces
 from reslab.analysis.tidy import read_tables
 from reslab.recipe import Recipe, Run
 from synthetic import Truth, small, write_diagnostics, write_run

@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 
 from reslab.analysis.groups import Group, gather
-from reslab.analysis.measured import moments_of
+from reslab.analysis.layers import moments_of
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Figure
 from reslab.exhibits.why_figures import gradients_figure, moment_words, responses_figure

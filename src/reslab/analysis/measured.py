@@ -1,14 +1,11 @@
 """What was measured of groups, as numbers: figures of `reslab diagnose` at the end and along the training (pure)."""
 
-import math
-import statistics
 from collections.abc import Sequence
 from itertools import pairwise
 
 import polars as pl
 
 from reslab.analysis.curves import short
-from reslab.analysis.diagnoses import moment_order
 from reslab.analysis.differences import sampling_reach
 from reslab.analysis.groups import Group, Label, Row
 from reslab.analysis.summary import Summary, mean_curve, summarise
@@ -85,74 +82,6 @@ def has_effective_rates(group: Group) -> bool:
     return effective_rates(group).height == group.drawn_epochs["epoch"].n_unique()
 
 
-def moments_of(groups: Sequence[Group], diagnostic: str) -> list[str]:
-    """Return the moments at which any of the groups' runs was measured, the earliest first."""
-    return sorted({moment for group in groups for moment in group.diagnoses.moments(diagnostic)}, key=moment_order)
-
-
-def some_moments(groups: Sequence[Group], diagnostic: str, most: int) -> list[str]:
-    """Return so many of the moments at most, the first and the last among them, the others spread evenly between."""
-    moments = moments_of(groups, diagnostic)
-    if len(moments) <= most:
-        return moments
-    return [moments[round(place * (len(moments) - 1) / (most - 1))] for place in range(most)]
-
-
-def layer_rows(groups: Sequence[Group], label: Label, diagnostic: str, moment: str) -> list[Row]:
-    """Return label, layer and value, a row a layer; the last and about seven more carry a mark (`marked`)."""
-    rows: list[Row] = []
-    for group in groups:
-        pairs = group.diagnoses.by_layer(diagnostic, moment).select("layer", "value").rows()
-        marked = range(len(pairs) - 1, -1, -max(1, len(pairs) // 8))
-        rows += [
-            {"label": label(group), "layer": layer, "value": short(value)} | ({"marked": 1} if at in marked else {})
-            for at, (layer, value) in enumerate(pairs)
-        ]
-    return rows
-
-
-def seeds_measured(groups: Sequence[Group], diagnostic: str, moments: Sequence[str] | None = None) -> list[int]:
-    """Return how many seeds are behind the means by layer of each group, at these moments or (None) at each."""
-    return [
-        max(group.diagnoses.by_layer(diagnostic, moment)["n"].to_list(), default=0)
-        for group in groups
-        for moment in moments or group.diagnoses.moments(diagnostic)
-    ]
-
-
-def first_surface(group: Group) -> pl.DataFrame:
-    """Return the points of the first run that has a loss surface: two surfaces cannot be averaged."""
-    points = group.diagnoses.points
-    return points.filter(pl.col("run_id") == points["run_id"].min())
-
-
-def surface_rows(points: pl.DataFrame) -> list[Row]:
-    """Return the sides (x, y, to x2, y2), loss and error (%) of a rectangle around each point whose loss is finite."""
-    steps = sorted(set(points["first"].to_list()))
-    half = (steps[1] - steps[0]) / 2
-    over = 1.03 * half  # so that no hairlines show between the rectangles
-    return [
-        {
-            "x": round(second - half, 4),
-            "x2": round(second + over, 4),
-            "y": round(first - half, 4),
-            "y2": round(first + over, 4),
-            "loss": short(loss),
-            "error": round(error, 2),
-        }
-        for first, second, loss, error in points.select("first", "second", "loss", "error").rows()
-        if loss is not None
-    ]
-
-
-def rise(group: Group) -> float | None:
-    """Return the median loss half a step from the middle of the first surface, above that in the middle."""
-    rows = [(math.hypot(a, b), loss) for a, b, loss in first_surface(group).select("first", "second", "loss").rows()]
-    middle = next((loss for distance, loss in rows if distance < 1e-9), None)
-    around = [loss for distance, loss in rows if 0.35 <= distance <= 0.65 and loss is not None]
-    return statistics.median(around) - middle if middle is not None and around else None
-
-
 def rates_apart(groups: Sequence[Group]) -> tuple[float, float] | None:
     """Return how many times the last rates of groups differ, and the effective ones; None where rates hardly do."""
     ends = [
@@ -198,13 +127,3 @@ def above_batch(group: Group) -> bool:
     """Return whether the gradient noise scale at the end, or what it is at least, is above the batch size."""
     scale, least = (figure_of(group, "noise-scale", name).mean for name in ("noise_scale", "at_least"))
     return (least or 0.0 if scale is None else scale) > group.recipe.batch_size
-
-
-def telling_surfaces(groups: Sequence[Group], most: int) -> list[Group]:
-    """Return the groups whose surfaces say most: of each data set the deepest of each family; all up to `most`."""
-    have = [group for group in groups if group.diagnoses.points.height]
-    deepest: dict[tuple[str, str], Group] = {}
-    for group in sorted(have, key=lambda group: group.recipe.depth):
-        deepest[group.recipe.dataset, group.recipe.family] = group
-    chosen = [group for group in have if any(group is one for one in deepest.values())]
-    return have if len(have) <= most or len(chosen) < 2 else chosen

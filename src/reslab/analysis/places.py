@@ -117,3 +117,9 @@ def log_ticks(values: Sequence[float]) -> tuple[float, float, list[float]]:
     bottom = max((tick for tick in ticks if tick <= low * 1.001), default=low)
     top = min((tick for tick in ticks if tick >= high * 0.999 and tick > bottom), default=high)
     return bottom, top, [tick for tick in ticks if bottom <= tick <= top]
+
+
+def epoch_ticks(last: int) -> list[int]:
+    """Return the ticks of an axis that ends with epoch `last`: whole epochs, nine and the 0 at most."""
+    step = next(step for step in (1, 2, 5, 10, 20, 25, 50, 100, 200, 500, last) if last <= 9 * step)
+    return list(range(0, last + 1, step))

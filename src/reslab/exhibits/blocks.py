@@ -6,14 +6,13 @@ in "Figure 3"; each renderer escapes everything else.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
     """A heading below the study's own; level 3 or 4."""
 
-    kind: ClassVar[str] = "heading"
     text: str
     level: int = 3
 
@@ -27,28 +26,24 @@ class Prose(_Text):
     """A paragraph."""
 
     __slots__ = ()
-    kind: ClassVar[str] = "prose"
 
 
 class Note(_Text):
     """A paragraph set apart, as on runs that are missing."""
 
     __slots__ = ()
-    kind: ClassVar[str] = "note"
 
 
 class Command(_Text):
     """A command to type."""
 
     __slots__ = ()
-    kind: ClassVar[str] = "command"
 
 
 @dataclass(frozen=True, slots=True)
 class Bullets:
     """A list of short paragraphs."""
 
-    kind: ClassVar[str] = "bullets"
     items: tuple[str, ...]
 
 
@@ -80,7 +75,6 @@ class Panel:
 class Figure:
     """Panels under one caption that stands alone, `columns` of them side by side where there is room."""
 
-    kind: ClassVar[str] = "figure"
     key: str
     title: str
     caption: str
@@ -111,7 +105,6 @@ class Link(str):
 class Table:
     """Rows of text, None where there is no value, under a caption that stands alone; notes go below."""
 
-    kind: ClassVar[str] = "table"
     key: str
     title: str
     caption: str

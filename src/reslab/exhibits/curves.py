@@ -144,8 +144,8 @@ def _paper_panel(dataset: str, curves: Curves) -> Panel:
 
 
 def _base(dataset: str, curves: Curves) -> alt.Chart:
-    x, labels = _far(curves.rows[dataset], curves.along), [label for label, _ in curves.panels[dataset]]
-    return rows_of(f"/{dataset}").encode(x=x, color=curves.looks.colour(labels))
+    rows = curves.rows[dataset]
+    return rows_of(f"/{dataset}").encode(x=_far(rows, curves.along), color=curves.looks.colour(rows))
 
 
 def _panel(dataset: str, curves: Curves, base: alt.Chart, lines: list[alt.Chart], y: alt.Y, size: int) -> Panel:
@@ -153,7 +153,7 @@ def _panel(dataset: str, curves: Curves, base: alt.Chart, lines: list[alt.Chart]
 
     Its legend picks series, it can be zoomed, and the point nearest to the pointer shows its figures.
     """
-    shape = curves.looks.shape([label for label, _ in curves.panels[dataset]])
+    rows = curves.rows[dataset]
     marks = base.transform_filter("datum.marked").mark_point(filled=True, size=size, clip=True)
     near = alt.selection_point(name="near", on="pointerover", nearest=True, empty=False, clear="pointerout")
     seen = alt.OpacityValue(0, condition={"param": "near", "value": 1, "empty": False})
@@ -163,10 +163,10 @@ def _panel(dataset: str, curves: Curves, base: alt.Chart, lines: list[alt.Chart]
     layers = [
         lines[0].add_params(picked, zoomed),
         *lines[1:],
-        marks.encode(y=y, shape=shape, opacity=_faded()),
+        marks.encode(y=y, shape=curves.looks.shape(rows), opacity=_faded()),
         hover.add_params(near),
     ]
-    return panel(dataset_name(dataset), layers, {f"/{dataset}": curves.rows[dataset]})
+    return panel(dataset_name(dataset), layers, {f"/{dataset}": rows})
 
 
 def _faded(low: float = 0.1, high: float = 1) -> alt.OpacityValue:

@@ -117,10 +117,8 @@ def overview_figure(key: str, strips: Sequence[Strip]) -> Figure | None:
 def _panel(
     name: str, title: str, reading: Reading, rows: list[Row], axis: Axis, looks: Looks, *, logarithmic: bool
 ) -> Panel:
-    used = {row["label"] for row in rows}
-    lanes = [lane for lane in looks.labels if lane in used]
-    colour, shape = looks.colour(lanes), looks.shape(lanes)
-    if len(lanes) == 1:
+    colour, shape = looks.colour(rows), looks.shape(rows)
+    if len({row["label"] for row in rows}) == 1:
         colour, shape = colour.legend(None), shape.legend(None)
     places, within = list(dict.fromkeys(row["place"] for row in rows)), alt.Scale(domain=[-1, 1])
     base, height = rows_of(name).encode(color=colour), HEIGHT

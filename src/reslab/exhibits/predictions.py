@@ -75,17 +75,17 @@ def classes_figure(key: str, groups: Sequence[Group], label: Label, *, ordered: 
 
 
 def _classes_panel(key: str, dataset: str, rows: list[Row], looks: Looks) -> Panel:
-    drawn, here = (list(dict.fromkeys(row[field] for row in rows)) for field in ("class", "label"))
+    drawn = list(dict.fromkeys(row["class"] for row in rows))
     dots = rows_of(f"{key}/{dataset}").mark_point(filled=True, size=46, opacity=0.9)
     dots = dots.encode(
         y=alt.Y("class:N", title=None, sort=drawn, axis=alt.Axis(grid=True, labelLimit=190)),
         yOffset=alt.YOffset("label:N", sort=list(looks.labels)),
         x=alt.X("error:Q", title=ERRORS["test"], scale=alt.Scale(zero=True, nice=True)),
-        color=looks.colour(here),
-        shape=looks.shape(here),
+        color=looks.colour(rows),
+        shape=looks.shape(rows),
         tooltip=tips({"class": "class:N", "runs": "label:N", "error": "error:Q|.2f"}),
     )
-    height = max(17, 4 * len(here)) * len(drawn)
+    height = max(17 * len(drawn), 4 * len(rows))
     return panel(dataset_name(dataset), [dots], {f"{key}/{dataset}": rows}, height)
 
 

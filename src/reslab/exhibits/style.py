@@ -8,7 +8,7 @@ import altair as alt
 from altair.utils.schemapi import debug_mode
 
 from reslab.analysis.groups import Row
-from reslab.analysis.places import log_ticks
+from reslab.analysis.places import epoch_ticks, log_ticks
 from reslab.exhibits.blocks import Panel
 
 OKABE_ITO = ("#e69f00", "#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#777777")
@@ -101,9 +101,8 @@ def epoch_axis(rows: Sequence[Row]) -> alt.X:
     """Return an axis of the epochs of some rows with ticks at whole epochs only, nine at most."""
     last = max(row["epoch"] for row in rows)
     scale = alt.Scale(domain=[0, max(1.01 * last, 1.1)], nice=False)
-    step = next(step for step in (1, 2, 5, 10, 20, 25, 50, 100, 200, 500, last) if last <= 9 * step)
-    ticks = list(range(0, last + 1, step))
-    return alt.X("epoch:Q", title="Epoch", scale=scale, axis=alt.Axis(grid=False, values=ticks, format="d"))
+    axis = alt.Axis(grid=False, values=epoch_ticks(last), format="d")
+    return alt.X("epoch:Q", title="Epoch", scale=scale, axis=axis)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,18 +120,18 @@ class Looks:
         every = list(dict.fromkeys(labels))
         return cls(every, colours(len(every), ordered=ordered), [SHAPES[at % len(SHAPES)] for at in range(len(every))])
 
-    def colour(self, labels: Sequence[str]) -> alt.Color:
-        """Return the channel of colours for the series of one panel, with its legend."""
-        return alt.Color("label:N", **self._channel(labels, self.colours))
+    def colour(self, rows: Sequence[Row]) -> alt.Color:
+        """Return the channel of colours for the series in the rows of one panel, with its legend."""
+        return alt.Color("label:N", **self._channel(rows, self.colours))
 
-    def shape(self, labels: Sequence[str]) -> alt.Shape:
-        """Return the channel of the marks' shapes for the series of one panel."""
-        return alt.Shape("label:N", **self._channel(labels, self.shapes))
+    def shape(self, rows: Sequence[Row]) -> alt.Shape:
+        """Return the channel of the marks' shapes for the series in the rows of one panel."""
+        return alt.Shape("label:N", **self._channel(rows, self.shapes))
 
-    def _channel(self, labels: Sequence[str], every: Sequence[str]) -> dict[str, Any]:
-        looks = dict(zip(self.labels, every, strict=True))
-        scale = alt.Scale(domain=list(labels), range=[looks[label] for label in labels])
-        return {"scale": scale, "legend": legend(labels)}
+    def _channel(self, rows: Sequence[Row], every: Sequence[str]) -> dict[str, Any]:
+        here = {row["label"] for row in rows}
+        looks = {label: look for label, look in zip(self.labels, every, strict=True) if label in here}
+        return {"scale": alt.Scale(domain=[*looks], range=[*looks.values()]), "legend": legend([*looks])}
 
 
 def rows_of(name: str) -> alt.Chart:

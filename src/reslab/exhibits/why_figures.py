@@ -8,18 +8,9 @@ import altair as alt
 from reslab.analysis.curves import stretch, telling
 from reslab.analysis.diagnoses import moment_order
 from reslab.analysis.groups import Group, Row, by_dataset
-from reslab.analysis.measured import (
-    along,
-    along_rows,
-    first_surface,
-    has_effective_rates,
-    layer_rows,
-    moments_of,
-    rate_rows,
-    seeds_measured,
-    some_moments,
-    surface_rows,
-)
+from reslab.analysis.layers import layer_rows, moments_of, seeds_measured, some_moments
+from reslab.analysis.measured import along, along_rows, has_effective_rates, rate_rows
+from reslab.analysis.surfaces import first_surface, surface_rows
 from reslab.exhibits.blocks import Figure, Panel
 from reslab.exhibits.captions import titled
 from reslab.exhibits.style import VIRIDIS, Looks, epoch_axis, log_y, panel, rows_of, tips, unchecked
@@ -34,12 +25,10 @@ MOST_MOMENTS = 4
 def responses_figure(key: str, groups: Sequence[Group], label: Label, *, ordered: bool = False) -> Figure | None:
     """Return the counterpart of the paper's figure 7, layer by layer; None where no responses were measured."""
     having = [group for group in groups if "final" in group.diagnoses.moments("responses")]
-    if not having:
-        return None
     drawn = {dataset: {"": layer_rows(own, label, "responses", "final")} for dataset, own in by_dataset(having)}
     panels, zeros = _layer_panels(key, drawn, "Standard deviation", Looks.of(map(label, having), ordered=ordered))
     seeds = seeds_measured(having, "responses", ["final"])
-    return Figure(key, *titled("responses", seeds=seeds, zeros=zeros), panels)
+    return Figure(key, *titled("responses", seeds=seeds, zeros=zeros), panels) if panels else None
 
 
 @unchecked
@@ -100,7 +89,7 @@ def effective_rate_figure(key: str, groups: Sequence[Group], label: Label, *, or
         line = line.encode(
             x=epoch_axis(rows),
             y=log_y("value", "Effective rate", [row["value"] for row in rows]),
-            color=looks.colour([*map(label, own)]),
+            color=looks.colour(rows),
             tooltip=tips({"runs": "label:N", "epoch": "epoch:Q", "value": "value:Q|.3~g"}),
         )
         panels.append(panel(dataset_name(dataset), [line], {name: rows}))
@@ -147,16 +136,15 @@ def _layer_panels(
     x = alt.X("layer:Q", title="Layer", axis=alt.Axis(grid=False, format="d"))
     panels = []
     for dataset, moments in drawn.items():
-        values, here = above[dataset] or [1.0], {row["label"] for row in rows_on[dataset]}
-        labels = [label for label in looks.labels if label in here]
+        values, every = above[dataset] or [1.0], rows_on[dataset]
         linear = alt.Y("value:Q", title=unit, scale=alt.Scale(domain=[0, max(values)], nice=True))
         y = log_y("value", unit, values) if logarithmic else linear
         for moment, rows in moments.items():
             shown = [row for row in rows if row["value"] > 0 or not logarithmic]
             name = "/".join(filter(None, [key, dataset, moment.replace(" ", "-")]))
-            base = rows_of(name).encode(x=x, y=y, color=looks.colour(labels))
+            base = rows_of(name).encode(x=x, y=y, color=looks.colour(every))
             tipped = {"runs": "label:N", "layer": "layer:Q", "value": "value:Q|.3~g"}
-            layers = _marked_line(base, looks.shape(labels), tipped, "datum.marked")
+            layers = _marked_line(base, looks.shape(every), tipped, "datum.marked")
             title = ", ".join(filter(None, [dataset_name(dataset), moment_words([moment])]))
             panels.append(panel(title, layers, {name: shown}))
     zeros = any(row["value"] <= 0 for rows in rows_on.values() for row in rows)
@@ -171,14 +159,14 @@ def _along(
     shown = [group for group in groups if len(along(group, diagnostic, [quantity])) > 1]
     looks, panels = Looks.of(map(label, shown), ordered=ordered), []
     for dataset, own in by_dataset(shown):
-        rows, name, here = along_rows(own, label, *what), f"{key}/{dataset}", list(dict.fromkeys(map(label, own)))
+        rows, name = along_rows(own, label, *what), f"{key}/{dataset}"
         values = [row[field] for row in rows for field in ("value", "limit") if row.get(field, 0) > 0]
-        base = rows_of(name).encode(x=epoch_axis(rows), color=looks.colour(here))
+        base = rows_of(name).encode(x=epoch_axis(rows), color=looks.colour(rows))
         measured = base.transform_filter("datum.value > 0").encode(y=log_y("value", unit, values, room=1.15))
         limits = base.transform_filter("datum.limit > 0").encode(y=log_y("limit", unit, values, room=1.15))
         dashed = limits.mark_line(strokeDash=[5, 4], strokeWidth=1.2, interpolate="step-before")
         tipped = {"runs": "label:N", "epoch": "epoch:Q", "value": "value:Q|.3~g", "limit": "limit:Q|.3~g"}
-        layers = [dashed, *_marked_line(measured, looks.shape(here), tipped)]
+        layers = [dashed, *_marked_line(measured, looks.shape(rows), tipped)]
         panels.append(panel(dataset_name(dataset), layers, {name: rows}))
     return tuple(panels)
 

@@ -49,7 +49,7 @@ def block_values(block: Block, section: Section, numbers: Mapping[str, str]) -> 
     def rich(text: str) -> list[Any]:
         return list(pieces(text, section, numbers))
 
-    found: Json = {"kind": block.kind}
+    found: Json = {"kind": type(block).__name__.lower()}
     if isinstance(block, Figure | Table):
         name = anchor(section, block.key)
         found |= {"name": name, "number": numbers[name], "title": typeset(block.title), "caption": rich(block.caption)}

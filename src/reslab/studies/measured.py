@@ -4,17 +4,9 @@ import statistics
 from collections.abc import Callable
 
 from reslab.analysis.groups import by_dataset
-from reslab.analysis.measured import (
-    above_batch,
-    figure_of,
-    flatter,
-    rates_apart,
-    rise,
-    share_of_limit,
-    shares_along,
-    telling_surfaces,
-)
-from reslab.analysis.responses import inner_responses, responding_less
+from reslab.analysis.layers import inner_responses, responding_less
+from reslab.analysis.measured import above_batch, figure_of, flatter, rates_apart, share_of_limit, shares_along
+from reslab.analysis.surfaces import rise, telling_surfaces
 from reslab.exhibits.blocks import Command, Prose
 from reslab.exhibits.why_figures import (
     MOST_SURFACES,

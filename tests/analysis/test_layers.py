@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reslab.analysis.responses import responding_less
+from reslab.analysis.layers import responding_less
 
 FLAT = [1.0] * 18
 

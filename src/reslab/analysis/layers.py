@@ -1,0 +1,84 @@
+"""What was measured layer by layer, and whether deeper networks respond less, as in the paper's figure 7 (pure)."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+
+from reslab.analysis.curves import short
+from reslab.analysis.diagnoses import moment_order
+from reslab.analysis.groups import Group, Label, Row
+
+MARGIN = 0.1
+"""Share of a mean response by which another must be lower to count as less."""
+
+MOST = 0.75
+"""Share of the places along the depth at which a deeper network must respond less."""
+
+
+def moments_of(groups: Sequence[Group], diagnostic: str) -> list[str]:
+    """Return the moments at which any of the groups' runs was measured, the earliest first."""
+    return sorted({moment for group in groups for moment in group.diagnoses.moments(diagnostic)}, key=moment_order)
+
+
+def some_moments(groups: Sequence[Group], diagnostic: str, most: int) -> list[str]:
+    """Return so many of the moments at most, the first and the last among them, the others spread evenly between."""
+    moments = moments_of(groups, diagnostic)
+    if len(moments) <= most:
+        return moments
+    return [moments[round(place * (len(moments) - 1) / (most - 1))] for place in range(most)]
+
+
+def layer_rows(groups: Sequence[Group], label: Label, diagnostic: str, moment: str) -> list[Row]:
+    """Return label, layer and value, a row a layer; the last and about seven more carry a mark (`marked`)."""
+    rows: list[Row] = []
+    for group in groups:
+        pairs = group.diagnoses.by_layer(diagnostic, moment).select("layer", "value").rows()
+        marked = range(len(pairs) - 1, -1, -max(1, len(pairs) // 8))
+        rows += [
+            {"label": label(group), "layer": layer, "value": short(value)} | ({"marked": 1} if at in marked else {})
+            for at, (layer, value) in enumerate(pairs)
+        ]
+    return rows
+
+
+def seeds_measured(groups: Sequence[Group], diagnostic: str, moments: Sequence[str] | None = None) -> list[int]:
+    """Return how many seeds are behind the means by layer of each group, at these moments or (None) at each."""
+    return [
+        max(group.diagnoses.by_layer(diagnostic, moment)["n"].to_list(), default=0)
+        for group in groups
+        for moment in moments or group.diagnoses.moments(diagnostic)
+    ]
+
+
+def inner_responses(group: Group) -> list[float]:
+    """Return the responses of all layers but the last, which feeds the linear layer alone; [] where not measured."""
+    values: list[float] = group.diagnoses.by_layer("responses")["value"].to_list()
+    return values[:-1]
+
+
+def responding_less(by_depth: Mapping[int, Sequence[float]]) -> Literal["less", "alike", "otherwise"] | None:
+    """Return how responses change with depth; None for fewer than two depths.
+
+    "less": each network's mean is below the next shallower one's and at most of the places along its depth its layers
+    respond less, and the deepest's mean is lower than the shallowest's by a tenth or more.  "alike": all means are
+    within a tenth.
+    """
+    ordered = [by_depth[depth] for depth in sorted(by_depth) if by_depth[depth]]
+    if len(ordered) < 2:
+        return None
+    means = [statistics.fmean(values) for values in ordered]
+    falls = all(after < before for before, after in pairwise(means))
+    along = all(_share_below(deeper, shallower) >= MOST for shallower, deeper in pairwise(ordered))
+    if falls and along and means[-1] <= (1 - MARGIN) * means[0]:
+        return "less"
+    return "alike" if min(means) > (1 - MARGIN) * max(means) else "otherwise"
+
+
+def _share_below(deeper: Sequence[float], shallower: Sequence[float]) -> float:
+    """Return at which share of its layers the deeper network is below the shallower, at the same part of its depth."""
+    places = np.linspace(0, 1, len(deeper))
+    other = np.interp(places, np.linspace(0, 1, len(shallower)), shallower)
+    return float(np.mean(np.asarray(deeper) < other))
