@@ -1,5 +1,6 @@
 """What tests of several packages share."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -42,6 +43,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="starts daemons; make test-cluster runs it"))
         if not DEEP and item.get_closest_marker("deep"):
             item.add_marker(pytest.mark.skip(reason=WHY_SKIPPED))
+
+
+def pytest_collection_finish() -> None:
+    """Keep what all tests have loaded out of the rounds of the garbage collector."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Give it back, so that nothing is said to leak."""
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)
@@ -105,6 +117,16 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     user_cache().mkdir(parents=True, exist_ok=True)
     (user_cache() / "kernels").symlink_to(compiled)
     return user_cache()
+
+
+@pytest.fixture
+def known_speed(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the speed of this machine remembered, so that no process that the test starts measures it."""
+    from reslab.lab import speed
+
+    monkeypatch.setattr(speed, "_side_by_side", lambda device, precision, jobs: 30_000 / jobs)
+    for jobs in speed.candidates("cpu"):
+        speed.work_per_second("cpu", "fp32", jobs, again=True)
 
 
 @pytest.fixture

@@ -104,8 +104,8 @@ def test_counting_changes_nothing() -> None:
 
 
 def test_the_catalogue_has_every_network_as_counted_one_by_one() -> None:
-    rows = catalogue(depths=(8, 20, 56), num_classes=(10, 20))
-    assert len(rows) == 3 * 4 * 2
+    rows = catalogue(depths=(8, 32), num_classes=(10, 20))
+    assert len(rows) == 2 * 4 * 2
     for row in rows:
         depth, shortcut, classes = row["depth"], row["shortcut"], row["num_classes"]
         assert isinstance(depth, int)

@@ -60,7 +60,7 @@ def until(ask: Any, seconds: float = SECONDS) -> Any:
     while time.monotonic() < end:
         if found := ask():
             return found
-        time.sleep(0.05)
+        time.sleep(0.1)
     raise AssertionError("it never came")
 
 
@@ -102,6 +102,7 @@ def states(address: str) -> list[str]:
     ]
 
 
+@pytest.mark.usefixtures("known_speed")
 def test_the_page_shows_the_run_and_ends_with_it(tmp_path: Path) -> None:
     with training(tmp_path, "--epochs", "2") as (process, said):
         address = until(lambda: address_in(said.read_text()))
@@ -112,6 +113,7 @@ def test_the_page_shows_the_run_and_ends_with_it(tmp_path: Path) -> None:
     assert "Ctrl-C ends the page" not in said.read_text()  # here it stops the training, too
 
 
+@pytest.mark.usefixtures("known_speed")
 def test_ctrl_c_stops_the_training_and_the_page_shows_it(tmp_path: Path) -> None:
     with training(tmp_path, "--epochs", "500") as (process, said):
         address = until(lambda: address_in(said.read_text()))
@@ -125,6 +127,7 @@ def test_ctrl_c_stops_the_training_and_the_page_shows_it(tmp_path: Path) -> None
 
 
 @pytest.mark.deep
+@pytest.mark.usefixtures("known_speed")
 def test_a_page_that_is_killed_harms_no_run(tmp_path: Path) -> None:
     with training(tmp_path, "--epochs", "2") as (process, said):
         until(lambda: address_in(said.read_text()))

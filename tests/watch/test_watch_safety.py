@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -64,10 +65,16 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "runs"
 
 
+@pytest.fixture(scope="module")
+def asked(root: Path) -> Iterator[TestClient]:
+    """Return a client for questions that change nothing."""
+    with client(root) as found:
+        yield found
+
+
 @pytest.mark.parametrize("path", TRAVERSALS)
-def test_no_path_leads_out(root: Path, path: str) -> None:
-    with client(root) as asked:
-        answer = asked.get(path)
+def test_no_path_leads_out(asked: TestClient, path: str) -> None:
+    answer = asked.get(path)
     assert answer.status_code in (404, 405), path
     assert SECRET not in answer.text
     assert "root:" not in answer.text
@@ -93,12 +100,11 @@ FOREIGN = [
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND"])
 @pytest.mark.parametrize("host", FOREIGN)
-def test_foreign_hosts_get_nothing(root: Path, host: str, method: str) -> None:
-    with client(root) as asked:
-        for path in ("/", "/api/plan", "/static/watch.js", "/events", "/report"):
-            answer = asked.request(method, path, headers={"host": host})
-            assert answer.status_code == 421
-            assert "Does depth help" not in answer.text
+def test_foreign_hosts_get_nothing(asked: TestClient, host: str, method: str) -> None:
+    for path in ("/", "/api/plan", "/static/watch.js", "/events", "/report"):
+        answer = asked.request(method, path, headers={"host": host})
+        assert answer.status_code == 421
+        assert "Does depth help" not in answer.text
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:9999", "[::1]:8765", "localhost."])

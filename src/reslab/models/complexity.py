@@ -121,6 +121,7 @@ class Architecture:
     """With two operations for each value that is normalised; cut to one decimal, these are the paper's figures."""
 
 
+@cache
 def architecture(family: str, depth: int) -> Architecture:
     """Return what a network for ImageNet is made of, read off the network itself."""
     network = networks.skeleton(family, depth, "B", 1000)
@@ -160,7 +161,7 @@ def imagenet_catalogue(
     for classes in num_classes:
         for depth in depths:
             for family in ("imagenet", "imagenet-1x1") if has_bottlenecks(depth) else ("imagenet",):
-                network = networks.skeleton(family, depth, "B", classes)
+                num_parameters, num_multiply_adds = _cost(family, depth, 1, "B", classes, 224)
                 rows.append(
                     {
                         "family": family,
@@ -168,8 +169,8 @@ def imagenet_catalogue(
                         "width": 1,
                         "shortcut": "B",
                         "num_classes": classes,
-                        "parameters": parameters(network),
-                        "multiply_adds": multiply_adds(network, (3, 224, 224)),
+                        "parameters": num_parameters,
+                        "multiply_adds": num_multiply_adds,
                     }
                 )
     return rows
@@ -197,9 +198,11 @@ def _row(family: str, depth: int, width: int, shortcut: str, num_classes: int) -
 
 
 @cache
-def _cost(family: str, depth: int, width: int, shortcut: str, num_classes: int) -> tuple[int, int]:
+def _cost(
+    family: str, depth: int, width: int, shortcut: str, num_classes: int, image_size: int = 32
+) -> tuple[int, int]:
     network = networks.skeleton(family, depth, shortcut, num_classes, width=width)
-    return parameters(network), multiply_adds(network)
+    return parameters(network), multiply_adds(network, (3, image_size, image_size))
 
 
 def _operations(layer: nn.Module, output: Tensor) -> int:
