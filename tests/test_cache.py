@@ -137,19 +137,18 @@ def test_where_nothing_can_be_written_the_message_says_what_to_do(
         settle_home()
 
 
-@pytest.mark.parametrize("verb", [["doctor"], ["status"], ["data", "list"], ["presets"]])
-def test_verbs_work_without_a_home_and_an_entry(tmp_path: Path, verb: list[str]) -> None:
+def test_verbs_work_without_a_home_and_an_entry(tmp_path: Path) -> None:
     """Libraries, too, want both when they are imported; so the whole process is tried."""
     script = (
         "import pwd, sys\n"
         "def missing(user): raise KeyError('getpwuid(): uid not found')\n"
         "pwd.getpwuid = missing\n"
         "from reslab.cli import main\n"
-        "sys.exit(main(sys.argv[1:]))\n"
+        "sys.exit(max(main(verb.split()) for verb in sys.argv[1:]))\n"
     )
     environment = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
     done = subprocess.run(
-        [sys.executable, "-c", script, *verb],
+        [sys.executable, "-c", script, "presets", "data list", "status", "doctor"],
         capture_output=True,
         text=True,
         check=False,
@@ -157,5 +156,4 @@ def test_verbs_work_without_a_home_and_an_entry(tmp_path: Path, verb: list[str])
         env={**environment, "TMPDIR": str(tmp_path), "RESLAB_KERNELS": "0"},
     )
     assert (done.returncode, done.stderr) == (0, "")
-    if verb == ["doctor"]:
-        assert "Cache: there is no home folder" in done.stdout
+    assert "Cache: there is no home folder" in done.stdout

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
-from quick_machine import settle
+from quick_machine import settle, train_here
 
 from folder_fakes import write_folders
 from reslab.cli import COMMANDS, DATA_COMMANDS, app, main
@@ -155,7 +155,10 @@ def test_train_prints_one_object_and_does_nothing_twice(reslab: Reslab, trained:
     assert {path: path.stat().st_mtime_ns for path in trained.rglob("*") if path.is_file()} == before
 
 
-def test_weights_are_kept_where_a_command_asks_for_it(reslab: Reslab, tmp_path: Path) -> None:
+def test_weights_are_kept_where_a_command_asks_for_it(
+    reslab: Reslab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_here(monkeypatch)
     size = ["--dataset", "digits", "--epochs", "3", "--precision", "fp32"]
     fields = ["--depth", "8", "--train-share", "0.1", "--runs", "train"]
     code, out, err = reslab("train", *size, *fields, "--threads", "1", "--keep-epochs", "2", "--json")
@@ -836,7 +839,8 @@ def test_two_trainings_of_one_run(reslab: Reslab, tmp_path: Path) -> None:
     assert not (folder / "failure.json").exists()
 
 
-def test_a_failed_run_gives_exit_code_3(reslab: Reslab, tmp_path: Path) -> None:
+def test_a_failed_run_gives_exit_code_3(reslab: Reslab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train_here(monkeypatch)
     folder = tmp_path / "runs" / tiny_run().id
     folder.mkdir(parents=True)
     (folder / "checkpoint").write_text("in the way")

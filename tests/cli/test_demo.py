@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from quick_machine import settle
+from quick_machine import settle, train_here
 
 from reslab import demo
 from reslab.cli import demo as verb
@@ -46,6 +46,7 @@ def test_demo_is_the_command_that_its_help_names(reslab: Reslab) -> None:
 def test_demo_trains_in_any_folder_and_nothing_twice(
     reslab: Reslab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    train_here(monkeypatch)
     for name, value in {"DEMO_DEPTHS": (8,), "DEMO_SEEDS": 1, "DEMO_EPOCHS": 1}.items():
         monkeypatch.setattr(verb, name, value)
         monkeypatch.setattr(door, name, value)

@@ -21,7 +21,9 @@ from reslab.models.networks import build
 from reslab.models.weights import WeightsFile, read_weights, read_weights_file, save_weights
 from reslab.training.evaluation import Evaluation
 
-TRAINING = "train --dataset digits --depth 8 --epochs 6 --precision fp32 --threads 1 --learning-rate 0.05"
+TRAINING = (
+    "train --dataset digits --depth 8 --epochs 3 --batch-size 48 --precision fp32 --threads 1 --learning-rate 0.05"
+)
 
 
 @pytest.fixture(scope="module")

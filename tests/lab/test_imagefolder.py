@@ -65,7 +65,7 @@ def test_a_run_says_what_it_trained_and_on_what(whole: RunFiles) -> None:
     assert 0 <= result["holdout_error"] <= 100
 
 
-@pytest.mark.parametrize("after", [2, 4, 5])
+@pytest.mark.parametrize("after", [2, pytest.param(4, marks=pytest.mark.deep), 5])
 def test_a_run_stopped_anywhere_ends_with_the_same_bits(
     whole: RunFiles, quick: Settings, tmp_path: Path, after: int
 ) -> None:

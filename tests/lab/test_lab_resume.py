@@ -32,7 +32,7 @@ DOCUMENTED = [
     "weights/epoch0002.safetensors",
 ]
 """Of three epochs, the first two are kept: before the first drop of the rate, and before the second."""
-NUM_KILLS = 50 if DEEP else 20  # the fault plan, bench/faults, makes 200
+NUM_KILLS = 50 if DEEP else 12  # the fault plan, bench/faults, makes 200
 
 Outcome = tuple[bytes, list[str], dict[int, bytes]]
 Undisturbed = Callable[[int], Outcome]
@@ -104,7 +104,7 @@ def test_killed_at_random_instants(zygote: Zygote, tmp_path: Path, precision: st
     assert manifest.verify(files.path) == []
     for path in sorted(tmp_path.glob("[0-9]*/*/seed0/provenance.json")):
         resumed |= {entry["from_iteration"] for entry in json.loads(path.read_text())["attempts"]}
-    assert len(resumed) >= 4, f"all attempts began at {resumed}"
+    assert len(resumed) >= (4 if DEEP else 3), f"all attempts began at {resumed}"
 
 
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.deep)])

@@ -33,7 +33,7 @@ FIELDS: dict[str, dict[str, Scalar]] = {
     "preact": {"family": "preact"},
     "preact-bottleneck": {"family": "preact-bottleneck", "depth": 11, "shortcut": "A"},
     "wide": {"family": "wide", "depth": 10, "width": 2},
-    "dropout": {"family": "wide", "depth": 10, "width": 2, "dropout": 0.3},
+    "dropout": {"family": "wide", "depth": 10, "dropout": 0.3},
     "dropout in bf16": {"family": "wide", "depth": 10, "width": 2, "dropout": 0.3, "precision": "bf16"},
     "all at once": {
         "optimiser": "adamw",
