@@ -23,7 +23,9 @@ class Mark:
 
 
 def place_rows(
-    standing: Sequence[tuple[str, str, Group]],
+    groups: Sequence[Group],
+    place: Label,
+    lane: Label,
     beside: Sequence[Mark],
     lanes: Sequence[str],
     column: str,
@@ -33,31 +35,33 @@ def place_rows(
 ) -> list[Row]:
     """Return a row a mark of one panel; `at` is where in its place it stands, from -1 to 1.
 
-    `standing` are place, lane and group; the lanes stand side by side in the order of `lanes`, in which the sources of
-    what is `beside` are, too.  The rows of a group's single runs are labelled `seeds`, and stand beside their mean.
-    `by_row` says that each place has a row, not a column.
+    The groups are of one data set.  Lanes stand side by side in the order of `lanes`, in which the sources of what is
+    `beside` are, too.  The rows of a group's single runs are labelled `seeds`, and stand beside their mean.  `by_row`
+    says that each place has a row, not a column.
     """
-    num_places = len({place for place, *_ in standing})
-    used = {lane for _, lane, _ in standing} | {mark.source for mark in beside}
-    used_lanes = [lane for lane in lanes if lane in used]
+    standing = [(place(group), lane(group), group) for group in groups]
+    theirs = marks_at(beside, groups, place)
+    num_places = len({at for at, *_ in standing})
+    used = {own for _, own, _ in standing} | {mark.source for mark in theirs}
+    used_lanes = [one for one in lanes if one in used]
     apart = min(0.75, 1.5 / max(1, len(used_lanes)))
     aside, dot, left = max(0.4 * apart, 0.06 * num_places), 0.045 * num_places, 0.15 * apart  # about 9 and 7 pixels
     if by_row:
         aside, dot, left = 0.65, 0.3, 0.35
     left *= any(group.num_finished > 1 for *_, group in standing)  # for the seeds, which stand beside
-    centre = {lane: apart * (index - (len(used_lanes) - 1) / 2) - left for index, lane in enumerate(used_lanes)}
+    centre = {one: apart * (index - (len(used_lanes) - 1) / 2) - left for index, one in enumerate(used_lanes)}
     means = [mean_row(group, column) for *_, group in standing]
     low, high = error_ends(means)
     reach = 0.025 * max(0.2 if column == "train_error" else 1.0, high - low)
     rows: list[Row] = []
-    for (place, lane, group), mean in zip(standing, means, strict=True):
-        rows.append({"place": place, "label": lane, "at": round(centre[lane], 3), **mean})
+    for (there, own, group), mean in zip(standing, means, strict=True):
+        rows.append({"place": there, "label": own, "at": round(centre[own], 3), **mean})
         finished = group.finished.sort("seed").drop_nulls(column).select("seed", column).rows()
         finished = finished if len(finished) > 1 else []  # a seed alone is its own mean
         for (seed, error), shift in zip(finished, spread_out([error for _, error in finished], reach), strict=True):
-            at = round(centre[lane] + aside + dot * shift, 3)
-            rows.append({"place": place, "label": seeds, "at": at, "seed": seed, "error": round(error, 4)})
-    for mark in beside:
+            at = round(centre[own] + aside + dot * shift, 3)
+            rows.append({"place": there, "label": seeds, "at": at, "seed": seed, "error": round(error, 4)})
+    for mark in theirs:
         row = {"place": mark.place, "label": mark.source, "at": round(centre[mark.source], 3), "error": mark.error}
         rows.append(row if mark.low is None else {**row, "low": mark.low, "high": mark.high})
     return rows
@@ -66,9 +70,14 @@ def place_rows(
 def strip_rows(groups: Sequence[Group], place: Label, series: Label, beside: Sequence[Mark]) -> list[Row]:
     """Return a row a group of one data set with its series, and one a published figure (`theirs`) at their places."""
     rows = [{"place": place(group), "series": series(group), **mean_row(group, "test_error")} for group in groups]
-    dataset, there = groups[0].recipe.dataset, {row["place"] for row in rows}
-    theirs = [mark for mark in beside if mark.dataset == dataset and mark.place in there]
+    theirs = marks_at(beside, groups, place)
     return rows + [{"place": mark.place, "theirs": mark.error, "source": mark.source} for mark in theirs]
+
+
+def marks_at(marks: Sequence[Mark], groups: Sequence[Group], place: Label) -> list[Mark]:
+    """Return the published figures at places where a group of their data set stands."""
+    there = {(group.recipe.dataset, place(group)) for group in groups}
+    return [mark for mark in marks if (mark.dataset, mark.place) in there]
 
 
 def spread_out(values: Sequence[float], reach: float) -> list[int]:

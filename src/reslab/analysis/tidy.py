@@ -46,6 +46,11 @@ class Tables:
     predictions: Mapping[str, Predictions] = field(default_factory=dict)
     """What the trained network said of each test image, by run id, of the runs that kept it."""
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Why each of what could not be read is left out."""
+        return tuple(problem.message for problem in self.problems)
+
 
 _KINDS: dict[Any, type[pl.DataType]] = {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean}
 _LAST_EPOCH = ("train_loss", "train_error", "test_loss", "test_error", "holdout_loss", "holdout_error")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import altair as alt
 
 from reslab.analysis.groups import Group, Row, by_dataset, datasets_of
-from reslab.analysis.places import Mark, are_wide, error_ends, place_rows, strip_rows
+from reslab.analysis.places import Mark, are_wide, error_ends, marks_at, place_rows, strip_rows
 from reslab.exhibits.blocks import Figure, Panel
 from reslab.exhibits.captions import source_name, titled
 from reslab.exhibits.style import HEIGHT, OKABE_ITO, SHAPES, Looks, log_y, panel, rows_of, tips, unchecked
@@ -70,22 +70,22 @@ def factor_figure(
     if not done:
         return None
     dots = any(group.num_finished > 1 for group in done)
-    named = {id(group): axis.series(group) for group in done}
-    series = {one: ALONE if name == MEASURED and not dots else name for one, name in named.items()}
-    there = {(group.recipe.dataset, axis.place(group)) for group in done}
-    shown = [mark for mark in beside if (mark.dataset, mark.place) in there]
-    sources = list(dict.fromkeys(mark.source for mark in shown))
-    looks = _looks(list(dict.fromkeys(series.values())), sources)
-    parts = []
-    for dataset, own in by_dataset(done):
-        standing = [(axis.place(group), series[id(group)], group) for group in own]
-        for reading in readings:
-            theirs = [mark for mark in shown if mark.dataset == dataset and reading == "test"]
-            rows = place_rows(standing, theirs, looks.labels, f"{reading}_error", seeds=SEEDS, by_row=axis.by_row)
-            parts.append((dataset, reading, rows))
-    logarithmic = not axis.by_row and are_wide([rows for *_, rows in parts])
+    sources = list(dict.fromkeys(mark.source for mark in marks_at(beside, done, axis.place)))
+
+    def lane(group: Group) -> str:
+        name = axis.series(group)
+        return ALONE if name == MEASURED and not dots else name
+
+    looks = _looks(list(dict.fromkeys(map(lane, done))), sources)
+
+    def rows_on(own: Sequence[Group], reading: Reading) -> list[Row]:
+        known, column = beside if reading == "test" else (), f"{reading}_error"
+        return place_rows(own, axis.place, lane, known, looks.labels, column, seeds=SEEDS, by_row=axis.by_row)
+
+    drawn = {(dataset, reading): rows_on(own, reading) for dataset, own in by_dataset(done) for reading in readings}
+    logarithmic = not axis.by_row and are_wide([*drawn.values()])
     panels = []
-    for dataset, reading, rows in parts:
+    for (dataset, reading), rows in drawn.items():
         which = f", {'test' if reading == 'test' else 'training'}" if len(readings) > 1 else ""
         name, title = f"{key}/{dataset}/{reading}", f"{dataset_name(dataset)}{which}"
         panels.append(_panel(name, title, reading, rows, axis, looks, logarithmic=logarithmic))

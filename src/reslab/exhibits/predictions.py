@@ -1,7 +1,7 @@
 """What predictions of several networks say: shared errors, errors by class, confusions, McNemar's test, hard images."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import fmean
 
 import altair as alt
@@ -17,6 +17,8 @@ from reslab.exhibits.wording import ERRORS, Label, dataset_name, p_words, points
 
 MOST_PICTURES = 20
 """Pictures of a data set on one sheet, so that the page stays small."""
+
+_ARROW = "\N{RIGHTWARDS ARROW}"
 
 SIDE = 46
 """Pixels of a picture's side on the sheet."""
@@ -159,13 +161,7 @@ def sheet_figure(key: str, sheets: Sequence[Sheet]) -> Figure | None:
 
 def _sheet_panel(name: str, sheet: Sheet, columns: int) -> Panel:
     rows: list[Row] = [
-        {
-            "column": place % columns,
-            "row": place // columns,
-            "address": one.address,
-            "label": one.label,
-            "taken": f"\N{RIGHTWARDS ARROW} {one.taken}",
-        }
+        {"column": place % columns, "row": place // columns, **asdict(one), "taken": f"{_ARROW} {one.taken}"}
         for place, one in enumerate(sheet.pictures)
     ]
     base = rows_of(name).encode(

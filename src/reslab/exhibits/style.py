@@ -1,7 +1,9 @@
 """How all charts look: colours that colour-blind readers tell apart, marks that survive a grey printer."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import altair as alt
@@ -24,35 +26,8 @@ MOST_IN_TWO_COLUMNS = 22
 HEIGHT = 188
 """Height of a panel's plot in pixels."""
 
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', Arial, sans-serif"
-
-CONFIG: dict[str, Any] = {
-    "font": FONT,
-    "background": "transparent",
-    "view": {"stroke": None},
-    "axis": {
-        "labelFontSize": 12,
-        "titleFontSize": 12.5,
-        "titleFontWeight": "normal",
-        "titlePadding": 8,
-        "labelColor": "#444",
-        "titleColor": "#222",
-        "gridColor": "#e4e4e4",
-        "domainColor": "#999",
-        "tickColor": "#999",
-        "labelOverlap": True,
-    },
-    "legend": {
-        "labelFontSize": 12.5,
-        "labelColor": "#222",
-        "labelLimit": 420,
-        "symbolSize": 90,
-        "symbolStrokeWidth": 2,
-        "columnPadding": 18,
-        "title": None,
-    },
-}
-
+CONFIG: dict[str, Any] = json.loads(Path(__file__).with_name("theme.json").read_text(encoding="utf-8"))
+"""The style of all charts, as Vega-Lite has it."""
 
 unchecked = debug_mode(False)
 """Decorates what makes a figure: altair's checks of each part take longer than all else, and the tests make them."""

@@ -10,7 +10,7 @@ from reslab.analysis.agreement import with_predictions
 from reslab.analysis.groups import Group, by_dataset, gather, on_same_images
 from reslab.analysis.tidy import Tables, each_of
 from reslab.exhibits.appendix_tables import data_table, epoch_table, runs_table, speed_table, step_table
-from reslab.exhibits.blocks import Block, Heading, Note, Prose, Table, in_rows, table_of
+from reslab.exhibits.blocks import Block, Heading, Note, Prose, Table, table_of
 from reslab.exhibits.captions import text, titled
 from reslab.exhibits.predictions import confusion_figure, networks_table
 from reslab.exhibits.why_tables import gap_table
@@ -104,14 +104,14 @@ def _recipes(groups: Sequence[Group], studies: Sequence[Study]) -> Table | None:
     """Return what each recipe's id stands for, in the order of the chapters, and which of them it is part of."""
     parts = [(study.name, {variant.recipe for variant in study.variants}) for study in studies]
     of = [listing(name for name, recipes in parts if group.recipe in recipes) for group in groups]
-    labels = [group.label for group in groups]
-    rows = in_rows({"Recipe": [group.recipe.id for group in groups], "What it is": labels, "Studies": of})
+    told = zip(groups, of, strict=True)
+    rows = [{"Recipe": group.recipe.id, "What it is": group.label, "Studies": names} for group, names in told]
     return table_of("recipes", titled("recipes"), rows, left=("What it is", "Studies"))
 
 
 def unreadable(tables: Tables) -> list[Note]:
     """Return a note on the run folders and records of studies that could not be read; nothing where all could be."""
-    reasons = [problem.message for problem in tables.problems]
+    reasons = tables.left_out
     records = sum(problem.path.suffix == ".json" for problem in tables.problems)
     words = text("report.unreadable", folders=len(reasons) - records, records=records, reasons=reasons)
     return [Note(words)] if reasons else []

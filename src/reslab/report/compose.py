@@ -65,7 +65,7 @@ def compose(
             sections=(*opened_with, *said_once(sections), appendix(shown, studies, data_root)),
             author=author or "",
             dated=_dated(shown),
-            left_out=_left_out(tables),
+            left_out=tables.left_out,
         )
     )
 
@@ -116,8 +116,4 @@ def _nothing(tables: Tables, title: str | None, author: str | None) -> Document:
     pairs = text.under("nothing").items()
     blocks = [block for words, command in pairs for block in (Prose(words), Command(command))]
     section = Section("start", "Nothing has been run yet", (*unreadable(tables), *blocks))
-    return Document(title or "Report", f"{section.title}.", (section,), author or "", left_out=_left_out(tables))
-
-
-def _left_out(tables: Tables) -> tuple[str, ...]:
-    return tuple(problem.message for problem in tables.problems)
+    return Document(title or "Report", f"{section.title}.", (section,), author or "", left_out=tables.left_out)

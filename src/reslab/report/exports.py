@@ -11,13 +11,7 @@ from reslab.report.values import render
 
 def tables_as_files(document: Document) -> dict[str, str]:
     """Return the contents of tables/NAME.csv and tables/NAME.tex, by that name, for each table of the report."""
-    numbers = document.numbers()
-    tables = [
-        (anchor(section, block.key), block, section)
-        for section in document.sections
-        for block in section.blocks
-        if isinstance(block, Table)
-    ]
+    numbers, tables = document.numbers(), [*document.exhibits(Table)]
     found = {f"tables/{name}.csv": _csv(table) for name, table, _ in tables}
     return found | {f"tables/{name}.tex": _latex(table, section, numbers) for name, table, section in tables}
 
