@@ -418,7 +418,9 @@ def test_status_report_and_doctor_print_facts(reslab: Reslab, trained: Path, tmp
     assert re.search(r"^Threads: \d+, (fewer while other work needs the cores|fixed for the whole run)$", out, re.M)
 
 
-def test_a_study_trains_what_is_missing_and_nothing_twice(reslab: Reslab, tmp_path: Path) -> None:
+def test_a_study_trains_what_is_missing_and_nothing_twice(
+    reslab: Reslab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ask = ["run", "depth", "--dataset", "digits", "--depths", "8", "--epochs", "1", "--precision", "fp32", "--seeds"]
     code, out, _ = reslab(*ask, "2", "--dry-run", "--json")
     plan = json.loads(out)
@@ -437,6 +439,7 @@ def test_a_study_trains_what_is_missing_and_nothing_twice(reslab: Reslab, tmp_pa
     (folder,) = (tmp_path / "runs").glob("*/seed0")
     (folder / "checkpoint").mkdir()  # as a kill right after the end leaves it
     (folder / "manifest.json").unlink()  # as an older version does
+    train_here(monkeypatch)
     assert reslab(*ask, "1", "--no-report", "--no-diagnose")[0] == 0
     assert not (folder / "checkpoint").exists()
     assert RunFiles(folder).check_files() == []
@@ -652,7 +655,7 @@ def test_mistakes_are_answered(reslab: Reslab, tmp_path: Path, arguments: list[s
 
 
 def test_weights_of_a_plain_network_are_measured_as_such_where_told(reslab: Reslab, tmp_path: Path) -> None:
-    assert reslab("train", *TINY, "--family", "plain")[0] == 0
+    assert reslab("train", *TINY, "--family", "plain", "--train-share", "0.2")[0] == 0
     (weights,) = (tmp_path / "runs").glob("*/seed0/weights.safetensors")
     error = json.loads((weights.parent / "result.json").read_text())["test_error"]
     ask = ["evaluate", "--weights", str(weights), "--dataset", "digits", "--depth", "8", "--json"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from hostile import STRINGS, addresses, plant_scripts, slashless
-from watch_browser import Served, chromium, needs_chromium, opened, serving
+from watch_browser import chromium, needs_chromium, opened, serving_here
 from watch_fakes import DEEP, SHALLOW
 
 from reslab.recipe import Run
@@ -72,8 +72,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def served(root: Path) -> Iterator[Served]:
-    with serving(root) as found:
+def address(root: Path) -> Iterator[str]:
+    with serving_here(root) as found:
         yield found
 
 
@@ -85,8 +85,8 @@ def marks(page: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("view", SHOWN)
-def test_a_view_shows_script_as_text(browser: Any, served: Served, view: str) -> None:
-    with opened(browser, served.address) as page:
+def test_a_view_shows_script_as_text(browser: Any, address: str, view: str) -> None:
+    with opened(browser, address) as page:
         page.goto(view)
         page.locator("main h1").wait_for()
         if view not in ("", "?view=scores"):
@@ -99,10 +99,10 @@ def test_a_view_shows_script_as_text(browser: Any, served: Served, view: str) ->
         assert not page.problems
 
 
-def test_script_in_an_address_is_text(browser: Any, served: Served) -> None:
-    with opened(browser, served.address) as page:
-        for address in addresses("address"):
-            page.goto(address)
+def test_script_in_an_address_is_text(browser: Any, address: str) -> None:
+    with opened(browser, address) as page:
+        for asked in addresses("address"):
+            page.goto(asked)
             page.locator("main h1").wait_for()
             marks(page)
         refused = [text for text in page.problems if "404 (Not Found)" not in text]
@@ -110,8 +110,8 @@ def test_script_in_an_address_is_text(browser: Any, served: Served) -> None:
 
 
 @pytest.mark.deep
-def test_the_report_shows_script_as_text(browser: Any, served: Served) -> None:
-    with opened(browser, served.address) as page:
+def test_the_report_shows_script_as_text(browser: Any, address: str) -> None:
+    with opened(browser, address) as page:
         page.goto("")
         page.get_by_role("button", name="Write the report").click()
         page.get_by_role("link", name="open it").wait_for(timeout=180_000)
