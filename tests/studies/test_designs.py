@@ -6,8 +6,9 @@ from reslab.analysis.groups import gather
 from reslab.analysis.tidy import read_tables
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, vary
-from reslab.studies.catalogue import ask
-from reslab.studies.designs import BOTH, bases, study_of, with_base
+from reslab.studies.catalogue import ask, chapter_of
+from reslab.studies.chapter import find
+from reslab.studies.designs import BOTH, bases, study_of
 from reslab.studies.sentences import muon_words
 from reslab.studies.study import Options
 from reslab.studies.words import words_of as texts_of
@@ -49,12 +50,12 @@ def test_each_base_is_compared_with_what_has_its_data_set_and_depth(tmp_path: Pa
     options = Options(datasets=("digits", "cifar10"), depths=(8, 14))
     base = bases(options, ())
     varied = [vary(one, learning_rate=0.5) for one in base]
-    asked = [*(("rate 0.5", one, {"rate": 0.5}) for one in varied), *(("", one, {"rate": 0.1}) for one in base)]
+    asked = [*(("rate 0.5", one, {"rate_times": 5}) for one in varied), *(("", one, {"rate_times": 1}) for one in base)]
     study = study_of("learning-rate", options, [*asked, *asked])
     assert [variant.label for variant in study.variants][:2] == [
         "rate 0.5, ResNet-8, digits",
         "rate 0.5, ResNet-14, digits",
     ]
-    assert study.variants[-1].factors == (("dataset", "cifar10"), ("depth", 14), ("rate", 0.1))
-    pairs = with_base(study, "rate", 0.1)(study.groups(read_tables(tmp_path)))
-    assert [(first.recipe, second.recipe) for first, second in pairs] == list(zip(base, varied, strict=True))
+    assert study.variants[-1].factors == (("dataset", "cifar10"), ("depth", 14), ("rate_times", 1))
+    compared = find(study, read_tables(tmp_path), chapter_of(study)).compared
+    assert [(one.first.recipe, one.second.recipe) for one in compared] == list(zip(base, varied, strict=True))

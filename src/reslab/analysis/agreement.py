@@ -1,10 +1,12 @@
 """Which errors networks share: seeds of one recipe, and each with the reference of its data set (pure)."""
 
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 
+from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, by_dataset
 from reslab.analysis.predictions import check_images, of_same_images
 from reslab.lab.predictions import Predictions
@@ -90,6 +92,12 @@ def agreement(groups: Sequence[Group], references: References) -> Agreement | No
     ]
     found = Agreement(groups, references, by_seeds, with_reference)
     return found if found.known else None
+
+
+def references(groups: Sequence[Group], compared: Sequence[Compared]) -> References:
+    """Return of each data set the group that most others are compared with, of equally many the first."""
+    firsts = Counter(one.first.label for one in compared)
+    return {name: max(own, key=lambda group: firsts[group.label]) for name, own in by_dataset(groups)}
 
 
 def with_predictions(groups: Sequence[Group]) -> list[Group]:

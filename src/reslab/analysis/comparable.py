@@ -19,6 +19,7 @@ ALMOST = 0.95
 """Share of the paper's training from which on a schedule counts as its length."""
 
 Obstacle = Literal["unpublished", "unofficial", "part", "short"]
+Place = Literal["inside", "above", "below"]
 
 
 def obstacle(group: Group) -> Obstacle | None:
@@ -95,7 +96,7 @@ def is_beside_one_run(group: Group) -> bool:
     return group.num_finished > 1 and one is not None and one.standard_deviation is None
 
 
-def in_range(mean: float, one: Published) -> Literal["inside", "above", "below"]:
+def in_range(mean: float, one: Published) -> Place:
     """Return where a mean lies of a published range."""
     return "above" if mean > (one.high or 0) else "below" if mean < (one.low or 0) else "inside"
 
@@ -122,6 +123,17 @@ class Beside:
     """Where one stands along the axis."""
     matches: Callable[[Group, Published], bool] = lambda *_: False
     """Says which stands in a group's row; those of other sources than the assignment do not."""
+
+    def places_in_range(self, groups: Sequence[Group]) -> dict[Place, list[Group]]:
+        """Return where the means over their windows lie of the ranges that groups match: the groups by place."""
+        places: dict[Place, list[Group]] = {}
+        known = [one for one in self.figures(groups) if one.low is not None]
+        for group in groups:
+            found = group.in_window("test_error")
+            for one in known:
+                if found is not None and self.matches(group, one):
+                    places.setdefault(in_range(found.mean, one), []).append(group)
+        return places
 
 
 NO_FIGURES = Beside(lambda _: [])

@@ -51,11 +51,10 @@ class Compared:
 
 
 def one_each(compared: Sequence[Compared]) -> list[Compared]:
-    """Return the first comparison of each group with another of its data set."""
+    """Return the first comparison of each group with another."""
     found: dict[str, Compared] = {}
     for one in compared:
-        if one.first.recipe.dataset == one.second.recipe.dataset:
-            found.setdefault(one.second.label, one)
+        found.setdefault(one.second.label, one)
     return list(found.values())
 
 

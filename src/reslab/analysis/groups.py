@@ -18,8 +18,9 @@ from reslab.analysis.summary import (
     window_figures,
 )
 from reslab.analysis.tidy import Tables
+from reslab.datasets import SHORT
 from reslab.lab.predictions import Predictions
-from reslab.recipe import Recipe
+from reslab.recipe import Recipe, field_names
 
 T = TypeVar("T")
 
@@ -161,6 +162,20 @@ def gather(tables: Tables, label: str, recipe: Recipe, seeds: Sequence[int]) -> 
     runs = tables.runs.filter(mine)
     diagnoses = tables.diagnoses.of(runs["run_id"].to_list())
     return Group(label, recipe, tuple(seeds), runs, tables.epochs.filter(mine), diagnoses, tables)
+
+
+def seeds_of(runs: pl.DataFrame) -> dict[tuple[Recipe, str], list[int]]:
+    """Return the seeds of some runs, rows of `Tables.runs`, by their recipe and the start of their images' fingerprint.
+
+    That is as the recipe has it, mostly "", of runs that have not begun or whose data set's name tells their images.
+    """
+    seeds: dict[tuple[Recipe, str], list[int]] = {}
+    for row in runs.iter_rows(named=True):
+        recipe = Recipe.from_mapping({name: row[name] for name in field_names()})
+        named = row["data_official"] or row["data_fingerprint"] is None
+        images = str(row["images"]) if named else str(row["data_fingerprint"])[:SHORT]
+        seeds.setdefault((recipe, images), []).append(row["seed"])
+    return seeds
 
 
 def on_same_images(groups: Sequence[Group]) -> list[Group]:

@@ -92,17 +92,10 @@ def paper_answers(done: Sequence[Group], words: Words) -> list[Answer]:
 
 def beside_ranges(found: Findings, theirs: Beside, label: Label) -> Blocks:
     """Return inside, above or below which published ranges the means over the same epochs lie; nothing without any."""
-    places: dict[str, list[str]] = {}
-    known = theirs.figures(found.done)
-    for group in found.done:
-        figures = group.in_window("test_error")
-        for one in known:
-            if figures is not None and one.low is not None and theirs.matches(group, one):
-                places.setdefault(in_range(figures.mean, one), []).append(label(group))
-    if not places:
+    if not (places := theirs.places_in_range(found.done)):
         return []
-    listed = "; ".join(f"{place} it with {listing(own)}" for place, own in places.items())
-    epochs = sorted({one.window for one in known if one.window is not None})
+    listed = "; ".join(f"{place} it with {listing(map(label, own))}" for place, own in places.items())
+    epochs = sorted({one.window for one in theirs.figures(found.done) if one.window is not None})
     windows = listing(f"{first} to {last}" for first, last in epochs)
     return [Prose(found.words("in-range", epochs=windows, listed=listed))]
 

@@ -41,7 +41,7 @@ def _answer(where: str, first: Group, own: Sequence[Compared], label: Label, wor
     """Return the answer of a base: a clause for each kind of verdict, the settings that are better than it first."""
     kinds = {kind: [one for one in own if one.kind == kind] for kind in _KINDS}
     kinds["diverged"] = [one for one in own if one.second.num_diverged]
-    names = _Names([first, *(one.second for one in own)], label)
+    around = _shared([label(group) for group in (first, *(one.second for one in own))])
     clauses: list[Clause] = []
     for kind, those in kinds.items():
         if not those:
@@ -49,11 +49,12 @@ def _answer(where: str, first: Group, own: Sequence[Compared], label: Label, wor
         key = _ALL[kind] if kind in _ALL and len(those) == len(own) > 2 else kind
         settings = [one.second for one in those]
         if kind == "unknown" and untested(own):
-            key, settings = "untested", [min([first, *settings], key=_error)]
+            lowest = min([first, *settings], key=lambda group: group.last_epoch("test_error").mean or 0.0)
+            key, settings = "untested", [lowest]
         base_leads = not clauses and (key in _BASE_LEADS or len(settings) > MOST_NAMED)
         values = {
-            "names": names(settings, whole=not clauses and not base_leads, lost=kind == "diverged"),
-            "base": names([first], whole=base_leads),
+            "names": _named(settings, label, around, whole=not clauses and not base_leads, lost=kind == "diverged"),
+            "base": _named([first], label, around, whole=base_leads),
             "alone": not clauses,
             "others": counted(len(own), "other"),
             "margin": number(MARGIN),
@@ -61,10 +62,6 @@ def _answer(where: str, first: Group, own: Sequence[Compared], label: Label, wor
         verdicts = (one.test for one in those if one.test and kind != "diverged")
         clauses.append(Clause(words(f"answer.{key}", **values), tuple(verdicts)))
     return Answer(where, tuple(clauses))
-
-
-def _error(group: Group) -> float:
-    return group.last_epoch("test_error").mean or 0.0
 
 
 _KINDS = ("lower", "higher", "equal", "open", "unknown")
@@ -75,22 +72,19 @@ _BASE_LEADS = ("higher", *_ALL.values())
 """The clauses that name the base first, or alone."""
 
 
-class _Names:
-    """Settings as an answer lists them; words that all of them share are said where `whole`, else left out."""
+def _named(groups: Sequence[Group], label: Label, around: tuple[str, str], *, whole: bool, lost: bool = False) -> str:
+    """Return the settings that groups are in words, those `around` all names once where `whole`; many are counted.
 
-    def __init__(self, groups: Sequence[Group], label: Label) -> None:
-        self._label = label
-        self._head, self._tail = _shared([label(group) for group in groups])
-
-    def __call__(self, groups: Sequence[Group], *, whole: bool, lost: bool = False) -> str:
-        """Return the groups in words, with how many of their seeds diverged where `lost`; many are counted."""
-        if len(groups) > MOST_NAMED:
-            return counted(len(groups), "other")
-        short = [self._label(group).removeprefix(self._head).removesuffix(self._tail) for group in groups]
-        if lost:
-            counts = [f" ({group.num_diverged} of {len(group.seeds)} seeds)" for group in groups]
-            short = [f"{name}{count}" for name, count in zip(short, counts, strict=True)]
-        return f"{self._head}{listing(short)}{self._tail}" if whole else listing(short)
+    Where `lost`, each comes with how many of its seeds diverged.
+    """
+    if len(groups) > MOST_NAMED:
+        return counted(len(groups), "other")
+    head, tail = around
+    short = [label(group).removeprefix(head).removesuffix(tail) for group in groups]
+    if lost:
+        counts = [f" ({group.num_diverged} of {len(group.seeds)} seeds)" for group in groups]
+        short = [f"{name}{count}" for name, count in zip(short, counts, strict=True)]
+    return f"{head}{listing(short)}{tail}" if whole else listing(short)
 
 
 def _shared(names: Sequence[str]) -> tuple[str, str]:

@@ -141,17 +141,16 @@ def _study(content: Json, shown: str) -> Study:
     try:
         if content.pop("format") > FORMAT:
             raise ResLabError("it was written by a newer ResLab; update this one")
-        variants = tuple(_variant(values) for values in content.pop("variants"))
-        return Study(variants=variants, **{key: _as_value(value) for key, value in content.items()})
+        variants = [{**values, "recipe": Recipe.from_mapping(values["recipe"])} for values in content.pop("variants")]
+        return Study(variants=tuple(Variant(**_values(one)) for one in variants), **_values(content))
     except ResLabError as error:
         raise ResLabError(f"{shown} cannot be used: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DamagedError(f"{shown} is damaged ({error!r})") from None
 
 
-def _variant(values: dict[str, Any]) -> Variant:
-    recipe = Recipe.from_mapping(values.pop("recipe"))
-    return Variant(recipe=recipe, **{key: _as_value(value) for key, value in values.items()})
+def _values(content: Json) -> dict[str, Any]:
+    return {key: _as_value(value) for key, value in content.items()}
 
 
 def _as_value(value: Any) -> Any:

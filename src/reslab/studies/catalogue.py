@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+import polars as pl
+
+from reslab.analysis.groups import seeds_of
 from reslab.analysis.tidy import Problem, Tables
-from reslab.datasets import SHORT
 from reslab.errors import ResLabError, nearest
 from reslab.naming import labels
-from reslab.recipe import Recipe
 from reslab.studies.asked import asked_earlier, record_path, recorded
 from reslab.studies.plans import ASSIGNMENT, alone, read_plan
 from reslab.studies.question import Chapter
@@ -71,16 +71,12 @@ def others(tables: Tables, studies: Sequence[Study], earlier: Mapping[str, str] 
     Runs of one recipe on different images are different variants.  `earlier` has, by the ids of runs, the study that
     asked for each before it was asked again (see `studies.asked`).
     """
-    known = {run.id for study in studies for run in study.runs()}
-    asked: Counter[str] = Counter()
-    seeds: dict[tuple[Recipe, str], list[int]] = {}
-    for row in tables.runs.sort("dataset", "family", "depth", "length", "recipe_id", "seed").iter_rows(named=True):
-        if row["run_id"] not in known:
-            recipe = Recipe.from_mapping({name: row[name] for name in Recipe.__dataclass_fields__})
-            seeds.setdefault((recipe, _images(row)), []).append(row["seed"])
-            asked[(earlier or {}).get(row["run_id"], "")] += 1
-    if not seeds:
+    known = [run.id for study in studies for run in study.runs()]
+    order = ("dataset", "family", "depth", "length", "recipe_id", "seed")
+    rows = tables.runs.filter(~pl.col("run_id").is_in(known)).sort(order)
+    if rows.is_empty():
         return None
+    seeds, asked = seeds_of(rows), Counter((earlier or {}).get(run, "") for run in rows["run_id"])
     runs, unknown, words = asked.total(), asked.pop("", 0), words_of(OTHERS)
     recipes, images = map(list, zip(*seeds, strict=True))
     names = labels(recipes, images, [variant.recipe for study in studies for variant in study.variants])
@@ -108,10 +104,3 @@ def reworded(study: Study, runs_root: Path) -> Study:
     """Return the study with the title, question and expectation that a user has written for it beside the runs."""
     given = users_words(runs_root, study.name)
     return replace(study, **{key: given[key] for key in ABOVE if key in given})  # type: ignore[arg-type]
-
-
-def _images(row: Mapping[str, Any]) -> str:
-    """Return the start of the fingerprint of a run's images; "" for those that its data set's name tells."""
-    if row["data_official"] or row["data_fingerprint"] is None:
-        return str(row["images"])
-    return str(row["data_fingerprint"])[:SHORT]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reslab.analysis.comparisons import compare
-from reslab.analysis.groups import Group, datasets_of, on_dataset
+from reslab.analysis.groups import Group, by_dataset, datasets_of, on_dataset
 from reslab.analysis.places import Mark
 from reslab.analysis.reasons import untested
 from reslab.analysis.tidy import Tables
@@ -18,18 +18,17 @@ from reslab.studies.against_published import against_published, not_compared
 from reslab.studies.curve_features import curve_features
 from reslab.studies.findings import Findings
 from reslab.studies.measured import effective, measured
-from reslab.studies.progress import progress
 from reslab.studies.question import Blocks, Chapter
 from reslab.studies.reasons import Reasons, on_what_scale
 from reslab.studies.same_errors import same_errors
-from reslab.studies.sentences import compared_name, diverged_words, missing_words, muon_words
+from reslab.studies.sentences import compared_name, diverged_words, missing_words, muon_words, progress
 from reslab.studies.study import Study
 
 
 def find(study: Study, tables: Tables, chapter: Chapter) -> Findings:
     """Return what a study's groups show, from whatever has been run; without answers where nothing has finished."""
     groups, short = study.groups(tables), chapter.short or chapter.label
-    compared = compare(chapter.pairs(groups))
+    compared = compare(pair for _, own in by_dataset(groups) for pair in chapter.pairs(own))
     found = Findings(study, groups, compared, chapter.label, short, chapter.words, chapter.ordered)
     return replace(found, answers=chapter.answers(found)) if found.done and study.answers else found
 

@@ -19,7 +19,7 @@ def curve_features(done: Sequence[Group], label: Label, words: Words) -> str:
         "curves.text",
         how=ways.pop() if not drops and len(ways) == 1 else "",
         drops=[_drop(drop) for drop in drops if drop.told],
-        at_chance="; ".join(_at_chance(done, label, words)),
+        at_chance=_at_chance(done, label, words),
         moved=[_range(ends) for ends in zip(*unrest, strict=True)],
         measured=len(unrest),
         curves=len(done),
@@ -42,17 +42,14 @@ def _drop(drop: Drop) -> dict[str, object]:
     }
 
 
-def _at_chance(done: Sequence[Group], label: Label, words: Words) -> list[str]:
+def _at_chance(done: Sequence[Group], label: Label, words: Words) -> str:
     """Return which groups began with epochs of guessing in training, and how many, from the first seed to leave it."""
-    name, found = placed(done, label), [(group, ends) for group in done if (ends := leaving_chance(group)) is not None]
-    return [
-        words(
-            "curves.until",
-            runs=name(group),
-            epoch=span(*(words("curves.last") if epoch is None else f"{epoch:,}" for epoch in ends)),
-        )
-        for group, ends in found
-    ]
+    name, parts = placed(done, label), []
+    for group in done:
+        if (ends := leaving_chance(group)) is not None:
+            epoch = span(*(words("curves.last") if one is None else f"{one:,}" for one in ends))
+            parts.append(words("curves.until", runs=name(group), epoch=epoch))
+    return "; ".join(parts)
 
 
 def _gaps(done: Sequence[Group], label: Label) -> str:

@@ -1,11 +1,10 @@
 """How studies are designed: base recipes from the options, what is changed about them, what is compared with what."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import pairwise
+from itertools import pairwise, permutations
 from typing import cast
 
 from reslab.analysis.classes import HUNDRED, TEN
-from reslab.analysis.groups import by_dataset
 from reslab.errors import ResLabError
 from reslab.exhibits.wording import Label, dataset_name, network_name
 from reslab.host import default_precision
@@ -88,25 +87,14 @@ def steps(line: Groups) -> Pairs:
     return [*pairwise(line), *([(line[0], line[-1])] if len(line) > 2 else [])]
 
 
-def within(groups: Groups, find: Callable[[Groups], Pairs]) -> Pairs:
-    """Return the pairs that `find` finds among the groups of each data set."""
-    return [pair for _, own in by_dataset(groups) for pair in find(own)]
-
-
 def with_base(study: Study, name: str, value: Scalar) -> Callable[[Groups], Pairs]:
-    """Return what compares each base, which has this value of a factor, with all others of its data set and depth."""
+    """Return what compares each base, which has this value of a factor, with all others of its depth."""
     base = of_factor(study, name, value)
-
-    def pairs(own: Groups) -> Pairs:
-        firsts = [group for group in own if group.recipe in base]
-        return [
-            (one, other)
-            for one in firsts
-            for other in own
-            if other is not one and other.recipe.depth == one.recipe.depth
-        ]
-
-    return lambda groups: within(groups, pairs)
+    return lambda own: [
+        (first, second)
+        for first, second in permutations(own, 2)
+        if first.recipe in base and first.recipe.depth == second.recipe.depth
+    ]
 
 
 def of_factor(study: Study, name: str, value: Scalar) -> set[Recipe]:

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Callable
 
+from reslab.analysis.diagnoses import moment_order
 from reslab.analysis.groups import by_dataset
 from reslab.analysis.layers import inner_responses, responding_less
 from reslab.analysis.measured import above_batch, figure_of, flatter, rates_apart, share_of_limit, shares_along
@@ -11,16 +12,26 @@ from reslab.exhibits.blocks import Command, Prose
 from reslab.exhibits.why_figures import (
     MOST_SURFACES,
     effective_rate_figure,
+    gradients_figure,
+    moment_words,
     noise_figure,
     responses_figure,
     sharpness_figure,
     surface_figure,
 )
 from reslab.exhibits.why_tables import curvature_table, noise_table
-from reslab.exhibits.wording import dataset_name, evenly, listing
+from reslab.exhibits.wording import dataset_name, evenly, listing, opened
 from reslab.studies.findings import Findings
 from reslab.studies.question import Blocks
-from reslab.studies.vanishing import gradients
+
+VANISHED = 0.01
+"""Share of the last inner layers' gradient below which that of the first ones counts as vanished."""
+
+MOST_LISTED = 8
+"""Networks whose figures are listed one by one."""
+
+Shares = dict[tuple[str, str], float]
+"""How much gradient reaches the first layers, by a network's name and the moment."""
 
 
 def measured(found: Findings) -> Blocks:
@@ -81,6 +92,56 @@ def _responses(found: Findings) -> Blocks:
     return [figure, Prose(found.words("responses.text", means=means, deeper=deeper))]
 
 
+def _gradients(found: Findings) -> Blocks:
+    """Return the gradient norms by layer and whether they vanish; nothing where they were not measured."""
+    figure = gradients_figure("gradients", found.groups, found.label, ordered=found.ordered)
+    if figure is None:
+        return []
+    shares = {
+        (found.full(group), moment): share
+        for group in found.groups
+        for moment in group.diagnoses.moments("gradients")
+        if (share := group.diagnoses.reaching(moment)) is not None
+    }
+    if not shares:
+        return [figure]
+    moments = sorted({moment for _, moment in shares}, key=moment_order)
+    epochs = [moment for moment in moments if moment.startswith("epoch ")]
+    during = {name for name, moment in shares if moment in epochs}
+    gone: dict[str, list[str]] = {}
+    for (name, moment), share in shares.items():
+        if share < VANISHED:
+            gone.setdefault(name, []).append(moment)
+    text = found.words(
+        "gradients.text",
+        parts=[
+            (opened(moment_words(some)), _reaching(own))
+            for some in (["initial"], epochs, ["final"])
+            if (own := {key: share for key, share in shares.items() if key[1] in some})
+        ],
+        epochs=bool(epochs),
+        unseen=listing(dict.fromkeys(name for name, _ in shares if name not in during)),
+        limit=f"{VANISHED:g}",
+        gone="; ".join(f"{name} ({moment_words(some)})" for name, some in gone.items()),
+        moments=moment_words(moments),
+    )
+    return [figure, Prose(text)]
+
+
+def _reaching(shares: Shares) -> str:
+    """Return each of a few shares before training, else the smallest and the largest, and of what they are."""
+    moments = {moment for _, moment in shares}
+    if moments == {"initial"} and len(shares) <= MOST_LISTED:
+        texts = evenly(list(shares.values()))
+        return listing(f"{text} for {name}" for (name, _), text in zip(shares, texts, strict=True))
+    ends = [
+        f"{f'{shares[name, moment]:#.2g}'.removesuffix('.')} "
+        f"({name}{f', {moment_words([moment])}' if len(moments) > 1 else ''})"
+        for name, moment in (min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__))
+    ]
+    return f"from {ends[0]} to {ends[1]}" if len(shares) > 1 else ends[0]
+
+
 def _surface(found: Findings) -> Blocks:
     wanted = telling_surfaces(found.groups, MOST_SURFACES)
     figure = surface_figure("surface", wanted, found.full)
@@ -126,7 +187,7 @@ def _gap(found: Findings) -> Blocks:
 
 _SECTIONS: dict[str, Callable[[Findings], Blocks]] = {
     "responses": _responses,
-    "gradients": gradients,
+    "gradients": _gradients,
     "surface": _surface,
     "curvature": _curvature,
     "noise-scale": _noise,

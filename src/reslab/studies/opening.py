@@ -19,15 +19,12 @@ class Entry:
     found: Findings
     strip: Strip
 
-    @property
-    def full(self) -> bool:
-        """Whether any of its runs is about as long as the paper's training."""
-        return any(is_full(group) for group in self.found.done)
-
 
 def opening(entries: Sequence[Entry]) -> list[Block]:
     """Return the opening of a report on these studies, full trainings first; nothing below two with a result."""
-    told = sorted((entry for entry in entries if entry.found.answers), key=lambda entry: not entry.full)
+    told = sorted(
+        (entry for entry in entries if entry.found.answers), key=lambda entry: not any(map(is_full, entry.found.done))
+    )
     if len(told) < 2:
         return []
     figure = overview_figure("overview", _strips(told))

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from reslab.analysis.comparable import NO_FIGURES, Beside
 from reslab.analysis.groups import Group
@@ -20,14 +19,6 @@ Blocks = Sequence[Block | None]
 """Parts of a chapter; those that there is nothing for are None, or texts without words."""
 
 
-def _why(found: Findings) -> Reasons:
-    return reasons(found.compared, found.listed, found.words)
-
-
-def _none(_: object) -> list[Any]:
-    return []
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chapter:
     """What is a study's own in its chapter; every function but `pairs` is asked only where a run has finished."""
@@ -39,7 +30,7 @@ class Chapter:
     short: Label | None = None
     """Names a group by what is varied alone, among those that it is compared with; None: as `label` does."""
     pairs: Callable[[Groups], Pairs]
-    """The comparisons, each (what with, what)."""
+    """The comparisons among the groups of one data set, each (what with, what)."""
     varied: str = ""
     """What was varied, in a word or two that head a column; empty: as the words have it."""
     axis: Axis | None = None
@@ -48,11 +39,11 @@ class Chapter:
     """What the key figure shows: test errors, or training errors, too."""
     published: Beside = NO_FIGURES
     answers: Callable[[Findings], list[Answer]] = by_base
-    exhibits: Callable[[Findings], Blocks] = _none
+    exhibits: Callable[[Findings], Blocks] = lambda _: ()
     """Further figures and tables of results."""
-    why: Callable[[Findings], Reasons] | None = _why
+    why: Callable[[Findings], Reasons] | None = lambda found: reasons(found.compared, found.listed, found.words)
     """Reasons, under a heading of their own; None where the sections give them."""
-    sections: Callable[[Findings], Blocks] = _none
+    sections: Callable[[Findings], Blocks] = lambda _: ()
     """Questions of its own, each under its heading."""
     paper_told: bool = False
     """Whether the answers already say how these runs stand to the paper's figures."""

@@ -32,11 +32,12 @@ def reasons(compared: Sequence[Compared], listed: Listed, words: Words) -> Reaso
     if (state := shows(compared)) == "nothing":
         return Reasons([Prose(words("tests.nothing"))])
     supposed, cases, meanings = state == "untested", by_kinds(compared), words.under("reasons")
-    sentences = [
-        _reason(kinds, listed(cases[kinds]), meaning, words)
-        for kinds, meaning in meanings.items()
-        if kinds in cases and not (supposed and "open" in kinds)
-    ]
+    sentences = []
+    for kinds, meaning in meanings.items():
+        if kinds in cases and not (supposed and "open" in kinds):
+            test, train = kinds.split(", ")
+            values = {"test": test, "train": train, "margin": number(MARGIN), "meaning": meaning}
+            sentences.append(words("tests.reason", **values, listed=listed(cases[kinds])))
     for kind in ("higher", "lower"):
         if (kinds := f"{kind}, open") in cases and kinds not in meanings and not supposed:
             sizes = sorted(one.train.difference.value for one in cases[kinds] if one.train is not None)
@@ -59,8 +60,3 @@ def on_what_scale(compared: Sequence[Compared], words: Words) -> str:
         compared=len(known),
         larger=sum(beyond_chance(one) != "open" for one, _ in known),
     )
-
-
-def _reason(kinds: str, listed: str, meaning: str, words: Words) -> str:
-    test, _, train = kinds.partition(", ")
-    return words("tests.reason", test=test, train=train, margin=number(MARGIN), listed=listed, meaning=meaning)

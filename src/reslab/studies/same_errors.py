@@ -1,10 +1,8 @@
 """Do networks get the same images wrong?  The part of a chapter that predictions answer."""
 
-from collections import Counter
 from collections.abc import Sequence
 
-from reslab.analysis.agreement import Agreement, Shared, agreement, with_predictions
-from reslab.analysis.groups import by_dataset
+from reslab.analysis.agreement import Agreement, Shared, agreement, references, with_predictions
 from reslab.exhibits.blocks import Heading, Prose
 from reslab.exhibits.predictions import agreement_table, classes_figure
 from reslab.exhibits.wording import span
@@ -16,13 +14,9 @@ FEW = 20
 
 
 def same_errors(found: Findings) -> Blocks:
-    """Return what the networks' predictions say together; nothing where none were kept, or nothing is wrong.
-
-    The reference of a data set is the group that most others are compared with, of equally many the first.
-    """
-    groups, firsts = with_predictions(found.done), Counter(one.first.label for one in found.compared)
-    references = {name: max(own, key=lambda group: firsts[group.label]) for name, own in by_dataset(groups)}
-    shared = agreement(groups, references)
+    """Return what the networks' predictions say together; nothing where none were kept, or nothing is wrong."""
+    groups = with_predictions(found.done)
+    shared = agreement(groups, references(groups, found.compared))
     if shared is None:
         return []
     return [

@@ -1,10 +1,13 @@
-"""Words that chapters share: groups named and listed, what diverged, what is missing."""
+"""Words that chapters share: groups named and listed, how far their runs are, what diverged, what is missing."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from reslab.analysis.comparable import epochs_of
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, datasets_of, on_dataset
+from reslab.datasets import SHORT
+from reslab.exhibits.blocks import Block, Bullets, Note, Prose
 from reslab.exhibits.wording import Label, dataset_name, listing, number, opened
 from reslab.studies.words import Words
 
@@ -45,16 +48,13 @@ def compared_name(one: Compared, groups: Sequence[Group], label: Label) -> str:
 
     The second need not repeat how the first begins, as in "ResNet-8, 2 epochs against 4 epochs".
     """
-    full, dataset = placed(groups, label), one.first.recipe.dataset
-    if dataset != one.second.recipe.dataset:
-        return f"{full(one.second)} against {full(one.first)}"
     what, other = label(one.second), label(one.first).split(", ")
     for part in what.split(", "):
         if len(other) < 2 or other[0] != part:
             break
         other = other[1:]
     text = f"{what} against {', '.join(other)}"
-    return f"{text}, {dataset_name(dataset)}" if len(datasets_of(groups)) > 1 else text
+    return f"{text}, {dataset_name(one.second.recipe.dataset)}" if len(datasets_of(groups)) > 1 else text
 
 
 def diverged_words(groups: Sequence[Group], words: Words) -> str:
@@ -85,3 +85,44 @@ def missing_words(groups: Sequence[Group], words: Words) -> str:
         f"{group.label} ({group.num_finished} of {len(group.seeds)} seeds, missing {seeds})" for group, seeds in some
     )
     return words("missing", some=listed, without=listing(group.label for group in short if not group.num_finished))
+
+
+def progress(groups: Sequence[Group], words: Words) -> list[Block]:
+    """Return how many runs have finished, and each that has not, by name; nothing where all have."""
+    unfinished: dict[str, list[str]] = {}
+    for group in groups:
+        for seed, row in group.unfinished().items():
+            how_far = _how_far(group, row, words)
+            name = f"{group.label} seed {seed}{f' ({how_far})' if how_far else ''}"
+            unfinished.setdefault(str(row["status"]), []).append(name)
+    if not unfinished:
+        return []
+    left = unfinished.keys() - {"diverged"}
+    text = words(
+        "progress",
+        done=sum(group.num_finished for group in groups),
+        asked=sum(len(group.seeds) for group in groups),
+        left=bool(left),
+        again="running" not in left and bool(left - {"unreadable", "apart"}),
+        apart="apart" in left,
+        unreadable="unreadable" in left,
+    )
+    states = words.under("states")
+    items = tuple(f"{states[status]}: {'; '.join(unfinished[status])}." for status in states if status in unfinished)
+    return [Note(text) if left else Prose(text), Bullets(items)]
+
+
+def _how_far(group: Group, row: dict[str, Any], words: Words) -> str:
+    """Return how far a run has come; nothing of one that has not begun or cannot be read."""
+    length, status = epochs_of(group), str(row["status"])
+    if status in ("pending", "unreadable"):
+        return ""
+    return words(
+        "how-far",
+        status=status,
+        epochs=row["epochs"],
+        length=number(length) if length else "",
+        iterations=row["failure_iteration"],
+        message=str(row["failure_message"] or "").rstrip("."),
+        fingerprint=str(row["data_fingerprint"])[:SHORT],
+    )

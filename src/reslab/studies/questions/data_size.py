@@ -3,20 +3,20 @@
 from collections.abc import Iterator, Sequence
 from itertools import product
 
-from reslab.analysis.classes import COARSE, HUNDRED, TEN
+from reslab.analysis.classes import COARSE, HUNDRED, TEN, costs
 from reslab.analysis.comparable import Beside, figures_varying
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, datasets_of
-from reslab.analysis.reasons import untested
+from reslab.analysis.reasons import resolved, untested
 from reslab.exhibits.blocks import Heading, Prose, Table, table_of
 from reslab.exhibits.curves import IMAGES_SEEN
 from reslab.exhibits.factor_figures import Axis
-from reslab.exhibits.wording import dataset_name, settings, whole
+from reslab.exhibits.sizes import verdict_words
+from reslab.exhibits.wording import dataset_name, network_name, over_seeds, settings, spread, whole, with_n
 from reslab.recipe import Recipe, on_share
 from reslab.studies.answers import by_base
 from reslab.studies.designs import Asked, base_recipe, bases, study_of, with_network
 from reslab.studies.findings import Findings, Groups, Pairs
-from reslab.studies.images_and_classes import DESIGN, images_or_classes
 from reslab.studies.question import Blocks, Chapter, Question
 from reslab.studies.reasons import reasons
 from reslab.studies.study import Options, Study
@@ -27,6 +27,9 @@ STEPS, EPOCHS = "same steps", "same epochs"
 
 EARLIER = {"same samples": STEPS, "same passes": EPOCHS}
 """What studies asked by earlier versions call them."""
+
+DESIGN = (TEN, COARSE, HUNDRED)
+"""The data sets that tell the classes from the images of each."""
 
 DEPTHS = (56,)
 SHARES = {1.0: "all", 0.5: "1/2", 0.2: "1/5", 0.1: "1/10"}
@@ -71,7 +74,7 @@ def chapter(study: Study, words: Words) -> Chapter:
         return [
             (first, second)
             for first, second in product(groups, groups)
-            if (first.recipe.dataset, first.recipe.depth) == (second.recipe.dataset, second.recipe.depth)
+            if first.recipe.depth == second.recipe.depth
             if first.recipe.train_share == 1 > second.recipe.train_share
             or (_share(first) == _share(second) and (kept(first), kept(second)) == (STEPS, EPOCHS))
         ]
@@ -83,10 +86,7 @@ def chapter(study: Study, words: Words) -> Chapter:
         both_ways = [one for one in found.compared if one.first.recipe.train_share < 1]
         design = [group for group in found.done if group.recipe.dataset in DESIGN and kept(group) == STEPS]
         posed = any(recipe.dataset == HUNDRED for recipe in known)
-        return [
-            *_fewer_steps(both_ways, found),
-            *(images_or_classes(design, words) if posed else []),
-        ]
+        return [*_fewer_steps(both_ways, found), *(_images_or_classes(design, words) if posed else [])]
 
     return Chapter(
         words=words,
@@ -148,3 +148,50 @@ def _amounts(groups: Groups, words: Words) -> Table | None:
         for ((dataset, share), (images, classes)), own in zip(known.items(), each, strict=True)
     ]
     return table_of("amounts", (words("amounts.title"), words("amounts.caption")), rows)
+
+
+def _images_or_classes(done: Groups, words: Words) -> Blocks:
+    """Return what separates CIFAR-10 from CIFAR-100: classes by images of each, and what each of the two costs."""
+    heading, datasets = Heading(words("hard.heading")), {group.recipe.dataset for group in done}
+    if HUNDRED not in datasets or len(datasets) == 1:
+        return [heading, Prose(words("hard.unfinished"))]
+    of_all = [group for group in done if (group.recipe.dataset, group.recipe.train_share) == (HUNDRED, 1)]
+    effects = [Prose(_effects(group, done, words)) for group in of_all]
+    return [heading, *effects, _design_table(done, words), Prose(words("hard.caution"))]
+
+
+def _design_table(groups: Groups, words: Words) -> Table | None:
+    """Return the test errors of each number of classes by images of each class; None in a cell that was not run."""
+    cells = {(group.recipe.dataset, network_name(group.recipe), group.images_of_each): group for group in groups}
+    amounts = sorted({amount for *_, amount in cells if amount}, reverse=True)
+    places = sorted({place[:2] for place in cells}, key=lambda place: (DESIGN.index(place[0]), place[1]))
+    even, many = len({group.num_finished for group in groups}) == 1, len({name for _, name in places}) > 1
+    error, rows = spread if even else with_n, []
+    for dataset, network in places:
+        row = {"Classes": words(f"design.{dataset}"), "Network": network if many else None}
+        for amount in amounts:
+            one = cells.get((dataset, network, amount))
+            row[f"{amount:,} of each"] = error(one.last_epoch("test_error")) if one else None
+        rows.append(row)
+    n = f" (n = {groups[0].num_finished})" if even and groups[0].num_finished > 1 else ""
+    titled = words("design.title"), words("design.caption", seeds=f"{over_seeds(groups)}{n}")
+    return table_of("design", titled, rows, left=("Network",))
+
+
+def _effects(hundred: Group, done: Groups, words: Words) -> str:
+    """Return in a sentence what more classes, and fewer images of each, do to the error; "" without either pair."""
+    compared = costs(hundred, done)
+    both = [compared[name] for name in ("classes", "images") if name in compared]
+    tested = {name: one.test for name, one in compared.items() if one.test is not None}
+    by = {name: verdict.difference.value for name, verdict in tested.items()}
+    text = words(
+        "hard.effects",
+        network=network_name(hundred.recipe),
+        verdicts={name: verdict_words(verdict) for name, verdict in tested.items()},
+        images=whole(hundred.images_of_each),
+        all=whole(compared["images"].first.images_of_each) if "images" in compared else "",
+        known="untested" if untested(both) else "open" if len(resolved(both)) < 2 else "shown",
+        by_classes=by.get("classes"),
+        by_images=by.get("images"),
+    )
+    return text if compared else ""

@@ -9,7 +9,7 @@ from reslab.analysis.reasons import shows
 from reslab.exhibits.blocks import Prose
 from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.wording import dataset_name, listing, network_name
-from reslab.studies.designs import BOTH, base_recipe, steps, study_of, within
+from reslab.studies.designs import BOTH, base_recipe, steps, study_of
 from reslab.studies.findings import Answer, Clause, Findings, Groups, Pairs
 from reslab.studies.question import Chapter, Question
 from reslab.studies.reasons import Reasons
@@ -37,7 +37,7 @@ def chapter(study: Study, words: Words) -> Chapter:
     return Chapter(
         words=words,
         label=_network,
-        pairs=lambda groups: within(groups, _pairs),
+        pairs=_pairs,
         axis=Axis(words("axis"), lambda group: str(group.recipe.depth), lambda group: group.recipe.family),
         readings=("train", "test"),
         published=Beside(comparable_figures),
@@ -73,7 +73,7 @@ def _ends(found: Findings) -> dict[tuple[str, str], Compared]:
 
 
 def _answers(found: Findings) -> list[Answer]:
-    """Return an answer for each data set and family, from the least depth to the greatest; what is known first."""
+    """Return whether each family degrades on each data set, with a higher training error; what is known first."""
     answers, ends = [], _ends(found)
     for dataset, _ in by_dataset(found.done):
         known, unknown = {}, {}
@@ -82,16 +82,12 @@ def _answers(found: Findings) -> list[Answer]:
             if one is None or one.test is None:
                 unknown[family] = Clause(_missing(one, found.words))
             else:
-                known[family] = Clause(_depth_words(one, found.words), (one.test,))
+                train, layers = one.train, f"from {one.first.recipe.depth} to {one.second.recipe.depth} layers"
+                kinds = {"train": train.kind if train else "unknown", "test": one.kind}
+                known[family] = Clause(found.words("answers.depth", **kinds, layers=layers), (one.test,))
         for family, clause in (known | unknown if known else {}).items():
             answers.append(Answer(f"{dataset_name(dataset)}, {family} networks", (clause,)))
     return answers
-
-
-def _depth_words(one: Compared, words: Words) -> str:
-    """Return whether this family degrades: a higher training error with more layers."""
-    layers = f"from {one.first.recipe.depth} to {one.second.recipe.depth} layers"
-    return words("answers.depth", train=one.train.kind if one.train else "unknown", test=one.kind, layers=layers)
 
 
 def _missing(one: Compared | None, words: Words) -> str:

@@ -16,7 +16,7 @@ from reslab.presets import WARMED_UP, with_papers_warmup
 from reslab.published import published
 from reslab.recipe import Recipe
 from reslab.studies.answers import by_base
-from reslab.studies.designs import BOTH, base_recipe, of_factor, steps, study_of, within
+from reslab.studies.designs import BOTH, base_recipe, of_factor, steps, study_of
 from reslab.studies.findings import Answer, Findings, Groups, Pairs
 from reslab.studies.question import Blocks, Chapter, Question
 from reslab.studies.reasons import Reasons, reasons
@@ -54,7 +54,7 @@ def chapter(study: Study, words: Words) -> Chapter:
     return Chapter(
         words=words,
         label=lambda group: f"{network_name(group.recipe)}{', warm-up' if group.recipe in controls else ''}",
-        pairs=lambda groups: within(uncontrolled(groups), _pairs),
+        pairs=lambda own: _pairs(uncontrolled(own)),
         axis=Axis(
             words("axis"),
             lambda group: str(group.recipe.depth),

@@ -2,7 +2,6 @@
 
 from reslab.analysis.comparable import epochs_of, varying
 from reslab.analysis.features import TOLERANCE, ending
-from reslab.analysis.groups import Group
 from reslab.analysis.reasons import untested
 from reslab.exhibits.blocks import Heading, Prose, Table, table_of
 from reslab.exhibits.factor_figures import Axis
@@ -37,7 +36,11 @@ def chapter(study: Study, words: Words) -> Chapter:
         label=lambda group: f"{network_name(group.recipe)}, {epochs_words(group)}",
         short=epochs_words,
         pairs=with_base(study, "schedule_times", 1),
-        axis=Axis(words("axis"), _epochs, lambda group: network_name(group.recipe)),
+        axis=Axis(
+            words("axis"),
+            lambda group: number(epochs_of(group) or group.recipe.length),
+            lambda group: network_name(group.recipe),
+        ),
         readings=("test", "train"),
         published=varying(
             "epochs", lambda group: group.recipe.length if group.recipe.schedule_unit == "epochs" else None
@@ -49,11 +52,6 @@ def chapter(study: Study, words: Words) -> Chapter:
 
 
 QUESTION = Question(name="epochs", ask=ask, chapter=chapter)
-
-
-def _epochs(group: Group) -> str:
-    """Return the length in epochs, or in the schedule's own unit where the epochs are not known."""
-    return number(epochs_of(group) or group.recipe.length)
 
 
 def _overtraining(found: Findings) -> Blocks:

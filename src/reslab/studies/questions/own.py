@@ -1,7 +1,7 @@
 """The chapter of a study of one's own, or of runs of no study: each against the first, and the paper's figure."""
 
 from reslab.analysis.comparable import Beside, published_beside
-from reslab.exhibits.blocks import Block, table_of
+from reslab.exhibits.blocks import Table, table_of
 from reslab.exhibits.captions import titled
 from reslab.exhibits.factor_figures import MEASURED, Axis
 from reslab.exhibits.wording import dataset_name, network_name, number, opened
@@ -11,7 +11,6 @@ from reslab.published import Published
 from reslab.recipe import Recipe, Scalar
 from reslab.studies.against_published import paper_answers
 from reslab.studies.answers import by_base
-from reslab.studies.designs import within
 from reslab.studies.findings import Groups, Pairs
 from reslab.studies.question import Chapter
 from reslab.studies.study import Study
@@ -39,7 +38,7 @@ def chapter(study: Study, words: Words) -> Chapter:
         axis=Axis(setting, lambda group: places[group.recipe], lambda _: MEASURED) if places else None,
         published=Beside(published_beside, stands),
         answers=lambda found: [*by_base(found), *paper_answers(found.done, found.words)],
-        exhibits=lambda found: _varied(study),
+        exhibits=lambda found: [_varied(study)],
         ordered=bool(places),
     )
 
@@ -55,15 +54,11 @@ def _in_numbers(study: Study) -> tuple[str, dict[Recipe, str]]:
     return _head(name), dict(zip(values, map(number, known), strict=True))
 
 
-def _pairs(groups: Groups) -> Pairs:
+def _pairs(own: Groups) -> Pairs:
     """Return each variant against the first finished one of its data set."""
-
-    def with_first(own: Groups) -> Pairs:
-        done = [group for group in own if group.has_result or group.num_diverged]
-        first = next((group for group in done if group.has_result), None)
-        return [] if first is None else [(first, group) for group in done if group is not first]
-
-    return within(groups, with_first)
+    done = [group for group in own if group.has_result or group.num_diverged]
+    first = next((group for group in done if group.has_result), None)
+    return [] if first is None else [(first, group) for group in done if group is not first]
 
 
 def _bare(label: str, recipe: Recipe) -> str:
@@ -79,18 +74,17 @@ def _recipe_name(study: Study) -> str:
     return f"{name} recipe" if len(names) == 1 and (name := names.pop()) else "variant"
 
 
-def _varied(study: Study) -> list[Block]:
-    """Return the factors as a table, a row a variant; nothing where the labels tell all of them."""
+def _varied(study: Study) -> Table | None:
+    """Return the factors as a table, a row a variant; None where the labels tell all of them."""
     factors = [(variant.label, dict(variant.factors)) for variant in study.variants]
     if all(factor(name, value) in label for label, own in factors for name, value in own.items()):
-        return []
+        return None
     names = dict.fromkeys(name for _, own in factors for name in own)
     rows = [
         {"Variant": label, **{_head(name): _cell(name, own[name]) if name in own else None for name in names}}
         for label, own in factors
     ]
-    table = table_of("varied", titled("varied"), rows, left=[*map(_head, names)])
-    return [table] if table is not None else []
+    return table_of("varied", titled("varied"), rows, left=[*map(_head, names)])
 
 
 def _head(name: str) -> str:

@@ -13,7 +13,7 @@ from reslab.exhibits.why_tables import size_table
 from reslab.exhibits.wording import listing, network_name, number
 from reslab.recipe import vary
 from reslab.studies.answers import by_base
-from reslab.studies.designs import bases, study_of, within
+from reslab.studies.designs import bases, study_of
 from reslab.studies.findings import Findings, Groups, Pairs
 from reslab.studies.question import Chapter, Question
 from reslab.studies.reasons import Reasons, reasons
@@ -39,7 +39,7 @@ def chapter(study: Study, words: Words) -> Chapter:
         words=words,
         label=_label,
         short=_shortcut,
-        pairs=lambda groups: within(groups, _pairs),
+        pairs=_pairs,
         axis=Axis(words("axis"), lambda group: str(group.recipe.depth), _shortcut),
         readings=("test", "train"),
         answers=lambda found: by_base(found, [one for one in found.compared if one.first.recipe.shortcut == "A"]),
