@@ -1,4 +1,6 @@
-"""Amounts as people read them: times and storage."""
+"""Amounts as people read them: times, storage and throughputs."""
+
+import math
 
 
 def duration(seconds: float) -> str:
@@ -19,3 +21,11 @@ def size(num_bytes: float) -> str:
             break
         num_bytes /= 1000
     return f"{num_bytes:.0f} {unit}" if unit == "bytes" else f"{num_bytes:.1f} {unit}"
+
+
+def rate(images_per_second: float | None) -> str | None:
+    """Return a throughput with three significant digits: 12,300, 4.56; None where it is unknown or none."""
+    if images_per_second is None or images_per_second <= 0:
+        return None
+    digits = 2 - math.floor(math.log10(images_per_second))
+    return f"{round(images_per_second, digits):,.{max(0, digits)}f}"

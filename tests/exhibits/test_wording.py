@@ -34,13 +34,6 @@ def test_lists_and_counts() -> None:
     assert wording.seeds_behind([1, 3]) == "one to three seeds"
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(None, None), (0.0, None), (1593.2, "1,590"), (95.26, "95.3"), (4.518, "4.52")]
-)
-def test_rates_have_three_digits(value: float | None, text: str | None) -> None:
-    assert wording.rate(value) == text
-
-
 def test_a_column_has_even_decimals() -> None:
     assert wording.evenly([73.184, None, 0.7384]) == ["73.18", None, "0.74"]
     assert wording.evenly([38_000.0, 380.0]) == ["38,000", "380"]

@@ -108,7 +108,7 @@ def test_a_handout_asks_and_shows_and_does_not_answer(tmp_path: Path) -> None:
     assert found.answers == ()
     assert words.count("Your answer") == 2
     assert study.question in words
-    assert {"figure", "table"} <= {block.kind for block in blocks}
+    assert {"Figure", "Table"} <= {type(block).__name__ for block in blocks}
     assert "lower" not in words.split("Your answer")[1]
 
 

@@ -6,7 +6,7 @@ from statistics import median
 
 import polars as pl
 
-from reslab.amounts import duration
+from reslab.amounts import duration, rate
 from reslab.analysis.features import REACH, rate_changes
 from reslab.analysis.groups import Group, images_of
 from reslab.analysis.readings import readings
@@ -15,7 +15,7 @@ from reslab.analysis.tidy import SEPARATOR, each_of
 from reslab.datasets import SHORT, is_named, known
 from reslab.exhibits.blocks import Column, Table, table_of
 from reslab.exhibits.captions import titled
-from reslab.exhibits.wording import dataset_name, listing, number, of_asked, points, rate, span, spread, whole
+from reslab.exhibits.wording import dataset_name, listing, number, of_asked, points, span, spread, whole
 
 
 def epoch_table(key: str, groups: Sequence[Group]) -> Table | None:

@@ -80,14 +80,6 @@ def percent(value: float) -> str:
     return f"{100 * value:.3g}%"
 
 
-def rate(images_per_second: float | None) -> str | None:
-    """Return a throughput with three significant digits."""
-    if images_per_second is None or images_per_second <= 0:
-        return None
-    digits = 2 - math.floor(math.log10(images_per_second))
-    return f"{round(images_per_second, digits):,.{max(0, digits)}f}"
-
-
 def span(*ends: str | None) -> str:
     """Return the ends of a range in words, "3.2 to 4.1"; one where they read alike, "" where none is known."""
     return " to ".join(dict.fromkeys(end for end in ends if end is not None))

@@ -3,11 +3,9 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypedDict, TypeVar
+from typing import Literal, TypedDict
 
 from reslab.exhibits.blocks import Block, Figure, Panel, Table
-
-Exhibit = TypeVar("Exhibit", Figure, Table)
 
 REFERENCE = "reference-"
 """How the names of sources begin, under which they are found."""
@@ -57,14 +55,15 @@ class Document:
         """Return the number of every figure and table, as in "Figure 3", and of every source, by `anchor`."""
         found = {source.anchor: str(number) for number, source in enumerate(self.references, start=1)}
         for kind in (Figure, Table):
-            own = enumerate(self.exhibits(kind), start=1)
-            found |= {name: f"{kind.__name__} {number}" for number, (name, *_) in own}
+            own = [name for name, block, _ in self.exhibits() if isinstance(block, kind)]
+            found |= {name: f"{kind.__name__} {number}" for number, name in enumerate(own, start=1)}
         return found
 
-    def exhibits(self, kind: type[Exhibit]) -> Iterator[tuple[str, Exhibit, Section]]:
-        """Yield each figure, or table, with its anchor and its section."""
+    def exhibits(self) -> Iterator[tuple[str, Figure | Table, Section]]:
+        """Yield each figure and table with its anchor and its section."""
         for one in self.sections:
-            yield from ((anchor(one, block.key), block, one) for block in one.blocks if isinstance(block, kind))
+            exhibits = (block for block in one.blocks if isinstance(block, Figure | Table))
+            yield from ((anchor(one, block.key), block, one) for block in exhibits)
 
     def figures(self) -> Iterator[tuple[Figure, Section, bool]]:
         """Yield each figure with its section, and whether it has the width of the page to itself."""

@@ -11,7 +11,8 @@ from reslab.report.values import render
 
 def tables_as_files(document: Document) -> dict[str, str]:
     """Return the contents of tables/NAME.csv and tables/NAME.tex, by that name, for each table of the report."""
-    numbers, tables = document.numbers(), [*document.exhibits(Table)]
+    numbers, exhibits = document.numbers(), document.exhibits()
+    tables = [(name, block, section) for name, block, section in exhibits if isinstance(block, Table)]
     found = {f"tables/{name}.csv": _csv(table) for name, table, _ in tables}
     return found | {f"tables/{name}.tex": _latex(table, section, numbers) for name, table, section in tables}
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from reslab.amounts import rate
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, by_dataset
 from reslab.analysis.readings import differs, speeds
@@ -10,7 +11,7 @@ from reslab.analysis.reasons import shows
 from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.blocks import Heading, Prose
 from reslab.exhibits.factor_figures import Axis
-from reslab.exhibits.wording import dataset_name, listing, network_name, number, points, rate
+from reslab.exhibits.wording import dataset_name, listing, network_name, number, points
 from reslab.recipe import Recipe, at_rate, lengthened, vary
 from reslab.studies.answers import by_base
 from reslab.studies.designs import Asked, bases, of_factor, study_of, with_base, with_network
