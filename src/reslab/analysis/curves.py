@@ -1,7 +1,7 @@
 """What curves of errors are drawn from: which groups, which epochs, at each mean and range over the seeds (pure)."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean
 
 import polars as pl
@@ -83,23 +83,30 @@ def telling(groups: Sequence[Group], label: Label) -> list[Group]:
     return [group for group in groups if label(group) in chosen]
 
 
-def largest(row: Row) -> float:
-    """Return the larger error of a row, of training or test."""
-    errors: list[float] = [row[reading] for reading in ("train", "test") if reading in row]
-    return max(errors)
-
-
 def top(rows: Sequence[Row]) -> float:
     """Return where an axis of both errors ends: about twice the largest that a curve ends with, above most of them."""
-    final = max(map(largest, {row["label"]: row for row in rows}.values()))
-    below = sorted(map(largest, rows))[math.ceil((1 - MOST_CUT_OFF) * len(rows)) - 1]
+    final = max(map(_largest, {row["label"]: row for row in rows}.values()))
+    below = sorted(map(_largest, rows))[math.ceil((1 - MOST_CUT_OFF) * len(rows)) - 1]
     return min(100, max(20, *(10 * math.ceil(error / 10) for error in (2 * final, below))))
+
+
+def highest_cut_off(panels: Iterable[Sequence[Row]]) -> tuple[float, int] | None:
+    """Return the highest error above the axis of its panel (see `top`), and its epoch; None where all are within."""
+    ends = ((rows, top(rows)) for rows in panels)
+    above = [(_largest(row), row["epoch"]) for rows, end in ends for row in rows if _largest(row) > end]
+    return max(above, key=lambda one: one[0], default=None)
 
 
 def half_an_image(groups: Sequence[Group], reading: str) -> float:
     """Return half an image in percent of those that an error (train, test) is of, where one of zero can be drawn."""
     images = max(group.number(f"num_{reading}") or 0 for group in groups)
     return 50 / images if images else 0.001
+
+
+def _largest(row: Row) -> float:
+    """Return the larger error of a row, of training or test."""
+    errors: list[float] = [row[reading] for reading in ("train", "test") if reading in row]
+    return max(errors)
 
 
 def _points(group: Group) -> pl.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 
 from reslab.analysis.curves import short
 from reslab.analysis.diagnoses import moment_order
-from reslab.analysis.groups import Group, Label, Row
+from reslab.analysis.groups import Group, Label, Row, by_dataset
 
 MARGIN = 0.1
 """Share of a mean response by which another must be lower to count as less."""
@@ -42,6 +42,16 @@ def layer_rows(groups: Sequence[Group], label: Label, diagnostic: str, moment: s
             for at, (layer, value) in enumerate(pairs)
         ]
     return rows
+
+
+def rows_by_moment(
+    groups: Sequence[Group], label: Label, diagnostic: str, most: int
+) -> dict[str, dict[str, list[Row]]]:
+    """Return the rows of `layer_rows` by data set and moment: so many moments at most (see `some_moments`)."""
+    return {
+        dataset: {moment: layer_rows(own, label, diagnostic, moment) for moment in some_moments(own, diagnostic, most)}
+        for dataset, own in by_dataset(groups)
+    }
 
 
 def seeds_measured(groups: Sequence[Group], diagnostic: str, moments: Sequence[str] | None = None) -> list[int]:

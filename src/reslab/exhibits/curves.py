@@ -6,7 +6,7 @@ from functools import cached_property
 
 import altair as alt
 
-from reslab.analysis.curves import EXTREMES, Named, curve_rows, half_an_image, largest, stretch, telling, top
+from reslab.analysis.curves import EXTREMES, Named, curve_rows, half_an_image, highest_cut_off, stretch, telling, top
 from reslab.analysis.groups import LOST, Group, Row, by_dataset, datasets_of, on_dataset
 from reslab.exhibits.blocks import Figure, Panel
 from reslab.exhibits.captions import text, titled
@@ -111,11 +111,8 @@ def error_figure(key: str, curves: Curves, reading: Reading) -> Figure | None:
 def paper_figure(key: str, curves: Curves) -> Figure | None:
     """Return the form of the paper's figure 6, training error dashed and test error bold; None without curves."""
     panels = tuple(_paper_panel(dataset, curves) for dataset in curves.panels)
-    ends = {dataset: top(rows) for dataset, rows in curves.rows.items()}
-    above = [row for dataset, rows in curves.rows.items() for row in rows if largest(row) > ends[dataset]]
-    highest = max(above, key=largest, default=None)
-    cut = highest and (largest(highest), highest["epoch"])
-    return Figure(key, *curves.titled("curves-together", highest=cut), panels) if panels else None
+    highest = highest_cut_off(curves.rows.values())
+    return Figure(key, *curves.titled("curves-together", highest=highest), panels) if panels else None
 
 
 def _error_panel(dataset: str, curves: Curves, reading: Reading) -> Panel:

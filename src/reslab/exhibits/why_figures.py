@@ -8,7 +8,7 @@ import altair as alt
 from reslab.analysis.curves import stretch, telling
 from reslab.analysis.diagnoses import moment_order
 from reslab.analysis.groups import Group, Row, by_dataset
-from reslab.analysis.layers import layer_rows, moments_of, seeds_measured, some_moments
+from reslab.analysis.layers import layer_rows, moments_of, rows_by_moment, seeds_measured
 from reslab.analysis.measured import along, along_rows, has_effective_rates, rate_rows
 from reslab.analysis.surfaces import first_surface, surface_rows
 from reslab.exhibits.blocks import Figure, Panel
@@ -40,13 +40,7 @@ def gradients_figure(key: str, groups: Sequence[Group], label: Label, *, ordered
     having = [group for group in groups if group.diagnoses.moments("gradients")]
     if not having:
         return None
-    drawn = {
-        dataset: {
-            moment: layer_rows(own, label, "gradients", moment)
-            for moment in some_moments(own, "gradients", MOST_MOMENTS)
-        }
-        for dataset, own in by_dataset(having)
-    }
+    drawn = rows_by_moment(having, label, "gradients", MOST_MOMENTS)
     panels, zeros = _layer_panels(key, drawn, "Gradient norm", Looks.of(map(label, having), ordered=ordered))
     said = {moment for by_moment in drawn.values() for moment in by_moment}
     words = titled(

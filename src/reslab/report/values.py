@@ -21,13 +21,7 @@ def document_values(document: Document) -> Json:
         "summary": document.summary,
         "sections": [_section(section, document.title, numbers) for section in document.sections],
         "references": [
-            {
-                "name": one.anchor,
-                "number": numbers[one.anchor],
-                "text": typeset(one.text),
-                "address": one.address,
-                "target": one.address,
-            }
+            {"name": one.anchor, "text": typeset(one.text), "address": one.address, "target": one.address}
             for one in document.references
         ],
     }
@@ -65,12 +59,7 @@ def block_values(block: Block, section: Section, numbers: Mapping[str, str]) -> 
             return found | {"text": block.text}
         case Figure():
             panels = [
-                {
-                    "name": name,
-                    "letter": letter,
-                    "title": one.title,
-                    "alt": ", ".join(filter(None, (block.title, one.title))),
-                }
+                {"name": name, "letter": letter, "title": one.title, "alt": f"{block.title}, {one.title}"}
                 for name, letter, one in panels_of(block, section)
             ]
             return found | {"panels": panels, "columns": block.columns}
