@@ -8,9 +8,10 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from reslab.lab.finding import find_runs
 from reslab.lab.places import Folder
 from reslab.lab.share import write_index
-from reslab.lab.store import RunFiles, find_runs
+from reslab.lab.store import RunFiles
 from reslab.studies.asked import record, recorded
 from reslab.studies.study import Study
 
