@@ -317,6 +317,9 @@ def _in_answer(study: str, text: str, expected: Sequence[dict[str, float]], tall
         known = expected if signs else [_unsigned(difference) for difference in expected]
         sizes = [one["value"], *([one["most"]] if one["most"] else [])]
         nearest = [min(known, key=lambda other: abs(other["value"] - float(size))) for size in sizes]
+        if len(sizes) == 1:  # the same pair may be corrected among others, too
+            parts = {name: float(one[name] or 0) for name in ("value", "low", "high")}
+            nearest = [min(known, key=lambda other: sum(abs(other[name] - part) for name, part in parts.items()))]
         ends = nearest if len(sizes) == 1 else known
         low, high = (
             min((other[name] for other in ends), key=lambda end: abs(end - float(one[name] or 0)))
@@ -468,7 +471,7 @@ def amounts(row: Row, known: dict[str, Recipe], tally: Tally, table: str) -> Non
             place = (table, f"{row['Data set']}, {row['Share']}")
             tally.check((*place, "Images"), row["Images"], data["num_train"])
             tally.check((*place, "Classes"), row["Classes"], data["num_classes"])
-            tally.check((*place, "Each"), row["Images of a class"], data["num_train"] / data["num_classes"])
+            tally.check((*place, "Each"), row["Images per class"], data["num_train"] / data["num_classes"])
             return
 
 

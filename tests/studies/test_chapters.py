@@ -261,7 +261,7 @@ def test_images_and_classes_are_told_apart_in_one_design(tmp_path: Path, few: fl
     words, rows = words_of(blocks), _rows(blocks, "design")
     assert list(rows) == ["10 (CIFAR-10)", "20 (CIFAR-100's superclasses)", "100 (CIFAR-100)"]
     cells = {row: [cell and round(float(cell.split(" ")[0])) for cell in list(rows[row].values())[1:]] for row in rows}
-    assert list(rows["100 (CIFAR-100)"])[1:] == [f"{n} of each" for n in ("5,000", "2,500", "1,000", "500", "250")]
+    assert list(rows["100 (CIFAR-100)"])[1:] == [f"{n} per class" for n in ("5,000", "2,500", "1,000", "500", "250")]
     assert list(cells.values()) == [
         [8, 9, 11, few, None],
         [None, 22, None, None, None],
@@ -272,6 +272,10 @@ def test_images_and_classes_are_told_apart_in_one_design(tmp_path: Path, few: fl
     assert found
     assert float(found[1]) == pytest.approx(32 - few, abs=0.05)
     assert said in line
+    answer = next(line for line in words.splitlines() if line.startswith("CIFAR-10 and CIFAR-100, ResNet-20: "))
+    assert "10 classes beat 100 (" in answer
+    images = "5,000 images per class beat 500 (" if few > 8 else "500 vs 5,000 images per class "
+    assert images in answer or "500 within 0.5 points of 5,000 images per class (" in answer
     assert "in 20 superclasses rather than 100 classes: \N{MINUS SIGN}10.0" in line
 
 
@@ -336,7 +340,7 @@ def test_what_the_images_asked_cannot_answer_is_not_posed(tmp_path: Path) -> Non
     blocks = _blocks(tmp_path, study, lambda recipe: Truth(3.0, 1.0, 0.1, own=True))
     assert not [block for block in blocks if isinstance(block, Heading) and "CIFAR" in block.text]
     (table,) = [block for block in blocks if isinstance(block, Table) and block.key == "amounts"]
-    assert [column.title for column in table.columns] == ["Share", "Images", "Classes", "Images of a class"]
+    assert [column.title for column in table.columns] == ["Share", "Images", "Classes", "Images per class"]
     assert _rows(blocks, "errors")["1/2 (same steps)"]["Difference (points)"] is not None
     assert "is CIFAR-100 harder for its classes" in ask("data-size", Options()).question
 

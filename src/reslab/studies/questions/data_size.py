@@ -8,15 +8,16 @@ from reslab.analysis.comparable import Beside, figures_varying
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, datasets_of
 from reslab.analysis.reasons import resolved, untested
+from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.blocks import Heading, Prose, Table, table_of
 from reslab.exhibits.curves import IMAGES_SEEN
 from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.sizes import verdict_words
-from reslab.exhibits.wording import dataset_name, network_name, over_seeds, settings, spread, whole, with_n
+from reslab.exhibits.wording import dataset_name, network_name, number, over_seeds, settings, spread, whole, with_n
 from reslab.recipe import Recipe, on_share
 from reslab.studies.answers import by_base
 from reslab.studies.designs import Asked, base_recipe, bases, study_of, with_network
-from reslab.studies.findings import Findings, Groups, Pairs
+from reslab.studies.findings import Answer, Clause, Findings, Groups, Pairs
 from reslab.studies.question import Blocks, Chapter, Question
 from reslab.studies.reasons import reasons
 from reslab.studies.study import Options, Study
@@ -82,11 +83,13 @@ def chapter(study: Study, words: Words) -> Chapter:
     def of_all(found: Findings) -> list[Compared]:
         return [one for one in found.compared if one.first.recipe.train_share == 1]
 
+    def design(found: Findings) -> list[Group]:
+        return [group for group in found.done if group.recipe.dataset in DESIGN and kept(group) == STEPS]
+
     def sections(found: Findings) -> Blocks:
         both_ways = [one for one in found.compared if one.first.recipe.train_share < 1]
-        design = [group for group in found.done if group.recipe.dataset in DESIGN and kept(group) == STEPS]
         posed = any(recipe.dataset == HUNDRED for recipe in known)
-        return [*_fewer_steps(both_ways, found), *(_images_or_classes(design, words) if posed else [])]
+        return [*_fewer_steps(both_ways, found), *(_images_or_classes(design(found), words) if posed else [])]
 
     return Chapter(
         words=words,
@@ -102,7 +105,7 @@ def chapter(study: Study, words: Words) -> Chapter:
                 and kept(group) == STEPS
             ),
         ),
-        answers=lambda found: by_base(found, of_all(found)),
+        answers=lambda found: [*by_base(found, of_all(found)), *_hard(design(found), words)],
         exhibits=lambda found: [_amounts(found.groups, words)],
         why=lambda found: reasons(of_all(found), found.listed, words),
         sections=sections,
@@ -143,11 +146,35 @@ def _amounts(groups: Groups, words: Words) -> Table | None:
             "Share": share,
             "Images": whole(images),
             "Classes": whole(classes),
-            "Images of a class": own,
+            "Images per class": own,
         }
         for ((dataset, share), (images, classes)), own in zip(known.items(), each, strict=True)
     ]
     return table_of("amounts", (words("amounts.title"), words("amounts.caption")), rows)
+
+
+def _hard(done: Groups, words: Words) -> list[Answer]:
+    """Return for each network on all of CIFAR-100 whether more classes cost, and whether fewer images of each do."""
+    answers = []
+    for group in _on_all_of_hundred(done):
+        clauses = []
+        for name, one in costs(group, done).items():
+            if name != "superclasses" and one.test is not None:
+                counts = [_count(name, side) for side in (one.first, one.second)]
+                base = words(f"hard.{name}", number=counts[0])
+                text = words(f"answer.{one.kind}", names=counts[1], base=base, alone=True, margin=number(MARGIN))
+                clauses.append(Clause(text, (one.test,)))
+        if clauses:
+            answers.append(Answer(words("hard.where", network=network_name(group.recipe)), tuple(clauses)))
+    return answers
+
+
+def _count(name: str, group: Group) -> str | None:
+    return whole(group.number("num_classes") if name == "classes" else group.images_of_each)
+
+
+def _on_all_of_hundred(done: Groups) -> list[Group]:
+    return [group for group in done if (group.recipe.dataset, group.recipe.train_share) == (HUNDRED, 1)]
 
 
 def _images_or_classes(done: Groups, words: Words) -> Blocks:
@@ -155,8 +182,7 @@ def _images_or_classes(done: Groups, words: Words) -> Blocks:
     heading, datasets = Heading(words("hard.heading")), {group.recipe.dataset for group in done}
     if HUNDRED not in datasets or len(datasets) == 1:
         return [heading, Prose(words("hard.unfinished"))]
-    of_all = [group for group in done if (group.recipe.dataset, group.recipe.train_share) == (HUNDRED, 1)]
-    effects = [Prose(_effects(group, done, words)) for group in of_all]
+    effects = [Prose(_effects(group, done, words)) for group in _on_all_of_hundred(done)]
     return [heading, *effects, _design_table(done, words), Prose(words("hard.caution"))]
 
 
@@ -171,7 +197,7 @@ def _design_table(groups: Groups, words: Words) -> Table | None:
         row = {"Classes": words(f"design.{dataset}"), "Network": network if many else None}
         for amount in amounts:
             one = cells.get((dataset, network, amount))
-            row[f"{amount:,} of each"] = error(one.last_epoch("test_error")) if one else None
+            row[f"{amount:,} per class"] = error(one.last_epoch("test_error")) if one else None
         rows.append(row)
     n = f" (n = {groups[0].num_finished})" if even and groups[0].num_finished > 1 else ""
     titled = words("design.title"), words("design.caption", seeds=f"{over_seeds(groups)}{n}")
