@@ -83,15 +83,21 @@ class Agreement:
 
 
 def agreement(groups: Sequence[Group], references: References) -> Agreement | None:
-    """Return what groups share that have predictions, those of a data set of the same images; None without a pair."""
+    """Return what groups share that have predictions, those of a data set of the same images; None without a pair.
+
+    Groups of a data set without a pair are left out.
+    """
     by_seeds = [shared_by_seeds(group.predictions) for group in groups]
     with_reference = [
         None if first is group else shared(product(first.predictions, group.predictions))
         for group in groups
         for first in (references[group.recipe.dataset],)
     ]
-    found = Agreement(groups, references, by_seeds, with_reference)
-    return found if found.known else None
+    pairs = list(zip(groups, by_seeds, with_reference, strict=True))
+    told = {group.recipe.dataset for group, *known in pairs if any(known)}
+    kept = [one for one in pairs if one[0].recipe.dataset in told]
+    found = Agreement([one for one, *_ in kept], references, [one for _, one, _ in kept], [one for *_, one in kept])
+    return found if kept else None
 
 
 def references(groups: Sequence[Group], compared: Sequence[Compared]) -> References:

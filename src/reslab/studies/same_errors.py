@@ -23,7 +23,7 @@ def same_errors(found: Findings) -> Blocks:
         Heading(found.words("same.heading")),
         Prose(_words(shared, found) if found.study.answers else ""),
         agreement_table("agreement", shared, found.full, found.label),
-        classes_figure("classes", groups, found.label, ordered=found.ordered),
+        classes_figure("classes", shared.groups, found.label, ordered=found.ordered),
     ]
 
 
