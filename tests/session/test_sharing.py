@@ -243,6 +243,11 @@ def test_run_takes_a_share_and_trains_what_is_missing(tmp_path: Path, capsys: py
     push(str(tmp_path / "share"), [], tmp_path / "one")
     capsys.readouterr()
     taken = ["--share", str(tmp_path / "share"), "--runs", str(tmp_path / "two")]
+    assert main([*asked, "--seeds", "2", *here, *taken, "--dry-run"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert (plan["num_to_train"], plan["num_to_fetch"]) == (1, 1)
+    assert [run["status"] for run in plan["runs"]] == ["on a share", "pending"]
+    assert not (tmp_path / "two").exists()  # nothing is fetched to plan
     assert main([*asked, "--seeds", "2", *here, *taken]) == 0
     told = capsys.readouterr()
     assert set(json.loads(told.out)["runs"].values()) == {"finished"}

@@ -216,7 +216,9 @@ def run(
     if prepare:
         _print_folders(asked.name, session.prepare(), json=json)
         return OK
-    if not dry_run:
+    if dry_run:
+        session.look_at_shares()
+    else:
         session.fetch()
         session.check(None if no_report else out)
     remark_cache()

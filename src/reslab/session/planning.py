@@ -73,6 +73,8 @@ class Outlook:
     """Whether the machine has other work now, which the time does not count."""
     remarks: tuple[str, ...] = ()
     """What the plan leaves out that its studies asked for before and the folder has, in sentences."""
+    to_fetch: frozenset[str] = frozenset()
+    """Ids of the runs that shares have, which are fetched and not trained."""
 
     @property
     def why_seconds(self) -> float:
@@ -108,6 +110,7 @@ class Outlook:
             "num_runs": len(self.planned),
             "num_shared": self.plan.num_shared,
             "num_to_train": self.num_to_train,
+            "num_to_fetch": len(self.to_fetch),
             "jobs": self.jobs,
             "seconds": self.seconds,
             "why_seconds": self.why_seconds,
@@ -122,7 +125,8 @@ class Outlook:
     @property
     def words(self) -> str:
         """The plan in one line."""
-        if not self.num_to_train and not self.seconds:
+        fetch = f", {len(self.to_fetch)} to fetch" if self.to_fetch else ""
+        if not self.num_to_train and not self.seconds and not fetch:
             ended = "the run has ended" if len(self.planned) == 1 else f"all {len(self.planned)} runs have ended"
             return f"{headed(self.plan.title)} {ended}: nothing to train"
         shared = f" ({self.plan.num_shared} more are shared between studies)" if self.plan.num_shared else ""
@@ -131,7 +135,7 @@ class Outlook:
         if self.on_busy_machine:
             busy = "; measured while the machine had other work, so less without it"
         return (
-            f"{headed(self.plan.title)} {self.num_to_train} of {len(self.planned)} runs to train{shared}, "
+            f"{headed(self.plan.title)} {self.num_to_train} of {len(self.planned)} runs to train{fetch}{shared}, "
             f"{self.jobs} at a time; {size(self.disk_bytes)} of disk; about {duration(self.seconds)}{why}{busy}"
         )
 
@@ -173,7 +177,7 @@ class Outlook:
                 "run": item.run.id,
                 "name": called[item.run.id],
                 "what": labels[item.run.recipe],
-                "status": item.status,
+                "status": "on a share" if item.run.id in self.to_fetch else item.status,
                 "epochs_done": item.epochs_done,
             }
             for item in self.planned

@@ -76,9 +76,13 @@ class Study:
         return Runs(self._begun())
 
     @checked
-    def plan(self, jobs: int | None = None) -> Outlook:
-        """Return what would train, how long that takes and how much disk it needs; may measure the machine's speed."""
-        session = self._session()
+    def plan(self, jobs: int | None = None, *, share: str | Sequence[str] = ()) -> Outlook:
+        """Return what would train, how long that takes and how much disk it needs; may measure the machine's speed.
+
+        What a `share` lists counts as fetched.
+        """
+        session = Session(self._plan, self._root, replace(self._settings, shares=_shares(share)))
+        session.look_at_shares()
         return session.outlook(session.jobs(jobs))
 
     @checked
@@ -114,7 +118,7 @@ class Study:
             checkpoint_seconds=checkpoint_seconds,
             checkpoint_activations=checkpoint_activations,
             keep_epochs=kept_epochs(keep_epochs),
-            shares=tuple(map(absolute, [share] if isinstance(share, str) else share)),
+            shares=_shares(share),
             push=push,
         )
         session = Session(self._plan, self._root, settings)
@@ -216,3 +220,7 @@ class Study:
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
         columns = ("study", "question", "runs")
         return bundle(text_table(self.title, columns, self._rows()), html_table(self.title, columns, self._rows()))
+
+
+def _shares(share: str | Sequence[str]) -> tuple[str, ...]:
+    return tuple(map(absolute, [share] if isinstance(share, str) else share))

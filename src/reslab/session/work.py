@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reslab.data.sources import check_present
+from reslab.errors import ShareError
 from reslab.lab.own_networks import keep_sources, read_sources, try_networks, with_source, words_of_former
 from reslab.lab.planner import Planned, in_order, plan
 from reslab.lab.relay import push_place, share_places
 from reslab.lab.settings import Settings
+from reslab.lab.share import listed
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import Status, run_files
 from reslab.naming import run_names
@@ -79,6 +81,7 @@ class Session:
         for words in words_of_former(root, self.plan.runs()):
             tell(f"remark: {words}")
         self.planned = self._planned()
+        self._to_fetch: frozenset[str] = frozenset()
 
     def _planned(self) -> list[Planned]:
         return plan(self.root, self.plan.runs(), self.settings.data_root, self.settings.keep_epochs)
@@ -96,6 +99,20 @@ class Session:
         if fetched := [one for one in found if one.kind == "fetched"]:
             self._tell(f"{len(fetched)} of {len(found)} runs fetched, not trained")
             self.planned = self._planned()
+
+    def look_at_shares(self) -> None:
+        """Count what shares list as fetched, for a plan that fetches nothing; one without a list is remarked on."""
+        there: set[str] = set()
+        for where in share_places(self.settings):
+            try:
+                there.update(listed(where).runs)
+            except ShareError as error:
+                self._tell(f"remark: {error}")
+        self._to_fetch = frozenset(run.id for run in self.todo if run.id in there)
+        self.planned = [
+            replace(item, status="finished", work_left=0.0) if item.run.id in self._to_fetch else item
+            for item in self.planned
+        ]
 
     @property
     def names(self) -> dict[str, str]:
@@ -129,7 +146,8 @@ class Session:
         The time counts that of measuring the `why`, unless told not to.
         """
         device, tell, remarks = self.settings.device, self._tell, self._dropped()
-        return outlook(self.plan, self.planned, self.own, self.root, jobs, device, tell, why=why, remarks=remarks)
+        found = outlook(self.plan, self.planned, self.own, self.root, jobs, device, tell, why=why, remarks=remarks)
+        return replace(found, to_fetch=self._to_fetch)
 
     def _dropped(self) -> list[str]:
         """Return words on each study that asked before for runs that are there, and no longer does."""
