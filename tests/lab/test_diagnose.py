@@ -332,4 +332,4 @@ def test_the_verb_says_what_was_found(trained: RunFiles, capsys: pytest.CaptureF
         assert diagnostic.question in out
     result = trained.result()
     assert result is not None
-    assert f"{result['test_error']:.2f}% in test" in out
+    assert f"{result['test_error']:.2f}% on " in out
