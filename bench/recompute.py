@@ -359,10 +359,11 @@ def _chapter(report: Path, title: str) -> tuple[str, list[str]]:
     )
     text = dict(zip(parts[1::2], parts[2::2], strict=True)).get(title, "")
     lines = [line for line in text.splitlines() if not line.startswith("|")]
-    found, question = [line for line in lines if re.match(r"- .* points, 9[05]% interval [^;]*\)[.;]", line)], ""
+    found = [line for line in lines if re.match(r"- .* points, 9[05]% interval [^;]*\)[.;]", line)]
+    told = [line.lower() for line in found]
     for row in rows_of(report, "opening-answers"):
-        question = row["Question"] or question
-        found += [row["Points (95% interval)"]] if question == title else []
+        start = f"- {row['Where']}: {row['Answer'].split('; ')[0].removesuffix('.')} (".lower()
+        found += [row["Points (95% interval)"]] if any(line.startswith(start) for line in told) else []
     return "\n".join(line for line in lines if line not in found), found
 
 

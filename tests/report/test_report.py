@@ -306,7 +306,7 @@ def test_the_assignment_opens_with_its_questions(tmp_path: Path) -> None:
     assert document.title == plan.title
     assert [section.key for section in document.sections][:2] == ["opening", "depth"]
     text = render_markdown(document)
-    assert "| How does depth change the error? | " in text
+    assert "| Depth | " in text
     assert "[[" not in text.replace("\\", "")
     page = render_html(document, draw(charts(document)))
     assert page.index('<section id="opening"') < page.index("<nav") < page.index('<section id="depth"')

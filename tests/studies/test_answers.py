@@ -95,7 +95,7 @@ def test_the_one_setting_that_is_not_resolved_is_named(tmp_path: Path) -> None:
     groups = [gather(read_tables(tmp_path), group.label, group.recipe, (0, 1)) for group in groups]
     base, *others = groups
     (answer,) = _answers(groups, [(base, one) for one in others])
-    assert answer.words == "rate 0 beat 1; 2 not resolved"
+    assert answer.words == "rate 0 beat 1; 2 vs 0 not resolved"
     assert answer.seeds == "1 or 2"
 
 

@@ -41,7 +41,7 @@ def test_a_row_a_question_leads_to_its_chapter(tmp_path: Path) -> None:
         "depth", "learning-rate", "epochs", "data-size", "batch-size"
     ]  # fmt: skip
     depth = table.rows[0]
-    assert str(depth[0]) == "How does depth change the error?"
+    assert str(depth[0]) == "Depth"  # as its chart is called
     assert depth[1] == "CIFAR-10"
     assert str(depth[2]) == "Best with 56 layers, in one seed each, not tested."
     assert str(depth[3]).startswith("\N{MINUS SIGN}0.")
@@ -66,7 +66,7 @@ def test_full_trainings_come_first_then_the_order_of_the_report(tmp_path: Path) 
     three = ask("batch-size", Options(datasets=("cifar10",), depths=(20,), epochs=16, seeds=2))
     table = _table(_opening(tmp_path, ask("depth", SHORT), three, full))
     assert [str(row[0]) for row in table.rows if row[0]] == [
-        "In full", "How does depth change the error?", "How much does the batch size matter?"
+        "Assignment recipe", "Depth", "Batch"
     ]  # fmt: skip
     assert table.rows[0][1] == "CIFAR-10, ResNet-20"
     assert str(table.rows[0][2]).startswith("13.")
@@ -83,7 +83,7 @@ def test_each_place_has_a_line_and_studies_of_one_title_are_told_apart(tmp_path:
     )  # fmt: skip
     blocks = _opening(tmp_path, both, own)
     first, second = _table(blocks).rows[:2]
-    assert [str(row[0]) for row in (first, second)] == [both.title, ""]
+    assert [str(row[0]) for row in (first, second)] == ["Depth", ""]
     assert [row[1] for row in (first, second)] == ["CIFAR-10", "CIFAR-100"]
     assert all(str(row[2]).startswith("Best with 56 layers, in one seed each, ") for row in (first, second))
     (figure,) = [block for block in blocks if isinstance(block, Figure)]
@@ -104,7 +104,7 @@ def test_what_an_earlier_study_has_told_is_not_told_again(tmp_path: Path) -> Non
     ]  # fmt: skip
     rows = _table(_opening(tmp_path, one, two)).rows
     assert [(str(row[0]), row[1]) for row in rows] == [
-        ("one", "CIFAR-10, ResNet-20"), ("two", "CIFAR-10"), ("", "CIFAR-10, ResNet-56")
+        ("Fast recipe", "CIFAR-10, ResNet-20"), ("Depth", "CIFAR-10"), ("", "CIFAR-10, ResNet-56")
     ]  # fmt: skip
 
 

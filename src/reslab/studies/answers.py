@@ -55,7 +55,6 @@ def _answer(where: str, first: Group, own: Sequence[Compared], label: Label, wor
         values = {
             "names": _named(settings, label, around, whole=not clauses and not base_leads, lost=kind == "diverged"),
             "base": _named([first], label, around, whole=base_leads),
-            "alone": not clauses,
             "others": counted(len(own), "other"),
             "margin": number(MARGIN),
         }

@@ -27,9 +27,14 @@ def opening(entries: Sequence[Entry]) -> list[Block]:
     )
     if len(told) < 2:
         return []
-    figure = overview_figure("overview", _strips(told))
+    strips = _strips(told)
+    figure = overview_figure("overview", strips)
     text = _limits(told, [entry.found.study.title.rstrip("?") for entry in entries if not entry.found.answers])
-    return [_table(told), *([Prose(text)] if text else []), *([figure] if figure is not None else [])]
+    return [
+        _table(told, [strip.title for strip in strips]),
+        *([Prose(text)] if text else []),
+        *([figure] if figure is not None else []),
+    ]
 
 
 def _strips(entries: Sequence[Entry]) -> list[Strip]:
@@ -42,11 +47,12 @@ def _strips(entries: Sequence[Entry]) -> list[Strip]:
     return list(strips.values())
 
 
-def _table(entries: Sequence[Entry]) -> Table:
-    """Return the answers, a row each; the cell of a question is empty below its first row."""
+def _table(entries: Sequence[Entry], titles: Sequence[str]) -> Table:
+    """Return the answers, a row each; studies are called as their charts are, in their first row alone."""
+    called = {entry.found.study.name: title for entry, title in zip(entries, titles, strict=True)}
     rows = [
         (
-            Link(entry.found.study.title, entry.found.study.name) if first else "",
+            Link(called[entry.found.study.name], entry.found.study.name) if first else "",
             answer.where,
             f"{opened(answer.words)}.",
             answer.sizes or None,
@@ -65,7 +71,7 @@ def _table(entries: Sequence[Entry]) -> Table:
         "answers",
         words("opening.title"),
         words("opening.caption", open=any(verdict.kind == "open" for verdict in verdicts)),
-        (*(Column(name, "left") for name in ("Question", "Where", "Answer", "Points (95% interval)", "Seeds each")),),
+        (*(Column(name, "left") for name in ("Study", "Where", "Answer", "Points (95% interval)", "Seeds each")),),
         tuple(rows),
         (notes,),
     )

@@ -162,7 +162,7 @@ def _hard(done: Groups, words: Words) -> list[Answer]:
             if name != "superclasses" and one.test is not None:
                 counts = [_count(name, side) for side in (one.first, one.second)]
                 base = words(f"hard.{name}", number=counts[0])
-                text = words(f"answer.{one.kind}", names=counts[1], base=base, alone=True, margin=number(MARGIN))
+                text = words(f"answer.{one.kind}", names=counts[1], base=base, margin=number(MARGIN))
                 clauses.append(Clause(text, (one.test,)))
         if clauses:
             answers.append(Answer(words("hard.where", network=network_name(group.recipe)), tuple(clauses)))
