@@ -181,3 +181,14 @@ def test_errors_lie_in_the_images_where_both_share_most_of_theirs(
     assert (found.by_seeds, found.with_reference[0]) == ([None, None], None)
     assert (found.nested, found.hard, found.fewest) == (nested, hard, min(map(len, wrong)))
     assert agreement(groups[:1], {"digits": groups[0]}) is None
+
+
+def test_a_data_set_without_a_pair_is_left_out_with_its_reference(tmp_path: Path) -> None:
+    recipes = [small(8), small(14), small(8, dataset="cifar10", mirror="random")]
+    for recipe in recipes:
+        write_predictions(write_run(tmp_path, Run(recipe, 0), Truth(3.0, 1.0)), range(40))
+    first, second, alone = (gather(read_tables(tmp_path), recipe.id, recipe, (0,)) for recipe in recipes)
+    found = agreement([first, second, alone], {"digits": first, "cifar10": alone})
+    assert found is not None
+    assert (list(found.groups), found.references) == ([first, second], {"digits": first})
+    assert len(found.by_seeds) == len(found.with_reference) == 2

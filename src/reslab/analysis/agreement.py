@@ -94,9 +94,10 @@ def agreement(groups: Sequence[Group], references: References) -> Agreement | No
         for first in (references[group.recipe.dataset],)
     ]
     pairs = list(zip(groups, by_seeds, with_reference, strict=True))
-    told = {group.recipe.dataset for group, *known in pairs if any(known)}
+    told = dict.fromkeys(group.recipe.dataset for group, *known in pairs if any(known))
     kept = [one for one in pairs if one[0].recipe.dataset in told]
-    found = Agreement([one for one, *_ in kept], references, [one for _, one, _ in kept], [one for *_, one in kept])
+    beside = {dataset: references[dataset] for dataset in told}
+    found = Agreement([one for one, *_ in kept], beside, [one for _, one, _ in kept], [one for *_, one in kept])
     return found if kept else None
 
 
