@@ -315,18 +315,17 @@ def _in_answer(study: str, text: str, expected: Sequence[dict[str, float]], tall
     for one in found:
         signs = any(end and end[0] in "+-" for end in one.values())
         known = expected if signs else [_unsigned(difference) for difference in expected]
-        sizes = [one["value"], *([one["most"]] if one["most"] else [])]
-        nearest = [min(known, key=lambda other: abs(other["value"] - float(size))) for size in sizes]
-        if len(sizes) == 1:  # the same pair may be corrected among others, too
-            parts = {name: float(one[name] or 0) for name in ("value", "low", "high")}
-            nearest = [min(known, key=lambda other: sum(abs(other[name] - part) for name, part in parts.items()))]
-        ends = nearest if len(sizes) == 1 else known
-        low, high = (
-            min((other[name] for other in ends), key=lambda end: abs(end - float(one[name] or 0)))
-            for name in ("low", "high")
-        )
-        shown, place = " and ".join(text for text in one.values() if text), (study, "answer", text)
-        tally.check(place, shown, *(other["value"] for other in nearest), low, high)
+        parts = {name: float(end) for name, end in one.items() if end}
+        if "most" in parts:
+            places = {"value": "value", "most": "value", "low": "low", "high": "high"}
+            values = [
+                min((other[name] for other in known), key=lambda value: abs(value - parts[place]))
+                for place, name in places.items()
+            ]
+        else:  # of all three parts, for the same pair may be corrected among others, too
+            nearest = min(known, key=lambda other: sum(abs(other[name] - part) for name, part in parts.items()))
+            values = [nearest[name] for name in parts]
+        tally.check((study, "answer", text), " and ".join(end for end in one.values() if end), *values)
     return len(found)
 
 
