@@ -15,10 +15,10 @@ from lab_runs import make, small
 from reslab.errors import DamagedError, ShareError
 from reslab.lab import places
 from reslab.lab.addresses import without_password
-from reslab.lab.agreement import compare, replicates
 from reslab.lab.finding import find_runs
 from reslab.lab.places import Folder, Web, place, read
 from reslab.lab.remote_place import Remote
+from reslab.lab.replicates import compare, replicates
 from reslab.lab.share import fetch_run, listed, push_run, write_index
 from reslab.lab.store import RunFiles
 from share_places import FINISHED, copied, forged, listing, origin, rewritten, s3_bucket, served

@@ -10,10 +10,10 @@ import pytest
 import reslab
 from reslab.cli import main
 from reslab.errors import DamagedError, ResLabError, ShareError
-from reslab.lab.agreement import replicates
 from reslab.lab.finding import find_runs
 from reslab.lab.one_run import execute
 from reslab.lab.relay import share_places
+from reslab.lab.replicates import replicates
 from reslab.lab.settings import Settings
 from reslab.lab.store import RunFiles, run_files
 from reslab.presets import preset_recipe

@@ -12,9 +12,9 @@ import polars as pl
 from reslab.analysis.diagnoses import Diagnoses, tidy
 from reslab.errors import ResLabError
 from reslab.files import printable
-from reslab.lab.agreement import compare, replicates
 from reslab.lab.finding import find_runs
 from reslab.lab.predictions import Predictions, read_predictions
+from reslab.lab.replicates import compare, replicates
 from reslab.lab.store import UNREADABLE, RunFiles, Status, run_files
 from reslab.recipe import Recipe, Run, to_mapping
 

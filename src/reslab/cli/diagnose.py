@@ -9,7 +9,7 @@ from reslab.cli.console import aside, print_json, print_table, remark_cache
 from reslab.cli.flags import AsJson, DataRoot, Device, Runs, TrustCode
 from reslab.cli.lists import names, whole_numbers
 from reslab.lab.settings import Settings
-from reslab.session.answers import answer
+from reslab.session.diagnostic_words import answer
 from reslab.session.why import diagnose_one, run_to_diagnose
 
 

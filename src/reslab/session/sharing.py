@@ -11,11 +11,11 @@ from reslab.arguments import check_least
 from reslab.errors import ResLabError, ShareError, nearest
 from reslab.files import as_path
 from reslab.lab.addresses import as_address, kind_of
-from reslab.lab.agreement import Agreement, compare
 from reslab.lab.finding import find_runs, runs_folder
 from reslab.lab.launch import launch
 from reslab.lab.places import Place, place, read
 from reslab.lab.planner import plan
+from reslab.lab.replicates import Agreement, compare
 from reslab.lab.settings import Settings
 from reslab.lab.share import (
     INDEX,

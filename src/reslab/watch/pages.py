@@ -8,8 +8,8 @@ from reslab.exhibits.blocks import Block, Figure
 from reslab.exhibits.curves import Curves, error_figure, paper_figure
 from reslab.exhibits.wording import seeds_named
 from reslab.recipe import Run, differing_fields, to_mapping
-from reslab.session.answers import answer
 from reslab.session.comparison import compare_in
+from reslab.session.diagnostic_words import answer
 from reslab.studies.catalogue import chapter_of
 from reslab.studies.chapter import find, write
 from reslab.watch.blocks import Values, chapter_values, figure_values
