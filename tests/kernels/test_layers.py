@@ -11,7 +11,7 @@ from reslab.kernels.layers import KernelBatchNorm2d, KernelConv2d, use_kernels, 
 
 pytestmark = [
     pytest.mark.usefixtures("two_threads"),
-    pytest.mark.skipif(not kernels().multiplies_float, reason="no kernels that convolve"),
+    pytest.mark.skipif(not kernels().convolves, reason="no kernels that convolve"),
 ]
 
 

@@ -20,7 +20,7 @@ from reslab.recipe import Recipe, Run, vary
 CPU, CARD = torch.device("cpu"), torch.device("cuda")
 SMALL = small(1)
 LARGE = vary(preset_recipe("imagenet", depth=18), image_size=32)
-COMPILED = Kernels(None, "compiled by c++", multiplies_float=True)
+COMPILED = Kernels(None, "compiled by c++", convolves=True)
 object.__setattr__(COMPILED, "library", object())
 
 
@@ -51,7 +51,7 @@ def test_on_the_processor(
     assert kernels_used(module, images, CPU) == "none: switched off by RESLAB_KERNELS=0"
 
 
-@pytest.mark.skipif(not kernels().multiplies_float, reason="no kernels that convolve")
+@pytest.mark.skipif(not kernels().convolves, reason="no kernels that convolve")
 @pytest.mark.parametrize("family", ["preact", "wide"])
 def test_networks_with_the_norm_first_train_by_the_kernels_layer_by_layer(images: AnyTrainBatches, family: str) -> None:
     recipe = vary(SMALL, family=family, depth=8 if family == "preact" else 10)

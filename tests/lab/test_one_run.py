@@ -475,7 +475,7 @@ def test_threads_follow_the_load_where_bits_do_not_depend_on_them(tmp_path: Path
     assert torch.get_num_threads() == 1  # those of the test: the next run of the process has its own
 
 
-@pytest.mark.skipif(not kernels().multiplies_float, reason="bits depend on threads without the kernels")
+@pytest.mark.skipif(not kernels().convolves, reason="bits depend on threads without the kernels")
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_threads_that_change_while_a_run_goes_on_and_when_it_is_resumed_change_no_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str

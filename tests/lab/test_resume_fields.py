@@ -84,7 +84,7 @@ def test_a_stopped_run_ends_with_the_same_bits(name: str, tmp_path: Path, plain:
     assert execute(stopped, SETTINGS) == "finished"
     assert outcome(stopped) == outcome(whole)
     assert outcome(whole)[0] != plain  # the field did something
-    if not family_of(recipe.family).norm_follows and kernels().multiplies_float:
+    if not family_of(recipe.family).norm_follows and kernels().convolves:
         used = [each["kernels"] for files in (whole, stopped) for each in (files.provenance() or {})["attempts"]]
         assert len(used) == 3
         assert all(re.search(r"3x3 convolution.* in \d\d+ layers, one at a time", words) for words in used), used

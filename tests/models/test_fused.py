@@ -232,7 +232,7 @@ def test_a_second_derivative_of_the_network_is_refused_in_training_and_right_in_
     assert all(torch.equal(one, two) for one, two in zip(*curves, strict=True))
 
 
-HAS_AVX512 = kernels().multiplies_float and library().reslab_winograd_lanes() == 16
+HAS_AVX512 = kernels().convolves and library().reslab_winograd_lanes() == 16
 PROMISED = [
     pytest.param("fp32", marks=pytest.mark.skipif(not HAS_AVX512, reason="no AVX-512 here")),
     pytest.param(

@@ -14,7 +14,7 @@ from reslab.models.layered import DISAGREED, count_layers, try_kernels
 SHAPE = (3, 8, 8)
 pytestmark = [
     pytest.mark.usefixtures("two_threads"),
-    pytest.mark.skipif(not kernels().multiplies_float, reason="no kernels that convolve"),
+    pytest.mark.skipif(not kernels().convolves, reason="no kernels that convolve"),
 ]
 
 

@@ -37,20 +37,18 @@ class Kernels:
 
     library: ctypes.CDLL | None
     reason: str
-    multiplies_float: bool = False
-    """Whether the library was compiled for a processor with AVX-512 or AVX2, so that it convolves in float32."""
+    convolves: bool = False
+    """Whether the library was compiled for a processor with AVX-512 or AVX2, so that it convolves."""
     multiplies_bfloat16: bool = False
-    """Whether that processor also has AVX-512's dot products of bfloat16."""
+    """Whether that processor has AVX-512's dot products of bfloat16; without, maps of it are multiplied in float32."""
 
     @property
     def words(self) -> str:
         """What these kernels do on this machine, or why there are none."""
         if self.library is None:
             return f"none: {self.reason}"
-        precisions = [
-            name for name, has in (("fp32", self.multiplies_float), ("bf16", self.multiplies_bfloat16)) if has
-        ]
-        convolution = f", 3x3 convolution (Winograd) in {' and '.join(precisions)}" if precisions else ""
+        half = "bf16" if self.multiplies_bfloat16 else "bf16 (stored; multiplied in fp32)"
+        convolution = f", 3x3 convolution (Winograd) in fp32 and {half}" if self.convolves else ""
         return f"batch norm{convolution}; {self.reason}"
 
 
@@ -70,7 +68,7 @@ def kernels() -> Kernels:
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", None)
         return Kernels(None, f"{tools.compiler} failed: {(said or str(error)).strip()[:300]}")
-    usable = map(bool, (loaded.reslab_winograd_lanes(), loaded.reslab_convolution_usable()))
+    usable = map(bool, (loaded.reslab_winograd_lanes(), loaded.reslab_multiplies_bfloat()))
     return Kernels(loaded, f"compiled by {tools.compiler}", *usable)
 
 

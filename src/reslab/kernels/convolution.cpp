@@ -3,9 +3,9 @@
 //
 // Maps are channels-last.  The processor's dot product takes pairs of bfloat16 along the axis that is summed over,
 // which here is that of the pixels: both maps are first woven, so that a 32-bit word holds one channel of two
-// neighbouring pixels.  A word of float is one pixel's, and is read where it is.  A block of the gradient then stays in
-// registers while all pixels of some images go by.  Sums are made in pieces of the images and added in their order
-// (pieces.h): bits do not depend on the number of threads.
+// neighbouring pixels.  A word of float is one pixel's, and is read where it is; without dot products, bfloat16 is
+// first made float.  A block of the gradient then stays in registers while all pixels of some images go by.  Sums are
+// made in pieces of the images and added in their order (pieces.h): bits do not depend on the number of threads.
 
 #include <algorithm>
 #include <cstdint>
@@ -176,6 +176,25 @@ template <> struct Adding<bfloat> {
   }
 };
 
+#else
+
+template <> struct Adding<bfloat> {
+  const Convolution& shape;
+  std::vector<float> wide, wide_gradients;
+
+  void images(int64_t num_images, const bfloat* maps, const bfloat* gradients, float* to) {
+    widen(maps, num_images * shape.height * shape.width * shape.in, wide);
+    widen(gradients, num_images * shape.rows() * shape.columns() * shape.out, wide_gradients);
+    Adding<float>{shape}.images(num_images, wide.data(), wide_gradients.data(), to);
+  }
+
+ private:
+  static void widen(const bfloat* from, int64_t numbers, std::vector<float>& to) {
+    to.resize(numbers);
+    for (int64_t i = 0; i < numbers; i += LANES) store(to.data() + i, Numbers<bfloat>::load_pixel(from + i));
+  }
+};
+
 #endif
 
 template <class T>
@@ -204,8 +223,8 @@ void weights_gradient(const Convolution& shape, const void* all_maps, const void
 
 extern "C" {
 
-// 1 where the compiler was told of a processor that multiplies bfloat16.
-int reslab_convolution_usable() {
+// 1 where the processor has dot products of bfloat16.
+int reslab_multiplies_bfloat() {
 #ifdef __AVX512BF16__
   return 1;
 #else
@@ -219,9 +238,7 @@ void reslab_convolution_weights(int is_bfloat, int64_t images, int height, int w
                                 int stride, int threads, const void* maps, const void* gradients, float* to) {
 #ifdef RESLAB_LANES
   const Convolution shape{images, height, width, in, out, taps, stride, threads};
-#ifdef __AVX512BF16__
   if (is_bfloat) return weights_gradient<bfloat>(shape, maps, gradients, to);
-#endif
   weights_gradient<float>(shape, maps, gradients, to);
 #endif
 }

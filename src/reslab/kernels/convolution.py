@@ -26,9 +26,9 @@ def convolve(convolution: nn.Conv2d, maps: Tensor) -> Tensor:
 
     With 3x3 taps and stride 1 it is Winograd's way of convolving, which multiplies 16 times for each 36 of the direct
     way, or for images of at most four channels the direct way; sums are float32, and so is the gradient of the weights.
-    With stride 2 or 1x1 taps only the gradient of the weights is ours.  Where the kernels cannot do it (they need a
-    processor with AVX2 or, for bfloat16, AVX-512 with its dot products), this is `convolution(maps)`.  A second
-    derivative is refused.
+    With stride 2 or 1x1 taps only the gradient of the weights is ours.  Where the processor has no dot products of
+    bfloat16, all is multiplied in float32 and only the maps are bfloat16.  Where the kernels cannot do it (they need a
+    processor with AVX2), this is `convolution(maps)`.  A second derivative is refused.
     """
     out: Tensor = by_kernel(convolution, maps) if usable(convolution, maps) else convolution(maps)
     return out
@@ -76,7 +76,7 @@ def usable(convolution: nn.Conv2d, maps: Tensor) -> bool:
         type(convolution) in KINDS
         and weight.dtype == torch.float32
         and (dtype != torch.bfloat16 or torch.is_autocast_enabled("cpu"))  # else torch refuses the weight
-        and (kernels().multiplies_bfloat16 if dtype == torch.bfloat16 else kernels().multiplies_float)
+        and kernels().convolves
         and dtype in (torch.float32, torch.bfloat16)
         and maps.dtype in (torch.float32, torch.bfloat16)
         and maps.device.type == weight.device.type == "cpu"
@@ -120,7 +120,10 @@ class _Convolution(torch.autograd.Function):
         ctx.stride = stride
         if _is_winograds(maps, weight, stride):
             return _winograd(maps, weight, back=False)
-        return F.conv2d(maps, weight.to(maps.dtype), stride=stride, padding=weight.shape[2] // 2)
+        wide = _torchs(maps)
+        with torch.autocast("cpu", enabled=False):
+            out = F.conv2d(wide, _as(weight, maps, wide), stride=stride, padding=weight.shape[2] // 2)
+        return out.to(maps.dtype)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None]:
@@ -167,10 +170,11 @@ def _of_weight(maps: Tensor, gradient: Tensor, weight: Tensor, stride: int) -> T
 def _of_maps_by_torch(maps: Tensor, gradient: Tensor, weight: Tensor, stride: int) -> Tensor:
     """Return torch's gradient of the maps, which are asked for their shape only."""
     padding, one = weight.shape[2] // 2, [1, 1]
+    wide = _torchs(gradient)
     gradients: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
-        gradient,
-        maps,
-        weight.to(maps.dtype),
+        wide,
+        maps.to(wide.dtype),
+        _as(weight, maps, wide),
         None,
         [stride, stride],
         [padding, padding],
@@ -180,7 +184,17 @@ def _of_maps_by_torch(maps: Tensor, gradient: Tensor, weight: Tensor, stride: in
         1,
         [True, False, False],
     )
-    return gradients[0]
+    return gradients[0].to(maps.dtype)
+
+
+def _torchs(maps: Tensor) -> Tensor:
+    """Return maps as torch convolves them fast: bfloat16 as float32, which holds it, where products of it are emulated."""
+    return maps if kernels().multiplies_bfloat16 else maps.float()
+
+
+def _as(weight: Tensor, maps: Tensor, wide: Tensor) -> Tensor:
+    """Return a weight rounded to the type of the maps, in the type of what it is multiplied with."""
+    return weight.to(maps.dtype).to(wide.dtype)
 
 
 def _sizes(dtype: torch.dtype, maps: Tensor, leaving: int) -> tuple[Any, ...]:

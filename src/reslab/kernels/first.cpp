@@ -31,7 +31,7 @@ struct First {
 
 template <class T> float rounded(float value);
 template <> float rounded<float>(float value) { return value; }
-template <> [[maybe_unused]] float rounded<bfloat>(float value) {
+template <> float rounded<bfloat>(float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);
   bits = (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000;  // to nearest, ties to even
@@ -174,9 +174,7 @@ void reslab_first(int is_bfloat, int64_t images, int height, int width, int in, 
                   const float* filters, void* to) {
 #ifdef RESLAB_LANES
   const First shape{images, height, width, out, threads};
-#ifdef __AVX512BF16__
   if (is_bfloat) return convolve_with<bfloat>(in, shape, maps, filters, to);
-#endif
   convolve_with<float>(in, shape, maps, filters, to);
 #endif
 }
@@ -186,9 +184,7 @@ void reslab_first_weights(int is_bfloat, int64_t images, int height, int width, 
                           const float* maps, const void* gradients, float* to) {
 #ifdef RESLAB_LANES
   const First shape{images, height, width, out, threads};
-#ifdef __AVX512BF16__
   if (is_bfloat) return gradient_with<bfloat>(in, shape, maps, gradients, to);
-#endif
   gradient_with<float>(in, shape, maps, gradients, to);
 #endif
 }

@@ -64,7 +64,7 @@ def use_torch(network: nn.Module) -> None:
 def _is_worth_it(layer: nn.Conv2d) -> bool:
     # Of others only the gradient of the weights is ours, for the sake of the order of its sums.
     is_ours = layer.kernel_size == (3, 3) and layer.stride == (1, 1)
-    return kernels().multiplies_float and is_ours and convolution.fits(layer)
+    return kernels().convolves and is_ours and convolution.fits(layer)
 
 
 def _is_plain(maps: Tensor) -> bool:

@@ -1,7 +1,8 @@
 // How 3x3 convolutions load, store and multiply numbers, by what the processor has: registers of 16 floats (AVX-512)
-// or 8 (AVX2), and with AVX-512's dot products also bfloat16.  Without either, RESLAB_LANES is not defined.
+// or 8 (AVX2).  Without either, RESLAB_LANES is not defined.
 //
-// Products are made of 32-bit words: one float, or two bfloat16 that are multiplied and added at once.
+// Products are made of 32-bit words: one float, or with AVX-512's dot products two bfloat16 that are multiplied and
+// added at once.  Without those, bfloat16 is what maps are stored in, and all that is multiplied is float.
 
 #pragma once
 
@@ -37,19 +38,10 @@ inline Register load_once(const uint32_t* from) {
   return words;
 }
 
-template <class T> struct Numbers;
-
-template <> struct Numbers<float> {
+// Words of one float each.
+struct Floats {
   static constexpr int A_WORD = 1;  // numbers of a word
 
-  // A register of one pixel's channels.
-  static Register load_pixel(const float* from) { return load(from); }
-  static void store_pixel(float* to, Register pixel) { store(to, pixel); }
-  // Those of two pixels.
-  static void store_pixels(float* to, int channels, Register first, Register second) {
-    store(to, first);
-    store(to + channels, second);
-  }
   static Register multiply(Register sum, Register words, uint32_t word) {
     float number;
     std::memcpy(&number, &word, sizeof number);
@@ -64,6 +56,19 @@ template <> struct Numbers<float> {
   static void store_pairs(uint32_t* to, int apart, Register first, Register second) {
     store(to, first);
     store(to + apart, second);
+  }
+};
+
+template <class T> struct Numbers;
+
+template <> struct Numbers<float> : Floats {
+  // A register of one pixel's channels.
+  static Register load_pixel(const float* from) { return load(from); }
+  static void store_pixel(float* to, Register pixel) { store(to, pixel); }
+  // Those of two pixels.
+  static void store_pixels(float* to, int channels, Register first, Register second) {
+    store(to, first);
+    store(to + channels, second);
   }
 };
 
@@ -101,6 +106,28 @@ template <> struct Numbers<bfloat> {
     const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(second, first);
     _mm256_storeu_si256(static_cast<__m256i*>(to), _mm512_castsi512_si256(both));
     _mm256_storeu_si256(static_cast<__m256i*>(further), _mm512_extracti64x4_epi64(both, 1));
+  }
+};
+
+#else
+
+typedef uint32_t Bits __attribute__((vector_size(LANES * 4)));
+typedef bfloat Halves __attribute__((vector_size(LANES * 2)));
+
+template <> struct Numbers<bfloat> : Floats {
+  static Register load_pixel(const bfloat* from) {
+    Halves halves;
+    std::memcpy(&halves, from, sizeof halves);
+    return (Register)(__builtin_convertvector(halves, Bits) << 16);
+  }
+  static void store_pixel(bfloat* to, Register pixel) {
+    const Bits bits = (Bits)pixel, nearest = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;  // ties to even
+    const Halves halves = __builtin_convertvector(pixel == pixel ? nearest : Bits{} + 0x7fc0, Halves);
+    std::memcpy(to, &halves, sizeof halves);
+  }
+  static void store_pixels(bfloat* to, int channels, Register first, Register second) {
+    store_pixel(to, first);
+    store_pixel(to + channels, second);
   }
 };
 

@@ -12,8 +12,8 @@
 //         0 -1  1  0            1/2 -1/2  1/2         1 -1
 //         0  1  0 -1            0    0    1           0 -1
 //
-// Maps are channels-last, in float or bfloat16.  Transforms and sums are float; with bfloat16, what is multiplied is
-// rounded to it.  Sums are made in pieces of the images and added in their order (pieces.h): bits do not depend on the
+// Maps are channels-last, in float or bfloat16.  Transforms and sums are float; what is multiplied is rounded to
+// bfloat16 where the processor has dot products of it.  Sums are made in pieces of the images and added in their order (pieces.h): bits do not depend on the
 // number of threads.
 
 #include <algorithm>
@@ -458,9 +458,7 @@ void reslab_winograd(int is_bfloat, int64_t images, int height, int width, int i
                      const void* maps, const float* filters, int back, void* to) {
 #ifdef RESLAB_LANES
   const Shape shape{images, height, width, in, out, threads};
-#ifdef __AVX512BF16__
   if (is_bfloat) return convolve_with<bfloat>(shape, maps, filters, back != 0, to);
-#endif
   convolve_with<float>(shape, maps, filters, back != 0, to);
 #endif
 }
@@ -470,9 +468,7 @@ void reslab_winograd_weights(int is_bfloat, int64_t images, int height, int widt
                              const void* maps, const void* gradients, float* to) {
 #ifdef RESLAB_LANES
   const Shape shape{images, height, width, in, out, threads};
-#ifdef __AVX512BF16__
   if (is_bfloat) return weights_gradient(shape, static_cast<const bfloat*>(maps), static_cast<const bfloat*>(gradients), to);
-#endif
   weights_gradient(shape, static_cast<const float*>(maps), static_cast<const float*>(gradients), to);
 #endif
 }

@@ -98,7 +98,7 @@ def bench(
 def matrix_rate(device: torch.device, precision: str) -> float:
     """Return the rate of a large matrix product in floating-point operations a second; the best of five."""
     size = MATRIX[device.type]
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    dtype = torch.bfloat16 if hardware.evaluating_precision(device, precision) == "bf16" else torch.float32
     one, two = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
 
     def product(num: int) -> None:

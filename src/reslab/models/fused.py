@@ -44,9 +44,8 @@ def thread_invariant(module: nn.Module, precision: str) -> bool:
     """
     assert precision in CHOICES["precision"]
     loaded = kernels()
-    convolves = loaded.multiplies_bfloat16 if precision == "bf16" else loaded.multiplies_float
     return (
-        convolves
+        (loaded.multiplies_bfloat16 if precision == "bf16" else loaded.convolves)
         and library().reslab_winograd_lanes() == AVX512_LANES
         and isinstance(module, FusedResNet)
         and module.conv1.in_channels <= MOST_FIRST_CHANNELS

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from reslab.training.hardware import arithmetic
+from reslab.training.hardware import arithmetic, evaluating_precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,8 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
 
 
 def _outputs(module: nn.Module, images: Tensor, precision: str) -> Tensor:
-    """Return the network's outputs in float32."""
-    with arithmetic(images.device, precision):
+    """Return the network's outputs, as float32."""
+    with arithmetic(images.device, evaluating_precision(images.device, precision)):
         logits: Tensor = module(images)
     return logits.float()
 

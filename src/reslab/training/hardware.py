@@ -51,6 +51,12 @@ def arithmetic(device: torch.device, precision: str) -> AbstractContextManager[o
     raise unhandled("precision", precision)
 
 
+def evaluating_precision(device: torch.device, precision: str) -> str:
+    """Return fp32 for bf16 on a processor that only emulates it, ten times as slowly; else the precision itself."""
+    emulates = precision == "bf16" and device.type == "cpu" and cpu_precision() == "fp32"
+    return "fp32" if emulates else precision
+
+
 def stream_of_its_own(device: torch.device) -> "torch.cuda.Stream | None":
     """Return a new stream of a CUDA device, whose work runs beside that of others; None elsewhere."""
     return torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
