@@ -32,9 +32,14 @@ using namespace reslab;
 constexpr int SIDE = 4;                         // of a tile with its border
 constexpr int PLACES = 16;                      // numbers of such a tile
 constexpr int TAPS = 9;                         // of a filter
-constexpr int TOGETHER = REGISTERS_IN_ALL / 8;  // tiles whose sums, four each, are in registers at once
-constexpr int BLOCK = 16;                       // tiles that are transformed before they are multiplied, at least
-constexpr int GRADIENT_BLOCK = 64;              // likewise, for the gradient of the weights
+
+// What is in registers at once while a row of four places is multiplied: sums of so many of its places, of tiles and of
+// registers of channels that leave.  A wide block of one place reads less where registers are few.
+constexpr int AT_ONCE = LANES == 16 ? SIDE : 1;
+constexpr int TOGETHER = LANES == 16 ? 4 : 6;
+constexpr int WIDE = LANES == 16 ? 1 : 2;
+constexpr int BLOCK = LANES == 16 ? 16 : 48;    // tiles that are transformed before they are multiplied, at least
+constexpr int GRADIENT_BLOCK = LANES == 16 ? 64 : 32;  // likewise, for the gradient of the weights
 constexpr int PIECES = 32;                      // of the maps, at most
 
 // Memory that is zero to begin with.
@@ -111,26 +116,47 @@ void transform_row(const Shape& shape, const Rows<T> rows, int channels, int64_t
   }
 }
 
-// Sums of products for the four places of one row and TOGETHER tiles, then A^T along that row: two numbers a tile.
-// WORDS are those of a tile, or 0 where they are not known beforehand.
+// Sums of products for AT_ONCE places of TOGETHER tiles.  WORDS are those of a tile, or 0 where they are not known
+// beforehand.
 template <class T, int WORDS>
-inline void multiply_row(const uint32_t* tiles, int64_t apart, const uint32_t* weights, int num_words, float* to) {
+inline void multiply_places(const uint32_t* tiles, int64_t apart, const uint32_t* weights, int num_words,
+                            Register sums[AT_ONCE][TOGETHER][WIDE]) {
   const int words = WORDS ? WORDS : num_words;
-  Register sum[SIDE][TOGETHER] = {};
+  Register sum[AT_ONCE][TOGETHER][WIDE] = {};
   for (int k = 0; k < words; k++) {
 #pragma GCC unroll 4
-    for (int j = 0; j < SIDE; j++) {
-      const Register weight = load_once(weights + (j * words + k) * LANES);
-#pragma GCC unroll 4
+    for (int j = 0; j < AT_ONCE; j++) {
+      Register weight[WIDE];
+#pragma GCC unroll 2
+      for (int r = 0; r < WIDE; r++) weight[r] = load_once(weights + ((r * PLACES + j) * words + k) * LANES);
+#pragma GCC unroll 6
       for (int t = 0; t < TOGETHER; t++) {
-        sum[j][t] = Numbers<T>::multiply(sum[j][t], weight, tiles[j * apart + t * words + k]);
+#pragma GCC unroll 2
+        for (int r = 0; r < WIDE; r++) {
+          sum[j][t][r] = Numbers<T>::multiply(sum[j][t][r], weight[r], tiles[j * apart + t * words + k]);
+        }
       }
     }
   }
+  std::memcpy(sums, sum, sizeof sum);
+}
+
+// Sums of products for the four places of one row and TOGETHER tiles, then A^T along that row: two numbers a tile.
+template <class T, int WORDS>
+inline void multiply_row(const uint32_t* tiles, int64_t apart, const uint32_t* weights, int num_words, float* to,
+                         int64_t registers_apart) {
+  Register sum[SIDE][TOGETHER][WIDE];
 #pragma GCC unroll 4
-  for (int t = 0; t < TOGETHER; t++) {
-    store(to + 2 * t * LANES, sum[0][t] + (sum[1][t] + sum[2][t]));
-    store(to + (2 * t + 1) * LANES, (sum[1][t] - sum[2][t]) - sum[3][t]);
+  for (int j = 0; j < SIDE; j += AT_ONCE) {
+    multiply_places<T, WORDS>(tiles + j * apart, apart, weights + j * num_words * LANES, num_words, sum + j);
+  }
+#pragma GCC unroll 2
+  for (int r = 0; r < WIDE; r++, to += registers_apart) {
+#pragma GCC unroll 6
+    for (int t = 0; t < TOGETHER; t++) {
+      store(to + 2 * t * LANES, sum[0][t][r] + (sum[1][t][r] + sum[2][t][r]));
+      store(to + (2 * t + 1) * LANES, (sum[1][t][r] - sum[2][t][r]) - sum[3][t][r]);
+    }
   }
 }
 
@@ -152,15 +178,14 @@ template <class T> void write_row(const Shape& shape, const float* sums, int64_t
   }
 }
 
-// All products of some tiles with the weights of one register's channels that leave.
+// All products of some tiles with the weights of WIDE registers' channels that leave: to sums[register][row of places].
 template <class T, int WORDS>
 void multiply(int64_t tiles, const uint32_t* transformed, int64_t apart, const uint32_t* weights, int num_words,
               float* sums, int64_t sums_apart) {
-  for (int i = 0; i < SIDE; i++, weights += SIDE * num_words * LANES) {
+  for (int i = 0; i < SIDE; i++, weights += SIDE * num_words * LANES, sums += sums_apart) {
     const uint32_t* row = transformed + i * SIDE * apart;
-    float* to = sums + i * sums_apart;
     for (int64_t t = 0; t < tiles; t += TOGETHER) {
-      multiply_row<T, WORDS>(row + t * num_words, apart, weights, num_words, to + t * 2 * LANES);
+      multiply_row<T, WORDS>(row + t * num_words, apart, weights, num_words, sums + t * 2 * LANES, SIDE * sums_apart);
     }
   }
 }
@@ -181,12 +206,14 @@ void convolve_rows(const Shape shape, const Blocks blocks, int64_t first, int64_
       transform_row<T>(shape, pixel_rows(shape, shape.in, maps, zeros, start + row), shape.in, blocks.apart,
                        transformed + row * shape.tiles() * words);
     }
-    for (int o = 0; o < shape.out; o += LANES) {
+    for (int o = 0; o < shape.out; o += WIDE * LANES) {
       multiply<T, WORDS>(rows * shape.tiles(), transformed, blocks.apart,
                          weights + static_cast<int64_t>(PLACES) * words * o, words, sums, blocks.sums_apart);
-      for (int64_t row = 0; row < rows; row++) {
-        write_row<T>(shape, sums + row * shape.width * LANES, blocks.sums_apart,
-                     out + (start + row) * 2 * shape.width * shape.out + o);
+      for (int r = 0; r < WIDE; r++) {
+        for (int64_t row = 0; row < rows; row++) {
+          write_row<T>(shape, sums + r * SIDE * blocks.sums_apart + row * shape.width * LANES, blocks.sums_apart,
+                       out + (start + row) * 2 * shape.width * shape.out + o + r * LANES);
+        }
       }
     }
   }
@@ -202,7 +229,7 @@ template <class T, int WORDS> void convolve(const Shape& shape, const T* maps, c
   const int pieces = static_cast<int>(std::min<int64_t>(num_blocks, PIECES));
   in_pieces(pieces, shape.threads, [&] {
     return [&, zeros = Zeros(static_cast<int64_t>(shape.width) * shape.in), transformed = Zeros(PLACES * blocks.apart),
-            sums = Buffer(SIDE * blocks.sums_apart)](int place) mutable {
+            sums = Buffer(WIDE * SIDE * blocks.sums_apart)](int place) mutable {
       const Piece piece(num_blocks, pieces, place);
       convolve_rows<T, WORDS>(shape, blocks, piece.first * together, std::min(piece.end * together, shape.rows()), maps,
                               reinterpret_cast<const T*>(zeros.words()), weights, transformed.words(), sums.floats(), out);
