@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from reslab.analysis.comparisons import between, compare, compare_with_published, share_seeds
-from reslab.analysis.differences import Difference
+from reslab.analysis.comparisons import compare, compare_with_published, share_seeds
+from reslab.analysis.differences import Difference, difference
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
 from reslab.published import published
@@ -23,7 +23,8 @@ def _groups(root: Path, recipes: dict[Recipe, Truth], seeds: int) -> list[Group]
 
 def _found(root: Path, recipes: dict[Recipe, Truth], seeds: int) -> Difference | None:
     first, second = _groups(root, recipes, seeds)
-    return between(first, second)
+    (found,) = compare([(first, second)])
+    return None if found.test is None else found.test.difference
 
 
 def test_seeds_are_shared_where_first_weights_and_order_are() -> None:
@@ -83,7 +84,7 @@ def test_two_seeds_resolve_half_a_point_by_the_spread_of_the_study(tmp_path: Pat
     assert found.kind == "higher"
     assert found.difference.shared
     assert not found.difference.assumed
-    alone = between(groups[0], groups[-1])
+    alone = difference(groups[0].last_epoch("test_error"), groups[-1].last_epoch("test_error"))
     assert alone is not None
     assert not alone.resolved
     assert not any(one.test is not None and one.test.resolved for one in compared[:-1])

@@ -13,7 +13,6 @@ import polars as pl
 from reslab.analysis.differences import (
     PAIRS_NEEDED,
     Difference,
-    difference,
     from_single,
     own_spread,
     own_variance,
@@ -71,17 +70,6 @@ def compare(pairs: Iterable[tuple[Group, Group]]) -> list[Compared]:
     listed = list(pairs)
     test, train = (_verdicts(listed, column) for column in ("test_error", "train_error"))
     return [Compared(*pair, test[place], train[place]) for place, pair in enumerate(listed)]
-
-
-def between(first: Group, second: Group, column: str = "test_error") -> Difference | None:
-    """Compare last-epoch figures of two groups, second minus first: paired by seed where that is sound and pays.
-
-    Pairs are compared where one seed gives both recipes the same first weights and order of images, and both have
-    five seeds or more; else the comparison is that of independent groups, each with its own spread.
-    """
-    return _paired(first, second, column) or difference(
-        first.last_epoch(column), second.last_epoch(column), max(step(first, column), step(second, column))
-    )
 
 
 def compare_with_published(pairs: Sequence[tuple[Group, Published]]) -> list[Verdict | None]:
@@ -237,7 +225,11 @@ def _verdicts(pairs: list[tuple[Group, Group]], column: str) -> dict[int, Verdic
 
 
 def _paired(first: Group, second: Group, column: str) -> Difference | None:
-    """Compare two groups by seed; None where that is not sound, or does not pay."""
+    """Compare two groups by seed; None where that is not sound, or does not pay.
+
+    Pairs are compared where one seed gives both recipes the same first weights and order of images, and both have
+    five seeds or more.
+    """
     here, there = (_by_seed(group, column) for group in (first, second))
     if not share_seeds(first.recipe, second.recipe) or len(here.keys() & there.keys()) < PAIRS_NEEDED:
         return None

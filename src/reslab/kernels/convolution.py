@@ -188,7 +188,7 @@ def _of_maps_by_torch(maps: Tensor, gradient: Tensor, weight: Tensor, stride: in
 
 
 def _torchs(maps: Tensor) -> Tensor:
-    """Return maps as torch convolves them fast: bfloat16 as float32, which holds it, where products of it are emulated."""
+    """Return maps as torch convolves them fast: as float32 where products of bfloat16 are emulated."""
     return maps if kernels().multiplies_bfloat16 else maps.float()
 
 
