@@ -87,6 +87,38 @@ def test_too_high_a_rate_that_fits_worse_is_a_matter_of_optimisation(tmp_path: P
     assert "not overfitting" in words
 
 
+@pytest.mark.parametrize(
+    ("name", "factors", "error", "said"),
+    [
+        ("depth", {"depths": (20, 56)}, lambda recipe: 10 - recipe.depth / 20, "This is as expected."),
+        ("depth", {"depths": (20, 56)}, lambda recipe: recipe.depth / 10, "Not as expected: ResNet-56."),
+        ("depth", {"depths": (20, 56)}, lambda recipe: 8.0, "Not as expected: ResNet-56."),
+        ("depth", {"depths": (20, 56, 110)}, lambda recipe: 9.0 - (recipe.depth == 56), "Not as expected: ResNet-110."),
+        ("shortcuts", {}, lambda recipe: 8.0 + (recipe.shortcut == "A"), ""),
+        ("epochs", {}, lambda recipe: 800 / recipe.length, "This is as expected."),
+        (
+            "epochs",
+            {},
+            lambda recipe: recipe.length / 10,
+            "Not as expected: ResNet-20, 82 epochs; and",
+        ),
+        ("data-size", {}, lambda recipe: 8 / recipe.train_share, "This is as expected."),
+        ("batch-size", {}, lambda recipe: 8.0, "This is as expected."),
+        ("batch-size", {}, lambda recipe: recipe.batch_size / 16, "Not as expected: batch 64"),
+        ("learning-rate", {}, lambda recipe: 20.0 if recipe.learning_rate in (0.01, 1) else 8.0, "This is as"),
+        ("learning-rate", {}, lambda recipe: 9.0 - recipe.learning_rate, "Not as expected: rate 1."),
+        ("learning-rate", {}, lambda recipe: 8.0, "Not as expected: rate 0.01 and rate 1."),
+    ],
+)
+def test_whether_what_was_expected_came_true(
+    tmp_path: Path, name: str, factors: dict[str, Any], error: Callable[[Recipe], float], said: str
+) -> None:
+    study = ask(name, Options(datasets=("cifar10",), **{"depths": (20,), **factors}, seeds=3))
+    words = words_of(_blocks(tmp_path, study, lambda recipe: Truth(error(recipe), 1.0, 0.05, own=True)))
+    assert said in words
+    assert ("expected" in words.replace("Expected: ", "")) == bool(said)
+
+
 def test_plain_networks_degrade_and_residual_ones_do_not(tmp_path: Path) -> None:
     def truth(recipe: Recipe) -> Truth:
         slope = 0.05 if recipe.family == "plain" else -0.03

@@ -23,6 +23,7 @@ from reslab.studies.reasons import Reasons, on_what_scale
 from reslab.studies.same_errors import same_errors
 from reslab.studies.sentences import compared_name, diverged_words, missing_words, muon_words, progress
 from reslab.studies.study import Study
+from reslab.studies.words import words_of
 
 
 def find(study: Study, tables: Tables, chapter: Chapter) -> Findings:
@@ -51,6 +52,7 @@ def write(found: Findings, chapter: Chapter) -> list[Block]:
         Prose(study.question),
         Prose(words("expected", text=study.expectation) if study.expectation else ""),
         Bullets(tuple(answer.sentence for answer in found.answers)),
+        Prose(_as_expected(found, chapter)),
         Note("" if study.answers else words("handout")),
         *progress(found.groups, words),
         Prose(diverged_words(found.groups, words)),
@@ -66,6 +68,18 @@ def write(found: Findings, chapter: Chapter) -> list[Block]:
 def _is_empty(block: Block) -> bool:
     """Return whether a block has no words, as where a user has left them empty."""
     return not (block.items if isinstance(block, Bullets) else getattr(block, "text", True))
+
+
+def _as_expected(found: Findings, chapter: Chapter) -> str:
+    """Return whether what ResLab expects came true, as far as it is resolved; nothing of what users expect."""
+    own, told = (words.texts.get("expectation") for words in (words_of(found.study.kind), found.words))
+    if not found.answers or own != told:
+        return ""
+    tested = [(one, kind) for one in found.compared if one.test and (kind := chapter.expects(one))]
+    shown = [(one, kind) for one, kind in tested if one.kind in ("lower", "higher", "equal")]
+    against = {found.full(one.second): one for one, kind in shown if one.kind != kind}
+    listed = found.listed(list(against.values()))
+    return found.words("came-true", against=listed, shown=len(shown), all=len(shown) == len(tested))
 
 
 def _results(found: Findings, chapter: Chapter) -> Blocks:

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from reslab.analysis.comparable import NO_FIGURES, Beside
+from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group
+from reslab.analysis.verdicts import Kind
 from reslab.exhibits.blocks import Block
 from reslab.exhibits.curves import EPOCHS, Along
 from reslab.exhibits.factor_figures import Axis
@@ -39,6 +41,9 @@ class Chapter:
     """What the key figure shows: test errors, or training errors, too."""
     published: Beside = NO_FIGURES
     answers: Callable[[Findings], list[Answer]] = by_base
+    expects: Callable[[Compared], Kind | None] = lambda _: None
+    """What the second's test error is expected to be beside the first's, as the expectation has it: "lower", "higher",
+    "equal"; None where it says nothing of them."""
     exhibits: Callable[[Findings], Blocks] = lambda _: ()
     """Further figures and tables of results."""
     why: Callable[[Findings], Reasons] | None = lambda found: reasons(found.compared, found.listed, found.words)

@@ -61,6 +61,7 @@ def chapter(study: Study, words: Words) -> Chapter:
         axis=Axis(words("axis"), lambda group: str(group.recipe.batch_size), with_network(study, way)),
         readings=("test", "train"),
         answers=_answers,
+        expects=lambda _: "equal",
         sections=lambda found: [*_rate_or_batch(found), *_speed(found)],
     )
 

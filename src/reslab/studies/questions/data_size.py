@@ -106,6 +106,7 @@ def chapter(study: Study, words: Words) -> Chapter:
             ),
         ),
         answers=lambda found: [*by_base(found, of_all(found)), *_hard(design(found), words)],
+        expects=lambda one: "higher" if one.first.recipe.train_share == 1 else None,
         exhibits=lambda found: [_amounts(found.groups, words)],
         why=lambda found: reasons(of_all(found), found.listed, words),
         sections=sections,

@@ -62,6 +62,7 @@ def chapter(study: Study, words: Words) -> Chapter:
         ),
         published=Beside(lambda groups: comparable_figures(uncontrolled(groups))),
         answers=_answers,
+        expects=lambda _: "lower",
         why=why,
         sections=lambda found: _two_datasets(uncontrolled(found.groups), words),
         together=True,

@@ -42,6 +42,7 @@ def chapter(study: Study, words: Words) -> Chapter:
             lambda group: network_name(group.recipe),
         ),
         readings=("test", "train"),
+        expects=lambda one: "lower" if one.second.recipe.length > one.first.recipe.length else "higher",
         published=varying(
             "epochs", lambda group: group.recipe.length if group.recipe.schedule_unit == "epochs" else None
         ),

@@ -1,6 +1,7 @@
 """What does the learning rate do?  The assignment's section 4: ResNet-20 at a tenth to ten times the base rate."""
 
 from reslab.analysis.comparable import varying
+from reslab.analysis.comparisons import Compared
 from reslab.exhibits.factor_figures import MEASURED, Axis
 from reslab.exhibits.wording import network_name, number
 from reslab.recipe import at_rate
@@ -12,6 +13,8 @@ from reslab.studies.words import Words
 
 DEPTHS = (20,)
 FACTORS = (1 / 10, 1 / 5, 1 / 2, 1.0, 2.0, 5.0, 10.0)
+FAR = 8.0
+"""A rate so many times the base's, or less than its like part, is expected to lie outside the range that does well."""
 
 
 def ask(options: Options) -> Study:
@@ -37,8 +40,14 @@ def chapter(study: Study, words: Words) -> Chapter:
             lambda group: network_name(group.recipe) if several else MEASURED,
         ),
         published=theirs,
+        expects=lambda one: "higher" if _is_far(one) else None,
         sections=lambda found: beside_ranges(found, theirs, label),
     )
+
+
+def _is_far(one: Compared) -> bool:
+    ratio = one.second.recipe.learning_rate / one.first.recipe.learning_rate
+    return not 1 / FAR < ratio < FAR
 
 
 QUESTION = Question(name="learning-rate", ask=ask, chapter=chapter)
