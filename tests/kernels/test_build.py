@@ -86,8 +86,8 @@ def test_what_is_compiled_is_not_compiled_again() -> None:
 def test_they_say_what_they_do() -> None:
     library = ctypes.CDLL(None)
     assert build.Kernels(library, "by c++").words == "batch norm; by c++"
-    assert "convolution (Winograd) in fp32 and bf16;" in build.Kernels(library, "by c++", True, True).words
-    assert "fp32 and bf16 (stored; multiplied in fp32);" in build.Kernels(library, "by c++", True).words
+    assert "convolution (Winograd) in fp32 and bf16;" in build.Kernels(library, "by c++", 16, True).words
+    assert "fp32 and bf16 (stored; multiplied in fp32);" in build.Kernels(library, "by c++", 8).words
 
 
 def test_any_change_of_the_source_is_another_library(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:

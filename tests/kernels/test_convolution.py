@@ -13,10 +13,9 @@ from profiles import DEEP
 from reslab import host
 from reslab.errors import ResLabError
 from reslab.kernels import build
-from reslab.kernels.build import kernels, library
+from reslab.kernels.build import kernels
 from reslab.kernels.convolution import convolve
 from reslab.kernels.norm import usable
-from reslab.models.fused import AVX512_LANES
 
 pytestmark = pytest.mark.usefixtures("two_threads")
 
@@ -168,10 +167,9 @@ def test_a_first_convolution(shape: tuple[int, int, int, int], dtype: torch.dtyp
 def test_any_number_of_threads_gives_the_same_bits(
     shape: tuple[int, int, int, int], taps: int, dtype: torch.dtype
 ) -> None:
-    """More of them than cores, too, which take each other's pieces.  With AVX2 alone, torch's part need not."""
+    """More of them than cores, too, which take each other's pieces."""
     convolution, maps, gradient = _case(shape, dtype, taps=taps, images=37)
-    is_ours = shape[3] == 1 or library().reslab_winograd_lanes() == AVX512_LANES
-    maps.requires_grad_(shape[0] > 4 and is_ours)
+    maps.requires_grad_(shape[0] > 4)
     results = []
     for threads in (1, 2, 2, 3, 7):
         torch.set_num_threads(threads)
@@ -179,8 +177,7 @@ def test_any_number_of_threads_gives_the_same_bits(
         with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
             out = convolve(convolution, maps)
         out.backward(gradient)  # type: ignore[no-untyped-call]
-        seen = [out.detach(), maps.grad] if is_ours else []
-        results.append([convolution.weight.grad, *(one for one in seen if one is not None)])
+        results.append([out.detach(), convolution.weight.grad, *([maps.grad] if maps.requires_grad else [])])
     for result in results[1:]:
         assert all(torch.equal(one, two) for one, two in zip(result, results[0], strict=True))  # type: ignore[arg-type]
 

@@ -20,7 +20,7 @@ from reslab.recipe import Recipe, Run, vary
 CPU, CARD = torch.device("cpu"), torch.device("cuda")
 SMALL = small(1)
 LARGE = vary(preset_recipe("imagenet", depth=18), image_size=32)
-COMPILED = Kernels(None, "compiled by c++", convolves=True)
+COMPILED = Kernels(None, "compiled by c++", lanes=16)
 object.__setattr__(COMPILED, "library", object())
 
 

@@ -45,7 +45,7 @@ class GradientOfThreads(torch.autograd.Function):
 def test_a_network_whose_bits_stay_is_free(precision: str, torch_settings: None) -> None:
     recipe = Recipe(depth=8, batch_size=16, precision=precision)
     module = training_network(recipe, 10, 0, CPU)
-    if not thread_invariant(module, precision):
+    if not thread_invariant(module):
         pytest.skip(f"nothing is promised here: {kernels().words}")
     before = [value.clone() for value in module.state_dict().values()]
     assert are_free(CPU, module, recipe, 3)
@@ -56,5 +56,5 @@ def test_a_network_whose_bits_stay_is_free(precision: str, torch_settings: None)
 def test_one_whose_bits_do_not_is_not_whatever_is_promised(
     monkeypatch: pytest.MonkeyPatch, torch_settings: None
 ) -> None:
-    monkeypatch.setattr(threads, "thread_invariant", lambda module, precision: True)
+    monkeypatch.setattr(threads, "thread_invariant", lambda module: True)
     assert not are_free(CPU, Counting(), Recipe(batch_size=4), 2)

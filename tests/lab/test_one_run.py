@@ -21,7 +21,7 @@ from reslab.data.images import Dataset
 from reslab.data.sources import load
 from reslab.errors import CheckpointError, DataError, ReplacedError, ResLabError
 from reslab.kernels import norm
-from reslab.kernels.build import Kernels, kernels, library
+from reslab.kernels.build import Kernels, kernels
 from reslab.lab import manifest, one_run
 from reslab.lab import threads as lab_threads
 from reslab.lab.assembly import assemble
@@ -31,7 +31,6 @@ from reslab.lab.settings import Settings
 from reslab.lab.store import RunFiles
 from reslab.models import fused
 from reslab.models.complexity import multiply_adds
-from reslab.models.fused import AVX512_LANES
 from reslab.models.networks import skeleton
 from reslab.models.weights import load_into, read_weights
 from reslab.naming import run_name
@@ -476,16 +475,11 @@ def test_threads_follow_the_load_where_bits_do_not_depend_on_them(tmp_path: Path
     assert torch.get_num_threads() == 1  # those of the test: the next run of the process has its own
 
 
-@pytest.mark.skipif(
-    not kernels().convolves or library().reslab_winograd_lanes() != AVX512_LANES,
-    reason="bits depend on threads without the kernels and AVX-512",
-)
+@pytest.mark.skipif(not kernels().convolves, reason="bits depend on threads without the kernels")
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_threads_that_change_while_a_run_goes_on_and_when_it_is_resumed_change_no_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
 ) -> None:
-    if precision == "bf16" and not kernels().multiplies_bfloat16:
-        pytest.skip("bits depend on threads without the kernels")
     recipe = small(2, holdout=40, precision=precision)
     undisturbed, changing = make(tmp_path / "undisturbed", recipe), make(tmp_path / "changing", recipe)
     assert execute(undisturbed, QUICK) == "finished"

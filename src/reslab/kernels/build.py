@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 HEADERS = tuple(Path(__file__).with_name(name) for name in ("numbers.h", "pieces.h"))
 SOURCES = tuple(Path(__file__).with_name(f"{name}.cpp") for name in ("norm", "convolution", "first", "winograd"))
+AVX2_LANES = 8
 SWITCHED_OFF = "switched off by RESLAB_KERNELS=0"
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
 
@@ -37,10 +38,15 @@ class Kernels:
 
     library: ctypes.CDLL | None
     reason: str
-    convolves: bool = False
-    """Whether the library was compiled for a processor with AVX-512 or AVX2, so that it convolves."""
+    lanes: int = 0
+    """Floats of a register that it convolves with: 16 with AVX-512, `AVX2_LANES`, or 0 with neither."""
     multiplies_bfloat16: bool = False
     """Whether that processor has AVX-512's dot products of bfloat16; without, maps of it are multiplied in float32."""
+
+    @property
+    def convolves(self) -> bool:
+        """Whether the kernels convolve, and not only do batch norm."""
+        return self.lanes > 0
 
     @property
     def words(self) -> str:
@@ -68,8 +74,8 @@ def kernels() -> Kernels:
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", None)
         return Kernels(None, f"{tools.compiler} failed: {(said or str(error)).strip()[:300]}")
-    usable = map(bool, (loaded.reslab_winograd_lanes(), loaded.reslab_multiplies_bfloat()))
-    return Kernels(loaded, f"compiled by {tools.compiler}", *usable)
+    has = int(loaded.reslab_winograd_lanes()), bool(loaded.reslab_multiplies_bfloat())
+    return Kernels(loaded, f"compiled by {tools.compiler}", *has)
 
 
 def source_key() -> str:

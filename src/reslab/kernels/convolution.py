@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from reslab.kernels.build import at, kernels, library
+from reslab.kernels.build import AVX2_LANES, at, kernels, library
 from reslab.kernels.derivative import first_only
 
 LANES = 16
@@ -134,6 +134,8 @@ class _Convolution(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             if _is_winograds(maps, weight, ctx.stride):
                 of_maps = _winograd(gradient, weight, back=True)
+            elif kernels().lanes == AVX2_LANES and ctx.stride == 2 and _is_winograds(maps, weight, 1):
+                of_maps = _winograd(_with_gaps(gradient), weight, back=True)
             else:
                 of_maps = _of_maps_by_torch(maps, gradient, weight, ctx.stride)
         return of_maps, _of_weight(maps, gradient, weight, ctx.stride), None
@@ -165,6 +167,17 @@ def _of_weight(maps: Tensor, gradient: Tensor, weight: Tensor, stride: int) -> T
     else:
         library().reslab_convolution_weights(*sizes, taps, stride, *places)
     return to
+
+
+def _with_gaps(gradient: Tensor) -> Tensor:
+    """Return the gradient that the output would have if it had been made at stride 1, and only every second was taken.
+
+    What torch makes of it with AVX2 depends on the number of threads.
+    """
+    count, channels, height, width = gradient.shape
+    maps = _empty(count, channels, 2 * height, 2 * width, gradient.dtype).zero_()
+    maps[:, :, ::2, ::2] = gradient
+    return maps
 
 
 def _of_maps_by_torch(maps: Tensor, gradient: Tensor, weight: Tensor, stride: int) -> Tensor:

@@ -48,7 +48,7 @@ def are_free(device: torch.device, module: nn.Module, recipe: Recipe, most: int)
     The kernels keep the order of their sums, and torch's few operations beside them did wherever this was tried.
     Another processor or version of torch may differ, so one step of a copy is done with one thread and with `most`.
     """
-    if device.type != "cpu" or not thread_invariant(module, recipe.precision):
+    if device.type != "cpu" or not thread_invariant(module):
         return False
     if most == 1:  # there is nothing to try
         return True

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from reslab.kernels import gpu_device
-from reslab.kernels.build import kernels, library
+from reslab.kernels.build import kernels
 from reslab.kernels.convolution import MOST_FIRST_CHANNELS, convolve
 from reslab.kernels.linear import linear, one_thread
 from reslab.kernels.norm import norm_add_relu_twice, norm_only, norm_relu, norm_relu_twice
@@ -20,7 +20,6 @@ from reslab.models.gpu_network import GPUNetwork
 from reslab.models.imagenet import ImageNetResNet
 from reslab.models.networks import STAGE_CHANNELS, ResNet
 from reslab.models.preact import PreActResNet
-from reslab.recipe import CHOICES
 
 
 def fused(network: nn.Module) -> nn.Module:
@@ -34,19 +33,15 @@ def fused(network: nn.Module) -> nn.Module:
     return network
 
 
-def thread_invariant(module: nn.Module, precision: str) -> bool:
+def thread_invariant(module: nn.Module) -> bool:
     """Say whether training and evaluating a network on the CPU gives the same bits with any number of threads.
 
     Where it does, `torch.set_num_threads` may be called between any two steps.  It does where all sums of a step are
     made by the kernels, or by torch in the same order: for the networks for 32 x 32 images with at most four channels,
-    on a processor with AVX-512 whose kernels convolve in this precision ("fp32", "bf16").  With AVX2 alone some of
-    torch's matrix products do not keep their order.
+    on a processor with AVX-512 or AVX2.
     """
-    assert precision in CHOICES["precision"]
-    loaded = kernels()
     return (
-        (loaded.multiplies_bfloat16 if precision == "bf16" else loaded.convolves)
-        and library().reslab_winograd_lanes() == AVX512_LANES
+        kernels().convolves
         and isinstance(module, FusedResNet)
         and module.conv1.in_channels <= MOST_FIRST_CHANNELS
         and module.is_as_built()
@@ -159,7 +154,6 @@ class FusedResNet(ResNet):
         return known, dtype
 
 
-AVX512_LANES = 16
 MOST_INPUT_CHANNELS = 4
 _ON_GPU: WeakKeyDictionary[FusedResNet, GPUNetwork] = WeakKeyDictionary()
 """What the networks that live have on a card: not in the modules, which are copied and saved."""
