@@ -682,5 +682,5 @@ def test_batches_are_answered_apart_at_one_rate_and_in_proportion(tmp_path: Path
         return Truth(9.0 + 20 * abs(recipe.learning_rate / recipe.batch_size * 128 - 0.1), 0.5, 0.05)
 
     words = words_of(_blocks(tmp_path, study, truth))
-    assert "CIFAR-10, fixed rate: batch 128 beat 64 and 256 (" in words
-    assert "CIFAR-10, scaled rate: batch 64 and 256 within 0.5 points of 128 (" in words
+    assert "CIFAR-10, same rate: batch 128 beat 64 and 256 (" in words
+    assert "CIFAR-10, rate ∝ batch: batch 64 and 256 within 0.5 points of 128 (" in words
