@@ -90,11 +90,11 @@ def torch_settings() -> Iterator[None]:
     """Compute on one thread, and leave torch's global settings as they were."""
     import torch
 
-    threads, exact = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    threads, exact = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(exact)
+    torch.set_deterministic_debug_mode(exact)
 
 
 @pytest.fixture

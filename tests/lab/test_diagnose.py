@@ -43,10 +43,10 @@ def small_budget() -> Iterator[None]:
 def trained(small_budget: None, tmp_path_factory: pytest.TempPathFactory) -> RunFiles:
     """Return a finished run of ResNet-8 on a tenth of the digits, with all of its diagnostics."""
     files = make(tmp_path_factory.mktemp("trained"), small(2, precision="fp32", batch_size=16))
-    exact, threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+    exact, threads = torch.get_deterministic_debug_mode(), torch.get_num_threads()
     assert execute(files, SETTINGS) == "finished"
     diagnose_run(files, SETTINGS, budget="quick")
-    torch.use_deterministic_algorithms(exact)
+    torch.set_deterministic_debug_mode(exact)
     torch.set_num_threads(threads)
     return files
 

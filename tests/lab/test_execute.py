@@ -27,7 +27,8 @@ except SystemExit as end:
 import json
 loaded = sorted({name.split(".")[0] for name, module in sys.modules.items() if module is not None})
 twice = "reslab.lab.execute" in sys.modules  # it is __main__ already
-found = [name for name in loaded if name in [*absent, "sklearn", "pandas"]]
+found = [name for name in loaded if name in [*absent, "sklearn", "pandas", "sympy"]]
+found += [name for name in ("torch._dynamo", "torch._inductor") if name in sys.modules]  # as long as all else of torch
 print(json.dumps({"code": code, "twice": twice, "loaded": found}))
 """
 

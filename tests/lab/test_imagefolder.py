@@ -43,12 +43,12 @@ def quick(images: Path, torch_settings: None) -> Settings:
 def whole(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunFiles]:
     import torch
 
-    threads, exact = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    threads, exact = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     files = make(tmp_path_factory.mktemp("whole"), RECIPE)
     assert execute(files, Settings(data_root=images, device="cpu", threads=1)) == "finished"
     yield files
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(exact)
+    torch.set_deterministic_debug_mode(exact)
 
 
 def test_a_run_says_what_it_trained_and_on_what(whole: RunFiles) -> None:

@@ -29,7 +29,7 @@ def multiply_adds(
 
     This is what He et al. 2016, table 1, call FLOPs.  Biases, activations, additions and pooling are not counted,
     nor is batch norm, unless `batch_norm` asks for two operations for each of its values, as some counters have it.
-    The module is not run and not changed: a copy without memory is.
+    The module is not run and not changed: a copy is.
     """
     total = 0
 
@@ -218,12 +218,17 @@ def _operations(layer: nn.Module, output: Tensor) -> int:
 def _watch(
     module: nn.Module, image_shape: tuple[int, int, int], note: Callable[[str, nn.Module, Tensor], None]
 ) -> None:
-    """Call `note` with the name, the module and the output of every part, as one image passes a copy without memory."""
-    outline = copy.deepcopy(module).to(device="meta").eval()
-    for name, layer in outline.named_modules():
+    """Call `note` with the name, the module and the output of every part, as one image passes a copy.
+
+    The copy is on the CPU, or without memory where the module is: torch's compiler does that, which takes two seconds
+    to import.
+    """
+    device = torch.device("meta" if any(one.is_meta for one in module.parameters()) else "cpu")
+    twin = copy.deepcopy(module).to(device).eval()
+    for name, layer in twin.named_modules():
         layer.register_forward_hook(lambda part, _, output, name=name: note(name, part, output))
     with torch.no_grad():
-        outline(torch.empty(1, *image_shape, device="meta"))
+        twin(torch.zeros(1, *image_shape, device=device))
 
 
 def _in_words(layer: nn.Module) -> str:

@@ -72,7 +72,9 @@ def build(
         dropout=dropout,
         in_channels=in_channels,
         checkpoint_activations=checkpoint_activations,
-    ).to_empty(device="cpu")
+    )
+    # As `to_empty` does, which imports a library of formulas to know that the memory is laid out as usual.
+    network._apply(lambda values: torch.empty(values.shape, dtype=values.dtype))  # type: ignore[no-untyped-call]
     initialise(network, initialisation, seed)
     return network
 

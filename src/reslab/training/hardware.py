@@ -83,12 +83,21 @@ def most_threads() -> int:
 
 def make_deterministic() -> None:
     """Let the same seed give the same bits: no algorithm that is chosen by timing or adds in a random order."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
+    for name, value in _EXACT.items():
+        os.environ.setdefault(name, value)
+    torch.set_deterministic_debug_mode(
+        "error"
+    )  # `use_deterministic_algorithms` imports torch's compiler, in two seconds
+    if (compiler := sys.modules.get("torch._inductor.config")) is not None:
+        compiler.deterministic = True  # type: ignore[attr-defined]
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing reads it, and filling takes time
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
+
+
+_EXACT = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "TORCHINDUCTOR_DETERMINISTIC": "1"}
+"""What cuBLAS, and torch's compiler where a user's network has itself compiled, read from the environment."""
 
 
 @contextmanager
@@ -164,17 +173,19 @@ class _Held:
 
 
 def _hold_determinism() -> Callable[[], None]:
-    workspace = os.environ.get("CUBLAS_WORKSPACE_CONFIG")
-    enabled, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    environment = {name: os.environ.get(name) for name in _EXACT}
+    mode = torch.get_deterministic_debug_mode()
     fills = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     places = (torch.backends.cudnn, "benchmark"), (torch.backends.cudnn, "allow_tf32")
     flags = [(*place, getattr(*place)) for place in (*places, (torch.backends.cuda.matmul, "allow_tf32"))]
+    if (compiler := sys.modules.get("torch._inductor.config")) is not None:
+        flags.append((compiler, "deterministic", compiler.deterministic))
     make_deterministic()
 
     def undo() -> None:
-        if workspace is None:
-            os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
-        torch.use_deterministic_algorithms(enabled, warn_only=warns)
+        for name in (name for name, value in environment.items() if value is None):
+            os.environ.pop(name, None)
+        torch.set_deterministic_debug_mode(mode)
         torch.utils.deterministic.fill_uninitialized_memory = fills  # type: ignore[attr-defined]
         for owner, name, value in flags:
             setattr(owner, name, value)

@@ -1,6 +1,7 @@
 """Stochastic gradient descent, Muon and Adam as a recipe describes them, and what they keep by parameter name."""
 
 import copy
+import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
@@ -30,11 +31,11 @@ def make_optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         case "muon":
             return Muon(groups, inner_convolutions(module), recipe)
         case "sgd":
-            return torch.optim.SGD(groups, **_sgd(recipe))
+            return SGD(groups, **_sgd(recipe))
         case "adam":
-            return torch.optim.Adam(groups, **_adam(module, recipe))
+            return Adam(groups, **_adam(module, recipe))
         case "adamw":
-            return torch.optim.AdamW(groups, **_adam(module, recipe))
+            return AdamW(groups, **_adam(module, recipe))
     raise unhandled("optimiser", recipe.optimiser)
 
 
@@ -65,11 +66,11 @@ def inner_convolutions(module: nn.Module) -> list[nn.Parameter]:
 def normed_convolutions(module: nn.Module, size: int = 32) -> set[str]:
     """Return the names of the convolutions whose output goes to a batch norm as it is.
 
-    An image of `size` x `size` passes a copy of the network without memory.  A network that cannot do that raises
+    An image of `size` x `size` passes a copy of the network.  A network that cannot do that raises
     `ResLabError`.
     """
-    outline = copy.deepcopy(module).to("meta").eval()
-    names = {part: name for name, part in outline.named_modules()}
+    twin = copy.deepcopy(module).cpu().eval()
+    names = {part: name for name, part in twin.named_modules()}
     followed: set[str] = set()
     latest: list[tuple[str, Tensor]] = []
 
@@ -81,7 +82,7 @@ def normed_convolutions(module: nn.Module, size: int = 32) -> set[str]:
             followed.add(latest[0][0])
 
     channels = 3
-    for part in reversed(list(outline.modules())):
+    for part in reversed(list(twin.modules())):
         if isinstance(part, nn.Conv2d):
             part.register_forward_hook(after_convolution)
             channels = part.in_channels
@@ -89,16 +90,48 @@ def normed_convolutions(module: nn.Module, size: int = 32) -> set[str]:
             part.register_forward_pre_hook(before_norm)
     try:
         with torch.no_grad():
-            outline(torch.empty(1, channels, size, size, device="meta"))
+            twin(torch.zeros(1, channels, size, size))
     except Exception as error:
         raise ResLabError(
-            "Muon needs to know which convolutions a batch norm follows, and this network cannot be looked through "
-            f"without memory ({(str(error).splitlines() or [repr(error)])[0]}); use another optimiser"
+            "Muon needs to know which convolutions a batch norm follows, and this network does not take "
+            f"a {size} x {size} image ({(str(error).splitlines() or [repr(error)])[0]}); use another optimiser"
         ) from error
     return followed
 
 
-class Muon(torch.optim.SGD):
+def _bare(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method of torch's optimisers without what they wrap it in, which imports torch's compiler.
+
+    That takes as long as importing all the rest of torch, and nothing here is compiled by it.
+    """
+    bare: Callable[..., Any] = torch.no_grad()(inspect.unwrap(method))
+    return bare
+
+
+class _Bare(torch.optim.Optimizer):
+    add_param_group = _bare(torch.optim.Optimizer.add_param_group)
+    zero_grad = _bare(torch.optim.Optimizer.zero_grad)
+
+
+class SGD(_Bare, torch.optim.SGD):
+    """Torch's."""
+
+    step = _bare(torch.optim.SGD.step)
+
+
+class Adam(_Bare, torch.optim.Adam):
+    """Torch's."""
+
+    step = _bare(torch.optim.Adam.step)
+
+
+class AdamW(_Bare, torch.optim.AdamW):
+    """Torch's."""
+
+    step = _bare(torch.optim.AdamW.step)
+
+
+class Muon(SGD):
     """SGD, but for some convolutions Muon (Jordan et al. 2024): momentum, orthogonalised, as the direction of the step.
 
     A batch norm follows each of these convolutions, so that the size of their weights plays no part: before
