@@ -7,7 +7,6 @@ from functools import cache
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from reslab.families import FAMILIES, IMAGENET_DEPTHS, check_depth, is_depth
 from reslab.models import networks
@@ -47,6 +46,8 @@ def own_multiply_adds(module: nn.Module, image_shape: tuple[int, int, int]) -> i
     Counted by torch as a copy computes, so that functional calls and attention are in it; for our own networks it is
     `multiply_adds`.
     """
+    from torch.utils.flop_counter import FlopCounterMode  # takes a fifth of a second, which others need not wait
+
     twin = copy.deepcopy(module).float().cpu().eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         twin(torch.zeros(1, *image_shape))
