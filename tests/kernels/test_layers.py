@@ -1,11 +1,14 @@
 """Single layers by the kernels: torch's numbers to rounding, torch's own layers wherever the kernels do not fit."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from reslab.kernels import convolution
+from reslab.kernels import layers as kernel_layers
 from reslab.kernels.build import kernels
 from reslab.kernels.layers import KernelBatchNorm2d, KernelConv2d, use_kernels, use_torch
 
@@ -62,6 +65,28 @@ def test_the_kernels_compute_in_training_and_torch_in_evaluation() -> None:
     torch.autograd.grad(second.sum(), ours.get_parameter("0.weight"))  # the kernels would refuse
 
 
+@pytest.mark.parametrize("emulates", [True, False])
+@pytest.mark.parametrize(("taps", "stride"), [(3, 2), (1, 1), (1, 2)])
+def test_other_layers_are_ours_only_where_torch_would_emulate_bf16(
+    monkeypatch: pytest.MonkeyPatch, taps: int, stride: int, emulates: bool
+) -> None:
+    has = replace(kernels(), multiplies_bfloat16=not emulates)
+    for module in (kernel_layers, convolution):
+        monkeypatch.setattr(module, "kernels", lambda: has)
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Conv2d(16, 32, taps, stride=stride, padding=taps // 2, bias=False))
+    ours = copy.deepcopy(plain)
+    assert use_kernels(ours) == 0  # in fp32 torch is as fast
+    assert use_kernels(ours, "bf16") == emulates
+    images = torch.randn(4, 16, 8, 8, generator=torch.Generator().manual_seed(1)).bfloat16().float()
+    with torch.autocast("cpu", torch.bfloat16):
+        out = ours(images)
+        assert out.dtype == torch.bfloat16
+        assert (type(out.grad_fn).__name__ == "_ConvolutionBackward") == emulates
+        for one, other in zip(step(ours, images), step(plain, images), strict=True):
+            assert far(one.float(), other.float()) < 1e-2
+
+
 def test_hooks_are_called_and_copies_go_on_with_the_kernels() -> None:
     ours = layers()
     use_kernels(ours)
@@ -82,12 +107,10 @@ class Mine(nn.Conv2d):
     [
         nn.Conv2d(16, 16, 3, padding=1),
         nn.Conv2d(16, 16, 3, padding=1, bias=False, groups=2),
-        nn.Conv2d(16, 16, 3, padding=1, bias=False, stride=2),
         nn.Conv2d(16, 16, 3, padding=2, dilation=2, bias=False),
         nn.Conv2d(16, 16, 3, padding="same", bias=False),
         nn.Conv2d(16, 16, 3, padding=1, bias=False, padding_mode="reflect"),
         nn.Conv2d(16, 12, 3, padding=1, bias=False),
-        nn.Conv2d(16, 16, 1, bias=False),
         nn.Conv2d(8, 16, 3, padding=1, bias=False),
         nn.BatchNorm2d(24),
         Mine(16, 16, 3, padding=1, bias=False),

@@ -90,31 +90,44 @@ def test_too_high_a_rate_that_fits_worse_is_a_matter_of_optimisation(tmp_path: P
 @pytest.mark.parametrize(
     ("name", "factors", "error", "said"),
     [
-        ("depth", {"depths": (20, 56)}, lambda recipe: 10 - recipe.depth / 20, "This is as expected."),
+        ("depth", {"depths": (20, 56)}, lambda recipe: 10 - recipe.depth / 20, "The test errors are as expected."),
         ("depth", {"depths": (20, 56)}, lambda recipe: recipe.depth / 10, "Not as expected: ResNet-56."),
-        ("depth", {"depths": (20, 56)}, lambda recipe: 8.0, "Not as expected: ResNet-56."),
-        ("depth", {"depths": (20, 56, 110)}, lambda recipe: 9.0 - (recipe.depth == 56), "Not as expected: ResNet-110."),
-        ("shortcuts", {}, lambda recipe: 8.0 + (recipe.shortcut == "A"), ""),
-        ("epochs", {}, lambda recipe: 800 / recipe.length, "This is as expected."),
+        ("depth", {"depths": (20, 56)}, lambda recipe: 8.0, ""),
         (
-            "epochs",
-            {},
-            lambda recipe: recipe.length / 10,
-            "Not as expected: ResNet-20, 82 epochs; and",
+            "depth",
+            {"depths": (20, 56, 110)},
+            lambda recipe: 9 - (recipe.depth > 20),
+            "Where they are resolved, the test",
         ),
-        ("data-size", {}, lambda recipe: 8 / recipe.train_share, "This is as expected."),
-        ("batch-size", {}, lambda recipe: 8.0, "This is as expected."),
+        (
+            "depth",
+            {"depths": (20, 56, 110)},
+            lambda recipe: {20: 9, 56: 7, 110: 8}[recipe.depth],
+            "Not as expected: ResNet-110 against ResNet-56.",
+        ),
+        ("epochs", {}, lambda recipe: 800 / recipe.length, "The test errors are as expected."),
+        ("epochs", {}, lambda recipe: recipe.length / 10, "Not as expected: ResNet-20, 82 epochs; and"),
+        ("data-size", {}, lambda recipe: 8 / recipe.train_share, "The test errors are as expected."),
+        ("batch-size", {}, lambda recipe: 8.0, "The test errors are as expected."),
         ("batch-size", {}, lambda recipe: recipe.batch_size / 16, "Not as expected: batch 64"),
-        ("learning-rate", {}, lambda recipe: 20.0 if recipe.learning_rate in (0.01, 1) else 8.0, "This is as"),
-        ("learning-rate", {}, lambda recipe: 9.0 - recipe.learning_rate, "Not as expected: rate 1."),
-        ("learning-rate", {}, lambda recipe: 8.0, "Not as expected: rate 0.01 and rate 1."),
+        ("degradation", {"depths": (20, 56)}, lambda recipe: 8 + _slope(recipe), "The test errors are as expected."),
+        (
+            "degradation",
+            {"depths": (20, 56)},
+            lambda recipe: 8 - _slope(recipe),
+            "Not as expected: plain-56 against plain-20 and ResNet-56 against ResNet-20.",
+        ),
+        ("learning-rate", {}, lambda recipe: 8 + 4 * (recipe.learning_rate in (0.01, 1)), "The test errors are as"),
+        ("learning-rate", {}, lambda recipe: 9 - 2 * (recipe.learning_rate == 1), "Not as expected: rate 1."),
+        ("learning-rate", {}, lambda recipe: 8 - 2 * (recipe.learning_rate == 0.2), "Not as expected: rate 0.2."),
+        ("shortcuts", {}, lambda recipe: 8 + (recipe.shortcut == "A"), ""),
     ],
 )
 def test_whether_what_was_expected_came_true(
     tmp_path: Path, name: str, factors: dict[str, Any], error: Callable[[Recipe], float], said: str
 ) -> None:
     study = ask(name, Options(datasets=("cifar10",), **{"depths": (20,), **factors}, seeds=3))
-    words = words_of(_blocks(tmp_path, study, lambda recipe: Truth(error(recipe), 1.0, 0.05, own=True)))
+    words = words_of(_blocks(tmp_path, study, lambda recipe: Truth(float(error(recipe)), 1.0, 0.05, own=True)))
     assert said in words
     assert ("expected" in words.replace("Expected: ", "")) == bool(said)
 
@@ -656,6 +669,10 @@ def test_a_plain_network_that_diverged_is_the_result(tmp_path: Path) -> None:
     assert "CIFAR-10, plain networks: plain-56 diverged." in words
     assert "not all depths have finished" not in words
     assert "Plain networks cannot be compared here: plain-56 diverged." in words
+
+
+def _slope(recipe: Recipe) -> float:
+    return (recipe.depth - 20) / (20 if recipe.family == "plain" else -20)
 
 
 def _blocks(root: Path, study: Study, truth: Plant) -> list[Block]:

@@ -36,6 +36,19 @@ def write(root: Path, name: str, text: str) -> Path:
     return path
 
 
+def test_whether_a_users_own_expectation_came_true_is_theirs_to_say(tmp_path: Path) -> None:
+    study = ask("epochs", OPTIONS)
+    record(tmp_path, study)
+    for run in study.runs():
+        write_run(tmp_path, run, Truth(40.0 / run.recipe.length, 4.0, 0.1))
+    ours, theirs = "The test errors are as expected.", "Expected: nothing at all."
+    for text in ('title = "Patience"\n', 'expectation = "nothing at all."\n'):
+        write(tmp_path, "epochs", text)
+        (section,) = [one for one in compose(tmp_path).sections if one.key == "epochs"]
+        told = text_of(section.blocks)
+        assert (ours in told, theirs in told) == (("title" in text), ("expectation" in text))
+
+
 def test_a_users_words_take_the_place_of_ours(tmp_path: Path) -> None:
     study = ask("epochs", OPTIONS)
     record(tmp_path, study)

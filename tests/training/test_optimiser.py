@@ -85,7 +85,7 @@ def test_muon_leaves_convolutions_that_no_norm_follows(
 
 
 def test_muon_refuses_a_network_that_it_cannot_look_through() -> None:
-    with pytest.raises(ResLabError, match=r"Muon needs to know .* does not take a 32 x 32 image .*another optimiser"):
+    with pytest.raises(ResLabError, match=r"Muon needs to know .* failed on a 32 x 32 image .*another optimiser"):
         make_optimiser(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(5, 2)), recipe(optimiser="muon"))
 
 

@@ -26,9 +26,10 @@ def convolve(convolution: nn.Conv2d, maps: Tensor) -> Tensor:
 
     With 3x3 taps and stride 1 it is Winograd's way of convolving, which multiplies 16 times for each 36 of the direct
     way, or for images of at most four channels the direct way; sums are float32, and so is the gradient of the weights.
-    With stride 2 or 1x1 taps only the gradient of the weights is ours.  Where the processor has no dot products of
-    bfloat16, all is multiplied in float32 and only the maps are bfloat16.  Where the kernels cannot do it (they need a
-    processor with AVX2), this is `convolution(maps)`.  A second derivative is refused.
+    With stride 2 or 1x1 taps only gradients are ours: that of the weights and, of 3x3 taps with AVX2, that of the maps.
+    Where the processor has no dot products of bfloat16, all is multiplied in float32 and only the maps are bfloat16.
+    Where the kernels cannot do it (they need a processor with AVX2), this is `convolution(maps)`.  A second derivative
+    is refused.
     """
     out: Tensor = by_kernel(convolution, maps) if usable(convolution, maps) else convolution(maps)
     return out
@@ -134,6 +135,7 @@ class _Convolution(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             if _is_winograds(maps, weight, ctx.stride):
                 of_maps = _winograd(gradient, weight, back=True)
+            # Torch's depends on the number of threads with AVX2.
             elif kernels().lanes == AVX2_LANES and ctx.stride == 2 and _is_winograds(maps, weight, 1):
                 of_maps = _winograd(_with_gaps(gradient), weight, back=True)
             else:
@@ -170,10 +172,7 @@ def _of_weight(maps: Tensor, gradient: Tensor, weight: Tensor, stride: int) -> T
 
 
 def _with_gaps(gradient: Tensor) -> Tensor:
-    """Return the gradient that the output would have if it had been made at stride 1, and only every second was taken.
-
-    What torch makes of it with AVX2 depends on the number of threads.
-    """
+    """Return the gradient of an output made at stride 1, of which every second number was taken."""
     count, channels, height, width = gradient.shape
     maps = _empty(count, channels, 2 * height, 2 * width, gradient.dtype).zero_()
     maps[:, :, ::2, ::2] = gradient
@@ -186,7 +185,7 @@ def _of_maps_by_torch(maps: Tensor, gradient: Tensor, weight: Tensor, stride: in
     wide = _torchs(gradient)
     gradients: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
         wide,
-        maps.to(wide.dtype),
+        torch.empty_like(maps, dtype=wide.dtype),
         _as(weight, maps, wide),
         None,
         [stride, stride],

@@ -34,8 +34,10 @@ TORCHS: dict[type[nn.Module], type[nn.Module]] = {KernelConv2d: nn.Conv2d, Kerne
 """Torch's layers, by ours."""
 
 
-def use_kernels(network: nn.Module) -> int:
+def use_kernels(network: nn.Module, precision: str = "fp32") -> int:
     """Let every layer that the kernels are made for and faster at train by them; return how many these are.
+
+    In "bf16" on a processor that has no products of it these are more layers than elsewhere: torch emulates them.
 
     The modules stay the same objects, with their parameters, hooks and names.
     """
@@ -43,7 +45,7 @@ def use_kernels(network: nn.Module) -> int:
     for layer in network.modules():
         if "forward" in layer.__dict__:  # the user's own way through it
             continue
-        if type(layer) is nn.Conv2d and _is_worth_it(layer):
+        if type(layer) is nn.Conv2d and _is_worth_it(layer, precision):
             layer.__class__ = KernelConv2d
         elif type(layer) is nn.BatchNorm2d and kernels().library is not None and norm.fits(layer):
             layer.__class__ = KernelBatchNorm2d
@@ -61,10 +63,11 @@ def use_torch(network: nn.Module) -> None:
             layer.__class__ = plain
 
 
-def _is_worth_it(layer: nn.Conv2d) -> bool:
-    # Of others only the gradient of the weights is ours, for the sake of the order of its sums.
+def _is_worth_it(layer: nn.Conv2d, precision: str) -> bool:
+    # Of others only gradients are ours, for the sake of the order of their sums.
     is_ours = layer.kernel_size == (3, 3) and layer.stride == (1, 1)
-    return kernels().convolves and is_ours and convolution.fits(layer)
+    is_emulated = precision == "bf16" and not kernels().multiplies_bfloat16
+    return kernels().convolves and (is_ours or is_emulated) and convolution.fits(layer)
 
 
 def _is_plain(maps: Tensor) -> bool:

@@ -12,9 +12,9 @@
 //         0 -1  1  0            1/2 -1/2  1/2         1 -1
 //         0  1  0 -1            0    0    1           0 -1
 //
-// Maps are channels-last, in float or bfloat16.  Transforms and sums are float; what is multiplied is rounded to
-// bfloat16 where the processor has dot products of it.  Sums are made in pieces of the images and added in their order (pieces.h): bits do not depend on the
-// number of threads.
+// Maps are channels-last, in float or bfloat16.  Transforms and sums are float; of bfloat16, what is multiplied is
+// rounded to it where the processor has dot products of it.  Sums are made in pieces of the images and added in their
+// order (pieces.h): bits do not depend on the number of threads.
 
 #include <algorithm>
 #include <cstdint>
@@ -38,9 +38,9 @@ constexpr int TAPS = 9;                         // of a filter
 constexpr int AT_ONCE = LANES == 16 ? SIDE : 1;
 constexpr int TOGETHER = LANES == 16 ? 4 : 6;
 constexpr int WIDE = LANES == 16 ? 1 : 2;
-constexpr int BLOCK = LANES == 16 ? 16 : 48;    // tiles that are transformed before they are multiplied, at least
+constexpr int BLOCK = LANES == 16 ? 16 : 48;           // tiles that are transformed before they are multiplied, at least
 constexpr int GRADIENT_BLOCK = LANES == 16 ? 64 : 32;  // likewise, for the gradient of the weights
-constexpr int PIECES = 32;                      // of the maps, at most
+constexpr int PIECES = 32;                             // of the maps, at most
 
 // Memory that is zero to begin with.
 struct Zeros : Buffer {

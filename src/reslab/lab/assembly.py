@@ -79,7 +79,7 @@ def training_network(
     """Return the network as it is trained: on the device, channels-last, with the kernels where they serve."""
     module = fused(build_network(recipe, num_classes, seed, checkpoint_activations, source, image_shape))
     if device.type == "cpu" and type(module) is PreActResNet and not checkpoint_activations:
-        use_kernels(module)
+        use_kernels(module, recipe.precision)
     module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return module
 

@@ -25,7 +25,7 @@ from reslab.models.fitting import infer_classes
 from reslab.models.weights import WeightsFile, load_into, read_own_weights, read_weights_file
 from reslab.recipe import Recipe, vary
 from reslab.training.evaluation import Evaluation
-from reslab.training.hardware import pick_device
+from reslab.training.hardware import evaluating_precision, pick_device
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def evaluate_run(
     measured = measure_candidates([Candidate(asked)], weights.weights, dataset, place, source=source)
     if asked == recipe and not files.predictions.exists():
         _keep_predictions(files, recipe, weights, dataset, place, source)
-    return _evaluated(measured, decided, [], weights, files.weights, dataset)
+    return _evaluated(measured, decided, _of_precision(asked.precision, place), weights, files.weights, dataset)
 
 
 def evaluate_weights(
@@ -171,8 +171,15 @@ def evaluate_weights(
             check_trained_on(found.run, images)
         except DataError as error:
             remarks.append(str(error))
+    remarks += _of_precision(recipe.precision, place)
     measured = measure_candidates(found.every, weights.weights, images, place, on_progress)
     return _evaluated(measured, _settled(found.decided, measured), remarks, weights, path, images)
+
+
+def _of_precision(precision: str, device: torch.device) -> list[str]:
+    """Return what to say where another precision than that asked for is computed in."""
+    used = evaluating_precision(device, precision)
+    return [] if used == precision else [f"computed in {used}: this processor only emulates {precision}"]
 
 
 def _keep_predictions(

@@ -65,7 +65,7 @@ class Bottleneck(nn.Module):
 class Checkpointed(nn.Module):
     """Keeps only the input of a block for the backward pass and computes the rest again."""
 
-    @torch._disable_dynamo  # type: ignore[attr-defined]  # torch.compiler.disable would import the compiler
+    @torch._disable_dynamo  # type: ignore[attr-defined]  # torch.compiler.disable imports the compiler at once
     def forward(self, x: Tensor) -> Tensor:
         if not torch.is_grad_enabled():
             return super().forward(x)  # type: ignore[no-any-return]

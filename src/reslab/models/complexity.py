@@ -221,11 +221,11 @@ def _watch(
 ) -> None:
     """Call `note` with the name, the module and the output of every part, as one image passes a copy.
 
-    The copy is on the CPU, or without memory where the module is: torch's compiler does that, which takes two seconds
-    to import.
+    The copy is on the CPU; a network on the meta device stays there, where batch norm imports torch's compiler, which
+    takes two seconds.
     """
     device = torch.device("meta" if any(one.is_meta for one in module.parameters()) else "cpu")
-    twin = copy.deepcopy(module).to(device).eval()
+    twin = copy.deepcopy(module).float().to(device).eval()
     for name, layer in twin.named_modules():
         layer.register_forward_hook(lambda part, _, output, name=name: note(name, part, output))
     with torch.no_grad():

@@ -31,7 +31,7 @@ def try_kernels(
     Each step draws its chance within `seeded()`.  Returns a remark where it does not, and "" elsewhere; the network
     itself computes nothing.
     """
-    if not use_kernels(network):
+    if not use_kernels(network, precision):
         return ""
     torchs = copy.deepcopy(network)
     use_torch(torchs)

@@ -74,7 +74,7 @@ def build(
         checkpoint_activations=checkpoint_activations,
     )
     # As `to_empty` does, which imports a library of formulas to know that the memory is laid out as usual.
-    network._apply(lambda values: torch.empty(values.shape, dtype=values.dtype))  # type: ignore[no-untyped-call]
+    network._apply(lambda values: torch.empty(values.shape, dtype=values.dtype, device="cpu"))  # type: ignore[no-untyped-call]
     initialise(network, initialisation, seed)
     return network
 

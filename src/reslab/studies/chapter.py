@@ -13,7 +13,7 @@ from reslab.exhibits.curves import Curves, error_figure, paper_figure
 from reslab.exhibits.factor_figures import Axis, Strip, factor_figure, marks
 from reslab.exhibits.recipes import recipe_table
 from reslab.exhibits.results import comparison_table, errors_table, how_compared
-from reslab.exhibits.wording import opened
+from reslab.exhibits.wording import listing, opened
 from reslab.studies.against_published import against_published, not_compared
 from reslab.studies.curve_features import curve_features
 from reslab.studies.findings import Findings
@@ -75,11 +75,17 @@ def _as_expected(found: Findings, chapter: Chapter) -> str:
     own, told = (words.texts.get("expectation") for words in (words_of(found.study.kind), found.words))
     if not found.answers or own != told:
         return ""
-    tested = [(one, kind) for one in found.compared if one.test and (kind := chapter.expects(one))]
-    shown = [(one, kind) for one, kind in tested if one.kind in ("lower", "higher", "equal")]
-    against = {found.full(one.second): one for one, kind in shown if one.kind != kind}
-    listed = found.listed(list(against.values()))
-    return found.words("came-true", against=listed, shown=len(shown), all=len(shown) == len(tested))
+    expected = [(one, kind) for one in found.compared if (kind := chapter.expects(one))]
+    as_said = [one for one, kind in expected if one.kind == kind]
+    otherwise = [one for one, kind in expected if one.kind in ("lower", "higher") and one.kind != kind]
+    first_of_each = list({found.full(one.second): one for one in reversed(otherwise)}.values())[::-1]
+    bases = {one.first.label: one.first for one, _ in expected}
+    listed = (
+        found.listed(first_of_each)
+        if len(bases) == len(datasets_of(list(bases.values())))
+        else listing(compared_name(one, found.groups, chapter.label) for one in first_of_each)
+    )
+    return found.words("came-true", against=listed, shown=len(as_said), all=len(as_said) == len(expected))
 
 
 def _results(found: Findings, chapter: Chapter) -> Blocks:

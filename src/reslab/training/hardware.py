@@ -52,8 +52,9 @@ def arithmetic(device: torch.device, precision: str) -> AbstractContextManager[o
 
 
 def evaluating_precision(device: torch.device, precision: str) -> str:
-    """Return fp32 for bf16 on a processor that only emulates it, ten times as slowly; else the precision itself."""
-    emulates = precision == "bf16" and device.type == "cpu" and cpu_precision() == "fp32"
+    """Return the precision, but fp32 for bf16 on an x86 processor that only emulates it, ten times as slowly."""
+    is_x86 = device.type == "cpu" and platform.machine() in ("x86_64", "AMD64")
+    emulates = precision == "bf16" and is_x86 and cpu_precision() == "fp32"
     return "fp32" if emulates else precision
 
 
@@ -85,17 +86,22 @@ def make_deterministic() -> None:
     """Let the same seed give the same bits: no algorithm that is chosen by timing or adds in a random order."""
     for name, value in _EXACT.items():
         os.environ.setdefault(name, value)
-    torch.set_deterministic_debug_mode(
-        "error"
-    )  # `use_deterministic_algorithms` imports torch's compiler, in two seconds
-    if (compiler := sys.modules.get("torch._inductor.config")) is not None:
-        compiler.deterministic = True  # type: ignore[attr-defined]
+    # `use_deterministic_algorithms` would import torch's compiler, which takes two seconds.
+    torch.set_deterministic_debug_mode("error")
+    _set_compiler(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing reads it, and filling takes time
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
 
 
+def _set_compiler(exact: bool) -> None:
+    """Let torch's compiler choose by timing no more, or again, if something has imported it."""
+    if (compiler := sys.modules.get(_COMPILER)) is not None:
+        compiler.deterministic = exact  # type: ignore[attr-defined]
+
+
+_COMPILER = "torch._inductor.config"
 _EXACT = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "TORCHINDUCTOR_DETERMINISTIC": "1"}
 """What cuBLAS, and torch's compiler where a user's network has itself compiled, read from the environment."""
 
@@ -178,14 +184,14 @@ def _hold_determinism() -> Callable[[], None]:
     fills = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     places = (torch.backends.cudnn, "benchmark"), (torch.backends.cudnn, "allow_tf32")
     flags = [(*place, getattr(*place)) for place in (*places, (torch.backends.cuda.matmul, "allow_tf32"))]
-    if (compiler := sys.modules.get("torch._inductor.config")) is not None:
-        flags.append((compiler, "deterministic", compiler.deterministic))
+    compiles = getattr(sys.modules.get(_COMPILER), "deterministic", False)
     make_deterministic()
 
     def undo() -> None:
         for name in (name for name, value in environment.items() if value is None):
             os.environ.pop(name, None)
         torch.set_deterministic_debug_mode(mode)
+        _set_compiler(compiles)
         torch.utils.deterministic.fill_uninitialized_memory = fills  # type: ignore[attr-defined]
         for owner, name, value in flags:
             setattr(owner, name, value)

@@ -69,7 +69,7 @@ def normed_convolutions(module: nn.Module, size: int = 32) -> set[str]:
     An image of `size` x `size` passes a copy of the network.  A network that cannot do that raises
     `ResLabError`.
     """
-    twin = copy.deepcopy(module).cpu().eval()
+    twin = copy.deepcopy(module).float().cpu().eval()
     names = {part: name for name, part in twin.named_modules()}
     followed: set[str] = set()
     latest: list[tuple[str, Tensor]] = []
@@ -93,7 +93,7 @@ def normed_convolutions(module: nn.Module, size: int = 32) -> set[str]:
             twin(torch.zeros(1, channels, size, size))
     except Exception as error:
         raise ResLabError(
-            "Muon needs to know which convolutions a batch norm follows, and this network does not take "
+            "Muon needs to know which convolutions a batch norm follows, and this network failed on "
             f"a {size} x {size} image ({(str(error).splitlines() or [repr(error)])[0]}); use another optimiser"
         ) from error
     return followed
@@ -114,19 +114,19 @@ class _Bare(torch.optim.Optimizer):
 
 
 class SGD(_Bare, torch.optim.SGD):
-    """Torch's."""
+    """Torch's SGD, as `_bare` has it."""
 
     step = _bare(torch.optim.SGD.step)
 
 
 class Adam(_Bare, torch.optim.Adam):
-    """Torch's."""
+    """Torch's Adam, as `_bare` has it."""
 
     step = _bare(torch.optim.Adam.step)
 
 
 class AdamW(_Bare, torch.optim.AdamW):
-    """Torch's."""
+    """Torch's AdamW, as `_bare` has it."""
 
     step = _bare(torch.optim.AdamW.step)
 

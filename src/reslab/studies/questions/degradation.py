@@ -6,6 +6,7 @@ from reslab.analysis.comparable import Beside, comparable_figures
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, by_dataset, datasets_of
 from reslab.analysis.reasons import shows
+from reslab.analysis.verdicts import Kind
 from reslab.exhibits.blocks import Prose
 from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.wording import dataset_name, listing, network_name
@@ -42,6 +43,7 @@ def chapter(study: Study, words: Words) -> Chapter:
         readings=("train", "test"),
         published=Beside(comparable_figures),
         answers=_answers,
+        expects=_expects,
         why=_why,
         together=True,
         ordered=False,
@@ -60,6 +62,12 @@ def _pairs(own: Groups) -> Pairs:
     plain, residual = ([group for group in own if group.recipe.family == family] for family in FAMILIES)
     both = [pair for pair in product(plain, residual) if pair[0].recipe.depth == pair[1].recipe.depth]
     return [*steps(plain), *steps(residual), *both]
+
+
+def _expects(one: Compared) -> Kind | None:
+    if one.first.recipe.family != one.second.recipe.family:
+        return None
+    return "higher" if one.first.recipe.family == "plain" else "lower"
 
 
 def _ends(found: Findings) -> dict[tuple[str, str], Compared]:

@@ -2,6 +2,7 @@
 
 from reslab.analysis.comparable import varying
 from reslab.analysis.comparisons import Compared
+from reslab.analysis.verdicts import Kind
 from reslab.exhibits.factor_figures import MEASURED, Axis
 from reslab.exhibits.wording import network_name, number
 from reslab.recipe import at_rate
@@ -13,8 +14,8 @@ from reslab.studies.words import Words
 
 DEPTHS = (20,)
 FACTORS = (1 / 10, 1 / 5, 1 / 2, 1.0, 2.0, 5.0, 10.0)
-FAR = 8.0
-"""A rate so many times the base's, or less than its like part, is expected to lie outside the range that does well."""
+FAR, NEAR = 8.0, 2.5
+"""Rates so many times above or below the base's are expected to do worse, and less far from it about as well."""
 
 
 def ask(options: Options) -> Study:
@@ -40,14 +41,15 @@ def chapter(study: Study, words: Words) -> Chapter:
             lambda group: network_name(group.recipe) if several else MEASURED,
         ),
         published=theirs,
-        expects=lambda one: "higher" if _is_far(one) else None,
+        expects=_expects,
         sections=lambda found: beside_ranges(found, theirs, label),
     )
 
 
-def _is_far(one: Compared) -> bool:
+def _expects(one: Compared) -> Kind | None:
     ratio = one.second.recipe.learning_rate / one.first.recipe.learning_rate
-    return not 1 / FAR < ratio < FAR
+    times = max(ratio, 1 / ratio)
+    return "higher" if times > FAR else "equal" if times < NEAR else None
 
 
 QUESTION = Question(name="learning-rate", ask=ask, chapter=chapter)
