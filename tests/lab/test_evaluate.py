@@ -19,6 +19,7 @@ from reslab.lab.evaluate import Evaluated, evaluate_run, evaluate_weights
 from reslab.lab.store import RunFiles
 from reslab.models.networks import build
 from reslab.models.weights import WeightsFile, read_weights, read_weights_file, save_weights
+from reslab.training import hardware
 from reslab.training.evaluation import Evaluation
 
 TRAINING = (
@@ -136,6 +137,14 @@ def test_a_run_tells_what_it_is(trained: RunFiles) -> None:
     assert facts["weights_sha256"] == result["weights_sha256"]
     assert set(facts["decided_by"].values()) == {"run.json"}
     assert len(facts["candidates"]) == 1
+
+
+@pytest.mark.parametrize("fast", ["fp32", "bf16"])
+def test_bf16_that_is_computed_in_fp32_is_said(trained: RunFiles, monkeypatch: pytest.MonkeyPatch, fast: str) -> None:
+    monkeypatch.setattr(hardware, "cpu_precision", lambda: fast)
+    monkeypatch.setattr(hardware.platform, "machine", lambda: "x86_64")
+    found = evaluate_run(trained, precision="bf16", device="cpu")
+    assert ("computed in fp32: this processor only emulates bf16" in found.remarks) == (fast == "fp32")
 
 
 def test_what_does_not_fit_is_said_with_the_flag_that_is_wrong(elsewhere: Path) -> None:
