@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import platform
 import shutil
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,7 @@ def test_a_run_tells_what_it_is(trained: RunFiles) -> None:
 @pytest.mark.parametrize("fast", ["fp32", "bf16"])
 def test_bf16_that_is_computed_in_fp32_is_said(trained: RunFiles, monkeypatch: pytest.MonkeyPatch, fast: str) -> None:
     monkeypatch.setattr(hardware, "cpu_precision", lambda: fast)
-    monkeypatch.setattr(hardware.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     found = evaluate_run(trained, precision="bf16", device="cpu")
     assert ("computed in fp32: this processor only emulates bf16" in found.remarks) == (fast == "fp32")
 
