@@ -172,7 +172,10 @@ def appendix(report: Path, recipes: dict[str, Recipe], tally: Tally) -> dict[str
         machines(row, named[row["Runs"]], tally)
     for row in rows_of(report, "appendix-software"):
         same = sum(
-            ", ".join(dict.fromkeys(one["platform"] for one in run["provenance"]["attempts"])) == row["System"]
+            all(
+                ", ".join(dict.fromkeys(str(one[key]) for one in run["provenance"]["attempts"])) == row[column]
+                for column, key in (("System", "platform"), ("Threads", "threads"))
+            )
             for recipe in recipes.values()
             for run in recipe.seeds.values()
         )

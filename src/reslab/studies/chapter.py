@@ -50,9 +50,8 @@ def write(found: Findings, chapter: Chapter) -> list[Block]:
     study, words = found.study, found.words
     blocks: list[Block | None] = [
         Prose(study.question),
-        Prose(words("expected", text=study.expectation) if study.expectation else ""),
+        Prose(_expected(found, chapter) if study.expectation else ""),
         Bullets(tuple(answer.sentence for answer in found.answers)),
-        Prose(_as_expected(found, chapter)),
         Note("" if study.answers else words("handout")),
         *progress(found.groups, words),
         Prose(diverged_words(found.groups, words)),
@@ -70,11 +69,12 @@ def _is_empty(block: Block) -> bool:
     return not (block.items if isinstance(block, Bullets) else getattr(block, "text", True))
 
 
-def _as_expected(found: Findings, chapter: Chapter) -> str:
-    """Return whether what ResLab expects came true, as far as it is resolved; nothing of what users expect."""
+def _expected(found: Findings, chapter: Chapter) -> str:
+    """Return what was expected and whether it came true, as far as it is resolved, unless a user expects it."""
+    text = found.words("expected", text=found.study.expectation)
     own, told = (words.texts.get("expectation") for words in (words_of(found.study.kind), found.words))
     if not found.answers or own != told:
-        return ""
+        return text
     expected = [(one, kind) for one in found.compared if (kind := chapter.expects(one))]
     as_said = [one for one, kind in expected if one.kind == kind]
     otherwise = [one for one, kind in expected if one.kind in ("lower", "higher") and one.kind != kind]
@@ -85,7 +85,8 @@ def _as_expected(found: Findings, chapter: Chapter) -> str:
         if len(bases) == len(datasets_of(list(bases.values())))
         else listing(compared_name(one, found.groups, chapter.label) for one in first_of_each)
     )
-    return found.words("came-true", against=listed, shown=len(as_said), all=len(as_said) == len(expected))
+    came = found.words("came-true", against=listed, shown=len(as_said), all=len(as_said) == len(expected))
+    return f"{text}  {came}".strip()
 
 
 def _results(found: Findings, chapter: Chapter) -> Blocks:
