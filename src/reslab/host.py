@@ -5,6 +5,7 @@ import importlib.util
 import os
 import platform
 import re
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 from reslab.errors import ResLabError, nearest
@@ -119,6 +120,7 @@ def computes_on_cpu(device: str) -> bool:
     return device == "cpu" or (device == "auto" and torch_version().endswith("+cpu"))
 
 
+@cache  # each batch of an evaluation asks
 def _cpu_lines() -> list[str]:
     return _lines(Path("/proc/cpuinfo"))
 

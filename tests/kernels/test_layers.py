@@ -107,10 +107,12 @@ class Mine(nn.Conv2d):
     [
         nn.Conv2d(16, 16, 3, padding=1),
         nn.Conv2d(16, 16, 3, padding=1, bias=False, groups=2),
+        nn.Conv2d(16, 16, 3, padding=1, bias=False, stride=2),
         nn.Conv2d(16, 16, 3, padding=2, dilation=2, bias=False),
         nn.Conv2d(16, 16, 3, padding="same", bias=False),
         nn.Conv2d(16, 16, 3, padding=1, bias=False, padding_mode="reflect"),
         nn.Conv2d(16, 12, 3, padding=1, bias=False),
+        nn.Conv2d(16, 16, 1, bias=False),
         nn.Conv2d(8, 16, 3, padding=1, bias=False),
         nn.BatchNorm2d(24),
         Mine(16, 16, 3, padding=1, bias=False),

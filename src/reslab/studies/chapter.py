@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from reslab.analysis.comparisons import compare
+from reslab.analysis.comparisons import Compared, compare
 from reslab.analysis.groups import Group, by_dataset, datasets_of, on_dataset
 from reslab.analysis.places import Mark
 from reslab.analysis.reasons import untested
@@ -77,13 +77,15 @@ def _expected(found: Findings, chapter: Chapter) -> str:
         return text
     expected = [(one, kind) for one in found.compared if (kind := chapter.expects(one))]
     as_said = [one for one, kind in expected if one.kind == kind]
-    otherwise = [one for one, kind in expected if one.kind in ("lower", "higher") and one.kind != kind]
-    first_of_each = list({found.full(one.second): one for one in reversed(otherwise)}.values())[::-1]
+    against: dict[str, Compared] = {}
+    for one, kind in expected:
+        if one.kind in ("lower", "higher") and one.kind != kind:
+            against.setdefault(found.full(one.second), one)
     bases = {one.first.label: one.first for one, _ in expected}
     listed = (
-        found.listed(first_of_each)
+        found.listed(list(against.values()))
         if len(bases) == len(datasets_of(list(bases.values())))
-        else listing(compared_name(one, found.groups, chapter.label) for one in first_of_each)
+        else listing(compared_name(one, found.groups, chapter.label) for one in against.values())
     )
     came = found.words("came-true", against=listed, shown=len(as_said), all=len(as_said) == len(expected))
     return f"{text}  {came}".strip()
