@@ -1,6 +1,6 @@
 """Recompute the intervals, p-values and verdicts of a report from the errors of its runs, with NumPy and SciPy alone.
 
-Called by recompute.py.  Written from the method, not from ResLab's code.  The variance of seeds is pooled over the
+Called by recompute_words.py.  Written from the method, not from ResLab's code.  The variance of seeds is pooled over the
 recipes that a study compares, in units of a binomial draw's, and each recipe's own is drawn towards it (Smyth 2004,
 section 6.2), but not that of one that stands out.  Fewer than three with a spread lean on all recipes of the report.  A
 single seed is given the pooled variance.  Intervals are Welch's; p is corrected over a study by Holm's method.

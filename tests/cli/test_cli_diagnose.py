@@ -9,6 +9,8 @@ from pathlib import Path
 
 from cli_runs import tiny_run
 
+pytest_plugins = ["cli_fixtures"]
+
 
 def test_ctrl_c_while_the_why_is_measured_is_answered_at_once(trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained, tmp_path / "runs")

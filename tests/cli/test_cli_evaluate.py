@@ -10,6 +10,8 @@ from cli_runs import TINY, Reslab, tiny_run
 
 from reslab.lab.store import RunFiles
 
+pytest_plugins = ["cli_fixtures"]
+
 
 def test_evaluate_gives_the_run_s_own_error(reslab: Reslab, trained: Path) -> None:
     result = json.loads((trained / tiny_run().id / "result.json").read_text())

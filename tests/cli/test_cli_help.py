@@ -15,6 +15,8 @@ from cli_runs import Reslab
 from reslab.cli import COMMANDS, DATA_COMMANDS, app, main
 from reslab.recipe import written_fields
 
+pytest_plugins = ["cli_fixtures"]
+
 ROOT = Path(__file__).parents[2]
 
 

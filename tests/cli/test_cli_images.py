@@ -11,6 +11,8 @@ from reslab.lab.store import RunFiles, run_files
 from reslab.presets import preset_recipe
 from reslab.recipe import Run, stretch, vary
 
+pytest_plugins = ["cli_fixtures"]
+
 
 def test_an_image_folder_from_the_command_line(reslab: Reslab, tmp_path: Path) -> None:
     root = write_folders(tmp_path / "images", num_train=2, num_test=1)

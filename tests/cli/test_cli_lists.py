@@ -5,6 +5,8 @@ import re
 
 from cli_runs import Reslab
 
+pytest_plugins = ["cli_fixtures"]
+
 
 def test_models_prints_the_paper_s_figures(reslab: Reslab) -> None:
     code, out, _ = reslab("models", "--json")

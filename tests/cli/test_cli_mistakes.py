@@ -7,6 +7,8 @@ from cli_runs import TINY, Reslab
 
 from reslab.cli import main
 
+pytest_plugins = ["cli_fixtures"]
+
 
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),

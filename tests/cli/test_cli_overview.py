@@ -8,6 +8,8 @@ from typing import Any
 
 from cli_runs import Reslab, tiny_run
 
+pytest_plugins = ["cli_fixtures"]
+
 
 def test_status_report_and_doctor_print_facts(reslab: Reslab, trained: Path, tmp_path: Path) -> None:
     code, out, _ = reslab("status", "--runs", str(trained), "--json")

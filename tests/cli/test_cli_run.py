@@ -12,6 +12,8 @@ from reslab.recipe import Run
 from reslab.session import door
 from synthetic import Truth, small, write_run
 
+pytest_plugins = ["cli_fixtures"]
+
 
 def test_a_study_trains_what_is_missing_and_nothing_twice(
     reslab: Reslab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

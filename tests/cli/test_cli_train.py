@@ -11,6 +11,8 @@ from cli_runs import SMALL_STUDY, TINY, Reslab, tiny_run
 from filelock import FileLock
 from quick_machine import train_here
 
+pytest_plugins = ["cli_fixtures"]
+
 
 def test_train_prints_one_object_and_does_nothing_twice(reslab: Reslab, trained: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in trained.rglob("*") if path.is_file()}

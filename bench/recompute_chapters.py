@@ -1,0 +1,157 @@
+"""The tables of a report's chapters, recomputed: errors and differences, images, endings, what was measured."""
+
+import json
+import statistics
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from recompute_records import Recipe, Row, Tally, rows_of, spread
+from recompute_words import Asked, chapter_words, tested
+
+
+def chapters(report: Path, runs: Path, recipes: dict[str, Recipe], tally: Tally) -> None:
+    """Check the tables of the chapters: errors and their differences, images, how curves end, what was measured."""
+    for path in sorted((runs / "studies").glob("*.json")):
+        study = json.loads(path.read_text())
+        known = dict(_variants(study, recipes))
+        find, asked = _finder(known), Asked(study["name"], [one.errors for one in recipes.values()])
+        for row in rows_of(report, f"{study['name']}-errors"):
+            label = next(iter(row.values()))
+            place, recipe = (f"{study['name']}-errors", label), find(label)
+            tally.check((*place, "Test"), row["Test error (%)"], *spread(recipe.last("test_error")))
+            tally.check((*place, "Training"), row["Training error (%)"], *spread(recipe.last("train_error")))
+            if row.get("Difference (points)"):
+                other = find(row["Against"]) if row.get("Against") else _base(row, report, study["name"], find, recipe)
+                tally.check((*place, "Difference"), row["Difference (points)"], _apart(recipe, other))
+                asked.rows.append((place, row, recipe, other))
+        for row in rows_of(report, f"{study['name']}-comparisons"):
+            second, _, first = row["Compared"].partition(" against ")
+            pair = _pair(second, first, find)
+            place = (f"{study['name']}-comparisons", row["Compared"])
+            tally.check((*place, "Difference"), row["Difference (points)"], _apart(*pair))
+            asked.rows.append((place, row, *pair))
+        tested(asked, known, *chapter_words(report, study["title"]), tally)
+        for row in rows_of(report, f"{study['name']}-curvature"):
+            measured(study["name"], "curvature", row, find(row["Runs"]), tally)
+        for row in rows_of(report, f"{study['name']}-noise"):
+            measured(study["name"], "noise", row, find(row["Runs"]), tally)
+        for row in rows_of(report, f"{study['name']}-endings"):
+            errors = find(row["Training"]).curve("test_error")
+            place, end = (f"{study['name']}-endings", row["Training"]), max(errors)
+            lowest = min(errors, key=lambda epoch: (errors[epoch], epoch))
+            tally.check((*place, "Lowest"), row["Lowest in epoch"], lowest)
+            tally.check((*place, "Above"), row["Above that at the end (points)"], errors[end] - errors[lowest])
+        for row in rows_of(report, f"{study['name']}-amounts"):
+            amounts(row, known, tally, f"{study['name']}-amounts")
+        for row in rows_of(report, f"{study['name']}-design"):
+            design(row, known, tally, f"{study['name']}-design")
+
+
+def _variants(study: dict[str, Any], recipes: dict[str, Recipe]) -> Iterator[tuple[str, Recipe]]:
+    """Yield the label of each variant with its runs: of the same recipe, and of the seeds asked."""
+    for variant in study["variants"]:
+        for recipe in recipes.values():
+            common = set(recipe.fields) & set(variant["recipe"])
+            seeds = variant["seeds"] or study["seeds"]
+            if all(recipe.fields[name] == variant["recipe"][name] for name in common):
+                own = {seed: run for seed, run in recipe.seeds.items() if seed in seeds}
+                yield variant["label"], Recipe(recipe.name, recipe.fields, own)
+
+
+def _finder(known: dict[str, Recipe]) -> Callable[[str], Recipe]:
+    """Return what finds the runs behind a row's label: the one variant whose own label has all its parts."""
+
+    def parts(label: str) -> set[str]:
+        for now, before in (("steps", "samples"), ("epochs", "passes")):  # what earlier records call the same
+            label = label.replace(f"(same {now})", f"(same {before})")
+        return set(label.replace(" of the images", "").split(", "))
+
+    def find(label: str) -> Recipe:
+        found = [recipe for name, recipe in known.items() if parts(label) <= parts(name)]
+        assert len(found) == 1, f"{label!r} is {len(found)} of {list(known)}"
+        return found[0]
+
+    return find
+
+
+def _base(row: Row, report: Path, study: str, find: Callable[[str], Recipe], own: Recipe) -> Recipe:
+    """Return what a row without a column Against is compared with: the row of its data set and depth without size."""
+    for other in rows_of(report, f"{study}-errors"):
+        recipe = find(next(iter(other.values())))
+        same = [recipe.fields[name] == own.fields[name] for name in ("dataset", "depth")]
+        if not other["Difference (points)"] and (all(same) or (same[0] and study.startswith("fast"))):
+            return recipe
+    raise AssertionError(f"{row}: compared with nothing")
+
+
+def _pair(second: str, first: str, find: Callable[[str], Recipe]) -> tuple[Recipe, Recipe]:
+    """Return both sides of a comparison; the first leaves out what the second has said, and the reverse."""
+    tail = second.split(", ")
+    ways = [(second, first)]
+    ways += [(second, f"{first}, {part}") for part in tail]
+    ways += [(f"{second}, {part}", first) for part in first.split(", ")[1:]]
+    for one, other in ways:
+        try:
+            return find(one), find(other)
+        except AssertionError:
+            continue
+    raise AssertionError(f"{second!r} against {first!r}: not found")
+
+
+def _apart(second: Recipe, first: Recipe) -> float:
+    return statistics.fmean(second.last("test_error")) - statistics.fmean(first.last("test_error"))
+
+
+def measured(study: str, table: str, row: Row, recipe: Recipe, tally: Tally) -> None:
+    place = (f"{study}-{table}", row["Runs"])
+    name = {"curvature": "curvature", "noise": "noise-scale"}[table]
+    found = [one[name]["final"] for one in recipe.each(lambda run: run["diagnosed"]) if name in one]
+    columns = {
+        "Largest eigenvalue": "largest",
+        "Stability limit": "stability_limit",
+        "Last rate": "rate",
+        "Noise scale (images)": "noise_scale",
+        "At least (images)": "at_least",
+    }
+    if "Seeds measured" in row:
+        tally.check((*place, "Seeds"), row["Seeds measured"], len(found))
+    if "Batch size" in row:
+        tally.check((*place, "Batch size"), row["Batch size"], recipe.fields["batch_size"])
+    for title, quantity in columns.items():
+        values = [one[quantity] for one in found if one.get(quantity) is not None]
+        if row.get(title) and values:
+            tally.check((*place, title), row[title], statistics.fmean(values))
+
+
+def design(row: Row, known: dict[str, Recipe], tally: Tally, table: str) -> None:
+    """Check a row of classes by images of each class: of the runs that saw as many samples as those on all images."""
+    (classes, *_), *cells = row.items()
+    for head, shown in cells:
+        numbers = tuple(int(text.split(" ")[0].replace(",", "")) for text in (row[classes], head))
+        for label, recipe in known.items():
+            data = recipe.each(lambda run: run["provenance"]["data"])[0]
+            own = data["num_classes"], data["num_train"] // data["num_classes"]
+            if own == numbers and "same passes" not in label:
+                seeds = recipe.last("test_error")
+                counted = [float(len(seeds))] if "n = " in shown else []
+                tally.check((table, row[classes], head), shown, *spread(seeds), *counted)
+                break
+        else:
+            tally.check((table, row[classes], head), shown)
+
+
+def amounts(row: Row, known: dict[str, Recipe], tally: Tally, table: str) -> None:
+    names = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "cifar100-coarse": "CIFAR-100 (20 superclasses)"}
+    shares = {"all": 1.0, "1/2": 0.5, "1/5": 0.2, "1/10": 0.1}
+    for recipe in known.values():
+        if (names.get(recipe.fields["dataset"]), recipe.fields["train_share"]) == (
+            row["Data set"],
+            shares[row["Share"]],
+        ):
+            data = recipe.each(lambda run: run["provenance"]["data"])[0]
+            place = (table, f"{row['Data set']}, {row['Share']}")
+            tally.check((*place, "Images"), row["Images"], data["num_train"])
+            tally.check((*place, "Classes"), row["Classes"], data["num_classes"])
+            tally.check((*place, "Each"), row["Images per class"], data["num_train"] / data["num_classes"])
+            return

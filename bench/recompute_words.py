@@ -1,0 +1,129 @@
+"""Intervals, p, verdicts and seeds in the tables, sentences and answers of a chapter; called by recompute_chapters.py.
+
+recompute_tests.py computes them.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from recompute_records import Recipe, Row, Tally, rows_of
+from recompute_tests import Errors, against_single, compare, corrected, of_size, sizes
+
+
+@dataclass
+class Asked:
+    """What a study compares: where the report tells it, its row there, and both sides; and all recipes' errors."""
+
+    study: str
+    report: list[Errors]
+    rows: list[tuple[tuple[str, str], Row, Recipe, Recipe]] = field(default_factory=list)
+
+
+def tested(asked: Asked, known: dict[str, Recipe], chapter: str, answers: Sequence[str], tally: Tally) -> None:
+    """Check intervals, p, verdicts and seeds: in the rows of comparisons, then in sentences and answers."""
+    found = compare([(second.errors, first.errors) for _, _, second, first in asked.rows], asked.report)
+    for (place, row, *_), (one, p) in zip(asked.rows, corrected(found), strict=True):
+        if not row.get("95% interval"):
+            continue
+        shown = row["95% interval"].removesuffix(" (90%)")
+        tally.check((*place, "95% interval"), shown, *one.interval(one.level(p)))
+        if row["Corrected p"].startswith("<"):
+            tally.check((*place, "Corrected p"), row["Corrected p"] if p < 0.001 else f"no: {p}", 0.001)
+        else:
+            tally.check((*place, "Corrected p"), row["Corrected p"], p)
+        verdict = re.fullmatch(r"([a-z ]+?)(?:,? by .*| within .*| \((.*) seeds\))?", row["Verdict"])
+        kind, seeds = verdict.groups() if verdict else (row["Verdict"], None)
+        if kind != one.verdict(p):
+            tally.wrong.append(f"{' / '.join(place)}: {row['Verdict']} shown, recomputed {one.verdict(p)}")
+        elif seeds:
+            tally.check((*place, "Seeds"), seeds.replace("over 1,000", "1001"), *one.seeds_range(len(found)))
+    beside = _published(known, "\n".join([chapter, *answers]))
+    groups = [recipe.errors for recipe, _ in beside]
+    published = [
+        against_single(own, groups, figure, asked.report) for own, (_, figure) in zip(groups, beside, strict=True)
+    ]
+    design_pairs = _design_pairs(known) if "rather than" in chapter else []
+    together = (found, published, compare(design_pairs, asked.report))
+    expected = [of_size(one, p, len(own)) for own in together for one, p in corrected(own)]
+    for told in sizes(chapter):
+        _in_text(asked.study, told, expected, tally)
+    if answers and not sum(_in_answer(asked.study, text, expected, tally) for text in answers):
+        tally.wrong.append(f"{asked.study}: no size is found in its answers")
+
+
+def _in_text(study: str, shown: dict[str, str], expected: Sequence[dict[str, float]], tally: Tally) -> None:
+    """Check a size in a sentence against the difference that is nearest to it."""
+    nearest = min(
+        expected, key=lambda one: sum(abs(one[name] - float(shown[name])) for name in ("value", "low", "high"))
+    )
+    for name, text in shown.items():
+        tally.check((f"{study} in words", shown["value"], name), text.replace("over 1,000", "1001"), nearest[name])
+
+
+CLAUSE = re.compile(
+    r"(?P<value>[-+]?\d+\.\d\d)(?: to (?P<most>[-+]?\d+\.\d\d))?(?: points, 9[05]% interval)? ?"
+    r"\(?(?P<low>[-+]?\d+\.\d\d) to (?P<high>[-+]?\d+\.\d\d)\)"
+)
+"""The size of a clause of an answer, or the range of sizes, and the interval around it: in a sentence, in a cell."""
+
+
+def _in_answer(study: str, text: str, expected: Sequence[dict[str, float]], tally: Tally) -> int:
+    """Check sizes and intervals of an answer; sizes without a sign are of either.  Return how many there are.
+
+    The interval of one size must be that difference's; around a range, its ends must be ends of differences.
+    """
+    found = [match.groupdict() for match in CLAUSE.finditer(text.replace("\N{MINUS SIGN}", "-"))]
+    for one in found:
+        signs = any(end and end[0] in "+-" for end in one.values())
+        known = expected if signs else [_unsigned(difference) for difference in expected]
+        parts = {name: float(end) for name, end in one.items() if end}
+        if "most" in parts:
+            places = {"value": "value", "most": "value", "low": "low", "high": "high"}
+            values = [
+                min((other[name] for other in known), key=lambda value: abs(value - parts[place]))
+                for place, name in places.items()
+            ]
+        else:  # of all three parts, for the same pair may be corrected among others, too
+            nearest = min(known, key=lambda other: sum(abs(other[name] - part) for name, part in parts.items()))
+            values = [nearest[name] for name in parts]
+        tally.check((study, "answer", text), " and ".join(end for end in one.values() if end), *values)
+    return len(found)
+
+
+def _unsigned(one: dict[str, float]) -> dict[str, float]:
+    low, high = sorted(map(abs, (one["low"], one["high"])))
+    return {"value": abs(one["value"]), "low": low, "high": high}
+
+
+def _published(known: dict[str, Recipe], chapter: str) -> list[tuple[Recipe, float]]:
+    """Return the runs that a chapter compares with the paper's, and the paper's figures, from its sentences."""
+    found = re.findall(r"(ResNet-\d+): [^\n]*? the paper.s ([\d.]+)%", chapter)
+    by_depth = {f"ResNet-{recipe.fields['depth']}": recipe for recipe in known.values()}
+    return [(by_depth[name], float(figure)) for name, figure in dict.fromkeys(found)]
+
+
+def _design_pairs(known: dict[str, Recipe]) -> list[tuple[Errors, Errors]]:
+    """Return what tells classes from images of each: 100 classes and 10 with as few of each, 10 with all, 20."""
+    by_place = {(one.fields["dataset"], one.fields["train_share"]): one.errors for one in known.values()}
+    hundred, coarse, ten = (by_place[name, 1.0] for name in ("cifar100", "cifar100-coarse", "cifar10"))
+    few = by_place["cifar10", 0.1]
+    return [(hundred, few), (few, ten), (coarse, hundred)]
+
+
+def chapter_words(report: Path, title: str) -> tuple[str, list[str]]:
+    """Return the text of a chapter without its tables and answers, and the answers' sizes, of the opening, too."""
+    parts = re.split(
+        r"^## (.*)$",
+        (report / "report.md").read_text(encoding="utf-8").replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"),
+        flags=re.MULTILINE,
+    )
+    text = dict(zip(parts[1::2], parts[2::2], strict=True)).get(title, "")
+    lines = [line for line in text.splitlines() if not line.startswith("|")]
+    found = [line for line in lines if re.match(r"- .* points, 9[05]% interval [^;]*\)[.;]", line)]
+    told = [line.lower() for line in found]
+    for row in rows_of(report, "opening-answers"):
+        start = f"- {row['Where']}: {row['Answer'].split('; ')[0].removesuffix('.')} (".lower()
+        found += [row["Points (95% interval)"]] if any(line.startswith(start) for line in told) else []
+    return "\n".join(line for line in lines if line not in found), found
