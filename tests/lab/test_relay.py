@@ -3,18 +3,17 @@
 import contextlib
 import json
 import shutil
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from lab_runs import make, outcome, small
+from lab_runs import make, outcome
+from machines import RECIPE, Machine, asked, reached
 
 from reslab.errors import LockedError, ResLabError, ShareError
-from reslab.files import DIGEST, file_sha256, json_bytes, signed
+from reslab.files import file_sha256
 from reslab.lab import handover, relay
 from reslab.lab.distant import ask_for
 from reslab.lab.execute import main as execute_main
@@ -28,42 +27,6 @@ from reslab.lab.shared_lease import holding
 from reslab.lab.store import RunFiles
 from reslab.lab.vetting import incoming
 from share_places import served
-
-RECIPE = small(4)
-
-
-class Machine:
-    """A folder of runs that nobody else sees."""
-
-    def __init__(self, root: Path, share: str, **settings: Any) -> None:
-        self.root = root
-        self.settings = Settings(
-            **{"device": "cpu", "threads": 1, "checkpoint_seconds": 0.0, "shares": (share,), "push": True, **settings}
-        )
-        self.events: list[Event] = []
-
-    def train(self, name: str, *, epochs: int | None = None, iterations: int | None = None) -> RunFiles:
-        """Train a run until so many epochs were measured here, or so far, or to its end."""
-        files, begun = RunFiles(self.root / name), len(self.events)
-
-        def stop() -> bool:
-            new = self.events[begun:]
-            return (epochs is not None and sum(event["event"] == "epoch" for event in new) >= epochs) or (
-                iterations is not None and any(event.get("iteration", 0) >= iterations for event in new)
-            )
-
-        execute(files, self.settings, on_event=self.events.append, stop=stop)
-        return files
-
-    @property
-    def remarks(self) -> list[str]:
-        """What it told beside the progress."""
-        return [event["words"] for event in self.events if event["event"] == "remark"]
-
-    @property
-    def starts(self) -> list[int]:
-        """Iterations that it began from."""
-        return [event["iteration"] for event in self.events if event["event"] == "start"]
 
 
 @pytest.fixture(scope="module")
@@ -87,20 +50,6 @@ def bucket() -> Iterator[str]:
 
     with s3_bucket("relayed") as address:
         yield address
-
-
-def asked(tmp_path: Path, share: Path | str) -> str:
-    """Ask for the run at the share, as a launcher does, and return its name."""
-    files = make(tmp_path / "launcher", RECIPE)
-    ask_for(place(str(share)), files)
-    return files.name
-
-
-def reached(share: Path, name: str) -> int:
-    """Return the iteration of the checkpoint that a share has."""
-    found = progress(Folder(share), name)
-    assert found is not None
-    return found.iteration
 
 
 @pytest.mark.parametrize("kind", ["folder", "bucket"])
@@ -376,222 +325,3 @@ def test_a_machine_that_was_taken_over_stops_and_sends_nothing(
     assert (share / folder_of(name) / "progress.json").read_bytes() == taken[0]
     assert RunFiles(first.root / name).status() == "interrupted"
     assert (share / folder_of(name) / "lease" / "2").read_bytes() == b"another's"
-
-
-def altered(share: Path, name: str, **changes: Any) -> None:
-    """Change progress.json, signed, as somebody who lies would."""
-    path = share / folder_of(name) / "progress.json"
-    content = json.loads(path.read_bytes())
-    content.pop(DIGEST)
-    path.write_bytes(json_bytes(signed({**content, **changes})))
-
-
-def replaced(share: Path, name: str, file: str, content: bytes) -> None:
-    """Put other bytes in the place of a file, with all sums right."""
-    path = share / folder_of(name) / "progress.json"
-    values = json.loads(path.read_bytes())
-    values.pop(DIGEST)
-    (name_of,) = [one for one in values["files"] if one.endswith(file)]
-    new = share / folder_of(name) / "files" / "new"
-    new.write_bytes(content)
-    digest = file_sha256(new)
-    new.rename(new.with_name(str(digest)))
-    values["files"][name_of] = {"bytes": len(content), "sha256": digest}
-    path.write_bytes(json_bytes(signed(values)))
-
-
-def files_of(share: Path, name: str) -> dict[str, Any]:
-    return dict(json.loads((share / folder_of(name) / "progress.json").read_bytes())["files"])
-
-
-def read_back(share: Path, name: str, file: str) -> bytes:
-    (digest,) = [entry["sha256"] for one, entry in files_of(share, name).items() if one.endswith(file)]
-    content: bytes = (share / folder_of(name) / "files" / digest).read_bytes()
-    return content
-
-
-def checkpoint_with(file: str, content: bytes) -> Callable[[Path, str], None]:
-    """Return what puts a file into the checkpoint, and vouches for it there, too."""
-
-    def change(share: Path, name: str) -> None:
-        sums = json.loads(read_back(share, name, "manifest.json"))
-        path = share / "x"
-        path.write_bytes(content)
-        sums[file] = file_sha256(path)
-        replaced(share, name, file, content)
-        replaced(share, name, "manifest.json", json.dumps(sums).encode())
-
-    return change
-
-
-def state_with(**changes: Any) -> Callable[[Path, str], None]:
-    def change(share: Path, name: str) -> None:
-        state = json.loads(read_back(share, name, "state.json"))
-        checkpoint_with("state.json", json.dumps({**state, **changes}).encode())(share, name)
-
-    return change
-
-
-def lists(file: str, num_bytes: object = 3, digest: object = "0" * 64) -> Callable[[Path, str], None]:
-    def change(share: Path, name: str) -> None:
-        altered(share, name, files={**files_of(share, name), file: {"bytes": num_bytes, "sha256": digest}})
-
-    return change
-
-
-def flip(share: Path, name: str) -> None:
-    digest = next(
-        entry["sha256"] for one, entry in files_of(share, name).items() if one.endswith("/weights.safetensors")
-    )
-    path = share / folder_of(name) / "files" / digest
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-
-
-def metrics_with(**changes: Any) -> Callable[[Path, str], None]:
-    def change(share: Path, name: str) -> None:
-        rows = [json.loads(line) for line in read_back(share, name, "metrics.jsonl").splitlines()]
-        rows[0] |= changes
-        replaced(share, name, "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
-        altered(share, name, files={k: v for k, v in files_of(share, name).items() if k != "metrics.sha256"})
-
-    return change
-
-
-def other_network(share: Path, name: str) -> None:
-    import torch
-    from safetensors.torch import save
-
-    checkpoint_with("weights.safetensors", save({"weight": torch.zeros(3)}))(share, name)
-
-
-def reads_elsewhere(share: Path, name: str) -> None:
-    replaced(share, name, "manifest.json", json.dumps({"../../../../../../etc/passwd": "0" * 64}).encode())
-
-
-def other_images(share: Path, name: str) -> None:
-    values = json.loads(read_back(share, name, "provenance.json"))
-    values.pop(DIGEST, None)
-    values["data"]["fingerprint"] = "0" * 64
-    replaced(share, name, "provenance.json", json_bytes(signed(values)))
-
-
-def other_recipe(share: Path, name: str) -> None:
-    values = json.loads(read_back(share, name, "run.json"))
-    values["recipe"]["learning_rate"] = 0.5
-    replaced(share, name, "run.json", json_bytes(values))
-
-
-def says(text: str) -> Callable[[Path, str], None]:
-    def change(share: Path, name: str) -> None:
-        (share / folder_of(name) / "progress.json").write_text(text)
-
-    return change
-
-
-HOSTILE: dict[str, Callable[[Path, str], None]] = {
-    "a bit of the weights": flip,
-    "another network": other_network,
-    "no safetensors": checkpoint_with("weights.safetensors", b"\x80\x04pickle"),
-    "an iteration past the end": state_with(iteration=10**9),
-    "an iteration that is text": state_with(iteration="5"),
-    "a rate that is no number": state_with(rate=float("nan")),
-    "totals of something else": state_with(totals=[]),
-    "a checkpoint that names files elsewhere": reads_elsewhere,
-    "metrics of another epoch": metrics_with(epoch=7),
-    "an error that is text": metrics_with(test_error="<script>"),
-    "no seconds": metrics_with(seconds=None),
-    "other images": other_images,
-    "another recipe": other_recipe,
-    "an unsigned progress.json": says("{}"),
-    "brackets": says("[" * 100_000),
-    "another run": lambda share, name: altered(share, name, run="cifar10-resnet20-00000000/seed0"),
-    "another iteration": lambda share, name: altered(share, name, iteration=9),
-    "files that are a list": lambda share, name: altered(share, name, files=[]),
-    "a path to elsewhere": lists("../../../x"),
-    "a checkpoint elsewhere": lists("checkpoint/../../../../x/state.json"),
-    "a result": lists("result.json"),
-    "a lock": lists(".lock"),
-    "code": lists("sitecustomize.py"),
-    "a file that is not there": lists("network/net.py"),
-    "a huge file": lists("checkpoint/000000099/weights.safetensors", 10**15),
-    "a sum that is a path": lists("network/net.py", 3, "../../../../../etc/passwd"),
-    "a sum that is a list": lists("network/net.py", 3, []),
-}
-
-
-@pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A share with a run of which two epochs are trained."""
-    share = tmp_path_factory.mktemp("begun") / "share"
-    share.mkdir()
-    root = tmp_path_factory.mktemp("launcher")
-    files = make(root, RECIPE)
-    ask_for(Folder(share), files)
-    Machine(tmp_path_factory.mktemp("machine"), str(share)).train(files.name, epochs=2)
-    return share, files.name
-
-
-@pytest.mark.parametrize("what", HOSTILE)
-def test_a_checkpoint_that_does_not_agree_is_refused_and_the_run_trained_anew(
-    tmp_path: Path, begun: tuple[Path, str], alone: RunFiles, what: str
-) -> None:
-    share = tmp_path / "share"
-    shutil.copytree(begun[0], share)
-    HOSTILE[what](share, begun[1])
-    machine = Machine(tmp_path / "machine", str(share), push=False)
-    make(machine.root, RECIPE)
-    outside = {path for path in tmp_path.rglob("*") if not path.is_relative_to(machine.root)}
-    machine.train(begun[1], iterations=3)
-    assert machine.starts == [0]
-    assert any("is refused" in words for words in machine.remarks), machine.remarks
-    assert {path for path in tmp_path.rglob("*") if not path.is_relative_to(machine.root)} == outside
-    assert not (machine.root / ".incoming").exists()
-
-
-def test_an_ended_run_without_its_result_is_told_once(tmp_path: Path, share: Path, alone: RunFiles) -> None:
-    shutil.copytree(alone.path, share / alone.name)
-    (share / alone.name / "result.json").unlink()
-    machine = Machine(tmp_path / "machine", str(share))
-    make(machine.root, RECIPE)
-    machine.train(alone.name, iterations=3)
-    told = [words for words in machine.remarks if "refused" in words]
-    assert told == [f"what {share} has of it is refused, so it is trained here: result.json is missing"]
-
-
-def test_what_is_there_and_right_is_gone_on_from(tmp_path: Path, begun: tuple[Path, str], alone: RunFiles) -> None:
-    """The counterpart of what is refused: nothing of it was refused for another reason."""
-    machine = Machine(tmp_path / "machine", str(begun[0]), push=False)
-    assert outcome(machine.train(begun[1])) == outcome(alone)
-    assert machine.starts[0] > 0
-
-
-def test_a_name_that_is_none_asks_for_nothing(tmp_path: Path, share: Path) -> None:
-    with pytest.raises(ResLabError):
-        Machine(tmp_path / "one", str(share)).train("x/../../y")
-    assert list(share.iterdir()) == []
-
-
-def test_leases_of_many_threads_have_one_holder(share: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RESLAB_LEASE", "0.4")
-    held: list[int] = []
-    ended = threading.Event()
-
-    def take(number: int) -> None:
-        try:
-            with holding(Folder(share), "unfinished/x/lease"):
-                held.append(number)
-                ended.wait(3)
-        except LockedError:
-            pass
-
-    threads = [threading.Thread(target=take, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads[:]:
-        thread.join(timeout=2)
-    assert len(held) == 1
-    ended.set()
-    for thread in threads:
-        thread.join()

@@ -1,0 +1,34 @@
+"""Leases at a share: one holder, however many ask."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from reslab.errors import LockedError
+from reslab.lab.places import Folder
+from reslab.lab.shared_lease import holding
+
+
+def test_leases_of_many_threads_have_one_holder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESLAB_LEASE", "0.4")
+    held: list[int] = []
+    ended = threading.Event()
+
+    def take(number: int) -> None:
+        try:
+            with holding(Folder(tmp_path), "unfinished/x/lease"):
+                held.append(number)
+                ended.wait(3)
+        except LockedError:
+            pass
+
+    threads = [threading.Thread(target=take, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads[:]:
+        thread.join(timeout=2)
+    assert len(held) == 1
+    ended.set()
+    for thread in threads:
+        thread.join()
