@@ -53,6 +53,13 @@ def test_the_tested_versions_keep_the_promises() -> None:
         assert numbers(exact[name]) >= numbers(version), name
 
 
+def test_the_constraints_can_be_met_with_the_torch_of_pypi() -> None:
+    """PyPI's torch for Linux names its Triton to the patch (its metadata); a processor-only torch names none."""
+    exact = pins("constraints.txt")
+    assert (exact["torch"], exact["triton"]) == ("2.13.0", "3.7.1"), "look up the Triton of another torch"
+    assert numbers(promised(PROJECT["dependency-groups"]["test"])["triton"]) <= (3, 6), "torch 2.10.0 has 3.6.0"
+
+
 def test_the_citation_is_of_this_version() -> None:
     cited = re.search(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(), flags=re.MULTILINE)
     assert cited is not None
