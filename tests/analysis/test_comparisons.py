@@ -9,7 +9,7 @@ from reslab.analysis.differences import Difference, difference
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
 from reslab.published import published
-from reslab.recipe import Recipe, Run
+from reslab.recipe import Recipe, Run, vary
 from synthetic import Truth, small, write_run
 
 
@@ -33,6 +33,10 @@ def test_seeds_are_shared_where_first_weights_and_order_are() -> None:
     assert not share_seeds(base, small(14))
     assert not share_seeds(base, small(8, initialisation="he-fan-out"))
     assert not share_seeds(base, small(8, train_share=0.5))
+    wide = vary(base, family="wide", depth=16, width=2)
+    assert not share_seeds(wide, vary(wide, width=4))
+    own, others = (vary(base, network=f"{name}.py:build#0123456789abcdef") for name in "ab")
+    assert not share_seeds(own, others)
 
 
 def test_pairs_need_five_seeds(tmp_path: Path) -> None:
@@ -147,3 +151,13 @@ def test_single_published_runs_are_draws_and_corrected_for_their_number(tmp_path
     assert smallest.p is not None
     assert smallest.adjusted == pytest.approx(4 * smallest.p)
     assert compare_with_published([(gather(read_tables(tmp_path), "none", small(110), (0,)), papers[0])]) == [None]
+
+
+def test_seeds_on_other_images_lend_no_spread(tmp_path: Path) -> None:
+    lender = small(14, dataset="cifar10")
+    write_run(tmp_path, Run(lender, 3), Truth(30.0, 15.0), fingerprint="0" * 64, official=False)
+    groups = _planted(tmp_path, {**_rates([[8.4], [9.9]]), lender: [7.9, 8.1, 8.0]})
+    (found,) = compare([(groups[0], groups[1])])
+    assert found.test is not None
+    assert found.test.difference.assumed
+    assert found.test.kind == "higher"

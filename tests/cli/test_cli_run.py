@@ -7,9 +7,11 @@ import pytest
 from cli_runs import RUN_TINY, Reslab, tiny_run
 from quick_machine import train_here
 
+from reslab.errors import ShareError
 from reslab.lab.store import RunFiles
 from reslab.recipe import Run
 from reslab.session import door
+from reslab.session.work import Session
 from synthetic import Truth, small, write_run
 
 pytest_plugins = ["cli_fixtures"]
@@ -207,3 +209,18 @@ def test_a_failed_run_gives_exit_code_3(reslab: Reslab, tmp_path: Path, monkeypa
     code, out, _ = reslab(*RUN_TINY, "--checkpoint-seconds", "0")
     assert code == 3
     assert "1 failed" in out
+
+
+def test_a_share_that_takes_nothing_costs_no_report(
+    reslab: Reslab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_here(monkeypatch)
+
+    def push(_: Session) -> None:
+        raise ShareError("the share does not answer")
+
+    monkeypatch.setattr(Session, "push", push)
+    code, out, err = reslab(*RUN_TINY, "--no-diagnose")
+    assert (code, "Runs: 1 finished" in out) == (6, True)
+    assert "the share does not answer" in err
+    assert (tmp_path / "report" / "index.html").exists()

@@ -20,6 +20,7 @@ from reslab.lab.evaluate import Evaluated, evaluate_run, evaluate_weights
 from reslab.lab.store import RunFiles
 from reslab.models.networks import build
 from reslab.models.weights import WeightsFile, read_weights, read_weights_file, save_weights
+from reslab.recipe import Run, vary
 from reslab.training import hardware
 from reslab.training.evaluation import Evaluation
 
@@ -121,6 +122,11 @@ def test_a_run_json_beside_the_weights_is_used_and_said(trained: RunFiles, tmp_p
     assert beside.evaluation.error == error_of(trained)
     assert set(beside.decided.values()) == {"run.json next to the weights", "the file"}
     assert evaluate_weights(path, normalisation="channel").decided["normalisation"] == "--normalisation"
+    plain = vary(RunFiles(tmp_path / "run").read_run().recipe, family="plain")
+    shutil.copytree(tmp_path / "run", tmp_path / "plain")
+    (tmp_path / "plain" / "run.json").unlink()
+    RunFiles(tmp_path / "plain").create(Run(plain, 0))
+    assert "--family" not in evaluate_weights(tmp_path / "plain" / "weights.safetensors").decided.values()
     other = build("residual", 14, "B", 10, initialisation="he-fan-in", seed=0)
     torch.save(other.state_dict(), tmp_path / "run" / "other.pth")
     alone = evaluate_weights(tmp_path / "run" / "other.pth", dataset="digits", preset="hysts")

@@ -125,3 +125,13 @@ def test_the_wish_to_stop_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     with _reporting(mail, stop):
         assert not stop()
     assert stop()
+
+
+@pytest.mark.parametrize(
+    ("device", "cluster", "cards"),
+    [("auto", {"CPU": 4.0, "GPU": 2.0}, 1), ("auto", {"CPU": 4.0}, 0), ("cpu", {"GPU": 2.0}, 0), ("cuda", {}, 1)],
+)
+def test_a_task_asks_for_a_card_where_its_runs_train_on_one(
+    tmp_path: Path, device: str, cluster: dict[str, float], cards: int
+) -> None:
+    assert ray_cluster._needs(tmp_path, Settings(device=device), cluster).get("num_gpus", 0) == cards

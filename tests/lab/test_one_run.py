@@ -584,3 +584,12 @@ def test_runs_side_by_side_read_their_images_once(monkeypatch: pytest.MonkeyPatc
     one_run._read.cache_clear()
     assert reads == ["digits"]
     assert all(one is real for one in found)
+
+
+@pytest.mark.usefixtures("torch_settings")
+def test_the_users_random_numbers_go_on_where_they_were(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    execute(make(tmp_path, small(1, family="wide", depth=10, dropout=0.3)), Settings(device="cpu", threads=1))
+    assert torch.equal(torch.rand(3), expected)

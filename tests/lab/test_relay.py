@@ -325,3 +325,31 @@ def test_a_machine_that_was_taken_over_stops_and_sends_nothing(
     assert (share / folder_of(name) / "progress.json").read_bytes() == taken[0]
     assert RunFiles(first.root / name).status() == "interrupted"
     assert (share / folder_of(name) / "lease" / "2").read_bytes() == b"another's"
+
+
+def test_a_last_checkpoint_that_cannot_be_sent_is_tried_again_and_said(
+    tmp_path: Path, share: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = asked(tmp_path, share)
+    real, gone = Folder.write, [2]
+    monkeypatch.setattr(relay, "LAST_WAITS", (0.01, 0.01))
+
+    def write(self: Folder, name: str, content: bytes | Path) -> None:
+        if gone[0]:
+            gone[0] -= 1
+            raise ShareError("the network is gone")
+        real(self, name, content)
+
+    monkeypatch.setattr(Folder, "write", write)
+    later = {"checkpoint_seconds": 1e6}
+    one = Machine(tmp_path / "one", str(share), **later)
+    assert one.train(name, epochs=1).status() == "interrupted"
+    assert (one.remarks, reached(share, name)) == ([], 5)
+    gone[0] = 10**6
+    two = Machine(tmp_path / "two", str(share), **later)
+    assert two.train(name, epochs=1).status() == "interrupted"
+    assert (
+        two.remarks[-1]
+        == "the network is gone; another machine goes on from what was sent before, this one from its own"
+    )
+    assert reached(share, name) == 5

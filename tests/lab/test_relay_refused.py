@@ -12,7 +12,7 @@ from machines import RECIPE, Machine
 
 from reslab.errors import ResLabError
 from reslab.files import DIGEST, file_sha256, json_bytes, signed
-from reslab.lab.distant import ask_for
+from reslab.lab.distant import Followed, ask_for
 from reslab.lab.handover import folder_of
 from reslab.lab.one_run import execute
 from reslab.lab.places import Folder
@@ -228,3 +228,28 @@ def test_a_name_that_is_none_asks_for_nothing(tmp_path: Path, share: Path) -> No
     with pytest.raises(ResLabError):
         Machine(tmp_path / "one", str(share)).train("x/../../y")
     assert list(share.iterdir()) == []
+
+
+@pytest.mark.parametrize("digest", ["../../../../../etc/passwd", [], None])
+def test_a_sum_that_is_none_is_refused_by_who_sends_and_who_follows(
+    tmp_path: Path, begun: tuple[Path, str], digest: object
+) -> None:
+    share, name = tmp_path / "share", begun[1]
+    shutil.copytree(begun[0], share)
+    altered(share, name, files={**files_of(share, name), "network/net.py": {"bytes": 3, "sha256": digest}})
+    machine = Machine(tmp_path / "machine", str(share))
+    files = make(machine.root, RECIPE)
+    assert Followed(Folder(share), tmp_path / "launcher").training([files.read_run()]) == []
+    machine.train(name, iterations=3)
+    assert machine.starts == [0]
+    assert any("is refused" in words for words in machine.remarks), machine.remarks
+
+
+def test_metrics_longer_than_announced_are_not_told(tmp_path: Path, begun: tuple[Path, str]) -> None:
+    share, name = tmp_path / "share", begun[1]
+    shutil.copytree(begun[0], share)
+    entry = files_of(share, name)["metrics.jsonl"]
+    altered(share, name, files={**files_of(share, name), "metrics.jsonl": {**entry, "bytes": 3}})
+    run = make(tmp_path / "launcher", RECIPE).read_run()
+    told = Followed(Folder(share), tmp_path / "launcher").training([run])
+    assert [event["event"] for event in told if event["event"] == "epoch"] == []

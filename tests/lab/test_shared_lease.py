@@ -32,3 +32,15 @@ def test_leases_of_many_threads_have_one_holder(tmp_path: Path, monkeypatch: pyt
     ended.set()
     for thread in threads:
         thread.join()
+
+
+def test_what_is_too_long_for_a_lease_keeps_nobody_out_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESLAB_LEASE", "0.2")
+    folder = tmp_path / "unfinished" / "x" / "lease"
+    folder.mkdir(parents=True)
+    (folder / "7").write_bytes(b"x" * 100_000)
+    with holding(Folder(tmp_path), "unfinished/x/lease") as lease:
+        assert lease is not None
+        assert (folder / "8").exists()

@@ -1,5 +1,6 @@
 """What is submitted to Slurm and how it is followed, with commands of Slurm's that are small scripts."""
 
+import json
 import os
 import stat
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from reslab.lab import slurm
 from reslab.lab.launch import Event
 from reslab.lab.store import run_files
 from reslab.recipe import Run
+from reslab.session.progress import Board
 
 RUNS = [Run(small(1), seed) for seed in range(2)]
 
@@ -125,4 +127,58 @@ def test_many_runs_are_several_arrays_and_what_is_queued_is_not_submitted_again(
     assert said[3].endswith("(scancel 1 2 3 stops them)")
     said.clear()
     assert not slurm.launch(tmp_path / "runs", runs, tell=said.append, stop=lambda: next(stops))
-    assert said[0].startswith("5 already queued")
+    assert said[0] == "5 already queued: Slurm job 1, Slurm job 2, Slurm job 3"
+
+
+def test_what_is_followed_again_has_begun(tmp_path: Path, commands: Callable[..., None]) -> None:
+    """Whoever shows the runs hears of the last beginning of each, and of nothing else that was told before."""
+    commands(sbatch="echo 42", squeue="printf '0 RUNNING\\n1 PENDING\\n'")
+    root = tmp_path / "runs"
+    stops = iter([True] * 2)
+    assert not slurm.launch(root, RUNS, stop=lambda: next(stops))
+    (place,) = (root / "slurm").iterdir()
+    lengths = {"num_iterations": 20, "num_epochs": 2}
+    told = [
+        *({"event": "start", "iteration": iteration, **lengths} for iteration in (0, 5)),
+        {"event": "progress", "iteration": 6},
+    ]
+    events = place / "0.events"
+    events.write_text("".join(json.dumps(event) + "\n" for event in told))
+    heard: list[Event] = []
+
+    def stop() -> bool:
+        with events.open("a") as file:
+            file.write(json.dumps({"event": "progress", "iteration": 7}) + "\n")
+        return len(heard) > 1
+
+    with Board({run.id: (1.0, 1.0) for run in RUNS}, quiet=True) as board:
+
+        def on_event(event: Event) -> None:
+            heard.append(event)
+            board(event)
+
+        assert not slurm.launch(root, RUNS, on_event=on_event, stop=stop)
+    assert [event["event"] for event in heard][:2] == ["start", "progress"]
+    assert [event["iteration"] for event in heard][:2] == [5, 7]
+
+
+@pytest.mark.parametrize(("patience", "ends"), [(1800.0, True), (-1.0, False)])
+def test_a_controller_that_is_silent_for_a_while_ends_no_following(
+    tmp_path: Path, commands: Callable[..., None], monkeypatch: pytest.MonkeyPatch, patience: float, ends: bool
+) -> None:
+    monkeypatch.setattr(slurm, "ASK_SECONDS", 0.0)
+    monkeypatch.setattr(slurm, "SILENCE_SECONDS", patience)
+    commands(
+        sbatch="echo 42",
+        squeue=f"""n=$(cat {tmp_path}/n 2>/dev/null || echo 0); echo $((n + 1)) > {tmp_path}/n
+case $n in
+  0) printf '0 RUNNING\\n1 PENDING\\n' ;;
+  1|2) echo 'slurm_load_jobs error: Socket timed out on send/recv operation' >&2; exit 1 ;;
+  *) {NOTHING_QUEUED} ;;
+esac""",
+    )
+    if ends:
+        assert slurm.launch(tmp_path / "runs", RUNS)
+    else:
+        with pytest.raises(ResLabError, match="Socket timed out"):
+            slurm.launch(tmp_path / "runs", RUNS)

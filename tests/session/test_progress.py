@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.progress import Progress
 
 from reslab.lab.settings import Settings
 from reslab.recipe import Run
@@ -46,6 +47,18 @@ def test_the_board_says_how_far_a_measurement_is_and_when_all_are_done(
         "one  gap, 50%  (all done in about 12 s)",
         "two  surface, 50%  (all done in about 2 s)",
     ]
+
+
+def test_what_a_run_prepares_has_one_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
+    with Board({"one": (1.0, 1.0)}) as board:
+        assert isinstance(board._bars, Progress)
+        for words in ("tries its image files", "records its step"):
+            board({"event": "preparing", "run": "one", "words": words})
+        assert [task.description for task in board._bars.tasks] == ["one  records its step"]
+        board({"event": "start", "run": "one", "iteration": 0, "num_iterations": 20, "num_epochs": 2})
+        board({"event": "end", "run": "one", "status": "finished"})
+        assert board._bars.tasks == []
 
 
 @pytest.mark.parametrize("verb", ["doctor", "evaluate", "diagnose", "bench"])

@@ -13,7 +13,7 @@ from reslab.errors import DamagedError, ResLabError, ShareError
 from reslab.lab.finding import find_runs
 from reslab.lab.one_run import execute
 from reslab.lab.relay import share_places
-from reslab.lab.replicates import replicates
+from reslab.lab.replicates import compare, replicates
 from reslab.lab.settings import Settings
 from reslab.lab.store import RunFiles, run_files
 from reslab.presets import preset_recipe
@@ -23,6 +23,7 @@ from reslab.session.sharing import fetch_instead, pull, push, verify
 from reslab.session.work import Session
 from reslab.studies.asked import record, recorded
 from share_places import FINISHED, OWN_RESULTS, served
+from synthetic import Truth, small, write_run
 
 
 @pytest.fixture(scope="module")
@@ -253,3 +254,13 @@ def test_run_takes_a_share_and_trains_what_is_missing(tmp_path: Path, capsys: py
     assert set(json.loads(told.out)["runs"].values()) == {"finished"}
     assert "1 of 2 runs fetched, not trained" in told.err
     assert main([*asked, "--share", str(tmp_path / "nowhere"), "--runs", str(tmp_path / "three")]) == 6
+
+
+def test_two_divergences_are_the_same_only_where_their_losses_are(tmp_path: Path) -> None:
+    run, other = Run(small(8), 0), {"kind": "diverged", "message": "", "epoch": 3, "time": "2026-01-01T00:00:00Z"}
+    places = []
+    for name, iteration in (("a", 20), ("b", 20), ("c", 25)):
+        write_run(tmp_path / name, run, Truth(3.0, 1.0), stop_after=2, failure={**other, "iteration": iteration})
+        places.append(RunFiles(tmp_path / name / run.id))
+    assert compare(places[0], places[1]).same_bits
+    assert not compare(places[0], places[2]).same_bits

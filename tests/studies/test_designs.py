@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from reslab.analysis.groups import gather
 from reslab.analysis.tidy import read_tables
+from reslab.errors import ResLabError
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, vary
 from reslab.studies.catalogue import ask, chapter_of
@@ -59,3 +62,24 @@ def test_each_base_is_compared_with_what_has_its_data_set_and_depth(tmp_path: Pa
     assert study.variants[-1].factors == (("dataset", "cifar10"), ("depth", 14), ("rate_times", 1))
     compared = find(study, read_tables(tmp_path), chapter_of(study)).compared
     assert [(one.first.recipe, one.second.recipe) for one in compared] == list(zip(base, varied, strict=True))
+
+
+def test_the_number_of_images_is_not_given_from_outside() -> None:
+    with pytest.raises(ResLabError, match="train_share has no effect on data-size, which sets it itself"):
+        ask("data-size", Options(recipe=(("train_share", 0.3),)))
+
+
+def test_a_network_of_ones_own_is_asked_where_something_else_is_varied(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text("def build(num_classes):\n    return None\n")
+    own = Options(recipe=(("network", f"{tmp_path}/net.py:build"),))
+    images = ask("data-size", own)
+    assert {dict(variant.factors)["dataset"] for variant in images.variants} == {
+        "cifar10",
+        "cifar100",
+        "cifar100-coarse",
+    }
+    assert all(variant.recipe.network for variant in images.variants)
+    assert len(ask("learning-rate", own).variants) > 2
+    for name in ("depth", "shortcuts"):
+        with pytest.raises(ResLabError, match=rf"{name} compares networks that ResLab builds, and .* is one network"):
+            ask(name, own)

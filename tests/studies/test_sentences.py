@@ -9,7 +9,8 @@ from reslab.analysis.comparisons import Compared, compare
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
 from reslab.recipe import Run
-from reslab.studies.sentences import by_dataset, compared_name
+from reslab.studies.sentences import by_dataset, compared_name, missing_words
+from reslab.studies.words import words_of
 from synthetic import Truth, small, write_run
 
 
@@ -53,3 +54,11 @@ def test_a_list_names_the_data_set_only_among_several(tmp_path: Path) -> None:
     others = _groups(tmp_path / "b", "z", dataset="cifar10")
     assert by_dataset([*digits, *others], _label, [*digits, *others]) == "on digits x and y; on CIFAR-10 z"
     assert by_dataset(digits, _label, [*digits, *others]) == "on digits x and y"
+
+
+def test_seeds_that_diverged_are_not_missing(tmp_path: Path) -> None:
+    failure = {"kind": "diverged", "message": "", "epoch": 1, "iteration": 10, "time": "2026-01-01T00:00:00Z"}
+    write_run(tmp_path, Run(small(8), 0), Truth(3.0, 1.0))
+    write_run(tmp_path, Run(small(8), 1), Truth(3.0, 1.0), stop_after=1, failure=failure)
+    group = gather(read_tables(tmp_path), "base", small(8), (0, 1, 2))
+    assert "base (1 of 3 seeds, missing 2)" in missing_words([group], words_of("custom"))

@@ -180,3 +180,12 @@ def test_a_training_by_muon_continues_bit_for_bit(cut: int, tmp_path: Path) -> N
     found: dict[str, list[float]] = bits(fresh)
     assert found == bits(whole)
     assert isinstance(fresh.optimiser.state[next(fresh.module.parameters())]["momentum_buffer"], Tensor)
+
+
+def test_muon_leaves_what_is_frozen() -> None:
+    module = build("residual", 8, "B", 10, initialisation="he-fan-in", seed=0)
+    module.get_parameter("layer1.0.conv1.weight").requires_grad_(False)
+    optimiser = make_optimiser(module, recipe(optimiser="muon"))
+    module(torch.randn(2, 3, 32, 32)).sum().backward()
+    optimiser.step()
+    assert len(inner_convolutions(module)) == 5

@@ -233,6 +233,16 @@ def test_who_looks_is_in_no_trainers_way(root: Path, listed: Path) -> None:
             assert Holding(listed).holds(folder)
 
 
+def test_a_lease_is_as_long_as_runs_have_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = root / Run(SHALLOW, 1).id
+    (folder / ".lease").touch()
+    old = time.time() - 90
+    os.utime(folder / ".lease", (old, old))
+    for seconds, held in (("300", True), ("60", False), ("0", False)):
+        monkeypatch.setenv("RESLAB_LEASE", seconds)
+        assert Holding().holds(folder) is held
+
+
 @pytest.mark.parametrize("stop_after", [None, 1])
 def test_a_folder_of_no_or_one_unfinished_run_has_every_answer(tmp_path: Path, stop_after: int | None) -> None:
     if stop_after is not None:

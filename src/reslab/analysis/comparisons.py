@@ -27,7 +27,10 @@ from reslab.analysis.verdicts import MARGIN, Kind, Verdict, judge
 from reslab.published import Published
 from reslab.recipe import Recipe
 
-SHARED_BY_SEED = ("dataset", "train_share", "holdout", "family", "depth", "shortcut", "initialisation")
+SHARED_BY_SEED = (
+    *("dataset", "train_share", "holdout"),
+    *("network", "family", "depth", "width", "shortcut", "initialisation"),
+)
 """What two recipes must share for one seed to give both the same first weights and the same order of images."""
 
 IMAGES = {"test_error": "num_test", "train_error": "num_train"}
@@ -189,8 +192,9 @@ def _of_report(tables: Sequence[Tables | None], column: str) -> list[tuple[str, 
     if known is None:
         return []
     rows = known.runs.filter((pl.col("status") == "finished") & pl.col(column).is_not_null())
-    by_recipe = rows.group_by("recipe_id", IMAGES[column], maintain_order=True).agg(pl.col(column))
-    found = [(name, _own_of(summarise(values), images)) for name, images, values in by_recipe.iter_rows()]
+    same = ("recipe_id", "data_fingerprint", IMAGES[column])
+    by_recipe = rows.group_by(same, maintain_order=True).agg(pl.col(column))
+    found = [(name, _own_of(summarise(values), images)) for name, _, images, values in by_recipe.iter_rows()]
     return [(name, one) for name, one in found if one is not None]
 
 

@@ -111,8 +111,8 @@ def run(
         str | None,
         Parameter(
             help="Choose what fits into this time, as in 12h or 90min, by the measured speed, and say what is left "
-            "out: first the third seed, then the recipe (fast, of 16 epochs, instead), then epochs, at last the "
-            "second seed."
+            "out: first the third seed, then the recipe (fast, of 16 epochs, instead), then epochs, and "
+            "finally the second seed."
         ),
     ] = None,
     time_limit: float | None = None,
@@ -240,7 +240,6 @@ def run(
             session.measure(stop, again=command(), may_exit=True)
             if stop.interrupted:  # nothing to be saved: the answer is at once
                 return INTERRUPTED
-        session.push()
         found = session.outcome(stop)
         written = None if no_report else _report(session, out, title=title, author=author)
     page = None if written is None else written.html
@@ -248,6 +247,7 @@ def run(
         print_json({"study": asked.name, "runs": found.statuses, "report": None if page is None else str(page)})
     else:
         _conclude(runs, found, session.names, page)
+    session.push()  # last: a share that does not answer costs no report
     return _exit_code(found)
 
 

@@ -109,7 +109,7 @@ def candidates(weights: WeightsFile, path: Path, asked: Asked) -> Candidates:
         "dataset": dataset_by,
         "network": "--depth" if asked.depth is not None else FILE,
         "family": families.by,
-        "shortcut": "--family" if families.options == ("plain",) else shortcuts.by,
+        "shortcut": families.by if families.options == ("plain",) else shortcuts.by,
         "normalisation": normalisations.by,
         "precision": "--precision" if asked.precision else RUN if base is said else "default",
     }

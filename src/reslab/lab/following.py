@@ -23,13 +23,17 @@ class Tasks:
     """Run of each task."""
     read: dict[int, int] = field(default_factory=dict)
     """Bytes of each task's events that have been read."""
+    begun: list[Event] = field(default_factory=list)
+    """How runs began, in what was skipped; whoever follows them again has yet to hear of it."""
 
     def events_of(self, task: int) -> Path:
         """Return the file that a task reports to, a line of JSON for each event."""
         return self.place / f"{task}.events"
 
     def events(self) -> Iterator[Event]:
-        """Yield what was reported since the last call."""
+        """Yield what was reported since the last call, after how those began that are followed again."""
+        yield from self.begun
+        self.begun = []
         for task, run in self.runs.items():
             try:
                 with self.events_of(task).open("rb") as file:
@@ -46,10 +50,9 @@ class Tasks:
                         yield {**event, "run": run.id}
 
     def skip(self) -> None:
-        """Count what was reported until now as read."""
-        for task in self.runs:
-            with contextlib.suppress(OSError):
-                self.read[task] = self.events_of(task).stat().st_size
+        """Count what was reported until now as read, but for how each run began last."""
+        begun = {event["run"]: event for event in self.events() if event["event"] == "start"}
+        self.begun = list(begun.values())
 
 
 def environment() -> dict[str, str]:

@@ -69,7 +69,10 @@ def progress(where: Place, name: str) -> Progress | None:
         run, state, *counts = told
         if run != name or state not in get_args(State) or not all(type(one) is int and one >= 0 for one in counts):
             raise DamagedError(f"its {POINTER} is not that of {name}")
-        return Progress(name, state, counts[0], counts[1], counts[2], entries(values, POINTER, knows))
+        files = entries(values, POINTER, knows)
+        for entry in files.values():
+            _file_of(name, entry)
+        return Progress(name, state, counts[0], counts[1], counts[2], files)
 
 
 def knows(name: str) -> bool:
@@ -94,8 +97,9 @@ def fetch(where: Place, found: Progress, into: RunFiles, *, only: tuple[str, ...
 def read_file(where: Place, found: Progress, name: str) -> bytes | None:
     """Return one small file of a run that goes on; None where there is none, or not what was announced."""
     entry = found.files.get(name)
-    content = entry and read(where, _file_of(found.run, entry), min(entry["bytes"], RECORD_BYTES))
-    return content or None
+    with suppress(DamagedError):  # it is longer than that
+        return (entry and read(where, _file_of(found.run, entry), min(entry["bytes"], RECORD_BYTES))) or None
+    return None
 
 
 class Sender:

@@ -45,6 +45,9 @@ def hold(folder: Path) -> Iterator[Held]:
     What a kill left of files that were being written is removed.  Raises `ReplacedError` where the folder is gone.
     """
     here = str(folder.resolve())
+    gone = ReplacedError(f"the folder {folder} was removed; the same command makes it again")
+    if not folder.is_dir():  # a lock would make it again, empty
+        raise gone
     with writing(folder), contextlib.ExitStack() as held:
         try:
             held.enter_context(FileLock(_path(folder), timeout=1))
@@ -60,7 +63,7 @@ def hold(folder: Path) -> Iterator[Held]:
                 f"{_busy(folder)}.  It has another RESLAB_LEASE, which must be the same everywhere"
             ) from None
         except FileNotFoundError:
-            raise ReplacedError(f"the folder {folder} was removed; the same command makes it again") from None
+            raise gone from None
         for place in (folder, folder / "weights"):
             for rest in place.glob(".*.*.[0-9]*"):
                 _remove_rest(rest)

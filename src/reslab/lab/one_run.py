@@ -96,6 +96,7 @@ def _attempt(
             most = most_threads()
             with (
                 deterministic(),
+                torch.random.fork_rng(devices=[]),  # the user's draws go on from where they were
                 keeping_freed_memory(),
                 on_stream(stream_of_this_thread(device)),
                 computing_with(threads),

@@ -135,7 +135,14 @@ class Folder:
             except FileExistsError:
                 return False
             except OSError as error:
-                if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
+                none = (
+                    errno.EPERM,
+                    errno.EOPNOTSUPP,
+                    errno.ENOTSUP,
+                    errno.ENOSYS,
+                    errno.EMLINK,
+                )  # macOS has two of them
+                if error.errno not in none:
                     raise
                 return None  # no links here
             finally:

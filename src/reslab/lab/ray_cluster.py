@@ -11,7 +11,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from reslab.lab.repeating import repeating
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles, run_files
+from reslab.lab.vetting import RefusedError
 from reslab.recipe import Run
 
 TRIES = 10
@@ -94,14 +95,19 @@ def _launch(
     followed = None if where is None else Followed(where, root)
     by_id = {run.id: run for run in runs}
 
+    def refused(brought: Sequence[Event]) -> list[Event]:
+        """Return what the tasks have not told: what they have sent is of no use."""
+        return [event for event in brought if event.get("exit_code") == RefusedError.exit_code]
+
     def hand_on(events: Sequence[Event]) -> None:
+        brought: list[Event] = []
         if followed is not None:
-            followed.over([by_id[event["run"]] for event in events if event["event"] == "settled"])
-        for event in events:
+            brought = followed.over([by_id[event["run"]] for event in events if event["event"] == "settled"])
+        for event in (*events, *refused(brought)):
             on_event(event)
 
     mail = _mail(ray)
-    remote = ray.remote(_train).options(max_retries=TRIES, **_needs(root, settings))
+    remote = ray.remote(_train).options(max_retries=TRIES, **_needs(root, settings, ray.cluster_resources()))
     folder = str(root.absolute()) if where is None else None
     groups = [[run.id for run in runs[begin : begin + runs_each]] for begin in range(0, len(runs), runs_each)]
     waiting = {remote.remote(folder, group, settings, mail, runs_each): group for group in groups}
@@ -120,7 +126,8 @@ def _launch(
             break
     hand_on(ray.get(mail.take.remote()))
     if followed is not None:
-        followed.close()
+        for event in refused(followed.close()):
+            on_event(event)
     return stopped is None
 
 
@@ -211,10 +218,13 @@ def _without_superseded(events: Sequence[Event]) -> list[Event]:
     return [event for event in events if event["event"] != "progress" or event is last[event["run"]]]
 
 
-def _needs(root: Path, settings: Settings) -> dict[str, Any]:
-    """Return what a task asks of its node: a processor, a card where the runs train on one, and measured memory."""
+def _needs(root: Path, settings: Settings, cluster: Mapping[str, float]) -> dict[str, Any]:
+    """Return what a task asks of its node: a processor, a card where the runs train on one, and measured memory.
+
+    A task that asks for no card sees none, so `auto` asks for one where the cluster has any.
+    """
     needs: dict[str, Any] = {"num_cpus": settings.threads or 1}
-    if settings.device.startswith("cuda"):
+    if settings.device.startswith("cuda") or (settings.device == "auto" and cluster.get("GPU")):
         return {**needs, "num_gpus": 1}
     return {**needs, "memory": int(ROOM * _most_memory(root))}
 

@@ -25,6 +25,8 @@ SHARE_OF_TIME = 1 / 20
 """Most of the time that may go into sending checkpoints."""
 WAITS = (1.0, 5.0, 20.0, 60.0)
 """Seconds between tries to send a run that has ended."""
+LAST_WAITS = (1.0, 5.0)
+"""Those before the last checkpoint of a run that stops is given up, or its failure: little time may be left."""
 
 
 def share_places(settings: Settings) -> list[Place]:
@@ -167,16 +169,22 @@ class Relay:
 
     def _send(self, state: State) -> None:
         assert self._sender is not None
-        try:
-            if self._lease is not None:
-                self._lease.check()
-            self._sender.send(self._files, state, *self.length)
-        except ShareError as error:
-            if not self._silent:
-                self._remark(f"{error}; it trains on, and the next checkpoint is sent")
-            self._silent = True
-        else:
-            self._silent = False
+        goes_on = state == "training"
+        for wait in (0.0,) if goes_on else (*LAST_WAITS, 0.0):
+            try:
+                if self._lease is not None:
+                    self._lease.check()
+                self._sender.send(self._files, state, *self.length)
+                self._silent = False
+                return
+            except ShareError as error:
+                if wait:
+                    time.sleep(wait)
+                elif not goes_on:
+                    self._remark(f"{error}; another machine goes on from what was sent before, this one from its own")
+                elif not self._silent:
+                    self._remark(f"{error}; it trains on, and the next checkpoint is sent")
+        self._silent = True
 
     def _fetch_ended(self) -> bool:
         """Fetch the run where one of the shares has it, ended; return whether it has ended."""

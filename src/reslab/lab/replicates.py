@@ -33,10 +33,19 @@ def replicates(root: Path, name: str) -> list[RunFiles]:
 def compare(first: RunFiles, other: RunFiles) -> Agreement:
     """Compare two trainings of the same run: the same bits, or both errors."""
     results = [files.result() or {} for files in (first, other)]
-    weights = [result.get("weights_sha256") for result in results]
-    same = weights[0] == weights[1] if all(weights) else results == [{}, {}]
+    ends = [_end(files, result) for files, result in zip((first, other), results, strict=True)]
+    same = ends[0] == ends[1]
     errors = (results[0].get("test_error"), results[1].get("test_error"))
     return Agreement(first.name, _machine(other), same, errors)
+
+
+def _end(files: RunFiles, result: Json) -> object:
+    """Return what two trainings of the same bits share: weights, or where they diverged and the losses before."""
+    if weights := result.get("weights_sha256"):
+        return weights
+    failure = files.failure() or {}
+    rows = [(row["epoch"], row["train_loss"], row["test_loss"]) for row in files.metrics()]
+    return failure.get("epoch"), failure.get("iteration"), rows
 
 
 def _machine(files: RunFiles) -> str:

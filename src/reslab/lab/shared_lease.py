@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from reslab.errors import LockedError, ShareError
+from reslab.errors import DamagedError, LockedError, ShareError
 from reslab.lab import locks
 from reslab.lab.places import Place, read
 from reslab.lab.repeating import repeating
@@ -97,7 +97,7 @@ def _acquire(where: Place, folder: str, seconds: float, stop: Callable[[], bool]
     since = time.monotonic()
     while True:
         highest = _highest(where, folder)
-        content = read(where, f"{folder}/{highest}", _MOST_BYTES) if highest else None
+        content = _content(where, f"{folder}/{highest}") if highest else None
         if highest in seen and content not in (seen[highest], _GIVEN_BACK, None):
             raise busy  # it was renewed
         if highest not in seen:
@@ -116,6 +116,14 @@ def _acquire(where: Place, folder: str, seconds: float, stop: Callable[[], bool]
             raise busy
         else:
             time.sleep(min(2.0, seconds / 12))
+
+
+def _content(where: Place, name: str) -> bytes | None:
+    """Return what a lease says, None where it is gone; nothing where it is too long to be one."""
+    try:
+        return read(where, name, _MOST_BYTES)
+    except DamagedError:
+        return b""
 
 
 def _highest(where: Place, folder: str) -> int:

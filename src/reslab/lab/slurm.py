@@ -15,6 +15,7 @@ queued again.  One whose node died is queued again by Slurm.  Whoever submitted 
 follows what is queued, and submits what is left.
 """
 
+import math
 import re
 import shutil
 import subprocess
@@ -38,6 +39,8 @@ TASKS_A_POLL = 1000
 """Tasks whose files are looked at in a second; of more, each is looked at more rarely."""
 ASK_SECONDS = 10.0
 """Time between two questions to Slurm; the files are looked at more often."""
+SILENCE_SECONDS = 1800.0
+"""Time for which a controller that has answered may be silent, as while it restarts; the jobs go on meanwhile."""
 
 _NO_CONTROLLER = re.compile(
     "contact slurm controller|resolve_ctls|configuration source|process configuration|config file|Connection refused|"
@@ -80,6 +83,9 @@ def launch(
             job.skip()
             jobs.append(job)
             under_way |= {run for task, run in job.runs.items() if task in queued}
+    if under_way:
+        numbers = ", ".join(f"Slurm job {job.number}" for job in jobs)
+        tell(f"{len(under_way)} already queued: {numbers}")
     left = [run for run in runs if run not in under_way]
     parts = _parts(left, _most_tasks())
     for run in left:
@@ -90,8 +96,6 @@ def launch(
         job = submit(root, part, name=name, options=options, arguments=arguments, apart=where is not None)
         jobs.append(job)
         tell(f"submitted Slurm job {job.number}: {len(part)} task{'s' * (len(part) != 1)}, script {job.place}/job.sh")
-    if under_way:
-        tell(f"{len(under_way)} already queued: " + ", ".join(sorted({f"Slurm job {job.number}" for job in jobs})))
     if _follow(jobs, on_event, stop, None if where is None else Followed(where, root)):
         return True
     numbers = " ".join(job.number for job in jobs)
@@ -139,13 +143,18 @@ def _follow(
         again = {"event": "remark", "words": "stopped with a checkpoint; queued again"}
         on_event({**again, "run": event["run"]} if stopped else event)
 
-    asked = -ASK_SECONDS
+    asked, answered = -ASK_SECONDS, -math.inf
     queued: Mapping[str, Mapping[int, str]] = {job.number: dict.fromkeys(job.runs, "") for job in jobs}
     while any(queued.values()):
         if stop():
             return False
         if time.monotonic() - asked >= ASK_SECONDS:
-            before, asked, queued = queued, time.monotonic(), {job.number: _queued(job) for job in jobs}
+            before, asked = queued, time.monotonic()
+            try:
+                queued, answered = {job.number: _queued(job) for job in jobs}, asked
+            except ResLabError:
+                if asked - answered > SILENCE_SECONDS:
+                    raise
             if followed is not None:
                 gone = followed.over(_gone(jobs, before, queued))
                 for event in (*followed.training(_training(jobs, queued)), *gone):

@@ -55,10 +55,12 @@ class Comparison:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Ends of the 95% interval of the difference, in points."""
+        """Ends of the interval of the difference that agrees with the verdict, in points.
+
+        It is of 95%, corrected as p is; of 90% where both are shown to be equal (see `analysis.verdicts`).
+        """
         assert self.compared.test is not None
-        found = self.compared.test.difference
-        return None if found.margin is None else (found.value - found.margin, found.value + found.margin)
+        return self.compared.test.ends
 
     @property
     def verdict(self) -> str:
@@ -111,8 +113,9 @@ class Comparison:
 
     def _verdict_line(self) -> str:
         assert self.compared.test is not None
-        reach = interval(self.compared.test.difference.ends())
-        known = f"95% interval {reach} points" if reach else "no interval"
+        reach = interval(self.interval)
+        level = 90 if self.compared.test.kind == "equal" else 95
+        known = f"{level}% interval {reach} points" if reach else "no interval"
         return f"Verdict: {self.verdict} ({known})"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:

@@ -127,8 +127,11 @@ class Board:
 
     def _prepare(self, run: str, words: str) -> None:
         self._say(run, words, force=True)
-        if self._bars is not None:
-            self._tasks[run] = self._bars.add_task(f"{self._name(run)}  {words}", total=None)
+        if self._bars is None:
+            return
+        if run in self._tasks:
+            self._bars.remove_task(self._tasks[run])
+        self._tasks[run] = self._bars.add_task(f"{self._name(run)}  {words}", total=None)
 
     def _finish(self, run: str, event: Event) -> None:
         if event["status"] == "finished":

@@ -12,7 +12,6 @@ from reslab.errors import ResLabError, ShareError, nearest
 from reslab.files import as_path
 from reslab.lab.addresses import as_address, kind_of
 from reslab.lab.finding import find_runs, runs_folder
-from reslab.lab.launch import launch
 from reslab.lab.places import Place, place, read
 from reslab.lab.planner import plan
 from reslab.lab.replicates import Agreement, compare
@@ -33,6 +32,7 @@ from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles
 from reslab.naming import run_names
 from reslab.session.progress import Board, Tell, aside
+from reslab.session.where import HERE, launcher
 from reslab.studies.asked import fetch_study, push_study, record_path, recorded
 from reslab.studies.study import Study
 
@@ -155,7 +155,9 @@ def verify(
             shutil.copytree(RunFiles(root / run.id).network, RunFiles(again / run.id).network, dirs_exist_ok=True)
     work = {item.run.id: (item.work, item.work_left) for item in plan(again, todo, settings.data_root)}
     with StopRequest() as stop, Board(work, names=run_names(todo), tell=tell, on_closed=stop.ask) as board:
-        launch(again, todo, jobs=jobs, arguments=settings.arguments(), on_event=board, stop=stop)
+        here = launcher(HERE, again, todo, name="verify", jobs=jobs, settings=settings, stop=stop, tell=tell)
+        with here as train:
+            train(on_event=board)
     if stop.interrupted:
         raise KeyboardInterrupt
     pairs = [(RunFiles(root / run.id), RunFiles(again / run.id)) for run in asked]

@@ -1,5 +1,6 @@
 """How studies are designed: base recipes from the options, what is changed about them, what is compared with what."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise, permutations
 from typing import cast
@@ -33,12 +34,24 @@ def study_of(
     """Return the study of a question of ResLab's own: its words, with their values, and what it asks.
 
     A label names the network and the data set, too, and so stands alone; a recipe that came before is left out.
+    Raises `ResLabError` where the user's own network leaves nothing to compare on a data set.
     """
-    words, variants = words_of(name), dict[Recipe, Variant]()
-    for particular, recipe, factors in asked:
+    words, variants, all_asked = words_of(name), dict[Recipe, Variant](), list(asked)
+    for particular, recipe, factors in all_asked:
         parts = [*([particular] if particular else []), network_name(recipe), dataset_name(recipe.dataset)]
         everything = {"dataset": recipe.dataset, "depth": recipe.depth, **factors}
         variants.setdefault(recipe, Variant(", ".join(parts), recipe, tuple(everything.items())))
+    times = Counter(recipe.dataset for _, recipe, _ in all_asked)
+    distinct = Counter(recipe.dataset for recipe in variants)
+    one = next(
+        (recipe for recipe in variants if recipe.network and times[recipe.dataset] > distinct[recipe.dataset] == 1),
+        None,
+    )
+    if one is not None:
+        raise ResLabError(
+            f"{name} compares networks that ResLab builds, and {network_name(one)} is one network in all of its "
+            "settings; ask a study of your own that varies network"
+        )
     return Study(
         name=name,
         title=words("title"),

@@ -80,11 +80,16 @@ def muon_words(groups: Sequence[Group], words: Words) -> str:
 def missing_words(groups: Sequence[Group], words: Words) -> str:
     """Return which variants have fewer finished seeds than were asked for, not counting those that diverged."""
     short = [group for group in groups if group.num_finished + group.num_diverged < len(group.seeds)]
-    some = [(group, listing(map(str, group.unfinished()))) for group in short if group.num_finished]
+    some = [(group, listing(map(str, _to_come(group)))) for group in short if group.num_finished]
     listed = listing(
         f"{group.label} ({group.num_finished} of {len(group.seeds)} seeds, missing {seeds})" for group, seeds in some
     )
     return words("missing", some=listed, without=listing(group.label for group in short if not group.num_finished))
+
+
+def _to_come(group: Group) -> list[int]:
+    """Return the seeds that have neither finished nor diverged."""
+    return [seed for seed, row in group.unfinished().items() if row["status"] != "diverged"]
 
 
 def progress(groups: Sequence[Group], words: Words) -> list[Block]:

@@ -56,7 +56,8 @@ def inner_convolutions(module: nn.Module) -> list[nn.Parameter]:
     return [
         parameter
         for name, parameter in module.named_parameters()
-        if parameter.ndim == 4
+        if parameter.requires_grad
+        and parameter.ndim == 4
         and parameter.shape[2:] == (3, 3)
         and name != "conv1.weight"
         and name.removesuffix(".weight") in followed

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from reslab.lab.locks import LEASE_SECONDS
+from reslab.lab.locks import lease_seconds
 
 LOCKS = Path("/proc/locks")
 """Linux lists all locks here."""
@@ -30,7 +30,7 @@ class Holding:
         if lock is not None and (lock.st_ino in self._inodes if self._inodes is not None else _is_locked(folder)):
             return True
         with contextlib.suppress(OSError):
-            return time.time() - (folder / ".lease").stat().st_mtime < LEASE_SECONDS
+            return time.time() - (folder / ".lease").stat().st_mtime < lease_seconds(folder)
         return False
 
 

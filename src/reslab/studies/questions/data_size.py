@@ -9,6 +9,7 @@ from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, datasets_of
 from reslab.analysis.reasons import resolved, untested
 from reslab.analysis.verdicts import MARGIN
+from reslab.errors import ResLabError
 from reslab.exhibits.blocks import Heading, Prose, Table, table_of
 from reslab.exhibits.curves import IMAGES_SEEN
 from reslab.exhibits.factor_figures import Axis
@@ -38,7 +39,9 @@ SHARES = {1.0: "all", 0.5: "1/2", 0.2: "1/5", 0.1: "1/10"}
 
 
 def ask(options: Options) -> Study:
-    """Return the study of the number of images as the options have it."""
+    """Return the study of the number of images as the options have it; raise `ResLabError` for another share."""
+    if any(name == "train_share" for name, _ in options.recipe):
+        raise ResLabError(f"train_share has no effect on {QUESTION.name}, which sets it itself; leave it out")
     asked = [one for base in bases(options, DEPTHS) for one in _of(options, base)]
     hundred = any(recipe.dataset == HUNDRED for _, recipe, _ in asked)
     return study_of(QUESTION.name, options, asked, diagnostics=("gap",), hundred=hundred)
@@ -54,7 +57,7 @@ def _of(options: Options, base: Recipe) -> Iterator[Asked]:
             {"share": share, "kept": kept},
         )
     if base.dataset == HUNDRED:
-        yield "all images", base_recipe(options, COARSE, base.depth), {"share": 1.0}
+        yield "all images", base_recipe(options, COARSE, base.depth or DEPTHS[0]), {"share": 1.0}
 
 
 def chapter(study: Study, words: Words) -> Chapter:
