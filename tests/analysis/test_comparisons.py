@@ -35,7 +35,7 @@ def test_seeds_are_shared_where_first_weights_and_order_are() -> None:
     assert not share_seeds(base, small(8, train_share=0.5))
     wide = vary(base, family="wide", depth=16, width=2)
     assert not share_seeds(wide, vary(wide, width=4))
-    own, others = (vary(base, network=f"{name}.py:build#0123456789abcdef") for name in "ab")
+    own, others = (vary(base, network=f"{name}.py:build") for name in "ab")
     assert not share_seeds(own, others)
 
 
