@@ -50,7 +50,7 @@ def test_objects_are_records_of_what_makes_them(protocol: int) -> None:
     assert isinstance(ordered, Record)
     assert ordered.maker == "collections.OrderedDict"
     path = read(pickle.dumps(Path("folder"), protocol))
-    assert path.maker == "pathlib.PosixPath"
+    assert path.maker.replace("._local", "") == "pathlib.PosixPath"  # as Python 3.13 calls it
     names: list[str] = []
     read(pickle.dumps([Path, OrderedDict], protocol), check=names.append)
     assert names == ["pathlib.Path", "collections.OrderedDict"]

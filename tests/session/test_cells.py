@@ -143,7 +143,10 @@ def test_files_beside_the_notebook_come_along(cells: Cells, tmp_path: Path) -> N
     assert set(read_source(reference.path).files) == {"notebook.py", "my_blocks.py", "my_width.py"}
 
 
-def test_a_class_decorators_aliases_and_future_annotations(cells: Cells) -> None:
+def test_a_class_decorators_aliases_and_future_annotations(cells: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(
+        linecache.cache, "<string>", (1, None, ["pass\n"], "<string>")
+    )  # as `python -c` does from 3.13 on
     cells.run("from __future__ import annotations\nimport dataclasses, functools, math\n")
     cells.run(
         "from __future__ import annotations\n"

@@ -82,8 +82,12 @@ def _candidates(value: Any, name: str) -> Iterator[tuple[str, int | None]]:
         yield value.__code__.co_filename, value.__code__.co_firstlineno
         return
     for one in functions_of(value):
-        if one.__qualname__ == f"{name}.{one.__name__}" and one.__code__.co_filename in linecache.cache:
-            yield one.__code__.co_filename, one.__code__.co_firstlineno
+        file = one.__code__.co_filename
+        is_own = (
+            one.__qualname__ == f"{name}.{one.__name__}" and file != "<string>"
+        )  # as dataclasses call what they write
+        if is_own and file in linecache.cache:
+            yield file, one.__code__.co_firstlineno
             return
     for file in list(linecache.cache):  # a class without methods does not tell its cell
         if not Path(file).is_file():
