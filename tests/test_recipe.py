@@ -4,7 +4,9 @@ import inspect
 import json
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -253,6 +255,8 @@ def test_equal_numbers_of_other_types_are_the_same_recipe() -> None:
     [
         ("depth", 18, r"depth must be 6n\+2, as in 8, 14, 20, 32, 44, 56, 110 or 1202; not 18"),
         ("depth", 2, r"depth must be 6n\+2"),
+        ("depth", 6_000_002, "depth must be 10,000 or less, not 6000002"),
+        ("batch_size", 10**20, "batch_size must be 1 to 1,048,576, not 100000000000000000000"),
         ("depth", 20.0, "depth must be a whole number, not 20.0"),
         ("depth", True, "depth must be a whole number, not True"),
         ("nesterov", 1, "nesterov must be true or false, not 1"),
@@ -273,7 +277,7 @@ def test_equal_numbers_of_other_types_are_the_same_recipe() -> None:
         ("train_share", 1.1, "train_share must be above 0"),
         ("holdout", -1, "holdout must be 0 or more, not -1"),
         ("crop_padding", 17, "crop_padding must be 0 to 16, not 17"),
-        ("batch_size", 0, "batch_size must be 1 or more, not 0"),
+        ("batch_size", 0, "batch_size must be 1 to 1,048,576, not 0"),
         ("learning_rate", 0, "learning_rate must be above 0, not 0.0"),
         ("momentum", 1, "momentum must be at least 0 and below 1, not 1.0"),
         ("weight_decay", -1e-4, "weight_decay must be 0 or more"),
@@ -517,3 +521,10 @@ def test_a_rate_times_a_factor_has_no_binary_digits_and_takes_muons_along() -> N
     assert at_rate(preset_recipe("assignment"), 0.2).learning_rate == 0.02
     fast = preset_recipe("fast")
     assert (fast.optimiser, at_rate(fast, 2).muon_rate) == ("muon", 2 * fast.muon_rate)
+
+
+def test_numbers_of_numpy_are_the_same_recipe() -> None:
+    plain = Recipe(depth=32, batch_size=64, learning_rate=0.5)
+    theirs: dict[str, Any] = {"depth": np.int64(32), "batch_size": np.int32(64), "learning_rate": np.float32(0.5)}
+    assert Run(plain, 3).id == Run(Recipe(**theirs), np.int64(3)).id  # type: ignore[arg-type]
+    assert [type(getattr(Recipe(**theirs), name)) for name in theirs] == [int, int, float]

@@ -97,6 +97,10 @@ def family_of(name: str) -> Family:
     return OWN if name == "own" else FAMILIES[name]
 
 
+MOST_LAYERS = 10_000
+"""A slip of the hand could ask for a network that no memory holds."""
+
+
 def check_depth(family: str, depth: int) -> None:
     """Raise `ResLabError` unless there is a network of this family and depth."""
     known = FAMILIES[family]
@@ -104,6 +108,10 @@ def check_depth(family: str, depth: int) -> None:
         if depth not in IMAGENET_DEPTHS:
             raise ResLabError(f"depth must be 18, 34, 50, 101 or 152 for a network of family {family}; not {depth}")
         return
+    if depth > MOST_LAYERS:
+        raise ResLabError(
+            f"depth must be {MOST_LAYERS:,} or less, not {depth}; the deepest published network has 1,202"
+        )
     step, rest = known.layers
     least = step + rest
     if depth < least or (depth - rest) % step:

@@ -94,19 +94,28 @@ def read_json(path: Path, *, must_be_signed: bool = False) -> Json | None:
 def read_toml(path: Path) -> dict[str, Any]:
     """Return what is in a TOML file; raise `ResLabError` where it cannot be read."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # as Windows' Notepad may save it
     except OSError as error:
         raise ResLabError(f"cannot read {path}: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ResLabError(f"{path} is not TOML: {error}") from None
+    except RecursionError:
+        raise ResLabError(f"{path} is not TOML that can be read: its brackets are nested too deep") from None
+    except ValueError as error:  # also of bytes that are no text, and of a number of too many digits
+        raise ResLabError(f"{path} is not TOML: {_first(error)}") from None
+
+
+def _first(error: Exception) -> str:
+    """Return what is wrong, without what Python says to programmers after it."""
+    return str(error).partition("; use sys.")[0]
 
 
 def parse_json(content: bytes, name: str, *, must_be_signed: bool = False) -> Json:
     """Return the JSON object that a file of a name holds; raise `DamagedError` as `read_json` does."""
     try:
         values = json.loads(content.decode())
-    except (ValueError, RecursionError) as error:
-        raise DamagedError(f"{name} is damaged: {error}") from None
+    except RecursionError:
+        raise DamagedError(f"{name} is damaged: its brackets are nested too deep") from None
+    except ValueError as error:
+        raise DamagedError(f"{name} is damaged: {_first(error)}") from None
     if not isinstance(values, dict):
         raise DamagedError(f"{name} is damaged: it should hold a JSON object")
     digest = values.pop(DIGEST, None)

@@ -80,7 +80,7 @@ def load_function(folder: Path, reference: Reference, *arguments: str) -> Functi
     sys.modules[path.stem] = module
     try:
         exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise told(error, reference, folder, "its file cannot be run") from error
     function = getattr(module, reference.function, None)
     if function is None:
@@ -100,7 +100,7 @@ def load_function(folder: Path, reference: Reference, *arguments: str) -> Functi
     return loaded
 
 
-def told(error: Exception, reference: Reference, folder: Path, what: str, beside: str = "") -> ResLabError:
+def told(error: BaseException, reference: Reference, folder: Path, what: str, beside: str = "") -> ResLabError:
     """Return an exception of the user's code in words, with the line of it that was last run."""
     frames = [one for one in traceback.extract_tb(error.__traceback__) if one.filename.startswith(str(folder))]
     line = f", {Path(frames[-1].filename).relative_to(folder)}, line {frames[-1].lineno}" if frames else ""

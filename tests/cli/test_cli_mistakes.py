@@ -36,6 +36,13 @@ pytest_plugins = ["cli_fixtures"]
         (["run", "missing.toml"], 2, "cannot read missing.toml: No such file"),
         (["run", "depth", "--depths", "20,x"], 2, "--depths takes whole numbers separated by commas"),
         (["run", "depth", "--seeds", "0"], 2, "--seeds must be 1 or more"),
+        (["run", "depth", "--seeds", "9" * 20], 2, "seeds must be 10,000 or less"),
+        (["run", "depth", "--dataset", "digits", "--push", "--dry-run"], 6, "--push needs a share to push to"),
+        (["train", *TINY[:-1], "100000"], 2, "threads must be a whole number from 1 to 1024, not 100000"),
+        (["run", "deep.toml"], 2, "deep.toml is not TOML that can be read: its brackets are nested too deep"),
+        (["run", "long.toml"], 2, "long.toml is not TOML: Exceeds the limit (4300 digits)"),
+        (["run", "notepad.toml"], 2, "notepad.toml: "),
+        (["evaluate", "--weights", "loop"], 5, "cannot read weights from loop: it is no file of weights"),
         (["run", "depth", "--dataset", "digits", "--jobs", "0"], 2, "--jobs must be 1 or more"),
         (["run", "depth", "--time-limit", "-3", "--dry-run"], 2, "--time-limit must be 0 or more, not -3"),
         (["run", "depth", "--dataset", ""], 2, "--dataset takes names separated by commas, not ''"),
@@ -69,6 +76,10 @@ def test_mistakes_are_answered(reslab: Reslab, tmp_path: Path, arguments: list[s
     (tmp_path / "broken.toml").write_text("question = \n")
     (tmp_path / "own.toml").write_text('name = "own"')
     (tmp_path / "a-file").write_text("")
+    (tmp_path / "deep.toml").write_text("x = " + "[" * 5000)
+    (tmp_path / "long.toml").write_text("seeds = " + "9" * 5000)
+    (tmp_path / "notepad.toml").write_bytes(b"\xef\xbb\xbfnmae = 'x'\n")
+    (tmp_path / "loop").symlink_to("loop")
     got, out, err = reslab(*arguments)
     assert words in " ".join((out + err).split())
     assert got == code

@@ -61,3 +61,17 @@ def test_a_damaged_run_does_not_hide_the_others(reslab: Reslab, trained: Path, t
     assert "what went wrong" in shown
     assert reslab("report", "--out", str(tmp_path / "report"))[0] == 0
     assert "cannot be read: Is a directory" in (tmp_path / "report" / "report.md").read_text()
+
+
+def test_an_ended_run_that_lost_a_file_is_told_as_damaged(reslab: Reslab, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "runs")
+    folder = tmp_path / "runs" / tiny_run().id
+    for name, words in (("result.json", "is missing, and the run had ended"), ("run.json", "run.json is missing")):
+        content = (folder / name).read_bytes()
+        (folder / name).unlink()
+        code, out, _ = reslab("status", "--verify", "--json")
+        (row,) = json.loads(out)
+        assert (code, row["status"]) == (5, "unreadable")
+        assert words in row["message"]
+        (folder / name).write_bytes(content)
+    assert reslab("status", "--verify")[0] == 0

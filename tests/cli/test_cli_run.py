@@ -112,13 +112,14 @@ def test_what_fits_is_chosen_and_asked_again_alike(reslab: Reslab, tmp_path: Pat
     assert code == 0
     assert "Fits 2 min 00 s: " in out
     assert "Left out, in this order: the recipe as asked at its own length" in out
-    (same,) = (line for line in out.splitlines() if line.startswith("The same as: reslab run depth --"))
+    (same,) = (line for line in out.splitlines() if line.startswith("The same as: reslab run depth --dataset digits"))
     assert not list(tmp_path.rglob("fits.json"))
     reslab(*ask, "--prepare")
     assert list(tmp_path.rglob("fits.json"))
     again = json.loads(reslab(*ask, "--dry-run", "--json")[1])
     flags = same.removeprefix("The same as: reslab ").split()
-    direct = json.loads(reslab(*flags, *ask[2:8], "--dry-run", "--json")[1])
+    assert "--fit" not in flags
+    direct = json.loads(reslab(*flags, "--dry-run", "--json")[1])
     assert [row["run"] for row in again["runs"]] == [row["run"] for row in direct["runs"]]
     assert reslab(*ask[:-3], "--fit", "soon")[0] == 2
 

@@ -127,3 +127,16 @@ def test_no_output_at_all_and_a_full_disk(folder: Path) -> None:
         assert words in done.stderr
         assert "Traceback" not in done.stderr
         assert "Exception ignored" not in done.stderr
+
+
+def test_signs_that_a_terminal_does_not_have_are_written_plainly(folder: Path) -> None:
+    script = "from reslab.cli import outlive_readers; outlive_readers(); print('\u22125 \u00b1 1 \u00d7 \u03b1')"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=folder,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "-5 +- 1 x ?\n"

@@ -84,6 +84,11 @@ def test_whatever_form_and_order_they_come_in_the_content_is_the_same() -> None:
             lambda x, y, u, v: (x, y + 1, u, v),
             "labels must be 0 to 2 with images of each to train on; there are none of 0",
         ),
+        (
+            lambda x, y, u, v: (x, np.where(y == 1, 10**12, y), u, v),
+            "labels must be 0 to 1000000000000 .* none of 1, 2, 3,",
+        ),
+        (lambda x, y, u, v: (x, np.array(["cat", "dog"])[y], u, v), "y_train must be one whole number for each image"),
         (lambda x, y, u, v: (x, y, u, v + 1), "label 2 is not in 0 to 1"),
         (lambda x, y, u, v: (x[:5], y, u, v), "5 images cannot have 24 labels"),
         (lambda x, y, u, v: (x[:, :4], y, u[:, :4], v), "x_train has images of 4 x 14; 8 x 8 is the least"),

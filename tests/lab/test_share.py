@@ -305,7 +305,7 @@ HOSTILE: dict[str, tuple[Callable[[RunFiles], None], str]] = {
     "an error that is text": (result_with(test_error="<script>"), "not a number"),
     "seconds that are a list": (result_with(seconds=[1]), "not a number"),
     "no manifest": (manifest_is(b"{}"), "manifest.json is not valid"),
-    "an unsigned manifest": (manifest_is(b'{"format": 1, "files": {}}'), "has no run.json"),
+    "an unsigned manifest": (manifest_is(b'{"format": 1, "files": {}}'), "run.json is missing"),
     "a manifest of brackets": (manifest_is(b"[" * 100_000), "manifest.json is not valid"),
     "a manifest that is text": (manifest_is(b'{"files": "x"}'), "manifest.json is not valid"),
     "a path to elsewhere": (lists("../../../x"), "is no file of a run"),

@@ -79,6 +79,7 @@ return Net()"""
     [
         ("return 3", r"build \(net.py\) must return a torch.nn.Module, not int"),
         ("x = 1\nraise KeyError('width')", r"it fails with \(4, 1\), net.py, line 6: KeyError: 'width'"),
+        ("raise SystemExit(3)", r"it fails with \(4, 1\), net.py, line 5: SystemExit: 3"),
         ("return nn.Flatten()", "without parameters: there is nothing to train"),
         ("return nn.Linear(8, num_classes)", r"must give 2 x 4 numbers, one for each class; it gives 2 x 3 x 8 x 4"),
         (

@@ -270,3 +270,11 @@ def test_false_claims_are_refused(tmp_path: Path) -> None:
     (tmp_path / "w").write_bytes(claimed)
     with pytest.raises(CheckpointError, match=r"claims more numbers than the file has|damaged"):
         read_weights(tmp_path / "w")
+
+
+@pytest.mark.parametrize("kind", [torch.float8_e4m3fn, torch.float16, torch.bfloat16])
+def test_short_numbers_are_looked_through(kind: torch.dtype, tmp_path: Path) -> None:
+    state = {name: value.to(kind) if value.is_floating_point() else value for name, value in OURS.items()}
+    state["fc.bias"] = (OURS["fc.bias"] * float("nan")).to(kind)
+    found = read_weights_file(saved(tmp_path / "w", state))
+    assert any("fc.bias (10 of 10)" in remark for remark in found.remarks)

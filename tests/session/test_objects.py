@@ -323,7 +323,7 @@ def test_the_same_question_has_the_same_ids_from_python_and_from_the_command_lin
         (lambda: ASK("depth", dataset="digits").run(on="ray://"), "ray://ADDRESS, not 'ray://'"),
         (lambda: ASK("depth", dataset="digits").run(slurm_options=["partition=gpu"]), "belongs to .* slurm"),
         (lambda: reslab.train(**{**TINY, "threads": "two"}), "threads must be a whole number"),
-        (lambda: reslab.train(**{**TINY, "threads": 0}), "threads must be a whole number, 1 or more, not 0"),
+        (lambda: reslab.train(**{**TINY, "threads": 0}), "threads must be a whole number from 1 to 1024, not 0"),
         (lambda: reslab.train(**TINY, checkpoint_seconds=float("nan")), "checkpoint_seconds must be .* not nan"),
         (lambda: reslab.train(**TINY, keep_epochs=[0]), "keep_epochs must be whole numbers, 1 or more, not 0"),
         (lambda: reslab.train(**TINY, device="cudda"), "device must be auto, cpu"),

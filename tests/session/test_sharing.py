@@ -264,3 +264,15 @@ def test_two_divergences_are_the_same_only_where_their_losses_are(tmp_path: Path
         places.append(RunFiles(tmp_path / name / run.id))
     assert compare(places[0], places[1]).same_bits
     assert not compare(places[0], places[2]).same_bits
+
+
+def test_what_is_damaged_keeps_back_no_other(share: Path, tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    pull(str(share), [], root)
+    first, *others = sorted(files.name for files in find_runs(root))
+    (root / first / "metrics.jsonl").write_bytes(b"{}\n")
+    study = sorted((root / "studies").glob("*.json"))[0]
+    study.write_text("")
+    outcomes = {one.run: one.kind for one in push(str(tmp_path / "new"), [], root)}
+    assert outcomes == {f"studies/{study.name}": "refused", first: "refused", **dict.fromkeys(others, "pushed")}
+    assert (tmp_path / "new" / "index.json").exists()

@@ -515,7 +515,7 @@ def test_a_mean_outside_the_assignments_range_is_said_to_be_above_or_below(tmp_p
     assert "above it with rate 0.5" in words
     assert "below it with rate 0.01" in words
     assert (
-        "Beside the assignment's range of the test error after the first drop of the rate (its epochs 90 to 160)"
+        "Compared with the assignment's range of the test error after the first drop of the rate (its epochs 90 to 160)"
         in words
     )
 

@@ -139,7 +139,7 @@ MISTAKES = [
     ("name = 3", "name: must be text in quotes, not 3"),
     (BASE + "dept = 8", r"dept: there is no such key \(did you mean 'depth'\?\); the keys are name, title"),
     (BASE + 'answers = "no"', "answers: must be true or false, not 'no'"),
-    (BASE + "seeds = 0", r"seeds: must be how many \(1 or more\) or a list.*not 0"),
+    (BASE + "seeds = 0", r"seeds: must be how many \(1 to 10,000\) or a list.*not 0"),
     (BASE + "seeds = [1, 1]", "seeds: .*different whole numbers"),
     (BASE + 'seeds = "three"', "seeds: .*not 'three'"),
     (BASE.replace("digits", "digit"), "dataset: dataset must be one of digits, cifar10"),
@@ -165,7 +165,7 @@ MISTAKES = [
     (BASE + "[variants]\nlabel = 1", r"variants: write each as a table under its own \[\[variants\]\] line"),
     (BASE + "[[variants]]\ndepth = 14", r"\[\[variants\]\] number 1: label: needed"),
     (BASE + '[[variants]]\nlabel = "a"\nx = 1', r"\[\[variants\]\] 'a' x: there is no such field"),
-    (BASE + '[[variants]]\nlabel = "a"\nbatch_size = 0', r"\[\[variants\]\] 'a': batch_size must be 1 or more"),
+    (BASE + '[[variants]]\nlabel = "a"\nbatch_size = 0', r"\[\[variants\]\] 'a': batch_size must be 1 to 1,048,576"),
     (
         BASE + '[vary]\ndepth = [8]\n[[variants]]\nlabel = "a"\ndepth = 14',
         r"\[\[variants\]\] 'a': depth is in \[vary\] too",

@@ -234,7 +234,7 @@ def test_the_papers_warm_up_is_a_control_of_the_deepest_network_alone(tmp_path: 
         write_run(tmp_path, run, truth)
     blocks = chapter_of(study, read_tables(tmp_path))
     words = words_of(blocks)
-    assert "With the paper's warm-up ResNet-110 errs on 6.5" in words
+    assert "With the paper's warm-up, ResNet-110 has a test error of 6.5" in words
     assert "\N{MINUS SIGN}5.50 points (95% interval" in words
     assert "CIFAR-10: 20 layers beat 110 (" in words  # of the run that was asked about, without warm-up
     assert "These runs have no such warm-up" not in words

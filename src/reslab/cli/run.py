@@ -29,6 +29,7 @@ from reslab.cli.lists import whole_numbers
 from reslab.cli.plan_words import announce, show_plan
 from reslab.errors import LockedError, NothingToReportError, ResLabError
 from reslab.lab.addresses import absolute
+from reslab.lab.relay import push_place
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles
@@ -185,6 +186,7 @@ def run(
         shares=tuple(map(absolute, share or ())),
         push=push,
     )
+    push_place(settings)  # whether there is one
     questions = (study, *more)
     options: dict[str, Any] = {
         "datasets": listed("dataset", dataset),
@@ -211,7 +213,7 @@ def run(
             **options,
         )
         if not json:
-            _print_fit(found_fit, questions)
+            _print_fit(found_fit)
     session = Session(asked, runs, settings, tell=aside, ids=ids)
     if prepare:
         _print_folders(asked.name, session.prepare(), json=json)
@@ -276,10 +278,23 @@ def _page(runs: Path, out: Path, *, shown: bool) -> contextlib.AbstractContextMa
     return page_beside(runs, out, tell=aside)
 
 
-def _print_fit(found: Fit, questions: Sequence[str]) -> None:
+def _print_fit(found: Fit) -> None:
     print(found.words)
     if found.size.flags:
-        print(f"The same as: reslab run {shlex.join(questions)} {found.size.flags}")
+        print(f"The same as: {_chosen(shlex.split(command()))} {found.size.flags}")
+
+
+def _chosen(words: Sequence[str]) -> str:
+    """Return this command line without what chooses the size, and without what only asks for the plan."""
+    kept, skipped = list[str](), False
+    for word in words:
+        if skipped:
+            skipped = False
+        elif word in ("--fit", "--preset", "--epochs", "--seeds"):
+            skipped = True
+        elif word != "--dry-run" and not word.startswith(("--fit=", "--preset=", "--epochs=", "--seeds=")):
+            kept.append(word)
+    return shlex.join(kept)
 
 
 def _print_folders(study: str, paths: list[Path], *, json: bool) -> None:

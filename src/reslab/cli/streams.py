@@ -1,5 +1,6 @@
 """Standard output and error that outlive their reader, as in `reslab status | head -1`."""
 
+import codecs
 import io
 import os
 import sys
@@ -57,11 +58,31 @@ class _Pipe(io.FileIO):
         return len(content)
 
 
+PLAIN = "reslab.plain"
+"""How characters are written that the encoding of a terminal does not have."""
+
+_LIKE = {
+    "\N{MINUS SIGN}": "-",
+    "\N{PLUS-MINUS SIGN}": "+-",
+    "\N{MULTIPLICATION SIGN}": "x",
+    "\N{RIGHT SINGLE QUOTATION MARK}": "'",
+}
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_LIKE.get(one, "?") for one in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(PLAIN, _plainly)
+
+
 def _outliving(stream: io.TextIOWrapper) -> io.TextIOWrapper:
     return io.TextIOWrapper(
         io.BufferedWriter(_Pipe(stream.fileno(), "w", closefd=False)),
         encoding=stream.encoding,
-        errors=stream.errors,
+        errors=PLAIN if stream.errors == "strict" else stream.errors,
         newline="",
         line_buffering=stream.line_buffering,
         write_through=stream.write_through,

@@ -6,6 +6,7 @@ whenever it is resumed or measured.
 
 import json
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -168,7 +169,8 @@ def _read(part: Any, which: str) -> tuple[NDArray[Any], NDArray[Any]]:
 def _part(pixels: NDArray[Any], labels: NDArray[Any], which: str) -> ImageSet:
     images = _three_channels(_bytes(_channels_first(pixels, which), which))
     flat = labels.reshape(-1) if labels.ndim == 2 and labels.shape[1] == 1 else labels
-    if flat.ndim != 1 or not (np.issubdtype(flat.dtype, np.integer) or np.all(flat == np.round(flat))):
+    is_number = np.issubdtype(flat.dtype, np.number) and not np.issubdtype(flat.dtype, np.complexfloating)
+    if flat.ndim != 1 or not is_number or not np.all(flat == np.round(flat)):
         raise DataError(f"y_{which} must be one whole number for each image, not {_described(labels)}")
     found = ImageSet(images, flat.astype(np.int64))
     order = canonical_order(pixel_digests(found.images), found.labels)
@@ -212,8 +214,9 @@ def _three_channels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _dataset(name: str, train: ImageSet, test: ImageSet, names: Sequence[str] | None) -> Dataset:
-    num_classes = int(train.labels.max()) + 1
-    missing = sorted(set(range(num_classes)) - set(train.labels.tolist()))
+    there = set(train.labels.tolist())
+    num_classes = max(there) + 1
+    missing = list(islice((label for label in range(num_classes) if label not in there), 6))
     if missing:
         raise DataError(
             f"labels must be 0 to {num_classes - 1} with images of each to train on; there are none of "

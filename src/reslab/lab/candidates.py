@@ -151,7 +151,7 @@ def _dataset(state: Mapping[str, Any], asked: Asked, said: Recipe | None) -> tup
     for name, what in DATASETS.items():
         if what.size is not None and what.size.num_classes == classes:
             return name, f"default for {classes} classes"
-    raise ResLabError(f"the weights have {classes} classes: give their data set with --dataset")
+    raise ResLabError(f"the weights are for {classes} class{'es' * (classes != 1)}: give their data set with --dataset")
 
 
 def _families(state: Mapping[str, Any], asked: Asked, said: Recipe | None) -> _Decided:
@@ -233,7 +233,9 @@ def _check_classes(dataset: str, classes: int | None) -> None:
         sizes = {name: what.size for name, what in DATASETS.items() if what.size is not None}
         fitting = [name for name, other in sizes.items() if other.num_classes == classes]
         advice = f": --dataset {' or '.join(fitting)}" if fitting else "; images of your own: --dataset imagefolder"
-        raise CheckpointError(f"the weights have {classes} classes, and {dataset} has {size.num_classes}{advice}")
+        raise CheckpointError(
+            f"the weights are for {classes} class{'es' * (classes != 1)}, and {dataset} has {size.num_classes}{advice}"
+        )
 
 
 def _also_fits(state: Mapping[str, Any], asked: Asked, families: _Decided, shortcuts: _Decided) -> Iterable[str]:

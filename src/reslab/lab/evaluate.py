@@ -163,7 +163,9 @@ def evaluate_weights(
         ) from error
     classes = infer_classes(weights.weights)
     if classes != len(images.class_names):
-        raise CheckpointError(f"the weights have {classes} classes, and the images of {len(images.class_names)}")
+        raise CheckpointError(
+            f"the weights are for {classes} class{'es' * (classes != 1)}, and the images of {len(images.class_names)}"
+        )
     remarks = [*weights.remarks, *found.remarks]
     if found.run is not None and recipe.dataset == found.run.read_run().recipe.dataset:
         check_classes(found.run, images)  # of other images an error can be told, of other classes none

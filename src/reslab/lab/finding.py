@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from reslab.errors import ResLabError
+from reslab.lab import manifest
 from reslab.lab.store import RunFiles
 
 USUAL_ROOT = Path("runs")
@@ -21,8 +22,8 @@ def runs_folder(root: str | Path, *, may_be_to_come: bool = False) -> Path:
 
 
 def find_runs(root: Path) -> list[RunFiles]:
-    """Return all runs below a folder, sorted by name and seed."""
-    found = [path.parent for path in root.glob("*/seed*/run.json")]
+    """Return all runs below a folder, sorted by name and seed; also those that have ended and lost their run.json."""
+    found = {path.parent for name in ("run.json", manifest.NAME) for path in root.glob(f"*/seed*/{name}")}
     return [RunFiles(path) for path in sorted(found, key=lambda path: (path.parent.name, len(path.name), path.name))]
 
 

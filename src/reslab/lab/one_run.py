@@ -204,7 +204,7 @@ def _train(
             match event:
                 case loop.Diverged():
                     message = (
-                        f"the loss was not finite after {event.iteration} iterations, in epoch {event.epoch}, at base "
+                        f"the loss was not finite after iteration {event.iteration}, in epoch {event.epoch}, at base "
                         f"rate {recipe.learning_rate:g}"
                     )
                     files.diverge(message, at=(event.epoch, event.iteration))

@@ -3,10 +3,14 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 from reslab.errors import ResLabError
 from reslab.host import check_device
+
+MOST_THREADS = 1024
+"""Of more, the libraries that compute run out of memory, and end the process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,11 @@ class Settings:
         check_device(self.device)
         threads: object = self.threads
         seconds: object = self.checkpoint_seconds
-        if threads is not None and (type(threads) is not int or threads < 1):
-            raise ResLabError(f"threads must be a whole number, 1 or more, not {threads!r}")
+        if isinstance(threads, Integral) and not isinstance(threads, bool):
+            threads = int(threads)
+            object.__setattr__(self, "threads", threads)
+        if threads is not None and (type(threads) is not int or not 1 <= threads <= MOST_THREADS):
+            raise ResLabError(f"threads must be a whole number from 1 to {MOST_THREADS}, not {threads!r}")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
             raise ResLabError(f"checkpoint_seconds must be a number of seconds, 0 or more, not {seconds!r}")
         for epoch in self.keep_epochs or ():

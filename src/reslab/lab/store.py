@@ -114,6 +114,8 @@ class RunFiles:
     def read_run(self) -> Run:
         """Return the recipe and seed; raise `ResLabError` where run.json is missing, damaged or too new."""
         content = self._read("run.json")
+        if content is None and manifest.exists(self.path):
+            raise DamagedError(f"{self.path / 'run.json'} is missing; the command that trained the run writes it again")
         if content is None:
             raise ResLabError(f"{self.path} is not the folder of a run: it has no run.json; {self._anew}")
         try:
@@ -157,6 +159,14 @@ class RunFiles:
         if self.ended() is not None:
             self.check_files(manifest.RECORDS)
         return run
+
+    def check_end(self) -> None:
+        """Raise `DamagedError` where a run that nobody holds had ended, as its manifest shows, and its end is gone."""
+        if manifest.exists(self.path) and self.status() == "interrupted" and not self.checkpoints.exists():
+            raise DamagedError(
+                f"{self.path / 'result.json'} is missing, and the run had ended; the command that trained the run "
+                "trains it again"
+            )
 
     def check_files(self, names: Collection[str] | None = None) -> list[manifest.Problem]:
         """Raise `DamagedError` where one of these files of an ended run is not what its manifest says; default: any.
@@ -210,7 +220,8 @@ class RunFiles:
 
     def metrics(self) -> list[Json]:
         """Return the lines of metrics.jsonl; a last line that was cut off does not count."""
-        return metrics.read(self.path, self._anew)
+        resumed = "the command that trains the run cuts off what its checkpoint has not seen, and resumes it"
+        return metrics.read(self.path, resumed if self.checkpoints.exists() else self._anew)
 
     def result(self) -> Json | None:
         """Return result.json, or None while the run is not finished."""

@@ -54,7 +54,7 @@ def _called(
     with seeded(seed, "initialisation"):
         try:
             network = function(num_classes, seed)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _told(error, reference, folder, f"it fails with ({num_classes}, {seed})") from error
         if not isinstance(network, nn.Module):
             raise ResLabError(f"{reference.words} must return a torch.nn.Module, not {type(network).__name__}")
@@ -89,7 +89,7 @@ def _try(
         images = torch.randn(TRIED_IMAGES, *image_shape)
         try:
             twin = copy.deepcopy(network)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _told(error, reference, folder, "its network cannot be copied") from error
         logits = _forward(twin.train(), images, reference, folder)
         size = " x ".join(map(str, image_shape))
@@ -111,7 +111,7 @@ def _try(
             gradients = torch.autograd.grad(
                 logits.logsumexp(1).sum(), [twin.get_parameter(name) for name in names], allow_unused=True
             )
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _told(error, reference, folder, "the backward pass fails") from error
         for name, gradient in zip(names, gradients, strict=True):
             if gradient is None:
@@ -122,7 +122,7 @@ def _forward(network: nn.Module, images: Tensor, reference: Reference, folder: P
     size = " x ".join(map(str, images.shape))
     try:
         out: Any = network(images)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _told(error, reference, folder, f"its network fails on images of {size}") from error
     if not isinstance(out, Tensor):
         raise ResLabError(
@@ -132,7 +132,7 @@ def _forward(network: nn.Module, images: Tensor, reference: Reference, folder: P
     return out
 
 
-def _told(error: Exception, reference: Reference, folder: Path, what: str) -> ResLabError:
+def _told(error: BaseException, reference: Reference, folder: Path, what: str) -> ResLabError:
     beside = ""
     if isinstance(error, ImportError):
         beside = (

@@ -1,6 +1,7 @@
 """Weights in and out: read from files of every form in circulation without running anything in them, fitted, saved."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,8 @@ def read_weights_file(path: Path, entry: str | None = None) -> WeightsFile:
     weights, is damaged, or would run a program when opened by others raises `CheckpointError`.
     """
     if not path.is_file():
-        found = "it is a folder" if path.is_dir() else "there is no such file"
+        found = "it is no file of weights" if os.path.lexists(path) else "there is no such file"
+        found = "it is a folder" if path.is_dir() else found
         raise CheckpointError(f"cannot read weights from {path}: {found}{_inside(path)}")
     try:
         with reading(path):
@@ -113,7 +115,7 @@ def _not_finite(weights: Weights) -> list[str]:
     counts = {
         name: num
         for name, value in weights.items()
-        if value.is_floating_point() and (num := int((~torch.isfinite(value)).sum()))
+        if value.is_floating_point() and (num := int((~torch.isfinite(value.float())).sum()))  # float8 cannot be asked
     }
     if not counts:
         return []

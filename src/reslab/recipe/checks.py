@@ -70,7 +70,7 @@ def check_values(recipe: "Recipe") -> None:
         recipe.mixup == 0 or recipe.batch_size > 1,
         "mixup mixes the images of a batch: batch_size must be 2 or more",
     )
-    require(recipe.batch_size >= 1, f"batch_size must be 1 or more, not {recipe.batch_size}")
+    require(1 <= recipe.batch_size <= 2**20, f"batch_size must be 1 to {2**20:,}, not {recipe.batch_size}")
     require(recipe.learning_rate > 0, f"learning_rate must be above 0, not {recipe.learning_rate}")
     require(0 <= recipe.momentum < 1, f"momentum must be at least 0 and below 1, not {recipe.momentum}")
     require(recipe.momentum > 0 or not recipe.nesterov, "nesterov needs a momentum above 0")

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+from numbers import Integral, Real
 from typing import Any, cast
 
 from reslab.datasets import DATASETS, is_brought
@@ -80,7 +81,9 @@ _KINDS: dict[Any, tuple[type, str]] = {
 def coerced(name: str, kind: Any, value: Any) -> Scalar:
     """Return a value as a field of this type holds it; raise `ResLabError` where it is none."""
     python, words = _KINDS[kind]
-    if python is float and isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        value = int(value)  # NumPy's, too
+    if python is float and isinstance(value, Real) and not isinstance(value, bool):
         with contextlib.suppress(OverflowError):
             value = float(value) + 0.0  # -0.0 is 0.0
     if not isinstance(value, python) or (python is int and isinstance(value, bool)):

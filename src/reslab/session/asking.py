@@ -16,7 +16,7 @@ from reslab.session.work import Session
 from reslab.studies.catalogue import ask_all
 from reslab.studies.custom import study_of
 from reslab.studies.plans import alone
-from reslab.studies.study import Options, Plan, Study
+from reslab.studies.study import MOST_SEEDS, Options, Plan, Study
 
 
 def ask(
@@ -40,6 +40,8 @@ def ask(
     if not questions:
         raise ResLabError("name a study, as in depth; `reslab run --help` lists them")
     check_least("seeds", seeds, 1)
+    if seeds is not None and seeds > MOST_SEEDS:
+        raise ResLabError(f"seeds must be {MOST_SEEDS:,} or less, not {seeds}")
     fields = tuple((recipe or {}).items())
     options = Options(preset, datasets, depths, epochs, seeds, precision, fields, device)
     plan = _asked(questions, options)

@@ -95,6 +95,7 @@ def write_report(
 
 
 def _row(files: RunFiles, run: Run, verify: bool) -> dict[str, Any]:
+    files.check_end()
     metrics, failure = files.metrics(), files.failure() or {}
     last = metrics[-1] if metrics else {}
     measured = (last.get("test_error"), last.get("images_per_second"), _images(files, run))

@@ -134,10 +134,16 @@ class Outlook:
         busy = "; longer now, because the machine has other work" if self.is_busy else ""
         if self.on_busy_machine:
             busy = "; measured while the machine had other work, so less without it"
-        return (
-            f"{headed(self.plan.title)} {self.num_to_train} of {len(self.planned)} runs to train{fetch}{shared}, "
-            f"{self.jobs} at a time; {size(self.disk_bytes)} of disk; about {duration(self.seconds)}{why}{busy}"
-        )
+        head, disk = f"{headed(self.plan.title)} {self._how_many}{fetch}{shared}", f"{size(self.disk_bytes)} of disk"
+        if not self.seconds:
+            return f"{head}; {disk}"
+        return f"{head}, {self.jobs} at a time; {disk}; about {duration(self.seconds)}{why}{busy}"
+
+    @property
+    def _how_many(self) -> str:
+        if len(self.planned) == 1:
+            return f"{self.num_to_train or 'no'} run to train"
+        return f"{self.num_to_train} of {len(self.planned)} runs to train"
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Return what each study takes, by seed: the heads of columns, a row a study, and one of all where several."""

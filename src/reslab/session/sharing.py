@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from reslab.arguments import check_least
-from reslab.errors import ResLabError, ShareError, nearest
+from reslab.errors import DamagedError, ResLabError, ShareError, nearest
 from reslab.files import as_path
 from reslab.lab.addresses import as_address, kind_of
 from reslab.lab.finding import find_runs, runs_folder
@@ -98,8 +98,8 @@ def push(
 ) -> list[Outcome]:
     """Push ended runs to a share, and its index last: those named, those of studies named, or all with all studies.
 
-    A folder that is not there is made.  Raises `ShareError` where the share takes nothing or its address was forgotten,
-    `DamagedError` where a run's file is not what it was, and `ResLabError` where there is nothing to push.
+    A folder that is not there is made.  What is damaged is refused, an outcome like the others.  Raises `ShareError`
+    where the share takes nothing or its address was forgotten, `ResLabError` where there is nothing to push.
     """
     _check_address(url, Path(runs), "push")
     where, root = place(url, may_be_new=True), runs_folder(runs)
@@ -107,14 +107,26 @@ def push(
     if not (studies or there):
         raise ResLabError(f"there is nothing to push in {root}: it has neither runs nor studies")
     sent = list(studies) if not names else [name for name in names if name in studies]
-    return push_runs(where, _ids(names, root, studies, there), sent, root, on_outcome=on_outcome)
+    unusable = (
+        [] if names else [Outcome(f"studies/{one.path.name}", "refused", one.message) for one in recorded(root)[1]]
+    )
+    for one in unusable:
+        on_outcome(one)
+    return [*unusable, *push_runs(where, _ids(names, root, studies, there), sent, root, on_outcome=on_outcome)]
 
 
 def push_runs(
     where: Place, ids: Sequence[str], studies: Sequence[str], root: Path, *, on_outcome: OnOutcome = lambda _: None
 ) -> list[Outcome]:
-    """Push runs and the records of studies, and the index last."""
-    outcomes = list(_each(lambda name: push_run(where, RunFiles(root / name)), ids, on_outcome))
+    """Push runs and the records of studies, and the index last; a run that is damaged keeps back no other."""
+
+    def pushed(name: str) -> Outcome:
+        try:
+            return push_run(where, RunFiles(root / name))
+        except DamagedError as error:
+            return Outcome(name, "refused", str(error))
+
+    outcomes = list(_each(pushed, ids, on_outcome))
     for name in studies:
         push_study(where, name, root)
     write_index(where)

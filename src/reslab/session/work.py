@@ -215,6 +215,9 @@ class Session:
         outcomes = push_runs(where, names, studies, self.root)
         if sent := [one for one in outcomes if one.kind in ("pushed", "replicate")]:
             self._tell(f"{len(sent)} of {len(outcomes)} runs pushed to {where.shown}")
+        for one in outcomes:
+            if one.kind == "refused":
+                self._tell(f"{one.run} is not pushed: {one.words}")
 
     def measure(self, stop: StopRequest, *, again: str = "", may_exit: bool = False) -> bool:
         """Measure the why of the plan's runs; return False where a stop came first (see `diagnose_plan`)."""

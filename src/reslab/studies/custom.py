@@ -16,7 +16,7 @@ from reslab.presets import PRESETS, preset_recipe
 from reslab.recipe import CHOICES, Recipe, Scalar, check_plays_a_part, stretch, vary, written_fields
 from reslab.studies.questions import QUESTIONS
 from reslab.studies.questions.own import CUSTOM
-from reslab.studies.study import OTHER_RUNS, PRESET, SEEDS, Options, Study, Variant
+from reslab.studies.study import MOST_SEEDS, OTHER_RUNS, PRESET, SEEDS, Options, Study, Variant
 
 Table = Mapping[str, Any]
 
@@ -129,10 +129,10 @@ def _listed(content: Table) -> list[tuple[str, Table]]:
 def _seeds(content: Table) -> tuple[int, ...]:
     def holds(found: Any) -> bool:
         if not isinstance(found, list):
-            return type(found) is int and found >= 1
+            return type(found) is int and 1 <= found <= MOST_SEEDS
         return all(type(seed) is int and 0 <= seed < 2**32 for seed in found) and 0 < len(found) == len(set(found))
 
-    what = "how many (1 or more) or a list of different whole numbers from 0, as in [0, 1, 7]"
+    what = f"how many (1 to {MOST_SEEDS:,}) or a list of different whole numbers from 0, as in [0, 1, 7]"
     found = checked(content, "seeds", holds, what) or SEEDS
     return tuple(found if isinstance(found, list) else range(found))
 

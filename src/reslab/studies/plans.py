@@ -11,7 +11,7 @@ from reslab.files import read_toml
 from reslab.own_code import within
 from reslab.studies.custom import Table, answered, check_keys, checked, is_list_of, study_of, tables, text
 from reslab.studies.questions import QUESTIONS
-from reslab.studies.study import Options, Plan, Study, checked_name
+from reslab.studies.study import MOST_SEEDS, Options, Plan, Study, checked_name
 
 ASSIGNMENT = Path(__file__).with_name("assignment.toml")
 
@@ -103,8 +103,8 @@ def _question(said: Table, options: Options, places: Mapping[int, int]) -> Study
         asked = tuple(sorted(set(options.depths)))
         standing = tuple(places[depth] for depth in depths or () if depth in places)
         depths = asked if set(places.values()) <= set(standing) else standing or asked[:1]
-    what = "how many, 1 or more, for one of ResLab's questions"
-    seeds = checked(said, "seeds", lambda found: type(found) is int and found >= 1, what)
+    what = f"how many, 1 to {MOST_SEEDS:,}, for one of ResLab's questions"
+    seeds = checked(said, "seeds", lambda found: type(found) is int and 1 <= found <= MOST_SEEDS, what)
     study = QUESTIONS[name].ask(
         replace(
             options,

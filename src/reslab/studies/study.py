@@ -16,6 +16,9 @@ OTHERS, OTHER_RUNS = "others", "other-runs"
 PRESET, SEEDS = "assignment", 3
 """The recipe that studies start from, and how many seeds they have, where nothing else is said."""
 
+MOST_SEEDS = 10_000
+"""A slip of the hand could ask for more runs than there is memory to list."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
