@@ -159,7 +159,7 @@ def test_what_does_not_fit_is_said_with_the_flag_that_is_wrong(elsewhere: Path) 
         evaluate_weights(elsewhere, dataset="digits", depth=14)
     with pytest.raises(CheckpointError, match=r"missing \(\d+\): layer2\.0\.downsample"):
         evaluate_weights(elsewhere, dataset="digits", shortcut="B")
-    with pytest.raises(CheckpointError, match="have 10 classes, and cifar100 has 100: --dataset digits or cifar10"):
+    with pytest.raises(CheckpointError, match="are for 10 classes, and cifar100 has 100: --dataset digits or cifar10"):
         evaluate_weights(elsewhere, dataset="cifar100")
     with pytest.raises(ResLabError, match="normalisation must be one of"):
         evaluate_weights(elsewhere, dataset="digits", normalisation="none")
@@ -177,7 +177,7 @@ def test_the_data_set_follows_from_the_classes(tmp_path: Path, elsewhere: Path) 
         "cifar100",
         "digits",
     ]
-    with pytest.raises(ResLabError, match="have 7 classes: give their data set with --dataset"):
+    with pytest.raises(ResLabError, match="are for 7 classes: give their data set with --dataset"):
         asked(7)
     with pytest.raises(DataError, match="cifar10 is the default for 10 classes; --dataset says another"):
         evaluate_weights(elsewhere, data_root=tmp_path)

@@ -97,7 +97,7 @@ def _has_bottlenecks(state: Mapping[str, Any]) -> bool:
 
 
 def misfits(own: Mapping[str, Shaped], state: Mapping[str, Shaped]) -> list[tuple[str, list[str]]]:
-    """Return what is missing, unexpected and of another shape, each as words and names; nothing where all fits."""
+    """Return what is missing, unexpected or of another shape or type, in words and names; nothing where all fits."""
     missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
     unexpected = [name for name in state if name not in own]
     misshapen = [
@@ -105,7 +105,7 @@ def misfits(own: Mapping[str, Shaped], state: Mapping[str, Shaped]) -> list[tupl
         for name, value in own.items()
         if name in state and (state[name].shape != value.shape or _kind(state[name]) != _kind(value))
     ]
-    found = (("missing", missing), ("unexpected", unexpected), ("other shape", misshapen))
+    found = (("missing", missing), ("unexpected", unexpected), ("other shape or type", misshapen))
     return [(words, names) for words, names in found if names]
 
 

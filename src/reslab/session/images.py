@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from reslab.datasets import known
+from reslab.errors import DataError
 from reslab.files import as_path
 from reslab.session.listing import Listing
 from reslab.session.notebook import NotebookBars, display_handle
@@ -81,7 +82,13 @@ def check_data(data_root: str | Path | None = None) -> CheckedImages:
     from reslab.data.folder_files import folder_root
     from reslab.data.folders import check_decodes, read_folders
 
-    root = folder_root(as_path(data_root))
+    try:
+        root = folder_root(as_path(data_root))
+    except DataError as error:
+        raise DataError(
+            f"{error}.  This looks through image folders alone; CIFAR and digits are checked whenever they are read: "
+            "`reslab data list` says which are here"
+        ) from None
     dataset = read_folders(root)
     check_decodes(dataset, seconds=math.inf)
     return CheckedImages(root, len(dataset.train), len(dataset.test), dataset.num_classes)
