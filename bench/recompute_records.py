@@ -33,7 +33,7 @@ class Recipe:
     def errors(self) -> Errors:
         """The last test errors of its runs."""
         images = self.each(lambda run: run["provenance"]["data"]["num_test"])[0]
-        return Errors(self.name, tuple(self.last("test_error")), images)
+        return Errors(self.name, tuple(self.last("test_error")), images, self.fields["learning_rate"])
 
     def curve(self, column: str) -> dict[int, float]:
         """Return the mean over the runs by epoch."""

@@ -1,9 +1,10 @@
 """Recompute the intervals, p-values and verdicts of a report from the errors of its runs, with NumPy and SciPy alone.
 
-Called by recompute_words.py.  Written from the method, not from ResLab's code.  The variance of seeds is pooled over the
-recipes that a study compares, in units of a binomial draw's, and each recipe's own is drawn towards it (Smyth 2004,
-section 6.2), but not that of one that stands out.  Fewer than three with a spread lean on all recipes of the report.  A
-single seed is given the pooled variance.  Intervals are Welch's; p is corrected over a study by Holm's method.
+Called by recompute_words.py.  Written from the method, not from ResLab's code.  The variance of seeds is pooled over
+the recipes that a study compares, in units of a binomial draw's, and each recipe's own is drawn towards it (Smyth 2004,
+section 6.2), but not that of one that stands out.  Fewer than three with a spread lean on those of the report at their
+learning rates.  A single seed is given the pooled variance.  Intervals are Welch's; p is corrected over a study by
+Holm's method.
 """
 
 import math
@@ -15,7 +16,7 @@ import numpy as np
 from scipy import optimize, special, stats
 
 LEVEL, MARGIN, POWER = 0.05, 0.5, 0.8
-FEWEST, STANDS_OUT, PAIRED_FROM = 3, 0.02, 5
+FEWEST, STANDS_OUT, LEAST_WORTH, PAIRED_FROM = 3, 0.02, 4, 5
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Errors:
     recipe: str
     values: tuple[float, ...]
     images: int
+    rate: float
 
     @property
     def mean(self) -> float:
@@ -144,7 +146,8 @@ def holm(values: Sequence[float]) -> list[float]:
 def _pooled(groups: set[Errors], report: Sequence[Errors]) -> tuple[Pooled | None, Pooled, set[Errors]]:
     """Return what these groups lean on, what single seeds are given, and the groups that stand out."""
     own = [one for one in groups if one.freedom]
-    several = [one for one in report if one.freedom]
+    rates = {one.rate for one in groups}
+    several = [one for one in report if one.freedom and one.rate in rates] or [one for one in report if one.freedom]
     pooled, apart = _common(own)
     if pooled is None:
         pooled, _ = _common(several)
@@ -174,7 +177,7 @@ def _common(groups: Sequence[Errors]) -> tuple[Pooled | None, set[Errors]]:
 
 
 def _chance(one: Errors, others: Pooled) -> float:
-    return float(stats.f.sf(one.ratio / others.ratio, one.freedom, min(others.worth, others.basis)))
+    return float(stats.f.sf(one.ratio / others.ratio, one.freedom, min(max(others.worth, LEAST_WORTH), others.basis)))
 
 
 def _fit(groups: Sequence[Errors]) -> Pooled:

@@ -9,7 +9,7 @@ Each seed's error is the variant's true error plus a normal deviation, rounded t
 is judged with each group's own spread (Welch) and with a shared one (moderated).  Columns, in percent: 95% intervals
 that hold the true difference (`coverage`, per comparison), studies with a false verdict after Holm's correction
 (`false`), and studies that find the half point, after correction (`power`) and by its interval alone (`alone`).
-`wild` is one variant with 20 times the spread of the others, as on the edge of divergence.
+`wild` is one variant with 20 times the spread of the others, `edge` are three that come ever nearer to divergence.
 """
 
 import argparse
@@ -67,6 +67,9 @@ SPREADS: dict[str, Callable[[Chance, int], NDArray[np.float64]]] = {
     "equal": lambda _, number: np.full(number, SPREAD),
     "unequal": lambda chance, number: SPREAD * np.exp(0.35 * chance.standard_normal(number)),
     "wild": lambda _, number: np.append(np.full(number - 1, SPREAD), 20 * SPREAD),
+    "edge": lambda chance, number: np.append(
+        SPREAD * np.exp(0.35 * chance.standard_normal(number - 3)), [3 * SPREAD, 10 * SPREAD, 60 * SPREAD]
+    ),
 }
 """The true spreads of a study's groups; unequal ones differ by a factor of 1.4, up or down, typically."""
 

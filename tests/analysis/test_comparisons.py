@@ -161,3 +161,16 @@ def test_seeds_on_other_images_lend_no_spread(tmp_path: Path) -> None:
     assert found.test is not None
     assert found.test.difference.assumed
     assert found.test.kind == "higher"
+
+
+def test_seeds_at_other_rates_lend_their_spread_only_where_there_are_no_others(tmp_path: Path) -> None:
+    wide = {small(14, dataset="cifar10", learning_rate=1.0): [20.0, 30.0]}
+    asked = _rates([[8.4], [9.4]])
+    groups = _planted(tmp_path / "wide", {**asked, **wide})
+    (found,) = compare([(groups[0], groups[1])])
+    assert found.test is not None
+    assert found.test.kind == "open"
+    groups = _planted(tmp_path / "both", {**asked, **wide, small(14, dataset="cifar10"): [7.9, 8.1, 8.0]})
+    (found,) = compare([(groups[0], groups[1])])
+    assert found.test is not None
+    assert found.test.kind == "higher"

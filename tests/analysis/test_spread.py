@@ -99,3 +99,13 @@ def test_intervals_of_two_seeds_cover_and_are_a_third_as_wide() -> None:
         welch.append(alone.margin)
     assert covered / len(studies) == pytest.approx(0.95, abs=0.02)
     assert np.median(widths) < np.median(welch) / 1.8
+
+
+def test_the_edge_of_divergence_is_set_apart_where_the_others_differ_too() -> None:
+    """As learning rates do: their spreads differ so much that almost any would be like them."""
+    calm = [Own(variance**2, 1) for variance in (0.02, 0.03, 0.13, 0.13, 0.25, 0.35, 0.5, 0.6, 0.7, 0.8, 1.1, 1.2)]
+    prior, apart = common([*calm, Own(30.0**2, 1)])
+    assert apart == frozenset({len(calm)})
+    assert prior == fit(calm)
+    assert prior is not None
+    assert prior.freedom < 4

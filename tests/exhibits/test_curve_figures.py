@@ -35,7 +35,9 @@ def test_where_curves_are_too_many_the_first_and_the_extremes_are_drawn(many: li
     expected = [f"variant {index}" for index in (0, 1, 2, 3, 8, 9, 10)]
     figure = error_figure("test", Curves(many, variant_of), "test")
     assert figure is not None
-    assert "Drawn are the first of eleven variants, and of the others the three with the lowest" in figure.caption
+    assert (
+        "The figure shows the first of eleven variants, and of the others the three with the lowest" in figure.caption
+    )
     for panel in figure.panels:
         (rows,) = panel.datasets.values()
         assert list(dict.fromkeys(row["label"] for row in rows)) == expected

@@ -22,7 +22,6 @@ from reslab.analysis.differences import (
 from reslab.analysis.groups import Group
 from reslab.analysis.spread import Own, Prior, Spread, common, fit, share, stands_out
 from reslab.analysis.summary import Summary, summarise
-from reslab.analysis.tidy import Tables
 from reslab.analysis.verdicts import MARGIN, Kind, Verdict, judge
 from reslab.published import Published
 from reslab.recipe import Recipe
@@ -156,7 +155,7 @@ def shared_spreads(groups: Sequence[Group], column: str) -> SharedSpreads:
     }
     lent = prior
     if lent is None:
-        lent, sources = _pooled([group.tables for group in distinct.values()], column)
+        lent, sources = _pooled(list(distinct.values()), column)
     assumed = set()
     for name, group in distinct.items():
         summary, images = group.last_epoch(column), group.number(IMAGES[column])
@@ -171,8 +170,8 @@ def shared_spreads(groups: Sequence[Group], column: str) -> SharedSpreads:
 def _from_report(
     groups: Sequence[Group], own: Sequence[Own], column: str
 ) -> tuple[Prior | None, frozenset[int], list[str]]:
-    """Return what all recipes of the report have in common, which of these groups vary far more, and whose it is."""
-    found = _of_report([group.tables for group in groups], column)
+    """Return what recipes of the report have in common, which of these groups vary far more, and whose it is."""
+    found = _of_report(groups, column)
     prior, apart = common([one for _, one in found])
     if prior is None:
         return None, frozenset(), []
@@ -180,18 +179,27 @@ def _from_report(
     return prior, frozenset(place for place, one in enumerate(own) if stands_out(one, prior, len(own))), sources
 
 
-def _pooled(tables: Sequence[Tables | None], column: str) -> tuple[Prior | None, list[str]]:
+def _pooled(groups: Sequence[Group], column: str) -> tuple[Prior | None, list[str]]:
     """Return the pooled spread of whichever recipes of the report have two seeds, and which these are."""
-    found = _of_report(tables, column)
+    found = _of_report(groups, column)
     return fit([one for _, one in found]) if found else None, [name for name, _ in found]
 
 
-def _of_report(tables: Sequence[Tables | None], column: str) -> list[tuple[str, Own]]:
-    """Return what the seeds of each recipe of a report vary by, by recipe id, where there are two."""
-    known = next((one for one in tables if one is not None), None)
+def _of_report(groups: Sequence[Group], column: str) -> list[tuple[str, Own]]:
+    """Return what the seeds of each recipe of these groups' report vary by, by recipe id, where there are two.
+
+    Seeds vary more the nearer a training is to diverging, so that those at other learning rates say little: they are
+    asked only where there are none at the groups' own.
+    """
+    known = next((group.tables for group in groups if group.tables is not None), None)
     if known is None:
         return []
-    rows = known.runs.filter((pl.col("status") == "finished") & pl.col(column).is_not_null())
+    finished = known.runs.filter((pl.col("status") == "finished") & pl.col(column).is_not_null())
+    at_their_rates = pl.col("learning_rate").is_in(list({group.recipe.learning_rate for group in groups}))
+    return _of_runs(finished.filter(at_their_rates), column) or _of_runs(finished, column)
+
+
+def _of_runs(rows: pl.DataFrame, column: str) -> list[tuple[str, Own]]:
     same = ("recipe_id", "data_fingerprint", IMAGES[column])
     by_recipe = rows.group_by(same, maintain_order=True).agg(pl.col(column))
     found = [(name, _own_of(summarise(values), images)) for name, _, images, values in by_recipe.iter_rows()]

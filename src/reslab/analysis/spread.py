@@ -22,6 +22,9 @@ FEWEST_GROUPS = 3
 OUTLIER_LEVEL = 0.02
 """Chance, for all groups of a study together, of setting apart one that spreads like the others."""
 
+LEAST_FREEDOM = 4.0
+"""Degrees of freedom from which on variances that are drawn from an inverse chi-squared have a variance themselves."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spread:
@@ -92,9 +95,13 @@ def common(groups: Sequence[Own]) -> tuple[Prior | None, frozenset[int]]:
 
 
 def stands_out(own: Own, others: Prior, num_groups: int) -> bool:
-    """Return whether a group, the widest of so many, varies more than it would by chance if it were like the others."""
-    chance = float(fdtrc(own.freedom, min(others.freedom, others.basis), own.relative / others.scale))
-    return chance * num_groups < OUTLIER_LEVEL
+    """Return whether a group, the widest of so many, varies more than it would by chance if it were like the others.
+
+    Spreads that differ so much that they have no variance of their own (`LEAST_FREEDOM`) are not believed to: anything
+    would be like them, and their mean would be that of the widest.
+    """
+    freedom = min(max(others.freedom, LEAST_FREEDOM), others.basis)
+    return float(fdtrc(own.freedom, freedom, own.relative / others.scale)) * num_groups < OUTLIER_LEVEL
 
 
 def fit(groups: Sequence[Own]) -> Prior:
