@@ -55,7 +55,7 @@ def test_effective_rates_are_summed_steps_over_squared_norm(tmp_path: Path) -> N
 def test_the_words_say_how_far_the_norms_even_out_the_rates(tmp_path: Path) -> None:
     _, words = effective(_found(_with_norms(tmp_path / "even", {0.1: 10.0, 0.4: 20.0})))
     assert isinstance(words, Prose)
-    assert "the rates differ 4 times and the effective rates 1 times" in words.text
+    assert "the rates differ by a factor of 4 and the effective rates by a factor of 1" in words.text
     assert effective(_found(_with_norms(tmp_path / "none", {}))) == []
 
 
