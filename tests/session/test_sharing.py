@@ -230,10 +230,11 @@ def test_a_study_is_fetched_where_it_was_trained_and_only_the_rest_is_left(share
     assert session.todo == []
     assert said == ["7 of 7 runs fetched, not trained"]
 
-    changed = ask(["learning-rate"], datasets=("cifar10",), epochs=16, seeds=2, precision="bf16")
+    changed = ask(["learning-rate"], datasets=("cifar10",), epochs=16, seeds=99, precision="bf16")
     again = Session(changed, tmp_path, settings, tell=tell)
     again.fetch()
-    assert {run.seed for run in again.todo} == {1}
+    assert {run.seed for run in again.todo} >= {98}
+    assert 0 not in {run.seed for run in again.todo}
 
 
 @pytest.mark.deep
