@@ -48,6 +48,11 @@ def did_you_mean(name: str, known: Collection[str]) -> str:
     return nearest(name, known) or f"; there are {', '.join(known)}"
 
 
+def as_plain(value: Any) -> Any:
+    """Return a whole number of any library's, as NumPy's, as Python's own; anything else as it is."""
+    return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else value
+
+
 def check_least(name: str, value: float | None, least: int) -> None:
     """Raise `ResLabError` where an argument or flag of this name is below `least`, or no finite number."""
     if value is not None and not least <= value < math.inf:

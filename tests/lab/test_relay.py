@@ -28,20 +28,7 @@ from reslab.lab.store import RunFiles
 from reslab.lab.vetting import incoming
 from share_places import served
 
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> RunFiles:
-    """The run as one machine trains it."""
-    files = make(tmp_path_factory.mktemp("alone"), RECIPE)
-    assert execute(files, Settings(device="cpu", threads=1)) == "finished"
-    return files
-
-
-@pytest.fixture
-def share(tmp_path: Path) -> Path:
-    folder = tmp_path / "share"
-    folder.mkdir()
-    return folder
+pytest_plugins = ["machine_fixtures"]
 
 
 @pytest.fixture(scope="module")

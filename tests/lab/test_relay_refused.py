@@ -14,25 +14,10 @@ from reslab.errors import ResLabError
 from reslab.files import DIGEST, file_sha256, json_bytes, signed
 from reslab.lab.distant import Followed, ask_for
 from reslab.lab.handover import folder_of
-from reslab.lab.one_run import execute
 from reslab.lab.places import Folder
-from reslab.lab.settings import Settings
 from reslab.lab.store import RunFiles
 
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> RunFiles:
-    """The run as one machine trains it."""
-    files = make(tmp_path_factory.mktemp("alone"), RECIPE)
-    assert execute(files, Settings(device="cpu", threads=1)) == "finished"
-    return files
-
-
-@pytest.fixture
-def share(tmp_path: Path) -> Path:
-    folder = tmp_path / "share"
-    folder.mkdir()
-    return folder
+pytest_plugins = ["machine_fixtures"]
 
 
 def altered(share: Path, name: str, **changes: Any) -> None:

@@ -194,8 +194,8 @@ def select(tables: Tables, runs: Iterable[Run]) -> Tables:
 
 
 def _read_run(files: RunFiles, run: Run) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    files.check_end()
     status = files.status()
+    files.check_end(status)
     by_epoch = {line["epoch"]: line for line in files.metrics()}
     identity = _identity(run)  # an id is a hash: once a run, not once an epoch
     lines = [{**line, **identity} for _, line in sorted(by_epoch.items())]

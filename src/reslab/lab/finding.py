@@ -23,7 +23,7 @@ def runs_folder(root: str | Path, *, may_be_to_come: bool = False) -> Path:
 
 def find_runs(root: Path) -> list[RunFiles]:
     """Return all runs below a folder, sorted by name and seed; also those that have ended and lost their run.json."""
-    found = {path.parent for name in ("run.json", manifest.NAME) for path in root.glob(f"*/seed*/{name}")}
+    found = [path for path in root.glob("*/seed*") if (path / "run.json").exists() or manifest.exists(path)]
     return [RunFiles(path) for path in sorted(found, key=lambda path: (path.parent.name, len(path.name), path.name))]
 
 

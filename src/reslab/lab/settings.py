@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
 
+from reslab.arguments import as_plain
 from reslab.errors import ResLabError
 from reslab.host import check_device
 
@@ -40,11 +40,9 @@ class Settings:
     def __post_init__(self) -> None:
         """Raise `ResLabError` for a value that nothing can be executed with, before a folder is made for it."""
         check_device(self.device)
+        object.__setattr__(self, "threads", as_plain(self.threads))
         threads: object = self.threads
         seconds: object = self.checkpoint_seconds
-        if isinstance(threads, Integral) and not isinstance(threads, bool):
-            threads = int(threads)
-            object.__setattr__(self, "threads", threads)
         if threads is not None and (type(threads) is not int or not 1 <= threads <= MOST_THREADS):
             raise ResLabError(f"threads must be a whole number from 1 to {MOST_THREADS}, not {threads!r}")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:

@@ -160,9 +160,9 @@ class RunFiles:
             self.check_files(manifest.RECORDS)
         return run
 
-    def check_end(self) -> None:
-        """Raise `DamagedError` where a run that nobody holds had ended, as its manifest shows, and its end is gone."""
-        if manifest.exists(self.path) and self.status() == "interrupted" and not self.checkpoints.exists():
+    def check_end(self, status: Status) -> None:
+        """Raise `DamagedError` where a run of this status had ended, as its manifest shows, and its end is gone."""
+        if status == "interrupted" and manifest.exists(self.path) and not self.checkpoints.exists():
             raise DamagedError(
                 f"{self.path / 'result.json'} is missing, and the run had ended; the command that trained the run "
                 "trains it again"

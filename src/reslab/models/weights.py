@@ -53,8 +53,8 @@ def read_weights_file(path: Path, entry: str | None = None) -> WeightsFile:
     weights, is damaged, or would run a program when opened by others raises `CheckpointError`.
     """
     if not path.is_file():
-        found = "it is no file of weights" if os.path.lexists(path) else "there is no such file"
-        found = "it is a folder" if path.is_dir() else found
+        there = "it is no file of weights" if os.path.lexists(path) else "there is no such file"
+        found = "it is a folder" if path.is_dir() else there
         raise CheckpointError(f"cannot read weights from {path}: {found}{_inside(path)}")
     try:
         with reading(path):

@@ -2,9 +2,10 @@
 
 import contextlib
 import math
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, cast
 
+from reslab.arguments import as_plain
 from reslab.datasets import DATASETS, is_brought
 from reslab.errors import ResLabError, nearest
 from reslab.families import FAMILIES
@@ -81,8 +82,7 @@ _KINDS: dict[Any, tuple[type, str]] = {
 def coerced(name: str, kind: Any, value: Any) -> Scalar:
     """Return a value as a field of this type holds it; raise `ResLabError` where it is none."""
     python, words = _KINDS[kind]
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        value = int(value)  # NumPy's, too
+    value = as_plain(value)
     if python is float and isinstance(value, Real) and not isinstance(value, bool):
         with contextlib.suppress(OverflowError):
             value = float(value) + 0.0  # -0.0 is 0.0

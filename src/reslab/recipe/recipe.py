@@ -10,10 +10,9 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache, wraps
-from numbers import Integral
 from typing import Any, Self
 
-from reslab.arguments import did_you_mean
+from reslab.arguments import as_plain, did_you_mean
 from reslab.errors import ResLabError
 from reslab.families import family_of
 from reslab.own_code import Reference, parse
@@ -240,8 +239,7 @@ class Run:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if isinstance(self.seed, Integral) and not isinstance(self.seed, bool):
-            object.__setattr__(self, "seed", int(self.seed))  # NumPy's, too
+        object.__setattr__(self, "seed", as_plain(self.seed))
         if type(self.seed) is not int or not 0 <= self.seed < 2**32:
             raise ResLabError(f"seed must be a whole number from 0 to {2**32 - 1}, not {self.seed!r}")
 

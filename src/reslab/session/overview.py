@@ -95,13 +95,14 @@ def write_report(
 
 
 def _row(files: RunFiles, run: Run, verify: bool) -> dict[str, Any]:
-    files.check_end()
+    status = files.status()
+    files.check_end(status)
     metrics, failure = files.metrics(), files.failure() or {}
     last = metrics[-1] if metrics else {}
     measured = (last.get("test_error"), last.get("images_per_second"), _images(files, run))
     verified = _verified(files) if verify and files.ended() is not None else None
     told = (verified, failure.get("message"))
-    return dict(zip(_COLUMNS, (run.id, files.status(), len(metrics), *measured, *told), strict=True))
+    return dict(zip(_COLUMNS, (run.id, status, len(metrics), *measured, *told), strict=True))
 
 
 def _verified(files: RunFiles) -> str:
