@@ -7,6 +7,7 @@ import os
 import threading
 import time
 import tomllib
+import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,15 @@ def as_path(given: str | Path | None) -> Path | None:
 def printable(text: str) -> str:
     """Return the text with what no output can take, as of names that are not UTF-8, written as backslash escapes."""
     return text.encode(errors="backslashreplace").decode()
+
+
+def one_line(text: str) -> str:
+    """Return the text with line breaks and what else a terminal would obey, as in names of folders, as escapes."""
+    return "".join(repr(one)[1:-1] if unicodedata.category(one) in _COMMANDS else one for one in text)
+
+
+_COMMANDS = ("Cc", "Cs", "Zl", "Zp")
+"""Categories of Unicode: control characters, bytes that are no text, ends of lines and of paragraphs."""
 
 
 def sync_folder(folder: Path) -> None:

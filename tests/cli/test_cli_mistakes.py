@@ -48,6 +48,7 @@ pytest_plugins = ["cli_fixtures"]
         (["run", "depth", "--dataset", ""], 2, "--dataset takes names separated by commas, not ''"),
         (["run", "own.toml", "--dataset", " , "], 2, "--dataset takes names separated by commas"),
         (["run", "depth", "--prepare", "--dry-run"], 2, "choose one of them"),
+        (["status", "--runs", "a" * 300], 2, f"reslab: {'a' * 300}: "),
         (["train", "--threads", "-2"], 2, "--threads must be 1 or more, not -2"),
         (["train", *TINY, "--checkpoint-seconds", "nan"], 2, "--checkpoint-seconds must be 0 or more, not nan"),
         (["train", *TINY, "--device", "cpu:"], 2, "device must be auto, cpu, cuda"),

@@ -115,3 +115,12 @@ def test_two_trainings_of_one_run(reslab: Reslab, tmp_path: Path) -> None:
     assert code == 8
     assert "is being trained by another process" in err
     assert not (folder / "failure.json").exists()
+
+
+def test_a_limit_of_time_ends_a_training_with_a_checkpoint(reslab: Reslab) -> None:
+    ask = ["train", *TINY, "--train-share", "0.05", "--seed", "7"]
+    code, out, err = reslab(*ask, "--time-limit", "0", "--json")
+    assert (code, json.loads(out)["status"]) == (130, "interrupted"), err
+    assert reslab(*ask, "--time-limit", "nan")[0] == 2
+    code, out, _ = reslab(*ask, "--time-limit", "60", "--json")
+    assert (code, json.loads(out)["status"]) == (0, "finished")

@@ -534,8 +534,8 @@ def test_an_unknown_device_is_refused(tmp_path: Path) -> None:
         execute(files, Settings(device="gpu"))
 
 
-def test_a_folder_removed_while_it_is_trained_does_not_end_as_finished(tmp_path: Path) -> None:
-    files = make(tmp_path, small(2))
+def test_records_that_are_lost_while_it_is_trained_end_it_at_the_next_epoch(tmp_path: Path) -> None:
+    files = make(tmp_path, small(3))
 
     def remove(event: dict[str, Any]) -> None:
         if event["event"] == "epoch" and event["epoch"] == 1:
@@ -544,6 +544,20 @@ def test_a_folder_removed_while_it_is_trained_does_not_end_as_finished(tmp_path:
     with pytest.raises(ResLabError, match="removed or changed during training"):
         execute(files, QUICK, on_event=remove)
     assert files.result() is None
+    assert len(files.metrics()) < 3
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_recipe_that_is_removed_while_it_is_trained_is_written_again(tmp_path: Path, epoch: int) -> None:
+    files = make(tmp_path, small(2))
+    run = files.read_run()
+
+    def remove(event: dict[str, Any]) -> None:
+        if event["event"] == "epoch" and event["epoch"] == epoch:
+            (files.path / "run.json").unlink()
+
+    assert execute(files, QUICK, on_event=remove) == "finished"
+    assert files.check() == run
 
 
 @pytest.mark.parametrize("checkpoint_seconds", [0.0, 60.0])

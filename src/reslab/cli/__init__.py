@@ -1,6 +1,8 @@
 """The command line: its verbs, their exit codes, and nothing that Python could not do in one call."""
 
+import errno
 import inspect
+import os
 import shlex
 import sys
 from typing import Any
@@ -11,6 +13,7 @@ from reslab import __version__
 from reslab.cache import settle_home
 from reslab.cli.streams import outlive_readers, problem
 from reslab.errors import ResLabError
+from reslab.files import one_line
 
 OK, CRASHED, USAGE, SOME_FAILED, DAMAGED, INTERRUPTED = 0, 1, 2, 3, 5, 130
 
@@ -119,6 +122,12 @@ def _run(arguments: list[str] | None) -> int:
     except KeyboardInterrupt:
         print("reslab: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except OSError as error:  # of a name that is too long, a disk that is full
+        if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = "" if error.filename is None else f"{one_line(os.fsdecode(error.filename))}: "
+        print(f"reslab: {where}{error.strerror or error}", file=sys.stderr)
+        return USAGE
     return code if isinstance(code, int) else OK
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from reslab.cache import remark
 from reslab.cli.streams import has_left
+from reslab.files import one_line
 from reslab.session.listing import Listing
 
 
@@ -57,5 +58,5 @@ def print_table(columns: list[str], rows: list[list[str]]) -> None:
         numeric = all(row[index][:1].isdigit() or row[index] in ("", "-") for row in rows)
         table.add_column(column, justify="right" if numeric and rows else "left", no_wrap=index == 0)
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(one_line(cell)) for cell in row))
     Console(width=None if sys.stdout.isatty() else 200).print(table)

@@ -236,7 +236,7 @@ def run(
     elif not json:
         done = "its run is" if len(session.planned) == 1 else f"all {len(session.planned)} runs are"
         print(f"{headed(asked.title)} {done} done; nothing to train")
-    with StopRequest(None if time_limit is None else 60 * time_limit) as stop, _page(runs, out, shown=watch):
+    with StopRequest(time_limit) as stop, _page(runs, out, shown=watch):
         session.train(jobs, stop, on_closed=stop.ask, on=on, slurm_options=slurm_option or ())
         if not no_diagnose and not stop.interrupted:
             session.measure(stop, again=command(), may_exit=True)

@@ -38,6 +38,7 @@ def train(
     checkpoint_seconds: float = 60.0,
     checkpoint_activations: Activations = False,
     keep_epochs: KeepEpochs = None,
+    time_limit: float | None = None,
     ids: Ids = False,
     json: AsJson = False,
     recipe: RecipeFields = None,
@@ -63,9 +64,12 @@ def train(
         CPU threads; default: as many as other work on the machine leaves cores for.
     checkpoint_seconds
         Seconds between checkpoints within an epoch.
+    time_limit
+        Write a checkpoint and stop after this many minutes.
     """
     check_least("--threads", threads, 1)
     check_least("--checkpoint-seconds", checkpoint_seconds, 0)
+    check_least("--time-limit", time_limit, 0)
     remark_cache()
     settings = Settings(
         data_root,
@@ -76,7 +80,7 @@ def train(
         None if keep_epochs is None else parse_epochs(keep_epochs),
     )
     asked = Run(recipe_of(preset, given_fields(recipe), epochs=epochs, device=device), seed)
-    trained = train_run(asked, runs, settings, tell=aside, ids=ids)
+    trained = train_run(asked, runs, settings, time_limit=time_limit, tell=aside, ids=ids)
     facts = _facts(trained)
     if json:
         print_json(facts)

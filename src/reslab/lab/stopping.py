@@ -16,14 +16,14 @@ INTERRUPTED = 130
 
 
 class StopRequest:
-    """Becomes true at a limit, or when told; within it as a context, at Ctrl-C and SIGTERM, too.
+    """Becomes true after a limit in minutes, or when told; within it as a context, at Ctrl-C and SIGTERM, too.
 
     A second Ctrl-C raises KeyboardInterrupt at once.  Signals reach the main thread alone: on another thread, as in a
     notebook's, entering changes nothing.  Leaving puts back what handled them before.
     """
 
-    def __init__(self, limit_seconds: float | None = None) -> None:
-        self._end = None if limit_seconds is None else time.monotonic() + limit_seconds
+    def __init__(self, time_limit: float | None = None) -> None:
+        self._end = None if time_limit is None else time.monotonic() + 60 * time_limit
         self._at_once = False
         self.interrupted = False
         """Whether it was asked for, and not only time that was over."""

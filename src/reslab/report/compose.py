@@ -11,6 +11,7 @@ from reslab.analysis.tidy import Tables, read_tables, select
 from reslab.errors import ResLabError, nearest
 from reslab.exhibits.blocks import Block, Command, Note, Prose
 from reslab.exhibits.captions import text
+from reslab.files import one_line
 from reslab.report.appendix import appendix, unreadable
 from reslab.report.document import Document, Section
 from reslab.report.notes import FIRST, NAME, read_notes
@@ -60,10 +61,10 @@ def compose(
     opened_with = [Section("opening", "What was found", first, kind="opening")] if first else []
     return cited(
         Document(
-            title=title or _title(studies),
+            title=_given(title) or _title(studies),
             summary=_summary(studies, shown),
             sections=(*opened_with, *said_once(sections), appendix(shown, studies, data_root)),
-            author=author or "",
+            author=_given(author),
             dated=_dated(shown),
             left_out=tables.left_out,
         )
@@ -74,6 +75,11 @@ def _misplaced(notes: Mapping[str, Sequence[Block]], known: Sequence[str]) -> li
     """Return what is said of notes on studies that there are not."""
     lost = [name for name in notes if name not in (FIRST, *known)]
     return [Note(text("report.misplaced", file=NAME, study=name, hint=nearest(name, known))) for name in lost]
+
+
+def _given(words: str | None) -> str:
+    """Return a title or an author's name as it can be printed: on one line."""
+    return one_line(" ".join((words or "").split()))
 
 
 def _title(studies: Sequence[Study]) -> str:
@@ -116,4 +122,4 @@ def _nothing(tables: Tables, title: str | None, author: str | None) -> Document:
     pairs = text.under("nothing").items()
     blocks = [block for words, command in pairs for block in (Prose(words), Command(command))]
     section = Section("start", "Nothing has been run yet", (*unreadable(tables), *blocks))
-    return Document(title or "Report", f"{section.title}.", (section,), author or "", left_out=tables.left_out)
+    return Document(_given(title) or "Report", f"{section.title}.", (section,), _given(author), left_out=tables.left_out)

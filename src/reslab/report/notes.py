@@ -23,8 +23,10 @@ def read_notes(root: Path) -> dict[str, list[Block]]:
         text = (root / NAME).read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ResLabError(f"cannot read {root / NAME}: {error}") from None
+    except OSError as error:
+        raise ResLabError(f"cannot read {root / NAME}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise ResLabError(f"cannot read {root / NAME}: it is not UTF-8 ({error.reason})") from None
     found: dict[str, list[Block]] = {}
     name = FIRST
     for part in re.split(r"^(## .*)$", text, flags=re.MULTILINE):

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
+from reslab.arguments import check_least
 from reslab.errors import ResLabError
 from reslab.files import Json, as_path
 from reslab.lab.settings import Settings, kept_epochs
@@ -43,13 +44,15 @@ def train(
     checkpoint_seconds: float = 60.0,
     checkpoint_activations: bool = False,
     keep_epochs: Iterable[int] | None = None,
+    time_limit: float | None = None,
     **fields: Unpack[RecipeFields],
 ) -> Run:
     """Train one run, resume it, or leave it alone if it has ended; return it, whatever its end.
 
     The recipe is the one given, or the preset's (assignment unless you say otherwise); `fields` change it, as in
     depth=56 or learning_rate=0.2, and `epochs` stretches its schedule.  Ctrl-C writes a checkpoint and raises
-    KeyboardInterrupt; the same call resumes.  A run that diverged is a result: its `status` says so.  Raises
+    KeyboardInterrupt; after `time_limit` minutes a checkpoint is written and the run returned; the same call resumes.
+    A run that diverged is a result: its `status` says so.  Raises
     `ResLabError` for what you can mend.
 
     `network` is a function of your own from (num_classes, seed) to a torch.nn.Module, or where it is, as in
@@ -66,7 +69,8 @@ def train(
         checkpoint_activations,
         kept_epochs(keep_epochs),
     )
-    trained = train_run(Asked(chosen, seed), Path(runs), settings)
+    check_least("time_limit", time_limit, 0)
+    trained = train_run(Asked(chosen, seed), Path(runs), settings, time_limit=time_limit)
     if trained.stopped and trained.status == "interrupted":
         raise KeyboardInterrupt
     return Run(trained.files.path, data_root=data_root, device=device)

@@ -124,7 +124,7 @@ class Study:
         session = Session(self._plan, self._root, settings)
         session.fetch()
         session.check()
-        with StopRequest(None if time_limit is None else 60 * time_limit) as stop:
+        with StopRequest(time_limit) as stop:
             session.train(
                 session.jobs(jobs if on == HERE else jobs or 1),
                 stop,

@@ -58,11 +58,18 @@ def recipe_of(
 
 
 def train_run(
-    asked: Run, root: Path, settings: Settings = DEFAULTS, *, tell: Tell = aside, ids: bool = False
+    asked: Run,
+    root: Path,
+    settings: Settings = DEFAULTS,
+    *,
+    time_limit: float | None = None,
+    tell: Tell = aside,
+    ids: bool = False,
 ) -> Trained:
     """Train a run below `root` in this process, from where it stands; do nothing if it has ended.
 
-    Ctrl-C and SIGTERM (on the main thread) make it write a checkpoint and return; calling again resumes.  Raises
+    Ctrl-C and SIGTERM (on the main thread), and `time_limit` in minutes, make it write a checkpoint and return; calling
+    again resumes.  Raises
     `DataError` where the images are not there, `LockedError` where another process trains the run, other kin of
     `ResLabError` for what a user can mend.
     """
@@ -90,7 +97,7 @@ def train_run(
 
     try:
         with (
-            StopRequest() as stop,
+            StopRequest(time_limit) as stop,
             Board(
                 {run.id: (1.0, 1.0)}, names={} if ids else {run.id: run_name(run)}, tell=tell, on_closed=stop.ask
             ) as board,
