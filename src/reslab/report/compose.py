@@ -122,4 +122,6 @@ def _nothing(tables: Tables, title: str | None, author: str | None) -> Document:
     pairs = text.under("nothing").items()
     blocks = [block for words, command in pairs for block in (Prose(words), Command(command))]
     section = Section("start", "Nothing has been run yet", (*unreadable(tables), *blocks))
-    return Document(_given(title) or "Report", f"{section.title}.", (section,), _given(author), left_out=tables.left_out)
+    return Document(
+        _given(title) or "Report", f"{section.title}.", (section,), _given(author), left_out=tables.left_out
+    )
