@@ -6,6 +6,7 @@ import re
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from recompute_records import Recipe, Row, Tally, rows_of, spread
 
@@ -37,7 +38,7 @@ def appendix(report: Path, recipes: dict[str, Recipe], tally: Tally) -> dict[str
             tally.check((*place, "Range"), row["Their range (%)"], min(window), max(window))
         best = recipe.each(lambda run: min((one["test_error"], one["epoch"]) for one in run["metrics"]))
         tally.check((*place, "Best"), row["Best on the test set (%)"], *spread([error for error, _ in best]))
-        tally.check((*place, "Best epoch"), row["Best epoch"], statistics.fmean([epoch for _, epoch in best]))
+        tally.check((*place, "Its epoch"), row["Its epoch"].replace(", ", " and "), *(epoch for _, epoch in best))
         optimism = [end - error for end, (error, _) in zip(last, best, strict=True)]
         tally.check((*place, "Optimism"), row["Optimism (points)"], *spread(optimism))
     for cells in csv.reader((report / "tables" / "appendix-steps.csv").read_text(encoding="utf-8").splitlines()):
@@ -46,7 +47,7 @@ def appendix(report: Path, recipes: dict[str, Recipe], tally: Tally) -> dict[str
     for row in rows_of(report, "appendix-gap"):
         gaps = [one["gap"]["final"] for one in named[row["Runs"]].each(lambda run: run["diagnosed"]) if "gap" in one]
         place = ("appendix-gap", row["Runs"])
-        tally.check((*place, "Seeds"), row["Seeds measured"], len(gaps))
+        tally.check((*place, "Seeds"), row.get("Seeds measured", "1"), len(gaps))
         train = statistics.fmean([one["train_error"] for one in gaps])
         tally.check((*place, "Training"), row["Training error (%)"], train)
         test = [statistics.fmean([one["test_error"] for one in gaps])]
@@ -55,12 +56,15 @@ def appendix(report: Path, recipes: dict[str, Recipe], tally: Tally) -> dict[str
             test = [statistics.fmean([run["result"]["test_error"] for run in measured])]
         tally.check((*place, "Test"), row["Test error (%)"], *test)
         tally.check((*place, "Gap"), row["Gap (points)"], test[0] - train)
+    for table in ("curvature", "noise"):
+        for row in rows_of(report, f"appendix-{table}"):
+            on_weights(table, row, named[row["Runs"]], tally)
     for row in rows_of(report, "appendix-machines"):
         machines(row, named[row["Runs"]], tally)
     for row in rows_of(report, "appendix-software"):
         same = sum(
             all(
-                ", ".join(dict.fromkeys(str(one[key]) for one in run["provenance"]["attempts"])) == row[column]
+                ", ".join(dict.fromkeys(str(one[key]) for one in _training(run))) == row[column]
                 for column, key in (("System", "platform"), ("Threads", "threads"))
             )
             for recipe in recipes.values()
@@ -68,6 +72,12 @@ def appendix(report: Path, recipes: dict[str, Recipe], tally: Tally) -> dict[str
         )
         tally.check(("appendix-software", row["System"], "Runs"), row["Runs"], same)
     return named
+
+
+def _training(run: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the attempts of a finished run that trained anything: one may have begun at its end."""
+    first, *others = run["provenance"]["attempts"]
+    return [first, *(one for one in others if one["from_iteration"] < run["result"]["iterations"])]
 
 
 def seconds(text: str) -> tuple[float, float]:
@@ -120,3 +130,23 @@ def machines(row: Row, recipe: Recipe, tally: Tally) -> None:
     known = [one for one in peaks if one is not None]
     if known:
         tally.check((*place, "Peak memory"), row["Peak memory (MiB)"], max(known) / 2**20)
+
+
+def on_weights(table: str, row: Row, recipe: Recipe, tally: Tally) -> None:
+    place = (f"appendix-{table}", row["Runs"])
+    name = {"curvature": "curvature", "noise": "noise-scale"}[table]
+    found = [one[name]["final"] for one in recipe.each(lambda run: run["diagnosed"]) if name in one]
+    columns = {
+        "Largest eigenvalue": "largest",
+        "Stability limit": "stability_limit",
+        "Last rate": "rate",
+        "Noise scale (images)": "noise_scale",
+        "At least (images)": "at_least",
+    }
+    tally.check((*place, "Seeds"), row.get("Seeds measured", "1"), len(found))
+    if "Batch size" in row:
+        tally.check((*place, "Batch size"), row["Batch size"], recipe.fields["batch_size"])
+    for title, quantity in columns.items():
+        values = [one[quantity] for one in found if one.get(quantity) is not None]
+        if row.get(title) and values:
+            tally.check((*place, title), row[title], statistics.fmean(values))

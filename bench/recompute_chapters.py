@@ -32,10 +32,6 @@ def chapters(report: Path, runs: Path, recipes: dict[str, Recipe], tally: Tally)
             tally.check((*place, "Difference"), row["Difference (points)"], _apart(*pair))
             asked.rows.append((place, row, *pair))
         tested(asked, known, *chapter_words(report, study["title"]), tally)
-        for row in rows_of(report, f"{study['name']}-curvature"):
-            measured(study["name"], "curvature", row, find(row["Runs"]), tally)
-        for row in rows_of(report, f"{study['name']}-noise"):
-            measured(study["name"], "noise", row, find(row["Runs"]), tally)
         for row in rows_of(report, f"{study['name']}-endings"):
             errors = find(row["Training"]).curve("test_error")
             place, end = (f"{study['name']}-endings", row["Training"]), max(errors)
@@ -63,8 +59,6 @@ def _finder(known: dict[str, Recipe]) -> Callable[[str], Recipe]:
     """Return what finds the runs behind a row's label: the one variant whose own label has all its parts."""
 
     def parts(label: str) -> set[str]:
-        for now, before in (("steps", "samples"), ("epochs", "passes")):  # what earlier records call the same
-            label = label.replace(f"(same {now})", f"(same {before})")
         return set(label.replace(" of the images", "").split(", "))
 
     def find(label: str) -> Recipe:
@@ -103,27 +97,6 @@ def _apart(second: Recipe, first: Recipe) -> float:
     return statistics.fmean(second.last("test_error")) - statistics.fmean(first.last("test_error"))
 
 
-def measured(study: str, table: str, row: Row, recipe: Recipe, tally: Tally) -> None:
-    place = (f"{study}-{table}", row["Runs"])
-    name = {"curvature": "curvature", "noise": "noise-scale"}[table]
-    found = [one[name]["final"] for one in recipe.each(lambda run: run["diagnosed"]) if name in one]
-    columns = {
-        "Largest eigenvalue": "largest",
-        "Stability limit": "stability_limit",
-        "Last rate": "rate",
-        "Noise scale (images)": "noise_scale",
-        "At least (images)": "at_least",
-    }
-    if "Seeds measured" in row:
-        tally.check((*place, "Seeds"), row["Seeds measured"], len(found))
-    if "Batch size" in row:
-        tally.check((*place, "Batch size"), row["Batch size"], recipe.fields["batch_size"])
-    for title, quantity in columns.items():
-        values = [one[quantity] for one in found if one.get(quantity) is not None]
-        if row.get(title) and values:
-            tally.check((*place, title), row[title], statistics.fmean(values))
-
-
 def design(row: Row, known: dict[str, Recipe], tally: Tally, table: str) -> None:
     """Check a row of classes by images of each class: of the runs that saw as many samples as those on all images."""
     (classes, *_), *cells = row.items()
@@ -132,7 +105,7 @@ def design(row: Row, known: dict[str, Recipe], tally: Tally, table: str) -> None
         for label, recipe in known.items():
             data = recipe.each(lambda run: run["provenance"]["data"])[0]
             own = data["num_classes"], data["num_train"] // data["num_classes"]
-            if own == numbers and "same passes" not in label:
+            if own == numbers and "same epochs" not in label:
                 seeds = recipe.last("test_error")
                 counted = [float(len(seeds))] if "n = " in shown else []
                 tally.check((table, row[classes], head), shown, *spread(seeds), *counted)

@@ -63,16 +63,17 @@ def _in_text(study: str, shown: dict[str, str], expected: Sequence[dict[str, flo
 
 
 CLAUSE = re.compile(
-    r"(?P<value>[-+]?\d+\.\d\d)(?: to (?P<most>[-+]?\d+\.\d\d))?(?: points, 9[05]% interval)? ?"
+    r"(?P<value>[-+]?\d+\.\d\d)(?: points, 9[05]% interval)? ?"
     r"\(?(?P<low>[-+]?\d+\.\d\d) to (?P<high>[-+]?\d+\.\d\d)\)"
+    r"|(?P<least>[-+]?\d+\.\d\d) to (?P<most>[-+]?\d+\.\d\d)"
 )
-"""The size of a clause of an answer, or the range of sizes, and the interval around it: in a sentence, in a cell."""
+"""The size of a clause of an answer with its interval, or the range of several sizes: in a sentence, in a cell."""
 
 
 def _in_answer(study: str, text: str, expected: Sequence[dict[str, float]], tally: Tally) -> int:
     """Check sizes and intervals of an answer; sizes without a sign are of either.  Return how many there are.
 
-    The interval of one size must be that difference's; around a range, its ends must be ends of differences.
+    The interval of a size must be that difference's; the ends of a range must be differences.
     """
     found = [match.groupdict() for match in CLAUSE.finditer(text.replace("\N{MINUS SIGN}", "-"))]
     for one in found:
@@ -80,10 +81,8 @@ def _in_answer(study: str, text: str, expected: Sequence[dict[str, float]], tall
         known = expected if signs else [_unsigned(difference) for difference in expected]
         parts = {name: float(end) for name, end in one.items() if end}
         if "most" in parts:
-            places = {"value": "value", "most": "value", "low": "low", "high": "high"}
             values = [
-                min((other[name] for other in known), key=lambda value: abs(value - parts[place]))
-                for place, name in places.items()
+                min((other["value"] for other in known), key=lambda value: abs(value - end)) for end in parts.values()
             ]
         else:  # of all three parts, for the same pair may be corrected among others, too
             nearest = min(known, key=lambda other: sum(abs(other[name] - part) for name, part in parts.items()))

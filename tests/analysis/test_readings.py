@@ -30,7 +30,7 @@ def _group(root: Path, holdout: bool) -> Group:
 def test_last_best_and_optimism(tmp_path: Path) -> None:
     found = readings(_group(tmp_path, holdout=False))
     assert (found.last.n, found.last.mean) == (2, 3.5)
-    assert (found.best.mean, found.best_epoch) == (2.5, 7)
+    assert (found.best.mean, found.best_epochs) == (2.5, (7, 7))
     assert found.optimism.mean == 1.0
     assert found.optimism.sd == pytest.approx(0.0)
     assert found.chosen.n == 0

@@ -45,10 +45,10 @@ def test_other_images_than_the_runs_are_not_shown(tmp_path: Path) -> None:
     (said,) = hard_images("hard", [_group(tmp_path, "0" * 64)], None)
     assert isinstance(said, Prose)
     assert "two images of digits" in said.text
-    assert "--data-root" in said.text
+    assert "were not at hand" in said.text
 
 
 def test_images_that_are_nowhere_are_said_to_be_missing(tmp_path: Path) -> None:
     (said,) = hard_images("hard", [_group(tmp_path / "runs", "0" * 64, "imagefolder")], tmp_path / "nowhere")
     assert isinstance(said, Prose)
-    assert "are not here" in said.text
+    assert "were not at hand" in said.text

@@ -63,15 +63,20 @@ def test_each_verdict_has_a_clause_with_its_size_and_its_interval(tmp_path: Path
     assert _answers(groups, []) == []
 
 
-def test_where_nothing_is_resolved_the_interval_is_around_all(tmp_path: Path) -> None:
+def test_where_nothing_is_resolved_of_several_only_one_alone_has_an_interval(tmp_path: Path) -> None:
     base, *others = groups = _groups(tmp_path, (20.0, 20.2, 20.4, 20.3), seeds=2, noise=0.5)
     (answer,) = _answers(groups, [(base, one) for one in others])
     assert answer.words == "no difference from rate 0 is resolved"
-    ends = [one.ends or (0.0, 0.0) for one in answer.verdicts]
-    shown = [float(end.replace(MINUS, "-")) for end in answer.clauses[0].interval.split(" to ")]
-    assert shown == [round(min(low for low, _ in ends), 2), round(max(high for _, high in ends), 2)]
+    sizes = [one.difference.value for one in answer.verdicts]
+    shown = [float(end.replace(MINUS, "-")) for end in answer.sizes.split(" to ")]
+    assert shown == [round(min(sizes), 2), round(max(sizes), 2)]
     (one,) = _answers(groups, [(base, others[0])])
     assert one.words == "rate 1 vs 0 not resolved"
+    low, high = one.verdicts[0].ends or (0.0, 0.0)
+    assert [float(end.replace(MINUS, "-")) for end in one.clauses[0].interval.split(" to ")] == [
+        round(low, 2),
+        round(high, 2),
+    ]
 
 
 def test_many_are_counted_rather_than_named(tmp_path: Path) -> None:

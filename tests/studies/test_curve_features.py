@@ -28,7 +28,8 @@ def test_several_places_of_a_drop_are_epochs_in_order(tmp_path: Path) -> None:
     recipes = [small(8, learning_rate=0.2), small(8, first_drop=4)]
     words = _words(tmp_path, dict.fromkeys(recipes, Truth(3.0, 1.0)))
     assert words.startswith(
-        "At the first drop of the rate (after epochs 4 and 6; [[appendix-steps]]) every test curve falls"
+        "At the first drop of the rate (after epochs 4 and 6; means of up to five epochs before and after, "
+        "[[appendix-steps]]) every test curve falls"
     )
     assert "At the second drop of the rate (after epoch 9; [[appendix-steps]])" in words
 
@@ -86,5 +87,5 @@ def test_epochs_at_chance_are_told_with_the_seeds_apart(tmp_path: Path) -> None:
         told = [row | {"train_error": 90.0 if row["epoch"] <= until else 20.0} for row in rows]
         path.write_text("".join(json.dumps(row) + "\n" for row in told))
     words = curve_features([gather(read_tables(tmp_path), recipe.id, recipe, (0, 1))], _rate, texts_of("custom"))
-    assert "In training no better than chance: rate 0.1 until epoch 2 to 4." in words
+    assert "No better than chance in training at first: rate 0.1, for up to four epochs." in words
     assert "better than chance" not in _words(tmp_path / "learns", {small(14): Truth(3.0, 1.0)})

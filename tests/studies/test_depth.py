@@ -64,7 +64,7 @@ def test_a_step_against_the_whole_way_is_in_short_and_has_its_own_reason(tmp_pat
     truths = {20: Truth(9.0, 3.0, 0.05), 56: Truth(7.0, 1.0, 0.05), 110: Truth(8.0, 2.0, 0.05)}
     words = _words(tmp_path, Options(datasets=("cifar10",), depths=(20, 56, 110), seeds=3), truths)
     first, second = [line for line in words.split("\n") if line.startswith("CIFAR-10: ")]
-    assert first.startswith("CIFAR-10: 56 and 110 layers beat 20 (1.00 to 2.00 points, 95% interval ")
+    assert first.startswith("CIFAR-10: 56 and 110 layers beat 20 (1.00 to 2.00 points).")
     assert second.startswith("CIFAR-10: 56 layers beat 110 (1.00 points, 95% interval ")
     assert "Both errors lower (20 to 56 layers and 20 to 110 layers): the added layers help" in words
     assert "Both errors higher (56 to 110 layers): the deeper network is harder to train" in words
@@ -146,7 +146,7 @@ def test_digits_are_told_without_cifar(tmp_path: Path) -> None:
 def test_the_steps_at_the_drops_are_found(tmp_path: Path) -> None:
     blocks = _blocks(tmp_path, CIFAR, {20: Truth(8.0, 0.6, 0.05), 56: Truth(7.0, 0.1, 0.05)})
     words = words_of(blocks)
-    assert "At the first drop of the rate (after epoch 81; [[appendix-steps]]) every test curve falls" in words
+    assert "At the first drop of the rate (after epoch 81; means of up to five epochs before and after, " in words
     assert "At the second drop of the rate (after epoch 122; [[appendix-steps]]) every test curve falls" in words
 
 
@@ -159,7 +159,7 @@ def test_both_data_sets_are_told_apart(tmp_path: Path) -> None:
     words = words_of(chapter_of(study, read_tables(tmp_path)))
     assert "4.0 times as high" in words
     assert "5,000 training images for each of 10 classes, CIFAR-100 500 training images for each of 100" in words
-    assert "so these runs cannot separate the two" in words
+    assert "so this question cannot tell the two apart" in words
 
 
 def test_an_unfinished_study_names_what_is_missing(tmp_path: Path) -> None:

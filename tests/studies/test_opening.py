@@ -42,7 +42,7 @@ def test_a_row_a_question_leads_to_its_chapter(tmp_path: Path) -> None:
     ]  # fmt: skip
     depth = table.rows[0]
     assert str(depth[0]) == "Depth"  # as its chart is called
-    assert depth[1] == "CIFAR-10"
+    assert depth[1] == "CIFAR-10, 16 epochs"
     assert str(depth[2]) == "Best with 56 layers, in one seed each, not tested."
     assert str(depth[3]).startswith("\N{MINUS SIGN}0.")
     assert depth[4] == "1"
@@ -52,9 +52,9 @@ def test_a_row_a_question_leads_to_its_chapter(tmp_path: Path) -> None:
 
 def test_what_the_runs_cannot_show_is_said_once_and_the_assignment_introduced(tmp_path: Path) -> None:
     words = words_of(_opening(tmp_path, *ask_all("assignment", SHORT).studies))
-    assert words.count("These runs cannot show") == 1
-    assert "what holds at full length, as all saw only " in words
-    assert "nor what another seed would reverse, as all settings have only one." in words
+    assert words.count("All of these trainings saw only ") == 1
+    assert "so they cannot show what holds at full length." in words
+    assert "All settings have a single seed; another could reverse what they show." in words
     assert "Five questions come from the assignment of a university course on residual networks" in words
 
 
@@ -84,7 +84,7 @@ def test_each_place_has_a_line_and_studies_of_one_title_are_told_apart(tmp_path:
     blocks = _opening(tmp_path, both, own)
     first, second = _table(blocks).rows[:2]
     assert [str(row[0]) for row in (first, second)] == ["Depth", ""]
-    assert [row[1] for row in (first, second)] == ["CIFAR-10", "CIFAR-100"]
+    assert [row[1] for row in (first, second)] == ["CIFAR-10, 16 epochs", "CIFAR-100, 16 epochs"]
     assert all(str(row[2]).startswith("Best with 56 layers, in one seed each, ") for row in (first, second))
     (figure,) = [block for block in blocks if isinstance(block, Figure)]
     assert [panel.title for panel in figure.panels] == [
@@ -104,7 +104,7 @@ def test_what_an_earlier_study_has_told_is_not_told_again(tmp_path: Path) -> Non
     ]  # fmt: skip
     rows = _table(_opening(tmp_path, one, two)).rows
     assert [(str(row[0]), row[1]) for row in rows] == [
-        ("Fast recipe", "CIFAR-10, ResNet-20"), ("Depth", "CIFAR-10"), ("", "CIFAR-10, ResNet-56")
+        ("Fast recipe", "CIFAR-10, ResNet-20"), ("Depth", "CIFAR-10, 16 epochs"), ("", "CIFAR-10, ResNet-56")
     ]  # fmt: skip
 
 

@@ -103,7 +103,7 @@ def test_a_mistake_is_named_with_its_file_and_key(tmp_path: Path, text: str, sai
     [
         ("epochs", 'varid = "x"', r"epochs\.toml: there is no text 'varid'"),
         ("chapter", '[headings]\nwhi = "Why not?"', r"chapter\.toml: there is no text 'headings\.whi' in any chapter"),
-        ("chapter", '[curves]\nlast = "{epoch}"', r"there is no value \{epoch\}"),
+        ("chapter", '[curves]\nuntil = "{epoch}"', r"there is no value \{epoch\}"),
         ("depths", "varied = ", r"depths\.toml is not TOML"),
     ],
 )

@@ -90,11 +90,10 @@ def top(rows: Sequence[Row]) -> float:
     return min(100, max(20, *(10 * math.ceil(error / 10) for error in (2 * final, below))))
 
 
-def highest_cut_off(panels: Iterable[Sequence[Row]]) -> tuple[float, int] | None:
-    """Return the highest error above the axis of its panel (see `top`), and its epoch; None where all are within."""
+def highest_cut_off(panels: Iterable[Sequence[Row]]) -> float | None:
+    """Return the highest error above the axis of its panel (see `top`); None where all are within."""
     ends = ((rows, top(rows)) for rows in panels)
-    above = [(_largest(row), row["epoch"]) for rows, end in ends for row in rows if _largest(row) > end]
-    return max(above, key=lambda one: one[0], default=None)
+    return max((_largest(row) for rows, end in ends for row in rows if _largest(row) > end), default=None)
 
 
 def half_an_image(groups: Sequence[Group], reading: str) -> float:

@@ -123,6 +123,11 @@ def flatter(groups: Sequence[Group]) -> bool:
     return all(len(line) > 2 and all(low > high for low, high in pairwise(line)) for line in ordered)
 
 
+def noise_known(group: Group) -> bool:
+    """Return whether the gradient noise scale at the end, or what it is at least, was measured."""
+    return any(figure_of(group, "noise-scale", name).n for name in ("noise_scale", "at_least"))
+
+
 def above_batch(group: Group) -> bool:
     """Return whether the gradient noise scale at the end, or what it is at least, is above the batch size."""
     scale, least = (figure_of(group, "noise-scale", name).mean for name in ("noise_scale", "at_least"))

@@ -15,27 +15,26 @@ class Readings:
     """Test errors of the finished runs of a group, read in three ways; `optimism` is last minus best, run by run.
 
     `chosen` is the test error of the epoch with the lowest hold-out error; it has no values without a hold-out.
-    Epochs are means over the runs.
+    `best_epochs` are those of each run, in the order of the seeds.
     """
 
     last: Summary
     chosen: Summary
     best: Summary
     optimism: Summary
-    best_epoch: float | None
+    best_epochs: tuple[int, ...]
 
 
 def readings(group: Group) -> Readings:
     """Read the finished runs of a group; of equally good epochs the first counts."""
-    finished = group.finished.select("run_id", "test_error").rename({"test_error": "last"})
-    rows = finished.join(_by_run(group.epochs), on="run_id", how="left")
-    epochs = rows["best_epoch"].drop_nulls().to_list()
+    finished = group.finished.sort("seed").select("run_id", "test_error").rename({"test_error": "last"})
+    rows = finished.join(_by_run(group.epochs), on="run_id", how="left", maintain_order="left")
     return Readings(
         last=summarise(rows["last"].to_list()),
         chosen=summarise(rows["chosen"].to_list()),
         best=summarise(rows["best"].to_list()),
         optimism=summarise((rows["last"] - rows["best"]).to_list()),
-        best_epoch=sum(epochs) / len(epochs) if epochs else None,
+        best_epochs=tuple(rows["best_epoch"].drop_nulls().to_list()),
     )
 
 
@@ -46,6 +45,14 @@ def speeds(groups: Sequence[Group]) -> dict[int, float]:
         known = group.runs["images_per_second"].drop_nulls().to_list()
         found.setdefault(group.recipe.batch_size, []).extend(known)
     return {size: statistics.fmean(values) for size, values in sorted(found.items()) if values}
+
+
+def speeds_apart(groups: Sequence[Group]) -> tuple[float, float]:
+    """Return how many times the speeds of seeds of one recipe differ at most, and those of batch sizes; 1 if alike."""
+    known = [group.runs["images_per_second"].drop_nulls().to_list() for group in groups]
+    within = max((max(own) / min(own) for own in known if len(own) > 1 and min(own) > 0), default=1.0)
+    means = [mean for mean in speeds(groups).values() if mean > 0]
+    return within, max(means) / min(means) if means else 1.0
 
 
 def differs(groups: Sequence[Group], column: str) -> bool:

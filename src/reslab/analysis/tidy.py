@@ -233,7 +233,7 @@ def run_row(
         "data_official": data.get("official"),
         **{name: data.get(name) for name in ("num_train", "num_holdout", "num_test", "num_classes")},
         "attempts": len(attempts),
-        **_made_with(attempts),
+        **_made_with(attempts, result["iterations"] if ended and result else None),
         "fetched_from": hops[-1].get("from") if hops else None,
         "started": attempts[0].get("started") if attempts else None,
         **{f"failure_{name}": failed.get(name) for name in ("kind", "message", "epoch", "iteration")},
@@ -249,11 +249,16 @@ def trained_again(files: RunFiles, root: Path, run: Run) -> str | None:
     return SEPARATOR.join(dict.fromkeys(words)) or None
 
 
-def _made_with(attempts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the columns on code and machine, of the attempts whose iterations are part of the run as it stands."""
+def _made_with(attempts: Sequence[Mapping[str, Any]], length: int | None) -> dict[str, Any]:
+    """Return the columns on code and machine, of the attempts whose iterations are part of the run as it stands.
+
+    Of a run that ended after `length` iterations that leaves out an attempt that began at its end.
+    """
     parts: list[Mapping[str, Any]] = []
     for one in reversed(attempts):  # what came after the checkpoint that the next one began from was trained again
-        if not parts or one.get("from_iteration", 0) < parts[0].get("from_iteration", 0):
+        begun = one.get("from_iteration", 0)
+        at_the_end = length is not None and begun >= length and one is not attempts[0]
+        if not at_the_end and (not parts or begun < parts[0].get("from_iteration", 0)):
             parts.insert(0, one)
     if any(one.get("commit") for one in parts):  # where one attempt has none, its source still has a digest
         parts = [{**one, "commit": one.get("commit") or one.get("source_digest")} for one in parts]

@@ -34,7 +34,7 @@ def epoch_table(key: str, groups: Sequence[Group]) -> Table | None:
                     "Their range (%)": span(points(figures.low), points(figures.high)) if figures else None,
                     "Best on the hold-out (%)": spread(found.chosen),
                     "Best on the test set (%)": spread(found.best),
-                    "Best epoch": None if found.best_epoch is None else number(round(found.best_epoch)),
+                    "Its epoch": ", ".join(map(str, found.best_epochs)) or None,
                     "Optimism (points)": spread(found.optimism),
                 }
             )

@@ -58,7 +58,9 @@ def agreement_table(key: str, found: Agreement, label: Label, short: Label) -> T
         for group, own, other in zip(groups, found.by_seeds, found.with_reference, strict=True)
     ]
     votes, off = any(len(group.predictions) > 1 for group in groups), max(map(off_record, groups))
-    return table_of(key, titled("agreement", votes=votes, off=off), rows)
+    counts = sum(len(group.predictions) for group in groups), sum(group.num_finished for group in groups)
+    kept = counts if counts[0] < counts[1] else ()
+    return table_of(key, titled("agreement", votes=votes, off=off, kept=kept), rows)
 
 
 @unchecked
@@ -92,8 +94,11 @@ def _classes_panel(key: str, dataset: str, rows: list[Row], looks: Looks) -> Pan
 
 
 @unchecked
-def confusion_figure(key: str, groups: Sequence[Group]) -> Figure | None:
-    """Return which classes each group's networks take for which, a panel a group; None where there are no errors."""
+def confusion_figure(key: str, groups: Sequence[Group], *, partly: bool = False) -> Figure | None:
+    """Return which classes each group's networks take for which, a panel a group; None where there are no errors.
+
+    `partly` says of this and of what follows that other networks of the report kept no predictions.
+    """
     drawn = [group for group in groups if any(one.wrong.any() for one in group.predictions)]
     if not drawn:
         return None
@@ -102,6 +107,7 @@ def confusion_figure(key: str, groups: Sequence[Group]) -> Figure | None:
         "confusion",
         names=[group.label for group in drawn],
         within=within_kinds(drawn),
+        kept=partly,
         most=most_classes(drawn),
     )
     return Figure(key, *words, panels)
@@ -131,7 +137,7 @@ def _confusion_panel(name: str, group: Group) -> Panel:
     return panel(group.label, layers, {name: rows}, 18 * len(names) + 20)
 
 
-def networks_table(key: str, groups: Sequence[Group], references: References) -> Table | None:
+def networks_table(key: str, groups: Sequence[Group], references: References, *, partly: bool = False) -> Table | None:
     """Return McNemar's test of the first seed of each group against that of the reference; None without a pair."""
     pairs = [(references[group.recipe.dataset], group) for group in groups]
     pairs = [(first, group) for first, group in pairs if first is not group]
@@ -147,16 +153,16 @@ def networks_table(key: str, groups: Sequence[Group], references: References) ->
         }
         for (first, group), one, p in zip(pairs, found, holm([one.p for one in found]), strict=True)
     ]
-    return table_of(key, titled("networks"), rows, left=("Against",))
+    return table_of(key, titled("networks", kept=partly), rows, left=("Against",))
 
 
 @unchecked
-def sheet_figure(key: str, sheets: Sequence[Sheet]) -> Figure | None:
+def sheet_figure(key: str, sheets: Sequence[Sheet], *, partly: bool = False) -> Figure | None:
     """Return a panel of pictures for each data set; None without any picture."""
     drawn = [sheet for sheet in sheets if sheet.pictures]
     columns = 10 if len(drawn) == 1 else 5
     panels = tuple(_sheet_panel(f"{key}/{place}", sheet, columns) for place, sheet in enumerate(drawn))
-    return Figure(key, *titled("pictures", sheets=drawn), panels) if panels else None
+    return Figure(key, *titled("pictures", sheets=drawn, kept=partly), panels) if panels else None
 
 
 def _sheet_panel(name: str, sheet: Sheet, columns: int) -> Panel:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from reslab.analysis.groups import Group
 from reslab.analysis.summary import rounded_schedule, same_schedule
+from reslab.analysis.tidy import each_of
 from reslab.datasets import known
 from reslab.exhibits.blocks import Column, Table
 from reslab.exhibits.captions import Words, read_texts, titled
@@ -25,7 +26,10 @@ def aspects(recipe: Recipe) -> dict[str, str]:
 
 
 def recipe_table(key: str, groups: Sequence[Group]) -> Table:
-    """Return the recipes of all groups as one table: a row an aspect, its values, and whose they are if they differ."""
+    """Return the recipes of all groups as one table: a row an aspect, its values, and whose they are if they differ.
+
+    Machines are a row where they differ: they change results by rounding only.
+    """
     rows = []
     for aspect in _TEXTS.under("aspects"):
         texts = [aspects(group.recipe)[aspect] for group in groups]
@@ -33,6 +37,9 @@ def recipe_table(key: str, groups: Sequence[Group]) -> Table:
             texts = [text or _TEXTS.texts.get(f"without.{aspect}", "") for text in texts]
             alike = len(set(texts)) == 1 or aspect in _SELF_EXPLAINING
             rows.append((aspect, listing(dict.fromkeys(filter(None, texts))) if alike else _by(groups, texts)))
+    machines = [listing(each_of(group.runs["device_name"])) for group in groups]
+    if len(set(machines)) > 1:
+        rows.append(("Machine", _by(groups, machines)))
     seeds = list(dict.fromkeys(group.seeds for group in groups))
     shown = seeds[0] if len(seeds) == 1 else sorted({seed for own in seeds for seed in own})
     rows.append(("Seeds", listing(map(str, shown)) + ("" if len(seeds) == 1 else ", not all of each")))

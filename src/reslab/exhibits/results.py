@@ -37,6 +37,7 @@ def errors_table(
     theirs = [next((one for one in beside if matches(group, one)), None) for group in shown]
     windows = any(one.window for one in theirs if one is not None)
     seeds = [of_asked(group) for group in shown]
+    paired = any(verdict.difference.paired for verdict in tested(listed))
     rows = []
     for group, published, n in zip(shown, theirs, seeds, strict=True):
         one = first.get(group.label)
@@ -46,6 +47,7 @@ def errors_table(
                 "Test error (%)": spread(group.last_epoch("test_error")),
                 **_difference(one, listed, label(one.first) if one is not None and several_bases else None),
                 "Training error (%)": spread(group.last_epoch("train_error")),
+                **({"Seeds": None} if len(set(seeds)) > 1 and not paired else {}),  # the column n tells them
                 "n": n if len(set(seeds)) > 1 else None,
                 "After the first drop: mean (range)": _window(group) if windows else None,
                 "Assignment, test (%)": _published_words(published),

@@ -210,7 +210,7 @@ def _train(
                     files.diverge(message, at=(event.epoch, event.iteration))
                     return "diverged"
                 case loop.EpochRecord():
-                    _keep_record(files, run)
+                    _keep_records(files, run)
                     if event.epoch in keep:  # before a checkpoint can be past it: no kill loses them
                         _keep_weights(files, state.measured, event.epoch)
                     row = {**event.row(), "peak_memory_bytes": peak_memory_bytes(device)}
@@ -326,18 +326,24 @@ def _write_provenance(files: RunFiles, run: Run, dataset: AnyDataset, this_attem
     )
 
 
-def _keep_record(files: RunFiles, run: Run) -> None:
+def _keep_records(files: RunFiles, run: Run) -> None:
     """Write run.json again where somebody removed it; raise `ResLabError` where the records are not those any more."""
     files.check_held()
     files.create(run)
-    if files.check() != run or files.provenance() is None:
-        raise ResLabError(f"files of {files.path} were removed or changed during training; train it again")
+    if files.read_run() != run or not (files.path / "provenance.json").exists():
+        raise _changed(files)
+
+
+def _changed(files: RunFiles) -> ResLabError:
+    return ResLabError(f"files of {files.path} were removed or changed during training; train it again")
 
 
 def _finish(
     files: RunFiles, module: nn.Module, predictions: Predictions, image_shape: tuple[int, int, int], run: Run
 ) -> None:
-    _keep_record(files, run)
+    _keep_records(files, run)
+    if files.check() != run:
+        raise _changed(files)
     rows = files.metrics()
     last = rows[-1]
     with writing(files.path):

@@ -12,8 +12,8 @@ from reslab.analysis.tidy import Tables, each_of
 from reslab.exhibits.appendix_tables import data_table, epoch_table, runs_table, speed_table, step_table
 from reslab.exhibits.blocks import Block, Heading, Note, Prose, Table, table_of
 from reslab.exhibits.captions import text, titled
-from reslab.exhibits.predictions import confusion_figure, networks_table
-from reslab.exhibits.why_tables import gap_table
+from reslab.exhibits.predictions import classes_figure, confusion_figure, networks_table
+from reslab.exhibits.why_tables import curvature_table, gap_table, noise_table
 from reslab.exhibits.wording import counted, listing, span
 from reslab.recipe import Recipe
 from reslab.report.document import Section
@@ -32,11 +32,13 @@ def appendix(tables: Tables, studies: Sequence[Study], data_root: Path | None = 
         groups = _groups(tables, studies)
         blocks += [
             _checklist(tables.runs, groups),
-            *_predicted(with_predictions(groups), data_root),
+            *_predicted(groups, data_root),
             data_table("images", groups),
             epoch_table("epochs", groups),
             step_table("steps", groups),
             gap_table("gap", groups),
+            curvature_table("curvature", groups),
+            noise_table("noise", groups),
             speed_table("machines", groups),
             _recipes(groups, studies),
             runs_table("runs", tables.runs.sort("dataset", "family", "depth", "recipe_id", "seed")),
@@ -47,17 +49,24 @@ def appendix(tables: Tables, studies: Sequence[Study], data_root: Path | None = 
     return Section("appendix", "Appendix: every run", tuple(filter(None, blocks)), kind="appendix")
 
 
-def _predicted(groups: Sequence[Group], data_root: Path | None) -> list[Block | None]:
-    """Return what the predictions of all runs say: which classes are confused, two networks at a time, hard images."""
+def _predicted(every: Sequence[Group], data_root: Path | None) -> list[Block | None]:
+    """Return what predictions say: errors by class, which classes are confused, two networks at a time, hard images."""
+    groups = with_predictions(every)
     if not groups:
         return []
-    best = [min(own, key=lambda group: group.last_epoch("test_error").mean or 0.0) for _, own in by_dataset(groups)]
+    partly = any(len(group.predictions) < group.num_finished for group in every)
+    ranked = {
+        dataset: sorted(own, key=lambda group: group.last_epoch("test_error").mean or 0.0)
+        for dataset, own in by_dataset(groups)
+    }
     first = {dataset: own[0] for dataset, own in by_dataset(groups)}
+    ends = {group.label for dataset, own in ranked.items() for group in (first[dataset], own[0], own[-1])}
     return [
         Heading("Which images do the networks get wrong?"),
-        confusion_figure("confusion", best),
-        networks_table("networks", groups, first),
-        *hard_images("hard", groups, data_root),
+        classes_figure("classes", [group for group in groups if group.label in ends], lambda group: group.label),
+        confusion_figure("confusion", [own[0] for own in ranked.values()], partly=partly),
+        networks_table("networks", groups, first, partly=partly),
+        *hard_images("hard", groups, data_root, partly=partly),
     ]
 
 

@@ -123,7 +123,7 @@ def typeset(text: str) -> str:
     """Return text with the apostrophes, quotation marks and unbroken figures of print."""
     text = re.sub(r"(?<=\w)'", "\N{RIGHT SINGLE QUOTATION MARK}", text)
     text = re.sub(r'"([^"]*)"', "\N{LEFT DOUBLE QUOTATION MARK}\\1\N{RIGHT DOUBLE QUOTATION MARK}", text)
-    unbroken = r"(?<=\d) ± (?=\d)|\bn = (?=\d)|(?<=\d) to (?=[+\u2212])"
+    unbroken = r"(?<=\d) ± (?=\d)|\bn = (?=\d)|(?<=\d) to (?=[+\u2212])|\([\d.]+ to [\d.]+\)"
     return re.sub(unbroken, lambda found: found.group().replace(" ", "\N{NO-BREAK SPACE}"), text)
 
 

@@ -26,10 +26,10 @@ LONGEST_SIDE = 64
 """Pixels to which larger images are made smaller; smaller ones are magnified to about as much, pixel by pixel."""
 
 
-def hard_images(key: str, groups: Sequence[Group], data_root: Path | None) -> list[Block]:
+def hard_images(key: str, groups: Sequence[Group], data_root: Path | None, *, partly: bool = False) -> list[Block]:
     """Return the sheet of images that all of these groups' networks get wrong, or how many there are and where not.
 
-    The groups have predictions, those of a data set on the same images.
+    The groups have predictions, those of a data set on the same images; `partly` says that other networks have none.
     """
     sheets: list[Sheet] = []
     absent: list[str] = []
@@ -42,8 +42,8 @@ def hard_images(key: str, groups: Sequence[Group], data_root: Path | None) -> li
             sheets.append(Sheet(dataset_name(dataset), pictures, len(places), len(predictions)))
         elif len(places):
             absent.append(f"{counted(len(places), 'image')} of {dataset_name(dataset)}")
-    figure = sheet_figure(key, sheets)
-    told = [Prose(text("pictures.absent", absent=absent))] if absent else []
+    figure = sheet_figure(key, sheets, partly=partly)
+    told = [Prose(text("pictures.absent", absent=absent, kept=partly))] if absent else []
     return [*([figure] if figure is not None else []), *told]
 
 

@@ -3,12 +3,14 @@
 import itertools
 from collections.abc import Sequence
 
+from reslab.analysis.comparable import epochs_of, obstacle
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group
 from reslab.analysis.reasons import untested
 from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.wording import Label, counted, dataset_name, listing, network_name, number
 from reslab.studies.findings import Answer, Clause, Findings
+from reslab.studies.sentences import epochs_words
 from reslab.studies.words import Words
 
 MOST_NAMED = 4
@@ -30,11 +32,14 @@ def by_base(found: Findings, compared: Sequence[Compared] | None = None, label: 
 
 
 def _where(first: Group, own: Sequence[Compared], done: Sequence[Group], label: Label) -> str:
-    """Return the data set, and the network where there are several and it is not what is varied."""
+    """Return the data set, the network if there are several and it is not what is varied, and the length if short."""
     name, dataset = network_name(first.recipe), dataset_name(first.recipe.dataset)
     several = len({network_name(group.recipe) for group in done}) > 1
     same = {network_name(one.second.recipe) for one in own} == {name}
-    return f"{dataset}, {name}" if several and same and name not in label(first) else dataset
+    where = f"{dataset}, {name}" if several and same and name not in label(first) else dataset
+    lengths = {epochs_of(group) for group in (first, *(one.second for one in own))}
+    short = len(lengths) == 1 and obstacle(first) == "short"
+    return f"{where}, {epochs_words(first)}" if short else where
 
 
 def _answer(where: str, first: Group, own: Sequence[Compared], label: Label, words: Words) -> Answer:

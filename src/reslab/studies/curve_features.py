@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from reslab.analysis.features import Drop, drops_of, leaving_chance, unrest_of, way_of
+from reslab.analysis.features import REACH, Drop, drops_of, leaving_chance, unrest_of, way_of
 from reslab.analysis.groups import Group, by_dataset
 from reslab.exhibits.wording import Label, dataset_name, listing, points, span
 from reslab.studies.sentences import placed
@@ -20,6 +20,7 @@ def curve_features(done: Sequence[Group], label: Label, words: Words) -> str:
         how=ways.pop() if not drops and len(ways) == 1 else "",
         drops=[_drop(drop) for drop in drops if drop.told],
         at_chance=_at_chance(done, label, words),
+        reach=REACH,
         moved=[_range(ends) for ends in zip(*unrest, strict=True)],
         measured=len(unrest),
         curves=len(done),
@@ -43,12 +44,12 @@ def _drop(drop: Drop) -> dict[str, object]:
 
 
 def _at_chance(done: Sequence[Group], label: Label, words: Words) -> str:
-    """Return which groups began with epochs of guessing in training, and how many, from the first seed to leave it."""
+    """Return which groups began with epochs of guessing in training, and how many they were in the slowest seed."""
     name, parts = placed(done, label), []
     for group in done:
         if (ends := leaving_chance(group)) is not None:
-            epoch = span(*(words("curves.last") if one is None else f"{one:,}" for one in ends))
-            parts.append(words("curves.until", runs=name(group), epoch=epoch))
+            last = words("curves.throughout") if ends[1] is None else words("curves.epochs", number=ends[1])
+            parts.append(words("curves.until", runs=name(group), last=last, spread=ends[0] != ends[1]))
     return "; ".join(parts)
 
 

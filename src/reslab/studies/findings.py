@@ -30,9 +30,9 @@ class Clause:
 
     @property
     def interval(self) -> str:
-        """The interval around all of the differences; "" where one has none."""
-        found = [one.ends for one in self.verdicts]
-        return "" if None in found else self._range([end for ends in found for end in ends or ()])
+        """The interval of the difference; "" where it has none, or where there are several."""
+        ends = self.verdicts[0].ends if len(self.verdicts) == 1 else None
+        return "" if ends is None else self._range(ends)
 
     @property
     def level(self) -> str:
@@ -66,7 +66,7 @@ class Answer:
 
     @property
     def sizes(self) -> str:
-        """The size of each clause and its interval, as a cell of a table; "" where nothing is compared."""
+        """The size of each clause, with its interval if it rests on one verdict, as a cell of a table."""
         cells = [one for one in self.clauses if one.verdicts]
         return "; ".join(f"{one.size} ({one.interval})" if one.interval else one.size for one in cells)
 

@@ -6,7 +6,16 @@ from collections.abc import Callable
 from reslab.analysis.diagnoses import moment_order
 from reslab.analysis.groups import by_dataset
 from reslab.analysis.layers import inner_responses, responding_less
-from reslab.analysis.measured import above_batch, figure_of, flatter, rates_apart, share_of_limit, shares_along
+from reslab.analysis.measured import (
+    above_batch,
+    figure_of,
+    flatter,
+    has_effective_rates,
+    noise_known,
+    rates_apart,
+    share_of_limit,
+    shares_along,
+)
 from reslab.analysis.surfaces import rise, telling_surfaces
 from reslab.exhibits.blocks import Command, Prose
 from reslab.exhibits.why_figures import (
@@ -19,7 +28,6 @@ from reslab.exhibits.why_figures import (
     sharpness_figure,
     surface_figure,
 )
-from reslab.exhibits.why_tables import curvature_table, noise_table
 from reslab.exhibits.wording import dataset_name, evenly, listing, opened
 from reslab.studies.findings import Findings
 from reslab.studies.question import Blocks
@@ -47,7 +55,13 @@ def measured(found: Findings) -> Blocks:
 
 
 def effective(found: Findings) -> Blocks:
-    """Return the effective rates, and how far they differ where the rates do; nothing where no norm was recorded."""
+    """Return the effective rates, and how far they differ where the rates do.
+
+    Nothing where no norm was recorded, or not of what others are compared with.
+    """
+    bases = [one.first for one in found.compared]
+    if not all(map(has_effective_rates, bases)):
+        return []
     figure = effective_rate_figure("effective-rate", found.groups, found.label, ordered=found.ordered)
     if figure is None:
         return []
@@ -154,29 +168,30 @@ def _surface(found: Findings) -> Blocks:
 
 
 def _curvature(found: Findings) -> Blocks:
-    table = curvature_table("curvature", found.groups, found.full)
-    if table is None:
-        return []
+    """Return how far below the stability limit the networks end, and the curvature along the training."""
     known = [(share, found.full(group)) for group in found.groups if (share := share_of_limit(group)) is not None]
+    if not known:
+        return []
     during = sharpness(found)
     text = found.words(
         "curvature.text",
-        ends=[(f"{share:.2g}", name) for share, name in sorted({min(known), max(known)})] if known else [],
-        below=bool(known) and max(known)[0] < 1,
+        ends=[(f"{share:.2g}", name) for share, name in sorted({min(known), max(known)})],
+        below=max(known)[0] < 1,
         during=bool(during),
         rates=len({group.recipe.learning_rate for group in found.groups}),
         flatter=len(known) > 1 and flatter(found.groups),
     )
-    return [table, Prose(text if known else ""), *during]
+    return [Prose(text), *during]
 
 
 def _noise(found: Findings) -> Blocks:
-    table = noise_table("noise", found.groups, found.full)
-    if table is None:
+    """Return whether the noise is larger than the batches, and the noise along the training."""
+    measured = [group for group in found.groups if noise_known(group)]
+    if not measured:
         return []
-    above = [found.full(group) for group in found.groups if above_batch(group)]
-    text = found.words("noise.text", above=listing(above), all=len(above) == len(table.rows))
-    return [table, Prose(text), noise_figure("noise-along", found.groups, found.label, ordered=found.ordered)]
+    above = [found.full(group) for group in measured if above_batch(group)]
+    text = found.words("noise.text", above=listing(above), all=len(above) == len(measured))
+    return [Prose(text), noise_figure("noise-along", found.groups, found.label, ordered=found.ordered)]
 
 
 def _gap(found: Findings) -> Blocks:

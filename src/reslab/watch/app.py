@@ -54,6 +54,7 @@ STATIC = {
     "stream.js": ("reslab.watch", "static/stream.js", _JS),
     "views.js": ("reslab.watch", "static/views.js", _JS),
     "exhibits.js": ("reslab.watch", "static/exhibits.js", _JS),
+    "fit.js": ("reslab.report", "templates/fit.js", _JS),
     "watch.css": ("reslab.watch", "static/watch.css", _CSS),
     "page.css": ("reslab.report", "templates/page.css", _CSS),
 }

@@ -3,22 +3,9 @@
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const pool = read("pool");
   const charts = read("charts");
-  const coarse = window.matchMedia("(pointer: coarse)").matches;
 
   const rows = (place) =>
     pool[place].rows.map((row) => Object.fromEntries(pool[place].names.map((name, at) => [name, row[at]])));
-
-  // A finger that scrolls the page must not drag a chart along, so touch screens get charts that stay put.
-  const still = (part) => {
-    if (part.params) part.params = part.params.filter((param) => param.bind !== "scales");
-    (part.layer || []).forEach(still);
-  };
-
-  // On a narrow screen a legend of several columns would be cut off.
-  const narrow = (part) => {
-    Object.values(part.encoding || {}).forEach(({ legend }) => { if (legend?.columns > 1) legend.columns -= 1; });
-    (part.layer || []).forEach(narrow);
-  };
 
   const draw = (host) => {
     if (host.dataset.drawn) return;
@@ -28,8 +15,7 @@
     specification.datasets = Object.fromEntries(
       Object.entries(chart.datasets).map(([name, place]) => [name, rows(place)]),
     );
-    if (coarse) still(specification);
-    if (host.clientWidth < 440) narrow(specification);
+    fitChart(specification, host.clientWidth);
     const actions = { export: true, source: false, compiled: false, editor: false };
     const live = host.appendChild(document.createElement("div"));
     live.className = "waiting";

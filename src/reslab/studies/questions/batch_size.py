@@ -6,7 +6,7 @@ from dataclasses import replace
 from reslab.amounts import rate
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, by_dataset
-from reslab.analysis.readings import differs, speeds
+from reslab.analysis.readings import differs, speeds, speeds_apart
 from reslab.analysis.reasons import shows
 from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.blocks import Heading, Prose
@@ -121,5 +121,11 @@ def _speed(found: Findings) -> Blocks:
         if len(listed) > 1 and len({network_name(group.recipe) for group in own}) == 1:
             parts.append(f"on {dataset_name(dataset)} {', '.join(listed)}")
     made = [text for column, text in found.words.under("made").items() if differs(found.done, column)]
-    text = found.words("speed.measured", listed="; ".join(parts), differing=listing(made))
+    within, between = speeds_apart(found.done)
+    text = found.words(
+        "speed.measured",
+        listed="; ".join(parts),
+        differing=listing(made),
+        within=f"{within:.1f}" if within > max(1.1, between) else "",
+    )
     return [Heading(found.words("speed.heading")), Prose(text)]

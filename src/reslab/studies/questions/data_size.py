@@ -14,7 +14,17 @@ from reslab.exhibits.blocks import Heading, Prose, Table, table_of
 from reslab.exhibits.curves import IMAGES_SEEN
 from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.sizes import verdict_words
-from reslab.exhibits.wording import dataset_name, network_name, number, over_seeds, settings, spread, whole, with_n
+from reslab.exhibits.wording import (
+    dataset_name,
+    network_name,
+    number,
+    over_seeds,
+    points,
+    settings,
+    spread,
+    whole,
+    with_n,
+)
 from reslab.recipe import Recipe, on_share
 from reslab.studies.answers import by_base
 from reslab.studies.designs import Asked, base_recipe, bases, study_of, with_network
@@ -92,7 +102,8 @@ def chapter(study: Study, words: Words) -> Chapter:
     def sections(found: Findings) -> Blocks:
         both_ways = [one for one in found.compared if one.first.recipe.train_share < 1]
         posed = any(recipe.dataset == HUNDRED for recipe in known)
-        return [*_fewer_steps(both_ways, found), *(_images_or_classes(design(found), words) if posed else [])]
+        images = _images_or_classes(design(found), words) if posed else []
+        return [*_fewer_steps(both_ways, of_all(found), found), *images]
 
     return Chapter(
         words=words,
@@ -125,14 +136,35 @@ def _share(group: Group) -> str:
     return SHARES[group.recipe.train_share]
 
 
-def _fewer_steps(compared: Sequence[Compared], found: Findings) -> Blocks:
-    """Return whether seeing few images more often helps: as many epochs against as many steps."""
+def _fewer_steps(compared: Sequence[Compared], of_all: Sequence[Compared], found: Findings) -> Blocks:
+    """Return whether seeing few images more often helps: as many epochs against as many steps.
+
+    `of_all` are the comparisons with all images, which tell what part of a rise goes with the images themselves.
+    """
     tested = [one.test for one in compared if one.test is not None]
     worse = [one for one in compared if one.kind == "higher"]
     case = "unfinished" if not tested else "shown" if worse else "untested" if untested(compared) else "open"
     more = sum(verdict.difference.value > 0 for verdict in tested)
-    text = found.words(f"steps.{case}", listed=found.listed(worse), more=more, tested=len(tested))
+    values = {"listed": found.listed(worse), "more": more, "tested": len(tested), "parts": _parts(worse, of_all, found)}
+    text = found.words(f"steps.{case}", **values)
     return [Heading(found.words("steps.heading")), Prose(text)]
+
+
+def _parts(worse: Sequence[Compared], of_all: Sequence[Compared], found: Findings) -> list[dict[str, str | None]]:
+    """Return how the rise at the same epochs adds up, where fewer steps raise it: by fewer images, by fewer steps."""
+    rises = {one.second.label: one.test.difference.value for one in of_all if one.test is not None}
+    several = len(datasets_of(found.done)) > 1
+    return [
+        {
+            "where": dataset_name(one.second.recipe.dataset) if several else "",
+            "share": _share(one.second),
+            "whole": points(rises[one.second.label]),
+            "images": points(rises[one.first.label]),
+            "steps": points(one.test.difference.value),
+        }
+        for one in worse
+        if one.test is not None and {one.first.label, one.second.label} <= rises.keys()
+    ]
 
 
 def _amounts(groups: Groups, words: Words) -> Table | None:

@@ -64,6 +64,9 @@ def _overtraining(found: Findings) -> Blocks:
     text = found.words(
         f"rise.{case if longer else 'unfinished'}",
         listed=listing(one.second.label for one in worse),
+        longest=epochs_words(max((one.second for one in longer), key=lambda group: group.recipe.length))
+        if longer
+        else "",
         longer=len(longer),
         worse=sum(one.test is not None and one.test.difference.value > 0 for one in longer),
         good=good,

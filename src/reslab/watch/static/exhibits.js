@@ -1,5 +1,7 @@
 // What views are made of: elements, text in pieces, the blocks of a chapter, charts.  Text is only ever set as text.
 
+import "./fit.js";
+
 export const el = (name, attributes = {}, ...children) => {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
@@ -37,7 +39,6 @@ export const unbroken = (name) => name.split(/([A-Za-z]+(?:-\d+)+)/).map((part, 
 
 // --- Charts ------------------------------------------------------------------------------------------------------
 
-const coarse = matchMedia("(pointer: coarse)").matches;
 let library = null;
 
 const loadLibrary = () => {
@@ -50,34 +51,7 @@ const loadLibrary = () => {
 
 const unpacked = ({ names, rows }) => rows.map((row) => Object.fromEntries(names.map((name, at) => [name, row[at]])));
 
-// A finger that scrolls the page must not drag a chart along, so touch screens get charts that stay put.
-const still = (part) => {
-  if (part.params) part.params = part.params.filter((one) => one.bind !== "scales");
-  (part.layer || []).forEach(still);
-};
-
-// On a narrow screen a legend of several columns would be cut off.
-const narrow = (part) => {
-  Object.values(part.encoding || {}).forEach(({ legend }) => { if (legend?.columns > 1) legend.columns -= 1; });
-  (part.layer || []).forEach(narrow);
-};
-
 const dark = matchMedia("screen and (prefers-color-scheme: dark)");
-
-// Colours are made for paper; on a dark page those that would be lost are mixed with white until they stand out.
-const light = (colour) => {
-  if (!/^#[0-9a-f]{6}$/i.test(colour)) return colour;
-  let parts = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16) / 255);
-  const bright = () => parts.map((part) => part ** 2.2).reduce((sum, part, at) => sum + part * [0.2126, 0.7152, 0.0722][at], 0);
-  while (bright() < 0.16) parts = parts.map((part) => part + 0.05 * (1 - part));
-  return `#${parts.map((part) => Math.round(255 * part).toString(16).padStart(2, "0")).join("")}`;
-};
-
-const lit = (part) => {
-  const scale = part.encoding?.color?.scale;
-  if (Array.isArray(scale?.range)) scale.range = scale.range.map(light);
-  (part.layer || []).forEach(lit);
-};
 
 const chartOf = (panel, datasets, label) => {
   const host = el("div", { class: "chart", "data-chart": "", role: "img", "aria-label": label });
@@ -101,9 +75,7 @@ const draw = async (host) => {
     const { wanted } = host;
     const spec = structuredClone(host.chart.spec);
     spec.datasets = Object.fromEntries(Object.entries(host.chart.data).map(([name, packed]) => [name, unpacked(packed)]));
-    if (coarse) still(spec);
-    if (host.clientWidth < 440) narrow(spec);
-    if (dark.matches) lit(spec);
+    fitChart(spec, host.clientWidth);
     const state = host.view ? kept(host.view) : null;
     const live = host.appendChild(el("div", { class: "waiting", "aria-hidden": "true" })); // the host tells what it is
     const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true, defaultStyle: false, tooltip: { disableDefaultStyle: true } };

@@ -1,0 +1,38 @@
+"use strict";
+// A chart's specification, fitted to where it is shown: changed in place.
+globalThis.fitChart = (() => {
+  // A finger that scrolls the page must not drag a chart along, so touch screens get charts that stay put.
+  const still = (part) => {
+    if (part.params) part.params = part.params.filter((one) => one.bind !== "scales");
+    (part.layer || []).forEach(still);
+  };
+
+  // On a narrow screen a legend of several columns would be cut off.
+  const narrow = (part) => {
+    Object.values(part.encoding || {}).forEach(({ legend }) => { if (legend?.columns > 1) legend.columns -= 1; });
+    (part.layer || []).forEach(narrow);
+  };
+
+  // Colours are made for paper; on a dark page those that would be lost are mixed with white until they stand out.
+  const light = (colour) => {
+    if (!/^#[0-9a-f]{6}$/i.test(colour)) return colour;
+    let parts = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16) / 255);
+    const bright = () => parts.map((part) => part ** 2.2).reduce((sum, part, at) => sum + part * [0.2126, 0.7152, 0.0722][at], 0);
+    while (bright() < 0.16) parts = parts.map((part) => part + 0.05 * (1 - part));
+    return `#${parts.map((part) => Math.round(255 * part).toString(16).padStart(2, "0")).join("")}`;
+  };
+
+  const lit = (part) => {
+    const scale = part.encoding?.color?.scale;
+    if (Array.isArray(scale?.range)) scale.range = scale.range.map(light);
+    (part.layer || []).forEach(lit);
+  };
+
+  const dark = matchMedia("screen and (prefers-color-scheme: dark)");
+
+  return (specification, width) => {
+    if (matchMedia("(pointer: coarse)").matches) still(specification);
+    if (width < 440) narrow(specification);
+    if (dark.matches) lit(specification);
+  };
+})();
