@@ -80,9 +80,10 @@ def classes_figure(key: str, groups: Sequence[Group], label: Label, *, ordered: 
 
 def _classes_panel(key: str, dataset: str, rows: list[Row], looks: Looks) -> Panel:
     drawn = list(dict.fromkeys(row["class"] for row in rows))
+    room = min(210, 7 * max(map(len, drawn)))  # for the type of print, which is wider than the one that is measured
     dots = rows_of(f"{key}/{dataset}").mark_point(filled=True, size=46, opacity=0.9)
     dots = dots.encode(
-        y=alt.Y("class:N", title=None, sort=drawn, axis=alt.Axis(grid=True, labelLimit=190)),
+        y=alt.Y("class:N", title=None, sort=drawn, axis=alt.Axis(grid=True, labelLimit=190, minExtent=room)),
         yOffset=alt.YOffset("label:N", sort=list(looks.labels)),
         x=alt.X("error:Q", title=ERRORS["test"], scale=alt.Scale(zero=True, nice=True)),
         color=looks.colour(rows),

@@ -14,7 +14,7 @@ from reslab.exhibits.blocks import Block, Heading, Note, Prose, Table, table_of
 from reslab.exhibits.captions import text, titled
 from reslab.exhibits.predictions import classes_figure, confusion_figure, networks_table
 from reslab.exhibits.why_tables import curvature_table, gap_table, noise_table
-from reslab.exhibits.wording import counted, listing, span
+from reslab.exhibits.wording import Label, counted, listing, network_name, span
 from reslab.recipe import Recipe
 from reslab.report.document import Section
 from reslab.report.hard_images import hard_images
@@ -63,11 +63,25 @@ def _predicted(every: Sequence[Group], data_root: Path | None) -> list[Block | N
     ends = {group.label for dataset, own in ranked.items() for group in (first[dataset], own[0], own[-1])}
     return [
         Heading("Which images do the networks get wrong?"),
-        classes_figure("classes", [group for group in groups if group.label in ends], lambda group: group.label),
+        classes_figure("classes", [group for group in groups if group.label in ends], _shortened(groups)),
         confusion_figure("confusion", [own[0] for own in ranked.values()], partly=partly),
         networks_table("networks", groups, first, partly=partly),
         *hard_images("hard", groups, data_root, partly=partly),
     ]
+
+
+def _shortened(groups: Sequence[Group]) -> Label:
+    """Return a label without the parts that all groups of a data set share, as in "rate 0.2"; whole if none is left."""
+    shared = {
+        dataset: set[str].intersection(*(set(group.label.split(", ")) for group in own))
+        for dataset, own in by_dataset(groups)
+    }
+
+    def name(group: Group) -> str:
+        parts = [part for part in group.label.split(", ") if part not in shared[group.recipe.dataset]]
+        return ", ".join(parts) or network_name(group.recipe)
+
+    return name
 
 
 def _checklist(runs: pl.DataFrame, groups: Sequence[Group]) -> Table | None:
