@@ -1,5 +1,6 @@
 """A recipe in words: only what plays a part in it, with units, and what differs between variants said so."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,9 @@ from reslab.recipe import Recipe, unhandled
 
 _TEXTS = Words(read_texts(Path(__file__).with_name("recipe.toml")))
 
+MACHINE = "Machine"
+"""The row of a recipe's table that is none of the recipe."""
+
 _SELF_EXPLAINING = ("Data set", "Network")
 
 
@@ -28,7 +32,7 @@ def aspects(recipe: Recipe) -> dict[str, str]:
 def recipe_table(key: str, groups: Sequence[Group]) -> Table:
     """Return the recipes of all groups as one table: a row an aspect, its values, and whose they are if they differ.
 
-    Machines are a row where they differ: they change results by rounding only.
+    Machines, which change results by rounding only, are a row once any is known.
     """
     rows = []
     for aspect in _TEXTS.under("aspects"):
@@ -38,8 +42,8 @@ def recipe_table(key: str, groups: Sequence[Group]) -> Table:
             alike = len(set(texts)) == 1 or aspect in _SELF_EXPLAINING
             rows.append((aspect, listing(dict.fromkeys(filter(None, texts))) if alike else _by(groups, texts)))
     machines = [listing(each_of(group.runs["device_name"])) for group in groups]
-    if len(set(machines)) > 1:
-        rows.append(("Machine", _by(groups, machines)))
+    if any(machines):
+        rows.append((MACHINE, _most_and_others(groups, [text or "not recorded" for text in machines])))
     seeds = list(dict.fromkeys(group.seeds for group in groups))
     shown = seeds[0] if len(seeds) == 1 else sorted({seed for own in seeds for seed in own})
     rows.append(("Seeds", listing(map(str, shown)) + ("" if len(seeds) == 1 else ", not all of each")))
@@ -95,6 +99,15 @@ def _words(name: str, recipe: Recipe) -> str:
         drops=[number(round(drop, 2)) for drop in drops],
         warmup=f"{number(round(recipe.warmup_length, 2))} {unit}",
     )
+
+
+def _most_and_others(groups: Sequence[Group], texts: Sequence[str]) -> str:
+    """Return the text of most groups, then the others with whose they are."""
+    (most, _), *others = Counter(texts).most_common()
+    holders = {
+        text: [group.label for group, own in zip(groups, texts, strict=True) if own == text] for text, _ in others
+    }
+    return "; ".join([most, *(f"{text} ({'; '.join(names)})" for text, names in holders.items())])
 
 
 def _by(groups: Sequence[Group], texts: Sequence[str]) -> str:

@@ -5,13 +5,14 @@ from dataclasses import replace
 
 from reslab.exhibits.blocks import Block, Prose, Table
 from reslab.exhibits.captions import text
+from reslab.exhibits.recipes import MACHINE
 from reslab.exhibits.wording import uncapitalised
 from reslab.report.document import Section, anchor
 
 RECIPE = "recipe"
 """Key of the table that chapters share."""
 
-MOST_IN_WORDS = 4
+MOST_IN_WORDS = 5
 """Rows that a sentence tells instead of a table."""
 
 
@@ -50,5 +51,5 @@ def _less(table: Table, earlier: Mapping[str, Table]) -> Block:
 def _apart(table: Table, other: Table) -> list[tuple[str | None, ...]]:
     """Return the rows of a recipe that another does not have, and "none" for those that only the other has."""
     there = {row[0] for row in table.rows}
-    missing = [(row[0], "none") for row in other.rows if row[0] not in there]
+    missing = [(row[0], "none") for row in other.rows if row[0] not in (*there, MACHINE)]
     return [row for row in table.rows if row not in other.rows] + missing
