@@ -74,6 +74,8 @@ def is_gone(address: str) -> bool:
         plan(address)
     except urllib.error.URLError as error:
         return isinstance(error.reason, ConnectionError)
+    except ConnectionError:  # it left while it was being asked
+        return True
     return False
 
 

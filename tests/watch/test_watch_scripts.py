@@ -28,7 +28,7 @@ TEXTS = {"study-title", "study-question", "study-expectation", "words", "factor-
 
 SHOWN = {
     "": EVERYWHERE | IN_RUN_JSON | FOLDERS | {"study-title", "variant-label", "failure-message"},
-    STUDY: EVERYWHERE | TEXTS | {"variant-label", "failure-message"},
+    STUDY: EVERYWHERE | TEXTS | {"variant-label", "failure-message", "provenance-attempts-device-name"},
     "?view=study&name=other-runs": EVERYWHERE,
     FINISHED: EVERYWHERE | ABOUT | {"study-title", "diagnostics-key", "diagnostics-name", "diagnostics-value"},
     FAILED: EVERYWHERE | ABOUT | {"study-title", "failure-kind", "failure-message", "failure-traceback"},
