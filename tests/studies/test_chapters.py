@@ -322,6 +322,9 @@ def test_images_and_classes_are_told_apart_in_one_design(tmp_path: Path, few: fl
     images = "5,000 images per class beat 500 (" if few > 8 else "500 vs 5,000 images per class "
     assert images in answer or "500 within 0.5 points of 5,000 images per class (" in answer
     assert "in 20 superclasses rather than 100 classes: \N{MINUS SIGN}10.0" in line
+    parts = re.search(r"([\d.]+) = ([\d.]+) \+ ([\d.]+) points with 1/2 of CIFAR-10;", words)
+    assert parts
+    assert [float(one) for one in parts.groups()] == pytest.approx([31.0, 1.0, 30.0], abs=0.05)
 
 
 def test_of_one_seed_neither_images_nor_classes_are_said_to_matter_more(tmp_path: Path) -> None:

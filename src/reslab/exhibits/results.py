@@ -8,7 +8,18 @@ from reslab.analysis.verdicts import MARGIN, Verdict
 from reslab.exhibits.blocks import Column, Table, table_of
 from reslab.exhibits.captions import source_name, text, titled
 from reslab.exhibits.sizes import kind_words
-from reslab.exhibits.wording import interval, listing, network_name, of_asked, p_words, points, signed, spread, with_n
+from reslab.exhibits.wording import (
+    dataset_name,
+    interval,
+    listing,
+    network_name,
+    of_asked,
+    p_words,
+    points,
+    signed,
+    spread,
+    with_n,
+)
 from reslab.published import Published
 
 _LEFT = ("Verdict", "Against")
@@ -55,6 +66,8 @@ def errors_table(
             }
         )
     bases = list(dict.fromkeys(label(one.first) for one in listed))
+    alike = {label(one.first).removesuffix(f", {dataset_name(one.first.recipe.dataset)}") for one in listed}
+    bases = list(alike) if len(alike) == 1 else bases
     words = titled(
         "errors",
         datasets=datasets_of(shown),
