@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import typst
 
 from reslab.errors import ResLabError
 from reslab.files import read_json, signed, write_json, write_whole
@@ -328,6 +329,23 @@ def test_a_record_that_cannot_be_used_keeps_no_report_from_being_written(runs: P
     assert "ResNet-14" in text
     with pytest.raises(ResLabError, match=r"studies/bad\.json is damaged.*remove it and run the study again"):
         write_report(root, tmp_path / "report", ["bad"])
+
+
+def test_a_pdf_that_cannot_be_typeset_costs_nothing_else(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise typst.TypstError("maximum layout depth\nexceeded")
+
+    write_report(runs, tmp_path, formats=["svg"])
+    monkeypatch.setattr(typst, "compile", fails)
+    found = write_report(runs, tmp_path, formats=["svg"])
+    assert found.pdf is None
+    assert found.left_out[-1].startswith("report.pdf: it cannot be typeset: maximum layout depth")
+    assert "\n" not in found.left_out[-1]
+    assert found.html.exists()
+    assert found.markdown.exists()
+    assert not (tmp_path / "report.pdf").exists()  # it would be an earlier one
 
 
 @pytest.mark.parametrize("name", ["index.html", "report.md", "report.pdf", "figures/FIRST"])

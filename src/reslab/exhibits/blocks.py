@@ -51,7 +51,7 @@ class Bullets:
 class Panel:
     """One chart of a figure: a Vega-Lite specification without data or width, and its named data sets.
 
-    Data sets of the same name in one report must be the same; they are written once.
+    Panels of one figure may share data sets, by name; in a report, equal ones are written once, whatever their names.
     """
 
     title: str
