@@ -9,9 +9,11 @@ import pytest
 import typst
 
 from reslab.errors import ResLabError
+from reslab.exhibits.blocks import Bullets, Column, Note, Prose, Table
 from reslab.files import read_json, signed, write_json, write_whole
 from reslab.recipe import Run
 from reslab.report.compose import compose
+from reslab.report.document import Document, Section
 from reslab.report.html import render_html
 from reslab.report.markdown import render_markdown
 from reslab.report.pictures import charts, draw
@@ -76,6 +78,15 @@ def test_a_hostile_title_is_text_everywhere(written: ReportFiles) -> None:
     assert "<script>" not in written.markdown.read_text()
     for path in written.figures:
         assert "<script" not in path.read_text()
+
+
+def test_code_is_code_in_the_page_and_the_markdown() -> None:
+    words = "give `reslab run <a_b> | *c*` & go."
+    table = Table("t", "T", words, (Column("x"),), (("1",),), (words,))
+    blocks = (Prose(words), Bullets((words,)), Note(words), table)
+    document = Document("Title", "Summary.", (Section("one", "One", blocks),))
+    assert render_html(document, {}).count("give <code>reslab run &lt;a_b&gt; | *c*</code> &amp; go.") == 5
+    assert render_markdown(document).count("give `reslab run <a_b> | *c*` &amp; go.") == 5
 
 
 def test_no_line_ends_within_a_name(written: ReportFiles) -> None:

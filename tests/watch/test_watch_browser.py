@@ -144,6 +144,16 @@ def test_ten_thousand_rows_change_at_once(page: Any) -> None:
     assert found["seconds"] < 3  # where each row was searched for, two minutes
 
 
+def test_code_in_words_is_code(page: Any) -> None:
+    page.goto("")
+    shown = page.evaluate("""async () => {
+      const { exhibit } = await import(new URL("static/exhibits.js", document.baseURI));
+      const text = [{ kind: "text", text: "give " }, { kind: "code", text: "reslab <b>" }];
+      return exhibit({ kind: "prose", text }, {}).outerHTML;
+    }""")
+    assert shown == "<p>give <code>reslab &lt;b&gt;</code></p>"
+
+
 def test_a_run_fails_and_its_text_is_there(page: Any, root: Path) -> None:
     run = Run(SHALLOW, 1)
     page.goto(f"?view=run&id={run.id}")

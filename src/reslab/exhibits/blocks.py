@@ -1,7 +1,7 @@
 """What a report is made of: headings, prose, figures and tables, as values that any output can render.
 
-Text is plain.  `[[key]]` in prose and captions stands for the number of a figure or table of the same study, as
-in "Figure 3"; each renderer escapes everything else.
+Text is plain.  In prose and captions, `[[key]]` stands for the number of a figure or table of the same study, as in
+"Figure 3", and what stands in backticks is code; each renderer escapes everything else.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence

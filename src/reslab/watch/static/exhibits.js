@@ -22,6 +22,7 @@ const elsewhere = (target) => /^https?:\/\//.test(target);
 
 const rich = (pieces) =>
   pieces.map(({ kind, text, target }) => {
+    if (kind === "code") return el("code", {}, text);
     if (kind === "reference") return el("a", { class: "reference", href: `#${target}` }, text);
     if (kind === "link" && elsewhere(target)) return el("a", { href: target, rel: "noreferrer", target: "_blank" }, text);
     return text;
