@@ -35,7 +35,7 @@ def test_a_report_without_its_pdf_says_so(
     reslab: Reslab, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object, **__: object) -> None:
-        raise typst.TypstError("no")
+        raise typst.TypstError("no")  # type: ignore[call-arg]  # as a real one is made
 
     monkeypatch.setattr(typst, "compile", fails)
     code, out, err = reslab("report", "--runs", str(trained), "--out", str(tmp_path), "--figures", "svg", "--json")

@@ -29,7 +29,11 @@ def test_an_address_is_a_link_without_the_stop_behind_it() -> None:
 
 
 def test_what_stands_in_backticks_is_code_as_it_is() -> None:
-    found = list(pieces("""give `reslab run "x" [[a]] https://x.y`, or `y`; a ` b ` c, `` and [[a]]""", SECTION, DOCUMENT.numbers()))
+    found = list(
+        pieces(
+            """give `reslab run "x" [[a]] https://x.y`, or `y`; a ` b ` c, `` and [[a]]""", SECTION, DOCUMENT.numbers()
+        )
+    )
     assert [(piece["kind"], piece["text"]) for piece in found] == [
         ("text", "give "),
         ("code", 'reslab run "x" [[a]] https://x.y'),

@@ -134,7 +134,7 @@ def test_words_come_out_as_they_are_whatever_they_hold() -> None:
 
 
 def test_code_is_set_as_code() -> None:
-    words = "give `reslab run \"a\" --b #x $y`."
+    words = 'give `reslab run "a" --b #x $y`.'
     table = Table("t", "T", words, (Column("x"),), (("1",),), (words,))
     found = queried(one_section(Prose(words), Bullets((words,)), Note(words), table), {}, "raw")
     assert [(one["text"], one["block"]) for one in found] == [('reslab run "a" --b #x $y', False)] * 5

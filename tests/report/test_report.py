@@ -48,11 +48,16 @@ def written(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> ReportFiles
     return write_report(runs, tmp_path_factory.mktemp("report"))
 
 
+def pdf_of(report: ReportFiles) -> bytes:
+    assert report.pdf is not None
+    return report.pdf.read_bytes()
+
+
 def test_the_same_runs_give_the_same_bytes(runs: Path, written: ReportFiles, tmp_path: Path) -> None:
     again = write_report(runs, tmp_path / "new" / "folder")
     assert again.html.read_bytes() == written.html.read_bytes()
     assert again.markdown.read_bytes() == written.markdown.read_bytes()
-    assert again.pdf.read_bytes() == written.pdf.read_bytes()
+    assert pdf_of(again) == pdf_of(written)
     assert [path.name for path in again.figures] == [path.name for path in written.figures]
     assert [path.read_bytes() for path in again.figures] == [path.read_bytes() for path in written.figures]
 
@@ -202,7 +207,7 @@ def test_nothing_run_still_gives_a_report_that_says_what_to_run(tmp_path: Path, 
     assert "vegaEmbed" not in page
     assert files.figures == ()
     assert not (tmp_path / "report" / "figures").exists()
-    assert files.pdf.read_bytes().startswith(b"%PDF")
+    assert pdf_of(files).startswith(b"%PDF")
 
 
 @pytest.mark.parametrize("what", ["empty", "missing", "not begun", "unreadable"])
@@ -346,7 +351,7 @@ def test_a_pdf_that_cannot_be_typeset_costs_nothing_else(
     runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object, **__: object) -> None:
-        raise typst.TypstError("maximum layout depth\nexceeded")
+        raise typst.TypstError("maximum layout depth\nexceeded")  # type: ignore[call-arg]  # as a real one is made
 
     write_report(runs, tmp_path, formats=["svg"])
     monkeypatch.setattr(typst, "compile", fails)
@@ -387,7 +392,7 @@ def test_a_report_that_was_cut_short_is_written_again(
         patch.setattr("reslab.report.existing_files.write_whole", cut)
         with pytest.raises(CutError):
             write_report(runs, tmp_path, formats=["svg"])
-    assert write_report(runs, tmp_path, formats=["svg"]).pdf.read_bytes() == written.pdf.read_bytes()
+    assert pdf_of(write_report(runs, tmp_path, formats=["svg"])) == pdf_of(written)
 
 
 def test_the_appendix_says_what_each_recipe_is(written: ReportFiles, runs: Path) -> None:

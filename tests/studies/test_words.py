@@ -90,7 +90,10 @@ def test_the_words_of_one_study_are_not_those_of_another(tmp_path: Path) -> None
         ('title = "On {dataset}"', r"title: there is no value \{dataset\} .*it has no values"),
         ("varied = 3", "varied: must be text in quotes, not 3"),
         ('title = "{{ 1 / 0 }}"', r"epochs\.toml: title: this text cannot be filled in: division by zero"),
-        ('title = "{% for one in range(999999) %}x{% endfor %}"', r"title: this text cannot be filled in: Range too big"),
+        (
+            'title = "{% for one in range(999999) %}x{% endfor %}"',
+            r"title: this text cannot be filled in: Range too big",
+        ),
         ('title = "{{ [].pop() }}"', r"title: this text cannot be filled in"),
         ("varied = ", r"epochs\.toml is not TOML"),
     ],

@@ -116,12 +116,14 @@ def test_the_readers_place_is_kept_over_updates(page: Any, root: Path) -> None:
 
 MORPH = """async ([before, after]) => {
   const { el, morph } = await import(new URL("static/exhibits.js", document.baseURI));
-  const list = (keys) => el("ul", {}, keys.map((key) => el(key === "b" ? "li" : "div", { "data-key": key }, key)), "end");
+  const child = (key) => el(key === "b" ? "li" : "div", { "data-key": key }, key);
+  const list = (keys) => el("ul", {}, keys.map(child), "end");
   const old = list(before), stood = new Map([...old.children].map((child) => [child.dataset.key, child]));
   const begun = performance.now();
   morph(old, list(after));
-  const kept = [...old.children].filter((child) => stood.get(child.dataset.key) === child).map((child) => child.dataset.key);
-  return { text: [...old.childNodes].map((child) => child.textContent), kept, seconds: (performance.now() - begun) / 1000 };
+  const seconds = (performance.now() - begun) / 1000;
+  const kept = [...old.children].map((child) => child.dataset.key).filter((key, at) => stood.get(key) === old.children[at]);
+  return { text: [...old.childNodes].map((child) => child.textContent), kept, seconds };
 }"""
 
 
