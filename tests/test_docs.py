@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 import reslab
+from reslab.datasets import DATASETS
+from reslab.exhibits.wording import numeral
+from reslab.presets import PRESETS
 from reslab.recipe import written_fields
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +33,17 @@ def test_what_the_documents_link_to_exists(document: Path) -> None:
 def test_every_public_name_is_documented() -> None:
     documented = re.findall(r"auto\w+:: reslab\.(\w+)", (DOCS / "api.md").read_text())
     assert sorted(documented) == sorted(set(vars(reslab)["__all__"]) - {"__version__"})
+
+
+def test_every_recipe_and_data_set_is_named_where_they_are_listed() -> None:
+    readme, studies = (ROOT / "README.md").read_text(), (DOCS / "studies.md").read_text()
+    counted, named = re.findall(r"There are (\w+) recipes: (.*?)\.\n", readme, re.DOTALL)[0]
+    assert counted == numeral(len(PRESETS))
+    assert set(re.findall(r"`([\w-]+)`", named)) == set(PRESETS)
+    listed = re.findall(r"# the recipe to start from: (.*)", studies)[0]
+    assert listed.split(", ") == list(PRESETS)
+    of_images = re.findall(r'^dataset = "cifar10" +# (.*), or my_images.py:load', studies, re.M)[0]
+    assert of_images.split(", ") == list(DATASETS)
 
 
 def test_the_page_of_recipes_is_made_from_the_docstrings() -> None:

@@ -1,13 +1,15 @@
 """What was measured of groups, as numbers: against planted figures."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from reslab.analysis.diagnoses import Diagnoses
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.measured import above_batch, flatter, rates_apart, share_of_limit, shares_along
-from reslab.analysis.surfaces import telling_surfaces
+from reslab.analysis.surfaces import first_surface, telling_surfaces
 from reslab.analysis.tidy import read_tables
 from reslab.recipe import Recipe, Run
 from synthetic import Truth, small, write_diagnostics, write_run
@@ -59,6 +61,15 @@ def test_rates_are_apart_from_half_as_much_again(tmp_path: Path) -> None:
     first, near, far = (_group(tmp_path, recipe) for recipe in recipes)
     assert rates_apart([first, near]) is None
     assert rates_apart([first, far]) == pytest.approx((4, 1))
+
+
+def test_the_first_surface_is_that_of_the_least_seed(tmp_path: Path) -> None:
+    for seed, loss in ((10, 1.0), (2, 2.0)):
+        surface = {"steps": [0.0], "loss": [[loss]], "error": [[1.0]]}
+        write_diagnostics(write_run(tmp_path, Run(small(8), seed), Truth(3.0, 1.0)), surface={"final": surface})
+    group = gather(read_tables(tmp_path), "one", small(8), (2, 10))
+    assert first_surface(group)["loss"].to_list() == [2.0]
+    assert first_surface(replace(group, diagnoses=Diagnoses())).is_empty()
 
 
 def test_of_many_surfaces_the_deepest_of_each_family_is_told(tmp_path: Path) -> None:

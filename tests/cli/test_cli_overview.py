@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
+import typst
 from cli_runs import Reslab, tiny_run
 
 pytest_plugins = ["cli_fixtures"]
@@ -27,6 +29,20 @@ def test_status_report_and_doctor_print_facts(reslab: Reslab, trained: Path, tmp
     assert isinstance(facts["threads_follow_load"], bool)
     code, out, _ = reslab("doctor")
     assert re.search(r"^Threads: \d+, (fewer while other work needs the cores|fixed for the whole run)$", out, re.M)
+
+
+def test_a_report_without_its_pdf_says_so(
+    reslab: Reslab, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise typst.TypstError("no")  # type: ignore[call-arg]  # as a real one is made
+
+    monkeypatch.setattr(typst, "compile", fails)
+    code, out, err = reslab("report", "--runs", str(trained), "--out", str(tmp_path), "--figures", "svg", "--json")
+    assert code == 2
+    assert json.loads(out)["pdf"] is None
+    assert "left out of the report: report.pdf: it cannot be typeset" in err
+    assert (tmp_path / "index.html").exists()
 
 
 def test_status_calls_runs_by_name_and_by_id_where_asked(reslab: Reslab, trained: Path) -> None:

@@ -94,6 +94,10 @@ def test_whatever_form_and_order_they_come_in_the_content_is_the_same() -> None:
         (lambda x, y, u, v: (x[:, :4], y, u[:, :4], v), "x_train has images of 4 x 14; 8 x 8 is the least"),
         (lambda x, y, u, v: (x, y, u[:, :10], v), "training images are 3 x 12 x 14, but test images 3 x 10 x 14"),
         (lambda x, y, u, v: (x, y, u, v, ["one"]), "a different name for each of the 2 classes, not 1"),
+        (lambda x, y, u, v: (x, y, u, v, 5), "the names of the classes are a list of 2, not int"),
+        (lambda x, y, u, v: (x, y, u, v, "ab"), "the names of the classes are a list of 2, not str"),
+        (lambda x, y, u, v: ([x[0], x[1, :9]], y[:2], u, v), "x_train must be one array, all its images"),
+        (lambda x, y, u, v: (x, y, u, [[0], [0, 1]]), "y_test must be one array"),
         (lambda x, y, u, v: (Pairs(x, y, random=True), Pairs(u, v)), "leave out random transforms"),
         (lambda x, y, u, v: ([x, x], Pairs(u, v)), r"train\[0\] must be .image, label."),
         (lambda x, y, u, v: (Pairs(x[:0], y[:0]), Pairs(u, v)), "train has no images"),
@@ -124,6 +128,8 @@ def test_they_are_kept_once_and_found_by_their_fingerprint(tmp_path: Path) -> No
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(DataError, match=r"is damaged.*give the images again"):
         load(ARRAYS, short, tmp_path)
+    with pytest.raises(DataError, match=r"is damaged.*give the images again"):
+        own_images.count(short, tmp_path)
 
 
 def test_a_function_in_a_file_is_told_of_where_it_fails(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """Charts as specifications: what they are drawn from, what they leave out, and that they are the same each time."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import altair as alt
 import pytest
 
 from reslab.analysis.groups import Group, gather
+from reslab.analysis.places import Mark
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Figure
 from reslab.exhibits.curves import Curves, error_figure, paper_figure
@@ -50,6 +52,16 @@ def test_figures_are_the_same_each_time(groups: list[Group]) -> None:
             alt.Chart.from_dict(one)  # checks it against Vega-Lite's own schema
     assert first.count('"$schema"') == 5
     assert drawn() == first
+
+
+def test_any_number_of_series_and_sources_has_looks(groups: list[Group]) -> None:
+    """There are eight shapes and ten colours."""
+    every = [replace(groups[0], label=f"{number:02}") for number in range(25)]
+    known = [Mark("digits", "x", f"source {number}", 5.0) for number in range(5)]
+    figure = factor_figure("final", every, Axis("Rate", lambda _: "x", series=_label), known)
+    assert figure is not None
+    scale = figure.panels[0].chart["layer"][1]["encoding"]["shape"]["scale"]
+    assert len(scale["domain"]) == len(scale["range"]) == 31
 
 
 def test_bands_are_not_stacked(groups: list[Group]) -> None:

@@ -38,6 +38,12 @@ class Net(nn.Module):
 def build(num_classes, seed):
     return Net(num_classes)
 """
+FLAT = """
+from torch import nn
+
+def build(num_classes, seed):
+    return nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(48, num_classes))
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -114,10 +120,7 @@ def test_what_is_measured_afterwards_is_what_was_trained(tmp_path: Path, net: Pa
 
 
 def test_a_diagnostic_of_what_it_has_not_is_left_out_with_a_word(tmp_path: Path, net: Path) -> None:
-    net.write_text(
-        "from torch import nn\ndef build(num_classes, seed):\n"
-        "    return nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(48, num_classes))\n"
-    )
+    net.write_text(FLAT)
     files = begun(tmp_path, net)
     execute(files)
     events: list[dict[str, object]] = []
@@ -128,6 +131,17 @@ def test_a_diagnostic_of_what_it_has_not_is_left_out_with_a_word(tmp_path: Path,
     ]
     with pytest.raises(ResLabError, match="no 3x3 convolution"):
         diagnose_run(files, which=["responses"])
+
+
+def test_what_a_plan_asks_for_and_it_has_not_keeps_nothing_else_from_being_measured(tmp_path: Path, net: Path) -> None:
+    net.write_text(FLAT)
+    files = begun(tmp_path, net)
+    execute(files)
+    found = diagnose_run(files, which=["responses", "gap"], budget="quick", leave_out=True)
+    assert list(found["diagnostics"]) == ["gap"]
+    reason = "the network has no 3x3 convolution followed by batch norm"
+    assert found["does_not_apply"] == {"responses": reason}
+    assert files.diagnostics() == found
 
 
 def test_a_changed_file_is_another_run_and_is_said(tmp_path: Path, net: Path) -> None:

@@ -28,6 +28,22 @@ def test_an_address_is_a_link_without_the_stop_behind_it() -> None:
     assert found[1]["kind"] == "link"
 
 
+def test_what_stands_in_backticks_is_code_as_it_is() -> None:
+    found = list(
+        pieces(
+            """give `reslab run "x" [[a]] https://x.y`, or `y`; a ` b ` c, `` and [[a]]""", SECTION, DOCUMENT.numbers()
+        )
+    )
+    assert [(piece["kind"], piece["text"]) for piece in found] == [
+        ("text", "give "),
+        ("code", 'reslab run "x" [[a]] https://x.y'),
+        ("text", ", or "),
+        ("code", "y"),
+        ("text", "; a ` b ` c, `` and "),
+        ("reference", "Table 1"),
+    ]
+
+
 def test_no_other_scheme_is_a_link() -> None:
     assert [piece["kind"] for piece in pieces("javascript:alert(1) ftp://x.y", SECTION, {})] == ["text"]
 

@@ -84,6 +84,8 @@ def test_notes_stand_by_the_study_that_their_heading_names(tmp_path: Path) -> No
             Prose("None."),
         ],
     }  # fmt: skip
+    (tmp_path / "notes.md").write_bytes("\ufeff## depth\n\nBy Notepad.\n".encode())
+    assert read_notes(tmp_path) == {"depth": [Heading("Notes"), Prose("By Notepad.")]}
     (tmp_path / "notes.md").write_bytes(b"\xff\xfe\xff")
     with pytest.raises(ResLabError, match=r"cannot read .*notes\.md"):
         read_notes(tmp_path)

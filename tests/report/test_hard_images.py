@@ -3,13 +3,17 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
+from reslab.data.images import Dataset
 from reslab.data.sources import load
+from reslab.errors import DataError, ResLabError
 from reslab.exhibits.blocks import Figure, Prose
 from reslab.lab.predictions import Predictions, predictions_bytes
 from reslab.recipe import Run
+from reslab.report import hard_images as hard_images_module
 from reslab.report.hard_images import hard_images
 from synthetic import Truth, small, write_run
 
@@ -46,6 +50,37 @@ def test_other_images_than_the_runs_are_not_shown(tmp_path: Path) -> None:
     assert isinstance(said, Prose)
     assert "two images of digits" in said.text
     assert "were not at hand" in said.text
+
+
+def test_a_picture_that_cannot_be_read_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    group, address = _group(tmp_path, load("digits").fingerprint), hard_images_module._address
+
+    def but_the_fifth(images: Dataset, place: int) -> str:
+        if place == 5:
+            raise DataError("it is cut short")
+        return address(images, place)
+
+    monkeypatch.setattr(hard_images_module, "_address", but_the_fifth)
+    (figure,) = hard_images("hard", [group], None)
+    assert isinstance(figure, Figure)
+    assert [row["label"] for row in next(iter(figure.panels[0].datasets.values()))] == [
+        str(load("digits").test.labels[3])
+    ]
+
+
+@pytest.mark.parametrize("error", [ResLabError("of another version"), OSError("gone")])
+def test_images_that_cannot_be_read_cost_no_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    group = _group(tmp_path, load("digits").fingerprint)
+    for name in ("_address", "load_for"):
+        monkeypatch.setattr(hard_images_module, name, fails)
+        (said,) = hard_images("hard", [group], None)
+        assert isinstance(said, Prose)
+        assert "two images of digits" in said.text
 
 
 def test_images_that_are_nowhere_are_said_to_be_missing(tmp_path: Path) -> None:

@@ -133,6 +133,13 @@ def test_words_come_out_as_they_are_whatever_they_hold() -> None:
     assert HOSTILE.rsplit(maxsplit=1)[-1] in said(command["caption"])
 
 
+def test_code_is_set_as_code() -> None:
+    words = 'give `reslab run "a" --b #x $y`.'
+    table = Table("t", "T", words, (Column("x"),), (("1",),), (words,))
+    found = queried(one_section(Prose(words), Bullets((words,)), Note(words), table), {}, "raw")
+    assert [(one["text"], one["block"]) for one in found] == [('reslab run "a" --b #x $y', False)] * 5
+
+
 def test_characters_that_no_page_can_show_are_replaced() -> None:
     data = pdf_data(one_section(Prose("a\x00b\u202ec\nd\ud800")), {})
     assert data["sections"][0]["rows"][0][0]["text"][0]["text"] == "a\ufffdb\ufffdc d\ufffd"

@@ -30,6 +30,12 @@ def test_a_citation_becomes_its_number_and_place() -> None:
     assert listed == ['K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition", CVPR 2016']
 
 
+def test_nothing_is_cited_within_code() -> None:
+    address = PRESETS["akamaster"].source
+    shown, listed = read((Prose(f"Get it: `git clone {address}`."),))
+    assert (shown, listed) == ([[f"Get it: git clone {address}."]], [])
+
+
 def test_what_the_diagnostics_stand_on_is_cited_where_it_is_named() -> None:
     shown, listed = read(
         (Prose("A scale (McCandlish et al. 2018); a plane (Li et al. 2018); an edge, Cohen et al. 2021."),)

@@ -6,11 +6,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+import typst
 
 from reslab.errors import ResLabError
+from reslab.exhibits.blocks import Bullets, Column, Note, Prose, Table
 from reslab.files import read_json, signed, write_json, write_whole
 from reslab.recipe import Run
 from reslab.report.compose import compose
+from reslab.report.document import Document, Section
 from reslab.report.html import render_html
 from reslab.report.markdown import render_markdown
 from reslab.report.pictures import charts, draw
@@ -45,11 +48,16 @@ def written(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> ReportFiles
     return write_report(runs, tmp_path_factory.mktemp("report"))
 
 
+def pdf_of(report: ReportFiles) -> bytes:
+    assert report.pdf is not None
+    return report.pdf.read_bytes()
+
+
 def test_the_same_runs_give_the_same_bytes(runs: Path, written: ReportFiles, tmp_path: Path) -> None:
     again = write_report(runs, tmp_path / "new" / "folder")
     assert again.html.read_bytes() == written.html.read_bytes()
     assert again.markdown.read_bytes() == written.markdown.read_bytes()
-    assert again.pdf.read_bytes() == written.pdf.read_bytes()
+    assert pdf_of(again) == pdf_of(written)
     assert [path.name for path in again.figures] == [path.name for path in written.figures]
     assert [path.read_bytes() for path in again.figures] == [path.read_bytes() for path in written.figures]
 
@@ -75,6 +83,15 @@ def test_a_hostile_title_is_text_everywhere(written: ReportFiles) -> None:
     assert "<script>" not in written.markdown.read_text()
     for path in written.figures:
         assert "<script" not in path.read_text()
+
+
+def test_code_is_code_in_the_page_and_the_markdown() -> None:
+    words = "give `reslab run <a_b> | *c*` & go."
+    table = Table("t", "T", words, (Column("x"),), (("1",),), (words,))
+    blocks = (Prose(words), Bullets((words,)), Note(words), table)
+    document = Document("Title", "Summary.", (Section("one", "One", blocks),))
+    assert render_html(document, {}).count("give <code>reslab run &lt;a_b&gt; | *c*</code> &amp; go.") == 5
+    assert render_markdown(document).count("give `reslab run <a_b> | *c*` &amp; go.") == 5
 
 
 def test_no_line_ends_within_a_name(written: ReportFiles) -> None:
@@ -190,7 +207,7 @@ def test_nothing_run_still_gives_a_report_that_says_what_to_run(tmp_path: Path, 
     assert "vegaEmbed" not in page
     assert files.figures == ()
     assert not (tmp_path / "report" / "figures").exists()
-    assert files.pdf.read_bytes().startswith(b"%PDF")
+    assert pdf_of(files).startswith(b"%PDF")
 
 
 @pytest.mark.parametrize("what", ["empty", "missing", "not begun", "unreadable"])
@@ -330,6 +347,23 @@ def test_a_record_that_cannot_be_used_keeps_no_report_from_being_written(runs: P
         write_report(root, tmp_path / "report", ["bad"])
 
 
+def test_a_pdf_that_cannot_be_typeset_costs_nothing_else(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise typst.TypstError("maximum layout depth\nexceeded")  # type: ignore[call-arg]  # as a real one is made
+
+    write_report(runs, tmp_path, formats=["svg"])
+    monkeypatch.setattr(typst, "compile", fails)
+    found = write_report(runs, tmp_path, formats=["svg"])
+    assert found.pdf is None
+    assert found.left_out[-1].startswith("report.pdf: it cannot be typeset: maximum layout depth")
+    assert "\n" not in found.left_out[-1]
+    assert found.html.exists()
+    assert found.markdown.exists()
+    assert not (tmp_path / "report.pdf").exists()  # it would be an earlier one
+
+
 @pytest.mark.parametrize("name", ["index.html", "report.md", "report.pdf", "figures/FIRST"])
 def test_what_is_somebody_else_s_is_not_overwritten(
     runs: Path, written: ReportFiles, tmp_path: Path, name: str
@@ -358,7 +392,7 @@ def test_a_report_that_was_cut_short_is_written_again(
         patch.setattr("reslab.report.existing_files.write_whole", cut)
         with pytest.raises(CutError):
             write_report(runs, tmp_path, formats=["svg"])
-    assert write_report(runs, tmp_path, formats=["svg"]).pdf.read_bytes() == written.pdf.read_bytes()
+    assert pdf_of(write_report(runs, tmp_path, formats=["svg"])) == pdf_of(written)
 
 
 def test_the_appendix_says_what_each_recipe_is(written: ReportFiles, runs: Path) -> None:

@@ -128,6 +128,11 @@ def test_images_and_a_data_set_are_not_given_both() -> None:
         reslab.train(images=images(), dataset="digits")
 
 
+def test_images_in_the_place_of_a_data_set_are_told_their_own() -> None:
+    with pytest.raises(ResLabError, match=r"dataset must be a name, not tuple; for images of your own use images="):
+        reslab.train(dataset=images())  # type: ignore[arg-type]
+
+
 def test_a_file_that_trains_when_it_is_loaded_is_told_so(tmp_path: Path) -> None:
     with modules_of(tmp_path), pytest.raises(ResLabError, match='if __name__ == "__main__"'):
         reslab.train(dataset="digits", depth=8, epochs=1, runs=tmp_path)

@@ -1,5 +1,6 @@
 """What `reslab run` measures after its runs: what their studies ask for, at the end and after the epochs kept."""
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -51,8 +52,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     """Return what is asked to be measured, as (depth, names, epochs), in order; depth 14 cannot be."""
     seen: Asked = []
 
-    def note(files: Any, settings: Any, which: Any, *, epochs: Any, budget: str, on_event: Any) -> None:
-        assert budget == "quick"
+    def note(
+        files: Any, settings: Any, which: Any, *, epochs: Any, budget: str, leave_out: bool, on_event: Any
+    ) -> None:
+        assert (budget, leave_out) == ("quick", True)
         run = files.read_run()
         assert run.seed == 0
         seen.append((run.recipe.depth, tuple(which), epochs))
@@ -82,6 +85,37 @@ def test_what_was_measured_is_not_measured_again(tmp_path: Path, asked: Asked, s
     write_diagnostics(folder, {6: {"gradients": NORMS}, 9: {"responses": NORMS}}, gap={}, gradients={})
     diagnose_plan(_plan(), tmp_path, None, "cpu", stop)
     assert asked == [(8, ("gradients",), (1, 9))]
+
+
+def test_what_does_not_apply_is_not_tried_again(tmp_path: Path, asked: Asked, stop: StopRequest) -> None:
+    path = _run(tmp_path, 8, (1,)) / "diagnostics.json"
+    write_diagnostics(path.parent, gap={})
+    path.write_text(json.dumps({**json.loads(path.read_text()), "does_not_apply": {"gradients": "it has none"}}))
+    diagnose_plan(_plan(), tmp_path, None, "cpu", stop)
+    assert asked == []
+
+
+@pytest.mark.parametrize("error", [ValueError("of a network"), KeyError("layer")])
+def test_an_error_of_any_kind_is_told_and_keeps_no_other_run_from_being_measured(
+    tmp_path: Path,
+    stop: StopRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+) -> None:
+    _run(tmp_path, 8)
+    _run(tmp_path, 14)
+    measured: list[int] = []
+
+    def measure(files: Any, *_: Any, **__: Any) -> None:
+        measured.append(files.read_run().recipe.depth)
+        if len(measured) == 1:
+            raise error
+
+    monkeypatch.setattr("reslab.lab.diagnose.diagnose_run", measure)
+    assert diagnose_plan(_plan(), tmp_path, None, "cpu", stop)
+    assert measured == [8, 14]
+    assert f"could not be measured: {type(error).__name__}: {error}" in capsys.readouterr().err
 
 
 def test_a_study_that_asks_for_nothing_during_training_measures_the_end_only(
@@ -124,7 +158,9 @@ def test_a_signal_ends_the_measuring_at_once_and_what_is_left_is_said(
     _run(tmp_path, 14)
     seen = []
 
-    def measure(files: Any, settings: Any, which: Any, *, epochs: Any, budget: str, on_event: Any) -> None:
+    def measure(
+        files: Any, settings: Any, which: Any, *, epochs: Any, budget: str, leave_out: bool, on_event: Any
+    ) -> None:
         seen.append(epochs)
         on_event({"event": "measuring", "run": "", "epoch": None, "diagnostic": "gap", "share": 0.0})
         if epochs:

@@ -89,6 +89,12 @@ def test_the_words_of_one_study_are_not_those_of_another(tmp_path: Path) -> None
         ('[rise]\nshown = "{listd} is worse"', r"rise\.shown: there is no value \{listd\} .*its values are \{listed\}"),
         ('title = "On {dataset}"', r"title: there is no value \{dataset\} .*it has no values"),
         ("varied = 3", "varied: must be text in quotes, not 3"),
+        ('title = "{{ 1 / 0 }}"', r"epochs\.toml: title: this text cannot be filled in: division by zero"),
+        (
+            'title = "{% for one in range(999999) %}x{% endfor %}"',
+            r"title: this text cannot be filled in: Range too big",
+        ),
+        ('title = "{{ [].pop() }}"', r"title: this text cannot be filled in"),
         ("varied = ", r"epochs\.toml is not TOML"),
     ],
 )
@@ -98,12 +104,21 @@ def test_a_mistake_is_named_with_its_file_and_key(tmp_path: Path, text: str, sai
         in_the_users(words_of("epochs"), tmp_path, "epochs")
 
 
+def test_a_text_whose_values_do_not_suit_is_named_with_its_file_and_key(tmp_path: Path) -> None:
+    path = write(tmp_path, "epochs", '[rise]\nshown = "{{ 1 // (listed | length - 2) }}"\n')
+    texts = in_the_users(words_of("epochs"), tmp_path, "epochs")
+    assert texts("rise.shown", listed="one") == "1"
+    with pytest.raises(ResLabError, match=rf"{path}: rise\.shown: this text cannot be filled in: .*by zero"):
+        texts("rise.shown", listed="no")
+
+
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
         ("epochs", 'varid = "x"', r"epochs\.toml: there is no text 'varid'"),
         ("chapter", '[headings]\nwhi = "Why not?"', r"chapter\.toml: there is no text 'headings\.whi' in any chapter"),
         ("chapter", '[curves]\nuntil = "{epoch}"', r"there is no value \{epoch\}"),
+        ("chapter", 'title = "{{ 1 / 0 }}"', r"chapter\.toml: title: this text cannot be filled in"),
         ("depths", "varied = ", r"depths\.toml is not TOML"),
     ],
 )

@@ -114,6 +114,48 @@ def test_the_readers_place_is_kept_over_updates(page: Any, root: Path) -> None:
     assert not page.problems
 
 
+MORPH = """async ([before, after]) => {
+  const { el, morph } = await import(new URL("static/exhibits.js", document.baseURI));
+  const child = (key) => el(key === "b" ? "li" : "div", { "data-key": key }, key);
+  const list = (keys) => el("ul", {}, keys.map(child), "end");
+  const old = list(before), stood = new Map([...old.children].map((child) => [child.dataset.key, child]));
+  const begun = performance.now();
+  morph(old, list(after));
+  const seconds = (performance.now() - begun) / 1000;
+  const kept = [...old.children].map((child) => child.dataset.key).filter((key, at) => stood.get(key) === old.children[at]);
+  return { text: [...old.childNodes].map((child) => child.textContent), kept, seconds };
+}"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("abc", "cab"), ("abc", "c"), ("ab", "xayb"), ("", "abc"), ("abc", ""), ("abcd", "dxcba")],
+)
+def test_what_stays_is_kept_wherever_it_moves(page: Any, before: str, after: str) -> None:
+    page.goto("")
+    found = page.evaluate(MORPH, [list(before), list(after)])
+    assert found["text"] == [*after, "end"]
+    assert set(found["kept"]) == set(before) & set(after)
+
+
+def test_ten_thousand_rows_change_at_once(page: Any) -> None:
+    page.goto("")
+    before = [str(number) for number in range(10_000)]
+    found = page.evaluate(MORPH, [before, before[::-1]])
+    assert found["text"] == [*before[::-1], "end"]
+    assert found["seconds"] < 3  # where each row was searched for, two minutes
+
+
+def test_code_in_words_is_code(page: Any) -> None:
+    page.goto("")
+    shown = page.evaluate("""async () => {
+      const { exhibit } = await import(new URL("static/exhibits.js", document.baseURI));
+      const text = [{ kind: "text", text: "give " }, { kind: "code", text: "reslab <b>" }];
+      return exhibit({ kind: "prose", text }, {}).outerHTML;
+    }""")
+    assert shown == "<p>give <code>reslab &lt;b&gt;</code></p>"
+
+
 def test_a_run_fails_and_its_text_is_there(page: Any, root: Path) -> None:
     run = Run(SHALLOW, 1)
     page.goto(f"?view=run&id={run.id}")

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,20 @@ def test_a_record_of_another_kind_is_told_and_hides_nothing_else(root: Path, nam
     assert damage.startswith(f"{name} is damaged")
     for make in (plan_values, scores_values, lambda lab: study_values(lab, "my-depth")):
         json.dumps(finite(make(laboratory)), allow_nan=False)
+
+
+@pytest.mark.parametrize("copy", ["copy-of-{}", "{}-copy", "a"])
+def test_a_copy_of_a_folder_takes_nothing_from_its_run(root: Path, copy: str) -> None:
+    run = Run(SHALLOW, 0)
+    shutil.copytree(root / run.recipe.id, root / copy.format(run.recipe.id))
+    laboratory = Laboratory(root)
+    laboratory.look()
+    assert laboratory.runs[run.id].damage is None
+    assert {Run(SHALLOW, 0).id, Run(SHALLOW, 1).id} <= set(laboratory.tables().runs["run_id"])
+    copied = laboratory.runs[f"{copy.format(run.recipe.id)}/seed0"]
+    assert copied.problem == "the folder is not that of the run in its run.json"
+    values = run_values(laboratory, copied.id)
+    assert (values["run"], values["problem"]) == (copied.id, copied.problem)
 
 
 def test_a_damaged_provenance_is_named_where_the_run_has_failed(root: Path) -> None:

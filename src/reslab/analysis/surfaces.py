@@ -13,7 +13,14 @@ from reslab.analysis.groups import Group, Row
 def first_surface(group: Group) -> pl.DataFrame:
     """Return the points of the first run that has a loss surface: two surfaces cannot be averaged."""
     points = group.diagnoses.points
-    return points.filter(pl.col("run_id") == points["run_id"].min())
+    first = min(set(points["run_id"]), key=_place, default="")
+    return points.filter(pl.col("run_id") == first)
+
+
+def _place(run_id: str) -> tuple[str, int]:
+    """Return recipe and seed of a run, to sort by: seed 2 before seed 10."""
+    recipe, _, seed = run_id.partition("/seed")
+    return recipe, int(seed)
 
 
 def surface_rows(points: pl.DataFrame) -> list[Row]:

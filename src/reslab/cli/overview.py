@@ -9,6 +9,7 @@ from reslab.cli import DAMAGED, OK
 from reslab.cli.console import aside, print_json, print_listing
 from reslab.cli.flags import AsJson, DataRoot, Ids, Out, Runs
 from reslab.cli.lists import names
+from reslab.errors import ResLabError
 from reslab.lab.store import UNREADABLE
 from reslab.session import overview
 from reslab.session.overview import write_report
@@ -76,7 +77,8 @@ def report(
         tell=aside,
     )
     if json:
-        print_json({"html": str(written.html), "markdown": str(written.markdown), "pdf": str(written.pdf)})
+        files = {"html": written.html, "markdown": written.markdown, "pdf": written.pdf}
+        print_json({kind: None if path is None else str(path) for kind, path in files.items()})
     else:
-        print(f"{written.html}\n{written.markdown}\n{written.pdf}")
-    return OK
+        print(*filter(None, (written.html, written.markdown, written.pdf)), sep="\n")
+    return OK if written.pdf is not None else ResLabError.exit_code

@@ -35,10 +35,11 @@ from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles
 from reslab.session.asking import ask, ask_fitting
 from reslab.session.fitting import Fit, Size
-from reslab.session.planning import headed
+from reslab.session.planning import Outlook, headed
 from reslab.session.where import HERE, SLURM, check_on
 from reslab.session.work import Outcome, Session
 from reslab.studies.questions import QUESTIONS
+from reslab.studies.study import Plan
 from reslab.training.schedule import parse_epochs
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def run(
         push=push,
     )
     push_place(settings)  # whether there is one
-    questions = (study, *more)
+    size = Size(preset, epochs, seeds)
     options: dict[str, Any] = {
         "datasets": listed("dataset", dataset),
         "depths": whole_numbers("depths", depths),
@@ -195,70 +196,83 @@ def run(
         "recipe": given_fields(recipe),
         "device": device,
     }
-    found_fit = None
-    if fit is None:
-        asked = ask(questions, preset=preset, epochs=epochs, seeds=seeds, **options)
-    else:
-        size = Size(preset, epochs, seeds)
-        asked, found_fit = ask_fitting(
-            fit,
-            questions,
-            size,
-            runs,
-            settings,
-            tell=aside,
-            why=not no_diagnose,
-            keep=not dry_run,
-            jobs=jobs,
-            **options,
-        )
-        if not json:
-            _print_fit(found_fit)
+    why = not no_diagnose
+    fitting = {"root": runs, "settings": settings, "why": why, "keep": not dry_run, "jobs": jobs}
+    asked, found_fit = _ask((study, *more), size, options, fit, fitting)
+    if found_fit is not None and not json:
+        _print_fit(found_fit)
     session = Session(asked, runs, settings, tell=aside, ids=ids)
     if prepare:
         _print_folders(asked.name, session.prepare(), json=json)
         return OK
-    if dry_run:
-        session.look_at_shares()
-    else:
-        session.fetch()
-        session.check(None if no_report else out)
-    remark_cache()
-    jobs = session.jobs(1 if on == SLURM or (on != HERE and jobs is None) else jobs)
-    planned = session.outlook(jobs, why=not no_diagnose)
+    jobs, planned = _look_ahead(session, jobs, on, None if no_report else out, only=dry_run, why=why)
     if dry_run:
         show_plan(planned, found_fit, json=json, every=every, ids=ids)
         return OK
-    if not json and session.todo and on != HERE:
-        print(f"{headed(asked.title)} {len(session.todo)} of {len(session.planned)} runs left to train", flush=True)
-    elif not json and session.todo:
-        announce(planned)
-    elif not json:
-        done = "its run is" if len(session.planned) == 1 else f"all {len(session.planned)} runs are"
-        print(f"{headed(asked.title)} {done} done; nothing to train")
+    if not json:
+        _announce(session, planned, on)
     with StopRequest(time_limit) as stop, _page(runs, out, shown=watch):
-        session.train(jobs, stop, on_closed=stop.ask, on=on, slurm_options=slurm_option or ())
-        if not no_diagnose and not stop.interrupted:
-            session.measure(stop, again=command(), may_exit=True)
-            if stop.interrupted:  # nothing to be saved: the answer is at once
-                return INTERRUPTED
+        if not _train(session, stop, jobs, on, slurm_option or (), why=why):
+            return INTERRUPTED
         found = session.outcome(stop)
         written = None if no_report else _report(session, out, title=title, author=author)
-    page = None if written is None else written.html
-    if json:
-        print_json({"study": asked.name, "runs": found.statuses, "report": None if page is None else str(page)})
-    else:
-        _conclude(runs, found, session.names, page)
+    _conclude(session, found, None if written is None else written.html, json=json)
     session.push()  # last: a share that does not answer costs no report
-    return _exit_code(found)
+    return _exit_code(found, written)
 
 
-def _exit_code(found: Outcome) -> int:
+def _ask(
+    questions: Sequence[str], size: Size, options: Mapping[str, Any], fit: str | None, fitting: Mapping[str, Any]
+) -> tuple[Plan, Fit | None]:
+    """Return the plan of the questions; of the size that fits into a time, and what was chosen, where one is given."""
+    if fit is not None:
+        return ask_fitting(fit, questions, size, tell=aside, **fitting, **options)
+    return ask(questions, preset=size.preset, epochs=size.epochs, seeds=size.seeds, **options), None
+
+
+def _look_ahead(
+    session: Session, jobs: int | None, on: str, out: Path | None, *, only: bool, why: bool
+) -> tuple[int, Outlook]:
+    """Return how many runs train at a time and what is to train; unless this is `only` asked, fetch and check first."""
+    if only:
+        session.look_at_shares()
+    else:
+        session.fetch()
+        session.check(out)
+    remark_cache()
+    jobs = session.jobs(1 if on == SLURM or (on != HERE and jobs is None) else jobs)
+    return jobs, session.outlook(jobs, why=why)
+
+
+def _train(session: Session, stop: StopRequest, jobs: int, on: str, slurm_options: Sequence[str], *, why: bool) -> bool:
+    """Train and measure; return False where measuring was interrupted: nothing is to be saved, so it ends at once."""
+    session.train(jobs, stop, on_closed=stop.ask, on=on, slurm_options=slurm_options)
+    if not why or stop.interrupted:
+        return True
+    session.measure(stop, again=command(), may_exit=True)
+    return not stop.interrupted
+
+
+def _announce(session: Session, planned: Outlook, on: str) -> None:
+    """Say what is about to be trained."""
+    title, total = headed(session.plan.title), len(session.planned)
+    if not session.todo:
+        done = "its run is" if total == 1 else f"all {total} runs are"
+        print(f"{title} {done} done; nothing to train")
+    elif on != HERE:
+        print(f"{title} {len(session.todo)} of {total} runs left to train", flush=True)
+    else:
+        announce(planned)
+
+
+def _exit_code(found: Outcome, written: "ReportFiles | None") -> int:
     if found.stopped:
         return INTERRUPTED
     if found.failed:
         return SOME_FAILED
-    return OK if found.complete else LockedError.exit_code
+    if not found.complete:
+        return LockedError.exit_code
+    return OK if written is None or written.pdf is not None else ResLabError.exit_code
 
 
 def _report(session: Session, out: Path, *, title: str | None, author: str | None) -> "ReportFiles | None":
@@ -305,11 +319,16 @@ def _print_folders(study: str, paths: list[Path], *, json: bool) -> None:
         print(*folders, sep="\n", end="\n" if folders else "")
 
 
-def _conclude(root: Path, found: Outcome, names: Mapping[str, str], page: Path | None) -> None:
+def _conclude(session: Session, found: Outcome, page: Path | None, *, json: bool) -> None:
+    """Say how the runs stand, and where the report is."""
+    if json:
+        report = None if page is None else str(page)
+        print_json({"study": session.plan.name, "runs": found.statuses, "report": report})
+        return
     counts = Counter(found.statuses.values())
     print("Runs: " + ", ".join(f"{count} {status}" for status, count in counts.items()))
     for run in found.failed:
-        failure = RunFiles(root / run).failure() or {}
-        print(f"  {names.get(run, run)}: {failure.get('message')}")
+        failure = RunFiles(session.root / run).failure() or {}
+        print(f"  {session.names.get(run, run)}: {failure.get('message')}")
     if page is not None:
         print(f"Report: {page}")

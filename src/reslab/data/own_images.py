@@ -5,7 +5,8 @@ whenever it is resumed or measured.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,12 +68,13 @@ def from_given(given: Any, name: str = ARRAYS) -> Dataset:
     """Return the data set of arrays or torch datasets, its images in canonical order; raises `DataError` in words."""
     if not isinstance(given, tuple | list) or len(given) not in (2, 4, 5):
         raise DataError(f"{_FORMS}; not {_described(given)}")
-    names: Sequence[str] | None = None
+    names: Collection[object] | None = None
     if len(given) == 2:
         pairs = [_read(part, which) for part, which in zip(given, _PARTS, strict=True)]
         names = getattr(given[0], "classes", None)
     else:
-        pairs = [(np.asarray(given[0]), np.asarray(given[1])), (np.asarray(given[2]), np.asarray(given[3]))]
+        x_train, y_train, x_test, y_test = map(_array, given[:4], ("x_train", "y_train", "x_test", "y_test"))
+        pairs = [(x_train, y_train), (x_test, y_test)]
         names = given[4] if len(given) == 5 else None
     parts = [_part(pixels, labels, which) for (pixels, labels), which in zip(pairs, _PARTS, strict=True)]
     return _dataset(name, parts[0], parts[1], names)
@@ -102,14 +104,11 @@ def load(name: str, images: str, data_root: Path | None = None) -> Dataset:
     path = find(images, data_root)
     if path is None:
         raise DataError(missing(name, images, data_root))
-    try:
-        with safe_open(path, framework="numpy") as file:
-            names = tuple(json.loads(file.metadata()["class_names"]))
-            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no dict)
+    with _kept(path) as file:
+        names = tuple(json.loads(file.metadata()["class_names"]))
+        arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no dict)
         train, test = (ImageSet(arrays[f"{which}_images"], arrays[f"{which}_labels"]) for which in _PARTS)
         dataset = make_dataset(name, train, test, names)
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
-        raise DataError(f"{path} is damaged: {error}; remove it, and give the images again") from None
     if not dataset.fingerprint.startswith(images):
         raise DataError(
             f"{path} is damaged: its images are others than it was written with; remove it, and give them again"
@@ -118,13 +117,26 @@ def load(name: str, images: str, data_root: Path | None = None) -> Dataset:
 
 
 def count(images: str, data_root: Path | None = None) -> Size | None:
-    """Return how many images and classes are kept under a fingerprint, None where they are not."""
+    """Return how many images and classes are kept under a fingerprint, None where they are not.
+
+    Raises `DataError` where they are damaged.
+    """
     path = find(images, data_root)
     if path is None:
         return None
-    with safe_open(path, framework="numpy") as file:
+    with _kept(path) as file:
         train, test = (file.get_slice(f"{which}_labels").get_shape()[0] for which in _PARTS)
         return Size(train, test, len(json.loads(file.metadata()["class_names"])))
+
+
+@contextmanager
+def _kept(path: Path) -> Iterator[Any]:
+    """Open a file of kept images; raise `DataError` where it is not what was written."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            yield file
+    except (SafetensorError, LookupError, TypeError, ValueError, OSError) as error:
+        raise DataError(f"{path} is damaged: {error}; remove it, and give the images again") from None
 
 
 def find(images: str, data_root: Path | None = None) -> Path | None:
@@ -164,6 +176,13 @@ def _read(part: Any, which: str) -> tuple[NDArray[Any], NDArray[Any]]:
             f"{which} gives other pixels when it is read again: leave out random transforms, the recipe augments images"
         )
     return np.stack(pixels), np.array([label for _, label in items])
+
+
+def _array(values: Any, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except ValueError:  # lists within it have different lengths
+        raise DataError(f"{name} must be one array, all its images or labels of one size") from None
 
 
 def _part(pixels: NDArray[Any], labels: NDArray[Any], which: str) -> ImageSet:
@@ -213,7 +232,7 @@ def _three_channels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.repeat(pixels, 3, axis=1) if pixels.shape[1] == 1 else np.ascontiguousarray(pixels)
 
 
-def _dataset(name: str, train: ImageSet, test: ImageSet, names: Sequence[str] | None) -> Dataset:
+def _dataset(name: str, train: ImageSet, test: ImageSet, names: Collection[object] | None) -> Dataset:
     there = set(train.labels.tolist())
     num_classes = max(there) + 1
     missing = list(islice((label for label in range(num_classes) if label not in there), 6))
@@ -224,6 +243,8 @@ def _dataset(name: str, train: ImageSet, test: ImageSet, names: Sequence[str] | 
         )
     if names is None:
         names = [str(label) for label in range(num_classes)]
+    if isinstance(names, str) or not isinstance(names, Collection):
+        raise DataError(f"the names of the classes are a list of {num_classes}, not {_described(names)}")
     if len(names) != num_classes or len(set(map(str, names))) != num_classes:
         raise DataError(f"there must be a different name for each of the {num_classes} classes, not {len(set(names))}")
     return make_dataset(name, train, test, tuple(map(str, names)))

@@ -1,7 +1,7 @@
 """What a report is made of: headings, prose, figures and tables, as values that any output can render.
 
-Text is plain.  `[[key]]` in prose and captions stands for the number of a figure or table of the same study, as
-in "Figure 3"; each renderer escapes everything else.
+Text is plain.  In prose and captions, `[[key]]` stands for the number of a figure or table of the same study, as in
+"Figure 3", and what stands in backticks is code; each renderer escapes everything else.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -51,7 +51,7 @@ class Bullets:
 class Panel:
     """One chart of a figure: a Vega-Lite specification without data or width, and its named data sets.
 
-    Data sets of the same name in one report must be the same; they are written once.
+    Panels of one figure may share data sets, by name; in a report, equal ones are written once, whatever their names.
     """
 
     title: str

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,9 @@ from reslab.errors import ResLabError
 from reslab.exhibits import wording
 from reslab.files import read_toml
 
+_UNFILLED = (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What a template raises where it does with values what cannot be done with them."""
+
 _VALUE = re.compile(r"(?<![{%])\{([a-z_]+)\}(?!\})")
 
 
@@ -22,16 +25,20 @@ class Words:
     """Texts by key, a sentence a line; those of a table [reasons] have keys such as "reasons.lower, lower"."""
 
     texts: Mapping[str, str]
+    written: Mapping[str, Path] = field(default_factory=dict)
+    """The files that have the texts of a user, by key."""
 
     def __call__(self, key: str, /, **values: object) -> str:
         """Return the sentences of a text with its values; empty lines are sentences left out.
 
         Raises `KeyError` for an unknown key, and `ResLabError` where a text cannot be filled in.
         """
+        template = self.texts[key]
         try:
-            lines = _template(self.texts[key]).render(**values).splitlines()
-        except (TemplateError, TypeError) as error:
-            raise ResLabError(f"the text {key!r} cannot be filled in: {error}") from None
+            lines = _template(template).render(**values).splitlines()
+        except _UNFILLED as error:
+            where = f"{self.written[key]}: {key}: this text" if key in self.written else f"the text {key!r}"
+            raise ResLabError(f"{where} cannot be filled in: {error}") from None
         return "  ".join(line.strip() for line in lines if line.strip())
 
     def under(self, table: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 
 import altair as alt
 
@@ -174,11 +175,12 @@ def _around(rows: Sequence[Row], least: float) -> alt.Scale:
 def _looks(series: Sequence[str], sources: Sequence[str]) -> Looks:
     """Return how all is told apart: the series, the seeds as grey circles, and what was published."""
     orange, blue, *rest, grey = OKABE_ITO
-    colours, shapes, first, last = [blue, orange, *rest, *rest] * 2, SHAPES * 2, len(series), len(series) + len(sources)
+    first, last = len(series), len(series) + len(sources)
+    colours, shapes = (list(islice(cycle(one), last)) for one in ([blue, orange, *rest, *rest], SHAPES))
     return Looks(
         [*series, SEEDS, *sources],
-        [*colours[:first], grey, *colours[first:last]],
-        [*shapes[:first], "circle", *shapes[first:last]],
+        [*colours[:first], grey, *colours[first:]],
+        [*shapes[:first], "circle", *shapes[first:]],
     )
 
 

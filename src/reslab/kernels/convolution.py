@@ -15,7 +15,7 @@ from reslab.kernels.derivative import first_only
 
 LANES = 16
 MOST_FIRST_CHANNELS = 4
-"""Of images, for the kernels of a first convolution."""
+"""Of images, for the kernels of a first convolution, on the processor and on a card."""
 
 KINDS: set[type[nn.Conv2d]] = {nn.Conv2d}
 """The types of layers that compute what `nn.Conv2d` does, and no more: not those of a parametrised weight."""

@@ -27,7 +27,7 @@ from reslab.lab.manifest import RECORDS
 from reslab.lab.own_networks import source_to_run
 from reslab.lab.provenance import check_trained_on
 from reslab.lab.settings import Settings
-from reslab.lab.store import FORMAT, RunFiles
+from reslab.lab.store import DOES_NOT_APPLY, FORMAT, RunFiles
 from reslab.lab.threads import computing_with
 from reslab.models.weights import load_into, read_own_weights, read_weights
 from reslab.recipe import Run
@@ -47,6 +47,7 @@ def diagnose_run(
     epochs: Iterable[int] | None = None,
     budget: str = "standard",
     force: bool = False,
+    leave_out: bool = False,
     on_event: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> Json:
     """Measure what diagnostics.json does not hold yet, write it there one by one, and return its content.
@@ -55,8 +56,10 @@ def diagnose_run(
     or a larger budget counts as there; `force` measures all of `which` again (None: every diagnostic).  Entries of
     other weights than the run's are dropped.  Events are dicts with `event` "measuring", `run`, `epoch` (None: the
     end), `diagnostic` and `share`, from 0 to 1, of all that is to be measured.  KeyboardInterrupt, and whatever
-    `on_event` raises, ends it at once: what was measured whole is kept.  Raises `CheckpointError` where the run has
-    no weights, `ResLabError` where it kept none of these epochs, `DataError` where its images are not here or others.
+    `on_event` raises, ends it at once: what was measured whole is kept.  What does not apply to the network is noted in
+    the content, and left out with an event "remark" if `which` is None or with `leave_out`; else it raises.  Raises
+    `CheckpointError` where the run has no weights, `ResLabError` where it kept none of these epochs, `DataError` where
+    its images are not here or others.
     """
     names = tuple(DIAGNOSTICS) if which is None else tuple(dict.fromkeys(which))
     check_names(names, budget)
@@ -95,8 +98,12 @@ def diagnose_run(
                 try:
                     ((_, entry),) = diagnose(measured, (name,), budget, time.perf_counter)
                 except DoesNotApplyError as error:
-                    if which is not None:
+                    if which is not None and not leave_out:
                         raise
+                    with files.changing("diagnostics.json"):
+                        content = _found(files, run, digest)
+                        content.setdefault(DOES_NOT_APPLY, {})[name] = str(error)
+                        files.write("diagnostics.json", content)
                     on_event({"event": "remark", "run": run.id, "words": f"{name} does not apply: {error}"})
                     watch.end()
                     continue

@@ -45,6 +45,9 @@ from reslab.recipe import SEMANTICS, Recipe, Run, to_mapping
 
 FORMAT = 1
 
+DOES_NOT_APPLY = "does_not_apply"
+"""Where diagnostics.json has why, by the names of diagnostics that are of what the network does not have."""
+
 _MADE_AGAIN = {
     "diagnostics.json": "remove this file to measure again; the training is whole",
     "failure.json": "remove this file; the run then resumes from its checkpoint, if it has one",

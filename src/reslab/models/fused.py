@@ -154,7 +154,6 @@ class FusedResNet(ResNet):
         return known, dtype
 
 
-MOST_INPUT_CHANNELS = 4
 _ON_GPU: WeakKeyDictionary[FusedResNet, GPUNetwork] = WeakKeyDictionary()
 """What the networks that live have on a card: not in the modules, which are copied and saved."""
 
@@ -162,7 +161,7 @@ _ON_GPU: WeakKeyDictionary[FusedResNet, GPUNetwork] = WeakKeyDictionary()
 def _fits(images: Tensor) -> bool:
     """Say whether a card's kernels can do it: few input channels, places that 32 bits hold."""
     rows = len(images) * images.shape[2] * images.shape[3]
-    return images.shape[1] <= MOST_INPUT_CHANNELS and rows * STAGE_CHANNELS[0] < 2**31
+    return images.shape[1] <= MOST_FIRST_CHANNELS and rows * STAGE_CHANNELS[0] < 2**31
 
 
 def _forward(block: Block, x: Tensor, shortcut: Tensor) -> tuple[Tensor, Tensor]:

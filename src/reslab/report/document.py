@@ -78,41 +78,54 @@ def anchor(section: Section, key: str) -> str:
 
 
 class Piece(TypedDict):
-    """A stretch of text: plain, or the number of an exhibit or source with its anchor, or an address on the web."""
+    """A stretch of text: plain, code, the number of an exhibit or source with its anchor, or an address on the web."""
 
-    kind: Literal["text", "reference", "link"]
+    kind: Literal["text", "code", "reference", "link"]
     text: str
     target: str
 
 
+CODE = r"`[^\s`](?:[^\n`]*[^\s`])?`"
+"""What stands for code in text, as in Markdown: a command or a name of a file or field."""
+
 _PIECES = re.compile(
-    r"\[\[(?P<exhibit>[a-z0-9-]+)\]\]"
+    rf"(?P<code>{CODE})"
+    r"|\[\[(?P<exhibit>[a-z0-9-]+)\]\]"
     r"|\[\[@(?P<source>[a-z0-9-]+)(?: (?P<place>[^\[\]]+))?\]\]"
     r"|(?P<address>https?://[^\s<>\"']*[^\s<>\"'.,;:)])"
 )
 
 
 def pieces(text: str, section: Section, numbers: Mapping[str, str]) -> Iterator[Piece]:
-    """Split text at references and addresses; a reference to nothing stays the text it is.
+    """Split text at code, references and addresses; a reference to nothing stays the text it is.
 
-    `[[key]]` refers to an exhibit of the section, `[[section-key]]` to one of another,
-    `[[@key]]` to a source, `[[@key table 6]]` to a place in it.
+    What stands in backticks is code, as it is.  `[[key]]` refers to an exhibit of the section, `[[section-key]]` to one
+    of another, `[[@key]]` to a source, `[[@key table 6]]` to a place in it.
     """
     at = 0
     for match in _PIECES.finditer(text):
-        exhibit, source, place, address = match.group("exhibit", "source", "place", "address")
-        known = (anchor(section, exhibit), exhibit) if exhibit else (f"{REFERENCE}{source}",)
-        target = address or next((name for name in known if name in numbers), None)
-        if target is not None:
+        piece = _piece(match, section, numbers)
+        if piece is not None:
             yield from _plain(text[at : match.start()])
-            if address:
-                yield Piece(kind="link", text=address, target=address)
-            else:
-                number = numbers[target]
-                shown = number if exhibit else f"[{number}{f', {place}' if place else ''}]"
-                yield Piece(kind="reference", text=shown, target=target)
+            yield piece
             at = match.end()
     yield from _plain(text[at:])
+
+
+def _piece(match: re.Match[str], section: Section, numbers: Mapping[str, str]) -> Piece | None:
+    """Return what a match stands for; None for a reference to nothing."""
+    code, exhibit, source, place, address = match.group("code", "exhibit", "source", "place", "address")
+    if code:
+        return Piece(kind="code", text=code[1:-1], target="")
+    if address:
+        return Piece(kind="link", text=address, target=address)
+    known = (anchor(section, exhibit), exhibit) if exhibit else (f"{REFERENCE}{source}",)
+    target = next((name for name in known if name in numbers), None)
+    if target is None:
+        return None
+    number = numbers[target]
+    shown = number if exhibit else f"[{number}{f', {place}' if place else ''}]"
+    return Piece(kind="reference", text=shown, target=target)
 
 
 def _plain(text: str) -> list[Piece]:

@@ -3,7 +3,9 @@
 import base64
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from reslab.data.decoding import decode
 from reslab.data.folders import Folders
 from reslab.data.images import Dataset
 from reslab.data.sources import load_for
-from reslab.errors import DataError
+from reslab.errors import ResLabError
 from reslab.exhibits.blocks import Block, Prose
 from reslab.exhibits.captions import text
 from reslab.exhibits.predictions import MOST_PICTURES, Picture, Sheet, sheet_figure
@@ -24,6 +26,9 @@ from reslab.lab.predictions import Predictions
 
 LONGEST_SIDE = 64
 """Pixels to which larger images are made smaller; smaller ones are magnified to about as much, pixel by pixel."""
+
+_NOT_SHOWN = (ResLabError, OSError)
+"""What keeps images from being shown, and not the report from being written."""
 
 
 def hard_images(key: str, groups: Sequence[Group], data_root: Path | None, *, partly: bool = False) -> list[Block]:
@@ -37,8 +42,8 @@ def hard_images(key: str, groups: Sequence[Group], data_root: Path | None, *, pa
         predictions = [one for group in own for one in group.predictions]
         places = always_wrong(predictions)
         images = _images(own[0], predictions[0], data_root) if len(places) else None
-        if images is not None:
-            pictures = [_picture(images, predictions, int(place)) for place in places[:MOST_PICTURES]]
+        pictures = [] if images is None else list(islice(_pictures(images, predictions, places), MOST_PICTURES))
+        if pictures:
             sheets.append(Sheet(dataset_name(dataset), pictures, len(places), len(predictions)))
         elif len(places):
             absent.append(f"{counted(len(places), 'image')} of {dataset_name(dataset)}")
@@ -51,11 +56,20 @@ def _images(group: Group, predictions: Predictions, data_root: Path | None) -> D
     """Return the images that a group was tested on; None where they are not here, or others are."""
     try:
         found = load_for(group.recipe, data_root)
-    except DataError:
+    except _NOT_SHOWN:
         return None
     known = (found.fingerprint, found.former) if isinstance(found, Folders) else (found.fingerprint,)
     same = group.fact("data_fingerprint") in known and np.array_equal(found.test.labels, predictions.labels)
     return found if same else None
+
+
+def _pictures(
+    images: Dataset | Folders, predictions: Sequence[Predictions], places: Iterable[int]
+) -> Iterator[Picture]:
+    """Yield the pictures at these places, without those that cannot be read."""
+    for place in map(int, places):
+        with suppress(*_NOT_SHOWN):
+            yield _picture(images, predictions, place)
 
 
 def _picture(images: Dataset | Folders, predictions: Sequence[Predictions], place: int) -> Picture:

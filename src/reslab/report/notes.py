@@ -20,7 +20,7 @@ def read_notes(root: Path) -> dict[str, list[Block]]:
     Raises `ResLabError` where the file is there and cannot be read.
     """
     try:
-        text = (root / NAME).read_text(encoding="utf-8")
+        text = (root / NAME).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return {}
     except OSError as error:

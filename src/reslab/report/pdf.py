@@ -12,26 +12,39 @@ from typing import Any
 
 import typst
 
+from reslab.errors import ResLabError
+from reslab.files import one_line
 from reslab.report.document import Document
 from reslab.report.values import Json, document_values
 
 LONG_WORD = 24
 """Characters that a word may have before it may be broken anywhere."""
 
+MOST_SAID = 200
+"""Characters of what the typesetter says where it fails."""
+
+
+class NotTypesetError(ResLabError):
+    """The typesetter cannot set this report."""
+
 
 def render_pdf(document: Document, pictures: Mapping[str, str]) -> bytes:
     """Return the report as PDF; the same document gives the same bytes.
 
-    `pictures` are the charts by name, as SVG (see `reslab.report.pictures`).
+    `pictures` are the charts by name, as SVG (see `reslab.report.pictures`).  Raises `NotTypesetError`.
     """
+    data = json.dumps(pdf_data(document, pictures), ensure_ascii=False, allow_nan=False)
     with as_file(files("reslab.report") / "templates") as folder:
-        made = typst.compile(
-            folder / "report.typ",
-            root=folder,  # the template reads no file; from here it could read nothing but templates
-            ignore_system_fonts=True,
-            sys_inputs={"data": json.dumps(pdf_data(document, pictures), ensure_ascii=False, allow_nan=False)},
-            timestamp=0,
-        )
+        try:
+            made = typst.compile(
+                folder / "report.typ",
+                root=folder,  # the template reads no file; from here it could read nothing but templates
+                ignore_system_fonts=True,
+                sys_inputs={"data": data},
+                timestamp=0,
+            )
+        except typst.TypstError as error:
+            raise NotTypesetError(f"it cannot be typeset: {one_line(str(error))[:MOST_SAID]}") from error
     return bytes(made)
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from reslab.exhibits.blocks import in_words
 from reslab.presets import PRESETS
 from reslab.published import RESULTS
-from reslab.report.document import Document, Reference, slug
+from reslab.report.document import CODE, Document, Reference, slug
 
 _CITATION = re.compile(r"(?P<head>.+?)(?:, (?P<place>[^,]+))?, (?P<address>https?://\S+)")
 _TABLE = re.compile(r"(?P<head>.+), table \d+(?: \([^()]*\))?")
+_CODE = re.compile(f"({CODE})")
 _MARK = re.compile(r"\[\[@([a-z0-9-]+)[^\[\]]*\]\]")
 
 
@@ -34,7 +35,8 @@ def cited(document: Document) -> Document:
     keys: dict[str, None] = {}
 
     def change(named: set[str], text: str) -> str:
-        text = _marked(named, text)
+        parts = _CODE.split(text)  # what is code, each second one, stays as it is
+        text = "".join(part if at % 2 else _marked(named, part) for at, part in enumerate(parts))
         keys.update(dict.fromkeys(_MARK.findall(text)))
         return text
 

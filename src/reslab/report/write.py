@@ -12,7 +12,7 @@ from reslab.report.existing_files import TEXTS, check_place, has_figures, pictur
 from reslab.report.exports import tables_as_files
 from reslab.report.html import render_html
 from reslab.report.markdown import render_markdown
-from reslab.report.pdf import render_pdf
+from reslab.report.pdf import NotTypesetError, render_pdf
 from reslab.report.pictures import FORMATS, charts, convert, draw, fingerprint
 
 
@@ -22,11 +22,12 @@ class ReportFiles:
 
     html: Path
     markdown: Path
-    pdf: Path
+    pdf: Path | None
+    """None where it could not be typeset."""
     figures: tuple[Path, ...]
     """The charts as SVG."""
     left_out: tuple[str, ...]
-    """What could not be read and is not in the report: why, of each."""
+    """What could not be read or typeset and is not in the report: why, of each."""
 
 
 def write_report(
@@ -46,7 +47,8 @@ def write_report(
 
     `studies` names what to report on; None means every study that was asked, and the runs beside them.  `formats` are
     those of the figures; SVG is always among them.  The same run directories give the same files, byte for byte.
-    Files of an earlier report that this one does not have are removed, if nobody has changed them.  Raises
+    Files of an earlier report that this one does not have are removed, if nobody has changed them.  A PDF that cannot
+    be typeset costs nothing else: it is left out.  Raises
     `NothingToReportError` where no run has an epoch yet and an earlier report has figures: it stays as it is.  Raises
     `ResLabError` for a study that was never asked, a format that there is not, or a folder that cannot be written,
     holds files of somebody else's under these names, or an edited report.
@@ -77,7 +79,11 @@ def write_report(
             **{f"figures/{name}.svg": svg for name, svg in pictures.items()},
         }
         files = {name: text.encode() for name, text in texts.items()}
-        files["report.pdf"] = render_pdf(document, pictures)
+        left_out = document.left_out
+        try:
+            files["report.pdf"] = render_pdf(document, pictures)
+        except NotTypesetError as error:
+            left_out += (f"report.pdf: {error}; all else is written",)
         for form, converted in converting.items():
             files |= {f"figures/{name}.{form}": content for name, content in converted.result().items()}
     try:
@@ -87,4 +93,5 @@ def write_report(
             f"cannot write the report to {out}: {error.strerror or error}; choose another folder with --out"
         ) from error
     figures = tuple(out / "figures" / f"{name}.svg" for name in pictures)
-    return ReportFiles(out / "index.html", out / "report.md", out / "report.pdf", figures, document.left_out)
+    pdf = out / "report.pdf" if "report.pdf" in files else None
+    return ReportFiles(out / "index.html", out / "report.md", pdf, figures, left_out)

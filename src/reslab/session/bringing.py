@@ -12,6 +12,8 @@ from reslab.own_code import parse
 from reslab.session.cells import file_of
 from reslab.session.fields import RecipeFields
 
+DOCS = "docs/own_images.md"
+
 NetworkGiven = str | Callable[[int, int], Any]
 """A function from (num_classes, seed) to a torch.nn.Module, or where it is, as in my_net.py:build."""
 
@@ -21,6 +23,9 @@ def brought_fields(
 ) -> RecipeFields:
     """Return a recipe's fields with the user's own network and images, which are kept below the data root."""
     found: dict[str, Any] = dict(fields)
+    if not isinstance(found.get("dataset", ""), str):
+        kind = type(found["dataset"]).__name__
+        raise ResLabError(f"dataset must be a name, not {kind}; for images of your own use images=... ({DOCS})")
     if network is not None:
         found["network"] = network_text(network)
     if images is not None:

@@ -14,7 +14,7 @@ from reslab.lab.finding import find_run, remark_seed
 from reslab.lab.planner import EVALUATION_COST, Planned, work_per_image
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
-from reslab.lab.store import RunFiles, run_files
+from reslab.lab.store import DOES_NOT_APPLY, RunFiles, run_files
 from reslab.naming import run_name
 from reslab.recipe import Recipe, Run
 from reslab.session.progress import Board, Tell, aside, tell_of_kernels
@@ -175,7 +175,7 @@ def _num_left(root: Path, item: _Measurement) -> int:
     """Return how many diagnostics of an item are not there yet: of the one under way, some may be."""
     content = run_files(root, item.run).diagnostics() or {}
     moments = [content] if item.epochs is None else [content.get("epochs", {}).get(str(at), {}) for at in item.epochs]
-    return sum(len(_absent(moment, item.names)) for moment in moments)
+    return sum(len(_absent(moment, _applying(content, item.names))) for moment in moments)
 
 
 def _todo(plan: Plan, root: Path, names: Mapping[str, str], tell: Tell) -> Iterator[_Measurement]:
@@ -224,16 +224,18 @@ def _measure(
                     item.names,
                     epochs=item.epochs,
                     budget=item.budget,
+                    leave_out=True,
                     on_event=heard(board, name, stop),
                 )
-            except (ResLabError, RuntimeError) as error:
+            except Exception as error:  # a network of the user's own may raise any
                 tell(_unmeasured(names.get(item.run.id, item.run.id), error))
             left.remove(item)
             board({"event": "end", "run": name, "status": "finished"})
 
 
 def _unmeasured(run: str, error: Exception) -> str:
-    return f"{run} could not be measured: {error}"
+    kind = "" if isinstance(error, ResLabError) else f"{type(error).__name__}: "
+    return f"{run} could not be measured: {kind}{error}"
 
 
 def _missing(
@@ -243,11 +245,18 @@ def _missing(
     if not files.weights.exists() or files.ended() != "finished":
         return
     content = files.diagnostics() or {}
+    at_end, during = _applying(content, at_end), _applying(content, during)
     if missing := _absent(content, at_end):
         yield None, missing
     by_epoch = {epoch: content.get("epochs", {}).get(str(epoch), {}) for epoch in files.kept_epochs()}
     if epochs := tuple(epoch for epoch, found in by_epoch.items() if _absent(found, during)):
         yield epochs, list(dict.fromkeys(during))
+
+
+def _applying(content: dict[str, Any], wanted: list[str]) -> list[str]:
+    """Return what is wanted without that which was found not to apply to the network."""
+    never = content.get(DOES_NOT_APPLY, {})
+    return [name for name in wanted if name not in never]
 
 
 def _absent(content: dict[str, Any], wanted: list[str]) -> list[str]:

@@ -43,11 +43,14 @@ def users_words(root: Path, name: str) -> dict[str, str]:
 def in_the_users(words: Words, root: Path, name: str) -> Words:
     """Return the words with those of the user in their place (see `users_words`).
 
-    Raises `ResLabError` where a file cannot be read, or has a key or a value that there is not.
+    Raises `ResLabError` where a file cannot be read, has a key or a value that there is not, or a text without values
+    that cannot be filled in.
     """
+    written: dict[str, Path] = {}
     for path in _users_files(root, name):
         _check(path, words)
-    return Words({**words.texts, **users_words(root, name)})
+        written |= dict.fromkeys(read_texts(path), path)
+    return Words({**words.texts, **users_words(root, name)}, written)
 
 
 def check_users(root: Path, kinds: Mapping[str, str]) -> list[str]:
@@ -98,6 +101,8 @@ def _check(path: Path, words: Words) -> None:
                 f"its values are {', '.join(f'{{{one}}}' for one in sorted(values))}" if values else "it has no values"
             )
             raise ResLabError(f"{path}: {key}: there is no value {{{value}}} in this text; {there}")
+        if not values_of(text):
+            Words({key: text}, {key: path})(key)  # which says what is wrong with it
 
 
 def values_of(text: str) -> set[str]:

@@ -37,7 +37,7 @@ class Watched:
     path: Path
     run: Run | None = None
     id: str = ""
-    """The run's id; of a folder without a readable run.json, its name."""
+    """The run's id; of a folder without a readable run.json, or with another run's, its name."""
     status: Status = "pending"
     curve: Curve = field(default_factory=Curve)
     records: dict[str, Json | None] = field(default_factory=dict)
@@ -86,13 +86,13 @@ class Watched:
         files, self.problem = RunFiles(self.path), None
         self.records = {}
         try:
-            self.run = files.read_run()
-            self.id = self.run.id
-            if not files.is_of(self.run):
+            run = files.read_run()
+            if not files.is_of(run):  # such as a copy of a run's folder: it is not to stand in the run's place
                 raise ResLabError("the folder is not that of the run in its run.json")
+            self.run, self.id = run, run.id
             self.records = {"provenance.json": files.provenance(), "result.json": files.result()}
             self.records |= {"failure.json": files.failure()}
-            _check(self.run, self.records)
+            _check(run, self.records)
             with contextlib.suppress(ResLabError):  # what was measured is not what the run is
                 self.records |= {"diagnostics.json": files.diagnostics()}
         except ResLabError as error:

@@ -22,6 +22,7 @@ const elsewhere = (target) => /^https?:\/\//.test(target);
 
 const rich = (pieces) =>
   pieces.map(({ kind, text, target }) => {
+    if (kind === "code") return el("code", {}, text);
     if (kind === "reference") return el("a", { class: "reference", href: `#${target}` }, text);
     if (kind === "link" && elsewhere(target)) return el("a", { href: target, rel: "noreferrer", target: "_blank" }, text);
     return text;
@@ -181,14 +182,21 @@ export const morph = (old, next) => {
     return;
   }
   if (["INPUT", "SELECT", "TEXTAREA"].includes(old.nodeName)) return;
-  const wants = [...next.childNodes]; // those that are inserted leave `next`
-  for (const [at, want] of wants.entries()) {
-    const key = want.dataset?.key;
-    const moved = key && [...old.children].find((child) => child.dataset.key === key);
-    const have = moved || old.childNodes[at];
-    if (moved && old.childNodes[at] !== moved) old.insertBefore(moved, old.childNodes[at] || null);
-    if (have && alike(have, want)) morph(have, want);
-    else old.insertBefore(want, old.childNodes[at] || null);
+  const keyed = new Map([...old.children].map((child) => [child.dataset.key, child]).filter(([key]) => key));
+  let place = old.firstChild; // all before it is as in `next`
+  for (const want of [...next.childNodes]) { // those that are inserted leave `next`
+    const moved = keyed.get(want.dataset?.key);
+    if (moved && moved !== place) place = old.insertBefore(moved, place);
+    if (place && alike(place, want)) {
+      morph(place, want);
+      place = place.nextSibling;
+    } else {
+      old.insertBefore(want, place);
+    }
   }
-  while (old.childNodes.length > wants.length) old.lastChild.remove();
+  while (place) {
+    const gone = place;
+    place = place.nextSibling;
+    gone.remove();
+  }
 };
