@@ -73,12 +73,17 @@ class Source:
 
     @property
     def digest(self) -> str:
-        """The start of the SHA-256 of names and contents."""
+        """The start of its SHA-256, as it stands in a recipe: a name for the source, and nothing to trust it by."""
+        return self.sha256[:DIGITS]
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of names and contents."""
         whole = hashlib.sha256()
         for name in sorted(self.files):
             content = hashlib.sha256(self.files[name]).hexdigest()
             whole.update(f"{len(name.encode())} {name} {content}\n".encode())
-        return whole.hexdigest()[:DIGITS]
+        return whole.hexdigest()
 
     def write(self, folder: Path) -> None:
         """Write the files into a folder, each whole or not at all; raises OSError."""

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from reslab.analysis.tidy import EPOCH_SCHEMA, RUN_SCHEMA, read_tables, select
 from reslab.recipe import Run, field_names
@@ -179,3 +180,26 @@ def test_select_keeps_the_runs_asked_for(tmp_path: Path) -> None:
     chosen = select(read_tables(tmp_path), runs[1:])
     assert chosen.runs["seed"].to_list() == [1, 2]
     assert chosen.epochs["seed"].unique().sort().to_list() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{}", "it has no epochs"),
+        ('{"format": 1', "is damaged"),
+        ('{"epochs": "x"}', "epochs has a value that no run has"),
+    ],
+)
+def test_a_damaged_second_training_is_a_problem_of_its_own(tmp_path: Path, content: str, words: str) -> None:
+    run = Run(small(), 0)
+    write_run(tmp_path, run, TRUTH)
+    write_run(tmp_path / "replicates" / "again", run, TRUTH)
+    damaged = write_run(tmp_path / "replicates" / "aaaa", run, TRUTH)
+    (damaged / "result.json").write_text(content)
+    tables = read_tables(tmp_path)
+    row = tables.runs.row(0, named=True)
+    assert (row["status"], row["test_error"], row["trained_again"]) == ("finished", 3.0, "same bits")
+    (problem,) = tables.problems
+    assert problem.path == damaged
+    assert problem.message.startswith("replicates/aaaa/")
+    assert words in problem.message

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from lab_runs import make, small
 
-from reslab.lab.finding import find_run, find_runs, remark_seed
+from reslab.errors import ResLabError
+from reslab.lab.finding import find_run, find_runs, find_seeds, remark_seed, runs_folder
 from reslab.recipe import Run
 
 RUN = Run(small(2), 3)
@@ -43,3 +44,13 @@ def test_a_recipes_id_takes_its_lowest_seed_and_says_so(tmp_path: Path, monkeypa
         assert remark_seed(name, find_run(name, root)) is None
     monkeypatch.chdir(root / "one" / "seed12")
     assert remark_seed(".", find_run(".", root)) is None
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a" * 5000, "a\0b", "x/" + "b" * 300])
+def test_a_name_that_no_file_can_have_is_said_in_words(tmp_path: Path, name: str) -> None:
+    for act in (lambda: find_run(name, tmp_path), lambda: find_seeds(name, tmp_path), lambda: runs_folder(name)):
+        with pytest.raises(ResLabError) as found:
+            act()
+        assert len(str(found.value)) < 400
+        assert "\0" not in str(found.value)
+    assert find_runs(tmp_path / "nowhere") == []

@@ -102,3 +102,29 @@ def test_a_folder_that_is_gone_is_told_as_removed(tmp_path: Path, monkeypatch: p
         with pytest.raises(ReplacedError, match="was removed"), locks.hold(tmp_path / "seed0"):
             pass
         assert not (tmp_path / "seed0").exists()
+
+
+@pytest.mark.parametrize("listed", [Path("/proc/locks"), Path("/nowhere")])
+def test_those_who_ask_do_not_see_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: Path) -> None:
+    (tmp_path / ".lock").touch()
+    monkeypatch.setattr(locks, "LOCKS", listed)
+    with ThreadPoolExecutor(4) as pool:
+        assert not any(pool.map(lambda _: locks.is_held(tmp_path), range(400)))
+    with locks.hold(tmp_path):
+        assert locks.is_held(tmp_path)
+
+
+def test_a_lock_is_known_by_its_device_too(tmp_path: Path) -> None:
+    lock, listed = tmp_path / ".lock", tmp_path / "locks"
+    lock.touch()
+    found = lock.stat()
+
+    def holds(device: int) -> bool:
+        place = f"{os.major(device):02x}:{os.minor(device):02x}:{found.st_ino}"
+        listed.write_text(f"1: FLOCK  ADVISORY  WRITE 12 {place} 0 EOF\nbroken\n2: FLOCK ADVISORY WRITE 1 x:y 0 EOF\n")
+        return locks.Holding(listed).holds(tmp_path)
+
+    assert holds(found.st_dev)
+    assert not holds(os.makedev(os.major(found.st_dev) + 1, 7))  # a file of another disk
+    with locks.hold(tmp_path):  # or of a file system that is called otherwise there
+        assert holds(os.makedev(os.major(found.st_dev) + 1, 7))

@@ -13,9 +13,17 @@ from reslab.lab import manifest
 from reslab.lab.diagnose import diagnose_run
 from reslab.lab.evaluate import evaluate_run
 from reslab.lab.one_run import execute
-from reslab.lab.own_networks import is_trusted, keep_sources, read_sources, with_source, words_of_former
+from reslab.lab.own_networks import (
+    is_trusted,
+    keep_sources,
+    read_sources,
+    source_to_run,
+    with_source,
+    words_of_former,
+)
 from reslab.lab.settings import Settings
 from reslab.lab.store import RunFiles, run_files
+from reslab.own_code import Source
 from reslab.recipe import Recipe, Run, Scalar, vary
 
 NET = """
@@ -200,12 +208,12 @@ def begun_elsewhere(files: RunFiles, root: Path) -> RunFiles:
 
 def test_the_users_own_file_of_the_same_content_says_so(tmp_path: Path, net: Path) -> None:
     files = begun(tmp_path / "theirs", net)
-    digest = read_sources([recipe_of(net)]).popitem()[1].digest
-    assert is_trusted(digest)
+    source = read_sources([recipe_of(net)]).popitem()[1]
+    assert is_trusted(source)
     shutil.rmtree(tmp_path / "cache")
-    assert not is_trusted(digest)
+    assert not is_trusted(source)
     mine = begun(tmp_path / "mine", net)
-    assert is_trusted(digest)
+    assert is_trusted(source)
     assert mine.read_run() == files.read_run()
 
 
@@ -261,3 +269,16 @@ def test_the_command_line_trains_and_compares_it_with_ours(
     assert main(["train", "--dataset", "digits", "--network", "nets/net.py:nothing", "--epochs", "1"]) == 2
     assert "net.py has no function nothing; it has build" in capsys.readouterr().err
     assert len(list(Path("runs").glob("digits-net.*/*/run.json"))) == 1, "a slip in the command leaves no folder"
+
+
+def test_code_is_trusted_by_its_whole_sum_and_not_by_the_part_in_its_id(
+    tmp_path: Path, net: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Source, "digest", "0123456789abcdef")  # as if it had been sought for long
+    files = begun(tmp_path / "theirs", net)
+    assert source_to_run(files, files.read_run()) == files.network
+    (files.network / "net.py").write_text(f"# other code\n{NET}")
+    with pytest.raises(ResLabError, match="no file of that content was used"):
+        source_to_run(files, files.read_run())
+    with pytest.raises(ResLabError, match="other code that happens to have the same fingerprint"):
+        begun(tmp_path / "theirs", net)

@@ -96,7 +96,8 @@ def test_epochs_are_counted_as_the_split_counts_images(tmp_path: Path) -> None:
 
 def test_a_finished_or_diverged_run_costs_nothing(tmp_path: Path) -> None:
     finished, diverged, waiting = cifar(20), cifar(32), cifar(44)
-    make(tmp_path, finished.recipe).write("result.json", {"status": "finished"})
+    result = {"status": "finished", "epochs": 0, "iterations": 0, "weights_sha256": "0" * 64}
+    make(tmp_path, finished.recipe).write("result.json", result)
     make(tmp_path, diverged.recipe).write("failure.json", {"kind": "diverged"})
     items = plan(tmp_path, [finished, diverged, waiting])
     assert [item.status for item in items] == ["finished", "diverged", "pending"]

@@ -17,9 +17,10 @@ from reslab.lab import places
 from reslab.lab.addresses import without_password
 from reslab.lab.finding import find_runs
 from reslab.lab.places import Folder, Web, place, read
+from reslab.lab.pushing import push_run
 from reslab.lab.remote_place import Remote
 from reslab.lab.replicates import compare, replicates
-from reslab.lab.share import fetch_run, listed, push_run, write_index
+from reslab.lab.share import fetch_run, listed, write_index
 from reslab.lab.store import RunFiles
 from share_places import FINISHED, copied, forged, listing, origin, rewritten, s3_bucket, served
 
@@ -143,7 +144,7 @@ def test_diagnostics_made_since_are_added_to_what_a_share_has(share: Path, tmp_p
     before = files_below(share / FINISHED)
     (mine.path / "manifest.json").unlink()
     mine.seal()
-    mine.write("diagnostics.json", {"format": 1, "made": "since"})
+    mine.write("diagnostics.json", {"format": 1, "diagnostics": {}})
     name = "diagnostics.json"
     had = name in before
     assert push_run(Folder(share), mine).kind == "there"
@@ -294,6 +295,30 @@ def result_with(**changes: object) -> Callable[[RunFiles], None]:
     return lambda files: forged(files, "result.json", **changes)
 
 
+def rows_with(**changes: object) -> Callable[[RunFiles], None]:
+    """Change the last line of metrics; None leaves a value out."""
+
+    def change(files: RunFiles) -> None:
+        *before, last = (files.path / "metrics.jsonl").read_text().splitlines()
+        row = {key: value for key, value in {**json.loads(last), **changes}.items() if value is not None}
+        rewritten(files, "metrics.jsonl", "\n".join([*before, json.dumps(row), ""]).encode())
+
+    return change
+
+
+def attempt_with(**changes: object) -> Callable[[RunFiles], None]:
+    def change(files: RunFiles) -> None:
+        (first, *_) = json.loads((files.path / "provenance.json").read_bytes())["attempts"]
+        forged(files, "provenance.json", attempts=[{**first, **changes}])
+
+    return change
+
+
+def measured_with(**entry: object) -> Callable[[RunFiles], None]:
+    content = {"format": 1, "weights_sha256": "0" * 64, "diagnostics": {"gap": {"budget": "quick", **entry}}}
+    return lambda files: rewritten(files, "diagnostics.json", json.dumps(content).encode())
+
+
 HOSTILE: dict[str, tuple[Callable[[RunFiles], None], str]] = {
     "a bit of the weights": (flipped, "weights.safetensors is not what its manifest says"),
     "a file longer than its manifest says": (longer, "is longer than the"),
@@ -302,8 +327,8 @@ HOSTILE: dict[str, tuple[Callable[[RunFiles], None], str]] = {
     "another recipe": (other_run, "is not cifar10"),
     "other images": (other_images, "trained on other images than CIFAR-10"),
     "a better error": (result_with(test_error=1.0), "different values of test_error"),
-    "an error that is text": (result_with(test_error="<script>"), "not a number"),
-    "seconds that are a list": (result_with(seconds=[1]), "not a number"),
+    "an error that is text": (result_with(test_error="<script>"), "test_error has a value that no run has"),
+    "seconds that are a list": (result_with(seconds=[1]), "seconds has a value that no run has"),
     "no manifest": (manifest_is(b"{}"), "manifest.json is not valid"),
     "an unsigned manifest": (manifest_is(b'{"format": 1, "files": {}}'), "run.json is missing"),
     "a manifest of brackets": (manifest_is(b"[" * 100_000), "manifest.json is not valid"),
@@ -321,6 +346,23 @@ HOSTILE: dict[str, tuple[Callable[[RunFiles], None], str]] = {
     "a huge file": (lists("failure.json", 10**15), "at most"),
     "huge weights": (lists("weights/epoch0001.safetensors", 10**15), "at most"),
     "a result that is gone": (lambda files: (files.path / "result.json").unlink(), "result.json is missing"),
+    "a row without its epoch": (rows_with(epoch=None), "metrics.jsonl is damaged in line "),
+    "a row of another epoch": (rows_with(epoch=1), "is not that of epoch "),
+    "a row without a loss": (rows_with(train_loss=None), "is not that of epoch "),
+    "a huge iteration": (rows_with(iteration=10**30), "metrics.jsonl is damaged in line "),
+    "a huge reading": (rows_with(another=10**400), "not a number"),
+    "a result without its iterations": (result_with(iterations=None), "result.json is damaged: it has no iterations"),
+    "a result without its weights": (result_with(weights_sha256=None), "it has no weights_sha256"),
+    "an attempt from nowhere": (attempt_with(from_iteration="x"), "from_iteration has a value that no run has"),
+    "no attempts": (lambda files: forged(files, "provenance.json", attempts=5), "attempts has a value that no run has"),
+    "a run that nobody trained": (lambda files: forged(files, "provenance.json", attempts=[]), "who trained it"),
+    "an unknown budget": (measured_with(budget="huge"), "budget has a value that no run has"),
+    "a huge measurement": (measured_with(final={"test_loss": 10**400}), "final has a value that no run has"),
+    "a sum that is none": (lambda files: listing(files, {"failure.json": {"bytes": 3}}), "manifest.json is not valid"),
+    "a sum that is text": (
+        lambda files: listing(files, {"failure.json": {"bytes": 3, "sha256": "x"}}),
+        "has 'x' for the SHA-256 of failure.json",
+    ),
     "a negative length": (lists("failure.json", -1), "at most"),
     "a length that is text": (lists("failure.json", "3"), "at most"),
 }

@@ -260,10 +260,11 @@ def test_a_run_may_be_kept_elsewhere_behind_a_link(tmp_path: Path, monkeypatch: 
 def test_files_that_do_not_belong_together_are_told_of(tmp_path: Path) -> None:
     files = with_metrics(tmp_path, 3)
     assert files.check() == RUN
-    files.write("result.json", {"status": "finished", "epochs": 4})
+    whole = {"status": "finished", "epochs": 3, "iterations": 135, "weights_sha256": "0" * 64}
+    files.write("result.json", {**whole, "epochs": 4})
     with pytest.raises(ResLabError, match=r"it has 3 lines, and the run ended after 4; remove the folder"):
         files.check()
-    files.write("result.json", {"status": "finished", "epochs": 3})
+    files.write("result.json", whole)
     assert files.check() == RUN
     moved = files.path.rename(files.path.with_name("seed7"))
     with pytest.raises(ResLabError, match="the recipe was edited"):
@@ -287,15 +288,15 @@ def test_a_file_that_is_added_to_is_one_process_s_at_a_time(tmp_path: Path) -> N
     def add() -> None:
         for _ in range(added):
             with files.changing("diagnostics.json"):
-                before = files.diagnostics() or {"n": 0}
-                files.write("diagnostics.json", {"n": before["n"] + 1})
+                before = files.diagnostics() or {"n": 0, "diagnostics": {}}
+                files.write("diagnostics.json", {**before, "n": before["n"] + 1})
 
     threads = [threading.Thread(target=add) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert files.diagnostics() == {"n": 2 * added}
+    assert (files.diagnostics() or {})["n"] == 2 * added
 
 
 def test_two_processes_cannot_hold_a_run(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What fits into a time: the order of what is left out, and that a choice stays."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,19 @@ def test_times_have_units() -> None:
     for wrong in ("12", "", "h", "-3h", "0h", "soon", "12 hours of sleep"):
         with pytest.raises(ResLabError, match="a time with its unit"):
             seconds_of(wrong)
+
+
+@pytest.mark.parametrize(
+    "kept", [7, {"preset": "fast"}, {"preset": "fast", "epochs": "x", "seeds": 2}, {"depth": 3}, None]
+)
+def test_a_choice_that_cannot_be_read_is_made_again(tmp_path: Path, kept: object) -> None:
+    memory, question = tmp_path / MEMORY, {"names": ["depth"]}
+    first = fit(47, Size(), asked, cost, memory=memory, question=question)
+    remember(first, Size(), memory, question)
+    (key,) = json.loads(memory.read_text())
+    for text in (json.dumps({key: kept}), "[1]", "{"):
+        memory.write_text(text)
+        found = fit(47, Size(), asked, cost, memory=memory, question=question)
+        assert (found.size, found.remembered) == (first.size, False)
+    remember(first, Size(), memory, question)
+    assert fit(47, Size(), asked, cost, memory=memory, question=question).remembered

@@ -181,9 +181,9 @@ def test_shares_are_asked_in_order_before_anything_is_trained(share: Path, tmp_p
     broken.mkdir(parents=True)
     (broken / "manifest.json").write_text("{}")
     places = share_places(Settings(shares=(str(tmp_path / "broken"), str(share))))
-    ids = [FINISHED, "cifar10-resnet20-00000000/seed0"]
-    assert [one.kind for one in fetch_instead(places, ids, tmp_path / "runs")] == ["fetched", "absent"]
-    assert [one.kind for one in fetch_instead(places[:1], ids[:1], tmp_path / "other")] == ["refused"]
+    runs = [RunFiles(OWN_RESULTS / FINISHED).read_run(), Run(small(8), 0)]
+    assert [one.kind for one in fetch_instead(places, runs, tmp_path / "runs")] == ["fetched", "absent"]
+    assert [one.kind for one in fetch_instead(places[:1], runs[:1], tmp_path / "other")] == ["refused"]
 
 
 def made(root: Path) -> RunFiles:
@@ -277,3 +277,26 @@ def test_what_is_damaged_keeps_back_no_other(share: Path, tmp_path: Path) -> Non
     outcomes = {one.run: one.kind for one in push(str(tmp_path / "new"), [], root)}
     assert outcomes == {f"studies/{study.name}": "refused", first: "refused", **dict.fromkeys(others, "pushed")}
     assert (tmp_path / "new" / "index.json").exists()
+
+
+def test_a_run_of_a_newer_version_keeps_back_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root, newer = tmp_path / "runs", FINISHED.replace("seed0", "seed1")
+    for name in (FINISHED, newer):
+        shutil.copytree(OWN_RESULTS / name, root / name)
+    content = json.loads((root / newer / "run.json").read_text())
+    (root / newer / "run.json").write_text(json.dumps({**content, "format": 99}))
+    assert main(["push", str(tmp_path / "share"), "--runs", str(root)]) == 5
+    said = capsys.readouterr()
+    assert said.out == "Runs: 1 pushed, 1 refused\n"
+    assert f"refused {newer}: " in said.err
+    assert "was written by a newer ResLab; update this one" in said.err
+
+
+def test_a_damaged_study_here_is_replaced_by_pulling(share: Path, tmp_path: Path) -> None:
+    pull(str(share), ["depth"], tmp_path)
+    path = tmp_path / "studies" / "depth.json"
+    whole = path.read_text()
+    path.write_text("{}")
+    pull(str(share), ["depth"], tmp_path)
+    assert recorded(tmp_path)[1] == ()
+    assert json.loads(path.read_text()) == json.loads(whole)

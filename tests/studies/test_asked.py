@@ -4,6 +4,7 @@ import json
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -123,3 +124,44 @@ def test_a_flipped_bit_changes_no_question_unseen(tmp_path: Path) -> None:
         path.write_bytes(content)
         found, problems = recorded(tmp_path)
         assert found == [STUDY] or len(problems) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"diagnostics": ["nope"]},
+        {"diagnostics_during": 5},
+        {"title": 5},
+        {"question": ["x"]},
+        {"answers": "yes"},
+        {"seeds": ["a"]},
+        {"seeds": 5},
+        {"variants": [{"label": 7}]},
+        {"variants": [{"factors": [["dataset"]]}]},
+        {"variants": [{"factors": [["depth", [1]]]}]},
+        {"variants": [{"seeds": [-1]}]},
+        {"variants": [{"recipe": 3}]},
+    ],
+    ids=str,
+)
+def test_a_record_of_other_kinds_of_values_is_a_problem(tmp_path: Path, change: dict[str, Any]) -> None:
+    path = record(tmp_path, STUDY)
+    content = json.loads(path.read_text())
+    del content["digest"]
+    if isinstance(change.get("variants"), list):
+        change = {"variants": [{**content["variants"][0], **change["variants"][0]}]}
+    path.write_text(json.dumps(signed({**content, **change})))
+    studies, (problem,) = recorded(tmp_path)
+    assert studies == []
+    assert "studies/mine.json is damaged: " in problem.message
+    assert "Error" not in problem.message
+
+
+def test_a_copy_of_a_record_is_a_problem_and_no_second_study(tmp_path: Path) -> None:
+    path = record(tmp_path, STUDY)
+    copy = path.with_name("mine (copy).json")
+    copy.write_bytes(path.read_bytes())
+    studies, (problem,) = recorded(tmp_path)
+    assert studies == [STUDY]
+    assert problem.path == copy
+    assert "it is of the study mine; remove this copy, or call it mine.json" in problem.message

@@ -14,7 +14,7 @@ from reslab.errors import ResLabError
 from reslab.files import printable
 from reslab.lab.finding import find_runs
 from reslab.lab.predictions import Predictions, read_predictions
-from reslab.lab.replicates import compare, replicates
+from reslab.lab.replicates import agreements
 from reslab.lab.store import UNREADABLE, RunFiles, Status, run_files
 from reslab.recipe import Recipe, Run, to_mapping
 
@@ -156,9 +156,10 @@ def read_tables(root: Path, runs: Sequence[Run] | None = None) -> Tables:
             if run is None:
                 run = files.read_run()
             if (files.path / "run.json").exists():
-                files.check()
+                files.check(run)
             row, epochs = _read_run(files, run)
-            row["trained_again"] = trained_again(files, root, run)
+            row["trained_again"], damaged = trained_again(files, root, run)
+            problems += damaged
         except ResLabError as error:
             problems.append(Problem.of(files.path, error, root))
             if run is None or not files.is_of(run):
@@ -242,11 +243,15 @@ def run_row(
     }
 
 
-def trained_again(files: RunFiles, root: Path, run: Run) -> str | None:
-    """Return how second trainings of a run compare with it, as `Tables.runs` has it; None where there is none."""
-    found = [compare(files, other) for other in replicates(root, run.id)]
+def trained_again(files: RunFiles, root: Path, run: Run) -> tuple[str | None, list[Problem]]:
+    """Return how second trainings of a run compare with it, as `Tables.runs` has it, None where there is none;
+
+    and those that cannot be used.
+    """
+    found, damaged = agreements(files, root, run)
+    problems = [Problem.of(other.path, error, root) for other, error in damaged]
     words = ["same bits" if one.same_bits else f"{one.error_words} on {one.where}" for one in found]
-    return SEPARATOR.join(dict.fromkeys(words)) or None
+    return SEPARATOR.join(dict.fromkeys(words)) or None, problems
 
 
 def _made_with(attempts: Sequence[Mapping[str, Any]], length: int | None) -> dict[str, Any]:

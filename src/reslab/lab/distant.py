@@ -48,7 +48,7 @@ def bring_back(where: Place, run: Run, root: Path) -> list[Event]:
 
     Nothing where it goes on, or nobody knows.  Raises `ShareError` where the share does not answer.
     """
-    outcome = fetch_run(where, run.id, root)
+    outcome = fetch_run(where, run.id, root, run)
     files = run_files(root, run)
     if outcome.kind == "refused":
         message = f"{where.shown} has it, and that is refused: {outcome.words}"

@@ -1,12 +1,18 @@
 """Runs found in a folder of runs, by their ids and the folders they are in."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from reslab.errors import ResLabError
+from reslab.files import one_line
 from reslab.lab import manifest
 from reslab.lab.store import RunFiles
 
 USUAL_ROOT = Path("runs")
+
+_SHOWN = 160
+"""Letters of a name that an error repeats."""
 
 
 def runs_folder(root: str | Path, *, may_be_to_come: bool = False) -> Path:
@@ -15,15 +21,18 @@ def runs_folder(root: str | Path, *, may_be_to_come: bool = False) -> Path:
     The usual one `may_be_to_come`: whoever looks before the first run has made it is not mistaken.
     """
     folder = Path(root)
-    if not folder.is_dir() and not (may_be_to_come and folder == USUAL_ROOT and not folder.exists()):
-        wrong = f"{folder} is a file" if folder.exists() else f"there is no folder {folder}"
+    with _looking(root):
+        is_folder, is_there = folder.is_dir(), folder.exists()
+    if not is_folder and not (may_be_to_come and folder == USUAL_ROOT and not is_there):
+        wrong = f"{_shown(folder)} is a file" if is_there else f"there is no folder {_shown(folder)}"
         raise ResLabError(f"{wrong}; give the folder of the runs; `reslab run depth --dataset digits` makes one")
     return folder
 
 
 def find_runs(root: Path) -> list[RunFiles]:
     """Return all runs below a folder, sorted by name and seed; also those that have ended and lost their run.json."""
-    found = [path for path in root.glob("*/seed*") if (path / "run.json").exists() or manifest.exists(path)]
+    with _looking(root):
+        found = [path for path in root.glob("*/seed*") if (path / "run.json").exists() or manifest.exists(path)]
     return [RunFiles(path) for path in sorted(found, key=lambda path: (path.parent.name, len(path.name), path.name))]
 
 
@@ -32,14 +41,15 @@ def find_run(name: str, root: Path) -> RunFiles:
 
     Raises `ResLabError` where there is none.
     """
-    for path in (Path(name), root / name):
-        if (path / "run.json").exists():
-            return RunFiles(path)
-        if seeds := _seeds_in(path):
-            return seeds[0]
+    with _looking(name):
+        for path in (Path(name), root / name):
+            if (path / "run.json").exists():
+                return RunFiles(path)
+            if seeds := _seeds_in(path):
+                return seeds[0]
     if not root.is_dir():
-        raise ResLabError(f"there is no run {name!r} here, and no folder {root} of runs")
-    raise ResLabError(f"there is no run {name!r} here or in {root}; `reslab status` lists the runs")
+        raise ResLabError(f"there is no run {_shown(name)!r} here, and no folder {root} of runs")
+    raise ResLabError(f"there is no run {_shown(name)!r} here or in {root}; `reslab status` lists the runs")
 
 
 def find_seeds(name: str, root: Path) -> list[RunFiles]:
@@ -47,9 +57,10 @@ def find_seeds(name: str, root: Path) -> list[RunFiles]:
 
     Raises `ResLabError` where there is none.
     """
-    for path in (Path(name), root / name):
-        if seeds := _seeds_in(path):
-            return seeds
+    with _looking(name):
+        for path in (Path(name), root / name):
+            if seeds := _seeds_in(path):
+                return seeds
     return [find_run(name, root)]
 
 
@@ -62,6 +73,24 @@ def remark_seed(name: str, files: RunFiles) -> str | None:
         f"{files.path.parent.name} has {len(seeds)} seeds, of which this is {files.path.name.removeprefix('seed')}; "
         f"for another, name it, as in {files.path.parent.name}/{seeds[1]}"
     )
+
+
+def _shown(name: str | Path) -> str:
+    """Return a name for a message: in one line, and no longer than people read."""
+    text = one_line(str(name))
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+@contextmanager
+def _looking(name: str | Path) -> Iterator[None]:
+    """Turn what Python says of a name that no file can have, or of a folder not to be read, into a `ResLabError`."""
+    try:
+        yield
+    except ResLabError:
+        raise
+    except (OSError, ValueError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise ResLabError(f"{_shown(name)} cannot be looked up: {why}; give the id of a run, or a folder") from None
 
 
 def _seeds_in(path: Path) -> list[RunFiles]:

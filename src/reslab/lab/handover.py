@@ -23,6 +23,7 @@ from reslab.lab import manifest, metrics
 from reslab.lab.places import Place, read
 from reslab.lab.store import RunFiles
 from reslab.lab.vetting import RECORD_BYTES, begun_run, entries, fetch_files, vetting
+from reslab.recipe import Run
 from reslab.training import saved
 
 FOLDER = "unfinished"
@@ -30,7 +31,6 @@ POINTER = "progress.json"
 FORMAT = 1
 
 _RECORDS = ("run.json", "provenance.json", metrics.NAME, metrics.SUMS)
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _CHECKPOINT = re.compile(rf"checkpoint/{saved.NAME.pattern}/({'|'.join(map(re.escape, saved.FILES))})", re.ASCII)
 
 State = Literal["asked", "training", "stopped", "failed"]
@@ -70,8 +70,6 @@ def progress(where: Place, name: str) -> Progress | None:
         if run != name or state not in get_args(State) or not all(type(one) is int and one >= 0 for one in counts):
             raise DamagedError(f"its {POINTER} is not that of {name}")
         files = entries(values, POINTER, knows)
-        for entry in files.values():
-            _file_of(name, entry)
         return Progress(name, state, counts[0], counts[1], counts[2], files)
 
 
@@ -82,8 +80,12 @@ def knows(name: str) -> bool:
     return name in (*_RECORDS, "failure.json") or _CHECKPOINT.fullmatch(name) is not None
 
 
-def fetch(where: Place, found: Progress, into: RunFiles, *, only: tuple[str, ...] = ()) -> None:
+def fetch(
+    where: Place, found: Progress, into: RunFiles, *, only: tuple[str, ...] = (), asked: Run | None = None
+) -> None:
     """Fetch what is needed to go on into an empty folder, or the files whose names begin so, and check it.
+
+    `asked` is the run that is wanted, where that is known.
 
     Raises `ResLabError` where something is not what it should be.
     """
@@ -91,7 +93,7 @@ def fetch(where: Place, found: Progress, into: RunFiles, *, only: tuple[str, ...
     fetch_files(where, wanted, into.path, lambda _, entry: _file_of(found.run, entry))
     if not only and saved.reached(saved.newest(into.checkpoints)) != found.iteration:
         raise DamagedError(f"its {POINTER} speaks of iteration {found.iteration}, and its checkpoint does not")
-    begun_run(into, found.run)
+    begun_run(into, found.run, asked)
 
 
 def read_file(where: Place, found: Progress, name: str) -> bytes | None:
@@ -171,7 +173,4 @@ def _looked_at(path: Path, before: tuple[tuple[int, int], Json] | None) -> tuple
 
 
 def _file_of(name: str, entry: Json) -> str:
-    digest = entry["sha256"]
-    if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
-        raise DamagedError(f"its {POINTER} has {str(digest)[:80]!r} for a SHA-256")
-    return f"{folder_of(name)}/files/{digest}"
+    return f"{folder_of(name)}/files/{entry['sha256']}"

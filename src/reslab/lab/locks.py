@@ -8,6 +8,7 @@ clock of their own, takes it over; so the clocks of the machines need not agree.
 import contextlib
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,10 @@ from reslab.host import is_shared
 
 LEASE_SECONDS = 60.0
 """How long a machine that shares the runs must be silent before another takes over what it trained."""
+
+
+LOCKS = Path("/proc/locks")
+"""Linux lists all locks here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,21 +126,83 @@ def check_same(folder: Path, held: Held) -> None:
         )
 
 
-def is_held(folder: Path) -> bool:
-    """Say whether a process holds the run, as far as this user can ask."""
-    if not _path(folder).exists():
+class Holding:
+    """Which runs are held at one instant, found without the trainers' lock: whoever asks must not be in their way.
+
+    For showing only, and nothing may rest on it: a process in another container is not listed here, and a lease of
+    another machine is told from its file's time, as far as its clock agrees with this one's.
+    """
+
+    def __init__(self, listed: Path = LOCKS) -> None:
+        """Look which files are locked."""
+        self._locked: set[tuple[tuple[int, int], int]] | None = None
+        with contextlib.suppress(OSError):
+            self._locked = set(_listed(listed.read_text(encoding="ascii", errors="replace")))
+
+    def holds(self, folder: Path) -> bool:
+        """Say whether a run is held, here or (by its lease) on another machine."""
+        if self._is_locked(folder):
+            return True
+        with contextlib.suppress(OSError):
+            return time.time() - _lease_path(folder).stat().st_mtime < lease_seconds(folder)
         return False
-    lock = FileLock(_path(folder), timeout=0)
+
+    def _is_locked(self, folder: Path) -> bool:
+        try:
+            lock = _path(folder).stat()
+        except OSError:
+            return False
+        if self._locked is None:
+            return _is_refused(folder)
+        if ((os.major(lock.st_dev), os.minor(lock.st_dev)), lock.st_ino) in self._locked:
+            return True
+        # Some file systems, as btrfs, are of another device there than for whoever looks at a file.
+        return any(lock.st_ino == inode for _, inode in self._locked) and _is_refused(folder)
+
+
+def is_held(folder: Path) -> bool:
+    """Say whether a process holds the run, as `Holding` does."""
+    return Holding().holds(folder)
+
+
+def _listed(text: str) -> Iterator[tuple[tuple[int, int], int]]:
+    """Yield device and inode of the files that are locked as runs are, from the lines of /proc/locks."""
+    for line in text.splitlines():
+        words = line.split()
+        if "FLOCK" in words and "->" not in words and len(words) > 5:
+            with contextlib.suppress(ValueError):
+                major, minor, inode = words[5].split(":")
+                yield (int(major, 16), int(minor, 16)), int(inode)
+
+
+def _is_refused(folder: Path) -> bool:
+    """Ask by a shared lock of an instant: others who ask get it, too, and a trainer waits a second for its own."""
+    if sys.platform == "win32":
+        return _is_refused_alone(folder)
+    import fcntl
+
     try:
-        lock.acquire()
+        descriptor = os.open(_path(folder), os.O_RDONLY)
+    except OSError:  # another user's
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)  # frees the lock, too
+    return False
+
+
+def _is_refused_alone(folder: Path) -> bool:
+    """Ask by the lock itself, where there are no shared ones."""
+    try:
+        with FileLock(_path(folder), timeout=0):
+            return False
     except Timeout:
         return True
-    except OSError:  # another user's: whoever may not write the lock cannot ask it
+    except OSError:
         return False
-    lock.release()
-    with contextlib.suppress(OSError):  # another machine's, as far as its clock agrees with this one's
-        return bool(lease_seconds(folder)) and time.time() - _lease_path(folder).stat().st_mtime < lease_seconds(folder)
-    return False
 
 
 @contextmanager
@@ -183,7 +250,10 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 
 def _remove_rest(rest: Path) -> None:
-    """Remove what a kill left of a file that was being written, and not what another process is writing."""
+    """Remove what a kill left of a file that was being written, and not what another process is writing.
+
+    What others write without the lock is told by its age: the clocks of the machines may differ by some minutes here.
+    """
     with contextlib.suppress(FileNotFoundError):
         others = any(rest.name.startswith(f".{name}.") for name in _WRITTEN_WITHOUT_LOCK)
         if not others or time.time() - rest.stat().st_mtime > _WRITTEN_WITHIN_SECONDS:

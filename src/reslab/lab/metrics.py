@@ -12,6 +12,7 @@ from typing import Any
 
 from reslab.errors import DamagedError, ResLabError
 from reslab.files import NOT_AS_WRITTEN, Json, reading, sync_folder, write_whole, writing
+from reslab.lab import records
 
 NAME = "metrics.jsonl"
 SUMS = "metrics.sha256"
@@ -76,7 +77,7 @@ def _rows(folder: Path, lines: Sequence[bytes], remedy: str) -> list[Json]:
     sums = _lines(folder / SUMS)
     for number, line in enumerate(lines, start=1):
         row = _parse(line)
-        if not isinstance(row, dict):
+        if not isinstance(row, dict) or records.fault(NAME, row) is not None:
             raise DamagedError(f"{folder / NAME} is damaged in line {number}; {remedy}")
         if sums and sums[number - 1 : number] != [_sum(line)]:
             raise DamagedError(f"{folder / NAME} is damaged in line {number}: {NOT_AS_WRITTEN}; {remedy}")

@@ -52,9 +52,14 @@ def keep_sources(root: Path, runs: Iterable[Run], sources: Mapping[str, Source])
         files = run_files(root, run)
         source = by_digest.get(own.digest)
         if source is not None:
-            trust(own.digest)
+            trust(source)
             with contextlib.suppress(DamagedError):
-                kept_source(files.network, own)
+                kept = kept_source(files.network, own)
+                if kept.sha256 != source.sha256:
+                    raise ResLabError(
+                        f"{files.network} has other code that happens to have the same fingerprint; use another "
+                        "--runs folder"
+                    )
                 source = None  # it is there
         if source is not None:
             with writing(files.path):
@@ -130,8 +135,8 @@ def source_to_run(files: RunFiles, run: Run, trusted: bool = False) -> Path | No
     own = run.recipe.own_network
     if own is None:
         return None
-    kept_source(files.network, own)
-    if not (trusted or is_trusted(own.digest)):
+    kept = kept_source(files.network, own)
+    if not (trusted or is_trusted(kept)):
         raise ResLabError(
             f"{run.id} is of a network whose code is in {files.network}, and no file of that content was used on this "
             "machine: read it, then give --trust-code to run it"
@@ -139,19 +144,19 @@ def source_to_run(files: RunFiles, run: Run, trusted: bool = False) -> Path | No
     return files.network
 
 
-def trust(digest: str) -> None:
-    """Remember that this user runs the code of this fingerprint; where nothing can be remembered, they are asked."""
-    if is_trusted(digest):
+def trust(source: Source) -> None:
+    """Remember that this user runs this code; where nothing can be remembered, they are asked."""
+    if is_trusted(source):
         return
     with contextlib.suppress(ResLabError, OSError):
         path = _trusted()
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, "".join(f"{one}\n" for one in sorted({*_digests(), digest})).encode())
+        write_whole(path, "".join(f"{one}\n" for one in sorted({*_digests(), source.sha256})).encode())
 
 
-def is_trusted(digest: str) -> bool:
-    """Return whether a file of this fingerprint was given by this user on this machine."""
-    return digest in _digests()
+def is_trusted(source: Source) -> bool:
+    """Return whether a file of this content was given by this user on this machine, by its whole SHA-256."""
+    return source.sha256 in _digests()
 
 
 def _trusted() -> Path:

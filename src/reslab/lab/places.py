@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from reslab.errors import ShareError
-from reslab.files import write_whole
+from reslab.errors import ShareError, UnreadableError
+from reslab.files import file_sha256, write_whole
 from reslab.lab.addresses import kind_of, without_password
 from reslab.lab.remote_place import by_fsspec
 from reslab.lab.transfers import PIECE_BYTES, copied, reason
@@ -43,6 +43,12 @@ class Place(Protocol):
         """Copy a file into `to` and return its SHA-256; None where there is no such file.
 
         Raises `DamagedError` where it is longer than `most` bytes, and `ShareError` where the place does not answer.
+        """
+
+    def holds(self, name: str, num_bytes: int, sha256: str) -> bool:
+        """Say whether a file is what it should be: its length, and its SHA-256 where that needs no transfer.
+
+        Raises `ShareError` where the place does not answer.
         """
 
     @property
@@ -109,6 +115,14 @@ class Folder:
             return None
         except OSError as error:
             raise ShareError(f"{self.path / name} cannot be read: {error.strerror or error}") from error
+
+    def holds(self, name: str, num_bytes: int, sha256: str) -> bool:
+        """See `Place.holds`: both are compared."""
+        path = self.path / name
+        try:
+            return path.is_file() and path.stat().st_size == num_bytes and file_sha256(path) == sha256
+        except (OSError, UnreadableError) as error:
+            raise ShareError(f"{path} cannot be read: {error}") from error
 
     @property
     def is_read_only(self) -> bool:
@@ -196,6 +210,10 @@ class Web:
                 return copied(answer.iter_content(PIECE_BYTES), to, most, f"{self.shown}/{name}")
         except requests.RequestException as error:
             raise ShareError(f"{self.shown} cannot be reached: {reason(error)}") from error
+
+    def holds(self, name: str, num_bytes: int, sha256: str) -> bool:
+        """See `Place.holds`; who cannot mend a file need not ask."""
+        raise self.refusal
 
     @property
     def is_read_only(self) -> bool:

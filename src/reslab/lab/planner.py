@@ -135,7 +135,7 @@ def _plan(
     recipe = run.recipe
     known = (files.path / "run.json").exists()
     if known:
-        files.check()
+        files.check(run)
     status: Status = files.status() if known else "pending"
     rows = files.metrics() if known else []
     size = _size(recipe, files.provenance() if known else None, sizes, data_root)

@@ -14,8 +14,9 @@ from reslab.files import sync_folder, write_whole, writing
 from reslab.lab import handover, metrics
 from reslab.lab.handover import Progress, Sender, State, folder_of
 from reslab.lab.places import Place, place
+from reslab.lab.pushing import push_run
 from reslab.lab.settings import Settings
-from reslab.lab.share import fetch_first, push_run
+from reslab.lab.share import fetch_first
 from reslab.lab.shared_lease import Lease, holding
 from reslab.lab.store import RunFiles
 from reslab.lab.vetting import RefusedError, incoming, vetting
@@ -127,7 +128,7 @@ class Relay:
                 if one.iteration > iteration and usable is None:
                     fetched = kept.enter_context(incoming(self._root, self._name))
                     with self._told(where), vetting(fetched.path):
-                        handover.fetch(where, one, fetched)
+                        handover.fetch(where, one, fetched, asked=self._files.read_run())
                         usable = fetched
             yield usable
 
@@ -157,7 +158,9 @@ class Relay:
             return
         for wait in (*WAITS, 0.0):
             try:
-                push_run(self._to, self._files)
+                outcome = push_run(self._to, self._files)
+                if outcome.kind == "refused":
+                    raise ShareError(outcome.words)
                 handover.forget(self._to, self._name)
                 break
             except ShareError as error:

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import io
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from typing import Any, BinaryIO
 from reslab.errors import DamagedError, ShareError
 from reslab.lab.addresses import OBJECT_STORES, kind_of, without_password
 from reslab.lab.transfers import PIECE_BYTES, copied, reason
+
+_SMALL_BYTES = 2**16
+"""Files up to this length are fetched to be compared."""
 
 
 def by_fsspec(kind: str, url: str) -> "Remote":
@@ -53,6 +57,18 @@ class Remote:
                     return copied(iter(lambda: file.read(PIECE_BYTES), b""), to, most, f"{self.shown}/{name}")
             except (FileNotFoundError, IsADirectoryError):
                 return None
+
+    def holds(self, name: str, num_bytes: int, sha256: str) -> bool:
+        """See `Place.holds`: the length is compared, of small files the SHA-256, too."""
+        with self._asked():
+            self.system.invalidate_cache()
+            try:
+                size = self.system.info(f"{self.root}/{name}")["size"]
+            except FileNotFoundError:
+                return False
+        if size != num_bytes:
+            return False
+        return num_bytes > _SMALL_BYTES or self.fetch(name, io.BytesIO(), num_bytes) == sha256
 
     @property
     def is_read_only(self) -> bool:

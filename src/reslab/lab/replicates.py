@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reslab.errors import ResLabError
 from reslab.files import Json
 from reslab.lab.share import REPLICATES
 from reslab.lab.store import RunFiles
+from reslab.recipe import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +27,33 @@ class Agreement:
 
 
 def replicates(root: Path, name: str) -> list[RunFiles]:
-    """Return the second trainings of a run that have ended, in order of their folders."""
-    found = [RunFiles(path) for path in sorted((root / REPLICATES).glob(f"*/{name}")) if path.is_dir()]
-    return [files for files in found if files.ended() is not None]
+    """Return the second trainings of a run that have ended, in order of their folders; damaged ones are left out."""
+    return _whole(root, name)[0]
+
+
+def agreements(first: RunFiles, root: Path, run: Run) -> tuple[list[Agreement], list[tuple[RunFiles, ResLabError]]]:
+    """Compare each second training of a run with it, and return what is wrong with those that cannot be used.
+
+    Raises `ResLabError` where the first one cannot be.
+    """
+    whole, damaged = _whole(root, run.id, run)
+    return [compare(first, other) for other in whole], damaged
+
+
+def _whole(root: Path, name: str, run: Run | None = None) -> tuple[list[RunFiles], list[tuple[RunFiles, ResLabError]]]:
+    whole: list[RunFiles] = []
+    damaged: list[tuple[RunFiles, ResLabError]] = []
+    for path in sorted((root / REPLICATES).glob(f"*/{name}")):
+        files = RunFiles(path)
+        try:
+            if path.is_dir() and files.ended() is not None:
+                files.check(run)
+                files.metrics()
+                files.provenance()
+                whole.append(files)
+        except ResLabError as error:
+            damaged.append((files, error))
+    return whole, damaged
 
 
 def compare(first: RunFiles, other: RunFiles) -> Agreement:
@@ -44,7 +70,7 @@ def _end(files: RunFiles, result: Json) -> object:
     if weights := result.get("weights_sha256"):
         return weights
     failure = files.failure() or {}
-    rows = [(row["epoch"], row["train_loss"], row["test_loss"]) for row in files.metrics()]
+    rows = [(row["epoch"], row.get("train_loss"), row.get("test_loss")) for row in files.metrics()]
     return failure.get("epoch"), failure.get("iteration"), rows
 
 

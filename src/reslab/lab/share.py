@@ -41,7 +41,8 @@ UNFINISHED = "unfinished"
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*-[0-9a-f]{8}/seed(0|[1-9]\d{0,9})")
 _STUDY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _KEY_DIGITS = 12
-_MADE_LATER = ("diagnostics.json", "predictions.safetensors")
+ENDS = ("result.json", "failure.json")
+"""The file that ended a run is the first of these that it has."""
 
 Kind = Literal["fetched", "pushed", "there", "replicate", "absent", "refused", "running"]
 
@@ -84,8 +85,8 @@ def is_run(name: str) -> bool:
     return _RUN.fullmatch(name) is not None
 
 
-def fetch_run(where: Place, name: str, root: Path) -> Outcome:
-    """Fetch an ended run below `root`, unless it is there.
+def fetch_run(where: Place, name: str, root: Path, asked: Run | None = None) -> Outcome:
+    """Fetch an ended run below `root`, unless it is there; `asked` is the run of the name that is wanted, if known.
 
     What was trained here is never written over: an ended run of other results stays, and the fetched one becomes a
     replicate of it; one that has not ended is moved to the replicates, as `unfinished`.  Raises `ShareError` where the
@@ -109,7 +110,7 @@ def fetch_run(where: Place, name: str, root: Path) -> Outcome:
                     (fetched.path / manifest.NAME).write_bytes(content)
                 files = listed_in(content)
                 fetch_files(where, files, fetched.path, lambda file, _: f"{name}/{file}", needed=manifest.RECORDS)
-                run = ended_run(fetched, name)
+                run = ended_run(fetched, name, asked or _run_here(root, name))
                 _note_origin(fetched, where, content)
         except RefusedError as error:
             return Outcome(name, "refused", str(error))
@@ -120,7 +121,12 @@ def fetch_run(where: Place, name: str, root: Path) -> Outcome:
 
 
 def fetch_first(
-    places: Sequence[Place], name: str, root: Path, on_refused: Callable[[Place, str], object] = lambda *_: None
+    places: Sequence[Place],
+    name: str,
+    root: Path,
+    on_refused: Callable[[Place, str], object] = lambda *_: None,
+    *,
+    asked: Run | None = None,
 ) -> Outcome:
     """Fetch an ended run from the first of some shares that has it as it should be, as `fetch_run` does.
 
@@ -128,7 +134,7 @@ def fetch_first(
     """
     outcome = Outcome(name, "absent")
     for where in places:
-        found = fetch_run(where, name, root)
+        found = fetch_run(where, name, root, asked)
         if found.kind not in ("absent", "refused"):
             return found
         if found.kind == "refused":
@@ -137,51 +143,36 @@ def fetch_first(
     return outcome
 
 
-def push_run(where: Place, files: RunFiles) -> Outcome:
-    """Push an ended run, its manifest last, unless it is there.
-
-    Where another training of the same run is, this one becomes a replicate of it.  Raises `DamagedError` where a file
-    is not what its manifest says, and `ShareError` where the place takes nothing.
-    """
-    name = files.read_run().id
-    if files.ended() is None:
-        return Outcome(name, "absent", f"it is {files.status()}; only runs that have ended are shared")
-    files.settle()
-    files.check()
-    files.check_files()
-    content = (files.path / manifest.NAME).read_bytes() if manifest.exists(files.path) else None
-    if content is None:
-        return Outcome(name, "refused", "it has no manifest, and its weights are not those that it ended with")
-    there = read(where, f"{name}/{manifest.NAME}", RECORD_BYTES)
-    kind, prefix = _place_beside(_ending(there), _ending(content), name)
-    if kind == "replicate" and (there := read(where, f"{prefix}/{manifest.NAME}", RECORD_BYTES)) is not None:
-        kind = "there"
-    if kind == "there":
-        _add_to(where, prefix, files, content, there or b"")
-    else:
-        for file in listed_in(content):
-            if (files.path / file).exists():
-                where.write(f"{prefix}/{file}", files.path / file)
-        where.write(f"{prefix}/{manifest.NAME}", content)
-    return Outcome(name, kind, prefix if kind == "replicate" else "")
-
-
-def _add_to(where: Place, prefix: str, files: RunFiles, content: bytes, there: bytes) -> None:
-    """Add to a run that a place has, with this manifest, the files that were made of it since, as by diagnostics."""
-    with contextlib.suppress(DamagedError):  # whoever fetches it is told
-        listed = listed_in(there)
-        new = {name: entry for name, entry in listed_in(content).items() if name in _MADE_LATER and name not in listed}
-        for file in new:
-            where.write(f"{prefix}/{file}", files.path / file)
-        if new:
-            where.write(f"{prefix}/{manifest.NAME}", manifest.as_bytes({**listed, **new}))
-
-
 def write_index(where: Place) -> int:
     """Write the index anew from what the place has, and return the number of runs; two that do so agree."""
     found = listed(where)
     where.write(INDEX, json_bytes({"format": 1, "runs": sorted(found.runs), "studies": sorted(found.studies)}))
     return len(found.runs)
+
+
+def place_beside(first: str | None, other: str | None, name: str) -> tuple[Kind, str]:
+    """Return whether a training is new, the same, or a replicate, by what ended each, and where it goes."""
+    if first is None:
+        return "pushed", name
+    if first == other or other is None:
+        return "there", name
+    return "replicate", beside(other, name)
+
+
+def beside(ended: str, name: str) -> str:
+    """Return where a replicate goes, by the SHA-256 of what ended it."""
+    return f"{REPLICATES}/{ended[:_KEY_DIGITS]}/{name}"
+
+
+def ending(content: bytes | None) -> str | None:
+    """Return the SHA-256 of the file that ended a run, by its manifest: two trainings have two."""
+    if content is None:
+        return None
+    files = listed_in(content)
+    for name in ENDS:
+        if name in files:
+            return str(files[name]["sha256"])
+    raise DamagedError("its manifest names nothing that ended it")
 
 
 def _index(where: Place) -> dict[str, list[str]]:
@@ -215,9 +206,16 @@ def _is_here(root: Path, name: str, content: bytes) -> bool:
 def _beside(here: RunFiles, content: bytes, root: Path, name: str) -> str | None:
     """Return where below `root` a training of this manifest goes beside the one here; None where it is there."""
     there = here.path / manifest.NAME
-    mine = _ending(there.read_bytes()) if there.exists() else _ending_of_files(here)
-    kind, prefix = _place_beside(mine, _ending(content), name)
+    mine = ending(there.read_bytes()) if there.exists() else _ending_of_files(here)
+    kind, prefix = place_beside(mine, ending(content), name)
     return None if kind == "there" or (root / prefix).exists() else prefix
+
+
+def _run_here(root: Path, name: str) -> Run | None:
+    """Return the run that has been begun here under a name; None where there is none that can be read."""
+    with contextlib.suppress(ResLabError):
+        return RunFiles(root / name).read_run()
+    return None
 
 
 def _note_origin(files: RunFiles, where: Place, content: bytes) -> None:
@@ -268,26 +266,6 @@ def _move_aside(files: RunFiles, root: Path, run: Run) -> None:
         to = new_folder(root / REPLICATES, f"{UNFINISHED}-") / run.id
         to.parent.mkdir()
         files.path.rename(to)
-
-
-def _place_beside(first: str | None, other: str | None, name: str) -> tuple[Kind, str]:
-    """Return whether a training is new, the same, or a replicate, by what ended each, and where it goes."""
-    if first is None:
-        return "pushed", name
-    if first == other or other is None:
-        return "there", name
-    return "replicate", f"{REPLICATES}/{other[:_KEY_DIGITS]}/{name}"
-
-
-def _ending(content: bytes | None) -> str | None:
-    """Return the SHA-256 of the file that ended a run, by its manifest: two trainings have two."""
-    if content is None:
-        return None
-    files = listed_in(content)
-    for name in ("result.json", "failure.json"):
-        if name in files:
-            return str(files[name]["sha256"])
-    raise DamagedError("its manifest names nothing that ended it")
 
 
 def _ending_of_files(files: RunFiles) -> str | None:

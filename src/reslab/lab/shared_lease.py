@@ -2,12 +2,14 @@
 
     unfinished/cifar10-.../seed0/lease/3     the third holder's, written again and again while it trains
 
-The highest number holds the run.  A machine that wants it looks for as long as a lease lasts, by its own clock,
-whether that lease changes; if it does not, or was given back, the machine creates the next number, which a share lets
-only one do.  Clocks need not agree.  A holder that was cut off from the share goes on, and stops when it comes back
-and finds a higher number: until then both may train, which costs time and nothing else.
+The highest number holds the run.  A machine that wants it looks for a quarter longer than a lease lasts, by its own
+clock, whether that lease changes; if it does not, or was given back, the machine creates the next number, which a share
+lets only one do.  Clocks need not agree.  A holder that was cut off from the share goes on, and stops when it comes
+back and finds a higher number, or its own lease gone or another's.  Until then both train, and what it had begun to
+write when it was taken over is written: at worst an older checkpoint, from which some is trained again.
 """
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,7 +21,7 @@ from reslab.lab.places import Place, read
 from reslab.lab.repeating import repeating
 
 SECONDS = 180.0
-"""How long the lease of a machine that has died keeps others from its run."""
+"""The length of a lease: that of a machine that has died keeps others from its run for a quarter longer."""
 
 _GIVEN_BACK = b"given back\n"
 _MOST_BYTES = 1000
@@ -31,10 +33,17 @@ class Lease:
     def __init__(self, where: Place, folder: str, number: int, content: bytes) -> None:
         self._where, self._folder, self._number, self._content = where, folder, number, content
         self._times, self._is_over = 0, False
+        self._asking = threading.Lock()  # on some places a file is gone for an instant while it is written again
 
     def check(self) -> None:
         """Raise `LockedError` where another machine has taken the run over; `ShareError` where that cannot be seen."""
-        if _highest(self._where, self._folder) > self._number:
+        with self._asking:
+            self._check()
+
+    def _check(self) -> None:
+        is_highest = _highest(self._where, self._folder) <= self._number
+        mine = _content(self._where, f"{self._folder}/{self._number}") if is_highest else None
+        if mine is None or mine.partition(b" ")[0] != self._content:
             raise LockedError(
                 f"another machine has taken over {self._folder.removesuffix('/lease')} at {self._where.shown}, because "
                 "this one was silent for too long"
@@ -42,9 +51,10 @@ class Lease:
 
     def renew(self) -> None:
         """Show that this machine is alive; raises as `check` does."""
-        self.check()
-        self._times += 1
-        self._where.write(f"{self._folder}/{self._number}", b"%s %d\n" % (self._content, self._times))
+        with self._asking:
+            self._check()
+            self._times += 1
+            self._where.write(f"{self._folder}/{self._number}", b"%s %d\n" % (self._content, self._times))
 
     def end(self) -> None:
         """Note that the run has ended, so that nobody needs the lease any more."""

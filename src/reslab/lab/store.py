@@ -39,7 +39,7 @@ from reslab.files import (
     write_whole,
     writing,
 )
-from reslab.lab import locks, manifest, metrics
+from reslab.lab import locks, manifest, metrics, records
 from reslab.own_code import kept_source
 from reslab.recipe import SEMANTICS, Recipe, Run, to_mapping
 
@@ -140,12 +140,28 @@ class RunFiles:
         """Return whether the folder has the run's name, by which it may be a link to where it is kept."""
         return tuple(run.id.split("/")) in [path.parts[-2:] for path in (self.called, self.path.resolve())]
 
-    def check(self) -> Run:
+    def _check_asked(self, found: Run, asked: Run) -> None:
+        """Raise `ResLabError` where the run found is another than that asked: an id has 32 bits of a recipe's hash."""
+        if found != asked and found.id == asked.id:
+            others = to_mapping(asked.recipe)
+            differing = [
+                f"{name} is {value!r} there, and {others[name]!r} is asked"
+                for name, value in to_mapping(found.recipe).items()
+                if value != others[name]
+            ]
+            raise ResLabError(
+                f"{self.path} has another run that happens to have the same id ({', '.join(differing)}); use another "
+                "--runs folder"
+            )
+
+    def check(self, asked: Run | None = None) -> Run:
         """Return the run, once its files have been looked at: whether they belong to it and agree.
 
-        Raises `ResLabError` with what to do where they do not.
+        Raises `ResLabError` with what to do where they do not, or are of another run than that `asked`.
         """
         run = self.read_run()
+        if asked is not None:
+            self._check_asked(run, asked)
         if not self.is_of(run):
             if self.ended() is not None:  # its manifest says what was changed
                 self.check_files(manifest.RECORDS)
@@ -153,8 +169,8 @@ class RunFiles:
                 f"{self.path} is not {run.id}, as its run.json says: the recipe was edited, or the run was "
                 f"made by a version of ResLab with other numerics; {self._anew}"
             )
-        result, num_rows = self.result(), metrics.count(self.path)
-        if result is not None and result.get("epochs", num_rows) != num_rows:
+        result, num_rows = self.whole_result(), metrics.count(self.path)
+        if result is not None and result["epochs"] != num_rows:
             raise DamagedError(
                 f"{self.path / metrics.NAME} is damaged: it has {num_rows} lines, and the run ended after "
                 f"{result['epochs']}; {self._anew}"
@@ -230,6 +246,14 @@ class RunFiles:
         """Return result.json, or None while the run is not finished."""
         return self._read("result.json")
 
+    def whole_result(self) -> Json | None:
+        """Return result.json, as `result` does; raise `DamagedError` where it lacks what each has."""
+        result = self.result()
+        lacking = [name for name in records.RESULT_HAS if result is not None and result.get(name) is None]
+        if lacking:
+            raise DamagedError(f"{self.path / 'result.json'} is damaged: it has no {lacking[0]}; {self._anew}")
+        return result
+
     def failure(self) -> Json | None:
         """Return failure.json, or None."""
         return self._read("failure.json")
@@ -244,11 +268,16 @@ class RunFiles:
         return self._read("diagnostics.json")
 
     def create(self, run: Run) -> None:
-        """Make the folder and run.json, unless they are there.
+        """Make the folder and run.json, unless they are there; raise `ResLabError` where they are of another run.
 
         The source of a network of the user's own is put there before: `reslab.lab.own_networks.keep_sources`.
         """
         if (self.path / "run.json").exists():
+            try:
+                found = self.read_run()
+            except ResLabError:
+                return  # whoever reads it tells
+            self._check_asked(found, run)
             return
         if (own := run.recipe.own_network) is not None:
             kept_source(self.network, own)
@@ -329,7 +358,7 @@ class RunFiles:
         with contextlib.suppress(ResLabError):  # damaged files may be the very failure
             name = self.read_run().id
             rows = self.metrics()
-        epoch, iteration = at or ((rows[-1]["epoch"], rows[-1]["iteration"]) if rows else (0, 0))
+        epoch, iteration = at or ((rows[-1]["epoch"], rows[-1].get("iteration") or 0) if rows else (0, 0))
         return {
             "format": FORMAT,
             "run": name,
@@ -381,9 +410,12 @@ class RunFiles:
 
     def _read(self, name: str) -> Json | None:
         try:
-            return read_json(self.path / name)
+            content = read_json(self.path / name)
+            if content is not None and (wrong := records.fault(name, content)) is not None:
+                raise DamagedError(f"{self.path / name} is damaged: {wrong}")
         except DamagedError as error:
             raise DamagedError(f"{error}; {_MADE_AGAIN.get(name, self._anew)}") from None
+        return content
 
 
 def run_files(root: Path, run: Run) -> RunFiles:

@@ -8,9 +8,11 @@ true cannot be told from files.
 import contextlib
 import json
 import math
+import os
+import re
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,15 @@ from reslab.recipe import Run
 RECORD_BYTES = 64 * 2**20
 WEIGHTS_BYTES = 4 * 2**30
 
-_ROW_NEEDS = ("epoch", "iteration", "seconds", "images_per_second")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+_EPOCH_NEEDS = ("iteration", "rate", "train_loss", "train_error", "test_loss", "test_error")
+"""What every epoch of a run that has ended tells."""
+_RESUMED_NEEDS = ("iteration", "seconds", "images_per_second")
+"""What a training that goes on needs of the epochs before."""
+
+
+_COUNTS = ("num_train", "num_holdout", "num_test", "num_classes")
 
 
 class RefusedError(DamagedError):
@@ -40,9 +50,11 @@ def vetting(folder: Path) -> Iterator[None]:
         yield
     except ShareError:
         raise
-    except (ResLabError, RecursionError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
+    except ResLabError as error:
         words = str(error).partition("; ")[0]  # what is wrong, and not what to do with the folder it is in
-        raise RefusedError(words.replace(f"{folder}", "it").replace("it/", "")) from error
+        raise RefusedError(words.replace(f"{folder}{os.sep}", "").replace(f"{folder}", "it")) from error
+    except (ValueError, RecursionError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
+        raise RefusedError("its files are not those of a run") from error
 
 
 @contextmanager
@@ -80,8 +92,10 @@ def entries(values: Any, name: str = manifest.NAME, knows: Callable[[str], bool]
                 raise DamagedError(f"its {name} names {file!r}, which is no file of a run")
             if type(entry["bytes"]) is not int or not 0 <= entry["bytes"] <= most:
                 raise DamagedError(
-                    f"its {name} says that {file} has {entry['bytes']} bytes, and at most {most} are read"
+                    f"its {name} says that {file} has {str(entry['bytes'])[:80]} bytes, and at most {most} are read"
                 )
+            if not isinstance(entry["sha256"], str) or not _SHA256.fullmatch(entry["sha256"]):
+                raise DamagedError(f"its {name} has {str(entry['sha256'])[:80]!r} for the SHA-256 of {file}")
     except (KeyError, TypeError, AttributeError):
         raise DamagedError(f"its {name} is not valid") from None
     return dict(files)
@@ -113,15 +127,18 @@ def fetch_files(
             raise DamagedError(f"{file} is not what its manifest says (its SHA-256 differs)")
 
 
-def ended_run(files: RunFiles, name: str) -> Run:
-    """Return the run of a name, once all files of one that has ended agree; raise `ResLabError` where they do not."""
-    run = _named(files, name)
+def ended_run(files: RunFiles, name: str, asked: Run | None = None) -> Run:
+    """Return the run of a name, once all files of one that has ended agree; raise `ResLabError` where they do not.
+
+    `asked` is the run that is wanted, where that is known: an id may be that of another, too.
+    """
+    run = _named(files, name, asked)
     if files.ended() is None:
         raise DamagedError("it has not ended: it has no result.json, and no failure.json that says that it diverged")
     files.check_files()
     rows, result = files.metrics(), files.result()
-    for row in (*rows, *([] if result is None else [result])):
-        _check_numbers(row)
+    _check_epochs(rows, _EPOCH_NEEDS if result is not None else ())
+    _check_numbers(result or {})
     if result is not None:
         last = rows[-1] if rows else {}
         for key in ("test_error", "test_loss", "train_error", "train_loss"):
@@ -132,51 +149,52 @@ def ended_run(files: RunFiles, name: str) -> Run:
     return run
 
 
-def begun_run(files: RunFiles, name: str) -> Run:
-    """Return the run of a name, once all files of one that goes on agree; raise `ResLabError` where they do not."""
-    run = _named(files, name)
+def begun_run(files: RunFiles, name: str, asked: Run | None = None) -> Run:
+    """Return the run of a name, once all files of one that goes on agree, as `ended_run` does."""
+    run = _named(files, name, asked)
     if files.ended() is not None:
         raise DamagedError("it has ended, and is kept as one that has not")
-    for number, row in enumerate(files.metrics(), start=1):
-        _check_numbers(row)
-        if row.get("epoch") != number or any(row.get(key) is None for key in _ROW_NEEDS):
-            raise DamagedError(f"line {number} of its metrics.jsonl is not that of epoch {number}")
+    _check_epochs(files.metrics(), _RESUMED_NEEDS)
     if files.has_begun():
         _check_provenance(files, run)
     return run
 
 
-def _named(files: RunFiles, name: str) -> Run:
-    run = files.check()
+def _named(files: RunFiles, name: str, asked: Run | None) -> Run:
+    run = files.check(asked)
     if run.id != name:
         raise DamagedError(f"it is {run.id}, by its run.json")
     return run
 
 
+def _check_epochs(rows: Sequence[Mapping[str, Any]], needs: Collection[str]) -> None:
+    for number, row in enumerate(rows, start=1):
+        _check_numbers(row)
+        if row["epoch"] != number or any(row.get(key) is None for key in needs):
+            raise DamagedError(f"line {number} of its metrics.jsonl is not that of epoch {number}")
+
+
 def _check_numbers(row: Mapping[str, Any]) -> None:
     for key, value in row.items():
-        if key in ("run", "status", "weights_sha256"):
+        if key in ("run", "status", "weights_sha256") or value is None:
             continue
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if value is not None and not is_number:
+        if type(value) not in (int, float) or abs(value) >= 2**63 or not math.isfinite(value):
             raise DamagedError(f"{key} is {str(value)[:40]!r}, which is not a number")
-        if key.endswith("_error") and value is not None and not 0 <= value <= 100:
+        if key.endswith("_error") and not 0 <= value <= 100:
             raise DamagedError(f"{key} is {value}, and not a percentage")
 
 
 def _check_provenance(files: RunFiles, run: Run) -> None:
-    """Raise `DamagedError` where a run's provenance is of other images, or no list of plain values."""
+    """Raise `DamagedError` where a run's provenance is of other images, or lacks what each has."""
     provenance = files.provenance() or {}
-    data = provenance.get("data")
-    fingerprint = data.get("fingerprint") if isinstance(data, dict) else None
-    if not isinstance(fingerprint, str):
+    data = provenance.get("data") or {}
+    fingerprint = data.get("fingerprint")
+    if fingerprint is None:
         raise DamagedError("its provenance.json does not say which images it was trained on")
     wanted = known(run.recipe.dataset).fingerprint if is_named(run.recipe.dataset) else run.recipe.images
     if not wanted or not fingerprint.startswith(wanted):
         raise DamagedError(
             f"it was trained on other images than {known(run.recipe.dataset).words}: fingerprint {fingerprint[:16]}"
         )
-    for name in ("attempts", "fetched"):
-        for one in provenance.get(name) or []:
-            if not isinstance(one, dict) or any(isinstance(value, dict | list) for value in one.values()):
-                raise DamagedError(f"its provenance.json lists {name} that are not valid")
+    if any(data.get(name) is None for name in _COUNTS) or not provenance.get("attempts"):
+        raise DamagedError("its provenance.json does not say how many images there were, or who trained it")

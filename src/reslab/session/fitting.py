@@ -1,5 +1,6 @@
 """What fits into a time: a plan with fewer seeds, another recipe or shorter training, chosen by the measured speed."""
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -103,9 +104,8 @@ def fit(
     part of it is done, or the machine has become faster.
     """
     key = repr(sorted({"limit": limit, **asdict(given), **(question or {})}.items(), key=lambda pair: pair[0]))
-    known = (read_json(memory) or {}) if memory is not None else {}
-    if key in known:
-        size = Size(**known[key])
+    size = _size_of(_known(memory).get(key)) if memory is not None else None
+    if size is not None:
         return Fit(limit, size, cost(ask(size)), (), remembered=True)
     left_out: list[tuple[Size, float]] = []
     for size in _sizes(given, ask):
@@ -125,11 +125,32 @@ def remember(found: Fit, given: Size, memory: Path, question: Mapping[str, Any])
     key = repr(sorted({"limit": found.limit, **asdict(given), **question}.items(), key=lambda pair: pair[0]))
     try:
         memory.parent.mkdir(parents=True, exist_ok=True)
-        write_json(memory, {**(read_json(memory) or {}), key: asdict(found.size)})
+        write_json(memory, {**_known(memory), key: asdict(found.size)})
     except OSError as error:
         raise ResLabError(
             f"cannot write {memory}: {error.strerror or error}; choose another folder with --runs"
         ) from None
+
+
+def _known(memory: Path) -> dict[str, Any]:
+    """Return the choices that are kept in a file, by question; none where it is gone or cannot be used."""
+    try:
+        return read_json(memory) or {}
+    except ResLabError:
+        return {}
+
+
+def _size_of(kept: object) -> Size | None:
+    """Return the size that was kept; None where it is none, as an older version or an editor may have left it."""
+    if not isinstance(kept, dict) or kept.keys() != {"preset", "epochs", "seeds"}:
+        return None
+    preset, epochs, seeds = kept["preset"], kept["epochs"], kept["seeds"]
+    are_kinds = (
+        isinstance(preset, str | None),
+        epochs is None or (type(epochs) in (int, float) and 0 < epochs < math.inf),
+        seeds is None or (type(seeds) is int and seeds > 0),
+    )
+    return Size(preset, epochs, seeds) if all(are_kinds) else None
 
 
 def seconds_of(text: str) -> float:

@@ -8,12 +8,13 @@ from functools import cache
 from pathlib import Path
 
 from reslab.arguments import check_least
-from reslab.errors import DamagedError, ResLabError, ShareError, nearest
+from reslab.errors import ResLabError, ShareError, nearest
 from reslab.files import as_path
 from reslab.lab.addresses import as_address, kind_of
 from reslab.lab.finding import find_runs, runs_folder
 from reslab.lab.places import Place, place, read
 from reslab.lab.planner import plan
+from reslab.lab.pushing import push_run
 from reslab.lab.replicates import Agreement, compare
 from reslab.lab.settings import Settings
 from reslab.lab.share import (
@@ -25,12 +26,12 @@ from reslab.lab.share import (
     fetch_run,
     is_run,
     listed,
-    push_run,
     write_index,
 )
 from reslab.lab.stopping import StopRequest
 from reslab.lab.store import RunFiles
 from reslab.naming import run_names
+from reslab.recipe import Run
 from reslab.session.progress import Board, Tell, aside
 from reslab.session.where import HERE, launcher
 from reslab.studies.asked import fetch_study, push_study, record_path, recorded
@@ -88,9 +89,10 @@ def pull(
     return [*refused, *_each(lambda name: fetch_run(where, name, root), ids, on_outcome)]
 
 
-def fetch_instead(places: Sequence[Place], ids: Sequence[str], root: Path) -> list[Outcome]:
+def fetch_instead(places: Sequence[Place], runs: Sequence[Run], root: Path) -> list[Outcome]:
     """Look for runs in some shares, in order, before they are trained; what is refused by one is asked of the next."""
-    return list(_each(lambda name: fetch_first(places, name, root), ids, lambda _: None))
+    asked = {run.id: run for run in runs}
+    return list(_each(lambda name: fetch_first(places, name, root, asked=asked[name]), asked, lambda _: None))
 
 
 def push(
@@ -123,7 +125,9 @@ def push_runs(
     def pushed(name: str) -> Outcome:
         try:
             return push_run(where, RunFiles(root / name))
-        except DamagedError as error:
+        except ShareError:
+            raise  # the share takes nothing
+        except ResLabError as error:
             return Outcome(name, "refused", str(error))
 
     outcomes = list(_each(pushed, ids, on_outcome))

@@ -95,7 +95,7 @@ class Session:
         push_place(self.settings, places)
         if not places:
             return
-        found = fetch_instead(places, [run.id for run in self.todo], self.root)
+        found = fetch_instead(places, self.todo, self.root)
         if fetched := [one for one in found if one.kind == "fetched"]:
             self._tell(f"{len(fetched)} of {len(found)} runs fetched, not trained")
             self.planned = self._planned()

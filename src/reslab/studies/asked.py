@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from reslab.analysis.tidy import Problem
+from reslab.diagnostics.cost import PASSES
 from reslab.errors import DamagedError, ResLabError
 from reslab.files import Json, parse_json, read_json, signed, write_json
 from reslab.lab.places import Place, read
@@ -94,7 +95,7 @@ def replaced(root: Path, plan: Plan) -> Iterator[str]:
 
 
 def fetch_study(where: Place, name: str, root: Path) -> Study | None:
-    """Return a share's record of a study, and keep it below `root` unless one of this name is there.
+    """Return a share's record of a study, and keep it below `root` unless one of this name is there and whole.
 
     None where the share has none.  Raises `DamagedError` where it is no record of this study, and `ResLabError` where
     this ResLab is too old for it.
@@ -109,7 +110,7 @@ def fetch_study(where: Place, name: str, root: Path) -> Study | None:
             raise DamagedError(f"{shown} is of the study {study.name!r}")
     except DamagedError as error:
         raise DamagedError(f"{error}; a share has it anew once someone who has the study pushes it") from None
-    if not record_path(root, name).exists():
+    if not record_path(root, name).exists() or _is_damaged(record_path(root, name)):
         record(root, study)
     return study
 
@@ -124,9 +125,24 @@ def _read(path: Path) -> Study:
         content = read_json(path)
         if content is None:
             raise ResLabError(f"{path} cannot be used: it is gone")
-        return _study(content, str(path))
+        study = _study(content, str(path))
     except DamagedError as error:
         raise DamagedError(f"{error}; remove it and run the study again") from None
+    if study.name != path.stem:
+        raise ResLabError(
+            f"{path} cannot be used: it is of the study {study.name}; remove this copy, or call it {study.name}.json"
+        )
+    return study
+
+
+def _is_damaged(path: Path) -> bool:
+    try:
+        _read(path)
+    except DamagedError:
+        return True
+    except ResLabError:
+        return False
+    return False
 
 
 def _before(path: Path) -> Study | None:
@@ -142,11 +158,49 @@ def _study(content: Json, shown: str) -> Study:
         if content.pop("format") > FORMAT:
             raise ResLabError("it was written by a newer ResLab; update this one")
         variants = [{**values, "recipe": Recipe.from_mapping(values["recipe"])} for values in content.pop("variants")]
-        return Study(variants=tuple(Variant(**_values(one)) for one in variants), **_values(content))
+        study = Study(variants=tuple(Variant(**_values(one)) for one in variants), **_values(content))
+        _check_kinds(study)
+        return study
+    except DamagedError as error:
+        raise DamagedError(f"{shown} is damaged: {error}") from None
     except ResLabError as error:
         raise ResLabError(f"{shown} cannot be used: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DamagedError(f"{shown} is damaged ({error!r})") from None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise DamagedError(f"{shown} is damaged: it is not the record of a study") from None
+
+
+def _check_kinds(study: Study) -> None:
+    """Raise `DamagedError` where a value is not of the kind that its field has."""
+    wrong = [
+        name for name in ("name", "title", "question", "expectation", "kind") if not _is_text(getattr(study, name))
+    ]
+    measured = (*study.diagnostics, *study.diagnostics_during)
+    if not set(measured) <= set(PASSES):
+        wrong.append("diagnostics")
+    if not isinstance(study.answers, bool):
+        wrong.append("answers")
+    seeds: list[Any] = [study.seeds, *(one.seeds for one in study.variants if one.seeds is not None)]
+    if not all(
+        isinstance(some, tuple) and all(type(seed) is int and 0 <= seed < 2**32 for seed in some) for some in seeds
+    ):
+        wrong.append("seeds")
+    if not all(_is_text(one.label) for one in study.variants):
+        wrong.append("label")
+    if not all(_is_factor(factor) for one in study.variants for factor in one.factors):
+        wrong.append("factors")
+    if wrong:
+        raise DamagedError(f"{wrong[0]} has a value that no study has")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_factor(value: object) -> bool:
+    match value:
+        case (str(), str() | int() | float()):
+            return True
+    return False
 
 
 def _values(content: Json) -> dict[str, Any]:

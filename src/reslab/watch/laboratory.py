@@ -11,13 +11,13 @@ import polars as pl
 from reslab.analysis.diagnoses import Diagnoses, tidy
 from reslab.analysis.tidy import EPOCH_SCHEMA, RUN_SCHEMA, Problem, Tables, frame, run_row, trained_again
 from reslab.errors import ResLabError
+from reslab.lab.locks import Holding
 from reslab.lab.share import REPLICATES
 from reslab.lab.store import RunFiles
 from reslab.naming import run_names
 from reslab.studies.catalogue import chapter_of, reworded, studies_of
 from reslab.studies.study import Study
 from reslab.studies.words import FOLDER as WORDS
-from reslab.watch.holding import Holding
 from reslab.watch.reading import Watched
 
 RACY_SECONDS = 3.0
@@ -177,8 +177,9 @@ class Laboratory:
             for row, one in zip(rows, usable, strict=True):
                 assert one.run is not None
                 try:
-                    row["trained_again"] = trained_again(RunFiles(one.path), self.root, one.run)
-                except (ResLabError, TypeError, ValueError) as error:
+                    row["trained_again"], damaged = trained_again(RunFiles(one.path), self.root, one.run)
+                    problems += damaged
+                except ResLabError as error:
                     problems.append(Problem.of(one.path, error, self.root))
         return Tables(frame(rows, RUN_SCHEMA), epochs, (*problems, *self.problems), self._diagnoses(usable))
 

@@ -6,16 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import polars as pl
-
-from reslab.analysis.tidy import RUN_SCHEMA, run_row
-from reslab.errors import DamagedError, ResLabError
+from reslab.errors import ResLabError
 from reslab.files import Json, printable
+from reslab.lab.locks import Holding
 from reslab.lab.metrics import NAME as METRICS
 from reslab.lab.store import UNREADABLE, RunFiles, Status
 from reslab.recipe import Run
 from reslab.watch.curve import Curve
-from reslab.watch.holding import Holding
 
 CHUNK = 1 << 20
 """Bytes of metrics.jsonl that are read at once."""
@@ -90,9 +87,8 @@ class Watched:
             if not files.is_of(run):  # such as a copy of a run's folder: it is not to stand in the run's place
                 raise ResLabError("the folder is not that of the run in its run.json")
             self.run, self.id = run, run.id
-            self.records = {"provenance.json": files.provenance(), "result.json": files.result()}
+            self.records = {"provenance.json": files.provenance(), "result.json": files.whole_result()}
             self.records |= {"failure.json": files.failure()}
-            _check(run, self.records)
             with contextlib.suppress(ResLabError):  # what was measured is not what the run is
                 self.records |= {"diagnostics.json": files.diagnostics()}
         except ResLabError as error:
@@ -175,34 +171,6 @@ class Watched:
     def record(self, name: str) -> dict[str, Any]:
         """Return the content of a file of the run, empty where there is none."""
         return self.records.get(name) or {}
-
-
-def _check(run: Run, records: dict[str, Json | None]) -> None:
-    """Raise `ResLabError` where a record holds other kinds of values than the tables have."""
-    provenance, result, failure = (records[name] for name in ("provenance.json", "result.json", "failure.json"))
-    given: list[tuple[Status, Json | None, Json | None]] = [("finished", result, None)]
-    if failure is not None:
-        given.append(("failed", None, failure))
-    for status, ended, failed in given:
-        try:
-            row = run_row(run, status, {}, ended, provenance, failed, seconds=None, images_per_second=None)
-        except (AttributeError, KeyError, IndexError, TypeError) as error:  # it is the only one with parts
-            raise DamagedError(f"provenance.json is damaged: it is not a run's ({error!r})") from None
-        wrong = next((key for key, value in row.items() if not _suits(value, RUN_SCHEMA[key])), None)
-        if wrong is not None:
-            name = "failure.json" if failed else "result.json" if wrong in (result or {}) else "provenance.json"
-            raise DamagedError(f"{name} is damaged: {wrong.removeprefix('failure_')} has a value that no run has")
-
-
-def _suits(value: object, kind: type[pl.DataType]) -> bool:
-    if value is None:
-        return True
-    if kind is pl.Int64:
-        return isinstance(value, int) and abs(value) < 2**63
-    return isinstance(value, _PYTHON[kind])
-
-
-_PYTHON: dict[type[pl.DataType], tuple[type, ...]] = {pl.String: (str,), pl.Float64: (int, float), pl.Boolean: (bool,)}
 
 
 def _signature(path: Path) -> Signature | None:

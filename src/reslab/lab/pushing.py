@@ -1,0 +1,135 @@
+"""Ended runs sent to a place, whole and by their manifests, and mended where what is there is damaged."""
+
+from collections.abc import Mapping
+
+from reslab.errors import DamagedError, ResLabError, ShareError
+from reslab.files import Json, parse_json
+from reslab.lab import manifest
+from reslab.lab.places import Place, read
+from reslab.lab.share import ENDS, Outcome, beside, ending, place_beside
+from reslab.lab.store import RunFiles
+from reslab.lab.vetting import RECORD_BYTES, listed_in
+from reslab.recipe import Recipe, Run
+
+_TRIES = 3
+_MADE_LATER = ("diagnostics.json", "predictions.safetensors")
+
+
+def push_run(where: Place, files: RunFiles) -> Outcome:
+    """Push an ended run, its manifest last; where it is there, what is damaged or missing of it.
+
+    Where another training of the same run is, this one becomes a replicate of it.  Raises `DamagedError` where a file
+    is not what its manifest says, and `ShareError` where the place takes nothing.
+    """
+    run = files.read_run()
+    name = run.id
+    if files.ended() is None:
+        return Outcome(name, "absent", f"it is {files.status()}; only runs that have ended are shared")
+    files.settle()
+    files.check()
+    files.check_files()
+    content = (files.path / manifest.NAME).read_bytes() if manifest.exists(files.path) else None
+    if content is None:
+        return Outcome(name, "refused", "it has no manifest, and its weights are not those that it ended with")
+    try:
+        there = _there(where, name, content)
+        kind, prefix = place_beside(ending(there), ending(content), name)
+        if kind == "replicate":
+            _check_same(where, name, run)
+            if (there := _there(where, prefix, content)) is not None:
+                kind = "there"
+    except DamagedError as error:
+        return Outcome(name, "refused", f"{where.shown} has something else of it: {error}")
+    if kind == "there" and there is not None:
+        return Outcome(name, "pushed" if _mend(where, prefix, files, content, there) else "there")
+    return _send(where, prefix, files, content)
+
+
+def _there(where: Place, prefix: str, content: bytes) -> bytes | None:
+    """Return the manifest that a place has of a run, None where there is none, or a damaged one of this training."""
+    there = read(where, f"{prefix}/{manifest.NAME}", RECORD_BYTES)
+    try:
+        if there is not None:
+            parse_json(there, f"its {manifest.NAME}", must_be_signed=True)
+        ending(there)
+    except DamagedError as error:
+        ends = [(file, entry) for file, entry in listed_in(content).items() if file in ENDS]
+        if all(where.holds(f"{prefix}/{file}", entry["bytes"], entry["sha256"]) for file, entry in ends):
+            return None  # all of it is sent again
+        raise DamagedError(f"{error}; remove {prefix} there to push this one") from None
+    return there
+
+
+def _check_same(where: Place, name: str, run: Run) -> None:
+    """Raise `DamagedError` where the place has another run of the same id; what cannot be read is of no concern here.
+
+    A training of another recipe is no replicate of this one.
+    """
+    try:
+        content = parse_json(read(where, f"{name}/run.json", RECORD_BYTES) or b"", "run.json")
+        found = Run(Recipe.from_mapping(content["recipe"]), content["seed"])
+    except (ResLabError, LookupError, TypeError, ValueError) as error:
+        if isinstance(error, ShareError):
+            raise
+        return
+    if found != run and found.id == run.id:
+        raise DamagedError("another run that happens to have the same id; push to another share")
+
+
+def _send(where: Place, prefix: str, files: RunFiles, content: bytes) -> Outcome:
+    """Send a run, its manifest last, until the place has it whole: somebody may send another training meanwhile.
+
+    Of two who send at a time, the one whose manifest comes last has the place, and sends again what the other wrote
+    over.  The other one becomes a replicate; where it was done before, it does so when it is pushed again.
+    """
+    name, mine = files.name, ending(content)
+    sent = {file: entry for file, entry in listed_in(content).items() if (files.path / file).exists()}
+    damaged = dict(sent)
+    for _ in range(_TRIES):
+        for file in damaged:
+            where.write(f"{prefix}/{file}", files.path / file)
+        before = read(where, f"{prefix}/{manifest.NAME}", RECORD_BYTES)
+        where.write(f"{prefix}/{manifest.NAME}", content)
+        if _told_ending(read(where, f"{prefix}/{manifest.NAME}", RECORD_BYTES)) != mine and prefix == name:
+            return _send(where, beside(str(mine), name), files, content)
+        is_alone = before is None or _told_ending(before) == mine
+        damaged = _damaged(where, prefix, sent) if is_alone else dict(sent)
+        if not damaged:
+            return Outcome(name, "pushed" if prefix == name else "replicate", "" if prefix == name else prefix)
+    raise ShareError(
+        f"{where.shown} does not keep what is written to {prefix}, or others keep writing there; try again"
+    )
+
+
+def _mend(where: Place, prefix: str, files: RunFiles, content: bytes, there: bytes) -> bool:
+    """Send what a place has damaged of a run with this manifest, and what was made of it since, as by diagnostics.
+
+    Return whether something was damaged.
+    """
+    theirs, mine = listed_in(there), listed_in(content)
+    here = [file for file in mine if (files.path / file).exists()]
+    damaged = [file for file in _damaged(where, prefix, theirs) if file in here]
+    new = [file for file in here if file in _MADE_LATER and file not in theirs]
+    for file in (*damaged, *new):
+        where.write(f"{prefix}/{file}", files.path / file)
+    changed = {**theirs, **{file: mine[file] for file in (*damaged, *new)}}
+    if changed != theirs:
+        where.write(f"{prefix}/{manifest.NAME}", manifest.as_bytes(changed))
+    return bool(damaged)
+
+
+def _damaged(where: Place, prefix: str, listed: Mapping[str, Json]) -> dict[str, Json]:
+    """Return those of the files of a run that a place does not have as they should be, as far as it can tell."""
+    return {
+        file: entry
+        for file, entry in listed.items()
+        if not where.holds(f"{prefix}/{file}", entry["bytes"], entry["sha256"])
+    }
+
+
+def _told_ending(content: bytes | None) -> str | None:
+    """Return what `ending` does; None also for a damaged manifest."""
+    try:
+        return ending(content)
+    except DamagedError:
+        return None

@@ -1,0 +1,131 @@
+"""What a run's records hold: the keys that they need, and of what kind each value is.
+
+The same for files of this machine and for what a share hands out: a record that passes breaks no command that reads it.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from reslab.diagnostics.cost import BUDGETS
+
+RESULT_HAS = ("epochs", "iterations", "weights_sha256")
+"""What the result of a run has at least."""
+
+_LARGEST = 2**63 - 1
+
+
+def fault(name: str, content: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with a record, in words that follow its name; None where it can be used.
+
+    `name` is that of its file, or metrics.jsonl for one of its lines.
+    """
+    missing = next((key for key in _NEEDED.get(name, ()) if content.get(key) is None), None)
+    if missing is not None:
+        return f"it has no {missing}"
+    wrong = _wrong(_KINDS.get(name, {}), content, name)
+    return None if wrong is None else f"{wrong} has a value that no run has"
+
+
+def _wrong(kind: Any, value: Any, key: str) -> str | None:
+    """Return the key of the first value that is not of its kind; null is of any.
+
+    A dict is of objects with kinds by key, OTHERS for all other keys; a list of lists with one kind.
+    """
+    if value is None:
+        return None
+    if isinstance(kind, dict):
+        if not isinstance(value, dict):
+            return key
+        others = kind.get(OTHERS)
+        pairs = ((name, kind.get(name, others), one) for name, one in value.items())
+        return next((found for name, one, inner in pairs if one and (found := _wrong(one, inner, name))), None)
+    if isinstance(kind, list):
+        if not isinstance(value, list):
+            return key
+        return next(
+            (found for inner in value if (found := key if inner is None else _wrong(kind[0], inner, key))), None
+        )
+    return None if kind(value) else key
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _whole(value: Any) -> bool:
+    return type(value) is int and abs(value) <= _LARGEST
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, float) or _whole(value)
+
+
+def _plain(value: Any) -> bool:
+    return isinstance(value, str | bool) or _number(value)
+
+
+def _budget(value: Any) -> bool:
+    return isinstance(value, str) and value in BUDGETS
+
+
+def _finite(value: Any) -> bool:
+    """Say whether all numbers within a value are finite and of 64 bits."""
+    if isinstance(value, dict | list):
+        return all(map(_finite, value.values() if isinstance(value, dict) else value))
+    return value is None or isinstance(value, str | bool) or (_number(value) and math.isfinite(value))
+
+
+OTHERS = "*"
+
+_SCORES: dict[str, Callable[[Any], bool]] = dict.fromkeys(
+    ("train_loss", "train_error", "test_loss", "test_error", "holdout_loss", "holdout_error"), _number
+)
+_SPEED: dict[str, Callable[[Any], bool]] = {"seconds": _number, "images_per_second": _number}
+_DIAGNOSTICS = {OTHERS: {"budget": _budget, "seconds": _number, OTHERS: _finite}}
+
+_KINDS: dict[str, Any] = {
+    "metrics.jsonl": {
+        **_SCORES,
+        **_SPEED,
+        "epoch": _whole,
+        "iteration": _whole,
+        "rate": _number,
+        "weight_norm": _number,
+        "peak_memory_bytes": _whole,
+    },
+    "result.json": {
+        **_SCORES,
+        **_SPEED,
+        **dict.fromkeys(("epochs", "iterations", "parameters", "multiply_adds"), _whole),
+        "weights_sha256": _text,
+    },
+    "failure.json": {
+        **dict.fromkeys(("kind", "message", "traceback", "time"), _text),
+        **dict.fromkeys(("epoch", "iteration"), _whole),
+    },
+    "provenance.json": {
+        "data": {
+            **dict.fromkeys(("name", "fingerprint"), _text),
+            **dict.fromkeys(("num_train", "num_holdout", "num_test", "num_classes"), _whole),
+            "official": _flag,
+            "classes": [_text],
+        },
+        "attempts": [{"from_iteration": _whole, "started": _text, "dirty": _flag, OTHERS: _plain}],
+        "fetched": [{OTHERS: _text}],
+    },
+    "diagnostics.json": {
+        "weights_sha256": _text,
+        "diagnostics": _DIAGNOSTICS,
+        "epochs": {OTHERS: {"weights_sha256": _text, "diagnostics": _DIAGNOSTICS}},
+    },
+}
+
+_NEEDED = {
+    "metrics.jsonl": ("epoch",),
+    "diagnostics.json": ("diagnostics",),
+}
