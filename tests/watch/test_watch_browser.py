@@ -122,8 +122,9 @@ MORPH = """async ([before, after]) => {
   const begun = performance.now();
   morph(old, list(after));
   const seconds = (performance.now() - begun) / 1000;
-  const kept = [...old.children].map((child) => child.dataset.key).filter((key, at) => stood.get(key) === old.children[at]);
-  return { text: [...old.childNodes].map((child) => child.textContent), kept, seconds };
+  const kept = [...old.children].filter((child) => stood.get(child.dataset.key) === child);
+  const text = (nodes) => nodes.map((node) => node.textContent);
+  return { text: text([...old.childNodes]), kept: text(kept), seconds };
 }"""
 
 
