@@ -50,8 +50,9 @@ def test_runs_of_other_recipes_and_seeds_stay_out(tmp_path: Path) -> None:
 def test_a_run_that_ended_in_numbers_that_are_not_finite_has_no_result(tmp_path: Path) -> None:
     folder = write_run(tmp_path, Run(small(), 0), Truth(3.0, 1.0))
     assert _group(tmp_path).has_result
-    result = folder / "result.json"
-    result.write_text(result.read_text().replace('"test_error": 3.0', '"test_error": NaN'))
+    for name in ("result.json", "metrics.jsonl"):
+        *before, last = (folder / name).read_text().rpartition('"test_error": 3.0')
+        (folder / name).write_text(f"{before[0]}{'"test_error": NaN'}{last}")
     group = _group(tmp_path)
     assert group.num_finished == 1
     assert not group.has_result

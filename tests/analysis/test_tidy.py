@@ -7,7 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from reslab.analysis.tidy import EPOCH_SCHEMA, RUN_SCHEMA, read_tables, select
+from reslab.analysis.tidy import EPOCH_SCHEMA, RUN_SCHEMA, Problem, read_tables, select
+from reslab.errors import ResLabError
 from reslab.recipe import Run, field_names
 from synthetic import Truth, small, write_run
 
@@ -203,3 +204,8 @@ def test_a_damaged_second_training_is_a_problem_of_its_own(tmp_path: Path, conte
     assert problem.path == damaged
     assert problem.message.startswith("replicates/aaaa/")
     assert words in problem.message
+
+
+def test_paths_in_problems_are_cut_at_the_folder_of_the_runs_alone() -> None:
+    problem = Problem.of(Path("d/x"), ResLabError("d/resnet8-7861c3ad/seed0/run.json is not d/seed0's"), Path("d"))
+    assert problem.message == "resnet8-7861c3ad/seed0/run.json is not seed0's"

@@ -7,6 +7,7 @@ from lab_runs import make, small
 
 from reslab.errors import ResLabError
 from reslab.lab.finding import find_run, find_runs, find_seeds, remark_seed, runs_folder
+from reslab.lab.store import run_files
 from reslab.recipe import Run
 
 RUN = Run(small(2), 3)
@@ -54,3 +55,15 @@ def test_a_name_that_no_file_can_have_is_said_in_words(tmp_path: Path, name: str
         assert len(str(found.value)) < 400
         assert "\0" not in str(found.value)
     assert find_runs(tmp_path / "nowhere") == []
+
+
+def test_a_link_to_another_seed_is_no_second_run(tmp_path: Path) -> None:
+    run = Run(small(2), 1)
+    run_files(tmp_path, run).create(run)
+    folder = tmp_path / run.id
+    (folder.parent / "seed0").symlink_to("seed1")
+    assert [files.path for files in find_runs(tmp_path)] == [folder]
+    away = folder.rename(tmp_path / "kept")
+    (folder.parent / "seed0").unlink()
+    folder.symlink_to(away)  # where a run is kept elsewhere it is still one
+    assert [files.path for files in find_runs(tmp_path)] == [folder]

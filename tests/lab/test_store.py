@@ -262,7 +262,7 @@ def test_files_that_do_not_belong_together_are_told_of(tmp_path: Path) -> None:
     assert files.check() == RUN
     whole = {"status": "finished", "epochs": 3, "iterations": 135, "weights_sha256": "0" * 64}
     files.write("result.json", {**whole, "epochs": 4})
-    with pytest.raises(ResLabError, match=r"it has 3 lines, and the run ended after 4; remove the folder"):
+    with pytest.raises(ResLabError, match=r"it has 3 lines, and the run ended after 4 epochs; remove the folder"):
         files.check()
     files.write("result.json", whole)
     assert files.check() == RUN

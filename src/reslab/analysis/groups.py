@@ -18,7 +18,7 @@ from reslab.analysis.summary import (
     window_figures,
 )
 from reslab.analysis.tidy import Tables
-from reslab.datasets import SHORT
+from reslab.datasets import SHORT, known
 from reslab.lab.predictions import Predictions
 from reslab.recipe import Recipe, field_names
 
@@ -172,8 +172,9 @@ def seeds_of(runs: pl.DataFrame) -> dict[tuple[Recipe, str], list[int]]:
     seeds: dict[tuple[Recipe, str], list[int]] = {}
     for row in runs.iter_rows(named=True):
         recipe = Recipe.from_mapping({name: row[name] for name in field_names()})
-        named = row["data_official"] or row["data_fingerprint"] is None
-        images = str(row["images"]) if named else str(row["data_fingerprint"])[:SHORT]
+        found = row["data_fingerprint"]
+        named = found is None or (row["data_official"] and known(recipe.dataset).fingerprint in (None, found))
+        images = str(row["images"]) if named else str(found)[:SHORT]
         seeds.setdefault((recipe, images), []).append(row["seed"])
     return seeds
 

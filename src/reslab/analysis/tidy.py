@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -21,7 +22,7 @@ from reslab.recipe import Recipe, Run, to_mapping
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A run directory that could not be read, and why, with paths from the folder of all runs on."""
+    """A run directory, or a file of one, that could not be read, and why, with paths from the folder of all runs on."""
 
     path: Path
     message: str
@@ -29,7 +30,7 @@ class Problem:
     @classmethod
     def of(cls, path: Path, error: Exception, root: Path) -> Self:
         """Return what an error says of a path below the folder of all runs."""
-        return cls(path, printable(str(error).replace(f"{root}{os.sep}", "")))
+        return cls(path, printable(re.sub(rf"(?<![\w./-]){re.escape(f'{root}{os.sep}')}", "", str(error))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +172,11 @@ def read_tables(root: Path, runs: Sequence[Run] | None = None) -> Tables:
             try:
                 diagnosed |= _diagnosed(files, row)
             except ResLabError as error:
-                problems.append(Problem.of(files.path, error, root))
+                problems.append(Problem.of(files.path / "diagnostics.json", error, root))
             try:
                 predictions |= _predicted(files, row)
             except ResLabError as error:
-                problems.append(Problem.of(files.path, error, root))
+                problems.append(Problem.of(files.predictions, error, root))
     frames = frame(run_rows, RUN_SCHEMA), frame(epoch_rows, EPOCH_SCHEMA)
     return Tables(*frames, tuple(problems), tidy(diagnosed), predictions)
 

@@ -30,9 +30,14 @@ def runs_folder(root: str | Path, *, may_be_to_come: bool = False) -> Path:
 
 
 def find_runs(root: Path) -> list[RunFiles]:
-    """Return all runs below a folder, sorted by name and seed; also those that have ended and lost their run.json."""
+    """Return all runs below a folder, sorted by name and seed; also those that have ended and lost their run.json.
+
+    A link to another of them is no second run.
+    """
     with _looking(root):
         found = [path for path in root.glob("*/seed*") if (path / "run.json").exists() or manifest.exists(path)]
+        here = {path.resolve() for path in found if not path.is_symlink()}
+        found = [path for path in found if not (path.is_symlink() and path.resolve() in here)]
     return [RunFiles(path) for path in sorted(found, key=lambda path: (path.parent.name, len(path.name), path.name))]
 
 

@@ -65,6 +65,19 @@ def _number(value: Any) -> bool:
     return isinstance(value, float) or _whole(value)
 
 
+def _percent(value: Any) -> bool:
+    return _number(value) and (not math.isfinite(value) or 0 <= value <= 100)
+
+
+def _positive(value: Any) -> bool:
+    """Say whether a value is a whole number that can be counted to."""
+    return _whole(value) and value >= 0
+
+
+def _duration(value: Any) -> bool:
+    return _number(value) and not value < 0
+
+
 def _plain(value: Any) -> bool:
     return isinstance(value, str | bool) or _number(value)
 
@@ -82,26 +95,29 @@ def _finite(value: Any) -> bool:
 
 OTHERS = "*"
 
-_SCORES: dict[str, Callable[[Any], bool]] = dict.fromkeys(
-    ("train_loss", "train_error", "test_loss", "test_error", "holdout_loss", "holdout_error"), _number
-)
-_SPEED: dict[str, Callable[[Any], bool]] = {"seconds": _number, "images_per_second": _number}
+SCORES: dict[str, Callable[[Any], bool]] = {
+    f"{part}_{name}": kind
+    for part in ("train", "test", "holdout")
+    for name, kind in (("loss", _number), ("error", _percent))
+}
+_SPEED: dict[str, Callable[[Any], bool]] = {"seconds": _duration, "images_per_second": _duration}
 _DIAGNOSTICS = {OTHERS: {"budget": _budget, "seconds": _number, OTHERS: _finite}}
 
 _KINDS: dict[str, Any] = {
     "metrics.jsonl": {
-        **_SCORES,
+        **SCORES,
         **_SPEED,
-        "epoch": _whole,
-        "iteration": _whole,
+        "epoch": _positive,
+        "iteration": _positive,
         "rate": _number,
         "weight_norm": _number,
-        "peak_memory_bytes": _whole,
+        "peak_memory_bytes": _positive,
     },
     "result.json": {
-        **_SCORES,
+        **SCORES,
         **_SPEED,
-        **dict.fromkeys(("epochs", "iterations", "parameters", "multiply_adds"), _whole),
+        **dict.fromkeys(("epochs", "iterations", "parameters", "multiply_adds"), _positive),
+        "status": lambda value: value == "finished",
         "weights_sha256": _text,
     },
     "failure.json": {

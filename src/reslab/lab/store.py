@@ -124,6 +124,8 @@ class RunFiles:
         try:
             if content["format"] > FORMAT:
                 raise ResLabError(f"{self.path} was written by a newer ResLab; update this one")
+            if content.get("semantics", SEMANTICS) != SEMANTICS:
+                raise ResLabError(f"{self.path} was made by a version of ResLab with other numerics; {self._anew}")
             return self._run_of(content)
         except (KeyError, TypeError) as error:
             raise ResLabError(f"{self.path / 'run.json'} is not a run's: {error!r}; {self._anew}") from None
@@ -172,12 +174,26 @@ class RunFiles:
         result, num_rows = self.whole_result(), metrics.count(self.path)
         if result is not None and result["epochs"] != num_rows:
             raise DamagedError(
-                f"{self.path / metrics.NAME} is damaged: it has {num_rows} lines, and the run ended after "
-                f"{result['epochs']}; {self._anew}"
+                f"{self.path / metrics.NAME} is damaged: it has {_lines(num_rows)}, and the run "
+                f"ended after {result['epochs']} epochs; {self._anew}"
             )
+        if result is not None:
+            self._check_last(result)
         if self.ended() is not None:
             self.check_files(manifest.RECORDS)
         return run
+
+    def _check_last(self, result: Json) -> None:
+        """Raise `DamagedError` where a result is not that of the last epoch."""
+        last = metrics.last(self.path)
+        if records.fault(metrics.NAME, last) is not None:
+            return  # whoever reads that tells
+        for name in records.SCORES:
+            if name in result and name in last and repr(result[name]) != repr(last[name]):
+                raise DamagedError(
+                    f"{self.path / 'result.json'} is damaged: its {name} is {result[name]}, and that of the last epoch "
+                    f"{last[name]}; {self._anew}"
+                )
 
     def check_end(self, status: Status) -> None:
         """Raise `DamagedError` where a run of this status had ended, as its manifest shows, and its end is gone."""
@@ -421,6 +437,10 @@ class RunFiles:
 def run_files(root: Path, run: Run) -> RunFiles:
     """Return the files of a run below the folder of all runs, whether they are there or not."""
     return RunFiles(root / run.id)
+
+
+def _lines(number: int) -> str:
+    return "1 line" if number == 1 else f"{number} lines"
 
 
 def _signed(name: str, content: Mapping[str, Any]) -> Mapping[str, Any]:

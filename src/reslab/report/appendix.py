@@ -133,10 +133,12 @@ def _recipes(groups: Sequence[Group], studies: Sequence[Study]) -> Table | None:
 
 
 def unreadable(tables: Tables) -> list[Note]:
-    """Return a note on the run folders and records of studies that could not be read; nothing where all could be."""
-    reasons = tables.left_out
-    records = sum(problem.path.suffix == ".json" for problem in tables.problems)
-    words = text("report.unreadable", folders=len(reasons) - records, records=records, reasons=reasons)
+    """Return a note on run folders, files of runs and records of studies that cannot be read; nothing if all can be."""
+    reasons, paths = tables.left_out, [problem.path for problem in tables.problems]
+    records = sum(path.suffix == ".json" and path.parent.name == "studies" for path in paths)
+    files = sum(path.name in ("diagnostics.json", "predictions.safetensors") for path in paths)
+    counts = {"folders": len(reasons) - records - files, "records": records, "files": files}
+    words = text("report.unreadable", **counts, reasons=reasons)
     return [Note(words)] if reasons else []
 
 
