@@ -21,7 +21,7 @@ from reslab.lab.store import RunFiles
 MEASURED = dict.fromkeys(("train_loss", "test_loss", "seconds"), 1.5)
 ROW = {"epoch": 1, "iteration": 5, "rate": 0.1, "train_error": 20.5, "test_error": 12.5, **MEASURED}
 WEIGHTS = b"weights" * 99
-RESULT = {"epochs": 1, "status": "finished", "weights_sha256": hashlib.sha256(WEIGHTS).hexdigest()}
+RESULT = {"epochs": 1, "iterations": 5, "status": "finished", "weights_sha256": hashlib.sha256(WEIGHTS).hexdigest()}
 
 
 def ended(root: Path, how: str = "finished") -> RunFiles:
@@ -36,7 +36,7 @@ def ended(root: Path, how: str = "finished") -> RunFiles:
         files.epoch_weights(1).write_bytes(b"earlier weights")
         files.weights.write_bytes(WEIGHTS)
         files.end("result.json", RESULT)
-        files.write("diagnostics.json", {"weights_sha256": "0", "diagnostics": {"gap": 1.5}})
+        files.write("diagnostics.json", {"weights_sha256": "0", "diagnostics": {"gap": {"seconds": 1.5}}})
     files.tidy()
     return files
 
@@ -124,7 +124,7 @@ def test_a_file_added_later_is_in_the_manifest_at_every_instant(
     seen = []
     for name in ("diagnostics.json", "predictions.json"):
         for steps in range(4):
-            content = {"weights_sha256": "0", "diagnostics": {"gap": steps}}
+            content = {"weights_sha256": "0", "diagnostics": {"gap": {"settings": steps}}}
             at[0] = steps
             try:
                 files.write(name, content)

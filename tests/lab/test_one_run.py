@@ -386,7 +386,8 @@ def test_a_finished_run_in_a_read_only_folder_is_just_finished(
     read_only: Callable[[Path], AbstractContextManager[None]],
 ) -> None:
     files = make(open_folder, small(1))
-    files.write("result.json", {"status": "finished"})
+    result = {"status": "finished", "epochs": 0, "iterations": 0, "weights_sha256": "0" * 64}
+    files.write("result.json", result)
     with read_only(open_folder):
         assert execute(files, QUICK) == "finished"
 

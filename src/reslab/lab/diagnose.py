@@ -179,7 +179,7 @@ def _entries(content: Json, moment: _Moment) -> Json:
     if moment.epoch is not None:
         by_epoch: dict[str, Json] = content.get("epochs", {})
         found = by_epoch.get(str(moment.epoch), {})
-        if found.get("weights_sha256") != moment.digest:
+        if found.get("weights_sha256") != moment.digest or found.get("diagnostics") is None:
             found = {"weights_sha256": moment.digest, "diagnostics": {}}
         by_epoch[str(moment.epoch)] = found
         content["epochs"] = dict(sorted(by_epoch.items(), key=lambda item: int(item[0])))
@@ -225,7 +225,7 @@ def _found(files: RunFiles, run: Run, digest: str) -> Json:
 
 def _covers(entry: Json | None, budget: str) -> bool:
     sizes = list(BUDGETS)
-    return entry is not None and sizes.index(entry["budget"]) >= sizes.index(budget)
+    return entry is not None and entry.get("budget") in sizes[sizes.index(budget) :]
 
 
 def _subjects(files: RunFiles, run: Run, settings: Settings, device: torch.device) -> Callable[[_Moment], Subject]:
