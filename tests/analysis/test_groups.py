@@ -51,8 +51,8 @@ def test_a_run_that_ended_in_numbers_that_are_not_finite_has_no_result(tmp_path:
     folder = write_run(tmp_path, Run(small(), 0), Truth(3.0, 1.0))
     assert _group(tmp_path).has_result
     for name in ("result.json", "metrics.jsonl"):
-        *before, last = (folder / name).read_text().rpartition('"test_error": 3.0')
-        (folder / name).write_text(f"{before[0]}{'"test_error": NaN'}{last}")
+        before, _, after = (folder / name).read_text().rpartition('"test_error": 3.0')
+        (folder / name).write_text(before + '"test_error": NaN' + after)
     group = _group(tmp_path)
     assert group.num_finished == 1
     assert not group.has_result
