@@ -4,6 +4,7 @@ They are kept once, below the data root, in a file named by the fingerprint of t
 whenever it is resumed or measured.
 """
 
+import contextlib
 import json
 from collections.abc import Sequence
 from itertools import islice
@@ -125,6 +126,17 @@ def count(images: str, data_root: Path | None = None) -> Size | None:
     with safe_open(path, framework="numpy") as file:
         train, test = (file.get_slice(f"{which}_labels").get_shape()[0] for which in _PARTS)
         return Size(train, test, len(json.loads(file.metadata()["class_names"])))
+
+
+def sides(images: str, data_root: Path | None = None) -> tuple[int, int] | None:
+    """Return the height and width of the images kept under a fingerprint, None where they are not, or are damaged."""
+    path = find(images, data_root)
+    if path is None:
+        return None
+    with contextlib.suppress(SafetensorError, OSError), safe_open(path, framework="numpy") as file:
+        _, _, height, width = file.get_slice(f"{_PARTS[0]}_images").get_shape()
+        return height, width
+    return None
 
 
 def find(images: str, data_root: Path | None = None) -> Path | None:
