@@ -2,7 +2,7 @@
 
 import pytest
 
-from reslab.naming import labels, recipe_name, run_name, run_names
+from reslab.naming import labels, number, recipe_name, run_name, run_names
 from reslab.presets import PRESETS, preset_recipe
 from reslab.recipe import Recipe, Run, stretch, vary
 from synthetic import small
@@ -83,3 +83,23 @@ def test_labels_tell_a_schedule_by_its_length_and_a_preset_by_its_name() -> None
     assert labels([short, fast, vary(fast, momentum=0.8)])[:2] == ["ResNet-8, assignment", "ResNet-8, fast"]
     halves = [vary(short, precision=precision) for precision in ("fp32", "bf16")]
     assert labels(halves) == ["ResNet-8, precision fp32", "ResNet-8, precision bf16"]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0, "0"),
+        (1e-9, "0.000000001"),
+        (1e-11, "1e\N{MINUS SIGN}11"),
+        (1640, "1,640"),
+        (1e-4, "0.0001"),
+        (1e15, "1e+15"),
+    ],
+)
+def test_a_number_has_the_digits_that_it_needs(value: float, shown: str) -> None:
+    assert number(value) == shown
+
+
+def test_tiny_settings_have_labels_of_their_own() -> None:
+    recipes = [vary(BASE, weight_decay=decay) for decay in (1e-11, 2e-12)]
+    assert len(set(labels(recipes))) == 2

@@ -294,6 +294,8 @@ def test_equal_numbers_of_other_types_are_the_same_recipe() -> None:
         ("randaugment", 15, "randaugment must be 0 to 14 operations, not 15"),
         ("randaugment_magnitude", 31, "randaugment_magnitude must be 0 to 30, not 31"),
         ("cutout", 65, "cutout must be 0 to 64 pixels, not 65"),
+        ("length", 1e8, "length must be at most 10,000,000 epochs, not 1e\\+08"),
+        ("warmup_length", 1e308, "warmup_length must be at most 10,000,000 epochs"),
         ("cutout", 8.5, "cutout must be a whole number, not 8.5"),
         ("mixup", -0.1, "mixup must be 0 or more, not -0.1"),
         ("adam_beta_mean", 1, "adam_beta_mean must be at least 0 and below 1, not 1.0"),
@@ -331,6 +333,12 @@ def test_impossible_values_are_refused_in_words(field: str, value: object, messa
             {"schedule": "one-cycle", "warmup": "linear"},
             "warmup must be none with the one-cycle schedule, which rises by itself; not 'linear'",
         ),
+        ({"schedule_unit": "iterations", "length": 2e12}, "at most 1,000,000,000,000 iterations"),
+        (
+            {"dataset": "arrays", "image_size": 64},
+            "image_size is for imagefolder; the images of arrays keep their size",
+        ),
+        ({"dataset": "arrays", "cutout": -1}, "cutout must be 0 or more, not -1"),
         ({"mixup": 1, "batch_size": 1}, "mixup mixes the images of a batch: batch_size must be 2 or more"),
         ({"family": "wide", "depth": 20}, r"depth must be 6n\+4 for a network of family wide, as in 16.*try 16 or 22"),
         ({"family": "preact-bottleneck", "depth": 110, "shortcut": "none"}, "a residual network needs a shortcut"),
@@ -500,6 +508,19 @@ def test_a_schedule_so_many_times_as_long_stays_in_its_unit() -> None:
         24_000,
     )
     assert lengthened(iterations, 1) is iterations
+
+
+def test_a_warm_up_is_so_many_times_as_long_as_its_schedule() -> None:
+    linear = vary(preset_recipe("paper"), warmup="linear", warmup_length=400)
+    assert lengthened(linear, 0.5).warmup_length == 200
+    assert lengthened(linear, 0.001).warmup_length == 1
+    assert lengthened(preset_recipe("paper", depth=110), 0.5).warmup == "until-error"
+
+
+@pytest.mark.parametrize("epochs", [1e8, 1e308, 10**400], ids=["long", "float", "whole"])
+def test_no_training_is_longer_than_any_could_be(epochs: float) -> None:
+    with pytest.raises(ResLabError, match="epochs must be at most 10,000,000"):
+        stretch(preset_recipe("assignment"), epochs)
 
 
 def test_a_share_of_the_images_keeps_the_steps_or_the_epochs() -> None:

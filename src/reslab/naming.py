@@ -37,9 +37,12 @@ _TOLD = ("dataset", "images", "network", "family", "depth", "width", "precision"
 
 
 def number(value: float) -> str:
-    """Return a setting with as many digits as it needs, never as a power of ten: 0.0001, 128, 1,640, 163.84."""
-    if abs(value) >= 1e15:
-        return f"{value:g}"
+    """Return a setting with as many digits as it needs: 0.0001, 128, 1,640, 163.84; as a power of ten where it is tiny.
+
+    That is below 1e-9, as in 2e-12, or from 1e15.
+    """
+    if abs(value) >= 1e15 or 0 < abs(value) < 1e-9:
+        return f"{value:g}".replace("-", "\N{MINUS SIGN}")
     return f"{value:,.10f}".rstrip("0").rstrip(".").replace("-", "\N{MINUS SIGN}")
 
 

@@ -16,12 +16,13 @@ from reslab.data.batches import TrainBatches, random_words
 from reslab.data.images import ImageSet
 from reslab.data.normalisation import fit
 
-CLASSES, SIZE, BATCH = 5, 8, 9
+CLASSES, BATCH = 5, 9
+HEIGHT, WIDTH = 8, 11
 CPU = torch.device("cpu")
 
 
 def image_set(count: int = 23) -> ImageSet:
-    pixels = np.random.Generator(np.random.Philox(0)).integers(0, 256, (count, 3, SIZE, SIZE), dtype=np.uint8)
+    pixels = np.random.Generator(np.random.Philox(0)).integers(0, 256, (count, 3, HEIGHT, WIDTH), dtype=np.uint8)
     return ImageSet(pixels, np.arange(count, dtype=np.int64) % CLASSES)
 
 
@@ -37,7 +38,7 @@ def augmented(seed: int = 0, *, randaugment: int = 0, cutout: int = 0, mixup: fl
         plain(seed),
         seed=seed,
         batch_size=BATCH,
-        size=SIZE,
+        size=(HEIGHT, WIDTH),
         num_classes=CLASSES,
         randaugment=randaugment,
         magnitude=9.0,
@@ -60,11 +61,11 @@ def pairs(
 @pytest.mark.parametrize("side", [3, 4, 16])
 def test_cutout_zeroes_a_square_about_the_drawn_centre(side: int) -> None:
     """DeVries and Taylor 2017: clipped at the image's edge; the square of an even side as in their code."""
-    centres = random_words(2 * 23, 0, "cutout", 4).reshape(23, 2).astype(np.int64) % SIZE
+    centres = random_words(2 * 23, 0, "cutout", 4).reshape(23, 2) % np.array([HEIGHT, WIDTH], np.uint64)
     found, expected, seen = [], [], 0
     for _, images, labels, ours, targets in pairs(augmented(cutout=side), 4):
         for image in images:
-            row, column = centres[seen]
+            row, column = centres[seen].tolist()
             seen += 1
             rows = slice(max(0, row - side // 2), max(0, row - side // 2 + side))
             columns = slice(max(0, column - side // 2), max(0, column - side // 2 + side))

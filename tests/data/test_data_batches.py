@@ -389,5 +389,11 @@ def test_impossible_batches_say_why() -> None:
         settings_[name] = value
         with pytest.raises(ResLabError, match=message):
             TrainBatches(images, IDENTITY, seed=0, **settings_)  # type: ignore[arg-type]
+    reflected = TrainBatches(
+        images, IDENTITY, seed=0, batch_size=2, crop_padding=3, padding="reflect", mirror="none", device="cpu"
+    )
+    assert len(list(reflected.batches(0))) == 2
+    with pytest.raises(ResLabError, match="crop_padding must be below the height and width of the images, 4 x 4"):
+        TrainBatches(images, IDENTITY, seed=0, batch_size=2, crop_padding=4, padding="reflect", mirror="none")
     with pytest.raises(ResLabError, match="batch_size must be 1 or more"):
         EvaluationBatches(images, IDENTITY, batch_size=0)

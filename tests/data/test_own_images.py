@@ -118,6 +118,8 @@ def test_they_are_kept_once_and_found_by_their_fingerprint(tmp_path: Path) -> No
     again = load("a.py:load", short, tmp_path)
     assert (again.name, again.fingerprint, again.class_names) == ("a.py:load", dataset.fingerprint, ("dark", "light"))
     assert own_images.count(short, tmp_path) == Size(24, 8, 2)
+    assert own_images.sides(short, tmp_path) == (12, 14)
+    assert own_images.sides("0" * 16, tmp_path) is None
     with pytest.raises(
         DataError, match=rf"give them again \(--dataset a.py:load\), or copy own/{'0' * 16}.safetensors"
     ):
@@ -126,6 +128,7 @@ def test_they_are_kept_once_and_found_by_their_fingerprint(tmp_path: Path) -> No
     with pytest.raises(DataError, match="damaged: its images are others"):
         load(ARRAYS, "0" * 16, tmp_path)
     path.write_bytes(path.read_bytes()[:100])
+    assert own_images.sides(short, tmp_path) is None
     with pytest.raises(DataError, match=r"is damaged.*give the images again"):
         load(ARRAYS, short, tmp_path)
     with pytest.raises(DataError, match=r"is damaged.*give the images again"):

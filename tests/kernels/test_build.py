@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,3 +96,50 @@ def test_any_change_of_the_source_is_another_library(machine: Path, monkeypatch:
     assert build._key(str(machine)) == before
     monkeypatch.setattr(build, "FLAGS", (*build.FLAGS, "-DX"))
     assert build._key(str(machine)) != before
+
+
+@pytest.mark.parametrize("folder", ["tools", "my tools"])
+def test_a_compiler_may_be_several_words_or_a_path_with_spaces(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: str
+) -> None:
+    launcher = tmp_path / folder / "ccache"
+    launcher.parent.mkdir()
+    launcher.write_text(f'#!/bin/sh\n[ "$1" = {machine} ] && shift\nexec {machine} "$@"\n')
+    launcher.chmod(0o755)
+    monkeypatch.setenv("CXX", str(launcher) if " " in folder else f"{launcher} {machine}")
+    found = kernels()
+    assert "no such option" in found.reason or "torch brings no OpenMP" in found.reason
+
+
+@pytest.mark.usefixtures("machine")
+def test_a_compiler_in_an_open_quote_is_no_accident(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", 'g++ "-pipe')
+    assert kernels().library is None
+
+
+STARVED = r"""
+#include "pieces.h"
+using namespace reslab;
+extern "C" int buffer(int64_t words) { return unless_starved([&] { Buffer numbers(words); }); }
+extern "C" int team(int64_t words) {
+  return unless_starved([&] { in_pieces(4, 2, [&] { return [sum = std::vector<float>(words)](int) {}; }); });
+}
+"""
+
+
+def test_too_little_memory_is_an_error_and_not_the_end_of_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, made = tmp_path / "starved.cpp", tmp_path / "starved.so"
+    source.write_text(STARVED)
+    tools = build._tools()
+    if isinstance(tools, str):
+        pytest.skip(tools)
+    words = [*build._words(tools.compiler), "-std=c++17", "-fPIC", "-fopenmp", "-I", str(Path(build.__file__).parent)]
+    subprocess.run([*words, "-shared", str(source), str(tools.openmp), "-o", str(made)], check=True)
+    library = ctypes.CDLL(str(made))
+    monkeypatch.setattr(build, "library", lambda: library)
+    for name in ("buffer", "team"):
+        build.call(name, ctypes.c_int64(8))
+        with pytest.raises(MemoryError, match="not enough memory for a kernel"):
+            build.call(name, ctypes.c_int64(2**58))

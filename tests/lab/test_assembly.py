@@ -11,9 +11,10 @@ from reslab.data.serving import AnyTrainBatches, serve
 from reslab.data.sources import load
 from reslab.kernels.build import SWITCHED_OFF, Kernels, kernels
 from reslab.lab import assembly
-from reslab.lab.assembly import kernels_used, training_network
+from reslab.lab.assembly import kernels_used, make_ready, training_network
 from reslab.lab.one_run import execute
 from reslab.lab.settings import Settings
+from reslab.models.fused import FusedResNet
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, Run, vary
 
@@ -91,3 +92,17 @@ def test_a_run_writes_it_down(tmp_path: Path, torch_settings: None) -> None:
         assert attempt["checkpoint_activations"] == checkpoints
         told = "its activations are checkpointed" in attempt["kernels"]
         assert told == (checkpoints and kernels().library is not None)
+
+
+def test_kernels_are_made_ready_for_the_shape_of_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def forward(_: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
+        seen.append(tuple(images.shape))
+        raise RuntimeError
+
+    monkeypatch.setattr(FusedResNet, "forward", forward)
+    monkeypatch.setattr(assembly, "available", lambda device: True)
+    monkeypatch.setattr(assembly, "give_up", lambda device, error: "it failed")
+    assert "it failed" in make_ready(network(SMALL), SMALL, torch.device("meta"), (3, 16, 48))
+    assert seen == [(SMALL.batch_size, 3, 16, 48)]

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -312,3 +313,16 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_starts(tmp_p
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(ResLabError, match="cannot write to"):
         launch(tmp_path / "runs", [Run(small(1))], jobs=1)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(-9, "ended by SIGKILL: often"), (-40, "ended by signal 40"), (3, "code 3")]
+)
+def test_a_lost_process_is_told_by_its_signal_or_code(tmp_path: Path, code: int, words: str) -> None:
+    run = Run(small(1))
+    run_files(tmp_path, run).create(run)
+    worker: Any = SimpleNamespace(process=SimpleNamespace(returncode=code), errors=["Traceback"])
+    assert words in launching._write_loss(tmp_path, run, worker)["message"]
+    failure = run_files(tmp_path, run).failure()
+    assert failure is not None
+    assert (failure["kind"], failure["traceback"]) == ("killed", "Traceback")

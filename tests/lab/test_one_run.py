@@ -306,7 +306,9 @@ def test_missing_images_are_a_failure_in_the_users_words(tmp_path: Path) -> None
         (MemoryError("no more"), "out-of-memory"),
         (torch.OutOfMemoryError("CUDA out of memory"), "out-of-memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), "out-of-memory"),
+        (torch.AcceleratorError("CUDA error: out of memory"), "out-of-memory"),
         (RuntimeError("some kernel"), "error"),
+        (OSError("the disk is out of memory"), "error"),
         (KeyError(), "error"),
     ],
 )
@@ -340,6 +342,20 @@ def test_what_failed_is_written_down_and_cleared_by_the_next_attempt(
     monkeypatch.undo()
     assert execute(files, QUICK) == "finished"
     assert files.failure() is None
+
+
+def test_an_output_that_fails_is_no_failure_of_the_run(tmp_path: Path) -> None:
+    files = make(tmp_path, small(2))
+
+    def full(event: dict[str, Any]) -> None:
+        if event["event"] == "epoch":
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        execute(files, QUICK, on_event=full)
+    assert files.failure() is None
+    assert files.status() == "interrupted"
+    assert execute(files, QUICK) == "finished"
 
 
 def test_a_full_disk_is_told_in_words_and_loses_nothing(

@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from lab_runs import make as make_files
 from lab_runs import small
 
+from reslab.data.own_images import from_given, keep
+from reslab.datasets import ARRAYS, SHORT
 from reslab.lab import planner
 from reslab.lab.planner import (
     Planned,
@@ -191,3 +194,17 @@ def test_work_and_size_of_later_families_are_about_those_of_the_network(family: 
     layer = 16 * 16 * 9 * 32 * 32
     assert work_per_image(recipe) * layer == pytest.approx(multiply_adds(network), rel=0.05)
     assert planner._num_parameters(recipe) == pytest.approx(parameters(network), rel=0.03)
+
+
+def test_work_is_that_of_the_users_own_images(tmp_path: Path) -> None:
+    pixels, labels = np.zeros((20, 64, 32, 3), np.uint8), np.arange(20) % 2
+    pixels[:, 0, 0, 0] = np.arange(20)
+    dataset = from_given((pixels, labels, pixels, labels))
+    keep(dataset, tmp_path / "data")
+    run = cifar(20, dataset=ARRAYS, images=dataset.fingerprint[:SHORT])
+    (item,) = plan(tmp_path, [run], tmp_path / "data")
+    assert item.work == pytest.approx(10 * (20 + 20 / 3) * 19 * 2)
+    assert work_per_image(run.recipe, (64, 48)) == 3 * 19
+    make(tmp_path, run.recipe).append_metrics(row(1, 10.0))
+    assert known_speeds(tmp_path, HERE, tmp_path / "data") == {"fp32": 10.0 * 19 * 2}
+    assert known_speeds(tmp_path, HERE, tmp_path / "elsewhere") == {}

@@ -1,5 +1,6 @@
 """Provenance: what an attempt and its images are told by."""
 
+import os
 import re
 from pathlib import Path
 
@@ -90,3 +91,11 @@ def test_images_are_counted_as_they_are_used() -> None:
         "num_classes": 10,
     }
     assert describe_data(small(2), digits)["num_holdout"] == 0
+
+
+def test_what_git_says_may_be_in_any_encoding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    git = tmp_path / "git"
+    git.write_text("#!/bin/sh\nprintf ' M caf\\351.py'\n")
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert provenance._git(tmp_path, "status") == "M caf\N{REPLACEMENT CHARACTER}.py"

@@ -182,3 +182,12 @@ esac""",
     else:
         with pytest.raises(ResLabError, match="Socket timed out"):
             slurm.launch(tmp_path / "runs", RUNS)
+
+
+def test_a_folder_that_sbatch_cannot_be_told_is_refused_before_anything_is_submitted(
+    tmp_path: Path, commands: Callable[..., None]
+) -> None:
+    commands(sbatch=f"touch {tmp_path}/submitted; echo 42", squeue=NOTHING_QUEUED)
+    with pytest.raises(ResLabError, match="choose a folder without line breaks"):
+        slurm.launch(tmp_path / "two\nlines", RUNS)
+    assert not (tmp_path / "submitted").exists()

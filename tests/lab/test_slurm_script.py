@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reslab.errors import ResLabError
-from reslab.lab.slurm_script import check_options, script
+from reslab.lab.slurm_script import check_options, check_place, script
 
 
 def test_options_take_the_place_of_ours_and_some_are_refused(tmp_path: Path) -> None:
@@ -26,3 +26,11 @@ def test_a_task_on_a_node_of_its_own_keeps_what_could_not_be_sent(tmp_path: Path
     assert str(tmp_path) not in text
     assert "\n".join(names) in text
     assert '[ "$code" -eq 6 ] || rm -rf "$runs"' in text
+
+
+def test_the_log_is_in_any_folder_but_those_that_sbatch_cannot_be_told(tmp_path: Path) -> None:
+    text = script(tmp_path / "100% of o'Brien", 1, "depth", [], [])
+    assert f'#SBATCH --output="{tmp_path}/100%% of o\'Brien/%a.log"' in text.splitlines()
+    for name in ("two\nlines", 'a "quote"', "back\\slash"):
+        with pytest.raises(ResLabError, match="without line breaks, quotes and backslashes"):
+            check_place(tmp_path / name)

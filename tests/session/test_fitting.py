@@ -85,6 +85,9 @@ def test_times_have_units() -> None:
     for wrong in ("12", "", "h", "-3h", "0h", "soon", "12 hours of sleep"):
         with pytest.raises(ResLabError, match="a time with its unit"):
             seconds_of(wrong)
+    for long in ("10001d", f"{'9' * 400}h"):
+        with pytest.raises(ResLabError, match="--fit takes at most 10000d"):
+            seconds_of(long)
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,10 @@ MISTAKES = [
     (BASE + '[vary]\nshortcut = ["A", "D"]', r"\[vary\]: shortcut must be one of A, A-centred, B, C.*not 'D'"),
     (BASE + "[vary]\nlearning_rates = [1]", r"\[vary\] learning_rates: .*did you mean 'learning_rate'\?"),
     (BASE + "[vary]\nmomentum = [0.9, 0.9]", "two variants of the study mine have the same label: momentum 0.9"),
+    (
+        BASE + f"[vary]\nmomentum = {[0.9] * 101}\nlearning_rate = {[0.1] * 100}",
+        r"\[vary\] asks for 10,100 variants; 10,000 are the most",
+    ),
     (BASE + "[variants]\nlabel = 1", r"variants: write each as a table under its own \[\[variants\]\] line"),
     (BASE + "[[variants]]\ndepth = 14", r"\[\[variants\]\] number 1: label: needed"),
     (BASE + '[[variants]]\nlabel = "a"\nx = 1', r"\[\[variants\]\] 'a' x: there is no such field"),

@@ -198,7 +198,7 @@ def test_cutout_and_mixup_are_replayed_too() -> None:
             inner,
             seed=3,
             batch_size=12,
-            size=32,
+            size=(32, 32),
             num_classes=10,
             randaugment=1,
             magnitude=5.0,

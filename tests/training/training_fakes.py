@@ -60,11 +60,15 @@ def recipe(**changes: Scalar) -> Recipe:
     return Recipe.from_mapping({**values, **changes})
 
 
-def network(seed: int = 0, width: int = 4) -> nn.Sequential:
-    """Return a network with what ours have: convolution, batch norm, linear layer; laid out as ours are."""
+def network(seed: int = 0, width: int = 4, *, for_muon: bool = False) -> nn.Sequential:
+    """Return a network with what ours have: convolution, batch norm, linear layer; laid out as ours are.
+
+    Muon leaves the first convolution to SGD, so there is one before it for Muon.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = nn.Sequential(
+            *([nn.Conv2d(2, 2, 3, padding=1, bias=False)] if for_muon else []),
             nn.Conv2d(2, width, 3, padding=1, bias=False),
             nn.BatchNorm2d(width),
             nn.ReLU(),
@@ -95,7 +99,7 @@ def ticking(step: float = 0.5) -> Callable[[], float]:
 
 def begin(of: Recipe, images: Images, seed: int = 0) -> State:
     """Return a training of the network at its first iteration."""
-    return start(network(seed), of, images.num_batches, CPU)
+    return start(network(seed, for_muon=of.optimiser == "muon"), of, images.num_batches, CPU)
 
 
 def events(

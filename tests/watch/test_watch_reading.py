@@ -15,7 +15,7 @@ from reslab.analysis.tidy import read_tables
 from reslab.lab import locks
 from reslab.lab.locks import Holding
 from reslab.lab.store import RunFiles
-from reslab.recipe import Run
+from reslab.recipe import Run, vary
 from reslab.watch import app
 from reslab.watch.blocks import finite
 from reslab.watch.curve import MOST_ROWS, Curve
@@ -29,9 +29,9 @@ from reslab.watch.pages import (
     study_values,
     study_version,
 )
-from reslab.watch.plan import plan_values
+from reslab.watch.plan import Clock, plan_values
 from reslab.watch.reading import Watched
-from synthetic import Truth, write_diagnostics, write_run
+from synthetic import Truth, small, write_diagnostics, write_run
 
 
 @pytest.fixture
@@ -431,3 +431,10 @@ def test_what_was_measured_on_a_run_is_told_in_its_words(tmp_path: Path) -> None
     assert (gap_found["name"], gap_found["seconds"]) == ("gap", 2.5)
     assert gap_found["found"].startswith("error 1.05% on 2,000 training images, 26.90% on 2,000 test images; ")
     assert later == {"name": "later", "found": "budget quick, value 7.5", "seconds": None}
+
+
+def test_a_run_that_has_not_begun_is_counted_as_it_will_train(tmp_path: Path) -> None:
+    recipe = vary(small(8), dataset="digits", train_share=0.1, holdout=40, schedule_unit="iterations")
+    per_epoch = -(-140 // recipe.batch_size)  # a tenth of the 1,402 that are not held out
+    clock = Clock(Laboratory(tmp_path))
+    assert clock.epochs(Run(recipe)) == recipe.length / per_epoch

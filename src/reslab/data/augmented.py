@@ -38,7 +38,7 @@ class Augmentable(Protocol):
 
 
 class AugmentedBatches:
-    """The batches of `inner`, augmented further; `size` is the height and width of an image.
+    """The batches of `inner`, augmented further; `size` is the height and the width of an image.
 
     `randaugment` operations at `magnitude` are done to an image's pixels.  After normalisation a square of `cutout`
     pixels a side is set to zero in each image: its centre is any pixel, so part of it may lie outside (DeVries and
@@ -55,7 +55,7 @@ class AugmentedBatches:
         *,
         seed: int,
         batch_size: int,
-        size: int,
+        size: tuple[int, int],
         num_classes: int,
         randaugment: int,
         magnitude: float,
@@ -68,8 +68,8 @@ class AugmentedBatches:
         self._seed, self._batch_size, self._device = seed, batch_size, device
         self._size, self._num_classes = size, num_classes
         self._operations, self._cutout, self._mixup = randaugment, cutout, mixup
-        self._randaugment = RandAugment(magnitude, size, size, device) if randaugment else None
-        self._places = torch.arange(size, device=device)
+        self._randaugment = RandAugment(magnitude, *size, device) if randaugment else None
+        self._lines = [torch.arange(side, device=device) for side in size]  # rows and columns
 
     @property
     def uses_kernel(self) -> bool:
@@ -85,7 +85,8 @@ class AugmentedBatches:
         """Yield what `render` makes each batch from: the inner draw, and, as asked for, centres, partners and share."""
         count = self.num_images
         words = random_words(count * self._operations, self._seed, "randaugment", epoch).reshape(count, -1)
-        centres = random_words(2 * count, self._seed, "cutout", epoch).reshape(count, 2) % np.uint64(self._size)
+        centres = random_words(2 * count, self._seed, "cutout", epoch).reshape(count, 2)
+        centres %= np.array(self._size, dtype=np.uint64)
         orders = random_words(count, self._seed, "mixup order", epoch)
         shares = beta_shares(self.num_batches, self._mixup, self._seed, epoch) if self._mixup else None
         for batch, draw in enumerate(self.inner.draws(epoch, start), start=start):
@@ -121,9 +122,11 @@ class AugmentedBatches:
     def _squares(self, centres: Tensor) -> Tensor:
         """Return where the squares are, B x 1 x H x W."""
         before = self._cutout // 2
-        offsets = self._places[None, None, :] - centres[:, :, None]  # B x 2 x size
-        inside = (offsets >= -before) & (offsets < self._cutout - before)
-        return inside[:, 0, :, None].logical_and(inside[:, 1, None, :])[:, None]
+        rows, columns = (
+            (offsets >= -before) & (offsets < self._cutout - before)
+            for offsets in (line[None, :] - centres[:, axis, None] for axis, line in enumerate(self._lines))
+        )
+        return (rows[:, :, None] & columns[:, None, :])[:, None]
 
 
 def mixed(values: Tensor, partners: Tensor, share: Tensor) -> Tensor:

@@ -46,6 +46,12 @@ class TrainBatches:
         for name, value in (("padding", padding), ("mirror", mirror)):
             if value not in CHOICES[name]:
                 raise ResLabError(f"{name} must be one of {', '.join(CHOICES[name])}; not {value!r}")
+        height, width = images.image_shape[1:]
+        if padding == "reflect" and crop_padding >= min(height, width):
+            raise ResLabError(
+                f"with padding reflect, crop_padding must be below the height and width of the images, {height} x "
+                f"{width}, not {crop_padding}"
+            )
         self.num_images = len(images)
         self.num_batches = -(-self.num_images // batch_size)
         self._batch_size = batch_size

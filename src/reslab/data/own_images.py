@@ -6,7 +6,7 @@ whenever it is resumed or measured.
 
 import json
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -137,6 +137,17 @@ def _kept(path: Path) -> Iterator[Any]:
             yield file
     except (SafetensorError, LookupError, TypeError, ValueError, OSError) as error:
         raise DataError(f"{path} is damaged: {error}; remove it, and give the images again") from None
+
+
+def sides(images: str, data_root: Path | None = None) -> tuple[int, int] | None:
+    """Return the height and width of the images kept under a fingerprint, None where they are not, or are damaged."""
+    path = find(images, data_root)
+    if path is None:
+        return None
+    with suppress(DataError), _kept(path) as file:
+        _, _, height, width = file.get_slice(f"{_PARTS[0]}_images").get_shape()
+        return height, width
+    return None
 
 
 def find(images: str, data_root: Path | None = None) -> Path | None:

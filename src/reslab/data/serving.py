@@ -11,6 +11,7 @@ from reslab.data.folders import FileSet, Folders
 from reslab.data.images import Dataset, ImageSet
 from reslab.data.normalisation import Normaliser, fit, unmeasured
 from reslab.data.split import Split, split
+from reslab.errors import ResLabError
 from reslab.recipe import Recipe, Run
 
 AnyImages = ImageSet | FileSet
@@ -66,11 +67,16 @@ def train_batches(
     batches = _cropped_batches(run, images, normaliser, device)
     if not (recipe.randaugment or recipe.cutout or recipe.mixup):
         return batches
+    size = (recipe.image_size,) * 2 if isinstance(images, FileSet) else images.image_shape[1:]
+    if recipe.cutout > 2 * max(size):
+        raise ResLabError(
+            f"cutout must be 0 to {2 * max(size)} pixels for images of {size[0]} x {size[1]}, not {recipe.cutout}"
+        )
     return AugmentedBatches(
         batches,
         seed=run.seed,
         batch_size=recipe.batch_size,
-        size=recipe.image_size,
+        size=size,
         num_classes=num_classes,
         randaugment=recipe.randaugment,
         magnitude=recipe.randaugment_magnitude,

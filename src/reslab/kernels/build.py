@@ -7,6 +7,7 @@ import ctypes
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -122,6 +123,12 @@ def library() -> ctypes.CDLL:
     return loaded
 
 
+def call(name: str, *arguments: object) -> None:
+    """Call a function of the library; raise `MemoryError` where that had too little."""
+    if getattr(library(), name)(*arguments):
+        raise MemoryError("not enough memory for a kernel")
+
+
 def at(tensor: "Tensor | None") -> ctypes.c_void_p:
     """Return where a tensor's numbers are, as the library takes it; None is a null pointer."""
     return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
@@ -130,6 +137,7 @@ def at(tensor: "Tensor | None") -> ctypes.c_void_p:
 @dataclass(frozen=True, slots=True)
 class _Tools:
     compiler: str
+    """The command, as CXX has it: a path, or words as in ccache g++."""
     openmp: Path
     path: Path
     """Of the compiled library, whether it is there or not."""
@@ -153,7 +161,7 @@ def _tools() -> _Tools | str:
         return _Tools(compiler, openmp, cached("kernels", f"{_key(compiler)}.so"))
     except ResLabError as error:
         return str(error)
-    except (OSError, subprocess.SubprocessError) as error:
+    except (OSError, ValueError, subprocess.SubprocessError) as error:  # of values: a quote that is not closed
         return f"{compiler} failed: {error}"
 
 
@@ -165,12 +173,18 @@ def _compile(tools: _Tools) -> None:
         with ThreadPoolExecutor(len(SOURCES)) as pool:  # a compiler each: they take several seconds in turn
             list(pool.map(partial(_compile_one, tools.compiler), SOURCES, made))
         # Linked by path to the OpenMP library that torch has loaded: two of them would fight for the cores.
-        _call(tools.compiler, "-shared", *map(str, made), str(tools.openmp), "-o", str(linked), scratch=Path(folder))
+        command = (*_words(tools.compiler), "-shared", *map(str, made), str(tools.openmp), "-o", str(linked))
+        _call(*command, scratch=Path(folder))
         linked.replace(tools.path)  # another process may have been as fast: either file will do
 
 
 def _compile_one(compiler: str, source: Path, to: Path) -> None:
-    _call(compiler, *FLAGS, *_vector_width(), "-fopenmp", "-c", str(source), "-o", str(to), scratch=to.parent)
+    _call(*_words(compiler), *FLAGS, *_vector_width(), "-fopenmp", "-c", str(source), "-o", str(to), scratch=to.parent)
+
+
+def _words(compiler: str) -> list[str]:
+    """Return a compiler's command as words: it may have options, and its path may have spaces."""
+    return [compiler] if shutil.which(compiler) else shlex.split(compiler)
 
 
 def _vector_width() -> tuple[str, ...]:
@@ -187,7 +201,9 @@ def _call(*command: str, scratch: Path) -> None:
 
 
 def _key(compiler: str) -> str:
-    version = subprocess.run([compiler, "--version"], check=True, capture_output=True, text=True, timeout=10).stdout
+    compile_with, *options = _words(compiler)
+    command = [compile_with, *options, "--version"]
+    version = subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout
     flags = sorted(cpu_features())
-    parts = (*(path.read_text() for path in (*HEADERS, *SOURCES)), *FLAGS, version, torch_version(), *flags)
+    parts = (*(path.read_text() for path in (*HEADERS, *SOURCES)), *FLAGS, *options, version, torch_version(), *flags)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -234,12 +234,16 @@ int reslab_multiplies_bfloat() {
 
 // maps: images x height x width x in; gradients, of the output: images x ceil(height / stride) x ceil(width / stride)
 // x out; to: out x taps x taps x in.  Channels are multiples of 16, taps 1 or 3, stride 1 or 2.
-void reslab_convolution_weights(int is_bfloat, int64_t images, int height, int width, int in, int out, int taps,
-                                int stride, int threads, const void* maps, const void* gradients, float* to) {
+int reslab_convolution_weights(int is_bfloat, int64_t images, int height, int width, int in, int out, int taps,
+                               int stride, int threads, const void* maps, const void* gradients, float* to) {
 #ifdef RESLAB_LANES
-  const Convolution shape{images, height, width, in, out, taps, stride, threads};
-  if (is_bfloat) return weights_gradient<bfloat>(shape, maps, gradients, to);
-  weights_gradient<float>(shape, maps, gradients, to);
+  return unless_starved([&] {
+    const Convolution shape{images, height, width, in, out, taps, stride, threads};
+    if (is_bfloat) return weights_gradient<bfloat>(shape, maps, gradients, to);
+    weights_gradient<float>(shape, maps, gradients, to);
+  });
+#else
+  return 0;
 #endif
 }
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from reslab.kernels.build import AVX2_LANES, at, kernels, library
+from reslab.kernels.build import AVX2_LANES, at, call, kernels
 from reslab.kernels.derivative import first_only
 
 LANES = 16
@@ -97,7 +97,7 @@ class _First(torch.autograd.Function):
         ctx.dtype = dtype
         count, _, height, width = images.shape
         out = _empty(count, len(weight), height, width, dtype)
-        library().reslab_first(*_sizes(dtype, images, len(weight)), _threads(), at(images), at(weight), at(out))
+        call("reslab_first", *_sizes(dtype, images, len(weight)), _threads(), at(images), at(weight), at(out))
         return out
 
     @staticmethod
@@ -107,9 +107,7 @@ class _First(torch.autograd.Function):
         gradient = _channels_last(gradient)
         leaving = gradient.shape[1]
         to = _empty(leaving, images.shape[1], 3, 3, torch.float32)
-        library().reslab_first_weights(
-            *_sizes(ctx.dtype, images, leaving), _threads(), at(images), at(gradient), at(to)
-        )
+        call("reslab_first_weights", *_sizes(ctx.dtype, images, leaving), _threads(), at(images), at(gradient), at(to))
         return None, to, None
 
 
@@ -152,7 +150,7 @@ def _winograd(maps: Tensor, weight: Tensor, *, back: bool) -> Tensor:
     images, _, height, width = maps.shape
     leaving = weight.shape[1 if back else 0]
     out = _empty(images, leaving, height, width, maps.dtype)
-    library().reslab_winograd(*_sizes(maps.dtype, maps, leaving), _threads(), at(maps), at(weight), int(back), at(out))
+    call("reslab_winograd", *_sizes(maps.dtype, maps, leaving), _threads(), at(maps), at(weight), int(back), at(out))
     return out
 
 
@@ -165,9 +163,9 @@ def _of_weight(maps: Tensor, gradient: Tensor, weight: Tensor, stride: int) -> T
     # In float32 with few channels, the transforms cost what the products save.
     worth = maps.dtype == torch.bfloat16 or min(entering, leaving) > LANES
     if worth and _is_winograds(maps, weight, stride) and maps.shape[3] % 4 == 0:
-        library().reslab_winograd_weights(*sizes, *places)
+        call("reslab_winograd_weights", *sizes, *places)
     else:
-        library().reslab_convolution_weights(*sizes, taps, stride, *places)
+        call("reslab_convolution_weights", *sizes, taps, stride, *places)
     return to
 
 

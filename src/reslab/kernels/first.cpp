@@ -170,22 +170,30 @@ extern "C" {
 
 // maps: images x height x width x in, float; filters: out x 3 x 3 x in; out: images x height x width x out, in float or
 // bfloat16.  1 to 4 channels come in, and a multiple of 16 go out.
-void reslab_first(int is_bfloat, int64_t images, int height, int width, int in, int out, int threads, const float* maps,
-                  const float* filters, void* to) {
+int reslab_first(int is_bfloat, int64_t images, int height, int width, int in, int out, int threads, const float* maps,
+                 const float* filters, void* to) {
 #ifdef RESLAB_LANES
-  const First shape{images, height, width, out, threads};
-  if (is_bfloat) return convolve_with<bfloat>(in, shape, maps, filters, to);
-  convolve_with<float>(in, shape, maps, filters, to);
+  return unless_starved([&] {
+    const First shape{images, height, width, out, threads};
+    if (is_bfloat) return convolve_with<bfloat>(in, shape, maps, filters, to);
+    convolve_with<float>(in, shape, maps, filters, to);
+  });
+#else
+  return 0;
 #endif
 }
 
 // gradients, of the output: images x height x width x out, in float or bfloat16; to: out x 3 x 3 x in.
-void reslab_first_weights(int is_bfloat, int64_t images, int height, int width, int in, int out, int threads,
-                          const float* maps, const void* gradients, float* to) {
+int reslab_first_weights(int is_bfloat, int64_t images, int height, int width, int in, int out, int threads,
+                         const float* maps, const void* gradients, float* to) {
 #ifdef RESLAB_LANES
-  const First shape{images, height, width, out, threads};
-  if (is_bfloat) return gradient_with<bfloat>(in, shape, maps, gradients, to);
-  gradient_with<float>(in, shape, maps, gradients, to);
+  return unless_starved([&] {
+    const First shape{images, height, width, out, threads};
+    if (is_bfloat) return gradient_with<bfloat>(in, shape, maps, gradients, to);
+    gradient_with<float>(in, shape, maps, gradients, to);
+  });
+#else
+  return 0;
 #endif
 }
 

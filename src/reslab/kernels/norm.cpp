@@ -311,32 +311,36 @@ void choose_backward(const Shape& shape, const T* one, const T* two, const T* ou
 
 extern "C" {
 
-void reslab_norm_forward(int is_bfloat, int64_t numbers, int channels, int threads, const void* maps,
-                         const void* shortcut, void* out, const float* gamma, const float* beta, float* running_mean,
-                         float* running_var, double momentum, double epsilon, float* saved, int relu) {
-  Shape shape = shape_of(numbers, channels, threads);
-  if (is_bfloat) {
-    forward(shape, static_cast<const bfloat*>(maps), static_cast<const bfloat*>(shortcut), static_cast<bfloat*>(out),
-            gamma, beta, running_mean, running_var, momentum, epsilon, saved, relu != 0);
-  } else {
-    forward(shape, static_cast<const float*>(maps), static_cast<const float*>(shortcut), static_cast<float*>(out),
-            gamma, beta, running_mean, running_var, momentum, epsilon, saved, relu != 0);
-  }
+int reslab_norm_forward(int is_bfloat, int64_t numbers, int channels, int threads, const void* maps,
+                        const void* shortcut, void* out, const float* gamma, const float* beta, float* running_mean,
+                        float* running_var, double momentum, double epsilon, float* saved, int relu) {
+  return unless_starved([&] {
+    Shape shape = shape_of(numbers, channels, threads);
+    if (is_bfloat) {
+      forward(shape, static_cast<const bfloat*>(maps), static_cast<const bfloat*>(shortcut), static_cast<bfloat*>(out),
+              gamma, beta, running_mean, running_var, momentum, epsilon, saved, relu != 0);
+    } else {
+      forward(shape, static_cast<const float*>(maps), static_cast<const float*>(shortcut), static_cast<float*>(out),
+              gamma, beta, running_mean, running_var, momentum, epsilon, saved, relu != 0);
+    }
+  });
 }
 
-void reslab_norm_backward(int is_bfloat, int64_t numbers, int channels, int threads, const void* one, const void* two,
-                          const void* out, const void* maps, void* kept, void* to, const float* gamma, float* saved,
-                          float* gamma_gradient, float* beta_gradient, int relu) {
-  Shape shape = shape_of(numbers, channels, threads);
-  if (is_bfloat) {
-    choose_backward(shape, static_cast<const bfloat*>(one), static_cast<const bfloat*>(two),
-                    static_cast<const bfloat*>(out), static_cast<const bfloat*>(maps), static_cast<bfloat*>(kept),
-                    static_cast<bfloat*>(to), gamma, saved, gamma_gradient, beta_gradient, relu != 0);
-  } else {
-    choose_backward(shape, static_cast<const float*>(one), static_cast<const float*>(two),
-                    static_cast<const float*>(out), static_cast<const float*>(maps), static_cast<float*>(kept),
-                    static_cast<float*>(to), gamma, saved, gamma_gradient, beta_gradient, relu != 0);
-  }
+int reslab_norm_backward(int is_bfloat, int64_t numbers, int channels, int threads, const void* one, const void* two,
+                         const void* out, const void* maps, void* kept, void* to, const float* gamma, float* saved,
+                         float* gamma_gradient, float* beta_gradient, int relu) {
+  return unless_starved([&] {
+    Shape shape = shape_of(numbers, channels, threads);
+    if (is_bfloat) {
+      choose_backward(shape, static_cast<const bfloat*>(one), static_cast<const bfloat*>(two),
+                      static_cast<const bfloat*>(out), static_cast<const bfloat*>(maps), static_cast<bfloat*>(kept),
+                      static_cast<bfloat*>(to), gamma, saved, gamma_gradient, beta_gradient, relu != 0);
+    } else {
+      choose_backward(shape, static_cast<const float*>(one), static_cast<const float*>(two),
+                      static_cast<const float*>(out), static_cast<const float*>(maps), static_cast<float*>(kept),
+                      static_cast<float*>(to), gamma, saved, gamma_gradient, beta_gradient, relu != 0);
+    }
+  });
 }
 
 }  // extern "C"

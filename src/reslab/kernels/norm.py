@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from reslab.kernels.build import at, kernels, library
+from reslab.kernels.build import at, call, kernels
 from reslab.kernels.derivative import first_only
 
 KINDS: set[type[nn.BatchNorm2d]] = {nn.BatchNorm2d}
@@ -132,7 +132,8 @@ class _Norm(torch.autograd.Function):
         channels = maps.shape[1]
         out = torch.empty_like(maps)
         saved = torch.empty(5 * max(channels, 64), dtype=torch.float32, device="cpu")
-        library().reslab_norm_forward(
+        call(
+            "reslab_norm_forward",
             *_shape(maps),
             at(maps),
             at(shortcut),
@@ -164,7 +165,8 @@ class _Norm(torch.autograd.Function):
         to = torch.empty_like(maps)
         kept = torch.empty_like(maps) if out is not None else None
         gamma_gradient, beta_gradient = torch.empty_like(gamma), torch.empty_like(gamma)
-        library().reslab_norm_backward(
+        call(
+            "reslab_norm_backward",
             *_shape(maps),
             at(one),
             at(two),

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
+#include <new>
 #include <vector>
 
 #ifdef _OPENMP
@@ -36,15 +37,19 @@ template <class Work> void in_pieces(int pieces, int threads, Work work) {
   if (team > 1) {
     std::vector<Next> next(team);
     for (int thread = 0; thread < team; thread++) next[thread].place = pieces * thread / team;
+    std::atomic<bool> starved{false};
 #pragma omp parallel num_threads(team)
-    {
+    try {
       auto body = work();
       // The team may be smaller than what was asked for: then the shares of those that are missing are taken, too.
       for (int turn = 0, thread = omp_get_thread_num(); turn < team; turn++, thread = (thread + 1) % team) {
         const int end = pieces * (thread + 1) / team;
         for (int place; (place = next[thread].place.fetch_add(1, std::memory_order_relaxed)) < end;) body(place);
       }
+    } catch (const std::bad_alloc&) {  // which must not leave the team
+      starved = true;
     }
+    if (starved) throw std::bad_alloc();
     return;
   }
 #endif
@@ -57,10 +62,22 @@ template <class Body> void each_piece(int pieces, int threads, Body body) {
   in_pieces(pieces, threads, [&] { return body; });
 }
 
+// Does the work and returns 0, or 1 where there is not enough memory: no exception may reach who calls from C.
+template <class Work> int unless_starved(Work work) {
+  try {
+    work();
+  } catch (const std::bad_alloc&) {
+    return 1;
+  }
+  return 0;
+}
+
 // Memory for numbers of 32 bits at the start of a cache line.
 class Buffer {
  public:
-  explicit Buffer(int64_t words) : start_(std::aligned_alloc(64, (words * 4 + 63) / 64 * 64)) {}
+  explicit Buffer(int64_t words) : start_(std::aligned_alloc(64, (words * 4 + 63) / 64 * 64)) {
+    if (start_ == nullptr && words > 0) throw std::bad_alloc();
+  }
   ~Buffer() { std::free(start_); }
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;

@@ -481,22 +481,30 @@ int reslab_winograd_lanes() {
 // maps: images x height x width x in, out: images x height x width x out, filters: float, out x 3 x 3 x in; with
 // `back`, maps are the gradient of an output, out is that of the maps, and filters are in x 3 x 3 x out.
 // Channels are multiples of 16, height and width even.
-void reslab_winograd(int is_bfloat, int64_t images, int height, int width, int in, int out, int threads,
-                     const void* maps, const float* filters, int back, void* to) {
+int reslab_winograd(int is_bfloat, int64_t images, int height, int width, int in, int out, int threads,
+                    const void* maps, const float* filters, int back, void* to) {
 #ifdef RESLAB_LANES
-  const Shape shape{images, height, width, in, out, threads};
-  if (is_bfloat) return convolve_with<bfloat>(shape, maps, filters, back != 0, to);
-  convolve_with<float>(shape, maps, filters, back != 0, to);
+  return unless_starved([&] {
+    const Shape shape{images, height, width, in, out, threads};
+    if (is_bfloat) return convolve_with<bfloat>(shape, maps, filters, back != 0, to);
+    convolve_with<float>(shape, maps, filters, back != 0, to);
+  });
+#else
+  return 0;
 #endif
 }
 
 // maps and gradients as in the forward pass; to: out x 3 x 3 x in.  The width is a multiple of 4, the height even.
-void reslab_winograd_weights(int is_bfloat, int64_t images, int height, int width, int in, int out, int threads,
-                             const void* maps, const void* gradients, float* to) {
+int reslab_winograd_weights(int is_bfloat, int64_t images, int height, int width, int in, int out, int threads,
+                            const void* maps, const void* gradients, float* to) {
 #ifdef RESLAB_LANES
-  const Shape shape{images, height, width, in, out, threads};
-  if (is_bfloat) return weights_gradient(shape, static_cast<const bfloat*>(maps), static_cast<const bfloat*>(gradients), to);
-  weights_gradient(shape, static_cast<const float*>(maps), static_cast<const float*>(gradients), to);
+  return unless_starved([&] {
+    const Shape shape{images, height, width, in, out, threads};
+    if (is_bfloat) return weights_gradient(shape, static_cast<const bfloat*>(maps), static_cast<const bfloat*>(gradients), to);
+    weights_gradient(shape, static_cast<const float*>(maps), static_cast<const float*>(gradients), to);
+  });
+#else
+  return 0;
 #endif
 }
 

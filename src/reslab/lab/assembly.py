@@ -113,8 +113,7 @@ def make_ready(
     if not (isinstance(module, FusedResNet) and available(device)):
         return ""
     twin = copy.deepcopy(module).train()
-    size = recipe.image_size
-    images = torch.zeros(recipe.batch_size, module.conv1.in_channels, size, size, device=device)
+    images = torch.zeros(recipe.batch_size, module.conv1.in_channels, *image_shape[1:], device=device)
     try:
         with arithmetic(device, recipe.precision):
             twin(images).float().sum().backward()

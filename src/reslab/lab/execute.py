@@ -57,8 +57,8 @@ def work(
             code, message = error.exit_code, str(error)
         except Exception as error:  # what it was is in failure.json; the next run may do better
             code, message = 1, repr(error)
-            if any(words in message for words in _SPOILED):
-                report({"event": "spoiled"})
+        if any(words in message for words in _SPOILED):
+            report({"event": "spoiled"})
         report({"event": "settled", "folder": str(folder), "message": message, "exit_code": code})
         return code
 

@@ -191,12 +191,20 @@ class _Worker:
             self.errors.append(line)
 
 
+def _signal_name(number: int) -> str:
+    """Return a signal's name; those for real time have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 def _write_loss(root: Path, run: Run, worker: _Worker) -> Event:
     """Write down that a worker died with its run, unless the run itself could; return the event that tells it."""
     code = worker.process.returncode
     files: RunFiles = run_files(root, run)
     if code < 0:
-        name = signal.Signals(-code).name
+        name = _signal_name(-code)
         hint = ": often the system running out of memory; try fewer runs at a time" if name == "SIGKILL" else ""
         message = f"its process was ended by {name}{hint}"
     else:

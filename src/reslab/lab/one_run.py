@@ -62,8 +62,10 @@ def execute(
     """Train a run to its end, or until `stop()`; do nothing if it has ended.  Returns how it then stands.
 
     Events are dicts with `event` (preparing, start, remark, progress, epoch, end) and `run`.  What fails is written to
-    failure.json and raised again: `ResLabError` for what a user can mend, anything else as it came.
+    failure.json and raised again: `ResLabError` for what a user can mend, anything else as it came.  An error of
+    `on_event` itself is raised, too, and the run is interrupted, for it has not failed.
     """
+    on_event = _Told(on_event)
     relay = Relay(files, settings, lambda words: on_event({"event": "remark", "run": files.name, "words": words}), stop)
     relay.begin()
     run = files.check()
@@ -83,7 +85,7 @@ def _attempt(
     files: RunFiles,
     run: Run,
     settings: Settings,
-    on_event: Callable[[Event], None],
+    on_event: "_Told",
     stop: Callable[[], bool],
     relay: Relay,
 ) -> Status:
@@ -105,6 +107,8 @@ def _attempt(
     except LockedError:
         raise  # the run is another machine's, and has not failed
     except Exception as error:
+        if error is on_event.error:
+            raise
         trace = None if isinstance(error, ResLabError) else traceback.format_exc()
         with contextlib.suppress(ResLabError):  # where the disk is full, the error that is raised must do
             files.fail(_kind(error), str(error) or repr(error), trace)
@@ -116,6 +120,21 @@ def _attempt(
                 f"(--jobs).  The error was: {(str(error).splitlines() or [repr(error)])[0]}"
             ) from error
         raise
+
+
+class _Told:
+    """Hands events on, and keeps the error that this ended in, such as that of an output on a full disk."""
+
+    def __init__(self, on_event: Callable[[Event], None]) -> None:
+        self._on_event = on_event
+        self.error: Exception | None = None
+
+    def __call__(self, event: Event) -> None:
+        try:
+            self._on_event(event)
+        except Exception as error:
+            self.error = error
+            raise
 
 
 class _Interrupted(Exception):  # noqa: N818
@@ -145,14 +164,15 @@ def _train(
     check_images(files, dataset, "began with", "use the same images, or another folder of runs")
     source = source_to_run(files, run, settings.trust_code)
     module, images, evaluations = assemble(run, dataset, device, settings.checkpoint_activations, source)
-    is_usual = shape_of(dataset, recipe)[1:] == (recipe.image_size, recipe.image_size)  # what `are_free` tries
+    shape = shape_of(dataset, recipe)
+    is_usual = shape[1:] == (recipe.image_size, recipe.image_size)  # what `are_free` tries
     is_free = settings.threads is None and is_usual and are_free(device, module, recipe, most)
     following = follow_load(most, settings.default_threads) if is_free else None
     if device.type == "cuda":
         emit("preparing", words="makes its kernels ready, which takes a while the first time")
     with _LOADING:  # the others find them ready
-        problem = make_ready(module, recipe, device, shape_of(dataset, recipe))
-    state = loop.start(module, recipe, images.num_batches, device)
+        problem = make_ready(module, recipe, device, shape)
+    state = loop.start(module, recipe, images.num_batches, device, shape[1:])
     relay.length = (state.schedule.num_iterations, state.schedule.num_epochs)
     is_resumed = found is not None and _take(found, files, dataset, state, relay)
     if not is_resumed and (before := load_checkpoint(files.checkpoints)) is not None:
@@ -239,7 +259,7 @@ def _train(
         _save(files, state)
         relay.checkpointed(last=True)
         return "interrupted"
-    _finish(files, state.measured, predictions, shape_of(dataset, recipe), run)
+    _finish(files, state.measured, predictions, shape, run)
     return "finished"
 
 
@@ -373,8 +393,9 @@ def _finish(
 
 
 def _kind(error: Exception) -> str:
-    starved = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-    return "out-of-memory" if starved else "error"
+    words = str(error) if isinstance(error, RuntimeError) else ""
+    starved = any(sign in words for sign in ("can't allocate memory", "out of memory"))
+    return "out-of-memory" if starved or isinstance(error, MemoryError | torch.OutOfMemoryError) else "error"
 
 
 def _emit(on_event: Callable[[Event], None], run: Run, event: str, **values: Any) -> None:

@@ -54,7 +54,7 @@ def in_order(planned: Sequence[Planned]) -> list[Run]:
     return [item.run for item in sorted(todo, key=lambda item: (item.run.seed, -item.work_left))]
 
 
-def known_speeds(root: Path, machine: tuple[str, str]) -> dict[str, float]:
+def known_speeds(root: Path, machine: tuple[str, str], data_root: Path | None = None) -> dict[str, float]:
     """Return the work per second of the runs below `root`, by precision: the median of their medians.
 
     They are those last trained on this machine: device (cpu, cuda ...) and its name.
@@ -66,12 +66,13 @@ def known_speeds(root: Path, machine: tuple[str, str]) -> dict[str, float]:
         except ResLabError:
             continue  # a damaged run is told of where it is asked for; the others know the speed
         last = (provenance.get("attempts") or [{}])[-1]
-        if recipe.network:
+        sides = _sides(recipe, data_root)
+        if recipe.network or (sides is None and is_brought(recipe.dataset)):
             continue  # how much work it is is not known
         measured = sorted(row["images_per_second"] for row in rows if row.get("images_per_second") is not None)
         if measured and (last.get("device"), last.get("device_name")) == machine:
             speed = measured[len(measured) // 2]
-            speeds.setdefault(recipe.precision, []).append(speed * work_per_image(recipe))
+            speeds.setdefault(recipe.precision, []).append(speed * work_per_image(recipe, sides))
     return {precision: sorted(values)[len(values) // 2] for precision, values in speeds.items()}
 
 
@@ -101,9 +102,13 @@ def seconds_by_run(planned: Sequence[Planned], speeds: Mapping[str, float], jobs
     return found
 
 
-def work_per_image(recipe: Recipe) -> float:
-    """Return the work of training on an image: all inner layers of a CIFAR network cost the same."""
-    pixels = (recipe.image_size / 32) ** 2
+def work_per_image(recipe: Recipe, sides: tuple[int, int] | None = None) -> float:
+    """Return the work of training on an image: all inner layers of a CIFAR network cost the same.
+
+    `sides` are the image's height and width where the recipe does not tell them, for arrays of the user's own.
+    """
+    height, width = sides or (recipe.image_size, recipe.image_size)
+    pixels = height * width / 32**2
     if recipe.network:
         return _OWN_DEPTH * pixels
     if recipe.family in IMAGENET_FAMILIES:
@@ -143,7 +148,7 @@ def _plan(
     schedule = make_schedule(recipe, max(1, -(-num_train // recipe.batch_size)))
     epochs = num_epochs(recipe, schedule.iterations_per_epoch)
     measured = size.num_test + recipe.holdout
-    work = epochs * (num_train + EVALUATION_COST * measured) * work_per_image(recipe)
+    work = epochs * (num_train + EVALUATION_COST * measured) * work_per_image(recipe, _sides(recipe, data_root))
     share_done = 1.0 if status in ("finished", "diverged") else min(1.0, len(rows) / epochs)
     num_kept = len(schedule.milestones() if keep_epochs is None else schedule.inner(keep_epochs))
     # Weights, and while training two checkpoints of weights and what goes with them; a line of metrics an epoch.
@@ -166,6 +171,11 @@ def _size(recipe: Recipe, provenance: Json | None, sizes: dict[str, Size], data_
     if recipe.dataset not in sizes:
         sizes[recipe.dataset] = count(folder_root(data_root))
     return sizes[recipe.dataset]
+
+
+def _sides(recipe: Recipe, data_root: Path | None) -> tuple[int, int] | None:
+    """Return the height and width of the user's own arrays, None for all other images or where they are not kept."""
+    return own_images.sides(recipe.images, data_root) if is_brought(recipe.dataset) else None
 
 
 def _num_parameters(recipe: Recipe) -> int:

@@ -157,7 +157,12 @@ def _source() -> dict[str, Any]:
 def _git(folder: Path, *arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            errors="replace",  # names of files may be in any encoding
+            check=True,
+            timeout=10,
         )
     except (OSError, subprocess.SubprocessError):
         return None

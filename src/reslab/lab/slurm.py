@@ -29,7 +29,7 @@ from reslab.files import new_folder, write_whole, writing
 from reslab.lab.distant import Followed, ask_for_all
 from reslab.lab.following import Event, Tasks, hand_on
 from reslab.lab.places import Place
-from reslab.lab.slurm_script import check_options, script
+from reslab.lab.slurm_script import check_options, check_place, script
 from reslab.lab.store import run_files
 from reslab.recipe import Run
 
@@ -121,6 +121,8 @@ def submit(
     apart: bool = False,
 ) -> Job:
     """Submit runs whose folders are there as one array job and return it."""
+    if not apart:
+        check_place(root.absolute())
     folders = [run_files(root, run) for run in runs]
     with writing(root):
         place = new_folder(root.absolute() / FOLDER)

@@ -70,6 +70,14 @@ def check_options(options: Sequence[str]) -> None:
             raise ResLabError(f"--slurm-option {key} is set by ResLab itself")
 
 
+def check_place(folder: Path) -> None:
+    """Raise `ResLabError` where a folder's name has a character that no directive of sbatch can hold."""
+    if any(character in str(folder) for character in '\n\r"\\'):
+        raise ResLabError(
+            f"sbatch cannot write into {str(folder)!r}: choose a folder without line breaks, quotes and backslashes"
+        )
+
+
 def script(
     place: Path,
     num_tasks: int,
@@ -86,7 +94,7 @@ def script(
         "signal": f"B:TERM@{WARNING_SECONDS}",
         "requeue": "",
         "open-mode": "append",
-        "output": f"{place}/%a.log" if names is None else LOG_APART,
+        "output": '"{}/%a.log"'.format(str(place).replace("%", "%%")) if names is None else LOG_APART,
     }
     for option in options:
         key, _, value = option.partition("=")

@@ -6,6 +6,7 @@ from numbers import Real
 
 from reslab.datasets import images_used, known
 from reslab.errors import ResLabError
+from reslab.recipe.checks import MOST
 from reslab.recipe.fields import OWN_NETWORK, Scalar
 from reslab.recipe.recipe import Recipe, field_names, to_mapping
 
@@ -28,6 +29,8 @@ def stretch(recipe: Recipe, epochs: float) -> Recipe:
     """
     if isinstance(epochs, bool) or not isinstance(epochs, Real) or not 0 < epochs < math.inf:
         raise ResLabError(f"epochs must be a number above 0 and finite, not {epochs!r}")
+    if epochs > MOST["epochs"]:
+        raise ResLabError(f"epochs must be at most {MOST['epochs']:,.0f}")
     drops = [recipe.first_drop, recipe.second_drop, *([recipe.third_drop] if recipe.third_drop else [])]
     if recipe.schedule_unit == "epochs" and recipe.length == epochs:
         return recipe
@@ -56,8 +59,11 @@ def lengthened(recipe: Recipe, factor: float) -> Recipe:
         return recipe
     if recipe.schedule_unit == "epochs":
         return stretch(recipe, recipe.length * factor)
-    places = ("length", "first_drop", "second_drop", "third_drop")
-    return vary(recipe, **{name: round(getattr(recipe, name) * factor) for name in places})
+    lengths = {name: getattr(recipe, name) for name in ("length", "first_drop", "second_drop", "third_drop")}
+    longer = {name: round(length * factor) for name, length in lengths.items()}
+    if recipe.warmup in ("fixed", "linear"):
+        longer["warmup_length"] = max(1, round(recipe.warmup_length * factor))
+    return vary(recipe, **longer)
 
 
 def at_rate(recipe: Recipe, factor: float) -> Recipe:

@@ -48,7 +48,8 @@ in from the data root; a set known by its name has none."""
     holdout: int = 0
     """Number of training images held out for validation, stratified by class (the paper: 5000)."""
     image_size: int = 32
-    """Height and width in pixels that imagefolder images are cropped to; the other sets are 32 x 32."""
+    """Height and width in pixels that imagefolder images are cropped to; arrays of your own keep their size, and the \
+other sets are 32 x 32."""
     normalisation: str = "pixel-mean"
     """pixel-mean (subtracted, no division), channel (mean and std), channel-2023, imagenet, or per-image."""
     crop_padding: int = 4

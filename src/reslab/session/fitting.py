@@ -20,6 +20,9 @@ SHORT_RECIPE = "fast"
 
 MEMORY = "fits.json"
 
+MOST_DAYS = 10_000
+"""The longest time that a plan is fitted into."""
+
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 
 
@@ -158,6 +161,8 @@ def seconds_of(text: str) -> float:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|min|h|d)\s*", text)
     if match is None or not (seconds := float(match[1]) * _UNITS[match[2]]):
         raise ResLabError(f"--fit takes a time with its unit, as in 12h, 90min or 2d; not {text!r}")
+    if seconds > MOST_DAYS * _UNITS["d"]:
+        raise ResLabError(f"--fit takes at most {MOST_DAYS}d")
     return seconds
 
 

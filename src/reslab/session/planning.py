@@ -213,11 +213,12 @@ def outlook(
     device: str,
     tell: Tell,
     *,
+    data_root: Path | None = None,
     why: bool = True,
     remarks: Sequence[str] = (),
 ) -> Outlook:
     """Return what is to train, on which images of the user's own, how long that takes and how much disk it needs."""
-    speeds = known_speeds(root, place(device))
+    speeds = known_speeds(root, place(device), data_root)
     on_busy_machine = False
     for precision in {run.recipe.precision for run in in_order(planned)} - speeds.keys():
         on_busy_machine |= host.is_busy() and not is_measured(device, precision, jobs)

@@ -145,8 +145,18 @@ class Session:
 
         The time counts that of measuring the `why`, unless told not to.
         """
-        device, tell, remarks = self.settings.device, self._tell, self._dropped()
-        found = outlook(self.plan, self.planned, self.own, self.root, jobs, device, tell, why=why, remarks=remarks)
+        found = outlook(
+            self.plan,
+            self.planned,
+            self.own,
+            self.root,
+            jobs,
+            self.settings.device,
+            self._tell,
+            data_root=self.settings.data_root,
+            why=why,
+            remarks=self._dropped(),
+        )
         return replace(found, to_fetch=self._to_fetch)
 
     def _dropped(self) -> list[str]:

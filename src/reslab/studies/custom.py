@@ -5,6 +5,7 @@ variants.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,9 @@ from reslab.studies.questions.own import CUSTOM
 from reslab.studies.study import MOST_SEEDS, OTHER_RUNS, PRESET, SEEDS, Options, Study, Variant
 
 Table = Mapping[str, Any]
+
+MOST_VARIANTS = 10_000
+"""Variants that a study may have: a grid of more is a slip, and takes all memory."""
 
 _BASE: dict[str, Scalar] = {"preset": PRESET, "dataset": "cifar10", "depth": 20}
 _KEYS = ("name", "title", "question", "expectation", *_BASE, "epochs", "seeds", "answers", "recipe", "vary", "variants")
@@ -68,6 +72,9 @@ def _variants(
     base: Table, fixed: Table, grid: Mapping[str, list[Any]], listed: Sequence[tuple[str, Table]]
 ) -> list[Variant]:
     """Return each of the listed variants, (label, fields), with each combination of the grid."""
+    total = len(listed) * math.prod(map(len, grid.values()))
+    if total > MOST_VARIANTS:
+        raise ResLabError(f"[vary] asks for {total:,} variants; {MOST_VARIANTS:,} are the most")
     variants = []
     for label, own in listed:
         for values in itertools.product(*grid.values()):

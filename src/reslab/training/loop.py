@@ -134,10 +134,16 @@ class Remark:
 Event = Tick | EpochRecord | Diverged | Remark
 
 
-def start(module: nn.Module, recipe: Recipe, iterations_per_epoch: int, device: torch.device) -> State:
-    """Return a training at its first iteration."""
+def start(
+    module: nn.Module,
+    recipe: Recipe,
+    iterations_per_epoch: int,
+    device: torch.device,
+    sides: tuple[int, int] = (32, 32),
+) -> State:
+    """Return a training at its first iteration; `sides` are the height and width of its images."""
     schedule = make_schedule(recipe, iterations_per_epoch)
-    optimiser = make_optimiser(module, recipe)
+    optimiser = make_optimiser(module, recipe, sides)
     if device.type == "cuda":
         hold_rate_on(device, optimiser)
     return State(

@@ -15,8 +15,11 @@ from reslab.kernels.linear import one_thread
 from reslab.recipe import Recipe, unhandled
 
 
-def make_optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Return the optimiser over the module's parameters; with decay_scope "weights", biases and norms do not decay."""
+def make_optimiser(module: nn.Module, recipe: Recipe, sides: tuple[int, int] = (32, 32)) -> torch.optim.Optimizer:
+    """Return the optimiser over the module's parameters; with decay_scope "weights", biases and norms do not decay.
+
+    `sides` are the height and width of the images that it trains on.
+    """
     decays = _DECAYS[recipe.decay_scope]
     decayed: list[nn.Parameter] = []
     free: list[nn.Parameter] = []
@@ -29,7 +32,7 @@ def make_optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     groups = [group for group in groups if group["params"]]
     match recipe.optimiser:
         case "muon":
-            return Muon(groups, inner_convolutions(module), recipe)
+            return Muon(groups, inner_convolutions(module, sides), recipe)
         case "sgd":
             return SGD(groups, **_sgd(recipe))
         case "adam":
@@ -46,36 +49,37 @@ _DECAYS: dict[str, Callable[[nn.Parameter], bool]] = {
 """Whether a parameter decays, by `decay_scope`."""
 
 
-def inner_convolutions(module: nn.Module) -> list[nn.Parameter]:
+def inner_convolutions(module: nn.Module, sides: tuple[int, int] = (32, 32)) -> list[nn.Parameter]:
     """Return the weights that Muon trains: of the 3x3 convolutions but the first whose output a batch norm takes.
 
     There the size of the weights plays no part.  It does where the output is added to something first, as that of the
     last convolution of a pre-activation block.
     """
-    followed = normed_convolutions(module)
+    followed = normed_convolutions(module, sides)
     return [
         parameter
         for name, parameter in module.named_parameters()
         if parameter.requires_grad
         and parameter.ndim == 4
         and parameter.shape[2:] == (3, 3)
-        and name != "conv1.weight"
         and name.removesuffix(".weight") in followed
     ]
 
 
-def normed_convolutions(module: nn.Module, size: int = 32) -> set[str]:
-    """Return the names of the convolutions whose output goes to a batch norm as it is.
+def normed_convolutions(module: nn.Module, sides: tuple[int, int]) -> set[str]:
+    """Return the names of the convolutions whose output goes to a batch norm as it is, without the first.
 
-    An image of `size` x `size` passes a copy of the network.  A network that cannot do that raises
+    An image of this height and width passes a copy of the network.  A network that cannot do that raises
     `ResLabError`.
     """
     twin = copy.deepcopy(module).float().cpu().eval()
     names = {part: name for name, part in twin.named_modules()}
     followed: set[str] = set()
+    done: list[str] = []
     latest: list[tuple[str, Tensor]] = []
 
     def after_convolution(part: nn.Module, _: object, output: Tensor) -> None:
+        done.append(names[part])
         latest[:] = [(names[part], output)]
 
     def before_norm(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -91,13 +95,13 @@ def normed_convolutions(module: nn.Module, size: int = 32) -> set[str]:
             part.register_forward_pre_hook(before_norm)
     try:
         with torch.no_grad():
-            twin(torch.zeros(1, channels, size, size))
+            twin(torch.zeros(1, channels, *sides))
     except Exception as error:
         raise ResLabError(
             "Muon needs to know which convolutions a batch norm follows, and this network failed on "
-            f"a {size} x {size} image ({(str(error).splitlines() or [repr(error)])[0]}); use another optimiser"
+            f"a {sides[0]} x {sides[1]} image ({(str(error).splitlines() or [repr(error)])[0]}); use another optimiser"
         ) from error
-    return followed
+    return followed.difference(done[:1])
 
 
 def _bare(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -152,16 +156,14 @@ class Muon(SGD):
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Update all parameters at the rate that was set last."""
         gradients = {
-            weight: weight.grad
-            for weights in self._alike.values()
-            for weight in weights
-            if weight.grad is not None  # every one has a gradient after a backward pass
+            weight: weight.grad for weights in self._alike.values() for weight in weights if weight.grad is not None
         }
         for weight in gradients:
             weight.grad = None  # SGD passes over what has none
         super().step(closure)
         for shape, weights in self._alike.items():
-            self._turn(shape, weights, [gradients[weight] for weight in weights])
+            if turned := [weight for weight in weights if weight in gradients]:
+                self._turn(shape, turned, [gradients[weight] for weight in turned])
         for weight, gradient in gradients.items():
             weight.grad = gradient
 
@@ -169,7 +171,10 @@ class Muon(SGD):
         def stacked(ones: Iterable[Tensor]) -> Tensor:
             return torch.stack([one.reshape(shape) for one in ones])
 
-        size = math.sqrt(min(shape))  # of an orthogonal matrix
+        def to_size(matrices: Tensor) -> Tensor:  # of an orthogonal matrix
+            norms: Tensor = matrices.norm(dim=(1, 2), keepdim=True).clamp(min=_LEAST_NORM)
+            return math.sqrt(min(shape)) / norms
+
         for weight in weights:
             if "momentum_buffer" not in self.state[weight]:
                 self.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
@@ -177,9 +182,9 @@ class Muon(SGD):
         gradient, weight_before, momentum_before = stacked(gradients), stacked(weights), stacked(momenta)
         momentum = momentum_before.lerp(gradient, 1 - self._momentum)
         direction = orthogonalised(gradient.lerp(momentum, self._momentum))
-        direction *= size / direction.norm(dim=(1, 2), keepdim=True)
+        direction *= to_size(direction)
         rate = self._ratio * self.param_groups[0]["lr"]
-        after = weight_before * (size / weight_before.norm(dim=(1, 2), keepdim=True)) - rate * direction
+        after = weight_before * to_size(weight_before) - rate * direction
         # As fused SGD does: no update where the loss was not finite, without asking the host.
         stopped: Tensor | None = getattr(self, "found_inf", None)
         if stopped is not None:
@@ -293,6 +298,9 @@ def _places(module: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, tu
         for key in keys
     }
 
+
+_LEAST_NORM = 1e-12
+"""What the norm of a gradient or weight that is zero counts as."""
 
 _MOMENTUM = "momentum_buffer"
 """What torch calls the momentum of SGD; it was the only thing kept when the first checkpoints were written."""

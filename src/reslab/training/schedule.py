@@ -1,6 +1,7 @@
 """The learning rate of every iteration, as a function of the iteration alone (and of whether it still warms up)."""
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -138,7 +139,7 @@ def parse_epochs(text: str) -> tuple[int, ...]:
     if text.strip() == "none":
         return ()
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+    if not all(re.fullmatch("0*[1-9][0-9]{0,7}", part) for part in parts):
         raise ResLabError(
             f"epochs to keep are whole numbers from 1, separated by commas, e.g. 1,41,82, or none; not {text!r}"
         )

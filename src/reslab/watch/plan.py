@@ -5,7 +5,7 @@ from statistics import median
 
 from reslab.datasets import known
 from reslab.lab.planner import EVALUATION_COST, Planned, estimate_seconds, num_epochs, work_per_image
-from reslab.recipe import Recipe, Run
+from reslab.recipe import Recipe, Run, images_trained_on
 from reslab.studies.study import OTHERS, Study
 from reslab.watch.blocks import Values
 from reslab.watch.laboratory import Laboratory
@@ -86,8 +86,7 @@ def _num_train(recipe: Recipe, watched: Watched | None) -> int | None:
     found = (watched.record("provenance.json").get("data") or {}).get("num_train") if watched is not None else None
     if isinstance(found, int):
         return found
-    size = known(recipe.dataset).size
-    return None if size is None else round(size.num_train * recipe.train_share) - recipe.holdout
+    return images_trained_on(recipe)
 
 
 def _study(laboratory: Laboratory, study: Study, clock: Clock) -> Values:
