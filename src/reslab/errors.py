@@ -55,6 +55,12 @@ class ShareError(ResLabError):
     exit_code = 6
 
 
+class OwnCodeError(ResLabError):
+    """A network of the user's own failed while it was trained."""
+
+    exit_code = 3
+
+
 class LockedError(ResLabError):
     """Another process holds the run."""
 

@@ -27,6 +27,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
+from reslab.amounts import counted
 from reslab.errors import DamagedError, ResLabError
 from reslab.files import (
     NOT_AS_WRITTEN,
@@ -52,6 +53,9 @@ _MADE_AGAIN = {
     "manifest.json": "if you trust the other files, remove this one: `reslab train` writes it again",
 }
 """What to do about damaged files that no training is lost with."""
+
+_RUN_JSON = {"format": int, "recipe": dict, "seed": object}
+"""What run.json must hold."""
 
 _SIGNED = ("provenance.json", "failure.json")
 """What is read before the run has ended, when no manifest vouches for it yet."""
@@ -118,12 +122,15 @@ class RunFiles:
             raise DamagedError(f"{self.path / 'run.json'} is missing; the command that trained the run writes it again")
         if content is None:
             raise ResLabError(f"{self.path} is not the folder of a run: it has no run.json; {self._anew}")
-        try:
-            if content["format"] > FORMAT:
-                raise ResLabError(f"{self.path} was written by a newer ResLab; update this one")
-            return self._run_of(content)
-        except (KeyError, TypeError) as error:
-            raise ResLabError(f"{self.path / 'run.json'} is not a run's: {error!r}; {self._anew}") from None
+        wrong = [name for name, kind in _RUN_JSON.items() if name not in content or not isinstance(content[name], kind)]
+        if wrong:
+            raise ResLabError(
+                f"{self.path / 'run.json'} is not a run's: its {' and '.join(wrong)} "
+                f"{'is' if len(wrong) == 1 else 'are'} missing or of another kind; {self._anew}"
+            )
+        if content["format"] > FORMAT:
+            raise ResLabError(f"{self.path} was written by a newer ResLab; update this one")
+        return self._run_of(content)
 
     def _run_of(self, content: Json) -> Run:
         try:
@@ -153,7 +160,7 @@ class RunFiles:
         result, num_rows = self.result(), metrics.count(self.path)
         if result is not None and result.get("epochs", num_rows) != num_rows:
             raise DamagedError(
-                f"{self.path / metrics.NAME} is damaged: it has {num_rows} lines, and the run ended after "
+                f"{self.path / metrics.NAME} is damaged: it has {counted(num_rows, 'line')}, and the run ended after "
                 f"{result['epochs']}; {self._anew}"
             )
         if self.ended() is not None:
