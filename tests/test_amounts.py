@@ -1,6 +1,10 @@
 import pytest
 
-from reslab.amounts import duration, rate, size
+from reslab.amounts import counted, duration, rate, size
+
+
+def test_one_of_a_thing_has_no_s() -> None:
+    assert [counted(number, "line") for number in (0, 1, 1200)] == ["0 lines", "1 line", "1,200 lines"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,17 @@ from pathlib import Path
 import pytest
 
 from reslab.errors import DamagedError, ResLabError, UnreadableError
-from reslab.files import file_sha256, new_folder, read_json, signed, sync_folder, write_json, write_whole
+from reslab.files import (
+    file_sha256,
+    new_folder,
+    read_json,
+    read_toml,
+    signed,
+    sync_folder,
+    unwritten,
+    write_json,
+    write_whole,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -100,11 +110,20 @@ def test_no_file_is_none(tmp_path: Path) -> None:
     assert read_json(tmp_path / "missing.json") is None
 
 
-@pytest.mark.parametrize("content", [b"", b'{"a": 1', b"[1]", b"7", b"\xff\xfe{}"])
-def test_damaged_json_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "it is empty"),
+        (b'{"a":\n 1', "line 2 is not JSON"),
+        (b"[1]", "it should hold a JSON object"),
+        (b"7", "it should hold a JSON object"),
+        (b"\xff\xfe{}", "it is not UTF-8"),
+    ],
+)
+def test_damaged_json_is_refused_by_name(tmp_path: Path, content: bytes, why: str) -> None:
     path = tmp_path / "run.json"
     path.write_bytes(content)
-    with pytest.raises(ResLabError, match=r"run\.json is damaged") as caught:
+    with pytest.raises(ResLabError, match=rf"run\.json is damaged: {why}$") as caught:
         read_json(path)
     assert str(path) in str(caught.value)
 
@@ -116,7 +135,9 @@ def test_a_folder_that_cannot_be_synced_is_no_error(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "file.json").mkdir()
-    with pytest.raises(UnreadableError, match=r"file\.json cannot be read: Is a directory; see to its permissions"):
+    with pytest.raises(
+        UnreadableError, match=r"file\.json cannot be read: it is a folder where a file should be; move it away"
+    ):
         read_json(tmp_path / "file.json")
 
 
@@ -137,3 +158,22 @@ def test_the_sum_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"abc")
     assert file_sha256(tmp_path / "file") == hashlib.sha256(b"abc").hexdigest()
     assert file_sha256(tmp_path / "missing") is None
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "make room, or choose another folder with --out"),
+        (errno.EACCES, "choose another folder with --out, or make this one writable"),
+        (errno.EEXIST, "there is a file where a folder is needed; choose another folder with --out"),
+        (errno.EIO, "Input/output error; choose another folder with --out"),
+    ],
+)
+def test_what_cannot_be_written_is_told_with_what_helps(number: int, remedy: str) -> None:
+    assert unwritten(OSError(number, os.strerror(number)), "--out").endswith(remedy)
+
+
+def test_a_toml_key_that_is_there_twice_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text("depth = 8\ndepth = 14\n")
+    with pytest.raises(ResLabError, match=r"study\.toml is not TOML: a key is there twice \(at line 2"):
+        read_toml(tmp_path / "study.toml")

@@ -1,6 +1,11 @@
-"""Amounts as people read them: times, storage and throughputs."""
+"""Amounts as people read them: counts, times, storage and throughputs."""
 
 import math
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: 1 line, 1,200 lines."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:

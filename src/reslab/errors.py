@@ -6,9 +6,15 @@ from collections.abc import Iterable
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a question after the nearest known name, to stand behind a wrong one, or nothing."""
+    close = closest(name, known)
+    return "" if close is None else f" (did you mean {close!r}?)"
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that a wrong one is near to, if there is one."""
     plain = {one.replace("-", "").replace("_", "").lower(): one for one in known}
     close = difflib.get_close_matches(name.replace("-", "").replace("_", "").lower(), plain, n=1)
-    return f" (did you mean {plain[close[0]]!r}?)" if close else ""
+    return plain[close[0]] if close else None
 
 
 class ResLabError(ValueError):
@@ -47,6 +53,12 @@ class ShareError(ResLabError):
     """A place where runs are shared cannot be reached, or hands out what is not to be used."""
 
     exit_code = 6
+
+
+class OwnCodeError(ResLabError):
+    """A network of the user's own failed while it was trained."""
+
+    exit_code = 3
 
 
 class LockedError(ResLabError):

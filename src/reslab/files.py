@@ -1,6 +1,7 @@
 """Files written whole or not at all, and JSON objects read with an error a user can act on."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -61,6 +62,8 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise
+    except IsADirectoryError as error:
+        raise UnreadableError(f"{path} cannot be read: it is a folder where a file should be; move it away") from error
     except OSError as error:
         raise UnreadableError(
             f"{path} cannot be read: {error.strerror or error}; see to its permissions and its disk"
@@ -73,9 +76,19 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ResLabError(
-            f"cannot write to {path}: {error.strerror or error}; choose another folder with --runs, or free this one"
-        ) from error
+        raise ResLabError(f"cannot write to {path}: {unwritten(error, '--runs')}") from error
+
+
+def unwritten(error: OSError, flag: str) -> str:
+    """Return why something could not be written, and what to do, with the flag that chooses its folder."""
+    why, another = error.strerror or str(error), f"choose another folder with {flag}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{why}; make room, or {another}"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{why}; {another}, or make this one writable"
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return f"there is a file where a folder is needed; {another}"
+    return f"{why}; {another}"
 
 
 def read_json(path: Path, *, must_be_signed: bool = False) -> Json | None:
@@ -105,8 +118,17 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def _first(error: Exception) -> str:
-    """Return what is wrong, without what Python says to programmers after it."""
-    return str(error).partition("; use sys.")[0]
+    """Return what is wrong, without what Python says to programmers."""
+    words = str(error).partition("; use sys.")[0]
+    return words.replace("Cannot overwrite a value", "a key is there twice")
+
+
+def _not_json(error: ValueError, content: bytes) -> str:
+    if not content.strip():
+        return "it is empty"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    return f"line {error.lineno} is not JSON" if isinstance(error, json.JSONDecodeError) else _first(error)
 
 
 def parse_json(content: bytes, name: str, *, must_be_signed: bool = False) -> Json:
@@ -116,7 +138,7 @@ def parse_json(content: bytes, name: str, *, must_be_signed: bool = False) -> Js
     except RecursionError:
         raise DamagedError(f"{name} is damaged: its brackets are nested too deep") from None
     except ValueError as error:
-        raise DamagedError(f"{name} is damaged: {_first(error)}") from None
+        raise DamagedError(f"{name} is damaged: {_not_json(error, content)}") from None
     if not isinstance(values, dict):
         raise DamagedError(f"{name} is damaged: it should hold a JSON object")
     digest = values.pop(DIGEST, None)

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from reslab.errors import ResLabError
+from reslab.files import one_line
 from reslab.own_code import Reference
 
 Function = Callable[..., Any]
@@ -100,11 +101,16 @@ def load_function(folder: Path, reference: Reference, *arguments: str) -> Functi
     return loaded
 
 
+def frames_in(folder: Path, error: BaseException) -> list[traceback.FrameSummary]:
+    """Return the lines of the user's files in this folder that were running when an exception came up."""
+    return [one for one in traceback.extract_tb(error.__traceback__) if one.filename.startswith(str(folder))]
+
+
 def told(error: BaseException, reference: Reference, folder: Path, what: str, beside: str = "") -> ResLabError:
     """Return an exception of the user's code in words, with the line of it that was last run."""
-    frames = [one for one in traceback.extract_tb(error.__traceback__) if one.filename.startswith(str(folder))]
+    frames = frames_in(folder, error)
     line = f", {Path(frames[-1].filename).relative_to(folder)}, line {frames[-1].lineno}" if frames else ""
     if isinstance(error, SyntaxError) and error.lineno:
         line = f", line {error.lineno}"
-    words = str(error).split("\n", 1)[0]
+    words = one_line(str(error).split("\n", 1)[0])
     return ResLabError(f"{reference.words}: {what}{line}: {type(error).__name__}: {words}{beside}")

@@ -26,7 +26,15 @@ pytest_plugins = ["cli_fixtures"]
         (["data", "fetch", "cifar-10"], 2, "cifar100-coarse (did you mean 'cifar10'?)"),
         (["train", "--preset", "papr"], 2, "fast (did you mean 'paper'?)"),
         (["train", "--lr", "0"], 2, "learning_rate must be above 0"),
-        (["trian"], 2, 'Did you mean "train"?'),
+        (["trian"], 2, "there is no command 'trian' (did you mean 'train'?); reslab --help lists them"),
+        (["train", "--seed", "1.5"], 2, "--seed must be a whole number, not '1.5'"),
+        (["train", "--epochs", "many"], 2, "--epochs must be a number, not 'many'"),
+        (["train", "--precision", "fp16"], 2, "precision must be one of fp32, bf16; not 'fp16'"),
+        (["evaluate", "x", "--precision", "fp16"], 2, "--precision must be one of fp32, bf16, not 'fp16'"),
+        (["train", "extra"], 2, "reslab train takes no 'extra'; see reslab train --help"),
+        (["train", "--bogus"], 2, "reslab train has no --bogus; see reslab train --help"),
+        (["train", "--seed", "1", "--seed", "2"], 2, "--seed is given twice"),
+        (["models", "--depths", "20", "--classes", "0"], 2, "--classes must be 1 or more, not 0"),
         (["train", "--depth", "21"], 2, "depth must be 6n+2, as in 8, 14, 20"),
         (["train", "--dataset", "mnist"], 2, "dataset must be one of digits, cifar10"),
         (["train", "--preset", "papre"], 2, "there is no preset 'papre'; the presets are paper"),
@@ -85,6 +93,7 @@ def test_mistakes_are_answered(reslab: Reslab, tmp_path: Path, arguments: list[s
     assert words in " ".join((out + err).split())
     assert got == code
     assert "Traceback" not in out + err
+    assert err.startswith("reslab: ")
 
 
 @pytest.mark.parametrize(
@@ -92,7 +101,7 @@ def test_mistakes_are_answered(reslab: Reslab, tmp_path: Path, arguments: list[s
     [
         (["compare", "A"], "reslab compare needs SECOND; see reslab compare --help"),
         (["data", "import"], "reslab data import needs PATH; see reslab data import --help"),
-        (["train", "--epochs"], "parameter --epochs requires an argument"),
+        (["train", "--epochs"], "--epochs needs a value; see reslab train --help"),
         (["watch", "--runs", "nowhere"], "there is no folder nowhere; give the folder of the runs"),
         (["run", "depth", "--on", "slrum"], "--on is here, slurm, ray or ray://ADDRESS, not 'slrum' (did you mean"),
     ],

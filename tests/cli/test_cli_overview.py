@@ -76,7 +76,7 @@ def test_a_damaged_run_does_not_hide_the_others(reslab: Reslab, trained: Path, t
     assert "unreadable" in shown
     assert "what went wrong" in shown
     assert reslab("report", "--out", str(tmp_path / "report"))[0] == 0
-    assert "cannot be read: Is a directory" in (tmp_path / "report" / "report.md").read_text()
+    assert "cannot be read: it is a folder" in (tmp_path / "report" / "report.md").read_text()
 
 
 def test_an_ended_run_that_lost_a_file_is_told_as_damaged(reslab: Reslab, trained: Path, tmp_path: Path) -> None:

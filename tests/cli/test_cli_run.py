@@ -7,7 +7,7 @@ import pytest
 from cli_runs import RUN_TINY, Reslab, tiny_run
 from quick_machine import train_here
 
-from reslab.errors import ShareError
+from reslab.errors import ResLabError, ShareError
 from reslab.lab.store import RunFiles
 from reslab.recipe import Run
 from reslab.session import door
@@ -53,6 +53,23 @@ def test_somebody_else_s_report_is_found_before_anything_trains(reslab: Reslab, 
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_folder_that_cannot_be_written_gets_its_report_all_the_same(
+    reslab: Reslab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise ResLabError("cannot write to runs")
+
+    write_run(tmp_path / "runs", tiny_run(), Truth(20.0, 1.0))
+    with monkeypatch.context() as patched:
+        patched.setattr("reslab.session.work.record", refused)
+        code, _, err = reslab(*RUN_TINY, "--no-diagnose")
+    assert (code, "remark: cannot write to runs" in err) == (0, True)
+    assert (tmp_path / "report" / "index.html").exists()
+    assert reslab(*RUN_TINY, "--no-diagnose", "--no-report")[0] == 0
+    monkeypatch.setattr("reslab.session.work.record", refused)  # what is recorded already is left
+    assert "remark" not in reslab(*RUN_TINY, "--no-diagnose", "--no-report")[2]
+
+
 def test_folders_are_prepared_for_a_cluster(reslab: Reslab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reslab.lab.speed._side_by_side", None)  # nothing is measured
     ask = ["run", "depth", "--dataset", "digits", "--depths", "8,14", "--epochs", "1", "--precision", "fp32"]
@@ -76,11 +93,11 @@ def test_a_long_plan_is_told_by_study_and_seed_and_run_by_run_only_where_asked(r
     ask = ["run", "depth", "learning-rate", "--dataset", "digits", "--epochs", "2", "--precision", "fp32", "--dry-run"]
     code, out, _ = reslab(*ask)
     assert code == 0
-    assert " of it for the why" in out
+    assert " of it for diagnostics" in out
     assert "--all lists the 30 runs" in out
     header = next(line for line in out.splitlines() if line.startswith("study"))
     assert header.split("  ")[0] == "study"
-    assert [word in header for word in ("seed 0", "seed 1", "seed 2", "the why", "in all")] == [True] * 5
+    assert [word in header for word in ("seed 0", "seed 1", "seed 2", "diagnostics", "in all")] == [True] * 5
     assert "ResNet-20, digits, 2 epochs, rate 0.2, seed 1" not in out
     assert "ResNet-20, digits, 2 epochs, rate 0.2, seed 1" in reslab(*ask, "--all")[1]
     assert "digits-resnet20-" in reslab(*ask, "--all", "--ids")[1]

@@ -3,9 +3,10 @@
 import pytest
 
 from profiles import DEEP
-from reslab.cli import COMMANDS, DATA_COMMANDS, app, data, main
+from reslab.cli import COMMANDS, DATA_COMMANDS, app, main
 
-VERBS = {**{name: app[name] for name in COMMANDS}, **{f"data {name}": data[name] for name in DATA_COMMANDS}}
+DATA = app["data"]
+VERBS = {**{name: app[name] for name in COMMANDS}, **{f"data {name}": DATA[name] for name in DATA_COMMANDS}}
 
 
 def _flags(verb: str) -> list[str]:
@@ -21,7 +22,7 @@ def _misspelt(name: str) -> list[str]:
 
 def _said(capsys: pytest.CaptureFixture[str]) -> str:
     heard = capsys.readouterr()
-    return " ".join((heard.out + heard.err).replace("│", " ").split())
+    return " ".join((heard.out + heard.err).split())
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -42,8 +43,8 @@ def test_a_verb_with_a_typo_is_named_and_the_right_one_offered(capsys: pytest.Ca
         for wrong in set(_misspelt(verb)) - set(COMMANDS):
             assert main([wrong]) == 2
             said = _said(capsys)
-            assert f'"{wrong}"' in said
-            assert f'"{verb}"' in said, said
+            assert f"no command {wrong!r}" in said
+            assert f"did you mean {verb!r}?" in said, said
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,30 @@ def test_what_a_plan_asks_for_and_it_has_not_keeps_nothing_else_from_being_measu
     assert files.diagnostics() == found
 
 
+LATE = """
+    def forward(self, x):
+        self.calls = getattr(self, "calls", 0) + 1
+        if self.calls > 3:
+            raise RuntimeError("too \x1b[31mlate")
+"""
+
+
+def test_one_that_fails_in_training_is_told_with_its_line_and_no_traceback(
+    tmp_path: Path, net: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net.write_text(NET.replace("    def forward(self, x):\n", LATE.lstrip("\n")))
+    ask = ["--dataset", "digits", "--train-share", "0.1", "--batch-size", "48", "--epochs", "2", "--precision", "fp32"]
+    runs = tmp_path / "runs"
+    assert main(["train", "--network", f"{net}:build", *ask, "--threads", "1", "--runs", str(runs)]) == 3
+    said = capsys.readouterr().err
+    why = r"build (net.py): it fails while it is trained, net.py, line 18: RuntimeError: too \x1b[31mlate"
+    assert said.endswith(f"reslab: {why}\n")
+    (path,) = runs.glob("*/seed0")
+    failure = RunFiles(path).failure() or {}
+    assert failure["message"] == why
+    assert "Traceback" in failure["traceback"]
+
+
 def test_a_changed_file_is_another_run_and_is_said(tmp_path: Path, net: Path) -> None:
     first = begun(tmp_path, net)
     (net.parent / "width.py").write_text("WIDTH = 32\n")

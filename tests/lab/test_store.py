@@ -131,7 +131,7 @@ def test_a_run_json_that_says_nonsense_is_refused(tmp_path: Path, changes: dict[
 def test_a_run_json_without_its_fields_is_refused(tmp_path: Path) -> None:
     files = make(tmp_path, RUN.recipe)
     (files.path / "run.json").write_text("{}")
-    with pytest.raises(ResLabError, match="not a run's: KeyError"):
+    with pytest.raises(ResLabError, match="not a run's: its format and recipe and seed are missing"):
         files.read_run()
 
 
@@ -206,7 +206,7 @@ def test_a_damaged_line_is_refused_with_its_number(tmp_path: Path, damage: bytes
 def test_metrics_that_cannot_be_read_are_told_of(tmp_path: Path) -> None:
     files = make(tmp_path, RUN.recipe)
     (files.path / "metrics.jsonl").mkdir()
-    with pytest.raises(ResLabError, match=r"metrics\.jsonl cannot be read: Is a directory"):
+    with pytest.raises(ResLabError, match=r"metrics\.jsonl cannot be read: it is a folder"):
         files.check()
 
 
@@ -389,7 +389,7 @@ def test_a_full_disk_is_told_in_words(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ResLabError, match=r"cannot write to .*: No space left on device"):
         files.append_metrics(ROW)
-    with pytest.raises(ResLabError, match="No space left on device"):
+    with pytest.raises(ResLabError, match="No space left on device; make room, or choose another folder"):
         files.write("result.json", {})
     assert files.result() is None
 

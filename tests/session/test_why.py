@@ -75,7 +75,7 @@ def test_the_first_seed_is_measured_at_the_end_and_after_the_epochs_that_it_kept
     diagnose_plan(_plan(), tmp_path, None, "cpu", stop)
     assert asked == [(8, BOTH, None), (8, ("gradients",), (1, 6)), (14, BOTH, None)]
     said = capsys.readouterr().err
-    assert "why, 2 of 3: " in said
+    assert "diagnostics, 2 of 3: " in said
     assert "gradients after epochs 1, 6" in said
     assert "could not be measured: cannot" in said
 
@@ -173,7 +173,7 @@ def test_a_signal_ends_the_measuring_at_once_and_what_is_left_is_said(
     assert stop.interrupted
     assert seen == [None, (1, 6)]
     said = capsys.readouterr().err
-    assert "why, 1 of 3: digits-resnet8-" in said
+    assert "diagnostics, 1 of 3: digits-resnet8-" in said
     assert "interrupted, with 3 measurements of 2 runs left to make.  To resume:  reslab run both" in said
 
 

@@ -1,9 +1,12 @@
 """Studies as values: their order of runs, and what they refuse."""
 
+import re
+from importlib import resources
+
 import pytest
 
 from reslab.errors import ResLabError
-from reslab.studies.study import Study, Variant
+from reslab.studies.study import TAKEN, Study, Variant
 from synthetic import small
 
 
@@ -36,3 +39,8 @@ def test_what_makes_no_study() -> None:
         _study(Variant("a", small(8)), Variant("a", small(14)))
     with pytest.raises(ResLabError, match="same recipe: digits-resnet8-"):
         _study(Variant("a", small(8)), Variant("b", small(8)))
+
+
+def test_no_study_can_be_called_as_another_place_of_the_page() -> None:
+    page = resources.files("reslab.report").joinpath("templates", "page.html").read_text()
+    assert set(re.findall(r'id="([a-z-]+)"', page)) <= set(TAKEN)

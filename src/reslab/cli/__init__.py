@@ -5,12 +5,12 @@ import inspect
 import os
 import shlex
 import sys
-from typing import Any
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
 from reslab import __version__
 from reslab.cache import settle_home
+from reslab.cli.slips import converted, words
 from reslab.cli.streams import outlive_readers, problem
 from reslab.errors import ResLabError
 from reslab.files import one_line
@@ -29,17 +29,6 @@ Examples:
 """
 
 
-def _panel(error: CycloptsError) -> Any:
-    """Return what is printed of a slip in the command line; a missing argument by position has no dashes."""
-    from cyclopts import CycloptsPanel, MissingArgumentError
-
-    missing = error.argument if isinstance(error, MissingArgumentError) else None
-    if missing is None or not missing.field_info.is_positional or missing.tokens or getattr(error, "keyword", None):
-        return CycloptsPanel(error)
-    verb = " ".join(error.command_chain or ())
-    return CycloptsPanel(f"reslab {verb} needs {missing.name.lstrip('-').upper()}; see reslab {verb} --help")
-
-
 app = App(
     name="reslab",
     help="A laboratory for deep residual learning: ask a question, train the runs that answer it, read the report.",
@@ -47,7 +36,8 @@ app = App(
     help_format="plaintext",
     version=__version__,
     result_action="return_value",
-    error_formatter=_panel,
+    default_parameter=Parameter(converter=converted),
+    suppress_keyboard_interrupt=False,
 )
 data = App(name="data", help="Fetch, import, check and list the images.", help_epilogue="", help_format="plaintext")
 
@@ -78,6 +68,9 @@ DATA_COMMANDS = {
     "check": ("reslab.cli.data:check", "Decode every file of an image folder and list those that fail."),
     "list": ("reslab.cli.data:list_", "List the data sets and whether they are on this machine."),
 }
+
+RESUMING = ("demo", "run", "train", "diagnose", "pull", "push", "verify", "data")
+"""Verbs that go on, when they are given again, from where they were stopped."""
 
 for _name, (_path, _help) in COMMANDS.items():
     _usage = {"usage": "Usage: reslab run [OPTIONS] STUDY [STUDY ...]"} if _name == "run" else {}
@@ -113,14 +106,15 @@ def _run(arguments: list[str] | None) -> int:
     try:
         settle_home()
         _show_docstring(_given)
-        code = app(arguments, exit_on_error=False, print_error=True)
-    except CycloptsError:
+        code = app(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        print(f"reslab: {words(error)}", file=sys.stderr)
         return USAGE
     except ResLabError as error:
         print(f"reslab: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("reslab: interrupted", file=sys.stderr)
+        print(f"reslab: interrupted{_resumes(_given)}", file=sys.stderr)
         return INTERRUPTED
     except OSError as error:  # of a name that is too long, a disk that is full
         if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -129,6 +123,11 @@ def _run(arguments: list[str] | None) -> int:
         print(f"reslab: {where}{error.strerror or error}", file=sys.stderr)
         return USAGE
     return code if isinstance(code, int) else OK
+
+
+def _resumes(arguments: list[str]) -> str:
+    verb = next((word for word in arguments if not word.startswith("-")), "")
+    return "; the same command resumes" if verb in RESUMING else ""
 
 
 def _show_docstring(arguments: list[str]) -> None:

@@ -208,6 +208,9 @@ def _in_words(error: OSError) -> str:
         return f"the server answers {error.response.status_code} {error.response.reason}"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return "the connection broke"
+    wrong = (requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema, requests.exceptions.InvalidURL)
+    if isinstance(error, wrong):
+        return "a mirror is an address that begins with http:// or https://"
     if isinstance(error, requests.ConnectionError | requests.Timeout):
         return "the server cannot be reached, or fell silent"
     return str(error)

@@ -232,6 +232,8 @@ def _bytes(pixels: NDArray[Any], which: str) -> NDArray[np.uint8]:
         return np.round(255 * pixels).astype(np.uint8)
     if np.issubdtype(pixels.dtype, np.integer) and low >= 0 and high <= 255:
         return pixels.astype(np.uint8)
+    if np.isnan(low):
+        raise DataError(f"x_{which} holds NaN; every pixel must be a number")
     raise DataError(
         f"x_{which} must have whole pixels of 0 to 255, or floats of 0 to 1, not normalised (the recipe does that); "
         f"these are {pixels.dtype} of {low:g} to {high:g}"
@@ -257,7 +259,8 @@ def _dataset(name: str, train: ImageSet, test: ImageSet, names: Collection[objec
     if isinstance(names, str) or not isinstance(names, Collection):
         raise DataError(f"the names of the classes are a list of {num_classes}, not {_described(names)}")
     if len(names) != num_classes or len(set(map(str, names))) != num_classes:
-        raise DataError(f"there must be a different name for each of the {num_classes} classes, not {len(set(names))}")
+        given = ", ".join(map(str, names))
+        raise DataError(f"the {num_classes} classes need {num_classes} different names; given: {given[:200]}")
     return make_dataset(name, train, test, tuple(map(str, names)))
 
 

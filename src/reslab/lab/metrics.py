@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from reslab.amounts import counted
 from reslab.errors import DamagedError, ResLabError
 from reslab.files import NOT_AS_WRITTEN, Json, reading, sync_folder, write_whole, writing
 from reslab.lab import records
@@ -54,7 +55,9 @@ def cut(folder: Path, num_rows: int, remedy: str) -> None:
     path = folder / NAME
     lines = _lines(path)
     if len(lines) < num_rows:
-        raise ResLabError(f"{path} has {len(lines)} lines where the checkpoint has seen {num_rows}; {remedy}")
+        raise ResLabError(
+            f"{path} has {counted(len(lines), 'line')} where the checkpoint has seen {num_rows}; {remedy}"
+        )
     kept = lines[:num_rows]
     _rows(folder, kept, remedy)  # what is damaged is said now, not when all has been trained
     with writing(folder):

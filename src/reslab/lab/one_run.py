@@ -17,7 +17,7 @@ from reslab.data import sources
 from reslab.data.folders import Folders, check_decodes
 from reslab.data.serving import AnyDataset
 from reslab.datasets import is_named, known
-from reslab.errors import CheckpointError, LockedError, ResLabError
+from reslab.errors import CheckpointError, LockedError, OwnCodeError, ResLabError
 from reslab.files import file_sha256, sync_folder, writing
 from reslab.host import usable_cores
 from reslab.kernels.build import kernels, must_compile
@@ -33,6 +33,7 @@ from reslab.lab.threads import are_free, computing_with, first_threads, follow_l
 from reslab.models.complexity import multiply_adds, own_multiply_adds, parameters
 from reslab.models.weights import save_weights
 from reslab.naming import run_name
+from reslab.own_running import frames_in, told
 from reslab.recipe import Run
 from reslab.training import loop, saved
 from reslab.training.checkpoint import Saved, check_fits, load_checkpoint, restore, save_checkpoint
@@ -110,15 +111,18 @@ def _attempt(
         if error is on_event.error:
             raise
         trace = None if isinstance(error, ResLabError) else traceback.format_exc()
+        shown = _of_own_network(error, files, run) or error
         with contextlib.suppress(ResLabError):  # where the disk is full, the error that is raised must do
-            files.fail(_kind(error), str(error) or repr(error), trace)
+            files.fail(_kind(error), str(shown) or repr(shown), trace)
             relay.failed()
-        _emit(on_event, run, "end", status="failed", message=str(error) or repr(error))
+        _emit(on_event, run, "end", status="failed", message=str(shown) or repr(shown))
         if _kind(error) == "out-of-memory":
             raise ResLabError(
                 f"not enough memory for {run.id}; try --checkpoint-activations, or fewer runs at a time "
                 f"(--jobs).  The error was: {(str(error).splitlines() or [repr(error)])[0]}"
             ) from error
+        if shown is not error:
+            raise shown from error
         raise
 
 
@@ -135,6 +139,14 @@ class _Told:
         except Exception as error:
             self.error = error
             raise
+
+
+def _of_own_network(error: Exception, files: RunFiles, run: Run) -> OwnCodeError | None:
+    """Return in words what came up in the code of a network of the user's own, if it did."""
+    own = run.recipe.own_network
+    if own is None or isinstance(error, ResLabError) or not frames_in(files.network, error):
+        return None
+    return OwnCodeError(str(told(error, own, files.network, "it fails while it is trained")))
 
 
 class _Interrupted(Exception):  # noqa: N818

@@ -27,6 +27,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
+from reslab.amounts import counted
 from reslab.errors import DamagedError, ResLabError
 from reslab.files import (
     NOT_AS_WRITTEN,
@@ -55,6 +56,9 @@ _MADE_AGAIN = {
     "manifest.json": "if you trust the other files, remove this one: `reslab train` writes it again",
 }
 """What to do about damaged files that no training is lost with."""
+
+_RUN_JSON = {"format": int, "recipe": dict, "seed": object}
+"""What run.json must hold."""
 
 _SIGNED = ("provenance.json", "failure.json")
 """What is read before the run has ended, when no manifest vouches for it yet."""
@@ -121,14 +125,17 @@ class RunFiles:
             raise DamagedError(f"{self.path / 'run.json'} is missing; the command that trained the run writes it again")
         if content is None:
             raise ResLabError(f"{self.path} is not the folder of a run: it has no run.json; {self._anew}")
-        try:
-            if content["format"] > FORMAT:
-                raise ResLabError(f"{self.path} was written by a newer ResLab; update this one")
-            if content.get("semantics", SEMANTICS) != SEMANTICS:
-                raise ResLabError(f"{self.path} was made by a version of ResLab with other numerics; {self._anew}")
-            return self._run_of(content)
-        except (KeyError, TypeError) as error:
-            raise ResLabError(f"{self.path / 'run.json'} is not a run's: {error!r}; {self._anew}") from None
+        wrong = [name for name, kind in _RUN_JSON.items() if name not in content or not isinstance(content[name], kind)]
+        if wrong:
+            raise ResLabError(
+                f"{self.path / 'run.json'} is not a run's: its {' and '.join(wrong)} "
+                f"{'is' if len(wrong) == 1 else 'are'} missing or of another kind; {self._anew}"
+            )
+        if content["format"] > FORMAT:
+            raise ResLabError(f"{self.path} was written by a newer ResLab; update this one")
+        if content.get("semantics", SEMANTICS) != SEMANTICS:
+            raise ResLabError(f"{self.path} was made by a version of ResLab with other numerics; {self._anew}")
+        return self._run_of(content)
 
     def _run_of(self, content: Json) -> Run:
         try:
@@ -174,8 +181,8 @@ class RunFiles:
         result, num_rows = self.whole_result(), metrics.count(self.path)
         if result is not None and result["epochs"] != num_rows:
             raise DamagedError(
-                f"{self.path / metrics.NAME} is damaged: it has {_lines(num_rows)}, and the run "
-                f"ended after {result['epochs']} epochs; {self._anew}"
+                f"{self.path / metrics.NAME} is damaged: it has {counted(num_rows, 'line')}, and the run ended after "
+                f"{counted(result['epochs'], 'epoch')}; {self._anew}"
             )
         if result is not None:
             self._check_last(result)
@@ -437,10 +444,6 @@ class RunFiles:
 def run_files(root: Path, run: Run) -> RunFiles:
     """Return the files of a run below the folder of all runs, whether they are there or not."""
     return RunFiles(root / run.id)
-
-
-def _lines(number: int) -> str:
-    return "1 line" if number == 1 else f"{number} lines"
 
 
 def _signed(name: str, content: Mapping[str, Any]) -> Mapping[str, Any]:

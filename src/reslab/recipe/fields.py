@@ -93,6 +93,6 @@ def coerced(name: str, kind: Any, value: Any) -> Scalar:
     allowed = tuple(DATASETS) if name == "dataset" else CHOICES.get(name)
     if allowed is not None and value not in allowed and not (name == "dataset" and is_brought(str(value))):
         own = "; your own images: a function in a file, as in my_images.py:load" if name == "dataset" else ""
-        hint = nearest(str(value), allowed)
+        hint = nearest(str(value), allowed) if len(allowed) > 2 else ""  # fp16 is no slip for bf16
         raise ResLabError(f"{name} must be one of {', '.join(allowed)}; not {value!r}{hint}{own}")
     return cast(Scalar, value)

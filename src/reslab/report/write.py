@@ -7,6 +7,7 @@ from pathlib import Path
 
 from reslab.errors import NothingToReportError, ResLabError
 from reslab.exhibits.captions import text
+from reslab.files import unwritten
 from reslab.report.compose import compose
 from reslab.report.existing_files import TEXTS, check_place, has_figures, pictures_before, write_files
 from reslab.report.exports import tables_as_files
@@ -89,9 +90,7 @@ def write_report(
     try:
         write_files(out, files, drawn_from)
     except OSError as error:
-        raise ResLabError(
-            f"cannot write the report to {out}: {error.strerror or error}; choose another folder with --out"
-        ) from error
+        raise ResLabError(f"cannot write the report to {out}: {unwritten(error, '--out')}") from error
     figures = tuple(out / "figures" / f"{name}.svg" for name in pictures)
     pdf = out / "report.pdf" if "report.pdf" in files else None
     return ReportFiles(out / "index.html", out / "report.md", pdf, figures, left_out)

@@ -169,7 +169,7 @@ def _group(tables: Tables, side: Sequence[Asked]) -> Group:
     if not group.has_result:
         known = dict(group.runs.select("run_id", "status").iter_rows())
         states = ", ".join(f"{run.id} is {known.get(run.id, 'pending')}" for run in side)
-        raise ResLabError(f"there is no finished run of {recipe.id} to compare: {states}")
+        raise ResLabError(f"{recipe_name(recipe)} has no test error to compare: {states}")
     return group
 
 

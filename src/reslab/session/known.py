@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from reslab.arguments import check_least
 from reslab.families import FAMILIES, IMAGENET_DEPTHS, is_depth
 from reslab.presets import PRESETS, Preset, preset_recipe
 from reslab.recipe import IMAGENET_FAMILIES, Scalar, differing_fields, to_mapping, written_fields
@@ -20,6 +21,8 @@ def list_models(
     """
     from reslab.models import complexity
 
+    for one in classes or ():
+        check_least("--classes", one, 1)
     if table_1:
         return _table_1()
     # A depth of neither family is refused by the first; 50 and 152 are depths of both.

@@ -31,7 +31,7 @@ class Part:
     seeds: Mapping[int, tuple[int, float]]
     """Runs to train and their seconds, by seed."""
     why_seconds: float
-    """Of measuring the why of the runs to train."""
+    """Of measuring the diagnostics of the runs to train."""
 
     @property
     def num_to_train(self) -> int:
@@ -130,7 +130,7 @@ class Outlook:
             ended = "the run has ended" if len(self.planned) == 1 else f"all {len(self.planned)} runs have ended"
             return f"{headed(self.plan.title)} {ended}: nothing to train"
         shared = f" ({self.plan.num_shared} more are shared between studies)" if self.plan.num_shared else ""
-        why = f", {duration(self.why_seconds)} of it for the why" if self.why_seconds >= 1 else ""
+        why = f", {duration(self.why_seconds)} of it for diagnostics" if self.why_seconds >= 1 else ""
         busy = "; longer now, because the machine has other work" if self.is_busy else ""
         if self.on_busy_machine:
             busy = "; measured while the machine had other work, so less without it"
@@ -165,7 +165,7 @@ class Outlook:
             ]
             for name, count, own, of in lines
         ]
-        return ["study", "runs to train", *(f"seed {seed}" for seed in seeds), "the why", "in all"], rows
+        return ["study", "runs to train", *(f"seed {seed}" for seed in seeds), "diagnostics", "in all"], rows
 
     def __repr__(self) -> str:
         return text_table(self.words, *self.table(), self.remarks)

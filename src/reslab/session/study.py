@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from reslab.amounts import counted
 from reslab.analysis.tidy import read_tables
 from reslab.arguments import check_least, checked
 from reslab.errors import ResLabError, nearest
@@ -215,7 +216,7 @@ class Study:
         return [[one.name, one.title, str(counts[one.name])] for one in self._plan.studies]
 
     def __repr__(self) -> str:
-        return f"<study {self.name}: {len(self._plan.runs())} runs in {self._root}>"
+        return f"<study {self.name}: {counted(len(self._plan.runs()), 'run')} in {self._root}>"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
         columns = ("study", "question", "runs")

@@ -209,7 +209,7 @@ def _measure(
 
     settings = Settings(data_root=data_root, device=device)
     named = {
-        f"why, {number} of {len(todo)}: {names.get(item.run.id, item.run.id)}": item
+        f"diagnostics, {number} of {len(todo)}: {names.get(item.run.id, item.run.id)}": item
         for number, item in enumerate(todo, start=1)
     }
     with Board({name: (item.work, item.work) for name, item in named.items()}, tell=tell, on_closed=stop.ask) as board:

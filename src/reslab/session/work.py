@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reslab.data.sources import check_present
-from reslab.errors import ShareError
+from reslab.errors import ResLabError, ShareError
 from reslab.lab.own_networks import keep_sources, read_sources, try_networks, with_source, words_of_former
 from reslab.lab.planner import Planned, in_order, plan
 from reslab.lab.relay import push_place, share_places
@@ -188,7 +188,10 @@ class Session:
         """
         todo = self.todo
         if not todo:
-            self._begin()
+            try:
+                self._begin()
+            except ResLabError as error:  # the report needs no record
+                self._tell(f"remark: {error}")
             return
         settings = replace(self.settings, trust_code=True)  # each folder's source is that of a file named here
         launching = launcher(
@@ -275,8 +278,10 @@ class Session:
         """
         for words in self._dropped():
             self._tell(f"remark: {words}")
+        known = recorded(self.root)[0]
         for study in self.plan.studies:
-            record(self.root, study)
+            if study not in known:
+                record(self.root, study)
 
 
 def _check_words(root: Path, asked: Plan, tell: Tell) -> None:

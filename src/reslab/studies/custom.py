@@ -17,7 +17,7 @@ from reslab.presets import PRESETS, preset_recipe
 from reslab.recipe import CHOICES, Recipe, Scalar, check_plays_a_part, stretch, vary, written_fields
 from reslab.studies.questions import QUESTIONS
 from reslab.studies.questions.own import CUSTOM
-from reslab.studies.study import MOST_SEEDS, OTHER_RUNS, PRESET, SEEDS, Options, Study, Variant
+from reslab.studies.study import MOST_SEEDS, OTHER_RUNS, PRESET, SEEDS, TAKEN, Options, Study, Variant
 
 Table = Mapping[str, Any]
 
@@ -36,7 +36,7 @@ def study_of(content: Table, options: Options) -> Study:
     """
     check_keys("", content, _KEYS)
     name = text(content, "name")
-    if name in (*QUESTIONS, OTHER_RUNS):
+    if name in (*QUESTIONS, OTHER_RUNS, *TAKEN):
         raise ResLabError(f"name: {name!r} is one of ResLab's own; choose another")
     base = {**_BASE, **{key: content[key] for key in (*_BASE, "epochs") if key in content}}
     fixed, grid = _table(content, "recipe"), _grid(content)
@@ -86,9 +86,10 @@ def _variants(
             try:
                 recipe = _recipe({**base, **fixed, **factors})
             except ResLabError as error:
-                places = {key: key for key in base} | dict.fromkeys(fixed, "[recipe]") | dict.fromkeys(factors, where)
+                places = dict.fromkeys(base, "") | dict.fromkeys(fixed, "[recipe]") | dict.fromkeys(factors, where)
                 key = str(error).split(" ", 1)[0]  # what the message is about
-                raise ResLabError(f"{places.get(key, where)}: {error}") from None
+                place = places.get(key, where)
+                raise ResLabError(f"{place}: {error}" if place else str(error)) from None
             words = [
                 network_name(recipe) if key == "network" else factor(key, value) for key, value in combination.items()
             ]
@@ -101,8 +102,9 @@ def _recipe(values: Table) -> Recipe:
     fields = dict(values)
     preset, dataset, depth = fields.pop("preset"), fields.pop("dataset"), fields.pop("depth")
     epochs = fields.pop("epochs", None)
-    if not isinstance(preset, str):
-        raise ResLabError(f"preset must be text in quotes, one of {', '.join(PRESETS)}; not {preset!r}")
+    if not isinstance(preset, str) or preset not in PRESETS:
+        hint = nearest(str(preset), PRESETS)
+        raise ResLabError(f"preset must be text in quotes, one of {', '.join(PRESETS)}; not {preset!r}{hint}")
     recipe = preset_recipe(preset, dataset=dataset, depth=depth, family=fields.get("family"))
     return vary(recipe if epochs is None else stretch(recipe, epochs), **fields)
 
@@ -115,6 +117,8 @@ def _grid(content: Table) -> dict[str, list[Any]]:
         if not isinstance(values, list) or not values or any(isinstance(one, list | dict) for one in values):
             allowed = f" of {', '.join(CHOICES[key])}" if key in CHOICES else ""
             raise ResLabError(f"[vary] {key}: must be a list{allowed}, of one or more single values, not {values!r}")
+        if twice := [one for place, one in enumerate(values) if one in values[:place]]:
+            raise ResLabError(f"[vary] {key}: the same value is there twice: {twice[0]!r}")
     return grid
 
 

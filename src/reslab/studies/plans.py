@@ -1,5 +1,6 @@
 """Plans in TOML: several studies in one file, as the assignment is (`assignment.toml`), or one of the user's own."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
@@ -39,7 +40,13 @@ def read_plan(path: Path, options: Options) -> Plan:
                 raise ResLabError(f"{flag} does not work with a study of your own; set it in the file")
         return alone(study_of(content, options))
     except ResLabError as error:
-        raise ResLabError(f"{path}: {error}") from None
+        raise ResLabError(f"{path}: {_as_in_toml(str(error))}") from None
+
+
+def _as_in_toml(message: str) -> str:
+    """Return a message with the values that it quotes as their writer knows them, not as Python does."""
+    message = re.sub(r"datetime\.\w+\((?:[^()]|\([^()]*\))*\)", "a date or time", message)
+    return re.sub(r"(?<=\bnot )(?:True|False)\b", lambda found: found[0].lower(), message)
 
 
 @cache
@@ -73,6 +80,8 @@ def _plan(content: Table, options: Options) -> Plan:
     for number, one in enumerate(listed, start=1):
         said, own = {**shared, **one}, options if "dataset" in one else on_shared
         try:
+            if not {"study", "name"} & one.keys():
+                raise ResLabError(f"needs study, one of {', '.join(QUESTIONS)}, or name, of a study of your own")
             study = _question(said, own, places) if "study" in one else study_of(said, own)
         except ResLabError as error:
             raise ResLabError(f"[[studies]] number {number}: {error}") from None

@@ -16,6 +16,23 @@ OTHERS, OTHER_RUNS = "others", "other-runs"
 PRESET, SEEDS = "assignment", 3
 """The recipe that studies start from, and how many seeds they have, where nothing else is said."""
 
+TAKEN = (
+    "appendix",
+    "assignment",
+    "chapter",
+    "charts",
+    "charts-hint",
+    "contents",
+    "opening",
+    "pool",
+    "references",
+    "start",
+)
+"""Names that no study can have: of a plan, of a file of words, and of other places in the report."""
+
+MOST_LETTERS = 64
+"""In the name of a study or plan."""
+
 MOST_SEEDS = 10_000
 """A slip of the hand could ask for more runs than there is memory to list."""
 
@@ -132,7 +149,9 @@ class Plan:
 
 def checked_name(name: object) -> str:
     """Return the name of a study or plan, of a file and a place in the report; anything else raises `ResLabError`."""
-    if isinstance(name, str) and re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", name):
+    if isinstance(name, str) and len(name) > MOST_LETTERS:
+        raise ResLabError(f"name: {MOST_LETTERS} small letters, digits and hyphens at most, not {len(name)}")
+    if isinstance(name, str) and re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
         return name
     raise ResLabError(f"name: needed, of small letters, digits and hyphens, as in wide-batches; not {name!r}")
 
