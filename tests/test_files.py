@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reslab.errors import DamagedError, ResLabError, UnreadableError
-from reslab.files import file_sha256, new_folder, read_json, signed, sync_folder, write_json, write_whole
+from reslab.files import file_sha256, new_folder, odd_kind, read_json, signed, sync_folder, write_json, write_whole
 
 
 def names(folder: Path) -> list[str]:
@@ -137,3 +137,20 @@ def test_the_sum_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"abc")
     assert file_sha256(tmp_path / "file") == hashlib.sha256(b"abc").hexdigest()
     assert file_sha256(tmp_path / "missing") is None
+
+
+def test_what_is_no_ordinary_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("gone.pth")
+    (tmp_path / "round").symlink_to("round")
+    found = {name: odd_kind(tmp_path / name) for name in ("file", "absent", "fifo", "link", "round", ".")}
+    assert found == {
+        "file": "",
+        "absent": "",
+        "fifo": "a FIFO",
+        "link": "a link to gone.pth, which does not exist",
+        "round": "a link that leads back to itself",
+        ".": "a folder",
+    }
+    assert odd_kind(Path("/dev/null")) == "a device"

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from reslab.errors import CheckpointError
+from reslab.foreign import HEAD_BYTES, as_text, describe_text
 from reslab.inert import Name, Persistent, PickleError, Table, read_pickle
-from reslab.models.foreign import HEAD_BYTES, as_text, check_archive, check_head, describe_text
+from reslab.models.foreign import check_archive, check_head
 from reslab.models.hostile import check_name
 from reslab.models.stored import DTYPES, NUMPY, StorageName, Storages, from_bytes, from_tensor, parts
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reslab.errors import CheckpointError
+from reslab.foreign import printable
 from reslab.inert import Record, Table
-from reslab.models.foreign import printable
 from reslab.models.names import our_name
 from reslab.models.stored import Storages, Stored, parts, stored
 
