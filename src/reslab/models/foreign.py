@@ -1,12 +1,17 @@
 """Files that are no weights, by their content: what each is, in words, and what to do about it."""
 
+import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from reslab.errors import CheckpointError
-from reslab.foreign import AGAIN, printable, recognised
+from reslab.foreign import AGAIN, HEAD_BYTES, printable, recognised
 
 _UNPACK = "unpack it, and give the file of weights that is in it"
+MAX_INDEX_BYTES = 16 << 20
+"""An index of a checkpoint's parts is smaller."""
+
 _CONVERT = "save the weights under their names as safetensors or with torch.save(model.state_dict(), ...) first"
 
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (
@@ -29,6 +34,39 @@ def check_head(head: bytes) -> None:
         raise CheckpointError(f"it is a network of TensorFlow Lite's; {_CONVERT}")
     if _is_onnx(head):
         raise CheckpointError(f"it is a network in ONNX; {_CONVERT}")
+
+
+def check_part(path: Path) -> None:
+    """Raise `CheckpointError`, with a clause about "it", where a file is but a part of a checkpoint, or its index."""
+    if path.suffix == ".distcp" or path.name == ".metadata":
+        raise CheckpointError(
+            "it is a part of a distributed checkpoint of torch's; make a file of its folder with "
+            "torch.distributed.checkpoint.format_utils.dcp_to_torch_save(FOLDER, FILE), and give that"
+        )
+    shards = _shards(path)
+    if len(shards) == 1:
+        raise CheckpointError(f"it is the index of a checkpoint, which is in {printable(shards[0])}: give that")
+    if shards:
+        raise CheckpointError(
+            f"it is the index of a checkpoint in {len(shards)} files ({printable(shards[0])}, ...); load them with "
+            "what wrote them, save all weights in one file with torch.save(model.state_dict(), ...), and give that"
+        )
+
+
+def _shards(path: Path) -> list[str]:
+    """Return the files that an index of a checkpoint names, as *.safetensors.index.json does; none of another file."""
+    if path.stat().st_size > MAX_INDEX_BYTES:
+        return []
+    with path.open("rb") as file:
+        if file.read(HEAD_BYTES).lstrip()[:1] != b"{":
+            return []
+        file.seek(0)
+        try:
+            content = json.load(file)
+        except (ValueError, RecursionError):
+            return []
+    places = content.get("weight_map") if isinstance(content, dict) else None
+    return sorted({str(place) for place in places.values()}) if isinstance(places, dict) else []
 
 
 def check_archive(names: Sequence[str]) -> None:

@@ -35,7 +35,8 @@ class OwnImages:
         more = ", ..." if len(self.class_names) > SHOWN_CLASSES else ""
         return (
             f"{known(self.dataset).words} {one_line(str(self.folder))}: {self.num_train:,} training and "
-            f"{self.num_test:,} test images, {len(self.class_names)} classes ({shown}{more}), fingerprint {self.fingerprint}"
+            f"{self.num_test:,} test images, {len(self.class_names)} classes ({shown}{more}), "
+            f"fingerprint {self.fingerprint}"
         )
 
     def facts(self) -> dict[str, Any]:
