@@ -101,6 +101,8 @@ def test_what_fits_is_handed_on_as_it_came() -> None:
         ("`reslab train --seed 1` trains it", "`reslab train --seed 1` trains it"),
         ("keep them: reslab train --keep-epochs 3", "keep them: reslab train --keep-epochs 3"),
         ("either a run or --weights FILE", "either a run or weights=FILE"),
+        ("with --entry, e.g. --entry model", 'with entry=..., e.g. entry="model"'),
+        ("with --entry, e.g. --entry 'a b'", 'with entry=..., e.g. entry="a b"'),
     ],
 )
 def test_flags_in_errors_are_keywords_to_python_and_commands_stay(flags: str, keywords: str) -> None:

@@ -14,6 +14,7 @@ from reslab.errors import DamagedError, ResLabError, UnreadableError
 from reslab.files import (
     file_sha256,
     new_folder,
+    odd_kind,
     read_json,
     read_toml,
     signed,
@@ -177,3 +178,20 @@ def test_a_toml_key_that_is_there_twice_is_told_in_words(tmp_path: Path) -> None
     (tmp_path / "study.toml").write_text("depth = 8\ndepth = 14\n")
     with pytest.raises(ResLabError, match=r"study\.toml is not TOML: a key is there twice \(at line 2"):
         read_toml(tmp_path / "study.toml")
+
+
+def test_what_is_no_ordinary_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("gone.pth")
+    (tmp_path / "round").symlink_to("round")
+    found = {name: odd_kind(tmp_path / name) for name in ("file", "absent", "fifo", "link", "round", ".")}
+    assert found == {
+        "file": "",
+        "absent": "",
+        "fifo": "a FIFO",
+        "link": "a link to gone.pth, which does not exist",
+        "round": "a link that leads back to itself",
+        ".": "a folder",
+    }
+    assert odd_kind(Path("/dev/null")) == "a device"

@@ -63,6 +63,7 @@ _COMMAND = re.compile(r"(`[^`]*`|\breslab [a-z]+ -\S+(?: [^\s;,.-]\S*)?)")
 _FLAG = re.compile(
     r"(?<![\w-])--(?!no-)([a-z][a-z0-9]*(?:-[a-z0-9]+)*)(?: (?=(?:[A-Z]{2,}|[\d,]+)\b)(\S+?)(?=[.;,:]?(?:\s|$)))?"
 )
+_EXAMPLE = re.compile(r"e\.g\. --([a-z][a-z-]*) ('[^']*'|\S+)")
 _SEVERAL = {"epoch": "epochs", "slurm-option": "slurm_options", "allow-host": "allow_hosts", "mirror": "mirrors"}
 _ASKED = re.compile(r"\b(with|give|add|set|leave out|try) $")
 
@@ -80,8 +81,11 @@ def as_keywords(message: str) -> str:
         listed = ", ".join(value.split(","))
         return f"{name}=[{listed}]" if "," in value else f"{name}={value}"
 
+    def example(found: re.Match[str]) -> str:
+        return f'e.g. {found[1].replace("-", "_")}="{found[2].strip(chr(39))}"'
+
     parts = _COMMAND.split(message)
-    return "".join(one if at % 2 else _FLAG.sub(keyword, one) for at, one in enumerate(parts))
+    return "".join(one if at % 2 else _FLAG.sub(keyword, _EXAMPLE.sub(example, one)) for at, one in enumerate(parts))
 
 
 def _check(called: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ import errno
 import hashlib
 import json
 import os
+import stat
 import threading
 import time
 import tomllib
@@ -154,6 +155,20 @@ def file_sha256(path: Path) -> str | None:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         return None
+
+
+def odd_kind(path: Path) -> str:
+    """Return in words what a path is that is no ordinary file, as in "a FIFO"; "" where it is one, or is not there."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) or error.errno == errno.ELOOP:
+            return "a link that leads back to itself"
+        return f"a link to {one_line(str(path.readlink()))}, which does not exist" if path.is_symlink() else ""
+    if stat.S_ISREG(mode):
+        return ""
+    kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"))
+    return next((words for is_kind, words in kinds if is_kind(mode)), "a device")
 
 
 def new_folder(below: Path, prefix: str = "") -> Path:

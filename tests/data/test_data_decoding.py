@@ -148,6 +148,9 @@ def test_what_has_no_range_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "long.tiff").write_bytes(tiff(32, 8, 32, RAMP.astype("<u4").tobytes()))
     (tmp_path / "short.tiff").write_bytes(tiff(32, 8, 16, WIDE.tobytes(), kind=2))
     (tmp_path / "byte.tiff").write_bytes(tiff(32, 8, 8, RAMP.tobytes(), kind=2))
+    (tmp_path / "half.tiff").write_bytes(tiff(32, 8, 16, unit.astype("<f2").tobytes(), kind=3))
+    (tmp_path / "double.tiff").write_bytes(tiff(32, 8, 64, unit.astype("<f8").tobytes(), kind=3))
+    (tmp_path / "longer.tiff").write_bytes(tiff(32, 8, 64, RAMP.astype("<u8").tobytes()))
     (tmp_path / "float.ppm").write_bytes(b"Pf\n32 8\n-1.0\n" + unit.tobytes())
     for name, kind in {
         "float.tiff": "floating-point numbers",
@@ -156,6 +159,9 @@ def test_what_has_no_range_is_refused_by_name(tmp_path: Path) -> None:
         "long.tiff": "whole numbers of 32 bits",
         "short.tiff": "signed numbers",
         "byte.tiff": "signed numbers",
+        "half.tiff": "floating-point numbers of 16 bits",
+        "double.tiff": "floating-point numbers of 64 bits",
+        "longer.tiff": "whole numbers of 64 bits",
     }.items():
         with pytest.raises(DataError, match=rf"{name} holds {kind}, .* save it with 8 or 16 unsigned bits"):
             decode(tmp_path / name)
@@ -220,7 +226,7 @@ def test_a_file_cut_anywhere_is_whole_or_named(tmp_path: Path, ending: str) -> N
     Image.fromarray(noise).save(path)
     whole, content = np.asarray(decode(path)), path.read_bytes()
     named = 0
-    for length in [*range(0, len(content), len(content) // 60), len(content) - 1]:
+    for length in [*range(1, len(content), len(content) // 60), len(content) - 1]:
         path.write_bytes(content[:length])
         try:
             assert (np.asarray(decode(path)) == whole).all()
@@ -275,13 +281,33 @@ def test_programs_that_draw_are_not_run(tmp_path: Path) -> None:
         decode(tmp_path / "page.jpg")
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\n", "it is a Git LFS pointer, .*; run git lfs pull"),
+        (b"<!DOCTYPE html>\n<html>", "it is a web page, .*; download the file itself"),
+        (b"", "it is empty; get it again"),
+        (bytes(2000), "it begins with nothing but zeros"),
+        (b"\x1f\x8b\x08\x00" + bytes(99), "it is an archive of gzip's; unpack it"),
+        (b"\0\0\0\x24ftypheic" + bytes(99), "it is an image in HEIF"),
+        (b"<?xml version='1.0'?>\n<svg xmlns='x'/>", "it is a drawing in SVG"),
+        (b"Not found\n", "it is text, which begins 'Not found'"),
+    ],
+)
+def test_what_is_no_image_is_told_as_what_it_is(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "picture.jpg"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=rf"picture\.jpg cannot be decoded: {words}"):
+        decode(path)
+
+
 def test_wrong_files_are_named_together_and_before_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [tmp_path / f"{number:02}.png" for number in range(40)]
     for path in paths:
         Image.fromarray(RAMP).save(path)
     check_files(paths, workers=2)
     paths[3].write_bytes(b"")
-    with pytest.raises(DataError, match=r"^\S+03.png cannot be decoded \(no image of a known format\)"):
+    with pytest.raises(DataError, match=r"^\S+03.png cannot be decoded: it is empty; get it again"):
         check_files(paths, workers=2)
     paths[5].unlink()
     with pytest.raises(DataError, match=r"(?s)some image files cannot be used:.*03.png.*05.png cannot.*No such file"):

@@ -1,7 +1,9 @@
 """Image folders: what is found, in which order, by which fingerprint, and what is said of those that will not do."""
 
+import contextlib
 import os
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from folder_fakes import COLOURS, write_folders
 from reslab.data import folders
-from reslab.data.folders import check_parts, count, find_root, read_folders
+from reslab.data.folders import check_parts, count, find_root, passed_over, read_folders
 from reslab.data.sources import check_present, identified, load_any
 from reslab.data.split import split
 from reslab.datasets import SHORT, Size
@@ -203,7 +205,53 @@ def other_classes(root: Path) -> None:
 
 
 def dangling(root: Path) -> None:
-    (root / "train" / "leaf" / "gone.jpg").symlink_to(root / "nothing.jpg")
+    (root / "train" / "leaf" / "gone.jpg").symlink_to("nothing.jpg")
+
+
+def circular(root: Path) -> None:
+    (root / "train" / "leaf" / "round.jpg").symlink_to("round.jpg")
+
+
+def pipe(root: Path) -> None:
+    os.mkfifo(root / "val" / "leaf" / "pipe.png")
+
+
+def socket_(root: Path) -> None:
+    with contextlib.chdir(root / "val" / "leaf"), socket.socket(socket.AF_UNIX) as one:  # a socket's name is short
+        one.bind("one.png")
+
+
+def one_class(root: Path) -> None:
+    for part in ("train", "val"):
+        for name in ("leaf", "sea"):
+            shutil.rmtree(root / part / name)
+
+
+def capital(root: Path) -> None:
+    (root / "train").rename(root / "Train")
+
+
+def plain_file(root: Path) -> None:
+    (root / "train").rename(root / "elsewhere")
+    (root / "train").write_text("")
+
+
+def validation(root: Path) -> None:
+    (root / "val").rename(root / "validation")
+
+
+def measured_file(root: Path) -> None:
+    shutil.rmtree(root / "val")
+    (root / "test").write_text("")
+
+
+def other_form(root: Path) -> None:
+    (root / "train" / "leaf").rename(root / "train" / "caf\u00e9")
+    (root / "val" / "leaf").rename(root / "val" / "cafe\u0301")
+
+
+def line_break(root: Path) -> None:
+    (root / "val" / "leaf").rename(root / "val" / "a\n\x1b[31m")
 
 
 @pytest.mark.parametrize(
@@ -213,7 +261,15 @@ def dangling(root: Path) -> None:
         (no_classes, r"train has no folders: it needs one per class"),
         (empty_class, r"train/leaf has no images \(files ending in \.jpg"),
         (other_classes, "must have the same classes; 2 of them are in one only, leaf, leaves"),
-        (dangling, "cannot read .*gone.jpg: No such file"),
+        (dangling, r"gone\.jpg is no ordinary file but a link to nothing\.jpg, which does not exist; remove it"),
+        (circular, r"round\.jpg is no ordinary file but a link that leads back to itself; remove it"),
+        (pipe, r"pipe\.png is no ordinary file but a FIFO; remove it"),
+        (socket_, r"one\.png is no ordinary file but a socket; remove it"),
+        (one_class, r"train has one class, apple: .* at least two"),
+        (validation, "it has a folder validation: name it val"),
+        (measured_file, r"no test images: .*test is a file"),
+        (other_form, "one form of Unicode here and in another there \\(NFC and NFD\\), rename one: caf\u00e9"),
+        (line_break, r"2 of them are in one only, a\\n\\x1b\[31m, leaf"),
     ],
 )
 def test_what_is_missing_is_said(root: Path, damage: Callable[[Path], None], message: str) -> None:
@@ -221,9 +277,55 @@ def test_what_is_missing_is_said(root: Path, damage: Callable[[Path], None], mes
     damage(root)
     with pytest.raises(DataError, match=message):
         read_folders(root)
-    if damage in (no_measured, no_classes):
+    if damage in (no_measured, no_classes, one_class, validation):
         with pytest.raises(DataError, match=message):
             check_present("imagefolder", root)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"), [(capital, "has a folder Train: name it train"), (plain_file, "train is a file, no folder")]
+)
+def test_what_is_nearly_an_image_folder_is_told(root: Path, damage: Callable[[Path], None], words: str) -> None:
+    damage(root)
+    with pytest.raises(DataError, match=rf"there is no image folder in .* \(.*{words}\): ROOT/train"):
+        check_present("imagefolder", root)
+
+
+def test_what_makes_a_set_doubtful_is_remarked(root: Path) -> None:
+    assert read_folders(root).remarks == ()
+    shutil.copy(root / "train" / "sea" / "0.png", root / "val" / "sea" / "same.png")
+    shutil.copy(root / "train" / "sea" / "0.png", root / "train" / "leaf" / "other.png")
+    for part in ("train", "val"):
+        for name in ("caf\u00e9", "cafe\u0301"):
+            shutil.copytree(root / part / "apple", root / part / name)
+    shared, several, alike = read_folders(root).remarks
+    assert shared == "1 of 11 test images is a training image, too: the test error is too low"
+    assert several == "9 images have more than one label"
+    assert alike == "two classes look alike, one name in two forms of Unicode (NFC and NFD): caf\u00e9"
+
+
+def test_files_that_are_passed_over_are_counted(root: Path) -> None:
+    assert passed_over(root) == {}
+    for name in (
+        "apple/a.gif",
+        "apple/b.GIF",
+        "apple/more/c.jfif",
+        "apple/readme",
+        "0.png",
+        ".hidden",
+        "sea/.DS_Store",
+    ):
+        path = root / "train" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+    (root / "val" / "sea" / "linked").symlink_to(root / "train" / "sea")
+    assert passed_over(root) == {
+        ".gif": 2,
+        ".jfif": 1,
+        "without an ending": 1,
+        ".png directly in train": 1,
+        "link to a folder": 1,
+    }
 
 
 def test_no_folder_at_all(tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ def test_whatever_form_and_order_they_come_in_the_content_is_the_same() -> None:
         ),
         (lambda x, y, u, v: (x, np.array(["cat", "dog"])[y], u, v), "y_train must be one whole number for each image"),
         (lambda x, y, u, v: (x, y, u, v + 1), "label 2 is not in 0 to 1"),
+        (lambda x, y, u, v: (x, 0 * y, u, 0 * v), "at least two classes, and all labels are 0"),
         (lambda x, y, u, v: (x[:5], y, u, v), "5 images cannot have 24 labels"),
         (lambda x, y, u, v: (x[:, :4], y, u[:, :4], v), "x_train has images of 4 x 14; 8 x 8 is the least"),
         (lambda x, y, u, v: (x, y, u[:, :10], v), "training images are 3 x 12 x 14, but test images 3 x 10 x 14"),
@@ -142,6 +143,12 @@ def test_a_function_in_a_file_is_told_of_where_it_fails(tmp_path: Path) -> None:
     for content, words in (
         ("def load(x): ...", r"load \(own.py\) must take \(\), and takes \(x\)"),
         ("def load():\n    return 1 / 0", r"load \(own.py\): it fails, own.py, line 2: ZeroDivisionError"),
+        ("import sys\ndef load():\n    sys.exit(0)", r"load \(own.py\): it fails, own.py, line 3: SystemExit: 0"),
+        (
+            "class Part(list):\n    def __getitem__(self, place):\n        exit()\n"
+            "def load():\n    return Part([1]), Part([1])",
+            r"load \(own.py\): its images cannot be read, own.py, line 3: SystemExit",
+        ),
         ("def load():\n    return 3", r"load \(own.py\): images are .*; not int"),
         ("def other(): ...", "own.py has no function load; it has other"),
     ):

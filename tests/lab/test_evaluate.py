@@ -157,6 +157,8 @@ def test_bf16_that_is_computed_in_fp32_is_said(trained: RunFiles, monkeypatch: p
 def test_what_does_not_fit_is_said_with_the_flag_that_is_wrong(elsewhere: Path) -> None:
     with pytest.raises(CheckpointError, match=r"they are of depth 8, it is of depth 14(.|\n)*without --depth the file"):
         evaluate_weights(elsewhere, dataset="digits", depth=14)
+    with pytest.raises(CheckpointError, match=r"resnet8\.th: the weights do not fit resnet14 \(family residual\)"):
+        evaluate_weights(elsewhere, dataset="digits", depth=14)
     with pytest.raises(CheckpointError, match=r"missing \(\d+\): layer2\.0\.downsample"):
         evaluate_weights(elsewhere, dataset="digits", shortcut="B")
     with pytest.raises(CheckpointError, match="are for 10 classes, and cifar100 has 100: --dataset digits or cifar10"):
@@ -341,3 +343,22 @@ def test_a_wide_network_of_width_1_is_a_preactivation_network(tmp_path: Path) ->
     asked = Asked(dataset="digits", family="wide", normalisation="channel")
     named = candidates(weights, tmp_path / "weights.safetensors", asked)
     assert [one.recipe.network_name for one in named.every] == ["wrn10-1"]
+
+
+def test_nothing_is_chosen_where_no_output_is_finite(elsewhere: Path, tmp_path: Path) -> None:
+    state = {name: value * float("nan") for name, value in read_weights(elsewhere).items()}
+    save_weights(state, tmp_path / "nan.safetensors")
+    found = evaluate_weights(tmp_path / "nan.safetensors", dataset="digits", shortcut="A")
+    assert found.decided["normalisation"] == "not chosen: no loss is finite"
+    assert any("so the error says nothing" in remark for remark in found.remarks)
+
+
+def test_classes_that_no_data_set_has_are_told(tmp_path: Path) -> None:
+    network = build("residual", 8, "A", 11, initialisation="he-fan-in", seed=0)
+    save_weights(network, tmp_path / "eleven.safetensors")
+    with pytest.raises(
+        CheckpointError,
+        match=r"eleven\.safetensors: the weights are for 11 classes, and digits has 10\.  No data set of ResLab has 11"
+        ": for images of your own, give --dataset imagefolder",
+    ):
+        evaluate_weights(tmp_path / "eleven.safetensors", dataset="digits")

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import tarfile
 import warnings
 import zipfile
@@ -107,3 +108,36 @@ def test_a_folder_is_told_with_what_is_in_it(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_bytes(b"{}")
     with pytest.raises(CheckpointError, match="it is a run's: reslab evaluate FOLDER"):
         read_weights(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(2, "a checkpoint in 2 files .a-0.bin, .*; load them"), (1, "in a-0.bin: give that")]
+)
+def test_an_index_of_a_checkpoint_is_told_as_such(count: int, words: str, tmp_path: Path) -> None:
+    places = {f"layer{number}": f"a-{number % count}.bin" for number in range(200)}
+    path = tmp_path / "pytorch_model.bin.index.json"
+    path.write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": places}, indent=2))
+    with pytest.raises(CheckpointError, match=words):
+        read_weights(path)
+
+
+def test_a_distributed_checkpoint_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "__0_0.distcp").write_bytes(b"PK\x03\x04")
+    (tmp_path / ".metadata").write_bytes(b"\x80\x04N.")
+    for path in (tmp_path, tmp_path / "__0_0.distcp", tmp_path / ".metadata"):
+        with pytest.raises(CheckpointError, match=r"distributed checkpoint of torch's; .*dcp_to_torch_save"):
+            read_weights(path)
+
+
+def test_what_is_no_ordinary_file_is_told_as_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "link.pth").symlink_to("gone.pth")
+    (tmp_path / "round.pth").symlink_to("round.pth")
+    os.mkfifo(tmp_path / "fifo.pth")
+    found = {
+        "link.pth": "a link to gone.pth, which does not exist",
+        "round.pth": "a link that leads",
+        "fifo.pth": "a FIFO",
+    }
+    for name, words in found.items():
+        with pytest.raises(CheckpointError, match=f"{name}: it is {words}"):
+            read_weights(tmp_path / name)

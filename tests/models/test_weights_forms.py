@@ -144,6 +144,10 @@ FORMS: dict[str, tuple[Any, str, str]] = {
     "views": ({"model": flat_views(OURS)}, "model", ""),
     "strided": ({n: v.mT.contiguous().mT if v.dim() == 4 else v for n, v in OURS.items()}, "top", ""),
     "parameters": ({n: torch.nn.Parameter(v, v.is_floating_point()) for n, v in OURS.items()}, "top", ""),
+    "pairs": (list(OURS.items()), "top", ""),
+    "pairs in an entry": ({"model": [[name, value] for name, value in OURS.items()]}, "model", ""),
+    "slashes": ({"model": {name.replace(".", "/"): value for name, value in OURS.items()}}, "model", ""),
+    "bytes": ({name.encode(): value for name, value in OURS.items()}, "top", ""),
     "numpy": ({n: v.numpy() for n, v in OURS.items()}, "top", ""),
     "numpy by columns": ({n: np.asfortranarray(v.numpy()) if v.dim() else v for n, v in OURS.items()}, "top", ""),
     "hysts": ({"state_dict": OrderedDict(hysts(OURS)), "config": OrderedDict()}, "state_dict", ""),
@@ -235,6 +239,8 @@ def test_parts_that_our_networks_lack_are_no_network_of_ours(tmp_path: Path) -> 
         CheckpointError, match=r"its 2 arrays are of no network that ResLab has .*: features\.0\.weight"
     ):
         read_weights(saved(tmp_path / "w", {"features.0.weight": torch.eye(2), "features.0.bias": torch.ones(2)}))
+    with pytest.raises(CheckpointError, match=r"its array is of no network that ResLab has .*: features\.0\.weight"):
+        read_weights(saved(tmp_path / "w", {"features.0.weight": torch.eye(2)}))
 
 
 def test_numbers_that_are_not_finite_are_counted(tmp_path: Path) -> None:
@@ -245,6 +251,8 @@ def test_numbers_that_are_not_finite_are_counted(tmp_path: Path) -> None:
     assert remark.startswith("129 weights are not finite numbers")
     assert "fc.weight (128 of 640)" in remark
     assert "bn1.running_var (1 of 16)" in remark
+    (remark,) = read_weights_file(saved(tmp_path / "w", {**OURS, "bn1.running_var": state["bn1.running_var"]})).remarks
+    assert remark == "1 weight is not a finite number (NaN or infinite): bn1.running_var (1 of 16)"
 
 
 def test_counters_made_over_with_the_weights_are_left_out(tmp_path: Path) -> None:

@@ -13,11 +13,24 @@ def test_images_are_checked_and_imported(tmp_path: Path) -> None:
     root = write_folders(tmp_path / "images", num_train=2, num_test=1)
     found = reslab.check_data(root)
     assert (found.num_train, found.num_test, found.num_classes, found.path) == (6, 3, 3, root)
+    assert (found.passed_over, found.remarks) == ({}, ())
+    assert dict(reslab.list_data(root)[-1]) == {
+        "name": "imagefolder",
+        "num_train": 6,
+        "num_test": 3,
+        "num_classes": 3,
+        "path": str(root),
+        "official": None,
+        "problem": None,
+    }
+    assert reslab.list_data(tmp_path)[-1]["path"] is None
     (root / "val" / "sea" / "0.png").write_bytes(b"")
     with pytest.raises(DataError, match=r"val/sea/0\.png cannot be decoded"):
         reslab.check_data(root)
     with pytest.raises(DataError, match="there is no"):
         reslab.import_data(tmp_path / "nothing", data_root=tmp_path)
+    with pytest.raises(DataError, match="/dev/null is no ordinary file but a device"):
+        reslab.import_data("/dev/null", data_root=tmp_path)
 
 
 def test_a_mirror_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

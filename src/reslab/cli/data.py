@@ -74,7 +74,7 @@ def import_(
 
 
 def check(*, data_root: DataRoot = None, json: AsJson = False) -> int:
-    """Decode every file of the image folder and list those that fail.
+    """Decode every file of the image folder, list those that fail and count those that are passed over.
 
     A training tests files for a few seconds only before it starts; a bad file in a large set may stop it hours later.
     For example:
@@ -89,6 +89,11 @@ def check(*, data_root: DataRoot = None, json: AsJson = False) -> int:
             f"{found.path}: {found.num_train:,} training images and {found.num_test:,} test images, in "
             f"{found.num_classes:,} classes; all can be decoded"
         )
+        if num := sum(found.passed_over.values()):
+            kinds = ", ".join(f"{count:,} {ending}" for ending, count in found.passed_over.items())
+            print(f"{num:,} file{'s' * (num != 1)} passed over: {kinds}")
+        for words in found.remarks:
+            aside(f"remark: {words}")
     return OK
 
 

@@ -93,7 +93,7 @@ def _print(facts: dict[str, Any]) -> None:
     )
     _print_known(facts)
     if len(facts["candidates"]) > 1:
-        _print_candidates(facts["candidates"])
+        _print_candidates(facts["candidates"], "in no order" if facts["test_loss"] is None else "best first")
     names = [row["class"] for row in facts["per_class"]]
     confusion = facts["confusion"]
     columns = ["class", "error in %"]
@@ -128,8 +128,8 @@ def _print_known(facts: dict[str, Any]) -> None:
     print(f"weights: {', '.join(where)}\n")
 
 
-def _print_candidates(candidates: list[dict[str, Any]]) -> None:
-    print("Every network that these weights fit, best first; the flags select one")
+def _print_candidates(candidates: list[dict[str, Any]], order: str) -> None:
+    print(f"Every network that these weights fit, {order}; the flags select one")
     rows = [
         [
             one["network"],

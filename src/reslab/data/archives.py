@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from reslab.errors import DataError
+from reslab.files import odd_kind
 
 MAX_FILE_BYTES = 256 * 2**20
 """Longer files are refused: the largest of CIFAR's is 155 MB."""
@@ -31,6 +32,8 @@ def read_files(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, Binar
         yield from _read_folder(path, wanted)
     elif path.is_file():
         yield from _read_archive(path, wanted)
+    elif odd := odd_kind(path):
+        raise DataError(f"{path} is no ordinary file but {odd}; give an archive or a folder")
     else:
         raise DataError(f"there is no file or folder {path}")
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reslab.errors import DataError
+from reslab.foreign import HEAD_BYTES, as_text, describe_text, recognised
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -34,6 +35,9 @@ CHECK_SECONDS = 10.0
 NUM_NAMED = 5
 """Files that will not do, named in one message."""
 
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_LIKE_TEXT = (*_TIFF, b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"P7", b"%!PS", b"BM", b"RIFF", b"GIF8")
+"""How files begin that are no texts, though what a cut leaves of one may look like that."""
 _ORIENTATION = 0x0112
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 
@@ -65,15 +69,14 @@ def decode(path: Path) -> "Image":
         with path.open("rb") as file, Image.open(file, formats=_formats()) as image:
             image.load()
             if reason := _undefined(image):
-                raise DataError(
-                    f"{path} holds {reason}, and nothing says which values are black and white; save it with 8 or 16 "
-                    "unsigned bits per channel, or remove it"
-                )
+                raise DataError(_without_range(path, reason))
             return _upright(image, to_rgb(image))
     except DataError:
         raise
     except Exception as error:  # damaged files raise nearly anything
-        raise DataError(f"{path} cannot be decoded ({_words(error, path)}); replace it or remove it") from error
+        raise DataError(
+            _unknown(path) or f"{path} cannot be decoded ({_words(error, path)}); replace it or remove it"
+        ) from error
 
 
 def to_rgb(image: "Image") -> "Image":
@@ -115,6 +118,56 @@ def _problem(path: Path) -> str | None:
     except DataError as error:
         return str(error)
     return None
+
+
+def _without_range(path: Path, numbers: str) -> str:
+    return (
+        f"{path} holds {numbers}, and nothing says which values are black and white; save it with 8 or 16 unsigned "
+        "bits per channel, or remove it"
+    )
+
+
+def _unknown(path: Path) -> str:
+    """Say what a file is that holds no image that Pillow knows; "" where that is not known either."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+        if head.startswith(_TIFF):
+            numbers = _tiff_numbers(path)
+            return _without_range(path, numbers) if numbers else ""
+    except Exception:  # what is wrong has been said by Pillow
+        return ""
+    what = _other_image(head) or recognised(head)
+    if (
+        not what
+        and not any(head[: len(magic)] == magic[: len(head)] for magic in _LIKE_TEXT)
+        and (text := as_text(head)) is not None
+    ):
+        what = describe_text(text)
+    return f"{path} cannot be decoded: {what}" if what else ""
+
+
+def _other_image(head: bytes) -> str:
+    """Return which kind of image a file begins as that is not decoded here, as a clause about "it"; or ""."""
+    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
+        return "it is an image in HEIF, as telephones write them; save it as JPEG or PNG"
+    return "it is a drawing in SVG; save it as PNG" if b"<svg" in head else ""
+
+
+def _tiff_numbers(path: Path) -> str:
+    """Return in words which numbers a TIFF file holds that Pillow does not read; "" where it is not their kind."""
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    with path.open("rb") as file:
+        start = file.read(8)
+        tags = ImageFileDirectory_v2(start + (file.read(8) if start[2:4] in (b"+\0", b"\0+") else b""))
+        file.seek(tags.next)
+        tags.load(file)
+    bits, kind = (int(tags.get(tag, (usual,))[0]) for tag, usual in ((_BITS_PER_SAMPLE, 1), (_SAMPLE_FORMAT, 1)))
+    words = {2: "signed numbers", 3: "floating-point numbers", 5: "complex numbers", 6: "complex numbers"}.get(kind)
+    if words is None and bits > 16:
+        words = "whole numbers"
+    return f"{words} of {bits} bits" if words else ""
 
 
 def _undefined(image: "Image") -> str | None:

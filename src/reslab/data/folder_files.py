@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from reslab.data.folders import Folders, Progress, check_parts, find_root, read_folders
+from reslab.data.folders import Folders, Progress, check_parts, find_root, in_place_of_train, read_folders
 from reslab.data.places import looked, places
 from reslab.errors import DataError
 
@@ -23,9 +23,10 @@ def folder_root(data_root: Path | None = None) -> Path:
     """Return the image folder, looked for as CIFAR is; raises `DataError` where there is none."""
     root = find_root(places(data_root))
     if root is None:
+        instead = in_place_of_train(places(data_root))
         raise DataError(
-            f"there is no image folder in {looked(data_root)}: ROOT/train/CLASS/*.jpg and ROOT/test/CLASS/*.jpg (or "
-            "val) are needed, the classes of one folder divided between the two; --data-root ROOT or RESLAB_DATA says "
-            "where"
+            f"there is no image folder in {looked(data_root)}{f' ({instead})' if instead else ''}: "
+            "ROOT/train/CLASS/*.jpg and ROOT/test/CLASS/*.jpg (or val) are needed, the classes of one folder divided "
+            "between the two; --data-root ROOT or RESLAB_DATA says where"
         )
     return root

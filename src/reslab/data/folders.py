@@ -6,6 +6,9 @@ ROOT/test/CLASS/*.jpg     the images to measure on; ROOT/val/CLASS/*.jpg where t
 
 import hashlib
 import os
+import stat
+import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reslab.data.decoding import CHECK_SECONDS, VERSION, check_files
+from reslab.data.doubts import alike, repeated
 from reslab.data.file_digests import digests, key_of
 from reslab.datasets import Size
 from reslab.errors import DataError
+from reslab.files import odd_kind, one_line
 from reslab.host import usable_cores
 
 NAME = "imagefolder"
@@ -56,7 +61,8 @@ class FileSet:
 class Folders:
     """A data set in files, with what a `Dataset` has.
 
-    `former` is the fingerprint that earlier versions gave the same files, which they decoded otherwise.
+    `former` is the fingerprint that earlier versions gave the same files, which they decoded otherwise; `remarks` say
+    what makes them doubtful.
     """
 
     train: FileSet
@@ -66,6 +72,7 @@ class Folders:
     former: str
     name: str = NAME
     official: bool = False
+    remarks: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -96,16 +103,13 @@ def read_folders(root: Path, progress: Progress | None = None) -> Folders:
     classes, the part, class, name and content of every file, and the version of `reslab.data.decoding`; where the
     folder lies, and when it was written, is not in it.  All files are read for it once (see
     `reslab.data.file_digests`); `progress` hears how far that is.
-    Raises `DataError` where a part, a class or the images of a class are missing, or the parts have other classes.
+    Raises `DataError` where a part, a class or the images of a class are missing, there is one class only, or the parts
+    have other classes.
     """
     folders = root / "train", _measured(root)
     (classes, train, train_files), (others, test, test_files) = (_scan(folder) for folder in folders)
     if classes != others:
-        odd = sorted(set(classes) ^ set(others))
-        raise DataError(
-            f"{folders[0]} and {folders[1]} must have the same classes; {len(odd)} of them are in one only, "
-            f"{', '.join(odd[:5])}{' and others' if len(odd) > 5 else ''}"
-        )
+        raise DataError(f"{folders[0]} and {folders[1]} must have the same classes; {_differing(classes, others)}")
     paths = [part.path(place) for part in (train, test) for place in range(len(part))]
     content = digests(root, paths, [key for _, key in train_files + test_files], progress)
     parts = (
@@ -118,7 +122,19 @@ def read_folders(root: Path, progress: Progress | None = None) -> Folders:
         sizes = [num_bytes for num_bytes, _ in files]
         whole.update(_fingerprint(part, images, sizes, own))
         former.update(_fingerprint(part, images, sizes, own[:FORMERLY_HASHED]))
-    return Folders(train, test, tuple(classes), whole.hexdigest(), former.hexdigest())
+    remarks = (*repeated(*((own, images.labels) for _, images, _, own in parts)), *alike(classes))
+    return Folders(train, test, tuple(classes), whole.hexdigest(), former.hexdigest(), remarks=remarks)
+
+
+def _differing(classes: list[str], others: list[str]) -> str:
+    odd = sorted(set(classes) ^ set(others))
+    forms = {unicodedata.normalize("NFC", name) for name in odd}
+    if len(forms) < len(odd):
+        names = ", ".join(one_line(name) for name in sorted(forms)[:5])
+        return f"a name is in one form of Unicode here and in another there (NFC and NFD), rename one: {names}"
+    names = ", ".join(map(one_line, odd[:5]))
+    is_one = len(odd) == 1
+    return f"{len(odd)} of them {'is' if is_one else 'are'} in one only, {names}{' and others' if len(odd) > 5 else ''}"
 
 
 def check_decodes(dataset: Folders, seconds: float = CHECK_SECONDS) -> None:
@@ -139,13 +155,58 @@ def check_parts(root: Path) -> None:
     _measured(root)
 
 
+def passed_over(root: Path) -> dict[str, int]:
+    """Return how many files below a folder are no part of the set, by their endings; hidden ones do not count."""
+    found: Counter[str] = Counter()
+    for part in (root / "train", _measured(root)):
+        direct = [entry.name for entry in part.iterdir() if not entry.is_dir()]
+        found.update(f"{_ending(name)} directly in {part.name}" for name in direct if not name.startswith("."))
+        for name in _classes(part):
+            for where, folders, files in os.walk(part / name):
+                found.update("link to a folder" for one in folders if (Path(where) / one).is_symlink())
+                found.update(_ending(one) for one in files if not one.startswith(".") and not _is_image(one))
+    return dict(found.most_common())
+
+
+def in_place_of_train(places: Iterable[Path]) -> str:
+    """Say what there is where a folder train is looked for: another kind of file, or nearly the name; or ""."""
+    for place in places:
+        for root in (place / NAME, place):
+            if (root / "train").exists() or (root / "train").is_symlink():
+                return f"{root / 'train'} is {odd_kind(root / 'train') or 'a file'}, no folder"
+            if near := _near(root, ("train", "training")):
+                return f"{root} has a folder {near}: name it train"
+    return ""
+
+
+def _near(root: Path, names: tuple[str, ...]) -> str:
+    """Return the folder of a root whose name is nearly one of these."""
+    try:
+        return next((one_line(name) for name in _subfolders(root) if name.lower() in names), "")
+    except DataError:
+        return ""
+
+
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES)
+
+
+def _ending(name: str) -> str:
+    return one_line(Path(name).suffix.lower()) or "without an ending"
+
+
 def _measured(root: Path) -> Path:
     for name in ("test", "val"):
         if (root / name).is_dir() and _subfolders(root / name):
             return root / name
+    near = _near(root, ("test", "tests", "testing", "val", "valid", "validation", "eval"))
+    there = next((root / name for name in ("test", "val") if (root / name).exists()), None)
+    found = f"; it has a folder {near}: name it val" if near and near not in ("test", "val") else ""
+    if there is not None:
+        found = f"; {there} has no folders" if there.is_dir() else f"; {there} is {odd_kind(there) or 'a file'}"
     raise DataError(
         f"{root} has training images but no test images: it needs a folder test or val with a folder for "
-        "each class, as in train"
+        f"each class, as in train{found}"
     )
 
 
@@ -153,6 +214,11 @@ def _classes(folder: Path) -> list[str]:
     classes = _subfolders(folder)
     if not classes:
         raise DataError(f"{folder} has no folders: it needs one per class, with the images in it")
+    if len(classes) == 1:
+        raise DataError(
+            f"{folder} has one class, {one_line(classes[0])}: it needs a folder for each of at least two, for there is "
+            "nothing to tell apart"
+        )
     return classes
 
 
@@ -176,7 +242,8 @@ def _scan(folder: Path) -> tuple[list[str], FileSet, list[_File]]:
         own = _images(folder, name)
         if not own:
             raise DataError(
-                f"{folder / name} has no images (files ending in {', '.join(SUFFIXES)}); every class needs at least one"
+                f"{one_line(str(folder / name))} has no images (files ending in {', '.join(SUFFIXES)}); every class "
+                "needs at least one"
             )
         found += [(_digest(image), image, label, file) for image, file in own]
     found.sort()
@@ -195,13 +262,22 @@ def _images(folder: Path, name: str) -> list[tuple[str, _File]]:
     for where, _, files in os.walk(folder / name, onerror=fail):
         below = Path(where).relative_to(folder).as_posix()
         for file in files:
-            if file.lower().endswith(SUFFIXES) and not file.startswith("."):
+            if _is_image(file) and not file.startswith("."):
+                path = Path(where) / file
                 try:
-                    status = (Path(where) / file).stat()
+                    status = path.stat()
                 except OSError as error:
+                    _check_ordinary(path)
                     fail(error)
+                if not stat.S_ISREG(status.st_mode):
+                    _check_ordinary(path)
                 found.append((f"{below}/{file}", (status.st_size, key_of(status))))
     return found
+
+
+def _check_ordinary(path: Path) -> None:
+    if odd := odd_kind(path):
+        raise DataError(f"{one_line(str(path))} is no ordinary file but {odd}; remove it")
 
 
 def _digest(name: str) -> bytes:

@@ -55,12 +55,14 @@ def from_function(text: str, data_root: Path | None = None) -> Brought:
         function = load_function(folder, reference)
         try:
             given = function()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise told(error, reference, folder, "it fails") from error
         try:
             dataset = from_given(given, f"{reference.file}:{reference.function}")
         except DataError as error:
             raise DataError(f"{reference.words}: {error}") from None
+        except SystemExit as error:
+            raise told(error, reference, folder, "its images cannot be read") from error
     return Brought(keep(dataset, data_root), dataset)
 
 
@@ -249,6 +251,8 @@ def _dataset(name: str, train: ImageSet, test: ImageSet, names: Collection[objec
     there = set(train.labels.tolist())
     num_classes = max(there) + 1
     missing = list(islice((label for label in range(num_classes) if label not in there), 6))
+    if num_classes == 1:
+        raise DataError("there must be at least two classes, and all labels are 0: there is nothing to tell apart")
     if missing:
         raise DataError(
             f"labels must be 0 to {num_classes - 1} with images of each to train on; there are none of "

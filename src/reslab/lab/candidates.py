@@ -103,8 +103,8 @@ def candidates(weights: WeightsFile, path: Path, asked: Asked) -> Candidates:
                 }
                 flags = _flags(family, shortcut, normalisation, families, shortcuts, normalisations)
                 found.append(Candidate(vary(base, **fields), flags))
-    _check_fits(found[0].recipe, state, asked)
-    _check_classes(dataset, infer_classes(state))
+    _check_fits(found[0].recipe, state, asked, path)
+    _check_classes(dataset, infer_classes(state), path)
     by = {
         "dataset": dataset_by,
         "network": "--depth" if asked.depth is not None else FILE,
@@ -215,7 +215,7 @@ def _flags(
     return " ".join(flags)
 
 
-def _check_fits(recipe: Recipe, state: Mapping[str, Any], asked: Asked) -> None:
+def _check_fits(recipe: Recipe, state: Mapping[str, Any], asked: Asked, path: Path) -> None:
     """Raise `CheckpointError` where the weights do not fit the network, with what was said that may be wrong."""
     network = skeleton(recipe.family, recipe.depth, recipe.shortcut, infer_classes(state) or 10, width=recipe.width)
     try:
@@ -223,18 +223,28 @@ def _check_fits(recipe: Recipe, state: Mapping[str, Any], asked: Asked) -> None:
     except CheckpointError as error:
         named = {"--depth": asked.depth, "--family": asked.family, "--shortcut": asked.shortcut}
         given = [flag for flag, value in named.items() if value is not None]
-        advice = f"\n  without {' and '.join(given)} the file itself decides" if given else ""
-        raise CheckpointError(f"{error}{advice}") from None
+        advice = (
+            f"without {' and '.join(given)} the file itself decides"
+            if given
+            else "the file is incomplete or of another network: give all weights of one that `reslab models` lists"
+        )
+        what = str(error).replace("this network", f"{recipe.network_name} (family {recipe.family})", 1)
+        raise CheckpointError(f"{path}: {what}\n  {advice}") from None
 
 
-def _check_classes(dataset: str, classes: int | None) -> None:
+def _check_classes(dataset: str, classes: int | None, path: Path) -> None:
     size = known(dataset).size
     if size is not None and classes is not None and size.num_classes != classes:
         sizes = {name: what.size for name, what in DATASETS.items() if what.size is not None}
         fitting = [name for name, other in sizes.items() if other.num_classes == classes]
-        advice = f": --dataset {' or '.join(fitting)}" if fitting else "; images of your own: --dataset imagefolder"
+        advice = (
+            f": --dataset {' or '.join(fitting)}"
+            if fitting
+            else f".  No data set of ResLab has {classes}: for images of your own, give --dataset imagefolder"
+        )
         raise CheckpointError(
-            f"the weights are for {classes} class{'es' * (classes != 1)}, and {dataset} has {size.num_classes}{advice}"
+            f"{path}: the weights are for {classes} class{'es' * (classes != 1)}, and {dataset} has "
+            f"{size.num_classes}{advice}"
         )
 
 

@@ -33,7 +33,7 @@ def suspicious(one: Measured) -> Iterator[str]:
     chance = 100 * share
     bound = chance - 300 * math.sqrt(share * (1 - share) / evaluation.num_images)
     if not math.isfinite(evaluation.loss):
-        yield "the loss is not a finite number: the weights, or what they compute, are not either"
+        yield "the loss is not a finite number, so the error says nothing: the outputs of the network are not finite"
     elif evaluation.error >= min(bound, NEAR_CHANCE * chance):
         where = "no better than guessing" if evaluation.error >= bound else "close to guessing"
         yield (

@@ -164,7 +164,8 @@ def evaluate_weights(
     classes = infer_classes(weights.weights)
     if classes != len(images.class_names):
         raise CheckpointError(
-            f"the weights are for {classes} class{'es' * (classes != 1)}, and the images of {len(images.class_names)}"
+            f"{path}: the weights are for {classes} class{'es' * (classes != 1)}, and the images have "
+            f"{len(images.class_names)}; give the images that they were trained on"
         )
     remarks = [*weights.remarks, *found.remarks]
     if found.run is not None and recipe.dataset == found.run.read_run().recipe.dataset:
@@ -203,13 +204,14 @@ def _keep_predictions(
 
 
 def _settled(decided: dict[str, str], measured: Sequence[Measured]) -> dict[str, str]:
-    """Return who decided what, with the measurement where nobody else did."""
+    """Return who decided what, with the measurement where nobody else did and the losses are finite."""
+    is_told = math.isfinite(measured[0].evaluation.loss)
     recipes = [one.candidate.recipe for one in measured]
     found = dict(decided)
     for name in ("family", "shortcut", "normalisation"):
         values = {getattr(recipe, name) for recipe in recipes}
         if not found[name] or len(values) > 1:
-            found[name] = f"best of {len(values)} measured"
+            found[name] = f"best of {len(values)} measured" if is_told else "not chosen: no loss is finite"
     return found
 
 

@@ -1,6 +1,7 @@
 """Which of the named arrays in a file are the weights: the only network of ours, or the one that is asked for."""
 
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from reslab.models.fitting import (
     infer_width,
     misfits,
 )
+from reslab.models.made_over import check_made_over
 from reslab.models.networks import skeleton
 from reslab.models.stored import Stored
 
@@ -31,19 +33,21 @@ def choose(contents: Contents, entry: str | None, path: Path) -> tuple[Entry, li
     elif len(networks) > 1:
         raise ResLabError(
             f"{path} holds the weights of {len(networks)} networks: {listed((one.label for one in networks), 20)}.  "
-            f"Choose one with --entry, e.g. --entry {networks[0].label}"
+            f"Choose one with --entry, e.g. --entry {shlex.quote(networks[0].label)}"
         )
     elif networks:
         chosen = networks[0]
     elif entries:
         chosen = max(entries, key=lambda one: len(one.arrays))
     else:
+        arrays = "array is" if contents.num_arrays == 1 else f"{contents.num_arrays} arrays are"
         raise CheckpointError(
-            f"its {contents.num_arrays} arrays are of no network that ResLab has (it has those of He et al. 2016): "
-            f"{listed(contents.names)}"
+            f"its {arrays} of no network that ResLab has (it has those of He et al. 2016): {listed(contents.names)}"
         )
     if chosen.twice:
         raise CheckpointError(f"it holds {chosen.twice} twice, under two names")
+    if chosen not in networks:
+        check_made_over(chosen)
     unexpected = _unexpected(chosen)
     if unexpected and not networks:
         return Entry(chosen.label, chosen.prefix, chosen.arrays | unexpected), []

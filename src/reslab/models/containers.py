@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from reslab.errors import CheckpointError
+from reslab.foreign import HEAD_BYTES, as_text, describe_text
 from reslab.inert import Name, Persistent, PickleError, Table, read_pickle
-from reslab.models.foreign import HEAD_BYTES, as_text, check_archive, check_head, describe_text
+from reslab.models.foreign import check_archive, check_head, check_part
 from reslab.models.hostile import check_name
 from reslab.models.stored import DTYPES, NUMPY, StorageName, Storages, from_bytes, from_tensor, parts
 
@@ -43,6 +44,7 @@ def read_content(path: Path) -> tuple[Any, Storages]:
     if len(head) > 8 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 40:
         return _safetensors(path), _Nowhere()
     check_head(head)
+    check_part(path)
     if head.startswith(b"PK\x03\x04"):
         return _zip(path)
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reslab.errors import CheckpointError
+from reslab.foreign import printable
 from reslab.inert import Record, Table
-from reslab.models.foreign import printable
 from reslab.models.names import our_name
 from reslab.models.stored import Storages, Stored, parts, stored
 
@@ -78,7 +78,8 @@ def find_entries(root: Any, storages: Storages) -> Contents:
         for name, part in _flat(value):
             array = stored(part, storages)
             if array is not None and name is not None:
-                arrays[name] = array
+                plain = name if "." in name else name.replace("/", ".")
+                arrays[name if plain in arrays else plain] = array
             elif array is None and isinstance(part, Table | Record | list | tuple):
                 todo.append(((*path, name) if name is not None else path, part))
         if arrays:
@@ -90,12 +91,18 @@ def find_entries(root: Any, storages: Storages) -> Contents:
 
 
 def _flat(value: Any) -> Iterable[tuple[str | None, Any]]:
-    """Return the parts of a value; an ordered dict of old is made from a list of pairs."""
+    """Return the parts of a value; an ordered dict of old is made from a list of pairs, and some save that alone."""
+    pairs = value
     if isinstance(value, Record) and value.maker == "collections.OrderedDict" and type(value.arguments) is tuple:
-        for pairs in value.arguments[:1]:
-            if type(pairs) is list and all(type(pair) in (list, tuple) and len(pair) == 2 for pair in pairs):
-                return [*parts(Table([(pair[0], pair[1]) for pair in pairs])), *parts(value)]
+        pairs = value.arguments[0] if value.arguments else None
+    if type(pairs) in (list, tuple) and pairs and all(_is_pair(pair) for pair in pairs):
+        named = parts(Table([(pair[0], pair[1]) for pair in pairs]))
+        return named if pairs is value else [*named, *parts(value)]
     return parts(value)
+
+
+def _is_pair(value: Any) -> bool:
+    return type(value) in (list, tuple) and len(value) == 2 and type(value[0]) in (str, bytes)
 
 
 def _is_module(value: Record) -> bool:

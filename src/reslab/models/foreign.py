@@ -3,54 +3,70 @@
 import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from reslab.errors import CheckpointError
+from reslab.foreign import AGAIN, HEAD_BYTES, printable, recognised
 
-HEAD_BYTES = 1024
-"""How much of a file's beginning is looked at."""
-
-_AGAIN = "download the file itself"
 _UNPACK = "unpack it, and give the file of weights that is in it"
+MAX_INDEX_BYTES = 16 << 20
+"""An index of a checkpoint's parts is smaller."""
+
 _CONVERT = "save the weights under their names as safetensors or with torch.save(model.state_dict(), ...) first"
 
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (
-    (
-        b"version https://git-lfs",
-        "a Git LFS pointer, which stands for a file that was not downloaded",
-        "run git lfs pull",
-    ),
-    (b"\x1f\x8b", "an archive of gzip's", _UNPACK),
-    (b"BZh", "an archive of bzip2's", _UNPACK),
-    (b"\xfd7zXZ\x00", "an archive of xz's", _UNPACK),
-    (b"\x28\xb5\x2f\xfd", "an archive of Zstandard's", _UNPACK),
-    (b"7z\xbc\xaf\x27\x1c", "an archive of 7-Zip's", _UNPACK),
-    (b"Rar!", "an archive of RAR's", _UNPACK),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras writes them", _CONVERT),
     (b"GGUF", "a GGUF file, of language models", _CONVERT),
-    (b"\x89PNG", "a picture", _AGAIN),
-    (b"\xff\xd8\xff", "a picture", _AGAIN),
-    (b"%PDF", "a PDF", _AGAIN),
-    (b"\x7fELF", "a program", _AGAIN),
-    (b"MZ", "a program", _AGAIN),
+    (b"\x89PNG", "a picture", AGAIN),
+    (b"\xff\xd8\xff", "a picture", AGAIN),
     (b"TDF$", "an archive of TensorFlow's", _CONVERT),
 )
 
 
 def check_head(head: bytes) -> None:
     """Raise `CheckpointError`, with a clause about "it", where a file's beginning shows that it holds no weights."""
-    if not head:
-        raise CheckpointError("it is empty; get it again")
+    if what := recognised(head, _UNPACK):
+        raise CheckpointError(what)
     for magic, what, todo in _MAGIC:
         if head.startswith(magic):
             raise CheckpointError(f"it is {what}; {todo}")
-    if head[257:262] == b"ustar":
-        raise CheckpointError(f"it is an archive of tar's; {_UNPACK}")
     if head[4:8] == b"TFL3":
         raise CheckpointError(f"it is a network of TensorFlow Lite's; {_CONVERT}")
     if _is_onnx(head):
         raise CheckpointError(f"it is a network in ONNX; {_CONVERT}")
-    if not head.strip(b"\0"):
-        raise CheckpointError("it begins with nothing but zeros, as after a disk that was full; get it again")
+
+
+def check_part(path: Path) -> None:
+    """Raise `CheckpointError`, with a clause about "it", where a file is but a part of a checkpoint, or its index."""
+    if path.suffix == ".distcp" or path.name == ".metadata":
+        raise CheckpointError(
+            "it is a part of a distributed checkpoint of torch's; make a file of its folder with "
+            "torch.distributed.checkpoint.format_utils.dcp_to_torch_save(FOLDER, FILE), and give that"
+        )
+    shards = _shards(path)
+    if len(shards) == 1:
+        raise CheckpointError(f"it is the index of a checkpoint, which is in {printable(shards[0])}: give that")
+    if shards:
+        raise CheckpointError(
+            f"it is the index of a checkpoint in {len(shards)} files ({printable(shards[0])}, ...); load them with "
+            "what wrote them, save all weights in one file with torch.save(model.state_dict(), ...), and give that"
+        )
+
+
+def _shards(path: Path) -> list[str]:
+    """Return the files that an index of a checkpoint names, as *.safetensors.index.json does; none of another file."""
+    if path.stat().st_size > MAX_INDEX_BYTES:
+        return []
+    with path.open("rb") as file:
+        if file.read(HEAD_BYTES).lstrip()[:1] != b"{":
+            return []
+        file.seek(0)
+        try:
+            content = json.load(file)
+        except (ValueError, RecursionError):
+            return []
+    places = content.get("weight_map") if isinstance(content, dict) else None
+    return sorted({str(place) for place in places.values()}) if isinstance(places, dict) else []
 
 
 def check_archive(names: Sequence[str]) -> None:
@@ -66,50 +82,6 @@ def check_archive(names: Sequence[str]) -> None:
     if not pickles and not (names and all(name.endswith(".npy") for name in names)):
         listed = f": in it is {', '.join(printable(name) for name in inner[:5])}" if inner else ""
         raise CheckpointError(f"it is a zip archive; {_UNPACK}{listed}")
-
-
-def as_text(head: bytes) -> str | None:
-    """Return the beginning of a file as text, or None where it has other characters than texts have."""
-    encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
-    try:
-        text = head.decode(encoding)
-    except UnicodeDecodeError as error:
-        if error.start < len(head) - 4:  # else a letter that the end of the head cuts
-            return None
-        text = head[: error.start].decode(encoding)
-    is_text = all(letter.isprintable() or letter in "\ufeff\t\r\n\f\x1b" for letter in text)
-    return text if is_text else None
-
-
-def describe_text(text: str) -> str:
-    """Return what a text is that is no file of weights, as a clause about "it", and what to do."""
-    start = text.lstrip("\ufeff \t\r\n")
-    lower = start[:200].lower()
-    if lower.startswith(("<!doctype html", "<html", "<head", "<body", "<script", "<!--")) or "<html" in lower:
-        return f"it is a web page, as a link to a page about the file gives or a site that asks to log in; {_AGAIN}"
-    if lower.startswith("<"):
-        return f"it is XML, as servers answer in place of a file that they do not give; {_AGAIN}"
-    if start[:1] in "{[" and (start[:1] == "{" or _is_json(start)):
-        shown = printable(" ".join(start.split()))
-        return f"it is text in JSON, as servers answer in place of a file that they do not give: {shown}"
-    if not start:
-        return f"it holds nothing but spaces and ends of lines; {_AGAIN}"
-    first = " ".join(start.splitlines()[0].split())
-    return f"it is text, which begins {printable(first)!r}; {_AGAIN}"
-
-
-def printable(text: str, most: int = 100) -> str:
-    """Return text from a file as it can be printed: no control characters, not too long."""
-    clean = "".join(letter if letter.isprintable() else "?" for letter in text[: most + 1])
-    return clean if len(clean) <= most else f"{clean[:most]}..."
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return len(text) > HEAD_BYTES // 2 and text[1:2] in ' "{[0123456789-\n\r'
-    return True
 
 
 def _is_onnx(head: bytes) -> bool:

@@ -209,13 +209,21 @@ def _unreadable(why: str) -> Callable[[], Tensor]:
 def parts(value: Any) -> list[tuple[str | None, Any]]:
     """Return what is in a value from a pickle, each part under its name or place; None where it has neither."""
     if isinstance(value, Table):
-        return [(key if type(key) is str else None, part) for key, part in value.pairs]
+        return [(_name(key), part) for key, part in value.pairs]
     if isinstance(value, Record):
         rest = [
             part for given in (value.state, value.arguments) for part in (given if type(given) is tuple else [given])
         ]
         return [*parts(value.table), *((None, part) for part in (*value.elements, *rest))]
     return [(str(place), part) for place, part in enumerate(value)] if type(value) in (list, tuple) else []
+
+
+def _name(key: Any) -> str | None:
+    """Return a key as a name, bytes as the text that they are."""
+    if type(key) is str:
+        return key
+    content = content_of(key)
+    return None if content is None else content.decode("latin-1")
 
 
 DTYPES: dict[str, torch.dtype] = {

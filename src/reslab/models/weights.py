@@ -1,7 +1,6 @@
 """Weights in and out: read from files of every form in circulation without running anything in them, fitted, saved."""
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from reslab.errors import CheckpointError
-from reslab.files import reading, write_whole
+from reslab.files import odd_kind, reading, write_whole
 from reslab.inert import PickleError
 from reslab.models.choosing import choose
 from reslab.models.containers import read_content
@@ -53,8 +52,8 @@ def read_weights_file(path: Path, entry: str | None = None) -> WeightsFile:
     weights, is damaged, or would run a program when opened by others raises `CheckpointError`.
     """
     if not path.is_file():
-        there = "it is no file of weights" if os.path.lexists(path) else "there is no such file"
-        found = "it is a folder" if path.is_dir() else there
+        odd = odd_kind(path)
+        found = f"it is {odd}" if odd else "there is no such file"
         raise CheckpointError(f"cannot read weights from {path}: {found}{_inside(path)}")
     try:
         with reading(path):
@@ -68,7 +67,7 @@ def read_weights_file(path: Path, entry: str | None = None) -> WeightsFile:
     except (CheckpointError, PickleError) as error:
         safely = " that can be read safely" if isinstance(error, HostileError) else ""
         raise CheckpointError(f"{path} is no file of weights{safely}: {error}") from error
-    return WeightsFile(weights, chosen.label, chosen.prefix, (*remarks, *_not_finite(weights)), sha256)
+    return WeightsFile(weights, chosen.label, chosen.prefix, (*remarks, *_doubtful(weights)), sha256)
 
 
 def read_own_weights(path: Path) -> WeightsFile:
@@ -79,7 +78,7 @@ def read_own_weights(path: Path) -> WeightsFile:
         weights = safetensors.torch.load(content)
     except SafetensorError as error:
         raise CheckpointError(f"{path} is no file of weights: {error}") from None
-    return WeightsFile(weights, "top", "", tuple(_not_finite(weights)), hashlib.sha256(content).hexdigest())
+    return WeightsFile(weights, "top", "", tuple(_doubtful(weights)), hashlib.sha256(content).hexdigest())
 
 
 def load_into(module: nn.Module, state: Mapping[str, Tensor]) -> None:
@@ -111,6 +110,26 @@ def save_weights(module_or_state: nn.Module | Mapping[str, Tensor], path: Path) 
     write_whole(path, safetensors.torch.save(tensors))
 
 
+def _doubtful(weights: Weights) -> list[str]:
+    """Return what a reader should know of the numbers themselves."""
+    negative = {
+        name: num
+        for name, value in weights.items()
+        if name.endswith("running_var") and value.is_floating_point() and (num := int((value.float() < 0).sum()))
+    }
+    remarks = _not_finite(weights)
+    if negative:
+        where = listed(f"{name} ({num:,} of {weights[name].numel():,})" for name, num in negative.items())
+        remarks.append(f"variances of batch norm are negative, of which it takes the square root: {where}")
+    short = sorted({str(one.dtype).removeprefix("torch.") for one in weights.values() if "float8" in str(one.dtype)})
+    if short:
+        remarks.append(
+            f"weights are {' and '.join(short)}, computed in float32 as they stand: a scale that was saved beside them "
+            "is not applied"
+        )
+    return remarks
+
+
 def _not_finite(weights: Weights) -> list[str]:
     counts = {
         name: num
@@ -120,7 +139,9 @@ def _not_finite(weights: Weights) -> list[str]:
     if not counts:
         return []
     where = listed(f"{name} ({num:,} of {weights[name].numel():,})" for name, num in counts.items())
-    return [f"{sum(counts.values()):,} weights are not finite numbers (NaN or infinite): {where}"]
+    total = sum(counts.values())
+    words = "1 weight is not a finite number" if total == 1 else f"{total:,} weights are not finite numbers"
+    return [f"{words} (NaN or infinite): {where}"]
 
 
 def _inside(path: Path) -> str:
@@ -128,5 +149,10 @@ def _inside(path: Path) -> str:
         return ""
     suffixes = (".safetensors", ".pth", ".pt", ".th", ".ckpt", ".bin", ".pyth", ".tar", ".npz")
     found = sorted(one.name for one in path.iterdir() if one.suffix in suffixes)
+    if next(path.glob("*.distcp"), None) is not None:
+        return (
+            " of a distributed checkpoint of torch's; make a file of it with "
+            "torch.distributed.checkpoint.format_utils.dcp_to_torch_save(FOLDER, FILE), and give that"
+        )
     run = "; it is a run's: reslab evaluate FOLDER" if (path / "run.json").is_file() else ""
     return run or (f"; in it are {listed(found)}" if found else "")

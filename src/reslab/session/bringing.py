@@ -11,6 +11,7 @@ from reslab.files import as_path
 from reslab.own_code import parse
 from reslab.session.cells import file_of
 from reslab.session.fields import RecipeFields
+from reslab.session.progress import aside
 
 DOCS = "docs/own_images.md"
 
@@ -42,12 +43,18 @@ def brought_images(images: Any, data_root: str | Path | None) -> tuple[str, str]
     Arrays and torch datasets are kept below the data root.
     """
     if callable(images):
-        images = images()  # what it returns is what counts, and is kept
+        try:
+            images = images()  # what it returns is what counts, and is kept
+        except SystemExit as error:
+            raise ResLabError("the function that was given as images calls sys.exit") from error
     if isinstance(images, str):
         return images, ""
+    from reslab.data.doubts import doubts
     from reslab.data.own_images import from_given, keep
 
     dataset = from_given(images)
+    for words in doubts(dataset):
+        aside(f"remark: {words}")
     keep(dataset, as_path(data_root))
     return dataset.name, dataset.fingerprint[:SHORT]
 

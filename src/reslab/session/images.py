@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
@@ -28,6 +28,10 @@ class CheckedImages:
     num_train: int
     num_test: int
     num_classes: int
+    passed_over: dict[str, int]
+    """Files that are no part of the set, by their endings."""
+    remarks: tuple[str, ...]
+    """What makes the set doubtful, as test images that are training images, too."""
 
 
 def fetch_data(
@@ -77,10 +81,11 @@ def check_data(data_root: str | Path | None = None) -> CheckedImages:
     """Decode every file of the image folder in the data root and count the images.
 
     A training tests files for a few seconds only before it starts; a bad file in a large set may stop it hours later.
-    Raises `DataError` that lists the files that cannot be decoded.
+    Files that are passed over are counted, and test images that are training images, too.  Raises `DataError` that
+    lists the files that cannot be decoded.
     """
     from reslab.data.folder_files import folder_root
-    from reslab.data.folders import check_decodes, read_folders
+    from reslab.data.folders import check_decodes, passed_over, read_folders
 
     try:
         root = folder_root(as_path(data_root))
@@ -91,13 +96,14 @@ def check_data(data_root: str | Path | None = None) -> CheckedImages:
         ) from None
     dataset = read_folders(root)
     check_decodes(dataset, seconds=math.inf)
-    return CheckedImages(root, len(dataset.train), len(dataset.test), dataset.num_classes)
+    sizes = (len(dataset.train), len(dataset.test), dataset.num_classes)
+    return CheckedImages(root, *sizes, passed_over(root), dataset.remarks)
 
 
 def list_data(data_root: str | Path | None = None) -> Listing:
     """Return the data sets: how large they are, whether they are here, and whether they are the official ones.
 
-    What is here is read whole, which takes a few seconds.
+    What is here is read whole, which takes a few seconds; the files of an image folder are only counted.
     """
     from reslab.data.fetch import available
 
@@ -117,4 +123,30 @@ def list_data(data_root: str | Path | None = None) -> Listing:
         where = f"comes with {package}" if (package := known(item.name).comes_with) else str(item.path or "not here")
         state = item.problem or {True: "official", False: "not the official images", None: ""}[item.official]
         cells.append([item.name, f"{item.num_train:,}", f"{item.num_test:,}", str(item.num_classes), where, state])
+    row = _image_folder(as_path(data_root))
+    rows.append(row)
+    counts = ("-" if row[name] is None else f"{row[name]:,}" for name in ("num_train", "num_test", "num_classes"))
+    cells.append([row["name"], *counts, row["path"] or "not here", row["problem"] or ""])
     return Listing("Data sets", rows, ["name", "train", "test", "classes", "where", ""], cells)
+
+
+def _image_folder(data_root: Path | None) -> dict[str, Any]:
+    """Return what there is of an image folder, as `list_data` shows it."""
+    from reslab.data.folder_files import folder_root
+    from reslab.data.folders import NAME, count
+
+    size, path, problem = None, None, None
+    try:
+        path = folder_root(data_root)
+        size = count(path)
+    except DataError as error:
+        problem = None if path is None else str(error)
+    return {
+        "name": NAME,
+        "num_train": size and size.num_train,
+        "num_test": size and size.num_test,
+        "num_classes": size and size.num_classes,
+        "path": None if path is None else str(path),
+        "official": None,
+        "problem": problem,
+    }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reslab.datasets import ARRAYS, SHORT, is_brought, is_named, known
+from reslab.files import one_line
 from reslab.recipe import Run, vary
 from reslab.session.progress import PLAIN_SECONDS, Tell
 
@@ -30,11 +31,12 @@ class OwnImages:
     @property
     def words(self) -> str:
         """The set in a line."""
-        shown = ", ".join(self.class_names[:SHOWN_CLASSES])
+        shown = ", ".join(map(one_line, self.class_names[:SHOWN_CLASSES]))
         more = ", ..." if len(self.class_names) > SHOWN_CLASSES else ""
         return (
-            f"{known(self.dataset).words} {self.folder}: {self.num_train:,} training and {self.num_test:,} test "
-            f"images, {len(self.class_names)} classes ({shown}{more}), fingerprint {self.fingerprint}"
+            f"{known(self.dataset).words} {one_line(str(self.folder))}: {self.num_train:,} training and "
+            f"{self.num_test:,} test images, {len(self.class_names)} classes ({shown}{more}), "
+            f"fingerprint {self.fingerprint}"
         )
 
     def facts(self) -> dict[str, Any]:
@@ -52,11 +54,13 @@ class OwnImages:
 def look_at(datasets: Iterable[str], data_root: Path | None, tell: Tell) -> list[OwnImages]:
     """Return those of the data sets whose names do not tell their images, as they lie in the data root.
 
-    Reads all their files the first time, and tells how far that is; raises `DataError` where they are not there.
+    Reads all their files the first time, and tells how far that is and what makes them doubtful; raises `DataError`
+    where they are not there.
     """
     asked = [name for name in dict.fromkeys(datasets) if not is_named(name)]
     if not asked:
         return []
+    from reslab.data.doubts import doubts
     from reslab.data.folders import Folders
     from reslab.data.own_images import from_function
     from reslab.data.sources import load_any
@@ -67,16 +71,23 @@ def look_at(datasets: Iterable[str], data_root: Path | None, tell: Tell) -> list
             continue
         if is_brought(name):
             path, brought = from_function(name, data_root)
+            _remark(doubts(brought), tell)
             sizes = (len(brought.train), len(brought.test))
             found.append(OwnImages(name, path, brought.fingerprint[:SHORT], *sizes, brought.class_names))
             continue
         dataset = load_any(name, data_root, _Progress(tell))
         assert isinstance(dataset, Folders)
+        _remark(dataset.remarks, tell)
         counts = (len(dataset.train), len(dataset.test))
         found.append(
             OwnImages(name, dataset.folder.absolute(), dataset.fingerprint[:SHORT], *counts, dataset.class_names)
         )
     return found
+
+
+def _remark(remarks: Iterable[str], tell: Tell) -> None:
+    for words in remarks:
+        tell(f"remark: {words}")
 
 
 def fingerprints(own: Iterable[OwnImages]) -> dict[str, str]:

@@ -1,0 +1,86 @@
+"""Files that are something else than they should be, by how they begin: what each is, in words, and what to do."""
+
+import json
+
+HEAD_BYTES = 1024
+"""How much of a file's beginning is looked at."""
+
+AGAIN = "download the file itself"
+
+_MAGIC: tuple[tuple[bytes, str, str], ...] = (
+    (
+        b"version https://git-lfs",
+        "a Git LFS pointer, which stands for a file that was not downloaded",
+        "run git lfs pull",
+    ),
+    (b"\x1f\x8b", "an archive of gzip's", ""),
+    (b"BZh", "an archive of bzip2's", ""),
+    (b"\xfd7zXZ\x00", "an archive of xz's", ""),
+    (b"\x28\xb5\x2f\xfd", "an archive of Zstandard's", ""),
+    (b"7z\xbc\xaf\x27\x1c", "an archive of 7-Zip's", ""),
+    (b"Rar!", "an archive of RAR's", ""),
+    (b"%PDF", "a PDF", AGAIN),
+    (b"\x7fELF", "a program", AGAIN),
+    (b"MZ", "a program", AGAIN),
+)
+
+
+def recognised(head: bytes, unpack: str = "unpack it") -> str:
+    """Return what a file is by its beginning, as a clause about "it", and what to do; "" where nothing is known.
+
+    `unpack` is what to do with an archive.
+    """
+    if not head:
+        return "it is empty; get it again"
+    for magic, what, todo in _MAGIC:
+        if head.startswith(magic):
+            return f"it is {what}; {todo or unpack}"
+    if head[257:262] == b"ustar":
+        return f"it is an archive of tar's; {unpack}"
+    if not head.strip(b"\0"):
+        return "it begins with nothing but zeros, as after a disk that was full; get it again"
+    return ""
+
+
+def as_text(head: bytes) -> str | None:
+    """Return the beginning of a file as text, or None where it has other characters than texts have."""
+    encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
+    try:
+        text = head.decode(encoding)
+    except UnicodeDecodeError as error:
+        if error.start < max(1, len(head) - 4):  # else a letter that the end of the head cuts
+            return None
+        text = head[: error.start].decode(encoding)
+    is_text = all(letter.isprintable() or letter in "\ufeff\t\r\n\f\x1b" for letter in text)
+    return text if is_text else None
+
+
+def describe_text(text: str) -> str:
+    """Return what a text is as a clause about "it", and what to do."""
+    start = text.lstrip("\ufeff \t\r\n")
+    lower = start[:200].lower()
+    if lower.startswith(("<!doctype html", "<html", "<head", "<body", "<script", "<!--")) or "<html" in lower:
+        return f"it is a web page, as a link to a page about the file gives or a site that asks to log in; {AGAIN}"
+    if lower.startswith("<"):
+        return f"it is XML, as servers answer in place of a file that they do not give; {AGAIN}"
+    if start[:1] in "{[" and (start[:1] == "{" or _is_json(start)):
+        shown = printable(" ".join(start.split()))
+        return f"it is text in JSON, as servers answer in place of a file that they do not give: {shown}"
+    if not start:
+        return f"it holds nothing but spaces and ends of lines; {AGAIN}"
+    first = " ".join(start.splitlines()[0].split())
+    return f"it is text, which begins {printable(first)!r}; {AGAIN}"
+
+
+def printable(text: str, most: int = 100) -> str:
+    """Return text from a file as it can be printed: no control characters, not too long."""
+    clean = "".join(letter if letter.isprintable() else "?" for letter in text[: most + 1])
+    return clean if len(clean) <= most else f"{clean[:most]}..."
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return len(text) > HEAD_BYTES // 2 and text[1:2] in ' "{[0123456789-\n\r'
+    return True
