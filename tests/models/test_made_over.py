@@ -37,7 +37,7 @@ def weight_norm(module: nn.Module) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch, which has another
         for one in layers(module):
-            torch.nn.utils.weight_norm(one)  # type: ignore[no-untyped-call]
+            torch.nn.utils.weight_norm(one)
 
 
 def spectral(module: nn.Module) -> None:
