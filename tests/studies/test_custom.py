@@ -170,7 +170,8 @@ MISTAKES = [
     (BASE + "[vary]\nmomentum = [0.9, 0.9]", r"\[vary\] momentum: the same value is there twice: 0\.9"),
     (
         BASE
-        + f"[vary]\nmomentum = {[one / 1000 for one in range(101)]}\nlearning_rate = {[one / 1000 for one in range(1, 101)]}",
+        + f"[vary]\nmomentum = {[one / 1000 for one in range(101)]}\n"
+        + f"learning_rate = {[one / 1000 for one in range(1, 101)]}",
         r"\[vary\] asks for 10,100 variants; 10,000 are the most",
     ),
     (BASE + "[variants]\nlabel = 1", r"variants: write each as a table under its own \[\[variants\]\] line"),

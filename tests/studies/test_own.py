@@ -105,6 +105,14 @@ def test_runs_of_no_study_on_different_images_are_never_one_mean(tmp_path: Path)
     assert chapter_of(found, tables)
 
 
+def test_runs_that_all_call_different_images_official_are_no_mean_either(tmp_path: Path) -> None:
+    for seed, fingerprint in enumerate((None, None, "0" * 64)):
+        write_run(tmp_path, Run(small(8), seed), Truth(5.0, 1.0), fingerprint=fingerprint)
+    found = others(tables := read_tables(tmp_path), [])
+    assert found is not None
+    assert [group.num_finished for group in found.groups(tables)] == [2, 1]
+
+
 def test_a_study_says_which_runs_are_on_other_images_and_leaves_them_out(tmp_path: Path) -> None:
     for run in STUDY.runs():
         other = run.seed == 2 and run.recipe.learning_rate == 0.1

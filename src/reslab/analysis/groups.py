@@ -18,7 +18,7 @@ from reslab.analysis.summary import (
     window_figures,
 )
 from reslab.analysis.tidy import Tables
-from reslab.datasets import SHORT, known
+from reslab.datasets import SHORT
 from reslab.lab.predictions import Predictions
 from reslab.recipe import Recipe, field_names
 
@@ -167,13 +167,16 @@ def gather(tables: Tables, label: str, recipe: Recipe, seeds: Sequence[int]) -> 
 def seeds_of(runs: pl.DataFrame) -> dict[tuple[Recipe, str], list[int]]:
     """Return the seeds of some runs, rows of `Tables.runs`, by their recipe and the start of their images' fingerprint.
 
-    That is as the recipe has it, mostly "", of runs that have not begun or whose data set's name tells their images.
+    That is as the recipe has it, mostly "", of runs that have not begun or whose data set's name tells their images:
+    the official ones, of which there cannot be two.
     """
     seeds: dict[tuple[Recipe, str], list[int]] = {}
+    rows = runs.filter("data_official").select("dataset", "data_fingerprint").rows()
+    official = {dataset: found for (dataset, found), _ in reversed(Counter(rows).most_common())}
     for row in runs.iter_rows(named=True):
         recipe = Recipe.from_mapping({name: row[name] for name in field_names()})
         found = row["data_fingerprint"]
-        named = found is None or (row["data_official"] and known(recipe.dataset).fingerprint in (None, found))
+        named = found is None or (row["data_official"] and official[recipe.dataset] == found)
         images = str(row["images"]) if named else str(found)[:SHORT]
         seeds.setdefault((recipe, images), []).append(row["seed"])
     return seeds
