@@ -81,11 +81,12 @@ def test_folders_are_prepared_for_a_cluster(reslab: Reslab, tmp_path: Path, monk
     assert [path.name for folder in folders for path in Path(folder).iterdir()] == ["run.json"] * 4
     assert (tmp_path / "runs" / "studies" / "depth.json").exists()
     assert not (tmp_path / "report").exists()
-    (tmp_path / folders[1] / "result.json").write_text("{}")  # as if it had finished
+    ended = json.dumps({"epochs": 0, "iterations": 0, "weights_sha256": ""})  # as if it had finished
+    (tmp_path / folders[1] / "result.json").write_text(ended)
     code, out, _ = reslab(*ask, "--seeds", "2", "--prepare", "--json")
     assert json.loads(out) == {"study": "depth", "folders": [folders[0], *folders[2:]]}
     for folder in folders:
-        (tmp_path / folder / "result.json").write_text("{}")
+        (tmp_path / folder / "result.json").write_text(ended)
     assert reslab(*ask, "--seeds", "2", "--prepare") == (0, "", "")
 
 

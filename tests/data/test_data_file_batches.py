@@ -144,13 +144,20 @@ def test_evaluation_takes_the_images_in_order_and_always_alike(images: FileSet) 
     assert pixels.mean().item() == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize("content", [b"", b"no image", None])
-def test_a_damaged_file_is_named(tmp_path: Path, content: bytes | None) -> None:
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", ": it is empty; get it again"),
+        (b"no image", ": it is text, which begins 'no image'; download the file itself"),
+        (None, r" \(.*\); replace it or remove it"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path: Path, content: bytes | None, why: str) -> None:
     images = read_folders(write_folders(tmp_path)).train
     path = images.path(5)
     path.write_bytes(path.read_bytes()[:200] if content is None else content)
     batches = train_batches(images, workers=2)
-    with pytest.raises(DataError, match=rf"{path.name} cannot be decoded \(.*\); replace it or remove it"):
+    with pytest.raises(DataError, match=rf"{path.name} cannot be decoded{why}"):
         list(batches.batches(0))
 
 

@@ -326,7 +326,7 @@ HOSTILE: dict[str, tuple[Callable[[RunFiles], None], str]] = {
     "metrics cut short": (other_metrics, "metrics.jsonl is damaged"),
     "another recipe": (other_run, "is not cifar10"),
     "other images": (other_images, "trained on other images than CIFAR-10"),
-    "a better error": (result_with(test_error=1.0), "different values of test_error"),
+    "a better error": (result_with(test_error=1.0), "its test_error is 1.0, and that of the last epoch"),
     "an error that is text": (result_with(test_error="<script>"), "test_error has a value that no run has"),
     "seconds that are a list": (result_with(seconds=[1]), "seconds has a value that no run has"),
     "no manifest": (manifest_is(b"{}"), "manifest.json is not valid"),

@@ -128,7 +128,7 @@ def test_what_cannot_be_compared_says_why(tmp_path: Path) -> None:
     ours = one(root, 8) if one(root, 8).recipe.dataset == "digits" else runs[small(8).id]
     with pytest.raises(reslab.ResLabError, match="errors on different images cannot be compared"):
         reslab.compare(runs[small(8).id], next(iter(runs.filter(dataset="cifar10").values())))
-    with pytest.raises(reslab.ResLabError, match=r"no finished run .* is interrupted"):
+    with pytest.raises(reslab.ResLabError, match=r"has no test error to compare: .* is interrupted"):
         reslab.compare(ours, one(root, 20))
     with pytest.raises(reslab.ResLabError, match="trained on other images of digits"):
         reslab.compare(ours, one(root, 26))
