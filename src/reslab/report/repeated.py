@@ -12,7 +12,7 @@ from reslab.report.document import Section, anchor
 RECIPE = "recipe"
 """Key of the table that chapters share."""
 
-MOST_IN_WORDS = 5
+MOST_IN_WORDS = 6
 """Rows that a sentence tells instead of a table."""
 
 
