@@ -245,9 +245,9 @@ def run_row(
 
 
 def trained_again(files: RunFiles, root: Path, run: Run) -> tuple[str | None, list[Problem]]:
-    """Return how second trainings of a run compare with it, as `Tables.runs` has it, None where there is none;
+    """Return how second trainings of a run compare with it, as `Tables.runs` has it, and what is wrong with others.
 
-    and those that cannot be used.
+    None where there is none to compare.
     """
     found, damaged = agreements(files, root, run)
     problems = [Problem.of(other.path, error, root) for other, error in damaged]

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from reslab.amounts import counted
 from reslab.cli import OK
 from reslab.cli.console import aside, print_json, print_listing, remark_cache
 from reslab.cli.flags import AsJson, DataRoot
@@ -91,7 +92,7 @@ def check(*, data_root: DataRoot = None, json: AsJson = False) -> int:
         )
         if num := sum(found.passed_over.values()):
             kinds = ", ".join(f"{count:,} {ending}" for ending, count in found.passed_over.items())
-            print(f"{num:,} file{'s' * (num != 1)} passed over: {kinds}")
+            print(f"{counted(num, 'file')} passed over: {kinds}")
         for words in found.remarks:
             aside(f"remark: {words}")
     return OK

@@ -64,10 +64,10 @@ def agreement_table(key: str, found: Agreement, label: Label, short: Label) -> T
 
 
 @unchecked
-def classes_figure(key: str, groups: Sequence[Group], label: Label, *, ordered: bool = False) -> Figure | None:
+def classes_figure(key: str, groups: Sequence[Group], label: Label) -> Figure | None:
     """Return the error of each class, or superclass, a panel a data set; None where there are no errors."""
     rows = {dataset: class_rows(own, label) for dataset, own in by_dataset(groups)}
-    looks = Looks.of(map(label, groups), ordered=ordered)
+    looks = Looks.of(map(label, groups))
     panels = tuple(_classes_panel(key, dataset, own, looks) for dataset, own in rows.items() if own)
     words = titled(
         "classes",

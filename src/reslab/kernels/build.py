@@ -201,9 +201,8 @@ def _call(*command: str, scratch: Path) -> None:
 
 
 def _key(compiler: str) -> str:
-    compile_with, *options = _words(compiler)
-    command = [compile_with, *options, "--version"]
-    version = subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout
+    words = _words(compiler)
+    version = subprocess.run([*words, "--version"], check=True, capture_output=True, text=True, timeout=10).stdout
     flags = sorted(cpu_features())
-    parts = (*(path.read_text() for path in (*HEADERS, *SOURCES)), *FLAGS, *options, version, torch_version(), *flags)
+    parts = (*(path.read_text() for path in (*HEADERS, *SOURCES)), *FLAGS, *words[1:], version, torch_version(), *flags)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -32,13 +32,19 @@ def read(folder: Path, remedy: str) -> list[Json]:
 
 def count(folder: Path) -> int:
     """Return the number of lines."""
-    return len(_lines(folder / NAME))
+    return end(folder)[0]
 
 
 def last(folder: Path) -> Json:
     """Return the last line as an object, of which nothing is checked; an empty one where there is none."""
-    row = next((_parse(line) for line in _lines(folder / NAME)[-1:]), None)
-    return row if isinstance(row, dict) else {}
+    return end(folder)[1]
+
+
+def end(folder: Path) -> tuple[int, Json]:
+    """Return the number of lines and the last of them, as `last` does, from one reading."""
+    lines = _lines(folder / NAME)
+    row = _parse(lines[-1]) if lines else None
+    return len(lines), row if isinstance(row, dict) else {}
 
 
 def append(folder: Path, row: Mapping[str, Any]) -> None:

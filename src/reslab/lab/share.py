@@ -269,4 +269,4 @@ def _move_aside(files: RunFiles, root: Path, run: Run) -> None:
 
 
 def _ending_of_files(files: RunFiles) -> str | None:
-    return file_sha256(files.path / "result.json") or file_sha256(files.path / "failure.json")
+    return next(filter(None, (file_sha256(files.path / name) for name in ENDS)), None)

@@ -178,21 +178,20 @@ class RunFiles:
                 f"{self.path} is not {run.id}, as its run.json says: the recipe was edited, or the run was "
                 f"made by a version of ResLab with other numerics; {self._anew}"
             )
-        result, num_rows = self.whole_result(), metrics.count(self.path)
+        result, (num_rows, last) = self.whole_result(), metrics.end(self.path)
         if result is not None and result["epochs"] != num_rows:
             raise DamagedError(
                 f"{self.path / metrics.NAME} is damaged: it has {counted(num_rows, 'line')}, and the run ended after "
                 f"{counted(result['epochs'], 'epoch')}; {self._anew}"
             )
         if result is not None:
-            self._check_last(result)
+            self._check_last(result, last)
         if self.ended() is not None:
             self.check_files(manifest.RECORDS)
         return run
 
-    def _check_last(self, result: Json) -> None:
+    def _check_last(self, result: Json, last: Json) -> None:
         """Raise `DamagedError` where a result is not that of the last epoch."""
-        last = metrics.last(self.path)
         if records.fault(metrics.NAME, last) is not None:
             return  # whoever reads that tells
         for name in records.SCORES:

@@ -69,9 +69,8 @@ def train_run(
     """Train a run below `root` in this process, from where it stands; do nothing if it has ended.
 
     Ctrl-C and SIGTERM (on the main thread), and `time_limit` in minutes, make it write a checkpoint and return; calling
-    again resumes.  Raises
-    `DataError` where the images are not there, `LockedError` where another process trains the run, other kin of
-    `ResLabError` for what a user can mend.
+    again resumes.  Raises `DataError` where the images are not there, `LockedError` where another process trains the
+    run, other kin of `ResLabError` for what a user can mend.
     """
     check_not_running()
     check_kept(asked.recipe, settings.keep_epochs)

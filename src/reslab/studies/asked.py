@@ -138,10 +138,8 @@ def _read(path: Path) -> Study:
 def _is_damaged(path: Path) -> bool:
     try:
         _read(path)
-    except DamagedError:
-        return True
-    except ResLabError:
-        return False
+    except ResLabError as error:
+        return isinstance(error, DamagedError)
     return False
 
 

@@ -117,8 +117,11 @@ def _grid(content: Table) -> dict[str, list[Any]]:
         if not isinstance(values, list) or not values or any(isinstance(one, list | dict) for one in values):
             allowed = f" of {', '.join(CHOICES[key])}" if key in CHOICES else ""
             raise ResLabError(f"[vary] {key}: must be a list{allowed}, of one or more single values, not {values!r}")
-        if twice := [one for place, one in enumerate(values) if one in values[:place]]:
-            raise ResLabError(f"[vary] {key}: the same value is there twice: {twice[0]!r}")
+        seen: set[Any] = set()
+        for one in values:
+            if one in seen:
+                raise ResLabError(f"[vary] {key}: the same value is there twice: {one!r}")
+            seen.add(one)
     return grid
 
 
