@@ -84,8 +84,9 @@ def main() -> None:
                 for size in (shape, (IMAGES, outputs, side, side))
             )
 
-            def ours(x: Tensor, convolution: nn.Conv2d = convolution) -> Tensor:
-                return convolve(convolution, x)
+            def ours(x: Tensor, convolution: nn.Conv2d = convolution, half: bool = half) -> Tensor:
+                with torch.autocast("cpu", torch.bfloat16, enabled=half):
+                    return convolve(convolution, x)
 
             def torchs(x: Tensor, convolution: nn.Conv2d = convolution, half: bool = half) -> Tensor:
                 with torch.autocast("cpu", torch.bfloat16, enabled=half):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 HEADERS = tuple(Path(__file__).with_name(name) for name in ("numbers.h", "pieces.h"))
-SOURCES = tuple(Path(__file__).with_name(f"{name}.cpp") for name in ("norm", "convolution", "first", "winograd"))
+SOURCES = tuple(Path(__file__).with_name(f"{name}.cpp") for name in ("norm", "convolution", "first", "winograd", "tiles"))
 AVX2_LANES = 8
 SWITCHED_OFF = "switched off by RESLAB_KERNELS=0"
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
@@ -43,6 +43,8 @@ class Kernels:
     """Floats of a register that it convolves with: 16 with AVX-512, `AVX2_LANES`, or 0 with neither."""
     multiplies_bfloat16: bool = False
     """Whether that processor has AVX-512's dot products of bfloat16; without, maps of it are multiplied in float32."""
+    tiles: bool = False
+    """Whether it has matrix tiles of bfloat16 (Intel's AMX), and the system lets us use them."""
 
     @property
     def convolves(self) -> bool:
@@ -54,7 +56,8 @@ class Kernels:
         """What these kernels do on this machine, or why there are none."""
         if self.library is None:
             return f"none: {self.reason}"
-        half = "bf16" if self.multiplies_bfloat16 else "bf16 (stored; multiplied in fp32)"
+        native = "bf16 (AMX)" if self.tiles else "bf16"
+        half = native if self.multiplies_bfloat16 else "bf16 (stored; multiplied in fp32)"
         convolution = f", 3x3 convolution (Winograd) in fp32 and {half}" if self.convolves else ""
         return f"batch norm{convolution}; {self.reason}"
 
@@ -75,7 +78,7 @@ def kernels() -> Kernels:
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", None)
         return Kernels(None, f"{tools.compiler} failed: {(said or str(error)).strip()[:300]}")
-    has = int(loaded.reslab_winograd_lanes()), bool(loaded.reslab_multiplies_bfloat())
+    has = int(loaded.reslab_winograd_lanes()), bool(loaded.reslab_multiplies_bfloat()), bool(loaded.reslab_has_tiles())
     return Kernels(loaded, f"compiled by {tools.compiler}", *has)
 
 

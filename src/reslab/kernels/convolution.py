@@ -117,8 +117,8 @@ class _Convolution(torch.autograd.Function):
         maps, weight = _channels_last(maps), _channels_last(weight)
         ctx.save_for_backward(maps, weight)
         ctx.stride = stride
-        if _is_winograds(maps, weight, stride):
-            return _winograd(maps, weight, back=False)
+        if _is_ours(maps, weight, stride):
+            return _ours(maps, weight, back=False)
         wide = _torchs(maps)
         with torch.autocast("cpu", enabled=False):
             out = F.conv2d(wide, _as(weight, maps, wide), stride=stride, padding=weight.shape[2] // 2)
@@ -131,26 +131,39 @@ class _Convolution(torch.autograd.Function):
         gradient = _channels_last(gradient)
         of_maps: Tensor | None = None
         if ctx.needs_input_grad[0]:
-            if _is_winograds(maps, weight, ctx.stride):
-                of_maps = _winograd(gradient, weight, back=True)
+            if _is_ours(maps, weight, ctx.stride):
+                of_maps = _ours(gradient, weight, back=True)
             # Torch's depends on the number of threads with AVX2.
-            elif kernels().lanes == AVX2_LANES and ctx.stride == 2 and _is_winograds(maps, weight, 1):
-                of_maps = _winograd(_with_gaps(gradient), weight, back=True)
+            elif kernels().lanes == AVX2_LANES and ctx.stride == 2 and _is_ours(maps, weight, 1):
+                of_maps = _ours(_with_gaps(gradient), weight, back=True)
             else:
                 of_maps = _of_maps_by_torch(maps, gradient, weight, ctx.stride)
         return of_maps, _of_weight(maps, gradient, weight, ctx.stride), None
 
 
-def _is_winograds(maps: Tensor, weight: Tensor, stride: int) -> bool:
-    return stride == 1 and weight.shape[2] == 3 and maps.shape[2] % 2 == maps.shape[3] % 2 == 0
+def _is_ours(maps: Tensor, weight: Tensor, stride: int) -> bool:
+    return stride == 1 and weight.shape[2] == 3 and (_in_tiles(maps) or _is_winograds(maps))
 
 
-def _winograd(maps: Tensor, weight: Tensor, *, back: bool) -> Tensor:
+def _in_tiles(maps: Tensor) -> bool:
+    return kernels().tiles and maps.dtype == torch.bfloat16
+
+
+def _is_winograds(maps: Tensor) -> bool:
+    return maps.shape[2] % 2 == maps.shape[3] % 2 == 0
+
+
+def _ours(maps: Tensor, weight: Tensor, *, back: bool) -> Tensor:
     """Return maps convolved with the weight or, `back`, with the weight turned round and its channels exchanged."""
     images, _, height, width = maps.shape
     leaving = weight.shape[1 if back else 0]
     out = _empty(images, leaving, height, width, maps.dtype)
-    call("reslab_winograd", *_sizes(maps.dtype, maps, leaving), _threads(), at(maps), at(weight), int(back), at(out))
+    places = (_threads(), at(maps), at(weight), int(back), at(out))
+    is_bfloat, *sizes = _sizes(maps.dtype, maps, leaving)
+    if _in_tiles(maps):
+        call("reslab_tiles", *sizes, *places)
+    else:
+        call("reslab_winograd", is_bfloat, *sizes, *places)
     return out
 
 
@@ -158,14 +171,17 @@ def _of_weight(maps: Tensor, gradient: Tensor, weight: Tensor, stride: int) -> T
     """Return the gradient of the weight, in float32, from the maps and the gradient of the output."""
     leaving, entering, taps, _ = weight.shape
     to = _empty(leaving, entering, taps, taps, torch.float32)
-    sizes = _sizes(maps.dtype, maps, leaving)
+    is_bfloat, *sizes = _sizes(maps.dtype, maps, leaving)
     places = (_threads(), at(maps), at(gradient), at(to))
+    is_of_stride_one = stride == 1 and taps == 3
     # In float32 with few channels, the transforms cost what the products save.
     worth = maps.dtype == torch.bfloat16 or min(entering, leaving) > LANES
-    if worth and _is_winograds(maps, weight, stride) and maps.shape[3] % 4 == 0:
-        call("reslab_winograd_weights", *sizes, *places)
+    if is_of_stride_one and _in_tiles(maps):
+        call("reslab_tiles_weights", *sizes, *places)
+    elif is_of_stride_one and worth and _is_winograds(maps) and maps.shape[3] % 4 == 0:
+        call("reslab_winograd_weights", is_bfloat, *sizes, *places)
     else:
-        call("reslab_convolution_weights", *sizes, taps, stride, *places)
+        call("reslab_convolution_weights", is_bfloat, *sizes, taps, stride, *places)
     return to
 
 
