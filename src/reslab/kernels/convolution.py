@@ -173,12 +173,11 @@ def _of_weight(maps: Tensor, gradient: Tensor, weight: Tensor, stride: int) -> T
     to = _empty(leaving, entering, taps, taps, torch.float32)
     is_bfloat, *sizes = _sizes(maps.dtype, maps, leaving)
     places = (_threads(), at(maps), at(gradient), at(to))
-    is_of_stride_one = stride == 1 and taps == 3
     # In float32 with few channels, the transforms cost what the products save.
     worth = maps.dtype == torch.bfloat16 or min(entering, leaving) > LANES
-    if is_of_stride_one and _in_tiles(maps):
-        call("reslab_tiles_weights", *sizes, *places)
-    elif is_of_stride_one and worth and _is_winograds(maps) and maps.shape[3] % 4 == 0:
+    if taps == 3 and _in_tiles(maps):
+        call("reslab_tiles_weights", *sizes, stride, *places)
+    elif taps == 3 and stride == 1 and worth and _is_winograds(maps) and maps.shape[3] % 4 == 0:
         call("reslab_winograd_weights", is_bfloat, *sizes, *places)
     else:
         call("reslab_convolution_weights", is_bfloat, *sizes, taps, stride, *places)

@@ -75,7 +75,7 @@ template <class Work> int unless_starved(Work work) {
 // Memory for numbers of 32 bits at the start of a cache line.
 class Buffer {
  public:
-  explicit Buffer(int64_t words) : start_(std::aligned_alloc(64, (words * 4 + 63) / 64 * 64)) {
+  explicit Buffer(int64_t words) : size_(words), start_(std::aligned_alloc(64, (words * 4 + 63) / 64 * 64)) {
     if (start_ == nullptr && words > 0) throw std::bad_alloc();
   }
   ~Buffer() { std::free(start_); }
@@ -83,8 +83,10 @@ class Buffer {
   Buffer& operator=(const Buffer&) = delete;
   uint32_t* words() { return static_cast<uint32_t*>(start_); }
   float* floats() { return static_cast<float*>(start_); }
+  int64_t size() const { return size_; }
 
  private:
+  int64_t size_;
   void* start_;
 };
 
