@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 HEADERS = tuple(Path(__file__).with_name(name) for name in ("numbers.h", "pieces.h"))
-SOURCES = tuple(Path(__file__).with_name(f"{name}.cpp") for name in ("norm", "convolution", "first", "winograd", "tiles"))
+SOURCES = tuple(
+    Path(__file__).with_name(f"{name}.cpp") for name in ("norm", "convolution", "first", "winograd", "tiles")
+)
 AVX2_LANES = 8
 SWITCHED_OFF = "switched off by RESLAB_KERNELS=0"
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
