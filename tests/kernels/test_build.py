@@ -88,6 +88,7 @@ def test_they_say_what_they_do() -> None:
     library = ctypes.CDLL(None)
     assert build.Kernels(library, "by c++").words == "batch norm; by c++"
     assert "convolution (Winograd) in fp32 and bf16;" in build.Kernels(library, "by c++", 16, True).words
+    assert "fp32 and bf16 (AMX);" in build.Kernels(library, "by c++", 16, True, True).words
     assert "fp32 and bf16 (stored; multiplied in fp32);" in build.Kernels(library, "by c++", 8).words
 
 
