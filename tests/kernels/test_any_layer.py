@@ -202,6 +202,8 @@ def test_any_batch_norm(case: tuple[nn.BatchNorm2d, _Layer, str]) -> None:
     spread = maps.float().transpose(0, -3).flatten(1).var(dim=1, correction=0) if maps.numel() else torch.ones(1)
     scale = float((spread + norm.eps).rsqrt().max()) if norm.training else 1.0
     half = torch.bfloat16 in (how.maps, how.parameters)
-    # A sum that is rounded once more may open a ReLU on one side only.
-    bound = BOUND[torch.bfloat16 if half else torch.float32] * (4 if half and what != "only" else 1)
-    _agree(ours, torchs, bound, scale)
+    if half and what != "only" and isinstance(ours, list) and not torch.equal(ours[0] > 0, torchs[0] > 0):
+        # A sum that is rounded once more opened a ReLU on one side only: what went back through it differs.
+        num_kept = (1 if what == "relu" else 2) + len(list(norm.buffers()))
+        ours, torchs = ours[:num_kept], torchs[:num_kept]
+    _agree(ours, torchs, BOUND[torch.bfloat16 if half else torch.float32] * (2 if half else 1), scale)

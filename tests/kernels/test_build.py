@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,8 +89,22 @@ def test_they_say_what_they_do() -> None:
     library = ctypes.CDLL(None)
     assert build.Kernels(library, "by c++").words == "batch norm; by c++"
     assert "convolution (Winograd) in fp32 and bf16;" in build.Kernels(library, "by c++", 16, True).words
-    assert "fp32 and bf16 (AMX);" in build.Kernels(library, "by c++", 16, True, True).words
+    assert "convolution in fp32 (Winograd) and bf16 (tiles);" in build.Kernels(library, "by c++", 16, True, True).words
     assert "fp32 and bf16 (stored; multiplied in fp32);" in build.Kernels(library, "by c++", 8).words
+
+
+def test_an_assembler_that_knows_no_tiles_costs_only_those(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is that of another version than the compiler's."""
+    real = shutil.which("g++")
+    if real is None:
+        pytest.skip("there is no g++")
+    refuses = 'case "$*" in *NO_TILES*) ;; *-c*tiles*) echo "no such instruction: tdpbf16ps" >&2; exit 1;; esac'
+    machine.write_text(f'#!/bin/sh\n{refuses}\nexec {real} "$@"\n')
+    monkeypatch.setattr(build, "FLAGS", tuple(flag.replace("-O3", "-O0") for flag in build.FLAGS))
+    found = kernels()
+    if found.library is None:
+        pytest.skip(found.reason)
+    assert not found.tiles
 
 
 def test_any_change_of_the_source_is_another_library(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,9 +26,10 @@ from reslab.host import cpu_features, torch_folder, torch_version
 if TYPE_CHECKING:
     from torch import Tensor
 
-HEADERS = tuple(Path(__file__).with_name(name) for name in ("numbers.h", "pieces.h"))
+HEADERS = tuple(Path(__file__).with_name(name) for name in ("numbers.h", "pieces.h", "tiles.h"))
 SOURCES = tuple(
-    Path(__file__).with_name(f"{name}.cpp") for name in ("norm", "convolution", "first", "winograd", "tiles")
+    Path(__file__).with_name(f"{name}.cpp")
+    for name in ("norm", "convolution", "first", "winograd", "tiles", "tiles_weights")
 )
 AVX2_LANES = 8
 SWITCHED_OFF = "switched off by RESLAB_KERNELS=0"
@@ -58,9 +59,9 @@ class Kernels:
         """What these kernels do on this machine, or why there are none."""
         if self.library is None:
             return f"none: {self.reason}"
-        native = "bf16 (AMX)" if self.tiles else "bf16"
-        half = native if self.multiplies_bfloat16 else "bf16 (stored; multiplied in fp32)"
-        convolution = f", 3x3 convolution (Winograd) in fp32 and {half}" if self.convolves else ""
+        half = "bf16" if self.multiplies_bfloat16 else "bf16 (stored; multiplied in fp32)"
+        ways = "in fp32 (Winograd) and bf16 (tiles)" if self.tiles else f"(Winograd) in fp32 and {half}"
+        convolution = f", 3x3 convolution {ways}" if self.convolves else ""
         return f"batch norm{convolution}; {self.reason}"
 
 
@@ -80,7 +81,11 @@ def kernels() -> Kernels:
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", None)
         return Kernels(None, f"{tools.compiler} failed: {(said or str(error)).strip()[:300]}")
-    has = int(loaded.reslab_winograd_lanes()), bool(loaded.reslab_multiplies_bfloat()), bool(loaded.reslab_has_tiles())
+    has = (
+        int(loaded.reslab_winograd_lanes()),
+        bool(loaded.reslab_multiplies_bfloat()),
+        bool(loaded.reslab_ask_for_tiles()),
+    )
     return Kernels(loaded, f"compiled by {tools.compiler}", *has)
 
 
@@ -184,7 +189,11 @@ def _compile(tools: _Tools) -> None:
 
 
 def _compile_one(compiler: str, source: Path, to: Path) -> None:
-    _call(*_words(compiler), *FLAGS, *_vector_width(), "-fopenmp", "-c", str(source), "-o", str(to), scratch=to.parent)
+    command = (*_words(compiler), *FLAGS, *_vector_width(), "-fopenmp", "-c", str(source), "-o", str(to))
+    try:
+        _call(*command, scratch=to.parent)
+    except subprocess.CalledProcessError:  # an assembler may be older than its compiler and not know tiles
+        _call(*command, "-DRESLAB_NO_TILES", scratch=to.parent)
 
 
 def _words(compiler: str) -> list[str]:

@@ -25,7 +25,8 @@ def convolve(convolution: nn.Conv2d, maps: Tensor) -> Tensor:
     """Return convolution(maps), N x C x H x W, in float32 or, under autocast to bfloat16, in bfloat16.
 
     With 3x3 taps and stride 1 it is Winograd's way of convolving, which multiplies 16 times for each 36 of the direct
-    way, or for images of at most four channels the direct way; sums are float32, and so is the gradient of the weights.
+    way, for maps of even sides; in bfloat16 on a processor with matrix tiles, or for images of at most four channels,
+    it is the direct way, for any sides.  Sums are float32, and so is the gradient of the weights.
     With stride 2 or 1x1 taps only gradients are ours: that of the weights and, of 3x3 taps with AVX2, that of the maps.
     Where the processor has no dot products of bfloat16, all is multiplied in float32 and only the maps are bfloat16.
     Where the kernels cannot do it (they need a processor with AVX2), this is `convolution(maps)`.  A second derivative
@@ -134,7 +135,7 @@ class _Convolution(torch.autograd.Function):
             if _is_ours(maps, weight, ctx.stride):
                 of_maps = _ours(gradient, weight, back=True)
             # Torch's depends on the number of threads with AVX2.
-            elif kernels().lanes == AVX2_LANES and ctx.stride == 2 and _is_ours(maps, weight, 1):
+            elif kernels().lanes == AVX2_LANES and ctx.stride == 2 and weight.shape[2] == 3 and _is_winograds(maps):
                 of_maps = _ours(_with_gaps(gradient), weight, back=True)
             else:
                 of_maps = _of_maps_by_torch(maps, gradient, weight, ctx.stride)

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 #include <vector>
 
@@ -75,7 +76,7 @@ template <class Work> int unless_starved(Work work) {
 // Memory for numbers of 32 bits at the start of a cache line.
 class Buffer {
  public:
-  explicit Buffer(int64_t words) : size_(words), start_(std::aligned_alloc(64, (words * 4 + 63) / 64 * 64)) {
+  explicit Buffer(int64_t words) : start_(std::aligned_alloc(64, (words * 4 + 63) / 64 * 64)) {
     if (start_ == nullptr && words > 0) throw std::bad_alloc();
   }
   ~Buffer() { std::free(start_); }
@@ -83,11 +84,14 @@ class Buffer {
   Buffer& operator=(const Buffer&) = delete;
   uint32_t* words() { return static_cast<uint32_t*>(start_); }
   float* floats() { return static_cast<float*>(start_); }
-  int64_t size() const { return size_; }
 
  private:
-  int64_t size_;
   void* start_;
+};
+
+// Memory that is zero to begin with.
+struct Zeros : Buffer {
+  explicit Zeros(int64_t words) : Buffer(words) { std::memset(this->words(), 0, static_cast<size_t>(words) * 4); }
 };
 
 // The gradient of a convolution's weights, taps x in x out numbers, as a sum of pieces.  Many pieces share the work out

@@ -42,11 +42,6 @@ constexpr int BLOCK = LANES == 16 ? 16 : 48;           // tiles that are transfo
 constexpr int GRADIENT_BLOCK = LANES == 16 ? 64 : 32;  // likewise, for the gradient of the weights
 constexpr int PIECES = 32;                             // of the maps, at most
 
-// Memory that is zero to begin with.
-struct Zeros : Buffer {
-  explicit Zeros(int64_t words) : Buffer(words) { std::memset(this->words(), 0, static_cast<size_t>(words) * 4); }
-};
-
 struct Shape {
   int64_t images;
   int height, width, in, out, threads;
