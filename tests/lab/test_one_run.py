@@ -171,7 +171,7 @@ def test_weights_are_on_the_disk_before_the_epoch_is_written_down(tmp_path: Path
 def test_doing_it_again_trains_nothing(finished: tuple[RunFiles, object], monkeypatch: pytest.MonkeyPatch) -> None:
     files, _ = finished
     before = {path: path.stat().st_mtime_ns for path in files.path.iterdir()}
-    monkeypatch.setattr(one_run, "_train", None)
+    monkeypatch.setattr(one_run, "_Training", None)
     seen: list[dict[str, Any]] = []
     assert execute(files, QUICK, on_event=seen.append) == "finished"
     assert {path: path.stat().st_mtime_ns for path in files.path.iterdir()} == before

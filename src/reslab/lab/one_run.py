@@ -1,42 +1,38 @@
 """One run: trained from where it stands to its end, each epoch written to its folder as it comes."""
 
 import contextlib
-import statistics
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from reslab.data import sources
 from reslab.data.folders import Folders, check_decodes
 from reslab.data.serving import AnyDataset
 from reslab.datasets import is_named, known
 from reslab.errors import CheckpointError, LockedError, OwnCodeError, ResLabError
-from reslab.files import file_sha256, sync_folder, writing
 from reslab.host import usable_cores
 from reslab.kernels.build import kernels, must_compile
-from reslab.lab import manifest
+from reslab.lab import manifest, products
 from reslab.lab.assembly import assemble, kernels_used, make_ready, predicted, shape_of
 from reslab.lab.own_networks import source_to_run
-from reslab.lab.predictions import Predictions, predictions_bytes
-from reslab.lab.provenance import attempt, check_images, describe_data
+from reslab.lab.provenance import attempt, check_images
 from reslab.lab.relay import Relay, adopt
 from reslab.lab.settings import Settings
-from reslab.lab.store import FORMAT, RunFiles, Status
+from reslab.lab.store import RunFiles, Status
 from reslab.lab.threads import are_free, computing_with, first_threads, follow_load
-from reslab.models.complexity import multiply_adds, own_multiply_adds, parameters
-from reslab.models.weights import save_weights
 from reslab.naming import run_name
 from reslab.own_running import frames_in, told
 from reslab.recipe import Run
 from reslab.training import loop, saved
-from reslab.training.checkpoint import Saved, check_fits, load_checkpoint, restore, save_checkpoint
+from reslab.training.checkpoint import Saved, check_fits, load_checkpoint, restore
 from reslab.training.hardware import (
     deterministic,
     keeping_freed_memory,
@@ -46,6 +42,7 @@ from reslab.training.hardware import (
     pick_device,
     stream_of_this_thread,
 )
+from reslab.training.threads import FollowingThreads
 
 Event = dict[str, Any]
 
@@ -97,6 +94,7 @@ def _attempt(
             device = pick_device(settings.device)
             threads = first_threads(found or files, device, settings.threads, settings.default_threads)
             most = most_threads()
+            tell = partial(_emit, on_event, run)
             with (
                 deterministic(),
                 torch.random.fork_rng(devices=[]),  # the user's draws go on from where they were
@@ -104,7 +102,7 @@ def _attempt(
                 on_stream(stream_of_this_thread(device)),
                 computing_with(threads),
             ):
-                return _train(files, run, settings, most, partial(_emit, on_event, run), stop, relay, found)
+                return _Training(files, run, settings, device, most, tell, stop, relay, found).go()
     except LockedError:
         raise  # the run is another machine's, and has not failed
     except Exception as error:
@@ -153,126 +151,157 @@ class _Interrupted(Exception):  # noqa: N818
     """A stop was asked for while evaluating."""
 
 
-def _train(
-    files: RunFiles,
-    run: Run,
-    settings: Settings,
-    most: int,
-    emit: Callable[..., None],
-    stop: Callable[[], bool],
-    relay: Relay,
-    found: RunFiles | None,
-) -> Status:
-    recipe = run.recipe
-    device = pick_device(settings.device)
-    if device.type == "cpu" and must_compile():
-        emit("preparing", words="compiles its kernels, once")
-        with _LOADING:
-            kernels()
-    if known(recipe.dataset).in_files:
-        emit("preparing", words="tries its image files, for some seconds at most")
-    dataset = _load(recipe.dataset, settings.data_root, recipe.images)
-    # Before any of its files is changed:
-    check_images(files, dataset, "began with", "use the same images, or another folder of runs")
-    source = source_to_run(files, run, settings.trust_code)
-    module, images, evaluations = assemble(run, dataset, device, settings.checkpoint_activations, source)
-    shape = shape_of(dataset, recipe)
-    is_usual = shape[1:] == (recipe.image_size, recipe.image_size)  # what `are_free` tries
-    is_free = settings.threads is None and is_usual and are_free(device, module, recipe, most)
-    following = follow_load(most, settings.default_threads) if is_free else None
-    if device.type == "cuda":
-        emit("preparing", words="makes its kernels ready, which takes a while the first time")
-    with _LOADING:  # the others find them ready
-        problem = make_ready(module, recipe, device, shape)
-    state = loop.start(module, recipe, images.num_batches, device, shape[1:])
-    relay.length = (state.schedule.num_iterations, state.schedule.num_epochs)
-    is_resumed = found is not None and _take(found, files, dataset, state, relay)
-    if not is_resumed and (before := load_checkpoint(files.checkpoints)) is not None:
-        restore(state, before)
-        is_resumed = True
-    if stop():  # asked for while all was made ready
-        return "interrupted"
-    files.keep_metrics(_rows_seen(state))
-    this_attempt = attempt(
-        device,
-        state.iteration,
-        kernels_used=kernels_used(module, images, device),
-        checkpoint_activations=settings.checkpoint_activations,
-        threads_follow_load=following is not None,
-    )
-    _write_provenance(files, run, dataset, this_attempt)
-    emit(
-        "start",
-        name=run_name(run),
-        iteration=state.iteration,
-        num_iterations=state.schedule.num_iterations,
-        num_epochs=state.schedule.num_epochs,
-    )
-    if not dataset.official and is_named(recipe.dataset):
-        emit("remark", words=f"these are not the official images of {recipe.dataset}; see `reslab data list`")
-    if problem:
-        emit("remark", words=problem)
-    threads = torch.get_num_threads()
-    if is_resumed and settings.threads is None and not is_free and threads > usable_cores():
-        emit(
-            "remark",
-            words=f"resumes with its {threads} threads, more than the cores here, to keep the result identical",
-        )
+@dataclass
+class _Training:
+    """One attempt at a run: made ready, then trained until it ends, or a stop is asked for."""
 
-    keep = state.schedule.milestones() if settings.keep_epochs is None else state.schedule.inner(settings.keep_epochs)
-    saved_at = reported_at = time.monotonic()
-    stoppable = {name: _until(stop, batches) for name, batches in evaluations.items()}
-    try:
-        for event in loop.train(
-            state,
-            recipe,
-            images,
-            stoppable,
-            device=device,
-            clock=time.perf_counter,
-            chance=run.seed if source is not None or run.recipe.dropout else None,
-        ):
+    files: RunFiles
+    run: Run
+    settings: Settings
+    device: torch.device
+    most: int
+    """Threads there are, whatever this attempt begins with."""
+    emit: Callable[..., None]
+    stop: Callable[[], bool]
+    relay: Relay
+    found: RunFiles | None
+    """What a share has of the run that is further than this folder."""
+
+    def go(self) -> Status:
+        """Train; return how the run then stands."""
+        recipe = self.run.recipe
+        device = self.device
+        self._prepare_kernels()
+        if known(recipe.dataset).in_files:
+            self.emit("preparing", words="tries its image files, for some seconds at most")
+        dataset = _load(recipe.dataset, self.settings.data_root, recipe.images)
+        # Before any of its files is changed:
+        check_images(self.files, dataset, "began with", "use the same images, or another folder of runs")
+        source = source_to_run(self.files, self.run, self.settings.trust_code)
+        module, images, evaluations = assemble(self.run, dataset, device, self.settings.checkpoint_activations, source)
+        shape = shape_of(dataset, recipe)
+        is_usual = shape[1:] == (recipe.image_size, recipe.image_size)  # what `are_free` tries
+        is_free = self.settings.threads is None and is_usual and are_free(device, module, recipe, self.most)
+        following = follow_load(self.most, self.settings.default_threads) if is_free else None
+        if device.type == "cuda":
+            self.emit("preparing", words="makes its kernels ready, which takes a while the first time")
+        with _LOADING:  # the others find them ready
+            problem = make_ready(module, recipe, device, shape)
+        state = loop.start(module, recipe, images.num_batches, device, shape[1:])
+        is_resumed = self._resume(state, dataset)
+        if self.stop():  # asked for while all was made ready
+            return "interrupted"
+        self.files.keep_metrics(_rows_seen(state))
+        this_attempt = attempt(
+            device,
+            state.iteration,
+            kernels_used=kernels_used(module, images, device),
+            checkpoint_activations=self.settings.checkpoint_activations,
+            threads_follow_load=following is not None,
+        )
+        products.write_provenance(self.files, self.run, dataset, this_attempt)
+        self._say_start(state, dataset, problem, keeps_threads=is_resumed and not is_free)
+        stoppable = {name: _until(self.stop, batches) for name, batches in evaluations.items()}
+        chance = self.run.seed if source is not None or recipe.dropout else None
+        try:
+            ended = self._epochs(
+                state,
+                loop.train(state, recipe, images, stoppable, device=device, clock=time.perf_counter, chance=chance),
+                following,
+            )
+            if ended is not None:
+                return ended
+            predictions = predicted(state.measured, stoppable["test"], dataset.class_names, recipe.precision)
+        except _Interrupted:
+            self._checkpoint(state, last=True)
+            return "interrupted"
+        products.finish(self.files, state.measured, predictions, shape, self.run)
+        return "finished"
+
+    def _prepare_kernels(self) -> None:
+        if self.device.type == "cpu" and must_compile():
+            self.emit("preparing", words="compiles its kernels, once")
+            with _LOADING:
+                kernels()
+
+    def _resume(self, state: loop.State, dataset: AnyDataset) -> bool:
+        """Go on from a share's checkpoint or this folder's; say whether there was one."""
+        self.relay.length = (state.schedule.num_iterations, state.schedule.num_epochs)
+        if self.found is not None and _take(self.found, self.files, dataset, state, self.relay):
+            return True
+        before = load_checkpoint(self.files.checkpoints)
+        if before is None:
+            return False
+        restore(state, before)
+        return True
+
+    def _say_start(self, state: loop.State, dataset: AnyDataset, problem: str, *, keeps_threads: bool) -> None:
+        self.emit(
+            "start",
+            name=run_name(self.run),
+            iteration=state.iteration,
+            num_iterations=state.schedule.num_iterations,
+            num_epochs=state.schedule.num_epochs,
+        )
+        name = self.run.recipe.dataset
+        if not dataset.official and is_named(name):
+            self.emit("remark", words=f"these are not the official images of {name}; see `reslab data list`")
+        if problem:
+            self.emit("remark", words=problem)
+        threads = torch.get_num_threads()
+        if keeps_threads and self.settings.threads is None and threads > usable_cores():
+            self.emit(
+                "remark",
+                words=f"resumes with its {threads} threads, more than the cores here, to keep the result identical",
+            )
+
+    def _epochs(
+        self, state: loop.State, events: Iterable[loop.Event], following: FollowingThreads | None
+    ) -> Status | None:
+        """Write down what comes of the training; return how it ended before its last iteration, if it did."""
+        files, settings = self.files, self.settings
+        schedule = state.schedule
+        keep = schedule.milestones() if settings.keep_epochs is None else schedule.inner(settings.keep_epochs)
+        saved_at = reported_at = time.monotonic()
+        for event in events:
             now = time.monotonic()
             match event:
                 case loop.Diverged():
                     message = (
                         f"the loss was not finite after iteration {event.iteration}, in epoch {event.epoch}, at base "
-                        f"rate {recipe.learning_rate:g}"
+                        f"rate {self.run.recipe.learning_rate:g}"
                     )
                     files.diverge(message, at=(event.epoch, event.iteration))
                     return "diverged"
                 case loop.EpochRecord():
-                    _keep_records(files, run)
+                    products.keep_records(files, self.run)
                     if event.epoch in keep:  # before a checkpoint can be past it: no kill loses them
-                        _keep_weights(files, state.measured, event.epoch)
-                    row = {**event.row(), "peak_memory_bytes": peak_memory_bytes(device)}
+                        products.keep_weights(files, state.measured, event.epoch)
+                    row = {**event.row(), "peak_memory_bytes": peak_memory_bytes(self.device)}
                     files.append_metrics(row)
-                    emit("epoch", **row)
+                    self.emit("epoch", **row)
                     due = now - saved_at >= settings.checkpoint_seconds / 10
                 case loop.Remark():
-                    emit("remark", words=event.words)
+                    self.emit("remark", words=event.words)
                     continue
                 case loop.Tick():
                     if following is not None:
                         following.look()
                     due = now - saved_at >= settings.checkpoint_seconds
                     if now - reported_at >= 0.25:
-                        emit("progress", iteration=state.iteration)
+                        self.emit("progress", iteration=state.iteration)
                         reported_at = now
-            stopping = stop()
+            stopping = self.stop()
             if due or stopping:
-                _save(files, state)
-                relay.checkpointed(last=stopping)
+                self._checkpoint(state, last=stopping)
                 saved_at = time.monotonic()
-            if stopping and state.iteration < state.schedule.num_iterations:
+            if stopping and state.iteration < schedule.num_iterations:
                 return "interrupted"
-        predictions = predicted(state.measured, stoppable["test"], dataset.class_names, recipe.precision)
-    except _Interrupted:
-        _save(files, state)
-        relay.checkpointed(last=True)
-        return "interrupted"
-    _finish(files, state.measured, predictions, shape, run)
-    return "finished"
+        return None
+
+    def _checkpoint(self, state: loop.State, *, last: bool) -> None:
+        products.save(self.files, state)
+        self.relay.checkpointed(last=last)
 
 
 def _take(found: RunFiles, files: RunFiles, dataset: AnyDataset, state: loop.State, relay: Relay) -> bool:
@@ -298,21 +327,6 @@ def _rows_seen(state: loop.State, there: Saved | None = None) -> int:
     iteration = state.iteration if there is None else there.iteration
     images = state.totals.images if there is None else there.state["totals"]["images"]
     return state.schedule.epochs_done(iteration) - bool(state.schedule.ends_epoch(iteration) and images)
-
-
-def _save(files: RunFiles, state: loop.State) -> None:
-    files.check_held()
-    with writing(files.checkpoints):
-        save_checkpoint(files.checkpoints, state)
-
-
-def _keep_weights(files: RunFiles, module: nn.Module, epoch: int) -> None:
-    path = files.epoch_weights(epoch)
-    files.check_held()
-    with writing(path.parent):
-        path.parent.mkdir(exist_ok=True)
-        sync_folder(files.path)
-        save_weights(module, path)
 
 
 _LOADING = threading.Lock()
@@ -343,65 +357,6 @@ def _until(stop: Callable[[], bool], batches: Iterable[tuple[Tensor, Tensor]]) -
                 yield batch
 
     return Stoppable()
-
-
-def _write_provenance(files: RunFiles, run: Run, dataset: AnyDataset, this_attempt: dict[str, Any]) -> None:
-    before = files.provenance()
-    attempts = [] if before is None else before["attempts"]
-    files.write(
-        "provenance.json",
-        {
-            "format": FORMAT,
-            "data": describe_data(run.recipe, dataset),
-            "attempts": [*attempts, this_attempt],
-        },
-    )
-
-
-def _keep_records(files: RunFiles, run: Run) -> None:
-    """Write run.json again where somebody removed it; raise `ResLabError` where the records are not those any more."""
-    files.check_held()
-    files.create(run)
-    if files.read_run() != run or not (files.path / "provenance.json").exists():
-        raise _changed(files)
-
-
-def _changed(files: RunFiles) -> ResLabError:
-    return ResLabError(f"files of {files.path} were removed or changed during training; train it again")
-
-
-def _finish(
-    files: RunFiles, module: nn.Module, predictions: Predictions, image_shape: tuple[int, int, int], run: Run
-) -> None:
-    _keep_records(files, run)
-    if files.check() != run:
-        raise _changed(files)
-    rows = files.metrics()
-    last = rows[-1]
-    with writing(files.path):
-        save_weights(module, files.weights)
-    files.write_bytes(files.predictions.name, predictions_bytes(predictions))
-    measured: Event = {
-        name: last[name]
-        for name in ("train_loss", "train_error", "test_loss", "test_error", "holdout_loss", "holdout_error")
-        if name in last
-    }
-    files.end(
-        "result.json",
-        {
-            "format": FORMAT,
-            "run": run.id,
-            "status": "finished",
-            "epochs": last["epoch"],
-            "iterations": last["iteration"],
-            **measured,
-            "seconds": sum(row["seconds"] for row in rows),
-            "images_per_second": statistics.median(row["images_per_second"] for row in rows),
-            "parameters": parameters(module),
-            "multiply_adds": (own_multiply_adds if run.recipe.network else multiply_adds)(module, image_shape),
-            "weights_sha256": file_sha256(files.weights),
-        },
-    )
 
 
 def _kind(error: Exception) -> str:

@@ -1,0 +1,96 @@
+"""What a training leaves in the folder of its run: checkpoints, weights, records, and the result that ends it."""
+
+import statistics
+from typing import Any
+
+from torch import nn
+
+from reslab.data.serving import AnyDataset
+from reslab.errors import ResLabError
+from reslab.files import file_sha256, sync_folder, writing
+from reslab.lab.predictions import Predictions, predictions_bytes
+from reslab.lab.provenance import describe_data
+from reslab.lab.store import FORMAT, RunFiles
+from reslab.models.complexity import multiply_adds, own_multiply_adds, parameters
+from reslab.models.weights import save_weights
+from reslab.recipe import Run
+from reslab.training import loop
+from reslab.training.checkpoint import save_checkpoint
+
+
+def save(files: RunFiles, state: loop.State) -> None:
+    """Write a checkpoint of a training as it stands."""
+    files.check_held()
+    with writing(files.checkpoints):
+        save_checkpoint(files.checkpoints, state)
+
+
+def keep_weights(files: RunFiles, module: nn.Module, epoch: int) -> None:
+    """Keep the weights as they are after so many epochs."""
+    path = files.epoch_weights(epoch)
+    files.check_held()
+    with writing(path.parent):
+        path.parent.mkdir(exist_ok=True)
+        sync_folder(files.path)
+        save_weights(module, path)
+
+
+def write_provenance(files: RunFiles, run: Run, dataset: AnyDataset, this_attempt: dict[str, Any]) -> None:
+    """Say on which images the run trains, and add this attempt to those before."""
+    before = files.provenance()
+    attempts = [] if before is None else before["attempts"]
+    files.write(
+        "provenance.json",
+        {
+            "format": FORMAT,
+            "data": describe_data(run.recipe, dataset),
+            "attempts": [*attempts, this_attempt],
+        },
+    )
+
+
+def keep_records(files: RunFiles, run: Run) -> None:
+    """Write run.json again where somebody removed it; raise `ResLabError` where the records are not those any more."""
+    files.check_held()
+    files.create(run)
+    if files.read_run() != run or not (files.path / "provenance.json").exists():
+        raise _changed(files)
+
+
+def _changed(files: RunFiles) -> ResLabError:
+    return ResLabError(f"files of {files.path} were removed or changed during training; train it again")
+
+
+def finish(
+    files: RunFiles, module: nn.Module, predictions: Predictions, image_shape: tuple[int, int, int], run: Run
+) -> None:
+    """Write weights, predictions and the result, which ends the run; `image_shape` is channels x height x width."""
+    keep_records(files, run)
+    if files.check() != run:
+        raise _changed(files)
+    rows = files.metrics()
+    last = rows[-1]
+    with writing(files.path):
+        save_weights(module, files.weights)
+    files.write_bytes(files.predictions.name, predictions_bytes(predictions))
+    measured: dict[str, Any] = {
+        name: last[name]
+        for name in ("train_loss", "train_error", "test_loss", "test_error", "holdout_loss", "holdout_error")
+        if name in last
+    }
+    files.end(
+        "result.json",
+        {
+            "format": FORMAT,
+            "run": run.id,
+            "status": "finished",
+            "epochs": last["epoch"],
+            "iterations": last["iteration"],
+            **measured,
+            "seconds": sum(row["seconds"] for row in rows),
+            "images_per_second": statistics.median(row["images_per_second"] for row in rows),
+            "parameters": parameters(module),
+            "multiply_adds": (own_multiply_adds if run.recipe.network else multiply_adds)(module, image_shape),
+            "weights_sha256": file_sha256(files.weights),
+        },
+    )
