@@ -1,12 +1,15 @@
 """The chapter of a study and its words, to be looked for in tests."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
-from reslab.analysis.tidy import Tables
+from reslab.analysis.tidy import Tables, read_tables
 from reslab.exhibits.blocks import Block, Bullets, Note, Prose
+from reslab.recipe import Recipe
 from reslab.studies.catalogue import chapter_of as words_chapter
 from reslab.studies.chapter import find, write
 from reslab.studies.study import Study
+from synthetic import Truth, write_run
 
 
 def words_of(blocks: Iterable[Block]) -> str:
@@ -24,3 +27,10 @@ def chapter_of(study: Study, tables: Tables) -> list[Block]:
     """Return the chapter of a study, from whatever has been run."""
     chapter = words_chapter(study)
     return write(find(study, tables, chapter), chapter)
+
+
+def planted(root: Path, study: Study, truth: Callable[[Recipe], Truth]) -> list[Block]:
+    """Return the chapter of a study whose runs come out as planted."""
+    for run in study.runs():
+        write_run(root, run, truth(run.recipe))
+    return chapter_of(study, read_tables(root))

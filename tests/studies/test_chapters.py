@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chapter_words import chapter_of, words_of
+from chapter_words import chapter_of, planted, words_of
 
 from reslab.analysis.tidy import read_tables
-from reslab.exhibits.blocks import Block, Command, Figure, Heading, Table
+from reslab.exhibits.blocks import Block, Figure, Heading, Table
 from reslab.recipe import Recipe
-from reslab.studies.catalogue import ask, ask_all
+from reslab.studies.catalogue import ask
 from reslab.studies.questions import QUESTIONS
-from reslab.studies.study import Options, Study
+from reslab.studies.study import Options
 from reslab.studies.words import words_of as texts_of
-from synthetic import Truth, layers, write_diagnostics, write_run
+from synthetic import Truth, write_run
 
 DIVERGED = {"kind": "diverged", "message": "the loss is not finite", "epoch": 4, "iteration": 200, "time": "t"}
 RATES = Options(datasets=("cifar10",), depths=(20,), seeds=3)
@@ -28,7 +28,7 @@ def test_a_planted_half_point_is_found_and_no_effect_is_not_claimed(tmp_path: Pa
     def truth(recipe: Recipe) -> Truth:
         return Truth(9.5 if recipe.learning_rate == 0.01 else 8.5, 0.5, 0.05, own=True)
 
-    words = words_of(_blocks(tmp_path, ask("learning-rate", RATES), truth))
+    words = words_of(planted(tmp_path, ask("learning-rate", RATES), truth))
     short = next(line for line in words.splitlines() if line.startswith("CIFAR-10: "))
     assert "CIFAR-10: rate 0.1 beat 0.01 (1.0" in short
     assert "); five others within 0.5 points of 0.1 (" in short
@@ -39,7 +39,7 @@ def test_a_planted_half_point_is_found_and_no_effect_is_not_claimed(tmp_path: Pa
 def test_three_seeds_of_usual_noise_find_half_a_point(tmp_path: Path) -> None:
     options = Options(datasets=("cifar10",), depths=(20, 56), seeds=3)
     study = ask("depth", options)
-    words = words_of(_blocks(tmp_path, study, lambda recipe: Truth({20: 8.5, 56: 8.0}[recipe.depth], 0.5, NOISE)))
+    words = words_of(planted(tmp_path, study, lambda recipe: Truth({20: 8.5, 56: 8.0}[recipe.depth], 0.5, NOISE)))
     assert "CIFAR-10: 56 layers beat 20 (0.50 points, 95% interval 0." in words
 
 
@@ -82,7 +82,7 @@ def test_too_high_a_rate_that_fits_worse_is_a_matter_of_optimisation(tmp_path: P
         high = recipe.learning_rate == 1.0
         return Truth(12.0 if high else 8.5, 6.0 if high else 0.5, 0.05, own=True)
 
-    words = words_of(_blocks(tmp_path, ask("learning-rate", RATES), truth))
+    words = words_of(planted(tmp_path, ask("learning-rate", RATES), truth))
     assert "Both errors higher (rate 1): the network learns even the training images less well" in words
     assert "not overfitting" in words
 
@@ -127,7 +127,7 @@ def test_whether_what_was_expected_came_true(
     tmp_path: Path, name: str, factors: dict[str, Any], error: Callable[[Recipe], float], said: str
 ) -> None:
     study = ask(name, Options(datasets=("cifar10",), **{"depths": (20,), **factors}, seeds=3))
-    words = words_of(_blocks(tmp_path, study, lambda recipe: Truth(float(error(recipe)), 1.0, 0.05, own=True)))
+    words = words_of(planted(tmp_path, study, lambda recipe: Truth(float(error(recipe)), 1.0, 0.05, own=True)))
     assert said in words
     assert ("expected" in words.replace("Expected: ", "")) == bool(said)
 
@@ -138,7 +138,7 @@ def test_plain_networks_degrade_and_residual_ones_do_not(tmp_path: Path) -> None
         return Truth(8.5 + slope * (recipe.depth - 20), 2.0 + slope * (recipe.depth - 20), 0.05, own=True)
 
     options = Options(datasets=("cifar10",), depths=(20, 56), seeds=3)
-    words = words_of(_blocks(tmp_path, ask("degradation", options), truth))
+    words = words_of(planted(tmp_path, ask("degradation", options), truth))
     assert (
         "CIFAR-10, plain networks: they degrade from 20 to 56 layers: the training error itself rises, and so does"
         in words
@@ -150,14 +150,14 @@ def test_plain_networks_degrade_and_residual_ones_do_not(tmp_path: Path) -> None
 
 def test_a_degradation_that_is_not_shown_gets_no_reason(tmp_path: Path) -> None:
     study = ask("degradation", Options(datasets=("cifar10",), depths=(20, 56), seeds=3))
-    words = words_of(_blocks(tmp_path, study, lambda recipe: Truth(8.5, 2.0, 0.3, own=True)))
+    words = words_of(planted(tmp_path, study, lambda recipe: Truth(8.5, 2.0, 0.3, own=True)))
     assert "Plain networks are not shown to degrade here, so there is nothing to give a reason for." in words
     assert "the reason lies in how they are trained" not in words
 
 
 def test_how_test_curves_end_is_a_table(tmp_path: Path) -> None:
     study = ask("epochs", Options(datasets=("cifar10",), depths=(8,), epochs=12, seeds=2))
-    blocks = _blocks(tmp_path, study, lambda recipe: Truth(3.0, 1.0))
+    blocks = planted(tmp_path, study, lambda recipe: Truth(3.0, 1.0))
     (table,) = [block for block in blocks if isinstance(block, Table) and block.key == "endings"]
     assert [row[0] for row in table.rows] == ["ResNet-8, 6 epochs", "ResNet-8, 12 epochs", "ResNet-8, 24 epochs"]
     assert [row[2:] for row in table.rows] == [("6", "0.00"), ("12", "0.00"), ("24", "0.00")]
@@ -167,113 +167,11 @@ def test_how_test_curves_end_is_a_table(tmp_path: Path) -> None:
 
 def test_longer_trainings_that_nothing_is_shown_of_are_open(tmp_path: Path) -> None:
     study = ask("epochs", Options(datasets=("digits",), depths=(8,), epochs=12, seeds=2))
-    words = words_of(_blocks(tmp_path, study, lambda recipe: Truth(9.0, 1.0, 3.0, own=True)))
+    words = words_of(planted(tmp_path, study, lambda recipe: Truth(9.0, 1.0, 3.0, own=True)))
     assert (
         "Of one comparison with longer trainings none shows them to do as well or better, and one is not resolved."
         in words
     )
-
-
-def test_what_was_measured_is_shown_and_said(tmp_path: Path) -> None:
-    study = ask("degradation", Options(datasets=("cifar10",), depths=(20, 56), seeds=1))
-    for run in study.runs():
-        folder = write_run(tmp_path, run, Truth(8.5, 0.5))
-        steps = [-0.5, 0.0, 0.5]
-        loss = [[4.0, 3.0, 4.0], [3.0, 1.0, 3.0], [4.0, 3.0, 4.0]]
-        vanishing = run.recipe.family == "plain" and run.recipe.depth == 56
-        norms = [1e-4] * 10 + [1.0] * 10 if vanishing else [0.5] * 20
-        write_diagnostics(
-            folder,
-            responses={"final": layers("standard_deviation", [2.0] * 19)},
-            gradients={moment: layers("gradient_norm", norms) for moment in ("initial", "final")},
-            surface={"final": {"steps": steps, "loss": loss, "error": loss}},
-        )
-    blocks = chapter_of(study, read_tables(tmp_path))
-    figures = {block.key for block in blocks if isinstance(block, Figure)}
-    assert {"responses", "gradients", "surface"} <= figures
-    words = words_of(blocks)
-    assert "Below 0.01, and so vanished: plain-56 (before training and at the end)." in words
-    assert "Between the start and the end of training it was not measured." in words
-    assert "the mean over all layers but the last ([[responses]]) is 2.00 in plain-20" in words
-    assert "by 2.0 nats for plain-20, 2.0 nats for plain-56" in words
-    assert "Nothing was measured on these networks" not in words
-
-
-@pytest.mark.parametrize(
-    ("deep", "said"),
-    [
-        (1.0, "show the same: the deeper a residual network is, the less"),
-        (2.0, "These runs show no steady fall with depth."),
-    ],
-)
-def test_what_the_responses_say_of_depth_is_said(tmp_path: Path, deep: float, said: str) -> None:
-    study = ask("degradation", Options(datasets=("cifar10",), depths=(20, 56), seeds=1))
-    for run in study.runs():
-        value = deep if run.recipe.depth == 56 else 2.0
-        write_diagnostics(
-            write_run(tmp_path, run, Truth(8.5, 0.5)),
-            responses={"final": layers("standard_deviation", [value] * 19)},
-        )
-    assert said in words_of(chapter_of(study, read_tables(tmp_path)))
-
-
-@pytest.mark.parametrize(("low", "all_networks"), [(1e-4, True), (0.2, True), (0.2, False), (1e-4, False)])
-def test_gradients_during_training_are_said(tmp_path: Path, low: float, all_networks: bool) -> None:
-    study = ask("degradation", Options(datasets=("cifar10",), depths=(20, 56), seeds=1))
-    for run in study.runs():
-        plain = run.recipe.family == "plain" and run.recipe.depth == 56
-
-        def norms(first: float) -> dict[str, Any]:
-            return layers("gradient_norm", [first] * 10 + [1.0] * 10)
-
-        during = {1: {"gradients": {"final": norms(0.5)}}, 81: {"gradients": {"final": norms(low if plain else 0.4)}}}
-        write_diagnostics(
-            write_run(tmp_path, run, Truth(8.5, 0.5)),
-            during if all_networks or plain else None,
-            gradients={moment: norms(0.5) for moment in ("initial", "final")},
-        )
-    words = words_of(chapter_of(study, read_tables(tmp_path)))
-    assert "Before training the gradient of the first quarter" in words
-    assert "is 0.50 for plain-20, 0.50 for plain-56" in words
-    assert f"After epochs 1 and 81 it is from {low:#.2g} (plain-56, after epoch 81) to 0.50 (" in words
-    assert "At the end it is from 0.50 (" in words
-    vanished = "Below 0.01, and so vanished: plain-56 (after epoch 81)." in words
-    assert vanished == (low < 0.01)
-    assert ("None is below 0.01" in words) != vanished
-    assert ("measured before training, after epochs 1 and 81, and at the end." in words) != vanished
-    unseen = "During training it was not measured on plain-20, ResNet-20 and ResNet-56" in words
-    assert unseen != all_networks
-    assert ("Whatever trouble there is has another cause" in words) == (all_networks and not vanished)
-
-
-def test_gradients_before_and_after_training_say_nothing_of_between(tmp_path: Path) -> None:
-    study = ask("degradation", Options(datasets=("cifar10",), depths=(20,), seeds=1))
-    for run in study.runs():
-        both = {moment: layers("gradient_norm", [0.5] * 20) for moment in ("initial", "final")}
-        write_diagnostics(write_run(tmp_path, run, Truth(8.5, 0.5)), gradients=both)
-    words = words_of(chapter_of(study, read_tables(tmp_path)))
-    assert (
-        "in any of these networks before training and at the end; what happens in between, this does not say" in words
-    )
-    assert "Whatever trouble" not in words
-
-
-def test_responses_of_an_epoch_alone_are_not_referred_to(tmp_path: Path) -> None:
-    study = ask("degradation", Options(datasets=("cifar10",), depths=(20,), seeds=1))
-    for run in study.runs():
-        during = {1: {"responses": {"final": layers("standard_deviation", [2.0] * 19)}}}
-        write_diagnostics(write_run(tmp_path, run, Truth(8.5, 0.5)), during)
-    words = words_of(chapter_of(study, read_tables(tmp_path)))
-    assert "[[responses]]" not in words
-    assert "Nothing was measured on these networks." in words
-
-
-def test_what_was_not_measured_names_the_command(tmp_path: Path) -> None:
-    study = ask("batch-size", Options(datasets=("digits",), depths=(8,), epochs=6, seeds=1))
-    blocks = _blocks(tmp_path, study, lambda recipe: Truth(3.0, 1.0))
-    (command,) = [block for block in blocks if isinstance(block, Command)]
-    assert command.text.startswith("reslab diagnose digits-resnet8-")
-    assert command.text.endswith("/seed0 --which noise-scale")
 
 
 @pytest.mark.parametrize(
@@ -331,7 +229,7 @@ def test_of_one_seed_neither_images_nor_classes_are_said_to_matter_more(tmp_path
     def truth(recipe: Recipe) -> Truth:
         return Truth({"cifar10": 8.0, "cifar100": 32.0, "cifar100-coarse": 22.0}[recipe.dataset], 9.0)
 
-    blocks = _blocks(tmp_path, ask("data-size", Options(depths=(20,), seeds=1)), truth)
+    blocks = planted(tmp_path, ask("data-size", Options(depths=(20,), seeds=1)), truth)
     words = words_of(blocks)
     assert "Of one seed each, neither part is tested." in words
     assert "part goes with" not in words
@@ -347,7 +245,7 @@ def test_lists_name_their_data_set_though_they_have_one_only(tmp_path: Path) -> 
         return Truth(12.0 if worse else 8.5, 6.0 if worse else 0.5, 0.05, own=True)
 
     study = ask("learning-rate", Options(datasets=("cifar10", "cifar100"), depths=(20,), seeds=3))
-    words = words_of(_blocks(tmp_path, study, truth))
+    words = words_of(planted(tmp_path, study, truth))
     assert "Both errors higher (on CIFAR-10 rate 1): the network learns even" in words
 
 
@@ -365,7 +263,7 @@ def test_what_is_learnt_more_and_not_shown_to_carry_over(tmp_path: Path, longest
         noise = 0.05 if longest == 8.5 else 0.4
         return Truth(longest if recipe.length > 200 else 8.5, 0.5 if recipe.length > 200 else 4.5, noise, own=True)
 
-    words = words_of(_blocks(tmp_path, study, truth))
+    words = words_of(planted(tmp_path, study, truth))
     assert ", training error lower (ResNet-20, 328 epochs): " in words
     assert said in words
 
@@ -385,7 +283,7 @@ def test_of_what_nothing_has_finished_no_figures_are_promised(tmp_path: Path) ->
 def test_what_the_images_asked_cannot_answer_is_not_posed(tmp_path: Path) -> None:
     study = ask("data-size", Options(datasets=("digits",), depths=(8,), epochs=6, seeds=2))
     assert "CIFAR" not in study.question + study.expectation
-    blocks = _blocks(tmp_path, study, lambda recipe: Truth(3.0, 1.0, 0.1, own=True))
+    blocks = planted(tmp_path, study, lambda recipe: Truth(3.0, 1.0, 0.1, own=True))
     assert not [block for block in blocks if isinstance(block, Heading) and "CIFAR" in block.text]
     (table,) = [block for block in blocks if isinstance(block, Table) and block.key == "amounts"]
     assert [column.title for column in table.columns] == ["Share", "Images", "Classes", "Images per class"]
@@ -393,33 +291,9 @@ def test_what_the_images_asked_cannot_answer_is_not_posed(tmp_path: Path) -> Non
     assert "is CIFAR-100 harder for its classes" in ask("data-size", Options()).question
 
 
-@pytest.mark.parametrize("datasets", [("cifar10",), ("cifar10", "cifar100")])
-def test_what_was_measured_names_the_data_set_only_among_several(tmp_path: Path, datasets: tuple[str, ...]) -> None:
-    study = ask("learning-rate", Options(datasets=datasets, depths=(20,), seeds=1))
-    for run in study.runs():
-        figures = {"largest": 1 / run.recipe.learning_rate, "stability_limit": 1000.0, "rate": 0.001}
-        write_diagnostics(write_run(tmp_path, run, Truth(8.5, 0.5)), curvature={"final": figures})
-    blocks = chapter_of(study, read_tables(tmp_path))
-    words = words_of(blocks)
-    assert f"from 0.001 (rate 1{', CIFAR-10' if len(datasets) > 1 else ''}) to 0.1 (rate 0.01" in words
-    assert "The higher the rate, the smaller the eigenvalue" in words
-    assert "At the end, then, no rate is too high for the curvature" in words
-
-
-def test_eigenvalues_above_the_limit_or_out_of_order_support_no_such_words(tmp_path: Path) -> None:
-    study = ask("learning-rate", RATES)
-    for run in study.runs():
-        figures = {"largest": 2000.0 if run.recipe.learning_rate == 1 else 5.0, "stability_limit": 1000.0, "rate": 0.1}
-        write_diagnostics(write_run(tmp_path, run, Truth(8.5, 0.5)), curvature={"final": figures})
-    words = words_of(chapter_of(study, read_tables(tmp_path)))
-    assert "to 2 (rate 1) times the stability limit" in words
-    assert "The higher the rate" not in words
-    assert "no rate is too high" not in words
-
-
 def test_an_epoch_of_schedule_is_told_as_the_difference_that_it_is(tmp_path: Path) -> None:
     study = ask("fidelity", Options(datasets=("cifar10",), depths=(20,), seeds=1))
-    blocks = _blocks(tmp_path, study, lambda recipe: Truth(8.5, 0.5))
+    blocks = planted(tmp_path, study, lambda recipe: Truth(8.5, 0.5))
     (table,) = [block for block in blocks if isinstance(block, Table) and block.key == "deviations"]
     rows = {row[0]: row[1:] for row in table.rows}
     changed, base = rows["Drops an epoch earlier"][:2]
@@ -438,7 +312,7 @@ def test_an_epoch_of_a_short_schedule_is_told_to_be_much_of_it(tmp_path: Path) -
     def truth(recipe: Recipe) -> Truth:
         return Truth(9.0 if recipe.nesterov else 3.0, 1.0, 0.01, own=True)
 
-    blocks = _blocks(tmp_path, study, truth)
+    blocks = planted(tmp_path, study, truth)
     (table,) = [block for block in blocks if isinstance(block, Table) and block.key == "deviations"]
     assert "An epoch is 12.5% of the schedule here, and 0.61% of the assignment's." in table.caption
     words = words_of(blocks)
@@ -463,7 +337,7 @@ def test_the_greater_part_of_the_distance_is_named(tmp_path: Path, middle: float
             return Truth(8.0 if recipe.train_share == 1 else middle, 0.5)
         return Truth(32.0, 9.0)
 
-    words = words_of(_blocks(tmp_path, ask("data-size", Options(depths=(20,), seeds=2)), truth))
+    words = words_of(planted(tmp_path, ask("data-size", Options(depths=(20,), seeds=2)), truth))
     assert said in words
     assert ("greater part" in words) == (middle < 32)
 
@@ -475,7 +349,7 @@ def test_what_fewer_images_do_has_the_reason_that_the_training_errors_show(tmp_p
         train = {0.5: 1.0, 0.2: 5.0, 0.1: 2.0}[recipe.train_share]
         return Truth(14.0, train, 0.02, own=True)
 
-    words = words_of(_blocks(tmp_path, ask("data-size", RATES), truth))
+    words = words_of(planted(tmp_path, ask("data-size", RATES), truth))
     assert (
         "Test error higher, training error lower (1/2 (same steps) and 1/2 (same epochs)): "
         "the network learns the training images better" in words
@@ -505,20 +379,7 @@ def test_what_shortcuts_show_of_projections(
     def truth(recipe: Recipe) -> Truth:
         return Truth(errors["ABC".index(recipe.shortcut)], 1.0, noise, own=True)
 
-    assert said in words_of(_blocks(tmp_path, ask("shortcuts", RATES), truth))
-
-
-def test_a_mean_outside_the_assignments_range_is_said_to_be_above_or_below(tmp_path: Path) -> None:
-    def truth(recipe: Recipe) -> Truth:
-        return Truth(30.0 if recipe.learning_rate == 0.5 else 0.5, 0.1, 0.01)
-
-    words = words_of(_blocks(tmp_path, ask("learning-rate", RATES), truth))
-    assert "above it with rate 0.5" in words
-    assert "below it with rate 0.01" in words
-    assert (
-        "Compared with the assignment's range of the test error after the first drop of the rate (its epochs 90 to 160)"
-        in words
-    )
+    assert said in words_of(planted(tmp_path, ask("shortcuts", RATES), truth))
 
 
 def test_worse_rates_are_listed_by_data_set(tmp_path: Path) -> None:
@@ -527,36 +388,11 @@ def test_worse_rates_are_listed_by_data_set(tmp_path: Path) -> None:
         return Truth(12.0 if high else 8.5, 6.0 if high else 0.5, 0.05, own=True)
 
     study = ask("learning-rate", Options(datasets=("cifar10", "cifar100"), depths=(20,), seeds=3))
-    words = words_of(_blocks(tmp_path, study, truth))
+    words = words_of(planted(tmp_path, study, truth))
     assert (
         "Both errors higher (on CIFAR-10 rate 0.5 and rate 1; on CIFAR-100 rate 0.5 and rate 1): "
         "the network learns even" in words
     )
-
-
-def test_reduced_trainings_and_digits_are_compared_with_nothing_published(tmp_path: Path) -> None:
-    plan = ask_all("assignment", Options(datasets=("digits",), depths=(8, 14), epochs=6, seeds=2))
-    for run in plan.runs():
-        write_run(tmp_path, run, Truth(3.0, 1.0, 0.1, own=True))
-    tables = read_tables(tmp_path)
-    for study in plan.studies:
-        blocks = chapter_of(study, tables)
-        words = words_of(blocks)
-        assert "the assignment's range" not in words
-        for table in [block for block in blocks if isinstance(block, Table)]:
-            assert not [column.title for column in table.columns if column.title.startswith("Assignment")]
-
-
-def test_what_is_not_comparable_is_said_of_all_lengths_and_all_data_sets(tmp_path: Path) -> None:
-    tenth = ask("epochs", Options(datasets=("cifar10",), depths=(20,), epochs=16, seeds=1))
-    assert (
-        "not compared with published figures: the schedules are shortened to 8, 16 and 32 epochs (4.88% to 19.5% of "
-        "the images of the paper's training)."
-        in words_of(_blocks(tmp_path / "tenth", tenth, lambda recipe: Truth(14.0, 11.0)))
-    )
-    full = ask("epochs", Options(datasets=("cifar10",), depths=(20,), seeds=1))
-    words = words_of(_blocks(tmp_path / "full", full, lambda recipe: Truth(8.0, 1.0)))
-    assert "not compared with published figures" not in words
 
 
 @pytest.mark.parametrize("other", [False, True])
@@ -625,7 +461,7 @@ def test_a_longer_training_that_is_worse_in_both_errors_is_said_to_be(tmp_path: 
         worse = recipe.length > 200
         return Truth(12.0 if worse else 8.5, 4.0 if worse else 1.0, 0.05, own=True)
 
-    words = words_of(_blocks(tmp_path, study, truth))
+    words = words_of(planted(tmp_path, study, truth))
     assert "Longer training is shown to do worse: 328 epochs" in words
     assert "No longer training is shown to do worse" not in words
 
@@ -635,7 +471,7 @@ def test_a_better_rate_has_a_reason_too(tmp_path: Path) -> None:
         better = recipe.learning_rate == 0.2
         return Truth(7.0 if better else 8.5, 0.2 if better else 0.6, 0.02, own=True)
 
-    words = words_of(_blocks(tmp_path, ask("learning-rate", RATES), truth))
+    words = words_of(planted(tmp_path, ask("learning-rate", RATES), truth))
     assert "Both errors lower (rate 0.2): the network learns more, and this carries over to new images." in words
 
 
@@ -656,7 +492,7 @@ def test_rate_and_batch_are_told_apart_only_where_both_ways_show_enough(
         usual = recipe.batch_size == 128
         return Truth(8.5 if usual else same if recipe.learning_rate == 0.1 else scaled, 1.0, noise, own=True)
 
-    assert said in words_of(_blocks(tmp_path, ask("batch-size", RATES), truth))
+    assert said in words_of(planted(tmp_path, ask("batch-size", RATES), truth))
 
 
 def test_a_plain_network_that_diverged_is_the_result(tmp_path: Path) -> None:
@@ -676,12 +512,6 @@ def _slope(recipe: Recipe) -> float:
     return (recipe.depth - 20) / (20 if recipe.family == "plain" else -20)
 
 
-def _blocks(root: Path, study: Study, truth: Plant) -> list[Block]:
-    for run in study.runs():
-        write_run(root, run, truth(run.recipe))
-    return chapter_of(study, read_tables(root))
-
-
 def _rows(blocks: list[Block], key: str) -> dict[str | None, dict[str, str | None]]:
     """Return a table by row and column."""
     (table,) = [block for block in blocks if isinstance(block, Table) and block.key == key]
@@ -699,6 +529,6 @@ def test_batches_are_answered_apart_at_one_rate_and_in_proportion(tmp_path: Path
     def truth(recipe: Recipe) -> Truth:
         return Truth(9.0 + 20 * abs(recipe.learning_rate / recipe.batch_size * 128 - 0.1), 0.5, 0.05)
 
-    words = words_of(_blocks(tmp_path, study, truth))
+    words = words_of(planted(tmp_path, study, truth))
     assert "CIFAR-10, same rate: batch 128 beat 64 and 256 (" in words
     assert "CIFAR-10, rate ∝ batch: batch 64 and 256 within 0.5 points of 128 (" in words
