@@ -11,7 +11,8 @@ from lab_runs import make, outcome
 
 from folder_fakes import write_folders
 from reslab.data.folders import read_folders
-from reslab.data.sources import identified, load, load_any
+from reslab.data.sources import load, load_any
+from reslab.datasets import SHORT
 from reslab.errors import CheckpointError, DataError, ResLabError
 from reslab.families import IMAGENET_DEPTHS
 from reslab.lab.one_run import execute
@@ -112,16 +113,21 @@ def test_other_images_are_refused_on_resuming(whole: RunFiles, quick: Settings, 
         execute(files, replace(quick, data_root=root))
 
 
+def _of(images: Path) -> Recipe:
+    """Return the recipe of these images."""
+    return vary(RECIPE, images=load_any(RECIPE.dataset, images).fingerprint[:SHORT])
+
+
 def test_a_run_is_of_the_images_that_its_recipe_holds(quick: Settings, images: Path, tmp_path: Path) -> None:
     """Also before its first attempt: the folder may have been made on another machine, or the images changed."""
-    files = make(tmp_path, identified(RECIPE, images))
+    files = make(tmp_path, _of(images))
     other = write_folders(tmp_path / "images", num_train=5)
     with pytest.raises(
         DataError, match=rf"are not those that imagefolder-.* began with: the fingerprint of those in {other} is"
     ):
         execute(files, replace(quick, data_root=other))
     assert files.provenance() is None
-    assert make(tmp_path, identified(RECIPE, other)).path != files.path
+    assert make(tmp_path, _of(other)).path != files.path
 
 
 def test_what_a_run_was_trained_on_is_asked_wherever_its_weights_are_used(

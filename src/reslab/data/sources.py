@@ -8,9 +8,9 @@ from reslab.data import own_images
 from reslab.data.folders import Folders, Progress
 from reslab.data.images import Dataset
 from reslab.data.places import looked
-from reslab.datasets import DATASETS, SHORT, is_brought, is_named, known, named
+from reslab.datasets import DATASETS, is_brought, known, named
 from reslab.errors import DataError, ResLabError, nearest
-from reslab.recipe import Recipe, vary
+from reslab.recipe import Recipe
 
 
 def load(name: str, data_root: Path | None = None) -> Dataset:
@@ -38,16 +38,6 @@ def load_any(
     check_present(name, data_root)
     loaded: Dataset | Folders = _function(name, known(name).loader)(name, data_root, progress)
     return loaded
-
-
-def identified(recipe: Recipe, data_root: Path | None = None, progress: Progress | None = None) -> Recipe:
-    """Return the recipe with its `images` filled in from the data root, where the name of its set does not tell them.
-
-    Raises `DataError` where they are not there.
-    """
-    if is_named(recipe.dataset):
-        return recipe
-    return vary(recipe, images=load_any(recipe.dataset, data_root, progress).fingerprint[:SHORT])
 
 
 def load_for(recipe: Recipe, data_root: Path | None = None) -> Dataset | Folders:
