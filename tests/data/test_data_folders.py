@@ -18,7 +18,7 @@ from reslab.data.split import split
 from reslab.datasets import SHORT, Size
 from reslab.errors import DataError
 from reslab.presets import preset_recipe
-from reslab.recipe import Recipe, vary
+from reslab.recipe import vary
 
 
 @pytest.fixture
@@ -150,10 +150,9 @@ def test_files_beyond_those_that_once_counted_are_in_the_fingerprint(
     assert len({changed.fingerprint, before.fingerprint, before.former}) == 3
 
 
-def test_the_name_of_a_set_that_has_one_needs_no_images(tmp_path: Path) -> None:
-    assert identified(Recipe(), tmp_path) == Recipe()
+def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no image folder in"):
-        identified(preset_recipe("imagenet"), tmp_path)
+        load_any(preset_recipe("imagenet").dataset, tmp_path)
 
 
 def test_shares_and_hold_outs_are_stratified(root: Path) -> None:
