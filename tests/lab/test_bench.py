@@ -28,3 +28,4 @@ def test_a_row_for_each_precision(monkeypatch: pytest.MonkeyPatch) -> None:
         assert speed.ratio == pytest.approx(speed.images_per_second / speed.textbook_images_per_second)
         assert speed.epoch_seconds == pytest.approx(EPOCH_IMAGES / speed.images_per_second)
         assert speed.share > 0
+    assert not torch.are_deterministic_algorithms_enabled()  # what follows in a notebook is as it was before

@@ -75,24 +75,23 @@ def bench(
 
     Ours runs in this process, set up as a worker is; the textbook's in one of its own, as its users run it.
     """
-    hardware.keep_freed_memory()
-    hardware.make_deterministic()
-    images = noise()
-    workers = min(2, host.usable_cores())
-    ceilings = {precision: matrix_rate(device, precision) for precision in precisions}
-    for depth in depths:
-        for batch_size in batch_sizes:
-            recipe = vary(preset_recipe("assignment", depth=depth), batch_size=batch_size)
-            with TextbookProcess(recipe, images, device, workers) as textbook:
-                for precision in precisions:
-                    chosen = vary(recipe, precision=precision)
-                    speed = _compare(
-                        chosen, trainer(chosen, images, device), textbook, ceilings, device, rounds, num_steps
-                    )
-                    on_progress(
-                        f"ResNet-{depth}, batch {batch_size}, {precision}: {speed.images_per_second:,.0f} images/s"
-                    )
-                    yield speed
+    with hardware.deterministic(), hardware.keeping_freed_memory():
+        images = noise()
+        workers = min(2, host.usable_cores())
+        ceilings = {precision: matrix_rate(device, precision) for precision in precisions}
+        for depth in depths:
+            for batch_size in batch_sizes:
+                recipe = vary(preset_recipe("assignment", depth=depth), batch_size=batch_size)
+                with TextbookProcess(recipe, images, device, workers) as textbook:
+                    for precision in precisions:
+                        chosen = vary(recipe, precision=precision)
+                        speed = _compare(
+                            chosen, trainer(chosen, images, device), textbook, ceilings, device, rounds, num_steps
+                        )
+                        on_progress(
+                            f"ResNet-{depth}, batch {batch_size}, {precision}: {speed.images_per_second:,.0f} images/s"
+                        )
+                        yield speed
 
 
 def matrix_rate(device: torch.device, precision: str) -> float:

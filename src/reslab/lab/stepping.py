@@ -19,6 +19,7 @@ from reslab.data.normalisation import fit
 from reslab.data.serving import train_batches
 from reslab.lab.assembly import training_network
 from reslab.lab.planner import work_per_image
+from reslab.lab.threads import computing_with
 from reslab.recipe import Recipe, Run, vary
 from reslab.training import hardware
 from reslab.training.loop import make_step, start
@@ -64,21 +65,19 @@ def noise() -> ImageSet:
 
 def main(device_name: str, precision: str, threads: str, runs: str = "1") -> None:
     """Say that all is ready, train on a sign, and say how fast that went."""
-    device = hardware.pick_device(device_name)
-    hardware.keep_freed_memory()
-    hardware.make_deterministic()
-    torch.set_num_threads(int(threads))
-    recipe = vary(Recipe(), precision=precision)
-    trainers = [trainer(recipe, noise(), device) for _ in range(int(runs))]
-    for train in trainers:
-        train(WARM_UP)
-    print("ready", flush=True)
-    if not sys.stdin.readline():
-        return
-    with ThreadPoolExecutor(len(trainers)) as pool:
-        # A card is waited for at each call, which training does once an epoch: there, many steps a call.
-        steps_each = 50 if device.type == "cuda" else 2
-        rates = list(pool.map(partial(_steps_per_second, steps_each=steps_each), trainers))
+    with hardware.deterministic(), hardware.keeping_freed_memory(), computing_with(int(threads)):
+        device = hardware.pick_device(device_name)
+        recipe = vary(Recipe(), precision=precision)
+        trainers = [trainer(recipe, noise(), device) for _ in range(int(runs))]
+        for train in trainers:
+            train(WARM_UP)
+        print("ready", flush=True)
+        if not sys.stdin.readline():
+            return
+        with ThreadPoolExecutor(len(trainers)) as pool:
+            # A card is waited for at each call, which training does once an epoch: there, many steps a call.
+            steps_each = 50 if device.type == "cuda" else 2
+            rates = list(pool.map(partial(_steps_per_second, steps_each=steps_each), trainers))
     print(sum(rates) * recipe.batch_size * work_per_image(recipe), flush=True)
 
 
