@@ -97,9 +97,10 @@ def _unsigned(one: dict[str, float]) -> dict[str, float]:
 
 
 def _published(known: dict[str, Recipe], chapter: str) -> list[tuple[Recipe, float]]:
-    """Return the runs that a chapter compares with the paper's, and the paper's figures, from its sentences."""
+    """Return the runs that a chapter compares with the paper's, and the paper's figures, of CIFAR-10, from its text."""
     found = re.findall(r"(ResNet-\d+): [^\n]*? the paper.s ([\d.]+)%", chapter)
-    by_depth = {f"ResNet-{recipe.fields['depth']}": recipe for recipe in known.values()}
+    ours = (recipe for recipe in known.values() if recipe.fields["dataset"] == "cifar10")
+    by_depth = {f"ResNet-{recipe.fields['depth']}": recipe for recipe in ours}
     return [(by_depth[name], float(figure)) for name, figure in dict.fromkeys(found)]
 
 
