@@ -102,8 +102,9 @@ def test_an_assembler_that_knows_no_tiles_costs_only_those(machine: Path, monkey
     machine.write_text(f'#!/bin/sh\n{refuses}\nexec {real} "$@"\n')
     monkeypatch.setattr(build, "FLAGS", tuple(flag.replace("-O3", "-O0") for flag in build.FLAGS))
     found = kernels()
-    if found.library is None:
+    if "torch brings no OpenMP" in found.reason:
         pytest.skip(found.reason)
+    assert found.library is not None, found.reason
     assert not found.tiles
 
 

@@ -130,15 +130,6 @@ template <> struct Adding<float> {
 
 #ifdef __AVX512BF16__
 
-// 16 channels of two pixels as pairs; a pixel outside the image is null and counts as zero.
-inline __m512i weave(const bfloat* first, const bfloat* second) {
-  const auto widened = [](const bfloat* pixel) {
-    return pixel == nullptr ? _mm512_setzero_si512()
-                            : _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(pixel)));
-  };
-  return _mm512_or_si512(widened(first), _mm512_slli_epi32(widened(second), 16));
-}
-
 // Weaves pixels offset + step * (2 q) and offset + step * (2 q + 1) of each row, for all its pairs q.
 void weave_rows(const bfloat* maps, int64_t rows, int width, int channels, int pairs, int step, int offset,
                 uint32_t* to) {

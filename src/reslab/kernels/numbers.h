@@ -109,6 +109,15 @@ template <> struct Numbers<bfloat> {
   }
 };
 
+// 16 channels of two pixels as pairs; a pixel outside the image is null and counts as zero.
+inline __m512i weave(const bfloat* first, const bfloat* second) {
+  const auto widened = [](const bfloat* pixel) {
+    return pixel == nullptr ? _mm512_setzero_si512()
+                            : _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(pixel)));
+  };
+  return _mm512_or_si512(widened(first), _mm512_slli_epi32(widened(second), 16));
+}
+
 #else
 
 typedef uint32_t Bits __attribute__((vector_size(LANES * 4)));

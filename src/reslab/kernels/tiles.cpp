@@ -32,13 +32,14 @@ using namespace reslab;
 
 constexpr int ENOUGH = 512;  // pixels that are copied before they are convolved, at least
 constexpr int PIECES = 32;   // of the images, at most
+constexpr int SHARES = 16;   // of the images, at least, where there are as many
 
 // How images lie that are convolved.  Two neighbours of 16 channels count as one place of 32, and so do two of the
 // output; of the two places that it comes from, the pixel that is none of its taps has weights of zero.
 struct Line {
   explicit Line(const Shape& shape)
       : shape(shape),
-        together(static_cast<int>(std::max<int64_t>(std::min(ENOUGH / shape.area(), shape.images / 16), 1))),
+        together(static_cast<int>(std::max<int64_t>(std::min(ENOUGH / shape.area(), shape.images / SHARES), 1))),
         unit(shape.in == SIDE && shape.width % 2 == 0 ? 2 : 1),
         channels(static_cast<int>(unit == 2 ? SIDE : round_up(shape.in, DEPTH))),
         row(shape.width + unit),

@@ -24,14 +24,6 @@ using namespace reslab;
 constexpr int ENOUGH = 1024;  // pixels that are turned before they are multiplied, at least
 constexpr int PIECES = 8;     // of the work, at least, where there are as many images
 
-// Each word a number of the one and a number of the other: 16 of each.
-inline __m512i weave(const bfloat* one, const bfloat* other) {
-  const auto widened = [](const bfloat* from) {
-    return _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
-  };
-  return _mm512_or_si512(widened(one), _mm512_slli_epi32(widened(other), 16));
-}
-
 // Turns 16 x 16 words.
 inline void transpose(__m512i rows[SIDE]) {
   __m512i pairs[SIDE];
@@ -94,7 +86,6 @@ struct Images {
 // The pixels of a segment at row 0: where they start, or null for those that are none.
 struct Pixels {
   const bfloat* at[DEPTH];
-  bool all = true;  // of them are pixels
   // For each pixel of the output the one at so many times its place, and `more`.
   Pixels(const Stacks& s, int segment, const Images& images, int times, int more) {
     for (int i = 0; i < DEPTH; i++) {
@@ -103,19 +94,13 @@ struct Pixels {
       const int pixel = x * times + more;
       const bool is_one = beside < s.beside && beside < images.num && x < s.width && pixel < images.width;
       at[i] = is_one ? images.start + (beside * images.area + pixel) * images.channels : nullptr;
-      all = all && is_one;
     }
   }
   // Calls store(i, channels of pixels 2 i and 2 i + 1, so many numbers on, as words) for all pairs.
-  template <class Store> void pairs(int64_t further, const bfloat* zeros, Store store) const {
-    if (all) {
+  template <class Store> void pairs(int64_t further, Store store) const {
+    const auto pixel = [&](int which) { return at[which] == nullptr ? nullptr : at[which] + further; };
 #pragma GCC unroll 16
-      for (int i = 0; i < SIDE; i++) store(i, weave(at[2 * i] + further, at[2 * i + 1] + further));
-    } else {
-      const auto pixel = [&](int which) { return at[which] == nullptr ? zeros : at[which] + further; };
-#pragma GCC unroll 16
-      for (int i = 0; i < SIDE; i++) store(i, weave(pixel(2 * i), pixel(2 * i + 1)));
-    }
+    for (int i = 0; i < SIDE; i++) store(i, weave(pixel(2 * i), pixel(2 * i + 1)));
   }
 };
 
@@ -158,7 +143,6 @@ class Turned {
   explicit Turned(const Stacks& s)
       : s_(s),
         moved_(s),
-        zeros_(std::max(s.shape.in, s.shape.out)),
         maps_(s.shape.in / SIDE * int64_t{TAPS} * s.segments * s.stacks * s.of_maps() * TILE),
         gradients_(s.shape.out / SIDE * int64_t{s.segments} * s.stacks * s.of_gradient() * TILE) {}
 
@@ -226,14 +210,14 @@ class Turned {
     for (int c = 0; c < images.channels; c += SIDE) {
       uint32_t* to = gradient(c / SIDE, segment, stack) + TILE;
       for (int y = 0; y < s_.rows; y++, to += TILE) {
-        pixels.pairs(int64_t{y} * images.width * images.channels + c, zeros(),
+        pixels.pairs(int64_t{y} * images.width * images.channels + c,
                      [&](int i, __m512i pair) { _mm512_storeu_si512(to + i * SIDE, pair); });
       }
     }
   }
 
   void turn(const Pixels& pixels, int64_t further, __m512i rows[SIDE]) {
-    pixels.pairs(further, zeros(), [&](int i, __m512i pair) { rows[i] = pair; });
+    pixels.pairs(further, [&](int i, __m512i pair) { rows[i] = pair; });
     transpose(rows);
   }
 
@@ -241,11 +225,8 @@ class Turned {
     for (int i = 0; i < SIDE; i++) to[i * DEPTH] = pixel[i];
   }
 
-  const bfloat* zeros() { return reinterpret_cast<const bfloat*>(zeros_.words()); }
-
   const Stacks& s_;
   Moved moved_;
-  Zeros zeros_;
   Buffer maps_;
   Zeros gradients_;
 };

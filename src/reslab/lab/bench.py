@@ -5,6 +5,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import torch
@@ -79,19 +80,17 @@ def bench(
         images = noise()
         workers = min(2, host.usable_cores())
         ceilings = {precision: matrix_rate(device, precision) for precision in precisions}
-        for depth in depths:
-            for batch_size in batch_sizes:
-                recipe = vary(preset_recipe("assignment", depth=depth), batch_size=batch_size)
-                with TextbookProcess(recipe, images, device, workers) as textbook:
-                    for precision in precisions:
-                        chosen = vary(recipe, precision=precision)
-                        speed = _compare(
-                            chosen, trainer(chosen, images, device), textbook, ceilings, device, rounds, num_steps
-                        )
-                        on_progress(
-                            f"ResNet-{depth}, batch {batch_size}, {precision}: {speed.images_per_second:,.0f} images/s"
-                        )
-                        yield speed
+        for depth, batch_size in product(depths, batch_sizes):
+            recipe = vary(preset_recipe("assignment", depth=depth), batch_size=batch_size)
+            with TextbookProcess(recipe, images, device, workers) as textbook:
+                for precision in precisions:
+                    chosen = vary(recipe, precision=precision)
+                    ours = trainer(chosen, images, device)
+                    speed = _compare(chosen, ours, textbook, ceilings, device, rounds, num_steps)
+                    on_progress(
+                        f"ResNet-{depth}, batch {batch_size}, {precision}: {speed.images_per_second:,.0f} images/s"
+                    )
+                    yield speed
 
 
 def matrix_rate(device: torch.device, precision: str) -> float:
