@@ -59,6 +59,19 @@ def one_each(compared: Sequence[Compared]) -> list[Compared]:
     return list(found.values())
 
 
+def wholly_apart(one: Compared) -> float:
+    """Return how far every seed of the second is from every seed of the first; below 0 the second is the lower.
+
+    0 where their seeds overlap, or one has fewer than two.
+    """
+    first: list[float]
+    first, second = (group.finished["test_error"].drop_nulls().to_list() for group in (one.first, one.second))
+    if min(len(first), len(second)) < 2:
+        return 0.0
+    above, below = min(second) - max(first), max(second) - min(first)
+    return above if above > 0 else min(below, 0.0)
+
+
 def tested(compared: Sequence[Compared]) -> list[Verdict]:
     """Return the verdicts on test errors that rest on a test."""
     return [one.test for one in compared if one.test is not None and one.test.p is not None]

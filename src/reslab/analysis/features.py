@@ -1,4 +1,4 @@
-"""Features of the curves, found by computation: steps at changes of rate, unrest, where a curve settles (pure)."""
+"""Features of the curves, found by computation: steps at changes of rate, unrest, where a curve rises (pure)."""
 
 import math
 import statistics
@@ -12,7 +12,7 @@ import polars as pl
 from reslab.analysis.groups import Group
 
 REACH = 5
-"""Epochs looked at on each side of a change of rate, at most."""
+"""Epochs looked at on each side of a change of rate, at most; in shorter phases a tenth of them, or one."""
 STEPS = 8
 """Steps from epoch to epoch that unrest is told from, at least."""
 DROPS = 3
@@ -54,13 +54,25 @@ def rate_changes(rates: pl.DataFrame, errors: pl.DataFrame) -> list[RateChange]:
     error = dict(zip(errors["epoch"].to_list(), errors["mean"].to_list(), strict=True))
     changes = []
     for before, after in pairwise(_phases(rates)):
-        reach = min(REACH, before[1] - before[0] + 1, after[1] - after[0] + 1)
+        reach = min(_reach(*before[:2]), _reach(*after[:2]))
         left = [error[epoch] for epoch in range(before[1] - reach + 1, before[1] + 1) if epoch in error]
         right = [error[epoch] for epoch in range(after[0], after[0] + reach) if epoch in error]
         if after[2] < before[2] and left and right:
             means = statistics.fmean(left), statistics.fmean(right)
             changes.append(RateChange(before[1], before[2], after[2], *means, reach))
     return changes if len(changes) <= DROPS else []
+
+
+@dataclass(frozen=True, slots=True)
+class Rise:
+    """How the test error rises while the training error falls, at one rate: `place` 0 is after the first drop.
+
+    Each is a mean over the first and over the last epochs of that rate.
+    """
+
+    place: int
+    test: tuple[float, float]
+    train: tuple[float, float]
 
 
 def phases(rates: pl.DataFrame, errors: pl.DataFrame) -> list[Phase]:
@@ -100,41 +112,10 @@ def at_chance_until(errors: pl.DataFrame, column: str, num_classes: int, num_ima
     return count
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a curve ends: from `settled` completed epochs on it stays within `tolerance` points of its last value.
-
-    `lowest` is its least value, at `lowest_epoch`; `overshoot` is how far it ends above that.
-    """
-
-    settled: int
-    tolerance: float
-    lowest: float
-    lowest_epoch: int
-    last: float
-
-    @property
-    def overshoot(self) -> float:
-        """Points by which the curve rises again after its lowest place."""
-        return self.last - self.lowest
-
-
-TOLERANCE = 0.5
-"""Points from the last value within which a curve counts as no longer improving."""
-
-
-def ending(errors: pl.DataFrame, tolerance: float = TOLERANCE) -> Ending | None:
-    """Find where a mean curve (epoch, mean) stops improving and how far it rises again; None without epochs.
-
-    A curve stops improving at the first epoch from which on it is never more than `tolerance` above its last value.
-    """
-    epochs, means = errors["epoch"].to_list(), errors["mean"].to_list()
-    if not epochs:
-        return None
-    above = [place for place, mean in enumerate(means) if mean > means[-1] + tolerance]
-    settled = epochs[above[-1] + 1] if above else epochs[0]
-    lowest = min(range(len(means)), key=lambda place: means[place])
-    return Ending(settled, tolerance, means[lowest], epochs[lowest], means[-1])
+def overshoot(errors: pl.DataFrame) -> float | None:
+    """Return by how many points a mean curve (epoch, mean) ends above its lowest value; None without epochs."""
+    means = errors["mean"].to_list()
+    return means[-1] - min(means) if means else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +152,26 @@ def drops_of(groups: Sequence[Group]) -> list[Drop]:
     return found
 
 
+def rises_of(group: Group) -> list[Rise]:
+    """Return after which drops of the rate a group's mean test curve rises, by more than its unrest explains.
+
+    The means are over as many epochs as a step is looked at; where the unrest is not known, nothing is said.
+    """
+    rates, test = _curves(group)
+    train = group.finished_curve("train_error")
+    errors = [dict(zip(curve["epoch"].to_list(), curve["mean"].to_list(), strict=True)) for curve in (test, train)]
+    found = []
+    for place, phase in enumerate(phases(rates, test)[1:] if len(rate_changes(rates, test)) else []):
+        reach = _reach(phase.first, phase.last)
+        early, late = range(phase.first, phase.first + reach), range(phase.last - reach + 1, phase.last + 1)
+        (before, after), (high, low) = (
+            tuple(statistics.fmean(error[epoch] for epoch in part) for part in (early, late)) for error in errors
+        )
+        if phase.unrest is not None and after - before > 3 * phase.unrest / math.sqrt(reach) and low < high:
+            found.append(Rise(place, (before, after), (high, low)))
+    return found
+
+
 def unrest_of(group: Group) -> tuple[float, float] | None:
     """Return the unrest of a group's test curve at the first rate and at the last; None unless two are known."""
     known = [phase.unrest for phase in phases(*_curves(group)) if phase.unrest is not None]
@@ -203,6 +204,11 @@ def leaving_chance(group: Group) -> tuple[int | None, int | None] | None:
 
 def _curves(group: Group) -> tuple[pl.DataFrame, pl.DataFrame]:
     return group.finished_curve("rate"), group.finished_curve("test_error")
+
+
+def _reach(first: int, last: int) -> int:
+    """Return over how many epochs of a phase an error is averaged."""
+    return max(1, min(REACH, (last - first + 1) // 10))
 
 
 def _phases(rates: pl.DataFrame) -> list[tuple[int, int, float]]:

@@ -1,7 +1,7 @@
 """The runs of one recipe, gathered: what every chart, table and sentence is made from."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
@@ -20,9 +20,12 @@ from reslab.analysis.summary import (
 from reslab.analysis.tidy import Tables
 from reslab.datasets import SHORT
 from reslab.lab.predictions import Predictions
-from reslab.recipe import Recipe, field_names
+from reslab.recipe import Recipe, field_names, to_mapping
 
 T = TypeVar("T")
+
+LENGTH = ("length", "first_drop", "second_drop", "third_drop", "warmup_length")
+"""The fields of a recipe that change with the length of its schedule."""
 
 LOST = frozenset({"diverged", "failed"})
 """Statuses of runs that will not reach the end of their schedule as they are."""
@@ -180,6 +183,25 @@ def seeds_of(runs: pl.DataFrame) -> dict[tuple[Recipe, str], list[int]]:
         images = str(row["images"]) if named else str(found)[:SHORT]
         seeds.setdefault((recipe, images), []).append(row["seed"])
     return seeds
+
+
+def relatives(group: Group, fields: Collection[str], label: str) -> list[Group]:
+    """Return the finished recipes of a group's report that are its own but for these fields, itself among them.
+
+    They are on the same images, with all seeds that there are, whichever study asked for them.
+    """
+    if group.tables is None:
+        return []
+    rows = group.tables.runs.filter((pl.col("status") == "finished") & (pl.col("dataset") == group.recipe.dataset))
+    own = _others(group.recipe, fields)
+    seeds = {recipe: found for (recipe, _), found in seeds_of(rows).items() if _others(recipe, fields) == own}
+    found = on_same_images([group, *(gather(group.tables, label, recipe, own) for recipe, own in seeds.items())])
+    return [one for one in found[1:] if one.has_result]
+
+
+def _others(recipe: Recipe, fields: Collection[str]) -> dict[str, object]:
+    """Return a recipe's values of all fields but these."""
+    return {name: value for name, value in to_mapping(recipe).items() if name not in fields}
 
 
 def on_same_images(groups: Sequence[Group]) -> list[Group]:

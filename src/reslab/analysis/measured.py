@@ -1,7 +1,6 @@
 """What was measured of groups, as numbers: figures of `reslab diagnose` at the end and along the training (pure)."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import polars as pl
 
@@ -13,7 +12,7 @@ from reslab.analysis.thinning import thinned
 from reslab.recipe import Recipe, vary
 
 APART = 1.5
-"""Times that rates must differ for their effective rates to be compared."""
+"""Times that rates must differ for their effective rates to be compared, and curvatures to be told apart."""
 
 
 def figure_of(group: Group, diagnostic: str, quantity: str) -> Summary:
@@ -112,15 +111,15 @@ def shares_along(group: Group) -> dict[int, float]:
     }
 
 
-def flatter(groups: Sequence[Group]) -> bool:
-    """Return whether three rates or more of each recipe end the less curved, the higher the rate."""
-    lines: dict[Recipe, dict[float, float]] = {}
+def flatter(groups: Sequence[Group]) -> list[tuple[Group, Group]]:
+    """Return of each recipe the lowest and the highest rate, where all end clearly less curved at the highest."""
+    lines: dict[Recipe, dict[float, Group]] = {}
     for group in groups:
-        largest, recipe = figure_of(group, "curvature", "largest").mean, group.recipe
-        if largest is not None:
-            lines.setdefault(vary(recipe, learning_rate=1.0), {})[recipe.learning_rate] = largest
-    ordered = [[line[rate] for rate in sorted(line)] for line in lines.values()]
-    return all(len(line) > 2 and all(low > high for low, high in pairwise(line)) for line in ordered)
+        if figure_of(group, "curvature", "largest").mean is not None:
+            lines.setdefault(vary(group.recipe, learning_rate=1.0), {})[group.recipe.learning_rate] = group
+    ends = [(line[min(line)], line[max(line)]) for line in lines.values()]
+    values = [[figure_of(group, "curvature", "largest").mean or 0.0 for group in pair] for pair in ends]
+    return ends if all(low is not high for low, high in ends) and all(a > APART * b for a, b in values) else []
 
 
 def noise_known(group: Group) -> bool:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from reslab.analysis.groups import Group, Label, Row
 from reslab.lab.predictions import Predictions
@@ -47,18 +46,6 @@ class Kinds:
         found = np.zeros((len(self.names), *values.shape[1:]), dtype=np.int64)
         np.add.at(found, np.asarray(self.of), values)
         return found
-
-
-@dataclass(frozen=True, slots=True)
-class McNemar:
-    """Images that one of two networks alone gets wrong, and the two-sided exact p that both err equally often.
-
-    It compares these two networks, on images like these; it says nothing on other seeds of their recipes.
-    """
-
-    only_first: int
-    only_second: int
-    p: float
 
 
 def confusion(predictions: Predictions) -> NDArray[np.int64]:
@@ -116,16 +103,6 @@ def within_kind(predictions: Sequence[Predictions], kinds: Kinds) -> tuple[float
     same = of[:, None] == of[None, :]
     evenly = (same.sum(axis=1) - 1) / max(1, len(of) - 1)
     return 100 * float(counts[same].sum()) / errors, 100 * float(counts.sum(axis=1) @ evenly) / errors
-
-
-def mcnemar(first: Predictions, second: Predictions) -> McNemar:
-    """Compare two networks image by image by McNemar's test, exact; raises `ValueError` as `check_images` does."""
-    check_images([first, second])
-    only_first = int((first.wrong & ~second.wrong).sum())
-    only_second = int((second.wrong & ~first.wrong).sum())
-    apart = only_first + only_second
-    p = float(binomtest(only_first, apart, 0.5).pvalue) if apart else 1.0
-    return McNemar(only_first, only_second, p)
 
 
 def vote(predictions: Sequence[Predictions]) -> float:

@@ -38,6 +38,25 @@ def readings(group: Group) -> Readings:
     )
 
 
+def by_rate_per_image(groups: Sequence[Group]) -> list[list[Group]]:
+    """Return the groups by learning rate over batch size, each in order; those of which there is but one are left out.
+
+    Only trainings of equally many images can be told apart by that: see `groups.relatives`.
+    """
+    lines: dict[str, list[Group]] = {}
+    for group in sorted(groups, key=lambda group: (group.recipe.learning_rate, group.recipe.batch_size)):
+        lines.setdefault(f"{group.recipe.learning_rate / group.recipe.batch_size:.6g}", []).append(group)
+    return [lines[ratio] for ratio in sorted(lines, key=float) if len(lines[ratio]) > 1]
+
+
+def reach(groups: Sequence[Group]) -> tuple[float, float]:
+    """Return by how many points the mean test errors and training errors of some groups differ at most."""
+    test, train = (
+        [group.last_epoch(column).mean or 0.0 for group in groups] for column in ("test_error", "train_error")
+    )
+    return max(test) - min(test), max(train) - min(train)
+
+
 def speeds(groups: Sequence[Group]) -> dict[int, float]:
     """Return the mean of training images a second by batch size, from the smallest on, over all runs that know it."""
     found: dict[int, list[float]] = {}

@@ -272,8 +272,14 @@ def _made_with(attempts: Sequence[Mapping[str, Any]], length: int | None) -> dic
     known = [one["dirty"] for one in parts if one.get("dirty") is not None]
     return {
         **{name: SEPARATOR.join(map(str, values)) or None for name, values in found.items()},
+        "device_name": SEPARATOR.join(dict.fromkeys(_plain(str(name)) for name in found["device_name"])) or None,
         "dirty": any(known) if known else None,
     }
+
+
+def _plain(machine: str) -> str:
+    """Return a processor's name without trade marks and what all have, as in "Intel Xeon"."""
+    return " ".join(re.sub(r"\((?:R|TM|tm|r)\)|\b(?:CPU|Processor)\b", " ", machine).split()) or machine
 
 
 def _diagnosed(files: RunFiles, row: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -15,7 +15,7 @@ from reslab.analysis.tidy import SEPARATOR, each_of
 from reslab.datasets import SHORT, is_named, known
 from reslab.exhibits.blocks import Column, Table, table_of
 from reslab.exhibits.captions import titled
-from reslab.exhibits.wording import dataset_name, listing, number, of_asked, points, span, spread, whole
+from reslab.exhibits.wording import dataset_name, number, of_asked, points, span, spread, whole
 
 
 def epoch_table(key: str, groups: Sequence[Group]) -> Table | None:
@@ -83,34 +83,24 @@ def data_table(key: str, groups: Sequence[Group]) -> Table | None:
     return table_of(key, titled("images", official=official), rows, left=("Fingerprint", "Official"))
 
 
-def speed_table(key: str, groups: Sequence[Group]) -> Table | None:
-    """Return where the groups ran, how fast and in how much memory; None before a completed epoch.
-
-    Machine and threads have columns where they differ, else the caption says them.
-    """
-    begun = [group for group in groups if group.epochs.height]
-    places = [
-        tuple(listing(each_of(group.runs[name])) or None for name in ("device_name", "threads")) for group in begun
-    ]
-    machine, threads = places[0] if len(set(places)) == 1 else (None, None)
+def recipes_table(key: str, groups: Sequence[Group]) -> Table | None:
+    """Return what each recipe's id stands for, how fast it ran and in how much memory; None without a group."""
     rows = []
-    for group, place in zip(begun, places, strict=True):
+    for group in groups:
         timed = group.epochs["seconds"].drop_nulls().to_list()
         peak = summarise(group.epochs["peak_memory_bytes"].drop_nulls().to_list()).high
         rows.append(
             {
                 "Runs": group.label,
-                "Machine": None if machine else place[0],
-                "Threads": None if machine else place[1],
+                "Recipe": group.recipe.id,
                 "Images a second": rate(summarise(group.runs["images_per_second"].to_list()).mean),
                 "An epoch": duration(median(timed)) if timed else None,
                 "A run": _time(summarise(group.finished["seconds"].to_list()).mean),
                 "Peak memory (MiB)": None if peak is None else f"{peak / 2**20:,.0f}",
             }
         )
-    each = int(threads) if threads and threads.isdecimal() else None
-    untimed = any(row["An epoch"] is None for row in rows)
-    return table_of(key, titled("machines", machine=machine, threads=each, untimed=untimed), rows, left=("Machine",))
+    untimed = any(group.epochs.height and row["An epoch"] is None for group, row in zip(groups, rows, strict=True))
+    return table_of(key, titled("recipes", untimed=untimed), rows, left=("Recipe",))
 
 
 def runs_table(key: str, runs: pl.DataFrame) -> Table:

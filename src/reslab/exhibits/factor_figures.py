@@ -143,6 +143,10 @@ def _panel(
         bars.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.6),
         points.mark_point(filled=True, opacity=1).encode(shape=shape, size=size, tooltip=_TIPS),
     ]
+    if any(row["label"] == SEEDS for row in rows):  # hollow, where others are means
+        single = points.transform_filter(f"datum.n === 1 && datum.label !== '{SEEDS}'")
+        hollow = single.mark_point(filled=True, opacity=1, size=30).encode(shape=shape, color=alt.value("white"))
+        layers.append(hollow)
     return panel(title, layers, {name: rows}, height)
 
 

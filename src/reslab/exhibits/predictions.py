@@ -1,19 +1,18 @@
-"""What predictions of several networks say: shared errors, errors by class, confusions, McNemar's test, hard images."""
+"""What predictions of several networks say: shared errors, errors by class, confusions, hard images."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import fmean
 
 import altair as alt
 
-from reslab.analysis.agreement import Agreement, References, Shared, overlap
+from reslab.analysis.agreement import Agreement, Shared
 from reslab.analysis.groups import Group, Row, by_dataset
-from reslab.analysis.predictions import class_rows, confused_rows, mcnemar, most_classes, off_record, vote, within_kinds
-from reslab.analysis.verdicts import holm
+from reslab.analysis.predictions import class_rows, confused_rows, most_classes, off_record, vote, within_kinds
 from reslab.exhibits.blocks import Figure, Panel, Table, table_of
 from reslab.exhibits.captions import titled
-from reslab.exhibits.style import Looks, panel, rows_of, tips, unchecked
-from reslab.exhibits.wording import ERRORS, Label, dataset_name, p_words, points
+from reslab.exhibits.style import CONFIG, Looks, panel, rows_of, tips, unchecked
+from reslab.exhibits.wording import ERRORS, Label, dataset_name, points
 
 MOST_PICTURES = 20
 """Pictures of a data set on one sheet, so that the page stays small."""
@@ -49,7 +48,6 @@ def agreement_table(key: str, found: Agreement, label: Label, short: Label) -> T
     rows = [
         {
             "Runs": label(group),
-            "Wrong images": f"{fmean(int(one.wrong.sum()) for one in group.predictions):,.0f}",
             "Error (%)": points(fmean(one.error for one in group.predictions)),
             "Error of the seeds' vote (%)": points(vote(group.predictions)) if len(group.predictions) > 1 else None,
             "Shared by two seeds (%)": _share(own),
@@ -91,7 +89,9 @@ def _classes_panel(key: str, dataset: str, rows: list[Row], looks: Looks) -> Pan
         tooltip=tips({"class": "class:N", "runs": "label:N", "error": "error:Q|.2f"}),
     )
     height = max(17 * len(drawn), 4 * len(rows))
-    return panel(dataset_name(dataset), [dots], {f"{key}/{dataset}": rows}, height)
+    made = panel(dataset_name(dataset), [dots], {f"{key}/{dataset}": rows}, height)
+    legend = {**CONFIG["legend"], "layout": {"top": {"anchor": "end"}}}  # names of classes leave little beside the plot
+    return replace(made, chart={**made.chart, "config": {**CONFIG, "legend": legend}})
 
 
 @unchecked
@@ -136,25 +136,6 @@ def _confusion_panel(name: str, group: Group) -> Panel:
     )
     layers = [cells, words] if len(names) <= 12 else [cells]
     return panel(group.label, layers, {name: rows}, 18 * len(names) + 20)
-
-
-def networks_table(key: str, groups: Sequence[Group], references: References, *, partly: bool = False) -> Table | None:
-    """Return McNemar's test of the first seed of each group against that of the reference; None without a pair."""
-    pairs = [(references[group.recipe.dataset], group) for group in groups]
-    pairs = [(first, group) for first, group in pairs if first is not group]
-    found = [mcnemar(first.predictions[0], group.predictions[0]) for first, group in pairs]
-    rows = [
-        {
-            "Network": group.label,
-            "Against": first.label,
-            "Both wrong": f"{overlap(first.predictions[0], group.predictions[0]).both:,}",
-            "Only the first wrong": f"{one.only_second:,}",
-            "Only the other wrong": f"{one.only_first:,}",
-            "Corrected p": p_words(p),
-        }
-        for (first, group), one, p in zip(pairs, found, holm([one.p for one in found]), strict=True)
-    ]
-    return table_of(key, titled("networks", kept=partly), rows, left=("Against",))
 
 
 @unchecked

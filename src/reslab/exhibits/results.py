@@ -33,11 +33,13 @@ def errors_table(
     heading: str,
     beside: Sequence[Published] = (),
     matches: Callable[[Group, Published], bool] = lambda *_: False,
+    corrected: int | None = None,
 ) -> Table | None:
     """Return the last-epoch errors of all groups, a row each under this heading; None without a finished run.
 
     Its row has the difference to the first group of its data set that it is compared with, with interval and verdict.
-    `beside` are the assignment's figures, each for the row of the group that it `matches`.
+    `beside` are the student report's figures, each for the row of the group that it `matches`.  So many comparisons are
+    `corrected` together; None: these.
     """
     shown = [group for group in groups if group.has_result or group.num_diverged]
     if not any(group.has_result for group in shown):
@@ -61,8 +63,8 @@ def errors_table(
                 **({"Seeds": None} if len(set(seeds)) > 1 and not paired else {}),  # the column n tells them
                 "n": n if len(set(seeds)) > 1 else None,
                 "After the first drop: mean (range)": _window(group) if windows else None,
-                "Assignment, test (%)": _published_words(published),
-                "Assignment, training (%)": points(published.train_error) if published else None,
+                "Student report, test (%)": _published_words(published),
+                "Student report, training (%)": points(published.train_error) if published else None,
             }
         )
     bases = list(dict.fromkeys(label(one.first) for one in listed))
@@ -74,9 +76,9 @@ def errors_table(
         groups=shown,
         n=seeds[0] if len(set(seeds)) == 1 and seeds[0] != "1" else None,
         bases=bases if len(bases) < 3 else [],
-        tested=len(tested(compared)),
+        tested=len(tested(compared)) if corrected is None else corrected,
     )
-    notes = dict.fromkeys(f"Assignment: {one.citation}; {one.protocol}." for one in theirs if one is not None)
+    notes = dict.fromkeys(f"Student report: {one.citation}; {one.protocol}." for one in theirs if one is not None)
     return table_of(key, words, rows, left=_LEFT, notes=tuple(notes))
 
 

@@ -7,17 +7,19 @@ import polars as pl
 
 from reslab.amounts import duration
 from reslab.analysis.agreement import with_predictions
+from reslab.analysis.classes import COARSE, HUNDRED
 from reslab.analysis.groups import Group, by_dataset, gather, on_same_images
 from reslab.analysis.tidy import Tables, each_of
-from reslab.exhibits.appendix_tables import data_table, epoch_table, runs_table, speed_table, step_table
+from reslab.exhibits.appendix_tables import data_table, epoch_table, recipes_table, runs_table, step_table
 from reslab.exhibits.blocks import Block, Heading, Note, Prose, Table, table_of
 from reslab.exhibits.captions import text, titled
-from reslab.exhibits.predictions import classes_figure, confusion_figure, networks_table
+from reslab.exhibits.predictions import classes_figure, confusion_figure
 from reslab.exhibits.why_tables import curvature_table, gap_table, noise_table
-from reslab.exhibits.wording import Label, counted, listing, network_name, span
+from reslab.exhibits.wording import Label, counted, network_name, span
 from reslab.recipe import Recipe
 from reslab.report.document import Section
 from reslab.report.hard_images import hard_images
+from reslab.report.same_errors import same_errors
 from reslab.studies.questions.own import CUSTOM
 from reslab.studies.study import OTHERS, Study
 
@@ -32,15 +34,14 @@ def appendix(tables: Tables, studies: Sequence[Study], data_root: Path | None = 
         groups = _groups(tables, studies)
         blocks += [
             _checklist(tables.runs, groups),
-            *_predicted(groups, data_root),
+            *_predicted(groups, data_root, answers=all(study.answers for study in studies)),
             data_table("images", groups),
             epoch_table("epochs", groups),
             step_table("steps", groups),
             gap_table("gap", groups),
             curvature_table("curvature", groups),
             noise_table("noise", groups),
-            speed_table("machines", groups),
-            _recipes(groups, studies),
+            recipes_table("recipes", groups),
             runs_table("runs", tables.runs.sort("dataset", "family", "depth", "recipe_id", "seed")),
             _software(tables.runs),
         ]
@@ -49,8 +50,8 @@ def appendix(tables: Tables, studies: Sequence[Study], data_root: Path | None = 
     return Section("appendix", "Appendix: every run", tuple(filter(None, blocks)), kind="appendix")
 
 
-def _predicted(every: Sequence[Group], data_root: Path | None) -> list[Block | None]:
-    """Return what predictions say: errors by class, which classes are confused, two networks at a time, hard images."""
+def _predicted(every: Sequence[Group], data_root: Path | None, *, answers: bool) -> list[Block | None]:
+    """Return what predictions say: shared errors, errors by class, which classes are confused, hard images."""
     groups = with_predictions(every)
     if not groups:
         return []
@@ -60,12 +61,14 @@ def _predicted(every: Sequence[Group], data_root: Path | None) -> list[Block | N
         for dataset, own in by_dataset(groups)
     }
     first = {dataset: own[0] for dataset, own in by_dataset(groups)}
+    if {HUNDRED, COARSE} <= ranked.keys():
+        del ranked[COARSE]  # CIFAR-100's classes are summed up by superclass
     ends = {group.label for dataset, own in ranked.items() for group in (first[dataset], own[0], own[-1])}
     return [
         Heading("Which images do the networks get wrong?"),
+        *same_errors("agreement", groups, _shortened(groups), answers=answers),
         classes_figure("classes", [group for group in groups if group.label in ends], _shortened(groups)),
         confusion_figure("confusion", [own[0] for own in ranked.values()], partly=partly),
-        networks_table("networks", groups, first, partly=partly),
         *hard_images("hard", groups, data_root, partly=partly),
     ]
 
@@ -121,15 +124,6 @@ def _groups(tables: Tables, studies: Sequence[Study]) -> list[Group]:
     groups = {key: gather(tables, label, key[0], tuple(seeds)) for key, (label, seeds) in found.items()}
     compared = on_same_images([group for (_, images), group in groups.items() if not images])
     return [*compared, *(group for (_, images), group in groups.items() if images)]
-
-
-def _recipes(groups: Sequence[Group], studies: Sequence[Study]) -> Table | None:
-    """Return what each recipe's id stands for, in the order of the chapters, and which of them it is part of."""
-    parts = [(study.name, {variant.recipe for variant in study.variants}) for study in studies]
-    of = [listing(name for name, recipes in parts if group.recipe in recipes) for group in groups]
-    told = zip(groups, of, strict=True)
-    rows = [{"Recipe": group.recipe.id, "What it is": group.label, "Studies": names} for group, names in told]
-    return table_of("recipes", titled("recipes"), rows, left=("What it is", "Studies"))
 
 
 def unreadable(tables: Tables) -> list[Note]:

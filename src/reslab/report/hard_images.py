@@ -18,10 +18,9 @@ from reslab.data.folders import Folders
 from reslab.data.images import Dataset
 from reslab.data.sources import load_for
 from reslab.errors import ResLabError
-from reslab.exhibits.blocks import Block, Prose
-from reslab.exhibits.captions import text
+from reslab.exhibits.blocks import Block
 from reslab.exhibits.predictions import MOST_PICTURES, Picture, Sheet, sheet_figure
-from reslab.exhibits.wording import counted, dataset_name
+from reslab.exhibits.wording import dataset_name
 from reslab.lab.predictions import Predictions
 
 LONGEST_SIDE = 64
@@ -32,12 +31,11 @@ _NOT_SHOWN = (ResLabError, OSError)
 
 
 def hard_images(key: str, groups: Sequence[Group], data_root: Path | None, *, partly: bool = False) -> list[Block]:
-    """Return the sheet of images that all of these groups' networks get wrong, or how many there are and where not.
+    """Return the sheet of images that all of these groups' networks get wrong, of the data sets that are at hand.
 
     The groups have predictions, those of a data set on the same images; `partly` says that other networks have none.
     """
     sheets: list[Sheet] = []
-    absent: list[str] = []
     for dataset, own in by_dataset(groups):
         predictions = [one for group in own for one in group.predictions]
         places = always_wrong(predictions)
@@ -45,11 +43,8 @@ def hard_images(key: str, groups: Sequence[Group], data_root: Path | None, *, pa
         pictures = [] if images is None else list(islice(_pictures(images, predictions, places), MOST_PICTURES))
         if pictures:
             sheets.append(Sheet(dataset_name(dataset), pictures, len(places), len(predictions)))
-        elif len(places):
-            absent.append(f"{counted(len(places), 'image')} of {dataset_name(dataset)}")
     figure = sheet_figure(key, sheets, partly=partly)
-    told = [Prose(text("pictures.absent", absent=absent, kept=partly))] if absent else []
-    return [*([figure] if figure is not None else []), *told]
+    return [figure] if figure is not None else []
 
 
 def _images(group: Group, predictions: Predictions, data_root: Path | None) -> Dataset | Folders | None:

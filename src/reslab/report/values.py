@@ -62,7 +62,9 @@ def block_values(block: Block, section: Section, numbers: Mapping[str, str]) -> 
                 {"name": name, "letter": letter, "title": one.title, "alt": f"{block.title}, {one.title}"}
                 for name, letter, one in panels_of(block, section)
             ]
-            return found | {"panels": panels, "columns": block.columns}
+            heights = [one.chart.get("height") or 1 for one in block.panels]
+            uneven = max(heights) > 1.3 * min(heights)
+            return found | {"panels": panels, "columns": block.columns, "uneven": uneven}
         case Table():
             return found | {
                 "columns": [{"title": column.title, "align": column.align} for column in block.columns],

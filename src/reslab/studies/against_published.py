@@ -74,7 +74,10 @@ def against_published(found: Findings, *, told: bool = False) -> Blocks:
 
 
 def paper_answers(done: Sequence[Group], words: Words) -> list[Answer]:
-    """Return how groups of a preset as it stands, at its own length, stand to the paper's figures; one each."""
+    """Return how groups of a preset as it stands, at its own length, stand to the paper's figures; one each.
+
+    Where the paper has none, to the student report's range, in which the last epoch is not tested.
+    """
     own = [group for group in done if obstacle(group) in (None, "short") and preset_of(group.recipe)]
     found = []
     for group, one, verdict in paper_verdicts(own):
@@ -85,9 +88,21 @@ def paper_answers(done: Sequence[Group], words: Words) -> list[Answer]:
             theirs=figure_in_words(one),
             margin=number(MARGIN),
         )
-        where = f"{dataset_name(group.recipe.dataset)}, {network_name(group.recipe)}"
-        found.append(Answer(where, (Clause(text, (verdict,)),)))
+        found.append(Answer(_place(group), (Clause(text, (verdict,)),)))
+    told = [group for group, *_ in paper_verdicts(own)]
+    for group in (group for group in own if group not in told and not obstacle(group)):
+        for one in figures_of(group, "assignment")[:1]:
+            if one.low is not None:
+                ends = span(points(one.low), points(one.high))
+                last, n = group.last_epoch("test_error").mean or 0.0, group.num_finished
+                where = in_range(last, one)
+                text = words("answer.range", error=points(last), n=n, where=where, range=ends)
+                found.append(Answer(_place(group), (Clause(text),)))
     return found
+
+
+def _place(group: Group) -> str:
+    return f"{dataset_name(group.recipe.dataset)}, {network_name(group.recipe)}"
 
 
 def beside_ranges(found: Findings, theirs: Beside, label: Label) -> Blocks:

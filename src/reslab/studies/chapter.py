@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from reslab.analysis.comparisons import Compared, compare
+from reslab.analysis.comparisons import Compared, compare, tested
 from reslab.analysis.groups import Group, by_dataset, datasets_of, on_dataset
 from reslab.analysis.places import Mark
 from reslab.analysis.reasons import untested
@@ -13,15 +13,14 @@ from reslab.exhibits.curves import Curves, error_figure, paper_figure
 from reslab.exhibits.factor_figures import Axis, Strip, factor_figure, marks
 from reslab.exhibits.recipes import recipe_table
 from reslab.exhibits.results import comparison_table, errors_table, how_compared
-from reslab.exhibits.wording import listing, opened
+from reslab.exhibits.wording import dataset_name, listing, opened
 from reslab.studies.against_published import against_published, not_compared
 from reslab.studies.curve_features import curve_features
 from reslab.studies.findings import Findings
 from reslab.studies.measured import effective, measured
-from reslab.studies.question import Blocks, Chapter
+from reslab.studies.question import VARIANT, Blocks, Chapter
 from reslab.studies.reasons import Reasons, on_what_scale
-from reslab.studies.same_errors import same_errors
-from reslab.studies.sentences import compared_name, diverged_words, missing_words, muon_words, progress
+from reslab.studies.sentences import compared_name, diverged_words, far_apart_words, missing_words, muon_words, progress
 from reslab.studies.study import Study
 from reslab.studies.words import words_of
 
@@ -29,15 +28,18 @@ from reslab.studies.words import words_of
 def find(study: Study, tables: Tables, chapter: Chapter) -> Findings:
     """Return what a study's groups show, from whatever has been run; without answers where nothing has finished."""
     groups, short = study.groups(tables), chapter.short or chapter.label
-    compared = compare(pair for _, own in by_dataset(groups) for pair in chapter.pairs(own))
-    found = Findings(study, groups, compared, chapter.label, short, chapter.words, chapter.ordered)
+    pairs = [pair for _, own in by_dataset(groups) for pair in chapter.pairs(own)]
+    every = compare([*pairs, *chapter.across(groups)])
+    compared, across = every[: len(pairs)], every[len(pairs) :]
+    found = Findings(study, groups, compared, chapter.label, short, chapter.words, chapter.ordered, across=across)
     return replace(found, answers=chapter.answers(found)) if found.done and study.answers else found
 
 
 def strip(found: Findings, chapter: Chapter) -> Strip:
     """Return the study's panels of the overview."""
     axis = chapter.axis or Axis("", found.short)
-    return Strip(varied(chapter), _drawn(found.done, chapter.axis), axis, _marks(found, chapter))
+    title = opened(found.study.name.replace("-", " ")) if chapter.varied == VARIANT else varied(chapter)
+    return Strip(title, _drawn(found.done, chapter.axis), axis, _marks(found, chapter))
 
 
 def varied(chapter: Chapter) -> str:
@@ -60,7 +62,7 @@ def write(found: Findings, chapter: Chapter) -> list[Block]:
         blocks += [Prose(missing_words(found.groups, words)), *_results(found, chapter), *_details(found, chapter)]
     elif any(group.epochs.height for group in found.groups):
         blocks.append(Prose(words("unfinished")))
-    blocks += [*same_errors(found), *_curves(found, chapter), *_run(found, chapter)]
+    blocks += [*_curves(found, chapter), *_run(found, chapter)]
     return [block for block in blocks if block is not None and not _is_empty(block)]
 
 
@@ -76,19 +78,30 @@ def _expected(found: Findings, chapter: Chapter) -> str:
     if not found.answers or own != told:
         return text
     expected = [(one, kind) for one in found.compared if (kind := chapter.expects(one))]
-    as_said = [one for one, kind in expected if one.kind == kind]
-    against: dict[str, Compared] = {}
-    for one, kind in expected:
-        if one.kind in ("lower", "higher") and one.kind != kind:
-            against.setdefault(found.full(one.second), one)
-    bases = {one.first.label: one.first for one, _ in expected}
-    listed = (
-        found.listed(list(against.values()))
-        if len(bases) == len(datasets_of(list(bases.values())))
-        else listing(compared_name(one, found.groups, chapter.label) for one in against.values())
+    against = [one for one, kind in expected if one.kind in ("lower", "higher") and one.kind != kind]
+    came = found.words(
+        "came-true",
+        against=_contrary(against, found),
+        shown=sum(one.kind == kind for one, kind in expected),
+        all=len(expected),
     )
-    came = found.words("came-true", against=listed, shown=len(as_said), all=len(as_said) == len(expected))
     return f"{text}  {came}".strip()
+
+
+def _contrary(compared: Sequence[Compared], found: Findings) -> str:
+    """Return what differs the other way than expected, as in "higher with a than with b and c (CIFAR-10)"."""
+    where: dict[tuple[str, str, str], list[str]] = {}
+    for one in compared:
+        key = str(one.kind), found.label(one.second), found.label(one.first)
+        where.setdefault(key, []).append(dataset_name(one.first.recipe.dataset))
+    firsts: dict[tuple[str, str, str], list[str]] = {}
+    for (kind, second, first), datasets in where.items():
+        firsts.setdefault((kind, second, listing(datasets)), []).append(first)
+    several = len(datasets_of(found.done)) > 1
+    return "; ".join(
+        f"{kind} with {second} than with {listing(names)}{f' ({datasets})' if several else ''}"
+        for (kind, second, datasets), names in firsts.items()
+    )
 
 
 def _results(found: Findings, chapter: Chapter) -> Blocks:
@@ -107,12 +120,19 @@ def _results(found: Findings, chapter: Chapter) -> Blocks:
         varied(chapter),
         published.figures(found.done),
         published.matches,
+        len(tested([*found.compared, *found.across])),
     )
     pairs = comparison_table("comparisons", found.compared, lambda one: compared_name(one, found.groups, chapter.label))
-    alone = len(found.groups) == 1 and bool(against_published(found, told=chapter.paper_told))
+    alone = not found.compared and bool(against_published(found, told=chapter.paper_told))
     how = on_what_scale(found.compared, found.words) if untested(found.compared) else how_compared(found.compared)
     first = [] if alone else [Prose(muon_words(found.groups, found.words)), figure, table]
-    return [*first, pairs, *chapter.exhibits(found), Prose(how)]
+    return [
+        *first,
+        pairs,
+        *chapter.exhibits(found),
+        Prose(how),
+        Prose(far_apart_words(found.compared, found.full, found.words)),
+    ]
 
 
 def _details(found: Findings, chapter: Chapter) -> Blocks:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from reslab.analysis.features import REACH, Drop, drops_of, leaving_chance, unrest_of, way_of
+from reslab.analysis.features import Drop, drops_of, leaving_chance, rises_of, unrest_of, way_of
 from reslab.analysis.groups import Group, by_dataset
 from reslab.exhibits.wording import Label, dataset_name, listing, points, span
 from reslab.studies.sentences import placed
@@ -20,7 +20,7 @@ def curve_features(done: Sequence[Group], label: Label, words: Words) -> str:
         how=ways.pop() if not drops and len(ways) == 1 else "",
         drops=[_drop(drop) for drop in drops if drop.told],
         at_chance=_at_chance(done, label, words),
-        reach=REACH,
+        rises=_rises(done, label),
         moved=[_range(ends) for ends in zip(*unrest, strict=True)],
         measured=len(unrest),
         curves=len(done),
@@ -34,13 +34,28 @@ def _drop(drop: Drop) -> dict[str, object]:
     """Return what a text has of one drop of the rate: when it is, and how the curves step there."""
     falling = sum(fall > 0 for fall in drop.falls)
     return {
-        "ordinal": _ORDINALS[drop.place] if drop.place < len(_ORDINALS) else f"{drop.place + 1}th",
+        "ordinal": _ORDINALS[drop.place],
         "after": [f"{epoch:,}" for epoch in drop.epochs],
         "falling": falling,
         "curves": len(drop.falls),
         "size": _range(drop.falls if falling == len(drop.falls) else [-fall for fall in drop.falls]),
         "sharp": drop.sharp,
     }
+
+
+def _rises(done: Sequence[Group], label: Label) -> list[dict[str, object]]:
+    """Return what a text has of curves that rise again after a drop of the rate."""
+    name = placed(done, label)
+    return [
+        {
+            "runs": name(group),
+            "ordinal": _ORDINALS[rise.place],
+            "test": [points(error) for error in rise.test],
+            "train": [points(error) for error in rise.train],
+        }
+        for group in done
+        for rise in rises_of(group)
+    ]
 
 
 def _at_chance(done: Sequence[Group], label: Label, words: Words) -> str:

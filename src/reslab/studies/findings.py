@@ -1,15 +1,18 @@
 """What a chapter is made from: the groups that a study asked, what they show beside each other, and its answers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group
 from reslab.analysis.verdicts import Verdict
-from reslab.exhibits.wording import Label, points, signed, span
+from reslab.exhibits.wording import Label, signed, span
 from reslab.studies.sentences import by_dataset, placed
 from reslab.studies.study import Study
 from reslab.studies.words import Words
+
+MOST_SIZES = 2
+"""Differences that a clause tells one by one."""
 
 Groups = Sequence[Group]
 Pairs = list[tuple[Group, Group]]
@@ -24,32 +27,36 @@ class Clause:
     verdicts: tuple[Verdict, ...] = ()
 
     @property
-    def size(self) -> str:
-        """The difference, or the range of them, in points: without sign where resolved, for the words have it."""
-        return self._range([one.difference.value for one in self.verdicts])
-
-    @property
-    def interval(self) -> str:
-        """The interval of the difference; "" where it has none, or where there are several."""
-        ends = self.verdicts[0].ends if len(self.verdicts) == 1 else None
-        return "" if ends is None else self._range(ends)
-
-    @property
-    def level(self) -> str:
-        """The level of the interval."""
-        return "90%" if all(one.kind == "equal" for one in self.verdicts) else "95%"
+    def sizes(self) -> str:
+        """The difference of each verdict in points with its interval, as a cell of a table; of many the ends."""
+        return self._sizes(lambda size, ends, _: f"{size} ({ends})")
 
     @property
     def sentence(self) -> str:
-        """The words with size and interval."""
-        known = f", {self.level} interval {self.interval}" if self.interval else ""
-        return f"{self.words} ({self.size} points{known})" if self.verdicts else self.words
+        """The words with sizes and intervals."""
+        sizes = self._sizes(lambda size, ends, level: f"{size} points, {level} interval {ends}")
+        unit = " points" if sizes and "points" not in sizes else ""
+        return f"{self.words} ({sizes}{unit})" if sizes else self.words
 
-    def _range(self, values: Sequence[float]) -> str:
-        if all(one.resolved for one in self.verdicts):
-            sizes = sorted(map(abs, values))
-            return span(points(sizes[0]), points(sizes[-1])) if sizes else ""
-        return span(signed(min(values)), signed(max(values)))
+    def _sizes(self, told: Callable[[str, str, str], str]) -> str:
+        """Return the differences, each `told` from its size, its interval and the level of that.
+
+        Resolved ones have no sign, for the words have it.
+        """
+        resolved = all(one.resolved for one in self.verdicts)
+
+        def written(value: float) -> str:
+            return signed(abs(value)).removeprefix("+") if resolved else signed(value)
+
+        values = sorted((one.difference.value for one in self.verdicts), key=abs if resolved else None)
+        if len(values) > MOST_SIZES:
+            return f"between {written(values[0])} and {written(values[-1])}"
+        parts = []
+        for one in self.verdicts:
+            size, level = written(one.difference.value), "90%" if one.kind == "equal" else "95%"
+            ends = one.ends and sorted(one.ends, key=abs if resolved else None)
+            parts.append(told(size, span(*map(written, ends)), level) if ends else size)
+        return "; ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +73,8 @@ class Answer:
 
     @property
     def sizes(self) -> str:
-        """The size of each clause, with its interval if it rests on one verdict, as a cell of a table."""
-        cells = [one for one in self.clauses if one.verdicts]
-        return "; ".join(f"{one.size} ({one.interval})" if one.interval else one.size for one in cells)
+        """The sizes of all clauses, as a cell of a table."""
+        return "; ".join(one.sizes for one in self.clauses if one.verdicts)
 
     @property
     def sentence(self) -> str:
@@ -106,6 +112,8 @@ class Findings:
     ordered: bool = True
     """Whether what is varied has an order, from less to more."""
     answers: Sequence[Answer] = ()
+    across: Sequence[Compared] = ()
+    """Comparisons between data sets."""
 
     @property
     def done(self) -> list[Group]:

@@ -28,12 +28,15 @@ from reslab.exhibits.why_figures import (
     sharpness_figure,
     surface_figure,
 )
-from reslab.exhibits.wording import dataset_name, evenly, listing, opened
+from reslab.exhibits.wording import dataset_name, evenly, listing, number, opened
 from reslab.studies.findings import Findings
 from reslab.studies.question import Blocks
 
 VANISHED = 0.01
 """Share of the last inner layers' gradient below which that of the first ones counts as vanished."""
+
+TELLING = 1.25
+"""Times that effective rates must differ more, or less, than the rates to be worth a figure."""
 
 MOST_LISTED = 8
 """Networks whose figures are listed one by one."""
@@ -55,7 +58,7 @@ def measured(found: Findings) -> Blocks:
 
 
 def effective(found: Findings) -> Blocks:
-    """Return the effective rates, and how far they differ where the rates do.
+    """Return the effective rates, where they differ otherwise than the rates do.
 
     Nothing where no norm was recorded, or not of what others are compared with.
     """
@@ -67,8 +70,10 @@ def effective(found: Findings) -> Blocks:
         return []
     apart = {dataset_name(name): rates_apart(own) for name, own in by_dataset(found.done)}
     times = {name: ratios for name, ratios in apart.items() if ratios is not None}
-    text = found.words("along.rates", times=times, several=len(by_dataset(found.groups)) > 1)
-    return [figure, Prose(text if times else "")]
+    if not any(max(one / other, other / one) > TELLING for one, other in times.values()):
+        return []
+    smaller, several = all(other < one for one, other in times.values()), len(by_dataset(found.groups)) > 1
+    return [figure, Prose(found.words("along.rates", times=times, several=several, smaller=smaller))]
 
 
 def sharpness(found: Findings) -> Blocks:
@@ -172,16 +177,22 @@ def _curvature(found: Findings) -> Blocks:
     known = [(share, found.full(group)) for group in found.groups if (share := share_of_limit(group)) is not None]
     if not known:
         return []
-    during = sharpness(found)
+    ends = [
+        {
+            "where": found.full(high).replace(found.short(high), "").strip(", "),
+            "rates": [number(group.recipe.learning_rate) for group in (low, high)],
+            "largest": [f"{figure_of(group, 'curvature', 'largest').mean:.3g}" for group in (low, high)],
+        }
+        for low, high in flatter(found.groups)
+    ]
     text = found.words(
         "curvature.text",
         ends=[(f"{share:.2g}", name) for share, name in sorted({min(known), max(known)})],
         below=max(known)[0] < 1,
-        during=bool(during),
         rates=len({group.recipe.learning_rate for group in found.groups}),
-        flatter=len(known) > 1 and flatter(found.groups),
+        flatter=ends,
     )
-    return [Prose(text), *during]
+    return [Prose(text), *sharpness(found)]
 
 
 def _noise(found: Findings) -> Blocks:

@@ -7,7 +7,7 @@ from reslab.analysis.comparable import is_full, schedule_share
 from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Block, Column, Link, Prose, Table
 from reslab.exhibits.factor_figures import Strip, overview_figure
-from reslab.exhibits.wording import opened, span
+from reslab.exhibits.wording import dataset_name, listing, network_name, opened, span
 from reslab.studies.findings import Answer, Findings
 from reslab.studies.plans import assignment_plan
 
@@ -65,7 +65,6 @@ def _table(entries: Sequence[Entry], titles: Sequence[str]) -> Table:
     notes = words(
         "opening.notes",
         corrected=any(verdict.adjusted != verdict.p for verdict in verdicts),
-        assumed=any(verdict.difference.assumed for verdict in verdicts),
     )
     return Table(
         "answers",
@@ -93,10 +92,14 @@ def _limits(entries: Sequence[Entry], unanswered: Sequence[str]) -> str:
     groups = [group for entry in entries for group in entry.found.done]
     short = [share for group in groups if not is_full(group) and (share := schedule_share(group)) is not None]
     single = sum(group.num_finished == 1 for group in groups)
+    full: dict[str, dict[str, None]] = {}
+    for group in filter(is_full, groups):
+        full.setdefault(network_name(group.recipe), {})[dataset_name(group.recipe.dataset)] = None
     tasks = {study.name for study in assignment_plan().studies} & {entry.found.study.name for entry in entries}
     return entries[0].found.words(
         "opening.limits",
         short=_how_many(len(short), groups),
+        full="; ".join(f"{network} on {listing(datasets)}" for network, datasets in full.items()),
         seen=span(*(f"{100 * end(short):.2g}%" for end in (min, max) if short)),
         single=_how_many(single, groups),
         tasks=len(tasks),

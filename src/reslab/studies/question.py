@@ -17,6 +17,9 @@ from reslab.studies.reasons import Reasons, reasons
 from reslab.studies.study import Options, Study
 from reslab.studies.words import Words
 
+VARIANT = "variant"
+"""What is varied where no one setting is."""
+
 Blocks = Sequence[Block | None]
 """Parts of a chapter; those that there is nothing for are None, or texts without words."""
 
@@ -33,6 +36,8 @@ class Chapter:
     """Names a group by what is varied alone, among those that it is compared with; None: as `label` does."""
     pairs: Callable[[Groups], Pairs]
     """The comparisons among the groups of one data set, each (what with, what)."""
+    across: Callable[[Groups], Pairs] = lambda _: []
+    """Comparisons between data sets; corrected with the others, and told in sections of the chapter's own."""
     varied: str = ""
     """What was varied, in a word or two that head a column; empty: as the words have it."""
     axis: Axis | None = None

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from reslab.analysis.comparable import epochs_of
-from reslab.analysis.comparisons import Compared
+from reslab.analysis.comparisons import Compared, wholly_apart
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.datasets import SHORT
 from reslab.exhibits.blocks import Block, Bullets, Note, Prose
-from reslab.exhibits.wording import Label, dataset_name, listing, number, opened
+from reslab.exhibits.wording import Label, dataset_name, listing, number, opened, points
 from reslab.studies.words import Words
+
+FAR = 2.0
+"""Points between all seeds of one and all of another that are told even where the difference is not resolved."""
 
 
 def placed(groups: Sequence[Group], label: Label) -> Label:
@@ -55,6 +58,23 @@ def compared_name(one: Compared, groups: Sequence[Group], label: Label) -> str:
         other = other[1:]
     text = f"{what} against {', '.join(other)}"
     return f"{text}, {dataset_name(one.second.recipe.dataset)}" if len(datasets_of(groups)) > 1 else text
+
+
+def far_apart_words(compared: Sequence[Compared], label: Label, words: Words) -> str:
+    """Return which settings are not resolved although each seed is far from each of the other's: they vary too much."""
+    return "  ".join(
+        words(
+            "far-apart",
+            second=label(one.second),
+            first=label(one.first),
+            errors=listing(f"{error:.2f}%" for error in sorted(one.second.finished["test_error"].to_list())),
+            by=points(abs(gap)),
+            above=gap > 0,
+            n=one.second.num_finished,
+        )
+        for one in compared
+        if one.kind == "open" and abs(gap := wholly_apart(one)) > FAR
+    )
 
 
 def diverged_words(groups: Sequence[Group], words: Words) -> str:

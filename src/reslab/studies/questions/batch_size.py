@@ -5,13 +5,13 @@ from dataclasses import replace
 
 from reslab.amounts import rate
 from reslab.analysis.comparisons import Compared
-from reslab.analysis.groups import Group, by_dataset
-from reslab.analysis.readings import differs, speeds, speeds_apart
+from reslab.analysis.groups import Group, by_dataset, datasets_of, relatives
+from reslab.analysis.readings import by_rate_per_image, differs, reach, speeds, speeds_apart
 from reslab.analysis.reasons import shows
 from reslab.analysis.verdicts import MARGIN
-from reslab.exhibits.blocks import Heading, Prose
+from reslab.exhibits.blocks import Heading, Prose, table_of
 from reslab.exhibits.factor_figures import Axis
-from reslab.exhibits.wording import dataset_name, listing, network_name, number, points
+from reslab.exhibits.wording import dataset_name, listing, network_name, number, points, spread, with_n
 from reslab.recipe import Recipe, at_rate, lengthened, vary
 from reslab.studies.answers import by_base
 from reslab.studies.designs import Asked, bases, of_factor, study_of, with_base, with_network
@@ -61,7 +61,7 @@ def chapter(study: Study, words: Words) -> Chapter:
         axis=Axis(words("axis"), lambda group: str(group.recipe.batch_size), with_network(study, way)),
         readings=("test", "train"),
         answers=_answers,
-        expects=lambda _: "equal",
+        expects=lambda one: "equal" if _scaled(one) else None,
         sections=lambda found: [*_rate_or_batch(found), *_speed(found)],
     )
 
@@ -85,8 +85,12 @@ def _both_ways(found: Findings) -> tuple[list[Compared], list[Compared]]:
     """Return the comparisons at one rate, and those in which the rate goes with the batch."""
     ways: tuple[list[Compared], list[Compared]] = [], []
     for one in found.compared:
-        ways[one.second.recipe.learning_rate != one.first.recipe.learning_rate].append(one)
+        ways[_scaled(one)].append(one)
     return ways
+
+
+def _scaled(one: Compared) -> bool:
+    return one.second.recipe.learning_rate != one.first.recipe.learning_rate
 
 
 _CASES = {
@@ -100,12 +104,12 @@ _CASES = {
 
 
 def _rate_or_batch(found: Findings) -> Blocks:
-    """Return whether the batch matters apart from the rate, as far as both ways of setting the rate show it."""
+    """Return whether the batch matters apart from the rate: by both ways of setting it, and by the rate per image."""
     same, scaled = _both_ways(found)
     states = shows(same), shows(scaled)
     case = "unfinished" if "nothing" in states else _CASES.get(states, "open")
     text = found.words(f"apart.{case}", margin=number(MARGIN), same=_farthest(same), scaled=_farthest(scaled))
-    return [Heading(found.words("apart.heading")), Prose(text)]
+    return [Heading(found.words("apart.heading")), Prose(text), *_by_rate_per_image(found)]
 
 
 def _farthest(compared: Sequence[Compared]) -> str | None:
@@ -113,19 +117,52 @@ def _farthest(compared: Sequence[Compared]) -> str | None:
     return points(max((abs(one.test.difference.value) for one in compared if one.test), default=None))
 
 
+def _by_rate_per_image(found: Findings) -> Blocks:
+    """Return all settings of batch and rate in the report by the rate per image, with what these differ by.
+
+    Nothing where no rate per image has two batches, or where all have the same.
+    """
+    rows, within, across = [], [], []
+    for base in {one.first.label: one.first for one in found.compared}.values():
+        lines = by_rate_per_image(relatives(base, ("batch_size", "learning_rate"), base.label))
+        if len(lines) < 2:
+            continue
+        for group in (group for line in lines for group in line):
+            recipe = group.recipe
+            rows.append(
+                {
+                    "Rate per image": f"{recipe.learning_rate / recipe.batch_size:.2g}",
+                    "Where": dataset_name(recipe.dataset) if len(datasets_of(found.done)) > 1 else None,
+                    "Batch": number(recipe.batch_size),
+                    "Rate": number(recipe.learning_rate),
+                    "Test error (%)": with_n(group.last_epoch("test_error")),
+                    "Training error (%)": spread(group.last_epoch("train_error")),
+                }
+            )
+        within += [reach(line) for line in lines]
+        across.append(reach([group for line in lines for group in line]))
+    if not rows:
+        return []
+    ends = [[points(max(pair)) for pair in zip(*known, strict=True)] for known in (within, across)]
+    less = max(train for _, train in within) < max(train for _, train in across) / 2
+    text = found.words("per-image.text", within=ends[0], across=ends[1], less=less)
+    titled = found.words("per-image.title"), found.words("per-image.caption")
+    return [Prose(text), table_of("per-image", titled, rows, left=("Where",))]
+
+
 def _speed(found: Findings) -> Blocks:
-    """Return training images a second by batch size, from the runs themselves, and in what else these differ."""
+    """Return training images a second by batch size, from the runs themselves, and in what else these differ.
+
+    Nothing where seeds of one recipe differ as much as the batches do.
+    """
     parts = []
     for dataset, own in by_dataset(found.done):
         listed = [f"{rate(speed)} with {size}" for size, speed in speeds(own).items()]
         if len(listed) > 1 and len({network_name(group.recipe) for group in own}) == 1:
             parts.append(f"on {dataset_name(dataset)} {', '.join(listed)}")
-    made = [text for column, text in found.words.under("made").items() if differs(found.done, column)]
     within, between = speeds_apart(found.done)
-    text = found.words(
-        "speed.measured",
-        listed="; ".join(parts),
-        differing=listing(made),
-        within=f"{within:.1f}" if within > max(1.1, between) else "",
-    )
+    if not parts or within > max(1.1, between):
+        return []  # times of machines that were shared do not tell what a batch costs
+    made = [text for column, text in found.words.under("made").items() if differs(found.done, column)]
+    text = found.words("speed.measured", listed="; ".join(parts), differing=listing(made))
     return [Heading(found.words("speed.heading")), Prose(text)]

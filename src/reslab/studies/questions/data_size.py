@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 
 from reslab.analysis.classes import COARSE, HUNDRED, TEN, costs
+from reslab.analysis.classes import design as design_pairs
 from reslab.analysis.comparable import Beside, figures_varying
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, datasets_of
@@ -16,6 +17,7 @@ from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.sizes import verdict_words
 from reslab.exhibits.wording import (
     dataset_name,
+    listing,
     network_name,
     number,
     over_seeds,
@@ -96,19 +98,26 @@ def chapter(study: Study, words: Words) -> Chapter:
     def of_all(found: Findings) -> list[Compared]:
         return [one for one in found.compared if one.first.recipe.train_share == 1]
 
-    def design(found: Findings) -> list[Group]:
-        return [group for group in found.done if group.recipe.dataset in DESIGN and kept(group) == STEPS]
+    def design(groups: Groups) -> list[Group]:
+        return [group for group in groups if group.recipe.dataset in DESIGN and kept(group) == STEPS]
+
+    def across(groups: Groups) -> Pairs:
+        """Return what tells more classes, and coarser ones, from fewer images of each."""
+        known = design([group for group in groups if group.has_result])
+        wanted = [design_pairs(hundred, known) for hundred in _on_all_of_hundred(known)]
+        return [pair for pairs in wanted for pair in pairs.values() if pair[0].recipe.dataset != pair[1].recipe.dataset]
 
     def sections(found: Findings) -> Blocks:
         both_ways = [one for one in found.compared if one.first.recipe.train_share < 1]
         posed = any(recipe.dataset == HUNDRED for recipe in known)
-        images = _images_or_classes(design(found), words) if posed else []
+        images = _images_or_classes(design(found.done), found) if posed else []
         return [*_fewer_steps(both_ways, of_all(found), found), *images]
 
     return Chapter(
         words=words,
         label=with_network(study, name),
         pairs=pairs,
+        across=across,
         axis=Axis(words("axis"), _share, with_network(study, series)),
         readings=("test", "train"),
         published=Beside(
@@ -119,7 +128,7 @@ def chapter(study: Study, words: Words) -> Chapter:
                 and kept(group) == STEPS
             ),
         ),
-        answers=lambda found: [*by_base(found, of_all(found)), *_hard(design(found), words)],
+        answers=lambda found: [*by_base(found, of_all(found)), *_hard(design(found.done), found)],
         expects=lambda one: "higher" if one.first.recipe.train_share == 1 else None,
         exhibits=lambda found: [_amounts(found.groups, words)],
         why=lambda found: reasons(of_all(found), found.listed, words),
@@ -150,21 +159,18 @@ def _fewer_steps(compared: Sequence[Compared], of_all: Sequence[Compared], found
     return [Heading(found.words("steps.heading")), Prose(text)]
 
 
-def _parts(worse: Sequence[Compared], of_all: Sequence[Compared], found: Findings) -> list[dict[str, str | None]]:
-    """Return how the rise at the same epochs adds up, where fewer steps raise it: by fewer images, by fewer steps."""
+def _parts(worse: Sequence[Compared], of_all: Sequence[Compared], found: Findings) -> str:
+    """Return which part of the rise at the same epochs is that of fewer steps, where these raise the error."""
     rises = {one.second.label: one.test.difference.value for one in of_all if one.test is not None}
+    parts: dict[str, list[str]] = {}
+    for one in worse:
+        rise = rises.get(one.second.label, 0.0)
+        if one.test is not None and one.first.label in rises and rise > 0:
+            share = f"{100 * one.test.difference.value / rise:.0f}% with {_share(one.second)}"
+            parts.setdefault(dataset_name(one.second.recipe.dataset), []).append(share)
     several = len(datasets_of(found.done)) > 1
-    return [
-        {
-            "where": dataset_name(one.second.recipe.dataset) if several else "",
-            "share": _share(one.second),
-            "whole": points(rises[one.second.label]),
-            "images": points(rises[one.first.label]),
-            "steps": points(one.test.difference.value),
-        }
-        for one in worse
-        if one.test is not None and {one.first.label, one.second.label} <= rises.keys()
-    ]
+    listed = (f"{listing(shares)}{f' of {dataset}' if several else ''}" for dataset, shares in parts.items())
+    return ", ".join(listed) if len(parts) > 1 else "".join(listed)
 
 
 def _amounts(groups: Groups, words: Words) -> Table | None:
@@ -189,20 +195,24 @@ def _amounts(groups: Groups, words: Words) -> Table | None:
     return table_of("amounts", (words("amounts.title"), words("amounts.caption")), rows)
 
 
-def _hard(done: Groups, words: Words) -> list[Answer]:
+def _hard(done: Groups, found: Findings) -> list[Answer]:
     """Return for each network on all of CIFAR-100 whether more classes cost, and whether fewer images of each do."""
-    answers = []
+    answers, words = [], found.words
     for group in _on_all_of_hundred(done):
         clauses = []
-        for name, one in costs(group, done).items():
+        for name, one in _costs(group, done, found).items():
             if name != "superclasses" and one.test is not None:
-                counts = [_count(name, side) for side in (one.first, one.second)]
-                base = words(f"hard.{name}", number=counts[0])
-                text = words(f"answer.{one.kind}", names=counts[1], base=base, margin=number(MARGIN))
+                first, second = (_count(name, side) for side in (one.first, one.second))
+                what = words(f"hard.{name}", first=first, second=second)
+                text = words(f"hard.answer.{one.kind}", what=what, margin=number(MARGIN))
                 clauses.append(Clause(text, (one.test,)))
         if clauses:
             answers.append(Answer(words("hard.where", network=network_name(group.recipe)), tuple(clauses)))
     return answers
+
+
+def _costs(hundred: Group, done: Groups, found: Findings) -> dict[str, Compared]:
+    return costs(hundred, done, [*found.compared, *found.across])
 
 
 def _count(name: str, group: Group) -> str | None:
@@ -213,13 +223,14 @@ def _on_all_of_hundred(done: Groups) -> list[Group]:
     return [group for group in done if (group.recipe.dataset, group.recipe.train_share) == (HUNDRED, 1)]
 
 
-def _images_or_classes(done: Groups, words: Words) -> Blocks:
+def _images_or_classes(done: Groups, found: Findings) -> Blocks:
     """Return what separates CIFAR-10 from CIFAR-100: classes by images of each, and what each of the two costs."""
+    words = found.words
     heading, datasets = Heading(words("hard.heading")), {group.recipe.dataset for group in done}
     if HUNDRED not in datasets or len(datasets) == 1:
         return [heading, Prose(words("hard.unfinished"))]
-    effects = [Prose(_effects(group, done, words)) for group in _on_all_of_hundred(done)]
-    return [heading, *effects, _design_table(done, words), Prose(words("hard.caution"))]
+    effects = [Prose(_effects(group, done, found)) for group in _on_all_of_hundred(done)]
+    return [heading, *effects, Prose(words("hard.caution")), _design_table(done, words)]
 
 
 def _design_table(groups: Groups, words: Words) -> Table | None:
@@ -240,13 +251,13 @@ def _design_table(groups: Groups, words: Words) -> Table | None:
     return table_of("design", titled, rows, left=("Network",))
 
 
-def _effects(hundred: Group, done: Groups, words: Words) -> str:
-    """Return in a sentence what more classes, and fewer images of each, do to the error; "" without either pair."""
-    compared = costs(hundred, done)
+def _effects(hundred: Group, done: Groups, found: Findings) -> str:
+    """Return what more classes, and fewer images of each, do to the error; "" without either pair."""
+    compared = _costs(hundred, done, found)
     both = [compared[name] for name in ("classes", "images") if name in compared]
     tested = {name: one.test for name, one in compared.items() if one.test is not None}
     by = {name: verdict.difference.value for name, verdict in tested.items()}
-    text = words(
+    text = found.words(
         "hard.effects",
         network=network_name(hundred.recipe),
         verdicts={name: verdict_words(verdict) for name, verdict in tested.items()},
@@ -255,5 +266,6 @@ def _effects(hundred: Group, done: Groups, words: Words) -> str:
         known="untested" if untested(both) else "open" if len(resolved(both)) < 2 else "shown",
         by_classes=by.get("classes"),
         by_images=by.get("images"),
+        whole=points(by["classes"] + by["images"]) if {"classes", "images"} <= by.keys() else "",
     )
     return text if compared else ""

@@ -2,21 +2,22 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from reslab.analysis.classes import HUNDRED, TEN
-from reslab.analysis.comparable import Beside, comparable_figures, obstacle
+from reslab.analysis.comparable import Beside, comparable_figures, epochs_of, obstacle
 from reslab.analysis.comparisons import Compared, compare, step
-from reslab.analysis.groups import Group, datasets_of, on_dataset
+from reslab.analysis.groups import LENGTH, Group, datasets_of, on_dataset, relatives
 from reslab.analysis.reasons import resolved
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
 from reslab.exhibits.factor_figures import MEASURED, Axis
 from reslab.exhibits.sizes import verdict_words
-from reslab.exhibits.wording import dataset_name, listing, network_name, points, spread, whole
+from reslab.exhibits.wording import dataset_name, listing, network_name, number, points, signed, spread, whole
 from reslab.presets import WARMED_UP, with_papers_warmup
 from reslab.published import published
 from reslab.recipe import Recipe
 from reslab.studies.answers import by_base
-from reslab.studies.designs import BOTH, base_recipe, of_factor, steps, study_of
+from reslab.studies.designs import BOTH, base_recipe, of_factor, study_of
 from reslab.studies.findings import Answer, Findings, Groups, Pairs
 from reslab.studies.question import Blocks, Chapter, Question
 from reslab.studies.reasons import Reasons, reasons
@@ -65,7 +66,6 @@ def chapter(study: Study, words: Words) -> Chapter:
         expects=lambda _: "lower",
         why=why,
         sections=lambda found: _two_datasets(uncontrolled(found.groups), words),
-        together=True,
     )
 
 
@@ -73,23 +73,24 @@ QUESTION = Question(name="depth", ask=ask, chapter=chapter)
 
 
 def _pairs(own: Groups) -> Pairs:
-    """Return each depth of a data set with the next, and the least with the greatest."""
-    return steps(sorted((group for group in own if group.has_result), key=lambda group: group.recipe.depth))
+    """Return each depth of a data set with the least, then each of the others with the next."""
+    line = sorted((group for group in own if group.has_result), key=lambda group: group.recipe.depth)
+    return [*((line[0], group) for group in line[1:]), *pairwise(line[1:])]
 
 
 def _by_dataset(found: Findings) -> dict[str, list[Compared]]:
-    """Return the comparisons on each data set: the steps from one depth to the next, and the whole way last."""
+    """Return the comparisons on each data set."""
     datasets = datasets_of([one.first for one in found.compared])
     return {name: [one for one in found.compared if one.first.recipe.dataset == name] for name in datasets}
 
 
 def _answers(found: Findings) -> list[Answer]:
-    """Return an answer for each data set: the first step, the whole way, and steps that go against it."""
+    """Return an answer for each data set: each depth beside the least, and later steps that go against that."""
     answers = []
-    for first, *others in _by_dataset(found).values():
-        *later, whole_way = others or [first]
-        chosen = [first, *(one for one in resolved(later) if one.kind != whole_way.kind), *others[-1:]]
-        answers += by_base(found, chosen, lambda group: f"{group.recipe.depth} layers")
+    for own in _by_dataset(found).values():
+        with_least = [one for one in own if one.first is own[0].first]
+        against = [one for one in resolved(own) if one not in with_least and one.kind != with_least[-1].kind]
+        answers += by_base(found, [*with_least, *against], lambda group: f"{group.recipe.depth} layers")
     return answers
 
 
@@ -107,7 +108,43 @@ def _why(found: Findings, warmed_up: bool) -> Reasons:
         no_warmup=not warmed_up and any(with_papers_warmup(group.recipe) for group in found.done),
         short=several and any(obstacle(group) == "short" for group in found.done),
     )
-    return Reasons([*blocks, Prose(notes)], none=any(own.none for own in parts.values()))
+    return Reasons([*blocks, *_by_length(found), Prose(notes)], none=any(own.none for own in parts.values()))
+
+
+def _by_length(found: Findings) -> list[Block]:
+    """Return how a deeper network stands to the shallowest by the length of training, from all of the report.
+
+    Nothing where no two networks were trained at a second length.
+    """
+    texts = []
+    for own in _by_dataset(found).values():
+        least, deepest = own[0].first, [one.second for one in own if one.first is own[0].first]
+        short = {epochs_of(group): group for group in relatives(least, LENGTH, least.label)}
+        for group in deepest:
+            both = [
+                (length, other, short[length])
+                for other in relatives(group, LENGTH, group.label)
+                if (length := epochs_of(other)) is not None and length in short
+            ]
+            both.sort(key=lambda one: one[0])
+            if len(both) > 1:
+                gaps = [_error(deeper) - _error(shallow) for _, deeper, shallow in both]
+                texts.append(
+                    found.words(
+                        "why.by-length",
+                        deeper=network_name(group.recipe),
+                        least=network_name(least.recipe),
+                        dataset=dataset_name(group.recipe.dataset),
+                        gaps=[(signed(gap), number(length)) for gap, (length, *_) in zip(gaps, both, strict=True)],
+                        better=all(later < earlier for earlier, later in pairwise(gaps)),
+                        single=any(group.num_finished == 1 for _, *pair in both for group in pair),
+                    )
+                )
+    return [Prose(text) for text in texts]
+
+
+def _error(group: Group) -> float:
+    return group.last_epoch("test_error").mean or 0.0
 
 
 def _layers(compared: Sequence[Compared]) -> str:
@@ -153,7 +190,7 @@ def _two_datasets(groups: Groups, words: Words) -> Blocks:
 
 
 def _pair_words(first: Group, second: Group, words: Words) -> str:
-    low, high = (group.last_epoch("test_error").mean or 0.0 for group in (first, second))
+    low, high = _error(first), _error(second)
     return words(
         "two.pair",
         network=network_name(first.recipe),

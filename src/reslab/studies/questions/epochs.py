@@ -1,12 +1,13 @@
 """What does the length of the training do?  The assignment's section 5: half, once and twice the epochs."""
 
 from reslab.analysis.comparable import epochs_of, varying
-from reslab.analysis.features import TOLERANCE, ending
+from reslab.analysis.features import overshoot
+from reslab.analysis.groups import LENGTH, relatives
 from reslab.analysis.reasons import untested
-from reslab.exhibits.blocks import Heading, Prose, Table, table_of
+from reslab.exhibits.blocks import Heading, Prose
 from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.recipes import schedule_table
-from reslab.exhibits.wording import listing, network_name, number, points
+from reslab.exhibits.wording import dataset_name, listing, network_name, number, points, with_n
 from reslab.recipe import lengthened
 from reslab.studies.designs import bases, several_depths, study_of, with_base
 from reslab.studies.findings import Findings
@@ -47,7 +48,7 @@ def chapter(study: Study, words: Words) -> Chapter:
             "epochs", lambda group: group.recipe.length if group.recipe.schedule_unit == "epochs" else None
         ),
         exhibits=lambda found: [schedule_table("schedules", found.groups)],
-        sections=lambda found: [*_overtraining(found), _endings(found)],
+        sections=_overtraining,
         ordered=not several_depths(study),
     )
 
@@ -71,20 +72,28 @@ def _overtraining(found: Findings) -> Blocks:
         worse=sum(one.test is not None and one.test.difference.value > 0 for one in longer),
         good=good,
     )
-    return [Heading(found.words("rise.heading")), Prose(text)]
+    return [Heading(found.words("rise.heading")), Prose(text), Prose(_within(found)), *_other_lengths(found)]
 
 
-def _endings(found: Findings) -> Table | None:
-    """Return where each mean test curve settles and where it is lowest; None where none can be said to end."""
-    rows = [
-        {
-            "Training": found.full(group),
-            "Settled from epoch": str(end.settled),
-            "Lowest in epoch": str(end.lowest_epoch),
-            "Above that at the end (points)": points(end.overshoot),
-        }
-        for group in found.done
-        if (end := ending(group.finished_curve("test_error"))) is not None
+def _within(found: Findings) -> str:
+    """Return how far the mean test curves end above their lowest epoch."""
+    ends = (overshoot(group.finished_curve("test_error")) for group in found.done)
+    above = [end for end in ends if end is not None]
+    return found.words("rise.within", most=points(max(above))) if above else ""
+
+
+def _other_lengths(found: Findings) -> Blocks:
+    """Return what the same recipes reached at lengths that other studies of the report trained them at."""
+    asked = {group.recipe for group in found.groups}
+    others = {
+        other.recipe: other
+        for base in {one.first.label: one.first for one in found.compared}.values()
+        for other in relatives(base, LENGTH, base.label)
+        if other.recipe not in asked
+    }
+    listed = [
+        f"{with_n(group.last_epoch('test_error'))} in {epochs_words(group)} ({network_name(group.recipe)}, "
+        f"{dataset_name(group.recipe.dataset)})"
+        for group in others.values()
     ]
-    caption = found.words("endings.caption", tolerance=number(TOLERANCE))
-    return table_of("endings", (found.words("endings.title"), caption), rows)
+    return [Prose(found.words("rise.others", listed="; ".join(listed)))] if listed else []

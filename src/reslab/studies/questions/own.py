@@ -1,10 +1,11 @@
 """The chapter of a study of one's own, or of runs of no study: each against the first, and the paper's figure."""
 
 from reslab.analysis.comparable import Beside, published_beside
+from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Table, table_of
 from reslab.exhibits.captions import titled
 from reslab.exhibits.factor_figures import MEASURED, Axis
-from reslab.exhibits.wording import dataset_name, network_name, number, opened
+from reslab.exhibits.wording import Label, dataset_name, network_name, number, opened
 from reslab.naming import factor
 from reslab.presets import preset_of
 from reslab.published import Published
@@ -12,7 +13,7 @@ from reslab.recipe import Recipe, Scalar
 from reslab.studies.against_published import paper_answers
 from reslab.studies.answers import by_base
 from reslab.studies.findings import Groups, Pairs
-from reslab.studies.question import Chapter
+from reslab.studies.question import VARIANT, Chapter
 from reslab.studies.study import Study
 from reslab.studies.words import Words
 
@@ -31,7 +32,7 @@ def chapter(study: Study, words: Words) -> Chapter:
     return Chapter(
         words=words,
         label=lambda group: group.label,
-        short=lambda group: _bare(group.label, group.recipe),
+        short=_short(study),
         pairs=_pairs if study.kind == CUSTOM else lambda _: [],
         varied=setting.lower() or _recipe_name(study),
         paper_told=True,
@@ -67,11 +68,24 @@ def _bare(label: str, recipe: Recipe) -> str:
     return ", ".join(part for part in label.split(", ") if part not in said) or network_name(recipe)
 
 
+def _short(study: Study) -> Label:
+    """Return what names a group without its network, or with it where the others would have the same name."""
+    bare = [(variant.recipe.dataset, _bare(variant.label, variant.recipe)) for variant in study.variants]
+    if len(set(bare)) == len(bare):
+        return lambda group: _bare(group.label, group.recipe)
+
+    def name(group: Group) -> str:
+        short, network = _bare(group.label, group.recipe), network_name(group.recipe)
+        return short if network in short else f"{short}, {network}"
+
+    return name
+
+
 def _recipe_name(study: Study) -> str:
     """Return the name of the preset that all variants are, where they are one as it stands."""
     presets = [preset_of(variant.recipe) for variant in study.variants]
     names = {preset.name if preset is not None else "" for preset in presets}
-    return f"{name} recipe" if len(names) == 1 and (name := names.pop()) else "variant"
+    return f"{name} recipe" if len(names) == 1 and (name := names.pop()) else VARIANT
 
 
 def _varied(study: Study) -> Table | None:
