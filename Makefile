@@ -46,7 +46,7 @@ wheel: install
 	$(BIN)/twine check --strict dist/*
 
 results-report: install
-	$(BIN)/reslab report --runs results/runs --out results/report --title "Our own curves" --author "The authors of ResLab" --figures svg
+	$(BIN)/reslab report --runs results/runs --out results/report --title "Deep residual networks on CIFAR: our own runs" --author "The authors of ResLab" --figures svg
 
 format: install
 	$(BIN)/ruff format

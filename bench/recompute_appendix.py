@@ -15,7 +15,7 @@ UNIT = {"s": 1, "min": 60, "h": 3600}
 
 def appendix(report: Path, recipes: dict[str, Recipe], tally: Tally) -> dict[str, Recipe]:
     """Check the tables of the appendix; return the recipes by what the report calls them."""
-    named = {row["What it is"]: recipes[row["Recipe"]] for row in rows_of(report, "appendix-recipes")}
+    named = {row["Runs"]: recipes[row["Recipe"]] for row in rows_of(report, "appendix-recipes")}
     for row in rows_of(report, "appendix-runs"):
         run = recipes[row["Recipe"]].seeds[int(row["Seed"])]
         place = ("appendix-runs", f"{row['Recipe']}/seed{row['Seed']}")
@@ -59,8 +59,8 @@ def appendix(report: Path, recipes: dict[str, Recipe], tally: Tally) -> dict[str
     for table in ("curvature", "noise"):
         for row in rows_of(report, f"appendix-{table}"):
             on_weights(table, row, named[row["Runs"]], tally)
-    for row in rows_of(report, "appendix-machines"):
-        machines(row, named[row["Runs"]], tally)
+    for row in rows_of(report, "appendix-recipes"):
+        times(row, named[row["Runs"]], tally)
     for row in rows_of(report, "appendix-software"):
         same = sum(
             all(
@@ -97,7 +97,7 @@ def time_check(tally: Tally, place: tuple[str, str, str], shown: str, value: flo
 
 
 def drops(rates: dict[int, float]) -> list[tuple[range, range]]:
-    """Return the epochs on both sides of each fall of the rate: as many as the shorter phase has, five at most."""
+    """Return the epochs on both sides of each fall of the rate: a tenth of the shorter phase, one to five."""
     phases: list[list[int]] = []
     for epoch, rate in rates.items():
         if not phases or rates[phases[-1][-1]] != rate:
@@ -105,7 +105,7 @@ def drops(rates: dict[int, float]) -> list[tuple[range, range]]:
         phases[-1].append(epoch)
     sides = []
     for before, after in itertools.pairwise(phases):
-        reach = min(5, len(before), len(after))
+        reach = max(1, min(5, len(before) // 10, len(after) // 10))
         sides.append((range(before[-1] - reach + 1, before[-1] + 1), range(after[0], after[0] + reach)))
     return sides
 
@@ -119,8 +119,8 @@ def steps(cells: Sequence[str], recipe: Recipe, tally: Tally) -> None:
             tally.check(("appendix-steps", cells[0], f"drop {place + 1}"), text, value)
 
 
-def machines(row: Row, recipe: Recipe, tally: Tally) -> None:
-    place = ("appendix-machines", row["Runs"])
+def times(row: Row, recipe: Recipe, tally: Tally) -> None:
+    place = ("appendix-recipes", row["Runs"])
     timed = [one["seconds"] for run in recipe.seeds.values() for one in run["metrics"] if one["seconds"] is not None]
     if timed:
         time_check(tally, (*place, "An epoch"), row["An epoch"], statistics.median(timed))

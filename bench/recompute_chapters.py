@@ -1,4 +1,4 @@
-"""The tables of a report's chapters, recomputed: errors and differences, images, endings, what was measured."""
+"""The tables of a report's chapters, recomputed: errors and differences, images, what was measured."""
 
 import json
 import statistics
@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from recompute_records import Recipe, Row, Tally, rows_of, spread
+from recompute_sentences import per_image, sentences
 from recompute_words import Asked, chapter_words, tested
 
 
 def chapters(report: Path, runs: Path, recipes: dict[str, Recipe], tally: Tally) -> None:
-    """Check the tables of the chapters: errors and their differences, images, how curves end, what was measured."""
+    """Check the tables of the chapters, and numbers in their sentences."""
     for path in sorted((runs / "studies").glob("*.json")):
         study = json.loads(path.read_text())
         known = dict(_variants(study, recipes))
@@ -32,12 +33,9 @@ def chapters(report: Path, runs: Path, recipes: dict[str, Recipe], tally: Tally)
             tally.check((*place, "Difference"), row["Difference (points)"], _apart(*pair))
             asked.rows.append((place, row, *pair))
         tested(asked, known, *chapter_words(report, study["title"]), tally)
-        for row in rows_of(report, f"{study['name']}-endings"):
-            errors = find(row["Training"]).curve("test_error")
-            place, end = (f"{study['name']}-endings", row["Training"]), max(errors)
-            lowest = min(errors, key=lambda epoch: (errors[epoch], epoch))
-            tally.check((*place, "Lowest"), row["Lowest in epoch"], lowest)
-            tally.check((*place, "Above"), row["Above that at the end (points)"], errors[end] - errors[lowest])
+        sentences(study["name"], chapter_words(report, study["title"])[0], known, recipes, tally)
+        for row in rows_of(report, f"{study['name']}-per-image"):
+            per_image(row, known, recipes, tally)
         for row in rows_of(report, f"{study['name']}-amounts"):
             amounts(row, known, tally, f"{study['name']}-amounts")
         for row in rows_of(report, f"{study['name']}-design"):
@@ -74,7 +72,7 @@ def _base(row: Row, report: Path, study: str, find: Callable[[str], Recipe], own
     for other in rows_of(report, f"{study}-errors"):
         recipe = find(next(iter(other.values())))
         same = [recipe.fields[name] == own.fields[name] for name in ("dataset", "depth")]
-        if not other["Difference (points)"] and (all(same) or (same[0] and study.startswith("fast"))):
+        if not other["Difference (points)"] and (all(same) or (same[0] and study in ("depth", "fast"))):
             return recipe
     raise AssertionError(f"{row}: compared with nothing")
 

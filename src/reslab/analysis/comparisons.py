@@ -68,7 +68,7 @@ def wholly_apart(one: Compared) -> float:
     first, second = (group.finished["test_error"].drop_nulls().to_list() for group in (one.first, one.second))
     if min(len(first), len(second)) < 2:
         return 0.0
-    above, below = min(second) - max(first), max(second) - min(first)
+    above, below = float(min(second) - max(first)), float(max(second) - min(first))
     return above if above > 0 else min(below, 0.0)
 
 

@@ -1,0 +1,112 @@
+"""Numbers that sentences of a chapter tell of runs, its own and other studies'; called by recompute_chapters.py."""
+
+import itertools
+import re
+import statistics
+from collections.abc import Iterable
+
+from recompute_appendix import drops
+from recompute_records import Recipe, Row, Tally, spread
+
+LENGTH = ("length", "first_drop", "second_drop")
+"""The fields in which recipes of another length differ."""
+
+NUMBER = r"[-+]?\d+\.\d+"
+
+
+def sentences(study: str, chapter: str, known: dict[str, Recipe], recipes: dict[str, Recipe], tally: Tally) -> None:
+    """Check what a chapter's sentences tell: depths by length, other lengths, ends of curves, curves that rise."""
+    text = chapter.replace("\N{MINUS SIGN}", "-")
+    for dataset, deeper, least, told in re.findall(r"On (\S+), ResNet-(\d+) minus ResNet-(\d+) is (.*?)[.] ", text):
+        both = [_by_length(_one(known, dataset, int(depth)), recipes) for depth in (deeper, least)]
+        for shown, length in re.findall(rf"({NUMBER})(?: points)? at (\d+) epochs", told):
+            gap = _last(both[0][float(length)]) - _last(both[1][float(length)])
+            tally.check((f"{study} in words", f"depth {deeper}", length), shown, gap)
+    for shown, length, depth, dataset in re.findall(
+        r"(\S+ ± \S+ \(n = \d+\)) in (\d+) epochs \(ResNet-(\d+), (\S+)\)", text
+    ):
+        other = _by_length(_one(known, dataset, int(depth)), recipes)[float(length)]
+        seeds = other.last("test_error")
+        tally.check((f"{study} in words", f"depth {depth}", length), shown, *spread(seeds), len(seeds))
+    for shown in re.findall(rf"end at most ({NUMBER}) points above their lowest", text):
+        curves = [recipe.curve("test_error") for recipe in known.values()]
+        tally.check(
+            (f"{study} in words", "above", "lowest"), shown, max(one[max(one)] - min(one.values()) for one in curves)
+        )
+    for *shown, high, low in re.findall(
+        rf"rises again, from ({NUMBER})% to ({NUMBER})%.*? from ({NUMBER})% to ({NUMBER})%", text
+    ):
+        _rise(study, [*shown, high, low], known.values(), tally)
+    for second, first in re.findall(
+        rf"({NUMBER}) points in test and {NUMBER} in training.*?by ({NUMBER}) and {NUMBER}", text
+    ):
+        lines = _by_rate_per_image(known, recipes)
+        within = max(_reach(line) for line in lines)
+        tally.check(
+            (f"{study} in words", "rate per image", "test"),
+            f"{second} {first}",
+            within,
+            _reach(itertools.chain(*lines)),
+        )
+
+
+def per_image(row: Row, known: dict[str, Recipe], recipes: dict[str, Recipe], tally: Tally) -> None:
+    """Check a row of the table by the rate per image: the runs of this batch and rate, whichever study asked them."""
+    place = float(row["Batch"]), float(row["Rate"])
+    (recipe,) = (
+        one
+        for line in _by_rate_per_image(known, recipes)
+        for one in line
+        if (one.fields["batch_size"], one.fields["learning_rate"]) == place
+    )
+    at = "batch-size-per-image", f"{row['Batch']} at {row['Rate']}"
+    test, train = (recipe.last(column) for column in ("test_error", "train_error"))
+    tally.check((*at, "Rate per image"), row["Rate per image"].replace("e-", " "), place[1] / place[0])
+    tally.check((*at, "Test"), row["Test error (%)"], *spread(test), len(test))
+    tally.check((*at, "Training"), row["Training error (%)"], *spread(train))
+
+
+def _by_rate_per_image(known: dict[str, Recipe], recipes: dict[str, Recipe]) -> list[list[Recipe]]:
+    """Return recipes that are a study's base but for batch and rate, by rate per image, where two have the same."""
+    base = next(iter(known.values()))
+    lines: dict[float, list[Recipe]] = {}
+    for recipe in recipes.values():
+        if _alike(recipe, base, ("batch_size", "learning_rate")):
+            ratio = round(recipe.fields["learning_rate"] / recipe.fields["batch_size"], 9)
+            lines.setdefault(ratio, []).append(recipe)
+    return [line for line in lines.values() if len(line) > 1]
+
+
+def _reach(line: Iterable[Recipe]) -> float:
+    means = [_last(recipe) for recipe in line]
+    return max(means) - min(means)
+
+
+def _rise(study: str, shown: list[str], recipes: Iterable[Recipe], tally: Tally) -> None:
+    """Check the ends of the errors at the rate after the first drop, of the recipe whose curve is nearest to them."""
+    ends = []
+    for recipe in recipes:
+        ((_, after), (before, _), *_) = drops(recipe.curve("rate"))
+        curves = (recipe.curve("test_error"), recipe.curve("train_error"))
+        ends.append([statistics.fmean(curve[epoch] for epoch in part) for curve in curves for part in (after, before)])
+    nearest = min(ends, key=lambda own: sum(abs(float(text) - end) for text, end in zip(shown, own, strict=True)))
+    tally.check((f"{study} in words", "rise", "after the first drop"), " ".join(shown), *nearest)
+
+
+def _one(known: dict[str, Recipe], dataset: str, depth: int) -> Recipe:
+    name = dataset.lower().replace("-", "")
+    return next(one for one in known.values() if (one.fields["dataset"], one.fields["depth"]) == (name, depth))
+
+
+def _by_length(recipe: Recipe, recipes: dict[str, Recipe]) -> dict[float, Recipe]:
+    """Return what differs from a recipe in the length of its schedule alone, by that length."""
+    return {one.fields["length"]: one for one in recipes.values() if _alike(one, recipe, LENGTH)}
+
+
+def _alike(one: Recipe, other: Recipe, but: tuple[str, ...]) -> bool:
+    names = (set(one.fields) & set(other.fields)) - set(but)  # older versions leave out fields that came later
+    return all(one.fields[name] == other.fields[name] for name in names)
+
+
+def _last(recipe: Recipe) -> float:
+    return statistics.fmean(recipe.last("test_error"))
