@@ -30,6 +30,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("RESLAB_PRECISION", "fp32")
 
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job in the background: processes would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Compile the kernels once, where they never were, before several processes need them at the same time."""
     if getattr(config.option, "numprocesses", None):
