@@ -85,7 +85,8 @@ def read_runs(root: Path) -> dict[str, Recipe]:
 
 def rows_of(report: Path, name: str) -> list[Row]:
     path = report / "tables" / f"{name}.csv"
-    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) if path.exists() else []
+    text = path.read_text(encoding="utf-8").replace("\N{NO-BREAK SPACE}", " ") if path.exists() else ""
+    return list(csv.DictReader(text.splitlines()))
 
 
 def spread(values: Sequence[float]) -> list[float]:

@@ -29,7 +29,7 @@ class Clause:
     @property
     def sizes(self) -> str:
         """The difference of each verdict in points with its interval, as a cell of a table; of many the ends."""
-        return self._sizes(lambda size, ends, _: f"{size} ({ends})")
+        return self._sizes(lambda size, ends, _: f"{size} ({ends})".replace(" ", "\N{NO-BREAK SPACE}"))
 
     @property
     def sentence(self) -> str:
