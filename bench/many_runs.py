@@ -17,6 +17,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from reslab.datasets import known
+from reslab.lab import ending
 from reslab.lab.store import run_files
 from reslab.presets import preset_recipe
 from reslab.recipe import Run, stretch, vary
@@ -63,7 +64,8 @@ def plant(root: Path, num_runs: int, num_epochs: int) -> None:
         ]
         (files.path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         last = {key: rows[-1][key] for key in ("train_loss", "test_loss", "train_error", "test_error")}
-        files.end(
+        ending.end(
+            files,
             "result.json",
             {
                 "format": 1,

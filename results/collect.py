@@ -8,6 +8,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from reslab.lab import ending
 from reslab.lab.finding import find_runs
 from reslab.lab.places import Folder
 from reslab.lab.share import write_index
@@ -44,7 +45,7 @@ def collect(runs: Path, to: Path, with_weights: frozenset[str]) -> list[str]:
         for name in (*names, RECORDS[-1]):
             if (files.path / name).exists():
                 shutil.copyfile(files.path / name, folder / name)
-        RunFiles(folder).settle()
+        ending.settle(RunFiles(folder))
         collected.append(run.id)
     studies = runs / "studies"
     if studies.is_dir():

@@ -12,7 +12,7 @@ import torch
 
 from reslab.cli import main
 from reslab.errors import CheckpointError, DamagedError, DataError, ResLabError
-from reslab.lab import manifest
+from reslab.lab import ending, manifest
 from reslab.lab.candidates import Asked, candidates
 from reslab.lab.contest import Measured
 from reslab.lab.doubts import suspicious, undecided
@@ -272,7 +272,7 @@ def test_a_run_of_an_older_version_gets_its_predictions(trained: RunFiles, tmp_p
     evaluate_run(files)
     assert files.predictions.read_bytes() == before
     (files.path / manifest.NAME).unlink(missing_ok=True)
-    files.seal()
+    ending.seal(files)
     files.predictions.unlink()
     evaluate_run(files)
     assert manifest.verify(files.path) == []

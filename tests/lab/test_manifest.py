@@ -13,7 +13,7 @@ from lab_runs import make, small
 
 from reslab.cli import main
 from reslab.errors import DamagedError, ResLabError
-from reslab.lab import manifest
+from reslab.lab import ending, manifest
 from reslab.lab.one_run import execute
 from reslab.lab.settings import Settings
 from reslab.lab.store import RunFiles
@@ -30,14 +30,14 @@ def ended(root: Path, how: str = "finished") -> RunFiles:
     files.write("provenance.json", {"format": 1, "attempts": [{"threads": 2}]})
     files.append_metrics(ROW)
     if how == "diverged":
-        files.diverge("the loss was not finite", at=(1, 3))
+        ending.diverge(files, "the loss was not finite", at=(1, 3))
     else:
         (files.path / "weights").mkdir()
         files.epoch_weights(1).write_bytes(b"earlier weights")
         files.weights.write_bytes(WEIGHTS)
-        files.end("result.json", RESULT)
+        ending.end(files, "result.json", RESULT)
         files.write("diagnostics.json", {"weights_sha256": "0", "diagnostics": {"gap": {"seconds": 1.5}}})
-    files.tidy()
+    ending.tidy(files)
     return files
 
 
@@ -147,7 +147,7 @@ def test_a_run_of_an_older_version_is_no_damage_and_is_sealed_where_its_weights_
     assert not manifest.exists(files.path)
 
     files.weights.write_bytes(b"others")
-    files.seal()
+    ending.seal(files)
     assert not manifest.exists(files.path)
     with pytest.raises(DamagedError, match=r"weights\.safetensors is damaged"):
         files.check_files()
@@ -159,7 +159,7 @@ def test_a_run_of_an_older_version_is_no_damage_and_is_sealed_where_its_weights_
 def test_a_run_that_has_not_ended_is_not_sealed(tmp_path: Path) -> None:
     files = make(tmp_path, small(1))
     files.append_metrics(ROW)
-    files.seal()
+    ending.seal(files)
     assert names(files.path) == ["metrics.jsonl", "metrics.sha256", "run.json"]
 
 
@@ -223,5 +223,5 @@ def test_a_manifest_that_cannot_be_written_ends_nothing(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(manifest, "write_whole", full)
     with pytest.raises(ResLabError, match="No space left on device"):
-        files.end("result.json", RESULT)
+        ending.end(files, "result.json", RESULT)
     assert files.ended() is None

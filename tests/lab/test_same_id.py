@@ -9,7 +9,7 @@ import reslab
 from reslab.analysis.tidy import read_tables
 from reslab.datasets import known
 from reslab.errors import ResLabError
-from reslab.lab import handover
+from reslab.lab import ending, handover
 from reslab.lab.distant import ask_for
 from reslab.lab.handover import progress
 from reslab.lab.places import Folder
@@ -28,7 +28,7 @@ def ended(root: Path, run: Run) -> RunFiles:
     """Return a run that has ended below `root`, with a manifest."""
     fingerprint = known("digits").fingerprint
     files = RunFiles(write_run(root, run, Truth(3.0, 1.0 if run == FIRST else 0.5), fingerprint=fingerprint))
-    files.seal()
+    ending.seal(files)
     return files
 
 

@@ -13,7 +13,7 @@ import pytest
 from lab_runs import make, small
 
 from reslab.errors import DamagedError, ShareError
-from reslab.lab import places
+from reslab.lab import ending, places
 from reslab.lab.addresses import without_password
 from reslab.lab.finding import find_runs
 from reslab.lab.places import Folder, Web, place, read
@@ -143,7 +143,7 @@ def test_diagnostics_made_since_are_added_to_what_a_share_has(share: Path, tmp_p
     mine = RunFiles(tmp_path / "elsewhere" / FINISHED)
     before = files_below(share / FINISHED)
     (mine.path / "manifest.json").unlink()
-    mine.seal()
+    ending.seal(mine)
     mine.write("diagnostics.json", {"format": 1, "diagnostics": {}})
     name = "diagnostics.json"
     had = name in before
@@ -459,7 +459,7 @@ def test_only_what_has_ended_and_is_whole_is_pushed(tmp_path: Path) -> None:
     pending = make(tmp_path / "runs", small())
     assert push_run(Folder(tmp_path / "share"), pending).kind == "absent"
     files = copied(tmp_path / "runs")
-    files.seal()
+    ending.seal(files)
     flipped(files)
     with pytest.raises(DamagedError, match="weights"):
         push_run(Folder(tmp_path / "share"), files)

@@ -16,6 +16,7 @@ import pytest
 from lab_runs import make, small, wait_for
 
 from reslab.errors import LockedError, ResLabError
+from reslab.lab import ending
 from reslab.lab.finding import find_runs
 from reslab.lab.store import RunFiles, run_files
 from reslab.recipe import SEMANTICS, Run, to_mapping
@@ -247,7 +248,7 @@ def test_a_run_may_be_kept_elsewhere_behind_a_link(tmp_path: Path, monkeypatch: 
     files.path.parent.mkdir(parents=True)
     files.path.symlink_to(kept)
     assert files.check() == RUN
-    files.fail("error", "some")
+    ending.fail(files, "error", "some")
     assert (files.failure() or {})["run"] == RUN.id
     (tmp_path / "mine").symlink_to(make(tmp_path / "other", RUN.recipe, RUN.seed).path)
     assert RunFiles(tmp_path / "mine").check() == RUN

@@ -13,6 +13,7 @@ import torch
 
 import reslab
 from reslab.cli import main
+from reslab.lab import ending
 from reslab.lab.store import RunFiles
 from reslab.recipe import Run, vary
 from reslab.session.display import VEGA_LITE
@@ -92,8 +93,8 @@ def test_a_run_says_how_it_stands(tmp_path: Path) -> None:
     with pytest.raises(reslab.ResLabError, match="has no weights: it is interrupted"):
         _ = begun.weights
     assert {"text/plain", "text/html"} == set(begun._repr_mimebundle_())
-    RunFiles(begun.path).fail(
-        "error", "no images; --data-root says where they are; `reslab data fetch cifar10 --force`"
+    ending.fail(
+        RunFiles(begun.path), "error", "no images; --data-root says where they are; `reslab data fetch cifar10 --force`"
     )
     assert begun.failure is not None
     words = "no images; data_root says where they are; `reslab data fetch cifar10 --force`"
@@ -270,8 +271,8 @@ def test_a_study_shows_its_table_verdicts_and_figures(planned: reslab.Study, tmp
         assert shown[kind]["$schema"].endswith(f"v{number}.json")
         assert shown[kind]["datasets"]
         json.dumps(shown[kind], allow_nan=False)
-    for ending in ("png", "svg", "html", "json"):
-        assert figure.save(tmp_path / f"final.{ending}").stat().st_size > 1000
+    for kind in ("png", "svg", "html", "json"):
+        assert figure.save(tmp_path / f"final.{kind}").stat().st_size > 1000
     with pytest.raises(reslab.ResLabError, match=r"saved as \.png, \.svg, \.json or \.html, not \.gif"):
         figure.save(tmp_path / "final.gif")
     with pytest.raises(reslab.ResLabError, match=r"no figure 'fnal' yet \(did you mean 'final'\?\)"):

@@ -22,6 +22,7 @@ from reslab.diagnostics.measure import DIAGNOSTICS, Subject, check_names, diagno
 from reslab.diagnostics.measuring import DoesNotApplyError
 from reslab.errors import CheckpointError, DataError, ResLabError
 from reslab.files import Json
+from reslab.lab import ending
 from reslab.lab.assembly import assemble
 from reslab.lab.manifest import RECORDS
 from reslab.lab.own_networks import source_to_run
@@ -65,7 +66,7 @@ def diagnose_run(
     check_names(names, budget)
     run = files.read_run()
     digest = weights_digest(files)
-    files.seal()
+    ending.seal(files)
     content = _found(files, run, digest)
     moments = [_Moment(None, files.weights, digest)] if epochs is None else [_kept(files, epoch) for epoch in epochs]
     missing = {

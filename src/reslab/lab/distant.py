@@ -9,7 +9,7 @@ from typing import Any
 
 from reslab.errors import DamagedError, ShareError
 from reslab.files import Json, parse_json
-from reslab.lab import handover, metrics
+from reslab.lab import ending, handover, metrics
 from reslab.lab.following import Event
 from reslab.lab.handover import Progress, Sender
 from reslab.lab.places import Place
@@ -64,7 +64,7 @@ def bring_back(where: Place, run: Run, root: Path) -> list[Event]:
     failure = _object(handover.read_file(where, found, "failure.json"))
     kind = failure.get("kind")
     message = str(failure.get("message"))[:10_000]
-    files.fail(kind if kind in ("out-of-memory", "killed") else "error", message)
+    ending.fail(files, kind if kind in ("out-of-memory", "killed") else "error", message)
     return [{"event": "settled", "run": run.id, "exit_code": 1, "message": message}]
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from reslab.errors import ResLabError
+from reslab.lab import ending
 from reslab.lab.store import RunFiles, run_files
 from reslab.recipe import Run
 
@@ -212,5 +213,5 @@ def _write_loss(root: Path, run: Run, worker: _Worker) -> Event:
     with contextlib.suppress(ResLabError):
         if files.ended() is not None or files.failure() is not None:
             return {"event": "settled", "run": run.id, "message": message, "exit_code": 1}
-        files.fail("killed", message, "".join(worker.errors) or None)
+        ending.fail(files, "killed", message, "".join(worker.errors) or None)
     return {"event": "settled", "run": run.id, "message": message, "exit_code": 1}

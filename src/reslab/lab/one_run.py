@@ -20,7 +20,7 @@ from reslab.datasets import is_named, known
 from reslab.errors import CheckpointError, LockedError, OwnCodeError, ResLabError
 from reslab.host import usable_cores
 from reslab.kernels.build import kernels, must_compile
-from reslab.lab import manifest, products
+from reslab.lab import ending, manifest, products
 from reslab.lab.assembly import assemble, kernels_used, make_ready, predicted, shape_of
 from reslab.lab.own_networks import source_to_run
 from reslab.lab.provenance import attempt, check_images
@@ -73,7 +73,7 @@ def execute(
             with files.lock() as held:
                 status = held.ended() or _attempt(held, run, settings, on_event, stop, relay)
         if status in ("finished", "diverged"):
-            files.settle()
+            ending.settle(files)
             relay.end()
     _emit(on_event, run, "end", status=status)
     return status
@@ -111,7 +111,7 @@ def _attempt(
         trace = None if isinstance(error, ResLabError) else traceback.format_exc()
         shown = _of_own_network(error, files, run) or error
         with contextlib.suppress(ResLabError):  # where the disk is full, the error that is raised must do
-            files.fail(_kind(error), str(shown) or repr(shown), trace)
+            ending.fail(files, _kind(error), str(shown) or repr(shown), trace)
             relay.failed()
         _emit(on_event, run, "end", status="failed", message=str(shown) or repr(shown))
         if _kind(error) == "out-of-memory":
@@ -271,7 +271,7 @@ class _Training:
                         f"the loss was not finite after iteration {event.iteration}, in epoch {event.epoch}, at base "
                         f"rate {self.run.recipe.learning_rate:g}"
                     )
-                    files.diverge(message, at=(event.epoch, event.iteration))
+                    ending.diverge(files, message, at=(event.epoch, event.iteration))
                     return "diverged"
                 case loop.EpochRecord():
                     products.keep_records(files, self.run)

@@ -8,6 +8,7 @@ from torch import nn
 from reslab.data.serving import AnyDataset
 from reslab.errors import ResLabError
 from reslab.files import file_sha256, sync_folder, writing
+from reslab.lab import ending
 from reslab.lab.predictions import Predictions, predictions_bytes
 from reslab.lab.provenance import describe_data
 from reslab.lab.store import FORMAT, RunFiles
@@ -78,7 +79,8 @@ def finish(
         for name in ("train_loss", "train_error", "test_loss", "test_error", "holdout_loss", "holdout_error")
         if name in last
     }
-    files.end(
+    ending.end(
+        files,
         "result.json",
         {
             "format": FORMAT,

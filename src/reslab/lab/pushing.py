@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from reslab.errors import DamagedError, ResLabError, ShareError
 from reslab.files import Json, parse_json
 from reslab.lab import manifest
+from reslab.lab.ending import settle
 from reslab.lab.places import Place, read
 from reslab.lab.share import ENDS, Outcome, beside, ending, place_beside
 from reslab.lab.store import RunFiles
@@ -25,7 +26,7 @@ def push_run(where: Place, files: RunFiles) -> Outcome:
     name = run.id
     if files.ended() is None:
         return Outcome(name, "absent", f"it is {files.status()}; only runs that have ended are shared")
-    files.settle()
+    settle(files)
     files.check()
     files.check_files()
     content = (files.path / manifest.NAME).read_bytes() if manifest.exists(files.path) else None

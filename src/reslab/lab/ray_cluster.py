@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from reslab.errors import ResLabError, ShareError
-from reslab.lab import metrics
+from reslab.lab import ending, metrics
 from reslab.lab.distant import Followed, ask_for_all
 from reslab.lab.finding import find_runs
 from reslab.lab.following import Event, environment
@@ -245,7 +245,7 @@ def _bury(ray: Any, one: Any, all_files: Sequence[RunFiles]) -> None:
     except Exception as error:
         for files in all_files:
             if files.ended() is None and files.failure() is None:
-                files.fail("killed", f"its task on the Ray cluster was lost: {error}")
+                ending.fail(files, "killed", f"its task on the Ray cluster was lost: {error}")
 
 
 def _join(ray: Any, address: str | None) -> None:

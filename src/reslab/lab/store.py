@@ -16,11 +16,8 @@
 Imports no torch, so that a report can be made where there is none.
 """
 
-import contextlib
 import os
 import re
-import shutil
-import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -34,7 +31,6 @@ from reslab.files import (
     Json,
     file_sha256,
     json_bytes,
-    printable,
     read_json,
     signed,
     write_whole,
@@ -318,7 +314,7 @@ class RunFiles:
 
     def write(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a JSON file of the run, whole or not at all; the manifest of an ended run stays true."""
-        self.write_bytes(name, json_bytes(_signed(name, content)))
+        self.write_bytes(name, json_bytes(signed_where_read(name, content)))
 
     def write_bytes(self, name: str, content: bytes) -> None:
         """Write any file of the run, as `write` does."""
@@ -329,68 +325,6 @@ class RunFiles:
             return
         with self.changing(manifest.NAME), writing(self.path):
             manifest.add(self.path, name, content)
-
-    def end(self, name: Literal["result.json", "failure.json"], content: Mapping[str, Any]) -> None:
-        """Write the file that ends the run, and right before it the manifest of all of the run's files."""
-        self.check_held()
-        last = json_bytes(_signed(name, content))
-        with writing(self.path):
-            manifest.seal(self.path, {name: last})
-            write_whole(self.path / name, last)
-
-    def settle(self) -> None:
-        """Do what a kill right after the end, or an older version, has left undone: the manifest, and tidying up."""
-        self.seal()
-        self.tidy()
-
-    def seal(self) -> None:
-        """Write the manifest of an ended run that has none, as those of older versions have.
-
-        Weights that are not those it ended with are not vouched for; those left out of a copy need not be.
-        Where nothing can be written, it stays without one.
-        """
-        if manifest.exists(self.path) or self.ended() is None or not self.is_of(self.read_run()):
-            return
-        self.check()
-        if self.weights.exists() and not self.has_its_weights():
-            return
-        with contextlib.suppress(ResLabError), self.lock(), writing(self.path):
-            manifest.seal(self.path, {})
-
-    def tidy(self) -> None:
-        """Remove what is not needed any more once the run has ended."""
-        shutil.rmtree(self.checkpoints, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            metrics.forget_sums(self.path)
-
-    def fail(self, kind: str, message: str, trace: str | None = None, at: tuple[int, int] | None = None) -> None:
-        """Write failure.json of a run that can be tried again: its kind is out-of-memory, killed or error.
-
-        `at` are the epoch and the completed iterations; where they are not given, those of the last epoch written.
-        """
-        self.write("failure.json", self._failure(kind, message, trace, at))
-
-    def diverge(self, message: str, at: tuple[int, int]) -> None:
-        """End the run as diverged at an epoch, after so many iterations."""
-        self.end("failure.json", self._failure("diverged", message, None, at))
-
-    def _failure(self, kind: str, message: str, trace: str | None, at: tuple[int, int] | None) -> Json:
-        rows: list[Json] = []
-        name = "/".join(self.path.resolve().parts[-2:])
-        with contextlib.suppress(ResLabError):  # damaged files may be the very failure
-            name = self.read_run().id
-            rows = self.metrics()
-        epoch, iteration = at or ((rows[-1]["epoch"], rows[-1].get("iteration") or 0) if rows else (0, 0))
-        return {
-            "format": FORMAT,
-            "run": name,
-            "kind": kind,
-            "message": printable(message),
-            "traceback": None if trace is None else printable(trace),
-            "epoch": epoch,
-            "iteration": iteration,
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        }
 
     def remove(self, name: str) -> None:
         """Remove a file of the run, if it is there."""
@@ -445,5 +379,6 @@ def run_files(root: Path, run: Run) -> RunFiles:
     return RunFiles(root / run.id)
 
 
-def _signed(name: str, content: Mapping[str, Any]) -> Mapping[str, Any]:
+def signed_where_read(name: str, content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a file's content with a signature where it is read before a manifest vouches for it."""
     return signed(content) if name in _SIGNED else content

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from reslab.data.sources import check_present
 from reslab.errors import ResLabError, ShareError
+from reslab.lab import ending
 from reslab.lab.own_networks import keep_sources, read_sources, try_networks, with_source, words_of_former
 from reslab.lab.planner import Planned, in_order, plan
 from reslab.lab.relay import push_place, share_places
@@ -216,7 +217,7 @@ class Session:
         self.record()
         for item in self.planned:
             if item.status in ("finished", "diverged"):
-                run_files(self.root, item.run).settle()
+                ending.settle(run_files(self.root, item.run))
 
     def push(self) -> None:
         """Push what has ended of the plan to the share that takes it, with its studies; without one, do nothing."""

@@ -1,0 +1,81 @@
+"""How a run ends: its last file, written under a manifest of all; what a kill right after that left undone."""
+
+import contextlib
+import shutil
+import time
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from reslab.errors import ResLabError
+from reslab.files import Json, json_bytes, printable, write_whole, writing
+from reslab.lab import manifest, metrics
+from reslab.lab.store import FORMAT, RunFiles, signed_where_read
+
+
+def end(files: RunFiles, name: Literal["result.json", "failure.json"], content: Mapping[str, Any]) -> None:
+    """Write the file that ends the run, and right before it the manifest of all of the run's files."""
+    files.check_held()
+    last = json_bytes(signed_where_read(name, content))
+    with writing(files.path):
+        manifest.seal(files.path, {name: last})
+        write_whole(files.path / name, last)
+
+
+def fail(files: RunFiles, kind: str, message: str, trace: str | None = None) -> None:
+    """Write failure.json of a run that can be tried again: its kind is out-of-memory, killed or error.
+
+    It is said to have failed at the last epoch written.
+    """
+    files.write("failure.json", _failure(files, kind, message, trace, None))
+
+
+def diverge(files: RunFiles, message: str, at: tuple[int, int]) -> None:
+    """End the run as diverged at an epoch, after so many iterations."""
+    end(files, "failure.json", _failure(files, "diverged", message, None, at))
+
+
+def settle(files: RunFiles) -> None:
+    """Do what a kill right after the end, or an older version, has left undone: the manifest, and tidying up."""
+    seal(files)
+    tidy(files)
+
+
+def seal(files: RunFiles) -> None:
+    """Write the manifest of an ended run that has none, as those of older versions have.
+
+    Weights that are not those it ended with are not vouched for; those left out of a copy need not be.
+    Where nothing can be written, it stays without one.
+    """
+    if manifest.exists(files.path) or files.ended() is None or not files.is_of(files.read_run()):
+        return
+    files.check()
+    if files.weights.exists() and not files.has_its_weights():
+        return
+    with contextlib.suppress(ResLabError), files.lock(), writing(files.path):
+        manifest.seal(files.path, {})
+
+
+def tidy(files: RunFiles) -> None:
+    """Remove what is not needed any more once the run has ended."""
+    shutil.rmtree(files.checkpoints, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        metrics.forget_sums(files.path)
+
+
+def _failure(files: RunFiles, kind: str, message: str, trace: str | None, at: tuple[int, int] | None) -> Json:
+    rows: list[Json] = []
+    name = "/".join(files.path.resolve().parts[-2:])
+    with contextlib.suppress(ResLabError):  # damaged files may be the very failure
+        name = files.read_run().id
+        rows = files.metrics()
+    epoch, iteration = at or ((rows[-1]["epoch"], rows[-1].get("iteration") or 0) if rows else (0, 0))
+    return {
+        "format": FORMAT,
+        "run": name,
+        "kind": kind,
+        "message": printable(message),
+        "traceback": None if trace is None else printable(trace),
+        "epoch": epoch,
+        "iteration": iteration,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
