@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
 import stat
 import threading
@@ -49,6 +50,15 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def json_bytes(content: Mapping[str, Any]) -> bytes:
     """Return a JSON object as `write_json` writes it."""
     return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
+
+
+def finite(value: Any) -> Any:
+    """Return a value for JSON: names as text, tuples as lists, and None for what is no finite number."""
+    if isinstance(value, Mapping):
+        return {str(key): finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def signed(content: Mapping[str, Any]) -> Json:

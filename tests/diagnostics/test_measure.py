@@ -12,8 +12,9 @@ from diagnostics_fakes import batches, everything, network
 
 from reslab.diagnostics.cost import BUDGETS
 from reslab.diagnostics.gap import train_test_gap
-from reslab.diagnostics.measure import DIAGNOSTICS, Subject, diagnose, plain
+from reslab.diagnostics.measure import DIAGNOSTICS, Subject, diagnose
 from reslab.errors import ResLabError
+from reslab.files import finite
 from reslab.training.evaluation import evaluate
 
 pytestmark = pytest.mark.usefixtures("torch_settings")
@@ -109,7 +110,7 @@ def test_the_gap_is_test_minus_training() -> None:
 
 
 def test_numbers_that_are_not_finite_are_none() -> None:
-    assert plain({"a": (1.0, math.nan), "b": [math.inf, 2], "c": "x"}) == {"a": [1.0, None], "b": [None, 2], "c": "x"}
+    assert finite({"a": (1.0, math.nan), "b": [math.inf, 2], "c": "x"}) == {"a": [1.0, None], "b": [None, 2], "c": "x"}
 
 
 def test_unknown_names_are_answered_before_anything_is_measured() -> None:

@@ -12,12 +12,12 @@ import pytest
 from watch_fakes import DEEP, SHALLOW, client, line, plant, served
 
 from reslab.analysis.tidy import read_tables
+from reslab.files import finite
 from reslab.lab import locks
 from reslab.lab.locks import Holding
 from reslab.lab.store import RunFiles
 from reslab.recipe import Run, vary
 from reslab.watch import app
-from reslab.watch.blocks import finite
 from reslab.watch.curve import MOST_ROWS, Curve
 from reslab.watch.laboratory import Laboratory
 from reslab.watch.pages import (

@@ -1,9 +1,7 @@
 """What the verbs print: JSON for scripts, tables for people, and what is said beside them on standard error."""
 
 import json
-import math
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -12,21 +10,13 @@ from rich.text import Text
 
 from reslab.cache import remark
 from reslab.cli.streams import has_left
-from reslab.files import one_line
+from reslab.files import finite, one_line
 from reslab.session.listing import Listing
 
 
 def print_json(value: Any) -> None:
     """Print a value for scripts, on standard output; what is no finite number is null, for JSON has no other word."""
-    print(json.dumps(_without_nan(value), indent=1, allow_nan=False))
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _without_nan(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    print(json.dumps(finite(value), indent=1, allow_nan=False))
 
 
 def aside(words: str) -> bool:

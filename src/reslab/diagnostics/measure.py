@@ -1,6 +1,5 @@
 """All diagnostics by name, each with what it asks and where it comes from, measured within a budget."""
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -18,6 +17,7 @@ from reslab.diagnostics.noise_scale import gradient_noise_scale
 from reslab.diagnostics.responses import layer_responses
 from reslab.diagnostics.surface import loss_surface
 from reslab.errors import ResLabError
+from reslab.files import finite
 
 Json = dict[str, Any]
 
@@ -78,7 +78,7 @@ def diagnose(
     check_names(names, budget)
     for name in names:
         begun = clock()
-        found = plain(DIAGNOSTICS[name].measure(subject, BUDGETS[budget]))
+        found = finite(DIAGNOSTICS[name].measure(subject, BUDGETS[budget]))
         yield name, {"budget": budget, "seconds": clock() - begun, **found}
 
 
@@ -89,15 +89,6 @@ def check_names(which: Iterable[str], budget: str) -> None:
             raise ResLabError(f"there is no diagnostic {name!r}; there are {', '.join(DIAGNOSTICS)}")
     if budget not in BUDGETS:
         raise ResLabError(f"budget must be one of {', '.join(BUDGETS)}; not {budget!r}")
-
-
-def plain(value: Any) -> Any:
-    """Return a value for JSON: tuples as lists, and numbers that are not finite as None."""
-    if isinstance(value, dict):
-        return {name: plain(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _gap(subject: Subject, budget: Budget) -> Json:

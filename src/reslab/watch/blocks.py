@@ -1,8 +1,7 @@
 """Blocks of a chapter as values for JSON: text in pieces, so that the page never has to make HTML of them."""
 
-import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from reslab.exhibits.blocks import Block, Figure, Panel, in_words
@@ -33,15 +32,6 @@ def figure_values(figure: Figure | None) -> Values | None:
         return None
     section = Section("figure", "", (figure,))
     return {**_block(figure, section, {f"figure-{figure.key}": ""}), "datasets": _datasets([figure])}
-
-
-def finite(value: Any) -> Any:
-    """Return a value for JSON with None where it has no finite number."""
-    if isinstance(value, Mapping):
-        return {str(key): finite(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _block(block: Block, section: Section, numbers: dict[str, str]) -> Values:

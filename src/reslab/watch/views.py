@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from reslab.watch.blocks import Values, finite
+from reslab.files import finite
+from reslab.watch.blocks import Values
 from reslab.watch.laboratory import Laboratory
 
 MOST_KEPT = 48
