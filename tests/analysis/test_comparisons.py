@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from reslab.analysis.comparisons import compare, compare_with_published, share_seeds
+from reslab.analysis.comparisons import compare, compare_with_published, share_seeds, wholly_apart
 from reslab.analysis.differences import Difference, difference
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
@@ -174,3 +174,22 @@ def test_seeds_at_other_rates_lend_their_spread_only_where_there_are_no_others(t
     (found,) = compare([(groups[0], groups[1])])
     assert found.test is not None
     assert found.test.kind == "higher"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "apart"),
+    [
+        ([8.0, 9.0], [11.5, 14.0], 2.5),
+        ([11.5, 14.0], [8.0, 9.0], -2.5),
+        ([8.0, 9.0, 12.0], [11.5, 14.0], 0.0),  # they overlap
+        ([8.0, 9.0], [9.0, 14.0], 0.0),  # they touch
+        ([8.0], [11.5, 14.0], 0.0),  # of one seed it is not known how far others go
+        ([8.0, 9.0], [14.0], 0.0),
+    ],
+)
+def test_two_are_wholly_apart_where_no_seed_of_one_is_among_those_of_the_other(
+    tmp_path: Path, first: list[float], second: list[float], apart: float
+) -> None:
+    one, other = _planted(tmp_path, _rates([first, second]))
+    (found,) = compare([(one, other)])
+    assert wholly_apart(found) == apart

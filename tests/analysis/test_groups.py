@@ -1,10 +1,11 @@
 """What is gathered of a recipe's runs: finished ones for figures, the others for curves only."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from reslab.analysis.groups import Group, gather, on_same_images
+from reslab.analysis.groups import LENGTH, Group, gather, on_same_images, relatives
 from reslab.analysis.tidy import read_tables
-from reslab.recipe import Run, vary
+from reslab.recipe import Run, stretch, vary
 from synthetic import Truth, small, write_run
 
 DIVERGED = {"kind": "diverged", "message": "the loss is not finite", "epoch": 4, "iteration": 200, "time": "t"}
@@ -101,3 +102,31 @@ def test_each_data_set_has_images_of_its_own(tmp_path: Path) -> None:
     tables = read_tables(tmp_path)
     groups = on_same_images([gather(tables, "one", small(), (0,)), gather(tables, "two", hundred, (0,))])
     assert [group.num_finished for group in groups] == [1, 1]
+
+
+def test_relatives_are_the_finished_recipes_that_differ_in_these_fields_alone(tmp_path: Path) -> None:
+    longer, other = stretch(small(), 24), stretch(small(14), 24)
+    for recipe in (small(), longer, other, vary(longer, dataset="cifar10"), vary(longer, nesterov=True)):
+        write_run(tmp_path, Run(recipe, 0), Truth(3.0, 1.0))
+    write_run(tmp_path, Run(longer, 5), Truth(4.0, 1.0))
+    write_run(tmp_path, Run(longer, 6), Truth(9.0, 1.0), stop_after=8)
+    write_run(tmp_path, Run(stretch(small(), 36), 0), Truth(3.0, 1.0), stop_after=8)
+    group = gather(read_tables(tmp_path), "it", small(), (0,))
+    found = {one.recipe: one for one in relatives(group, LENGTH, "them")}
+    assert found.keys() == {small(), longer}
+    assert found[longer].label == "them"
+    assert (found[longer].seeds, found[longer].last_epoch("test_error").mean) == ((0, 5), 3.5)  # all that there are
+    assert {one.recipe for one in relatives(group, (*LENGTH, "nesterov"), "it")} == {
+        small(),
+        longer,
+        vary(longer, nesterov=True),
+    }
+
+
+def test_relatives_are_on_the_same_images_and_of_a_report(tmp_path: Path) -> None:
+    longer = stretch(small(), 24)
+    write_run(tmp_path, Run(small(), 0), Truth(3.0, 1.0))
+    write_run(tmp_path, Run(longer, 0), Truth(50.0, 1.0), official=False, fingerprint=OTHER)
+    group = gather(read_tables(tmp_path), "it", small(), (0,))
+    assert [one.recipe for one in relatives(group, LENGTH, "it")] == [small()]
+    assert relatives(replace(group, tables=None), LENGTH, "it") == []

@@ -19,20 +19,47 @@ def _group(root: Path, recipe: Recipe) -> Group:
     return gather(read_tables(root), "it", recipe, (0,))
 
 
-@pytest.mark.parametrize(("largest", "falls"), [((30.0, 20.0, 10.0), True), ((30.0, 40.0, 10.0), False)])
-def test_higher_rates_end_flatter_only_if_each_does(
-    tmp_path: Path, largest: tuple[float, float, float], falls: bool
-) -> None:
-    recipes = [small(8, learning_rate=rate) for rate in (0.1, 0.2, 0.4)]
-    for recipe, value in zip(recipes, largest, strict=True):
+def _curved(root: Path, largest: dict[Recipe, float]) -> list[Group]:
+    for recipe, value in largest.items():
         end = {"largest": value, "stability_limit": 100.0}
         during = {3: {"curvature": {"final": {"largest": value, "stability_limit": 40.0}}}}
-        write_diagnostics(write_run(tmp_path, Run(recipe, 0), Truth(3.0, 1.0)), during, curvature={"final": end})
-    groups = [_group(tmp_path, recipe) for recipe in recipes]
-    assert flatter(groups) == falls
-    assert not flatter(groups[:2])  # two rates are no order
-    assert [share_of_limit(group) for group in groups] == [value / 100 for value in largest]
-    assert shares_along(groups[0]) == {3: 0.75, 12: 0.3}
+        write_diagnostics(write_run(root, Run(recipe, 0), Truth(3.0, 1.0)), during, curvature={"final": end})
+    return [_group(root, recipe) for recipe in largest]
+
+
+@pytest.mark.parametrize(
+    ("largest", "falls"),
+    [
+        ((10.0, 40.0, 30.0), True),  # whatever lies between
+        ((20.0, 40.0, 30.0), False),  # half as much again is not more than that
+        ((30.0, 20.0, 10.0), False),
+    ],
+)
+def test_the_highest_rate_ends_flatter_only_if_clearly_less_curved(
+    tmp_path: Path, largest: tuple[float, float, float], falls: bool
+) -> None:
+    high, middle, low = _curved(
+        tmp_path, {small(8, learning_rate=rate): value for rate, value in zip((0.4, 0.2, 0.1), largest, strict=True)}
+    )
+    pairs = flatter([high, middle, low])
+    assert [(id(one), id(other)) for one, other in pairs] == ([(id(low), id(high))] if falls else [])
+    assert flatter([high]) == flatter([]) == []
+    assert [share_of_limit(group) for group in (high, middle, low)] == [value / 100 for value in largest]
+    assert shares_along(low) == {3: largest[2] / 40, 12: largest[2] / 100}
+
+
+def test_higher_rates_end_flatter_where_those_of_every_recipe_do(tmp_path: Path) -> None:
+    rates = {small(8, learning_rate=rate): value for rate, value in ((0.1, 40.0), (0.4, 10.0))}
+    others = {small(14, learning_rate=rate): value for rate, value in ((0.1, 70.0), (0.4, 20.0))}
+    groups = _curved(tmp_path / "both", {**rates, **others})
+    assert [tuple(map(id, pair)) for pair in flatter(groups)] == [
+        tuple(map(id, groups[:2])),
+        tuple(map(id, groups[2:])),
+    ]
+    against = dict(zip(others, (20.0, 70.0), strict=True))
+    assert flatter(_curved(tmp_path / "one", {**rates, **against})) == []
+    (alone, _) = others
+    assert flatter(_curved(tmp_path / "alone", {**rates, alone: 70.0})) == []  # one rate has no lower
 
 
 def test_what_was_not_measured_has_no_share(tmp_path: Path) -> None:

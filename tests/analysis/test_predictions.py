@@ -16,7 +16,6 @@ from reslab.analysis.predictions import (
     confusion,
     error_by_kind,
     kinds_of,
-    mcnemar,
     of_same_images,
     vote,
     within_kind,
@@ -56,19 +55,6 @@ def test_independent_errors_are_shared_by_chance_alone() -> None:
     chance = np.random.default_rng(0)
     shares = [overlap(*(_predictions(chance.random(1000) < 0.3) for _ in range(2))) for _ in range(200)]
     assert np.mean([one.both for one in shares]) == pytest.approx(np.mean([one.by_chance for one in shares]), rel=0.02)
-
-
-def test_mcnemar_by_hand() -> None:
-    found = mcnemar(_predictions(_where((0, 6), (500, 600))), _predictions(_where((500, 600), (900, 901))))
-    assert (found.only_first, found.only_second) == (6, 1)
-    assert found.p == pytest.approx(2 * (1 + 7) / 2**7)  # both tails of seven tosses
-    assert mcnemar(_predictions(_where()), _predictions(_where())).p == 1
-
-
-def test_mcnemar_errs_as_often_as_it_says() -> None:
-    chance = np.random.default_rng(1)
-    small = [mcnemar(*(_predictions(chance.random(1000) < 0.3) for _ in range(2))).p < 0.05 for _ in range(400)]
-    assert 0.02 < np.mean(small) < 0.07
 
 
 def test_confusion_and_classes() -> None:

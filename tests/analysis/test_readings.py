@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reslab.analysis.groups import Group, gather
-from reslab.analysis.readings import differs, readings, speeds
+from reslab.analysis.readings import by_rate_per_image, differs, reach, readings, speeds
 from reslab.analysis.tidy import read_tables
 from reslab.recipe import Run
 from synthetic import Truth, small, write_run
@@ -53,3 +53,39 @@ def test_speeds_are_means_by_batch_and_what_runs_were_made_with_may_differ(tmp_p
     other = tmp_path / groups[1].runs["run_id"][0] / "provenance.json"
     other.write_text(other.read_text().replace('"torch": "', '"torch": "9'))
     assert differs([gather(read_tables(tmp_path), recipe.id, recipe, (0, 1)) for recipe in recipes], "torch")
+
+
+def test_settings_are_told_apart_by_rate_per_image(tmp_path: Path) -> None:
+    """Test and training errors are of each setting as planted; 64 at 0.2 has the rate per image of 32 at 0.1."""
+    planted = {
+        (64, 0.2): (8.0, 2.0),
+        (32, 0.1): (9.0, 1.0),
+        (128, 0.1): (20.0, 12.0),
+        (256, 0.2): (18.5, 11.5),
+        (32, 0.4): (7.0, 3.0),  # alone at its rate per image
+    }
+    recipes = {small(8, batch_size=size, learning_rate=rate): errors for (size, rate), errors in planted.items()}
+    for recipe, errors in recipes.items():
+        write_run(tmp_path, Run(recipe, 0), Truth(*errors))
+    tables = read_tables(tmp_path)
+    groups = [gather(tables, recipe.id, recipe, (0,)) for recipe in recipes]
+    lines = by_rate_per_image(groups)
+    assert [[(one.recipe.batch_size, one.recipe.learning_rate) for one in line] for line in lines] == [
+        [(128, 0.1), (256, 0.2)],
+        [(32, 0.1), (64, 0.2)],
+    ]
+    assert [reach(line) for line in lines] == [(1.5, 0.5), (1.0, 1.0)]
+    assert reach(groups) == (13.0, 11.0)
+    assert reach(groups[:1]) == (0.0, 0.0)
+    assert by_rate_per_image([]) == []
+
+
+def test_rates_of_one_proportion_are_one_whatever_their_last_bit(tmp_path: Path) -> None:
+    recipes = [
+        small(8, batch_size=size, learning_rate=rate) for size, rate in ((64, 0.1), (192, 0.3))
+    ]  # 0.3 / 3 != 0.1
+    for recipe in recipes:
+        write_run(tmp_path, Run(recipe, 0), Truth(3.0, 1.0))
+    groups = [gather(read_tables(tmp_path), recipe.id, recipe, (0,)) for recipe in recipes]
+    assert 0.1 / 64 != 0.3 / 192
+    assert [len(line) for line in by_rate_per_image(groups)] == [2]

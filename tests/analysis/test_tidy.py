@@ -26,7 +26,7 @@ def test_a_finished_run_is_a_row_with_recipe_figures_and_origin(tmp_path: Path) 
     assert {name: row[name] for name in field_names()} == {name: getattr(run.recipe, name) for name in field_names()}
     assert (row["epochs"], row["iterations"], row["test_error"]) == (12, 12 * 45, 3.0)
     assert (row["parameters"], row["num_train"], row["num_classes"]) == (175_258, 1437, 10)
-    assert (row["device_name"], row["attempts"], row["started"]) == ("Some Processor 9000", 1, "2026-03-04T05:06:07Z")
+    assert (row["device_name"], row["attempts"], row["started"]) == ("Some 9000", 1, "2026-03-04T05:06:07Z")
     assert row["failure_kind"] is None
 
 
@@ -95,8 +95,33 @@ def test_a_run_is_made_by_all_attempts_whose_iterations_it_has(tmp_path: Path) -
     row = read_tables(tmp_path).runs.row(0, named=True)
     assert row["threads"] == "2, 1"
     assert row["commit"] == f"{first['commit']}, {'f' * 40}"
-    assert row["device_name"] == "Some Processor 9000, Another"
+    assert row["device_name"] == "Some 9000, Another"
     assert (row["torch"], row["dirty"], row["attempts"]) == ("2.13.0", True, 4)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "told"),
+    [
+        ("Intel(R) Xeon(R) Processor @ 2.10GHz", "Intel Xeon @ 2.10GHz"),
+        ("Intel(R) Core(TM) i7-9750H CPU @ 2.60GHz", "Intel Core i7-9750H @ 2.60GHz"),
+        ("NVIDIA H200", "NVIDIA H200"),
+        ("CPUs of Processors", "CPUs of Processors"),  # words, not parts of them
+        ("Processor", "Processor"),  # there is no other name
+    ],
+)
+def test_machines_are_named_without_trade_marks_and_what_all_have(tmp_path: Path, recorded: str, told: str) -> None:
+    path = write_run(tmp_path, Run(small(), 0), TRUTH) / "provenance.json"
+    path.write_text(path.read_text().replace("Some Processor 9000", recorded))
+    assert read_tables(tmp_path).runs["device_name"].to_list() == [told]
+
+
+def test_two_names_of_one_machine_are_one(tmp_path: Path) -> None:
+    path = write_run(tmp_path, Run(small(), 0), TRUTH) / "provenance.json"
+    content = json.loads(path.read_text())
+    (first,) = content["attempts"]
+    later = {**first, "from_iteration": 60, "device_name": "Some(R) 9000 CPU"}
+    path.write_text(json.dumps({**content, "attempts": [first, later]}))
+    assert read_tables(tmp_path).runs["device_name"].to_list() == ["Some 9000"]
 
 
 def test_a_run_asked_for_that_is_not_there_is_pending(tmp_path: Path) -> None:

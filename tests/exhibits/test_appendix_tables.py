@@ -1,4 +1,4 @@
-"""Tables that are looked up: other epochs than the last, steps, images, machines, every run."""
+"""Tables that are looked up: other epochs than the last, steps, images, recipes and their times, every run."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import Tables, read_tables
-from reslab.exhibits.appendix_tables import data_table, epoch_table, runs_table, speed_table, step_table
+from reslab.exhibits.appendix_tables import data_table, epoch_table, recipes_table, runs_table, step_table
 from reslab.exhibits.blocks import Table
 from reslab.exhibits.results import published_table
 from reslab.published import Published
@@ -67,7 +67,7 @@ def test_steps_are_a_row_a_group_and_the_caption_says_what_they_are_means_of(gro
     assert columns["First drop after epoch"] == ["6"]
     assert columns["Second drop after epoch"] == ["9"]
     assert table is not None
-    assert "over the shorter of both phases and five epochs at most" in table.caption
+    assert "(over a tenth of the shorter phase: one epoch at least, five at most)" in table.caption
     assert step_table("steps", groups[1:]) is None
 
 
@@ -76,21 +76,40 @@ def test_published_figures_stand_below_the_measured(groups: list[Group]) -> None
     assert table is not None
     assert table.rows == (
         ("This study", "last epoch", "3.50 ± 0.71 (n = 2)", None),
-        ("Assignment", "a mean", "3.20 (3.00 to 3.50)", None),
+        ("Student report", "a mean", "3.20 (3.00 to 3.50)", None),
     )
-    assert table.notes == ("Assignment: a report.",)
+    assert table.notes == ("Student report: a report.",)
     assert published_table("published", groups, []) is None
 
 
-def test_images_and_machines(groups: list[Group]) -> None:
-    images, machines = data_table("images", groups), speed_table("machines", groups)
+def test_images(groups: list[Group]) -> None:
+    images = data_table("images", groups)
     assert images is not None
-    assert machines is not None
     assert [row[:4] for row in images.rows] == [("digits", "10", "1,437", "360")]
     assert [column.title for column in images.columns][-1] == "Fingerprint"  # of digits none is official or not
-    assert machines.rows[0] == ("ResNet-8", "1,590", "31.5 s", "6 min 18 s", "286")
-    assert machines.rows[1][-2] is None
-    assert machines.caption.endswith("All ran on Some Processor 9000, two threads each.")
+
+
+def test_each_recipe_has_its_id_its_speed_its_times_and_its_memory(groups: list[Group]) -> None:
+    """Planted are 1,593.2 images a second, epochs of 31.5 s, runs of twelve, and 300,000,000 bytes."""
+    table = recipes_table("recipes", groups)
+    assert table is not None
+    assert table.rows[0] == ("ResNet-8", small(8).id, "1,590", "31.5 s", "6 min 18 s", "286")
+    columns = _columns(table)
+    assert columns["Recipe"] == [small(8).id, small(14).id]
+    assert columns["A run"][1] is None  # its only one is unfinished
+    assert "A dash is a time" not in table.caption
+    assert recipes_table("recipes", []) is None
+
+
+def test_times_that_were_not_recorded_are_told(tmp_path: Path) -> None:
+    for depth in (8, 14):
+        path = write_run(tmp_path, Run(small(depth), 0), Truth(3.0, 1.0)) / "metrics.jsonl"
+    path.write_text(path.read_text().replace('"seconds": 31.5, ', ""))
+    tables = read_tables(tmp_path)
+    table = recipes_table("recipes", [gather(tables, "it", small(depth), (0,)) for depth in (8, 14)])
+    assert table is not None
+    assert _columns(table)["An epoch"] == ["31.5 s", None]
+    assert table.caption.endswith("A dash is a time that was not recorded.")
 
 
 def test_machines_that_differ_have_a_column(tmp_path: Path) -> None:
@@ -99,10 +118,9 @@ def test_machines_that_differ_have_a_column(tmp_path: Path) -> None:
         provenance = json.loads((folder / "provenance.json").read_text())
         provenance["attempts"][0]["device_name"] = device
         (folder / "provenance.json").write_text(json.dumps(provenance))
-    tables = read_tables(tmp_path)
-    table = speed_table("machines", [gather(tables, "it", small(depth), (0,)) for depth in (8, 14)])
-    assert table is not None
-    assert [row[1:3] for row in table.rows] == [("One Processor", "2"), ("Another", "2")]
+    table = runs_table("runs", read_tables(tmp_path).runs)
+    machines = dict(zip(_columns(table)["Recipe"], _columns(table)["Machine"], strict=True))
+    assert machines == {small(8).id: "One", small(14).id: "Another"}
     assert "All ran on" not in table.caption
 
 
@@ -113,12 +131,10 @@ def test_a_run_of_two_machines_is_not_said_to_be_of_one(tmp_path: Path) -> None:
     later = {"from_iteration": 60, "device_name": "Another", "threads": 1, "commit": "f" * 40, "dirty": True}
     provenance["attempts"] = [first, {**first, **later}]
     (folder / "provenance.json").write_text(json.dumps(provenance))
-    tables = read_tables(tmp_path)
-    table = speed_table("machines", [gather(tables, "it", small(), (0,))])
-    assert table is not None
-    assert "All ran on Some Processor 9000 and Another." in table.caption
-    (row,) = runs_table("runs", tables.runs).rows
-    assert row[6:] == ("0123456789+, ffffffffff+", "Some Processor 9000, Another")
+    table = runs_table("runs", read_tables(tmp_path).runs)
+    assert "All ran on" not in table.caption
+    (row,) = table.rows
+    assert row[6:] == ("0123456789+, ffffffffff+", "Some 9000, Another")
 
 
 def test_a_run_from_elsewhere_says_so_and_one_that_was_trained_again_says_how_it_agrees(tmp_path: Path) -> None:
@@ -160,7 +176,7 @@ def test_the_appendix_has_every_run(tables: Tables) -> None:
     ]
     assert rows[0][7] == "0123456789"
     assert len(rows[0]) == 8
-    assert "All ran on Some Processor 9000." in runs_table("runs", tables.runs).caption
+    assert "All ran on Some 9000." in runs_table("runs", tables.runs).caption
 
 
 def test_the_images_of_each_run_are_told_where_one_name_has_several(tmp_path: Path) -> None:

@@ -92,6 +92,23 @@ def test_a_final_chart_has_every_finished_seed_and_no_unfinished_one(groups: lis
     assert [(row["place"], row.get("seed")) for row in rows] == [("8", None), ("8", 0), ("8", 1)]
 
 
+def test_a_single_seed_is_hollow_where_others_are_means(tmp_path: Path) -> None:
+    for depth, seed in ((8, 0), (8, 1), (14, 0)):
+        write_run(tmp_path, Run(small(depth), seed), Truth(3.0, 1.0, 0.2))
+    tables = read_tables(tmp_path)
+    mean, single = (gather(tables, str(depth), small(depth), (0, 1)) for depth in (8, 14))
+
+    def hollow(groups: list[Group]) -> list[str]:
+        figure = _by_depth("final", groups, [])
+        assert figure is not None
+        layers = figure.panels[0].chart["layer"]
+        return [one["transform"][0]["filter"] for one in layers if one["encoding"]["color"] == {"value": "white"}]
+
+    (which,) = hollow([mean, single])
+    assert which.startswith("datum.n === 1 && datum.label !== ")
+    assert hollow([single]) == []
+
+
 def test_published_figures_are_marks_of_their_own(groups: list[Group]) -> None:
     known = Published(source="paper", citation="c", dataset="digits", depth=8, error=2.5, standard_deviation=0.5, n=5)
     figure = _by_depth("final", groups, [known])

@@ -1,6 +1,8 @@
-"""Tables of results: errors with their differences, what is tested and how, figures of the assignment beside."""
+"""Tables of results: errors with their differences, what is tested and how, figures of the student report beside."""
 
 from pathlib import Path
+
+import pytest
 
 from reslab.analysis.comparisons import Compared, compare
 from reslab.analysis.groups import Group, gather
@@ -101,20 +103,31 @@ def test_an_interval_ends_where_errors_do(tmp_path: Path) -> None:
     assert str(interval).startswith("\N{MINUS SIGN}4.00 to +")  # the first error is 4%: no other is lower than 0%
 
 
-def test_the_assignments_figures_have_columns_where_they_are_of_the_same(tmp_path: Path) -> None:
+def test_the_student_reports_figures_have_columns_where_they_are_of_the_same(tmp_path: Path) -> None:
     one = Published(
         source="assignment", citation="a table", dataset="digits", depth=8, error=3.2, train_error=0.6, epochs=12,
         low=3.0, high=3.5, window=(7, 12),
     )  # fmt: skip
     groups = _groups(tmp_path)
-    columns = _columns(
-        errors_table("errors", groups, [], _label, "Runs", [one], lambda group, one: group.recipe.depth == one.depth)
+    table = errors_table(
+        "errors", groups, [], _label, "Runs", [one], lambda group, one: group.recipe.depth == one.depth
     )
-    assert columns["Assignment, test (%)"] == ["3.20 (3.00 to 3.50)", None]
-    assert columns["Assignment, training (%)"] == ["0.60", None]
+    columns = _columns(table)
+    assert columns["Student report, test (%)"] == ["3.20 (3.00 to 3.50)", None]
+    assert columns["Student report, training (%)"] == ["0.60", None]
+    assert table is not None
+    assert table.notes[0].startswith("Student report: a table; ")
     assert "After the first drop: mean (range)" in columns
     plain = _columns(errors_table("errors", groups, [], _label, "Runs"))
-    assert not [title for title in plain if title.startswith(("Assignment", "After"))]
+    assert not [title for title in plain if title.startswith(("Student report", "After"))]
+
+
+def test_comparisons_elsewhere_that_are_corrected_with_these_are_counted(tmp_path: Path) -> None:
+    first, second = _groups(tmp_path)
+    compared = compare([(first, second)])
+    table = errors_table("errors", [first, second], compared, _label, "Runs", corrected=3)
+    assert table is not None
+    assert "corrected for the three comparisons of this study by Holm's method" in table.caption
 
 
 def test_nothing_finished_is_no_table(tmp_path: Path) -> None:
@@ -136,3 +149,22 @@ def test_an_interval_that_ends_at_an_error_of_zero_has_a_word(tmp_path: Path) ->
         assert ("Intervals end where an error would be below 0% or above 100%." in words) == (wide == "wide")
         assert ("in brackets, the seeds of each that are needed to detect this size" in words) == (wide == "wide")
         assert "Equal: " not in words  # what no verdict says needs no word
+
+
+@pytest.mark.parametrize(
+    ("rates", "seeds", "said"),
+    [
+        (2, 5, "Differences are tested by Student's test of pairs of equal seeds."),
+        (2, 3, "Differences are tested by t-tests (Welch)."),
+        (6, 3, "Differences are tested by t-tests, whose variances lean on those of all variants (Smyth 2004)."),
+    ],
+)
+def test_what_a_difference_is_tested_by_is_said(tmp_path: Path, rates: int, seeds: int, said: str) -> None:
+    """Five seeds that give both the same first weights are pairs; of many variants each spread leans on the others."""
+    recipes = [small(8, learning_rate=0.1 + place / 10) for place in range(rates)]
+    for recipe in recipes:
+        for seed in range(seeds):
+            write_run(tmp_path, Run(recipe, seed), Truth(8.0, 1.0, 0.1, own=True))
+    tables = read_tables(tmp_path)
+    base, *others = (gather(tables, recipe.id, recipe, tuple(range(seeds))) for recipe in recipes)
+    assert how_compared(compare([(base, one) for one in others])).startswith(said)

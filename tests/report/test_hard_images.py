@@ -1,4 +1,4 @@
-"""The images that every network gets wrong: shown where the images are the runs' own, else said where they are not."""
+"""The images that every network gets wrong: shown where the images at hand are the runs' own."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from reslab.analysis.tidy import read_tables
 from reslab.data.images import Dataset
 from reslab.data.sources import load
 from reslab.errors import DataError, ResLabError
-from reslab.exhibits.blocks import Figure, Prose
+from reslab.exhibits.blocks import Figure
 from reslab.lab.predictions import Predictions, predictions_bytes
 from reslab.recipe import Run
 from reslab.report import hard_images as hard_images_module
@@ -46,10 +46,15 @@ def test_the_surest_come_first_and_say_what_they_are_taken_for(tmp_path: Path) -
 
 
 def test_other_images_than_the_runs_are_not_shown(tmp_path: Path) -> None:
-    (said,) = hard_images("hard", [_group(tmp_path, "0" * 64)], None)
-    assert isinstance(said, Prose)
-    assert "two images of digits" in said.text
-    assert "were not at hand" in said.text
+    assert hard_images("hard", [_group(tmp_path, "0" * 64)], None) == []
+
+
+def test_a_data_set_that_is_not_at_hand_keeps_no_other_from_being_shown(tmp_path: Path) -> None:
+    absent = _group(tmp_path / "absent", "0" * 64, "imagefolder")
+    there = _group(tmp_path / "there", load("digits").fingerprint)
+    (figure,) = hard_images("hard", [absent, there], tmp_path / "nowhere")
+    assert isinstance(figure, Figure)
+    assert [panel.title for panel in figure.panels] == ["digits"]
 
 
 def test_a_picture_that_cannot_be_read_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,12 +83,8 @@ def test_images_that_cannot_be_read_cost_no_report(
     group = _group(tmp_path, load("digits").fingerprint)
     for name in ("_address", "load_for"):
         monkeypatch.setattr(hard_images_module, name, fails)
-        (said,) = hard_images("hard", [group], None)
-        assert isinstance(said, Prose)
-        assert "two images of digits" in said.text
+        assert hard_images("hard", [group], None) == []
 
 
-def test_images_that_are_nowhere_are_said_to_be_missing(tmp_path: Path) -> None:
-    (said,) = hard_images("hard", [_group(tmp_path / "runs", "0" * 64, "imagefolder")], tmp_path / "nowhere")
-    assert isinstance(said, Prose)
-    assert "were not at hand" in said.text
+def test_images_that_are_nowhere_are_not_shown(tmp_path: Path) -> None:
+    assert hard_images("hard", [_group(tmp_path / "runs", "0" * 64, "imagefolder")], tmp_path / "nowhere") == []

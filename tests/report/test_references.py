@@ -46,6 +46,12 @@ def test_what_the_diagnostics_stand_on_is_cited_where_it_is_named() -> None:
     assert [text.split(",")[0] for text in listed] == ["McCandlish et al.", "Li et al.", "Cohen et al."]
 
 
+def test_the_student_report_and_what_the_tests_stand_on_are_cited_by_what_they_are_called() -> None:
+    shown, listed = read((Prose("The student report's table 2, from an assignment; variances (Smyth 2004)."),))
+    assert shown == [["The student report\u2019s table 2 [1], from an assignment; variances (Smyth 2004 [2])."]]
+    assert [text.split(",")[0] for text in listed] == ['Report on "Coding assignment 1"', "Smyth"]
+
+
 def test_every_source_of_the_published_figures_and_recipes_is_recognised() -> None:
     for text in {result.citation for result in RESULTS} | {preset.source for preset in PRESETS.values()}:
         shown, listed = read((Prose(f"See {text}."),))

@@ -12,7 +12,7 @@ from reslab.studies.study import Options
 from synthetic import Truth, write_run
 
 
-def test_a_mean_outside_the_assignments_range_is_said_to_be_above_or_below(tmp_path: Path) -> None:
+def test_a_mean_outside_the_student_reports_range_is_said_to_be_above_or_below(tmp_path: Path) -> None:
     def truth(recipe: Recipe) -> Truth:
         return Truth(30.0 if recipe.learning_rate == 0.5 else 0.5, 0.1, 0.01)
 
@@ -22,8 +22,8 @@ def test_a_mean_outside_the_assignments_range_is_said_to_be_above_or_below(tmp_p
     assert "above it with rate 0.5" in words
     assert "below it with rate 0.01" in words
     assert (
-        "Compared with the assignment's range of the test error after the first drop of the rate (its epochs 90 to 160)"
-        in words
+        "Compared with the student report's range of the test error after the first drop of the rate "
+        "(its epochs 90 to 160)" in words
     )
 
 
@@ -35,9 +35,11 @@ def test_reduced_trainings_and_digits_are_compared_with_nothing_published(tmp_pa
     for study in plan.studies:
         blocks = chapter_of(study, tables)
         words = words_of(blocks)
-        assert "the assignment's range" not in words
+        assert "range of the test error" not in words
         for table in [block for block in blocks if isinstance(block, Table)]:
-            assert not [column.title for column in table.columns if column.title.startswith("Assignment")]
+            assert not [
+                column.title for column in table.columns if column.title.startswith(("Student report", "Assignment"))
+            ]
 
 
 def test_what_is_not_comparable_is_said_of_all_lengths_and_all_data_sets(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Answers: what is found in a few words, the sizes behind it, and a base that others are compared with."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,6 +31,10 @@ def _label(group: Group) -> str:
     return group.label
 
 
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", MINUS)
+
+
 def _answers(groups: Sequence[Group], pairs: Sequence[tuple[Group, Group]]) -> list[Answer]:
     study = Study("rates", "Rates", "", "", tuple(Variant(one.label, one.recipe) for one in groups), (0,), "custom")
     return by_base(Findings(study, groups, compare(pairs), _label, _label, words_of("custom")))
@@ -39,7 +44,7 @@ def test_of_one_seed_the_best_is_named_and_nothing_has_an_interval(tmp_path: Pat
     base, *others = groups = _groups(tmp_path, (3.0, 2.0, 5.0, 3.5))
     (answer,) = _answers(groups, [(base, one) for one in others])
     assert (answer.where, answer.words) == ("digits", "best with rate 1, in one seed each, not tested")
-    assert answer.sizes == f"{MINUS}1.00 to +2.00"
+    assert answer.sizes == f"between {MINUS}1.00 and +2.00"
     assert answer.seeds == "1"
     assert answer.sentence == f"digits: {answer.words} ({answer.sizes} points)."
 
@@ -49,34 +54,32 @@ def test_each_verdict_has_a_clause_with_its_size_and_its_interval(tmp_path: Path
     (answer,) = _answers(groups, [(base, low), (base, same)])
     assert answer.words == "rate 1 beat 0; 2 within 0.5 points of 0"
     better, equal = answer.clauses
-    low_end, high_end = map(float, better.interval.split(" to "))
-    assert better.size == "0.99"
-    assert 0 < low_end < 0.99 < high_end
-    assert equal.interval.startswith((MINUS, "+"))
-    assert (better.level, equal.level) == ("95%", "90%")
+    found = re.fullmatch(r"0\.99\s\((0\.\d\d)\sto\s(1\.\d\d)\)", better.sizes)
+    assert found
+    assert 0 < float(found[1]) < 0.99 < float(found[2])
+    assert re.fullmatch(rf"[{MINUS}+]0\.0\d\s\({MINUS}0\.\d\d\sto\s\+0\.\d\d\)", equal.sizes)
+    assert "points, 95% interval 0." in better.sentence
+    assert f"points, 90% interval {MINUS}0." in equal.sentence
+    assert answer.sizes == f"{better.sizes}; {equal.sizes}"
     assert answer.seeds == "3"
     (answer,) = _answers(groups, [(base, low), (base, high)])
     assert answer.words == "rate 1 beat 0; 0 beat 3"
-    assert answer.sizes.startswith("0.99 (0.")
-    assert "; 2.01 (1." in answer.sizes
+    assert re.fullmatch(r"0\.99\s\(0\.\d\d\sto\s1\.\d\d\); 2\.01\s\(1\.\d\d\sto\s2\.\d\d\)", answer.sizes)
     assert answer.sentence.startswith("digits: rate 1 beat 0 (0.99 points, 95% interval 0.")
     assert _answers(groups, []) == []
 
 
-def test_where_nothing_is_resolved_of_several_only_one_alone_has_an_interval(tmp_path: Path) -> None:
+def test_where_nothing_is_resolved_of_several_their_ends_are_told_and_of_one_its_interval(tmp_path: Path) -> None:
     base, *others = groups = _groups(tmp_path, (20.0, 20.2, 20.4, 20.3), seeds=2, noise=0.5)
     (answer,) = _answers(groups, [(base, one) for one in others])
     assert answer.words == "no difference from rate 0 is resolved"
     sizes = [one.difference.value for one in answer.verdicts]
-    shown = [float(end.replace(MINUS, "-")) for end in answer.sizes.split(" to ")]
-    assert shown == [round(min(sizes), 2), round(max(sizes), 2)]
+    assert answer.sizes == f"between {_signed(min(sizes))} and {_signed(max(sizes))}"
     (one,) = _answers(groups, [(base, others[0])])
     assert one.words == "rate 1 vs 0 not resolved"
     low, high = one.verdicts[0].ends or (0.0, 0.0)
-    assert [float(end.replace(MINUS, "-")) for end in one.clauses[0].interval.split(" to ")] == [
-        round(low, 2),
-        round(high, 2),
-    ]
+    (size,) = (verdict.difference.value for verdict in one.verdicts)
+    assert one.sizes.split() == [_signed(size), f"({_signed(low)}", "to", f"{_signed(high)})"]
 
 
 def test_many_are_counted_rather_than_named(tmp_path: Path) -> None:
@@ -90,7 +93,7 @@ def test_settings_that_are_all_worse_are_told_with_the_range_of_their_sizes(tmp_
     (answer,) = _answers(groups, [(base, one) for one in others])
     sizes = sorted(one.difference.value for one in answer.verdicts)
     assert answer.words == "rate 0 beat the three others"
-    assert answer.clauses[0].size == f"{sizes[0]:.2f} to {sizes[-1]:.2f}"
+    assert answer.sizes == f"between {sizes[0]:.2f} and {sizes[-1]:.2f}"
 
 
 def test_the_one_setting_that_is_not_resolved_is_named(tmp_path: Path) -> None:

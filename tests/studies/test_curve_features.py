@@ -28,10 +28,9 @@ def test_several_places_of_a_drop_are_epochs_in_order(tmp_path: Path) -> None:
     recipes = [small(8, learning_rate=0.2), small(8, first_drop=4)]
     words = _words(tmp_path, dict.fromkeys(recipes, Truth(3.0, 1.0)))
     assert words.startswith(
-        "At the first drop of the rate (after epochs 4 and 6; means of up to five epochs before and after, "
-        "[[appendix-steps]]) every test curve falls"
+        "At the first drop of the rate (after epochs 4 and 6; [[appendix-steps]]) every test curve falls"
     )
-    assert "At the second drop of the rate (after epoch 9; [[appendix-steps]])" in words
+    assert "At the second drop of the rate (after epoch 9) every test curve falls" in words  # the table is told once
 
 
 def test_a_drop_after_the_first_epoch_is_not_told_from_learning(tmp_path: Path) -> None:
@@ -87,5 +86,26 @@ def test_epochs_at_chance_are_told_with_the_seeds_apart(tmp_path: Path) -> None:
         told = [row | ({"train_error": 90.0} if row["epoch"] <= until else {}) for row in rows]
         path.write_text("".join(json.dumps(row) + "\n" for row in told))
     words = curve_features([gather(read_tables(tmp_path), recipe.id, recipe, (0, 1))], _rate, texts_of("custom"))
-    assert "No better than chance in training at first: rate 0.1, for up to four epochs." in words
-    assert "better than chance" not in _words(tmp_path / "learns", {small(14): Truth(3.0, 1.0)})
+    assert "In training, rate 0.1 stays at chance for up to four epochs." in words
+    assert "at chance" not in _words(tmp_path / "learns", {small(14): Truth(3.0, 1.0)})
+
+
+def test_a_curve_that_rises_while_the_training_error_falls_overfits(tmp_path: Path) -> None:
+    """Of phases of twenty epochs the first two and the last two tell; the rises lie 18 epochs apart."""
+    rising, calm = (small(8, length=60, first_drop=20, second_drop=40, learning_rate=rate) for rate in (0.1, 0.2))
+    for recipe, slope in ((rising, 0.25), (calm, 0.0)):
+        path = write_run(tmp_path, Run(recipe, 0), Truth(8.0, 1.0)) / "metrics.jsonl"
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        for epoch, row in enumerate(rows[:-1]):  # the last is as recorded
+            past = epoch - 20
+            test = {0: 20.0, 1: 10.0 + slope * past}.get(epoch // 20, 9.0)
+            row |= {"test_error": test, "train_error": 8.0 - 0.125 * epoch}
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    tables = read_tables(tmp_path)
+    groups = [gather(tables, recipe.id, recipe, (0,)) for recipe in (rising, calm)]
+    words = curve_features(groups, _rate, texts_of("custom"))
+    assert (
+        "After the first drop the test error of rate 0.1 rises again, from 10.12% to 14.62% at the end of that rate, "
+        "while its training error falls from 5.44% to 3.19%: overfitting." in words
+    )
+    assert words.count("overfitting") == 1

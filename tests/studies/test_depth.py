@@ -4,18 +4,20 @@ import re
 from pathlib import Path
 
 import pytest
-from chapter_words import chapter_of, words_of
+from chapter_words import DIVERGED, chapter_of, words_of
 
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Block, Figure, Note, Table
 from reslab.presets import preset_recipe
+from reslab.recipe import Run, stretch
+from reslab.studies.catalogue import chapter_of as questions_chapter
+from reslab.studies.chapter import find
 from reslab.studies.questions.depth import ask
 from reslab.studies.study import Options, Study
 from synthetic import Truth, write_diagnostics, write_run
 
 DIGITS = Options(datasets=("digits",), depths=(8, 14), epochs=12, seeds=2)
 CIFAR = Options(datasets=("cifar10",), depths=(20, 56), seeds=3)
-DIVERGED = {"kind": "diverged", "message": "the loss is not finite", "epoch": 4, "iteration": 200, "time": "t"}
 
 
 def test_the_question_of_the_assignment() -> None:
@@ -44,12 +46,27 @@ def test_two_points_with_little_noise_are_resolved(tmp_path: Path) -> None:
     assert "not resolved" not in next(line for line in words.split("\n") if line.startswith("CIFAR-10: "))
 
 
+def test_three_seeds_of_usual_noise_find_half_a_point(tmp_path: Path) -> None:
+    words = _words(tmp_path, CIFAR, {20: Truth(8.5, 0.5, 0.15), 56: Truth(8.0, 0.5, 0.15)})
+    assert "CIFAR-10: 56 layers beat 20 (0.50 points, 95% interval 0." in words
+
+
 def test_no_difference_is_said_to_be_equality_where_that_is_shown(tmp_path: Path) -> None:
     words = _words(tmp_path, CIFAR, {20: Truth(7.5, 0.5, 0.1), 56: Truth(7.45, 0.5, 0.1)})
     assert (
         "CIFAR-10: 56 layers within 0.5 points of 20 (\N{MINUS SIGN}0.05 points, 90% interval \N{MINUS SIGN}0." in words
     )
     assert "the added layers help or harm by less than 0.5 points" in words
+
+
+def test_each_depth_is_compared_with_the_least_then_with_the_next(tmp_path: Path) -> None:
+    study = ask(Options(datasets=("cifar10",), depths=(20, 32, 56, 110), seeds=1))
+    for run in study.runs():
+        write_run(tmp_path, run, Truth(8.0, 1.0))
+    compared = find(study, read_tables(tmp_path), questions_chapter(study)).compared
+    assert [(one.first.recipe.depth, one.second.recipe.depth) for one in compared] == [
+        (20, 32), (20, 56), (20, 110), (32, 56), (56, 110)
+    ]  # fmt: skip
 
 
 def test_a_step_that_is_shown_is_in_short_where_the_whole_way_is_not(tmp_path: Path) -> None:
@@ -64,7 +81,8 @@ def test_a_step_against_the_whole_way_is_in_short_and_has_its_own_reason(tmp_pat
     truths = {20: Truth(9.0, 3.0, 0.05), 56: Truth(7.0, 1.0, 0.05), 110: Truth(8.0, 2.0, 0.05)}
     words = _words(tmp_path, Options(datasets=("cifar10",), depths=(20, 56, 110), seeds=3), truths)
     first, second = [line for line in words.split("\n") if line.startswith("CIFAR-10: ")]
-    assert first.startswith("CIFAR-10: 56 and 110 layers beat 20 (1.00 to 2.00 points).")
+    assert first.startswith("CIFAR-10: 56 and 110 layers beat 20 (2.00 points, 95% interval 1.")
+    assert "; 1.00 points, 95% interval 0." in first
     assert second.startswith("CIFAR-10: 56 layers beat 110 (1.00 points, 95% interval ")
     assert "Both errors lower (20 to 56 layers and 20 to 110 layers): the added layers help" in words
     assert "Both errors higher (56 to 110 layers): the deeper network is harder to train" in words
@@ -109,12 +127,13 @@ def test_a_full_schedule_is_compared_with_the_paper(tmp_path: Path) -> None:
     words = words_of(blocks)
     assert re.search(r"ResNet-20, CIFAR-10: 8\.\d\d ± .* \(n = 3\), .*interval .*\) against the paper's 8\.75;", words)
     assert ") against the paper's 6.97;" in words
-    assert "the assignment's range (8.22 to 8.77, mean 8.39); the last epoch is " in words
-    assert words.count("The assignment's range is over epochs 90 to 350.  The means here end") == 1
+    assert "the student report's range (8.22 to 8.77, mean 8.39); the last epoch is " in words
+    said = "The student report's range is over epochs 90 to 350, and the means here end at epoch 164."
+    assert words.count(said) == 1
     assert "The recipe differs from the paper's" in words
     tables = {block.key: block for block in blocks if isinstance(block, Table)}
     assert {"published-cifar10", "errors", "protocol"} <= set(tables)
-    assert [row[0] for row in tables["published-cifar10"].rows][:3] == ["This study", "Paper", "Assignment"]
+    assert [row[0] for row in tables["published-cifar10"].rows][:3] == ["This study", "Paper", "Student report"]
 
 
 def test_a_shortened_schedule_is_not(tmp_path: Path) -> None:
@@ -122,7 +141,7 @@ def test_a_shortened_schedule_is_not(tmp_path: Path) -> None:
     blocks = _blocks(tmp_path, options, {20: Truth(30.0, 30.0, 0.2), 56: Truth(28.0, 30.0, 0.2)})
     words = words_of(blocks)
     assert "not compared with published figures: the schedule is shortened to 4 epochs (2.44% of the images" in words
-    assert "Deeper networks take longer to train" in words
+    assert "At full length the order may be another." in words
     assert not [block for block in blocks if isinstance(block, Table) and block.key.startswith("published")]
     (final,) = [block for block in blocks if isinstance(block, Figure) and block.key == "final"]
     assert "Paper" not in str(final.panels[0].datasets)
@@ -140,14 +159,14 @@ def test_digits_are_told_without_cifar(tmp_path: Path) -> None:
     words = words_of(blocks)
     assert "there are no published figures for digits" in words
     assert "CIFAR" not in words
-    assert "Deeper networks take longer to train" not in words
+    assert "At full length" not in words
 
 
 def test_the_steps_at_the_drops_are_found(tmp_path: Path) -> None:
     blocks = _blocks(tmp_path, CIFAR, {20: Truth(8.0, 0.6, 0.05), 56: Truth(7.0, 0.1, 0.05)})
     words = words_of(blocks)
-    assert "At the first drop of the rate (after epoch 81; means of up to five epochs before and after, " in words
-    assert "At the second drop of the rate (after epoch 122; [[appendix-steps]]) every test curve falls" in words
+    assert "At the first drop of the rate (after epoch 81; [[appendix-steps]]) every test curve falls" in words
+    assert "At the second drop of the rate (after epoch 122) every test curve falls" in words
 
 
 def test_both_data_sets_are_told_apart(tmp_path: Path) -> None:
@@ -159,7 +178,7 @@ def test_both_data_sets_are_told_apart(tmp_path: Path) -> None:
     words = words_of(chapter_of(study, read_tables(tmp_path)))
     assert "4.0 times as high" in words
     assert "5,000 training images for each of 10 classes, CIFAR-100 500 training images for each of 100" in words
-    assert "so this question cannot tell the two apart" in words
+    assert "so these runs cannot tell the two apart; the study `data-size` does." in words
 
 
 def test_an_unfinished_study_names_what_is_missing(tmp_path: Path) -> None:
@@ -240,3 +259,36 @@ def test_the_papers_warm_up_is_a_control_of_the_deepest_network_alone(tmp_path: 
     assert "These runs have no such warm-up" not in words
     table = next(block for block in blocks if isinstance(block, Table) and block.key == "errors")
     assert [row[0] for row in table.rows] == ["ResNet-20", "ResNet-110", "ResNet-110, warm-up"]
+
+
+def _by_length(root: Path, errors: dict[int, tuple[float, float]], seeds: int = 2, other: int | None = None) -> str:
+    """Return the words on 20 and 56 layers, asked at eight epochs, and run at these lengths with these errors.
+
+    Where there is an `other` number of seeds, trainings of further lengths have so many.
+    """
+    study = ask(Options(datasets=("cifar10",), depths=(20, 56), epochs=8, seeds=seeds))
+    for recipe in (variant.recipe for variant in study.variants):
+        for length, (shallow, deep) in errors.items():
+            for seed in range(seeds if length == 8 else other or seeds):
+                truth = Truth(shallow if recipe.depth == 20 else deep, 5.0)
+                write_run(root, Run(stretch(recipe, length), seed), truth)
+    return words_of(chapter_of(study, read_tables(root)))
+
+
+def test_how_depths_stand_at_other_lengths_is_told_from_all_of_the_report(tmp_path: Path) -> None:
+    """Whichever study asked for those: the gaps are of the means at each length, 56 layers minus 20."""
+    words = _by_length(tmp_path / "two", {8: (14.0, 15.0), 32: (9.0, 8.0), 16: (12.0, 12.0)})
+    assert "On CIFAR-10, ResNet-56 minus ResNet-20 is +1.00 points at 8 epochs; 0.00 at 16 epochs; " in words
+    assert (
+        "; \N{MINUS SIGN}1.00 at 32 epochs.  The longer the training, then, the better the deeper network stands."
+        in words
+    )
+    words = _by_length(tmp_path / "one", {8: (14.0, 15.0), 16: (12.0, 12.0)}, other=1)
+    assert "; 0.00 at 16 epochs (single seeds among them).  The longer the training" in words
+
+
+def test_gaps_that_do_not_close_are_told_and_nothing_made_of_them(tmp_path: Path) -> None:
+    words = _by_length(tmp_path / "apart", {8: (14.0, 15.0), 16: (12.0, 12.0), 32: (9.0, 9.5)})
+    assert "+1.00 points at 8 epochs; 0.00 at 16 epochs; +0.50 at 32 epochs." in words
+    assert "The longer the training" not in words
+    assert "minus ResNet-20" not in _by_length(tmp_path / "short", {8: (14.0, 15.0)})

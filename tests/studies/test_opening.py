@@ -1,5 +1,7 @@
 """The opening: a row a question with its answer, size and link, the best evidence first, the limits once."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 from chapter_words import words_of
@@ -53,9 +55,28 @@ def test_a_row_a_question_leads_to_its_chapter(tmp_path: Path) -> None:
 def test_what_the_runs_cannot_show_is_said_once_and_the_assignment_introduced(tmp_path: Path) -> None:
     words = words_of(_opening(tmp_path, *ask_all("assignment", SHORT).studies))
     assert words.count("All of these trainings saw only ") == 1
-    assert "so they cannot show what holds at full length." in words
-    assert "All settings have a single seed; another could reverse what they show." in words
-    assert "Five questions come from the assignment of a university course on residual networks" in words
+    assert "cannot show what holds at full length." in words
+    assert "Trained at full length" not in words
+    assert "All settings have a single seed: their intervals assume that it varies as the others do." in words
+    assert (
+        "Five questions come from an assignment of a university course, and are compared with a student report" in words
+    )
+
+
+def test_what_was_trained_in_full_is_named_among_shorter_trainings(tmp_path: Path) -> None:
+    full = [
+        preset_recipe("assignment", dataset=dataset, depth=depth)
+        for dataset, depth in (("cifar10", 20), ("cifar100", 20), ("cifar10", 56))
+    ]
+    own = Study(
+        "full", "In full", "", "", tuple(Variant(str(place), one) for place, one in enumerate(full)), (0, 1), "custom"
+    )
+    words = words_of(_opening(tmp_path / "both", own, ask("depth", SHORT)))
+    assert "Trained at full length: ResNet-20 on CIFAR-10 and CIFAR-100; ResNet-56 on CIFAR-10." in words
+    assert "All else saw only " in words
+    assert "these trainings saw" not in words
+    words = words_of(_opening(tmp_path / "full", own, replace(own, name="again", title="Again")))
+    assert "full length" not in words
 
 
 def test_full_trainings_come_first_then_the_order_of_the_report(tmp_path: Path) -> None:
@@ -70,7 +91,7 @@ def test_full_trainings_come_first_then_the_order_of_the_report(tmp_path: Path) 
     ]  # fmt: skip
     assert table.rows[0][1] == "CIFAR-10, ResNet-20"
     assert str(table.rows[0][2]).startswith("13.")
-    assert " to " in str(table.rows[2][3])
+    assert len(re.findall(r"\(\S+\sto\s\S+\)", str(table.rows[2][3]))) == 2  # of two batches, each its interval
 
 
 def test_each_place_has_a_line_and_studies_of_one_title_are_told_apart(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from reslab.analysis.comparisons import Compared, compare
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
 from reslab.recipe import Run
-from reslab.studies.sentences import by_dataset, compared_name, missing_words
+from reslab.studies.sentences import by_dataset, compared_name, far_apart_words, missing_words
 from reslab.studies.words import words_of
 from synthetic import Truth, small, write_run
 
@@ -62,3 +62,33 @@ def test_seeds_that_diverged_are_not_missing(tmp_path: Path) -> None:
     write_run(tmp_path, Run(small(8), 1), Truth(3.0, 1.0), stop_after=1, failure=failure)
     group = gather(read_tables(tmp_path), "base", small(8), (0, 1, 2))
     assert "base (1 of 3 seeds, missing 2)" in missing_words([group], words_of("custom"))
+
+
+def _far_apart(root: Path, **errors: Sequence[float]) -> str:
+    """Return what is said of settings of these errors, a seed each, the first being what others are compared with."""
+    groups = []
+    for place, (name, own) in enumerate(errors.items()):
+        recipe = small(8, learning_rate=0.1 + place)
+        for seed, error in enumerate(own):
+            write_run(root, Run(recipe, seed), Truth(error, 1.0))
+        groups.append(gather(read_tables(root), name, recipe, tuple(range(len(own)))))
+    base, *others = groups
+    return far_apart_words(compare([(base, one) for one in others]), _label, words_of("custom"))
+
+
+def test_seeds_that_vary_too_much_to_be_resolved_are_told_where_all_are_far_off(tmp_path: Path) -> None:
+    """All seeds of "high" are 2.5 points or more above those of "base", of which no interval can tell."""
+    words = _far_apart(tmp_path / "above", base=(9.5, 9.0), high=(42.0, 12.0))
+    assert words == (
+        "Each seed of high (12.00% and 42.00%) is at least 2.50 points above each of base, but two that vary so much "
+        "give no useful interval."
+    )
+    words = _far_apart(tmp_path / "below", base=(42.0, 12.0), low=(9.5, 9.0))
+    assert "Each seed of low (9.00% and 9.50%) is at least 2.50 points below each of base, " in words
+
+
+def test_what_is_resolved_or_near_or_among_the_others_is_not_said_to_be_far_off(tmp_path: Path) -> None:
+    assert _far_apart(tmp_path / "resolved", base=(9.0, 9.1, 9.2), high=(42.0, 42.1, 42.2)) == ""
+    assert _far_apart(tmp_path / "near", base=(9.5, 9.0), high=(42.0, 11.5)) == ""  # two points are not far
+    assert _far_apart(tmp_path / "among", base=(9.5, 9.0), high=(42.0, 9.2)) == ""
+    assert _far_apart(tmp_path / "single", base=(9.5,), high=(42.0, 12.0)) == ""

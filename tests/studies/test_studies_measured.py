@@ -1,5 +1,6 @@
 """What a chapter says of what was measured on its networks: responses, gradients, curvature, the loss surface."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -123,9 +124,13 @@ def test_what_was_measured_names_the_data_set_only_among_several(tmp_path: Path,
         write_diagnostics(write_run(tmp_path, run, Truth(8.5, 0.5)), curvature={"final": figures})
     blocks = chapter_of(study, read_tables(tmp_path))
     words = words_of(blocks)
-    assert f"from 0.001 (rate 1{', CIFAR-10' if len(datasets) > 1 else ''}) to 0.1 (rate 0.01" in words
-    assert "The higher the rate, the smaller the eigenvalue" in words
-    assert "At the end, then, no rate is too high for the curvature" in words
+    several = len(datasets) > 1
+    falls = f"falls from 100 at rate 0.01 to 1 at rate 1{' on CIFAR-10' if several else ''}"
+    assert f"The largest eigenvalue of the Hessian {falls}" in words
+    assert ("; it falls from 100 at rate 0.01 to 1 at rate 1 on CIFAR-100 ([[appendix-curvature]])" in words) == several
+    assert words.count("([[appendix-curvature]]): higher rates end where the loss is less curved") == 1
+    assert "though lower ones have also come less far in the same time." in words
+    assert "the stability limit" not in words
 
 
 def test_eigenvalues_above_the_limit_or_out_of_order_support_no_such_words(tmp_path: Path) -> None:
@@ -134,6 +139,35 @@ def test_eigenvalues_above_the_limit_or_out_of_order_support_no_such_words(tmp_p
         figures = {"largest": 2000.0 if run.recipe.learning_rate == 1 else 5.0, "stability_limit": 1000.0, "rate": 0.1}
         write_diagnostics(write_run(tmp_path, run, Truth(8.5, 0.5)), curvature={"final": figures})
     words = words_of(chapter_of(study, read_tables(tmp_path)))
-    assert "to 2 (rate 1) times the stability limit" in words
-    assert "The higher the rate" not in words
-    assert "no rate is too high" not in words
+    assert "from 0.005 (rate 0.01) to 2 (rate 1) times the stability limit" in words
+    assert "higher rates end where the loss is less curved" not in words
+    assert "too high for the curvature" not in words
+
+
+def test_eigenvalues_below_the_limit_in_no_order_of_the_rates_hold_no_rate_too_high(tmp_path: Path) -> None:
+    study = ask("learning-rate", Options(datasets=("cifar10",), depths=(20,), seeds=1))
+    for run in study.runs():
+        figures = {"largest": 100 * run.recipe.learning_rate, "stability_limit": 1000.0, "rate": 0.1}
+        write_diagnostics(write_run(tmp_path, run, Truth(8.5, 0.5)), curvature={"final": figures})
+    words = words_of(chapter_of(study, read_tables(tmp_path)))
+    assert "The largest eigenvalue is from 0.001 (rate 0.01) to 0.1 (rate 1) times the stability limit" in words
+    assert "At the end, then, no rate is too high for the curvature." in words
+
+
+@pytest.mark.parametrize(("times", "told"), [(1.0, False), (0.9, False), (0.5, True), (2.0, True)])
+def test_effective_rates_are_shown_where_they_differ_otherwise_than_the_rates(
+    tmp_path: Path, times: float, told: bool
+) -> None:
+    """Rates of 0.01 and 1 differ by a factor of 100; of the effective ones a larger norm takes some of that back."""
+    study = ask("learning-rate", Options(datasets=("cifar10",), depths=(20,), seeds=1))
+    for run in study.runs():
+        norm = 10 * (times**-0.5 if run.recipe.learning_rate == 1 else 1)  # the effective rate goes with its square
+        path = write_run(tmp_path, run, Truth(8.5, 0.5)) / "metrics.jsonl"
+        rows = [json.loads(line) | {"weight_norm": norm} for line in path.read_text().splitlines()]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    blocks = chapter_of(study, read_tables(tmp_path))
+    assert ("effective-rate" in [block.key for block in blocks if isinstance(block, Figure)]) == told
+    words = words_of(blocks)
+    factor = f"by a factor of 100 and the effective rates by a factor of {100 * times:.2g} ([[effective-rate]])."
+    assert (f"In the last epoch the rates differ {factor}" in words) == told
+    assert ("Larger rates, then, have grown the weights" in words) == (told and times < 1)

@@ -1,0 +1,33 @@
+"""The order of the chapters: those on trainings as long as the paper's come first."""
+
+from pathlib import Path
+
+from reslab.recipe import Recipe, Run, stretch
+from reslab.report.compose import compose
+from reslab.studies.asked import record
+from reslab.studies.study import Study, Variant
+from synthetic import Truth, small, write_run
+
+SHORT = small(8, dataset="cifar10", batch_size=128)
+FULL = stretch(SHORT, 164)
+
+
+def _asked(root: Path, name: str, *recipes: Recipe) -> None:
+    variants = tuple(Variant(f"variant {place}", recipe) for place, recipe in enumerate(recipes))
+    record(root, Study(name, name.upper(), "", "", variants, (0,), "custom"))
+
+
+def test_chapters_on_full_trainings_come_first_and_else_stay_in_order(tmp_path: Path) -> None:
+    _asked(tmp_path, "a", SHORT)
+    _asked(tmp_path, "b", FULL, SHORT)  # not all of it
+    _asked(tmp_path, "c", stretch(SHORT, 200))  # nothing has finished
+    _asked(tmp_path, "d", FULL)
+    _asked(tmp_path, "e", FULL, stretch(FULL, 160))  # within a twentieth of the paper's images
+    for recipe in (SHORT, FULL, stretch(FULL, 160)):
+        write_run(tmp_path, Run(recipe, 0), Truth(9.0, 1.0))
+    keys = [section.key for section in compose(tmp_path).sections]
+    assert [key for key in keys if len(key) == 1] == ["d", "e", "a", "b", "c"]
+    assert keys[0] == "opening"
+    assert keys[-1] == "appendix"
+    asked = [section.key for section in compose(tmp_path, ["b", "a", "d"]).sections]
+    assert [key for key in asked if len(key) == 1] == ["d", "b", "a"]
