@@ -123,6 +123,14 @@ def test_relatives_are_the_finished_recipes_that_differ_in_these_fields_alone(tm
     }
 
 
+def test_a_seed_on_other_images_costs_a_relative_none_of_the_others(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        write_run(tmp_path, Run(small(), seed), Truth(3.0, 1.0))
+    write_run(tmp_path, Run(small(), 2), Truth(9.0, 1.0), official=False, fingerprint="f" * 64)
+    (found,) = relatives(gather(read_tables(tmp_path), "it", small(), (0, 1)), LENGTH, "them")
+    assert (found.num_finished, found.last_epoch("test_error").mean) == (2, 3.0)
+
+
 def test_relatives_are_on_the_same_images_and_of_a_report(tmp_path: Path) -> None:
     longer = stretch(small(), 24)
     write_run(tmp_path, Run(small(), 0), Truth(3.0, 1.0))

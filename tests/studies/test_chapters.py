@@ -10,7 +10,7 @@ from chapter_words import RATES, chapter_of, planted, words_of
 
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Figure, Table
-from reslab.recipe import Recipe
+from reslab.recipe import Recipe, Run
 from reslab.studies.catalogue import ask
 from reslab.studies.questions import QUESTIONS
 from reslab.studies.study import Options
@@ -87,9 +87,20 @@ def test_of_comparisons_of_which_some_are_not_resolved_those_as_expected_are_cou
     study = ask("depth", Options(datasets=("cifar10",), depths=(20, 56, 110), seeds=3))
     error = {20: 12.0, 56: 7.0, 110: 6.8}
     some = planted(tmp_path / "some", study, lambda recipe: Truth(error[recipe.depth], 1.0, 0.5, own=True))
-    assert "Of three comparisons, two came out as expected; the others are not resolved." in words_of(some)
+    assert "Of three comparisons, two came out as expected; the other is not resolved." in words_of(some)
     none = planted(tmp_path / "none", study, lambda recipe: Truth(20.0, 1.0, 3.0, own=True))
-    assert "None of these comparisons is resolved." in words_of(none)
+    assert "What was expected is not resolved." in words_of(none)
+    same = planted(tmp_path / "same", study, lambda recipe: Truth(8.0, 1.0, 0.02, own=True))
+    assert "Three of the three expected differences are shown to be under 0.5 points." in words_of(same)
+
+
+def test_what_has_not_run_is_not_counted_among_what_was_expected(tmp_path: Path) -> None:
+    study = ask("depth", Options(datasets=("cifar10",), depths=(20, 56, 110), seeds=2))
+    error = {20: 12.0, 56: 7.0}
+    for recipe in (variant.recipe for variant in study.variants if variant.recipe.depth in error):
+        for seed in (0, 1):
+            write_run(tmp_path, Run(recipe, seed), Truth(error[recipe.depth], 1.0))
+    assert "The test errors are as expected." in words_of(chapter_of(study, read_tables(tmp_path)))
 
 
 def test_what_is_contrary_names_each_setting_once_and_the_data_sets_where_there_are_several(tmp_path: Path) -> None:

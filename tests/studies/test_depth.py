@@ -9,7 +9,7 @@ from chapter_words import DIVERGED, chapter_of, words_of
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Block, Figure, Note, Table
 from reslab.presets import preset_recipe
-from reslab.recipe import Run, stretch
+from reslab.recipe import Run, stretch, vary
 from reslab.studies.catalogue import chapter_of as questions_chapter
 from reslab.studies.chapter import find
 from reslab.studies.questions.depth import ask
@@ -285,6 +285,18 @@ def test_how_depths_stand_at_other_lengths_is_told_from_all_of_the_report(tmp_pa
     )
     words = _by_length(tmp_path / "one", {8: (14.0, 15.0), 16: (12.0, 12.0)}, other=1)
     assert "; 0.00 at 16 epochs (single seeds among them).  The longer the training" in words
+
+
+def test_schedules_of_other_drops_are_no_other_length(tmp_path: Path) -> None:
+    study = ask(Options(datasets=("cifar10",), depths=(20, 56), epochs=8, seeds=1))
+    for recipe in (variant.recipe for variant in study.variants):
+        deep = recipe.depth == 56
+        write_run(tmp_path, Run(recipe, 0), Truth(15.0 if deep else 14.0, 5.0))
+        write_run(tmp_path, Run(vary(recipe, first_drop=3), 0), Truth(10.0, 5.0))
+        write_run(tmp_path, Run(stretch(recipe, 16), 0), Truth(12.0, 5.0))
+        write_run(tmp_path, Run(vary(stretch(recipe, 16), first_drop=5), 0), Truth(9.0, 5.0))
+    words = words_of(chapter_of(study, read_tables(tmp_path)))
+    assert "minus ResNet-20 is +1.00 points at 8 epochs; 0.00 at 16 epochs (single seeds among them)." in words
 
 
 def test_gaps_that_do_not_close_are_told_and_nothing_made_of_them(tmp_path: Path) -> None:

@@ -1,16 +1,17 @@
 """Which published figures apply to which groups: those of their network, images and length of training (pure)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from reslab.analysis.comparisons import compare_with_published
-from reslab.analysis.groups import Group, datasets_of
+from reslab.analysis.groups import LENGTH, Group, datasets_of, relatives
 from reslab.analysis.summary import schedule_epochs
 from reslab.analysis.verdicts import Verdict
 from reslab.naming import number
 from reslab.presets import Preset, preset_of
 from reslab.published import Published, published
+from reslab.recipe import Recipe
 
 FULL_SCHEDULE_IMAGES = 64_000 * 128
 """Images seen in the paper's training: 64,000 iterations of 128 (He et al. 2016, section 4.2)."""
@@ -151,6 +152,28 @@ def varying(name: str, value: Callable[[Group], object]) -> Beside:
         return [one for one in known if any(matches(group, one) for group in comparable(groups))]
 
     return Beside(figures, lambda one: number(getattr(one, name)), matches)
+
+
+def other_lengths(group: Group, fields: Collection[str] = ()) -> list[Group]:
+    """Return the recipes of a group's report that are its own at other lengths, itself among them, the shortest first.
+
+    Their drops are at the same shares of the schedule, up to rounding.  They may differ in these fields, too.
+    """
+    found = relatives(group, (*LENGTH, *fields), group.label)
+    alike = [one for one in found if _same_shape(one.recipe, group.recipe)]
+    return sorted(alike, key=lambda one: epochs_of(one) or 0.0)
+
+
+def _same_shape(one: Recipe, other: Recipe) -> bool:
+    """Return whether two schedules are the same but for their length; of one length, the same."""
+    places = [
+        (recipe.first_drop / recipe.length, recipe.second_drop / recipe.length, recipe.third_drop / recipe.length)
+        for recipe in (one, other)
+    ]
+    if one.length == other.length:
+        return places[0] == places[1]
+    rounding = 0.5 / one.length + 0.5 / other.length + 0.002
+    return all(abs(here - there) <= rounding for here, there in zip(*places, strict=True))
 
 
 def schedule_share(group: Group) -> float | None:

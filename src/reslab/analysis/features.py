@@ -19,6 +19,10 @@ DROPS = 3
 """Of the rate, at most, in a schedule of steps."""
 
 
+RISES = 4
+"""Standard errors, as unrest tells them, that a rise must have: there are many curves in a report."""
+
+
 @dataclass(frozen=True, slots=True)
 class RateChange:
     """A fall of the rate after `epoch` completed epochs; errors are means over `reach` epochs on each side."""
@@ -164,10 +168,11 @@ def rises_of(group: Group) -> list[Rise]:
     for place, phase in enumerate(phases(rates, test)[1:] if len(rate_changes(rates, test)) else []):
         reach = _reach(phase.first, phase.last)
         early, late = range(phase.first, phase.first + reach), range(phase.last - reach + 1, phase.last + 1)
-        (before, after), (high, low) = (
-            tuple(statistics.fmean(error[epoch] for epoch in part) for part in (early, late)) for error in errors
-        )
-        if phase.unrest is not None and after - before > 3 * phase.unrest / math.sqrt(reach) and low < high:
+        ends = [[error[epoch] for epoch in part if epoch in error] for error in errors for part in (early, late)]
+        if phase.unrest is None or not all(ends):
+            continue
+        before, after, high, low = map(statistics.fmean, ends)
+        if after - before > RISES * phase.unrest / math.sqrt(reach) and low < high:
             found.append(Rise(place, (before, after), (high, low)))
     return found
 

@@ -193,8 +193,10 @@ def relatives(group: Group, fields: Collection[str], label: str) -> list[Group]:
     if group.tables is None:
         return []
     rows = group.tables.runs.filter((pl.col("status") == "finished") & (pl.col("dataset") == group.recipe.dataset))
-    own = _others(group.recipe, fields)
-    seeds = {recipe: found for (recipe, _), found in seeds_of(rows).items() if _others(recipe, fields) == own}
+    own, seeds = _others(group.recipe, fields), dict[Recipe, list[int]]()
+    for (recipe, _), found_seeds in seeds_of(rows).items():
+        if _others(recipe, fields) == own:
+            seeds.setdefault(recipe, []).extend(found_seeds)
     found = on_same_images([group, *(gather(group.tables, label, recipe, own) for recipe, own in seeds.items())])
     return [one for one in found[1:] if one.has_result]
 

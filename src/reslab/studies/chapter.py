@@ -8,12 +8,13 @@ from reslab.analysis.groups import Group, by_dataset, datasets_of, on_dataset
 from reslab.analysis.places import Mark
 from reslab.analysis.reasons import untested
 from reslab.analysis.tidy import Tables
+from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.blocks import Block, Bullets, Figure, Heading, Note, Prose, Table
 from reslab.exhibits.curves import Curves, error_figure, paper_figure
 from reslab.exhibits.factor_figures import Axis, Strip, factor_figure, marks
 from reslab.exhibits.recipes import recipe_table
 from reslab.exhibits.results import comparison_table, errors_table, how_compared
-from reslab.exhibits.wording import dataset_name, listing, opened
+from reslab.exhibits.wording import dataset_name, listing, number, opened
 from reslab.studies.against_published import against_published, not_compared
 from reslab.studies.curve_features import curve_features
 from reslab.studies.findings import Findings
@@ -77,13 +78,15 @@ def _expected(found: Findings, chapter: Chapter) -> str:
     own, told = (words.texts.get("expectation") for words in (words_of(found.study.kind), found.words))
     if not found.answers or own != told:
         return text
-    expected = [(one, kind) for one in found.compared if (kind := chapter.expects(one))]
+    expected = [(one, kind) for one in found.compared if one.kind and (kind := chapter.expects(one))]
     against = [one for one, kind in expected if one.kind in ("lower", "higher") and one.kind != kind]
     came = found.words(
         "came-true",
         against=_contrary(against, found),
         shown=sum(one.kind == kind for one, kind in expected),
+        equal=sum(one.kind == "equal" != kind for one, kind in expected),
         all=len(expected),
+        margin=number(MARGIN),
     )
     return f"{text}  {came}".strip()
 

@@ -67,13 +67,14 @@ def far_apart_words(compared: Sequence[Compared], label: Label, words: Words) ->
             "far-apart",
             second=label(one.second),
             first=label(one.first),
-            errors=listing(f"{error:.2f}%" for error in sorted(one.second.finished["test_error"].to_list())),
+            errors=listing(f"{error:.2f}%" for error in errors),
             by=points(abs(gap)),
             above=gap > 0,
-            n=one.second.num_finished,
+            n=len(errors),
         )
         for one in compared
         if one.kind == "open" and abs(gap := wholly_apart(one)) > FAR
+        for errors in (sorted(one.second.finished["test_error"].drop_nulls().to_list()),)
     )
 
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reslab.amounts import rate
+from reslab.analysis.comparable import epochs_of, other_lengths
 from reslab.analysis.comparisons import Compared
-from reslab.analysis.groups import Group, by_dataset, datasets_of, relatives
+from reslab.analysis.groups import Group, by_dataset, datasets_of
 from reslab.analysis.readings import by_rate_per_image, differs, reach, speeds, speeds_apart
 from reslab.analysis.reasons import shows
 from reslab.analysis.verdicts import MARGIN
@@ -124,7 +125,8 @@ def _by_rate_per_image(found: Findings) -> Blocks:
     """
     rows, within, across = [], [], []
     for base in {one.first.label: one.first for one in found.compared}.values():
-        lines = by_rate_per_image(relatives(base, ("batch_size", "learning_rate"), base.label))
+        others = other_lengths(base, ("batch_size", "learning_rate"))
+        lines = by_rate_per_image([one for one in others if epochs_of(one) == epochs_of(base)])
         if len(lines) < 2:
             continue
         for group in (group for line in lines for group in line):

@@ -5,9 +5,9 @@ from dataclasses import replace
 from itertools import pairwise
 
 from reslab.analysis.classes import HUNDRED, TEN
-from reslab.analysis.comparable import Beside, comparable_figures, epochs_of, obstacle
+from reslab.analysis.comparable import Beside, comparable_figures, epochs_of, obstacle, other_lengths
 from reslab.analysis.comparisons import Compared, compare, step
-from reslab.analysis.groups import LENGTH, Group, datasets_of, on_dataset, relatives
+from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.analysis.reasons import resolved
 from reslab.exhibits.blocks import Block, Bullets, Heading, Prose
 from reslab.exhibits.factor_figures import MEASURED, Axis
@@ -101,14 +101,14 @@ def _why(found: Findings, warmed_up: bool) -> Reasons:
     for dataset, own in parts.items():
         blocks += [Prose(found.words("why.on", dataset=dataset_name(dataset)))] if len(parts) > 1 else []
         blocks += own.blocks
-    several = len({group.recipe.depth for group in found.done}) > 1
+    several, by_length = len({group.recipe.depth for group in found.done}) > 1, _by_length(found)
     notes = found.words(
         "why.notes",
         depth=WARMED_UP,
         no_warmup=not warmed_up and any(with_papers_warmup(group.recipe) for group in found.done),
-        short=several and any(obstacle(group) == "short" for group in found.done),
+        short=several and not by_length and any(obstacle(group) == "short" for group in found.done),
     )
-    return Reasons([*blocks, *_by_length(found), Prose(notes)], none=any(own.none for own in parts.values()))
+    return Reasons([*blocks, *by_length, Prose(notes)], none=any(own.none for own in parts.values()))
 
 
 def _by_length(found: Findings) -> list[Block]:
@@ -119,14 +119,13 @@ def _by_length(found: Findings) -> list[Block]:
     texts = []
     for own in _by_dataset(found).values():
         least, deepest = own[0].first, [one.second for one in own if one.first is own[0].first]
-        short = {epochs_of(group): group for group in relatives(least, LENGTH, least.label)}
+        short = {epochs_of(group): group for group in other_lengths(least)}
         for group in deepest:
             both = [
                 (length, other, short[length])
-                for other in relatives(group, LENGTH, group.label)
+                for other in other_lengths(group)
                 if (length := epochs_of(other)) is not None and length in short
             ]
-            both.sort(key=lambda one: one[0])
             if len(both) > 1:
                 gaps = [_error(deeper) - _error(shallow) for _, deeper, shallow in both]
                 texts.append(

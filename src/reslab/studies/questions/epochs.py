@@ -1,8 +1,7 @@
 """What does the length of the training do?  The assignment's section 5: half, once and twice the epochs."""
 
-from reslab.analysis.comparable import epochs_of, varying
+from reslab.analysis.comparable import epochs_of, other_lengths, varying
 from reslab.analysis.features import overshoot
-from reslab.analysis.groups import LENGTH, relatives
 from reslab.analysis.reasons import untested
 from reslab.exhibits.blocks import Heading, Prose
 from reslab.exhibits.factor_figures import Axis
@@ -88,7 +87,7 @@ def _other_lengths(found: Findings) -> Blocks:
     others = {
         other.recipe: other
         for base in {one.first.label: one.first for one in found.compared}.values()
-        for other in relatives(base, LENGTH, base.label)
+        for other in other_lengths(base)
         if other.recipe not in asked
     }
     listed = [
