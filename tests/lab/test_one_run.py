@@ -21,7 +21,7 @@ from reslab.data.images import Dataset
 from reslab.data.sources import load
 from reslab.errors import CheckpointError, DataError, ReplacedError, ResLabError
 from reslab.kernels import norm
-from reslab.kernels.build import Kernels, kernels
+from reslab.kernels.build import NO_COMPILER, Kernels, kernels
 from reslab.lab import manifest, one_run
 from reslab.lab import threads as lab_threads
 from reslab.lab.assembly import assemble
@@ -287,6 +287,17 @@ def test_images_that_are_not_the_official_ones_are_told_of(tmp_path: Path, monke
         execute(make(tmp_path / str(official), small(1)), QUICK, on_event=seen.append)
         remarks = [event["words"] for event in seen if event["event"] == "remark"]
         assert any("not the official images of digits" in words for words in remarks) != official
+
+
+@pytest.mark.parametrize(("reason", "told"), [("g++ failed: no memory", True), (NO_COMPILER, False)])
+def test_kernels_that_should_be_there_and_are_not_are_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str, told: bool
+) -> None:
+    monkeypatch.setattr(one_run, "kernels", lambda: Kernels(None, reason))
+    seen: list[dict[str, Any]] = []
+    execute(make(tmp_path, small(1)), QUICK, on_event=seen.append)
+    remarks = [event["words"] for event in seen if event["event"] == "remark"]
+    assert any(reason in words for words in remarks) == told
 
 
 def test_missing_images_are_a_failure_in_the_users_words(tmp_path: Path) -> None:

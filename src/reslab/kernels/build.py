@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from reslab.cache import cached
 from reslab.errors import ResLabError
+from reslab.files import write_whole
 from reslab.host import cpu_features, torch_folder, torch_version
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ SOURCES = tuple(
 )
 AVX2_LANES = 8
 SWITCHED_OFF = "switched off by RESLAB_KERNELS=0"
+NO_COMPILER = "there is no C++ compiler"
+NOT_HERE = f"not tried on {sys.platform}"
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
 
 
@@ -55,6 +58,11 @@ class Kernels:
         return self.lanes > 0
 
     @property
+    def are_missed(self) -> bool:
+        """Whether there are none although there is a compiler, and nobody switched them off."""
+        return self.library is None and self.reason not in (SWITCHED_OFF, NO_COMPILER, NOT_HERE)
+
+    @property
     def words(self) -> str:
         """What these kernels do on this machine, or why there are none."""
         if self.library is None:
@@ -69,18 +77,23 @@ class Kernels:
 def kernels() -> Kernels:
     """Return the kernels for this machine, compiled now if they never were; RESLAB_KERNELS=0 does without.
 
-    Kept in the user's cache (`reslab.cache`), by a hash of the source, the compiler and the processor.
+    Kept in the user's cache (`reslab.cache`), by a hash of the source, the compiler and the processor.  A library there
+    that cannot be loaded is compiled again.
     """
     tools = _tools()
     if isinstance(tools, str):
         return Kernels(None, tools)
-    try:
-        if not tools.path.exists():
+    loaded = _loaded(tools.path) if tools.path.exists() else None
+    if not isinstance(loaded, ctypes.CDLL):
+        try:
+            tools.path.unlink(missing_ok=True)
             _compile(tools)
-        loaded = ctypes.CDLL(str(tools.path))
-    except (OSError, subprocess.SubprocessError) as error:
-        said = getattr(error, "stderr", None)
-        return Kernels(None, f"{tools.compiler} failed: {(said or str(error)).strip()[:300]}")
+        except (OSError, subprocess.SubprocessError) as error:
+            said = getattr(error, "stderr", None)
+            return Kernels(None, f"{tools.compiler} failed: {(said or str(error)).strip()[:300]}")
+        loaded = _loaded(tools.path)
+    if isinstance(loaded, OSError):
+        return Kernels(None, f"what {tools.compiler} made cannot be loaded: {loaded}")
     has = (
         int(loaded.reslab_winograd_lanes()),
         bool(loaded.reslab_multiplies_bfloat()),
@@ -159,10 +172,10 @@ def _tools() -> _Tools | str:
     if os.environ.get("RESLAB_KERNELS") == "0":
         return SWITCHED_OFF
     if sys.platform != "linux":
-        return f"not tried on {sys.platform}"
+        return NOT_HERE
     compiler = os.environ.get("CXX") or next(filter(None, map(shutil.which, ("g++", "c++", "clang++"))), None)
     if compiler is None:
-        return "there is no C++ compiler"
+        return NO_COMPILER
     torch = torch_folder()
     openmp = None if torch is None else next(iter(sorted((torch / "lib").glob("libgomp*.so*"))), None)
     if openmp is None:
@@ -185,7 +198,15 @@ def _compile(tools: _Tools) -> None:
         # Linked by path to the OpenMP library that torch has loaded: two of them would fight for the cores.
         command = (*_words(tools.compiler), "-shared", *map(str, made), str(tools.openmp), "-o", str(linked))
         _call(*command, scratch=Path(folder))
-        linked.replace(tools.path)  # another process may have been as fast: either file will do
+        write_whole(tools.path, linked.read_bytes())  # another process may have been as fast: either file will do
+
+
+def _loaded(path: Path) -> ctypes.CDLL | OSError:
+    """Return a library, or why it cannot be loaded."""
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        return error
 
 
 def _compile_one(compiler: str, source: Path, to: Path) -> None:

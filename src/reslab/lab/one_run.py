@@ -248,6 +248,8 @@ class _Training:
             self.emit("remark", words=f"these are not the official images of {name}; see `reslab data list`")
         if problem:
             self.emit("remark", words=problem)
+        if self.device.type == "cpu" and kernels().are_missed:
+            self.emit("remark", words=f"trains without ResLab's own kernels, which takes longer: {kernels().reason}")
         threads = torch.get_num_threads()
         if keeps_threads and self.settings.threads is None and threads > usable_cores():
             self.emit(
