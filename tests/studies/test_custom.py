@@ -131,6 +131,35 @@ def test_the_command_line_takes_the_place_of_the_file(tmp_path: Path) -> None:
     assert vary(alone, dataset="digits") != alone
 
 
+LISTED = '[[variants]]\nlabel = "a"\n[[variants]]\nlabel = "b"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("[vary]\nepochs = [10, 20]", Options(epochs=2)),
+        ('[vary]\nprecision = ["fp32", "bf16"]', Options(precision="fp32")),
+        (f"{LISTED}epochs = 20", Options(epochs=2)),
+        (f'{LISTED}precision = "bf16"', Options(precision="fp32")),
+        (f'{LISTED}dataset = "cifar100"', Options(datasets=("cifar10",))),
+    ],
+)
+def test_an_option_for_what_the_file_varies_is_refused(tmp_path: Path, text: str, options: Options) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(BASE + text)
+    read_plan(path, Options())
+    with pytest.raises(ResLabError, match=r"study\.toml: \w+ has no effect on mine, which varies it itself"):
+        read_plan(path, options)
+
+
+def test_data_sets_of_the_command_line_take_the_place_of_those_that_the_file_varies(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(BASE + '[vary]\ndataset = ["digits", "cifar10"]\nbatch_size = [16, 32]\n')
+    for given in (("cifar100",), ("cifar100", "cifar10")):
+        study = read_plan(path, Options(datasets=given)).studies[0]
+        assert [variant.recipe.dataset for variant in study.variants] == [one for one in given for _ in range(2)]
+
+
 MISTAKES = [
     ("name = \ndepth = 8", "is not TOML: .*line 1"),
     ("depth = 8", "name: needed"),

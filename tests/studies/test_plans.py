@@ -95,6 +95,21 @@ def test_the_command_comes_before_the_file(tmp_path: Path) -> None:
     assert {study.seeds for study in plan.studies} == {(0, 1, 2)}
 
 
+@pytest.mark.parametrize(
+    "own",
+    [
+        'dataset = ["cifar10", "cifar100"]',
+        "".join(f'[[studies.variants]]\nlabel = "{one}"\ndataset = "{one}"\n' for one in ("cifar10", "cifar100")),
+    ],
+)
+def test_data_sets_that_a_study_varies_come_before_the_plans(tmp_path: Path, own: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(MINE + own)
+    *others, varying = read_plan(path, Options()).studies
+    assert {variant.recipe.dataset for study in others for variant in study.variants} == {"digits"}
+    assert {variant.recipe.dataset for variant in varying.variants} == {"cifar10", "cifar100"}
+
+
 def test_a_handout_asks_and_shows_and_does_not_answer(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(f"answers = false\n{MINE}")

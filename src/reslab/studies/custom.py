@@ -32,7 +32,9 @@ _VARIED = tuple(dict.fromkeys(("preset", "epochs", *written_fields())))
 def study_of(content: Table, options: Options) -> Study:
     """Return the study that a file asks; data sets, epochs, seeds, precision and recipe of the options come first.
 
-    Raises `ResLabError` with the key and the allowed values.
+    Fields that [vary] or [[variants]] set come before the recipe of the options; data sets take the place of those in
+    [vary], and otherwise an option for what they set is refused.  Raises `ResLabError` with the key and the allowed
+    values.
     """
     check_keys("", content, _KEYS)
     name = text(content, "name")
@@ -42,6 +44,11 @@ def study_of(content: Table, options: Options) -> Study:
     fixed, grid = _table(content, "recipe"), _grid(content)
     check_keys("[recipe] ", fixed, written_fields(), "field")
     fixed |= options.recipe
+    given = {"dataset": options.datasets, "epochs": options.epochs, "precision": options.precision}
+    kept = varied(content) - ({"dataset"} & grid.keys())
+    for key, value in given.items():
+        if value is not None and key in kept:
+            raise ResLabError(f"{key} has no effect on {name}, which varies it itself; leave it out")
     if options.epochs is not None:
         base["epochs"] = options.epochs
     if options.precision is not None or "precision" not in fixed:
@@ -54,8 +61,8 @@ def study_of(content: Table, options: Options) -> Study:
         else:
             grid.pop("dataset", None)
     variants = tuple(_variants(base, fixed, grid, _listed(content)))
-    varied = (key for variant in variants for key, _ in variant.factors)
-    check_plays_a_part([variant.recipe for variant in variants], dict.fromkeys([*fixed, *varied]))
+    factors = (key for variant in variants for key, _ in variant.factors)
+    check_plays_a_part([variant.recipe for variant in variants], dict.fromkeys([*fixed, *factors]))
     return Study(
         name=name,
         title=text(content, "title") or name,
@@ -66,6 +73,11 @@ def study_of(content: Table, options: Options) -> Study:
         kind=CUSTOM,
         answers=answered(content),
     )
+
+
+def varied(content: Table) -> set[str]:
+    """Return the fields that [vary] and [[variants]] of a file set."""
+    return {*_grid(content), *(key for _, own in _listed(content) for key in own)}
 
 
 def _variants(

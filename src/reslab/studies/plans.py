@@ -10,7 +10,7 @@ from typing import Any
 from reslab.errors import ResLabError, nearest
 from reslab.files import read_toml
 from reslab.own_code import within
-from reslab.studies.custom import Table, answered, check_keys, checked, is_list_of, study_of, tables, text
+from reslab.studies.custom import Table, answered, check_keys, checked, is_list_of, study_of, tables, text, varied
 from reslab.studies.questions import QUESTIONS
 from reslab.studies.study import MOST_SEEDS, Options, Plan, Study, checked_name
 
@@ -78,8 +78,9 @@ def _plan(content: Table, options: Options) -> Plan:
     places = _places(listed, options)
     studies: list[Study] = []
     for number, one in enumerate(listed, start=1):
-        said, own = {**shared, **one}, options if "dataset" in one else on_shared
+        said = {**shared, **one}
         try:
+            own = options if "dataset" in {*one, *varied(one)} else on_shared
             if not {"study", "name"} & one.keys():
                 raise ResLabError(f"needs study, one of {', '.join(QUESTIONS)}, or name, of a study of your own")
             study = _question(said, own, places) if "study" in one else study_of(said, own)
