@@ -106,15 +106,20 @@ def asked_grid(
 ) -> Plan:
     """Return a study of the user's own: every combination of the values in `varied`, data sets and depths.
 
-    The same question as a TOML file with these values in [vary] and `recipe` in [recipe] (see docs/studies.md).
+    The same question as a TOML file with these values in [vary] and `recipe` in [recipe] (see docs/studies.md).  Raises
+    `ResLabError` for what is given both in `varied` and beside it.
     """
     if len(names) != 1:
         raise ResLabError(f"a study of your own has one name, as in study('batches', vary=...); not {list(names)}")
+    beside = {"preset": preset, "dataset": datasets, "depth": depths, "epochs": epochs, "precision": precision}
+    for name, value in {**beside, **(recipe or {})}.items():
+        if value is not None and name in varied:
+            raise ResLabError(f"{name} is given twice, in vary and beside it; leave one of them out")
     grid = {name: list(values) for name, values in varied.items()}
     content: dict[str, Any] = {"name": str(names[0]), "recipe": dict(recipe or {}), "vary": grid}
     if depths is not None:
         if len(depths) > 1:
-            grid.setdefault("depth", list(depths))
+            grid["depth"] = list(depths)
         else:
             content["depth"] = depths[0]
     content |= {
