@@ -138,6 +138,24 @@ def test_they_are_kept_once_and_found_by_their_fingerprint(tmp_path: Path) -> No
         own_images.count(short, tmp_path)
 
 
+def test_names_of_classes_can_be_corrected(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def names_after(*names: str) -> tuple[str, ...]:
+        dataset = from_given((*arrays(), list(names)) if names else arrays())
+        keep(dataset, tmp_path, told.append)
+        return load(ARRAYS, dataset.fingerprint[:SHORT], tmp_path).class_names
+
+    assert names_after() == ("0", "1")
+    assert names_after("light", "dark") == ("light", "dark")
+    assert names_after("dark", "light") == names_after() == names_after("dark", "light") == ("dark", "light")
+    assert [words.partition("; ")[0] for words in told] == [
+        "2 of the 2 classes of these images have other names from now on, as light, which was 0",
+        "2 of the 2 classes of these images have other names from now on, as dark, which was light",
+    ]
+    assert len(list((tmp_path / "own").iterdir())) == 1
+
+
 def test_a_function_in_a_file_is_told_of_where_it_fails(tmp_path: Path) -> None:
     file = tmp_path / "own.py"
     for content, words in (

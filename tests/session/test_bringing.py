@@ -11,6 +11,8 @@ import reslab
 from reslab.errors import ResLabError
 from reslab.own_running import modules_of
 from reslab.session.bringing import network_text
+from reslab.session.own_images import look_at
+from reslab.session.progress import aside
 
 
 def build(num_classes: int, seed: int) -> nn.Module:
@@ -54,6 +56,27 @@ def test_a_study_compares_it_with_ours_on_the_same_images(tmp_path: Path) -> Non
     assert len({variant.recipe.images for variant in variants} - {""}) == 1
     with pytest.raises(ResLabError, match="not given together with dataset"):
         reslab.study("own", images=images(), dataset="digits", vary={"momentum": [0.9, 0.8]}, data_root=tmp_path)
+
+
+def test_names_of_classes_that_are_corrected_count_from_then_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options: dict[str, Any] = {"depth": 8, "epochs": 1, "runs": tmp_path / "runs", "data_root": tmp_path / "data"}
+    wrong = reslab.train(images=(*images(), ["light", "dark"]), **options)
+    assert "other names" not in capsys.readouterr().err
+    right = reslab.train(images=(*images(), ["dark", "light"]), seed=1, **options)
+    assert "remark: 2 of the 2 classes of these images have other names from now on" in capsys.readouterr().err
+    found = [run.provenance for run in (wrong, right)]
+    assert [one and one["data"]["classes"] for one in found] == [["light", "dark"], ["dark", "light"]]
+
+
+def test_names_that_a_function_in_a_file_corrects_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for names in ("a b", "b a"):
+        arrays = "np.arange(3072, dtype=np.uint8).reshape(4, 16, 16, 3), np.arange(4) % 2"
+        content = f"import numpy as np\ndef load():\n    return {arrays}, {arrays}, {names.split()}"
+        (tmp_path / "own.py").write_text(content)
+        look_at([f"{tmp_path}/own.py:load"], tmp_path, aside)
+    assert capsys.readouterr().err.count("as b, which was a") == 1
 
 
 FAULTY = {

@@ -5,7 +5,7 @@ whenever it is resumed or measured.
 """
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -20,7 +20,7 @@ from reslab.data.images import Dataset, ImageSet, canonical_order, make_dataset,
 from reslab.data.places import keeping_place, looked, places
 from reslab.datasets import ARRAYS, SHORT, Size, known
 from reslab.errors import DataError
-from reslab.files import sync_folder, write_whole
+from reslab.files import one_line, sync_folder, write_whole
 from reslab.own_code import parse
 from reslab.own_running import load_function, modules_of, told
 
@@ -44,8 +44,8 @@ class Brought(NamedTuple):
     dataset: Dataset
 
 
-def from_function(text: str, data_root: Path | None = None) -> Brought:
-    """Call the function that a text names, as in my_images.py:load, and keep the images that it returns."""
+def from_function(text: str, data_root: Path | None = None, tell: Callable[[str], object] = lambda _: None) -> Brought:
+    """Call the function that a text names, as in my_images.py:load, and `keep` the images that it returns."""
     reference = parse(text)
     assert reference is not None
     folder = reference.path.absolute().parent
@@ -63,7 +63,7 @@ def from_function(text: str, data_root: Path | None = None) -> Brought:
             raise DataError(f"{reference.words}: {error}") from None
         except SystemExit as error:
             raise told(error, reference, folder, "its images cannot be read") from error
-    return Brought(keep(dataset, data_root), dataset)
+    return Brought(keep(dataset, data_root, tell), dataset)
 
 
 def from_given(given: Any, name: str = ARRAYS) -> Dataset:
@@ -82,10 +82,15 @@ def from_given(given: Any, name: str = ARRAYS) -> Dataset:
     return _dataset(name, parts[0], parts[1], names)
 
 
-def keep(dataset: Dataset, data_root: Path | None = None) -> Path:
-    """Keep the images below the data root, unless they are there, and return the file."""
+def keep(dataset: Dataset, data_root: Path | None = None, tell: Callable[[str], object] = lambda _: None) -> Path:
+    """Keep the images below the data root, unless they are there, and return the file.
+
+    Where they are there under other names of classes, those that are given now take their place, which is told.  Raises
+    `DataError` where they cannot be kept, or what is there is damaged.
+    """
     path = keeping_place(data_root) / FOLDER / _file(dataset.fingerprint)
-    if path.is_file():
+    before = _class_names(path) if path.is_file() else None
+    if before is not None and dataset.class_names in (before, _numbered(len(before))):
         return path
     arrays: dict[str, NDArray[Any]] = {}
     for which, part in zip(_PARTS, (dataset.train, dataset.test), strict=True):
@@ -98,7 +103,24 @@ def keep(dataset: Dataset, data_root: Path | None = None) -> Path:
         raise DataError(
             f"cannot keep images in {path.parent}: {error.strerror or error}; choose another with --data-root"
         ) from error
+    if before is not None:
+        renamed = [(old, new) for old, new in zip(before, dataset.class_names, strict=True) if old != new]
+        old, new = map(one_line, renamed[0])
+        tell(
+            f"{len(renamed)} of the {len(before)} classes of these images have other names from now on, as {new}, "
+            f"which was {old}; runs that have ended keep the names that they had"
+        )
     return path
+
+
+def _class_names(path: Path) -> tuple[str, ...]:
+    with _kept(path) as file:
+        return tuple(json.loads(file.metadata()["class_names"]))
+
+
+def _numbered(num_classes: int) -> tuple[str, ...]:
+    """Return what classes are called where nobody names them."""
+    return tuple(map(str, range(num_classes)))
 
 
 def load(name: str, images: str, data_root: Path | None = None) -> Dataset:
@@ -259,7 +281,7 @@ def _dataset(name: str, train: ImageSet, test: ImageSet, names: Collection[objec
             f"{', '.join(map(str, missing[:5]))}{' and others' if len(missing) > 5 else ''}"
         )
     if names is None:
-        names = [str(label) for label in range(num_classes)]
+        names = _numbered(num_classes)
     if isinstance(names, str) or not isinstance(names, Collection):
         raise DataError(f"the names of the classes are a list of {num_classes}, not {_described(names)}")
     if len(names) != num_classes or len(set(map(str, names))) != num_classes:

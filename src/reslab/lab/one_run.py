@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reslab.data import sources
+from reslab.data import own_images, sources
 from reslab.data.folders import Folders, check_decodes
 from reslab.data.serving import AnyDataset
 from reslab.datasets import is_named, known
@@ -336,12 +336,14 @@ _LOADING = threading.Lock()
 
 
 def _load(name: str, data_root: Path | None, images: str = "") -> AnyDataset:
+    kept = own_images.find(images, data_root) if images else None
     with _LOADING:
-        return _read(name, data_root, images)
+        return _read(name, data_root, images, kept and kept.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=2)
-def _read(name: str, data_root: Path | None, images: str) -> AnyDataset:
+def _read(name: str, data_root: Path | None, images: str, _: int | None) -> AnyDataset:
+    """Read images, once; those of the user's own again where they were written since, with other names."""
     dataset = sources.load_any(name, data_root, images=images)
     if isinstance(dataset, Folders):
         check_decodes(dataset)

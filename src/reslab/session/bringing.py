@@ -55,7 +55,7 @@ def brought_images(images: Any, data_root: str | Path | None) -> tuple[str, str]
     dataset = from_given(images)
     for words in doubts(dataset):
         aside(f"remark: {words}")
-    keep(dataset, as_path(data_root))
+    keep(dataset, as_path(data_root), lambda words: aside(f"remark: {words}"))
     return dataset.name, dataset.fingerprint[:SHORT]
 
 

@@ -70,7 +70,7 @@ def look_at(datasets: Iterable[str], data_root: Path | None, tell: Tell) -> list
         if name == ARRAYS:  # its recipe has the fingerprint
             continue
         if is_brought(name):
-            path, brought = from_function(name, data_root)
+            path, brought = from_function(name, data_root, lambda words: tell(f"remark: {words}"))
             _remark(doubts(brought), tell)
             sizes = (len(brought.train), len(brought.test))
             found.append(OwnImages(name, path, brought.fingerprint[:SHORT], *sizes, brought.class_names))
