@@ -22,7 +22,7 @@ from reslab.lab.one_run import Event, execute
 from reslab.lab.places import Folder, place
 from reslab.lab.relay import push_place
 from reslab.lab.settings import Settings
-from reslab.lab.share import fetch_run, listed
+from reslab.lab.share import Outcome, fetch_run, listed
 from reslab.lab.shared_lease import holding
 from reslab.lab.store import RunFiles
 from reslab.lab.vetting import incoming
@@ -270,6 +270,23 @@ def test_a_run_that_cannot_be_sent_is_kept_and_said_so(
     with pytest.raises(ShareError, match=r"the disk is full; .* has the run, which `reslab push` sends"):
         machine.train(name)
     assert RunFiles(machine.root / name).status() == "finished"
+
+
+def test_a_run_that_the_share_refuses_is_sent_once(
+    tmp_path: Path, share: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, sent = asked(tmp_path, share), list[str]()
+
+    def push_run(where: Folder, files: RunFiles) -> Outcome:
+        sent.append(files.name)
+        return Outcome(name, "refused", "the share has something else of it")
+
+    monkeypatch.setattr(relay, "push_run", push_run)
+    monkeypatch.setattr(relay, "WAITS", (0.01, 0.01))
+    with pytest.raises(ShareError, match=r"has something else of it; .* has the run, which `reslab push` sends"):
+        Machine(tmp_path / "one", str(share)).train(name)
+    assert sent == [name]
+    assert progress(Folder(share), name) is not None
 
 
 def test_a_failure_reaches_those_who_follow(tmp_path: Path, share: Path) -> None:

@@ -153,22 +153,26 @@ class Relay:
             self._send("failed")
 
     def end(self) -> None:
-        """Send the run that has ended; raise `ShareError` where the share keeps refusing it."""
+        """Send the run that has ended; raise `ShareError` where the share refuses it, or does not answer for long."""
         if self._to is None:
             return
         for wait in (*WAITS, 0.0):
             try:
                 outcome = push_run(self._to, self._files)
-                if outcome.kind == "refused":
-                    raise ShareError(outcome.words)
-                handover.forget(self._to, self._name)
+                if outcome.kind != "refused":
+                    handover.forget(self._to, self._name)
                 break
             except ShareError as error:
                 if not wait or self._stop():
-                    raise ShareError(f"{error}; {self._files.path} has the run, which `reslab push` sends") from None
+                    raise self._unsent(str(error)) from None
             time.sleep(wait)
+        if outcome.kind == "refused":
+            raise self._unsent(outcome.words)
         if self._lease is not None:
             self._lease.end()
+
+    def _unsent(self, words: str) -> ShareError:
+        return ShareError(f"{words}; {self._files.path} has the run, which `reslab push` sends")
 
     def _send(self, state: State) -> None:
         assert self._sender is not None
