@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _ABSENT = (403, 404, 410)
 """What web servers say of a file that is not there; object stores say 403 to those who may not list."""
 _TIMEOUT_SECONDS = (10.0, 60.0)
+_TRIES = 10
 
 
 class Place(Protocol):
@@ -137,14 +138,14 @@ class Folder:
     def write(self, name: str, content: bytes | Path) -> None:
         """See `Place.write`."""
         with self._written(name) as target:
-            write_whole(target, content.read_bytes() if isinstance(content, Path) else content)
+            _write_below(target, content.read_bytes() if isinstance(content, Path) else content)
 
     def create(self, name: str, content: bytes) -> bool | None:
         """See `Place.create`: a link to a file that is whole is made or not made, on network file systems, too."""
         with self._written(name) as target:
             whole = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+            _write_below(whole, content)
             try:
-                write_whole(whole, content)
                 os.link(whole, target)
             except FileExistsError:
                 return False
@@ -165,7 +166,7 @@ class Folder:
 
     def remove(self, name: str) -> None:
         """See `Place.remove`; a folder that is empty then goes, too."""
-        with self._written(name, make=False) as target:
+        with self._written(name) as target:
             target.unlink(missing_ok=True)
             for folder in [above for above in target.parents if above.is_relative_to(self.path) and above != self.path]:
                 try:
@@ -174,14 +175,25 @@ class Folder:
                     break
 
     @contextlib.contextmanager
-    def _written(self, name: str, *, make: bool = True) -> Iterator[Path]:
+    def _written(self, name: str) -> Iterator[Path]:
         target = self.path / name
         try:
-            if make:
-                target.parent.mkdir(parents=True, exist_ok=True)
             yield target
         except OSError as error:
             raise ShareError(f"cannot write {target}: {error.strerror or error}") from error
+
+
+def _write_below(path: Path, content: bytes) -> None:
+    """Write a file whole, its folder made; again where another process removes that meanwhile, still empty as it is."""
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, content)
+        except (FileNotFoundError, FileExistsError):
+            if not tries_left:
+                raise
+        else:
+            return
 
 
 @dataclass(frozen=True)
