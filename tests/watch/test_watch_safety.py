@@ -220,6 +220,18 @@ def test_away_from_this_machine_a_token_is_needed(root: Path) -> None:
         assert asked.post("/report?token=right", headers={"origin": ADDRESS}).status_code == 403
 
 
+@pytest.mark.parametrize("other", ["theme=dark", 'a={"b": 1}', "a=hello world", "a=caf\u00e9", "a", "=", 'a="', ";;"])
+def test_cookies_of_other_servers_lock_nobody_out(root: Path, other: str) -> None:
+    """Ports of one name share their cookies."""
+    with client(root, token="right") as asked:
+        asked.get("/?token=right")
+        ((name, token),) = asked.cookies.items()
+        asked.cookies.clear()
+        for value, code in ((token, 200), ("wrong", 403), (f"{token}x", 403)):
+            for cookies in (f"{other}; {name}={value}", f"{name}={value}; {other}", f"x{name}={token}; {name}={value}"):
+                assert asked.get("/api/plan", headers={b"cookie": cookies.encode("latin-1")}).status_code == code
+
+
 def test_every_answer_is_json_and_says_so(tmp_path: Path) -> None:
     """Script in a run's files is data to the browser; that the page sets it as text alone: see test_watch_scripts."""
     root = tmp_path / "runs"
