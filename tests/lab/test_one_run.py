@@ -562,17 +562,24 @@ def test_an_unknown_device_is_refused(tmp_path: Path) -> None:
         execute(files, Settings(device="gpu"))
 
 
-def test_records_that_are_lost_while_it_is_trained_end_it_at_the_next_epoch(tmp_path: Path) -> None:
+@pytest.mark.parametrize("epoch", [1, 3])
+@pytest.mark.parametrize("name", ["provenance.json", "run.json"])
+def test_records_that_are_lost_or_changed_while_it_is_trained_end_it_at_the_next_epoch(
+    tmp_path: Path, name: str, epoch: int
+) -> None:
     files = make(tmp_path, small(3))
+    other = make(tmp_path, small(3), seed=7)
 
-    def remove(event: dict[str, Any]) -> None:
-        if event["event"] == "epoch" and event["epoch"] == 1:
-            (files.path / "provenance.json").unlink()
+    def change(event: dict[str, Any]) -> None:
+        if event["event"] == "epoch" and event["epoch"] == epoch:
+            (files.path / name).unlink()
+            if name == "run.json":
+                shutil.copy(other.path / name, files.path)
 
     with pytest.raises(ResLabError, match="removed or changed during training"):
-        execute(files, QUICK, on_event=remove)
+        execute(files, QUICK, on_event=change)
     assert files.result() is None
-    assert len(files.metrics()) < 3
+    assert len(files.metrics()) == epoch
 
 
 @pytest.mark.parametrize("epoch", [1, 2])

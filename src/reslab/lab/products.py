@@ -55,11 +55,7 @@ def keep_records(files: RunFiles, run: Run) -> None:
     files.check_held()
     files.create(run)
     if files.read_run() != run or not (files.path / "provenance.json").exists():
-        raise _changed(files)
-
-
-def _changed(files: RunFiles) -> ResLabError:
-    return ResLabError(f"files of {files.path} were removed or changed during training; train it again")
+        raise ResLabError(f"files of {files.path} were removed or changed during training; train it again")
 
 
 def finish(
@@ -67,8 +63,6 @@ def finish(
 ) -> None:
     """Write weights, predictions and the result, which ends the run; `image_shape` is channels x height x width."""
     keep_records(files, run)
-    if files.check() != run:
-        raise _changed(files)
     rows = files.metrics()
     last = rows[-1]
     with writing(files.path):
