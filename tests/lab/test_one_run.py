@@ -202,11 +202,11 @@ def test_saving_memory_changes_no_bit_where_there_are_no_kernels(
     assert outcome(saving) == outcome(whole)
 
 
-@pytest.mark.parametrize("looks", [4, 5, 8, 13])
+@pytest.mark.parametrize("looks", [4, 5, 8, 13, 15])
 def test_a_stop_at_any_look_is_followed_by_the_same_bits(
     finished: tuple[RunFiles, object], tmp_path: Path, looks: int
 ) -> None:
-    """The stop is looked at after each iteration, each epoch and before each batch that is measured."""
+    """It is looked at after each iteration, each epoch and before each batch that is measured: 16 times in all."""
     whole, _ = finished
     files = make(tmp_path, whole.read_run().recipe)
     statuses = []
@@ -217,7 +217,7 @@ def test_a_stop_at_any_look_is_followed_by_the_same_bits(
         assert files.status() == "interrupted"
     assert statuses[-1] == "finished"
     assert set(statuses[:-1]) <= {"interrupted"}
-    assert len(statuses) > 1 or looks > 12
+    assert len(statuses) > 1
     assert outcome(files) == outcome(whole)
 
 
