@@ -1,6 +1,9 @@
-"""Places where runs are shared: what others do to a folder meanwhile."""
+"""Places where runs are shared: what others do to a folder meanwhile, and what a web server answers."""
 
+import functools
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ import pytest
 from reslab.errors import ShareError
 from reslab.files import write_whole
 from reslab.lab import places
-from reslab.lab.places import Folder, read
+from reslab.lab.places import Folder, Web, read
 
 NAME = "unfinished/a/lease/1"
 
@@ -42,3 +45,22 @@ def test_a_file_where_a_folder_is_needed_is_said_so(tmp_path: Path) -> None:
     for write in (share.write, share.create):
         with pytest.raises(ShareError, match=f"cannot write .*{NAME}"):
             write(NAME, b"content")
+
+
+def test_an_error_page_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(401)
+            self.end_headers()
+            self.wfile.write(b"log in first")
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    monkeypatch.setattr(places, "_sessions", functools.cache(threading.local))
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        where = Web(f"http://127.0.0.1:{server.server_port}")
+        with pytest.raises(ShareError, match=r"/index\.json: the server answers 401 Unauthorized"):
+            read(where, "index.json", 100)
+        server.shutdown()
