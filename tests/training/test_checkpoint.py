@@ -198,6 +198,21 @@ def test_one_saved_again_at_its_iteration_is_never_without_a_whole_one(
     assert names(tmp_path) == ["000000006.2", "000000010"]
 
 
+def test_what_a_kill_leaves_of_an_old_one_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class KilledError(BaseException):
+        pass
+
+    def dying(path: Path, *_: object, **__: object) -> None:
+        (path / "weights.safetensors").unlink()
+        raise KilledError
+
+    saved_at(tmp_path, 2, 6)
+    monkeypatch.setattr(shutil, "rmtree", dying)
+    with pytest.raises(KilledError):
+        saved_at(tmp_path, 10)
+    assert [path.parent.name for path in sorted(tmp_path.glob("*/manifest.json"))] == ["000000006", "000000010"]
+
+
 def test_what_was_cut_short_does_not_take_the_place_of_a_whole_one(tmp_path: Path) -> None:
     _, cut_short = saved_at(tmp_path, 2, 6)
     (cut_short / "manifest.json").unlink()
