@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reslab.errors import ShareError
-from reslab.files import DIGEST, json_bytes, signed
+from reslab.files import DIGEST, file_sha256, json_bytes, signed
 from reslab.lab.places import Folder, place
 from reslab.lab.pushing import push_run
 from reslab.lab.share import Outcome, fetch_run
@@ -89,16 +89,10 @@ def test_a_damaged_manifest_of_another_training_is_not_written_over(tmp_path: Pa
     assert f"remove {FINISHED} there" in refused.words
 
 
-@pytest.mark.parametrize("at", ["run.json", "weights.safetensors", "result.json", "manifest.json"])
-@pytest.mark.parametrize("are_done", [True, False])
-def test_two_trainings_that_are_pushed_at_once_leave_no_mixture(tmp_path: Path, at: str, are_done: bool) -> None:
-    """The other one comes between, with all that it has or all but its manifest."""
-    first, second = copied(tmp_path / "one"), other_training(tmp_path / "two")
-    share = tmp_path / "share"
+def meanwhile(kind: type[Folder], share: Path, at: str, second: RunFiles, *, are_done: bool) -> Folder:
+    """Return a share where somebody else pushes before the file `at` is written, or just before it stops."""
 
-    class Meanwhile(Folder):
-        """Where somebody else pushes before the file `at` is written, or just before it stops."""
-
+    class Meanwhile(kind):  # type: ignore[misc,valid-type]
         come = False
 
         def write(self, name: str, content: bytes | Path) -> None:
@@ -112,10 +106,37 @@ def test_two_trainings_that_are_pushed_at_once_leave_no_mixture(tmp_path: Path, 
                     Folder(share).write(f"{FINISHED}/manifest.json", second.path / "manifest.json")
             super().write(name, content)
 
-    assert push_run(Meanwhile(share), first).kind in ("pushed", "replicate")
+    return Meanwhile(share)
+
+
+@pytest.mark.parametrize("at", ["run.json", "weights.safetensors", "result.json", "manifest.json"])
+@pytest.mark.parametrize("are_done", [True, False])
+def test_two_trainings_that_are_pushed_at_once_leave_no_mixture(tmp_path: Path, at: str, are_done: bool) -> None:
+    """The other one comes between, with all that it has or all but its manifest."""
+    first, second = copied(tmp_path / "one"), other_training(tmp_path / "two")
+    share = tmp_path / "share"
+    assert push_run(meanwhile(Folder, share, at, second, are_done=are_done), first).kind in ("pushed", "replicate")
     assert fetch_run(Folder(share), FINISHED, tmp_path / "runs").kind == "fetched"
     assert push_run(Folder(share), second).kind in ("there", "replicate")
     assert fetch_run(Folder(share), FINISHED, tmp_path / "later").kind == "fetched"
+
+
+@pytest.mark.parametrize("at", ["weights.safetensors", "result.json"])
+def test_nor_where_only_lengths_are_compared_and_are_the_same(tmp_path: Path, at: str) -> None:
+    """As object stores compare large files: there the other's manifest alone tells that somebody came between."""
+
+    class Lengths(Folder):
+        def holds(self, name: str, num_bytes: int, sha256: str) -> bool:
+            return (self.path / name).is_file() and (self.path / name).stat().st_size == num_bytes
+
+    first, second = copied(tmp_path / "one"), copied(tmp_path / "two")
+    weights = second.weights.read_bytes()
+    rewritten(second, "weights.safetensors", weights[:-1] + bytes([weights[-1] ^ 1]))
+    forged(second, "result.json", weights_sha256=file_sha256(second.weights))
+    share = tmp_path / "share"
+    assert push_run(meanwhile(Lengths, share, at, second, are_done=True), first).kind == "pushed"
+    assert fetch_run(Folder(share), FINISHED, tmp_path / "runs").kind == "fetched"
+    assert (tmp_path / "runs" / FINISHED / "weights.safetensors").read_bytes() == first.weights.read_bytes()
 
 
 def test_who_comes_last_has_the_place_and_the_other_is_kept_beside(tmp_path: Path) -> None:
