@@ -13,7 +13,7 @@ from lab_runs import make, outcome
 from machines import RECIPE, Machine, asked, reached
 
 from reslab.errors import LockedError, ResLabError, ShareError
-from reslab.files import file_sha256
+from reslab.files import file_sha256, write_whole
 from reslab.lab import handover, relay
 from reslab.lab.distant import ask_for
 from reslab.lab.execute import main as execute_main
@@ -182,6 +182,19 @@ def test_only_what_is_in_use_stays_on_the_share(tmp_path: Path, share: Path) -> 
     assert {one["sha256"] for one in found.files.values()} <= {path.rpartition("/")[2] for path in there}
 
 
+def test_what_was_named_before_stays_for_those_who_fetch_it_just_now(tmp_path: Path, share: Path) -> None:
+    files = make(tmp_path, RECIPE)
+    sender, named = Sender(Folder(share), files.name, None), list[set[str]]()
+    for epoch in range(1, 4):
+        files.append_metrics({"epoch": epoch})
+        sender.send(files, "training", 20, 4)
+        found = progress(Folder(share), files.name)
+        assert found is not None
+        named.append({one["sha256"] for one in found.files.values()})
+        there = {path.rpartition("/")[2] for path in Folder(share).names(f"{folder_of(files.name)}/files") or []}
+        assert there == set().union(*named[-2:])
+
+
 def test_a_file_that_does_not_change_is_read_once(tmp_path: Path, share: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = make(tmp_path, RECIPE)
     for name in ("weights/epoch0001.safetensors", "network/own.py"):
@@ -310,6 +323,31 @@ def test_one_machine_at_a_time(tmp_path: Path, share: Path, monkeypatch: pytest.
     with first, pytest.raises(LockedError, match="is being trained by another machine"):
         Machine(tmp_path / "second", str(share)).train(name)
     assert Machine(tmp_path / "second", str(share)).train(name).status() == "finished"
+
+
+@pytest.mark.parametrize("cut", range(3))
+def test_a_kill_while_a_shares_checkpoint_is_taken_over_leaves_what_resumes(
+    tmp_path: Path, alone: RunFiles, monkeypatch: pytest.MonkeyPatch, cut: int
+) -> None:
+    class KilledError(BaseException):
+        pass
+
+    def machine(name: str, epochs: int) -> RunFiles:
+        make(tmp_path / name, RECIPE)
+        return Machine(tmp_path / name, "", shares=(), push=False).train(alone.name, epochs=epochs)
+
+    here, there, written = machine("here", 1), machine("there", 2), list[str]()
+
+    def dying(path: Path, content: bytes) -> None:
+        if len(written) == cut:
+            raise KilledError
+        written.append(path.name)
+        write_whole(path, content)
+
+    monkeypatch.setattr(relay, "write_whole", dying)
+    with here.lock() as held, pytest.raises(KilledError):
+        relay.adopt(there, held)
+    assert outcome(Machine(tmp_path / "here", "", shares=(), push=False).train(alone.name)) == outcome(alone)
 
 
 def test_a_machine_that_was_taken_over_stops_and_sends_nothing(
