@@ -317,7 +317,7 @@ def test_a_failure_reaches_those_who_follow(tmp_path: Path, share: Path) -> None
 
 
 def test_one_machine_at_a_time(tmp_path: Path, share: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RESLAB_LEASE", "0.5")
+    monkeypatch.setenv("RESLAB_LEASE", "3")
     name = asked(tmp_path, share)
     first = holding(Folder(share), f"{folder_of(name)}/lease")
     with first, pytest.raises(LockedError, match="is being trained by another machine"):
@@ -353,6 +353,7 @@ def test_a_kill_while_a_shares_checkpoint_is_taken_over_leaves_what_resumes(
 def test_a_machine_that_was_taken_over_stops_and_sends_nothing(
     tmp_path: Path, share: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(relay, "SHARE_OF_TIME", float("inf"))  # each checkpoint is sent, however slow the machine is
     name = asked(tmp_path, share)
     first = Machine(tmp_path / "first", str(share))
     taken: list[bytes] = []
