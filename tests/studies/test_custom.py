@@ -152,6 +152,15 @@ def test_an_option_for_what_the_file_varies_is_refused(tmp_path: Path, text: str
         read_plan(path, options)
 
 
+@pytest.mark.parametrize("where", ["[vary]\nlength = [8, 16]", "length = 8"])
+def test_a_file_that_sets_the_length_takes_no_epochs(tmp_path: Path, where: str) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(f'name = "mine"\n[recipe]\nschedule = "cosine"\n{where}\n')
+    assert {variant.recipe.length for variant in read_plan(path, Options()).studies[0].variants} <= {8, 16}
+    with pytest.raises(ResLabError, match="epochs has no effect on mine, which sets length itself"):
+        read_plan(path, Options(epochs=4))
+
+
 def test_data_sets_of_the_command_line_take_the_place_of_those_that_the_file_varies(tmp_path: Path) -> None:
     path = tmp_path / "study.toml"
     path.write_text(BASE + '[vary]\ndataset = ["digits", "cifar10"]\nbatch_size = [16, 32]\n')

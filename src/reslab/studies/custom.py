@@ -49,6 +49,8 @@ def study_of(content: Table, options: Options) -> Study:
     for key, value in given.items():
         if value is not None and key in kept:
             raise ResLabError(f"{key} has no effect on {name}, which varies it itself; leave it out")
+    if options.epochs is not None and "length" in {*kept, *fixed}:
+        raise ResLabError(f"epochs has no effect on {name}, which sets length itself; leave it out")
     if options.epochs is not None:
         base["epochs"] = options.epochs
     if options.precision is not None or "precision" not in fixed:
