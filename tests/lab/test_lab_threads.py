@@ -53,6 +53,15 @@ def test_a_network_whose_bits_stay_is_free(precision: str, torch_settings: None)
     assert torch.get_num_threads() == 1
 
 
+def test_what_is_frozen_plays_no_part(torch_settings: None) -> None:
+    recipe = Recipe(depth=8, batch_size=16, precision="fp32")
+    module = training_network(recipe, 10, 0, CPU)
+    if not thread_invariant(module):
+        pytest.skip(f"nothing is promised here: {kernels().words}")
+    module.get_parameter("conv1.weight").requires_grad_(False)
+    assert are_free(CPU, module, recipe, 3)
+
+
 def test_one_whose_bits_do_not_is_not_whatever_is_promised(
     monkeypatch: pytest.MonkeyPatch, torch_settings: None
 ) -> None:

@@ -4,7 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from lab_runs import outcome, small, timeless
+from safetensors.torch import load_file
 
 from reslab.cli import main
 from reslab.errors import DamagedError, ResLabError
@@ -23,6 +25,7 @@ from reslab.lab.own_networks import (
 )
 from reslab.lab.settings import Settings
 from reslab.lab.store import RunFiles, run_files
+from reslab.models.own_network import build_own
 from reslab.own_code import Source
 from reslab.recipe import Recipe, Run, Scalar, vary
 
@@ -107,6 +110,51 @@ def test_it_trains_to_the_same_bits_however_often_it_is_stopped_though_the_file_
             f"{kernels().words}, in 1 layer, one at a time"
         }
     assert len({row["train_loss"] for row in timeless(whole.metrics())}) == 2
+
+
+SKIPPING = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(3, 3, 3, padding=1) for _ in range(5))
+        self.unused = nn.Linear(2, 2)
+        self.fc = nn.Linear(48, num_classes)
+
+    def forward(self, x):
+        for conv in self.convs:
+            if not self.training or torch.rand(()) < 0.4:
+                x = x + conv(x).relu()
+        return self.fc(nn.functional.avg_pool2d(x, 8).flatten(1))
+
+def build(num_classes, seed):
+    return Net(num_classes)
+"""
+
+
+def test_parts_that_are_skipped_at_random_are_trained_however_often_it_is_stopped(tmp_path: Path, net: Path) -> None:
+    """Stochastic depth (Huang et al. 2016): what the trial or the first steps skip has its turn later."""
+    net.write_text(SKIPPING)
+    whole, stopped = begun(tmp_path / "whole", net), begun(tmp_path / "stopped", net)
+    events: list[dict[str, object]] = []
+    assert execute(whole, on_event=events.append) == "finished"
+    (remark,) = [str(event["words"]) for event in events if event["event"] == "remark"]
+    assert "had no gradient in a trial step" in remark
+    asked = [0]
+
+    def stop() -> bool:
+        asked[0] += 1
+        return asked[0] > 1
+
+    assert execute(stopped, Settings(checkpoint_seconds=0.0), stop=stop) == "interrupted"
+    assert execute(stopped) == "finished"
+    assert outcome(stopped) == outcome(whole)
+    run = whole.read_run()
+    before = build_own(whole.network, run.recipe.own_network, 10, run.seed, (3, 32, 32)).state_dict()  # type: ignore[arg-type]
+    after = load_file(whole.weights)
+    assert {name for name in before if torch.equal(before[name], after[name])} == {"unused.weight", "unused.bias"}
 
 
 def test_what_is_measured_afterwards_is_what_was_trained(tmp_path: Path, net: Path) -> None:

@@ -66,6 +66,13 @@ def test_layers_that_fit_are_served_and_the_network_is_not_touched(precision: st
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
 
 
+def test_a_part_that_is_not_used_in_the_trial_keeps_no_layer_from_the_kernels() -> None:
+    network = Net()
+    network.unused = nn.Conv2d(16, 16, 3, padding=1, bias=False)
+    assert try_kernels(network, SHAPE, "fp32", seeded) == ""
+    assert count_layers(network) == 4
+
+
 def test_a_network_that_the_kernels_cannot_serve_keeps_torchs_layers() -> None:
     network = Twice()
     remark = try_kernels(network, SHAPE, "fp32", seeded)

@@ -2,6 +2,7 @@
 
 import random
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,15 @@ HEAD = "import torch\nfrom torch import nn\n"
 LINEAR = "nn.Sequential(nn.Flatten(), nn.Linear(192, num_classes))"
 
 
-def built(folder: Path, body: str, *, seed: int = 1, head: str = HEAD, **beside: str) -> nn.Module:
+def built(
+    folder: Path,
+    body: str,
+    *,
+    seed: int = 1,
+    head: str = HEAD,
+    tell: Callable[[str], object] = lambda _: None,
+    **beside: str,
+) -> nn.Module:
     """Return the network of `build(num_classes, seed)` with this body."""
     folder.mkdir(exist_ok=True)
     lines = "\n".join(f"    {line}" for line in body.splitlines())
@@ -29,7 +38,7 @@ def built(folder: Path, body: str, *, seed: int = 1, head: str = HEAD, **beside:
         (folder / f"{name}.py").write_text(content)
     reference = parse("net.py:build@0123456789abcdef")
     assert reference is not None
-    return build_own(folder, reference, 4, seed, SHAPE)
+    return build_own(folder, reference, 4, seed, SHAPE, tell)
 
 
 def test_the_weights_are_those_of_the_seed_and_no_global_state_moves(tmp_path: Path) -> None:
@@ -56,21 +65,26 @@ def test_folders_with_modules_of_the_same_name_do_not_meet(tmp_path: Path) -> No
     assert not list(tmp_path.rglob("__pycache__"))
 
 
-def test_lazy_layers_get_their_sizes_and_what_is_not_used_needs_no_gradient(tmp_path: Path) -> None:
-    body = """
+UNUSED = """
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
         self.fc = nn.LazyLinear(num_classes)
         self.unused = nn.Linear(2, 2)
+        self.frozen = nn.Linear(2, 2).requires_grad_(False)
     def forward(self, x):
         return self.fc(x.flatten(1))
 return Net()"""
-    network = built(tmp_path, body)
+
+
+def test_lazy_layers_get_their_sizes_and_what_is_trained_stays_the_users_choice(tmp_path: Path) -> None:
+    remarks: list[str] = []
+    network = built(tmp_path, UNUSED, tell=remarks.append)
     assert network.get_parameter("fc.weight").shape == (4, 192)
-    assert [name for name, one in network.named_parameters() if not one.requires_grad] == [
-        "unused.weight",
-        "unused.bias",
+    assert {name.split(".")[0] for name, one in network.named_parameters() if not one.requires_grad} == {"frozen"}
+    assert remarks == [
+        "build (net.py): unused.weight and 1 other had no gradient in a trial step; a step without one leaves a "
+        "parameter as it is"
     ]
 
 

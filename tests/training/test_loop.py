@@ -14,6 +14,7 @@ from training_fakes import (
     NUM_IMAGES,
     PER_EPOCH,
     Images,
+    Skipping,
     begin,
     bits,
     events,
@@ -23,9 +24,21 @@ from training_fakes import (
     ticking,
 )
 
-from reslab.recipe import Recipe
+from reslab.recipe import Recipe, random_stream
+from reslab.training.checkpoint import load_checkpoint, restore, save_checkpoint
 from reslab.training.evaluation import evaluate
-from reslab.training.loop import Batches, Diverged, EpochRecord, Event, State, Tick, make_step, train, weight_norm
+from reslab.training.loop import (
+    Batches,
+    Diverged,
+    EpochRecord,
+    Event,
+    State,
+    Tick,
+    make_step,
+    start,
+    train,
+    weight_norm,
+)
 from reslab.training.schedule import make_schedule
 
 pytestmark = pytest.mark.usefixtures("torch_settings")
@@ -135,6 +148,65 @@ def test_a_training_stopped_at_every_iteration_ends_as_one_that_was_not(tmp_path
     seen += list(events(state, of, images))
     assert bits(state) == bits(whole)
     assert timeless(seen) == timeless(found)
+
+
+SKIPPING = {
+    "sgd": recipe(),
+    "nesterov, clipped and averaged": recipe(nesterov=True, clip_norm=0.5, ema_decay=0.9),
+    "adamw": recipe(optimiser="adamw", learning_rate=0.01),
+}
+
+
+def skipping(of: Recipe, seed: int = 0) -> State:
+    return start(Skipping(seed), of, PER_EPOCH, CPU)
+
+
+def without_gradient(module: nn.Module) -> set[str]:
+    return {name for name, parameter in module.named_parameters() if parameter.grad is None}
+
+
+def test_parts_that_are_skipped_at_random_train_as_in_torchs_plain_loop() -> None:
+    of, images = recipe(), Images()
+    state, module = skipping(of), Skipping()
+    optimiser = torch.optim.SGD(module.parameters(), momentum=0.9, weight_decay=of.weight_decay, foreach=False)
+    idle = []
+    for event in train(state, of, images, {}, device=CPU, clock=ticking(), chance=3):
+        if not isinstance(event, Tick | EpochRecord):
+            continue
+        epoch, done = divmod(event.iteration - 1, PER_EPOCH)
+        inputs, labels = next(images.batches(epoch, done))
+        torch.manual_seed(random_stream(3, "network", event.iteration - 1))
+        optimiser.param_groups[0]["lr"] = state.rate
+        optimiser.zero_grad()
+        torch.nn.functional.cross_entropy(module.train()(inputs), labels).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        torch.testing.assert_close(state.module.state_dict(), module.state_dict())
+        idle.append(without_gradient(module))
+        assert without_gradient(state.module) == idle[-1]
+    assert all({"unused.weight", "unused.bias"} <= one for one in idle)
+    assert len(set(map(frozenset, idle))) > 4
+    before = Skipping().state_dict()
+    same = {name for name, value in state.module.state_dict().items() if torch.equal(value, before[name])}
+    assert same == {"unused.weight", "unused.bias"}
+
+
+@pytest.mark.parametrize("name", SKIPPING)
+def test_they_go_on_from_every_iteration_as_if_they_had_not_stopped(name: str, tmp_path: Path) -> None:
+    of, images = SKIPPING[name], Images()
+    whole = skipping(of)
+    list(train(whole, of, images, {}, device=CPU, clock=ticking(), chance=3))
+    for iteration in range(1, 11):
+        state = skipping(of)
+        for _ in train(state, of, images, {}, device=CPU, clock=ticking(), chance=3):
+            if state.iteration == iteration:
+                break
+        save_checkpoint(tmp_path, state)
+        saved = load_checkpoint(tmp_path)
+        assert saved is not None
+        fresh = skipping(of, seed=99)
+        restore(fresh, saved)
+        list(train(fresh, of, images, {}, device=CPU, clock=ticking(), chance=3))
+        assert bits(fresh) == bits(whole)
 
 
 class StoppedError(Exception):

@@ -1,7 +1,9 @@
 """The optimiser of a recipe, and momentum by name."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from training_fakes import Images, begin, bits, events, network, recipe, reloade
 
 from reslab.errors import CheckpointError, ResLabError
 from reslab.models.networks import build
+from reslab.recipe import Recipe
 from reslab.training.optimiser import (
     Muon,
     inner_convolutions,
@@ -49,7 +52,7 @@ def test_the_rate_is_set_for_all() -> None:
 def test_momentum_that_does_not_fit_is_refused() -> None:
     module = network()
     optimiser = make_optimiser(module, recipe())
-    assert optimiser_state(module, optimiser) == {}
+    assert not any(value.any() for value in optimiser_state(module, optimiser).values())
     right = {name: torch.ones_like(value) for name, value in module.named_parameters()}
     with pytest.raises(CheckpointError, match="not that of this network"):
         load_optimiser_state(module, optimiser, {"other": torch.ones(1)})
@@ -57,6 +60,34 @@ def test_momentum_that_does_not_fit_is_refused() -> None:
         load_optimiser_state(module, optimiser, {**right, "5.bias": torch.ones(7)})
     load_optimiser_state(module, optimiser, right)
     assert all(torch.equal(value, right[name]) for name, value in optimiser_state(module, optimiser).items())
+
+
+PLAIN: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any], Recipe]] = {
+    "sgd": (torch.optim.SGD, {"momentum": 0.9}, recipe()),
+    "nesterov": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True}, recipe(nesterov=True)),
+    "without momentum": (torch.optim.SGD, {}, recipe(momentum=0.0)),
+    "adam": (torch.optim.Adam, {}, recipe(optimiser="adam")),
+    "adamw": (torch.optim.AdamW, {}, recipe(optimiser="adamw")),
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_parameter_may_have_its_first_gradient_at_any_step_as_in_torchs_plain_loop(name: str) -> None:
+    kind, options, of = PLAIN[name]
+    module, other = (network().to(memory_format=torch.contiguous_format) for _ in range(2))  # type: ignore[call-overload]
+    optimiser = make_optimiser(module, of)
+    plain = kind(other.parameters(), lr=of.learning_rate, weight_decay=of.weight_decay, foreach=False, **options)
+    last = list(module.parameters())[-1].detach().clone()
+    for step in range(6):
+        for one, its in ((module, optimiser), (other, plain)):
+            _given(one, step)
+            for place, parameter in enumerate(one.parameters()):
+                if place > step or (place + step) % 3 == 0 or place == 4:
+                    parameter.grad = None
+            its.step()
+        for one_value, other_value in zip(module.parameters(), other.parameters(), strict=True):
+            torch.testing.assert_close(one_value, other_value, rtol=1e-5, atol=1e-7)
+    assert torch.equal(list(module.parameters())[-1], last), "it never had a gradient"
 
 
 def test_muon_trains_the_inner_convolutions() -> None:

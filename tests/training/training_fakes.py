@@ -80,6 +80,26 @@ def network(seed: int = 0, width: int = 4, *, for_muon: bool = False) -> nn.Sequ
     return module
 
 
+class Skipping(nn.Module):
+    """A network that skips layers at random as it is trained, and has one that is never used."""
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.layers = nn.ModuleList(nn.Linear(50, 50) for _ in range(4))
+            self.unused = nn.Linear(2, 2)
+            self.fc = nn.Linear(50, NUM_CLASSES)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = images.flatten(1)
+        for layer in self.layers:
+            if not self.training or torch.rand(()) < 0.4:
+                maps = maps + torch.tanh(layer(maps))
+        logits: Tensor = self.fc(maps)
+        return logits
+
+
 def measuring_batches(seed: int = 7) -> list[tuple[Tensor, Tensor]]:
     """Return two batches to measure on."""
     images = Images(9, 5, seed)

@@ -1,7 +1,7 @@
 """The parts of a run put together: its network, the batches it trains on and those it is measured on."""
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from reslab.training.evaluation import predict
 from reslab.training.hardware import arithmetic
 
 Batch = tuple[Tensor, Tensor]
+Tell = Callable[[str], object]
 
 
 def assemble(
@@ -34,10 +35,12 @@ def assemble(
     device: torch.device,
     checkpoint_activations: bool = False,
     source: Path | None = None,
+    tell: Tell = lambda _: None,
 ) -> tuple[nn.Module, AnyTrainBatches, dict[str, AnyEvaluationBatches]]:
     """Return a run's network as it is before training, its training batches and what it is measured on.
 
-    `source` is the folder with the code of a network of the user's own (`reslab.lab.own_networks.source_to_run`).
+    `source` is the folder with the code of a network of the user's own (`reslab.lab.own_networks.source_to_run`);
+    `tell` hears remarks on that network.
     """
     served = serve(run, dataset, device)
     module = training_network(
@@ -48,6 +51,7 @@ def assemble(
         checkpoint_activations,
         source,
         shape_of(dataset, run.recipe),
+        tell,
     )
     return module, served.train, served.evaluations
 
@@ -75,9 +79,10 @@ def training_network(
     checkpoint_activations: bool = False,
     source: Path | None = None,
     image_shape: tuple[int, int, int] = (3, 32, 32),
+    tell: Tell = lambda _: None,
 ) -> nn.Module:
     """Return the network as it is trained: on the device, channels-last, with the kernels where they serve."""
-    module = fused(build_network(recipe, num_classes, seed, checkpoint_activations, source, image_shape))
+    module = fused(build_network(recipe, num_classes, seed, checkpoint_activations, source, image_shape, tell))
     if device.type == "cpu" and type(module) is PreActResNet and not checkpoint_activations:
         use_kernels(module, recipe.precision)
     module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -131,6 +136,7 @@ def build_network(
     checkpoint_activations: bool = False,
     source: Path | None = None,
     image_shape: tuple[int, int, int] = (3, 32, 32),
+    tell: Tell = lambda _: None,
 ) -> nn.Module:
     """Return the network of a recipe with the weights it starts from."""
     if (own := recipe.own_network) is not None:
@@ -141,7 +147,7 @@ def build_network(
             )
         if source is None:
             raise ResLabError(f"weights of {own.words} are measured with their run: reslab evaluate RUN")
-        return build_own(source, own, num_classes, seed, image_shape)
+        return build_own(source, own, num_classes, seed, image_shape, tell)
     return build(
         recipe.family,
         recipe.depth,

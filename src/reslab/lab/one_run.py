@@ -178,7 +178,14 @@ class _Training:
         # Before any of its files is changed:
         check_images(self.files, dataset, "began with", "use the same images, or another folder of runs")
         source = source_to_run(self.files, self.run, self.settings.trust_code)
-        module, images, evaluations = assemble(self.run, dataset, device, self.settings.checkpoint_activations, source)
+        module, images, evaluations = assemble(
+            self.run,
+            dataset,
+            device,
+            self.settings.checkpoint_activations,
+            source,
+            lambda words: self.emit("remark", words=words),
+        )
         shape = shape_of(dataset, recipe)
         is_usual = shape[1:] == (recipe.image_size, recipe.image_size)  # what `are_free` tries
         is_free = self.settings.threads is None and is_usual and are_free(device, module, recipe, self.most)

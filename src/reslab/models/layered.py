@@ -70,7 +70,7 @@ def _step(network: nn.Module, images: Tensor, *, half: bool) -> list[Tensor]:
         logits = network(images)
     loss = F.cross_entropy(logits.float(), torch.arange(len(images)) % logits.shape[1])
     trained = [one for one in network.parameters() if one.requires_grad]
-    gradients = torch.autograd.grad(loss, trained)
+    gradients = torch.autograd.grad(loss, trained, allow_unused=True, materialize_grads=True)
     statistics = [one for one in network.buffers() if one.is_floating_point()]
     return [
         torch.cat([torch.zeros(1, dtype=torch.float64), *(one.detach().double().flatten() for one in part)])

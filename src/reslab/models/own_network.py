@@ -26,19 +26,30 @@ TRIED_IMAGES = 2
 
 
 def build_own(
-    folder: Path, reference: Reference, num_classes: int, seed: int, image_shape: tuple[int, int, int]
+    folder: Path,
+    reference: Reference,
+    num_classes: int,
+    seed: int,
+    image_shape: tuple[int, int, int],
+    tell: Callable[[str], object] = lambda _: None,
 ) -> nn.Module:
     """Return the network that the function builds for images of C x H x W, on the CPU, tried once.
 
     torch's, NumPy's and Python's global random numbers start from the seed while it is built, and are put back
-    afterwards.  Parameters that the loss does not depend on are set not to require a gradient.  Raises `ResLabError`
-    that names the function and, for an exception of its own, the line.
+    afterwards.  `tell` hears of parameters that had no gradient in the trial.  Raises `ResLabError` that names the
+    function and, for an exception of its own, the line.
     """
     with modules_of(folder):
         function = load_function(folder, reference, "num_classes", "seed")
         network, again = (_called(function, reference, num_classes, seed, image_shape, folder) for _ in range(2))
         _check_repeatable(reference, network, again)
-    _try(network, reference, num_classes, image_shape, folder)
+    idle = _try(network, reference, num_classes, image_shape, folder)
+    if idle:
+        others = f" and {len(idle) - 1} other{'s' if idle[2:] else ''}" if idle[1:] else ""
+        tell(
+            f"{reference.words}: {idle[0]}{others} had no gradient in a trial step; a step without one leaves a "
+            "parameter as it is"
+        )
     return network
 
 
@@ -83,8 +94,8 @@ def _check_repeatable(reference: Reference, network: nn.Module, again: nn.Module
 
 def _try(
     network: nn.Module, reference: Reference, num_classes: int, image_shape: tuple[int, int, int], folder: Path
-) -> None:
-    """Do a step of a copy: outputs of the right shape, finite, with gradients."""
+) -> list[str]:
+    """Do a step of a copy: outputs of the right shape, finite, with gradients; return the parameters without one."""
     with seeded(0, "trial"):
         images = torch.randn(TRIED_IMAGES, *image_shape)
         try:
@@ -108,14 +119,12 @@ def _try(
             raise ResLabError(f"{reference.words}: its outputs do not depend on a parameter that can be trained")
         names = [name for name, one in twin.named_parameters() if one.requires_grad]
         try:
-            gradients = torch.autograd.grad(
+            gradients: tuple[Tensor | None, ...] = torch.autograd.grad(
                 logits.logsumexp(1).sum(), [twin.get_parameter(name) for name in names], allow_unused=True
             )
         except (Exception, SystemExit) as error:
             raise _told(error, reference, folder, "the backward pass fails") from error
-        for name, gradient in zip(names, gradients, strict=True):
-            if gradient is None:
-                network.get_parameter(name).requires_grad_(False)
+    return [name for name, gradient in zip(names, gradients, strict=True) if gradient is None]
 
 
 def _forward(network: nn.Module, images: Tensor, reference: Reference, folder: Path) -> Tensor:

@@ -18,7 +18,7 @@ from reslab.recipe import Recipe, unhandled
 def make_optimiser(module: nn.Module, recipe: Recipe, sides: tuple[int, int] = (32, 32)) -> torch.optim.Optimizer:
     """Return the optimiser over the module's parameters; with decay_scope "weights", biases and norms do not decay.
 
-    `sides` are the height and width of the images that it trains on.
+    `sides` are the height and width of the images that it trains on.  What it keeps from step to step starts from 0.
     """
     decays = _DECAYS[recipe.decay_scope]
     decayed: list[nn.Parameter] = []
@@ -30,16 +30,40 @@ def make_optimiser(module: nn.Module, recipe: Recipe, sides: tuple[int, int] = (
         {"params": free, "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
+    optimiser: torch.optim.Optimizer
     match recipe.optimiser:
         case "muon":
-            return Muon(groups, inner_convolutions(module, sides), recipe)
+            optimiser = Muon(groups, inner_convolutions(module, sides), recipe)
         case "sgd":
-            return SGD(groups, **_sgd(recipe))
+            optimiser = SGD(groups, **_sgd(recipe))
         case "adam":
-            return Adam(groups, **_adam(module, recipe))
+            optimiser = Adam(groups, **_adam(module, recipe))
         case "adamw":
-            return AdamW(groups, **_adam(module, recipe))
-    raise unhandled("optimiser", recipe.optimiser)
+            optimiser = AdamW(groups, **_adam(module, recipe))
+        case _:
+            raise unhandled("optimiser", recipe.optimiser)
+    _start_from_zero(optimiser)
+    return optimiser
+
+
+def _start_from_zero(optimiser: torch.optim.Optimizer) -> None:
+    """Make now, as zeros, what torch makes at a parameter's first gradient: the steps are the same.
+
+    A first gradient may come at any step, where a network skips parts at random; there torch's fused SGD fails, and a
+    recorded step would start anew whenever it is replayed.
+    """
+    for group in optimiser.param_groups:
+        for parameter in group["params"]:
+            if not parameter.requires_grad:
+                continue
+            if isinstance(optimiser, torch.optim.Adam):
+                optimiser.state[parameter] = {
+                    "step": torch.zeros((), device=parameter.device),
+                    "exp_avg": torch.zeros_like(parameter),
+                    "exp_avg_sq": torch.zeros_like(parameter),
+                }
+            elif group["momentum"]:
+                optimiser.state[parameter] = {_MOMENTUM: torch.zeros_like(parameter)}
 
 
 _DECAYS: dict[str, Callable[[nn.Parameter], bool]] = {
@@ -151,6 +175,7 @@ class Muon(SGD):
         self._alike: dict[tuple[int, int], list[nn.Parameter]] = {}
         for weight in convolutions:  # those of one shape are worked on as one batch of matrices
             self._alike.setdefault((len(weight), weight[0].numel()), []).append(weight)
+            self.state[weight] = {_MOMENTUM: torch.zeros_like(weight)}
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -175,10 +200,7 @@ class Muon(SGD):
             norms: Tensor = matrices.norm(dim=(1, 2), keepdim=True).clamp(min=_LEAST_NORM)
             return math.sqrt(min(shape)) / norms
 
-        for weight in weights:
-            if "momentum_buffer" not in self.state[weight]:
-                self.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
-        momenta = [self.state[weight]["momentum_buffer"] for weight in weights]
+        momenta = [self.state[weight][_MOMENTUM] for weight in weights]
         gradient, weight_before, momentum_before = stacked(gradients), stacked(weights), stacked(momenta)
         momentum = momentum_before.lerp(gradient, 1 - self._momentum)
         direction = orthogonalised(gradient.lerp(momentum, self._momentum))
@@ -232,7 +254,7 @@ def clip_gradients(module: nn.Module, most: float) -> None:
 
     The device is not read.  On a processor the norm is summed on one thread: the bits do not depend on their number.
     """
-    parameters = [parameter for parameter in module.parameters() if parameter.grad is not None]
+    parameters = list(module.parameters())
     with one_thread() if parameters[0].device.type == "cpu" else nullcontext():
         torch.nn.utils.clip_grad_norm_(parameters, most)
 
@@ -254,49 +276,35 @@ def hold_rate_on(device: torch.device, optimiser: torch.optim.Optimizer) -> None
 
 
 def optimiser_state(module: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return what the optimiser keeps from step to step: empty before the first step, or for SGD without momentum.
+    """Return what the optimiser keeps from step to step of what it trains: nothing for SGD without momentum.
 
     The momentum of SGD and Muon goes by the parameter's name; Adam's means by that and what they are, as in
     conv1.weight/exp_avg, its count of steps included.
     """
-    found: dict[str, Tensor] = {}
-    for name, parameter in module.named_parameters():
-        for key, value in optimiser.state.get(parameter, {}).items():
-            if value is not None:
-                found[name if key == _MOMENTUM else f"{name}/{key}"] = value
-    return found
+    return {
+        name if key == _MOMENTUM else f"{name}/{key}": value
+        for name, parameter in module.named_parameters()
+        for key, value in optimiser.state.get(parameter, {}).items()
+        if value is not None
+    }
 
 
 def check_optimiser_state(module: nn.Module, optimiser: torch.optim.Optimizer, values: Mapping[str, Tensor]) -> None:
     """Raise `CheckpointError` where these are not what `optimiser_state` gives for this network and optimiser."""
-    places = _places(module, optimiser)
-    if values and values.keys() != places.keys():
+    kept = optimiser_state(module, optimiser)
+    if values and values.keys() != kept.keys():
         raise CheckpointError("the checkpoint's momentum is not that of this network's parameters")
-    for place, value in values.items():
-        parameter, key = places[place]
-        if value.shape != (() if key == "step" else parameter.shape):
-            raise CheckpointError(f"the checkpoint's momentum of {place} has shape {tuple(value.shape)}")
+    for name, value in values.items():
+        if value.shape != kept[name].shape:
+            raise CheckpointError(f"the checkpoint's momentum of {name} has shape {tuple(value.shape)}")
 
 
 def load_optimiser_state(module: nn.Module, optimiser: torch.optim.Optimizer, values: Mapping[str, Tensor]) -> None:
-    """Put back what `optimiser_state` gave; raise `CheckpointError` where it does not fit."""
+    """Put back what `optimiser_state` gave, into a new optimiser; raise `CheckpointError` where it does not fit."""
     check_optimiser_state(module, optimiser, values)
-    places = _places(module, optimiser)
-    for place, value in values.items():
-        parameter, key = places[place]
-        room = torch.empty((), device=parameter.device) if key == "step" else torch.empty_like(parameter)
-        optimiser.state[parameter][key] = room.copy_(value)
-
-
-def _places(module: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, tuple[nn.Parameter, str]]:
-    """Return where the optimiser keeps what is saved under a name: for which parameter, and under which key."""
-    keys = ("exp_avg", "exp_avg_sq", "step") if isinstance(optimiser, torch.optim.Adam) else (_MOMENTUM,)
-    return {
-        name if key == _MOMENTUM else f"{name}/{key}": (parameter, key)
-        for name, parameter in module.named_parameters()
-        if parameter.requires_grad
-        for key in keys
-    }
+    kept = optimiser_state(module, optimiser)
+    for name, value in values.items():
+        kept[name].copy_(value)
 
 
 _LEAST_NORM = 1e-12
