@@ -290,9 +290,12 @@ def optimiser_state(module: nn.Module, optimiser: torch.optim.Optimizer) -> dict
 
 
 def check_optimiser_state(module: nn.Module, optimiser: torch.optim.Optimizer, values: Mapping[str, Tensor]) -> None:
-    """Raise `CheckpointError` where these are not what `optimiser_state` gives for this network and optimiser."""
+    """Raise `CheckpointError` where these are not of what `optimiser_state` gives for this network and optimiser.
+
+    Some may be missing: ResLab used to keep nothing of a parameter that had had no gradient yet.
+    """
     kept = optimiser_state(module, optimiser)
-    if values and values.keys() != kept.keys():
+    if not values.keys() <= kept.keys():
         raise CheckpointError("the checkpoint's momentum is not that of this network's parameters")
     for name, value in values.items():
         if value.shape != kept[name].shape:
