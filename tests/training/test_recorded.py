@@ -6,6 +6,7 @@ frozen by it too.
 """
 
 import math
+import random
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -27,7 +28,7 @@ from reslab.recipe import Recipe
 from reslab.training.hardware import make_deterministic, on_stream, stream_of_its_own
 from reslab.training.loop import State, make_step, start
 from reslab.training.optimiser import hold_rate_on
-from reslab.training.recorded import DirectStep, Draw, RecordedStep, Recorder
+from reslab.training.recorded import DirectStep, Draw, HostChance, RecordedStep, Recorder
 from reslab.training.step import Totals, TrainingStep
 
 pytestmark = pytest.mark.usefixtures("torch_settings")
@@ -213,6 +214,45 @@ def test_cutout_and_mixup_are_replayed_too() -> None:
         assert step.remark is None
         ended.append(bits(state))
     assert ended[0] == ended[1]
+
+
+class Choosing(torch.nn.Module):
+    """A network that may compute something else where a draw says so, which it nearly never does."""
+
+    def __init__(self, draw: Callable[[], float]) -> None:
+        super().__init__()
+        self.draw = draw
+        self.linear = torch.nn.Linear(50, 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.linear(images.flatten(1))
+        return -logits if self.draw() < 1e-9 else logits
+
+
+@pytest.mark.parametrize("draw", [random.random, np.random.rand])
+def test_what_random_numbers_of_the_host_may_choose_is_not_frozen(draw: Callable[[], float]) -> None:
+    of, images = recipe(), Images()
+    state = start(Choosing(draw), of, images.num_batches, CPU)
+    step = recorded(state, of, images)
+    go(state, step, (draw for epoch in range(2) for draw in images.draws(epoch)))
+    assert step.remark is not None
+    assert "draws random numbers on the processor" in step.remark
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_torchs_random_numbers_of_the_host_are_noticed_where_another_device_computes(device: str) -> None:
+    with HostChance(torch.device(device)) as chosen:
+        torch.ones(3).exp()
+    assert not chosen.drawn
+    draws: tuple[Callable[[], Tensor], ...] = (
+        lambda: torch.rand(()),
+        lambda: torch.empty(2).bernoulli_(),
+        lambda: torch.randperm(4),
+    )
+    for draw in draws:
+        with torch.random.fork_rng(devices=[]), HostChance(torch.device(device)) as chosen:
+            draw()
+        assert chosen.drawn == (device == "cuda")
 
 
 def trained_as_directly(record: Callable[[State], Recorder]) -> str | None:

@@ -6,12 +6,16 @@ begins with the pixels and ends with the updated weights; the host only says whi
 
 import contextlib
 import gc
+import random
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from reslab.training.step import Totals, TrainingStep
 
@@ -49,7 +53,7 @@ class RecordedStep(DirectStep):
 
     Before a recording is relied on, it is checked: the same step is done both ways from the same state, and unless all
     of `state()` (weights, statistics, momentum) and the totals agree to the bit, every step is done directly,
-    and `remark` says so.
+    and `remark` says so.  So it is where random numbers of the host may choose what is computed.
     """
 
     def __init__(
@@ -103,9 +107,13 @@ class RecordedStep(DirectStep):
             for tensor, value in zip(tensors, before, strict=True):
                 tensor.copy_(value)
         _draw_from(chance, totals.loss.device)  # dropout draws the same both ways
-        step()
+        with HostChance(totals.loss.device) as chosen:
+            step()
         if totals.stopped.item():
             self._gave_up = True  # the loss was not finite: nothing to compare, and no step to come that would count
+            return None
+        if chosen.drawn:
+            self._give_up("the network draws random numbers on the processor, which a recording would not draw again")
             return None
         if all(torch.equal(one, other) for one, other in zip(tensors, replayed, strict=True)):
             _release(totals.loss.device)  # what the direct steps held: a recording has memory of its own
@@ -137,6 +145,33 @@ class Recording:
 
     inputs: Draw
     replay: Callable[[], None]
+
+
+class HostChance(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notices whether the host draws random numbers for a step on a device, as to skip parts of a network."""
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._device = device
+        self._before = _places()
+        self._in_torch = False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Do an operation of torch's, and see what it is."""
+        result = func(*args, **(kwargs or {}))
+        is_drawn = torch.Tag.nondeterministic_seeded in func.tags and isinstance(result, Tensor)
+        self._in_torch |= is_drawn and result.device.type == "cpu" != self._device.type
+        return result
+
+    @property
+    def drawn(self) -> bool:
+        """Whether it has."""
+        return self._in_torch or _places() != self._before
+
+
+def _places() -> tuple[object, str]:
+    """Return where Python's and NumPy's random numbers stand."""
+    return random.getstate(), str(np.random.get_state(legacy=False))  # noqa: NPY002 (a user's network may draw from it)
 
 
 def cuda_graph(function: Callable[[], None]) -> Callable[[], None]:
