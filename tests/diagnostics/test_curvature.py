@@ -76,6 +76,12 @@ def test_the_hessian_of_a_quadratic() -> None:
     assert found.largest == pytest.approx(10.0, rel=1e-9)
 
 
+def test_what_the_loss_does_not_depend_on_has_no_curvature() -> None:
+    points = [torch.ones(2, requires_grad=True), torch.ones(3, requires_grad=True)]
+    product = hessian_product(points[0].square().sum(), points, torch.arange(5.0))
+    assert product.tolist() == [0, 2, 0, 0, 0]
+
+
 def test_a_small_network_against_its_whole_hessian() -> None:
     module = network(width=2, smooth=True).double().train()
     images = batches((6, 6, 4), dtype=torch.float64)

@@ -165,7 +165,7 @@ def test_what_is_measured_afterwards_is_what_was_trained(tmp_path: Path, net: Pa
     assert result["parameters"] == 3 * 16 * 9 + 32 + 170 + 6
     assert result["multiply_adds"] == 15 * 15 * 27 * 16 + 160
     assert evaluate_run(files).evaluation.error == result["test_error"]
-    found = diagnose_run(files, which=["gap", "gradients"], budget="quick")["diagnostics"]
+    found = diagnose_run(files, which=["gap", "gradients", "curvature"], budget="quick")["diagnostics"]
     assert [layer["name"] for layer in found["gradients"]["final"]["layers"]] == ["conv", "linear", "unused"]
     listed = {problem.name for problem in manifest.verify(files.path)}
     assert not listed

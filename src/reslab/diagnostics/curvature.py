@@ -67,7 +67,7 @@ def hessian_extremes(
 
 def hessian_product(loss: Tensor, parameters: Sequence[Tensor], vector: Tensor) -> Tensor:
     """Return the Hessian of a scalar by these parameters, times a vector as long as all of them together."""
-    gradients = torch.autograd.grad(loss, parameters, create_graph=True)
+    gradients = torch.autograd.grad(loss, parameters, create_graph=True, materialize_grads=True)
     parts = torch.split(vector, [parameter.numel() for parameter in parameters])
     shaped = [part.view(parameter.shape) for part, parameter in zip(parts, parameters, strict=True)]
     return flat(torch.autograd.grad(gradients, parameters, shaped, materialize_grads=True))
