@@ -9,13 +9,15 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec
+from pathlib import Path, PurePath
 from types import ModuleType
 from typing import Any
 
 from reslab.errors import ResLabError
 from reslab.files import one_line
-from reslab.own_code import Reference
+from reslab.own_code import Reference, read_source
 
 Function = Callable[..., Any]
 
@@ -36,25 +38,29 @@ def check_not_running() -> None:
 
 
 @contextlib.contextmanager
-def modules_of(folder: Path) -> Iterator[None]:
-    """Let modules be imported from this folder and from no other of the same names; nothing is left behind."""
-    names = {path.stem for path in folder.glob("*.py")} | {path.name for path in folder.iterdir() if path.is_dir()}
+def modules_of(folder: Path, file: str) -> Iterator[None]:
+    """Let a file in this folder import what lies beside it, whatever of these names was imported before.
 
-    def own() -> dict[str, ModuleType]:
-        return {
-            name: module
-            for name, module in sys.modules.items()
-            if name.split(".")[0] in names and str(getattr(module, "__file__", "")).startswith(str(folder))
-        }
+    In the end those modules are back, and nothing else is left behind.  Raises `ResLabError` where a file of its source
+    cannot be read or is not Python.
+    """
+    source = read_source(folder / file).files
+    names = {PurePath(path).parts[0].removesuffix(".py") for path in source}
 
     def of_these_names() -> dict[str, ModuleType]:
-        files = {path.stem for path in folder.glob("*.py")}
-        return {name: module for name, module in sys.modules.items() if name.split(".")[0] in files} | own()
+        return {
+            key: module
+            for key, module in list(sys.modules.items())
+            if any(key == name or key.startswith(f"{name}.") for name in names)
+        }
 
     with _LOADING:
         before, wrote = of_these_names(), sys.dont_write_bytecode
         for name in before:
             del sys.modules[name]
+        for name in names:
+            if not {f"{name}.py", f"{name}/__init__.py"} & source.keys():
+                sys.modules[name] = _namespace(name, folder / name)
         sys.path.insert(0, str(folder))
         sys.dont_write_bytecode = True
         _STATE.depth = getattr(_STATE, "depth", 0) + 1
@@ -68,6 +74,13 @@ def modules_of(folder: Path) -> Iterator[None]:
             for name in of_these_names():
                 del sys.modules[name]
             sys.modules.update(before)
+
+
+def _namespace(name: str, folder: Path) -> ModuleType:
+    """Return a package without an __init__.py, for which Python would take any other of the name instead."""
+    spec = ModuleSpec(name, None, is_package=True)
+    spec.submodule_search_locations = [str(folder)]
+    return module_from_spec(spec)
 
 
 def load_function(folder: Path, reference: Reference, *arguments: str) -> Function:

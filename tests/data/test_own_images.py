@@ -177,6 +177,21 @@ def test_a_function_in_a_file_is_told_of_where_it_fails(tmp_path: Path) -> None:
         from_function(f"{tmp_path}/none.py:load", tmp_path)
 
 
+def test_what_its_function_imports_counts_as_it_is_now(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("from parts.light import DARK, arrays\ndef load(): return arrays(DARK)\n")
+    light = tmp_path / "parts" / "light.py"
+    light.parent.mkdir()
+    fingerprints = set()
+    for dark in (0, 100, 0):
+        light.write_text(
+            f"import numpy as np\nDARK = {dark}\ndef arrays(dark):\n    labels = np.arange(8) % 2\n"
+            "    pixels = np.where(labels[:, None, None], 255, dark) * np.ones((8, 9, 9), int)\n"
+            "    return pixels, labels, pixels, labels\n"
+        )
+        fingerprints.add(from_function(f"{tmp_path}/own.py:load", tmp_path).dataset.fingerprint)
+    assert len(fingerprints) == 2
+
+
 def test_a_recipe_names_them_by_function_and_content() -> None:
     recipe = Recipe(dataset="some/folder/my images.py:load", images="0123456789abcdef")
     assert recipe == Recipe(dataset="my images.py:load", images="0123456789abcdef")

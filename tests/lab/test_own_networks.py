@@ -1,6 +1,8 @@
 """A run of a network of the user's own: kept with its source, resumed from it, and run only where the user said so."""
 
+import importlib
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,13 @@ from torch import nn
 
 def build(num_classes, seed):
     return nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(48, num_classes))
+"""
+
+
+ACT = """
+class Act(nn.Module):
+    def forward(self, x):
+        return act(x)
 """
 
 
@@ -173,6 +182,31 @@ def test_what_is_measured_afterwards_is_what_was_trained(tmp_path: Path, net: Pa
     assert [problem.name for problem in manifest.verify(files.path)] == ["network/width.py"]
     with pytest.raises(DamagedError, match="is damaged"):
         evaluate_run(files)
+
+
+@pytest.mark.parametrize("is_package", [True, False])
+def test_a_run_is_measured_with_its_own_copy_whatever_was_imported(
+    tmp_path: Path, net: Path, monkeypatch: pytest.MonkeyPatch, is_package: bool
+) -> None:
+    block = net.parent / "nets" / "block.py"
+    block.parent.mkdir()
+    block.write_text("from torch import relu as act\n")
+    net.write_text(FLAT.replace("from torch import nn", "from torch import nn\nfrom nets.block import act"))
+    net.write_text(net.read_text().replace("nn.Flatten()", "Act(), nn.Flatten()") + ACT)
+    files = begun(tmp_path, net)
+    execute(files)
+    block.write_text("from torch import zeros_like as act\n")
+    if is_package:
+        (block.parent / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(net.parent))
+    importlib.import_module("nets.block")
+    try:
+        result = files.result()
+        assert result is not None
+        assert evaluate_run(files).evaluation.error == result["test_error"]
+    finally:
+        for name in ("nets", "nets.block"):
+            del sys.modules[name]
 
 
 def test_a_diagnostic_of_what_it_has_not_is_left_out_with_a_word(tmp_path: Path, net: Path) -> None:

@@ -157,5 +157,6 @@ def test_images_in_the_place_of_a_data_set_are_told_their_own() -> None:
 
 
 def test_a_file_that_trains_when_it_is_loaded_is_told_so(tmp_path: Path) -> None:
-    with modules_of(tmp_path), pytest.raises(ResLabError, match='if __name__ == "__main__"'):
+    (tmp_path / "net.py").write_text("")
+    with modules_of(tmp_path, "net.py"), pytest.raises(ResLabError, match='if __name__ == "__main__"'):
         reslab.train(dataset="digits", depth=8, epochs=1, runs=tmp_path)

@@ -96,7 +96,7 @@ def outputs(text: str) -> Any:
 
     reference = parse(text)
     assert reference is not None
-    with modules_of(reference.path.parent), torch.random.fork_rng():
+    with modules_of(reference.path.parent, reference.file), torch.random.fork_rng():
         torch.manual_seed(0)
         network = load_function(reference.path.parent, reference, "num_classes", "seed")(4, 0)
         return network(torch.ones(2, 3, 16, 16))
@@ -141,6 +141,19 @@ def test_files_beside_the_notebook_come_along(cells: Cells, tmp_path: Path) -> N
     reference = parse(network_text(cells.names["build"]))
     assert reference is not None
     assert set(read_source(reference.path).files) == {"notebook.py", "my_blocks.py", "my_width.py"}
+
+
+def test_what_comes_from_files_beside_the_notebook_is_no_change(cells: Cells, tmp_path: Path) -> None:
+    (tmp_path / "nets").mkdir()
+    for name in ("nets/block.py", "my_block.py"):
+        (tmp_path / name).write_text("class Sizes:\n    def all(self): return []\ndef act(x): return x\n")
+    for number, name in enumerate(("nets.block", "my_block")):
+        cells.run(
+            f"from {name} import Sizes, act\nclass Net{number}(nn.Linear):\n    kind, sizes, op = Sizes, Sizes(), act\n"
+            f"    def forward(self, x, sizes=Sizes()): return self.op(x)\n"
+            f"def build{number}(num_classes, seed): return Net{number}(3, num_classes)\n"
+        )
+        assert f"from {name} import Sizes" in captured(network_text(cells.names[f"build{number}"]))
 
 
 def test_a_class_decorators_aliases_and_future_annotations(cells: Cells, monkeypatch: pytest.MonkeyPatch) -> None:

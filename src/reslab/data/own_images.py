@@ -51,7 +51,7 @@ def from_function(text: str, data_root: Path | None = None, tell: Callable[[str]
     folder = reference.path.absolute().parent
     if not reference.path.is_file():
         raise DataError(f"there is no file {reference.path}, which {text} names")
-    with modules_of(folder):
+    with modules_of(folder, reference.file):
         function = load_function(folder, reference)
         try:
             given = function()

@@ -39,7 +39,7 @@ def build_own(
     afterwards.  `tell` hears of parameters that had no gradient in the trial.  Raises `ResLabError` that names the
     function and, for an exception of its own, the line.
     """
-    with modules_of(folder):
+    with modules_of(folder, reference.file):
         function = load_function(folder, reference, "num_classes", "seed")
         network, again = (_called(function, reference, num_classes, seed, image_shape, folder) for _ in range(2))
         _check_repeatable(reference, network, again)

@@ -21,7 +21,7 @@ def check_same(folder: Path, name: str, function: Callable[..., Any], places: Ma
     """Raise `ResLabError` where what the file defines is not what the notebook has."""
     reference = parse(f"{FILE}:{name}")
     assert reference is not None
-    with modules_of(folder):
+    with modules_of(folder, FILE):
         load_function(folder, reference, "num_classes", "seed")
         written = dict(vars(sys.modules[Path(FILE).stem]))
     namespace = namespace_of(function) | {name: function}
@@ -35,7 +35,7 @@ def check_same(folder: Path, name: str, function: Callable[..., Any], places: Ma
 
 def _differing(written: Any, own: Any, name: str, place: Place) -> Iterator[str]:
     """Yield the name of a part in which a definition of the file is not that of the notebook."""
-    if written is own:
+    if written is own or _is_same_import(written, own):
         return
     if inspect.isclass(written) and inspect.isclass(own):
         first, second = (
@@ -56,6 +56,12 @@ def _differing(written: Any, own: Any, name: str, place: Place) -> Iterator[str]
         and _same((one.__defaults__, one.__kwdefaults__), (other.__defaults__, other.__kwdefaults__))
     ):
         yield name
+
+
+def _is_same_import(written: Any, own: Any) -> bool:
+    """Say whether both are one function or class of a module, which stands in a copy of its own for the file."""
+    one, other = ((getattr(each, "__module__", ""), getattr(each, "__qualname__", "<")) for each in (written, own))
+    return one == other and "<" not in one[1]
 
 
 def _is_of(place: Place, code: CodeType, written: CodeType) -> bool:
@@ -101,7 +107,8 @@ _IMPLICIT = {
 def _same(one: Any, other: Any) -> bool:
     """Say whether two plain values are alike; others, which a definition makes anew, are if their types are."""
     if type(one) is not type(other):
-        return type(one).__name__ == type(other).__name__ and type(one).__module__ == Path(FILE).stem
+        modules = (Path(FILE).stem, type(other).__module__)  # those beside the file are copies
+        return type(one).__name__ == type(other).__name__ and type(one).__module__ in modules
     if isinstance(one, list | tuple):
         return len(one) == len(other) and all(map(_same, one, other))
     if isinstance(one, dict):
