@@ -3,6 +3,7 @@
 import importlib
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from reslab.lab.own_networks import (
     keep_sources,
     read_sources,
     source_to_run,
+    trust,
     with_source,
     words_of_former,
 )
@@ -30,6 +32,7 @@ from reslab.lab.store import RunFiles, run_files
 from reslab.models.own_network import build_own
 from reslab.own_code import Source
 from reslab.recipe import Recipe, Run, Scalar, vary
+from reslab.session.training import train_run
 
 NET = """
 import torch
@@ -310,6 +313,24 @@ def begun_elsewhere(files: RunFiles, root: Path) -> RunFiles:
     shutil.copytree(files.network, other.network)
     other.create(run)
     return other
+
+
+def test_those_who_trust_at_a_time_are_all_remembered() -> None:
+    sources = [Source({"net.py": str(number).encode()}) for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(trust, sources))
+    assert all(map(is_trusted, sources))
+
+
+def test_a_file_named_in_a_command_is_trained_though_nothing_can_be_remembered(
+    tmp_path: Path, net: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reslab.lab.own_networks.trust", lambda source: None)
+    asked = Run(recipe_of(net), 0)
+    trained = train_run(asked, tmp_path / "runs")
+    assert trained.status == "finished"
+    with pytest.raises(ResLabError, match="no file of that content was used"):
+        train_run(begun_elsewhere(trained.files, tmp_path / "fetched").read_run(), tmp_path / "fetched")
 
 
 def test_the_users_own_file_of_the_same_content_says_so(tmp_path: Path, net: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from reslab.cache import cached
 from reslab.datasets import known
 from reslab.errors import DamagedError, ResLabError
-from reslab.files import write_whole, writing
+from reslab.files import writing
 from reslab.lab.store import RunFiles, run_files
 from reslab.own_code import Source, kept_source, read_source
 from reslab.recipe import Recipe, Run, vary
@@ -146,24 +146,19 @@ def source_to_run(files: RunFiles, run: Run, trusted: bool = False) -> Path | No
 
 def trust(source: Source) -> None:
     """Remember that this user runs this code; where nothing can be remembered, they are asked."""
-    if is_trusted(source):
-        return
     with contextlib.suppress(ResLabError, OSError):
-        path = _trusted()
+        path = _trusted(source)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, "".join(f"{one}\n" for one in sorted({*_digests(), source.sha256})).encode())
+        path.touch()
 
 
 def is_trusted(source: Source) -> bool:
     """Return whether a file of this content was given by this user on this machine, by its whole SHA-256."""
-    return source.sha256 in _digests()
+    with contextlib.suppress(ResLabError, OSError):
+        return _trusted(source).exists()
+    return False
 
 
-def _trusted() -> Path:
-    return cached("trusted-code")
-
-
-def _digests() -> set[str]:
-    with contextlib.suppress(ResLabError, OSError, UnicodeDecodeError):
-        return set(_trusted().read_text(encoding="ascii").split())
-    return set()
+def _trusted(source: Source) -> Path:
+    """Return the empty file that says so: one for each, as several processes may add some at a time."""
+    return cached("trusted", source.sha256)

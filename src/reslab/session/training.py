@@ -4,7 +4,7 @@ import contextlib
 import math
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,7 @@ def train_run(
     files.create(run)
     from reslab.lab.one_run import execute
 
+    settings = replace(settings, trust_code=settings.trust_code or bool(sources))  # it is that of a file named here
     try:
         with (
             StopRequest(time_limit) as stop,
