@@ -44,6 +44,19 @@ def test_a_measurement_is_remembered_until_asked_for_again(machine: Measured) ->
     assert machine == [("cpu", "fp32", 2)] * 2 + [("cpu", "bf16", 2)]
 
 
+def test_two_that_measure_at_a_time_are_both_remembered(machine: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = speed._side_by_side
+
+    def slow(device: str, precision: str, jobs: int) -> float:
+        monkeypatch.setattr(speed, "_side_by_side", usual)
+        speed.work_per_second(device, precision, 2)  # as another process may meanwhile
+        return usual(device, precision, jobs)
+
+    monkeypatch.setattr(speed, "_side_by_side", slow)
+    speed.work_per_second("cpu", "fp32", 1)
+    assert all(speed.is_measured("cpu", "fp32", jobs) for jobs in (1, 2))
+
+
 def test_a_damaged_memory_is_measured_again(machine: Measured, tmp_path: Path) -> None:
     speed.work_per_second("cpu", "fp32", 1)
     (remembered,) = tmp_path.rglob("*.json")

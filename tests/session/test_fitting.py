@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from reslab.errors import ResLabError
+from reslab.session import fitting
 from reslab.session.asking import ask
 from reslab.session.fitting import MEMORY, Size, fit, remember, seconds_of
 from reslab.studies.study import Plan
@@ -78,6 +80,24 @@ def test_a_choice_stays_although_the_machine_has_become_faster(tmp_path: Path) -
     assert (again.size, again.remembered) == (first.size, True)
     other = fit(100, Size(seeds=1), asked, lambda plan: 1.0, memory=memory, question=question)
     assert (other.size, other.remembered) == (Size(seeds=1), False)  # another question
+
+
+def test_two_choices_at_a_time_are_both_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = tmp_path / MEMORY
+    first = fit(100, Size(), asked, cost)
+    known, other = fitting._known, Thread(target=remember, args=(first, Size(), memory, {"questions": ["other"]}))
+
+    def known_while_another_writes(path: Path) -> dict[str, object]:
+        found = known(path)
+        monkeypatch.setattr(fitting, "_known", known)
+        other.start()
+        other.join(0.3)
+        return found
+
+    monkeypatch.setattr(fitting, "_known", known_while_another_writes)
+    remember(first, Size(), memory, {"questions": ["depth"]})
+    other.join()
+    assert len(known(memory)) == 2
 
 
 def test_times_have_units() -> None:

@@ -31,21 +31,21 @@ def work_per_second(device: str, precision: str, jobs: int, *, again: bool = Fal
     Takes some seconds the first time, and whenever `again` is asked for.  What is measured on a busy machine without
     being asked for is not remembered.
     """
-    path = _memory(device, precision)
-    speeds = _remembered(path)
-    if again or jobs not in speeds:
+    path = _memory(device, precision, jobs)
+    speed = None if again else _remembered(path)
+    if speed is None:
         keep = again or not host.is_busy()
-        speeds[jobs] = _side_by_side(device, precision, jobs)
+        speed = _side_by_side(device, precision, jobs)
         if keep and path is not None:
             with contextlib.suppress(OSError):  # a cache that cannot be written is no reason to stop
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write_json(path, {str(number): speed for number, speed in speeds.items()})
-    return speeds[jobs]
+                write_json(path, {_SPEED: speed})
+    return speed
 
 
 def is_measured(device: str, precision: str, jobs: int) -> bool:
     """Return whether `work_per_second` is remembered, so that it need not measure."""
-    return jobs in _remembered(_memory(device, precision))
+    return _remembered(_memory(device, precision, jobs)) is not None
 
 
 def best_jobs(device: str, precision: str, most: int) -> int:
@@ -56,7 +56,7 @@ def best_jobs(device: str, precision: str, most: int) -> int:
     choices = [jobs for jobs in candidates(device) if jobs <= most]
     if len(choices) < 2:
         return 1
-    if not set(choices) <= _remembered(_memory(device, precision)).keys() and host.is_busy():
+    if not all(is_measured(device, precision, jobs) for jobs in choices) and host.is_busy():
         return max(choices)
     return max(choices, key=lambda jobs: jobs * work_per_second(device, precision, jobs))
 
@@ -122,17 +122,18 @@ def _line(process: "subprocess.Popen[str]") -> str:
     return line
 
 
-def _remembered(path: Path | None) -> dict[int, float]:
-    if path is None:
-        return {}
-    try:
-        return {int(jobs): float(speed) for jobs, speed in (read_json(path) or {}).items()}
-    except (ResLabError, ValueError, TypeError):
-        return {}  # what is damaged is measured again
+def _remembered(path: Path | None) -> float | None:
+    with contextlib.suppress(ResLabError, LookupError, ValueError, TypeError):  # what is damaged is measured again
+        if path is not None:
+            return float((read_json(path) or {})[_SPEED])
+    return None
 
 
-def _memory(device: str, precision: str) -> Path | None:
-    """Return the file that remembers; None where no folder takes it."""
+_SPEED = "work_per_second"
+
+
+def _memory(device: str, precision: str, jobs: int) -> Path | None:
+    """Return the file that remembers, one for each number of processes; None where no folder takes it."""
     kind, name = place(device)
     facts = (
         kind,
@@ -142,6 +143,7 @@ def _memory(device: str, precision: str) -> Path | None:
         gpu_source_key() if kind == "cuda" else source_key(),
         reslab.__version__,
         precision,
+        jobs,
     )
     with contextlib.suppress(ResLabError):
         return cached("speed", f"{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}.json")

@@ -9,7 +9,8 @@ from typing import Any
 
 from reslab.amounts import duration
 from reslab.errors import ResLabError
-from reslab.files import read_json, write_json
+from reslab.files import read_json, write_json, writing
+from reslab.lab.locks import changing
 from reslab.studies.study import Plan
 
 FEWEST = 2
@@ -126,13 +127,10 @@ def fit(
 def remember(found: Fit, given: Size, memory: Path, question: Mapping[str, Any]) -> None:
     """Keep a choice for the next time that the same is asked over the same folder of runs."""
     key = repr(sorted({"limit": found.limit, **asdict(given), **question}.items(), key=lambda pair: pair[0]))
-    try:
+    with writing(memory.parent):
         memory.parent.mkdir(parents=True, exist_ok=True)
-        write_json(memory, {**_known(memory), key: asdict(found.size)})
-    except OSError as error:
-        raise ResLabError(
-            f"cannot write {memory}: {error.strerror or error}; choose another folder with --runs"
-        ) from None
+        with changing(memory.parent, memory.name):
+            write_json(memory, {**_known(memory), key: asdict(found.size)})
 
 
 def _known(memory: Path) -> dict[str, Any]:
