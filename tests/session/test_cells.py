@@ -200,6 +200,8 @@ def test_a_class_decorators_aliases_and_future_annotations(cells: Cells, monkeyp
             "outer.<locals>.build is not defined at the top",
         ),
         ("a = [1]\nb = a\ndef build(num_classes, seed): return a, b", "uses b, which is the same list as in a"),
+        ("a = [1]\na.append(a)\ndef build(num_classes, seed): return a", "build uses a, a list that holds itself"),
+        ("d = {}\nd[1] = (2, d)\ndef build(num_classes, seed): return d", "build uses d, a dict that holds itself"),
         (
             "import types\nm = types.ModuleType('m')\ndef build(num_classes, seed): return m",
             "module m, which cannot be imp",

@@ -103,7 +103,11 @@ class _Capture:
         elif _is_definition(value):
             self._take_definition(name, value, user)
         else:
-            self._values[name] = f"{name} = {self._literal(name, value, user)}"
+            try:
+                self._values[name] = f"{name} = {self._literal(name, value, user)}"
+            except RecursionError:
+                kind = type(value).__name__
+                raise self._refused(user, f"uses {name}, a {kind} that holds itself or is nested too deep") from None
 
     def _take_definition(self, name: str, value: Any, user: str) -> None:
         inner = inspect.unwrap(value)
