@@ -72,6 +72,27 @@ def test_a_source_is_the_file_and_what_it_imports_beside_it_however_it_does(tmp_
     ]
 
 
+def test_names_that_runs_can_have_are_those_that_mean_nothing_else() -> None:
+    usual = ["net.py", "_net.py", "réseau.py", "resnet.v2.py", "my net (2).py", "a+b-c.py", "pack/__init__.py"]
+    Source(dict.fromkeys((*usual, f"{'a/' * 9}b.py"), b"")).check_names()
+    odd = [
+        ".net.py",
+        "../n.py",
+        "a/../n.py",
+        "/n.py",
+        "a//n.py",
+        "-n.py",
+        "a\\n.py",
+        "a\n.py",
+        "n.py\n",
+        "a*.py",
+        "a'b.py",
+    ]
+    for name in (*odd, "a%2e.py", "a\x00.py", "a\udcff.py", "n.txt", ".py", f"{'a/' * 10}b.py"):
+        with pytest.raises(ResLabError, match="cannot be kept in a run; rename it"):
+            Source({name: b""}).check_names()
+
+
 def test_its_digest_is_of_names_and_contents_of_all_files_and_nothing_else(tmp_path: Path) -> None:
     first = read_source(write(tmp_path / "a", net="import one", one="x = 1") / "net.py")
     again = read_source(write(tmp_path / "b", one="x = 1", net="import one", other="") / "net.py")

@@ -17,6 +17,11 @@ from reslab.files import sync_folder, write_whole
 DIGITS = 16
 """Digits of a source's SHA-256 that stand in a recipe."""
 
+_PART = r"\w[\w .()+-]*"
+
+NAME = rf"({_PART}/){{0,9}}{_PART}\.py"
+"""Pattern of the names that files of a source have in a run and on a share, which no system takes for anything else."""
+
 _REFERENCE = re.compile(rf"(?:(.*)/)?([^/@:]+\.py):([A-Za-z_]\w*)(?:@([0-9a-f]{{{DIGITS}}}))?", re.DOTALL)
 
 
@@ -84,6 +89,15 @@ class Source:
             content = hashlib.sha256(self.files[name]).hexdigest()
             whole.update(f"{len(name.encode())} {name} {content}\n".encode())
         return whole.hexdigest()
+
+    def check_names(self) -> None:
+        """Raise `ResLabError` for a file whose name no run can have."""
+        for name in self.files:
+            if not re.fullmatch(NAME, name):
+                raise ResLabError(
+                    f"{name!r} cannot be kept in a run; rename it: a name has letters, digits, spaces and _.-+(), "
+                    "begins with a letter, a digit or _, and is below at most 9 folders"
+                )
 
     def write(self, folder: Path) -> None:
         """Write the files into a folder, each whole or not at all; raises OSError."""

@@ -32,6 +32,7 @@ from reslab.lab.store import RunFiles, run_files
 from reslab.models.own_network import build_own
 from reslab.own_code import Source
 from reslab.recipe import Recipe, Run, Scalar, vary
+from reslab.session.sharing import pull
 from reslab.session.training import train_run
 
 NET = """
@@ -313,6 +314,34 @@ def begun_elsewhere(files: RunFiles, root: Path) -> RunFiles:
     shutil.copytree(files.network, other.network)
     other.create(run)
     return other
+
+
+@pytest.mark.parametrize("name", ["resnet.v2.py", "my net (2).py"])
+def test_whatever_its_file_is_called_a_run_goes_over_a_share(tmp_path: Path, net: Path, name: str) -> None:
+    share, modules = tmp_path / "share", set(sys.modules)
+    net = net.rename(net.with_name(name))
+    files = begun(tmp_path / "runs", net)
+    stops = iter([False, False, False, True])
+    settings = Settings(shares=(str(share),), push=True, trust_code=True)
+    share.mkdir()
+    assert execute(files, settings, stop=lambda: next(stops, True)) == "interrupted"
+    other = RunFiles(tmp_path / "other" / files.read_run().id)
+    assert execute(other, settings) == "finished"
+    assert (other.provenance() or {})["attempts"][-1]["from_iteration"] > 0
+    (pulled,) = pull(str(share), runs=tmp_path / "pulled")
+    assert pulled.kind == "fetched"
+    assert (tmp_path / "pulled" / pulled.run / "network" / name).read_bytes() == net.read_bytes()
+    assert name.removesuffix(".py") not in set(sys.modules) - modules
+
+
+def test_a_name_that_no_run_can_have_is_refused_before_any_training(
+    tmp_path: Path, net: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = net.rename(net.with_name("my*net.py"))
+    runs = tmp_path / "runs"
+    assert main(["train", "--dataset", "digits", "--network", f"{net}:build", "--runs", str(runs)]) == 2
+    assert "'my*net.py' cannot be kept in a run" in capsys.readouterr().err
+    assert not runs.exists()
 
 
 def test_those_who_trust_at_a_time_are_all_remembered() -> None:

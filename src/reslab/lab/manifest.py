@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from reslab import own_code
 from reslab.errors import DamagedError
 from reslab.files import NOT_AS_WRITTEN, Json, file_sha256, json_bytes, read_json, signed, write_whole
 
@@ -30,7 +31,7 @@ _FILES = (
 )
 """What there may be when a run ends, as patterns; nobody else's files beside them are in the manifest."""
 
-_MANY = (r"weights/epoch\d{4,9}\.safetensors", r"network/(\w[\w-]*/){0,9}\w[\w-]*\.py")
+_MANY = (r"weights/epoch\d{4,9}\.safetensors", rf"network/{own_code.NAME}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,14 @@ from reslab.recipe import Recipe, Run, vary
 def read_sources(recipes: Iterable[Recipe]) -> dict[str, Source]:
     """Return the sources of the networks that are files so far, by `Recipe.network`; nothing of them is run.
 
-    Raises `ResLabError` where one cannot be read.
+    Raises `ResLabError` where one cannot be read, or has a file that no run can keep.
     """
     found: dict[str, Source] = {}
     for recipe in recipes:
         own = recipe.own_network
         if own is not None and not own.digest and recipe.network not in found:
             found[recipe.network] = read_source(own.path)
+            found[recipe.network].check_names()
     return found
 
 
