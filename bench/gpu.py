@@ -2,7 +2,8 @@
 
 python bench/gpu.py [--depths 20,56,110] [--side-by-side 1,2,4,6] [--kernels 20]
 
-What is timed is `reslab.lab.stepping`, from bytes on the card to updated weights, batch 128, on noise; median of five.
+What is timed is `reslab.lab.speeds.stepping`, from bytes on the card to updated weights, batch 128, on noise; median of
+five.
 """
 
 import argparse
@@ -16,8 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-from reslab.lab.provenance import kernel_words
-from reslab.lab.stepping import noise, trainer
+from reslab.lab.folder.provenance import kernel_words
+from reslab.lab.speeds.stepping import noise, trainer
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, vary
 from reslab.training.hardware import device_name, make_deterministic

@@ -27,7 +27,7 @@ now = time.time
 time.time = lambda: now() + ahead
 from pathlib import Path
 from reslab.errors import LockedError
-from reslab.lab import locks
+from reslab.lab.folder import locks
 locks.FileLock = lambda path, **_: (path.touch(), contextlib.nullcontext())[1]
 end = time.monotonic() + patience
 print("ready", flush=True)

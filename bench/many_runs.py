@@ -17,8 +17,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 from reslab.datasets import known
-from reslab.lab import ending
-from reslab.lab.store import run_files
+from reslab.lab.folder import ending
+from reslab.lab.folder.store import run_files
 from reslab.presets import preset_recipe
 from reslab.recipe import Run, stretch, vary
 

@@ -21,7 +21,7 @@ sys.path[:0] = [str(HERE.parent / "tests"), str(HERE.parent / "tests" / "watch")
 from PIL import Image
 from watch_browser import chromium, serving
 
-from reslab.lab import locks
+from reslab.lab.folder import locks
 from reslab.recipe import Run
 from reslab.studies.asked import record
 from reslab.studies.catalogue import ask

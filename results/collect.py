@@ -8,11 +8,11 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from reslab.lab import ending
-from reslab.lab.finding import find_runs
-from reslab.lab.places import Folder
-from reslab.lab.share import write_index
-from reslab.lab.store import RunFiles
+from reslab.lab.folder import ending
+from reslab.lab.folder.finding import find_runs
+from reslab.lab.folder.store import RunFiles
+from reslab.lab.shares.places import Folder
+from reslab.lab.shares.share import write_index
 from reslab.studies.asked import record, recorded
 from reslab.studies.study import Study
 

@@ -126,7 +126,7 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def known_speed(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the speed of this machine remembered, so that no process that the test starts measures it."""
-    from reslab.lab import speed
+    from reslab.lab.speeds import speed
 
     monkeypatch.setattr(speed, "_side_by_side", lambda device, precision, jobs: 30_000 / jobs)
     for jobs in speed.candidates("cpu"):

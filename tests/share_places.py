@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from reslab.files import DIGEST, json_bytes, signed
-from reslab.lab.store import RunFiles
+from reslab.lab.folder.store import RunFiles
 
 OWN_RESULTS = Path(__file__).parents[1] / "results" / "runs"
 FINISHED = "cifar10-resnet20-3af2856c/seed0"
@@ -81,7 +81,7 @@ def forged(files: RunFiles, name: str, **changes: Any) -> None:
 
 def rewritten(files: RunFiles, name: str, content: bytes) -> None:
     """Write any bytes as a file of a run, and a manifest that vouches for them."""
-    from reslab.lab import manifest
+    from reslab.lab.folder import manifest
 
     (files.path / name).write_bytes(content)
     (files.path / manifest.NAME).unlink(missing_ok=True)

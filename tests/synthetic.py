@@ -12,7 +12,7 @@ import numpy as np
 
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
-from reslab.lab.predictions import Predictions, predictions_bytes
+from reslab.lab.folder.predictions import Predictions, predictions_bytes
 from reslab.recipe import SEMANTICS, Recipe, Run, to_mapping
 
 PARAMETERS = {8: 78_042, 14: 175_258, 20: 272_474, 32: 466_906, 56: 855_770, 110: 1_730_714}

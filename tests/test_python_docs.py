@@ -15,7 +15,7 @@ def test_every_snippet_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("reslab.lab.speed._side_by_side", lambda device, precision, jobs: 30_000 / jobs)
+    monkeypatch.setattr("reslab.lab.speeds.speed._side_by_side", lambda device, precision, jobs: 30_000 / jobs)
     names: dict[str, object] = {}
     for snippet in SNIPPETS:
         exec(compile(snippet, "docs/python.md", "exec"), names)

@@ -10,9 +10,9 @@ from statistics import mean, stdev
 
 import pytest
 
-from reslab.lab.finding import find_runs
-from reslab.lab.manifest import RECORDS
-from reslab.lab.store import RunFiles
+from reslab.lab.folder.finding import find_runs
+from reslab.lab.folder.manifest import RECORDS
+from reslab.lab.folder.store import RunFiles
 from reslab.presets import PRESETS, preset_recipe
 from reslab.published import published
 from reslab.recipe import Recipe, stretch, vary

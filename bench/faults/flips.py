@@ -64,7 +64,7 @@ def _prepare(root: Path, place: Path) -> None:
 
 
 def _by_status(root: Path) -> tuple[Path, Path, Path]:
-    from reslab.lab.finding import find_runs
+    from reslab.lab.folder.finding import find_runs
 
     by_status = {
         files.status(): files.path

@@ -28,8 +28,8 @@ from plan import (
     train_arguments,
 )
 
-from reslab.lab import locks
-from reslab.lab.finding import find_runs
+from reslab.lab.folder import locks
+from reslab.lab.folder.finding import find_runs
 
 EPOCHS = 2
 SAME = "weights, metrics (but times) and result equal to the undisturbed run's, manifest whole"

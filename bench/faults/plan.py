@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from reslab.files import Json
-from reslab.lab.finding import find_runs
-from reslab.lab.store import RunFiles
+from reslab.lab.folder.finding import find_runs
+from reslab.lab.folder.store import RunFiles
 
 TIMED = ("seconds", "images_per_second", "peak_memory_bytes")
 DAMAGED, DATA, LOCKED, INTERRUPTED = 5, 4, 8, 130
@@ -292,7 +292,9 @@ def load_all() -> None:
     import reslab.cli.run
     import reslab.cli.train  # noqa: F401
     from reslab.kernels.build import kernels
-    from reslab.lab import diagnose, execute, one_run, provenance, speed  # noqa: F401
+    from reslab.lab import diagnose, execute, one_run  # noqa: F401
+    from reslab.lab.folder import provenance
+    from reslab.lab.speeds import speed
 
     speed._side_by_side = lambda *_: 1e6  # an estimate is not what is looked at
     one_run._load("digits", None)

@@ -23,7 +23,7 @@ from reslab.analysis.predictions import (
 )
 from reslab.analysis.tidy import read_tables
 from reslab.errors import CheckpointError
-from reslab.lab.predictions import Predictions, predictions_bytes, read_predictions
+from reslab.lab.folder.predictions import Predictions, predictions_bytes, read_predictions
 from reslab.recipe import Run
 from synthetic import Truth, small, write_predictions, write_run
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from reslab.lab import execute
-from reslab.lab.store import run_files
+from reslab.lab.folder.store import run_files
 from reslab.recipe import Run
 
 
@@ -19,8 +19,8 @@ def settle(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     for name in ("RESLAB_RUNS", "RESLAB_DATA", "RESLAB_PRECISION"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("reslab.lab.speed._side_by_side", lambda device, precision, jobs: 30_000 / jobs)
-    monkeypatch.setattr("reslab.lab.speed.share_threads", lambda jobs: 1)  # other tests run beside
+    monkeypatch.setattr("reslab.lab.speeds.speed._side_by_side", lambda device, precision, jobs: 30_000 / jobs)
+    monkeypatch.setattr("reslab.lab.speeds.speed.share_threads", lambda jobs: 1)  # other tests run beside
 
 
 def train_here(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cli_runs import TINY, Reslab, tiny_run
 
-from reslab.lab.store import RunFiles
+from reslab.lab.folder.store import RunFiles
 
 pytest_plugins = ["cli_fixtures"]
 

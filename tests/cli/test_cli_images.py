@@ -7,7 +7,7 @@ from pathlib import Path
 from cli_runs import Reslab
 
 from folder_fakes import write_folders
-from reslab.lab.store import RunFiles, run_files
+from reslab.lab.folder.store import RunFiles, run_files
 from reslab.presets import preset_recipe
 from reslab.recipe import Run, stretch, vary
 

@@ -8,7 +8,7 @@ from cli_runs import RUN_TINY, Reslab, tiny_run
 from quick_machine import train_here
 
 from reslab.errors import ResLabError, ShareError
-from reslab.lab.store import RunFiles
+from reslab.lab.folder.store import RunFiles
 from reslab.recipe import Run
 from reslab.session import door
 from reslab.session.work import Session
@@ -71,7 +71,7 @@ def test_a_folder_that_cannot_be_written_gets_its_report_all_the_same(
 
 
 def test_folders_are_prepared_for_a_cluster(reslab: Reslab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reslab.lab.speed._side_by_side", None)  # nothing is measured
+    monkeypatch.setattr("reslab.lab.speeds.speed._side_by_side", None)  # nothing is measured
     ask = ["run", "depth", "--dataset", "digits", "--depths", "8,14", "--epochs", "1", "--precision", "fp32"]
     code, out, err = reslab(*ask, "--seeds", "2", "--prepare")
     assert (code, err) == (0, "")

@@ -91,7 +91,7 @@ def test_nobody_reads_on_and_nothing_is_lost(tmp_path: Path, verb: str) -> None:
     study.write_text(SMALL_STUDY)
     ask = {"run": [str(study), "--no-report"], "train": ["--depth", "8", "--train-share", "0.1"]}[verb]
     script = (
-        "import sys; from reslab.cli import main; from reslab.lab import speed\n"
+        "import sys; from reslab.cli import main; from reslab.lab.speeds import speed\n"
         "speed._side_by_side = lambda device, precision, jobs: 30_000 / jobs\n"
         "sys.exit(main(sys.argv[1:]))"
     )

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from reslab.lab.store import RunFiles
+from reslab.lab.folder.store import RunFiles
 from reslab.presets import preset_recipe
 from reslab.recipe import Run, stretch, vary
 

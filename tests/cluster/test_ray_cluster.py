@@ -10,10 +10,10 @@ import pytest
 from cluster_runs import RECIPE, RUNS, bits, wait_for
 
 from reslab.lab import launch as here
-from reslab.lab import ray_cluster
+from reslab.lab.clusters import ray_cluster
+from reslab.lab.folder.store import run_files
 from reslab.lab.launch import Event
 from reslab.lab.settings import Settings
-from reslab.lab.store import run_files
 from reslab.recipe import Run, vary
 
 ray = pytest.importorskip("ray", reason="needs Ray: make test-cluster installs it")

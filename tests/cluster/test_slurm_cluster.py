@@ -10,11 +10,11 @@ from cluster_runs import RECIPE, RUNS, bits, wait_for
 from slurm_cluster import Cluster, missing, slurm_cluster
 
 from reslab.lab import launch as here
-from reslab.lab import slurm
+from reslab.lab.clusters import slurm
+from reslab.lab.folder.store import run_files
 from reslab.lab.launch import Event
-from reslab.lab.places import Folder
 from reslab.lab.settings import Settings
-from reslab.lab.store import run_files
+from reslab.lab.shares.places import Folder
 from reslab.recipe import Run, vary
 
 pytestmark = [

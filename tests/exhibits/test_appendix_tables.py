@@ -149,7 +149,7 @@ def test_a_run_from_elsewhere_says_so_and_one_that_was_trained_again_says_how_it
     assert [column.title for column in table.columns][-1] == "Trained"
     assert [row[-1] for row in table.rows] == [
         "fetched from https://example.org/b",
-        "here; again: 4.50% on Some Processor 9000",
+        "here; again: 4.50% on Some 9000",
     ]
     write_run(tmp_path / "replicates" / "0123456789ab", Run(small(), 1), Truth(4.0, 1.0))
     both = runs_table("runs", read_tables(tmp_path).runs).rows[1][-1]

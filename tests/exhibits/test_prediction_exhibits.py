@@ -18,7 +18,7 @@ from reslab.exhibits.predictions import (
     confusion_figure,
     sheet_figure,
 )
-from reslab.lab.predictions import Predictions, predictions_bytes
+from reslab.lab.folder.predictions import Predictions, predictions_bytes
 from reslab.recipe import Run
 from synthetic import Truth, small, write_predictions, write_run
 

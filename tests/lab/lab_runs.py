@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from reslab.lab.store import RunFiles, run_files
+from reslab.lab.folder.store import RunFiles, run_files
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, Run, Scalar, stretch, vary
 

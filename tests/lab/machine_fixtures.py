@@ -6,9 +6,9 @@ import pytest
 from lab_runs import make
 from machines import RECIPE
 
+from reslab.lab.folder.store import RunFiles
 from reslab.lab.one_run import execute
 from reslab.lab.settings import Settings
-from reslab.lab.store import RunFiles
 
 
 @pytest.fixture(scope="module")

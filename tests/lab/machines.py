@@ -5,12 +5,12 @@ from typing import Any
 
 from lab_runs import make, small
 
-from reslab.lab.distant import ask_for
-from reslab.lab.handover import progress
+from reslab.lab.folder.store import RunFiles
 from reslab.lab.one_run import Event, execute
-from reslab.lab.places import Folder, place
 from reslab.lab.settings import Settings
-from reslab.lab.store import RunFiles
+from reslab.lab.shares.distant import ask_for
+from reslab.lab.shares.handover import progress
+from reslab.lab.shares.places import Folder, place
 
 RECIPE = small(4)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reslab.errors import ShareError
-from reslab.lab.addresses import absolute, as_address, kind_of
+from reslab.lab.shares.addresses import absolute, as_address, kind_of
 
 MISTYPED = {
     "s3//bucket/runs": "s3://bucket/runs",

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from reslab.lab.bench import EPOCH_IMAGES, MATRIX, bench
+from reslab.lab.speeds.bench import EPOCH_IMAGES, MATRIX, bench
 
 
 @pytest.mark.filterwarnings(
@@ -11,7 +11,7 @@ from reslab.lab.bench import EPOCH_IMAGES, MATRIX, bench
 )  # the textbook's loader, from Python 3.12 on
 def test_a_row_for_each_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MATRIX, "cpu", 256)  # how fast this machine is does not matter here
-    monkeypatch.setattr("reslab.lab.bench.PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("reslab.lab.speeds.bench.PAUSE_SECONDS", 0.0)
     monkeypatch.setattr("reslab.host.usable_cores", lambda: 1)  # so that the textbook has one loader worker to start
     speeds = list(
         bench(

@@ -19,9 +19,9 @@ from reslab.errors import CheckpointError, DataError, ResLabError
 from reslab.lab import diagnose as diagnosis
 from reslab.lab.assembly import build_network
 from reslab.lab.diagnose import diagnose_run
+from reslab.lab.folder.store import RunFiles
 from reslab.lab.one_run import execute
 from reslab.lab.settings import Settings
-from reslab.lab.store import RunFiles
 from reslab.models.weights import read_weights
 
 SETTINGS = Settings(device="cpu", threads=1)

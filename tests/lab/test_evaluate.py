@@ -12,12 +12,12 @@ import torch
 
 from reslab.cli import main
 from reslab.errors import CheckpointError, DamagedError, DataError, ResLabError
-from reslab.lab import ending, manifest
-from reslab.lab.candidates import Asked, candidates
-from reslab.lab.contest import Measured
-from reslab.lab.doubts import suspicious, undecided
-from reslab.lab.evaluate import Evaluated, evaluate_run, evaluate_weights
-from reslab.lab.store import RunFiles
+from reslab.lab.folder import ending, manifest
+from reslab.lab.folder.store import RunFiles
+from reslab.lab.weights.candidates import Asked, candidates
+from reslab.lab.weights.contest import Measured
+from reslab.lab.weights.doubts import suspicious, undecided
+from reslab.lab.weights.evaluate import Evaluated, evaluate_run, evaluate_weights
 from reslab.models.networks import build
 from reslab.models.weights import WeightsFile, read_weights, read_weights_file, save_weights
 from reslab.recipe import Run, vary
@@ -240,7 +240,7 @@ def test_candidates_that_are_not_told_apart_are_said(found: Evaluated) -> None:
 def test_only_what_may_be_the_best_is_measured_on_all_images(
     elsewhere: Path, found: Evaluated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reslab.lab.contest.FIRST_IMAGES", 100)
+    monkeypatch.setattr("reslab.lab.weights.contest.FIRST_IMAGES", 100)
     monkeypatch.setattr("reslab.data.serving._CPU_BATCH", 100)
     said: list[str] = []
     again = evaluate_weights(elsewhere, dataset="digits", on_progress=said.append)

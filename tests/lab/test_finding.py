@@ -6,8 +6,8 @@ import pytest
 from lab_runs import make, small
 
 from reslab.errors import ResLabError
-from reslab.lab.finding import find_run, find_runs, find_seeds, remark_seed, runs_folder
-from reslab.lab.store import run_files
+from reslab.lab.folder.finding import find_run, find_runs, find_seeds, remark_seed, runs_folder
+from reslab.lab.folder.store import run_files
 from reslab.recipe import Run
 
 RUN = Run(small(2), 3)

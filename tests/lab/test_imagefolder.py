@@ -15,11 +15,11 @@ from reslab.data.sources import load, load_any
 from reslab.datasets import SHORT
 from reslab.errors import CheckpointError, DataError, ResLabError
 from reslab.families import IMAGENET_DEPTHS
+from reslab.lab.folder.provenance import check_classes, check_trained_on
+from reslab.lab.folder.store import RunFiles
 from reslab.lab.one_run import execute
 from reslab.lab.planner import plan, work_per_image
-from reslab.lab.provenance import check_classes, check_trained_on
 from reslab.lab.settings import Settings
-from reslab.lab.store import RunFiles
 from reslab.models.complexity import multiply_adds, parameters
 from reslab.models.networks import skeleton
 from reslab.presets import preset_recipe

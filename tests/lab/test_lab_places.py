@@ -10,8 +10,8 @@ import pytest
 
 from reslab.errors import ShareError
 from reslab.files import write_whole
-from reslab.lab import places
-from reslab.lab.places import Folder, Web, read
+from reslab.lab.shares import places
+from reslab.lab.shares.places import Folder, Web, read
 
 NAME = "unfinished/a/lease/1"
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from reslab.lab import ray_cluster
+from reslab.lab.clusters import ray_cluster
+from reslab.lab.clusters.ray_cluster import _reporting, _train
 from reslab.lab.launch import Event
-from reslab.lab.ray_cluster import _reporting, _train
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
 

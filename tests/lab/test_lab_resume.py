@@ -14,9 +14,9 @@ from zygote import Zygote
 
 from profiles import DEEP
 from reslab.errors import LockedError
-from reslab.lab import manifest
+from reslab.lab.folder import manifest
+from reslab.lab.folder.store import RunFiles
 from reslab.lab.one_run import execute
-from reslab.lab.store import RunFiles
 
 DOCUMENTED = [
     ".lock",

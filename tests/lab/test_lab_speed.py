@@ -8,7 +8,7 @@ import pytest
 
 from reslab import host
 from reslab.errors import ResLabError
-from reslab.lab import speed
+from reslab.lab.speeds import speed
 
 Measured = list[tuple[str, str, int]]
 

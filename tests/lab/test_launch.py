@@ -16,8 +16,8 @@ from lab_runs import outcome, small, wait_for
 
 from reslab.errors import ResLabError
 from reslab.lab import launch as launching
+from reslab.lab.folder.store import run_files
 from reslab.lab.launch import launch
-from reslab.lab.store import run_files
 from reslab.recipe import Run
 
 QUICK = ["--device", "cpu", "--threads", "1", "--checkpoint-seconds", "0.1"]
@@ -26,7 +26,7 @@ LAUNCHER = """
 import json, sys
 from pathlib import Path
 from reslab.lab.launch import launch
-from reslab.lab.store import RunFiles
+from reslab.lab.folder.store import RunFiles
 run = RunFiles(Path(sys.argv[1])).read_run()
 tell = lambda event: print(json.dumps(event), flush=True)
 launch(Path(sys.argv[1]).parents[1], [run], jobs=1, arguments=sys.argv[2:], on_event=tell)

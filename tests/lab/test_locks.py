@@ -13,7 +13,7 @@ from lab_runs import wait_for
 
 from reslab import host
 from reslab.errors import LockedError, ReplacedError, ResLabError
-from reslab.lab import locks
+from reslab.lab.folder import locks
 
 LEASES = Path(__file__).parents[2] / "bench" / "leases.py"
 

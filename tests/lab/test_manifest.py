@@ -13,10 +13,10 @@ from lab_runs import make, small
 
 from reslab.cli import main
 from reslab.errors import DamagedError, ResLabError
-from reslab.lab import ending, manifest
+from reslab.lab.folder import ending, manifest
+from reslab.lab.folder.store import RunFiles
 from reslab.lab.one_run import execute
 from reslab.lab.settings import Settings
-from reslab.lab.store import RunFiles
 
 MEASURED = dict.fromkeys(("train_loss", "test_loss", "seconds"), 1.5)
 ROW = {"epoch": 1, "iteration": 5, "rate": 0.1, "train_error": 20.5, "test_error": 12.5, **MEASURED}

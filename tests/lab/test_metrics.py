@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reslab.errors import DamagedError
-from reslab.lab import metrics
+from reslab.lab.folder import metrics
 
 
 def row(epoch: int) -> dict[str, Any]:

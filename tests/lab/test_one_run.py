@@ -22,13 +22,14 @@ from reslab.data.sources import load
 from reslab.errors import CheckpointError, DataError, ReplacedError, ResLabError
 from reslab.kernels import norm
 from reslab.kernels.build import NO_COMPILER, Kernels, kernels
-from reslab.lab import manifest, one_run
+from reslab.lab import one_run
 from reslab.lab import threads as lab_threads
 from reslab.lab.assembly import assemble
+from reslab.lab.folder import manifest
+from reslab.lab.folder.predictions import read_predictions
+from reslab.lab.folder.store import RunFiles
 from reslab.lab.one_run import execute
-from reslab.lab.predictions import read_predictions
 from reslab.lab.settings import Settings
-from reslab.lab.store import RunFiles
 from reslab.models import fused
 from reslab.models.complexity import multiply_adds
 from reslab.models.networks import skeleton

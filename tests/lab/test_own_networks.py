@@ -14,11 +14,9 @@ from safetensors.torch import load_file
 from reslab.cli import main
 from reslab.errors import DamagedError, ResLabError
 from reslab.kernels.build import kernels
-from reslab.lab import manifest
 from reslab.lab.diagnose import diagnose_run
-from reslab.lab.evaluate import evaluate_run
-from reslab.lab.one_run import execute
-from reslab.lab.own_networks import (
+from reslab.lab.folder import manifest
+from reslab.lab.folder.own_networks import (
     is_trusted,
     keep_sources,
     read_sources,
@@ -27,8 +25,10 @@ from reslab.lab.own_networks import (
     with_source,
     words_of_former,
 )
+from reslab.lab.folder.store import RunFiles, run_files
+from reslab.lab.one_run import execute
 from reslab.lab.settings import Settings
-from reslab.lab.store import RunFiles, run_files
+from reslab.lab.weights.evaluate import evaluate_run
 from reslab.models.own_network import build_own
 from reslab.own_code import Source
 from reslab.recipe import Recipe, Run, Scalar, vary
@@ -354,7 +354,7 @@ def test_those_who_trust_at_a_time_are_all_remembered() -> None:
 def test_a_file_named_in_a_command_is_trained_though_nothing_can_be_remembered(
     tmp_path: Path, net: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reslab.lab.own_networks.trust", lambda source: None)
+    monkeypatch.setattr("reslab.lab.folder.own_networks.trust", lambda source: None)
     asked = Run(recipe_of(net), 0)
     trained = train_run(asked, tmp_path / "runs")
     assert trained.status == "finished"

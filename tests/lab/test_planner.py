@@ -11,6 +11,7 @@ from lab_runs import small
 from reslab.data.own_images import from_given, keep
 from reslab.datasets import ARRAYS, SHORT
 from reslab.lab import planner
+from reslab.lab.folder.store import RunFiles
 from reslab.lab.planner import (
     Planned,
     estimate_seconds,
@@ -21,7 +22,6 @@ from reslab.lab.planner import (
     seconds_by_run,
     work_per_image,
 )
-from reslab.lab.store import RunFiles
 from reslab.models.complexity import multiply_adds, parameters
 from reslab.models.networks import skeleton
 from reslab.presets import preset_recipe

@@ -12,8 +12,8 @@ from lab_runs import small
 import reslab
 from reslab.data.sources import load
 from reslab.kernels.build import kernels
-from reslab.lab import provenance
-from reslab.lab.provenance import attempt, describe_data
+from reslab.lab.folder import provenance
+from reslab.lab.folder.provenance import attempt, describe_data
 
 CPU = torch.device("cpu")
 FIELDS = [

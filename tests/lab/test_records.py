@@ -8,8 +8,8 @@ import pytest
 
 from reslab.analysis.tidy import read_tables
 from reslab.errors import DamagedError
-from reslab.lab.records import fault
-from reslab.lab.store import RunFiles
+from reslab.lab.folder.records import fault
+from reslab.lab.folder.store import RunFiles
 from reslab.recipe import Run
 from share_places import OWN_RESULTS
 from synthetic import Truth, small, write_diagnostics, write_run

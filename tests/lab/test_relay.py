@@ -14,18 +14,18 @@ from machines import RECIPE, Machine, asked, reached
 
 from reslab.errors import LockedError, ResLabError, ShareError
 from reslab.files import file_sha256, write_whole
-from reslab.lab import handover, relay
-from reslab.lab.distant import ask_for
 from reslab.lab.execute import main as execute_main
-from reslab.lab.handover import Sender, folder_of, progress
+from reslab.lab.folder.store import RunFiles
 from reslab.lab.one_run import Event, execute
-from reslab.lab.places import Folder, place
-from reslab.lab.relay import push_place
 from reslab.lab.settings import Settings
-from reslab.lab.share import Outcome, fetch_run, listed
-from reslab.lab.shared_lease import holding
-from reslab.lab.store import RunFiles
-from reslab.lab.vetting import incoming
+from reslab.lab.shares import handover, relay
+from reslab.lab.shares.distant import ask_for
+from reslab.lab.shares.handover import Sender, folder_of, progress
+from reslab.lab.shares.places import Folder, place
+from reslab.lab.shares.relay import push_place
+from reslab.lab.shares.share import Outcome, fetch_run, listed
+from reslab.lab.shares.shared_lease import holding
+from reslab.lab.shares.vetting import incoming
 from share_places import served
 
 pytest_plugins = ["machine_fixtures"]

@@ -12,10 +12,10 @@ from machines import RECIPE, Machine
 
 from reslab.errors import ResLabError
 from reslab.files import DIGEST, file_sha256, json_bytes, signed
-from reslab.lab.distant import Followed, ask_for
-from reslab.lab.handover import folder_of
-from reslab.lab.places import Folder
-from reslab.lab.store import RunFiles
+from reslab.lab.folder.store import RunFiles
+from reslab.lab.shares.distant import Followed, ask_for
+from reslab.lab.shares.handover import folder_of
+from reslab.lab.shares.places import Folder
 
 pytest_plugins = ["machine_fixtures"]
 

@@ -5,7 +5,7 @@ import time
 
 from lab_runs import wait_for
 
-from reslab.lab.repeating import repeating
+from reslab.lab.shares.repeating import repeating
 
 
 def test_a_call_is_repeated_until_the_end() -> None:

@@ -9,14 +9,15 @@ import reslab
 from reslab.analysis.tidy import read_tables
 from reslab.datasets import known
 from reslab.errors import ResLabError
-from reslab.lab import ending, handover
-from reslab.lab.distant import ask_for
-from reslab.lab.handover import progress
-from reslab.lab.places import Folder
+from reslab.lab.folder import ending
+from reslab.lab.folder.store import RunFiles
 from reslab.lab.planner import plan
-from reslab.lab.pushing import push_run
-from reslab.lab.share import fetch_run
-from reslab.lab.store import RunFiles
+from reslab.lab.shares import handover
+from reslab.lab.shares.distant import ask_for
+from reslab.lab.shares.handover import progress
+from reslab.lab.shares.places import Folder
+from reslab.lab.shares.pushing import push_run
+from reslab.lab.shares.share import fetch_run
 from reslab.recipe import Run
 from synthetic import Truth, write_run
 

@@ -13,15 +13,16 @@ import pytest
 from lab_runs import make, small
 
 from reslab.errors import DamagedError, ShareError
-from reslab.lab import ending, places
-from reslab.lab.addresses import without_password
-from reslab.lab.finding import find_runs
-from reslab.lab.places import Folder, Web, place, read
-from reslab.lab.pushing import push_run
-from reslab.lab.remote_place import Remote
-from reslab.lab.replicates import compare, replicates
-from reslab.lab.share import fetch_run, listed, write_index
-from reslab.lab.store import RunFiles
+from reslab.lab.folder import ending
+from reslab.lab.folder.finding import find_runs
+from reslab.lab.folder.store import RunFiles
+from reslab.lab.shares import places
+from reslab.lab.shares.addresses import without_password
+from reslab.lab.shares.places import Folder, Web, place, read
+from reslab.lab.shares.pushing import push_run
+from reslab.lab.shares.remote_place import Remote
+from reslab.lab.shares.replicates import compare, replicates
+from reslab.lab.shares.share import fetch_run, listed, write_index
 from share_places import FINISHED, copied, forged, listing, origin, rewritten, s3_bucket, served
 
 HOSTILE_NAMES = [

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from reslab.errors import LockedError
-from reslab.lab.places import Folder
-from reslab.lab.shared_lease import Lease, _acquire, holding
+from reslab.lab.shares.places import Folder
+from reslab.lab.shares.shared_lease import Lease, _acquire, holding
 
 
 def test_leases_of_many_threads_have_one_holder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,9 @@ import pytest
 from lab_runs import small
 
 from reslab.errors import ResLabError
-from reslab.lab import slurm
+from reslab.lab.clusters import slurm
+from reslab.lab.folder.store import run_files
 from reslab.lab.launch import Event
-from reslab.lab.store import run_files
 from reslab.recipe import Run
 from reslab.session.progress import Board
 

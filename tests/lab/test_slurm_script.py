@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reslab.errors import ResLabError
-from reslab.lab.slurm_script import check_options, check_place, script
+from reslab.lab.clusters.slurm_script import check_options, check_place, script
 
 
 def test_options_take_the_place_of_ours_and_some_are_refused(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from reslab.lab import stepping
 from reslab.lab.planner import work_per_image
+from reslab.lab.speeds import stepping
 from reslab.recipe import Recipe, vary
 from reslab.training.step import Totals, TrainingStep
 

@@ -16,9 +16,9 @@ import pytest
 from lab_runs import make, small, wait_for
 
 from reslab.errors import LockedError, ResLabError
-from reslab.lab import ending
-from reslab.lab.finding import find_runs
-from reslab.lab.store import RunFiles, run_files
+from reslab.lab.folder import ending
+from reslab.lab.folder.finding import find_runs
+from reslab.lab.folder.store import RunFiles, run_files
 from reslab.recipe import SEMANTICS, Run, to_mapping
 
 ROW = {"epoch": 1, "iteration": 5, "rate": 0.1}
@@ -27,7 +27,7 @@ RUN = Run(small(2), 3)
 HOLD = """
 import sys, time
 from pathlib import Path
-from reslab.lab.store import RunFiles
+from reslab.lab.folder.store import RunFiles
 with RunFiles(Path(sys.argv[1])).lock():
     print("held", flush=True)
     time.sleep(600)
@@ -396,6 +396,6 @@ def test_a_full_disk_is_told_in_words(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_the_store_the_planner_and_the_launcher_need_no_torch() -> None:
-    code = "import sys, reslab.lab.store, reslab.lab.planner, reslab.lab.launch; print('torch' in sys.modules)"
+    code = "import sys, reslab.lab.folder.store, reslab.lab.planner, reslab.lab.launch; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

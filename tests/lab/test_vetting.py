@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reslab.errors import DamagedError, ShareError
-from reslab.lab.vetting import RefusedError, vetting
+from reslab.lab.shares.vetting import RefusedError, vetting
 
 
 def test_only_the_folder_is_cut_out_of_the_words(tmp_path: Path) -> None:

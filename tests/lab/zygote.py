@@ -99,7 +99,8 @@ class Zygote:
 def main() -> None:
     """Fork a child for each line that comes in, one at a time."""
     from reslab.kernels.build import kernels
-    from reslab.lab import execute, one_run, provenance
+    from reslab.lab import execute, one_run
+    from reslab.lab.folder import provenance
     from reslab.lab.settings import Settings
     from reslab.lab.stopping import StopRequest
 

@@ -11,7 +11,7 @@ from reslab.data.images import Dataset
 from reslab.data.sources import load
 from reslab.errors import DataError, ResLabError
 from reslab.exhibits.blocks import Figure
-from reslab.lab.predictions import Predictions, predictions_bytes
+from reslab.lab.folder.predictions import Predictions, predictions_bytes
 from reslab.recipe import Run
 from reslab.report import hard_images as hard_images_module
 from reslab.report.hard_images import hard_images

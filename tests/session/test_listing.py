@@ -10,7 +10,7 @@ import pytest
 
 import reslab
 from reslab.cli import main
-from reslab.lab.bench import Speed
+from reslab.lab.speeds.bench import Speed
 from reslab.session.listing import Listing
 
 RESULTS = Path(__file__).parents[2] / "results" / "runs"
@@ -64,9 +64,11 @@ def test_a_listing_shows_itself() -> None:
 
 def test_bench_measures_once_for_both(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     speed = Speed(20, 128, "fp32", 1000.0, 400.0, 2.5, 0.5, 50.0)
-    monkeypatch.setattr("reslab.lab.bench.bench", lambda **given: iter([speed]))
-    monkeypatch.setattr("reslab.lab.speed.candidates", lambda device: (1, 2))
-    monkeypatch.setattr("reslab.lab.speed.work_per_second", lambda device, precision, jobs, again: 30_000 / jobs**0.5)
+    monkeypatch.setattr("reslab.lab.speeds.bench.bench", lambda **given: iter([speed]))
+    monkeypatch.setattr("reslab.lab.speeds.speed.candidates", lambda device: (1, 2))
+    monkeypatch.setattr(
+        "reslab.lab.speeds.speed.work_per_second", lambda device, precision, jobs, again: 30_000 / jobs**0.5
+    )
     found = reslab.bench(precisions=["fp32"])
     assert (found.jobs, found.speeds[0]["ratio"]) == (2, 2.5)
     assert found.side_by_side[1]["images_per_second"] == pytest.approx(

@@ -13,8 +13,8 @@ import torch
 
 import reslab
 from reslab.cli import main
-from reslab.lab import ending
-from reslab.lab.store import RunFiles
+from reslab.lab.folder import ending
+from reslab.lab.folder.store import RunFiles
 from reslab.recipe import Run, vary
 from reslab.session.display import VEGA_LITE
 from reslab.studies.asked import record
@@ -297,7 +297,7 @@ def test_the_same_question_has_the_same_ids_from_python_and_from_the_command_lin
     monkeypatch.delenv("RESLAB_PRECISION")
     monkeypatch.setattr("reslab.host.cpu_precision", lambda: "bf16")
     monkeypatch.setattr("reslab.host.computes_on_cpu", lambda device: True)
-    monkeypatch.setattr("reslab.lab.speed._side_by_side", lambda device, precision, jobs: 30_000 / jobs)
+    monkeypatch.setattr("reslab.lab.speeds.speed._side_by_side", lambda device, precision, jobs: 30_000 / jobs)
     flags = ["--dataset", "digits", "--depths", "8", "--batch-size", "16", "--runs", str(tmp_path)]
     assert main(["run", "depth", "learning-rate", *flags, "--dry-run", "--json"]) == 0
     told = [row["run"] for row in json.loads(capsys.readouterr().out)["runs"]]

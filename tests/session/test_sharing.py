@@ -10,12 +10,12 @@ import pytest
 import reslab
 from reslab.cli import main
 from reslab.errors import DamagedError, ResLabError, ShareError
-from reslab.lab.finding import find_runs
+from reslab.lab.folder.finding import find_runs
+from reslab.lab.folder.store import RunFiles, run_files
 from reslab.lab.one_run import execute
-from reslab.lab.relay import share_places
-from reslab.lab.replicates import compare, replicates
 from reslab.lab.settings import Settings
-from reslab.lab.store import RunFiles, run_files
+from reslab.lab.shares.relay import share_places
+from reslab.lab.shares.replicates import compare, replicates
 from reslab.presets import preset_recipe
 from reslab.recipe import Run, stretch, vary
 from reslab.session.asking import ask

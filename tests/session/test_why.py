@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from reslab.errors import CheckpointError
+from reslab.lab.folder.store import run_files
 from reslab.lab.stopping import StopRequest
-from reslab.lab.store import run_files
 from reslab.recipe import Run
 from reslab.session.why import diagnose_plan
 from reslab.studies.study import Plan, Study, Variant

@@ -13,9 +13,9 @@ from watch_fakes import DEEP, SHALLOW, client, line, plant, served
 
 from reslab.analysis.tidy import read_tables
 from reslab.files import finite
-from reslab.lab import locks
-from reslab.lab.locks import Holding
-from reslab.lab.store import RunFiles
+from reslab.lab.folder import locks
+from reslab.lab.folder.locks import Holding
+from reslab.lab.folder.store import RunFiles
 from reslab.recipe import Run, vary
 from reslab.watch import app
 from reslab.watch.curve import MOST_ROWS, Curve

@@ -9,7 +9,7 @@ from itertools import combinations, product
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, by_dataset
 from reslab.analysis.predictions import check_images, of_same_images
-from reslab.lab.predictions import Predictions
+from reslab.lab.folder.predictions import Predictions
 
 References = Mapping[str, Group]
 """By data set, the group that the others are looked at beside."""

@@ -19,7 +19,7 @@ from reslab.analysis.summary import (
 )
 from reslab.analysis.tidy import Tables
 from reslab.datasets import SHORT
-from reslab.lab.predictions import Predictions
+from reslab.lab.folder.predictions import Predictions
 from reslab.recipe import Recipe, field_names, to_mapping
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reslab.analysis.groups import Group, Label, Row
-from reslab.lab.predictions import Predictions
+from reslab.lab.folder.predictions import Predictions
 
 SUPERCLASSES = (
     4, 1, 14, 8, 0, 6, 7, 7, 18, 3, 3, 14, 9, 18, 7, 11, 3, 9, 7, 11, 6, 11, 5, 10, 7,

@@ -13,10 +13,10 @@ import polars as pl
 from reslab.analysis.diagnoses import Diagnoses, tidy
 from reslab.errors import ResLabError
 from reslab.files import printable
-from reslab.lab.finding import find_runs
-from reslab.lab.predictions import Predictions, read_predictions
-from reslab.lab.replicates import agreements
-from reslab.lab.store import UNREADABLE, RunFiles, Status, run_files
+from reslab.lab.folder.finding import find_runs
+from reslab.lab.folder.predictions import Predictions, read_predictions
+from reslab.lab.folder.store import UNREADABLE, RunFiles, Status, run_files
+from reslab.lab.shares.replicates import agreements
 from reslab.recipe import Recipe, Run, to_mapping
 
 

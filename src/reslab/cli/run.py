@@ -28,11 +28,11 @@ from reslab.cli.lists import names as listed
 from reslab.cli.lists import whole_numbers
 from reslab.cli.plan_words import announce, show_plan
 from reslab.errors import LockedError, NothingToReportError, ResLabError
-from reslab.lab.addresses import absolute
-from reslab.lab.relay import push_place
+from reslab.lab.folder.store import RunFiles
 from reslab.lab.settings import Settings
+from reslab.lab.shares.addresses import absolute
+from reslab.lab.shares.relay import push_place
 from reslab.lab.stopping import StopRequest
-from reslab.lab.store import RunFiles
 from reslab.session.asking import ask, ask_fitting
 from reslab.session.fitting import Fit, Size
 from reslab.session.planning import Outlook, headed

@@ -6,8 +6,8 @@ from pathlib import Path
 from reslab.cli import DAMAGED, OK, SOME_FAILED
 from reslab.cli.console import aside, print_json, print_table
 from reslab.cli.flags import AsJson, DataRoot, Device, Runs
-from reslab.lab.replicates import Agreement
-from reslab.lab.share import Kind, Outcome
+from reslab.lab.shares.replicates import Agreement
+from reslab.lab.shares.share import Kind, Outcome
 
 _TOLD: dict[Kind, str] = {
     "fetched": "fetched",

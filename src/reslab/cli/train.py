@@ -18,8 +18,8 @@ from reslab.cli.flags import (
     Runs,
     given_fields,
 )
+from reslab.lab.folder.store import RunFiles
 from reslab.lab.settings import Settings
-from reslab.lab.store import RunFiles
 from reslab.naming import run_name
 from reslab.recipe import Run
 from reslab.session.training import Trained, recipe_of, train_run

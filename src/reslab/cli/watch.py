@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from reslab.cli import OK
 from reslab.cli.console import aside
 from reslab.cli.flags import Out, Runs
-from reslab.lab.finding import runs_folder
+from reslab.lab.folder.finding import runs_folder
 
 
 def watch(

@@ -15,7 +15,7 @@ from reslab.kernels.build import kernels, triton_version
 from reslab.kernels.gpu_device import available, give_up
 from reslab.kernels.gpu_device import words as gpu_words
 from reslab.kernels.layers import use_kernels
-from reslab.lab.predictions import Predictions
+from reslab.lab.folder.predictions import Predictions
 from reslab.models.fused import FusedResNet, fused, why_plain
 from reslab.models.layered import count_layers, try_kernels
 from reslab.models.networks import build
@@ -39,7 +39,7 @@ def assemble(
 ) -> tuple[nn.Module, AnyTrainBatches, dict[str, AnyEvaluationBatches]]:
     """Return a run's network as it is before training, its training batches and what it is measured on.
 
-    `source` is the folder with the code of a network of the user's own (`reslab.lab.own_networks.source_to_run`);
+    `source` is the folder with the code of a network of the user's own (`lab.folder.own_networks.source_to_run`);
     `tell` hears remarks on that network.
     """
     served = serve(run, dataset, device)

@@ -22,13 +22,13 @@ from reslab.diagnostics.measure import DIAGNOSTICS, Subject, check_names, diagno
 from reslab.diagnostics.measuring import DoesNotApplyError
 from reslab.errors import CheckpointError, DataError, ResLabError
 from reslab.files import Json
-from reslab.lab import ending
 from reslab.lab.assembly import assemble
-from reslab.lab.manifest import RECORDS
-from reslab.lab.own_networks import source_to_run
-from reslab.lab.provenance import check_trained_on
+from reslab.lab.folder import ending
+from reslab.lab.folder.manifest import RECORDS
+from reslab.lab.folder.own_networks import source_to_run
+from reslab.lab.folder.provenance import check_trained_on
+from reslab.lab.folder.store import DOES_NOT_APPLY, FORMAT, RunFiles
 from reslab.lab.settings import Settings
-from reslab.lab.store import DOES_NOT_APPLY, FORMAT, RunFiles
 from reslab.lab.threads import computing_with
 from reslab.models.weights import load_into, read_own_weights, read_weights
 from reslab.recipe import Run

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from reslab.cache import settle_home
 from reslab.errors import ResLabError, ShareError
+from reslab.lab.folder.store import RunFiles
 from reslab.lab.one_run import Event, execute
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import INTERRUPTED, StopRequest
-from reslab.lab.store import RunFiles
 from reslab.training.schedule import parse_epochs
 
 _SPOILED = ("CUDA error", "INTERNAL ASSERT")

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from reslab.errors import ResLabError
-from reslab.lab import ending
-from reslab.lab.store import RunFiles, run_files
+from reslab.lab.folder import ending
+from reslab.lab.folder.store import RunFiles, run_files
 from reslab.recipe import Run
 
 Event = dict[str, Any]

@@ -20,13 +20,14 @@ from reslab.datasets import is_named, known
 from reslab.errors import CheckpointError, LockedError, OwnCodeError, ResLabError
 from reslab.host import usable_cores
 from reslab.kernels.build import kernels, must_compile
-from reslab.lab import ending, manifest, products
+from reslab.lab import products
 from reslab.lab.assembly import assemble, kernels_used, make_ready, predicted, shape_of
-from reslab.lab.own_networks import source_to_run
-from reslab.lab.provenance import attempt, check_images
-from reslab.lab.relay import Relay, adopt
+from reslab.lab.folder import ending, manifest
+from reslab.lab.folder.own_networks import source_to_run
+from reslab.lab.folder.provenance import attempt, check_images
+from reslab.lab.folder.store import RunFiles, Status
 from reslab.lab.settings import Settings
-from reslab.lab.store import RunFiles, Status
+from reslab.lab.shares.relay import Relay, adopt
 from reslab.lab.threads import are_free, computing_with, first_threads, follow_load
 from reslab.naming import run_name
 from reslab.own_running import frames_in, told

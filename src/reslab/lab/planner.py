@@ -13,8 +13,8 @@ from reslab.datasets import DATASETS, Size, images_used, is_brought
 from reslab.errors import DataError, ResLabError
 from reslab.families import num_blocks
 from reslab.files import Json
-from reslab.lab.finding import find_runs
-from reslab.lab.store import Status, run_files
+from reslab.lab.folder.finding import find_runs
+from reslab.lab.folder.store import Status, run_files
 from reslab.recipe import IMAGENET_FAMILIES, Recipe, Run
 from reslab.training.schedule import make_schedule
 

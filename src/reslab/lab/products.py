@@ -8,10 +8,10 @@ from torch import nn
 from reslab.data.serving import AnyDataset
 from reslab.errors import ResLabError
 from reslab.files import file_sha256, sync_folder, writing
-from reslab.lab import ending
-from reslab.lab.predictions import Predictions, predictions_bytes
-from reslab.lab.provenance import describe_data
-from reslab.lab.store import FORMAT, RunFiles
+from reslab.lab.folder import ending
+from reslab.lab.folder.predictions import Predictions, predictions_bytes
+from reslab.lab.folder.provenance import describe_data
+from reslab.lab.folder.store import FORMAT, RunFiles
 from reslab.models.complexity import multiply_adds, own_multiply_adds, parameters
 from reslab.models.weights import save_weights
 from reslab.recipe import Run

@@ -35,7 +35,7 @@ class Settings:
     """Send checkpoints, and runs that have ended, to the first of the shares that can be written to."""
 
     trust_code: bool = False
-    """Run the code of a network that is not from a file of this user's own (`reslab.lab.own_networks`)."""
+    """Run the code of a network that is not from a file of this user's own (`reslab.lab.folder.own_networks`)."""
 
     def __post_init__(self) -> None:
         """Raise `ResLabError` for a value that nothing can be executed with, before a folder is made for it."""

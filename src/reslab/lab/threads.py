@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from reslab import load
 from reslab.host import usable_cores
-from reslab.lab.store import RunFiles
+from reslab.lab.folder.store import RunFiles
 from reslab.models.fused import thread_invariant
 from reslab.recipe import Recipe
 from reslab.training.hardware import arithmetic, most_threads

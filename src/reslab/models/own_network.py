@@ -1,6 +1,6 @@
 """Networks of the user's own: loaded from a kept copy of their source, built from a seed, and tried before training.
 
-This runs the user's code: whoever calls it has made sure that the user said so (`reslab.lab.own_networks`).
+This runs the user's code: whoever calls it has made sure that the user said so (`reslab.lab.folder.own_networks`).
 """
 
 import contextlib

@@ -21,7 +21,7 @@ from reslab.errors import ResLabError
 from reslab.exhibits.blocks import Block
 from reslab.exhibits.predictions import MOST_PICTURES, Picture, Sheet, sheet_figure
 from reslab.exhibits.wording import dataset_name
-from reslab.lab.predictions import Predictions
+from reslab.lab.folder.predictions import Predictions
 
 LONGEST_SIDE = 64
 """Pixels to which larger images are made smaller; smaller ones are magnified to about as much, pixel by pixel."""

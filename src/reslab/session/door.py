@@ -265,7 +265,7 @@ def _recipe(
 
 
 def _side(side: "Side", root: Path) -> list[Run]:
-    from reslab.lab.finding import find_seeds
+    from reslab.lab.folder.finding import find_seeds
     from reslab.session.runs import Runs
 
     if isinstance(side, Run):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from reslab.errors import ResLabError
-from reslab.lab.finding import find_run, remark_seed
+from reslab.lab.folder.finding import find_run, remark_seed
 from reslab.session.display import Bundle, bundle, html_table, text_table
 from reslab.session.progress import Tell, aside, tell_of_kernels
 
@@ -86,7 +86,7 @@ def evaluated(
     tell: Tell = aside,
 ) -> Evaluation:
     """Measure a run, by its id below `root` or its folder, or weights of which `said` tells what is known."""
-    from reslab.lab.evaluate import evaluate_run, evaluate_weights
+    from reslab.lab.weights.evaluate import evaluate_run, evaluate_weights
 
     seed = None
     if (run is None) == (weights is None):

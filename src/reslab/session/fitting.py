@@ -10,7 +10,7 @@ from typing import Any
 from reslab.amounts import duration
 from reslab.errors import ResLabError
 from reslab.files import read_json, write_json, writing
-from reslab.lab.locks import changing
+from reslab.lab.folder.locks import changing
 from reslab.studies.study import Plan
 
 FEWEST = 2

@@ -20,7 +20,7 @@ from reslab.session.listing import Facts, Listing
 from reslab.session.progress import Tell, aside, tell_of_kernels
 
 if TYPE_CHECKING:
-    from reslab.lab.bench import Speed
+    from reslab.lab.speeds.bench import Speed
 
 USED = {"avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile", "asimd", "bf16"}
 """Extensions of processors that ResLab uses."""
@@ -46,7 +46,7 @@ def doctor(runs: str | Path = "runs", data_root: str | Path | None = None, *, te
     from reslab.data.sources import find
     from reslab.datasets import known, named
     from reslab.lab.assembly import training_network
-    from reslab.lab.provenance import kernel_words
+    from reslab.lab.folder.provenance import kernel_words
     from reslab.lab.threads import are_free, can_follow_load
     from reslab.training import hardware
 
@@ -157,9 +157,9 @@ def bench(
     take turns, sixteen steps each; the figures are medians over the rounds.  `precisions` are fp32 and bf16, by default
     the faster one on this machine.  This takes half a minute or more, during which the machine should be idle.
     """
-    from reslab.lab.bench import bench as measure
-    from reslab.lab.bench import machine
-    from reslab.lab.speed import candidates, work_per_second
+    from reslab.lab.speeds.bench import bench as measure
+    from reslab.lab.speeds.bench import machine
+    from reslab.lab.speeds.speed import candidates, work_per_second
     from reslab.training.hardware import pick_device
 
     check_least("rounds", rounds, 1)

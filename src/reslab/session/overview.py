@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from reslab.datasets import SHORT
 from reslab.errors import ResLabError
 from reslab.files import as_path
-from reslab.lab.finding import find_runs, runs_folder
-from reslab.lab.store import UNREADABLE, RunFiles
+from reslab.lab.folder.finding import find_runs, runs_folder
+from reslab.lab.folder.store import UNREADABLE, RunFiles
 from reslab.naming import run_names
 from reslab.recipe import Run
 from reslab.session.listing import Listing

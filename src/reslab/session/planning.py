@@ -11,7 +11,7 @@ from reslab import host
 from reslab.amounts import duration, size
 from reslab.arguments import check_least
 from reslab.lab.planner import Planned, in_order, known_speeds, seconds_by_run
-from reslab.lab.speed import best_jobs, is_measured, place, work_per_second
+from reslab.lab.speeds.speed import best_jobs, is_measured, place, work_per_second
 from reslab.naming import run_names
 from reslab.recipe import Run
 from reslab.session.display import Bundle, bundle, html_table, text_table

@@ -8,8 +8,8 @@ from reslab.analysis.tidy import EPOCH_SCHEMA, Tables, read_tables
 from reslab.arguments import as_keywords, checked
 from reslab.errors import ResLabError
 from reslab.files import Json, as_path
+from reslab.lab.folder.store import RunFiles, Status
 from reslab.lab.settings import Settings
-from reslab.lab.store import RunFiles, Status
 from reslab.naming import run_name
 from reslab.recipe import Recipe
 from reslab.recipe import Run as Asked

@@ -9,8 +9,8 @@ from reslab.arguments import checked, did_you_mean
 from reslab.errors import ResLabError, UnknownRunError, nearest
 from reslab.exhibits.curves import Curves, error_figure
 from reslab.exhibits.wording import seeds_named
-from reslab.lab.finding import find_runs, runs_folder
-from reslab.lab.store import Status
+from reslab.lab.folder.finding import find_runs, runs_folder
+from reslab.lab.folder.store import Status
 from reslab.naming import run_names
 from reslab.recipe import OWN_NETWORK, Recipe, field_names
 from reslab.recipe.fields import coerced

@@ -10,14 +10,15 @@ from pathlib import Path
 from reslab.arguments import check_least
 from reslab.errors import ResLabError, ShareError, nearest
 from reslab.files import as_path
-from reslab.lab.addresses import as_address, kind_of
-from reslab.lab.finding import find_runs, runs_folder
-from reslab.lab.places import Place, place, read
+from reslab.lab.folder.finding import find_runs, runs_folder
+from reslab.lab.folder.store import RunFiles
 from reslab.lab.planner import plan
-from reslab.lab.pushing import push_run
-from reslab.lab.replicates import Agreement, compare
 from reslab.lab.settings import Settings
-from reslab.lab.share import (
+from reslab.lab.shares.addresses import as_address, kind_of
+from reslab.lab.shares.places import Place, place, read
+from reslab.lab.shares.pushing import push_run
+from reslab.lab.shares.replicates import Agreement, compare
+from reslab.lab.shares.share import (
     INDEX,
     INDEX_BYTES,
     REPLICATES,
@@ -29,7 +30,6 @@ from reslab.lab.share import (
     write_index,
 )
 from reslab.lab.stopping import StopRequest
-from reslab.lab.store import RunFiles
 from reslab.naming import run_names
 from reslab.recipe import Run
 from reslab.session.progress import Board, Tell, aside

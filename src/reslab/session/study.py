@@ -10,10 +10,10 @@ from reslab.analysis.tidy import read_tables
 from reslab.arguments import check_least, checked
 from reslab.errors import ResLabError, nearest
 from reslab.exhibits.blocks import Figure, Table
-from reslab.lab.addresses import absolute
+from reslab.lab.folder.store import RunFiles, run_files
 from reslab.lab.settings import Settings, kept_epochs
+from reslab.lab.shares.addresses import absolute
 from reslab.lab.stopping import StopRequest
-from reslab.lab.store import RunFiles, run_files
 from reslab.session.comparison import Comparison, of_compared
 from reslab.session.display import Bundle, ShownFigure, ShownTable, bundle, html_table, text_table
 from reslab.session.planning import Outlook

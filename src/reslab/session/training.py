@@ -11,10 +11,10 @@ from typing import Any
 from reslab.data.sources import check_present
 from reslab.errors import LockedError, ReplacedError, ResLabError
 from reslab.host import default_precision
-from reslab.lab.own_networks import keep_sources, read_sources, with_source, words_of_former
+from reslab.lab.folder.own_networks import keep_sources, read_sources, with_source, words_of_former
+from reslab.lab.folder.store import RunFiles, Status, run_files
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
-from reslab.lab.store import RunFiles, Status, run_files
 from reslab.naming import run_name
 from reslab.own_running import check_not_running
 from reslab.presets import muon_left, preset_recipe

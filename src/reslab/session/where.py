@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 
 from reslab.errors import ResLabError, ShareError, nearest
-from reslab.lab import ray_cluster, slurm
-from reslab.lab.addresses import without_password
+from reslab.lab.clusters import ray_cluster, slurm
 from reslab.lab.launch import launch
-from reslab.lab.relay import push_place
 from reslab.lab.settings import Settings
+from reslab.lab.shares.addresses import without_password
+from reslab.lab.shares.relay import push_place
 from reslab.recipe import Run
 from reslab.session.progress import Tell
 
@@ -45,7 +45,7 @@ def launcher(
     `name` is that of the Slurm job, `jobs` the number of runs that train at a time.  Raises `ResLabError` where there
     is no cluster, and `ShareError` for a share whose password a script would keep.
     """
-    from reslab.lab.speed import runs_each, share_threads
+    from reslab.lab.speeds.speed import runs_each, share_threads
 
     shared = runs_each(settings.device, jobs)
     if on == SLURM:

@@ -10,11 +10,11 @@ from reslab.datasets import known
 from reslab.diagnostics.cost import cost
 from reslab.errors import ResLabError
 from reslab.files import Json
-from reslab.lab.finding import find_run, remark_seed
+from reslab.lab.folder.finding import find_run, remark_seed
+from reslab.lab.folder.store import DOES_NOT_APPLY, RunFiles, run_files
 from reslab.lab.planner import EVALUATION_COST, Planned, work_per_image
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
-from reslab.lab.store import DOES_NOT_APPLY, RunFiles, run_files
 from reslab.naming import run_name
 from reslab.recipe import Recipe, Run
 from reslab.session.progress import Board, Tell, aside, tell_of_kernels

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from reslab.data.sources import check_present
 from reslab.errors import ResLabError, ShareError
-from reslab.lab import ending
-from reslab.lab.own_networks import keep_sources, read_sources, try_networks, with_source, words_of_former
+from reslab.lab.folder import ending
+from reslab.lab.folder.own_networks import keep_sources, read_sources, try_networks, with_source, words_of_former
+from reslab.lab.folder.store import Status, run_files
 from reslab.lab.planner import Planned, in_order, plan
-from reslab.lab.relay import push_place, share_places
 from reslab.lab.settings import Settings
-from reslab.lab.share import listed
+from reslab.lab.shares.relay import push_place, share_places
+from reslab.lab.shares.share import listed
 from reslab.lab.stopping import StopRequest
-from reslab.lab.store import Status, run_files
 from reslab.naming import run_names
 from reslab.presets import muon_left
 from reslab.recipe import Run

@@ -14,8 +14,8 @@ from reslab.analysis.tidy import Problem
 from reslab.diagnostics.cost import PASSES
 from reslab.errors import DamagedError, ResLabError
 from reslab.files import Json, parse_json, read_json, signed, write_json
-from reslab.lab.places import Place, read
-from reslab.lab.store import run_files
+from reslab.lab.folder.store import run_files
+from reslab.lab.shares.places import Place, read
 from reslab.naming import recipe_name
 from reslab.recipe import Recipe, Run, to_mapping
 from reslab.studies.study import OTHER_RUNS, OTHERS, Plan, Study, Variant

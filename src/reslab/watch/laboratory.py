@@ -11,9 +11,9 @@ import polars as pl
 from reslab.analysis.diagnoses import Diagnoses, tidy
 from reslab.analysis.tidy import EPOCH_SCHEMA, RUN_SCHEMA, Problem, Tables, frame, run_row, trained_again
 from reslab.errors import ResLabError
-from reslab.lab.locks import Holding
-from reslab.lab.share import REPLICATES
-from reslab.lab.store import RunFiles
+from reslab.lab.folder.locks import Holding
+from reslab.lab.folder.store import RunFiles
+from reslab.lab.shares.share import REPLICATES
 from reslab.naming import run_names
 from reslab.studies.catalogue import chapter_of, reworded, studies_of
 from reslab.studies.study import Study

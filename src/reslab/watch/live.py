@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from reslab.errors import ResLabError
-from reslab.lab.finding import runs_folder
+from reslab.lab.folder.finding import runs_folder
 from reslab.session.progress import Tell, aside
 from reslab.watch.beside import end, start, telling_all
 

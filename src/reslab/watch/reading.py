@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from reslab.errors import ResLabError
 from reslab.files import Json, printable
-from reslab.lab.locks import Holding
-from reslab.lab.metrics import NAME as METRICS
-from reslab.lab.store import UNREADABLE, RunFiles, Status
+from reslab.lab.folder.locks import Holding
+from reslab.lab.folder.metrics import NAME as METRICS
+from reslab.lab.folder.store import UNREADABLE, RunFiles, Status
 from reslab.recipe import Run
 from reslab.watch.curve import Curve
 

@@ -20,9 +20,9 @@ from typing import Any
 from reslab.datasets import is_named, known
 from reslab.errors import DamagedError, ResLabError, ShareError
 from reslab.files import Json, writing
-from reslab.lab import manifest
-from reslab.lab.places import Place
-from reslab.lab.store import RunFiles
+from reslab.lab.folder import manifest
+from reslab.lab.folder.store import RunFiles
+from reslab.lab.shares.places import Place
 from reslab.recipe import Run
 
 RECORD_BYTES = 64 * 2**20

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from reslab.errors import ResLabError
 from reslab.files import Json
-from reslab.lab.share import REPLICATES
-from reslab.lab.store import RunFiles
+from reslab.lab.folder.store import RunFiles
+from reslab.lab.shares.share import REPLICATES
 from reslab.recipe import Run
 
 

@@ -13,14 +13,14 @@ from reslab.data.serving import AnyDataset, batches_to_measure
 from reslab.data.sources import load_any, load_for
 from reslab.errors import CheckpointError, DataError, ResLabError
 from reslab.lab.assembly import predicted, shape_of, training_network
-from reslab.lab.candidates import Asked, Candidate, candidates
-from reslab.lab.contest import Measured, measure_candidates
 from reslab.lab.diagnose import weights_digest
-from reslab.lab.doubts import suspicious, undecided
-from reslab.lab.own_networks import source_to_run
-from reslab.lab.predictions import predictions_bytes
-from reslab.lab.provenance import check_classes, check_trained_on
-from reslab.lab.store import RunFiles
+from reslab.lab.folder.own_networks import source_to_run
+from reslab.lab.folder.predictions import predictions_bytes
+from reslab.lab.folder.provenance import check_classes, check_trained_on
+from reslab.lab.folder.store import RunFiles
+from reslab.lab.weights.candidates import Asked, Candidate, candidates
+from reslab.lab.weights.contest import Measured, measure_candidates
+from reslab.lab.weights.doubts import suspicious, undecided
 from reslab.models.fitting import infer_classes
 from reslab.models.weights import WeightsFile, load_into, read_own_weights, read_weights_file
 from reslab.recipe import Recipe, vary
@@ -100,9 +100,8 @@ def evaluate_run(
     """Measure a run's trained weights on the test images of its own data set.
 
     A run without predictions, as an older version left it, gets them.  `trust_code` lets the code of a network run that
-    is not from a file of this user's own (`reslab.lab.own_networks`).  Raises `CheckpointError` where the run has no
-    weights or they are not what it ended with, `DataError` where its
-    images are not here or not the same.
+    is not from a file of this user's own (`reslab.lab.folder.own_networks`).  Raises `CheckpointError` where the run
+    has no weights or they are not what it ended with, `DataError` where its images are not here or not the same.
     """
     run = files.read_run()
     recipe = run.recipe
@@ -143,10 +142,10 @@ def evaluate_weights(
     """Measure weights from elsewhere on the test images, under every network and normalisation that they may be of.
 
     What is not said here, by a named preset or by a run.json next to the weights comes from the file, and what the file
-    cannot tell either (`reslab.lab.candidates`) is measured each way: all candidates on the first images, then
-    those that chance may have put behind the best on all (`reslab.lab.contest`).  The best comes first.  `entry` says
-    which weights of a file that holds several.  `on_progress` is called with a line for people.  Raises
-    `ResLabError` and its kin as `reslab.models.weights.read_weights_file` and `reslab.lab.candidates.candidates` do.
+    cannot tell either (`reslab.lab.weights.candidates`) is measured each way: all candidates on the first images, then
+    those that chance may have put behind the best on all (`reslab.lab.weights.contest`).  The best comes first.
+    `entry` says which weights of a file that holds several.  `on_progress` is called with a line for people.  Raises
+    `ResLabError` and its kin as `reslab.models.weights.read_weights_file` and `candidates` do.
     """
     place = pick_device(device)
     weights = read_weights_file(path, entry)

@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from reslab.errors import DamagedError, ShareError
-from reslab.lab.addresses import OBJECT_STORES, kind_of, without_password
-from reslab.lab.transfers import PIECE_BYTES, copied, reason
+from reslab.lab.shares.addresses import OBJECT_STORES, kind_of, without_password
+from reslab.lab.shares.transfers import PIECE_BYTES, copied, reason
 
 _SMALL_BYTES = 2**16
 """Files up to this length are fetched to be compared."""

@@ -11,7 +11,7 @@ from torch import nn
 
 from reslab.data.serving import AnyDataset, AnyEvaluationBatches, batches_to_measure
 from reslab.lab.assembly import shape_of, training_network
-from reslab.lab.candidates import Candidate
+from reslab.lab.weights.candidates import Candidate
 from reslab.models.weights import Weights, load_into
 from reslab.training.evaluation import Evaluation, evaluate
 from reslab.training.hardware import deterministic

@@ -25,10 +25,10 @@ from typing import Literal
 
 from reslab.errors import DamagedError, LockedError, ResLabError, ShareError
 from reslab.files import file_sha256, json_bytes, new_folder, writing
-from reslab.lab import manifest
-from reslab.lab.places import Place, read
-from reslab.lab.store import RunFiles, run_files
-from reslab.lab.vetting import RECORD_BYTES, RefusedError, ended_run, fetch_files, incoming, listed_in, vetting
+from reslab.lab.folder import manifest
+from reslab.lab.folder.store import RunFiles, run_files
+from reslab.lab.shares.places import Place, read
+from reslab.lab.shares.vetting import RECORD_BYTES, RefusedError, ended_run, fetch_files, incoming, listed_in, vetting
 from reslab.recipe import Run
 
 INDEX = "index.json"

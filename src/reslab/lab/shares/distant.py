@@ -9,13 +9,14 @@ from typing import Any
 
 from reslab.errors import DamagedError, ShareError
 from reslab.files import Json, parse_json
-from reslab.lab import ending, handover, metrics
-from reslab.lab.following import Event
-from reslab.lab.handover import Progress, Sender
-from reslab.lab.places import Place
-from reslab.lab.share import fetch_run
-from reslab.lab.store import RunFiles, run_files
-from reslab.lab.vetting import RefusedError
+from reslab.lab.clusters.following import Event
+from reslab.lab.folder import ending, metrics
+from reslab.lab.folder.store import RunFiles, run_files
+from reslab.lab.shares import handover
+from reslab.lab.shares.handover import Progress, Sender
+from reslab.lab.shares.places import Place
+from reslab.lab.shares.share import fetch_run
+from reslab.lab.shares.vetting import RefusedError
 from reslab.naming import run_name
 from reslab.recipe import Run
 from reslab.training import saved

@@ -2,9 +2,9 @@
 
 It serves the choice of how many runs train at a time, the estimates where no run of that precision is there to tell the
 speed, and what `reslab bench` says of runs side by side and of studies.  Bench measures anew; its table beside the
-textbook's way is a measurement of its own (`reslab.lab.bench`).  What is measured is kept in the user's cache until the
-device, the number of cores, torch, the kernels or ResLab's version change.  Imports no torch, so that a command whose
-runs train elsewhere starts without it.
+textbook's way is a measurement of its own (`reslab.lab.speeds.bench`).  What is measured is kept in the user's cache
+until the device, the number of cores, torch, the kernels or ResLab's version change.  Imports no torch, so that a
+command whose runs train elsewhere starts without it.
 """
 
 import contextlib
@@ -85,7 +85,15 @@ def runs_each(device: str, jobs: int) -> int:
 
 def _side_by_side(device: str, precision: str, jobs: int) -> float:
     each = runs_each(device, jobs)
-    command = [sys.executable, "-m", "reslab.lab.stepping", device, precision, str(share_threads(jobs)), str(each)]
+    command = [
+        sys.executable,
+        "-m",
+        "reslab.lab.speeds.stepping",
+        device,
+        precision,
+        str(share_threads(jobs)),
+        str(each),
+    ]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     processes = [
         # In sessions of their own: Ctrl-C ends this process, which ends them, and they say nothing of it.

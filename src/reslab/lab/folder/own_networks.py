@@ -13,7 +13,7 @@ from reslab.cache import cached
 from reslab.datasets import known
 from reslab.errors import DamagedError, ResLabError
 from reslab.files import writing
-from reslab.lab.store import RunFiles, run_files
+from reslab.lab.folder.store import RunFiles, run_files
 from reslab.own_code import Source, kept_source, read_source
 from reslab.recipe import Recipe, Run, vary
 

@@ -20,7 +20,7 @@ from reslab.errors import CheckpointError, DataError
 from reslab.files import Json
 from reslab.kernels.build import kernels
 from reslab.kernels.gpu_device import words as gpu_words
-from reslab.lab.store import RunFiles
+from reslab.lab.folder.store import RunFiles
 from reslab.recipe import Recipe
 from reslab.training.hardware import device_name
 

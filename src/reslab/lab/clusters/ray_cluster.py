@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from reslab.errors import ResLabError, ShareError
-from reslab.lab import ending, metrics
-from reslab.lab.distant import Followed, ask_for_all
-from reslab.lab.finding import find_runs
-from reslab.lab.following import Event, environment
+from reslab.lab.clusters.following import Event, environment
+from reslab.lab.folder import ending, metrics
+from reslab.lab.folder.finding import find_runs
+from reslab.lab.folder.store import RunFiles, run_files
 from reslab.lab.launch import PATIENCE_SECONDS
-from reslab.lab.relay import push_place
-from reslab.lab.repeating import repeating
 from reslab.lab.settings import Settings
+from reslab.lab.shares.distant import Followed, ask_for_all
+from reslab.lab.shares.relay import push_place
+from reslab.lab.shares.repeating import repeating
+from reslab.lab.shares.vetting import RefusedError
 from reslab.lab.stopping import StopRequest
-from reslab.lab.store import RunFiles, run_files
-from reslab.lab.vetting import RefusedError
 from reslab.recipe import Run
 
 TRIES = 10

@@ -1,8 +1,8 @@
 """Where runs are shared: a folder, a web server, or whatever fsspec reaches (S3, GCS, Hugging Face, SFTP).
 
 A place holds files by relative names.  Files are read up to a given length and no further, because nobody vouches for
-a place: what is in a file is checked by `reslab.lab.share`.  Web servers are read by `requests`, which is always here,
-and cannot be written to.
+a place: what is in a file is checked by `reslab.lab.shares.share`.  Web servers are read by `requests`, which is always
+here, and cannot be written to.
 """
 
 import contextlib
@@ -20,9 +20,9 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from reslab.errors import ShareError, UnreadableError
 from reslab.files import file_sha256, write_whole
-from reslab.lab.addresses import kind_of, without_password
-from reslab.lab.remote_place import by_fsspec
-from reslab.lab.transfers import PIECE_BYTES, copied, reason
+from reslab.lab.shares.addresses import kind_of, without_password
+from reslab.lab.shares.remote_place import by_fsspec
+from reslab.lab.shares.transfers import PIECE_BYTES, copied, reason
 
 if TYPE_CHECKING:
     import requests

@@ -3,11 +3,11 @@
     unfinished/cifar10-.../seed0/
       progress.json     names, lengths and SHA-256 of all that is needed to go on: written last, and whole
       files/5f0c...     the files themselves, by their SHA-256
-      lease/3           see `reslab.lab.shared_lease`
+      lease/3           see `reslab.lab.shares.shared_lease`
 
 progress.json vouches for what it names, so half a handing on is never used; the files of the one before it stay until
-the next.  Whoever goes on from it checks all of it as if it were an ended run's (`reslab.lab.vetting`).  Once the run
-has ended, and stands where ended runs do, all this is removed.
+the next.  Whoever goes on from it checks all of it as if it were an ended run's (`reslab.lab.shares.vetting`).  Once
+the run has ended, and stands where ended runs do, all this is removed.
 """
 
 import re
@@ -19,10 +19,10 @@ from typing import Any, Literal, get_args
 
 from reslab.errors import DamagedError, ShareError
 from reslab.files import Json, file_sha256, json_bytes, parse_json, signed
-from reslab.lab import manifest, metrics
-from reslab.lab.places import Place, read
-from reslab.lab.store import RunFiles
-from reslab.lab.vetting import RECORD_BYTES, begun_run, entries, fetch_files, vetting
+from reslab.lab.folder import manifest, metrics
+from reslab.lab.folder.store import RunFiles
+from reslab.lab.shares.places import Place, read
+from reslab.lab.shares.vetting import RECORD_BYTES, begun_run, entries, fetch_files, vetting
 from reslab.recipe import Run
 from reslab.training import saved
 

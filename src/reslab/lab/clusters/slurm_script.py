@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reslab.errors import ResLabError, ShareError
-from reslab.lab.following import environment
+from reslab.lab.clusters.following import environment
 from reslab.lab.stopping import INTERRUPTED
 
 WARNING_SECONDS = 90

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 from reslab.errors import DamagedError, ResLabError, ShareError
 from reslab.files import Json, parse_json
-from reslab.lab import manifest
-from reslab.lab.ending import settle
-from reslab.lab.places import Place, read
-from reslab.lab.share import ENDS, Outcome, beside, ending, place_beside
-from reslab.lab.store import RunFiles
-from reslab.lab.vetting import RECORD_BYTES, listed_in
+from reslab.lab.folder import manifest
+from reslab.lab.folder.ending import settle
+from reslab.lab.folder.store import RunFiles
+from reslab.lab.shares.places import Place, read
+from reslab.lab.shares.share import ENDS, Outcome, beside, ending, place_beside
+from reslab.lab.shares.vetting import RECORD_BYTES, listed_in
 from reslab.recipe import Recipe, Run
 
 _TRIES = 3

@@ -11,15 +11,16 @@ from contextlib import contextmanager
 
 from reslab.errors import ShareError
 from reslab.files import sync_folder, write_whole, writing
-from reslab.lab import handover, metrics
-from reslab.lab.handover import Progress, Sender, State, folder_of
-from reslab.lab.places import Place, place
-from reslab.lab.pushing import push_run
+from reslab.lab.folder import metrics
+from reslab.lab.folder.store import RunFiles
 from reslab.lab.settings import Settings
-from reslab.lab.share import fetch_first
-from reslab.lab.shared_lease import Lease, holding
-from reslab.lab.store import RunFiles
-from reslab.lab.vetting import RefusedError, incoming, vetting
+from reslab.lab.shares import handover
+from reslab.lab.shares.handover import Progress, Sender, State, folder_of
+from reslab.lab.shares.places import Place, place
+from reslab.lab.shares.pushing import push_run
+from reslab.lab.shares.share import fetch_first
+from reslab.lab.shares.shared_lease import Lease, holding
+from reslab.lab.shares.vetting import RefusedError, incoming, vetting
 from reslab.training import saved
 
 SHARE_OF_TIME = 1 / 20

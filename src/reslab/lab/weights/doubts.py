@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from reslab.lab.contest import Measured, spread
+from reslab.lab.weights.contest import Measured, spread
 
 NEAR_CHANCE = 0.8
 """Share of the error of guessing from which on an error is called close to it."""

@@ -2,16 +2,16 @@
 
     run.json            recipe, seed, SEMANTICS: written first
     provenance.json     data fingerprint, and for each attempt: start, versions, commit, device
-    metrics.jsonl       one line an epoch, appended whole; see `reslab.lab.metrics`
+    metrics.jsonl       one line an epoch, appended whole; see `reslab.lab.folder.metrics`
     checkpoint/         see `reslab.training.checkpoint`; gone when the run is finished
     weights.safetensors the trained network
-    predictions.safetensors  see `reslab.lab.predictions`
+    predictions.safetensors  see `reslab.lab.folder.predictions`
     network/            the source of a network of the user's own
     weights/            those of the network at some epochs before, as epoch0041.safetensors: after 41 epochs
     result.json         written last: its presence means finished
     diagnostics.json    what `reslab.lab.diagnose` measured on these weights
     failure.json        how the last attempt failed, or that the run diverged
-    manifest.json       see `reslab.lab.manifest`: vouches for all files of a run that has ended
+    manifest.json       see `reslab.lab.folder.manifest`: vouches for all files of a run that has ended
 
 Imports no torch, so that a report can be made where there is none.
 """
@@ -36,7 +36,7 @@ from reslab.files import (
     write_whole,
     writing,
 )
-from reslab.lab import locks, manifest, metrics, records
+from reslab.lab.folder import locks, manifest, metrics, records
 from reslab.own_code import kept_source
 from reslab.recipe import SEMANTICS, Recipe, Run, to_mapping
 
@@ -288,7 +288,7 @@ class RunFiles:
     def create(self, run: Run) -> None:
         """Make the folder and run.json, unless they are there; raise `ResLabError` where they are of another run.
 
-        The source of a network of the user's own is put there before: `reslab.lab.own_networks.keep_sources`.
+        The source of a network of the user's own is put there before: `reslab.lab.folder.own_networks.keep_sources`.
         """
         if (self.path / "run.json").exists():
             try:

@@ -12,9 +12,9 @@ import torch
 
 from reslab import host
 from reslab.lab.assembly import build_network
-from reslab.lab.provenance import kernel_words
-from reslab.lab.stepping import noise, trainer
-from reslab.lab.textbook import TextbookProcess
+from reslab.lab.folder.provenance import kernel_words
+from reslab.lab.speeds.stepping import noise, trainer
+from reslab.lab.speeds.textbook import TextbookProcess
 from reslab.models.complexity import multiply_adds
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, vary

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from reslab.errors import ResLabError
 from reslab.files import Json, json_bytes, printable, write_whole, writing
-from reslab.lab import manifest, metrics
-from reslab.lab.store import FORMAT, RunFiles, signed_where_read
+from reslab.lab.folder import manifest, metrics
+from reslab.lab.folder.store import FORMAT, RunFiles, signed_where_read
 
 
 def end(files: RunFiles, name: Literal["result.json", "failure.json"], content: Mapping[str, Any]) -> None:

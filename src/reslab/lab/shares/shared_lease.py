@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from reslab.errors import DamagedError, LockedError, ShareError
-from reslab.lab import locks
-from reslab.lab.places import Place, read
-from reslab.lab.repeating import repeating
+from reslab.lab.folder import locks
+from reslab.lab.shares.places import Place, read
+from reslab.lab.shares.repeating import repeating
 
 SECONDS = 180.0
 """The length of a lease: that of a machine that has died keeps others from its run for a quarter longer."""

@@ -1,6 +1,6 @@
 """Training steps on noise, from uint8 pixels to updated weights: what every measurement of speed times.
 
-python -m reslab.lab.stepping DEVICE PRECISION THREADS [RUNS]   says ready, waits for a line, says how fast it trained
+python -m reslab.lab.speeds.stepping DEVICE PRECISION THREADS [RUNS]   says ready, waits for a line, says its speed
 
 Several runs train side by side in this process, as they do on a card.
 """

@@ -7,7 +7,7 @@ from typing import Any
 
 from reslab.datasets import DATASETS, known
 from reslab.errors import CheckpointError, ResLabError
-from reslab.lab.store import RunFiles
+from reslab.lab.folder.store import RunFiles
 from reslab.models.fitting import (
     fits_recipe,
     infer_classes,

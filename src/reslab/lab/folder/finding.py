@@ -6,8 +6,8 @@ from pathlib import Path
 
 from reslab.errors import ResLabError
 from reslab.files import one_line
-from reslab.lab import manifest
-from reslab.lab.store import RunFiles
+from reslab.lab.folder import manifest
+from reslab.lab.folder.store import RunFiles
 
 USUAL_ROOT = Path("runs")
 

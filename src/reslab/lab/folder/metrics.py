@@ -13,7 +13,7 @@ from typing import Any
 from reslab.amounts import counted
 from reslab.errors import DamagedError, ResLabError
 from reslab.files import NOT_AS_WRITTEN, Json, reading, sync_folder, write_whole, writing
-from reslab.lab import records
+from reslab.lab.folder import records
 
 NAME = "metrics.jsonl"
 SUMS = "metrics.sha256"

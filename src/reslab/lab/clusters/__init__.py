@@ -1,0 +1,1 @@
+"""Training on a cluster: Slurm and Ray, followed by what their tasks write."""

@@ -1,0 +1,1 @@
+"""Runs elsewhere: fetched, pushed, checked before use, and handed over unfinished."""

@@ -1,0 +1,1 @@
+"""How fast this machine trains: measured, remembered, and beside a standard loop."""

@@ -1,0 +1,1 @@
+"""Weights from anywhere on any images: under every network that they fit."""
