@@ -153,7 +153,7 @@ def test_a_run_from_elsewhere_says_so_and_one_that_was_trained_again_says_how_it
     ]
     write_run(tmp_path / "replicates" / "0123456789ab", Run(small(), 1), Truth(4.0, 1.0))
     both = runs_table("runs", read_tables(tmp_path).runs).rows[1][-1]
-    assert both == "here; again: same bits, 4.50% on Some Processor 9000"
+    assert both == "here; again: same bits, 4.50% on Some 9000"
 
 
 def test_shares_of_the_images_are_one_row_and_official_images_say_so(tmp_path: Path) -> None:
