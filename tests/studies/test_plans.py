@@ -110,6 +110,15 @@ def test_data_sets_that_a_study_varies_come_before_the_plans(tmp_path: Path, own
     assert {variant.recipe.dataset for variant in varying.variants} == {"cifar10", "cifar100"}
 
 
+@pytest.mark.parametrize("options", [Options(depths=(14,)), Options(preset="paper")])
+def test_what_no_study_of_ones_own_takes_is_refused_for_a_plan_with_one(tmp_path: Path, options: Options) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text('name = "mine"\n[[studies]]\nname = "zoo"\n[studies.vary]\nbatch_size = [64, 128]\n')
+    read_plan(path, Options())
+    with pytest.raises(ResLabError, match="does not work with a study of your own; set it in the file"):
+        read_plan(path, options)
+
+
 def test_a_handout_asks_and_shows_and_does_not_answer(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(f"answers = false\n{MINE}")

@@ -35,10 +35,7 @@ def read_plan(path: Path, options: Options) -> Plan:
     try:
         if "studies" in content:
             return _plan(content, options)
-        for flag, value in (("--depths", options.depths), ("--preset", options.preset)):
-            if value is not None:
-                raise ResLabError(f"{flag} does not work with a study of your own; set it in the file")
-        return alone(study_of(content, options))
+        return alone(_own(content, options))
     except ResLabError as error:
         raise ResLabError(f"{path}: {_as_in_toml(str(error))}") from None
 
@@ -83,13 +80,21 @@ def _plan(content: Table, options: Options) -> Plan:
             own = options if "dataset" in {*one, *varied(one)} else on_shared
             if not {"study", "name"} & one.keys():
                 raise ResLabError(f"needs study, one of {', '.join(QUESTIONS)}, or name, of a study of your own")
-            study = _question(said, own, places) if "study" in one else study_of(said, own)
+            study = _question(said, own, places) if "study" in one else _own(said, own)
         except ResLabError as error:
             raise ResLabError(f"[[studies]] number {number}: {error}") from None
         if any(study.name == other.name for other in studies):
             raise ResLabError(f"studies: {study.name!r} is there twice; a plan asks each question once")
         studies.append(study)
     return Plan(name, text(content, "title") or name, tuple(studies))
+
+
+def _own(content: Table, options: Options) -> Study:
+    """Return a study of one's own; raise `ResLabError` for options that none takes."""
+    for flag, value in (("--depths", options.depths), ("--preset", options.preset)):
+        if value is not None:
+            raise ResLabError(f"{flag} does not work with a study of your own; set it in the file")
+    return study_of(content, options)
 
 
 def _places(listed: Sequence[Table], options: Options) -> dict[int, int]:
