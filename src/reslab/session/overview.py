@@ -1,5 +1,6 @@
 """How the runs of a folder stand, and the report on them, as Python and the verbs `status` and `report` have them."""
 
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,7 +100,8 @@ def _row(files: RunFiles, run: Run, verify: bool) -> dict[str, Any]:
     files.check_end(status)
     metrics, failure = files.metrics(), files.failure() or {}
     last = metrics[-1] if metrics else {}
-    measured = (last.get("test_error"), last.get("images_per_second"), _images(files, run))
+    speeds = [row["images_per_second"] for row in metrics if row.get("images_per_second") is not None]
+    measured = (last.get("test_error"), statistics.median(speeds) if speeds else None, _images(files, run))
     verified = _verified(files) if verify and files.ended() is not None else None
     told = (verified, failure.get("message"))
     return dict(zip(_COLUMNS, (run.id, status, len(metrics), *measured, *told), strict=True))

@@ -2,12 +2,16 @@
 
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reslab.datasets import ARRAYS, SHORT, is_brought, is_named, known
+from reslab.errors import ResLabError
 from reslab.files import one_line
+from reslab.lab.folder.store import run_files
+from reslab.naming import dataset_name
 from reslab.recipe import Run, vary
 from reslab.session.progress import PLAIN_SECONDS, Tell
 
@@ -104,6 +108,25 @@ def tell_former(root: Path, runs: Iterable[Run], tell: Tell) -> None:
                 f"remark: {former.id} comes from an earlier ResLab, whose ids did not tell image folders apart; "
                 f"it is left as it is, and {run.id} is a new run"
             )
+
+
+def tell_unofficial(root: Path, runs: Iterable[Run], tell: Tell) -> None:
+    """Tell of ended runs that bear the name of a published set and were trained on other images than its own."""
+    others = []
+    for run in runs:
+        files = run_files(root, run)
+        with suppress(ResLabError):  # whoever reads it tells
+            found = (files.provenance() or {}).get("data") or {}
+            if found.get("official") is False and not run.recipe.images and files.ended() is not None:
+                others.append(run)
+    if others:
+        first = others[0]
+        what = "it was" if len(others) == 1 else f"it and {len(others) - 1} more were"
+        tell(
+            f"remark: {first.id} has ended, but {what} trained on other images than the official ones of "
+            f"{dataset_name(first.recipe.dataset)}: reports set such runs apart.  To train again, remove the folder "
+            f"{run_files(root, first).path}"
+        )
 
 
 class _Progress:

@@ -19,7 +19,7 @@ from reslab.naming import run_name
 from reslab.own_running import check_not_running
 from reslab.presets import muon_left, preset_recipe
 from reslab.recipe import OWN_NETWORK, Recipe, Run, check_plays_a_part, stretch, vary
-from reslab.session.own_images import fingerprints, look_at, tell_former
+from reslab.session.own_images import fingerprints, look_at, tell_former, tell_unofficial
 from reslab.session.progress import Board, Tell, aside
 
 DEFAULTS = Settings()
@@ -84,6 +84,7 @@ def train_run(
     for one in own:
         tell(one.words)
     tell_former(root, [run], tell)
+    tell_unofficial(root, [run], tell)
     for words in words_of_former(root, [run]):
         tell(f"remark: {words}")
     if words := muon_left(run.recipe):

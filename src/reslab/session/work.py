@@ -21,7 +21,7 @@ from reslab.presets import muon_left
 from reslab.recipe import Run
 from reslab.report.existing_files import check_place
 from reslab.session.overview import write_report
-from reslab.session.own_images import fingerprints, look_at, tell_former
+from reslab.session.own_images import fingerprints, look_at, tell_former, tell_unofficial
 from reslab.session.planning import Outlook, choose_jobs, outlook
 from reslab.session.progress import Board, Tell, aside
 from reslab.session.sharing import fetch_instead, push_runs
@@ -79,6 +79,7 @@ class Session:
         identified = partial(with_source, sources=self._sources)
         self.plan = asked.on_images(fingerprints(self.own)).with_recipes(identified)
         tell_former(root, self.plan.runs(), tell)
+        tell_unofficial(root, self.plan.runs(), tell)
         for words in words_of_former(root, self.plan.runs()):
             tell(f"remark: {words}")
         self.planned = self._planned()
