@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from reslab.recipe import Run
-from reslab.session.own_images import tell_unofficial
 from reslab.session.overview import status
+from reslab.session.own_images import tell_unofficial
 from synthetic import Truth, small, write_run
 
 
