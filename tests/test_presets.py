@@ -260,3 +260,9 @@ def test_values_of_a_field_are_those_of_published_recipes() -> None:
     assert found.keys() == {True, False}
     assert "paper" in found[False]
     assert not {name for names in found.values() for name in names if not PRESETS[name].published}
+
+
+def test_the_imagenet_preset_takes_arrays_as_large_as_they_are() -> None:
+    """Images that somebody brings keep their size, which no field of a recipe has."""
+    recipe = preset_recipe("imagenet", dataset="my_images.py:load", depth=18)
+    assert (recipe.image_size, recipe.family, recipe.depth) == (32, "imagenet", 18)

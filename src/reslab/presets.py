@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from reslab.datasets import DATASETS, is_named, known
+from reslab.datasets import DATASETS, is_brought, is_named, known
 from reslab.errors import ResLabError, nearest
 from reslab.recipe import Recipe, Scalar, stretch, vary
 
@@ -60,8 +60,8 @@ def preset_recipe(
         raise ResLabError(f"there is no preset {name!r}; the presets are {', '.join(PRESETS)}{nearest(name, PRESETS)}")
     asked = {"dataset": dataset, "depth": depth, "family": family}
     changes: dict[str, Scalar] = {field: value for field, value in asked.items() if value is not None}
-    if isinstance(dataset, str) and dataset in DATASETS and is_named(dataset):
-        changes |= {"image_size": 32}  # of all sets that have a name
+    if isinstance(dataset, str) and (is_brought(dataset) or (dataset in DATASETS and is_named(dataset))):
+        changes |= {"image_size": 32}  # of all sets but folders of images, whatever their size
     recipe = vary(PRESETS[name].recipe, **changes)
     dataset, depth, changes = recipe.dataset, recipe.depth, {}
     if name == "paper" and depth >= WARMED_UP:

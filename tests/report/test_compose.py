@@ -1,7 +1,10 @@
-"""The order of the chapters: those on trainings as long as the paper's come first."""
+"""What a report is put together from: the order of its chapters, and what its head says of the runs."""
 
 from pathlib import Path
 
+import pytest
+
+from reslab.exhibits.captions import text
 from reslab.recipe import Recipe, Run, stretch
 from reslab.report.compose import compose
 from reslab.studies.asked import record
@@ -31,3 +34,20 @@ def test_chapters_on_full_trainings_come_first_and_else_stay_in_order(tmp_path: 
     assert keys[-1] == "appendix"
     asked = [section.key for section in compose(tmp_path, ["b", "a", "d"]).sections]
     assert [key for key in asked if len(key) == 1] == ["d", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "finished", "diverged", "said"),
+    [
+        (1, 1, 0, "One run, finished."),
+        (1, 0, 1, "One run, diverged."),
+        (4, 4, 0, "Four runs, all finished."),
+        (4, 2, 2, "Four runs, 2 of them finished and 2 diverged."),
+        (4, 0, 4, "Four runs, all diverged."),
+        (4, 0, 1, "Four runs, 1 of them diverged."),
+        (4, 0, 0, "Four runs, not finished."),
+    ],
+)
+def test_the_head_of_a_report_says_how_its_runs_ended(asked: int, finished: int, diverged: int, said: str) -> None:
+    words = text("report.summary", asked=asked, finished=finished, diverged=diverged, version="1")
+    assert words == f"{said}  Written by ResLab 1 from the run records alone."

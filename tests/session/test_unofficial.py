@@ -11,16 +11,21 @@ from synthetic import Truth, small, write_run
 
 def test_ended_runs_on_other_images_are_told_with_the_folder_to_remove(tmp_path: Path) -> None:
     told: list[str] = []
+
+    def tell(words: str) -> bool:
+        told.append(words)
+        return True
+
     runs = [Run(small(), seed) for seed in range(4)]
     for run in runs[:3]:
         official = run.seed == 0
         write_run(tmp_path, run, Truth(3.0, 1.0), official=official, fingerprint=None if official else "f" * 64)
-    tell_unofficial(tmp_path, runs, told.append)
+    tell_unofficial(tmp_path, runs, tell)
     assert told == [
         f"remark: {runs[1].id} has ended, but it and 1 more were trained on other images than the official ones of "
         f"digits: reports set such runs apart.  To train again, remove the folder {tmp_path / runs[1].id}"
     ]
-    tell_unofficial(tmp_path, [runs[0], runs[3]], told.append)
+    tell_unofficial(tmp_path, [runs[0], runs[3]], tell)
     assert len(told) == 1
 
 

@@ -45,5 +45,6 @@ def _check_numbers(arrays: Mapping[str, Shaped]) -> None:
     if len(weights) < 2 or any(kind.is_floating_point for kind in kinds):
         return
     words = " and ".join(sorted(str(kind).removeprefix("torch.") for kind in kinds))
-    todo = "save their real part" if any(kind.is_complex for kind in kinds) else "dequantise the network"
-    raise CheckpointError(f"its numbers are {words}, and weights are floats; {todo}, as float32, and save it again")
+    is_complex = any(kind.is_complex for kind in kinds)
+    todo = "save their real part as float32" if is_complex else "dequantise the network to float32 and save it again"
+    raise CheckpointError(f"its numbers are {words}, and weights are floats; {todo}")

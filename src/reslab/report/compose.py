@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import polars as pl
-
 from reslab import __version__
 from reslab.analysis.comparable import is_full
 from reslab.analysis.tidy import Tables, read_tables, select
@@ -115,8 +113,8 @@ def _named(names: Sequence[str], there: Sequence[Study], runs_root: Path) -> lis
 
 def _summary(studies: Sequence[Study], tables: Tables) -> str:
     asked = len({run for study in studies for run in study.runs()})
-    finished = tables.runs.filter(pl.col("status") == "finished").height
-    return text("report.summary", asked=asked, finished=finished, version=__version__)
+    finished, diverged = (tables.runs.filter(status=status).height for status in ("finished", "diverged"))
+    return text("report.summary", asked=asked, finished=finished, diverged=diverged, version=__version__)
 
 
 def _dated(tables: Tables) -> str:

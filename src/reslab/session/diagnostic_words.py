@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from reslab.exhibits.wording import counted, span
+
 
 def answer(name: str, entry: dict[str, Any]) -> str:
     """Return what a diagnostic found, by its entry in diagnostics.json; an unknown one raises as a dict does."""
@@ -20,7 +22,7 @@ def _gap(entry: dict[str, Any]) -> str:
 
 def _responses(entry: dict[str, Any]) -> str:
     values = [layer["standard_deviation"] for layer in entry["final"]["layers"]]
-    return f"standard deviation {_number(min(values))} to {_number(max(values))} in {len(values)} layers"
+    return f"standard deviation {span(_number(min(values)), _number(max(values)))} in {counted(len(values), 'layer')}"
 
 
 def _gradients(entry: dict[str, Any]) -> str:
