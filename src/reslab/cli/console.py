@@ -4,6 +4,7 @@ import json
 import sys
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -12,6 +13,11 @@ from reslab.cache import remark
 from reslab.cli.streams import has_left
 from reslab.files import finite, one_line
 from reslab.session.listing import Listing
+
+_GAP = 2
+_NARROWEST = 4
+_NUMBER = 16
+"""Characters from which a word with digits is a name, and may be folded."""
 
 
 def print_json(value: Any) -> None:
@@ -42,11 +48,47 @@ def print_listing(found: Listing, *, json: bool = False) -> None:
 
 
 def print_table(columns: list[str], rows: list[list[str]]) -> None:
-    """Print a table for people, numbers on the right."""
+    """Print a table for people, numbers on the right.
+
+    Where the window is too narrow, the widest texts are folded; a number never is: rather the table is wider than it.
+    """
+    texts = [[one_line(cell) for cell in row] for row in rows]
+    numeric = [
+        bool(rows) and all(text[place][:1].isdigit() or text[place] in ("", "-") for text in texts)
+        for place in range(len(columns))
+    ]
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    widths = _widths(columns, texts, numeric, console.width)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, column in enumerate(columns):
-        numeric = all(row[index][:1].isdigit() or row[index] in ("", "-") for row in rows)
-        table.add_column(column, justify="right" if numeric and rows else "left", no_wrap=index == 0)
-    for row in rows:
-        table.add_row(*(Text(one_line(cell)) for cell in row))
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    for column, width, right in zip(columns, widths, numeric, strict=True):
+        table.add_column(column, justify="right" if right else "left", width=width, overflow="fold")
+    for row in texts:
+        table.add_row(*map(Text, row))
+    console.width = max(console.width, _whole(widths))
+    console.print(table)
+
+
+def _widths(columns: list[str], rows: list[list[str]], numeric: list[bool], room: int) -> list[int]:
+    """Return how wide columns are: as their cells where there is room, else the widest folded, between words first."""
+    by_column = [[head, *(row[place] for row in rows)] for place, head in enumerate(columns)]
+    widths = [max(map(cell_len, cells)) for cells in by_column]
+    words = [[word for cell in cells for word in cell.split()] for cells in by_column]
+    uncut = [
+        [*cells[1:]] if right else [word for word in there if any(map(str.isdigit, word)) and len(word) < _NUMBER]
+        for cells, there, right in zip(by_column, words, numeric, strict=True)
+    ]
+    for kept in (words, uncut):
+        least = [
+            max([_NARROWEST, *map(cell_len, also), *map(cell_len, numbers)])
+            for also, numbers in zip(kept, uncut, strict=True)
+        ]
+        while _whole(widths) > room:
+            spare = [(width, place) for place, width in enumerate(widths) if width > least[place]]
+            if not spare:
+                break
+            widths[max(spare)[1]] -= 1
+    return widths
+
+
+def _whole(widths: list[int]) -> int:
+    return sum(widths) + _GAP * (len(widths) - 1)
