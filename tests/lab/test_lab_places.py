@@ -1,9 +1,13 @@
 """Places where runs are shared: what others do to a folder meanwhile, and what a web server answers."""
 
+import contextlib
 import functools
+import gzip
+import random
 import threading
-from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, HTTPServer
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -64,3 +68,82 @@ def test_an_error_page_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(ShareError, match=r"/index\.json: the server answers 401 Unauthorized"):
             read(where, "index.json", 100)
         server.shutdown()
+
+
+@pytest.fixture
+def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[BaseHTTPRequestHandler], None]], Web]]:
+    """Return how to make a web server of this machine that answers as told."""
+    monkeypatch.setattr(places, "_sessions", functools.cache(threading.local))
+    servers = []
+
+    def serve(answer: Callable[[BaseHTTPRequestHandler], None]) -> Web:
+        class Answering(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                with contextlib.suppress(OSError):
+                    answer(self)
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Say nothing."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return Web(f"http://127.0.0.1:{server.server_port}")
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_server_that_asks_for_a_day_is_not_waited_for(answering: Callable[..., Web]) -> None:
+    def busy(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(503)
+        request.send_header("Retry-After", "100000")
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+
+    where, begun = answering(busy), time.monotonic()
+    with pytest.raises(ShareError, match=r"^http://127\.0\.0\.1:\d+ cannot be reached"):
+        read(where, "index.json", 100)
+    assert time.monotonic() - begun < 20
+
+
+def _dripping(request: BaseHTTPRequestHandler) -> None:
+    for _ in range(1000):
+        request.wfile.write(b"x")
+        request.wfile.flush()
+        time.sleep(0.02)
+
+
+def test_a_server_that_sends_byte_after_byte_is_given_up(
+    answering: Callable[..., Web], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.end_headers()
+        _dripping(request)
+
+    monkeypatch.setattr(places, "_SLOW_SECONDS", 0.5)
+    with pytest.raises(ShareError, match=r"^http://127\.0\.0\.1:\d+ sends too slowly: \d+ bytes in 0\.5 s"):
+        read(answering(slow), "index.json", 10**6)
+    monkeypatch.setattr(places, "_ANSWER_SECONDS", 0.5)
+    with pytest.raises(
+        ShareError, match=r"^http://127\.0\.0\.1:\d+ cannot be reached: it does not answer within 0\.5 s"
+    ):
+        read(answering(_dripping), "index.json", 10**6)
+
+
+def test_a_large_file_over_a_slow_line_comes(answering: Callable[..., Web], monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Encoding", "gzip")
+        request.end_headers()
+        for start in range(0, len(packed), 2**15):
+            request.wfile.write(packed[start : start + 2**15])
+            time.sleep(0.05)
+
+    content = random.Random(0).randbytes(2**19)
+    packed = gzip.compress(content)
+    monkeypatch.setattr(places, "_SLOW_SECONDS", 0.2)
+    assert read(answering(slow), "weights.safetensors", len(content)) == content

@@ -11,8 +11,10 @@ import functools
 import io
 import os
 import threading
+import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -29,7 +31,12 @@ if TYPE_CHECKING:
 
 _ABSENT = (403, 404, 410)
 """What web servers say of a file that is not there; object stores say 403 to those who may not list."""
-_TIMEOUT_SECONDS = (10.0, 60.0)
+_TIMEOUT_SECONDS = (10.0, 20.0)
+"""How long a server has to be connected, and may be silent."""
+_ANSWER_SECONDS = 60.0
+"""How long it has to begin its answer, all tries together."""
+_SLOW_SECONDS, _SLOW_BYTES = 30.0, 2**15
+"""What comes in so long, at least: a slow line's large file comes, and nobody waits for one byte after the other."""
 _TRIES = 10
 
 
@@ -210,18 +217,50 @@ class Web:
     def fetch(self, name: str, to: BinaryIO, most: int) -> str | None:
         """See `Place.fetch`."""
         import requests
+        import urllib3
 
         parts = urlsplit(self.url)
         address = urlunsplit((parts.scheme, parts.netloc, f"{parts.path}/{quote(name)}", parts.query, ""))
         try:
-            with _session().get(address, stream=True, timeout=_TIMEOUT_SECONDS) as answer:
+            with self._answer(address) as answer:
                 if answer.status_code in _ABSENT:
                     return None
                 if answer.status_code != 200:
                     raise ShareError(f"{self.shown}/{name}: the server answers {answer.status_code} {answer.reason}")
-                return copied(answer.iter_content(PIECE_BYTES), to, most, f"{self.shown}/{name}")
-        except requests.RequestException as error:
+                return copied(self._pieces(answer), to, most, f"{self.shown}/{name}")
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise ShareError(f"{self.shown} cannot be reached: {reason(error)}") from error
+
+    def _answer(self, address: str) -> "requests.Response":
+        """Return the answer once it has begun, asked for in a thread: a server may send its first lines for ever."""
+        session = _session()
+        asked: Future[requests.Response] = Future()
+
+        def ask() -> None:
+            try:
+                asked.set_result(session.get(address, stream=True, timeout=_TIMEOUT_SECONDS))
+            except BaseException as error:
+                asked.set_exception(error)
+
+        threading.Thread(target=ask, daemon=True).start()
+        try:
+            return asked.result(_ANSWER_SECONDS)
+        except TimeoutError:
+            del _sessions().session  # that thread still has it
+            raise ShareError(
+                f"{self.shown} cannot be reached: it does not answer within {_ANSWER_SECONDS:g} s"
+            ) from None
+
+    def _pieces(self, answer: "requests.Response") -> Iterator[bytes]:
+        """Yield what comes, as it comes; raise `ShareError` where that is too little."""
+        since, got = time.monotonic(), 0
+        while piece := answer.raw.read1(PIECE_BYTES, decode_content=True):
+            yield piece
+            got += len(piece)
+            if time.monotonic() - since > _SLOW_SECONDS:
+                if got < _SLOW_BYTES:
+                    raise ShareError(f"{self.shown} sends too slowly: {got:,} bytes in {_SLOW_SECONDS:g} s")
+                since, got = time.monotonic(), 0
 
     def holds(self, name: str, num_bytes: int, sha256: str) -> bool:
         """See `Place.holds`; who cannot mend a file need not ask."""
@@ -268,7 +307,14 @@ def _session() -> "requests.Session":
     kept = _sessions()
     if not hasattr(kept, "session"):
         kept.session = requests.Session()
-        patient = HTTPAdapter(max_retries=Retry(3, backoff_factor=0.3, status_forcelist=(429, 500, 502, 503, 504)))
+        tries = Retry(
+            3,
+            read=1,
+            backoff_factor=0.3,
+            status_forcelist=(429, 500, 502, 503, 504),
+            respect_retry_after_header=False,  # a server may ask for a day
+        )
+        patient = HTTPAdapter(max_retries=tries)
         for prefix in ("http://", "https://"):
             kept.session.mount(prefix, patient)
     session: requests.Session = kept.session
