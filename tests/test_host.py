@@ -1,11 +1,15 @@
 """What is known of the machine without torch."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from reslab import host
+
+SOURCE = Path(host.__file__).parents[1]
 
 
 def test_features_and_name_are_read_as_linux_writes_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,6 +24,30 @@ def test_features_and_name_are_read_as_linux_writes_them(monkeypatch: pytest.Mon
 
 def test_cores_are_those_of_this_process() -> None:
     assert 1 <= host.usable_cores() <= (os.cpu_count() or 1)
+
+
+def test_no_process_of_ours_runs_what_lies_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "random.py").write_text("raise SystemExit('not named by anybody')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(SOURCE))
+    for command in (["-c", "import random"], ["-m", "reslab.lab.execute", "--help"]):
+        subprocess.run([*host.python(), *command], capture_output=True, check=True)
+    found = [path for path in SOURCE.rglob("*.py") if '[sys.executable, "-' in path.read_text()]
+    assert found == [SOURCE / "reslab" / "host.py"], "start it by host.python()"
+
+
+def test_a_source_checkout_is_found_from_within(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.chdir(SOURCE)
+    command = [*host.python(), "-c", "import reslab; print(reslab.__file__)"]
+    assert subprocess.check_output(command, text=True).strip() == str(SOURCE / "reslab" / "__init__.py")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert host.python() == [sys.executable, "-P"]
 
 
 GROUPS = {

@@ -1,10 +1,12 @@
 """This machine as far as it can be known without torch, whose import takes seconds."""
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import os
 import platform
 import re
+import sys
 from functools import cache
 from pathlib import Path, PurePosixPath
 
@@ -21,6 +23,17 @@ SHARED_FILE_SYSTEMS = frozenset(
     ]
 )
 """Kinds of file systems, as Linux names them, that several machines mount."""
+
+
+def python() -> list[str]:
+    """Return how a process of ours is started: Python, which takes no module from the folder that it is started in.
+
+    Only where ResLab itself lies there, in a source checkout, it does.
+    """
+    with contextlib.suppress(OSError):  # the folder may be gone
+        if Path(__file__).absolute().parents[1].samefile("."):
+            return [sys.executable]
+    return [sys.executable, "-P"]
 
 
 def usable_cores() -> int:

@@ -10,7 +10,6 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from reslab.errors import ResLabError
+from reslab.host import python
 from reslab.lab.folder import ending
 from reslab.lab.folder.store import RunFiles, run_files
 from reslab.recipe import Run
@@ -112,7 +112,7 @@ class _Worker:
     def __post_init__(self) -> None:
         # In a session of its own, so that Ctrl-C reaches the launcher alone, which then asks in order.
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "reslab.lab.execute", "-", *self.arguments],
+            [*python(), "-m", "reslab.lab.execute", "-", *self.arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

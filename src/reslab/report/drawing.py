@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import vl_convert
 
-from reslab.host import usable_cores
+from reslab.host import python, usable_cores
 
 BATCH = 6
 """Charts that are worth a process of their own, which takes about half a second to start."""
@@ -53,7 +53,7 @@ def _draw(job: Job) -> bytes:
 
 def _elsewhere(jobs: Sequence[Job]) -> list[bytes]:
     """Draw in another process; if that fails, here, where an error shows itself."""
-    command = [sys.executable, "-m", "reslab.report.drawing"]
+    command = [*python(), "-m", "reslab.report.drawing"]
     done = subprocess.run(command, input=pickle.dumps(jobs), capture_output=True, check=False)
     return pickle.loads(done.stdout) if done.returncode == 0 else [*map(_draw, jobs)]
 

@@ -11,6 +11,7 @@ from threading import Thread
 from typing import Any
 
 from reslab.errors import ResLabError
+from reslab.host import python
 from reslab.session.progress import Tell
 
 END_SECONDS = 5.0
@@ -43,7 +44,7 @@ def page_beside(root: Path, out: Path, *, tell: Tell) -> Iterator[None]:
 def start(options: Mapping[str, Any]) -> "subprocess.Popen[str]":
     """Start a page with these options of `serve`, which prints what there is to tell on its standard output."""
     return subprocess.Popen(
-        [sys.executable, "-m", "reslab.watch.beside", json.dumps(options)],
+        [*python(), "-m", "reslab.watch.beside", json.dumps(options)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -2,12 +2,12 @@
 
 import contextlib
 import subprocess
-import sys
 from functools import cache
 from importlib.metadata import version
 
 from reslab.cache import cached
 from reslab.files import write_whole
+from reslab.host import python
 
 _MAKE = "import sys, vl_convert; sys.stdout.buffer.write(vl_convert.javascript_bundle().encode())"
 
@@ -18,7 +18,7 @@ def chart_library() -> bytes:
     kept = cached("watch", f"vega-{version('vl-convert-python')}.js")
     with contextlib.suppress(OSError):
         return kept.read_bytes()
-    made = subprocess.run([sys.executable, "-c", _MAKE], capture_output=True, check=True).stdout
+    made = subprocess.run([*python(), "-c", _MAKE], capture_output=True, check=True).stdout
     with contextlib.suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_whole(kept, made)

@@ -2,11 +2,11 @@
 
 import asyncio
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from reslab.host import python
 from reslab.report.existing_files import TEXTS
 
 _FOLDERS = ("figures", "tables")
@@ -24,7 +24,7 @@ class Report:
         """Write the report; return where it is found, or what kept it from being written."""
         async with self._writing:
             begun = time.time()
-            command = [sys.executable, "-m", "reslab", "report", "--runs", str(self._root), "--out", str(self._out)]
+            command = [*python(), "-m", "reslab", "report", "--runs", str(self._root), "--out", str(self._out)]
             process = await asyncio.create_subprocess_exec(
                 *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
             )

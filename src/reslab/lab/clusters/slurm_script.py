@@ -2,11 +2,11 @@
 
 import re
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from reslab.errors import ResLabError, ShareError
+from reslab.host import python
 from reslab.lab.clusters.following import environment
 from reslab.lab.stopping import INTERRUPTED
 
@@ -110,6 +110,6 @@ def script(
         begin=begin,
         end="" if names is None else END_APART,
         interrupted=INTERRUPTED,
-        python=shlex.quote(sys.executable),
+        python=shlex.join(python()),
         arguments=shlex.join(arguments),
     )

@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import reslab
@@ -86,7 +85,7 @@ def runs_each(device: str, jobs: int) -> int:
 def _side_by_side(device: str, precision: str, jobs: int) -> float:
     each = runs_each(device, jobs)
     command = [
-        sys.executable,
+        *host.python(),
         "-m",
         "reslab.lab.speeds.stepping",
         device,

@@ -1,6 +1,7 @@
 """The training that tutorials show, to measure against: images one at a time in loader workers, an eager fp32 step."""
 
 import multiprocessing
+import os
 import random
 import time
 from collections.abc import Iterator
@@ -88,7 +89,14 @@ class TextbookProcess:
         context = multiprocessing.get_context("spawn")
         self._connection, other = context.Pipe()
         self._process = context.Process(target=_serve, args=(other, recipe, images, device, workers))
-        self._process.start()
+        before = os.environ.get("PYTHONSAFEPATH")
+        os.environ["PYTHONSAFEPATH"] = "1"  # it takes no module from the folder that it is started in
+        try:
+            self._process.start()
+        finally:
+            del os.environ["PYTHONSAFEPATH"]
+            if before is not None:
+                os.environ["PYTHONSAFEPATH"] = before
         other.close()
 
     def __enter__(self) -> Self:
