@@ -153,3 +153,9 @@ def test_what_is_checked_is_still_itself() -> None:
     assert pickle.loads(pickle.dumps(reslab.train)) is reslab.train
     assert len(reslab.runs(".").filter(depth=[8], family="own", length=1, status="finished", nesterov=True)) == 0
     assert reslab.study("depth", "depth", dataset="digits").name == "depth"
+
+
+def test_a_name_that_no_file_can_have_is_refused() -> None:
+    for value in ("a\0b", Path("a\0b")):
+        with pytest.raises(ResLabError, match="path has a character of number 0"):
+            call(path=value)

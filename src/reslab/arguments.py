@@ -112,6 +112,8 @@ def _check(called: str, signature: inspect.Signature, args: tuple[Any, ...], kwa
             each = {name: value}
             _check_not_empty(name, value, one)
         for shown, item in each.items():
+            if isinstance(item, str | PathLike) and "\0" in str(item):
+                raise ResLabError(f"{shown} has a character of number 0, which no name can have")
             if (wrong := _wrong(shown, item, one.annotation)) is not None:
                 raise ResLabError(wrong)
 
