@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from reslab.cli import main
 from reslab.data import own_images
+from reslab.data.decoding import decode
 from reslab.data.own_images import from_function, from_given, keep, load
 from reslab.datasets import ARRAYS, SHORT, Size
 from reslab.errors import DataError, ResLabError
@@ -136,6 +138,60 @@ def test_they_are_kept_once_and_found_by_their_fingerprint(tmp_path: Path) -> No
         load(ARRAYS, short, tmp_path)
     with pytest.raises(DataError, match=r"is damaged.*give the images again"):
         own_images.count(short, tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["P", "L", "LA", "1", "I;16", "RGBA", "CMYK"])
+def test_images_of_pillow_s_are_those_that_a_folder_of_them_has(tmp_path: Path, mode: str) -> None:
+    x, y, u, v = arrays()
+    path = tmp_path / ("image.tif" if mode == "CMYK" else "image.png")
+
+    def image(pixels: Pixels) -> Image.Image:
+        if mode == "I;16":
+            return Image.fromarray(pixels[..., 0].astype(np.uint16) * 200)
+        return Image.fromarray(pixels).convert("L" if mode == "1" else "RGB").convert(mode)
+
+    def decoded(pixels: Pixels) -> Pixels:
+        image(pixels).save(path)
+        return np.asarray(decode(path))
+
+    wanted = from_given((np.stack([*map(decoded, x)]), y, np.stack([*map(decoded, u)]), v))
+    pairs = [[(image(pixels), int(label)) for pixels, label in zip(*part, strict=True)] for part in ((x, y), (u, v))]
+    assert from_given(pairs).fingerprint == wanted.fingerprint
+    listed = ([image(pixels) for pixels in x], y, [image(pixels) for pixels in u], v)
+    assert from_given(listed).fingerprint == wanted.fingerprint
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("F", "floating-point numbers"), ("I", "whole numbers of 32 bits")])
+def test_images_of_pillow_s_without_a_range_are_refused(mode: str, kind: str) -> None:
+    part = [(Image.new(mode, (12, 12)), label) for label in range(2)]
+    with pytest.raises(DataError, match=f"of mode {mode} holds {kind}"):
+        from_given((part, part))
+
+
+def test_tensors_of_any_kind_are_taken_or_refused_in_words() -> None:
+    x, y, u, v = arrays()
+    tensors = [torch.from_numpy(part).float() / 255 for part in (x, u)]
+    wanted = from_given((tensors[0], y, tensors[1], v)).fingerprint
+    first, second = (part.clone().requires_grad_() for part in tensors)
+    assert from_given((first, y, list(second), v)).fingerprint == wanted
+    assert from_given(([*zip(first, y, strict=True)], [*zip(second, v, strict=True)])).fingerprint == wanted
+    short = [part.bfloat16() for part in tensors]
+    rounded = [part.float() for part in short]
+    assert from_given((short[0], y, short[1], v)).fingerprint == from_given((rounded[0], y, rounded[1], v)).fingerprint
+    with pytest.raises(DataError, match="x_train cannot be made an array"):
+        from_given((tensors[0].to_sparse(), y, u, v))
+
+
+def test_a_dataset_that_fails_is_told_of_by_its_item() -> None:
+    class Failing(Pairs):
+        def __getitem__(self, place: int) -> tuple[torch.Tensor, int]:
+            if place == 3:
+                raise KeyError("label")
+            return super().__getitem__(place)
+
+    x, y, u, v = arrays()
+    with pytest.raises(DataError, match=r"test\[3\] cannot be read: KeyError: 'label'"):
+        from_given((Pairs(x, y), Failing(u, v)))
 
 
 def test_names_of_classes_can_be_corrected(tmp_path: Path) -> None:

@@ -128,6 +128,10 @@ def test_a_function_that_returns_images_is_called(tmp_path: Path) -> None:
     assert by_call.asked.runs() == given.asked.runs()
     with pytest.raises(reslab.DataError, match="not NoneType"):
         reslab.train(images=lambda: None, **options)
+    with pytest.raises(reslab.ResLabError, match="given as images must take no argument: missing a required argument"):
+        reslab.train(images=lambda a: a, **options)
+    with pytest.raises(reslab.ResLabError, match="given as images fails: ZeroDivisionError: division by zero"):
+        reslab.train(images=lambda: 1 / 0, **options)
 
 
 def test_a_function_that_a_run_cannot_keep_is_refused_in_words() -> None:

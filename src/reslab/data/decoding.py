@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reslab.errors import DataError
 from reslab.foreign import HEAD_BYTES, as_text, describe_text, recognised
@@ -77,6 +78,16 @@ def decode(path: Path) -> "Image":
         raise DataError(
             _unknown(path) or f"{path} cannot be decoded ({_words(error, path)}); replace it or remove it"
         ) from error
+
+
+def from_memory(image: "Image") -> NDArray[np.uint8]:
+    """Return an image of Pillow's as `decode` would of a file, H x W x 3, but not turned; raises `DataError`."""
+    if reason := _undefined(image):
+        raise DataError(
+            f"an image of Pillow's of mode {image.mode} holds {reason}, and nothing says which values are black and "
+            "white; convert it to 8 bits"
+        )
+    return np.asarray(to_rgb(image))
 
 
 def to_rgb(image: "Image") -> "Image":

@@ -5,6 +5,7 @@ whenever it is resumed or measured.
 """
 
 import json
+import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from reslab.data.decoding import from_memory
 from reslab.data.images import Dataset, ImageSet, canonical_order, make_dataset, pixel_digests
 from reslab.data.places import keeping_place, looked, places
 from reslab.datasets import ARRAYS, SHORT, Size, known
@@ -199,25 +201,47 @@ def _read(part: Any, which: str) -> tuple[NDArray[Any], NDArray[Any]]:
         raise DataError(f"{_FORMS}; {which} is {type(part).__name__}, which has no length or no items")
     if len(part) == 0:
         raise DataError(f"{which} has no images")
-    items = [part[place] for place in range(len(part))]
+    items = [_item(part, place, which) for place in range(len(part))]
     for place, item in enumerate(items):
         if not isinstance(item, tuple | list) or len(item) != 2:
             raise DataError(f"{which}[{place}] must be (image, label), not {_described(item)}")
-    pixels = [np.asarray(image) for image, _ in items]
+    pixels = [_array(image, f"the image of {which}[{place}]") for place, (image, _) in enumerate(items)]
     if len({(one.shape, one.dtype) for one in pixels}) > 1:
         raise DataError(f"the images of {which} must all be of one size; resize or crop them first")
-    if any(not np.array_equal(pixels[place], np.asarray(part[place][0])) for place in range(min(8, len(part)))):
+    again = [_array(_item(part, place, which)[0], f"the image of {which}[{place}]") for place in range(len(items))[:8]]
+    if not all(map(np.array_equal, pixels, again)):
         raise DataError(
             f"{which} gives other pixels when it is read again: leave out random transforms, the recipe augments images"
         )
-    return np.stack(pixels), np.array([label for _, label in items])
+    return np.stack(pixels), _array([label for _, label in items], f"y_{which}")
+
+
+def _item(part: Any, place: int, which: str) -> Any:
+    try:
+        return part[place]
+    except Exception as error:  # it is the user's own code
+        raise DataError(f"{which}[{place}] cannot be read: {type(error).__name__}: {one_line(str(error))}") from error
 
 
 def _array(values: Any, name: str) -> NDArray[Any]:
+    if isinstance(values, list | tuple):
+        values = [_plain(value) for value in values]
     try:
-        return np.asarray(values)
+        return np.asarray(_plain(values))
     except ValueError:  # lists within it have different lengths
         raise DataError(f"{name} must be one array, all its images or labels of one size") from None
+    except (TypeError, RuntimeError) as error:
+        raise DataError(f"{name} cannot be made an array: {one_line(str(error))}") from error
+
+
+def _plain(value: Any) -> Any:
+    """Return a tensor without its gradient, in a precision that NumPy has; an image of Pillow's in RGB; else itself."""
+    if (image := sys.modules.get("PIL.Image")) is not None and isinstance(value, image.Image):
+        return from_memory(value)
+    if (torch := sys.modules.get("torch")) is not None and isinstance(value, torch.Tensor):
+        value = value.detach().cpu()
+        return value.float() if value.dtype == torch.bfloat16 else value
+    return value
 
 
 def _part(pixels: NDArray[Any], labels: NDArray[Any], which: str) -> ImageSet:

@@ -1,5 +1,6 @@
 """A network and images as Python gives them, turned into what a recipe names."""
 
+import contextlib
 import inspect
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any, cast
 
 from reslab.datasets import SHORT
 from reslab.errors import ResLabError
-from reslab.files import as_path
+from reslab.files import as_path, one_line
 from reslab.own_code import parse
 from reslab.session.cells import file_of
 from reslab.session.fields import RecipeFields
@@ -43,10 +44,7 @@ def brought_images(images: Any, data_root: str | Path | None) -> tuple[str, str]
     Arrays and torch datasets are kept below the data root.
     """
     if callable(images):
-        try:
-            images = images()  # what it returns is what counts, and is kept
-        except SystemExit as error:
-            raise ResLabError("the function that was given as images calls sys.exit") from error
+        images = _called(images)  # what it returns is what counts, and is kept
     if isinstance(images, str):
         return images, ""
     from reslab.data.doubts import doubts
@@ -57,6 +55,23 @@ def brought_images(images: Any, data_root: str | Path | None) -> tuple[str, str]
         aside(f"remark: {words}")
     keep(dataset, as_path(data_root), lambda words: aside(f"remark: {words}"))
     return dataset.name, dataset.fingerprint[:SHORT]
+
+
+def _called(function: Callable[[], Any]) -> Any:
+    what = "the function that was given as images"
+    with contextlib.suppress(ValueError):  # no signature to be had
+        try:
+            inspect.signature(function).bind()
+        except TypeError as error:
+            raise ResLabError(f"{what} must take no argument: {error}") from None
+    try:
+        return function()
+    except SystemExit as error:
+        raise ResLabError(f"{what} calls sys.exit") from error
+    except ResLabError:
+        raise
+    except Exception as error:
+        raise ResLabError(f"{what} fails: {type(error).__name__}: {one_line(str(error))}") from error
 
 
 def network_text(network: object) -> str:
