@@ -362,3 +362,35 @@ def test_classes_that_no_data_set_has_are_told(tmp_path: Path) -> None:
         ": for images of your own, give --dataset imagefolder",
     ):
         evaluate_weights(tmp_path / "eleven.safetensors", dataset="digits")
+
+
+OWN = """
+import numpy as np
+
+def load():
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), dtype=np.uint8)
+    return pixels[:40], np.arange(40) % 2, pixels[40:], np.arange(20) % 2, ["a", "b"]
+"""
+
+
+def test_weights_are_measured_on_images_of_the_user_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "c10.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RESLAB_DATA", str(tmp_path / "data"))
+    assert main([*TRAINING.replace("digits", "c10.py:load").replace("48", "20").split(), "--runs", "runs"]) == 0
+    (folder,) = (tmp_path / "runs").glob("*/seed0")
+    ended = error_of(RunFiles(folder))
+    alone = tmp_path / "alone.safetensors"
+    shutil.copy(folder / "weights.safetensors", alone)
+    shutil.rmtree(tmp_path / "data")
+    given = evaluate_weights(alone, normalisation="channel-2023", dataset="c10.py:load")
+    assert given.evaluation.num_images == 20  # it calls the function, which is given again
+    (tmp_path / "c10.py").unlink()
+    for beside in (folder / "weights.safetensors", folder.relative_to(tmp_path) / "weights.safetensors"):
+        found = evaluate_weights(beside)  # what the run was trained on is kept, and no code is run
+        assert (found.evaluation.error, found.class_names) == (ended, ("a", "b"))
+    shutil.rmtree(tmp_path / "data")
+    with pytest.raises(DataError, match=r"the images \w{16} of load \(c10.py\) are not kept"):
+        evaluate_weights(folder / "weights.safetensors")
+    with pytest.raises(DataError, match="nothing but a run tells which are meant"):
+        evaluate_weights(alone, dataset="arrays")

@@ -9,8 +9,10 @@ from typing import Any
 
 import torch
 
+from reslab.data.own_images import from_function
 from reslab.data.serving import AnyDataset, batches_to_measure
-from reslab.data.sources import load_any, load_for
+from reslab.data.sources import load_for
+from reslab.datasets import ARRAYS
 from reslab.errors import CheckpointError, DataError, ResLabError
 from reslab.lab.assembly import predicted, shape_of, training_network
 from reslab.lab.diagnose import weights_digest
@@ -23,6 +25,7 @@ from reslab.lab.weights.contest import Measured, measure_candidates
 from reslab.lab.weights.doubts import suspicious, undecided
 from reslab.models.fitting import infer_classes
 from reslab.models.weights import WeightsFile, load_into, read_own_weights, read_weights_file
+from reslab.own_code import parse
 from reslab.recipe import Recipe, vary
 from reslab.training.evaluation import Evaluation
 from reslab.training.hardware import evaluating_precision, pick_device
@@ -153,7 +156,7 @@ def evaluate_weights(
     found = candidates(weights, path, asked)
     recipe = found.every[0].recipe
     try:
-        images = load_any(recipe.dataset, data_root)
+        images = _images(dataset, recipe, data_root, on_progress)
     except DataError as error:
         if not found.decided["dataset"].startswith("default"):
             raise
@@ -176,6 +179,17 @@ def evaluate_weights(
     remarks += _of_precision(recipe.precision, place)
     measured = measure_candidates(found.every, weights.weights, images, place, on_progress)
     return _evaluated(measured, _settled(found.decided, measured), remarks, weights, path, images)
+
+
+def _images(
+    named: str | None, recipe: Recipe, data_root: Path | None, on_progress: Callable[[str], object]
+) -> AnyDataset:
+    """Return the images to measure on: a function that the user `named` is called, none that only a run.json names."""
+    if named is not None and parse(named) is not None:
+        return from_function(named, data_root, on_progress).dataset
+    if recipe.dataset == ARRAYS and not recipe.images:
+        raise DataError("of images that were given as arrays nothing but a run tells which are meant: evaluate the run")
+    return load_for(recipe, data_root)
 
 
 def _of_precision(precision: str, device: torch.device) -> list[str]:
