@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from cli_runs import TINY, Reslab
 
+from folder_fakes import write_folders
 from reslab.cli import main
 
 pytest_plugins = ["cli_fixtures"]
@@ -112,3 +113,14 @@ def test_a_slip_is_told_in_the_words_of_the_help(
     assert main(words) == 2
     out, err = capsys.readouterr()
     assert told in " ".join((out + err).split())
+
+
+def test_an_empty_variable_is_none(reslab: Reslab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("RESLAB_RUNS", "RESLAB_DATA", "RESLAB_SHARE"):
+        monkeypatch.setenv(name, "")
+    _, out, err = reslab("status")
+    assert "there are no runs in runs;" in out + err
+    write_folders(tmp_path / "imagefolder")
+    code, _, err = reslab("data", "check")
+    assert (code, "there is no image folder in" in err) == (4, True)

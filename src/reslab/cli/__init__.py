@@ -69,6 +69,9 @@ DATA_COMMANDS = {
     "list": ("reslab.cli.data:list_", "List the data sets and whether they are on this machine."),
 }
 
+UNSET_IF_EMPTY = ("RESLAB_RUNS", "RESLAB_DATA", "RESLAB_SHARE")
+"""Variables in place of flags; an empty one would be the current folder."""
+
 RESUMING = ("demo", "run", "train", "diagnose", "pull", "push", "verify", "data")
 """Verbs that go on, when they are given again, from where they were stopped."""
 
@@ -105,6 +108,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(arguments: list[str] | None) -> int:
     try:
         settle_home()
+        for name in UNSET_IF_EMPTY:
+            if os.environ.get(name) == "":
+                del os.environ[name]
         _show_docstring(_given)
         code = app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:

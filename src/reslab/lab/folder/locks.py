@@ -98,7 +98,7 @@ def lease_seconds(folder: Path) -> float:
 def chosen_seconds(default: float) -> float:
     """Return the length of leases that RESLAB_LEASE gives, or else the default."""
     chosen = os.environ.get("RESLAB_LEASE")
-    if chosen is None:
+    if not chosen:
         return default
     with contextlib.suppress(ValueError):
         if 0 <= float(chosen) < math.inf:
