@@ -213,6 +213,11 @@ _COMMANDS = ("Cc", "Cs", "Zl", "Zp")
 """Categories of Unicode: control characters, bytes that are no text, ends of lines and of paragraphs."""
 
 
+def is_text(name: str) -> bool:
+    """Say whether a name can be written in UTF-8: one from bytes that are no text cannot."""
+    return not any(unicodedata.category(one) == "Cs" for one in name)
+
+
 def sync_folder(folder: Path) -> None:
     """See the names in a folder on the disk, where the system can do that."""
     with contextlib.suppress(OSError):

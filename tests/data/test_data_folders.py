@@ -42,6 +42,14 @@ def test_all_images_are_found_with_the_class_of_their_folder(root: Path) -> None
     assert not dataset.official
 
 
+def test_a_class_that_no_report_can_name_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "_subfolders", lambda _: ["apple", os.fsdecode(b"caf\xe9")])  # not on any file system
+    for look in (check_parts, count, read_folders):
+        with pytest.raises(DataError, match=r"train/caf\\udce9 has a name that is not in UTF-8.*rename it") as found:
+            look(root)
+        str(found.value).encode()
+
+
 def test_the_order_is_the_names_alone_and_mixes_the_classes(root: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     for path in sorted(root.rglob("*"), reverse=True):

@@ -101,6 +101,7 @@ def test_whatever_form_and_order_they_come_in_the_content_is_the_same() -> None:
         (lambda x, y, u, v: ([x[0], x[1, :9]], y[:2], u, v), "x_train must be one array, all its images"),
         (lambda x, y, u, v: (x, y, u, [[0], [0, 1]]), "y_test must be one array"),
         (lambda x, y, u, v: (x, y, u, v, ["one"]), "the 2 classes need 2 different names; given: one"),
+        (lambda x, y, u, v: (x, y, u, v, ["a", "caf\udce9"]), r"written in UTF-8, not 'caf\\udce9'"),
         (lambda x, y, u, v: (x, y, u, v, ["a", "a"]), "the 2 classes need 2 different names; given: a, a"),
         (lambda x, y, u, v: (x, y, u * np.float32("nan"), v), "x_test holds NaN"),
         (lambda x, y, u, v: (Pairs(x, y, random=True), Pairs(u, v)), "leave out random transforms"),

@@ -84,8 +84,8 @@ def from_memory(image: "Image") -> NDArray[np.uint8]:
     """Return an image of Pillow's as `decode` would of a file, H x W x 3, but not turned; raises `DataError`."""
     if reason := _undefined(image):
         raise DataError(
-            f"an image of Pillow's of mode {image.mode} holds {reason}, and nothing says which values are black and "
-            "white; convert it to 8 bits"
+            f"an image of mode {image.mode} holds {reason}, and nothing says which values are black and white; "
+            "convert it to 8 bits"
         )
     return np.asarray(to_rgb(image))
 

@@ -21,7 +21,7 @@ from reslab.data.doubts import alike, repeated
 from reslab.data.file_digests import digests, key_of
 from reslab.datasets import Size
 from reslab.errors import DataError
-from reslab.files import odd_kind, one_line
+from reslab.files import is_text, odd_kind, one_line
 from reslab.host import usable_cores
 
 NAME = "imagefolder"
@@ -218,6 +218,11 @@ def _classes(folder: Path) -> list[str]:
         raise DataError(
             f"{folder} has one class, {one_line(classes[0])}: it needs a folder for each of at least two, for there is "
             "nothing to tell apart"
+        )
+    if unreadable := [name for name in classes if not is_text(name)]:
+        raise DataError(
+            f"{one_line(str(folder / unreadable[0]))} has a name that is not in UTF-8, which no report can show: "
+            "rename it, in every part"
         )
     return classes
 

@@ -22,7 +22,7 @@ from reslab.data.images import Dataset, ImageSet, canonical_order, make_dataset,
 from reslab.data.places import keeping_place, looked, places
 from reslab.datasets import ARRAYS, SHORT, Size, known
 from reslab.errors import DataError
-from reslab.files import one_line, sync_folder, write_whole
+from reslab.files import is_text, one_line, sync_folder, write_whole
 from reslab.own_code import parse
 from reslab.own_running import load_function, modules_of, told
 
@@ -224,10 +224,12 @@ def _item(part: Any, place: int, which: str) -> Any:
 
 
 def _array(values: Any, name: str) -> NDArray[Any]:
-    if isinstance(values, list | tuple):
-        values = [_plain(value) for value in values]
     try:
+        if isinstance(values, list | tuple):
+            values = [_plain(value) for value in values]
         return np.asarray(_plain(values))
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
     except ValueError:  # lists within it have different lengths
         raise DataError(f"{name} must be one array, all its images or labels of one size") from None
     except (TypeError, RuntimeError) as error:
@@ -311,6 +313,8 @@ def _dataset(name: str, train: ImageSet, test: ImageSet, names: Collection[objec
     if len(names) != num_classes or len(set(map(str, names))) != num_classes:
         given = ", ".join(map(str, names))
         raise DataError(f"the {num_classes} classes need {num_classes} different names; given: {given[:200]}")
+    if unreadable := [one for one in map(str, names) if not is_text(one)]:
+        raise DataError(f"the name of a class must be text that can be written in UTF-8, not {unreadable[0]!r}")
     return make_dataset(name, train, test, tuple(map(str, names)))
 
 
