@@ -286,6 +286,9 @@ def test_an_import_of_nothing_is_refused(tmp_path: Path) -> None:
     given = write_folder(tmp_path / "around", PYTHON, parts(PYTHON))
     with pytest.raises(DataError, match=f"is a folder around what can be imported; .*: reslab data import {given}$"):
         import_path(given.parent, tmp_path)
+    given = write_folder(tmp_path / "two words", PYTHON, parts(PYTHON))
+    with pytest.raises(DataError, match=f"reslab data import '{given}'$"):
+        import_path(given.parent, tmp_path)
 
 
 def test_the_list_tells_what_is_there_and_what_is_wrong_with_it(tmp_path: Path) -> None:

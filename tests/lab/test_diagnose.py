@@ -247,6 +247,9 @@ def test_an_epoch_whose_weights_were_not_kept(run: RunFiles) -> None:
     with pytest.raises(ResLabError, match=r"no weights of epoch 2: it kept those of 1\..* --keep-epochs 2$") as caught:
         diagnose_run(run, SETTINGS, ["gap"], epochs=[1, 2])
     assert caught.value.exit_code == 2  # a slip in the command: the run is whole
+    for none in (0, 4):
+        with pytest.raises(ResLabError, match=rf"epoch {none}: it kept those of 1\.  It has epochs 1 to 3$"):
+            diagnose_run(run, SETTINGS, ["gap"], epochs=[none])
     with pytest.raises(ResLabError, match=r"epoch 3 is the last of .*; leave out --epoch to measure it$"):
         diagnose_run(run, SETTINGS, ["gap"], epochs=[3])
     shutil.rmtree(run.path / "weights")

@@ -1,6 +1,7 @@
 """Get the archives: download them from a list of mirrors, take them from a local path, say what is there."""
 
 import os
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -173,7 +174,7 @@ def _check_not_around(path: Path) -> None:
     if held and path not in inside:
         raise DataError(
             f"{path} is a folder around what can be imported; name one: "
-            + " or ".join(f"reslab data import {place}" for place in held)
+            + " or ".join(f"reslab data import {shlex.quote(str(place))}" for place in held)
         )
 
 

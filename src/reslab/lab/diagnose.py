@@ -166,10 +166,10 @@ def _kept(files: RunFiles, epoch: int) -> _Moment:
         if epoch == len(files.metrics()):
             raise ResLabError(f"epoch {epoch} is the last of {files.path}; leave out --epoch to measure it")
         there = f"it kept those of {', '.join(map(str, kept))}" if kept else "it kept none"
-        raise ResLabError(
-            f"{files.path} has no weights of epoch {epoch}: {there}.  Others are kept only while a run trains, with "
-            f"reslab train --keep-epochs {epoch}"
-        )
+        advice = f"It has epochs 1 to {len(files.metrics())}"
+        if 1 <= epoch < len(files.metrics()):
+            advice = f"Others are kept only while a run trains, with reslab train --keep-epochs {epoch}"
+        raise ResLabError(f"{files.path} has no weights of epoch {epoch}: {there}.  {advice}")
     files.check_files([path.relative_to(files.path).as_posix()])
     return _Moment(epoch, path, hashlib.sha256(path.read_bytes()).hexdigest())
 
