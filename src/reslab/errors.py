@@ -49,6 +49,10 @@ class UnreadableError(ResLabError):
     """A file is there and the system does not let it be read: what is in it may be whole."""
 
 
+class FullDiskError(ResLabError):
+    """The disk of a folder, or the user's part of it, is full."""
+
+
 class ShareError(ResLabError):
     """A place where runs are shared cannot be reached, or hands out what is not to be used."""
 

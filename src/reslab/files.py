@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from reslab.errors import DamagedError, ResLabError, UnreadableError
+from reslab.errors import DamagedError, FullDiskError, ResLabError, UnreadableError
 
 Json = dict[str, Any]
 
@@ -81,19 +81,24 @@ def reading(path: Path) -> Iterator[None]:
         ) from error
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of a disk that has no room, or none for this user."""
+
+
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn what keeps a file of the run at `path` from being written into a `ResLabError`."""
     try:
         yield
     except OSError as error:
-        raise ResLabError(f"cannot write to {path}: {unwritten(error, '--runs')}") from error
+        kind = FullDiskError if error.errno in FULL else ResLabError
+        raise kind(f"cannot write to {path}: {unwritten(error, '--runs')}") from error
 
 
 def unwritten(error: OSError, flag: str) -> str:
     """Return why something could not be written, and what to do, with the flag that chooses its folder."""
     why, another = error.strerror or str(error), f"choose another folder with {flag}"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in FULL:
         return f"{why}; make room, or {another}"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"{why}; {another}, or make this one writable"

@@ -1,5 +1,6 @@
 """Downloads from mirrors that fail in every way, and imports that must harm nothing."""
 
+import errno
 import hashlib
 import socket
 import subprocess
@@ -275,6 +276,22 @@ def test_what_an_interrupted_import_left_is_no_hindrance(tmp_path: Path) -> None
     import_path(given, tmp_path / "root", allow_unofficial=True)
     assert not left.exists()
     assert len(load("cifar10", tmp_path / "root").train) == 20
+
+
+@pytest.mark.parametrize("is_archive", [False, True])
+def test_an_import_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_archive: bool) -> None:
+    given = write_folder(tmp_path / "given", PYTHON, parts(PYTHON))
+    if is_archive:
+        given = pack(given, tmp_path / "given.tar.gz")
+
+    def full(source: Path, target: Path) -> None:
+        target.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(DataError, match=r"cannot keep data in .*No space left"):
+        import_path(given, tmp_path / "root", allow_unofficial=True)
+    assert {path.name for path in (tmp_path / "root").iterdir()} <= {".reslab-data.lock"}
 
 
 def test_an_import_of_nothing_is_refused(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from reslab.errors import DamagedError, ShareError
-from reslab.lab.shares.vetting import RefusedError, vetting
+from reslab.errors import DamagedError, FullDiskError, ShareError
+from reslab.lab.shares.places import Folder
+from reslab.lab.shares.vetting import RefusedError, fetch_files, incoming, vetting
 
 
 def test_only_the_folder_is_cut_out_of_the_words(tmp_path: Path) -> None:
@@ -26,3 +27,24 @@ def test_python_s_own_words_go_to_nobody(tmp_path: Path, error: Exception) -> No
 def test_a_share_that_does_not_answer_is_no_refusal(tmp_path: Path) -> None:
     with pytest.raises(ShareError, match="gone"), vetting(tmp_path):
         raise ShareError("gone")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_no_fault_of_the_share(tmp_path: Path) -> None:
+    share, runs = tmp_path / "share", tmp_path / "runs"
+    share.mkdir()
+    (share / "run.json").write_bytes(b"1234")
+    listed = {"run.json": {"bytes": 4, "sha256": "0" * 64}}
+
+    def pull() -> None:
+        with incoming(runs, "a/seed0") as fetched, vetting(fetched.path):
+            (fetched.path / "run.json").symlink_to("/dev/full")
+            fetch_files(Folder(share), listed, fetched.path, lambda file, _: file)
+
+    with pytest.raises(
+        FullDiskError, match=f"^cannot write to {runs}: No space left on device; make room, or .*--runs$"
+    ):
+        pull()
+    assert [*runs.iterdir()] == []
+    with Path("/dev/full").open("wb", buffering=0) as full, pytest.raises(FullDiskError, match="/dev/full: No space"):
+        Folder(share).fetch("run.json", full, 4)

@@ -288,10 +288,17 @@ def _copy(path: Path, target: Path, layout: Layout) -> None:
     unfinished = target.with_name(f".{target.name}.importing")
     if unfinished.is_dir():
         shutil.rmtree(unfinished)
-    if path.is_dir():
-        unfinished.mkdir()
-        for file in layout.files:
-            shutil.copyfile(path / file, unfinished / file)
-    else:
-        shutil.copyfile(path, unfinished)
-    unfinished.rename(target)
+    try:
+        if path.is_dir():
+            unfinished.mkdir()
+            for file in layout.files:
+                shutil.copyfile(path / file, unfinished / file)
+        else:
+            shutil.copyfile(path, unfinished)
+        unfinished.rename(target)
+    except BaseException:
+        if unfinished.is_dir():
+            shutil.rmtree(unfinished, ignore_errors=True)
+        else:
+            unfinished.unlink(missing_ok=True)
+        raise

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from reslab.errors import DamagedError, ShareError
+from reslab.errors import ResLabError, ShareError
 from reslab.lab.shares.addresses import OBJECT_STORES, kind_of, without_password
 from reslab.lab.shares.transfers import PIECE_BYTES, copied, reason
 
@@ -143,7 +143,7 @@ class Remote:
         """Turn whatever a driver raises into a `ShareError`: each has its own kinds of errors."""
         try:
             yield
-        except (ShareError, DamagedError):
+        except ResLabError:
             raise
         except Exception as error:
             raise ShareError(f"{self.shown} cannot be used: {reason(error)}") from error

@@ -4,22 +4,28 @@ import hashlib
 import socket
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 from reslab.errors import DamagedError
+from reslab.files import writing
 
 PIECE_BYTES = 2**20
 
 
 def copied(pieces: Iterator[bytes], to: BinaryIO, most: int, name: str) -> str:
-    """Copy pieces into `to` and return their SHA-256; raise `DamagedError` where they are longer than `most` bytes."""
+    """Copy pieces into `to` and return their SHA-256; raise `DamagedError` where they are longer than `most` bytes.
+
+    What keeps them from being written here is a `ResLabError` that names the file.
+    """
     digest, length = hashlib.sha256(), 0
     for piece in pieces:
         length += len(piece)
         if length > most:
             raise DamagedError(f"{name} is longer than the {most:,} bytes that it may have")
         digest.update(piece)
-        to.write(piece)
+        with writing(Path(getattr(to, "name", "memory"))):  # an error of this disk's is none of the place's
+            to.write(piece)
     return digest.hexdigest()
 
 

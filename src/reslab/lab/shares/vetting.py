@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from reslab.datasets import is_named, known
-from reslab.errors import DamagedError, ResLabError, ShareError
-from reslab.files import Json, writing
+from reslab.errors import DamagedError, FullDiskError, ResLabError, ShareError
+from reslab.files import Json, unwritten, writing
 from reslab.lab.folder import manifest
 from reslab.lab.folder.store import RunFiles
 from reslab.lab.shares.places import Place
@@ -45,10 +45,13 @@ class RefusedError(DamagedError):
 
 @contextmanager
 def vetting(folder: Path) -> Iterator[None]:
-    """Turn whatever is wrong with what was fetched into `folder` into a `RefusedError`; a `ShareError` passes."""
+    """Turn whatever is wrong with what was fetched into `folder` into a `RefusedError`.
+
+    A `ShareError` passes, and a `FullDiskError`: with these nothing is wrong with what was fetched.
+    """
     try:
         yield
-    except ShareError:
+    except (ShareError, FullDiskError):
         raise
     except ResLabError as error:
         words = str(error).partition("; ")[0]  # what is wrong, and not what to do with the folder it is in
@@ -67,6 +70,10 @@ def incoming(root: Path, name: str) -> Iterator[RunFiles]:
         folder.mkdir(parents=True)
     try:
         yield RunFiles(folder)
+    except FullDiskError as error:
+        if isinstance(error.__cause__, OSError):  # of the folder that stays: the one that was written to is removed
+            raise FullDiskError(f"cannot write to {root}: {unwritten(error.__cause__, '--runs')}") from error
+        raise
     finally:
         shutil.rmtree(top, ignore_errors=True)
         with contextlib.suppress(OSError):
