@@ -1,6 +1,5 @@
 """A network and images as Python gives them, turned into what a recipe names."""
 
-import contextlib
 import inspect
 from collections.abc import Callable
 from pathlib import Path
@@ -59,11 +58,12 @@ def brought_images(images: Any, data_root: str | Path | None) -> tuple[str, str]
 
 def _called(function: Callable[[], Any]) -> Any:
     what = "the function that was given as images"
-    with contextlib.suppress(ValueError):  # no signature to be had
-        try:
-            inspect.signature(function).bind()
-        except TypeError as error:
-            raise ResLabError(f"{what} must take no argument: {error}") from None
+    try:
+        inspect.signature(function).bind()
+    except TypeError as error:
+        raise ResLabError(f"{what} must take no argument: {error}") from None
+    except ValueError:  # no signature to be had
+        pass
     try:
         return function()
     except SystemExit as error:
