@@ -241,7 +241,7 @@ def test_what_a_plan_asks_for_and_it_has_not_keeps_nothing_else_from_being_measu
 LATE = """
     def forward(self, x):
         self.calls = getattr(self, "calls", 0) + 1
-        if self.calls > 3:
+        if self.calls > 6:
             raise RuntimeError("too \x1b[31mlate")
 """
 
@@ -260,6 +260,33 @@ def test_one_that_fails_in_training_is_told_with_its_line_and_no_traceback(
     failure = RunFiles(path).failure() or {}
     assert failure["message"] == why
     assert "Traceback" in failure["traceback"]
+
+
+SHOWN_LATE = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.fc = nn.LazyLinear(num_classes)
+        self.steps = 0
+
+    def forward(self, x):
+        self.steps += self.training
+        return self.fc(x.flatten(1)) * (1 + (self.steps > 5))
+
+def build(num_classes, seed):
+    return Net(num_classes)
+"""
+
+
+def test_a_state_that_no_weight_holds_and_that_shows_late_gives_no_result(tmp_path: Path, net: Path) -> None:
+    net.write_text(SHOWN_LATE)
+    files = begun(tmp_path / "runs", net)
+    with pytest.raises(ResLabError, match=r"build \(net.py\): the trained network gives other outputs than a new"):
+        execute(files)
+    assert files.result() is None
+    assert files.failure() is not None
 
 
 def test_a_changed_file_is_another_run_and_is_said(tmp_path: Path, net: Path) -> None:

@@ -121,6 +121,40 @@ def test_a_network_that_cannot_be_trained_is_refused_in_words(tmp_path: Path, bo
         built(tmp_path, body)
 
 
+COUNTING = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(192, num_classes)
+        self.register_buffer("mean", torch.zeros(192), persistent={persistent})
+        self.steps = 0
+    def forward(self, x):
+        x = x.flatten(1)
+        if self.training:
+            self.steps += 1
+            self.mean.lerp_(x.detach().mean(0), 0.1)
+        return {out}
+return Net()"""
+
+
+@pytest.mark.parametrize(
+    ("persistent", "out"), [(False, "self.fc(x - self.mean)"), (True, "self.fc(x) * (1 + 0.1 * self.steps)")]
+)
+def test_a_state_that_no_weight_holds_is_refused(tmp_path: Path, persistent: bool, out: str) -> None:
+    with pytest.raises(ResLabError, match="not those of a new network with the same weights; a run keeps the state_"):
+        built(tmp_path, COUNTING.format(persistent=persistent, out=out))
+
+
+def test_a_state_that_the_weights_hold_is_taken_and_one_of_training_alone_is_told(tmp_path: Path) -> None:
+    remarks: list[str] = []
+    built(tmp_path, COUNTING.format(persistent=True, out="self.fc(x - self.mean)"), tell=remarks.append)
+    assert not remarks
+    counted = "self.fc(x) * (1 + 0.1 * self.steps * self.training)"
+    built(tmp_path, COUNTING.format(persistent=True, out=counted), tell=remarks.append)
+    assert len(remarks) == 1
+    assert "a resumed run goes on otherwise than one that was not stopped" in remarks[0]
+
+
 def test_a_file_without_the_function_says_what_it_has(tmp_path: Path) -> None:
     for content, words in (
         ("def make(num_classes, seed): ...", r"net.py has no function build; it has make"),

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -19,14 +20,18 @@ from reslab.lab.folder.predictions import Predictions
 from reslab.models.fused import FusedResNet, fused, why_plain
 from reslab.models.layered import count_layers, try_kernels
 from reslab.models.networks import build
-from reslab.models.own_network import build_own, seeded
+from reslab.models.own_network import are_alike, build_own, seeded
 from reslab.models.preact import PreActResNet
 from reslab.recipe import Recipe, Run
-from reslab.training.evaluation import predict
+from reslab.training.evaluation import outputs, predict
 from reslab.training.hardware import arithmetic
 
 Batch = tuple[Tensor, Tensor]
 Tell = Callable[[str], object]
+
+OUTPUTS_TOLERANCE = 0.05
+"""How far the outputs of a trained network may be from those of a new one with its weights, relative: their kernels may
+differ, and round to bfloat16."""
 
 
 def assemble(
@@ -69,6 +74,29 @@ def predicted(
     """Return what a network says of each image of some batches."""
     labels, classes, confidence = predict(module, batches, precision=precision)
     return Predictions(labels.numpy(), classes.numpy(), confidence.double().numpy(), tuple(class_names))
+
+
+def check_given_by_weights(
+    module: nn.Module, run: Run, dataset: AnyDataset, device: torch.device, source: Path, batches: Iterable[Batch]
+) -> None:
+    """Raise `ResLabError` where a network of the user's own is not what a new one with its weights is.
+
+    Their outputs are compared on the first of some batches: a state that no weight holds would be lost.
+    """
+    recipe = run.recipe
+    shape = shape_of(dataset, recipe)
+    fresh = build_network(recipe, len(dataset.class_names), run.seed, source=source, image_shape=shape)
+    fresh.load_state_dict(module.state_dict())
+    fresh.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    first = list(islice(batches, 1))
+    one, other = (outputs(network, first, precision=recipe.precision) for network in (module, fresh))
+    if not are_alike(one, other, OUTPUTS_TOLERANCE):
+        assert recipe.own_network is not None
+        raise ResLabError(
+            f"{recipe.own_network.words}: the trained network gives other outputs than a new one with its weights, "
+            "which are all that a run keeps: what training changes belongs into a parameter or a buffer of its "
+            "state_dict"
+        )
 
 
 def training_network(

@@ -21,7 +21,7 @@ from reslab.errors import CheckpointError, LockedError, OwnCodeError, ResLabErro
 from reslab.host import usable_cores
 from reslab.kernels.build import kernels, must_compile
 from reslab.lab import products
-from reslab.lab.assembly import assemble, kernels_used, make_ready, predicted, shape_of
+from reslab.lab.assembly import assemble, check_given_by_weights, kernels_used, make_ready, predicted, shape_of
 from reslab.lab.folder import ending, manifest
 from reslab.lab.folder.own_networks import source_to_run
 from reslab.lab.folder.provenance import attempt, check_images
@@ -219,6 +219,8 @@ class _Training:
             )
             if ended is not None:
                 return ended
+            if source is not None:
+                check_given_by_weights(state.measured, self.run, dataset, device, source, stoppable["test"])
             predictions = predicted(state.measured, stoppable["test"], dataset.class_names, recipe.precision)
         except _Interrupted:
             self._checkpoint(state, last=True)

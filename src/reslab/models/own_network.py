@@ -24,6 +24,14 @@ Build = Callable[[int, int], nn.Module]
 TRIED_IMAGES = 2
 """Images that a network is tried on."""
 
+TOLERANCE = 1e-4
+"""How far outputs of one network may be from those of another with its weights, relative: rounding is far below."""
+
+_KEPT = (
+    "a run keeps the state_dict: what steps change belongs into a parameter or register_buffer(...) without "
+    "persistent=False"
+)
+
 
 def build_own(
     folder: Path,
@@ -43,12 +51,17 @@ def build_own(
         function = load_function(folder, reference, "num_classes", "seed")
         network, again = (_called(function, reference, num_classes, seed, image_shape, folder) for _ in range(2))
         _check_repeatable(reference, network, again)
-    idle = _try(network, reference, num_classes, image_shape, folder)
+    idle, changed = _try(network, again, reference, num_classes, image_shape, folder)
     if idle:
         others = f" and {len(idle) - 1} other{'s' if idle[2:] else ''}" if idle[1:] else ""
         tell(
             f"{reference.words}: {idle[0]}{others} had no gradient in a trial step; a step without one leaves a "
             "parameter as it is"
+        )
+    if changed:
+        tell(
+            f"{reference.words}: after two trial steps its outputs in training are not those of a new network with the "
+            f"same weights, so a resumed run goes on otherwise than one that was not stopped; {_KEPT}"
         )
     return network
 
@@ -93,9 +106,18 @@ def _check_repeatable(reference: Reference, network: nn.Module, again: nn.Module
 
 
 def _try(
-    network: nn.Module, reference: Reference, num_classes: int, image_shape: tuple[int, int, int], folder: Path
-) -> list[str]:
-    """Do a step of a copy: outputs of the right shape, finite, with gradients; return the parameters without one."""
+    network: nn.Module,
+    again: nn.Module,
+    reference: Reference,
+    num_classes: int,
+    image_shape: tuple[int, int, int],
+    folder: Path,
+) -> tuple[list[str], bool]:
+    """Do two steps of a copy: outputs of the right shape, finite, with gradients, and given by its weights.
+
+    Return the parameters without a gradient, and whether its outputs in training, where they draw the same chance, are
+    others than those of `again`, the same network built anew, with its weights.
+    """
     with seeded(0, "trial"):
         images = torch.randn(TRIED_IMAGES, *image_shape)
         try:
@@ -124,7 +146,37 @@ def _try(
             )
         except (Exception, SystemExit) as error:
             raise _told(error, reference, folder, "the backward pass fails") from error
-    return [name for name, gradient in zip(names, gradients, strict=True) if gradient is None]
+        with torch.no_grad():
+            for name, gradient in zip(names, gradients, strict=True):
+                if gradient is not None:
+                    twin.get_parameter(name).sub_(gradient, alpha=0.01)
+        _forward(twin.train(), images, reference, folder)
+    try:
+        again.load_state_dict(twin.state_dict())
+    except (Exception, SystemExit) as error:
+        raise _told(
+            error, reference, folder, "a new network does not take its weights after two trial steps"
+        ) from error
+
+    def outputs(one: nn.Module) -> Tensor:
+        with seeded(0, "trial"), torch.no_grad():
+            return _forward(one, images, reference, folder)
+
+    if not are_alike(outputs(twin.eval()), outputs(again.eval()), TOLERANCE):
+        raise ResLabError(
+            f"{reference.words}: after two trial steps its outputs are not those of a new network with the same "
+            f"weights; {_KEPT}"
+        )
+    changed = not are_alike(outputs(twin.train()), outputs(again.train()), TOLERANCE)
+    return [name for name, gradient in zip(names, gradients, strict=True) if gradient is None], changed
+
+
+def are_alike(one: Tensor, other: Tensor, tolerance: float) -> bool:
+    """Say whether outputs are the same but for rounding; what is not finite counts as alike where both have it."""
+    one, other = one.double(), other.double()
+    finite = torch.isfinite(one) & torch.isfinite(other)
+    far = (one - other)[finite].norm() > tolerance * one[finite].norm()
+    return not far and torch.equal(torch.isfinite(one), torch.isfinite(other))
 
 
 def _forward(network: nn.Module, images: Tensor, reference: Reference, folder: Path) -> Tensor:

@@ -86,6 +86,12 @@ def predict(
     return labels, predicted, confidence
 
 
+def outputs(module: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, precision: str) -> Tensor:
+    """Return the outputs, float32 of N x classes, on the CPU; batches and modes are as with `evaluate`."""
+    with _evaluating(module):
+        return torch.cat([_outputs(module, images, precision) for images, _ in batches]).cpu()
+
+
 @contextmanager
 def _evaluating(module: nn.Module) -> Iterator[None]:
     """Have the network in evaluation mode, and then in the mode it was found in; nothing is differentiated."""
