@@ -155,6 +155,20 @@ def test_a_state_that_the_weights_hold_is_taken_and_one_of_training_alone_is_tol
     assert "a resumed run goes on otherwise than one that was not stopped" in remarks[0]
 
 
+EXTRA = """
+class Net(nn.Linear):
+    def get_extra_state(self):
+        return {"steps": 3}
+    def set_extra_state(self, state):
+        pass
+return nn.Sequential(nn.Flatten(), Net(192, num_classes))"""
+
+
+def test_a_state_that_is_no_tensor_is_refused_by_its_name(tmp_path: Path) -> None:
+    with pytest.raises(ResLabError, match=r"build \(net.py\): 1._extra_state in its state_dict is no tensor but dict"):
+        built(tmp_path, EXTRA)
+
+
 def test_a_file_without_the_function_says_what_it_has(tmp_path: Path) -> None:
     for content, words in (
         ("def make(num_classes, seed): ...", r"net.py has no function build; it has make"),

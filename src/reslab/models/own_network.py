@@ -93,6 +93,12 @@ def _called(
 
 def _check_repeatable(reference: Reference, network: nn.Module, again: nn.Module) -> None:
     first, second = network.state_dict(), again.state_dict()
+    for name, value in first.items():
+        if not isinstance(value, Tensor):
+            raise ResLabError(
+                f"{reference.words}: {name} in its state_dict is no tensor but {type(value).__name__}, as get_extra_state "
+                "may give it, and a run keeps tensors only: use register_buffer instead"
+            )
     if first.keys() != second.keys():
         raise ResLabError(f"{reference.words} builds another network when it is called again with the same seed")
     for name, value in first.items():
