@@ -41,7 +41,7 @@ def check_not_running() -> None:
 def modules_of(folder: Path, file: str) -> Iterator[None]:
     """Let a file in this folder import what lies beside it, whatever of these names was imported before.
 
-    In the end those modules are back, and nothing else is left behind.  Raises `ResLabError` where a file of its source
+    In the end those modules are back, and torch's default type of numbers; nothing else is left behind.  Raises `ResLabError` where a file of its source
     cannot be read or is not Python.
     """
     source = read_source(folder / file).files
@@ -56,6 +56,7 @@ def modules_of(folder: Path, file: str) -> Iterator[None]:
 
     with _LOADING:
         before, wrote = of_these_names(), sys.dont_write_bytecode
+        dtype = sys.modules["torch"].get_default_dtype() if "torch" in sys.modules else None
         for name in before:
             del sys.modules[name]
         for name in names:
@@ -69,6 +70,8 @@ def modules_of(folder: Path, file: str) -> Iterator[None]:
         finally:
             _STATE.depth -= 1
             sys.dont_write_bytecode = wrote
+            if torch := sys.modules.get("torch"):
+                torch.set_default_dtype(dtype or torch.float32)
             with contextlib.suppress(ValueError):
                 sys.path.remove(str(folder))
             for name in of_these_names():

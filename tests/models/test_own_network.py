@@ -169,6 +169,26 @@ def test_a_state_that_is_no_tensor_is_refused_by_its_name(tmp_path: Path) -> Non
         built(tmp_path, EXTRA)
 
 
+@pytest.mark.parametrize("where", ["head", "body"])
+def test_numbers_of_another_type_are_refused_and_the_default_is_put_back(tmp_path: Path, where: str) -> None:
+    line = "torch.set_default_dtype(torch.float64)\n"
+    given = (line, "") if where == "head" else ("", line)
+    with pytest.raises(ResLabError, match=r"build \(net.py\): 1.weight is float64; its parameters must be float32"):
+        built(tmp_path, f"{given[1]}return {LINEAR}", head=HEAD + given[0])
+    assert torch.get_default_dtype() == torch.float32
+
+
+def test_the_default_type_of_numbers_is_put_back_after_a_trial(tmp_path: Path) -> None:
+    body = """
+class Net(nn.Linear):
+    def forward(self, x):
+        torch.set_default_dtype(torch.float64)
+        return super().forward(x)
+return nn.Sequential(nn.Flatten(), Net(192, num_classes))"""
+    built(tmp_path, body)
+    assert torch.get_default_dtype() == torch.float32
+
+
 def test_a_file_without_the_function_says_what_it_has(tmp_path: Path) -> None:
     for content, words in (
         ("def make(num_classes, seed): ...", r"net.py has no function build; it has make"),

@@ -88,6 +88,12 @@ def _called(
         raise ResLabError(f"{reference.words} returns a network without parameters: there is nothing to train")
     if any(one.device.type != "cpu" for one in network.parameters()):
         raise ResLabError(f"{reference.words} must build its network on the CPU; ResLab moves it to the device")
+    for name, one in network.named_parameters():
+        if one.dtype != torch.float32:
+            raise ResLabError(
+                f"{reference.words}: {name} is {_dtype(one)}; its parameters must be float32, torch's default: leave out "
+                "set_default_dtype, double() and half().  The recipe's precision says in what ResLab computes"
+            )
     return network.train()
 
 
@@ -214,15 +220,20 @@ def _told(error: BaseException, reference: Reference, folder: Path, what: str) -
 
 
 def _shape(tensor: Tensor) -> str:
-    kind = "" if tensor.is_floating_point() else f" of {tensor.dtype}".replace("torch.", "")
+    kind = "" if tensor.is_floating_point() else f" of {_dtype(tensor)}"
     return (" x ".join(map(str, tensor.shape)) or "a single number") + kind
+
+
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 @contextlib.contextmanager
 def seeded(seed: int, purpose: str) -> Iterator[None]:
-    """Start all global random numbers from a stream of the seed, and put them back."""
+    """Start all global random numbers from a stream of the seed; put them back, and torch's default type of numbers."""
     key = random_stream(seed, purpose)
     python, old = random.getstate(), np.random.get_state()  # noqa: NPY002 (the user's code may use it)
+    dtype = torch.get_default_dtype()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key)
         random.seed(key)
@@ -230,5 +241,6 @@ def seeded(seed: int, purpose: str) -> Iterator[None]:
         try:
             yield
         finally:
+            torch.set_default_dtype(dtype)
             random.setstate(python)
             np.random.set_state(old)  # noqa: NPY002
