@@ -1,7 +1,9 @@
 """A run of a network of the user's own: kept with its source, resumed from it, and run only where the user said so."""
 
 import importlib
+import json
 import shutil
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -452,6 +454,30 @@ def test_the_command_line_trains_and_compares_it_with_ours(
     assert main(["train", "--dataset", "digits", "--network", "nets/net.py:nothing", "--epochs", "1"]) == 2
     assert "net.py has no function nothing; it has build" in capsys.readouterr().err
     assert len(list(Path("runs").glob("digits-net.*/*/run.json"))) == 1, "a slip in the command leaves no folder"
+
+
+def test_what_its_code_prints_is_not_in_the_json(tmp_path: Path, net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = 'print("chatter", end="")'
+    net.write_text(
+        NET.replace("def forward(self, x):\n", f"def forward(self, x):\n        {said}\n").replace(
+            "    return Net", f"    {said}\n    return Net"
+        )
+    )
+    ask = ["--dataset", "digits", "--train-share", "0.1", "--batch-size", "48", "--epochs", "1", "--precision", "fp32"]
+    runs = ["--runs", str(tmp_path / "runs"), "--json"]
+    assert main(["train", "--network", f"{net}:build", *ask, *runs]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["status"] == "finished"
+    assert "chatter" in captured.err
+
+
+def test_what_its_code_prints_is_not_among_the_events_of_a_worker(tmp_path: Path, net: Path) -> None:
+    net.write_text(NET.replace("    return Net", '    print("chatter", end="")\n    return Net'))
+    files = begun(tmp_path / "runs", net)
+    command = [sys.executable, "-m", "reslab.lab.execute", str(files.path), "--trust-code", "--threads", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    events = [json.loads(line)["event"] for line in done.stdout.splitlines()]
+    assert (events[-1], "chatter" in done.stderr) == ("settled", True)
 
 
 def test_code_is_trusted_by_its_whole_sum_and_not_by_the_part_in_its_id(

@@ -5,13 +5,14 @@ import inspect
 import os
 import shlex
 import sys
+from contextlib import nullcontext
 
 from cyclopts import App, CycloptsError, Parameter
 
 from reslab import __version__
 from reslab.cache import settle_home
 from reslab.cli.slips import converted, words
-from reslab.cli.streams import outlive_readers, problem
+from reslab.cli.streams import json_alone, outlive_readers, problem
 from reslab.errors import ResLabError
 from reslab.files import one_line
 
@@ -112,7 +113,9 @@ def _run(arguments: list[str] | None) -> int:
             if os.environ.get(name) == "":
                 del os.environ[name]
         _show_docstring(_given)
-        code = app(arguments, exit_on_error=False, print_error=False)
+        wants_json = "--json" in _given and not {"--help", "-h", "--version"} & set(_given)
+        with json_alone() if wants_json else nullcontext():
+            code = app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         print(f"reslab: {words(error)}", file=sys.stderr)
         return USAGE

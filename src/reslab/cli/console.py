@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reslab.cache import remark
-from reslab.cli.streams import has_left
+from reslab.cli.streams import has_left, json_stream
 from reslab.files import finite, one_line
 from reslab.session.listing import Listing
 
@@ -22,7 +22,7 @@ _NUMBER = 16
 
 def print_json(value: Any) -> None:
     """Print a value for scripts, on standard output; what is no finite number is null, for JSON has no other word."""
-    print(json.dumps(finite(value), indent=1, allow_nan=False))
+    print(json.dumps(finite(value), indent=1, allow_nan=False), file=json_stream())
 
 
 def aside(words: str) -> bool:

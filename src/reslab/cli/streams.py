@@ -1,10 +1,12 @@
 """Standard output and error that outlive their reader, as in `reslab status | head -1`."""
 
 import codecs
+import contextlib
 import io
 import os
 import sys
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TextIO
 
 
 def outlive_readers() -> None:
@@ -19,6 +21,26 @@ def outlive_readers() -> None:
         elif stream is getattr(sys, f"__{name}__") and isinstance(stream, io.TextIOWrapper):
             stream.flush()
             setattr(sys, name, _outliving(stream))
+
+
+_JSON: list[TextIO] = []
+"""Where JSON goes while it alone is written to standard output."""
+
+
+@contextlib.contextmanager
+def json_alone() -> Iterator[None]:
+    """Send what is printed meanwhile to standard error, such as by a user's network; `json_stream` is left."""
+    _JSON.append(sys.stdout)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _JSON.pop()
+
+
+def json_stream() -> TextIO:
+    """Return the standard output for JSON."""
+    return _JSON[-1] if _JSON else sys.stdout
 
 
 def has_left(stream: Any) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 from reslab.cache import settle_home
 from reslab.errors import ResLabError, ShareError
@@ -44,7 +45,7 @@ def work(
 
     def report(event: Event) -> None:
         with telling:
-            (write or partial(_print_line, stop=stop))(json.dumps(event) + "\n")
+            (write or partial(_print_line, sys.stdout, stop))(json.dumps(event) + "\n")
 
     def train(name: str) -> int:
         if stop():
@@ -74,12 +75,12 @@ def work(
     return INTERRUPTED if stop() else failures[-1] if failures else 0
 
 
-def _print_line(line: str, stop: StopRequest) -> None:
+def _print_line(out: TextIO, stop: StopRequest, line: str) -> None:
     try:
-        sys.stdout.write(line)  # in one piece, even where output is unbuffered
-        sys.stdout.flush()
+        out.write(line)  # in one piece, even where output is unbuffered
+        out.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
         stop.ask()
 
 
@@ -111,8 +112,10 @@ def main() -> int:
     arguments["shares"] = tuple(arguments.pop("share"))
     settle_home()
     given = map(_folder, sys.stdin) if folders == ["-"] else folders
-    with StopRequest() as stop:
-        return work(given, Settings(**arguments), stop, side_by_side)
+    out = sys.stdout
+    # What a user's network prints must not get into the lines of the events.
+    with StopRequest() as stop, contextlib.redirect_stdout(sys.stderr):
+        return work(given, Settings(**arguments), stop, side_by_side, partial(_print_line, out, stop))
 
 
 def _folder(line: str) -> str:
