@@ -22,7 +22,7 @@ _PART = r"\w[\w .()+-]*"
 NAME = rf"({_PART}/){{0,9}}{_PART}\.py"
 """Pattern of the names that files of a source have in a run and on a share, which no system takes for anything else."""
 
-_REFERENCE = re.compile(rf"(?:(.*)/)?([^/@:]+\.py):([A-Za-z_]\w*)(?:@([0-9a-f]{{{DIGITS}}}))?", re.DOTALL)
+_REFERENCE = re.compile(rf"(?:(.*)/)?([^/@:]+\.py):([^\W\d]\w*)(?:@([0-9a-f]{{{DIGITS}}}))?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,6 +231,13 @@ def test_what_was_changed_after_its_cell_was_run_is_named(typed: Cells, change: 
         network_text(typed.names["build"])
 
 
+def test_a_name_in_any_script_is_a_name(typed: Cells) -> None:
+    typed.run(BUILD.replace("build", "π"))
+    reference = parse(network_text(typed.names["π"]))
+    assert reference is not None
+    assert (reference.function, reference.slug) == ("π", "notebook._")
+
+
 def test_source_that_is_known_no_more_is_refused(typed: Cells) -> None:
     typed.forget()
     with pytest.raises(ResLabError, match="the source of build is not known"):
