@@ -41,8 +41,8 @@ def check_not_running() -> None:
 def modules_of(folder: Path, file: str) -> Iterator[None]:
     """Let a file in this folder import what lies beside it, whatever of these names was imported before.
 
-    In the end those modules are back, and torch's default type of numbers; nothing else is left behind.  Raises `ResLabError` where a file of its source
-    cannot be read or is not Python.
+    In the end those modules are back, and torch's default type of numbers; nothing else is left behind.  Raises
+    `ResLabError` where a file of its source cannot be read or is not Python.
     """
     source = read_source(folder / file).files
     names = {PurePath(path).parts[0].removesuffix(".py") for path in source}

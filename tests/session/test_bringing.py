@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 import reslab
@@ -148,6 +149,16 @@ def test_a_function_that_a_run_cannot_keep_is_refused_in_words() -> None:
     ):
         with pytest.raises(ResLabError, match=words):
             network_text(function)
+
+
+@torch.no_grad()
+def drawn(num_classes: int, seed: int) -> nn.Module:
+    """Return a network, by a function that is decorated."""
+    return build(num_classes, seed)
+
+
+def test_a_decorated_function_is_found_in_its_own_file() -> None:
+    assert network_text(drawn) == f"{Path(__file__).as_posix()}:drawn"
 
 
 def test_images_and_a_data_set_are_not_given_both() -> None:

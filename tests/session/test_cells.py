@@ -206,6 +206,15 @@ def test_a_class_decorators_aliases_and_future_annotations(cells: Cells, monkeyp
             "import types\nm = types.ModuleType('m')\ndef build(num_classes, seed): return m",
             "module m, which cannot be imp",
         ),
+        (
+            "if True:\n    def build(num_classes, seed): return 3",
+            "the source of build is inside another statement, such as if, try or for: define it at the top of a cell",
+        ),
+        (
+            "exec(compile('def build(num_classes, seed): return 3', '<timed exec>', 'exec'))",
+            "leave that line out and run",
+        ),
+        ("import functools\nbuild = functools.partial(max, 3)", "network is a partial, which has no name to be found"),
         ("def build(num_classes): return 3", r"must take \(num_classes, seed\)"),
     ],
 )

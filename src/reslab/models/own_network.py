@@ -91,8 +91,8 @@ def _called(
     for name, one in network.named_parameters():
         if one.dtype != torch.float32:
             raise ResLabError(
-                f"{reference.words}: {name} is {_dtype(one)}; its parameters must be float32, torch's default: leave out "
-                "set_default_dtype, double() and half().  The recipe's precision says in what ResLab computes"
+                f"{reference.words}: {name} is {_dtype(one)}; its parameters must be float32, torch's default: leave "
+                "out set_default_dtype, double() and half().  The recipe's precision says in what ResLab computes"
             )
     return network.train()
 
@@ -102,8 +102,8 @@ def _check_repeatable(reference: Reference, network: nn.Module, again: nn.Module
     for name, value in first.items():
         if not isinstance(value, Tensor):
             raise ResLabError(
-                f"{reference.words}: {name} in its state_dict is no tensor but {type(value).__name__}, as get_extra_state "
-                "may give it, and a run keeps tensors only: use register_buffer instead"
+                f"{reference.words}: {name} in its state_dict is no tensor but {type(value).__name__}, as "
+                "get_extra_state may give it, and a run keeps tensors only: use register_buffer instead"
             )
     if first.keys() != second.keys():
         raise ResLabError(f"{reference.words} builds another network when it is called again with the same seed")

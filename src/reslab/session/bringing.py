@@ -87,6 +87,11 @@ def network_text(network: object) -> str:
     advice = 'put it in a file of its own, as in network="my_net.py:build" (docs/own_network.md)'
     if not callable(network) or inspect.ismodule(network):
         raise ResLabError(f"network must be a function from (num_classes, seed) to a torch.nn.Module; {advice}")
+    if not name:
+        raise ResLabError(
+            f"network is a {shown}, which has no name to be found again by: define a function that calls it, as in def "
+            f"build(num_classes, seed), or {advice}"
+        )
     path = _file(network)
     if path is None:
         path = file_of(network)
@@ -99,9 +104,12 @@ def network_text(network: object) -> str:
 
 
 def _file(function: object) -> Path | None:
-    """Return the file that a function or class stands in, None where there is none, as in a notebook."""
+    """Return the file that a function or class stands in, None where there is none, as in a notebook.
+
+    Of a decorated one it is its own file, and not the decorator's.
+    """
     try:
-        path = Path(str(inspect.getsourcefile(function)))  # type: ignore[arg-type]
+        path = Path(str(inspect.getsourcefile(inspect.unwrap(function))))  # type: ignore[arg-type]
     except (TypeError, OSError):  # of what no source is known
         return None
     return path if path.is_file() and path.suffix == ".py" else None

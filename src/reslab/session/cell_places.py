@@ -56,24 +56,43 @@ def place_of(value: Any, name: str) -> Place:
             "again; define it with def at the top"
         )
     found: dict[str, Place] = {}
+    is_inside = False
     for cell, line in _candidates(inner, name):
         try:
             statements = statements_of(cell)
         except SyntaxError:
             continue
-        for node in statements:
+        for node in (one for statement in statements for one in ast.walk(statement)):
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or node.name != name:
                 continue
-            first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+            if node not in statements:
+                is_inside |= line is None or _first(node) <= line <= (node.end_lineno or 0)
+                continue
+            first = _first(node)
             place = Place(cell, first, node.end_lineno or first)
             if line is None or first <= line <= place.last:
                 found[place.source] = place
     if len(found) == 1:
         return found.popitem()[1]
-    why = "is not known (Python's own shell keeps none before 3.13; a notebook does)"
     if found:
-        why = "is in several cells, and which one counts is not known; restart the notebook"
-    raise ResLabError(f"the source of {name} {why}: run its cell again, or {instead(name)}")
+        why = "is in several cells, and which one counts is not known; restart the notebook: run its cell again"
+    elif is_inside:
+        why = "is inside another statement, such as if, try or for: define it at the top of a cell"
+    elif _is_timed(inner):
+        why = "is not known, because %%time keeps none: leave that line out and run the cell again"
+    else:
+        why = "is not known (Python's own shell keeps none before 3.13; a notebook does): run its cell again"
+    raise ResLabError(f"the source of {name} {why}, or {instead(name)}")
+
+
+def _first(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> int:
+    """Return the first line of a definition, that of its decorators included."""
+    return min([node.lineno, *(one.lineno for one in node.decorator_list)])
+
+
+def _is_timed(value: Any) -> bool:
+    """Say whether IPython's %%time or %%timeit compiled a function or class: by itself, under a name of no cell."""
+    return any(one.__code__.co_filename in ("<timed exec>", "<magic-timeit>") for one in functions_of(value))
 
 
 def _candidates(value: Any, name: str) -> Iterator[tuple[str, int | None]]:
