@@ -336,3 +336,19 @@ def test_the_verb_says_what_was_found(trained: RunFiles, capsys: pytest.CaptureF
     result = trained.result()
     assert result is not None
     assert f"{result['test_error']:.2f}% on " in out
+
+
+def test_it_computes_with_the_threads_that_the_load_leaves(run: RunFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnosis, "threads_for_load", lambda _: 1)
+    torch.set_num_threads(2)
+    seen: list[dict[str, Any]] = []
+    try:
+        found = diagnose_run(run, Settings(device="cpu"), ["gap"], budget="quick", on_event=seen.append)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert found["diagnostics"]["gap"]["machine"]["threads"] == 1
+    words = [event["words"] for event in seen if event["event"] == "remark"]
+    assert words == [
+        "computes with 1 of 2 threads to its end, because other work needs the processor now; --threads 2 takes all"
+    ]

@@ -8,6 +8,7 @@ from reslab.kernels.build import kernels
 from reslab.lab import threads
 from reslab.lab.assembly import training_network
 from reslab.lab.threads import are_free
+from reslab.load import Reading
 from reslab.models.fused import thread_invariant
 from reslab.recipe import Recipe
 
@@ -67,3 +68,18 @@ def test_one_whose_bits_do_not_is_not_whatever_is_promised(
 ) -> None:
     monkeypatch.setattr(threads, "thread_invariant", lambda module: True)
     assert not are_free(CPU, Counting(), Recipe(batch_size=4), 2)
+
+
+@pytest.mark.parametrize(("idle", "expected"), [(4.0, 4), (1.9, 2), (1.5, 1), (0.0, 1)])
+def test_what_cannot_follow_the_load_begins_with_the_threads_that_it_leaves_cores_for(
+    monkeypatch: pytest.MonkeyPatch, idle: float, expected: int
+) -> None:
+    readings = iter([Reading(0.0, 10.0, 0.0, 0.0), Reading(2.0, 10.0 + 2 * idle, 0.0, 0.0)])
+    monkeypatch.setattr(threads.load, "read", lambda: next(readings))
+    monkeypatch.setattr(threads.time, "sleep", lambda _: None)
+    assert threads.threads_for_load(4) == expected
+
+
+def test_without_a_word_on_the_load_all_threads_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads.load, "read", lambda: None)
+    assert threads.threads_for_load(4) == 4

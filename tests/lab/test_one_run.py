@@ -463,6 +463,22 @@ def test_threads_that_are_asked_for_count_and_too_many_are_told(
     assert all("resumes with its 3 threads" in words for words in remarks)
 
 
+@pytest.mark.usefixtures("_bits_depend_on_threads")
+def test_a_run_whose_threads_stay_begins_with_those_that_the_load_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one_run, "most_threads", lambda: 3)
+    monkeypatch.setattr(one_run, "threads_for_load", lambda most: most - 1)
+    files = make(tmp_path, small(1))
+    seen: list[dict[str, Any]] = []
+    shared = Settings(device="cpu", default_threads=3)
+    assert execute(files, shared, on_event=seen.append, stop=stopping_after(1)) == "interrupted"
+    assert execute(files, shared, on_event=seen.append) == "finished"
+    assert [one["threads"] for one in (files.provenance() or {})["attempts"]] == [2, 2]
+    remarks = [event["words"] for event in seen if event["event"] == "remark"]
+    assert [words for words in remarks if "computes with 2 of 3 threads to its end" in words] == remarks[:1]
+
+
 class Following:
     """Threads that change at every look, and what they were made with."""
 

@@ -48,7 +48,7 @@ def diagnose(
     force
         Measure everything again.
     threads
-        CPU threads; default: torch's own choice.
+        CPU threads; default: as many as other work leaves cores for.
     """
     files = run_to_diagnose(run, runs, aside)
     asked = names("which", which)

@@ -29,7 +29,7 @@ from reslab.lab.folder.own_networks import source_to_run
 from reslab.lab.folder.provenance import check_trained_on
 from reslab.lab.folder.store import DOES_NOT_APPLY, FORMAT, RunFiles
 from reslab.lab.settings import Settings
-from reslab.lab.threads import computing_with
+from reslab.lab.threads import computing_with, threads_for_load, words_of_fewer
 from reslab.models.weights import load_into, read_own_weights, read_weights
 from reslab.recipe import Run
 from reslab.training.hardware import deterministic, device_name, pick_device
@@ -78,7 +78,11 @@ def diagnose_run(
         _check_given(files, run, settings)
         return content
     device = pick_device(settings.device)
-    with deterministic(), computing_with(settings.threads or torch.get_num_threads()):
+    most = torch.get_num_threads()
+    threads = settings.threads or (threads_for_load(most) if device.type == "cpu" else most)
+    if settings.threads is None and threads < most:
+        on_event({"event": "remark", "run": run.id, "words": words_of_fewer(threads, most)})
+    with deterministic(), computing_with(threads):
         subject = _subjects(files, run, settings, device)
         machine = {
             "device": device.type,

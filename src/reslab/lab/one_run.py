@@ -28,7 +28,15 @@ from reslab.lab.folder.provenance import attempt, check_images
 from reslab.lab.folder.store import RunFiles, Status
 from reslab.lab.settings import Settings
 from reslab.lab.shares.relay import Relay, adopt
-from reslab.lab.threads import are_free, computing_with, first_threads, follow_load
+from reslab.lab.threads import (
+    are_free,
+    computing_with,
+    first_threads,
+    follow_load,
+    kept_threads,
+    threads_for_load,
+    words_of_fewer,
+)
 from reslab.naming import run_name
 from reslab.own_running import frames_in, told
 from reslab.recipe import Run
@@ -191,6 +199,7 @@ class _Training:
         is_usual = shape[1:] == (recipe.image_size, recipe.image_size)  # what `are_free` tries
         is_free = self.settings.threads is None and is_usual and are_free(device, module, recipe, self.most)
         following = follow_load(self.most, self.settings.default_threads) if is_free else None
+        fewer = "" if is_free else self._fix_threads()
         if device.type == "cuda":
             self.emit("preparing", words="makes its kernels ready, which takes a while the first time")
         with _LOADING:  # the others find them ready
@@ -209,6 +218,8 @@ class _Training:
         )
         products.write_provenance(self.files, self.run, dataset, this_attempt)
         self._say_start(state, dataset, problem, keeps_threads=is_resumed and not is_free)
+        if fewer:
+            self.emit("remark", words=fewer)
         stoppable = {name: _until(self.stop, batches) for name, batches in evaluations.items()}
         chance = self.run.seed if source is not None or recipe.dropout else None
         try:
@@ -233,6 +244,21 @@ class _Training:
             self.emit("preparing", words="compiles its kernels, once")
             with _LOADING:
                 kernels()
+
+    def _fix_threads(self) -> str:
+        """Compute with no more threads than the load leaves cores for, unless their number is settled; return a remark.
+
+        It stays for the whole run, as the bits depend on it.
+        """
+        is_settled = (
+            self.settings.threads is not None or kept_threads(self.found or self.files, self.device) is not None
+        )
+        if self.device.type != "cpu" or is_settled or self.most == 1:
+            return ""
+        before = torch.get_num_threads()
+        threads = threads_for_load(before)
+        torch.set_num_threads(threads)
+        return words_of_fewer(threads, before) if threads < before else ""
 
     def _resume(self, state: loop.State, dataset: AnyDataset) -> bool:
         """Go on from a share's checkpoint or this folder's; say whether there was one."""

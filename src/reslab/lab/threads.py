@@ -1,11 +1,12 @@
 """The threads of the processor that a run computes with.
 
 Where its bits do not depend on them they follow the machine's load, unless the user gives a number; elsewhere a run
-keeps the number that it began with.
+keeps the number that it began with, which the load at its start decides.
 """
 
 import contextlib
 import copy
+import time
 from collections.abc import Iterator
 
 import torch
@@ -19,16 +20,43 @@ from reslab.models.fused import thread_invariant
 from reslab.recipe import Recipe
 from reslab.training.hardware import arithmetic, most_threads
 from reslab.training.saved import MANIFEST
-from reslab.training.threads import FollowingThreads
+from reslab.training.threads import LOOK_SECONDS, ROOM, FollowingThreads
 
 
 def first_threads(files: RunFiles, device: torch.device, given: int | None, share: int | None) -> int:
     """Return the threads to begin with: those given, else those that a resumed run had, else this run's share."""
+    return given or kept_threads(files, device) or share or most_threads()
+
+
+def kept_threads(files: RunFiles, device: torch.device) -> int | None:
+    """Return the threads that a run to be resumed had on a processor, None where there is none."""
     last = ((files.provenance() or {}).get("attempts") or [{}])[-1]
     is_resumed = any(files.checkpoints.glob(f"*/{MANIFEST}"))
-    if given is None and is_resumed and device.type == last.get("device") == "cpu" and last.get("threads"):
+    if is_resumed and device.type == last.get("device") == "cpu" and last.get("threads"):
         return int(last["threads"])
-    return given or share or most_threads()
+    return None
+
+
+def threads_for_load(most: int) -> int:
+    """Return how many threads, of at most `most`, other work leaves cores for now; `most` where that is not told.
+
+    For what cannot follow the load: one thread too many holds up all others for as long as it lasts.
+    """
+    before = load.read() if most > 1 else None
+    if before is None:
+        return most
+    time.sleep(LOOK_SECONDS)
+    after = load.read()
+    seen = None if after is None else load.between(before, after)
+    return most if seen is None else max(1, min(most, int(seen.idle + 1 - ROOM)))
+
+
+def words_of_fewer(threads: int, most: int) -> str:
+    """Return a remark on threads that are fewer because of the load."""
+    return (
+        f"computes with {threads} of {most} threads to its end, because other work needs the processor now; --threads "
+        f"{most} takes all"
+    )
 
 
 @contextlib.contextmanager
