@@ -75,11 +75,11 @@ def test_what_cannot_follow_the_load_begins_with_the_threads_that_it_leaves_core
     monkeypatch: pytest.MonkeyPatch, idle: float, expected: int
 ) -> None:
     readings = iter([Reading(0.0, 10.0, 0.0, 0.0), Reading(2.0, 10.0 + 2 * idle, 0.0, 0.0)])
-    monkeypatch.setattr(threads.load, "read", lambda: next(readings))
-    monkeypatch.setattr(threads.time, "sleep", lambda _: None)
+    monkeypatch.setattr("reslab.load.read", lambda: next(readings))
+    monkeypatch.setattr("time.sleep", lambda _: None)
     assert threads.threads_for_load(4) == expected
 
 
 def test_without_a_word_on_the_load_all_threads_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads.load, "read", lambda: None)
+    monkeypatch.setattr("reslab.load.read", lambda: None)
     assert threads.threads_for_load(4) == 4
