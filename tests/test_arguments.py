@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
+import numpy as np
 import pytest
 
 import reslab
@@ -159,3 +160,10 @@ def test_a_name_that_no_file_can_have_is_refused() -> None:
     for value in ("a\0b", Path("a\0b")):
         with pytest.raises(ResLabError, match="path has a character of number 0"):
             call(path=value)
+
+
+def test_numbers_of_other_libraries_reach_the_function_as_pythons_own() -> None:
+    *_, fields = ASK(epochs=np.float32(0.1), depth=np.int64(8), learning_rate=np.float32(0.1))
+    assert [type(value) for value in fields.values()] == [int, float]
+    assert type(ASK(epochs=np.float32(1))[3]) is float
+    assert CALL.preset("assignment", epochs=np.float32(1)) == reslab.preset("assignment", epochs=1)

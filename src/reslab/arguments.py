@@ -23,6 +23,7 @@ USUAL = {"lr": "learning_rate", "wd": "weight_decay", "bs": "batch_size"}
 def checked(call: Callable[P, T]) -> Callable[P, T]:
     """Return a function that checks its arguments by their annotations before it does anything.
 
+    Numbers of other libraries' reach the function as Python's own.
     Raises `ResLabError` with the argument's name, what was given and what is wanted; for an unknown keyword, the
     nearest one.  A string is not a list here.  Errors of the function name keywords, not flags.  An annotation in
     quotes, and the values of recipe fields, are left to the function.
@@ -32,8 +33,11 @@ def checked(call: Callable[P, T]) -> Callable[P, T]:
     @wraps(call)
     def checking(*args: P.args, **kwargs: P.kwargs) -> T:
         _check(call.__qualname__.removesuffix(".__init__"), signature, args, kwargs)
+        # What is computed from a float32 would be rounded to one.
+        plain: Any = map(as_plain, args)
+        named: Any = {name: as_plain(value) for name, value in kwargs.items()}
         try:
-            return call(*args, **kwargs)
+            return call(*plain, **named)
         except ResLabError as error:
             error.args = tuple(as_keywords(one) if isinstance(one, str) else one for one in error.args)
             raise
@@ -49,8 +53,15 @@ def did_you_mean(name: str, known: Collection[str]) -> str:
 
 
 def as_plain(value: Any) -> Any:
-    """Return a whole number of any library's, as NumPy's, as Python's own; anything else as it is."""
-    return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else value
+    """Return a number of any library's, as NumPy's, as Python's own; anything else as it is."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    try:
+        return float(value)
+    except OverflowError:
+        return value
 
 
 def check_least(name: str, value: float | None, least: int) -> None:

@@ -4,6 +4,7 @@ import itertools
 import math
 from numbers import Real
 
+from reslab.arguments import as_plain
 from reslab.datasets import images_used, known
 from reslab.errors import ResLabError
 from reslab.recipe.checks import MOST
@@ -27,6 +28,7 @@ def stretch(recipe: Recipe, epochs: float) -> Recipe:
     Drops are rounded to whole epochs, halves upwards (82 epochs of 81/122 in 164 give 41/61), unless that
     would put both at one place or one at an end, as in trainings of two or three epochs.
     """
+    epochs = as_plain(epochs)
     if isinstance(epochs, bool) or not isinstance(epochs, Real) or not 0 < epochs < math.inf:
         raise ResLabError(f"epochs must be a number above 0 and finite, not {epochs!r}")
     if epochs > MOST["epochs"]:
