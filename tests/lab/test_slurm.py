@@ -83,6 +83,33 @@ def test_what_slurm_says_reaches_the_user(tmp_path: Path, commands: Callable[...
 
 
 @pytest.mark.parametrize(
+    ("log", "why"),
+    [
+        ("echo 'job.sh: line 9: python: not found'", "0.log: job.sh: line 9: python: not found"),
+        ("rm -f $(dirname $2)/0.log", "as where a job is cancelled (sacct -j 42 says more)"),
+    ],
+)
+def test_a_task_that_never_begins_its_run_has_failed(
+    tmp_path: Path, commands: Callable[..., None], log: str, why: str
+) -> None:
+    commands(sbatch=f"{log} > $(dirname $2)/0.log; {log if log[0] == 'r' else ''}\necho 42", squeue=NOTHING_QUEUED)
+    events: list[Event] = []
+    assert slurm.launch(tmp_path / "runs", RUNS[:1], on_event=events.append)
+    files = run_files(tmp_path / "runs", RUNS[0])
+    assert files.status() == "failed"
+    message = (files.failure() or {})["message"]
+    assert message.startswith("task 0 of Slurm job 42 left the queue before it began its run; ")
+    assert message.endswith(why)
+    assert events[-1] == {"event": "settled", "run": RUNS[0].id, "exit_code": 1, "message": message}
+
+
+def test_an_answer_of_sbatch_that_is_no_job_is_told(tmp_path: Path, commands: Callable[..., None]) -> None:
+    commands(sbatch="echo queued by the portal", squeue=NOTHING_QUEUED)
+    with pytest.raises(ResLabError, match="not answer with the number of a job but with 'queued by the portal'"):
+        slurm.launch(tmp_path / "runs", RUNS)
+
+
+@pytest.mark.parametrize(
     "said",
     [
         "scontrol: error: resolve_ctls_from_dns_srv: Unknown host\nfatal: Could not establish a configuration source",

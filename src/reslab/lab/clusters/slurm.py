@@ -20,7 +20,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from reslab.errors import ResLabError
 from reslab.files import new_folder, write_whole, writing
 from reslab.lab.clusters.following import Event, Tasks, hand_on
 from reslab.lab.clusters.slurm_script import check_options, check_place, script
+from reslab.lab.folder import ending
 from reslab.lab.folder.store import run_files
 from reslab.lab.shares.distant import Followed, ask_for_all
 from reslab.lab.shares.places import Place
@@ -41,6 +42,8 @@ ASK_SECONDS = 10.0
 """Time between two questions to Slurm; the files are looked at more often."""
 SILENCE_SECONDS = 1800.0
 """Time for which a controller that has answered may be silent, as while it restarts; the jobs go on meanwhile."""
+LAST_LINES = 5
+"""Lines of a task's log that are told where it did not begin its run."""
 
 _NO_CONTROLLER = re.compile(
     "contact slurm controller|resolve_ctls|configuration source|process configuration|config file|Connection refused|"
@@ -96,7 +99,7 @@ def launch(
         job = submit(root, part, name=name, options=options, arguments=arguments, apart=where is not None)
         jobs.append(job)
         tell(f"submitted Slurm job {job.number}: {len(part)} task{'s' * (len(part) != 1)}, script {job.place}/job.sh")
-    if _follow(jobs, on_event, stop, None if where is None else Followed(where, root)):
+    if _follow(root, jobs, on_event, stop, None if where is None else Followed(where, root)):
         return True
     numbers = " ".join(job.number for job in jobs)
     tell(f"no longer followed; the jobs go on, and the same command follows them again (scancel {numbers} stops them)")
@@ -129,14 +132,24 @@ def submit(
         write_whole(place / "folders.txt", "".join(f"{files.path.absolute()}\n" for files in folders).encode())
         names = [run.id for run in runs] if apart else None
         write_whole(place / "job.sh", script(place, len(runs), name, options, arguments, names).encode())
-    number = _slurm("sbatch", "--parsable", str(place / "job.sh")).partition(";")[0].strip()
+    answer = _slurm("sbatch", "--parsable", str(place / "job.sh"))
+    number = answer.partition(";")[0].strip()
+    if not number.isdecimal():
+        raise ResLabError(
+            f"sbatch did not answer with the number of a job but with {answer.strip()[:200]!r}; if squeue lists the "
+            "job, cancel it (scancel)"
+        )
     with writing(place):
         write_whole(place / "job", f"{number}\n".encode())
     return Job(place, dict(enumerate(runs)), number=number)
 
 
 def _follow(
-    jobs: Sequence[Job], on_event: Callable[[Event], None], stop: Callable[[], bool], followed: Followed | None
+    root: Path,
+    jobs: Sequence[Job],
+    on_event: Callable[[Event], None],
+    stop: Callable[[], bool],
+    followed: Followed | None,
 ) -> bool:
     """Hand on what the tasks report until none of them is queued; return False where `stop` came first."""
 
@@ -165,10 +178,27 @@ def _follow(
             asked = -ASK_SECONDS
         time.sleep(POLL_SECONDS * max(1.0, sum(len(job.runs) for job in jobs) / TASKS_A_POLL))
     hand_on(jobs, told)
-    if followed is not None:
-        for event in followed.close():
-            told(event)
+    for event in _not_begun(jobs, root) if followed is None else followed.close():
+        told(event)
     return True
+
+
+def _not_begun(jobs: Sequence[Job], root: Path) -> Iterator[Event]:
+    """Note that runs failed whose tasks left the queue without a word, and yield what is to be told."""
+    for job in jobs:
+        for task, run in job.runs.items():
+            files, events = run_files(root, run), job.events_of(task)
+            if files.status() not in ("pending", "interrupted", "failed") or (events.exists() and events.stat().st_size):
+                continue
+            log = job.place / f"{task}.log"
+            message = f"task {task} of Slurm job {job.number} left the queue before it began its run; "
+            try:
+                last = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+                message += f"the end of {log}: {' | '.join(last[-LAST_LINES:]) or 'it is empty'}"
+            except OSError:
+                message += f"there is no {log}, as where a job is cancelled (sacct -j {job.number} says more)"
+            ending.fail(files, "killed", message)
+            yield {"event": "settled", "run": run.id, "exit_code": 1, "message": message}
 
 
 def _training(jobs: Sequence[Job], queued: Mapping[str, Mapping[int, str]]) -> list[Run]:
