@@ -188,7 +188,8 @@ def _not_begun(jobs: Sequence[Job], root: Path) -> Iterator[Event]:
     for job in jobs:
         for task, run in job.runs.items():
             files, events = run_files(root, run), job.events_of(task)
-            if files.status() not in ("pending", "interrupted", "failed") or (events.exists() and events.stat().st_size):
+            has_begun = events.exists() and events.stat().st_size
+            if has_begun or files.status() not in ("pending", "interrupted", "failed"):
                 continue
             log = job.place / f"{task}.log"
             message = f"task {task} of Slurm job {job.number} left the queue before it began its run; "
