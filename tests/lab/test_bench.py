@@ -1,5 +1,11 @@
 """The benchmark: its rows follow from what it times."""
 
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -29,3 +35,36 @@ def test_a_row_for_each_precision(monkeypatch: pytest.MonkeyPatch) -> None:
         assert speed.epoch_seconds == pytest.approx(EPOCH_IMAGES / speed.images_per_second)
         assert speed.share > 0
     assert not torch.are_deterministic_algorithms_enabled()  # what follows in a notebook is as it was before
+
+
+SCRIPT = """
+import os, signal, sys, torch
+from reslab.lab.speeds.stepping import noise
+from reslab.lab.speeds.textbook import TextbookProcess
+from reslab.presets import preset_recipe
+
+if __name__ == "__main__":
+    recipe = preset_recipe("assignment", depth=8)
+    with TextbookProcess(recipe, noise(), torch.device("cpu"), 1) as textbook:
+        textbook(1)
+        try:
+            print("ready", flush=True)
+            textbook(20)
+        except KeyboardInterrupt:
+            sys.exit(130)
+"""
+
+
+def test_ctrl_c_ends_the_textbook_without_a_word(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    pipe = subprocess.PIPE
+    # Ctrl-C reaches all processes of the group.
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, "Traceback" in said) == (130, False)

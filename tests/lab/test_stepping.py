@@ -1,5 +1,6 @@
 """The steps that measurements of speed time."""
 
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -68,3 +69,13 @@ def test_the_trainer_trains(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TrainingStep, "__call__", watched)
     stepping.trainer(vary(Recipe(), depth=8, batch_size=16), stepping.noise(), torch.device("cpu"))(2)
     assert seen == [(16, 3, 32, 32)] * 2
+
+
+def test_a_process_whose_asker_has_gone_says_nothing() -> None:
+    command = [sys.executable, "-m", "reslab.lab.speeds.stepping", "cpu", "fp32", "1"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""

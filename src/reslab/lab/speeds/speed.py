@@ -109,7 +109,8 @@ def _side_by_side(device: str, precision: str, jobs: int) -> float:
     try:
         heard = [_line(process) for process in processes]  # each is ready
         for process in processes:
-            print("go", file=process.stdin, flush=True)
+            with contextlib.suppress(BrokenPipeError):  # it has ended, which is told below
+                print("go", file=process.stdin, flush=True)
         heard = [_line(process) for process in processes]
         return sum(map(float, heard)) / jobs
     finally:

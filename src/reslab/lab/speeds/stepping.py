@@ -5,6 +5,7 @@ python -m reslab.lab.speeds.stepping DEVICE PRECISION THREADS [RUNS]   says read
 Several runs train side by side in this process, as they do on a card.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -90,4 +91,7 @@ def _steps_per_second(train: Callable[[int], None], steps_each: int) -> float:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except (BrokenPipeError, KeyboardInterrupt):  # whoever asked has gone, or wants this to
+        os._exit(1)  # without a word of what could not be written

@@ -1,10 +1,13 @@
 """The training that tutorials show, to measure against: images one at a time in loader workers, an eager fp32 step."""
 
+import contextlib
 import multiprocessing
 import os
 import random
+import signal
 import time
 from collections.abc import Iterator
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Self
@@ -89,14 +92,8 @@ class TextbookProcess:
         context = multiprocessing.get_context("spawn")
         self._connection, other = context.Pipe()
         self._process = context.Process(target=_serve, args=(other, recipe, images, device, workers))
-        before = os.environ.get("PYTHONSAFEPATH")
-        os.environ["PYTHONSAFEPATH"] = "1"  # it takes no module from the folder that it is started in
-        try:
+        with _apart():
             self._process.start()
-        finally:
-            del os.environ["PYTHONSAFEPATH"]
-            if before is not None:
-                os.environ["PYTHONSAFEPATH"] = before
         other.close()
 
     def __enter__(self) -> Self:
@@ -123,14 +120,33 @@ class TextbookProcess:
             self._process.kill()
 
 
+@contextlib.contextmanager
+def _apart() -> Iterator[None]:
+    """Let a process start that takes no module from the current folder, and that hears of no Ctrl-C.
+
+    That ends this process, which ends that one and its loader workers.
+    """
+    resource_tracker.ensure_running()  # where it has yet to start, it lets through what is blocked
+    before, blocked = os.environ.get("PYTHONSAFEPATH"), signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        del os.environ["PYTHONSAFEPATH"]
+        if before is not None:
+            os.environ["PYTHONSAFEPATH"] = before
+
+
 def _serve(connection: Connection, recipe: Recipe, images: ImageSet, device: torch.device, workers: int) -> None:
     torch.backends.cudnn.allow_tf32 = False  # on a card convolutions are fp32 only so, and ours are
     train = Textbook(build_network(recipe, 10, 0), images, recipe.batch_size, device, workers)
     while True:
         try:
             num_steps = connection.recv()
-        except EOFError:
+        except (EOFError, OSError):  # nobody asks any more
             return
         begun = time.perf_counter()
         train(num_steps)
-        connection.send(time.perf_counter() - begun)
+        with contextlib.suppress(BrokenPipeError):
+            connection.send(time.perf_counter() - begun)
