@@ -49,7 +49,7 @@ if __name__ == "__main__":
         textbook(1)
         try:
             print("ready", flush=True)
-            textbook(20)
+            textbook(10_000)
         except KeyboardInterrupt:
             sys.exit(130)
 """
@@ -67,4 +67,4 @@ def test_ctrl_c_ends_the_textbook_without_a_word(tmp_path: Path) -> None:
         assert process.stdout.readline() == "ready\n"
         os.killpg(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=60)
-    assert (process.returncode, "Traceback" in said) == (130, False)
+    assert (process.returncode, said) == (130, "")

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import random
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from multiprocessing import resource_tracker
@@ -64,6 +65,7 @@ class Textbook:
             shuffle=True,
             drop_last=True,
             num_workers=workers,
+            worker_init_fn=_be_quiet,
             persistent_workers=workers > 0,
             pin_memory=device.type == "cuda",
         )
@@ -115,6 +117,8 @@ class TextbookProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._connection.close()  # it leaves when nobody asks any more
+        if error is not None:  # and not only after all its steps
+            self._process.terminate()
         self._process.join(timeout=10)
         if self._process.is_alive():
             self._process.kill()
@@ -138,7 +142,19 @@ def _apart() -> Iterator[None]:
             os.environ["PYTHONSAFEPATH"] = before
 
 
+def _leave(*_: object) -> None:
+    """End this process with its loader workers."""
+    _be_quiet()
+    sys.exit()
+
+
+def _be_quiet(*_: object) -> None:
+    """Say nothing more of images on their way when all ends; what fails in a worker, its process tells."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
 def _serve(connection: Connection, recipe: Recipe, images: ImageSet, device: torch.device, workers: int) -> None:
+    signal.signal(signal.SIGTERM, _leave)
     torch.backends.cudnn.allow_tf32 = False  # on a card convolutions are fp32 only so, and ours are
     train = Textbook(build_network(recipe, 10, 0), images, recipe.batch_size, device, workers)
     while True:
