@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,10 @@ def train_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["execute", *folders, *arguments])
-            patch.setattr(execute, "work", partial(execute.work, write=tell))
+            work = execute.work
+            patch.setattr(
+                execute, "work", lambda folders, settings, stop, jobs, _: work(folders, settings, stop, jobs, tell)
+            )
             execute.main()
         return True
 
