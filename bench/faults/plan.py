@@ -322,7 +322,8 @@ class _Forking:
             self.returncode: int | None = None
             self.pid = os.fork()
             if self.pid == 0:
-                _work(command[3:], [pipes[0][0], pipes[1][1], pipes[2][1]], [end for pipe in pipes for end in pipe])
+                given = command[command.index("-m") + 2 :]
+                _work(given, [pipes[0][0], pipes[1][1], pipes[2][1]], [end for pipe in pipes for end in pipe])
             for end in (pipes[0][0], pipes[1][1], pipes[2][1]):
                 os.close(end)
             self.stdin = os.fdopen(pipes[0][1], "w")
