@@ -17,8 +17,6 @@ STEPS = 8
 """Steps from epoch to epoch that unrest is told from, at least."""
 DROPS = 3
 """Of the rate, at most, in a schedule of steps."""
-
-
 RISES = 4
 """Standard errors, as unrest tells them, that a rise must have: there are many curves in a report."""
 
@@ -55,7 +53,7 @@ def rate_changes(rates: pl.DataFrame, errors: pl.DataFrame) -> list[RateChange]:
 
     A rate that falls more often than a schedule has drops falls gradually, and has no such places.
     """
-    error = dict(zip(errors["epoch"].to_list(), errors["mean"].to_list(), strict=True))
+    error = _by_epoch(errors)
     changes = []
     for before, after in pairwise(_phases(rates)):
         reach = min(_reach(*before[:2]), _reach(*after[:2]))
@@ -84,7 +82,7 @@ def phases(rates: pl.DataFrame, errors: pl.DataFrame) -> list[Phase]:
 
     The first half is left out because the error still falls there, which is not unrest.
     """
-    error = dict(zip(errors["epoch"].to_list(), errors["mean"].to_list(), strict=True))
+    error = _by_epoch(errors)
     found = []
     for first, last, rate in _phases(rates):
         half = [error[epoch] for epoch in range((first + last + 1) // 2, last + 1) if epoch in error]
@@ -162,10 +160,9 @@ def rises_of(group: Group) -> list[Rise]:
     The means are over as many epochs as a step is looked at; where the unrest is not known, nothing is said.
     """
     rates, test = _curves(group)
-    train = group.finished_curve("train_error")
-    errors = [dict(zip(curve["epoch"].to_list(), curve["mean"].to_list(), strict=True)) for curve in (test, train)]
+    errors = [_by_epoch(curve) for curve in (test, group.finished_curve("train_error"))]
     found = []
-    for place, phase in enumerate(phases(rates, test)[1:] if len(rate_changes(rates, test)) else []):
+    for place, phase in enumerate(phases(rates, test)[1:] if rate_changes(rates, test) else []):
         reach = _reach(phase.first, phase.last)
         early, late = range(phase.first, phase.first + reach), range(phase.last - reach + 1, phase.last + 1)
         ends = [[error[epoch] for epoch in part if epoch in error] for error in errors for part in (early, late)]
@@ -209,6 +206,10 @@ def leaving_chance(group: Group) -> tuple[int | None, int | None] | None:
 
 def _curves(group: Group) -> tuple[pl.DataFrame, pl.DataFrame]:
     return group.finished_curve("rate"), group.finished_curve("test_error")
+
+
+def _by_epoch(curve: pl.DataFrame) -> dict[int, float]:
+    return dict(zip(curve["epoch"].to_list(), curve["mean"].to_list(), strict=True))
 
 
 def _reach(first: int, last: int) -> int:

@@ -121,6 +121,11 @@ class Findings:
         return [group for group in self.groups if group.has_result]
 
     @property
+    def bases(self) -> list[Group]:
+        """The groups that others are compared with, each once."""
+        return list({one.first.label: one.first for one in self.compared}.values())
+
+    @property
     def full(self) -> Label:
         """Names a group among all of them."""
         return placed(self.groups, self.label)

@@ -124,7 +124,7 @@ def _by_rate_per_image(found: Findings) -> Blocks:
     Nothing where no rate per image has two batches, or where all have the same.
     """
     rows, within, across = [], [], []
-    for base in {one.first.label: one.first for one in found.compared}.values():
+    for base in found.bases:
         others = other_lengths(base, ("batch_size", "learning_rate"))
         lines = by_rate_per_image([one for one in others if epochs_of(one) == epochs_of(base)])
         if len(lines) < 2:

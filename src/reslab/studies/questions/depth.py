@@ -112,34 +112,33 @@ def _why(found: Findings, warmed_up: bool) -> Reasons:
 
 
 def _by_length(found: Findings) -> list[Block]:
-    """Return how a deeper network stands to the shallowest by the length of training, from all of the report.
+    """Return how each deeper network stands to the shallowest by the length of training, from all of the report."""
+    pairs = [
+        (own[0].first, one.second) for own in _by_dataset(found).values() for one in own if one.first is own[0].first
+    ]
+    return [Prose(text) for pair in pairs if (text := _length_words(*pair, found.words))]
 
-    Nothing where no two networks were trained at a second length.
-    """
-    texts = []
-    for own in _by_dataset(found).values():
-        least, deepest = own[0].first, [one.second for one in own if one.first is own[0].first]
-        short = {epochs_of(group): group for group in other_lengths(least)}
-        for group in deepest:
-            both = [
-                (length, other, short[length])
-                for other in other_lengths(group)
-                if (length := epochs_of(other)) is not None and length in short
-            ]
-            if len(both) > 1:
-                gaps = [_error(deeper) - _error(shallow) for _, deeper, shallow in both]
-                texts.append(
-                    found.words(
-                        "why.by-length",
-                        deeper=network_name(group.recipe),
-                        least=network_name(least.recipe),
-                        dataset=dataset_name(group.recipe.dataset),
-                        gaps=[(signed(gap), number(length)) for gap, (length, *_) in zip(gaps, both, strict=True)],
-                        better=all(later < earlier for earlier, later in pairwise(gaps)),
-                        single=any(group.num_finished == 1 for _, *pair in both for group in pair),
-                    )
-                )
-    return [Prose(text) for text in texts]
+
+def _length_words(least: Group, deeper: Group, words: Words) -> str:
+    """Return by how much a deeper network is off at each length that both were trained at; "" for fewer than two."""
+    short = {epochs_of(group): group for group in other_lengths(least)}
+    both = [
+        (length, group, short[length])
+        for group in other_lengths(deeper)
+        if (length := epochs_of(group)) is not None and length in short
+    ]
+    if len(both) < 2:
+        return ""
+    gaps = [_error(deep) - _error(shallow) for _, deep, shallow in both]
+    return words(
+        "why.by-length",
+        deeper=network_name(deeper.recipe),
+        least=network_name(least.recipe),
+        dataset=dataset_name(deeper.recipe.dataset),
+        gaps=[(signed(gap), number(length)) for gap, (length, *_) in zip(gaps, both, strict=True)],
+        better=all(later < earlier for earlier, later in pairwise(gaps)),
+        single=any(group.num_finished == 1 for _, *pair in both for group in pair),
+    )
 
 
 def _error(group: Group) -> float:

@@ -84,12 +84,7 @@ def _within(found: Findings) -> str:
 def _other_lengths(found: Findings) -> Blocks:
     """Return what the same recipes reached at lengths that other studies of the report trained them at."""
     asked = {group.recipe for group in found.groups}
-    others = {
-        other.recipe: other
-        for base in {one.first.label: one.first for one in found.compared}.values()
-        for other in other_lengths(base)
-        if other.recipe not in asked
-    }
+    others = {other.recipe: other for base in found.bases for other in other_lengths(base) if other.recipe not in asked}
     listed = [
         f"{with_n(group.last_epoch('test_error'))} in {epochs_words(group)} ({network_name(group.recipe)}, "
         f"{dataset_name(group.recipe.dataset)})"
