@@ -16,8 +16,14 @@ def test_options_take_the_place_of_ours_and_some_are_refused(tmp_path: Path) -> 
     for wrong in ("--partition=gpu", "p gpu", "partition=gpu\n#SBATCH --x", ""):
         with pytest.raises(ResLabError, match="without dashes"):
             check_options([wrong])
-    with pytest.raises(ResLabError, match="set by ResLab itself"):
+    with pytest.raises(ResLabError, match="set by ResLab itself; --jobs limits how many tasks run at a time"):
         check_options(["array=0-5"])
+
+
+@pytest.mark.parametrize(("at_a_time", "array"), [(None, "array=0-2"), (2, "array=0-2%2")])
+def test_slurm_is_told_how_many_tasks_run_at_a_time(tmp_path: Path, at_a_time: int | None, array: str) -> None:
+    text = script(tmp_path, 3, "depth", [], [], at_a_time=at_a_time)
+    assert f"#SBATCH --{array}" in text.splitlines()
 
 
 def test_a_task_on_a_node_of_its_own_keeps_what_could_not_be_sent(tmp_path: Path) -> None:

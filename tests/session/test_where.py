@@ -8,6 +8,7 @@ import pytest
 
 import reslab
 from reslab.cli import main
+from reslab.lab.clusters import slurm
 
 FEW: Any = {"dataset": "digits", "depths": 8, "epochs": 1, "seeds": 2, "precision": "fp32"}
 
@@ -46,3 +47,19 @@ def test_a_cluster_that_is_not_there_is_told_before_anything_is_written(
     with pytest.raises(reslab.ResLabError, match=words):
         reslab.study("depth", **FEW, runs=tmp_path / "runs").run(on=on)
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("jobs", [None, 2])
+def test_slurm_decides_how_many_tasks_run_at_a_time_unless_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int | None
+) -> None:
+    asked: list[int | None] = []
+
+    def launch(*_: object, at_a_time: int | None, **__: object) -> bool:
+        asked.append(at_a_time)
+        return True
+
+    monkeypatch.setattr(slurm, "check", lambda options: None)
+    monkeypatch.setattr(slurm, "launch", launch)
+    reslab.study("depth", **FEW, runs=tmp_path / "runs").run(on="slurm", jobs=jobs, diagnose=False)
+    assert asked == [jobs]

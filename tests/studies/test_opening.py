@@ -79,13 +79,13 @@ def test_what_was_trained_in_full_is_named_among_shorter_trainings(tmp_path: Pat
     assert "full length" not in words
 
 
-def test_full_trainings_come_first_then_the_order_of_the_report(tmp_path: Path) -> None:
+def test_rows_stand_in_the_order_of_the_report(tmp_path: Path) -> None:
     full = Study(
         "full", "In full", "", "", (Variant("full", preset_recipe("assignment", dataset="cifar10", depth=20)),), (0, 1),
         "custom",
     )  # fmt: skip
     three = ask("batch-size", Options(datasets=("cifar10",), depths=(20,), epochs=16, seeds=2))
-    table = _table(_opening(tmp_path, ask("depth", SHORT), three, full))
+    table = _table(_opening(tmp_path, full, ask("depth", SHORT), three))
     assert [str(row[0]) for row in table.rows if row[0]] == [
         "Assignment recipe", "Depth", "Batch"
     ]  # fmt: skip

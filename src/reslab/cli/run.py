@@ -147,7 +147,8 @@ def run(
     preset
         Recipe to start from (see reslab presets); default: assignment.  Not with a TOML study.
     jobs
-        Number of runs to train at a time; default: measured, the number with the most images a second in total.
+        Number of runs to train at a time; default: measured, the number with the most images a second in total; on
+        Slurm, as many as it has room for.
     checkpoint_seconds
         Seconds between checkpoints within an epoch.
     time_limit
@@ -173,6 +174,12 @@ def run(
     check_least("--time-limit", time_limit, 0)
     if dry_run and prepare:
         raise ResLabError("--dry-run changes nothing and --prepare makes folders; choose one of them")
+    if every and not dry_run:
+        raise ResLabError("--all lists the runs of --dry-run; add it")
+    if watch and (dry_run or prepare):
+        raise ResLabError(f"--watch shows runs at work, and {'--dry-run' if dry_run else '--prepare'} trains nothing")
+    if prepare and on != HERE:
+        raise ResLabError("--prepare makes folders and leaves their training to you; leave out --on")
     check_on(on, slurm_option or ())
     if watch:
         from reslab.watch.live import check_extra
@@ -232,7 +239,7 @@ def _ask(
 
 def _look_ahead(
     session: Session, jobs: int | None, on: str, out: Path | None, *, only: bool, why: bool
-) -> tuple[int, Outlook]:
+) -> tuple[int | None, Outlook]:
     """Return how many runs train at a time and what is to train; unless this is `only` asked, fetch and check first."""
     if only:
         session.look_at_shares()
@@ -240,11 +247,13 @@ def _look_ahead(
         session.fetch()
         session.check(out)
     remark_cache()
-    jobs = session.jobs(1 if on == SLURM or (on != HERE and jobs is None) else jobs)
-    return jobs, session.outlook(jobs, why=why)
+    jobs = session.jobs(jobs, on)
+    return jobs, session.outlook(1 if on == SLURM else jobs, why=why)
 
 
-def _train(session: Session, stop: StopRequest, jobs: int, on: str, slurm_options: Sequence[str], *, why: bool) -> bool:
+def _train(
+    session: Session, stop: StopRequest, jobs: int | None, on: str, slurm_options: Sequence[str], *, why: bool
+) -> bool:
     """Train and measure; return False where measuring was interrupted: nothing is to be saved, so it ends at once."""
     session.train(jobs, stop, on_closed=stop.ask, on=on, slurm_options=slurm_options)
     if not why or stop.interrupted:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from reslab import __version__
-from reslab.analysis.comparable import is_full
 from reslab.analysis.tidy import Tables, read_tables, select
 from reslab.errors import ResLabError, nearest
 from reslab.exhibits.blocks import Block, Command, Note, Prose
@@ -18,7 +17,6 @@ from reslab.report.references import cited
 from reslab.report.repeated import said_once
 from reslab.studies.catalogue import chapter_of, reworded, studies_of
 from reslab.studies.chapter import find, strip, write
-from reslab.studies.findings import Findings
 from reslab.studies.opening import Entry, opening
 from reslab.studies.plans import assignment_plan
 from reslab.studies.questions import QUESTIONS
@@ -51,7 +49,7 @@ def compose(
     studies = [reworded(study, runs_root) for study in studies]
     chapters = [chapter_of(study, runs_root) for study in studies]
     parts = [(find(study, tables, chapter), chapter) for study, chapter in zip(studies, chapters, strict=True)]
-    parts.sort(key=lambda part: not _in_full(part[0]))
+    parts.sort(key=lambda part: not part[0].in_full)
     notes = read_notes(runs_root)
     sections = [
         Section(found.study.name, found.study.title, (*notes.get(found.study.name, ()), *write(found, own)))
@@ -70,11 +68,6 @@ def compose(
             left_out=tables.left_out,
         )
     )
-
-
-def _in_full(found: Findings) -> bool:
-    """Return whether all that a study trained is as long as the paper's training: such chapters come first."""
-    return bool(found.done) and all(map(is_full, found.done))
 
 
 def _misplaced(notes: Mapping[str, Sequence[Block]], known: Sequence[str]) -> list[Note]:

@@ -34,7 +34,7 @@ def launcher(
     runs: Sequence[Run],
     *,
     name: str,
-    jobs: int,
+    jobs: int | None,
     settings: Settings,
     stop: Callable[[], bool],
     tell: Tell,
@@ -42,12 +42,11 @@ def launcher(
 ) -> Iterator[Callable[..., bool]]:
     """Give what trains these runs and hands each event to `on_event`; nothing is written before it is called.
 
-    `name` is that of the Slurm job, `jobs` the number of runs that train at a time.  Raises `ResLabError` where there
-    is no cluster, and `ShareError` for a share whose password a script would keep.
+    `name` is that of the Slurm job, `jobs` the number of runs that train at a time; None leaves that to Slurm.  Raises
+    `ResLabError` where there is no cluster, and `ShareError` for a share whose password a script would keep.
     """
     from reslab.lab.speeds.speed import runs_each, share_threads
 
-    shared = runs_each(settings.device, jobs)
     if on == SLURM:
         _check_no_password(settings.shares)
         slurm.check(slurm_options)
@@ -61,8 +60,12 @@ def launcher(
             stop=stop,
             tell=tell,
             where=push_place(settings),
+            at_a_time=jobs,
         )
-    elif on == HERE:
+        return
+    jobs = jobs or 1
+    shared = runs_each(settings.device, jobs)
+    if on == HERE:
         arguments = [*settings.arguments(), "--default-threads", str(share_threads(jobs))]
         yield partial(launch, root, runs, jobs=jobs, runs_each=shared, arguments=arguments, stop=stop)
     else:

@@ -25,7 +25,7 @@ from reslab.session.own_images import fingerprints, look_at, tell_former, tell_u
 from reslab.session.planning import Outlook, choose_jobs, outlook
 from reslab.session.progress import Board, Tell, aside
 from reslab.session.sharing import fetch_instead, push_runs
-from reslab.session.where import HERE, launcher
+from reslab.session.where import HERE, SLURM, launcher
 from reslab.session.why import diagnose_plan
 from reslab.studies.asked import record, recorded, replaced
 from reslab.studies.study import OTHER_RUNS, OTHERS, Plan
@@ -138,21 +138,27 @@ class Session:
         if out is not None:
             check_place(out)
 
-    def jobs(self, asked: int | None = None) -> int:
-        """Return how many runs train at a time: as asked, or the number that trains the most images in all."""
-        return choose_jobs(asked, self.settings.device, self.todo, self._tell)
+    def jobs(self, asked: int | None = None, on: str = HERE) -> int | None:
+        """Return how many runs train at a time: as asked, or here the number that trains the most images in all.
 
-    def outlook(self, jobs: int, *, why: bool = True) -> Outlook:
+        None on Slurm, which decides that itself unless asked otherwise.
+        """
+        if on == SLURM:
+            return asked
+        return choose_jobs(asked if on == HERE else asked or 1, self.settings.device, self.todo, self._tell)
+
+    def outlook(self, jobs: int | None, *, why: bool = True) -> Outlook:
         """Return what is to train, how long it takes and how much disk it needs; may measure the machine's speed.
 
-        The time counts that of measuring the `why`, unless told not to.
+        The time is that of this machine with `jobs` runs at a time, or one, and counts that of measuring the `why`,
+        unless told not to.
         """
         found = outlook(
             self.plan,
             self.planned,
             self.own,
             self.root,
-            jobs,
+            jobs or 1,
             self.settings.device,
             self._tell,
             data_root=self.settings.data_root,
@@ -176,7 +182,7 @@ class Session:
 
     def train(
         self,
-        jobs: int,
+        jobs: int | None,
         stop: StopRequest,
         on_closed: Callable[[], object] = lambda: None,
         on: str = HERE,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from reslab.analysis.comparable import is_full
 from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group
 from reslab.analysis.verdicts import Verdict
@@ -119,6 +120,11 @@ class Findings:
     def done(self) -> list[Group]:
         """The groups with a result."""
         return [group for group in self.groups if group.has_result]
+
+    @property
+    def in_full(self) -> bool:
+        """Whether something was trained as long as the paper's networks: such studies come first in a report."""
+        return any(map(is_full, self.done))
 
     @property
     def bases(self) -> list[Group]:

@@ -21,10 +21,8 @@ class Entry:
 
 
 def opening(entries: Sequence[Entry]) -> list[Block]:
-    """Return the opening of a report on these studies, full trainings first; nothing below two with a result."""
-    told = sorted(
-        (entry for entry in entries if entry.found.answers), key=lambda entry: not any(map(is_full, entry.found.done))
-    )
+    """Return the opening of a report on these studies, in their order; nothing below two with a result."""
+    told = [entry for entry in entries if entry.found.answers]
     if len(told) < 2:
         return []
     strips = _strips(told)

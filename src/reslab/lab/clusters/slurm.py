@@ -71,12 +71,13 @@ def launch(
     stop: Callable[[], bool] = lambda: False,
     tell: Callable[[str], object] = lambda _: None,
     where: Place | None = None,
+    at_a_time: int | None = None,
 ) -> bool:
     """Submit what is not queued yet, follow all of it, and return whether all has left the queue.
 
-    `options` are sbatch's, without dashes, as in partition=gpu.  `stop()` ends the following, not the jobs.  With a
-    share (`where`) the nodes need not see the folder of the runs; the `arguments` then say to push there.  Raises
-    `ResLabError` where there is no Slurm, or it takes no job.
+    `options` are sbatch's, without dashes, as in partition=gpu; `at_a_time` limits the tasks that run at once.
+    `stop()` ends the following, not the jobs.  With a share (`where`) the nodes need not see the folder of the runs;
+    the `arguments` then say to push there.  Raises `ResLabError` where there is no Slurm, or it takes no job.
     """
     check(options)
     jobs: list[Job] = []
@@ -96,7 +97,8 @@ def launch(
     if where is not None:
         ask_for_all(where, root, left)
     for part in parts:
-        job = submit(root, part, name=name, options=options, arguments=arguments, apart=where is not None)
+        apart = where is not None
+        job = submit(root, part, name=name, options=options, arguments=arguments, apart=apart, at_a_time=at_a_time)
         jobs.append(job)
         tell(f"submitted Slurm job {job.number}: {len(part)} task{'s' * (len(part) != 1)}, script {job.place}/job.sh")
     if _follow(root, jobs, on_event, stop, None if where is None else Followed(where, root)):
@@ -122,6 +124,7 @@ def submit(
     options: Sequence[str] = (),
     arguments: Sequence[str] = (),
     apart: bool = False,
+    at_a_time: int | None = None,
 ) -> Job:
     """Submit runs whose folders are there as one array job and return it."""
     if not apart:
@@ -131,7 +134,8 @@ def submit(
         place = new_folder(root.absolute() / FOLDER)
         write_whole(place / "folders.txt", "".join(f"{files.path.absolute()}\n" for files in folders).encode())
         names = [run.id for run in runs] if apart else None
-        write_whole(place / "job.sh", script(place, len(runs), name, options, arguments, names).encode())
+        written = script(place, len(runs), name, options, arguments, names, at_a_time)
+        write_whole(place / "job.sh", written.encode())
     answer = _slurm("sbatch", "--parsable", str(place / "job.sh"))
     number = answer.partition(";")[0].strip()
     if not number.isdecimal():

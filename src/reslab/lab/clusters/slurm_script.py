@@ -67,7 +67,8 @@ def check_options(options: Sequence[str]) -> None:
                 f"--slurm-option takes sbatch's long options without dashes, as in partition=gpu: {option!r}"
             )
         if key in _OURS:
-            raise ResLabError(f"--slurm-option {key} is set by ResLab itself")
+            hint = "; --jobs limits how many tasks run at a time" if key == "array" else ""
+            raise ResLabError(f"--slurm-option {key} is set by ResLab itself{hint}")
 
 
 def check_place(folder: Path) -> None:
@@ -85,11 +86,15 @@ def script(
     options: Sequence[str],
     arguments: Sequence[str],
     names: Sequence[str] | None = None,
+    at_a_time: int | None = None,
 ) -> str:
-    """Return the script of an array of so many tasks; with the `names` of their runs, it needs no file from here."""
+    """Return the script of an array of so many tasks, of which Slurm runs `at_a_time`, or all it has room for.
+
+    With the `names` of their runs, it needs no file from here.
+    """
     chosen = {
         "job-name": name,
-        "array": f"0-{num_tasks - 1}",
+        "array": f"0-{num_tasks - 1}{'' if at_a_time is None else f'%{at_a_time}'}",
         "cpus-per-task": "2",
         "signal": f"B:TERM@{WARNING_SECONDS}",
         "requeue": "",
