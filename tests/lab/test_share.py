@@ -156,6 +156,27 @@ def test_diagnostics_made_since_are_added_to_what_a_share_has(share: Path, tmp_p
     assert RunFiles(tmp_path / "runs" / FINISHED).check_files() == []
 
 
+@pytest.mark.parametrize(
+    ("weights", "kind"), [(None, "there"), ("0" * 64, "refused")], ids=["of this run", "of other weights"]
+)
+def test_diagnostics_made_since_come_to_a_run_that_is_here(
+    share: Path, tmp_path: Path, weights: str | None, kind: str
+) -> None:
+    theirs = RunFiles(share / FINISHED)
+    (theirs.path / "diagnostics.json").unlink(missing_ok=True)
+    (theirs.path / "manifest.json").unlink()
+    ending.seal(theirs)
+    mine = RunFiles(tmp_path / "runs" / FINISHED)
+    assert fetch_run(Folder(share), FINISHED, tmp_path / "runs").kind == "fetched"
+    digest = weights or (theirs.result() or {})["weights_sha256"]
+    theirs.write("diagnostics.json", {"format": 1, "weights_sha256": digest, "diagnostics": {}})
+    found = fetch_run(Folder(share), FINISHED, tmp_path / "runs")
+    assert found.kind == kind
+    assert ("it has of it since its end" in found.words) == (kind == "refused")
+    assert (mine.diagnostics() is not None) == (kind == "there")
+    assert mine.check_files() == []
+
+
 def test_the_manifest_of_a_share_is_read_once_to_push(share: Path, tmp_path: Path) -> None:
     where, asked = counting(share)
     assert push_run(where, RunFiles(tmp_path / "elsewhere" / FINISHED)).kind == "there"

@@ -13,6 +13,7 @@ from reslab.errors import ResLabError
 from reslab.lab.clusters import slurm
 from reslab.lab.folder.store import run_files
 from reslab.lab.launch import Event
+from reslab.lab.shares.places import Folder
 from reslab.recipe import Run
 from reslab.session.progress import Board
 
@@ -101,6 +102,17 @@ def test_a_task_that_never_begins_its_run_has_failed(
     assert message.startswith("task 0 of Slurm job 42 left the queue before it began its run; ")
     assert message.endswith(why)
     assert events[-1] == {"event": "settled", "run": RUNS[0].id, "exit_code": 1, "message": message}
+
+
+def test_a_task_that_never_begins_on_a_node_of_its_own_has_failed(
+    tmp_path: Path, commands: Callable[..., None]
+) -> None:
+    commands(sbatch="echo 42", squeue=NOTHING_QUEUED)
+    root, where, events = tmp_path / "runs", Folder(tmp_path / "share"), list[Event]()
+    assert slurm.launch(root, RUNS[:1], on_event=events.append, where=where)
+    message = (run_files(root, RUNS[0]).failure() or {})["message"]
+    assert message.endswith("left the queue before it began its run; its node keeps /tmp/reslab-42_0.log")
+    assert events == [{"event": "settled", "run": RUNS[0].id, "exit_code": 1, "message": message}]
 
 
 def test_an_answer_of_sbatch_that_is_no_job_is_told(tmp_path: Path, commands: Callable[..., None]) -> None:

@@ -27,7 +27,7 @@ from pathlib import Path
 from reslab.errors import ResLabError
 from reslab.files import new_folder, write_whole, writing
 from reslab.lab.clusters.following import Event, Tasks, hand_on
-from reslab.lab.clusters.slurm_script import check_options, check_place, script
+from reslab.lab.clusters.slurm_script import check_options, check_place, log_apart, script
 from reslab.lab.folder import ending
 from reslab.lab.folder.store import run_files
 from reslab.lab.shares.distant import Followed, ask_for_all
@@ -182,28 +182,36 @@ def _follow(
             asked = -ASK_SECONDS
         time.sleep(POLL_SECONDS * max(1.0, sum(len(job.runs) for job in jobs) / TASKS_A_POLL))
     hand_on(jobs, told)
-    for event in _not_begun(jobs, root) if followed is None else followed.close():
+    for event in followed.close() if followed is not None else ():
+        told(event)
+    for event in _not_begun(jobs, root, followed):
         told(event)
     return True
 
 
-def _not_begun(jobs: Sequence[Job], root: Path) -> Iterator[Event]:
+def _not_begun(jobs: Sequence[Job], root: Path, followed: Followed | None) -> Iterator[Event]:
     """Note that runs failed whose tasks left the queue without a word, and yield what is to be told."""
     for job in jobs:
         for task, run in job.runs.items():
             files, events = run_files(root, run), job.events_of(task)
-            has_begun = events.exists() and events.stat().st_size
-            if has_begun or files.status() not in ("pending", "interrupted", "failed"):
+            if files.status() not in ("pending", "interrupted", "failed"):
                 continue
-            log = job.place / f"{task}.log"
+            has_begun = events.exists() and events.stat().st_size if followed is None else followed.has_begun(run)
+            if has_begun:
+                continue
             message = f"task {task} of Slurm job {job.number} left the queue before it began its run; "
-            try:
-                last = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-                message += f"the end of {log}: {' | '.join(last[-LAST_LINES:]) or 'it is empty'}"
-            except OSError:
-                message += f"there is no {log}, as where a job is cancelled (sacct -j {job.number} says more)"
+            message += _last_words(job, task) if followed is None else f"its node keeps {log_apart(job.number, task)}"
             ending.fail(files, "killed", message)
             yield {"event": "settled", "run": run.id, "exit_code": 1, "message": message}
+
+
+def _last_words(job: Job, task: int) -> str:
+    log = job.place / f"{task}.log"
+    try:
+        last = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    except OSError:
+        return f"there is no {log}, as where a job is cancelled (sacct -j {job.number} says more)"
+    return f"the end of {log}: {' | '.join(last[-LAST_LINES:]) or 'it is empty'}"
 
 
 def _training(jobs: Sequence[Job], queued: Mapping[str, Mapping[int, str]]) -> list[Run]:

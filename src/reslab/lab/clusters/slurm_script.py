@@ -55,7 +55,11 @@ events=/dev/stdout"""
 """How a task begins whose node sees nothing but a share."""
 
 END_APART = f'[ "$code" -eq {ShareError.exit_code} ] || rm -rf "$runs"  # it has what could not be sent\n'
-LOG_APART = "/tmp/reslab-%A_%a.log"
+
+
+def log_apart(job: str, task: int | str) -> str:
+    """Return the file with what a task prints on a node that sees nothing but a share."""
+    return f"/tmp/reslab-{job}_{task}.log"
 
 
 def check_options(options: Sequence[str]) -> None:
@@ -99,7 +103,7 @@ def script(
         "signal": f"B:TERM@{WARNING_SECONDS}",
         "requeue": "",
         "open-mode": "append",
-        "output": '"{}/%a.log"'.format(str(place).replace("%", "%%")) if names is None else LOG_APART,
+        "output": '"{}/%a.log"'.format(str(place).replace("%", "%%")) if names is None else log_apart("%A", "%a"),
     }
     for option in options:
         key, _, value = option.partition("=")

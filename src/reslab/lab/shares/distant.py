@@ -105,6 +105,12 @@ class Followed:
             raise self._error
         return told
 
+    def has_begun(self, run: Run) -> bool:
+        """Return whether a share has more of a run than what it was asked with."""
+        found = _progress(self._where, run.id)
+        here = saved.reached(saved.newest(run_files(self._root, run).checkpoints))
+        return found is None or found.state not in ("asked", "stopped") or found.iteration > here
+
     def _new(self, run: Run) -> list[Event]:
         try:
             found = _progress(self._where, run.id)

@@ -8,12 +8,11 @@ from reslab.lab.folder import manifest
 from reslab.lab.folder.ending import settle
 from reslab.lab.folder.store import RunFiles
 from reslab.lab.shares.places import Place, read
-from reslab.lab.shares.share import ENDS, Outcome, beside, ending, place_beside
+from reslab.lab.shares.share import ENDS, MADE_LATER, Outcome, beside, ending, place_beside
 from reslab.lab.shares.vetting import RECORD_BYTES, listed_in
 from reslab.recipe import Recipe, Run
 
 _TRIES = 3
-_MADE_LATER = ("diagnostics.json", "predictions.safetensors")
 
 
 def push_run(where: Place, files: RunFiles) -> Outcome:
@@ -110,7 +109,7 @@ def _mend(where: Place, prefix: str, files: RunFiles, content: bytes, there: byt
     theirs, mine = listed_in(there), listed_in(content)
     here = [file for file in mine if (files.path / file).exists()]
     damaged = [file for file in _damaged(where, prefix, theirs) if file in here]
-    new = [file for file in here if file in _MADE_LATER and file not in theirs]
+    new = [file for file in here if file in MADE_LATER and file not in theirs]
     for file in (*damaged, *new):
         where.write(f"{prefix}/{file}", files.path / file)
     changed = {**theirs, **{file: mine[file] for file in (*damaged, *new)}}

@@ -28,7 +28,16 @@ from reslab.files import file_sha256, json_bytes, new_folder, writing
 from reslab.lab.folder import manifest
 from reslab.lab.folder.store import RunFiles, run_files
 from reslab.lab.shares.places import Place, read
-from reslab.lab.shares.vetting import RECORD_BYTES, RefusedError, ended_run, fetch_files, incoming, listed_in, vetting
+from reslab.lab.shares.vetting import (
+    RECORD_BYTES,
+    RefusedError,
+    check_made_later,
+    ended_run,
+    fetch_files,
+    incoming,
+    listed_in,
+    vetting,
+)
 from reslab.recipe import Run
 
 INDEX = "index.json"
@@ -43,6 +52,8 @@ _STUDY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _KEY_DIGITS = 12
 ENDS = ("result.json", "failure.json")
 """The file that ended a run is the first of these that it has."""
+MADE_LATER = ("diagnostics.json", "predictions.safetensors")
+"""What may be made of a run after its end."""
 
 Kind = Literal["fetched", "pushed", "there", "replicate", "absent", "refused", "running"]
 
@@ -89,8 +100,9 @@ def fetch_run(where: Place, name: str, root: Path, asked: Run | None = None) -> 
     """Fetch an ended run below `root`, unless it is there; `asked` is the run of the name that is wanted, if known.
 
     What was trained here is never written over: an ended run of other results stays, and the fetched one becomes a
-    replicate of it; one that has not ended is moved to the replicates, as `unfinished`.  Raises `ShareError` where the
-    place does not answer; whatever is wrong with the run itself is an outcome.
+    replicate of it; one that has not ended is moved to the replicates, as `unfinished`.  What the place has of a run
+    that is there since its end, as its diagnostics, is added where there is none.  Raises `ShareError` where the place
+    does not answer; whatever is wrong with the run itself is an outcome.
     """
     if not is_run(name):
         return Outcome(name, "refused", "this is not the name of a run")
@@ -102,7 +114,7 @@ def fetch_run(where: Place, name: str, root: Path, asked: Run | None = None) -> 
     if content is None:
         return Outcome(name, "absent", f"{where.shown} has no such run that has ended")
     if _is_here(root, name, content):
-        return Outcome(name, "there")
+        return _complete(where, name, root, content)
     with incoming(root, name) as fetched:
         try:
             with vetting(fetched.path):
@@ -201,6 +213,26 @@ def _is_here(root: Path, name: str, content: bytes) -> bool:
         return _beside(here, content, root, name) is None
     except (DamagedError, LookupError, TypeError, AttributeError):  # found out where it is fetched
         return False
+
+
+def _complete(where: Place, name: str, root: Path, content: bytes) -> Outcome:
+    """Add to the run of this manifest that is here what a place has of it since its end, and say that it is there."""
+    here = RunFiles(root / name)
+    theirs = {file: entry for file, entry in listed_in(content).items() if file in MADE_LATER}
+    new = {file: entry for file, entry in theirs.items() if not (here.path / file).exists()}
+    if not new or not manifest.exists(here.path) or ending((here.path / manifest.NAME).read_bytes()) != ending(content):
+        return Outcome(name, "there")
+    with incoming(root, name) as fetched:
+        try:
+            with vetting(fetched.path):
+                fetch_files(where, new, fetched.path, lambda file, _: f"{name}/{file}", needed=())
+                check_made_later(fetched, here)
+        except RefusedError as error:
+            return Outcome(name, "refused", f"what it has of it since its end: {error}")
+        for file in new:
+            if (fetched.path / file).exists():
+                here.write_bytes(file, (fetched.path / file).read_bytes())
+    return Outcome(name, "there")
 
 
 def _beside(here: RunFiles, content: bytes, root: Path, name: str) -> str | None:

@@ -21,6 +21,7 @@ from reslab.datasets import is_named, known
 from reslab.errors import DamagedError, FullDiskError, ResLabError, ShareError
 from reslab.files import Json, unwritten, writing
 from reslab.lab.folder import manifest
+from reslab.lab.folder.predictions import read_predictions
 from reslab.lab.folder.store import RunFiles
 from reslab.lab.shares.places import Place
 from reslab.recipe import Run
@@ -154,6 +155,14 @@ def ended_run(files: RunFiles, name: str, asked: Run | None = None) -> Run:
     _check_provenance(files, run)
     files.diagnostics()
     return run
+
+
+def check_made_later(files: RunFiles, run: RunFiles) -> None:
+    """Raise `ResLabError` where what was fetched into `files` cannot be read, or is of other weights than the run's."""
+    found, result = files.diagnostics(), run.result() or {}
+    if found is not None and found.get("weights_sha256") != result.get("weights_sha256"):
+        raise DamagedError("its diagnostics.json is of other weights")
+    read_predictions(files.predictions)
 
 
 def begun_run(files: RunFiles, name: str, asked: Run | None = None) -> Run:
