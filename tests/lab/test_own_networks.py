@@ -73,9 +73,8 @@ class Act(nn.Module):
 
 
 @pytest.fixture(autouse=True)
-def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _nothing_trusted(empty_cache: Path) -> None:
     """Trust nothing that another test has used."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture

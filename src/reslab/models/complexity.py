@@ -1,6 +1,7 @@
 """What a network is made of and what it costs: sizes, blocks, parameters and multiply-adds, counted exactly."""
 
 import copy
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -28,7 +29,7 @@ def multiply_adds(
 
     This is what He et al. 2016, table 1, call FLOPs.  Biases, activations, additions and pooling are not counted,
     nor is batch norm, unless `batch_norm` asks for two operations for each of its values, as some counters have it.
-    The module is not run and not changed: a copy is.
+    The module is one of ours (see `own_multiply_adds`), and is neither run nor changed: a copy is.
     """
     total = 0
 
@@ -207,29 +208,28 @@ def _cost(
 
 
 def _operations(layer: nn.Module, output: Tensor) -> int:
-    """Return the multiply-adds of a convolution or linear layer, and for batch norm one of each for each value."""
+    """Return the multiply-adds for one image of a convolution or linear layer; for batch norm one of each a value."""
+    values = math.prod(output.shape[1:])
     if isinstance(layer, nn.Conv2d):
         area = layer.kernel_size[0] * layer.kernel_size[1]
-        return output.numel() * area * layer.in_channels // layer.groups
+        return values * area * layer.in_channels // layer.groups
     if isinstance(layer, nn.Linear):
-        return output.numel() * layer.in_features
-    return 2 * output.numel() if isinstance(layer, nn.BatchNorm2d) else 0
+        return values * layer.in_features
+    return 2 * values if isinstance(layer, nn.BatchNorm2d) else 0
 
 
 def _watch(
     module: nn.Module, image_shape: tuple[int, int, int], note: Callable[[str, nn.Module, Tensor], None]
 ) -> None:
-    """Call `note` with the name, the module and the output of every part, as one image passes a copy.
+    """Call `note` with the name, the module and the output of every part, as a batch of no images passes a copy.
 
-    The copy is on the CPU; a network on the meta device stays there, where batch norm imports torch's compiler, which
-    takes two seconds.
+    That has all shapes and computes nothing.
     """
-    device = torch.device("meta" if any(one.is_meta for one in module.parameters()) else "cpu")
-    twin = copy.deepcopy(module).float().to(device).eval()
+    twin = networks.with_memory(copy.deepcopy(module).float()).eval()
     for name, layer in twin.named_modules():
         layer.register_forward_hook(lambda part, _, output, name=name: note(name, part, output))
     with torch.no_grad():
-        twin(torch.zeros(1, *image_shape, device=device))
+        twin(torch.zeros(0, *image_shape))
 
 
 def _in_words(layer: nn.Module) -> str:

@@ -73,10 +73,17 @@ def build(
         in_channels=in_channels,
         checkpoint_activations=checkpoint_activations,
     )
-    # As `to_empty` does, which imports a library of formulas to know that the memory is laid out as usual.
-    network._apply(lambda values: torch.empty(values.shape, dtype=values.dtype, device="cpu"))  # type: ignore[no-untyped-call]
-    initialise(network, initialisation, seed)
+    initialise(with_memory(network), initialisation, seed)
     return network
+
+
+def with_memory(module: nn.Module) -> nn.Module:
+    """Give a module's values memory on the CPU, whatever is in it, and return the module.
+
+    As `to_empty` does, which imports a library of formulas to know that the memory is laid out as usual.
+    """
+    module._apply(lambda values: torch.empty(values.shape, dtype=values.dtype, device="cpu"))  # type: ignore[no-untyped-call]
+    return module
 
 
 def skeleton(

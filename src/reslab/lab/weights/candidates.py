@@ -16,7 +16,7 @@ from reslab.models.fitting import (
     infer_shortcut,
     infer_width,
 )
-from reslab.models.networks import skeleton
+from reslab.models.networks import skeleton, with_memory
 from reslab.models.weights import WeightsFile, load_into
 from reslab.presets import preset_recipe
 from reslab.recipe import CHOICES, IMAGENET_FAMILIES, Recipe, Scalar, vary
@@ -219,7 +219,7 @@ def _check_fits(recipe: Recipe, state: Mapping[str, Any], asked: Asked, path: Pa
     """Raise `CheckpointError` where the weights do not fit the network, with what was said that may be wrong."""
     network = skeleton(recipe.family, recipe.depth, recipe.shortcut, infer_classes(state) or 10, width=recipe.width)
     try:
-        load_into(network.to_empty(device="cpu"), state)
+        load_into(with_memory(network), state)
     except CheckpointError as error:
         named = {"--depth": asked.depth, "--family": asked.family, "--shortcut": asked.shortcut}
         given = [flag for flag, value in named.items() if value is not None]
