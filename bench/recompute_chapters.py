@@ -72,7 +72,7 @@ def _base(row: Row, report: Path, study: str, find: Callable[[str], Recipe], own
     for other in rows_of(report, f"{study}-errors"):
         recipe = find(next(iter(other.values())))
         same = [recipe.fields[name] == own.fields[name] for name in ("dataset", "depth")]
-        if not other["Difference (points)"] and (all(same) or (same[0] and study in ("depth", "fast"))):
+        if not other["Difference (points)"] and (all(same) or (same[0] and study == "depth")):
             return recipe
     raise AssertionError(f"{row}: compared with nothing")
 

@@ -42,7 +42,7 @@ def test_hard_images_are_told_from_chance(tmp_path: Path) -> None:
     same = {(8, 0): range(40), (8, 1): range(50), (14, 0): range(40), (14, 1): range(45)}
     blocks = _blocks(tmp_path, same)
     words = _words(blocks)
-    assert "the other gets wrong, too ([[appendix-agreement]]): 100% of two seeds of one recipe (" in words
+    assert "the other also gets wrong ([[appendix-agreement]]): 100% of two seeds of one recipe (" in words
     assert "; 100% beside ResNet-8 (" in words
     assert "most errors lie in the images, not in the seed or the recipe" in words
     assert isinstance(blocks[1], Table)
@@ -61,7 +61,7 @@ def test_what_chance_would_share_is_that_of_the_network_with_more_errors(tmp_pat
 
 def test_with_one_seed_each_nothing_is_laid_on_the_images_for_the_seed_was_not_looked_at(tmp_path: Path) -> None:
     words = _words(_blocks(tmp_path, {(8, 0): range(40), (14, 0): range(45)}))
-    assert "the other gets wrong, too ([[appendix-agreement]]): 100% beside ResNet-8 (" in words
+    assert "the other also gets wrong ([[appendix-agreement]]): 100% beside ResNet-8 (" in words
     assert "lie in the images" not in words
     assert words.endswith("Most errors of the better network are errors of the other, too.")
 

@@ -79,7 +79,7 @@ def test_settings_stand_by_their_rate_per_image_those_of_other_studies_too(tmp_p
         "Between settings of equal rate per image the errors differ by up to 1.00 points in test and 0.75 in training "
         "([[per-image]]); over all settings, by 1.75 and 3.00." in words
     )
-    assert "how well the network learns the training images goes with the rate per image" in words
+    assert "how well the network learns the training images depends on the rate per image" in words
 
 
 def test_where_training_errors_differ_as_much_at_one_rate_per_image_it_explains_nothing(tmp_path: Path) -> None:
@@ -133,4 +133,4 @@ def test_speeds_of_batches_say_whether_all_ran_the_same_code(tmp_path: Path, oth
             path.write_text(path.read_text().replace('"source_digest": "', '"source_digest": "0'))
     words = words_of(chapter_of(study, read_tables(tmp_path)))
     assert "Training images a second, by batch size: on CIFAR-10 " in words
-    assert ("They were not all made with the same version of ResLab, either." in words) == other
+    assert ("Not all were measured with the same version of ResLab, either." in words) == other

@@ -141,7 +141,7 @@ def test_a_shortened_schedule_is_not(tmp_path: Path) -> None:
     blocks = _blocks(tmp_path, options, {20: Truth(30.0, 30.0, 0.2), 56: Truth(28.0, 30.0, 0.2)})
     words = words_of(blocks)
     assert "not compared with published figures: the schedule is shortened to 4 epochs (2.44% of the images" in words
-    assert "At full length the order may be another." in words
+    assert "At full length the order may differ." in words
     assert not [block for block in blocks if isinstance(block, Table) and block.key.startswith("published")]
     (final,) = [block for block in blocks if isinstance(block, Figure) and block.key == "final"]
     assert "Paper" not in str(final.panels[0].datasets)
@@ -178,7 +178,7 @@ def test_both_data_sets_are_told_apart(tmp_path: Path) -> None:
     words = words_of(chapter_of(study, read_tables(tmp_path)))
     assert "4.0 times as high" in words
     assert "5,000 training images for each of 10 classes, CIFAR-100 500 training images for each of 100" in words
-    assert "so these runs cannot tell the two apart; the study `data-size` does." in words
+    assert "so these runs cannot tell the two apart; the study `data-size` can." in words
 
 
 def test_an_unfinished_study_names_what_is_missing(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_nothing_finished_says_so_and_is_never_a_zero(tmp_path: Path, stop_after
         write_run(tmp_path, study.runs()[0], Truth(3.0, 1.0), stop_after=stop_after)
     blocks = chapter_of(study, read_tables(tmp_path))
     assert "0 of 4 runs have finished." in words_of(blocks)
-    assert ("nothing to answer with yet" in words_of(blocks)) == (stop_after == 3)
+    assert ("so there is no answer" in words_of(blocks)) == (stop_after == 3)
     assert not [block for block in blocks if isinstance(block, Table) and block.key == "errors"]
 
 
@@ -279,12 +279,9 @@ def test_how_depths_stand_at_other_lengths_is_told_from_all_of_the_report(tmp_pa
     """Whichever study asked for those: the gaps are of the means at each length, 56 layers minus 20."""
     words = _by_length(tmp_path / "two", {8: (14.0, 15.0), 32: (9.0, 8.0), 16: (12.0, 12.0)})
     assert "On CIFAR-10, ResNet-56 minus ResNet-20 is +1.00 points at 8 epochs; 0.00 at 16 epochs; " in words
-    assert (
-        "; \N{MINUS SIGN}1.00 at 32 epochs.  The longer the training, then, the better the deeper network stands."
-        in words
-    )
+    assert "; \N{MINUS SIGN}1.00 at 32 epochs.  So the longer the training, the better the deeper network does" in words
     words = _by_length(tmp_path / "one", {8: (14.0, 15.0), 16: (12.0, 12.0)}, other=1)
-    assert "; 0.00 at 16 epochs (single seeds among them).  The longer the training" in words
+    assert "; 0.00 at 16 epochs (single seeds among them).  So the longer the training" in words
 
 
 def test_schedules_of_other_drops_are_no_other_length(tmp_path: Path) -> None:

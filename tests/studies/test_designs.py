@@ -36,8 +36,8 @@ def muon(tmp_path: Path, *rates: tuple[float, float]) -> str:
 def test_what_muons_rate_does_is_said_where_the_learning_rate_is_varied(tmp_path: Path) -> None:
     assert "is 0.025 throughout: the rates given are SGD's" in muon(tmp_path, (0.1, 0.025), (0.2, 0.025))
     along = muon(tmp_path, *((recipe.learning_rate, recipe.muon_rate) for recipe in fast_rates()))
-    assert "goes in proportion with the rates given, which are SGD's: it is 0.0025 to 0.25." in along
-    assert "is 0.025 and 0.03, not in proportion" in muon(tmp_path, (0.1, 0.025), (0.2, 0.03))
+    assert "is proportional to the rates given, which are SGD's: it is 0.0025 to 0.25." in along
+    assert "is 0.025 and 0.03, not proportional" in muon(tmp_path, (0.1, 0.025), (0.2, 0.03))
     assert muon(tmp_path, (0.1, 0.025), (0.1, 0.05)) == ""
     sgd = [vary(base, learning_rate=rate) for base in bases(Options(datasets=("digits",)), (8,)) for rate in (0.1, 1.0)]
     groups = [gather(read_tables(tmp_path), recipe.id, recipe, (0,)) for recipe in sgd]

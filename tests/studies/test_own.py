@@ -9,11 +9,12 @@ from chapter_words import chapter_of
 from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Block, Bullets, Figure, Heading, Note, Prose, Table
 from reslab.presets import preset_recipe
-from reslab.recipe import Recipe, Run, stretch, vary
+from reslab.recipe import Recipe, Run, Scalar, stretch, vary
 from reslab.studies.catalogue import chapter_of as custom_chapter
 from reslab.studies.catalogue import others
 from reslab.studies.chapter import find, strip
-from reslab.studies.study import Study, Variant
+from reslab.studies.custom import study_of
+from reslab.studies.study import Options, Study, Variant
 from reslab.studies.words import words_of as texts_of
 from synthetic import Truth, small, write_run
 
@@ -45,6 +46,48 @@ def test_differences_are_to_the_first_and_cautious(tmp_path: Path) -> None:
     places = [column.title for column in table.columns]
     interval, verdict = (table.rows[2][places.index(name)] for name in ("95% interval", "Verdict"))
     assert (str(interval)[-5:], verdict) == ("(90%)", "equal within 0.5 points")
+
+
+def _by_depth(root: Path, variants: list[dict[str, Scalar]], errors: dict[str, float]) -> list[str]:
+    """Return the answers of a study with each of these variants at depths 8 and 14, of these errors by label."""
+    content = {"name": "mine", "dataset": "digits", "epochs": 4, "vary": {"depth": [8, 14]}, "variants": variants}
+    study = study_of(content, Options(precision="fp32"))
+    for variant in study.variants:
+        for seed in study.seeds:
+            write_run(root, Run(variant.recipe, seed), Truth(errors[variant.label], 1.0, 0.05))
+    blocks = chapter_of(study, read_tables(root))
+    return [item.partition(" (")[0] for block in blocks if isinstance(block, Bullets) for item in block.items]
+
+
+def test_variants_at_several_depths_are_compared_at_each_and_each_across_them(tmp_path: Path) -> None:
+    errors = {"slow, depth 8": 9.0, "fast, depth 8": 7.0, "slow, depth 14": 6.0, "fast, depth 14": 8.0}
+    told = _by_depth(tmp_path, [{"label": "slow"}, {"label": "fast", "learning_rate": 0.2}], errors)
+    assert told[:4] == [
+        "digits, ResNet-8: fast beat slow",
+        "digits, ResNet-14: slow beat fast",
+        "digits, slow: ResNet-14 beat ResNet-8",
+        "digits, fast: ResNet-8 beat ResNet-14",
+    ]
+
+
+def test_networks_of_one_depth_are_compared_there(tmp_path: Path) -> None:
+    errors = {"with, depth 8": 9.0, "without, depth 8": 7.0, "with, depth 14": 6.0, "without, depth 14": 8.0}
+    told = _by_depth(tmp_path, [{"label": "with"}, {"label": "without", "family": "plain"}], errors)
+    assert told[:4] == [
+        "digits, 8 layers: without beat with",
+        "digits, 14 layers: with beat without",
+        "digits, with: 14 layers beat 8",
+        "digits, without: 8 layers beat 14",
+    ]
+
+
+def test_a_depth_with_settings_of_its_own_is_compared_by_its_first(tmp_path: Path) -> None:
+    recipes = {"a": small(8), "b": small(8, learning_rate=0.2), "c": small(14, momentum=0.5), "d": small(14)}
+    study = replace(STUDY, variants=tuple(Variant(name, recipe) for name, recipe in recipes.items()))
+    for run in study.runs():
+        write_run(tmp_path, run, Truth(5.0, 1.0, 0.2))
+    found = find(study, read_tables(tmp_path), custom_chapter(study, tmp_path))
+    assert [(one.first.label, one.second.label) for one in found.compared] == [("a", "b"), ("c", "d"), ("a", "c")]
 
 
 def test_what_varied_is_a_table_where_labels_do_not_say_it(tmp_path: Path) -> None:

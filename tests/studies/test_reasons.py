@@ -44,8 +44,8 @@ def test_differences_stand_beside_what_the_test_images_alone_may_do(tmp_path: Pa
     several = _compared(tmp_path / "several", (14.4, 11.0), (38.0, 38.0))
     # At 14% and 14.4%, and at 14% and 38%, of 10,000 images: 1.96 * sqrt(14 * 86 + 38 * 62) / 100 points.
     assert on_what_scale(several, WORDS) == (
-        f"{WORDS('tests.untested', compared=0)}  10,000 test images alone can put equal networks up to 1.17 points "
-        "apart (95%); of the two differences here one is larger."
+        f"{WORDS('tests.untested', compared=0)}  With 10,000 test images, chance alone can put equally good "
+        "networks up to 1.17 points apart (95%); of the two differences here one is larger."
     )
     alone = _compared(tmp_path / "alone", (14.4, 11.0))
     assert on_what_scale(alone, WORDS).endswith("up to 0.97 points apart (95%); the difference here is not larger.")
@@ -82,7 +82,7 @@ def test_a_large_difference_has_the_reason_that_both_errors_would_give(
 def test_a_large_difference_without_one_of_the_training_errors_has_no_reason(
     tmp_path: Path, other: tuple[float, float]
 ) -> None:
-    assert _words(_compared(tmp_path, other)) == "No difference is large enough for a reason to be supposed."
+    assert _words(_compared(tmp_path, other)) == "No difference is large enough to suggest a reason."
 
 
 def test_training_errors_far_apart_and_not_resolved_are_no_reason_and_have_sizes(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_training_errors_far_apart_and_not_resolved_are_no_reason_and_have_sizes
 
 def test_a_small_difference_has_none(tmp_path: Path) -> None:
     near, far = (14.4, 20.0), (38.0, 38.0)
-    assert _words(_compared(tmp_path / "small", near)) == "No difference is large enough for a reason to be supposed."
+    assert _words(_compared(tmp_path / "small", near)) == "No difference is large enough to suggest a reason."
     assert "(rate 2)" in (text := _words(_compared(tmp_path / "both", near, far)))
     assert "rate 1" not in text
 

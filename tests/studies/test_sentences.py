@@ -80,8 +80,8 @@ def test_seeds_that_vary_too_much_to_be_resolved_are_told_where_all_are_far_off(
     """All seeds of "high" are 2.5 points or more above those of "base", of which no interval can tell."""
     words = _far_apart(tmp_path / "above", base=(9.5, 9.0), high=(42.0, 12.0))
     assert words == (
-        "Each seed of high (12.00% and 42.00%) is at least 2.50 points above each of base, but two that vary so much "
-        "give no useful interval."
+        "Each seed of high (12.00% and 42.00%) is at least 2.50 points above each of base, but two "
+        "seeds that vary so much give no useful interval."
     )
     words = _far_apart(tmp_path / "below", base=(42.0, 12.0), low=(9.5, 9.0))
     assert "Each seed of low (9.00% and 9.50%) is at least 2.50 points below each of base, " in words

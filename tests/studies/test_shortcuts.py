@@ -14,7 +14,7 @@ from synthetic import Truth
     ("noise", "errors", "said"),
     [
         (0.01, (8.0, 8.0, 8.0), "All are equal within 0.5 points: projections are not essential here."),
-        (2.0, (8.0, 8.0, 8.0), "or their effect too small for these seeds"),
+        (2.0, (8.0, 8.0, 8.0), "or their effect may be too small for these seeds"),
         (0.01, (8.0, 7.0, 8.0), "a gain of B or C may be that of its parameters"),
     ],
 )

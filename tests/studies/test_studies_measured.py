@@ -83,7 +83,7 @@ def test_gradients_during_training_are_said(tmp_path: Path, low: float, all_netw
     assert ("measured before training, after epochs 1 and 81, and at the end." in words) != vanished
     unseen = "During training it was not measured on plain-20, ResNet-20 and ResNet-56" in words
     assert unseen != all_networks
-    assert ("Whatever trouble there is has another cause" in words) == (all_networks and not vanished)
+    assert ("Whatever the trouble, it has another cause" in words) == (all_networks and not vanished)
 
 
 def test_gradients_before_and_after_training_say_nothing_of_between(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_gradients_before_and_after_training_say_nothing_of_between(tmp_path: Pa
         write_diagnostics(write_run(tmp_path, run, Truth(8.5, 0.5)), gradients=both)
     words = words_of(chapter_of(study, read_tables(tmp_path)))
     assert (
-        "in any of these networks before training and at the end; what happens in between, this does not say" in words
+        "in any of these networks before training and at the end; this says nothing about the time in between" in words
     )
     assert "Whatever trouble" not in words
 
@@ -151,7 +151,7 @@ def test_eigenvalues_below_the_limit_in_no_order_of_the_rates_hold_no_rate_too_h
         write_diagnostics(write_run(tmp_path, run, Truth(8.5, 0.5)), curvature={"final": figures})
     words = words_of(chapter_of(study, read_tables(tmp_path)))
     assert "The largest eigenvalue is from 0.001 (rate 0.01) to 0.1 (rate 1) times the stability limit" in words
-    assert "At the end, then, no rate is too high for the curvature." in words
+    assert "So at the end no rate is too high for the curvature." in words
 
 
 @pytest.mark.parametrize(("times", "told"), [(1.0, False), (0.9, False), (0.5, True), (2.0, True)])
@@ -170,4 +170,4 @@ def test_effective_rates_are_shown_where_they_differ_otherwise_than_the_rates(
     words = words_of(blocks)
     factor = f"by a factor of 100 and the effective rates by a factor of {100 * times:.2g} ([[effective-rate]])."
     assert (f"In the last epoch the rates differ {factor}" in words) == told
-    assert ("Larger rates, then, have grown the weights" in words) == (told and times < 1)
+    assert ("So larger rates have made the weights grow" in words) == (told and times < 1)

@@ -68,7 +68,7 @@ def test_a_users_words_take_the_place_of_ours(tmp_path: Path) -> None:
     text = text_of(section.blocks)
     assert text.startswith("Is more better?")
     assert "Who knows: " in text
-    assert "No longer training is shown to do worse" not in text
+    assert "None of the longer trainings is shown to do worse" not in text
     assert "" not in headings  # an empty text is left out
 
 

@@ -17,26 +17,36 @@ MOST_NAMED = 4
 """Settings that an answer names one by one."""
 
 
-def by_base(found: Findings, compared: Sequence[Compared] | None = None, label: Label | None = None) -> list[Answer]:
+def by_base(
+    found: Findings,
+    compared: Sequence[Compared] | None = None,
+    label: Label | None = None,
+    at: Label | None = None,
+) -> list[Answer]:
     """Return an answer for each group that others are compared with: which of them are better, which worse.
 
-    `compared` are the comparisons that the answers rest on, where not all of them; `label` names what is varied.
+    `compared` are the comparisons that the answers rest on, where not all of them; `label` names what is varied, and
+    `at`, where given, what is kept.
     """
     answers = []
     label, compared = label or found.short, found.compared if compared is None else compared
     for first in found.done:
         own = [one for one in compared if one.first.label == first.label and (one.test or one.second.num_diverged)]
         if own:
-            answers.append(_answer(_where(first, own, found.done, label), first, own, label, found.words))
+            answers.append(_answer(_where(first, own, found.done, label, at), first, own, label, found.words))
     return answers
 
 
-def _where(first: Group, own: Sequence[Compared], done: Sequence[Group], label: Label) -> str:
-    """Return the data set, the network if there are several and it is not what is varied, and the length if short."""
+def _where(first: Group, own: Sequence[Compared], done: Sequence[Group], label: Label, at: Label | None) -> str:
+    """Return the data set, the network if there are several and it is not what is varied, and the length if short.
+
+    In the network's place stands what `at` says is kept.
+    """
     name, dataset = network_name(first.recipe), dataset_name(first.recipe.dataset)
     several = len({network_name(group.recipe) for group in done}) > 1
     same = {network_name(one.second.recipe) for one in own} == {name}
-    where = f"{dataset}, {name}" if several and same and name not in label(first) else dataset
+    kept = at(first) if at is not None else name if several and same and name not in label(first) else ""
+    where = f"{dataset}, {kept}" if kept else dataset
     lengths = {epochs_of(group) for group in (first, *(one.second for one in own))}
     short = len(lengths) == 1 and obstacle(first) == "short"
     return f"{where}, {epochs_words(first)}" if short else where

@@ -12,12 +12,15 @@ from reslab.published import Published
 from reslab.recipe import Recipe, Scalar
 from reslab.studies.against_published import paper_answers
 from reslab.studies.answers import by_base
-from reslab.studies.findings import Groups, Pairs
+from reslab.studies.findings import Answer, Findings, Groups, Pairs
 from reslab.studies.question import VARIANT, Chapter
 from reslab.studies.study import Study
 from reslab.studies.words import Words
 
 CUSTOM = "custom"
+
+Depth = tuple[int, str]
+"""Of a network: its depth, or the user's own network."""
 
 
 def chapter(study: Study, words: Words) -> Chapter:
@@ -38,7 +41,7 @@ def chapter(study: Study, words: Words) -> Chapter:
         paper_told=True,
         axis=Axis(setting, lambda group: places[group.recipe], lambda _: MEASURED) if places else None,
         published=Beside(published_beside, stands),
-        answers=lambda found: [*by_base(found), *paper_answers(found.done, found.words)],
+        answers=_answers,
         exhibits=lambda found: [_varied(study)],
         ordered=bool(places),
     )
@@ -56,15 +59,57 @@ def _in_numbers(study: Study) -> tuple[str, dict[Recipe, str]]:
 
 
 def _pairs(own: Groups) -> Pairs:
-    """Return each variant against the first finished one of its data set."""
-    done = [group for group in own if group.has_result or group.num_diverged]
-    first = next((group for group in done if group.has_result), None)
-    return [] if first is None else [(first, group) for group in done if group is not first]
+    """Return each variant of a data set against the first of its depth, and against its setting at the first depth.
+
+    Where the first depth has no such setting, a depth is compared by its first variant with the first of all.
+    """
+    depths: dict[Depth, list[Group]] = {}
+    for group in own:
+        if group.has_result or group.num_diverged:
+            depths.setdefault(_depth(group), []).append(group)
+    bases = [next((one for one in alike if one.has_result), alike[0]) for alike in depths.values()]
+    lead = next((base for base in bases if base.has_result), None)
+    if lead is None:
+        return []
+    known = {_setting(one): one for one in depths[_depth(lead)] if one.has_result}
+    within, across = Pairs(), Pairs()
+    for base, alike in zip(bases, depths.values(), strict=True):
+        within += [(base, one) for one in alike]
+        across += [(known.get(_setting(one), lead), one) for one in alike if one is base or _setting(one) in known]
+    return [(first, second) for first, second in (*within, *across) if first is not second and first.has_result]
 
 
-def _bare(label: str, recipe: Recipe) -> str:
-    """Return a label without what its network's name or its data set says; the network where that is all."""
-    said = (dataset_name(recipe.dataset), f"depth {recipe.depth}")
+def _answers(found: Findings) -> list[Answer]:
+    """Return what was found at each depth, then between depths, and beside the paper's figures."""
+    within = [one for one in found.compared if _depth(one.first) == _depth(one.second)]
+    across = [one for one in found.compared if _depth(one.first) != _depth(one.second)]
+    names: dict[Depth, set[str]] = {}
+    for group in found.done:
+        names.setdefault(_depth(group), set()).add(network_name(group.recipe))
+
+    def network(group: Group) -> str:
+        return network_name(group.recipe) if len(names[_depth(group)]) == 1 else f"{group.recipe.depth} layers"
+
+    if not within or len(names) == 1:
+        by_variant = by_base(found)
+    else:
+        by_variant = [*by_base(found, within, _setting, network), *by_base(found, across, network, _setting)]
+    return [*by_variant, *paper_answers(found.done, found.words)]
+
+
+def _depth(group: Group) -> Depth:
+    """Return what tells a network from those of other depths: a user's own has none."""
+    return group.recipe.depth, group.recipe.network
+
+
+def _setting(group: Group) -> str:
+    """Return the label of a group without its network and its data set."""
+    return _bare(group.label, group.recipe, network_name(group.recipe))
+
+
+def _bare(label: str, recipe: Recipe, *more: str) -> str:
+    """Return a label without its data set, its depth and what `more` says; its network where that is all."""
+    said = (dataset_name(recipe.dataset), f"depth {recipe.depth}", *more)
     return ", ".join(part for part in label.split(", ") if part not in said) or network_name(recipe)
 
 
