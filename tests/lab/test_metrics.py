@@ -87,7 +87,7 @@ def test_the_sum_is_on_the_disk_before_the_line(tmp_path: Path, monkeypatch: pyt
 
     def note(handle: int) -> None:
         sync(handle)
-        lengths.append((len(metrics._lines(tmp_path / "metrics.sha256")), metrics.count(tmp_path)))
+        lengths.append((len(metrics._lines(tmp_path / "metrics.sha256")), metrics.end(tmp_path)[0]))
 
     monkeypatch.setattr(os, "fsync", note)
     metrics.append(tmp_path, row(1))

@@ -21,7 +21,7 @@ from reslab.lab.shares.addresses import without_password
 from reslab.lab.shares.places import Folder, Web, place, read
 from reslab.lab.shares.pushing import push_run
 from reslab.lab.shares.remote_place import Remote
-from reslab.lab.shares.replicates import compare, replicates
+from reslab.lab.shares.replicates import agreements
 from reslab.lab.shares.share import fetch_run, listed, write_index
 from share_places import FINISHED, copied, forged, listing, origin, rewritten, s3_bucket, served
 
@@ -430,8 +430,9 @@ def test_another_training_of_a_run_is_kept_beside_the_first(share: Path, tmp_pat
     assert fetched.kind == "replicate"
     assert files_below(mine.path) == before
     assert fetch_run(Folder(share), FINISHED, root).kind == "there"
-    assert [files.path for files in replicates(root, FINISHED)] == [root / fetched.words]
-    (found,) = [compare(mine, other) for other in replicates(root, FINISHED)]
+    assert (root / fetched.words / "manifest.json").exists()
+    ((found,), damaged) = agreements(mine, root, mine.read_run())
+    assert damaged == []
     assert (found.run, found.same_bits, found.errors[0]) == (FINISHED, False, 9.99)
 
     pushed = push_run(Folder(share), mine)
@@ -453,7 +454,7 @@ def test_what_was_begun_here_is_moved_and_not_lost(share: Path, tmp_path: Path) 
     assert fetch_run(Folder(share), FINISHED, root).kind == "fetched"
     (kept,) = root.glob(f"replicates/unfinished-*/{FINISHED}/checkpoint/state")
     assert kept.read_bytes() == b"precious"
-    assert replicates(root, FINISHED) == []
+    assert agreements(RunFiles(root / FINISHED), root, begun.read_run()) == ([], [])
 
 
 def test_two_seeds_that_were_begun_here_are_moved_in_the_same_second(

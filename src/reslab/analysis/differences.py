@@ -151,16 +151,14 @@ def paired_difference(
     return Difference(found.mean, margin, found.n, found.n, sd, freedom, paired=True, start=start)
 
 
-def from_single(
-    published: float, measured: Summary, resolution: float = 0.0, spread: Spread | None = None
-) -> Difference | None:
+def from_single(published: float, measured: Summary, spread: Spread | None = None) -> Difference | None:
     """Compare measured runs with one published run: the interval is that of one more run of ours, 95%.
 
     The published run's own spread is unknown and is taken to be that of the measured ones, or the one given.
     """
     if measured.mean is None:
         return None
-    value, known = measured.mean - published, spread or own_spread(measured, resolution)
+    value, known = measured.mean - published, spread or own_spread(measured)
     if known is None:
         return Difference(value, None, 1, measured.n, start=published, published=True)
     sd = math.sqrt(known.variance)

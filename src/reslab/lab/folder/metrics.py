@@ -30,11 +30,6 @@ def read(folder: Path, remedy: str) -> list[Json]:
         return _rows(folder, _lines(folder / NAME), remedy)
 
 
-def count(folder: Path) -> int:
-    """Return the number of lines."""
-    return end(folder)[0]
-
-
 def last(folder: Path) -> Json:
     """Return the last line as an object, of which nothing is checked; an empty one where there is none."""
     return end(folder)[1]

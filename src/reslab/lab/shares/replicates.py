@@ -26,24 +26,14 @@ class Agreement:
         return "diverged" if self.errors[1] is None else f"{self.errors[1]:.2f}%"
 
 
-def replicates(root: Path, name: str) -> list[RunFiles]:
-    """Return the second trainings of a run that have ended, in order of their folders; damaged ones are left out."""
-    return _whole(root, name)[0]
-
-
 def agreements(first: RunFiles, root: Path, run: Run) -> tuple[list[Agreement], list[tuple[RunFiles, ResLabError]]]:
-    """Compare each second training of a run with it, and return what is wrong with those that cannot be used.
+    """Compare each second training of a run that has ended with it, and return what is wrong with unusable ones.
 
-    Raises `ResLabError` where the first one cannot be.
+    Raises `ResLabError` where the first one cannot be used.
     """
-    whole, damaged = _whole(root, run.id, run)
-    return [compare(first, other) for other in whole], damaged
-
-
-def _whole(root: Path, name: str, run: Run | None = None) -> tuple[list[RunFiles], list[tuple[RunFiles, ResLabError]]]:
     whole: list[RunFiles] = []
     damaged: list[tuple[RunFiles, ResLabError]] = []
-    for path in sorted((root / REPLICATES).glob(f"*/{name}")):
+    for path in sorted((root / REPLICATES).glob(f"*/{run.id}")):
         files = RunFiles(path)
         try:
             if path.is_dir() and files.ended() is not None:
@@ -53,7 +43,7 @@ def _whole(root: Path, name: str, run: Run | None = None) -> tuple[list[RunFiles
                 whole.append(files)
         except ResLabError as error:
             damaged.append((files, error))
-    return whole, damaged
+    return [compare(first, other) for other in whole], damaged
 
 
 def compare(first: RunFiles, other: RunFiles) -> Agreement:
