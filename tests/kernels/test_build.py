@@ -164,6 +164,7 @@ def test_they_say_what_they_do() -> None:
     assert "fp32 and bf16 (stored; multiplied in fp32);" in build.Kernels(library, "by c++", 8).words
 
 
+@pytest.mark.deep
 def test_an_assembler_that_knows_no_tiles_costs_only_those(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is that of another version than the compiler's."""
     real = shutil.which("g++")

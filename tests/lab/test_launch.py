@@ -109,6 +109,7 @@ def test_failures_and_kills_leave_the_other_runs_alone(tmp_path: Path, monkeypat
     assert workers(tmp_path) == []
 
 
+@pytest.mark.deep
 def test_runs_that_share_a_process_are_what_they_are_alone(tmp_path: Path) -> None:
     """In a folder whose name has a line's end, quotes and a byte that is no UTF-8."""
     *others, missing = runs = [Run(small(1), seed) for seed in range(2)] + [Run(small(1, dataset="cifar10"))]

@@ -325,18 +325,25 @@ def test_one_machine_at_a_time(tmp_path: Path, share: Path, monkeypatch: pytest.
     assert Machine(tmp_path / "second", str(share)).train(name).status() == "finished"
 
 
+@pytest.fixture(scope="module")
+def epochs_apart(tmp_path_factory: pytest.TempPathFactory, alone: RunFiles) -> list[RunFiles]:
+    """Return the run of `alone` on two machines, after one epoch and after two."""
+    machines = [Machine(tmp_path_factory.mktemp("machine"), "", shares=(), push=False) for _ in range(2)]
+    for machine in machines:
+        make(machine.root, RECIPE)
+    return [machine.train(alone.name, epochs=epochs) for epochs, machine in enumerate(machines, start=1)]
+
+
 @pytest.mark.parametrize("cut", range(3))
 def test_a_kill_while_a_shares_checkpoint_is_taken_over_leaves_what_resumes(
-    tmp_path: Path, alone: RunFiles, monkeypatch: pytest.MonkeyPatch, cut: int
+    tmp_path: Path, alone: RunFiles, epochs_apart: list[RunFiles], monkeypatch: pytest.MonkeyPatch, cut: int
 ) -> None:
     class KilledError(BaseException):
         pass
 
-    def machine(name: str, epochs: int) -> RunFiles:
-        make(tmp_path / name, RECIPE)
-        return Machine(tmp_path / name, "", shares=(), push=False).train(alone.name, epochs=epochs)
-
-    here, there, written = machine("here", 1), machine("there", 2), list[str]()
+    here = RunFiles(tmp_path / "here" / alone.name)
+    shutil.copytree(epochs_apart[0].path, here.path)
+    there, written = epochs_apart[1], list[str]()
 
     def dying(path: Path, content: bytes) -> None:
         if len(written) == cut:

@@ -103,6 +103,7 @@ def test_what_the_kernels_are_not_made_for_goes_the_plain_way() -> None:
     assert wide(torch.randn(2, 17, 8, 8, device=DEVICE)).isfinite().all()
 
 
+@pytest.mark.deep
 def test_kernels_are_made_ready_on_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     """And where they give an error, all networks do without them, and it is said why."""
     monkeypatch.setattr("reslab.lab.assembly.available", lambda device: device not in gpu_device._GIVEN_UP)

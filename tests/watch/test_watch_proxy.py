@@ -111,7 +111,7 @@ def problems(page: Any) -> list[str]:
     return [text for text in page.problems if "Cross-Origin-Opener-Policy" not in text]
 
 
-@pytest.mark.parametrize("strips", [True, False])
+@pytest.mark.parametrize("strips", [True, pytest.param(False, marks=pytest.mark.deep)])
 def test_the_page_works_under_a_path(browser: Any, root: Path, strips: bool) -> None:
     with through(browser, root, prefix="" if strips else PREFIX) as (served, page):
         assert (PREFIX in served.address) is not strips
