@@ -14,7 +14,7 @@ from reslab.cli import main
 from reslab.errors import CheckpointError, DamagedError, DataError, ResLabError
 from reslab.lab.folder import ending, manifest
 from reslab.lab.folder.store import RunFiles
-from reslab.lab.weights.candidates import Asked, candidates
+from reslab.lab.weights.candidates import Given, candidates
 from reslab.lab.weights.contest import Measured
 from reslab.lab.weights.doubts import suspicious, undecided
 from reslab.lab.weights.evaluate import Evaluated, evaluate_run, evaluate_weights
@@ -171,7 +171,7 @@ def test_the_data_set_follows_from_the_classes(tmp_path: Path, elsewhere: Path) 
     def asked(num_classes: int, **said: Any) -> str:
         state = build("residual", 8, "A", num_classes, initialisation="he-fan-in", seed=0).state_dict()
         file = WeightsFile(dict(state), "top", "", (), "")
-        return candidates(file, tmp_path / "w.th", Asked(**said)).every[0].recipe.dataset
+        return candidates(file, tmp_path / "w.th", Given(**said)).every[0].recipe.dataset
 
     assert [asked(10), asked(20), asked(100), asked(10, dataset="digits")] == [
         "cifar10",
@@ -187,7 +187,7 @@ def test_the_data_set_follows_from_the_classes(tmp_path: Path, elsewhere: Path) 
 
 def test_the_families_of_imagenet_are_both_candidates(tmp_path: Path) -> None:
     state = build("imagenet", 50, "B", 1000, initialisation="he-fan-in", seed=0).state_dict()
-    every = candidates(WeightsFile(dict(state), "top", "", (), ""), tmp_path / "w.th", Asked()).every
+    every = candidates(WeightsFile(dict(state), "top", "", (), ""), tmp_path / "w.th", Given()).every
     assert {(one.recipe.family, one.recipe.normalisation) for one in every} == {
         (family, normalisation)
         for family in ("imagenet", "imagenet-1x1")
@@ -195,7 +195,7 @@ def test_the_families_of_imagenet_are_both_candidates(tmp_path: Path) -> None:
     }
     assert every[0].recipe.dataset == "imagefolder"
     assert every[0].flags == "--family imagenet --normalisation channel-2023"
-    said = candidates(WeightsFile(dict(state), "top", "", (), ""), tmp_path / "w.th", Asked(preset="imagenet")).every
+    said = candidates(WeightsFile(dict(state), "top", "", (), ""), tmp_path / "w.th", Given(preset="imagenet")).every
     assert [(one.recipe.family, one.recipe.normalisation) for one in said] == [("imagenet", "imagenet")]
 
 
@@ -307,7 +307,7 @@ def test_a_network_with_the_norm_first_is_told_by_its_weights(tmp_path: Path, na
     torch.save({"model": {f"module.{key}": value for key, value in state.items()}, "epoch": 3}, tmp_path / "w.pth")
     weights = read_weights_file(tmp_path / "w.pth")
     assert weights.remarks == ()
-    found = candidates(weights, tmp_path / "w.pth", Asked(dataset="digits", normalisation="channel"))
+    found = candidates(weights, tmp_path / "w.pth", Given(dataset="digits", normalisation="channel"))
     alike = {"A", "A-centred"} if what["shortcut"] == "A-centred" else {what["shortcut"]}
     assert {one.recipe.shortcut for one in found.every} == alike
     for one in found.every:
@@ -338,9 +338,9 @@ def test_a_wide_network_of_width_1_is_a_preactivation_network(tmp_path: Path) ->
     state = build("wide", 10, "B", 10, initialisation="he-fan-in", seed=0)
     save_weights(state, tmp_path / "weights.safetensors")
     weights = read_weights_file(tmp_path / "weights.safetensors")
-    found = candidates(weights, tmp_path / "weights.safetensors", Asked(dataset="digits", normalisation="channel"))
+    found = candidates(weights, tmp_path / "weights.safetensors", Given(dataset="digits", normalisation="channel"))
     assert [one.recipe.network_name for one in found.every] == ["preact8"]
-    asked = Asked(dataset="digits", family="wide", normalisation="channel")
+    asked = Given(dataset="digits", family="wide", normalisation="channel")
     named = candidates(weights, tmp_path / "weights.safetensors", asked)
     assert [one.recipe.network_name for one in named.every] == ["wrn10-1"]
 

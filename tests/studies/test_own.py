@@ -13,7 +13,7 @@ from reslab.recipe import Recipe, Run, Scalar, stretch, vary
 from reslab.studies.catalogue import chapter_of as custom_chapter
 from reslab.studies.catalogue import others
 from reslab.studies.chapter import find, strip
-from reslab.studies.custom import study_of
+from reslab.studies.custom import read_study
 from reslab.studies.study import Options, Study, Variant
 from reslab.studies.words import words_of as texts_of
 from synthetic import Truth, small, write_run
@@ -51,7 +51,7 @@ def test_differences_are_to_the_first_and_cautious(tmp_path: Path) -> None:
 def _by_depth(root: Path, variants: list[dict[str, Scalar]], errors: dict[str, float]) -> list[str]:
     """Return the answers of a study with each of these variants at depths 8 and 14, of these errors by label."""
     content = {"name": "mine", "dataset": "digits", "epochs": 4, "vary": {"depth": [8, 14]}, "variants": variants}
-    study = study_of(content, Options(precision="fp32"))
+    study = read_study(content, Options(precision="fp32"))
     for variant in study.variants:
         for seed in study.seeds:
             write_run(root, Run(variant.recipe, seed), Truth(errors[variant.label], 1.0, 0.05))

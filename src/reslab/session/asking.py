@@ -14,7 +14,7 @@ from reslab.session.planning import choose_jobs
 from reslab.session.progress import Tell
 from reslab.session.work import Session
 from reslab.studies.catalogue import ask_all
-from reslab.studies.custom import study_of
+from reslab.studies.custom import read_study
 from reslab.studies.plans import alone
 from reslab.studies.study import MOST_SEEDS, Options, Plan, Study
 
@@ -125,7 +125,7 @@ def asked_grid(
     content |= {
         key: value for key, value in (("preset", preset), ("epochs", epochs), ("seeds", seeds)) if value is not None
     }
-    return alone(study_of(content, Options(datasets=datasets, precision=precision, device=device)))
+    return alone(read_study(content, Options(datasets=datasets, precision=precision, device=device)))
 
 
 def joined(plans: Sequence[Plan]) -> Plan:

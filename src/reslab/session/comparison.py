@@ -14,7 +14,7 @@ from reslab.exhibits.sizes import NOT_RESOLVED, size
 from reslab.exhibits.wording import interval, number, seeds_named, signed, spread
 from reslab.naming import recipe_name
 from reslab.recipe import Recipe, differing_fields
-from reslab.recipe import Run as Asked
+from reslab.recipe import Run as RecipeRun
 from reslab.session.display import Bundle, bundle, html_table, text_table
 from reslab.session.remarks import remarks
 from reslab.session.run import Run, tables_of
@@ -140,7 +140,7 @@ def compare_sides(pairs: Sequence[tuple[Sequence[Run], Sequence[Run]]]) -> list[
     )
 
 
-def compare_in(tables: Tables, pairs: Sequence[tuple[Sequence[Asked], Sequence[Asked]]]) -> list[Comparison]:
+def compare_in(tables: Tables, pairs: Sequence[tuple[Sequence[RecipeRun], Sequence[RecipeRun]]]) -> list[Comparison]:
     """Compare pairs of sides as `compare_sides` does, in the tables of all runs of a folder."""
     groups = [tuple(_group(tables, side) for side in pair) for pair in pairs]
     checked = [_checked(first, second) for first, second in groups]
@@ -152,7 +152,7 @@ def of_compared(found: Sequence[Compared]) -> list[Comparison]:
     return [_comparison(one) for one in found if one.test is not None]
 
 
-def _group(tables: Tables, side: Sequence[Asked]) -> Group:
+def _group(tables: Tables, side: Sequence[RecipeRun]) -> Group:
     if not side:
         raise ResLabError("there is no run to compare")
     recipes = {run.recipe.id: run.recipe for run in side}

@@ -9,7 +9,7 @@ from reslab.errors import ResLabError
 from reslab.files import Json, as_path
 from reslab.lab.settings import Settings, kept_epochs
 from reslab.recipe import Recipe, check_plays_a_part, stretch, vary
-from reslab.recipe import Run as Asked
+from reslab.recipe import Run as RecipeRun
 from reslab.recipe import vary as changed
 from reslab.session.bringing import NetworkGiven, brought_fields, brought_images, network_text
 from reslab.session.fields import RecipeFields, StudyFields
@@ -69,7 +69,7 @@ def train(
         kept_epochs(keep_epochs),
     )
     check_least("time_limit", time_limit, 0)
-    trained = train_run(Asked(chosen, seed), Path(runs), settings, time_limit=time_limit)
+    trained = train_run(RecipeRun(chosen, seed), Path(runs), settings, time_limit=time_limit)
     if trained.stopped and trained.status == "interrupted":
         raise KeyboardInterrupt
     return Run(trained.files.path, data_root=data_root, device=device)

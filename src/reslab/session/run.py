@@ -12,7 +12,7 @@ from reslab.lab.folder.store import RunFiles, Status
 from reslab.lab.settings import Settings
 from reslab.naming import run_name
 from reslab.recipe import Recipe
-from reslab.recipe import Run as Asked
+from reslab.recipe import Run as RecipeRun
 from reslab.session.display import Bundle, bundle, html_table, text_table
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Run:
         return run_name(self._run)
 
     @property
-    def asked(self) -> Asked:
+    def asked(self) -> RecipeRun:
         """Recipe and seed together, as `reslab.lab` takes them."""
         return self._run
 

@@ -24,7 +24,7 @@ from reslab.session.work import Session
 from reslab.studies.catalogue import chapter_of
 from reslab.studies.chapter import find, write
 from reslab.studies.study import Plan
-from reslab.studies.study import Study as Asked
+from reslab.studies.study import Study as AskedStudy
 
 if TYPE_CHECKING:
     from reslab.report.write import ReportFiles
@@ -190,7 +190,7 @@ class Study:
             if (files.path / "run.json").exists():
                 yield Run(files.path, data_root=root, device=device)
 
-    def _one(self) -> Asked:
+    def _one(self) -> AskedStudy:
         if len(self._plan.studies) > 1:
             names = ", ".join(one.name for one in self._plan.studies)
             raise ResLabError(

@@ -29,7 +29,7 @@ _KEYS = ("name", "title", "question", "expectation", *_BASE, "epochs", "seeds", 
 _VARIED = tuple(dict.fromkeys(("preset", "epochs", *written_fields())))
 
 
-def study_of(content: Table, options: Options) -> Study:
+def read_study(content: Table, options: Options) -> Study:
     """Return the study that a file asks; data sets, epochs, seeds, precision and recipe of the options come first.
 
     Fields that [vary] or [[variants]] set come before the recipe of the options; data sets take the place of those in

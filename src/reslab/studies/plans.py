@@ -10,7 +10,7 @@ from typing import Any
 from reslab.errors import ResLabError, nearest
 from reslab.files import read_toml
 from reslab.own_code import within
-from reslab.studies.custom import Table, answered, check_keys, checked, is_list_of, study_of, tables, text, varied
+from reslab.studies.custom import Table, answered, check_keys, checked, is_list_of, read_study, tables, text, varied
 from reslab.studies.questions import QUESTIONS
 from reslab.studies.study import MOST_SEEDS, Options, Plan, Study, checked_name
 
@@ -94,7 +94,7 @@ def _own(content: Table, options: Options) -> Study:
     for flag, value in (("--depths", options.depths), ("--preset", options.preset)):
         if value is not None:
             raise ResLabError(f"{flag} does not work with a study of your own; set it in the file")
-    return study_of(content, options)
+    return read_study(content, options)
 
 
 def _places(listed: Sequence[Table], options: Options) -> dict[int, int]:

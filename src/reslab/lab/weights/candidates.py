@@ -30,7 +30,7 @@ FILE, RUN = "the file", "run.json next to the weights"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Given:
     """What the user says of the weights; None is nothing."""
 
     preset: str | None = None
@@ -69,7 +69,7 @@ class _Decided:
     by: str = ""
 
 
-def candidates(weights: WeightsFile, path: Path, asked: Asked) -> Candidates:
+def candidates(weights: WeightsFile, path: Path, given: Given) -> Candidates:
     """Return the networks and normalisations that the weights may be of, the usual ones first.
 
     What the user says comes first, then a preset that the user names, then a run.json next to the weights, then the
@@ -78,18 +78,18 @@ def candidates(weights: WeightsFile, path: Path, asked: Asked) -> Candidates:
     Raises `CheckpointError` where the weights do not fit what was said.
     """
     state = weights.weights
-    run, remarks = (None, []) if asked.preset is not None else _run_beside(path, weights)
+    run, remarks = (None, []) if given.preset is not None else _run_beside(path, weights)
     said = None if run is None else run.read_run().recipe
-    dataset, dataset_by = _dataset(state, asked, said)
-    families = _families(state, asked, said)
-    depth = asked.depth or infer_depth(state, families.options[0]) or (said.depth if said else 20)
-    shortcuts = _shortcuts(state, asked, said)
-    if asked.shortcut is not None and asked.family is None and asked.shortcut != "none":
+    dataset, dataset_by = _dataset(state, given, said)
+    families = _families(state, given, said)
+    depth = given.depth or infer_depth(state, families.options[0]) or (said.depth if said else 20)
+    shortcuts = _shortcuts(state, given, said)
+    if given.shortcut is not None and given.family is None and given.shortcut != "none":
         families = _Decided(tuple(one for one in families.options if one != "plain") or ("residual",), families.by)
-    normalisations = _normalisations(dataset, asked, said)
-    base = said if said is not None and said.dataset == dataset else _base(asked, dataset, depth, families.options[0])
-    if asked.precision is not None:
-        base = vary(base, precision=asked.precision)
+    normalisations = _normalisations(dataset, given, said)
+    base = said if said is not None and said.dataset == dataset else _base(given, dataset, depth, families.options[0])
+    if given.precision is not None:
+        base = vary(base, precision=given.precision)
     found = []
     for family in families.options:
         for shortcut in ("none",) if family == "plain" else shortcuts.options:
@@ -103,17 +103,17 @@ def candidates(weights: WeightsFile, path: Path, asked: Asked) -> Candidates:
                 }
                 flags = _flags(family, shortcut, normalisation, families, shortcuts, normalisations)
                 found.append(Candidate(vary(base, **fields), flags))
-    _check_fits(found[0].recipe, state, asked, path)
+    _check_fits(found[0].recipe, state, given, path)
     _check_classes(dataset, infer_classes(state), path)
     by = {
         "dataset": dataset_by,
-        "network": "--depth" if asked.depth is not None else FILE,
+        "network": "--depth" if given.depth is not None else FILE,
         "family": families.by,
         "shortcut": families.by if families.options == ("plain",) else shortcuts.by,
         "normalisation": normalisations.by,
-        "precision": "--precision" if asked.precision else RUN if base is said else "default",
+        "precision": "--precision" if given.precision else RUN if base is said else "default",
     }
-    remarks += _also_fits(state, asked, families, shortcuts)
+    remarks += _also_fits(state, given, families, shortcuts)
     return Candidates(tuple(found), by, tuple(remarks), run)
 
 
@@ -136,13 +136,13 @@ def _run_beside(path: Path, weights: WeightsFile) -> tuple[RunFiles | None, list
     return files, []
 
 
-def _dataset(state: Mapping[str, Any], asked: Asked, said: Recipe | None) -> tuple[str, str]:
-    if asked.dataset is not None:
-        return asked.dataset, "--dataset"
+def _dataset(state: Mapping[str, Any], given: Given, said: Recipe | None) -> tuple[str, str]:
+    if given.dataset is not None:
+        return given.dataset, "--dataset"
     if said is not None:
         return said.dataset, RUN
-    if asked.preset is not None and preset_recipe(asked.preset).dataset == "imagefolder":
-        return "imagefolder", f"preset {asked.preset}"
+    if given.preset is not None and preset_recipe(given.preset).dataset == "imagefolder":
+        return "imagefolder", f"preset {given.preset}"
     if infer_families(state)[0] in IMAGENET_FAMILIES:
         return "imagefolder", "default for networks of ImageNet"
     classes = infer_classes(state)
@@ -154,30 +154,30 @@ def _dataset(state: Mapping[str, Any], asked: Asked, said: Recipe | None) -> tup
     raise ResLabError(f"the weights are for {classes} class{'es' * (classes != 1)}: give their data set with --dataset")
 
 
-def _families(state: Mapping[str, Any], asked: Asked, said: Recipe | None) -> _Decided:
+def _families(state: Mapping[str, Any], given: Given, said: Recipe | None) -> _Decided:
     options = infer_families(state)
-    if asked.family is not None:
-        return _Decided((asked.family,), "--family")
+    if given.family is not None:
+        return _Decided((given.family,), "--family")
     if said is not None:
         return _Decided((said.family,), RUN)
-    if asked.preset is not None:
-        recipe = preset_recipe(asked.preset)
+    if given.preset is not None:
+        recipe = preset_recipe(given.preset)
         is_told = recipe.family in IMAGENET_FAMILIES or recipe.shortcut in _looking_like(infer_shortcut(state))
         if recipe.family in options and is_told:
-            return _Decided((recipe.family,), FILE if len(options) == 1 else f"preset {asked.preset}")
+            return _Decided((recipe.family,), FILE if len(options) == 1 else f"preset {given.preset}")
     return _Decided(options, FILE if len(options) == 1 else "")
 
 
-def _shortcuts(state: Mapping[str, Any], asked: Asked, said: Recipe | None) -> _Decided:
+def _shortcuts(state: Mapping[str, Any], given: Given, said: Recipe | None) -> _Decided:
     options = _looking_like(infer_shortcut(state))
-    if asked.shortcut is not None:
-        return _Decided((asked.shortcut,), "--shortcut")
+    if given.shortcut is not None:
+        return _Decided((given.shortcut,), "--shortcut")
     if len(options) == 1:
         return _Decided(options, FILE)
     if said is not None and said.shortcut in options:
         return _Decided((said.shortcut,), RUN)
-    if asked.preset is not None and (shortcut := preset_recipe(asked.preset).shortcut) in options:
-        return _Decided((shortcut,), f"preset {asked.preset}")
+    if given.preset is not None and (shortcut := preset_recipe(given.preset).shortcut) in options:
+        return _Decided((shortcut,), f"preset {given.preset}")
     return _Decided(options)
 
 
@@ -185,20 +185,20 @@ def _looking_like(shortcut: str) -> tuple[str, ...]:
     return ("A", "A-centred") if shortcut == "A" else (shortcut,)
 
 
-def _normalisations(dataset: str, asked: Asked, said: Recipe | None) -> _Decided:
-    if asked.normalisation is not None:
-        return _Decided((asked.normalisation,), "--normalisation")
+def _normalisations(dataset: str, given: Given, said: Recipe | None) -> _Decided:
+    if given.normalisation is not None:
+        return _Decided((given.normalisation,), "--normalisation")
     if said is not None:
         return _Decided((said.normalisation,), RUN)
-    if asked.preset is not None:
-        return _Decided((preset_recipe(asked.preset).normalisation,), f"preset {asked.preset}")
+    if given.preset is not None:
+        return _Decided((preset_recipe(given.preset).normalisation,), f"preset {given.preset}")
     return _Decided(UNMEASURED if known(dataset).in_files else CHOICES["normalisation"])
 
 
-def _base(asked: Asked, dataset: str, depth: int, family: str) -> Recipe:
+def _base(given: Given, dataset: str, depth: int, family: str) -> Recipe:
     """Return a recipe of the data set and network; its normalisation and shortcut are settled elsewhere."""
     usual = "imagenet" if dataset == "imagefolder" and family in IMAGENET_FAMILIES else DEFAULT_PRESET
-    return preset_recipe(asked.preset or usual, dataset=dataset, depth=depth, family=family)
+    return preset_recipe(given.preset or usual, dataset=dataset, depth=depth, family=family)
 
 
 def _flags(
@@ -215,17 +215,17 @@ def _flags(
     return " ".join(flags)
 
 
-def _check_fits(recipe: Recipe, state: Mapping[str, Any], asked: Asked, path: Path) -> None:
+def _check_fits(recipe: Recipe, state: Mapping[str, Any], given: Given, path: Path) -> None:
     """Raise `CheckpointError` where the weights do not fit the network, with what was said that may be wrong."""
     network = skeleton(recipe.family, recipe.depth, recipe.shortcut, infer_classes(state) or 10, width=recipe.width)
     try:
         load_into(with_memory(network), state)
     except CheckpointError as error:
-        named = {"--depth": asked.depth, "--family": asked.family, "--shortcut": asked.shortcut}
-        given = [flag for flag, value in named.items() if value is not None]
+        named = {"--depth": given.depth, "--family": given.family, "--shortcut": given.shortcut}
+        flags = [flag for flag, value in named.items() if value is not None]
         advice = (
-            f"without {' and '.join(given)} the file itself decides"
-            if given
+            f"without {' and '.join(flags)} the file itself decides"
+            if flags
             else "the file is incomplete or of another network: give all weights of one that `reslab models` lists"
         )
         what = str(error).replace("this network", f"{recipe.network_name} (family {recipe.family})", 1)
@@ -248,11 +248,11 @@ def _check_classes(dataset: str, classes: int | None, path: Path) -> None:
         )
 
 
-def _also_fits(state: Mapping[str, Any], asked: Asked, families: _Decided, shortcuts: _Decided) -> Iterable[str]:
+def _also_fits(state: Mapping[str, Any], given: Given, families: _Decided, shortcuts: _Decided) -> Iterable[str]:
     """Yield what else the weights fit where a preset decided: it may be another's."""
     if not (families.by.startswith("preset") or shortcuts.by.startswith("preset")):
         return
     others = [f"--shortcut {one}" for one in _looking_like(infer_shortcut(state)) if one not in shortcuts.options]
     others += [f"--family {one}" for one in infer_families(state) if one not in families.options]
     if others:
-        yield f"the weights fit {', '.join(others)} as well; preset {asked.preset} decided"
+        yield f"the weights fit {', '.join(others)} as well; preset {given.preset} decided"

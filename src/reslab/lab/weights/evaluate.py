@@ -20,7 +20,7 @@ from reslab.lab.folder.own_networks import source_to_run
 from reslab.lab.folder.predictions import predictions_bytes
 from reslab.lab.folder.provenance import check_classes, check_trained_on
 from reslab.lab.folder.store import RunFiles
-from reslab.lab.weights.candidates import Asked, Candidate, candidates
+from reslab.lab.weights.candidates import Candidate, Given, candidates
 from reslab.lab.weights.contest import Measured, measure_candidates
 from reslab.lab.weights.doubts import suspicious, undecided
 from reslab.models.fitting import infer_classes
@@ -152,8 +152,8 @@ def evaluate_weights(
     """
     place = pick_device(device)
     weights = read_weights_file(path, entry)
-    asked = Asked(preset, dataset, depth, family, shortcut, normalisation, precision)
-    found = candidates(weights, path, asked)
+    given = Given(preset, dataset, depth, family, shortcut, normalisation, precision)
+    found = candidates(weights, path, given)
     recipe = found.every[0].recipe
     try:
         images = _images(dataset, recipe, data_root, on_progress)
