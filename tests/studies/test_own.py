@@ -96,6 +96,9 @@ def test_what_varied_is_a_table_where_labels_do_not_say_it(tmp_path: Path) -> No
     assert varied.rows == (("variant 0", "0.1"), ("variant 1", "0.2"), ("variant 2", "0.4"))
     told = replace(STUDY, variants=tuple(replace(one, label=f"learning {one.label}") for one in STUDY.variants))
     assert not [block for block in chapter_of(told, read_tables(tmp_path)) if getattr(block, "key", "") == "varied"]
+    presets = [replace(one, label=f"fast recipe, {one.label}", factors=(("preset", "fast"),)) for one in STUDY.variants]
+    told = replace(STUDY, variants=tuple(presets))
+    assert not [block for block in chapter_of(told, read_tables(tmp_path)) if getattr(block, "key", "") == "varied"]
 
 
 def test_one_setting_in_numbers_is_the_axis_of_the_key_figure(tmp_path: Path) -> None:

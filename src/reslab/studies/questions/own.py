@@ -136,7 +136,9 @@ def _recipe_name(study: Study) -> str:
 def _varied(study: Study) -> Table | None:
     """Return the factors as a table, a row a variant; None where the labels tell all of them."""
     factors = [(variant.label, dict(variant.factors)) for variant in study.variants]
-    if all(factor(name, value) in label for label, own in factors for name, value in own.items()):
+    if all(
+        factor(name, value) in label or value in label.split() for label, own in factors for name, value in own.items()
+    ):
         return None
     names = dict.fromkeys(name for _, own in factors for name in own)
     rows = [
