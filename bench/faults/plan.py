@@ -292,12 +292,12 @@ def load_all() -> None:
     import reslab.cli.run
     import reslab.cli.train  # noqa: F401
     from reslab.kernels.build import kernels
-    from reslab.lab import diagnose, execute, one_run  # noqa: F401
+    from reslab.lab import attempt, diagnose, execute  # noqa: F401
     from reslab.lab.folder import provenance
     from reslab.lab.speeds import speed
 
     speed._side_by_side = lambda *_: 1e6  # an estimate is not what is looked at
-    one_run._load("digits", None)
+    attempt.load_once("digits", None)
     provenance._source()
     kernels()
 

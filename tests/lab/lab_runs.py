@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from reslab.lab.folder.store import RunFiles, run_files
+from reslab.lab.settings import Settings
 from reslab.presets import preset_recipe
 from reslab.recipe import Recipe, Run, Scalar, stretch, vary
+
+QUICK = Settings(device="cpu", threads=1)
 
 TIMED = ("seconds", "images_per_second", "peak_memory_bytes")
 
@@ -45,3 +48,9 @@ def wait_for(holds: Callable[[], object], seconds: float = 60.0) -> None:
     while not holds():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.005)
+
+
+def stopping_after(count: int) -> Callable[[], bool]:
+    """Return a stop that is asked for when it is looked at for the n-th time."""
+    left = iter(range(count))
+    return lambda: next(left, None) is None

@@ -99,13 +99,13 @@ class Zygote:
 def main() -> None:
     """Fork a child for each line that comes in, one at a time."""
     from reslab.kernels.build import kernels
-    from reslab.lab import execute, one_run
+    from reslab.lab import attempt, execute
     from reslab.lab.folder import provenance
     from reslab.lab.settings import Settings
     from reslab.lab.stopping import StopRequest
 
     # Once for all children: what takes time and runs no torch operation.
-    one_run._load("digits", None)
+    attempt.load_once("digits", None)
     provenance._source()
     kernels()
     for line in sys.stdin:
