@@ -58,7 +58,7 @@ def test_a_schedule_in_iterations_needs_the_number_of_images() -> None:
     paper = Recipe(schedule_unit="iterations", length=64_000, first_drop=32_000, second_drop=48_000)
     assert schedule_epochs(paper, None) is None
     assert settled_window(paper, None) is None
-    assert schedule_epochs(paper, 50_000) == pytest.approx((32_000 / 391, 48_000 / 391, 64_000 / 391))
+    assert schedule_epochs(paper, 50_000) == pytest.approx((64_000 / 391, 32_000 / 391, 48_000 / 391))
     assert settled_window(paper, 50_000) == Window(91, 164)
 
 

@@ -28,7 +28,7 @@ def cluster() -> Iterator[Any]:
     """Three nodes of two processors, the first without any, so that it only keeps the cluster."""
     from ray.cluster_utils import Cluster
 
-    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    found: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     ray.init(address=found.address, log_to_driver=False, logging_level="error")
     yield found
     ray.shutdown()

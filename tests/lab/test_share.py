@@ -516,3 +516,21 @@ def test_a_link_on_a_share_gives_nothing_away(share: Path, tmp_path: Path) -> No
     target.symlink_to(secret)
     assert fetch_run(Folder(share), FINISHED, tmp_path / "runs").kind == "refused"
     assert not any(b"secret" in content for content in files_below(tmp_path / "runs").values())
+
+
+def test_the_index_has_what_others_push_while_it_is_made(tmp_path: Path) -> None:
+    def push(digits: str) -> None:
+        Folder(tmp_path).write(f"cifar10-resnet20-{digits}/seed0/manifest.json", b"{}")
+
+    class Meanwhile(Folder):
+        def names(self, under: str = "") -> list[str] | None:
+            found = super().names(under)
+            if not (tmp_path / "cifar10-resnet20-0000000b").exists():
+                push("0000000b")
+                write_index(Folder(tmp_path))
+            return found
+
+    push("0000000a")
+    assert write_index(Meanwhile(tmp_path)) == 2
+    content = json.loads((tmp_path / "index.json").read_text())
+    assert content["runs"] == [f"cifar10-resnet20-0000000{digit}/seed0" for digit in "ab"]

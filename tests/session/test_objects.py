@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -375,3 +376,26 @@ def test_a_stop_checkpoints_and_raises_and_the_same_call_resumes() -> None:
     (run,) = reslab.runs().values()
     assert run.status == "interrupted"
     assert list((run.path / "checkpoint").iterdir())
+
+
+def test_a_run_is_compared_as_it_is_in_its_own_folder(tmp_path: Path) -> None:
+    """Another folder may have another training of the same run, or the beginning of one."""
+    first, second = Run(small(8), 0), Run(small(14), 0)
+    mine = reslab.Run(write_run(tmp_path / "here", first, Truth(3.0, 1.0)))
+    given = reslab.Run(write_run(tmp_path / "there", second, Truth(2.0, 0.5)))
+    for stop_after in (None, 5):
+        write_run(tmp_path / "here", second, Truth(9.0, 4.0), stop_after=stop_after)
+        assert reslab.compare(mine, given).difference == -1.0
+        shutil.rmtree(tmp_path / "here" / second.id)
+
+
+def test_seeds_of_one_recipe_are_compared_by_one_spread_whichever_side_they_are_on(tmp_path: Path) -> None:
+    for seed, error in enumerate((1.0, 1.05, 5.0, 9.0, 2.0, 7.0)):
+        write_run(tmp_path, Run(small(8), seed), Truth(error, 1.0))
+    every = list(reslab.runs(tmp_path).values())
+    there, back = reslab.compare(every[:2], every[2:]), reslab.compare(every[2:], every[:2])
+    assert there.p == pytest.approx(back.p)
+    assert there.compared.test is not None
+    spread = there.compared.test.difference
+    assert spread.sds is not None
+    assert (spread.freedom, spread.sds[0] == spread.sds[1]) == (4, True)

@@ -300,3 +300,8 @@ def test_a_damaged_study_here_is_replaced_by_pulling(share: Path, tmp_path: Path
     pull(str(share), ["depth"], tmp_path)
     assert recorded(tmp_path)[1] == ()
     assert json.loads(path.read_text()) == json.loads(whole)
+
+
+def test_a_recipe_that_a_share_does_not_have_is_said_so(share: Path, tmp_path: Path) -> None:
+    with pytest.raises(ResLabError, match=r"has no run of the recipe cifar10-resnet20-00000000"):
+        pull(str(share), ["cifar10-resnet20-00000000"], tmp_path / "runs")

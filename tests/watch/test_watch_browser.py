@@ -252,6 +252,24 @@ def test_by_keyboard_alone(page: Any) -> None:
     assert not page.problems
 
 
+def test_controls_start_from_the_address_as_it_is(page: Any) -> None:
+    page.goto("?view=scores")
+    sort = page.get_by_role("button", name="Test error")
+    for order in ("descending", "ascending", "descending"):
+        sort.click()
+        page.locator(f"th[aria-sort={order}]", has_text="Test error").wait_for()
+    page.get_by_label("Find").fill("resnet-8")
+    page.locator("tbody tr").nth(1).wait_for(state="detached")
+    page.get_by_role("button", name="Depth").click()
+    page.locator("th[aria-sort]", has_text="Depth").wait_for()
+    assert "q=resnet-8" in page.url
+    assert page.locator("tbody tr").count() == 1
+    page.get_by_role("link", name="Scoreboard").click()  # the view that is open, without the filter
+    page.locator("tbody tr").nth(1).wait_for()
+    assert page.get_by_label("Find").input_value() == ""
+    assert not page.problems
+
+
 @pytest.mark.parametrize(
     ("width", "scheme"),
     [

@@ -1,5 +1,7 @@
 """What the page knows is what the files say, read once, whatever is written while it looks."""
 
+import asyncio
+import errno
 import json
 import os
 import shutil
@@ -17,7 +19,7 @@ from reslab.lab.folder import locks
 from reslab.lab.folder.locks import Holding
 from reslab.lab.folder.store import RunFiles
 from reslab.recipe import Run, vary
-from reslab.watch import app
+from reslab.watch import app, views
 from reslab.watch.curve import MOST_ROWS, Curve
 from reslab.watch.laboratory import Laboratory
 from reslab.watch.pages import (
@@ -439,3 +441,74 @@ def test_a_run_that_has_not_begun_is_counted_as_it_will_train(tmp_path: Path) ->
     per_epoch = -(-140 // recipe.batch_size)  # a tenth of the 1,402 that are not held out
     clock = Clock(Laboratory(tmp_path))
     assert clock.epochs(Run(recipe)) == recipe.length / per_epoch
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "result.json"])
+def test_what_cannot_be_read_for_a_moment_is_read_again(root: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    folder, opens, reads = root / SHALLOW.id / "seed0", Path.open, Path.read_bytes
+
+    def stale(path: Path) -> None:
+        if path.name == name:
+            raise OSError(errno.ESTALE, "Stale file handle")
+
+    def opening(path: Path, *args: Any, **options: Any) -> Any:
+        stale(path)
+        return opens(path, *args, **options)
+
+    def reading(path: Path) -> bytes:
+        stale(path)
+        return reads(path)
+
+    one = Watched(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", opening)
+        patch.setattr(Path, "read_bytes", reading)
+        assert one.look(Holding())
+        assert "Stale file handle" in str(one.damage)
+        assert not one.look(Holding())  # nothing new
+    assert one.look(Holding())
+    assert (one.shown, one.damage, one.curve.num_rows) == ("finished", None, watched(folder).curve.num_rows)
+
+
+def test_runs_of_no_study_are_told_apart_by_their_images_once_these_are_known(tmp_path: Path) -> None:
+    folders = [
+        write_run(tmp_path, Run(SHALLOW, seed), Truth(3.0, 1.0), official=False, fingerprint=digit * 64, stop_after=3)
+        for seed, digit in enumerate("ab")
+    ]
+    known = folders[1] / "provenance.json"
+    known.rename(tmp_path / "not yet")
+    laboratory = Laboratory(tmp_path)
+    laboratory.look()
+    (tmp_path / "not yet").rename(known)
+    laboratory.look()
+    anew = Laboratory(tmp_path)
+    anew.look()
+    assert laboratory.studies == anew.studies
+    assert len(anew.studies[0].variants) == 2
+
+
+def test_an_answer_that_is_gone_meanwhile_ends_no_refresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(views, "MOST_KEPT", 2)
+
+    class Slow:
+        version, looked = 1, 1.0
+
+    def answer(_: object) -> dict[str, int]:
+        time.sleep(0.05)
+        return {}
+
+    async def evicted() -> None:
+        laboratory = Slow()
+        made = views.Views(laboratory, lambda _: {})  # type: ignore[arg-type]
+        for name in "ab":
+            await made.get(name, views.Answer(answer))
+        made.kept["b"].asked -= 1000
+        laboratory.version = 2
+        other = asyncio.create_task(made.get("c", views.Answer(answer)))
+        await asyncio.sleep(0.01)
+        await made.refresh()
+        await other
+        made.close()
+        assert "c" in made.kept
+
+    asyncio.run(evicted())

@@ -166,10 +166,9 @@ def other_lengths(group: Group, fields: Collection[str] = ()) -> list[Group]:
 
 def _same_shape(one: Recipe, other: Recipe) -> bool:
     """Return whether two schedules are the same but for their length; of one length, the same."""
-    places = [
-        (recipe.first_drop / recipe.length, recipe.second_drop / recipe.length, recipe.third_drop / recipe.length)
-        for recipe in (one, other)
-    ]
+    places = [tuple(drop / recipe.length for drop in recipe.drops) for recipe in (one, other)]
+    if len(places[0]) != len(places[1]):
+        return False
     if one.length == other.length:
         return places[0] == places[1]
     rounding = 0.5 / one.length + 0.5 / other.length + 0.002
@@ -180,10 +179,10 @@ def schedule_share(group: Group) -> float | None:
     """Return the images seen in the whole schedule as a share of the paper's; None before any attempt."""
     num_train = group.number("num_train")
     places = schedule_epochs(group.recipe, num_train)
-    return places[2] * num_train / FULL_SCHEDULE_IMAGES if places and num_train else None
+    return places[0] * num_train / FULL_SCHEDULE_IMAGES if places and num_train else None
 
 
 def epochs_of(group: Group) -> float | None:
     """Return the length of a group's schedule in epochs; None where that is not known."""
     places = schedule_epochs(group.recipe, group.number("num_train"))
-    return None if places is None else round(places[2], 1)
+    return None if places is None else round(places[0], 1)

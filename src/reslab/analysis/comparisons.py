@@ -132,8 +132,10 @@ class SharedSpreads:
         sides = first.last_epoch(column), second.last_epoch(column)
         leaning = self.moderated | self.assumed
         basis = self.basis if leaning.intersection(names) else float("inf")
-        found = with_spreads(*sides, [self.spreads.get(name) for name in names], basis)
-        return self._marked(found, names)
+        spreads = [self.spreads.get(name) for name in names]
+        if names[0] == names[1] and spreads[0] is not None:  # one variance, known once
+            basis = min(basis, spreads[0].freedom)
+        return self._marked(with_spreads(*sides, spreads, basis), names)
 
     def from_published(self, group: Group, one: Published) -> Difference | None:
         """Compare the test error of one of the groups with a published one, ours minus theirs."""
@@ -153,26 +155,35 @@ class SharedSpreads:
 
 
 def shared_spreads(groups: Sequence[Group], column: str) -> SharedSpreads:
-    """Return what seeds vary by in each of the groups, each leaning on the others or on the rest of the report."""
-    distinct = {group.recipe.id: group for group in groups if group.last_epoch(column).n}
-    own = {name: one for name, group in distinct.items() if (one := _own(group, column)) is not None}
+    """Return what seeds vary by in each of the groups, each leaning on the others or on the rest of the report.
+
+    Groups of one recipe, with other seeds of it, have one spread.
+    """
+    by_recipe: dict[str, dict[tuple[int, ...], Group]] = {}
+    for group in groups:
+        if group.last_epoch(column).n:
+            by_recipe.setdefault(group.recipe.id, {})[tuple(group.seeds)] = group
+    distinct = {name: list(by_seeds.values()) for name, by_seeds in by_recipe.items()}
+    one_each = [same[0] for same in distinct.values()]
+    own = {name: one for name, same in distinct.items() if (one := _own(same, column)) is not None}
     prior, apart = common(list(own.values()))
     sources = [name for place, name in enumerate(own) if place not in apart]
     if prior is None:
-        prior, apart, sources = _from_report(list(distinct.values()), list(own.values()), column)
+        prior, apart, sources = _from_report(one_each, list(own.values()), column)
     leaning = dict(zip(own, share(list(own.values()), prior, apart), strict=True))
     moderated = frozenset(name for place, name in enumerate(own) if prior is not None and place not in apart)
     spreads = {
-        name: leaning.get(name) or own_spread(group.last_epoch(column), step(group, column))
-        for name, group in distinct.items()
+        name: leaning.get(name) or own_spread(same[0].last_epoch(column), step(same[0], column))
+        for name, same in distinct.items()
     }
     lent = prior
     if lent is None:
-        lent, sources = _pooled(list(distinct.values()), column)
+        lent, sources = _pooled(one_each, column)
     assumed = set()
-    for name, group in distinct.items():
-        summary, images = group.last_epoch(column), group.number(IMAGES[column])
-        if lent is not None and summary.n == 1 and images and not group.num_diverged:
+    for name, same in distinct.items():
+        summary, images = same[0].last_epoch(column), same[0].number(IMAGES[column])
+        is_single = all(group.last_epoch(column).n == 1 and not group.num_diverged for group in same)
+        if lent is not None and is_single and images:
             spreads[name] = lent.assume(_unit(summary, images))
             assumed.add(name)
     known = {name: spread for name, spread in spreads.items() if spread is not None}
@@ -219,8 +230,14 @@ def _of_runs(rows: pl.DataFrame, column: str) -> list[tuple[str, Own]]:
     return [(name, one) for name, one in found if one is not None]
 
 
-def _own(group: Group, column: str) -> Own | None:
-    return _own_of(group.last_epoch(column), group.number(IMAGES[column]))
+def _own(same: Sequence[Group], column: str) -> Own | None:
+    """Return what seeds of a recipe vary by within its groups; None where each has a single one."""
+    found = [one for group in same if (one := _own_of(group.last_epoch(column), group.number(IMAGES[column])))]
+    if not found:
+        return None
+    freedom = sum(one.freedom for one in found)
+    variance, unit = (sum(one.freedom * getattr(one, name) for one in found) / freedom for name in ("variance", "unit"))
+    return Own(variance, freedom, unit)
 
 
 def _own_of(summary: Summary, images: int | None) -> Own | None:

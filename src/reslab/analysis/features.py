@@ -26,8 +26,6 @@ class RateChange:
     """A fall of the rate after `epoch` completed epochs; errors are means over `reach` epochs on each side."""
 
     epoch: int
-    rate_before: float
-    rate_after: float
     error_before: float
     error_after: float
     reach: int
@@ -61,7 +59,7 @@ def rate_changes(rates: pl.DataFrame, errors: pl.DataFrame) -> list[RateChange]:
         right = [error[epoch] for epoch in range(after[0], after[0] + reach) if epoch in error]
         if after[2] < before[2] and left and right:
             means = statistics.fmean(left), statistics.fmean(right)
-            changes.append(RateChange(before[1], before[2], after[2], *means, reach))
+            changes.append(RateChange(before[1], *means, reach))
     return changes if len(changes) <= DROPS else []
 
 
@@ -162,7 +160,8 @@ def rises_of(group: Group) -> list[Rise]:
     rates, test = _curves(group)
     errors = [_by_epoch(curve) for curve in (test, group.finished_curve("train_error"))]
     found = []
-    for place, phase in enumerate(phases(rates, test)[1:] if rate_changes(rates, test) else []):
+    places = {change.epoch + 1: place for place, change in enumerate(rate_changes(rates, test))}
+    for place, phase in ((places[phase.first], phase) for phase in phases(rates, test) if phase.first in places):
         reach = _reach(phase.first, phase.last)
         early, late = range(phase.first, phase.first + reach), range(phase.last - reach + 1, phase.last + 1)
         ends = [[error[epoch] for epoch in part if epoch in error] for error in errors for part in (early, late)]

@@ -64,28 +64,25 @@ def mean_curve(epochs: pl.DataFrame, column: str) -> pl.DataFrame:
     )
 
 
-def schedule_epochs(recipe: Recipe, num_train: int | None) -> tuple[float, float, float] | None:
-    """Return first drop, second drop and length in epochs; None where they are iterations of unknown epochs."""
-    places = (recipe.first_drop, recipe.second_drop, recipe.length)
+def schedule_epochs(recipe: Recipe, num_train: int | None) -> tuple[float, ...] | None:
+    """Return the length and then the drops in epochs; None where they are iterations of unknown epochs."""
+    places = (recipe.length, *recipe.drops)
     if recipe.schedule_unit == "epochs":
         return places
     if not num_train:
         return None
     iterations_an_epoch = math.ceil(num_train / recipe.batch_size)
-    first, second, length = (place / iterations_an_epoch for place in places)
-    return first, second, length
+    return tuple(place / iterations_an_epoch for place in places)
 
 
-def rounded_schedule(recipe: Recipe, num_train: int | None) -> tuple[float, str, float | None, float | None]:
-    """Return length and its unit, and the places of two drops, None where the rate has none; in tenths of epochs.
+def rounded_schedule(recipe: Recipe, num_train: int | None) -> tuple[float, str, tuple[float, ...]]:
+    """Return length and its unit, and the places of the drops, if the rate has any; in tenths of epochs.
 
     Iterations of unknown epochs stay iterations.
     """
     places = schedule_epochs(recipe, num_train)
-    found = places or (recipe.first_drop, recipe.second_drop, recipe.length)
-    first, second, length = (round(place, 1) for place in found)
-    drops = (first, second) if recipe.schedule == "step" else (None, None)
-    return length, "epochs" if places else recipe.schedule_unit, *drops
+    length, *drops = (round(place, 1) for place in places or (recipe.length, *recipe.drops))
+    return length, "epochs" if places else recipe.schedule_unit, tuple(drops) if recipe.schedule == "step" else ()
 
 
 def same_schedule(recipe: Recipe, other: Recipe, epochs_apart: float) -> bool:
@@ -94,7 +91,7 @@ def same_schedule(recipe: Recipe, other: Recipe, epochs_apart: float) -> bool:
     Iterations on a data set whose name does not tell its size are no known epochs.
     """
     here, there = (schedule_epochs(one, images_trained_on(one)) for one in (recipe, other))
-    if here is None or there is None or recipe.drop_factor != other.drop_factor:
+    if here is None or there is None or len(here) != len(there) or recipe.drop_factor != other.drop_factor:
         return False
     return all(abs(first - second) < epochs_apart for first, second in zip(here, there, strict=True))
 
@@ -110,7 +107,7 @@ def settled_window(recipe: Recipe, num_train: int | None) -> Window | None:
     places = schedule_epochs(recipe, num_train)
     if places is None or recipe.schedule != "step":
         return None
-    first_drop, _, length = places
+    length, first_drop, *_ = places
     last = max(1, math.ceil(length - 1e-9))
     behind = math.ceil(first_drop - 1e-9) + 1
     return Window(min(last, max(behind, math.floor(first_drop * 90 / 81 + 0.5))), last)

@@ -53,11 +53,12 @@ def recipe_table(key: str, groups: Sequence[Group]) -> Table:
 def schedule_table(key: str, groups: Sequence[Group]) -> Table:
     """Return the counterpart of the assignment's table 5: the lengths of training and the places of the drops."""
     every = (rounded_schedule(group.recipe, group.number("num_train")) for group in groups)
-    lengths, units, firsts, seconds = zip(*dict.fromkeys(every), strict=True)
+    lengths, units, drops = zip(*dict.fromkeys(every), strict=True)
     told = [f"{number(length)} {unit}" for length, unit in zip(lengths, units, strict=True)]
-    columns = (Column("Length", "left"), Column("First drop after"), Column("Second drop after"))
-    rows = tuple(zip(told, settings(firsts), settings(seconds), strict=True))
-    return Table(key, *titled("schedules"), columns, rows)
+    heads = [f"{ordinal} drop after" for ordinal in ("First", "Second", "Third")[: max(2, *map(len, drops))]]
+    places = [settings([own[place] if len(own) > place else None for own in drops]) for place in range(len(heads))]
+    rows = tuple(zip(told, *places, strict=True))
+    return Table(key, *titled("schedules"), (Column("Length", "left"), *map(Column, heads)), rows)
 
 
 def differences(recipe: Recipe, other: Recipe, *, epochs_apart: float = 1.0) -> list[tuple[str, str, str]]:
@@ -87,7 +88,6 @@ def _words(name: str, recipe: Recipe) -> str:
         return [text for key in _TEXTS.under(table) if (text := _words(f"{table}.{key}", recipe))]
 
     unit = recipe.schedule_unit
-    drops = [recipe.first_drop, recipe.second_drop, *([recipe.third_drop] if recipe.third_drop else [])]
     return _TEXTS(
         name,
         r=recipe,
@@ -96,7 +96,7 @@ def _words(name: str, recipe: Recipe) -> str:
         family=family_of(recipe.family),
         in_files=known(recipe.dataset).in_files,
         length=f"{number(round(recipe.length, 2))} {unit.removesuffix('s') if recipe.length == 1 else unit}",
-        drops=[number(round(drop, 2)) for drop in drops],
+        drops=[number(round(drop, 2)) for drop in recipe.drops],
         warmup=f"{number(round(recipe.warmup_length, 2))} {unit}",
     )
 

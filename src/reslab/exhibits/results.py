@@ -122,9 +122,10 @@ def published_table(
     notes = []
     for source in dict.fromkeys(one.source for one in beside):
         own, name = [one for one in beside if one.source == source], source_name(source)
-        by_depth = {one.depth: one for one in own}
+        by_network = {(one.depth, one.width): one for one in own}
         shortest, *others = sorted({one.protocol: None for one in own}, key=len)
-        rows.append((name, shortest, *(_published_words(by_depth.get(group.recipe.depth)) for group in groups)))
+        networks = [(group.recipe.depth, group.recipe.width) for group in groups]
+        rows.append((name, shortest, *(_published_words(by_network.get(network)) for network in networks)))
         notes.append("; ".join([f"{name}: {listing({one.citation: None for one in own})}", *others]))
     plain = all(group.recipe.family == "plain" for group in groups)
     words = titled("published", plain=plain, dataset=groups[0].recipe.dataset, groups=groups)

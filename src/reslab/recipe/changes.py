@@ -33,10 +33,9 @@ def stretch(recipe: Recipe, epochs: float) -> Recipe:
         raise ResLabError(f"epochs must be a number above 0 and finite, not {epochs!r}")
     if epochs > MOST["epochs"]:
         raise ResLabError(f"epochs must be at most {MOST['epochs']:,.0f}")
-    drops = [recipe.first_drop, recipe.second_drop, *([recipe.third_drop] if recipe.third_drop else [])]
     if recipe.schedule_unit == "epochs" and recipe.length == epochs:
         return recipe
-    exact = [drop / recipe.length * epochs for drop in drops]
+    exact = [drop / recipe.length * epochs for drop in recipe.drops]
     whole = [float(math.floor(drop + 0.5)) for drop in exact]
     places = [0.0, *whole, epochs]
     distinct = all(one < other for one, other in itertools.pairwise(places))

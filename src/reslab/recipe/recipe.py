@@ -194,6 +194,11 @@ the first drop."""
         return parse(self.network)
 
     @property
+    def drops(self) -> tuple[float, ...]:
+        """Completed units of the schedule after which the rate drops, those that are set."""
+        return tuple(drop for drop in (self.first_drop, self.second_drop, self.third_drop) if drop)
+
+    @property
     def network_name(self) -> str:
         """The network's name, as in resnet20, plain56, imagenet-resnet50, wrn28-10 or my_net.build."""
         if (own := self.own_network) is not None:

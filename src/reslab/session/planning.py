@@ -1,5 +1,6 @@
 """What a plan would train: how many runs at a time, how long it takes, how much disk it needs."""
 
+import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -239,7 +240,7 @@ def _parts(
     parts = []
     for study in asked.studies:
         seeds: dict[int, tuple[int, float]] = {}
-        speed = max((speeds[run.recipe.precision] for run in study.runs() if run in left), default=1.0)
+        speed = max((speeds[run.recipe.precision] for run in study.runs() if run in takes), default=math.inf)
         work, num_measured = work_of_why(study, by_run, measured) if why else (0.0, 0)
         for run in study.runs():
             if run in left:

@@ -159,7 +159,10 @@ class Run:
 
 
 def tables_of(found: Iterable[Run], *, whole: bool = False) -> Tables:
-    """Return the tidy tables of some runs; with `whole`, of all runs in their folders."""
+    """Return the tidy tables of some runs; with `whole`, of all runs in their folders.
+
+    Where several folders have a run of one id, it is that which was asked for.
+    """
     import polars as pl
 
     by_root: dict[Path, list[Run]] = {}
@@ -173,6 +176,13 @@ def tables_of(found: Iterable[Run], *, whole: bool = False) -> Tables:
         return parts[0]
     if not parts:
         return read_tables(Path(), [])
-    runs = pl.concat([part.runs for part in parts]).unique("run_id", keep="first", maintain_order=True)
-    epochs = pl.concat([part.epochs for part in parts]).unique(["run_id", "epoch"], keep="first", maintain_order=True)
-    return Tables(runs, epochs, tuple(problem for part in parts for problem in part.problems))
+    ids = [[run.id for run in own_runs] for own_runs in by_root.values()]
+    runs = pl.concat(
+        part.runs.with_columns(folder=pl.lit(place), asked=pl.col("run_id").is_in(ids[place]))
+        for place, part in enumerate(parts)
+    )
+    runs = runs.sort("asked", descending=True, maintain_order=True).unique("run_id", keep="first", maintain_order=True)
+    epochs = pl.concat(part.epochs.with_columns(folder=pl.lit(place)) for place, part in enumerate(parts))
+    epochs = epochs.join(runs.select("run_id", "folder"), on=("run_id", "folder"), how="semi", maintain_order="left")
+    problems = tuple(problem for part in parts for problem in part.problems)
+    return Tables(runs.drop("folder", "asked"), epochs.drop("folder"), problems)

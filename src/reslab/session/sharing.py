@@ -63,7 +63,11 @@ def pull(
         if is_run(name):
             ids[name] = None
         elif is_run(f"{name}/seed0"):
-            ids |= dict.fromkeys(run for run in there().runs if run.startswith(f"{name}/"))
+            seeds = [run for run in there().runs if run.startswith(f"{name}/")]
+            if not seeds:
+                known = list(dict.fromkeys(run.partition("/")[0] for run in there().runs))
+                raise ResLabError(f"{where.shown} has no run of the recipe {name}{nearest(name, known)}")
+            ids |= dict.fromkeys(seeds)
         elif (study := fetch_study(where, name, root)) is not None:
             ids |= dict.fromkeys(run.id for run in study.runs())
         else:

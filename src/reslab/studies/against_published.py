@@ -196,6 +196,9 @@ def _protocol(groups: Sequence[Group], words: Words, *, resolved: bool) -> Block
     `resolved` says whether any difference of the errors is.
     """
     aspects: dict[tuple[str, str, str], dict[str, None]] = {}
+    groups = [group for group in groups if group.recipe.family in ("residual", "plain")]  # the paper's networks
+    if not groups:
+        return []
     for group in groups:
         paper = preset_recipe("paper", dataset=group.recipe.dataset, depth=group.recipe.depth)
         for aspect in differences(group.recipe, paper):

@@ -116,7 +116,7 @@ def make_schedule(recipe: Recipe, iterations_per_epoch: int) -> Schedule:
     return Schedule(
         base_rate=recipe.learning_rate,
         shape=recipe.schedule,
-        drops=tuple(iterations(drop) for drop in (recipe.first_drop, recipe.second_drop, recipe.third_drop) if drop),
+        drops=tuple(map(iterations, recipe.drops)),
         drop_factor=recipe.drop_factor,
         num_iterations=iterations(recipe.length),
         iterations_per_epoch=iterations_per_epoch,

@@ -109,7 +109,7 @@ class Laboratory:
             for kind in ("studies/*.json", f"{WORDS}/*.toml", f"{REPLICATES}/*/*/*/result.json")
             for path in sorted(self.root.glob(kind))
         ]
-        runs = sorted(self.runs)
+        runs = sorted((one.id, _fingerprint(one)) for one in self.runs.values())
         if (seen, runs) == self._studies_seen:
             return False
         self._studies_seen = (seen, runs)
@@ -243,3 +243,8 @@ def _changed(path: Path) -> int | None:
         return path.stat().st_mtime_ns
     except OSError:
         return None
+
+
+def _fingerprint(watched: Watched) -> str:
+    """Return of which images a run is, as far as that is known; a study's name tells of them."""
+    return str((watched.record("provenance.json").get("data") or {}).get("fingerprint") or "")

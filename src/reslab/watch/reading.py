@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from reslab.errors import ResLabError
+from reslab.errors import ResLabError, UnreadableError
 from reslab.files import Json, printable
 from reslab.lab.folder.locks import Holding
 from reslab.lab.folder.metrics import NAME as METRICS
@@ -46,6 +46,8 @@ class Watched:
     _offset: int = 0
     _before: bytes = b""
     _damage: str | None = None
+    _unread: str | None = None
+    """Why the metrics could not be read just now; they are read again at the next look."""
 
     def __post_init__(self) -> None:
         self.id = RunFiles(self.path).name
@@ -80,7 +82,7 @@ class Watched:
         changed = [name for name in RECORDS if self._is_new(name)]
         if not changed:
             return False
-        files, self.problem = RunFiles(self.path), None
+        files, before, self.problem = RunFiles(self.path), self.problem, None
         self.records = {}
         try:
             run = files.read_run()
@@ -93,6 +95,10 @@ class Watched:
                 self.records |= {"diagnostics.json": files.diagnostics()}
         except ResLabError as error:
             self.records, self.problem = {}, printable(str(error))
+            if isinstance(error, UnreadableError):  # as for a moment on a file system that is far away: look again
+                for name in RECORDS:
+                    self._seen.pop(name, None)
+                return self.problem != before
         return True
 
     def _is_new(self, name: str) -> bool:
@@ -115,11 +121,13 @@ class Watched:
             self._begin_again()
         self._seen[METRICS] = found
         self.changed = found[2] / 1e9
+        before_that, self._unread = self._unread, None
         try:
-            return self._read_on()
+            return self._read_on() or before_that is not None
         except OSError as error:
-            self._damage = f"{METRICS} cannot be read: {error.strerror or error}"
-            return True
+            self._unread = f"{METRICS} cannot be read: {error.strerror or error}"
+            del self._seen[METRICS]
+            return self._unread != before_that
 
     def _begin_again(self) -> None:
         self.curve, self._offset, self._before, self._damage = Curve(), 0, b"", None
@@ -161,7 +169,7 @@ class Watched:
     @property
     def damage(self) -> str | None:
         """What is wrong with the run's files, in words; None where they can be used."""
-        return self.problem or self._damage
+        return self.problem or self._damage or self._unread
 
     @property
     def shown(self) -> Status | Literal["unreadable"]:

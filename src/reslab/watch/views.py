@@ -92,7 +92,7 @@ class Views:
             now = time.monotonic()
             watched = now - view.asked < WATCHED_SECONDS
             if not watched and name not in ahead:
-                del self.kept[name]
+                self.kept.pop(name, None)
             elif watched and view.took <= CHEAP_SECONDS:
                 await self._remake(name, view)
             elif now < self._rests_until or (not watched and now - view.made < PATIENCE_AHEAD * view.took):
@@ -121,7 +121,7 @@ class Views:
         try:
             made = await self._make(name, view.answer)
         except Exception:  # what it was of is gone: whoever asks again is told so
-            del self.kept[name]
+            self.kept.pop(name, None)
         else:
             made.asked = view.asked
 

@@ -156,10 +156,20 @@ def fetch_first(
 
 
 def write_index(where: Place) -> int:
-    """Write the index anew from what the place has, and return the number of runs; two that do so agree."""
-    found = listed(where)
-    where.write(INDEX, json_bytes({"format": 1, "runs": sorted(found.runs), "studies": sorted(found.studies)}))
-    return len(found.runs)
+    """Write the index anew from what the place has, and return the number of runs.
+
+    What others push meanwhile is in it, too: it is written again until nothing has been added since it was listed.
+    """
+    lists, there = None, _sorted(listed(where))
+    while there != lists:
+        lists = there
+        where.write(INDEX, json_bytes({"format": 1, "runs": lists.runs, "studies": lists.studies}))
+        there = _sorted(listed(where))
+    return len(there.runs)
+
+
+def _sorted(found: Listed) -> Listed:
+    return Listed(sorted(found.runs), sorted(found.studies))
 
 
 def place_beside(first: str | None, other: str | None, name: str) -> tuple[Kind, str]:

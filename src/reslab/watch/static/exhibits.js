@@ -170,6 +170,7 @@ export const morph = (old, next) => {
     if (old.data !== next.data) old.data = next.data;
     return;
   }
+  const given = old.getAttribute("value");
   for (const { name } of [...old.attributes]) {
     if (!next.hasAttribute(name) && name !== "open") old.removeAttribute(name);
   }
@@ -181,7 +182,17 @@ export const morph = (old, next) => {
     old.wanted = next.wanted;
     return;
   }
-  if (["INPUT", "SELECT", "TEXTAREA"].includes(old.nodeName)) return;
+  if (old.nodeName === "INPUT") { // what somebody is typing stays, unless the address says otherwise
+    if (next.getAttribute("value") !== given) old.value = next.value;
+    return;
+  }
+  if (old.nodeName === "SELECT") {
+    if (old === document.activeElement && old.value === next.value) return;
+    const { value } = next;
+    old.replaceChildren(...next.childNodes);
+    old.value = value;
+    return;
+  }
   const keyed = new Map([...old.children].map((child) => [child.dataset.key, child]).filter(([key]) => key));
   let place = old.firstChild; // all before it is as in `next`
   for (const want of [...next.childNodes]) { // those that are inserted leave `next`

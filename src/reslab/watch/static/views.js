@@ -45,13 +45,13 @@ const empty = (text, command) => el("div", { class: "empty" }, el("p", {}, text)
 // --- Controls that keep their state in the address ----------------------------------------------------------------
 
 const choose = (label, name, values, parameters, go) =>
-  el("label", {}, label, " ", el("select", { name, on: { change: (event) => go({ ...parameters, [name]: event.target.value }) } },
+  el("label", {}, label, " ", el("select", { name, on: { change: (event) => go((now) => ({ ...now, [name]: event.target.value })) } },
     ["", ...values].map((value) => el("option", { value, selected: (parameters[name] || "") === value }, value || "any"))));
 
 const search = (label, parameters, go) =>
   el("label", {}, label, " ", el("input", {
     type: "search", name: "q", value: parameters.q || "", autocomplete: "off",
-    on: { input: (event) => go({ ...parameters, q: event.target.value }, true) },
+    on: { input: (event) => go((now) => ({ ...now, q: event.target.value }), true) },
   }));
 
 const matches = (text, q) => (q || "").toLowerCase().split(/\s+/).every((word) => text.toLowerCase().includes(word));
@@ -188,7 +188,7 @@ export const compare = (found, parameters, go, names) => {
   const submit = (event) => {
     event.preventDefault();
     const data = new FormData(event.target);
-    go({ view: "compare", a: data.get("a").trim(), b: data.get("b").trim() });
+    go(() => ({ view: "compare", a: data.get("a").trim(), b: data.get("b").trim() }));
   };
   const form = el("form", { class: "controls wide", on: { submit } }, field("a", "First"), field("b", "Second"), el("button", { type: "submit" }, "Compare"), list);
   const top = [el("h1", {}, "Compare"), form];
@@ -227,14 +227,23 @@ const ordered = (rows, sort, down) => {
   });
 };
 
+const sorting = (parameters) => ({
+  sort: COLUMNS.some(([name]) => name === parameters.sort) ? parameters.sort : "test_error",
+  down: parameters.order === "down",
+});
+
+const sortedBy = (name) => (now) => {
+  const { sort, down } = sorting(now);
+  return { ...now, sort: name, order: name === sort && !down ? "down" : "" };
+};
+
 export const scores = (found, parameters, go) => {
   if (!found.rows.length) return [el("h1", {}, "Scoreboard"), empty("No run has ended yet.")];
-  const sort = COLUMNS.some(([name]) => name === parameters.sort) ? parameters.sort : "test_error";
-  const down = parameters.order === "down";
+  const { sort, down } = sorting(parameters);
   const shown = ordered(found.rows.filter((row) => matches(`${row.name} ${row.run} ${row.dataset} ${row.studies.join(" ")}`, parameters.q)
     && (!parameters.dataset || row.dataset === parameters.dataset)), sort, down);
   const head = COLUMNS.map(([name, title, side]) => el("th", { scope: "col", class: side, "aria-sort": name === sort ? (down ? "descending" : "ascending") : null },
-    el("button", { type: "button", class: "sort", on: { click: () => go({ ...parameters, sort: name, order: name === sort && !down ? "down" : "" }) } },
+    el("button", { type: "button", class: "sort", on: { click: () => go(sortedBy(name)) } },
       title, name === sort ? el("span", { "aria-hidden": "true" }, down ? " ▼" : " ▲") : "")));
   const cells = { test_error: points, train_error: points, seconds: duration, images_per_second: whole, epochs: whole };
   const rows = shown.map((row) => el("tr", { "data-key": row.run }, COLUMNS.map(([name, , side], at) => at

@@ -15,6 +15,7 @@ const told = document.getElementById("told");
 
 const NOTHING = { from: undefined, tag: null, version: -1 };
 let shown = NOTHING; // where the view's data came from, and at which version of the laboratory it was made
+let drawn = null; // the address that the view was drawn for
 let data = null;
 let stream = null;
 let server = null;
@@ -44,7 +45,9 @@ const VIEWS = { plan, study, run, compare, scores };
 
 // --- Where we are ------------------------------------------------------------------------------------------------
 
-const go = (wanted, typing = false) => {
+// `change` makes the parameters wanted from those of the address, whatever they were when its control was drawn.
+const go = (change, typing = false) => {
+  const wanted = change(parameters());
   const next = address(wanted);
   if (next === location.search) return;
   const same = source(wanted) === source(parameters());
@@ -75,6 +78,7 @@ const show = () => {
   next.dataset.shown = name + (wanted.id || wanted.name || "");
   if (view.dataset.shown === next.dataset.shown) morph(view, next); else view.replaceChildren(...next.childNodes);
   view.dataset.shown = next.dataset.shown;
+  drawn = location.search;
   view.removeAttribute("aria-busy");
   document.querySelectorAll("nav.bar a").forEach((one) => {
     if (one.dataset.view === name) one.setAttribute("aria-current", "page"); else one.removeAttribute("aria-current");
@@ -110,7 +114,12 @@ const load = async () => {
     const tag = response && response.headers.get("etag");
     const version = response ? Number(response.headers.get("x-version")) : Infinity;
     const stays = shown.from === from && shown.tag === tag && view.dataset.shown;
-    if (stays) { failed = ""; shown.version = version; return; }
+    if (stays) {
+      failed = "";
+      shown.version = version;
+      if (drawn !== location.search) show();
+      return;
+    }
     const found = response && await response.json();
     if (mine !== asking) return;
     if (response && !response.ok) throw new Error(found.error || `the server answered ${response.status}`);
