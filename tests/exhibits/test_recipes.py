@@ -83,9 +83,9 @@ def test_lengths_of_training_are_rows_with_even_decimals(tmp_path: Path) -> None
     short = small(8, length=3, first_drop=1.5, second_drop=2.25)
     groups = _groups(tmp_path, short, small(8), small(14), small(8, first_drop=5))
     assert schedule_table("schedules", groups).rows == (
-        ("3 epochs", "1.5", "2.2"),
-        ("12 epochs", "6.0", "9.0"),
-        ("12 epochs", "5.0", "9.0"),
+        ("3 epochs", "1.5", "2.25"),
+        ("12 epochs", "6.0", "9.00"),
+        ("12 epochs", "5.0", "9.00"),
     )
 
 

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from reslab.exhibits.captions import text
+from reslab.lab.settings import Settings
 from reslab.recipe import Recipe, Run, stretch
 from reslab.report.compose import compose
+from reslab.session.work import Session
 from reslab.studies.asked import record
-from reslab.studies.study import Study, Variant
+from reslab.studies.study import JOINED, Plan, Study, Variant
 from synthetic import Truth, small, write_run
 
 SHORT = small(8, dataset="cifar10", batch_size=128)
@@ -51,3 +53,22 @@ def test_chapters_on_full_trainings_come_first_and_else_stay_in_order(tmp_path: 
 def test_the_head_of_a_report_says_how_its_runs_ended(asked: int, finished: int, diverged: int, said: str) -> None:
     words = text("report.summary", asked=asked, finished=finished, diverged=diverged, version="1")
     assert words == f"{said}  Written by ResLab 1 from the run records alone."
+
+
+def test_a_plans_chapters_stand_in_its_order_under_its_title(tmp_path: Path) -> None:
+    recipes = {"zeta": SHORT, "depth": small(14, dataset="cifar10"), "alpha": small(20, dataset="cifar10")}
+    studies = [Study(name, name, "", "", (Variant(name, one),), (0,), "custom") for name, one in recipes.items()]
+    settings = Settings()
+    Session(Plan("mine", "My plan", tuple(studies)), tmp_path, settings).record()
+    for recipe in recipes.values():
+        write_run(tmp_path, Run(recipe, 0), Truth(9.0, 1.0))
+    document = compose(tmp_path)
+    assert document.title == "My plan"
+    assert [section.key for section in document.sections if section.key in recipes] == ["zeta", "depth", "alpha"]
+    _asked(tmp_path, "beside", FULL)
+    assert compose(tmp_path).title == "Report"
+    together = tuple(reversed(studies[1:]))
+    Session(Plan(f"alpha{JOINED}depth", "2 studies", together), tmp_path, settings).record()
+    keys = [section.key for section in compose(tmp_path).sections if section.key in recipes]
+    assert keys == ["alpha", "depth", "zeta"]
+    assert compose(tmp_path, ["alpha", "depth"]).title == "Report"

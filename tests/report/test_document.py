@@ -50,6 +50,7 @@ def test_no_other_scheme_is_a_link() -> None:
 
 def test_the_marks_of_print() -> None:
     assert typeset('the paper\'s "best"') == "the paper\u2019s \u201cbest\u201d"
+    assert typeset("notes on 'Task 3', the networks' seeds") == "notes on \u2018Task 3\u2019, the networks\u2019 seeds"
     assert typeset("8.75 ± 0.16 (n = 5)") == "8.75\u00a0±\u00a00.16 (n\u00a0=\u00a05)"
     assert typeset("mean ± deviation") == "mean ± deviation"
 

@@ -47,8 +47,7 @@ def test_other_tables_and_headings_stay(block: Block) -> None:
     assert _told(block, block) == [block, block]
 
 
-def test_no_paragraph_is_told_twice() -> None:
-    assert _told(Prose("One seed each."), Prose("One seed each."), Prose("Two.")) == [
-        Prose("One seed each."),
-        Prose("Two."),
-    ]
+def test_methods_are_told_once_and_all_else_in_each_chapter() -> None:
+    method, own = Prose("Differences are tested.", once=True), Prose("I was wrong.")
+    assert _told(method, method) == [method]
+    assert _told(own, own) == [own, own]

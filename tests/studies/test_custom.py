@@ -205,6 +205,9 @@ MISTAKES = [
     (BASE + "[vary]\nmomentum = [[0.1]]", r"\[vary\] momentum: .* single values, not \[\[0.1\]\]"),
     (BASE + '[vary]\nshortcut = ["A", "D"]', r"\[vary\]: shortcut must be one of A, A-centred, B, C.*not 'D'"),
     (BASE + "[vary]\nlearning_rates = [1]", r"\[vary\] learning_rates: .*did you mean 'learning_rate'\?"),
+    (BASE + "[recipe]\nmomentum = 0.5\n[vary]\nmomentum = [0.9]", r"\[recipe\] momentum: it is given in \[vary\], too"),
+    (BASE + "[recipe]\ndepth = 14", r"\[recipe\] depth: it is given above, too"),
+    (BASE + 'precision = "fp32"', r"precision: it is a field of the recipe; write it below a line \[recipe\]"),
     (BASE + "[vary]\nmomentum = [0.9, 0.9]", r"\[vary\] momentum: the same value is there twice: 0\.9"),
     (
         BASE

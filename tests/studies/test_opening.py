@@ -134,4 +134,4 @@ def test_one_study_opens_with_its_own_chapter_and_unanswered_ones_are_named(tmp_
     batch = ask("batch-size", SHORT)
     assert _opening(tmp_path / "one", depth) == []
     words = words_of(_opening(tmp_path / "two", depth, rate, batch, only=(depth, rate)))
-    assert "Not yet answered: How much does the batch size matter." in words
+    assert "Without an answer: How much does the batch size matter." in words

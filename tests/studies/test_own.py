@@ -296,3 +296,19 @@ def test_panels_of_a_study_of_several_settings_have_its_name(tmp_path: Path) -> 
     tables = read_tables(tmp_path)
     titles = [strip(find(one, tables, custom_chapter(one)), custom_chapter(one)).title for one in (study, STUDY)]
     assert titles == ["Deep and fast", "Learning rate"]
+
+
+def test_the_base_of_listed_variants_has_its_own_value_in_the_table(tmp_path: Path) -> None:
+    first, *rest = STUDY.variants
+    other = [replace(one, label=f"other {at}") for at, one in enumerate(rest)]
+    blocks = _chapter(tmp_path, replace(STUDY, variants=(replace(first, label="usual", factors=()), *other)))
+    (varied,) = [block for block in blocks if isinstance(block, Table) and block.key == "varied"]
+    assert varied.rows == (("usual", "0.1"), ("other 0", "0.2"), ("other 1", "0.4"))
+
+
+def test_runs_that_nobody_asks_for_any_more_are_not_resumed_by_the_same_command(tmp_path: Path) -> None:
+    write_run(tmp_path, Run(small(8), 0), Truth(3.0, 1.0), stop_after=5)
+    found = others(tables := read_tables(tmp_path), [])
+    assert found is not None
+    notes = [block.text for block in chapter_of(found, tables) if isinstance(block, Note)]
+    assert notes == ["0 of 1 runs have finished."]

@@ -130,7 +130,8 @@ def test_a_handout_asks_and_shows_and_does_not_answer(tmp_path: Path) -> None:
     blocks = write(found, chapter)
     words = words_of(blocks)
     assert found.answers == ()
-    assert words.count("Your answer") == 2
+    assert words.count("Your answer") == 3
+    assert "At the end the test error minus the training error" not in words
     assert study.question in words
     assert {"Figure", "Table"} <= {type(block).__name__ for block in blocks}
     assert "lower" not in words.split("Your answer")[1]

@@ -131,14 +131,12 @@ class Drop:
     falls: list[float]
     sharp: bool
 
-    @property
-    def told(self) -> bool:
-        """Whether it tells of the rate: after a single epoch all falls are those of learning."""
-        return self.epochs[0] > 1
-
 
 def drops_of(groups: Sequence[Group]) -> list[Drop]:
-    """Return how the curves of groups whose schedules have steps step at each drop of the rate."""
+    """Return how the curves of groups whose schedules have steps step at each drop of the rate.
+
+    A drop after a single epoch tells nothing of the rate: there all falls are those of learning.
+    """
     steps = []
     for group in groups:
         if group.recipe.schedule == "step":
@@ -146,7 +144,9 @@ def drops_of(groups: Sequence[Group]) -> list[Drop]:
             steps.append([(change, stands_out(change, among)) for change in rate_changes(*curves)])
     found = []
     for place in range(max(map(len, steps), default=0)):
-        here = [own[place] for own in steps if len(own) > place]
+        here = [own[place] for own in steps if len(own) > place and own[place][0].epoch > 1]
+        if not here:
+            continue
         epochs, falls = sorted({change.epoch for change, _ in here}), [change.drop for change, _ in here]
         found.append(Drop(place, epochs, falls, all(sharp for _, sharp in here)))
     return found

@@ -76,12 +76,12 @@ def schedule_epochs(recipe: Recipe, num_train: int | None) -> tuple[float, ...] 
 
 
 def rounded_schedule(recipe: Recipe, num_train: int | None) -> tuple[float, str, tuple[float, ...]]:
-    """Return length and its unit, and the places of the drops, if the rate has any; in tenths of epochs.
+    """Return length and its unit, and the places of the drops, if the rate has any; in hundredths of epochs.
 
     Iterations of unknown epochs stay iterations.
     """
     places = schedule_epochs(recipe, num_train)
-    length, *drops = (round(place, 1) for place in places or (recipe.length, *recipe.drops))
+    length, *drops = (round(place, 2) for place in places or (recipe.length, *recipe.drops))
     return length, "epochs" if places else recipe.schedule_unit, tuple(drops) if recipe.schedule == "step" else ()
 
 

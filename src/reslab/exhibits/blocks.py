@@ -22,10 +22,11 @@ class _Text:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
 class Prose(_Text):
-    """A paragraph."""
+    """A paragraph; one that is told `once`, as on methods, is left out where an earlier chapter has it."""
 
-    __slots__ = ()
+    once: bool = False
 
 
 class Note(_Text):

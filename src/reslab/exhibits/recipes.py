@@ -11,7 +11,7 @@ from reslab.analysis.tidy import each_of
 from reslab.datasets import known
 from reslab.exhibits.blocks import Column, Table
 from reslab.exhibits.captions import Words, read_texts, titled
-from reslab.exhibits.wording import dataset_name, listing, network_name, number, settings
+from reslab.exhibits.wording import dataset_name, listing, network_name, number, of_length, settings
 from reslab.families import family_of
 from reslab.recipe import Recipe, unhandled
 
@@ -54,7 +54,7 @@ def schedule_table(key: str, groups: Sequence[Group]) -> Table:
     """Return the counterpart of the assignment's table 5: the lengths of training and the places of the drops."""
     every = (rounded_schedule(group.recipe, group.number("num_train")) for group in groups)
     lengths, units, drops = zip(*dict.fromkeys(every), strict=True)
-    told = [f"{number(length)} {unit}" for length, unit in zip(lengths, units, strict=True)]
+    told = [of_length(length, unit) for length, unit in zip(lengths, units, strict=True)]
     heads = [f"{ordinal} drop after" for ordinal in ("First", "Second", "Third")[: max(2, *map(len, drops))]]
     places = [settings([own[place] if len(own) > place else None for own in drops]) for place in range(len(heads))]
     rows = tuple(zip(told, *places, strict=True))
@@ -95,7 +95,7 @@ def _words(name: str, recipe: Recipe) -> str:
         parts=parts,
         family=family_of(recipe.family),
         in_files=known(recipe.dataset).in_files,
-        length=f"{number(round(recipe.length, 2))} {unit.removesuffix('s') if recipe.length == 1 else unit}",
+        length=of_length(recipe.length, unit),
         drops=[number(round(drop, 2)) for drop in recipe.drops],
         warmup=f"{number(round(recipe.warmup_length, 2))} {unit}",
     )

@@ -115,6 +115,11 @@ def seeds_named(seeds: Sequence[int]) -> str:
     return f"seed{'s' if len(seeds) != 1 else ''} {listing(map(str, seeds))}"
 
 
+def of_length(length: float, unit: str) -> str:
+    """Return a length of training, as in 164 epochs, 1 epoch, 64,000 iterations."""
+    return f"{number(round(length, 2))} {unit.removesuffix('s') if length == 1 else unit}"
+
+
 def seeds_behind(counts: Sequence[int]) -> str:
     """Return how many seeds stand behind some means: three seeds, one to three seeds."""
     low, high = min(counts), max(counts)

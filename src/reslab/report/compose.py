@@ -15,12 +15,13 @@ from reslab.report.document import Document, Section
 from reslab.report.notes import FIRST, NAME, read_notes
 from reslab.report.references import cited
 from reslab.report.repeated import said_once
+from reslab.studies.asked import plan_asked
 from reslab.studies.catalogue import chapter_of, reworded, studies_of
 from reslab.studies.chapter import find, strip, write
 from reslab.studies.opening import Entry, opening
 from reslab.studies.plans import assignment_plan
 from reslab.studies.questions import QUESTIONS
-from reslab.studies.study import Study
+from reslab.studies.study import OTHER_RUNS, Study
 
 
 def compose(
@@ -60,7 +61,7 @@ def compose(
     opened_with = [Section("opening", "What was found", first, kind="opening")] if first else []
     return cited(
         Document(
-            title=_given(title) or _title(studies),
+            title=_given(title) or _title(studies, runs_root),
             summary=_summary(studies, shown),
             sections=(*opened_with, *said_once(sections), appendix(shown, studies, data_root)),
             author=_given(author),
@@ -81,11 +82,15 @@ def _given(words: str | None) -> str:
     return one_line(" ".join((words or "").split()))
 
 
-def _title(studies: Sequence[Study]) -> str:
+def _title(studies: Sequence[Study], runs_root: Path) -> str:
+    """Return the title of the one study, of the assignment where all of it is there, or of the plan that all are of."""
     if len(studies) == 1:
         return studies[0].title
-    whole = {study.name for study in assignment_plan().studies} <= {study.name for study in studies}
-    return assignment_plan().title if whole else "Report"
+    names = {study.name for study in studies}
+    title, together = plan_asked(runs_root)
+    if title and names <= {*together, OTHER_RUNS}:
+        return title
+    return assignment_plan().title if {study.name for study in assignment_plan().studies} <= names else "Report"
 
 
 def _named(names: Sequence[str], there: Sequence[Study], runs_root: Path) -> list[Study]:

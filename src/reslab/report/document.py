@@ -134,6 +134,9 @@ def _plain(text: str) -> list[Piece]:
 
 def typeset(text: str) -> str:
     """Return text with the apostrophes, quotation marks and unbroken figures of print."""
+    text = re.sub(
+        r"(?<![\w'])'([^']*)'(?!\w)", "\N{LEFT SINGLE QUOTATION MARK}\\1\N{RIGHT SINGLE QUOTATION MARK}", text
+    )
     text = re.sub(r"(?<=\w)'", "\N{RIGHT SINGLE QUOTATION MARK}", text)
     text = re.sub(r'"([^"]*)"', "\N{LEFT DOUBLE QUOTATION MARK}\\1\N{RIGHT DOUBLE QUOTATION MARK}", text)
     unbroken = r"(?<=\d) ± (?=\d)|\bn = (?=\d)|(?<=\d) to (?=[+\u2212])|\([\d.]+ to [\d.]+\)"

@@ -17,9 +17,9 @@ MOST_IN_WORDS = 6
 
 
 def said_once(sections: Sequence[Section]) -> tuple[Section, ...]:
-    """Return the sections with recipes as far only as an earlier one does not tell them, and no paragraph twice."""
+    """Return the sections with recipes as far only as an earlier one does not tell them, and methods told once."""
     recipes: dict[str, Table] = {}
-    paragraphs: set[str] = set()
+    methods: set[str] = set()
 
     def told(section: Section) -> Iterator[Block]:
         for block in section.blocks:
@@ -28,8 +28,10 @@ def said_once(sections: Sequence[Section]) -> tuple[Section, ...]:
                 if isinstance(less, Table):
                     recipes[anchor(section, block.key)] = block
                 yield less
-            elif not isinstance(block, Prose) or block.text not in paragraphs:
-                paragraphs.update([block.text] if isinstance(block, Prose) else [])
+            elif not isinstance(block, Prose) or not block.once:
+                yield block
+            elif block.text not in methods:
+                methods.add(block.text)
                 yield block
 
     return tuple(replace(section, blocks=tuple(told(section))) for section in sections)
@@ -44,7 +46,7 @@ def _less(table: Table, earlier: Mapping[str, Table]) -> Block:
     rows = apart[where]
     if len(rows) > MOST_IN_WORDS:
         return replace(table, caption=text("recipe.apart", where=where), rows=tuple(rows))
-    listed = [f"{uncapitalised(str(aspect))} {value}" for aspect, value in rows]
+    listed = [f"{uncapitalised(str(aspect))} {str(value).replace('; ', ' / ')}" for aspect, value in rows]
     return Prose(text("recipe.like", where=where, but="; ".join(listed)))
 
 

@@ -16,7 +16,7 @@ from reslab.session.work import Session
 from reslab.studies.catalogue import ask_all
 from reslab.studies.custom import read_study
 from reslab.studies.plans import alone
-from reslab.studies.study import MOST_SEEDS, Options, Plan, Study
+from reslab.studies.study import JOINED, MOST_SEEDS, Options, Plan, Study
 
 
 def ask(
@@ -74,14 +74,21 @@ def ask_fitting(
     `options` are those of `ask`.  With `keep` the choice is remembered in the folder of runs.
     """
     chosen: dict[str, int] = {}
+    told: set[str] = set()
+
+    def once(words: str) -> bool:
+        if words in told:
+            return True
+        told.add(words)
+        return bool(tell(words))
 
     def asked(size: Size) -> Plan:
         return ask(questions, preset=size.preset, epochs=size.epochs, seeds=size.seeds, **options)
 
     def cost(plan: Plan) -> float:
-        session = Session(plan, root, settings, tell=lambda _: True)
+        session = Session(plan, root, settings, tell=once)
         if "jobs" not in chosen:
-            chosen["jobs"] = choose_jobs(jobs, settings.device, plan.runs(), tell)
+            chosen["jobs"] = choose_jobs(jobs, settings.device, plan.runs(), once)
         return session.outlook(chosen["jobs"], why=why).whole_seconds
 
     memory, question = root / MEMORY, {"questions": [str(one) for one in questions], **options}
@@ -109,6 +116,7 @@ def asked_grid(
     The same question as a TOML file with these values in [vary] and `recipe` in [recipe] (see docs/studies.md).  Raises
     `ResLabError` for what is given both in `varied` and beside it.
     """
+    check_least("seeds", seeds, 1)
     if len(names) != 1:
         raise ResLabError(f"a study of your own has one name, as in study('batches', vary=...); not {list(names)}")
     beside = {"preset": preset, "dataset": datasets, "depth": depths, "epochs": epochs, "precision": precision}
@@ -137,4 +145,4 @@ def joined(plans: Sequence[Plan]) -> Plan:
     for study in (study for plan in plans for study in plan.studies):
         if studies.setdefault(study.name, study) != study:
             raise ResLabError(f"the study {study.name} is asked twice, each time otherwise; ask it in two commands")
-    return Plan("+".join(plan.name for plan in plans), f"{len(studies)} studies", tuple(studies.values()))
+    return Plan(JOINED.join(plan.name for plan in plans), f"{len(studies)} studies", tuple(studies.values()))

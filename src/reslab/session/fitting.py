@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from reslab import host
 from reslab.amounts import duration
 from reslab.errors import ResLabError
 from reslab.files import read_json, write_json, writing
@@ -118,9 +119,10 @@ def fit(
             return Fit(limit, size, seconds, tuple(left_out))
         left_out.append((size, seconds))
     least, seconds = min(left_out, key=lambda one: one[1])
+    busy = ", measured while the machine has other work" if host.is_busy() else ""
     raise ResLabError(
-        f"nothing fits {duration(limit)}: the least, {least.words}, takes {duration(seconds)}; ask for fewer depths or "
-        "data sets, or one study"
+        f"nothing fits {duration(limit)}: the least, {least.words}, takes {duration(seconds)}{busy}; ask for fewer "
+        "depths or data sets, or one study"
     )
 
 

@@ -130,7 +130,8 @@ class Outlook:
         if not self.num_to_train and not self.seconds and not fetch:
             ended = "the run has ended" if len(self.planned) == 1 else f"all {len(self.planned)} runs have ended"
             return f"{headed(self.plan.title)} {ended}: nothing to train"
-        shared = f" ({self.plan.num_shared} more are shared between studies)" if self.plan.num_shared else ""
+        more = self.plan.num_shared
+        shared = f" ({more} more {'is' if more == 1 else 'are'} shared between studies)" if more else ""
         why = f", {duration(self.why_seconds)} of it for diagnostics" if self.why_seconds >= 1 else ""
         busy = "; longer now, because the machine has other work" if self.is_busy else ""
         if self.on_busy_machine:

@@ -27,7 +27,7 @@ from reslab.session.progress import Board, Tell, aside
 from reslab.session.sharing import fetch_instead, push_runs
 from reslab.session.where import HERE, SLURM, launcher
 from reslab.session.why import diagnose_plan
-from reslab.studies.asked import record, recorded, replaced
+from reslab.studies.asked import record, record_plan, recorded, replaced
 from reslab.studies.study import OTHER_RUNS, OTHERS, Plan
 from reslab.studies.words import check_users
 
@@ -290,6 +290,7 @@ class Session:
         for study in self.plan.studies:
             if study not in known:
                 record(self.root, study)
+        record_plan(self.root, self.plan)
 
 
 def _check_words(root: Path, asked: Plan, tell: Tell) -> None:

@@ -1,7 +1,7 @@
 """Studies that were asked, kept as plain files below the runs, so that a report knows what belongs to it.
 
 `studies/NAME.json` has a study as it was asked last, `studies/earlier/NAME.json` the ids of runs that it asked for
-before, and then no longer.
+before, and then no longer; `plan.json` has the title and the order of the studies that were asked together last.
 """
 
 import contextlib
@@ -18,13 +18,15 @@ from reslab.lab.folder.store import run_files
 from reslab.lab.shares.places import Place, read
 from reslab.naming import recipe_name
 from reslab.recipe import Recipe, Run, to_mapping
-from reslab.studies.study import OTHER_RUNS, OTHERS, Plan, Study, Variant
+from reslab.studies.study import JOINED, OTHER_RUNS, OTHERS, Plan, Study, Variant
 from reslab.studies.words import in_the_users, words_of
 
 FORMAT = 2
 """1 had no SHA-256 of the content."""
 
 EARLIER_FORMAT = 1
+
+PLAN = "plan.json"
 
 _RECORD_BYTES = 16 * 2**20
 
@@ -48,6 +50,25 @@ def record(root: Path, study: Study) -> Path:
             f"cannot write {path}: {error.strerror or error}; choose another folder with --runs"
         ) from error
     return path
+
+
+def record_plan(root: Path, plan: Plan) -> None:
+    """Write down which studies were asked together, in what order and, unless it is one command's, under what title."""
+    if len(plan.studies) > 1:
+        title = "" if JOINED in plan.name else plan.title
+        write_json(root / PLAN, {"title": title, "studies": [study.name for study in plan.studies]})
+
+
+def plan_asked(root: Path) -> tuple[str, list[str]]:
+    """Return the title and the names of the studies that were asked together last; nothing where there are none."""
+    try:
+        found = read_json(root / PLAN) or {}
+    except ResLabError:
+        return "", []
+    title, names = found.get("title"), found.get("studies")
+    if not isinstance(title, str) or not isinstance(names, list):
+        return "", []
+    return title, list(map(str, names))
 
 
 def record_path(root: Path, name: str) -> Path:

@@ -11,7 +11,7 @@ from reslab.analysis.groups import seeds_of
 from reslab.analysis.tidy import Problem, Tables
 from reslab.errors import ResLabError, nearest
 from reslab.naming import labels
-from reslab.studies.asked import asked_earlier, record_path, recorded
+from reslab.studies.asked import asked_earlier, plan_asked, record_path, recorded
 from reslab.studies.plans import ASSIGNMENT, alone, read_plan
 from reslab.studies.question import Chapter
 from reslab.studies.questions import QUESTIONS, own
@@ -51,14 +51,17 @@ def ask_all(question: str | Path, options: Options) -> Plan:
 
 
 def studies_of(root: Path, tables: Tables) -> tuple[list[Study], list[Problem]]:
-    """Return ResLab's own studies in their order, then the user's by name, then other runs; and records of no use."""
+    """Return the studies below a folder, then other runs; and records of no use.
+
+    Those that were asked together last come in that order, then ResLab's own in theirs, then the user's by name.
+    """
     found, problems = recorded(root)
     newer = [
         Problem(record_path(root, one.name), f"the study {one.name} was asked by a newer ResLab; update this one")
         for one in found
         if one.kind not in CHAPTERS
     ]
-    order = {name: place for place, name in enumerate(QUESTIONS)}
+    order = {name: place for place, name in enumerate(dict.fromkeys([*plan_asked(root)[1], *QUESTIONS]))}
     known = [one for one in found if one.kind in CHAPTERS]
     asked = sorted(known, key=lambda one: (order.get(one.name, len(order)), one.name))
     beside = others(tables, asked, asked_earlier(root))

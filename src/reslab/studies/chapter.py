@@ -22,7 +22,7 @@ from reslab.studies.measured import effective, measured
 from reslab.studies.question import VARIANT, Blocks, Chapter
 from reslab.studies.reasons import Reasons, on_what_scale
 from reslab.studies.sentences import compared_name, diverged_words, far_apart_words, missing_words, muon_words, progress
-from reslab.studies.study import Study
+from reslab.studies.study import OTHERS, Study
 from reslab.studies.words import words_of
 
 
@@ -56,7 +56,7 @@ def write(found: Findings, chapter: Chapter) -> list[Block]:
         Prose(_expected(found, chapter) if study.expectation else ""),
         Bullets(tuple(answer.sentence for answer in found.answers)),
         Note("" if study.answers else words("handout")),
-        *progress(found.groups, words),
+        *progress(found.groups, words, resumes=study.kind != OTHERS),
         Prose(diverged_words(found.groups, words)),
     ]
     if found.done:
@@ -133,8 +133,8 @@ def _results(found: Findings, chapter: Chapter) -> Blocks:
         *first,
         pairs,
         *chapter.exhibits(found),
-        Prose(how),
-        Prose(far_apart_words(found.compared, found.full, found.words)),
+        Prose(how, once=True),
+        Prose(far_apart_words(found.compared, found.full, found.words) if found.study.answers else ""),
     ]
 
 
@@ -157,7 +157,9 @@ def _curves(found: Findings, chapter: Chapter) -> Blocks:
     if not curves.begun:
         return []
     together = paper_figure("together", curves) if chapter.together else None
-    features = Prose(curve_features(found.done, chapter.label, found.words) if found.done else "")
+    features: Block = Note(found.words("handout"))
+    if found.study.answers:
+        features = Prose(curve_features(found.done, chapter.label, found.words) if found.done else "")
     heading = Heading(found.words("headings.curves"))
     return [heading, error_figure("train", curves, "train"), error_figure("test", curves, "test"), together, features]
 

@@ -18,7 +18,7 @@ def curve_features(done: Sequence[Group], label: Label, words: Words) -> str:
     return words(
         "curves.text",
         how=ways.pop() if not drops and len(ways) == 1 else "",
-        drops=[_drop(drop) for drop in drops if drop.told],
+        drops=[_drop(drop) for drop in drops],
         at_chance=_at_chance(done, label, words),
         rises=_rises(done, label),
         moved=[_range(ends) for ends in zip(*unrest, strict=True)],
@@ -75,7 +75,7 @@ def _gaps(done: Sequence[Group], label: Label) -> str:
         least, most = (end(own, key=lambda group: group.gap) for end in (min, max))
         ends = " to ".join(f"{points(group.gap)} ({label(group)})" for group in (least, most))
         where = f" on {dataset_name(dataset)}" if several else ""
-        parts.append(f"{points(least.gap) if least is most else ends} points{where}")
+        parts.append(f"{points(least.gap) if points(least.gap) == points(most.gap) else ends} points{where}")
     return listing(parts)
 
 

@@ -36,6 +36,8 @@ def read_study(content: Table, options: Options) -> Study:
     [vary], and otherwise an option for what they set is refused.  Raises `ResLabError` with the key and the allowed
     values.
     """
+    if misplaced := [key for key in content if key not in _KEYS and key in written_fields()]:
+        raise ResLabError(f"{misplaced[0]}: it is a field of the recipe; write it below a line [recipe]")
     check_keys("", content, _KEYS)
     name = text(content, "name")
     if name in (*QUESTIONS, OTHER_RUNS, *TAKEN):
@@ -43,6 +45,9 @@ def read_study(content: Table, options: Options) -> Study:
     base = {**_BASE, **{key: content[key] for key in (*_BASE, "epochs") if key in content}}
     fixed, grid = _table(content, "recipe"), _grid(content)
     check_keys("[recipe] ", fixed, written_fields(), "field")
+    if twice := [key for key in fixed if key in grid or (key == "depth" and key in content)]:
+        other = "in [vary]" if twice[0] in grid else "above"
+        raise ResLabError(f"[recipe] {twice[0]}: it is given {other}, too; keep it in one of them")
     fixed |= options.recipe
     given = {"dataset": options.datasets, "epochs": options.epochs, "precision": options.precision}
     kept = varied(content) - ({"dataset"} & grid.keys())

@@ -113,8 +113,11 @@ def _to_come(group: Group) -> list[int]:
     return [seed for seed, row in group.unfinished().items() if row["status"] != "diverged"]
 
 
-def progress(groups: Sequence[Group], words: Words) -> list[Block]:
-    """Return how many runs have finished, and each that has not, by name; nothing where all have."""
+def progress(groups: Sequence[Group], words: Words, *, resumes: bool = True) -> list[Block]:
+    """Return how many runs have finished, and each that has not, by name; nothing where all have.
+
+    `resumes` says whether the command that asked for them last does so again.
+    """
     unfinished: dict[str, list[str]] = {}
     for group in groups:
         for seed, row in group.unfinished().items():
@@ -129,7 +132,7 @@ def progress(groups: Sequence[Group], words: Words) -> list[Block]:
         done=sum(group.num_finished for group in groups),
         asked=sum(len(group.seeds) for group in groups),
         left=bool(left),
-        again="running" not in left and bool(left - {"unreadable", "apart"}),
+        again=resumes and "running" not in left and bool(left - {"unreadable", "apart"}),
         apart="apart" in left,
         unreadable="unreadable" in left,
     )

@@ -30,6 +30,9 @@ TAKEN = (
 )
 """Names that no study can have: of a plan, of a file of words, and of other places in the report."""
 
+JOINED = "+"
+"""Between the names of what one command asks together, which no name has."""
+
 MOST_LETTERS = 64
 """In the name of a study or plan."""
 

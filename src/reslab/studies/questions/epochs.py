@@ -6,7 +6,7 @@ from reslab.analysis.reasons import untested
 from reslab.exhibits.blocks import Heading, Prose
 from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.recipes import schedule_table
-from reslab.exhibits.wording import dataset_name, listing, network_name, number, points, with_n
+from reslab.exhibits.wording import dataset_name, listing, network_name, number, of_length, points, with_n
 from reslab.recipe import lengthened
 from reslab.studies.designs import bases, several_depths, study_of, with_base
 from reslab.studies.findings import Findings
@@ -23,7 +23,7 @@ def ask(options: Options) -> Study:
     """Return the study of the number of epochs as the options have it."""
     recipes = [(factor, lengthened(base, factor)) for base in bases(options, DEPTHS) for factor in FACTORS]
     asked = [
-        (f"{number(recipe.length)} {recipe.schedule_unit}", recipe, {"schedule_times": factor})
+        (of_length(recipe.length, recipe.schedule_unit), recipe, {"schedule_times": factor})
         for factor, recipe in recipes
     ]
     return study_of(QUESTION.name, options, asked, diagnostics=("gap",))

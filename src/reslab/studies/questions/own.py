@@ -136,13 +136,17 @@ def _recipe_name(study: Study) -> str:
 def _varied(study: Study) -> Table | None:
     """Return the factors as a table, a row a variant; None where the labels tell all of them."""
     factors = [(variant.label, dict(variant.factors)) for variant in study.variants]
+    recipes = {variant.label: variant.recipe for variant in study.variants}
     if all(
         factor(name, value) in label or value in label.split() for label, own in factors for name, value in own.items()
     ):
         return None
     names = dict.fromkeys(name for _, own in factors for name in own)
     rows = [
-        {"Variant": label, **{_head(name): _cell(name, own[name]) if name in own else None for name in names}}
+        {
+            "Variant": label,
+            **{_head(name): _cell(name, own.get(name, getattr(recipes[label], name, None))) for name in names},
+        }
         for label, own in factors
     ]
     return table_of("varied", titled("varied"), rows, left=[*map(_head, names)])
@@ -152,7 +156,9 @@ def _head(name: str) -> str:
     return "Data set" if name == "dataset" else opened(name.replace("_", " "))
 
 
-def _cell(name: str, value: Scalar) -> str:
+def _cell(name: str, value: Scalar | None) -> str | None:
+    if value is None:
+        return None
     if isinstance(value, str):
         return dataset_name(value) if name == "dataset" else value
     return ("yes" if value else "no") if isinstance(value, bool) else number(value)
