@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from reslab.exhibits.blocks import Heading, Prose
 from reslab.exhibits.captions import text
 from reslab.lab.settings import Settings
 from reslab.recipe import Recipe, Run, stretch
@@ -72,3 +73,13 @@ def test_a_plans_chapters_stand_in_its_order_under_its_title(tmp_path: Path) -> 
     keys = [section.key for section in compose(tmp_path).sections if section.key in recipes]
     assert keys == ["alpha", "depth", "zeta"]
     assert compose(tmp_path, ["alpha", "depth"]).title == "Report"
+
+
+@pytest.mark.parametrize("heading", ["a", "A"])
+def test_notes_stand_in_the_chapter_of_a_studys_name_or_title(tmp_path: Path, heading: str) -> None:
+    _asked(tmp_path, "a", SHORT)
+    write_run(tmp_path, Run(SHORT, 0), Truth(9.0, 1.0))
+    (tmp_path / "notes.md").write_text(f"## {heading}\n\nI was wrong.\n")
+    document = compose(tmp_path)
+    (chapter,) = [section for section in document.sections if section.key == "a"]
+    assert chapter.blocks[:2] == (Heading("Notes"), Prose("I was wrong."))

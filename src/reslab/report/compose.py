@@ -51,7 +51,8 @@ def compose(
     chapters = [chapter_of(study, runs_root) for study in studies]
     parts = [(find(study, tables, chapter), chapter) for study, chapter in zip(studies, chapters, strict=True)]
     parts.sort(key=lambda part: not part[0].in_full)
-    notes = read_notes(runs_root)
+    called = {study.title: study.name for study in there}
+    notes = {called.get(name, name): words for name, words in read_notes(runs_root).items()}
     sections = [
         Section(found.study.name, found.study.title, (*notes.get(found.study.name, ()), *write(found, own)))
         for found, own in parts
