@@ -87,7 +87,7 @@ def test_rows_stand_in_the_order_of_the_report(tmp_path: Path) -> None:
     three = ask("batch-size", Options(datasets=("cifar10",), depths=(20,), epochs=16, seeds=2))
     table = _table(_opening(tmp_path, full, ask("depth", SHORT), three))
     assert [str(row[0]) for row in table.rows if row[0]] == [
-        "Assignment recipe", "Depth", "Batch"
+        "In full", "Depth", "Batch"
     ]  # fmt: skip
     assert table.rows[0][1] == "CIFAR-10, ResNet-20"
     assert str(table.rows[0][2]).startswith("13.")
@@ -98,7 +98,7 @@ def test_each_place_has_a_line_and_studies_of_one_title_are_told_apart(tmp_path:
     both = ask("depth", Options(datasets=("cifar10", "cifar100"), depths=(20, 56), epochs=16, seeds=1))
     recipes = [preset_recipe("fast", dataset="cifar10", depth=depth) for depth in (20, 56)]
     own = Study(
-        "mine", "Mine", "", "",
+        "mine", "Depth", "", "",
         tuple(Variant(f"depth {recipe.depth}", recipe, (("depth", recipe.depth),)) for recipe in recipes), (0,),
         "custom",
     )  # fmt: skip

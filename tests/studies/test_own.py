@@ -287,15 +287,19 @@ def test_groups_are_named_with_their_network_where_other_words_would_be_alike(tm
     ]  # fmt: skip
 
 
-def test_panels_of_a_study_of_several_settings_have_its_name(tmp_path: Path) -> None:
+def test_panels_of_a_study_of_ones_own_have_its_title_or_where_that_is_long_what_it_varies_or_its_name(
+    tmp_path: Path,
+) -> None:
     recipes = (small(8), small(14, learning_rate=0.2))
     variants = tuple(Variant(f"variant {place}", recipe) for place, recipe in enumerate(recipes))
     study = Study("deep-and-fast", "Both", "", "", variants, (0,), "custom")
     for run in {run.id: run for run in (*study.runs(), *STUDY.runs())}.values():
         write_run(tmp_path, run, Truth(3.0, 1.0))
     tables = read_tables(tmp_path)
-    titles = [strip(find(one, tables, custom_chapter(one)), custom_chapter(one)).title for one in (study, STUDY)]
-    assert titles == ["Deep and fast", "Learning rate"]
+    long = [replace(one, title="A title that leaves no room for the name of its data set") for one in (study, STUDY)]
+    asked = (study, *long)
+    titles = [strip(find(one, tables, custom_chapter(one)), custom_chapter(one)).title for one in asked]
+    assert titles == ["Both", "Deep and fast", "Learning rate"]
 
 
 def test_the_base_of_listed_variants_has_its_own_value_in_the_table(tmp_path: Path) -> None:

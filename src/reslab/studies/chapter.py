@@ -20,10 +20,14 @@ from reslab.studies.curve_features import curve_features
 from reslab.studies.findings import Findings
 from reslab.studies.measured import effective, measured
 from reslab.studies.question import VARIANT, Blocks, Chapter
+from reslab.studies.questions.own import CUSTOM
 from reslab.studies.reasons import Reasons, on_what_scale
 from reslab.studies.sentences import compared_name, diverged_words, far_apart_words, missing_words, muon_words, progress
 from reslab.studies.study import OTHERS, Study
 from reslab.studies.words import words_of
+
+SHORT_TITLE = 30
+"""Letters of a title of the user's own that has room above a chart of the overview."""
 
 
 def find(study: Study, tables: Tables, chapter: Chapter) -> Findings:
@@ -38,8 +42,11 @@ def find(study: Study, tables: Tables, chapter: Chapter) -> Findings:
 
 def strip(found: Findings, chapter: Chapter) -> Strip:
     """Return the study's panels of the overview."""
-    axis = chapter.axis or Axis("", found.short)
-    title = opened(found.study.name.replace("-", " ")) if chapter.varied == VARIANT else varied(chapter)
+    axis, study = chapter.axis or Axis("", found.short), found.study
+    if study.kind == CUSTOM and study.title != study.name and len(study.title) <= SHORT_TITLE:
+        title = study.title
+    else:
+        title = opened(study.name.replace("-", " ")) if chapter.varied == VARIANT else varied(chapter)
     return Strip(title, _drawn(found.done, chapter.axis), axis, _marks(found, chapter))
 
 
