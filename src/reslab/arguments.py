@@ -130,7 +130,7 @@ def _check(called: str, signature: inspect.Signature, args: tuple[Any, ...], kwa
 
 
 def _check_not_empty(name: str, value: Any, parameter: inspect.Parameter) -> None:
-    wanted = {get_origin(kind) for kind in _alternatives(parameter.annotation)}
+    wanted = {get_origin(kind) for kind in alternatives(parameter.annotation)}
     if not wanted & {Sequence, Mapping} or isinstance(value, str) or not isinstance(value, Collection) or len(value):
         return
     if parameter.default is parameter.empty or parameter.default is None or len(parameter.default):
@@ -141,14 +141,15 @@ def _fields(annotation: Any) -> tuple[str, ...]:
     return tuple(get_args(annotation)[0].__annotations__) if get_origin(annotation) is Unpack else ()
 
 
-def _alternatives(kind: Any) -> tuple[Any, ...]:
+def alternatives(kind: Any) -> tuple[Any, ...]:
+    """Return the types of a union; of any other type, that."""
     return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
 
 
 def _wrong(name: str, value: Any, kind: Any) -> str | None:
     """Return what is wrong with a value of this type, or a value inside it; None for nothing."""
     nested = []
-    for one in _alternatives(kind):
+    for one in alternatives(kind):
         if _is(value, one):
             inside = [_wrong(*item) for item in _items(name, value, one)]
             if not any(inside):
@@ -159,7 +160,7 @@ def _wrong(name: str, value: Any, kind: Any) -> str | None:
     shown = repr(value)
     given = shown if len(shown) <= 80 else f"{shown[:77]}..."
     hint = ""
-    if isinstance(value, str) and any(get_origin(one) in (Sequence, Iterable) for one in _alternatives(kind)):
+    if isinstance(value, str) and any(get_origin(one) in (Sequence, Iterable) for one in alternatives(kind)):
         hint = f"; a list has brackets, as in {name}=[...]"
     return f"{name} must be {_words(kind)}, not {given}{hint}"
 
@@ -204,7 +205,7 @@ _MANY: dict[Any, str] = {int: "whole numbers", float: "numbers", str: "texts", P
 
 def _words(kind: Any) -> str:
     """Return a type in words."""
-    return " or ".join(dict.fromkeys(map(_word, _alternatives(kind))))
+    return " or ".join(dict.fromkeys(map(_word, alternatives(kind))))
 
 
 def _word(kind: Any) -> str:

@@ -1,12 +1,10 @@
 """Which errors networks share: seeds of one recipe, and each with the reference of its data set (pure)."""
 
 import statistics
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 
-from reslab.analysis.comparisons import Compared
 from reslab.analysis.groups import Group, by_dataset
 from reslab.analysis.predictions import check_images, of_same_images
 from reslab.lab.folder.predictions import Predictions
@@ -17,12 +15,11 @@ References = Mapping[str, Group]
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """Images that two networks get wrong: each, and both; `by_chance` would be both if errors were independent."""
+    """Images that two networks get wrong: each, and both."""
 
     first: int
     second: int
     both: int
-    by_chance: float
     num_images: int
 
     @property
@@ -101,12 +98,6 @@ def agreement(groups: Sequence[Group], references: References) -> Agreement | No
     return found if kept else None
 
 
-def references(groups: Sequence[Group], compared: Sequence[Compared]) -> References:
-    """Return of each data set the group that most others are compared with, of equally many the first."""
-    firsts = Counter(one.first.label for one in compared)
-    return {name: max(own, key=lambda group: firsts[group.label]) for name, own in by_dataset(groups)}
-
-
 def with_predictions(groups: Sequence[Group]) -> list[Group]:
     """Return the groups that have predictions, those of a data set of the same images as the first of them."""
     return [
@@ -122,7 +113,7 @@ def overlap(first: Predictions, second: Predictions) -> Overlap:
     check_images([first, second])
     one, two = int(first.wrong.sum()), int(second.wrong.sum())
     both, images = int((first.wrong & second.wrong).sum()), len(first.labels)
-    return Overlap(one, two, both, one * two / images, images)
+    return Overlap(one, two, both, images)
 
 
 def shared(pairs: Iterable[tuple[Predictions, Predictions]]) -> Shared | None:

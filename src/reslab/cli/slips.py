@@ -1,8 +1,7 @@
 """A slip in the command line, told in ResLab's words."""
 
-import types
 from collections.abc import Sequence
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from cyclopts import (
     CoercionError,
@@ -16,6 +15,7 @@ from cyclopts import (
     convert,
 )
 
+from reslab.arguments import alternatives
 from reslab.errors import closest, nearest
 
 _MUST_BE = {int: "a whole number", float: "a number", bool: "true or false"}
@@ -23,7 +23,7 @@ _MUST_BE = {int: "a whole number", float: "a number", bool: "true or false"}
 
 def converted(kind: Any, tokens: Sequence[Token]) -> Any:
     """Return what a flag's words mean; unlike cyclopts, round no fraction to a whole number."""
-    if int in _kinds(kind):
+    if int in alternatives(kind):
         for token in tokens:
             try:
                 int(token.value)
@@ -68,13 +68,9 @@ def _place(name: str) -> str:
 
 def _wanted(kind: Any) -> str:
     """Return what a value must be; nothing where only the library knows."""
-    for one in _kinds(kind):
+    for one in alternatives(kind):
         if get_origin(one) is Literal:
             return f"one of {', '.join(map(str, get_args(one)))}"
         if one in _MUST_BE:
             return _MUST_BE[one]
     return ""
-
-
-def _kinds(kind: Any) -> tuple[Any, ...]:
-    return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)

@@ -22,20 +22,17 @@ def parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def multiply_adds(
-    module: nn.Module, image_shape: tuple[int, int, int] = (3, 32, 32), *, batch_norm: bool = False
-) -> int:
+def multiply_adds(module: nn.Module, image_shape: tuple[int, int, int] = (3, 32, 32)) -> int:
     """Return the multiply-adds of the convolutions and linear layers for one image of C x H x W.
 
-    This is what He et al. 2016, table 1, call FLOPs.  Biases, activations, additions and pooling are not counted,
-    nor is batch norm, unless `batch_norm` asks for two operations for each of its values, as some counters have it.
-    The module is one of ours (see `own_multiply_adds`), and is neither run nor changed: a copy is.
+    This is what He et al. 2016, table 1, call FLOPs.  Biases, batch norm, activations, additions and pooling are not
+    counted.  The module is one of ours (see `own_multiply_adds`), and is neither run nor changed: a copy is.
     """
     total = 0
 
     def note(_: str, layer: nn.Module, output: Tensor) -> None:
         nonlocal total
-        total += _operations(layer, output) if batch_norm or not isinstance(layer, nn.BatchNorm2d) else 0
+        total += 0 if isinstance(layer, nn.BatchNorm2d) else _operations(layer, output)
 
     _watch(module, image_shape, note)
     return total
@@ -58,7 +55,6 @@ def own_multiply_adds(module: nn.Module, image_shape: tuple[int, int, int]) -> i
 def catalogue(
     *,
     depths: Iterable[int] = PAPER_DEPTHS,
-    shortcuts: Iterable[str] = ("A", "B", "C", "none"),
     num_classes: Iterable[int] = (10, 100),
 ) -> list[dict[str, str | int]]:
     """Return a row for each network: family, depth, width, shortcut, num_classes, parameters and
@@ -68,7 +64,7 @@ def catalogue(
     """
     rows = []
     for classes in num_classes:
-        for shortcut in shortcuts:
+        for shortcut in ("A", "B", "C", "none"):
             family = "plain" if shortcut == "none" else "residual"
             rows += [_row(family, depth, 1, shortcut, classes) for depth in depths]
     return rows

@@ -79,7 +79,7 @@ def launch(
     `stop()` ends the following, not the jobs.  With a share (`where`) the nodes need not see the folder of the runs;
     the `arguments` then say to push there.  Raises `ResLabError` where there is no Slurm, or it takes no job.
     """
-    check(options)
+    most = check(options)
     jobs: list[Job] = []
     under_way: set[Run] = set()
     for job in _earlier(root, runs):
@@ -91,7 +91,7 @@ def launch(
         numbers = ", ".join(f"Slurm job {job.number}" for job in jobs)
         tell(f"{len(under_way)} already queued: {numbers}")
     left = [run for run in runs if run not in under_way]
-    parts = _parts(left, _most_tasks())
+    parts = _parts(left, most)
     for run in left:
         run_files(root, run).create(run)
     if where is not None:
@@ -108,12 +108,16 @@ def launch(
     return False
 
 
-def check(options: Sequence[str] = ()) -> None:
-    """Raise `ResLabError` where there is no Slurm, no controller answers, or an option cannot be taken."""
+def check(options: Sequence[str] = ()) -> int:
+    """Return the most tasks that an array may have here.
+
+    Raises `ResLabError` where there is no Slurm, no controller answers, or an option cannot be taken.
+    """
     if shutil.which("sbatch") is None:
         raise ResLabError("there is no sbatch here; give this command where you submit Slurm jobs")
     check_options(options)
-    _most_tasks()
+    found = re.search(r"MaxArraySize\s*=\s*(\d+)", _slurm("scontrol", "show", "config"))
+    return max(1, int(found[1]) - 1) if found else 1000
 
 
 def submit(
@@ -258,12 +262,6 @@ def _earlier(root: Path, runs: Sequence[Run]) -> list[Job]:
 
 def _parts(runs: Sequence[Run], most: int) -> list[Sequence[Run]]:
     return [runs[begin : begin + most] for begin in range(0, len(runs), most)]
-
-
-def _most_tasks() -> int:
-    """Return the most tasks that an array may have here."""
-    found = re.search(r"MaxArraySize\s*=\s*(\d+)", _slurm("scontrol", "show", "config"))
-    return max(1, int(found[1]) - 1) if found else 1000
 
 
 def _last_line(words: str) -> str:

@@ -14,6 +14,7 @@ from reslab.data.serving import AnyDataset, batches_to_measure
 from reslab.data.sources import load_for
 from reslab.datasets import ARRAYS
 from reslab.errors import CheckpointError, DataError, ResLabError
+from reslab.files import finite
 from reslab.lab.assembly import predicted, shape_of, training_network
 from reslab.lab.diagnose import weights_digest
 from reslab.lab.folder.own_networks import source_to_run
@@ -61,7 +62,7 @@ class Evaluated:
         return {
             "dataset": recipe.dataset,
             "test_error": evaluation.error,
-            "test_loss": _finite(evaluation.loss),
+            "test_loss": finite(evaluation.loss),
             "num_images": evaluation.num_images,
             **_network(recipe),
             "num_classes": len(self.class_names),
@@ -76,7 +77,7 @@ class Evaluated:
                 {
                     **_network(one.candidate.recipe),
                     "test_error": one.evaluation.error,
-                    "test_loss": _finite(one.evaluation.loss),
+                    "test_loss": finite(one.evaluation.loss),
                     "num_images": one.evaluation.num_images,
                     "flags": one.candidate.flags,
                 }
@@ -258,7 +259,3 @@ def _network(recipe: Recipe) -> dict[str, Any]:
         "shortcut": recipe.shortcut,
         "normalisation": recipe.normalisation,
     }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
