@@ -26,7 +26,7 @@ def test_an_image_set_refuses_what_it_is_not() -> None:
 
 def test_a_dataset_refuses_labels_without_a_name_and_parts_of_two_sizes() -> None:
     train, test = image_set(10), image_set(10, seed=1)
-    with pytest.raises(DataError, match="label 9 is not in 0 to 8"):
+    with pytest.raises(DataError, match="training label 9 is not in 0 to 8"):
         make_dataset("made-up", train, test, tuple("abcdefghi"))
     with pytest.raises(DataError, match="training images are 3 x 32 x 32, but test images 3 x 8 x 8"):
         make_dataset("made-up", train, image_set(10, shape=(3, 8, 8)), tuple("abcdefghij"))

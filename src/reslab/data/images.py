@@ -72,9 +72,9 @@ class Dataset:
                 f"{self.name}: training images are {_times(self.train.image_shape)}, "
                 f"but test images {_times(self.test.image_shape)}"
             )
-        largest = max(int(self.train.labels.max()), int(self.test.labels.max()))
-        if largest >= self.num_classes:
-            raise DataError(f"{self.name}: label {largest} is not in 0 to {self.num_classes - 1}")
+        for part, images in (("training", self.train), ("test", self.test)):
+            if (largest := int(images.labels.max())) >= self.num_classes:
+                raise DataError(f"{self.name}: {part} label {largest} is not in 0 to {self.num_classes - 1}")
 
     @property
     def num_classes(self) -> int:

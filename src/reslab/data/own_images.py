@@ -252,7 +252,10 @@ def _part(pixels: NDArray[Any], labels: NDArray[Any], which: str) -> ImageSet:
     is_number = np.issubdtype(flat.dtype, np.number) and not np.issubdtype(flat.dtype, np.complexfloating)
     if flat.ndim != 1 or not is_number or not np.all(flat == np.round(flat)):
         raise DataError(f"y_{which} must be one whole number for each image, not {_described(labels)}")
-    found = ImageSet(images, flat.astype(np.int64))
+    try:
+        found = ImageSet(images, flat.astype(np.int64))
+    except DataError as error:
+        raise DataError(f"x_{which} and y_{which}: {error}") from None
     order = canonical_order(pixel_digests(found.images), found.labels)
     return found.take(order)
 

@@ -74,8 +74,8 @@ def split(dataset: Divided[AnyImages], *, train_share: float = 1.0, holdout: int
     if not counts.all():
         empty = dataset.class_names[int(np.argmin(counts))]
         raise ResLabError(
-            f"train_share {train_share:g} of {len(rest):,} images of {dataset.name} leaves no image of class "
-            f"{empty!r} to train on; take a larger share or a smaller hold-out"
+            f"train_share {train_share:g} of the {len(rest):,} training images of {dataset.name} beside a holdout of "
+            f"{holdout:,} leaves no image of class {empty!r} to train on; take a larger share or a smaller hold-out"
         )
     return Split(_part(dataset.train, train), _part(dataset.train, held) if holdout else None, dataset.test)
 
