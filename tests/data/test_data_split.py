@@ -83,7 +83,10 @@ def test_impossible_splits_say_why() -> None:
     dataset = numbered([number % 10 for number in range(50)], 10)
     with pytest.raises(ResLabError, match="holdout must be from 0 to 49 for the 50 training images of made-up, not 50"):
         split(dataset, holdout=50)
-    with pytest.raises(ResLabError, match=r"0\.1 of the 50 training images of made-up beside a holdout of 0 leaves no image of class 'class"):
+    with pytest.raises(
+        ResLabError,
+        match=r"0\.1 of the 50 training images of made-up beside a holdout of 0 leaves no image of class 'class",
+    ):
         split(dataset, train_share=0.1)
     with pytest.raises(ResLabError, match=r"train_share must be above 0 and at most 1, not 1\.5"):
         split(dataset, train_share=1.5)
