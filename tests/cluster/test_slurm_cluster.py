@@ -72,8 +72,8 @@ def test_what_is_queued_is_followed_and_not_submitted_again(cluster: Cluster, tm
     assert "scancel" in said[-1]
     said.clear()
     assert slurm.launch(tmp_path, runs, tell=said.append)
-    assert "1 task," in said[0]
-    assert said[1].startswith("1 already queued")
+    assert said[0].startswith("1 already queued")
+    assert "1 task," in said[1]
     assert [run_files(tmp_path, run).status() for run in runs] == ["finished", "finished"]
 
 
