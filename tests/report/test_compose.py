@@ -60,7 +60,11 @@ def test_a_plans_chapters_stand_in_its_order_under_its_title(tmp_path: Path) -> 
     recipes = {"zeta": SHORT, "depth": small(14, dataset="cifar10"), "alpha": small(20, dataset="cifar10")}
     studies = [Study(name, name, "", "", (Variant(name, one),), (0,), "custom") for name, one in recipes.items()]
     settings = Settings()
-    Session(Plan("mine", "My plan", tuple(studies)), tmp_path, settings).record()
+    asked = Plan("mine", "My plan", tuple(studies))
+    Session(asked, tmp_path, settings).record()
+    written = (tmp_path / "plan.json").stat().st_mtime_ns
+    Session(asked, tmp_path, settings).record()  # as in a folder that can only be read
+    assert (tmp_path / "plan.json").stat().st_mtime_ns == written
     for recipe in recipes.values():
         write_run(tmp_path, Run(recipe, 0), Truth(9.0, 1.0))
     document = compose(tmp_path)

@@ -13,7 +13,7 @@ from typing import Any
 from reslab.analysis.tidy import Problem
 from reslab.diagnostics.cost import PASSES
 from reslab.errors import DamagedError, ResLabError
-from reslab.files import Json, parse_json, read_json, signed, write_json
+from reslab.files import Json, parse_json, read_json, signed, write_json, writing
 from reslab.lab.folder.store import run_files
 from reslab.lab.shares.places import Place, read
 from reslab.naming import recipe_name
@@ -53,10 +53,14 @@ def record(root: Path, study: Study) -> Path:
 
 
 def record_plan(root: Path, plan: Plan) -> None:
-    """Write down which studies were asked together, in what order and, unless it is one command's, under what title."""
-    if len(plan.studies) > 1:
-        title = "" if JOINED in plan.name else plan.title
-        write_json(root / PLAN, {"title": title, "studies": [study.name for study in plan.studies]})
+    """Write down which studies were asked together, in what order and, unless it is one command's, under what title.
+
+    Nothing is written where that is known.
+    """
+    asked = "" if JOINED in plan.name else plan.title, [study.name for study in plan.studies]
+    if len(plan.studies) > 1 and asked != plan_asked(root):
+        with writing(root):
+            write_json(root / PLAN, {"title": asked[0], "studies": asked[1]})
 
 
 def plan_asked(root: Path) -> tuple[str, list[str]]:
