@@ -80,7 +80,7 @@ def ask_fitting(
         if words in told:
             return True
         told.add(words)
-        return bool(tell(words))
+        return tell(words)
 
     def asked(size: Size) -> Plan:
         return ask(questions, preset=size.preset, epochs=size.epochs, seeds=size.seeds, **options)

@@ -8,7 +8,7 @@ from reslab.analysis.comparisons import Compared, wholly_apart
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.datasets import SHORT
 from reslab.exhibits.blocks import Block, Bullets, Note, Prose
-from reslab.exhibits.wording import Label, dataset_name, listing, number, opened, points
+from reslab.exhibits.wording import Label, dataset_name, listing, number, of_length, opened, points
 from reslab.studies.words import Words
 
 FAR = 2.0
@@ -31,7 +31,7 @@ def epochs_words(*groups: Group) -> str:
     """Return the lengths of the groups' schedules in epochs, from the shortest on; in their own unit if unknown."""
     lengths = sorted({length for group in groups if (length := epochs_of(group)) is not None})
     if not lengths:
-        return f"{number(groups[0].recipe.length)} {groups[0].recipe.schedule_unit}"
+        return of_length(groups[0].recipe.length, groups[0].recipe.schedule_unit)
     return f"{listing(map(number, lengths))} {'epoch' if lengths == [1] else 'epochs'}"
 
 
