@@ -51,7 +51,19 @@ def test_a_step_is_torchs_to_rounding(shape: tuple[int, ...]) -> None:
         assert far(one, other) < 1e-4
 
 
-def test_the_kernels_compute_in_training_and_torch_in_evaluation() -> None:
+def test_an_evaluation_is_torchs_to_rounding() -> None:
+    images = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    ours = layers()
+    use_kernels(ours)
+    ours(images)
+    plain = copy.deepcopy(ours).eval()
+    use_torch(plain)
+    with torch.inference_mode():
+        found, wanted = ours.eval()(images), plain(images)
+    assert 0 < far(found, wanted) < 1e-5
+
+
+def test_the_kernels_compute_in_training_and_torch_what_is_differentiated_in_evaluation() -> None:
     images = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     ours = layers()
     use_kernels(ours)

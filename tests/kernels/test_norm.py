@@ -38,24 +38,55 @@ def far(found: Tensor | None, wanted: Tensor | None) -> float:
     return float(difference / wanted.detach().double().norm())
 
 
+def applied(what: str, norm: nn.BatchNorm2d, maps: Tensor, shortcut: Tensor) -> list[Tensor]:
+    match what:
+        case "only":
+            return [norm_only(norm, maps)]
+        case "relu":
+            return [norm_relu(norm, maps)]
+        case "relu twice":
+            return list(norm_relu_twice(norm, maps))
+        case _:
+            return list(norm_add_relu_twice(norm, maps, shortcut))
+
+
+WHAT = ["only", "relu", "relu twice", "add"]
+
+
 @needs_kernels
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("what", ["only", "relu", "relu twice", "add"])
+@pytest.mark.parametrize("what", WHAT)
+def test_evaluation_is_by_the_running_statistics_and_leaves_them(
+    what: str, shape: tuple[int, ...], dtype: torch.dtype
+) -> None:
+    norm = norm_of(shape[1])
+    norm(maps_like(shape, torch.float32, 6) * 3 + 5)
+    norm.eval()
+    exact = copy.deepcopy(norm).double()
+    maps, shortcut = maps_like(shape, dtype, 2), maps_like(shape, dtype, 3)
+    with torch.inference_mode():
+        assert usable(norm, maps)
+        outs = applied(what, norm, maps, shortcut)
+        wanted = exact(maps.double()) + (shortcut.double() if what == "add" else 0)
+    wanted = wanted if what == "only" else F.relu(wanted)
+    assert all(far(out, wanted) < TOLERANCE[dtype] for out in outs)
+    assert outs[0].dtype == dtype
+    assert all(
+        torch.equal(one, other.to(one.dtype)) for one, other in zip(norm.buffers(), exact.buffers(), strict=True)
+    )
+
+
+@needs_kernels
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("what", WHAT)
 def test_values_gradients_and_statistics(what: str, shape: tuple[int, ...], dtype: torch.dtype) -> None:
     norm, exact = norm_of(shape[1]), norm_of(shape[1]).double()
     maps, shortcut = maps_like(shape, dtype, 2), maps_like(shape, dtype, 3)
     weights = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in (4, 5)]
 
-    match what:
-        case "only":
-            outs = [norm_only(norm, maps)]
-        case "relu":
-            outs = [norm_relu(norm, maps)]
-        case "relu twice":
-            outs = list(norm_relu_twice(norm, maps))
-        case _:
-            outs = list(norm_add_relu_twice(norm, maps, shortcut))
+    outs = applied(what, norm, maps, shortcut)
     sum((out.float() * weight).sum() for out, weight in zip(outs, weights, strict=False)).backward()  # type: ignore[union-attr]
 
     maps64 = maps.detach().double().requires_grad_()
@@ -149,6 +180,8 @@ def test_where_the_kernels_are_usable() -> None:
     assert not usable(nn.BatchNorm2d(16), torch.zeros(0, 16, 2, 2))
     assert not usable(nn.BatchNorm2d(16), torch.zeros(16, 2, 2))
     assert not usable(nn.BatchNorm2d(16).eval(), torch.zeros(4, 16, 2, 2))
+    with torch.no_grad():
+        assert usable(nn.BatchNorm2d(16).eval(), torch.zeros(4, 16, 2, 2))
     assert not usable(nn.BatchNorm2d(16).bfloat16(), torch.zeros(4, 16, 2, 2, dtype=torch.bfloat16))
     assert not usable(nn.BatchNorm2d(16, affine=False), torch.zeros(4, 16, 2, 2))
     assert not usable(nn.BatchNorm2d(16, track_running_stats=False), torch.zeros(4, 16, 2, 2))

@@ -48,9 +48,11 @@ class Net(nn.Module):
 
 
 class Twice(Net):
-    """Differentiates within its forward pass, which the kernels cannot."""
+    """Differentiates within its forward pass in training, which the kernels cannot."""
 
     def pooled(self, maps: Tensor) -> Tensor:
+        if not self.training:
+            return super().pooled(maps)
         (slope,) = torch.autograd.grad(maps.square().sum(), self.first.weight, create_graph=True)
         return maps.mean((2, 3)) + slope.mean()
 
@@ -91,6 +93,16 @@ def test_another_result_is_noticed(monkeypatch: pytest.MonkeyPatch, precision: s
     monkeypatch.setattr(convolution, "by_kernel", wrong)
     network = Net()
     assert DISAGREED in try_kernels(network, SHAPE, precision, seeded)
+    assert count_layers(network) == 0
+
+
+def test_another_result_in_evaluation_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    right: Callable[[nn.Conv2d, Tensor], Tensor] = convolution.by_kernel
+    monkeypatch.setattr(
+        convolution, "by_kernel", lambda layer, maps: right(layer, maps) * (1.0 if layer.training else 1.1)
+    )
+    network = Net()
+    assert DISAGREED in try_kernels(network, SHAPE, "fp32", seeded)
     assert count_layers(network) == 0
 
 

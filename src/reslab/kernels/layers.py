@@ -1,6 +1,6 @@
-"""Single layers by the kernels, in a network of any kind: what training on the processor asks of them.
+"""Single layers by the kernels, in a network of any kind: what training and evaluating on the processor ask of them.
 
-In evaluation mode, and for maps that the kernels do not fit, a layer is torch's.
+Where something is differentiated in evaluation mode, and for maps that the kernels do not fit, a layer is torch's.
 """
 
 import torch
@@ -11,16 +11,17 @@ from reslab.kernels.build import kernels
 
 
 class KernelConv2d(nn.Conv2d):
-    """A convolution of torch's that trains by our kernels."""
+    """A convolution of torch's that computes by our kernels."""
 
     def forward(self, maps: Tensor) -> Tensor:
-        if self.training and _is_plain(maps) and convolution.usable(self, maps):
+        is_usual = self.training or not torch.is_grad_enabled()
+        if is_usual and _is_plain(maps) and convolution.usable(self, maps):
             return convolution.by_kernel(self, maps)
         return super().forward(maps)
 
 
 class KernelBatchNorm2d(nn.BatchNorm2d):
-    """A batch norm of torch's that trains by our kernels."""
+    """A batch norm of torch's that computes by our kernels."""
 
     def forward(self, maps: Tensor) -> Tensor:
         if _is_plain(maps) and norm.usable(self, maps):
@@ -35,7 +36,7 @@ TORCHS: dict[type[nn.Module], type[nn.Module]] = {KernelConv2d: nn.Conv2d, Kerne
 
 
 def use_kernels(network: nn.Module, precision: str = "fp32") -> int:
-    """Let every layer that the kernels are made for and faster at train by them; return how many these are.
+    """Let every layer that the kernels are made for and faster at use them; return how many these are.
 
     In "bf16" on a processor that has no products of it these are more layers than elsewhere: torch emulates them.
 

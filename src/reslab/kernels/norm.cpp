@@ -1,5 +1,5 @@
-// Batch norm in training mode with what follows it, addition of a shortcut and ReLU, in two passes over the maps
-// forward and two backward.
+// Batch norm with what follows it, addition of a shortcut and ReLU: in training in two passes over the maps forward and
+// two backward, in evaluation in one.
 //
 // Maps are channels-last: rows of C numbers, C being 16, 32 or a multiple of 64, in float or bfloat16; all sums and
 // coefficients are float or double.  A row is treated as part of a "wide row" of W = max(C, 64) numbers, so that
@@ -171,6 +171,32 @@ void normalise(const Shape& shape, const T* maps, const T* shortcut, T* out, con
 }
 
 template <class T>
+void normalise_all(const Shape& shape, const T* maps, const T* shortcut, T* out, const Saved& saved, bool relu) {
+  if (shortcut != nullptr) {
+    normalise<T, true, true>(shape, maps, shortcut, out, saved);
+  } else if (relu) {
+    normalise<T, false, true>(shape, maps, maps, out, saved);
+  } else {
+    normalise<T, false, false>(shape, maps, maps, out, saved);
+  }
+}
+
+// By the running mean and variance.
+template <class T>
+void evaluate(const Shape& shape, const T* maps, const T* shortcut, T* out, const float* gamma, const float* beta,
+              const float* running_mean, const float* running_var, double epsilon, bool relu) {
+  std::vector<float> numbers(5 * shape.width);
+  const Saved saved(numbers.data(), shape.width);
+  for (int i = 0; i < shape.width; i++) {
+    const int c = i % shape.channels;
+    saved.mean[i] = running_mean[c];
+    saved.scale[i] = static_cast<float>(gamma[c] / std::sqrt(running_var[c] + epsilon));
+    saved.shift[i] = beta[c];
+  }
+  normalise_all(shape, maps, shortcut, out, saved, relu);
+}
+
+template <class T>
 void forward(const Shape& shape, const T* maps, const T* shortcut, T* out, const float* gamma, const float* beta,
              float* running_mean, float* running_var, double momentum, double epsilon, float* saved_numbers,
              bool relu) {
@@ -204,13 +230,7 @@ void forward(const Shape& shape, const T* maps, const T* shortcut, T* out, const
       saved.shift[i] = static_cast<float>(beta[c] - saved.rest[i] * gamma[c] * inverse);
     }
   }
-  if (shortcut != nullptr) {
-    normalise<T, true, true>(shape, maps, shortcut, out, saved);
-  } else if (relu) {
-    normalise<T, false, true>(shape, maps, maps, out, saved);
-  } else {
-    normalise<T, false, false>(shape, maps, maps, out, saved);
-  }
+  normalise_all(shape, maps, shortcut, out, saved, relu);
 }
 
 // The gradient before the ReLU: of one or two gradients behind it, where the output was above zero.
@@ -322,6 +342,21 @@ int reslab_norm_forward(int is_bfloat, int64_t numbers, int channels, int thread
     } else {
       forward(shape, static_cast<const float*>(maps), static_cast<const float*>(shortcut), static_cast<float*>(out),
               gamma, beta, running_mean, running_var, momentum, epsilon, saved, relu != 0);
+    }
+  });
+}
+
+int reslab_norm_evaluate(int is_bfloat, int64_t numbers, int channels, int threads, const void* maps,
+                         const void* shortcut, void* out, const float* gamma, const float* beta,
+                         const float* running_mean, const float* running_var, double epsilon, int relu) {
+  return unless_starved([&] {
+    Shape shape = shape_of(numbers, channels, threads);
+    if (is_bfloat) {
+      evaluate(shape, static_cast<const bfloat*>(maps), static_cast<const bfloat*>(shortcut), static_cast<bfloat*>(out),
+               gamma, beta, running_mean, running_var, epsilon, relu != 0);
+    } else {
+      evaluate(shape, static_cast<const float*>(maps), static_cast<const float*>(shortcut), static_cast<float*>(out),
+               gamma, beta, running_mean, running_var, epsilon, relu != 0);
     }
   });
 }

@@ -1,4 +1,4 @@
-"""Batch norm with addition and ReLU as one operation of autograd, by our own kernels.
+"""Batch norm with addition and ReLU as one operation, by our own kernels, in training and in evaluation.
 
 Where the kernels cannot do it, torch's operations do.
 """
@@ -18,8 +18,9 @@ KINDS: set[type[nn.BatchNorm2d]] = {nn.BatchNorm2d}
 
 
 def usable(norm: nn.BatchNorm2d, maps: Tensor) -> bool:
-    """Say whether the kernels can do this: on the CPU, training, maps of float32 or bfloat16, all else float32.
+    """Say whether the kernels can do this: on the CPU, maps of float32 or bfloat16, all else float32.
 
+    In evaluation mode they have no gradient, and are for code that asks for none.
     Numbers of channels are 16, 32 or a multiple of 64, and the numbers of all maps a multiple of 64.  Where not,
     torch's operations do it, or raise their own error.
     """
@@ -28,7 +29,7 @@ def usable(norm: nn.BatchNorm2d, maps: Tensor) -> bool:
     images, channels, height, width = maps.shape
     parameters, buffers = norm._parameters, norm._buffers
     return (
-        norm.training
+        (norm.training or not torch.is_grad_enabled())
         and maps.device.type == "cpu"
         and maps.dtype in (torch.float32, torch.bfloat16)
         and fits(norm)
@@ -61,12 +62,12 @@ def _is_row(row: Tensor | None, channels: int) -> bool:
 
 
 def norm_relu(norm: nn.BatchNorm2d, maps: Tensor) -> Tensor:
-    """Return relu(norm(maps)) in training mode; maps are N x C x H x W, channels-last."""
+    """Return relu(norm(maps)); maps are N x C x H x W, channels-last."""
     return _one(norm, maps, relu=True)
 
 
 def norm_only(norm: nn.BatchNorm2d, maps: Tensor) -> Tensor:
-    """Return norm(maps) in training mode."""
+    """Return norm(maps)."""
     return _one(norm, maps, relu=False)
 
 
@@ -86,7 +87,7 @@ def norm_add_relu_twice(norm: nn.BatchNorm2d, maps: Tensor, shortcut: Tensor) ->
 def _one(norm: nn.BatchNorm2d, maps: Tensor, *, relu: bool) -> Tensor:
     out: Tensor
     if usable(norm, maps):
-        out = _Norm.apply(maps, None, *_arguments(norm), relu, False)  # type: ignore[no-untyped-call]
+        (out,) = _by_kernel(norm, maps, None, relu=relu, uses=1)
     else:
         out = F.relu(norm(maps)) if relu else norm(maps)
     return out
@@ -99,16 +100,29 @@ def _two(norm: nn.BatchNorm2d, maps: Tensor, shortcut: Tensor | None) -> tuple[T
         maps.device,
     )
     if alike and usable(norm, maps):
-        one, two = _Norm.apply(maps, shortcut, *_arguments(norm), True, True)  # type: ignore[no-untyped-call]
+        one, two = _by_kernel(norm, maps, shortcut, relu=True, uses=2)
         return one, two
     out = F.relu(norm(maps) if shortcut is None else norm(maps) + shortcut)
     return out, out
 
 
-def _arguments(norm: nn.BatchNorm2d) -> tuple[Any, ...]:
+def _by_kernel(
+    norm: nn.BatchNorm2d, maps: Tensor, shortcut: Tensor | None, *, relu: bool, uses: int
+) -> tuple[Tensor, ...]:
+    """Return what is usable, for one use or two, of one memory."""
+    maps = maps.contiguous(memory_format=torch.channels_last)
+    if shortcut is not None:
+        shortcut = shortcut.contiguous(memory_format=torch.channels_last)
+    rows = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+    if not norm.training:
+        out = torch.empty_like(maps)
+        places = map(at, (maps, shortcut, out, *rows))
+        call("reslab_norm_evaluate", *_shape(maps), *places, ctypes.c_double(norm.eps), int(relu))
+        return (out,) * uses
     assert norm.num_batches_tracked is not None
     norm.num_batches_tracked.add_(1)
-    return norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.momentum, norm.eps
+    outs: tuple[Tensor, ...] = _Norm.apply(maps, shortcut, *rows, norm.momentum, norm.eps, relu, uses)  # type: ignore[no-untyped-call]
+    return outs
 
 
 class _Norm(torch.autograd.Function):
@@ -124,11 +138,8 @@ class _Norm(torch.autograd.Function):
         momentum: float,
         epsilon: float,
         relu: bool,
-        twice: bool,
-    ) -> Tensor | tuple[Tensor, Tensor]:
-        maps = maps.contiguous(memory_format=torch.channels_last)
-        if shortcut is not None:
-            shortcut = shortcut.contiguous(memory_format=torch.channels_last)
+        uses: int,
+    ) -> tuple[Tensor, ...]:
         channels = maps.shape[1]
         out = torch.empty_like(maps)
         saved = torch.empty(5 * max(channels, 64), dtype=torch.float32, device="cpu")
@@ -150,7 +161,7 @@ class _Norm(torch.autograd.Function):
         ctx.save_for_backward(maps, out if shortcut is not None else None, gamma, saved)
         ctx.relu = relu
         ctx.set_materialize_grads(False)  # the last block's output has one use, whose gradient is all there is
-        return (out, out.view_as(out)) if twice else out
+        return (out, out.view_as(out)) if uses == 2 else (out,)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:

@@ -1,4 +1,4 @@
-"""The forward pass of a CIFAR network with each batch norm fused with what comes before or after it.
+"""The forward pass of a CIFAR network with each batch norm fused with what follows it.
 
 The mathematics and the parameters are those of `reslab.models.networks`; only where roundings fall differs.
 """
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from reslab.kernels import gpu_device
 from reslab.kernels.build import kernels
 from reslab.kernels.convolution import MOST_FIRST_CHANNELS, convolve
-from reslab.kernels.linear import linear, one_thread
+from reslab.kernels.linear import linear
 from reslab.kernels.norm import norm_add_relu_twice, norm_only, norm_relu, norm_relu_twice
 from reslab.models.blocks import Block, Checkpointed, CheckpointedBlock, ZeroPadding, is_watched
 from reslab.models.gpu_network import GPUNetwork
@@ -64,8 +64,8 @@ def why_plain(network: nn.Module) -> str:
 class FusedResNet(ResNet):
     """A network that uses the kernels wherever they are usable, and else computes as it always does.
 
-    They are for training on the processor, and for training and `torch.inference_mode` on a graphics card: whoever
-    differentiates a network in evaluation mode, looks into it by hooks or changes its modules gets the plain one.
+    They are for training, and for evaluation where nothing is differentiated: whoever differentiates a network in
+    evaluation mode, looks into it by hooks or changes its modules gets the plain one.
     """
 
     def forward(self, images: Tensor) -> Tensor:
@@ -77,16 +77,10 @@ class FusedResNet(ResNet):
             network, dtype = on_gpu
             logits = self.fc(network(images, dtype, training=self.training))
             return logits
-        if images.device.type != "cpu" or kernels().library is None:
+        differentiates = torch.is_grad_enabled() and not self.training
+        if images.device.type != "cpu" or kernels().library is None or differentiates:
             return super().forward(images)
-        if self.training:
-            return self._trained(images)
-        if torch.is_grad_enabled():
-            return super().forward(images)
-        pooled = self._pooled(images)
-        with one_thread():
-            logits = self.fc(pooled)
-        return logits
+        return self._on_cpu(images)
 
     def is_as_built(self) -> bool:
         """Say whether nothing was done to the modules that the kernels would miss.
@@ -129,8 +123,8 @@ class FusedResNet(ResNet):
                 elif downsample is not None:
                     yield downsample, ZeroPadding
 
-    def _trained(self, images: Tensor) -> Tensor:
-        """Return the logits in training mode, by the kernels."""
+    def _on_cpu(self, images: Tensor) -> Tensor:
+        """Return the logits, by the processor's kernels."""
         x, shortcut = norm_relu_twice(self.bn1, convolve(self.conv1, images))
         for stage in (self.layer1, self.layer2, self.layer3):
             for block in stage:

@@ -26,7 +26,7 @@ def try_kernels(
     precision: str,
     seeded: Callable[[], AbstractContextManager[None]],
 ) -> str:
-    """Let the layers that fit train by the kernels, if a step of a copy gives what it gives by torch's operations.
+    """Let the layers that fit use the kernels, if a step and an evaluation of a copy are what torch's operations give.
 
     Each step draws its chance within `seeded()`.  Returns a remark where it does not, and "" elsewhere; the network
     itself computes nothing.
@@ -59,12 +59,15 @@ def try_kernels(
 
 
 def count_layers(network: nn.Module) -> int:
-    """Return how many layers of a network train by the kernels one by one."""
+    """Return how many layers of a network use the kernels one by one."""
     return sum(type(layer) in TORCHS for layer in network.modules())
 
 
 def _step(network: nn.Module, images: Tensor, *, half: bool) -> list[Tensor]:
-    """Return the outputs, the whole gradient and the statistics of a step, each flat, in float64."""
+    """Return the outputs, the whole gradient and the statistics of a step, and then outputs in evaluation mode.
+
+    Each is flat, in float64.
+    """
     network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
         logits = network(images)
@@ -72,9 +75,12 @@ def _step(network: nn.Module, images: Tensor, *, half: bool) -> list[Tensor]:
     trained = [one for one in network.parameters() if one.requires_grad]
     gradients = torch.autograd.grad(loss, trained, allow_unused=True, materialize_grads=True)
     statistics = [one for one in network.buffers() if one.is_floating_point()]
+    network.eval()
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
+        evaluated = network(images)
     return [
         torch.cat([torch.zeros(1, dtype=torch.float64), *(one.detach().double().flatten() for one in part)])
-        for part in ([logits], gradients, statistics)
+        for part in ([logits], gradients, statistics, [evaluated])
     ]
 
 
