@@ -63,4 +63,4 @@ test-cluster: install
 		apt-get update -q && apt-get install -y -q slurmctld slurmd slurm-client munge; \
 	fi
 	$(PIP) -c constraints.txt --group cluster
-	$(BIN)/python -m pytest -m "cluster or not deep" tests/cluster tests/lab/test_share.py tests/lab/test_relay.py
+	$(BIN)/python -m pytest -m "cluster or not deep" tests/cluster tests/lab/test_fetching.py tests/lab/test_relay.py

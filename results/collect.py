@@ -11,8 +11,8 @@ from pathlib import Path
 from reslab.lab.folder import ending
 from reslab.lab.folder.finding import find_runs
 from reslab.lab.folder.store import RunFiles
+from reslab.lab.shares.listing import write_index
 from reslab.lab.shares.places import Folder
-from reslab.lab.shares.share import write_index
 from reslab.studies.asked import record, recorded
 from reslab.studies.study import Study
 

@@ -100,3 +100,28 @@ def origin(files: RunFiles) -> dict[str, Any] | None:
     """Return where a run was fetched from last, by its provenance; None for one that was trained here."""
     hops = (files.provenance() or {}).get("fetched") or []
     return hops[-1] if hops else None
+
+
+HOSTILE_NAMES = [
+    "../../etc/passwd",
+    "..",
+    "/etc/passwd",
+    "cifar10-resnet20-3af2856c/../seed0",
+    "cifar10-resnet20-3af2856c/seed0/..",
+    "cifar10-resnet20-3af2856c/seed0/../../../x",
+    "./cifar10-resnet20-3af2856c/seed0",
+    "../cifar10-resnet20-3af2856c/seed0",
+    "a/../../cifar10-resnet20-3af2856c/seed0",
+    "cifar10-resnet20-3af2856c//seed0",
+    "cifar10-resnet20-3af2856c\\..\\..\\x/seed0",
+    "cifar10-resnet20-3af2856c/seed-1",
+    "cifar10-resnet20-3af2856c/seed0\n",
+    "cifar10-resnet20-3af2856c/seed0\0",
+    "cifar10-resnet20-3AF2856C/seed0",
+    ".incoming-3af2856c/seed0",
+    "-3af2856c/seed0",
+    "%2e%2e-3af2856c/seed0",
+    "file:///etc-3af2856c/seed0",
+    "studies/depth.json",
+]
+"""What no share can make a path of."""

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from reslab.errors import ShareError
-from reslab.lab.shares.addresses import absolute, as_address, kind_of
+from reslab.lab.shares.addresses import absolute, as_address, kind_of, without_password
+from reslab.lab.shares.places import Web
 
 MISTYPED = {
     "s3//bucket/runs": "s3://bucket/runs",
@@ -90,3 +91,8 @@ def test_a_folder_that_is_there_is_no_typing_mistake(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     assert absolute("s3/runs") == str(tmp_path / "s3" / "runs")
     assert absolute("file:///tmp/runs") == "/tmp/runs"
+
+
+def test_addresses_are_shown_without_passwords() -> None:
+    assert without_password("https://me:secret@example.org/runs?token=secret") == "https://example.org/runs"
+    assert Web("https://me:secret@example.org/runs").shown == "https://example.org/runs"

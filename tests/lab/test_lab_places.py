@@ -4,18 +4,22 @@ import contextlib
 import functools
 import gzip
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from reslab.errors import ShareError
 from reslab.files import write_whole
 from reslab.lab.shares import places
-from reslab.lab.shares.places import Folder, Web, read
+from reslab.lab.shares.places import Folder, Web, place, read
+from reslab.lab.shares.remote_place import Remote
+from share_places import served
 
 NAME = "unfinished/a/lease/1"
 
@@ -147,3 +151,48 @@ def test_a_large_file_over_a_slow_line_comes(answering: Callable[..., Web], monk
     packed = gzip.compress(content)
     monkeypatch.setattr(places, "_SLOW_SECONDS", 0.2)
     assert read(answering(slow), "weights.safetensors", len(content)) == content
+
+
+def test_a_place_that_does_not_answer_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(ShareError, match="there is no folder"):
+        place(str(tmp_path / "nothing"))
+    with pytest.raises(ShareError, match="nothing here knows 'gopher' addresses"):
+        place("gopher://example.org/runs")
+    with pytest.raises(ShareError, match="read only"):
+        Web("http://example.org").write("x", b"")
+    with served(tmp_path) as address:
+        pass
+    with pytest.raises(ShareError, match="cannot be reached"):
+        read(Web(address), "index.json", 100)
+
+
+def test_why_a_place_does_not_answer_is_said_in_few_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "_TIMEOUT_SECONDS", (1.0, 0.05))
+    monkeypatch.setattr(places, "_sessions", functools.cache(threading.local))
+    monkeypatch.setattr("urllib3.util.Retry.sleep", lambda *_: None)
+    silent = socket.create_server(("127.0.0.1", 0))
+    closed = socket.create_server(("127.0.0.1", 0))
+    gone = closed.getsockname()[1]
+    closed.close()
+    with silent:
+        for address, words in (
+            (f"http://127.0.0.1:{gone}", "Connection refused"),
+            (f"http://127.0.0.1:{silent.getsockname()[1]}", "it does not answer in time"),
+            ("http://nowhere.invalid", "no machine of this name is known"),
+        ):
+            with pytest.raises(ShareError) as found:
+                read(place(address), "index.json", 100)
+            assert str(found.value).startswith(f"{address} cannot be reached: {words}")
+            assert "retries" not in str(found.value)
+
+
+def test_why_a_driver_fails_is_said_in_few_words() -> None:
+    class Failing:
+        def open(self, path: str, mode: str) -> BinaryIO:
+            try:
+                raise ConnectionRefusedError(111, "Connection refused")
+            except OSError as error:
+                raise RuntimeError("Pool(host='x'): Max retries exceeded") from error
+
+    with pytest.raises(ShareError, match=r"^s3://bucket cannot be used: Connection refused$"):
+        read(Remote("s3://bucket", Failing(), "bucket"), "index.json", 100)

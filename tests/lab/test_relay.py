@@ -20,10 +20,12 @@ from reslab.lab.one_run import Event, execute
 from reslab.lab.settings import Settings
 from reslab.lab.shares import handover, relay
 from reslab.lab.shares.distant import ask_for
+from reslab.lab.shares.fetching import fetch_run
 from reslab.lab.shares.handover import Sender, folder_of, progress
+from reslab.lab.shares.listing import listed
 from reslab.lab.shares.places import Folder, place
 from reslab.lab.shares.relay import push_place
-from reslab.lab.shares.share import Outcome, fetch_run, listed
+from reslab.lab.shares.share import Outcome
 from reslab.lab.shares.shared_lease import holding
 from reslab.lab.shares.vetting import incoming
 from share_places import served

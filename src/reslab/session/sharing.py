@@ -15,20 +15,12 @@ from reslab.lab.folder.store import RunFiles
 from reslab.lab.planner import plan
 from reslab.lab.settings import Settings
 from reslab.lab.shares.addresses import as_address, kind_of
+from reslab.lab.shares.fetching import fetch_first, fetch_run
+from reslab.lab.shares.listing import INDEX, INDEX_BYTES, listed, write_index
 from reslab.lab.shares.places import Place, place, read
 from reslab.lab.shares.pushing import push_run
 from reslab.lab.shares.replicates import Agreement, compare
-from reslab.lab.shares.share import (
-    INDEX,
-    INDEX_BYTES,
-    REPLICATES,
-    Outcome,
-    fetch_first,
-    fetch_run,
-    is_run,
-    listed,
-    write_index,
-)
+from reslab.lab.shares.share import REPLICATES, Outcome, is_run
 from reslab.lab.stopping import StopRequest
 from reslab.naming import run_names
 from reslab.recipe import Run

@@ -13,8 +13,8 @@ from reslab.lab.folder.own_networks import keep_sources, read_sources, try_netwo
 from reslab.lab.folder.store import Status, run_files
 from reslab.lab.planner import Planned, in_order, plan
 from reslab.lab.settings import Settings
+from reslab.lab.shares.listing import listed
 from reslab.lab.shares.relay import push_place, share_places
-from reslab.lab.shares.share import listed
 from reslab.lab.stopping import StopRequest
 from reslab.naming import run_names
 from reslab.presets import muon_left

@@ -13,9 +13,9 @@ from reslab.lab.clusters.following import Event
 from reslab.lab.folder import ending, metrics
 from reslab.lab.folder.store import RunFiles, run_files
 from reslab.lab.shares import handover
+from reslab.lab.shares.fetching import fetch_run
 from reslab.lab.shares.handover import Progress, Sender
 from reslab.lab.shares.places import Place
-from reslab.lab.shares.share import fetch_run
 from reslab.lab.shares.vetting import RefusedError
 from reslab.naming import run_name
 from reslab.recipe import Run

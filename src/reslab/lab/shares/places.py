@@ -1,8 +1,8 @@
 """Where runs are shared: a folder, a web server, or whatever fsspec reaches (S3, GCS, Hugging Face, SFTP).
 
 A place holds files by relative names.  Files are read up to a given length and no further, because nobody vouches for
-a place: what is in a file is checked by `reslab.lab.shares.share`.  Web servers are read by `requests`, which is always
-here, and cannot be written to.
+a place: what is in a file is checked by `reslab.lab.shares.fetching`.  Web servers are read by `requests`, which is
+always here, and cannot be written to.
 """
 
 import contextlib

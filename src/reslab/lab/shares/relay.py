@@ -15,10 +15,10 @@ from reslab.lab.folder import metrics
 from reslab.lab.folder.store import RunFiles
 from reslab.lab.settings import Settings
 from reslab.lab.shares import handover
+from reslab.lab.shares.fetching import fetch_first
 from reslab.lab.shares.handover import Progress, Sender, State, folder_of
 from reslab.lab.shares.places import Place, place
 from reslab.lab.shares.pushing import push_run
-from reslab.lab.shares.share import fetch_first
 from reslab.lab.shares.shared_lease import Lease, holding
 from reslab.lab.shares.vetting import RefusedError, incoming, vetting
 from reslab.training import saved

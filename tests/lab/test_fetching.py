@@ -1,8 +1,6 @@
 """Runs fetched and pushed: whole or not at all, nothing written over, and nothing believed that does not agree."""
 
-import functools
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,38 +14,12 @@ from reslab.errors import DamagedError, ShareError
 from reslab.lab.folder import ending
 from reslab.lab.folder.finding import find_runs
 from reslab.lab.folder.store import RunFiles
-from reslab.lab.shares import places
-from reslab.lab.shares.addresses import without_password
-from reslab.lab.shares.places import Folder, Web, place, read
+from reslab.lab.shares.fetching import fetch_run
+from reslab.lab.shares.listing import listed, write_index
+from reslab.lab.shares.places import Folder, Web, place
 from reslab.lab.shares.pushing import push_run
-from reslab.lab.shares.remote_place import Remote
 from reslab.lab.shares.replicates import agreements
-from reslab.lab.shares.share import fetch_run, listed, write_index
-from share_places import FINISHED, copied, forged, listing, origin, rewritten, s3_bucket, served
-
-HOSTILE_NAMES = [
-    "../../etc/passwd",
-    "..",
-    "/etc/passwd",
-    "cifar10-resnet20-3af2856c/../seed0",
-    "cifar10-resnet20-3af2856c/seed0/..",
-    "cifar10-resnet20-3af2856c/seed0/../../../x",
-    "./cifar10-resnet20-3af2856c/seed0",
-    "../cifar10-resnet20-3af2856c/seed0",
-    "a/../../cifar10-resnet20-3af2856c/seed0",
-    "cifar10-resnet20-3af2856c//seed0",
-    "cifar10-resnet20-3af2856c\\..\\..\\x/seed0",
-    "cifar10-resnet20-3af2856c/seed-1",
-    "cifar10-resnet20-3af2856c/seed0\n",
-    "cifar10-resnet20-3af2856c/seed0\0",
-    "cifar10-resnet20-3AF2856C/seed0",
-    ".incoming-3af2856c/seed0",
-    "-3af2856c/seed0",
-    "%2e%2e-3af2856c/seed0",
-    "file:///etc-3af2856c/seed0",
-    "studies/depth.json",
-]
-"""What no share can make a path of."""
+from share_places import FINISHED, HOSTILE_NAMES, copied, forged, listing, origin, rewritten, s3_bucket, served
 
 
 def files_below(folder: Path) -> dict[str, bytes]:
@@ -202,67 +174,11 @@ def test_what_is_not_there_is_absent(share: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_place_that_does_not_answer_is_said_so(tmp_path: Path) -> None:
-    with pytest.raises(ShareError, match="there is no folder"):
-        place(str(tmp_path / "nothing"))
-    with pytest.raises(ShareError, match="nothing here knows 'gopher' addresses"):
-        place("gopher://example.org/runs")
-    with pytest.raises(ShareError, match="read only"):
-        Web("http://example.org").write("x", b"")
-    with served(tmp_path) as address, pytest.raises(ShareError, match=r"has no index\.json"):
-        listed(Web(address))
-    with pytest.raises(ShareError, match="cannot be reached"):
-        fetch_run(Web(address), FINISHED, tmp_path / "runs")
-
-
-def test_why_a_place_does_not_answer_is_said_in_few_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "_TIMEOUT_SECONDS", (1.0, 0.05))
-    monkeypatch.setattr(places, "_sessions", functools.cache(threading.local))
-    monkeypatch.setattr("urllib3.util.Retry.sleep", lambda *_: None)
-    silent = socket.create_server(("127.0.0.1", 0))
-    closed = socket.create_server(("127.0.0.1", 0))
-    gone = closed.getsockname()[1]
-    closed.close()
-    with silent:
-        for address, words in (
-            (f"http://127.0.0.1:{gone}", "Connection refused"),
-            (f"http://127.0.0.1:{silent.getsockname()[1]}", "it does not answer in time"),
-            ("http://nowhere.invalid", "no machine of this name is known"),
-        ):
-            with pytest.raises(ShareError) as found:
-                read(place(address), "index.json", 100)
-            assert str(found.value).startswith(f"{address} cannot be reached: {words}")
-            assert "retries" not in str(found.value)
-
-
-def test_why_a_driver_fails_is_said_in_few_words() -> None:
-    class Failing:
-        def open(self, path: str, mode: str) -> BinaryIO:
-            try:
-                raise ConnectionRefusedError(111, "Connection refused")
-            except OSError as error:
-                raise RuntimeError("Pool(host='x'): Max retries exceeded") from error
-
-    with pytest.raises(ShareError, match=r"^s3://bucket cannot be used: Connection refused$"):
-        read(Remote("s3://bucket", Failing(), "bucket"), "index.json", 100)
-
-
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 def test_no_name_leads_elsewhere(share: Path, tmp_path: Path, name: str) -> None:
     outside = files_below(tmp_path)
     assert fetch_run(Folder(share), name, tmp_path / "runs").kind == "refused"
     assert files_below(tmp_path) == outside
-
-
-def test_an_index_that_lies_adds_nothing(share: Path) -> None:
-    index = share / "index.json"
-    index.write_text(json.dumps({"format": 1, "runs": [*HOSTILE_NAMES, FINISHED], "studies": ["../x", "a/b"]}))
-    with served(share) as address:
-        assert listed(Web(address)).runs == [FINISHED]
-        for content in (b"[]", b"{", b'{"runs": 3, "studies": []}', b'{"runs": [[]], "studies": []}', b"[" * 100_000):
-            index.write_bytes(content)
-            with pytest.raises(ShareError, match="is no index of runs"):
-                listed(Web(address))
 
 
 def flipped(files: RunFiles) -> None:
@@ -503,11 +419,6 @@ def test_many_fetch_the_same_run_at_once_and_one_arrives(share: Path, tmp_path: 
     RunFiles(tmp_path / "runs" / FINISHED).check_files()
 
 
-def test_addresses_are_shown_without_passwords() -> None:
-    assert without_password("https://me:secret@example.org/runs?token=secret") == "https://example.org/runs"
-    assert Web("https://me:secret@example.org/runs").shown == "https://example.org/runs"
-
-
 def test_a_link_on_a_share_gives_nothing_away(share: Path, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("secret")
@@ -516,21 +427,3 @@ def test_a_link_on_a_share_gives_nothing_away(share: Path, tmp_path: Path) -> No
     target.symlink_to(secret)
     assert fetch_run(Folder(share), FINISHED, tmp_path / "runs").kind == "refused"
     assert not any(b"secret" in content for content in files_below(tmp_path / "runs").values())
-
-
-def test_the_index_has_what_others_push_while_it_is_made(tmp_path: Path) -> None:
-    def push(digits: str) -> None:
-        Folder(tmp_path).write(f"cifar10-resnet20-{digits}/seed0/manifest.json", b"{}")
-
-    class Meanwhile(Folder):
-        def names(self, under: str = "") -> list[str] | None:
-            found = super().names(under)
-            if not (tmp_path / "cifar10-resnet20-0000000b").exists():
-                push("0000000b")
-                write_index(Folder(tmp_path))
-            return found
-
-    push("0000000a")
-    assert write_index(Meanwhile(tmp_path)) == 2
-    content = json.loads((tmp_path / "index.json").read_text())
-    assert content["runs"] == [f"cifar10-resnet20-0000000{digit}/seed0" for digit in "ab"]

@@ -1,0 +1,193 @@
+"""Ended runs fetched from a share.
+
+Nobody vouches for a share.  What it hands out comes into a folder of its own and is checked there against the run's
+manifest, its id (computed anew from run.json), its images and its weights; only then is it moved among the runs.  That
+a result is true cannot be told from files: `reslab verify` trains again.
+"""
+
+import contextlib
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from reslab.errors import DamagedError, LockedError, ResLabError
+from reslab.files import file_sha256, new_folder, writing
+from reslab.lab.folder import manifest
+from reslab.lab.folder.store import RunFiles, run_files
+from reslab.lab.shares.places import Place, read
+from reslab.lab.shares.share import ENDS, MADE_LATER, REPLICATES, Outcome, ending, is_run, place_beside
+from reslab.lab.shares.vetting import (
+    RECORD_BYTES,
+    RefusedError,
+    check_made_later,
+    ended_run,
+    fetch_files,
+    incoming,
+    listed_in,
+    vetting,
+)
+from reslab.recipe import Run
+
+UNFINISHED = "unfinished"
+"""Below the replicates: what was trained here of a run that was then fetched."""
+
+
+def fetch_run(where: Place, name: str, root: Path, asked: Run | None = None) -> Outcome:
+    """Fetch an ended run below `root`, unless it is there; `asked` is the run of the name that is wanted, if known.
+
+    What was trained here is never written over: an ended run of other results stays, and the fetched one becomes a
+    replicate of it; one that has not ended is moved to the replicates, as `unfinished`.  What the place has of a run
+    that is there since its end, as its diagnostics, is added where there is none.  Raises `ShareError` where the place
+    does not answer; whatever is wrong with the run itself is an outcome.
+    """
+    if not is_run(name):
+        return Outcome(name, "refused", "this is not the name of a run")
+    try:
+        with vetting(root):
+            content = read(where, f"{name}/{manifest.NAME}", RECORD_BYTES)
+    except RefusedError as error:
+        return Outcome(name, "refused", str(error))
+    if content is None:
+        return Outcome(name, "absent", f"{where.shown} has no such run that has ended")
+    if _is_here(root, name, content):
+        return _complete(where, name, root, content)
+    with incoming(root, name) as fetched:
+        try:
+            with vetting(fetched.path):
+                with writing(fetched.path):
+                    (fetched.path / manifest.NAME).write_bytes(content)
+                files = listed_in(content)
+                fetch_files(where, files, fetched.path, lambda file, _: f"{name}/{file}", needed=manifest.RECORDS)
+                run = ended_run(fetched, name, asked or _run_here(root, name))
+                _note_origin(fetched, where, content)
+        except RefusedError as error:
+            return Outcome(name, "refused", str(error))
+        try:
+            return _install(fetched, run, root)
+        except LockedError:
+            return Outcome(name, "running", "it is being trained here")
+
+
+def fetch_first(
+    places: Sequence[Place],
+    name: str,
+    root: Path,
+    on_refused: Callable[[Place, str], object] = lambda *_: None,
+    *,
+    asked: Run | None = None,
+) -> Outcome:
+    """Fetch an ended run from the first of some shares that has it as it should be, as `fetch_run` does.
+
+    What is refused is told with its words, and the next share is asked; it is the outcome where none is left.
+    """
+    outcome = Outcome(name, "absent")
+    for where in places:
+        found = fetch_run(where, name, root, asked)
+        if found.kind not in ("absent", "refused"):
+            return found
+        if found.kind == "refused":
+            on_refused(where, found.words)
+            outcome = found
+    return outcome
+
+
+def _is_here(root: Path, name: str, content: bytes) -> bool:
+    """Say whether a run of this manifest is here, by what ended both: then nothing of it need be fetched again."""
+    here = RunFiles(root / name)
+    if here.ended() is None:
+        return False
+    try:
+        return _beside(here, content, root, name) is None
+    except (DamagedError, LookupError, TypeError, AttributeError):  # found out where it is fetched
+        return False
+
+
+def _complete(where: Place, name: str, root: Path, content: bytes) -> Outcome:
+    """Add to the run of this manifest that is here what a place has of it since its end, and say that it is there."""
+    here = RunFiles(root / name)
+    theirs = {file: entry for file, entry in listed_in(content).items() if file in MADE_LATER}
+    new = {file: entry for file, entry in theirs.items() if not (here.path / file).exists()}
+    if not new or not manifest.exists(here.path) or ending((here.path / manifest.NAME).read_bytes()) != ending(content):
+        return Outcome(name, "there")
+    with incoming(root, name) as fetched:
+        try:
+            with vetting(fetched.path):
+                fetch_files(where, new, fetched.path, lambda file, _: f"{name}/{file}", needed=())
+                check_made_later(fetched, here)
+        except RefusedError as error:
+            return Outcome(name, "refused", f"what it has of it since its end: {error}")
+        for file in new:
+            if (fetched.path / file).exists():
+                here.write_bytes(file, (fetched.path / file).read_bytes())
+    return Outcome(name, "there")
+
+
+def _beside(here: RunFiles, content: bytes, root: Path, name: str) -> str | None:
+    """Return where below `root` a training of this manifest goes beside the one here; None where it is there."""
+    there = here.path / manifest.NAME
+    mine = ending(there.read_bytes()) if there.exists() else _ending_of_files(here)
+    kind, prefix = place_beside(mine, ending(content), name)
+    return None if kind == "there" or (root / prefix).exists() else prefix
+
+
+def _run_here(root: Path, name: str) -> Run | None:
+    """Return the run that has been begun here under a name; None where there is none that can be read."""
+    with contextlib.suppress(ResLabError):
+        return RunFiles(root / name).read_run()
+    return None
+
+
+def _note_origin(files: RunFiles, where: Place, content: bytes) -> None:
+    provenance = files.provenance() or {}
+    hop = {
+        "from": where.shown,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "manifest_sha256": hashlib.sha256(content).hexdigest(),
+    }
+    files.write("provenance.json", {**provenance, "fetched": [*(provenance.get("fetched") or []), hop]})
+
+
+def _install(fetched: RunFiles, run: Run, root: Path) -> Outcome:
+    """Move a checked run among the runs; whatever is there stays, or is moved to the replicates."""
+    target = run_files(root, run)
+    content = (fetched.path / manifest.NAME).read_bytes()
+    for _ in range(5):
+        if target.ended() is not None:
+            return _keep_beside(fetched, target, content, root, run)
+        with writing(target.path):
+            target.path.parent.mkdir(parents=True, exist_ok=True)
+        if target.path.exists():
+            with target.lock() as held:
+                if held.ended() is None:
+                    _move_aside(held, root, run)
+        with contextlib.suppress(OSError):  # another process has made the folder just now
+            fetched.path.rename(target.path)
+            return Outcome(run.id, "fetched")
+    raise ResLabError(f"cannot write to {target.path}: other processes keep making it; try again")
+
+
+def _keep_beside(fetched: RunFiles, target: RunFiles, content: bytes, root: Path, run: Run) -> Outcome:
+    prefix = _beside(target, content, root, run.id)
+    if prefix is None:
+        return Outcome(run.id, "there")
+    with writing(root / prefix):
+        (root / prefix).parent.mkdir(parents=True, exist_ok=True)
+        fetched.path.rename(root / prefix)
+    return Outcome(run.id, "replicate", prefix)
+
+
+def _move_aside(files: RunFiles, root: Path, run: Run) -> None:
+    """Move what has not ended to the replicates, or remove it where nothing was trained."""
+    with writing(files.path):
+        if not files.has_begun():
+            shutil.rmtree(files.path)
+            return
+        to = new_folder(root / REPLICATES, f"{UNFINISHED}-") / run.id
+        to.parent.mkdir()
+        files.path.rename(to)
+
+
+def _ending_of_files(files: RunFiles) -> str | None:
+    return next(filter(None, (file_sha256(files.path / name) for name in ENDS)), None)
