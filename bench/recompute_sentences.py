@@ -33,12 +33,27 @@ def sentences(study: str, chapter: str, known: dict[str, Recipe], recipes: dict[
         tally.check(
             (f"{study} in words", "above", "lowest"), shown, max(one[max(one)] - min(one.values()) for one in curves)
         )
+    for first, second, depth, dataset in re.findall(
+        rf"({NUMBER}), then ({NUMBER}) points with ResNet-(\d+), ([-\w]+)", text
+    ):
+        errors = [_last(one) for _, one in sorted(_by_length(_one(known, dataset, int(depth)), known).items())]
+        gains = [one - other for one, other in itertools.pairwise(errors)]
+        tally.check((f"{study} in words", f"depth {depth}", "gains"), f"{first} {second}", *gains)
+    for lowest, dataset in re.findall(rf"({NUMBER})% \(rate [\d.]+(?:, (CIFAR-10+))?\)", text):
+        own = [
+            one for one in known.values() if one.fields["dataset"] == (dataset or "CIFAR-10").lower().replace("-", "")
+        ]
+        tally.check((f"{study} in words", dataset, "lowest"), lowest, min(map(_last, own)))
+    for coarse, classes in re.findall(
+        rf"superclasses end ({NUMBER}) points above.*?classes end ({NUMBER}) points", text
+    ):
+        tally.check((f"{study} in words", "classes", "rises"), f"{coarse} {classes}", *_rises(known))
     for *shown, high, low in re.findall(
         rf"rises again, from ({NUMBER})% to ({NUMBER})%.*? from ({NUMBER})% to ({NUMBER})%", text
     ):
         _rise(study, [*shown, high, low], known.values(), tally)
     for second, first in re.findall(
-        rf"({NUMBER}) points in test and {NUMBER} in training.*?by ({NUMBER}) and {NUMBER}", text
+        rf"({NUMBER}) points in test error and {NUMBER} in training error.*?by ({NUMBER}) and {NUMBER}", text
     ):
         lines = _by_rate_per_image(known, recipes)
         within = max(_reach(line) for line in lines)
@@ -91,6 +106,19 @@ def _rise(study: str, shown: list[str], recipes: Iterable[Recipe], tally: Tally)
         ends.append([statistics.fmean(curve[epoch] for epoch in part) for curve in curves for part in (after, before)])
     nearest = min(ends, key=lambda own: sum(abs(float(text) - end) for text, end in zip(shown, own, strict=True)))
     tally.check((f"{study} in words", "rise", "after the first drop"), " ".join(shown), *nearest)
+
+
+def _rises(known: dict[str, Recipe]) -> list[float]:
+    """Return by how much 20 superclasses, and 100 classes, end above CIFAR-10 with as many images of each class."""
+    errors: dict[tuple[str, float], float] = {}
+    for one in known.values():
+        steps = one.fields["length"] * one.fields.get("train_share", 1.0)
+        if round(steps, 6) == round(min(other.fields["length"] for other in known.values()), 6):
+            errors[one.fields["dataset"], one.fields.get("train_share", 1.0)] = _last(one)
+    return [
+        errors["cifar100-coarse", 1.0] - errors["cifar10", 0.5],
+        errors["cifar100", 1.0] - errors["cifar10", 0.1],
+    ]
 
 
 def _one(known: dict[str, Recipe], dataset: str, depth: int) -> Recipe:

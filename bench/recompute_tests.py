@@ -85,7 +85,7 @@ class Found:
         low, high = self.interval(1 - 2 * LEVEL)
         if p < LEVEL:
             return "lower" if self.value < 0 else "higher"
-        return "equal" if low > -MARGIN and high < MARGIN else "not resolved"
+        return "equal" if low > -MARGIN and high < MARGIN else "not significant"
 
     def seeds(self, num_compared: int, sd: float | None = None) -> int:
         """Return how many of each would detect this size with 80% power, at Bonferroni's level."""

@@ -13,8 +13,11 @@ from reslab.lab.folder.finding import find_runs
 from reslab.lab.folder.store import RunFiles
 from reslab.lab.shares.listing import write_index
 from reslab.lab.shares.places import Folder
+from reslab.analysis.classes import COARSE
 from reslab.studies.asked import record, recorded
-from reslab.studies.study import Study
+from reslab.studies.catalogue import ask
+from reslab.studies.questions import QUESTIONS
+from reslab.studies.study import Options, Study
 
 HERE = Path(__file__).parent / "runs"
 RECORDS = (
@@ -51,7 +54,7 @@ def collect(runs: Path, to: Path, with_weights: frozenset[str]) -> list[str]:
     if studies.is_dir():
         shutil.copytree(studies, to / "studies", dirs_exist_ok=True)
     for study in recorded(to)[0]:
-        record(to, with_all_seeds(study, to))
+        record(to, in_todays_words(with_all_seeds(study, to)))
     write_index(Folder(to))
     return collected
 
@@ -65,6 +68,16 @@ def with_all_seeds(study: Study, root: Path) -> Study:
         seeds = tuple(sorted(ended | set(study.seeds_of(variant))))
         variants.append(variant if seeds == study.seeds_of(variant) else replace(variant, seeds=seeds))
     return replace(study, variants=tuple(variants))
+
+
+def in_todays_words(study: Study) -> Study:
+    """Return one of ResLab's own studies as it would ask today; a study of one's own stays as it is."""
+    if study.kind not in QUESTIONS:
+        return study
+    recipes = [variant.recipe for variant in study.variants]
+    datasets, depths = (tuple(dict.fromkeys(getattr(one, name) for one in recipes)) for name in ("dataset", "depth"))
+    fresh = ask(study.kind, Options(datasets=tuple(one for one in datasets if one != COARSE), depths=depths))
+    return replace(study, title=fresh.title, question=fresh.question, expectation=fresh.expectation)
 
 
 def main() -> None:

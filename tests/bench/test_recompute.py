@@ -47,7 +47,7 @@ def off(pattern: str, text: str) -> str:
     found = re.search(pattern, text)
     assert found, pattern
     (there,) = found.groups()
-    other = str((int(there) + 5) % 10) if there.isdigit() else "not resolved"
+    other = str((int(there) + 5) % 10) if there.isdigit() else "not significant"
     return f"{text[: found.start(1)]}{other}{text[found.end(1) :]}"
 
 
@@ -70,7 +70,7 @@ def test_a_size_that_is_off_in_a_sentence_is_named(
 ) -> None:
     shutil.copytree(REPORT / "tables", tmp_path / "tables")
     text = (REPORT / "report.md").read_text()
-    ours = r"9\.11% vs the paper.s 8\.75%: not resolved \(\+0\.36 points, 95% interval [^ ]+ to \+0\.\d(\d)\)"
+    ours = r"9\.11% vs the paper.s 8\.75%: not significant \(\+0\.36 points, 95% interval [^ ]+ to \+0\.\d(\d)\)"
     (tmp_path / "report.md").write_text(off(ours, text))
     code, said = told(capsys, monkeypatch, tmp_path)
     assert code == 1

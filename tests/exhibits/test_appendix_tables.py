@@ -67,7 +67,7 @@ def test_steps_are_a_row_a_group_and_the_caption_says_what_they_are_means_of(gro
     assert columns["First drop after epoch"] == ["6"]
     assert columns["Second drop after epoch"] == ["9"]
     assert table is not None
-    assert "(over a tenth of the shorter phase: one epoch at least, five at most)" in table.caption
+    assert "over a tenth of the shorter phase, one to five epochs" in table.caption
     assert step_table("steps", groups[1:]) is None
 
 

@@ -118,7 +118,7 @@ def test_superclasses_of_cifar100_are_told_apart_from_chance(tmp_path: Path) -> 
     (folder / "predictions.safetensors").write_bytes(predictions_bytes(found))
     figure = confusion_figure("confusion", [gather(read_tables(tmp_path), "ResNet-8", recipe, (0,))])
     assert figure is not None
-    assert "50% of the errors, where errors spread evenly over wrong classes would be 4%" in figure.caption
+    assert "50% of the errors, against 4% if errors were spread evenly" in figure.caption
     cells = next(iter(figure.panels[0].datasets.values()))
     assert {(cell["class"], cell["taken"], cell["share"]) for cell in cells} == {
         ("large carnivores", "large carnivores", 20.0),

@@ -147,7 +147,7 @@ def test_an_interval_that_ends_at_an_error_of_zero_has_a_word(tmp_path: Path) ->
         compared = compare([(pair[0], pair[1])])
         words = how_compared(compared)
         assert ("Intervals end where an error would be below 0% or above 100%." in words) == (wide == "wide")
-        assert ("in brackets, the seeds of each that would detect a difference of this size" in words) == (
+        assert ("in brackets, how many seeds per setting would detect a difference of this size" in words) == (
             wide == "wide"
         )
         assert "Equal: " not in words  # what no verdict says needs no word
@@ -156,9 +156,9 @@ def test_an_interval_that_ends_at_an_error_of_zero_has_a_word(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("rates", "seeds", "said"),
     [
-        (2, 5, "Differences are tested by Student's test of pairs of equal seeds."),
+        (2, 5, "Differences are tested by paired t-tests of equal seeds."),
         (2, 3, "Differences are tested by t-tests (Welch)."),
-        (6, 3, "Differences are tested by t-tests with variances that borrow from all variants (Smyth 2004)."),
+        (6, 3, "Differences are tested by t-tests with variance estimates pooled across the settings (Smyth 2004)."),
     ],
 )
 def test_what_a_difference_is_tested_by_is_said(tmp_path: Path, rates: int, seeds: int, said: str) -> None:

@@ -1,4 +1,4 @@
-"""Differences in words: always a size, an interval where there is one, and one word for what is not resolved."""
+"""Differences in words: always a size, an interval where there is one, and one word for what is not significant."""
 
 from reslab.analysis.differences import Difference
 from reslab.analysis.verdicts import Verdict, judge
@@ -24,7 +24,7 @@ def test_no_interval_reaches_to_errors_below_zero_or_above_a_hundred() -> None:
 
 def test_what_is_not_resolved_has_a_size_and_the_seeds_that_would_resolve_it() -> None:
     words = verdict_words(Verdict("open", Difference(0.16, 0.65, 3, 2, freedom=3), 0.5, seeds=12))
-    assert words.startswith("+0.16 points, not resolved (95% interval ")
+    assert words.startswith("+0.16 points, not significant (95% interval ")
     assert words.endswith("; about 12 seeds each would detect this size with 80% power)")
 
 
@@ -33,7 +33,7 @@ def test_the_interval_is_corrected_as_the_verdict_is() -> None:
     small, *others = [Difference(value, 0.3, 3, 3, freedom=4) for value in (0.34, 0.1, 0.1, 0.1, 0.1)]
     assert small.resolved
     (verdict, *_) = judge([small, *others], margin=0)
-    assert verdict_words(verdict).startswith(f"+0.34 points, not resolved (95% interval {MINUS}0.")
+    assert verdict_words(verdict).startswith(f"+0.34 points, not significant (95% interval {MINUS}0.")
 
 
 def test_equal_is_what_is_shown_to_be_small() -> None:
@@ -46,8 +46,8 @@ def test_equal_is_what_is_shown_to_be_small() -> None:
 
 def test_cells_are_short() -> None:
     found = Difference(0.1, 0.5, 3, 3, freedom=4)
-    assert kind_words(Verdict("open", found, 0.5, seeds=1200)) == "not resolved (1,200 seeds)"
+    assert kind_words(Verdict("open", found, 0.5, seeds=1200)) == "not significant (1,200 seeds)"
     ranged = Verdict("open", found, 0.5, seeds=58, seeds_range=(32, None))
-    assert kind_words(ranged) == "not resolved (32 to over 1,000 seeds)"
+    assert kind_words(ranged) == "not significant (32 to over 1,000 seeds)"
     assert kind_words(Verdict("unknown", Difference(1.0, None, 1, 1), 0.5)) == "one seed, not tested"
     assert kind_words(Verdict("lower", found, 0.5, within=True)) == "lower, by less than 0.5 points"

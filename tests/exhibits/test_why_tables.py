@@ -71,7 +71,7 @@ def test_each_row_of_the_gap_has_its_sample_and_the_caption_what_the_smallest_ma
     assert [row[1] for row in table.rows] == ["400", "1,442"]
     off = sampling_reach(32.0, 400, 1437)
     assert 3.9 < off < 4.1
-    assert f"may be up to {off:.2f} points off that on all training images (95%)." in table.caption
+    assert f"may be up to {off:.2f} points off the error on all training images (95%)." in table.caption
     whole = gap_table("gap", groups[1:])
     assert whole is not None
     assert "On a sample" not in whole.caption

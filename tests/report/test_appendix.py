@@ -29,7 +29,7 @@ def test_shared_errors_are_told_with_their_table(tmp_path: Path) -> None:
     assert isinstance(words, Prose)
     assert isinstance(table, Table)
     assert "([[appendix-agreement]]): 100% of two seeds of one recipe" in words.text
-    assert "100% beside ResNet-8 (" in words.text  # without what all of the data set have in common
+    assert "100% compared with ResNet-8 (" in words.text  # without what all of the data set have in common
     assert (table.key, [row[0] for row in table.rows]) == ("agreement", ["ResNet-8, digits", "ResNet-14, digits"])
 
 
@@ -44,7 +44,7 @@ def test_a_handout_has_the_table_alone_and_nothing_kept_has_neither(tmp_path: Pa
 
 
 def test_superclasses_are_drawn_once(tmp_path: Path) -> None:
-    """CIFAR-100's classes are summed up by superclass, which CIFAR-100 in its superclasses would repeat."""
+    """CIFAR-100's classes are grouped by superclass, which CIFAR-100 in its superclasses would repeat."""
     coarse = small(8, dataset="cifar100-coarse")
     one = _appendix(tmp_path / "coarse", {coarse: 5.0})
     both = _appendix(tmp_path / "both", {small(8): 5.0, coarse: 5.0, small(8, dataset="cifar100"): 3.0})

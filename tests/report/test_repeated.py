@@ -3,6 +3,7 @@
 import pytest
 
 from reslab.exhibits.blocks import Block, Column, Heading, Prose, Table
+from reslab.exhibits.recipes import MACHINE
 from reslab.report.document import Section
 from reslab.report.repeated import MOST_IN_WORDS, said_once
 
@@ -51,3 +52,14 @@ def test_methods_are_told_once_and_all_else_in_each_chapter() -> None:
     method, own = Prose("Differences are tested.", once=True), Prose("I was wrong.")
     assert _told(method, method) == [method]
     assert _told(own, own) == [own, own]
+
+
+def test_of_a_method_only_the_sentences_are_told_that_nobody_has_told() -> None:
+    first = Prose("Differences are tested.  Equal: by less than 0.50 points.", once=True)
+    second = Prose("Differences are tested.  Intervals end at zero.", once=True)
+    assert _told(first, second)[1] == Prose("Intervals end at zero.", once=True)
+
+
+def test_machines_are_left_to_the_table_of_all_runs() -> None:
+    first, second = (_table("recipe", (("Network", "ResNet-8"), (MACHINE, name))) for name in ("a CPU", "a card"))
+    assert _told(first, second)[1] == Prose("The recipe is that of [[depth-recipe]].")

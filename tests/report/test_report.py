@@ -276,7 +276,7 @@ def test_the_sources_cited_are_listed_in_the_page_and_the_markdown(written: Repo
 def test_the_appendix_answers_the_checklist_from_the_runs(written: ReportFiles) -> None:
     text = written.markdown.read_text()
     assert "| Runs | five runs finished, of four recipes; none is left out of the tables |" in text
-    assert "| Finished seeds, each recipe | 1 to 2 |" in text
+    assert "| Finished seeds per recipe | 1 to 2 |" in text
     assert "| Hardware | Some 9000 |" in text
     assert "| Training time | 31 min 30 s in all |" in text  # five runs of twelve epochs of 31.5 s
 

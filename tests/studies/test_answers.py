@@ -72,11 +72,11 @@ def test_each_verdict_has_a_clause_with_its_size_and_its_interval(tmp_path: Path
 def test_where_nothing_is_resolved_of_several_their_ends_are_told_and_of_one_its_interval(tmp_path: Path) -> None:
     base, *others = groups = _groups(tmp_path, (20.0, 20.2, 20.4, 20.3), seeds=2, noise=0.5)
     (answer,) = _answers(groups, [(base, one) for one in others])
-    assert answer.words == "no difference from rate 0 is resolved"
+    assert answer.words == "no difference from rate 0 is significant"
     sizes = [one.difference.value for one in answer.verdicts]
     assert answer.sizes == f"between {_signed(min(sizes))} and {_signed(max(sizes))}"
     (one,) = _answers(groups, [(base, others[0])])
-    assert one.words == "rate 1 vs 0 not resolved"
+    assert one.words == "rate 1 vs 0: not significant"
     low, high = one.verdicts[0].ends or (0.0, 0.0)
     (size,) = (verdict.difference.value for verdict in one.verdicts)
     assert one.sizes.split() == [_signed(size), f"({_signed(low)}", "to", f"{_signed(high)})"]
@@ -103,7 +103,7 @@ def test_the_one_setting_that_is_not_resolved_is_named(tmp_path: Path) -> None:
     groups = [gather(read_tables(tmp_path), group.label, group.recipe, (0, 1)) for group in groups]
     base, *others = groups
     (answer,) = _answers(groups, [(base, one) for one in others])
-    assert answer.words == "rate 0 beat 1; 2 vs 0 not resolved"
+    assert answer.words == "rate 0 beat 1; 2 vs 0: not significant"
     assert answer.seeds == "1 or 2"
 
 

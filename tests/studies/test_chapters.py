@@ -26,21 +26,21 @@ from synthetic import Truth, write_run
             "depth",
             {"depths": (20, 56)},
             lambda recipe: recipe.depth / 10,
-            "the test error is higher with ResNet-56 than with ResNet-20.",
+            "But ResNet-56 has a higher test error than ResNet-20.",
         ),
         ("depth", {"depths": (20, 56)}, lambda recipe: 8.0, ""),
         (
             "depth",
             {"depths": (20, 56, 110)},
             lambda recipe: {20: 9, 56: 7, 110: 8}[recipe.depth],
-            "the test error is higher with ResNet-110 than with ResNet-56.",
+            "But ResNet-110 has a higher test error than ResNet-56.",
         ),
         ("epochs", {}, lambda recipe: 800 / recipe.length, "The test errors are as expected."),
         (
             "epochs",
             {},
             lambda recipe: recipe.length / 10,
-            "lower with ResNet-20, 82 epochs than with ResNet-20, 164 epochs; higher with ResNet-20, 328 epochs than",
+            "has a lower test error than ResNet-20, 164 epochs; ResNet-20, 328 epochs has a higher",
         ),
         ("data-size", {}, lambda recipe: 8 / recipe.train_share, "The test errors are as expected."),
         ("batch-size", {}, lambda recipe: 8.0, "The test errors are as expected."),
@@ -48,27 +48,27 @@ from synthetic import Truth, write_run
             "batch-size",
             {},
             lambda recipe: recipe.batch_size / 16,
-            "lower with batch 64 at rate 0.05 than with batch 128 at rate 0.1; higher with batch 256 at rate 0.2 than",
+            "has a lower test error than batch 128 at rate 0.1; batch 256 at rate 0.2 has a higher",
         ),
         ("degradation", {"depths": (20, 56)}, lambda recipe: 8 + _slope(recipe), "The test errors are as expected."),
         (
             "degradation",
             {"depths": (20, 56)},
             lambda recipe: 8 - _slope(recipe),
-            "the test error is lower with plain-56 than with plain-20; higher with ResNet-56 than with ResNet-20.",
+            "But plain-56 has a lower test error than plain-20; ResNet-56 has a higher test error than ResNet-20.",
         ),
         ("learning-rate", {}, lambda recipe: 8 + 4 * (recipe.learning_rate in (0.01, 1)), "are as expected."),
         (
             "learning-rate",
             {},
             lambda recipe: 9 - 2 * (recipe.learning_rate == 1),
-            "lower with rate 1 than with rate 0.1.",
+            "rate 1 has a lower test error than rate 0.1.",
         ),
         (
             "learning-rate",
             {},
             lambda recipe: 8 - 2 * (recipe.learning_rate == 0.2),
-            "lower with rate 0.2 than with rate",
+            "rate 0.2 has a lower test error than rate",
         ),
         ("shortcuts", {}, lambda recipe: 8 + (recipe.shortcut == "A"), ""),
     ],
@@ -80,14 +80,14 @@ def test_whether_what_was_expected_came_true(
     words = words_of(planted(tmp_path, study, lambda recipe: Truth(float(error(recipe)), 1.0, 0.05, own=True)))
     assert said in words
     assert ("as expected" in words) == ("as expected" in said)
-    assert ("Instead, the test error" in words) == (" with " in said)
+    assert ("But " in words) == ("test error than" in said or "has a higher" in said)
 
 
 def test_of_comparisons_of_which_some_are_not_resolved_those_as_expected_are_counted(tmp_path: Path) -> None:
     study = ask("depth", Options(datasets=("cifar10",), depths=(20, 56, 110), seeds=3))
     error = {20: 12.0, 56: 7.0, 110: 6.8}
     some = planted(tmp_path / "some", study, lambda recipe: Truth(error[recipe.depth], 1.0, 0.5, own=True))
-    assert "Of three comparisons, two came out as expected; the other is not resolved." in words_of(some)
+    assert "Two of three comparisons came out as expected; the other is not significant." in words_of(some)
     none = planted(tmp_path / "none", study, lambda recipe: Truth(20.0, 1.0, 3.0, own=True))
     assert "These runs cannot tell whether that holds." in words_of(none)
     same = planted(tmp_path / "same", study, lambda recipe: Truth(8.0, 1.0, 0.02, own=True))
@@ -110,8 +110,8 @@ def test_what_is_contrary_names_each_setting_once_and_the_data_sets_where_there_
         return Truth({20: 20.0, 56: 22.0, 110: 25.0 if recipe.dataset == "cifar10" else 19.0}[recipe.depth], 1.0)
 
     assert (
-        "Instead, the test error is higher with ResNet-56 than with ResNet-20 (CIFAR-10 and CIFAR-100); "
-        "higher with ResNet-110 than with ResNet-20 and ResNet-56 (CIFAR-10)."
+        "But ResNet-56 has a higher test error than ResNet-20 (CIFAR-10 and CIFAR-100); "
+        "ResNet-110 has a higher test error than ResNet-20 and ResNet-56 (CIFAR-10)."
         in words_of(planted(tmp_path, study, truth))
     )
 

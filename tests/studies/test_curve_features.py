@@ -86,7 +86,7 @@ def test_epochs_at_chance_are_told_with_the_seeds_apart(tmp_path: Path) -> None:
         told = [row | ({"train_error": 90.0} if row["epoch"] <= until else {}) for row in rows]
         path.write_text("".join(json.dumps(row) + "\n" for row in told))
     words = curve_features([gather(read_tables(tmp_path), recipe.id, recipe, (0, 1))], _rate, texts_of("custom"))
-    assert "In training, rate 0.1 stays at chance for up to four epochs." in words
+    assert "In training, rate 0.1 is no better than guessing for up to four epochs." in words
     assert "at chance" not in _words(tmp_path / "learns", {small(14): Truth(3.0, 1.0)})
 
 
@@ -105,7 +105,7 @@ def test_a_curve_that_rises_while_the_training_error_falls_overfits(tmp_path: Pa
     groups = [gather(tables, recipe.id, recipe, (0,)) for recipe in (rising, calm)]
     words = curve_features(groups, _rate, texts_of("custom"))
     assert (
-        "After the first drop the test error of rate 0.1 rises again, from 10.12% to 14.62% at the end of that rate, "
+        "After the first drop the test error of rate 0.1 rises again, from 10.12% to 14.62% by the end of that rate, "
         "while its training error falls from 5.44% to 3.19%: overfitting." in words
     )
     assert words.count("overfitting") == 1

@@ -23,7 +23,21 @@ def test_how_far_curves_end_above_their_lowest_place_is_told(tmp_path: Path) -> 
     blocks = chapter_of(study, read_tables(tmp_path))
     words = words_of(blocks)
     assert "Not up to 24 epochs: each longer schedule ended lower, or as low." in words
-    assert "Within a training, the mean test curves end at most 0.25 points above their lowest epoch, " in words
+    assert "Within a run, the mean test curves end at most 0.25 points above their lowest epoch, " in words
+
+
+def test_what_each_doubling_gains_is_told_where_it_is_less_each_time(tmp_path: Path) -> None:
+    study = ask("epochs", Options(datasets=("cifar10",), depths=(20,), epochs=8, seeds=2))
+    for name, errors, told in (
+        ("less", {4: 20.0, 8: 14.0, 16: 11.5}, True),
+        ("more", {4: 20.0, 8: 18.0, 16: 9.0}, False),
+    ):
+        for run in study.runs():
+            write_run(tmp_path / name, run, Truth(errors[int(run.recipe.length)], 5.0, 0.01, own=True))
+        words = words_of(chapter_of(study, read_tables(tmp_path / name)))
+        assert "Not up to 16 epochs: each longer schedule ended lower." in words
+        assert ("Each doubling gains less: 6.0" in words) == told
+        assert ("Each doubling" in words) == told
 
 
 def test_lengths_of_other_studies_are_told_of_the_same_recipe_alone(tmp_path: Path) -> None:
@@ -40,14 +54,15 @@ def test_lengths_of_other_studies_are_told_of_the_same_recipe_alone(tmp_path: Pa
     for recipe, error in others.items():
         write_run(tmp_path, Run(recipe, 0), Truth(error, 1.0))
     words = words_of(chapter_of(study, read_tables(tmp_path)))
-    assert "Elsewhere in this report the same recipe reached 8.25 (n = 1) in 32 epochs (ResNet-20, CIFAR-10)." in words
+    reached = "Elsewhere in this report the same recipe reached 8.25 (n = 1) in 32 epochs (ResNet-20, CIFAR-10)"
+    assert f"{reached}: the error still falls beyond 16 epochs." in words
 
 
 def test_longer_trainings_that_nothing_is_shown_of_are_open(tmp_path: Path) -> None:
     study = ask("epochs", Options(datasets=("digits",), depths=(8,), epochs=12, seeds=2))
     words = words_of(planted(tmp_path, study, lambda recipe: Truth(9.0, 1.0, 3.0, own=True)))
     assert (
-        "Of one comparison with longer trainings none shows them to do as well or better, and one is not resolved."
+        "Of one comparison with longer schedules none shows them to do as well or better, and one is not significant."
         in words
     )
 

@@ -97,3 +97,17 @@ def test_lists_name_their_data_set_though_they_have_one_only(tmp_path: Path) -> 
     study = ask("learning-rate", Options(datasets=("cifar10", "cifar100"), depths=(20,), seeds=3))
     words = words_of(planted(tmp_path, study, truth))
     assert "Both errors higher (on CIFAR-10 rate 1): the network learns even" in words
+
+
+def test_the_rate_with_the_lowest_error_is_named_and_whether_it_is_shown(tmp_path: Path) -> None:
+    study = ask("learning-rate", Options(datasets=("cifar10",), depths=(20,), seeds=2))
+
+    def words(name: str, noise: float, best: float = 0.2) -> str:
+        for run in study.runs():
+            error = 8.0 if run.recipe.learning_rate == best else 8.3
+            write_run(tmp_path / name, run, Truth(error, 1.0, noise, own=bool(noise)))
+        return words_of(chapter_of(study, read_tables(tmp_path / name)))
+
+    assert "); not significantly below the usual rate's.  No run diverged." in words("open", 0.2)
+    assert "Lowest mean error: 8.00% (rate 0.1).  No run diverged." in words("base", 0.0, best=0.1)
+    assert "not significantly below" not in words("shown", 0.001)

@@ -54,13 +54,18 @@ def test_a_row_a_question_leads_to_its_chapter(tmp_path: Path) -> None:
 
 def test_what_the_runs_cannot_show_is_said_once_and_the_assignment_introduced(tmp_path: Path) -> None:
     words = words_of(_opening(tmp_path, *ask_all("assignment", SHORT).studies))
-    assert words.count("All of these trainings saw only ") == 1
+    assert words.count("All of these runs saw only ") == 1
     assert "cannot show what holds at full length." in words
     assert "Trained at full length" not in words
-    assert "All settings have a single seed: their intervals assume that it varies as the others do." in words
-    assert (
-        "Five questions come from an assignment of a university course, and are compared with a student report" in words
-    )
+    assert "All settings have a single seed: their intervals assume that it varies as much as the others do." in words
+    own = "Five questions come from a university course assignment"
+    assert f"{own}; none is long enough here to compare with the student report." in words
+
+
+def test_questions_of_the_assignment_at_full_length_are_compared(tmp_path: Path) -> None:
+    full = Options(datasets=("cifar10",), depths=(20,), seeds=1)
+    words = words_of(_opening(tmp_path, ask("learning-rate", full), ask("epochs", full)))
+    assert "assignment, and are compared with a student's report where the lengths match." in words
 
 
 def test_what_was_trained_in_full_is_named_among_shorter_trainings(tmp_path: Path) -> None:
@@ -73,7 +78,7 @@ def test_what_was_trained_in_full_is_named_among_shorter_trainings(tmp_path: Pat
     )
     words = words_of(_opening(tmp_path / "both", own, ask("depth", SHORT)))
     assert "Trained at full length: ResNet-20 on CIFAR-10 and CIFAR-100; ResNet-56 on CIFAR-10." in words
-    assert "All else saw only " in words
+    assert "All other runs saw only " in words
     assert "these trainings saw" not in words
     words = words_of(_opening(tmp_path / "full", own, replace(own, name="again", title="Again")))
     assert "full length" not in words

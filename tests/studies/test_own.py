@@ -198,7 +198,7 @@ def test_a_shorter_preset_at_its_own_length_stands_beside_the_papers_figure_as_a
     words, tables = _fast(tmp_path, vary(recipe, precision="bf16"))
     (short,) = [text for text in words if text.startswith("CIFAR-10, ResNet-20: ")]
     assert short.startswith("CIFAR-10, ResNet-20: 9.")
-    assert "% vs the paper's 8.75%: not resolved (+0." in short
+    assert "% vs the paper's 8.75%: not significant (+0." in short
     assert " points, 95% interval " in short
     assert texts_of("custom")("headings.published") in words
     (apart,) = [text for text in words if text.startswith("The fast recipe differs from the paper's")]
@@ -241,9 +241,9 @@ def test_a_changed_preset_or_one_without_a_published_figure_stands_beside_none(t
 @pytest.mark.parametrize(
     ("error", "seeds", "said"),
     [
-        (31.03, 3, "31.03%, below the student report's range, 32.53 to 33.88%"),
-        (33.0, 1, "33.00% in one seed, inside the student report's range, 32.53 to 33.88%"),
-        (34.5, 3, "34.50%, above the student report's range, 32.53 to 33.88%"),
+        (31.03, 3, "31.03%, below the student report's range over its later epochs, 32.53 to 33.88%"),
+        (33.0, 1, "33.00% in one seed, inside the student report's range over its later epochs, 32.53 to 33.88%"),
+        (34.5, 3, "34.50%, above the student report's range over its later epochs, 32.53 to 33.88%"),
     ],
 )
 def test_what_only_the_student_report_has_a_figure_of_stands_beside_its_range(

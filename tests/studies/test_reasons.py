@@ -94,9 +94,20 @@ def test_training_errors_far_apart_and_not_resolved_are_no_reason_and_have_sizes
             write_run(tmp_path, Run(recipe, seed), Truth(test, train, noise, own=True))
         groups.append(gather(read_tables(tmp_path), f"rate {place}", recipe, (0, 1)))
     text = _words(compare([(groups[0], groups[1])]))
-    assert text.startswith("Test error higher, training error not resolved (rate 1; training +4")
+    assert text.startswith("Test error higher, training error not significantly different (rate 1; training +4")
     assert text.endswith(" points): these runs do not show why.")
     assert "overfitting" not in text
+
+
+def test_training_errors_of_differently_augmented_images_are_no_reason(tmp_path: Path) -> None:
+    plain, mixed = small(8, dataset="cifar10"), small(8, dataset="cifar10", mixup=0.2)
+    for recipe, errors in ((plain, (14.0, 11.0)), (mixed, (10.0, 30.0))):
+        for seed in range(3):
+            write_run(tmp_path, Run(recipe, seed), Truth(*errors, 0.01, own=True))
+    first, second = (gather(read_tables(tmp_path), name, one, (0, 1, 2)) for name, one in (("a", plain), ("b", mixed)))
+    assert _words(compare([(first, second)])) == (
+        "Test error lower (b); the training errors are of differently augmented images, so they do not show why."
+    )
 
 
 def test_a_small_difference_has_none(tmp_path: Path) -> None:
@@ -137,7 +148,7 @@ def test_whether_anything_asks_for_a_reason_is_a_value(tmp_path: Path) -> None:
             "Test error equal within 0.5 points, training error higher (rate 1): "
             "the network learns the training images less well",
         ),
-        ((14.0, 11.0), "No difference is resolved, so there is nothing to explain."),
+        ((14.0, 11.0), "No difference is significant, so there is nothing to explain."),
     ],
 )
 def test_what_is_shown_has_a_reason_whichever_way_it_goes(

@@ -80,11 +80,11 @@ def test_seeds_that_vary_too_much_to_be_resolved_are_told_where_all_are_far_off(
     """All seeds of "high" are 2.5 points or more above those of "base", of which no interval can tell."""
     words = _far_apart(tmp_path / "above", base=(9.5, 9.0), high=(42.0, 12.0))
     assert words == (
-        "Each seed of high (12.00% and 42.00%) is at least 2.50 points above each of base, but two "
-        "seeds that vary so much give no useful interval."
+        "Every seed of high (12.00% and 42.00%) is at least 2.50 points above every seed of base, but two "
+        "seeds this far apart give no useful interval."
     )
     words = _far_apart(tmp_path / "below", base=(42.0, 12.0), low=(9.5, 9.0))
-    assert "Each seed of low (9.00% and 9.50%) is at least 2.50 points below each of base, " in words
+    assert "Every seed of low (9.00% and 9.50%) is at least 2.50 points below every seed of base, " in words
 
 
 def test_what_is_resolved_or_near_or_among_the_others_is_not_said_to_be_far_off(tmp_path: Path) -> None:

@@ -63,6 +63,13 @@ class Agreement:
         """All that is known of pairs."""
         return [one for one in (*self.by_seeds, *self.with_reference) if one is not None]
 
+    def on(self, dataset: str) -> "Agreement":
+        """Return what the networks of one data set share."""
+        of = zip(self.groups, self.by_seeds, self.with_reference, strict=True)
+        kept = [one for one in of if one[0].recipe.dataset == dataset]
+        beside = {dataset: self.references[dataset]}
+        return Agreement([one for one, *_ in kept], beside, [one for _, one, _ in kept], [one for *_, one in kept])
+
     @property
     def nested(self) -> bool:
         """Whether most errors of the better network of a pair are the other's, too, and more than chance explains."""

@@ -23,6 +23,16 @@ def design(hundred: Group, groups: Sequence[Group]) -> dict[str, tuple[Group, Gr
     return {name: (first, second) for name, (first, second) in pairs.items() if first and second}
 
 
+def coarse_pair(hundred: Group, groups: Sequence[Group]) -> tuple[Group, Group] | None:
+    """Return CIFAR-10 and CIFAR-100's superclasses with as many images of each class, of the network of `hundred`."""
+    alike = [group for group in groups if group.recipe.depth == hundred.recipe.depth]
+    coarse = next((one for one in alike if one.recipe.dataset == COARSE), None)
+    if coarse is None:
+        return None
+    tens = [one for one in alike if one.recipe.dataset == TEN and one.images_of_each == coarse.images_of_each]
+    return (tens[0], coarse) if tens else None
+
+
 def costs(hundred: Group, groups: Sequence[Group], compared: Sequence[Compared]) -> dict[str, Compared]:
     """Return of the comparisons those that `design` wants, by what they tell, as far as they have a verdict."""
     known = {(one.first.label, one.second.label): one for one in compared if one.test is not None}

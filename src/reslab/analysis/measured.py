@@ -112,14 +112,17 @@ def shares_along(group: Group) -> dict[int, float]:
 
 
 def flatter(groups: Sequence[Group]) -> list[tuple[Group, Group]]:
-    """Return of each recipe the lowest and the highest rate, where all end clearly less curved at the highest."""
+    """Return of each recipe the lowest rate and the one that ends least curved, where that is clearly less for all."""
     lines: dict[Recipe, dict[float, Group]] = {}
     for group in groups:
         if figure_of(group, "curvature", "largest").mean is not None:
             lines.setdefault(vary(group.recipe, learning_rate=1.0), {})[group.recipe.learning_rate] = group
-    ends = [(line[min(line)], line[max(line)]) for line in lines.values()]
-    values = [[figure_of(group, "curvature", "largest").mean or 0.0 for group in pair] for pair in ends]
-    return ends if all(low is not high for low, high in ends) and all(a > APART * b for a, b in values) else []
+    ends = [(line[min(line)], min(line.values(), key=_largest)) for line in lines.values()]
+    return ends if all(_largest(low) > APART * _largest(least) for low, least in ends) else []
+
+
+def _largest(group: Group) -> float:
+    return figure_of(group, "curvature", "largest").mean or 0.0
 
 
 def noise_known(group: Group) -> bool:

@@ -46,7 +46,7 @@ COMMANDS = {
     "demo": ("reslab.cli.demo:demo", "Train a small study of scanned digits and write its report: a first look."),
     "run": ("reslab.cli.run:run", "Train the runs a study still needs and write its report."),
     "status": ("reslab.cli.overview:status", "List the runs with their status, test error and speed."),
-    "watch": ("reslab.cli.watch:watch", "Show the runs at work on a page in the browser."),
+    "watch": ("reslab.cli.watch:watch", "Show the runs live in the browser."),
     "report": ("reslab.cli.overview:report", "Write the report from the runs on disk."),
     "compare": ("reslab.cli.compare:compare", "Compare two runs, or two recipes over all their seeds."),
     "train": ("reslab.cli.train:train", "Train one run, or resume it."),

@@ -20,9 +20,9 @@ def compare(first: str, second: str, *, runs: Runs = Path("runs"), json: AsJson 
     Parameters
     ----------
     first
-        Id or folder of what is compared with.
+        Id or folder of the baseline.
     second
-        Id or folder of what is compared.
+        Id or folder of what is compared with it.
     """
     from reslab.session.door import compare as compared
 

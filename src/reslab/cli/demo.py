@@ -21,7 +21,8 @@ def demo(
 ) -> int:
     """Train the depth question on scanned digits and write its report: a first look, with nothing to download.
 
-    It trains ResNet-8, 14 and 20 for 10 epochs with two seeds each, in any folder: the runs and the report go into it.
+    It trains ResNet-8, 14 and 20 for 10 epochs with two seeds each, and puts the runs and the report into the current
+    folder.
     Stop it with Ctrl-C; the same command resumes.  It is short for
 
       reslab run depth --dataset digits --depths 8,14,20 --seeds 2 --epochs 10

@@ -56,7 +56,7 @@ def evaluate(
     depth
         Depth of the network; default: read from the file.
     family
-        residual, plain, imagenet, imagenet-1x1, preact, preact-bottleneck or wide; default: as the file tells.
+        residual, plain, imagenet, imagenet-1x1, preact, preact-bottleneck or wide; default: read from the file.
     shortcut
         A, A-centred, B or C.
     normalisation

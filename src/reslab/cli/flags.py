@@ -19,7 +19,7 @@ DataRoot = Annotated[
 ]
 Device = Annotated[str, Parameter(name="--device", help="Device: auto, cpu, cuda, cuda:N or mps.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for scripts.")]
-Ids = Annotated[bool, Parameter(name="--ids", negative="", help="Call runs by their ids.")]
+Ids = Annotated[bool, Parameter(name="--ids", negative="", help="Show runs by id instead of name.")]
 Activations = Annotated[
     bool,
     Parameter(
@@ -34,7 +34,7 @@ TrustCode = Annotated[
     Parameter(
         name="--trust-code",
         negative="",
-        help="Run the code of a network that came with the run, if it is not from a file that you used here.",
+        help="Run the network code that came with the run even if you have not used it on this machine before.",
     ),
 ]
 
@@ -43,7 +43,7 @@ KeepEpochs = Annotated[
     Parameter(
         name="--keep-epochs",
         help="Epochs after which to keep the weights for `reslab diagnose RUN --epoch`, e.g. 1,41,82, or none; "
-        "default: the first and the last before each drop of the rate (other schedules: the first and the middle).",
+        "default: epoch 1 and the last before each drop of the rate (other schedules: epoch 1 and the middle one).",
     ),
 ]
 

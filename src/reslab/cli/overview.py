@@ -22,9 +22,10 @@ def status(
     runs: Runs = Path("runs"),
     json: AsJson = False,
 ) -> int:
-    """List the runs: status, epochs, last test error, speed, and the images where the data set's name does not tell.
+    """List the runs: status, epochs, last test error, speed, and the images if the data set's name does not identify
+    them.
 
-    With --ids, runs are called as the other verbs take them.
+    With --ids, runs are shown by the ids that other commands take.
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ def pull(url: str, *names: str, runs: Runs = Path("runs"), json: AsJson = False)
 
 
 def push(url: str, *names: str, runs: Runs = Path("runs"), json: AsJson = False) -> int:
-    """Push ended runs to a share and renew its index; what is there stays, and is mended where it is damaged.
+    """Push ended runs to a share and update its index; what is there stays, and damaged files are replaced.
 
     For example:
 

@@ -106,7 +106,6 @@ def confusion_figure(key: str, groups: Sequence[Group], *, partly: bool = False)
     panels = tuple(_confusion_panel(f"{key}/{place}", group) for place, group in enumerate(drawn))
     words = titled(
         "confusion",
-        names=[group.label for group in drawn],
         within=within_kinds(drawn),
         kept=partly,
         most=most_classes(drawn),

@@ -46,7 +46,7 @@ def recipe_table(key: str, groups: Sequence[Group]) -> Table:
         rows.append((MACHINE, _most_and_others(groups, [text or "not recorded" for text in machines])))
     seeds = list(dict.fromkeys(group.seeds for group in groups))
     shown = seeds[0] if len(seeds) == 1 else sorted({seed for own in seeds for seed in own})
-    rows.append(("Seeds", listing(map(str, shown)) + ("" if len(seeds) == 1 else ", not all of each")))
+    rows.append(("Seeds", listing(map(str, shown)) + ("" if len(seeds) == 1 else " (not every setting has all)")))
     return Table(key, *titled("recipe"), (Column("Aspect", "left"), Column("Value", "left")), tuple(rows))
 
 

@@ -128,7 +128,8 @@ def published_table(
         rows.append((name, shortest, *(_published_words(by_network.get(network)) for network in networks)))
         notes.append("; ".join([f"{name}: {listing({one.citation: None for one in own})}", *others]))
     plain = all(group.recipe.family == "plain" for group in groups)
-    words = titled("published", plain=plain, dataset=groups[0].recipe.dataset, groups=groups)
+    picked = any("best epoch" in one.protocol for one in beside)
+    words = titled("published", plain=plain, dataset=groups[0].recipe.dataset, groups=groups, picked=picked)
     columns = [Column("Source", "left"), Column("What was measured", "left")]
     columns += [Column(network_name(group.recipe)) for group in groups]
     return Table(key, *words, tuple(columns), tuple(rows), (f"{'.  '.join(notes)}.",))

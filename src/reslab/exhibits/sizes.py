@@ -4,7 +4,7 @@ from reslab.analysis.verdicts import Verdict
 from reslab.exhibits.captions import text
 from reslab.exhibits.wording import interval, signed
 
-NOT_RESOLVED = "not resolved"
+NOT_SIGNIFICANT = "not significant"
 """What a difference is that is shown neither to be there nor to be small."""
 
 

@@ -87,11 +87,9 @@ imagenet-1x1 (stride in its first 1x1, as in the paper)."""
     """Weighted layers: 6n+2; wide: 6n+4; preact-bottleneck: 9n+2; imagenet and imagenet-1x1: 18, 34, 50, 101 or \
 152."""
     width: int = 1
-    """Times that a wide network has the usual 16, 32 and 64 filters, as 10 in WRN-28-10.  The other families have \
-none."""
+    """Multiple of the usual 16, 32 and 64 filters in a wide network, as 10 in WRN-28-10.  Other families have none."""
     dropout: float = 0.0
-    """Chance of each value between the two 3x3 convolutions of a wide network's block to be set to zero in training, \
-in [0, 1) (Zagoruyko and Komodakis 2016, section 2.4: 0.3 on CIFAR, 0.4 on SVHN)."""
+    """Dropout probability between the two 3x3 convolutions of a wide network's block, in [0, 1) (Zagoruyko and Komodakis 2016, section 2.4: 0.3 on CIFAR, 0.4 on SVHN)."""
     shortcut: str = "A"
     """Shortcut where the size changes: A (identity, zero channels appended), A-centred (zeros on both sides) or B \
 (projection); or C (projection everywhere).  A plain network has none, a wide one B."""
@@ -105,7 +103,7 @@ in [0, 1) (Zagoruyko and Komodakis 2016, section 2.4: 0.3 on CIFAR, 0.4 on SVHN)
 SGD for the rest; adam (Kingma and Ba 2015); or adamw (Loshchilov and Hutter 2019: decay apart from the \
 gradient)."""
     muon_rate: float = 0.02
-    """Base learning rate of Muon: the fraction by which a step turns the weights of a convolution."""
+    """Base learning rate of Muon: how far a step turns a convolution's weights, as a fraction."""
     muon_momentum: float = 0.95
     """Momentum of Muon (Nesterov)."""
     adam_beta_mean: float = 0.9

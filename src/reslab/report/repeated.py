@@ -12,6 +12,9 @@ from reslab.report.document import Section, anchor
 RECIPE = "recipe"
 """Key of the table that chapters share."""
 
+BETWEEN = "  "
+"""What is between the sentences of a text."""
+
 MOST_IN_WORDS = 6
 """Rows that a sentence tells instead of a table."""
 
@@ -30,9 +33,9 @@ def said_once(sections: Sequence[Section]) -> tuple[Section, ...]:
                 yield less
             elif not isinstance(block, Prose) or not block.once:
                 yield block
-            elif block.text not in methods:
-                methods.add(block.text)
-                yield block
+            elif new := [sentence for sentence in block.text.split(BETWEEN) if sentence not in methods]:
+                methods.update(new)
+                yield replace(block, text=BETWEEN.join(new))
 
     return tuple(replace(section, blocks=tuple(told(section))) for section in sections)
 
@@ -43,7 +46,7 @@ def _less(table: Table, earlier: Mapping[str, Table]) -> Block:
         return table
     apart = {where: _apart(table, other) for where, other in earlier.items()}
     where = min(apart, key=lambda one: len(apart[one]))
-    rows = apart[where]
+    rows = [row for row in apart[where] if row[0] != MACHINE]  # the table of all runs has them
     if len(rows) > MOST_IN_WORDS:
         return replace(table, caption=text("recipe.apart", where=where), rows=tuple(rows))
     listed = [f"{uncapitalised(str(aspect))} {str(value).replace('; ', ' / ')}" for aspect, value in rows]

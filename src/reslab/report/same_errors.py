@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from reslab.analysis.agreement import Agreement, Shared, agreement
+from reslab.analysis.agreement import Agreement, agreement
 from reslab.analysis.groups import Group, by_dataset, datasets_of
 from reslab.exhibits.blocks import Block, Prose
 from reslab.exhibits.captions import text
 from reslab.exhibits.predictions import agreement_table
-from reslab.exhibits.wording import Label, dataset_name, span
+from reslab.exhibits.wording import Label, dataset_name, listing, span
 
 FEW = 20
 """Wrong images below which a share of them is uncertain by more than a tenth or two."""
@@ -32,23 +32,19 @@ def _words(key: str, shared: Agreement, short: Label) -> str:
     pairs = [
         {
             "who": who,
-            "beside": short(shared.references[dataset]),
+            "beside": short(shared.references[dataset]).removesuffix(f", {dataset_name(dataset)}"),
             "where": dataset_name(dataset) if len(datasets) > 1 else "",
             "share": _reach([one.share for one in known]),
             "chance": _reach([one.chance for one in known]),
         }
         for dataset in datasets
-        for who, of in (("seeds", shared.by_seeds), ("recipes", shared.with_reference))
-        if (known := _on(dataset, shared, of))
+        for who, of in (("seeds", shared.on(dataset).by_seeds), ("recipes", shared.on(dataset).with_reference))
+        if (known := [one for one in of if one is not None])
     ]
     few, hard = FEW if shared.fewest < FEW else 0, shared.hard and any(shared.by_seeds)
-    return text("same.text", pairs=pairs, few=few, hard=hard, nested=shared.nested, table=f"appendix-{key}")
-
-
-def _on(dataset: str, shared: Agreement, of: Sequence[Shared | None]) -> list[Shared]:
-    """Return what is known of pairs of a data set's networks."""
-    pairs = zip(shared.groups, of, strict=True)
-    return [one for group, one in pairs if one is not None and group.recipe.dataset == dataset]
+    nested = [dataset_name(dataset) for dataset in datasets if shared.on(dataset).nested]
+    where = f"On {listing(nested)}, most" if len(nested) < len(datasets) else "Most"
+    return text("same.text", pairs=pairs, few=few, hard=hard, nested=nested and where, table=f"appendix-{key}")
 
 
 def _reach(shares: Sequence[float]) -> str:

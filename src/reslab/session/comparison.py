@@ -10,7 +10,7 @@ from reslab.analysis.groups import Group, gather, on_same_images
 from reslab.analysis.tidy import Tables
 from reslab.errors import ResLabError
 from reslab.exhibits.recipes import aspects
-from reslab.exhibits.sizes import NOT_RESOLVED, size
+from reslab.exhibits.sizes import NOT_SIGNIFICANT, size
 from reslab.exhibits.wording import interval, number, seeds_named, signed, spread
 from reslab.naming import recipe_name
 from reslab.recipe import Recipe, differing_fields
@@ -19,7 +19,7 @@ from reslab.session.display import Bundle, bundle, html_table, text_table
 from reslab.session.remarks import remarks
 from reslab.session.run import Run, tables_of
 
-_VERDICTS = {"lower": "lower", "higher": "higher", "equal": "equal", "open": NOT_RESOLVED, "unknown": "no verdict"}
+_VERDICTS = {"lower": "lower", "higher": "higher", "equal": "equal", "open": NOT_SIGNIFICANT, "unknown": "no verdict"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Comparison:
     """The second against the first: last-epoch test errors in percent, differences in points, second minus first.
 
     `verdict` is lower or higher (the second's error, shown at the level of 5% after correction for the number of
-    comparisons), equal (shown to differ by less than 0.5 points), not resolved, or no verdict (the spread of seeds is
+    comparisons), equal (shown to differ by less than 0.5 points), not significant, or no verdict (the spread of seeds is
     not known).  `interval` is of 95%, None where the spread is not known.
     """
 

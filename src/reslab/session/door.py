@@ -52,7 +52,7 @@ def train(
     The recipe is the one given, or the preset's (assignment unless you say otherwise); `fields` change it, as in
     depth=56 or learning_rate=0.2, and `epochs` stretches its schedule.  Ctrl-C writes a checkpoint and raises
     KeyboardInterrupt; after `time_limit` minutes a checkpoint is written and the run returned; the same call resumes.
-    A run that diverged is a result: its `status` says so.  Raises `ResLabError` for what you can mend.
+    A run that diverged is a result: its `status` says so.  Raises `ResLabError` for anything you can fix.
 
     `network` is a function of your own from (num_classes, seed) to a torch.nn.Module, or where it is, as in
     "my_net.py:build" (docs/own_network.md).  `images` are your own: (x_train, y_train, x_test, y_test), a pair of torch

@@ -7,7 +7,7 @@ import polars as pl
 from reslab.analysis.comparisons import Compared, compare
 from reslab.analysis.differences import Difference, by_images_alone
 from reslab.analysis.groups import Group, gather
-from reslab.exhibits.sizes import NOT_RESOLVED, seeds_needed, size
+from reslab.exhibits.sizes import NOT_SIGNIFICANT, seeds_needed, size
 from reslab.exhibits.wording import counted, listing, points
 from reslab.naming import recipe_name
 from reslab.recipe import Recipe, field_names
@@ -35,7 +35,7 @@ def _left_out(one: Compared) -> str | None:
     whole = [gather(one.first.tables, group.label, group.recipe, own) for group, own in zip(groups, seeds, strict=True)]
     (every,) = compare([(whole[0], whole[1])])
     assert every.test is not None
-    kind = {"open": f", {NOT_RESOLVED}", "equal": ", equal"}.get(every.test.kind, "")
+    kind = {"open": f", {NOT_SIGNIFICANT}", "equal": ", equal"}.get(every.test.kind, "")
     sides = " and ".join(f"{len(own)} of {group.recipe.id}" for own, group in zip(seeds, groups, strict=True))
     compared = " and ".join(str(group.num_finished) for group in groups)
     return (
@@ -62,7 +62,7 @@ def _single(found: Difference) -> str | None:
     if 1 not in (found.n_first, found.n_second):
         return None
     which = "Each side is" if found.n_first == found.n_second else "One side is"
-    return f"{which} a single seed: it says how these networks do, not how far another seed would be off."
+    return f"{which} a single seed: it shows how these networks do, not how much another seed would differ."
 
 
 def _spread(one: Compared) -> str | None:
@@ -77,8 +77,8 @@ def _spread(one: Compared) -> str | None:
     alike = "  The verdict holds only if these recipes spread alike." if found.assumed else ""
     return (
         f"{taken} from the recipes of which the folder has several seeds: {_whose(one)}.  That makes {_sizes(found)} "
-        "(standard deviation).  It grows with the error as the draw of the test images does, so other errors get "
-        f"another figure.{alike}"
+        "(standard deviation).  It is scaled by the error, so recipes with other errors get another figure."
+        f"{alike}"
     )
 
 
@@ -100,8 +100,8 @@ def _unknown(one: Compared) -> str:
                 "spread of other recipes does not apply to it, and the difference supports no verdict."
             )
     return (
-        "No recipe in the folder has two finished seeds, so how much seeds vary is not known, and the difference "
-        "supports no verdict.  Train a second seed of either (`reslab train ... --seed 1`) to know."
+        "No recipe in the folder has two finished seeds, so the spread between seeds is unknown and there is "
+        "no verdict.  Train a second seed of either (`reslab train ... --seed 1`) to know."
     )
 
 
@@ -139,8 +139,8 @@ def _draw(one: Compared) -> str | None:
         return None
     drawn = by_images_alone(here, there, images)
     return (
-        f"The draw of the {images:,} test images alone lets two such errors differ by up to {points(drawn)} points "
-        "(95%)."
+        f"Sampling of the {images:,} test images alone can make two such errors differ by up to {points(drawn)} "
+        "points (95%)."
     )
 
 

@@ -67,7 +67,9 @@ def against_published(found: Findings, *, told: bool = False) -> Blocks:
     return [
         Heading(words("headings.published")),
         Bullets(tuple(items)),
-        *map(Prose, [another, one_run, *dict.fromkeys(text for group in alike for text in _longer(group, words))]),
+        Prose(another),
+        Prose(one_run, once=True),
+        *map(Prose, dict.fromkeys(text for group in alike for text in _longer(group, words))),
         *tables,
         *(_protocol(alike, words, resolved=resolved) if alike else []),
     ]
@@ -117,7 +119,7 @@ def beside_ranges(found: Findings, theirs: Beside, label: Label) -> Blocks:
 
 def not_compared(groups: Sequence[Group], words: Words) -> Blocks:
     """Return why these groups are compared with nothing published, where none of them is."""
-    if comparable(groups):
+    if comparable(groups) or any(map(shorter_preset, groups)):
         return []
     short = [group for group in groups if obstacle(group) == "short"]
     shares = sorted({schedule_share(group) or 0.0 for group in short})
@@ -133,7 +135,7 @@ def not_compared(groups: Sequence[Group], words: Words) -> Blocks:
         ): None
         for group in (*short, *groups)
     }
-    return [Prose(words("not-compared", reason=listing(reasons)))]
+    return [Prose(words("not-compared", reason=listing(reasons)), once=True)]
 
 
 def _beside(group: Group, judged: Sequence[tuple[Group, Published, Verdict]], words: Words) -> list[str]:

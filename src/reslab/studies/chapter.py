@@ -99,7 +99,7 @@ def _expected(found: Findings, chapter: Chapter) -> str:
 
 
 def _contrary(compared: Sequence[Compared], found: Findings) -> str:
-    """Return what differs the other way than expected, as in "higher with a than with b and c (CIFAR-10)"."""
+    """Return what differs the other way than expected, as in "a has a higher test error than b and c (CIFAR-10)"."""
     where: dict[tuple[str, str, str], list[str]] = {}
     for one in compared:
         key = str(one.kind), found.label(one.second), found.label(one.first)
@@ -109,7 +109,7 @@ def _contrary(compared: Sequence[Compared], found: Findings) -> str:
         firsts.setdefault((kind, second, listing(datasets)), []).append(first)
     several = len(datasets_of(found.done)) > 1
     return "; ".join(
-        f"{kind} with {second} than with {listing(names)}{f' ({datasets})' if several else ''}"
+        f"{second} has a {kind} test error than {listing(names)}{f' ({datasets})' if several else ''}"
         for (kind, second, datasets), names in firsts.items()
     )
 

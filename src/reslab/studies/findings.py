@@ -138,4 +138,4 @@ class Findings:
 
     def listed(self, compared: Sequence[Compared]) -> str:
         """List what was compared with a base, by data set where there are several."""
-        return by_dataset([one.second for one in compared], self.label, self.done)
+        return by_dataset(list({one.second.label: one.second for one in compared}.values()), self.label, self.done)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from reslab.analysis.comparable import is_full, schedule_share
+from reslab.analysis.comparable import comparable, is_full, schedule_share
 from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Block, Column, Link, Prose, Table
 from reslab.exhibits.factor_figures import Strip, overview_figure
@@ -101,6 +101,7 @@ def _limits(entries: Sequence[Entry], unanswered: Sequence[str]) -> str:
         seen=span(*(f"{100 * end(short):.2g}%" for end in (min, max) if short)),
         single=_how_many(single, groups),
         tasks=len(tasks),
+        compared=any(comparable(entry.found.done) for entry in entries if entry.found.study.name in tasks),
         unanswered="; ".join(unanswered),
     )
 

@@ -7,6 +7,7 @@ from reslab.analysis.comparisons import Compared
 from reslab.analysis.reasons import beyond_chance, by_kinds, chance_reach, shows
 from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.blocks import Block, Bullets, Prose
+from reslab.exhibits.recipes import aspects
 from reslab.exhibits.wording import number, points, signed, span
 from reslab.studies.words import Words
 
@@ -26,12 +27,14 @@ def reasons(compared: Sequence[Compared], listed: Listed, words: Words) -> Reaso
     """Return what the two errors of each variant say together, or why that cannot be said.
 
     The words have a table [reasons] by what is shown of both errors.  Where a test error differs and no difference of
-    the training errors is resolved, there is no reason: their sizes are given.  Of single seeds, reasons are those that
-    larger differences than the draw of the images explains would have, if seeds confirmed them.
+    the training errors is resolved, there is no reason: their sizes are given.  Nor is there one where the training
+    images are augmented differently.  Of single seeds, reasons are those that larger differences than the draw of the
+    images explains would have, if seeds confirmed them.
     """
     if (state := shows(compared)) == "nothing":
         return Reasons([Prose(words("tests.nothing"))])
-    supposed, cases, meanings = state == "untested", by_kinds(compared), words.under("reasons")
+    supposed, meanings = state == "untested", words.under("reasons")
+    cases, unlike = (by_kinds([one for one in compared if _alike(one) == alike]) for alike in (True, False))
     sentences = []
     for kinds, meaning in meanings.items():
         if kinds in cases and not (supposed and "open" in kinds):
@@ -43,11 +46,19 @@ def reasons(compared: Sequence[Compared], listed: Listed, words: Words) -> Reaso
             sizes = sorted(one.train.difference.value for one in cases[kinds] if one.train is not None)
             ends = span(signed(sizes[0]), signed(sizes[-1]))
             sentences.append(words("tests.unexplained", kind=kind, listed=listed(cases[kinds]), sizes=ends))
+        if not supposed and (found := [one for kinds, own in unlike.items() if kinds.startswith(kind) for one in own]):
+            sentences.append(words("tests.unlike", kind=kind, listed=listed(found)))
     if not sentences:
         return Reasons([Prose(words("tests.nothing-supposed" if supposed else "tests.nothing-shown"))], none=True)
     if supposed:
         return Reasons([Prose(words("tests.supposed")), Bullets(tuple(sentences))])
     return Reasons([Bullets(tuple(sentences)) if len(sentences) > 1 else Prose(sentences[0])])
+
+
+def _alike(one: Compared) -> bool:
+    """Say whether the training errors are of images that are augmented alike."""
+    first, second = (aspects(group.recipe)["Augmentation"] for group in (one.first, one.second))
+    return first == second
 
 
 def on_what_scale(compared: Sequence[Compared], words: Words) -> str:

@@ -99,6 +99,7 @@ _CASES = {
     ("changes", "equal"): "rate-for-each",
     ("equal", "changes"): "rate",
     ("changes", "changes"): "both",
+    ("changes", "open"): "partly",
     ("equal", "equal"): "neither",
 }
 """What it means where the test error changes, or stays equal, with the rate kept and with the rate in proportion."""

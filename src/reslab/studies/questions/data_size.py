@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import product
 
-from reslab.analysis.classes import COARSE, HUNDRED, TEN, costs
+from reslab.analysis.classes import COARSE, HUNDRED, TEN, coarse_pair, costs
 from reslab.analysis.classes import design as design_pairs
 from reslab.analysis.comparable import Beside, figures_varying
 from reslab.analysis.comparisons import Compared
@@ -230,7 +230,33 @@ def _images_or_classes(done: Groups, found: Findings) -> Blocks:
     if HUNDRED not in datasets or len(datasets) == 1:
         return [heading, Prose(words("hard.unfinished"))]
     effects = [Prose(_effects(group, done, found)) for group in _on_all_of_hundred(done)]
-    return [heading, *effects, Prose(words("hard.caution")), _design_table(done, words)]
+    coarse = [Prose(_coarse(group, done, found)) for group in _on_all_of_hundred(done)]
+    return [heading, *effects, *coarse, Prose(words("hard.caution")), _design_table(done, words)]
+
+
+def _coarse(hundred: Group, done: Groups, found: Findings) -> str:
+    """Return that few coarse classes cost as much as many fine ones, where they cost half as much at least."""
+    pairs = {**design_pairs(hundred, done), "coarse": coarse_pair(hundred, done)}
+    if not (pairs.get("classes") and pairs["coarse"]):
+        return ""
+    gaps = {name: _rise(*pairs[name]) for name in ("coarse", "classes")}
+    if gaps["coarse"] < gaps["classes"] / 2:
+        return ""
+    coarse = pairs["coarse"][1]
+    return found.words(
+        "hard.coarse",
+        images=whole(coarse.images_of_each),
+        coarse=whole(coarse.number("num_classes")),
+        gap=points(gaps["coarse"]),
+        few=whole(hundred.images_of_each),
+        hundred=whole(hundred.number("num_classes")),
+        more=points(gaps["classes"]),
+    )
+
+
+def _rise(first: Group, second: Group) -> float:
+    errors = [group.last_epoch("test_error").mean or 0.0 for group in (first, second)]
+    return errors[1] - errors[0]
 
 
 def _design_table(groups: Groups, words: Words) -> Table | None:

@@ -1,7 +1,10 @@
 """What does the length of the training do?  The assignment's section 5: half, once and twice the epochs."""
 
+from itertools import pairwise
+
 from reslab.analysis.comparable import epochs_of, other_lengths, varying
 from reslab.analysis.features import overshoot
+from reslab.analysis.groups import Group
 from reslab.analysis.reasons import untested
 from reslab.exhibits.blocks import Heading, Prose
 from reslab.exhibits.factor_figures import Axis
@@ -59,7 +62,8 @@ def _overtraining(found: Findings) -> Blocks:
     """Return whether a longer training is worse than a shorter one."""
     longer = [one for one in found.compared if one.test and one.second.recipe.length > one.first.recipe.length]
     worse = [one for one in longer if one.kind == "higher"]
-    good = sum(one.kind in ("lower", "equal") for one in longer)
+    lower = sum(one.kind == "lower" for one in longer)
+    good = lower + sum(one.kind == "equal" for one in longer)
     case = "shown" if worse else "untested" if untested(longer) else "refuted" if good == len(longer) else "open"
     text = found.words(
         f"rise.{case if longer else 'unfinished'}",
@@ -70,8 +74,37 @@ def _overtraining(found: Findings) -> Blocks:
         longer=len(longer),
         worse=sum(one.test is not None and one.test.difference.value > 0 for one in longer),
         good=good,
+        all_lower=lower == len(longer),
     )
-    return [Heading(found.words("rise.heading")), Prose(text), Prose(_within(found)), *_other_lengths(found)]
+    told = [text, _gains(found), _within(found)]
+    return [Heading(found.words("rise.heading")), *map(Prose, told), *_other_lengths(found)]
+
+
+def _gains(found: Findings) -> str:
+    """Return what each doubling of the length gains, where that is less each time; "" elsewhere."""
+    gains = {}
+    for place, own in _by_length(found).items():
+        pairs = [(one, two) for one, two in pairwise(own) if two.recipe.length == 2 * one.recipe.length]
+        gains[place] = [_error(one) - _error(two) for one, two in pairs]
+    less = all(len(own) > 1 and all(one > two > 0 for one, two in pairwise(own)) for own in gains.values())
+    listed = "; ".join(f"{', then '.join(f'{one:.2f}' for one in own)} points with {place}" for place, own in gains.items())
+    return found.words("rise.gains", listed=listed) if gains and less else ""
+
+
+def _by_length(found: Findings) -> dict[str, list[Group]]:
+    """Return the groups with a result by network and data set, the shortest first."""
+    lines: dict[str, list[Group]] = {}
+    for group in sorted(found.done, key=lambda group: group.recipe.length):
+        lines.setdefault(_place(group), []).append(group)
+    return lines
+
+
+def _place(group: Group) -> str:
+    return f"{network_name(group.recipe)}, {dataset_name(group.recipe.dataset)}"
+
+
+def _error(group: Group) -> float:
+    return group.last_epoch("test_error").mean or 0.0
 
 
 def _within(found: Findings) -> str:
@@ -86,8 +119,14 @@ def _other_lengths(found: Findings) -> Blocks:
     asked = {group.recipe for group in found.groups}
     others = {other.recipe: other for base in found.bases for other in other_lengths(base) if other.recipe not in asked}
     listed = [
-        f"{with_n(group.last_epoch('test_error'))} in {epochs_words(group)} ({network_name(group.recipe)}, "
-        f"{dataset_name(group.recipe.dataset)})"
+        f"{with_n(group.last_epoch('test_error'))} in {epochs_words(group)} ({_place(group)})"
         for group in others.values()
     ]
-    return [Prose(found.words("rise.others", listed="; ".join(listed)))] if listed else []
+    if not listed:
+        return []
+    longest = {place: own[-1] for place, own in _by_length(found).items()}
+    beside = [(longest[_place(one)], one) for one in others.values() if _place(one) in longest]
+    falls = all((epochs_of(one) or 0) > (epochs_of(own) or 0) and _error(one) < _error(own) for own, one in beside)
+    ends = {epochs_words(own): None for own, _ in beside}
+    beyond = next(iter(ends)) if falls and len(ends) == 1 else ""
+    return [Prose(found.words("rise.others", listed="; ".join(listed), beyond=beyond))]

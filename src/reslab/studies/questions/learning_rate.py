@@ -2,12 +2,15 @@
 
 from reslab.analysis.comparable import varying
 from reslab.analysis.comparisons import Compared
+from reslab.analysis.groups import Group
 from reslab.analysis.verdicts import Kind
+from reslab.exhibits.blocks import Prose
 from reslab.exhibits.factor_figures import MEASURED, Axis
-from reslab.exhibits.wording import network_name, number
+from reslab.exhibits.wording import network_name, number, points
 from reslab.recipe import at_rate
 from reslab.studies.against_published import beside_ranges
 from reslab.studies.designs import bases, several_depths, study_of, with_base, with_network
+from reslab.studies.findings import Findings
 from reslab.studies.question import Chapter, Question
 from reslab.studies.study import Options, Study
 from reslab.studies.words import Words
@@ -42,7 +45,24 @@ def chapter(study: Study, words: Words) -> Chapter:
         ),
         published=theirs,
         expects=_expects,
-        sections=lambda found: beside_ranges(found, theirs, label),
+        sections=lambda found: [Prose(_lowest(found)), *beside_ranges(found, theirs, label)],
+    )
+
+
+def _lowest(found: Findings) -> str:
+    """Return at which rate the mean error is lowest, and whether any run diverged; "" where nothing is compared."""
+    best: list[Group] = []
+    for base in found.bases:
+        own = [base, *(one.second for one in found.compared if one.first is base and one.second.has_result)]
+        best.append(min(own, key=lambda group: group.last_epoch("test_error").mean or 100.0))
+    kinds = {one.second.label: one.kind for one in found.compared}
+    elsewhere = [kinds[group.label] for group in best if group.label in kinds]
+    return found.words(
+        "lowest.text",
+        listed="; ".join(f"{points(group.last_epoch('test_error').mean)}% ({found.full(group)})" for group in best),
+        number=len(best),
+        open=bool(elsewhere) and set(elsewhere) == {"open"},
+        diverged=any(group.num_diverged for group in found.groups),
     )
 
 

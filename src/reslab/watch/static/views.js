@@ -94,7 +94,7 @@ const planStudy = (study, parameters) => {
 
 export const plan = (found, parameters, go) => {
   if (!found.studies.length && !found.problems.length) {
-    return [el("h1", {}, "Plan"), empty(`There are no runs in ${found.folder} yet.  This page shows them as soon as there are; for example:`, "reslab run depth --dataset digits")];
+    return [el("h1", {}, "Plan"), empty(`There are no runs in ${found.folder} yet.  They appear here as soon as one starts; for example:`, "reslab run depth --dataset digits")];
   }
   const runs = Object.values(Object.fromEntries(found.studies.flatMap((study) => study.variants.flatMap((variant) => variant.seeds)).map((seed) => [seed.run, seed])));
   const studies = found.studies.map((study) => planStudy(study, parameters)).filter(Boolean);
