@@ -48,6 +48,23 @@ def test_names_that_would_be_alike_tell_what_differs() -> None:
     assert len(set(names.values())) == 4
 
 
+def test_many_runs_are_named_by_looking_at_each_name_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each name beside each other would take a minute for a plan of the most seeds that there may be."""
+
+    class Name(str):
+        compared = 0
+
+        def __eq__(self, other: object) -> bool:
+            Name.compared += 1
+            return str.__eq__(self, str(other))
+
+        __hash__ = str.__hash__
+
+    monkeypatch.setattr("reslab.naming.run_name", lambda run: Name(f"a run, seed {run.seed}"))
+    assert len(run_names(Run(BASE, seed) for seed in range(200))) == 200
+    assert Name.compared < 3 * 2 * 200  # three rounds of telling names apart
+
+
 def test_what_plays_no_part_is_not_told() -> None:
     recipe = vary(
         preset_recipe("assignment", dataset="cifar10", depth=20),

@@ -532,6 +532,15 @@ def test_a_share_of_the_images_keeps_the_steps_or_the_epochs() -> None:
     assert on_share(epochs, 0.5, same_steps=True).train_share == 0.5
 
 
+@pytest.mark.parametrize("warmup", ["fixed", "linear"])
+def test_the_warm_up_of_a_share_keeps_its_steps_or_its_epochs_as_the_schedule_does(warmup: str) -> None:
+    epochs = vary(preset_recipe("akamaster", depth=110), warmup=warmup, warmup_length=1)
+    iterations = vary(preset_recipe("paper"), warmup=warmup, warmup_length=400)
+    for same, found in ((True, [(2_000, 10), (64_000, 400)]), (False, [(200, 1), (6_400, 40)])):
+        parts = [on_share(recipe, 0.1, same_steps=same) for recipe in (epochs, iterations)]
+        assert [(part.length, part.warmup_length) for part in parts] == found
+
+
 def test_an_epoch_is_told_in_the_unit_of_the_schedule() -> None:
     paper = preset_recipe("paper")
     assert (an_epoch_of(preset_recipe("assignment")), an_epoch_of(paper)) == (1, 391)

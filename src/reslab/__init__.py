@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "reslab.session.door": ("compare", "demo", "diagnose", "evaluate", "preset", "runs", "study", "train"),
-    "reslab.session.images": ("check_data", "fetch_data", "import_data", "list_data"),
+    "reslab.session.images": ("check_data", "fetch_data", "import_data", "list_data", "load_data"),
     "reslab.session.known": ("list_models", "list_presets"),
     "reslab.session.machine": ("bench", "doctor"),
     "reslab.session.overview": ("status", "write_report"),
@@ -32,9 +32,11 @@ _HOMES = {
         "DamagedError",
         "DataError",
         "LockedError",
+        "OwnCodeError",
         "ReplacedError",
         "ResLabError",
         "ShareError",
+        "UnknownRunError",
         "UnreadableError",
     ),
 }

@@ -2,9 +2,11 @@ from reslab.errors import CheckpointError as CheckpointError
 from reslab.errors import DamagedError as DamagedError
 from reslab.errors import DataError as DataError
 from reslab.errors import LockedError as LockedError
+from reslab.errors import OwnCodeError as OwnCodeError
 from reslab.errors import ReplacedError as ReplacedError
 from reslab.errors import ResLabError as ResLabError
 from reslab.errors import ShareError as ShareError
+from reslab.errors import UnknownRunError as UnknownRunError
 from reslab.errors import UnreadableError as UnreadableError
 from reslab.recipe import Recipe as Recipe
 from reslab.recipe import stretch as stretch
@@ -23,6 +25,7 @@ from reslab.session.images import check_data as check_data
 from reslab.session.images import fetch_data as fetch_data
 from reslab.session.images import import_data as import_data
 from reslab.session.images import list_data as list_data
+from reslab.session.images import load_data as load_data
 from reslab.session.known import list_models as list_models
 from reslab.session.known import list_presets as list_presets
 from reslab.session.machine import bench as bench

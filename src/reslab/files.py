@@ -13,7 +13,7 @@ import tomllib
 import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from reslab.errors import DamagedError, FullDiskError, ResLabError, UnreadableError
 
@@ -199,9 +199,18 @@ def new_folder(below: Path, prefix: str = "") -> Path:
             return folder
 
 
+@overload
+def as_path(given: str | Path) -> Path: ...
+@overload
+def as_path(given: None) -> None: ...
+@overload
+def as_path(given: str | Path | None) -> Path | None: ...
 def as_path(given: str | Path | None) -> Path | None:
-    """Return a path as a path; None, which leaves the place to a default, stays None."""
-    return None if given is None else Path(given)
+    """Return a path as a path, with ~/ as the user's home; None, which leaves the place to a default, stays None."""
+    if given is None:
+        return None
+    path = Path(given)
+    return path.expanduser() if path.parts[:1] == ("~",) else path
 
 
 def printable(text: str) -> str:

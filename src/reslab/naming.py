@@ -1,5 +1,6 @@
 """Runs as people call them: ResNet-20, CIFAR-10, rate 0.2, seed 1."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
@@ -73,11 +74,11 @@ def run_names(runs: Iterable[Run]) -> dict[str, str]:
         lambda run: f"images {run.recipe.images}",
         lambda run: run.recipe.id,
     ):
-        taken = list(names.values())
-        twice = [key for key, name in names.items() if taken.count(name) > 1]
-        alike = {
-            name: {tell(found[key]) for key in twice if names[key] == name} for name in {names[key] for key in twice}
-        }
+        taken = Counter(names.values())
+        twice = [key for key, name in names.items() if taken[name] > 1]
+        alike: dict[str, set[str]] = {}
+        for key in twice:
+            alike.setdefault(names[key], set()).add(tell(found[key]))
         names |= {
             key: names[key].replace(", seed ", f", {tell(found[key])}, seed ")
             for key in twice
@@ -129,8 +130,9 @@ def labels(recipes: Sequence[Recipe], images: Sequence[str] | None = None, besid
         if len({other for one, other in pairs if one.dataset == recipe.dataset}) > 1:
             parts.append(_images(recipe, own))
         found.append(", ".join(parts))
+    times = Counter(found)
     return [
-        label if found.count(label) == 1 else ", ".join([label, *_apart(recipe, label, found, recipes)])
+        label if times[label] == 1 else ", ".join([label, *_apart(recipe, label, found, recipes)])
         for label, recipe in zip(found, recipes, strict=True)
     ]
 

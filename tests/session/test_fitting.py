@@ -9,7 +9,7 @@ import pytest
 from reslab.errors import ResLabError
 from reslab.session import fitting
 from reslab.session.asking import ask
-from reslab.session.fitting import MEMORY, Size, fit, remember, seconds_of
+from reslab.session.fitting import MEMORY, Size, digest_of, fit, remember, seconds_of
 from reslab.studies.study import Plan
 
 HOUR = 3600.0
@@ -80,6 +80,24 @@ def test_a_choice_stays_although_the_machine_has_become_faster(tmp_path: Path) -
     assert (again.size, again.remembered) == (first.size, True)
     other = fit(100, Size(seeds=1), asked, lambda plan: 1.0, memory=memory, question=question)
     assert (other.size, other.remembered) == (Size(seeds=1), False)  # another question
+
+
+def test_a_choice_that_no_longer_fits_is_kept_and_told_with_its_time(tmp_path: Path) -> None:
+    """The same command resumes what it began, on a machine that has become slower, too."""
+    memory, question = tmp_path / "runs" / MEMORY, {"questions": ["depth"]}
+    first = fit(100, Size(), asked, cost, memory=memory, question=question)
+    remember(first, Size(), memory, question)
+    assert "as chosen before" in fit(100, Size(), asked, cost, memory=memory, question=question).words
+    again = fit(100, Size(), asked, lambda plan: 7200.0, memory=memory, question=question)
+    assert again.size == first.size
+    assert again.words.startswith("Chosen before for 1 min 40 s: the recipe fast at its own length.")
+    assert "It now takes longer, about 2 h 00 min in all; remove fits.json" in again.words
+
+
+def test_a_digest_is_of_the_runs() -> None:
+    assert digest_of(asked(Size())) == digest_of(asked(Size(seeds=3)))
+    different = {digest_of(asked(size)) for size in (Size(), Size(seeds=2), Size("fast"), Size(epochs=4.0))}
+    assert len(different) == 4
 
 
 def test_two_choices_at_a_time_are_both_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,15 @@ def test_images_are_checked_and_imported(tmp_path: Path) -> None:
     (root / "val" / "sea" / "0.png").write_bytes(b"")
     with pytest.raises(DataError, match=r"val/sea/0\.png cannot be decoded"):
         reslab.check_data(root)
+    bad = [
+        f"{part}/{name}/bad-{number}.png" for part, name in (("train", "sea"), ("val", "sea")) for number in range(4)
+    ]
+    for name in bad:
+        (root / name).write_bytes(b"")
+    with pytest.raises(DataError) as error:
+        reslab.check_data(root)
+    assert sum(f"{root / name} cannot be decoded" in str(error.value) for name in bad) == len(bad)
+    assert "and others" not in str(error.value)
     with pytest.raises(DataError, match="there is no"):
         reslab.import_data(tmp_path / "nothing", data_root=tmp_path)
     with pytest.raises(DataError, match="/dev/null is no ordinary file but a device"):

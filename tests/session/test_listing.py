@@ -11,6 +11,7 @@ import pytest
 import reslab
 from reslab.cli import main
 from reslab.lab.speeds.bench import Speed
+from reslab.session.display import text_table
 from reslab.session.listing import Listing
 
 RESULTS = Path(__file__).parents[2] / "results" / "runs"
@@ -25,6 +26,13 @@ def printed(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
         return json.loads(capsys.readouterr().out)
 
     return call
+
+
+def test_columns_stand_in_line_whatever_the_script() -> None:
+    lines = text_table(
+        "Classes", ("class", "error"), [("\u732b", "1.0"), ("\u00e9toile", "2.0"), (None, None)]
+    ).splitlines()
+    assert lines == ["Classes", "class   error", "\u732b      1.0", "\u00e9toile  2.0", "-       -"]
 
 
 def test_the_rows_are_those_that_the_verbs_print(printed: Callable[..., Any], tmp_path: Path) -> None:

@@ -48,6 +48,35 @@ def test_a_study_comes_with_its_runs(share: Path, tmp_path: Path) -> None:
     assert fetched
 
 
+def test_a_plan_means_those_of_its_studies_that_are_there(share: Path, tmp_path: Path) -> None:
+    tasks = {study.name for study in ask(["assignment"]).studies}
+    outcomes = pull(str(share), ["assignment"], tmp_path / "runs")
+    known = recorded(OWN_RESULTS)[0]
+    wanted = {study.name: study for study in known if study.name in tasks}
+    assert 0 < len(wanted) < len(known)
+    assert {study.name for study in recorded(tmp_path / "runs")[0]} == wanted.keys()
+    assert {one.run for one in outcomes} == {run.id for study in wanted.values() for run in study.runs()}
+
+    (tmp_path / "runs" / "studies" / "depth.json").unlink()  # a plan of which not all was asked
+    for name in ("full", "fast"):
+        shutil.copy(OWN_RESULTS / "studies" / f"{name}.json", tmp_path / "runs" / "studies")
+    sent = push(str(tmp_path / "other"), ["assignment"], tmp_path / "runs")
+    assert {path.stem for path in (tmp_path / "other" / "studies").iterdir()} == wanted.keys() - {"depth"}
+    assert {one.kind for one in sent} == {"pushed"}
+
+
+def test_a_plan_of_which_nothing_has_ended_cannot_be_verified(tmp_path: Path) -> None:
+    made(tmp_path)
+    with pytest.raises(ResLabError, match="there is no run or study 'assignment'"):
+        verify(["assignment"], tmp_path)
+    record(tmp_path, ask(["depth"], datasets=("digits",), depths=(8,)).studies[0])
+    with pytest.raises(ResLabError, match="none of these runs has ended"):
+        verify(["assignment"], tmp_path)
+    (tmp_path / "share").mkdir()
+    with pytest.raises(ResLabError, match="has no study 'assignment'; it has none"):
+        pull(str(tmp_path / "share"), ["assignment"], tmp_path / "other")
+
+
 def test_a_recipe_means_all_of_its_seeds_and_no_name_all_there_is(share: Path, tmp_path: Path) -> None:
     recipe = FINISHED.partition("/")[0]
     assert {one.run for one in pull(str(share), [recipe], tmp_path)} == {f"{recipe}/seed{seed}" for seed in range(3)}

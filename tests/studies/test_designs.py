@@ -83,3 +83,24 @@ def test_a_network_of_ones_own_is_asked_where_something_else_is_varied(tmp_path:
     for name in ("depth", "shortcuts"):
         with pytest.raises(ResLabError, match=rf"{name} compares networks that ResLab builds, and .* is one network"):
             ask(name, own)
+
+
+@pytest.mark.parametrize(
+    ("options", "network"),
+    [
+        (Options(preset="wide", depths=(16, 28)), "WRN-16-10"),
+        (Options(recipe=(("family", "wide"),), depths=(16,)), "WRN-16-1"),
+        (Options(recipe=(("family", "plain"),)), "plain-20"),
+    ],
+)
+def test_what_a_network_has_only_one_of_is_not_compared(options: Options, network: str) -> None:
+    said = (
+        rf"shortcuts compares shortcut A, B and C, and {network} has one recipe for all of them; ask it of other netw"
+    )
+    with pytest.raises(ResLabError, match=said):
+        ask("shortcuts", options)
+    changes = ask("fidelity", options)  # that of the shortcut, which these cannot have, is left out
+    assert not any("shortcut" in variant.label for variant in changes.variants)
+    assert dict(changes.variants[0].factors)["change"] == "base"
+    residual = Options(preset=options.preset, recipe=(("family", "residual"),), depths=(8,))
+    assert {variant.recipe.shortcut for variant in ask("shortcuts", residual).variants} == {"A", "B", "C"}

@@ -6,6 +6,7 @@ from importlib import resources
 import pytest
 
 from reslab.errors import ResLabError
+from reslab.recipe import vary
 from reslab.studies.study import TAKEN, Study, Variant
 from synthetic import small
 
@@ -39,6 +40,23 @@ def test_what_makes_no_study() -> None:
         _study(Variant("a", small(8)), Variant("a", small(14)))
     with pytest.raises(ResLabError, match="same recipe: digits-resnet8-"):
         _study(Variant("a", small(8)), Variant("b", small(8)))
+
+
+def test_many_variants_are_looked_at_once_each() -> None:
+    """Each label beside each other would take a minute for a study of the most variants that there may be."""
+
+    class Label(str):
+        compared = 0
+
+        def __eq__(self, other: object) -> bool:
+            Label.compared += 1
+            return str.__eq__(self, str(other))
+
+        __hash__ = str.__hash__
+
+    study = _study(*(Variant(Label(f"rate {n}"), vary(small(8), learning_rate=n)) for n in range(1, 200)))
+    assert len(study.variants) == 199
+    assert Label.compared < 2 * 199
 
 
 def test_no_study_can_be_called_as_another_place_of_the_page() -> None:

@@ -2,20 +2,35 @@
 
 import ast
 import inspect
+from collections.abc import Sequence
 from dataclasses import field, make_dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 
+from reslab.files import as_path
 from reslab.recipe import Recipe, Scalar, written_fields
 
-Runs = Annotated[Path, Parameter(name="--runs", env_var="RESLAB_RUNS", help="Folder that holds all runs.")]
-Out = Annotated[Path, Parameter(name="--out", help="Folder to write the report to.")]
+
+def _path(_: object, tokens: Sequence[Token]) -> Path:
+    """Return a path with ~/ as the home, which shells leave alone after `--runs=`."""
+    return as_path(tokens[0].value)
+
+
+Runs = Annotated[
+    Path, Parameter(name="--runs", env_var="RESLAB_RUNS", converter=_path, help="Folder that holds all runs.")
+]
+Out = Annotated[Path, Parameter(name="--out", converter=_path, help="Folder to write the report to.")]
 DataRoot = Annotated[
     Path | None,
-    Parameter(name="--data-root", env_var="RESLAB_DATA", help="Folder of the images; default: your cache folder."),
+    Parameter(
+        name="--data-root",
+        env_var="RESLAB_DATA",
+        converter=_path,
+        help="Folder of the images; default: your cache folder.",
+    ),
 ]
 Device = Annotated[str, Parameter(name="--device", help="Device: auto, cpu, cuda, cuda:N or mps.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for scripts.")]

@@ -34,7 +34,7 @@ def pull(url: str, *names: str, runs: Runs = Path("runs"), json: AsJson = False)
     url
         Folder or address of the share.
     names
-        Studies, runs or recipes; default: everything the share has.
+        Studies, plans (assignment), runs or recipes; default: everything the share has.
     """
     from reslab.session.sharing import pull as fetch
 
@@ -53,7 +53,7 @@ def push(url: str, *names: str, runs: Runs = Path("runs"), json: AsJson = False)
     url
         Folder or address of the share; a web server is read only.
     names
-        Studies, runs or recipes; default: every run that has ended, and every study.
+        Studies, plans (assignment), runs or recipes; default: every run that has ended, and every study.
     """
     from reslab.session.sharing import push as hand_on
 
@@ -78,7 +78,7 @@ def verify(
     Parameters
     ----------
     names
-        Studies, runs or recipes to choose from; default: all runs that have ended.
+        Studies, plans (assignment), runs or recipes to choose from; default: all runs that have ended.
     sample
         Number of runs to train again; the same command chooses the same ones.
     jobs

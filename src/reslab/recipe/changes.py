@@ -79,9 +79,12 @@ def at_rate(recipe: Recipe, factor: float) -> Recipe:
 def on_share(recipe: Recipe, share: float, *, same_steps: bool) -> Recipe:
     """Return the recipe on a share of the training images, its schedule of as many steps as before, or epochs."""
     part, in_epochs = vary(recipe, train_share=share), recipe.schedule_unit == "epochs"
-    if same_steps:
-        return lengthened(part, 1 / share) if in_epochs else part
-    return part if in_epochs else lengthened(part, share)
+    if not same_steps:
+        return part if in_epochs else lengthened(part, share)
+    if not in_epochs:
+        return part
+    longer = lengthened(part, 1 / share)
+    return vary(longer, warmup_length=part.warmup_length / share) if part.warmup == "fixed" else longer
 
 
 def images_trained_on(recipe: Recipe) -> int | None:

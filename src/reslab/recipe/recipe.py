@@ -89,7 +89,8 @@ imagenet-1x1 (stride in its first 1x1, as in the paper)."""
     width: int = 1
     """Multiple of the usual 16, 32 and 64 filters in a wide network, as 10 in WRN-28-10.  Other families have none."""
     dropout: float = 0.0
-    """Dropout probability between the two 3x3 convolutions of a wide network's block, in [0, 1) (Zagoruyko and Komodakis 2016, section 2.4: 0.3 on CIFAR, 0.4 on SVHN)."""
+    """Dropout probability between the two 3x3 convolutions of a wide network's block, \
+in [0, 1) (Zagoruyko and Komodakis 2016, section 2.4: 0.3 on CIFAR, 0.4 on SVHN)."""
     shortcut: str = "A"
     """Shortcut where the size changes: A (identity, zero channels appended), A-centred (zeros on both sides) or B \
 (projection); or C (projection everywhere).  A plain network has none, a wide one B."""

@@ -9,7 +9,7 @@ from reslab.arguments import check_least
 from reslab.errors import ResLabError
 from reslab.lab.settings import Settings
 from reslab.recipe import Scalar
-from reslab.session.fitting import MEMORY, Fit, Size, fit, remember, seconds_of
+from reslab.session.fitting import MEMORY, Fit, Size, digest_of, fit, remember, seconds_of
 from reslab.session.planning import choose_jobs
 from reslab.session.progress import Tell
 from reslab.session.work import Session
@@ -45,11 +45,20 @@ def ask(
     fields = tuple((recipe or {}).items())
     options = Options(preset, datasets, depths, epochs, seeds, precision, fields, device)
     plan = _asked(questions, options)
-    for name, value in fields:
-        rest = _asked(questions, replace(options, recipe=tuple(one for one in fields if one[0] != name)))
+    _check_effects(plan, questions, options)
+    return plan
+
+
+def _check_effects(plan: Plan, questions: Sequence[str | Path], options: Options) -> None:
+    """Raise `ResLabError` for a field of the options that the plan sets itself."""
+    for name, value in options.recipe:
+        without = replace(options, recipe=tuple(one for one in options.recipe if one[0] != name))
+        try:
+            rest = _asked(questions, without)
+        except ResLabError:  # the other fields need this one, as --first-drop needs --length
+            continue
         if rest.runs() == plan.runs() and any(getattr(run.recipe, name) != value for run in plan.runs()):
             raise ResLabError(f"{name} has no effect on {plan.name}, which sets it itself; leave it out")
-    return plan
 
 
 def _asked(questions: Sequence[str | Path], options: Options) -> Plan:
@@ -91,7 +100,8 @@ def ask_fitting(
             chosen["jobs"] = choose_jobs(jobs, settings.device, plan.runs(), once)
         return session.outlook(chosen["jobs"], why=why).whole_seconds
 
-    memory, question = root / MEMORY, {"questions": [str(one) for one in questions], **options}
+    memory = root / MEMORY
+    question = {"questions": [str(one) for one in questions], "runs": digest_of(asked(given)), **options}
     found = fit(seconds_of(limit), given, asked, cost, memory=memory, question=question)
     if keep:
         remember(found, given, memory, question)

@@ -27,8 +27,8 @@ class Comparison:
     """The second against the first: last-epoch test errors in percent, differences in points, second minus first.
 
     `verdict` is lower or higher (the second's error, shown at the level of 5% after correction for the number of
-    comparisons), equal (shown to differ by less than 0.5 points), not significant, or no verdict (the spread of seeds is
-    not known).  `interval` is of 95%, None where the spread is not known.
+    comparisons), equal (shown to differ by less than 0.5 points), not significant, or no verdict (the spread of seeds
+    is not known).  `interval` is of 95%, or of 90% where both are equal; None where the spread is not known.
     """
 
     compared: Compared

@@ -14,7 +14,7 @@ from reslab.recipe import vary as changed
 from reslab.session.bringing import NetworkGiven, brought_fields, brought_images, network_text
 from reslab.session.fields import RecipeFields, StudyFields
 from reslab.session.progress import aside
-from reslab.session.run import Run
+from reslab.session.run import Run, where_to_compute
 from reslab.session.training import recipe_of, train_run
 
 if TYPE_CHECKING:  # what a function needs it imports itself: whoever trains has no need of charts
@@ -69,7 +69,7 @@ def train(
         kept_epochs(keep_epochs),
     )
     check_least("time_limit", time_limit, 0)
-    trained = train_run(RecipeRun(chosen, seed), Path(runs), settings, time_limit=time_limit)
+    trained = train_run(RecipeRun(chosen, seed), as_path(runs), settings, time_limit=time_limit)
     if trained.stopped and trained.status == "interrupted":
         raise KeyboardInterrupt
     return Run(trained.files.path, data_root=data_root, device=device)
@@ -130,13 +130,13 @@ def study(
         plan = asked_grid(questions, vary, preset=preset, epochs=epochs, seeds=seeds, **options)
     elif fit is not None:
         size = Size(preset, epochs, seeds)
-        plan, found = ask_fitting(fit, questions, size, Path(runs), settings, tell=aside, keep=True, **options)
+        plan, found = ask_fitting(fit, questions, size, as_path(runs), settings, tell=aside, keep=True, **options)
         aside(found.words)
     else:
         plan = ask(questions, preset=preset, epochs=epochs, seeds=seeds, **options)
     if fingerprint:
         plan = plan.with_recipes(lambda recipe: changed(recipe, images=fingerprint))
-    return Study(plan, Path(runs), settings)
+    return Study(plan, as_path(runs), settings)
 
 
 def runs(runs: Path_ = "runs", *, data_root: Path_ | None = None, device: str = "auto") -> "Runs":
@@ -154,7 +154,7 @@ def compare(first: "Side", second: "Side", *, runs: Path_ = "runs") -> "Comparis
     """
     from reslab.session.comparison import compare_sides
 
-    (found,) = compare_sides([(_side(first, Path(runs)), _side(second, Path(runs)))])
+    (found,) = compare_sides([(_side(first, as_path(runs)), _side(second, as_path(runs)))])
     return found
 
 
@@ -185,12 +185,13 @@ def evaluate(
 
     said = {"preset": preset, "dataset": dataset, "depth": depth, "family": family}
     said |= {"shortcut": shortcut, "normalisation": normalisation, "entry": entry}
+    data_root, device = where_to_compute(run, data_root, device)
     return evaluated(
         run.path if isinstance(run, Run) else run,
         as_path(weights),
         said,
         precision=precision,
-        root=Path(runs),
+        root=as_path(runs),
         data_root=as_path(data_root),
         device=device,
         trust_code=trust_code,
@@ -224,7 +225,8 @@ def diagnose(
     """
     from reslab.session.why import diagnose_one, run_to_diagnose
 
-    files = run_to_diagnose(run.path if isinstance(run, Run) else run, Path(runs))
+    data_root, device = where_to_compute(run, data_root, device)
+    files = run_to_diagnose(run.path if isinstance(run, Run) else run, as_path(runs))
     settings = Settings(as_path(data_root), device, threads, trust_code=trust_code)
     return diagnose_one(files, settings, which or None, epochs=epochs, budget=budget, force=force)
 

@@ -1,5 +1,6 @@
 """What fits into a time: a plan with fewer seeds, another recipe or shorter training, chosen by the measured speed."""
 
+import hashlib
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -73,9 +74,15 @@ class Fit:
     @property
     def words(self) -> str:
         """The choice in sentences."""
+        again = f"remove {MEMORY} in the folder of runs to choose again"
+        if self.remembered and self.seconds > self.limit:
+            return (
+                f"Chosen before for {duration(self.limit)}: {self.size.words}.  It now takes longer, about "
+                f"{duration(self.seconds)} in all; {again}"
+            )
         chosen = f"Fits {duration(self.limit)}: {self.size.words}"
         if self.remembered:
-            return f"{chosen}, as chosen before (remove {MEMORY} in the folder of runs to choose again)"
+            return f"{chosen}, as chosen before ({again})"
         out = "; ".join(f"{size.words} ({duration(seconds)})" for size, seconds in self.left_out)
         left = f"  Left out, in this order: {out}" if out else "  Nothing is left out"
         return f"{chosen}, about {duration(self.seconds)} in all.{left}"
@@ -108,8 +115,7 @@ def fit(
     The choice for a `question` is kept in the file `memory`, so that the same command resumes what it began although
     part of it is done, or the machine has become faster.
     """
-    key = repr(sorted({"limit": limit, **asdict(given), **(question or {})}.items(), key=lambda pair: pair[0]))
-    size = _size_of(_known(memory).get(key)) if memory is not None else None
+    size = _size_of(_known(memory).get(_key(limit, given, question or {}))) if memory is not None else None
     if size is not None:
         return Fit(limit, size, cost(ask(size)), (), remembered=True)
     left_out: list[tuple[Size, float]] = []
@@ -128,11 +134,21 @@ def fit(
 
 def remember(found: Fit, given: Size, memory: Path, question: Mapping[str, Any]) -> None:
     """Keep a choice for the next time that the same is asked over the same folder of runs."""
-    key = repr(sorted({"limit": found.limit, **asdict(given), **question}.items(), key=lambda pair: pair[0]))
+    key = _key(found.limit, given, question)
     with writing(memory.parent):
         memory.parent.mkdir(parents=True, exist_ok=True)
         with changing(memory.parent, memory.name):
             write_json(memory, {**_known(memory), key: asdict(found.size)})
+
+
+def digest_of(plan: Plan) -> str:
+    """Return a digest of the runs that a plan asks for, which changes when a file that asks for them is edited."""
+    return hashlib.sha256("\n".join(run.id for run in plan.runs()).encode()).hexdigest()[:16]
+
+
+def _key(limit: float, given: Size, question: Mapping[str, Any]) -> str:
+    """Return what a choice is kept under."""
+    return repr(sorted({"limit": limit, **asdict(given), **question}.items(), key=lambda pair: pair[0]))
 
 
 def _known(memory: Path) -> dict[str, Any]:

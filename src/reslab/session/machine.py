@@ -50,7 +50,7 @@ def doctor(runs: str | Path = "runs", data_root: str | Path | None = None, *, te
     from reslab.lab.threads import are_free, can_follow_load
     from reslab.training import hardware
 
-    root, images = Path(runs).absolute(), as_path(data_root)
+    root, images = as_path(runs).absolute(), as_path(data_root)
     device, most = hardware.pick_device(), hardware.most_threads()
     tell_of_kernels(str(device), tell)
     precision = hardware.fast_precision(device)

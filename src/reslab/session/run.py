@@ -1,6 +1,7 @@
 """A run as Python sees it: its recipe and seed, and whatever its folder holds, read when it is asked for."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ from reslab.analysis.tidy import EPOCH_SCHEMA, Tables, read_tables
 from reslab.arguments import as_keywords, checked
 from reslab.errors import ResLabError
 from reslab.files import Json, as_path
+from reslab.lab.folder.predictions import read_predictions
 from reslab.lab.folder.store import RunFiles, Status
 from reslab.lab.settings import Settings
 from reslab.naming import run_name
@@ -17,6 +19,7 @@ from reslab.session.display import Bundle, bundle, html_table, text_table
 
 if TYPE_CHECKING:
     import polars as pl
+    from torch import Tensor, nn
 
 _IDENTITY = ("run_id", "recipe_id", "seed")
 
@@ -30,7 +33,7 @@ class Run:
 
         Raises `ResLabError` where it is no run's, or its files are damaged.
         """
-        self._files = RunFiles(Path(folder))
+        self._files = RunFiles(as_path(folder))
         self._run = self._files.check()
         self._settings = Settings(data_root=as_path(data_root), device=device)
 
@@ -41,8 +44,9 @@ class Run:
 
     @property
     def root(self) -> Path:
-        """The folder of all runs that it is in."""
-        return self._files.called.parent.parent
+        """The folder of all runs that it is in, also where it was opened by a link from elsewhere."""
+        places = (self._files.called, self._files.path.resolve())
+        return next((one for one in places if one.as_posix().endswith(f"/{self.id}")), places[0]).parent.parent
 
     @property
     def id(self) -> str:
@@ -113,6 +117,43 @@ class Run:
             raise ResLabError(f"{self.id} has no weights: {self._files.why_no_weights()}")
         return self._files.weights
 
+    @property
+    def predictions(self) -> "pl.DataFrame":
+        """A row a test image: its label, the predicted class (both from 0), and the probability of that (confidence).
+
+        Raises `ResLabError` where none were kept, as by versions of before; `reslab.evaluate` makes them.
+        """
+        import polars as pl
+
+        found = read_predictions(self._files.predictions)
+        if found is None:
+            raise ResLabError(f"{self.id} has kept no predictions; reslab.evaluate(run) makes them")
+        return pl.DataFrame({"label": found.labels, "predicted": found.predicted, "confidence": found.confidence})
+
+    @property
+    def diagnostics(self) -> Json:
+        """What `diagnose` has measured so far; empty where it has measured nothing."""
+        return self._files.diagnostics() or {}
+
+    @checked
+    def network(self, *, trust_code: bool = False) -> "nn.Module":
+        """Return the trained network, in evaluation mode, on the device that the run was opened with.
+
+        It takes images as the recipe normalises them, as `test_batches` gives them, and computes in float32 unless
+        under torch.autocast, where the run itself may have been measured in bfloat16.  `trust_code` runs the code of a
+        network that is not from a file of yours.  Raises `CheckpointError` where there are no weights.
+        """
+        from reslab.lab.weights.trained import trained_network
+
+        settings = self._settings
+        return trained_network(self._files, data_root=settings.data_root, device=settings.device, trust_code=trust_code)
+
+    def test_batches(self) -> "Iterator[tuple[Tensor, Tensor]]":
+        """Yield the test images, normalised as in training (N x C x H x W), and their labels (N), on the device."""
+        from reslab.lab.weights.trained import test_batches
+
+        return test_batches(self._files, data_root=self._settings.data_root, device=self._settings.device)
+
     @checked
     def diagnose(
         self,
@@ -120,15 +161,19 @@ class Run:
         epochs: Iterable[int] | None = None,
         budget: str = "standard",
         force: bool = False,
+        threads: int | None = None,
+        trust_code: bool = False,
     ) -> Json:
         """Measure why the run came out as it did (docs/diagnostics.md), keep it, and return all that was measured.
 
         `which` are any of gap, responses, gradients, noise-scale, curvature and surface; none means all.  `epochs`
-        measures the weights kept after these epochs.  Nothing is measured twice, unless by `force`.
+        measures the weights kept after these epochs.  Nothing is measured twice, unless by `force`.  `trust_code` runs
+        the code of a network that is not from a file of yours.
         """
         from reslab.session.why import diagnose_one
 
-        return diagnose_one(self._files, self._settings, which or None, epochs=epochs, budget=budget, force=force)
+        settings = replace(self._settings, threads=threads, trust_code=trust_code)
+        return diagnose_one(self._files, settings, which or None, epochs=epochs, budget=budget, force=force)
 
     def _result(self, name: str) -> float | None:
         value = (self._files.result() or {}).get(name)
@@ -156,6 +201,14 @@ class Run:
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
         rows = [list(row) for row in self._facts()]
         return bundle(text_table(self.name, ["", ""], rows), html_table(self.name, ["", ""], rows))
+
+
+def where_to_compute(run: object, data_root: str | Path | None, device: str) -> tuple[str | Path | None, str]:
+    """Return the folder of the images and the device: where neither is said, those that a run was opened with."""
+    if not isinstance(run, Run):
+        return data_root, device
+    own = run._settings
+    return own.data_root if data_root is None else data_root, own.device if device == "auto" else device
 
 
 def tables_of(found: Iterable[Run], *, whole: bool = False) -> Tables:

@@ -2,7 +2,7 @@
 
 import random
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -42,9 +42,9 @@ def pull(
 ) -> list[Outcome]:
     """Fetch ended runs from a share: those named, those of the studies named, or all of them with all studies.
 
-    A recipe's id means all of its seeds.  Raises `ShareError` where the share does not answer, and `ResLabError` where
-    it does not have what was named, or has a record of it that cannot be used; what became of each run, and of each
-    record where none is named, is an outcome.
+    A recipe's id means all of its seeds, a plan's name those of its studies that are there.  Raises `ShareError` where
+    the share does not answer, and `ResLabError` where it does not have what was named, or has a record of it that
+    cannot be used; what became of each run, and of each record where none is named, is an outcome.
     """
     root = Path(runs)
     _check_address(url, root, "pull")
@@ -63,10 +63,8 @@ def pull(
         elif (study := fetch_study(where, name, root)) is not None:
             ids |= dict.fromkeys(run.id for run in study.runs())
         else:
-            known = there().studies
-            raise ResLabError(
-                f"{where.shown} has no study {name!r}{nearest(name, known)}; it has {', '.join(known) or 'none'}"
-            )
+            fetched = _fetch_plan(where, name, there().studies, root)
+            ids |= dict.fromkeys(run.id for study in fetched for run in study.runs())
     refused: list[Outcome] = []
     if not names:
         found = there()
@@ -85,6 +83,17 @@ def pull(
     return [*refused, *_each(lambda name: fetch_run(where, name, root), ids, on_outcome)]
 
 
+def _fetch_plan(where: Place, name: str, known: Sequence[str], root: Path) -> list[Study]:
+    """Fetch those studies of a plan that a share has; raise `ResLabError` where there are none, or no such plan."""
+    tasks = [task for task in _tasks(name) if task in known]
+    studies = [study for task in tasks if (study := fetch_study(where, task, root)) is not None]
+    if not studies:
+        raise ResLabError(
+            f"{where.shown} has no study {name!r}{nearest(name, known)}; it has {', '.join(known) or 'none'}"
+        )
+    return studies
+
+
 def fetch_instead(places: Sequence[Place], runs: Sequence[Run], root: Path) -> list[Outcome]:
     """Look for runs in some shares, in order, before they are trained; what is refused by one is asked of the next."""
     asked = {run.id: run for run in runs}
@@ -96,14 +105,16 @@ def push(
 ) -> list[Outcome]:
     """Push ended runs to a share, and its index last: those named, those of studies named, or all with all studies.
 
-    A folder that is not there is made.  What is damaged is refused, an outcome like the others.  Raises `ShareError`
-    where the share takes nothing or its address was forgotten, `ResLabError` where there is nothing to push.
+    A plan's name means those of its studies that are here.  A folder that is not there is made.  What is damaged is
+    refused, an outcome like the others.  Raises `ShareError` where the share takes nothing or its address was
+    forgotten, `ResLabError` where there is nothing to push.
     """
     _check_address(url, Path(runs), "push")
     where, root = place(url, may_be_new=True), runs_folder(runs)
     studies, there = _studies(root), _there(root)
     if not (studies or there):
         raise ResLabError(f"there is nothing to push in {root}: it has neither runs nor studies")
+    names = _expanded(names, studies)
     sent = list(studies) if not names else [name for name in names if name in studies]
     unusable = (
         [] if names else [Outcome(f"studies/{one.path.name}", "refused", one.message) for one in recorded(root)[1]]
@@ -152,9 +163,9 @@ def verify(
     check_least("sample", sample, 1)
     check_least("jobs", jobs, 1)
     root = runs_folder(runs)
-    ended = [
-        name for name in _ids(names, root, _studies(root), _there(root)) if RunFiles(root / name).ended() is not None
-    ]
+    studies = _studies(root)
+    ids = _ids(_expanded(names, studies), root, studies, _there(root))
+    ended = [name for name in ids if RunFiles(root / name).ended() is not None]
     if not ended:
         raise ResLabError(f"none of these runs has ended in {root}; `reslab status` lists the runs")
     chosen = random.Random(",".join(sorted(ended))).sample(sorted(ended), min(sample, len(ended)))
@@ -192,6 +203,24 @@ def _check_address(url: str, root: Path, verb: str) -> None:
             f"{url} is the name of a {what}, and no address of a share.  Give the address first, as in "
             f"`reslab {verb} URL {url}`; a folder of this name is ./{url}"
         )
+
+
+def _tasks(name: str) -> list[str]:
+    """Return the names of the studies of a plan of ResLab's; none for any other name."""
+    from reslab.studies.plans import assignment_plan
+
+    plan = assignment_plan()
+    return [study.name for study in plan.studies] if name == plan.name else []
+
+
+def _expanded(names: Sequence[str], studies: Collection[str]) -> list[str]:
+    """Return the names, in place of a plan's those of its studies that are among these."""
+    found: list[str] = []
+    for name in names:
+        is_plain = name in studies or is_run(name) or is_run(f"{name}/seed0")
+        tasks = [] if is_plain else [task for task in _tasks(name) if task in studies]
+        found += tasks or [name]
+    return found
 
 
 def _studies(root: Path) -> dict[str, Study]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, TypeVar
 from reslab.amounts import counted
 from reslab.analysis.tidy import read_tables
 from reslab.arguments import check_least, checked
-from reslab.errors import ResLabError, nearest
+from reslab.errors import LockedError, ResLabError, nearest
 from reslab.exhibits.blocks import Figure, Table
+from reslab.files import as_path
 from reslab.lab.folder.store import RunFiles, run_files
 from reslab.lab.settings import Settings, kept_epochs
 from reslab.lab.shares.addresses import absolute
@@ -17,10 +18,11 @@ from reslab.lab.stopping import StopRequest
 from reslab.session.comparison import Comparison, of_compared
 from reslab.session.display import Bundle, ShownFigure, ShownTable, bundle, html_table, text_table
 from reslab.session.planning import Outlook
+from reslab.session.progress import aside
 from reslab.session.run import Run
 from reslab.session.runs import Runs
 from reslab.session.where import HERE, check_on
-from reslab.session.work import Session
+from reslab.session.work import ENDED, Outcome, Session
 from reslab.studies.catalogue import chapter_of
 from reslab.studies.chapter import find, write
 from reslab.studies.study import Plan
@@ -109,7 +111,8 @@ class Study:
         `jobs` defaults to the number that trains the most images in all, on Slurm to what it has room for, and on Ray
         to one at a time on a card; `time_limit` is in minutes, after which all is checkpointed and left.  Ctrl-C, or
         a notebook's stop button, checkpoints the runs at hand and raises KeyboardInterrupt; calling again resumes.  A
-        run that fails keeps no other from being trained; at the end, `ResLabError` names those that failed.
+        run that fails keeps no other from being trained; at the end, `ResLabError` names those that failed, or else
+        `LockedError` those that another process held.
         """
         check_on(on, slurm_options)
         check_least("jobs", jobs, 1)
@@ -135,14 +138,31 @@ class Study:
             )
             if diagnose and not stop.interrupted:
                 session.measure(stop)
-            session.push()
-            if stop.interrupted:
-                raise KeyboardInterrupt
             found = session.outcome(stop)
+        problem = KeyboardInterrupt() if stop.interrupted else self._problem(found)
+        try:
+            session.push()
+        except ResLabError as error:
+            if problem is None:
+                raise
+            aside(f"remark: {error}")
+        if problem is not None:
+            raise problem
+        return self.runs
+
+    def _problem(self, found: Outcome) -> ResLabError | None:
+        """Return what to raise where runs failed, or were left to another process; None where neither is so."""
+        total = len(found.statuses)
         if found.failed:
             failures = [f"{run}: {(RunFiles(self._root / run).failure() or {}).get('message')}" for run in found.failed]
-            raise ResLabError(f"{len(found.failed)} of {len(found.statuses)} runs failed; {'; '.join(failures)}")
-        return self.runs
+            return ResLabError(f"{len(found.failed)} of {total} runs failed; {'; '.join(failures)}")
+        if found.stopped or found.complete:
+            return None
+        left = [f"{run} ({status})" for run, status in found.statuses.items() if status not in ENDED]
+        return LockedError(
+            f"{len(left)} of {total} runs are left to another process: {', '.join(left)}; call this again once it has "
+            "ended"
+        )
 
     def prepare(self) -> list[Path]:
         """Make the folders of the runs that are left, and return them in the order of training; nothing is trained.
@@ -173,12 +193,14 @@ class Study:
 
     @checked
     def report(
-        self, path: str | Path = "report", *, title: str | None = None, author: str | None = None
+        self, out: str | Path = "report", *, title: str | None = None, author: str | None = None
     ) -> "ReportFiles":
         """Write the report of these studies into a folder: page, Markdown, PDF, figures, tables; return the files."""
         session = self._session()
         session.record()
-        return session.report(Path(path), title=title, author=author, studies=[one.name for one in self._plan.studies])
+        return session.report(
+            as_path(out), title=title, author=author, studies=[one.name for one in self._plan.studies]
+        )
 
     def _session(self) -> Session:
         return Session(self._plan, self._root, self._settings)

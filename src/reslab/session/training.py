@@ -3,7 +3,7 @@
 import contextlib
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ from reslab.lab.folder.store import RunFiles, Status, run_files
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
 from reslab.naming import run_name
+from reslab.own_code import Source
 from reslab.own_running import check_not_running
 from reslab.presets import muon_left, preset_recipe
 from reslab.recipe import OWN_NETWORK, Recipe, Run, check_plays_a_part, stretch, vary
-from reslab.session.own_images import fingerprints, look_at, tell_former, tell_unofficial
+from reslab.session.own_images import OwnImages, fingerprints, look_at, tell_former, tell_unofficial
 from reslab.session.progress import Board, Tell, aside
 
 DEFAULTS = Settings()
@@ -57,6 +58,38 @@ def recipe_of(
     return recipe
 
 
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What recipes take from the user: images that no name tells, and the sources of networks, by `Recipe.network`."""
+
+    images: list[OwnImages]
+    sources: dict[str, Source]
+
+    def identified(self, recipe: Recipe) -> Recipe:
+        """Return the recipe with the fingerprints of these images and sources."""
+        images = fingerprints(self.images).get(recipe.dataset, recipe.images)
+        return with_source(vary(recipe, images=images), self.sources)
+
+
+def look_at_brought(recipes: Sequence[Recipe], data_root: Path | None, tell: Tell) -> Brought:
+    """Look at the user's own images and networks that recipes name (see `look_at`, `read_sources`).
+
+    Raises `ResLabError` within the user's own file while it is loaded: a training in it would never end.
+    """
+    check_not_running()
+    return Brought(look_at((recipe.dataset for recipe in recipes), data_root, tell), read_sources(recipes))
+
+
+def tell_remarks(root: Path, runs: Sequence[Run], tell: Tell) -> None:
+    """Tell what runs below `root` have to do with these, and of a rate that was changed without Muon's."""
+    tell_former(root, runs, tell)
+    tell_unofficial(root, runs, tell)
+    for words in words_of_former(root, runs):
+        tell(f"remark: {words}")
+    for words in dict.fromkeys(filter(None, (muon_left(run.recipe) for run in runs))):
+        tell(f"remark: {words}")
+
+
 def train_run(
     asked: Run,
     root: Path,
@@ -72,30 +105,21 @@ def train_run(
     again resumes.  Raises `DataError` where the images are not there, `LockedError` where another process trains the
     run, other kin of `ResLabError` for what a user can mend.
     """
-    check_not_running()
     check_kept(asked.recipe, settings.keep_epochs)
     check_present(asked.recipe.dataset, settings.data_root)
-    own = look_at([asked.recipe.dataset], settings.data_root, tell)
-    sources = read_sources([asked.recipe])
-    recipe = with_source(
-        vary(asked.recipe, images=fingerprints(own).get(asked.recipe.dataset, asked.recipe.images)), sources
-    )
-    run = Run(recipe, asked.seed)
-    for one in own:
+    brought = look_at_brought([asked.recipe], settings.data_root, tell)
+    run = Run(brought.identified(asked.recipe), asked.seed)
+    for one in brought.images:
         tell(one.words)
-    tell_former(root, [run], tell)
-    tell_unofficial(root, [run], tell)
-    for words in words_of_former(root, [run]):
-        tell(f"remark: {words}")
-    if words := muon_left(run.recipe):
-        tell(f"remark: {words}")
+    tell_remarks(root, [run], tell)
     files = run_files(root, run)
     is_new = not files.path.exists()
-    keep_sources(root, [run], sources)
+    keep_sources(root, [run], brought.sources)
     files.create(run)
     from reslab.lab.one_run import execute
 
-    settings = replace(settings, trust_code=settings.trust_code or bool(sources))  # it is that of a file named here
+    trusted = settings.trust_code or bool(brought.sources)  # it is that of a file named here
+    settings = replace(settings, trust_code=trusted)
     try:
         with (
             StopRequest(time_limit) as stop,

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reslab.data.sources import check_present
 from reslab.errors import ResLabError, ShareError
 from reslab.lab.folder import ending
-from reslab.lab.folder.own_networks import keep_sources, read_sources, try_networks, with_source, words_of_former
+from reslab.lab.folder.own_networks import keep_sources, try_networks
 from reslab.lab.folder.store import Status, run_files
 from reslab.lab.planner import Planned, in_order, plan
 from reslab.lab.settings import Settings
@@ -17,14 +16,13 @@ from reslab.lab.shares.listing import listed
 from reslab.lab.shares.relay import push_place, share_places
 from reslab.lab.stopping import StopRequest
 from reslab.naming import run_names
-from reslab.presets import muon_left
 from reslab.recipe import Run
 from reslab.report.existing_files import check_place
 from reslab.session.overview import write_report
-from reslab.session.own_images import fingerprints, look_at, tell_former, tell_unofficial
 from reslab.session.planning import Outlook, choose_jobs, outlook
 from reslab.session.progress import Board, Tell, aside
 from reslab.session.sharing import fetch_instead, push_runs
+from reslab.session.training import look_at_brought, tell_remarks
 from reslab.session.where import HERE, SLURM, launcher
 from reslab.session.why import diagnose_plan
 from reslab.studies.asked import record, record_plan, recorded, replaced
@@ -35,6 +33,9 @@ if TYPE_CHECKING:
     from reslab.report.write import ReportFiles
 
 DEFAULTS = Settings()
+
+ENDED: tuple[Status, ...] = ("finished", "diverged")
+"""How runs stand of which nothing is left to train."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Outcome:
     @property
     def complete(self) -> bool:
         """Whether every run has ended; one that has not, and did not fail, is another process's."""
-        return set(self.statuses.values()) <= {"finished", "diverged"}
+        return set(self.statuses.values()) <= set(ENDED)
 
 
 class Session:
@@ -68,20 +69,14 @@ class Session:
         """Look at the images that no name tells, and at what the folder of runs already has.
 
         Raises `DataError` where the user's own images are not there, `ResLabError` where a run's files are damaged,
-        or a file of the user's words for a report is faulty.
+        a file of the user's words for a report is faulty, or the user's own file asks for this while it is loaded.
         """
         self.root, self.settings, self._tell, self._ids = root, settings, tell, ids
         _check_words(root, asked, tell)
-        for words in dict.fromkeys(filter(None, (muon_left(run.recipe) for run in asked.runs()))):
-            tell(f"remark: {words}")
-        self.own = look_at((run.recipe.dataset for run in asked.runs()), settings.data_root, tell)
-        self._sources = read_sources(run.recipe for run in asked.runs())
-        identified = partial(with_source, sources=self._sources)
-        self.plan = asked.on_images(fingerprints(self.own)).with_recipes(identified)
-        tell_former(root, self.plan.runs(), tell)
-        tell_unofficial(root, self.plan.runs(), tell)
-        for words in words_of_former(root, self.plan.runs()):
-            tell(f"remark: {words}")
+        brought = look_at_brought([run.recipe for run in asked.runs()], settings.data_root, tell)
+        self.own, self._sources = brought.images, brought.sources
+        self.plan = asked.with_recipes(brought.identified)
+        tell_remarks(root, self.plan.runs(), tell)
         self.planned = self._planned()
         self._to_fetch: frozenset[str] = frozenset()
 
@@ -223,7 +218,7 @@ class Session:
     def _begin(self) -> None:
         self.record()
         for item in self.planned:
-            if item.status in ("finished", "diverged"):
+            if item.status in ENDED:
                 ending.settle(run_files(self.root, item.run))
 
     def push(self) -> None:

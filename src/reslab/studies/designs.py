@@ -1,13 +1,13 @@
 """How studies are designed: base recipes from the options, what is changed about them, what is compared with what."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import pairwise, permutations
 from typing import cast
 
 from reslab.analysis.classes import HUNDRED, TEN
 from reslab.errors import ResLabError
-from reslab.exhibits.wording import Label, dataset_name, network_name
+from reslab.exhibits.wording import Label, dataset_name, listing, network_name
 from reslab.host import default_precision
 from reslab.presets import PRESETS, preset_recipe
 from reslab.recipe import IMAGENET_FAMILIES, Recipe, Scalar, stretch, vary
@@ -34,24 +34,15 @@ def study_of(
     """Return the study of a question of ResLab's own: its words, with their values, and what it asks.
 
     A label names the network and the data set, too, and so stands alone; a recipe that came before is left out.
-    Raises `ResLabError` where the user's own network leaves nothing to compare on a data set.
+    Raises `ResLabError` where the network leaves nothing to compare: all values of a factor give it one recipe.
     """
     words, variants, all_asked = words_of(name), dict[Recipe, Variant](), list(asked)
     for particular, recipe, factors in all_asked:
         parts = [*([particular] if particular else []), network_name(recipe), dataset_name(recipe.dataset)]
         everything = {"dataset": recipe.dataset, "depth": recipe.depth, **factors}
         variants.setdefault(recipe, Variant(", ".join(parts), recipe, tuple(everything.items())))
-    times = Counter(recipe.dataset for _, recipe, _ in all_asked)
-    distinct = Counter(recipe.dataset for recipe in variants)
-    one = next(
-        (recipe for recipe in variants if recipe.network and times[recipe.dataset] > distinct[recipe.dataset] == 1),
-        None,
-    )
-    if one is not None:
-        raise ResLabError(
-            f"{name} compares networks that ResLab builds, and {network_name(one)} is one network in all of its "
-            "settings; ask a study of your own that varies network"
-        )
+    _check_own(name, all_asked, variants)
+    _check_factors(name, all_asked, variants)
     return Study(
         name=name,
         title=words("title"),
@@ -63,6 +54,40 @@ def study_of(
         diagnostics=diagnostics,
         diagnostics_during=diagnostics_during,
     )
+
+
+def _check_own(name: str, asked: Sequence[Asked], kept: Collection[Recipe]) -> None:
+    """Raise `ResLabError` where a network of the user's own is all that is left of several on a data set."""
+    times = Counter(recipe.dataset for _, recipe, _ in asked)
+    distinct = Counter(recipe.dataset for recipe in kept)
+    for recipe in kept:
+        if recipe.network and times[recipe.dataset] > distinct[recipe.dataset] == 1:
+            raise ResLabError(
+                f"{name} compares networks that ResLab builds, and {network_name(recipe)} is one network in all of its "
+                "settings; ask a study of your own that varies network"
+            )
+
+
+def _check_factors(name: str, asked: Iterable[Asked], kept: Mapping[Recipe, Variant]) -> None:
+    """Raise `ResLabError` where a network has one recipe for all values of a factor.
+
+    Where it has one for some of them, as in fidelity for changes that it cannot have, these are left out.
+    """
+    wanted: dict[tuple[str, str, str], list[Scalar]] = {}
+    left: dict[tuple[str, str, str], set[Scalar | None]] = {}
+    for _, recipe, factors in asked:
+        for factor, value in factors.items():
+            place = recipe.dataset, network_name(recipe), factor
+            wanted.setdefault(place, []).append(value)
+            left.setdefault(place, set()).add(dict(kept[recipe].factors).get(factor))
+    for place, values in wanted.items():
+        if len(set(values)) > 1 == len(left[place]):
+            _, network, factor = place
+            listed = listing(map(str, dict.fromkeys(values)))
+            raise ResLabError(
+                f"{name} compares {factor} {listed}, and {network} has one recipe for all of them; ask it of other "
+                "networks, as with family residual"
+            )
 
 
 def base_recipe(options: Options, dataset: str, depth: int, family: str | None = None) -> Recipe:

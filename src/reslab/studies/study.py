@@ -1,14 +1,15 @@
 """A study is a question and the runs that answer it, as values."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 from reslab.analysis.groups import Group, gather, on_same_images
 from reslab.analysis.tidy import Tables
 from reslab.errors import ResLabError
-from reslab.recipe import Recipe, Run, Scalar, vary
+from reslab.recipe import Recipe, Run, Scalar
 
 OTHERS, OTHER_RUNS = "others", "other-runs"
 """Kind and name of what is no question but a gathering: runs of no study, each variant on images of its own."""
@@ -102,8 +103,8 @@ class Study:
             ("label", [variant.label for variant in self.variants]),
             ("recipe", [variant.recipe.id for variant in self.variants if self.kind != OTHERS]),
         ):
-            for value in values:
-                if values.count(value) > 1:
+            for value, times in Counter(values).items():
+                if times > 1:
                     raise ResLabError(f"two variants of the study {self.name} have the same {what}: {value}")
 
     def runs(self) -> tuple[Run, ...]:
@@ -131,10 +132,6 @@ class Plan:
     def runs(self) -> tuple[Run, ...]:
         """Return each run once, one seed of everything before the second seed of anything."""
         return _seed_by_seed(self.studies)
-
-    def on_images(self, images: Mapping[str, str]) -> Self:
-        """Return the plan on these images, by the data sets whose names do not tell them (see `Recipe.images`)."""
-        return self.with_recipes(lambda recipe: vary(recipe, images=images.get(recipe.dataset, recipe.images)))
 
     def with_recipes(self, changed: Callable[[Recipe], Recipe]) -> Self:
         """Return the plan with each variant's recipe changed."""

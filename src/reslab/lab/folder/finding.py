@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from reslab.errors import ResLabError
-from reslab.files import one_line
+from reslab.files import as_path, one_line
 from reslab.lab.folder import manifest
 from reslab.lab.folder.store import RunFiles
 
@@ -20,7 +20,7 @@ def runs_folder(root: str | Path, *, may_be_to_come: bool = False) -> Path:
 
     The usual one `may_be_to_come`: whoever looks before the first run has made it is not mistaken.
     """
-    folder = Path(root)
+    folder = as_path(root)
     with _looking(root):
         is_folder, is_there = folder.is_dir(), folder.exists()
     if not is_folder and not (may_be_to_come and folder == USUAL_ROOT and not is_there):

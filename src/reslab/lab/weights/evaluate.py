@@ -16,16 +16,15 @@ from reslab.datasets import ARRAYS
 from reslab.errors import CheckpointError, DataError, ResLabError
 from reslab.files import finite
 from reslab.lab.assembly import predicted, shape_of, training_network
-from reslab.lab.diagnose import weights_digest
-from reslab.lab.folder.own_networks import source_to_run
 from reslab.lab.folder.predictions import predictions_bytes
 from reslab.lab.folder.provenance import check_classes, check_trained_on
 from reslab.lab.folder.store import RunFiles
 from reslab.lab.weights.candidates import Candidate, Given, candidates
 from reslab.lab.weights.contest import Measured, measure_candidates
 from reslab.lab.weights.doubts import suspicious, undecided
+from reslab.lab.weights.trained import trained_weights
 from reslab.models.fitting import infer_classes
-from reslab.models.weights import WeightsFile, load_into, read_own_weights, read_weights_file
+from reslab.models.weights import WeightsFile, load_into, read_weights_file
 from reslab.own_code import parse
 from reslab.recipe import Recipe, vary
 from reslab.training.evaluation import Evaluation
@@ -109,12 +108,7 @@ def evaluate_run(
     """
     run = files.read_run()
     recipe = run.recipe
-    if not files.weights.exists():
-        raise CheckpointError(f"{files.path} has no trained weights: {files.why_no_weights()}")
-    weights_digest(files)
-    files.check_files()
-    source = source_to_run(files, run, trust_code)
-    weights = read_weights_file(files.weights) if source is None else read_own_weights(files.weights)
+    weights, source = trained_weights(files, run, trust_code)
     dataset = load_for(recipe, data_root)
     check_trained_on(files, dataset)
     asked = recipe if precision is None else vary(recipe, precision=precision)

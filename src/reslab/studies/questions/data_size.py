@@ -236,21 +236,18 @@ def _images_or_classes(done: Groups, found: Findings) -> Blocks:
 
 def _coarse(hundred: Group, done: Groups, found: Findings) -> str:
     """Return that few coarse classes cost as much as many fine ones, where they cost half as much at least."""
-    pairs = {**design_pairs(hundred, done), "coarse": coarse_pair(hundred, done)}
-    if not (pairs.get("classes") and pairs["coarse"]):
+    by_classes, by_coarse = design_pairs(hundred, done).get("classes"), coarse_pair(hundred, done)
+    if by_classes is None or by_coarse is None or _rise(*by_coarse) < _rise(*by_classes) / 2:
         return ""
-    gaps = {name: _rise(*pairs[name]) for name in ("coarse", "classes")}
-    if gaps["coarse"] < gaps["classes"] / 2:
-        return ""
-    coarse = pairs["coarse"][1]
+    coarse = by_coarse[1]
     return found.words(
         "hard.coarse",
         images=whole(coarse.images_of_each),
         coarse=whole(coarse.number("num_classes")),
-        gap=points(gaps["coarse"]),
+        gap=points(_rise(*by_coarse)),
         few=whole(hundred.images_of_each),
         hundred=whole(hundred.number("num_classes")),
-        more=points(gaps["classes"]),
+        more=points(_rise(*by_classes)),
     )
 
 

@@ -87,7 +87,9 @@ def _gains(found: Findings) -> str:
         pairs = [(one, two) for one, two in pairwise(own) if two.recipe.length == 2 * one.recipe.length]
         gains[place] = [_error(one) - _error(two) for one, two in pairs]
     less = all(len(own) > 1 and all(one > two > 0 for one, two in pairwise(own)) for own in gains.values())
-    listed = "; ".join(f"{', then '.join(f'{one:.2f}' for one in own)} points with {place}" for place, own in gains.items())
+    listed = "; ".join(
+        f"{', then '.join(f'{one:.2f}' for one in own)} points with {place}" for place, own in gains.items()
+    )
     return found.words("rise.gains", listed=listed) if gains and less else ""
 
 
