@@ -50,6 +50,27 @@ def test_a_source_checkout_is_found_from_within(monkeypatch: pytest.MonkeyPatch,
     assert host.python() == [sys.executable, "-P"]
 
 
+@pytest.mark.parametrize(
+    ("average", "loadavg", "is_busy"),
+    [
+        (4.0, "4.00 1.00 0.50 5/136 2248", True),
+        (4.0, "4.00 1.00 0.50 2/136 2248", False),  # one thread beside this: what made the average has ended
+        (1.0, "1.00 1.00 0.50 9/136 2248", False),  # for a moment
+        (4.0, None, True),
+        (4.0, "", True),
+        (4.0, "4.00 1.00 0.50 x/y z", True),
+    ],
+)
+def test_work_that_has_just_ended_does_not_make_a_machine_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, average: float, loadavg: str | None, is_busy: bool
+) -> None:
+    monkeypatch.setattr(host, "usable_cores", lambda: 4)
+    monkeypatch.setattr(os, "getloadavg", lambda: (average, 0.0, 0.0), raising=False)
+    if loadavg is not None:
+        (tmp_path / "loadavg").write_text(loadavg)
+    assert host.is_busy(tmp_path) is is_busy
+
+
 GROUPS = {
     "none": ("0::/\n", {"cpu.max": "max 100000\n"}, None),
     "version 2": ("0::/\n", {"cpu.max": "150000 100000\n"}, 1.5),

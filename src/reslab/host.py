@@ -3,6 +3,7 @@
 import contextlib
 import importlib.metadata
 import importlib.util
+import math
 import os
 import platform
 import re
@@ -68,9 +69,20 @@ def cores_in_time(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgrou
     return min(limits, default=None)
 
 
-def is_busy() -> bool:
-    """Say whether other work than ours takes the processor, so that nothing measured now would be worth keeping."""
-    return hasattr(os, "getloadavg") and os.getloadavg()[0] > usable_cores() / 2
+def is_busy(proc: Path = Path("/proc")) -> bool:
+    """Say whether other work than ours takes the processor, so that nothing measured now would be worth keeping.
+
+    It did in the last minute, and still does: a training of ours that has just ended counts in the load average alone.
+    """
+    most = usable_cores() / 2
+    return hasattr(os, "getloadavg") and os.getloadavg()[0] > most and _others_ready(proc) > most
+
+
+def _others_ready(proc: Path) -> float:
+    """Return how many threads but this one are ready to run (proc_loadavg(5)); infinity where that is not told."""
+    fields = " ".join(_lines(proc / "loadavg")).split()
+    ready = fields[3].partition("/")[0] if len(fields) > 3 else ""
+    return int(ready) - 1 if ready.isdecimal() else math.inf
 
 
 def cpu_features() -> frozenset[str]:

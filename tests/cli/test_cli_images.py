@@ -34,7 +34,7 @@ def test_an_image_folder_from_the_command_line(reslab: Reslab, tmp_path: Path) -
     (root / "train" / "sea" / "one.gif").write_bytes(b"")
     shutil.copy(root / "train" / "sea" / "0.png", root / "val" / "sea" / "same.png")
     code, out, err = reslab("data", "check", "--data-root", str(root))
-    assert out.endswith("all can be decoded\n1 file passed over: 1 .gif\n")
+    assert out.endswith("all can be decoded\n1 file skipped: 1 .gif\n")
     assert err.endswith("remark: 1 of 4 test images is a training image, too: the test error is too low\n")
     (root / "val" / "sea" / "0.png").write_bytes(b"")
     code, _, err = reslab("data", "check", *data)

@@ -1,7 +1,9 @@
 """The verb `run`: what it plans, what it trains, and how it ends."""
 
+import contextlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_runs import RUN_TINY, Reslab, tiny_run
@@ -51,6 +53,22 @@ def test_somebody_else_s_report_is_found_before_anything_trains(reslab: Reslab, 
     assert code == 2
     assert "report.pdf is not a ResLab report" in err
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_page_beside_a_training_knows_what_its_report_is_called(
+    reslab: Reslab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, Any] = {}
+
+    def page_beside(*_: Path, **given: Any) -> contextlib.AbstractContextManager[None]:
+        told.update(given)
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr("reslab.watch.beside.page_beside", page_beside)
+    monkeypatch.setattr("reslab.cli.run._train", lambda *_, **__: False)
+    named = ["--title", "My report", "--author", "A. Student", "--data-root", "images"]
+    assert reslab(*RUN_TINY, *named, "--watch")[0] == 130
+    assert (told["title"], told["author"], told["data_root"]) == ("My report", "A. Student", Path("images"))
 
 
 def test_a_folder_that_cannot_be_written_gets_its_report_all_the_same(

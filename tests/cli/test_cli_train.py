@@ -11,6 +11,12 @@ from cli_runs import SMALL_STUDY, TINY, Reslab, tiny_run
 from filelock import FileLock
 from quick_machine import train_here
 
+from reslab.cli import train as verb
+from reslab.lab.folder.store import RunFiles
+from reslab.recipe import Run
+from reslab.session.training import Trained
+from synthetic import Truth, small, write_run
+
 pytest_plugins = ["cli_fixtures"]
 
 
@@ -26,6 +32,20 @@ def test_train_prints_one_object_and_does_nothing_twice(reslab: Reslab, trained:
     assert 0 <= facts["test_error"] <= 100
     assert facts["images_per_second"] > 0
     assert {path: path.stat().st_mtime_ns for path in trained.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_whose_speed_is_not_known_is_told_without_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Such as one that was fetched: its lines need not have the speed."""
+    run = Run(small(8))
+    folder = write_run(tmp_path, run, Truth(3.0, 1.0))
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    bare = [{name: value for name, value in line.items() if name != "images_per_second"} for line in lines]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in bare))
+    files = RunFiles(folder)
+    facts = verb._facts(Trained(run, files, "finished", stopped=False))
+    assert facts["images_per_second"] is None
+    verb._print("it", facts, files)
+    assert capsys.readouterr().out == f"it is finished after 12 epochs: test error 3.00%.  {folder}\n"
 
 
 def test_weights_are_kept_where_a_command_asks_for_it(

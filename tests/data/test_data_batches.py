@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from reslab.data.batches import EvaluationBatches, TrainBatches
 from reslab.data.images import ImageSet
-from reslab.data.normalisation import KINDS, Normaliser, fit
+from reslab.data.normalisation import Normaliser, fit
 from reslab.errors import ResLabError
-from reslab.recipe import random_stream
+from reslab.recipe import CHOICES, random_stream
 
 DEVICES = ["cpu"]
 if torch.cuda.is_available():
@@ -138,7 +138,7 @@ def collect(batches: TrainBatches, epoch: int, start: int = 0) -> tuple[NDArray[
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("padding", ["mean", "black", "reflect"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", CHOICES["normalisation"])
 def test_batches_equal_the_reference_bit_for_bit(kind: str, padding: str, device: str) -> None:
     images = image_set(23, shape=(3, 6, 5))
     images.images[4] = 9  # constant: per-image must not divide by zero
@@ -163,7 +163,7 @@ def test_batches_equal_the_reference_bit_for_bit(kind: str, padding: str, device
             assert found[1] == expected[1]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", CHOICES["normalisation"])
 def test_real_sizes_equal_the_reference_too(kind: str) -> None:
     images = image_set(3)
     normaliser = fit(kind, images)
@@ -310,7 +310,7 @@ def test_the_last_batch_is_what_is_left() -> None:
 def test_nothing_is_written_back_and_batches_are_their_own() -> None:
     images = image_set(20, shape=(3, 4, 4))
     before = images.images.copy(), images.labels.copy()
-    for kind in KINDS:
+    for kind in CHOICES["normalisation"]:
         batches = TrainBatches(
             images, fit(kind, images), batch_size=8, crop_padding=2, padding="mean", mirror="random", seed=0
         )
@@ -332,7 +332,7 @@ def test_read_only_images_will_do() -> None:
     assert len(collect(made(images, batch_size=4), 0)[1]) == 4
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", CHOICES["normalisation"])
 def test_forms_differ_in_nothing_but_form(kind: str) -> None:
     images = image_set(9, shape=(3, 6, 5))
     normaliser = fit(kind, images)
@@ -361,7 +361,7 @@ def test_forms_differ_in_nothing_but_form(kind: str) -> None:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", CHOICES["normalisation"])
 def test_evaluation_is_in_order_and_unaugmented(kind: str, device: str) -> None:
     images = image_set(23, shape=(3, 6, 5))
     normaliser = fit(kind, images)

@@ -8,14 +8,15 @@ from numpy.typing import NDArray
 from sklearn import datasets
 
 from reslab.data.digits import _scans, enlarge, load_digits
-from reslab.data.images import fingerprint
+from reslab.data.images import make_dataset
 
 
 def test_the_digits_are_always_the_same() -> None:
     digits = load_digits()
     assert digits.official
     assert digits.fingerprint == "35caf2701618f8a07dec0dbe8a2629572a5016b3b46868a63f0b11e4bca2f1ed"
-    assert fingerprint(digits.train, digits.test) == digits.fingerprint
+    again = make_dataset(digits.name, digits.train, digits.test, digits.class_names)
+    assert again.fingerprint == digits.fingerprint
     assert (len(digits.train), len(digits.test)) == (1442, 355)
     assert digits.train.image_shape == (3, 32, 32)
     assert digits.class_names == tuple("0123456789")

@@ -3,6 +3,7 @@
 import gzip
 import shutil
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,10 @@ def arrays(side: int = 12, channels: int = 3, seed: int = 0) -> tuple[Pixels, Pi
 class Pairs:
     """What torch's loaders take for a dataset."""
 
-    classes = ("dark", "light")
-
-    def __init__(self, pixels: Pixels, labels: Pixels, random: bool = False) -> None:
-        self.pixels, self.labels, self.random = pixels, labels, random
+    def __init__(
+        self, pixels: Pixels, labels: Pixels, random: bool = False, classes: Sequence[str] | None = ("dark", "light")
+    ) -> None:
+        self.pixels, self.labels, self.random, self.classes = pixels, labels, random, classes
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -60,6 +61,8 @@ def test_whatever_form_and_order_they_come_in_the_content_is_the_same() -> None:
         (torch.from_numpy(x[order].astype(np.int64)), y[order].astype(float), u, v.astype(np.uint8)),
         (x / 255, y, u / np.float32(255), v.tolist(), ["dark", "light"]),
         (Pairs(x, y), Pairs(u, v)),
+        (Pairs(x, y), Pairs(u, v, classes=None)),
+        (Pairs(x, y), Pairs(u, v, classes=["dark", "light"])),
     ]
     for form in forms:
         assert from_given(form).fingerprint == first.fingerprint
@@ -108,6 +111,14 @@ def test_whatever_form_and_order_they_come_in_the_content_is_the_same() -> None:
         (lambda x, y, u, v: (Pairs(x, y, random=True), Pairs(u, v)), "leave out random transforms"),
         (lambda x, y, u, v: ([x, x], Pairs(u, v)), r"train\[0\] must be .image, label."),
         (lambda x, y, u, v: (Pairs(x[:0], y[:0]), Pairs(u, v)), "train has no images"),
+        (
+            lambda x, y, u, v: (Pairs(x, y, classes=["ant", "bee", "cat"]), Pairs(u, v, classes=["ant", "cat"])),
+            "train and test must have the same classes; 1 of them is in one only, bee",
+        ),
+        (
+            lambda x, y, u, v: (Pairs(x, y), Pairs(u, v, classes=["light", "dark"])),
+            "must have the same classes; they come in another order, with dark here where light is there",
+        ),
     ],
 )
 def test_what_is_no_images_is_refused_in_words(change: Any, words: str) -> None:

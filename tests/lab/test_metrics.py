@@ -44,6 +44,13 @@ def test_the_last_line_alone_can_be_read(tmp_path: Path) -> None:
     assert metrics.last(tmp_path) == {}
 
 
+def test_the_speed_is_the_median_of_what_is_known() -> None:
+    rows: list[dict[str, Any]] = [{"images_per_second": speed} for speed in (1.0, None, 700.0, 900.0, 800.0)]
+    assert metrics.speed([*rows, {}]) == 750.0
+    assert metrics.speed([{}, {"images_per_second": None}]) is None
+    assert metrics.speed([]) is None
+
+
 @pytest.mark.parametrize("torn", [b"", b"0123", b"0" * 64 + b"\n"])
 def test_a_sum_whose_line_never_came_is_no_damage(tmp_path: Path, torn: bytes) -> None:
     rows = written(tmp_path, 2)

@@ -162,6 +162,8 @@ def test_speeds_are_medians_of_what_was_measured(tmp_path: Path) -> None:
     files.append_metrics(row(1, 1000.0))
     make(tmp_path, cifar(44).recipe)  # nothing measured yet
     assert known_speeds(tmp_path, HERE) == {"fp32": sorted([700 * 19, 200 * 55, 90 * 109])[1], "bf16": 1000 * 19}
+    make(tmp_path, cifar(32).recipe).append_metrics(row(1, 1000.0))
+    assert known_speeds(tmp_path, HERE)["fp32"] == (700 * 19 + 200 * 55) / 2
 
 
 def test_the_speed_of_another_machine_is_not_that_of_this_one(tmp_path: Path) -> None:

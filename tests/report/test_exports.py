@@ -9,7 +9,7 @@ from reslab.errors import ResLabError
 from reslab.exhibits.blocks import Bullets, Column, Heading, Prose, Table
 from reslab.files import write_whole
 from reslab.report.document import Document, Section
-from reslab.report.existing_files import check_place, write_files
+from reslab.report.existing_files import WRITTEN, check_place, write_files
 from reslab.report.exports import tables_as_files
 from reslab.report.notes import FIRST, read_notes
 
@@ -70,6 +70,35 @@ def test_an_edited_file_is_named_and_a_report_cut_short_is_nobodys_edit(
     (tmp_path / "report.md").write_bytes(b"two, edited")
     with pytest.raises(ResLabError, match=r"report\.md was edited after ResLab wrote it.*--out.*notes\.md"):
         check_place(tmp_path)
+
+
+def test_an_edited_file_stays_listed_while_other_reports_are_written_beside_it(tmp_path: Path) -> None:
+    page = b'<p class="brand">ResLab</p>'
+    table, depth = "tables/depth-errors.csv", {"index.html": page, "tables/depth-errors.csv": b"1"}
+    write_files(tmp_path, depth, {})
+    (tmp_path / table).write_bytes(b"mine")
+    for _ in range(2):
+        write_files(tmp_path, {"index.html": page + b"epochs"}, {})
+        assert (tmp_path / table).read_bytes() == b"mine"
+        with pytest.raises(ResLabError, match=r"depth-errors\.csv was edited after ResLab wrote it"):
+            check_place(tmp_path, depth)
+    (tmp_path / table).unlink()
+    write_files(tmp_path, {"index.html": page}, {})
+    check_place(tmp_path, depth)
+    assert table not in (tmp_path / WRITTEN).read_text()
+
+
+@pytest.mark.parametrize("name", ["tables/mine.csv", "figures/mine.svg", "report.pdf"])
+def test_a_file_beside_a_report_that_its_list_does_not_name_is_somebody_else_s(tmp_path: Path, name: str) -> None:
+    write_files(tmp_path, {"index.html": b'<p class="brand">ResLab</p>', "tables/a.csv": b"1"}, {})
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"")
+    check_place(tmp_path, [name])  # nothing is lost with it
+    (tmp_path / name).write_bytes(b"mine")
+    with pytest.raises(ResLabError, match=r"(mine\.\w+|report\.pdf) is not a ResLab report and would be overwritten"):
+        check_place(tmp_path, [name])
+    (tmp_path / WRITTEN).unlink()
+    check_place(tmp_path, [name])  # without a list, the page tells that all is ours
 
 
 def test_notes_stand_by_the_study_that_their_heading_names(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The live page from Python: it answers as soon as it is there, and ends with whoever asked for it."""
 
+import asyncio
 import subprocess
 import sys
 import time
@@ -10,6 +11,9 @@ from urllib.error import URLError
 import pytest
 
 import reslab
+from reslab.cli import main
+from reslab.watch.app import application
+from reslab.watch.serve import _prefix
 
 STARTS_AND_DIES = """
 import os, reslab
@@ -43,6 +47,51 @@ def test_a_page_answers_until_its_block_ends(tmp_path: Path) -> None:
     assert not answers(page.address)
     with pytest.raises(reslab.ResLabError, match="did not start: port must be from 0 to 65535"):
         reslab.live_page(tmp_path, port=99999)
+
+
+@pytest.mark.parametrize("given", ["/user/anna@uni.edu/proxy/8765", "user/anna%40uni.edu/proxy/8765/"])
+def test_a_page_answers_below_the_path_of_a_user_of_jupyterhub(tmp_path: Path, given: str) -> None:
+    with reslab.live_page(tmp_path, tmp_path / "report", port=0, prefix=given, tell=lambda words: True) as page:
+        assert page.address.endswith("/user/anna@uni.edu/proxy/8765/")
+        assert answers(page.address)
+        assert answers(page.address.replace("@", "%40"))
+
+
+@pytest.mark.parametrize(
+    ("prefix", "path"),
+    [
+        ("", ""),
+        ("/", ""),
+        ("/user/~anna/x", "/user/~anna/x"),
+        ("/user/a+b%2Ec_d-e/", "/user/a+b.c_d-e"),
+        ("/user/zo%C3%AB", "/user/zo\u00eb"),
+        *(
+            (bad, None)
+            for bad in ("/a//b", "/..", "/a/./b", "/a/%2e%2e/b", "/a%2Fb", "/a%252e", "/a b", "/a?b", "/a;b")
+        ),
+    ],
+)
+def test_a_prefix_is_a_path_of_plain_names(prefix: str, path: str | None) -> None:
+    if path is None:
+        with pytest.raises(reslab.ResLabError, match=r"--prefix is a path as in /user/anna/proxy/8765, not "):
+            _prefix(prefix)
+    else:
+        assert _prefix(prefix) == path
+
+
+def test_the_report_is_written_as_the_page_was_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    echo = [sys.executable, "-c", "import sys; print(*sys.argv[1:], sep='|', file=sys.stderr)"]
+    monkeypatch.setattr("reslab.watch.report.python", lambda: echo)
+    _, watch = application(Path("runs"), Path("out"), title="-A title", author="A. Student", data_root=Path("images"))
+    said = asyncio.run(watch.report.write())["remarks"]
+    assert said == ("-m|reslab|report|--runs|runs|--out|out|--title=-A title|--author=A. Student|--data-root=images")
+
+
+def test_the_verb_hands_on_what_the_report_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: dict[str, object] = {}
+    monkeypatch.setattr("reslab.watch.serve.serve", lambda *_, **given: told.update(given))
+    assert main(["watch", "--runs", str(tmp_path), "--title", "T", "--author", "A", "--data-root", "images"]) == 0
+    assert (told["title"], told["author"], told["data_root"]) == ("T", "A", Path("images"))
 
 
 def test_no_page_outlives_a_process_that_is_killed(tmp_path: Path) -> None:

@@ -10,14 +10,18 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from watch_fakes import DEEP, SHALLOW, client, line, plant, served
 
 from reslab.analysis.tidy import read_tables
+from reslab.data.own_images import from_given, keep
+from reslab.datasets import ARRAYS, SHORT
 from reslab.files import finite
-from reslab.lab.folder import locks
+from reslab.lab.folder import locks, metrics
 from reslab.lab.folder.locks import Holding
-from reslab.lab.folder.store import RunFiles
+from reslab.lab.folder.store import RunFiles, run_files
+from reslab.lab.planner import estimate_seconds, known_speeds, plan
 from reslab.recipe import Run, vary
 from reslab.watch import app, views
 from reslab.watch.curve import MOST_ROWS, Curve
@@ -328,6 +332,15 @@ def test_many_lines_are_all_counted_and_no_extreme_is_lost(tmp_path: Path) -> No
     assert found.curve.num_kept <= MOST_ROWS + 2500
 
 
+def test_the_speed_is_that_of_the_tables(root: Path) -> None:
+    folder = root / Run(SHALLOW, 9).id
+    write_run(root, Run(SHALLOW, 9), Truth(3.0, 1.0), stop_after=0)
+    rows = [{"epoch": epoch, "images_per_second": 100.0 * epoch} for epoch in (1, 2, 3, 4)]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (found,) = read_tables(root).runs.filter(run_id=Run(SHALLOW, 9).id)["images_per_second"].to_list()
+    assert watched(folder).curve.median("images_per_second") == found == metrics.speed(rows) == 250.0
+
+
 def test_thinning_keeps_what_short_runs_never_lose() -> None:
     curve = Curve()
     curve.extend([{"epoch": epoch, "test_error": float(epoch)} for epoch in range(1, MOST_ROWS + 1)])
@@ -377,9 +390,9 @@ def test_compare_names_both_sides_and_says_each_thing_once(root: Path) -> None:
     assert found["second"]["name"].endswith(", seed 0")
     assert {"field": "seed", "here": "0, 1, 2", "there": "0"} in found["differs"]
     both = compare_values(laboratory, SHALLOW.id, DEEP.id)
-    assert both["verdict"] == "not resolved"
+    assert both["verdict"] == "not significant"
     said = " ".join([both["verdict"], both["words"], *both["remarks"]])
-    assert said.count("not resolved") == 1
+    assert said.count("not significant") == 1
     assert said.count("seeds") == 1
     assert [row["field"] for row in both["differs"]] == ["depth"]
     assert "the same runs" in compare_values(laboratory, SHALLOW.id, SHALLOW.id)["problem"]
@@ -441,6 +454,28 @@ def test_a_run_that_has_not_begun_is_counted_as_it_will_train(tmp_path: Path) ->
     per_epoch = -(-140 // recipe.batch_size)  # a tenth of the 1,402 that are not held out
     clock = Clock(Laboratory(tmp_path))
     assert clock.epochs(Run(recipe)) == recipe.length / per_epoch
+
+
+def test_time_left_is_the_planners_also_for_images_of_the_users_own(tmp_path: Path) -> None:
+    root, images = tmp_path / "runs", tmp_path / "images"
+    pixels, labels = np.zeros((20, 64, 32, 3), np.uint8), np.arange(20) % 2
+    pixels[:, 0, 0, 0] = np.arange(20)
+    dataset = from_given((pixels, labels, pixels, labels))
+    keep(dataset, images)
+    own, other = Run(small(8, dataset=ARRAYS, images=dataset.fingerprint[:SHORT])), Run(SHALLOW)
+    files = run_files(root, own)
+    files.create(own)
+    data = {"num_train": 20, "num_holdout": 0, "num_test": 20, "num_classes": 2}
+    files.write("provenance.json", {"format": 1, "data": data, "attempts": [{"device": "cpu", "device_name": "this"}]})
+    for epoch, speed in enumerate((1.0, 10.0, 30.0, 40.0), start=1):
+        files.append_metrics({"epoch": epoch, "images_per_second": speed})
+    laboratory = Laboratory(root, images)
+    laboratory.look()
+    clock = Clock(laboratory)
+    assert clock.left_of(own) == pytest.approx(8 * (20 + 20 / 3) / 20)
+    for runs in ([own], [other], [own, other]):
+        planned, speeds = plan(root, runs, images), known_speeds(root, ("cpu", "this"), images)
+        assert clock.left(runs) == pytest.approx(estimate_seconds(planned, speeds, 1))
 
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "result.json"])

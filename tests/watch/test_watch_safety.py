@@ -220,6 +220,26 @@ def test_away_from_this_machine_a_token_is_needed(root: Path) -> None:
         assert asked.post("/report?token=right", headers={"origin": ADDRESS}).status_code == 403
 
 
+@pytest.mark.parametrize("name", ["anna@uni.edu", "anna%40uni.edu", "anna%40uni%2Eedu"])
+def test_the_cookie_is_for_the_path_as_the_browser_spells_it(root: Path, name: str) -> None:
+    path = f"/user/{name}/p"
+    with client(root, token="right", prefix="/user/anna@uni.edu/p") as asked:
+        answer = asked.get(f"{path}/?token=right")
+        assert f"Path={path};" in answer.headers["set-cookie"]
+        cookie = answer.headers["set-cookie"].partition(";")[0]
+        assert asked.get(f"{path}/api/plan", headers={"cookie": cookie}).status_code == 200
+        assert (
+            asked.get(f"{path}?view=scores", headers={"cookie": cookie}).headers["location"] == f"{path}/?view=scores"
+        )
+
+
+def test_no_cookie_is_for_another_path_than_the_prefix(root: Path) -> None:
+    with client(root, token="right", prefix="/user/anna/p") as asked:
+        answer = asked.get("/user%2Fanna/p/x;Domain=evil.com?token=right")
+    assert "Path=/user/anna/p;" in answer.headers["set-cookie"]
+    assert "evil" not in answer.headers["set-cookie"]
+
+
 @pytest.mark.parametrize("other", ["theme=dark", 'a={"b": 1}', "a=hello world", "a=caf\u00e9", "a", "=", 'a="', ";;"])
 def test_cookies_of_other_servers_lock_nobody_out(root: Path, other: str) -> None:
     """Ports of one name share their cookies."""

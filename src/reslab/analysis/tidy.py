@@ -13,6 +13,7 @@ import polars as pl
 from reslab.analysis.diagnoses import Diagnoses, tidy
 from reslab.errors import ResLabError
 from reslab.files import printable
+from reslab.lab.folder import metrics
 from reslab.lab.folder.finding import find_runs
 from reslab.lab.folder.predictions import Predictions, read_predictions
 from reslab.lab.folder.store import UNREADABLE, RunFiles, Status, run_files
@@ -203,7 +204,7 @@ def _read_run(files: RunFiles, run: Run) -> tuple[dict[str, Any], list[dict[str,
     lines = [{**line, **identity} for _, line in sorted(by_epoch.items())]
     latest = lines[-1] if lines else {}
     seconds = _sum([line.get("seconds") for line in lines])
-    speed = _middle([line.get("images_per_second") for line in lines])
+    speed = metrics.speed(lines)
     found = (files.result(), files.provenance(), files.failure())
     return run_row(run, status, latest, *found, seconds=seconds, images_per_second=speed), lines
 
@@ -311,12 +312,6 @@ def _sum(values: list[float | None]) -> float | None:
     """Return the sum; None where there is nothing, or something is not known."""
     known = [value for value in values if value is not None]
     return sum(known) if known and len(known) == len(values) else None
-
-
-def _middle(values: list[float | None]) -> float | None:
-    """Return the median: the first epoch, slowed by warming up, does not count more than another."""
-    known = sorted(value for value in values if value is not None)
-    return known[len(known) // 2] if known else None
 
 
 def each_of(column: pl.Series) -> list[str]:

@@ -75,9 +75,9 @@ def import_(
 
 
 def check(*, data_root: DataRoot = None, json: AsJson = False) -> int:
-    """Decode every file of the image folder, list those that fail and count those that are passed over.
+    """Decode every file of the image folder, list those that fail and count those that are skipped.
 
-    A training tests files for a few seconds only before it starts; a bad file in a large set may stop it hours later.
+    Before training, ResLab decodes files for a few seconds only; in a large set, a bad file may stop a run hours later.
     For example:
 
       reslab data check --data-root ~/flowers
@@ -92,7 +92,7 @@ def check(*, data_root: DataRoot = None, json: AsJson = False) -> int:
         )
         if num := sum(found.passed_over.values()):
             kinds = ", ".join(f"{count:,} {ending}" for ending, count in found.passed_over.items())
-            print(f"{counted(num, 'file')} passed over: {kinds}")
+            print(f"{counted(num, 'file')} skipped: {kinds}")
         for words in found.remarks:
             aside(f"remark: {words}")
     return OK

@@ -59,7 +59,8 @@ def run(
     *more: Annotated[str, Parameter(show=False)],
     seeds: int | None = None,
     depths: Annotated[
-        str | None, Parameter(help=f"Depths to train, {SEQUENCE}; default: the study's.  Not with a TOML study.")
+        str | None,
+        Parameter(help=f"Depths to train, {SEQUENCE}; default: the study's.  Not with a TOML study of your own."),
     ] = None,
     dataset: Annotated[
         str | None, Parameter(help=f"Data sets, {SEQUENCE}; default: cifar10,cifar100, or the TOML file's.")
@@ -86,22 +87,22 @@ def run(
         Parameter(
             env_var="RESLAB_SHARE",
             negative="",
-            help="Folder or address where runs are shared: those that are there are fetched, not trained (see docs/"
-            "sharing.md).  May be given several times; they are asked in order.",
+            help="Folder or address of shared runs: what is there is fetched, not trained (see docs/sharing.md).  "
+            "Can be given several times; tried in order.",
         ),
     ] = None,
     push: Annotated[
         bool,
         Parameter(
             negative="",
-            help="Send to the --share, too: checkpoints as they are written, and runs that end.  Another machine then "
-            "goes on where this one stopped, and with --on the nodes need not see the --runs folder.",
+            help="Also send to the --share: checkpoints as they are written, and runs when they end.  Another machine "
+            "can then continue, and with --on the nodes need not see the --runs folder.",
         ),
     ] = False,
     on: Annotated[
         str,
         Parameter(
-            help="Where to train: here, slurm (one array job, which is followed), ray (the cluster that is there, or a "
+            help="Where to train: here, slurm (array jobs, which are followed), ray (the cluster that is there, or a "
             "new one on this machine) or ray://ADDRESS."
         ),
     ] = HERE,
@@ -112,9 +113,9 @@ def run(
     fit: Annotated[
         str | None,
         Parameter(
-            help="Choose what fits into this time, as in 12h or 90min, by the measured speed, and say what is left "
-            "out: first the third seed, then the recipe (fast, of 16 epochs, instead), then epochs, and "
-            "finally the second seed."
+            help="Choose what fits into this time (12h, 90min) at the measured speed, and say what is dropped: "
+            "first the third seed, then the recipe (fast, of 16 epochs, instead), then epochs, and finally the "
+            "second seed."
         ),
     ] = None,
     time_limit: float | None = None,
@@ -145,9 +146,10 @@ def run(
     epochs
         Length of every run; the schedule is stretched to fit; default: the preset's, or the TOML file's.
     preset
-        Recipe to start from (see reslab presets); default: assignment.  Not with a TOML study.
+        Recipe to start from (see reslab presets); default: assignment.  Not with a TOML study of your
+        own.
     jobs
-        Number of runs to train at a time; default: measured, the number with the most images a second in total; on
+        Number of runs to train at a time; default: the number that trains the most images a second (measured); on
         Slurm, as many as it has room for.
     checkpoint_seconds
         Seconds between checkpoints within an epoch.
@@ -158,7 +160,7 @@ def run(
     prepare
         Train nothing; create and list the run folders, each to be trained with python -m reslab.lab.execute FOLDER.
     watch
-        Show the runs at work on a page in the browser for as long as this takes; its address is printed.
+        Show the runs live in the browser while this command runs; the address is printed.
     no_report
         Do not write the report.
     no_diagnose
@@ -218,7 +220,7 @@ def run(
         return OK
     if not json:
         _announce(session, planned, on)
-    with StopRequest(time_limit) as stop, _page(runs, out, shown=watch):
+    with StopRequest(time_limit) as stop, _page(runs, out, title, author, data_root, shown=watch):
         if not _train(session, stop, jobs, on, slurm_option or (), why=why):
             return INTERRUPTED
         found = session.outcome(stop)
@@ -293,12 +295,14 @@ def _report(session: Session, out: Path, *, title: str | None, author: str | Non
         return None
 
 
-def _page(runs: Path, out: Path, *, shown: bool) -> contextlib.AbstractContextManager[None]:
+def _page(
+    runs: Path, out: Path, title: str | None, author: str | None, data_root: Path | None, *, shown: bool
+) -> contextlib.AbstractContextManager[None]:
     if not shown:
         return contextlib.nullcontext()
     from reslab.watch.beside import page_beside
 
-    return page_beside(runs, out, tell=aside)
+    return page_beside(runs, out, title=title, author=author, data_root=data_root, tell=aside)
 
 
 def _print_fit(found: Fit) -> None:

@@ -1,6 +1,5 @@
 """The verb `train`: one run, made or continued."""
 
-import statistics
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from reslab.cli.flags import (
     Runs,
     given_fields,
 )
+from reslab.lab.folder import metrics
 from reslab.lab.folder.store import RunFiles
 from reslab.lab.settings import Settings
 from reslab.naming import run_name
@@ -102,7 +102,7 @@ def _facts(trained: Trained) -> dict[str, Any]:
         "epochs": len(rows),
         "train_error": last.get("train_error"),
         "test_error": last.get("test_error"),
-        "images_per_second": statistics.median(row["images_per_second"] for row in rows) if rows else None,
+        "images_per_second": metrics.speed(rows),
     }
 
 
@@ -114,7 +114,8 @@ def _print(name: str, facts: dict[str, Any], files: RunFiles) -> None:
         print(f"{name} is {facts['status']}, before its first epoch ended")
     else:
         epochs = f"{facts['epochs']} epoch{'' if facts['epochs'] == 1 else 's'}"
+        speed = facts["images_per_second"]
+        fast = "" if speed is None else f", {speed:,.0f} images/s"
         print(
-            f"{name} is {facts['status']} after {epochs}: test error "
-            f"{facts['test_error']:.2f}%, {facts['images_per_second']:,.0f} images/s.  {facts['dir']}"
+            f"{name} is {facts['status']} after {epochs}: test error {facts['test_error']:.2f}%{fast}.  {facts['dir']}"
         )

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from reslab.cli import OK
 from reslab.cli.console import aside
-from reslab.cli.flags import Out, Runs
+from reslab.cli.flags import DataRoot, Out, Runs
 from reslab.lab.folder.finding import runs_folder
 
 
@@ -20,8 +20,11 @@ def watch(
     allow_host: Annotated[list[str] | None, Parameter(name="--allow-host", negative="")] = None,
     prefix: str = "",
     token: Annotated[bool, Parameter(negative="")] = False,
+    title: str | None = None,
+    author: str | None = None,
+    data_root: DataRoot = None,
 ) -> int:
-    """Show the runs at work on a page in the browser, until Ctrl-C.
+    """Show the runs live in the browser, until Ctrl-C.
 
     It reads the folder of runs and changes nothing in it.  For example, on a cluster's login node:
 
@@ -30,15 +33,19 @@ def watch(
     Parameters
     ----------
     host
-        Address to listen at; anything but this machine's own needs the token in the address that is printed.
+        Address to listen on; any but this machine's own requires the token, which is part of the printed address.
     port
-        Port to listen at; default: 8765, or another where that is taken.
+        Port to listen on; default: 8765, or another if it is taken.
     allow_host
-        Name that a proxy asks for (its Host header), to be answered, too; may be given several times.
+        Another host name to answer to, as a proxy sends it in its Host header; can be given several times.
     prefix
-        Path that a proxy puts before the page's own and does not take away, as in /user/anna/proxy/8765.
+        Path that a proxy adds and does not strip, as in /user/anna/proxy/8765.
     token
-        Ask for the token on this machine, too: other users of it can reach the page.
+        Require the token on this machine, too, because its other users can reach the page.
+    title
+        Title of the report that the page writes.
+    author
+        Author of the report that the page writes.
     """
     from reslab.watch.live import check_extra
 
@@ -46,5 +53,17 @@ def watch(
     runs_folder(runs, may_be_to_come=True)
     from reslab.watch.serve import serve
 
-    serve(runs, out, host=host, port=port, allowed=allow_host or (), prefix=prefix, with_token=token, tell=aside)
+    serve(
+        runs,
+        out,
+        host=host,
+        port=port,
+        allowed=allow_host or (),
+        prefix=prefix,
+        with_token=token,
+        title=title,
+        author=author,
+        data_root=data_root,
+        tell=aside,
+    )
     return OK

@@ -135,7 +135,7 @@ def mixed(values: Tensor, partners: Tensor, share: Tensor) -> Tensor:
 
 
 def beta_shares(count: int, alpha: float, seed: int, epoch: int) -> list[float]:
-    """Return `count` draws from Beta(alpha, alpha): of two Gamma draws, the first's share of their sum."""
+    """Return `count` draws from Beta(alpha, alpha): of two Gamma draws, the second's share of their sum."""
     draws = (_Words(seed, epoch, number) for number in range(count))
     return [1 / (1 + math.exp(min(700.0, words.log_gamma(alpha) - words.log_gamma(alpha)))) for words in draws]
 

@@ -7,6 +7,7 @@ happens.
 import itertools
 import logging
 import re
+import sys
 import time
 import warnings
 from collections.abc import Iterable
@@ -34,7 +35,7 @@ CHECK_SECONDS = 10.0
 """How long files are tried before a training begins."""
 
 NUM_NAMED = 5
-"""Files that will not do, named in one message."""
+"""Files that will not do, named in one message before a training."""
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _LIKE_TEXT = (*_TIFF, b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"P7", b"%!PS", b"BM", b"RIFF", b"GIF8")
@@ -103,24 +104,29 @@ def to_rgb(image: "Image") -> "Image":
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def check_files(paths: Iterable[Path], *, workers: int, seconds: float = CHECK_SECONDS) -> None:
+def check_files(
+    paths: Iterable[Path], *, workers: int, seconds: float = CHECK_SECONDS, most: int | None = NUM_NAMED
+) -> None:
     """Decode files until they or the time are at an end; raise `DataError` that names those that will not do.
+
+    It names `most` of them, and looks no further once there are more; None: all.
 
     What is not reached is decoded first in the training, hours later where there are many files.
     """
     problems: list[str] = []
+    most = sys.maxsize if most is None else most
     end = time.monotonic() + seconds
     remaining = iter(paths)
     with ThreadPoolExecutor(workers, thread_name_prefix="images") as pool:
         while chunk := list(itertools.islice(remaining, 8 * workers)):
             problems += filter(None, pool.map(_problem, chunk))
-            if time.monotonic() > end or len(problems) > NUM_NAMED:
+            if time.monotonic() > end or len(problems) > most:
                 break
     if len(problems) == 1:
         raise DataError(problems[0])
     if problems:
-        more = "\n  and others" if len(problems) > NUM_NAMED else ""
-        raise DataError("some image files cannot be used:\n  " + "\n  ".join(problems[:NUM_NAMED]) + more)
+        more = "\n  and others" if len(problems) > most else ""
+        raise DataError("some image files cannot be used:\n  " + "\n  ".join(problems[:most]) + more)
 
 
 def _problem(path: Path) -> str | None:

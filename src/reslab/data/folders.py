@@ -9,14 +9,15 @@ import os
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reslab.data.decoding import CHECK_SECONDS, VERSION, check_files
+from reslab.data.decoding import CHECK_SECONDS, NUM_NAMED, VERSION, check_files
 from reslab.data.doubts import alike, repeated
 from reslab.data.file_digests import digests, key_of
 from reslab.datasets import Size
@@ -109,7 +110,7 @@ def read_folders(root: Path, progress: Progress | None = None) -> Folders:
     folders = root / "train", _measured(root)
     (classes, train, train_files), (others, test, test_files) = (_scan(folder) for folder in folders)
     if classes != others:
-        raise DataError(f"{folders[0]} and {folders[1]} must have the same classes; {_differing(classes, others)}")
+        raise DataError(f"{folders[0]} and {folders[1]} must have the same classes; {differing(classes, others)}")
     paths = [part.path(place) for part in (train, test) for place in range(len(part))]
     content = digests(root, paths, [key for _, key in train_files + test_files], progress)
     parts = (
@@ -126,8 +127,12 @@ def read_folders(root: Path, progress: Progress | None = None) -> Folders:
     return Folders(train, test, tuple(classes), whole.hexdigest(), former.hexdigest(), remarks=remarks)
 
 
-def _differing(classes: list[str], others: list[str]) -> str:
+def differing(classes: Sequence[str], others: Sequence[str]) -> str:
+    """Say what differs between the classes of two parts."""
     odd = sorted(set(classes) ^ set(others))
+    if not odd:
+        one, other = next(pair for pair in zip_longest(classes, others, fillvalue="nothing") if len(set(pair)) > 1)
+        return f"they come in another order, with {one_line(one)} here where {one_line(other)} is there"
     forms = {unicodedata.normalize("NFC", name) for name in odd}
     if len(forms) < len(odd):
         names = ", ".join(one_line(name) for name in sorted(forms)[:5])
@@ -137,10 +142,13 @@ def _differing(classes: list[str], others: list[str]) -> str:
     return f"{len(odd)} of them {'is' if is_one else 'are'} in one only, {names}{' and others' if len(odd) > 5 else ''}"
 
 
-def check_decodes(dataset: Folders, seconds: float = CHECK_SECONDS) -> None:
-    """Decode files for so long, those to measure on first; raise `DataError` that names those that will not do."""
+def check_decodes(dataset: Folders, seconds: float = CHECK_SECONDS, most: int | None = NUM_NAMED) -> None:
+    """Decode files for so long, those to measure on first; raise `DataError` that names those that will not do.
+
+    It names `most` of them, and looks no further once there are more; None: all.
+    """
     paths = (images.path(place) for images in (dataset.test, dataset.train) for place in range(len(images)))
-    check_files(paths, workers=usable_cores(), seconds=seconds)
+    check_files(paths, workers=usable_cores(), seconds=seconds, most=most)
 
 
 def count(root: Path) -> Size:

@@ -99,14 +99,6 @@ def make_dataset(
     return Dataset(name, train, test, class_names, found, official)
 
 
-def fingerprint(train: ImageSet, test: ImageSet) -> str:
-    """Return the SHA-256 of the content, in hexadecimal.
-
-    It covers all pixels and labels and which part they belong to, and does not depend on the order of images.
-    """
-    return _fingerprint([("train", train, pixel_digests(train.images)), ("test", test, pixel_digests(test.images))])
-
-
 def pixel_digests(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Return each image's SHA-256 over its pixels as four big words: uint64 of N x 4."""
     rows = np.ascontiguousarray(images).reshape(len(images), -1)
@@ -121,6 +113,10 @@ def canonical_order(digests: NDArray[np.uint64], *labels: NDArray[np.int64]) -> 
 
 
 def _fingerprint(parts: list[tuple[str, ImageSet, NDArray[np.uint64]]]) -> str:
+    """Return the SHA-256 of the content, in hexadecimal.
+
+    It covers all pixels and labels and which part they belong to, and does not depend on the order of images.
+    """
     whole = hashlib.sha256()
     for part, images, digests in parts:
         order = canonical_order(digests, images.labels)

@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 
 from reslab.data.images import ImageSet
 from reslab.errors import DataError, ResLabError
-
-KINDS = ("pixel-mean", "channel", "channel-2023", "imagenet", "per-image")
-"""What `fit` knows."""
+from reslab.recipe import CHOICES
 
 CONSTANTS = {
     "channel-2023": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
@@ -69,7 +67,7 @@ def fit(kind: str, train: ImageSet) -> Normaliser:
         return unmeasured(kind)
     if kind == "per-image":
         return unmeasured(kind)
-    raise ResLabError(f"normalisation must be one of {', '.join(KINDS)}; not {kind!r}")
+    raise ResLabError(f"normalisation must be one of {', '.join(CHOICES['normalisation'])}; not {kind!r}")
 
 
 def unmeasured(kind: str) -> Normaliser:

@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from reslab.data.decoding import from_memory
+from reslab.data.folders import differing
 from reslab.data.images import Dataset, ImageSet, canonical_order, make_dataset, pixel_digests
 from reslab.data.places import keeping_place, looked, places
 from reslab.datasets import ARRAYS, SHORT, Size, known
@@ -74,8 +75,8 @@ def from_given(given: Any, name: str = ARRAYS) -> Dataset:
         raise DataError(f"{_FORMS}; not {_described(given)}")
     names: Collection[object] | None = None
     if len(given) == 2:
+        names = _given_names(*given)
         pairs = [_read(part, which) for part, which in zip(given, _PARTS, strict=True)]
-        names = getattr(given[0], "classes", None)
     else:
         x_train, y_train, x_test, y_test = map(_array, given[:4], ("x_train", "y_train", "x_test", "y_test"))
         pairs = [(x_train, y_train), (x_test, y_test)]
@@ -193,6 +194,16 @@ def missing(name: str, images: str, data_root: Path | None) -> str:
         f"the images {images} of {known(name).words} are not kept in {looked(data_root)}: give them again ({again}), "
         f"or copy {FOLDER}/{_file(images)} there from where they were given"
     )
+
+
+def _given_names(train: Any, test: Any) -> Any:
+    """Return what torch's datasets call their classes, None where they do not; raise `DataError` where they differ."""
+    names, others = getattr(train, "classes", None), getattr(test, "classes", None)
+    if isinstance(names, Collection) and isinstance(others, Collection):
+        here, there = (list(map(str, one)) for one in (names, others))
+        if here != there:
+            raise DataError(f"train and test must have the same classes; {differing(here, there)}")
+    return names
 
 
 def _read(part: Any, which: str) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -61,7 +61,7 @@ def find(name: str, data_root: Path | None = None) -> Path | None:
 
 
 def check_name(name: str) -> None:
-    """Raise `DataError` unless there is a data set that this name tells."""
+    """Raise `ResLabError` unless there is a data set that this name tells."""
     if name not in named():
         raise ResLabError(f"there is no data set {name!r}; there are {', '.join(named())}{nearest(name, named())}")
 

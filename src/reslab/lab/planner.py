@@ -2,6 +2,7 @@
 
 import heapq
 import math
+import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from reslab.datasets import DATASETS, Size, images_used, is_brought
 from reslab.errors import DataError, ResLabError
 from reslab.families import num_blocks
 from reslab.files import Json
+from reslab.lab.folder import metrics
 from reslab.lab.folder.finding import find_runs
 from reslab.lab.folder.store import Status, run_files
 from reslab.recipe import IMAGENET_FAMILIES, Recipe, Run
@@ -66,14 +68,13 @@ def known_speeds(root: Path, machine: tuple[str, str], data_root: Path | None = 
         except ResLabError:
             continue  # a damaged run is told of where it is asked for; the others know the speed
         last = (provenance.get("attempts") or [{}])[-1]
-        sides = _sides(recipe, data_root)
+        sides = sides_of(recipe, data_root)
         if recipe.network or (sides is None and is_brought(recipe.dataset)):
             continue  # how much work it is is not known
-        measured = sorted(row["images_per_second"] for row in rows if row.get("images_per_second") is not None)
-        if measured and (last.get("device"), last.get("device_name")) == machine:
-            speed = measured[len(measured) // 2]
+        speed = metrics.speed(rows)
+        if speed is not None and (last.get("device"), last.get("device_name")) == machine:
             speeds.setdefault(recipe.precision, []).append(speed * work_per_image(recipe, sides))
-    return {precision: sorted(values)[len(values) // 2] for precision, values in speeds.items()}
+    return {precision: statistics.median(values) for precision, values in speeds.items()}
 
 
 def estimate_seconds(planned: Sequence[Planned], speeds: Mapping[str, float], jobs: int) -> float:
@@ -118,6 +119,22 @@ def work_per_image(recipe: Recipe, sides: tuple[int, int] | None = None) -> floa
     return sum(weights * places for weights, places in _convolutions(recipe)) * pixels / _LAYER_MULTIPLY_ADDS
 
 
+def sides_of(recipe: Recipe, data_root: Path | None) -> tuple[int, int] | None:
+    """Return the height and width of the user's own arrays, None for all other images or where they are not kept."""
+    return own_images.sides(recipe.images, data_root) if is_brought(recipe.dataset) else None
+
+
+def work_of(
+    recipe: Recipe, epochs: float, num_train: int, num_test: int, sides: tuple[int, int] | None = None
+) -> float:
+    """Return the work of so many epochs of training on `num_train` images, each measured on those of the hold-out, too.
+
+    It is in images trained on a network of one weighted layer; `sides` are those of `work_per_image`.
+    """
+    measured = num_test + recipe.holdout
+    return epochs * (num_train + EVALUATION_COST * measured) * work_per_image(recipe, sides)
+
+
 def num_epochs(recipe: Recipe, iterations_per_epoch: int) -> float:
     """Return the length of a recipe in epochs."""
     return recipe.length if recipe.schedule_unit == "epochs" else recipe.length / iterations_per_epoch
@@ -147,8 +164,7 @@ def _plan(
     num_train = images_used(size.num_train, train_share=recipe.train_share, holdout=recipe.holdout)
     schedule = make_schedule(recipe, max(1, -(-num_train // recipe.batch_size)))
     epochs = num_epochs(recipe, schedule.iterations_per_epoch)
-    measured = size.num_test + recipe.holdout
-    work = epochs * (num_train + EVALUATION_COST * measured) * work_per_image(recipe, _sides(recipe, data_root))
+    work = work_of(recipe, epochs, num_train, size.num_test, sides_of(recipe, data_root))
     share_done = 1.0 if status in ("finished", "diverged") else min(1.0, len(rows) / epochs)
     num_kept = len(schedule.milestones() if keep_epochs is None else schedule.inner(keep_epochs))
     # Weights, and while training two checkpoints of weights and what goes with them; a line of metrics an epoch.
@@ -171,11 +187,6 @@ def _size(recipe: Recipe, provenance: Json | None, sizes: dict[str, Size], data_
     if recipe.dataset not in sizes:
         sizes[recipe.dataset] = count(folder_root(data_root))
     return sizes[recipe.dataset]
-
-
-def _sides(recipe: Recipe, data_root: Path | None) -> tuple[int, int] | None:
-    """Return the height and width of the user's own arrays, None for all other images or where they are not kept."""
-    return own_images.sides(recipe.images, data_root) if is_brought(recipe.dataset) else None
 
 
 def _num_parameters(recipe: Recipe) -> int:

@@ -1,6 +1,5 @@
 """What a training leaves in the folder of its run: checkpoints, weights, records, and the result that ends it."""
 
-import statistics
 from typing import Any
 
 from torch import nn
@@ -8,7 +7,7 @@ from torch import nn
 from reslab.data.serving import AnyDataset
 from reslab.errors import ResLabError
 from reslab.files import file_sha256, sync_folder, writing
-from reslab.lab.folder import ending
+from reslab.lab.folder import ending, metrics
 from reslab.lab.folder.predictions import Predictions, predictions_bytes
 from reslab.lab.folder.provenance import describe_data
 from reslab.lab.folder.store import FORMAT, RunFiles
@@ -84,7 +83,7 @@ def finish(
             "iterations": last["iteration"],
             **measured,
             "seconds": sum(row["seconds"] for row in rows),
-            "images_per_second": statistics.median(row["images_per_second"] for row in rows),
+            "images_per_second": metrics.speed(rows),
             "parameters": parameters(module),
             "multiply_adds": (own_multiply_adds if run.recipe.network else multiply_adds)(module, image_shape),
             "weights_sha256": file_sha256(files.weights),

@@ -29,9 +29,10 @@ _BRAND = '<p class="brand">ResLab</p>'
 def check_place(out: Path, names: Iterable[str] = TEXTS) -> None:
     """Raise `ResLabError` where one of these files would be written over and is not as ResLab wrote it.
 
-    It was edited since, or neither the list nor a page of ours tells that it is a report's.
+    It was edited since, or nothing tells that it is a report's: not the list, nor, where there is none, a page of ours.
     """
-    listed, ours = _listed(out), _has_page(out)
+    listed = _listed(out)
+    ours = not listed and _has_page(out)
     for path, entry in [(out / name, listed.get(name)) for name in names]:
         with contextlib.suppress(OSError):  # writing will say what is wrong
             if not path.is_file():
@@ -66,10 +67,11 @@ def pictures_before(out: Path) -> dict[tuple[str, str], bytes]:
 
 
 def write_files(out: Path, files: Mapping[str, bytes], drawn_from: Mapping[str, str]) -> None:
-    """Write a report's files, and remove those of an earlier one that this one does not have; edited ones stay.
+    """Write a report's files, and remove those of an earlier one that this one does not have.
 
-    `drawn_from` are the fingerprints of what the pictures were drawn from.  What is about to be written is listed
-    before, beside what was, so that a report that is cut short is nobody's edit.  Raises OSError.
+    Edited ones stay, and stay listed, so that no later report takes them for its own.  `drawn_from` are the
+    fingerprints of what the pictures were drawn from.  What is about to be written is listed before, beside what was,
+    so that a report that is cut short is nobody's edit.  Raises OSError.
     """
     before = _listed(out)
     new: dict[str, dict[str, Any]] = {name: {"sha256": [_digest(content)]} for name, content in files.items()}
@@ -79,12 +81,14 @@ def write_files(out: Path, files: Mapping[str, bytes], drawn_from: Mapping[str, 
     for name in sorted(files, key=lambda name: name != "index.html"):  # the page first: it tells that others are ours
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         write_whole(out / name, files[name])
-    for name in before.keys() - files.keys():
-        if _unchanged(out / name, before[name]) is not None:
+    old = {name: entry for name, entry in before.items() if name not in files}
+    for name, entry in old.items():
+        if _unchanged(out / name, entry) is not None:
             (out / name).unlink()
+    edited = {name: entry for name, entry in old.items() if (out / name).exists()}
     for name, fingerprint in drawn_from.items():
         new[name]["drawn_from"] = fingerprint
-    write_json(out / WRITTEN, {"format": FORMAT, "files": new})
+    write_json(out / WRITTEN, {"format": FORMAT, "files": {**edited, **new}})
     for folder in ("figures", "tables"):
         with contextlib.suppress(OSError):
             (out / folder).rmdir()  # only where nothing is in it

@@ -7,8 +7,11 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
+
 from reslab.errors import ResLabError
 from reslab.exhibits.blocks import Figure, Table
+from reslab.files import as_path
 
 if TYPE_CHECKING:
     import polars as pl
@@ -55,9 +58,14 @@ def text_table(
         for row in ([*columns] if any(columns) else None, *rows)
         if row
     ]
-    widths = [max(len(row[place]) for row in cells) for place in range(len(columns))] if cells else []
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    widths = [max(cell_len(row[place]) for row in cells) for place in range(len(columns))] if cells else []
+    lines = ["  ".join(map(_padded, row, widths)).rstrip() for row in cells]
     return "\n".join([title, *lines, *notes])
+
+
+def _padded(cell: str, width: int) -> str:
+    """Return a cell with spaces after it, so many characters wide as a terminal shows them: a Chinese one is two."""
+    return cell + " " * (width - cell_len(cell))
 
 
 def _cell(cell: str | None) -> str:
@@ -119,7 +127,7 @@ class ShownFigure:
 
     def save(self, path: str | Path) -> Path:
         """Write the chart to a file, by its ending .png, .svg, .json (Vega-Lite) or .html, and return the file."""
-        file = Path(path)
+        file = as_path(path)
         match file.suffix.lower():
             case ".png":
                 content = self.png()

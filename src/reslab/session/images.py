@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
@@ -17,6 +17,9 @@ from reslab.session.notebook import NotebookBars, display_handle
 from reslab.session.progress import Tell, aside
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from reslab.data.fetch import Imported
 
 
@@ -32,6 +35,28 @@ class CheckedImages:
     """Files that are no part of the set, by their endings."""
     remarks: tuple[str, ...]
     """What makes the set doubtful, as test images that are training images, too."""
+
+
+class Images(NamedTuple):
+    """The images of a data set, uint8 of N x C x H x W, their labels, int64 of N, and the names of the classes."""
+
+    x_train: "NDArray[np.uint8]"
+    y_train: "NDArray[np.int64]"
+    x_test: "NDArray[np.uint8]"
+    y_test: "NDArray[np.int64]"
+    class_names: tuple[str, ...]
+
+
+def load_data(name: str, *, data_root: str | Path | None = None) -> Images:
+    """Return the images of a data set, such as digits or cifar10, as arrays of your own, in the order of predictions.
+
+    They are what `images=` of `train` and `study` takes.  Raises `DataError` where they are not here or damaged.
+    """
+    from reslab.data.sources import load
+
+    found = load(name, as_path(data_root))
+    (x_train, y_train), (x_test, y_test) = ((one.images.copy(), one.labels.copy()) for one in (found.train, found.test))
+    return Images(x_train, y_train, x_test, y_test, found.class_names)
 
 
 def fetch_data(
@@ -95,7 +120,7 @@ def check_data(data_root: str | Path | None = None) -> CheckedImages:
             "`reslab data list` says which are here"
         ) from None
     dataset = read_folders(root)
-    check_decodes(dataset, seconds=math.inf)
+    check_decodes(dataset, seconds=math.inf, most=None)
     sizes = (len(dataset.train), len(dataset.test), dataset.num_classes)
     return CheckedImages(root, *sizes, passed_over(root), dataset.remarks)
 

@@ -1,6 +1,5 @@
 """How the runs of a folder stand, and the report on them, as Python and the verbs `status` and `report` have them."""
 
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from reslab.datasets import SHORT
 from reslab.errors import ResLabError
 from reslab.files import as_path
+from reslab.lab.folder import metrics
 from reslab.lab.folder.finding import find_runs, runs_folder
 from reslab.lab.folder.store import UNREADABLE, RunFiles
 from reslab.naming import run_names
@@ -83,7 +83,7 @@ def write_report(
 
     written = write.write_report(
         runs_folder(runs),
-        Path(out),
+        as_path(out),
         list(studies) or None,
         title=title,
         author=author,
@@ -98,13 +98,12 @@ def write_report(
 def _row(files: RunFiles, run: Run, verify: bool) -> dict[str, Any]:
     status = files.status()
     files.check_end(status)
-    metrics, failure = files.metrics(), files.failure() or {}
-    last = metrics[-1] if metrics else {}
-    speeds = [row["images_per_second"] for row in metrics if row.get("images_per_second") is not None]
-    measured = (last.get("test_error"), statistics.median(speeds) if speeds else None, _images(files, run))
+    rows, failure = files.metrics(), files.failure() or {}
+    last = rows[-1] if rows else {}
+    measured = (last.get("test_error"), metrics.speed(rows), _images(files, run))
     verified = _verified(files) if verify and files.ended() is not None else None
     told = (verified, failure.get("message"))
-    return dict(zip(_COLUMNS, (run.id, status, len(metrics), *measured, *told), strict=True))
+    return dict(zip(_COLUMNS, (run.id, status, len(rows), *measured, *told), strict=True))
 
 
 def _verified(files: RunFiles) -> str:

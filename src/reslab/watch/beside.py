@@ -11,6 +11,7 @@ from threading import Thread
 from typing import Any
 
 from reslab.errors import ResLabError
+from reslab.files import as_path
 from reslab.host import python
 from reslab.session.progress import Tell
 
@@ -22,14 +23,24 @@ NICENESS = 10
 
 
 @contextlib.contextmanager
-def page_beside(root: Path, out: Path, *, tell: Tell) -> Iterator[None]:
+def page_beside(
+    root: Path,
+    out: Path,
+    *,
+    title: str | None = None,
+    author: str | None = None,
+    data_root: Path | None = None,
+    tell: Tell,
+) -> Iterator[None]:
     """Serve the page of a folder of runs while this lasts; `tell` gets its address as soon as there is one.
 
+    The page writes the report to `out`, with this title, author and images.
     Ctrl-C on the terminal does not reach the page: it shows how the runs end.  Whatever ends this process, the page
     ends with it, for its standard input closes.
     """
+    options = {"root": str(root), "out": str(out), "title": title, "author": author}
     try:
-        process = start({"root": str(root), "out": str(out)})
+        process = start(options | {"data_root": None if data_root is None else str(data_root)})
     except OSError as error:
         tell(f"The live page did not start ({error.strerror or error}); the runs go on without it.")
         yield
@@ -92,8 +103,9 @@ def main() -> int:
     os.nice(NICENESS)
     options = json.loads(sys.argv[1])
     root, out = (Path(options.pop(name)) for name in ("root", "out"))
+    data_root = as_path(options.pop("data_root"))
     try:
-        serve(root, out, **options, ends_with=sys.stdin, tell=_say)
+        serve(root, out, **options, data_root=data_root, ends_with=sys.stdin, tell=_say)
     except ResLabError as error:
         _say(f"The live page did not start: {error}")
         return error.exit_code

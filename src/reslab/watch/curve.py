@@ -1,6 +1,7 @@
 """The lines of a run's metrics.jsonl in little memory: all, or of a very long run some, the extremes among them."""
 
 import math
+import statistics
 from array import array
 from collections.abc import Sequence
 from typing import Any
@@ -64,8 +65,8 @@ class Curve:
     def median(self, name: str) -> float | None:
         """Return the median of a reading over the kept rows; None where there is none."""
         if self._medians.get(name, (0, None))[0] != self.num_rows:
-            known = sorted(value for value in self._columns[name] if not math.isnan(value))
-            self._medians[name] = (self.num_rows, known[len(known) // 2] if known else None)
+            known = [value for value in self._columns[name] if not math.isnan(value)]
+            self._medians[name] = (self.num_rows, statistics.median(known) if known else None)
         return self._medians[name][1] if self.num_rows else None
 
     def extend(self, rows: Sequence[Any]) -> None:

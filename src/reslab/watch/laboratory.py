@@ -30,9 +30,9 @@ EVERYTHING_SECONDS = 60.0
 class Laboratory:
     """All runs below a folder.  `version` rises with every change; nothing is ever written, and no lock taken."""
 
-    def __init__(self, root: Path) -> None:
-        """Watch a folder of runs, which need not be there yet."""
-        self.root = root
+    def __init__(self, root: Path, data_root: Path | None = None) -> None:
+        """Watch a folder of runs, which need not be there yet; `data_root` is where their images are."""
+        self.root, self.data_root = root, data_root
         self.version = 0
         self.looked: float | None = None
         """When everything was last looked at (seconds since 1970), None before the first time."""

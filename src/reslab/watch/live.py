@@ -75,20 +75,26 @@ def live_page(
     allow_hosts: Sequence[str] = (),
     prefix: str = "",
     token: bool = False,
+    title: str | None = None,
+    author: str | None = None,
+    data_root: str | Path | None = None,
     tell: Tell = aside,
 ) -> LivePage:
     """Show the runs of a folder at work on a page in the browser, as long as this process lives; return the page.
 
     It has an `address`, is shown as a link in a notebook, and ends with `stop()` or its `with` block.  It reads the
-    folder and changes nothing in it.  `out` is where the report is.  `host` and `port` are where it listens: anything
-    but this machine's own needs the token in the address, and `token` asks for it here, too.  `allow_hosts` are other
-    names that a proxy asks for, `prefix` is a path that it puts before the page's own.  Raises `ResLabError` where it
-    cannot listen there, or reslab[watch] is not installed.
+    folder and changes nothing in it.  `out` is where its button writes the report, with this `title`, `author` and
+    `data_root` as `write_report` takes them.  `host` and `port` are where it listens: anything but this machine's own
+    needs the token in the address, and `token` asks for it here, too.  `allow_hosts` are other names that a proxy asks
+    for, `prefix` is a path that it puts before the page's own.  Raises `ResLabError` where it cannot listen there, or
+    reslab[watch] is not installed.
     """
     check_extra()
     runs_folder(runs, may_be_to_come=True)
-    options = {"root": str(runs), "out": str(out), "host": host, "port": port}
-    return LivePage(options | {"allowed": list(allow_hosts), "prefix": prefix, "with_token": token}, tell)
+    options: dict[str, object] = {"root": str(runs), "out": str(out), "host": host, "port": port}
+    options |= {"allowed": list(allow_hosts), "prefix": prefix, "with_token": token}
+    options |= {"title": title, "author": author, "data_root": None if data_root is None else str(data_root)}
+    return LivePage(options, tell)
 
 
 def check_extra() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from statistics import median
 
 from reslab.datasets import known
-from reslab.lab.planner import EVALUATION_COST, Planned, estimate_seconds, num_epochs, work_per_image
+from reslab.lab.planner import Planned, estimate_seconds, num_epochs, sides_of, work_of, work_per_image
 from reslab.recipe import Recipe, Run, images_trained_on
 from reslab.studies.study import OTHERS, Study
 from reslab.watch.blocks import Values
@@ -36,21 +36,22 @@ class Clock:
         self._laboratory = laboratory
         self.running = [one for one in laboratory.runs.values() if one.status == "running"]
         self.jobs = max(1, len(self.running))
+        self._known_sides: dict[str, tuple[int, int] | None] = {}
         speeds: dict[str, list[float]] = {}
         for one in self.running or laboratory.runs.values():
             found = one.curve.median("images_per_second")
             if found and one.run is not None and not one.run.recipe.network:
                 recipe = one.run.recipe
-                speeds.setdefault(recipe.precision, []).append(found * work_per_image(recipe))
+                speeds.setdefault(recipe.precision, []).append(found * work_per_image(recipe, self._sides(recipe)))
         self._speeds = {precision: median(values) for precision, values in speeds.items()}
 
     def epochs(self, run: Run) -> float | None:
         """Return the length of a run in epochs; None where the number of images is not known."""
         watched = self._laboratory.runs.get(run.id)
-        num_train = _num_train(run.recipe, watched)
         if run.recipe.schedule_unit == "epochs":
             return run.recipe.length
-        return None if num_train is None else num_epochs(run.recipe, max(1, -(-num_train // run.recipe.batch_size)))
+        images = _images(run.recipe, watched)
+        return None if images is None else num_epochs(run.recipe, max(1, -(-images[0] // run.recipe.batch_size)))
 
     def left(self, runs: Iterable[Run]) -> float | None:
         """Return the seconds that these runs take together; None where a speed is not known yet."""
@@ -66,27 +67,34 @@ class Clock:
         speed = None if watched is None else watched.curve.median("images_per_second")
         if planned is None or not speed:
             return None
-        return planned.work_left / (speed * work_per_image(run.recipe))
+        return planned.work_left / (speed * work_per_image(run.recipe, self._sides(run.recipe)))
 
     def _planned(self, run: Run) -> Planned | None:
         watched, epochs = self._laboratory.runs.get(run.id), self.epochs(run)
-        num_train = _num_train(run.recipe, watched)
-        if epochs is None or num_train is None:
+        images = _images(run.recipe, watched)
+        if epochs is None or images is None:
             return None
-        size = known(run.recipe.dataset).size
-        measured = (size.num_test if size is not None else 0) + run.recipe.holdout
-        work = epochs * (num_train + EVALUATION_COST * measured) * work_per_image(run.recipe)
+        work = work_of(run.recipe, epochs, *images, self._sides(run.recipe))
         done = watched.curve.last_epoch if watched is not None else 0
         status = "pending" if watched is None else watched.status
         share = 1.0 if status in ("finished", "diverged") else min(1.0, done / epochs)
         return Planned(run, status, done, work, work * (1 - share), 0)
 
+    def _sides(self, recipe: Recipe) -> tuple[int, int] | None:
+        """Return the sides of the user's own arrays, looked up once for each."""
+        if recipe.images not in self._known_sides:
+            self._known_sides[recipe.images] = sides_of(recipe, self._laboratory.data_root)
+        return self._known_sides[recipe.images]
 
-def _num_train(recipe: Recipe, watched: Watched | None) -> int | None:
-    found = (watched.record("provenance.json").get("data") or {}).get("num_train") if watched is not None else None
-    if isinstance(found, int):
-        return found
-    return images_trained_on(recipe)
+
+def _images(recipe: Recipe, watched: Watched | None) -> tuple[int, int] | None:
+    """Return how many images a run trains on and is tested on; None where neither its records nor their name tell."""
+    data = (watched.record("provenance.json").get("data") or {}) if watched is not None else {}
+    found = data.get("num_train"), data.get("num_test")
+    if isinstance(found[0], int) and isinstance(found[1], int):
+        return found[0], found[1]
+    size, num_train = known(recipe.dataset).size, images_trained_on(recipe)
+    return None if size is None or num_train is None else (num_train, size.num_test)
 
 
 def _study(laboratory: Laboratory, study: Study, clock: Clock) -> Values:

@@ -10,7 +10,7 @@ from reslab.errors import ResLabError, UnreadableError
 from reslab.files import Json, printable
 from reslab.lab.folder.locks import Holding
 from reslab.lab.folder.metrics import NAME as METRICS
-from reslab.lab.folder.store import UNREADABLE, RunFiles, Status
+from reslab.lab.folder.store import UNREADABLE, RunFiles, Status, how_ended, standing
 from reslab.recipe import Run
 from reslab.watch.curve import Curve
 
@@ -67,16 +67,12 @@ class Watched:
 
     def _standing(self, held: Holding) -> Status:
         """Return how the run stands, as `RunFiles.status` has it, without asking for its lock."""
-        if self.records.get("result.json") is not None:
-            return "finished"
-        failure = self.records.get("failure.json")
-        if failure is not None and failure.get("kind") == "diverged":
-            return "diverged"
-        if held.holds(self.path):
-            return "running"
-        if failure is not None:
-            return "failed"
-        return "interrupted" if self.curve.num_rows or (self.path / "checkpoint").exists() else "pending"
+        has_result, failure = self.records.get("result.json") is not None, self.records.get("failure.json")
+        ended = how_ended(has_result, failure)
+        return standing(ended, lambda: held.holds(self.path), lambda: failure is not None, self._has_begun)
+
+    def _has_begun(self) -> bool:
+        return self.curve.num_rows > 0 or RunFiles(self.path).checkpoints.exists()
 
     def _read_records(self) -> bool:
         changed = [name for name in RECORDS if self._is_new(name)]

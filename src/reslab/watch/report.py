@@ -15,16 +15,27 @@ _FOLDERS = ("figures", "tables")
 class Report:
     """The report of a folder of runs in another folder.  It is written by a process of its own, one at a time."""
 
-    def __init__(self, root: Path, out: Path) -> None:
-        """Write the report on the runs below `root` to `out`."""
+    def __init__(
+        self,
+        root: Path,
+        out: Path,
+        *,
+        title: str | None = None,
+        author: str | None = None,
+        data_root: Path | None = None,
+    ) -> None:
+        """Write the report on the runs below `root` to `out`, as `reslab report` does with these flags."""
         self._root, self._out = root, out
+        flags = {"--title": title, "--author": author, "--data-root": data_root}
+        self._flags = [f"{flag}={value}" for flag, value in flags.items() if value is not None]
         self._writing = asyncio.Lock()
 
     async def write(self) -> dict[str, Any]:
         """Write the report; return where it is found, or what kept it from being written."""
         async with self._writing:
             begun = time.time()
-            command = [*python(), "-m", "reslab", "report", "--runs", str(self._root), "--out", str(self._out)]
+            folders = ["--runs", str(self._root), "--out", str(self._out)]
+            command = [*python(), "-m", "reslab", "report", *folders, *self._flags]
             process = await asyncio.create_subprocess_exec(
                 *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
             )

@@ -3,7 +3,7 @@
 import ipaddress
 import secrets
 from collections.abc import Collection, Mapping
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
@@ -48,7 +48,7 @@ class Guard:
         """Guard an application; `hosts` are the names it answers to, by `any_address` also any address in figures.
 
         A page elsewhere can make its own name point here (DNS rebinding); it cannot do so with an address.  `prefix` is
-        the path below which a proxy asks for it, "" or as in /user/anna/proxy/8765.
+        the path below which a proxy asks for it, decoded: "" or as in /user/anna@uni.edu/proxy/8765.
         """
         self._app, self._hosts, self._token, self._any_address = app, frozenset(hosts), token, any_address
         self._prefix = prefix
@@ -72,7 +72,13 @@ class Guard:
         if not self._prefix or scope["path"] != self._prefix:
             return None
         query = scope["query_string"].decode("latin-1")
-        return Response(status_code=307, headers={"location": f"{self._prefix}/{'?' if query else ''}{query}"})
+        return Response(status_code=307, headers={"location": f"{self._as_asked(scope)}/{'?' if query else ''}{query}"})
+
+    def _as_asked(self, scope: Scope) -> str:
+        """Return the prefix as the browser spells it, which may encode more than it must: its cookies heed that."""
+        raw = scope.get("raw_path", b"").decode("latin-1")
+        asked = "/".join(raw.split("/")[: 1 + self._prefix.count("/")])
+        return asked if unquote(asked) == self._prefix else as_address(self._prefix)
 
     def _refused(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
@@ -109,8 +115,14 @@ class Guard:
             return None
         answer = Response(status_code=303)  # from here on the token is in a cookie, and not in what is shared
         answer.headers["location"] = f"?{urlencode(asked, doseq=True)}"
-        answer.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", path=scope["root_path"] or "/")
+        path = (self._as_asked(scope) if scope["root_path"] else "") or "/"
+        answer.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", path=path)
         return answer
+
+
+def as_address(path: str) -> str:
+    """Return a decoded path as addresses have it."""
+    return quote(path, safe="/@+")
 
 
 def host_name(host: str) -> str | None:

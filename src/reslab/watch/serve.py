@@ -3,6 +3,7 @@
 import contextlib
 import getpass
 import os
+import re
 import secrets
 import signal
 import socket
@@ -11,16 +12,21 @@ from pathlib import Path
 from threading import Thread
 from types import FrameType
 from typing import IO
+from urllib.parse import unquote
 
 import uvicorn
 
 from reslab.errors import ResLabError
 from reslab.session.progress import Tell
 from reslab.watch.app import Watch, application
-from reslab.watch.safety import LOOPBACK
+from reslab.watch.safety import LOOPBACK, as_address
 
 PORT = 8765
 """Where it listens unless told otherwise; where that is taken, the system chooses."""
+
+
+_PART = re.compile(r"(?!\.{1,2}$)[\w.~@+-]+")
+"""What may stand between two slashes of a prefix: JupyterHub's names of users, which may be addresses of mail."""
 
 
 class Server(uvicorn.Server):
@@ -45,12 +51,16 @@ def serve(
     allowed: Sequence[str] = (),
     prefix: str = "",
     with_token: bool = False,
+    title: str | None = None,
+    author: str | None = None,
+    data_root: Path | None = None,
     ends_with: IO[str] | None = None,
     tell: Tell,
 ) -> None:
     """Serve the page until Ctrl-C or SIGTERM, or until `ends_with` closes.
 
-    Raises `ResLabError` where the address cannot be listened at, or a name or prefix is none.
+    Its button writes the report to `out`, with this title, author and images.  Raises `ResLabError` where the address
+    cannot be listened at, or a name or prefix is none.
     """
     path = _prefix(prefix)
     is_loopback = _is_loopback(host)
@@ -58,7 +68,17 @@ def serve(
     token = secrets.token_urlsafe(24) if needs_token else None
     listening = _listen(host, port)
     hosts = {*LOOPBACK, *(name.lower() for name in allowed), *([] if is_loopback else _own_names(host))}
-    app, watch = application(root, out, hosts=hosts, token=token, any_address=not is_loopback, prefix=path)
+    app, watch = application(
+        root,
+        out,
+        hosts=hosts,
+        token=token,
+        any_address=not is_loopback,
+        prefix=path,
+        title=title,
+        author=author,
+        data_root=data_root,
+    )
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -116,7 +136,7 @@ def _announce(listening: socket.socket, host: str, path: str, token: str | None,
     shown = f"[{host}]" if ":" in host else host
     if host in ("0.0.0.0", "::"):
         shown = name
-    tell(f"The live page: http://{shown}:{port}{path}/{query}")
+    tell(f"The live page: http://{shown}:{port}{as_address(path)}/{query}")
     if _is_loopback(host):
         tell(f"From another machine: ssh -L {port}:{shown}:{port} {_user()}@{name}, then the same address there")
 
@@ -134,12 +154,12 @@ def _user() -> str:
 
 
 def _prefix(prefix: str) -> str:
+    """Return the path as a server is asked for it, decoded, without its last slash; "" for none."""
     path = prefix.strip("/")
-    if path and not all(
-        part and part.replace("-", "").replace("_", "").replace(".", "").isalnum() for part in path.split("/")
-    ):
+    parts = [unquote(part) for part in path.split("/")]
+    if path and not all(_PART.fullmatch(part) for part in parts):
         raise ResLabError(f"--prefix is a path as in /user/anna/proxy/8765, not {prefix!r}")
-    return f"/{path}" if path else ""
+    return f"/{'/'.join(parts)}" if path else ""
 
 
 def _is_loopback(host: str) -> bool:

@@ -6,7 +6,8 @@ A line's sum is on the disk before the line is: there may be sums too many, neve
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,12 @@ def end(folder: Path) -> tuple[int, Json]:
     lines = _lines(folder / NAME)
     row = _parse(lines[-1]) if lines else None
     return len(lines), row if isinstance(row, dict) else {}
+
+
+def speed(rows: Iterable[Mapping[str, Any]]) -> float | None:
+    """Return the median of the images a second, so that a slow first epoch does not count; None where no row has it."""
+    known = [row["images_per_second"] for row in rows if row.get("images_per_second") is not None]
+    return statistics.median(known) if known else None
 
 
 def append(folder: Path, row: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ Imports no torch, so that a report can be made where there is none.
 
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -226,13 +226,8 @@ class RunFiles:
 
     def status(self) -> Status:
         """Return how the run stands, read from its files."""
-        if (ended := self.ended()) is not None:
-            return ended
-        if locks.is_held(self.path):
-            return "running"
-        if self.failure() is not None:
-            return "failed"
-        return "interrupted" if self.has_begun() else "pending"
+        held, failed = (lambda: locks.is_held(self.path)), (lambda: self.failure() is not None)
+        return standing(self.ended(), held, failed, self.has_begun)
 
     def has_begun(self) -> bool:
         """Say whether anything of it was trained."""
@@ -240,10 +235,8 @@ class RunFiles:
 
     def ended(self) -> Literal["finished", "diverged"] | None:
         """Return how the run ended, or None while there is something left to train."""
-        if self.result() is not None:
-            return "finished"
-        failure = self.failure()
-        return "diverged" if failure is not None and failure.get("kind") == "diverged" else None
+        has_result = self.result() is not None
+        return how_ended(has_result, None if has_result else self.failure())
 
     def why_no_weights(self) -> str:
         """Return why there are no trained weights, as a clause, and what to do about it."""
@@ -372,6 +365,29 @@ class RunFiles:
         except DamagedError as error:
             raise DamagedError(f"{error}; {_MADE_AGAIN.get(name, self._anew)}") from None
         return content
+
+
+def standing(
+    ended: Literal["finished", "diverged"] | None,
+    is_held: Callable[[], bool],
+    has_failed: Callable[[], bool],
+    has_begun: Callable[[], bool],
+) -> Status:
+    """Return how a run stands, asking in this order, and no more than it takes."""
+    if ended is not None:
+        return ended
+    if is_held():
+        return "running"
+    if has_failed():
+        return "failed"
+    return "interrupted" if has_begun() else "pending"
+
+
+def how_ended(has_result: bool, failure: Json | None) -> Literal["finished", "diverged"] | None:
+    """Return how a run ended by its records, None while there is something left to train."""
+    if has_result:
+        return "finished"
+    return "diverged" if failure is not None and failure.get("kind") == "diverged" else None
 
 
 def run_files(root: Path, run: Run) -> RunFiles:
