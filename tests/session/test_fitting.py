@@ -10,14 +10,13 @@ from reslab.errors import ResLabError
 from reslab.session import fitting
 from reslab.session.asking import ask
 from reslab.session.fitting import MEMORY, Size, digest_of, fit, remember, seconds_of
-from reslab.studies.study import Plan
+from reslab.studies.study import Options, Plan
 
 HOUR = 3600.0
 
 
 def asked(size: Size) -> Plan:
-    return ask(
-        ["depth"],
+    options = Options(
         preset=size.preset,
         epochs=size.epochs,
         seeds=size.seeds,
@@ -25,6 +24,7 @@ def asked(size: Size) -> Plan:
         depths=(20,),
         precision="fp32",
     )
+    return ask(["depth"], options)
 
 
 def cost(plan: Plan) -> float:

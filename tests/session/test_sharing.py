@@ -22,6 +22,7 @@ from reslab.session.asking import ask
 from reslab.session.sharing import fetch_instead, pull, push, verify
 from reslab.session.work import Session
 from reslab.studies.asked import record, recorded
+from reslab.studies.study import Options
 from share_places import FINISHED, OWN_RESULTS, served
 from synthetic import Truth, small, write_run
 
@@ -49,7 +50,7 @@ def test_a_study_comes_with_its_runs(share: Path, tmp_path: Path) -> None:
 
 
 def test_a_plan_means_those_of_its_studies_that_are_there(share: Path, tmp_path: Path) -> None:
-    tasks = {study.name for study in ask(["assignment"]).studies}
+    tasks = {study.name for study in ask(["assignment"], Options()).studies}
     outcomes = pull(str(share), ["assignment"], tmp_path / "runs")
     known = recorded(OWN_RESULTS)[0]
     wanted = {study.name: study for study in known if study.name in tasks}
@@ -69,7 +70,7 @@ def test_a_plan_of_which_nothing_has_ended_cannot_be_verified(tmp_path: Path) ->
     made(tmp_path)
     with pytest.raises(ResLabError, match="there is no run or study 'assignment'"):
         verify(["assignment"], tmp_path)
-    record(tmp_path, ask(["depth"], datasets=("digits",), depths=(8,)).studies[0])
+    record(tmp_path, ask(["depth"], Options(datasets=("digits",), depths=(8,))).studies[0])
     with pytest.raises(ResLabError, match="none of these runs has ended"):
         verify(["assignment"], tmp_path)
     (tmp_path / "share").mkdir()
@@ -152,7 +153,7 @@ def test_a_forgotten_address_makes_no_folder_of_a_study_or_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     shutil.copytree(OWN_RESULTS / FINISHED, tmp_path / "runs" / FINISHED)
-    record(tmp_path / "runs", replace(ask(["depth"]).studies[0], name="our-own"))
+    record(tmp_path / "runs", replace(ask(["depth"], Options()).studies[0], name="our-own"))
     monkeypatch.chdir(tmp_path)
     for verb, call in (("push", push), ("pull", pull)):
         assert main([verb, name]) == 6
@@ -251,7 +252,7 @@ def test_a_study_is_fetched_where_it_was_trained_and_only_the_rest_is_left(share
         said.append(words)
         return True
 
-    asked = ask(["learning-rate"], datasets=("cifar10",), epochs=16, seeds=1, precision="bf16")
+    asked = ask(["learning-rate"], Options(datasets=("cifar10",), epochs=16, seeds=1, precision="bf16"))
     settings = Settings(shares=(str(share),))
     session = Session(asked, tmp_path, settings, tell=tell)
     assert len(session.todo) == 7
@@ -259,7 +260,7 @@ def test_a_study_is_fetched_where_it_was_trained_and_only_the_rest_is_left(share
     assert session.todo == []
     assert said == ["7 of 7 runs fetched, not trained"]
 
-    changed = ask(["learning-rate"], datasets=("cifar10",), epochs=16, seeds=99, precision="bf16")
+    changed = ask(["learning-rate"], Options(datasets=("cifar10",), epochs=16, seeds=99, precision="bf16"))
     again = Session(changed, tmp_path, settings, tell=tell)
     again.fetch()
     assert {run.seed for run in again.todo} >= {98}

@@ -3,9 +3,9 @@
 import contextlib
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -34,12 +34,12 @@ from reslab.lab.shares.addresses import absolute
 from reslab.lab.shares.relay import push_place
 from reslab.lab.stopping import StopRequest
 from reslab.session.asking import ask, ask_fitting
-from reslab.session.fitting import Fit, Size
+from reslab.session.fitting import Fit
 from reslab.session.planning import Outlook, headed
 from reslab.session.where import HERE, SLURM, check_on
 from reslab.session.work import Outcome, Session
 from reslab.studies.questions import QUESTIONS
-from reslab.studies.study import Plan
+from reslab.studies.study import Options
 from reslab.training.schedule import parse_epochs
 
 if TYPE_CHECKING:
@@ -197,19 +197,18 @@ def run(
         push=push,
     )
     push_place(settings)  # whether there is one
-    size = Size(preset, epochs, seeds)
-    options: dict[str, Any] = {
-        "datasets": listed("dataset", dataset),
-        "depths": whole_numbers("depths", depths),
-        "precision": precision,
-        "recipe": given_fields(recipe),
-        "device": device,
-    }
-    why = not no_diagnose
-    fitting = {"root": runs, "settings": settings, "why": why, "keep": not dry_run, "jobs": jobs}
-    asked, found_fit = _ask((study, *more), size, options, fit, fitting)
-    if found_fit is not None and not json:
-        _print_fit(found_fit)
+    fields = tuple(given_fields(recipe).items())
+    chosen, of = listed("dataset", dataset), whole_numbers("depths", depths)
+    options = Options(preset, chosen, of, epochs, seeds, precision, fields, device)
+    questions, why, found_fit = (study, *more), not no_diagnose, None
+    if fit is None:
+        asked = ask(questions, options)
+    else:
+        asked, found_fit = ask_fitting(
+            fit, questions, options, runs, settings, tell=aside, why=why, keep=not dry_run, jobs=jobs
+        )
+        if not json:
+            _print_fit(found_fit)
     session = Session(asked, runs, settings, tell=aside, ids=ids)
     if prepare:
         _print_folders(asked.name, session.prepare(), json=json)
@@ -228,15 +227,6 @@ def run(
     _conclude(session, found, None if written is None else written.html, json=json)
     session.push()  # last: a share that does not answer costs no report
     return _exit_code(found, written)
-
-
-def _ask(
-    questions: Sequence[str], size: Size, options: Mapping[str, Any], fit: str | None, fitting: Mapping[str, Any]
-) -> tuple[Plan, Fit | None]:
-    """Return the plan of the questions; of the size that fits into a time, and what was chosen, where one is given."""
-    if fit is not None:
-        return ask_fitting(fit, questions, size, tell=aside, **fitting, **options)
-    return ask(questions, preset=size.preset, epochs=size.epochs, seeds=size.seeds, **options), None
 
 
 def _look_ahead(

@@ -1,7 +1,7 @@
 """From what a user names to a plan: questions of ResLab's own and TOML files, one or several, with what is changed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,31 +19,17 @@ from reslab.studies.plans import alone
 from reslab.studies.study import JOINED, MOST_SEEDS, Options, Plan, Study
 
 
-def ask(
-    questions: Sequence[str | Path],
-    *,
-    preset: str | None = None,
-    datasets: tuple[str, ...] | None = None,
-    depths: tuple[int, ...] | None = None,
-    epochs: float | None = None,
-    seeds: int | None = None,
-    precision: str | None = None,
-    recipe: Mapping[str, Scalar] | None = None,
-    device: str = "auto",
-) -> Plan:
+def ask(questions: Sequence[str | Path], options: Options) -> Plan:
     """Return the plan of the questions: names of studies or plans, or TOML files; several become one plan.
 
-    What is given takes the place of what the studies or files say; `recipe` are fields of the base recipe.  Where no
-    precision is given or written, it is the one that is fast on this machine (see `reslab.host.default_precision`).
-    Raises `ResLabError` for an unknown name or value, and for two different studies of one name.
+    The options take the place of what the studies or files say.  Raises `ResLabError` for an unknown name or value, and
+    for two different studies of one name.
     """
     if not questions:
         raise ResLabError("name a study, as in depth; `reslab run --help` lists them")
-    check_least("seeds", seeds, 1)
-    if seeds is not None and seeds > MOST_SEEDS:
-        raise ResLabError(f"seeds must be {MOST_SEEDS:,} or less, not {seeds}")
-    fields = tuple((recipe or {}).items())
-    options = Options(preset, datasets, depths, epochs, seeds, precision, fields, device)
+    check_least("seeds", options.seeds, 1)
+    if options.seeds is not None and options.seeds > MOST_SEEDS:
+        raise ResLabError(f"seeds must be {MOST_SEEDS:,} or less, not {options.seeds}")
     plan = _asked(questions, options)
     _check_effects(plan, questions, options)
     return plan
@@ -68,7 +54,7 @@ def _asked(questions: Sequence[str | Path], options: Options) -> Plan:
 def ask_fitting(
     limit: str,
     questions: Sequence[str | Path],
-    given: Size,
+    options: Options,
     root: Path,
     settings: Settings,
     *,
@@ -76,12 +62,12 @@ def ask_fitting(
     why: bool = True,
     keep: bool = False,
     jobs: int | None = None,
-    **options: Any,
 ) -> tuple[Plan, Fit]:
     """Return the plan of the questions that fits into a time, as in "12h", and what was chosen (see `fitting.fit`).
 
-    `options` are those of `ask`.  With `keep` the choice is remembered in the folder of runs.
+    With `keep` the choice is remembered in the folder of runs.
     """
+    given = Size(options.preset, options.epochs, options.seeds)
     chosen: dict[str, int] = {}
     told: set[str] = set()
 
@@ -92,7 +78,7 @@ def ask_fitting(
         return tell(words)
 
     def asked(size: Size) -> Plan:
-        return ask(questions, preset=size.preset, epochs=size.epochs, seeds=size.seeds, **options)
+        return ask(questions, replace(options, **asdict(size)))
 
     def cost(plan: Plan) -> float:
         session = Session(plan, root, settings, tell=once)
@@ -101,7 +87,7 @@ def ask_fitting(
         return session.outlook(chosen["jobs"], why=why).whole_seconds
 
     memory = root / MEMORY
-    question = {"questions": [str(one) for one in questions], "runs": digest_of(asked(given)), **options}
+    question = {"questions": [str(one) for one in questions], "runs": digest_of(asked(given))}
     found = fit(seconds_of(limit), given, asked, cost, memory=memory, question=question)
     if keep:
         remember(found, given, memory, question)
@@ -111,39 +97,32 @@ def ask_fitting(
 def asked_grid(
     names: Sequence[str | Path],
     varied: Mapping[str, Sequence[Scalar]],
-    *,
-    preset: str | None = None,
-    datasets: tuple[str, ...] | None = None,
-    depths: tuple[int, ...] | None = None,
-    epochs: float | None = None,
-    seeds: int | None = None,
-    precision: str | None = None,
-    recipe: Mapping[str, Scalar] | None = None,
-    device: str = "auto",
+    options: Options,
 ) -> Plan:
     """Return a study of the user's own: every combination of the values in `varied`, data sets and depths.
 
-    The same question as a TOML file with these values in [vary] and `recipe` in [recipe] (see docs/studies.md).  Raises
-    `ResLabError` for what is given both in `varied` and beside it.
+    The same question as a TOML file with these values in [vary] and the recipe's fields in [recipe] (see
+    docs/studies.md).  Raises `ResLabError` for what is given both in `varied` and beside it.
     """
-    check_least("seeds", seeds, 1)
+    check_least("seeds", options.seeds, 1)
+    recipe, depths = dict(options.recipe), options.depths
     if len(names) != 1:
         raise ResLabError(f"a study of your own has one name, as in study('batches', vary=...); not {list(names)}")
-    beside = {"preset": preset, "dataset": datasets, "depth": depths, "epochs": epochs, "precision": precision}
-    for name, value in {**beside, **(recipe or {})}.items():
+    size = {name: getattr(options, name) for name in ("preset", "epochs", "precision")}
+    for name, value in {**size, "dataset": options.datasets, "depth": depths, **recipe}.items():
         if value is not None and name in varied:
             raise ResLabError(f"{name} is given twice, in vary and beside it; leave one of them out")
     grid = {name: list(values) for name, values in varied.items()}
-    content: dict[str, Any] = {"name": str(names[0]), "recipe": dict(recipe or {}), "vary": grid}
+    content: dict[str, Any] = {"name": str(names[0]), "recipe": recipe, "vary": grid}
     if depths is not None:
         if len(depths) > 1:
             grid["depth"] = list(depths)
         else:
             content["depth"] = depths[0]
-    content |= {
-        key: value for key, value in (("preset", preset), ("epochs", epochs), ("seeds", seeds)) if value is not None
-    }
-    return alone(read_study(content, Options(datasets=datasets, precision=precision, device=device)))
+    given = {name: getattr(options, name) for name in ("preset", "epochs", "seeds")}
+    content |= {name: value for name, value in given.items() if value is not None}
+    rest = Options(datasets=options.datasets, precision=options.precision, device=options.device)
+    return alone(read_study(content, rest))
 
 
 def joined(plans: Sequence[Plan]) -> Plan:

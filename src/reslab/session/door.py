@@ -100,8 +100,8 @@ def study(
     `images` are your own, as in `train`; networks may be varied, too, as in vary={"network": ["", build]}.
     """
     from reslab.session.asking import ask, ask_fitting, asked_grid
-    from reslab.session.fitting import Size
     from reslab.session.study import Study
+    from reslab.studies.study import Options
 
     if network is not None:
         fields["network"] = network_text(network)  # type: ignore[typeddict-unknown-key]
@@ -117,23 +117,17 @@ def study(
         datasets = (name,)
     asked_depths = None if depths is None else (depths,) if isinstance(depths, int) else tuple(depths)
     settings = Settings(as_path(data_root), device)
-    options: dict[str, Any] = {
-        "datasets": datasets,
-        "depths": asked_depths,
-        "precision": precision,
-        "recipe": dict[str, Any](fields),
-        "device": device,
-    }
+    recipe = tuple(dict[str, Any](fields).items())
+    options = Options(preset, datasets, asked_depths, epochs, seeds, precision, recipe, device)
     if vary is not None:
         if fit is not None:
             raise ResLabError("fit chooses the size of named studies; with vary, give seeds and epochs yourself")
-        plan = asked_grid(questions, vary, preset=preset, epochs=epochs, seeds=seeds, **options)
+        plan = asked_grid(questions, vary, options)
     elif fit is not None:
-        size = Size(preset, epochs, seeds)
-        plan, found = ask_fitting(fit, questions, size, as_path(runs), settings, tell=aside, keep=True, **options)
+        plan, found = ask_fitting(fit, questions, options, as_path(runs), settings, tell=aside, keep=True)
         aside(found.words)
     else:
-        plan = ask(questions, preset=preset, epochs=epochs, seeds=seeds, **options)
+        plan = ask(questions, options)
     if fingerprint:
         plan = plan.with_recipes(lambda recipe: changed(recipe, images=fingerprint))
     return Study(plan, as_path(runs), settings)
