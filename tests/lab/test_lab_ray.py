@@ -7,6 +7,7 @@ import tempfile
 import types
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from reslab.lab.clusters.ray_cluster import _reporting, _train
 from reslab.lab.launch import Event
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
+from reslab.recipe import Run
+from synthetic import small
 
 
 @pytest.mark.parametrize("noted", ["127.0.0.1:{closed}", "nonsense", "127.0.0.1:99999999", ""])
@@ -135,3 +138,41 @@ def test_a_task_asks_for_a_card_where_its_runs_train_on_one(
     tmp_path: Path, device: str, cluster: dict[str, float], cards: int
 ) -> None:
     assert ray_cluster._needs(tmp_path, Settings(device=device), cluster).get("num_gpus", 0) == cards
+
+
+class Cluster:
+    """Stands for Ray: it ends one task at a time, and counts how many are with it at once."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self.trained: list[str] = []
+
+    def remote(self, _: object) -> "Cluster":
+        return self
+
+    def options(self, **_: object) -> SimpleNamespace:
+        return SimpleNamespace(remote=lambda _, group, *__: tuple(group))
+
+    def cluster_resources(self) -> dict[str, float]:
+        return {"CPU": 8.0}
+
+    def wait(self, tasks: list[tuple[str, ...]], timeout: float) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
+        self.most = max(self.most, len(tasks))
+        self.trained += tasks[0]
+        return tasks[:1], tasks[1:]
+
+    def get(self, answer: object) -> object:
+        return answer
+
+
+@pytest.mark.parametrize(("at_a_time", "most"), [(None, 5), (2, 2), (9, 5)])
+def test_a_cluster_has_as_many_tasks_at_a_time_as_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_a_time: int | None, most: int
+) -> None:
+    mail = SimpleNamespace(take=SimpleNamespace(remote=list))
+    monkeypatch.setattr(ray_cluster, "_mail", lambda _: mail)
+    monkeypatch.setattr(ray_cluster, "_bury", lambda *_: None)
+    cluster, runs = Cluster(), [Run(small(8), seed) for seed in range(5)]
+    assert ray_cluster._launch(cluster, tmp_path, runs, 1, at_a_time, Settings(), lambda _: None, lambda: False)
+    assert cluster.most == most
+    assert cluster.trained == [run.id for run in runs]

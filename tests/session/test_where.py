@@ -61,5 +61,6 @@ def test_slurm_decides_how_many_tasks_run_at_a_time_unless_asked(
 
     monkeypatch.setattr(slurm, "check", lambda options: None)
     monkeypatch.setattr(slurm, "launch", launch)
-    reslab.study("depth", **FEW, runs=tmp_path / "runs").run(on="slurm", jobs=jobs, diagnose=False)
+    with pytest.raises(reslab.LockedError, match="left to another process"):  # of whose runs nobody has trained any
+        reslab.study("depth", **FEW, runs=tmp_path / "runs").run(on="slurm", jobs=jobs, diagnose=False)
     assert asked == [jobs]

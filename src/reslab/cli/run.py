@@ -150,7 +150,7 @@ def run(
         own.
     jobs
         Number of runs to train at a time; default: the number that trains the most images a second (measured); on
-        Slurm, as many as it has room for.
+        a cluster, as many as it has room for.
     checkpoint_seconds
         Seconds between checkpoints within an epoch.
     time_limit

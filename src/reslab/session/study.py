@@ -108,8 +108,8 @@ class Study:
         What a `share` has is fetched, not trained (see `reslab.pull`), and a run that it has the beginning of goes on
         from there; with `push`, checkpoints and runs that end here are sent to it.  `on` is where runs train: here,
         slurm, ray or ray://ADDRESS.  Checkpoints, and the epochs whose weights are kept, are as in `reslab.train`.
-        `jobs` defaults to the number that trains the most images in all, on Slurm to what it has room for, and on Ray
-        to one at a time on a card; `time_limit` is in minutes, after which all is checkpointed and left.  Ctrl-C, or
+        `jobs` defaults to the number that trains the most images in all, on a cluster to what it has room for, and on
+        a card of Ray's to one; `time_limit` is in minutes, after which all is checkpointed and left.  Ctrl-C, or
         a notebook's stop button, checkpoints the runs at hand and raises KeyboardInterrupt; calling again resumes.  A
         run that fails keeps no other from being trained; at the end, `ResLabError` names those that failed, or else
         `LockedError` those that another process held.

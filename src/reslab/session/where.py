@@ -42,7 +42,8 @@ def launcher(
 ) -> Iterator[Callable[..., bool]]:
     """Give what trains these runs and hands each event to `on_event`; nothing is written before it is called.
 
-    `name` is that of the Slurm job, `jobs` the number of runs that train at a time; None leaves that to Slurm.  Raises
+    `name` is that of the Slurm job, `jobs` the number of runs that train at a time; None leaves that to a cluster.  On
+    a Ray cluster of graphics cards it is the number of runs that share one.  Raises
     `ResLabError` where there is no cluster, and `ShareError` for a share whose password a script would keep.
     """
     from reslab.lab.speeds.speed import runs_each, share_threads
@@ -63,16 +64,22 @@ def launcher(
             at_a_time=jobs,
         )
         return
-    jobs = jobs or 1
-    shared = runs_each(settings.device, jobs)
+    shared = runs_each(settings.device, jobs or 1)
     if on == HERE:
-        arguments = [*settings.arguments(), "--default-threads", str(share_threads(jobs))]
-        yield partial(launch, root, runs, jobs=jobs, runs_each=shared, arguments=arguments, stop=stop)
+        arguments = [*settings.arguments(), "--default-threads", str(share_threads(jobs or 1))]
+        yield partial(launch, root, runs, jobs=jobs or 1, runs_each=shared, arguments=arguments, stop=stop)
     else:
         address = None if on == RAY else on
         with ray_cluster.joined(address):
             yield partial(
-                ray_cluster.launch, root, runs, address=address, runs_each=shared, settings=settings, stop=stop
+                ray_cluster.launch,
+                root,
+                runs,
+                address=address,
+                runs_each=shared,
+                at_a_time=jobs if shared == 1 else None,
+                settings=settings,
+                stop=stop,
             )
 
 

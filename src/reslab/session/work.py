@@ -23,7 +23,7 @@ from reslab.session.planning import Outlook, choose_jobs, outlook
 from reslab.session.progress import Board, Tell, aside
 from reslab.session.sharing import fetch_instead, push_runs
 from reslab.session.training import look_at_brought, tell_remarks
-from reslab.session.where import HERE, SLURM, launcher
+from reslab.session.where import HERE, launcher
 from reslab.session.why import diagnose_plan
 from reslab.studies.asked import record, record_plan, recorded, replaced
 from reslab.studies.study import OTHER_RUNS, OTHERS, Plan
@@ -136,11 +136,9 @@ class Session:
     def jobs(self, asked: int | None = None, on: str = HERE) -> int | None:
         """Return how many runs train at a time: as asked, or here the number that trains the most images in all.
 
-        None on Slurm, which decides that itself unless asked otherwise.
+        None on a cluster, which decides that itself unless asked otherwise.
         """
-        if on == SLURM:
-            return asked
-        return choose_jobs(asked if on == HERE else asked or 1, self.settings.device, self.todo, self._tell)
+        return asked if on != HERE else choose_jobs(asked, self.settings.device, self.todo, self._tell)
 
     def outlook(self, jobs: int | None, *, why: bool = True) -> Outlook:
         """Return what is to train, how long it takes and how much disk it needs; may measure the machine's speed.

@@ -12,6 +12,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -47,18 +48,20 @@ def launch(
     *,
     address: str | None = None,
     runs_each: int = 1,
+    at_a_time: int | None = None,
     settings: Settings,
     on_event: Callable[[Event], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> bool:
     """Train runs on a cluster, `runs_each` side by side in a task; return whether all were tried.
 
+    At most `at_a_time` tasks run at once; None leaves that to Ray, which runs as many as there is room for.
     `address` is that of a cluster, as in ray://host:10001, host:6379 or auto; by default the one that this process has
     joined, or a new one on this machine.  On `stop()` every run at hand is checkpointed and left.  Raises `ResLabError`
     where there is no Ray or no cluster.
     """
     with joined(address) as ray:
-        return _launch(ray, root, runs, runs_each, settings, on_event, stop)
+        return _launch(ray, root, runs, runs_each, at_a_time, settings, on_event, stop)
 
 
 @contextlib.contextmanager
@@ -83,6 +86,7 @@ def _launch(
     root: Path,
     runs: Sequence[Run],
     runs_each: int,
+    at_a_time: int | None,
     settings: Settings,
     on_event: Callable[[Event], None],
     stop: Callable[[], bool],
@@ -110,13 +114,16 @@ def _launch(
     remote = ray.remote(_train).options(max_retries=TRIES, **_needs(root, settings, ray.cluster_resources()))
     folder = str(root.absolute()) if where is None else None
     groups = [[run.id for run in runs[begin : begin + runs_each]] for begin in range(0, len(runs), runs_each)]
-    waiting = {remote.remote(folder, group, settings, mail, runs_each): group for group in groups}
+    most, left = at_a_time or len(groups), iter(groups)
+    waiting = {remote.remote(folder, group, settings, mail, runs_each): group for group in islice(left, most)}
     stopped: float | None = None
     while waiting:
         done, _ = ray.wait(list(waiting), timeout=0.5)
         hand_on(ray.get(mail.take.remote()))
         for one in done:
             _bury(ray, one, [RunFiles(root / name) for name in waiting.pop(one)])
+        for group in islice(left, most - len(waiting) if stopped is None else 0):
+            waiting[remote.remote(folder, group, settings, mail, runs_each)] = group
         if stopped is None and stop():
             stopped = time.monotonic()
             ray.get(mail.stop.remote())
