@@ -36,7 +36,22 @@ def test_it_trains_once_and_is_found_again(tmp_path: Path) -> None:
     again = reslab.train(network=f"{__file__}:build", images=images(), **options, **places)
     assert again == run
     assert len(run.curve) == 2
-    assert reslab.evaluate(run, data_root=tmp_path / "data").test_error == run.test_error
+    assert reslab.evaluate(run).test_error == run.test_error  # on the images that it was trained on
+    recipe = reslab.preset("assignment", network=build, images=images(), data_root=tmp_path / "data", **options)
+    assert reslab.train(recipe, **places) == run
+    network = run.network()
+    assert isinstance(network, nn.Sequential)
+    wrong = sum(int((network(pixels).argmax(1) != labels).sum()) for pixels, labels in run.test_batches())
+    assert 10 * wrong == run.test_error
+
+
+def test_arrays_that_load_data_gives_are_images_of_ones_own(tmp_path: Path) -> None:
+    digits = reslab.load_data("digits")
+    assert digits.x_train.dtype == np.uint8
+    assert digits.x_train.shape == (len(digits.y_train), 3, 32, 32)
+    assert digits.class_names == tuple("0123456789")
+    recipe = reslab.preset("assignment", depth=8, images=digits, data_root=tmp_path)
+    assert (recipe.dataset, len(recipe.images)) == ("arrays", 16)
 
 
 def test_a_study_compares_it_with_ours_on_the_same_images(tmp_path: Path) -> None:

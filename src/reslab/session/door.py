@@ -192,12 +192,22 @@ def evaluate(
     )
 
 
-def preset(name: str, *, epochs: float | None = None, device: str = "auto", **fields: Unpack[RecipeFields]) -> Recipe:
+def preset(
+    name: str,
+    *,
+    network: NetworkGiven | None = None,
+    images: Any = None,
+    epochs: float | None = None,
+    data_root: Path_ | None = None,
+    device: str = "auto",
+    **fields: Unpack[RecipeFields],
+) -> Recipe:
     """Return the recipe of a preset, as in preset("paper", depth=56), with some fields changed.
 
-    The precision is the one that is fast on this machine, unless given.
+    `network` and `images` are your own, as in `train`.  The precision is the one that is fast on this machine, unless
+    given.
     """
-    return recipe_of(name, fields, epochs=epochs, device=device)
+    return recipe_of(name, brought_fields(fields, network, images, data_root), epochs=epochs, device=device)
 
 
 def diagnose(
