@@ -18,6 +18,7 @@ from reslab.lab.folder import ending
 from reslab.lab.folder.store import RunFiles
 from reslab.recipe import Run, vary
 from reslab.session.display import VEGA_LITE
+from reslab.session.work import Session
 from reslab.studies.asked import record
 from reslab.studies.study import Study, Variant
 from synthetic import Truth, small, write_run
@@ -281,6 +282,21 @@ def test_a_study_shows_its_table_verdicts_and_figures(planned: reslab.Study, tmp
     assert set(planned.runs) == {f"{small(depth).id}/seed{seed}" for depth in (8, 14) for seed in (0, 1)}
     assert planned.report(tmp_path / "report").html.exists()
     assert reslab.runs(tmp_path).plot().specification["title"]["text"]
+
+
+def test_a_study_that_is_looked_at_is_planned_once(planned: reslab.Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Session] = []
+
+    def session(*given: Any) -> Session:
+        made.append(Session(*given))
+        return made[-1]
+
+    monkeypatch.setattr("reslab.session.study.Session", session)
+    study = reslab.Study(planned._plan, planned._root, planned._settings)
+    study.table()
+    study.verdicts()
+    assert len(study.runs) == len(study.asked.runs())
+    assert len(made) == 1
 
 
 def test_several_questions_are_one_plan_of_which_one_is_taken() -> None:

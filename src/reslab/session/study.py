@@ -43,6 +43,7 @@ class Study:
     def __init__(self, plan: Plan, root: Path, settings: Settings) -> None:
         """Take a plan, the folder of runs, and how they are executed; `reslab.study` makes one from names."""
         self._plan, self._root, self._settings = plan, root, settings
+        self._identified: Plan | None = None
 
     @property
     def name(self) -> str:
@@ -70,8 +71,10 @@ class Study:
 
     @property
     def asked(self) -> Plan:
-        """The plan as a value: its studies, their variants and seeds."""
-        return self._session().plan
+        """The plan as a value: its studies, their variants and seeds, on the images that are here when it is asked."""
+        if self._identified is None:
+            self._identified = self._session().plan
+        return self._identified
 
     @property
     def runs(self) -> Runs:
@@ -126,6 +129,7 @@ class Study:
             push=push,
         )
         session = Session(self._plan, self._root, settings)
+        self._identified = session.plan
         session.fetch()
         session.check()
         with StopRequest(time_limit) as stop:
