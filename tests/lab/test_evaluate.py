@@ -14,10 +14,11 @@ from reslab.cli import main
 from reslab.errors import CheckpointError, DamagedError, DataError, ResLabError
 from reslab.lab.folder import ending, manifest
 from reslab.lab.folder.store import RunFiles
-from reslab.lab.weights.candidates import Given, candidates
+from reslab.lab.weights.candidates import candidates
 from reslab.lab.weights.contest import Measured
 from reslab.lab.weights.doubts import suspicious, undecided
 from reslab.lab.weights.evaluate import Evaluated, evaluate_run, evaluate_weights
+from reslab.lab.weights.given import Given
 from reslab.models.networks import build
 from reslab.models.weights import WeightsFile, read_weights, read_weights_file, save_weights
 from reslab.recipe import Run, vary
@@ -51,7 +52,7 @@ def elsewhere(trained: RunFiles, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.fixture(scope="module")
 def found(elsewhere: Path) -> Evaluated:
     """Return the measurement of those weights, of which nothing was said but the images."""
-    return evaluate_weights(elsewhere, dataset="digits")
+    return evaluate_weights(elsewhere, Given(dataset="digits"))
 
 
 def error_of(trained: RunFiles) -> float:
@@ -94,22 +95,26 @@ def test_the_flags_of_a_candidate_choose_it(found: Evaluated, elsewhere: Path) -
         flags = dict(zip(one.candidate.flags.split()[::2], one.candidate.flags.split()[1::2], strict=True))
         alone = evaluate_weights(
             elsewhere,
-            dataset="digits",
-            family=flags.get("--family"),
-            shortcut=flags.get("--shortcut"),
-            normalisation=flags["--normalisation"],
+            Given(
+                dataset="digits",
+                family=flags.get("--family"),
+                shortcut=flags.get("--shortcut"),
+                normalisation=flags["--normalisation"],
+            ),
         )
         assert [again.candidate.recipe for again in alone.measured] == [one.candidate.recipe]
         assert alone.evaluation.confusion == one.evaluation.confusion
 
 
 def test_a_preset_decides_what_it_fits(elsewhere: Path, trained: RunFiles) -> None:
-    right = evaluate_weights(elsewhere, dataset="digits", preset="akamaster")
+    right = evaluate_weights(elsewhere, Given(dataset="digits", preset="akamaster"))
     assert right.evaluation.error == error_of(trained)
     assert len(right.measured) == 1
     assert right.decided["shortcut"] == right.decided["normalisation"] == "preset akamaster"
     assert "the weights fit --shortcut A, --family plain as well; preset akamaster decided" in right.remarks
-    other = evaluate_weights(elsewhere, dataset="digits", preset="hysts")  # whose shortcut B the weights do not have
+    other = evaluate_weights(
+        elsewhere, Given(dataset="digits", preset="hysts")
+    )  # whose shortcut B the weights do not have
     assert [one.candidate.recipe.normalisation for one in other.measured] == ["channel"] * 3
     assert {one.candidate.flags for one in other.measured} == {"--shortcut A", "--shortcut A-centred", "--family plain"}
 
@@ -117,21 +122,21 @@ def test_a_preset_decides_what_it_fits(elsewhere: Path, trained: RunFiles) -> No
 def test_a_run_json_beside_the_weights_is_used_and_said(trained: RunFiles, tmp_path: Path) -> None:
     shutil.copytree(trained.path, tmp_path / "run")
     path = tmp_path / "run" / "weights.safetensors"
-    beside = evaluate_weights(path)
+    beside = evaluate_weights(path, Given())
     assert len(beside.measured) == 1
     assert beside.evaluation.error == error_of(trained)
     assert set(beside.decided.values()) == {"run.json next to the weights", "the file"}
-    assert evaluate_weights(path, normalisation="channel").decided["normalisation"] == "--normalisation"
+    assert evaluate_weights(path, Given(normalisation="channel")).decided["normalisation"] == "--normalisation"
     plain = vary(RunFiles(tmp_path / "run").read_run().recipe, family="plain")
     shutil.copytree(tmp_path / "run", tmp_path / "plain")
     (tmp_path / "plain" / "run.json").unlink()
     RunFiles(tmp_path / "plain").create(Run(plain, 0))
-    assert "--family" not in evaluate_weights(tmp_path / "plain" / "weights.safetensors").decided.values()
+    assert "--family" not in evaluate_weights(tmp_path / "plain" / "weights.safetensors", Given()).decided.values()
     other = build("residual", 14, "B", 10, initialisation="he-fan-in", seed=0)
     torch.save(other.state_dict(), tmp_path / "run" / "other.pth")
-    alone = evaluate_weights(tmp_path / "run" / "other.pth", dataset="digits", preset="hysts")
+    alone = evaluate_weights(tmp_path / "run" / "other.pth", Given(dataset="digits", preset="hysts"))
     assert not any("run.json" in remark for remark in alone.remarks)
-    alone = evaluate_weights(tmp_path / "run" / "other.pth", dataset="digits", normalisation="channel")
+    alone = evaluate_weights(tmp_path / "run" / "other.pth", Given(dataset="digits", normalisation="channel"))
     assert any("run.json next to the weights is ignored: it describes resnet8" in remark for remark in alone.remarks)
 
 
@@ -156,15 +161,15 @@ def test_bf16_that_is_computed_in_fp32_is_said(trained: RunFiles, monkeypatch: p
 
 def test_what_does_not_fit_is_said_with_the_flag_that_is_wrong(elsewhere: Path) -> None:
     with pytest.raises(CheckpointError, match=r"they are of depth 8, it is of depth 14(.|\n)*without --depth the file"):
-        evaluate_weights(elsewhere, dataset="digits", depth=14)
+        evaluate_weights(elsewhere, Given(dataset="digits", depth=14))
     with pytest.raises(CheckpointError, match=r"resnet8\.th: the weights do not fit resnet14 \(family residual\)"):
-        evaluate_weights(elsewhere, dataset="digits", depth=14)
+        evaluate_weights(elsewhere, Given(dataset="digits", depth=14))
     with pytest.raises(CheckpointError, match=r"missing \(\d+\): layer2\.0\.downsample"):
-        evaluate_weights(elsewhere, dataset="digits", shortcut="B")
+        evaluate_weights(elsewhere, Given(dataset="digits", shortcut="B"))
     with pytest.raises(CheckpointError, match="are for 10 classes, and cifar100 has 100: --dataset digits or cifar10"):
-        evaluate_weights(elsewhere, dataset="cifar100")
+        evaluate_weights(elsewhere, Given(dataset="cifar100"))
     with pytest.raises(ResLabError, match="normalisation must be one of"):
-        evaluate_weights(elsewhere, dataset="digits", normalisation="none")
+        evaluate_weights(elsewhere, Given(dataset="digits", normalisation="none"))
 
 
 def test_the_data_set_follows_from_the_classes(tmp_path: Path, elsewhere: Path) -> None:
@@ -182,7 +187,7 @@ def test_the_data_set_follows_from_the_classes(tmp_path: Path, elsewhere: Path) 
     with pytest.raises(ResLabError, match="are for 7 classes: give their data set with --dataset"):
         asked(7)
     with pytest.raises(DataError, match="cifar10 is the default for 10 classes; --dataset says another"):
-        evaluate_weights(elsewhere, data_root=tmp_path)
+        evaluate_weights(elsewhere, Given(), data_root=tmp_path)
 
 
 def test_the_families_of_imagenet_are_both_candidates(tmp_path: Path) -> None:
@@ -243,7 +248,7 @@ def test_only_what_may_be_the_best_is_measured_on_all_images(
     monkeypatch.setattr("reslab.lab.weights.contest.FIRST_IMAGES", 100)
     monkeypatch.setattr("reslab.data.serving._CPU_BATCH", 100)
     said: list[str] = []
-    again = evaluate_weights(elsewhere, dataset="digits", on_progress=said.append)
+    again = evaluate_weights(elsewhere, Given(dataset="digits"), on_progress=said.append)
     assert said[0] == "the weights fit 15 networks and normalisations; measuring each on 100 images"
     counts = [one.evaluation.num_images for one in again.measured]
     assert counts[0] == 355
@@ -326,10 +331,10 @@ def test_weights_of_a_wide_network_are_measured_as_its_run_is(tmp_path: Path) ->
     assert main(["train", *what, *rest]) == 0
     (folder,) = (tmp_path / "runs").glob("*/seed0")
     files = RunFiles(folder)
-    beside = evaluate_weights(files.weights)
+    beside = evaluate_weights(files.weights, Given())
     assert beside.decided["family"] == "run.json next to the weights"
     alone = shutil.copy(files.weights, tmp_path / "alone.safetensors")
-    found = evaluate_weights(Path(alone), dataset="digits", normalisation=files.read_run().recipe.normalisation)
+    found = evaluate_weights(Path(alone), Given(dataset="digits", normalisation=files.read_run().recipe.normalisation))
     assert found.recipe.network_name == "wrn10-2"
     assert found.evaluation.error == beside.evaluation.error == error_of(files)
 
@@ -348,7 +353,7 @@ def test_a_wide_network_of_width_1_is_a_preactivation_network(tmp_path: Path) ->
 def test_nothing_is_chosen_where_no_output_is_finite(elsewhere: Path, tmp_path: Path) -> None:
     state = {name: value * float("nan") for name, value in read_weights(elsewhere).items()}
     save_weights(state, tmp_path / "nan.safetensors")
-    found = evaluate_weights(tmp_path / "nan.safetensors", dataset="digits", shortcut="A")
+    found = evaluate_weights(tmp_path / "nan.safetensors", Given(dataset="digits", shortcut="A"))
     assert found.decided["normalisation"] == "not chosen: no loss is finite"
     assert any("so the error says nothing" in remark for remark in found.remarks)
 
@@ -361,7 +366,7 @@ def test_classes_that_no_data_set_has_are_told(tmp_path: Path) -> None:
         match=r"eleven\.safetensors: the weights are for 11 classes, and digits has 10\.  No data set of ResLab has 11"
         ": for images of your own, give --dataset imagefolder",
     ):
-        evaluate_weights(tmp_path / "eleven.safetensors", dataset="digits")
+        evaluate_weights(tmp_path / "eleven.safetensors", Given(dataset="digits"))
 
 
 OWN = """
@@ -383,14 +388,14 @@ def test_weights_are_measured_on_images_of_the_user_s_own(tmp_path: Path, monkey
     alone = tmp_path / "alone.safetensors"
     shutil.copy(folder / "weights.safetensors", alone)
     shutil.rmtree(tmp_path / "data")
-    given = evaluate_weights(alone, normalisation="channel-2023", dataset="c10.py:load")
+    given = evaluate_weights(alone, Given(normalisation="channel-2023", dataset="c10.py:load"))
     assert given.evaluation.num_images == 20  # it calls the function, which is given again
     (tmp_path / "c10.py").unlink()
     for beside in (folder / "weights.safetensors", folder.relative_to(tmp_path) / "weights.safetensors"):
-        found = evaluate_weights(beside)  # what the run was trained on is kept, and no code is run
+        found = evaluate_weights(beside, Given())  # what the run was trained on is kept, and no code is run
         assert (found.evaluation.error, found.class_names) == (ended, ("a", "b"))
     shutil.rmtree(tmp_path / "data")
     with pytest.raises(DataError, match=r"the images \w{16} of load \(c10.py\) are not kept"):
-        evaluate_weights(folder / "weights.safetensors")
+        evaluate_weights(folder / "weights.safetensors", Given())
     with pytest.raises(DataError, match="nothing but a run tells which are meant"):
-        evaluate_weights(alone, dataset="arrays")
+        evaluate_weights(alone, Given(dataset="arrays"))

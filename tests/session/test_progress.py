@@ -7,6 +7,7 @@ import pytest
 from rich.progress import Progress
 
 from reslab.lab.settings import Settings
+from reslab.lab.weights.given import Given
 from reslab.recipe import Run
 from reslab.session.evaluation import evaluated
 from reslab.session.machine import bench, doctor
@@ -76,7 +77,7 @@ def test_what_measures_tells_that_it_compiles_first(
 
     ask: dict[str, Callable[[], object]] = {
         "doctor": lambda: doctor(tmp_path, tell=stop),
-        "evaluate": lambda: evaluated(small(8).id, None, {}, root=tmp_path, device="cpu", tell=stop),
+        "evaluate": lambda: evaluated(small(8).id, None, Given(), root=tmp_path, device="cpu", tell=stop),
         "diagnose": lambda: diagnose_one(
             run_to_diagnose(small(8).id, tmp_path), Settings(device="cpu"), None, tell=stop
         ),

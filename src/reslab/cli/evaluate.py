@@ -6,6 +6,7 @@ from typing import Any, Literal
 from reslab.cli import OK
 from reslab.cli.console import aside, print_json, print_table, remark_cache
 from reslab.cli.flags import AsJson, DataRoot, Device, Runs, TrustCode
+from reslab.lab.weights.given import Given
 from reslab.session.evaluation import evaluated
 
 NUM_CONFUSIONS = 10
@@ -64,14 +65,11 @@ def evaluate(
     precision
         fp32 or bf16; default: the run's, or fp32 for a weights file.
     """
-    said: dict[str, Any] = {"preset": preset, "dataset": dataset, "depth": depth, "family": family}
-    said |= {"shortcut": shortcut, "normalisation": normalisation, "entry": entry}
     remark_cache()
     found = evaluated(
         run,
         weights,
-        said,
-        precision=precision,
+        Given(preset, dataset, depth, family, shortcut, normalisation, precision, entry),
         root=runs,
         data_root=data_root,
         device=device,

@@ -175,16 +175,14 @@ def evaluate(
     docs/weights.md).  `trust_code` runs the code of a run's network that is not from a file of yours
     (docs/own_network.md).  Raises `CheckpointError` for weights that cannot be read or fit no network.
     """
+    from reslab.lab.weights.given import Given
     from reslab.session.evaluation import evaluated
 
-    said = {"preset": preset, "dataset": dataset, "depth": depth, "family": family}
-    said |= {"shortcut": shortcut, "normalisation": normalisation, "entry": entry}
     data_root, device = where_to_compute(run, data_root, device)
     return evaluated(
         run.path if isinstance(run, Run) else run,
         as_path(weights),
-        said,
-        precision=precision,
+        Given(preset, dataset, depth, family, shortcut, normalisation, precision, entry),
         root=as_path(runs),
         data_root=as_path(data_root),
         device=device,

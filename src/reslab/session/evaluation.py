@@ -1,11 +1,13 @@
 """What a network does on the test images, as Python and the verb `evaluate` show it."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from reslab.errors import ResLabError
 from reslab.lab.folder.finding import find_run, remark_seed
+from reslab.lab.weights.given import Given
 from reslab.session.display import Bundle, bundle, html_table, text_table
 from reslab.session.progress import Tell, aside, tell_of_kernels
 
@@ -76,34 +78,35 @@ class Evaluation:
 def evaluated(
     run: str | Path | None,
     weights: Path | None,
-    said: Mapping[str, Any],
+    given: Given,
     *,
-    precision: str | None = None,
     root: Path = Path("runs"),
     data_root: Path | None = None,
     device: str = "auto",
     trust_code: bool = False,
     tell: Tell = aside,
 ) -> Evaluation:
-    """Measure a run, by its id below `root` or its folder, or weights of which `said` tells what is known."""
+    """Measure a run, by its id below `root` or its folder, or weights of which something is given."""
     from reslab.lab.weights.evaluate import evaluate_run, evaluate_weights
 
     seed = None
     if (run is None) == (weights is None):
         raise ResLabError("evaluate takes either a run or --weights FILE")
     if run is not None:
-        if given := [f"--{name}" for name, value in said.items() if value is not None]:
-            raise ResLabError(f"a run has its own recipe; {' and '.join(given)} only goes with --weights FILE")
+        said = {name: value for name, value in asdict(given).items() if value is not None and name != "precision"}
+        if said:
+            flags = " and ".join(f"--{name}" for name in said)
+            raise ResLabError(f"a run has its own recipe; {flags} only goes with --weights FILE")
         files = find_run(str(run), root)
         seed = remark_seed(str(run), files)
         tell_of_kernels(device, tell)
-        found = evaluate_run(files, precision=precision, data_root=data_root, device=device, trust_code=trust_code)
+        found = evaluate_run(
+            files, precision=given.precision, data_root=data_root, device=device, trust_code=trust_code
+        )
     else:
         assert weights is not None
         tell_of_kernels(device, tell)
-        found = evaluate_weights(
-            weights, **said, precision=precision, data_root=data_root, device=device, on_progress=tell
-        )
+        found = evaluate_weights(weights, given, data_root=data_root, device=device, on_progress=tell)
     facts = found.to_mapping()
     if seed is not None:
         facts["remarks"] = [seed, *facts["remarks"]]

@@ -8,6 +8,7 @@ from typing import Any
 from reslab.datasets import DATASETS, known
 from reslab.errors import CheckpointError, ResLabError
 from reslab.lab.folder.store import RunFiles
+from reslab.lab.weights.given import Given
 from reslab.models.fitting import (
     fits_recipe,
     infer_classes,
@@ -27,19 +28,6 @@ DEFAULT_PRESET = "assignment"
 
 FILE, RUN = "the file", "run.json next to the weights"
 """Who can have decided something, beside flags and presets."""
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What the user says of the weights; None is nothing."""
-
-    preset: str | None = None
-    dataset: str | None = None
-    depth: int | None = None
-    family: str | None = None
-    shortcut: str | None = None
-    normalisation: str | None = None
-    precision: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

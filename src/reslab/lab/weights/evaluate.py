@@ -19,9 +19,10 @@ from reslab.lab.assembly import predicted, shape_of, training_network
 from reslab.lab.folder.predictions import predictions_bytes
 from reslab.lab.folder.provenance import check_classes, check_trained_on
 from reslab.lab.folder.store import RunFiles
-from reslab.lab.weights.candidates import Candidate, Given, candidates
+from reslab.lab.weights.candidates import Candidate, candidates
 from reslab.lab.weights.contest import Measured, measure_candidates
 from reslab.lab.weights.doubts import suspicious, undecided
+from reslab.lab.weights.given import Given
 from reslab.lab.weights.trained import trained_weights
 from reslab.models.fitting import infer_classes
 from reslab.models.weights import WeightsFile, load_into, read_weights_file
@@ -124,34 +125,26 @@ def evaluate_run(
 
 def evaluate_weights(
     path: Path,
+    given: Given,
     *,
-    preset: str | None = None,
-    dataset: str | None = None,
-    depth: int | None = None,
-    family: str | None = None,
-    shortcut: str | None = None,
-    normalisation: str | None = None,
-    precision: str | None = None,
-    entry: str | None = None,
     data_root: Path | None = None,
     device: str = "auto",
     on_progress: Callable[[str], object] = lambda _: None,
 ) -> Evaluated:
     """Measure weights from elsewhere on the test images, under every network and normalisation that they may be of.
 
-    What is not said here, by a named preset or by a run.json next to the weights comes from the file, and what the file
+    What is not given, by a named preset or by a run.json next to the weights comes from the file, and what the file
     cannot tell either (`reslab.lab.weights.candidates`) is measured each way: all candidates on the first images, then
     those that chance may have put behind the best on all (`reslab.lab.weights.contest`).  The best comes first.
-    `entry` says which weights of a file that holds several.  `on_progress` is called with a line for people.  Raises
-    `ResLabError` and its kin as `reslab.models.weights.read_weights_file` and `candidates` do.
+    `on_progress` is called with a line for people.  Raises `ResLabError` and its kin as
+    `reslab.models.weights.read_weights_file` and `candidates` do.
     """
     place = pick_device(device)
-    weights = read_weights_file(path, entry)
-    given = Given(preset, dataset, depth, family, shortcut, normalisation, precision)
+    weights = read_weights_file(path, given.entry)
     found = candidates(weights, path, given)
     recipe = found.every[0].recipe
     try:
-        images = _images(dataset, recipe, data_root, on_progress)
+        images = _images(given.dataset, recipe, data_root, on_progress)
     except DataError as error:
         if not found.decided["dataset"].startswith("default"):
             raise
