@@ -229,14 +229,17 @@ def test_a_run_trained_again_has_the_same_bits_here(tmp_path: Path) -> None:
     assert execute(files, Settings(threads=1)) == "finished"
     name = files.read_run().id
     (found,) = verify([], tmp_path, sample=3, threads=1)
-    assert (found.run, found.same_bits) == (name, True)
-    assert found.errors[0] == found.errors[1]
+    assert (found["run"], found["same_bits"]) == (name, True)
+    assert found["test_errors"][0] == found["test_errors"][1]
     (again,) = map(RunFiles, tmp_path.glob(f"replicates/*/{name}"))
     before = again.weights.stat().st_mtime_ns
-    assert verify([name], tmp_path, sample=1, threads=1) == [found]
+    listed = verify([name], tmp_path, sample=1, threads=1)
+    assert list(listed) == [found]
+    assert "1 run trained again" in repr(listed)
+    assert "same bits" in repr(listed)
     assert again.weights.stat().st_mtime_ns == before
     result = json.loads((again.path / "result.json").read_text())
-    assert result["test_error"] == found.errors[1]
+    assert result["test_error"] == found["test_errors"][1]
 
 
 def test_nothing_ended_is_nothing_to_verify(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from reslab.cli import DAMAGED, OK, SOME_FAILED
 from reslab.cli.console import aside, print_json, print_table
 from reslab.cli.flags import AsJson, DataRoot, Device, Runs
-from reslab.lab.shares.replicates import Agreement
 from reslab.lab.shares.share import Kind, Outcome
 
 _TOLD: dict[Kind, str] = {
@@ -64,6 +63,7 @@ def verify(
     *names: str,
     sample: int = 1,
     jobs: int = 1,
+    threads: int | None = None,
     runs: Runs = Path("runs"),
     data_root: DataRoot = None,
     device: Device = "auto",
@@ -83,22 +83,19 @@ def verify(
         Number of runs to train again; the same command chooses the same ones.
     jobs
         Number of runs to train at a time.
+    threads
+        CPU threads of each; default: as many as other work on the machine leaves cores for.
     """
     from reslab.session.sharing import verify as train_again
 
-    found = train_again(names, runs, sample=sample, jobs=jobs, data_root=data_root, device=device, tell=aside)
+    found = train_again(
+        names, runs, sample=sample, jobs=jobs, data_root=data_root, device=device, threads=threads, tell=aside
+    )
     if json:
-        print_json([{"run": one.run, "same_bits": one.same_bits, "test_errors": one.errors} for one in found])
+        print_json(list(found))
     else:
-        print_table(
-            ["run", "trained again on", "weights", "test error in %", "again"],
-            [[one.run, one.where, "same bits" if one.same_bits else "other bits", *_errors(one)] for one in found],
-        )
+        print_table(list(found.columns), found.cells)
     return OK if found else SOME_FAILED
-
-
-def _errors(found: Agreement) -> list[str]:
-    return ["diverged" if error is None else f"{error:.2f}" for error in found.errors]
 
 
 def _conclude(outcomes: Sequence[Outcome], *, json: bool) -> int:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
+from reslab.amounts import counted
 from reslab.arguments import check_least
 from reslab.errors import ResLabError, ShareError, nearest
 from reslab.files import as_path
@@ -24,6 +25,7 @@ from reslab.lab.shares.share import REPLICATES, Outcome, is_run
 from reslab.lab.stopping import StopRequest
 from reslab.naming import run_names
 from reslab.recipe import Run
+from reslab.session.listing import Listing
 from reslab.session.progress import Board, Tell, aside
 from reslab.session.where import HERE, launcher
 from reslab.studies.asked import fetch_study, push_study, record_path, recorded
@@ -154,11 +156,12 @@ def verify(
     device: str = "auto",
     threads: int | None = None,
     tell: Tell = aside,
-) -> list[Agreement]:
-    """Train a sample of the ended runs again, below the replicates, and say how both trainings compare.
+) -> Listing:
+    """Train a sample of the ended runs again, below the replicates, and list how both trainings compare.
 
-    The sample is a function of the ids, so that the same call chooses the same runs.  What could not be trained is
-    missing.  Ctrl-C writes checkpoints and raises KeyboardInterrupt; the same call resumes.
+    A row has the run, where it was trained again, whether its weights have the `same_bits`, and both `test_errors` in
+    percent (None where it diverged).  The sample is a function of the ids, so that the same call chooses the same runs.
+    What could not be trained is missing.  Ctrl-C writes checkpoints and raises KeyboardInterrupt; the same call resumes.
     """
     check_least("sample", sample, 1)
     check_least("jobs", jobs, 1)
@@ -184,7 +187,23 @@ def verify(
     if stop.interrupted:
         raise KeyboardInterrupt
     pairs = [(RunFiles(root / run.id), RunFiles(again / run.id)) for run in asked]
-    return [compare(first, other) for first, other in pairs if other.ended() is not None]
+    return _compared([compare(first, other) for first, other in pairs if other.ended() is not None])
+
+
+def _compared(found: Sequence[Agreement]) -> Listing:
+    """Return how second trainings compare with the first, for scripts and for people."""
+    rows = [
+        {"run": one.run, "where": one.where, "same_bits": one.same_bits, "test_errors": one.errors} for one in found
+    ]
+    cells = [
+        [one.run, one.where, "same bits" if one.same_bits else "other bits", *map(_error, one.errors)] for one in found
+    ]
+    title = f"{counted(len(rows), 'run')} trained again"
+    return Listing(title, rows, ["run", "trained again on", "weights", "test error in %", "again"], cells)
+
+
+def _error(error: float | None) -> str:
+    return "diverged" if error is None else f"{error:.2f}"
 
 
 def _check_address(url: str, root: Path, verb: str) -> None:
