@@ -161,7 +161,8 @@ def verify(
 
     A row has the run, where it was trained again, whether its weights have the `same_bits`, and both `test_errors` in
     percent (None where it diverged).  The sample is a function of the ids, so that the same call chooses the same runs.
-    What could not be trained is missing.  Ctrl-C writes checkpoints and raises KeyboardInterrupt; the same call resumes.
+    What could not be trained is missing.  Ctrl-C writes checkpoints and raises KeyboardInterrupt; the same call
+    resumes.
     """
     check_least("sample", sample, 1)
     check_least("jobs", jobs, 1)
