@@ -49,5 +49,9 @@ def test_cells_are_short() -> None:
     assert kind_words(Verdict("open", found, 0.5, seeds=1200)) == "not significant (1,200 seeds)"
     ranged = Verdict("open", found, 0.5, seeds=58, seeds_range=(32, None))
     assert kind_words(ranged) == "not significant (32 to over 1,000 seeds)"
+    assert (
+        kind_words(Verdict("open", found, 0.5, seeds_range=(577, None))) == "not significant (577 to over 1,000 seeds)"
+    )
+    assert kind_words(Verdict("open", found, 0.5)) == "not significant (over 1,000 seeds)"
     assert kind_words(Verdict("unknown", Difference(1.0, None, 1, 1), 0.5)) == "one seed, not tested"
     assert kind_words(Verdict("lower", found, 0.5, within=True)) == "lower, by less than 0.5 points"

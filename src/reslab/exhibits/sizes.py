@@ -25,9 +25,9 @@ def kind_words(verdict: Verdict) -> str:
 
 def seeds_needed(verdict: Verdict) -> str:
     """Return between how many seeds would detect a difference of this size, by what their spread may be."""
-    if not verdict.seeds:
-        return "over 1,000"
     fewest, most = verdict.seeds_range or (verdict.seeds, verdict.seeds)
+    if fewest is None:
+        return "over 1,000"
     return f"{fewest:,}" if fewest == most else f"{fewest:,} to {'over 1,000' if most is None else f'{most:,}'}"
 
 
