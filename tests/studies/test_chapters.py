@@ -79,7 +79,7 @@ def test_whether_what_was_expected_came_true(
     study = ask(name, Options(datasets=("cifar10",), **{"depths": (20,), **factors}, seeds=3))
     words = words_of(planted(tmp_path, study, lambda recipe: Truth(float(error(recipe)), 1.0, 0.05, own=True)))
     assert said in words
-    assert ("as expected" in words) == ("as expected" in said)
+    assert ("are as expected" in words) == ("are as expected" in said)
     assert ("But " in words) == ("test error than" in said or "has a higher" in said)
 
 

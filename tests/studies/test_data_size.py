@@ -172,7 +172,7 @@ def test_the_greater_part_of_the_distance_is_named(tmp_path: Path, middle: float
     words = words_of(planted(tmp_path, ask("data-size", Options(depths=(20,), seeds=2)), truth))
     assert said in words
     assert ("go with the number of images per class" in words) == (middle < 32)
-    assert ("the classes matter more than the student report supposes." in words) == (middle == 11)
+    assert ("the images per class explain less than the student report supposes." in words) == (middle == 11)
 
 
 def test_what_the_images_asked_cannot_answer_is_not_posed(tmp_path: Path) -> None:
