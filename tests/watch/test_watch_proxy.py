@@ -33,7 +33,8 @@ def proxy(served: Served, *, strips: bool, holds: bool = False) -> Iterator[str]
     It `strips` its own path or passes it on, and `holds` streams back until they end, which they do not.
     """
     upstream = f"http://127.0.0.1:{served.port}"
-    asking = httpx2.AsyncClient(timeout=None)
+    # A connection that is kept may be closed by the page's server while a request is under way.
+    asking = httpx2.AsyncClient(timeout=None, limits=httpx2.Limits(max_keepalive_connections=0))
 
     async def passed_on(request: Request) -> Response:
         path = request.url.path.removeprefix(PREFIX) if strips else request.url.path
