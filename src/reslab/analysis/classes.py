@@ -25,12 +25,13 @@ def design(hundred: Group, groups: Sequence[Group]) -> dict[str, tuple[Group, Gr
 
 def coarse_pair(hundred: Group, groups: Sequence[Group]) -> tuple[Group, Group] | None:
     """Return CIFAR-10 and CIFAR-100's superclasses with as many images of each class, of the network of `hundred`."""
-    alike = [group for group in groups if group.recipe.depth == hundred.recipe.depth]
-    coarse = next((one for one in alike if one.recipe.dataset == COARSE), None)
-    if coarse is None:
+    if (pair := design(hundred, groups).get("superclasses")) is None:
         return None
-    tens = [one for one in alike if one.recipe.dataset == TEN and one.images_of_each == coarse.images_of_each]
-    return (tens[0], coarse) if tens else None
+    coarse = pair[1]
+    place = TEN, hundred.recipe.depth, coarse.images_of_each
+    tens = (one for one in groups if (one.recipe.dataset, one.recipe.depth, one.images_of_each) == place)
+    ten = next(tens, None)
+    return None if ten is None else (ten, coarse)
 
 
 def costs(hundred: Group, groups: Sequence[Group], compared: Sequence[Compared]) -> dict[str, Compared]:

@@ -74,6 +74,11 @@ class Group:
         return self.once(f"last {column}", lambda: summarise(self.finished[column].to_list()))
 
     @property
+    def test_error(self) -> float:
+        """Mean test error (%) of the last epoch over the finished runs, where there is a result; else 0."""
+        return self.last_epoch("test_error").mean or 0.0
+
+    @property
     def gap(self) -> float:
         """Points by which the mean test error of the last epoch exceeds the training error, where there is a result."""
         train, test = self.last_epoch("train_error").mean, self.last_epoch("test_error").mean

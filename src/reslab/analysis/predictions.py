@@ -131,7 +131,7 @@ def off_record(group: Group) -> float:
     """Return how far the error of a group's predictions is off what its runs recorded, in points, as far as shown."""
     if len(group.predictions) < group.num_finished:
         return 0.0
-    recorded = group.last_epoch("test_error").mean or 0.0
+    recorded = group.test_error
     return round(abs(statistics.fmean(one.error for one in group.predictions) - recorded), 2)
 
 

@@ -197,9 +197,16 @@ def run(
         push=push,
     )
     push_place(settings)  # whether there is one
-    fields = tuple(given_fields(recipe).items())
-    chosen, of = listed("dataset", dataset), whole_numbers("depths", depths)
-    options = Options(preset, chosen, of, epochs, seeds, precision, fields, device)
+    options = Options(
+        preset=preset,
+        datasets=listed("dataset", dataset),
+        depths=whole_numbers("depths", depths),
+        epochs=epochs,
+        seeds=seeds,
+        precision=precision,
+        recipe=tuple(given_fields(recipe).items()),
+        device=device,
+    )
     questions, why, found_fit = (study, *more), not no_diagnose, None
     if fit is None:
         asked = ask(questions, options)

@@ -56,10 +56,7 @@ def _predicted(every: Sequence[Group], data_root: Path | None, *, answers: bool)
     if not groups:
         return []
     partly = any(len(group.predictions) < group.num_finished for group in every)
-    ranked = {
-        dataset: sorted(own, key=lambda group: group.last_epoch("test_error").mean or 0.0)
-        for dataset, own in by_dataset(groups)
-    }
+    ranked = {dataset: sorted(own, key=lambda group: group.test_error) for dataset, own in by_dataset(groups)}
     first = {dataset: own[0] for dataset, own in by_dataset(groups)}
     if {HUNDRED, COARSE} <= ranked.keys():
         del ranked[COARSE]  # CIFAR-100's classes are summed up by superclass

@@ -28,7 +28,7 @@ def same_errors(key: str, groups: Sequence[Group], short: Label, *, answers: boo
 
 def _words(key: str, shared: Agreement, short: Label) -> str:
     """Return how much is shared, at its least and most, and whether the images or the networks make the errors."""
-    datasets = datasets_of(shared.groups)
+    datasets = {dataset: shared.on(dataset) for dataset in datasets_of(shared.groups)}
     pairs = [
         {
             "who": who,
@@ -37,12 +37,12 @@ def _words(key: str, shared: Agreement, short: Label) -> str:
             "share": _reach([one.share for one in known]),
             "chance": _reach([one.chance for one in known]),
         }
-        for dataset in datasets
-        for who, of in (("seeds", shared.on(dataset).by_seeds), ("recipes", shared.on(dataset).with_reference))
+        for dataset, own in datasets.items()
+        for who, of in (("seeds", own.by_seeds), ("recipes", own.with_reference))
         if (known := [one for one in of if one is not None])
     ]
     few, hard = FEW if shared.fewest < FEW else 0, shared.hard and any(shared.by_seeds)
-    nested = [dataset_name(dataset) for dataset in datasets if shared.on(dataset).nested]
+    nested = [dataset_name(dataset) for dataset, own in datasets.items() if own.nested]
     where = f"On {listing(nested)}, most" if len(nested) < len(datasets) else "Most"
     return text("same.text", pairs=pairs, few=few, hard=hard, nested=nested and where, table=f"appendix-{key}")
 

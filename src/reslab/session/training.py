@@ -63,11 +63,13 @@ class Brought:
     """What recipes take from the user: images that no name tells, and the sources of networks, by `Recipe.network`."""
 
     images: list[OwnImages]
+    fingerprints: dict[str, str]
+    """Of these images, by data set."""
     sources: dict[str, Source]
 
     def identified(self, recipe: Recipe) -> Recipe:
         """Return the recipe with the fingerprints of these images and sources."""
-        images = fingerprints(self.images).get(recipe.dataset, recipe.images)
+        images = self.fingerprints.get(recipe.dataset, recipe.images)
         return with_source(vary(recipe, images=images), self.sources)
 
 
@@ -77,7 +79,8 @@ def look_at_brought(recipes: Sequence[Recipe], data_root: Path | None, tell: Tel
     Raises `ResLabError` within the user's own file while it is loaded: a training in it would never end.
     """
     check_not_running()
-    return Brought(look_at((recipe.dataset for recipe in recipes), data_root, tell), read_sources(recipes))
+    images = look_at((recipe.dataset for recipe in recipes), data_root, tell)
+    return Brought(images, fingerprints(images), read_sources(recipes))
 
 
 def tell_remarks(root: Path, runs: Sequence[Run], tell: Tell) -> None:

@@ -43,8 +43,8 @@ def launcher(
     """Give what trains these runs and hands each event to `on_event`; nothing is written before it is called.
 
     `name` is that of the Slurm job, `jobs` the number of runs that train at a time; None leaves that to a cluster.  On
-    a Ray cluster of graphics cards it is the number of runs that share one.  Raises
-    `ResLabError` where there is no cluster, and `ShareError` for a share whose password a script would keep.
+    a Ray cluster of graphics cards it is the number of runs that share one.  Raises `ResLabError` where there is no
+    cluster, and `ShareError` for a share whose password a script would keep.
     """
     from reslab.lab.speeds.speed import runs_each, share_threads
 

@@ -96,7 +96,7 @@ def paper_answers(done: Sequence[Group], words: Words) -> list[Answer]:
         for one in figures_of(group, "assignment")[:1]:
             if one.low is not None:
                 ends = span(points(one.low), points(one.high))
-                last, n = group.last_epoch("test_error").mean or 0.0, group.num_finished
+                last, n = group.test_error, group.num_finished
                 where = in_range(last, one)
                 text = words("answer.range", error=points(last), n=n, where=where, range=ends)
                 found.append(Answer(_place(group), (Clause(text),)))

@@ -64,7 +64,7 @@ def _answer(where: str, first: Group, own: Sequence[Compared], label: Label, wor
         key = _ALL[kind] if kind in _ALL and len(those) == len(own) > 2 else kind
         settings = [one.second for one in those]
         if kind == "unknown" and untested(own):
-            lowest = min([first, *settings], key=lambda group: group.last_epoch("test_error").mean or 0.0)
+            lowest = min([first, *settings], key=lambda group: group.test_error)
             key, settings = "untested", [lowest]
         base_leads = not clauses and (key in _BASE_LEADS or len(settings) > MOST_NAMED)
         values = {

@@ -64,19 +64,10 @@ STATIC = {
 class Watch:
     """One server's state: what it watches, what it tells, and whether it is about to end."""
 
-    def __init__(
-        self,
-        root: Path,
-        out: Path,
-        *,
-        title: str | None = None,
-        author: str | None = None,
-        data_root: Path | None = None,
-    ) -> None:
-        """Watch the runs below `root`; the report is written to `out`, with this title, author and images."""
-        self.laboratory = Laboratory(root, data_root)
-        self.views = Views(self.laboratory, _ahead)
-        self.report = Report(root, out, title=title, author=author, data_root=data_root)
+    def __init__(self, laboratory: Laboratory, report: Report) -> None:
+        """Watch a folder of runs, and write its report."""
+        self.laboratory, self.report = laboratory, report
+        self.views = Views(laboratory, _ahead)
         self.write_token = secrets.token_urlsafe(24)
         self.started = secrets.token_hex(4)
         self.closing = False
@@ -134,7 +125,8 @@ def application(
     data_root: Path | None = None,
 ) -> tuple[ASGIApp, Watch]:
     """Return the guarded application over a folder of runs, and its state."""
-    watch = Watch(root, out, title=title, author=author, data_root=data_root)
+    report = Report(root, out, title=title, author=author, data_root=data_root)
+    watch = Watch(Laboratory(root, data_root), report)
     routes = [
         Route("/", partial(_page, watch)),
         Route("/static/vega.js", _library),

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from reslab.data.serving import AnyDataset, AnyEvaluationBatches, batches_to_measure
-from reslab.lab.assembly import shape_of, training_network
 from reslab.lab.weights.candidates import Candidate
-from reslab.models.weights import Weights, load_into
+from reslab.lab.weights.trained import loaded_network
+from reslab.models.weights import Weights
 from reslab.training.evaluation import Evaluation, evaluate
 from reslab.training.hardware import deterministic
 
@@ -51,10 +51,7 @@ def measure_candidates(
         recipe = candidate.recipe
         kind = recipe.family, recipe.shortcut
         if kind not in networks:
-            networks[kind] = training_network(
-                recipe, len(dataset.class_names), 0, device, source=source, image_shape=shape_of(dataset, recipe)
-            )
-            load_into(networks[kind], weights)
+            networks[kind] = loaded_network(recipe, weights, dataset, device, source)
         ways.append(_Way(candidate, networks[kind], batches_to_measure(recipe, dataset, device)))
     if len(ways) > 1:
         count = min(FIRST_IMAGES, ways[0].num_images)

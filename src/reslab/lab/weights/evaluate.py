@@ -15,7 +15,7 @@ from reslab.data.sources import load_for
 from reslab.datasets import ARRAYS
 from reslab.errors import CheckpointError, DataError, ResLabError
 from reslab.files import finite
-from reslab.lab.assembly import predicted, shape_of, training_network
+from reslab.lab.assembly import predicted
 from reslab.lab.folder.predictions import predictions_bytes
 from reslab.lab.folder.provenance import check_classes, check_trained_on
 from reslab.lab.folder.store import RunFiles
@@ -23,9 +23,9 @@ from reslab.lab.weights.candidates import Candidate, candidates
 from reslab.lab.weights.contest import Measured, measure_candidates
 from reslab.lab.weights.doubts import suspicious, undecided
 from reslab.lab.weights.given import Given
-from reslab.lab.weights.trained import trained_weights
+from reslab.lab.weights.trained import loaded_network, trained_weights
 from reslab.models.fitting import infer_classes
-from reslab.models.weights import WeightsFile, load_into, read_weights_file
+from reslab.models.weights import WeightsFile, read_weights_file
 from reslab.own_code import parse
 from reslab.recipe import Recipe, vary
 from reslab.training.evaluation import Evaluation
@@ -195,9 +195,7 @@ def _keep_predictions(
     source: Path | None,
 ) -> None:
     """Write a run's predictions; where nothing can be written, nothing is kept."""
-    shape = shape_of(dataset, recipe)
-    network = training_network(recipe, len(dataset.class_names), 0, device, source=source, image_shape=shape)
-    load_into(network, weights.weights)
+    network = loaded_network(recipe, weights.weights, dataset, device, source)
     batches = batches_to_measure(recipe, dataset, device)
     found = predicted(network, batches, dataset.class_names, recipe.precision)
     with contextlib.suppress(ResLabError):

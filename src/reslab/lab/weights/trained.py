@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
-from reslab.data.serving import batches_to_measure
+from reslab.data.serving import AnyDataset, batches_to_measure
 from reslab.data.sources import load_for
 from reslab.errors import CheckpointError
 from reslab.lab.assembly import shape_of, training_network
@@ -13,8 +14,8 @@ from reslab.lab.diagnose import weights_digest
 from reslab.lab.folder.own_networks import source_to_run
 from reslab.lab.folder.provenance import check_trained_on
 from reslab.lab.folder.store import RunFiles
-from reslab.models.weights import WeightsFile, load_into, read_own_weights, read_weights_file
-from reslab.recipe import Run
+from reslab.models.weights import Weights, WeightsFile, load_into, read_own_weights, read_weights_file
+from reslab.recipe import Recipe, Run
 from reslab.training.hardware import pick_device
 
 
@@ -31,21 +32,22 @@ def trained_weights(files: RunFiles, run: Run, trust_code: bool) -> tuple[Weight
     return (read_weights_file if source is None else read_own_weights)(files.weights), source
 
 
+def loaded_network(
+    recipe: Recipe, weights: Weights, dataset: AnyDataset, device: torch.device, source: Path | None, seed: int = 0
+) -> nn.Module:
+    """Return the network of a recipe with these weights, on the device; `seed` is that of what they do not hold."""
+    shape = shape_of(dataset, recipe)
+    network = training_network(recipe, len(dataset.class_names), seed, device, source=source, image_shape=shape)
+    load_into(network, weights)
+    return network
+
+
 def trained_network(files: RunFiles, *, data_root: Path | None, device: str, trust_code: bool) -> nn.Module:
     """Return a run's trained network, in evaluation mode and on the device."""
     run = files.read_run()
     weights, source = trained_weights(files, run, trust_code)
     dataset = load_for(run.recipe, data_root)
-    network = training_network(
-        run.recipe,
-        len(dataset.class_names),
-        run.seed,
-        pick_device(device),
-        source=source,
-        image_shape=shape_of(dataset, run.recipe),
-    )
-    load_into(network, weights.weights)
-    return network.eval()
+    return loaded_network(run.recipe, weights.weights, dataset, pick_device(device), source, run.seed).eval()
 
 
 def test_batches(files: RunFiles, *, data_root: Path | None, device: str) -> Iterator[tuple[Tensor, Tensor]]:

@@ -237,23 +237,21 @@ def _images_or_classes(done: Groups, found: Findings) -> Blocks:
 def _coarse(hundred: Group, done: Groups, found: Findings) -> str:
     """Return that few coarse classes cost as much as many fine ones, where they cost half as much at least."""
     by_classes, by_coarse = design_pairs(hundred, done).get("classes"), coarse_pair(hundred, done)
-    if by_classes is None or by_coarse is None or _rise(*by_coarse) < _rise(*by_classes) / 2:
+    if by_classes is None or by_coarse is None:
         return ""
     coarse = by_coarse[1]
+    gap, more = (second.test_error - first.test_error for first, second in (by_coarse, by_classes))
+    if gap < more / 2:
+        return ""
     return found.words(
         "hard.coarse",
         images=whole(coarse.images_of_each),
         coarse=whole(coarse.number("num_classes")),
-        gap=points(_rise(*by_coarse)),
+        gap=points(gap),
         few=whole(hundred.images_of_each),
         hundred=whole(hundred.number("num_classes")),
-        more=points(_rise(*by_classes)),
+        more=points(more),
     )
-
-
-def _rise(first: Group, second: Group) -> float:
-    errors = [group.last_epoch("test_error").mean or 0.0 for group in (first, second)]
-    return errors[1] - errors[0]
 
 
 def _design_table(groups: Groups, words: Words) -> Table | None:

@@ -129,7 +129,7 @@ def _length_words(least: Group, deeper: Group, words: Words) -> str:
     ]
     if len(both) < 2:
         return ""
-    gaps = [_error(deep) - _error(shallow) for _, deep, shallow in both]
+    gaps = [deep.test_error - shallow.test_error for _, deep, shallow in both]
     return words(
         "why.by-length",
         deeper=network_name(deeper.recipe),
@@ -139,10 +139,6 @@ def _length_words(least: Group, deeper: Group, words: Words) -> str:
         better=all(later < earlier for earlier, later in pairwise(gaps)),
         single=any(group.num_finished == 1 for _, *pair in both for group in pair),
     )
-
-
-def _error(group: Group) -> float:
-    return group.last_epoch("test_error").mean or 0.0
 
 
 def _layers(compared: Sequence[Compared]) -> str:
@@ -188,7 +184,7 @@ def _two_datasets(groups: Groups, words: Words) -> Blocks:
 
 
 def _pair_words(first: Group, second: Group, words: Words) -> str:
-    low, high = _error(first), _error(second)
+    low, high = first.test_error, second.test_error
     return words(
         "two.pair",
         network=network_name(first.recipe),

@@ -85,7 +85,7 @@ def _gains(found: Findings) -> str:
     gains = {}
     for place, own in _by_length(found).items():
         pairs = [(one, two) for one, two in pairwise(own) if two.recipe.length == 2 * one.recipe.length]
-        gains[place] = [_error(one) - _error(two) for one, two in pairs]
+        gains[place] = [one.test_error - two.test_error for one, two in pairs]
     less = all(len(own) > 1 and all(one > two > 0 for one, two in pairwise(own)) for own in gains.values())
     listed = "; ".join(
         f"{', then '.join(f'{one:.2f}' for one in own)} points with {place}" for place, own in gains.items()
@@ -103,10 +103,6 @@ def _by_length(found: Findings) -> dict[str, list[Group]]:
 
 def _place(group: Group) -> str:
     return f"{network_name(group.recipe)}, {dataset_name(group.recipe.dataset)}"
-
-
-def _error(group: Group) -> float:
-    return group.last_epoch("test_error").mean or 0.0
 
 
 def _within(found: Findings) -> str:
@@ -128,7 +124,9 @@ def _other_lengths(found: Findings) -> Blocks:
         return []
     longest = {place: own[-1] for place, own in _by_length(found).items()}
     beside = [(longest[_place(one)], one) for one in others.values() if _place(one) in longest]
-    falls = all((epochs_of(one) or 0) > (epochs_of(own) or 0) and _error(one) < _error(own) for own, one in beside)
+    falls = all(
+        (epochs_of(one) or 0) > (epochs_of(own) or 0) and one.test_error < own.test_error for own, one in beside
+    )
     ends = {epochs_words(own): None for own, _ in beside}
     beyond = next(iter(ends)) if falls and len(ends) == 1 else ""
     return [Prose(found.words("rise.others", listed="; ".join(listed), beyond=beyond))]
