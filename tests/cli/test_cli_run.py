@@ -3,7 +3,6 @@
 import contextlib
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cli_runs import RUN_TINY, Reslab, tiny_run
@@ -14,6 +13,7 @@ from reslab.lab.folder.store import RunFiles
 from reslab.recipe import Run
 from reslab.session import door
 from reslab.session.work import Session
+from reslab.watch.report import Report
 from synthetic import Truth, small, write_run
 
 pytest_plugins = ["cli_fixtures"]
@@ -58,17 +58,17 @@ def test_somebody_else_s_report_is_found_before_anything_trains(reslab: Reslab, 
 def test_the_page_beside_a_training_knows_what_its_report_is_called(
     reslab: Reslab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: dict[str, Any] = {}
+    told: list[Report] = []
 
-    def page_beside(*_: Path, **given: Any) -> contextlib.AbstractContextManager[None]:
-        told.update(given)
+    def page_beside(report: Report, **_: object) -> contextlib.AbstractContextManager[None]:
+        told.append(report)
         return contextlib.nullcontext()
 
     monkeypatch.setattr("reslab.watch.beside.page_beside", page_beside)
     monkeypatch.setattr("reslab.cli.run._train", lambda *_, **__: False)
     named = ["--title", "My report", "--author", "A. Student", "--data-root", "images"]
     assert reslab(*RUN_TINY, *named, "--watch")[0] == 130
-    assert (told["title"], told["author"], told["data_root"]) == ("My report", "A. Student", Path("images"))
+    assert told == [Report(Path("runs"), Path("report"), "My report", "A. Student", Path("images"))]
 
 
 def test_a_folder_that_cannot_be_written_gets_its_report_all_the_same(

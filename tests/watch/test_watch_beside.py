@@ -18,6 +18,7 @@ import pytest
 
 from reslab.watch import beside
 from reslab.watch.beside import page_beside
+from reslab.watch.report import Report
 
 RUN = [
     "depth",
@@ -147,8 +148,8 @@ def page_of(parent: int) -> int:
 def test_a_command_that_is_killed_leaves_no_page_behind(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from reslab.session.progress import aside\n"
-        "from reslab.watch.beside import page_beside\n"
-        "with page_beside(Path(sys.argv[1]), Path(sys.argv[2]), tell=aside): time.sleep(600)"
+        "from reslab.watch.beside import page_beside; from reslab.watch.report import Report\n"
+        "with page_beside(Report(Path(sys.argv[1]), Path(sys.argv[2])), tell=aside): time.sleep(600)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "runs"), str(tmp_path / "report")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
@@ -163,7 +164,7 @@ def test_a_command_that_is_killed_leaves_no_page_behind(tmp_path: Path) -> None:
 def test_a_page_that_does_not_answer_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(beside, "END_SECONDS", 0.2)
     said = Said()
-    with page_beside(tmp_path / "runs", tmp_path / "report", tell=said):
+    with page_beside(Report(tmp_path / "runs", tmp_path / "report"), tell=said):
         address = said.address()
         os.kill(page_of(os.getpid()), signal.SIGSTOP)
         begun = time.monotonic()
@@ -174,7 +175,7 @@ def test_a_page_that_does_not_answer_is_ended(tmp_path: Path, monkeypatch: pytes
 def test_a_page_that_cannot_start_is_told_and_harms_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
     said, done = Said(), False
-    with page_beside(tmp_path / "runs", tmp_path / "report", tell=said):
+    with page_beside(Report(tmp_path / "runs", tmp_path / "report"), tell=said):
         done = True
     assert done
     assert said.words == ["The live page did not start (No such file or directory); the runs go on without it."]

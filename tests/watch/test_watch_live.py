@@ -13,6 +13,7 @@ import pytest
 import reslab
 from reslab.cli import main
 from reslab.watch.app import application
+from reslab.watch.report import Report
 from reslab.watch.serve import _prefix
 
 STARTS_AND_DIES = """
@@ -82,16 +83,16 @@ def test_a_prefix_is_a_path_of_plain_names(prefix: str, path: str | None) -> Non
 def test_the_report_is_written_as_the_page_was_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     echo = [sys.executable, "-c", "import sys; print(*sys.argv[1:], sep='|', file=sys.stderr)"]
     monkeypatch.setattr("reslab.watch.report.python", lambda: echo)
-    _, watch = application(Path("runs"), Path("out"), title="-A title", author="A. Student", data_root=Path("images"))
+    _, watch = application(Report(Path("runs"), Path("out"), "-A title", "A. Student", Path("images")))
     said = asyncio.run(watch.report.write())["remarks"]
-    assert said == ("-m|reslab|report|--runs|runs|--out|out|--title=-A title|--author=A. Student|--data-root=images")
+    assert said == ("-m|reslab|report|--runs=runs|--out=out|--title=-A title|--author=A. Student|--data-root=images")
 
 
 def test_the_verb_hands_on_what_the_report_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: dict[str, object] = {}
-    monkeypatch.setattr("reslab.watch.serve.serve", lambda *_, **given: told.update(given))
+    told: list[Report] = []
+    monkeypatch.setattr("reslab.watch.serve.serve", lambda report, **_: told.append(report))
     assert main(["watch", "--runs", str(tmp_path), "--title", "T", "--author", "A", "--data-root", "images"]) == 0
-    assert (told["title"], told["author"], told["data_root"]) == ("T", "A", Path("images"))
+    assert told == [Report(tmp_path, Path("report"), "T", "A", Path("images"))]
 
 
 def test_no_page_outlives_a_process_that_is_killed(tmp_path: Path) -> None:

@@ -463,6 +463,7 @@ def test_time_left_is_the_planners_also_for_images_of_the_users_own(tmp_path: Pa
     dataset = from_given((pixels, labels, pixels, labels))
     keep(dataset, images)
     own, other = Run(small(8, dataset=ARRAYS, images=dataset.fingerprint[:SHORT])), Run(SHALLOW)
+    half = Run(vary(own.recipe, train_share=0.5, schedule_unit="iterations"), 1)
     files = run_files(root, own)
     files.create(own)
     data = {"num_train": 20, "num_holdout": 0, "num_test": 20, "num_classes": 2}
@@ -473,7 +474,7 @@ def test_time_left_is_the_planners_also_for_images_of_the_users_own(tmp_path: Pa
     laboratory.look()
     clock = Clock(laboratory)
     assert clock.left_of(own) == pytest.approx(8 * (20 + 20 / 3) / 20)
-    for runs in ([own], [other], [own, other]):
+    for runs in ([own], [other], [half], [own, other, half]):
         planned, speeds = plan(root, runs, images), known_speeds(root, ("cpu", "this"), images)
         assert clock.left(runs) == pytest.approx(estimate_seconds(planned, speeds, 1))
 

@@ -17,6 +17,7 @@ import pytest
 import uvicorn
 
 from reslab.watch.app import application
+from reslab.watch.report import Report
 from reslab.watch.serve import Server
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -114,7 +115,7 @@ def serving(root: Path, *more: str) -> Iterator[Served]:
 @contextmanager
 def serving_here(root: Path) -> Iterator[str]:
     """Serve a folder of runs from a thread of this process, which starts at once; give the address."""
-    app, watch = application(root, root.parent / "report")
+    app, watch = application(Report(root, root.parent / "report"))
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=1, ws="none")
     server = Server(config, watch)

@@ -10,6 +10,7 @@ from reslab.recipe import Run
 from reslab.studies.asked import record
 from reslab.studies.study import Study, Variant
 from reslab.watch.app import Watch, application
+from reslab.watch.report import Report
 from synthetic import Truth, small, write_run
 
 ADDRESS = "http://127.0.0.1:8765"
@@ -40,7 +41,7 @@ def client(root: Path, **options: Any) -> TestClient:
 
 def served(root: Path, **options: Any) -> tuple[TestClient, Watch]:
     """Return it with the state of the server."""
-    app, watch = application(root, root.parent / "report", **options)
+    app, watch = application(Report(root, root.parent / "report"), **options)
     return TestClient(app, base_url=ADDRESS, follow_redirects=False), watch
 
 

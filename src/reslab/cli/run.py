@@ -298,8 +298,9 @@ def _page(
     if not shown:
         return contextlib.nullcontext()
     from reslab.watch.beside import page_beside
+    from reslab.watch.report import Report
 
-    return page_beside(runs, out, title=title, author=author, data_root=data_root, tell=aside)
+    return page_beside(Report(runs, out, title, author, data_root), tell=aside)
 
 
 def _print_fit(found: Fit) -> None:

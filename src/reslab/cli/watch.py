@@ -51,19 +51,16 @@ def watch(
 
     check_extra()
     runs_folder(runs, may_be_to_come=True)
+    from reslab.watch.report import Report
     from reslab.watch.serve import serve
 
     serve(
-        runs,
-        out,
+        Report(runs, out, title, author, data_root),
         host=host,
         port=port,
         allowed=allow_host or (),
         prefix=prefix,
         with_token=token,
-        title=title,
-        author=author,
-        data_root=data_root,
         tell=aside,
     )
     return OK

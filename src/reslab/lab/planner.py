@@ -176,9 +176,7 @@ def _plan(
 def _size(recipe: Recipe, provenance: Json | None, sizes: dict[str, Size], data_root: Path | None) -> Size:
     """Return how many images there are: the run's own count if it has begun, else that of the folder, counted once."""
     if recipe.dataset not in sizes and provenance is not None:
-        found = provenance["data"]
-        num_train = round(found["num_train"] / recipe.train_share) + found["num_holdout"]
-        return Size(num_train, found["num_test"], found["num_classes"])
+        return size_in(provenance["data"], recipe)
     if is_brought(recipe.dataset):
         size = own_images.count(recipe.images, data_root)
         if size is None:
@@ -187,6 +185,12 @@ def _size(recipe: Recipe, provenance: Json | None, sizes: dict[str, Size], data_
     if recipe.dataset not in sizes:
         sizes[recipe.dataset] = count(folder_root(data_root))
     return sizes[recipe.dataset]
+
+
+def size_in(data: Json, recipe: Recipe) -> Size:
+    """Return how many images there are in all, from what a run of this recipe wrote of those that it uses."""
+    num_train = round(data["num_train"] / recipe.train_share) + data["num_holdout"]
+    return Size(num_train, data["num_test"], data["num_classes"])
 
 
 def _num_parameters(recipe: Recipe) -> int:

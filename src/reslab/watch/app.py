@@ -113,20 +113,15 @@ class Watch:
 
 
 def application(
-    root: Path,
-    out: Path,
+    report: Report,
     *,
     hosts: Collection[str] = LOOPBACK,
     token: str | None = None,
     any_address: bool = False,
     prefix: str = "",
-    title: str | None = None,
-    author: str | None = None,
-    data_root: Path | None = None,
 ) -> tuple[ASGIApp, Watch]:
-    """Return the guarded application over a folder of runs, and its state."""
-    report = Report(root, out, title=title, author=author, data_root=data_root)
-    watch = Watch(Laboratory(root, data_root), report)
+    """Return the guarded application over the folder of runs of a report, and its state."""
+    watch = Watch(Laboratory(report.root, report.data_root), report)
     routes = [
         Route("/", partial(_page, watch)),
         Route("/static/vega.js", _library),

@@ -5,15 +5,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 from threading import Thread
 from typing import Any
 
 from reslab.errors import ResLabError
-from reslab.files import as_path
 from reslab.host import python
 from reslab.session.progress import Tell
+from reslab.watch.report import Report
 
 END_SECONDS = 5.0
 """How long the page may take to end before it is killed."""
@@ -23,24 +22,14 @@ NICENESS = 10
 
 
 @contextlib.contextmanager
-def page_beside(
-    root: Path,
-    out: Path,
-    *,
-    title: str | None = None,
-    author: str | None = None,
-    data_root: Path | None = None,
-    tell: Tell,
-) -> Iterator[None]:
-    """Serve the page of a folder of runs while this lasts; `tell` gets its address as soon as there is one.
+def page_beside(report: Report, tell: Tell) -> Iterator[None]:
+    """Serve the page of a report's runs while this lasts; `tell` gets its address as soon as there is one.
 
-    The page writes the report to `out`, with this title, author and images.
     Ctrl-C on the terminal does not reach the page: it shows how the runs end.  Whatever ends this process, the page
     ends with it, for its standard input closes.
     """
-    options = {"root": str(root), "out": str(out), "title": title, "author": author}
     try:
-        process = start(options | {"data_root": None if data_root is None else str(data_root)})
+        process = start(report)
     except OSError as error:
         tell(f"The live page did not start ({error.strerror or error}); the runs go on without it.")
         yield
@@ -52,10 +41,10 @@ def page_beside(
         end(process, telling)
 
 
-def start(options: Mapping[str, Any]) -> "subprocess.Popen[str]":
+def start(report: Report, **options: Any) -> "subprocess.Popen[str]":
     """Start a page with these options of `serve`, which prints what there is to tell on its standard output."""
     return subprocess.Popen(
-        [*python(), "-m", "reslab.watch.beside", json.dumps(options)],
+        [*python(), "-m", "reslab.watch.beside", json.dumps({"report": report.as_text(), **options})],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -102,10 +91,9 @@ def main() -> int:
 
     os.nice(NICENESS)
     options = json.loads(sys.argv[1])
-    root, out = (Path(options.pop(name)) for name in ("root", "out"))
-    data_root = as_path(options.pop("data_root"))
+    report = Report.of_text(options.pop("report"))
     try:
-        serve(root, out, **options, data_root=data_root, ends_with=sys.stdin, tell=_say)
+        serve(report, **options, ends_with=sys.stdin, tell=_say)
     except ResLabError as error:
         _say(f"The live page did not start: {error}")
         return error.exit_code

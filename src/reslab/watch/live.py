@@ -9,9 +9,11 @@ from types import TracebackType
 from typing import Self
 
 from reslab.errors import ResLabError
+from reslab.files import as_path
 from reslab.lab.folder.finding import runs_folder
 from reslab.session.progress import Tell, aside
 from reslab.watch.beside import end, start, telling_all
+from reslab.watch.report import Report
 
 NEEDED = ("starlette", "uvicorn")
 _ADDRESS = "The live page: "
@@ -21,10 +23,10 @@ _ADDRESS = "The live page: "
 class LivePage:
     """A page in the browser that shows runs at work; it ends with `stop`, its `with` block, or this process."""
 
-    def __init__(self, options: dict[str, object], tell: Tell) -> None:
+    def __init__(self, report: Report, tell: Tell, **options: object) -> None:
         """Start a page with these options of `serve`, and wait until it listens; raises `ResLabError` if it cannot."""
         try:
-            self._process = start(options)
+            self._process = start(report, **options)
         except OSError as error:
             raise ResLabError(f"the live page did not start: {error.strerror or error}") from None
         assert self._process.stdout is not None
@@ -91,10 +93,9 @@ def live_page(
     """
     check_extra()
     runs_folder(runs, may_be_to_come=True)
-    options: dict[str, object] = {"root": str(runs), "out": str(out), "host": host, "port": port}
-    options |= {"allowed": list(allow_hosts), "prefix": prefix, "with_token": token}
-    options |= {"title": title, "author": author, "data_root": None if data_root is None else str(data_root)}
-    return LivePage(options, tell)
+    report = Report(as_path(runs), as_path(out), title, author, as_path(data_root))
+    listening = {"host": host, "port": port, "allowed": list(allow_hosts), "prefix": prefix, "with_token": token}
+    return LivePage(report, tell, **listening)
 
 
 def check_extra() -> None:

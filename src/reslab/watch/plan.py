@@ -1,11 +1,11 @@
 """The plan as values: every study, variant and seed with its state, its error so far, and the time left."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from statistics import median
 
-from reslab.datasets import known
-from reslab.lab.planner import Planned, estimate_seconds, num_epochs, sides_of, work_of, work_per_image
-from reslab.recipe import Recipe, Run, images_trained_on
+from reslab.datasets import Size, images_used, known
+from reslab.lab.planner import Planned, estimate_seconds, num_epochs, sides_of, size_in, work_of, work_per_image
+from reslab.recipe import Recipe, Run
 from reslab.studies.study import OTHERS, Study
 from reslab.watch.blocks import Values
 from reslab.watch.laboratory import Laboratory
@@ -28,6 +28,10 @@ def plan_values(laboratory: Laboratory) -> Values:
     }
 
 
+_COUNTS = ("num_train", "num_holdout", "num_test", "num_classes")
+"""What a run writes of its images."""
+
+
 class Clock:
     """How long runs still take, by the speeds of those that have lines, as the planner reckons."""
 
@@ -37,6 +41,7 @@ class Clock:
         self.running = [one for one in laboratory.runs.values() if one.status == "running"]
         self.jobs = max(1, len(self.running))
         self._known_sides: dict[str, tuple[int, int] | None] = {}
+        self._sizes = dict(_sizes(laboratory.runs.values()))
         speeds: dict[str, list[float]] = {}
         for one in self.running or laboratory.runs.values():
             found = one.curve.median("images_per_second")
@@ -47,10 +52,9 @@ class Clock:
 
     def epochs(self, run: Run) -> float | None:
         """Return the length of a run in epochs; None where the number of images is not known."""
-        watched = self._laboratory.runs.get(run.id)
         if run.recipe.schedule_unit == "epochs":
             return run.recipe.length
-        images = _images(run.recipe, watched)
+        images = self._images(run.recipe)
         return None if images is None else num_epochs(run.recipe, max(1, -(-images[0] // run.recipe.batch_size)))
 
     def left(self, runs: Iterable[Run]) -> float | None:
@@ -71,7 +75,7 @@ class Clock:
 
     def _planned(self, run: Run) -> Planned | None:
         watched, epochs = self._laboratory.runs.get(run.id), self.epochs(run)
-        images = _images(run.recipe, watched)
+        images = self._images(run.recipe)
         if epochs is None or images is None:
             return None
         work = work_of(run.recipe, epochs, *images, self._sides(run.recipe))
@@ -80,6 +84,13 @@ class Clock:
         share = 1.0 if status in ("finished", "diverged") else min(1.0, done / epochs)
         return Planned(run, status, done, work, work * (1 - share), 0)
 
+    def _images(self, recipe: Recipe) -> tuple[int, int] | None:
+        """Return how many images are trained and tested on; None where neither their name nor any run of them tells."""
+        size = known(recipe.dataset).size or self._sizes.get((recipe.dataset, recipe.images))
+        if size is None:
+            return None
+        return images_used(size.num_train, train_share=recipe.train_share, holdout=recipe.holdout), size.num_test
+
     def _sides(self, recipe: Recipe) -> tuple[int, int] | None:
         """Return the sides of the user's own arrays, looked up once for each."""
         if recipe.images not in self._known_sides:
@@ -87,14 +98,13 @@ class Clock:
         return self._known_sides[recipe.images]
 
 
-def _images(recipe: Recipe, watched: Watched | None) -> tuple[int, int] | None:
-    """Return how many images a run trains on and is tested on; None where neither its records nor their name tell."""
-    data = (watched.record("provenance.json").get("data") or {}) if watched is not None else {}
-    found = data.get("num_train"), data.get("num_test")
-    if isinstance(found[0], int) and isinstance(found[1], int):
-        return found[0], found[1]
-    size, num_train = known(recipe.dataset).size, images_trained_on(recipe)
-    return None if size is None or num_train is None else (num_train, size.num_test)
+def _sizes(runs: Iterable[Watched]) -> Iterator[tuple[tuple[str, str], Size]]:
+    """Yield how many images there are by data set and fingerprint, from the records of runs on them."""
+    for one in runs:
+        data = one.record("provenance.json").get("data") or {}
+        if one.run is not None and all(isinstance(data.get(name), int) for name in _COUNTS):
+            recipe = one.run.recipe
+            yield (recipe.dataset, recipe.images), size_in(data, recipe)
 
 
 def _study(laboratory: Laboratory, study: Study, clock: Clock) -> Values:

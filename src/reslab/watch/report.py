@@ -3,39 +3,49 @@
 import asyncio
 import os
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+from reslab.files import as_path
 from reslab.host import python
 from reslab.report.existing_files import TEXTS
 
 _FOLDERS = ("figures", "tables")
 
 
+@dataclass(frozen=True)
 class Report:
-    """The report of a folder of runs in another folder.  It is written by a process of its own, one at a time."""
+    """The report on the runs below `root`, written to `out` as `reslab report` does with these flags.
 
-    def __init__(
-        self,
-        root: Path,
-        out: Path,
-        *,
-        title: str | None = None,
-        author: str | None = None,
-        data_root: Path | None = None,
-    ) -> None:
-        """Write the report on the runs below `root` to `out`, as `reslab report` does with these flags."""
-        self._root, self._out = root, out
-        flags = {"--title": title, "--author": author, "--data-root": data_root}
-        self._flags = [f"{flag}={value}" for flag, value in flags.items() if value is not None]
-        self._writing = asyncio.Lock()
+    It is written by a process of its own, one at a time.
+    """
+
+    root: Path
+    out: Path
+    title: str | None = None
+    author: str | None = None
+    data_root: Path | None = None
+    _writing: asyncio.Lock = field(default_factory=asyncio.Lock, compare=False, repr=False)
+
+    @classmethod
+    def of_text(cls, given: dict[str, str]) -> Self:
+        """Return the report that `as_text` told another process of."""
+        root, out, images = (as_path(given.get(name)) for name in ("root", "out", "data_root"))
+        assert root is not None
+        assert out is not None
+        return cls(root, out, given.get("title"), given.get("author"), images)
+
+    def as_text(self) -> dict[str, str]:
+        """Return what is given of it, for another process."""
+        given = {name: getattr(self, name) for name in ("root", "out", "title", "author", "data_root")}
+        return {name: str(value) for name, value in given.items() if value is not None}
 
     async def write(self) -> dict[str, Any]:
         """Write the report; return where it is found, or what kept it from being written."""
         async with self._writing:
             begun = time.time()
-            folders = ["--runs", str(self._root), "--out", str(self._out)]
-            command = [*python(), "-m", "reslab", "report", *folders, *self._flags]
+            command = [*python(), "-m", "reslab", "report", *self._flags()]
             process = await asyncio.create_subprocess_exec(
                 *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
             )
@@ -51,15 +61,19 @@ class Report:
                 "address": "report/index.html",
                 "seconds": time.time() - begun,
                 "remarks": words,
-                "folder": str(self._out),
+                "folder": str(self.out),
             }
+
+    def _flags(self) -> list[str]:
+        flags = {"runs" if name == "root" else name.replace("_", "-"): value for name, value in self.as_text().items()}
+        return [f"--{name}={value}" for name, value in flags.items()]
 
     def files(self) -> dict[str, Path]:
         """Return the files of the report by the names that the page may ask for; links that lead elsewhere are none."""
-        found = {name: self._out / name for name in TEXTS if (self._out / name).is_file()}
+        found = {name: self.out / name for name in TEXTS if (self.out / name).is_file()}
         for folder in _FOLDERS:
-            if (self._out / folder).is_dir():
-                for entry in os.scandir(self._out / folder):
+            if (self.out / folder).is_dir():
+                for entry in os.scandir(self.out / folder):
                     if entry.is_file(follow_symlinks=False):
                         found[f"{folder}/{entry.name}"] = Path(entry.path)
         return found

@@ -8,7 +8,6 @@ import secrets
 import signal
 import socket
 from collections.abc import Sequence
-from pathlib import Path
 from threading import Thread
 from types import FrameType
 from typing import IO
@@ -19,6 +18,7 @@ import uvicorn
 from reslab.errors import ResLabError
 from reslab.session.progress import Tell
 from reslab.watch.app import Watch, application
+from reslab.watch.report import Report
 from reslab.watch.safety import LOOPBACK, as_address
 
 PORT = 8765
@@ -43,23 +43,19 @@ class Server(uvicorn.Server):
 
 
 def serve(
-    root: Path,
-    out: Path,
+    report: Report,
     *,
     host: str = "127.0.0.1",
     port: int | None = None,
     allowed: Sequence[str] = (),
     prefix: str = "",
     with_token: bool = False,
-    title: str | None = None,
-    author: str | None = None,
-    data_root: Path | None = None,
     ends_with: IO[str] | None = None,
     tell: Tell,
 ) -> None:
-    """Serve the page until Ctrl-C or SIGTERM, or until `ends_with` closes.
+    """Serve the page of a report's runs until Ctrl-C or SIGTERM, or until `ends_with` closes.
 
-    Its button writes the report to `out`, with this title, author and images.  Raises `ResLabError` where the address
+    Its button writes the report.  Raises `ResLabError` where the address
     cannot be listened at, or a name or prefix is none.
     """
     path = _prefix(prefix)
@@ -68,17 +64,7 @@ def serve(
     token = secrets.token_urlsafe(24) if needs_token else None
     listening = _listen(host, port)
     hosts = {*LOOPBACK, *(name.lower() for name in allowed), *([] if is_loopback else _own_names(host))}
-    app, watch = application(
-        root,
-        out,
-        hosts=hosts,
-        token=token,
-        any_address=not is_loopback,
-        prefix=path,
-        title=title,
-        author=author,
-        data_root=data_root,
-    )
+    app, watch = application(report, hosts=hosts, token=token, any_address=not is_loopback, prefix=path)
     config = uvicorn.Config(
         app,
         log_level="warning",
