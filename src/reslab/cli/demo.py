@@ -1,4 +1,4 @@
-"""The verb `demo`: the depth question on scanned digits, for a first look at ResLab."""
+"""The verb `demo`: the depth study on scanned digits, for a first look at ResLab."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,7 @@ def demo(
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     json: AsJson = False,
 ) -> int:
-    """Train the depth question on scanned digits and write its report: a first look, with nothing to download.
+    """Train the depth study on scanned digits and write its report: a first look, with nothing to download.
 
     It trains ResNet-8, 14 and 20 for 10 epochs with two seeds each, and puts the runs and the report into the current
     folder.

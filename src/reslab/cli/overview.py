@@ -30,7 +30,7 @@ def status(
     Parameters
     ----------
     verify
-        Check every file of the ended runs, weights included, against its manifest; exit code 5 if one is damaged.
+        Check every file of the completed runs, weights included, against its manifest; exit code 5 if one is damaged.
     """
     found = overview.status(runs, verify=verify, ids=ids)
     if json or found:

@@ -63,7 +63,8 @@ def run(
         Parameter(help=f"Depths to train, {SEQUENCE}; default: the study's.  Not with a TOML study of your own."),
     ] = None,
     dataset: Annotated[
-        str | None, Parameter(help=f"Data sets, {SEQUENCE}; default: cifar10,cifar100, or the TOML file's.")
+        str | None,
+        Parameter(help=f"Data sets, {SEQUENCE}; default: cifar10,cifar100; for a TOML file, its own, or cifar10."),
     ] = None,
     epochs: float | None = None,
     preset: str | None = None,
@@ -146,11 +147,9 @@ def run(
     epochs
         Length of every run; the schedule is stretched to fit; default: the preset's, or the TOML file's.
     preset
-        Recipe to start from (see reslab presets); default: assignment.  Not with a TOML study of your
-        own.
+        Recipe to start from (see reslab presets); default: assignment.  Not with a TOML study of your own.
     jobs
-        Number of runs to train at a time; default: the number that trains the most images a second (measured); on
-        a cluster, as many as it has room for.
+        Number of runs to train at a time; default: as many as train fastest; on a cluster, as many as fit.
     checkpoint_seconds
         Seconds between checkpoints within an epoch.
     time_limit

@@ -22,7 +22,7 @@ _SHOWN = 10
 
 
 def pull(url: str, *names: str, runs: Runs = Path("runs"), json: AsJson = False) -> int:
-    """Fetch ended runs from a share: a folder, a web address, s3://, gs://, hf:// or whatever else fsspec reaches.
+    """Fetch completed runs from a share: a folder, a web address, s3://, gs://, hf:// or whatever else fsspec reaches.
 
     Every file is checked before a run is used, and nothing of yours is overwritten.  For example:
 
@@ -41,7 +41,7 @@ def pull(url: str, *names: str, runs: Runs = Path("runs"), json: AsJson = False)
 
 
 def push(url: str, *names: str, runs: Runs = Path("runs"), json: AsJson = False) -> int:
-    """Push ended runs to a share and update its index; what is there stays, and damaged files are replaced.
+    """Push completed runs to a share and update its index; what is there stays, and damaged files are replaced.
 
     For example:
 
@@ -52,7 +52,7 @@ def push(url: str, *names: str, runs: Runs = Path("runs"), json: AsJson = False)
     url
         Folder or address of the share; a web server is read only.
     names
-        Studies, plans (assignment), runs or recipes; default: every run that has ended, and every study.
+        Studies, plans (assignment), runs or recipes; default: every completed run, and every study.
     """
     from reslab.session.sharing import push as hand_on
 
@@ -69,7 +69,7 @@ def verify(
     device: Device = "auto",
     json: AsJson = False,
 ) -> int:
-    """Train some ended runs again and say whether the weights agree to the bit, or else how far the errors differ.
+    """Train some completed runs again and say whether the weights agree to the bit, or else how far the errors differ.
 
     The second training is kept beside the first.  After an interruption the same command resumes.  For example:
 
@@ -78,7 +78,7 @@ def verify(
     Parameters
     ----------
     names
-        Studies, plans (assignment), runs or recipes to choose from; default: all runs that have ended.
+        Studies, plans (assignment), runs or recipes to choose from; default: all completed runs.
     sample
         Number of runs to train again; the same command chooses the same ones.
     jobs

@@ -54,8 +54,7 @@ def train(
     Parameters
     ----------
     preset
-        Recipe to start from: paper, assignment, fb-resnet-torch, akamaster, hysts, tf-models, preact, wide, imagenet,
-        or fast (ours).
+        Recipe to start from: assignment, paper, fast or another that `reslab presets` lists.
     epochs
         Train for this many epochs; the preset's schedule is stretched to fit.
     seed

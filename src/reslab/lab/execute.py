@@ -104,7 +104,7 @@ def main() -> int:
     parser.add_argument("--trust-code", action="store_true", help="run the code that the folders hold of networks")
     parser.add_argument("--share", action="append", default=[], metavar="URL", help="where runs are shared, in order")
     parser.add_argument(
-        "--push", action="store_true", help="send checkpoints and ended runs to the first share that takes them"
+        "--push", action="store_true", help="send checkpoints and completed runs to the first share that takes them"
     )
     parser.add_argument("--keep-epochs", type=_epochs, help="epochs whose weights are kept, as in 1,41,82, or none")
     arguments = vars(parser.parse_args())

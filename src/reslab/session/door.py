@@ -237,7 +237,7 @@ DEMO_DEPTHS, DEMO_SEEDS, DEMO_EPOCHS = (8, 14, 20), 2, 10
 
 
 def demo(*, runs: Path_ = "runs", out: Path_ = "report", device: str = "auto", jobs: int | None = None) -> "Study":
-    """Train the depth question on scanned digits, write its report, and return the study: a first look.
+    """Train the depth study on scanned digits, write its report, and return the study: a first look.
 
     Nothing is downloaded.  It trains ResNet-8, 14 and 20 for 10 epochs with two seeds each, which takes a minute or
     two.

@@ -28,7 +28,7 @@ def status(runs: str | Path = "runs", *, verify: bool = False, ids: bool = False
     """Return how the runs of a folder stand: status, epochs, last test error (%), speed, images, what went wrong.
 
     A run that cannot be read, or is damaged, is a row, too, with the status unreadable.  `verify` checks every file of
-    the ended runs, weights included, against its manifest.  Shown are names, or with `ids` what other calls take.
+    the completed runs, weights included, against its manifest.  Shown are names, or with `ids` what other calls take.
     Raises `ResLabError` where there is no such folder.
     """
     root = runs_folder(runs, may_be_to_come=True)

@@ -42,7 +42,7 @@ OnOutcome = Callable[[Outcome], object]
 def pull(
     url: str, names: Sequence[str] = (), runs: str | Path = "runs", *, on_outcome: OnOutcome = lambda _: None
 ) -> list[Outcome]:
-    """Fetch ended runs from a share: those named, those of the studies named, or all of them with all studies.
+    """Fetch completed runs from a share: those named, those of the studies named, or all of them with all studies.
 
     A recipe's id means all of its seeds, a plan's name those of its studies that are there.  Raises `ShareError` where
     the share does not answer, and `ResLabError` where it does not have what was named, or has a record of it that
@@ -105,7 +105,7 @@ def fetch_instead(places: Sequence[Place], runs: Sequence[Run], root: Path) -> l
 def push(
     url: str, names: Sequence[str] = (), runs: str | Path = "runs", *, on_outcome: OnOutcome = lambda _: None
 ) -> list[Outcome]:
-    """Push ended runs to a share, and its index last: those named, those of studies named, or all with all studies.
+    """Push completed runs to a share, and its index last: those named, those of studies named, or all with all studies.
 
     A plan's name means those of its studies that are here.  A folder that is not there is made.  What is damaged is
     refused, an outcome like the others.  Raises `ShareError` where the share takes nothing or its address was
@@ -157,7 +157,7 @@ def verify(
     threads: int | None = None,
     tell: Tell = aside,
 ) -> Listing:
-    """Train a sample of the ended runs again, below the replicates, and list how both trainings compare.
+    """Train a sample of the completed runs again, below the replicates, and list how both trainings compare.
 
     A row has the run, where it was trained again, whether its weights have the `same_bits`, and both `test_errors` in
     percent (None where it diverged).  The sample is a function of the ids, so that the same call chooses the same runs.
