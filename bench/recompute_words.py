@@ -64,7 +64,7 @@ def _in_text(study: str, shown: dict[str, str], expected: Sequence[dict[str, flo
 CLAUSE = re.compile(
     r"(?P<value>[-+]?\d+\.\d\d)(?: points, 9[05]% interval)? ?"
     r"\(?(?P<low>[-+]?\d+\.\d\d) to (?P<high>[-+]?\d+\.\d\d)[);]"
-    r"|between (?P<least>[-+]?\d+\.\d\d) and (?P<most>[-+]?\d+\.\d\d)"
+    r"|estimates (?P<least>[-+]?\d+\.\d\d) to (?P<most>[-+]?\d+\.\d\d)"
 )
 """The size of a clause of an answer with its interval, or the range of several sizes: in a sentence, in a cell."""
 
@@ -121,7 +121,7 @@ def chapter_words(report: Path, title: str) -> tuple[str, list[str]]:
     )
     text = dict(zip(parts[1::2], parts[2::2], strict=True)).get(title, "")
     lines = [line for line in text.splitlines() if not line.startswith("|")]
-    found = [line for line in lines if re.match(r"- .* (?:points, 9[05]% interval [^;]*\)[.;]|\(between )", line)]
+    found = [line for line in lines if re.match(r"- .* (?:points, 9[05]% interval [^;]*\)[.;]|\(estimates )", line)]
     told = [line.lower() for line in found]
     for row in rows_of(report, "opening-answers"):
         start = f"- {row['Where']}: {row['Answer'].split('; ')[0].removesuffix('.')} (".lower()

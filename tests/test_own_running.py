@@ -8,6 +8,7 @@ from types import ModuleType
 
 import pytest
 
+from reslab.errors import ResLabError
 from reslab.own_code import parse
 from reslab.own_running import load_function, modules_of
 
@@ -32,6 +33,13 @@ def widths(folder: Path) -> object:
     assert reference is not None
     with modules_of(folder, "net.py"):
         return load_function(folder, reference)()
+
+
+def load(folder: Path, text: str, *arguments: str) -> object:
+    reference = parse(text)
+    assert reference is not None
+    with modules_of(folder, reference.file):
+        return load_function(folder, reference, *arguments)
 
 
 def there() -> dict[str, ModuleType]:
@@ -91,3 +99,53 @@ def test_only_what_belongs_to_the_source_is_imported_anew(notebook: Path) -> Non
     with modules_of(write(notebook, 1, net="import width, json\ndef build(): ...\n"), "net.py"):
         assert sys.modules["nets.block"] is block
         assert sys.modules["json"] is json
+
+
+def test_a_module_that_no_run_would_keep_is_refused(notebook: Path) -> None:
+    write(notebook, 1)
+    (notebook / "nets" / "net.py").write_text("import torch, json\nfrom nets.block import WIDTH\ndef build(): ...\n")
+    words = f"net.py imports nets from {notebook}, which no run would keep.*Put a file into {notebook} that imports"
+    with pytest.raises(ResLabError, match=words):
+        load(notebook / "nets", "net.py:build")
+    (notebook / "all.py").write_text("from nets.net import build\n")
+    load(notebook, "all.py:build")
+    (notebook / "nets" / "net.py").write_text("from .block import WIDTH\ndef build(): ...\n")
+    with pytest.raises(ResLabError, match=r"relative import with no known parent package\.  Give a file beside"):
+        load(notebook / "nets", "net.py:build")
+    load(notebook, "all.py:build")
+
+
+def test_a_module_on_the_python_path_counts_as_installed(notebook: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(notebook, 1)
+    (notebook / "nets" / "net.py").write_text("import nets\ndef build(): ...\n")
+    monkeypatch.setenv("PYTHONPATH", str(notebook))
+    load(notebook / "nets", "net.py:build")
+
+
+def test_how_the_process_was_started_decides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["train.py", "64"])
+    (tmp_path / "net.py").write_text("import sys\nARGUMENTS = sys.argv\ndef build(): return ARGUMENTS\n")
+    build = load(tmp_path, "net.py:build")
+    assert callable(build)
+    assert build() == [str(tmp_path / "net.py")]
+    assert sys.argv == ["train.py", "64"]
+
+
+@pytest.mark.parametrize(
+    ("definition", "is_taken"),
+    [
+        ("def build(classes, seed): ...", True),
+        ("def build(num_classes, random_seed=0): ...", True),
+        ("def build(num_classes, _): ...", True),
+        ("def build(*given): ...", True),
+        ("def build(num_classes, dropout=0.1): ...", False),
+        ("class build:\n    def __init__(self, num_classes, width): ...", False),
+    ],
+)
+def test_the_seed_is_given_as_nothing_else(tmp_path: Path, definition: str, is_taken: bool) -> None:
+    (tmp_path / "net.py").write_text(definition)
+    if is_taken:
+        load(tmp_path, "net.py:build", "num_classes", "seed")
+    else:
+        with pytest.raises(ResLabError, match=r"build \(net.py\) would get the seed as its (dropout|width): write def"):
+            load(tmp_path, "net.py:build", "num_classes", "seed")

@@ -99,6 +99,18 @@ class Source:
                     "begins with a letter, a digit or _, and is below at most 9 folders"
                 )
 
+    def imported(self) -> dict[str, str]:
+        """Return the modules that files import by name and that are not among them, each with the file that does."""
+        own = {PurePosixPath(name).parts[0].removesuffix(".py") for name in self.files}
+        found: dict[str, str] = {}
+        for name, content in self.files.items():
+            for node in ast.walk(ast.parse(content)):
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    names = [node.module]
+                found |= {one: name for each in names if (one := each.partition(".")[0]) not in {*own, *found}}
+        return found
+
     def write(self, folder: Path) -> None:
         """Write the files into a folder, each whole or not at all; raises OSError."""
         for name, content in self.files.items():

@@ -5,19 +5,22 @@ This runs the user's code: whoever calls it has made sure that the user said so.
 
 import contextlib
 import inspect
+import os
 import sys
+import sysconfig
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.machinery import ModuleSpec
-from importlib.util import module_from_spec
+from importlib.metadata import packages_distributions
+from importlib.util import find_spec, module_from_spec
 from pathlib import Path, PurePath
 from types import ModuleType
 from typing import Any
 
 from reslab.errors import ResLabError
 from reslab.files import one_line
-from reslab.own_code import Reference, read_source
+from reslab.own_code import Reference, Source, read_source
 
 Function = Callable[..., Any]
 
@@ -37,6 +40,39 @@ def check_not_running() -> None:
         )
 
 
+def check_installed(source: Source, folder: Path) -> None:
+    """Raise `ResLabError` for a module that a source imports from where no run keeps it.
+
+    It must lie beside the source or be installed, and whatever lies on PYTHONPATH counts as that.  What cannot be found
+    is told of when it is imported.
+    """
+    for name, file in source.imported().items():
+        place = _place(name)
+        if place is not None and place.parent != folder.resolve() and not _is_installed(name, place):
+            raise ResLabError(
+                f"{folder / file} imports {name} from {place.parent}, which no run would keep, for it is neither "
+                f"beside that file nor installed.  Put a file into {place.parent} that imports the function by name, "
+                "and give that, as in my_net.py:build"
+            )
+
+
+def _place(name: str) -> Path | None:
+    """Return where a module is imported from, None where it is part of Python or cannot be found."""
+    try:
+        spec = getattr(sys.modules.get(name), "__spec__", None) or find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    places = list(getattr(spec, "submodule_search_locations", None) or []) or [getattr(spec, "origin", None)]
+    return Path(places[0]).resolve() if places[0] and Path(places[0]).exists() else None
+
+
+def _is_installed(name: str, place: Path) -> bool:
+    if {"site-packages", "dist-packages"} & set(place.parts) or name == __name__.partition(".")[0]:
+        return True
+    known = [*sysconfig.get_paths().values(), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return any(place.is_relative_to(Path(one).resolve()) for one in known) or name in packages_distributions()
+
+
 @contextlib.contextmanager
 def modules_of(folder: Path, file: str) -> Iterator[None]:
     """Let a file in this folder import what lies beside it, whatever of these names was imported before.
@@ -45,6 +81,7 @@ def modules_of(folder: Path, file: str) -> Iterator[None]:
     `ResLabError` where a file of its source cannot be read or is not Python.
     """
     source = read_source(folder / file).files
+    check_installed(Source(source), folder)
     names = {PurePath(path).parts[0].removesuffix(".py") for path in source}
 
     def of_these_names() -> dict[str, ModuleType]:
@@ -55,7 +92,7 @@ def modules_of(folder: Path, file: str) -> Iterator[None]:
         }
 
     with _LOADING:
-        before, wrote = of_these_names(), sys.dont_write_bytecode
+        before, wrote, arguments = of_these_names(), sys.dont_write_bytecode, sys.argv
         dtype = sys.modules["torch"].get_default_dtype() if "torch" in sys.modules else None
         for name in before:
             del sys.modules[name]
@@ -64,12 +101,13 @@ def modules_of(folder: Path, file: str) -> Iterator[None]:
                 sys.modules[name] = _namespace(name, folder / name)
         sys.path.insert(0, str(folder))
         sys.dont_write_bytecode = True
+        sys.argv = [str(folder / file)]  # what a run computes follows from its recipe, not from how it was started
         _STATE.depth = getattr(_STATE, "depth", 0) + 1
         try:
             yield
         finally:
             _STATE.depth -= 1
-            sys.dont_write_bytecode = wrote
+            sys.dont_write_bytecode, sys.argv = wrote, arguments
             if torch := sys.modules.get("torch"):
                 torch.set_default_dtype(dtype or torch.float32)
             with contextlib.suppress(ValueError):
@@ -93,7 +131,7 @@ def load_function(folder: Path, reference: Reference, *arguments: str) -> Functi
     """
     path = folder / reference.file
     module = ModuleType(path.stem)
-    module.__file__ = str(path)
+    module.__file__, module.__package__ = str(path), ""  # a file by itself, as the run's copy of it is
     sys.modules[path.stem] = module
     try:
         exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
@@ -113,8 +151,22 @@ def load_function(folder: Path, reference: Reference, *arguments: str) -> Functi
         ) from None
     except ValueError:  # no signature to be had
         pass
+    else:
+        _check_names(function, reference, arguments)
     loaded: Function = function
     return loaded
+
+
+def _check_names(function: Function, reference: Reference, arguments: Sequence[str]) -> None:
+    """Raise `ResLabError` where an option of the function's, such as dropout=0.1, would be given something else."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    taken = [one for one in inspect.signature(function).parameters.values() if one.kind in kinds]
+    for wanted, one in zip(arguments, taken, strict=False):
+        if wanted == "seed" and "seed" not in one.name.lower() and not one.name.startswith("_"):
+            raise ResLabError(
+                f"{reference.words} would get the seed as its {one.name}: write def build(num_classes, seed) that "
+                "calls it, or name that parameter seed"
+            )
 
 
 def frames_in(folder: Path, error: BaseException) -> list[traceback.FrameSummary]:
@@ -128,5 +180,8 @@ def told(error: BaseException, reference: Reference, folder: Path, what: str, be
     line = f", {Path(frames[-1].filename).relative_to(folder)}, line {frames[-1].lineno}" if frames else ""
     if isinstance(error, SyntaxError) and error.lineno:
         line = f", line {error.lineno}"
-    words = one_line(str(error).split("\n", 1)[0])
+    first, *rest = str(error).split("\n")
+    words = one_line(f"{first} {rest[0].strip()}" if first.endswith(":") and rest else first)
+    if "relative import" in words:
+        beside = f"{beside}.  Give a file beside the package, in which an import by name leads to the function"
     return ResLabError(f"{reference.words}: {what}{line}: {type(error).__name__}: {words}{beside}")

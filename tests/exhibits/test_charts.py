@@ -13,7 +13,7 @@ from reslab.analysis.tidy import read_tables
 from reslab.exhibits.blocks import Figure
 from reslab.exhibits.curves import Curves, error_figure, paper_figure
 from reslab.exhibits.factor_figures import Axis, factor_figure, marks
-from reslab.exhibits.style import colours, legend
+from reslab.exhibits.style import OKABE_ITO, colours, legend
 from reslab.published import Published
 from reslab.recipe import Run
 from synthetic import Truth, small, three_depths, write_run
@@ -161,13 +161,18 @@ def _one(root: Path) -> Group:
 
 
 def test_ordered_settings_go_from_dark_to_light() -> None:
-    def light(colour: str) -> int:
-        return sum(int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    def light(colour: str) -> float:
+        """Return the relative luminance of the Web Content Accessibility Guidelines."""
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
     for count in (2, 3, 7):
         found = [light(colour) for colour in colours(count, ordered=True)]
         assert found == sorted(found)
     assert colours(3) != colours(3, ordered=True)
+    for colour in (*OKABE_ITO, *colours(20, ordered=True)):
+        assert 1.05 / (light(colour) + 0.05) >= 3, colour  # against white, as of all that a chart is read by
 
 
 def test_panels_of_one_figure_have_one_kind_of_axis(tmp_path: Path) -> None:

@@ -88,6 +88,18 @@ def test_lazy_layers_get_their_sizes_and_what_is_trained_stays_the_users_choice(
     ]
 
 
+def test_networks_that_are_likely_slips_are_told_of(tmp_path: Path) -> None:
+    remarks: list[str] = []
+    built(tmp_path / "a", f"torch.manual_seed(0)\nreturn {LINEAR}", tell=remarks.append)
+    built(tmp_path / "b", f"return nn.Sequential({LINEAR}, nn.Softmax(1))", tell=remarks.append)
+    assert remarks == [
+        "build (net.py): it starts from the same weights with seeds 1 and 2, so seeds differ by the order of images "
+        "alone; leave out manual_seed, unless they are weights that you load",
+        "build (net.py): its outputs look like probabilities; the loss takes the softmax itself, so leave that out of "
+        "the network",
+    ]
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -113,6 +125,14 @@ def test_lazy_layers_get_their_sizes_and_what_is_trained_stays_the_users_choice(
         (f"return {LINEAR}.requires_grad_(False)", "do not depend on a parameter that can be trained"),
         (f"return {LINEAR}.to('meta')", "must build its network on the CPU"),
         ("import nowhere", r"line 5: ModuleNotFoundError: No module named 'nowhere'.*from a copy of the file"),
+        (
+            f"net = {LINEAR}\nnet.register_forward_hook(lambda m, x, y: y if m.training else y.argmax(1))\nreturn net",
+            "in evaluation its network gives 2 of int64 for 2 images of 3 x 8 x 8; it must give 2 x 4, as in training",
+        ),
+        (
+            f"net = {LINEAR}\nnet.register_forward_hook(lambda m, x, y: y.squeeze())\nreturn net",
+            "in evaluation its network gives 4 for 1 images of 3 x 8 x 8; it must give 1 x 4",
+        ),
         ("open('weights.csv')", r"FileNotFoundError.*cannot read other files"),
     ],
 )

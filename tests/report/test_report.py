@@ -327,7 +327,7 @@ def test_the_assignment_opens_with_its_questions(tmp_path: Path) -> None:
     assert "| Depth | " in text
     assert "[[" not in text.replace("\\", "")
     page = render_html(document, draw(charts(document)))
-    assert page.index('<section id="opening"') < page.index("<nav") < page.index('<section id="depth"')
+    assert page.index("<nav") < page.index('<section id="opening"') < page.index('<section id="depth"')
     assert '<a href="#depth">How does depth change the error?</a>' in page
     assert '<details id="contents">' in page  # folded, until the page is wide
     contents = page[page.index("<nav") : page.index("</nav>")]

@@ -1,5 +1,6 @@
 """A network and images given to Python's door become a run like any other."""
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,38 @@ def drawn(num_classes: int, seed: int) -> nn.Module:
 
 def test_a_decorated_function_is_found_in_its_own_file() -> None:
     assert network_text(drawn) == f"{Path(__file__).as_posix()}:drawn"
+
+
+WIDTHS = """
+WIDTH = 8
+SIZES = {"hidden": [4]}
+
+class Net:
+    def __init__(self):
+        self.sizes = SIZES["hidden"]
+
+def width():
+    return WIDTH
+
+def build(num_classes, seed):
+    return width(), Net()
+"""
+
+
+def test_values_that_a_script_has_set_since_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "widths.py").write_text(WIDTHS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module: Any = importlib.import_module("widths")
+    assert network_text(module.build) == f"{tmp_path.as_posix()}/widths.py:build"
+    module.WIDTH = 16
+    with pytest.raises(
+        ResLabError, match=r"WIDTH is 16 now, and 8 when widths.py is run by itself, as it is for a run"
+    ):
+        network_text(module.build)
+    module.WIDTH = 8
+    module.SIZES["hidden"].append(9)
+    with pytest.raises(ResLabError, match=r"SIZES is .* now, and .* when widths.py is run by itself"):
+        network_text(module.build)
 
 
 def test_images_and_a_data_set_are_not_given_both() -> None:

@@ -41,6 +41,37 @@ def one(root: Path, depth: int) -> reslab.Run:
     return next(iter(reslab.runs(root).filter(depth=depth, seed=0).values()))
 
 
+def test_seeds_are_a_number_or_a_list() -> None:
+    ask: Any = {"dataset": "digits", "depths": [8, 14], "epochs": 1}
+    listed = reslab.study("depth", seeds=[3, 7], **ask).asked.runs()
+    assert [run.seed for run in listed] == [3, 3, 7, 7]
+    assert (
+        reslab.study("depth", seeds=range(2), **ask).asked.runs() == reslab.study("depth", seeds=2, **ask).asked.runs()
+    )
+    for seeds, words in (
+        ([1, 1], "needs one or more different seeds"),
+        ([], "seeds is empty; give one value or more"),
+        ([-1], "seeds must be whole numbers from 0 to 4,294,967,295, not -1"),
+    ):
+        with pytest.raises(reslab.ResLabError, match=words):
+            reslab.study("depth", seeds=seeds, **ask)
+    with pytest.raises(reslab.ResLabError, match="fit chooses how many seeds"):
+        reslab.study("depth", seeds=[1], fit="1h", **ask)
+
+
+def test_what_is_no_id_is_told_so(tmp_path: Path) -> None:
+    runs: Any = reslab.runs(planted(tmp_path, (8, 10.0, 2)))
+    with pytest.raises(reslab.ResLabError, match=r"runs are found by id, not 0; list\(runs.values\(\)\)"):
+        runs[0]
+
+
+def test_no_folder_but_a_runs_is_advised_to_be_removed(tmp_path: Path) -> None:
+    root = planted(tmp_path / "runs", (8, 10.0, 1))
+    for folder in (root, root / small(8).id, tmp_path / "nowhere"):
+        with pytest.raises(reslab.ResLabError, match=r"it has no run.json; `reslab status --ids` lists the runs"):
+            reslab.Run(folder)
+
+
 def test_a_folder_of_runs_is_a_mapping_that_can_be_filtered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = reslab.runs(str(planted(tmp_path, (8, 10.0, 2), (14, 5.0, 1))))
     assert len(runs) == 3

@@ -44,7 +44,7 @@ def test_of_one_seed_the_best_is_named_and_nothing_has_an_interval(tmp_path: Pat
     base, *others = groups = _groups(tmp_path, (3.0, 2.0, 5.0, 3.5))
     (answer,) = _answers(groups, [(base, one) for one in others])
     assert (answer.where, answer.words) == ("digits", "best with rate 1, in one seed each, not tested")
-    assert answer.sizes == f"between {MINUS}1.00 and +2.00"
+    assert answer.sizes == f"estimates {MINUS}1.00 to +2.00"
     assert answer.seeds == "1"
     assert answer.sentence == f"digits: {answer.words} ({answer.sizes} points)."
 
@@ -74,7 +74,7 @@ def test_where_nothing_is_resolved_of_several_their_ends_are_told_and_of_one_its
     (answer,) = _answers(groups, [(base, one) for one in others])
     assert answer.words == "no difference from rate 0 is significant"
     sizes = [one.difference.value for one in answer.verdicts]
-    assert answer.sizes == f"between {_signed(min(sizes))} and {_signed(max(sizes))}"
+    assert answer.sizes == f"estimates {_signed(min(sizes))} to {_signed(max(sizes))}"
     (one,) = _answers(groups, [(base, others[0])])
     assert one.words == "rate 1 vs 0: not significant"
     low, high = one.verdicts[0].ends or (0.0, 0.0)
@@ -93,7 +93,7 @@ def test_settings_that_are_all_worse_are_told_with_the_range_of_their_sizes(tmp_
     (answer,) = _answers(groups, [(base, one) for one in others])
     sizes = sorted(one.difference.value for one in answer.verdicts)
     assert answer.words == "rate 0 beat the three others"
-    assert answer.sizes == f"between {sizes[0]:.2f} and {sizes[-1]:.2f}"
+    assert answer.sizes == f"estimates {sizes[0]:.2f} to {sizes[-1]:.2f}"
 
 
 def test_the_one_setting_that_is_not_resolved_is_named(tmp_path: Path) -> None:

@@ -56,13 +56,13 @@ def _verdict(kind: Kind, value: float, standard_error: float | None = 0.1) -> Ve
         ),
         (
             [_verdict("lower", -2.0), _verdict("lower", -3.0), _verdict("lower", -1.0)],
-            "between 1.00 and 3.00",
-            "between 1.00 and 3.00 points",
+            "estimates 1.00 to 3.00",
+            "estimates 1.00 to 3.00 points",
         ),
         (
             [_verdict("open", 0.2), _verdict("open", -0.1), _verdict("open", 0.1), _verdict("open", 0.3)],
-            f"between {MINUS}0.10 and +0.30",
-            f"between {MINUS}0.10 and +0.30 points",
+            f"estimates {MINUS}0.10 to +0.30",
+            f"estimates {MINUS}0.10 to +0.30 points",
         ),
     ],
 )

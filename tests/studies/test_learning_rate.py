@@ -18,7 +18,7 @@ def test_a_planted_half_point_is_found_and_no_effect_is_not_claimed(tmp_path: Pa
     words = words_of(planted(tmp_path, ask("learning-rate", RATES), truth))
     short = next(line for line in words.splitlines() if line.startswith("CIFAR-10: "))
     assert "CIFAR-10: rate 0.1 beat 0.01 (1.0" in short
-    assert "); five others within 0.5 points of 0.1 (between " in short
+    assert "); five others within 0.5 points of 0.1 (estimates " in short
     assert " interval \N{MINUS SIGN}0." not in short  # the table has that of each of the five
     assert "higher (rate 1" not in words
 

@@ -262,13 +262,26 @@ def _part(pixels: NDArray[Any], labels: NDArray[Any], which: str) -> ImageSet:
     flat = labels.reshape(-1) if labels.ndim == 2 and labels.shape[1] == 1 else labels
     is_number = np.issubdtype(flat.dtype, np.number) and not np.issubdtype(flat.dtype, np.complexfloating)
     if flat.ndim != 1 or not is_number or not np.all(flat == np.round(flat)):
-        raise DataError(f"y_{which} must be one whole number for each image, not {_described(labels)}")
+        raise DataError(f"y_{which} must be one whole number for each image, not {_described(labels)}{_mended(labels)}")
     try:
         found = ImageSet(images, flat.astype(np.int64))
     except DataError as error:
         raise DataError(f"x_{which} and y_{which}: {error}") from None
     order = canonical_order(pixel_digests(found.images), found.labels)
     return found.take(order)
+
+
+def _mended(labels: NDArray[Any]) -> str:
+    """Return what makes labels of such arrays, as a clause; nothing for those of which that is not known."""
+    if labels.ndim == 2:
+        return "; of one-hot rows take labels.argmax(1)"
+    if labels.dtype == bool:
+        return "; take labels.astype(int)"
+    if labels.dtype.kind in "US":
+        return "; names, labels = numpy.unique(labels, return_inverse=True) numbers them"
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        return ": some are not finite"
+    return ""
 
 
 def _channels_first(pixels: NDArray[Any], which: str) -> NDArray[Any]:
@@ -296,6 +309,8 @@ def _bytes(pixels: NDArray[Any], which: str) -> NDArray[np.uint8]:
         return np.round(255 * pixels).astype(np.uint8)
     if np.issubdtype(pixels.dtype, np.integer) and low >= 0 and high <= 255:
         return pixels.astype(np.uint8)
+    if np.issubdtype(pixels.dtype, np.floating) and low >= 0 and high <= 255 and np.array_equal(pixels, pixels.round()):
+        raise DataError(f"x_{which} are whole pixels of 0 to {high:g} as {pixels.dtype}; give x.astype(numpy.uint8)")
     if np.isnan(low):
         raise DataError(f"x_{which} holds NaN; every pixel must be a number")
     raise DataError(
@@ -319,6 +334,7 @@ def _dataset(name: str, train: ImageSet, test: ImageSet, names: Collection[objec
         raise DataError(
             f"labels must be 0 to {num_classes - 1} with images of each to train on; there are none of "
             f"{', '.join(map(str, missing[:5]))}{' and others' if len(missing) > 5 else ''}"
+            f"{'; if labels count from 1, take labels - 1' if missing == [0] else ''}"
         )
     if names is None:
         names = _numbered(num_classes)

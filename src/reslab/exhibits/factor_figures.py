@@ -34,6 +34,7 @@ class Axis:
     """What the study varies, where along it a group stands, and which of several series it belongs to."""
 
     title: str
+    """Empty for settings in no order, which no line joins."""
     place: Callable[[Group], str]
     series: Callable[[Group], str] = lambda _: MEASURED
     by_row: bool = False
@@ -213,7 +214,7 @@ def _strip_panel(name: str, strip: Strip, title: str, groups: Sequence[Group]) -
     )
     layers = [
         published.encode(y=theirs, tooltip=tips({"source": "source:N", "published, %": "theirs:Q"})),
-        ours.mark_line(strokeWidth=1.3, opacity=0.6).encode(y=y),
+        *([ours.mark_line(strokeWidth=1.3, opacity=0.6).encode(y=y)] if strip.axis.title else []),
         bars.encode(y=low, y2=alt.Y2("high:Q")),
         ours.mark_point(filled=True, size=42, opacity=1).encode(
             y=y, tooltip=tips({"at": "place:N", "test error, %": "error:Q|.2f", "seeds": "n:Q"})

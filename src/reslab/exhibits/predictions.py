@@ -81,7 +81,7 @@ def _classes_panel(key: str, dataset: str, rows: list[Row], looks: Looks) -> Pan
     room = min(210, 7 * max(map(len, drawn)))  # for the type of print, which is wider than the one that is measured
     dots = rows_of(f"{key}/{dataset}").mark_point(filled=True, size=46, opacity=0.9)
     dots = dots.encode(
-        y=alt.Y("class:N", title=None, sort=drawn, axis=alt.Axis(grid=True, labelLimit=190, minExtent=room)),
+        y=alt.Y("class:N", title=None, sort=drawn, axis=alt.Axis(grid=True, labelLimit=230, minExtent=room)),
         yOffset=alt.YOffset("label:N", sort=list(looks.labels)),
         x=alt.X("error:Q", title=ERRORS["test"], scale=alt.Scale(zero=True, nice=True)),
         color=looks.colour(rows),
@@ -92,6 +92,10 @@ def _classes_panel(key: str, dataset: str, rows: list[Row], looks: Looks) -> Pan
     made = panel(dataset_name(dataset), [dots], {f"{key}/{dataset}": rows}, height)
     legend = {**CONFIG["legend"], "layout": {"top": {"anchor": "end"}}}  # names of classes leave little beside the plot
     return replace(made, chart={**made.chart, "config": {**CONFIG, "legend": legend}})
+
+
+_NONE = "#f3f0f7"
+"""The colour of classes that are never confused, on any page."""
 
 
 @unchecked
@@ -117,7 +121,7 @@ def _confusion_panel(name: str, group: Group) -> Panel:
     names, rows = confused_rows(group)
     most = max((row["share"] for row in rows), default=1.0)
     scale = alt.Scale(domain=names)
-    shades = alt.Scale(domain=[0, most], range=["#f3f0f7", "#440154"])
+    shades = alt.Scale(domain=[0, most], range=[_NONE, "#440154"])
     sizes = (12, 12) if len(names) <= 12 else (8, 10)
     across, down = (alt.Axis(labelLimit=220, labelOverlap=False, labelFontSize=size) for size in sizes)
     across.labelAngle = -90
@@ -134,7 +138,10 @@ def _confusion_panel(name: str, group: Group) -> Panel:
         color=alt.condition(f"datum.share > {most / 2}", alt.value("white"), alt.value("#333")),
     )
     layers = [cells, words] if len(names) <= 12 else [cells]
-    return panel(group.label, layers, {name: rows}, 18 * len(names) + 20)
+    dataset = dataset_name(group.recipe.dataset)
+    title = group.label if dataset in group.label else f"{dataset}, {group.label}"
+    made = panel(title, layers, {name: rows}, 18 * len(names) + 20)
+    return replace(made, chart={**made.chart, "view": {"fill": _NONE}})
 
 
 @unchecked

@@ -13,10 +13,14 @@ from reslab.analysis.groups import Row
 from reslab.analysis.places import epoch_ticks, log_ticks
 from reslab.exhibits.blocks import Panel
 
-OKABE_ITO = ("#e69f00", "#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#777777")
-"""Okabe and Ito's palette, light beside dark, without the black and yellow that vanish on some backgrounds."""
+OKABE_ITO = ("#c98600", "#0072b2", "#009e73", "#cc79a7", "#2f97d6", "#a83e00", "#777777")
+"""Okabe and Ito's palette without black and yellow, darkened to a contrast of 3 to 1 on white (WCAG 1.4.11)."""
+
+ORDERED = ("#2b0a52", "#31409a", "#0d6f9c", "#16867a", "#4f9033", "#b98a00")
+"""From dark violet to ochre, each lighter than the one before and of another hue, with that contrast."""
 
 VIRIDIS = ("#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b")
+"""For areas, where neighbouring colours need no contrast to the page."""
 
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
 
@@ -34,10 +38,10 @@ unchecked = debug_mode(False)
 
 
 def colours(count: int, *, ordered: bool = False) -> list[str]:
-    """Return so many colours: steps along viridis for what is ordered or many, else the palette."""
+    """Return so many colours: steps from dark to light for what is ordered or many, else the palette."""
     if count <= len(OKABE_ITO) and not (ordered and count > 1):
         return list(OKABE_ITO[:count])
-    places = [index * (len(VIRIDIS) - 1) / (count - 1) for index in range(count)]
+    places = [index * (len(ORDERED) - 1) / (count - 1) for index in range(count)]
     return [_between(place) for place in places]
 
 
@@ -121,6 +125,6 @@ def tips(shown: Mapping[str, str]) -> list[alt.Tooltip]:
 
 
 def _between(place: float) -> str:
-    low = min(int(place), len(VIRIDIS) - 2)
-    pairs = zip(*(bytes.fromhex(colour[1:]) for colour in VIRIDIS[low : low + 2]), strict=True)
+    low = min(int(place), len(ORDERED) - 2)
+    pairs = zip(*(bytes.fromhex(colour[1:]) for colour in ORDERED[low : low + 2]), strict=True)
     return "#" + bytes(round(first + (place - low) * (second - first)) for first, second in pairs).hex()

@@ -51,19 +51,22 @@ def build_own(
         function = load_function(folder, reference, "num_classes", "seed")
         network, again = (_called(function, reference, num_classes, seed, image_shape, folder) for _ in range(2))
         _check_repeatable(reference, network, again)
-    idle, changed = _try(network, again, reference, num_classes, image_shape, folder)
-    if idle:
-        others = f" and {len(idle) - 1} other{'s' if idle[2:] else ''}" if idle[1:] else ""
-        tell(
-            f"{reference.words}: {idle[0]}{others} had no gradient in a trial step; a step without one leaves a "
-            "parameter as it is"
-        )
-    if changed:
-        tell(
-            f"{reference.words}: after two trial steps its outputs in training are not those of a new network with the "
-            f"same weights, so a resumed run goes on otherwise than one that was not stopped; {_KEPT}"
-        )
+        remarks = []
+        if _starts_alike(network, _called(function, reference, num_classes, seed + 1, image_shape, folder)):
+            remarks.append(
+                f"it starts from the same weights with seeds {seed} and {seed + 1}, so seeds differ by the order of "
+                "images alone; leave out manual_seed, unless they are weights that you load"
+            )
+    for words in (*remarks, *_try(network, again, reference, num_classes, image_shape, folder)):
+        tell(f"{reference.words}: {words}")
     return network
+
+
+def _starts_alike(network: nn.Module, other: nn.Module) -> bool:
+    """Say whether networks of two seeds have the same parameters, all of them, and any that chance may give."""
+    pairs = zip(network.parameters(), other.parameters(), strict=False)
+    same = all(one.shape == two.shape and torch.equal(one, two) for one, two in pairs)
+    return same and any(one.numel() > 1 and one.std() > 0 for one in network.parameters())
 
 
 def _called(
@@ -124,11 +127,11 @@ def _try(
     num_classes: int,
     image_shape: tuple[int, int, int],
     folder: Path,
-) -> tuple[list[str], bool]:
+) -> list[str]:
     """Do two steps of a copy: outputs of the right shape, finite, with gradients, and given by its weights.
 
-    Return the parameters without a gradient, and whether its outputs in training, where they draw the same chance, are
-    others than those of `again`, the same network built anew, with its weights.
+    Return what else is worth a remark: parameters without a gradient, outputs in training that are not those of
+    `again`, the same network built anew, with its weights, though both draw the same chance, and probabilities.
     """
     with seeded(0, "trial"):
         images = torch.randn(TRIED_IMAGES, *image_shape)
@@ -143,7 +146,14 @@ def _try(
                 f"{reference.words}: for {TRIED_IMAGES} images of {size} its network must give {TRIED_IMAGES} x "
                 f"{num_classes} numbers, one for each class; it gives {_shape(logits)}"
             )
-        for mode in (logits, _forward(twin.eval(), images, reference, folder)):
+        tested = _forward(twin.eval(), images, reference, folder)
+        for few, out in ((images, tested), (images[:1], _forward(twin, images[:1], reference, folder))):
+            if out.shape != (len(few), num_classes):
+                raise ResLabError(
+                    f"{reference.words}: in evaluation its network gives {_shape(out)} for {len(few)} images of "
+                    f"{size}; it must give {len(few)} x {num_classes}, as in training"
+                )
+        for mode in (logits, tested):
             if not torch.isfinite(mode).all():
                 raise ResLabError(
                     f"{reference.words}: the outputs are not finite numbers before training starts; look at the "
@@ -151,17 +161,17 @@ def _try(
                 )
         if not logits.requires_grad:
             raise ResLabError(f"{reference.words}: its outputs do not depend on a parameter that can be trained")
-        names = [name for name, one in twin.named_parameters() if one.requires_grad]
+        trained = {name: one for name, one in twin.named_parameters() if one.requires_grad}
         try:
             gradients: tuple[Tensor | None, ...] = torch.autograd.grad(
-                logits.logsumexp(1).sum(), [twin.get_parameter(name) for name in names], allow_unused=True
+                logits.logsumexp(1).sum(), [*trained.values()], allow_unused=True
             )
         except (Exception, SystemExit) as error:
             raise _told(error, reference, folder, "the backward pass fails") from error
         with torch.no_grad():
-            for name, gradient in zip(names, gradients, strict=True):
+            for one, gradient in zip(trained.values(), gradients, strict=True):
                 if gradient is not None:
-                    twin.get_parameter(name).sub_(gradient, alpha=0.01)
+                    one.sub_(gradient, alpha=0.01)
         _forward(twin.train(), images, reference, folder)
     try:
         again.load_state_dict(twin.state_dict())
@@ -180,7 +190,22 @@ def _try(
             f"weights; {_KEPT}"
         )
     changed = not are_alike(outputs(twin.train()), outputs(again.train()), TOLERANCE)
-    return [name for name, gradient in zip(names, gradients, strict=True) if gradient is None], changed
+    remarks = []
+    if idle := [name for name, gradient in zip(trained, gradients, strict=True) if gradient is None]:
+        others = f" and {len(idle) - 1} other{'s' if idle[2:] else ''}" if idle[1:] else ""
+        remarks.append(
+            f"{idle[0]}{others} had no gradient in a trial step; a step without one leaves a parameter as it is"
+        )
+    if changed:
+        remarks.append(
+            "after two trial steps its outputs in training are not those of a new network with the same weights, so a "
+            f"resumed run goes on otherwise than one that was not stopped; {_KEPT}"
+        )
+    if (tested >= 0).all() and torch.allclose(tested.sum(1), torch.ones(len(tested)), atol=1e-4):
+        remarks.append(
+            "its outputs look like probabilities; the loss takes the softmax itself, so leave that out of the network"
+        )
+    return remarks
 
 
 def are_alike(one: Tensor, other: Tensor, tolerance: float) -> bool:

@@ -8,7 +8,9 @@ from typing import Any, cast
 from reslab.datasets import SHORT
 from reslab.errors import ResLabError
 from reslab.files import as_path, one_line
-from reslab.own_code import parse
+from reslab.own_code import parse, read_source
+from reslab.own_running import check_installed
+from reslab.session.cell_check import check_values
 from reslab.session.cells import file_of
 from reslab.session.fields import RecipeFields
 from reslab.session.progress import aside
@@ -98,8 +100,11 @@ def network_text(network: object) -> str:
     if not name.isidentifier() or getattr(network, "__qualname__", name) != name:
         raise ResLabError(f"{getattr(network, '__qualname__', shown)} cannot be found again in {path}: {advice}")
     text = f"{path.as_posix()}:{name}"
-    if parse(text) is None:
+    reference = parse(text)
+    if reference is None:
         raise ResLabError(f"{text} is no name of a function in a file: {advice}")
+    check_installed(read_source(path), path.parent)
+    check_values(network, reference)
     return text
 
 

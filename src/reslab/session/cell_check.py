@@ -9,7 +9,7 @@ from types import CodeType
 from typing import Any
 
 from reslab.errors import ResLabError
-from reslab.own_code import parse
+from reslab.own_code import Reference, parse
 from reslab.own_running import load_function, modules_of
 from reslab.session.cell_places import AWAIT, FILE, FUTURE, Place, function_of, instead, namespace_of, statements_of
 
@@ -31,6 +31,54 @@ def check_same(folder: Path, name: str, function: Callable[..., Any], places: Ma
                 f"{part} is not what its cell says: it was changed after the cell was run.  Run the cell again, or "
                 f"{instead(name)}"
             )
+
+
+def check_values(function: Callable[..., Any], reference: Reference) -> None:
+    """Raise `ResLabError` where a plain value that a function of a file reads is not what the file, run anew, gives it.
+
+    A run trains what its file says, whatever a script has set since: WIDTH = 32 in a loop would train one network.
+    """
+    namespace = namespace_of(function)
+    read = _values_read(inspect.unwrap(function), namespace)
+    if not read:
+        return
+    with modules_of(reference.path.parent, reference.file):
+        load_function(reference.path.parent, reference, "num_classes", "seed")
+        written = dict(vars(sys.modules[Path(reference.file).stem]))
+    for name in read:
+        if name not in written or not _same(written[name], namespace[name]):
+            there = f"{written[name]!r}" if name in written else "not there"
+            raise ResLabError(
+                f"{name} is {namespace[name]!r} now, and {there} when {reference.file} is run by itself, as it is for "
+                "a run.  Set it there, at the top; for several values, write a function for each"
+            )
+
+
+def _values_read(function: object, namespace: Mapping[str, Any]) -> list[str]:
+    """Return the names of the plain values of a module that a function or class of it reads, itself or by others."""
+    found: dict[str, None] = {}
+    waiting, seen = [function], set()
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        parts = vars(one).values() if inspect.isclass(one) else (one,)
+        for code in (code for part in parts for code in _codes_of(part)):
+            for name in code.co_names:
+                value = namespace.get(name)
+                if name in namespace and not name.startswith("__") and isinstance(value, (*SCALARS, tuple, list, dict)):
+                    found[name] = None
+                elif getattr(value, "__module__", None) == namespace.get("__name__"):
+                    waiting.append(value)
+    return list(found)
+
+
+def _codes_of(part: object) -> Iterator[CodeType]:
+    code = getattr(function_of(part), "__code__", None)
+    if code is not None:
+        yield code
+        yield from _codes_in(code)
 
 
 def _differing(written: Any, own: Any, name: str, place: Place) -> Iterator[str]:

@@ -11,6 +11,7 @@ from reslab.lab.settings import Settings, kept_epochs
 from reslab.recipe import Recipe, check_plays_a_part, stretch, vary
 from reslab.recipe import Run as RecipeRun
 from reslab.recipe import vary as changed
+from reslab.session.alone import alone
 from reslab.session.bringing import NetworkGiven, brought_fields, brought_images, network_text
 from reslab.session.fields import RecipeFields, StudyFields
 from reslab.session.progress import aside
@@ -29,6 +30,7 @@ if TYPE_CHECKING:  # what a function needs it imports itself: whoever trains has
 Path_ = str | Path
 
 
+@alone()
 def train(
     recipe: Recipe | None = None,
     *,
@@ -81,7 +83,7 @@ def study(
     dataset: str | Sequence[str] | None = None,
     depths: int | Sequence[int] | None = None,
     epochs: float | None = None,
-    seeds: int | None = None,
+    seeds: int | Sequence[int] | None = None,
     precision: str | None = None,
     vary: Mapping[str, Sequence[Any]] | None = None,
     fit: str | None = None,
@@ -94,6 +96,7 @@ def study(
 ) -> "Study":
     """Return a study, or several as one plan: by name, as in "depth", or TOML files; nothing is trained yet.
 
+    `seeds` are their number, counted from 0, or a list of them, as in seeds=[3, 4].
     `fields` change the base recipe.  With `vary`, the one name is that of a study of your own, whose variants are all
     combinations of these values; `fit`, as in "12h", chooses seeds, recipe and epochs that fit into a time, and says
     what is left out: reslab.study("batches", vary={"batch_size": [32, 64]}, dataset="digits", depths=8).  `network` and
@@ -118,7 +121,10 @@ def study(
     asked_depths = None if depths is None else (depths,) if isinstance(depths, int) else tuple(depths)
     settings = Settings(as_path(data_root), device)
     recipe = tuple(dict[str, Any](fields).items())
-    options = Options(preset, datasets, asked_depths, epochs, seeds, precision, recipe, device)
+    number, listed = (seeds, None) if isinstance(seeds, int | None) else (None, tuple(seeds))
+    if listed is not None and fit is not None:
+        raise ResLabError("fit chooses how many seeds there are; leave out seeds, or give their number as the most")
+    options = Options(preset, datasets, asked_depths, epochs, number, precision, recipe, device)
     if vary is not None:
         if fit is not None:
             raise ResLabError("fit chooses the size of named studies; with vary, give seeds and epochs yourself")
@@ -128,6 +134,8 @@ def study(
         aside(found.words)
     else:
         plan = ask(questions, options)
+    if listed is not None:
+        plan = plan.with_seeds(listed)
     if fingerprint:
         plan = plan.with_recipes(lambda recipe: changed(recipe, images=fingerprint))
     return Study(plan, as_path(runs), settings)
@@ -152,6 +160,7 @@ def compare(first: "Side", second: "Side", *, runs: Path_ = "runs") -> "Comparis
     return found
 
 
+@alone()
 def evaluate(
     run: Run | Path_ | None = None,
     *,
@@ -208,6 +217,7 @@ def preset(
     return recipe_of(name, brought_fields(fields, network, images, data_root), epochs=epochs, device=device)
 
 
+@alone()
 def diagnose(
     run: Run | Path_,
     *which: str,

@@ -15,6 +15,7 @@ from reslab.lab.settings import Settings
 from reslab.naming import run_name
 from reslab.recipe import Recipe
 from reslab.recipe import Run as RecipeRun
+from reslab.session.alone import alone
 from reslab.session.display import Bundle, bundle, html_table, text_table
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ class Run:
     def predictions(self) -> "pl.DataFrame":
         """A row a test image: its label, the predicted class (both from 0), and the probability of that (confidence).
 
+        The order is that of `test_batches`: images are sorted by content, so that of arrays of yours is another.
         Raises `ResLabError` where none were kept, as by versions of before; `reslab.evaluate` makes them.
         """
         import polars as pl
@@ -136,6 +138,7 @@ class Run:
         return self._files.diagnostics() or {}
 
     @checked
+    @alone()
     def network(self, *, trust_code: bool = False) -> "nn.Module":
         """Return the trained network, in evaluation mode, on the device that the run was opened with.
 
@@ -155,6 +158,7 @@ class Run:
         return test_batches(self._files, data_root=self._settings.data_root, device=self._settings.device)
 
     @checked
+    @alone()
     def diagnose(
         self,
         *which: str,

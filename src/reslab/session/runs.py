@@ -52,6 +52,8 @@ class Runs(Mapping[str, Run]):
 
         Raises `ResLabError` for a recipe's id where several of its seeds are here.
         """
+        if not isinstance(name, str):
+            raise ResLabError(f"runs are found by id, not {name!r}; list(runs.values()) has them in order")
         found = self._named(name)
         if not found:
             raise UnknownRunError(f"there is no run {name!r}{nearest(str(name), self._runs)}")

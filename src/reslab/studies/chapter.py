@@ -42,12 +42,21 @@ def find(study: Study, tables: Tables, chapter: Chapter) -> Findings:
 
 def strip(found: Findings, chapter: Chapter) -> Strip:
     """Return the study's panels of the overview."""
-    axis, study = chapter.axis or Axis("", found.short), found.study
+    axis, study = chapter.axis or _apart(found), found.study
     if study.kind == CUSTOM and study.title != study.name and len(study.title) <= SHORT_TITLE:
         title = study.title
     else:
         title = opened(study.name.replace("-", " ")) if chapter.varied == VARIANT else varied(chapter)
     return Strip(title, _drawn(found.done, chapter.axis), axis, _marks(found, chapter))
+
+
+def _apart(found: Findings) -> Axis:
+    """Return settings side by side by their labels; two parts of each, as in "fast, depth 20", are place and series."""
+    parts = {group.recipe: found.short(group).partition(", ") for group in found.done}
+    firsts, seconds = ({part[at] for part in parts.values()} for at in (0, 2))
+    if len(firsts) > 1 and len(seconds) > 1 and "" not in seconds:
+        return Axis("", lambda group: parts[group.recipe][0], lambda group: parts[group.recipe][2])
+    return Axis("", found.short)
 
 
 def varied(chapter: Chapter) -> str:

@@ -51,7 +51,7 @@ class Clause:
 
         values = sorted((one.difference.value for one in self.verdicts), key=abs if resolved else None)
         if len(values) > MOST_SIZES:
-            return f"between {written(values[0])} and {written(values[-1])}"
+            return f"estimates {span(written(values[0]), written(values[-1]))}"
         parts = []
         for one in self.verdicts:
             size, level = written(one.difference.value), "90%" if one.kind == "equal" else "95%"

@@ -27,10 +27,11 @@ def opening(entries: Sequence[Entry]) -> list[Block]:
         return []
     strips = _strips(told)
     figure = overview_figure("overview", strips)
-    text = _limits(told, [entry.found.study.title.rstrip("?") for entry in entries if not entry.found.answers])
+    scope, limits = _limits(told, [entry.found.study.title.rstrip("?") for entry in entries if not entry.found.answers])
     return [
+        *([Prose(scope)] if scope else []),
         _table(told, [strip.title for strip in strips]),
-        *([Prose(text)] if text else []),
+        *([Prose(limits)] if limits else []),
         *([figure] if figure is not None else []),
     ]
 
@@ -85,8 +86,8 @@ def _once(entries: Sequence[Entry]) -> Iterator[tuple[Entry, Answer, bool]]:
             yield entry, answer, answer is new[0]
 
 
-def _limits(entries: Sequence[Entry], unanswered: Sequence[str]) -> str:
-    """Return what these runs cannot show, whose tasks several of them are, and which chapters have no answer yet."""
+def _limits(entries: Sequence[Entry], unanswered: Sequence[str]) -> tuple[str, str]:
+    """Return what runs shorter than the paper's cannot show; and what else limits the answers, and whose they are."""
     groups = [group for entry in entries for group in entry.found.done]
     short = [share for group in groups if not is_full(group) and (share := schedule_share(group)) is not None]
     single = sum(group.num_finished == 1 for group in groups)
@@ -94,11 +95,15 @@ def _limits(entries: Sequence[Entry], unanswered: Sequence[str]) -> str:
     for group in filter(is_full, groups):
         full.setdefault(network_name(group.recipe), {})[dataset_name(group.recipe.dataset)] = None
     tasks = {study.name for study in assignment_plan().studies} & {entry.found.study.name for entry in entries}
-    return entries[0].found.words(
-        "opening.limits",
+    words = entries[0].found.words
+    scope = words(
+        "opening.scope",
         short=_how_many(len(short), groups),
         full="; ".join(f"{network} on {listing(datasets)}" for network, datasets in full.items()),
         seen=span(*(f"{100 * end(short):.2g}%" for end in (min, max) if short)),
+    )
+    return scope, words(
+        "opening.limits",
         single=_how_many(single, groups),
         tasks=len(tasks),
         compared=any(comparable(entry.found.done) for entry in entries if entry.found.study.name in tasks),

@@ -26,6 +26,7 @@ TAKEN = (
     "contents",
     "opening",
     "pool",
+    "the-results",
     "references",
     "start",
 )
@@ -137,6 +138,16 @@ class Plan:
         """Return the plan with each variant's recipe changed."""
         studies = [
             replace(study, variants=tuple(replace(one, recipe=changed(one.recipe)) for one in study.variants))
+            for study in self.studies
+        ]
+        return replace(self, studies=tuple(studies))
+
+    def with_seeds(self, seeds: tuple[int, ...]) -> Self:
+        """Return the plan with these seeds of every variant; raises `ResLabError` for what can be none."""
+        if wrong := [seed for seed in seeds if type(seed) is not int or not 0 <= seed < 2**32]:
+            raise ResLabError(f"seeds must be whole numbers from 0 to 4,294,967,295, not {wrong[0]!r}")
+        studies = [
+            replace(study, seeds=seeds, variants=tuple(replace(one, seeds=None) for one in study.variants))
             for study in self.studies
         ]
         return replace(self, studies=tuple(studies))

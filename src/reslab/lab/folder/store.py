@@ -120,7 +120,9 @@ class RunFiles:
         if content is None and manifest.exists(self.path):
             raise DamagedError(f"{self.path / 'run.json'} is missing; the command that trained the run writes it again")
         if content is None:
-            raise ResLabError(f"{self.path} is not the folder of a run: it has no run.json; {self._anew}")
+            begun = (self.path / metrics.NAME).exists() or self.checkpoints.exists()
+            advice = self._anew if begun else "`reslab status --ids` lists the runs of a folder"
+            raise ResLabError(f"{self.path} is not the folder of a run: it has no run.json; {advice}")
         wrong = [name for name, kind in _RUN_JSON.items() if name not in content or not isinstance(content[name], kind)]
         if wrong:
             raise ResLabError(

@@ -7,6 +7,17 @@
   const rows = (place) =>
     pool[place].rows.map((row) => Object.fromEntries(pool[place].names.map((name, at) => [name, row[at]])));
 
+  // The drawing is the picture to a screen reader, and the menu beside it is a button of its own.
+  const named = (host, live) => {
+    const name = host.getAttribute("aria-label");
+    host.removeAttribute("role");
+    host.removeAttribute("aria-label");
+    const drawn = live.querySelector("svg.marks, .marks");
+    drawn?.setAttribute("role", "img");
+    drawn?.setAttribute("aria-label", name);
+    live.querySelector("summary")?.setAttribute("aria-label", `Save ${name}`);
+  };
+
   const draw = (host) => {
     if (host.dataset.drawn) return;
     host.dataset.drawn = "yes";
@@ -21,7 +32,11 @@
     live.className = "waiting";
     window
       .vegaEmbed(live, specification, { mode: "vega-lite", renderer: "svg", actions, downloadFileName: host.dataset.chart })
-      .then(() => { host.querySelector("img").remove(); live.classList.remove("waiting"); })
+      .then(() => {
+        host.querySelector("img").remove();
+        live.classList.remove("waiting");
+        named(host, live);
+      })
       .catch(() => live.remove()); // the picture stays
   };
 

@@ -14,17 +14,25 @@ globalThis.fitChart = (() => {
   };
 
   // Colours are made for paper; on a dark page those that would be lost are mixed with white until they stand out.
-  const light = (colour) => {
-    if (!/^#[0-9a-f]{6}$/i.test(colour)) return colour;
-    let parts = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16) / 255);
-    const bright = () => parts.map((part) => part ** 2.2).reduce((sum, part, at) => sum + part * [0.2126, 0.7152, 0.0722][at], 0);
-    while (bright() < 0.16) parts = parts.map((part) => part + 0.05 * (1 - part));
+  // Steps of an ordered scale stay apart: each becomes lighter in proportion.  A scale of sizes keeps its colours.
+  const partsOf = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16) / 255);
+  const bright = (parts) => parts.map((part) => part ** 2.2).reduce((sum, part, at) => sum + part * [0.2126, 0.7152, 0.0722][at], 0);
+  const light = (colour, rise) => {
+    let parts = partsOf(colour);
+    const least = 0.16 + rise * bright(parts);
+    while (bright(parts) < least) parts = parts.map((part) => part + 0.05 * (1 - part));
     return `#${parts.map((part) => Math.round(255 * part).toString(16).padStart(2, "0")).join("")}`;
+  };
+  const lightened = (range) => {
+    if (!range.every((colour) => /^#[0-9a-f]{6}$/i.test(colour))) return range;
+    const shades = range.map((colour) => bright(partsOf(colour)));
+    const ordered = shades.length > 2 && shades.every((shade, at) => !at || shade > shades[at - 1]);
+    return range.map((colour) => light(colour, ordered ? 1.6 : 0));
   };
 
   const lit = (part) => {
-    const scale = part.encoding?.color?.scale;
-    if (Array.isArray(scale?.range)) scale.range = scale.range.map(light);
+    const { scale, type } = part.encoding?.color || {};
+    if (Array.isArray(scale?.range) && type !== "quantitative") scale.range = lightened(scale.range);
     (part.layer || []).forEach(lit);
   };
 
