@@ -197,6 +197,21 @@ def test_filter_sort_and_compare_are_in_the_address(page: Any) -> None:
     assert not page.problems
 
 
+def test_two_to_compare_are_chosen_from_all_there_are(page: Any) -> None:
+    page.goto("?view=compare")
+    page.locator(".choices a").first.click()
+    page.get_by_role("heading", name=", and …").wait_for()
+    page.locator(".choices a").last.click()
+    page.get_by_role("region", name="Errors of the last epoch").wait_for()
+    assert not page.problems
+
+
+def test_the_place_of_a_run_and_a_study_is_under_the_plan(page: Any) -> None:
+    for view, current in (("", "page"), (f"?view=run&id={Run(SHALLOW, 0).id}", "true")):
+        page.goto(view)
+        page.locator(f'nav.bar a[data-view="plan"][aria-current="{current}"]').wait_for()
+
+
 def test_time_left_is_not_promised_while_nothing_trains(page: Any, root: Path) -> None:
     page.goto("")
     page.locator(".tally").first.wait_for()

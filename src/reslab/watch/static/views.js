@@ -182,6 +182,18 @@ export const run = (found) => {
 
 const compared = (side) => (side.is_run ? link({ view: "run", id: side.id }, unbroken(side.name)) : unbroken(`${side.name} (${side.seeds})`));
 
+const MOST_CHOICES = 100;
+
+// All that can be compared, as links: the first side, then the second.
+const choices = ({ a }, names) => {
+  const rest = Object.entries(names).filter(([id]) => id !== a).slice(0, MOST_CHOICES);
+  if (!rest.length) return null;
+  return [
+    el("h2", {}, a ? `${names[a] || a}, and …` : "The first of the two"),
+    el("ul", { class: "choices" }, rest.map(([id, name]) => el("li", { "data-key": id }, link({ view: "compare", a: a || id, b: a ? id : "" }, unbroken(name))))),
+  ];
+};
+
 export const compare = (found, parameters, go, names) => {
   const list = el("datalist", { id: "runs" }, Object.entries(names).map(([id, name]) => el("option", { value: id }, name)));
   const field = (side, label) => el("label", {}, label, " ", el("input", { name: side, list: "runs", value: parameters[side] || "", autocomplete: "off", spellcheck: "false" }));
@@ -192,7 +204,7 @@ export const compare = (found, parameters, go, names) => {
   };
   const form = el("form", { class: "controls wide", on: { submit } }, field("a", "First"), field("b", "Second"), el("button", { type: "submit" }, "Compare"), list);
   const top = [el("h1", {}, "Compare"), form];
-  if (!found) return [...top, empty("Choose two runs, or two recipes (an id without its seed) to compare over all their seeds.")];
+  if (!found) return [...top, empty("Choose two runs, or two recipes (an id without its seed) to compare over all their seeds."), choices(parameters, names)];
   const head = ["", "Seeds", "Test error (%)", "Training error (%)"].map((name, at) => el("th", { scope: "col", class: at ? "right" : "left" }, name));
   return [
     ...top,

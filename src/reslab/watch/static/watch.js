@@ -81,7 +81,8 @@ const show = () => {
   drawn = location.search;
   view.removeAttribute("aria-busy");
   document.querySelectorAll("nav.bar a").forEach((one) => {
-    if (one.dataset.view === name) one.setAttribute("aria-current", "page"); else one.removeAttribute("aria-current");
+    const is = one.dataset.view === name ? "page" : one.dataset.view === (["study", "run"].includes(name) && "plan") ? "true" : "";
+    if (is) one.setAttribute("aria-current", is); else one.removeAttribute("aria-current");
   });
   document.title = `${view.querySelector("h1")?.textContent || "ResLab"} · ResLab`;
   drawCharts(view);
