@@ -135,6 +135,10 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def _first(error: Exception) -> str:
     """Return what is wrong, without what Python says to programmers."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not in UTF-8"
+    if "integer string conversion" in str(error):
+        return "it has a number of thousands of digits"
     words = str(error).partition("; use sys.")[0]
     return words.replace("Cannot overwrite a value", "a key is there twice")
 

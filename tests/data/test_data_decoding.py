@@ -141,6 +141,31 @@ def tiff(width: int, height: int, bits: int, content: bytes, kind: int = 1) -> b
     )
 
 
+def test_channels_apart_that_pillow_mixes_up_are_refused(tmp_path: Path) -> None:
+    planes = np.stack([WIDE, WIDE[::-1], 65535 - WIDE])
+    tags: list[tuple[int, int, int, bytes]] = []  # number, kind, count, content
+    content = planes.astype("<u2").tobytes()
+    for tag, kind, values in (
+        (256, 4, [32]), (257, 4, [8]), (258, 3, [16, 16, 16]), (259, 3, [1]), (262, 3, [2]),
+        (273, 4, [8 + WIDE.nbytes * at for at in range(3)]), (277, 3, [3]), (278, 4, [8]),
+        (279, 4, [WIDE.nbytes] * 3), (284, 3, [2]),
+    ):  # fmt: skip
+        tags.append((tag, kind, len(values), np.array(values, dtype=f"<u{4 if kind == 4 else 2}").tobytes()))
+    where = 8 + len(content) + 2 + 12 * len(tags) + 4
+    entries, beyond = b"", b""
+    for tag, kind, count, own in tags:
+        place = own.ljust(4, b"\0") if len(own) <= 4 else struct.pack("<I", where + len(beyond))
+        beyond += own if len(own) > 4 else b""
+        entries += struct.pack("<HHI", tag, kind, count) + place
+    path = tmp_path / "apart.tiff"
+    head = struct.pack("<2sHI", b"II", 42, 8 + len(content))
+    path.write_bytes(head + content + struct.pack("<H", len(tags)) + entries + bytes(4) + beyond)
+    with pytest.raises(
+        DataError, match=r"apart\.tiff is a TIFF with its channels apart.*save it with the channels tog"
+    ):
+        decode(path)
+
+
 def test_what_has_no_range_is_refused_by_name(tmp_path: Path) -> None:
     unit = (RAMP / 255).astype(np.float32)
     Image.fromarray(unit).save(tmp_path / "float.tiff")
@@ -186,6 +211,17 @@ def test_what_is_transparent_lies_on_white(tmp_path: Path) -> None:
         clear = struct.pack(">H", 7 * (257 if bits == 16 else 1))
         (tmp_path / "clear.png").write_bytes(png(32, 8, bits, rows, more=chunk(b"tRNS", clear)))
         assert off(decode(tmp_path / "clear.png"), np.where(RAMP == 7, 255, RAMP)) <= 1
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_a_transparent_grey_of_few_bits_lies_on_white(tmp_path: Path, bits: int) -> None:
+    values = np.arange(2**bits, dtype=np.uint8).reshape(2, -1)
+    packed = np.packbits(np.unpackbits(values[..., None], axis=-1)[..., -bits:].reshape(2, -1), axis=-1)
+    for level in range(2**bits):
+        clear = chunk(b"tRNS", struct.pack(">H", level))
+        (tmp_path / "few.png").write_bytes(png(values.shape[1], 2, bits, packed, more=clear))
+        expected = values.astype(int) * 255 // (2**bits - 1)
+        assert off(decode(tmp_path / "few.png"), np.where(values == level, 255, expected)) == 0
 
 
 @pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tiff"])

@@ -121,6 +121,17 @@ def test_where_no_crop_fits_it_is_central_and_as_large_as_can_be() -> None:
     assert random_crop(100, 400, [0.999] * 40) == (0, 133, 100, 266)
 
 
+def test_a_thin_image_is_cropped_without_being_enlarged_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 3, 3), dtype=np.uint8)
+    for image in (Image.fromarray(pixels), Image.fromarray(pixels.transpose(1, 0, 2))):
+        whole = central_crop(image, 56).astype(int)
+        with monkeypatch.context() as patch:
+            patch.setattr("reslab.data.file_batches._MOST_RESIZED", 1)
+            assert abs(central_crop(image, 56).astype(int) - whole).max() <= 1
+    strip = Image.fromarray(np.full((60_000, 1, 3), 9, dtype=np.uint8))  # 15 GB where it is enlarged whole
+    assert (central_crop(strip, 224) == 9).all()
+
+
 def test_the_central_crop_is_seven_eighths_of_the_shorter_side() -> None:
     pixels = np.zeros((64, 128, 3), dtype=np.uint8)
     pixels[4:60, 36:92] = 255  # what is left of 64 x 128 after 7/8 of 64 in the middle

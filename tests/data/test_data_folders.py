@@ -215,6 +215,11 @@ def dangling(root: Path) -> None:
     (root / "train" / "leaf" / "gone.jpg").symlink_to("nothing.jpg")
 
 
+def dangling_class(root: Path) -> None:
+    for part in ("train", "val"):
+        (root / part / "gone").symlink_to("nothing")
+
+
 def circular(root: Path) -> None:
     (root / "train" / "leaf" / "round.jpg").symlink_to("round.jpg")
 
@@ -269,6 +274,7 @@ def line_break(root: Path) -> None:
         (empty_class, r"train/leaf has no images \(files ending in \.jpg"),
         (other_classes, "must have the same classes; 2 of them are in one only, leaf, leaves"),
         (dangling, r"gone\.jpg is no ordinary file but a link to nothing\.jpg, which does not exist; remove it"),
+        (dangling_class, r"val/gone is a link to nothing, as to a disk that is not there"),
         (circular, r"round\.jpg is no ordinary file but a link that leads back to itself; remove it"),
         (pipe, r"pipe\.png is no ordinary file but a FIFO; remove it"),
         (socket_, r"one\.png is no ordinary file but a socket; remove it"),
@@ -309,6 +315,13 @@ def test_what_makes_a_set_doubtful_is_remarked(root: Path) -> None:
     assert shared == "1 of 11 test images is a training image, too: the test error is too low"
     assert several == "9 images have more than one label"
     assert alike == "two classes look alike, one name in two forms of Unicode (NFC and NFD): caf\u00e9"
+
+
+def test_what_is_in_hidden_folders_is_no_part_of_a_set(root: Path) -> None:
+    before = read_folders(root)
+    shutil.copytree(root / "train" / "sea", root / "train" / "leaf" / ".ipynb_checkpoints")
+    assert read_folders(root).fingerprint == before.fingerprint
+    assert passed_over(root) == {}
 
 
 def test_files_that_are_passed_over_are_counted(root: Path) -> None:

@@ -263,7 +263,9 @@ def test_files_that_do_not_belong_together_are_told_of(tmp_path: Path) -> None:
     assert files.check() == RUN
     whole = {"status": "finished", "epochs": 3, "iterations": 135, "weights_sha256": "0" * 64}
     files.write("result.json", {**whole, "epochs": 4})
-    with pytest.raises(ResLabError, match=r"it has 3 lines, and the run ended after 4 epochs; remove the folder"):
+    with pytest.raises(
+        ResLabError, match=r"it has 3 lines, and the run ended after 4 epochs; put back a copy, or remove the folder"
+    ):
         files.check()
     files.write("result.json", whole)
     assert files.check() == RUN
@@ -277,7 +279,7 @@ def test_no_training_is_thrown_away_for_a_file_that_can_be_made_again(tmp_path: 
     files = make(tmp_path, RUN.recipe)
     (files.path / name).write_text("{")
     read = {"diagnostics.json": files.diagnostics, "failure.json": files.failure, "result.json": files.result}[name]
-    with pytest.raises(ResLabError, match=f"{name} is damaged: .*; remove ") as caught:
+    with pytest.raises(ResLabError, match=f"{name} is damaged: .*; (put back a copy, or )?remove ") as caught:
         read()
     assert ("remove the folder" in str(caught.value)) == (name == "result.json")
     assert ("remove this file" in str(caught.value)) == (name != "result.json")

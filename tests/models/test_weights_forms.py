@@ -150,6 +150,17 @@ FORMS: dict[str, tuple[Any, str, str]] = {
     "bytes": ({name.encode(): value for name, value in OURS.items()}, "top", ""),
     "numpy": ({n: v.numpy() for n, v in OURS.items()}, "top", ""),
     "numpy by columns": ({n: np.asfortranarray(v.numpy()) if v.dim() else v for n, v in OURS.items()}, "top", ""),
+    "compiled in parts": (
+        {name.replace(".conv1", "._orig_mod.conv1"): value for name, value in OURS.items()},
+        "top",
+        "",
+    ),
+    "sharded in parts": (
+        under("_fsdp_wrapped_module.", {n.replace(".0.", ".0._fsdp_wrapped_module.", 1): v for n, v in OURS.items()}),
+        "top",
+        "_fsdp_wrapped_module",
+    ),
+    "negative views": ({n: torch._neg_view(-v) if v.dim() else v for n, v in OURS.items()}, "top", ""),
     "hysts": ({"state_dict": OrderedDict(hysts(OURS)), "config": OrderedDict()}, "state_dict", ""),
     "mmcv": (
         {
@@ -216,6 +227,15 @@ SEVERAL: dict[str, tuple[Any, tuple[str, str]]] = {
     "moco": (under("encoder_q.") | under("encoder_k.", OTHERS), ("encoder_q", "encoder_k")),
     "beside the plain names": (OURS | under("ema.", OTHERS), ("top", "ema")),
     "nested": ({"a": {"net": OURS}, "b": [OTHERS]}, ("a.net", "b.0")),
+    "epochs": ({1: OURS, 20: OTHERS}, ("1", "20")),
+    "heads apart": (
+        {
+            name: under("backbone.", {key: value for key, value in state.items() if not key.startswith("fc.")})
+            | {f"head.{key}": state[key] for key in ("fc.weight", "fc.bias")}
+            for name, state in (("state_dict", OURS), ("ema_state_dict", OTHERS))
+        },
+        ("state_dict", "ema_state_dict"),
+    ),
 }
 
 
@@ -229,6 +249,18 @@ def test_several_networks_are_listed_and_one_is_chosen(form: str, tmp_path: Path
     assert same(read_weights_file(path, second).weights, OTHERS)
     with pytest.raises(ResLabError, match=rf"has no entry 'nothing' with weights; it has {first}, {second}"):
         read_weights_file(path, "nothing")
+
+
+def test_two_of_one_name_are_not_chosen_from(tmp_path: Path) -> None:
+    path = saved(tmp_path / "w", {"a.b": {"net": OURS}, "a": {"b.net": OTHERS}})
+    with pytest.raises(CheckpointError, match=r"several of its entries are called 'a.b.net'"):
+        read_weights_file(path, "a.b.net")
+
+
+def test_names_cannot_command_a_terminal(tmp_path: Path) -> None:
+    path = saved(tmp_path / "w", {"\x1b[31mred\n": OURS, "plain": OTHERS})
+    with pytest.raises(ResLabError, match=r"2 networks: \\x1b\[31mred\\n, plain"):
+        read_weights(path)
 
 
 def test_parts_that_our_networks_lack_are_no_network_of_ours(tmp_path: Path) -> None:

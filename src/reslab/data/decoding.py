@@ -7,14 +7,15 @@ happens.
 import itertools
 import logging
 import re
+import struct
 import sys
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,9 @@ _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _LIKE_TEXT = (*_TIFF, b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"P7", b"%!PS", b"BM", b"RIFF", b"GIF8")
 """How files begin that are no texts, though what a cut leaves of one may look like that."""
 _ORIENTATION = 0x0112
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
+_BITS_PER_SAMPLE, _COMPRESSION, _PHOTOMETRIC, _PLANES, _SAMPLE_FORMAT = 258, 259, 262, 284, 339
+_APART, _NOT_COMPRESSED = 2, 1
+"""Of a TIFF's planes: each colour by itself; and of its compression."""
 
 # ICC's Lab (white D50) to linear sRGB (white D65): http://www.brucelindbloom.com, Bradford-adapted.
 _WHITE = np.array([0.96422, 1.0, 0.82521])
@@ -69,6 +72,12 @@ def decode(path: Path) -> "Image":
     try:
         # Opened here, since of a path Pillow maps TIFF files into memory, and shears those that EXIF turns sideways.
         with path.open("rb") as file, Image.open(file, formats=_formats()) as image:
+            if _is_misread(image):
+                raise DataError(
+                    f"{path} is a TIFF with its channels apart, which Pillow reads wrongly at 16 bits or with grey and "
+                    "alpha; save it with the channels together (PlanarConfiguration 1), or as PNG"
+                )
+            _scale_key(image)
             image.load()
             if reason := _undefined(image):
                 raise DataError(_without_range(path, reason))
@@ -77,7 +86,7 @@ def decode(path: Path) -> "Image":
         raise
     except Exception as error:  # damaged files raise nearly anything
         raise DataError(
-            _unknown(path) or f"{path} cannot be decoded ({_words(error, path)}); replace it or remove it"
+            _unknown(path, error) or f"{path} cannot be decoded ({_words(error, path)}); replace it or remove it"
         ) from error
 
 
@@ -144,14 +153,20 @@ def _without_range(path: Path, numbers: str) -> str:
     )
 
 
-def _unknown(path: Path) -> str:
+def _unknown(path: Path, error: Exception) -> str:
     """Say what a file is that holds no image that Pillow knows; "" where that is not known either."""
+    from PIL import UnidentifiedImageError
+
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
         if head.startswith(_TIFF):
-            numbers = _tiff_numbers(path)
-            return _without_range(path, numbers) if numbers else ""
+            tags = _tiff_tags(path)
+            if numbers := _numbers_in(tags):
+                return _without_range(path, numbers)
+            if isinstance(error, UnidentifiedImageError) and _is_whole(tags, path.stat().st_size):
+                return f"{path} cannot be decoded: it is a TIFF of a kind that Pillow does not read; save it as PNG"
+            return ""
     except Exception:  # what is wrong has been said by Pillow
         return ""
     what = _other_image(head) or recognised(head)
@@ -171,8 +186,7 @@ def _other_image(head: bytes) -> str:
     return "it is a drawing in SVG; save it as PNG" if b"<svg" in head else ""
 
 
-def _tiff_numbers(path: Path) -> str:
-    """Return in words which numbers a TIFF file holds that Pillow does not read; "" where it is not their kind."""
+def _tiff_tags(path: Path) -> Mapping[int, Any]:
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     with path.open("rb") as file:
@@ -180,11 +194,43 @@ def _tiff_numbers(path: Path) -> str:
         tags = ImageFileDirectory_v2(start + (file.read(8) if start[2:4] in (b"+\0", b"\0+") else b""))
         file.seek(tags.next)
         tags.load(file)
+    return tags
+
+
+def _is_whole(tags: Mapping[int, Any], num_bytes: int) -> bool:
+    """Say whether all strips or tiles that a TIFF names lie within the file."""
+    pairs = [(tags.get(offset), tags.get(count)) for offset, count in ((273, 279), (324, 325))]
+    return any(
+        offsets and counts and max(map(sum, zip(offsets, counts, strict=True))) <= num_bytes
+        for offsets, counts in pairs
+    )
+
+
+def _numbers_in(tags: Mapping[int, Any]) -> str:
+    """Return in words which numbers a TIFF file holds that Pillow does not read; "" where it is not their kind."""
     bits, kind = (int(tags.get(tag, (usual,))[0]) for tag, usual in ((_BITS_PER_SAMPLE, 1), (_SAMPLE_FORMAT, 1)))
     words = {2: "signed numbers", 3: "floating-point numbers", 5: "complex numbers", 6: "complex numbers"}.get(kind)
     if words is None and bits > 16:
         words = "whole numbers"
     return f"{words} of {bits} bits" if words else ""
+
+
+def _is_misread(image: "Image") -> bool:
+    """Say whether a file not yet read is one whose planes Pillow takes for what they are not, without a word."""
+    tags = getattr(image, "tag_v2", {})
+    if tags.get(_PLANES) != _APART:
+        return False
+    is_wide = max(tags.get(_BITS_PER_SAMPLE, (1,))) > 8 and tags.get(_COMPRESSION, _NOT_COMPRESSED) == _NOT_COMPRESSED
+    return is_wide or image.mode in ("LA", "La")
+
+
+def _scale_key(image: "Image") -> None:
+    """Give the transparent grey of a PNG of 2 or 4 bits the scale of its pixels, which Pillow makes 8 bits."""
+    key = image.info.get("transparency")
+    tiles = getattr(image, "tile", [])
+    levels = {"L;2": 3, "L;4": 15}.get(str(tiles[0][3])) if image.format == "PNG" and tiles else None
+    if levels is not None and isinstance(key, int):
+        image.info["transparency"] = key * 255 // levels
 
 
 def _undefined(image: "Image") -> str | None:
@@ -265,6 +311,10 @@ def _words(error: Exception, path: Path) -> str:
         return "it has more pixels than any photograph, as files have that are made to fill the memory"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if "MAX_TEXT" in str(error):
+        return "it has more text or profile beside its pixels than a picture has; save it without"
+    if isinstance(error, AssertionError | SyntaxError | struct.error | IndexError | KeyError):
+        return "it is damaged"
     return (str(error).splitlines() or [type(error).__name__])[0].replace(str(path), "it")
 
 

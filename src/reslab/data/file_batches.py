@@ -142,11 +142,19 @@ def random_crop(width: int, height: int, chances: Sequence[float]) -> tuple[int,
     return left, top, left + wide, top + high
 
 
+_MOST_RESIZED = 2**24
+"""Pixels of an image resized whole."""
+
+
 def central_crop(image: "Image", size: int) -> _Pixels:
     """Return the central `size` x `size` pixels of the image, resized to a shorter side of 256/224 of it: H x W x 3."""
     shorter = round(EVALUATION_RESIZE * size)
     width, height = (int(shorter * side / min(image.size)) for side in image.size)
     left, top = round((width - size) / 2), round((height - size) / 2)
+    if width * height > _MOST_RESIZED:  # a thin strip would become gigabytes, of which this is the middle
+        across, down = image.width / width, image.height / height
+        box = (left * across, top * down, (left + size) * across, (top + size) * down)
+        return np.asarray(image.resize((size, size), _bilinear(), box=box))
     resized = image.resize((width, height), _bilinear())
     return np.asarray(resized.crop((left, top, left + size, top + size)))
 

@@ -171,6 +171,7 @@ def passed_over(root: Path) -> dict[str, int]:
         found.update(f"{_ending(name)} directly in {part.name}" for name in direct if not name.startswith("."))
         for name in _classes(part):
             for where, folders, files in os.walk(part / name):
+                folders[:] = [one for one in folders if not one.startswith(".")]
                 found.update("link to a folder" for one in folders if (Path(where) / one).is_symlink())
                 found.update(_ending(one) for one in files if not one.startswith(".") and not _is_image(one))
     return dict(found.most_common())
@@ -238,9 +239,17 @@ def _classes(folder: Path) -> list[str]:
 def _subfolders(folder: Path) -> list[str]:
     try:
         with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+            seen = [entry for entry in entries if not entry.name.startswith(".")]
+        lost = [entry.name for entry in seen if entry.is_symlink() and not Path(entry.path).exists()]
+        found = sorted(entry.name for entry in seen if entry.is_dir())
     except OSError as error:
         raise DataError(f"cannot read {folder}: {error.strerror}") from error
+    if lost:
+        raise DataError(
+            f"{one_line(str(folder / lost[0]))} is a link to nothing, as to a disk that is not there; put back what it "
+            "leads to, or remove it"
+        )
+    return found
 
 
 _File = tuple[int, bytes]
@@ -272,7 +281,8 @@ def _images(folder: Path, name: str) -> list[tuple[str, _File]]:
         raise DataError(f"cannot read {error.filename}: {error.strerror}") from error
 
     found = []
-    for where, _, files in os.walk(folder / name, onerror=fail):
+    for where, folders, files in os.walk(folder / name, onerror=fail):
+        folders[:] = [one for one in folders if not one.startswith(".")]  # copies, as Jupyter's .ipynb_checkpoints
         below = Path(where).relative_to(folder).as_posix()
         for file in files:
             if _is_image(file) and not file.startswith("."):

@@ -59,15 +59,15 @@ def _whole_networks(entries: list[Entry]) -> list[Entry]:
     if any(_is_network(one.arrays) for one in entries):
         return entries
     heads = [one for one in entries if {"fc.weight", "fc.bias"} == one.arrays.keys()]
-    if len(heads) == 1:
-        (head,) = heads
-        bodies = [
-            Entry(one.label, one.prefix, one.arrays | head.arrays, one.twice)
-            for one in entries
-            if _is_network(one.arrays | head.arrays) and not one.unknown
-        ]
-        if bodies:
-            return bodies
+    bodies = []
+    for one in entries:
+        top = one.label.partition(".")[0]
+        near = heads if len(heads) == 1 else [head for head in heads if head.label.partition(".")[0] == top]
+        if len(near) == 1 and _is_network(one.arrays | near[0].arrays) and not one.unknown:
+            label = one.label if len(heads) == 1 else top
+            bodies.append(Entry(label, one.prefix, one.arrays | near[0].arrays, one.twice))
+    if bodies:
+        return bodies
     union = mixed(entries) if len(entries) > 1 else None
     return [union] if union is not None and _is_network(union.arrays) else entries
 
@@ -95,6 +95,8 @@ def _named(entries: list[Entry], networks: list[Entry], name: str, path: Path) -
     by_label = [one for one in entries if name in (one.label, f"{one.label}.{one.prefix}")]
     ending = [one for one in networks if one.label.endswith(f".{name}") or one.label.startswith(f"{name}.")]
     found = by_label or (ending if len(ending) == 1 else [])
+    if len(_distinct([one for one in by_label if one in networks])) > 1:
+        raise CheckpointError(f"several of its entries are called {name!r}; save the one that you mean by itself")
     if not found:
         there = listed(dict.fromkeys(one.label for one in networks or entries), 20)
         raise ResLabError(f"{path} has no entry {name!r} with weights; it has {there}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reslab.errors import CheckpointError
+from reslab.files import one_line
 from reslab.foreign import printable
 from reslab.inert import Record, Table
 from reslab.models.names import our_name
@@ -78,10 +79,11 @@ def find_entries(root: Any, storages: Storages) -> Contents:
         for name, part in _flat(value):
             array = stored(part, storages)
             if array is not None and name is not None:
-                plain = name if "." in name else name.replace("/", ".")
-                arrays[name if plain in arrays else plain] = array
+                own = one_line(name)
+                plain = own if "." in own else own.replace("/", ".")
+                arrays[own if plain in arrays else plain] = array
             elif array is None and isinstance(part, Table | Record | list | tuple):
-                todo.append(((*path, name) if name is not None else path, part))
+                todo.append(((*path, one_line(name)) if name is not None else path, part))
         if arrays:
             found.num_arrays += len(arrays)
             found.names.extend(list(arrays)[: 20 - len(found.names)])

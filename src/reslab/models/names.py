@@ -14,7 +14,9 @@ def our_name(name: str) -> tuple[str, str] | None:
     """
     components = name.split(".", MAX_COMPONENTS) if len(name) <= 300 else []
     for start in range(len(components)):
-        ours = _translated(".".join(components[start:]))
+        ours = _translated(
+            ".".join([components[start], *(one for one in components[start + 1 :] if one not in _WRAPPERS)])
+        )
         if ours is not None:
             return ".".join(components[:start]), ours
     return None
@@ -35,6 +37,9 @@ def _translated(rest: str) -> str | None:
         return None
     return f"layer{stage}.{place}.{within}" if place >= 0 else None
 
+
+_WRAPPERS = ("_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module")
+"""What torch puts into the names of parts that are compiled, checkpointed or sharded each by itself."""
 
 _PARAMETER = r"(weight|bias|running_mean|running_var|num_batches_tracked)"
 _STEM = re.compile(rf"(conv|bn)1?\.{_PARAMETER}")

@@ -87,8 +87,15 @@ def _tensor(arguments: tuple[Any, ...], kind: str, storages: Storages) -> Stored
     dtype = _dtype(arguments[6]) if kind == "_rebuild_tensor_v3" and len(arguments) > 6 else storage.dtype
     if dtype is None:
         return Stored(shape, torch.uint8, (id(arguments),), _unreadable(_QUANTISED), _QUANTISED)
-    identity = (storage.key, storage.view, offset, shape, steps, dtype)
-    return Stored(shape, dtype, identity, lambda: _view(storages.numbers(storage, dtype), offset, shape, steps))
+    marks = arguments[7 if kind == "_rebuild_tensor_v3" else 6 :]
+    turned = any(isinstance(one, Table) and one.named().get("neg") is True for one in marks)
+    identity = (storage.key, storage.view, offset, shape, steps, dtype, turned)
+
+    def read() -> Tensor:
+        numbers = _view(storages.numbers(storage, dtype), offset, shape, steps)
+        return -numbers if turned else numbers  # torch may store a tensor as the negative of another
+
+    return Stored(shape, dtype, identity, read)
 
 
 def _storage(value: Persistent | Record) -> StorageName | None:
@@ -222,6 +229,8 @@ def _name(key: Any) -> str | None:
     """Return a key as a name, bytes as the text that they are."""
     if type(key) is str:
         return key
+    if type(key) in (int, float):
+        return str(key)
     content = content_of(key)
     return None if content is None else content.decode("latin-1")
 

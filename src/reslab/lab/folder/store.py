@@ -127,7 +127,7 @@ class RunFiles:
         if wrong:
             raise ResLabError(
                 f"{self.path / 'run.json'} is not a run's: its {' and '.join(wrong)} "
-                f"{'is' if len(wrong) == 1 else 'are'} missing or of another kind; {self._anew}"
+                f"{'is' if len(wrong) == 1 else 'are'} missing or of another kind; {self._restored}"
             )
         if content["format"] > FORMAT:
             raise ResLabError(f"{self.path} was written by a newer ResLab; update this one")
@@ -176,16 +176,16 @@ class RunFiles:
                 f"{self.path} is not {run.id}, as its run.json says: the recipe was edited, or the run was "
                 f"made by a version of ResLab with other numerics; {self._anew}"
             )
+        if self.ended() is not None:  # of several records that do not agree, it says which was changed
+            self.check_files(manifest.RECORDS)
         result, (num_rows, last) = self.whole_result(), metrics.end(self.path)
         if result is not None and result["epochs"] != num_rows:
             raise DamagedError(
                 f"{self.path / metrics.NAME} is damaged: it has {counted(num_rows, 'line')}, and the run ended after "
-                f"{counted(result['epochs'], 'epoch')}; {self._anew}"
+                f"{counted(result['epochs'], 'epoch')}; {self._restored}"
             )
         if result is not None:
             self._check_last(result, last)
-        if self.ended() is not None:
-            self.check_files(manifest.RECORDS)
         return run
 
     def _check_last(self, result: Json, last: Json) -> None:
@@ -196,7 +196,7 @@ class RunFiles:
             if name in result and name in last and repr(result[name]) != repr(last[name]):
                 raise DamagedError(
                     f"{self.path / 'result.json'} is damaged: its {name} is {result[name]}, and that of the last epoch "
-                    f"{last[name]}; {self._anew}"
+                    f"{last[name]}; {self._restored}"
                 )
 
     def check_end(self, status: Status) -> None:
@@ -215,10 +215,10 @@ class RunFiles:
         problems = manifest.verify(self.path, names)
         for problem in problems:
             if problem.is_damage:
-                remedy = _MADE_AGAIN.get(problem.name, f"put back a copy, or {self._anew}")
+                remedy = _MADE_AGAIN.get(problem.name, self._restored)
                 raise DamagedError(f"{self.path / problem.name} is damaged: {problem.words}; {remedy}")
         if names is None and self.weights.exists() and not self.has_its_weights():
-            raise DamagedError(f"{self.weights} is damaged: {NOT_AS_WRITTEN}; put back a copy, or {self._anew}")
+            raise DamagedError(f"{self.weights} is damaged: {NOT_AS_WRITTEN}; {self._restored}")
         return problems
 
     def has_its_weights(self) -> bool:
@@ -253,7 +253,7 @@ class RunFiles:
     def metrics(self) -> list[Json]:
         """Return the lines of metrics.jsonl; a last line that was cut off does not count."""
         resumed = "the command that trains the run cuts off what its checkpoint has not seen, and resumes it"
-        return metrics.read(self.path, resumed if self.checkpoints.exists() else self._anew)
+        return metrics.read(self.path, resumed if self.checkpoints.exists() else self._restored)
 
     def result(self) -> Json | None:
         """Return result.json, or None while the run is not finished."""
@@ -264,7 +264,7 @@ class RunFiles:
         result = self.result()
         lacking = [name for name in records.RESULT_HAS if result is not None and result.get(name) is None]
         if lacking:
-            raise DamagedError(f"{self.path / 'result.json'} is damaged: it has no {lacking[0]}; {self._anew}")
+            raise DamagedError(f"{self.path / 'result.json'} is damaged: it has no {lacking[0]}; {self._restored}")
         return result
 
     def failure(self) -> Json | None:
@@ -359,13 +359,17 @@ class RunFiles:
     def _anew(self) -> str:
         return f"remove the folder {self.path} to train the run again"
 
+    @property
+    def _restored(self) -> str:
+        return f"put back a copy, or {self._anew}"
+
     def _read(self, name: str) -> Json | None:
         try:
             content = read_json(self.path / name)
             if content is not None and (wrong := records.fault(name, content)) is not None:
                 raise DamagedError(f"{self.path / name} is damaged: {wrong}")
         except DamagedError as error:
-            raise DamagedError(f"{error}; {_MADE_AGAIN.get(name, self._anew)}") from None
+            raise DamagedError(f"{error}; {_MADE_AGAIN.get(name, self._restored)}") from None
         return content
 
 

@@ -9,6 +9,7 @@ from reslab.datasets import DATASETS, known
 from reslab.errors import CheckpointError, ResLabError
 from reslab.lab.folder.store import RunFiles
 from reslab.lab.weights.given import Given
+from reslab.models.entries import listed
 from reslab.models.fitting import (
     fits_recipe,
     infer_classes,
@@ -70,7 +71,12 @@ def candidates(weights: WeightsFile, path: Path, given: Given) -> Candidates:
     said = None if run is None else run.read_run().recipe
     dataset, dataset_by = _dataset(state, given, said)
     families = _families(state, given, said)
-    depth = given.depth or infer_depth(state, families.options[0]) or (said.depth if said else 20)
+    depth = given.depth or infer_depth(state, families.options[0]) or (said.depth if said else None)
+    if depth is None:
+        raise CheckpointError(
+            f"{path} is of no network that ResLab has: its arrays tell no depth.  Their names should be those of "
+            f"torchvision or of this repository's networks, as in layer1.0.conv1.weight; they are {listed(state)}"
+        )
     shortcuts = _shortcuts(state, given, said)
     if given.shortcut is not None and given.family is None and given.shortcut != "none":
         families = _Decided(tuple(one for one in families.options if one != "plain") or ("residual",), families.by)
@@ -115,8 +121,8 @@ def _run_beside(path: Path, weights: WeightsFile) -> tuple[RunFiles | None, list
     files = RunFiles(folder)
     try:
         recipe = files.read_run().recipe
-    except ResLabError as error:
-        return None, [f"the run.json next to the weights is ignored: {error}"]
+    except ResLabError:
+        return None, ["the run.json next to the weights is ignored: it is not that of a run of this version"]
     if not fits_recipe(recipe, weights.weights):
         return None, [
             f"the run.json next to the weights is ignored: it describes {recipe.network_name}, which does not fit them"
