@@ -28,7 +28,7 @@ from reslab.studies.catalogue import ask
 from reslab.studies.study import Options
 from synthetic import Truth, write_run
 
-MOST_BYTES = 60_000
+MOST_BYTES = 100_000
 SHOWN = ("study", "failed", "phone")
 """What docs/watch.md shows."""
 
