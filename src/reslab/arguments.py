@@ -16,9 +16,6 @@ from reslab.errors import ResLabError, nearest
 P = ParamSpec("P")
 T = TypeVar("T")
 
-USUAL = {"lr": "learning_rate", "wd": "weight_decay", "bs": "batch_size"}
-"""What others call some fields of a recipe."""
-
 
 def checked(call: Callable[P, T]) -> Callable[P, T]:
     """Return a function that checks its arguments by their annotations before it does anything.
@@ -47,8 +44,6 @@ def checked(call: Callable[P, T]) -> Callable[P, T]:
 
 def did_you_mean(name: str, known: Collection[str]) -> str:
     """Return a question after the known name that a wrong one is near to, or all of them."""
-    if (usual := USUAL.get(name.lower())) in known:
-        return f" (did you mean {usual!r}?)"
     return nearest(name, known) or f"; there are {', '.join(known)}"
 
 

@@ -10,8 +10,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return "" if close is None else f" (did you mean {close!r}?)"
 
 
+USUAL = {"lr": "learning_rate", "wd": "weight_decay", "bs": "batch_size", "rate": "learning_rate"}
+"""What others call some fields of a recipe."""
+
+
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that a wrong one is near to, if there is one."""
+    """Return the known name that a wrong one is near to or that others call so, if there is one."""
+    known = list(known)
+    if (usual := USUAL.get(name.lower())) in known:
+        return usual
     plain = {one.replace("-", "").replace("_", "").lower(): one for one in known}
     close = difflib.get_close_matches(name.replace("-", "").replace("_", "").lower(), plain, n=1)
     return plain[close[0]] if close else None

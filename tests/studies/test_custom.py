@@ -197,7 +197,7 @@ MISTAKES = [
     ),
     (BASE + "[vary]\npreset = [1, 2]", r"\[vary\]: preset must be text in quotes.* not 1"),
     (BASE + "recipe = 3", r"recipe: must be a table, its fields below a line \[recipe\]"),
-    (BASE + "[recipe]\nrate = 0.1", r"\[recipe\] rate: there is no such field.*the fields are dataset"),
+    (BASE + "[recipe]\nrate = 0.1", r"\[recipe\] rate: there is no such field \(did you mean 'learning_rate'\?\)$"),
     (BASE + "[recipe]\nmomentum = 2", r"\[recipe\]: momentum must be at least 0 and below 1"),
     (BASE + "[recipe]\nepochs = 2", r"\[recipe\] epochs: there is no such field"),
     (BASE + '[vary]\nshortcut = "A"', r"\[vary\] shortcut: must be a list of A, A-centred, B, C.*not 'A'"),

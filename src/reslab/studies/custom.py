@@ -206,9 +206,14 @@ def checked(content: Table, key: str, holds: Callable[[Any], bool], what: str) -
     return found
 
 
+MOST_LISTED = 20
+"""Names that an error lists where it knows the one that is meant."""
+
+
 def check_keys(where: str, table: Table, known: Collection[str], noun: str = "key") -> None:
     """Raise `ResLabError` for a key of a table that is none of the known ones; `where` the table stands comes first."""
     for key in table:
         if key not in known:
-            close, listed = nearest(key, list(known)), ", ".join(known)
-            raise ResLabError(f"{where}{key}: there is no such {noun}{close}; the {noun}s are {listed}")
+            close, listed = nearest(key, known), f"; the {noun}s are {', '.join(known)}"
+            is_long = close and len(known) > MOST_LISTED
+            raise ResLabError(f"{where}{key}: there is no such {noun}{close}{'' if is_long else listed}")
