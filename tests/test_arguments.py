@@ -101,7 +101,7 @@ def test_what_fits_is_handed_on_as_it_came() -> None:
         ("leave out --epoch to measure it", "leave out epochs=... to measure it"),
         ("`reslab train --seed 1` trains it", "`reslab train --seed 1` trains it"),
         ("keep them: reslab train --keep-epochs 3", "keep them: reslab train --keep-epochs 3"),
-        ("either a run or --weights FILE", "either a run or weights=FILE"),
+        ("a run, or --weights FILE, or both", "a run, or weights=FILE, or both"),
         ("with --entry, e.g. --entry model", 'with entry=..., e.g. entry="model"'),
         ("with --entry, e.g. --entry 'a b'", 'with entry=..., e.g. entry="a b"'),
     ],

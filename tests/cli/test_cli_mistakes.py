@@ -76,7 +76,7 @@ pytest_plugins = ["cli_fixtures"]
         (["verify", "--runs", "nowhere"], 2, "there is no folder nowhere"),
         (["evaluate", "nothing"], 2, "there is no run 'nothing'"),
         (["compare", "a", "b", "--runs", "nowhere"], 2, "there is no run 'a' here, and no folder nowhere of runs"),
-        (["evaluate"], 2, "evaluate takes either a run or --weights FILE"),
+        (["evaluate"], 2, "evaluate takes a run, or --weights FILE, or both"),
         (["evaluate", "--weights", "none.th"], 5, "cannot read weights from none.th: there is no such file"),
         (["train", "--device", "tpu"], 2, "device must be auto, cpu, cuda"),
         (["train", *TINY, "--runs", "a-file"], 2, "choose another folder with --runs"),

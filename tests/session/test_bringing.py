@@ -46,6 +46,31 @@ def test_it_trains_once_and_is_found_again(tmp_path: Path) -> None:
     assert 10 * wrong == run.test_error
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_weights_that_were_trained_on_elsewhere_are_measured_in_the_runs_network(tmp_path: Path, own: bool) -> None:
+    network: dict[str, Any] = {"network": build} if own else {"depth": 8}
+    places: dict[str, Any] = {"runs": tmp_path / "runs", "data_root": tmp_path / "data"}
+    run = reslab.train(images=images(), epochs=2, batch_size=10, mirror="none", precision="fp32", **network, **places)
+    before = reslab.evaluate(run)
+    tuned = run.network()
+    with torch.no_grad():
+        *_, last = tuned.parameters()
+        last.copy_(torch.tensor([100.0, 0.0]))  # the bias: everything is of the first class
+    torch.save(tuned.state_dict(), tmp_path / "tuned.pt")
+    found = reslab.evaluate(run, weights=tmp_path / "tuned.pt")
+    assert found.confusion == [[5, 0], [5, 0]]
+    assert found.facts["weights"] == str(tmp_path / "tuned.pt")
+    assert reslab.evaluate(run).confusion == before.confusion == reslab.evaluate(run, weights=run.weights).confusion
+    with pytest.raises(ResLabError, match="a run has its own recipe; depth only goes with weights=FILE alone"):
+        reslab.evaluate(run, weights=tmp_path / "tuned.pt", depth=20)
+    torch.save({"0.weight": torch.zeros(1)}, tmp_path / "other.pt")
+    with pytest.raises(reslab.CheckpointError, match=r"do not fit this network|of no network that ResLab has"):
+        reslab.evaluate(run, weights=tmp_path / "other.pt")
+    (tmp_path / "text.pt").write_text("text")
+    with pytest.raises(reslab.CheckpointError, match=r"is no state_dict|is text"):
+        reslab.evaluate(run, weights=tmp_path / "text.pt")
+
+
 def test_arrays_that_load_data_gives_are_images_of_ones_own(tmp_path: Path) -> None:
     digits = reslab.load_data("digits")
     assert digits.x_train.dtype == np.uint8

@@ -371,7 +371,7 @@ def test_the_same_question_has_the_same_ids_from_python_and_from_the_command_lin
         (lambda: reslab.study("mine", vary={"batch_size": [32, 64]}, batch_size=16), "batch_size is given twice"),
         (lambda: reslab.train(dataset="digits", depth=9), "depth must be 6n"),
         (lambda: reslab.train(reslab.Recipe(), preset="paper"), "leave out one of them"),
-        (reslab.evaluate, "either a run or"),
+        (reslab.evaluate, "takes a run, or"),
         (lambda: ASK("depth", dataset="digits").run(on="slrum"), r"not 'slrum' \(did you mean 'slurm'\?\)"),
         (lambda: ASK("depth", dataset="digits").run(on="ray://"), "ray://ADDRESS, not 'ray://'"),
         (lambda: ASK("depth", dataset="digits").run(slurm_options=["partition=gpu"]), "belongs to .* slurm"),

@@ -47,7 +47,7 @@ def evaluate(
     run
         A run's id or folder.
     weights
-        A weights file instead of a run: torch, safetensors or .npz.
+        A weights file (torch, safetensors or .npz), alone or in the network of the run.
     entry
         Which weights to use if the file holds several, e.g. state_dict_ema.
     preset

@@ -1,6 +1,7 @@
 """Weights in and out: read from files of every form in circulation without running anything in them, fitted, saved."""
 
 import hashlib
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,28 @@ def read_own_weights(path: Path) -> WeightsFile:
     except SafetensorError as error:
         raise CheckpointError(f"{path} is no file of weights: {error}") from None
     return WeightsFile(weights, "top", "", tuple(_doubtful(weights)), hashlib.sha256(content).hexdigest())
+
+
+def read_named_weights(path: Path) -> WeightsFile:
+    """Return weights for a network of the user's own from elsewhere: a state_dict by torch.save, or safetensors.
+
+    Nothing in the file is run.  Raises `CheckpointError` for anything else.
+    """
+    if path.suffix == ".safetensors":
+        return read_own_weights(path)
+    try:
+        with reading(path):
+            content = path.read_bytes()
+        found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except CheckpointError:
+        raise
+    except Exception:  # damaged files raise nearly anything
+        found = None
+    if not isinstance(found, dict) or not found or not all(isinstance(one, Tensor) for one in found.values()):
+        raise CheckpointError(
+            f"{path} is no state_dict that torch.save(network.state_dict(), ...) wrote, and no safetensors file"
+        )
+    return WeightsFile(dict(found), "top", "", tuple(_doubtful(found)), hashlib.sha256(content).hexdigest())
 
 
 def load_into(module: nn.Module, state: Mapping[str, Tensor]) -> None:

@@ -180,6 +180,8 @@ def evaluate(
 ) -> "Evaluation":
     """Measure a trained run, or weights from elsewhere, on the test images.  No code in a weights file is run.
 
+    With both, these weights are measured in the run's network: those that you trained on, as in evaluate(run,
+    weights="tuned.pt") after torch.save(network.state_dict(), "tuned.pt").
     What the file cannot tell is said by the other arguments, or every possibility is measured, the best first (see
     docs/weights.md).  `trust_code` runs the code of a run's network that is not from a file of yours
     (docs/own_network.md).  Raises `CheckpointError` for weights that cannot be read or fit no network.

@@ -86,22 +86,29 @@ def evaluated(
     trust_code: bool = False,
     tell: Tell = aside,
 ) -> Evaluation:
-    """Measure a run, by its id below `root` or its folder, or weights of which something is given."""
+    """Measure a run, by its id below `root` or its folder, with its weights or others; or weights alone."""
     from reslab.lab.weights.evaluate import evaluate_run, evaluate_weights
 
     seed = None
-    if (run is None) == (weights is None):
-        raise ResLabError("evaluate takes either a run or --weights FILE")
+    if run is None and weights is None:
+        raise ResLabError("evaluate takes a run, or --weights FILE, or both: other weights in the run's network")
     if run is not None:
-        said = {name: value for name, value in asdict(given).items() if value is not None and name != "precision"}
+        kept = ("precision", "entry") if weights is not None else ("precision",)
+        said = {name: value for name, value in asdict(given).items() if value is not None and name not in kept}
         if said:
             flags = " and ".join(f"--{name}" for name in said)
-            raise ResLabError(f"a run has its own recipe; {flags} only goes with --weights FILE")
+            raise ResLabError(f"a run has its own recipe; {flags} only goes with --weights FILE alone")
         files = find_run(str(run), root)
         seed = remark_seed(str(run), files)
         tell_of_kernels(device, tell)
         found = evaluate_run(
-            files, precision=given.precision, data_root=data_root, device=device, trust_code=trust_code
+            files,
+            others=weights,
+            entry=given.entry,
+            precision=given.precision,
+            data_root=data_root,
+            device=device,
+            trust_code=trust_code,
         )
     else:
         assert weights is not None

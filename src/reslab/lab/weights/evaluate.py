@@ -16,6 +16,7 @@ from reslab.datasets import ARRAYS
 from reslab.errors import CheckpointError, DataError, ResLabError
 from reslab.files import finite
 from reslab.lab.assembly import predicted
+from reslab.lab.folder.own_networks import source_to_run
 from reslab.lab.folder.predictions import predictions_bytes
 from reslab.lab.folder.provenance import check_classes, check_trained_on
 from reslab.lab.folder.store import RunFiles
@@ -25,9 +26,9 @@ from reslab.lab.weights.doubts import suspicious, undecided
 from reslab.lab.weights.given import Given
 from reslab.lab.weights.trained import loaded_network, trained_weights
 from reslab.models.fitting import infer_classes
-from reslab.models.weights import WeightsFile, read_weights_file
+from reslab.models.weights import WeightsFile, read_named_weights, read_weights_file
 from reslab.own_code import parse
-from reslab.recipe import Recipe, vary
+from reslab.recipe import Recipe, Run, vary
 from reslab.training.evaluation import Evaluation
 from reslab.training.hardware import evaluating_precision, pick_device
 
@@ -96,6 +97,8 @@ class Evaluated:
 def evaluate_run(
     files: RunFiles,
     *,
+    others: Path | None = None,
+    entry: str | None = None,
     precision: str | None = None,
     data_root: Path | None = None,
     device: str = "auto",
@@ -103,13 +106,16 @@ def evaluate_run(
 ) -> Evaluated:
     """Measure a run's trained weights on the test images of its own data set.
 
+    With `others`, weights from that file (`entry` as in `read_weights_file`) take the place of its own, in its network.
     A run without predictions, as an older version left it, gets them.  `trust_code` lets the code of a network run that
     is not from a file of this user's own (`reslab.lab.folder.own_networks`).  Raises `CheckpointError` where the run
     has no weights or they are not what it ended with, `DataError` where its images are not here or not the same.
     """
     run = files.read_run()
     recipe = run.recipe
-    weights, source = trained_weights(files, run, trust_code)
+    weights, source = (
+        trained_weights(files, run, trust_code) if others is None else _others(files, run, others, entry, trust_code)
+    )
     dataset = load_for(recipe, data_root)
     check_trained_on(files, dataset)
     asked = recipe if precision is None else vary(recipe, precision=precision)
@@ -118,9 +124,22 @@ def evaluate_run(
         decided["precision"] = "--precision"
     place = pick_device(device)
     measured = measure_candidates([Candidate(asked)], weights.weights, dataset, place, source=source)
-    if asked == recipe and not files.predictions.exists():
+    if others is None and asked == recipe and not files.predictions.exists():
         _keep_predictions(files, recipe, weights, dataset, place, source)
-    return _evaluated(measured, decided, _of_precision(asked.precision, place), weights, files.weights, dataset)
+    remarks = _of_precision(asked.precision, place)
+    return _evaluated(measured, decided, remarks, weights, others or files.weights, dataset)
+
+
+def _others(
+    files: RunFiles, run: Run, path: Path, entry: str | None, trust_code: bool
+) -> tuple[WeightsFile, Path | None]:
+    """Return weights from elsewhere for a run's network, and the folder with the code of one of the user's own."""
+    source = source_to_run(files, run, trust_code)
+    if source is None:
+        return read_weights_file(path, entry), None
+    if entry is not None:
+        raise ResLabError("--entry is for ResLab's own networks; of yours, save one state_dict by itself")
+    return read_named_weights(path), source
 
 
 def evaluate_weights(
