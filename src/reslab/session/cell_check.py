@@ -50,7 +50,8 @@ def check_values(function: Callable[..., Any], reference: Reference) -> None:
             there = f"{written[name]!r}" if name in written else "not there"
             raise ResLabError(
                 f"{name} is {namespace[name]!r} now, and {there} when {reference.file} is run by itself, as it is for "
-                "a run.  Set it there, at the top; for several values, write a function for each"
+                "a run.  Set it there, at the top (import it again where the file was edited since); for several "
+                "values, write a function for each"
             )
 
 
