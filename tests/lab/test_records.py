@@ -76,7 +76,9 @@ def test_a_damaged_record_is_a_listed_problem_and_no_traceback(
 def test_a_result_without_what_each_has_is_damaged(tmp_path: Path, key: str) -> None:
     folder = write_run(tmp_path, RUN, Truth(3.0, 1.0))
     changed(folder, "result.json", {key: None})
-    with pytest.raises(DamagedError, match=rf"result\.json is damaged: it has no {key}; put back a copy, or remove the folder"):
+    with pytest.raises(
+        DamagedError, match=rf"result\.json is damaged: it has no {key}; put back a copy, or remove the folder"
+    ):
         RunFiles(folder).check()
 
 
