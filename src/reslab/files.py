@@ -136,7 +136,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 def _first(error: Exception) -> str:
     """Return what is wrong, without what Python says to programmers."""
     if isinstance(error, UnicodeDecodeError):
-        return "it is not in UTF-8"
+        return "it is not UTF-8"
     if "integer string conversion" in str(error):
         return "it has a number of thousands of digits"
     words = str(error).partition("; use sys.")[0]
@@ -146,8 +146,6 @@ def _first(error: Exception) -> str:
 def _not_json(error: ValueError, content: bytes) -> str:
     if not content.strip():
         return "it is empty"
-    if isinstance(error, UnicodeDecodeError):
-        return "it is not UTF-8"
     return f"line {error.lineno} is not JSON" if isinstance(error, json.JSONDecodeError) else _first(error)
 
 

@@ -44,7 +44,7 @@ _LIKE_TEXT = (*_TIFF, b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"P7", b"%!PS", 
 _ORIENTATION = 0x0112
 _BITS_PER_SAMPLE, _COMPRESSION, _PHOTOMETRIC, _PLANES, _SAMPLE_FORMAT = 258, 259, 262, 284, 339
 _APART, _NOT_COMPRESSED = 2, 1
-"""Of a TIFF's planes: each colour by itself; and of its compression."""
+"""Values of the tags of planes and compression: each channel by itself, and none."""
 
 # ICC's Lab (white D50) to linear sRGB (white D65): http://www.brucelindbloom.com, Bradford-adapted.
 _WHITE = np.array([0.96422, 1.0, 0.82521])

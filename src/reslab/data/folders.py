@@ -9,7 +9,7 @@ import os
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -170,10 +170,9 @@ def passed_over(root: Path) -> dict[str, int]:
         direct = [entry.name for entry in part.iterdir() if not entry.is_dir()]
         found.update(f"{_ending(name)} directly in {part.name}" for name in direct if not name.startswith("."))
         for name in _classes(part):
-            for where, folders, files in os.walk(part / name):
-                folders[:] = [one for one in folders if not one.startswith(".")]
-                found.update("link to a folder" for one in folders if (Path(where) / one).is_symlink())
-                found.update(_ending(one) for one in files if not one.startswith(".") and not _is_image(one))
+            for where, folders, files in _visible(part / name):
+                found.update("link to a folder" for one in folders if (where / one).is_symlink())
+                found.update(_ending(one) for one in files if not _is_image(one))
     return dict(found.most_common())
 
 
@@ -274,6 +273,15 @@ def _scan(folder: Path) -> tuple[list[str], FileSet, list[_File]]:
     return classes, images, [file for *_, file in found]
 
 
+def _visible(
+    folder: Path, fail: Callable[[OSError], object] | None = None
+) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Walk a folder without what is hidden in it, such as the copies in Jupyter's .ipynb_checkpoints."""
+    for where, folders, files in os.walk(folder, onerror=fail):
+        folders[:] = [one for one in folders if not one.startswith(".")]
+        yield Path(where), folders, [one for one in files if not one.startswith(".")]
+
+
 def _images(folder: Path, name: str) -> list[tuple[str, _File]]:
     """Return the image files in or below a class's folder, by their paths below `folder`."""
 
@@ -281,12 +289,11 @@ def _images(folder: Path, name: str) -> list[tuple[str, _File]]:
         raise DataError(f"cannot read {error.filename}: {error.strerror}") from error
 
     found = []
-    for where, folders, files in os.walk(folder / name, onerror=fail):
-        folders[:] = [one for one in folders if not one.startswith(".")]  # copies, as Jupyter's .ipynb_checkpoints
-        below = Path(where).relative_to(folder).as_posix()
+    for where, _, files in _visible(folder / name, fail):
+        below = where.relative_to(folder).as_posix()
         for file in files:
-            if _is_image(file) and not file.startswith("."):
-                path = Path(where) / file
+            if _is_image(file):
+                path = where / file
                 try:
                     status = path.stat()
                 except OSError as error:

@@ -1,4 +1,7 @@
-"""Whether a notebook's functions and classes are what their cells say: a class may be changed once its cell was run."""
+"""Whether functions are what a run would make of their source: a class or a value may be changed once that was run.
+
+Those of a notebook are compared with the file that their cells are written to, of those of a file the values they read.
+"""
 
 import ast
 import inspect
