@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from reslab.data import decoding
-from reslab.data.decoding import check_files, decode, to_rgb
+from reslab.data.decoding import check_files, decode
+from reslab.data.rgb import to_rgb
 from reslab.errors import DataError
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(8, 32)
