@@ -18,6 +18,10 @@ BASE = preset_recipe("assignment")
         (vary(BASE, dataset="cifar100", depth=56, batch_size=64), "ResNet-56, CIFAR-100, batch 64"),
         (stretch(BASE, 16), "ResNet-20, CIFAR-10, 16 epochs"),
         (vary(stretch(BASE, 16), train_share=0.25), "ResNet-20, CIFAR-10, 16 epochs, 25% of the images"),
+        (
+            vary(BASE, train_share=0.1, length=160.0, first_drop=80.0, second_drop=120.0),  # hysts' length and drops
+            "ResNet-20, CIFAR-10, 160 epochs, 10% of the images, first drop 80, second drop 120",
+        ),
         (preset_recipe("fast"), "ResNet-20, CIFAR-10, fast"),
         (vary(preset_recipe("paper", depth=56), nesterov=True), "ResNet-56, CIFAR-10, paper, nesterov"),
         (vary(BASE, family="plain", shortcut="none"), "plain-20, CIFAR-10"),

@@ -30,7 +30,9 @@ _SHORT = {
 _LABELLED = ("network", "family", "depth", "dataset", *FILLED_IN)
 """Fields that the rest of a label tells."""
 
-_GO_ALONG = ("first_drop", "second_drop", "third_drop", "warmup_length")
+_DROPS = ("first_drop", "second_drop", "third_drop")
+
+_GO_ALONG = (*_DROPS, "warmup_length")
 """Fields that are stretched with the length of a preset."""
 
 _TOLD = ("dataset", "images", "network", "family", "depth", "width", "precision")
@@ -158,7 +160,7 @@ def as_preset(recipe: Recipe) -> tuple[str, Recipe]:
 def _nearest(recipe: Recipe) -> tuple[str, Recipe, bool]:
     """Return the preset from which a recipe differs in the fewest fields, its recipe of the same network and length.
 
-    The last is whether that is another length than the preset's own, which counts as one field.
+    The last is whether that is another length than the preset's own, which counts as one field; so do all drops.
     """
     found: list[tuple[int, str, Recipe, bool]] = []
     depth, family = (None, None) if recipe.network else (recipe.depth, recipe.family)
@@ -169,7 +171,8 @@ def _nearest(recipe: Recipe) -> tuple[str, Recipe, bool]:
             continue
         is_stretched = _is_longer(recipe, base)
         base = _stretched(base, recipe.length) if is_stretched else base
-        found.append((len(_changed(recipe, base)) + is_stretched, name, base, is_stretched))
+        changed = {"drops" if field in _DROPS else field for field in _changed(recipe, base)}
+        found.append((len(changed) + is_stretched, name, base, is_stretched))
     if not found:
         return "assignment", recipe, False
     return min(found, key=lambda one: one[0])[1:]
