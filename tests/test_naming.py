@@ -121,6 +121,14 @@ def test_a_number_has_the_digits_that_it_needs(value: float, shown: str) -> None
     assert number(value) == shown
 
 
+def test_settings_alike_but_for_a_late_digit_have_labels_of_their_own() -> None:
+    recipes = [vary(BASE, weight_decay=value) for value in (1.2e-9, 1.24e-9)]
+    assert len(set(labels(recipes))) == 2
+    assert (number(1.234e-8), number(0.1 + 0.2), number(1e9), number(1640.0)) == (
+        "0.00000001234", "0.3", "1,000,000,000", "1,640"
+    )  # fmt: skip
+
+
 def test_tiny_settings_have_labels_of_their_own() -> None:
     recipes = [vary(BASE, weight_decay=decay) for decay in (1e-11, 2e-12)]
     assert len(set(labels(recipes))) == 2

@@ -81,6 +81,31 @@ def reading(path: Path) -> Iterator[None]:
         ) from error
 
 
+def is_there(path: Path) -> bool:
+    """Say whether a file or folder is there; raise `UnreadableError` where that cannot be seen."""
+    with reading(path):
+        return path.exists()
+
+
+def moved(folder: Path, to: Path) -> bool:
+    """Rename a folder, and say whether that was done: not where another process has made one of that name just now.
+
+    Raises OSError for anything else.
+    """
+    try:
+        folder.rename(to)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            raise
+        return False
+    return True
+
+
+def now() -> str:
+    """Return the time of day in UTC, as records have it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Errors of a disk that has no room, or none for this user."""
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from functools import lru_cache
 
 from reslab.datasets import is_named, known
@@ -46,7 +47,8 @@ def number(value: float) -> str:
     """
     if abs(value) >= 1e15 or 0 < abs(value) < 1e-9:
         return f"{value:g}".replace("-", "\N{MINUS SIGN}")
-    return f"{value:,.10f}".rstrip("0").rstrip(".").replace("-", "\N{MINUS SIGN}")
+    shown = f"{Decimal(f'{value:.12g}'):,f}"  # not more digits: sums of floats end in noise
+    return (shown.rstrip("0").rstrip(".") if "." in shown else shown).replace("-", "\N{MINUS SIGN}")
 
 
 def dataset_name(dataset: str) -> str:

@@ -78,11 +78,12 @@ def published(
     ]
 
 
-def in_words(result: Published) -> str:
+def in_words(result: Published, unit: str = "") -> str:
     """Return the figure with its spread: 8.75; 6.61 ± 0.16 (best 6.43, n = 5); 8.39 (8.22 to 8.77)."""
     text = f"{result.error:g}"
     if result.standard_deviation is not None:
         text += f" ± {result.standard_deviation:g}"
+    text += unit
     inside = []
     if result.low is not None and result.high is not None:
         inside.append(f"{result.low:g} to {result.high:g}")

@@ -39,7 +39,10 @@ def test_comparisons_are_told_by_what_both_errors_show(tmp_path: Path, seeds: in
     worse, alike = found = _compared(tmp_path, (14.0, 11.0), (21.0, 5.0), (14.0, 11.0), seeds=seeds)
     assert shows([alike]) == ("untested" if seeds == 1 else "equal")
     assert shows(found) == ("untested" if seeds == 1 else "changes")
-    assert by_kinds(found) == {"higher, lower": [worse], f"{'open' if seeds == 1 else 'equal'}, open": [alike]}
+    assert by_kinds(found, supposed=seeds == 1) == {
+        "higher, lower": [worse],
+        f"{'open' if seeds == 1 else 'equal'}, open": [alike],
+    }
 
 
 def test_the_draw_of_the_images_is_the_scale_of_single_runs(tmp_path: Path) -> None:

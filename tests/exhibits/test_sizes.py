@@ -19,7 +19,9 @@ def test_a_size_has_its_interval_or_its_one_seed() -> None:
 
 def test_no_interval_reaches_to_errors_below_zero_or_above_a_hundred() -> None:
     wide = Difference(56.0, 108.0, 2, 2, freedom=2, start=12.0)
-    assert size(Verdict("open", wide, 0.5)) == f"+56.00 points (95% interval {MINUS}12.00 to +88.00)"
+    assert size(Verdict("open", wide, 0.5)) == f"+56.00 points (95% interval {MINUS}52.00 to +100.00)"
+    beside = Difference(56.0, 108.0, 1, 2, freedom=2, start=12.0, published=True)  # which is exactly 12%
+    assert size(Verdict("open", beside, 0.5)) == f"+56.00 points (95% interval {MINUS}12.00 to +88.00)"
 
 
 def test_what_is_not_resolved_has_a_size_and_the_seeds_that_would_resolve_it() -> None:

@@ -1,11 +1,12 @@
 """Runs found by their ids and folders."""
 
+import errno
 from pathlib import Path
 
 import pytest
 from lab_runs import make, small
 
-from reslab.errors import ResLabError
+from reslab.errors import ResLabError, UnreadableError
 from reslab.lab.folder.finding import find_run, find_runs, find_seeds, remark_seed, runs_folder
 from reslab.lab.folder.store import run_files
 from reslab.recipe import Run
@@ -67,3 +68,20 @@ def test_a_link_to_another_seed_is_no_second_run(tmp_path: Path) -> None:
     (folder.parent / "seed0").unlink()
     folder.symlink_to(away)  # where a run is kept elsewhere it is still one
     assert [files.path for files in find_runs(tmp_path)] == [folder]
+
+
+def test_a_folder_that_cannot_be_looked_into_keeps_nobody_from_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = make(tmp_path, small(1)), make(tmp_path, small(1), 1)
+    exists = Path.exists
+
+    def refusing(path: Path) -> bool:
+        if second.path in path.parents:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return exists(path)
+
+    monkeypatch.setattr(Path, "exists", refusing)
+    assert [files.path for files in find_runs(tmp_path)] == [first.path, second.path]
+    with pytest.raises(UnreadableError, match=r"seed1/run.json cannot be read: Permission denied; see to its perm"):
+        second.create(second.read_run())

@@ -1,8 +1,10 @@
 """Places where runs are shared: what others do to a folder meanwhile, and what a web server answers."""
 
 import contextlib
+import errno
 import functools
 import gzip
+import os
 import random
 import socket
 import threading
@@ -45,6 +47,55 @@ def test_a_folder_that_another_process_finds_empty_and_removes_is_made_again(
     with pytest.raises(ShareError, match=f"cannot write .*{NAME}: No such file or directory"):
         write(share, NAME, b"content")
     assert share.names() == []
+
+
+def test_a_folder_that_is_mounted_no_more_is_not_an_empty_one(tmp_path: Path) -> None:
+    share = Folder(tmp_path / "mount" / "share")
+    assert share.names() == []  # it may be new
+    share.write(NAME, b"content")
+    (tmp_path / "mount").rename(tmp_path / "elsewhere")
+    for ask in (
+        share.names,
+        lambda: read(share, NAME, 9),
+        lambda: share.write("other", b""),
+        lambda: share.remove(NAME),
+    ):
+        with pytest.raises(ShareError, match=r"mount/share was there and is gone; is it still mounted\?"):
+            ask()
+    assert not (tmp_path / "mount").exists()
+    (tmp_path / "elsewhere").rename(tmp_path / "mount")
+    assert read(share, NAME, 9) == b"content"
+
+
+def test_a_folder_that_cannot_be_listed_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Folder(tmp_path).write("a/seed0/run.json", b"{}")
+
+    def refusing(path: str) -> Iterator[os.DirEntry[str]]:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(ShareError, match="cannot be read: Permission denied"):
+        Folder(tmp_path).names()
+
+
+@pytest.mark.parametrize(
+    ("address", "path"),
+    [
+        ("file:///tmp/my%20runs", "/tmp/my runs"),
+        ("file://localhost/tmp/runs", "/tmp/runs"),
+        ("~lab", "~lab"),
+        ("runs%20", "runs%20"),
+    ],
+)
+def test_an_address_of_a_folder_is_read_as_such(address: str, path: str) -> None:
+    share = place(address, may_be_new=True)
+    assert isinstance(share, Folder)
+    assert share.path == Path(path)
+
+
+def test_an_address_of_a_folder_on_another_machine_is_refused() -> None:
+    with pytest.raises(ShareError, match=r"names another machine, host; a folder of this one is file:///host/runs"):
+        place("file://host/runs")
 
 
 def test_a_file_where_a_folder_is_needed_is_said_so(tmp_path: Path) -> None:

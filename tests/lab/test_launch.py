@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -222,6 +223,18 @@ def test_workers_that_cannot_start_fail_each_run_with_what_they_said(tmp_path: P
         assert failure["kind"] == "killed"
         assert failure["message"] == "its process ended with exit code 3"
         assert "No module named torch" in failure["traceback"]
+
+
+def test_a_process_that_leaves_another_behind_is_missed_at_once(tmp_path: Path, stand_in: DeadOnArrival) -> None:
+    stand_in.does(f"take; sleep 20 & echo $! > {tmp_path}/left; kill -9 $$")  # which keeps its output open
+    runs, seen, since = [Run(small(1), seed) for seed in range(2)], Seen(), time.monotonic()
+    try:
+        assert launch(tmp_path, runs, jobs=1, on_event=seen)
+    finally:
+        os.kill(int((tmp_path / "left").read_text()), signal.SIGKILL)
+    assert time.monotonic() - since < 15
+    assert seen.settled() == {run.id: 1 for run in runs}
+    assert "SIGKILL" in (run_files(tmp_path, runs[0]).failure() or {})["message"]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from machines import RECIPE, Machine, asked, reached
 from reslab.errors import LockedError, ResLabError, ShareError
 from reslab.files import file_sha256, write_whole
 from reslab.lab.execute import main as execute_main
+from reslab.lab.folder import ending
 from reslab.lab.folder.store import RunFiles
 from reslab.lab.one_run import Event, execute
 from reslab.lab.settings import Settings
@@ -39,6 +40,23 @@ def bucket() -> Iterator[str]:
 
     with s3_bucket("relayed") as address:
         yield address
+
+
+def test_a_run_that_failed_goes_on_from_where_it_was_when_it_is_asked_for_again(tmp_path: Path, share: Path) -> None:
+    name, node = asked(tmp_path, share), Machine(tmp_path / "node", str(share))
+    files = node.train(name, epochs=1)
+    far = reached(share, name)
+    ending.fail(files, "out-of-memory", "not enough memory")
+    where = Folder(share)
+    Sender(where, name, progress(where, name)).send(files, "failed", 9, 3)
+    asked(tmp_path, share)  # the launcher's folder has no checkpoint
+    found = progress(where, name)
+    assert found is not None
+    assert (found.state, found.iteration, "failure.json" in found.files) == ("stopped", far, False)
+    assert far > 0
+    other = Machine(tmp_path / "other", str(share))
+    assert other.train(name).status() == "finished"
+    assert other.starts == [far]
 
 
 @pytest.mark.parametrize("kind", ["folder", "bucket"])
@@ -116,7 +134,7 @@ def test_a_web_server_is_gone_on_from_and_not_pushed_to(tmp_path: Path, share: P
         reader = Machine(tmp_path / "reader", address, push=False)
         assert outcome(reader.train(name)) == outcome(alone)
         assert reader.starts[0] > 0
-        with pytest.raises(ShareError, match="is a web server, which is read only; --push needs a folder or bucket"):
+        with pytest.raises(ShareError, match="is read only; --push needs a --share that can be written to"):
             Machine(tmp_path / "writer", address).train(name)
         both = Settings(shares=(address, str(share)), push=True)
         assert push_place(both) == Folder(share)

@@ -11,6 +11,7 @@ from lab_runs import small
 
 from reslab.errors import ResLabError
 from reslab.lab.clusters import slurm
+from reslab.lab.folder import ending
 from reslab.lab.folder.store import run_files
 from reslab.lab.launch import Event
 from reslab.lab.shares.places import Folder
@@ -78,9 +79,19 @@ def test_what_slurm_says_reaches_the_user(tmp_path: Path, commands: Callable[...
     commands(sbatch="echo 'sbatch: error: invalid partition specified: gpx' >&2; exit 1", squeue=NOTHING_QUEUED)
     with pytest.raises(ResLabError, match="invalid partition specified: gpx"):
         slurm.launch(tmp_path / "runs", RUNS)
-    commands(sbatch="echo 42", squeue="echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1")
+
+
+def test_a_controller_that_is_silent_for_a_while_is_waited_for(
+    tmp_path: Path, commands: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm, "ASK_SECONDS", 0.05)
+    silent = "echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1"
+    commands(sbatch="echo 42", squeue=f"[ -e {tmp_path}/asked ] && exit 0; touch {tmp_path}/asked; {silent}")
+    assert slurm.launch(tmp_path / "once", RUNS)  # right after it took the job
+    commands(sbatch="echo 42", squeue=silent)
+    monkeypatch.setattr(slurm, "SILENCE_SECONDS", 0.1)
     with pytest.raises(ResLabError, match="Unable to contact slurm controller"):
-        slurm.launch(tmp_path / "runs", RUNS)
+        slurm.launch(tmp_path / "always", RUNS)
 
 
 @pytest.mark.parametrize(
@@ -102,6 +113,48 @@ def test_a_task_that_never_begins_its_run_has_failed(
     assert message.startswith("task 0 of Slurm job 42 left the queue before it began its run; ")
     assert message.endswith(why)
     assert events[-1] == {"event": "settled", "run": RUNS[0].id, "exit_code": 1, "message": message}
+
+
+def test_a_task_that_is_killed_after_it_began_is_told(tmp_path: Path, commands: Callable[..., None]) -> None:
+    begun = '{"event": "start", "name": "it", "iteration": 0, "num_iterations": 9, "num_epochs": 3}'
+    commands(
+        sbatch=f"echo '{begun}' > $(dirname $2)/0.events; echo oom_kill > $(dirname $2)/0.log; echo 42",
+        squeue=NOTHING_QUEUED,
+    )
+    events: list[Event] = []
+    assert slurm.launch(tmp_path / "runs", RUNS[:1], on_event=events.append)
+    message = (run_files(tmp_path / "runs", RUNS[0]).failure() or {})["message"]
+    assert message.startswith("task 0 of Slurm job 42 left the queue before its run ended; ")
+    assert message.endswith("0.log: oom_kill")
+    assert events[-1]["message"] == message
+
+
+def test_what_a_run_says_of_its_failure_stays_whatever_became_of_an_earlier_job(
+    tmp_path: Path, commands: Callable[..., None]
+) -> None:
+    root = tmp_path / "runs"
+    commands(sbatch="echo 41", squeue="echo 0 PENDING")
+    slurm.launch(root, RUNS[:1], stop=lambda: True)  # its task is cancelled before it begins
+    event = '{"event": "start", "name": "it", "iteration": 0, "num_iterations": 9, "num_epochs": 3}'
+    commands(sbatch=f"echo '{event}' > $(dirname $2)/0.events; echo 42", squeue=NOTHING_QUEUED)
+    files = run_files(root, RUNS[0])
+    ending.fail(files, "error", "CUDA error: an illegal memory access", "Traceback")
+    events: list[Event] = []
+    assert slurm.launch(root, RUNS[:1], on_event=events.append)
+    assert (files.failure() or {})["message"] == "CUDA error: an illegal memory access"
+    assert not [event for event in events if event["event"] == "settled"]
+
+
+@pytest.mark.parametrize("name", ["plain", "form\x0cfeed", "caf\udce9"])
+def test_a_job_is_found_again_whatever_its_folder_is_called(
+    tmp_path: Path, commands: Callable[..., None], name: str
+) -> None:
+    commands(sbatch="echo 42", squeue="echo 0 PENDING")
+    said: list[str] = []
+    for _ in range(2):
+        slurm.launch(tmp_path / name, RUNS[:1], stop=lambda: True, tell=said.append)
+    assert sum(words.startswith("submitted") for words in said) == 1
+    assert "1 already queued: Slurm job 42" in said
 
 
 def test_a_task_that_never_begins_on_a_node_of_its_own_has_failed(

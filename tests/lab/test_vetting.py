@@ -1,12 +1,14 @@
 """The words in which something from a share is refused."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from reslab.errors import DamagedError, FullDiskError, ShareError
 from reslab.lab.shares.places import Folder
-from reslab.lab.shares.vetting import RefusedError, fetch_files, incoming, vetting
+from reslab.lab.shares.vetting import INCOMING, RefusedError, fetch_files, incoming, vetting
 
 
 def test_only_the_folder_is_cut_out_of_the_words(tmp_path: Path) -> None:
@@ -48,3 +50,26 @@ def test_a_full_disk_is_no_fault_of_the_share(tmp_path: Path) -> None:
     assert [*runs.iterdir()] == []
     with Path("/dev/full").open("wb", buffering=0) as full, pytest.raises(FullDiskError, match="/dev/full: No space"):
         Folder(share).fetch("run.json", full, 4)
+
+
+def test_folders_for_what_comes_in_are_made_and_removed_side_by_side(tmp_path: Path) -> None:
+    def bring(number: int) -> None:
+        for _ in range(40):
+            with incoming(tmp_path, f"a-{number:08x}/seed0") as files:
+                assert files.path.is_dir()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(bring, range(8)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_had_fetched_is_removed_and_what_another_has_stays(tmp_path: Path) -> None:
+    left = tmp_path / INCOMING / "tmpkilled"
+    left.mkdir(parents=True)
+    (left / ".lock").touch()
+    os.utime(left / ".lock", (0, 0))
+    (left / "weights.safetensors").write_bytes(b"x" * 100)
+    with incoming(tmp_path, "a-00000000/seed0") as first, incoming(tmp_path, "a-00000000/seed0") as second:
+        assert not left.exists()
+        assert first.path.is_dir()
+        assert second.path.is_dir()

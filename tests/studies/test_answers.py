@@ -57,7 +57,7 @@ def test_each_verdict_has_a_clause_with_its_size_and_its_interval(tmp_path: Path
     found = re.fullmatch(r"0\.99\s\((0\.\d\d)\sto\s(1\.\d\d)\)", better.sizes)
     assert found
     assert 0 < float(found[1]) < 0.99 < float(found[2])
-    assert re.fullmatch(rf"[{MINUS}+]0\.0\d\s\({MINUS}0\.\d\d\sto\s\+0\.\d\d\)", equal.sizes)
+    assert re.fullmatch(rf"[{MINUS}+]0\.0\d\s\({MINUS}0\.\d\d\sto\s\+0\.\d\d,\s90%\)", equal.sizes)
     assert "points, 95% interval 0." in better.sentence
     assert f"points, 90% interval {MINUS}0." in equal.sentence
     assert answer.sizes == f"{better.sizes}; {equal.sizes}"

@@ -40,7 +40,7 @@ def test_of_what_nothing_has_finished_no_figures_are_promised(tmp_path: Path) ->
         if (run.recipe.family, run.recipe.depth) != ("plain", 56):
             write_run(tmp_path, run, Truth(8.5, 0.5, 0.05))
     words = words_of(chapter_of(study, read_tables(tmp_path)))
-    assert "No run of plain-56, CIFAR-10 has finished, so what follows leaves it out." in words
+    assert "Without a finished run, and so left out of all but the curves: plain-56, CIFAR-10." in words
     assert "Their figures are from the seeds that have" not in words
     assert "Plain-56 against" not in words
     assert "CIFAR-10, plain networks: not all depths have finished." in words

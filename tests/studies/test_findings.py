@@ -35,7 +35,7 @@ def _verdict(kind: Kind, value: float, standard_error: float | None = 0.1) -> Ve
         ),
         (
             [_verdict("equal", 0.1)],
-            f"+0.10 ({MINUS}0.06 to +0.26)",
+            f"+0.10 ({MINUS}0.06 to +0.26, 90%)",
             f"+0.10 points, 90% interval {MINUS}0.06 to +0.26",
         ),
         ([_verdict("unknown", 0.5, None)], "+0.50", "+0.50 points"),
@@ -46,7 +46,7 @@ def _verdict(kind: Kind, value: float, standard_error: float | None = 0.1) -> Ve
         ),
         (
             [_verdict("equal", 0.1), _verdict("equal", -0.1)],
-            f"+0.10 ({MINUS}0.06 to +0.26); {MINUS}0.10 ({MINUS}0.26 to +0.06)",
+            f"+0.10 ({MINUS}0.06 to +0.26, 90%); {MINUS}0.10 ({MINUS}0.26 to +0.06, 90%)",
             f"+0.10 points, 90% interval {MINUS}0.06 to +0.26; {MINUS}0.10 points, 90% interval {MINUS}0.26 to +0.06",
         ),
         (

@@ -130,7 +130,12 @@ def test_what_was_measured_names_the_data_set_only_among_several(tmp_path: Path,
     assert f"The largest eigenvalue of the Hessian {falls}" in words
     again = "; it falls from 100 at rate 0.01 to 2, its lowest, at rate 0.5 on CIFAR-100 ([[appendix-curvature]])"
     assert (again in words) == several
-    assert words.count("([[appendix-curvature]]): higher rates end where the loss is flatter, though low ones ") == 1
+    assert (
+        words.count(
+            "([[appendix-curvature]]): up to there, higher rates end where the loss is flatter, though low ones "
+        )
+        == 1
+    )
     assert "the stability limit" not in words
 
 

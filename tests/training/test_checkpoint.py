@@ -1,5 +1,6 @@
 """Checkpoints: exact, whole or not at all, and the one before where the newest is damaged."""
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -9,7 +10,7 @@ import torch
 from torch import nn
 from training_fakes import CPU, Images, begin, bits, events, network, recipe
 
-from reslab.errors import CheckpointError
+from reslab.errors import CheckpointError, UnreadableError
 from reslab.files import write_whole
 from reslab.training import checkpoint
 from reslab.training.checkpoint import load_checkpoint, restore, save_checkpoint
@@ -159,6 +160,20 @@ def test_where_all_are_damaged_the_folder_is_named(tmp_path: Path) -> None:
     assert f"Remove {tmp_path} to train the run again" in message
     assert "000000002" in message
     assert "000000006" in message
+
+
+def test_one_that_the_system_does_not_let_be_read_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved_at(tmp_path, 2, 6)
+
+    def refusing(path: Path) -> bytes:
+        raise OSError(errno.EMFILE, "Too many open files", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refusing)
+    with pytest.raises(UnreadableError, match="cannot be read: Too many open files") as caught:
+        load_checkpoint(tmp_path)
+    assert "Remove" not in str(caught.value)
 
 
 @pytest.mark.parametrize("cut", range(4))

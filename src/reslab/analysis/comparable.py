@@ -98,7 +98,8 @@ def is_beside_one_run(group: Group) -> bool:
 
 
 def in_range(mean: float, one: Published) -> Place:
-    """Return where a mean lies of a published range."""
+    """Return where a mean, as it is shown, lies of a published range."""
+    mean = round(mean, 2)
     return "above" if mean > (one.high or 0) else "below" if mean < (one.low or 0) else "inside"
 
 

@@ -270,10 +270,10 @@ def _paired(first: Group, second: Group, column: str) -> Difference | None:
     """Compare two groups by seed; None where that is not sound, or does not pay.
 
     Pairs are compared where one seed gives both recipes the same first weights and order of images, and both have
-    five seeds or more.
+    the same seeds, five or more: else the means that are shown would be of other seeds than the difference.
     """
     here, there = (_by_seed(group, column) for group in (first, second))
-    if not share_seeds(first.recipe, second.recipe) or len(here.keys() & there.keys()) < PAIRS_NEEDED:
+    if not share_seeds(first.recipe, second.recipe) or here.keys() != there.keys() or len(here) < PAIRS_NEEDED:
         return None
     return paired_difference(here, there, max(step(first, column), step(second, column)))
 

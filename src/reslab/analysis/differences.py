@@ -62,20 +62,31 @@ class Difference:
     def ends(self, level: float = 0.95) -> tuple[float, float] | None:
         """Return the ends of the interval of this level, None where the spread is unknown.
 
-        No interval reaches to errors below 0% or above 100%.
+        No interval of errors reaches beyond its `bounds`.
         """
         reach = self.reach(level)
         if reach is None:
             return None
         low, high = self.value - reach, self.value + reach
-        return (low, high) if self.start is None else (max(low, -self.start), min(high, 100 - self.start))
+        return (low, high) if self.bounds is None else (max(low, self.bounds[0]), min(high, self.bounds[1]))
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """Between what the difference of two errors must be; None where these are no errors.
+
+        A published error is known exactly.  What was measured of the first may itself be off, so of two measured ones
+        nothing is known but that both are between 0 and 100%.
+        """
+        if self.start is None:
+            return None
+        return (-self.start, 100 - self.start) if self.published else (-100.0, 100.0)
 
     def cut(self, level: float = 0.95) -> tuple[bool, bool]:
-        """Return whether the interval of this level would reach to errors below 0%, and above 100%."""
+        """Return whether the interval of this level would reach below its `bounds`, and above them."""
         reach = self.reach(level)
-        if reach is None or self.start is None:
+        if reach is None or self.bounds is None:
             return False, False
-        return self.value - reach < -self.start, self.value + reach > 100 - self.start
+        return self.value - reach < self.bounds[0], self.value + reach > self.bounds[1]
 
 
 def difference(first: Summary, second: Summary, resolution: float = 0.0) -> Difference | None:

@@ -32,12 +32,13 @@ def resolved(compared: Sequence[Compared]) -> list[Compared]:
     return [one for one in compared if one.kind in ("lower", "higher")]
 
 
-def by_kinds(compared: Sequence[Compared]) -> dict[str, list[Compared]]:
+def by_kinds(compared: Sequence[Compared], *, supposed: bool) -> dict[str, list[Compared]]:
     """Return the comparisons by what is shown of the test error and of the training error, as in "lower, equal".
 
-    Where none could be tested, that is what larger differences than the draw of the images explains would show.
+    Where this is `supposed`, because no seeds could test it, that is what larger differences than the draw of the
+    images explains would show.
     """
-    supposed, found = untested(compared), dict[str, list[Compared]]()
+    found = dict[str, list[Compared]]()
     for one in compared:
         if one.test is not None and one.train is not None:
             kinds = (one.test.kind, one.train.kind)

@@ -127,8 +127,12 @@ def seeds_to_resolve(found: Difference, num_compared: int = 1) -> int | None:
         return None
     size = math.inf if found.sd == 0 else abs(found.value) / found.sd
 
+    # Welch's degrees of freedom for n of each, as a share of those of a spread that both have.
+    first, second = (sd**2 for sd in found.sds or (1.0, 1.0))
+    alike = (first + second) ** 2 / (2 * (first**2 + second**2)) if first + second else 1.0
+
     def enough(n: int) -> bool:
-        return _power(size, n, LEVEL / num_compared, paired=found.paired) >= POWER
+        return _power(size, n, LEVEL / num_compared, alike, paired=found.paired) >= POWER
 
     if not enough(MOST_SEEDS):
         return None
@@ -139,10 +143,10 @@ def seeds_to_resolve(found: Difference, num_compared: int = 1) -> int | None:
     return high
 
 
-def _power(size: float, n: int, level: float, *, paired: bool) -> float:
+def _power(size: float, n: int, level: float, alike: float, *, paired: bool) -> float:
     if n < 2:
         return 0.0
-    freedom, shift = (n - 1, size * math.sqrt(n)) if paired else (2 * n - 2, size * math.sqrt(n / 2))
+    freedom, shift = (n - 1, size * math.sqrt(n)) if paired else (alike * (2 * n - 2), size * math.sqrt(n / 2))
     if shift > 30:  # certain, and beyond what the function below is made for
         return 1.0
     return 1 - float(nctdtr(freedom, shift, stdtrit(freedom, 1 - level / 2)))

@@ -136,9 +136,11 @@ def over_seeds(groups: Sequence[Group]) -> str:
 
 
 def p_words(value: float | None) -> str | None:
-    """Return a p with as many digits as are read; None stays None."""
+    """Return a p with as many digits as are read, and one below 5% as one; None stays None."""
     if value is None:
         return None
+    if 0.0495 <= value < 0.05:
+        return f"{min(value, 0.0499):.4f}"
     return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 

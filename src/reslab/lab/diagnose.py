@@ -1,7 +1,6 @@
 """The diagnostics of a finished run: its weights, at its end or at epochs before, measured on its own images."""
 
 import copy
-import hashlib
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -21,7 +20,7 @@ from reslab.diagnostics.cost import BUDGETS, PASSES, cost
 from reslab.diagnostics.measure import DIAGNOSTICS, Subject, check_names, diagnose
 from reslab.diagnostics.measuring import DoesNotApplyError
 from reslab.errors import CheckpointError, DataError, ResLabError
-from reslab.files import Json
+from reslab.files import Json, file_sha256
 from reslab.lab.assembly import assemble
 from reslab.lab.folder import ending
 from reslab.lab.folder.manifest import RECORDS
@@ -175,7 +174,7 @@ def _kept(files: RunFiles, epoch: int) -> _Moment:
             advice = f"Others are kept only while a run trains, with reslab train --keep-epochs {epoch}"
         raise ResLabError(f"{files.path} has no weights of epoch {epoch}: {there}.  {advice}")
     files.check_files([path.relative_to(files.path).as_posix()])
-    return _Moment(epoch, path, hashlib.sha256(path.read_bytes()).hexdigest())
+    return _Moment(epoch, path, file_sha256(path) or "")
 
 
 def _entries(content: Json, moment: _Moment) -> Json:
@@ -201,7 +200,7 @@ def weights_digest(files: RunFiles) -> str:
     if result is None or not files.weights.exists():
         raise CheckpointError(f"{files.path} has no trained weights to measure: {files.why_no_weights()}")
     files.check_files(RECORDS)
-    digest = hashlib.sha256(files.weights.read_bytes()).hexdigest()
+    digest = file_sha256(files.weights) or ""
     if digest != result["weights_sha256"]:
         raise CheckpointError(
             f"{files.weights} is not what the run ended with (its SHA-256 differs); put back a copy, or remove "

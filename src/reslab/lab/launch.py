@@ -18,13 +18,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reslab.errors import ResLabError
 from reslab.host import python
 from reslab.lab.folder import ending
-from reslab.lab.folder.store import RunFiles, run_files
+from reslab.lab.folder.store import run_files
 from reslab.recipe import Run
 
 Event = dict[str, Any]
+
+LAST_WORDS_SECONDS = 1.0
+"""How long what a process has written may take to be read once it has ended."""
 
 PATIENCE_SECONDS = 60.0
 """How long a worker may take to write its checkpoint and leave before it is killed."""
@@ -45,8 +47,7 @@ def launch(
     A process has `runs_each` of them at a time: more than one where they share a card.  `arguments` go to `python -m
     reslab.lab.execute`.  Events are those of `reslab.lab.one_run`, and `settled` when a run is left, whatever its end.
     A run that fails, even one that takes its process with it, never keeps the others from being trained; a process
-    whose card has failed is replaced.  On `stop()`
-    every run at hand is checkpointed and left.
+    whose card has failed is replaced.  On `stop()` every run at hand is checkpointed and left.
     """
     waiting = deque(runs)
     for run in runs:
@@ -73,13 +74,17 @@ def launch(
             if stopping_since is not None and time.monotonic() - stopping_since > PATIENCE_SECONDS:
                 for worker in workers:
                     worker.kill()
+            for worker in workers:
+                worker.look()
             with contextlib.suppress(queue.Empty):
                 worker, event = events.get(timeout=0.1)
-                if event is None:
+                if event is None and worker.alive:
                     for lost in worker.bury():
                         on_event(_write_loss(root, lost, worker))
                     if waiting and stopping_since is None:
                         workers[workers.index(worker)] = hire()
+                elif event is None:
+                    pass  # its end had been seen, and now what it had started has ended, too
                 elif event["event"] == "spoiled":
                     worker.leave()
                 elif event["event"] != "settled":
@@ -107,6 +112,8 @@ class _Worker:
     alive: bool = True
     leaving: bool = False
     asked: bool = False
+    ended_at: float | None = None
+    """When the process was seen to have ended."""
     errors: deque[str] = field(default_factory=lambda: deque(maxlen=40))
 
     def __post_init__(self) -> None:
@@ -155,6 +162,16 @@ class _Worker:
         if not self.leaving:
             self.leave()
 
+    def look(self) -> None:
+        """Tell of the process's end where its output does not: something that it has started may hold that open."""
+        if self.process.poll() is None or self.ended_at == math.inf:
+            return
+        if self.ended_at is None:
+            self.ended_at = time.monotonic()
+        elif time.monotonic() - self.ended_at > LAST_WORDS_SECONDS:
+            self.ended_at = math.inf
+            self.events.put((self, None))
+
     def kill(self) -> None:
         """End the process at once."""
         if self.process.poll() is None:
@@ -164,12 +181,13 @@ class _Worker:
         """Note the process's end; return the runs that it took along."""
         self.process.wait()
         self.alive = False
-        for reader in (self._log, self._reader):
+        readers = ((self._reader, self.process.stdout), (self._log, self.process.stderr))
+        for reader, _ in readers:
             reader.join(timeout=1)
-        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+        for pipe in (self.process.stdin, *(pipe for reader, pipe in readers if not reader.is_alive())):
             with contextlib.suppress(BrokenPipeError):
                 assert pipe is not None
-                pipe.close()
+                pipe.close()  # to close one that is still read would wait for what holds it open
         lost = [] if self.asked else list(self.runs.values())
         self.runs.clear()
         return lost
@@ -203,15 +221,11 @@ def _signal_name(number: int) -> str:
 def _write_loss(root: Path, run: Run, worker: _Worker) -> Event:
     """Write down that a worker died with its run, unless the run itself could; return the event that tells it."""
     code = worker.process.returncode
-    files: RunFiles = run_files(root, run)
     if code < 0:
         name = _signal_name(-code)
         hint = ": often the system running out of memory; try fewer runs at a time" if name == "SIGKILL" else ""
         message = f"its process was ended by {name}{hint}"
     else:
         message = f"its process ended with exit code {code}"
-    with contextlib.suppress(ResLabError):
-        if files.ended() is not None or files.failure() is not None:
-            return {"event": "settled", "run": run.id, "message": message, "exit_code": 1}
-        ending.fail(files, "killed", message, "".join(worker.errors) or None)
+    ending.lost(run_files(root, run), message, "".join(worker.errors) or None)
     return {"event": "settled", "run": run.id, "message": message, "exit_code": 1}

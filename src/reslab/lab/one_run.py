@@ -95,6 +95,7 @@ def _attempt(
         shown = _of_own_network(error, files, run) or error
         with contextlib.suppress(ResLabError):  # where the disk is full, the error that is raised must do
             ending.fail(files, _kind(error), str(shown) or repr(shown), trace)
+        with contextlib.suppress(ResLabError):
             relay.failed()
         _emit(on_event, run, "end", status="failed", message=str(shown) or repr(shown))
         if _kind(error) == "out-of-memory":

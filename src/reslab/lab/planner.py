@@ -13,7 +13,7 @@ from reslab.data.folders import count
 from reslab.datasets import DATASETS, Size, images_used, is_brought
 from reslab.errors import DataError, ResLabError
 from reslab.families import num_blocks
-from reslab.files import Json
+from reslab.files import Json, is_there
 from reslab.lab.folder import metrics
 from reslab.lab.folder.finding import find_runs
 from reslab.lab.folder.store import Status, run_files
@@ -155,7 +155,7 @@ def _plan(
 ) -> Planned:
     files = run_files(root, run)
     recipe = run.recipe
-    known = (files.path / "run.json").exists()
+    known = is_there(files.path / "run.json")
     if known:
         files.check(run)
     status: Status = files.status() if known else "pending"

@@ -87,9 +87,9 @@ def _shortened(groups: Sequence[Group]) -> Label:
 def _checklist(runs: pl.DataFrame, groups: Sequence[Group]) -> Table | None:
     """Return what checklists of reproducibility ask (NeurIPS, ACL), answered from the runs."""
     seeds = sorted({group.num_finished for group in groups})
-    finished = runs.filter(pl.col("status") == "finished")
+    begun = runs.filter(pl.col("seconds").is_not_null() | (pl.col("status") == "finished"))
     by_status = runs["status"].value_counts(sort=True).rows()
-    timed = finished["seconds"].drop_nulls().to_list()
+    timed = begun["seconds"].drop_nulls().to_list()
     values = {
         "statuses": [f"{counted(count, 'run')} {status}" for status, count in by_status],
         "recipes": len(groups),
@@ -97,7 +97,7 @@ def _checklist(runs: pl.DataFrame, groups: Sequence[Group]) -> Table | None:
         "code": sorted(set(runs["reslab"].drop_nulls().to_list())),
         "machines": sorted(each_of(runs["device_name"])),
         "time": duration(sum(timed)),
-        "untimed": finished.height - len(timed),
+        "untimed": begun.height - len(timed),
     }
     asked = text.under("checklist-answers")
     rows = [{"Asked": one, "Answer": text(f"checklist-answers.{one}", **values) or None} for one in asked]

@@ -47,7 +47,7 @@ def against_published(found: Findings, *, told: bool = False) -> Blocks:
     Those are groups that are trained as the published networks are, and shorter presets as they stand.  `told` says
     that the differences from the paper have been told.
     """
-    words, alike = found.words, comparable(found.done)
+    words, alike = found.words, as_published(comparable(found.done))
     presets = [(group, preset.name) for group in found.done if (preset := shorter_preset(group))]
     shorter, names = [group for group, _ in presets], listing(dict.fromkeys(name for _, name in presets))
     measured = words("paper.measured", names=names, epochs=epochs_words(*shorter)) if shorter else ""
@@ -71,8 +71,19 @@ def against_published(found: Findings, *, told: bool = False) -> Blocks:
         Prose(one_run, once=True),
         *map(Prose, dict.fromkeys(text for group in alike for text in _longer(group, words))),
         *tables,
-        *(_protocol(alike, words, resolved=resolved) if alike else []),
+        *(_protocol(alike, found, resolved=resolved) if alike else []),
     ]
+
+
+def as_published(groups: Sequence[Group]) -> list[Group]:
+    """Return the groups that stand for the published networks: of several of one network, those that are a preset.
+
+    Of settings that vary one of its fields, that is what they vary from; where none is a preset, all stand for it.
+    """
+    networks: dict[tuple[str, str], list[Group]] = {}
+    for group in groups:
+        networks.setdefault((group.recipe.dataset, network_name(group.recipe)), []).append(group)
+    return [one for own in networks.values() for one in [group for group in own if preset_of(group.recipe)] or own]
 
 
 def paper_answers(done: Sequence[Group], words: Words) -> list[Answer]:
@@ -87,7 +98,7 @@ def paper_answers(done: Sequence[Group], words: Words) -> list[Answer]:
         text = words(
             f"answer.paper.{case}",
             error=points(group.last_epoch("test_error").mean),
-            theirs=figure_in_words(one),
+            theirs=figure_in_words(one, "%"),
             margin=number(MARGIN),
         )
         found.append(Answer(_place(group), (Clause(text, (verdict,)),)))
@@ -192,11 +203,12 @@ def _tables(groups: Sequence[Group], measured: str) -> list[Table]:
     return [table for table in tables if table is not None]
 
 
-def _protocol(groups: Sequence[Group], words: Words, *, resolved: bool) -> Blocks:
+def _protocol(groups: Sequence[Group], found: Findings, *, resolved: bool) -> Blocks:
     """Return how the recipes differ from the paper's, which is as much of a why as such a study can give.
 
     `resolved` says whether any difference of the errors is.
     """
+    words = found.words
     aspects: dict[tuple[str, str, str], dict[str, None]] = {}
     groups = [group for group in groups if group.recipe.family in ("residual", "plain")]  # the paper's networks
     if not groups:
@@ -220,4 +232,7 @@ def _protocol(groups: Sequence[Group], words: Words, *, resolved: bool) -> Block
     ]
     titled = words("protocol.title"), words("protocol.caption", source=PRESETS["paper"].source)
     table = table_of("protocol", titled, rows, left=rows[0])
-    return [Prose(words("paper.differs", resolved=resolved, aspects=len(aspects))), table]
+    names = {aspect for aspect, *_ in aspects}
+    varied = {aspect for one in found.done for aspect, *_ in differences(one.recipe, groups[0].recipe)}
+    text = words("paper.differs", resolved=resolved, aspects=len(names), tested=bool(names & varied))
+    return [Prose(text), table]

@@ -31,9 +31,10 @@ def by_base(
     answers = []
     label, compared = label or found.short, found.compared if compared is None else compared
     for first in found.done:
-        own = [one for one in compared if one.first.label == first.label and (one.test or one.second.num_diverged)]
-        if own:
-            answers.append(_answer(_where(first, own, found.done, label, at), first, own, label, found.words))
+        asked = [one for one in compared if one.first.label == first.label]
+        if own := [one for one in asked if one.test or one.second.num_diverged]:
+            where = _where(first, own, found.done, label, at)
+            answers.append(_answer(where, first, own, label, found.words, is_all=len(own) == len(asked)))
     return answers
 
 
@@ -52,8 +53,11 @@ def _where(first: Group, own: Sequence[Compared], done: Sequence[Group], label: 
     return f"{where}, {epochs_words(first)}" if short else where
 
 
-def _answer(where: str, first: Group, own: Sequence[Compared], label: Label, words: Words) -> Answer:
-    """Return the answer of a base: a clause for each kind of verdict, the settings that are better than it first."""
+def _answer(where: str, first: Group, own: Sequence[Compared], label: Label, words: Words, *, is_all: bool) -> Answer:
+    """Return the answer of a base: a clause for each kind of verdict, the settings that are better than it first.
+
+    `is_all` says whether these are all that was to be compared with it.
+    """
     kinds = {kind: [one for one in own if one.kind == kind] for kind in _KINDS}
     kinds["diverged"] = [one for one in own if one.second.num_diverged]
     around = _shared([label(group) for group in (first, *(one.second for one in own))])
@@ -61,17 +65,20 @@ def _answer(where: str, first: Group, own: Sequence[Compared], label: Label, wor
     for kind, those in kinds.items():
         if not those:
             continue
-        key = _ALL[kind] if kind in _ALL and len(those) == len(own) > 2 else kind
+        key = _ALL[kind] if kind in _ALL and is_all and len(those) == len(own) > 2 else kind
         settings = [one.second for one in those]
         if kind == "unknown" and untested(own):
-            lowest = min([first, *settings], key=lambda group: group.test_error)
-            key, settings = "untested", [lowest]
+            finished = [first, *settings]
+            lowest = min(round(group.test_error, 2) for group in finished)
+            key, settings = "untested", [group for group in finished if round(group.test_error, 2) == lowest]
         base_leads = not clauses and (key in _BASE_LEADS or len(settings) > MOST_NAMED)
         values = {
             "names": _named(settings, label, around, whole=not clauses and not base_leads, lost=kind == "diverged"),
             "base": _named([first], label, around, whole=base_leads),
             "others": counted(len(own), "other"),
             "margin": number(MARGIN),
+            "tied": len(settings) > 1,
+            "single": all(group.num_finished == 1 for one in own for group in (one.first, one.second)),
         }
         verdicts = (one.test for one in those if one.test and kind != "diverged")
         clauses.append(Clause(words(f"answer.{key}", **values), tuple(verdicts)))

@@ -101,6 +101,7 @@ def _expected(found: Findings, chapter: Chapter) -> str:
         against=_contrary(against, found),
         shown=sum(one.kind == kind for one, kind in expected),
         equal=sum(one.kind == "equal" != kind for one, kind in expected),
+        untested=sum(one.kind == "unknown" for one, _ in expected),
         all=len(expected),
         margin=number(MARGIN),
     )

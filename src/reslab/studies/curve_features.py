@@ -22,7 +22,6 @@ def curve_features(done: Sequence[Group], label: Label, words: Words) -> str:
         at_chance=_at_chance(done, label, words),
         rises=_rises(done, label),
         moved=[_range(ends) for ends in zip(*unrest, strict=True)],
-        measured=len(unrest),
         curves=len(done),
         quieter=all(last < first for first, last in unrest),
         gaps=_gaps(done, label),

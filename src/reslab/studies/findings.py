@@ -30,7 +30,11 @@ class Clause:
     @property
     def sizes(self) -> str:
         """The difference of each verdict in points with its interval, as a cell of a table; of many the ends."""
-        return self._sizes(lambda size, ends, _: f"{size} ({ends})".replace(" ", "\N{NO-BREAK SPACE}"))
+        return self._sizes(
+            lambda size, ends, level: f"{size} ({ends}{'' if level == '95%' else f', {level}'})".replace(
+                " ", "\N{NO-BREAK SPACE}"
+            )
+        )
 
     @property
     def sentence(self) -> str:

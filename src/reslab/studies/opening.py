@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from reslab.analysis.comparable import comparable, is_full, schedule_share
+from reslab.analysis.comparable import comparable, is_full, obstacle, schedule_share
 from reslab.analysis.groups import Group
 from reslab.exhibits.blocks import Block, Column, Link, Prose, Table
 from reslab.exhibits.factor_figures import Strip, overview_figure
@@ -27,7 +27,7 @@ def opening(entries: Sequence[Entry]) -> list[Block]:
         return []
     strips = _strips(told)
     figure = overview_figure("overview", strips)
-    scope, limits = _limits(told, [entry.found.study.title.rstrip("?") for entry in entries if not entry.found.answers])
+    scope, limits = _limits(entries, told)
     return [
         *([Prose(scope)] if scope else []),
         _table(told, [strip.title for strip in strips]),
@@ -64,6 +64,7 @@ def _table(entries: Sequence[Entry], titles: Sequence[str]) -> Table:
     notes = words(
         "opening.notes",
         corrected=any(verdict.adjusted != verdict.p for verdict in verdicts),
+        equal=any(verdict.kind == "equal" for verdict in verdicts),
     )
     return Table(
         "answers",
@@ -86,16 +87,19 @@ def _once(entries: Sequence[Entry]) -> Iterator[tuple[Entry, Answer, bool]]:
             yield entry, answer, answer is new[0]
 
 
-def _limits(entries: Sequence[Entry], unanswered: Sequence[str]) -> tuple[str, str]:
-    """Return what runs shorter than the paper's cannot show; and what else limits the answers, and whose they are."""
+def _limits(entries: Sequence[Entry], told: Sequence[Entry]) -> tuple[str, str]:
+    """Return what runs shorter than the paper's cannot show; and what else limits the answers, and whose they are.
+
+    `told` are the entries with an answer.
+    """
     groups = [group for entry in entries for group in entry.found.done]
     short = [share for group in groups if not is_full(group) and (share := schedule_share(group)) is not None]
-    single = sum(group.num_finished == 1 for group in groups)
     full: dict[str, dict[str, None]] = {}
     for group in filter(is_full, groups):
         full.setdefault(network_name(group.recipe), {})[dataset_name(group.recipe.dataset)] = None
-    tasks = {study.name for study in assignment_plan().studies} & {entry.found.study.name for entry in entries}
-    words = entries[0].found.words
+    names = {study.name for study in assignment_plan().studies}
+    tasks = [entry.found for entry in told if entry.found.study.name in names]
+    words, answers = told[0].found.words, [answer for entry in told for answer in entry.found.answers]
     scope = words(
         "opening.scope",
         short=_how_many(len(short), groups),
@@ -104,10 +108,11 @@ def _limits(entries: Sequence[Entry], unanswered: Sequence[str]) -> tuple[str, s
     )
     return scope, words(
         "opening.limits",
-        single=_how_many(single, groups),
+        assumed=any(one.difference.assumed for answer in answers for one in answer.verdicts),
         tasks=len(tasks),
-        compared=any(comparable(entry.found.done) for entry in entries if entry.found.study.name in tasks),
-        unanswered="; ".join(unanswered),
+        compared=any(comparable(found.done) for found in tasks),
+        short=any(obstacle(group) == "short" for found in tasks for group in found.done),
+        unanswered="; ".join(entry.found.study.title.rstrip("?") for entry in entries if not entry.found.answers),
     )
 
 

@@ -34,7 +34,9 @@ def reasons(compared: Sequence[Compared], listed: Listed, words: Words) -> Reaso
     if (state := shows(compared)) == "nothing":
         return Reasons([Prose(words("tests.nothing"))])
     supposed, meanings = state == "untested", words.under("reasons")
-    cases, unlike = (by_kinds([one for one in compared if _alike(one) == alike]) for alike in (True, False))
+    cases, unlike = (
+        by_kinds([one for one in compared if _alike(one) == alike], supposed=supposed) for alike in (True, False)
+    )
     sentences = []
     for kinds, meaning in meanings.items():
         if kinds in cases and not (supposed and "open" in kinds):
@@ -69,5 +71,6 @@ def on_what_scale(compared: Sequence[Compared], words: Words) -> str:
         images=min((group.number("num_test") or 0 for one, _ in known for group in (one.first, one.second)), default=0),
         most=points(max((reach for _, reach in known), default=None)),
         compared=len(known),
+        single=all(group.num_finished == 1 for one, _ in known for group in (one.first, one.second)),
         larger=sum(beyond_chance(one) != "open" for one, _ in known),
     )

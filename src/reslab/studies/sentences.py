@@ -81,9 +81,10 @@ def far_apart_words(compared: Sequence[Compared], label: Label, words: Words) ->
 def diverged_words(groups: Sequence[Group], words: Words) -> str:
     """Return which runs diverged, as the result that it is; nothing where none did."""
     lost = [group for group in groups if group.num_diverged]
-    listed = listing(f"{group.label} diverged in {group.num_diverged} of {len(group.seeds)} seeds" for group in lost)
+    listed = listing(f"{group.label} diverged in {group.num_diverged} of {_seeds(len(group.seeds))}" for group in lost)
     survivors = [group.label for group in lost if group.num_finished]
-    which = "these variants" if len(survivors) == len(lost) else listing(survivors)
+    several = len(lost) > 1 and len(survivors) == len(lost)
+    which = "these variants" if several else listing(survivors)
     return words("diverged", listed=opened(listed), which=which) if lost else ""
 
 
@@ -103,9 +104,13 @@ def missing_words(groups: Sequence[Group], words: Words) -> str:
     short = [group for group in groups if group.num_finished + group.num_diverged < len(group.seeds)]
     some = [(group, listing(map(str, _to_come(group)))) for group in short if group.num_finished]
     listed = listing(
-        f"{group.label} ({group.num_finished} of {len(group.seeds)} seeds, missing {seeds})" for group, seeds in some
+        f"{group.label} ({group.num_finished} of {_seeds(len(group.seeds))}, missing {seeds})" for group, seeds in some
     )
     return words("missing", some=listed, without=listing(group.label for group in short if not group.num_finished))
+
+
+def _seeds(number: int) -> str:
+    return f"{number} seed{'s' * (number != 1)}"
 
 
 def _to_come(group: Group) -> list[int]:

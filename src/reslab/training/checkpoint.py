@@ -19,8 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from reslab.errors import CheckpointError
-from reslab.files import sync_folder, write_whole
+from reslab.errors import CheckpointError, UnreadableError
+from reslab.files import reading, sync_folder, write_whole
 from reslab.training.loop import State
 from reslab.training.optimiser import check_optimiser_state, load_optimiser_state, optimiser_state
 from reslab.training.saved import AVERAGES, FILES, MANIFEST, MOMENTUM, STATE, WEIGHTS, folders, order
@@ -83,16 +83,23 @@ def save_checkpoint(folder: Path, state: State) -> Path:
 def load_checkpoint(folder: Path) -> Saved | None:
     """Read the newest whole checkpoint below `folder`; None where none was ever completed.
 
-    An older one serves where the newest is damaged.  Raises `CheckpointError` if all complete ones are.
+    An older one serves where the newest is damaged.  Raises `CheckpointError` if all complete ones are, and
+    `UnreadableError` where the system did not let one be read.
     """
     problems = []
+    unread: UnreadableError | None = None
     for path in reversed(folders(folder)):
         if not (path / MANIFEST).exists():
             continue  # its writing was cut short
         try:
-            return _read(path)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as problem:
+            with reading(path):
+                return _read(path)
+        except UnreadableError as error:
+            unread = error
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as problem:
             problems.append(f"{path}: {problem}")
+    if unread is not None:
+        raise unread
     if problems:
         raise CheckpointError(
             "no checkpoint of this run can be read back: "

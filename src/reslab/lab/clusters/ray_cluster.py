@@ -6,6 +6,7 @@ The nodes need ResLab, and either the folder of the runs or a share that takes w
 
 import contextlib
 import json
+import math
 import os
 import shutil
 import socket
@@ -18,7 +19,7 @@ from typing import Any
 
 from reslab.errors import ResLabError, ShareError
 from reslab.lab.clusters.following import Event, environment
-from reslab.lab.folder import ending, metrics
+from reslab.lab.folder import ending
 from reslab.lab.folder.finding import find_runs
 from reslab.lab.folder.store import RunFiles, run_files
 from reslab.lab.launch import PATIENCE_SECONDS
@@ -111,7 +112,9 @@ def _launch(
             on_event(event)
 
     mail = _mail(ray)
-    remote = ray.remote(_train).options(max_retries=TRIES, **_needs(root, settings, ray.cluster_resources()))
+    remote = ray.remote(_train).options(
+        max_retries=TRIES, **_needs(root, settings, ray.cluster_resources(), _largest(ray))
+    )
     folder = str(root.absolute()) if where is None else None
     groups = [[run.id for run in runs[begin : begin + runs_each]] for begin in range(0, len(runs), runs_each)]
     most, left = at_a_time or len(groups), iter(groups)
@@ -225,23 +228,32 @@ def _without_superseded(events: Sequence[Event]) -> list[Event]:
     return [event for event in events if event["event"] != "progress" or event is last[event["run"]]]
 
 
-def _needs(root: Path, settings: Settings, cluster: Mapping[str, float]) -> dict[str, Any]:
+def _needs(root: Path, settings: Settings, cluster: Mapping[str, float], most: float = math.inf) -> dict[str, Any]:
     """Return what a task asks of its node: a processor, a card where the runs train on one, and measured memory.
 
-    A task that asks for no card sees none, so `auto` asks for one where the cluster has any.
+    A task that asks for no card sees none, so `auto` asks for one where the cluster has any.  More memory than the
+    `most` bytes of a node would be waited for without end.
     """
     needs: dict[str, Any] = {"num_cpus": settings.threads or 1}
     if settings.device.startswith("cuda") or (settings.device == "auto" and cluster.get("GPU")):
         return {**needs, "num_gpus": 1}
-    return {**needs, "memory": int(ROOM * _most_memory(root))}
+    return {**needs, "memory": int(min(ROOM * _most_memory(root), most))}
+
+
+def _largest(ray: Any) -> float:
+    """Return the memory of the node that has most of it, in bytes."""
+    return max((node["Resources"].get("memory", 0.0) for node in ray.nodes() if node["Alive"]), default=math.inf)
 
 
 def _most_memory(root: Path) -> int:
-    """Return the most bytes that a run below `root` has held, 0 where nothing is known."""
+    """Return the most bytes that a run below `root` has held in a machine's memory, 0 where nothing is known."""
     most = 0
     for files in find_runs(root):
         with contextlib.suppress(ResLabError):  # what cannot be read is told of where it is asked for
-            most = max(most, metrics.last(files.path).get("peak_memory_bytes") or 0)
+            attempts = (files.provenance() or {}).get("attempts") or [{}]
+            rows = files.metrics()
+            if rows and attempts[-1].get("device", "cpu") == "cpu":
+                most = max(most, rows[-1].get("peak_memory_bytes") or 0)
     return most
 
 
@@ -251,8 +263,7 @@ def _bury(ray: Any, one: Any, all_files: Sequence[RunFiles]) -> None:
         ray.get(one)
     except Exception as error:
         for files in all_files:
-            if files.ended() is None and files.failure() is None:
-                ending.fail(files, "killed", f"its task on the Ray cluster was lost: {error}")
+            ending.lost(files, f"its task on the Ray cluster was lost: {error}")
 
 
 def _join(ray: Any, address: str | None) -> None:

@@ -15,7 +15,7 @@ queued again.  One whose node died is queued again by Slurm.  Whoever submitted 
 follows what is queued, and submits what is left.
 """
 
-import math
+import os
 import re
 import shutil
 import subprocess
@@ -26,7 +26,7 @@ from pathlib import Path
 
 from reslab.errors import ResLabError
 from reslab.files import new_folder, write_whole, writing
-from reslab.lab.clusters.following import Event, Tasks, hand_on
+from reslab.lab.clusters.following import Event, Tasks, hand_on, settled
 from reslab.lab.clusters.slurm_script import check_options, check_place, log_apart, script
 from reslab.lab.folder import ending
 from reslab.lab.folder.store import run_files
@@ -136,10 +136,10 @@ def submit(
     folders = [run_files(root, run) for run in runs]
     with writing(root):
         place = new_folder(root.absolute() / FOLDER)
-        write_whole(place / "folders.txt", "".join(f"{files.path.absolute()}\n" for files in folders).encode())
+        write_whole(place / "folders.txt", os.fsencode("".join(f"{files.path.absolute()}\n" for files in folders)))
         names = [run.id for run in runs] if apart else None
         written = script(place, len(runs), name, options, arguments, names, at_a_time)
-        write_whole(place / "job.sh", written.encode())
+        write_whole(place / "job.sh", os.fsencode(written))
     answer = _slurm("sbatch", "--parsable", str(place / "job.sh"))
     number = answer.partition(";")[0].strip()
     if not number.isdecimal():
@@ -166,7 +166,7 @@ def _follow(
         again = {"event": "remark", "words": "stopped with a checkpoint; queued again"}
         on_event({**again, "run": event["run"]} if stopped else event)
 
-    asked, answered = -ASK_SECONDS, -math.inf
+    asked, answered = -ASK_SECONDS, time.monotonic()
     queued: Mapping[str, Mapping[int, str]] = {job.number: dict.fromkeys(job.runs, "") for job in jobs}
     while any(queued.values()):
         if stop():
@@ -188,25 +188,25 @@ def _follow(
     hand_on(jobs, told)
     for event in followed.close() if followed is not None else ():
         told(event)
-    for event in _not_begun(jobs, root, followed):
+    for event in _lost(jobs, root, followed):
         told(event)
     return True
 
 
-def _not_begun(jobs: Sequence[Job], root: Path, followed: Followed | None) -> Iterator[Event]:
+def _lost(jobs: Sequence[Job], root: Path, followed: Followed | None) -> Iterator[Event]:
     """Note that runs failed whose tasks left the queue without a word, and yield what is to be told."""
-    for job in jobs:
-        for task, run in job.runs.items():
-            files, events = run_files(root, run), job.events_of(task)
-            if files.status() not in ("pending", "interrupted", "failed"):
-                continue
-            has_begun = events.exists() and events.stat().st_size if followed is None else followed.has_begun(run)
-            if has_begun:
-                continue
-            message = f"task {task} of Slurm job {job.number} left the queue before it began its run; "
-            message += _last_words(job, task) if followed is None else f"its node keeps {log_apart(job.number, task)}"
-            ending.fail(files, "killed", message)
-            yield {"event": "settled", "run": run.id, "exit_code": 1, "message": message}
+    last = {run: (job, task) for job in jobs for task, run in job.runs.items()}
+    for run, (job, task) in last.items():
+        files, events = run_files(root, run), job.events_of(task)
+        status = files.status()
+        has_begun = events.exists() and events.stat().st_size if followed is None else followed.has_begun(run)
+        if status not in ("pending", "interrupted", "failed") or (has_begun and status == "failed"):
+            continue
+        before = "its run ended" if has_begun else "it began its run"
+        message = f"task {task} of Slurm job {job.number} left the queue before {before}; "
+        message += _last_words(job, task) if followed is None else f"its node keeps {log_apart(job.number, task)}"
+        ending.lost(files, message)
+        yield settled(run, 1, message)
 
 
 def _last_words(job: Job, task: int) -> str:
@@ -250,8 +250,8 @@ def _earlier(root: Path, runs: Sequence[Run]) -> list[Job]:
     found = []
     for place in sorted((root / FOLDER).glob("*")):
         try:
-            number = (place / "job").read_text().strip()
-            folders = (place / "folders.txt").read_text().splitlines()
+            number = (place / "job").read_text(errors="replace").strip()
+            folders = os.fsdecode((place / "folders.txt").read_bytes()).split("\n")
         except OSError:
             continue
         wanted = {task: by_folder[folder] for task, folder in enumerate(folders) if folder in by_folder}

@@ -40,7 +40,7 @@ exit "$code"
 
 BEGIN = """\
 cd {cwd} || exit 1
-echo "$SLURM_ARRAY_JOB_ID" > {here}/job
+[ -s {here}/job ] || {{ echo "$SLURM_ARRAY_JOB_ID" > {here}/job.$$ && mv {here}/job.$$ {here}/job; }}
 folder=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {here}/folders.txt)
 events={here}/$SLURM_ARRAY_TASK_ID.events"""
 """How a task begins whose node sees the folder of the runs."""

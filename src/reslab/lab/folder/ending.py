@@ -2,12 +2,11 @@
 
 import contextlib
 import shutil
-import time
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from reslab.errors import ResLabError
-from reslab.files import Json, json_bytes, printable, write_whole, writing
+from reslab.files import Json, json_bytes, now, printable, write_whole, writing
 from reslab.lab.folder import manifest, metrics
 from reslab.lab.folder.store import FORMAT, RunFiles, signed_where_read
 
@@ -27,6 +26,13 @@ def fail(files: RunFiles, kind: str, message: str, trace: str | None = None) -> 
     It is said to have failed at the last epoch written.
     """
     files.write("failure.json", _failure(files, kind, message, trace, None))
+
+
+def lost(files: RunFiles, message: str, trace: str | None = None) -> None:
+    """Note that a run went with its process, unless that could say itself how the run ended, or nothing is written."""
+    with contextlib.suppress(ResLabError):
+        if files.ended() is None and files.failure() is None:
+            fail(files, "killed", message, trace)
 
 
 def diverge(files: RunFiles, message: str, at: tuple[int, int]) -> None:
@@ -77,5 +83,5 @@ def _failure(files: RunFiles, kind: str, message: str, trace: str | None, at: tu
         "traceback": None if trace is None else printable(trace),
         "epoch": epoch,
         "iteration": iteration,
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "time": now(),
     }

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from reslab.errors import ResLabError
-from reslab.files import as_path, one_line
+from reslab.errors import ResLabError, UnreadableError
+from reslab.files import as_path, is_there, one_line
 from reslab.lab.folder import manifest
 from reslab.lab.folder.store import RunFiles
 
@@ -32,13 +32,20 @@ def runs_folder(root: str | Path, *, may_be_to_come: bool = False) -> Path:
 def find_runs(root: Path) -> list[RunFiles]:
     """Return all runs below a folder, sorted by name and seed; also those that have ended and lost their run.json.
 
-    A link to another of them is no second run.
+    A link to another of them is no second run.  A folder that cannot be looked into counts: whoever reads it tells.
     """
     with _looking(root):
-        found = [path for path in root.glob("*/seed*") if (path / "run.json").exists() or manifest.exists(path)]
+        found = [path for path in root.glob("*/seed*") if _may_be_run(path)]
         here = {path.resolve() for path in found if not path.is_symlink()}
         found = [path for path in found if not (path.is_symlink() and path.resolve() in here)]
     return [RunFiles(path) for path in sorted(found, key=lambda path: (path.parent.name, len(path.name), path.name))]
+
+
+def _may_be_run(folder: Path) -> bool:
+    try:
+        return is_there(folder / "run.json") or manifest.exists(folder)
+    except UnreadableError:
+        return True
 
 
 def find_run(name: str, root: Path) -> RunFiles:

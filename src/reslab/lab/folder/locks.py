@@ -6,9 +6,9 @@ clock of their own, takes it over; so the clocks of the machines need not agree.
 """
 
 import contextlib
+import fcntl
 import math
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,7 +39,7 @@ class Held:
 
 
 _WRITTEN_WITHIN_SECONDS = 3600.0
-_WRITTEN_WITHOUT_LOCK = ("run.json", "failure.json", "diagnostics.json", "manifest.json")
+_WRITTEN_WITHOUT_LOCK = ("run.json", "failure.json", "diagnostics.json", "predictions.safetensors", "manifest.json")
 """What others than the holder of the lock may be writing."""
 
 
@@ -129,8 +129,8 @@ def check_same(folder: Path, held: Held) -> None:
 class Holding:
     """Which runs are held at one instant, found without the trainers' lock: whoever asks must not be in their way.
 
-    For showing only, and nothing may rest on it: a process in another container is not listed here, and a lease of
-    another machine is told from its file's time, as far as its clock agrees with this one's.
+    For showing, and for what harms nobody where it is wrong: a process in another container is not listed here, and a
+    lease of another machine is told from its file's time, as far as its clock agrees with this one's.
     """
 
     def __init__(self, listed: Path = LOCKS) -> None:
@@ -177,10 +177,6 @@ def _listed(text: str) -> Iterator[tuple[tuple[int, int], int]]:
 
 def _is_refused(folder: Path) -> bool:
     """Ask by a shared lock of an instant: others who ask get it, too, and a trainer waits a second for its own."""
-    if sys.platform == "win32":
-        return _is_refused_alone(folder)
-    import fcntl
-
     try:
         descriptor = os.open(_path(folder), os.O_RDONLY)
     except OSError:  # another user's
@@ -192,17 +188,6 @@ def _is_refused(folder: Path) -> bool:
     finally:
         os.close(descriptor)  # frees the lock, too
     return False
-
-
-def _is_refused_alone(folder: Path) -> bool:
-    """Ask by the lock itself, where there are no shared ones."""
-    try:
-        with FileLock(_path(folder), timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:
-        return False
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from reslab import own_code
 from reslab.errors import DamagedError
-from reslab.files import NOT_AS_WRITTEN, Json, file_sha256, json_bytes, read_json, signed, write_whole
+from reslab.files import NOT_AS_WRITTEN, Json, file_sha256, is_there, json_bytes, read_json, signed, write_whole
 
 NAME = "manifest.json"
 FORMAT = 1
@@ -80,7 +80,7 @@ def as_bytes(files: Mapping[str, Json | None]) -> bytes:
 
 def exists(folder: Path) -> bool:
     """Say whether a run has a manifest."""
-    return (folder / NAME).exists()
+    return is_there(folder / NAME)
 
 
 def seal(folder: Path, last: Mapping[str, bytes]) -> None:

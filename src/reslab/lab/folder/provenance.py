@@ -3,7 +3,6 @@
 import hashlib
 import platform
 import subprocess
-import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from reslab.data.serving import AnyDataset, AnyImages
 from reslab.data.split import Split, split
 from reslab.datasets import SHORT, is_named
 from reslab.errors import CheckpointError, DataError
-from reslab.files import Json
+from reslab.files import Json, now
 from reslab.kernels.build import kernels
 from reslab.kernels.gpu_device import words as gpu_words
 from reslab.lab.folder.store import RunFiles
@@ -39,7 +38,7 @@ def attempt(
     starts with; where they follow the machine's load, it may compute with others later.
     """
     return {
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "started": now(),
         "from_iteration": iteration,
         "reslab": reslab.__version__,
         **_source(),

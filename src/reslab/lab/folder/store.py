@@ -30,6 +30,7 @@ from reslab.files import (
     NOT_AS_WRITTEN,
     Json,
     file_sha256,
+    is_there,
     json_bytes,
     read_json,
     signed,
@@ -77,7 +78,7 @@ class RunFiles:
 
     @property
     def called(self) -> Path:
-        """The folder as it is called from anywhere, which a link may be."""
+        """The folder's absolute path, links not followed."""
         return Path(os.path.normpath(self.path.absolute()))
 
     @property
@@ -285,7 +286,7 @@ class RunFiles:
 
         The source of a network of the user's own is put there before: `reslab.lab.folder.own_networks.keep_sources`.
         """
-        if (self.path / "run.json").exists():
+        if is_there(self.path / "run.json"):
             try:
                 found = self.read_run()
             except ResLabError:

@@ -3,9 +3,10 @@
 import difflib
 import re
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from reslab.errors import ShareError
+from reslab.files import as_path
 
 OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "oss", "hf")
 """Stores whose folders at the top are buckets: to make one there would make a bucket of a mistyped name."""
@@ -49,9 +50,19 @@ def as_address(text: str) -> str | None:
 
 def absolute(address: str) -> str:
     """Return an address or folder as it is called from any folder of this machine; raises as `kind_of`."""
-    if kind_of(address) != "file":
-        return address
-    return str(Path(address.removeprefix("file://")).expanduser().absolute())
+    return address if kind_of(address) != "file" else str(folder_of(address).absolute())
+
+
+def folder_of(address: str) -> Path:
+    """Return the folder that an address of kind "file" means: a path, or a URL as in file:///home/me/shared%20runs."""
+    if not address.lower().startswith("file://"):
+        return as_path(address)
+    host, slash, path = address[len("file://") :].partition("/")
+    if host not in ("", "localhost") or not slash:
+        raise ShareError(
+            f"{address!r} names another machine, {host}; a folder of this one is file:///{host}{slash}{path}"
+        )
+    return Path("/" + unquote(path))
 
 
 def without_password(address: str) -> str:

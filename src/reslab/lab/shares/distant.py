@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from reslab.errors import DamagedError, ShareError
+from reslab.errors import DamagedError, ResLabError, ShareError
 from reslab.files import Json, parse_json
-from reslab.lab.clusters.following import Event
+from reslab.lab.clusters.following import Event, settled
 from reslab.lab.folder import ending, metrics
 from reslab.lab.folder.store import RunFiles, run_files
 from reslab.lab.shares import handover
@@ -36,12 +36,14 @@ def ask_for_all(where: Place, root: Path, runs: Sequence[Run]) -> None:
 def ask_for(where: Place, files: RunFiles) -> None:
     """Put on a share what another machine needs to train a run: what defines it, and its checkpoint if it has one.
 
-    What the share has stays where it is no less far.
+    What the share has stays where it is no less far, but for a failure.
     """
     there = _progress(where, files.name)
     newest = saved.newest(files.checkpoints)
-    if there is None or there.state == "failed" or there.iteration < saved.reached(newest):
+    if there is None or there.iteration < saved.reached(newest):
         Sender(where, files.name, there).send(files, "stopped" if newest else "asked", 0, 0)
+    elif there.state == "failed":
+        handover.forget_failure(where, there)
 
 
 def bring_back(where: Place, run: Run, root: Path) -> list[Event]:
@@ -52,13 +54,9 @@ def bring_back(where: Place, run: Run, root: Path) -> list[Event]:
     outcome = fetch_run(where, run.id, root, run)
     files = run_files(root, run)
     if outcome.kind == "refused":
-        message = f"{where.shown} has it, and that is refused: {outcome.words}"
-        return [{"event": "settled", "run": run.id, "exit_code": RefusedError.exit_code, "message": message}]
+        return [settled(run, RefusedError.exit_code, f"{where.shown} has it, and that is refused: {outcome.words}")]
     if (ended := files.ended()) is not None:
-        return [
-            {"event": "end", "run": run.id, "status": ended},
-            {"event": "settled", "run": run.id, "exit_code": 0, "message": ""},
-        ]
+        return [{"event": "end", "run": run.id, "status": ended}, settled(run, 0, "")]
     found = _progress(where, run.id)
     if found is None or found.state != "failed":
         return []
@@ -66,7 +64,7 @@ def bring_back(where: Place, run: Run, root: Path) -> list[Event]:
     kind = failure.get("kind")
     message = str(failure.get("message"))[:10_000]
     ending.fail(files, kind if kind in ("out-of-memory", "killed") else "error", message)
-    return [{"event": "settled", "run": run.id, "exit_code": 1, "message": message}]
+    return [settled(run, 1, message)]
 
 
 class Followed:
@@ -96,6 +94,8 @@ class Followed:
             except ShareError as error:
                 self._due.append(run)
                 self._error = error
+            except ResLabError as error:  # of this run's folder here: the others are brought back
+                told.append(settled(run, error.exit_code, str(error)))
         return told
 
     def close(self) -> list[Event]:

@@ -8,12 +8,11 @@ a result is true cannot be told from files: `reslab verify` trains again.
 import contextlib
 import hashlib
 import shutil
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from reslab.errors import DamagedError, LockedError, ResLabError
-from reslab.files import file_sha256, new_folder, writing
+from reslab.errors import DamagedError, LockedError, ResLabError, UnreadableError
+from reslab.files import file_sha256, moved, new_folder, now, writing
 from reslab.lab.folder import manifest
 from reslab.lab.folder.store import RunFiles, run_files
 from reslab.lab.shares.places import Place, read
@@ -51,8 +50,16 @@ def fetch_run(where: Place, name: str, root: Path, asked: Run | None = None) -> 
         return Outcome(name, "refused", str(error))
     if content is None:
         return Outcome(name, "absent", f"{where.shown} has no such run that has ended")
-    if _is_here(root, name, content):
-        return _complete(where, name, root, content)
+    try:
+        if _is_here(root, name, content):
+            return _complete(where, name, root, content)
+        return _fetch_new(where, name, root, content, asked)
+    except (DamagedError, UnreadableError) as error:
+        return Outcome(name, "refused", f"what is here of it cannot be used: {error}")
+
+
+def _fetch_new(where: Place, name: str, root: Path, content: bytes, asked: Run | None) -> Outcome:
+    """Fetch the run of this manifest, and put it among the runs."""
     with incoming(root, name) as fetched:
         try:
             with vetting(fetched.path):
@@ -143,7 +150,7 @@ def _note_origin(files: RunFiles, where: Place, content: bytes) -> None:
     provenance = files.provenance() or {}
     hop = {
         "from": where.shown,
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "time": now(),
         "manifest_sha256": hashlib.sha256(content).hexdigest(),
     }
     files.write("provenance.json", {**provenance, "fetched": [*(provenance.get("fetched") or []), hop]})
@@ -162,9 +169,9 @@ def _install(fetched: RunFiles, run: Run, root: Path) -> Outcome:
             with target.lock() as held:
                 if held.ended() is None:
                     _move_aside(held, root, run)
-        with contextlib.suppress(OSError):  # another process has made the folder just now
-            fetched.path.rename(target.path)
-            return Outcome(run.id, "fetched")
+        with writing(target.path):
+            if moved(fetched.path, target.path):
+                return Outcome(run.id, "fetched")
     raise ResLabError(f"cannot write to {target.path}: other processes keep making it; try again")
 
 

@@ -13,7 +13,7 @@ the run has ended, and stands where ended runs do, all this is removed.
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -128,21 +128,18 @@ class Sender:
             if path not in self._there:
                 self._where.write(path, files.path / name)
                 self._there.add(path)
-        found: Json = {
-            "format": FORMAT,
-            "run": self._name,
-            "state": state,
-            "iteration": saved.reached(newest),
-            "num_iterations": num_iterations,
-            "num_epochs": num_epochs,
-            "files": listed,
-        }
-        self._where.write(f"{folder_of(self._name)}/{POINTER}", json_bytes(signed(found)))
+        _point(self._where, Progress(self._name, state, saved.reached(newest), num_iterations, num_epochs, listed))
         in_use, self._named = self._named | set(wanted), set(wanted)  # somebody may be fetching what was named before
         for path in self._there - in_use:
             with suppress(ShareError):
                 self._where.remove(path)
         self._there &= in_use
+
+
+def forget_failure(where: Place, found: Progress) -> None:
+    """Have a run that failed tried again from the checkpoint that a share has of it, or from its beginning."""
+    files = {name: entry for name, entry in found.files.items() if name != "failure.json"}
+    _point(where, replace(found, state="stopped" if found.iteration else "asked", files=files))
 
 
 def forget(where: Place, name: str) -> None:
@@ -152,6 +149,12 @@ def forget(where: Place, name: str) -> None:
     for one in where.names(folder) or ():
         if one.startswith(f"{folder}/"):
             where.remove(one)
+
+
+def _point(where: Place, found: Progress) -> None:
+    """Write how far a share has a run."""
+    values: Json = {"format": FORMAT, **asdict(found)}
+    where.write(f"{folder_of(found.run)}/{POINTER}", json_bytes(signed(values)))
 
 
 def _names(files: RunFiles, checkpoint: Path | None, *, with_failure: bool) -> list[str]:

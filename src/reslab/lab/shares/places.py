@@ -1,13 +1,14 @@
 """Where runs are shared: a folder, a web server, or whatever fsspec reaches (S3, GCS, Hugging Face, SFTP).
 
 A place holds files by relative names.  Files are read up to a given length and no further, because nobody vouches for
-a place: what is in a file is checked by `reslab.lab.shares.fetching`.  Web servers are read by `requests`, which is
-always here, and cannot be written to.
+a place: what is in a file is checked by `reslab.lab.shares.vetting`.  Web servers are read by `requests`, and cannot
+be written to.
 """
 
 import contextlib
 import errno
 import functools
+import importlib.util
 import io
 import os
 import threading
@@ -15,14 +16,14 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from reslab.errors import ShareError, UnreadableError
 from reslab.files import file_sha256, write_whole
-from reslab.lab.shares.addresses import kind_of, without_password
+from reslab.lab.shares.addresses import folder_of, kind_of, without_password
 from reslab.lab.shares.remote_place import by_fsspec
 from reslab.lab.shares.transfers import PIECE_BYTES, copied, reason
 
@@ -86,7 +87,7 @@ def place(url: str, *, may_be_new: bool = False) -> Place:
     """
     kind = kind_of(url)
     if kind == "file":
-        folder = Folder(Path(url.removeprefix("file://")).expanduser())
+        folder = Folder(folder_of(url))
         if not folder.path.is_dir() and not may_be_new:
             raise ShareError(f"there is no folder {folder.path}; give the folder or address of a share")
         return folder
@@ -103,11 +104,13 @@ def read(where: Place, name: str, most: int) -> bytes | None:
     return None if where.fetch(name, into, most) is None else into.getvalue()
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class Folder:
-    """A folder of this machine, or one that is mounted."""
+    """A folder of this machine, or one that is mounted; once it was there, it must stay."""
 
     path: Path
+    _device: int | None = field(default=None, init=False, compare=False)
+    """What it was on when it was first seen."""
 
     @property
     def shown(self) -> str:
@@ -116,6 +119,7 @@ class Folder:
 
     def fetch(self, name: str, to: BinaryIO, most: int) -> str | None:
         """See `Place.fetch`."""
+        self._check_mounted()
         try:
             with (self.path / name).open("rb") as file:
                 return copied(iter(lambda: file.read(PIECE_BYTES), b""), to, most, f"{self.shown}/{name}")
@@ -134,12 +138,17 @@ class Folder:
 
     @property
     def is_read_only(self) -> bool:
-        """See `Place.is_read_only`; whether this user may write shows when it is tried."""
-        return False
+        """See `Place.is_read_only`."""
+        return self.path.is_dir() and not os.access(self.path, os.W_OK | os.X_OK)
 
     def names(self, under: str = "") -> list[str] | None:
-        """See `Place.names`."""
-        found = (Path(folder) / file for folder, _, files in os.walk(self.path / under) for file in files)
+        """See `Place.names`; raises `ShareError` where a folder cannot be looked into."""
+        self._check_mounted()
+        walk = os.walk(self.path / under, onerror=_raise_unless_gone)
+        try:
+            found = [Path(folder) / file for folder, _, files in walk for file in files]
+        except OSError as error:
+            raise ShareError(f"{error.filename} cannot be read: {error.strerror or error}") from error
         return sorted(path.relative_to(self.path).as_posix() for path in found)
 
     def write(self, name: str, content: bytes | Path) -> None:
@@ -183,11 +192,32 @@ class Folder:
 
     @contextlib.contextmanager
     def _written(self, name: str) -> Iterator[Path]:
+        self._check_mounted()
         target = self.path / name
         try:
             yield target
+            self._check_mounted()  # from now on it is known
         except OSError as error:
             raise ShareError(f"cannot write {target}: {error.strerror or error}") from error
+
+    def _check_mounted(self) -> None:
+        """Raise `ShareError` where the folder was there and is gone, as one that is no longer mounted."""
+        device = None
+        try:
+            device = self.path.stat().st_dev
+            is_gone = self._device not in (None, device) and not any(self.path.iterdir())
+        except FileNotFoundError:
+            is_gone = self._device is not None
+        except OSError as error:
+            raise ShareError(f"{self.shown} cannot be read: {error.strerror or error}") from error
+        if is_gone:
+            raise ShareError(f"{self.shown} was there and is gone; is it still mounted?")
+        self._device = device
+
+
+def _raise_unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _write_below(path: Path, content: bytes) -> None:
@@ -216,6 +246,7 @@ class Web:
 
     def fetch(self, name: str, to: BinaryIO, most: int) -> str | None:
         """See `Place.fetch`."""
+        _check_requests()
         import requests
         import urllib3
 
@@ -291,6 +322,12 @@ class Web:
     def refusal(self) -> ShareError:
         """What is said to those who want to write."""
         return ShareError(f"{self.shown} is a web server, which is read only; push to the folder or bucket behind it")
+
+
+def _check_requests() -> None:
+    """Raise `ShareError` where the library that reads from web servers is missing, as on a bare node."""
+    if importlib.util.find_spec("requests") is None:
+        raise ShareError("shares on web servers need requests: pip install requests")
 
 
 @functools.cache

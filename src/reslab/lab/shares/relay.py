@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from reslab.errors import ShareError
-from reslab.files import sync_folder, write_whole, writing
+from reslab.files import moved, sync_folder, write_whole, writing
 from reslab.lab.folder import metrics
 from reslab.lab.folder.store import RunFiles
 from reslab.lab.settings import Settings
@@ -37,7 +37,7 @@ def share_places(settings: Settings) -> list[Place]:
 
 
 def push_place(settings: Settings, places: Sequence[Place] | None = None) -> Place | None:
-    """Return the share that takes what is trained, the first that is not read only; None where nothing is pushed.
+    """Return the share that takes what is trained, the first that can be written to; None where nothing is pushed.
 
     `places` are the `share_places` of these settings, where they are at hand.  Raises `ShareError` where no share can
     take it.
@@ -50,9 +50,7 @@ def push_place(settings: Settings, places: Sequence[Place] | None = None) -> Pla
     for one in places:
         if not one.is_read_only:
             return one
-    raise ShareError(
-        f"{places[0].shown} is a web server, which is read only; --push needs a folder or bucket as --share"
-    )
+    raise ShareError(f"{places[0].shown} is read only; --push needs a --share that can be written to")
 
 
 class Relay:
@@ -90,8 +88,7 @@ class Relay:
                         handover.fetch(where, found, fetched, only=("run.json", "network/"))
                     with writing(self._files.path):
                         self._files.path.parent.mkdir(parents=True, exist_ok=True)
-                        with contextlib.suppress(OSError):  # another process has made it just now
-                            fetched.path.rename(self._files.path)
+                        moved(fetched.path, self._files.path)
                 return
 
     @contextmanager

@@ -116,6 +116,8 @@ def _acquire(where: Place, folder: str, seconds: float, stop: Callable[[], bool]
         if is_free:
             created = where.create(f"{folder}/{highest + 1}", mine)
             if created is None:
+                with suppress(ShareError):  # it may have been written, and would look like a holder that is silent
+                    where.remove(f"{folder}/{highest + 1}")
                 return None
             if created:
                 for number in seen:

@@ -6,32 +6,45 @@ true cannot be told from files.
 """
 
 import contextlib
+import errno
 import json
 import math
 import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from reslab.datasets import is_named, known
 from reslab.errors import DamagedError, FullDiskError, ResLabError, ShareError
 from reslab.files import Json, unwritten, writing
+from reslab.host import is_shared
 from reslab.lab.folder import manifest
 from reslab.lab.folder.predictions import read_predictions
 from reslab.lab.folder.store import RunFiles
 from reslab.lab.shares.places import Place
 from reslab.recipe import Run
 
+INCOMING = ".incoming"
+"""Folder below the runs into which is fetched."""
+_LOCK = ".lock"
+_LOCKED_SECONDS = 60.0
+"""How long a process may take from making its lock there to holding it."""
+
 RECORD_BYTES = 64 * 2**20
 WEIGHTS_BYTES = 4 * 2**30
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
-_EPOCH_NEEDS = ("iteration", "rate", "train_loss", "train_error", "test_loss", "test_error")
+_LOSSES = ("train_loss", "test_loss")
+"""What an epoch tells that is null where it is not finite."""
+_EPOCH_NEEDS = ("iteration", "rate", "train_error", "test_error", *_LOSSES)
 """What every epoch of a run that has ended tells."""
 _RESUMED_NEEDS = ("iteration", "seconds", "images_per_second")
 """What a training that goes on needs of the epochs before."""
@@ -64,9 +77,12 @@ def vetting(folder: Path) -> Iterator[None]:
 @contextmanager
 def incoming(root: Path, name: str) -> Iterator[RunFiles]:
     """Give a folder of the run's name below the runs, where nothing is taken for a run; removed in the end."""
+    place = root / INCOMING
+    _tidy(place)
     with writing(root):
-        (root / ".incoming").mkdir(parents=True, exist_ok=True)
-        top = Path(tempfile.mkdtemp(dir=root / ".incoming"))
+        top = _new_below(place)
+        lock = FileLock(top / _LOCK)
+        lock.acquire()
         folder = top / name
         folder.mkdir(parents=True)
     try:
@@ -77,8 +93,30 @@ def incoming(root: Path, name: str) -> Iterator[RunFiles]:
         raise
     finally:
         shutil.rmtree(top, ignore_errors=True)
+        lock.release()
         with contextlib.suppress(OSError):
-            (root / ".incoming").rmdir()
+            place.rmdir()
+
+
+def _new_below(place: Path) -> Path:
+    """Make a folder of a name of its own below one that others may be removing, empty as it is."""
+    while True:
+        with contextlib.suppress(FileNotFoundError, FileExistsError):
+            place.mkdir(parents=True, exist_ok=True)
+            return Path(tempfile.mkdtemp(dir=place))
+        if place.exists() and not place.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "there is a file of this name", str(place))
+
+
+def _tidy(place: Path) -> None:
+    """Remove what processes that were killed had fetched, where their locks can be seen: on this machine's disks."""
+    if not place.is_dir() or is_shared(place):
+        return
+    for top in place.iterdir():
+        with contextlib.suppress(OSError, Timeout):
+            if time.time() - (top / _LOCK).stat().st_mtime > _LOCKED_SECONDS:
+                with FileLock(top / _LOCK, timeout=0):
+                    shutil.rmtree(top, ignore_errors=True)
 
 
 def listed_in(content: bytes) -> dict[str, Json]:
@@ -186,8 +224,10 @@ def _named(files: RunFiles, name: str, asked: Run | None) -> Run:
 def _check_epochs(rows: Sequence[Mapping[str, Any]], needs: Collection[str]) -> None:
     for number, row in enumerate(rows, start=1):
         _check_numbers(row)
-        if row["epoch"] != number or any(row.get(key) is None for key in needs):
+        if row["epoch"] != number:
             raise DamagedError(f"line {number} of its metrics.jsonl is not that of epoch {number}")
+        if lacking := [key for key in needs if key not in row or (row[key] is None and key not in _LOSSES)]:
+            raise DamagedError(f"line {number} of its metrics.jsonl has no {' and no '.join(lacking)}")
 
 
 def _check_numbers(row: Mapping[str, Any]) -> None:

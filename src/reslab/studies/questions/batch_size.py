@@ -110,13 +110,19 @@ def _rate_or_batch(found: Findings) -> Blocks:
     same, scaled = _both_ways(found)
     states = shows(same), shows(scaled)
     case = "unfinished" if "nothing" in states else _CASES.get(states, "open")
+    if case == "partly" and 2 * _reach(scaled) > _reach(same):
+        case = "open"  # what is left may be as large
     text = found.words(f"apart.{case}", margin=number(MARGIN), same=_farthest(same), scaled=_farthest(scaled))
     return [Heading(found.words("apart.heading")), Prose(text), *_by_rate_per_image(found)]
 
 
 def _farthest(compared: Sequence[Compared]) -> str | None:
+    return points(_reach(compared))
+
+
+def _reach(compared: Sequence[Compared]) -> float:
     """Return by how many points the test error moves at most."""
-    return points(max((abs(one.test.difference.value) for one in compared if one.test), default=None))
+    return max((abs(one.test.difference.value) for one in compared if one.test), default=0.0)
 
 
 def _by_rate_per_image(found: Findings) -> Blocks:

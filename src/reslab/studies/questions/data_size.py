@@ -42,6 +42,9 @@ STEPS, EPOCHS = "same steps", "same epochs"
 EARLIER = {"same samples": STEPS, "same passes": EPOCHS}
 """What studies asked by earlier versions call them."""
 
+COSTS = ("classes", "images", "superclasses")
+"""What may make CIFAR-100 harder, as `reslab.analysis.classes.costs` calls it."""
+
 DESIGN = (TEN, COARSE, HUNDRED)
 """The data sets that tell the classes from the images of each."""
 
@@ -160,15 +163,16 @@ def _fewer_steps(compared: Sequence[Compared], of_all: Sequence[Compared], found
 
 
 def _parts(worse: Sequence[Compared], of_all: Sequence[Compared], found: Findings) -> str:
-    """Return which part of the rise at the same epochs is that of fewer steps, where these raise the error."""
-    rises = {one.second.label: one.test.difference.value for one in of_all if one.test is not None}
+    """Return which part of the rise at the same epochs is that of fewer steps, where both are shown."""
+    rises = {one.second.label: one.test.difference.value for one in of_all if one.test and one.kind == "higher"}
+    networks, several = {group.recipe.depth for group in found.done}, len(datasets_of(found.done)) > 1
     parts: dict[str, list[str]] = {}
     for one in worse:
         rise = rises.get(one.second.label, 0.0)
-        if one.test is not None and one.first.label in rises and rise > 0:
+        if one.test is not None and one.first.label in rises and one.test.difference.value <= rise:
             share = f"{100 * one.test.difference.value / rise:.0f}% with {_share(one.second)}"
+            share += f" ({network_name(one.second.recipe)})" if len(networks) > 1 else ""
             parts.setdefault(dataset_name(one.second.recipe.dataset), []).append(share)
-    several = len(datasets_of(found.done)) > 1
     listed = (f"{listing(shares)}{f' of {dataset}' if several else ''}" for dataset, shares in parts.items())
     return ", ".join(listed) if len(parts) > 1 else "".join(listed)
 
@@ -235,12 +239,17 @@ def _images_or_classes(done: Groups, found: Findings) -> Blocks:
 
 
 def _coarse(hundred: Group, done: Groups, found: Findings) -> str:
-    """Return that few coarse classes cost as much as many fine ones, where they cost half as much at least."""
-    by_classes, by_coarse = design_pairs(hundred, done).get("classes"), coarse_pair(hundred, done)
-    if by_classes is None or by_coarse is None:
+    """Return that few coarse classes cost as much as many fine ones, where they cost half as much at least.
+
+    What many fine ones cost must be shown.
+    """
+    by_classes, by_coarse = _costs(hundred, done, found).get("classes"), coarse_pair(hundred, done)
+    if by_classes is None or by_coarse is None or by_classes.kind != "higher":
         return ""
     coarse = by_coarse[1]
-    gap, more = (second.test_error - first.test_error for first, second in (by_coarse, by_classes))
+    gap, more = (
+        second.test_error - first.test_error for first, second in (by_coarse, (by_classes.first, by_classes.second))
+    )
     if gap < more / 2:
         return ""
     return found.words(
@@ -281,7 +290,7 @@ def _effects(hundred: Group, done: Groups, found: Findings) -> str:
     text = found.words(
         "hard.effects",
         network=network_name(hundred.recipe),
-        verdicts={name: verdict_words(verdict) for name, verdict in tested.items()},
+        verdicts={name: verdict_words(tested[name]) if name in tested else "" for name in COSTS},
         images=whole(hundred.images_of_each),
         all=whole(compared["images"].first.images_of_each) if "images" in compared else "",
         known="untested" if untested(both) else "open" if len(resolved(both)) < 2 else "shown",

@@ -1,5 +1,6 @@
 """Do plain networks degrade with depth where residual ones do not?  The paper's figure 6."""
 
+from collections.abc import Sequence
 from itertools import product
 
 from reslab.analysis.comparable import Beside, comparable_figures
@@ -100,8 +101,8 @@ def _answers(found: Findings) -> list[Answer]:
 
 def _missing(one: Compared | None, words: Words) -> str:
     """Return why the depths of a family cannot be compared: the ends diverged, or have not finished."""
-    lost = [group for group in (one.first, one.second) if group.num_diverged] if one else []
-    return listing(f"{_network(group)} diverged" for group in lost) or words("answers.unfinished")
+    lost = {_network(group): None for group in (one.first, one.second) if group.num_diverged} if one else {}
+    return f"{listing(lost)} diverged" if lost else words("answers.unfinished")
 
 
 def _why(found: Findings) -> Reasons:
@@ -110,7 +111,14 @@ def _why(found: Findings) -> Reasons:
     if (state := shows(plain)) == "nothing":
         case = "incomparable" if plain else "without"
     else:
-        shown = any(one.train is not None and one.train.kind == "higher" for one in plain)
-        case = "untested" if state == "untested" else "degrades" if shown else "open"
-    told = listing(_missing(one, found.words) for one in plain)
-    return Reasons([Prose(found.words(f"why.{case}", told=told))])
+        case = "untested" if state == "untested" else "degrades" if _degrading(plain) else "open"
+    several = len(datasets_of(found.done)) > 1
+    places = [f" on {dataset_name(one.first.recipe.dataset)}" if several else "" for one in plain]
+    told = listing(f"{_missing(one, found.words)}{place}" for one, place in zip(plain, places, strict=True))
+    where = listing(dataset_name(one.first.recipe.dataset) for one in _degrading(plain)) if several else ""
+    return Reasons([Prose(found.words(f"why.{case}", told=told, where=where))])
+
+
+def _degrading(plain: Sequence[Compared]) -> list[Compared]:
+    """Return the comparisons of depths in which the training error itself rises."""
+    return [one for one in plain if one.train is not None and one.train.kind == "higher"]

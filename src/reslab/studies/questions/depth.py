@@ -136,7 +136,7 @@ def _length_words(least: Group, deeper: Group, words: Words) -> str:
         least=network_name(least.recipe),
         dataset=dataset_name(deeper.recipe.dataset),
         gaps=[(signed(gap), number(length)) for gap, (length, *_) in zip(gaps, both, strict=True)],
-        better=all(later < earlier for earlier, later in pairwise(gaps)),
+        better=gaps[0] > 0 and all(later < earlier for earlier, later in pairwise(gaps)),
         single=any(group.num_finished == 1 for _, *pair in both for group in pair),
     )
 
@@ -191,6 +191,4 @@ def _pair_words(first: Group, second: Group, words: Words) -> str:
         low=points(low),
         high=points(high),
         times=f"{high / low:.1f}" if low > step(first) else "",
-        gap=points(first.gap),
-        other_gap=points(second.gap),
     )

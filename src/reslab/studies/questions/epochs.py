@@ -6,6 +6,7 @@ from reslab.analysis.comparable import epochs_of, other_lengths, varying
 from reslab.analysis.features import overshoot
 from reslab.analysis.groups import Group
 from reslab.analysis.reasons import untested
+from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.blocks import Heading, Prose
 from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.recipes import schedule_table
@@ -86,7 +87,9 @@ def _gains(found: Findings) -> str:
     for place, own in _by_length(found).items():
         pairs = [(one, two) for one, two in pairwise(own) if two.recipe.length == 2 * one.recipe.length]
         gains[place] = [one.test_error - two.test_error for one, two in pairs]
-    less = all(len(own) > 1 and all(one > two > 0 for one, two in pairwise(own)) for own in gains.values())
+    less = all(
+        len(own) > 1 and all(round(one, 2) > round(two, 2) > 0 for one, two in pairwise(own)) for own in gains.values()
+    )
     listed = "; ".join(
         f"{', then '.join(f'{one:.2f}' for one in own)} points with {place}" for place, own in gains.items()
     )
@@ -125,7 +128,8 @@ def _other_lengths(found: Findings) -> Blocks:
     longest = {place: own[-1] for place, own in _by_length(found).items()}
     beside = [(longest[_place(one)], one) for one in others.values() if _place(one) in longest]
     falls = all(
-        (epochs_of(one) or 0) > (epochs_of(own) or 0) and one.test_error < own.test_error for own, one in beside
+        (epochs_of(one) or 0) > (epochs_of(own) or 0) and one.test_error < own.test_error - MARGIN
+        for own, one in beside
     )
     ends = {epochs_words(own): None for own, _ in beside}
     beyond = next(iter(ends)) if falls and len(ends) == 1 else ""

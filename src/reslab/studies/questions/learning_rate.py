@@ -6,7 +6,7 @@ from reslab.analysis.groups import Group
 from reslab.analysis.verdicts import Kind
 from reslab.exhibits.blocks import Prose
 from reslab.exhibits.factor_figures import MEASURED, Axis
-from reslab.exhibits.wording import network_name, number, points
+from reslab.exhibits.wording import listing, network_name, number, points
 from reslab.recipe import at_rate
 from reslab.studies.against_published import beside_ranges
 from reslab.studies.designs import bases, several_depths, study_of, with_base, with_network
@@ -51,16 +51,20 @@ def chapter(study: Study, words: Words) -> Chapter:
 
 def _lowest(found: Findings) -> str:
     """Return at which rate the mean error is lowest, and whether any run diverged; "" where nothing is compared."""
-    best: list[Group] = []
+    best: list[list[Group]] = []
     for base in found.bases:
-        own = [base, *(one.second for one in found.compared if one.first is base and one.second.has_result)]
-        best.append(min(own, key=lambda group: group.last_epoch("test_error").mean or 100.0))
+        around = (base, *(one.second for one in found.compared if one.first is base))
+        if own := [group for group in around if group.has_result]:
+            lowest = min(round(group.test_error, 2) for group in own)
+            best.append([group for group in own if round(group.test_error, 2) == lowest])
+    if not best:
+        return ""
     kinds = {one.second.label: one.kind for one in found.compared}
-    elsewhere = [kinds[group.label] for group in best if group.label in kinds]
+    elsewhere = [kinds[group.label] for tied in best for group in tied if group.label in kinds]
     return found.words(
         "lowest.text",
-        listed="; ".join(f"{points(group.last_epoch('test_error').mean)}% ({found.full(group)})" for group in best),
-        number=len(best),
+        listed="; ".join(f"{points(tied[0].test_error)}% ({listing(map(found.full, tied))})" for tied in best),
+        number=sum(map(len, best)),
         open=bool(elsewhere) and set(elsewhere) == {"open"},
         diverged=any(group.num_diverged for group in found.groups),
     )

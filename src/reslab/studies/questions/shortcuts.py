@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from reslab.analysis.comparisons import Compared
-from reslab.analysis.groups import Group
+from reslab.analysis.groups import Group, datasets_of
 from reslab.analysis.reasons import shows
 from reslab.analysis.verdicts import MARGIN
 from reslab.exhibits.blocks import Prose
 from reslab.exhibits.factor_figures import Axis
 from reslab.exhibits.why_tables import size_table
-from reslab.exhibits.wording import listing, network_name, number
+from reslab.exhibits.wording import dataset_name, listing, network_name, number
 from reslab.recipe import vary
 from reslab.studies.answers import by_base
 from reslab.studies.designs import bases, study_of
@@ -58,22 +58,27 @@ def _pairs(own: Groups) -> Pairs:
 
 def _why(found: Findings) -> Reasons:
     """Return what differences between shortcuts, or their equality, or neither, say about projections."""
+    several = len(datasets_of(found.done)) > 1
+
+    def listed(compared: Sequence[Compared]) -> str:
+        return listing(
+            f"{_label(one.second)} against {_shortcut(one.first)}"
+            + (f" on {dataset_name(one.second.recipe.dataset)}" if several else "")
+            for one in compared
+        )
+
     if shows(found.compared) in ("nothing", "untested"):
-        return reasons(found.compared, _listed, found.words)
+        return reasons(found.compared, listed, found.words)
     kinds = [one.kind for one in found.compared if one.kind]
     text = found.words(
         "why.projections",
-        better=_listed([one for one in found.compared if one.kind == "lower"]),
-        worse=_listed([one for one in found.compared if one.kind == "higher"]),
+        better=listed([one for one in found.compared if one.kind == "lower"]),
+        worse=listed([one for one in found.compared if one.kind == "higher"]),
         equal=kinds.count("equal"),
         known=len(kinds),
         margin=number(MARGIN),
     )
     return Reasons([Prose(text)])
-
-
-def _listed(compared: Sequence[Compared]) -> str:
-    return listing(f"{_label(one.second)} against {_shortcut(one.first)}" for one in compared)
 
 
 def _shortcut(group: Group) -> str:
