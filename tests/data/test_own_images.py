@@ -100,8 +100,14 @@ def test_whatever_form_and_order_they_come_in_the_content_is_the_same() -> None:
         (lambda x, y, u, v: (x, y, u[:0], v[:0]), "x_test and y_test: there must be at least one image"),
         (lambda x, y, u, v: (x[:, :4], y, u[:, :4], v), "x_train has images of 4 x 14; 8 x 8 is the least"),
         (lambda x, y, u, v: (x, y, u[:, :10], v), "training images are 3 x 12 x 14, but test images 3 x 10 x 14"),
-        (lambda x, y, u, v: (x, y, u, v, 5), "the names of the classes are a list of 2, not int"),
-        (lambda x, y, u, v: (x, y, u, v, "ab"), "the names of the classes are a list of 2, not str"),
+        (
+            lambda x, y, u, v: (x, y, u, v, 5),
+            "the names of the classes are a list of 2, in the order of the labels, not int",
+        ),
+        (
+            lambda x, y, u, v: (x, y, u, v, "ab"),
+            "the names of the classes are a list of 2, in the order of the labels, not str",
+        ),
         (lambda x, y, u, v: ([x[0], x[1, :9]], y[:2], u, v), "x_train must be one array, all its images"),
         (lambda x, y, u, v: (x, y, u, [[0], [0, 1]]), "y_test must be one array"),
         (lambda x, y, u, v: (x, y, u, v, ["one"]), "the 2 classes need 2 different names; given: one"),

@@ -60,7 +60,7 @@ def test_predictions_that_are_off_the_record_are_told(groups: list[Group]) -> No
     assert shared is not None
     table = agreement_table("agreement", shared, _label, _label)
     assert table is not None
-    assert "up to 19.22 points off" in table.caption  # planted: 22.22% wrong, and 3% recorded
+    assert "contradict their records, by up to 19.22 points" in table.caption  # planted: 22.22% wrong, and 3% recorded
 
 
 def test_classes_and_confusions_are_drawn(groups: list[Group]) -> None:

@@ -156,6 +156,12 @@ class Cluster:
     def cluster_resources(self) -> dict[str, float]:
         return {"CPU": 8.0}
 
+    def nodes(self) -> list[dict[str, Any]]:
+        return [
+            {"Alive": True, "Resources": {"CPU": 8.0, "memory": 2e9}},
+            {"Alive": False, "Resources": {"memory": 9e9}},
+        ]
+
     def wait(self, tasks: list[tuple[str, ...]], timeout: float) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
         self.most = max(self.most, len(tasks))
         self.trained += tasks[0]

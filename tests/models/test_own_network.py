@@ -88,16 +88,47 @@ def test_lazy_layers_get_their_sizes_and_what_is_trained_stays_the_users_choice(
     ]
 
 
+HIDDEN = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = [nn.Linear(192, 4)]
+        self.last = nn.Linear(4, num_classes)
+    def forward(self, x):
+        return self.last(self.layers[0](x.flatten(1)))
+return Net()
+"""
+
+
 def test_networks_that_are_likely_slips_are_told_of(tmp_path: Path) -> None:
     remarks: list[str] = []
     built(tmp_path / "a", f"torch.manual_seed(0)\nreturn {LINEAR}", tell=remarks.append)
     built(tmp_path / "b", f"return nn.Sequential({LINEAR}, nn.Softmax(1))", tell=remarks.append)
+    built(tmp_path / "c", f"return nn.Sequential({LINEAR}, nn.Sigmoid())", tell=remarks.append)
+    built(tmp_path / "d", HIDDEN, tell=remarks.append)
     assert remarks == [
         "build (net.py): it starts from the same weights with seeds 1 and 2, so seeds differ by the order of images "
         "alone; leave out manual_seed, unless they are weights that you load",
         "build (net.py): its outputs look like probabilities; the loss takes the softmax itself, so leave that out of "
         "the network",
+        "build (net.py): its outputs all lie between 0 and 1, as after a sigmoid; the loss takes the softmax itself, "
+        "of numbers of any size, so leave that out of the network",
+        "build (net.py): layers is a layer in a list or a dictionary, which torch does not see, so it is never "
+        "trained: use nn.ModuleList or nn.ModuleDict",
     ]
+
+
+def test_a_file_that_gives_another_network_each_time_is_refused_before_training(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "import os\nfrom torch import nn\n"
+        "WIDTH = int.from_bytes(os.urandom(3), 'big') % 1000 + 1\n"
+        "def build(num_classes, seed):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(192, WIDTH), nn.Linear(WIDTH, num_classes))\n"
+    )
+    reference = parse(f"{tmp_path}/net.py:build")
+    assert reference is not None
+    with pytest.raises(ResLabError, match=r"other values when its file is run again .* not at the top of the file"):
+        build_own(tmp_path, reference, 4, 1, (3, 8, 8))
 
 
 @pytest.mark.parametrize(
@@ -120,7 +151,7 @@ def test_networks_that_are_likely_slips_are_told_of(tmp_path: Path) -> None:
         ),
         (
             f"import os\nnet = {LINEAR}\nnet[1].bias.data += int.from_bytes(os.urandom(4)) / 2**32\nreturn net",
-            "gives 1.bias other values when it is called again with the same seed",
+            "gives 1.bias other values when its file is run again with the same seed",
         ),
         (f"return {LINEAR}.requires_grad_(False)", "do not depend on a parameter that can be trained"),
         (f"return {LINEAR}.to('meta')", "must build its network on the CPU"),

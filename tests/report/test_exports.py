@@ -1,6 +1,7 @@
 """Tables as files: what computes reads them back, what typesets takes their characters as they are."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,15 @@ def test_a_table_in_latex_has_its_rules_its_caption_and_no_character_with_a_mean
     assert r"\label{tab:depth-errors}" in text
     assert r"rate 0.1, a\_b \& c & 8.40 $\pm$ 0.19 & -- \\" in text
     assert r"rate 1 & 9.00 & $-$0.60 \\" in text
+
+
+def test_a_column_of_sentences_is_wrapped_in_latex_and_signs_of_mathematics_compile() -> None:
+    sentence = "Rate ∝ batch, \N{MULTIPLICATION SIGN}2, in a sentence that is longer than a line of a table is wide"
+    table = Table("long", "Long", "", (Column("What", "left"), Column("n")), ((sentence, "3"),))
+    document = replace(DOCUMENT, sections=(Section("depth", "Depth", (table,)),))
+    text = tables_as_files(document)["tables/depth-long.tex"]
+    assert r"\begin{tabular}{p{0.3\textwidth}r}" in text
+    assert r"Rate $\propto$ batch, $\times$2, in" in text
 
 
 def test_an_edited_file_is_named_and_a_report_cut_short_is_nobodys_edit(

@@ -50,6 +50,18 @@ def test_what_surrounds_a_training_changes_no_bit(
         assert train("around", 0) == plain
 
 
+def test_what_is_set_in_torch_changes_no_bit_and_stays(train: Callable[[str, int], bytes]) -> None:
+    plain = train("plain", 0)
+    torch.set_float32_matmul_precision("medium")
+    torch.set_default_device("meta")
+    try:
+        assert train("set", 0) == plain
+        assert (torch.get_float32_matmul_precision(), torch.get_default_device().type) == ("medium", "meta")
+    finally:
+        torch.set_float32_matmul_precision("highest")
+        torch.set_default_device(None)
+
+
 def test_another_type_of_numbers_is_put_back_whatever_happens() -> None:
     torch.set_default_dtype(torch.float64)
     try:

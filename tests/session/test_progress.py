@@ -45,9 +45,25 @@ def test_the_board_says_how_far_a_measurement_is_and_when_all_are_done(
         board({"event": "measuring", "run": "two", "diagnostic": "surface", "share": 0.5})
     assert capsys.readouterr().err.splitlines() == [
         "one  gap, 0%",
-        "one  gap, 50%  (all done in about 12 s)",
-        "two  surface, 50%  (all done in about 2 s)",
+        "one  gap, 50%  (all measured in about 12 s)",
+        "two  surface, 50%  (all measured in about 2 s)",
     ]
+
+
+@pytest.mark.parametrize("how", ["failed", "diverged"])
+def test_what_a_run_that_failed_had_left_is_not_counted_as_work_done(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    with Board({"one": (100.0, 100.0), "two": (100.0, 100.0)}) as board:
+        for run in ("one", "two"):
+            board({"event": "start", "run": run, "iteration": 0, "num_iterations": 10, "num_epochs": 1})
+        now += 10
+        board({"event": "progress", "run": "one", "iteration": 1})
+        if how == "failed":
+            board({"event": "settled", "run": "one", "exit_code": 1, "message": "out of memory"})
+        else:
+            board({"event": "end", "run": "one", "status": "diverged"})
+        assert board.seconds_left() == pytest.approx(100.0)  # a tenth of one in 10 s, and all of two is left
 
 
 def test_what_a_run_prepares_has_one_bar(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 import reslab
 from reslab.cli import main
 from reslab.errors import DamagedError, ResLabError, ShareError
+from reslab.lab.folder import ending
 from reslab.lab.folder.finding import find_runs
 from reslab.lab.folder.store import RunFiles, run_files
 from reslab.lab.one_run import execute
@@ -22,7 +23,7 @@ from reslab.session.asking import ask
 from reslab.session.sharing import fetch_instead, pull, push, verify
 from reslab.session.work import Session
 from reslab.studies.asked import record, recorded
-from reslab.studies.study import Options
+from reslab.studies.study import Options, Study
 from share_places import FINISHED, OWN_RESULTS, served
 from synthetic import Truth, small, write_run
 
@@ -338,3 +339,70 @@ def test_a_damaged_study_here_is_replaced_by_pulling(share: Path, tmp_path: Path
 def test_a_recipe_that_a_share_does_not_have_is_said_so(share: Path, tmp_path: Path) -> None:
     with pytest.raises(ResLabError, match=r"has no run of the recipe cifar10-resnet20-00000000"):
         pull(str(share), ["cifar10-resnet20-00000000"], tmp_path / "runs")
+
+
+def edited(files: RunFiles, error: float) -> None:
+    """Give a run another error, and the manifest that it would have with it."""
+    lines = (files.path / "metrics.jsonl").read_text().splitlines()
+    (files.path / "metrics.jsonl").write_text(
+        "\n".join([*lines[:-1], json.dumps({**json.loads(lines[-1]), "test_error": error})]) + "\n"
+    )
+    result = json.loads((files.path / "result.json").read_text())
+    (files.path / "result.json").write_text(json.dumps({**result, "test_error": error}))
+    (files.path / "manifest.json").unlink()
+    ending.settle(files)
+
+
+def test_an_edited_record_is_found_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = made(tmp_path / "runs")
+    execute(files, Settings(threads=1))
+    edited(files, 1.25)
+    assert main(["push", str(tmp_path / "share"), "--runs", str(tmp_path / "runs")]) == 5
+    said = "its result.json says that the test error is 1.25%, and its predictions make"
+    assert said in capsys.readouterr().err
+    assert main(["status", "--verify", "--runs", str(tmp_path / "runs")]) == 5
+    files.predictions.unlink()
+    (files.path / "manifest.json").unlink()
+    ending.settle(files)  # without predictions, training again shows it
+    assert main(["verify", "--runs", str(tmp_path / "runs"), "--threads", "1"]) == 5
+    assert "same bits, but another test error: a record was edited" in capsys.readouterr().out
+
+
+def test_a_study_on_a_share_grows_and_is_not_replaced_by_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    share, root = tmp_path / "share", tmp_path / "runs"
+    (few,) = ask(["depth"], Options(datasets=("digits",), depths=(8, 14), epochs=1, seeds=1)).studies
+    (more,) = ask(["depth"], Options(datasets=("digits",), depths=(8, 14), epochs=1, seeds=2)).studies
+
+    def pushed(study: Study) -> tuple[Study, str]:
+        record(root, study)
+        assert main(["push", str(share), "--runs", str(root)]) == 0
+        return recorded(share)[0][0], capsys.readouterr().err
+
+    assert pushed(few) == (few, "")
+    assert pushed(more) == (more, "")
+    for other in (few, replace(more, title="Another"), replace(more, answers=False)):
+        there, said = pushed(other)
+        assert there == more
+        assert "left out studies/depth.json: the share has another study of this name, which stays" in said
+
+
+def test_runs_that_a_share_has_in_another_precision_are_told_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["run", "depth", "--dataset", "cifar10", "--depths", "20", "--epochs", "16", "--seeds", "1", "--dry-run"]
+    places = ["--share", str(OWN_RESULTS), "--runs", str(tmp_path)]
+    assert main([*asked, *places, "--precision", "fp32"]) == 0
+    assert f"{OWN_RESULTS} has 1 of these runs in bf16; --precision bf16 asks for them" in capsys.readouterr().err
+    assert main([*asked, *places, "--precision", "bf16"]) == 0
+    assert "in fp32" not in capsys.readouterr().err
+
+
+def test_a_folder_of_runs_in_the_home_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(OWN_RESULTS / FINISHED, tmp_path / "share" / FINISHED)
+    pull(str(tmp_path / "share"), [], "~/runs")
+    assert (tmp_path / "runs" / FINISHED / "result.json").exists()
+    assert not (tmp_path / "~").exists()

@@ -44,9 +44,12 @@ def test_of_one_seed_the_best_is_named_and_nothing_has_an_interval(tmp_path: Pat
     base, *others = groups = _groups(tmp_path, (3.0, 2.0, 5.0, 3.5))
     (answer,) = _answers(groups, [(base, one) for one in others])
     assert (answer.where, answer.words) == ("digits", "best with rate 1, in one seed each, not tested")
-    assert answer.sizes == f"estimates {MINUS}1.00 to +2.00"
+    assert answer.sizes == f"{MINUS}1.00"  # of the one that is named
     assert answer.seeds == "1"
     assert answer.sentence == f"digits: {answer.words} ({answer.sizes} points)."
+    (answer,) = _answers(groups, [(others[0], one) for one in (base, *others[1:])])
+    assert answer.words == "best with rate 1, in one seed each, not tested"
+    assert answer.sizes == ""
 
 
 def test_each_verdict_has_a_clause_with_its_size_and_its_interval(tmp_path: Path) -> None:

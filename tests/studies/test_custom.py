@@ -171,10 +171,10 @@ def test_data_sets_of_the_command_line_take_the_place_of_those_that_the_file_var
 
 MISTAKES = [
     ("name = \ndepth = 8", "is not TOML: .*line 1"),
-    ("depth = 8", "name: needed"),
-    ('name = "Not This"', "name: needed, of small letters, digits and hyphens.*'Not This'"),
+    ("depth = 8", "name: missing"),
+    ('name = "Not This"', "name: letters a to z, digits and hyphens only.*'Not This'"),
     ('name = "depth"', "name: 'depth' is one of ResLab's own"),
-    (f'name = "{"a" * 300}"', "name: 64 small letters, digits and hyphens at most, not 300"),
+    (f'name = "{"a" * 300}"', "name: 64 letters a to z, digits and hyphens at most, not 300"),
     ('name = "appendix"', "name: 'appendix' is one of ResLab's own"),
     (BASE + 'preset = "papr"', r"study\.toml: preset must be .* not 'papr' \(did you mean 'paper'\?\)"),
     (BASE + "recipe.momentum = true", r"\[recipe\]: momentum must be a number, not true"),

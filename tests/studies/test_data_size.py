@@ -209,3 +209,25 @@ def test_what_fewer_images_do_has_the_reason_that_the_training_errors_show(tmp_p
     ]
     assert "(1/10 (same steps); training " in unknown
     assert unknown.endswith(" points): these runs do not show why.")
+
+
+@pytest.mark.parametrize("missing", ["cifar100-coarse", "cifar10, 0.1", "cifar10, 1"])
+def test_a_study_that_is_half_done_has_a_chapter(tmp_path: Path, missing: str) -> None:
+    study = ask("data-size", Options(depths=(20,), seeds=2))
+    for run in study.runs():
+        recipe = run.recipe
+        if missing not in (recipe.dataset, f"{recipe.dataset}, {recipe.train_share:g}"):
+            error = {"cifar10": 8.0, "cifar100-coarse": 22.0, "cifar100": 32.0}[recipe.dataset]
+            write_run(tmp_path, run, Truth(error + 5 * (recipe.train_share < 1), 0.5, 0.01, own=True))
+    words = words_of(chapter_of(study, read_tables(tmp_path)))
+    assert "The data sets differ in more than these numbers" in words
+    assert "ResNet-20:." not in words
+    assert ("500 images of each: " in words) == (missing != "cifar10, 0.1")
+
+
+def test_subsets_that_are_not_done_are_not_said_to_be_beaten(tmp_path: Path) -> None:
+    study = ask("data-size", Options(datasets=("cifar10",), depths=(20,), seeds=2))
+    for run in study.runs():
+        if run.recipe.train_share != 0.2:
+            write_run(tmp_path, run, Truth(8.0 + 5 * (run.recipe.train_share < 1), 0.5, 0.01, own=True))
+    assert "beat every subset" not in words_of(chapter_of(study, read_tables(tmp_path)))

@@ -111,3 +111,15 @@ def test_the_rate_with_the_lowest_error_is_named_and_whether_it_is_shown(tmp_pat
     assert "); not significantly below the usual rate's.  No run diverged." in words("open", 2.0)
     assert "Lowest mean error: 8.00% (rate 0.1).  No run diverged." in words("base", 0.0, best=0.1)
     assert "not significantly below" not in words("shown", 0.001)
+
+
+def test_only_rates_that_have_finished_have_a_lowest_error_and_equals_share_it(tmp_path: Path) -> None:
+    study = ask("learning-rate", Options(datasets=("cifar10", "cifar100"), depths=(20,), seeds=1))
+    for run in study.runs():
+        if run.recipe.dataset == "cifar10":
+            rate = run.recipe.learning_rate
+            write_run(tmp_path, run, Truth(9.5 if rate in (0.1, 0.2) else 10.5, 0.5))
+    words = words_of(chapter_of(study, read_tables(tmp_path)))
+    assert "None%" not in words
+    (line,) = [line for line in words.splitlines() if line.startswith("Lowest mean error")]
+    assert "9.50% (rate 0.1, CIFAR-10; and rate 0.2, CIFAR-10)" in line

@@ -7,6 +7,7 @@ from chapter_words import words_of
 
 from reslab.analysis.tidy import read_tables
 from reslab.errors import ResLabError
+from reslab.exhibits.blocks import Table
 from reslab.studies.catalogue import ask, chapter_of
 from reslab.studies.chapter import find, write
 from reslab.studies.plans import ASSIGNMENT, read_plan
@@ -135,6 +136,9 @@ def test_a_handout_asks_and_shows_and_does_not_answer(tmp_path: Path) -> None:
     assert study.question in words
     assert {"Figure", "Table"} <= {type(block).__name__ for block in blocks}
     assert "lower" not in words.split("Your answer")[1]
+    heads = {column.title for block in blocks if isinstance(block, Table) for column in block.columns}
+    assert "Test error (%)" in heads
+    assert not {"Verdict", "Corrected p"} & heads
 
 
 @pytest.mark.parametrize(

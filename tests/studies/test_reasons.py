@@ -45,7 +45,7 @@ def test_differences_stand_beside_what_the_test_images_alone_may_do(tmp_path: Pa
     # At 14% and 14.4%, and at 14% and 38%, of 10,000 images: 1.96 * sqrt(14 * 86 + 38 * 62) / 100 points.
     assert on_what_scale(several, WORDS) == (
         f"{WORDS('tests.untested', compared=0, single=True)}  With 10,000 test images, chance alone can put equally "
-        "good networks up to 1.17 points apart (95%); of the two differences here one is larger."
+        "good networks 0.97 to 1.17 points apart (95%, by their errors); of the two differences here one is larger."
     )
     alone = _compared(tmp_path / "alone", (14.4, 11.0))
     assert on_what_scale(alone, WORDS).endswith("up to 0.97 points apart (95%); the difference here is not larger.")

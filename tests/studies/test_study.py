@@ -27,7 +27,7 @@ def test_runs_are_unique() -> None:
 
 @pytest.mark.parametrize("name", ["", "Depth", "a b", "../a", "-a", "a" * 65])
 def test_a_name_is_a_plain_one(name: str) -> None:
-    with pytest.raises(ResLabError, match="small letters, digits and hyphens"):
+    with pytest.raises(ResLabError, match="letters a to z, digits and hyphens"):
         _study(Variant("a", small(8)), name=name)
 
 

@@ -1,7 +1,6 @@
 """The verbs `data fetch`, `import`, `check` and `list`: getting the images, and looking at what is here."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -9,7 +8,7 @@ from cyclopts import Parameter
 from reslab.amounts import counted
 from reslab.cli import OK
 from reslab.cli.console import aside, print_json, print_listing, remark_cache
-from reslab.cli.flags import AsJson, DataRoot
+from reslab.cli.flags import AsJson, DataRoot, GivenPath
 from reslab.session.images import check_data, fetch_data, import_data, list_data
 
 
@@ -45,7 +44,7 @@ def fetch(
 
 
 def import_(
-    path: Path,
+    path: GivenPath,
     *,
     force: Annotated[bool, Parameter(negative="", help="Accept images that are not the official ones.")] = False,
     data_root: DataRoot = None,

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from reslab.cli import OK
 from reslab.cli.console import aside, print_json, print_table, remark_cache
-from reslab.cli.flags import AsJson, DataRoot, Device, Runs, TrustCode
+from reslab.cli.flags import AsJson, DataRoot, Device, GivenPath, Runs, TrustCode
 from reslab.lab.weights.given import Given
 from reslab.session.evaluation import evaluated
 
@@ -15,7 +15,7 @@ NUM_CONFUSIONS = 10
 def evaluate(
     run: str | None = None,
     *,
-    weights: Path | None = None,
+    weights: GivenPath | None = None,
     entry: str | None = None,
     preset: str | None = None,
     dataset: str | None = None,

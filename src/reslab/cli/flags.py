@@ -22,6 +22,8 @@ def _path(_: object, tokens: Sequence[Token]) -> Path:
 Runs = Annotated[
     Path, Parameter(name="--runs", env_var="RESLAB_RUNS", converter=_path, help="Folder that holds all runs.")
 ]
+GivenPath = Annotated[Path, Parameter(converter=_path)]
+"""A file or folder of the user's, with ~ as the home."""
 Out = Annotated[Path, Parameter(name="--out", converter=_path, help="Folder to write the report to.")]
 DataRoot = Annotated[
     Path | None,

@@ -179,8 +179,19 @@ def run(
         raise ResLabError("--all lists the runs of --dry-run; add it")
     if watch and (dry_run or prepare):
         raise ResLabError(f"--watch shows runs at work, and {'--dry-run' if dry_run else '--prepare'} trains nothing")
-    if prepare and on != HERE:
-        raise ResLabError("--prepare makes folders and leaves their training to you; leave out --on")
+    if prepare:
+        training = {
+            "--on": on != HERE,
+            "--jobs": jobs is not None,
+            "--time-limit": time_limit is not None,
+            "--keep-epochs": keep_epochs is not None,
+            "--checkpoint-activations": checkpoint_activations,
+        }
+        if given := [flag for flag, is_given in training.items() if is_given]:
+            raise ResLabError(
+                f"--prepare makes folders and leaves their training to you; leave out {' and '.join(given)}, or give "
+                "it to python -m reslab.lab.execute where that takes it"
+            )
     check_on(on, slurm_option or ())
     if watch:
         from reslab.watch.live import check_extra
@@ -308,15 +319,18 @@ def _print_fit(found: Fit) -> None:
         print(f"The same as: {_chosen(shlex.split(command()))} {found.size.flags}")
 
 
+_SIZES = ("--fit", "--preset", "--epochs", "--seeds")
+
+
 def _chosen(words: Sequence[str]) -> str:
     """Return this command line without what chooses the size, and without what only asks for the plan."""
     kept, skipped = list[str](), False
     for word in words:
         if skipped:
             skipped = False
-        elif word in ("--fit", "--preset", "--epochs", "--seeds"):
+        elif word in _SIZES:
             skipped = True
-        elif word != "--dry-run" and not word.startswith(("--fit=", "--preset=", "--epochs=", "--seeds=")):
+        elif word not in ("--dry-run", "--all") and not word.startswith(tuple(f"{flag}=" for flag in _SIZES)):
             kept.append(word)
     return shlex.join(kept)
 

@@ -95,6 +95,8 @@ def verify(
         print_json(list(found))
     else:
         print_table(list(found.columns), found.cells)
+    if any(row["contradicts"] for row in found):
+        return DAMAGED
     return OK if found else SOME_FAILED
 
 
@@ -107,14 +109,14 @@ def _conclude(outcomes: Sequence[Outcome], *, json: bool) -> int:
         print(f"Runs: {told or 'none'}")
         for one in by_kind["refused"]:
             aside(f"reslab: refused {one.run}: {one.words}")
-        for kind in ("absent", "running"):
-            _tell_some(by_kind[kind])
+        for kind in ("absent", "running", "replicate"):
+            _tell_some(by_kind[kind], "kept beside the first" if kind == "replicate" else "left out")
     return DAMAGED if by_kind["refused"] else OK
 
 
-def _tell_some(outcomes: Sequence[Outcome]) -> None:
-    """Say of each run why it is left out; of many, of the first ones."""
+def _tell_some(outcomes: Sequence[Outcome], what: str) -> None:
+    """Say of each run why it is left out, or where it is kept; of many, of the first ones."""
     for one in outcomes[:_SHOWN]:
-        aside(f"reslab: left out {one.run}: {one.words}")
+        aside(f"reslab: {what} {one.run}: {one.words}")
     if len(outcomes) > _SHOWN:
-        aside(f"reslab: left out {len(outcomes) - _SHOWN} more; --json lists all")
+        aside(f"reslab: {what} {len(outcomes) - _SHOWN} more; --json lists all")

@@ -109,8 +109,7 @@ def read_folders(root: Path, progress: Progress | None = None) -> Folders:
     """
     folders = root / "train", _measured(root)
     (classes, train, train_files), (others, test, test_files) = (_scan(folder) for folder in folders)
-    if classes != others:
-        raise DataError(f"{folders[0]} and {folders[1]} must have the same classes; {differing(classes, others)}")
+    _check_alike(root, classes, others)
     paths = [part.path(place) for part in (train, test) for place in range(len(part))]
     content = digests(root, paths, [key for _, key in train_files + test_files], progress)
     parts = (
@@ -125,6 +124,13 @@ def read_folders(root: Path, progress: Progress | None = None) -> Folders:
         former.update(_fingerprint(part, images, sizes, own[:FORMERLY_HASHED]))
     remarks = (*repeated(*((own, images.labels) for _, images, _, own in parts)), *alike(classes))
     return Folders(train, test, tuple(classes), whole.hexdigest(), former.hexdigest(), remarks=remarks)
+
+
+def _check_alike(root: Path, classes: Sequence[str], others: Sequence[str]) -> None:
+    if classes != others:
+        raise DataError(
+            f"{root / 'train'} and {_measured(root)} must have the same classes; {differing(classes, others)}"
+        )
 
 
 def differing(classes: Sequence[str], others: Sequence[str]) -> str:
@@ -153,7 +159,8 @@ def check_decodes(dataset: Folders, seconds: float = CHECK_SECONDS, most: int | 
 
 def count(root: Path) -> Size:
     """Return how many images and classes there are below a folder; raises `DataError` as `read_folders` does."""
-    (classes, train, _), (_, test, _) = (_scan(folder) for folder in (root / "train", _measured(root)))
+    (classes, train, _), (others, test, _) = (_scan(folder) for folder in (root / "train", _measured(root)))
+    _check_alike(root, classes, others)
     return Size(len(train), len(test), len(classes))
 
 

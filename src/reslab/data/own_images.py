@@ -6,7 +6,7 @@ whenever it is resumed or measured.
 
 import json
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -196,6 +196,10 @@ def missing(name: str, images: str, data_root: Path | None) -> str:
     )
 
 
+READ_AGAIN = 64
+"""Images of a torch dataset that are read twice, to see whether they stay."""
+
+
 def _given_names(train: Any, test: Any) -> Any:
     """Return what torch's datasets call their classes, None where they do not; raise `DataError` where they differ."""
     names, others = getattr(train, "classes", None), getattr(test, "classes", None)
@@ -219,11 +223,15 @@ def _read(part: Any, which: str) -> tuple[NDArray[Any], NDArray[Any]]:
     pixels = [_array(image, f"the image of {which}[{place}]") for place, (image, _) in enumerate(items)]
     if len({(one.shape, one.dtype) for one in pixels}) > 1:
         raise DataError(f"the images of {which} must all be of one size; resize or crop them first")
-    again = [_array(_item(part, place, which)[0], f"the image of {which}[{place}]") for place in range(len(items))[:8]]
-    if not all(map(np.array_equal, pixels, again)):
-        raise DataError(
-            f"{which} gives other pixels when it is read again: leave out random transforms, the recipe augments images"
-        )
+    for place in np.unique(np.linspace(0, len(items) - 1, READ_AGAIN).astype(int)).tolist():
+        image, label = _item(part, place, which)
+        if not np.array_equal(pixels[place], _array(image, f"the image of {which}[{place}]")):
+            raise DataError(
+                f"{which}[{place}] has other pixels when it is read again: leave out random transforms, the recipe "
+                "augments images"
+            )
+        if not np.array_equal(_array(items[place][1], f"y_{which}"), _array(label, f"y_{which}")):
+            raise DataError(f"{which}[{place}] has another label when it is read again; labels must stay")
     return np.stack(pixels), _array([label for _, label in items], f"y_{which}")
 
 
@@ -260,8 +268,8 @@ def _plain(value: Any) -> Any:
 def _part(pixels: NDArray[Any], labels: NDArray[Any], which: str) -> ImageSet:
     images = _three_channels(_bytes(_channels_first(pixels, which), which))
     flat = labels.reshape(-1) if labels.ndim == 2 and labels.shape[1] == 1 else labels
-    is_number = np.issubdtype(flat.dtype, np.number) and not np.issubdtype(flat.dtype, np.complexfloating)
-    if flat.ndim != 1 or not is_number or not np.all(flat == np.round(flat)):
+    is_number = flat.dtype.kind in "iuf"
+    if flat.ndim != 1 or not is_number or not np.isfinite(flat).all() or not np.all(flat == np.round(flat)):
         raise DataError(f"y_{which} must be one whole number for each image, not {_described(labels)}{_mended(labels)}")
     try:
         found = ImageSet(images, flat.astype(np.int64))
@@ -304,6 +312,8 @@ def _bytes(pixels: NDArray[Any], which: str) -> NDArray[np.uint8]:
     """Return pixels of 0 to 255; floats are of 0 to 1, and rounded."""
     if pixels.dtype == np.uint8:
         return pixels
+    if pixels.dtype.kind not in "biuf":
+        raise DataError(f"x_{which} must be numbers, not {_described(pixels)}")
     low, high = (float(pixels.min()), float(pixels.max())) if pixels.size else (0.0, 0.0)
     if np.issubdtype(pixels.dtype, np.floating) and low >= 0 and high <= 1:
         return np.round(255 * pixels).astype(np.uint8)
@@ -338,8 +348,11 @@ def _dataset(name: str, train: ImageSet, test: ImageSet, names: Collection[objec
         )
     if names is None:
         names = _numbered(num_classes)
-    if isinstance(names, str) or not isinstance(names, Collection):
-        raise DataError(f"the names of the classes are a list of {num_classes}, not {_described(names)}")
+    if isinstance(names, str | bytes | Set | Mapping) or not isinstance(names, Collection):
+        raise DataError(
+            f"the names of the classes are a list of {num_classes}, in the order of the labels, not {_described(names)}"
+        )
+    names = [name.decode(errors="replace") if isinstance(name, bytes) else name for name in names]
     if len(names) != num_classes or len(set(map(str, names))) != num_classes:
         given = ", ".join(map(str, names))
         raise DataError(f"the {num_classes} classes need {num_classes} different names; given: {given[:200]}")

@@ -53,10 +53,10 @@ class Split(Generic[AnyImages]):
 def split(dataset: Divided[AnyImages], *, train_share: float = 1.0, holdout: int = 0) -> Split[AnyImages]:
     """Return `holdout` training images set aside, and `train_share` (0 to 1) of those that remain.
 
-    Each class has its share of both, to within one image.  With one `holdout`, a smaller share lies wholly
-    inside a larger.  No seed has a say: images are taken in the data set's own order, which for
-    `sources.load` follows their content alone.  Raises `ResLabError` where the hold-out takes all images,
-    or a class is left with none.
+    Each class has its share of both, to within one image where the classes have as many.  With one `holdout`, a
+    smaller share lies wholly inside a larger.  No seed has a say: images are taken in the data set's own order, which
+    for `sources.load` follows their content alone.  Raises `ResLabError` where the hold-out takes all images, or a
+    class is left with none.
     """
     labels = dataset.train.labels
     if not 0 < train_share <= 1:
@@ -81,7 +81,10 @@ def split(dataset: Divided[AnyImages], *, train_share: float = 1.0, holdout: int
 
 
 def _stratified(places: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the places in an order whose every beginning has each class in proportion, within one image."""
+    """Return the places in an order whose every beginning has each class in proportion.
+
+    That is within one image where the classes have as many; of few images, those of large classes come first.
+    """
     by_class = places[np.argsort(labels[places], kind="stable")]
     classes = labels[by_class]
     counts = np.bincount(classes)

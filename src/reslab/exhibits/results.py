@@ -166,7 +166,7 @@ def _verdict(one: Compared) -> str | None:
 def _lost(one: Compared) -> str:
     """Return how many runs of each side diverged, the first side being what the second is compared with."""
     return ", ".join(
-        f"{group.num_diverged} of {len(group.seeds)} seeds{whose} diverged"
+        f"{group.num_diverged} of {len(group.seeds)} seed{'s' * (len(group.seeds) != 1)}{whose} diverged"
         for group, whose in ((one.second, ""), (one.first, " of the other"))
         if group.num_diverged
     )

@@ -73,6 +73,8 @@ class Attempt:
             source,
             lambda words: self.emit("remark", words=words),
         )
+        if recipe.network:
+            products.check_same_size(self.files, module, self.run)
         shape = shape_of(dataset, recipe)
         is_usual = shape[1:] == (recipe.image_size, recipe.image_size)  # what `are_free` tries
         is_free = self.settings.threads is None and is_usual and are_free(device, module, recipe, self.most)

@@ -21,6 +21,7 @@ from reslab.diagnostics.measure import DIAGNOSTICS, Subject, check_names, diagno
 from reslab.diagnostics.measuring import DoesNotApplyError
 from reslab.errors import CheckpointError, DataError, ResLabError
 from reslab.files import Json, file_sha256
+from reslab.kernels.layers import use_torch
 from reslab.lab.assembly import assemble
 from reslab.lab.folder import ending
 from reslab.lab.folder.manifest import RECORDS
@@ -239,6 +240,7 @@ def _subjects(files: RunFiles, run: Run, settings: Settings, device: torch.devic
     check_trained_on(files, dataset)
     source = source_to_run(files, run, settings.trust_code)
     initial, augmented, evaluations = assemble(run, dataset, device, source=source)
+    use_torch(initial)  # by kernels of ours there are no second derivatives
     read = read_weights if source is None else lambda path: read_own_weights(path).weights
     batch_size = min(recipe.batch_size, augmented.num_images)
     train = unaugmented(run, dataset, device, batch_size)
@@ -260,7 +262,7 @@ def _subjects(files: RunFiles, run: Run, settings: Settings, device: torch.devic
             last_rate=row["rate"],
             momentum=recipe.momentum,
             nesterov=recipe.nesterov,
-            is_adaptive=recipe.optimiser in ("adam", "adamw"),
+            is_adaptive=recipe.optimiser in ("adam", "adamw", "muon"),
             precision=recipe.precision,
         )
 

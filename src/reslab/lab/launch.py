@@ -181,33 +181,33 @@ class _Worker:
         """Note the process's end; return the runs that it took along."""
         self.process.wait()
         self.alive = False
-        readers = ((self._reader, self.process.stdout), (self._log, self.process.stderr))
-        for reader, _ in readers:
+        for reader in (self._log, self._reader):  # which close what they read
             reader.join(timeout=1)
-        for pipe in (self.process.stdin, *(pipe for reader, pipe in readers if not reader.is_alive())):
-            with contextlib.suppress(BrokenPipeError):
-                assert pipe is not None
-                pipe.close()  # to close one that is still read would wait for what holds it open
+        with contextlib.suppress(BrokenPipeError):
+            assert self.process.stdin is not None
+            self.process.stdin.close()
         lost = [] if self.asked else list(self.runs.values())
         self.runs.clear()
         return lost
 
     def _read_events(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            event = None
-            with contextlib.suppress(ValueError):
-                event = json.loads(line)
-            if isinstance(event, dict) and "event" in event:
-                self.events.put((self, event))
-            else:  # a library's chatter
-                self.errors.append(line)
+        with self.process.stdout:
+            for line in self.process.stdout:
+                event = None
+                with contextlib.suppress(ValueError):
+                    event = json.loads(line)
+                if isinstance(event, dict) and "event" in event:
+                    self.events.put((self, event))
+                else:  # a library's chatter
+                    self.errors.append(line)
         self.events.put((self, None))
 
     def _read_errors(self) -> None:
         assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.errors.append(line)
+        with self.process.stderr:
+            for line in self.process.stderr:
+                self.errors.append(line)
 
 
 def _signal_name(number: int) -> str:

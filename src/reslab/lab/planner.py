@@ -17,6 +17,7 @@ from reslab.files import Json, is_there
 from reslab.lab.folder import metrics
 from reslab.lab.folder.finding import find_runs
 from reslab.lab.folder.store import Status, run_files
+from reslab.naming import recipe_name
 from reslab.recipe import IMAGENET_FAMILIES, Recipe, Run
 from reslab.training.schedule import make_schedule
 
@@ -162,6 +163,11 @@ def _plan(
     rows = files.metrics() if known else []
     size = _size(recipe, files.provenance() if known else None, sizes, data_root)
     num_train = images_used(size.num_train, train_share=recipe.train_share, holdout=recipe.holdout)
+    if num_train < size.num_classes:
+        raise ResLabError(
+            f"{recipe_name(recipe)}: a holdout of {recipe.holdout:,} and a train_share of {recipe.train_share:g} leave "
+            f"{max(0, num_train):,} of {size.num_train:,} images to train on, for {size.num_classes:,} classes"
+        )
     schedule = make_schedule(recipe, max(1, -(-num_train // recipe.batch_size)))
     epochs = num_epochs(recipe, schedule.iterations_per_epoch)
     work = work_of(recipe, epochs, num_train, size.num_test, sides_of(recipe, data_root))

@@ -1,5 +1,6 @@
 """What a training leaves in the folder of its run: checkpoints, weights, records, and the result that ends it."""
 
+import contextlib
 from typing import Any
 
 from torch import nn
@@ -55,6 +56,26 @@ def keep_records(files: RunFiles, run: Run) -> None:
     files.create(run)
     if files.read_run() != run or not (files.path / "provenance.json").exists():
         raise ResLabError(f"files of {files.path} were removed or changed during training; train it again")
+
+
+def check_same_size(files: RunFiles, module: nn.Module, run: Run) -> None:
+    """Raise `ResLabError` where another seed of the recipe trained a network of the user's own of another size.
+
+    Its code is the same, so it reads something else, as a file, that has changed.
+    """
+    assert run.recipe.own_network is not None
+    own = parameters(module)
+    for folder in files.path.parent.glob("seed*"):
+        with contextlib.suppress(ResLabError):  # whoever reads it tells
+            other = (RunFiles(folder).result() or {}).get("parameters", own)
+            if other != own:
+                break
+    else:
+        return
+    raise ResLabError(
+        f"{run.recipe.own_network.words} has {own:,} parameters now, and {other:,} in {folder.name} of the same "
+        "recipe: it reads something that changed, as a file.  Put it into the source, so that it is part of the recipe"
+    )
 
 
 def finish(

@@ -53,10 +53,7 @@ def threads_for_load(most: int) -> int:
 
 def words_of_fewer(threads: int, most: int) -> str:
     """Return a remark on threads that are fewer because of the load."""
-    return (
-        f"computes with {threads} of {most} threads to its end, because other work needs the processor now; --threads "
-        f"{most} takes all"
-    )
+    return f"computes with {threads} of {most} threads to its end, because other work needs the processor now"
 
 
 @contextlib.contextmanager

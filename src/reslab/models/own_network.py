@@ -47,19 +47,43 @@ def build_own(
     afterwards.  `tell` hears of parameters that had no gradient in the trial.  Raises `ResLabError` that names the
     function and, for an exception of its own, the line.
     """
-    with modules_of(folder, reference.file):
-        function = load_function(folder, reference, "num_classes", "seed")
-        network, again = (_called(function, reference, num_classes, seed, image_shape, folder) for _ in range(2))
-        _check_repeatable(reference, network, again)
-        remarks = []
-        if _starts_alike(network, _called(function, reference, num_classes, seed + 1, image_shape, folder)):
-            remarks.append(
-                f"it starts from the same weights with seeds {seed} and {seed + 1}, so seeds differ by the order of "
-                "images alone; leave out manual_seed, unless they are weights that you load"
-            )
+
+    def built(seed: int) -> nn.Module:
+        """Run the file anew, as every process does that measures the run or goes on with it."""
+        with modules_of(folder, reference.file):
+            function = load_function(folder, reference, "num_classes", "seed")
+            return _called(function, reference, num_classes, seed, image_shape, folder)
+
+    network, again = built(seed), built(seed)
+    _check_repeatable(reference, network, again)
+    remarks = []
+    if _starts_alike(network, built(seed + 1)):
+        remarks.append(
+            f"it starts from the same weights with seeds {seed} and {seed + 1}, so seeds differ by the order of "
+            "images alone; leave out manual_seed, unless they are weights that you load"
+        )
+    if hidden := _hidden(network):
+        remarks.append(
+            f"{hidden} is a layer in a list or a dictionary, which torch does not see, so it is never trained: use "
+            "nn.ModuleList or nn.ModuleDict"
+        )
     for words in (*remarks, *_try(network, again, reference, num_classes, image_shape, folder)):
         tell(f"{reference.words}: {words}")
     return network
+
+
+def _hidden(network: nn.Module) -> str:
+    """Return where a layer with parameters of its own stands in a plain container; "" where none does."""
+    known = {id(one) for one in network.parameters()}
+    for name, part in network.named_modules():
+        for key, value in vars(part).items():
+            if key.startswith("_"):
+                continue
+            inside = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+            layers = (one for one in inside if isinstance(one, nn.Module))
+            if any(id(one) not in known for layer in layers for one in layer.parameters()):
+                return f"{name}.{key}" if name else key
+    return ""
 
 
 def _starts_alike(network: nn.Module, other: nn.Module) -> bool:
@@ -109,12 +133,13 @@ def _check_repeatable(reference: Reference, network: nn.Module, again: nn.Module
                 "get_extra_state may give it, and a run keeps tensors only: use register_buffer instead"
             )
     if first.keys() != second.keys():
-        raise ResLabError(f"{reference.words} builds another network when it is called again with the same seed")
+        raise ResLabError(f"{reference.words} builds another network when its file is run again with the same seed")
     for name, value in first.items():
         if value.shape != second[name].shape or not torch.equal(value, second[name]):
             raise ResLabError(
-                f"{reference.words} gives {name} other values when it is called again with the same seed: take all "
-                "chance from torch's, NumPy's or Python's own generator, or from torch.Generator().manual_seed(seed)"
+                f"{reference.words} gives {name} other values when its file is run again with the same seed: take all "
+                "chance from torch's, NumPy's or Python's own generator, in the function and not at the top of the "
+                "file, or from torch.Generator().manual_seed(seed)"
             )
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise ResLabError(f"{reference.words}: {name} has values that are not finite before training starts")
@@ -201,6 +226,11 @@ def _try(
             "after two trial steps its outputs in training are not those of a new network with the same weights, so a "
             f"resumed run goes on otherwise than one that was not stopped; {_KEPT}"
         )
+    if ((tested > 0) & (tested < 1)).all() and not torch.allclose(tested.sum(1), torch.ones(len(tested)), atol=1e-4):
+        remarks.append(
+            "its outputs all lie between 0 and 1, as after a sigmoid; the loss takes the softmax itself, of numbers of "
+            "any size, so leave that out of the network"
+        )
     if (tested >= 0).all() and torch.allclose(tested.sum(1), torch.ones(len(tested)), atol=1e-4):
         remarks.append(
             "its outputs look like probabilities; the loss takes the softmax itself, so leave that out of the network"
@@ -239,6 +269,12 @@ def _told(error: BaseException, reference: Reference, folder: Path, what: str) -
         )
     elif isinstance(error, FileNotFoundError):
         beside = ".  It runs from a copy of its Python files: it cannot read other files beside them"
+    elif "not compiled with CUDA" in str(error) or "Found no NVIDIA driver" in str(error):
+        beside = ".  Leave out .cuda() and .to(device): ResLab moves the network, and its images, to the device"
+    elif "modified by an inplace operation" in str(error):
+        beside = (
+            ".  An operation in place has changed what the backward pass needs: leave out inplace=True, and += on it"
+        )
     elif isinstance(error, RuntimeError) and "channels" in str(error):
         beside = ".  Every network is given 3 channels; of grey images they are equal"
     return told(error, reference, folder, what, beside)

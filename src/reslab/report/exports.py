@@ -31,9 +31,19 @@ def _csv(table: Table) -> str:
 def _latex(table: Table, section: Section, numbers: Mapping[str, str]) -> str:
     r"""Return a table as LaTeX, for a document that has \usepackage{booktabs}."""
     caption = "".join(piece["text"] for piece in pieces(f"{table.title}.  {table.caption}", section, numbers))
-    values = {"table": table, "name": anchor(section, table.key), "caption": caption}
+    longest = [max([0, *(len(row[place] or "") for row in table.rows)]) for place in range(len(table.columns))]
+    columns = [
+        rf"p{{{WRAPPED}\textwidth}}" if most > LONGEST else column.align[0]
+        for column, most in zip(table.columns, longest, strict=True)
+    ]
+    values = {"table": table, "columns": columns, "name": anchor(section, table.key), "caption": caption}
     return render("table.tex", values, filters={"escaped": _escaped}) + "\n"
 
+
+LONGEST = 40
+"""Characters of a cell from which on its column is wrapped."""
+WRAPPED = 0.3
+"""Width of such a column, as a share of the text's."""
 
 _SPECIAL = str.maketrans(
     {
@@ -43,6 +53,10 @@ _SPECIAL = str.maketrans(
         "\N{MINUS SIGN}": "$-$",
         "\N{EN DASH}": "--",
         "±": r"$\pm$",
+        "\N{MULTIPLICATION SIGN}": r"$\times$",
+        "∝": r"$\propto$",
+        "≥": r"$\geq$",
+        "≤": r"$\leq$",
         "†": r"\dag{}",
         "<": "$<$",
         ">": "$>$",

@@ -10,7 +10,7 @@ from reslab.errors import ResLabError
 from reslab.files import as_path, one_line
 from reslab.own_code import parse, read_source
 from reslab.own_running import check_installed
-from reslab.session.cell_check import check_values
+from reslab.session.cell_check import check_built, check_values
 from reslab.session.cells import file_of
 from reslab.session.fields import RecipeFields
 from reslab.session.progress import aside
@@ -105,6 +105,7 @@ def network_text(network: object) -> str:
         raise ResLabError(f"{text} is no name of a function in a file: {advice}")
     check_installed(read_source(path), path.parent)
     check_values(network, reference)
+    check_built(network, reference)
     return text
 
 

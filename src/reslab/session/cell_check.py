@@ -58,6 +58,33 @@ def check_values(function: Callable[..., Any], reference: Reference) -> None:
             )
 
 
+def check_built(function: Callable[..., Any], reference: Reference) -> None:
+    """Raise `ResLabError` where a function of a file, as it is now, builds another network than the file, run anew.
+
+    So it is where something that it reads was changed since: a class's attribute, a default, another module's value.
+    What fails for these arguments is found out where it is built for the images.
+    """
+    from reslab.models.own_network import seeded
+
+    def built(build: Callable[..., Any]) -> object:
+        with seeded(0, "trial"):
+            network = build(10, 0)
+        return repr(network), [(name, tuple(value.shape)) for name, value in network.state_dict().items()]
+
+    try:
+        with modules_of(reference.path.parent, reference.file):
+            written = built(load_function(reference.path.parent, reference, "num_classes", "seed"))
+        now = built(function)
+    except Exception:  # of their own code
+        return
+    if now != written:
+        raise ResLabError(
+            f"{reference.function} builds another network now than {reference.file} does when it is run by itself, as "
+            "it is for a run: something that it reads was changed since.  Set that in the file; for several networks, "
+            "write a function for each"
+        )
+
+
 def _values_read(function: object, namespace: Mapping[str, Any]) -> list[str]:
     """Return the names of the plain values of a module that a function or class of it reads, itself or by others."""
     found: dict[str, None] = {}

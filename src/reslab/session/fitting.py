@@ -128,7 +128,7 @@ def fit(
     busy = ", measured while the machine has other work" if host.is_busy() else ""
     raise ResLabError(
         f"nothing fits {duration(limit)}: the least, {least.words}, takes {duration(seconds)}{busy}; ask for fewer "
-        "depths or data sets, or one study"
+        "depths or data sets, for one study, or for no diagnostics (--no-diagnose)"
     )
 
 
@@ -185,6 +185,7 @@ def seconds_of(text: str) -> float:
 def _sizes(given: Size, ask: Callable[[Size], Plan]) -> Iterator[Size]:
     """Yield what may be asked, in order, leaving out what this plan cannot be (a TOML study has its own recipe)."""
     seen: set[tuple[object, ...]] = set()
+    most: tuple[int, float] | None = None
     for size in _ladder(given):
         try:
             plan = ask(size)
@@ -192,10 +193,17 @@ def _sizes(given: Size, ask: Callable[[Size], Plan]) -> Iterator[Size]:
             if size == given:  # a slip of the user's
                 raise
             continue
-        key = plan.runs()
-        if key not in seen:
+        key, extent = plan.runs(), _extent(plan)
+        most = most or extent
+        if key not in seen and extent[0] <= most[0]:
             seen.add(key)
             yield size
+
+
+def _extent(plan: Plan) -> tuple[int, float]:
+    """Return how many seeds a plan has, and the length of its longest run in its unit: less may be asked, not more."""
+    runs = plan.runs()
+    return len({run.seed for run in runs}), max((run.recipe.length for run in runs), default=0.0)
 
 
 def _ladder(given: Size) -> Iterator[Size]:

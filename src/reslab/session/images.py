@@ -99,7 +99,7 @@ def import_data(path: str | Path, *, force: bool = False, data_root: str | Path 
     """
     from reslab.data.fetch import import_path
 
-    return import_path(Path(path), as_path(data_root), allow_unofficial=force)
+    return import_path(as_path(path), as_path(data_root), allow_unofficial=force)
 
 
 def check_data(data_root: str | Path | None = None) -> CheckedImages:

@@ -108,14 +108,15 @@ class Board:
             case "measuring":
                 self._lengths[run] = 1
                 self._advance(run, event["share"])
-                self._say(run, f"{event['diagnostic']}, {event['share']:.0%}{self._outlook()}", force=False)
+                self._say(run, f"{event['diagnostic']}, {event['share']:.0%}{self._outlook('measured')}", force=False)
             case "epoch":
                 self._errors[run] = event["test_error"]
                 self._advance(run, event["iteration"])
+                speed = f"{event['images_per_second']:,.0f} images/s"
                 self._say(
                     run,
                     f"epoch {event['epoch']}/{self._epochs[run]}  train {event['train_error']:5.2f}%  "
-                    f"test {event['test_error']:5.2f}%  {event['images_per_second']:,.0f} images/s{self._outlook()}",
+                    f"test {event['test_error']:5.2f}%  {speed}{self._outlook('trained')}",
                     force=event["epoch"] == self._epochs[run],
                 )
             case "end":
@@ -123,6 +124,7 @@ class Board:
             case "settled" if event["exit_code"] == LockedError.exit_code:
                 self._say(run, event["message"], force=True, lasting=True)
             case "settled" if event["exit_code"] and not event.get("reported"):
+                self._drop(run)
                 self._say(run, f"FAILED: {event['message']}", force=True, lasting=True)
 
     def _prepare(self, run: str, words: str) -> None:
@@ -138,7 +140,7 @@ class Board:
             self._left[run] = 0.0
             self._show_total()
         if event["status"] == "diverged":
-            self._left[run] = 0.0
+            self._drop(run)
             self._say(run, "diverged: the loss was no longer a finite number", force=True, lasting=True)
         elif event["status"] == "interrupted":
             begun = run in self._lengths
@@ -146,6 +148,14 @@ class Board:
             self._say(run, words, force=True, lasting=True)
         if self._bars is not None and (task := self._tasks.pop(run, None)) is not None:
             self._bars.remove_task(task)
+
+    def _drop(self, run: str) -> None:
+        """Count what a run has left as work that is not to be done, which nobody has done either."""
+        left, self._left[run] = self._left.get(run, 0.0), 0.0
+        if self._first_step is not None:
+            begun, left_then = self._first_step
+            self._first_step = begun, left_then - left
+        self._show_total()
 
     def _advance(self, run: str, iteration: float) -> None:
         whole, _ = self._work[run]
@@ -183,9 +193,9 @@ class Board:
             return None
         return left * elapsed / (left_then - left)
 
-    def _outlook(self) -> str:
+    def _outlook(self, done: str) -> str:
         seconds = self.seconds_left()
-        return f"  (all done in about {duration(round(seconds))})" if seconds else ""
+        return f"  (all {done} in about {duration(round(seconds))})" if seconds else ""
 
     def _say(self, run: str, words: str, *, force: bool, lasting: bool = False) -> None:
         """Print a line of a run, not too often unless by `force`; where there are bars, only what is `lasting`."""

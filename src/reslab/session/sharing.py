@@ -48,7 +48,7 @@ def pull(
     the share does not answer, and `ResLabError` where it does not have what was named, or has a record of it that
     cannot be used; what became of each run, and of each record where none is named, is an outcome.
     """
-    root = Path(runs)
+    root = as_path(runs)
     _check_address(url, root, "pull")
     where = place(url)
     there = cache(lambda: listed(where))
@@ -111,7 +111,7 @@ def push(
     refused, an outcome like the others.  Raises `ShareError` where the share takes nothing or its address was
     forgotten, `ResLabError` where there is nothing to push.
     """
-    _check_address(url, Path(runs), "push")
+    _check_address(url, as_path(runs), "push")
     where, root = place(url, may_be_new=True), runs_folder(runs)
     studies, there = _studies(root), _there(root)
     if not (studies or there):
@@ -141,7 +141,9 @@ def push_runs(
 
     outcomes = list(_each(pushed, ids, on_outcome))
     for name in studies:
-        push_study(where, name, root)
+        if why := push_study(where, name, root):
+            outcomes.append(Outcome(f"studies/{name}.json", "absent", why))
+            on_outcome(outcomes[-1])
     write_index(where)
     return outcomes
 
@@ -159,10 +161,11 @@ def verify(
 ) -> Listing:
     """Train a sample of the completed runs again, below the replicates, and list how both trainings compare.
 
-    A row has the run, where it was trained again, whether its weights have the `same_bits`, and both `test_errors` in
-    percent (None where it diverged).  The sample is a function of the ids, so that the same call chooses the same runs.
-    What could not be trained is missing.  Ctrl-C writes checkpoints and raises KeyboardInterrupt; the same call
-    resumes.
+    A row has the run, where it was trained again, whether its weights have the `same_bits`, both `test_errors` in
+    percent (None where it diverged), and whether the record `contradicts` the weights: the same weights have another
+    error, so that one of the two was edited.  The sample is a function of the ids, so that the same call chooses the
+    same runs.  What could not be trained is missing.  Ctrl-C writes checkpoints and raises KeyboardInterrupt; the same
+    call resumes.
     """
     check_least("sample", sample, 1)
     check_least("jobs", jobs, 1)
@@ -194,13 +197,24 @@ def verify(
 def _compared(found: Sequence[Agreement]) -> Listing:
     """Return how second trainings compare with the first, for scripts and for people."""
     rows = [
-        {"run": one.run, "where": one.where, "same_bits": one.same_bits, "test_errors": one.errors} for one in found
+        {
+            "run": one.run,
+            "where": one.where,
+            "same_bits": one.same_bits,
+            "test_errors": one.errors,
+            "contradicts": one.contradicts,
+        }
+        for one in found
     ]
-    cells = [
-        [one.run, one.where, "same bits" if one.same_bits else "other bits", *map(_error, one.errors)] for one in found
-    ]
+    cells = [[one.run, one.where, _bits(one), *map(_error, one.errors)] for one in found]
     title = f"{counted(len(rows), 'run')} trained again"
     return Listing(title, rows, ["run", "trained again on", "weights", "test error in %", "again"], cells)
+
+
+def _bits(one: Agreement) -> str:
+    if one.contradicts:
+        return "same bits, but another test error: a record was edited"
+    return "same bits" if one.same_bits else "other bits"
 
 
 def _error(error: float | None) -> str:
@@ -264,7 +278,9 @@ def _ids(names: Sequence[str], root: Path, studies: Mapping[str, Study], there: 
             raise ResLabError(f"{address} is an address, and no run or study in {root}; `reslab pull` fetches its runs")
         else:
             hint = nearest(name, [*studies, *there])
-            raise ResLabError(f"there is no run or study {name!r} in {root}{hint}; `reslab status` lists the runs")
+            raise ResLabError(
+                f"there is no run or study {name!r} in {root}{hint}; `reslab status --ids` lists the runs"
+            )
         ids |= dict.fromkeys(found)
     return list(ids)
 

@@ -1,5 +1,6 @@
 """A question on its way from plan to report, one call a step."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,10 +14,11 @@ from reslab.lab.folder.store import Status, run_files
 from reslab.lab.planner import Planned, in_order, plan
 from reslab.lab.settings import Settings
 from reslab.lab.shares.listing import listed
+from reslab.lab.shares.places import Place
 from reslab.lab.shares.relay import push_place, share_places
 from reslab.lab.stopping import StopRequest
 from reslab.naming import run_names
-from reslab.recipe import Run
+from reslab.recipe import Run, vary
 from reslab.report.existing_files import check_place
 from reslab.session.overview import write_report
 from reslab.session.planning import Outlook, choose_jobs, outlook
@@ -96,15 +98,30 @@ class Session:
         if fetched := [one for one in found if one.kind == "fetched"]:
             self._tell(f"{len(fetched)} of {len(found)} runs fetched, not trained")
             self.planned = self._planned()
+        for where in places if self.todo else ():
+            with contextlib.suppress(ShareError):
+                self._remark_precision(where, listed(where).runs)
+
+    def _remark_precision(self, where: Place, there: Sequence[str]) -> None:
+        """Say that a share has runs that are to be trained in another precision, which is part of their ids."""
+        known, asked = set(there), {run.recipe.precision for run in self.todo}
+        for precision in {"fp32", "bf16"} - asked:
+            others = [Run(vary(run.recipe, precision=precision), run.seed).id for run in self.todo]
+            if count := sum(name in known for name in others):
+                asks = f"--precision {precision} asks for them"
+                self._tell(f"remark: {where.shown} has {count} of these runs in {precision}; {asks}")
 
     def look_at_shares(self) -> None:
         """Count what shares list as fetched, for a plan that fetches nothing; one without a list is remarked on."""
         there: set[str] = set()
         for where in share_places(self.settings):
             try:
-                there.update(listed(where).runs)
+                runs = listed(where).runs
             except ShareError as error:
                 self._tell(f"remark: {error}")
+            else:
+                there.update(runs)
+                self._remark_precision(where, runs)
         self._to_fetch = frozenset(run.id for run in self.todo if run.id in there)
         self.planned = [
             replace(item, status="finished", work_left=0.0) if item.run.id in self._to_fetch else item

@@ -80,7 +80,9 @@ def _answer(where: str, first: Group, own: Sequence[Compared], label: Label, wor
             "tied": len(settings) > 1,
             "single": all(group.num_finished == 1 for one in own for group in (one.first, one.second)),
         }
-        verdicts = (one.test for one in those if one.test and kind != "diverged")
+        named = [group.label for group in settings]
+        told = [one for one in those if one.second.label in named] if key == "untested" else those
+        verdicts = (one.test for one in told if one.test and kind != "diverged")
         clauses.append(Clause(words(f"answer.{key}", **values), tuple(verdicts)))
     return Answer(where, tuple(clauses))
 

@@ -140,9 +140,25 @@ def fetch_study(where: Place, name: str, root: Path) -> Study | None:
     return study
 
 
-def push_study(where: Place, name: str, root: Path) -> None:
-    """Push the record of a study; the last one pushed under a name stays."""
+def push_study(where: Place, name: str, root: Path) -> str:
+    """Push the record of a study, and return ""; or why the share's stays: it is another, or has runs that this lacks.
+
+    So a study may grow, and nobody's is replaced by one of the same name.
+    """
+    content = read(where, f"studies/{name}.json", _RECORD_BYTES)
+    with contextlib.suppress(DamagedError):  # what cannot be used is replaced
+        there = None if content is None else _study(parse_json(content, name), name)
+        mine = _before(record_path(root, name))
+        if there is not None and mine is not None and not _has_all(mine, there):
+            return "the share has another study of this name, which stays; push yours under another name"
     where.write(f"studies/{name}.json", record_path(root, name))
+    return ""
+
+
+def _has_all(study: Study, other: Study) -> bool:
+    """Say whether a study has the words and all runs of another."""
+    own, others = ((one.title, one.question, one.expectation, one.kind, one.answers) for one in (study, other))
+    return own == others and set(other.runs()) <= set(study.runs())
 
 
 def _read(path: Path) -> Study:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from reslab.analysis.comparisons import Compared, compare, tested
+from reslab.analysis.comparisons import Compared, compare, one_each, tested
 from reslab.analysis.groups import Group, by_dataset, datasets_of, on_dataset
 from reslab.analysis.places import Mark
 from reslab.analysis.reasons import untested
@@ -144,8 +144,15 @@ def _results(found: Findings, chapter: Chapter) -> Blocks:
     )
     pairs = comparison_table("comparisons", found.compared, lambda one: compared_name(one, found.groups, chapter.label))
     alone = not found.compared and bool(against_published(found, told=chapter.paper_told))
-    how = on_what_scale(found.compared, found.words) if untested(found.compared) else how_compared(found.compared)
+    how = (
+        on_what_scale(one_each(found.compared), found.words)
+        if untested(found.compared)
+        else how_compared(found.compared)
+    )
     first = [] if alone else [Prose(muon_words(found.groups, found.words)), figure, table]
+    if not found.study.answers:
+        table, pairs = (_without_verdicts(one) if one is not None else None for one in (table, pairs))
+        first = first and [*first[:2], table]
     return [
         *first,
         pairs,
@@ -153,6 +160,13 @@ def _results(found: Findings, chapter: Chapter) -> Blocks:
         Prose(how, once=True),
         Prose(far_apart_words(found.compared, found.full, found.words) if found.study.answers else ""),
     ]
+
+
+def _without_verdicts(table: Table) -> Table:
+    """Return a table as a handout has it: what the differences show is for its reader to say."""
+    kept = [place for place, column in enumerate(table.columns) if column.title not in ("Verdict", "Corrected p")]
+    rows = tuple(tuple(row[place] for place in kept) for row in table.rows)
+    return replace(table, columns=tuple(table.columns[place] for place in kept), rows=rows)
 
 
 def _details(found: Findings, chapter: Chapter) -> Blocks:

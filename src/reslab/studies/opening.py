@@ -61,16 +61,23 @@ def _table(entries: Sequence[Entry], titles: Sequence[str]) -> Table:
     ]
     verdicts = [one for entry in entries for answer in entry.found.answers for one in answer.verdicts]
     words = entries[0].found.words
+    intervals = any(verdict.ends for verdict in verdicts)
+    size = "Points (95% interval)" if intervals else "Points"
     notes = words(
         "opening.notes",
+        intervals=intervals,
         corrected=any(verdict.adjusted != verdict.p for verdict in verdicts),
         equal=any(verdict.kind == "equal" for verdict in verdicts),
     )
     return Table(
         "answers",
         words("opening.title"),
-        words("opening.caption", open=any(verdict.kind == "open" for verdict in verdicts)),
-        (*(Column(name, "left") for name in ("Study", "Where", "Answer", "Points (95% interval)", "Seeds each")),),
+        words(
+            "opening.caption",
+            beat=any(verdict.resolved for verdict in verdicts),
+            open=any(verdict.kind == "open" for verdict in verdicts),
+        ),
+        tuple(Column(name, "left") for name in ("Study", "Where", "Answer", size, "Seeds each")),
         tuple(rows),
         (notes,),
     )

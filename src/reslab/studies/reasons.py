@@ -66,10 +66,11 @@ def _alike(one: Compared) -> bool:
 def on_what_scale(compared: Sequence[Compared], words: Words) -> str:
     """Return that nothing is tested, and how many differences the draw of the test images could explain."""
     known = [(one, reach) for one in compared if (reach := chance_reach(one)) is not None]
+    reaches = [reach for _, reach in known]
     return words(
         "tests.untested",
         images=min((group.number("num_test") or 0 for one, _ in known for group in (one.first, one.second)), default=0),
-        most=points(max((reach for _, reach in known), default=None)),
+        most=span(points(min(reaches)), points(max(reaches))) if reaches else "",
         compared=len(known),
         single=all(group.num_finished == 1 for one, _ in known for group in (one.first, one.second)),
         larger=sum(beyond_chance(one) != "open" for one, _ in known),

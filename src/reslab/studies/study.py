@@ -161,10 +161,14 @@ class Plan:
 def checked_name(name: object) -> str:
     """Return the name of a study or plan, of a file and a place in the report; anything else raises `ResLabError`."""
     if isinstance(name, str) and len(name) > MOST_LETTERS:
-        raise ResLabError(f"name: {MOST_LETTERS} small letters, digits and hyphens at most, not {len(name)}")
+        raise ResLabError(f"name: {MOST_LETTERS} letters a to z, digits and hyphens at most, not {len(name)}")
     if isinstance(name, str) and re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
         return name
-    raise ResLabError(f"name: needed, of small letters, digits and hyphens, as in wide-batches; not {name!r}")
+    if name in (None, ""):
+        raise ResLabError(
+            'name: missing; give the study one of letters a to z, digits and hyphens, as in "wide-batches"'
+        )
+    raise ResLabError(f"name: letters a to z, digits and hyphens only, as in wide-batches; not {name!r}")
 
 
 def _seed_by_seed(studies: Sequence[Study]) -> tuple[Run, ...]:

@@ -73,7 +73,6 @@ class Report:
         found = {name: self.out / name for name in TEXTS if (self.out / name).is_file()}
         for folder in _FOLDERS:
             if (self.out / folder).is_dir():
-                for entry in os.scandir(self.out / folder):
-                    if entry.is_file(follow_symlinks=False):
-                        found[f"{folder}/{entry.name}"] = Path(entry.path)
-        return found
+                found |= {f"{folder}/{entry.name}": Path(entry.path) for entry in os.scandir(self.out / folder)}
+        here = self.out.resolve()
+        return {name: path for name, path in found.items() if path.is_file() and path.resolve().is_relative_to(here)}

@@ -53,6 +53,10 @@ class View:
     asked: float
 
 
+def _is_watched(view: View) -> bool:
+    return time.monotonic() - view.asked < WATCHED_SECONDS
+
+
 class Views:
     """Answers by name.  One thread makes them, so that none keeps the event loop from answering."""
 
@@ -73,10 +77,12 @@ class Views:
         return changed or self._behind
 
     async def get(self, name: str, answer: Answer) -> View:
-        """Return an answer: as it was last made, where it is about to be made anew; made now if it is not there."""
+        """Return an answer: as it was last made, where it is about to be made anew; else made now if it is not true."""
         if self.laboratory.looked is None:
             await self.look()
-        view = self.kept.get(name) or await self._make(name, answer)
+        view = self.kept.get(name)
+        if view is None or (not _is_watched(view) and answer.since(self.laboratory) > view.version):
+            view = await self._make(name, answer)
         view.asked = time.monotonic()
         self._behind |= view.version != self.laboratory.version
         return view
@@ -90,7 +96,7 @@ class Views:
                 view.version = self.laboratory.version
                 continue
             now = time.monotonic()
-            watched = now - view.asked < WATCHED_SECONDS
+            watched = _is_watched(view)
             if not watched and name not in ahead:
                 self.kept.pop(name, None)
             elif watched and view.took <= CHEAP_SECONDS:

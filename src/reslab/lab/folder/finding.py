@@ -61,7 +61,7 @@ def find_run(name: str, root: Path) -> RunFiles:
                 return seeds[0]
     if not root.is_dir():
         raise ResLabError(f"there is no run {_shown(name)!r} here, and no folder {root} of runs")
-    raise ResLabError(f"there is no run {_shown(name)!r} here or in {root}; `reslab status` lists the runs")
+    raise ResLabError(f"there is no run {_shown(name)!r} here or in {root}; `reslab status --ids` lists the runs")
 
 
 def find_seeds(name: str, root: Path) -> list[RunFiles]:

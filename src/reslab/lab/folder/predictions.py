@@ -20,6 +20,9 @@ from reslab.errors import CheckpointError
 
 NAME = "predictions.safetensors"
 
+OFF_POINTS, OFF_IMAGES = 0.5, 3
+"""Points, or images, by which predictions that were made on another machine may be off the record."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
@@ -39,6 +42,24 @@ class Predictions:
     def error(self) -> float:
         """Share of these images, in percent."""
         return 100 * float(self.wrong.mean())
+
+
+def contradiction(path: Path, test_error: object) -> str:
+    """Say in words that a run's predictions make another test error (%) than its record; "" where they agree.
+
+    An image or two may differ where they were made later, on another machine.  Raises `CheckpointError` as
+    `read_predictions` does.
+    """
+    found = read_predictions(path)
+    if found is None or not isinstance(test_error, int | float):
+        return ""
+    off = abs(found.error - test_error)
+    if off <= max(OFF_POINTS, 100 * OFF_IMAGES / len(found.labels)):
+        return ""
+    return (
+        f"its result.json says that the test error is {test_error:.2f}%, and its predictions make {found.error:.2f}%: "
+        "one of them was changed"
+    )
 
 
 def predictions_bytes(predictions: Predictions) -> bytes:

@@ -38,6 +38,7 @@ from reslab.files import (
     writing,
 )
 from reslab.lab.folder import locks, manifest, metrics, records
+from reslab.lab.folder.predictions import contradiction
 from reslab.own_code import kept_source
 from reslab.recipe import SEMANTICS, Recipe, Run, to_mapping
 
@@ -132,6 +133,8 @@ class RunFiles:
             )
         if content["format"] > FORMAT:
             raise ResLabError(f"{self.path} was written by a newer ResLab; update this one")
+        if content.get("semantics", SEMANTICS) > SEMANTICS:
+            raise ResLabError(f"{self.path} was made by a newer ResLab, with other numerics; update this one")
         if content.get("semantics", SEMANTICS) != SEMANTICS:
             raise ResLabError(f"{self.path} was made by a version of ResLab with other numerics; {self._anew}")
         return self._run_of(content)
@@ -218,6 +221,8 @@ class RunFiles:
             if problem.is_damage:
                 remedy = _MADE_AGAIN.get(problem.name, self._restored)
                 raise DamagedError(f"{self.path / problem.name} is damaged: {problem.words}; {remedy}")
+        if names is None and (wrong := contradiction(self.predictions, (self.result() or {}).get("test_error"))):
+            raise DamagedError(f"{self.path}: {wrong}; {self._restored}")
         if names is None and self.weights.exists() and not self.has_its_weights():
             raise DamagedError(f"{self.weights} is damaged: {NOT_AS_WRITTEN}; {self._restored}")
         return problems

@@ -198,7 +198,10 @@ class Folder:
             yield target
             self._check_mounted()  # from now on it is known
         except OSError as error:
-            raise ShareError(f"cannot write {target}: {error.strerror or error}") from error
+            remedy = ""
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                remedy = "; make the share writable, or use it without --push"
+            raise ShareError(f"cannot write {target}: {error.strerror or error}{remedy}") from error
 
     def _check_mounted(self) -> None:
         """Raise `ShareError` where the folder was there and is gone, as one that is no longer mounted."""

@@ -17,6 +17,10 @@ _SMALL_BYTES = 2**16
 """Files up to this length are fetched to be compared."""
 
 
+_EXTRAS = {"s3": ("s3", "s3a"), "gcs": ("gs", "gcs"), "huggingface": ("hf",), "sftp": ("sftp", "ssh")}
+"""The extras of ResLab's that bring the drivers of these kinds of address."""
+
+
 def by_fsspec(kind: str, url: str) -> "Remote":
     """Return the place at an address of this kind; raise `ShareError` where no driver for it can be used."""
     try:
@@ -29,7 +33,9 @@ def by_fsspec(kind: str, url: str) -> "Remote":
     try:
         system, root = fsspec.core.url_to_fs(url)
     except ImportError as error:
-        raise ShareError(f"{kind} addresses need a driver that is not installed: {error}") from None
+        extra = next((extra for extra, kinds in _EXTRAS.items() if kind in kinds), None)
+        remedy = f': pip install "reslab[{extra}]"' if extra else f": {error}"
+        raise ShareError(f"{kind} addresses need a driver that is not installed{remedy}") from None
     except Exception as error:
         raise ShareError(f"{without_password(url)} cannot be used: {reason(error)}") from error
     return Remote(url, system, root.rstrip("/"))

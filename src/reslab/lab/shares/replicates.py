@@ -6,6 +6,7 @@ from pathlib import Path
 
 from reslab.errors import ResLabError
 from reslab.files import Json
+from reslab.lab.folder.predictions import OFF_POINTS
 from reslab.lab.folder.store import RunFiles
 from reslab.lab.shares.share import REPLICATES
 from reslab.recipe import Run
@@ -19,6 +20,14 @@ class Agreement:
     where: str
     same_bits: bool
     errors: tuple[float | None, float | None]
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether the same weights have another error in one of the records, which was edited then."""
+        first, second = self.errors
+        if not self.same_bits or first is None or second is None:
+            return False
+        return abs(first - second) > OFF_POINTS
 
     @property
     def error_words(self) -> str:
