@@ -59,22 +59,30 @@ class Pooled:
 
 @dataclass(frozen=True)
 class Found:
-    """A difference (points) from the error `first`, with its standard error and degrees of freedom."""
+    """A difference (points), with its standard error, degrees of freedom and the variances of a seed on both sides.
+
+    `published` is the error that it is from, where that is published, and so is known.
+    """
 
     value: float
     error: float
     freedom: float
-    first: float
-    sd: float
+    variances: tuple[float, float]
+    published: float | None = None
+
+    @property
+    def sd(self) -> float:
+        return math.sqrt(sum(self.variances) / 2)
 
     @property
     def p(self) -> float:
         return float(2 * stats.t.sf(abs(self.value) / self.error, self.freedom))
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Return the ends, which reach to no error below 0% or above 100%."""
+        """Return the ends, between what two errors from 0 to 100% allow."""
         low, high = stats.t.interval(level, self.freedom, loc=self.value, scale=self.error)
-        return max(float(low), -self.first), min(float(high), 100 - self.first)
+        least, most = (-100.0, 100.0) if self.published is None else (-self.published, 100 - self.published)
+        return max(float(low), least), min(float(high), most)
 
     def level(self, p: float) -> float:
         """Return the level of the interval that is shown: 95%, corrected as p is; 90% of what is equal."""
@@ -91,7 +99,7 @@ class Found:
         """Return how many of each would detect this size with 80% power, at Bonferroni's level."""
         size = abs(self.value) / (self.sd if sd is None else sd)
         for n in range(2, 1001):
-            freedom = 2 * n - 2
+            freedom = (n - 1) * sum(self.variances) ** 2 / sum(one**2 for one in self.variances)
             critical = stats.t.isf(LEVEL / num_compared / 2, freedom)
             if stats.nct.sf(critical, freedom, size * math.sqrt(n / 2)) >= POWER:
                 return n
@@ -115,10 +123,10 @@ def compare(pairs: Sequence[tuple[Errors, Errors]], report: Sequence[Errors]) ->
         sides = [known[one] for one in pair]
         parts = np.array([variance / len(one.values) for (variance, _, _), one in zip(sides, pair, strict=True)])
         freedom = parts.sum() ** 2 / sum(part**2 / of for part, (_, of, _) in zip(parts, sides, strict=True))
-        sd = math.sqrt(sum(variance for variance, _, _ in sides) / 2)
+        one, other = (variance for variance, _, _ in sides)
         second, first = pair
         error, freedom = math.sqrt(parts.sum()), min(freedom, *(basis for _, _, basis in sides))
-        found.append(Found(second.mean - first.mean, error, float(freedom), first.mean, sd))
+        found.append(Found(second.mean - first.mean, error, float(freedom), (one, other)))
     return found
 
 
@@ -126,7 +134,7 @@ def against_single(ours: Errors, groups: Sequence[Errors], published: float, rep
     """Compare a mean with one published run, which is taken to vary as ours do: one more draw."""
     variance, freedom, _ = _spread(ours, *_pooled(set(groups), report))
     error = math.sqrt(variance * (1 + 1 / len(ours.values)))
-    return Found(ours.mean - published, error, freedom, published, math.sqrt(variance))
+    return Found(ours.mean - published, error, freedom, (variance, variance), published)
 
 
 def corrected(found: Sequence[Found]) -> list[tuple[Found, float]]:
