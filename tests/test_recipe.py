@@ -21,6 +21,7 @@ from reslab.recipe import (
     an_epoch_of,
     at_rate,
     canonical_json,
+    check_heeded,
     check_plays_a_part,
     differing_fields,
     field_names,
@@ -236,6 +237,24 @@ def test_a_field_that_plays_no_part_is_refused_where_it_was_given(
 def test_a_field_that_plays_a_part_in_one_of_a_studys_recipes_is_not_refused() -> None:
     check_plays_a_part([Recipe(), Recipe(optimiser="adam")], ["momentum", "adam_beta_mean", "depth", "learning_rate"])
     check_plays_a_part([], ["momentum"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "name", "kept"),
+    [
+        ({"family": "wide", "depth": 10}, "shortcut", "A"),
+        ({"family": "plain"}, "shortcut", "B"),
+        ({"crop_padding": 0}, "padding", "reflect"),
+        ({"weight_decay": 0.0}, "decay_scope", "weights"),
+    ],
+)
+def test_a_field_that_the_others_leave_one_value_is_not_taken_in_silence(
+    fields: dict[str, Any], name: str, kept: str
+) -> None:
+    recipe = vary(Recipe(), **fields, **{name: kept})
+    with pytest.raises(ResLabError, match=f"{name} {kept} has no effect here .* it would be {getattr(recipe, name)}"):
+        check_heeded(recipe, {**fields, name: kept})
+    check_heeded(recipe, {**fields, name: getattr(recipe, name)})
 
 
 def test_a_third_drop_is_stretched_with_the_others() -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reslab.diagnostics.curvature import extreme_eigenvalues, hessian_extremes, hessian_product, stability_limit
+from reslab.diagnostics.measuring import DoesNotApplyError
 from reslab.errors import ResLabError
 
 pytestmark = pytest.mark.usefixtures("torch_settings")
@@ -145,3 +146,12 @@ def test_descent_on_a_parabola_runs_away_just_above_the_limit(momentum: float, n
             point.grad = factor * limit * point.detach()  # of factor x limit x point^2 / 2
             optimiser.step()
         assert (abs(point.item()) < 1) == stable
+
+
+def test_an_operation_that_torch_differentiates_once_only_has_no_curvature(monkeypatch: pytest.MonkeyPatch) -> None:
+    def attending(*_: Any) -> Tensor:
+        raise RuntimeError("derivative for aten::_flash_attention_backward is not implemented")
+
+    monkeypatch.setattr("reslab.diagnostics.curvature.hessian_product", attending)
+    with pytest.raises(DoesNotApplyError, match="torch cannot differentiate an operation of it twice"):
+        hessian_extremes(network(), batches((4,)))

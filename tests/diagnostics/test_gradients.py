@@ -77,3 +77,9 @@ def test_projections_do_not_count_as_layers() -> None:
     assert [each.name for each in found][4:7] == ["layer2.0.conv2", "layer2.0.downsample.0", "layer3.0.conv1"]
     assert [each.layer for each in found][4:7] == [5, 5, 6]
     assert all(each.gradient_norm > 0 for each in found)
+
+
+def test_a_layer_whose_weight_is_computed_from_others_is_left_out() -> None:
+    module = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)), nn.Linear(3, 2))
+    batch = (torch.randn(5, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 0, 1, 0]))
+    assert [one.name for one in gradient_norms(module, [batch])] == ["1"]

@@ -86,6 +86,15 @@ def test_all_of_a_run(trained: RunFiles) -> None:
         assert entry["machine"]["threads"] == 1
 
 
+@pytest.mark.parametrize("family", ["preact", "wide"])
+def test_networks_that_train_by_kernels_of_ours_are_measured_too(tmp_path: Path, family: str) -> None:
+    depth = {"preact": 8, "wide": 10}[family]
+    files = make(tmp_path, small(1, family=family, depth=depth, precision="fp32", batch_size=16))
+    execute(files, SETTINGS)
+    found = diagnose_run(files, SETTINGS, ("curvature", "gradients"), budget="quick")
+    assert found["diagnostics"]["curvature"]["final"]["largest"] > 0
+
+
 def test_the_start_is_that_of_the_run_and_the_end_its_weights(trained: RunFiles) -> None:
     content, run = trained.diagnostics(), trained.read_run()
     assert content is not None

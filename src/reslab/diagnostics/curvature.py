@@ -1,13 +1,24 @@
 """The curvature of the training loss: the extreme eigenvalues of its Hessian, and the rate that they allow."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from reslab.diagnostics.measuring import Batches, Loss, Tick, cross_entropy, flat, measuring, unwatched, watched
+from reslab.diagnostics.measuring import (
+    Batches,
+    DoesNotApplyError,
+    Loss,
+    Tick,
+    cross_entropy,
+    flat,
+    measuring,
+    unwatched,
+    watched,
+)
 from reslab.errors import ResLabError
 from reslab.recipe import random_stream
 
@@ -61,8 +72,19 @@ def hessian_extremes(
     generator = torch.Generator().manual_seed(random_stream(seed, "curvature"))
     size = sum(parameter.numel() for parameter in parameters)
     start = torch.randn(size, generator=generator).to(parameters[0])
-    with measuring(module, batch_statistics=True):
+    with measuring(module, batch_statistics=True), _derivable():
         return extreme_eigenvalues(product, start, max_iterations=max_iterations, tolerance=tolerance)
+
+
+@contextmanager
+def _derivable() -> Iterator[None]:
+    """Turn an operation that torch cannot differentiate twice into a `DoesNotApplyError`."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "is not implemented" not in str(error):
+            raise
+        raise DoesNotApplyError(f"torch cannot differentiate an operation of it twice: {error}") from error
 
 
 def hessian_product(loss: Tensor, parameters: Sequence[Tensor], vector: Tensor) -> Tensor:

@@ -35,7 +35,10 @@ def gradient_norms(module: nn.Module, batches: Batches, loss: Loss = cross_entro
     norms".)  Where batch norm follows a layer, its gradient shrinks as its weights grow, so that weights of another
     size show as gradients of another size.
     """
-    weights = {name: part.weight for name, part in module.named_modules() if isinstance(part, nn.Conv2d | nn.Linear)}
+    parameters = {id(parameter) for parameter in module.parameters()}
+    layers = [(name, part) for name, part in module.named_modules() if isinstance(part, nn.Conv2d | nn.Linear)]
+    # The weight of a layer with a parametrization is computed from its parameters, anew each time.
+    weights = {name: part.weight for name, part in layers if id(part.weight) in parameters}
     if not weights:
         raise DoesNotApplyError("gradients are those of convolutions and linear layers: it has none")
     places = {id(parameter): place for place, parameter in enumerate(module.parameters())}

@@ -17,7 +17,7 @@ from reslab.recipe.changes import (
 )
 from reslab.recipe.fields import ADDED_LATER, CHOICES, FILLED_IN, IMAGENET_FAMILIES, OWN_NETWORK, Scalar, unhandled
 from reslab.recipe.recipe import SEMANTICS, Recipe, Run, canonical_json, field_names, to_mapping, written_fields
-from reslab.recipe.roles import check_plays_a_part, plays_a_part
+from reslab.recipe.roles import check_heeded, check_plays_a_part, plays_a_part
 from reslab.recipe.streams import random_stream
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "an_epoch_of",
     "at_rate",
     "canonical_json",
+    "check_heeded",
     "check_plays_a_part",
     "differing_fields",
     "field_names",

@@ -79,6 +79,20 @@ def check_plays_a_part(recipes: Sequence["Recipe"], given: Iterable[str]) -> Non
             raise ResLabError(f"{name} plays no part here: it is for {needed[0]}")
 
 
+def check_heeded(recipe: "Recipe", given: Mapping[str, object]) -> None:
+    """Raise `ResLabError` where a recipe has another value of a field than a user gave, as no other means anything."""
+    for name in FOLLOWING:
+        if name in given and getattr(recipe, name) != given[name]:
+            why = f"family {recipe.family} at depth {recipe.depth}, {recipe.dataset}"
+            raise ResLabError(
+                f"{name} {given[name]} has no effect here ({why}): it would be {getattr(recipe, name)}; leave it out"
+            )
+
+
+FOLLOWING = ("shortcut", "padding", "decay_scope", "family", "crop_padding")
+"""Fields that the others may leave one value only."""
+
+
 def plays_a_part(recipe: "Recipe", name: str) -> bool:
     """Say whether a field changes anything in this recipe, as the drops do only where the rate falls in steps."""
     return not _needed(recipe, name)

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
-from reslab.arguments import check_least
+from reslab.arguments import as_plain, check_least
 from reslab.errors import ResLabError
 from reslab.files import Json, as_path
 from reslab.lab.settings import Settings, kept_epochs
-from reslab.recipe import Recipe, check_plays_a_part, stretch, vary
+from reslab.recipe import OWN_NETWORK, Recipe, check_heeded, check_plays_a_part, stretch, vary
 from reslab.recipe import Run as RecipeRun
 from reslab.recipe import vary as changed
 from reslab.session.alone import alone
@@ -109,7 +109,10 @@ def study(
     if network is not None:
         fields["network"] = network_text(network)  # type: ignore[typeddict-unknown-key]
     if vary is not None:
-        vary = {name: [network_text(one) if name == "network" else one for one in own] for name, own in vary.items()}
+        vary = {
+            name: [network_text(one) if name == "network" else as_plain(one) for one in own]
+            for name, own in vary.items()
+        }
     datasets = None if dataset is None else (dataset,) if isinstance(dataset, str) else tuple(dataset)
     fingerprint = ""
     if images is not None:
@@ -121,7 +124,9 @@ def study(
     asked_depths = None if depths is None else (depths,) if isinstance(depths, int) else tuple(depths)
     settings = Settings(as_path(data_root), device)
     recipe = tuple(dict[str, Any](fields).items())
-    number, listed = (seeds, None) if isinstance(seeds, int | None) else (None, tuple(seeds))
+    number, listed = (seeds, None) if isinstance(seeds, int | None) else (None, tuple(map(as_plain, seeds)))
+    if asked_depths is not None and network is not None:
+        raise ResLabError("network is in place of depths: give one or the other")
     if listed is not None and fit is not None:
         raise ResLabError("fit chooses how many seeds there are; leave out seeds, or give their number as the most")
     options = Options(preset, datasets, asked_depths, epochs, number, precision, recipe, device)
@@ -275,8 +280,11 @@ def _recipe(
         return recipe_of(preset or "assignment", fields, epochs=epochs, device=device)
     if preset is not None:
         raise ResLabError(f"a recipe was given, and the preset {preset} as well; leave out one of them")
+    if described := [name for name in OWN_NETWORK if name in fields and fields.get("network")]:
+        raise ResLabError(f"network is in place of {' and '.join(described)}: give one or the other")
     changed = vary(recipe if epochs is None else stretch(recipe, epochs), **fields)
     check_plays_a_part([changed], fields)
+    check_heeded(changed, fields)
     return changed
 
 

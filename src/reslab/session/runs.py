@@ -165,6 +165,8 @@ class Runs(Mapping[str, Run]):
 
 
 def _values(wanted: object) -> Collection[object]:
+    if hasattr(wanted, "tolist"):  # an array
+        wanted = wanted.tolist()
     return wanted if isinstance(wanted, list | tuple | set | frozenset | range) else (wanted,)
 
 

@@ -19,7 +19,7 @@ from reslab.naming import run_name
 from reslab.own_code import Source
 from reslab.own_running import check_not_running
 from reslab.presets import muon_left, preset_recipe
-from reslab.recipe import OWN_NETWORK, Recipe, Run, check_plays_a_part, stretch, vary
+from reslab.recipe import OWN_NETWORK, Recipe, Run, check_heeded, check_plays_a_part, stretch, vary
 from reslab.session.own_images import OwnImages, fingerprints, look_at, tell_former, tell_unofficial
 from reslab.session.progress import Board, Tell, aside
 
@@ -55,6 +55,7 @@ def recipe_of(
     given.setdefault("precision", default_precision(device))
     recipe = vary(base, **given)
     check_plays_a_part([recipe], given)
+    check_heeded(recipe, given)
     return recipe
 
 
