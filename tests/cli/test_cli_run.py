@@ -216,7 +216,10 @@ def test_a_study_asked_for_less_says_what_it_asked_before(reslab: Reslab) -> Non
     code, _, err = reslab(*ask, "--depths", "8")
     assert code == 0
     assert shown.lower() in err.lower()
-    assert "now it asks for one, and leaves out two that runs has.  The report shows them under Other runs." in err
+    assert (
+        "now it asks for one, and leaves out two that the folder runs has.  The report shows them under Other runs."
+        in err
+    )
     assert "remark: the study" not in reslab(*ask, "--depths", "8")[2]
     assert "Remark" not in reslab(*prepared, "--depths", "8", "--dry-run")[1]
 

@@ -75,3 +75,23 @@ def test_what_could_not_be_sent_is_told_also_where_a_stop_was_asked_for(
         stop.interrupted = False
         monkeypatch.setattr(execute, "execute", one)
         assert execute.work([str(tmp_path / "seed0"), str(tmp_path / "seed1")], Settings(), stop, write=len) == code
+
+
+def test_a_file_of_events_has_few_lines_of_how_far_a_run_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, kept = 100.0, list[str]()
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    write = execute._Sparse(kept.append)
+    for step in range(100):
+        write(json.dumps({"event": "progress", "run": "a", "iteration": step}))
+        now += 0.25
+    write(json.dumps({"event": "epoch", "run": "a", "epoch": 1}))
+    assert [json.loads(line).get("iteration") for line in kept] == [0, 40, 80, None]
+
+
+def test_a_mistake_in_its_settings_is_told_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for wrong in (["--threads", "0"], ["--device", "tpu"], ["--side-by-side", "0"]):
+        monkeypatch.setattr("sys.argv", ["execute", str(tmp_path), *wrong])
+        assert execute.main() == 2
+        assert capsys.readouterr().err.startswith("python -m reslab.lab.execute: ")

@@ -107,7 +107,7 @@ def test_runs_on_a_card_share_a_process(monkeypatch: pytest.MonkeyPatch, tmp_pat
     worker.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\necho ready\nread sign\necho 30\n')
     worker.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(worker))
-    monkeypatch.setattr(speed, "place", lambda device: (device, "a card"))
+    monkeypatch.setattr(speed, "machine_of", lambda device: (device, "a card"))
     assert speed._side_by_side("cuda", "bf16", 3) == 10
     assert speed._side_by_side("cpu", "bf16", 3) == 30
     asked = (tmp_path / "asked").read_text().splitlines()

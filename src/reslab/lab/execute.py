@@ -7,15 +7,19 @@ python -m reslab.lab.execute -                         a worker: folders come in
 import argparse
 import contextlib
 import json
+import math
 import os
+import stat
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TextIO
 
+from reslab.arguments import check_least
 from reslab.cache import settle_home
 from reslab.errors import ResLabError, ShareError
 from reslab.lab.folder.store import RunFiles
@@ -23,6 +27,9 @@ from reslab.lab.one_run import Event, execute
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import INTERRUPTED, StopRequest
 from reslab.training.schedule import parse_epochs
+
+SPARSE_SECONDS = 10.0
+"""Time between two lines of how far a run is, in a file."""
 
 _SPOILED = ("CUDA error", "INTERNAL ASSERT")
 """What an error says that stays for the life of the process, whatever is tried next."""
@@ -75,6 +82,28 @@ def work(
     return INTERRUPTED if stop() else failures[-1] if failures else 0
 
 
+class _Sparse:
+    """Leaves out most of how far runs are: a file of events is kept, and read again, for the whole of a long run."""
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._write = write
+        self._last: dict[str, float] = {}
+
+    def __call__(self, line: str) -> None:
+        event, now = json.loads(line), time.monotonic()
+        if event["event"] == "progress":
+            if now - self._last.get(event["run"], -math.inf) < SPARSE_SECONDS:
+                return
+            self._last[event["run"]] = now
+        self._write(line)
+
+
+def _is_file(out: TextIO) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        return stat.S_ISREG(os.fstat(out.fileno()).st_mode)
+    return False
+
+
 def _print_line(out: TextIO, stop: StopRequest, line: str) -> None:
     try:
         out.write(line)  # in one piece, even where output is unbuffered
@@ -115,7 +144,15 @@ def main() -> int:
     out = sys.stdout
     # What a user's network prints must not get into the lines of the events.
     with StopRequest() as stop, contextlib.redirect_stdout(sys.stderr):
-        return work(given, Settings(**arguments), stop, side_by_side, partial(_print_line, out, stop))
+        write: Callable[[str], object] = partial(_print_line, out, stop)
+        if _is_file(out):
+            write = _Sparse(write)
+        try:
+            check_least("--side-by-side", side_by_side, 1)
+            return work(given, Settings(**arguments), stop, side_by_side, write)
+        except ResLabError as error:  # of the settings: those of a run are told as events
+            print(f"{parser.prog}: {error}", file=sys.stderr)
+            return error.exit_code
 
 
 def _folder(line: str) -> str:

@@ -4,10 +4,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from reslab.arguments import check_least
+from reslab.errors import ResLabError
 from reslab.families import FAMILIES, IMAGENET_DEPTHS, is_depth
 from reslab.presets import PRESETS, Preset, preset_recipe
 from reslab.recipe import IMAGENET_FAMILIES, Scalar, differing_fields, to_mapping, written_fields
 from reslab.session.listing import Listing
+
+MOST_CLASSES = 1_000_000
+"""Classes that networks are counted with at most: those of the largest sets, and room in the memory."""
 
 
 def list_models(
@@ -23,6 +27,8 @@ def list_models(
 
     for one in classes or ():
         check_least("--classes", one, 1)
+        if one > MOST_CLASSES:
+            raise ResLabError(f"--classes: {MOST_CLASSES:,} are the most, not {one:,}")
     if table_1:
         return _table_1()
     # A depth of neither family is refused by the first; 50 and 152 are depths of both.

@@ -41,6 +41,8 @@ def status(runs: str | Path = "runs", *, verify: bool = False, ids: bool = False
             found.append(run)
         except ResLabError as error:  # one that is damaged does not hide the others
             rows.append({**dict.fromkeys(_COLUMNS), "run": files.name, "status": UNREADABLE, "message": str(error)})
+    if verify:
+        _tell_copies(root, rows)
     called = run_names(found)
     rows = [{"run": row["run"], "name": called.get(row["run"]), **row} for row in rows]
     more = {name: title for name, title in _OPTIONAL.items() if any(row[name] for row in rows)}
@@ -60,6 +62,17 @@ def status(runs: str | Path = "runs", *, verify: bool = False, ids: bool = False
             for row in rows
         ],
     )
+
+
+def _tell_copies(root: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Say of completed runs of other recipes or seeds with the same weights that they are: no two trainings end so."""
+    first: dict[str, str] = {}
+    for row in rows:
+        if row["status"] != "finished" or not row["files"]:
+            continue
+        digest = (RunFiles(root / row["run"]).result() or {}).get("weights_sha256")
+        if (other := first.setdefault(str(digest), row["run"])) != row["run"]:
+            row["files"] = f"{row['files']}, but its weights are those of {other}"
 
 
 def write_report(

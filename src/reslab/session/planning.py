@@ -12,7 +12,7 @@ from reslab import host
 from reslab.amounts import duration, size
 from reslab.arguments import check_least
 from reslab.lab.planner import Planned, in_order, known_speeds, seconds_by_run
-from reslab.lab.speeds.speed import best_jobs, is_measured, place, work_per_second
+from reslab.lab.speeds.speed import best_jobs, is_measured, machine_of, work_per_second
 from reslab.naming import run_names
 from reslab.recipe import Run
 from reslab.session.display import Bundle, bundle, html_table, text_table
@@ -220,7 +220,7 @@ def outlook(
     remarks: Sequence[str] = (),
 ) -> Outlook:
     """Return what is to train, on which images of the user's own, how long that takes and how much disk it needs."""
-    speeds = known_speeds(root, place(device), data_root)
+    speeds = known_speeds(root, machine_of(device), data_root)
     on_busy_machine = False
     for precision in {run.recipe.precision for run in in_order(planned)} - speeds.keys():
         on_busy_machine |= host.is_busy() and not is_measured(device, precision, jobs)

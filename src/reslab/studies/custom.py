@@ -214,6 +214,10 @@ def check_keys(where: str, table: Table, known: Collection[str], noun: str = "ke
     """Raise `ResLabError` for a key of a table that is none of the known ones; `where` the table stands comes first."""
     for key in table:
         if key not in known:
+            if key in ("depths", "datasets", "families", "widths", "seed"):
+                one = {"families": "family"}.get(key, key.removesuffix("s"))
+                hint = "seeds = 3" if key == "seed" else f"[vary] {one} = [...] for several"
+                raise ResLabError(f"{where}{key}: there is no such {noun}; write {hint}")
             close, listed = nearest(key, known), f"; the {noun}s are {', '.join(known)}"
             is_long = close and len(known) > MOST_LISTED
             raise ResLabError(f"{where}{key}: there is no such {noun}{close}{'' if is_long else listed}")

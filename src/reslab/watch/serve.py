@@ -90,6 +90,8 @@ def serve(
 
 def _listen(host: str, port: int | None) -> socket.socket:
     """Return a socket that listens; on a port that the system chooses where the usual one is taken."""
+    if not host.strip():
+        raise ResLabError("--host is empty; leave it out for this machine alone, or give 0.0.0.0 for all who reach it")
     if port is not None and not 0 <= port < 65536:
         raise ResLabError(f"--port must be from 0 to 65535, not {port}")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

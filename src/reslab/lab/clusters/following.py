@@ -30,8 +30,11 @@ class Tasks:
         """Return the file that a task reports to, a line of JSON for each event."""
         return self.place / f"{task}.events"
 
-    def events(self) -> Iterator[Event]:
-        """Yield what was reported since the last call, after how those began that are followed again."""
+    def events(self, kind: str = "") -> Iterator[Event]:
+        """Yield what was reported since the last call, after how those began that are followed again.
+
+        With a `kind` only lines that name it are read, which may be few of millions.
+        """
         yield from self.begun
         self.begun = []
         for task, run in self.runs.items():
@@ -44,6 +47,8 @@ class Tasks:
             whole = content[: content.rfind(b"\n") + 1]
             self.read[task] = self.read.get(task, 0) + len(whole)
             for line in whole.splitlines():
+                if kind.encode() not in line:
+                    continue
                 with contextlib.suppress(ValueError):
                     event = json.loads(line)
                     if isinstance(event, dict) and "event" in event:
@@ -51,7 +56,7 @@ class Tasks:
 
     def skip(self) -> None:
         """Count what was reported until now as read, but for how each run began last."""
-        begun = {event["run"]: event for event in self.events() if event["event"] == "start"}
+        begun = {event["run"]: event for event in self.events("start") if event["event"] == "start"}
         self.begun = list(begun.values())
 
 

@@ -16,7 +16,7 @@ from reslab.files import file_sha256, moved, new_folder, now, writing
 from reslab.lab.folder import manifest
 from reslab.lab.folder.store import RunFiles, run_files
 from reslab.lab.shares.places import Place, read
-from reslab.lab.shares.share import ENDS, MADE_LATER, REPLICATES, Outcome, ending, is_run, place_beside
+from reslab.lab.shares.share import ENDS, MADE_LATER, REPLICATES, Outcome, end_sha256, is_run, place_beside
 from reslab.lab.shares.vetting import (
     RECORD_BYTES,
     RefusedError,
@@ -116,7 +116,11 @@ def _complete(where: Place, name: str, root: Path, content: bytes) -> Outcome:
     here = RunFiles(root / name)
     theirs = {file: entry for file, entry in listed_in(content).items() if file in MADE_LATER}
     new = {file: entry for file, entry in theirs.items() if not (here.path / file).exists()}
-    if not new or not manifest.exists(here.path) or ending((here.path / manifest.NAME).read_bytes()) != ending(content):
+    if (
+        not new
+        or not manifest.exists(here.path)
+        or end_sha256((here.path / manifest.NAME).read_bytes()) != end_sha256(content)
+    ):
         return Outcome(name, "there")
     with incoming(root, name) as fetched:
         try:
@@ -134,8 +138,8 @@ def _complete(where: Place, name: str, root: Path, content: bytes) -> Outcome:
 def _beside(here: RunFiles, content: bytes, root: Path, name: str) -> str | None:
     """Return where below `root` a training of this manifest goes beside the one here; None where it is there."""
     there = here.path / manifest.NAME
-    mine = ending(there.read_bytes()) if there.exists() else _ending_of_files(here)
-    kind, prefix = place_beside(mine, ending(content), name)
+    mine = end_sha256(there.read_bytes()) if there.exists() else _ending_of_files(here)
+    kind, prefix = place_beside(mine, end_sha256(content), name)
     return None if kind == "there" or (root / prefix).exists() else prefix
 
 

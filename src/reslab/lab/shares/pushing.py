@@ -8,7 +8,7 @@ from reslab.lab.folder import manifest
 from reslab.lab.folder.ending import settle
 from reslab.lab.folder.store import RunFiles
 from reslab.lab.shares.places import Place, read
-from reslab.lab.shares.share import ENDS, MADE_LATER, Outcome, beside, ending, place_beside
+from reslab.lab.shares.share import ENDS, MADE_LATER, Outcome, beside, end_sha256, place_beside
 from reslab.lab.shares.vetting import RECORD_BYTES, listed_in
 from reslab.recipe import Recipe, Run
 
@@ -33,7 +33,7 @@ def push_run(where: Place, files: RunFiles) -> Outcome:
         return Outcome(name, "refused", "it has no manifest, and its weights are not those that it ended with")
     try:
         there = _there(where, name, content)
-        kind, prefix = place_beside(ending(there), ending(content), name)
+        kind, prefix = place_beside(end_sha256(there), end_sha256(content), name)
         if kind == "replicate":
             _check_same(where, name, run)
             if (there := _there(where, prefix, content)) is not None:
@@ -51,7 +51,7 @@ def _there(where: Place, prefix: str, content: bytes) -> bytes | None:
     try:
         if there is not None:
             parse_json(there, f"its {manifest.NAME}", must_be_signed=True)
-        ending(there)
+        end_sha256(there)
     except DamagedError as error:
         ends = [(file, entry) for file, entry in listed_in(content).items() if file in ENDS]
         if all(where.holds(f"{prefix}/{file}", entry["bytes"], entry["sha256"]) for file, entry in ends):
@@ -82,7 +82,7 @@ def _send(where: Place, prefix: str, files: RunFiles, content: bytes) -> Outcome
     Of two who send at a time, the one whose manifest comes last has the place, and sends again what the other wrote
     over.  The other one becomes a replicate; where it was done before, it does so when it is pushed again.
     """
-    name, mine = files.name, ending(content)
+    name, mine = files.name, end_sha256(content)
     sent = {file: entry for file, entry in listed_in(content).items() if (files.path / file).exists()}
     damaged = dict(sent)
     for _ in range(_TRIES):
@@ -128,8 +128,8 @@ def _damaged(where: Place, prefix: str, listed: Mapping[str, Json]) -> dict[str,
 
 
 def _told_ending(content: bytes | None) -> str | None:
-    """Return what `ending` does; None also for a damaged manifest."""
+    """Return what `end_sha256` does; None also for a damaged manifest."""
     try:
-        return ending(content)
+        return end_sha256(content)
     except DamagedError:
         return None

@@ -49,10 +49,10 @@ def is_run(name: str) -> bool:
     return _RUN.fullmatch(name) is not None
 
 
-def place_beside(first: str | None, other: str | None, name: str) -> tuple[Kind, str]:
+def place_beside(first: str | None, other: str | None, name: str) -> tuple[Literal["new", "there", "replicate"], str]:
     """Return whether a training is new, the same, or a replicate, by what ended each, and where it goes."""
     if first is None:
-        return "pushed", name
+        return "new", name
     if first == other or other is None:
         return "there", name
     return "replicate", beside(other, name)
@@ -63,7 +63,7 @@ def beside(ended: str, name: str) -> str:
     return f"{REPLICATES}/{ended[:_KEY_DIGITS]}/{name}"
 
 
-def ending(content: bytes | None) -> str | None:
+def end_sha256(content: bytes | None) -> str | None:
     """Return the SHA-256 of the file that ended a run, by its manifest: two trainings have two."""
     if content is None:
         return None

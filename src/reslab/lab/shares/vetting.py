@@ -110,9 +110,10 @@ def _new_below(place: Path) -> Path:
 
 def _tidy(place: Path) -> None:
     """Remove what processes that were killed had fetched, where their locks can be seen: on this machine's disks."""
-    if not place.is_dir() or is_shared(place):
-        return
-    for top in place.iterdir():
+    there = list[Path]()
+    with contextlib.suppress(FileNotFoundError):  # another has just removed it, empty
+        there += () if is_shared(place) else place.iterdir()
+    for top in there:
         with contextlib.suppress(OSError, Timeout):
             if time.time() - (top / _LOCK).stat().st_mtime > _LOCKED_SECONDS:
                 with FileLock(top / _LOCK, timeout=0):

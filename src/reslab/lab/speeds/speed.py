@@ -62,7 +62,7 @@ def best_jobs(device: str, precision: str, most: int) -> int:
 
 def candidates(device: str) -> tuple[int, ...]:
     """Return the numbers of runs at a time worth comparing: one, half the cores, each core; up to six share a card."""
-    kind, _ = place(device)
+    kind, _ = machine_of(device)
     cores = host.usable_cores()
     return (
         tuple(sorted({1, max(1, cores // 2), cores})) if kind == "cpu" else (1, 2, 3, 4, 6) if kind == "cuda" else (1,)
@@ -79,7 +79,7 @@ def runs_each(device: str, jobs: int) -> int:
 
     But no more than have two streams each to themselves, of those that PyTorch deals out.
     """
-    return min(jobs, MOST_SIDE_BY_SIDE) if place(device)[0] == "cuda" else 1
+    return min(jobs, MOST_SIDE_BY_SIDE) if machine_of(device)[0] == "cuda" else 1
 
 
 def _side_by_side(device: str, precision: str, jobs: int) -> float:
@@ -142,7 +142,7 @@ _SPEED = "work_per_second"
 
 def _memory(device: str, precision: str, jobs: int) -> Path | None:
     """Return the file that remembers, one for each number of processes; None where no folder takes it."""
-    kind, name = place(device)
+    kind, name = machine_of(device)
     facts = (
         kind,
         name,
@@ -158,7 +158,7 @@ def _memory(device: str, precision: str, jobs: int) -> Path | None:
     return None
 
 
-def place(device: str) -> tuple[str, str]:
+def machine_of(device: str) -> tuple[str, str]:
     """Return kind and name of what is computed with."""
     if host.computes_on_cpu(device):
         return "cpu", host.cpu_name()

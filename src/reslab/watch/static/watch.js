@@ -109,7 +109,7 @@ const load = async () => {
     delete view.dataset.shown;
   }
   try {
-    if (wanted.view === "compare" && !Object.keys(names).length) await nameRuns(mine.signal);
+    if (wanted.view === "compare") await nameRuns(mine.signal);
     const response = from && await fetch(from, { signal: mine.signal, headers: { accept: "application/json" } });
     answered = Date.now();
     const tag = response && response.headers.get("etag");
