@@ -36,7 +36,6 @@ def plain(seed: int = 0) -> TrainBatches:
         padding="mean",
         mirror="random",
         seed=seed,
-        channels_last=True,  # as training wants them
     )
 
 

@@ -32,7 +32,6 @@ def train_batches(images: FileSet, *, workers: int = 1, seed: int = 0, mirror: s
         batch_size=4,
         mirror=mirror,
         seed=seed,
-        channels_last=True,
         workers=workers,
     )
 

@@ -32,7 +32,6 @@ def test_a_batch_is_the_same(kind: str, padding: str, mirror: str, edge: int, mo
                     mirror=mirror,
                     seed=0,
                     device=DEVICE,
-                    channels_last=True,
                 )
             )
         for (one, one_labels), (two, two_labels) in zip(ways[0].batches(1), ways[1].batches(1), strict=True):

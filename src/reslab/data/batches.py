@@ -38,8 +38,6 @@ class TrainBatches:
         mirror: str,
         seed: int,
         device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
-        channels_last: bool = False,
     ) -> None:
         if batch_size < 1 or crop_padding < 0:
             raise ResLabError("batch_size must be 1 or more, and crop_padding 0 or more")
@@ -70,8 +68,6 @@ class TrainBatches:
             padding=padding,
             mirrors=self._mirrors,
             device=self._device,
-            dtype=dtype,
-            channels_last=channels_last,
         )
         self._worker = ThreadPoolExecutor(1) if self._device.type == "cuda" else None
         self._ahead: tuple[int, Future[Tensor] | None] = (0, None)
@@ -184,8 +180,6 @@ class EvaluationBatches:
         *,
         batch_size: int = 500,
         device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
-        channels_last: bool = False,
     ) -> None:
         if batch_size < 1:
             raise ResLabError("batch_size must be 1 or more")
@@ -201,8 +195,6 @@ class EvaluationBatches:
             padding="mean",
             mirrors=False,
             device=where,
-            dtype=dtype,
-            channels_last=channels_last,
         )
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:

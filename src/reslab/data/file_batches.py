@@ -59,8 +59,6 @@ class FileTrainBatches:
         mirror: str,
         seed: int,
         device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
-        channels_last: bool = False,
         workers: int | None = None,
     ) -> None:
         self.num_images = len(images)
@@ -69,7 +67,7 @@ class FileTrainBatches:
         self._size = image_size
         self._mirrors = {"random": True, "none": False}[mirror]
         self._seed = seed
-        self._source = _Source(images, normaliser, image_size, torch.device(device), dtype, channels_last, workers)
+        self._source = _Source(images, normaliser, image_size, torch.device(device), workers)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield images (B x 3 x S x S) and labels (int64, B) of an epoch, counted from 0, without the first `start`."""
@@ -105,15 +103,13 @@ class FileEvaluationBatches:
         image_size: int,
         batch_size: int = 100,
         device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
-        channels_last: bool = False,
         workers: int | None = None,
     ) -> None:
         self.num_images = len(images)
         self.num_batches = -(-self.num_images // batch_size)
         self.batch_size = batch_size
         self._size = image_size
-        self._source = _Source(images, normaliser, image_size, torch.device(device), dtype, channels_last, workers)
+        self._source = _Source(images, normaliser, image_size, torch.device(device), workers)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         order = np.arange(self.num_images)
@@ -175,8 +171,6 @@ class _Source:
         normaliser: Normaliser,
         image_size: int,
         device: torch.device,
-        dtype: torch.dtype,
-        channels_last: bool,
         workers: int | None,
     ) -> None:
         self._images = images
@@ -189,8 +183,6 @@ class _Source:
             padding="mean",
             mirrors=False,
             device=device,
-            dtype=dtype,
-            channels_last=channels_last,
         )
 
     def serve(

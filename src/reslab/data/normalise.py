@@ -10,7 +10,7 @@ from reslab.kernels.gpu_device import on_device
 
 
 class Normalise:
-    """Pixels of a cropped batch to the network's input.
+    """Pixels of a cropped batch to the network's input, float32 and channels last.
 
     A crop's shift depends on its window (mirrored or not, row and column of the offset) where a mean image
     moves with the pixels or the border must come out as zero; then there is a table with the shift image of
@@ -26,11 +26,7 @@ class Normalise:
         padding: str,
         mirrors: bool,
         device: torch.device,
-        dtype: torch.dtype,
-        channels_last: bool,
     ) -> None:
-        self._dtype = dtype
-        self._memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self._table = self._inside = self._shift = self._scale = None
         self._for_kernel: tuple[Tensor, Tensor] | None = None
         pads_with_mean = crop_padding > 0 and padding == "mean"
@@ -54,8 +50,7 @@ class Normalise:
     @property
     def has_kernel(self) -> bool:
         """Whether `by_kernel` makes what is asked for: images that are not normalised by their own statistics."""
-        is_usual = self._dtype == torch.float32 and self._memory_format == torch.channels_last
-        return is_usual and self._scale is not None
+        return self._scale is not None
 
     def by_kernel(
         self, pixels: Tensor, labels: Tensor, draw: Tensor, *, edge: int, reflects: bool
@@ -81,7 +76,7 @@ class Normalise:
         else:
             assert self._shift is not None
             values = torch.sub(pixels, self._shift).mul_(self._scale)
-        return values.to(dtype=self._dtype, memory_format=self._memory_format)
+        return values.to(dtype=torch.float32, memory_format=torch.channels_last)
 
     def _by_own_statistics(self, pixels: Tensor, windows: Tensor | None) -> Tensor:
         """Standardise each image; padded pixels count as black, or as the image's mean, which becomes zero.

@@ -99,7 +99,6 @@ def _cropped_batches(
             mirror=recipe.mirror,
             seed=run.seed,
             device=device,
-            channels_last=True,
         )
     return TrainBatches(
         images,
@@ -110,7 +109,6 @@ def _cropped_batches(
         mirror=recipe.mirror,
         seed=run.seed,
         device=device,
-        channels_last=True,
     )
 
 
@@ -128,7 +126,6 @@ def _evaluation_batches(
             image_size=recipe.image_size,
             batch_size=batch_size or 100,
             device=device,
-            channels_last=True,
         )
     usual = _CUDA_BATCH if device.type == "cuda" else _CPU_BATCH
-    return EvaluationBatches(images, normaliser, batch_size=batch_size or usual, device=device, channels_last=True)
+    return EvaluationBatches(images, normaliser, batch_size=batch_size or usual, device=device)
