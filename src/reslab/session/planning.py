@@ -12,6 +12,7 @@ from reslab import host
 from reslab.amounts import duration, size
 from reslab.arguments import check_least
 from reslab.lab.planner import Planned, in_order, known_speeds, seconds_by_run
+from reslab.lab.settings import Settings
 from reslab.lab.speeds.speed import best_jobs, is_measured, machine_of, work_per_second
 from reslab.naming import run_names
 from reslab.recipe import Run
@@ -65,13 +66,14 @@ class Outlook:
 
     plan: Plan
     planned: tuple[Planned, ...]
-    own: tuple[OwnImages, ...]
     jobs: int
     parts: tuple[Part, ...]
     on_busy_machine: bool
     """Whether the speed was measured while the machine had other work."""
     is_busy: bool = False
     """Whether the machine has other work now, which the time does not count."""
+    own: tuple[OwnImages, ...] = ()
+    """Images of the user's own that the runs train on."""
     remarks: tuple[str, ...] = ()
     """What the plan leaves out that its studies asked for before and the folder has, in sentences."""
     to_fetch: frozenset[str] = frozenset()
@@ -207,27 +209,18 @@ def choose_jobs(jobs: int | None, device: str, todo: Sequence[Run], tell: Tell) 
 
 
 def outlook(
-    asked: Plan,
-    planned: Sequence[Planned],
-    own: Sequence[OwnImages],
-    root: Path,
-    jobs: int,
-    device: str,
-    tell: Tell,
-    *,
-    data_root: Path | None = None,
-    why: bool = True,
-    remarks: Sequence[str] = (),
+    asked: Plan, planned: Sequence[Planned], root: Path, jobs: int, settings: Settings, tell: Tell, *, why: bool = True
 ) -> Outlook:
-    """Return what is to train, on which images of the user's own, how long that takes and how much disk it needs."""
-    speeds = known_speeds(root, machine_of(device), data_root)
+    """Return what is to train, how long that takes and how much disk it needs."""
+    device = settings.device
+    speeds = known_speeds(root, machine_of(device), settings.data_root)
     on_busy_machine = False
     for precision in {run.recipe.precision for run in in_order(planned)} - speeds.keys():
         on_busy_machine |= host.is_busy() and not is_measured(device, precision, jobs)
         with _measuring(tell):
             speeds[precision] = work_per_second(device, precision, jobs)
     parts = _parts(asked, planned, speeds, jobs, why=why)
-    return Outlook(asked, tuple(planned), tuple(own), jobs, parts, on_busy_machine, host.is_busy(), tuple(remarks))
+    return Outlook(asked, tuple(planned), jobs, parts, on_busy_machine, host.is_busy())
 
 
 def _parts(

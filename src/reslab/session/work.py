@@ -163,23 +163,9 @@ class Session:
         The time is that of this machine with `jobs` runs at a time, or one, and counts that of measuring the `why`,
         unless told not to.
         """
-        found = outlook(
-            self.plan,
-            self.planned,
-            self.own,
-            self.root,
-            jobs or 1,
-            self.settings.device,
-            self._tell,
-            data_root=self.settings.data_root,
-            why=why,
-            remarks=self._dropped(),
-        )
-        return replace(found, to_fetch=self._to_fetch)
-
-    def _dropped(self) -> list[str]:
-        """Return words on each study that asked before for runs that are there, and no longer does."""
-        return list(replaced(self.root, self.plan))
+        found = outlook(self.plan, self.planned, self.root, jobs or 1, self.settings, self._tell, why=why)
+        dropped = tuple(replaced(self.root, self.plan))
+        return replace(found, own=tuple(self.own), remarks=dropped, to_fetch=self._to_fetch)
 
     def prepare(self) -> list[Path]:
         """Make the folders of the runs to train, and return them in the order of training."""
@@ -294,7 +280,7 @@ class Session:
 
         Where a study asked for runs before that it no longer asks for, this is told first.
         """
-        for words in self._dropped():
+        for words in replaced(self.root, self.plan):
             self._tell(f"remark: {words}")
         known = recorded(self.root)[0]
         for study in self.plan.studies:
