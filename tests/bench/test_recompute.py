@@ -36,7 +36,7 @@ OFF = {
     "appendix-runs": r"min \d(\d) s",
     "epochs-errors": r"\+\d\.\d(\d) to",
     "batch-size-errors": r",0\.0\d(\d),",
-    "learning-rate-errors": r"\(\d+(\d) to \d+ seeds\)",
+    "learning-rate-errors": r"\(\d*(\d) to \d+ seeds\)",
     "data-size-comparisons": r"(higher)",
 }
 """A table, and a figure in it whose last digit is made another, or a verdict that is."""

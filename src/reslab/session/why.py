@@ -109,12 +109,12 @@ def heard(board: Board, name: str, stop: Callable[[], bool]) -> Callable[[dict[s
     return hear
 
 
-SECONDS_EACH = 3.0
+SECONDS_EACH = 2.0
 """About what measuring a run at one moment takes beside its work: images read, the network made (two cores)."""
 
-QUICK_COSTS_MORE = 10
+QUICK_COSTS_MORE = 4
 """Times that a measurement of the quick budget takes what its work would: its batches are so small that beginning an
-operation takes longer than doing it (digits, ResNet-20, two cores: 20 to 25 s for work of 2 s)."""
+operation takes longer than doing it (digits, ResNet-8 to 20, two cores: 43 s for work of 17 s)."""
 
 
 @dataclass(frozen=True, slots=True)
