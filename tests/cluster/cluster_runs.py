@@ -7,7 +7,7 @@ from reslab.lab.folder.store import RunFiles
 from reslab.presets import preset_recipe
 from reslab.recipe import Run, stretch, vary
 
-RECIPE = vary(stretch(preset_recipe("assignment", dataset="digits", depth=8), 20), train_share=0.5)
+RECIPE = vary(stretch(preset_recipe("assignment", dataset="digits", depth=8), 60), train_share=0.5)
 RUNS = [Run(RECIPE, seed) for seed in range(6)]
 
 
