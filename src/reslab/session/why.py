@@ -112,9 +112,9 @@ def heard(board: Board, name: str, stop: Callable[[], bool]) -> Callable[[dict[s
 SECONDS_EACH = 2.0
 """About what measuring a run at one moment takes beside its work: images read, the network made (two cores)."""
 
-QUICK_COSTS_MORE = 4
+QUICK_COSTS_MORE = 6
 """Times that a measurement of the quick budget takes what its work would: its batches are so small that beginning an
-operation takes longer than doing it (digits, ResNet-8 to 20, two cores: 43 s for work of 17 s)."""
+operation takes longer than doing it (digits, two cores: ten times on one machine, 2.5 times on a faster one)."""
 
 
 @dataclass(frozen=True, slots=True)
