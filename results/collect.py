@@ -12,8 +12,8 @@ from reslab.analysis.classes import COARSE
 from reslab.lab.folder import ending
 from reslab.lab.folder.finding import find_runs
 from reslab.lab.folder.store import RunFiles
+from reslab.lab.shares.folder_place import Folder
 from reslab.lab.shares.listing import write_index
-from reslab.lab.shares.places import Folder
 from reslab.studies.asked import record, recorded
 from reslab.studies.catalogue import ask
 from reslab.studies.questions import QUESTIONS

@@ -14,7 +14,7 @@ from reslab.lab.clusters import slurm
 from reslab.lab.folder.store import run_files
 from reslab.lab.launch import Event
 from reslab.lab.settings import Settings
-from reslab.lab.shares.places import Folder
+from reslab.lab.shares.folder_place import Folder
 from reslab.recipe import Run, vary
 
 pytestmark = [

@@ -9,8 +9,9 @@ from reslab.lab.folder.store import RunFiles
 from reslab.lab.one_run import Event, execute
 from reslab.lab.settings import Settings
 from reslab.lab.shares.distant import ask_for
+from reslab.lab.shares.folder_place import Folder
 from reslab.lab.shares.handover import progress
-from reslab.lab.shares.places import Folder, place
+from reslab.lab.shares.places import place
 
 RECIPE = small(4)
 

@@ -6,7 +6,7 @@ import pytest
 
 from reslab.errors import ShareError
 from reslab.lab.shares.addresses import absolute, as_address, kind_of, without_password
-from reslab.lab.shares.places import Web
+from reslab.lab.shares.web_place import Web
 
 MISTYPED = {
     "s3//bucket/runs": "s3://bucket/runs",

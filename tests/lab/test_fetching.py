@@ -15,10 +15,12 @@ from reslab.lab.folder import ending
 from reslab.lab.folder.finding import find_runs
 from reslab.lab.folder.store import RunFiles
 from reslab.lab.shares.fetching import fetch_run
+from reslab.lab.shares.folder_place import Folder
 from reslab.lab.shares.listing import listed, write_index
-from reslab.lab.shares.places import Folder, Web, place
+from reslab.lab.shares.places import place
 from reslab.lab.shares.pushing import push_run
 from reslab.lab.shares.replicates import agreements
+from reslab.lab.shares.web_place import Web
 from share_places import FINISHED, HOSTILE_NAMES, copied, forged, listing, origin, rewritten, s3_bucket, served
 
 

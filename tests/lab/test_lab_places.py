@@ -18,9 +18,11 @@ import pytest
 
 from reslab.errors import ShareError
 from reslab.files import write_whole
-from reslab.lab.shares import places
-from reslab.lab.shares.places import Folder, Web, place, read
+from reslab.lab.shares import folder_place, web_place
+from reslab.lab.shares.folder_place import Folder
+from reslab.lab.shares.places import place, read
 from reslab.lab.shares.remote_place import Remote
+from reslab.lab.shares.web_place import Web
 from share_places import served
 
 NAME = "unfinished/a/lease/1"
@@ -38,7 +40,7 @@ def test_a_folder_that_another_process_finds_empty_and_removes_is_made_again(
             share.remove(f"{NAME}0")
         write_whole(path, content)
 
-    monkeypatch.setattr(places, "write_whole", racing)
+    monkeypatch.setattr(folder_place, "write_whole", racing)
     write(share, NAME, b"content")
     assert left == [0]
     assert read(share, NAME, 100) == b"content"
@@ -116,7 +118,7 @@ def test_an_error_page_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
-    monkeypatch.setattr(places, "_sessions", functools.cache(threading.local))
+    monkeypatch.setattr(web_place, "_sessions", functools.cache(threading.local))
     with HTTPServer(("127.0.0.1", 0), Refusing) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         where = Web(f"http://127.0.0.1:{server.server_port}")
@@ -128,7 +130,7 @@ def test_an_error_page_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[BaseHTTPRequestHandler], None]], Web]]:
     """Return how to make a web server of this machine that answers as told."""
-    monkeypatch.setattr(places, "_sessions", functools.cache(threading.local))
+    monkeypatch.setattr(web_place, "_sessions", functools.cache(threading.local))
     servers = []
 
     def serve(answer: Callable[[BaseHTTPRequestHandler], None]) -> Web:
@@ -179,10 +181,10 @@ def test_a_server_that_sends_byte_after_byte_is_given_up(
         request.end_headers()
         _dripping(request)
 
-    monkeypatch.setattr(places, "_SLOW_SECONDS", 0.5)
+    monkeypatch.setattr(web_place, "_SLOW_SECONDS", 0.5)
     with pytest.raises(ShareError, match=r"^http://127\.0\.0\.1:\d+ sends too slowly: \d+ bytes in 0\.5 s"):
         read(answering(slow), "index.json", 10**6)
-    monkeypatch.setattr(places, "_ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(web_place, "_ANSWER_SECONDS", 0.5)
     with pytest.raises(
         ShareError, match=r"^http://127\.0\.0\.1:\d+ cannot be reached: it does not answer within 0\.5 s"
     ):
@@ -200,7 +202,7 @@ def test_a_large_file_over_a_slow_line_comes(answering: Callable[..., Web], monk
 
     content = random.Random(0).randbytes(2**19)
     packed = gzip.compress(content)
-    monkeypatch.setattr(places, "_SLOW_SECONDS", 0.2)
+    monkeypatch.setattr(web_place, "_SLOW_SECONDS", 0.2)
     assert read(answering(slow), "weights.safetensors", len(content)) == content
 
 
@@ -218,8 +220,8 @@ def test_a_place_that_does_not_answer_is_said_so(tmp_path: Path) -> None:
 
 
 def test_why_a_place_does_not_answer_is_said_in_few_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "_TIMEOUT_SECONDS", (1.0, 0.05))
-    monkeypatch.setattr(places, "_sessions", functools.cache(threading.local))
+    monkeypatch.setattr(web_place, "_TIMEOUT_SECONDS", (1.0, 0.05))
+    monkeypatch.setattr(web_place, "_sessions", functools.cache(threading.local))
     monkeypatch.setattr("urllib3.util.Retry.sleep", lambda *_: None)
     silent = socket.create_server(("127.0.0.1", 0))
     closed = socket.create_server(("127.0.0.1", 0))

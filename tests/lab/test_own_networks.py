@@ -490,3 +490,20 @@ def test_code_is_trusted_by_its_whole_sum_and_not_by_the_part_in_its_id(
         source_to_run(files, files.read_run())
     with pytest.raises(ResLabError, match="other code that happens to have the same fingerprint"):
         begun(tmp_path / "theirs", net)
+
+
+def test_a_seed_of_another_size_is_refused(tmp_path: Path) -> None:
+    """Its code is the same: it reads a file beside it that changed."""
+    width, net = tmp_path / "width.txt", tmp_path / "net.py"
+    reads = f"from pathlib import Path\nwidth = int(Path({str(width)!r}).read_text())\n"
+    layers = "nn.Linear(48, width), nn.Linear(width, num_classes)"
+    net.write_text(reads + FLAT.replace("nn.Linear(48, num_classes)", layers))
+    width.write_text("8")
+    first = begun(tmp_path / "runs", net)
+    assert execute(first, Settings(threads=1)) == "finished"
+    second = RunFiles(first.path.with_name("seed1"))
+    shutil.copytree(first.network, second.network)
+    second.create(Run(first.read_run().recipe, 1))
+    width.write_text("16")
+    with pytest.raises(ResLabError, match=r"has 954 parameters now, and 482 in seed0 of the same recipe: it reads"):
+        execute(second, Settings(threads=1))

@@ -10,7 +10,8 @@ from reslab.errors import ShareError
 from reslab.files import DIGEST, file_sha256, json_bytes, signed
 from reslab.lab.folder.store import RunFiles
 from reslab.lab.shares.fetching import fetch_run
-from reslab.lab.shares.places import Folder, place
+from reslab.lab.shares.folder_place import Folder
+from reslab.lab.shares.places import place
 from reslab.lab.shares.pushing import push_run
 from reslab.lab.shares.share import Outcome
 from share_places import FINISHED, copied, forged, rewritten, s3_bucket

@@ -22,9 +22,10 @@ from reslab.lab.settings import Settings
 from reslab.lab.shares import handover, relay
 from reslab.lab.shares.distant import ask_for
 from reslab.lab.shares.fetching import fetch_run
+from reslab.lab.shares.folder_place import Folder
 from reslab.lab.shares.handover import Sender, folder_of, progress
 from reslab.lab.shares.listing import listed
-from reslab.lab.shares.places import Folder, place
+from reslab.lab.shares.places import place
 from reslab.lab.shares.relay import push_place
 from reslab.lab.shares.share import Outcome
 from reslab.lab.shares.shared_lease import holding

@@ -14,8 +14,8 @@ from reslab.errors import ResLabError
 from reslab.files import DIGEST, file_sha256, json_bytes, signed
 from reslab.lab.folder.store import RunFiles
 from reslab.lab.shares.distant import Followed, ask_for
+from reslab.lab.shares.folder_place import Folder
 from reslab.lab.shares.handover import folder_of
-from reslab.lab.shares.places import Folder
 
 pytest_plugins = ["machine_fixtures"]
 

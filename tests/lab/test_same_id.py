@@ -15,8 +15,8 @@ from reslab.lab.planner import plan
 from reslab.lab.shares import handover
 from reslab.lab.shares.distant import ask_for
 from reslab.lab.shares.fetching import fetch_run
+from reslab.lab.shares.folder_place import Folder
 from reslab.lab.shares.handover import progress
-from reslab.lab.shares.places import Folder
 from reslab.lab.shares.pushing import push_run
 from reslab.recipe import Run
 from synthetic import Truth, write_run

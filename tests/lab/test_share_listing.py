@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from reslab.errors import ShareError
+from reslab.lab.shares.folder_place import Folder
 from reslab.lab.shares.listing import listed, write_index
-from reslab.lab.shares.places import Folder, Web
+from reslab.lab.shares.web_place import Web
 from share_places import FINISHED, HOSTILE_NAMES, served
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reslab.errors import LockedError
-from reslab.lab.shares.places import Folder
+from reslab.lab.shares.folder_place import Folder
 from reslab.lab.shares.shared_lease import Lease, _acquire, holding
 
 

@@ -14,7 +14,7 @@ from reslab.lab.clusters import slurm
 from reslab.lab.folder import ending
 from reslab.lab.folder.store import run_files
 from reslab.lab.launch import Event
-from reslab.lab.shares.places import Folder
+from reslab.lab.shares.folder_place import Folder
 from reslab.recipe import Run
 from reslab.session.progress import Board
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reslab.errors import DamagedError, FullDiskError, ShareError
-from reslab.lab.shares.places import Folder
+from reslab.lab.shares.folder_place import Folder
 from reslab.lab.shares.vetting import INCOMING, RefusedError, fetch_files, incoming, vetting
 
 

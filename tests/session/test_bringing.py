@@ -234,6 +234,32 @@ def test_values_that_a_script_has_set_since_are_refused(tmp_path: Path, monkeypa
         network_text(module.build)
 
 
+CLASSED = """
+from torch import nn
+
+class Net(nn.Module):
+    width = 4
+    def __init__(self, num_classes):
+        super().__init__()
+        self.last = nn.Linear(self.width, num_classes)
+
+def build(num_classes, seed):
+    return Net(num_classes)
+"""
+
+
+def test_a_function_that_builds_another_network_than_its_file_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "classed.py").write_text(CLASSED)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module: Any = importlib.import_module("classed")
+    assert network_text(module.build) == f"{tmp_path.as_posix()}/classed.py:build"
+    module.Net.width = 16
+    with pytest.raises(ResLabError, match=r"build builds another network now than classed.py does when it is run by"):
+        network_text(module.build)
+
+
 def test_images_and_a_data_set_are_not_given_both() -> None:
     with pytest.raises(ResLabError, match="give dataset or images, not both"):
         reslab.train(images=images(), dataset="digits")

@@ -172,6 +172,7 @@ def test_data_sets_of_the_command_line_take_the_place_of_those_that_the_file_var
 MISTAKES = [
     ("name = \ndepth = 8", "is not TOML: .*line 1"),
     ("depth = 8", "name: missing"),
+    (BASE + "depths = [8, 14]", r"depths: there is no such key; for several write \[vary\] depth = \[\.\.\.\]"),
     ('name = "Not This"', "name: letters a to z, digits and hyphens only.*'Not This'"),
     ('name = "depth"', "name: 'depth' is one of ResLab's own"),
     (f'name = "{"a" * 300}"', "name: 64 letters a to z, digits and hyphens at most, not 300"),

@@ -8,9 +8,12 @@ from reslab.analysis.groups import Group
 TEN, COARSE, HUNDRED = "cifar10", "cifar100-coarse", "cifar100"
 """Data sets of 10, 20 and 100 classes with 50,000 images each."""
 
+COSTS = ("classes", "images", "superclasses")
+"""What may make CIFAR-100 harder: more classes, fewer images of each, and coarser ones."""
+
 
 def design(hundred: Group, groups: Sequence[Group]) -> dict[str, tuple[Group, Group]]:
-    """Return the pairs that tell what more "classes", fewer "images" of each and coarser "superclasses" do.
+    """Return the pairs that tell what each of the `COSTS` does.
 
     `hundred` is on all of CIFAR-100, the others are of its network.  What has no group is left out.
     """
@@ -19,8 +22,8 @@ def design(hundred: Group, groups: Sequence[Group]) -> dict[str, tuple[Group, Gr
     ten = next((one for one in tens if one.recipe.train_share == 1), None)
     few = next((one for one in tens if one.images_of_each == hundred.images_of_each), None)
     coarse = next((one for one in alike if one.recipe.dataset == COARSE), None)
-    pairs = {"classes": (few, hundred), "images": (ten, few), "superclasses": (hundred, coarse)}
-    return {name: (first, second) for name, (first, second) in pairs.items() if first and second}
+    pairs = zip(COSTS, ((few, hundred), (ten, few), (hundred, coarse)), strict=True)
+    return {name: (first, second) for name, (first, second) in pairs if first and second}
 
 
 def coarse_pair(hundred: Group, groups: Sequence[Group]) -> tuple[Group, Group] | None:

@@ -249,6 +249,12 @@ def _without_others(group: Group, fingerprint: str | None) -> Group:
     return replace(group, runs=runs, epochs=epochs, diagnoses=group.diagnoses.of(ids), apart=apart, _known={})
 
 
+def lowest(groups: Sequence[Group]) -> list[Group]:
+    """Return which of some groups with a result have the lowest mean test error, as it is shown: several if alike."""
+    least = min(round(group.test_error, 2) for group in groups)
+    return [group for group in groups if round(group.test_error, 2) == least]
+
+
 def datasets_of(groups: Sequence[Group]) -> list[str]:
     """Return the data sets of some groups, in order."""
     return list(dict.fromkeys(group.recipe.dataset for group in groups))

@@ -252,14 +252,7 @@ def trained_again(files: RunFiles, root: Path, run: Run) -> tuple[str | None, li
     """
     found, damaged = agreements(files, root, run)
     problems = [Problem.of(other.path, error, root) for other, error in damaged]
-    words = [
-        "same bits, but another error: a record was edited"
-        if one.contradicts
-        else "same bits"
-        if one.same_bits
-        else f"{one.error_words} on {_plain(one.where)}"
-        for one in found
-    ]
+    words = [one.bits_words if one.same_bits else f"{one.error_words} on {_plain(one.where)}" for one in found]
     return SEPARATOR.join(dict.fromkeys(words)) or None, problems
 
 

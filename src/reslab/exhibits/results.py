@@ -14,6 +14,7 @@ from reslab.exhibits.wording import (
     listing,
     network_name,
     of_asked,
+    of_seeds,
     p_words,
     points,
     signed,
@@ -166,7 +167,7 @@ def _verdict(one: Compared) -> str | None:
 def _lost(one: Compared) -> str:
     """Return how many runs of each side diverged, the first side being what the second is compared with."""
     return ", ".join(
-        f"{group.num_diverged} of {len(group.seeds)} seed{'s' * (len(group.seeds) != 1)}{whose} diverged"
+        f"{of_seeds(group.num_diverged, group)}{whose} diverged"
         for group, whose in ((one.second, ""), (one.first, " of the other"))
         if group.num_diverged
     )

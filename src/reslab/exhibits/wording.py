@@ -57,6 +57,12 @@ def of_asked(group: Group) -> str:
     return str(done) if done == asked else f"{done} of {asked}"
 
 
+def of_seeds(some: int, group: Group) -> str:
+    """Return how many of a group's seeds are meant, as in "2 of 3 seeds"."""
+    asked = len(group.seeds)
+    return f"{some} of {asked} seed{'s' * (asked != 1)}"
+
+
 def whole(value: int | None) -> str | None:
     """Return a count with separators."""
     return None if value is None else f"{value:,}"

@@ -32,6 +32,11 @@ PATIENCE_SECONDS = 60.0
 """How long a worker may take to write its checkpoint and leave before it is killed."""
 
 
+def settled(run: Run, exit_code: int, message: str) -> Event:
+    """Return the event that a run is left, whatever its end."""
+    return {"event": "settled", "run": run.id, "exit_code": exit_code, "message": message}
+
+
 def launch(
     root: Path,
     runs: Sequence[Run],
@@ -228,4 +233,4 @@ def _write_loss(root: Path, run: Run, worker: _Worker) -> Event:
     else:
         message = f"its process ended with exit code {code}"
     ending.lost(run_files(root, run), message, "".join(worker.errors) or None)
-    return {"event": "settled", "run": run.id, "message": message, "exit_code": 1}
+    return settled(run, 1, message)

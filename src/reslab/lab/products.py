@@ -66,16 +66,15 @@ def check_same_size(files: RunFiles, module: nn.Module, run: Run) -> None:
     assert run.recipe.own_network is not None
     own = parameters(module)
     for folder in files.path.parent.glob("seed*"):
+        other = None
         with contextlib.suppress(ResLabError):  # whoever reads it tells
-            other = (RunFiles(folder).result() or {}).get("parameters", own)
-            if other != own:
-                break
-    else:
-        return
-    raise ResLabError(
-        f"{run.recipe.own_network.words} has {own:,} parameters now, and {other:,} in {folder.name} of the same "
-        "recipe: it reads something that changed, as a file.  Put it into the source, so that it is part of the recipe"
-    )
+            other = (RunFiles(folder).result() or {}).get("parameters")
+        if other not in (None, own):
+            raise ResLabError(
+                f"{run.recipe.own_network.words} has {own:,} parameters now, and {other:,} in {folder.name} of the "
+                "same recipe: it reads something that changed, as a file.  Put it into the source, so that it is part "
+                "of the recipe"
+            )
 
 
 def finish(

@@ -47,11 +47,7 @@ class Settings:
             raise ResLabError(f"threads must be a whole number from 1 to {MOST_THREADS}, not {threads!r}")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
             raise ResLabError(f"checkpoint_seconds must be a number of seconds, 0 or more, not {seconds!r}")
-        if self.keep_epochs is not None:
-            object.__setattr__(self, "keep_epochs", tuple(map(as_plain, self.keep_epochs)))
-        for epoch in self.keep_epochs or ():
-            if type(epoch) is not int or epoch < 1:
-                raise ResLabError(f"keep_epochs must be whole numbers, 1 or more, not {epoch!r}")
+        object.__setattr__(self, "keep_epochs", kept_epochs(self.keep_epochs))
 
     def arguments(self) -> list[str]:
         """Return these settings as arguments of `python -m reslab.lab.execute`."""
@@ -75,10 +71,13 @@ class Settings:
 
 
 def kept_epochs(given: Iterable[int] | None) -> tuple[int, ...] | None:
-    """Return epochs as the settings take them; None stays None, which leaves the choice to the schedule."""
+    """Return epochs as the settings have them; None stays None, which leaves the choice to the schedule.
+
+    Raises `ResLabError` for anything but whole numbers, 1 or more.
+    """
     if given is None:
         return None
-    epochs = [as_plain(epoch) for epoch in given]
-    if odd := [epoch for epoch in epochs if type(epoch) is not int]:
+    epochs = list(map(as_plain, given))
+    if odd := [epoch for epoch in epochs if type(epoch) is not int or epoch < 1]:
         raise ResLabError(f"keep_epochs must be whole numbers, 1 or more, not {odd[0]!r}")
     return tuple(sorted(set(epochs)))

@@ -226,14 +226,14 @@ def _try(
             "after two trial steps its outputs in training are not those of a new network with the same weights, so a "
             f"resumed run goes on otherwise than one that was not stopped; {_KEPT}"
         )
-    if ((tested > 0) & (tested < 1)).all() and not torch.allclose(tested.sum(1), torch.ones(len(tested)), atol=1e-4):
-        remarks.append(
-            "its outputs all lie between 0 and 1, as after a sigmoid; the loss takes the softmax itself, of numbers of "
-            "any size, so leave that out of the network"
-        )
     if (tested >= 0).all() and torch.allclose(tested.sum(1), torch.ones(len(tested)), atol=1e-4):
         remarks.append(
             "its outputs look like probabilities; the loss takes the softmax itself, so leave that out of the network"
+        )
+    elif ((tested > 0) & (tested < 1)).all():
+        remarks.append(
+            "its outputs all lie between 0 and 1, as after a sigmoid; the loss takes the softmax itself, of numbers of "
+            "any size, so leave that out of the network"
         )
     return remarks
 

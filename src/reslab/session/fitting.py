@@ -185,7 +185,7 @@ def seconds_of(text: str) -> float:
 def _sizes(given: Size, ask: Callable[[Size], Plan]) -> Iterator[Size]:
     """Yield what may be asked, in order, leaving out what this plan cannot be (a TOML study has its own recipe)."""
     seen: set[tuple[object, ...]] = set()
-    most: tuple[int, float] | None = None
+    most: int | None = None
     for size in _ladder(given):
         try:
             plan = ask(size)
@@ -193,17 +193,12 @@ def _sizes(given: Size, ask: Callable[[Size], Plan]) -> Iterator[Size]:
             if size == given:  # a slip of the user's
                 raise
             continue
-        key, extent = plan.runs(), _extent(plan)
-        most = most or extent
-        if key not in seen and extent[0] <= most[0]:
+        key = plan.runs()
+        num_seeds = len({run.seed for run in key})
+        most = num_seeds if most is None else most  # of the plan as asked: fewer may be chosen, and not more
+        if key not in seen and num_seeds <= most:
             seen.add(key)
             yield size
-
-
-def _extent(plan: Plan) -> tuple[int, float]:
-    """Return how many seeds a plan has, and the length of its longest run in its unit: less may be asked, not more."""
-    runs = plan.runs()
-    return len({run.seed for run in runs}), max((run.recipe.length for run in runs), default=0.0)
 
 
 def _ladder(given: Size) -> Iterator[Size]:

@@ -206,15 +206,9 @@ def _compared(found: Sequence[Agreement]) -> Listing:
         }
         for one in found
     ]
-    cells = [[one.run, one.where, _bits(one), *map(_error, one.errors)] for one in found]
+    cells = [[one.run, one.where, one.bits_words, *map(_error, one.errors)] for one in found]
     title = f"{counted(len(rows), 'run')} trained again"
     return Listing(title, rows, ["run", "trained again on", "weights", "test error in %", "again"], cells)
-
-
-def _bits(one: Agreement) -> str:
-    if one.contradicts:
-        return "same bits, but another test error: a record was edited"
-    return "same bits" if one.same_bits else "other bits"
 
 
 def _error(error: float | None) -> str:

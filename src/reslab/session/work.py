@@ -18,7 +18,7 @@ from reslab.lab.shares.places import Place
 from reslab.lab.shares.relay import push_place, share_places
 from reslab.lab.stopping import StopRequest
 from reslab.naming import run_names
-from reslab.recipe import Run, vary
+from reslab.recipe import CHOICES, Run, vary
 from reslab.report.existing_files import check_place
 from reslab.session.overview import write_report
 from reslab.session.planning import Outlook, choose_jobs, outlook
@@ -98,14 +98,14 @@ class Session:
         if fetched := [one for one in found if one.kind == "fetched"]:
             self._tell(f"{len(fetched)} of {len(found)} runs fetched, not trained")
             self.planned = self._planned()
-        for where in places if self.todo else ():
+        for where in places if found and not fetched else ():  # a list may be long: only where nothing was to be had
             with contextlib.suppress(ShareError):
                 self._remark_precision(where, listed(where).runs)
 
     def _remark_precision(self, where: Place, there: Sequence[str]) -> None:
         """Say that a share has runs that are to be trained in another precision, which is part of their ids."""
         known, asked = set(there), {run.recipe.precision for run in self.todo}
-        for precision in {"fp32", "bf16"} - asked:
+        for precision in set(CHOICES["precision"]) - asked:
             others = [Run(vary(run.recipe, precision=precision), run.seed).id for run in self.todo]
             if count := sum(name in known for name in others):
                 asks = f"--precision {precision} asks for them"

@@ -47,7 +47,7 @@ def against_published(found: Findings, *, told: bool = False) -> Blocks:
     Those are groups that are trained as the published networks are, and shorter presets as they stand.  `told` says
     that the differences from the paper have been told.
     """
-    words, alike = found.words, as_published(comparable(found.done))
+    words, alike = found.words, _as_published(comparable(found.done))
     presets = [(group, preset.name) for group in found.done if (preset := shorter_preset(group))]
     shorter, names = [group for group, _ in presets], listing(dict.fromkeys(name for _, name in presets))
     measured = words("paper.measured", names=names, epochs=epochs_words(*shorter)) if shorter else ""
@@ -75,7 +75,7 @@ def against_published(found: Findings, *, told: bool = False) -> Blocks:
     ]
 
 
-def as_published(groups: Sequence[Group]) -> list[Group]:
+def _as_published(groups: Sequence[Group]) -> list[Group]:
     """Return the groups that stand for the published networks: of several of one network, those that are a preset.
 
     Of settings that vary one of its fields, that is what they vary from; where none is a preset, all stand for it.

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from reslab.analysis.comparable import epochs_of, obstacle
 from reslab.analysis.comparisons import Compared
-from reslab.analysis.groups import Group
+from reslab.analysis.groups import Group, lowest
 from reslab.analysis.reasons import untested
 from reslab.analysis.verdicts import MARGIN
-from reslab.exhibits.wording import Label, counted, dataset_name, listing, network_name, number
+from reslab.exhibits.wording import Label, counted, dataset_name, listing, network_name, number, of_seeds
 from reslab.studies.findings import Answer, Clause, Findings
 from reslab.studies.sentences import epochs_words
 from reslab.studies.words import Words
@@ -66,11 +66,10 @@ def _answer(where: str, first: Group, own: Sequence[Compared], label: Label, wor
         if not those:
             continue
         key = _ALL[kind] if kind in _ALL and is_all and len(those) == len(own) > 2 else kind
-        settings = [one.second for one in those]
+        told, settings = those, [one.second for one in those]
         if kind == "unknown" and untested(own):
-            finished = [first, *settings]
-            lowest = min(round(group.test_error, 2) for group in finished)
-            key, settings = "untested", [group for group in finished if round(group.test_error, 2) == lowest]
+            key, settings = "untested", lowest([first, *settings])
+            told = [one for one in those if one.second.label in [group.label for group in settings]]
         base_leads = not clauses and (key in _BASE_LEADS or len(settings) > MOST_NAMED)
         values = {
             "names": _named(settings, label, around, whole=not clauses and not base_leads, lost=kind == "diverged"),
@@ -80,8 +79,6 @@ def _answer(where: str, first: Group, own: Sequence[Compared], label: Label, wor
             "tied": len(settings) > 1,
             "single": all(group.num_finished == 1 for one in own for group in (one.first, one.second)),
         }
-        named = [group.label for group in settings]
-        told = [one for one in those if one.second.label in named] if key == "untested" else those
         verdicts = (one.test for one in told if one.test and kind != "diverged")
         clauses.append(Clause(words(f"answer.{key}", **values), tuple(verdicts)))
     return Answer(where, tuple(clauses))
@@ -105,7 +102,7 @@ def _named(groups: Sequence[Group], label: Label, around: tuple[str, str], *, wh
     head, tail = around
     short = [label(group).removeprefix(head).removesuffix(tail) for group in groups]
     if lost:
-        counts = [f" ({group.num_diverged} of {len(group.seeds)} seeds)" for group in groups]
+        counts = [f" ({of_seeds(group.num_diverged, group)})" for group in groups]
         short = [f"{name}{count}" for name, count in zip(short, counts, strict=True)]
     return f"{head}{listing(short)}{tail}" if whole else listing(short)
 

@@ -38,6 +38,8 @@ def read_study(content: Table, options: Options) -> Study:
     """
     if misplaced := [key for key in content if key not in _KEYS and key in written_fields()]:
         raise ResLabError(f"{misplaced[0]}: it is a field of the recipe; write it below a line [recipe]")
+    if plural := [key for key in content if key not in _KEYS and key.removesuffix("s") in _VARIED]:
+        raise ResLabError(f"{plural[0]}: there is no such key; for several write [vary] {plural[0][:-1]} = [...]")
     check_keys("", content, _KEYS)
     name = text(content, "name")
     if name in (*QUESTIONS, OTHER_RUNS, *TAKEN):
@@ -214,10 +216,6 @@ def check_keys(where: str, table: Table, known: Collection[str], noun: str = "ke
     """Raise `ResLabError` for a key of a table that is none of the known ones; `where` the table stands comes first."""
     for key in table:
         if key not in known:
-            if key in ("depths", "datasets", "families", "widths", "seed"):
-                one = {"families": "family"}.get(key, key.removesuffix("s"))
-                hint = "seeds = 3" if key == "seed" else f"[vary] {one} = [...] for several"
-                raise ResLabError(f"{where}{key}: there is no such {noun}; write {hint}")
             close, listed = nearest(key, known), f"; the {noun}s are {', '.join(known)}"
             is_long = close and len(known) > MOST_LISTED
             raise ResLabError(f"{where}{key}: there is no such {noun}{close}{'' if is_long else listed}")

@@ -30,11 +30,12 @@ class Clause:
     @property
     def sizes(self) -> str:
         """The difference of each verdict in points with its interval, as a cell of a table; of many the ends."""
-        return self._sizes(
-            lambda size, ends, level: f"{size} ({ends}{'' if level == '95%' else f', {level}'})".replace(
-                " ", "\N{NO-BREAK SPACE}"
-            )
-        )
+
+        def told(size: str, ends: str, level: str) -> str:
+            marked = ends if level == "95%" else f"{ends}, {level}"
+            return f"{size} ({marked})".replace(" ", "\N{NO-BREAK SPACE}")
+
+        return self._sizes(told)
 
     @property
     def sentence(self) -> str:

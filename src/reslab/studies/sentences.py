@@ -8,7 +8,7 @@ from reslab.analysis.comparisons import Compared, wholly_apart
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.datasets import SHORT
 from reslab.exhibits.blocks import Block, Bullets, Note, Prose
-from reslab.exhibits.wording import Label, dataset_name, listing, number, of_length, opened, points
+from reslab.exhibits.wording import Label, dataset_name, listing, number, of_length, of_seeds, opened, points
 from reslab.studies.words import Words
 
 FAR = 2.0
@@ -81,7 +81,7 @@ def far_apart_words(compared: Sequence[Compared], label: Label, words: Words) ->
 def diverged_words(groups: Sequence[Group], words: Words) -> str:
     """Return which runs diverged, as the result that it is; nothing where none did."""
     lost = [group for group in groups if group.num_diverged]
-    listed = listing(f"{group.label} diverged in {group.num_diverged} of {_seeds(len(group.seeds))}" for group in lost)
+    listed = listing(f"{group.label} diverged in {of_seeds(group.num_diverged, group)}" for group in lost)
     survivors = [group.label for group in lost if group.num_finished]
     several = len(lost) > 1 and len(survivors) == len(lost)
     which = "these variants" if several else listing(survivors)
@@ -103,14 +103,8 @@ def missing_words(groups: Sequence[Group], words: Words) -> str:
     """Return which variants have fewer finished seeds than were asked for, not counting those that diverged."""
     short = [group for group in groups if group.num_finished + group.num_diverged < len(group.seeds)]
     some = [(group, listing(map(str, _to_come(group)))) for group in short if group.num_finished]
-    listed = listing(
-        f"{group.label} ({group.num_finished} of {_seeds(len(group.seeds))}, missing {seeds})" for group, seeds in some
-    )
+    listed = listing(f"{group.label} ({of_seeds(group.num_finished, group)}, missing {seeds})" for group, seeds in some)
     return words("missing", some=listed, without=listing(group.label for group in short if not group.num_finished))
-
-
-def _seeds(number: int) -> str:
-    return f"{number} seed{'s' * (number != 1)}"
 
 
 def _to_come(group: Group) -> list[int]:

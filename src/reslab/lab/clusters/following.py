@@ -60,11 +60,6 @@ class Tasks:
         self.begun = list(begun.values())
 
 
-def settled(run: Run, exit_code: int, message: str) -> Event:
-    """Return the event that a run is left, whatever its end."""
-    return {"event": "settled", "run": run.id, "exit_code": exit_code, "message": message}
-
-
 def environment() -> dict[str, str]:
     """Return the environment that a task needs from here: where a source checkout is found."""
     return {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}

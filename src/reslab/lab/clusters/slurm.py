@@ -26,10 +26,11 @@ from pathlib import Path
 
 from reslab.errors import ResLabError
 from reslab.files import new_folder, write_whole, writing
-from reslab.lab.clusters.following import Event, Tasks, hand_on, settled
+from reslab.lab.clusters.following import Event, Tasks, hand_on
 from reslab.lab.clusters.slurm_script import check_options, check_place, log_apart, script
 from reslab.lab.folder import ending
 from reslab.lab.folder.store import run_files
+from reslab.lab.launch import settled
 from reslab.lab.shares.distant import Followed, ask_for_all
 from reslab.lab.shares.places import Place
 from reslab.recipe import Run

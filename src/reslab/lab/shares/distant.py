@@ -9,9 +9,9 @@ from typing import Any
 
 from reslab.errors import DamagedError, ResLabError, ShareError
 from reslab.files import Json, parse_json
-from reslab.lab.clusters.following import Event, settled
 from reslab.lab.folder import ending, metrics
 from reslab.lab.folder.store import RunFiles, run_files
+from reslab.lab.launch import Event, settled
 from reslab.lab.shares import handover
 from reslab.lab.shares.fetching import fetch_run
 from reslab.lab.shares.handover import Progress, Sender

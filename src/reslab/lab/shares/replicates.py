@@ -30,6 +30,13 @@ class Agreement:
         return abs(first - second) > OFF_POINTS
 
     @property
+    def bits_words(self) -> str:
+        """Whether the weights are the same, for people."""
+        if self.contradicts:
+            return "same bits, but another test error: a record was edited"
+        return "same bits" if self.same_bits else "other bits"
+
+    @property
     def error_words(self) -> str:
         """The second error, for people."""
         return "diverged" if self.errors[1] is None else f"{self.errors[1]:.2f}%"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import product
 
-from reslab.analysis.classes import COARSE, HUNDRED, TEN, coarse_pair, costs
+from reslab.analysis.classes import COARSE, COSTS, HUNDRED, TEN, coarse_pair, costs
 from reslab.analysis.classes import design as design_pairs
 from reslab.analysis.comparable import Beside, figures_varying
 from reslab.analysis.comparisons import Compared
@@ -41,9 +41,6 @@ STEPS, EPOCHS = "same steps", "same epochs"
 
 EARLIER = {"same samples": STEPS, "same passes": EPOCHS}
 """What studies asked by earlier versions call them."""
-
-COSTS = ("classes", "images", "superclasses")
-"""What may make CIFAR-100 harder, as `reslab.analysis.classes.costs` calls it."""
 
 DESIGN = (TEN, COARSE, HUNDRED)
 """The data sets that tell the classes from the images of each."""
@@ -247,9 +244,8 @@ def _coarse(hundred: Group, done: Groups, found: Findings) -> str:
     if by_classes is None or by_coarse is None or by_classes.kind != "higher":
         return ""
     coarse = by_coarse[1]
-    gap, more = (
-        second.test_error - first.test_error for first, second in (by_coarse, (by_classes.first, by_classes.second))
-    )
+    gap = coarse.test_error - by_coarse[0].test_error
+    more = by_classes.second.test_error - by_classes.first.test_error
     if gap < more / 2:
         return ""
     return found.words(

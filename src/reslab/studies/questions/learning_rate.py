@@ -2,7 +2,7 @@
 
 from reslab.analysis.comparable import varying
 from reslab.analysis.comparisons import Compared
-from reslab.analysis.groups import Group
+from reslab.analysis.groups import Group, lowest
 from reslab.analysis.verdicts import Kind
 from reslab.exhibits.blocks import Prose
 from reslab.exhibits.factor_figures import MEASURED, Axis
@@ -55,8 +55,7 @@ def _lowest(found: Findings) -> str:
     for base in found.bases:
         around = (base, *(one.second for one in found.compared if one.first is base))
         if own := [group for group in around if group.has_result]:
-            lowest = min(round(group.test_error, 2) for group in own)
-            best.append([group for group in own if round(group.test_error, 2) == lowest])
+            best.append(lowest(own))
     if not best:
         return ""
     kinds = {one.second.label: one.kind for one in found.compared}
