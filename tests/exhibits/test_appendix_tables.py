@@ -10,6 +10,7 @@ from reslab.analysis.tidy import Tables, read_tables
 from reslab.exhibits.appendix_tables import data_table, epoch_table, recipes_table, runs_table, step_table
 from reslab.exhibits.blocks import Table
 from reslab.exhibits.results import published_table
+from reslab.exhibits.wording import network_name
 from reslab.published import Published
 from reslab.recipe import Run, stretch
 from synthetic import Truth, small, write_run
@@ -72,14 +73,14 @@ def test_steps_are_a_row_a_group_and_the_caption_says_what_they_are_means_of(gro
 
 
 def test_published_figures_stand_below_the_measured(groups: list[Group]) -> None:
-    table = published_table("published", groups, [THEIRS])
+    table = published_table("published", groups, [THEIRS], lambda one: network_name(one.recipe))
     assert table is not None
     assert table.rows == (
         ("This study", "last epoch", "3.50 ± 0.71 (n = 2)", None),
         ("Student report", "a mean", "3.20 (3.00 to 3.50)", None),
     )
     assert table.notes == ("Student report: a report.",)
-    assert published_table("published", groups, []) is None
+    assert published_table("published", groups, [], lambda one: network_name(one.recipe)) is None
 
 
 def test_images(groups: list[Group]) -> None:

@@ -259,6 +259,11 @@ def test_the_papers_warm_up_is_a_control_of_the_deepest_network_alone(tmp_path: 
     assert "These runs have no such warm-up" not in words
     table = next(block for block in blocks if isinstance(block, Table) and block.key == "errors")
     assert [row[0] for row in table.rows] == ["ResNet-20", "ResNet-110", "ResNet-110, warm-up"]
+    beside = next(block for block in blocks if isinstance(block, Table) and block.key == "published-cifar10")
+    assert [column.title for column in beside.columns[2:]] == ["ResNet-20", "ResNet-110", "ResNet-110, warm-up"]
+    assert "ResNet-110, warm-up, CIFAR-10: 6.5" in words  # the paper's own recipe stands beside its figure, too
+    protocol = next(block for block in blocks if isinstance(block, Table) and block.key == "protocol")
+    assert [row[-1] for row in protocol.rows if row[0] == "Warm-up"] == ["ResNet-110"]
 
 
 def _by_length(root: Path, errors: dict[int, tuple[float, float]], seeds: int = 2, other: int | None = None) -> str:

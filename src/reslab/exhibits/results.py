@@ -12,7 +12,6 @@ from reslab.exhibits.wording import (
     dataset_name,
     interval,
     listing,
-    network_name,
     of_asked,
     of_seeds,
     p_words,
@@ -111,11 +110,11 @@ def how_compared(compared: Sequence[Compared]) -> str:
 
 
 def published_table(
-    key: str, groups: Sequence[Group], beside: Sequence[Published], measured: str = "last epoch"
+    key: str, groups: Sequence[Group], beside: Sequence[Published], label: Label, measured: str = "last epoch"
 ) -> Table | None:
     """Return the last-epoch test errors of one data set's groups above the published ones; None where there are none.
 
-    A column is a network, a row a source with what it measured; `measured` is what these groups did.
+    A column is a network by its `label`, a row a source with what it measured; `measured` is what these groups did.
     """
     if not beside:
         return None
@@ -132,7 +131,7 @@ def published_table(
     picked = any("best epoch" in one.protocol for one in beside)
     words = titled("published", plain=plain, dataset=groups[0].recipe.dataset, groups=groups, picked=picked)
     columns = [Column("Source", "left"), Column("What was measured", "left")]
-    columns += [Column(network_name(group.recipe)) for group in groups]
+    columns += [Column(label(group)) for group in groups]
     return Table(key, *words, tuple(columns), tuple(rows), (f"{'.  '.join(notes)}.",))
 
 

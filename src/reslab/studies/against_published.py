@@ -1,6 +1,7 @@
 """How runs compare with the paper's and the assignment's figures, and in what their protocols differ."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from reslab.analysis.comparable import (
     Beside,
@@ -32,7 +33,7 @@ from reslab.exhibits.wording import (
     with_n,
 )
 from reslab.families import family_of
-from reslab.presets import PRESETS, preset_of, preset_recipe
+from reslab.presets import PRESETS, preset_of, preset_recipe, with_papers_warmup
 from reslab.published import Published
 from reslab.published import in_words as figure_in_words
 from reslab.studies.findings import Answer, Clause, Findings
@@ -48,15 +49,16 @@ def against_published(found: Findings, *, told: bool = False) -> Blocks:
     that the differences from the paper have been told.
     """
     words, alike = found.words, _as_published(comparable(found.done))
+    named = partial(_network, among=alike)
     presets = [(group, preset.name) for group in found.done if (preset := shorter_preset(group))]
     shorter, names = [group for group, _ in presets], listing(dict.fromkeys(name for _, name in presets))
     measured = words("paper.measured", names=names, epochs=epochs_words(*shorter)) if shorter else ""
-    tables = [*_tables(alike, words("paper.last")), *_tables(shorter, measured)]
+    tables = [*_tables(alike, words("paper.last"), named), *_tables(shorter, measured, named)]
     if not tables:
         return []
     judged = paper_verdicts([*alike, *shorter])
     items = [
-        words("paper.item", network=network_name(group.recipe), dataset=dataset_name(group.recipe.dataset), listed=text)
+        words("paper.item", network=named(group), dataset=dataset_name(group.recipe.dataset), listed=text)
         for group in (*alike, *shorter)
         if (text := "; ".join([*([] if told else _beside(group, judged, words)), *_in_range(group, words)]))
     ]
@@ -71,19 +73,30 @@ def against_published(found: Findings, *, told: bool = False) -> Blocks:
         Prose(one_run, once=True),
         *map(Prose, dict.fromkeys(text for group in alike for text in _longer(group, words))),
         *tables,
-        *(_protocol(alike, found, resolved=resolved) if alike else []),
+        *(_protocol(alike, found, named, resolved=resolved) if alike else []),
     ]
 
 
 def _as_published(groups: Sequence[Group]) -> list[Group]:
     """Return the groups that stand for the published networks: of several of one network, those that are a preset.
 
-    Of settings that vary one of its fields, that is what they vary from; where none is a preset, all stand for it.
+    Of settings that vary one of its fields, that is what they vary from; where none is a preset, all stand for it.  A
+    preset with the paper's warm-up, which it does without by itself, is nearer to the paper's recipe and stands for it,
+    too.
     """
     networks: dict[tuple[str, str], list[Group]] = {}
     for group in groups:
         networks.setdefault((group.recipe.dataset, network_name(group.recipe)), []).append(group)
-    return [one for own in networks.values() for one in [group for group in own if preset_of(group.recipe)] or own]
+    presets = [group.recipe for group in groups if preset_of(group.recipe)]
+    stand = {*presets, *map(with_papers_warmup, presets)}
+    return [one for own in networks.values() for one in [group for group in own if group.recipe in stand] or own]
+
+
+def _network(group: Group, among: Sequence[Group]) -> str:
+    """Return the name of a group's network, with its warm-up where others `among` which it stands have none."""
+    name = network_name(group.recipe)
+    alike = [one.recipe for one in among if network_name(one.recipe) == name]
+    return f"{name}, warm-up" if group.recipe.warmup != "none" and any(one.warmup == "none" for one in alike) else name
 
 
 def paper_answers(done: Sequence[Group], words: Words) -> list[Answer]:
@@ -191,7 +204,7 @@ def _longer(group: Group, words: Words) -> list[str]:
     return [words("paper.longer", first=first, last=last, end=number(end)) for first, last in later_windows(group)]
 
 
-def _tables(groups: Sequence[Group], measured: str) -> list[Table]:
+def _tables(groups: Sequence[Group], measured: str, named: Label) -> list[Table]:
     """Return a table for each data set and family that has published figures; `measured` says what groups did."""
     tables = []
     for dataset, there in by_dataset(groups):
@@ -199,11 +212,11 @@ def _tables(groups: Sequence[Group], measured: str) -> list[Table]:
             own = [group for group in there if group.recipe.family == family]
             name = f"published-{dataset}{'' if family == 'residual' else f'-{family}'}"
             known = list(dict.fromkeys(one for group in own for one in figures_of(group)))
-            tables.append(published_table(name, own, known, measured))
+            tables.append(published_table(name, own, known, named, measured))
     return [table for table in tables if table is not None]
 
 
-def _protocol(groups: Sequence[Group], found: Findings, *, resolved: bool) -> Blocks:
+def _protocol(groups: Sequence[Group], found: Findings, named: Label, *, resolved: bool) -> Blocks:
     """Return how the recipes differ from the paper's, which is as much of a why as such a study can give.
 
     `resolved` says whether any difference of the errors is.
@@ -216,10 +229,10 @@ def _protocol(groups: Sequence[Group], found: Findings, *, resolved: bool) -> Bl
     for group in groups:
         paper = preset_recipe("paper", dataset=group.recipe.dataset, depth=group.recipe.depth)
         for aspect in differences(group.recipe, paper):
-            aspects.setdefault(aspect, {})[network_name(group.recipe)] = None
+            aspects.setdefault(aspect, {})[named(group)] = None
     if not aspects:
         return [Prose(words("paper.own-recipe"))]
-    everyone = {network_name(group.recipe) for group in groups}
+    everyone = set(map(named, groups))
     several = any(set(names) != everyone for names in aspects.values())
     rows = [
         {
