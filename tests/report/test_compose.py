@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from reslab.exhibits.blocks import Heading, Prose
+from reslab.exhibits.blocks import Heading, Note, Prose
 from reslab.exhibits.captions import text
 from reslab.lab.settings import Settings
 from reslab.recipe import Recipe, Run, stretch
@@ -12,6 +12,7 @@ from reslab.report.compose import compose
 from reslab.session.work import Session
 from reslab.studies.asked import record
 from reslab.studies.study import JOINED, Plan, Study, Variant
+from reslab.studies.words import words_of
 from synthetic import Truth, small, write_run
 
 SHORT = small(8, dataset="cifar10", batch_size=128)
@@ -77,6 +78,27 @@ def test_a_plans_chapters_stand_in_its_order_under_its_title(tmp_path: Path) -> 
     keys = [section.key for section in compose(tmp_path).sections if section.key in recipes]
     assert keys == ["alpha", "depth", "zeta"]
     assert compose(tmp_path, ["alpha", "depth"]).title == "Report"
+
+
+def test_a_handout_becomes_its_solution_and_a_study_a_handout(tmp_path: Path) -> None:
+    variants = tuple(Variant(f"rate {rate}", small(8, learning_rate=rate)) for rate in (0.1, 0.2))
+    for name, answers in (("mine", True), ("theirs", False)):
+        record(tmp_path, Study(name, name, "", "", variants, (0, 1), "custom", answers=answers))
+    for variant in variants:
+        for seed in (0, 1):
+            write_run(tmp_path, Run(variant.recipe, seed), Truth(9.0 * variant.recipe.learning_rate, 1.0, 0.1))
+
+    def handouts(answers: bool | None) -> list[str]:
+        space = words_of("custom")("handout")
+        return [
+            section.key
+            for section in compose(tmp_path, answers=answers).sections
+            if any(isinstance(block, Note) and block.text == space for block in section.blocks)
+        ]
+
+    assert handouts(None) == ["theirs"]
+    assert handouts(True) == []
+    assert handouts(False) == ["mine", "theirs"]
 
 
 @pytest.mark.parametrize("heading", ["a", "A"])

@@ -52,6 +52,19 @@ def test_a_column_of_sentences_is_wrapped_in_latex_and_signs_of_mathematics_comp
     assert r"Rate $\propto$ batch, $\times$2, in" in text
 
 
+def test_a_table_of_several_pages_breaks_between_them_in_latex() -> None:
+    table = replace(TABLE, rows=TABLE.rows * 21)
+    text = tables_as_files(replace(DOCUMENT, sections=(Section("depth", "Depth", (table,)),)))[
+        "tables/depth-errors.tex"
+    ]
+    assert text.startswith(
+        "\\begin{longtable}{lrr}\n\\caption{Errors.  In \\%, see Table 1.}\n\\label{tab:depth-errors} \\\\\n"
+    )
+    assert text.endswith("\\bottomrule\n\\end{longtable}\n")
+    assert (text.count(r"\midrule"), text.count("rate 1 &")) == (2, 21)  # its head is on each page
+    assert r"\begin{table}" not in text
+
+
 def test_an_edited_file_is_named_and_a_report_cut_short_is_nobodys_edit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

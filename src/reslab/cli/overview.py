@@ -48,6 +48,7 @@ def report(
     author: str | None = None,
     data_root: DataRoot = None,
     figures: str | None = None,
+    answers: bool | None = None,
     json: AsJson = False,
 ) -> int:
     """Write the report from the runs on disk: of the named studies, or of all studies run so far.
@@ -66,6 +67,9 @@ def report(
         Author of the report.
     figures
         Formats of the figures' files, separated by commas; default: svg,pdf,png.  SVG is always written.
+    answers
+        Write what the results mean, or leave that to the reader; default: as the study's file says.  So --answers turns
+        a handout into its solution.
     """
     written = write_report(
         runs,
@@ -75,6 +79,7 @@ def report(
         author=author,
         data_root=data_root,
         figures=names("figures", figures),
+        answers=answers,
         tell=aside,
     )
     if json:

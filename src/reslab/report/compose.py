@@ -31,8 +31,11 @@ def compose(
     title: str | None = None,
     author: str | None = None,
     data_root: Path | None = None,
+    answers: bool | None = None,
 ) -> Document:
     """Return the report on these studies, or on everything below the folder of all runs.
+
+    `answers` says whether it answers, whatever the studies say: true makes a handout's solution, false a handout.
 
     Images that it shows are looked for in `data_root`, as training looks for them.  Without a title the report gets
     its own.  A name that was never asked raises `ResLabError`.
@@ -48,6 +51,8 @@ def compose(
         return _nothing(tables, title, author)
     shown = select(tables, [run for study in studies for run in study.runs()])
     studies = [reworded(study, runs_root) for study in studies]
+    if answers is not None:
+        studies = [replace(study, answers=answers) for study in studies]
     chapters = [chapter_of(study, runs_root) for study in studies]
     parts = [(find(study, tables, chapter), chapter) for study, chapter in zip(studies, chapters, strict=True)]
     parts.sort(key=lambda part: not part[0].in_full)

@@ -1,4 +1,4 @@
-"""Every table of a report as files of its own: CSV to compute with, LaTeX (booktabs) to typeset."""
+"""Every table of a report as files of its own: CSV to compute with, LaTeX (booktabs, longtable) to typeset."""
 
 import csv
 import io
@@ -29,7 +29,7 @@ def _csv(table: Table) -> str:
 
 
 def _latex(table: Table, section: Section, numbers: Mapping[str, str]) -> str:
-    r"""Return a table as LaTeX, for a document that has \usepackage{booktabs}."""
+    r"""Return a table as LaTeX, for a document that has \usepackage{booktabs,longtable}."""
     caption = "".join(piece["text"] for piece in pieces(f"{table.title}.  {table.caption}", section, numbers))
     longest = [max([0, *(len(row[place] or "") for row in table.rows)]) for place in range(len(table.columns))]
     columns = [
@@ -37,11 +37,14 @@ def _latex(table: Table, section: Section, numbers: Mapping[str, str]) -> str:
         for column, most in zip(table.columns, longest, strict=True)
     ]
     values = {"table": table, "columns": columns, "name": anchor(section, table.key), "caption": caption}
-    return render("table.tex", values, filters={"escaped": _escaped}) + "\n"
+    values["long"] = len(table.rows) > PAGE
+    return render("table.tex", values, filters={"escaped": _escaped})
 
 
 LONGEST = 40
 """Characters of a cell from which on its column is wrapped."""
+PAGE = 40
+"""Rows that fit on a page."""
 WRAPPED = 0.3
 """Width of such a column, as a share of the text's."""
 

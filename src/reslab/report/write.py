@@ -40,6 +40,7 @@ def write_report(
     author: str | None = None,
     data_root: Path | None = None,
     formats: Sequence[str] = FORMATS,
+    answers: bool | None = None,
 ) -> ReportFiles:
     """Write index.html, report.md, report.pdf, figures/*.svg, *.pdf and *.png, tables/*.csv and *.tex into `out`.
 
@@ -47,7 +48,8 @@ def write_report(
     the images that every network gets wrong: these are shown if they are in `data_root`, or where training looks.
 
     `studies` names what to report on; None means every study that was asked, and the runs beside them.  `formats` are
-    those of the figures; SVG is always among them.  The same run directories give the same files, byte for byte.
+    those of the figures; SVG is always among them.  `answers` makes a handout's solution (true) or a handout (false),
+    whatever the studies say.  The same run directories give the same files, byte for byte.
     Files of an earlier report that this one does not have are removed, if nobody has changed them.  A PDF that cannot
     be typeset costs nothing else: it is left out.  Raises
     `NothingToReportError` where no run has an epoch yet and an earlier report has figures: it stays as it is.  Raises
@@ -59,7 +61,7 @@ def write_report(
     if unknown:
         raise ResLabError(f"figures can be {', '.join(FORMATS)}, not {', '.join(unknown)}")
     wanted = [name for name in FORMATS if name == "svg" or name in formats]
-    document = compose(runs_root, studies, title=title, author=author, data_root=data_root)
+    document = compose(runs_root, studies, title=title, author=author, data_root=data_root, answers=answers)
     specifications = charts(document)
     if not specifications and has_figures(out):
         values = {"root": str(runs_root), "out": str(out), "studies": studies, "left_out": document.left_out}

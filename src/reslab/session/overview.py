@@ -84,12 +84,14 @@ def write_report(
     author: str | None = None,
     data_root: str | Path | None = None,
     figures: Sequence[str] | None = None,
+    answers: bool | None = None,
     tell: Tell = aside,
 ) -> "ReportFiles":
     """Write the report from the runs on disk: of the named studies, or of all studies run so far; return the files.
 
     What is left out because it could not be read is told.  `figures` are formats of the figures' files: svg, which is
-    always written, pdf and png.  Raises `ResLabError` where there is nothing to report, or `out` holds other files.
+    always written, pdf and png.  `answers` makes a handout's solution (true) or a handout (false), whatever the studies
+    say.  Raises `ResLabError` where there is nothing to report, or `out` holds other files.
     """
     from reslab.report import write
     from reslab.report.pictures import FORMATS
@@ -102,6 +104,7 @@ def write_report(
         author=author,
         data_root=as_path(data_root),
         formats=figures or FORMATS,
+        answers=answers,
     )
     for reason in written.left_out:
         tell(f"reslab: left out of the report: {reason}")

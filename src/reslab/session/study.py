@@ -197,13 +197,25 @@ class Study:
 
     @checked
     def report(
-        self, out: str | Path = "report", *, title: str | None = None, author: str | None = None
+        self,
+        out: str | Path = "report",
+        *,
+        title: str | None = None,
+        author: str | None = None,
+        answers: bool | None = None,
     ) -> "ReportFiles":
-        """Write the report of these studies into a folder: page, Markdown, PDF, figures, tables; return the files."""
+        """Write the report of these studies into a folder: page, Markdown, PDF, figures, tables; return the files.
+
+        `answers` makes a handout's solution (true) or a handout (false), whatever the study says.
+        """
         session = self._session()
         session.record()
         return session.report(
-            as_path(out), title=title, author=author, studies=[one.name for one in self._plan.studies]
+            as_path(out),
+            title=title,
+            author=author,
+            answers=answers,
+            studies=[one.name for one in self._plan.studies],
         )
 
     def _session(self) -> Session:

@@ -257,6 +257,7 @@ class Session:
         studies: Sequence[str] | None = None,
         title: str | None = None,
         author: str | None = None,
+        answers: bool | None = None,
     ) -> "ReportFiles":
         """Write the report on these studies, or on all that the folder of runs has, and tell what it omits."""
         return write_report(
@@ -266,6 +267,7 @@ class Session:
             title=title,
             author=author,
             data_root=self.settings.data_root,
+            answers=answers,
             tell=self._tell,
         )
 
