@@ -48,7 +48,7 @@ def test_a_column_of_sentences_is_wrapped_in_latex_and_signs_of_mathematics_comp
     table = Table("long", "Long", "", (Column("What", "left"), Column("n")), ((sentence, "3"),))
     document = replace(DOCUMENT, sections=(Section("depth", "Depth", (table,)),))
     text = tables_as_files(document)["tables/depth-long.tex"]
-    assert r"\begin{tabular}{p{0.3\textwidth}r}" in text
+    assert r"\begin{tabular}{p{0.75\textwidth}r}" in text
     assert r"Rate $\propto$ batch, $\times$2, in" in text
 
 
@@ -58,9 +58,10 @@ def test_a_table_of_several_pages_breaks_between_them_in_latex() -> None:
         "tables/depth-errors.tex"
     ]
     assert text.startswith(
-        "\\begin{longtable}{lrr}\n\\caption{Errors.  In \\%, see Table 1.}\n\\label{tab:depth-errors} \\\\\n"
+        "{\\footnotesize\\setlength{\\tabcolsep}{3pt}\n\\begin{longtable}{lrr}\n"
+        "\\caption{Errors.  In \\%, see Table 1.}\n\\label{tab:depth-errors} \\\\\n"
     )
-    assert text.endswith("\\bottomrule\n\\end{longtable}\n")
+    assert text.endswith("\\bottomrule\n\\end{longtable}}\n")
     assert (text.count(r"\midrule"), text.count("rate 1 &")) == (2, 21)  # its head is on each page
     assert r"\begin{table}" not in text
 

@@ -1,10 +1,11 @@
-"""Every table of a report as files of its own: CSV to compute with, LaTeX (booktabs, longtable) to typeset."""
+"""Every table of a report as files of its own: CSV to compute with, LaTeX to typeset."""
 
 import csv
 import io
+import textwrap
 from collections.abc import Mapping
 
-from reslab.exhibits.blocks import Table
+from reslab.exhibits.blocks import Column, Table
 from reslab.report.document import Document, Section, anchor, pieces
 from reslab.report.values import render
 
@@ -29,24 +30,41 @@ def _csv(table: Table) -> str:
 
 
 def _latex(table: Table, section: Section, numbers: Mapping[str, str]) -> str:
-    r"""Return a table as LaTeX, for a document that has \usepackage{booktabs,longtable}."""
+    r"""Return a table as LaTeX, for a document that has \usepackage{booktabs,graphicx,longtable}.
+
+    It is as wide as the text at most: headings have several lines, long cells are wrapped, and what is still too wide
+    is made smaller.  One that does not fit on a page breaks between its rows.
+    """
     caption = "".join(piece["text"] for piece in pieces(f"{table.title}.  {table.caption}", section, numbers))
     longest = [max([0, *(len(row[place] or "") for row in table.rows)]) for place in range(len(table.columns))]
+    is_long = len(table.rows) > PAGE
+    limit, share = WRAPPED_LONG if is_long else WRAPPED
+    wrapped = [most > limit for most in longest]
+    if len(wrapped) <= FEW:
+        share = round(0.75 / max(1, sum(wrapped)), 2)
     columns = [
-        rf"p{{{WRAPPED}\textwidth}}" if most > LONGEST else column.align[0]
-        for column, most in zip(table.columns, longest, strict=True)
+        rf"p{{{share}\textwidth}}" if is_wrapped else column.align[0]
+        for column, is_wrapped in zip(table.columns, wrapped, strict=True)
     ]
-    values = {"table": table, "columns": columns, "name": anchor(section, table.key), "caption": caption}
-    values["long"] = len(table.rows) > PAGE
+    head = [_heading(column, most) for column, most in zip(table.columns, longest, strict=True)]
+    name = anchor(section, table.key)
+    values = {"rows": table.rows, "columns": columns, "head": head, "name": name, "caption": caption, "long": is_long}
     return render("table.tex", values, filters={"escaped": _escaped})
 
 
-LONGEST = 40
-"""Characters of a cell from which on its column is wrapped."""
+def _heading(column: Column, longest: int) -> str:
+    """Return a column's heading as LaTeX, in lines as short as its cells, or as its words, allow."""
+    lines = textwrap.wrap(column.title, max(longest, *map(len, column.title.split()))) if column.title else [""]
+    stacked = r" \\ ".join(map(_escaped, lines))
+    return stacked if len(lines) == 1 else rf"\shortstack[{column.align[0]}]{{{stacked}}}"
+
+
 PAGE = 40
 """Rows that fit on a page."""
-WRAPPED = 0.3
-"""Width of such a column, as a share of the text's."""
+WRAPPED, WRAPPED_LONG = (40, 0.3), (20, 0.15)
+"""Characters of a cell from which on its column is wrapped, and the column's width as a share of the text's."""
+FEW = 3
+"""Columns up to which a wrapped one takes what room there is."""
 
 _SPECIAL = str.maketrans(
     {
