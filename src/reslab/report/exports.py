@@ -61,7 +61,7 @@ def _heading(column: Column, longest: int) -> str:
 
 PAGE = 40
 """Rows that fit on a page."""
-WRAPPED, WRAPPED_LONG = (40, 0.3), (20, 0.11)
+WRAPPED, WRAPPED_LONG = (40, 0.3), (20, 0.13)
 """Characters of a cell from which on its column is wrapped, and the column's width as a share of the text's."""
 FEW = 3
 """Columns up to which a wrapped one takes what room there is."""
