@@ -33,10 +33,21 @@ def test_times_are_rounded_once_and_never_up_to_a_full_unit(seconds: float, text
 
 def test_storage() -> None:
     assert [size(amount) for amount in (999, 1000, 3_440_000, 2.5e12)] == ["999 bytes", "1.0 kB", "3.4 MB", "2500.0 GB"]
+    assert [size(amount) for amount in (999.7, 999_960, 999_940)] == ["1.0 kB", "1.0 MB", "999.9 kB"]
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(None, None), (0.0, None), (1593.2, "1,590"), (95.26, "95.3"), (4.518, "4.52")]
+    ("value", "text"),
+    [
+        (None, None),
+        (0.0, None),
+        (1593.2, "1,590"),
+        (95.26, "95.3"),
+        (4.518, "4.52"),
+        (99.96, "100"),
+        (9.996, "10.0"),
+        (0.04, "0.0400"),
+    ],
 )
 def test_rates_have_three_digits(value: float | None, text: str | None) -> None:
     assert rate(value) == text

@@ -22,7 +22,7 @@ def duration(seconds: float) -> str:
 def size(num_bytes: float) -> str:
     """Return an amount of storage: 3.4 MB."""
     for unit in ("bytes", "kB", "MB", "GB"):
-        if num_bytes < 1000 or unit == "GB":
+        if round(num_bytes, 0 if unit == "bytes" else 1) < 1000 or unit == "GB":
             break
         num_bytes /= 1000
     return f"{num_bytes:.0f} {unit}" if unit == "bytes" else f"{num_bytes:.1f} {unit}"
@@ -32,5 +32,5 @@ def rate(images_per_second: float | None) -> str | None:
     """Return a throughput with three significant digits: 12,300, 4.56; None where it is unknown or none."""
     if images_per_second is None or images_per_second <= 0:
         return None
-    digits = 2 - math.floor(math.log10(images_per_second))
-    return f"{round(images_per_second, digits):,.{max(0, digits)}f}"
+    shown = float(f"{images_per_second:.3g}")
+    return f"{shown:,.{max(0, 2 - math.floor(math.log10(shown)))}f}"

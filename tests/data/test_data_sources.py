@@ -180,7 +180,6 @@ def test_a_cache_that_cannot_be_written_gives_way_to_a_temporary_folder(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     monkeypatch.delenv("RESLAB_DATA", raising=False)
     monkeypatch.setattr("reslab.data.places.temporary_folder", lambda: tmp_path / "temporary")
-    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "file" / name)
     assert keeping_place() == tmp_path / "temporary"
     write_folder(tmp_path / "temporary", PYTHON, parts(PYTHON))
     assert find("cifar10") == tmp_path / "temporary" / PYTHON.folder

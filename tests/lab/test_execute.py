@@ -15,7 +15,7 @@ from reslab.lab.stopping import INTERRUPTED, StopRequest
 
 BARE = """
 import runpy, sys
-absent = ["altair", "cyclopts", "jinja2", "platformdirs", "polars", "pooch", "rich", "scipy", "vl_convert"]
+absent = ["altair", "cyclopts", "jinja2", "polars", "pooch", "rich", "scipy", "vl_convert"]
 for name in absent:
     sys.modules[name] = None
 sys.argv[0] = "reslab.lab.execute"

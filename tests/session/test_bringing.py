@@ -66,6 +66,9 @@ def test_weights_that_were_trained_on_elsewhere_are_measured_in_the_runs_network
     torch.save({"0.weight": torch.zeros(1)}, tmp_path / "other.pt")
     with pytest.raises(reslab.CheckpointError, match=r"do not fit this network|of no network that ResLab has"):
         reslab.evaluate(run, weights=tmp_path / "other.pt")
+    for name in ("gone.pt", "gone.safetensors"):
+        with pytest.raises(reslab.CheckpointError, match="there is no such file"):
+            reslab.evaluate(run, weights=tmp_path / name)
     (tmp_path / "text.pt").write_text("text")
     with pytest.raises(reslab.CheckpointError, match=r"is no state_dict|is text"):
         reslab.evaluate(run, weights=tmp_path / "text.pt")

@@ -9,7 +9,8 @@ import torch
 import reslab
 from reslab.lab.folder.store import RunFiles
 from reslab.recipe import Run
-from synthetic import Truth, small, write_run
+from reslab.session.run import tables_of
+from synthetic import Truth, small, write_diagnostics, write_predictions, write_run
 
 TINY: Any = {"dataset": "digits", "depth": 8, "epochs": 1, "train_share": 0.1, "precision": "fp32", "threads": 1}
 
@@ -55,6 +56,29 @@ def test_a_run_without_weights_or_predictions_says_so(tmp_path: Path) -> None:
         run.network()
     with pytest.raises(reslab.ResLabError, match=r"has kept no predictions; reslab\.evaluate\(run\) makes them"):
         _ = run.predictions
+
+
+def test_a_damaged_curve_is_told_and_not_empty(tmp_path: Path) -> None:
+    run = reslab.Run(write_run(tmp_path, Run(small(8), 0), Truth(3.0, 1.0), stop_after=3))
+    (run.path / "metrics.jsonl").write_text("{}\n{}\n")
+    with pytest.raises(reslab.DamagedError, match="damaged in line 1"):
+        _ = run.curve
+
+
+def test_runs_of_several_folders_have_all_of_their_tables_each_run_once(tmp_path: Path) -> None:
+    places = [tmp_path / "a", tmp_path / "b"]
+    for place, depths in zip(places, ((8, 14), (8, 20)), strict=True):
+        for depth in depths:
+            folder = write_run(place, Run(small(depth), 0), Truth(3.0 + depth + 10 * (place.name == "b"), 1.0))
+            write_predictions(folder, [depth])
+    write_diagnostics(places[1] / Run(small(20), 0).id, noise_scale={"final": {"noise_scale": 2.0}})
+    mine = [reslab.Run(places[0] / Run(small(14), 0).id), *reslab.runs(places[1]).values()]
+    tables = tables_of(mine)
+    assert sorted(tables.runs["depth"]) == [8, 14, 20]
+    assert set(tables.predictions) == set(tables.runs["run_id"]) == set(tables.epochs["run_id"])
+    assert tables.diagnoses.figures.height == 1
+    assert tables.runs.filter(depth=8)["test_error"][0] == pytest.approx(21.0, abs=2.0)  # of the folder that was named
+    assert tables.epochs.height == sum(run.curve.height for run in mine)
 
 
 def test_a_run_opened_by_a_link_has_its_curve_and_its_root(tmp_path: Path) -> None:

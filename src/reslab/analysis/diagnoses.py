@@ -58,6 +58,11 @@ class Diagnoses:
         mine = pl.col("run_id").is_in(list(run_ids))
         return Diagnoses(self.layers.filter(mine), self.figures.filter(mine), self.points.filter(mine))
 
+    @classmethod
+    def joined(cls, parts: Sequence["Diagnoses"]) -> "Diagnoses":
+        """Return the rows of several as one; there is at least one."""
+        return cls(*(pl.concat(getattr(part, table) for part in parts) for table in ("layers", "figures", "points")))
+
     def values(self, diagnostic: str, quantity: str) -> list[float]:
         """Return one figure of every trained network that has it."""
         wanted = (pl.col("diagnostic") == diagnostic) & (pl.col("quantity") == quantity)

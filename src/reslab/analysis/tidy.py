@@ -3,7 +3,7 @@
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
@@ -56,6 +56,8 @@ class Tables:
 
 _KINDS: dict[Any, type[pl.DataType]] = {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean}
 _LAST_EPOCH = ("train_loss", "train_error", "test_loss", "test_error", "holdout_loss", "holdout_error")
+
+_IDENTITY = ("run_id", "recipe_id", "seed")
 
 SEPARATOR = ", "
 """Between the values of a column that has several for a run."""
@@ -182,10 +184,43 @@ def read_tables(root: Path, runs: Sequence[Run] | None = None) -> Tables:
     return Tables(*frames, tuple(problems), tidy(diagnosed), predictions)
 
 
+def curve_of(rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
+    """Return lines of metrics.jsonl as a table: EPOCH_SCHEMA without what tells runs apart."""
+    return frame(_by_epoch(rows), {name: kind for name, kind in EPOCH_SCHEMA.items() if name not in _IDENTITY})
+
+
 def select(tables: Tables, runs: Iterable[Run]) -> Tables:
     """Return the rows of these runs only, in the order of the tables."""
-    ids = list({run.id for run in runs})
-    wanted = pl.col("run_id").is_in(ids)
+    return _of_ids(tables, {run.id for run in runs})
+
+
+def joined(parts: Sequence[tuple[Tables, Collection[str]]]) -> Tables:
+    """Return the tables of several folders as one; there is at least one.
+
+    A run that several have is taken from the first of those that name its id, or else from the first.
+    """
+    owner: dict[str, int] = {}
+    for place, (_, named) in enumerate(parts):
+        for run_id in named:
+            owner.setdefault(run_id, place)
+    for place, (tables, _) in enumerate(parts):
+        for run_id in tables.runs["run_id"]:
+            owner.setdefault(run_id, place)
+    own = [
+        _of_ids(tables, {run_id for run_id, at in owner.items() if at == place})
+        for place, (tables, _) in enumerate(parts)
+    ]
+    return Tables(
+        pl.concat(part.runs for part in own),
+        pl.concat(part.epochs for part in own),
+        tuple(problem for part in own for problem in part.problems),
+        Diagnoses.joined([part.diagnoses for part in own]),
+        {run_id: one for part in own for run_id, one in part.predictions.items()},
+    )
+
+
+def _of_ids(tables: Tables, ids: Collection[str]) -> Tables:
+    wanted = pl.col("run_id").is_in(list(ids))
     predictions = {run_id: one for run_id, one in tables.predictions.items() if run_id in ids}
     return Tables(
         tables.runs.filter(wanted),
@@ -199,9 +234,8 @@ def select(tables: Tables, runs: Iterable[Run]) -> Tables:
 def _read_run(files: RunFiles, run: Run) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     status = files.status()
     files.check_end(status)
-    by_epoch = {line["epoch"]: line for line in files.metrics()}
     identity = _identity(run)  # an id is a hash: once a run, not once an epoch
-    lines = [{**line, **identity} for _, line in sorted(by_epoch.items())]
+    lines = [{**line, **identity} for line in _by_epoch(files.metrics())]
     latest = lines[-1] if lines else {}
     seconds = _sum([line.get("seconds") for line in lines])
     speed = metrics.speed(lines)
@@ -304,8 +338,13 @@ def _predicted(files: RunFiles, row: Mapping[str, Any]) -> dict[str, Predictions
     return {} if found is None else {row["run_id"]: found}
 
 
+def _by_epoch(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return lines of metrics in order, the last of each epoch."""
+    return [line for _, line in sorted({line["epoch"]: line for line in rows}.items())]
+
+
 def _identity(run: Run) -> dict[str, Any]:
-    return {"run_id": run.id, "recipe_id": run.recipe.id, "seed": run.seed}
+    return dict(zip(_IDENTITY, (run.id, run.recipe.id, run.seed), strict=True))
 
 
 def _sum(values: list[float | None]) -> float | None:

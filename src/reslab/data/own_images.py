@@ -23,7 +23,7 @@ from reslab.data.images import Dataset, ImageSet, canonical_order, make_dataset,
 from reslab.data.places import keeping_place, looked, places
 from reslab.datasets import ARRAYS, SHORT, Size, known
 from reslab.errors import DataError
-from reslab.files import is_text, one_line, sync_folder, write_whole
+from reslab.files import is_text, one_line, write_whole
 from reslab.own_code import parse
 from reslab.own_running import load_function, modules_of, told
 
@@ -101,7 +101,6 @@ def keep(dataset: Dataset, data_root: Path | None = None, tell: Callable[[str], 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, save(arrays, {"class_names": json.dumps(dataset.class_names)}))
-        sync_folder(path.parent)
     except OSError as error:
         raise DataError(
             f"cannot keep images in {path.parent}: {error.strerror or error}; choose another with --data-root"

@@ -3,9 +3,8 @@
 import os
 from pathlib import Path
 
-from reslab.cache import temporary_folder, why_unwritable
+from reslab.cache import home_cache, temporary_folder, why_unwritable
 from reslab.data.cifar import LAYOUTS, Layout
-from reslab.errors import DataError
 
 
 def places(data_root: Path | None = None) -> list[Path]:
@@ -18,13 +17,8 @@ def places(data_root: Path | None = None) -> list[Path]:
 
 
 def keeping_place(data_root: Path | None = None) -> Path:
-    """Return the folder that images are kept in when they are fetched or imported.
-
-    Raises `DataError` where there is none.
-    """
+    """Return the folder that images are kept in when they are fetched or imported."""
     candidates = _told(data_root)
-    if not candidates:
-        raise DataError("there is no folder to keep data in: give --data-root or set RESLAB_DATA")
     if data_root is not None or os.environ.get("RESLAB_DATA"):
         return _with_neighbours(candidates[0])[-1]
     return candidates[-1]  # the temporary one, where the cache takes nothing
@@ -47,7 +41,7 @@ def cifar_in(place: Path, images: str) -> Path | None:
 
 def looked(data_root: Path | None = None) -> str:
     """Return in words where images were looked for."""
-    return " and ".join(map(str, places(data_root))) or "RESLAB_DATA, which is not set"
+    return " and ".join(map(str, places(data_root)))
 
 
 def _told(data_root: Path | None) -> list[Path]:
@@ -67,16 +61,5 @@ def _is_unpacked(place: Path, layout: Layout) -> bool:
 
 
 def _caches() -> list[Path]:
-    """Return the user's cache, and a temporary one where that cannot be written.
-
-    A compute node without platformdirs has none, and needs RESLAB_DATA.
-    """
-    try:
-        from platformdirs import user_cache_path
-
-        cache = user_cache_path("reslab")
-    except ImportError:
-        return []
-    except RuntimeError:  # no home
-        return [temporary_folder()]
-    return [cache, temporary_folder()] if why_unwritable(cache) else [cache]
+    """Return the user's cache, and a temporary one where that cannot be written."""
+    return [home_cache(), temporary_folder()] if why_unwritable(home_cache()) else [home_cache()]

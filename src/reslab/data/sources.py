@@ -77,13 +77,12 @@ def _function(name: str, place: str) -> Any:
 
 def _missing(name: str, data_root: Path | None) -> str:
     archive = known(name).archive
-    ways = []
+    way = ""
     if archive is not None:
         owner = next(other for other, spec in DATASETS.items() if spec.archive == archive)
-        ways.append(
+        way = (
             f"`reslab data fetch {owner}` downloads them; `reslab data import PATH` takes an archive or a folder that "
             "you have; "
         )
-    return f"there are no images of {name} in {looked(data_root)}.  {''.join(ways)}--data-root or RESLAB_DATA says " + (
-        "where else to look"
-    )
+    where = "--data-root or RESLAB_DATA says where else to look"
+    return f"there are no images of {name} in {looked(data_root)}.  {way}{where}"

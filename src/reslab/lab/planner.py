@@ -168,7 +168,7 @@ def _plan(
             f"{recipe_name(recipe)}: a holdout of {recipe.holdout:,} and a train_share of {recipe.train_share:g} leave "
             f"{max(0, num_train):,} of {size.num_train:,} images to train on, for {size.num_classes:,} classes"
         )
-    schedule = make_schedule(recipe, max(1, -(-num_train // recipe.batch_size)))
+    schedule = make_schedule(recipe, -(-num_train // recipe.batch_size))
     epochs = num_epochs(recipe, schedule.iterations_per_epoch)
     work = work_of(recipe, epochs, num_train, size.num_test, sides_of(recipe, data_root))
     share_done = 1.0 if status in ("finished", "diverged") else min(1.0, len(rows) / epochs)

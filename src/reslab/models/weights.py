@@ -52,10 +52,7 @@ def read_weights_file(path: Path, entry: str | None = None) -> WeightsFile:
     several networks, `entry` says which; without it that raises `ResLabError`, with the list.  What is no file of
     weights, is damaged, or would run a program when opened by others raises `CheckpointError`.
     """
-    if not path.is_file():
-        odd = odd_kind(path)
-        found = f"it is {odd}" if odd else "there is no such file"
-        raise CheckpointError(f"cannot read weights from {path}: {found}{_inside(path)}")
+    _check_there(path)
     try:
         with reading(path):
             with path.open("rb") as file:
@@ -73,6 +70,7 @@ def read_weights_file(path: Path, entry: str | None = None) -> WeightsFile:
 
 def read_own_weights(path: Path) -> WeightsFile:
     """Return the weights that `save_weights` wrote of a network of the user's own, by its own names."""
+    _check_there(path)
     try:
         with reading(path):
             content = path.read_bytes()
@@ -89,12 +87,11 @@ def read_named_weights(path: Path) -> WeightsFile:
     """
     if path.suffix == ".safetensors":
         return read_own_weights(path)
+    _check_there(path)
+    with reading(path):
+        content = path.read_bytes()
     try:
-        with reading(path):
-            content = path.read_bytes()
         found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except CheckpointError:
-        raise
     except Exception:  # damaged files raise nearly anything
         found = None
     if not isinstance(found, dict) or not found or not all(isinstance(one, Tensor) for one in found.values()):
@@ -165,6 +162,14 @@ def _not_finite(weights: Weights) -> list[str]:
     total = sum(counts.values())
     words = "1 weight is not a finite number" if total == 1 else f"{total:,} weights are not finite numbers"
     return [f"{words} (NaN or infinite): {where}"]
+
+
+def _check_there(path: Path) -> None:
+    """Raise `CheckpointError` where a path is no file, with what lies in it where it is a folder."""
+    if not path.is_file():
+        odd = odd_kind(path)
+        found = f"it is {odd}" if odd else "there is no such file"
+        raise CheckpointError(f"cannot read weights from {path}: {found}{_inside(path)}")
 
 
 def _inside(path: Path) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reslab.analysis.tidy import EPOCH_SCHEMA, Tables, read_tables
+from reslab.analysis.tidy import Tables, curve_of, joined, read_tables
 from reslab.arguments import as_keywords, checked
 from reslab.errors import ResLabError
 from reslab.files import Json, as_path
@@ -21,8 +21,6 @@ from reslab.session.display import Bundle, bundle, html_table, text_table
 if TYPE_CHECKING:
     import polars as pl
     from torch import Tensor, nn
-
-_IDENTITY = ("run_id", "recipe_id", "seed")
 
 
 class Run:
@@ -108,8 +106,7 @@ class Run:
     @property
     def curve(self) -> "pl.DataFrame":
         """A row an epoch so far, with the columns of metrics.jsonl (docs/architecture.md): errors in percent."""
-        tables = read_tables(self.root, [self._run])
-        return tables.epochs.select(name for name in EPOCH_SCHEMA if name not in _IDENTITY)
+        return curve_of(self._files.metrics())
 
     @property
     def weights(self) -> Path:
@@ -123,7 +120,7 @@ class Run:
         """A row a test image: its label, the predicted class (both from 0), and the probability of that (confidence).
 
         The order is that of `test_batches`: images are sorted by content, so that of arrays of yours is another.
-        Raises `ResLabError` where none were kept, as by versions of before; `reslab.evaluate` makes them.
+        Raises `ResLabError` where the run kept none; `reslab.evaluate` makes them.
         """
         import polars as pl
 
@@ -220,26 +217,14 @@ def tables_of(found: Iterable[Run], *, whole: bool = False) -> Tables:
 
     Where several folders have a run of one id, it is that which was asked for.
     """
-    import polars as pl
-
     by_root: dict[Path, list[Run]] = {}
     for run in found:
         by_root.setdefault(run.root, []).append(run)
     parts = [
-        read_tables(root) if whole else read_tables(root, [run.asked for run in own_runs])
+        (
+            read_tables(root) if whole else read_tables(root, [run.asked for run in own_runs]),
+            [run.id for run in own_runs],
+        )
         for root, own_runs in by_root.items()
     ]
-    if len(parts) == 1:
-        return parts[0]
-    if not parts:
-        return read_tables(Path(), [])
-    ids = [[run.id for run in own_runs] for own_runs in by_root.values()]
-    runs = pl.concat(
-        part.runs.with_columns(folder=pl.lit(place), asked=pl.col("run_id").is_in(ids[place]))
-        for place, part in enumerate(parts)
-    )
-    runs = runs.sort("asked", descending=True, maintain_order=True).unique("run_id", keep="first", maintain_order=True)
-    epochs = pl.concat(part.epochs.with_columns(folder=pl.lit(place)) for place, part in enumerate(parts))
-    epochs = epochs.join(runs.select("run_id", "folder"), on=("run_id", "folder"), how="semi", maintain_order="left")
-    problems = tuple(problem for part in parts for problem in part.problems)
-    return Tables(runs.drop("folder", "asked"), epochs.drop("folder"), problems)
+    return joined(parts) if parts else read_tables(Path(), [])

@@ -149,7 +149,9 @@ class Runs(Mapping[str, Run]):
         rows: list[list[str | None]] = []
         for run in list(self._runs.values())[:_SHOWN]:
             error = run.test_error
-            rows.append([names[run.id], run.status, str(run.curve.height), None if error is None else f"{error:.2f}"])
+            rows.append(
+                [names[run.id], run.status, str(len(run._files.metrics())), None if error is None else f"{error:.2f}"]
+            )
         return rows
 
     def _title(self) -> str:

@@ -173,15 +173,13 @@ class RunFiles:
         run = self.read_run()
         if asked is not None:
             self._check_asked(run, asked)
+        if self.ended() is not None:  # of several records that do not agree, its manifest says which was changed
+            self.check_files(manifest.RECORDS)
         if not self.is_of(run):
-            if self.ended() is not None:  # its manifest says what was changed
-                self.check_files(manifest.RECORDS)
             raise DamagedError(
                 f"{self.path} is not {run.id}, as its run.json says: the recipe was edited, or the run was "
                 f"made by a version of ResLab with other numerics; {self._anew}"
             )
-        if self.ended() is not None:  # of several records that do not agree, it says which was changed
-            self.check_files(manifest.RECORDS)
         result, (num_rows, last) = self.whole_result(), metrics.end(self.path)
         if result is not None and result["epochs"] != num_rows:
             raise DamagedError(
