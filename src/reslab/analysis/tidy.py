@@ -16,7 +16,8 @@ from reslab.files import printable
 from reslab.lab.folder import metrics
 from reslab.lab.folder.finding import find_runs
 from reslab.lab.folder.predictions import Predictions, read_predictions
-from reslab.lab.folder.store import UNREADABLE, RunFiles, Status, run_files
+from reslab.lab.folder.status import UNREADABLE, Status
+from reslab.lab.folder.store import RunFiles, run_files
 from reslab.lab.shares.replicates import agreements
 from reslab.recipe import Recipe, Run, to_mapping
 
@@ -159,7 +160,7 @@ def read_tables(root: Path, runs: Sequence[Run] | None = None) -> Tables:
         try:
             if run is None:
                 run = files.read_run()
-            if (files.path / "run.json").exists():
+            if files.exists:
                 files.check(run)
             row, epochs = _read_run(files, run)
             row["trained_again"], damaged = trained_again(files, root, run)

@@ -10,7 +10,7 @@ from reslab.cli.console import aside, print_json, print_listing
 from reslab.cli.flags import AsJson, DataRoot, Ids, Out, Runs
 from reslab.cli.lists import names
 from reslab.errors import ResLabError
-from reslab.lab.folder.store import UNREADABLE
+from reslab.lab.folder.status import UNREADABLE
 from reslab.session import overview
 from reslab.session.overview import write_report
 

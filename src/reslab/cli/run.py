@@ -352,7 +352,6 @@ def _conclude(session: Session, found: Outcome, page: Path | None, *, json: bool
     counts = Counter(found.statuses.values())
     print("Runs: " + ", ".join(f"{count} {status}" for status, count in counts.items()))
     for run in found.failed:
-        failure = RunFiles(session.root / run).failure() or {}
-        print(f"  {session.names.get(run, run)}: {failure.get('message')}")
+        print(f"  {session.names.get(run, run)}: {RunFiles(session.root / run).failure_message()}")
     if page is not None:
         print(f"Report: {page}")

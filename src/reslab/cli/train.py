@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from reslab.amounts import counted
 from reslab.arguments import check_least
 from reslab.cli import INTERRUPTED, OK, SOME_FAILED
 from reslab.cli.console import aside, print_json, remark_cache
@@ -107,12 +108,11 @@ def _facts(trained: Trained) -> dict[str, Any]:
 
 def _print(name: str, facts: dict[str, Any], files: RunFiles) -> None:
     if facts["status"] == "diverged":
-        failure = files.failure() or {}
-        print(f"{name} diverged: {failure.get('message')}")
+        print(f"{name} diverged: {files.failure_message()}")
     elif facts["test_error"] is None:
         print(f"{name} is {facts['status']}, before its first epoch ended")
     else:
-        epochs = f"{facts['epochs']} epoch{'' if facts['epochs'] == 1 else 's'}"
+        epochs = counted(facts["epochs"], "epoch")
         speed = facts["images_per_second"]
         fast = "" if speed is None else f", {speed:,.0f} images/s"
         print(

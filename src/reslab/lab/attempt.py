@@ -22,7 +22,8 @@ from reslab.lab.assembly import assemble, check_given_by_weights, kernels_used, 
 from reslab.lab.folder import ending
 from reslab.lab.folder.own_networks import source_to_run
 from reslab.lab.folder.provenance import attempt, check_images
-from reslab.lab.folder.store import RunFiles, Status
+from reslab.lab.folder.status import Status
+from reslab.lab.folder.store import RunFiles
 from reslab.lab.settings import Settings
 from reslab.lab.shares.relay import Relay, adopt
 from reslab.lab.threads import are_free, follow_load, kept_threads, threads_for_load, words_of_fewer

@@ -11,7 +11,8 @@ import torch
 from reslab.errors import LockedError, OwnCodeError, ResLabError
 from reslab.lab.attempt import Attempt
 from reslab.lab.folder import ending, manifest
-from reslab.lab.folder.store import RunFiles, Status
+from reslab.lab.folder.status import ENDED, Status
+from reslab.lab.folder.store import RunFiles
 from reslab.lab.settings import Settings
 from reslab.lab.shares.relay import Relay
 from reslab.lab.threads import computing_with, first_threads
@@ -55,7 +56,7 @@ def execute(
         if status is None:
             with files.lock() as held:
                 status = held.ended() or _attempt(held, run, settings, on_event, stop, relay)
-        if status in ("finished", "diverged"):
+        if status in ENDED:
             ending.settle(files)
             relay.end()
     _emit(on_event, run, "end", status=status)

@@ -16,7 +16,8 @@ from reslab.families import num_blocks
 from reslab.files import Json, is_there
 from reslab.lab.folder import metrics
 from reslab.lab.folder.finding import find_runs
-from reslab.lab.folder.store import Status, run_files
+from reslab.lab.folder.status import ENDED, Status, share_done
+from reslab.lab.folder.store import run_files
 from reslab.naming import recipe_name
 from reslab.recipe import IMAGENET_FAMILIES, Recipe, Run
 from reslab.training.schedule import make_schedule
@@ -53,7 +54,7 @@ def plan(
 
 def in_order(planned: Sequence[Planned]) -> list[Run]:
     """Return the runs to train: one seed of everything before the second of anything, the longest first."""
-    todo = [item for item in planned if item.status not in ("finished", "diverged")]
+    todo = [item for item in planned if item.status not in ENDED]
     return [item.run for item in sorted(todo, key=lambda item: (item.run.seed, -item.work_left))]
 
 
@@ -65,10 +66,9 @@ def known_speeds(root: Path, machine: tuple[str, str], data_root: Path | None = 
     speeds: dict[str, list[float]] = {}
     for files in find_runs(root):
         try:
-            recipe, rows, provenance = files.check().recipe, files.metrics(), files.provenance() or {}
+            recipe, rows, last = files.check().recipe, files.metrics(), files.last_attempt()
         except ResLabError:
             continue  # a damaged run is told of where it is asked for; the others know the speed
-        last = (provenance.get("attempts") or [{}])[-1]
         sides = sides_of(recipe, data_root)
         if recipe.network or (sides is None and is_brought(recipe.dataset)):
             continue  # how much work it is is not known
@@ -171,12 +171,12 @@ def _plan(
     schedule = make_schedule(recipe, -(-num_train // recipe.batch_size))
     epochs = num_epochs(recipe, schedule.iterations_per_epoch)
     work = work_of(recipe, epochs, num_train, size.num_test, sides_of(recipe, data_root))
-    share_done = 1.0 if status in ("finished", "diverged") else min(1.0, len(rows) / epochs)
+    done = share_done(status, len(rows), epochs)
     num_kept = len(schedule.milestones() if keep_epochs is None else schedule.inner(keep_epochs))
     # Weights, and while training two checkpoints of weights and what goes with them; a line of metrics an epoch.
     copies = 1 + 2 * (2 + (recipe.optimiser in ("adam", "adamw")) + (recipe.ema_decay > 0))
     disk = _num_parameters(recipe) * 4 * (copies + num_kept) + int(400 * epochs) + 10_000
-    return Planned(run, status, len(rows), work, work * (1 - share_done), 0 if share_done == 1 else disk, num_kept)
+    return Planned(run, status, len(rows), work, work * (1 - done), 0 if done == 1 else disk, num_kept)
 
 
 def _size(recipe: Recipe, provenance: Json | None, sizes: dict[str, Size], data_root: Path | None) -> Size:

@@ -30,7 +30,7 @@ def first_threads(files: RunFiles, device: torch.device, given: int | None, shar
 
 def kept_threads(files: RunFiles, device: torch.device) -> int | None:
     """Return the threads that a run to be resumed had on a processor, None where there is none."""
-    last = ((files.provenance() or {}).get("attempts") or [{}])[-1]
+    last = files.last_attempt()
     is_resumed = any(files.checkpoints.glob(f"*/{MANIFEST}"))
     if is_resumed and device.type == last.get("device") == "cpu" and last.get("threads"):
         return int(last["threads"])

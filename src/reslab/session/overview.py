@@ -9,7 +9,8 @@ from reslab.errors import ResLabError
 from reslab.files import as_path
 from reslab.lab.folder import metrics
 from reslab.lab.folder.finding import find_runs, runs_folder
-from reslab.lab.folder.store import UNREADABLE, RunFiles
+from reslab.lab.folder.status import UNREADABLE
+from reslab.lab.folder.store import RunFiles
 from reslab.naming import run_names
 from reslab.recipe import Run
 from reslab.session.listing import Listing
@@ -114,11 +115,11 @@ def write_report(
 def _row(files: RunFiles, run: Run, verify: bool) -> dict[str, Any]:
     status = files.status()
     files.check_end(status)
-    rows, failure = files.metrics(), files.failure() or {}
+    rows = files.metrics()
     last = rows[-1] if rows else {}
     measured = (last.get("test_error"), metrics.speed(rows), _images(files, run))
     verified = _verified(files) if verify and files.ended() is not None else None
-    told = (verified, failure.get("message"))
+    told = (verified, files.failure_message() or None)
     return dict(zip(_COLUMNS, (run.id, status, len(rows), *measured, *told), strict=True))
 
 
@@ -133,7 +134,7 @@ def _verified(files: RunFiles) -> str:
 
 def _images(files: RunFiles, run: Run) -> str | None:
     """Return the start of the fingerprint of a run's images; None for those that its data set's name tells."""
-    found = (files.provenance() or {}).get("data") or {}
+    found = files.images()
     if found.get("official") or not found.get("fingerprint"):
         return run.recipe.images or None
     return str(found["fingerprint"])[:SHORT]

@@ -103,7 +103,7 @@ def tell_former(root: Path, runs: Iterable[Run], tell: Tell) -> None:
     """Tell of runs that an earlier version left of the same recipes, which do not say of which images they are."""
     for run in runs:
         former = Run(vary(run.recipe, images=""), run.seed)
-        if run.recipe.images and (root / former.id / "run.json").exists():
+        if run.recipe.images and run_files(root, former).exists:
             tell(
                 f"remark: {former.id} comes from an earlier ResLab, whose ids did not tell image folders apart; "
                 f"it is left as it is, and {run.id} is a new run"
@@ -116,7 +116,7 @@ def tell_unofficial(root: Path, runs: Iterable[Run], tell: Tell) -> None:
     for run in runs:
         files = run_files(root, run)
         with suppress(ResLabError):  # whoever reads it tells
-            found = (files.provenance() or {}).get("data") or {}
+            found = files.images()
             if found.get("official") is False and not run.recipe.images and files.ended() is not None:
                 others.append(run)
     if others:

@@ -10,7 +10,8 @@ from reslab.arguments import as_keywords, checked
 from reslab.errors import ResLabError
 from reslab.files import Json, as_path
 from reslab.lab.folder.predictions import read_predictions
-from reslab.lab.folder.store import RunFiles, Status
+from reslab.lab.folder.status import Status
+from reslab.lab.folder.store import RunFiles
 from reslab.lab.settings import Settings
 from reslab.naming import run_name
 from reslab.recipe import Recipe

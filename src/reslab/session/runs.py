@@ -10,7 +10,7 @@ from reslab.errors import ResLabError, UnknownRunError, nearest
 from reslab.exhibits.curves import Curves, error_figure
 from reslab.exhibits.wording import seeds_named
 from reslab.lab.folder.finding import find_runs, runs_folder
-from reslab.lab.folder.store import Status
+from reslab.lab.folder.status import Status
 from reslab.naming import run_names
 from reslab.recipe import OWN_NETWORK, Recipe, field_names
 from reslab.recipe.fields import coerced

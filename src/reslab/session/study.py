@@ -11,6 +11,7 @@ from reslab.arguments import check_least, checked
 from reslab.errors import LockedError, ResLabError, nearest
 from reslab.exhibits.blocks import Figure, Table
 from reslab.files import as_path
+from reslab.lab.folder.status import ENDED
 from reslab.lab.folder.store import RunFiles, run_files
 from reslab.lab.settings import Settings, kept_epochs
 from reslab.lab.shares.addresses import absolute
@@ -22,7 +23,7 @@ from reslab.session.progress import aside
 from reslab.session.run import Run
 from reslab.session.runs import Runs
 from reslab.session.where import HERE, check_on
-from reslab.session.work import ENDED, Outcome, Session
+from reslab.session.work import Outcome, Session
 from reslab.studies.catalogue import chapter_of
 from reslab.studies.chapter import find, write
 from reslab.studies.study import Plan
@@ -158,7 +159,7 @@ class Study:
         """Return what to raise where runs failed, or were left to another process; None where neither is so."""
         total = len(found.statuses)
         if found.failed:
-            failures = [f"{run}: {(RunFiles(self._root / run).failure() or {}).get('message')}" for run in found.failed]
+            failures = [f"{run}: {RunFiles(self._root / run).failure_message()}" for run in found.failed]
             return ResLabError(f"{len(found.failed)} of {total} runs failed; {'; '.join(failures)}")
         if found.stopped or found.complete:
             return None
@@ -225,7 +226,7 @@ class Study:
         root, device = self._settings.data_root, self._settings.device
         for run in self.asked.runs():
             files = run_files(self._root, run)
-            if (files.path / "run.json").exists():
+            if files.exists:
                 yield Run(files.path, data_root=root, device=device)
 
     def _one(self) -> AskedStudy:

@@ -12,7 +12,8 @@ from reslab.data.sources import check_present
 from reslab.errors import LockedError, ReplacedError, ResLabError
 from reslab.host import default_precision
 from reslab.lab.folder.own_networks import keep_sources, read_sources, with_source, words_of_former
-from reslab.lab.folder.store import RunFiles, Status, run_files
+from reslab.lab.folder.status import Status
+from reslab.lab.folder.store import RunFiles, run_files
 from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
 from reslab.naming import run_name

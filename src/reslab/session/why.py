@@ -11,6 +11,7 @@ from reslab.diagnostics.cost import cost
 from reslab.errors import ResLabError
 from reslab.files import Json
 from reslab.lab.folder.finding import find_run, remark_seed
+from reslab.lab.folder.status import ENDED
 from reslab.lab.folder.store import DOES_NOT_APPLY, RunFiles, run_files
 from reslab.lab.planner import EVALUATION_COST, Planned, work_per_image
 from reslab.lab.settings import Settings
@@ -150,7 +151,7 @@ def work_of_why(study: Study, planned: Mapping[Run, Planned], counted: set[tuple
     for variant in study.variants:
         run = Run(variant.recipe, study.seeds_of(variant)[0])
         item = planned[run]
-        if item.status in ("finished", "diverged"):
+        if item.status in ENDED:
             continue
         for names, epochs in ((study.diagnostics, None), (study.diagnostics_during, item.num_kept)):
             new = [name for name in dict.fromkeys(names) if (run, epochs is not None, name) not in counted]

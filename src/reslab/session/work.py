@@ -10,7 +10,8 @@ from reslab.data.sources import check_present
 from reslab.errors import ResLabError, ShareError
 from reslab.lab.folder import ending
 from reslab.lab.folder.own_networks import keep_sources, try_networks
-from reslab.lab.folder.store import Status, run_files
+from reslab.lab.folder.status import ENDED, Status
+from reslab.lab.folder.store import run_files
 from reslab.lab.planner import Planned, in_order, plan
 from reslab.lab.settings import Settings
 from reslab.lab.shares.listing import listed
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
     from reslab.report.write import ReportFiles
 
 DEFAULTS = Settings()
-
-ENDED: tuple[Status, ...] = ("finished", "diverged")
-"""How runs stand of which nothing is left to train."""
 
 
 @dataclass(frozen=True, slots=True)

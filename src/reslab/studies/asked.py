@@ -103,7 +103,7 @@ def replaced(root: Path, plan: Plan) -> Iterator[str]:
     kept = {run for study in (before | {study.name: study for study in plan.studies}).values() for run in study.runs()}
     for study in plan.studies:
         dropped = _dropped(before.get(study.name), study)
-        there = [run for run in dropped if (run_files(root, run).path / "run.json").exists()]
+        there = [run for run in dropped if run_files(root, run).exists]
         if there:
             runs = before[study.name].runs()
             yield in_the_users(words_of(OTHERS), root, OTHER_RUNS)(

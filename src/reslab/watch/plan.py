@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from statistics import median
 
 from reslab.datasets import Size, images_used, known
+from reslab.lab.folder.status import share_done
 from reslab.lab.planner import Planned, estimate_seconds, num_epochs, sides_of, size_in, work_of, work_per_image
 from reslab.recipe import Recipe, Run
 from reslab.studies.study import OTHERS, Study
@@ -81,8 +82,7 @@ class Clock:
         work = work_of(run.recipe, epochs, *images, self._sides(run.recipe))
         done = watched.curve.last_epoch if watched is not None else 0
         status = "pending" if watched is None else watched.status
-        share = 1.0 if status in ("finished", "diverged") else min(1.0, done / epochs)
-        return Planned(run, status, done, work, work * (1 - share), 0)
+        return Planned(run, status, done, work, work * (1 - share_done(status, done, epochs)), 0)
 
     def _images(self, recipe: Recipe) -> tuple[int, int] | None:
         """Return how many images are trained and tested on; None where neither their name nor any run of them tells."""

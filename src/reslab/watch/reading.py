@@ -10,7 +10,8 @@ from reslab.errors import ResLabError, UnreadableError
 from reslab.files import Json, printable
 from reslab.lab.folder.locks import Holding
 from reslab.lab.folder.metrics import NAME as METRICS
-from reslab.lab.folder.store import UNREADABLE, RunFiles, Status, how_ended, standing
+from reslab.lab.folder.status import ENDED, UNREADABLE, Status, how_ended, standing
+from reslab.lab.folder.store import RunFiles
 from reslab.recipe import Run
 from reslab.watch.curve import Curve
 
@@ -55,7 +56,7 @@ class Watched:
     @property
     def ended(self) -> bool:
         """Whether nothing is left to train."""
-        return self.status in ("finished", "diverged")
+        return self.status in ENDED
 
     def look(self, held: Holding) -> bool:
         """Read what is new; return whether anything changed."""

@@ -250,9 +250,8 @@ def _most_memory(root: Path) -> int:
     most = 0
     for files in find_runs(root):
         with contextlib.suppress(ResLabError):  # what cannot be read is told of where it is asked for
-            attempts = (files.provenance() or {}).get("attempts") or [{}]
             rows = files.metrics()
-            if rows and attempts[-1].get("device", "cpu") == "cpu":
+            if rows and files.last_attempt().get("device", "cpu") == "cpu":
                 most = max(most, rows[-1].get("peak_memory_bytes") or 0)
     return most
 

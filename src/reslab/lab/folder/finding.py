@@ -55,7 +55,7 @@ def find_run(name: str, root: Path) -> RunFiles:
     """
     with _looking(name):
         for path in (Path(name), root / name):
-            if (path / "run.json").exists():
+            if RunFiles(path).exists:
                 return RunFiles(path)
             if seeds := _seeds_in(path):
                 return seeds[0]

@@ -16,7 +16,7 @@ from reslab.data.serving import AnyDataset, AnyImages
 from reslab.data.split import Split, split
 from reslab.datasets import SHORT, is_named
 from reslab.errors import CheckpointError, DataError
-from reslab.files import Json, now
+from reslab.files import now
 from reslab.kernels.build import kernels
 from reslab.kernels.gpu_device import words as gpu_words
 from reslab.lab.folder.store import RunFiles
@@ -98,7 +98,7 @@ def check_classes(files: RunFiles, dataset: AnyDataset) -> None:
 
 def _other_classes(files: RunFiles, dataset: AnyDataset) -> str:
     """Return how the classes that a run was begun with differ from these; "" where they do not, or are not known."""
-    classes, here = _data(files).get("classes"), list(dataset.class_names)
+    classes, here = files.images().get("classes"), list(dataset.class_names)
     if classes is None or classes == here:
         return ""
     odd = sorted(set(classes) ^ set(here))
@@ -110,11 +110,7 @@ def _other_classes(files: RunFiles, dataset: AnyDataset) -> str:
 
 def _begun_with(files: RunFiles) -> str:
     """Return the fingerprint of the images that a run was begun with; "" before its first attempt."""
-    return str(_data(files).get("fingerprint") or "")
-
-
-def _data(files: RunFiles) -> Json:
-    return (files.provenance() or {}).get("data") or {}
+    return str(files.images().get("fingerprint") or "")
 
 
 def _where(dataset: AnyDataset) -> str:

@@ -18,11 +18,11 @@ Imports no torch, so that a report can be made where there is none.
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Self
 
 from reslab.amounts import counted
 from reslab.errors import DamagedError, ResLabError
@@ -39,6 +39,7 @@ from reslab.files import (
 )
 from reslab.lab.folder import locks, manifest, metrics, records
 from reslab.lab.folder.predictions import contradiction
+from reslab.lab.folder.status import Ended, Status, how_ended, standing
 from reslab.own_code import kept_source
 from reslab.recipe import SEMANTICS, Recipe, Run, to_mapping
 
@@ -62,11 +63,6 @@ _SIGNED = ("provenance.json", "failure.json")
 """What is read before the run has ended, when no manifest vouches for it yet."""
 
 _EPOCH_WEIGHTS = re.compile(r"epoch(\d{4,})\.safetensors")
-
-Status = Literal["finished", "diverged", "failed", "running", "interrupted", "pending"]
-
-UNREADABLE: Final = "unreadable"
-"""How a run is shown whose files cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +111,11 @@ class RunFiles:
         """Return after how many epochs weights were kept, in order; those at the end do not count."""
         names = [path.name for path in (self.path / "weights").glob("epoch*.safetensors")]
         return tuple(sorted(int(match[1]) for name in names if (match := _EPOCH_WEIGHTS.fullmatch(name))))
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run was begun here, or prepared."""
+        return (self.path / "run.json").exists()
 
     def read_run(self) -> Run:
         """Return the recipe and seed; raise `ResLabError` where run.json is missing, damaged or too new."""
@@ -239,7 +240,7 @@ class RunFiles:
         """Say whether anything of it was trained."""
         return bool(self.metrics()) or self.checkpoints.exists()
 
-    def ended(self) -> Literal["finished", "diverged"] | None:
+    def ended(self) -> Ended | None:
         """Return how the run ended, or None while there is something left to train."""
         has_result = self.result() is not None
         return how_ended(has_result, None if has_result else self.failure())
@@ -275,9 +276,22 @@ class RunFiles:
         """Return failure.json, or None."""
         return self._read("failure.json")
 
+    def failure_message(self) -> str:
+        """Return why the run failed or diverged; "" where it did not, or nothing is known."""
+        return str((self.failure() or {}).get("message") or "")
+
     def provenance(self) -> Json | None:
         """Return provenance.json, or None before the first attempt."""
         return self._read("provenance.json")
+
+    def images(self) -> Json:
+        """Return what provenance.json has on the images; nothing before the first attempt."""
+        return (self.provenance() or {}).get("data") or {}
+
+    def last_attempt(self) -> Json:
+        """Return what provenance.json has on the last attempt; nothing before the first."""
+        attempts = (self.provenance() or {}).get("attempts") or [{}]
+        return dict(attempts[-1])
 
     def diagnostics(self) -> Json | None:
         """Return diagnostics.json, or None before anything was measured."""
@@ -375,29 +389,6 @@ class RunFiles:
         except DamagedError as error:
             raise DamagedError(f"{error}; {_MADE_AGAIN.get(name, self._restored)}") from None
         return content
-
-
-def standing(
-    ended: Literal["finished", "diverged"] | None,
-    is_held: Callable[[], bool],
-    has_failed: Callable[[], bool],
-    has_begun: Callable[[], bool],
-) -> Status:
-    """Return how a run stands, asking in this order, and no more than it takes."""
-    if ended is not None:
-        return ended
-    if is_held():
-        return "running"
-    if has_failed():
-        return "failed"
-    return "interrupted" if has_begun() else "pending"
-
-
-def how_ended(has_result: bool, failure: Json | None) -> Literal["finished", "diverged"] | None:
-    """Return how a run ended by its records, None while there is something left to train."""
-    if has_result:
-        return "finished"
-    return "diverged" if failure is not None and failure.get("kind") == "diverged" else None
 
 
 def run_files(root: Path, run: Run) -> RunFiles:

@@ -77,7 +77,7 @@ class Relay:
 
         Raises `ResLabError` where no share has the run, and there is no folder.
         """
-        if self._fetch_ended() or not self._places or (self._files.path / "run.json").exists():
+        if self._fetch_ended() or not self._places or self._files.exists:
             return
         for where in self._places:
             with self._told(where):

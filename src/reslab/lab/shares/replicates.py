@@ -1,6 +1,5 @@
 """Second trainings of runs: which there are, and how they compare with the first."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,5 +80,4 @@ def _end(files: RunFiles, result: Json) -> object:
 
 
 def _machine(files: RunFiles) -> str:
-    attempts: Sequence[Json] = (files.provenance() or {}).get("attempts") or [{}]
-    return str(attempts[-1].get("device_name") or "an unknown machine")
+    return str(files.last_attempt().get("device_name") or "an unknown machine")
