@@ -82,7 +82,7 @@ HOSTILE = {
     "odd pairs": b"\x80\x02}(K\x01u.",
     "extension": b"\x80\x02\x82\x01.",
     "buffer out of band": b"\x80\x05\x97.",
-    "a name that is no text": b"\x80\x04K\x01K\x02\x93.",
+    "a name that is not text": b"\x80\x04K\x01K\x02\x93.",
     "claims 2 GB": b"\x80\x02B" + struct.pack("<I", 2**31 - 1) + b"x.",
     "claims 2^62 bytes": b"\x80\x04\x8e" + struct.pack("<Q", 2**62) + b"x.",
     "endless digits": b"I" + b"9" * 10_000 + b"\n.",

@@ -72,7 +72,7 @@ def why_unwritable(folder: Path) -> str | None:
 
 
 def settle_home() -> None:
-    """See to what libraries take for granted: a home, a name of the user, a cache that can be written.
+    """Provide what libraries assume: a home, a user name, a cache that can be written.
 
     For this process and those that it starts.  Raises `ResLabError` as `temporary_folder` does.
     """

@@ -38,7 +38,7 @@ class DatasetSpec:
     words: str
     """What readers call it."""
     loader: str
-    """module:function that reads it: called with the name, the data root (or None) and who hears of the progress, it
+    """module:function that reads it: called with the name, the data root (or None) and a callback for progress, it
     returns a `reslab.data.images.Dataset` (or `Folders`, see `in_files`) or raises `DataError`.  Named, not imported:
     this table is below everything."""
     finder: str | None = None

@@ -77,7 +77,7 @@ def reading(path: Path) -> Iterator[None]:
         raise UnreadableError(f"{path} cannot be read: it is a folder where a file should be; move it away") from error
     except OSError as error:
         raise UnreadableError(
-            f"{path} cannot be read: {error.strerror or error}; see to its permissions and its disk"
+            f"{path} cannot be read: {error.strerror or error}; check its permissions and the disk"
         ) from error
 
 

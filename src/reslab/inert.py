@@ -186,7 +186,7 @@ class _Machine:
     def stack_global(self, _: Any) -> None:
         name, module = self._pop(), self._pop()
         if type(name) is not str or type(module) is not str:
-            raise PickleError("it is damaged: the name of a global is no text")
+            raise PickleError("it is damaged: the name of a global is not text")
         self._stack.append(self._name(module, name))
 
     def reduce(self, _: Any) -> None:
@@ -228,14 +228,14 @@ class _Machine:
         if isinstance(target, Record):
             return target.elements
         if type(target) is not list:
-            raise PickleError("it is damaged: it appends to what is no list")
+            raise PickleError("it is damaged: it appends to what is not a list")
         return target
 
     def _pairs(self) -> list[tuple[Any, Any]]:
         target = self._top()
         table = target.table if isinstance(target, Record) else target
         if not isinstance(table, Table):
-            raise PickleError("it is damaged: it sets an item of what is no dict")
+            raise PickleError("it is damaged: it sets an item of what is not a dict")
         return table.pairs
 
 
@@ -246,7 +246,7 @@ def _pairs(values: list[Any]) -> Iterator[tuple[Any, Any]]:
 def _text(maker: Any) -> str:
     if isinstance(maker, Persistent) and type(maker.key) is tuple:  # torch once kept classes outside, with their source
         maker = next((part for part in maker.key if isinstance(part, Name)), maker)
-    return maker.text if isinstance(maker, Name) else "something that is no name"
+    return maker.text if isinstance(maker, Name) else "something that is not a name"
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:

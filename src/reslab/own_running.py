@@ -142,7 +142,7 @@ def load_function(folder: Path, reference: Reference, *arguments: str) -> Functi
         there = sorted(name for name, value in vars(module).items() if inspect.isfunction(value))
         raise ResLabError(f"{reference.file} has no function {reference.function}; it has {', '.join(there) or 'none'}")
     if not callable(function):
-        raise ResLabError(f"{reference.words} is no function but {type(function).__name__}")
+        raise ResLabError(f"{reference.words} is not a function but {type(function).__name__}")
     try:
         inspect.signature(function).bind(*arguments)
     except TypeError as error:

@@ -318,7 +318,7 @@ def test_the_list_tells_what_is_there_and_what_is_wrong_with_it(tmp_path: Path) 
     assert (rows["cifar10"].num_train, rows["cifar10"].official) == (20, False)
     assert rows["cifar10"].path == tmp_path / PYTHON.folder
     assert rows["cifar100"].official is None
-    assert "no whole .tar.gz archive" in str(rows["cifar100"].problem)
+    assert "not a whole .tar.gz archive" in str(rows["cifar100"].problem)
     nothing = {row.name: row for row in available(tmp_path / "empty")}["cifar100-coarse"]
     assert (nothing.num_train, nothing.num_classes, nothing.path, nothing.problem) == (50_000, 20, None, None)
 

@@ -198,14 +198,14 @@ def test_a_truncated_archive_is_refused(tmp_path: Path, share: float) -> None:
     whole = archive.read_bytes()
     archive.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(
-        DataError, match=r"cifar-10-python\.tar\.gz is no whole \.tar\.gz archive: truncated or damaged"
+        DataError, match=r"cifar-10-python\.tar\.gz is not a whole \.tar\.gz archive: truncated or damaged"
     ):
         load("cifar10", tmp_path)
 
 
 def test_an_archive_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / PYTHON.archive).write_text("<html>try again later</html>")
-    with pytest.raises(DataError, match=r"no whole \.tar\.gz archive"):
+    with pytest.raises(DataError, match=r"not a whole \.tar\.gz archive"):
         load("cifar10", tmp_path)
 
 
@@ -221,7 +221,7 @@ def test_a_file_that_cannot_be_read_is_not_called_damaged(
 
     monkeypatch.setattr(gzip, "open", refuse)
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    with pytest.raises(DataError, match=f"{path}.* cannot be read: Permission denied; see to its permissions"):
+    with pytest.raises(DataError, match=f"{path}.* cannot be read: Permission denied; check its permissions"):
         list(read_files(path, set(PYTHON.files)))
 
 
@@ -357,7 +357,7 @@ def test_todays_pickles_are_read_too(protocol: int) -> None:
     [
         (b"", "batch is damaged or truncated"),
         (b"\x80\x02]q\x00.", "batch holds a list, not the dict of a CIFAR batch"),
-        (pickle.dumps({1: 2}, 2), "batch has a key that is no text: 1"),
+        (pickle.dumps({1: 2}, 2), "batch has a key that is not text: 1"),
         (pickle.dumps({"data": np.zeros(3)}, 4), "batch holds an array that cannot be read"),
         (pickle.dumps({"data": np.zeros(3, np.uint8)}, 4)[:-20], "batch is damaged or truncated"),
     ],
@@ -389,7 +389,7 @@ def test_a_binary_file_of_a_wrong_length_is_refused(tmp_path: Path) -> None:
     file = folder / "data_batch_5.bin"
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(
-        DataError, match=r"data_batch_5\.bin has 12,291 bytes, which is no whole number of records of 3073"
+        DataError, match=r"data_batch_5\.bin has 12,291 bytes, which is not a whole number of records of 3073"
     ):
         load("cifar10", tmp_path)
 

@@ -149,7 +149,7 @@ def test_they_are_kept_once_and_found_by_their_fingerprint(tmp_path: Path) -> No
     ):
         load("a.py:load", "0" * 16, tmp_path)
     shutil.copy(path, path.with_name(f"{'0' * 16}.safetensors"))
-    with pytest.raises(DataError, match="damaged: its images are others"):
+    with pytest.raises(DataError, match="damaged: it no longer holds the images"):
         load(ARRAYS, "0" * 16, tmp_path)
     path.write_bytes(path.read_bytes()[:100])
     assert own_images.sides(short, tmp_path) is None

@@ -50,7 +50,7 @@ def test_an_address_of_no_kind_or_of_nothing_is_refused() -> None:
         kind_of("://bucket")
     with pytest.raises(ShareError, match="is empty"):
         kind_of(" ")
-    with pytest.raises(ShareError, match="is no address of a share: Invalid IPv6 URL"):
+    with pytest.raises(ShareError, match="is not the address of a share: Invalid IPv6 URL"):
         kind_of("http://[1")
 
 

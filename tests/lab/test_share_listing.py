@@ -24,7 +24,7 @@ def test_an_index_that_lies_adds_nothing(tmp_path: Path) -> None:
         assert listed(Web(address)).runs == [FINISHED]
         for content in (b"[]", b"{", b'{"runs": 3, "studies": []}', b'{"runs": [[]], "studies": []}', b"[" * 100_000):
             index.write_bytes(content)
-            with pytest.raises(ShareError, match="is no index of runs"):
+            with pytest.raises(ShareError, match="is not an index of runs"):
                 listed(Web(address))
 
 

@@ -78,7 +78,7 @@ def test_files_that_are_no_weights_are_told_as_what_they_are(name: str, tmp_path
     with pytest.raises(CheckpointError, match=words) as caught:
         read_weights(path)
     message = str(caught.value)
-    assert message.startswith(f"{path} is no file of weights: ")
+    assert message.startswith(f"{path} is not a weights file: ")
     assert message.isprintable()
     assert "weights_only" not in message
     assert len(message) < 400

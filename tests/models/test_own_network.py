@@ -216,7 +216,9 @@ return nn.Sequential(nn.Flatten(), Net(192, num_classes))"""
 
 
 def test_a_state_that_is_no_tensor_is_refused_by_its_name(tmp_path: Path) -> None:
-    with pytest.raises(ResLabError, match=r"build \(net.py\): 1._extra_state in its state_dict is no tensor but dict"):
+    with pytest.raises(
+        ResLabError, match=r"build \(net.py\): 1._extra_state in its state_dict is not a tensor but dict"
+    ):
         built(tmp_path, EXTRA)
 
 
@@ -244,7 +246,7 @@ def test_a_file_without_the_function_says_what_it_has(tmp_path: Path) -> None:
     for content, words in (
         ("def make(num_classes, seed): ...", r"net.py has no function build; it has make"),
         ("x = 1\nboom\n", r"cannot be run, net.py, line 2: NameError: name 'boom'"),
-        ("build = 3", r"build \(net.py\) is no function but int"),
+        ("build = 3", r"build \(net.py\) is not a function but int"),
         ("def build(classes): ...", r"must take \(num_classes, seed\), and takes \(classes\)"),
     ):
         (tmp_path / "net.py").write_text(content)

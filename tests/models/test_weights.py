@@ -114,7 +114,7 @@ def test_a_hostile_pickle_does_not_run(form: str, tmp_path: Path) -> None:
         torch.save({"state_dict": network().state_dict(), "note": hostile}, path)
     else:
         torch.save(hostile, path, _use_new_zipfile_serialization=form == "torch")
-    with pytest.raises(CheckpointError, match="no file of weights that can be read safely"):
+    with pytest.raises(CheckpointError, match="not a weights file that can be read safely"):
         read_weights(path)
     assert not folder.exists()
 
@@ -224,5 +224,5 @@ def test_a_false_archive_is_refused_by_name(tmp_path: Path, pickled: bytes, stor
         archive.writestr("archive/data.pkl", pickled)
         archive.writestr("archive/data/0", storage)
         archive.writestr("archive/version", b"3\n")
-    with pytest.raises(CheckpointError, match=rf"false\.pth is no file of weights.*{message}"):
+    with pytest.raises(CheckpointError, match=rf"false\.pth is not a weights file.*{message}"):
         read_weights(path)

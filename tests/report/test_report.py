@@ -152,7 +152,7 @@ def test_notes_of_the_user_are_in_their_chapters_and_stay_as_they_are(runs: Path
         < text.index("## How does depth change the error?")
         < text.index("I expected &lt;more&gt;.")
     )
-    assert "notes.md has notes on 'dept', which is no study here (did you mean 'depth'?)." in text.replace(
+    assert "notes.md has notes on 'dept', which is not a study here (did you mean 'depth'?)." in text.replace(
         "\u2019", "'"
     ).replace("\u2018", "'").replace("\\", "")
     assert (root / "notes.md").read_text() == words

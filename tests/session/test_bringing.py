@@ -70,7 +70,7 @@ def test_weights_that_were_trained_on_elsewhere_are_measured_in_the_runs_network
         with pytest.raises(reslab.CheckpointError, match="there is no such file"):
             reslab.evaluate(run, weights=tmp_path / name)
     (tmp_path / "text.pt").write_text("text")
-    with pytest.raises(reslab.CheckpointError, match=r"is no state_dict|is text"):
+    with pytest.raises(reslab.CheckpointError, match=r"is neither a state_dict|is text"):
         reslab.evaluate(run, weights=tmp_path / "text.pt")
 
 

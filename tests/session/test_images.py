@@ -38,7 +38,7 @@ def test_images_are_checked_and_imported(tmp_path: Path) -> None:
     assert "and others" not in str(error.value)
     with pytest.raises(DataError, match="there is no"):
         reslab.import_data(tmp_path / "nothing", data_root=tmp_path)
-    with pytest.raises(DataError, match="/dev/null is no ordinary file but a device"):
+    with pytest.raises(DataError, match="/dev/null is not a regular file but a device"):
         reslab.import_data("/dev/null", data_root=tmp_path)
 
 

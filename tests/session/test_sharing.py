@@ -159,7 +159,7 @@ def test_a_forgotten_address_makes_no_folder_of_a_study_or_run(
     for verb, call in (("push", push), ("pull", pull)):
         assert main([verb, name]) == 6
         assert f"Give the address first, as in `reslab {verb} URL {name}`" in capsys.readouterr().err
-        with pytest.raises(ShareError, match="no address of a share"):
+        with pytest.raises(ShareError, match="not the address of a share"):
             call(name)
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
     assert main(["push", f"./{name}"]) == 0

@@ -164,4 +164,4 @@ def test_a_copy_of_a_record_is_a_problem_and_no_second_study(tmp_path: Path) -> 
     studies, (problem,) = recorded(tmp_path)
     assert studies == [STUDY]
     assert problem.path == copy
-    assert "it is of the study mine; remove this copy, or call it mine.json" in problem.message
+    assert "it records the study mine; remove this copy, or rename it to mine.json" in problem.message

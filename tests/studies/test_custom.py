@@ -214,7 +214,7 @@ MISTAKES = [
         BASE
         + f"[vary]\nmomentum = {[one / 1000 for one in range(101)]}\n"
         + f"learning_rate = {[one / 1000 for one in range(1, 101)]}",
-        r"\[vary\] asks for 10,100 variants; 10,000 are the most",
+        r"\[vary\] asks for 10,100 variants; at most 10,000 are possible",
     ),
     (BASE + "[variants]\nlabel = 1", r"variants: write each as a table under its own \[\[variants\]\] line"),
     (BASE + "[[variants]]\ndepth = 14", r"\[\[variants\]\] number 1: label: needed"),

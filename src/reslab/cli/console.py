@@ -21,7 +21,7 @@ _NUMBER = 16
 
 
 def print_json(value: Any) -> None:
-    """Print a value for scripts, on standard output; what is no finite number is null, for JSON has no other word."""
+    """Print a value for scripts, on standard output; numbers that are not finite are null: JSON cannot express them."""
     print(json.dumps(finite(value), indent=1, allow_nan=False), file=json_stream())
 
 

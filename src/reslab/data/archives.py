@@ -33,7 +33,7 @@ def read_files(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, Binar
     elif path.is_file():
         yield from _read_archive(path, wanted)
     elif odd := odd_kind(path):
-        raise DataError(f"{path} is no ordinary file but {odd}; give an archive or a folder")
+        raise DataError(f"{path} is not a regular file but {odd}; give an archive or a folder")
     else:
         raise DataError(f"there is no file or folder {path}")
 
@@ -60,7 +60,7 @@ def _read_archive(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, Bi
             if isinstance(error, OSError) and error.errno is not None:
                 raise _unreadable(path, error) from error
             raise DataError(
-                f"{path} is no whole .tar.gz archive: truncated or damaged ({error}); get it again"
+                f"{path} is not a whole .tar.gz archive: truncated or damaged ({error}); get it again"
             ) from error
         if found is None:
             return
@@ -124,7 +124,7 @@ def _check_member(member: tarfile.TarInfo, path: Path) -> None:
 
 
 def _unreadable(path: Path, error: OSError) -> DataError:
-    return DataError(f"{path} cannot be read: {error.strerror or error}; see to its permissions and its disk")
+    return DataError(f"{path} cannot be read: {error.strerror or error}; check its permissions and the disk")
 
 
 def _check_size(num_bytes: int, where: str) -> None:

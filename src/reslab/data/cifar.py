@@ -165,7 +165,7 @@ def _parse_records(layout: Layout, records: bytes, where: str) -> _Batch:
     num_labels, num_pixels = len(layout.label_keys), int(np.prod(IMAGE_SHAPE))
     length = num_labels + num_pixels
     if not records or len(records) % length:
-        raise DataError(f"{where} has {len(records):,} bytes, which is no whole number of records of {length}")
+        raise DataError(f"{where} has {len(records):,} bytes, which is not a whole number of records of {length}")
     table = np.frombuffer(records, dtype=np.uint8).reshape(-1, length)
     labels = [table[:, column].astype(np.int64) for column in range(num_labels)]
     return table[:, num_labels:].reshape(-1, *IMAGE_SHAPE), _checked(layout, labels, where)
@@ -227,5 +227,5 @@ def _class_names(path: Path, layout: Layout, contents: dict[str, Any], kind: int
     if not isinstance(names, list) or len(names) != num_classes:
         raise DataError(f"{path}: {file} must name {num_classes} classes")
     if not all(isinstance(name, str | bytes) for name in names):
-        raise DataError(f"{path}: a class name in {file} is no text")
+        raise DataError(f"{path}: a class name in {file} is not text")
     return tuple(name.decode("latin1") if isinstance(name, bytes) else name for name in names)

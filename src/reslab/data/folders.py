@@ -314,7 +314,7 @@ def _images(folder: Path, name: str) -> list[tuple[str, _File]]:
 
 def _check_ordinary(path: Path) -> None:
     if odd := odd_kind(path):
-        raise DataError(f"{one_line(str(path))} is no ordinary file but {odd}; remove it")
+        raise DataError(f"{one_line(str(path))} is not a regular file but {odd}; remove it")
 
 
 def _digest(name: str) -> bytes:

@@ -137,7 +137,7 @@ def load(name: str, images: str, data_root: Path | None = None) -> Dataset:
         dataset = make_dataset(name, train, test, names)
     if not dataset.fingerprint.startswith(images):
         raise DataError(
-            f"{path} is damaged: its images are others than it was written with; remove it, and give them again"
+            f"{path} is damaged: it no longer holds the images that it was written with; remove it and give them again"
         )
     return dataset
 

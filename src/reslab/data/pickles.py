@@ -97,4 +97,4 @@ def _text(key: Any, where: str) -> str:
         return key.decode("latin1")
     if isinstance(key, str):
         return key
-    raise DataError(f"{where} has a key that is no text: {key!r}")
+    raise DataError(f"{where} has a key that is not text: {key!r}")

@@ -48,7 +48,7 @@ class Words:
 
 
 def read_texts(path: Path) -> dict[str, str]:
-    """Return the texts of a TOML file by key; raises `ResLabError` as `read_toml` does, and for what is no text."""
+    """Return the texts of a TOML file by key; raises `ResLabError` as `read_toml` does, and for what is not text."""
     return dict(_flat(read_toml(path), "", path))
 
 

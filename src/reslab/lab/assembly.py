@@ -94,7 +94,7 @@ def check_given_by_weights(
         assert recipe.own_network is not None
         raise ResLabError(
             f"{recipe.own_network.words}: the trained network gives other outputs than a new one with its weights, "
-            "which are all that a run keeps: what training changes belongs into a parameter or a buffer of its "
+            "which are all that a run keeps: what training changes belongs in a parameter or a buffer of its "
             "state_dict"
         )
 

@@ -1,4 +1,4 @@
-"""One attempt at a run: made ready, gone on with from its checkpoint, and written down epoch by epoch."""
+"""One attempt at a run: prepared, resumed from its checkpoint, and recorded epoch by epoch."""
 
 import threading
 import time

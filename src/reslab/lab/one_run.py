@@ -125,7 +125,7 @@ class _Told:
 
 
 def _of_own_network(error: Exception, files: RunFiles, run: Run) -> OwnCodeError | None:
-    """Return in words what came up in the code of a network of the user's own, if it did."""
+    """Return the error that the code of a network of the user's own raised, in words, if it did."""
     own = run.recipe.own_network
     if own is None or isinstance(error, ResLabError) or not frames_in(files.network, error):
         return None

@@ -67,13 +67,13 @@ def check_same_size(files: RunFiles, module: nn.Module, run: Run) -> None:
     own = parameters(module)
     for folder in files.path.parent.glob("seed*"):
         other = None
-        with contextlib.suppress(ResLabError):  # whoever reads it tells
+        with contextlib.suppress(ResLabError):  # its reader reports it
             other = (RunFiles(folder).result() or {}).get("parameters")
         if other not in (None, own):
             raise ResLabError(
                 f"{run.recipe.own_network.words} has {own:,} parameters now, and {other:,} in {folder.name} of the "
-                "same recipe: it reads something that changed, as a file.  Put it into the source, so that it is part "
-                "of the recipe"
+                "same recipe: it reads something that changed, such as a file.  Put it into the source, so that it is "
+                "part of the recipe"
             )
 
 

@@ -1,4 +1,4 @@
-"""The wish to stop, as signals, a limit of time or the program itself bring it about."""
+"""Requests to stop: from signals, a time limit or the program itself."""
 
 import contextlib
 import os

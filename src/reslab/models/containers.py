@@ -63,7 +63,7 @@ class _Nowhere:
     """The storages of a file that has none of its own."""
 
     def numbers(self, storage: StorageName, _dtype: torch.dtype) -> Tensor:
-        raise CheckpointError(f"it is damaged: it names the storage {storage.key!r}, and has none")
+        raise CheckpointError(f"it is damaged: it refers to the storage {storage.key!r}, which it does not contain")
 
 
 def _safetensors(path: Path) -> Table:

@@ -28,7 +28,7 @@ TOLERANCE = 1e-4
 """How far outputs of one network may be from those of another with its weights, relative: rounding is far below."""
 
 _KEPT = (
-    "a run keeps the state_dict: what steps change belongs into a parameter or register_buffer(...) without "
+    "a run keeps the state_dict: what steps change belongs in a parameter or register_buffer(...) without "
     "persistent=False"
 )
 
@@ -119,7 +119,7 @@ def _called(
         if one.dtype != torch.float32:
             raise ResLabError(
                 f"{reference.words}: {name} is {_dtype(one)}; its parameters must be float32, torch's default: leave "
-                "out set_default_dtype, double() and half().  The recipe's precision says in what ResLab computes"
+                "out set_default_dtype, double() and half().  The recipe's precision is what ResLab computes in"
             )
     return network.train()
 
@@ -129,7 +129,7 @@ def _check_repeatable(reference: Reference, network: nn.Module, again: nn.Module
     for name, value in first.items():
         if not isinstance(value, Tensor):
             raise ResLabError(
-                f"{reference.words}: {name} in its state_dict is no tensor but {type(value).__name__}, as "
+                f"{reference.words}: {name} in its state_dict is not a tensor but {type(value).__name__}, as "
                 "get_extra_state may give it, and a run keeps tensors only: use register_buffer instead"
             )
     if first.keys() != second.keys():

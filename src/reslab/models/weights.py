@@ -49,8 +49,8 @@ def read_weights_file(path: Path, entry: str | None = None) -> WeightsFile:
     Read are safetensors, torch's files of every age, plain pickles and NumPy's .npz.  Weights are found in any entry,
     however deep, also with something before their names (module., encoder_q.), and with the names that others give
     (linear or head.fc for fc, shortcut for downsample).  Objects beside them are passed over.  Where the file holds
-    several networks, `entry` says which; without it that raises `ResLabError`, with the list.  What is no file of
-    weights, is damaged, or would run a program when opened by others raises `CheckpointError`.
+    several networks, `entry` says which; without it that raises `ResLabError`, with the list.  What is not a
+    weights file, is damaged, or would run a program when opened by others raises `CheckpointError`.
     """
     _check_there(path)
     try:
@@ -64,7 +64,7 @@ def read_weights_file(path: Path, entry: str | None = None) -> WeightsFile:
         weights = {name: array.read() for name, array in chosen.arrays.items()}
     except (CheckpointError, PickleError) as error:
         safely = " that can be read safely" if isinstance(error, HostileError) else ""
-        raise CheckpointError(f"{path} is no file of weights{safely}: {error}") from error
+        raise CheckpointError(f"{path} is not a weights file{safely}: {error}") from error
     return WeightsFile(weights, chosen.label, chosen.prefix, (*remarks, *_doubtful(weights)), sha256)
 
 
@@ -76,7 +76,7 @@ def read_own_weights(path: Path) -> WeightsFile:
             content = path.read_bytes()
         weights = safetensors.torch.load(content)
     except SafetensorError as error:
-        raise CheckpointError(f"{path} is no file of weights: {error}") from None
+        raise CheckpointError(f"{path} is not a weights file: {error}") from None
     return WeightsFile(weights, "top", "", tuple(_doubtful(weights)), hashlib.sha256(content).hexdigest())
 
 
@@ -96,7 +96,7 @@ def read_named_weights(path: Path) -> WeightsFile:
         found = None
     if not isinstance(found, dict) or not found or not all(isinstance(one, Tensor) for one in found.values()):
         raise CheckpointError(
-            f"{path} is no state_dict that torch.save(network.state_dict(), ...) wrote, and no safetensors file"
+            f"{path} is neither a state_dict that torch.save(network.state_dict(), ...) wrote nor a safetensors file"
         )
     return WeightsFile(dict(found), "top", "", tuple(_doubtful(found)), hashlib.sha256(content).hexdigest())
 

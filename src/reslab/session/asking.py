@@ -133,5 +133,5 @@ def joined(plans: Sequence[Plan]) -> Plan:
     studies: dict[str, Study] = {}
     for study in (study for plan in plans for study in plan.studies):
         if studies.setdefault(study.name, study) != study:
-            raise ResLabError(f"the study {study.name} is asked twice, each time otherwise; ask it in two commands")
+            raise ResLabError(f"the study {study.name} is asked twice, with different settings; ask it in two commands")
     return Plan(JOINED.join(plan.name for plan in plans), f"{len(studies)} studies", tuple(studies.values()))

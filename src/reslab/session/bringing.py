@@ -102,7 +102,7 @@ def network_text(network: object) -> str:
     text = f"{path.as_posix()}:{name}"
     reference = parse(text)
     if reference is None:
-        raise ResLabError(f"{text} is no name of a function in a file: {advice}")
+        raise ResLabError(f"{text} is not the name of a function in a file: {advice}")
     check_installed(read_source(path), path.parent)
     check_values(network, reference)
     check_built(network, reference)

@@ -28,7 +28,7 @@ def list_models(
     for one in classes or ():
         check_least("--classes", one, 1)
         if one > MOST_CLASSES:
-            raise ResLabError(f"--classes: {MOST_CLASSES:,} are the most, not {one:,}")
+            raise ResLabError(f"--classes: at most {MOST_CLASSES:,} are possible, not {one:,}")
     if table_1:
         return _table_1()
     # A depth of neither family is refused by the first; 50 and 152 are depths of both.

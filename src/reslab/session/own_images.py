@@ -115,7 +115,7 @@ def tell_unofficial(root: Path, runs: Iterable[Run], tell: Tell) -> None:
     others = []
     for run in runs:
         files = run_files(root, run)
-        with suppress(ResLabError):  # whoever reads it tells
+        with suppress(ResLabError):  # its reader reports it
             found = files.images()
             if found.get("official") is False and not run.recipe.images and files.ended() is not None:
                 others.append(run)

@@ -228,7 +228,7 @@ def _check_address(url: str, root: Path, verb: str) -> None:
     if is_study or is_run(url) or is_run(f"{url}/seed0"):
         what = "study" if is_study else "run"
         raise ShareError(
-            f"{url} is the name of a {what}, and no address of a share.  Give the address first, as in "
+            f"{url} is the name of a {what}, not the address of a share.  Give the address first, as in "
             f"`reslab {verb} URL {url}`; a folder of this name is ./{url}"
         )
 

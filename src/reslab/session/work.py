@@ -60,7 +60,7 @@ class Outcome:
 class Session:
     """A plan, on the user's images, over a folder of runs; making one reads and writes no run.
 
-    `tell` hears, in words, what a user should know beside the result; with `ids`, runs are told by id, not by name.
+    `tell` is called with messages for the user; with `ids`, they name runs by id.
     """
 
     def __init__(

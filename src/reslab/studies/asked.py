@@ -171,7 +171,8 @@ def _read(path: Path) -> Study:
         raise DamagedError(f"{error}; remove it and run the study again") from None
     if study.name != path.stem:
         raise ResLabError(
-            f"{path} cannot be used: it is of the study {study.name}; remove this copy, or call it {study.name}.json"
+            f"{path} cannot be used: it records the study {study.name}; remove this copy, or rename it to "
+            f"{study.name}.json"
         )
     return study
 

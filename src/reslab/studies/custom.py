@@ -95,7 +95,7 @@ def _variants(
     """Return each of the listed variants, (label, fields), with each combination of the grid."""
     total = len(listed) * math.prod(map(len, grid.values()))
     if total > MOST_VARIANTS:
-        raise ResLabError(f"[vary] asks for {total:,} variants; {MOST_VARIANTS:,} are the most")
+        raise ResLabError(f"[vary] asks for {total:,} variants; at most {MOST_VARIANTS:,} are possible")
     variants = []
     for label, own in listed:
         for values in itertools.product(*grid.values()):

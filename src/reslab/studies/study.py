@@ -30,7 +30,7 @@ TAKEN = (
     "references",
     "start",
 )
-"""Names that no study can have: of a plan, of a file of words, and of other places in the report."""
+"""Reserved names: a plan's, a file of words', and other places in the report."""
 
 JOINED = "+"
 """Between the names of what one command asks together, which no name has."""

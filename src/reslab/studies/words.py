@@ -68,7 +68,7 @@ def check_users(root: Path, kinds: Mapping[str, str]) -> list[str]:
         if path.stem == SHARED:
             for key in read_texts(path):
                 if key not in anywhere:
-                    raise ResLabError(f"{path}: there is no text {key!r} in any chapter{nearest(key, list(anywhere))}")
+                    raise ResLabError(f"{path}: there is not text {key!r} in any chapter{nearest(key, list(anywhere))}")
             for kind in dict.fromkeys(kinds.values()):
                 _check(path, words_of(kind))
         elif path.stem in kinds:
@@ -90,7 +90,7 @@ def _check(path: Path, words: Words) -> None:
         if key not in known and path.stem == SHARED:
             continue  # a word of other chapters
         if key not in known:
-            raise ResLabError(f"{path}: there is no text {key!r}{nearest(key, list(known))}")
+            raise ResLabError(f"{path}: there is not text {key!r}{nearest(key, list(known))}")
         values = values_of(known[key])
         try:
             others = values_of(text) - values

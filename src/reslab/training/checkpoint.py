@@ -156,7 +156,7 @@ def _check_values(state: State, values: Mapping[str, Any]) -> None:
         numbers += [totals.get(name) for name in state.totals.to_mapping()]
     iteration, is_known = values.get("iteration"), isinstance(totals, Mapping) and type(values.get("warming")) is bool
     if not (is_known and all(type(one) in (int, float) and math.isfinite(one) for one in numbers)):
-        raise CheckpointError(f"the checkpoint's {STATE} is none of a training")
+        raise CheckpointError(f"the checkpoint's {STATE} does not describe a training")
     if type(iteration) is not int or not 0 <= iteration <= state.schedule.num_iterations:
         raise CheckpointError(f"the checkpoint is of iteration {iteration}, of {state.schedule.num_iterations} in all")
 
@@ -164,7 +164,7 @@ def _check_values(state: State, values: Mapping[str, Any]) -> None:
 def _read(path: Path) -> Saved:
     manifest = json.loads((path / MANIFEST).read_text())
     if not set(manifest) <= set(FILES):
-        raise CheckpointError(f"its {MANIFEST} names what is no file of a checkpoint")
+        raise CheckpointError(f"its {MANIFEST} names what is not a file of a checkpoint")
     contents = {}
     for name, digest in manifest.items():
         contents[name] = (path / name).read_bytes()

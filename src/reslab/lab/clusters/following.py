@@ -24,7 +24,7 @@ class Tasks:
     read: dict[int, int] = field(default_factory=dict)
     """Bytes of each task's events that have been read."""
     begun: list[Event] = field(default_factory=list)
-    """How runs began, in what was skipped; whoever follows them again has yet to hear of it."""
+    """Start events among the skipped lines, to be replayed to a new follower."""
 
     def events_of(self, task: int) -> Path:
         """Return the file that a task reports to, a line of JSON for each event."""

@@ -32,7 +32,7 @@ def runs_folder(root: str | Path, *, may_be_to_come: bool = False) -> Path:
 def find_runs(root: Path) -> list[RunFiles]:
     """Return all runs below a folder, sorted by name and seed; also those that have ended and lost their run.json.
 
-    A link to another of them is no second run.  A folder that cannot be looked into counts: whoever reads it tells.
+    A link to another of them is no second run.  A folder that cannot be looked into counts: its reader reports it.
     """
     with _looking(root):
         found = [path for path in root.glob("*/seed*") if _may_be_run(path)]

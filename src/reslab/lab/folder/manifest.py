@@ -93,7 +93,7 @@ def seal(folder: Path, last: Mapping[str, bytes]) -> None:
 def add(folder: Path, name: str, content: bytes) -> None:
     """Write a file of an ended run whole, with a manifest that is true at every instant.
 
-    While it is written the manifest knows the file of before, too.  One process at a time may do this.
+    While it is written, the manifest lists the old file as well.  One process at a time may do this.
     """
     listed = _listed(folder)
     if isinstance(listed, Problem):
@@ -117,7 +117,7 @@ def _listed(folder: Path) -> dict[str, Json] | Problem:
         return Problem(NAME, "unsealed", "there is none, so that nothing can be checked by it")
     files = content.get("files")
     if content.get("format") != FORMAT or not isinstance(files, dict) or not all(map(_is_below, files)):
-        return Problem(NAME, "changed", "it is no manifest of this version of ResLab")
+        return Problem(NAME, "changed", "it is not a manifest of this version of ResLab")
     return files
 
 

@@ -307,7 +307,7 @@ class RunFiles:
             try:
                 found = self.read_run()
             except ResLabError:
-                return  # whoever reads it tells
+                return  # its reader reports it
             self._check_asked(found, run)
             return
         if (own := run.recipe.own_network) is not None:

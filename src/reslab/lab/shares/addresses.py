@@ -33,12 +33,12 @@ def kind_of(address: str) -> str:
     if (meant := _meant(address)) is not None:
         rest = shown.lstrip(" :;/\\")
         hint = f"did you mean {meant}?" if meant else f"an address begins with its kind, as in s3://{rest}"
-        raise ShareError(f"{shown!r} is no address of a share ({hint}); give a folder of this name as ./NAME")
+        raise ShareError(f"{shown!r} is not the address of a share ({hint}); give a folder of this name as ./NAME")
     found = _ADDRESS.match(address)
     try:
         urlsplit(address)
     except ValueError as error:
-        raise ShareError(f"{shown!r} is no address of a share: {error}") from None
+        raise ShareError(f"{shown!r} is not the address of a share: {error}") from None
     return found[1].lower() if found else "file"
 
 

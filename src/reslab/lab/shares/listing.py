@@ -68,4 +68,4 @@ def _index(where: Place) -> dict[str, list[str]]:
             return lists
     except (ValueError, RecursionError, LookupError, TypeError):
         pass
-    raise ShareError(f"{where.shown}/{INDEX} is no index of runs")
+    raise ShareError(f"{where.shown}/{INDEX} is not an index of runs")

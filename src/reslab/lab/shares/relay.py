@@ -1,4 +1,4 @@
-"""What a run that trains here has to do with shares: begun from what they have, its checkpoints and its end sent there.
+"""How a run that trains here uses shares: it begins from what they have, and sends them its checkpoints and its end.
 
 Checkpoints are sent at most as often as they are written within an epoch, and in at most a twentieth of the time.
 """

@@ -136,7 +136,7 @@ def entries(values: Any, name: str = manifest.NAME, knows: Callable[[str], bool]
         for file, entry in files.items():
             most = WEIGHTS_BYTES if file.endswith(".safetensors") else RECORD_BYTES
             if not knows(file):
-                raise DamagedError(f"its {name} names {file!r}, which is no file of a run")
+                raise DamagedError(f"its {name} names {file!r}, which is not a file of a run")
             if type(entry["bytes"]) is not int or not 0 <= entry["bytes"] <= most:
                 raise DamagedError(
                     f"its {name} says that {file} has {str(entry['bytes'])[:80]} bytes, and at most {most} are read"

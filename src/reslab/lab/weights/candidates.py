@@ -74,8 +74,9 @@ def candidates(weights: WeightsFile, path: Path, given: Given) -> Candidates:
     depth = given.depth or infer_depth(state, families.options[0]) or (said.depth if said else None)
     if depth is None:
         raise CheckpointError(
-            f"{path} is of no network that ResLab has: its arrays tell no depth.  Their names should be those of "
-            f"torchvision or of this repository's networks, as in layer1.0.conv1.weight; they are {listed(state)}"
+            f"{path} does not fit any network that ResLab has: its arrays do not show a depth.  Their names should be "
+            f"those of torchvision or of this repository's networks, such as layer1.0.conv1.weight; "
+            f"they are {listed(state)}"
         )
     shortcuts = _shortcuts(state, given, said)
     if given.shortcut is not None and given.family is None and given.shortcut != "none":

@@ -138,7 +138,9 @@ def _others(
     if source is None:
         return read_weights_file(path, entry), None
     if entry is not None:
-        raise ResLabError("--entry is for ResLab's own networks; of yours, save one state_dict by itself")
+        raise ResLabError(
+            "--entry is for ResLab's own networks; for a network of yours, save one state_dict in a file by itself"
+        )
     return read_named_weights(path), source
 
 
@@ -195,7 +197,7 @@ def _images(
     if named is not None and parse(named) is not None:
         return from_function(named, data_root, on_progress).dataset
     if recipe.dataset == ARRAYS and not recipe.images:
-        raise DataError("of images that were given as arrays nothing but a run tells which are meant: evaluate the run")
+        raise DataError("for images given as arrays, only a run says which are meant: evaluate the run")
     return load_for(recipe, data_root)
 
 
