@@ -9,10 +9,10 @@ from rich.progress import Progress
 from reslab.lab.settings import Settings
 from reslab.lab.weights.given import Given
 from reslab.recipe import Run
+from reslab.session.diagnosing import diagnose_one, run_to_diagnose
 from reslab.session.evaluation import evaluated
 from reslab.session.machine import bench, doctor
 from reslab.session.progress import Board, tell_of_kernels
-from reslab.session.why import diagnose_one, run_to_diagnose
 from synthetic import Truth, small, write_run
 
 

@@ -55,7 +55,7 @@ def test_a_share_that_takes_nothing_hides_neither_failures_nor_an_interrupt(
     with pytest.raises(LockedError, match="left to another process"):
         ask(tmp_path).run(jobs=1, diagnose=False)
     monkeypatch.setattr(Session, "outcome", lambda self, stop: Outcome({"a/seed0": "failed"}, stopped=False))
-    with pytest.raises(ResLabError, match="1 of 1 runs failed; a/seed0: None"):
+    with pytest.raises(ResLabError, match="1 of 1 runs failed; a/seed0: no reason was recorded"):
         ask(tmp_path).run(jobs=1, diagnose=False)
     assert capsys.readouterr().err.count("the share does not answer") == 2
 

@@ -9,8 +9,8 @@ from reslab.cli.console import aside, print_json, print_table, remark_cache
 from reslab.cli.flags import AsJson, DataRoot, Device, Runs, TrustCode
 from reslab.cli.lists import names, whole_numbers
 from reslab.lab.settings import Settings
+from reslab.session.diagnosing import diagnose_one, run_to_diagnose
 from reslab.session.diagnostic_words import answer
-from reslab.session.why import diagnose_one, run_to_diagnose
 
 
 def diagnose(

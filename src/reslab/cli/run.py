@@ -217,12 +217,12 @@ def run(
         recipe=tuple(given_fields(recipe).items()),
         device=device,
     )
-    questions, why, found_fit = (study, *more), not no_diagnose, None
+    questions, diagnose, found_fit = (study, *more), not no_diagnose, None
     if fit is None:
         asked = ask(questions, options)
     else:
         asked, found_fit = ask_fitting(
-            fit, questions, options, runs, settings, tell=aside, why=why, keep=not dry_run, jobs=jobs
+            fit, questions, options, runs, settings, tell=aside, diagnose=diagnose, keep=not dry_run, jobs=jobs
         )
         if not json:
             _print_fit(found_fit)
@@ -230,14 +230,14 @@ def run(
     if prepare:
         _print_folders(asked.name, session.prepare(), json=json)
         return OK
-    jobs, planned = _look_ahead(session, jobs, on, None if no_report else out, only=dry_run, why=why)
+    jobs, planned = _look_ahead(session, jobs, on, None if no_report else out, only=dry_run, diagnose=diagnose)
     if dry_run:
         show_plan(planned, found_fit, json=json, every=every, ids=ids)
         return OK
     if not json:
         _announce(session, planned, on)
     with StopRequest(time_limit) as stop, _page(runs, out, title, author, data_root, shown=watch):
-        if not _train(session, stop, jobs, on, slurm_option or (), why=why):
+        if not _train(session, stop, jobs, on, slurm_option or (), diagnose=diagnose):
             return INTERRUPTED
         found = session.outcome(stop)
         written = None if no_report else _report(session, out, title=title, author=author)
@@ -247,7 +247,7 @@ def run(
 
 
 def _look_ahead(
-    session: Session, jobs: int | None, on: str, out: Path | None, *, only: bool, why: bool
+    session: Session, jobs: int | None, on: str, out: Path | None, *, only: bool, diagnose: bool
 ) -> tuple[int | None, Outlook]:
     """Return how many runs train at a time and what is to train; unless this is `only` asked, fetch and check first."""
     if only:
@@ -257,17 +257,17 @@ def _look_ahead(
         session.check(out)
     remark_cache()
     jobs = session.jobs(jobs, on)
-    return jobs, session.outlook(1 if on == SLURM else jobs, why=why)
+    return jobs, session.outlook(1 if on == SLURM else jobs, diagnose=diagnose)
 
 
 def _train(
-    session: Session, stop: StopRequest, jobs: int | None, on: str, slurm_options: Sequence[str], *, why: bool
+    session: Session, stop: StopRequest, jobs: int | None, on: str, slurm_options: Sequence[str], *, diagnose: bool
 ) -> bool:
     """Train and measure; return False where measuring was interrupted: nothing is to be saved, so it ends at once."""
     session.train(jobs, stop, on_closed=stop.ask, on=on, slurm_options=slurm_options)
-    if not why or stop.interrupted:
+    if not diagnose or stop.interrupted:
         return True
-    session.measure(stop, again=command(), may_exit=True)
+    session.diagnose(stop, again=command(), may_exit=True)
     return not stop.interrupted
 
 

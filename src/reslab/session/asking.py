@@ -59,7 +59,7 @@ def ask_fitting(
     settings: Settings,
     *,
     tell: Tell,
-    why: bool = True,
+    diagnose: bool = True,
     keep: bool = False,
     jobs: int | None = None,
 ) -> tuple[Plan, Fit]:
@@ -84,7 +84,7 @@ def ask_fitting(
         session = Session(plan, root, settings, tell=once)
         if "jobs" not in chosen:
             chosen["jobs"] = choose_jobs(jobs, settings.device, plan.runs(), once)
-        return session.outlook(chosen["jobs"], why=why).whole_seconds
+        return session.outlook(chosen["jobs"], diagnose=diagnose).whole_seconds
 
     memory = root / MEMORY
     question = {"questions": [str(one) for one in questions], "runs": digest_of(asked(given))}

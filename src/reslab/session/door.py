@@ -242,7 +242,7 @@ def diagnose(
     `run` is a run, its folder, or its id below `runs`; the rest is that of `Run.diagnose`.  `trust_code` runs the code
     of a run's network that is not from a file of yours.
     """
-    from reslab.session.why import diagnose_one, run_to_diagnose
+    from reslab.session.diagnosing import diagnose_one, run_to_diagnose
 
     data_root, device = where_to_compute(run, data_root, device)
     files = run_to_diagnose(run.path if isinstance(run, Run) else run, as_path(runs))

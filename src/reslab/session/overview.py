@@ -119,7 +119,7 @@ def _row(files: RunFiles, run: Run, verify: bool) -> dict[str, Any]:
     last = rows[-1] if rows else {}
     measured = (last.get("test_error"), metrics.speed(rows), _images(files, run))
     verified = _verified(files) if verify and files.ended() is not None else None
-    told = (verified, files.failure_message() or None)
+    told = (verified, (files.failure() or {}).get("message"))
     return dict(zip(_COLUMNS, (run.id, status, len(rows), *measured, *told), strict=True))
 
 

@@ -16,10 +16,10 @@ from reslab.lab.settings import Settings
 from reslab.lab.speeds.speed import best_jobs, is_measured, machine_of, work_per_second
 from reslab.naming import run_names
 from reslab.recipe import Run
+from reslab.session.diagnosing import SECONDS_EACH, work_of_diagnostics
 from reslab.session.display import Bundle, bundle, html_table, text_table
 from reslab.session.own_images import OwnImages
 from reslab.session.progress import Tell
-from reslab.session.why import SECONDS_EACH, work_of_why
 from reslab.studies.study import Plan, Study
 
 MEASURING = "Measuring how fast this machine trains, which takes a few seconds; "
@@ -32,7 +32,7 @@ class Part:
     study: Study
     seeds: Mapping[int, tuple[int, float]]
     """Runs to train and their seconds, by seed."""
-    why_seconds: float
+    diagnostics_seconds: float
     """Of measuring the diagnostics of the runs to train."""
 
     @property
@@ -43,7 +43,7 @@ class Part:
     @property
     def seconds(self) -> float:
         """Of all of it."""
-        return sum(seconds for _, seconds in self.seeds.values()) + self.why_seconds
+        return sum(seconds for _, seconds in self.seeds.values()) + self.diagnostics_seconds
 
     def facts(self) -> dict[str, Any]:
         """Return this as values for JSON."""
@@ -52,7 +52,7 @@ class Part:
             "title": self.study.title,
             "num_to_train": self.num_to_train,
             "seconds": self.seconds,
-            "why_seconds": self.why_seconds,
+            "why_seconds": self.diagnostics_seconds,
             "seeds": [
                 {"seed": seed, "num_to_train": count, "seconds": seconds}
                 for seed, (count, seconds) in self.seeds.items()
@@ -80,9 +80,9 @@ class Outlook:
     """Ids of the runs that shares have, which are fetched and not trained."""
 
     @property
-    def why_seconds(self) -> float:
+    def diagnostics_seconds(self) -> float:
         """Time to measure the why of the runs that are to train."""
-        return sum(part.why_seconds for part in self.parts)
+        return sum(part.diagnostics_seconds for part in self.parts)
 
     @property
     def seconds(self) -> float:
@@ -116,7 +116,7 @@ class Outlook:
             "num_to_fetch": len(self.to_fetch),
             "jobs": self.jobs,
             "seconds": self.seconds,
-            "why_seconds": self.why_seconds,
+            "why_seconds": self.diagnostics_seconds,
             "studies": [part.facts() for part in self.parts],
             "measured_on_busy_machine": self.on_busy_machine,
             "busy": self.is_busy,
@@ -134,14 +134,16 @@ class Outlook:
             return f"{headed(self.plan.title)} {ended}: nothing to train"
         more = self.plan.num_shared
         shared = f" ({more} more {'is' if more == 1 else 'are'} shared between studies)" if more else ""
-        why = f", {duration(self.why_seconds)} of it for diagnostics" if self.why_seconds >= 1 else ""
+        measuring = (
+            f", {duration(self.diagnostics_seconds)} of it for diagnostics" if self.diagnostics_seconds >= 1 else ""
+        )
         busy = "; longer now, because the machine has other work" if self.is_busy else ""
         if self.on_busy_machine:
             busy = "; measured while the machine had other work, so less without it"
         head, disk = f"{headed(self.plan.title)} {self._how_many}{fetch}{shared}", f"{size(self.disk_bytes)} of disk"
         if not self.seconds:
             return f"{head}; {disk}"
-        return f"{head}, {self.jobs} at a time; {disk}; about {duration(self.seconds)}{why}{busy}"
+        return f"{head}, {self.jobs} at a time; {disk}; about {duration(self.seconds)}{measuring}{busy}"
 
     @property
     def _how_many(self) -> str:
@@ -164,7 +166,7 @@ class Outlook:
                 name,
                 str(count),
                 *(duration(own[seed]) if seed in own else "-" for seed in seeds),
-                duration(of.why_seconds) if of.why_seconds else "-",
+                duration(of.diagnostics_seconds) if of.diagnostics_seconds else "-",
                 duration(of.seconds),
             ]
             for name, count, own, of in lines
@@ -209,7 +211,14 @@ def choose_jobs(jobs: int | None, device: str, todo: Sequence[Run], tell: Tell) 
 
 
 def outlook(
-    asked: Plan, planned: Sequence[Planned], root: Path, jobs: int, settings: Settings, tell: Tell, *, why: bool = True
+    asked: Plan,
+    planned: Sequence[Planned],
+    root: Path,
+    jobs: int,
+    settings: Settings,
+    tell: Tell,
+    *,
+    diagnose: bool = True,
 ) -> Outlook:
     """Return what is to train, how long that takes and how much disk it needs."""
     device = settings.device
@@ -219,12 +228,12 @@ def outlook(
         on_busy_machine |= host.is_busy() and not is_measured(device, precision, jobs)
         with _measuring(tell):
             speeds[precision] = work_per_second(device, precision, jobs)
-    parts = _parts(asked, planned, speeds, jobs, why=why)
+    parts = _parts(asked, planned, speeds, jobs, diagnose=diagnose)
     return Outlook(asked, tuple(planned), jobs, parts, on_busy_machine, host.is_busy())
 
 
 def _parts(
-    asked: Plan, planned: Sequence[Planned], speeds: Mapping[str, float], jobs: int, *, why: bool
+    asked: Plan, planned: Sequence[Planned], speeds: Mapping[str, float], jobs: int, *, diagnose: bool
 ) -> tuple[Part, ...]:
     """Return what each study takes, from the work per second of one of `jobs` runs, by precision."""
     by_run = {item.run: item for item in planned}
@@ -235,7 +244,7 @@ def _parts(
     for study in asked.studies:
         seeds: dict[int, tuple[int, float]] = {}
         speed = max((speeds[run.recipe.precision] for run in study.runs() if run in takes), default=math.inf)
-        work, num_measured = work_of_why(study, by_run, measured) if why else (0.0, 0)
+        work, num_measured = work_of_diagnostics(study, by_run, measured) if diagnose else (0.0, 0)
         for run in study.runs():
             if run in left:
                 left.remove(run)

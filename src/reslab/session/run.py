@@ -172,7 +172,7 @@ class Run:
         measures the weights kept after these epochs.  Nothing is measured twice, unless by `force`.  `trust_code` runs
         the code of a network that is not from a file of yours.
         """
-        from reslab.session.why import diagnose_one
+        from reslab.session.diagnosing import diagnose_one
 
         settings = replace(self._settings, threads=threads, trust_code=trust_code)
         return diagnose_one(self._files, settings, which or None, epochs=epochs, budget=budget, force=force)

@@ -142,7 +142,7 @@ class Study:
                 slurm_options=slurm_options,
             )
             if diagnose and not stop.interrupted:
-                session.measure(stop)
+                session.diagnose(stop)
             found = session.outcome(stop)
         problem = KeyboardInterrupt() if stop.interrupted else self._problem(found)
         try:

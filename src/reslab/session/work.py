@@ -21,13 +21,13 @@ from reslab.lab.stopping import StopRequest
 from reslab.naming import run_names
 from reslab.recipe import CHOICES, Run, vary
 from reslab.report.existing_files import check_place
+from reslab.session.diagnosing import PlanDiagnosis
 from reslab.session.overview import write_report
 from reslab.session.planning import Outlook, choose_jobs, outlook
 from reslab.session.progress import Board, Tell, aside
 from reslab.session.sharing import fetch_instead, push_runs
 from reslab.session.training import look_at_brought, tell_remarks
 from reslab.session.where import HERE, launcher
-from reslab.session.why import diagnose_plan
 from reslab.studies.asked import record, record_plan, recorded, replaced
 from reslab.studies.study import OTHER_RUNS, OTHERS, Plan
 from reslab.studies.words import check_users
@@ -155,13 +155,13 @@ class Session:
         """
         return asked if on != HERE else choose_jobs(asked, self.settings.device, self.todo, self._tell)
 
-    def outlook(self, jobs: int | None, *, why: bool = True) -> Outlook:
+    def outlook(self, jobs: int | None, *, diagnose: bool = True) -> Outlook:
         """Return what is to train, how long it takes and how much disk it needs; may measure the machine's speed.
 
-        The time is that of this machine with `jobs` runs at a time, or one, and counts that of measuring the `why`,
-        unless told not to.
+        The time is that of this machine with `jobs` runs at a time, or one, and counts that of the
+        diagnostics, unless told not to.
         """
-        found = outlook(self.plan, self.planned, self.root, jobs or 1, self.settings, self._tell, why=why)
+        found = outlook(self.plan, self.planned, self.root, jobs or 1, self.settings, self._tell, diagnose=diagnose)
         dropped = tuple(replaced(self.root, self.plan))
         return replace(found, own=tuple(self.own), remarks=dropped, to_fetch=self._to_fetch)
 
@@ -234,19 +234,10 @@ class Session:
             if one.kind == "refused":
                 self._tell(f"{one.run} is not pushed: {one.words}")
 
-    def measure(self, stop: StopRequest, *, again: str = "", may_exit: bool = False) -> bool:
-        """Measure the why of the plan's runs; return False where a stop came first (see `diagnose_plan`)."""
-        return diagnose_plan(
-            self.plan,
-            self.root,
-            self.settings.data_root,
-            self.settings.device,
-            stop,
-            again=again,
-            may_exit=may_exit,
-            names=self.names,
-            tell=self._tell,
-        )
+    def diagnose(self, stop: StopRequest, *, again: str = "", may_exit: bool = False) -> bool:
+        """Diagnose the plan's runs; return False where a stop came first (see `PlanDiagnosis.measure`)."""
+        asked = PlanDiagnosis(self.plan, self.root, self.settings, self.names, self._tell)
+        return asked.measure(stop, again=again, may_exit=may_exit)
 
     def report(
         self,

@@ -116,6 +116,10 @@ class Study:
         """Return the seeds of a variant: its own or the study's."""
         return self.seeds if variant.seeds is None else variant.seeds
 
+    def first_runs(self) -> list[Run]:
+        """Return the first seed of each variant, which is the one that is diagnosed."""
+        return [Run(variant.recipe, self.seeds_of(variant)[0]) for variant in self.variants]
+
     def groups(self, tables: Tables) -> list[Group]:
         """Return what there is of each variant, in order; where they are compared, all on the same images."""
         found = [gather(tables, variant.label, variant.recipe, self.seeds_of(variant)) for variant in self.variants]

@@ -277,8 +277,8 @@ class RunFiles:
         return self._read("failure.json")
 
     def failure_message(self) -> str:
-        """Return why the run failed or diverged; "" where it did not, or nothing is known."""
-        return str((self.failure() or {}).get("message") or "")
+        """Return why the run failed or diverged, in words, also where that was not recorded."""
+        return str((self.failure() or {}).get("message") or "no reason was recorded")
 
     def provenance(self) -> Json | None:
         """Return provenance.json, or None before the first attempt."""

@@ -11,12 +11,14 @@ import pytest
 
 from reslab.errors import CheckpointError
 from reslab.lab.folder.store import run_files
+from reslab.lab.settings import Settings
 from reslab.lab.stopping import StopRequest
 from reslab.recipe import Run
-from reslab.session.why import diagnose_plan
+from reslab.session.diagnosing import PlanDiagnosis
 from reslab.studies.study import Plan, Study, Variant
 from synthetic import Truth, layers, small, write_diagnostics, write_run
 
+CPU = Settings(device="cpu")
 BOTH = ("gap", "gradients")
 NORMS = {"final": layers("gradient_norm", [1.0])}
 
@@ -72,7 +74,7 @@ def test_the_first_seed_is_measured_at_the_end_and_after_the_epochs_that_it_kept
     _run(tmp_path, 8, (1, 6))
     _run(tmp_path, 8, (1, 6), seed=1)
     _run(tmp_path, 14)
-    diagnose_plan(_plan(), tmp_path, None, "cpu", stop)
+    PlanDiagnosis(_plan(), tmp_path, CPU).measure(stop)
     assert asked == [(8, BOTH, None), (8, ("gradients",), (1, 6)), (14, BOTH, None)]
     said = capsys.readouterr().err
     assert "diagnostics, 2 of 3: " in said
@@ -83,7 +85,7 @@ def test_the_first_seed_is_measured_at_the_end_and_after_the_epochs_that_it_kept
 def test_what_was_measured_is_not_measured_again(tmp_path: Path, asked: Asked, stop: StopRequest) -> None:
     folder = _run(tmp_path, 8, (1, 6, 9))
     write_diagnostics(folder, {6: {"gradients": NORMS}, 9: {"responses": NORMS}}, gap={}, gradients={})
-    diagnose_plan(_plan(), tmp_path, None, "cpu", stop)
+    PlanDiagnosis(_plan(), tmp_path, CPU).measure(stop)
     assert asked == [(8, ("gradients",), (1, 9))]
 
 
@@ -91,7 +93,7 @@ def test_what_does_not_apply_is_not_tried_again(tmp_path: Path, asked: Asked, st
     path = _run(tmp_path, 8, (1,)) / "diagnostics.json"
     write_diagnostics(path.parent, gap={})
     path.write_text(json.dumps({**json.loads(path.read_text()), "does_not_apply": {"gradients": "it has none"}}))
-    diagnose_plan(_plan(), tmp_path, None, "cpu", stop)
+    PlanDiagnosis(_plan(), tmp_path, CPU).measure(stop)
     assert asked == []
 
 
@@ -113,7 +115,7 @@ def test_an_error_of_any_kind_is_told_and_keeps_no_other_run_from_being_measured
             raise error
 
     monkeypatch.setattr("reslab.lab.diagnose.diagnose_run", measure)
-    assert diagnose_plan(_plan(), tmp_path, None, "cpu", stop)
+    assert PlanDiagnosis(_plan(), tmp_path, CPU).measure(stop)
     assert measured == [8, 14]
     assert f"could not be measured: {type(error).__name__}: {error}" in capsys.readouterr().err
 
@@ -122,17 +124,17 @@ def test_a_study_that_asks_for_nothing_during_training_measures_the_end_only(
     tmp_path: Path, asked: Asked, stop: StopRequest
 ) -> None:
     _run(tmp_path, 8, (1, 6))
-    diagnose_plan(_plan(during=()), tmp_path, None, "cpu", stop)
+    PlanDiagnosis(_plan(during=()), tmp_path, CPU).measure(stop)
     assert asked == [(8, BOTH, None)]
     asked.clear()
-    diagnose_plan(_plan(during=(), at_end=()), tmp_path, None, "cpu", stop)
+    PlanDiagnosis(_plan(during=(), at_end=()), tmp_path, CPU).measure(stop)
     assert asked == [(8, ("gap",), None)]  # the other study's
 
 
 def test_a_run_that_has_not_finished_is_not_measured(tmp_path: Path, asked: Asked, stop: StopRequest) -> None:
     folder = _run(tmp_path, 8, (1,))
     (folder / "result.json").unlink()
-    diagnose_plan(_plan(), tmp_path, None, "cpu", stop)
+    PlanDiagnosis(_plan(), tmp_path, CPU).measure(stop)
     assert asked == []
 
 
@@ -141,7 +143,7 @@ def test_what_was_measured_and_is_damaged_keeps_no_other_run_from_being_measured
 ) -> None:
     (_run(tmp_path, 8) / "diagnostics.json").write_text("{")
     _run(tmp_path, 14)
-    diagnose_plan(_plan(), tmp_path, None, "cpu", stop)
+    PlanDiagnosis(_plan(), tmp_path, CPU).measure(stop)
     assert asked == [(14, BOTH, None)]
     assert "diagnostics.json is damaged" in capsys.readouterr().err
 
@@ -169,7 +171,7 @@ def test_a_signal_ends_the_measuring_at_once_and_what_is_left_is_said(
             pytest.fail("went on")
 
     monkeypatch.setattr("reslab.lab.diagnose.diagnose_run", measure)
-    assert not diagnose_plan(_plan(), tmp_path, None, "cpu", stop, again="reslab run both")
+    assert not PlanDiagnosis(_plan(), tmp_path, CPU).measure(stop, again="reslab run both")
     assert stop.interrupted
     assert seen == [None, (1, 6)]
     said = capsys.readouterr().err
@@ -183,6 +185,6 @@ def test_out_of_time_is_said_too(
     _run(tmp_path, 8)
     _run(tmp_path, 14)
     monkeypatch.setattr("reslab.lab.diagnose.diagnose_run", lambda *_, **__: setattr(stop, "_end", 0.0))
-    assert not diagnose_plan(_plan(), tmp_path, None, "cpu", stop)
+    assert not PlanDiagnosis(_plan(), tmp_path, CPU).measure(stop)
     assert not stop.interrupted
     assert "out of time, with 2 measurements of 1 run left to make" in capsys.readouterr().err

@@ -1,11 +1,12 @@
-"""The why of a plan's runs, measured after their training: what is missing, how long it takes, what a stop leaves."""
+"""Diagnostics of runs after their training: what a plan still needs, how long it takes, and what a stop leaves."""
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reslab.amounts import counted
 from reslab.datasets import known
 from reslab.diagnostics.cost import cost
 from reslab.errors import ResLabError
@@ -22,47 +23,104 @@ from reslab.session.progress import Board, Tell, aside, tell_of_kernels
 from reslab.studies.study import Plan, Study
 
 
-def diagnose_plan(
-    plan: Plan,
-    root: Path,
-    data_root: Path | None,
-    device: str,
-    stop: StopRequest,
-    *,
-    again: str = "",
-    may_exit: bool = False,
-    names: Mapping[str, str] | None = None,
-    tell: Tell = aside,
-) -> bool:
-    """Measure what the plan's studies ask for, on the first seed of each of their variants that has finished.
+@dataclass(frozen=True, slots=True)
+class PlanDiagnosis:
+    """The diagnostics that a plan's studies need: of the first seed of each of their variants that has finished.
 
-    What they ask for during training is measured on the weights of every epoch that were kept.  What cannot be
-    measured is told and left: the report says what is missing.  Return False where a stop was asked for before all
-    was measured; a signal ends it at once, and is told what is left, and to do it `again`.  Only where it
-    `may_exit` does a signal that torch does not hear in a second end the process.
+    What they need of the training itself is measured on the weights of every epoch that were kept.
     """
-    named = names or {}
-    todo = list(_todo(plan, root, named, tell))
-    if not todo:
-        return True
-    if stop():
-        return False
-    left = list(todo)
 
-    def tell_left() -> None:
-        why = "out of time" if stop() and not stop.interrupted else "interrupted"
-        num_left = sum(_num_left(root, item) for item in left)
-        num_runs = len({item.run for item in left})
-        tell(
-            f"reslab: {why}, with {num_left} measurement{_s(num_left)} of {num_runs} run{_s(num_runs)} left to make"
-            f"{again and f'.  To resume:  {again}'}"
-        )
+    plan: Plan
+    root: Path
+    """The folder of all runs."""
+    settings: Settings
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What to call a run of which no id is shown, by its id."""
+    tell: Tell = aside
 
-    with contextlib.suppress(KeyboardInterrupt), stop.at_once(tell_left if may_exit else None):
-        _measure(todo, left, root, data_root, device, stop, named, tell)
-    if left:
-        tell_left()
-    return not left
+    def measure(self, stop: StopRequest, *, again: str = "", may_exit: bool = False) -> bool:
+        """Measure what is missing; return False where a stop was requested before all was measured.
+
+        What cannot be measured is reported and skipped: the report says what is missing.  A signal ends it at once, and
+        then it is reported what is left, and the command to resume it (`again`).  Only with `may_exit` does a signal
+        that torch does not react to within a second end the process.
+        """
+        todo = list(self._todo())
+        if not todo:
+            return True
+        if stop():
+            return False
+        left = list(todo)
+
+        def tell_left() -> None:
+            cause = "out of time" if stop() and not stop.interrupted else "interrupted"
+            measurements = counted(sum(self._num_left(item) for item in left), "measurement")
+            runs = counted(len({item.run for item in left}), "run")
+            resume = again and f".  To resume:  {again}"
+            self.tell(f"reslab: {cause}, with {measurements} of {runs} left to make{resume}")
+
+        with contextlib.suppress(KeyboardInterrupt), stop.at_once(tell_left if may_exit else None):
+            self._measure(todo, left, stop)
+        if left:
+            tell_left()
+        return not left
+
+    def _todo(self) -> Iterator["_Measurement"]:
+        at_end: dict[Run, list[str]] = {}
+        during: dict[Run, list[str]] = {}
+        for study in self.plan.studies:
+            for run in study.first_runs():
+                at_end.setdefault(run, []).extend(study.diagnostics)
+                during.setdefault(run, []).extend(study.diagnostics_during)
+        for run, wanted in at_end.items():
+            try:
+                for epochs, missing in _missing(run_files(self.root, run), wanted, during[run]):
+                    yield _Measurement(run, epochs, missing)
+            except ResLabError as error:
+                self._tell_unmeasured(run, error)
+
+    def _measure(self, todo: list["_Measurement"], left: list["_Measurement"], stop: StopRequest) -> None:
+        """Measure in order, taking what is done from `left`."""
+        from reslab.lab.diagnose import diagnose_run
+
+        named = {
+            f"diagnostics, {number} of {len(todo)}: {self._name(item.run)}": item
+            for number, item in enumerate(todo, start=1)
+        }
+        work = {name: (item.work, item.work) for name, item in named.items()}
+        with Board(work, tell=self.tell, on_closed=stop.ask) as board:
+            for name, item in named.items():
+                if stop():
+                    return
+                board({"event": "preparing", "run": name, "words": item.words})
+                try:
+                    diagnose_run(
+                        run_files(self.root, item.run),
+                        self.settings,
+                        item.names,
+                        epochs=item.epochs,
+                        budget=item.budget,
+                        leave_out=True,
+                        on_event=heard(board, name, stop),
+                    )
+                except Exception as error:  # a network of the user's own may raise any
+                    self._tell_unmeasured(item.run, error)
+                left.remove(item)
+                board({"event": "end", "run": name, "status": "finished"})
+
+    def _num_left(self, item: "_Measurement") -> int:
+        """Return how many diagnostics of an item are missing: of the one under way, some may be there."""
+        content = run_files(self.root, item.run).diagnostics() or {}
+        by_epoch = content.get("epochs", {})
+        moments = [content] if item.epochs is None else [by_epoch.get(str(epoch), {}) for epoch in item.epochs]
+        return sum(len(_absent(moment, _applying(content, item.names))) for moment in moments)
+
+    def _name(self, run: Run) -> str:
+        return self.names.get(run.id, run.id)
+
+    def _tell_unmeasured(self, run: Run, error: Exception) -> None:
+        kind = "" if isinstance(error, ResLabError) else f"{type(error).__name__}: "
+        self.tell(f"{self._name(run)} could not be measured: {kind}{error}")
 
 
 def run_to_diagnose(run: str | Path, root: Path, tell: Tell = aside) -> RunFiles:
@@ -142,20 +200,21 @@ class _Measurement:
         return _work(self.run.recipe, self.names, None if self.epochs is None else len(self.epochs), self.budget)
 
 
-def work_of_why(study: Study, planned: Mapping[Run, Planned], counted: set[tuple[Run, bool, str]]) -> tuple[float, int]:
+def work_of_diagnostics(
+    study: Study, planned: Mapping[Run, Planned], paid: set[tuple[Run, bool, str]]
+) -> tuple[float, int]:
     """Return the work, in the planner's unit, of what a study will measure of runs not ended, and at how many moments.
 
-    `counted` are the measurements (run, during its training, name) that other studies ask for, too; they cost once.
+    `paid` are the measurements (run, during its training, name) that other studies need, too; they cost once.
     """
     total, measured = 0.0, set[tuple[Run, bool]]()
-    for variant in study.variants:
-        run = Run(variant.recipe, study.seeds_of(variant)[0])
+    for run in study.first_runs():
         item = planned[run]
         if item.status in ENDED:
             continue
         for names, epochs in ((study.diagnostics, None), (study.diagnostics_during, item.num_kept)):
-            new = [name for name in dict.fromkeys(names) if (run, epochs is not None, name) not in counted]
-            counted.update((run, epochs is not None, name) for name in new)
+            new = [name for name in dict.fromkeys(names) if (run, epochs is not None, name) not in paid]
+            paid.update((run, epochs is not None, name) for name in new)
             total += _work(run.recipe, new, epochs, _budget(run.recipe))
             if new:
                 measured.add((run, epochs is not None))
@@ -170,73 +229,6 @@ def _work(recipe: Recipe, names: Iterable[str], num_epochs: int | None, budget: 
     costs = (cost(name, budget, recipe.batch_size, is_end=num_epochs is None) for name in names)
     more = QUICK_COSTS_MORE if budget == "quick" else 1
     return work_per_image(recipe) * sum(costs) * EVALUATION_COST * more * (1 if num_epochs is None else num_epochs)
-
-
-def _num_left(root: Path, item: _Measurement) -> int:
-    """Return how many diagnostics of an item are not there yet: of the one under way, some may be."""
-    content = run_files(root, item.run).diagnostics() or {}
-    moments = [content] if item.epochs is None else [content.get("epochs", {}).get(str(at), {}) for at in item.epochs]
-    return sum(len(_absent(moment, _applying(content, item.names))) for moment in moments)
-
-
-def _todo(plan: Plan, root: Path, names: Mapping[str, str], tell: Tell) -> Iterator[_Measurement]:
-    at_end: dict[Run, list[str]] = {}
-    during: dict[Run, list[str]] = {}
-    for study in plan.studies:
-        for variant in study.variants:
-            run = Run(variant.recipe, study.seeds_of(variant)[0])
-            at_end.setdefault(run, []).extend(study.diagnostics)
-            during.setdefault(run, []).extend(study.diagnostics_during)
-    for run, wanted in at_end.items():
-        try:
-            for epochs, missing in _missing(run_files(root, run), wanted, during[run]):
-                yield _Measurement(run, epochs, missing)
-        except ResLabError as error:
-            tell(_unmeasured(names.get(run.id, run.id), error))
-
-
-def _measure(
-    todo: list[_Measurement],
-    left: list[_Measurement],
-    root: Path,
-    data_root: Path | None,
-    device: str,
-    stop: StopRequest,
-    names: Mapping[str, str],
-    tell: Tell,
-) -> None:
-    """Measure in order, taking what is done from `left`."""
-    from reslab.lab.diagnose import diagnose_run
-
-    settings = Settings(data_root=data_root, device=device)
-    named = {
-        f"diagnostics, {number} of {len(todo)}: {names.get(item.run.id, item.run.id)}": item
-        for number, item in enumerate(todo, start=1)
-    }
-    with Board({name: (item.work, item.work) for name, item in named.items()}, tell=tell, on_closed=stop.ask) as board:
-        for name, item in named.items():
-            if stop():
-                return
-            board({"event": "preparing", "run": name, "words": item.words})
-            try:
-                diagnose_run(
-                    run_files(root, item.run),
-                    settings,
-                    item.names,
-                    epochs=item.epochs,
-                    budget=item.budget,
-                    leave_out=True,
-                    on_event=heard(board, name, stop),
-                )
-            except Exception as error:  # a network of the user's own may raise any
-                tell(_unmeasured(names.get(item.run.id, item.run.id), error))
-            left.remove(item)
-            board({"event": "end", "run": name, "status": "finished"})
-
-
-def _unmeasured(run: str, error: Exception) -> str:
-    kind = "" if isinstance(error, ResLabError) else f"{type(error).__name__}: "
-    return f"{run} could not be measured: {kind}{error}"
 
 
 def _missing(
@@ -263,7 +255,3 @@ def _applying(content: dict[str, Any], wanted: list[str]) -> list[str]:
 def _absent(content: dict[str, Any], wanted: list[str]) -> list[str]:
     there = content.get("diagnostics", {})
     return [name for name in dict.fromkeys(wanted) if name not in there]
-
-
-def _s(number: int) -> str:
-    return "" if number == 1 else "s"
