@@ -1,5 +1,6 @@
 """Synthetic run directories with planted truths, as the training side would have left them."""
 
+import hashlib
 import json
 import math
 import random
@@ -91,7 +92,7 @@ def write_run(
                 "images_per_second": 1593.2,
                 "parameters": PARAMETERS.get(recipe.depth, 1000),
                 "multiply_adds": 40_810_000,
-                "weights_sha256": "0" * 64,
+                "weights_sha256": weights_of(folder),
             },
         )
     return folder
@@ -211,6 +212,11 @@ def variant_of(group: Group) -> str:
     return group.label.partition(",")[0]
 
 
+def weights_of(folder: Path) -> str:
+    """Return the digest of the weights that a finished synthetic run would have."""
+    return hashlib.sha256("/".join(folder.parts[-2:]).encode()).hexdigest()
+
+
 def write_diagnostics(
     folder: Path, epochs: dict[int, dict[str, dict[str, Any]]] | None = None, **diagnostics: dict[str, Any]
 ) -> None:
@@ -221,7 +227,7 @@ def write_diagnostics(
 
     def entries(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
         named = {name.replace("_", "-"): {"budget": "quick", **entry} for name, entry in found.items()}
-        return {"weights_sha256": "0" * 64, "diagnostics": named}
+        return {"weights_sha256": weights_of(folder), "diagnostics": named}
 
     about = {"format": 1, "run": "/".join(folder.parts[-2:]), **entries(diagnostics)}
     during = {str(epoch): entries(found) for epoch, found in (epochs or {}).items()}

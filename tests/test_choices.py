@@ -83,7 +83,10 @@ ACTED_ON: dict[str, list[Callable[[str], object]]] = {
         lambda value: described(decay_scope=value),
     ],
     "schedule_unit": [lambda value: make_schedule(forced(schedule_unit=value), 10)],
-    "schedule": [lambda value: make_schedule(forced(schedule=value), 10), lambda value: described(schedule=value)],
+    "schedule": [
+        lambda value: make_schedule(forced(schedule=value), 10).rate(0, warming=False),
+        lambda value: described(schedule=value),
+    ],
     "warmup": [lambda value: make_schedule(forced(warmup=value), 10), lambda value: described(warmup=value)],
     "precision": [lambda value: arithmetic(CPU, value)],
 }

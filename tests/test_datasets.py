@@ -58,10 +58,17 @@ def test_a_name_in_the_table_without_a_reader_is_refused_not_given_the_digits(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for place in ("reslab.data.digits:tape", "reslab.data.tape:load", "tape"):
-        monkeypatch.setitem(DATASETS, "novel", DatasetSpec(words="novel", loader=place, finder=place, fingerprint="0"))
+        spec = DatasetSpec(words="novel", loader=place, finder=place, size=Size(4, 4, 2), fingerprint="0")
+        monkeypatch.setitem(DATASETS, "novel", spec)
         for read in (sources.load, sources.load_any, sources.check_present):
             with pytest.raises(ResLabError, match="knows of the data set novel, but not how to read it"):
                 read("novel", tmp_path)
+
+
+def test_a_set_is_known_by_its_name_with_both_its_size_and_its_fingerprint() -> None:
+    for half in ({"size": Size(4, 4, 2)}, {"fingerprint": "0"}):
+        with pytest.raises(ResLabError, match="novel: give both the size and the fingerprint"):
+            DatasetSpec(words="novel", loader="a:b", **half)
 
 
 def load_two_colours(name: str, data_root: Path | None, _: object) -> Dataset:

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from reslab.families import FAMILIES
+from reslab.datasets import DATASETS
+from reslab.families import FAMILIES, check_depth
 from reslab.published import RESULTS, VARYING, Published, in_words, published
 
 HEADLINES = {
@@ -98,6 +99,10 @@ def test_every_result_is_plausible_and_sourced(row: Published) -> None:
     assert row.protocol
     assert "https://" in row.citation or row.source == "assignment"
     assert sum(getattr(row, name) is not None for name in VARYING) <= 1
+    assert row.dataset in DATASETS
+    assert row.family in FAMILIES
+    if row.depth is not None:
+        check_depth(row.family, row.depth)
 
 
 def test_in_words() -> None:

@@ -61,6 +61,10 @@ class DatasetSpec:
     in_files: bool = False
     """Whether the images stay in their files, of any size, and are cropped to the recipe's `image_size`."""
 
+    def __post_init__(self) -> None:
+        if (self.size is None) != (self.fingerprint is None):
+            raise ResLabError(f"{self.words}: give both the size and the fingerprint of its images, or neither")
+
     @property
     def is_small(self) -> bool:
         """Whether presets and diagnostics are cut down to suit it."""

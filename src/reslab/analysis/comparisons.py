@@ -72,6 +72,18 @@ def wholly_apart(one: Compared) -> float:
     return above if above > 0 else min(below, 0.0)
 
 
+def same_weights(groups: Sequence[Group]) -> list[tuple[Group, Group]]:
+    """Return the groups of different recipes that ended with the same weights, to the bit: what differs did nothing."""
+    first: dict[str, Group] = {}
+    found: dict[tuple[str, str], tuple[Group, Group]] = {}
+    for group in groups:
+        for digest in group.finished["weights_sha256"].drop_nulls():
+            other = first.setdefault(digest, group)
+            if other.recipe != group.recipe:
+                found.setdefault((other.recipe.id, group.recipe.id), (other, group))
+    return list(found.values())
+
+
 def tested(compared: Sequence[Compared]) -> list[Verdict]:
     """Return the verdicts on test errors that rest on a test."""
     return [one.test for one in compared if one.test is not None and one.test.p is not None]

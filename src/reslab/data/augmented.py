@@ -14,6 +14,9 @@ from reslab.data.randaugment import Change, RandAugment
 
 Draw = tuple[Tensor, ...]
 
+AUGMENTING = ("randaugment", "cutout", "mixup")
+"""Fields of the recipe any of which, unless it is zero, makes batches `AugmentedBatches`."""
+
 
 class Augmentable(Protocol):
     """Cropped and mirrored batches: `TrainBatches` or `FileTrainBatches`."""

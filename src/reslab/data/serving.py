@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from reslab.data.augmented import AugmentedBatches
+from reslab.data.augmented import AUGMENTING, AugmentedBatches
 from reslab.data.batches import EvaluationBatches, TrainBatches
 from reslab.data.file_batches import FileEvaluationBatches, FileTrainBatches
 from reslab.data.folders import FileSet, Folders
@@ -65,7 +65,7 @@ def train_batches(
     """Return the augmented batches that a run trains on."""
     recipe = run.recipe
     batches = _cropped_batches(run, images, normaliser, device)
-    if not (recipe.randaugment or recipe.cutout or recipe.mixup):
+    if not any(getattr(recipe, field) for field in AUGMENTING):
         return batches
     size = (recipe.image_size,) * 2 if isinstance(images, FileSet) else images.image_shape[1:]
     if recipe.cutout > 2 * max(size):

@@ -6,6 +6,7 @@ He et al. 2016, section 4.2; the other families are in `reslab.models.imagenet` 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -169,14 +170,16 @@ def initialise(network: nn.Module, initialisation: str, seed: int) -> None:
     sqrt(2 / (kernel area x filters)), the linear layer and its bias uniform within 1 / sqrt(inputs).
     Batch norm starts as the identity.  Projection shortcuts are drawn last, so that networks of one depth
     and seed start with the same weights on their main path whatever their shortcuts.
+
+    A module that holds weights and is none of these raises `TypeError`: it would keep whatever its memory held.
     """
     _require_choice("initialisation", initialisation)
     if initialisation not in ("he-fan-in", "he-fan-out"):
         raise unhandled("initialisation", initialisation)
     generator = torch.Generator().manual_seed(random_stream(seed, "initialisation"))
     modules = sorted(network.named_modules(), key=lambda item: "downsample" in item[0])
-    for _, module in modules:
-        if isinstance(module, nn.Conv2d):
+    for name, module in modules:
+        if isinstance(module, nn.Conv2d) and module.bias is None:
             area = module.kernel_size[0] * module.kernel_size[1]
             channels = module.in_channels if initialisation == "he-fan-in" else module.out_channels
             module.weight.normal_(0, math.sqrt(2 / (area * channels)), generator=generator)
@@ -190,6 +193,8 @@ def initialise(network: nn.Module, initialisation: str, seed: int) -> None:
                 module.bias.uniform_(-bound, bound, generator=generator)
         elif isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()
+        elif next(chain(module.parameters(recurse=False), module.buffers(recurse=False)), None) is not None:
+            raise TypeError(f"initialise says nothing about {name or 'the network'}, a {type(module).__name__}")
 
 
 class ResNet(nn.Module):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from reslab.analysis.comparisons import Compared, compare
+from reslab.analysis.comparisons import Compared, compare, same_weights
 from reslab.analysis.differences import Difference, by_images_alone
 from reslab.analysis.groups import Group, gather
 from reslab.exhibits.sizes import NOT_SIGNIFICANT, seeds_needed, size
@@ -20,8 +20,18 @@ def remarks(one: Compared) -> tuple[str, ...]:
     """Return what this many seeds can and cannot say, the weightiest first."""
     assert one.test is not None
     found = one.test.difference
-    said = [_left_out(one), _single(found), _spread(one), _draw(one), _cut(one), _seeds(one)]
+    said = [_same(one), _left_out(one), _single(found), _spread(one), _draw(one), _cut(one), _seeds(one)]
     return tuple(words for words in said if words)
+
+
+def _same(one: Compared) -> str | None:
+    """Say that two recipes trained the very same networks."""
+    if not same_weights([one.first, one.second]):
+        return None
+    return (
+        "Runs of both recipes have the same weights, to the bit: what differs between the recipes did nothing.  Check "
+        "that it is meant to act here."
+    )
 
 
 def _left_out(one: Compared) -> str | None:

@@ -22,7 +22,15 @@ from reslab.studies.measured import effective, measured
 from reslab.studies.question import VARIANT, Blocks, Chapter
 from reslab.studies.questions.own import CUSTOM
 from reslab.studies.reasons import Reasons, on_what_scale
-from reslab.studies.sentences import compared_name, diverged_words, far_apart_words, missing_words, muon_words, progress
+from reslab.studies.sentences import (
+    compared_name,
+    diverged_words,
+    far_apart_words,
+    missing_words,
+    muon_words,
+    progress,
+    same_weights_words,
+)
 from reslab.studies.study import OTHERS, Study
 from reslab.studies.words import words_of
 
@@ -157,6 +165,7 @@ def _results(found: Findings, chapter: Chapter) -> Blocks:
         *first,
         pairs,
         *chapter.exhibits(found),
+        Note(same_weights_words(found.groups, chapter.label, found.words)),
         Prose(how, once=True),
         Prose(far_apart_words(found.compared, found.full, found.words) if found.study.answers else ""),
     ]

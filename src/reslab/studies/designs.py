@@ -128,6 +128,9 @@ def steps(line: Groups) -> Pairs:
 def with_base(study: Study, name: str, value: Scalar) -> Callable[[Groups], Pairs]:
     """Return what compares each base, which has this value of a factor, with all others of its depth."""
     base = of_factor(study, name, value)
+    if not base:
+        known = dict.fromkeys(f"{factor} {number}" for one in study.variants for factor, number in one.factors)
+        raise ResLabError(f"no variant of the study {study.name} has {name} {value}; they have {', '.join(known)}")
     return lambda own: [
         (first, second)
         for first, second in permutations(own, 2)

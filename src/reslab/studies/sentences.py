@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reslab.analysis.comparable import epochs_of
-from reslab.analysis.comparisons import Compared, wholly_apart
+from reslab.analysis.comparisons import Compared, same_weights, wholly_apart
 from reslab.analysis.groups import Group, datasets_of, on_dataset
 from reslab.datasets import SHORT
 from reslab.exhibits.blocks import Block, Bullets, Note, Prose
@@ -58,6 +58,12 @@ def compared_name(one: Compared, groups: Sequence[Group], label: Label) -> str:
         other = other[1:]
     text = f"{what} against {', '.join(other)}"
     return f"{text}, {dataset_name(one.second.recipe.dataset)}" if len(datasets_of(groups)) > 1 else text
+
+
+def same_weights_words(groups: Sequence[Group], label: Label, words: Words) -> str:
+    """Return which settings trained the very same networks, though their recipes differ; "" where none did."""
+    pairs = [f"{label(first)} and {label(second)}" for first, second in same_weights(groups)]
+    return words("same-weights", pairs=listing(pairs), several=len(pairs) > 1) if pairs else ""
 
 
 def far_apart_words(compared: Sequence[Compared], label: Label, words: Words) -> str:

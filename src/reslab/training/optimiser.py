@@ -62,6 +62,8 @@ def _start_from_zero(optimiser: torch.optim.Optimizer) -> None:
                     "exp_avg": torch.zeros_like(parameter),
                     "exp_avg_sq": torch.zeros_like(parameter),
                 }
+            elif not isinstance(optimiser, SGD):
+                raise TypeError(f"_start_from_zero does not know what {type(optimiser).__name__} keeps")
             elif group["momentum"]:
                 optimiser.state[parameter] = {_MOMENTUM: torch.zeros_like(parameter)}
 

@@ -23,8 +23,8 @@ class Schedule:
     warmup_rate: float
     warmup_error: float
     warmup_iterations: int
-    final_rate: float = 0.0
-    cycle: tuple[float, float, float] = (0.3, 0.04, 4e-6)
+    final_rate: float
+    cycle: tuple[float, float, float]
     """Of the one-cycle schedule: the share of the training in which it rises, and where it starts and ends, in base \
 rates."""
 
@@ -68,16 +68,20 @@ rates."""
         if warming:
             risen = (iteration + 1) / self.warmup_iterations if self.warmup == "linear" else 1.0
             return self.warmup_rate * risen
-        if self.shape == "linear":
-            left = self.num_iterations - iteration
-            return self.base_rate * left / (self.num_iterations - self.warmup_iterations)
-        if self.shape == "cosine":
-            share = (iteration - self.warmup_iterations) / (self.num_iterations - self.warmup_iterations)
-            return _half_cosine(self.base_rate, self.final_rate, share)
-        if self.shape == "one-cycle":
-            return self._cycled(iteration)
-        num_drops = sum(iteration >= drop for drop in self.drops)
-        return self.base_rate / (1 / self.drop_factor) ** num_drops  # 0.1 / 10 is 0.01; 0.1 * 0.1 is not
+        match self.shape:
+            case "step":
+                num_drops = sum(iteration >= drop for drop in self.drops)
+                return self.base_rate / (1 / self.drop_factor) ** num_drops  # 0.1 / 10 is 0.01; 0.1 * 0.1 is not
+            case "linear":
+                left = self.num_iterations - iteration
+                return self.base_rate * left / (self.num_iterations - self.warmup_iterations)
+            case "cosine":
+                share = (iteration - self.warmup_iterations) / (self.num_iterations - self.warmup_iterations)
+                return _half_cosine(self.base_rate, self.final_rate, share)
+            case "one-cycle":
+                return self._cycled(iteration)
+            case _:
+                raise unhandled("schedule", self.shape)
 
     def _cycled(self, iteration: int) -> float:
         """Return the rate of the one-cycle schedule: highest in the last iteration of its rise, lowest in the last."""
@@ -107,8 +111,6 @@ def make_schedule(recipe: Recipe, iterations_per_epoch: int) -> Schedule:
     """Return the schedule of a recipe for a training set that takes so many iterations an epoch."""
     unit = {"epochs": iterations_per_epoch, "iterations": 1}[recipe.schedule_unit]
     has_length = {"none": False, "until-error": False, "fixed": True, "linear": True}[recipe.warmup]
-    if recipe.schedule not in ("step", "linear", "cosine", "one-cycle"):
-        raise unhandled("schedule", recipe.schedule)
 
     def iterations(length: float) -> int:
         return max(1, round(length * unit))

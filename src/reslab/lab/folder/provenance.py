@@ -142,9 +142,10 @@ def _source() -> dict[str, Any]:
     checkout = package.parents[1]
     commit = _git(checkout, "rev-parse", "HEAD") if (checkout / ".git").exists() else None
     changes = _git(checkout, "status", "--porcelain", "--untracked-files=no") if commit else None
+    added = _git(checkout, "ls-files", "--others", "--exclude-standard", str(package)) if commit else None
     return {
         "commit": commit,
-        "dirty": None if changes is None else bool(changes),
+        "dirty": None if changes is None else bool(changes or added),
         "source_digest": digest.hexdigest(),
     }
 

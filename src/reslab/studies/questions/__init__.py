@@ -6,6 +6,7 @@ A file put here is a question: it comes behind those of `ORDER` in a report.
 from importlib import import_module
 from pkgutil import iter_modules
 
+from reslab.errors import ResLabError
 from reslab.studies.question import Question
 
 ORDER = ("depth", "learning-rate", "epochs", "data-size", "batch-size", "degradation", "shortcuts", "fidelity")
@@ -13,9 +14,21 @@ ORDER = ("depth", "learning-rate", "epochs", "data-size", "batch-size", "degrada
 
 
 def discovered() -> dict[str, Question]:
-    """Return the questions in this folder, by name, in the order of a report."""
-    modules = [import_module(f"{__name__}.{one.name}") for one in iter_modules(__path__)]
-    found = {module.QUESTION.name: module.QUESTION for module in modules if hasattr(module, "QUESTION")}
+    """Return the questions in this folder, by name, in the order of a report.
+
+    Raises `ResLabError` for a file that asks and has no question, or one that is not called as the file is.
+    """
+    found: dict[str, Question] = {}
+    for one in iter_modules(__path__):
+        module = import_module(f"{__name__}.{one.name}")
+        question = getattr(module, "QUESTION", None)
+        if question is None and not hasattr(module, "ask"):
+            continue  # the chapter of users' studies
+        if not isinstance(question, Question):
+            raise ResLabError(f"studies/questions/{one.name}.py has no QUESTION = Question(...)")
+        if question.name != (name := one.name.replace("_", "-")):
+            raise ResLabError(f"studies/questions/{one.name}.py asks {question.name!r}; its question must be {name!r}")
+        found[name] = question
     order = {name: place for place, name in enumerate(ORDER)}
     return {name: found[name] for name in sorted(found, key=lambda name: (order.get(name, len(order)), name))}
 
