@@ -2,16 +2,20 @@
 
 import errno
 import json
+import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
-from training_fakes import CPU, Images, begin, bits, events, network, recipe
+from training_fakes import CPU, Images, begin, bits, events, network, recipe, reloaded
 
 from reslab.errors import CheckpointError, UnreadableError
 from reslab.files import write_whole
+from reslab.recipe import Recipe
 from reslab.training import checkpoint
 from reslab.training.checkpoint import load_checkpoint, restore, save_checkpoint
 from reslab.training.loop import State, start
@@ -21,9 +25,9 @@ pytestmark = pytest.mark.usefixtures("torch_settings")
 FILES = ["manifest.json", "optimiser.safetensors", "state.json", "weights.safetensors"]
 
 
-def trained(iterations: int) -> State:
+def trained(iterations: int, of: Recipe | None = None) -> State:
     """Return a training after so many iterations, of 11."""
-    of, images = recipe(warmup="until-error"), Images()
+    of, images = of or recipe(warmup="until-error"), Images()
     state = begin(of, images)
     for _ in events(state, of, images):
         if state.iteration == iterations:
@@ -55,6 +59,52 @@ def test_a_state_goes_there_and_back_exactly(tmp_path: Path) -> None:
     assert (fresh.iteration, fresh.rate, fresh.warming, fresh.seconds) == (6, state.rate, state.warming, state.seconds)
     assert state.totals.images > 0
     assert state.seconds > 0
+
+
+def test_averages_go_there_and_back_exactly(tmp_path: Path) -> None:
+    of = recipe(ema_decay=0.8)
+    state = trained(6, of)
+    assert bits(reloaded(state, of, Images(), tmp_path)) == bits(state)
+
+
+def test_a_training_that_is_at_its_end_comes_back(tmp_path: Path) -> None:
+    state = trained(11)
+    assert reloaded(state, recipe(), Images(), tmp_path).iteration == 11
+
+
+def test_averages_are_not_taken_for_a_training_without_nor_the_other_way_round(tmp_path: Path) -> None:
+    recipes = recipe(), recipe(ema_decay=0.8)
+    for of, other in (recipes, recipes[::-1]):
+        save_checkpoint(tmp_path, trained(6, of))
+        saved = load_checkpoint(tmp_path)
+        assert saved is not None
+        with pytest.raises(CheckpointError, match="only one of the two averages its weights"):
+            restore(begin(other, Images()), saved)
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "message"),
+    [
+        ("momentum", {"other": torch.ones(1)}, "momentum is not that of this network"),
+        ("averages", {"5.bias": torch.ones(7)}, "not of this network: 5.bias"),
+        ("averages", {"5.bias": torch.ones(3, dtype=torch.float64)}, "not of this network: 5.bias"),
+        ("state", {"rate": math.nan}, "none of a training"),
+        ("state", {"seconds": math.inf}, "none of a training"),
+        ("state", {"warming": None}, "none of a training"),
+        ("state", {"totals": {}}, "none of a training"),
+        ("state", {"iteration": 12}, "of iteration 12, of 11 in all"),
+    ],
+)
+def test_what_does_not_fit_changes_nothing(tmp_path: Path, part: str, change: dict[str, Any], message: str) -> None:
+    of = recipe(ema_decay=0.8)
+    save_checkpoint(tmp_path, trained(6, of))
+    saved = load_checkpoint(tmp_path)
+    assert saved is not None
+    fresh = begin(of, Images(), seed=5)
+    before = bits(fresh)
+    with pytest.raises(CheckpointError, match=message):
+        restore(fresh, replace(saved, **{part: {**getattr(saved, part), **change}}))
+    assert bits(fresh) == before
 
 
 def test_weights_and_momentum_come_back_in_the_layout_of_the_network(tmp_path: Path) -> None:

@@ -138,6 +138,7 @@ def test_what_is_measured_is_the_average() -> None:
     assert trained == bits(plain)  # to average changes nothing in the training
     assert records[0].measured["test_loss"] != records[1].measured["test_loss"]  # type: ignore[union-attr]
     assert records[0].train_loss == records[1].train_loss  # type: ignore[union-attr]
+    assert records[0].weight_norm == records[1].weight_norm  # type: ignore[union-attr]
 
 
 def _cosine(i: int, n: int) -> float:
@@ -183,6 +184,11 @@ def test_one_cycle_is_pytorchs() -> None:
         optimiser.step()
         theirs.step()
     agrees("one cycle, beside PyTorch's", [schedule.rate(i, warming=False) for i in range(50)], rates, digits=14)
+
+
+def test_one_cycle_of_a_single_iteration_is_at_the_base_rate() -> None:
+    of = recipe(schedule="one-cycle", length=1, first_drop=1, second_drop=1)
+    assert make_schedule(of, 10).rate(0, warming=False) == of.learning_rate
 
 
 def test_a_third_drop_multiplies_once_more() -> None:

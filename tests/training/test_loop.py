@@ -361,6 +361,16 @@ def test_a_finished_training_has_nothing_left_to_say() -> None:
     assert bits(state) == before
 
 
+def test_a_recipe_decides_the_loss_and_the_precision_of_a_step() -> None:
+    found = []
+    for changes in ({}, {"label_smoothing": 0.3}, {"precision": "bf16"}):
+        of, state = recipe(**changes), begin(recipe(), Images())
+        step = make_step(state, of, Images().render, CPU)
+        step(next(Images().draws(0)), 0.1, state.totals)
+        found.append(state.totals.loss.item())
+    assert len(set(found)) == 3
+
+
 def test_no_batch_is_trained_on_in_evaluation_mode() -> None:
     of, images = recipe(), Images()
     state = begin(of, images)
@@ -372,6 +382,24 @@ def test_no_batch_is_trained_on_in_evaluation_mode() -> None:
     state.module.register_forward_hook(note)
     list(events(state, of, images))
     assert modes == [*[True] * 4, False, False, *[True] * 4, False, False, *[True] * 3, False, False]
+
+
+def test_errors_are_measured_in_the_recipes_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reslab.training.hardware.cpu_precision", lambda: "bf16")
+    of, images, batches = recipe(precision="bf16"), Images(), measuring_batches()
+    state = begin(of, images)
+    *_, last = events(state, of, images, {"test": batches})
+    assert isinstance(last, EpochRecord)
+    losses = [evaluate(state.module, batches, precision=precision).loss for precision in ("bf16", "fp32")]
+    assert last.measured["test_loss"] == losses[0] != losses[1]
+
+
+def test_a_network_that_comes_in_evaluation_mode_is_trained_as_any() -> None:
+    of, images = recipe(), Images()
+    state = begin(of, images)
+    state.module.eval()
+    list(events(state, of, images))
+    assert bits(state) == bits(undisturbed(of)[0])
 
 
 def test_the_device_is_the_one_given() -> None:

@@ -49,6 +49,15 @@ def test_the_rate_is_set_for_all() -> None:
     assert [group["lr"] for group in optimiser.param_groups] == [0.007, 0.007]
 
 
+def test_only_what_is_trained_and_has_momentum_is_kept() -> None:
+    module = network()
+    assert optimiser_state(module, make_optimiser(module, recipe(momentum=0.0))) == {}
+    module.get_parameter("0.weight").requires_grad_(False)
+    assert list(optimiser_state(module, make_optimiser(module, recipe()))) == [
+        name for name, parameter in module.named_parameters() if parameter.requires_grad
+    ]
+
+
 def test_momentum_that_does_not_fit_is_refused() -> None:
     module = network()
     optimiser = make_optimiser(module, recipe())
@@ -138,9 +147,17 @@ def test_orthogonalised_matrices_keep_their_singular_directions() -> None:
     assert (singular - torch.diag_embed(diagonal)).abs().max() < 1e-4
 
 
+def test_orthogonalised_matrices_are_of_five_steps_of_the_quintic() -> None:
+    singular = torch.tensor([1.0, 0.1, 0.01, 0.001], dtype=torch.float64)
+    expected = singular / (singular.norm() + 1e-7)
+    for _ in range(5):
+        expected = 3.4445 * expected - 4.7750 * expected**3 + 2.0315 * expected**5
+    torch.testing.assert_close(orthogonalised(torch.diag(singular)[None])[0], torch.diag(expected))
+
+
 def _muon(seed: int = 0) -> tuple[nn.Sequential, Muon, nn.Parameter]:
     module = network(seed, width=8, for_muon=True)
-    optimiser = make_optimiser(module, recipe(optimiser="muon", muon_rate=0.1, muon_momentum=0.5, learning_rate=0.05))
+    optimiser = make_optimiser(module, recipe(optimiser="muon", muon_rate=0.1, muon_momentum=0.8, learning_rate=0.05))
     assert isinstance(optimiser, Muon)
     (weight,) = inner_convolutions(module)
     return module, optimiser, weight
@@ -159,8 +176,8 @@ def test_two_steps_of_muon_are_those_of_its_definition() -> None:
         _given(module, seed)
         assert weight.grad is not None
         gradient, before = weight.grad.reshape(8, 18), weight.detach().reshape(8, 18).clone()
-        momentum = 0.5 * momentum + 0.5 * gradient
-        direction = orthogonalised((0.5 * gradient + 0.5 * momentum)[None])[0]
+        momentum = 0.8 * momentum + 0.2 * gradient
+        direction = orthogonalised((0.2 * gradient + 0.8 * momentum)[None])[0]
         size = math.sqrt(8)
         turned = size * before / before.norm() - (rate / 0.05) * 0.1 * size * direction / direction.norm()
         set_rate(optimiser, rate)
@@ -228,6 +245,21 @@ def test_muon_leaves_the_first_convolution_whatever_its_name() -> None:
     )
     (weight,) = inner_convolutions(module)
     assert weight is module[2].weight
+
+
+def test_muon_leaves_convolutions_that_are_not_3x3() -> None:
+    module = nn.Sequential(
+        *(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 5), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4)),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)),
+    )
+    (weight,) = inner_convolutions(module)
+    assert weight is module[3].weight
+
+
+def test_muon_looks_through_a_norm_of_a_single_pixel() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
+    (weight,) = inner_convolutions(module, (5, 5))
+    assert weight is module[1].weight
 
 
 def test_muon_looks_at_images_of_the_size_that_is_trained_on() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from reslab.errors import ResLabError
 from reslab.presets import preset_recipe
-from reslab.recipe import Recipe, stretch, vary
+from reslab.recipe import CHOICES, Recipe, stretch, vary
 from reslab.training.schedule import Schedule, make_schedule, parse_epochs
 
 PER_EPOCH = 391
@@ -24,6 +24,12 @@ def test_the_paper_divides_by_ten_at_32k_and_48k_and_stops_at_64k() -> None:
     assert schedule.num_iterations == 64_000
     rates = [cold(schedule, iteration) for iteration in range(64_000)]
     assert rates == [0.1] * 32_000 + [0.01] * 16_000 + [0.001] * 16_000
+
+
+def test_a_shape_that_no_code_follows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CHOICES, "schedule", (*CHOICES["schedule"], "novel"))
+    with pytest.raises(ResLabError, match="knows of schedule novel, but not what to do with it"):
+        make_schedule(Recipe(schedule="novel"), PER_EPOCH)
 
 
 def test_the_assignment_drops_after_81_and_122_of_164_epochs() -> None:
