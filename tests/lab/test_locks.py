@@ -104,6 +104,12 @@ def test_a_folder_that_is_gone_is_told_as_removed(tmp_path: Path, monkeypatch: p
         assert not (tmp_path / "seed0").exists()
 
 
+def test_a_folder_that_is_not_there_is_not_made_by_holding_it(tmp_path: Path) -> None:
+    with pytest.raises(ReplacedError, match="was removed"), locks.hold(tmp_path / "seed0"):
+        pass
+    assert not (tmp_path / "seed0").exists()
+
+
 @pytest.mark.parametrize("listed", [Path("/proc/locks"), Path("/nowhere")])
 def test_those_who_ask_do_not_see_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: Path) -> None:
     (tmp_path / ".lock").touch()

@@ -137,6 +137,20 @@ def test_a_file_added_later_is_in_the_manifest_at_every_instant(
     assert [problem.name for problem in manifest.verify(files.path)] == ["predictions.json"]
 
 
+def test_a_file_that_is_written_while_it_is_looked_at_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, look = ended(tmp_path), manifest._entry_of_file
+
+    def late(path: Path) -> dict[str, Any] | None:
+        monkeypatch.undo()
+        files.write("diagnostics.json", {"weights_sha256": "0", "diagnostics": {}})
+        return look(path)
+
+    monkeypatch.setattr(manifest, "_entry_of_file", late)
+    assert manifest.verify(files.path, ["diagnostics.json"]) == []
+
+
 def test_a_run_of_an_older_version_is_no_damage_and_is_sealed_where_its_weights_are_right(tmp_path: Path) -> None:
     files = ended(tmp_path)
     (files.path / "manifest.json").unlink()

@@ -107,6 +107,12 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     edited(files, format=2)
     with pytest.raises(ResLabError, match="newer ResLab; update this one"):
         files.read_run()
+    edited(files, format=1, semantics=SEMANTICS + 1)
+    with pytest.raises(ResLabError, match="newer ResLab, with other numerics; update this one"):
+        files.read_run()
+    edited(files, semantics=SEMANTICS - 1)
+    with pytest.raises(ResLabError, match="a version of ResLab with other numerics; remove the folder"):
+        files.read_run()
 
 
 @pytest.mark.parametrize(
@@ -165,6 +171,14 @@ def test_status_follows_the_files(tmp_path: Path) -> None:
     assert files.status() == files.ended() == "finished"
     with files.lock():
         assert files.status() == "finished"
+
+
+def test_a_run_that_is_lost_keeps_the_failure_that_it_could_say_itself(tmp_path: Path) -> None:
+    files = make(tmp_path, RUN.recipe)
+    for kind in ("killed", "out-of-memory"):
+        ending.lost(files, "its process is gone")
+        assert (files.failure() or {})["kind"] == kind
+        ending.fail(files, "out-of-memory", "CUDA out of memory")
 
 
 def test_reading_leaves_no_trace(tmp_path: Path) -> None:
