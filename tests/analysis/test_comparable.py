@@ -2,12 +2,19 @@
 
 from pathlib import Path
 
-from reslab.analysis.comparable import in_range, is_beside_one_run, later_windows, paper_verdicts, published_beside
+from reslab.analysis.comparable import (
+    in_range,
+    is_beside_one_run,
+    later_windows,
+    obstacle,
+    paper_verdicts,
+    published_beside,
+)
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
 from reslab.presets import preset_recipe
 from reslab.published import published
-from reslab.recipe import Recipe, Run, stretch
+from reslab.recipe import Recipe, Run, lengthened, stretch, vary
 from synthetic import Truth, write_run
 
 PAPERS = 8.75
@@ -28,6 +35,13 @@ def test_full_trainings_and_shorter_presets_stand_beside_the_paper(tmp_path: Pat
     assert (found[1].error, found[2].kind, found[2].seeds) == (PAPERS, "open", None)
     assert is_beside_one_run(groups[0])
     assert not is_beside_one_run(_group(tmp_path / "alone", full, PAPERS, seeds=1))
+
+
+def test_a_part_of_the_images_is_not_comparable(tmp_path: Path) -> None:
+    full = preset_recipe("assignment")
+    part = vary(lengthened(full, 2), train_share=0.5)
+    assert obstacle(_group(tmp_path / "full", full, PAPERS)) is None
+    assert obstacle(_group(tmp_path / "part", part, PAPERS)) == "part"
 
 
 def test_a_mean_lies_inside_above_or_below_a_range() -> None:

@@ -29,6 +29,12 @@ def test_a_difference_inside_its_margin_is_not_resolved() -> None:
     assert not found.resolved
 
 
+def test_means_that_are_exactly_alike_are_not_resolved() -> None:
+    found = difference(summarise([2.0, 2.0]), summarise([2.0, 2.0]))
+    assert found is not None
+    assert (found.value, found.margin, found.resolved) == (0.0, 0.0, False)
+
+
 def test_one_seed_has_no_margin_and_resolves_nothing() -> None:
     found = difference(summarise([1.0]), summarise([9.0, 9.1, 9.2]))
     assert found is not None

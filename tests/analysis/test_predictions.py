@@ -124,17 +124,26 @@ def test_networks_on_other_images_are_told() -> None:
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "predictions.safetensors"
-    path.write_bytes(predictions_bytes(_predictions(_where((3, 40)), 0.8)))
+    path.write_bytes(predictions_bytes(_predictions(_where((3, 40)), 0.83)))
     found = read_predictions(path)
     assert found is not None
     assert found.error == pytest.approx(3.7)
-    assert found.confidence[0] == pytest.approx(0.8, abs=1 / 255)
+    assert found.confidence[0] == pytest.approx(0.83, abs=0.5 / 255)
     assert found.class_names == NAMES
     assert path.stat().st_size < 3_500
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(CheckpointError, match="damaged"):
         read_predictions(path)
     assert read_predictions(tmp_path / "nothing") is None
+
+
+@pytest.mark.parametrize("num_classes", [256, 257])
+def test_the_last_of_many_classes_is_read_again(tmp_path: Path, num_classes: int) -> None:
+    path, last = tmp_path / "predictions.safetensors", np.array([num_classes - 1])
+    path.write_bytes(predictions_bytes(Predictions(last, last, np.ones(1), tuple(map(str, range(num_classes))))))
+    found = read_predictions(path)
+    assert found is not None
+    assert (found.labels, found.predicted) == (last, last)
 
 
 @pytest.mark.cifar

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from reslab.errors import ResLabError
 from reslab.models.blocks import Block, ZeroPadding
 from reslab.models.networks import build, initialise, skeleton
+from reslab.recipe import CHOICES
 
 KINDS = [
     ("residual", "A"),
@@ -116,6 +117,12 @@ def test_projections_are_where_the_paper_puts_them() -> None:
     assert projections("A") == []
     assert projections("B") == ["layer2.0.downsample.0", "layer3.0.downsample.0"]
     assert projections("C") == [f"layer{stage}.{index}.downsample.0" for stage in (1, 2, 3) for index in (0, 1)]
+
+
+def test_a_plain_network_has_no_shortcuts_whatever_is_said_of_them(images: Tensor) -> None:
+    plain, other = make("plain", 14, "none").eval(), make("plain", 14, "B").eval()
+    assert list(other.state_dict()) == list(plain.state_dict())
+    assert torch.equal(other(images), plain(images))
 
 
 def test_residual_blocks_pass_their_input_on_and_plain_ones_do_not() -> None:
@@ -241,6 +248,18 @@ def test_no_python_depends_on_the_data(images: Tensor) -> None:
     network = make("residual", 8, "A").eval()
     program = torch.export.export(copy.deepcopy(network), (images,))
     torch.testing.assert_close(program.module()(images), network(images))
+
+
+@pytest.mark.parametrize("family", ["residual", "preact"])
+def test_a_shortcut_or_initialisation_that_no_code_knows_is_refused(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for field in ("shortcut", "initialisation"):
+        monkeypatch.setitem(CHOICES, field, (*CHOICES[field], "novel"))
+    with pytest.raises(ResLabError, match="knows of shortcut novel, but not what to do with it"):
+        make(family, 8, "novel")
+    with pytest.raises(ResLabError, match="knows of initialisation novel, but not what to do with it"):
+        make(family, 8, "B", initialisation="novel")
 
 
 def test_input_channels_and_classes_are_free() -> None:

@@ -1,6 +1,7 @@
 """What fits into a time: the order of what is left out, and that a choice stays."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
@@ -61,6 +62,18 @@ def test_what_was_given_stays(tmp_path: Path) -> None:
     assert found.size.epochs is not None
     with pytest.raises(ResLabError, match="there is no preset 'papr'"):
         fit(100, Size("papr"), asked, cost)
+
+
+def test_no_more_seeds_are_chosen_than_the_plan_has() -> None:
+    found = fit(0.9, Size(), lambda size: asked(replace(size, seeds=size.seeds or 1)), lambda plan: cost(plan) / 2)
+    assert found.size == Size("fast", 1, 1)
+    assert {size.seeds for size, _ in found.left_out} <= {None, 1}
+
+
+def test_what_comes_to_the_same_runs_is_left_out_once() -> None:
+    found = fit(100, Size(), lambda size: asked(replace(size, seeds=size.seeds or 2)), cost)
+    assert found.size == Size("fast")
+    assert [size for size, _ in found.left_out] == [Size()]
 
 
 def test_where_nothing_fits_the_least_is_told() -> None:
