@@ -23,6 +23,7 @@ from synthetic import Truth, write_run
         (8.5, 8.5, 0.05, "neither the batch nor the rate matters more"),
         (10.0, 8.5, 0.5, "So the rate per image explains much of it; these seeds do not show whether it explains all."),
         (8.9, 8.5, 0.5, "These seeds do not show whether the batch matters apart from the rate."),
+        (10.0, 9.3, 0.8, "These seeds do not show whether the batch matters apart from the rate."),
     ],
 )
 def test_rate_and_batch_are_told_apart_only_where_both_ways_show_enough(
@@ -33,6 +34,15 @@ def test_rate_and_batch_are_told_apart_only_where_both_ways_show_enough(
         return Truth(8.5 if usual else same if recipe.learning_rate == 0.1 else scaled, 1.0, noise, own=True)
 
     assert said in words_of(planted(tmp_path, ask("batch-size", RATES), truth))
+
+
+@pytest.mark.parametrize("preset", ["assignment", "paper"])
+def test_every_batch_size_sees_as_many_images(preset: str) -> None:
+    study = ask("batch-size", Options(datasets=("cifar10",), depths=(20,), preset=preset))
+    recipes = [variant.recipe for variant in study.variants]
+    seen = {one.length * (1 if one.schedule_unit == "epochs" else one.batch_size) for one in recipes}
+    assert {one.batch_size for one in recipes} == {64, 128, 256}
+    assert len(seen) == 1
 
 
 def test_batches_are_answered_apart_at_one_rate_and_in_proportion(tmp_path: Path) -> None:

@@ -42,6 +42,12 @@ def _design(root: Path, few: float) -> Study:
     return study
 
 
+def test_parts_of_the_images_are_compared_at_one_depth(tmp_path: Path) -> None:
+    study = ask("data-size", Options(datasets=("cifar10",), depths=(20, 56), seeds=1))
+    compared = find(study, read_tables(tmp_path), questions_chapter(study)).compared
+    assert {(one.first.recipe.depth, one.second.recipe.depth) for one in compared} == {(20, 20), (56, 56)}
+
+
 @pytest.mark.parametrize(
     ("few", "said"),
     [

@@ -25,6 +25,7 @@ def test_plain_networks_degrade_and_residual_ones_do_not(tmp_path: Path) -> None
     assert "CIFAR-10, residual networks: they do not degrade from 20 to 56 layers: the training error falls" in words
     assert "the reason lies in how they are trained, and not in overfitting" in words
     assert "Nothing was measured on these networks." in words
+    assert "The test errors are as expected." in words
 
 
 def test_a_degradation_that_is_not_shown_gets_no_reason(tmp_path: Path) -> None:
@@ -32,6 +33,14 @@ def test_a_degradation_that_is_not_shown_gets_no_reason(tmp_path: Path) -> None:
     words = words_of(planted(tmp_path, study, lambda recipe: Truth(8.5, 2.0, 0.3, own=True)))
     assert "Plain networks are not shown to degrade here, so there is nothing to give a reason for." in words
     assert "the reason lies in how they are trained" not in words
+
+
+def test_where_the_training_error_does_not_rise_nothing_degrades(tmp_path: Path) -> None:
+    def truth(recipe: Recipe) -> Truth:
+        return Truth(8.5 + 0.05 * (recipe.depth - 20), 2.0, 0.05, own=True)
+
+    study = ask("degradation", Options(datasets=("cifar10",), depths=(20, 56), seeds=2))
+    assert "the reason lies in how they are trained" not in words_of(planted(tmp_path, study, truth))
 
 
 def test_of_what_nothing_has_finished_no_figures_are_promised(tmp_path: Path) -> None:

@@ -88,6 +88,13 @@ def test_a_step_against_the_whole_way_is_in_short_and_has_its_own_reason(tmp_pat
     assert "Both errors higher (56 to 110 layers): the deeper network is harder to train" in words
 
 
+def test_a_step_that_goes_the_same_way_is_not_in_short(tmp_path: Path) -> None:
+    truths = {20: Truth(9.0, 3.0, 0.1), 56: Truth(7.0, 1.0, 0.1), 110: Truth(5.0, 0.5, 0.1)}
+    words = _words(tmp_path, Options(datasets=("cifar10",), depths=(20, 56, 110), seeds=2), truths)
+    assert "CIFAR-10: 56 and 110 layers beat 20 (" in words
+    assert "110 layers beat 56" not in words
+
+
 def test_a_difference_lost_in_noise_is_said_to_be_not_resolvable(tmp_path: Path) -> None:
     words = _words(tmp_path, CIFAR, {20: Truth(7.5, 0.5, 0.6), 56: Truth(7.0, 0.5, 0.6)})
     assert "CIFAR-10: 56 layers vs 20: not significant (\N{MINUS SIGN}0.50 points, 95% interval " in words

@@ -23,6 +23,13 @@ def test_a_planted_half_point_is_found_and_no_effect_is_not_claimed(tmp_path: Pa
     assert "higher (rate 1" not in words
 
 
+def test_rates_far_from_the_usual_one_are_expected_to_be_worse_and_near_ones_as_good(tmp_path: Path) -> None:
+    def truth(recipe: Recipe) -> Truth:
+        return Truth(9.5 if recipe.learning_rate in (0.01, 1.0) else 8.5, 0.5, 0.05, own=True)
+
+    assert "The test errors are as expected." in words_of(planted(tmp_path, ask("learning-rate", RATES), truth))
+
+
 def test_a_diverged_rate_is_a_result_and_a_missing_seed_is_said(tmp_path: Path) -> None:
     study = ask("learning-rate", RATES)
     for run in study.runs():

@@ -90,6 +90,17 @@ def test_a_depth_with_settings_of_its_own_is_compared_by_its_first(tmp_path: Pat
     assert [(one.first.label, one.second.label) for one in found.compared] == [("a", "b"), ("c", "d"), ("a", "c")]
 
 
+def test_nothing_is_compared_with_what_has_only_diverged(tmp_path: Path) -> None:
+    recipes = {"a": small(8), "b": small(8, learning_rate=0.2), "c": small(14), "d": small(14, learning_rate=0.2)}
+    study = replace(STUDY, variants=tuple(Variant(name, recipe) for name, recipe in recipes.items()))
+    diverged = {"kind": "diverged", "message": "the loss was not finite", "epoch": 4, "iteration": 180}
+    for run in study.runs():
+        failure = diverged if run.recipe.depth == 14 else None
+        write_run(tmp_path, run, Truth(5.0, 1.0, 0.2), stop_after=4 if failure else None, failure=failure)
+    found = find(study, read_tables(tmp_path), custom_chapter(study, tmp_path))
+    assert [(one.first.label, one.second.label) for one in found.compared] == [("a", "b"), ("a", "c")]
+
+
 def test_what_varied_is_a_table_where_labels_do_not_say_it(tmp_path: Path) -> None:
     named = replace(STUDY, variants=tuple(replace(one, label=f"variant {at}") for at, one in enumerate(STUDY.variants)))
     (varied,) = [block for block in _chapter(tmp_path, named) if isinstance(block, Table) and block.key == "varied"]
