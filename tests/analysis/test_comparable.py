@@ -5,6 +5,7 @@ from pathlib import Path
 from reslab.analysis.comparable import (
     in_range,
     is_beside_one_run,
+    is_full,
     later_windows,
     obstacle,
     paper_verdicts,
@@ -42,6 +43,12 @@ def test_a_part_of_the_images_is_not_comparable(tmp_path: Path) -> None:
     part = vary(lengthened(full, 2), train_share=0.5)
     assert obstacle(_group(tmp_path / "full", full, PAPERS)) is None
     assert obstacle(_group(tmp_path / "part", part, PAPERS)) == "part"
+
+
+def test_a_training_of_almost_the_papers_length_is_full(tmp_path: Path) -> None:
+    recipes = {preset: preset_recipe(preset) for preset in ("assignment", "hysts", "fast")}
+    found = {name: is_full(_group(tmp_path / name, recipe, PAPERS, seeds=1)) for name, recipe in recipes.items()}
+    assert found == {"assignment": True, "hysts": True, "fast": False}
 
 
 def test_a_mean_lies_inside_above_or_below_a_range() -> None:

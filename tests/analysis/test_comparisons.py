@@ -48,6 +48,14 @@ def test_pairs_need_five_seeds(tmp_path: Path) -> None:
     assert (many.paired, many.resolved) == (True, True)  # seeds stray alike here, which pairs take out
 
 
+def test_other_seeds_of_one_recipe_have_one_spread_known_once(tmp_path: Path) -> None:
+    _groups(tmp_path, {small(8): Truth(20.0, 10.0, 2.0, own=True)}, 4)
+    tables = read_tables(tmp_path)
+    (found,) = compare([(gather(tables, "first", small(8), (0, 1)), gather(tables, "second", small(8), (2, 3)))])
+    assert found.test is not None
+    assert found.test.difference.freedom == 2
+
+
 def test_networks_of_two_depths_are_never_paired(tmp_path: Path) -> None:
     found = _found(tmp_path, {small(8): Truth(20.0, 1.0, 2.0), small(14): Truth(19.0, 1.0, 2.0)}, 5)
     assert found is not None

@@ -91,4 +91,5 @@ def test_an_interval_reaches_to_no_error_below_zero_or_above_a_hundred() -> None
     assert published.ends() == pytest.approx((-12, 88))
     assert (wide.cut(), measured.cut(), published.cut()) == ((False, False), (False, True), (True, True))
     assert replace(published, start=70.0).cut() == (False, True)
+    assert Difference(-12.0, 0.0, 1, 2, freedom=1, start=12.0, published=True).cut() == (False, False)
     assert Difference(56.0, None, 2, 1).ends() is None

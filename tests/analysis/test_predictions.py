@@ -137,6 +137,15 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert read_predictions(tmp_path / "nothing") is None
 
 
+@pytest.mark.parametrize(("labels", "predicted"), [([5], [0]), ([0], [5]), ([], []), ([0, 1], [0])])
+def test_tensors_that_do_not_agree_are_damage(tmp_path: Path, labels: list[int], predicted: list[int]) -> None:
+    path = tmp_path / "predictions.safetensors"
+    found = Predictions(np.array(labels, int), np.array(predicted, int), np.ones(len(labels)), NAMES)
+    path.write_bytes(predictions_bytes(found))
+    with pytest.raises(CheckpointError, match="its tensors do not agree"):
+        read_predictions(path)
+
+
 @pytest.mark.parametrize("num_classes", [256, 257])
 def test_the_last_of_many_classes_is_read_again(tmp_path: Path, num_classes: int) -> None:
     path, last = tmp_path / "predictions.safetensors", np.array([num_classes - 1])

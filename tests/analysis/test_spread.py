@@ -35,6 +35,14 @@ def test_equal_spreads_are_pooled() -> None:
     assert prior.freedom > 20
 
 
+def test_three_groups_share_a_spread_and_two_do_not() -> None:
+    groups = [Own(1.0, 2), Own(1.1, 2), Own(1.2, 2)]
+    assert common(groups[:2]) == (None, frozenset())
+    prior, apart = common(groups)
+    assert prior is not None
+    assert (prior.basis, apart) == (6.0, frozenset())
+
+
 @pytest.mark.parametrize("freedom", [2.0, 6.0])
 def test_how_much_the_spreads_differ_is_found_again(freedom: float) -> None:
     chance = np.random.default_rng(3)

@@ -61,6 +61,13 @@ def test_what_a_share_has_damaged_is_sent_again(tmp_path: Path, what: str) -> No
     assert push_run(where, mine) == Outcome(FINISHED, "there")
 
 
+def test_a_run_of_an_older_version_is_sealed_and_pushed(tmp_path: Path) -> None:
+    where, mine = Folder(tmp_path / "share"), copied(tmp_path / "mine")
+    (mine.path / "manifest.json").unlink()
+    assert push_run(where, mine) == Outcome(FINISHED, "pushed")
+    assert fetch_run(where, FINISHED, tmp_path / "runs").kind == "fetched"
+
+
 def test_a_fetched_run_mends_its_share(tmp_path: Path) -> None:
     where = Folder(tmp_path / "share")
     push_run(where, copied(tmp_path / "mine"))

@@ -56,6 +56,15 @@ def held(share: Path) -> Lease:
     return lease
 
 
+def test_each_sign_of_life_is_another(tmp_path: Path) -> None:
+    lease, seen = held(tmp_path), set()
+    for _ in range(3):
+        seen.add((tmp_path / LEASE / "1").read_bytes())
+        lease.renew()
+        lease.check()
+    assert len(seen) == 3
+
+
 @pytest.mark.parametrize("has_ended", [True, False])
 @pytest.mark.parametrize("comes_third", [True, False])
 def test_a_machine_that_was_taken_over_stops_also_when_the_other_has_left(

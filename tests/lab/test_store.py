@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from reslab.lab.folder import ending
 from reslab.lab.folder.finding import find_runs
 from reslab.lab.folder.store import RunFiles, run_files
 from reslab.recipe import SEMANTICS, Run, to_mapping
+from synthetic import Truth, write_predictions, write_run
 
 ROW = {"epoch": 1, "iteration": 5, "rate": 0.1}
 RUN = Run(small(2), 3)
@@ -253,6 +254,14 @@ def test_damage_in_what_a_checkpoint_has_seen_is_told_before_training_goes_on(tm
         files.keep_metrics(2)
     files.keep_metrics(0)
     assert files.metrics() == []
+
+
+def test_predictions_that_make_another_error_than_the_record_are_told_of(tmp_path: Path) -> None:
+    files = RunFiles(write_run(tmp_path, RUN, Truth(3.0, 1.0)))
+    for wrong, agrees in ((11, True), (13, True), (14, False), (7, False)):  # of 360 images
+        write_predictions(files.path, range(wrong))
+        with nullcontext() if agrees else pytest.raises(ResLabError, match=r"3\.00%, and its predictions make"):
+            files.check_files()
 
 
 def test_a_run_may_be_kept_elsewhere_behind_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

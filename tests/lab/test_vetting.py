@@ -8,7 +8,15 @@ import pytest
 
 from reslab.errors import DamagedError, FullDiskError, ShareError
 from reslab.lab.shares.folder_place import Folder
-from reslab.lab.shares.vetting import INCOMING, RefusedError, fetch_files, incoming, vetting
+from reslab.lab.shares.vetting import (
+    INCOMING,
+    RECORD_BYTES,
+    RefusedError,
+    entries,
+    fetch_files,
+    incoming,
+    vetting,
+)
 
 
 def test_only_the_folder_is_cut_out_of_the_words(tmp_path: Path) -> None:
@@ -29,6 +37,30 @@ def test_python_s_own_words_go_to_nobody(tmp_path: Path, error: Exception) -> No
 def test_a_share_that_does_not_answer_is_no_refusal(tmp_path: Path) -> None:
     with pytest.raises(ShareError, match="gone"), vetting(tmp_path):
         raise ShareError("gone")
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "message"),
+    [
+        ("run.json", {"bytes": 1, "sha256": "0" * 64}, ""),
+        ("../run.json", {"bytes": 1, "sha256": "0" * 64}, "which is no file of a run"),
+        ("run.json", {"bytes": -1, "sha256": "0" * 64}, "has -1 bytes"),
+        ("run.json", {"bytes": RECORD_BYTES + 1, "sha256": "0" * 64}, "and at most"),
+        ("run.json", {"bytes": True, "sha256": "0" * 64}, "has True bytes"),
+        ("run.json", {"bytes": 1, "sha256": "0" * 63}, "for the SHA-256 of run.json"),
+        ("run.json", {"bytes": 1, "sha256": f"{'0' * 64}/../run"}, "for the SHA-256 of run.json"),
+        ("run.json", {"bytes": 1}, "is not valid"),
+    ],
+)
+def test_a_manifest_lists_only_files_of_a_run_with_lengths_and_sums(
+    name: str, entry: dict[str, object], message: str
+) -> None:
+    values = {"files": {name: entry}}
+    if not message:
+        assert entries(values) == values["files"]
+        return
+    with pytest.raises(DamagedError, match=message):
+        entries(values)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from reslab.errors import CheckpointError, ResLabError
 from reslab.families import IMAGENET_DEPTHS
+from reslab.models.blocks import Bottleneck
 from reslab.models.complexity import Architecture, architecture, imagenet_catalogue, multiply_adds, parameters
 from reslab.models.fitting import infer_depth, infer_shortcut
 from reslab.models.imagenet import NUM_BLOCKS
@@ -51,6 +52,14 @@ def test_table_1_is_reproduced(columns: dict[tuple[str, int], Architecture], dep
     cut = papers.multiply_adds_and_batch_norm // 10**8
     assert f"{cut // 10}.{cut % 10}" == PAPER_GIGA[depth]
     assert papers.multiply_adds == pytest.approx(float(PAPER_GIGA[depth]) * 1e9, rel=0.02)
+
+
+def test_a_bottleneck_is_that_of_figure_5() -> None:
+    x = torch.randn(2, 16, 8, 8, generator=torch.Generator().manual_seed(0))
+    block = Bottleneck(16, 16, 1, "B").eval()
+    y = F.relu(block.bn1(block.conv1(x)))
+    y = F.relu(block.bn2(block.conv2(y)))
+    torch.testing.assert_close(block(x), F.relu(block.bn3(block.conv3(y)) + x))
 
 
 def test_blocks_are_those_of_table_1(columns: dict[tuple[str, int], Architecture]) -> None:

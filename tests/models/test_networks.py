@@ -284,5 +284,7 @@ def test_input_channels_and_classes_are_free() -> None:
 def test_impossible_networks_are_refused(arguments: tuple[str, int, str, int], message: str) -> None:
     with pytest.raises(ResLabError, match=message):
         skeleton(*arguments)
+    with pytest.raises(ResLabError, match="at least one class and one input channel, not 10 and 0"):
+        skeleton("residual", 8, "A", 10, in_channels=0)
     with pytest.raises(ResLabError, match="initialisation must be one of"):
         make(initialisation="xavier")

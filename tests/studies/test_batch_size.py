@@ -106,6 +106,13 @@ def test_of_one_rate_per_image_there_is_no_table(tmp_path: Path) -> None:
     assert "[[per-image]]" not in words_of(blocks)
 
 
+def test_settings_of_other_lengths_do_not_stand_beside_these(tmp_path: Path) -> None:
+    base = ask("batch-size", Options(datasets=("cifar10",), depths=(20,), epochs=16)).variants[2].recipe
+    for size, rate in ((64, 0.05), (128, 0.2)):
+        write_run(tmp_path, Run(vary(base, batch_size=size, learning_rate=rate), 0), Truth(12.0, 7.0))
+    assert "[[per-image]]" not in words_of(_per_image(tmp_path, PER_IMAGE))
+
+
 def test_nothing_is_expected_of_batches_at_one_rate(tmp_path: Path) -> None:
     def truth(recipe: Recipe) -> Truth:
         return Truth(8.5 if recipe.batch_size == 128 or recipe.learning_rate != 0.1 else 12.0, 1.0, 0.05, own=True)

@@ -35,6 +35,13 @@ def test_a_degradation_that_is_not_shown_gets_no_reason(tmp_path: Path) -> None:
     assert "the reason lies in how they are trained" not in words
 
 
+def test_the_least_and_the_greatest_depth_are_told_of(tmp_path: Path) -> None:
+    study = ask("degradation", Options(datasets=("cifar10",), depths=(20, 32, 56), seeds=1))
+    words = words_of(planted(tmp_path, study, lambda recipe: Truth(8.5, 2.0)))
+    assert "from 20 to 56 layers" in words
+    assert "from 20 to 32 layers" not in words
+
+
 def test_where_the_training_error_does_not_rise_nothing_degrades(tmp_path: Path) -> None:
     def truth(recipe: Recipe) -> Truth:
         return Truth(8.5 + 0.05 * (recipe.depth - 20), 2.0, 0.05, own=True)

@@ -40,6 +40,13 @@ def test_what_each_doubling_gains_is_told_where_it_is_less_each_time(tmp_path: P
         assert ("Each doubling" in words) == told
 
 
+def test_a_doubling_that_loses_is_no_lesser_gain(tmp_path: Path) -> None:
+    study = ask("epochs", Options(datasets=("cifar10",), depths=(20,), epochs=8, seeds=1))
+    errors = {4: 20.0, 8: 14.0, 16: 14.3}
+    words = words_of(planted(tmp_path, study, lambda recipe: Truth(errors[int(recipe.length)], 5.0)))
+    assert "Each doubling" not in words
+
+
 def test_lengths_of_other_studies_are_told_of_the_same_recipe_alone(tmp_path: Path) -> None:
     study = ask("epochs", Options(datasets=("cifar10",), depths=(20,), epochs=8, seeds=2))
     base = next(variant.recipe for variant in study.variants if variant.recipe.length == 8)
@@ -56,6 +63,15 @@ def test_lengths_of_other_studies_are_told_of_the_same_recipe_alone(tmp_path: Pa
     words = words_of(chapter_of(study, read_tables(tmp_path)))
     reached = "Elsewhere in this report the same recipe reached 8.25 (n = 1) in 32 epochs (ResNet-20, CIFAR-10)"
     assert f"{reached}: the mean error is still lower beyond 16 epochs, which is not tested." in words
+
+
+def test_an_error_that_is_lower_by_less_than_the_margin_is_not_called_lower(tmp_path: Path) -> None:
+    study = ask("epochs", Options(datasets=("cifar10",), depths=(20,), epochs=8, seeds=1))
+    base = next(variant.recipe for variant in study.variants if variant.recipe.length == 8)
+    write_run(tmp_path, Run(stretch(base, 32), 0), Truth(11.6, 1.0))
+    words = words_of(planted(tmp_path, study, lambda recipe: Truth(20.0 - recipe.length / 2, 5.0)))
+    assert "the same recipe reached 11.60 (n = 1) in 32 epochs" in words
+    assert "still lower beyond" not in words
 
 
 def test_longer_trainings_that_nothing_is_shown_of_are_open(tmp_path: Path) -> None:

@@ -120,6 +120,19 @@ def test_the_rate_with_the_lowest_error_is_named_and_whether_it_is_shown(tmp_pat
     assert "not significantly below" not in words("shown", 0.001)
 
 
+def test_a_lowest_error_that_is_shown_on_one_data_set_is_not_called_open(tmp_path: Path) -> None:
+    def truth(recipe: Recipe) -> Truth:
+        best = recipe.learning_rate == 0.2
+        if recipe.dataset == "cifar10":
+            return Truth(7.9 if best else 8.0, 1.0, 1.0, own=True)
+        return Truth(25.0 if best else 30.0, 1.0, 0.1, own=True)
+
+    study = ask("learning-rate", Options(datasets=("cifar10", "cifar100"), depths=(20,), seeds=2))
+    words = words_of(planted(tmp_path, study, truth))
+    assert "25." in next(line for line in words.splitlines() if line.startswith("Lowest mean error"))
+    assert "not significantly below the usual rate's" not in words
+
+
 def test_only_rates_that_have_finished_have_a_lowest_error_and_equals_share_it(tmp_path: Path) -> None:
     study = ask("learning-rate", Options(datasets=("cifar10", "cifar100"), depths=(20,), seeds=1))
     for run in study.runs():

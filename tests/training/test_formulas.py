@@ -128,6 +128,16 @@ def test_averages_are_what_their_formula_says() -> None:
     assert not any(parameter.requires_grad for parameter in followed.parameters())
 
 
+def test_to_average_is_part_of_the_step() -> None:
+    of, images = recipe(ema_decay=0.9), Images()
+    state = begin(of, images)
+    before = _flat(_weights(state.module))
+    make_step(state, of, images.render, CPU)(next(images.draws(0)), 0.5, state.totals)
+    after = _flat(_weights(state.module))
+    assert not np.array_equal(after, before)
+    agrees("average after a step", _flat(_weights(state.measured)), 0.9 * before + 0.1 * after, digits=6.5)
+
+
 def test_what_is_measured_is_the_average() -> None:
     of, images = recipe(ema_decay=0.9), Images()
     averaged, plain = begin(of, images), begin(recipe(), images)

@@ -99,6 +99,12 @@ def test_an_epochs_record_is_what_its_steps_gave() -> None:
     assert losses[0] > losses[1] > losses[2]
 
 
+def test_a_warm_up_may_end_within_an_epoch() -> None:
+    of, images = recipe(warmup="fixed", warmup_rate=0.01, warmup_length=2), Images()
+    state = begin(of, images)
+    assert [state.rate for _ in events(state, of, images)][:4] == [0.01, 0.01, 0.05, 0.05]
+
+
 def test_a_row_is_flat_and_in_order() -> None:
     record = EpochRecord(2, 8, 0.1, 0.5, 25.0, {"test_loss": 0.6, "test_error": 30.0}, 9.5, 3.0, 700.0)
     assert list(record.row().items()) == [
