@@ -13,6 +13,7 @@ import pytest
 from reslab.errors import DamagedError, ResLabError, UnreadableError
 from reslab.files import (
     file_sha256,
+    moved,
     new_folder,
     odd_kind,
     read_json,
@@ -91,6 +92,18 @@ def test_the_content_is_on_the_disk_before_the_name_shows_it(tmp_path: Path, mon
     monkeypatch.setattr(Path, "replace", note_replace)
     write_whole(path, b"content")
     assert calls == ["sync", "rename", "sync"]
+
+
+def test_a_folder_is_moved_unless_there_is_one_of_that_name(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    assert not moved(tmp_path / "first", tmp_path / "second")
+    assert [(tmp_path / name / "file").read_text() for name in ("first", "second")] == ["first", "second"]
+    assert moved(tmp_path / "first", tmp_path / "third")
+    assert names(tmp_path) == ["second", "third"]
+    with pytest.raises(FileNotFoundError):
+        moved(tmp_path / "first", tmp_path / "fourth")
 
 
 def test_a_number_that_is_not_finite_is_no_json(tmp_path: Path) -> None:

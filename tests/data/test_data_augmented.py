@@ -54,6 +54,15 @@ def augmented(seed: int = 0, *, randaugment: int = 0, cutout: int = 0, mixup: fl
     )
 
 
+def test_each_epoch_has_operations_of_its_own() -> None:
+    batches = augmented(randaugment=2)
+    draw = next(batches.inner.draws(0))
+    batches.inner.draws = lambda epoch, start=0: iter([draw])  # type: ignore[method-assign]
+    first, again, second = (next(batches.batches(epoch))[0] for epoch in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, second)
+
+
 def pairs(
     batches: AugmentedBatches, epoch: int
 ) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.int64], Tensor, Tensor]]:

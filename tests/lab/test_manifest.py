@@ -170,6 +170,16 @@ def test_a_run_of_an_older_version_is_no_damage_and_is_sealed_where_its_weights_
     assert manifest.verify(files.path) == []
 
 
+def test_a_damaged_run_is_not_sealed(tmp_path: Path) -> None:
+    files = ended(tmp_path)
+    (files.path / "manifest.json").unlink()
+    path = files.path / "result.json"
+    path.write_text(path.read_text().replace('"epochs": 1', '"epochs": 2'))
+    with pytest.raises(DamagedError, match="has 1 line, and the run ended after 2 epochs"):
+        ending.seal(files)
+    assert not manifest.exists(files.path)
+
+
 def test_a_run_that_has_not_ended_is_not_sealed(tmp_path: Path) -> None:
     files = make(tmp_path, small(1))
     files.append_metrics(ROW)

@@ -177,6 +177,15 @@ def test_the_speed_of_another_machine_is_not_that_of_this_one(tmp_path: Path) ->
     assert known_speeds(tmp_path, ("cuda", "a card")) == {"fp32": 9e4 * 19}
 
 
+def test_the_speed_is_that_of_the_machine_that_trained_it_last(tmp_path: Path) -> None:
+    files = make_files(tmp_path, cifar(20).recipe)
+    attempts = [{"device": device, "device_name": name} for device, name in (("cuda", "a card"), HERE)]
+    files.write("provenance.json", {"format": 1, "attempts": attempts})
+    files.append_metrics(row(1, 10.0))
+    assert known_speeds(tmp_path, HERE) == {"fp32": 190.0}
+    assert known_speeds(tmp_path, ("cuda", "a card")) == {}
+
+
 def test_a_damaged_run_does_not_keep_others_from_being_planned(tmp_path: Path) -> None:
     make(tmp_path, cifar(20).recipe).append_metrics(row(1, 10.0))
     (make(tmp_path, cifar(56).recipe).path / "run.json").write_text("{")

@@ -244,6 +244,15 @@ def test_a_file_that_does_not_change_is_read_once(tmp_path: Path, share: Path, m
     assert found.files["network/own.py"]["sha256"] == file_sha256(files.path / "network" / "own.py")
 
 
+def test_a_file_that_is_there_is_not_sent_again(tmp_path: Path, share: Path) -> None:
+    files = make(tmp_path / "here", RECIPE)
+    sender, seen = Sender(Folder(share), files.name, None), []
+    for _ in range(2):
+        sender.send(files, "training", 10, 2)
+        seen.append({path.name: path.stat().st_ino for path in (share / "unfinished").rglob("files/*")})
+    assert seen[0] == seen[1] != {}
+
+
 def test_pushes_are_as_rare_as_checkpoints_and_take_a_twentieth_of_the_time(
     tmp_path: Path, share: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

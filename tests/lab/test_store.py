@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from lab_runs import make, small, wait_for
 
-from reslab.errors import LockedError, ResLabError
+from reslab.errors import LockedError, ReplacedError, ResLabError
 from reslab.lab.folder import ending
 from reslab.lab.folder.finding import find_runs
 from reslab.lab.folder.store import RunFiles, run_files
@@ -340,6 +340,16 @@ def test_two_processes_cannot_hold_a_run(tmp_path: Path) -> None:
         wait_for(lambda: files.status() == "pending", seconds=5)
         with files.lock():
             assert files.status() == "running"
+
+
+def test_a_run_whose_folder_is_another_by_now_is_not_ended(tmp_path: Path) -> None:
+    files = with_metrics(tmp_path, 1)
+    with files.lock() as held:
+        files.path.rename(tmp_path / "moved")
+        make(tmp_path, RUN.recipe, RUN.seed)
+        with pytest.raises(ReplacedError, match="was removed or replaced"):
+            ending.diverge(held, "the loss was not finite", at=(1, 3))
+    assert files.failure() is None
 
 
 def test_the_lock_is_freed_by_an_error(tmp_path: Path) -> None:

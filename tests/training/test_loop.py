@@ -408,6 +408,16 @@ def test_a_network_that_comes_in_evaluation_mode_is_trained_as_any() -> None:
     assert bits(state) == bits(undisturbed(of)[0])
 
 
+def test_all_that_a_step_changes_is_listed() -> None:
+    of, images = recipe(ema_decay=0.8), Images()
+    state = begin(of, images)
+    before = [value.clone() for value in state.tensors()]
+    make_step(state, of, images.render, CPU)(next(images.draws(0)), 0.5, state.totals)
+    changed = sum(not torch.equal(one, other) for one, other in zip(before, state.tensors(), strict=True))
+    modules = [state.module, state.measured]
+    assert changed == len([*state.module.parameters(), *(v for m in modules for v in m.state_dict().values())])
+
+
 def test_the_device_is_the_one_given() -> None:
     state = begin(recipe(), Images())
     assert state.totals.loss.device == CPU
