@@ -137,10 +137,12 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert read_predictions(tmp_path / "nothing") is None
 
 
-@pytest.mark.parametrize(("labels", "predicted"), [([5], [0]), ([0], [5]), ([], []), ([0, 1], [0])])
+@pytest.mark.parametrize(
+    ("labels", "predicted"), [([300], [0]), ([0], [300]), ([-1], [0]), ([0], [-1]), ([], []), ([0, 1], [0])]
+)
 def test_tensors_that_do_not_agree_are_damage(tmp_path: Path, labels: list[int], predicted: list[int]) -> None:
-    path = tmp_path / "predictions.safetensors"
-    found = Predictions(np.array(labels, int), np.array(predicted, int), np.ones(len(labels)), NAMES)
+    path, names = tmp_path / "predictions.safetensors", tuple(map(str, range(300)))
+    found = Predictions(np.array(labels, int), np.array(predicted, int), np.ones(len(labels)), names)
     path.write_bytes(predictions_bytes(found))
     with pytest.raises(CheckpointError, match="its tensors do not agree"):
         read_predictions(path)

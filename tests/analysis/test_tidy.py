@@ -10,7 +10,7 @@ import pytest
 from reslab.analysis.tidy import EPOCH_SCHEMA, RUN_SCHEMA, Problem, read_tables, select
 from reslab.errors import ResLabError
 from reslab.recipe import Run, field_names
-from synthetic import Truth, small, write_run
+from synthetic import Truth, small, write_diagnostics, write_predictions, write_run
 
 TRUTH = Truth(test_error=3.0, train_error=1.0)
 DIVERGED = {"kind": "diverged", "message": "the loss is not finite", "epoch": 4, "iteration": 200, "time": "t"}
@@ -234,3 +234,12 @@ def test_a_damaged_second_training_is_a_problem_of_its_own(tmp_path: Path, conte
 def test_paths_in_problems_are_cut_at_the_folder_of_the_runs_alone() -> None:
     problem = Problem.of(Path("d/x"), ResLabError("d/resnet8-7861c3ad/seed0/run.json is not d/seed0's"), Path("d"))
     assert problem.message == "resnet8-7861c3ad/seed0/run.json is not seed0's"
+
+
+def test_what_was_measured_on_a_run_that_has_not_finished_does_not_count(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, Run(small(8), 0), Truth(3.0, 1.0), stop_after=7)
+    write_diagnostics(folder, gap={"seconds": 1.0})
+    write_predictions(folder, [1, 2])
+    tables = read_tables(tmp_path)
+    assert tables.runs["status"].to_list() == ["interrupted"]
+    assert (tables.problems, dict(tables.predictions)) == ((), {})

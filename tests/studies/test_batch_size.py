@@ -23,7 +23,6 @@ from synthetic import Truth, write_run
         (8.5, 8.5, 0.05, "neither the batch nor the rate matters more"),
         (10.0, 8.5, 0.5, "So the rate per image explains much of it; these seeds do not show whether it explains all."),
         (8.9, 8.5, 0.5, "These seeds do not show whether the batch matters apart from the rate."),
-        (10.0, 9.3, 0.8, "These seeds do not show whether the batch matters apart from the rate."),
     ],
 )
 def test_rate_and_batch_are_told_apart_only_where_both_ways_show_enough(

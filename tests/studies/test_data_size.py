@@ -42,15 +42,6 @@ def _design(root: Path, few: float) -> Study:
     return study
 
 
-def test_fewer_steps_account_for_no_more_than_the_rise(tmp_path: Path) -> None:
-    def truth(recipe: Recipe) -> Truth:
-        part = 9.0 if recipe.length > 164 else 11.0
-        return Truth(10.0 if recipe.train_share == 1 else part, 0.5, 0.01, own=True)
-
-    words = words_of(planted(tmp_path, ask("data-size", RATES), truth))
-    assert "fewer steps account for" not in words
-
-
 def test_parts_of_the_images_are_compared_at_one_depth(tmp_path: Path) -> None:
     study = ask("data-size", Options(datasets=("cifar10",), depths=(20, 56), seeds=1))
     compared = find(study, read_tables(tmp_path), questions_chapter(study)).compared

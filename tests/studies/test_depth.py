@@ -313,5 +313,6 @@ def test_gaps_that_do_not_close_are_told_and_nothing_made_of_them(tmp_path: Path
     words = _by_length(tmp_path / "apart", {8: (14.0, 15.0), 16: (12.0, 12.0), 32: (9.0, 9.5)})
     assert "+1.00 points at 8 epochs; 0.00 at 16 epochs; +0.50 at 32 epochs." in words
     assert "catches up" not in words
+    assert "catches up" not in _by_length(tmp_path / "alike", {8: (14.0, 15.0), 16: (12.0, 13.0)})
     assert "catches up" not in _by_length(tmp_path / "ahead", {8: (14.0, 13.0), 16: (12.0, 10.0)})
     assert "minus ResNet-20" not in _by_length(tmp_path / "short", {8: (14.0, 15.0)})

@@ -112,6 +112,22 @@ def test_what_varied_is_a_table_where_labels_do_not_say_it(tmp_path: Path) -> No
     assert not [block for block in chapter_of(told, read_tables(tmp_path)) if getattr(block, "key", "") == "varied"]
 
 
+def test_a_setting_that_is_on_or_off_is_told_as_yes_or_no(tmp_path: Path) -> None:
+    variants = tuple(
+        Variant(f"variant {place}", small(8, nesterov=value), (("nesterov", value),))
+        for place, value in enumerate((False, True))
+    )
+    study = replace(STUDY, variants=variants, seeds=(0,))
+    for run in study.runs():
+        write_run(tmp_path, run, Truth(3.0, 1.0))
+    (varied,) = [
+        block
+        for block in chapter_of(study, read_tables(tmp_path))
+        if isinstance(block, Table) and block.key == "varied"
+    ]
+    assert varied.rows == (("variant 0", "no"), ("variant 1", "yes"))
+
+
 def test_one_setting_in_numbers_is_the_axis_of_the_key_figure(tmp_path: Path) -> None:
     blocks = _chapter(tmp_path, STUDY)
     (final,) = [block for block in blocks if isinstance(block, Figure) and block.key == "final"]
