@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from reslab import recipe as recipe_module
 from reslab.errors import ResLabError
+from reslab.exhibits.recipes import aspects
 from reslab.presets import PRESETS, preset_recipe
 from reslab.recipe import (
     Recipe,
@@ -182,6 +183,22 @@ def test_every_field_is_part_of_the_identity(name: str) -> None:
     base = vary(Recipe(warmup="until-error"), **NEEDED.get(name, {}))
     changed = vary(base, **{name: OTHER_VALUES[name]})
     assert changed.id.rpartition("-")[2] != base.id.rpartition("-")[2]
+
+
+@pytest.mark.parametrize("name", sorted(NEEDED.keys() - {"image_size"}))  # which other sets refuse
+def test_a_field_is_neutral_where_it_plays_no_part(name: str) -> None:
+    base = Recipe()
+    assert vary(base, **{name: OTHER_VALUES[name]}) == base
+
+
+UNSHOWN = {"dataset", "images", "network"}
+"""What is said of a recipe's runs in other places than among the aspects of the recipe."""
+
+
+@pytest.mark.parametrize("name", [name for name in field_names() if name not in UNSHOWN])
+def test_every_field_is_told_in_the_words_of_a_recipe(name: str) -> None:
+    base = vary(Recipe(warmup="until-error"), **NEEDED.get(name, {}))
+    assert aspects(base) != aspects(vary(base, **{name: OTHER_VALUES[name]}))
 
 
 def test_what_plays_no_part_is_neutral() -> None:

@@ -1,6 +1,7 @@
 """The networks against the paper's section 4.2 and against themselves."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reslab.errors import ResLabError
+from reslab.families import FAMILIES
 from reslab.models.blocks import Block, ZeroPadding
 from reslab.models.networks import build, initialise, skeleton
 from reslab.recipe import CHOICES
@@ -123,6 +125,26 @@ def test_a_plain_network_has_no_shortcuts_whatever_is_said_of_them(images: Tenso
     plain, other = make("plain", 14, "none").eval(), make("plain", 14, "B").eval()
     assert list(other.state_dict()) == list(plain.state_dict())
     assert torch.equal(other(images), plain(images))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_weight_of_a_family_is_initialised(family: str) -> None:
+    depth = {"preact-bottleneck": 11, "wide": 10}.get(family, 18 if FAMILIES[family].layers is None else 8)
+    weights = []
+    for memory in (math.nan, 1e30):
+        network = skeleton(family, depth, "none" if family == "plain" else "B", 10).to_empty(device="cpu")
+        with torch.no_grad():
+            for value in (*network.parameters(), *(one for one in network.buffers() if one.is_floating_point())):
+                value.fill_(memory)
+        initialise(network, "he-fan-out", 0)
+        weights.append(network.state_dict())
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+
+
+@pytest.mark.parametrize("module", [nn.GroupNorm(4, 16), nn.Conv2d(16, 16, 1), nn.PReLU()])
+def test_a_module_that_nothing_initialises_is_refused(module: nn.Module) -> None:
+    with pytest.raises(TypeError, match=f"says nothing about 0, a {type(module).__name__}"):
+        initialise(nn.Sequential(module), "he-fan-in", 0)
 
 
 def test_residual_blocks_pass_their_input_on_and_plain_ones_do_not() -> None:

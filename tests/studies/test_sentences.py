@@ -1,5 +1,6 @@
 """Comparisons in words: names that do not repeat themselves, and lists by data set."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from reslab.analysis.comparisons import Compared, compare
 from reslab.analysis.groups import Group, gather
 from reslab.analysis.tidy import read_tables
 from reslab.recipe import Run
-from reslab.studies.sentences import by_dataset, compared_name, far_apart_words, missing_words
+from reslab.session.remarks import remarks
+from reslab.studies.sentences import by_dataset, compared_name, far_apart_words, missing_words, same_weights_words
 from reslab.studies.words import words_of
 from synthetic import Truth, small, write_run
 
@@ -54,6 +56,21 @@ def test_a_list_names_the_data_set_only_among_several(tmp_path: Path) -> None:
     others = _groups(tmp_path / "b", "z", dataset="cifar10")
     assert by_dataset([*digits, *others], _label, [*digits, *others]) == "on digits x and y; on CIFAR-10 z"
     assert by_dataset(digits, _label, [*digits, *others]) == "on digits x and y"
+
+
+def test_recipes_that_trained_the_same_weights_are_told(tmp_path: Path) -> None:
+    groups = _groups(tmp_path, "rate 0.1", "rate 1.1", num_seeds=2)
+    words = words_of("custom")
+    assert same_weights_words(groups, _label, words) == ""
+    for seed in (0, 1):
+        first, second = (tmp_path / Run(group.recipe, seed).id / "result.json" for group in groups)
+        changed = {**json.loads(second.read_text()), "weights_sha256": json.loads(first.read_text())["weights_sha256"]}
+        second.write_text(json.dumps(changed))
+    again = [gather(read_tables(tmp_path), group.label, group.recipe, (0, 1)) for group in groups]
+    said = same_weights_words(again, _label, words)
+    assert said.startswith("rate 0.1 and rate 1.1 ended with the same weights, to the bit: what differs between their")
+    (one,) = compare([(again[0], again[1])])
+    assert remarks(one)[0].startswith("Runs of both recipes have the same weights, to the bit")
 
 
 def test_seeds_that_diverged_are_not_missing(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from training_fakes import CPU, Images, begin, bits, events, network, recipe
 
 from agreement import agrees
 from reslab.models.networks import build
-from reslab.recipe import Recipe, Scalar
+from reslab.recipe import CHOICES, Recipe, Scalar
 from reslab.training.averages import Averages
 from reslab.training.loop import make_step, start
 from reslab.training.optimiser import clip_gradients, make_optimiser, set_rate
@@ -169,6 +169,10 @@ SHAPES: dict[str, tuple[dict[str, Scalar], Callable[[int, int], float]]] = {
     "cosine": ({"schedule": "cosine", "final_rate": 0.001, "warmup": "linear", "warmup_length": 2}, _cosine),
     "one-cycle": ({"schedule": "one-cycle", "cycle_rise": 0.25, "cycle_start": 0.1, "cycle_end": 0.01}, _cycle),
 }
+
+
+def test_every_schedule_has_its_formula() -> None:
+    assert {*SHAPES, "step", "linear"} == set(CHOICES["schedule"])  # those two are in test_schedule.py
 
 
 @pytest.mark.parametrize("name", SHAPES)

@@ -29,7 +29,7 @@ def test_the_paper_divides_by_ten_at_32k_and_48k_and_stops_at_64k() -> None:
 def test_a_shape_that_no_code_follows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CHOICES, "schedule", (*CHOICES["schedule"], "novel"))
     with pytest.raises(ResLabError, match="knows of schedule novel, but not what to do with it"):
-        make_schedule(Recipe(schedule="novel"), PER_EPOCH)
+        make_schedule(Recipe(schedule="novel"), PER_EPOCH).rate(0, warming=False)
 
 
 def test_the_assignment_drops_after_81_and_122_of_164_epochs() -> None:

@@ -70,7 +70,10 @@ class Group:
         return self.once("diverged", lambda: self.runs.filter(pl.col("status") == "diverged").height)
 
     def last_epoch(self, column: str) -> Summary:
-        """Summarise a figure of the last epoch over the finished runs."""
+        """Summarise a figure of the last epoch over the finished runs: a column of RUN_SCHEMA (`analysis.tidy`).
+
+        What only the curves have, as weight_norm, is the last row of `finished_curve`.
+        """
         return self.once(f"last {column}", lambda: summarise(self.finished[column].to_list()))
 
     @property

@@ -6,6 +6,7 @@ from itertools import pairwise, permutations
 from typing import cast
 
 from reslab.analysis.classes import HUNDRED, TEN
+from reslab.diagnostics.cost import PASSES
 from reslab.errors import ResLabError
 from reslab.exhibits.wording import Label, dataset_name, listing, network_name
 from reslab.host import default_precision
@@ -36,6 +37,8 @@ def study_of(
     A label names the network and the data set, too, and so stands alone; a recipe that came before is left out.
     Raises `ResLabError` where the network leaves nothing to compare: all values of a factor give it one recipe.
     """
+    if unknown := {*diagnostics, *diagnostics_during} - set(PASSES):
+        raise ResLabError(f"there is no diagnostic {min(unknown)!r}; there are {', '.join(PASSES)}")
     words, variants, all_asked = words_of(name), dict[Recipe, Variant](), list(asked)
     for particular, recipe, factors in all_asked:
         parts = [*([particular] if particular else []), network_name(recipe), dataset_name(recipe.dataset)]
