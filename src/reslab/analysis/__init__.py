@@ -1,1 +1,1 @@
-"""Run directories to tidy tables, and statistics on them; only `tidy` reads files."""
+"""Tidy tables of run directories, and statistics on them; only `tidy` reads files."""

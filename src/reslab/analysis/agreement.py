@@ -10,12 +10,12 @@ from reslab.analysis.predictions import check_images, of_same_images
 from reslab.lab.folder.predictions import Predictions
 
 References = Mapping[str, Group]
-"""By data set, the group that the others are looked at beside."""
+"""The group that the others are compared with, by data set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """Images that two networks get wrong: each, and both."""
+    """How many images two networks get wrong: each, and both."""
 
     first: int
     second: int
@@ -24,13 +24,13 @@ class Overlap:
 
     @property
     def share(self) -> float:
-        """Errors in common as a share of those of the network with fewer, in [0, 1]; 0 where it has none."""
+        """Shared errors as a fraction of those of the network with fewer, in [0, 1]; 0 where it has none."""
         fewest = min(self.first, self.second)
         return self.both / fewest if fewest else 0.0
 
     @property
     def share_of_more(self) -> float:
-        """Errors in common as a share of those of the network with more, in [0, 1]; 0 where it has none."""
+        """Shared errors as a fraction of those of the network with more, in [0, 1]; 0 where it has none."""
         most = max(self.first, self.second)
         return self.both / most if most else 0.0
 
@@ -51,7 +51,7 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """What the networks of some groups share, by group: any two seeds of it, and its networks with the reference's."""
+    """Errors shared within each group, by pairs of its seeds, and with the networks of its reference."""
 
     groups: Sequence[Group]
     references: References
@@ -60,11 +60,11 @@ class Agreement:
 
     @property
     def known(self) -> list[Shared]:
-        """All that is known of pairs."""
+        """Everything known, over seeds and references."""
         return [one for one in (*self.by_seeds, *self.with_reference) if one is not None]
 
     def on(self, dataset: str) -> "Agreement":
-        """Return what the networks of one data set share."""
+        """Return the agreement on one data set."""
         of = zip(self.groups, self.by_seeds, self.with_reference, strict=True)
         kept = [one for one in of if one[0].recipe.dataset == dataset]
         beside = {dataset: self.references[dataset]}
@@ -72,12 +72,12 @@ class Agreement:
 
     @property
     def nested(self) -> bool:
-        """Whether most errors of the better network of a pair are the other's, too, and more than chance explains."""
+        """Whether in every pair the other network shares most of the better one's errors, more than by chance."""
         return all(one.share > max(50.0, 1.5 * one.chance) for one in self.known)
 
     @property
     def hard(self) -> bool:
-        """Whether errors lie in the images: both networks of a pair share most of theirs, the one with more, too."""
+        """Whether the errors lie in the images: in every pair, most errors of the worse network are shared as well."""
         return self.nested and all(one.share_of_more > 50 for one in self.known)
 
     @property
@@ -87,9 +87,9 @@ class Agreement:
 
 
 def agreement(groups: Sequence[Group], references: References) -> Agreement | None:
-    """Return what groups share that have predictions, those of a data set of the same images; None without a pair.
+    """Return which errors groups share; None without a pair.
 
-    Groups of a data set without a pair are left out.
+    All groups have predictions, on each data set for the same images.  Data sets without a pair are left out.
     """
     by_seeds = [shared_by_seeds(group.predictions) for group in groups]
     with_reference = [
@@ -106,7 +106,7 @@ def agreement(groups: Sequence[Group], references: References) -> Agreement | No
 
 
 def with_predictions(groups: Sequence[Group]) -> list[Group]:
-    """Return the groups that have predictions, those of a data set of the same images as the first of them."""
+    """Return the groups that have predictions, on each data set only those for the same images as the first."""
     return [
         group
         for _, own in by_dataset([group for group in groups if group.predictions])
@@ -124,7 +124,7 @@ def overlap(first: Predictions, second: Predictions) -> Overlap:
 
 
 def shared(pairs: Iterable[tuple[Predictions, Predictions]]) -> Shared | None:
-    """Return what pairs of networks have in common, on average; None without a pair in which both have errors."""
+    """Return the mean overlap of pairs of networks; None without a pair in which both have errors."""
     found = [one for pair in pairs if min((one := overlap(*pair)).first, one.second)]
     if not found:
         return None

@@ -1,4 +1,4 @@
-"""What separates CIFAR-100 from CIFAR-10: pairs in which classes, or images of each, are alone varied (pure)."""
+"""What separates CIFAR-100 from CIFAR-10: pairs that vary only the classes, or only the images of each (pure)."""
 
 from collections.abc import Sequence
 
@@ -13,9 +13,9 @@ COSTS = ("classes", "images", "superclasses")
 
 
 def design(hundred: Group, groups: Sequence[Group]) -> dict[str, tuple[Group, Group]]:
-    """Return the pairs that tell what each of the `COSTS` does.
+    """Return the pairs that isolate each of the `COSTS`; those without a group are left out.
 
-    `hundred` is on all of CIFAR-100, the others are of its network.  What has no group is left out.
+    `hundred` is on all of CIFAR-100; of the others only groups of its depth are used.
     """
     alike = [group for group in groups if group.recipe.depth == hundred.recipe.depth]
     tens = [group for group in alike if group.recipe.dataset == TEN]
@@ -27,7 +27,7 @@ def design(hundred: Group, groups: Sequence[Group]) -> dict[str, tuple[Group, Gr
 
 
 def coarse_pair(hundred: Group, groups: Sequence[Group]) -> tuple[Group, Group] | None:
-    """Return CIFAR-10 and CIFAR-100's superclasses with as many images of each class, of the network of `hundred`."""
+    """Return CIFAR-10 and CIFAR-100's superclasses, with equal images per class and the depth of `hundred`."""
     if (pair := design(hundred, groups).get("superclasses")) is None:
         return None
     coarse = pair[1]
@@ -38,7 +38,7 @@ def coarse_pair(hundred: Group, groups: Sequence[Group]) -> tuple[Group, Group] 
 
 
 def costs(hundred: Group, groups: Sequence[Group], compared: Sequence[Compared]) -> dict[str, Compared]:
-    """Return of the comparisons those that `design` wants, by what they tell, as far as they have a verdict."""
+    """Return the comparisons of the pairs in `design` by the cost that they show, where they have a verdict."""
     known = {(one.first.label, one.second.label): one for one in compared if one.test is not None}
     pairs = {name: (first.label, second.label) for name, (first, second) in design(hundred, groups).items()}
     return {name: known[pair] for name, pair in pairs.items() if pair in known}

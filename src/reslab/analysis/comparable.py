@@ -1,4 +1,4 @@
-"""Which published figures apply to which groups: those of their network, images and length of training (pure)."""
+"""Which published figures apply to which groups: same network, images and length of training (pure)."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ FULL_SCHEDULE_IMAGES = 64_000 * 128
 """Images seen in the paper's training: 64,000 iterations of 128 (He et al. 2016, section 4.2)."""
 
 ALMOST = 0.95
-"""Share of the paper's training from which on a schedule counts as its length."""
+"""Least share of the paper's training at which a schedule counts as full length."""
 
 Obstacle = Literal["unpublished", "unofficial", "part", "short"]
 Place = Literal["inside", "above", "below"]
@@ -26,8 +26,8 @@ Place = Literal["inside", "above", "below"]
 def obstacle(group: Group) -> Obstacle | None:
     """Return why published figures do not apply to a group; None where they do.
 
-    There are none of its networks on its images, the images are not the official ones, or only a part of them; "short"
-    is a schedule that is shorter than the paper's and that is all.
+    "unpublished": there are none for its family and data set.  "unofficial": its images are not the official ones.
+    "part": it trains on only part of them.  "short": its schedule is shorter than the paper's, the only obstacle.
     """
     recipe, share = group.recipe, schedule_share(group)
     if not published(dataset=recipe.dataset, family=recipe.family):
@@ -45,20 +45,20 @@ def comparable(groups: Sequence[Group]) -> list[Group]:
 
 
 def is_full(group: Group) -> bool:
-    """Return whether a group is trained about as long as the paper's networks."""
+    """Return whether a group trains about as long as the paper's networks."""
     share = schedule_share(group)
     return share is not None and share >= ALMOST
 
 
 def shorter_preset(group: Group) -> Preset | None:
-    """Return the preset that a group is as it stands, where that is a shorter training with published figures."""
+    """Return the preset that a group matches exactly, where it is a shorter training with a figure in the paper."""
     if obstacle(group) != "short" or papers_figure(group) is None:
         return None
     return preset_of(group.recipe)
 
 
 def figures_of(group: Group, source: str | None = None) -> list[Published]:
-    """Return the published figures of a group's network and images."""
+    """Return the published figures for a group's network and images."""
     recipe = group.recipe
     return published(
         dataset=recipe.dataset, depth=recipe.depth, source=source, family=recipe.family, width=recipe.width
@@ -66,25 +66,25 @@ def figures_of(group: Group, source: str | None = None) -> list[Published]:
 
 
 def papers_figure(group: Group) -> Published | None:
-    """Return the paper's figure of a group's network and images, if it has one."""
+    """Return the paper's figure for a group's network and images, if there is one."""
     return next(iter(figures_of(group, "paper")), None)
 
 
 def comparable_figures(groups: Sequence[Group]) -> list[Published]:
-    """Return the published figures of the networks of those groups that they apply to."""
+    """Return the published figures for the networks of the groups that they apply to."""
     return list(dict.fromkeys(one for group in comparable(groups) for one in figures_of(group)))
 
 
 def published_beside(groups: Sequence[Group]) -> list[Published]:
-    """Return the published figures that groups may be compared with, or that the preset which they are aims at."""
+    """Return the published figures that groups may be compared with, or that their shorter preset aims at."""
     shorter = [one for group in groups if shorter_preset(group) for one in figures_of(group)]
     return list(dict.fromkeys([*comparable_figures(groups), *shorter]))
 
 
 def paper_verdicts(groups: Sequence[Group]) -> list[tuple[Group, Published, Verdict]]:
-    """Return how groups stand to the paper's figures, corrected for how many there are.
+    """Return how groups compare with the paper's figures, corrected for the number of comparisons.
 
-    How many seeds would do is left out: of the paper's runs there will be no more.
+    The number of seeds needed is left out: the paper will not add runs.
     """
     pairs = [(group, one) for group in groups if (one := papers_figure(group)) is not None]
     judged = zip(pairs, compare_with_published(pairs), strict=True)
@@ -92,42 +92,42 @@ def paper_verdicts(groups: Sequence[Group]) -> list[tuple[Group, Published, Verd
 
 
 def is_beside_one_run(group: Group) -> bool:
-    """Return whether several runs stand beside a single one of the paper's."""
+    """Return whether several runs are compared with a single run of the paper's."""
     one = papers_figure(group)
     return group.num_finished > 1 and one is not None and one.standard_deviation is None
 
 
 def in_range(mean: float, one: Published) -> Place:
-    """Return where a mean, as it is shown, lies of a published range."""
+    """Return where a mean, rounded as shown, lies relative to a published range."""
     mean = round(mean, 2)
     return "above" if mean > (one.high or 0) else "below" if mean < (one.low or 0) else "inside"
 
 
 def later_windows(group: Group) -> list[tuple[int, int]]:
-    """Return the epochs of the assignment's figures of a group's network that go on where the group's own end."""
+    """Return the windows of the assignment's figures for a group's network that extend beyond the group's own."""
     end = group.window.last if group.window else 0
     windows = [one.window for one in figures_of(group, "assignment") if one.window is not None]
     return [(first, last) for first, last in windows if end < last]
 
 
 def figures_varying(groups: Sequence[Group], varying: str) -> list[Published]:
-    """Return the figures of the tables that vary this, of the data sets of those groups that such figures apply to."""
+    """Return the figures from tables that vary this factor, for the data sets of the comparable groups."""
     return [one for dataset in datasets_of(comparable(groups)) for one in published(dataset=dataset, varying=varying)]
 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """Published figures that stand beside measured ones."""
+    """Published figures to show beside measured ones."""
 
     figures: Callable[[Sequence[Group]], list[Published]]
-    """Those that these runs may be compared with."""
+    """Returns those that these groups may be compared with."""
     place: Callable[[Published], str] = lambda one: str(one.depth)
-    """Where one stands along the axis."""
+    """Returns a figure's place along the axis."""
     matches: Callable[[Group, Published], bool] = lambda *_: False
-    """Says which stands in a group's row; those of other sources than the assignment do not."""
+    """Whether a figure belongs in a group's row; only the assignment's do."""
 
     def places_in_range(self, groups: Sequence[Group]) -> dict[Place, list[Group]]:
-        """Return where the means over their windows lie of the ranges that groups match: the groups by place."""
+        """Return the groups by where their window means lie relative to the ranges of their matching figures."""
         places: dict[Place, list[Group]] = {}
         known = [one for one in self.figures(groups) if one.low is not None]
         for group in groups:
@@ -142,7 +142,7 @@ NO_FIGURES = Beside(lambda _: [])
 
 
 def varying(name: str, value: Callable[[Group], object]) -> Beside:
-    """Return the assignment's figures of the table that varies this; `value` is a group's, as the table has it."""
+    """Return the assignment's figures from the table that varies `name`; `value` gives a group's, as in the table."""
 
     def matches(group: Group, one: Published) -> bool:
         here = group.recipe.dataset, group.recipe.depth, value(group)
@@ -156,9 +156,9 @@ def varying(name: str, value: Callable[[Group], object]) -> Beside:
 
 
 def other_lengths(group: Group, fields: Collection[str] = ()) -> list[Group]:
-    """Return the recipes of a group's report that are its own at other lengths, itself among them, the shortest first.
+    """Return the group's recipe at every length in its report, its own included, shortest first.
 
-    Their drops are at the same shares of the schedule, up to rounding.  They may differ in these fields, too.
+    The drops are at the same fractions of the schedule, up to rounding.  The recipes may also differ in `fields`.
     """
     found = relatives(group, (*LENGTH, *fields), group.label)
     alike = [one for one in found if _same_shape(one.recipe, group.recipe)]
@@ -166,7 +166,7 @@ def other_lengths(group: Group, fields: Collection[str] = ()) -> list[Group]:
 
 
 def _same_shape(one: Recipe, other: Recipe) -> bool:
-    """Return whether two schedules are the same but for their length; of one length, the same."""
+    """Return whether two schedules differ in length at most."""
     places = [tuple(drop / recipe.length for drop in recipe.drops) for recipe in (one, other)]
     if len(places[0]) != len(places[1]):
         return False
@@ -184,6 +184,6 @@ def schedule_share(group: Group) -> float | None:
 
 
 def epochs_of(group: Group) -> float | None:
-    """Return the length of a group's schedule in epochs; None where that is not known."""
+    """Return the length of a group's schedule in epochs; None where unknown."""
     places = schedule_epochs(group.recipe, group.number("num_train"))
     return None if places is None else round(places[0], 1)

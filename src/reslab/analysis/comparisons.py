@@ -1,8 +1,8 @@
-"""Pairs of groups compared by their last-epoch errors, with verdicts corrected for how many there are (pure).
+"""Pairs of groups compared by their last-epoch errors, with verdicts corrected for their number (pure).
 
 The spread of seeds is shared: among the groups compared where enough of them have two seeds, else among all recipes of
-the report.  A group with a single seed is given the spread of the others, and its comparisons say so; but not the one
-that is left of several that diverged.
+the report.  A group with a single seed is given the spread of the others, and its comparisons say so; a seed whose
+siblings diverged is not.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,10 +30,10 @@ SHARED_BY_SEED = (
     *("dataset", "train_share", "holdout"),
     *("network", "family", "depth", "width", "shortcut", "initialisation"),
 )
-"""What two recipes must share for one seed to give both the same first weights and the same order of images."""
+"""Fields that two recipes must share for one seed to give both the same initial weights and order of images."""
 
 IMAGES = {"test_error": "num_test", "train_error": "num_train"}
-"""How many images an error is of."""
+"""The column with the number of images that an error is measured on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ class Compared:
 
     @property
     def kind(self) -> Kind | None:
-        """What is shown of the test errors, None without a verdict."""
+        """What is shown for the test errors; None without a verdict."""
         return None if self.test is None else self.test.kind
 
 
 def one_each(compared: Sequence[Compared]) -> list[Compared]:
-    """Return the first comparison of each group with another."""
+    """Return the first comparison of each second group."""
     found: dict[str, Compared] = {}
     for one in compared:
         found.setdefault(one.second.label, one)
@@ -60,7 +60,7 @@ def one_each(compared: Sequence[Compared]) -> list[Compared]:
 
 
 def wholly_apart(one: Compared) -> float:
-    """Return how far every seed of the second is from every seed of the first; below 0 the second is the lower.
+    """Return the gap in test error between the seeds of the two groups, negative where all of the second's are lower.
 
     0 where their seeds overlap, or one has fewer than two.
     """
@@ -90,9 +90,9 @@ def tested(compared: Sequence[Compared]) -> list[Verdict]:
 
 
 def compare(pairs: Iterable[tuple[Group, Group]]) -> list[Compared]:
-    """Compare groups in pairs; Holm's correction is over all of these, test and training errors apart.
+    """Compare groups in pairs; Holm's correction is over all pairs, separately for test and training errors.
 
-    Training errors are not called equal: the margin is one of test errors, and training errors may all lie within it.
+    Training errors are never called equal: the margin is meant for test errors, and all of theirs may lie within it.
     """
     listed = list(pairs)
     test, train = (_verdicts(listed, column) for column in ("test_error", "train_error"))
@@ -100,9 +100,9 @@ def compare(pairs: Iterable[tuple[Group, Group]]) -> list[Compared]:
 
 
 def compare_with_published(pairs: Sequence[tuple[Group, Published]]) -> list[Verdict | None]:
-    """Judge groups' test errors against published ones, ours minus theirs; Holm's correction is over all of these.
+    """Judge groups' test errors against published ones, ours minus theirs; Holm's correction is over all pairs.
 
-    A published mean with a spread over runs is compared by both spreads.  A single published run is one draw: the
+    A published mean with a spread over runs is compared using both spreads.  A single published run is one draw: the
     interval is that of one more run of ours.  None where a group has no finished run.
     """
     spreads = shared_spreads([group for group, _ in pairs], "test_error")
@@ -113,23 +113,23 @@ def compare_with_published(pairs: Sequence[tuple[Group, Published]]) -> list[Ver
 
 
 def share_seeds(first: Recipe, second: Recipe) -> bool:
-    """Return whether one seed gives two recipes the same first weights and the same order of images."""
+    """Return whether one seed gives two recipes the same initial weights and order of images."""
     return all(getattr(first, name) == getattr(second, name) for name in SHARED_BY_SEED)
 
 
 def step(group: Group, column: str = "test_error") -> float:
-    """Return what one image is worth, of the test set or of those trained on, in percent; 0 where it is not known."""
+    """Return one image as a percentage of the test set or of the training images; 0 where unknown."""
     images = group.number(IMAGES[column])
     return 100 / images if images else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class SharedSpreads:
-    """The spreads of some groups in one of their errors, by recipe id, as far as they are known.
+    """The known spreads of some groups in one of their errors, by recipe id.
 
-    `moderated` are the recipes whose own spread was drawn towards the others', `assumed` those of a single seed that
-    were given theirs; `basis` are the degrees of freedom of all that this was estimated from, `sources` the recipes
-    whose seeds those are.
+    `moderated` are the recipes whose own spread was drawn towards the others', `assumed` those with a single seed,
+    which were given the others'.  `basis` is the degrees of freedom that the shared spread was estimated from, and
+    `sources` the recipes whose seeds provide them.
     """
 
     spreads: Mapping[str, Spread]
@@ -167,9 +167,9 @@ class SharedSpreads:
 
 
 def shared_spreads(groups: Sequence[Group], column: str) -> SharedSpreads:
-    """Return what seeds vary by in each of the groups, each leaning on the others or on the rest of the report.
+    """Return the spread of seeds in each group, moderated by the other groups or by the rest of the report.
 
-    Groups of one recipe, with other seeds of it, have one spread.
+    Groups that share a recipe, with different seeds, have one spread.
     """
     by_recipe: dict[str, dict[tuple[int, ...], Group]] = {}
     for group in groups:
@@ -206,7 +206,7 @@ def shared_spreads(groups: Sequence[Group], column: str) -> SharedSpreads:
 def _from_report(
     groups: Sequence[Group], own: Sequence[Own], column: str
 ) -> tuple[Prior | None, frozenset[int], list[str]]:
-    """Return what recipes of the report have in common, which of these groups vary far more, and whose it is."""
+    """Return the prior of the report's recipes, which of these groups vary far more, and the recipes it is from."""
     found = _of_report(groups, column)
     prior, apart = common([one for _, one in found])
     if prior is None:
@@ -216,16 +216,16 @@ def _from_report(
 
 
 def _pooled(groups: Sequence[Group], column: str) -> tuple[Prior | None, list[str]]:
-    """Return the pooled spread of whichever recipes of the report have two seeds, and which these are."""
+    """Return the pooled spread of the report's recipes with two seeds or more, and the ids of these."""
     found = _of_report(groups, column)
     return fit([one for _, one in found]) if found else None, [name for name, _ in found]
 
 
 def _of_report(groups: Sequence[Group], column: str) -> list[tuple[str, Own]]:
-    """Return what the seeds of each recipe of these groups' report vary by, by recipe id, where there are two.
+    """Return the spread of seeds of each recipe in these groups' report with two seeds or more, with its id.
 
-    Seeds vary more the nearer a training is to diverging, so that those at other learning rates say little: they are
-    asked only where there are none at the groups' own.
+    Seeds vary more the nearer a training is to diverging, so those at other learning rates say little: they are used
+    only where there are none at the groups' own.
     """
     known = next((group.tables for group in groups if group.tables is not None), None)
     if known is None:
@@ -243,7 +243,7 @@ def _of_runs(rows: pl.DataFrame, column: str) -> list[tuple[str, Own]]:
 
 
 def _own(same: Sequence[Group], column: str) -> Own | None:
-    """Return what seeds of a recipe vary by within its groups; None where each has a single one."""
+    """Return the spread of a recipe's seeds within its groups; None where each has a single one."""
     found = [one for group in same if (one := _own_of(group.last_epoch(column), group.number(IMAGES[column])))]
     if not found:
         return None
@@ -253,14 +253,14 @@ def _own(same: Sequence[Group], column: str) -> Own | None:
 
 
 def _own_of(summary: Summary, images: int | None) -> Own | None:
-    """Return what some seeds vary by; None for a single one, and where it is not known of how many images."""
+    """Return the spread of some seeds; None for a single one, or where the number of images is unknown."""
     if summary.sd is None or not images:
         return None
     return Own(own_variance(summary.sd, 100 / images), summary.n - 1, _unit(summary, images))
 
 
 def _unit(summary: Summary, images: int) -> float:
-    """Return the variance of an error in percent by the draw of so many images, one more of them right and one wrong.
+    """Return the binomial variance of an error in percent over these images, plus one right and one wrong.
 
     Without these two it would be zero where all are right.
     """
@@ -279,10 +279,10 @@ def _verdicts(pairs: list[tuple[Group, Group]], column: str) -> dict[int, Verdic
 
 
 def _paired(first: Group, second: Group, column: str) -> Difference | None:
-    """Compare two groups by seed; None where that is not sound, or does not pay.
+    """Compare two groups by seed; None where that is unsound or gains nothing.
 
-    Pairs are compared where one seed gives both recipes the same first weights and order of images, and both have
-    the same seeds, five or more: else the means that are shown would be of other seeds than the difference.
+    It is sound where one seed gives both recipes the same initial weights and order of images, and both have the same
+    seeds; otherwise the means shown would be of other seeds than the difference.  It takes five seeds or more to gain.
     """
     here, there = (_by_seed(group, column) for group in (first, second))
     if not share_seeds(first.recipe, second.recipe) or here.keys() != there.keys() or len(here) < PAIRS_NEEDED:

@@ -1,4 +1,4 @@
-"""What `reslab diagnose` measured on runs, as tidy tables: a row a layer, a figure, a point of a surface (pure)."""
+"""Results of `reslab diagnose` as tidy tables: a row per layer, figure, or point of a surface (pure)."""
 
 import math
 import statistics
@@ -18,7 +18,8 @@ LAYER_SCHEMA: dict[str, type[pl.DataType]] = {
     "name": pl.String,
     "value": pl.Float64,
 }
-"""Of responses the value is the standard deviation, of gradients the norm; `moment` is initial, epoch 41 or final."""
+"""The value is the standard deviation of responses, the norm of gradients; `moment` is as in "initial", "epoch 41",
+"final"."""
 
 FIGURE_SCHEMA: dict[str, type[pl.DataType]] = {
     "run_id": pl.String,
@@ -27,7 +28,7 @@ FIGURE_SCHEMA: dict[str, type[pl.DataType]] = {
     "quantity": pl.String,
     "value": pl.Float64,
 }
-"""Single figures, as of the gap, the noise scale and the curvature; `moment` is epoch 41 or final."""
+"""Single figures, e.g. of the gap, the noise scale and the curvature; `moment` is as in "epoch 41", "final"."""
 
 POINT_SCHEMA: dict[str, type[pl.DataType]] = {
     "run_id": pl.String,
@@ -60,19 +61,19 @@ class Diagnoses:
 
     @classmethod
     def joined(cls, parts: Sequence["Diagnoses"]) -> "Diagnoses":
-        """Return the rows of several as one; there is at least one."""
+        """Return the rows of one or more as one."""
         return cls(*(pl.concat(getattr(part, table) for part in parts) for table in ("layers", "figures", "points")))
 
     def values(self, diagnostic: str, quantity: str) -> list[float]:
-        """Return one figure of every trained network that has it."""
+        """Return a figure of each trained network that has it."""
         wanted = (pl.col("diagnostic") == diagnostic) & (pl.col("quantity") == quantity)
         wanted &= pl.col("moment") == "final"
         return list(self.figures.filter(wanted)["value"].drop_nulls().to_list())
 
     def along(self, diagnostic: str, quantities: Sequence[str], last: int) -> dict[int, dict[str, float]]:
-        """Return figures by epoch, means over the runs, in order; those of the trained network are of the epoch `last`.
+        """Return figures by epoch in order, means over the runs; the trained network's are at epoch `last`.
 
-        What is not known at an epoch is left out.
+        Figures unknown at an epoch are left out.
         """
         wanted = (pl.col("diagnostic") == diagnostic) & pl.col("quantity").is_in(quantities)
         rows = self.figures.filter(wanted & pl.col("value").is_not_null())
@@ -83,7 +84,7 @@ class Diagnoses:
         return found
 
     def moments(self, diagnostic: str) -> list[str]:
-        """Return the moments at which a diagnostic by layer was measured on any run, the earliest first."""
+        """Return the moments at which a diagnostic by layer was measured on any run, earliest first."""
         wanted = (pl.col("diagnostic") == diagnostic) & pl.col("value").is_not_null()
         return sorted(self.layers.filter(wanted)["moment"].unique().to_list(), key=moment_order)
 
@@ -106,15 +107,15 @@ class Diagnoses:
 
 
 def moment_order(moment: str) -> float:
-    """Return what sorts moments in time: the epochs that had passed, without end for the last."""
+    """Return a moment's sort key in time: completed epochs, infinity for "final"."""
     ends = {"initial": 0.0, "final": math.inf}
     return ends[moment] if moment in ends else float(moment.removeprefix("epoch "))
 
 
 def tidy(contents: Mapping[str, Mapping[str, Any]]) -> Diagnoses:
-    """Return the tables of the contents of some runs' diagnostics.json, by run id.
+    """Return the tables of runs' diagnostics.json, whose contents are given by run id.
 
-    Of the epochs before the last all is read but surfaces, which are of the trained network.
+    Surfaces are read for the trained network only, everything else at earlier epochs, too.
     """
     layers: Rows = []
     figures: Rows = []
@@ -139,7 +140,7 @@ def tidy(contents: Mapping[str, Mapping[str, Any]]) -> Diagnoses:
 
 
 def _layers(about: dict[str, str], entry: Mapping[str, Any], moments: Mapping[str, str]) -> Rows:
-    """Return the rows of an entry; `moments` gives what its weights are called in the table."""
+    """Return the rows of an entry; `moments` maps its weights to their moment in the table."""
     value = _BY_LAYER[about["diagnostic"]]
     return [
         {**about, "moment": moment, "layer": layer["layer"], "name": layer["name"], "value": layer[value]}

@@ -1,4 +1,4 @@
-"""Differences of means over few seeds, and whether they can be resolved (pure)."""
+"""Differences between means over few seeds, and whether they can be resolved (pure)."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,20 +10,20 @@ from reslab.analysis.spread import Spread
 from reslab.analysis.summary import Summary, summarise
 
 PAIRS_NEEDED = 5
-"""Seeds from which on pairs are compared.  With fewer, a paired comparison gives up more certainty with its degrees of
-freedom (two instead of four, for three seeds) than seeds that resemble each other could give back; the unpaired
-interval then errs on the side of caution."""
+"""Least number of seeds for a paired comparison.  With fewer, the degrees of freedom that pairing loses (two instead of
+four, for three seeds) cost more than correlated seeds could gain; the unpaired interval then errs on the side of
+caution."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """Second minus first; `margin` is half the 95% interval, None where the spread is unknown.
 
-    `sd` is what one seed varies by: on average of both, or of the differences of pairs where `paired`; `freedom` are
-    the degrees of freedom of the interval.  `shared` says that the spread was moderated by that of other groups, and
-    `assumed` that a single seed was given theirs; `sources` are the ids of the recipes whose seeds told it.  `sds` are
-    what one seed varies by on either side, None where that is unknown or pairs are compared.  `start` is the first
-    error (%), of the pairs where `paired`; None: these are no errors.  `published` says that the first is.
+    `sd` is the standard deviation of one seed: averaged over both sides, or that of the pairs' differences where
+    `paired`; `sds` has each side's, None where unknown or paired.  `freedom` is the interval's degrees of freedom.
+    `shared`: the spread was moderated by that of other groups.  `assumed`: a single seed was given theirs.  `sources`
+    are the ids of the recipes whose seeds gave it.  `start` is the first error (%), over the pairs where `paired`;
+    None where these are not errors.  `published`: the first error is a published one.
     """
 
     value: float
@@ -42,7 +42,7 @@ class Difference:
 
     @property
     def resolved(self) -> bool:
-        """Whether the 95% interval leaves out zero."""
+        """Whether the 95% interval excludes zero."""
         return self.margin is not None and abs(self.value) > self.margin
 
     @property
@@ -51,19 +51,16 @@ class Difference:
         return None if self.margin is None else self.margin / _quantile(self.freedom)
 
     def reach(self, level: float) -> float | None:
-        """Return half the interval of another level than 95%, None where the spread is unknown."""
+        """Return half the interval of this level; None where the spread is unknown."""
         return None if self.error is None else _quantile(self.freedom, level) * self.error
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """How many seeds either side has, those of published runs left out."""
+        """How many seeds each side has, published runs left out."""
         return (self.n_second,) if self.published else (self.n_second, self.n_first)
 
     def ends(self, level: float = 0.95) -> tuple[float, float] | None:
-        """Return the ends of the interval of this level, None where the spread is unknown.
-
-        No interval of errors reaches beyond its `bounds`.
-        """
+        """Return the ends of the interval of this level, clipped to `bounds`; None where the spread is unknown."""
         reach = self.reach(level)
         if reach is None:
             return None
@@ -72,17 +69,17 @@ class Difference:
 
     @property
     def bounds(self) -> tuple[float, float] | None:
-        """Between what the difference of two errors must be; None where these are no errors.
+        """Limits that the difference of two errors must lie within; None where these are not errors.
 
-        A published error is known exactly.  What was measured of the first may itself be off, so of two measured ones
-        nothing is known but that both are between 0 and 100%.
+        A published first error is taken as exact.  A measured one may itself be off, so all that is known is that both
+        are between 0 and 100%.
         """
         if self.start is None:
             return None
         return (-self.start, 100 - self.start) if self.published else (-100.0, 100.0)
 
     def cut(self, level: float = 0.95) -> tuple[bool, bool]:
-        """Return whether the interval of this level would reach below its `bounds`, and above them."""
+        """Return whether the unclipped interval of this level reaches below `bounds`, and above them."""
         reach = self.reach(level)
         if reach is None or self.bounds is None:
             return False, False
@@ -92,8 +89,8 @@ class Difference:
 def difference(first: Summary, second: Summary, resolution: float = 0.0) -> Difference | None:
     """Compare two means by Welch's interval, each with the spread of its own seeds; None where one has no value.
 
-    A spread pooled over both would find differences too often where one varies far more than the other, as a rate at
-    the edge of divergence does.  `resolution` is the step in which the values can differ (one image of the test set, in
+    A spread pooled over both would find differences too often where one varies far more than the other, as at a rate
+    on the edge of divergence.  `resolution` is the smallest step between values (one image of the test set, in
     percent): see `own_variance`.
     """
     return with_spreads(first, second, [own_spread(side, resolution) for side in (first, second)])
@@ -102,9 +99,9 @@ def difference(first: Summary, second: Summary, resolution: float = 0.0) -> Diff
 def with_spreads(
     first: Summary, second: Summary, spreads: Sequence[Spread | None], basis: float = math.inf
 ) -> Difference | None:
-    """Compare two means as `difference` does, with spreads that may be known from elsewhere, too.
+    """Compare two means as `difference` does, with spreads that may come from elsewhere.
 
-    `basis` are the degrees of freedom of all that the spreads were estimated from: more the interval cannot have.
+    `basis` is the degrees of freedom that the spreads were estimated from; the interval cannot have more.
     """
     if first.mean is None or second.mean is None:
         return None
@@ -127,16 +124,16 @@ def own_spread(side: Summary, resolution: float = 0.0) -> Spread | None:
 
 
 def own_variance(sd: float, resolution: float) -> float:
-    """Return the variance of seeds, at least that of one step of `resolution` (one image, in percent).
+    """Return the variance of seeds, at least `resolution` (one image, in percent) squared.
 
-    Seeds that agree to the last image do so by chance: in two groups of two seeds each, both pairs would one time in
-    twenty if the spread were 1.25 images.
+    Seeds that agree to the last image do so by chance: in two groups of two seeds each, both pairs would agree one
+    time in twenty if the spread were 1.25 images.
     """
     return max(sd, resolution) ** 2
 
 
 def _welch(parts: Sequence[float], freedoms: Sequence[float]) -> float:
-    """Return the degrees of freedom of Welch and Satterthwaite, from the variances of both means."""
+    """Return the Welch-Satterthwaite degrees of freedom from the variances of both means."""
     total = sum(parts)
     if total == 0:
         return sum(freedoms)
@@ -146,9 +143,9 @@ def _welch(parts: Sequence[float], freedoms: Sequence[float]) -> float:
 def paired_difference(
     first: Mapping[int, float], second: Mapping[int, float], resolution: float = 0.0
 ) -> Difference | None:
-    """Compare values by seed, over the seeds that both have, by Student's interval of their differences.
+    """Compare values by seed, over the seeds that both have, by Student's interval for their differences.
 
-    None where they share no seed.  For `resolution` see `difference`; the difference of two values rounds twice.
+    None where they share no seed.  For `resolution` see `difference`; a difference of two values is rounded twice.
     """
     seeds = sorted(first.keys() & second.keys())
     found, start = summarise(second[seed] - first[seed] for seed in seeds), summarise(map(first.get, seeds)).mean
@@ -163,9 +160,9 @@ def paired_difference(
 
 
 def from_single(published: float, measured: Summary, spread: Spread | None = None) -> Difference | None:
-    """Compare measured runs with one published run: the interval is that of one more run of ours, 95%.
+    """Compare measured runs with one published run, by the 95% interval for one more run of ours.
 
-    The published run's own spread is unknown and is taken to be that of the measured ones, or the one given.
+    The published run's spread is unknown; that of the measured runs is used, or the one given.
     """
     if measured.mean is None:
         return None
@@ -178,18 +175,19 @@ def from_single(published: float, measured: Summary, spread: Spread | None = Non
 
 
 def by_images_alone(first: float, second: float, images: int) -> float:
-    """Return by how many points networks of these errors (%) may differ, at 95%, by the draw of the test images alone.
+    """Return by how many points networks with these errors (%) may differ, at 95%, by the draw of test images alone.
 
-    That is the normal approximation for independent binomial counts, and so on the side of caution: networks tend to
-    fail on the same images.  It is no test of a difference, for what seeds vary by is not in it.
+    This is the normal approximation for independent binomial counts, which is cautious: networks tend to fail on the
+    same images.  It is not a test of a difference, since it leaves out the spread of seeds.
     """
     return float(ndtri(0.975)) * math.sqrt((first * (100 - first) + second * (100 - second)) / images)
 
 
 def sampling_reach(error: float, images: int, of: int) -> float:
-    """Return by how many points the error (%) on a random sample may be off that on all images, at 95%.
+    """Return by how many points the error (%) on a random sample may be off the error on all images, at 95%.
 
-    The farther end of Wilson's interval, narrowed as the sample nears the whole; 0 where it is the whole.
+    This is the distance to the farther end of Wilson's interval, narrowed as the sample nears the whole; 0 for the
+    whole.
     """
     if images >= of:
         return 0.0

@@ -1,4 +1,4 @@
-"""Features of the curves, found by computation: steps at changes of rate, unrest, where a curve rises (pure)."""
+"""Features computed from curves: steps where the rate changes, unrest, and where a curve rises (pure)."""
 
 import math
 import statistics
@@ -12,18 +12,18 @@ import polars as pl
 from reslab.analysis.groups import Group
 
 REACH = 5
-"""Epochs looked at on each side of a change of rate, at most; in shorter phases a tenth of them, or one."""
+"""Most epochs averaged on each side of a change of rate; in shorter phases a tenth of the phase, at least one."""
 STEPS = 8
-"""Steps from epoch to epoch that unrest is told from, at least."""
+"""Fewest steps from epoch to epoch that unrest is estimated from."""
 DROPS = 3
-"""Of the rate, at most, in a schedule of steps."""
+"""Most drops of the rate in a step schedule."""
 RISES = 4
-"""Standard errors, as unrest tells them, that a rise must have: there are many curves in a report."""
+"""Standard errors, estimated from unrest, that a rise must exceed: a report has many curves."""
 
 
 @dataclass(frozen=True, slots=True)
 class RateChange:
-    """A fall of the rate after `epoch` completed epochs; errors are means over `reach` epochs on each side."""
+    """A drop of the rate after `epoch` completed epochs; errors are means over `reach` epochs on each side."""
 
     epoch: int
     error_before: float
@@ -38,7 +38,7 @@ class RateChange:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """Epochs `first` to `last` of one rate; `unrest` is the typical step of the error from epoch to epoch."""
+    """Epochs `first` to `last` at one rate; `unrest` is the RMS step of the error from epoch to epoch."""
 
     first: int
     last: int
@@ -47,9 +47,9 @@ class Phase:
 
 
 def rate_changes(rates: pl.DataFrame, errors: pl.DataFrame) -> list[RateChange]:
-    """Find where the rate falls and how the error steps there, from two mean curves (epoch, mean).
+    """Find where the rate drops and how the error steps there, from two mean curves (epoch, mean).
 
-    A rate that falls more often than a schedule has drops falls gradually, and has no such places.
+    A rate that falls more often than `DROPS` falls gradually and yields nothing.
     """
     error = _by_epoch(errors)
     changes = []
@@ -65,9 +65,9 @@ def rate_changes(rates: pl.DataFrame, errors: pl.DataFrame) -> list[RateChange]:
 
 @dataclass(frozen=True, slots=True)
 class Rise:
-    """How the test error rises while the training error falls, at one rate: `place` 0 is after the first drop.
+    """A rise of the test error at one rate while the training error falls; `place` 0 is after the first drop.
 
-    Each is a mean over the first and over the last epochs of that rate.
+    Both pairs are means over the first and over the last epochs at that rate.
     """
 
     place: int
@@ -78,7 +78,7 @@ class Rise:
 def phases(rates: pl.DataFrame, errors: pl.DataFrame) -> list[Phase]:
     """Return the phases of constant rate, with the unrest of the error in the second half of each.
 
-    The first half is left out because the error still falls there, which is not unrest.
+    In the first half the error still falls, which is not unrest.
     """
     error = _by_epoch(errors)
     found = []
@@ -91,16 +91,16 @@ def phases(rates: pl.DataFrame, errors: pl.DataFrame) -> list[Phase]:
 
 
 def stands_out(change: RateChange, among: Sequence[Phase]) -> bool:
-    """Return whether a step is more than three times the unrest of the phase before it, `among` those of its curve."""
+    """Return whether a step is over three times the unrest of the phase before it, `among` the phases of its curve."""
     before = next((phase for phase in among if phase.last == change.epoch), None)
     return before is not None and before.unrest is not None and change.drop > 3 * before.unrest
 
 
 def at_chance_until(errors: pl.DataFrame, column: str, num_classes: int, num_images: int) -> int:
-    """Return how many of the first epochs of one run (epoch, column) have an error no lower than guessing gives.
+    """Return for how many epochs from the start one run's error (epoch, column) is no lower than by guessing.
 
     Guessing errs on 1 - 1/classes of the images; errors within three standard deviations of that, or within a tenth of
-    what guessing gets right, are not told apart from it.  An error that is not known ends the count.
+    what guessing gets right, count as guessing.  An unknown error ends the count.
     """
     right = 1 / num_classes
     within = max(3 * math.sqrt(right * (1 - right) / num_images), 0.1 * right)
@@ -120,10 +120,10 @@ def overshoot(errors: pl.DataFrame) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """How the test curves of some groups step at one drop of the rate, the first being at `place` 0.
+    """How the test curves of some groups step at one drop of the rate, the first at `place` 0.
 
-    `epochs` are those after which it is, in order; `falls` are the points by which each curve falls; it is `sharp`
-    where all of them stand out.
+    `epochs` are the different epochs after which the rate drops, sorted; `falls` are the points by which each curve
+    falls; `sharp` says that all of them stand out.
     """
 
     place: int
@@ -133,9 +133,9 @@ class Drop:
 
 
 def drops_of(groups: Sequence[Group]) -> list[Drop]:
-    """Return how the curves of groups whose schedules have steps step at each drop of the rate.
+    """Return how the curves of groups with step schedules fall at each drop of the rate.
 
-    A drop after a single epoch tells nothing of the rate: there all falls are those of learning.
+    A drop after a single epoch is left out: the error falls there by learning, whatever the rate.
     """
     steps = []
     for group in groups:
@@ -153,9 +153,9 @@ def drops_of(groups: Sequence[Group]) -> list[Drop]:
 
 
 def rises_of(group: Group) -> list[Rise]:
-    """Return after which drops of the rate a group's mean test curve rises, by more than its unrest explains.
+    """Return after which drops of the rate a group's mean test curve rises by more than its unrest explains.
 
-    The means are over as many epochs as a step is looked at; where the unrest is not known, nothing is said.
+    The means are over as many epochs as for a step; phases of unknown unrest are skipped.
     """
     rates, test = _curves(group)
     errors = [_by_epoch(curve) for curve in (test, group.finished_curve("train_error"))]
@@ -174,13 +174,16 @@ def rises_of(group: Group) -> list[Rise]:
 
 
 def unrest_of(group: Group) -> tuple[float, float] | None:
-    """Return the unrest of a group's test curve at the first rate and at the last; None unless two are known."""
+    """Return the unrest of a group's test curve in its first and last phase where known; None unless two are."""
     known = [phase.unrest for phase in phases(*_curves(group)) if phase.unrest is not None]
     return (known[0], known[-1]) if len(known) > 1 else None
 
 
 def way_of(group: Group) -> Literal["steadily", "constant", "within"]:
-    """Return what a rate does whose drops do not show in the curve: change steadily, nothing, or drop within epochs."""
+    """Return how a rate whose drops do not show in the curve behaves: changes steadily, is constant, or drops within.
+
+    "within" means inside an epoch.
+    """
     recipe = group.recipe
     if recipe.schedule != "step":
         return "steadily"
@@ -188,9 +191,10 @@ def way_of(group: Group) -> Literal["steadily", "constant", "within"]:
 
 
 def leaving_chance(group: Group) -> tuple[int | None, int | None] | None:
-    """Return after how many epochs of guessing in training the first and the last seed learn; None: they never do.
+    """Return after how many epochs of guessing on the training images the first and the last seed learn.
 
-    None for both where no seed guesses, or the numbers of images and classes are not known.
+    Either is None where that seed never learns; the result is None where no seed guesses, or the number of images or
+    classes is unknown.
     """
     classes, images = group.number("num_classes"), group.number("num_train")
     if not classes or not images:
@@ -212,12 +216,12 @@ def _by_epoch(curve: pl.DataFrame) -> dict[int, float]:
 
 
 def _reach(first: int, last: int) -> int:
-    """Return over how many epochs of a phase an error is averaged."""
+    """Return how many epochs of a phase an error is averaged over."""
     return max(1, min(REACH, (last - first + 1) // 10))
 
 
 def _phases(rates: pl.DataFrame) -> list[tuple[int, int, float]]:
-    """Return first epoch, last epoch and rate of each stretch of constant rate."""
+    """Return the first epoch, last epoch and rate of each stretch of constant rate."""
     stretches: list[tuple[int, int, float]] = []
     for epoch, rate in zip(rates["epoch"].to_list(), rates["mean"].to_list(), strict=True):
         if stretches and math.isclose(stretches[-1][2], rate, rel_tol=1e-6) and stretches[-1][1] == epoch - 1:

@@ -1,4 +1,4 @@
-"""The runs of one recipe, gathered: what every chart, table and sentence is made from."""
+"""Groups: the runs of one recipe, from which every chart, table and sentence is made."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -28,14 +28,14 @@ LENGTH = ("length", "first_drop", "second_drop", "third_drop", "warmup_length")
 """The fields of a recipe that change with the length of its schedule."""
 
 LOST = frozenset({"diverged", "failed"})
-"""Statuses of runs that will not reach the end of their schedule as they are."""
+"""Statuses of runs that did not reach the end of their schedule and will not by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The runs of a recipe under a label; `seeds` were asked for, `runs` and `epochs` are what there is.
+    """The runs of a recipe under a label; `seeds` were requested, `runs` and `epochs` are what exists.
 
-    All `runs` are on the same images; those on others are `apart`, and count nowhere.
+    All `runs` are on the same images; those on others are set `apart` and count nowhere.
     """
 
     label: str
@@ -45,7 +45,7 @@ class Group:
     epochs: pl.DataFrame
     diagnoses: Diagnoses = field(default_factory=Diagnoses)
     tables: Tables | None = field(default=None, repr=False, compare=False)
-    """All runs of the report that these are part of."""
+    """All runs of the report that these belong to."""
     apart: pl.DataFrame = field(default_factory=pl.DataFrame)
     _known: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -61,7 +61,7 @@ class Group:
 
     @property
     def has_result(self) -> bool:
-        """Whether a finished run has errors to show; one that ended in numbers that are not finite has none."""
+        """Whether a finished run has errors to show; one whose errors are not finite has none."""
         return all(self.last_epoch(column).mean is not None for column in ("train_error", "test_error"))
 
     @property
@@ -78,24 +78,24 @@ class Group:
 
     @property
     def test_error(self) -> float:
-        """Mean test error (%) of the last epoch over the finished runs, where there is a result; else 0."""
+        """Mean test error (%) of the last epoch over the finished runs; 0 without a result."""
         return self.last_epoch("test_error").mean or 0.0
 
     @property
     def gap(self) -> float:
-        """Points by which the mean test error of the last epoch exceeds the training error, where there is a result."""
+        """Points by which the mean test error of the last epoch exceeds the training error; requires a result."""
         train, test = self.last_epoch("train_error").mean, self.last_epoch("test_error").mean
         assert train is not None
         assert test is not None
         return test - train
 
     def curve(self, column: str) -> pl.DataFrame:
-        """Return the mean curve of `column` over the seeds, diverged runs left out unless there are no others."""
+        """Return the mean curve of `column` over the seeds, without lost runs unless there are no others."""
         return self.once(f"curve {column}", lambda: mean_curve(self.drawn_epochs, column))
 
     @property
     def drawn_epochs(self) -> pl.DataFrame:
-        """The epochs that curves are drawn from: all but those of diverged and failed runs, if there are others."""
+        """The epochs that curves are drawn from: without diverged and failed runs, unless there are no others."""
         return self.once("drawn", self._drawn_epochs)
 
     def _drawn_epochs(self) -> pl.DataFrame:
@@ -105,12 +105,12 @@ class Group:
 
     @property
     def predictions(self) -> list[Predictions]:
-        """What the trained networks said of the test images, by seed, of those that kept it."""
+        """The trained networks' predictions for the test images, in order of the seeds, where kept."""
         known = {} if self.tables is None else self.tables.predictions
         return [known[run_id] for run_id in self.finished.sort("seed")["run_id"].to_list() if run_id in known]
 
     def fact(self, column: str) -> object:
-        """Return the first known value of a column that is the same for all runs of a recipe, or None."""
+        """Return the first known value, or None, of a column that is the same for all runs of a recipe."""
         return self.once(f"fact {column}", lambda: next(iter(self.runs[column].drop_nulls()), None))
 
     def number(self, column: str) -> int | None:
@@ -120,24 +120,24 @@ class Group:
 
     @property
     def images_of_each(self) -> int:
-        """How many training images each class has; 0 where that is not known."""
+        """How many training images each class has; 0 where unknown."""
         images, classes = self.number("num_train"), self.number("num_classes")
         return images // classes if images and classes else 0
 
     @property
     def window(self) -> Window | None:
-        """The window of epochs in which the assignment's tables look at this recipe."""
+        """The window of epochs that the assignment's tables use, for this recipe."""
         return settled_window(self.recipe, self.number("num_train"))
 
     def in_window(self, column: str) -> WindowFigures | None:
-        """Return minimum, maximum and mean, over the window, of the mean curve of the finished runs."""
+        """Return minimum, maximum and mean over the window of the finished runs' mean curve."""
         window = self.window
         if window is None:
             return None
         return self.once(f"window {column}", lambda: window_figures(self.finished_curve(column), window))
 
     def finished_curve(self, column: str) -> pl.DataFrame:
-        """Return the mean curve of `column` over the finished runs, so that each epoch is of the same ones."""
+        """Return the mean curve of `column` over the finished runs, so that all epochs are of the same runs."""
         return self.once(f"finished {column}", lambda: mean_curve(self.finished_epochs, column))
 
     @property
@@ -147,14 +147,14 @@ class Group:
         return self.once("finished epochs", lambda: self.epochs.filter(finished))
 
     def unfinished(self) -> dict[int, dict[str, Any]]:
-        """Return what is known of each seed that has not finished, by seed; the status of runs set apart is apart."""
+        """Return what is known of each unfinished seed, by seed; runs set apart have the status "apart"."""
         rows = {row["seed"]: row for row in self.runs.iter_rows(named=True)}
         rows |= {row["seed"]: {**row, "status": "apart"} for row in self.apart.iter_rows(named=True)}
         found = {seed: rows.get(seed, {"status": "pending"}) for seed in self.seeds}
         return {seed: row for seed, row in found.items() if row["status"] != "finished"}
 
     def once(self, name: str, compute: Callable[[], T]) -> T:
-        """Return what was computed under this name before, or compute it: a report asks for the same many times."""
+        """Return the value cached under this name, computing it first if need be: a report uses each many times."""
         if name not in self._known:
             self._known[name] = compute()
         return cast(T, self._known[name])
@@ -164,7 +164,7 @@ Label = Callable[[Group], str]
 """Names a group among others."""
 
 Row = dict[str, Any]
-"""A mark or point of a chart: its label, where it stands, and its figures."""
+"""A mark or point of a chart: its label, its place and its figures."""
 
 
 def gather(tables: Tables, label: str, recipe: Recipe, seeds: Sequence[int]) -> Group:
@@ -176,10 +176,10 @@ def gather(tables: Tables, label: str, recipe: Recipe, seeds: Sequence[int]) -> 
 
 
 def seeds_of(runs: pl.DataFrame) -> dict[tuple[Recipe, str], list[int]]:
-    """Return the seeds of some runs, rows of `Tables.runs`, by their recipe and the start of their images' fingerprint.
+    """Return the seeds of some runs, rows of `Tables.runs`, by recipe and the start of their images' fingerprint.
 
-    That is as the recipe has it, mostly "", of runs that have not begun or whose data set's name tells their images:
-    the official ones, of which there cannot be two.
+    For runs that have not begun, or are on the official images, the recipe's own value is used, usually "": there,
+    the name of the data set identifies the images.
     """
     seeds: dict[tuple[Recipe, str], list[int]] = {}
     rows = runs.filter("data_official").select("dataset", "data_fingerprint").rows()
@@ -194,9 +194,9 @@ def seeds_of(runs: pl.DataFrame) -> dict[tuple[Recipe, str], list[int]]:
 
 
 def relatives(group: Group, fields: Collection[str], label: str) -> list[Group]:
-    """Return the finished recipes of a group's report that are its own but for these fields, itself among them.
+    """Return the finished recipes in a group's report that equal its own but for these fields, its own included.
 
-    They are on the same images, with all seeds that there are, whichever study asked for them.
+    They are on the same images and have all existing seeds, whichever study requested them.
     """
     if group.tables is None:
         return []
@@ -210,22 +210,22 @@ def relatives(group: Group, fields: Collection[str], label: str) -> list[Group]:
 
 
 def _others(recipe: Recipe, fields: Collection[str]) -> dict[str, object]:
-    """Return a recipe's values of all fields but these."""
+    """Return a recipe's fields but for these."""
     return {name: value for name, value in to_mapping(recipe).items() if name not in fields}
 
 
 def on_same_images(groups: Sequence[Group]) -> list[Group]:
-    """Return the groups with the runs set apart that are not on the images of the rest, data set by data set.
+    """Return the groups with runs on other images than the rest set apart, data set by data set.
 
-    A name is no proof: an archive may have been changed between two runs.  The images that count are the official ones,
-    else those of most runs, of equally many the first; a run that has not begun is on none yet.
+    A data set's name does not prove that the images are the same: an archive may change between two runs.  The
+    official images count, else those of most runs, the first of a tie; a run that has not begun has none yet.
     """
     counting = {name: _counting_images(on_dataset(groups, name)) for name in datasets_of(groups)}
     return [_without_others(group, counting[group.recipe.dataset]) for group in groups]
 
 
 def _counting_images(groups: Sequence[Group]) -> str | None:
-    """Return the fingerprint of the images that count for groups of one data set; None where no run has begun."""
+    """Return the fingerprint of the images that count for groups on one data set; None where no run has begun."""
     rows: list[tuple[str, bool | None]] = [
         row
         for group in groups
@@ -253,7 +253,7 @@ def _without_others(group: Group, fingerprint: str | None) -> Group:
 
 
 def lowest(groups: Sequence[Group]) -> list[Group]:
-    """Return which of some groups with a result have the lowest mean test error, as it is shown: several if alike."""
+    """Return the groups with the lowest mean test error, rounded as shown: several if tied; all have a result."""
     least = min(round(group.test_error, 2) for group in groups)
     return [group for group in groups if round(group.test_error, 2) == least]
 
@@ -274,7 +274,7 @@ def by_dataset(groups: Sequence[Group]) -> list[tuple[str, list[Group]]]:
 
 
 def images_of(groups: Sequence[Group]) -> list[Row]:
-    """Return the sets of images that runs were begun on, a row each, with the `fewest` and the `most` trained on."""
+    """Return a row for each set of images that runs began on, with the `fewest` and the `most` trained on."""
     rows = []
     for _, own in by_dataset(groups):
         begun = pl.concat([group.runs for group in own]).drop_nulls("data_fingerprint")

@@ -1,4 +1,4 @@
-"""What was measured layer by layer, and whether deeper networks respond less, as in the paper's figure 7 (pure)."""
+"""Diagnostics by layer, and whether deeper networks respond less, as in the paper's figure 7 (pure)."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -12,19 +12,19 @@ from reslab.analysis.diagnoses import moment_order
 from reslab.analysis.groups import Group, Label, Row, by_dataset
 
 MARGIN = 0.1
-"""Share of a mean response by which another must be lower to count as less."""
+"""Fraction by which a mean response must be lower than another to count as less."""
 
 MOST = 0.75
-"""Share of the places along the depth at which a deeper network must respond less."""
+"""Share of its layers at which a deeper network must respond less."""
 
 
 def moments_of(groups: Sequence[Group], diagnostic: str) -> list[str]:
-    """Return the moments at which any of the groups' runs was measured, the earliest first."""
+    """Return the moments at which any of the groups' runs was measured, earliest first."""
     return sorted({moment for group in groups for moment in group.diagnoses.moments(diagnostic)}, key=moment_order)
 
 
 def some_moments(groups: Sequence[Group], diagnostic: str, most: int) -> list[str]:
-    """Return so many of the moments at most, the first and the last among them, the others spread evenly between."""
+    """Return at most `most` of the moments: the first, the last, and others spaced evenly between."""
     moments = moments_of(groups, diagnostic)
     if len(moments) <= most:
         return moments
@@ -32,7 +32,7 @@ def some_moments(groups: Sequence[Group], diagnostic: str, most: int) -> list[st
 
 
 def layer_rows(groups: Sequence[Group], label: Label, diagnostic: str, moment: str) -> list[Row]:
-    """Return label, layer and value, a row a layer; the last and about seven more carry a mark (`marked`)."""
+    """Return label, layer and value, a row per layer; the last and about seven more carry a mark (`marked`)."""
     rows: list[Row] = []
     for group in groups:
         pairs = group.diagnoses.by_layer(diagnostic, moment).select("layer", "value").rows()
@@ -47,7 +47,7 @@ def layer_rows(groups: Sequence[Group], label: Label, diagnostic: str, moment: s
 def rows_by_moment(
     groups: Sequence[Group], label: Label, diagnostic: str, most: int
 ) -> dict[str, dict[str, list[Row]]]:
-    """Return the rows of `layer_rows` by data set and moment: so many moments at most (see `some_moments`)."""
+    """Return the rows of `layer_rows` by data set and moment, at most `most` moments (see `some_moments`)."""
     return {
         dataset: {moment: layer_rows(own, label, diagnostic, moment) for moment in some_moments(own, diagnostic, most)}
         for dataset, own in by_dataset(groups)
@@ -55,7 +55,7 @@ def rows_by_moment(
 
 
 def seeds_measured(groups: Sequence[Group], diagnostic: str, moments: Sequence[str] | None = None) -> list[int]:
-    """Return how many seeds are behind the means by layer of each group, at these moments or (None) at each."""
+    """Return how many seeds are behind each group's means by layer, at each of these moments (None: at all)."""
     return [
         max(group.diagnoses.by_layer(diagnostic, moment)["n"].to_list(), default=0)
         for group in groups
@@ -72,9 +72,9 @@ def inner_responses(group: Group) -> list[float]:
 def responding_less(by_depth: Mapping[int, Sequence[float]]) -> Literal["less", "alike", "otherwise"] | None:
     """Return how responses change with depth; None for fewer than two depths.
 
-    "less": each network's mean is below the next shallower one's and at most of the places along its depth its layers
-    respond less, and the deepest's mean is lower than the shallowest's by a tenth or more.  "alike": all means are
-    within a tenth.
+    "less": each network's mean is below that of the next shallower, most of its layers respond less than the
+    shallower's at the same relative depth, and the deepest's mean is below the shallowest's by a tenth or more.
+    "alike": all means are within a tenth of the highest.
     """
     ordered = [by_depth[depth] for depth in sorted(by_depth) if by_depth[depth]]
     if len(ordered) < 2:
@@ -88,7 +88,7 @@ def responding_less(by_depth: Mapping[int, Sequence[float]]) -> Literal["less", 
 
 
 def _share_below(deeper: Sequence[float], shallower: Sequence[float]) -> float:
-    """Return at which share of its layers the deeper network is below the shallower, at the same part of its depth."""
+    """Return the share of the deeper network's layers that are below the shallower's at the same relative depth."""
     places = np.linspace(0, 1, len(deeper))
     other = np.interp(places, np.linspace(0, 1, len(shallower)), shallower)
     return float(np.mean(np.asarray(deeper) < other))

@@ -1,4 +1,4 @@
-"""What was measured of groups, as numbers: figures of `reslab diagnose` at the end and along the training (pure)."""
+"""Figures that `reslab diagnose` measured for groups, at the end and during the training (pure)."""
 
 from collections.abc import Sequence
 
@@ -12,22 +12,22 @@ from reslab.analysis.thinning import thinned
 from reslab.recipe import Recipe, vary
 
 APART = 1.5
-"""Times that rates must differ for their effective rates to be compared, and curvatures to be told apart."""
+"""Ratio above which rates differ enough to compare their effective rates, and curvatures count as different."""
 
 
 def figure_of(group: Group, diagnostic: str, quantity: str) -> Summary:
-    """Summarise one measured figure of the trained networks over a group's runs."""
+    """Summarise one measured figure of the trained networks over a group's runs; see `Diagnoses.values`."""
     return summarise(group.diagnoses.values(diagnostic, quantity))
 
 
 def along(group: Group, diagnostic: str, quantities: Sequence[str]) -> dict[int, dict[str, float]]:
-    """Return figures by epoch, means over the runs (see `Diagnoses.along`)."""
+    """Return figures by epoch, averaged over the runs (see `Diagnoses.along`)."""
     last = max((epoch for epoch in group.finished["epochs"].to_list() if epoch is not None), default=0)
     return group.diagnoses.along(diagnostic, quantities, last)
 
 
 def along_rows(groups: Sequence[Group], label: Label, diagnostic: str, quantity: str, limit: str) -> list[Row]:
-    """Return label, epoch, and as far as they are known the quantity (`value`) and its `limit`, a row an epoch."""
+    """Return label, epoch, and where known the quantity (`value`) and its `limit`, a row per group and epoch."""
     return [
         {"label": label(group), "epoch": epoch}
         | {name: short(values[of]) for name, of in (("value", quantity), ("limit", limit)) if of in values}
@@ -44,7 +44,7 @@ def full_test_error(group: Group) -> Summary:
 
 
 def gap_off(group: Group) -> float:
-    """Return by how many points the training error of the gap may be off that on all images (95%)."""
+    """Return by how many points the gap's training error, on a sample, may be off that on all images (95%)."""
     train, images = figure_of(group, "gap", "train_error"), figure_of(group, "gap", "num_train")
     if train.mean is None or not images.low:
         return 0.0
@@ -52,9 +52,9 @@ def gap_off(group: Group) -> float:
 
 
 def effective_rates(group: Group) -> pl.DataFrame:
-    """Return epoch and mean of rate / ((1 - momentum) norm²) over the runs of the curves, where both were recorded.
+    """Return epoch and mean of rate / ((1 - momentum) norm²) over the drawn runs, where both were recorded.
 
-    With SGD the steps along a constant gradient add up to rate / (1 - momentum); other optimisers' rates stand alone.
+    With SGD, steps along a constant gradient add up to rate / (1 - momentum); other optimisers use the rate alone.
     """
 
     def compute() -> pl.DataFrame:
@@ -67,7 +67,7 @@ def effective_rates(group: Group) -> pl.DataFrame:
 
 
 def rate_rows(groups: Sequence[Group], label: Label, length: int) -> list[Row]:
-    """Return label, epoch and effective rate (`value`), a row an epoch; thinned (see `thinning.thinned`)."""
+    """Return label, epoch and effective rate (`value`), a row per epoch; thinned (see `thinning.thinned`)."""
     rows = []
     for group in groups:
         epochs, means = (column.to_list() for column in effective_rates(group).select("epoch", "mean").get_columns())
@@ -77,12 +77,15 @@ def rate_rows(groups: Sequence[Group], label: Label, length: int) -> list[Row]:
 
 
 def has_effective_rates(group: Group) -> bool:
-    """Return whether each epoch has one: runs begun by earlier versions have a norm of their last epochs at most."""
+    """Return whether each epoch has an effective rate: runs begun by earlier versions may lack earlier norms."""
     return effective_rates(group).height == group.drawn_epochs["epoch"].n_unique()
 
 
 def rates_apart(groups: Sequence[Group]) -> tuple[float, float] | None:
-    """Return how many times the last rates of groups differ, and the effective ones; None where rates hardly do."""
+    """Return the ratio of the largest to the smallest last rate of groups, and of the effective ones.
+
+    None where the rates differ by no more than `APART`, or no effective rate is known.
+    """
     ends = [
         (group.curve("rate")["mean"][-1], curve["mean"][-1])
         for group in groups
@@ -96,13 +99,13 @@ def rates_apart(groups: Sequence[Group]) -> tuple[float, float] | None:
 
 
 def share_of_limit(group: Group) -> float | None:
-    """Return the largest eigenvalue at the end as a share of the stability limit; None where not measured."""
+    """Return the largest eigenvalue at the end as a fraction of the stability limit; None where not measured."""
     largest, limit = (figure_of(group, "curvature", quantity).mean for quantity in ("largest", "stability_limit"))
     return largest / limit if largest is not None and limit else None
 
 
 def shares_along(group: Group) -> dict[int, float]:
-    """Return that share by epoch, of the limit of the rate then in force; nothing where one epoch alone has it."""
+    """Return `share_of_limit` by epoch, with the limit at the rate then in force; {} for a single epoch."""
     course = along(group, "curvature", ("largest", "stability_limit"))
     return {
         epoch: values["largest"] / values["stability_limit"]
@@ -112,7 +115,10 @@ def shares_along(group: Group) -> dict[int, float]:
 
 
 def flatter(groups: Sequence[Group]) -> list[tuple[Group, Group]]:
-    """Return of each recipe the lowest rate and the one that ends least curved, where that is clearly less for all."""
+    """Return, for each recipe but for its rate, the group with the lowest rate and the one with the least curvature.
+
+    [] unless the second's curvature is clearly less for all recipes.
+    """
     lines: dict[Recipe, dict[float, Group]] = {}
     for group in groups:
         if figure_of(group, "curvature", "largest").mean is not None:
@@ -126,11 +132,11 @@ def _largest(group: Group) -> float:
 
 
 def noise_known(group: Group) -> bool:
-    """Return whether the gradient noise scale at the end, or what it is at least, was measured."""
+    """Return whether the gradient noise scale at the end, or a lower bound on it, was measured."""
     return any(figure_of(group, "noise-scale", name).n for name in ("noise_scale", "at_least"))
 
 
 def above_batch(group: Group) -> bool:
-    """Return whether the gradient noise scale at the end, or what it is at least, is above the batch size."""
+    """Return whether the gradient noise scale at the end, or its lower bound, is above the batch size."""
     scale, least = (figure_of(group, "noise-scale", name).mean for name in ("noise_scale", "at_least"))
     return (least or 0.0 if scale is None else scale) > group.recipe.batch_size

@@ -1,7 +1,7 @@
-"""What predictions of several networks on the same images say together: classes confused, votes, hard images (pure).
+"""Predictions of several networks on the same images: classes confused, votes, hard images (pure).
 
-These are statements on the networks at hand and the images they were tested on.  What holds for other seeds is judged
-in `reslab.analysis.comparisons`, from the errors of several.
+The results hold for these networks on these test images.  What holds for other seeds is judged from the errors of
+several, in `reslab.analysis.comparisons`.
 """
 
 import statistics
@@ -31,12 +31,12 @@ SUPERCLASS_NAMES = (
 
 
 MOST_CLASSES = 20
-"""Classes that a chart has room for: of more, those with the most errors are drawn."""
+"""Classes that a chart has room for; where there are more, those with the most errors are drawn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kinds:
-    """What classes are told by: names, and the place among them of each class."""
+    """A grouping of classes: the kinds' names, and each class's place among them."""
 
     names: tuple[str, ...]
     of: tuple[int, ...]
@@ -49,21 +49,21 @@ class Kinds:
 
 
 def confusion(predictions: Predictions) -> NDArray[np.int64]:
-    """Return how many images of each class (rows) were put into which (columns)."""
+    """Return the confusion matrix, in images: true classes in rows, predicted in columns."""
     size = len(predictions.class_names)
     places = predictions.labels * size + predictions.predicted
     return np.bincount(places, minlength=size * size).reshape(size, size).astype(np.int64)
 
 
 def kinds_of(dataset: str, class_names: Sequence[str]) -> Kinds:
-    """Return CIFAR-100's superclasses, and of any other data set each class as its own kind."""
+    """Return the superclasses for CIFAR-100; for any other data set each class is its own kind."""
     if dataset == "cifar100" and len(class_names) == len(SUPERCLASSES):
         return Kinds(SUPERCLASS_NAMES, SUPERCLASSES)
     return Kinds(tuple(name.replace("_", " ") for name in class_names), tuple(range(len(class_names))))
 
 
 def error_by_kind(predictions: Sequence[Predictions], kinds: Kinds) -> dict[str, float]:
-    """Return the error of each kind in percent, a mean over the networks; a kind without images is left out."""
+    """Return each kind's mean error (%) over the networks; a kind without images is left out."""
     counts = total_confusion(predictions)
     totals, right = (kinds.summed(values) for values in (counts.sum(axis=1), np.diag(counts)))
     rows = zip(kinds.names, totals.tolist(), right.tolist(), strict=True)
@@ -71,9 +71,9 @@ def error_by_kind(predictions: Sequence[Predictions], kinds: Kinds) -> dict[str,
 
 
 def wrong_by_kind(predictions: Sequence[Predictions], kinds: Kinds) -> NDArray[np.float64]:
-    """Return which share (%) of each kind's images (rows) was put into a wrong class of which kind (columns).
+    """Return the share (%) of each kind's images (rows) put into a wrong class of each kind (columns).
 
-    On the diagonal are errors within a kind: 0 where each class is its own.  A kind without images has 0 throughout.
+    The diagonal has errors within a kind: 0 where each class is its own.  A kind without images has 0 throughout.
     """
     counts = total_confusion(predictions)
     totals = kinds.summed(counts.sum(axis=1))
@@ -83,16 +83,16 @@ def wrong_by_kind(predictions: Sequence[Predictions], kinds: Kinds) -> NDArray[n
 
 
 def total_confusion(predictions: Sequence[Predictions]) -> NDArray[np.int64]:
-    """Return the sum of the networks' confusions."""
+    """Return the sum of the networks' confusion matrices."""
     check_images(predictions)
     counts: NDArray[np.int64] = np.sum([confusion(one) for one in predictions], axis=0, dtype=np.int64)
     return counts
 
 
 def within_kind(predictions: Sequence[Predictions], kinds: Kinds) -> tuple[float, float]:
-    """Return which share (%) of the errors stays within the true kind, and which would if errors fell evenly.
+    """Return the share (%) of the errors that stays within the true kind, and the share expected by chance.
 
-    The second is that of errors spread evenly over all wrong classes.  Both are 0 where there is no error.
+    The second is for errors spread evenly over all wrong classes.  Both are 0 where there is no error.
     """
     counts = total_confusion(predictions)
     np.fill_diagonal(counts, 0)
@@ -106,9 +106,9 @@ def within_kind(predictions: Sequence[Predictions], kinds: Kinds) -> tuple[float
 
 
 def vote(predictions: Sequence[Predictions]) -> float:
-    """Return the error in percent of the networks' vote, each with its confidence in its own class as its weight.
+    """Return the error (%) of the networks' vote, each weighted by its confidence in its predicted class.
 
-    It stands for an average over their probabilities, of which only the largest is kept.
+    It stands in for averaging their probabilities, of which only the largest is kept.
     """
     check_images(predictions)
     classes = np.stack([one.predicted for one in predictions])
@@ -119,7 +119,7 @@ def vote(predictions: Sequence[Predictions]) -> float:
 
 
 def always_wrong(predictions: Sequence[Predictions]) -> NDArray[np.int64]:
-    """Return the places of the images that all networks get wrong, those they are surest of first."""
+    """Return the places of the images that all networks get wrong, by falling mean confidence."""
     check_images(predictions)
     everywhere = np.logical_and.reduce([one.wrong for one in predictions])
     sure = np.mean([one.confidence for one in predictions], axis=0)
@@ -128,7 +128,10 @@ def always_wrong(predictions: Sequence[Predictions]) -> NDArray[np.int64]:
 
 
 def off_record(group: Group) -> float:
-    """Return how far the error of a group's predictions is off what its runs recorded, in points, as far as shown."""
+    """Return how far the error of a group's predictions is from the recorded one, in points, rounded as shown.
+
+    0 where some finished runs kept no predictions.
+    """
     if len(group.predictions) < group.num_finished:
         return 0.0
     recorded = group.test_error
@@ -140,9 +143,10 @@ def _kinds(group: Group) -> Kinds:
 
 
 def class_rows(groups: Sequence[Group], label: Label) -> list[Row]:
-    """Return class, label and error (%), a row a group of one data set and kind; [] where there are no errors.
+    """Return class, label and error (%), a row per group and kind; [] where there are no errors.
 
-    Of each group the kind with the most errors of all comes first, `MOST_CLASSES` at most; none without images.
+    The groups are on one data set.  Kinds are sorted by their total error over all groups, highest first, at most
+    `MOST_CLASSES`; those without images are left out.
     """
     kinds = _kinds(groups[0])
     errors = {label(group): error_by_kind(group.predictions, kinds) for group in groups}
@@ -155,9 +159,10 @@ def class_rows(groups: Sequence[Group], label: Label) -> list[Row]:
 
 
 def confused_rows(group: Group) -> tuple[list[str], list[Row]]:
-    """Return the kinds with the most errors, `MOST_CLASSES` at most, and which of them are taken for which.
+    """Return the kinds with the most errors, `MOST_CLASSES` at most, and a row for each confusion among them.
 
-    A row has class, taken, and the share (%) of the class's images that were; there is none below half an image.
+    A row has the class, what it was taken for, and the share (%) of its images that were; those of less than half an
+    image are left out.
     """
     predictions, kinds = group.predictions, _kinds(group)
     wrong = wrong_by_kind(predictions, kinds)
@@ -173,33 +178,33 @@ def confused_rows(group: Group) -> tuple[list[str], list[Row]]:
 
 
 def most_classes(groups: Sequence[Group]) -> int | None:
-    """Return `MOST_CLASSES` where charts have no room for all classes of a group, each standing for itself."""
+    """Return `MOST_CLASSES` where charts have no room for all classes of a group that are drawn singly; else None."""
     for_itself = [group for group in groups if _by_class(group)]
     too_many = any(len(group.predictions[0].class_names) > MOST_CLASSES for group in for_itself)
     return MOST_CLASSES if too_many else None
 
 
 def within_kinds(groups: Sequence[Group]) -> list[tuple[float, float]]:
-    """Return the shares of `within_kind` for each group whose classes are summed up by kind."""
+    """Return the shares of `within_kind` for each group whose classes are grouped into kinds."""
     return [within_kind(group.predictions, _kinds(group)) for group in groups if not _by_class(group)]
 
 
 def _by_class(group: Group) -> bool:
-    """Return whether each class stands for itself."""
+    """Return whether each class is its own kind."""
     return len(_kinds(group).names) == len(group.predictions[0].class_names)
 
 
 def of_same_images(predictions: Sequence[Predictions]) -> list[bool]:
-    """Return of each whether it is of the same images as the first."""
+    """Return for each whether it is for the same images as the first."""
     return [one is predictions[0] or _same(one, predictions[0]) for one in predictions]
 
 
 def check_images(predictions: Sequence[Predictions]) -> None:
-    """Raise `ValueError` unless all are of the same images."""
+    """Raise `ValueError` unless all are for the same images."""
     if not all(of_same_images(predictions)):
-        raise ValueError("these predictions are of different images")
+        raise ValueError("these predictions are for different images")
 
 
 def _same(one: Predictions, other: Predictions) -> bool:
-    """Return whether two are of the same images, whose classes may have been given other names since."""
+    """Return whether two are for the same images; classes may have been renamed in between."""
     return len(one.class_names) == len(other.class_names) and np.array_equal(one.labels, other.labels)

@@ -1,4 +1,4 @@
-"""Readings of runs: last epoch, best on the hold-out, best on the test set; and how fast they were (pure)."""
+"""Readings of runs: last epoch, best on the hold-out, best on the test set; and their speed (pure)."""
 
 import statistics
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ class Readings:
     """Test errors of the finished runs of a group, read in three ways; `optimism` is last minus best, run by run.
 
     `chosen` is the test error of the epoch with the lowest hold-out error; it has no values without a hold-out.
-    `best_epochs` are those of each run, in the order of the seeds.
+    `best_epochs` has that of each run, in the order of the seeds.
     """
 
     last: Summary
@@ -26,7 +26,7 @@ class Readings:
 
 
 def readings(group: Group) -> Readings:
-    """Read the finished runs of a group; of equally good epochs the first counts."""
+    """Read the finished runs of a group; the first of equally good epochs counts."""
     finished = group.finished.sort("seed").select("run_id", "test_error").rename({"test_error": "last"})
     rows = finished.join(_by_run(group.epochs), on="run_id", how="left", maintain_order="left")
     return Readings(
@@ -39,9 +39,9 @@ def readings(group: Group) -> Readings:
 
 
 def by_rate_per_image(groups: Sequence[Group]) -> list[list[Group]]:
-    """Return the groups by learning rate over batch size, each in order; those of which there is but one are left out.
+    """Return the groups by learning rate / batch size, each in order; a ratio with a single group is left out.
 
-    Only trainings of equally many images can be told apart by that: see `groups.relatives`.
+    The ratio is comparable only between trainings on equally many images: see `groups.relatives`.
     """
     lines: dict[str, list[Group]] = {}
     for group in sorted(groups, key=lambda group: (group.recipe.learning_rate, group.recipe.batch_size)):
@@ -50,7 +50,7 @@ def by_rate_per_image(groups: Sequence[Group]) -> list[list[Group]]:
 
 
 def reach(groups: Sequence[Group]) -> tuple[float, float]:
-    """Return by how many points the mean test errors and training errors of some groups differ at most."""
+    """Return the range of the mean test errors of some groups, and of the mean training errors, in points."""
     test, train = (
         [group.last_epoch(column).mean or 0.0 for group in groups] for column in ("test_error", "train_error")
     )
@@ -58,7 +58,7 @@ def reach(groups: Sequence[Group]) -> tuple[float, float]:
 
 
 def speeds(groups: Sequence[Group]) -> dict[int, float]:
-    """Return the mean of training images a second by batch size, from the smallest on, over all runs that know it."""
+    """Return the mean training images per second by batch size, smallest first, over all runs that recorded it."""
     found: dict[int, list[float]] = {}
     for group in groups:
         known = group.runs["images_per_second"].drop_nulls().to_list()
@@ -67,7 +67,7 @@ def speeds(groups: Sequence[Group]) -> dict[int, float]:
 
 
 def speeds_apart(groups: Sequence[Group]) -> tuple[float, float]:
-    """Return how many times the speeds of seeds of one recipe differ at most, and those of batch sizes; 1 if alike."""
+    """Return the largest ratio of speeds between seeds of one recipe, and between batch sizes; 1 if alike."""
     known = [group.runs["images_per_second"].drop_nulls().to_list() for group in groups]
     within = max((max(own) / min(own) for own in known if len(own) > 1 and min(own) > 0), default=1.0)
     means = [mean for mean in speeds(groups).values() if mean > 0]
@@ -75,12 +75,12 @@ def speeds_apart(groups: Sequence[Group]) -> tuple[float, float]:
 
 
 def differs(groups: Sequence[Group], column: str) -> bool:
-    """Return whether the finished runs of some groups have different values of a column."""
+    """Return whether the finished runs of some groups differ in a column."""
     return len({value for group in groups for value in group.finished[column].drop_nulls().to_list()}) > 1
 
 
 def _by_run(epochs: pl.DataFrame) -> pl.DataFrame:
-    """Return run_id, best, best_epoch and chosen, a row a run."""
+    """Return run_id, best, best_epoch and chosen, a row per run."""
     known = epochs.filter(pl.col("test_error").is_not_null()).sort("run_id", "epoch")
     best = known.group_by("run_id").agg(
         best=pl.col("test_error").min(), best_epoch=pl.col("epoch").get(pl.col("test_error").arg_min())

@@ -1,4 +1,4 @@
-"""What both errors of comparisons show together, and what the draw of the images alone could explain (pure)."""
+"""What test and training errors show together, and what the draw of the images alone could explain (pure)."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -11,8 +11,8 @@ from reslab.analysis.verdicts import Kind
 def shows(compared: Sequence[Compared]) -> Literal["nothing", "untested", "changes", "equal", "open"]:
     """Return what the test errors of comparisons show together.
 
-    "nothing" has no finished runs on both sides, "untested" ones want seeds; the error "changes" where any comparison
-    has a direction, and stays "equal" where all do.
+    "nothing": none has finished runs on both sides.  "untested": all lack seeds.  "changes": any shows a direction.
+    "equal": all are equal.  "open": anything else.
     """
     kinds = {one.kind for one in compared}
     if kinds <= {None}:
@@ -23,7 +23,7 @@ def shows(compared: Sequence[Compared]) -> Literal["nothing", "untested", "chang
 
 
 def untested(compared: Sequence[Compared]) -> bool:
-    """Return whether there are comparisons and none of them could be tested, for want of seeds."""
+    """Return whether there are comparisons but none could be tested for lack of seeds."""
     return {one.kind for one in compared} - {None} == {"unknown"}
 
 
@@ -33,10 +33,10 @@ def resolved(compared: Sequence[Compared]) -> list[Compared]:
 
 
 def by_kinds(compared: Sequence[Compared], *, supposed: bool) -> dict[str, list[Compared]]:
-    """Return the comparisons by what is shown of the test error and of the training error, as in "lower, equal".
+    """Return the comparisons by what they show for the test and the training error, as in "lower, equal".
 
-    Where this is `supposed`, because no seeds could test it, that is what larger differences than the draw of the
-    images explains would show.
+    Where `supposed`, for lack of seeds to test with, a difference counts if it exceeds what the draw of the images
+    explains.
     """
     found = dict[str, list[Compared]]()
     for one in compared:
@@ -49,7 +49,7 @@ def by_kinds(compared: Sequence[Compared], *, supposed: bool) -> dict[str, list[
 
 
 def chance_reach(one: Compared, column: str = "test_error") -> float | None:
-    """Return by how many points the two may differ by the draw of the images alone; None where they are not known."""
+    """Return by how many points the two may differ through the draw of the images alone; None where unknown."""
     errors = [group.last_epoch(column).mean for group in (one.first, one.second)]
     images = [group.number(IMAGES[column]) for group in (one.first, one.second)]
     if errors[0] is None or errors[1] is None or not images[0] or not images[1]:
@@ -58,7 +58,7 @@ def chance_reach(one: Compared, column: str = "test_error") -> float | None:
 
 
 def beyond_chance(one: Compared, column: str = "test_error") -> Kind:
-    """Return whether the second error is higher or lower by more than `chance_reach`; else open."""
+    """Return "higher" or "lower" where the second error differs by more than `chance_reach`, else "open"."""
     verdict, reach = one.test if column == "test_error" else one.train, chance_reach(one, column)
     if verdict is None or reach is None or abs(verdict.difference.value) <= reach:
         return "open"

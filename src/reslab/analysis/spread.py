@@ -1,13 +1,13 @@
-"""What seeds vary by, shared across the groups of a study: empirical Bayes on their variances (pure).
+"""The spread of seeds, shared across the groups of a study: empirical Bayes on their variances (pure).
 
-Two or three seeds tell little of their own spread.  Groups of a study spread alike, more or less, so each can lean on
-the others: its variance becomes a weighted mean of its own and the pooled one, with more degrees of freedom.  How much
-weight the pooled one gets is estimated from how much the variances of the groups differ (Smyth 2004, "Linear models and
-empirical Bayes methods for assessing differential expression in microarray experiments", section 6.2).  The pooled
-variance is the mean, where Smyth takes one from the logarithms: with two seeds its intervals cover better.
+Two or three seeds say little about their own spread.  Groups of a study have roughly similar spreads, so each can
+borrow from the others: its variance becomes a weighted mean of its own and the pooled one, with more degrees of
+freedom.  The weight of the pooled one is estimated from how much the groups' variances differ (Smyth 2004, "Linear
+models and empirical Bayes methods for assessing differential expression in microarray experiments", section 6.2).  The
+pooled variance is the mean, where Smyth takes one from the logarithms: with two seeds its intervals cover better.
 
-Variances are compared in units of a binomial draw's, error x (1 - error) / images, so that errors of 8% and 40%, of ten
-classes and a hundred, have comparable spreads.  `bench/spread.py` measures coverage, false verdicts and power.
+Variances are compared in units of the binomial variance, error x (1 - error) / images, so that errors of 8% and 40%, of
+ten classes and a hundred, have comparable spreads.  `bench/spread.py` measures coverage, false verdicts and power.
 """
 
 import math
@@ -17,18 +17,18 @@ from dataclasses import dataclass
 from scipy.special import fdtrc, polygamma, psi
 
 FEWEST_GROUPS = 3
-"""Groups with a spread of their own from which on it is shared; two say too little of how much they differ."""
+"""Least number of groups with their own spread for it to be shared; two say too little about how spreads differ."""
 
 OUTLIER_LEVEL = 0.02
-"""Chance, for all groups of a study together, of setting apart one that spreads like the others."""
+"""Chance, over all groups of a study, of setting apart a group whose spread is like the others'."""
 
 LEAST_FREEDOM = 4.0
-"""Degrees of freedom from which on variances that are drawn from an inverse chi-squared have a variance themselves."""
+"""Degrees of freedom above which an inverse chi-squared distribution has a finite variance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The variance of one seed, and the degrees of freedom it is known with."""
+    """The variance of one seed, and the degrees of freedom of its estimate."""
 
     variance: float
     freedom: float
@@ -36,7 +36,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """What a group's own seeds say: their variance, above 0, and `freedom` = seeds - 1; `unit` is a binomial draw's."""
+    """A group's own variance of seeds, above 0, with `freedom` = seeds - 1; `unit` is the binomial variance."""
 
     variance: float
     freedom: int
@@ -50,10 +50,10 @@ class Own:
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """What groups have in common: the pooled variance in units of the binomial one, and how much it is worth.
+    """The variance that groups share: the pooled one in units of the binomial variance, and its weight.
 
-    `freedom` is its worth in degrees of freedom, infinite where the groups differ by no more than chance; `basis` is
-    the sum of the groups' own, more than which nobody's spread can be known with.
+    `freedom` is its weight in degrees of freedom, infinite where the groups differ by no more than chance; `basis` is
+    the sum of the groups' own degrees of freedom, which no estimate can exceed.
     """
 
     scale: float
@@ -61,18 +61,18 @@ class Prior:
     basis: float
 
     def moderate(self, own: Own) -> Spread:
-        """Return the variance of one of these groups, drawn towards the pooled one."""
+        """Return the variance of one of these groups, shrunk towards the pooled one."""
         worth = min(self.freedom, self.basis - own.freedom)
         variance = (worth * self.scale * own.unit + own.freedom * own.variance) / (worth + own.freedom)
         return Spread(variance, worth + own.freedom)
 
     def assume(self, unit: float) -> Spread:
-        """Return the variance that a group with a single seed has if it spreads like these."""
+        """Return the variance for a group with a single seed, assuming that it varies like these."""
         return Spread(self.scale * unit, min(self.freedom, self.basis))
 
 
 def share(groups: Sequence[Own], prior: Prior | None, apart: frozenset[int]) -> list[Spread]:
-    """Return the groups' variances, moderated by what they have in common, but those set apart keep their own."""
+    """Return the groups' variances, moderated by the prior; those set apart keep their own."""
     return [
         Spread(own.variance, own.freedom) if prior is None or place in apart else prior.moderate(own)
         for place, own in enumerate(groups)
@@ -80,9 +80,9 @@ def share(groups: Sequence[Own], prior: Prior | None, apart: frozenset[int]) -> 
 
 
 def common(groups: Sequence[Own]) -> tuple[Prior | None, frozenset[int]]:
-    """Return what the groups have in common, None where they are too few, and which of them are set apart.
+    """Return the groups' prior, None where they are too few, and the places of those set apart.
 
-    Set apart is a group that varies far more than all others, as one does on the edge of divergence.
+    A group is set apart where it varies far more than all others, as at the edge of divergence.
     """
     apart: set[int] = set()
     while len(groups) - len(apart) >= FEWEST_GROUPS:
@@ -95,19 +95,19 @@ def common(groups: Sequence[Own]) -> tuple[Prior | None, frozenset[int]]:
 
 
 def stands_out(own: Own, others: Prior, num_groups: int) -> bool:
-    """Return whether a group, the widest of so many, varies more than it would by chance if it were like the others.
+    """Return whether a group, the widest of `num_groups`, varies more than chance allows if it were like the others.
 
-    Spreads that differ so much that they have no variance of their own (`LEAST_FREEDOM`) are not believed to: anything
-    would be like them, and their mean would be that of the widest.
+    The others' degrees of freedom are taken as `LEAST_FREEDOM` at least: below that, their variances would differ so
+    much that nothing could stand out, and the widest would dominate their mean.
     """
     freedom = min(max(others.freedom, LEAST_FREEDOM), others.basis)
     return float(fdtrc(own.freedom, freedom, own.relative / others.scale)) * num_groups < OUTLIER_LEVEL
 
 
 def fit(groups: Sequence[Own]) -> Prior:
-    """Pool the variances of one or more groups, and estimate how much the pooled one is worth to each.
+    """Pool the variances of one or more groups, and estimate the weight of the pooled one.
 
-    That is from the variance of the logarithms, beyond what chance gives them (Smyth 2004, section 6.2).
+    The weight comes from the variance of the logarithms in excess of chance (Smyth 2004, section 6.2).
     """
     basis = float(sum(own.freedom for own in groups))
     pooled = math.fsum(own.freedom * own.relative for own in groups) / basis

@@ -12,7 +12,7 @@ from reslab.recipe import Recipe, images_trained_on
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Some values in brief; `mean`, `low` and `high` are None without values, `sd` (n-1) without two."""
+    """A summary of some values; `mean`, `low` and `high` are None without values, `sd` (n-1) without two."""
 
     n: int
     mean: float | None = None
@@ -39,7 +39,7 @@ class WindowFigures:
 
 
 def summarise(values: Iterable[float | None]) -> Summary:
-    """Return the summary of the values that are there; a missing one is left out, never a zero."""
+    """Summarise the known values; a missing one is left out, not taken as zero."""
     known = [value for value in values if value is not None]
     if not known:
         return Summary(0)
@@ -65,7 +65,7 @@ def mean_curve(epochs: pl.DataFrame, column: str) -> pl.DataFrame:
 
 
 def schedule_epochs(recipe: Recipe, num_train: int | None) -> tuple[float, ...] | None:
-    """Return the length and then the drops in epochs; None where they are iterations of unknown epochs."""
+    """Return the length and then the drops in epochs; None where they are iterations and the images are unknown."""
     places = (recipe.length, *recipe.drops)
     if recipe.schedule_unit == "epochs":
         return places
@@ -76,9 +76,9 @@ def schedule_epochs(recipe: Recipe, num_train: int | None) -> tuple[float, ...] 
 
 
 def rounded_schedule(recipe: Recipe, num_train: int | None) -> tuple[float, str, tuple[float, ...]]:
-    """Return length and its unit, and the places of the drops, if the rate has any; in hundredths of epochs.
+    """Return the length, its unit, and the drops if the rate has any, rounded to hundredths of epochs.
 
-    Iterations of unknown epochs stay iterations.
+    Iterations stay iterations where the number of images is unknown.
     """
     places = schedule_epochs(recipe, num_train)
     length, *drops = (round(place, 2) for place in places or (recipe.length, *recipe.drops))
@@ -86,9 +86,9 @@ def rounded_schedule(recipe: Recipe, num_train: int | None) -> tuple[float, str,
 
 
 def same_schedule(recipe: Recipe, other: Recipe, epochs_apart: float) -> bool:
-    """Return whether the places of two schedules lie less than so many epochs from each other.
+    """Return whether the lengths and drops of two schedules lie less than `epochs_apart` from each other.
 
-    Iterations on a data set whose name does not tell its size are no known epochs.
+    False for iterations on a data set of unknown size, which cannot be converted to epochs.
     """
     here, there = (schedule_epochs(one, images_trained_on(one)) for one in (recipe, other))
     if here is None or there is None or len(here) != len(there) or recipe.drop_factor != other.drop_factor:
@@ -99,10 +99,10 @@ def same_schedule(recipe: Recipe, other: Recipe, epochs_apart: float) -> bool:
 def settled_window(recipe: Recipe, num_train: int | None) -> Window | None:
     """Return the window of the assignment's tables, scaled to this recipe's schedule.
 
-    The assignment looked from epoch 90 to the end, its rate first dropping after epoch 81; another schedule is
-    looked at from the same place relative to its own first drop (82 epochs: from 46, its drop being at 41), and a very
-    short one from the first epoch that is wholly behind it.  None where the rate has no drops, or the length in epochs
-    is unknown.
+    The assignment's window is from epoch 90 to the end, its rate first dropping after epoch 81; another schedule's
+    begins at the same place relative to its own first drop (82 epochs: from 46, with the drop at 41), and a very short
+    one's at the first epoch wholly after the drop.  None where the rate has no drops, or the length in epochs is
+    unknown.
     """
     places = schedule_epochs(recipe, num_train)
     if places is None or recipe.schedule != "step":
@@ -114,7 +114,7 @@ def settled_window(recipe: Recipe, num_train: int | None) -> Window | None:
 
 
 def window_figures(curve: pl.DataFrame, window: Window) -> WindowFigures | None:
-    """Return minimum, maximum and mean of a mean curve over the window; None unless the curve covers all of it."""
+    """Return the minimum, maximum and mean of a mean curve over the window; None unless the curve covers all of it."""
     inside = curve.filter(pl.col("epoch").is_between(window.first, window.last))["mean"].to_list()
     if len(inside) != window.last - window.first + 1:
         return None

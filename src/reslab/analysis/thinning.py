@@ -1,4 +1,4 @@
-"""Long curves with fewer points, none of whose extremes is lost (pure)."""
+"""Thinning of long curves that keeps their extremes (pure)."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,10 @@ import numpy as np
 
 
 def thinned(epochs: Sequence[int], columns: Sequence[Sequence[float]], length: int) -> list[int]:
-    """Return the places of the points to keep: the first, and of each stretch of `length` epochs the last and extremes.
+    """Return the places of the points to keep: the first, and the last and extremes of each `length` epochs.
 
-    Extremes are the lowest and the highest value of each of the columns, the first of equal ones; values that are not
-    finite are none.  What was thinned before keeps its extremes if it is thinned again, by a length times as long.
+    The extremes are the lowest and the highest finite value of each column, the first of a tie.  A thinned curve
+    keeps its extremes if thinned again by a multiple of the length.
     """
     numbers = np.asarray(epochs, dtype=np.int64)
     if not len(numbers):

@@ -1,4 +1,4 @@
-"""Read run directories into two tidy tables: one row a run, and one row a run and epoch."""
+"""Read run directories into two tidy tables: a row per run, and a row per run and epoch."""
 
 import math
 import os
@@ -24,20 +24,20 @@ from reslab.recipe import Recipe, Run, to_mapping
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A run directory, or a file of one, that could not be read, and why, with paths from the folder of all runs on."""
+    """A run directory, or a file in one, that could not be read, and why, with paths relative to the root."""
 
     path: Path
     message: str
 
     @classmethod
     def of(cls, path: Path, error: Exception, root: Path) -> Self:
-        """Return what an error says of a path below the folder of all runs."""
+        """Return the problem that an error reports for a path below `root`, the folder of all runs."""
         return cls(path, printable(re.sub(rf"(?<![\w./-]){re.escape(f'{root}{os.sep}')}", "", str(error))))
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What lies in the run directories: `runs` has the columns of RUN_SCHEMA, `epochs` those of EPOCH_SCHEMA.
+    """Contents of the run directories: `runs` has the columns of RUN_SCHEMA, `epochs` those of EPOCH_SCHEMA.
 
     Figures of the last epoch are null unless the run is finished: an unfinished run has no result, only a curve.
     """
@@ -47,11 +47,11 @@ class Tables:
     problems: tuple[Problem, ...] = ()
     diagnoses: Diagnoses = field(default_factory=Diagnoses)
     predictions: Mapping[str, Predictions] = field(default_factory=dict)
-    """What the trained network said of each test image, by run id, of the runs that kept it."""
+    """The trained networks' predictions for the test images, by run id, where kept."""
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """Why each of what could not be read is left out."""
+        """Why each unreadable item is left out."""
         return tuple(problem.message for problem in self.problems)
 
 
@@ -61,7 +61,7 @@ _LAST_EPOCH = ("train_loss", "train_error", "test_loss", "test_error", "holdout_
 _IDENTITY = ("run_id", "recipe_id", "seed")
 
 SEPARATOR = ", "
-"""Between the values of a column that has several for a run."""
+"""Separates the values of a column that has several for a run."""
 
 RUN_SCHEMA: dict[str, type[pl.DataType]] = {
     "run_id": pl.String,
@@ -105,9 +105,9 @@ RUN_SCHEMA: dict[str, type[pl.DataType]] = {
 }
 """Columns of `Tables.runs`; `epochs` and `iterations` are completed ones, `started` is of the first attempt.
 
-Code, versions and machine (`MADE_WITH`) are those of all attempts that the run is made of, with commas between where
-they differ; `dirty` is whether any had changed sources.  `fetched_from` is null for a run that was trained
-here; `trained_again` says how second trainings compare, null where there was none.
+Code, versions and machine (`MADE_WITH`) are those of all attempts that the run consists of, separated by commas where
+they differ; `dirty` is whether any had changed sources.  `fetched_from` is null for a run trained here;
+`trained_again` says how second trainings compare, null where there was none.
 """
 
 MADE_WITH = (
@@ -136,14 +136,14 @@ EPOCH_SCHEMA: dict[str, type[pl.DataType]] = {
     "images_per_second": pl.Float64,
     "peak_memory_bytes": pl.Int64,
 }
-"""Columns of `Tables.epochs`; an epoch is counted when it is completed, from 1."""
+"""Columns of `Tables.epochs`; epochs are counted on completion, from 1."""
 
 
 def read_tables(root: Path, runs: Sequence[Run] | None = None) -> Tables:
     """Read these runs below `root`, or every run found there.
 
-    A run asked for that has no directory is a row with status pending.  A directory that cannot be read is
-    listed in `problems`; where the run is known it is also a row, with status unreadable.
+    A requested run without a directory has a row with status pending.  A directory that cannot be read is listed in
+    `problems`; where its run is known it also has a row, with status unreadable.
     """
     places: list[tuple[RunFiles, Run | None]] = []
     if runs is not None:
@@ -186,7 +186,7 @@ def read_tables(root: Path, runs: Sequence[Run] | None = None) -> Tables:
 
 
 def curve_of(rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
-    """Return lines of metrics.jsonl as a table: EPOCH_SCHEMA without what tells runs apart."""
+    """Return lines of metrics.jsonl as a table: EPOCH_SCHEMA without the columns that identify a run."""
     return frame(_by_epoch(rows), {name: kind for name, kind in EPOCH_SCHEMA.items() if name not in _IDENTITY})
 
 
@@ -196,9 +196,10 @@ def select(tables: Tables, runs: Iterable[Run]) -> Tables:
 
 
 def joined(parts: Sequence[tuple[Tables, Collection[str]]]) -> Tables:
-    """Return the tables of several folders as one; there is at least one.
+    """Return the tables of one or more folders as one.
 
-    A run that several have is taken from the first of those that name its id, or else from the first.
+    Each part has its tables and the ids that it names.  A run in several is taken from the first part that names it,
+    else from the first that has it.
     """
     owner: dict[str, int] = {}
     for place, (_, named) in enumerate(parts):
@@ -235,7 +236,7 @@ def _of_ids(tables: Tables, ids: Collection[str]) -> Tables:
 def _read_run(files: RunFiles, run: Run) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     status = files.status()
     files.check_end(status)
-    identity = _identity(run)  # an id is a hash: once a run, not once an epoch
+    identity = _identity(run)  # an id is a hash: computed once per run, not per epoch
     lines = [{**line, **identity} for line in _by_epoch(files.metrics())]
     latest = lines[-1] if lines else {}
     seconds = _sum([line.get("seconds") for line in lines])
@@ -255,7 +256,7 @@ def run_row(
     seconds: float | None,
     images_per_second: float | None,
 ) -> dict[str, Any]:
-    """Return the row of a run in `Tables.runs`, from what its files hold; `latest` is its last line of metrics."""
+    """Return the row of a run in `Tables.runs` from the contents of its files; `latest` is its last line of metrics."""
     ended = status == "finished"
     data = (provenance or {}).get("data") or {}
     attempts, hops = ((provenance or {}).get(name) or [] for name in ("attempts", "fetched"))
@@ -281,9 +282,9 @@ def run_row(
 
 
 def trained_again(files: RunFiles, root: Path, run: Run) -> tuple[str | None, list[Problem]]:
-    """Return how second trainings of a run compare with it, as `Tables.runs` has it, and what is wrong with others.
+    """Return how second trainings of a run compare with it, worded for `Tables.runs`, and problems with damaged ones.
 
-    None where there is none to compare.
+    The wording is None where there are none to compare.
     """
     found, damaged = agreements(files, root, run)
     problems = [Problem.of(other.path, error, root) for other, error in damaged]
@@ -292,17 +293,17 @@ def trained_again(files: RunFiles, root: Path, run: Run) -> tuple[str | None, li
 
 
 def _made_with(attempts: Sequence[Mapping[str, Any]], length: int | None) -> dict[str, Any]:
-    """Return the columns on code and machine, of the attempts whose iterations are part of the run as it stands.
+    """Return the columns on code and machine, for the attempts whose iterations are part of the final run.
 
-    Of a run that ended after `length` iterations that leaves out an attempt that began at its end.
+    For a run that ended after `length` iterations, an attempt that began at its end is left out.
     """
     parts: list[Mapping[str, Any]] = []
-    for one in reversed(attempts):  # what came after the checkpoint that the next one began from was trained again
+    for one in reversed(attempts):  # iterations after the checkpoint that the next attempt began from were repeated
         begun = one.get("from_iteration", 0)
         at_the_end = length is not None and begun >= length and one is not attempts[0]
         if not at_the_end and (not parts or begun < parts[0].get("from_iteration", 0)):
             parts.insert(0, one)
-    if any(one.get("commit") for one in parts):  # where one attempt has none, its source still has a digest
+    if any(one.get("commit") for one in parts):  # an attempt without a commit still has a digest of its source
         parts = [{**one, "commit": one.get("commit") or one.get("source_digest")} for one in parts]
     found = {name: dict.fromkeys(one[name] for one in parts if one.get(name) is not None) for name in MADE_WITH}
     known = [one["dirty"] for one in parts if one.get("dirty") is not None]
@@ -314,12 +315,12 @@ def _made_with(attempts: Sequence[Mapping[str, Any]], length: int | None) -> dic
 
 
 def _plain(machine: str) -> str:
-    """Return a processor's name without trade marks and what all have, as in "Intel Xeon"."""
+    """Return a processor's name without trade marks and the words common to all, as in "Intel Xeon"."""
     return " ".join(re.sub(r"\((?:R|TM|tm|r)\)|\b(?:CPU|Processor)\b", " ", machine).split()) or machine
 
 
 def _diagnosed(files: RunFiles, row: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return what was measured on the run's own weights, by its id; nothing where that was on others."""
+    """Return the diagnostics of the run's own weights, by its id; {} where they are of other weights."""
     content = files.diagnostics()
     if content is None or content.get("weights_sha256") != row["weights_sha256"]:
         return {}
@@ -331,7 +332,7 @@ def _diagnosed(files: RunFiles, row: Mapping[str, Any]) -> dict[str, Mapping[str
 
 
 def _predicted(files: RunFiles, row: Mapping[str, Any]) -> dict[str, Predictions]:
-    """Return the run's predictions by its id, as its manifest vouches for them; nothing where it kept none."""
+    """Return the run's predictions by its id, checked against its manifest; {} where it kept none."""
     if not files.predictions.exists():
         return {}
     files.check_files([files.predictions.name])
@@ -340,7 +341,7 @@ def _predicted(files: RunFiles, row: Mapping[str, Any]) -> dict[str, Predictions
 
 
 def _by_epoch(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return lines of metrics in order, the last of each epoch."""
+    """Return lines of metrics in order of epochs, the last of each."""
     return [line for _, line in sorted({line["epoch"]: line for line in rows}.items())]
 
 
@@ -349,18 +350,18 @@ def _identity(run: Run) -> dict[str, Any]:
 
 
 def _sum(values: list[float | None]) -> float | None:
-    """Return the sum; None where there is nothing, or something is not known."""
+    """Return the sum; None for no values, or where one is unknown."""
     known = [value for value in values if value is not None]
     return sum(known) if known and len(known) == len(values) else None
 
 
 def each_of(column: pl.Series) -> list[str]:
-    """Return the different values of a column in which a run may have several (see SEPARATOR), in order."""
+    """Return the distinct values, in order, of a column where a run may have several (see SEPARATOR)."""
     return list(dict.fromkeys(part for value in column.drop_nulls().to_list() for part in value.split(SEPARATOR)))
 
 
 def frame(rows: list[dict[str, Any]], schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
-    """Return rows as a table of these columns; what is no finite number, or missing, is null."""
+    """Return rows as a table with these columns; a missing value or a non-finite float is null."""
     columns = {name: [_showable(row.get(name)) for row in rows] for name in schema}
     return pl.DataFrame(columns, schema=dict(schema), strict=False)
 

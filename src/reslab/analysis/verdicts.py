@@ -10,17 +10,17 @@ from scipy.special import chdtri, nctdtr, stdtr, stdtrit
 from reslab.analysis.differences import Difference
 
 LEVEL = 0.05
-"""Chance of a false verdict that is accepted: for all comparisons of a study together where it says better or worse."""
+"""Accepted chance of a false verdict; for "lower" and "higher", over all comparisons of a study together."""
 
 MARGIN = 0.5
-"""Points within which two errors count as equal: less than a third of what the paper's ResNet-56 gains on its
+"""Points within which two errors count as equal: less than a third of what the paper's ResNet-56 gains over its
 ResNet-20, and about the least that three seeds of the usual spread (0.15 points) can be expected to show."""
 
 EQUAL_LEVEL = 1 - 2 * LEVEL
-"""Level of the interval that lies within the margin where two are equal."""
+"""Level of the interval that must lie within the margin for two errors to be equal."""
 
 SPREAD_LEVEL = 0.8
-"""Level of the interval of the spread that a range of seeds rests on."""
+"""Level of the interval for the spread behind `Verdict.seeds_range`."""
 
 POWER = 0.8
 MOST_SEEDS = 1000
@@ -34,9 +34,9 @@ class Verdict:
 
     `kind` is "lower" or "higher" (resolved after correction), "equal" (within `margin`), "open" (neither can be
     shown), or "unknown" (a single seed).  `p` and the `adjusted` p are two-sided, None where unknown; `within` says
-    whether the difference is shown to be smaller than the margin, which a resolved one can be, too.  `seeds` of each
-    would resolve a difference of this size with a power of 80%; None where resolved, unknown, or above 1,000.
-    `seeds_range` are fewest and most of them by what the spread may be (80% interval), the most None above 1,000.
+    whether the difference is shown to be smaller than the margin, which a resolved one can be, too.  `seeds` per
+    group would resolve a difference of this size with a power of 80%; None where resolved, equal, unknown, or above
+    1,000.  `seeds_range` has the fewest and the most over the 80% interval of the spread, the most None above 1,000.
     """
 
     kind: Kind
@@ -57,8 +57,8 @@ class Verdict:
     def level(self) -> float:
         """Level of the interval that agrees with the verdict.
 
-        That is 95%, corrected as p is: the interval leaves out zero where a direction is shown, and only there.  Of
-        equal ones it is 90%, at which the interval lies within the margin (see `equal_within`).
+        It is 95%, corrected as p is: the interval excludes zero only where a direction is shown.  For "equal" it is
+        90%, at which the interval lies within the margin (see `equal_within`).
         """
         if self.kind == "equal":
             return EQUAL_LEVEL
@@ -78,7 +78,7 @@ def judge(differences: Sequence[Difference], margin: float = MARGIN) -> list[Ver
 
 
 def p_value(found: Difference) -> float:
-    """Return the two-sided p of the t-test that there is no difference, for one whose spread is known."""
+    """Return the two-sided p of the t-test for no difference; the spread must be known."""
     error = found.error
     assert error is not None
     if error == 0:
@@ -87,16 +87,16 @@ def p_value(found: Difference) -> float:
 
 
 def equal_within(found: Difference, margin: float) -> bool:
-    """Return whether two one-sided tests of 5% each show that the difference is smaller than the margin (TOST).
+    """Return whether two one-sided 5% tests (TOST) show that the difference is smaller than the margin.
 
-    They do where its 90% interval lies within the margin.
+    Equivalently, its 90% interval lies within the margin.
     """
     reach = found.reach(EQUAL_LEVEL)
     return reach is not None and abs(found.value) + reach < margin
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """Return p-values adjusted by Holm's step-down method: the chance of one false finding among all of them."""
+    """Return p-values adjusted by Holm's step-down method, which controls the family-wise error rate."""
     order = sorted(range(len(values)), key=lambda place: values[place])
     adjusted, highest = [0.0] * len(values), 0.0
     for rank, place in enumerate(order):
@@ -106,7 +106,7 @@ def holm(values: Sequence[float]) -> list[float]:
 
 
 def seeds_range(found: Difference, num_compared: int = 1) -> tuple[int, int | None] | None:
-    """Return `seeds_to_resolve` by the smallest and the largest spread that the runs allow (80% interval)."""
+    """Return `seeds_to_resolve` at both ends of the 80% interval of the spread."""
     if found.sd is None or found.freedom <= 0:
         return None
     tails = [(1 - SPREAD_LEVEL) / 2, (1 + SPREAD_LEVEL) / 2]
@@ -118,16 +118,16 @@ def seeds_range(found: Difference, num_compared: int = 1) -> tuple[int, int | No
 
 
 def seeds_to_resolve(found: Difference, num_compared: int = 1) -> int | None:
-    """Return how many seeds of each would show a difference of this size; None where above 1,000 or unknowable.
+    """Return how many seeds per group would show a difference of this size; None where above 1,000 or unknowable.
 
-    With them, a difference of this size and spread is shown with a power of 80% at the level of 5%, divided by the
-    number of comparisons: the strictest that Holm's method can ask of one of them.
+    They give a power of 80% for this size and spread, at the level of 5% divided by the number of comparisons, the
+    strictest that Holm's method can require of any of them.
     """
     if found.sd is None or found.value == 0:
         return None
     size = math.inf if found.sd == 0 else abs(found.value) / found.sd
 
-    # Welch's degrees of freedom for n of each, as a share of those of a spread that both have.
+    # Welch's degrees of freedom for n of each, as a share of those for equal spreads.
     first, second = (sd**2 for sd in found.sds or (1.0, 1.0))
     alike = (first + second) ** 2 / (2 * (first**2 + second**2)) if first + second else 1.0
 
@@ -147,7 +147,7 @@ def _power(size: float, n: int, level: float, alike: float, *, paired: bool) -> 
     if n < 2:
         return 0.0
     freedom, shift = (n - 1, size * math.sqrt(n)) if paired else (alike * (2 * n - 2), size * math.sqrt(n / 2))
-    if shift > 30:  # certain, and beyond what the function below is made for
+    if shift > 30:  # certain, and beyond the range of nctdtr
         return 1.0
     return 1 - float(nctdtr(freedom, shift, stdtrit(freedom, 1 - level / 2)))
 
